@@ -1,43 +1,43 @@
 //! CEL: compiled once, evaluated within limits; for mapping, rules and headers alike.
 //!
-//! An [`Expression`] names variables, and the caller lends what they stand for as [`Facts`]:
+//! An [`Expression`] names variables, and the caller lends what they stand for as [`Variables`]:
 //! owned data as a [`Document`], computed fields as a [`Record`]. Nothing is copied to lend it.
 //!
 //! Limits: a source of [`SOURCE_BYTES_MAX`], a syntax tree of [`DEPTH_MAX`] levels,
 //! [`MACROS_MAX`] macros in [`MACRO_LEVELS_MAX`] levels over [`OUTER_ITEMS_MAX`] and
 //! [`INNER_ITEMS_MAX`] items, and patterns known when compiling; where the facts come with a
-//! [`Work`], so many steps for all evaluations that share it. The author of an expression is
+//! [`Budget`], so many steps for all evaluations that share it. The author of an expression is
 //! trusted to want an answer; the data it reads is not trusted at all.
 
+mod budget;
 mod capitals;
 mod check;
 mod error;
-mod fact;
 mod function;
-mod letters;
+mod literal_chars;
 mod parse;
 #[cfg(test)]
 mod tests;
 mod value;
-mod work;
+mod variables;
 
 use std::fmt;
 use std::sync::Arc;
 
 use cel::{Context, IdedExpr};
 
+pub use self::budget::{Budget, STEPS_MAX};
 pub use self::check::{DEPTH_MAX, MACRO_LEVELS_MAX, MACROS_MAX};
-pub use self::error::{CompileError, EvalError, Place, Refusal};
-pub use self::fact::{Document, Fact, Facts, Field, Record};
+pub use self::error::{CompileError, CompileErrorKind, EvalError, Position};
 pub use self::function::{INNER_ITEMS_MAX, OUTER_ITEMS_MAX};
-pub use self::letters::Letters;
+pub use self::literal_chars::LiteralChars;
 pub use self::parse::SOURCE_BYTES_MAX;
 pub use self::value::Value;
-pub use self::work::{STEPS_MAX, Work};
+pub use self::variables::{Document, Field, Record, Variable, Variables};
 
-use self::check::Checked;
-use self::fact::Lens;
+use self::check::CheckedTree;
 use self::function::Constant;
+use self::variables::ResolvedVariables;
 
 /// A compiled expression.
 ///
@@ -68,7 +68,7 @@ struct Compiled {
     reads: Vec<Box<str>>,
     /// Everything it names as a whole: `user.login`, `request.headers["x-a"]`.
     names: Vec<Box<str>>,
-    letters: Letters,
+    literal_chars: LiteralChars,
 }
 
 impl Expression {
@@ -81,13 +81,13 @@ impl Expression {
     /// Refuses what does not parse, variables outside the scope, unknown functions, literal
     /// patterns and networks that are malformed, and whatever exceeds a limit.
     pub fn compile(source: &str, scope: Scope) -> Result<Self, CompileError> {
-        let Checked {
+        let CheckedTree {
             root,
             nodes,
             constants,
             reads,
             names,
-            letters,
+            literal_chars,
         } = parse::parse(source, scope)?;
         let source = source.into();
         let compiled = Compiled {
@@ -98,7 +98,7 @@ impl Expression {
             constants,
             reads,
             names,
-            letters,
+            literal_chars,
         };
         Ok(Self {
             compiled: Arc::new(compiled),
@@ -111,14 +111,14 @@ impl Expression {
     }
 
     /// Which characters its texts and patterns hold.
-    pub fn letters(&self) -> Letters {
-        self.compiled.letters
+    pub fn literal_chars(&self) -> LiteralChars {
+        self.compiled.literal_chars
     }
 
     /// Whether it may read `path`, such as `request.path`, or anything within it.
     ///
     /// Errs on the side of yes: a variable that is used whole is read in all its fields.
-    pub fn looks_at(&self, path: &str) -> bool {
+    pub fn reads(&self, path: &str) -> bool {
         let within = |inner: &str, outer: &str| {
             inner
                 .strip_prefix(outer)
@@ -133,7 +133,7 @@ impl Expression {
     /// Every value it names, each as an expression of its own, in the order of the source: what
     /// `'a' in user.groups && request.headers['x-b'] == 'c'` looks at is `user.groups` and
     /// `request.headers["x-b"]`. Not for the hot path.
-    pub fn named(&self) -> Vec<Self> {
+    pub fn named_values(&self) -> Vec<Self> {
         let names = &self.compiled.names;
         let positions = names.iter().enumerate();
         let names = positions.filter(|(at, name)| !names[..*at].contains(name));
@@ -145,9 +145,9 @@ impl Expression {
     /// The first text or pattern that it compares with a field and that holds a capital letter. Not
     /// for the hot path.
     pub fn capitals_compared_with(&self, variable: &str, field: &str) -> Option<String> {
-        let found = parse::parsed(self.source(), |program| {
+        let found = parse::with_parsed(self.source(), |program| {
             let root = program.expression();
-            Ok(capitals::compared_with(root, variable, field))
+            Ok(capitals::first_compared_with(root, variable, field))
         });
         found.ok().flatten()
     }
@@ -157,10 +157,10 @@ impl Expression {
     /// # Errors
     ///
     /// [`EvalError::Missing`] for a fact, field, key or item that is not there,
-    /// [`EvalError::TooMuchWork`] where the facts' [`Work`] is spent; the other variants for
+    /// [`EvalError::BudgetExceeded`] where the facts' [`Budget`] is spent; the other variants for
     /// everything else that has no value.
-    pub fn evaluate(&self, facts: &dyn Facts) -> Result<Value, EvalError> {
-        self.run(facts, Value::lift)
+    pub fn evaluate(&self, variables: &dyn Variables) -> Result<Value, EvalError> {
+        self.run(variables, Value::from_engine)
     }
 
     /// Evaluates it to a yes or no over `facts`.
@@ -169,22 +169,22 @@ impl Expression {
     ///
     /// As [`Expression::evaluate`], and [`EvalError::WrongType`] when the answer is not a
     /// bool. An error is never a yes: a caller denies.
-    pub fn test(&self, facts: &dyn Facts) -> Result<bool, EvalError> {
-        self.run(facts, value::truth)
+    pub fn evaluate_bool(&self, variables: &dyn Variables) -> Result<bool, EvalError> {
+        self.run(variables, value::read_bool)
     }
 
     fn run<T>(
         &self,
-        facts: &dyn Facts,
+        variables: &dyn Variables,
         read: impl FnOnce(&dyn cel::common::value::Val) -> Result<T, EvalError>,
     ) -> Result<T, EvalError> {
         let compiled = &*self.compiled;
-        let lens = Lens::new(compiled.scope, facts, &compiled.constants);
+        let resolved = ResolvedVariables::new(compiled.scope, variables, &compiled.constants);
         let mut context = Context::with_env(function::environment());
-        context.set_variable_resolver(&lens);
-        let evaluated = work::within(facts.work(), || {
-            if !work::spend(compiled.nodes) {
-                return Err(EvalError::TooMuchWork);
+        context.set_variable_resolver(&resolved);
+        let evaluated = budget::run_within(variables.budget(), || {
+            if !budget::charge(compiled.nodes) {
+                return Err(EvalError::BudgetExceeded);
             }
             match cel::Value::resolve_val(&compiled.root, &context) {
                 Ok(value) => read(value.as_ref()),
@@ -192,7 +192,7 @@ impl Expression {
             }
         });
         // The engine takes an error within `||` or `exists` for no answer and goes on.
-        evaluated.unwrap_or(Err(EvalError::TooMuchWork))
+        evaluated.unwrap_or(Err(EvalError::BudgetExceeded))
     }
 }
 

@@ -106,7 +106,7 @@ async fn decide_further(by: By<'_>, gate: &Gate, head: &Head<'_>, own: Verdict) 
                 return refused(AddressError::Elsewhere(name));
             }
             let further = decide_one(by, gate, &other).await;
-            head.work.continue_from(&other.work);
+            head.budget.continue_from(&other.budget);
             match further {
                 Verdict::Allow(further) | Verdict::Reconfirm(further)
                     if address::same_application(permit.route(), further.route()) => {}

@@ -56,7 +56,7 @@ impl<'a> Findings<'a> {
             return;
         };
         let source = &self.config.source;
-        let span = match error.place {
+        let span = match error.position {
             Some(at) => source.within(place, text, at.offset),
             None => source.value(place),
         };

@@ -8,7 +8,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValu
 ///
 /// Errs on the side of no: what a comparison in any case holds is none, and neither is what only
 /// stands in another comparison of the same rule.
-pub(super) fn compared_with(root: &IdedExpr, variable: &str, field: &str) -> Option<String> {
+pub(super) fn first_compared_with(root: &IdedExpr, variable: &str, field: &str) -> Option<String> {
     let mut search = Search {
         variable,
         field,
@@ -23,19 +23,19 @@ struct Search<'a> {
     variable: &'a str,
     field: &'a str,
     /// What macros call their items, innermost last, and what the lists hold that they walk.
-    items: Vec<(&'a str, Seen)>,
+    items: Vec<(&'a str, Contents)>,
     found: Option<String>,
 }
 
 /// What a part of an expression holds.
 #[derive(Clone, Default)]
-struct Seen {
+struct Contents {
     /// The field.
-    field: bool,
+    has_field: bool,
     /// A text or pattern with a capital letter.
     capitals: Option<String>,
     /// A change into capitals.
-    raised: bool,
+    is_upper_cased: bool,
 }
 
 impl<'a> Search<'a> {
@@ -49,9 +49,9 @@ impl<'a> Search<'a> {
             }
             Expr::Comprehension(walk) => self.visit_macro(walk),
             _ => {
-                let seen = self.look(node);
-                if seen.field && !seen.raised && self.found.is_none() {
-                    self.found = seen.capitals;
+                let contents = self.contents_of(node);
+                if contents.has_field && !contents.is_upper_cased && self.found.is_none() {
+                    self.found = contents.capitals;
                 }
             }
         }
@@ -59,7 +59,7 @@ impl<'a> Search<'a> {
 
     fn visit_macro(&mut self, walk: &'a ComprehensionExpr) {
         self.visit(&walk.iter_range);
-        let walked = self.look(&walk.iter_range);
+        let walked = self.contents_of(&walk.iter_range);
         let before = self.items.len();
         let second = walk.iter_var2.as_deref();
         let names = [Some(walk.iter_var.as_str()), second];
@@ -70,74 +70,75 @@ impl<'a> Search<'a> {
         self.items.truncate(before);
     }
 
-    fn look(&self, node: &IdedExpr) -> Seen {
+    fn contents_of(&self, node: &IdedExpr) -> Contents {
         match &node.expr {
-            Expr::Literal(LiteralValue::String(text)) => Seen::of(text.inner(), has_capital),
+            Expr::Literal(LiteralValue::String(text)) => Contents::of(text.inner(), has_capital),
             Expr::Ident(name) => {
                 let mut items = self.items.iter().rev();
                 let item = items.find(|(item, _)| item == name);
-                item.map(|(_, seen)| seen.clone()).unwrap_or_default()
+                item.map(|(_, contents)| contents.clone())
+                    .unwrap_or_default()
             }
-            Expr::Select(select) => self.look_at_field(select),
-            Expr::Call(call) => self.look_at_call(call),
+            Expr::Select(select) => self.contents_of_field(select),
+            Expr::Call(call) => self.contents_of_call(call),
             Expr::Comprehension(walk) => {
-                self.all([&walk.iter_range, &walk.loop_step, &walk.result])
+                self.merged([&walk.iter_range, &walk.loop_step, &walk.result])
             }
-            Expr::List(list) => self.all(&list.elements),
+            Expr::List(list) => self.merged(&list.elements),
             Expr::Map(map) => {
                 let entries = map.entries.iter().filter_map(|entry| match &entry.expr {
                     EntryExpr::MapEntry(entry) => Some([&entry.key, &entry.value]),
                     EntryExpr::StructField(_) => None,
                 });
-                self.all(entries.flatten())
+                self.merged(entries.flatten())
             }
-            Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => Seen::default(),
+            Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => Contents::default(),
         }
     }
 
-    fn look_at_field(&self, select: &SelectExpr) -> Seen {
+    fn contents_of_field(&self, select: &SelectExpr) -> Contents {
         let is_variable =
             matches!(&select.operand.expr, Expr::Ident(name) if name == self.variable);
         if is_variable && select.field == self.field {
-            return Seen {
-                field: true,
-                ..Seen::default()
+            return Contents {
+                has_field: true,
+                ..Contents::default()
             };
         }
-        self.look(&select.operand)
+        self.contents_of(&select.operand)
     }
 
-    fn look_at_call(&self, call: &CallExpr) -> Seen {
+    fn contents_of_call(&self, call: &CallExpr) -> Contents {
         let target = call.target.as_deref();
         match (call.func_name.as_str(), call.args.as_slice()) {
             ("matches", [.., pattern]) => {
-                let text = self.all(target.into_iter().chain(&call.args[..call.args.len() - 1]));
+                let text = self.merged(target.into_iter().chain(&call.args[..call.args.len() - 1]));
                 let Expr::Literal(LiteralValue::String(pattern)) = &pattern.expr else {
                     return text;
                 };
-                text.with(Seen::of(pattern.inner(), wants_capital))
+                text.merge(Contents::of(pattern.inner(), requires_capital))
             }
             // A key names a field, which is no text that is compared.
             (operators::INDEX | operators::OPT_INDEX, [operand, key])
                 if matches!(key.expr, Expr::Literal(_)) =>
             {
-                self.look(operand)
+                self.contents_of(operand)
             }
             (name, arguments) => {
-                let mut seen = self.all(target.into_iter().chain(arguments));
-                seen.raised |= name == "upperAscii";
-                seen
+                let mut contents = self.merged(target.into_iter().chain(arguments));
+                contents.is_upper_cased |= name == "upperAscii";
+                contents
             }
         }
     }
 
-    fn all<'n>(&self, nodes: impl IntoIterator<Item = &'n IdedExpr>) -> Seen {
-        let parts = nodes.into_iter().map(|node| self.look(node));
-        parts.fold(Seen::default(), Seen::with)
+    fn merged<'n>(&self, nodes: impl IntoIterator<Item = &'n IdedExpr>) -> Contents {
+        let parts = nodes.into_iter().map(|node| self.contents_of(node));
+        parts.fold(Contents::default(), Contents::merge)
     }
 }
 
-impl Seen {
+impl Contents {
     fn of(text: &str, counts: fn(&str) -> bool) -> Self {
         Self {
             capitals: counts(text).then(|| text.to_owned()),
@@ -145,11 +146,11 @@ impl Seen {
         }
     }
 
-    fn with(self, other: Self) -> Self {
+    fn merge(self, other: Self) -> Self {
         Self {
-            field: self.field || other.field,
+            has_field: self.has_field || other.has_field,
             capitals: self.capitals.or(other.capitals),
-            raised: self.raised || other.raised,
+            is_upper_cased: self.is_upper_cased || other.is_upper_cased,
         }
     }
 }
@@ -175,7 +176,7 @@ fn has_capital(text: &str) -> bool {
 
 /// Whether a pattern asks for a capital letter that it does not take in lower case, too. `\S` and
 /// names of groups hold none.
-fn wants_capital(pattern: &str) -> bool {
+fn requires_capital(pattern: &str) -> bool {
     let mut rest = pattern;
     while let Some(letter) = rest.chars().next() {
         let length = match letter {

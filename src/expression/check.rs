@@ -7,10 +7,10 @@ use cel::common::types::CelInt;
 use cel::{IdedExpr, Program};
 
 use super::Scope;
-use super::error::{CompileError, Place, Refusal};
-use super::fact::constant_name;
+use super::error::{CompileError, CompileErrorKind, Position};
 use super::function::{self, Constant, INNER_RANGE, OUTER_RANGE};
-use super::letters::Letters;
+use super::literal_chars::LiteralChars;
+use super::variables::constant_name;
 
 /// Deepest syntax tree; unoptimized, a level needs 50 KiB of stack.
 pub const DEPTH_MAX: usize = 24;
@@ -31,13 +31,13 @@ const TYPES: &[&str] = &[
 ];
 
 /// A tree that may be evaluated.
-pub(super) struct Checked {
+pub(super) struct CheckedTree {
     pub(super) root: IdedExpr,
     pub(super) nodes: u64,
     pub(super) constants: Vec<Constant>,
     pub(super) reads: Vec<Box<str>>,
     pub(super) names: Vec<Box<str>>,
-    pub(super) letters: Letters,
+    pub(super) literal_chars: LiteralChars,
 }
 
 /// Checks `program` and makes its literals ready.
@@ -45,7 +45,7 @@ pub(super) fn check(
     program: &Program,
     source: &str,
     scope: Scope,
-) -> Result<Checked, CompileError> {
+) -> Result<CheckedTree, CompileError> {
     let mut root = program.expression().clone();
     let mut checker = Checker {
         scope,
@@ -54,9 +54,9 @@ pub(super) fn check(
         constants: Vec::new(),
         reads: Vec::new(),
         names: Vec::new(),
-        letters: Letters::default(),
-        naming: false,
-        bound: Vec::new(),
+        literal_chars: LiteralChars::default(),
+        inside_name: false,
+        macro_names: Vec::new(),
         macros: 0,
         macro_level: 0,
         depth: 0,
@@ -67,19 +67,19 @@ pub(super) fn check(
         constants,
         mut reads,
         names,
-        letters,
+        literal_chars,
         nodes,
         ..
     } = checker;
     reads.sort();
     reads.dedup();
-    Ok(Checked {
+    Ok(CheckedTree {
         root,
         nodes: nodes.unsigned_abs(),
         constants,
         reads,
         names,
-        letters,
+        literal_chars,
     })
 }
 
@@ -91,11 +91,11 @@ struct Checker<'a> {
     reads: Vec<Box<str>>,
     /// Everything that is named as a whole, in the order of the source.
     names: Vec<Box<str>>,
-    letters: Letters,
+    literal_chars: LiteralChars,
     /// Whether what is visited is part of something named already.
-    naming: bool,
+    inside_name: bool,
     /// The names macros have given to their items, innermost last.
-    bound: Vec<String>,
+    macro_names: Vec<String>,
     macros: usize,
     macro_level: usize,
     depth: usize,
@@ -110,18 +110,22 @@ impl Checker<'_> {
         if self.depth > DEPTH_MAX {
             return Err(self.refuse(
                 node.id,
-                Refusal::TooDeep {
+                CompileErrorKind::TooDeep {
                     levels_max: DEPTH_MAX,
                 },
             ));
         }
         let id = node.id;
-        let name = if self.naming { None } else { self.name(node) };
+        let name = if self.inside_name {
+            None
+        } else {
+            self.named_value(node)
+        };
         let named = name.is_some();
-        self.naming |= named;
+        self.inside_name |= named;
         self.names.extend(name.map(Into::into));
         match &mut node.expr {
-            Expr::Literal(LiteralValue::String(text)) => self.letters.add(text.inner()),
+            Expr::Literal(LiteralValue::String(text)) => self.literal_chars.add(text.inner()),
             Expr::Literal(_) => {}
             Expr::Ident(_) | Expr::Select(_) => self.visit_path(node)?,
             Expr::Call(call) => self.visit_call(id, call)?,
@@ -134,21 +138,23 @@ impl Checker<'_> {
             Expr::Map(map) => {
                 for entry in &mut map.entries {
                     let EntryExpr::MapEntry(entry) = &mut entry.expr else {
-                        return Err(self.refuse(id, Refusal::Message));
+                        return Err(self.refuse(id, CompileErrorKind::Message));
                     };
                     self.visit(&mut entry.key)?;
                     self.visit(&mut entry.value)?;
                 }
             }
-            Expr::Struct(_) | Expr::Unspecified => return Err(self.refuse(id, Refusal::Message)),
+            Expr::Struct(_) | Expr::Unspecified => {
+                return Err(self.refuse(id, CompileErrorKind::Message));
+            }
         }
-        self.naming &= !named;
+        self.inside_name &= !named;
         self.depth -= 1;
         Ok(())
     }
 
     /// How a source spells `a`, `a.b` or `a["b"]` of a variable; nothing for anything else.
-    fn name(&self, mut node: &IdedExpr) -> Option<String> {
+    fn named_value(&self, mut node: &IdedExpr) -> Option<String> {
         let mut fields = Vec::new();
         loop {
             if fields.len() > DEPTH_MAX {
@@ -182,7 +188,7 @@ impl Checker<'_> {
 
     /// Visits `a`, `a.b.c`, `has(a.b.c)`, or a field of anything else.
     fn visit_path(&mut self, node: &mut IdedExpr) -> Result<(), CompileError> {
-        let Some(path) = Path::of(node) else {
+        let Some(path) = FieldPath::of(node) else {
             return match &mut node.expr {
                 Expr::Select(select) => self.visit(&mut select.operand),
                 _ => Ok(()),
@@ -191,20 +197,21 @@ impl Checker<'_> {
         if path.fields.len() > DEPTH_MAX {
             return Err(self.refuse(
                 path.id,
-                Refusal::TooDeep {
+                CompileErrorKind::TooDeep {
                     levels_max: DEPTH_MAX,
                 },
             ));
         }
         // No source can spell an `@`: those names are the engine's and our own.
-        let bound = path.root.starts_with('@') || self.bound.iter().any(|name| name == path.root);
-        if bound || (path.fields.is_empty() && TYPES.contains(&path.root)) {
+        let is_bound =
+            path.root.starts_with('@') || self.macro_names.iter().any(|name| name == path.root);
+        if is_bound || (path.fields.is_empty() && TYPES.contains(&path.root)) {
             return Ok(());
         }
         let known = self.scope.variables();
         if !known.contains(&path.root) {
             let name = path.root.to_owned();
-            return Err(self.refuse(path.id, Refusal::UnknownVariable { name, known }));
+            return Err(self.refuse(path.id, CompileErrorKind::UnknownVariable { name, known }));
         }
         let fields = path.fields.iter().rev().copied();
         let read: Vec<&str> = std::iter::once(path.root).chain(fields).collect();
@@ -219,7 +226,7 @@ impl Checker<'_> {
             let dot = if call.target.is_some() { "." } else { "" };
             let name = format!("{dot}{}", call.func_name);
             let arguments = call.args.len();
-            return Err(self.refuse(id, Refusal::UnknownFunction { name, arguments }));
+            return Err(self.refuse(id, CompileErrorKind::UnknownFunction { name, arguments }));
         }
         if let Some(target) = &mut call.target {
             self.visit(target)?;
@@ -227,7 +234,7 @@ impl Checker<'_> {
         if matches!(call.func_name.as_str(), "matches" | "in_network")
             && let Some(last) = call.args.pop()
         {
-            let ready = self.make_ready(&call.func_name, last)?;
+            let ready = self.compile_literal(&call.func_name, last)?;
             call.args.push(ready);
         }
         for argument in &mut call.args {
@@ -237,7 +244,7 @@ impl Checker<'_> {
     }
 
     /// Replaces a literal pattern or network by a reference to what it means.
-    fn make_ready(
+    fn compile_literal(
         &mut self,
         function: &str,
         mut argument: IdedExpr,
@@ -245,21 +252,21 @@ impl Checker<'_> {
         let text = match &argument.expr {
             Expr::Literal(LiteralValue::String(text)) => text.inner(),
             _ if function == "matches" => {
-                return Err(self.refuse(argument.id, Refusal::ComputedPattern));
+                return Err(self.refuse(argument.id, CompileErrorKind::ComputedPattern));
             }
             _ => return Ok(argument),
         };
         let constant = if function == "matches" {
-            self.letters.add_pattern(text);
-            Constant::pattern(text).map_err(Refusal::Pattern)
+            self.literal_chars.add_pattern(text);
+            Constant::pattern(text).map_err(CompileErrorKind::Pattern)
         } else {
-            let malformed = |source| Refusal::Network {
+            let malformed = |source| CompileErrorKind::Network {
                 text: text.to_owned(),
                 source,
             };
             Constant::network(text).map_err(malformed)
         };
-        let constant = constant.map_err(|refusal| self.refuse(argument.id, refusal))?;
+        let constant = constant.map_err(|kind| self.refuse(argument.id, kind))?;
         argument.expr = Expr::Ident(constant_name(self.constants.len()));
         self.constants.push(constant);
         Ok(argument)
@@ -270,7 +277,7 @@ impl Checker<'_> {
         if self.macros > MACROS_MAX {
             return Err(self.refuse(
                 id,
-                Refusal::TooManyMacros {
+                CompileErrorKind::TooManyMacros {
                     macros_max: MACROS_MAX,
                 },
             ));
@@ -286,7 +293,7 @@ impl Checker<'_> {
             .find(|n| self.scope.variables().contains(&n.as_str()))
         {
             let name = name.clone();
-            return Err(self.refuse(id, Refusal::Shadowed { name }));
+            return Err(self.refuse(id, CompileErrorKind::Shadowed { name }));
         }
         self.visit(&mut walk.iter_range)?;
         self.visit(&mut walk.accu_init)?;
@@ -297,37 +304,37 @@ impl Checker<'_> {
         };
         self.macro_level += 1;
         if self.macro_level > MACRO_LEVELS_MAX {
-            let refusal = Refusal::MacrosTooDeep {
+            let kind = CompileErrorKind::MacrosTooDeep {
                 levels_max: MACRO_LEVELS_MAX,
             };
-            return Err(self.refuse(id, refusal));
+            return Err(self.refuse(id, kind));
         }
-        let bound = self.bound.len();
-        self.bound.extend(names);
+        let names_before = self.macro_names.len();
+        self.macro_names.extend(names);
         let nodes_before = self.nodes;
         self.visit(&mut walk.loop_cond)?;
         self.visit(&mut walk.loop_step)?;
         self.visit(&mut walk.result)?;
-        self.bound.truncate(bound);
+        self.macro_names.truncate(names_before);
         self.macro_level -= 1;
         let nodes = self.nodes - nodes_before;
         let range = std::mem::take(&mut walk.iter_range);
-        walk.iter_range = limited(range, limit, nodes);
+        walk.iter_range = limit_range(range, limit, nodes);
         Ok(())
     }
 
-    fn refuse(&self, id: u64, refusal: Refusal) -> CompileError {
+    fn refuse(&self, id: u64, kind: CompileErrorKind) -> CompileError {
         let start = self
             .info
             .offset_for(id)
             .and_then(|(start, _)| usize::try_from(start).ok());
-        let place = start.map(|offset| Place::at_offset(self.source, offset));
-        CompileError { refusal, place }
+        let position = start.map(|offset| Position::at_offset(self.source, offset));
+        CompileError { kind, position }
     }
 }
 
 /// What a macro walks, checked by a function of ours that is told what each item costs.
-fn limited(range: IdedExpr, limit: &str, nodes: i64) -> IdedExpr {
+fn limit_range(range: IdedExpr, limit: &str, nodes: i64) -> IdedExpr {
     let id = range.id;
     let nodes = IdedExpr {
         id,
@@ -342,13 +349,13 @@ fn limited(range: IdedExpr, limit: &str, nodes: i64) -> IdedExpr {
 }
 
 /// A name and the fields selected from it, last first.
-struct Path<'a> {
+struct FieldPath<'a> {
     id: u64,
     root: &'a str,
     fields: Vec<&'a str>,
 }
 
-impl<'a> Path<'a> {
+impl<'a> FieldPath<'a> {
     fn of(mut node: &'a IdedExpr) -> Option<Self> {
         let mut fields = Vec::new();
         loop {

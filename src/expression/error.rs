@@ -9,14 +9,14 @@ use cel::ExecutionError;
 #[derive(Debug)]
 pub struct CompileError {
     /// What is wrong.
-    pub refusal: Refusal,
+    pub kind: CompileErrorKind,
     /// Where, when it is known.
-    pub place: Option<Place>,
+    pub position: Option<Position>,
 }
 
 /// A place in the source of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// Bytes before it.
     pub offset: usize,
     /// Its line, from 1.
@@ -27,7 +27,7 @@ pub struct Place {
 
 /// What is wrong with a source.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum CompileErrorKind {
     /// The source is too long.
     #[error("the expression is longer than {bytes_max} bytes")]
     TooLong {
@@ -120,7 +120,7 @@ pub enum EvalError {
     },
     /// It would cost more than one request may.
     #[error("evaluating it takes too much work")]
-    TooMuchWork,
+    BudgetExceeded,
     /// An operation did not succeed on values of the right type.
     #[error("{operation} failed")]
     Failed {
@@ -130,17 +130,17 @@ pub enum EvalError {
 }
 
 impl CompileError {
-    /// What is wrong, without the place.
+    /// What is wrong, without the position.
     pub fn message(&self) -> String {
-        self.refusal.to_string()
+        self.kind.to_string()
     }
 }
 
 impl fmt::Display for CompileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.refusal)?;
-        match self.place {
-            Some(place) => write!(f, " (line {}, column {})", place.line, place.column),
+        write!(f, "{}", self.kind)?;
+        match self.position {
+            Some(position) => write!(f, " (line {}, column {})", position.line, position.column),
             None => Ok(()),
         }
     }
@@ -148,11 +148,11 @@ impl fmt::Display for CompileError {
 
 impl std::error::Error for CompileError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(&self.refusal)
+        std::error::Error::source(&self.kind)
     }
 }
 
-impl Place {
+impl Position {
     /// The place `offset` bytes into `source`; past its end, the end.
     pub(super) fn at_offset(source: &str, offset: usize) -> Self {
         let offset = source.floor_char_boundary(offset);

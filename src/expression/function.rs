@@ -11,7 +11,7 @@ use cel::common::value::{CowVal, StaticVal, Val};
 use cel::{Env, ExecutionError, extensions};
 use ipnet::{IpNet, Ipv4Net};
 
-use super::work;
+use super::budget;
 
 /// Most items a macro walks.
 pub const OUTER_ITEMS_MAX: usize = 1000;
@@ -64,11 +64,11 @@ impl Constant {
     }
 }
 
-type Call = (&'static str, RangeInclusive<usize>);
+type Signature = (&'static str, RangeInclusive<usize>);
 
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
-const FUNCTIONS: &[Call] = &[
+const FUNCTIONS: &[Signature] = &[
     ("bool", 1..=1),
     ("double", 1..=1),
     ("in_network", 2..=2),
@@ -79,7 +79,7 @@ const FUNCTIONS: &[Call] = &[
     ("type", 1..=1),
 ];
 
-const METHODS: &[Call] = &[
+const METHODS: &[Signature] = &[
     ("contains", 1..=1),
     ("endsWith", 1..=1),
     ("hasValue", 0..=0),
@@ -144,14 +144,14 @@ fn build() -> Env {
     env
 }
 
-type Answer<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
+type CallResult<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
-fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
+fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> CallResult<'b, 'v> {
     if let [text, pattern] = arguments.as_slice()
         && let Some(text) = text.downcast_ref::<CelString>()
         && let Some(Constant::Pattern(pattern)) = pattern.downcast_ref::<Constant>()
     {
-        return match work::matched(text.inner()) {
+        return match budget::charge_match(text.inner()) {
             true => Ok(CowVal::owned(CelBool::from(pattern.is_match(text.inner())))),
             false => Err(ExecutionError::function_error("matches", "too much work")),
         };
@@ -162,24 +162,24 @@ fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
     ))
 }
 
-fn in_network<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
+fn in_network<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> CallResult<'b, 'v> {
     let failed = |why| ExecutionError::function_error("in_network", why);
-    let [address, among] = arguments.as_slice() else {
+    let [address, range] = arguments.as_slice() else {
         return Err(failed("not an address and a network"));
     };
     let address = address
         .downcast_ref::<CelString>()
         .and_then(|text| text.inner().parse().ok());
     let address: IpAddr = address.ok_or_else(|| failed("not an address"))?;
-    let among = match among.downcast_ref::<Constant>() {
-        Some(Constant::Network(among)) => Some(*among),
-        _ => among
+    let range = match range.downcast_ref::<Constant>() {
+        Some(Constant::Network(range)) => Some(*range),
+        _ => range
             .downcast_ref::<CelString>()
             .and_then(|text| network(text.inner()).ok()),
     };
-    let among = among.ok_or_else(|| failed("not a network"))?;
+    let range = range.ok_or_else(|| failed("not a network"))?;
     Ok(CowVal::owned(CelBool::from(
-        among.contains(&address.to_canonical()),
+        range.contains(&address.to_canonical()),
     )))
 }
 
@@ -200,15 +200,18 @@ fn network(text: &str) -> Result<IpNet, ipnet::AddrParseError> {
     Ok(v4.map_or(parsed, IpNet::V4))
 }
 
-fn outer_range<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
-    bounded(arguments, OUTER_ITEMS_MAX)
+fn outer_range<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> CallResult<'b, 'v> {
+    limited_range(arguments, OUTER_ITEMS_MAX)
 }
 
-fn inner_range<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
-    bounded(arguments, INNER_ITEMS_MAX)
+fn inner_range<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> CallResult<'b, 'v> {
+    limited_range(arguments, INNER_ITEMS_MAX)
 }
 
-fn bounded<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>, items_max: usize) -> Answer<'b, 'v> {
+fn limited_range<'b, 'v>(
+    mut arguments: Vec<CowVal<'b, 'v>>,
+    items_max: usize,
+) -> CallResult<'b, 'v> {
     let failed = |why| ExecutionError::function_error("walking a list", why);
     let nodes = arguments.pop();
     let nodes = nodes.and_then(|nodes| nodes.downcast_ref::<CelInt>().map(|nodes| *nodes.inner()));
@@ -218,7 +221,7 @@ fn bounded<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>, items_max: usize) -> Answ
     let items = range.as_sizer().map(|sizer| *sizer.size().inner());
     match items.map(usize::try_from) {
         Some(Ok(items)) if items > items_max => Err(failed("too many items")),
-        Some(Ok(items)) if !work::walked(items, nodes) => Err(failed("too much work")),
+        Some(Ok(items)) if !budget::charge_items(items, nodes) => Err(failed("too much work")),
         _ => Ok(range),
     }
 }

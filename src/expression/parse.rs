@@ -5,8 +5,8 @@ use std::thread;
 use cel::{Env, ParseErrors, Program};
 
 use super::Scope;
-use super::check::{Checked, DEPTH_MAX, check};
-use super::error::{CompileError, Place, Refusal};
+use super::check::{CheckedTree, DEPTH_MAX, check};
+use super::error::{CompileError, CompileErrorKind, Position};
 
 /// Longest source of an expression.
 pub const SOURCE_BYTES_MAX: usize = 4096;
@@ -16,31 +16,31 @@ const STACK_BYTES: usize = 64 << 20;
 const MESSAGE_CHARS_MAX: usize = 200;
 
 /// Parses and checks `source`.
-pub(super) fn parse(source: &str, scope: Scope) -> Result<Checked, CompileError> {
-    parsed(source, |program| check(program, source, scope))
+pub(super) fn parse(source: &str, scope: Scope) -> Result<CheckedTree, CompileError> {
+    with_parsed(source, |program| check(program, source, scope))
 }
 
 /// Parses `source` and does something with its tree.
-pub(super) fn parsed<T: Send>(
+pub(super) fn with_parsed<T: Send>(
     source: &str,
     work: impl FnOnce(&Program) -> Result<T, CompileError> + Send,
 ) -> Result<T, CompileError> {
-    let refuse = |refusal, place| CompileError { refusal, place };
+    let refuse = |kind, position| CompileError { kind, position };
     if source.len() > SOURCE_BYTES_MAX {
         return Err(refuse(
-            Refusal::TooLong {
+            CompileErrorKind::TooLong {
                 bytes_max: SOURCE_BYTES_MAX,
             },
             None,
         ));
     }
-    if let Some(offset) = too_deep(source) {
-        let place = Place::at_offset(source, offset);
+    if let Some(offset) = first_too_deep(source) {
+        let position = Position::at_offset(source, offset);
         return Err(refuse(
-            Refusal::TooDeep {
+            CompileErrorKind::TooDeep {
                 levels_max: DEPTH_MAX,
             },
-            Some(place),
+            Some(position),
         ));
     }
     // The parser recurses once for each operator in a chain, not only for brackets: a source
@@ -52,11 +52,11 @@ pub(super) fn parsed<T: Send>(
         let parser = parser.spawn_scoped(threads, || {
             let program = Env::stdlib()
                 .compile(source)
-                .map_err(|e| explain(&e, source))?;
+                .map_err(|e| syntax_error(&e, source))?;
             work(&program)
         });
-        let parser = parser.map_err(|error| refuse(Refusal::Thread(error), None))?;
-        let gave_up = || Refusal::Syntax {
+        let parser = parser.map_err(|error| refuse(CompileErrorKind::Thread(error), None))?;
+        let gave_up = || CompileErrorKind::Syntax {
             message: "the parser gave up".into(),
         };
         parser
@@ -66,7 +66,7 @@ pub(super) fn parsed<T: Send>(
 }
 
 /// Where brackets outside of text are nested too deeply.
-fn too_deep(source: &str) -> Option<usize> {
+fn first_too_deep(source: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut quote = None;
     let mut bytes = source.bytes().enumerate();
@@ -90,27 +90,27 @@ fn too_deep(source: &str) -> Option<usize> {
 }
 
 /// Says the first thing the parser says, at the place it says it.
-fn explain(errors: &ParseErrors, source: &str) -> CompileError {
+fn syntax_error(errors: &ParseErrors, source: &str) -> CompileError {
     if errors
         .errors
         .iter()
         .any(|error| error.msg.contains("Recursion limit"))
     {
-        let refusal = Refusal::TooDeep {
+        let kind = CompileErrorKind::TooDeep {
             levels_max: DEPTH_MAX,
         };
         return CompileError {
-            refusal,
-            place: None,
+            kind,
+            position: None,
         };
     }
     let Some(first) = errors.errors.first() else {
-        let refusal = Refusal::Syntax {
+        let kind = CompileErrorKind::Syntax {
             message: "does not parse".into(),
         };
         return CompileError {
-            refusal,
-            place: None,
+            kind,
+            position: None,
         };
     };
     let message = first
@@ -123,16 +123,16 @@ fn explain(errors: &ParseErrors, source: &str) -> CompileError {
         .source_info
         .as_ref()
         .and_then(|info| info.offset_for(first.expr_id));
-    let place = match (node, position) {
-        (Some((start, _)), _) if first.expr_id != 0 => Some(Place::at_offset(
+    let position = match (node, position) {
+        (Some((start, _)), _) if first.expr_id != 0 => Some(Position::at_offset(
             source,
             usize::try_from(start).unwrap_or(usize::MAX),
         )),
-        (_, (Ok(line @ 1..), Ok(column @ 1..))) => Some(Place::at_column(source, line, column)),
+        (_, (Ok(line @ 1..), Ok(column @ 1..))) => Some(Position::at_column(source, line, column)),
         _ => None,
     };
     CompileError {
-        refusal: Refusal::Syntax { message },
-        place,
+        kind: CompileErrorKind::Syntax { message },
+        position,
     }
 }

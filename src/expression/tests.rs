@@ -1,7 +1,7 @@
 //! What expressions promise to mapping, rules and headers.
 
+mod budget;
 mod refused;
-mod work;
 
 use std::borrow::Cow;
 use std::error::Error as _;
@@ -9,8 +9,8 @@ use std::error::Error as _;
 use serde_json::json;
 
 use super::{
-    CompileError, Document, EvalError, Expression, Fact, Facts, Field, Place, Record, Refusal,
-    SOURCE_BYTES_MAX, Scope, Value, Work,
+    Budget, CompileError, CompileErrorKind, Document, EvalError, Expression, Field, Position,
+    Record, SOURCE_BYTES_MAX, Scope, Value, Variable, Variables,
 };
 
 struct Lent {
@@ -27,13 +27,17 @@ struct Request {
 
 struct Headers;
 
-impl Facts for Lent {
-    fn fact(&self, name: &str) -> Option<Fact<'_>> {
+impl Variables for Lent {
+    fn variable(&self, name: &str) -> Option<Variable<'_>> {
         match name {
-            "user" => Some(self.user.as_ref().map_or(Fact::Null, Fact::Document)),
-            "profile" => self.profile.as_ref().map(Fact::Document),
-            "request" => Some(Fact::Record(&self.request)),
-            "claims" => Some(Fact::Null),
+            "user" => Some(
+                self.user
+                    .as_ref()
+                    .map_or(Variable::Null, Variable::Document),
+            ),
+            "profile" => self.profile.as_ref().map(Variable::Document),
+            "request" => Some(Variable::Record(&self.request)),
+            "claims" => Some(Variable::Null),
             _ => None,
         }
     }
@@ -93,7 +97,7 @@ fn lent() -> Lent {
 fn test(source: &str) -> Result<bool, EvalError> {
     Expression::compile(source, Scope::Rule)
         .unwrap()
-        .test(&lent())
+        .evaluate_bool(&lent())
 }
 
 fn value(source: &str) -> Result<Value, EvalError> {
@@ -198,7 +202,7 @@ fn nobody_has_a_null_user() {
     let rule = |source| {
         Expression::compile(source, Scope::Rule)
             .unwrap()
-            .test(&nobody)
+            .evaluate_bool(&nobody)
     };
     assert_eq!(rule("user == null"), Ok(true));
     assert_eq!(rule("user != null && user.login == 'boss'"), Ok(false));
@@ -275,17 +279,17 @@ fn text_can_be_lowered_trimmed_split_and_matched() {
         Ok(true)
     );
     assert!(matches!(
-        refused("user.login.matches('(')").refusal,
-        Refusal::Pattern(_)
+        refused("user.login.matches('(')").kind,
+        CompileErrorKind::Pattern(_)
     ));
     assert!(refused("user.login.matches('(')").source().is_some());
     assert!(matches!(
-        refused("user.login.matches('(a{1000}){1000}')").refusal,
-        Refusal::Pattern(_)
+        refused("user.login.matches('(a{1000}){1000}')").kind,
+        CompileErrorKind::Pattern(_)
     ));
     assert!(matches!(
-        refused("user.login.matches(request.path)").refusal,
-        Refusal::ComputedPattern
+        refused("user.login.matches(request.path)").kind,
+        CompileErrorKind::ComputedPattern
     ));
 }
 
@@ -308,8 +312,8 @@ fn an_address_is_in_a_network_however_it_is_written() {
         assert_eq!(test(source), Ok(answer), "{source}");
     }
     assert!(matches!(
-        refused("in_network(request.ip, '10.0.0.0/33')").refusal,
-        Refusal::Network { .. }
+        refused("in_network(request.ip, '10.0.0.0/33')").kind,
+        CompileErrorKind::Network { .. }
     ));
     assert!(matches!(
         test("in_network('unix:', '10.0.0.0/8')"),
@@ -330,7 +334,7 @@ fn it_knows_which_fields_it_looks_at() {
     let looks = |source: &str, path: &str| {
         Expression::compile(source, Scope::Rule)
             .unwrap()
-            .looks_at(path)
+            .reads(path)
     };
     assert!(looks("request.path == '/'", "request.path"));
     assert!(looks("request.path == '/'", "request"));
@@ -401,7 +405,7 @@ fn what_a_rule_names_is_known_as_a_whole_and_has_the_values_it_saw() {
                 && request.headers['x-y'] == 'z' && user.extattr[\"attrs\"].exists(a, a.value == user.login) \
                 && request.headers[user.login] == '' && user.departments.size() > 0";
     let rule = Expression::compile(rule, Scope::Rule).unwrap();
-    let named = rule.named();
+    let named = rule.named_values();
     let names: Vec<_> = named.iter().map(Expression::source).collect();
     assert_eq!(
         names,

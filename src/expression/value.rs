@@ -31,29 +31,33 @@ pub enum Value {
 
 impl Value {
     /// Copies `value` out of the engine. An empty optional is missing.
-    pub(super) fn lift(value: &dyn Val) -> Result<Self, EvalError> {
+    pub(super) fn from_engine(value: &dyn Val) -> Result<Self, EvalError> {
         if let Some(text) = value.downcast_ref::<CelString>() {
             return Ok(Self::Text(text.inner().to_owned()));
         }
         if let Some(list) = value.downcast_ref::<CelList>() {
-            let items = list.inner().iter().map(|item| Self::lift(item.as_ref()));
+            let items = list
+                .inner()
+                .iter()
+                .map(|item| Self::from_engine(item.as_ref()));
             return items.collect::<Result<_, _>>().map(Self::List);
         }
         if let Some(map) = value.downcast_ref::<CelMap>() {
             let entries = map.inner().iter();
-            let entries = entries.map(|(key, item)| Ok((name(key), Self::lift(item.as_ref())?)));
+            let entries =
+                entries.map(|(key, item)| Ok((key_text(key), Self::from_engine(item.as_ref())?)));
             return entries.collect::<Result<_, _>>().map(Self::Map);
         }
         if let Some(optional) = value.downcast_ref::<CelOptional>() {
             let missing = || EvalError::Missing {
                 name: "an optional value".into(),
             };
-            return Self::lift(optional.inner().ok_or_else(missing)?);
+            return Self::from_engine(optional.inner().ok_or_else(missing)?);
         }
-        Self::lift_scalar(value)
+        Self::scalar_from_engine(value)
     }
 
-    fn lift_scalar(value: &dyn Val) -> Result<Self, EvalError> {
+    fn scalar_from_engine(value: &dyn Val) -> Result<Self, EvalError> {
         if let Some(int) = value.downcast_ref::<CelInt>() {
             Ok(Self::Int(*int.inner()))
         } else if let Some(bool) = value.downcast_ref::<CelBool>() {
@@ -68,26 +72,26 @@ impl Value {
         } else if value.downcast_ref::<CelNull>().is_some() {
             Ok(Self::Null)
         } else {
-            Err(unusable(value, "a value"))
+            Err(wrong_type(value, "a value"))
         }
     }
 }
 
 /// Reads a yes or no, and nothing else, out of the engine.
-pub(super) fn truth(value: &dyn Val) -> Result<bool, EvalError> {
+pub(super) fn read_bool(value: &dyn Val) -> Result<bool, EvalError> {
     match value.downcast_ref::<CelBool>() {
-        Some(truth) => Ok(*truth.inner()),
-        None => Err(unusable(value, "a bool")),
+        Some(read_bool) => Ok(*read_bool.inner()),
+        None => Err(wrong_type(value, "a bool")),
     }
 }
 
-fn unusable(value: &dyn Val, wanted: &str) -> EvalError {
+fn wrong_type(value: &dyn Val, wanted: &str) -> EvalError {
     EvalError::WrongType {
         problem: format!("the result is {}, not {wanted}", value.get_type().name()),
     }
 }
 
-fn name(key: &CelMapKey<'_>) -> String {
+fn key_text(key: &CelMapKey<'_>) -> String {
     match key {
         CelMapKey::String(text) => text.inner().to_owned(),
         CelMapKey::Int(int) => int.inner().to_string(),

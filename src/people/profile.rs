@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::expression::{CompileError, Document, EvalError, Expression, Fact, Facts, Scope, Value};
+use crate::expression::{
+    CompileError, Document, EvalError, Expression, Scope, Value, Variable, Variables,
+};
 use crate::store::{IdError, LinkField, LoginName, Subject};
 
 use super::source::Tokens;
@@ -261,9 +263,9 @@ pub fn over_profile(expression: &Expression, raw: &serde_json::Value) -> Result<
 
 struct OverProfile<'a>(&'a Document);
 
-impl Facts for OverProfile<'_> {
-    fn fact(&self, name: &str) -> Option<Fact<'_>> {
-        (name == "profile").then_some(Fact::Document(self.0))
+impl Variables for OverProfile<'_> {
+    fn variable(&self, name: &str) -> Option<Variable<'_>> {
+        (name == "profile").then_some(Variable::Document(self.0))
     }
 }
 

@@ -186,11 +186,11 @@ fn judged(
     let (mut ending, permit) = ending(verdict, parts, ways, route);
     let id = RequestId::of(&parts.headers, head.peer_trusted);
     let mut upstream = permit.map(|permit| Upstream::of(&permit, ways, head, parts, &id));
-    if head.work.is_spent() {
+    if head.budget.is_spent() {
         (ending, upstream) = (Ending::of(End::BadRequest, "too costly"), None);
     }
     // What was judged is judged again, to be shown.
-    head.work.renew();
+    head.budget.reset();
     let (rule, values) = rule::of(route, caller, head);
     Explanation {
         rule: Some(rule),

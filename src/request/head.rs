@@ -14,7 +14,7 @@ use super::path::{Path, PathError};
 use super::target;
 use crate::client::Client;
 use crate::clock::Timestamp;
-use crate::expression::Work;
+use crate::expression::Budget;
 use crate::keys::KeyRing;
 
 mod connection;
@@ -146,7 +146,7 @@ pub struct Head<'a> {
     /// When it was received.
     pub at: Timestamp,
     /// What all expressions that are evaluated for it may still cost together.
-    pub work: Work,
+    pub budget: Budget,
 }
 
 /// A head nobody should act on. Each is a 400 to the outside.
@@ -238,7 +238,7 @@ impl<'a> Head<'a> {
             credentials,
             untold,
             at,
-            work: Work::default(),
+            budget: Budget::default(),
         })
     }
 

@@ -295,7 +295,7 @@ fn readmits(route: &Route, namespace: &Namespace, name: &HeaderName) -> bool {
 /// Whether the method was part of the decision, by a rule or as a preflight that passes.
 fn judges_method(route: &Route) -> bool {
     let rule = route.allow.as_ref();
-    route.preflight == Preflight::Pass || rule.is_some_and(|rule| rule.looks_at("request.method"))
+    route.preflight == Preflight::Pass || rule.is_some_and(|rule| rule.reads("request.method"))
 }
 
 /// `Authorization` is the application's, except on a route that writes it.

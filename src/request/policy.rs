@@ -66,7 +66,7 @@ impl Permit {
     /// left: to be asked when everything is written.
     pub fn too_costly(&self, head: &Head<'_>) -> Option<Denial> {
         let route = &self.route;
-        head.work.is_spent().then(|| Denial::TooCostly {
+        head.budget.is_spent().then(|| Denial::TooCostly {
             route: Arc::clone(route),
         })
     }
@@ -361,17 +361,17 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
     // Before anything is evaluated: to a rule, what was not told would be missing, and it may ask
     // whether something is.
     let untold = ["path", "method", "ip"];
-    let asks = |name: &&&str| head.untold.hides(name) && rule.looks_at(&format!("request.{name}"));
+    let asks = |name: &&&str| head.untold.hides(name) && rule.reads(&format!("request.{name}"));
     if head.untold.any()
         && let Some(what) = untold.iter().find(asks)
     {
         return Err(RuleTrouble::Untold(what));
     }
-    if !head.has_capital_method() && rule.looks_at("request.method") {
+    if !head.has_capital_method() && rule.reads("request.method") {
         return Err(RuleTrouble::Method);
     }
-    let test = |path: &str| rule.test(&RequestFacts::new(caller, head, path));
-    let looks = rule.looks_at("request.path");
+    let test = |path: &str| rule.evaluate_bool(&RequestFacts::new(caller, head, path));
+    let looks = rule.reads("request.path");
     let raw = head.path.as_str();
     let text_sent = match looks && !head.path.is_plain() {
         true => path_text(rule, raw.as_bytes()).ok_or(RuleTrouble::Ambiguous)?,
@@ -388,7 +388,7 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
                 continue;
             }
             let said = test(&text);
-            if said == Err(EvalError::TooMuchWork) {
+            if said == Err(EvalError::BudgetExceeded) {
                 return Err(RuleTrouble::TooCostly);
             }
             if said.ok() != first {
@@ -397,7 +397,7 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
         }
     }
     sent.map_err(|error| match error {
-        EvalError::TooMuchWork => RuleTrouble::TooCostly,
+        EvalError::BudgetExceeded => RuleTrouble::TooCostly,
         error => RuleTrouble::Failed(error.to_string()),
     })
 }

@@ -173,13 +173,13 @@ fn unmet(route: &Route, caller: &Caller, head: &Head<'_>) -> (&'static str, Stri
 
 /// What a rule says, of every reading of the path where that matters.
 fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> String {
-    let answer = |path: &str| match allow.test(&RequestFacts::new(seen, head, path)) {
+    let answer = |path: &str| match allow.evaluate_bool(&RequestFacts::new(seen, head, path)) {
         Ok(true) => "yes".to_owned(),
         Ok(false) => "no".to_owned(),
         Err(error) => format!("it fails: {error}"),
     };
     let raw = head.path.as_str();
-    let looks = allow.looks_at("request.path");
+    let looks = allow.reads("request.path");
     let of_reading = |reading: &[u8]| match path_text(allow, reading) {
         Some(text) => answer(&text),
         None => NO_TEXT.to_owned(),
@@ -212,7 +212,7 @@ fn values(allow: &Expression, seen: &Caller, head: &Head<'_>) -> Vec<Named> {
     let raw = head.path.as_str();
     let text = path_text(allow, raw.as_bytes());
     let facts = RequestFacts::new(seen, head, text.as_deref().unwrap_or(raw));
-    let named = allow.named().into_iter().filter_map(|expression| {
+    let named = allow.named_values().into_iter().filter_map(|expression| {
         let name = expression.source().to_owned();
         let value = match expression.evaluate(&facts) {
             // All headers at once are no value.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{Head, HeadError, Peer, Reading, parse_host, session, short};
 use crate::clock::Timestamp;
-use crate::expression::Work;
+use crate::expression::Budget;
 use crate::request::path::Path;
 
 /// What a trusted proxy tells of a request that it received. What it does not tell is unknown, and
@@ -126,7 +126,7 @@ impl<'a> Head<'a> {
                 client: original.client.is_none(),
             },
             at,
-            work: Work::default(),
+            budget: Budget::default(),
         })
     }
 }

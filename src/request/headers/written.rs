@@ -309,7 +309,7 @@ impl Written {
             let value = match expression.evaluate(&facts) {
                 Ok(value) => encode(name, rules.encoding, &value),
                 // Whoever forwards it looks whether the work is spent, and does not.
-                Err(EvalError::Missing { .. } | EvalError::TooMuchWork) => None,
+                Err(EvalError::Missing { .. } | EvalError::BudgetExceeded) => None,
                 Err(error @ (EvalError::WrongType { .. } | EvalError::Failed { .. })) => {
                     let (route, header) = (route.name.as_str(), name.as_str());
                     tracing::warn!(route, header, error = %error, "a header has no value");
@@ -393,7 +393,9 @@ fn scalar(value: &Value) -> Option<String> {
 /// Basic credentials (RFC 7617) in UTF-8; a user with a colon would become another user.
 fn credentials(basic: &BasicAuth, facts: &RequestFacts<'_>) -> Option<HeaderValue> {
     let user = match basic.user.evaluate(facts) {
-        Ok(Value::Null) | Err(EvalError::Missing { .. } | EvalError::TooMuchWork) => return None,
+        Ok(Value::Null) | Err(EvalError::Missing { .. } | EvalError::BudgetExceeded) => {
+            return None;
+        }
         Ok(value) => scalar(&value),
         Err(EvalError::WrongType { .. } | EvalError::Failed { .. }) => None,
     };

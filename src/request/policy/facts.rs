@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::expression::{Fact, Facts, Field, Record, Work};
+use crate::expression::{Budget, Field, Record, Variable, Variables};
 use crate::people::session::Session;
 use crate::request::gate::Caller;
 use crate::request::head::Head;
@@ -39,22 +39,23 @@ impl<'a> RequestFacts<'a> {
     }
 }
 
-impl Facts for RequestFacts<'_> {
-    fn fact(&self, name: &str) -> Option<Fact<'_>> {
+impl Variables for RequestFacts<'_> {
+    fn variable(&self, name: &str) -> Option<Variable<'_>> {
         match (name, self.caller) {
-            ("request", _) => Some(Fact::Record(&self.request)),
-            ("user", Caller::Person(person)) => Some(Fact::Document(&person.entitlements.user)),
-            ("claims", Caller::Program(program)) => Some(Fact::Document(&program.claims)),
-            ("session", Caller::Person(_)) => {
-                self.session.as_ref().map(|session| Fact::Record(session))
-            }
-            ("user" | "claims" | "session", _) => Some(Fact::Null),
+            ("request", _) => Some(Variable::Record(&self.request)),
+            ("user", Caller::Person(person)) => Some(Variable::Document(&person.entitlements.user)),
+            ("claims", Caller::Program(program)) => Some(Variable::Document(&program.claims)),
+            ("session", Caller::Person(_)) => self
+                .session
+                .as_ref()
+                .map(|session| Variable::Record(session)),
+            ("user" | "claims" | "session", _) => Some(Variable::Null),
             _ => None,
         }
     }
 
-    fn work(&self) -> Option<&Work> {
-        Some(&self.request.head.work)
+    fn budget(&self) -> Option<&Budget> {
+        Some(&self.request.head.budget)
     }
 }
 

@@ -10,12 +10,12 @@ use crate::expression::Expression;
 /// letters beyond ASCII, and the bytes may stand for the same letters in another encoding (GBK,
 /// Big5), which applications on Windows read.
 pub fn path_text<'r>(rule: &Expression, reading: &'r [u8]) -> Option<Cow<'r, str>> {
-    let letters = rule.letters();
-    if !letters.beyond_ascii() {
+    let literals = rule.literal_chars();
+    if !literals.has_non_ascii() {
         return Some(String::from_utf8_lossy(reading));
     }
     // A rule that names escapes wants to see them.
-    let bytes = match letters.percent {
+    let bytes = match literals.has_percent {
         true => Cow::Borrowed(reading),
         false => without_escapes_beyond_ascii(reading),
     };
@@ -25,7 +25,8 @@ pub fn path_text<'r>(rule: &Expression, reading: &'r [u8]) -> Option<Cow<'r, str
     };
     // `通知` in GBK is text in UTF-8, too: two letters of two bytes each.
     let is_of_two_bytes = |letter: char| letter.len_utf8() == 2;
-    let may_be_gbk = letters.longer && !letters.two_bytes && text.chars().any(is_of_two_bytes);
+    let may_be_gbk =
+        literals.has_longer && !literals.has_two_byte && text.chars().any(is_of_two_bytes);
     (!may_be_gbk).then_some(text)
 }
 

@@ -1,4 +1,4 @@
-//! `Work`: how much the expressions of one request may cost together, however often they are
+//! `Budget`: how much the expressions of one request may cost together, however often they are
 //! evaluated.
 //!
 //! The engine counts nothing itself. Counted are the nodes of an expression, once for every item
@@ -18,81 +18,81 @@ const BYTES_MATCHED: usize = 16;
 
 thread_local! {
     /// What is left to the evaluation that runs on this thread.
-    static LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
+    static REMAINING: Cell<u64> = const { Cell::new(u64::MAX) };
 }
 
 /// What is left to one request.
 #[derive(Debug)]
-pub struct Work(AtomicU64);
+pub struct Budget(AtomicU64);
 
-impl Default for Work {
+impl Default for Budget {
     fn default() -> Self {
         Self(AtomicU64::new(STEPS_MAX))
     }
 }
 
-/// A copy has as much left, and is spent for itself: [`Work::continue_from`] makes one of two again.
-impl Clone for Work {
+/// A copy has as much left, and is spent for itself: [`Budget::continue_from`] makes one of two again.
+impl Clone for Budget {
     fn clone(&self) -> Self {
-        Self(AtomicU64::new(self.left()))
+        Self(AtomicU64::new(self.remaining()))
     }
 }
 
-impl Work {
+impl Budget {
     /// Whether nothing is left: what was evaluated last has no value.
     pub fn is_spent(&self) -> bool {
-        self.left() == 0
+        self.remaining() == 0
     }
 
     /// Begins anew, for whoever evaluates a second time only to explain.
-    pub fn renew(&self) {
+    pub fn reset(&self) {
         self.0.store(STEPS_MAX, Ordering::Relaxed);
     }
 
     /// Leaves as much as another has left, that was copied from this one and evaluated with since.
     pub fn continue_from(&self, copy: &Self) {
-        self.0.store(copy.left(), Ordering::Relaxed);
+        self.0.store(copy.remaining(), Ordering::Relaxed);
     }
 
-    fn left(&self) -> u64 {
+    fn remaining(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// Evaluates something within what is left, which is all there is without a limit. Nothing when it
 /// was not enough: then no part of the answer counts.
-pub(super) fn within<T>(work: Option<&Work>, evaluate: impl FnOnce() -> T) -> Option<T> {
-    let Some(work) = work else {
-        LEFT.set(u64::MAX);
+pub(super) fn run_within<T>(budget: Option<&Budget>, evaluate: impl FnOnce() -> T) -> Option<T> {
+    let Some(budget) = budget else {
+        REMAINING.set(u64::MAX);
         return Some(evaluate());
     };
-    LEFT.set(work.left());
+    REMAINING.set(budget.remaining());
     let answer = evaluate();
-    let left = LEFT.replace(u64::MAX);
-    work.0.store(left, Ordering::Relaxed);
+    let left = REMAINING.replace(u64::MAX);
+    budget.0.store(left, Ordering::Relaxed);
     (left > 0).then_some(answer)
 }
 
 /// Takes some steps; says whether there were as many left.
-pub(super) fn spend(steps: u64) -> bool {
-    let left = LEFT.get().saturating_sub(steps);
-    LEFT.set(left);
+pub(super) fn charge(steps: u64) -> bool {
+    let left = REMAINING.get().saturating_sub(steps);
+    REMAINING.set(left);
     left > 0
 }
 
 /// What a text that is read costs.
-pub(super) fn read(text: &str) -> bool {
-    spend(steps(text.len() / BYTES_READ + 1))
+pub(super) fn charge_read(text: &str) -> bool {
+    charge(steps(text.len() / BYTES_READ + 1))
 }
 
 /// What a text that is matched costs.
-pub(super) fn matched(text: &str) -> bool {
-    spend(steps(text.len() / BYTES_MATCHED + 1))
+pub(super) fn charge_match(text: &str) -> bool {
+    charge(steps(text.len() / BYTES_MATCHED + 1))
 }
 
 /// What so many items cost, each so many nodes.
-pub(super) fn walked(items: usize, nodes: i64) -> bool {
-    spend(steps(items).saturating_mul(u64::try_from(nodes).unwrap_or(u64::MAX)))
+pub(super) fn charge_items(items: usize, nodes: i64) -> bool {
+    charge(steps(items).saturating_mul(u64::try_from(nodes).unwrap_or(u64::MAX)))
 }
 
 fn steps(count: usize) -> u64 {

@@ -1,4 +1,4 @@
-//! What an evaluation may see, lent by the caller: documents, records, and the lens over both.
+//! What an evaluation may see, lent by the caller: documents, records, and the resolved over both.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,8 +14,8 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 
 use super::Scope;
+use super::budget::{self, Budget};
 use super::function::Constant;
-use super::work::{self, Work};
 
 /// Owned data, converted once and lent to many evaluations. Cheap to clone.
 ///
@@ -25,24 +25,24 @@ use super::work::{self, Work};
 pub struct Document(Arc<dyn Val>);
 
 /// What one evaluation may see, by the name of a variable.
-pub trait Facts: Send + Sync {
+pub trait Variables: Send + Sync {
     /// The fact of that name. It is asked once for each variable of an evaluation.
-    fn fact(&self, name: &str) -> Option<Fact<'_>>;
+    fn variable(&self, name: &str) -> Option<Variable<'_>>;
 
     /// What is left to everything that is evaluated for the same request; absent: there is no limit.
-    fn work(&self) -> Option<&Work> {
+    fn budget(&self) -> Option<&Budget> {
         None
     }
 }
 
 /// What a variable stands for.
 #[derive(Clone, Copy)]
-pub enum Fact<'a> {
+pub enum Variable<'a> {
     /// Known to be nothing: the `user` of somebody who is not signed in.
     Null,
     /// Owned data.
     Document(&'a Document),
-    /// Fields that are computed when asked for.
+    /// RecordMap that are computed when asked for.
     Record(&'a dyn Record),
 }
 
@@ -65,31 +65,31 @@ pub enum Field<'a> {
     Int(i64),
     /// Yes or no.
     Bool(bool),
-    /// Fields of its own.
+    /// RecordMap of its own.
     Record(&'a dyn Record),
     /// Owned data. It is lent, not copied, unless the record is a field of a field.
     Document(&'a Document),
 }
 
 /// The variables of one evaluation as the engine asks for them.
-pub(super) struct Lens<'a> {
+pub(super) struct ResolvedVariables<'a> {
     scope: Scope,
-    facts: &'a dyn Facts,
+    variables: &'a dyn Variables,
     constants: &'a [Constant],
     /// By the position of the name in its scope. Filled when asked, so that a record is lent
     /// by reference without a box.
-    lent: [OnceLock<Option<Lent<'a>>>; 4],
+    lent: [OnceLock<Option<ResolvedVariable<'a>>>; 4],
 }
 
-enum Lent<'a> {
+enum ResolvedVariable<'a> {
     Null,
     Document(&'a Document),
-    Record(Fields<'a>),
+    Record(RecordMap<'a>),
 }
 
 /// A record as a map of the engine.
 #[derive(Clone, Copy)]
-struct Fields<'a>(&'a dyn Record);
+struct RecordMap<'a>(&'a dyn Record);
 
 static NULL: CelNull = CelNull;
 
@@ -105,7 +105,7 @@ impl fmt::Debug for Document {
     }
 }
 
-impl fmt::Debug for Fact<'_> {
+impl fmt::Debug for Variable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Null => "Null",
@@ -128,11 +128,15 @@ impl fmt::Debug for Field<'_> {
     }
 }
 
-impl<'a> Lens<'a> {
-    pub(super) fn new(scope: Scope, facts: &'a dyn Facts, constants: &'a [Constant]) -> Self {
+impl<'a> ResolvedVariables<'a> {
+    pub(super) fn new(
+        scope: Scope,
+        variables: &'a dyn Variables,
+        constants: &'a [Constant],
+    ) -> Self {
         Self {
             scope,
-            facts,
+            variables,
             constants,
             lent: Default::default(),
         }
@@ -144,7 +148,7 @@ pub(super) fn constant_name(index: usize) -> String {
     format!("@{index}")
 }
 
-impl VariableResolver for Lens<'_> {
+impl VariableResolver for ResolvedVariables<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         if let Some(index) = variable.strip_prefix('@') {
             let constant = self.constants.get(index.parse::<usize>().ok()?)?;
@@ -157,27 +161,27 @@ impl VariableResolver for Lens<'_> {
             .iter()
             .position(|name| *name == variable)?;
         let lent = self.lent.get(position)?.get_or_init(|| {
-            Some(match self.facts.fact(variable)? {
-                Fact::Null => Lent::Null,
-                Fact::Document(document) => Lent::Document(document),
-                Fact::Record(record) => Lent::Record(Fields(record)),
+            Some(match self.variables.variable(variable)? {
+                Variable::Null => ResolvedVariable::Null,
+                Variable::Document(document) => ResolvedVariable::Document(document),
+                Variable::Record(record) => ResolvedVariable::Record(RecordMap(record)),
             })
         });
         Some(CowVal::Borrowed(match lent.as_ref()? {
-            Lent::Null => &NULL,
-            Lent::Document(document) => &*document.0,
-            Lent::Record(fields) => fields,
+            ResolvedVariable::Null => &NULL,
+            ResolvedVariable::Document(document) => &*document.0,
+            ResolvedVariable::Record(fields) => fields,
         }))
     }
 }
 
-impl fmt::Debug for Fields<'_> {
+impl fmt::Debug for RecordMap<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Record(..)")
     }
 }
 
-impl Val for Fields<'_> {
+impl Val for RecordMap<'_> {
     fn get_type(&self) -> &Type {
         <Self as Val>::cel_type()
     }
@@ -205,13 +209,13 @@ impl Val for Fields<'_> {
     }
 }
 
-impl Container for Fields<'_> {
+impl Container for RecordMap<'_> {
     fn contains(&self, name: &dyn Val) -> Result<bool, ExecutionError> {
         text(name).map(|name| self.0.field(name).is_some())
     }
 }
 
-impl Indexer for Fields<'_> {
+impl Indexer for RecordMap<'_> {
     fn get<'b, 'v>(&'b self, name: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
     where
         Self: 'v,
@@ -223,13 +227,13 @@ impl Indexer for Fields<'_> {
             .ok_or_else(|| ExecutionError::no_such_key(name))?;
         Ok(match field {
             Field::Null => CowVal::Borrowed(&NULL),
-            Field::Text(text) => match work::read(&text) {
+            Field::Text(text) => match budget::charge_read(&text) {
                 true => CowVal::owned(CelString::from(text)),
-                false => return Err(too_much_work(name)),
+                false => return Err(budget_exceeded(name)),
             },
             Field::Int(int) => CowVal::owned(CelInt::from(int)),
             Field::Bool(bool) => CowVal::owned(CelBool::from(bool)),
-            Field::Record(record) => CowVal::owned(Fields(record)),
+            Field::Record(record) => CowVal::owned(RecordMap(record)),
             Field::Document(document) => CowVal::Borrowed(&*document.0),
         })
     }
@@ -242,7 +246,7 @@ impl Indexer for Fields<'_> {
     }
 }
 
-fn too_much_work(name: &str) -> ExecutionError {
+fn budget_exceeded(name: &str) -> ExecutionError {
     ExecutionError::function_error(name, "too much work")
 }
 

@@ -1,29 +1,29 @@
-//! `Letters`: which characters the texts and patterns of an expression hold.
+//! `LiteralChars`: which characters the texts and patterns of an expression hold.
 
 /// Which characters the texts and patterns of an expression hold, as far as that changes how a
 /// path is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Letters {
+pub struct LiteralChars {
     /// Those of two bytes in UTF-8: Latin with accents, Greek, Cyrillic, …
-    pub two_bytes: bool,
+    pub has_two_byte: bool,
     /// Those of more bytes: Chinese, Japanese, Korean, …
-    pub longer: bool,
+    pub has_longer: bool,
     /// A `%`.
-    pub percent: bool,
+    pub has_percent: bool,
 }
 
-impl Letters {
+impl LiteralChars {
     /// Whether there are any beyond ASCII.
-    pub fn beyond_ascii(self) -> bool {
-        self.two_bytes || self.longer
+    pub fn has_non_ascii(self) -> bool {
+        self.has_two_byte || self.has_longer
     }
 
     pub(super) fn add(&mut self, text: &str) {
         for letter in text.chars() {
             match letter.len_utf8() {
-                1 => self.percent |= letter == '%',
-                2 => self.two_bytes = true,
-                _ => self.longer = true,
+                1 => self.has_percent |= letter == '%',
+                2 => self.has_two_byte = true,
+                _ => self.has_longer = true,
             }
         }
     }
@@ -32,6 +32,6 @@ impl Letters {
     pub(super) fn add_pattern(&mut self, pattern: &str) {
         self.add(pattern);
         let names = ["\\p", "\\P", "\\x", "\\u", "\\U"];
-        self.longer |= names.iter().any(|name| pattern.contains(name));
+        self.has_longer |= names.iter().any(|name| pattern.contains(name));
     }
 }

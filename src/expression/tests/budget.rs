@@ -2,19 +2,19 @@
 
 use super::*;
 
-/// Facts whose evaluations share what they may cost.
+/// Variables whose evaluations share what they may cost.
 struct Limited {
     text: String,
-    work: Work,
+    budget: Budget,
 }
 
-impl Facts for Limited {
-    fn fact(&self, name: &str) -> Option<Fact<'_>> {
-        (name == "request").then_some(Fact::Record(self))
+impl Variables for Limited {
+    fn variable(&self, name: &str) -> Option<Variable<'_>> {
+        (name == "request").then_some(Variable::Record(self))
     }
 
-    fn work(&self) -> Option<&Work> {
-        Some(&self.work)
+    fn budget(&self) -> Option<&Budget> {
+        Some(&self.budget)
     }
 }
 
@@ -26,21 +26,21 @@ impl Record for Limited {
 
 /// How often an expression has a value before the work of one request is spent, at most 10,000 times.
 fn times(source: &str, text: &str) -> usize {
-    let facts = Limited {
+    let variables = Limited {
         text: text.to_owned(),
-        work: Work::default(),
+        budget: Budget::default(),
     };
     let expression = Expression::compile(source, Scope::Rule).unwrap();
-    let evaluated = (0..10_000).map(|_| expression.evaluate(&facts));
+    let evaluated = (0..10_000).map(|_| expression.evaluate(&variables));
     let mut outcomes = evaluated.skip_while(Result::is_ok);
     if let Some(outcome) = outcomes.next() {
-        assert_eq!(outcome, Err(EvalError::TooMuchWork), "{source}");
-        assert!(facts.work.is_spent());
+        assert_eq!(outcome, Err(EvalError::BudgetExceeded), "{source}");
+        assert!(variables.budget.is_spent());
         // And so it stays, for everything.
         let other = Expression::compile("true || request.path == ''", Scope::Rule).unwrap();
-        assert_eq!(other.evaluate(&facts), Err(EvalError::TooMuchWork));
-        facts.work.renew();
-        assert_eq!(other.evaluate(&facts), Ok(Value::Bool(true)));
+        assert_eq!(other.evaluate(&variables), Err(EvalError::BudgetExceeded));
+        variables.budget.reset();
+        assert_eq!(other.evaluate(&variables), Ok(Value::Bool(true)));
     }
     10_000 - 1 - outcomes.count()
 }
