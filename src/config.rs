@@ -23,10 +23,10 @@ use crate::site;
 use crate::store::ConnectorId;
 
 mod error;
-mod place;
+mod parse_error;
 mod reload;
 mod server;
-mod suggest;
+mod text;
 mod validate;
 mod warn;
 
@@ -41,7 +41,8 @@ pub use server::{
 };
 pub use warn::Warning;
 
-use place::{Place, Source};
+use crate::setting::Place;
+use text::ConfigText;
 
 /// menshen's configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -85,7 +86,7 @@ pub struct Config {
     #[serde(default)]
     pub console: Option<NotBuilt>,
     #[serde(skip)]
-    source: Source,
+    source: ConfigText,
 }
 
 impl Config {
@@ -94,9 +95,10 @@ impl Config {
     /// Pure: reads nothing else. The error names every place that does not fit, with line, column
     /// and what is allowed there, and shows no secret.
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
-        let source = Source::new(text, name);
-        let mut config: Self = toml::from_str(text)
-            .map_err(|error| ConfigError::new(&source, vec![suggest::problem(&source, &error)]))?;
+        let source = ConfigText::new(text, name);
+        let mut config: Self = toml::from_str(text).map_err(|error| {
+            ConfigError::new(&source, vec![parse_error::problem(&source, &error)])
+        })?;
         config.source = source;
         let problems = validate::problems(&config);
         if problems.is_empty() {
@@ -174,13 +176,13 @@ impl Config {
     }
 
     /// What is odd about the files the document names, and is read as it must be meant. Reads them.
-    pub fn warnings_of_files(&self) -> Vec<Warning> {
-        warn::of_files(self)
+    pub fn file_warnings(&self) -> Vec<Warning> {
+        warn::file_warnings(self)
     }
 
     /// What does not fit into the limits that the system sets this process.
-    pub fn warnings_of_system(&self, files: OpenFiles) -> Vec<Warning> {
-        warn::of_system(self, files)
+    pub fn system_warnings(&self, files: OpenFiles) -> Vec<Warning> {
+        warn::system_warnings(self, files)
     }
 
     /// Every secret the document names, with its place.

@@ -205,8 +205,8 @@ async fn reload(path: &Path, running: &Running, watch: &mut Watch) {
 
 /// What is weak or odd about a configuration and the files it names.
 fn weaknesses(config: &Config) -> impl Iterator<Item = Warning> {
-    let of_files = config.warnings_of_files();
-    let of_system = config.warnings_of_system(OpenFiles::of_process());
+    let of_files = config.file_warnings();
+    let of_system = config.system_warnings(OpenFiles::of_process());
     let all = config.warnings().into_iter().chain(of_files);
     all.chain(of_system)
 }

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use super::place::{Place, Source};
+use super::text::ConfigText;
+use crate::setting::Place;
 
 /// A document that is refused. `Display` shows every problem with its line, a caret and what is
 /// allowed there, in plain ASCII but for what the document itself says.
@@ -29,11 +30,11 @@ pub struct Problem {
     pub column: usize,
     span: Range<usize>,
     /// Whether texts of that line must not be shown.
-    hidden: bool,
+    is_masked: bool,
 }
 
 impl ConfigError {
-    pub(super) fn new(source: &Source, mut problems: Vec<Problem>) -> Self {
+    pub(super) fn new(source: &ConfigText, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.span.start);
         let shown: Vec<_> = problems
             .iter()
@@ -56,7 +57,7 @@ impl std::error::Error for ConfigError {}
 
 impl Problem {
     /// At some bytes of the document.
-    pub(super) fn at(source: &Source, span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(super) fn at(source: &ConfigText, span: Range<usize>, message: impl Into<String>) -> Self {
         let (line, column) = source.line_column(span.start);
         Self {
             message: message.into(),
@@ -64,18 +65,22 @@ impl Problem {
             line,
             column,
             span,
-            hidden: false,
+            is_masked: false,
         }
     }
 
     /// At a value.
-    pub(super) fn value(source: &Source, place: &Place<'_>, message: impl Into<String>) -> Self {
-        Self::at(source, source.value(place), message)
+    pub(super) fn value(
+        source: &ConfigText,
+        place: &Place<'_>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::at(source, source.value_span(place), message)
     }
 
     /// At the key of a value.
-    pub(super) fn key(source: &Source, place: &Place<'_>, message: impl Into<String>) -> Self {
-        Self::at(source, source.key(place), message)
+    pub(super) fn key(source: &ConfigText, place: &Place<'_>, message: impl Into<String>) -> Self {
+        Self::at(source, source.key_span(place), message)
     }
 
     /// Adds what is allowed there.
@@ -85,13 +90,13 @@ impl Problem {
     }
 
     /// Shows none of the texts on its line: nobody knows what they are.
-    pub(super) fn hide(mut self) -> Self {
-        self.hidden = true;
+    pub(super) fn mask(mut self) -> Self {
+        self.is_masked = true;
         self
     }
 
     /// One line of the document and a caret under it.
-    fn render(&self, source: &Source) -> String {
+    fn render(&self, source: &ConfigText) -> String {
         let text = &*source.text;
         let start = text.floor_char_boundary(self.span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
@@ -105,9 +110,9 @@ impl Problem {
             .floor_char_boundary(self.span.end)
             .saturating_sub(line_start);
         let span = start..end.clamp(start, line.len());
-        let hidden = self.hidden || tells(&text[..line_end]);
-        let shown = if hidden {
-            masked(line)
+        let is_masked = self.is_masked || may_hold_secret(&text[..line_end]);
+        let shown = if is_masked {
+            mask_texts(line)
         } else {
             line.to_owned()
         };
@@ -124,7 +129,7 @@ impl Problem {
 }
 
 /// Whether the last line may hold a secret: it belongs to a key that does, or to a URL with a user.
-fn tells(text_up_to_line_end: &str) -> bool {
+fn may_hold_secret(text_up_to_line_end: &str) -> bool {
     const SECRET: [&str; 5] = ["secret", "password", "token", "keys", "private_key"];
     for (back, line) in text_up_to_line_end.lines().rev().enumerate() {
         if back == 0 && line.split("://").skip(1).any(|rest| rest.contains('@')) {
@@ -148,13 +153,13 @@ fn tells(text_up_to_line_end: &str) -> bool {
 
 /// The line with `*` for every byte but its keys and punctuation, so that the caret still points
 /// right. Works on what is no TOML, too: a secret without quotes.
-fn masked(line: &str) -> String {
+fn mask_texts(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
     let mut quote = None;
     let mut rest = line;
     while let Some(c) = rest.chars().next() {
         let length = match quote {
-            None if is_key(rest, &shown) => rest.find('=').unwrap_or(rest.len()),
+            None if starts_with_key(rest, &shown) => rest.find('=').unwrap_or(rest.len()),
             _ => c.len_utf8(),
         };
         let (word, after) = rest.split_at(length);
@@ -174,7 +179,7 @@ fn masked(line: &str) -> String {
 }
 
 /// Whether a key begins here: a word and `=`, where a table or a line begins.
-fn is_key(rest: &str, before: &str) -> bool {
+fn starts_with_key(rest: &str, before: &str) -> bool {
     let begins = matches!(before.trim_end().chars().last(), None | Some('{' | ','));
     let Some((word, _)) = rest.split_once('=') else {
         return false;
@@ -188,7 +193,7 @@ mod tests {
     use super::*;
 
     fn render(text: &str, word: &str) -> String {
-        let source = Source::new(text, "menshen.toml");
+        let source = ConfigText::new(text, "menshen.toml");
         let start = text.find(word).unwrap();
         let problem = Problem::at(&source, start..start + word.len(), "it is wrong");
         ConfigError::new(&source, vec![problem.help("write another")]).to_string()

@@ -7,7 +7,10 @@ use crate::door::DoorLimits;
 pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
     let parts = [
         ("[server] listen", old.server.listen != new.server.listen),
-        ("[server.limits]", of_the_start(old) != of_the_start(new)),
+        (
+            "[server.limits]",
+            startup_limits(old) != startup_limits(new),
+        ),
         // Other certificates are taken without a restart; that there are any is not.
         (
             "[server.tls]",
@@ -33,7 +36,7 @@ pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
 }
 
 /// The limits that are only read when the process starts: who is counted by address is read anew.
-fn of_the_start(config: &Config) -> DoorLimits {
+fn startup_limits(config: &Config) -> DoorLimits {
     DoorLimits {
         count_by_address: Vec::new(),
         ..config.server.limits.clone()

@@ -4,9 +4,9 @@ use url::Url;
 
 use super::Config;
 use super::error::Problem;
-use super::place::Place;
 use crate::expression::{Expression, Scope};
 use crate::setting::Period;
+use crate::setting::Place;
 
 mod connectors;
 mod destinations;
@@ -18,36 +18,36 @@ mod server;
 
 /// Everything that does not fit, in no order.
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
-    let mut findings = Findings {
+    let mut problems = Problems {
         config,
-        problems: Vec::new(),
+        list: Vec::new(),
     };
-    server::look(&mut findings);
-    ext_authz::look(&mut findings);
-    connectors::look(&mut findings);
-    issuers::look(&mut findings);
-    routes::look(&mut findings);
-    headers::look(&mut findings);
-    findings.problems
+    server::validate(&mut problems);
+    ext_authz::validate(&mut problems);
+    connectors::validate(&mut problems);
+    issuers::validate(&mut problems);
+    routes::validate(&mut problems);
+    headers::validate(&mut problems);
+    problems.list
 }
 
 /// What was found so far.
-struct Findings<'a> {
+struct Problems<'a> {
     config: &'a Config,
-    problems: Vec<Problem>,
+    list: Vec<Problem>,
 }
 
-impl<'a> Findings<'a> {
+impl<'a> Problems<'a> {
     /// Refuses a value.
     fn value(&mut self, place: &Place<'_>, message: impl Into<String>, help: impl Into<String>) {
         let problem = Problem::value(&self.config.source, place, message);
-        self.problems.push(problem.help(help));
+        self.list.push(problem.help(help));
     }
 
     /// Refuses a key, or the table behind it.
     fn key(&mut self, place: &Place<'_>, message: impl Into<String>, help: impl Into<String>) {
         let problem = Problem::key(&self.config.source, place, message);
-        self.problems.push(problem.help(help));
+        self.list.push(problem.help(help));
     }
 
     /// Refuses an expression that does not compile, pointing into it.
@@ -57,8 +57,8 @@ impl<'a> Findings<'a> {
         };
         let source = &self.config.source;
         let span = match error.position {
-            Some(at) => source.within(place, text, at.offset),
-            None => source.value(place),
+            Some(at) => source.span_in_string(place, text, at.offset),
+            None => source.value_span(place),
         };
         // The parser goes on with every token it would have taken.
         let message = error.message();
@@ -66,7 +66,7 @@ impl<'a> Findings<'a> {
         let message = format!("this expression does not compile: {message}");
         let names = scope.variables().join(", ");
         let problem = Problem::at(source, span, message);
-        self.problems
+        self.list
             .push(problem.help(format!("it is CEL over {names}")));
     }
 

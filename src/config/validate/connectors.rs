@@ -1,67 +1,67 @@
 //! `[connector.ID]`: its kind, who starts by itself, where logins land, its mapping.
 
-use super::Findings;
+use super::Problems;
 use super::destinations::Destinations;
-use crate::config::place::Place;
 use crate::expression::Scope;
 use crate::face::OWN_PAGES;
 use crate::login::connector::{AutoLogin, ConnectorConfig, Kind, KindError};
 use crate::login::return_to::ReturnTo;
+use crate::setting::Place;
 
-pub(super) fn look(findings: &mut Findings<'_>) {
-    for (id, connector) in &findings.config.connector {
+pub(super) fn validate(problems: &mut Problems<'_>) {
+    for (id, connector) in &problems.config.connector {
         let place = Place::of(["connector", id.as_str()]);
         if let Err(error) = connector.kind() {
             let help = error.to_string().replace("ID", id.as_str());
             match error {
                 KindError::Missing => {
-                    findings.key(&place, format!("the connector `{id}` is of no kind"), help);
+                    problems.key(&place, format!("the connector `{id}` is of no kind"), help);
                 }
                 KindError::Several(_, second) => {
                     let message = format!("the connector `{id}` is of two kinds");
-                    findings.key(&place.clone().key(second), message, help);
+                    problems.key(&place.clone().key(second), message, help);
                 }
             }
         }
         for written in connector.kinds() {
-            kind(findings, &place, connector, written);
+            kind_problems(problems, &place, connector, written);
         }
         if let Some(base) = &connector.callback_base {
-            findings.origin(&place.clone().key("callback_base"), base);
+            problems.origin(&place.clone().key("callback_base"), base);
         }
-        callback(findings, &place, connector);
-        homes(findings, &place, connector);
-        mapping(findings, &place, connector);
+        callback(problems, &place, connector);
+        login_targets(problems, &place, connector);
+        mapping(problems, &place, connector);
     }
-    starters(findings);
+    auto_logins(problems);
 }
 
 /// What the kind itself finds.
-fn kind<'a>(
-    findings: &mut Findings<'a>,
+fn kind_problems<'a>(
+    problems: &mut Problems<'a>,
     place: &Place<'a>,
     connector: &'a ConnectorConfig,
     kind: &'a dyn Kind,
 ) {
     for (below, text, scope) in kind.expressions() {
-        findings.expression(&place.clone().join(below), text, scope);
+        problems.expression(&place.clone().join(below), text, scope);
     }
-    let external_url = findings.config.server.external_url.url();
+    let external_url = problems.config.server.external_url.url();
     for problem in kind.problems(connector, external_url) {
         let place = place.clone().join(problem.place);
         match problem.points_at_key {
-            true => findings.key(&place, problem.message, problem.help),
-            false => findings.value(&place, problem.message, problem.help),
+            true => problems.key(&place, problem.message, problem.help),
+            false => problems.value(&place, problem.message, problem.help),
         }
     }
 }
 
 /// An address that no answer could ever come to, or that a page of ours has.
-fn callback<'a>(findings: &mut Findings<'a>, place: &Place<'a>, connector: &'a ConnectorConfig) {
+fn callback<'a>(problems: &mut Problems<'a>, place: &Place<'a>, connector: &'a ConnectorConfig) {
     let Some(callback) = &connector.callback else {
         return;
     };
-    let server = &findings.config.server;
+    let server = &problems.config.server;
     let place = place.clone().key("callback");
     let external = server.external_url.url();
     let known = [Some(external), connector.callback_base.as_ref()];
@@ -75,7 +75,7 @@ fn callback<'a>(findings: &mut Findings<'a>, place: &Place<'a>, connector: &'a C
              answers reach it",
             external.origin().ascii_serialization()
         );
-        findings.value(&place, "no answer would come back to menshen", help);
+        problems.value(&place, "no answer would come back to menshen", help);
         return;
     }
     let prefix = server.prefix.as_str();
@@ -93,53 +93,57 @@ fn callback<'a>(findings: &mut Findings<'a>, place: &Place<'a>, connector: &'a C
                 "a path below {prefix}/ of letters, digits and -._~/, without query; set `prefix` \
                  to what comes before it, such as \"/oauth2\""
             );
-            findings.value(&place, "this is no address below `prefix`", help);
+            problems.value(&place, "this is no address below `prefix`", help);
         }
         Some(path) => {
             let first = path.split('/').next().unwrap_or_default();
             if OWN_PAGES.contains(&first) {
                 let help = "choose another, such as callback";
                 let message = format!("{prefix}/{first} is a page of menshen's");
-                findings.value(&place, message, help);
+                problems.value(&place, message, help);
             }
         }
     }
 }
 
-fn homes<'a>(findings: &mut Findings<'a>, place: &Place<'a>, connector: &'a ConnectorConfig) {
-    let destinations = Destinations::new(findings.config);
-    let homes = [
+fn login_targets<'a>(
+    problems: &mut Problems<'a>,
+    place: &Place<'a>,
+    connector: &'a ConnectorConfig,
+) {
+    let destinations = Destinations::new(problems.config);
+    let login_targets = [
         ("desktop", &connector.home.desktop),
         ("mobile", &connector.home.mobile),
     ];
-    for (key, target) in homes {
+    for (key, target) in login_targets {
         if ReturnTo::parse(target, &destinations).is_none() {
             let place = place.clone().key("home").key(key);
             let help =
                 "a path such as /portal, or a URL whose scheme, host and port a route serves";
-            findings.value(&place, "nobody can land there after a login", help);
+            problems.value(&place, "nobody can land there after a login", help);
         }
     }
 }
 
-fn mapping<'a>(findings: &mut Findings<'a>, place: &Place<'a>, connector: &'a ConnectorConfig) {
+fn mapping<'a>(problems: &mut Problems<'a>, place: &Place<'a>, connector: &'a ConnectorConfig) {
     let place = place.clone().key("mapping");
     for (field, expression) in &connector.mapping.0 {
         let place = place.clone().key(field);
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if field.is_empty() || field.len() > 64 || !field.bytes().all(plain) {
             let help = "letters, digits and _, at most 64: rules say user.attributes.NAME";
-            findings.key(&place, "this is no name for a field", help);
+            problems.key(&place, "this is no name for a field", help);
         }
-        findings.expression(&place, expression, Scope::Mapping);
+        problems.expression(&place, expression, Scope::Mapping);
     }
 }
 
 /// A client that logs in without a click must know through which connector.
-fn starters(findings: &mut Findings<'_>) {
+fn auto_logins(problems: &mut Problems<'_>) {
     let mut always: Option<&str> = None;
     let mut in_app: Vec<(&'static str, &str)> = Vec::new();
-    for (id, connector) in &findings.config.connector {
+    for (id, connector) in &problems.config.connector {
         let place = Place::of(["connector", id.as_str()]).key("auto_login");
         let id = id.as_str();
         match connector.auto_login {
@@ -147,7 +151,7 @@ fn starters(findings: &mut Findings<'_>) {
             AutoLogin::Always => match always {
                 Some(other) => {
                     let message = format!("`{other}` already has auto_login = \"always\"");
-                    findings.value(&place, message, "only one connector can start every login");
+                    problems.value(&place, message, "only one connector can start every login");
                 }
                 None => always = Some(id),
             },
@@ -164,7 +168,7 @@ fn starters(findings: &mut Findings<'_>) {
                 let message =
                     format!("inside the client of {client}, `{other}` already starts logins");
                 let help = "set auto_login = \"never\" on all but one connector of a kind";
-                findings.value(&place, message, help);
+                problems.value(&place, message, help);
             }
             None => in_app.push((client, id)),
         }

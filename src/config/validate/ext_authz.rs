@@ -1,11 +1,11 @@
 //! `[ext_authz]`: somewhere to ask, and somebody who may.
 
-use super::Findings;
-use crate::config::place::Place;
+use super::Problems;
 use crate::door::Address;
+use crate::setting::Place;
 
-pub(super) fn look(findings: &mut Findings<'_>) {
-    let config = findings.config;
+pub(super) fn validate(problems: &mut Problems<'_>) {
+    let config = problems.config;
     let Some(ext_authz) = &config.ext_authz else {
         return;
     };
@@ -13,14 +13,14 @@ pub(super) fn look(findings: &mut Findings<'_>) {
     if config.server.trusted_proxies.is_empty() {
         let help = "name Envoy's addresses in [server] trusted_proxies, such as [\"127.0.0.1\"]; \
                     \"unix\" stands for peers on unix sockets";
-        findings.key(&table, "nobody may ask: trusted_proxies is empty", help);
+        problems.key(&table, "nobody may ask: trusted_proxies is empty", help);
     }
     let listen = table.clone().key("grpc_listen");
     match &ext_authz.grpc_listen {
         None if !ext_authz.on_main => {
             let help =
                 "add grpc_listen, such as \"127.0.0.1:9181\", or on_main = true, or remove it";
-            findings.key(&table, "nobody can ask: it is answered nowhere", help);
+            problems.key(&table, "nobody can ask: it is answered nowhere", help);
         }
         None => {}
         Some(written) => match Address::try_from(written.clone()) {
@@ -29,12 +29,12 @@ pub(super) fn look(findings: &mut Findings<'_>) {
                 let main = config.server.listen.iter().map(|listen| &listen.address);
                 if main.into_iter().any(|other| *other == address) {
                     let help = "take another port, or on_main = true instead of grpc_listen";
-                    findings.value(&listen, "this address is listened on twice", help);
+                    problems.value(&listen, "this address is listened on twice", help);
                 }
             }
             Err(error) => {
                 let help = "an address and a port, such as \"127.0.0.1:9181\", or \"unix:/path\"";
-                findings.value(&listen, error.to_string(), help);
+                problems.value(&listen, error.to_string(), help);
             }
         },
     }

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use http::HeaderName;
 
-use super::Findings;
-use crate::config::place::Place;
+use super::Problems;
 use crate::expression::Scope;
 use crate::request::headers::is_reserved;
 use crate::request::route::RouteConfig;
+use crate::setting::Place;
 
 /// Identity that only menshen may claim, on every route.
 const IDENTITY: [&str; 6] = [
@@ -20,38 +20,38 @@ const IDENTITY: [&str; 6] = [
     "x-forwarded-access-token",
 ];
 
-pub(super) fn look(findings: &mut Findings<'_>) {
-    let ours: HashSet<String> = findings
+pub(super) fn validate(problems: &mut Problems<'_>) {
+    let ours: HashSet<String> = problems
         .config
         .route
         .iter()
         .flat_map(|route| route.headers.keys())
-        .map(|name| folded(name))
-        .chain(IDENTITY.map(folded))
+        .map(|name| normalized(name))
+        .chain(IDENTITY.map(normalized))
         .collect();
-    for (at, route) in findings.config.route.iter().enumerate() {
+    for (at, route) in problems.config.route.iter().enumerate() {
         let place = Place::of(["route"]).item(at);
         let mut seen = HashSet::new();
         for (name, expression) in &route.headers {
             let place = place.clone().key("headers").key(name);
-            settable(findings, &place, name);
-            if !seen.insert(folded(name)) {
+            check_settable(problems, &place, name);
+            if !seen.insert(normalized(name)) {
                 let help = "applications take `-` and `_`, small and capital letters for the same";
-                findings.key(&place, format!("`{name}` is set twice"), help);
+                problems.key(&place, format!("`{name}` is set twice"), help);
             }
-            findings.expression(&place, expression, Scope::Rule);
+            problems.expression(&place, expression, Scope::Rule);
         }
-        twice(findings, &place, route, &seen);
+        duplicates(problems, &place, route, &seen);
         for (item, name) in route.pass_headers.iter().enumerate() {
             let place = place.clone().key("pass_headers").item(item);
-            passable(findings, &place, name, &ours);
+            check_passable(problems, &place, name, &ours);
         }
     }
 }
 
 /// What more than one key would write.
-fn twice(
-    findings: &mut Findings<'_>,
+fn duplicates(
+    problems: &mut Problems<'_>,
     place: &Place<'_>,
     route: &RouteConfig,
     own: &HashSet<String>,
@@ -60,66 +60,72 @@ fn twice(
     if route.basic_auth.is_some() && own_authorization {
         let help = "remove it from [route.headers], or remove basic_auth";
         let place = place.clone().key("basic_auth");
-        findings.key(&place, "Authorization is set twice", help);
+        problems.key(&place, "Authorization is set twice", help);
     }
     if route.pass_id_token && (route.basic_auth.is_some() || own_authorization) {
         let help = "the ID token goes into Authorization: remove pass_id_token, or whatever else \
                     sets it";
         let place = place.clone().key("pass_id_token");
-        findings.key(&place, "Authorization is set twice", help);
+        problems.key(&place, "Authorization is set twice", help);
     }
     if route.pass_access_token && own.contains("x-forwarded-access-token") {
         let help = "remove it from [route.headers], or remove pass_access_token";
         let place = place.clone().key("pass_access_token");
-        findings.key(&place, "X-Forwarded-Access-Token is set twice", help);
+        problems.key(&place, "X-Forwarded-Access-Token is set twice", help);
     }
     if route.assertion && own.contains("x-menshen-assertion") {
         let help = "remove it from [route.headers], or remove assertion";
         let place = place.clone().key("assertion");
-        findings.key(&place, "X-Menshen-Assertion is set twice", help);
+        problems.key(&place, "X-Menshen-Assertion is set twice", help);
     }
 }
 
-fn settable(findings: &mut Findings<'_>, place: &Place<'_>, name: &str) {
+fn check_settable(problems: &mut Problems<'_>, place: &Place<'_>, name: &str) {
     match HeaderName::try_from(name) {
         Err(_) => {
             let help = "letters, digits and -, such as X-Remote-User";
-            findings.key(place, format!("`{name}` is not a header's name"), help);
+            problems.key(place, format!("`{name}` is not a header's name"), help);
         }
         Ok(header) if is_reserved(&header) => {
             let help = "it frames the message, names its target or holds cookies; for Host there \
                         is host_header";
-            findings.key(place, format!("`{name}` cannot be set"), help);
+            problems.key(place, format!("`{name}` cannot be set"), help);
         }
         Ok(_) => {}
     }
 }
 
-fn passable(findings: &mut Findings<'_>, place: &Place<'_>, name: &str, ours: &HashSet<String>) {
+fn check_passable(
+    problems: &mut Problems<'_>,
+    place: &Place<'_>,
+    name: &str,
+    ours: &HashSet<String>,
+) {
     let message = match HeaderName::try_from(name) {
         Err(_) => format!("`{name}` is not a header's name"),
         Ok(header) if is_reserved(&header) => {
             format!("`{name}` belongs to one connection and never passes")
         }
-        Ok(header) if is_identity(&folded(header.as_str()), ours) => {
+        Ok(header) if is_identity(&normalized(header.as_str()), ours) => {
             format!("`{name}` says who somebody is: a client's own never passes")
         }
         Ok(_) => return,
     };
-    findings.value(
+    problems.value(
         place,
         message,
         "such as X-Original-URL or X-HTTP-Method-Override",
     );
 }
 
-fn is_identity(folded: &str, ours: &HashSet<String>) -> bool {
-    let built_in = folded.starts_with("x-menshen-") || folded.starts_with("x-auth-request-");
-    built_in || ours.contains(folded)
+fn is_identity(normalized: &str, ours: &HashSet<String>) -> bool {
+    let built_in =
+        normalized.starts_with("x-menshen-") || normalized.starts_with("x-auth-request-");
+    built_in || ours.contains(normalized)
 }
 
 /// As an application might read it: without case, any other byte as `-`.
-fn folded(name: &str) -> String {
+fn normalized(name: &str) -> String {
     let letter = |c: char| {
         if c.is_ascii_alphanumeric() {
             c.to_ascii_lowercase()

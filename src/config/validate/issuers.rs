@@ -3,55 +3,55 @@
 
 use url::Url;
 
-use super::Findings;
-use crate::config::place::Place;
+use super::Problems;
 use crate::issuer::{TenantName, TenantSetting, tenants_problem};
 use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::route::{AccessConfig, RouteConfig};
+use crate::setting::Place;
 
-pub(super) fn look(findings: &mut Findings<'_>) {
-    for (id, issuer) in &findings.config.issuer {
+pub(super) fn validate(problems: &mut Problems<'_>) {
+    for (id, issuer) in &problems.config.issuer {
         let place = Place::of(["issuer", id.as_str()]);
-        tokens(findings, &place, issuer);
-        addresses(findings, &place, issuer);
-        people(findings, &place, issuer);
+        token_settings(problems, &place, issuer);
+        addresses(problems, &place, issuer);
+        people_connector(problems, &place, issuer);
     }
-    for (at, route) in findings.config.route.iter().enumerate() {
+    for (at, route) in problems.config.route.iter().enumerate() {
         let place = Place::of(["route"]).item(at);
-        named(findings, &place, route);
-        alone(findings, &place, route);
+        route_issuers(problems, &place, route);
+        overlapping_issuers(problems, &place, route);
     }
 }
 
-fn tokens<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
+fn token_settings<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
     if let Some((wrong, why)) = tenants_problem(&issuer.url, &issuer.tenants) {
         let (key, message) = match wrong {
             TenantSetting::Issuer => ("url", "no tenant's tokens would count"),
             TenantSetting::Tenants => ("tenants", "tenants makes no sense"),
         };
-        findings.value(&place.clone().key(key), message, why);
+        problems.value(&place.clone().key(key), message, why);
     }
     if issuer.audiences.is_empty() {
         let help = "name what the issuer writes into `aud` of tokens for these applications";
         let place = place.clone().key("audiences");
-        findings.value(&place, "no token is ever for nobody", help);
+        problems.value(&place, "no token is ever for nobody", help);
     }
     for (at, audience) in issuer.audiences.iter().enumerate() {
         if audience.is_empty() {
             let place = place.clone().key("audiences").item(at);
-            findings.value(&place, "this is no audience", "such as \"menshen\"");
+            problems.value(&place, "this is no audience", "such as \"menshen\"");
         }
     }
     if issuer.algorithms.as_ref().is_some_and(Vec::is_empty) {
         let place = place.clone().key("algorithms");
-        findings.value(
+        problems.value(
             &place,
             "no signature ever counts",
             "leave it out for the default",
         );
     }
-    findings.positive(place, &[("token_life_max", issuer.token_life_max)]);
-    findings.at_least_one(
+    problems.positive(place, &[("token_life_max", issuer.token_life_max)]);
+    problems.at_least_one(
         place,
         &[
             ("cached_max", issuer.cached_max),
@@ -69,7 +69,7 @@ fn tokens<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a Issuer
         && introspection.client_id.is_empty()
     {
         let place = place.clone().key("introspection").key("client_id");
-        findings.value(
+        problems.value(
             &place,
             "we must be somebody to ask",
             "a client of the issuer",
@@ -78,18 +78,18 @@ fn tokens<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a Issuer
 }
 
 /// A token names a person as its issuer does: only a connector of that issuer knows them by it.
-fn people<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
+fn people_connector<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
     let Some(people) = &issuer.people else {
         return;
     };
     let place = place.clone().key("people");
-    let connector = findings.config.connector.get(people);
+    let connector = problems.config.connector.get(people);
     let known =
         connector.and_then(|connector| connector.kinds().find_map(|kind| kind.token_issuer()));
     let Some(known) = known else {
         let help = "name a connector that has an [connector.ID.oidc] of the same issuer";
         let message = format!("there is no OpenID Connect connector `{people}`");
-        findings.value(&place, message, help);
+        problems.value(&place, message, help);
         return;
     };
     if *known.issuer != issuer.url || !same_tenants(known.tenants, &issuer.tenants) {
@@ -98,13 +98,13 @@ fn people<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a Issuer
             known.issuer
         );
         let message = format!("`{people}` knows its people by another issuer's names");
-        findings.value(&place, message, help);
+        problems.value(&place, message, help);
     }
     let optional = issuer.introspection.as_ref();
     if optional.is_some_and(|introspection| introspection.audience_optional) {
         let help = "remove `audience_optional`: a token that was made for another application would \
                     make its holder a person here";
-        findings.value(
+        problems.value(
             &place,
             "whoever gets hold of any token would be its person",
             help,
@@ -116,7 +116,7 @@ fn same_tenants(one: &[TenantName], other: &[TenantName]) -> bool {
     one.len() == other.len() && one.iter().all(|tenant| other.contains(tenant))
 }
 
-fn addresses<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
+fn addresses<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
     let introspection = issuer.introspection.as_ref();
     let urls: [(Place<'_>, Option<&Url>); 3] = [
         (
@@ -136,13 +136,13 @@ fn addresses<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a Iss
         };
         if url.is_some_and(bad) {
             let help = "http:// or https://, a host and a path, without credentials";
-            findings.value(&place, "this is no address to ask at", help);
+            problems.value(&place, "this is no address to ask at", help);
         }
     }
 }
 
-fn named<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
-    let known = &findings.config.issuer;
+fn route_issuers<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+    let known = &problems.config.issuer;
     let names: Vec<_> = known.keys().map(IssuerId::as_str).collect();
     for (at, id) in route.issuers.iter().enumerate() {
         if !known.contains_key(id) {
@@ -151,18 +151,18 @@ fn named<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteCon
                 names => format!("there are: {}", names.join(", ")),
             };
             let place = place.clone().key("issuers").item(at);
-            findings.value(&place, format!("there is no issuer `{id}`"), help);
+            problems.value(&place, format!("there is no issuer `{id}`"), help);
         }
     }
     if !route.issuers.is_empty() && route.access == AccessConfig::Public {
         let help =
             "access = \"rule\" with allow = \"true\" lets everybody pass and looks at tokens";
         let message = "a public route lets everybody pass: `issuers` would not count";
-        findings.key(&place.clone().key("issuers"), message, help);
+        problems.key(&place.clone().key("issuers"), message, help);
     }
     if route.issuers.is_empty() && !route.scopes.is_empty() {
         let help = "only tokens have scopes: add issuers = [...]";
-        findings.key(
+        problems.key(
             &place.clone().key("scopes"),
             "`scopes` would not count",
             help,
@@ -171,8 +171,8 @@ fn named<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteCon
 }
 
 /// A token belongs to one issuer of a route; an opaque one must not be shown to others.
-fn alone<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
-    let known = &findings.config.issuer;
+fn overlapping_issuers<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+    let known = &problems.config.issuer;
     let all: Vec<_> = route.issuers.iter().map(|id| known.get(id)).collect();
     for (at, issuer) in all.iter().enumerate() {
         let Some(issuer) = issuer else { continue };
@@ -184,11 +184,11 @@ fn alone<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteCon
         let place = place.clone().key("issuers").item(at);
         if twice {
             let message = format!("this route names an issuer of {} already", issuer.url);
-            findings.value(&place, message, "name one of them");
+            problems.value(&place, message, "name one of them");
         } else if asks(issuer) && before.clone().any(|other| asks(other)) {
             let help = "a token of one would be shown to the other: use two routes";
             let message = "two issuers of this route are asked about opaque tokens";
-            findings.value(&place, message, help);
+            problems.value(&place, message, help);
         }
     }
 }

@@ -2,46 +2,46 @@
 
 use std::collections::HashMap;
 
-use super::Findings;
-use crate::config::place::Place;
+use super::Problems;
 use crate::expression::Scope;
 use crate::request::route::{AccessConfig, HostPattern, RouteConfig, UpstreamUrl};
+use crate::setting::Place;
 
-mod demands;
+mod session_requirements;
 
 /// How long an audience can be in bytes: it travels with every request.
 const AUDIENCE_BYTES_MAX: usize = 256;
 
-pub(super) fn look(findings: &mut Findings<'_>) {
-    for (at, route) in findings.config.route.iter().enumerate() {
+pub(super) fn validate(problems: &mut Problems<'_>) {
+    for (at, route) in problems.config.route.iter().enumerate() {
         let place = Place::of(["route"]).item(at);
-        named(findings, &place, route);
-        access(findings, &place, route);
-        public_paths(findings, &place, route);
-        connectors(findings, &place, route);
-        demands::look(findings, &place, route);
-        audience(findings, &place, route);
-        limits(findings, &place, route);
-        upstream_tls(findings, &place, route);
+        name_and_path(problems, &place, route);
+        access(problems, &place, route);
+        public_paths(problems, &place, route);
+        connectors(problems, &place, route);
+        session_requirements::validate(problems, &place, route);
+        audience(problems, &place, route);
+        limits(problems, &place, route);
+        upstream_tls(problems, &place, route);
     }
-    twice(findings);
+    duplicates(problems);
 }
 
-fn named<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+fn name_and_path<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
     let name = &route.name;
     if name.trim().is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
         let help = "1 to 64 bytes, for logs, pages and metrics";
-        findings.value(
+        problems.value(
             &place.clone().key("name"),
             "this is no name for a route",
             help,
         );
     }
-    let prefix = findings.config.server.prefix.as_str();
+    let prefix = problems.config.server.prefix.as_str();
     let below = route.path.as_str().strip_prefix(prefix);
     if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
         let help = format!("everything under {prefix} is menshen's own: change server.prefix");
-        findings.value(
+        problems.value(
             &place.clone().key("path"),
             "nobody ever reaches this route",
             help,
@@ -49,12 +49,12 @@ fn named<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteCon
     }
 }
 
-fn access<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+fn access<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
     match (route.access, &route.allow) {
         (AccessConfig::Public, Some(_)) => {
             let help = "access = \"rule\" asks `allow` for everybody, signed in or not";
             let place = place.clone().key("allow");
-            findings.key(
+            problems.key(
                 &place,
                 "a public route lets everybody pass: `allow` would not count",
                 help,
@@ -62,7 +62,7 @@ fn access<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteCo
         }
         (AccessConfig::Rule, None) => {
             let help = "add allow = \"...\", or write access = \"signed-in\"";
-            findings.value(
+            problems.value(
                 &place.clone().key("access"),
                 "access = \"rule\" needs `allow`",
                 help,
@@ -72,10 +72,10 @@ fn access<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteCo
         | (AccessConfig::SignedIn | AccessConfig::Rule, Some(_)) => {}
     }
     if let Some(rule) = &route.allow {
-        findings.expression(&place.clone().key("allow"), rule, Scope::Rule);
+        problems.expression(&place.clone().key("allow"), rule, Scope::Rule);
     }
     if let Some(basic) = &route.basic_auth {
-        findings.expression(
+        problems.expression(
             &place.clone().key("basic_auth").key("user"),
             &basic.user,
             Scope::Rule,
@@ -83,24 +83,24 @@ fn access<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteCo
     }
 }
 
-fn public_paths<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+fn public_paths<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
     let place = place.clone().key("public_paths");
     if route.access == AccessConfig::Public && !route.public_paths.is_empty() {
         let help = "remove it, or write another `access`";
-        findings.key(&place, "on a public route every path is public", help);
+        problems.key(&place, "on a public route every path is public", help);
     }
     let any_case = route.case_insensitive == Some(true);
     for (at, path) in route.public_paths.iter().enumerate() {
         if !route.path.includes(path.as_str().as_bytes(), any_case) {
             let help = format!("it serves what is below {}", route.path.as_str());
             let message = "this route never serves this path";
-            findings.value(&place.clone().item(at), message, help);
+            problems.value(&place.clone().item(at), message, help);
         }
     }
 }
 
-fn connectors<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
-    let known = &findings.config.connector;
+fn connectors<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+    let known = &problems.config.connector;
     let names: Vec<_> = known.keys().map(|id| id.as_str()).collect();
     for (at, id) in route.connectors.iter().enumerate() {
         if !known.contains_key(id) {
@@ -109,35 +109,35 @@ fn connectors<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a Rou
                 names => format!("there are: {}", names.join(", ")),
             };
             let place = place.clone().key("connectors").item(at);
-            findings.value(&place, format!("there is no connector `{id}`"), help);
+            problems.value(&place, format!("there is no connector `{id}`"), help);
         }
     }
     if known.is_empty() && route.issuers.is_empty() && route.access == AccessConfig::SignedIn {
         let help = "add a [connector.ID], or write access = \"public\"";
         let message = format!("nobody can sign in, so nobody ever passes `{}`", route.name);
-        findings.value(place, message, help);
+        problems.value(place, message, help);
     }
 }
 
-fn audience<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+fn audience<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
     let Some(audience) = &route.audience else {
         return;
     };
     let place = place.clone().key("audience");
     if !route.assertion {
         let message = "without an assertion nobody reads its audience";
-        findings.key(&place, message, "add assertion = true, or remove it");
+        problems.key(&place, message, "add assertion = true, or remove it");
     }
     if audience.trim().is_empty()
         || audience.len() > AUDIENCE_BYTES_MAX
         || audience.chars().any(char::is_control)
     {
         let help = format!("1 to {AUDIENCE_BYTES_MAX} bytes, such as \"oa\"");
-        findings.value(&place, "this is no audience", help);
+        problems.value(&place, "this is no audience", help);
     }
 }
 
-fn limits<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+fn limits<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
     let table = place.clone().key("limits");
     let limits = &route.limits;
     let periods = [
@@ -147,11 +147,11 @@ fn limits<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteCo
         ("keep_alive", limits.keep_alive),
         ("abandoned", limits.abandoned),
     ];
-    findings.positive(&table, &periods);
-    findings.at_least_one(&table, &[("body_bytes_max", limits.body_bytes_max)]);
+    problems.positive(&table, &periods);
+    problems.at_least_one(&table, &[("body_bytes_max", limits.body_bytes_max)]);
 }
 
-fn upstream_tls<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+fn upstream_tls<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
     let Some(tls) = &route.upstream_tls else {
         return;
     };
@@ -159,46 +159,46 @@ fn upstream_tls<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a R
     let secure = |upstream: &UpstreamUrl| matches!(upstream, UpstreamUrl::Tcp { tls: true, .. });
     if !route.upstream.iter().any(secure) {
         let message = "no upstream of this route speaks TLS";
-        findings.key(&place, message, "write https:// in upstream, or remove it");
+        problems.key(&place, message, "write https:// in upstream, or remove it");
     }
     match (&tls.certificate, &tls.key) {
         (Some(_), None) => {
             let help = "add key = { file = \"...\" }";
             let place = place.clone().key("certificate");
-            findings.key(&place, "a certificate needs its private key", help);
+            problems.key(&place, "a certificate needs its private key", help);
         }
         (None, Some(_)) => {
             let help = "add certificate = \"...\"";
             let place = place.clone().key("key");
-            findings.key(&place, "a private key needs its certificate", help);
+            problems.key(&place, "a private key needs its certificate", help);
         }
         (Some(_), Some(_)) | (None, None) => {}
     }
     if tls.ca.is_some() && !tls.verify {
         let message = "with verify = false nobody is believed or not: `ca` would not count";
-        findings.key(&place.key("ca"), message, "remove one of them");
+        problems.key(&place.key("ca"), message, "remove one of them");
     }
 }
 
 /// Two routes that share a name, or a host, port and path.
-fn twice(findings: &mut Findings<'_>) {
-    let source = &findings.config.source;
+fn duplicates(problems: &mut Problems<'_>) {
+    let source = &problems.config.source;
     let line_of = |at: usize| {
         source
-            .line_column(source.value(&Place::of(["route"]).item(at)).start)
+            .line_column(source.value_span(&Place::of(["route"]).item(at)).start)
             .0
     };
     let mut names = HashMap::new();
     let mut places = HashMap::new();
-    for (at, route) in findings.config.route.iter().enumerate() {
+    for (at, route) in problems.config.route.iter().enumerate() {
         let place = Place::of(["route"]).item(at);
         if let Some(other) = names.insert(&route.name, at) {
             let help = format!("the other one begins in line {}", line_of(other));
             let message = format!("two routes are named `{}`", route.name);
-            findings.value(&place.clone().key("name"), message, help);
+            problems.value(&place.clone().key("name"), message, help);
         }
         // Without case whatever `case_insensitive` says: two such routes are a mistake on any server.
-        let any_case = findings
+        let any_case = problems
             .config
             .route
             .iter()
@@ -209,9 +209,9 @@ fn twice(findings: &mut Findings<'_>) {
         } else {
             path.to_owned()
         };
-        if let Some(other) = places.insert((host(&route.host), path), at) {
+        if let Some(other) = places.insert((host_key(&route.host), path), at) {
             let help = format!("the other one begins in line {}", line_of(other));
-            findings.value(
+            problems.value(
                 &place.key("path"),
                 "two routes serve the same host and path",
                 help,
@@ -220,7 +220,7 @@ fn twice(findings: &mut Findings<'_>) {
     }
 }
 
-fn host(pattern: &HostPattern) -> (bool, &str, Option<u16>) {
+fn host_key(pattern: &HostPattern) -> (bool, &str, Option<u16>) {
     match pattern {
         HostPattern::Any { port } => (false, "", *port),
         HostPattern::Exact { name, port } => (false, name, *port),

@@ -2,34 +2,34 @@
 
 use std::net::IpAddr;
 
-use super::Findings;
-use crate::config::place::Place;
+use super::Problems;
 use crate::door::Address;
 use crate::people::cookie::SameSiteConfig;
+use crate::setting::Place;
 
-pub(super) fn look(findings: &mut Findings<'_>) {
-    listeners(findings);
-    own_paths(findings);
-    cookies(findings);
-    limits(findings);
+pub(super) fn validate(problems: &mut Problems<'_>) {
+    listeners(problems);
+    own_paths(problems);
+    cookies(problems);
+    limits(problems);
 }
 
-fn listeners(findings: &mut Findings<'_>) {
-    let config = findings.config;
+fn listeners(problems: &mut Problems<'_>) {
+    let config = problems.config;
     let place = Place::of(["server", "listen"]);
     if config.server.listen.is_empty() {
         let help = "leave listen out, or name an address such as \"127.0.0.1:8080\"";
-        findings.value(&place, "no address to listen on", help);
+        problems.value(&place, "no address to listen on", help);
     }
     for (at, listen) in config.server.listen.iter().enumerate() {
         let place = place.clone().item(at);
         if listen.tls == Some(true) && config.server.tls.is_none() {
             let help = "add [server.tls] with certificate and key";
-            findings.value(&place, "there is no certificate to speak TLS with", help);
+            problems.value(&place, "there is no certificate to speak TLS with", help);
         }
         if listen.tls == Some(true) && listen.redirect_https {
             let help = "remove tls, or redirect_https";
-            findings.value(&place, "this would send people from https to https", help);
+            problems.value(&place, "this would send people from https to https", help);
         }
         // Port 0 is a free one: two of them are two ports.
         let free = matches!(&listen.address, Address::Ip(ip) if ip.port() == 0);
@@ -38,7 +38,7 @@ fn listeners(findings: &mut Findings<'_>) {
                 .iter()
                 .any(|other| other.address == listen.address)
         {
-            findings.value(
+            problems.value(
                 &place,
                 "this address is listened on twice",
                 "remove one of them",
@@ -49,41 +49,41 @@ fn listeners(findings: &mut Findings<'_>) {
         && let Err(error) = Address::try_from(admin.listen.clone())
     {
         let help = "an address and a port, such as \"127.0.0.1:9180\", or \"unix:/path\"";
-        findings.value(&Place::of(["admin", "listen"]), error.to_string(), help);
+        problems.value(&Place::of(["admin", "listen"]), error.to_string(), help);
     }
     if tracing_subscriber::EnvFilter::try_new(&config.log.level).is_err() {
         let help = "error, warn, info, debug, trace, or directives such as info,menshen=debug";
-        findings.value(&Place::of(["log", "level"]), "this is no log level", help);
+        problems.value(&Place::of(["log", "level"]), "this is no log level", help);
     }
 }
 
-fn own_paths(findings: &mut Findings<'_>) {
-    let server = &findings.config.server;
+fn own_paths(problems: &mut Problems<'_>) {
+    let server = &problems.config.server;
     let prefix = server.prefix.as_str();
     for path in server.files.keys() {
         let below = path.as_str().strip_prefix(prefix);
         if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             let place = Place::of(["server", "files", path.as_str()]);
             let help = format!("everything under {prefix} is menshen's own");
-            findings.key(&place, "this file would hide a page of menshen's", help);
+            problems.key(&place, "this file would hide a page of menshen's", help);
         }
     }
-    for (at, origin) in findings.config.login.origins.iter().enumerate() {
-        findings.origin(&Place::of(["login", "origins"]).item(at), origin);
+    for (at, origin) in problems.config.login.origins.iter().enumerate() {
+        problems.origin(&Place::of(["login", "origins"]).item(at), origin);
     }
 }
 
-fn cookies(findings: &mut Findings<'_>) {
-    let external = &findings.config.server.external_url;
-    let session = &findings.config.session;
+fn cookies(problems: &mut Problems<'_>) {
+    let external = &problems.config.server.external_url;
+    let session = &problems.config.session;
     if session.cookie_same_site == SameSiteConfig::None && !external.secure() {
         let help = "browsers refuse such a cookie: make external_url https:// or remove this key";
         let place = Place::of(["session", "cookie_same_site"]);
-        findings.value(&place, "cookie_same_site = \"none\" needs https", help);
+        problems.value(&place, "cookie_same_site = \"none\" needs https", help);
     }
     let framed_by = Place::of(["session", "frame_ancestors"]);
     for (at, origin) in session.frame_ancestors.iter().enumerate() {
-        findings.origin(&framed_by.clone().item(at), origin);
+        problems.origin(&framed_by.clone().item(at), origin);
     }
     let Some(domain) = &session.cookie_domain else {
         return;
@@ -96,7 +96,7 @@ fn cookies(findings: &mut Findings<'_>) {
     };
     if is_address(domain) || !domain.contains('.') || !domain.split('.').all(label) {
         let help = "write a domain of at least two labels in lower case, such as corp.example";
-        findings.value(&place, "cookie_domain is not a domain of yours", help);
+        problems.value(&place, "cookie_domain is not a domain of yours", help);
         return;
     }
     let above = external.host().strip_suffix(domain.as_str());
@@ -105,13 +105,13 @@ fn cookies(findings: &mut Findings<'_>) {
             "external_url's host is {}: write a domain it is in",
             external.host()
         );
-        findings.value(&place, "cookie_domain does not cover external_url", help);
+        problems.value(&place, "cookie_domain does not cover external_url", help);
     }
 }
 
 /// A share is a percentage.
-fn upstream_shares(findings: &mut Findings<'_>, table: &Place<'_>) {
-    let limits = &findings.config.server.limits;
+fn upstream_shares(problems: &mut Problems<'_>, table: &Place<'_>) {
+    let limits = &problems.config.server.limits;
     let (client, anonymous) = (limits.upstream_share, limits.upstream_share_anonymous);
     for (key, share, help) in [
         (
@@ -127,13 +127,13 @@ fn upstream_shares(findings: &mut Findings<'_>, table: &Place<'_>) {
     ] {
         if share > 100 {
             let place = table.clone().key(key);
-            findings.value(&place, format!("{key} is more than 100 percent"), help);
+            problems.value(&place, format!("{key} is more than 100 percent"), help);
         }
     }
 }
 
-fn limits(findings: &mut Findings<'_>) {
-    let door = &findings.config.server.limits;
+fn limits(problems: &mut Problems<'_>) {
+    let door = &problems.config.server.limits;
     let table = Place::of(["server", "limits"]);
     let numbers = [
         ("connections_max", door.connections_max as u64),
@@ -153,39 +153,39 @@ fn limits(findings: &mut Findings<'_>) {
         ),
         ("header_bytes_max", door.header_bytes_max as u64),
     ];
-    findings.at_least_one(&table, &numbers);
+    problems.at_least_one(&table, &numbers);
     let periods = [
         ("header_read", door.header_read),
         ("keep_alive", door.keep_alive),
         ("progress_interval", door.progress_interval),
         ("judged_again_after", door.judged_again_after),
     ];
-    findings.positive(&table, &periods);
-    upstream_shares(findings, &table);
-    let session = &findings.config.session;
+    problems.positive(&table, &periods);
+    upstream_shares(problems, &table);
+    let session = &problems.config.session;
     let table = Place::of(["session"]);
     let periods = [
         ("lifetime", session.lifetime),
         ("idle_timeout", session.idle_timeout),
         ("store_outage_grace", session.store_outage_grace),
     ];
-    findings.positive(&table, &periods);
+    problems.positive(&table, &periods);
     if session.idle_timeout > session.lifetime {
         let idle = table.clone().key("idle_timeout");
-        let written = findings.config.source.has(&idle);
+        let written = problems.config.source.contains(&idle);
         let place = if written {
             idle
         } else {
             table.clone().key("lifetime")
         };
         let help = "a session ends at the end of its lifetime, used or not: make one of them fit";
-        findings.value(&place, "idle_timeout is longer than lifetime", help);
+        problems.value(&place, "idle_timeout is longer than lifetime", help);
     }
-    findings.at_least_one(
+    problems.at_least_one(
         &table,
         &[("cached_sessions_max", session.cached_sessions_max)],
     );
-    let login = &findings.config.login;
+    let login = &problems.config.login;
     let table = Place::of(["login"]);
     let numbers = [
         (
@@ -200,6 +200,6 @@ fn limits(findings: &mut Findings<'_>) {
         ("finishes_per_minute", login.finishes_per_minute.into()),
         ("bad_codes_max", login.bad_codes_max.into()),
     ];
-    findings.at_least_one(&table, &numbers);
-    findings.positive(&table, &[("bad_codes_pause", login.bad_codes_pause)]);
+    problems.at_least_one(&table, &numbers);
+    problems.positive(&table, &[("bad_codes_pause", login.bad_codes_pause)]);
 }

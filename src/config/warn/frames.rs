@@ -1,12 +1,12 @@
 //! Signing in inside another site's frame, and what keeps it from working.
 
-use super::List;
-use crate::config::place::Place;
+use super::Warnings;
 use crate::people::cookie::SameSiteConfig;
+use crate::setting::Place;
 
 /// Applications that share the origin of `external_url`: nothing is handed over to frames then.
-pub(super) fn look(list: &mut List<'_>) {
-    let config = list.config;
+pub(super) fn warn(warnings: &mut Warnings<'_>) {
+    let config = warnings.config;
     if config.session.cookie_same_site != SameSiteConfig::None {
         return;
     }
@@ -25,5 +25,5 @@ pub(super) fn look(list: &mut List<'_>) {
          could take the visitor's session for every other host; give sign-in a host of its own, which \
          no route serves (a route without `host` serves every host)"
     );
-    list.add(&Place::of(["server", "external_url"]), text);
+    warnings.add(&Place::of(["server", "external_url"]), text);
 }

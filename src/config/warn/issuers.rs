@@ -4,45 +4,45 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::List;
-use crate::config::place::Place;
+use super::Warnings;
 use crate::issuer::TenantName;
 use crate::request::bearer::{IssuerConfig, IssuerId};
+use crate::setting::Place;
 
 /// Longer than this nobody should wait for a withdrawn token or key to stop counting.
 const CACHE_LONG: Duration = Duration::from_secs(300);
 
-pub(super) fn look(list: &mut List<'_>) {
-    for (id, issuer) in &list.config.issuer {
+pub(super) fn warn(warnings: &mut Warnings<'_>) {
+    for (id, issuer) in &warnings.config.issuer {
         let place = Place::of(["issuer", id.as_str()]);
-        let mut routes = list.config.route.iter();
+        let mut routes = warnings.config.route.iter();
         if !routes.any(|route| route.issuers.contains(id)) {
             let text = format!("no route names it: add issuers = [\"{id}\"] to one");
-            list.add(&place, text);
+            warnings.add(&place, text);
         }
-        plain(list, &place, id, issuer);
+        plain_http(warnings, &place, id, issuer);
         if issuer.tenants.contains(&TenantName::Any) {
             let text = "tokens of every organisation there is let programs in: name the tenants";
-            list.add(&place.clone().key("tenants"), text);
+            warnings.add(&place.clone().key("tenants"), text);
         }
-        logins(list, &place, issuer);
+        login_audiences(warnings, &place, issuer);
         if issuer.cache.duration() > CACHE_LONG {
             let text = "a token that was withdrawn lets its program in for that long";
-            list.add(&place.clone().key("cache"), text);
+            warnings.add(&place.clone().key("cache"), text);
         }
         let introspection = issuer.introspection.as_ref();
         if introspection.is_some_and(|introspection| introspection.audience_optional) {
             let text =
                 "tokens that the issuer made for other applications let programs in here, too";
             let place = place.key("introspection").key("audience_optional");
-            list.add(&place, text);
+            warnings.add(&place, text);
         }
     }
 }
 
 /// An ID token is for the client that people log in by: as an audience it is no program's.
-fn logins(list: &mut List<'_>, place: &Place<'_>, issuer: &IssuerConfig) {
-    let found: Vec<_> = list
+fn login_audiences(warnings: &mut Warnings<'_>, place: &Place<'_>, issuer: &IssuerConfig) {
+    let found: Vec<_> = warnings
         .config
         .connector
         .iter()
@@ -60,11 +60,16 @@ fn logins(list: &mut List<'_>, place: &Place<'_>, issuer: &IssuerConfig) {
             "people's ID tokens of [connector.{id}] let programs in here: let the issuer make \
              tokens for an audience of their own"
         );
-        list.add(&place.clone().key("audiences").item(at), text);
+        warnings.add(&place.clone().key("audiences").item(at), text);
     }
 }
 
-fn plain(list: &mut List<'_>, place: &Place<'_>, id: &IssuerId, issuer: &IssuerConfig) {
+fn plain_http(
+    warnings: &mut Warnings<'_>,
+    place: &Place<'_>,
+    id: &IssuerId,
+    issuer: &IssuerConfig,
+) {
     let introspection = issuer.introspection.as_ref();
     let name = issuer.url.url();
     let urls = [
@@ -83,7 +88,7 @@ fn plain(list: &mut List<'_>, place: &Place<'_>, id: &IssuerId, issuer: &IssuerC
                 "keys and tokens of {id} travel in plain http: whoever is on the way can make \
                  tokens that count"
             );
-            list.add(&place, text);
+            warnings.add(&place, text);
         }
     }
 }

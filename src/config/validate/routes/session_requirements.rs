@@ -3,44 +3,44 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Findings;
-use crate::config::place::Place;
+use super::Problems;
 use crate::login::connector::Features;
 use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, HostPattern, ReloadUser, RouteConfig};
+use crate::setting::Place;
 
 /// How many contexts a route can name, and how long each can be in bytes: they travel in addresses.
 const ACR_VALUES_MAX: usize = 8;
 const ACR_BYTES_MAX: usize = 128;
 /// Less would be over before a browser is back from the source.
-const LEAST: Duration = Duration::from_secs(10);
+const PERIOD_MIN: Duration = Duration::from_secs(10);
 
-pub(super) fn look<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+pub(super) fn validate<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
     if route.access == AccessConfig::Public {
-        on_public(findings, place, route);
+        on_public(problems, place, route);
         return;
     }
-    acr_values(findings, place, route);
+    acr_values(problems, place, route);
     let periods = [
         ("max_age", route.max_age),
         ("reload_after", Some(route.reload_after)),
     ];
     for (key, period) in periods {
-        if period.is_some_and(|period| period.duration() < LEAST) {
+        if period.is_some_and(|period| period.duration() < PERIOD_MIN) {
             let place = place.clone().key(key);
             let help = "the way to the source and back takes longer: write \"10s\" or more";
-            findings.value(&place, format!("{key} is too short"), help);
+            problems.value(&place, format!("{key} is too short"), help);
         }
     }
     if route.reload_user != ReloadUser::Never {
-        silent(findings, place, route);
+        silent_login(problems, place, route);
     }
     if route.reload_user == ReloadUser::Embedded {
-        embedded(findings, place, route);
+        embedded_login(problems, place, route);
     }
 }
 
-fn on_public<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteConfig) {
+fn on_public<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteConfig) {
     let written = [
         ("acr_values", !route.acr_values.is_empty()),
         ("max_age", route.max_age.is_some()),
@@ -50,15 +50,15 @@ fn on_public<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteCo
     for (key, _) in written.into_iter().filter(|(_, written)| *written) {
         let message = format!("a public route lets everybody pass: {key} would not count");
         let help = "remove it, or write access = \"signed-in\"";
-        findings.key(&place.clone().key(key), message, help);
+        problems.key(&place.clone().key(key), message, help);
     }
 }
 
-fn acr_values<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteConfig) {
+fn acr_values<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteConfig) {
     let place = place.clone().key("acr_values");
     if route.acr_values.len() > ACR_VALUES_MAX {
         let help = format!("at most {ACR_VALUES_MAX}, the best first");
-        findings.value(&place, "these are too many contexts", help);
+        problems.value(&place, "these are too many contexts", help);
     }
     for (at, acr) in route.acr_values.iter().enumerate() {
         // They travel side by side in one parameter and in a quoted header (RFC 9470).
@@ -67,15 +67,15 @@ fn acr_values<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteC
             let help =
                 format!("1 to {ACR_BYTES_MAX} letters, digits and signs, no spaces or quotes");
             let place = place.clone().item(at);
-            findings.value(&place, "this is no name of a context", help);
+            problems.value(&place, "this is no name of a context", help);
         }
     }
 }
 
 /// Somebody who counts here must come from a source that can be asked.
-fn silent<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteConfig) {
+fn silent_login<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteConfig) {
     let counts = |id| route.connectors.is_empty() || route.connectors.contains(id);
-    let connectors = findings.config.connector.iter();
+    let connectors = problems.config.connector.iter();
     let known: Vec<_> = connectors
         .filter(|(id, _)| counts(id))
         .filter_map(|(_, connector)| Some(connector.kind().ok()?.features()))
@@ -91,18 +91,18 @@ fn silent<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteConfi
             [] => "remove reload_user".to_owned(),
             ways => format!("{}; remove reload_user", ways.join(", ")),
         };
-        findings.value(&place.clone().key("reload_user"), message, help);
+        problems.value(&place.clone().key("reload_user"), message, help);
     }
 }
 
 /// A browser brings cookies into another site's frame only where they are made for it.
-fn embedded<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteConfig) {
+fn embedded_login<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteConfig) {
     let place = place.clone().key("reload_user");
-    let session = &findings.config.session;
+    let session = &problems.config.session;
     if session.cookie_same_site != SameSiteConfig::None {
         let message = "in another site's frame no browser sends the session cookie";
         let help = "add cookie_same_site = \"none\" to [session]";
-        findings.value(&place, message, help);
+        problems.value(&place, message, help);
     }
     let covered = |host: &str| {
         let domain = session.cookie_domain.as_deref();
@@ -112,13 +112,13 @@ fn embedded<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteCon
     let reached = match &route.host {
         HostPattern::Any { .. } => true,
         HostPattern::Exact { name, .. } => {
-            covered(name) || *name == findings.config.server.external_url.host()
+            covered(name) || *name == problems.config.server.external_url.host()
         }
         HostPattern::Wildcard { suffix, .. } => covered(suffix),
     };
     if !reached {
         let message = "a login in a frame cannot bring its session to this host";
         let help = "serve it on the host of external_url, or set cookie_domain";
-        findings.value(&place, message, help);
+        problems.value(&place, message, help);
     }
 }

@@ -1,15 +1,15 @@
 //! Paths in other letters: what an application that compares without case answers, and another
 //! route judges.
 
-use super::List;
-use crate::config::place::Place;
+use super::Warnings;
 use crate::expression::{Expression, Scope};
 use crate::request::route::{AccessConfig, RouteConfig};
+use crate::setting::Place;
 
 /// Warns of every route that somebody may get past by writing its path in other letters, unless it
 /// says how its application compares.
-pub(super) fn look(list: &mut List<'_>) {
-    let routes = &list.config.route;
+pub(super) fn warn(warnings: &mut Warnings<'_>) {
+    let routes = &warnings.config.route;
     for (at, route) in routes.iter().enumerate() {
         let path = route.path.as_str();
         if route.case_insensitive.is_some() || !path.bytes().any(|byte| byte.is_ascii_alphabetic())
@@ -31,14 +31,18 @@ pub(super) fn look(list: &mut List<'_>) {
                 path.to_ascii_uppercase(),
                 other.name
             );
-            list.add(&Place::of(["route"]).item(at).key("path"), text);
+            warnings.add(&Place::of(["route"]).item(at).key("path"), text);
         }
     }
 }
 
 /// Warns of every rule that compares the path with capital letters where paths are compared without
 /// case: it is asked about the path in lower case, too, and its answers have to agree.
-pub(super) fn capitals(list: &mut List<'_>, place: &Place<'_>, route: &RouteConfig) {
+pub(super) fn capitals_in_rule(
+    warnings: &mut Warnings<'_>,
+    place: &Place<'_>,
+    route: &RouteConfig,
+) {
     if route.case_insensitive != Some(true) {
         return;
     }
@@ -51,7 +55,7 @@ pub(super) fn capitals(list: &mut List<'_>, place: &Place<'_>, route: &RouteConf
              judged in lower case, too: what the rule forbids by this text passes in lower case, \
              and what it allows by it is always refused (403 or 400); write it in lower case"
         );
-        list.add(&place.clone().key("allow"), text);
+        warnings.add(&place.clone().key("allow"), text);
     }
 }
 

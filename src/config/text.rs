@@ -6,25 +6,23 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::setting::Step;
-
-pub(super) use crate::setting::Place;
+use crate::setting::{Place, Step};
 
 /// The document as it was written, and what errors call it.
 #[derive(Clone, Default)]
-pub(super) struct Source {
+pub(super) struct ConfigText {
     pub(super) text: Arc<str>,
     pub(super) name: Arc<str>,
 }
 
-impl fmt::Debug for Source {
+impl fmt::Debug for ConfigText {
     /// The text may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Source({})", self.name)
+        write!(f, "ConfigText({})", self.name)
     }
 }
 
-impl Source {
+impl ConfigText {
     /// Keeps a copy of the document.
     pub(super) fn new(text: &str, name: &str) -> Self {
         Self {
@@ -34,24 +32,29 @@ impl Source {
     }
 
     /// The bytes of a value; where it is not written, those of the innermost table that holds it.
-    pub(super) fn value(&self, place: &Place<'_>) -> Range<usize> {
+    pub(super) fn value_span(&self, place: &Place<'_>) -> Range<usize> {
         self.find(place, false).unwrap_or_else(|around| around)
     }
 
     /// Whether a value is written at all.
-    pub(super) fn has(&self, place: &Place<'_>) -> bool {
+    pub(super) fn contains(&self, place: &Place<'_>) -> bool {
         self.find(place, false).is_ok()
     }
 
     /// The bytes of the key a value stands behind; likewise.
-    pub(super) fn key(&self, place: &Place<'_>) -> Range<usize> {
+    pub(super) fn key_span(&self, place: &Place<'_>) -> Range<usize> {
         self.find(place, true).unwrap_or_else(|around| around)
     }
 
     /// Bytes within the string literal at `place`, `offset` bytes into its value; the whole literal
     /// when what is written differs from what it means.
-    pub(super) fn within(&self, place: &Place<'_>, value: &str, offset: usize) -> Range<usize> {
-        let whole = self.value(place);
+    pub(super) fn span_in_string(
+        &self,
+        place: &Place<'_>,
+        value: &str,
+        offset: usize,
+    ) -> Range<usize> {
+        let whole = self.value_span(place);
         let written = &self.text[whole.clone()];
         let opening = [
             "\"\"\"\r\n",
@@ -135,35 +138,35 @@ mod tests {
 
     #[test]
     fn a_value_and_its_key_are_found() {
-        let source = Source::new(TEXT, "t");
+        let source = ConfigText::new(TEXT, "t");
         let name = Place::of(["route"]).item(0).key("name");
-        assert_eq!(at(&source.value(&name)), "'\u{5f20}'");
-        assert_eq!(at(&source.key(&name)), "name");
-        assert_eq!(source.line_column(source.value(&name).end), (3, 11));
-        assert_eq!(at(&source.value(&Place::of(["a"]))), "'x'");
+        assert_eq!(at(&source.value_span(&name)), "'\u{5f20}'");
+        assert_eq!(at(&source.key_span(&name)), "name");
+        assert_eq!(source.line_column(source.value_span(&name).end), (3, 11));
+        assert_eq!(at(&source.value_span(&Place::of(["a"]))), "'x'");
     }
 
     #[test]
     fn what_is_not_written_is_where_it_would_stand() {
-        let source = Source::new(TEXT, "t");
+        let source = ConfigText::new(TEXT, "t");
         let absent = Place::of(["route"]).item(1).key("host");
-        assert_eq!(at(&source.value(&absent)), "[[route]]");
-        assert_eq!(source.line_column(source.value(&absent).start), (4, 1));
-        assert_eq!(source.value(&Place::of(["nothing"])), 0..0);
+        assert_eq!(at(&source.value_span(&absent)), "[[route]]");
+        assert_eq!(source.line_column(source.value_span(&absent).start), (4, 1));
+        assert_eq!(source.value_span(&Place::of(["nothing"])), 0..0);
     }
 
     #[test]
     fn a_place_inside_a_string_is_found_unless_it_is_escaped() {
-        let source = Source::new(TEXT, "t");
+        let source = ConfigText::new(TEXT, "t");
         let allow = Place::of(["route"]).item(1).key("allow");
-        let place = source.within(&allow, "one\ntwo", 4);
+        let place = source.span_in_string(&allow, "one\ntwo", 4);
         assert_eq!(
             (at(&place), source.line_column(place.start)),
             ("two", (7, 1))
         );
-        let source = Source::new(r#"a = "x\u0041b""#, "t");
+        let source = ConfigText::new(r#"a = "x\u0041b""#, "t");
         assert_eq!(
-            source.within(&Place::of(["a"]), "xAb", 1),
+            source.span_in_string(&Place::of(["a"]), "xAb", 1),
             4..source.text.len()
         );
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Config;
 use super::error::Problem;
-use super::place::Source;
+use super::text::ConfigText;
 use crate::setting::{NOT_BUILT, NotBuilt};
 
 /// How many items of an array are tried one by one.
@@ -14,21 +14,21 @@ const ITEMS_MAX: usize = 64;
 const DISTANCE_MAX: usize = 2;
 
 /// Says what is wrong with a document that could not be read.
-pub(super) fn problem(source: &Source, error: &toml::de::Error) -> Problem {
+pub(super) fn problem(source: &ConfigText, error: &toml::de::Error) -> Problem {
     let span = error.span().unwrap_or(0..0);
     let message = error.message().trim_end();
-    if let Some((written, allowed)) = unknown(message, "unknown field") {
-        let not_built = not_built();
+    if let Some((written, allowed)) = split_unknown(message, "unknown field") {
+        let not_built = unbuilt_keys();
         let built = |key: &&str| !not_built.iter().any(|other| other == key);
         let allowed: Vec<_> = allowed.into_iter().filter(built).collect();
         let problem = Problem::at(source, span, format!("unknown key `{written}`"));
         // Its value may be a secret under a name that was mistyped.
-        return problem.help(choice(written, &allowed)).hide();
+        return problem.help(suggestion(written, &allowed)).mask();
     }
-    let span = item(source, span, message);
-    if let Some((written, allowed)) = unknown(message, "unknown variant") {
+    let span = narrow_to_item(source, span, message);
+    if let Some((written, allowed)) = split_unknown(message, "unknown variant") {
         let problem = Problem::at(source, span, format!("`{written}` is not a choice here"));
-        return problem.help(choice(written, &allowed));
+        return problem.help(suggestion(written, &allowed));
     }
     if let Some(rest) = message.strip_prefix("missing field `") {
         let key = rest.trim_end_matches('`');
@@ -39,7 +39,7 @@ pub(super) fn problem(source: &Source, error: &toml::de::Error) -> Problem {
         });
     }
     if message == NOT_BUILT {
-        let key = path(error);
+        let key = key_path(error);
         let problem = Problem::at(
             source,
             span,
@@ -47,11 +47,11 @@ pub(super) fn problem(source: &Source, error: &toml::de::Error) -> Problem {
         );
         return problem.help("remove it");
     }
-    wrong(source, span, message)
+    invalid_value(source, span, message)
 }
 
 /// A syntax error, a wrong type, or what a value's own type says of it.
-fn wrong(source: &Source, span: Range<usize>, message: &str) -> Problem {
+fn invalid_value(source: &ConfigText, span: Range<usize>, message: &str) -> Problem {
     // serde repeats the value, which may be a secret; the caret shows it where it may be shown.
     if let Some(rest) = message.strip_prefix("invalid type: ") {
         let (found, expected) = rest.rsplit_once(", expected ").unwrap_or((rest, "another"));
@@ -65,11 +65,11 @@ fn wrong(source: &Source, span: Range<usize>, message: &str) -> Problem {
             _ => "this value",
         };
         let problem = Problem::at(source, span, format!("{found} does not fit here"));
-        return problem.help(format!("expected {}", plainly(expected)));
+        return problem.help(format!("expected {}", plain_type(expected)));
     }
     let (what, help) = match (message.split_once(", expected "), message.split_once(": ")) {
         (Some((what, "nothing")), _) => (what, None),
-        (Some((what, expected)), _) => (what, Some(format!("expected {}", plainly(expected)))),
+        (Some((what, expected)), _) => (what, Some(format!("expected {}", plain_type(expected)))),
         (None, Some((what, help))) => (what, Some(help.to_owned())),
         (None, None) => (message, None),
     };
@@ -81,7 +81,7 @@ fn wrong(source: &Source, span: Range<usize>, message: &str) -> Problem {
 }
 
 /// What serde and the TOML reader expect, without the names of our types.
-fn plainly(expected: &str) -> &str {
+fn plain_type(expected: &str) -> &str {
     match expected {
         "a sequence" => "an array: [...]",
         "a map" => "a table",
@@ -96,7 +96,7 @@ fn plainly(expected: &str) -> &str {
 
 /// The item of an array that is wrong, where the reader only knows the array: the one that is
 /// refused alike when it stands there alone.
-fn item(source: &Source, span: Range<usize>, message: &str) -> Range<usize> {
+fn narrow_to_item(source: &ConfigText, span: Range<usize>, message: &str) -> Range<usize> {
     let text = &*source.text;
     let Some(written) = text
         .get(span.clone())
@@ -126,7 +126,7 @@ fn item(source: &Source, span: Range<usize>, message: &str) -> Range<usize> {
 }
 
 /// The path of keys an error stands at.
-fn path(error: &toml::de::Error) -> String {
+fn key_path(error: &toml::de::Error) -> String {
     let mut error = error.clone();
     // Without the document the reader names the keys instead of showing the line.
     error.set_input(None);
@@ -138,21 +138,21 @@ fn path(error: &toml::de::Error) -> String {
 }
 
 /// Takes ``unknown field `x`, expected one of `a`, `b` `` apart.
-fn unknown<'a>(message: &'a str, what: &str) -> Option<(&'a str, Vec<&'a str>)> {
+fn split_unknown<'a>(message: &'a str, what: &str) -> Option<(&'a str, Vec<&'a str>)> {
     let rest = message.strip_prefix(what)?.trim_start().strip_prefix('`')?;
     let (written, rest) = rest.split_once('`')?;
     // Names stand at every other place between backticks.
     Some((written, rest.split('`').skip(1).step_by(2).collect()))
 }
 
-fn choice(written: &str, allowed: &[&str]) -> String {
+fn suggestion(written: &str, allowed: &[&str]) -> String {
     let list = match allowed {
         [] => return "nothing is allowed here".to_owned(),
         names => format!("allowed here: {}", names.join(", ")),
     };
     let near = allowed
         .iter()
-        .map(|name| (distance(written, name), name))
+        .map(|name| (edit_distance(written, name), name))
         .min();
     match near {
         Some((distance, name)) if distance <= DISTANCE_MAX.min(written.len() / 2) => {
@@ -163,7 +163,7 @@ fn choice(written: &str, allowed: &[&str]) -> String {
 }
 
 /// How many letters to insert, delete, replace or swap with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
+fn edit_distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.chars().collect());
     if a.len().abs_diff(b.len()) > DISTANCE_MAX {
         return usize::MAX;
@@ -190,18 +190,22 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// Keys of the design that this version refuses, by the schema.
-fn not_built() -> Vec<String> {
+fn unbuilt_keys() -> Vec<String> {
     let reference = schemars::generate::SchemaSettings::default()
         .into_generator()
         .subschema_for::<NotBuilt>();
     let marker = reference.as_value().clone();
     let schema = schemars::schema_for!(Config);
     let mut found = Vec::new();
-    collect(schema.as_value(), &marker, &mut found);
+    collect_unbuilt(schema.as_value(), &marker, &mut found);
     found
 }
 
-fn collect(schema: &serde_json::Value, marker: &serde_json::Value, found: &mut Vec<String>) {
+fn collect_unbuilt(
+    schema: &serde_json::Value,
+    marker: &serde_json::Value,
+    found: &mut Vec<String>,
+) {
     if let Some(properties) = schema
         .get("properties")
         .and_then(serde_json::Value::as_object)
@@ -214,7 +218,7 @@ fn collect(schema: &serde_json::Value, marker: &serde_json::Value, found: &mut V
     }
     let definitions = schema.get("$defs").and_then(serde_json::Value::as_object);
     for definition in definitions.into_iter().flatten() {
-        collect(definition.1, marker, found);
+        collect_unbuilt(definition.1, marker, found);
     }
 }
 
@@ -224,16 +228,16 @@ mod tests {
 
     #[test]
     fn a_near_name_is_suggested_and_a_far_one_is_not() {
-        assert_eq!(distance("scpe", "scope"), 1);
-        assert_eq!(distance("agnet_id", "agent_id"), 1);
-        assert_eq!(distance("Listen", "listen"), 0);
-        assert!(choice("lisen", &["listen", "limits"]).starts_with("did you mean `listen`?"));
-        assert_eq!(choice("xyzzy", &["a", "b"]), "allowed here: a, b");
+        assert_eq!(edit_distance("scpe", "scope"), 1);
+        assert_eq!(edit_distance("agnet_id", "agent_id"), 1);
+        assert_eq!(edit_distance("Listen", "listen"), 0);
+        assert!(suggestion("lisen", &["listen", "limits"]).starts_with("did you mean `listen`?"));
+        assert_eq!(suggestion("xyzzy", &["a", "b"]), "allowed here: a, b");
     }
 
     #[test]
     fn what_is_not_built_is_never_offered() {
-        let found = not_built();
+        let found = unbuilt_keys();
         assert_eq!(found, ["console"]);
         let built = [
             "wecom",

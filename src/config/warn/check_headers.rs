@@ -1,11 +1,11 @@
 //! What the check paths answer besides the identity, and who may read it.
 
-use super::List;
-use crate::config::place::Place;
+use super::Warnings;
 use crate::request::route::CheckHeaders;
+use crate::setting::Place;
 
-pub(super) fn look(list: &mut List<'_>) {
-    let config = list.config;
+pub(super) fn warn(warnings: &mut Warnings<'_>) {
+    let config = warnings.config;
     // Nobody may ask.
     if config.server.trusted_proxies.is_empty() {
         return;
@@ -24,11 +24,11 @@ pub(super) fn look(list: &mut List<'_>) {
                  application should, visitors too: let each of them keep visitors away from \
                  {prefix}/auth, {prefix}/forward-auth and {prefix}/ext_authz"
             );
-            list.add(&place.key("check_headers"), text);
+            warnings.add(&place.key("check_headers"), text);
         } else if route.upstream.is_empty() && !over_grpc {
             let text = "the proxy that asks is not answered this, so the application does not get it: \
                         where visitors cannot reach the check paths, write check_headers = \"all\"";
-            list.add(&place.key(key), text);
+            warnings.add(&place.key(key), text);
         }
     }
 }
