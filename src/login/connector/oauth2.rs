@@ -30,19 +30,19 @@ mod settings;
 
 pub use config::{Config, ProfileAuth};
 pub use presets::Preset;
-use profile::Told;
-use settings::{Settings, Unfit};
+use profile::FetchedProfile;
+use settings::{ProviderSettings, SettingError};
 
 /// How long all questions about one person may take together.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// What OpenID Connect RP-Initiated Logout 1.0 calls the address to return to.
-const OPENID_RETURN: &str = "post_logout_redirect_uri";
+const OIDC_RETURN_PARAM: &str = "post_logout_redirect_uri";
 
 /// Login through one client of one provider.
 #[derive(Debug)]
 pub struct OAuth2 {
-    settings: Settings,
+    settings: ProviderSettings,
     client: Client,
     callback: Url,
     outbound: Outbound,
@@ -54,12 +54,13 @@ pub struct OAuth2 {
 impl OAuth2 {
     /// Builds the connector; reads its secret now and asks nobody.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
-        let settings = Settings::of(config).map_err(|unfit| match unfit {
-            Unfit::Key { .. } => ConnectorBuildError::Setting(unfit.to_string()),
-            Unfit::Expression { .. } => {
-                ConnectorBuildError::Setting(crate::telemetry::error_chain(&unfit).to_string())
-            }
-        })?;
+        let settings =
+            ProviderSettings::of(config).map_err(|setting_error| match setting_error {
+                SettingError::Key { .. } => ConnectorBuildError::Setting(setting_error.to_string()),
+                SettingError::Expression { .. } => ConnectorBuildError::Setting(
+                    crate::telemetry::error_chain(&setting_error).to_string(),
+                ),
+            })?;
         let ConnectorDeps {
             callback,
             outbound,
@@ -83,7 +84,7 @@ impl OAuth2 {
         let mut page = page.clone();
         if let Some(parameter) = parameter {
             page.query_pairs_mut().append_pair(parameter, back.as_str());
-            if parameter == OPENID_RETURN && !state.is_empty() {
+            if parameter == OIDC_RETURN_PARAM && !state.is_empty() {
                 page.query_pairs_mut().append_pair("state", state);
             }
         }
@@ -91,7 +92,7 @@ impl OAuth2 {
     }
 
     /// Keeps in mind that the token endpoint gave no answer.
-    fn note(&self, error: &ConnectorError) {
+    fn note_error(&self, error: &ConnectorError) {
         if error.is_silence() {
             self.reachability.record_failure();
         }
@@ -114,17 +115,17 @@ impl OAuth2 {
         &self,
         pending: &Pending,
         answer: &AuthnResponse,
-    ) -> Result<(Told, TokenResponse), ConnectorError> {
+    ) -> Result<(FetchedProfile, TokenResponse), ConnectorError> {
         let code = grant::authorization_code(&answer.fields, &self.callback)?;
         let verifier = self.settings.pkce.then_some(pending.verifier.as_str());
         let granted = self
             .client
             .redeem(self.token_endpoint(), code, verifier)
             .await
-            .inspect_err(|error| self.note(error))?;
+            .inspect_err(|error| self.note_error(error))?;
         self.reachability.record_success();
-        let told = profile::ask(&self.outbound, &self.settings, &granted.access).await?;
-        Ok((told, granted))
+        let fetched = profile::fetch(&self.outbound, &self.settings, &granted.access).await?;
+        Ok((fetched, granted))
     }
 
     /// What was granted, as a session keeps it; what was not replaced is kept from `before`.
@@ -160,7 +161,7 @@ impl OAuth2 {
             own.push(("code_challenge", challenge));
             own.push(("code_challenge_method", "S256"));
         }
-        own.extend(self.asked(ask));
+        own.extend(self.optional_params(ask));
         if let Some((name, url)) = &wanted {
             own.push((name, url));
         }
@@ -173,16 +174,16 @@ impl OAuth2 {
     }
 
     /// What a provider has a word for, of what a login is asked.
-    fn asked<'a>(&'a self, ask: &'a AuthnRequest) -> Vec<(&'static str, &'a str)> {
-        let known = self.settings.known;
+    fn optional_params<'a>(&'a self, ask: &'a AuthnRequest) -> Vec<(&'static str, &'a str)> {
+        let defaults = self.settings.defaults;
         let mut asked = Vec::new();
-        if let (Some(word), Some(hint)) = (known.login_hint, &ask.login_hint) {
+        if let (Some(word), Some(hint)) = (defaults.login_hint, &ask.login_hint) {
             asked.push((word, hint.as_str()));
         }
-        if let (Some(word), Some(hint)) = (known.domain_hint, &ask.domain_hint) {
+        if let (Some(word), Some(hint)) = (defaults.domain_hint, &ask.domain_hint) {
             asked.push((word, hint.as_str()));
         }
-        if let Some(prompt) = ask.prompt.filter(|_| known.prompts) {
+        if let Some(prompt) = ask.prompt.filter(|_| defaults.supports_prompt) {
             asked.push(("prompt", prompt.as_str()));
         }
         asked
@@ -207,15 +208,15 @@ impl Connector for OAuth2 {
         answer: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
         let identified = timeout(IDENTIFY_TIMEOUT, self.identify(pending, answer)).await;
-        let (told, granted) = identified.unwrap_or_else(|_| {
+        let (fetched, granted) = identified.unwrap_or_else(|_| {
             Err(ConnectorError::Unreachable(OutboundError::Timeout {
                 call: "the whole login",
             }))
         })?;
         Ok(Profile {
-            subject: told.subject,
-            raw: told.raw,
-            vouched: told.vouched,
+            subject: fetched.subject,
+            raw: fetched.raw,
+            vouched: fetched.vouched,
             provider_sid: None,
             facts: Proof::default(),
             tokens: Some(self.tokens(granted, Tokens::default())),

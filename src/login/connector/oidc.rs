@@ -30,18 +30,18 @@ use crate::people::profile::Profile;
 use crate::people::source::{Source, Tokens};
 use crate::store::{ConnectorId, Subject};
 
+mod bearer;
 mod config;
+mod errors;
 mod examine;
-mod fault;
 mod id_token;
 mod kind;
 mod logout;
 mod refresh;
-mod shown;
 mod userinfo;
 
 pub use config::{Config, ResponseMode};
-use id_token::{Asked, Fitting, IdToken, IdTokenError};
+use id_token::{ExpectedIdToken, IdToken, IdTokenError, IdTokenOrigin};
 
 /// How long all questions about one person may take together.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
@@ -74,13 +74,13 @@ pub struct Oidc {
     outbound: Outbound,
     clock: Clock,
     /// Whether it gave no answer when it was last asked.
-    silent: AtomicBool,
+    is_silent: AtomicBool,
 }
 
 impl Oidc {
     /// Builds the connector; reads the secret or key now and asks nobody.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
-        if let Some((key, why)) = config.contradictions().into_iter().next() {
+        if let Some((key, why)) = config.setting_problems().into_iter().next() {
             return Err(ConnectorBuildError::Setting(format!("{key}: {why}")));
         }
         let ConnectorDeps {
@@ -107,31 +107,31 @@ impl Oidc {
             own,
             outbound,
             clock,
-            silent: AtomicBool::new(false),
+            is_silent: AtomicBool::new(false),
         })
     }
 
     /// Keeps in mind that the issuer gave no answer, until it gives one again: a logout leads nobody
     /// to a page that never comes.
-    fn note(&self, error: &ConnectorError) {
+    fn note_error(&self, error: &ConnectorError) {
         if error.is_silence() {
-            self.silent.store(true, Ordering::Relaxed);
+            self.is_silent.store(true, Ordering::Relaxed);
         }
     }
 
     fn record_success(&self) {
-        self.silent.store(false, Ordering::Relaxed);
+        self.is_silent.store(false, Ordering::Relaxed);
     }
 
     async fn metadata(&self) -> Result<Arc<Metadata>, ConnectorError> {
-        let metadata = self.issuer.metadata().await.map_err(fault::unasked);
-        metadata.inspect_err(|error| self.note(error))
+        let metadata = self.issuer.metadata().await.map_err(errors::from_issuer);
+        metadata.inspect_err(|error| self.note_error(error))
     }
 
     /// The same for a login that begins: whoever gives no answer is asked again before a browser is
     /// led to a page that never comes. One who takes the connection and is slow, or answers anything
     /// else, is believed to be where it was.
-    async fn metadata_to_lead_to(&self) -> Result<Arc<Metadata>, ConnectorError> {
+    async fn metadata_for_login(&self) -> Result<Arc<Metadata>, ConnectorError> {
         let asking = self.issuer.metadata_newer_than(SUCCESS_TTL);
         let asked = timeout(PROBE_TIMEOUT, asking).await;
         match (asked, self.issuer.cached_metadata()) {
@@ -141,8 +141,8 @@ impl Oidc {
             }
             (Err(_), Some(known)) => Ok(known),
             (Ok(Err(error)), _) => {
-                let error = fault::unasked(error);
-                self.note(&error);
+                let error = errors::from_issuer(error);
+                self.note_error(&error);
                 Err(error)
             }
             (Err(_), None) => self.metadata().await,
@@ -196,7 +196,7 @@ impl Oidc {
 
     /// Whether this issuer answered, and this login (RFC 9207 §2.4): an answer that another provider
     /// gave is never taken to this one's token endpoint.
-    fn is_answer_to(
+    fn check_response(
         &self,
         metadata: &Metadata,
         pending: &Pending,
@@ -228,14 +228,14 @@ impl Oidc {
         let url = metadata.token_endpoint.as_ref();
         Ok(TokenEndpoint {
             outbound: &self.outbound,
-            url: url.ok_or_else(|| fault::lacks("token_endpoint"))?,
+            url: url.ok_or_else(|| errors::missing_endpoint("token_endpoint"))?,
             callback: &self.callback,
             dialect: TokenEndpointDialect::default(),
         })
     }
 
     /// Who we are, proved as this provider wants it.
-    fn client_of(&self, metadata: &Metadata) -> Client {
+    fn client_for(&self, metadata: &Metadata) -> Client {
         self.client
             .with_supported_methods(&metadata.token_endpoint_auth_methods)
     }
@@ -252,10 +252,10 @@ impl Oidc {
         answer: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
         let metadata = self.metadata().await?;
-        self.is_answer_to(&metadata, pending, &answer.fields)?;
+        self.check_response(&metadata, pending, &answer.fields)?;
         let code = grant::authorization_code(&answer.fields, &self.callback)?;
         let granted = self
-            .client_of(&metadata)
+            .client_for(&metadata)
             .redeem(
                 self.token_endpoint(&metadata)?,
                 code,
@@ -264,14 +264,14 @@ impl Oidc {
             .await?;
         self.record_success();
         let token = granted.id_token.as_ref();
-        let token = token.ok_or_else(|| IdTokenError::None.at_login())?;
-        let fitting = Fitting {
+        let token = token.ok_or_else(|| IdTokenError::Missing.into_login_error())?;
+        let expected = ExpectedIdToken {
             client_id: &self.config.client_id,
-            access: &granted.access,
-            asked: Asked::Login(pending, code),
+            access_token: &granted.access,
+            origin: IdTokenOrigin::Login(pending, code),
         };
-        let verified = id_token::verify(&self.issuer, &self.clock, token, fitting).await;
-        let id_token = verified.map_err(IdTokenError::at_login)?;
+        let verified = id_token::verify(&self.issuer, &self.clock, token, expected).await;
+        let id_token = verified.map_err(IdTokenError::into_login_error)?;
         if let Ok(Some(name)) = answer.fields.one("iss")
             && id_token.claims.text("iss") != Ok(name)
         {
@@ -282,16 +282,19 @@ impl Oidc {
         let said = match self.userinfo_endpoint(&metadata) {
             None => None,
             Some(url) => {
-                let sub = self.sub_of(&id_token.subject);
-                let said = userinfo::ask(&self.outbound, url, &granted.access, sub);
-                Some(said.await.map_err(userinfo::UserinfoError::at_login)?)
+                let sub = self.provider_sub(&id_token.subject);
+                let said = userinfo::fetch(&self.outbound, url, &granted.access, sub);
+                Some(
+                    said.await
+                        .map_err(userinfo::UserinfoError::into_login_error)?,
+                )
             }
         };
         Ok(self.profile(id_token, said, granted))
     }
 
     /// What the provider itself calls a person: `sub`, without the tenant it is unique in.
-    fn sub_of<'a>(&self, subject: &'a Subject) -> &'a str {
+    fn provider_sub<'a>(&self, subject: &'a Subject) -> &'a str {
         let subject = subject.as_str();
         match subject.split_once(':') {
             Some((_, sub)) if self.issuer.name().serves_tenants() => sub,
@@ -300,14 +303,14 @@ impl Oidc {
     }
 
     /// The raw profile, as the mapping sees it.
-    fn raw(
+    fn raw_profile(
         &self,
         subject: &Subject,
         claims: Map<String, Value>,
         said: Option<Map<String, Value>>,
     ) -> Map<String, Value> {
-        let raw = userinfo::profile(claims, said);
-        if userinfo::groups_are_elsewhere(&raw) {
+        let raw = userinfo::merge_claims(claims, said);
+        if userinfo::has_distributed_groups(&raw) {
             tracing::warn!(
                 connector = %self.id,
                 %subject,
@@ -324,10 +327,10 @@ impl Oidc {
         said: Option<Map<String, Value>>,
         granted: TokenResponse,
     ) -> Profile {
-        let raw = self.raw(&id_token.subject, id_token.claims.into_map(), said);
+        let raw = self.raw_profile(&id_token.subject, id_token.claims.into_map(), said);
         Profile {
             subject: id_token.subject,
-            vouched: userinfo::vouched(&raw),
+            vouched: userinfo::verified_emails(&raw),
             raw: Value::Object(raw),
             provider_sid: id_token.provider_sid,
             facts: id_token.proof,
@@ -353,9 +356,10 @@ impl Connector for Oidc {
         pending: &Pending,
         ask: &AuthnRequest,
     ) -> Result<Challenge, ConnectorError> {
-        let metadata = self.metadata_to_lead_to().await?;
+        let metadata = self.metadata_for_login().await?;
         let endpoint = metadata.authorization_endpoint.as_ref();
-        let endpoint = endpoint.ok_or_else(|| fault::lacks("authorization_endpoint"))?;
+        let endpoint =
+            endpoint.ok_or_else(|| errors::missing_endpoint("authorization_endpoint"))?;
         Ok(Challenge::Redirect(
             self.authorize_url(endpoint, pending, ask),
         ))
@@ -370,7 +374,7 @@ impl Connector for Oidc {
         let late = || ConnectorError::Unreachable(OutboundError::Timeout { call });
         let identified = timeout(IDENTIFY_TIMEOUT, self.identify(pending, answer)).await;
         let identified = identified.unwrap_or_else(|_| Err(late()));
-        identified.inspect_err(|error| self.note(error))
+        identified.inspect_err(|error| self.note_error(error))
     }
 
     fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {

@@ -126,8 +126,8 @@ impl Config {
     /// Who we are to the provider.
     pub(super) fn client(&self) -> ClientSettings<'_> {
         let usual = self.client_secret.as_ref().and_then(|_| {
-            let known = self.preset?.known();
-            Some(known.client_auth)
+            let defaults = self.preset?.defaults();
+            Some(defaults.client_auth)
         });
         ClientSettings {
             client_id: &self.client_id,

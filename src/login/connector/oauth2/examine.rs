@@ -17,17 +17,17 @@ pub(super) async fn examine(oauth2: &OAuth2) -> Vec<Finding> {
         "register {} at the provider, exactly so, as where logins return to",
         oauth2.callback
     ))];
-    findings.push(page(oauth2).await);
-    findings.push(client(oauth2).await);
-    findings.push(profile(oauth2).await);
+    findings.push(authorize_page(oauth2).await);
+    findings.push(client_credentials(oauth2).await);
+    findings.push(profile_endpoint(oauth2).await);
     findings
 }
 
 /// The page people see: anything that answers will do.
-async fn page(oauth2: &OAuth2) -> Finding {
+async fn authorize_page(oauth2: &OAuth2) -> Finding {
     let url = &oauth2.settings.authorize;
     match oauth2.outbound.get_json(url, &[], AUTHORIZE).await {
-        Err(error) if is_away(&error) => bad("authorize_url", &error),
+        Err(error) if is_unavailable(&error) => failed("authorize_url", &error),
         Err(OutboundError::Status {
             status: 404 | 410, ..
         }) => Finding::bad("authorize_url: there is no such page"),
@@ -36,12 +36,12 @@ async fn page(oauth2: &OAuth2) -> Finding {
 }
 
 /// A code that is none: whoever knows us says so, and whoever does not says that.
-async fn client(oauth2: &OAuth2) -> Finding {
-    let code = nonsense();
+async fn client_credentials(oauth2: &OAuth2) -> Finding {
+    let code = random_text();
     let verifier = oauth2
         .settings
         .pkce
-        .then(|| format!("{}{}", nonsense().expose(), nonsense().expose()));
+        .then(|| format!("{}{}", random_text().expose(), random_text().expose()));
     let redeemed = oauth2
         .client
         .redeem(oauth2.token_endpoint(), code.expose(), verifier.as_deref())
@@ -51,16 +51,16 @@ async fn client(oauth2: &OAuth2) -> Finding {
             Finding::good("token_url takes client_id and its proof, and no code that is none")
         }
         Ok(_) => Finding::bad("token_url takes any code: it is no provider's"),
-        Err(error) => bad("token_url, client_id and client_secret", &error),
+        Err(error) => failed("token_url, client_id and client_secret", &error),
     }
 }
 
 /// The profile, with a token that is none.
-async fn profile(oauth2: &OAuth2) -> Finding {
+async fn profile_endpoint(oauth2: &OAuth2) -> Finding {
     let url = &oauth2.settings.profile;
-    let token = nonsense();
+    let token = random_text();
     match oauth2.outbound.get_json_as(url, &token, PROFILE).await {
-        Err(error) if is_away(&error) => bad("profile_url", &error),
+        Err(error) if is_unavailable(&error) => failed("profile_url", &error),
         Err(OutboundError::Status {
             status: 404 | 410, ..
         }) => Finding::bad("profile_url: there is no such address"),
@@ -68,12 +68,12 @@ async fn profile(oauth2: &OAuth2) -> Finding {
     }
 }
 
-fn nonsense() -> Secret<String> {
+fn random_text() -> Secret<String> {
     let random = keys::random::<16>();
     Secret::new(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn is_away(error: &OutboundError) -> bool {
+fn is_unavailable(error: &OutboundError) -> bool {
     match error {
         OutboundError::Connect { .. }
         | OutboundError::Timeout { .. }
@@ -90,6 +90,6 @@ fn origin(url: &url::Url) -> String {
     url.origin().ascii_serialization()
 }
 
-fn bad(what: &str, error: &(dyn Error + 'static)) -> Finding {
+fn failed(what: &str, error: &(dyn Error + 'static)) -> Finding {
     Finding::bad(format!("{what}: {}", crate::telemetry::error_chain(error)))
 }

@@ -7,7 +7,7 @@ use url::Url;
 use super::super::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, Features, Kind, SettingProblem,
 };
-use super::settings::{Settings, Unfit};
+use super::settings::{ProviderSettings, SettingError};
 use super::{Config, OAuth2, presets};
 use crate::expression::Scope;
 use crate::login::pending::Mode;
@@ -48,12 +48,12 @@ impl Kind for Config {
     ) -> Vec<SettingProblem<'_>> {
         let mut problems = Vec::new();
         // Who compiles the expressions points into them.
-        if let Err(Unfit::Key {
+        if let Err(SettingError::Key {
             key,
             name,
             message,
             help,
-        }) = Settings::of(self)
+        }) = ProviderSettings::of(self)
         {
             let mut names = self.profiles.keys().chain(self.authorize_params.keys());
             let place = Place::of([NAME, key]);
@@ -91,13 +91,13 @@ impl Kind for Config {
     }
 
     fn features(&self) -> Features {
-        let known = self
+        let defaults = self
             .preset
-            .map_or_else(presets::unknown, |preset| preset.known());
+            .map_or_else(presets::no_preset, |preset| preset.defaults());
         Features {
-            mapping: known.mapping,
+            mapping: defaults.mapping,
             app: self.preset.and_then(presets::Preset::app),
-            silent_in: match known.silent {
+            silent_in: match defaults.supports_prompt_none {
                 true => &[Mode::Web],
                 false => &[],
             },

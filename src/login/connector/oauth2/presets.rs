@@ -29,11 +29,11 @@ pub enum Preset {
 
 /// What is known of one.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct ProviderDefaults {
     /// Its endpoints in the cloud, where it has any.
     pub(super) cloud: Option<Endpoints>,
     /// Those on premises; `{base}` is `base_url`.
-    pub(super) own: Option<Endpoints>,
+    pub(super) self_hosted: Option<Endpoints>,
     /// What is asked for.
     pub(super) scopes: &'static [&'static str],
     /// How it wants a secret.
@@ -57,11 +57,11 @@ pub(super) struct Known {
     /// Its word for the domain they are probably in.
     pub(super) domain_hint: Option<&'static str>,
     /// Whether it heeds `prompt`, as OpenID Connect has it.
-    pub(super) prompts: bool,
+    pub(super) supports_prompt: bool,
     /// Whether it answers `prompt=none` without a page.
-    pub(super) silent: bool,
+    pub(super) supports_prompt_none: bool,
     /// What the User-Agent of its own client contains, in lower case.
-    pub(super) apps: &'static [&'static str],
+    pub(super) app_user_agents: &'static [&'static str],
 }
 
 /// Where it is asked. `{base}` is `base_url`, `{client_id}` is ours.
@@ -77,9 +77,9 @@ pub(super) struct Endpoints {
 }
 
 /// What most have in common.
-const COMMON: Known = Known {
+const COMMON: ProviderDefaults = ProviderDefaults {
     cloud: None,
-    own: None,
+    self_hosted: None,
     scopes: &["openid", "profile", "email"],
     client_auth: ClientAuth::Post,
     pkce: true,
@@ -91,12 +91,12 @@ const COMMON: Known = Known {
     params: &[],
     login_hint: None,
     domain_hint: None,
-    prompts: false,
-    silent: false,
-    apps: &[],
+    supports_prompt: false,
+    supports_prompt_none: false,
+    app_user_agents: &[],
 };
 
-const GITHUB: Known = Known {
+const GITHUB: ProviderDefaults = ProviderDefaults {
     cloud: Some(Endpoints {
         authorize: "https://github.com/login/oauth/authorize",
         token: "https://github.com/login/oauth/access_token",
@@ -104,7 +104,7 @@ const GITHUB: Known = Known {
         profiles: &[("emails", "https://api.github.com/user/emails?per_page=100")],
         logout: None,
     }),
-    own: Some(Endpoints {
+    self_hosted: Some(Endpoints {
         authorize: "{base}/login/oauth/authorize",
         token: "{base}/login/oauth/access_token",
         profile: "{base}/api/v3/user",
@@ -130,11 +130,11 @@ const GITHUB: Known = Known {
         ("avatar", "profile.avatar_url"),
     ],
     login_hint: Some("login"),
-    prompts: true,
+    supports_prompt: true,
     ..COMMON
 };
 
-const GITLAB: Known = Known {
+const GITLAB: ProviderDefaults = ProviderDefaults {
     cloud: Some(Endpoints {
         authorize: "https://gitlab.com/oauth/authorize",
         token: "https://gitlab.com/oauth/token",
@@ -142,7 +142,7 @@ const GITLAB: Known = Known {
         profiles: &[],
         logout: None,
     }),
-    own: Some(Endpoints {
+    self_hosted: Some(Endpoints {
         authorize: "{base}/oauth/authorize",
         token: "{base}/oauth/token",
         profile: "{base}/oauth/userinfo",
@@ -159,7 +159,7 @@ const GITLAB: Known = Known {
     ..COMMON
 };
 
-const GOOGLE: Known = Known {
+const GOOGLE: ProviderDefaults = ProviderDefaults {
     cloud: Some(Endpoints {
         authorize: "https://accounts.google.com/o/oauth2/v2/auth",
         token: "https://oauth2.googleapis.com/token",
@@ -178,13 +178,13 @@ const GOOGLE: Known = Known {
     params: &[("access_type", "offline")],
     login_hint: Some("login_hint"),
     domain_hint: Some("hd"),
-    prompts: true,
-    silent: true,
+    supports_prompt: true,
+    supports_prompt_none: true,
     ..COMMON
 };
 
-const MICROSOFT: Known = Known {
-    own: Some(Endpoints {
+const MICROSOFT: ProviderDefaults = ProviderDefaults {
+    self_hosted: Some(Endpoints {
         authorize: "{base}/oauth2/v2.0/authorize",
         token: "{base}/oauth2/v2.0/token",
         profile: "https://graph.microsoft.com/v1.0/me",
@@ -203,13 +203,13 @@ const MICROSOFT: Known = Known {
     ],
     login_hint: Some("login_hint"),
     domain_hint: Some("domain_hint"),
-    prompts: true,
-    silent: true,
+    supports_prompt: true,
+    supports_prompt_none: true,
     ..COMMON
 };
 
-const KEYCLOAK: Known = Known {
-    own: Some(Endpoints {
+const KEYCLOAK: ProviderDefaults = ProviderDefaults {
+    self_hosted: Some(Endpoints {
         authorize: "{base}/protocol/openid-connect/auth",
         token: "{base}/protocol/openid-connect/token",
         profile: "{base}/protocol/openid-connect/userinfo",
@@ -229,12 +229,12 @@ const KEYCLOAK: Known = Known {
         ("roles", "profile.realm_access.roles"),
     ],
     login_hint: Some("login_hint"),
-    prompts: true,
-    silent: true,
+    supports_prompt: true,
+    supports_prompt_none: true,
     ..COMMON
 };
 
-const GITEE: Known = Known {
+const GITEE: ProviderDefaults = ProviderDefaults {
     cloud: Some(Endpoints {
         authorize: "https://gitee.com/oauth/authorize",
         token: "https://gitee.com/oauth/token",
@@ -242,7 +242,7 @@ const GITEE: Known = Known {
         profiles: &[],
         logout: None,
     }),
-    own: Some(Endpoints {
+    self_hosted: Some(Endpoints {
         authorize: "{base}/oauth/authorize",
         token: "{base}/oauth/token",
         profile: "{base}/api/v5/user",
@@ -262,7 +262,7 @@ const GITEE: Known = Known {
     ..COMMON
 };
 
-const FEISHU: Known = Known {
+const FEISHU: ProviderDefaults = ProviderDefaults {
     cloud: Some(Endpoints {
         authorize: "https://accounts.feishu.cn/open-apis/authen/v1/authorize",
         token: "https://open.feishu.cn/open-apis/authen/v2/oauth/token",
@@ -270,7 +270,7 @@ const FEISHU: Known = Known {
         profiles: &[],
         logout: None,
     }),
-    own: Some(Endpoints {
+    self_hosted: Some(Endpoints {
         authorize: "{base}/open-apis/authen/v1/authorize",
         token: "{base}/open-apis/authen/v2/oauth/token",
         profile: "{base}/open-apis/authen/v1/user_info",
@@ -296,7 +296,7 @@ const FEISHU: Known = Known {
         ("tenant_code", "profile.tenant_key"),
         ("avatar", "profile.avatar_url"),
     ],
-    apps: &["lark/", "feishu/"],
+    app_user_agents: &["lark/", "feishu/"],
     ..COMMON
 };
 
@@ -318,12 +318,12 @@ impl Preset {
     pub(super) fn app(self) -> Option<SourceApp> {
         let app = SourceApp {
             name: self.as_str(),
-            user_agents: self.known().apps,
+            user_agents: self.defaults().app_user_agents,
         };
         (!app.user_agents.is_empty()).then_some(app)
     }
 
-    pub(super) fn known(self) -> &'static Known {
+    pub(super) fn defaults(self) -> &'static ProviderDefaults {
         match self {
             Self::Github => &GITHUB,
             Self::Gitlab => &GITLAB,
@@ -337,11 +337,11 @@ impl Preset {
 }
 
 /// What is known of a provider without a preset.
-pub(super) fn unknown() -> &'static Known {
-    &UNKNOWN
+pub(super) fn no_preset() -> &'static ProviderDefaults {
+    &NO_PRESET
 }
 
-const UNKNOWN: Known = Known {
+const NO_PRESET: ProviderDefaults = ProviderDefaults {
     scopes: &[],
     client_auth: ClientAuth::Basic,
     mapping: &[("name", "profile.name"), ("email", "profile.email")],

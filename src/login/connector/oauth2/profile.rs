@@ -7,7 +7,7 @@ use url::Url;
 use super::super::grant;
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use super::config::ProfileAuth;
-use super::settings::Settings;
+use super::settings::ProviderSettings;
 use crate::expression::{self, EvalError, Expression};
 use crate::outbound::{self, Outbound, OutboundError};
 use crate::people::profile::over_profile;
@@ -25,15 +25,15 @@ const PAGES_MAX: usize = 10;
 const MESSAGE_CHARS_MAX: usize = 300;
 
 /// A person as the provider tells of them.
-pub(super) struct Told {
+pub(super) struct FetchedProfile {
     pub(super) subject: Subject,
     pub(super) raw: Value,
     pub(super) vouched: Vec<(LinkField, String)>,
 }
 
-impl std::fmt::Debug for Told {
+impl std::fmt::Debug for FetchedProfile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Told")
+        f.debug_struct("FetchedProfile")
             .field("subject", &self.subject)
             .finish_non_exhaustive()
     }
@@ -41,40 +41,40 @@ impl std::fmt::Debug for Told {
 
 /// Asks who somebody is. Every call must answer: with a part missing they might be let in, or kept
 /// out, as somebody they are not.
-pub(super) async fn ask(
+pub(super) async fn fetch(
     outbound: &Outbound,
-    settings: &Settings,
+    settings: &ProviderSettings,
     access: &Secret<String>,
-) -> Result<Told, ConnectorError> {
-    let call = Call {
+) -> Result<FetchedProfile, ConnectorError> {
+    let client = ProfileClient {
         outbound,
         settings,
         access,
     };
     let further = settings.profiles.iter().map(|(name, url)| {
-        let call = &call;
-        async move { Ok((name.clone(), call.ask(url, Some(name)).await?)) }
+        let client = &client;
+        async move { Ok((name.clone(), client.get(url, Some(name)).await?)) }
     });
-    let whole = call.ask(&settings.profile, None);
+    let whole = client.get(&settings.profile, None);
     let (profile, further) = futures_util::future::try_join(whole, try_join_all(further)).await?;
     let Value::Object(profile) = profile else {
         return Err(incomplete(PROFILE, "an object"));
     };
-    told(settings, profile, further)
+    read_profile(settings, profile, further)
 }
 
 /// One road to every part of a profile.
-struct Call<'a> {
+struct ProfileClient<'a> {
     outbound: &'a Outbound,
-    settings: &'a Settings,
+    settings: &'a ProviderSettings,
     access: &'a Secret<String>,
 }
 
-impl Call<'_> {
+impl ProfileClient<'_> {
     /// One answer, or all pages of a list that comes in pages: a list that is as long as the
     /// address's `per_page` goes on at `page=2`, as at GitHub, GitLab and Gitee.
-    async fn ask(&self, url: &Url, name: Option<&str>) -> Result<Value, ConnectorError> {
-        let mut first = self.page(url, name).await?;
+    async fn get(&self, url: &Url, name: Option<&str>) -> Result<Value, ConnectorError> {
+        let mut first = self.get_page(url, name).await?;
         let (Some(length), Some(all)) = (page_length(url), first.as_array_mut()) else {
             return Ok(first);
         };
@@ -85,7 +85,7 @@ impl Call<'_> {
             let mut url = url.clone();
             let page = number.to_string();
             url.query_pairs_mut().append_pair("page", &page);
-            match self.page(&url, name).await? {
+            match self.get_page(&url, name).await? {
                 Value::Array(more) => all.extend(more),
                 _ => return Err(incomplete(PROFILES, "a list on each page")),
             }
@@ -96,7 +96,7 @@ impl Call<'_> {
         Err(incomplete(PROFILES, "an end to its pages"))
     }
 
-    async fn page(&self, url: &Url, name: Option<&str>) -> Result<Value, ConnectorError> {
+    async fn get_page(&self, url: &Url, name: Option<&str>) -> Result<Value, ConnectorError> {
         let call = if name.is_some() { PROFILES } else { PROFILE };
         let asked = outbound::Call::repeatable(call);
         let said = match self.settings.profile_auth {
@@ -106,11 +106,11 @@ impl Call<'_> {
                 self.outbound.get_json(url, &token, asked).await
             }
         };
-        let mut said = said.map_err(|error| unasked(error, call, name))?;
+        let mut said = said.map_err(|error| request_failed(error, call, name))?;
         let Some(at) = &self.settings.profile_at else {
             return Ok(said);
         };
-        if let Some(refusal) = number_of(&said, call, self.access) {
+        if let Some(refusal) = error_in_body(&said, call, self.access) {
             return Err(misconfigured(refusal, name));
         }
         let part = said.pointer_mut(at).map(Value::take);
@@ -125,27 +125,27 @@ fn page_length(url: &Url) -> Option<usize> {
     length.parse().ok().filter(|length| *length > 0)
 }
 
-fn told(
-    settings: &Settings,
+fn read_profile(
+    settings: &ProviderSettings,
     mut profile: Map<String, Value>,
     further: Vec<(String, Value)>,
-) -> Result<Told, ConnectorError> {
+) -> Result<FetchedProfile, ConnectorError> {
     profile.extend(further);
     let raw = Value::Object(profile);
     let subject = match over_profile(&settings.subject, &raw) {
         Ok(expression::Value::Text(text)) if !text.is_empty() => Some(text),
         Ok(expression::Value::Int(number)) => Some(number.to_string()),
         Ok(_) => None,
-        Err(error) => return Err(senseless("subject", &error)),
+        Err(error) => return Err(expression_failed("subject", &error)),
     };
     let subject = subject
         .and_then(|text| Subject::try_from(text).ok())
-        .ok_or_else(|| nonsense("`subject` is no text and no number, or none that can be kept"))?;
+        .ok_or_else(|| unusable("`subject` is no text and no number, or none that can be kept"))?;
     let vouched = match &settings.vouched_email {
         None => None,
         Some(expression) => email(expression, &raw)?,
     };
-    Ok(Told {
+    Ok(FetchedProfile {
         subject,
         raw,
         vouched: vouched
@@ -160,12 +160,16 @@ fn email(expression: &Expression, raw: &Value) -> Result<Option<String>, Connect
     match over_profile(expression, raw) {
         Ok(expression::Value::Text(text)) if text.contains('@') => Ok(Some(text)),
         Ok(_) | Err(EvalError::Missing { .. }) => Ok(None),
-        Err(error) => Err(senseless("vouched_email", &error)),
+        Err(error) => Err(expression_failed("vouched_email", &error)),
     }
 }
 
 /// Providers that have numbers for errors answer them with status 200.
-fn number_of(said: &Value, call: &'static str, access: &Secret<String>) -> Option<SourceRefusal> {
+fn error_in_body(
+    said: &Value,
+    call: &'static str,
+    access: &Secret<String>,
+) -> Option<SourceRefusal> {
     let number = ["code", "errcode"]
         .iter()
         .find_map(|name| said.get(*name))?;
@@ -191,7 +195,7 @@ fn bounded(text: &str) -> String {
 }
 
 /// A provider that took the code and refuses the profile: most often a scope is missing.
-fn unasked(error: OutboundError, call: &'static str, name: Option<&str>) -> ConnectorError {
+fn request_failed(error: OutboundError, call: &'static str, name: Option<&str>) -> ConnectorError {
     let OutboundError::Status {
         status,
         content_type,
@@ -230,11 +234,11 @@ fn incomplete(call: &'static str, missing: &'static str) -> ConnectorError {
     ConnectorError::Unreachable(OutboundError::Incomplete { call, missing })
 }
 
-fn senseless(key: &str, error: &EvalError) -> ConnectorError {
-    nonsense(&bounded(&format!("`{key}` has no value: {error}")))
+fn expression_failed(key: &str, error: &EvalError) -> ConnectorError {
+    unusable(&bounded(&format!("`{key}` has no value: {error}")))
 }
 
-fn nonsense(why: &str) -> ConnectorError {
+fn unusable(why: &str) -> ConnectorError {
     ConnectorError::Refused {
         why: RefusalReason::BadAnswer,
         source: SourceRefusal {

@@ -35,17 +35,17 @@ impl Source for OAuth2 {
                 "there is no token left to ask with",
             ))));
         };
-        let asked = profile::ask(&self.outbound, &self.settings, access);
+        let asked = profile::fetch(&self.outbound, &self.settings, access);
         let asked = timeout(IDENTIFY_TIMEOUT, asked).await.unwrap_or_else(|_| {
             Err(ConnectorError::Unreachable(OutboundError::Timeout {
                 call: "the profile",
             }))
         });
         match asked {
-            Ok(told) if told.subject == *subject => Ok(Refreshed {
+            Ok(fetched) if fetched.subject == *subject => Ok(Refreshed {
                 tokens,
-                raw: Some(told.raw),
-                vouched: told.vouched,
+                raw: Some(fetched.raw),
+                vouched: fetched.vouched,
             }),
             Ok(_) => Err(SourceError::Gone(Box::new(said(
                 "the profile is now another person's",

@@ -1,10 +1,10 @@
-//! `Settings`: the configuration and its preset, put together and found to fit.
+//! `ProviderSettings`: the configuration and its preset, put together and found to fit.
 
 use url::{Url, form_urlencoded};
 
 use super::super::grant;
 use super::config::{Config, ProfileAuth};
-use super::presets::{self, Endpoints, Known};
+use super::presets::{self, Endpoints, ProviderDefaults};
 use crate::expression::{CompileError, Expression, Scope};
 
 /// The most further calls a login makes.
@@ -15,8 +15,8 @@ const POINTER_BYTES_MAX: usize = 200;
 
 /// Everything a login needs to know of its provider.
 #[derive(Debug)]
-pub(super) struct Settings {
-    pub(super) known: &'static Known,
+pub(super) struct ProviderSettings {
+    pub(super) defaults: &'static ProviderDefaults,
     pub(super) authorize: Url,
     pub(super) token: Url,
     pub(super) token_at: Option<String>,
@@ -35,7 +35,7 @@ pub(super) struct Settings {
 
 /// Why a configuration does not fit together.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unfit {
+pub(super) enum SettingError {
     /// A key, or what stands at `name` in it, cannot be so.
     #[error("{key}: {message}: {help}")]
     Key {
@@ -59,8 +59,12 @@ pub(super) enum Unfit {
     },
 }
 
-fn unfit(key: &'static str, message: impl Into<String>, help: &'static str) -> Unfit {
-    Unfit::Key {
+fn setting_error(
+    key: &'static str,
+    message: impl Into<String>,
+    help: &'static str,
+) -> SettingError {
+    SettingError::Key {
         key,
         name: None,
         message: message.into(),
@@ -68,65 +72,66 @@ fn unfit(key: &'static str, message: impl Into<String>, help: &'static str) -> U
     }
 }
 
-impl Settings {
+impl ProviderSettings {
     /// Puts both together. Pure: no secret is read, nobody is asked.
-    pub(super) fn of(config: &Config) -> Result<Self, Unfit> {
+    pub(super) fn of(config: &Config) -> Result<Self, SettingError> {
         if let Some(why) = grant::settings_conflict(config.client()) {
             let help = "a client has one proof: a secret, a key, or none";
             let both = config.client_secret.is_some() && config.private_key.is_some();
             let key = if both { "private_key" } else { "client_auth" };
-            return Err(unfit(key, why, help));
+            return Err(setting_error(key, why, help));
         }
         if config.client_id.is_empty() {
-            return Err(unfit(
+            return Err(setting_error(
                 "client_id",
                 "it is empty",
                 "copy it from the provider",
             ));
         }
-        let known = config
+        let defaults = config
             .preset
-            .map_or_else(presets::unknown, |preset| preset.known());
-        let places = places(config, known)?;
-        let address = |key, own: &Option<Url>, usual: fn(&Endpoints) -> &'static str| {
+            .map_or_else(presets::no_preset, |preset| preset.defaults());
+        let endpoints = preset_endpoints(config, defaults)?;
+        let address = |key, own: &Option<Url>, default: fn(&Endpoints) -> &'static str| {
             let help = "without a preset every endpoint is given";
-            let usual = places.map(|(all, base)| fill(usual(all), base, &config.client_id));
+            let default =
+                endpoints.map(|(all, base)| expand(default(all), base, &config.client_id));
             own.clone()
-                .or_else(|| usual.flatten())
-                .ok_or_else(|| unfit(key, "it is not given", help))
-                .and_then(|url| endpoint(key, url))
+                .or_else(|| default.flatten())
+                .ok_or_else(|| setting_error(key, "it is not given", help))
+                .and_then(|url| checked_url(key, url))
         };
-        let text = |own: &Option<String>, usual: Option<&str>| {
-            own.clone().or_else(|| usual.map(str::to_owned))
+        let text = |own: &Option<String>, default: Option<&str>| {
+            own.clone().or_else(|| default.map(str::to_owned))
         };
         let separator = config.scope_separator.as_deref().unwrap_or(" ");
         Ok(Self {
-            known,
+            defaults,
             authorize: address("authorize_url", &config.authorize_url, |all| all.authorize)?,
             token: address("token_url", &config.token_url, |all| all.token)?,
             token_at: pointer("token_at", text(&config.token_at, None))?,
             profile: address("profile_url", &config.profile_url, |all| all.profile)?,
-            profiles: profiles(config, places)?,
-            profile_at: pointer("profile_at", text(&config.profile_at, known.profile_at))?,
-            profile_auth: config.profile_auth.unwrap_or(known.profile_auth),
-            scope: scope(config, known, separator)?,
-            pkce: config.pkce.unwrap_or(known.pkce),
-            subject: subject(config, known)?,
-            vouched_email: text(&config.vouched_email, known.vouched_email)
+            profiles: profiles(config, endpoints)?,
+            profile_at: pointer("profile_at", text(&config.profile_at, defaults.profile_at))?,
+            profile_auth: config.profile_auth.unwrap_or(defaults.profile_auth),
+            scope: scope(config, defaults, separator)?,
+            pkce: config.pkce.unwrap_or(defaults.pkce),
+            subject: subject(config, defaults)?,
+            vouched_email: text(&config.vouched_email, defaults.vouched_email)
                 .map(|source| compile("vouched_email", &source))
                 .transpose()?,
-            params: params(config, known)?,
+            params: params(config, defaults)?,
             return_param: return_param(config)?,
-            logout: logout(config, places)?,
+            logout: logout(config, endpoints)?,
         })
     }
 }
 
 /// The preset's endpoints, and what `{base}` means in them.
-fn places<'a>(
+fn preset_endpoints<'a>(
     config: &'a Config,
-    known: &'static Known,
-) -> Result<Option<(&'static Endpoints, &'a str)>, Unfit> {
+    defaults: &'static ProviderDefaults,
+) -> Result<Option<(&'static Endpoints, &'a str)>, SettingError> {
     let given = |key: &Option<Url>| key.is_some();
     let all = [
         &config.authorize_url,
@@ -134,26 +139,34 @@ fn places<'a>(
         &config.profile_url,
     ];
     let name = config.preset.map_or("", |preset| preset.as_str());
-    match (&config.base_url, &known.own, &known.cloud) {
+    match (&config.base_url, &defaults.self_hosted, &defaults.cloud) {
         (Some(_), None, _) if config.preset.is_none() => {
             let help = "leave it out, or name a preset";
-            Err(unfit("base_url", "it means nothing without a preset", help))
+            Err(setting_error(
+                "base_url",
+                "it means nothing without a preset",
+                help,
+            ))
         }
-        (Some(_), None, _) => Err(unfit(
+        (Some(_), None, _) => Err(setting_error(
             "base_url",
             format!("the preset {name} has one address only"),
             "leave it out",
         )),
         (Some(base), Some(own), _) => {
-            endpoint("base_url", base.clone())?;
+            checked_url("base_url", base.clone())?;
             if base.query().is_some() || base.fragment().is_some() {
                 let help = "paths are added to it";
-                return Err(unfit("base_url", "it has a query or a fragment", help));
+                return Err(setting_error(
+                    "base_url",
+                    "it has a query or a fragment",
+                    help,
+                ));
             }
             Ok(Some((own, base.as_str().trim_end_matches('/'))))
         }
         (None, _, Some(cloud)) => Ok(Some((cloud, ""))),
-        (None, Some(_), None) if !all.iter().all(|key| given(key)) => Err(unfit(
+        (None, Some(_), None) if !all.iter().all(|key| given(key)) => Err(setting_error(
             "base_url",
             format!("the preset {name} needs it"),
             "such as https://id.corp.example/realms/corp for Keycloak, or \
@@ -164,39 +177,42 @@ fn places<'a>(
 }
 
 /// An address of a preset; nothing when `base_url` makes it none.
-fn fill(template: &str, base: &str, client_id: &str) -> Option<Url> {
+fn expand(template: &str, base: &str, client_id: &str) -> Option<Url> {
     let client_id: String = form_urlencoded::byte_serialize(client_id.as_bytes()).collect();
     let text = template.replace("{base}", base);
     Url::parse(&text.replace("{client_id}", &client_id)).ok()
 }
 
 /// An address that can be asked: http or https, a host, nobody's password.
-fn endpoint(key: &'static str, url: Url) -> Result<Url, Unfit> {
+fn checked_url(key: &'static str, url: Url) -> Result<Url, SettingError> {
     let plain = url.username().is_empty() && url.password().is_none();
     if matches!(url.scheme(), "http" | "https") && url.has_host() && plain {
         return Ok(url);
     }
     let help = "it begins with https:// and holds no user or password";
-    Err(unfit(key, "this is no address to ask", help))
+    Err(setting_error(key, "this is no address to ask", help))
 }
 
 fn profiles(
     config: &Config,
-    places: Option<(&'static Endpoints, &str)>,
-) -> Result<Vec<(String, Url)>, Unfit> {
+    endpoints: Option<(&'static Endpoints, &str)>,
+) -> Result<Vec<(String, Url)>, SettingError> {
     let mut all = Vec::new();
-    if let Some((endpoints, base)) = places {
-        let usual = endpoints.profiles.iter();
+    if let Some((preset, base)) = endpoints {
+        let default = preset.profiles.iter();
         all.extend(
-            usual
+            default
                 .filter(|(name, _)| !config.profiles.contains_key(*name))
                 .filter_map(|(name, template)| {
-                    Some(((*name).to_owned(), fill(template, base, &config.client_id)?))
+                    Some((
+                        (*name).to_owned(),
+                        expand(template, base, &config.client_id)?,
+                    ))
                 }),
         );
     }
     for (name, url) in &config.profiles {
-        let at = |message: &str, help| Unfit::Key {
+        let at = |message: &str, help| SettingError::Key {
             key: "profiles",
             name: Some(name.clone()),
             message: message.to_owned(),
@@ -207,31 +223,39 @@ fn profiles(
             let help = "letters, digits and _, at most 64: a mapping says profile.NAME";
             return Err(at("this is no name for a part of a profile", help));
         }
-        let url = endpoint("profiles", url.clone())
+        let url = checked_url("profiles", url.clone())
             .map_err(|_| at("this is no address to ask", "it begins with https://"))?;
         all.push((name.clone(), url));
     }
     if all.len() > PROFILES_MAX {
         let message = format!("a login makes at most {PROFILES_MAX} further calls");
-        return Err(unfit("profiles", message, "leave some out"));
+        return Err(setting_error("profiles", message, "leave some out"));
     }
     Ok(all)
 }
 
-fn pointer(key: &'static str, text: Option<String>) -> Result<Option<String>, Unfit> {
+fn pointer(key: &'static str, text: Option<String>) -> Result<Option<String>, SettingError> {
     match text {
         Some(text) if !text.starts_with('/') || text.len() > POINTER_BYTES_MAX => {
             let help = "it begins with /, such as /data";
-            Err(unfit(key, "this is no JSON pointer (RFC 6901)", help))
+            Err(setting_error(
+                key,
+                "this is no JSON pointer (RFC 6901)",
+                help,
+            ))
         }
         text => Ok(text),
     }
 }
 
-fn scope(config: &Config, known: &Known, separator: &str) -> Result<Option<String>, Unfit> {
+fn scope(
+    config: &Config,
+    defaults: &ProviderDefaults,
+    separator: &str,
+) -> Result<Option<String>, SettingError> {
     if !matches!(separator, " " | "," | ";" | "+" | "|") {
         let help = "a space, or what the provider says: a comma, most often";
-        return Err(unfit(
+        return Err(setting_error(
             "scope_separator",
             "nothing of the kind stands between scopes",
             help,
@@ -239,7 +263,7 @@ fn scope(config: &Config, known: &Known, separator: &str) -> Result<Option<Strin
     }
     let scopes: Vec<&str> = match &config.scopes {
         Some(scopes) => scopes.iter().map(String::as_str).collect(),
-        None => known.scopes.to_vec(),
+        None => defaults.scopes.to_vec(),
     };
     // RFC 6749 §3.3.
     let sound = |scope: &&str| {
@@ -248,41 +272,45 @@ fn scope(config: &Config, known: &Known, separator: &str) -> Result<Option<Strin
     };
     if !scopes.iter().all(sound) {
         let help = "each scope is a text of its own, without spaces";
-        return Err(unfit("scopes", "this is no list of scopes", help));
+        return Err(setting_error("scopes", "this is no list of scopes", help));
     }
     Ok(Some(scopes.join(separator)).filter(|all| !all.is_empty()))
 }
 
-fn subject(config: &Config, known: &Known) -> Result<Expression, Unfit> {
-    let source = config.subject.as_deref().unwrap_or(known.subject);
+fn subject(config: &Config, defaults: &ProviderDefaults) -> Result<Expression, SettingError> {
+    let source = config.subject.as_deref().unwrap_or(defaults.subject);
     if source.is_empty() {
         let help = "CEL over profile: an id that never changes and is given to nobody else, such \
                     as string(profile.id); no e-mail address, no name";
-        return Err(unfit("subject", "it is not given", help));
+        return Err(setting_error("subject", "it is not given", help));
     }
     compile("subject", source)
 }
 
-fn compile(key: &'static str, source: &str) -> Result<Expression, Unfit> {
-    Expression::compile(source, Scope::Mapping).map_err(|source| Unfit::Expression { key, source })
+fn compile(key: &'static str, source: &str) -> Result<Expression, SettingError> {
+    Expression::compile(source, Scope::Mapping)
+        .map_err(|source| SettingError::Expression { key, source })
 }
 
-fn params(config: &Config, known: &Known) -> Result<Vec<(String, String)>, Unfit> {
+fn params(
+    config: &Config,
+    defaults: &ProviderDefaults,
+) -> Result<Vec<(String, String)>, SettingError> {
     if let Some(name) = config
         .authorize_params
         .keys()
         .find(|name| is_own_path(name))
     {
-        return Err(Unfit::Key {
+        return Err(SettingError::Key {
             key: "authorize_params",
             name: Some(name.clone()),
             message: format!("`{name}` is said by menshen itself"),
             help: "leave it out; scopes stand in `scopes`",
         });
     }
-    let usual = known.params.iter();
+    let default = defaults.params.iter();
     let own = config.authorize_params.iter();
-    Ok(usual
+    Ok(default
         .filter(|(name, _)| !config.authorize_params.contains_key(*name))
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .chain(own.map(|(name, value)| (name.clone(), value.clone())))
@@ -293,11 +321,11 @@ fn is_own_path(name: &str) -> bool {
     grant::is_reserved(name) || name == "scope"
 }
 
-fn return_param(config: &Config) -> Result<Option<String>, Unfit> {
+fn return_param(config: &Config) -> Result<Option<String>, SettingError> {
     match &config.return_param {
         Some(name) if name.is_empty() || is_own_path(name) => {
             let help = "the name of a parameter that the provider reads, such as returnUrl";
-            Err(unfit("return_param", "this name is taken", help))
+            Err(setting_error("return_param", "this name is taken", help))
         }
         name => Ok(name.clone()),
     }
@@ -305,25 +333,26 @@ fn return_param(config: &Config) -> Result<Option<String>, Unfit> {
 
 fn logout(
     config: &Config,
-    places: Option<(&'static Endpoints, &str)>,
-) -> Result<Option<(Url, Option<String>)>, Unfit> {
-    let usual = places.and_then(|(all, base)| {
+    endpoints: Option<(&'static Endpoints, &str)>,
+) -> Result<Option<(Url, Option<String>)>, SettingError> {
+    let default = endpoints.and_then(|(all, base)| {
         let (template, parameter) = all.logout?;
-        Some((fill(template, base, &config.client_id)?, parameter))
+        Some((expand(template, base, &config.client_id)?, parameter))
     });
-    let parameter = config
-        .logout_return_param
-        .clone()
-        .or_else(|| usual.as_ref().map(|(_, parameter)| (*parameter).to_owned()));
+    let parameter = config.logout_return_param.clone().or_else(|| {
+        default
+            .as_ref()
+            .map(|(_, parameter)| (*parameter).to_owned())
+    });
     let url = config
         .logout_url
         .clone()
-        .or_else(|| usual.map(|(url, _)| url));
+        .or_else(|| default.map(|(url, _)| url));
     match url {
-        Some(url) => Ok(Some((endpoint("logout_url", url)?, parameter))),
+        Some(url) => Ok(Some((checked_url("logout_url", url)?, parameter))),
         None if config.logout_return_param.is_some() => {
             let help = "give `logout_url`, too";
-            Err(unfit(
+            Err(setting_error(
                 "logout_return_param",
                 "there is no page it belongs to",
                 help,

@@ -80,7 +80,12 @@ fn every_preset_builds_and_sends_people_to_its_provider() {
         let pkce = sent.contains_key("code_challenge");
         assert_eq!(pkce, preset != Preset::Gitee, "{name}");
         assert!(
-            Mapping::build(oauth2.settings.known.mapping, &MappingConfig::default(), "").is_ok()
+            Mapping::build(
+                oauth2.settings.defaults.mapping,
+                &MappingConfig::default(),
+                ""
+            )
+            .is_ok()
         );
         let shown = format!("{oauth2:?}");
         assert!(!shown.contains("hunter2"), "{shown}");
@@ -242,8 +247,12 @@ fn mapped(preset: &str, raw: &Value) -> (Mapped, String, Option<String>) {
         .find(|(known, _)| known.as_str() == preset)
         .unwrap();
     let oauth2 = build(&format!("preset = '{preset}'\n{more}")).unwrap();
-    let mapping =
-        Mapping::build(oauth2.settings.known.mapping, &MappingConfig::default(), "").unwrap();
+    let mapping = Mapping::build(
+        oauth2.settings.defaults.mapping,
+        &MappingConfig::default(),
+        "",
+    )
+    .unwrap();
     let text = |expression| match over_profile(expression, raw) {
         Ok(crate::expression::Value::Text(text)) => Some(text),
         _ => None,

@@ -15,7 +15,7 @@ use crate::secret::SecretSource;
 pub(super) const OPENID: &str = "openid";
 
 /// What an authorization request says because of a key of its own.
-const KEYS_OF_THEIR_OWN: [&str; 2] = ["scope", "response_mode"];
+const PARAMS_WITH_OWN_KEY: [&str; 2] = ["scope", "response_mode"];
 
 /// OpenID Connect as a source of logins: Keycloak, Entra ID, Google and their kin.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -91,7 +91,7 @@ pub enum ResponseMode {
 
 impl Config {
     /// What of it makes no sense, each with its key; reads no secret and asks nobody.
-    pub(super) fn contradictions(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn setting_problems(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
         let mut add = |key: &'static str, why: &str| found.push((key, why.to_owned()));
         match issuer::tenants_problem(&self.issuer, &self.tenants) {
@@ -155,7 +155,7 @@ impl Config {
 
 /// Whether this parameter of an authorization request is ours to say.
 pub(super) fn is_own_path(name: &str) -> bool {
-    grant::is_reserved(name) || KEYS_OF_THEIR_OWN.contains(&name)
+    grant::is_reserved(name) || PARAMS_WITH_OWN_KEY.contains(&name)
 }
 
 /// RFC 6749 §3.3.
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(config.scopes, ["openid", "profile", "email"]);
         assert_eq!(config.algorithms(), issuer::ALGORITHMS);
         assert!(config.userinfo && config.response_mode == ResponseMode::Query);
-        assert_eq!(config.contradictions(), []);
+        assert_eq!(config.setting_problems(), []);
     }
 
     #[test]
@@ -226,12 +226,12 @@ mod tests {
             ("client_secret = 'a'\nprivate_key = 'b'", "client_id"),
             ("client_auth = 'post'", "client_id"),
         ] {
-            let found = config(more).contradictions();
+            let found = config(more).setting_problems();
             assert!(found.iter().any(|(at, _)| *at == key), "{more}: {found:?}");
         }
         let good = "authorize_params = { hd = 'corp.example' }\nalgorithms = ['ES256']\n\
                     client_secret = 'hunter2'\nclient_auth = 'post'";
-        assert_eq!(config(good).contradictions(), []);
+        assert_eq!(config(good).setting_problems(), []);
         assert!(!format!("{:?}", config(good)).contains("hunter2"));
     }
 }

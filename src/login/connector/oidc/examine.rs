@@ -4,32 +4,32 @@ use std::error::Error;
 
 use super::super::grant::invalid_response;
 use super::super::{ConnectorError, Finding};
-use super::{Oidc, fault};
+use super::{Oidc, errors};
 use crate::issuer::Metadata;
 use crate::keys;
 use crate::telemetry;
 
 /// Asks everything that can be asked without a person; one finding a line.
 pub(super) async fn examine(oidc: &Oidc) -> Vec<Finding> {
-    let mut findings = registered(oidc);
+    let mut findings = urls_to_register(oidc);
     let metadata = match oidc.metadata().await {
         Ok(metadata) => metadata,
         Err(error) => {
-            findings.push(bad("issuer", &error));
+            findings.push(failed("issuer", &error));
             return findings;
         }
     };
     let name = oidc.issuer.name();
     findings.push(Finding::good(format!("{name} answers by that name")));
-    findings.extend(tenants(oidc));
-    findings.push(keys_of(oidc).await);
-    findings.extend(abilities(oidc, &metadata));
-    findings.push(client(oidc, &metadata).await);
+    findings.extend(allowed_tenants(oidc));
+    findings.push(signing_keys(oidc).await);
+    findings.extend(supported_features(oidc, &metadata));
+    findings.push(client_credentials(oidc, &metadata).await);
     findings
 }
 
 /// What an administrator enters at the provider.
-fn registered(oidc: &Oidc) -> Vec<Finding> {
+fn urls_to_register(oidc: &Oidc) -> Vec<Finding> {
     let own = |path: &str| format!("{}{path}", oidc.own);
     let id = &oidc.id;
     vec![
@@ -50,7 +50,7 @@ fn registered(oidc: &Oidc) -> Vec<Finding> {
 }
 
 /// Whose people come in, where the issuer serves many tenants.
-fn tenants(oidc: &Oidc) -> Option<Finding> {
+fn allowed_tenants(oidc: &Oidc) -> Option<Finding> {
     let tenants: Vec<_> = oidc
         .config
         .tenants
@@ -65,19 +65,19 @@ fn tenants(oidc: &Oidc) -> Option<Finding> {
     })
 }
 
-async fn keys_of(oidc: &Oidc) -> Finding {
+async fn signing_keys(oidc: &Oidc) -> Finding {
     match oidc.issuer.count_keys().await {
         Ok(0) => Finding::bad(
             "it has no key that `algorithms` counts: its tokens cannot be verified; see by which \
              algorithm the provider signs ID tokens",
         ),
         Ok(keys) => Finding::good(format!("{keys} of its keys may sign ID tokens")),
-        Err(error) => bad("its keys", &fault::unasked(error)),
+        Err(error) => failed("its keys", &errors::from_issuer(error)),
     }
 }
 
 /// What the metadata says it can do, and we want of it.
-fn abilities(oidc: &Oidc, metadata: &Metadata) -> Vec<Finding> {
+fn supported_features(oidc: &Oidc, metadata: &Metadata) -> Vec<Finding> {
     let mut findings = Vec::new();
     let needed = [
         ("authorization_endpoint", &metadata.authorization_endpoint),
@@ -99,7 +99,7 @@ fn abilities(oidc: &Oidc, metadata: &Metadata) -> Vec<Finding> {
         });
     }
     let supported = &metadata.token_endpoint_auth_methods;
-    let method = oidc.client_of(metadata).method();
+    let method = oidc.client_for(metadata).method();
     // Few providers list that they take public clients.
     if method != "none" && !supported.iter().any(|known| known == method) {
         findings.push(Finding::bad(format!(
@@ -121,31 +121,31 @@ fn abilities(oidc: &Oidc, metadata: &Metadata) -> Vec<Finding> {
 }
 
 /// A code that is none: whoever knows us says so, and whoever does not says that.
-async fn client(oidc: &Oidc, metadata: &Metadata) -> Finding {
+async fn client_credentials(oidc: &Oidc, metadata: &Metadata) -> Finding {
     let endpoint = match oidc.token_endpoint(metadata) {
         Ok(endpoint) => endpoint,
-        Err(error) => return bad("client_id", &error),
+        Err(error) => return failed("client_id", &error),
     };
-    let (code, verifier) = (nonsense(), format!("{}{}", nonsense(), nonsense()));
+    let (code, verifier) = (random_text(), format!("{}{}", random_text(), random_text()));
     let redeemed = oidc
-        .client_of(metadata)
+        .client_for(metadata)
         .redeem(endpoint, &code, Some(&verifier))
         .await;
     match redeemed {
         Err(ConnectorError::Stale(_)) => {
             Finding::good("it takes our client_id and its proof, and no code that is none")
         }
-        Ok(_) => bad("token_endpoint", &invalid_response("it takes any code")),
-        Err(error) => bad("client_id and its proof", &error),
+        Ok(_) => failed("token_endpoint", &invalid_response("it takes any code")),
+        Err(error) => failed("client_id and its proof", &error),
     }
 }
 
-fn nonsense() -> String {
+fn random_text() -> String {
     let random = keys::random::<16>();
     random.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn bad(what: &str, error: &(dyn Error + 'static)) -> Finding {
+fn failed(what: &str, error: &(dyn Error + 'static)) -> Finding {
     Finding::bad(format!("{what}: {}", telemetry::error_chain(error)))
 }
 
@@ -171,14 +171,14 @@ mod tests {
         }
     }
 
-    fn complaints(more: &str, metadata: &Metadata) -> Vec<String> {
-        let found = abilities(&oidc(more), metadata).into_iter();
+    fn problems(more: &str, metadata: &Metadata) -> Vec<String> {
+        let found = supported_features(&oidc(more), metadata).into_iter();
         found.filter(|it| !it.good).map(|it| it.text).collect()
     }
 
     #[test]
     fn an_administrator_is_told_what_to_enter_at_the_provider() {
-        let told: Vec<_> = registered(&oidc(""))
+        let told: Vec<_> = urls_to_register(&oidc(""))
             .into_iter()
             .map(|it| it.text)
             .collect();
@@ -194,11 +194,11 @@ mod tests {
 
     #[test]
     fn what_the_provider_cannot_is_told() {
-        assert_eq!(complaints("", &metadata()), Vec::<String>::new());
+        assert_eq!(problems("", &metadata()), Vec::<String>::new());
         let without = |edit: &dyn Fn(&mut Metadata)| {
             let mut metadata = metadata();
             edit(&mut metadata);
-            complaints("client_secret = 'a'", &metadata).join("\n")
+            problems("client_secret = 'a'", &metadata).join("\n")
         };
         for (said, word) in [
             (without(&|it| it.token_endpoint = None), "`token_endpoint`"),

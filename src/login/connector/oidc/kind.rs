@@ -36,7 +36,7 @@ impl Kind for Config {
             let message = "with tenants = [\"*\"] anybody could become anybody";
             problems.push(SettingProblem::value(Place::of(["link_by"]), message, help));
         }
-        for (key, why) in self.contradictions() {
+        for (key, why) in self.setting_problems() {
             let message = format!("{key} makes no sense");
             problems.push(SettingProblem::value(Place::of([NAME, key]), message, why));
         }

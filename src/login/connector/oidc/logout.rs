@@ -11,7 +11,7 @@ use url::Url;
 
 use super::super::{ConnectorError, LogoutNotice, ProviderLogout, grant};
 use super::id_token;
-use super::{Oidc, fault};
+use super::{Oidc, errors};
 use crate::clock::Timestamp;
 use crate::issuer::{
     ClaimError, LEEWAY, TokenError, TokenRequirements, TokenSender, VerifiedToken,
@@ -25,34 +25,34 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest ID token that travels in an address, in bytes: many servers take no more than 8 KiB
 /// of address and headers together. Without it the provider may ask the person.
-const HINT_BYTES_MAX: usize = 4096;
+const ID_TOKEN_HINT_BYTES_MAX: usize = 4096;
 
 /// How old a logout token may be: it is sent when it is made.
-const NOTICE_AGE_MAX: Duration = Duration::from_secs(300);
+const LOGOUT_TOKEN_AGE_MAX: Duration = Duration::from_secs(300);
 
 /// The event of a logout token (Back-Channel Logout 1.0 §2.4).
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
 /// The type of a logout token, and that of whoever gives all tokens the same one.
-const KINDS: [&str; 2] = ["logout+jwt", "JWT"];
+const TOKEN_TYPES: [&str; 2] = ["logout+jwt", "JWT"];
 
 /// Why a logout token does not count.
 #[derive(Debug, thiserror::Error)]
-enum NoticeError {
+enum LogoutTokenError {
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
     Claim(#[from] ClaimError),
     #[error("its type is another's")]
-    Kind,
+    TokenType,
     #[error("it does not say that somebody logged out")]
     Event,
     #[error("it has a nonce, so it is of a login")]
     Nonce,
     #[error("it is too old")]
-    Old,
+    TooOld,
     #[error("it names neither a session nor a person")]
-    Nobody,
+    NoSubject,
 }
 
 #[async_trait]
@@ -70,7 +70,7 @@ impl ProviderLogout for Oidc {
         state: &str,
     ) -> Option<Url> {
         let metadata = match self.issuer.cached_metadata() {
-            Some(_) if self.silent.load(Ordering::Relaxed) => return None,
+            Some(_) if self.is_silent.load(Ordering::Relaxed) => return None,
             Some(metadata) => metadata,
             None => timeout(METADATA_TIMEOUT, self.issuer.metadata())
                 .await
@@ -78,7 +78,7 @@ impl ProviderLogout for Oidc {
                 .ok()?,
         };
         let endpoint = metadata.end_session_endpoint.as_ref()?;
-        Some(self.end_session_at(endpoint, id_token, back, state))
+        Some(self.end_session_url(endpoint, id_token, back, state))
     }
 
     async fn notice(
@@ -86,16 +86,16 @@ impl ProviderLogout for Oidc {
         token: &str,
         client: Option<crate::client::Client>,
     ) -> Option<Result<LogoutNotice, ConnectorError>> {
-        Some(self.verify_notice(token, client).await)
+        Some(self.verify_logout_token(token, client).await)
     }
 
     fn front_channel(&self, fields: &Fields) -> Option<LogoutTarget> {
-        self.session_named(fields)
+        self.front_channel_session(fields)
     }
 }
 
 impl Oidc {
-    fn end_session_at(
+    fn end_session_url(
         &self,
         endpoint: &Url,
         id_token: Option<&Secret<String>>,
@@ -107,7 +107,7 @@ impl Oidc {
             ("post_logout_redirect_uri", back.as_str()),
         ];
         let hint = id_token.map(|token| token.expose().as_str());
-        let hint = hint.filter(|hint| hint.len() <= HINT_BYTES_MAX);
+        let hint = hint.filter(|hint| hint.len() <= ID_TOKEN_HINT_BYTES_MAX);
         own.extend(hint.map(|hint| ("id_token_hint", hint)));
         if !state.is_empty() {
             own.push(("state", state));
@@ -116,7 +116,7 @@ impl Oidc {
     }
 
     /// Checks a logout token that a client brought (Back-Channel Logout 1.0 §2.6).
-    async fn verify_notice(
+    async fn verify_logout_token(
         &self,
         token: &str,
         client: Option<crate::client::Client>,
@@ -130,47 +130,54 @@ impl Oidc {
         };
         let verified = self.issuer.verify_token(token, &requirements).await;
         let notice = verified
-            .map_err(NoticeError::Token)
-            .and_then(|verified| judge(&verified, self.clock.now()));
+            .map_err(LogoutTokenError::Token)
+            .and_then(|verified| check_claims(&verified, self.clock.now()));
         notice.map_err(|error| match error {
-            NoticeError::Token(TokenError::KeysUnavailable(error)) => fault::unasked(error),
-            other => fault::refused("the logout token", &other),
+            LogoutTokenError::Token(TokenError::KeysUnavailable(error)) => {
+                errors::from_issuer(error)
+            }
+            other => errors::refused("the logout token", &other),
         })
     }
 
     /// The session that a front-channel logout names, when it is this issuer's.
-    fn session_named(&self, fields: &Fields) -> Option<LogoutTarget> {
+    fn front_channel_session(&self, fields: &Fields) -> Option<LogoutTarget> {
         let issuer = fields.one("iss").ok()??;
         let sid = fields.one("sid").ok()??;
         let tenant = self.issuer.tenant_of(issuer)?;
-        let sid = id_token::name(Some(&Value::from(sid)))?;
+        let sid = id_token::short_text(Some(&Value::from(sid)))?;
         Some(LogoutTarget::Session(tenant.qualify(&sid)))
     }
 }
 
-fn judge(verified: &VerifiedToken, now: Timestamp) -> Result<LogoutNotice, NoticeError> {
+fn check_claims(
+    verified: &VerifiedToken,
+    now: Timestamp,
+) -> Result<LogoutNotice, LogoutTokenError> {
     let claims = &verified.claims;
     if let Some(kind) = &verified.token_type
-        && !KINDS.iter().any(|good| kind.eq_ignore_ascii_case(good))
+        && !TOKEN_TYPES
+            .iter()
+            .any(|good| kind.eq_ignore_ascii_case(good))
     {
-        return Err(NoticeError::Kind);
+        return Err(LogoutTokenError::TokenType);
     }
     let issued_at = claims.timestamp("iat")?.ok_or(ClaimError("iat"))?;
-    if now.since(issued_at) > NOTICE_AGE_MAX + LEEWAY {
-        return Err(NoticeError::Old);
+    if now.since(issued_at) > LOGOUT_TOKEN_AGE_MAX + LEEWAY {
+        return Err(LogoutTokenError::TooOld);
     }
     // Others may stand beside it, and be anything.
     let event = claims.get("events").and_then(|events| events.get(EVENT));
     if !event.is_some_and(Value::is_object) {
-        return Err(NoticeError::Event);
+        return Err(LogoutTokenError::Event);
     }
     if claims.get("nonce").is_some() {
-        return Err(NoticeError::Nonce);
+        return Err(LogoutTokenError::Nonce);
     }
-    let id = id_token::name(claims.get("jti")).ok_or(ClaimError("jti"))?;
+    let id = id_token::short_text(claims.get("jti")).ok_or(ClaimError("jti"))?;
     // With a session and a person it is that session; a person alone means all of theirs (§2.4).
     let sid = |sid| {
-        let sid = id_token::name(Some(sid)).ok_or(ClaimError("sid"))?;
+        let sid = id_token::short_text(Some(sid)).ok_or(ClaimError("sid"))?;
         Ok::<_, ClaimError>(verified.tenant.qualify(&sid))
     };
     let mark = match (claims.get("sid"), claims.get("sub")) {
@@ -180,7 +187,7 @@ fn judge(verified: &VerifiedToken, now: Timestamp) -> Result<LogoutNotice, Notic
             subject: id_token::subject(verified)?,
         },
         (None, Some(_)) => LogoutTarget::Subject(id_token::subject(verified)?),
-        (None, None) => return Err(NoticeError::Nobody),
+        (None, None) => return Err(LogoutTokenError::NoSubject),
     };
     Ok(LogoutNotice { id, mark })
 }
@@ -196,7 +203,7 @@ mod tests {
 
     const NOW_S: i64 = 1_800_000_000;
 
-    fn judged(with: Value, kind: Option<&str>) -> Result<LogoutNotice, NoticeError> {
+    fn checked(with: Value, kind: Option<&str>) -> Result<LogoutNotice, LogoutTokenError> {
         let mut claims = json!({
             "iss": "https://id.corp.example", "aud": "menshen", "iat": NOW_S, "exp": NOW_S + 120,
             "jti": "j1", "events": { EVENT: {} }, "sid": "s1", "sub": "u1",
@@ -214,12 +221,12 @@ mod tests {
             token_type: kind.map(str::to_owned),
             tenant: Tenant::default(),
         };
-        judge(&verified, Timestamp::from_unix_s(NOW_S))
+        check_claims(&verified, Timestamp::from_unix_s(NOW_S))
     }
 
     #[test]
     fn a_logout_token_names_a_session_or_a_person() {
-        let mark = |with| judged(with, Some("logout+jwt")).unwrap().mark;
+        let mark = |with| checked(with, Some("logout+jwt")).unwrap().mark;
         let session = LogoutTarget::Session("s1".to_owned());
         let both = LogoutTarget::SessionAndSubject {
             sid: "s1".to_owned(),
@@ -234,7 +241,7 @@ mod tests {
         let beside = json!({ "events": { EVENT: { "x": 1 }, "revoke_offline_access": true } });
         assert_eq!(mark(beside), both);
         for kind in [None, Some("JWT"), Some("jwt"), Some("Logout+JWT")] {
-            assert!(judged(json!({}), kind).is_ok(), "{kind:?}");
+            assert!(checked(json!({}), kind).is_ok(), "{kind:?}");
         }
     }
 
@@ -259,17 +266,18 @@ mod tests {
             (json!({ "sub": "" }), "`sub`"),
             (json!({ "sid": null, "sub": "a\u{0}" }), "`sub`"),
         ] {
-            let error = judged(bad.clone(), None).unwrap_err().to_string();
+            let error = checked(bad.clone(), None).unwrap_err().to_string();
             assert!(error.contains(word), "{bad}: {error}");
         }
-        assert!(judged(json!({ "iat": NOW_S - 359 }), None).is_ok());
-        let other = judged(json!({}), Some("at+jwt")).unwrap_err();
-        assert!(matches!(other, NoticeError::Kind));
+        assert!(checked(json!({ "iat": NOW_S - 359 }), None).is_ok());
+        let other = checked(json!({}), Some("at+jwt")).unwrap_err();
+        assert!(matches!(other, LogoutTokenError::TokenType));
     }
 
     #[test]
     fn a_front_channel_names_its_issuer_and_a_session() {
-        let named = |query: &str| oidc("").session_named(&Fields::parse(query.as_bytes()).unwrap());
+        let named =
+            |query: &str| oidc("").front_channel_session(&Fields::parse(query.as_bytes()).unwrap());
         let issuer = "iss=https://id.corp.example/realms/corp";
         assert_eq!(
             named(&format!("{issuer}&sid=s%201")),
@@ -295,7 +303,7 @@ mod tests {
         let back = Url::parse("https://sso.corp.example/.menshen/sign_out").unwrap();
         let at = |token: Option<&str>, state: &str| {
             let token = token.map(|token| Secret::new(token.to_owned()));
-            oidc("").end_session_at(&endpoint, token.as_ref(), &back, state)
+            oidc("").end_session_url(&endpoint, token.as_ref(), &back, state)
         };
         let known = "https://id.corp.example/logout?kc=1&client_id=menshen\
              &post_logout_redirect_uri=https%3A%2F%2Fsso.corp.example%2F.menshen%2Fsign_out";
@@ -303,7 +311,7 @@ mod tests {
             at(Some("a.b.c"), "s 1").as_str(),
             format!("{known}&id_token_hint=a.b.c&state=s+1")
         );
-        let long = "x".repeat(HINT_BYTES_MAX + 1);
+        let long = "x".repeat(ID_TOKEN_HINT_BYTES_MAX + 1);
         assert_eq!(at(Some(&long), "").as_str(), known);
         assert_eq!(at(None, "").as_str(), known);
     }

@@ -133,7 +133,7 @@ fn an_answer_of_another_issuer_or_login_is_refused() {
     let state = pending.flow.as_str();
     let judged = |sends_iss: bool, query: &str| {
         let fields = Fields::parse(query.replace("STATE", state).as_bytes()).unwrap();
-        oidc.is_answer_to(&metadata(sends_iss), &pending, &fields)
+        oidc.check_response(&metadata(sends_iss), &pending, &fields)
     };
     let iss = "iss=https://id.corp.example/realms/corp";
     for (sends_iss, good) in [
@@ -228,7 +228,7 @@ fn an_issuer_of_another_name_is_the_administrators_business() {
     let source = issuer::MetadataError::WrongIssuer {
         said: "https://id.corp.example/".to_owned(),
     };
-    let error = fault::unasked(issuer::IssuerError::Metadata {
+    let error = errors::from_issuer(issuer::IssuerError::Metadata {
         issuer: issuer.clone(),
         source: Arc::new(source),
     });
@@ -236,6 +236,6 @@ fn an_issuer_of_another_name_is_the_administrators_business() {
         panic!("{error:?}");
     };
     assert!(remedy.contains("`https://id.corp.example/`"), "{remedy}");
-    let away = fault::unasked(issuer::IssuerError::RecentFailure { issuer });
+    let away = errors::from_issuer(issuer::IssuerError::RecentFailure { issuer });
     assert!(matches!(away, ConnectorError::Issuer(_)));
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::super::ConnectorError;
-use super::fault;
+use super::errors;
 use crate::outbound::{Call, Outbound, OutboundError};
 use crate::secret::Secret;
 use crate::store::LinkField;
@@ -13,7 +13,7 @@ use crate::store::LinkField;
 const CALL: &str = "userinfo";
 
 /// What the ID token alone says: who it is, who says so, and what the login proved.
-const SIGNED: [&str; 16] = [
+const ID_TOKEN_ONLY: [&str; 16] = [
     "acr",
     "amr",
     "at_hash",
@@ -33,10 +33,10 @@ const SIGNED: [&str; 16] = [
 ];
 
 /// What binds a token to one login; of no use afterwards.
-const BINDING: [&str; 4] = ["at_hash", "c_hash", "nonce", "s_hash"];
+const LOGIN_BINDING: [&str; 4] = ["at_hash", "c_hash", "nonce", "s_hash"];
 
 /// What is text (OpenID Connect Core §5.1); of another type it is not there.
-const TEXTS: [&str; 14] = [
+const TEXT_CLAIMS: [&str; 14] = [
     "birthdate",
     "email",
     "family_name",
@@ -54,7 +54,7 @@ const TEXTS: [&str; 14] = [
 ];
 
 /// Values and the words that vouch for them: neither is taken without the other.
-const VERIFIED: [(&str, &str); 2] = [
+const VERIFICATION_CLAIMS: [(&str, &str); 2] = [
     ("email", "email_verified"),
     ("phone_number", "phone_number_verified"),
 ];
@@ -63,46 +63,46 @@ const VERIFIED: [(&str, &str); 2] = [
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UserinfoError {
     #[error("ask for more about the person")]
-    Unasked(#[source] OutboundError),
+    Request(#[source] OutboundError),
     #[error("it is no object")]
-    NoObject,
+    NotAnObject,
     #[error("it does not say about whom it is")]
     NoSubject,
     #[error("it is about somebody else than the ID token")]
-    OtherSubject,
+    WrongSubject,
 }
 
 impl UserinfoError {
     /// What it means while somebody logs in.
-    pub(super) fn at_login(self) -> ConnectorError {
+    pub(super) fn into_login_error(self) -> ConnectorError {
         match self {
-            Self::Unasked(OutboundError::Status { status, .. }) if matches!(status, 401 | 403) => {
+            Self::Request(OutboundError::Status { status, .. }) if matches!(status, 401 | 403) => {
                 let remedy = "the provider does not let the access token ask its userinfo \
                               endpoint: set `userinfo = false`, or see which scope it wants";
                 let message = format!("{CALL} answered with HTTP status {status}");
-                fault::misconfigured(remedy.to_owned(), &message)
+                errors::misconfigured(remedy.to_owned(), &message)
             }
-            Self::Unasked(error) => ConnectorError::Unreachable(error),
-            other => fault::refused(CALL, &other),
+            Self::Request(error) => ConnectorError::Unreachable(error),
+            other => errors::refused(CALL, &other),
         }
     }
 
     /// Whether the provider no longer takes the access token it just handed out.
-    pub(super) fn is_closed(&self) -> bool {
+    pub(super) fn is_unauthorized(&self) -> bool {
         matches!(
             self,
-            Self::Unasked(OutboundError::Status { status: 401, .. })
+            Self::Request(OutboundError::Status { status: 401, .. })
         )
     }
 
     /// Whether it says nothing of the person: the endpoint could not be asked.
-    pub(super) fn is_passing(&self) -> bool {
-        matches!(self, Self::Unasked(_)) && !self.is_closed()
+    pub(super) fn is_temporary(&self) -> bool {
+        matches!(self, Self::Request(_)) && !self.is_unauthorized()
     }
 }
 
 /// Asks, and believes only what is about `sub`.
-pub(super) async fn ask(
+pub(super) async fn fetch(
     outbound: &Outbound,
     url: &Url,
     access: &Secret<String>,
@@ -111,30 +111,30 @@ pub(super) async fn ask(
     let said = outbound
         .get_json_as(url, access, Call::repeatable(CALL))
         .await;
-    about(said.map_err(UserinfoError::Unasked)?, sub)
+    check_subject(said.map_err(UserinfoError::Request)?, sub)
 }
 
-fn about(said: Value, sub: &str) -> Result<Map<String, Value>, UserinfoError> {
+fn check_subject(said: Value, sub: &str) -> Result<Map<String, Value>, UserinfoError> {
     let Value::Object(said) = said else {
-        return Err(UserinfoError::NoObject);
+        return Err(UserinfoError::NotAnObject);
     };
     match said.get("sub").and_then(Value::as_str) {
         None => Err(UserinfoError::NoSubject),
-        Some(other) if other != sub => Err(UserinfoError::OtherSubject),
+        Some(other) if other != sub => Err(UserinfoError::WrongSubject),
         Some(_) => Ok(said),
     }
 }
 
 /// The raw profile: the claims, and over them what userinfo said. What is null, or of a type it
 /// cannot be, is not there.
-pub(super) fn profile(
+pub(super) fn merge_claims(
     claims: Map<String, Value>,
     said: Option<Map<String, Value>>,
 ) -> Map<String, Value> {
     let mut merged = claims;
     let mut said = said.unwrap_or_default();
-    said.retain(|name, value| !SIGNED.contains(&name.as_str()) && is_there(name, value));
-    for (value, verified) in VERIFIED {
+    said.retain(|name, value| !ID_TOKEN_ONLY.contains(&name.as_str()) && is_usable(name, value));
+    for (value, verified) in VERIFICATION_CLAIMS {
         if said.contains_key(value) {
             // The claims vouch for their own value, which may be another.
             merged.remove(verified);
@@ -143,21 +143,21 @@ pub(super) fn profile(
         }
     }
     merged.extend(said);
-    merged.retain(|name, value| !BINDING.contains(&name.as_str()) && is_there(name, value));
+    merged.retain(|name, value| !LOGIN_BINDING.contains(&name.as_str()) && is_usable(name, value));
     merged
 }
 
-fn is_there(name: &str, value: &Value) -> bool {
+fn is_usable(name: &str, value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::String(_) => true,
-        _ => !TEXTS.contains(&name),
+        _ => !TEXT_CLAIMS.contains(&name),
     }
 }
 
 /// What the provider vouches for: an address it has verified, by its own word. Some write it as
 /// text.
-pub(super) fn vouched(profile: &Map<String, Value>) -> Vec<(LinkField, String)> {
+pub(super) fn verified_emails(profile: &Map<String, Value>) -> Vec<(LinkField, String)> {
     let verified = match profile.get("email_verified") {
         Some(Value::Bool(verified)) => *verified,
         Some(Value::String(text)) => text == "true",
@@ -173,7 +173,7 @@ pub(super) fn vouched(profile: &Map<String, Value>) -> Vec<(LinkField, String)> 
 
 /// Whether groups stand elsewhere: too many for a token, so that it holds only where to ask
 /// (OpenID Connect Core §5.6.2).
-pub(super) fn groups_are_elsewhere(profile: &Map<String, Value>) -> bool {
+pub(super) fn has_distributed_groups(profile: &Map<String, Value>) -> bool {
     let elsewhere = profile
         .get("_claim_names")
         .is_some_and(|names| names.get("groups").is_some());
@@ -196,13 +196,13 @@ mod tests {
     }
 
     fn merged(claims: Value, said: Value) -> Value {
-        Value::Object(profile(map(claims), Some(map(said))))
+        Value::Object(merge_claims(map(claims), Some(map(said))))
     }
 
     #[test]
     fn userinfo_is_about_the_same_person_or_refused() {
         let subject = "u1";
-        assert!(about(json!({ "sub": "u1", "name": "张三" }), subject).is_ok());
+        assert!(check_subject(json!({ "sub": "u1", "name": "张三" }), subject).is_ok());
         for (bad, why) in [
             (json!({ "sub": "u2" }), "somebody else"),
             (json!({ "sub": "U1" }), "somebody else"),
@@ -210,10 +210,13 @@ mod tests {
             (json!({ "sub": 1 }), "about whom"),
             (json!([]), "no object"),
         ] {
-            let error = about(bad.clone(), subject).unwrap_err();
+            let error = check_subject(bad.clone(), subject).unwrap_err();
             assert!(error.to_string().contains(why), "{bad}: {error}");
-            assert!(!error.is_passing() && !error.is_closed());
-            assert!(matches!(error.at_login(), ConnectorError::Refused { .. }));
+            assert!(!error.is_temporary() && !error.is_unauthorized());
+            assert!(matches!(
+                error.into_login_error(),
+                ConnectorError::Refused { .. }
+            ));
         }
     }
 
@@ -249,17 +252,17 @@ mod tests {
         let signed = json!({ "sub": "u", "email": "own@corp.example", "email_verified": true });
         let other = merged(signed.clone(), json!({ "email": "boss@corp.example" }));
         assert_eq!(other, json!({ "sub": "u", "email": "boss@corp.example" }));
-        assert!(vouched(&map(other)).is_empty());
+        assert!(verified_emails(&map(other)).is_empty());
         let unsigned = json!({ "sub": "u", "email": "boss@corp.example" });
         let word = merged(unsigned.clone(), json!({ "email_verified": true }));
         assert_eq!(word, unsigned);
         let both = json!({ "email": "boss@corp.example", "email_verified": true });
-        assert_eq!(vouched(&map(merged(signed, both))).len(), 1);
+        assert_eq!(verified_emails(&map(merged(signed, both))).len(), 1);
     }
 
     #[test]
     fn only_a_verified_address_is_vouched_for() {
-        let vouched = |value: Value| vouched(&map(value));
+        let vouched = |value: Value| verified_emails(&map(value));
         for verified in [json!(true), json!("true")] {
             let profile = json!({ "email": "a@b", "email_verified": verified });
             assert_eq!(vouched(profile), [(LinkField::Email, "a@b".to_owned())]);
@@ -283,11 +286,11 @@ mod tests {
     #[test]
     fn groups_that_stand_elsewhere_are_noticed() {
         let elsewhere = json!({ "_claim_names": { "groups": "src1" } });
-        assert!(groups_are_elsewhere(&map(elsewhere)));
-        assert!(groups_are_elsewhere(&map(json!({ "hasgroups": true }))));
+        assert!(has_distributed_groups(&map(elsewhere)));
+        assert!(has_distributed_groups(&map(json!({ "hasgroups": true }))));
         let both = json!({ "_claim_names": { "groups": "src1" }, "groups": ["a"] });
         for fine in [both, json!({}), json!({ "_claim_names": { "x": "y" } })] {
-            assert!(!groups_are_elsewhere(&map(fine.clone())), "{fine}");
+            assert!(!has_distributed_groups(&map(fine.clone())), "{fine}");
         }
     }
 }

@@ -3,20 +3,20 @@ use serde_json::json;
 use super::super::config::Config;
 use super::*;
 
-fn settings(more: &str) -> Settings {
+fn settings(more: &str) -> ProviderSettings {
     let text = format!(
         "client_id = 'me'\nauthorize_url = 'https://p/a'\ntoken_url = 'https://p/t'\n\
          profile_url = 'https://p/u'\nvouched_email = 'profile.verified ? profile.email : null'\n\
          {more}"
     );
-    Settings::of(&toml::from_str::<Config>(&text).unwrap()).unwrap()
+    ProviderSettings::of(&toml::from_str::<Config>(&text).unwrap()).unwrap()
 }
 
-fn tell(subject: &str, profile: Value) -> Result<Told, ConnectorError> {
+fn tell(subject: &str, profile: Value) -> Result<FetchedProfile, ConnectorError> {
     let Value::Object(profile) = profile else {
         panic!("an object");
     };
-    told(
+    read_profile(
         &settings(&format!("subject = '{subject}'")),
         profile,
         Vec::new(),
@@ -40,10 +40,13 @@ fn a_subject_is_a_text_or_a_number() {
         ("string(profile.id)", json!({ "id": null }), None),
         ("profile.id + 1", json!({ "id": "a" }), None),
     ] {
-        let told = tell(subject, profile.clone());
-        let subject = told.as_ref().ok().map(|told| told.subject.as_str());
+        let fetched = tell(subject, profile.clone());
+        let subject = fetched
+            .as_ref()
+            .ok()
+            .map(|fetched| fetched.subject.as_str());
         assert_eq!(subject, expected, "{profile}");
-        if let Err(error) = told {
+        if let Err(error) = fetched {
             let bad = matches!(
                 error,
                 ConnectorError::Refused {
@@ -58,7 +61,7 @@ fn a_subject_is_a_text_or_a_number() {
 
 #[test]
 fn only_an_address_the_provider_verified_is_vouched_for() {
-    let vouched = |profile| tell("profile.id", profile).map(|told| told.vouched);
+    let vouched = |profile| tell("profile.id", profile).map(|fetched| fetched.vouched);
     let one = |address: &str| vec![(LinkField::Email, address.to_owned())];
     let profile = json!({ "id": 1, "email": "a@b", "verified": true });
     assert_eq!(vouched(profile).unwrap(), one("a@b"));
@@ -83,7 +86,7 @@ fn further_calls_stand_under_their_names() {
     let Value::Object(profile) = profile else {
         panic!("an object");
     };
-    let told = told(&settings("subject = 'profile.id'"), profile, further).unwrap();
-    assert_eq!(told.raw["emails"][0]["email"], "a@b");
-    assert!(!format!("{told:?}").contains("a@b"));
+    let fetched = read_profile(&settings("subject = 'profile.id'"), profile, further).unwrap();
+    assert_eq!(fetched.raw["emails"][0]["email"], "a@b");
+    assert!(!format!("{fetched:?}").contains("a@b"));
 }

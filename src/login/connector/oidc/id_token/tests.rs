@@ -36,20 +36,20 @@ fn verified(pending: &Pending, with: &Value, kind: Option<&str>) -> VerifiedToke
 fn login(max_age: Option<u32>, with: &Value) -> Result<IdToken, IdTokenError> {
     let mut pending = pending(NOW_S - 30);
     pending.max_age = max_age;
-    judged(
+    checked(
         verified(&pending, with, Some("JWT")),
-        Asked::Login(&pending, CODE),
+        IdTokenOrigin::Login(&pending, CODE),
     )
 }
 
-fn judged(verified: VerifiedToken, asked: Asked<'_>) -> Result<IdToken, IdTokenError> {
+fn checked(verified: VerifiedToken, origin: IdTokenOrigin<'_>) -> Result<IdToken, IdTokenError> {
     let access = Secret::new(ACCESS.to_owned());
-    let fitting = Fitting {
+    let expected = ExpectedIdToken {
         client_id: "menshen",
-        access: &access,
-        asked,
+        access_token: &access,
+        origin,
     };
-    judge(verified, fitting, Timestamp::from_unix_s(NOW_S))
+    check_claims(verified, expected, Timestamp::from_unix_s(NOW_S))
 }
 
 #[test]
@@ -125,11 +125,11 @@ fn a_token_of_another_kind_proves_nobody() {
     let pending = pending(NOW_S);
     for kind in ["logout+jwt", "at+JWT"] {
         let verified = verified(&pending, &json!({}), Some(kind));
-        let error = judged(verified, Asked::Login(&pending, CODE)).unwrap_err();
-        assert!(matches!(error, IdTokenError::Kind), "{kind}");
+        let error = checked(verified, IdTokenOrigin::Login(&pending, CODE)).unwrap_err();
+        assert!(matches!(error, IdTokenError::TokenType), "{kind}");
     }
     let verified = verified(&pending, &json!({}), None);
-    assert!(judged(verified, Asked::Login(&pending, CODE)).is_ok());
+    assert!(checked(verified, IdTokenOrigin::Login(&pending, CODE)).is_ok());
 }
 
 #[test]
@@ -139,10 +139,13 @@ fn who_was_asked_for_a_fresh_proof_must_say_when_it_was() {
     assert!(at(300, json!(NOW_S - 390)).is_ok());
     assert!(matches!(
         at(300, json!(NOW_S - 391)),
-        Err(IdTokenError::StaleProof)
+        Err(IdTokenError::AuthTooOld)
     ));
     assert!(at(0, json!(NOW_S)).is_ok());
-    assert!(matches!(at(0, json!(null)), Err(IdTokenError::NoProofTime)));
+    assert!(matches!(
+        at(0, json!(null)),
+        Err(IdTokenError::MissingAuthTime)
+    ));
     assert!(matches!(
         at(0, json!("1800000000")),
         Err(IdTokenError::Claim(_))
@@ -160,18 +163,23 @@ fn who_was_asked_for_a_fresh_proof_must_say_when_it_was() {
 #[test]
 fn a_refreshed_token_is_about_the_same_person_and_needs_no_nonce() {
     let (pending, subject) = (pending(NOW_S), Subject::try_from("u1".to_owned()).unwrap());
-    let refreshed = |with: Value| judged(verified(&pending, &with, None), Asked::Refresh(&subject));
+    let refreshed = |with: Value| {
+        checked(
+            verified(&pending, &with, None),
+            IdTokenOrigin::Refresh(&subject),
+        )
+    };
     assert!(refreshed(json!({ "nonce": null })).is_ok());
     assert!(refreshed(json!({ "nonce": "of the login" })).is_ok());
     let other = refreshed(json!({ "sub": "u2" })).unwrap_err();
-    assert!(matches!(other, IdTokenError::OtherSubject) && !other.is_passing());
+    assert!(matches!(other, IdTokenError::WrongSubject) && !other.is_temporary());
     let hash = refreshed(json!({ "at_hash": "x" })).unwrap_err();
-    assert!(matches!(hash, IdTokenError::AccessHash) && !hash.is_passing());
+    assert!(matches!(hash, IdTokenError::AccessHash) && !hash.is_temporary());
 }
 
 #[test]
 fn a_kept_token_is_read_again_and_a_broken_one_says_nothing() {
-    let read = |text: &str| read_again(&Secret::new(text.to_owned()));
+    let read = |text: &str| decode_unverified(&Secret::new(text.to_owned()));
     let claims = URL_SAFE_NO_PAD.encode(r#"{"sub":"u1"}"#);
     assert_eq!(read(&format!("e30.{claims}.c2ln")).unwrap()["sub"], "u1");
     for bad in ["", "opaque", "a.b.c", "e30.W10.c2ln", "e30.!!.c2ln"] {
@@ -189,7 +197,7 @@ fn no_reason_repeats_what_a_token_says_of_a_person() {
     ] {
         let error = login(None, &bad).unwrap_err();
         let own = format!("{error} {error:?}");
-        let shown = format!("{own} {:?}", error.at_login());
+        let shown = format!("{own} {:?}", error.into_login_error());
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }

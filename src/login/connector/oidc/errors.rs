@@ -10,7 +10,7 @@ use crate::telemetry;
 const REASON_CHARS_MAX: usize = 300;
 
 /// The issuer did not say what we need of it.
-pub(super) fn unasked(error: IssuerError) -> ConnectorError {
+pub(super) fn from_issuer(error: IssuerError) -> ConnectorError {
     match &error {
         IssuerError::Metadata { issuer, source } => {
             misconfigured(source.to_string(), &format!("what {issuer} says of itself"))
@@ -22,7 +22,7 @@ pub(super) fn unasked(error: IssuerError) -> ConnectorError {
 }
 
 /// The provider has no such endpoint.
-pub(super) fn lacks(endpoint: &'static str) -> ConnectorError {
+pub(super) fn missing_endpoint(endpoint: &'static str) -> ConnectorError {
     let remedy = "see that `issuer` names an OpenID Connect provider that logs people in";
     misconfigured(remedy.to_owned(), &format!("it lacks `{endpoint}`"))
 }

@@ -12,22 +12,23 @@ use crate::store::Subject;
 const SUBJECT_BYTES_MAX: usize = 255;
 
 /// The names of the client that a token was issued to.
-const CLIENT: [&str; 5] = ["client_id", "azp", "appid", "cid", "clientId"];
+const CLIENT_ID_CLAIMS: [&str; 5] = ["client_id", "azp", "appid", "cid", "clientId"];
 
 impl ReadsTokens for Oidc {
     fn read(&self, shown: &Shown) -> Result<Profile, NoPerson> {
         let sub = shown.claims.get("sub").and_then(Value::as_str);
         let sub = sub.filter(|sub| !sub.is_empty() && sub.len() <= SUBJECT_BYTES_MAX);
         let sub = sub.ok_or(NoPerson::Subject)?;
-        if is_of_a_program(&shown.claims, sub) {
+        if is_client_credentials_token(&shown.claims, sub) {
             return Err(NoPerson::Program);
         }
         let subject = Subject::try_from(shown.tenant.qualify(sub));
-        let raw = userinfo::profile(shown.claims.clone(), None);
+        let raw = userinfo::merge_claims(shown.claims.clone(), None);
         Ok(Profile {
             subject: subject.map_err(|_| NoPerson::Subject)?,
-            vouched: userinfo::vouched(&raw),
-            provider_sid: id_token::name(raw.get("sid")).map(|sid| shown.tenant.qualify(&sid)),
+            vouched: userinfo::verified_emails(&raw),
+            provider_sid: id_token::short_text(raw.get("sid"))
+                .map(|sid| shown.tenant.qualify(&sid)),
             raw: Value::Object(raw),
             facts: Proof {
                 // An issuer that does not say when somebody proved themselves never says "lately".
@@ -41,9 +42,9 @@ impl ReadsTokens for Oidc {
 
 /// Whether a client asked for a token for itself (RFC 6749 §4.4), by the marks of those who issue
 /// such tokens: nobody logged in for it.
-fn is_of_a_program(claims: &Map<String, Value>, sub: &str) -> bool {
+fn is_client_credentials_token(claims: &Map<String, Value>, sub: &str) -> bool {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    let clients = || CLIENT.iter().filter_map(|name| text(name));
+    let clients = || CLIENT_ID_CLAIMS.iter().filter_map(|name| text(name));
     // RFC 9068 §2.2: without a person the subject is the client. Auth0 marks it.
     let is_client = clients().any(|client| sub == client || sub == format!("{client}@clients"));
     // Entra ID: a person is known to each application by another `sub` than by their `oid`.
@@ -68,7 +69,7 @@ mod tests {
 
     fn is_program(claims: Value) -> bool {
         let claims = claims.as_object().unwrap();
-        is_of_a_program(claims, claims["sub"].as_str().unwrap())
+        is_client_credentials_token(claims, claims["sub"].as_str().unwrap())
     }
 
     #[test]
