@@ -8,7 +8,7 @@
 use askama::Template;
 
 mod cause;
-mod cross;
+mod cross_host;
 mod forbidden;
 mod fragment;
 mod frame;
@@ -25,10 +25,10 @@ mod style;
 mod switch;
 #[cfg(test)]
 mod tests;
-mod words;
+mod texts;
 
 pub use cause::Cause;
-pub use cross::CrossHostPage;
+pub use cross_host::CrossHostPage;
 pub use forbidden::ForbiddenPage;
 pub use fragment::{FRAGMENT_JS, FragmentPage};
 pub use frame::{FRAME_JS, FramePage};
@@ -44,7 +44,7 @@ pub use signed_out::SignedOutPage;
 pub use switch::SwitchPage;
 
 use style::STYLE;
-use words::Words;
+use texts::Texts;
 
 /// A finished page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,49 +53,46 @@ pub struct Page {
     pub html: String,
     /// The language it speaks.
     pub lang: Lang,
-    needs: Needs,
+    policy: PagePolicy,
     /// The origins whose pages may show a page that may be shown in a frame; empty: all.
     framed_by: Vec<String>,
 }
 
 /// What a page asks of the browser beyond showing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Needs {
+enum PagePolicy {
     /// Nothing.
-    Nothing,
+    Plain,
     /// To run our script.
     Script,
     /// To post a form that leads to another host. What is there may lead on to anywhere, and Chromium
     /// holds `form-action` against every redirect after a form.
-    FormToAnywhere,
+    RedirectingForm,
     /// The same, and to be out of reach of the page that opened its window, whose script could press
     /// the button where it is of this origin.
-    LoneFormToAnywhere,
+    IsolatedForm,
     /// To run our script, and to post a form to another site, which may lead on to anywhere.
-    PostElsewhere,
+    ScriptedPost,
     /// To be shown in somebody's frame: it says that frames cannot log in, and does nothing else.
-    Frame,
+    FramedNotice,
     /// To be shown in somebody's frame, to run our script there, and to post a form to this host,
     /// whose application may lead on to anywhere.
-    SignInFrame,
+    FramedSignIn,
 }
 
-impl Needs {
-    fn script(self) -> bool {
-        matches!(self, Self::Script | Self::PostElsewhere | Self::SignInFrame)
+impl PagePolicy {
+    fn runs_script(self) -> bool {
+        matches!(self, Self::Script | Self::ScriptedPost | Self::FramedSignIn)
     }
 
-    fn frame(self) -> bool {
-        matches!(self, Self::Frame | Self::SignInFrame)
+    fn allows_framing(self) -> bool {
+        matches!(self, Self::FramedNotice | Self::FramedSignIn)
     }
 
-    fn form_to_anywhere(self) -> bool {
+    fn allows_any_form_target(self) -> bool {
         matches!(
             self,
-            Self::FormToAnywhere
-                | Self::LoneFormToAnywhere
-                | Self::PostElsewhere
-                | Self::SignInFrame
+            Self::RedirectingForm | Self::IsolatedForm | Self::ScriptedPost | Self::FramedSignIn
         )
     }
 }
@@ -138,17 +135,17 @@ impl Page {
             // `no-referrer` would make browsers send `Origin: null` with our own sign-out form.
             ("referrer-policy", "same-origin".to_owned()),
         ];
-        if !self.needs.frame() {
+        if !self.policy.allows_framing() {
             headers.push(("x-frame-options", "DENY".to_owned()));
         }
-        if self.needs == Needs::LoneFormToAnywhere {
+        if self.policy == PagePolicy::IsolatedForm {
             headers.push(("cross-origin-opener-policy", "same-origin".to_owned()));
         }
         headers
     }
 
     fn frame_ancestors(&self) -> String {
-        match (self.needs.frame(), self.framed_by.as_slice()) {
+        match (self.policy.allows_framing(), self.framed_by.as_slice()) {
             (false, _) => "'none'".to_owned(),
             (true, []) => "*".to_owned(),
             (true, origins) => {
@@ -163,14 +160,14 @@ impl Page {
     /// The value of Content-Security-Policy (CSP level 3) for this page; see [`Page::headers`].
     pub fn content_security_policy(&self, form_targets: &[&str]) -> String {
         let style = style::digest();
-        let script = if self.needs.script() {
+        let script = if self.policy.runs_script() {
             " script-src 'self';"
         } else {
             ""
         };
         let ancestors = self.frame_ancestors();
         let mut forms = "'self'".to_owned();
-        if self.needs.form_to_anywhere() {
+        if self.policy.allows_any_form_target() {
             forms.push_str(" http: https:");
         }
         for target in form_targets.iter().filter(|target| is_origin(target)) {
@@ -195,32 +192,32 @@ fn is_origin(text: &str) -> bool {
 
 /// What every template is given.
 #[derive(Debug)]
-struct Frame<'a> {
+struct Layout<'a> {
     info: PageInfo<'a>,
     lang: Lang,
-    words: &'static Words,
+    texts: &'static Texts,
     style: &'static str,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> Layout<'a> {
     fn new(info: PageInfo<'a>, lang: Lang) -> Self {
         Self {
             info,
             lang,
-            words: words::of(lang),
+            texts: texts::of(lang),
             style: STYLE,
         }
     }
 }
 
-fn finish(template: &impl Template, lang: Lang, needs: Needs) -> Page {
+fn render_page(template: &impl Template, lang: Lang, policy: PagePolicy) -> Page {
     let html = template
         .render()
         .expect("a template of texts alone is written to memory");
     Page {
         html,
         lang,
-        needs,
+        policy,
         framed_by: Vec::new(),
     }
 }

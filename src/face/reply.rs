@@ -90,7 +90,7 @@ pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> LoggedRe
             _ => Cause::BadRequest,
         },
         source: None,
-        again: None,
+        next: None,
         home: Some(Href::new("/")),
     };
     let response = page_response(StatusCode::BAD_REQUEST, &page.render(lang));
@@ -106,7 +106,7 @@ pub(super) fn no_longer_allowed(lang: Lang, id: &RequestId) -> LoggedResponse {
         },
         cause: Cause::Revoked,
         source: None,
-        again: None,
+        next: None,
         home: Some(Href::new("/")),
     };
     let response = page_response(status_of(Cause::Revoked), &page.render(lang));
@@ -246,7 +246,7 @@ fn forbidden(context: &RequestContext<'_>, route: &str, caller: &Caller) -> Resp
             request_id: context.id.as_str(),
         },
         route,
-        who: PersonName {
+        person: PersonName {
             name: person.entitlements.fields.name.as_deref(),
             login: person.session.login.as_str(),
         },
@@ -270,16 +270,16 @@ fn forbidden(context: &RequestContext<'_>, route: &str, caller: &Caller) -> Resp
 pub(super) fn problem(
     context: &RequestContext<'_>,
     cause: Cause,
-    again: Option<Href>,
+    next: Option<Href>,
 ) -> Response<Body> {
-    problem_at_source(context, cause, again, None)
+    problem_at_source(context, cause, next, None)
 }
 
 /// A dead end at a source.
 pub(super) fn problem_at_source(
     context: &RequestContext<'_>,
     cause: Cause,
-    again: Option<Href>,
+    next: Option<Href>,
     source: Option<&str>,
 ) -> Response<Body> {
     if !accepts_html(context.head.headers) {
@@ -294,7 +294,7 @@ pub(super) fn problem_at_source(
         },
         cause,
         source,
-        again,
+        next,
         // The way home would lead into the frame that shows this page, or away from the form.
         home: (!matches!(cause, Cause::FrameLogin | Cause::FormLogin)).then(|| Href::new("/")),
     };
@@ -372,7 +372,7 @@ pub(super) fn upstream_failed(
             },
             cause,
             source: None,
-            again: retry_link(head).filter(|_| passes),
+            next: retry_link(head).filter(|_| passes),
             home: Some(Href::new("/")),
         };
         page_response(status_of(cause), &page.render(lang))

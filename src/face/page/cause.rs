@@ -1,7 +1,7 @@
 //! `Cause`: why somebody stands at a dead end, in words for them and for programs.
 
 use super::lang::Lang;
-use super::words;
+use super::texts;
 
 /// Why somebody stands at a dead end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,15 +84,15 @@ pub enum Cause {
 
 /// What a page offers as the way on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WayOn {
+pub(super) enum NextStep {
     /// The same once more.
-    Again,
+    Retry,
     /// Logging in, from the beginning.
     SignIn,
     /// Logging in, where logins run.
-    There,
+    SignInOnLoginHost,
     /// Logging in, while this page stays.
-    NewTab,
+    SignInInNewTab,
 }
 
 impl Cause {
@@ -182,15 +182,15 @@ impl Cause {
 
     /// What it is, in a few words.
     pub fn title(self, lang: Lang) -> &'static str {
-        words::of(lang).causes.of(self).title
+        texts::of(lang).causes.of(self).title
     }
 
     /// What happened, in a sentence or two.
     pub fn detail(self, lang: Lang) -> &'static str {
-        words::of(lang).causes.of(self).what
+        texts::of(lang).causes.of(self).detail
     }
 
-    pub(super) fn way_on(self) -> WayOn {
+    pub(super) fn next_step(self) -> NextStep {
         match self {
             Self::NotFound
             | Self::BadRequest
@@ -206,7 +206,7 @@ impl Cause {
             | Self::TooLargeBegun
             | Self::TooManyLogins
             | Self::SourceBusy
-            | Self::SourceUnreachable => WayOn::Again,
+            | Self::SourceUnreachable => NextStep::Retry,
             Self::LoginMissing
             | Self::LoginLate
             | Self::LoginForged
@@ -225,9 +225,9 @@ impl Cause {
             | Self::NoLogin
             | Self::ProofTooWeak
             | Self::TicketBad
-            | Self::EntryRefused => WayOn::SignIn,
-            Self::NotHere => WayOn::There,
-            Self::FrameLogin | Self::FormLogin => WayOn::NewTab,
+            | Self::EntryRefused => NextStep::SignIn,
+            Self::NotHere => NextStep::SignInOnLoginHost,
+            Self::FrameLogin | Self::FormLogin => NextStep::SignInInNewTab,
         }
     }
 }
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_cause_stands_in_the_list_and_has_a_name_of_its_own() {
+    fn all_lists_every_cause_once_and_slugs_are_unique() {
         let slugs: HashSet<_> = Cause::ALL.iter().map(|cause| cause.slug()).collect();
         assert_eq!(slugs.len(), Cause::ALL.len());
         assert_eq!(

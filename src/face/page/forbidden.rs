@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Frame, Href, Lang, Needs, Page, PageInfo, PersonName, finish};
+use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, PersonName, render_page};
 
 /// The page for somebody we know who may not go there.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct ForbiddenPage<'a> {
     /// The name of the route.
     pub route: &'a str,
     /// Who they are here.
-    pub who: PersonName<'a>,
+    pub person: PersonName<'a>,
     /// Where the form to change that is posted: the sign-out path, with `rd` in its query.
     pub switch: Href,
     /// Where they came from, or another place they may go.
@@ -21,15 +21,19 @@ pub struct ForbiddenPage<'a> {
 
 #[derive(Template)]
 #[template(path = "forbidden.html")]
-struct View<'a> {
-    frame: Frame<'a>,
+struct ForbiddenTemplate<'a> {
+    layout: Layout<'a>,
     page: &'a ForbiddenPage<'a>,
 }
 
 impl ForbiddenPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.info, lang);
-        finish(&View { frame, page: self }, lang, Needs::Nothing)
+        let layout = Layout::new(self.info, lang);
+        render_page(
+            &ForbiddenTemplate { layout, page: self },
+            lang,
+            PagePolicy::Plain,
+        )
     }
 }

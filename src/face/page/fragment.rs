@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Frame, Href, Lang, Needs, Page, PageInfo, finish};
+use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 
 /// The script of the stop; served as `{prefix}/fragment.js`, `text/javascript`.
 ///
@@ -22,15 +22,19 @@ pub struct FragmentPage<'a> {
 
 #[derive(Template)]
 #[template(path = "fragment.html")]
-struct View<'a> {
-    frame: Frame<'a>,
+struct FragmentTemplate<'a> {
+    layout: Layout<'a>,
     page: &'a FragmentPage<'a>,
 }
 
 impl FragmentPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.info, lang);
-        finish(&View { frame, page: self }, lang, Needs::Script)
+        let layout = Layout::new(self.info, lang);
+        render_page(
+            &FragmentTemplate { layout, page: self },
+            lang,
+            PagePolicy::Script,
+        )
     }
 }

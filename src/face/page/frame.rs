@@ -3,7 +3,7 @@
 
 use askama::Template;
 
-use super::{Cause, Frame, Href, Lang, Needs, Page, PageInfo, finish, words};
+use super::{Cause, Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page, texts};
 
 /// The script of the page; served as `{prefix}/frame.js`, `text/javascript`.
 ///
@@ -18,7 +18,7 @@ pub struct FramePage<'a> {
     /// Opens the login, in a tab that keeps this page as its opener.
     pub start: Href,
     /// The page that was asked for.
-    pub place: Href,
+    pub return_to: Href,
     /// The origin of the host that logs people in: only its pages hand tickets over.
     pub home: &'a str,
     /// Where the ticket is posted, on this host.
@@ -33,8 +33,8 @@ pub struct FramePage<'a> {
 
 #[derive(Template)]
 #[template(path = "frame.html")]
-struct View<'a> {
-    frame: Frame<'a>,
+struct FrameTemplate<'a> {
+    layout: Layout<'a>,
     page: &'a FramePage<'a>,
     title: &'static str,
 }
@@ -42,14 +42,14 @@ struct View<'a> {
 impl FramePage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let view = View {
-            frame: Frame::new(self.info, lang),
+        let template = FrameTemplate {
+            layout: Layout::new(self.info, lang),
             page: self,
-            title: words::of(lang).causes.of(Cause::FrameLogin).title,
+            title: texts::of(lang).causes.of(Cause::FrameLogin).title,
         };
         Page {
             framed_by: self.framed_by.to_vec(),
-            ..finish(&view, lang, Needs::SignInFrame)
+            ..render_page(&template, lang, PagePolicy::FramedSignIn)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Frame, Href, Lang, Needs, Page, PageInfo, finish};
+use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 
 /// The script of the page; served as `{prefix}/hand_over.js`, `text/javascript`.
 ///
@@ -20,22 +20,26 @@ pub struct HandOverPage<'a> {
     /// The ticket.
     pub ticket: &'a str,
     /// The page that was asked for.
-    pub place: Href,
+    pub return_to: Href,
     /// Where [`HAND_OVER_JS`] is, on this host.
     pub script: Href,
 }
 
 #[derive(Template)]
 #[template(path = "hand_over.html")]
-struct View<'a> {
-    frame: Frame<'a>,
+struct HandOverTemplate<'a> {
+    layout: Layout<'a>,
     page: &'a HandOverPage<'a>,
 }
 
 impl HandOverPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.info, lang);
-        finish(&View { frame, page: self }, lang, Needs::Script)
+        let layout = Layout::new(self.info, lang);
+        render_page(
+            &HandOverTemplate { layout, page: self },
+            lang,
+            PagePolicy::Script,
+        )
     }
 }

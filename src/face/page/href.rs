@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_leads_to_a_page() {
+    fn paths_and_web_addresses_are_kept() {
         for good in [
             "/",
             "/.menshen/start?rd=%2F",
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_leads_elsewhere_leads_home() {
+    fn an_unsafe_link_becomes_the_home_page() {
         for bad in [
             "javascript:alert(1)",
             "data:text/html,x",

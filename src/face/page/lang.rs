@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_speaks_the_language_that_is_asked_for() {
+    fn the_language_follows_accept_language() {
         for (header, lang) in [
             (None, Lang::Zh),
             (Some(""), Lang::Zh),

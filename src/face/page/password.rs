@@ -2,8 +2,8 @@
 
 use askama::Template;
 
-use super::words::Password;
-use super::{Frame, Href, Lang, Needs, Page, PageInfo, finish};
+use super::texts::Password;
+use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 
 /// The form for a user name and a password.
 #[derive(Clone)]
@@ -40,43 +40,43 @@ impl std::fmt::Debug for PasswordPage<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordNotice {
     /// The user name and the password do not belong together.
-    Wrong,
+    WrongPassword,
     /// The form was open for too long.
-    Late,
+    Expired,
     /// The browser does not remember the login, or the form came incomplete.
-    Lost,
+    Incomplete,
 }
 
 #[derive(Template)]
 #[template(path = "password.html")]
-struct View<'a> {
-    frame: Frame<'a>,
+struct PasswordTemplate<'a> {
+    layout: Layout<'a>,
     page: &'a PasswordPage<'a>,
-    words: &'static Password,
+    texts: &'static Password,
     notice: Option<&'static str>,
 }
 
 impl PasswordPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.info, lang);
-        let words = &frame.words.password;
+        let layout = Layout::new(self.info, lang);
+        let texts = &layout.texts.password;
         let notice = self.notice.map(|notice| match notice {
-            PasswordNotice::Wrong => words.wrong,
-            PasswordNotice::Late => words.late,
-            PasswordNotice::Lost => words.lost,
+            PasswordNotice::WrongPassword => texts.wrong_password,
+            PasswordNotice::Expired => texts.expired,
+            PasswordNotice::Incomplete => texts.incomplete,
         });
         // A frame that waits for the ticket is the opener of the tab.
-        let needs = match self.for_frame {
-            true => Needs::FormToAnywhere,
-            false => Needs::LoneFormToAnywhere,
+        let policy = match self.for_frame {
+            true => PagePolicy::RedirectingForm,
+            false => PagePolicy::IsolatedForm,
         };
-        let view = View {
-            frame,
+        let template = PasswordTemplate {
+            layout,
             page: self,
-            words,
+            texts,
             notice,
         };
-        finish(&view, lang, needs)
+        render_page(&template, lang, policy)
     }
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Frame, Href, Lang, Needs, Page, PageInfo, finish};
+use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 
 /// The script of the stop; served as `{prefix}/post.js`, `text/javascript`.
 ///
@@ -26,15 +26,19 @@ pub struct PostPage<'a> {
 
 #[derive(Template)]
 #[template(path = "post.html")]
-struct View<'a> {
-    frame: Frame<'a>,
+struct PostTemplate<'a> {
+    layout: Layout<'a>,
     page: &'a PostPage<'a>,
 }
 
 impl PostPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.info, lang);
-        finish(&View { frame, page: self }, lang, Needs::PostElsewhere)
+        let layout = Layout::new(self.info, lang);
+        render_page(
+            &PostTemplate { layout, page: self },
+            lang,
+            PagePolicy::ScriptedPost,
+        )
     }
 }

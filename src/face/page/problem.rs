@@ -2,9 +2,9 @@
 
 use askama::Template;
 
-use super::cause::WayOn;
-use super::words::Story;
-use super::{Cause, Frame, Href, Lang, Needs, Page, PageInfo, finish, words};
+use super::cause::NextStep;
+use super::texts::ProblemText;
+use super::{Cause, Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page, texts};
 
 /// The page of a dead end.
 #[derive(Clone, Debug)]
@@ -16,39 +16,39 @@ pub struct ProblemPage<'a> {
     /// The display name of the connector, when the cause is about a login.
     pub source: Option<&'a str>,
     /// The way on: the same again or a fresh login, as the cause says.
-    pub again: Option<Href>,
+    pub next: Option<Href>,
     /// The way home.
     pub home: Option<Href>,
 }
 
 #[derive(Template)]
 #[template(path = "problem.html")]
-struct View<'a> {
-    frame: Frame<'a>,
+struct ProblemTemplate<'a> {
+    layout: Layout<'a>,
     page: &'a ProblemPage<'a>,
-    story: &'static Story,
-    way_on: &'static str,
-    new_tab: bool,
+    text: &'static ProblemText,
+    next_label: &'static str,
+    opens_new_tab: bool,
 }
 
 impl ProblemPage<'_> {
     /// Writes it. Only the pages of [`Cause::FrameLogin`] and [`Cause::FormLogin`] may be shown in a
     /// frame: an old browser does not say whether a form was sent from one.
     pub fn render(&self, lang: Lang) -> Page {
-        let words = words::of(lang);
-        let (way_on, needs) = match self.cause.way_on() {
-            WayOn::Again => (words.again, Needs::Nothing),
-            WayOn::SignIn => (words.sign_in_again, Needs::Nothing),
-            WayOn::There => (words.sign_in_there, Needs::Nothing),
-            WayOn::NewTab => (words.new_tab, Needs::Frame),
+        let texts = texts::of(lang);
+        let (next_label, policy) = match self.cause.next_step() {
+            NextStep::Retry => (texts.try_again, PagePolicy::Plain),
+            NextStep::SignIn => (texts.sign_in_again, PagePolicy::Plain),
+            NextStep::SignInOnLoginHost => (texts.sign_in_on_login_host, PagePolicy::Plain),
+            NextStep::SignInInNewTab => (texts.sign_in_in_new_tab, PagePolicy::FramedNotice),
         };
-        let view = View {
-            frame: Frame::new(self.info, lang),
+        let template = ProblemTemplate {
+            layout: Layout::new(self.info, lang),
             page: self,
-            story: words.causes.of(self.cause),
-            way_on,
-            new_tab: needs == Needs::Frame,
+            text: texts.causes.of(self.cause),
+            next_label,
+            opens_new_tab: policy == PagePolicy::FramedNotice,
         };
-        finish(&view, lang, needs)
+        render_page(&template, lang, policy)
     }
 }

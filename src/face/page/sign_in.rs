@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Frame, Href, Lang, Needs, Page, PageInfo, PersonName, finish};
+use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, PersonName, render_page};
 use crate::login::connector::LocalizedText;
 
 /// The sign-in page.
@@ -13,11 +13,11 @@ pub struct SignInPage<'a> {
     /// Why they stand here, when there is something to say.
     pub reason: Option<SignInReason>,
     /// Who is signed in here now.
-    pub present: Option<SignedInPerson<'a>>,
+    pub signed_in: Option<SignedInPerson<'a>>,
     /// The connectors, in the order they are shown; one alone becomes a big button.
     pub choices: Vec<ConnectorChoice<'a>>,
     /// Whether people only arrive from a portal, when there is nothing to choose.
-    pub by_portal: bool,
+    pub is_portal_only: bool,
     /// What is said above the buttons about some of them.
     pub notices: Vec<LocalizedText>,
     /// What is said below.
@@ -45,9 +45,9 @@ pub enum SignInReason {
 #[derive(Clone, Debug)]
 pub struct SignedInPerson<'a> {
     /// Whom.
-    pub who: PersonName<'a>,
+    pub person: PersonName<'a>,
     /// Where they go on without logging in again; absent when what they have is not enough.
-    pub go_on: Option<Href>,
+    pub continue_to: Option<Href>,
 }
 
 /// One connector to choose.
@@ -60,48 +60,48 @@ pub struct ConnectorChoice<'a> {
     /// Opens the login.
     pub href: Href,
     /// Whether this browser used it last.
-    pub last: bool,
+    pub is_last_used: bool,
 }
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
-struct View<'a> {
-    frame: Frame<'a>,
+struct SignInTemplate<'a> {
+    layout: Layout<'a>,
     page: &'a SignInPage<'a>,
     reason: Option<&'static str>,
     notices: Vec<&'static str>,
     hints: Vec<&'static str>,
     /// Whether they may go on as who they are; else the way to log in is what matters here.
-    goes_on: bool,
+    can_continue: bool,
 }
 
 impl SignInPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.info, lang);
-        let words = &frame.words.sign_in;
+        let layout = Layout::new(self.info, lang);
+        let texts = &layout.texts.sign_in;
         let reason = self.reason.map(|reason| match reason {
-            SignInReason::Expired => words.expired,
-            SignInReason::OtherConnector => words.other_connector,
-            SignInReason::StepUp => words.step_up,
-            SignInReason::SignedOut => words.signed_out,
-            SignInReason::LoopDetected => words.going_round,
-            SignInReason::ProviderSignedOut => words.gone,
+            SignInReason::Expired => texts.expired,
+            SignInReason::OtherConnector => texts.other_connector,
+            SignInReason::StepUp => texts.step_up,
+            SignInReason::SignedOut => texts.signed_out,
+            SignInReason::LoopDetected => texts.loop_detected,
+            SignInReason::ProviderSignedOut => texts.provider_signed_out,
         });
-        let present = self.present.as_ref();
-        let goes_on = present.is_some_and(|present| present.go_on.is_some());
+        let signed_in = self.signed_in.as_ref();
+        let can_continue = signed_in.is_some_and(|signed_in| signed_in.continue_to.is_some());
         let said = |texts: &[LocalizedText]| texts.iter().map(|text| lang.of_text(*text)).collect();
-        finish(
-            &View {
-                frame,
+        render_page(
+            &SignInTemplate {
+                layout,
                 page: self,
                 reason,
                 notices: said(&self.notices),
                 hints: said(&self.hints),
-                goes_on,
+                can_continue,
             },
             lang,
-            Needs::Nothing,
+            PagePolicy::Plain,
         )
     }
 }

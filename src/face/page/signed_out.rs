@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Frame, Href, Lang, Needs, Page, PageInfo, finish};
+use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 
 /// The page after a sign-out.
 #[derive(Clone, Debug)]
@@ -19,15 +19,19 @@ pub struct SignedOutPage<'a> {
 
 #[derive(Template)]
 #[template(path = "signed_out.html")]
-struct View<'a> {
-    frame: Frame<'a>,
+struct SignedOutTemplate<'a> {
+    layout: Layout<'a>,
     page: &'a SignedOutPage<'a>,
 }
 
 impl SignedOutPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.info, lang);
-        finish(&View { frame, page: self }, lang, Needs::Nothing)
+        let layout = Layout::new(self.info, lang);
+        render_page(
+            &SignedOutTemplate { layout, page: self },
+            lang,
+            PagePolicy::Plain,
+        )
     }
 }

@@ -2,8 +2,8 @@
 
 use askama::Template;
 
-use super::words::Switch;
-use super::{Frame, Href, Lang, Needs, Page, PageInfo, PersonName, finish};
+use super::texts::Switch;
+use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, PersonName, render_page};
 
 /// The page that asks before somebody else takes the place of who is here.
 #[derive(Clone, Debug)]
@@ -11,9 +11,9 @@ pub struct SwitchPage<'a> {
     /// What every page says of itself.
     pub info: PageInfo<'a>,
     /// Who is signed in.
-    pub present: PersonName<'a>,
+    pub current: PersonName<'a>,
     /// Whom the ticket names.
-    pub arrived: PersonName<'a>,
+    pub new_person: PersonName<'a>,
     /// Where the form is posted.
     pub post_to: Href,
     /// The name of the arrival that this browser remembers.
@@ -24,22 +24,22 @@ pub struct SwitchPage<'a> {
 
 #[derive(Template)]
 #[template(path = "switch.html")]
-struct View<'a> {
-    frame: Frame<'a>,
+struct SwitchTemplate<'a> {
+    layout: Layout<'a>,
     page: &'a SwitchPage<'a>,
-    words: &'static Switch,
+    texts: &'static Switch,
 }
 
 impl SwitchPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.info, lang);
-        let words = &frame.words.switch;
-        let view = View {
-            frame,
+        let layout = Layout::new(self.info, lang);
+        let texts = &layout.texts.switch;
+        let template = SwitchTemplate {
+            layout,
             page: self,
-            words,
+            texts,
         };
-        finish(&view, lang, Needs::LoneFormToAnywhere)
+        render_page(&template, lang, PagePolicy::IsolatedForm)
     }
 }

@@ -6,10 +6,10 @@ use super::*;
 use crate::login::connector::{Features, Kind as _, LocalizedText, wecom::Config};
 
 const HOSTILE: &str = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&";
-const BOTH: [Lang; 2] = [Lang::Zh, Lang::En];
+const LANGS: [Lang; 2] = [Lang::Zh, Lang::En];
 
 /// What is put into a page from outside.
-struct Given<'a> {
+struct Inputs<'a> {
     text: &'a str,
     site: &'a str,
     source: &'a str,
@@ -19,7 +19,7 @@ struct Given<'a> {
     href: &'a str,
 }
 
-const KIND: Given<'_> = Given {
+const PLAIN: Inputs<'_> = Inputs {
     text: "4bf92f3577b34da6a3ce929d0e0e4736",
     site: "oa.corp.example",
     source: "企业微信",
@@ -29,7 +29,7 @@ const KIND: Given<'_> = Given {
     href: "/.menshen/start?connector=corp&rd=%2F",
 };
 
-const CRUEL: Given<'_> = Given {
+const HOSTILE_INPUTS: Inputs<'_> = Inputs {
     text: HOSTILE,
     site: HOSTILE,
     source: HOSTILE,
@@ -40,10 +40,10 @@ const CRUEL: Given<'_> = Given {
 };
 
 #[test]
-fn every_page_tells_its_request_id_in_both_languages() {
-    for (name, page) in pages(&KIND) {
-        assert!(page.html.contains(KIND.text), "{name}");
-        assert!(page.html.contains(KIND.site), "{name}");
+fn every_page_shows_its_request_id_in_both_languages() {
+    for (name, page) in pages(&PLAIN) {
+        assert!(page.html.contains(PLAIN.text), "{name}");
+        assert!(page.html.contains(PLAIN.site), "{name}");
         assert!(
             page.html
                 .contains(&format!("<html lang=\"{}\">", page.lang.tag())),
@@ -53,26 +53,26 @@ fn every_page_tells_its_request_id_in_both_languages() {
 }
 
 #[test]
-fn what_comes_from_outside_is_never_markup() {
-    let harmless: Vec<_> = pages(&KIND)
+fn untrusted_text_is_never_markup() {
+    let harmless: Vec<_> = pages(&PLAIN)
         .into_iter()
-        .map(|(_, page)| shape(&page))
+        .map(|(_, page)| tag_names(&page))
         .collect();
-    for ((name, page), shape_of_kind) in pages(&CRUEL).into_iter().zip(harmless) {
+    for ((name, page), expected) in pages(&HOSTILE_INPUTS).into_iter().zip(harmless) {
         assert!(!page.html.contains("<script>"), "{name}");
         assert!(!page.html.contains("<img"), "{name}");
         assert!(!page.html.contains("javascript:"), "{name}");
         assert_eq!(
-            shape(&page),
-            shape_of_kind,
+            tag_names(&page),
+            expected,
             "{name} has the tags it was written with"
         );
     }
 }
 
 #[test]
-fn no_page_needs_anything_from_elsewhere() {
-    for (name, page) in pages(&KIND) {
+fn no_page_loads_external_resources() {
+    for (name, page) in pages(&PLAIN) {
         let html = page.html.replace("http://www.w3.org/2000/svg", "");
         for foreign in [
             "http:",
@@ -94,9 +94,9 @@ fn no_page_needs_anything_from_elsewhere() {
 }
 
 #[test]
-fn a_policy_admits_the_style_sheet_as_it_stands_in_the_page() {
+fn the_policy_allows_the_embedded_style_sheet() {
     use base64::Engine as _;
-    for (name, page) in pages(&KIND) {
+    for (name, page) in pages(&PLAIN) {
         let (_, rest) = page.html.split_once("<style>").unwrap();
         let (style, _) = rest.split_once("</style>").unwrap();
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, style.as_bytes());
@@ -116,8 +116,8 @@ fn a_policy_admits_the_style_sheet_as_it_stands_in_the_page() {
 }
 
 #[test]
-fn a_policy_takes_origins_for_forms_and_nothing_that_could_change_it() {
-    let page = &pages(&KIND)[0].1;
+fn form_targets_cannot_inject_into_the_policy() {
+    let page = &pages(&PLAIN)[0].1;
     let policy = page.content_security_policy(&[
         "https://sso.corp.example",
         "https://x; script-src *",
@@ -130,8 +130,8 @@ fn a_policy_takes_origins_for_forms_and_nothing_that_could_change_it() {
 }
 
 #[test]
-fn only_pages_that_may_have_been_asked_for_in_a_frame_may_be_shown_in_one() {
-    for (name, page) in pages(&KIND) {
+fn only_pages_made_for_frames_may_be_framed() {
+    for (name, page) in pages(&PLAIN) {
         let framed = name.starts_with("problem-frame-login")
             || name.starts_with("problem-form-login")
             || name.starts_with("frame-");
@@ -146,29 +146,29 @@ fn only_pages_that_may_have_been_asked_for_in_a_frame_may_be_shown_in_one() {
 }
 
 #[test]
-fn nobody_is_greeted_with_a_choice_of_one() {
-    for lang in BOTH {
-        let mut page = sign_in(&KIND, 1);
-        page.present = None;
+fn a_single_connector_is_one_button_without_a_list() {
+    for lang in LANGS {
+        let mut page = sign_in(&PLAIN, 1);
+        page.signed_in = None;
         let html = page.render(lang).html;
         assert!(html.contains("class=\"button primary\"") && !html.contains("<h2>"));
         page.choices = Vec::new();
         let html = page.render(lang).html;
-        assert!(html.contains(words::of(lang).sign_in.no_choice));
-        page.by_portal = true;
+        assert!(html.contains(texts::of(lang).sign_in.no_choice));
+        page.is_portal_only = true;
         let html = page.render(lang).html;
-        assert!(html.contains(words::of(lang).sign_in.by_portal));
+        assert!(html.contains(texts::of(lang).sign_in.by_portal));
     }
 }
 
 /// Shows the pages to whoever builds them: `MENSHEN_PAGES=/tmp/pages cargo test face::page`.
 #[test]
-fn the_pages_can_be_looked_at() {
+fn pages_are_written_to_files_for_review() {
     let Some(directory) = std::env::var_os("MENSHEN_PAGES") else {
         return;
     };
     std::fs::create_dir_all(&directory).unwrap();
-    for (name, page) in pages(&KIND) {
+    for (name, page) in pages(&PLAIN) {
         let policy = page.content_security_policy(&[]);
         std::fs::write(Path::new(&directory).join(format!("{name}.policy")), policy).unwrap();
         std::fs::write(
@@ -180,7 +180,7 @@ fn the_pages_can_be_looked_at() {
 }
 
 /// The tags of a page in their order, without attributes' values.
-fn shape(page: &Page) -> Vec<String> {
+fn tag_names(page: &Page) -> Vec<String> {
     let tags = page.html.split('<').skip(1);
     tags.map(|tag| {
         tag.split([' ', '>', '\n'])
@@ -191,19 +191,19 @@ fn shape(page: &Page) -> Vec<String> {
     .collect()
 }
 
-fn pages(given: &Given<'_>) -> Vec<(String, Page)> {
+fn pages(inputs: &Inputs<'_>) -> Vec<(String, Page)> {
     let mut pages = Vec::new();
-    for lang in BOTH {
+    for lang in LANGS {
         let tag = lang.tag();
         let mut add = |name: &str, page: Page| pages.push((format!("{name}-{tag}"), page));
         for cause in Cause::ALL {
             add(
                 &format!("problem-{}", cause.slug()),
-                problem(given, cause).render(lang),
+                problem(inputs, cause).render(lang),
             );
         }
-        let mut alone = sign_in(given, 1);
-        alone.present = None;
+        let mut alone = sign_in(inputs, 1);
+        alone.signed_in = None;
         add("sign-in-one", alone.render(lang));
         for reason in [
             SignInReason::Expired,
@@ -215,43 +215,43 @@ fn pages(given: &Given<'_>) -> Vec<(String, Page)> {
             alone.reason = Some(reason);
             add(&format!("sign-in-{reason:?}"), alone.render(lang));
         }
-        (alone.notices, alone.hints) = said("MicroMessenger/8.0.50");
+        (alone.notices, alone.hints) = wecom_hints("MicroMessenger/8.0.50");
         alone.reason = None;
         add("sign-in-wechat", alone.render(lang));
-        add("sign-in-present", sign_in(given, 3).render(lang));
-        let mut three = sign_in(given, 3);
-        three.present = None;
+        add("sign-in-present", sign_in(inputs, 3).render(lang));
+        let mut three = sign_in(inputs, 3);
+        three.signed_in = None;
         add("sign-in-three", three.render(lang));
         for everywhere in [false, true] {
             let page = SignedOutPage {
-                info: info(given),
-                source: Some(given.source),
+                info: info(inputs),
+                source: Some(inputs.source),
                 everywhere,
-                sign_in: Href::new(given.href),
+                sign_in: Href::new(inputs.href),
             };
             add(&format!("signed-out-{everywhere}"), page.render(lang));
         }
         let page = ForbiddenPage {
-            info: info(given),
-            route: given.route,
-            who: PersonName {
-                name: Some(given.name),
-                login: given.login,
+            info: info(inputs),
+            route: inputs.route,
+            person: PersonName {
+                name: Some(inputs.name),
+                login: inputs.login,
             },
-            switch: Href::new(given.href),
-            back: Some(Href::new(given.href)),
+            switch: Href::new(inputs.href),
+            back: Some(Href::new(inputs.href)),
         };
         add("forbidden", page.render(lang));
-        for (name, page) in leading_elsewhere(given, lang) {
+        for (name, page) in cross_host_and_frame_pages(inputs, lang) {
             add(&name, page);
         }
         let page = FragmentPage {
-            info: info(given),
-            start: Href::new(given.href),
-            script: Href::new(given.href),
+            info: info(inputs),
+            start: Href::new(inputs.href),
+            script: Href::new(inputs.href),
         };
         add("fragment", page.render(lang));
-        for (name, page) in with_forms(given, lang) {
+        for (name, page) in form_pages(inputs, lang) {
             add(&name, page);
         }
     }
@@ -259,22 +259,22 @@ fn pages(given: &Given<'_>) -> Vec<(String, Page)> {
 }
 
 /// The pages by which somebody goes on to a source or types a password.
-fn with_forms(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
+fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     let post = PostPage {
-        info: info(given),
-        source: given.source,
-        to: Href::new(given.href),
-        fields: vec![("SAMLRequest", given.text), (given.name, given.login)],
-        script: Href::new(given.href),
+        info: info(inputs),
+        source: inputs.source,
+        to: Href::new(inputs.href),
+        fields: vec![("SAMLRequest", inputs.text), (inputs.name, inputs.login)],
+        script: Href::new(inputs.href),
     };
-    let who = |name, login| PersonName { name, login };
+    let person = |name, login| PersonName { name, login };
     let switch = SwitchPage {
-        info: info(given),
-        present: who(Some(given.name), given.login),
-        arrived: who(None, given.login),
-        post_to: Href::new(given.href),
-        flow: given.text,
-        stay: Href::new(given.href),
+        info: info(inputs),
+        current: person(Some(inputs.name), inputs.login),
+        new_person: person(None, inputs.login),
+        post_to: Href::new(inputs.href),
+        flow: inputs.text,
+        stay: Href::new(inputs.href),
     };
     let mut pages = vec![
         ("post".to_owned(), post.render(lang)),
@@ -282,20 +282,20 @@ fn with_forms(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
     ];
     let notices = [
         (None, "", false),
-        (Some(PasswordNotice::Wrong), given.login, true),
-        (Some(PasswordNotice::Late), "", false),
-        (Some(PasswordNotice::Lost), "", false),
+        (Some(PasswordNotice::WrongPassword), inputs.login, true),
+        (Some(PasswordNotice::Expired), "", false),
+        (Some(PasswordNotice::Incomplete), "", false),
     ];
     for (notice, login, others) in notices {
         let page = PasswordPage {
-            info: info(given),
-            source: given.source,
-            post_to: Href::new(given.href),
-            flow: given.text,
-            return_to: given.text,
+            info: info(inputs),
+            source: inputs.source,
+            post_to: Href::new(inputs.href),
+            flow: inputs.text,
+            return_to: inputs.text,
             login,
             notice,
-            others: others.then(|| Href::new(given.href)),
+            others: others.then(|| Href::new(inputs.href)),
             for_frame: false,
         };
         pages.push((format!("password-{notice:?}"), page.render(lang)));
@@ -304,60 +304,60 @@ fn with_forms(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
 }
 
 /// The pages by which a session goes to another host or into a frame.
-fn leading_elsewhere(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
+fn cross_host_and_frame_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     let mut pages = Vec::new();
     for for_frame in [false, true] {
         let page = CrossHostPage {
-            info: info(given),
-            host: given.site,
-            who: PersonName {
-                name: Some(given.name),
-                login: given.login,
+            info: info(inputs),
+            host: inputs.site,
+            person: PersonName {
+                name: Some(inputs.name),
+                login: inputs.login,
             },
-            post_to: Href::new(given.href),
-            sealed: given.text,
+            post_to: Href::new(inputs.href),
+            sealed: inputs.text,
             for_frame,
         };
         pages.push((format!("cross-{for_frame}"), page.render(lang)));
     }
     for failed in [false, true] {
         let page = FramePage {
-            info: info(given),
-            start: Href::new(given.href),
-            place: Href::new(given.href),
-            home: given.site,
-            post_to: Href::new(given.href),
-            script: Href::new(given.href),
+            info: info(inputs),
+            start: Href::new(inputs.href),
+            return_to: Href::new(inputs.href),
+            home: inputs.site,
+            post_to: Href::new(inputs.href),
+            script: Href::new(inputs.href),
             framed_by: &[],
             failed,
         };
         pages.push((format!("frame-{failed}"), page.render(lang)));
     }
     let page = HandOverPage {
-        info: info(given),
-        to: given.site,
-        ticket: given.text,
-        place: Href::new(given.href),
-        script: Href::new(given.href),
+        info: info(inputs),
+        to: inputs.site,
+        ticket: inputs.text,
+        return_to: Href::new(inputs.href),
+        script: Href::new(inputs.href),
     };
     pages.push(("hand-over".to_owned(), page.render(lang)));
     pages
 }
 
-fn info<'a>(given: &Given<'a>) -> PageInfo<'a> {
+fn info<'a>(inputs: &Inputs<'a>) -> PageInfo<'a> {
     PageInfo {
-        site: given.site,
-        request_id: given.text,
+        site: inputs.site,
+        request_id: inputs.text,
     }
 }
 
-fn problem<'a>(given: &Given<'a>, cause: Cause) -> ProblemPage<'a> {
+fn problem<'a>(inputs: &Inputs<'a>, cause: Cause) -> ProblemPage<'a> {
     ProblemPage {
-        info: info(given),
+        info: info(inputs),
         cause,
-        source: Some(given.source),
-        again: Some(Href::new(given.href)),
-        home: Some(Href::new(given.href)),
+        source: Some(inputs.source),
+        next: Some(Href::new(inputs.href)),
+        home: Some(Href::new(inputs.href)),
     }
 }
 
@@ -367,14 +367,14 @@ fn wecom() -> Features {
 }
 
 /// What the page says about WeCom in a client.
-fn said(user_agent: &str) -> (Vec<LocalizedText>, Vec<LocalizedText>) {
+fn wecom_hints(user_agent: &str) -> (Vec<LocalizedText>, Vec<LocalizedText>) {
     let (above, below) = wecom().hints(user_agent);
     (above.into_iter().collect(), below.into_iter().collect())
 }
 
-fn sign_in<'a>(given: &Given<'a>, choices: usize) -> SignInPage<'a> {
+fn sign_in<'a>(inputs: &Inputs<'a>, choices: usize) -> SignInPage<'a> {
     let all = [
-        (given.source, wecom().icon, false),
+        (inputs.source, wecom().icon, false),
         ("Keycloak", None, true),
         ("GitHub", None, false),
     ];
@@ -384,23 +384,23 @@ fn sign_in<'a>(given: &Given<'a>, choices: usize) -> SignInPage<'a> {
         .map(|(name, icon, last)| ConnectorChoice {
             name,
             icon,
-            href: Href::new(given.href),
-            last,
+            href: Href::new(inputs.href),
+            is_last_used: last,
         });
-    let (notices, hints) = said("");
+    let (notices, hints) = wecom_hints("");
     SignInPage {
-        info: info(given),
+        info: info(inputs),
         reason: None,
-        present: Some(SignedInPerson {
-            who: PersonName {
-                name: Some(given.name),
-                login: given.login,
+        signed_in: Some(SignedInPerson {
+            person: PersonName {
+                name: Some(inputs.name),
+                login: inputs.login,
             },
-            go_on: Some(Href::new(given.href)),
+            continue_to: Some(Href::new(inputs.href)),
         }),
         choices: choices.collect(),
         notices,
         hints,
-        by_portal: false,
+        is_portal_only: false,
     }
 }

@@ -395,11 +395,11 @@ fn ask_to_switch(
             site: &host,
             request_id: context.id.as_str(),
         },
-        present: PersonName {
+        current: PersonName {
             name: person.entitlements.fields.name.as_deref(),
             login: person.session.login.as_str(),
         },
-        arrived: PersonName {
+        new_person: PersonName {
             name: arrival.name.as_deref(),
             login: arrival.login.as_str(),
         },

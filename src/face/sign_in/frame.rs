@@ -92,7 +92,7 @@ fn page(
             request_id: context.id.as_str(),
         },
         start: Href::new(start),
-        place: Href::new(place),
+        return_to: Href::new(place),
         home: &site.external_url.origin().ascii_serialization(),
         post_to: Href::new(format!("{}/ticket", site.prefix)),
         script: Href::new(format!("{}/frame.js", site.prefix)),
@@ -138,7 +138,7 @@ pub(super) fn hand_over_page(
         },
         to: &origin.origin().ascii_serialization(),
         ticket,
-        place: Href::new(place.absolute_from(&context.site.external_url)),
+        return_to: Href::new(place.absolute_from(&context.site.external_url)),
         script: Href::new(format!("{}/hand_over.js", context.site.prefix)),
     };
     reply::page_response(StatusCode::OK, &page.render(context.lang()))

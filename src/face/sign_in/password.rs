@@ -85,7 +85,7 @@ where
     };
     let Some(sent) = form.as_ref().and_then(PasswordForm::parse) else {
         let target = Target::default();
-        let page = new_form(context, entry, &target, "", PasswordNotice::Lost).await;
+        let page = new_form(context, entry, &target, "", PasswordNotice::Incomplete).await;
         return LoggedResponse::own_path("incomplete form", page);
     };
     verify(context, entry, &sent).await
@@ -122,7 +122,7 @@ async fn verify(
     let contents = FormContents {
         status: StatusCode::UNAUTHORIZED,
         login: sent.login,
-        notice: Some(PasswordNotice::Wrong),
+        notice: Some(PasswordNotice::WrongPassword),
     };
     // The login goes on: its memory stays in the browser.
     let target = callback::target_of(&pending);
@@ -163,8 +163,8 @@ async fn without_pending(
     }
     audit::refused(context, Some(&entry.id), &error);
     let notice = match error {
-        PendingError::Expired => PasswordNotice::Late,
-        PendingError::Missing | PendingError::Forged => PasswordNotice::Lost,
+        PendingError::Expired => PasswordNotice::Expired,
+        PendingError::Missing | PendingError::Forged => PasswordNotice::Incomplete,
     };
     let target = sent.target(context);
     let page = new_form(context, entry, &target, sent.login, notice).await;

@@ -30,7 +30,7 @@ pub(super) fn page(
     let site = context.head.host.to_string();
     let agent = user_agent(context);
     let mut entries = target::allowed_connectors(context, target);
-    let by_portal = !entries.is_empty();
+    let is_portal_only = !entries.is_empty();
     entries.retain(|entry| entry.can_begin_login());
     let last = last_connector(context);
     // Who was here before finds their way first; the others keep their order.
@@ -42,7 +42,7 @@ pub(super) fn page(
             name: &entry.display_name,
             icon: entry.features.icon,
             href: Href::new(format!("{}/start{query}", context.site.prefix)),
-            last: last == Some(entry.id.as_str()),
+            is_last_used: last == Some(entry.id.as_str()),
         }
     });
     let (notices, hints) = hints(&entries, &agent);
@@ -50,13 +50,13 @@ pub(super) fn page(
         Caller::Person(person) => target::unmet_requirement(context, target, person),
         Caller::Nobody(_) | Caller::Program(_) => None,
     };
-    let present = match who {
+    let signed_in = match who {
         Caller::Person(person) => Some(SignedInPerson {
-            who: PersonName {
+            person: PersonName {
                 name: person.entitlements.fields.name.as_deref(),
                 login: person.session.login.as_str(),
             },
-            go_on: target
+            continue_to: target
                 .return_to
                 .as_ref()
                 .filter(|_| short.is_none())
@@ -73,9 +73,9 @@ pub(super) fn page(
             request_id: context.id.as_str(),
         },
         reason: reason.or_else(|| short.and_then(reason_for)),
-        present,
+        signed_in,
         choices: choices.collect(),
-        by_portal,
+        is_portal_only,
         notices,
         hints,
     };

@@ -153,7 +153,7 @@ fn ask_consent(
             request_id: context.id.as_str(),
         },
         host: name.split_once("://").map_or(&*name, |(_, host)| host),
-        who: PersonName {
+        person: PersonName {
             name: person.entitlements.fields.name.as_deref(),
             login: person.session.login.as_str(),
         },

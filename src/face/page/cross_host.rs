@@ -3,8 +3,8 @@
 
 use askama::Template;
 
-use super::words::Cross;
-use super::{Frame, Href, Lang, Needs, Page, PageInfo, PersonName, finish};
+use super::texts::Cross;
+use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, PersonName, render_page};
 
 /// The page that asks before a session goes to a host that the configuration does not name, or into a
 /// page in another site's frame.
@@ -15,7 +15,7 @@ pub struct CrossHostPage<'a> {
     /// Where they would go: a host, with its port where that matters.
     pub host: &'a str,
     /// Who they would be there.
-    pub who: PersonName<'a>,
+    pub person: PersonName<'a>,
     /// Where the form is posted.
     pub post_to: Href,
     /// What the form brings along: nobody else can make it.
@@ -25,27 +25,27 @@ pub struct CrossHostPage<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "cross.html")]
-struct View<'a> {
-    frame: Frame<'a>,
+#[template(path = "cross_host.html")]
+struct CrossHostTemplate<'a> {
+    layout: Layout<'a>,
     page: &'a CrossHostPage<'a>,
-    words: &'static Cross,
+    texts: &'static Cross,
 }
 
 impl CrossHostPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.info, lang);
+        let layout = Layout::new(self.info, lang);
         // A frame that waits for the ticket is the opener of the tab.
-        let (words, needs) = match self.for_frame {
-            true => (&frame.words.into_frame, Needs::FormToAnywhere),
-            false => (&frame.words.cross, Needs::LoneFormToAnywhere),
+        let (texts, policy) = match self.for_frame {
+            true => (&layout.texts.into_frame, PagePolicy::RedirectingForm),
+            false => (&layout.texts.cross, PagePolicy::IsolatedForm),
         };
-        let view = View {
-            frame,
+        let template = CrossHostTemplate {
+            layout,
             page: self,
-            words,
+            texts,
         };
-        finish(&view, lang, needs)
+        render_page(&template, lang, policy)
     }
 }

@@ -1,48 +1,48 @@
 //! The sentences in Chinese.
 
 use super::{
-    Around, Causes, Cross, Forbidden, Fragment, FrameSignIn, HandOver, Password, SignIn, SignedOut,
-    Story, Switch, Words,
+    AroundName, Causes, Cross, Forbidden, Fragment, FrameSignIn, HandOver, Password, ProblemText,
+    SignIn, SignedOut, Switch, Texts,
 };
 
-pub(super) static WORDS: Words = Words {
+pub(super) static TEXTS: Texts = Texts {
     request_id: "请求编号",
     source: "登录方式",
-    again: "再试一次",
+    try_again: "再试一次",
     sign_in_again: "重新登录",
-    sign_in_there: "去登录",
-    new_tab: "在新标签页中登录",
+    sign_in_on_login_host: "去登录",
+    sign_in_in_new_tab: "在新标签页中登录",
     home: "回到首页",
     sign_in: SignIn {
         title: "请先登录",
-        lead: Around {
+        lead: AroundName {
             before: "登录后即可进入 ",
             after: "。",
         },
-        with: Around {
+        with: AroundName {
             before: "用",
             after: "登录",
         },
         choose: "选择一种登录方式",
         last_used: "上次使用",
-        present: Around {
+        current: AroundName {
             before: "你现在的身份是 ",
             after: "。",
         },
-        go_on: Around {
+        continue_as: AroundName {
             before: "以",
             after: "的身份继续",
         },
-        somebody_else: "换个身份登录",
+        as_somebody_else: "换个身份登录",
         no_choice: "这里还没有可用的登录方式，请联系管理员。",
         by_portal: "这里不能直接登录。请回到门户（例如公司内网首页），从那里点进来。",
         expired: "上次登录已经过期，请重新登录。",
         other_connector: "要去的地方只认另一种登录方式，请从下面选择。",
         step_up: "要去的地方需要再确认一次你的身份。",
         signed_out: "你已退出登录。",
-        going_round: "刚才的自动登录没有完成，所以在这里停一下。请点按钮再试；\
+        loop_detected: "刚才的自动登录没有完成，所以在这里停一下。请点按钮再试；\
                       如果总是回到这里，请确认浏览器没有禁用 Cookie。",
-        gone: "登录服务说你在那边已经退出，所以这里的登录也结束了，请重新登录。",
+        provider_signed_out: "登录服务说你在那边已经退出，所以这里的登录也结束了，请重新登录。",
     },
     password: Password {
         title: "登录",
@@ -50,18 +50,18 @@ pub(super) static WORDS: Words = Words {
         password: "密码",
         sign_in: "登录",
         others: "换一种登录方式",
-        wrong: "用户名或密码不正确，请再试一次。",
-        late: "这个页面打开得太久了，请重新输入密码。",
-        lost: "刚才的登录信息没有收全，请再输入一次。如果总是这样，请确认浏览器没有禁用 Cookie。",
+        wrong_password: "用户名或密码不正确，请再试一次。",
+        expired: "这个页面打开得太久了，请重新输入密码。",
+        incomplete: "刚才的登录信息没有收全，请再输入一次。如果总是这样，请确认浏览器没有禁用 Cookie。",
     },
     signed_out: SignedOut {
         title: "你已退出登录",
-        here: Around {
+        here: AroundName {
             before: "在这个浏览器里，你已经离开 ",
             after: "。",
         },
         everywhere: "你在其他设备上的登录也都结束了。",
-        source_stays: Around {
+        source_stays: AroundName {
             before: "",
             after: "本身仍保持登录。如果这台设备不是你一个人用，请在那边也退出。",
         },
@@ -69,11 +69,11 @@ pub(super) static WORDS: Words = Words {
     },
     forbidden: Forbidden {
         short: "没有权限",
-        title: Around {
+        title: AroundName {
             before: "你没有权限进入 ",
             after: "",
         },
-        what: "登录没有问题，只是这里的访问规则还不包括你。",
+        detail: "登录没有问题，只是这里的访问规则还不包括你。",
         remedy: "如果你需要进入，请把下面的请求编号告诉管理员；如果你还有别的身份，可以换一个再来。",
         you_are: "当前身份",
         switch: "换个身份登录",
@@ -81,61 +81,61 @@ pub(super) static WORDS: Words = Words {
     },
     cross: Cross {
         short: "要前往另一个地址吗？",
-        title: Around {
+        title: AroundName {
             before: "要前往 ",
             after: " 吗？",
         },
-        who: Around {
+        signed_in_as: AroundName {
             before: "你将以 ",
             after: " 的身份登录那里。",
         },
-        care: "只有本来就想打开这个地址，才点继续。如果是别人发来的链接或别的网页带你来的，\
+        warning: "只有本来就想打开这个地址，才点继续。如果是别人发来的链接或别的网页带你来的，\
                而你不认识这个地址，请直接关闭本页。",
-        go: Around {
+        confirm: AroundName {
             before: "继续前往 ",
             after: "",
         },
     },
     into_frame: Cross {
         short: "要在嵌入的页面里登录吗？",
-        title: Around {
+        title: AroundName {
             before: "要在嵌入的页面里登录 ",
             after: " 吗？",
         },
-        who: Around {
+        signed_in_as: AroundName {
             before: "嵌在另一个网站里的页面将以 ",
             after: " 的身份打开。",
         },
-        care: "只有刚才是你自己在那个页面里点了登录，才点继续。如果你不认识显示它的网站，\
+        warning: "只有刚才是你自己在那个页面里点了登录，才点继续。如果你不认识显示它的网站，\
                或者不知道本页从何而来，请直接关闭本页。",
-        go: Around {
+        confirm: AroundName {
             before: "继续登录 ",
             after: "",
         },
     },
     switch: Switch {
         title: "要换一个身份吗？",
-        present: Around {
+        current: AroundName {
             before: "你现在的身份是 ",
             after: "。",
         },
-        arrived: Around {
+        new_person: AroundName {
             before: "刚才打开的链接要让你以 ",
             after: " 的身份登录。",
         },
-        care: "只有你自己就是这个人，并且是从自己信任的门户点进来的，才点切换。如果链接是别人发来的，\
+        warning: "只有你自己就是这个人，并且是从自己信任的门户点进来的，才点切换。如果链接是别人发来的，\
                请不要切换：你之后填写的内容会记在那个人名下。",
-        go: Around {
+        confirm: AroundName {
             before: "切换为 ",
             after: "",
         },
-        stay: Around {
+        stay: AroundName {
             before: "不切换，仍用 ",
             after: "",
         },
     },
     frame: FrameSignIn {
-        what: "这部分内容需要登录。登录在新标签页里进行，完成后这里会自动打开。",
+        detail: "这部分内容需要登录。登录在新标签页里进行，完成后这里会自动打开。",
         failed: "刚才的登录没有带进来，请再点一次登录。如果还是这样，说明浏览器不让嵌入的页面\
                  保存 Cookie，请在单独的标签页中打开。",
         no_script: "这里不能运行脚本，登录带不进来。请在单独的标签页中打开。",
@@ -143,7 +143,7 @@ pub(super) static WORDS: Words = Words {
     },
     hand_over: HandOver {
         title: "请回到刚才的页面",
-        what: "你已登录。嵌入的页面会自动打开，随后本标签页会自己关闭。",
+        detail: "你已登录。嵌入的页面会自动打开，随后本标签页会自己关闭。",
         remedy: "如果嵌入的页面仍要求登录，请回到那里再点一次登录，这次不需要再输入什么。\
                  还是不行的话，可以在本标签页里打开。",
         open_here: "在本标签页中打开",
@@ -151,195 +151,195 @@ pub(super) static WORDS: Words = Words {
     fragment: Fragment {
         title: "正在前往登录",
         lead: "稍等片刻，马上就到。如果页面一直没有变化，请点下面的按钮。",
-        go_on: "继续登录",
+        continue_button: "继续登录",
     },
     causes: Causes {
-        not_found: Story {
+        not_found: ProblemText {
             title: "这里什么也没有",
-            what: "这个地址没有对应的应用。",
+            detail: "这个地址没有对应的应用。",
             remedy: "请检查地址是否写全，或从首页重新进入。",
         },
-        bad_request: Story {
+        bad_request: ProblemText {
             title: "看不懂这个请求",
-            what: "浏览器发来的地址或内容格式不对，所以没有交给应用。",
+            detail: "浏览器发来的地址或内容格式不对，所以没有交给应用。",
             remedy: "请从应用首页重新进入；如果总是这样，清除本站的 Cookie 后再试。",
         },
-        proxy_unreadable: Story {
+        proxy_unreadable: ProblemText {
             title: "前面的代理配置有误",
-            what: "本站前面的代理转来的请求头看不懂，问题不在您的浏览器。",
+            detail: "本站前面的代理转来的请求头看不懂，问题不在您的浏览器。",
             remedy: "请把请求编号告诉管理员，日志里写着是哪个请求头。",
         },
-        ambiguous_path: Story {
+        ambiguous_path: ProblemText {
             title: "这个地址有歧义",
-            what: "地址里有些字符可能被应用读成另一个地址，为了安全没有放行。",
+            detail: "地址里有些字符可能被应用读成另一个地址，为了安全没有放行。",
             remedy: "请从应用首页重新进入。如果这是应用自己给出的链接，请把请求编号告诉管理员。",
         },
-        store_away: Story {
+        store_away: ProblemText {
             title: "暂时认不出是谁",
-            what: "登记登录的地方没有回应，现在无法核对身份，所以谁也不能放行。",
+            detail: "登记登录的地方没有回应，现在无法核对身份，所以谁也不能放行。",
             remedy: "一般很快就会恢复，请过一会儿再试。",
         },
-        sign_out_unstored: Story {
+        sign_out_unstored: ProblemText {
             title: "已在这里退出，但还没能存下来",
-            what: "您在这台服务器上的会话已经结束，但写入数据库失败，其他服务器可能还不知道。",
+            detail: "您在这台服务器上的会话已经结束，但写入数据库失败，其他服务器可能还不知道。",
             remedy: "我们会继续尝试。如果这是公用设备，请同时关闭浏览器。",
         },
-        upstream_down: Story {
+        upstream_down: ProblemText {
             title: "应用没有开门",
-            what: "这边已经放行，但后面的应用连接不上。",
+            detail: "这边已经放行，但后面的应用连接不上。",
             remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
         },
-        upstream_unreadable: Story {
+        upstream_unreadable: ProblemText {
             title: "应用的回应读不懂",
-            what: "这边已经放行，应用也有回应，但回应的格式有问题，无法转给你。",
+            detail: "这边已经放行，应用也有回应，但回应的格式有问题，无法转给你。",
             remedy: "刚才的操作可能已经生效，重做之前请先确认一下；如果一直这样，请把请求编号告诉管理员。",
         },
-        upstream_slow: Story {
+        upstream_slow: ProblemText {
             title: "应用迟迟没有回应",
-            what: "这边已经放行，但后面的应用没有在规定时间内答复。",
+            detail: "这边已经放行，但后面的应用没有在规定时间内答复。",
             remedy: "刚才的操作可能已经生效，重做之前请先确认一下。",
         },
-        upstream_busy: Story {
+        upstream_busy: ProblemText {
             title: "应用正忙",
-            what: "这边已经放行，但同时使用这个应用的人太多，暂时没有空位。",
+            detail: "这边已经放行，但同时使用这个应用的人太多，暂时没有空位。",
             remedy: "请过一会儿再试。",
         },
-        too_large: Story {
+        too_large: ProblemText {
             title: "内容太大了",
-            what: "发送的内容超过了这里允许的大小，没有交给应用。",
+            detail: "发送的内容超过了这里允许的大小，没有交给应用。",
             remedy: "请换小一些的文件，或请管理员放宽限制。",
         },
-        too_large_begun: Story {
+        too_large_begun: ProblemText {
             title: "内容太大了，只传了一部分",
-            what: "发送的内容超过了这里允许的大小。发现时应用已经收到一部分，传送随即中断。",
+            detail: "发送的内容超过了这里允许的大小。发现时应用已经收到一部分，传送随即中断。",
             remedy: "请换小一些的文件，或请管理员放宽限制；顺便看一下应用里有没有留下半个文件。",
         },
-        too_many_logins: Story {
+        too_many_logins: ProblemText {
             title: "登录太频繁了",
-            what: "短时间内从这里发起的登录太多，先歇一歇。",
+            detail: "短时间内从这里发起的登录太多，先歇一歇。",
             remedy: "请等一分钟再试。同一办公室的人可能共用一个出口地址，不一定是你造成的。",
         },
-        login_missing: Story {
+        login_missing: ProblemText {
             title: "这个浏览器不记得这次登录",
-            what: "登录可能是在另一个浏览器或应用里开始的，也可能是浏览器不保存 Cookie，\
+            detail: "登录可能是在另一个浏览器或应用里开始的，也可能是浏览器不保存 Cookie，\
                    或这次登录早已用过。",
             remedy: "请在这里重新登录；如果又回到本页，请允许本站的 Cookie，并关闭无痕模式。",
         },
-        login_late: Story {
+        login_late: ProblemText {
             title: "登录超时了",
-            what: "从开始到回来超过了十分钟，这次登录已经作废。",
+            detail: "从开始到回来超过了十分钟，这次登录已经作废。",
             remedy: "重新登录一次就好。",
         },
-        login_forged: Story {
+        login_forged: ProblemText {
             title: "这次登录对不上",
-            what: "浏览器带回来的登录记录不是本站发出的，或属于另一次登录，所以没有采用。",
+            detail: "浏览器带回来的登录记录不是本站发出的，或属于另一次登录，所以没有采用。",
             remedy: "请重新登录。如果你是点了别人发来的链接才到这里，请不要再点它。",
         },
-        login_declined: Story {
+        login_declined: ProblemText {
             title: "登录已取消",
-            what: "你在登录页面上选择了拒绝，所以没有登录。",
+            detail: "你在登录页面上选择了拒绝，所以没有登录。",
             remedy: "如果只是点错了，重新登录并同意即可。",
         },
-        wrong_password: Story {
+        wrong_password: ProblemText {
             title: "用户名或密码不正确",
-            what: "你输入的用户名和密码对不上，所以没有登录。",
+            detail: "你输入的用户名和密码对不上，所以没有登录。",
             remedy: "请再试一次，并留意大小写和输入法。如果忘了密码，请联系管理员。",
         },
-        not_member: Story {
+        not_member: ProblemText {
             title: "你不在这个组织里",
-            what: "你登录时用的账号不是本组织的成员。",
+            detail: "你登录时用的账号不是本组织的成员。",
             remedy: "如果你有几个账号或企业，请换成本组织的再试；如果刚刚加入，请联系管理员。",
         },
-        inactive: Story {
+        inactive: ProblemText {
             title: "你的成员身份没有生效",
-            what: "你在本组织的成员身份尚未激活、已被停用，或已经离开。",
+            detail: "你在本组织的成员身份尚未激活、已被停用，或已经离开。",
             remedy: "尚未激活的，请先在手机上激活；其他情况请联系管理员。",
         },
-        out_of_range: Story {
+        out_of_range: ProblemText {
             title: "你不在可用范围内",
-            what: "你是本组织的成员，但这个应用的可见范围还不包括你。",
+            detail: "你是本组织的成员，但这个应用的可见范围还不包括你。",
             remedy: "请管理员把你或你的部门加入该应用的可见范围。",
         },
-        bad_answer: Story {
+        bad_answer: ProblemText {
             title: "登录结果不完整",
-            what: "登录服务送回来的内容缺了一部分，或互相矛盾。",
+            detail: "登录服务送回来的内容缺了一部分，或互相矛盾。",
             remedy: "请重新登录；如果总是这样，请把请求编号告诉管理员。",
         },
-        stale_twice: Story {
+        stale_twice: ProblemText {
             title: "登录凭据接连失效",
-            what: "登录服务两次都说凭据已经用过或过期，所以没有继续。",
+            detail: "登录服务两次都说凭据已经用过或过期，所以没有继续。",
             remedy: "请稍等再重新登录，其间不要刷新或后退。",
         },
-        source_misconfigured: Story {
+        source_misconfigured: ProblemText {
             title: "登录方式没有设置好",
-            what: "登录服务拒绝了本站的请求。这不是你的问题，需要管理员处理。",
+            detail: "登录服务拒绝了本站的请求。这不是你的问题，需要管理员处理。",
             remedy: "请把请求编号告诉管理员，日志里写着该改哪里。",
         },
-        source_busy: Story {
+        source_busy: ProblemText {
             title: "登录服务有点忙",
-            what: "登录服务现在很忙，或限制了本站的请求次数。",
+            detail: "登录服务现在很忙，或限制了本站的请求次数。",
             remedy: "请过一会儿再试。",
         },
-        source_unreachable: Story {
+        source_unreachable: ProblemText {
             title: "登录服务联系不上",
-            what: "本站暂时连接不到登录服务，无法确认你是谁。这不是你的问题。",
+            detail: "本站暂时连接不到登录服务，无法确认你是谁。这不是你的问题。",
             remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
         },
-        login_taken: Story {
+        login_taken: ProblemText {
             title: "登录名已经属于别人",
-            what: "你的身份得到了确认，但你的登录名在这里已经登记在另一个账号名下，\
+            detail: "你的身份得到了确认，但你的登录名在这里已经登记在另一个账号名下，\
                    为了不把两个人当成一个人，没有放行。",
             remedy: "请把请求编号告诉管理员，由管理员核对后处理。",
         },
-        unknown_person: Story {
+        unknown_person: ProblemText {
             title: "这里还没有你的登记",
-            what: "你的身份得到了确认，但这里只接纳已经登记的人。",
+            detail: "你的身份得到了确认，但这里只接纳已经登记的人。",
             remedy: "请联系管理员为你登记；如果你有别的登录方式，也可以换一种。",
         },
-        account_closed: Story {
+        account_closed: ProblemText {
             title: "你的账号已停用",
-            what: "这个账号已经被关闭，不能再登录。",
+            detail: "这个账号已经被关闭，不能再登录。",
             remedy: "如果这不应该，请把请求编号告诉管理员。",
         },
-        revoked: Story {
+        revoked: ProblemText {
             title: "登录被中途结束",
-            what: "在你登录的同时，有关的登录被统一结束了，这一次也随之作废。",
+            detail: "在你登录的同时，有关的登录被统一结束了，这一次也随之作废。",
             remedy: "重新登录一次就好。",
         },
-        no_login: Story {
+        no_login: ProblemText {
             title: "缺少登录名",
-            what: "登录服务确认了你的身份，但没有给出可以作登录名的内容。",
+            detail: "登录服务确认了你的身份，但没有给出可以作登录名的内容。",
             remedy: "请把请求编号告诉管理员，需要检查登录名取自哪一项。",
         },
-        proof_too_weak: Story {
+        proof_too_weak: ProblemText {
             title: "还差一步身份确认",
-            what: "我们知道你是谁，但要去的地方需要更严格或刚刚完成的身份确认，而登录服务没有告诉我们你已完成。",
+            detail: "我们知道你是谁，但要去的地方需要更严格或刚刚完成的身份确认，而登录服务没有告诉我们你已完成。",
             remedy: "请重新登录，并完成要求的每一步，或换一种登录方式。如果没有出现更多步骤，\
                      请把请求编号告诉管理员。",
         },
-        ticket_bad: Story {
+        ticket_bad: ProblemText {
             title: "通行票已经失效",
-            what: "从登录页带过来的通行票只能用一次、只有一分钟，而且只在发起它的浏览器里有效。",
+            detail: "从登录页带过来的通行票只能用一次、只有一分钟，而且只在发起它的浏览器里有效。",
             remedy: "重新登录一次就好，通常不需要再输入什么。",
         },
-        entry_refused: Story {
+        entry_refused: ProblemText {
             title: "这个登录链接不能用",
-            what: "带你来的链接已经用过、已经过期，或者不是从认可的页面打开的，所以没有登录。",
+            detail: "带你来的链接已经用过、已经过期，或者不是从认可的页面打开的，所以没有登录。",
             remedy: "请回到门户（例如公司内网首页），从那里重新点进来。刷新本页没有用。",
         },
-        not_here: Story {
+        not_here: ProblemText {
             title: "登录在另一个地址",
-            what: "本站的登录统一在另一个地址上进行，这里不能完成登录。",
+            detail: "本站的登录统一在另一个地址上进行，这里不能完成登录。",
             remedy: "点下面的按钮过去，登录后会自动带你回来。",
         },
-        frame_login: Story {
+        frame_login: ProblemText {
             title: "请在新标签页中登录",
-            what: "这部分内容需要登录，但登录不能在嵌入的页面里进行。",
+            detail: "这部分内容需要登录，但登录不能在嵌入的页面里进行。",
             remedy: "登录后回到这里，刷新即可。如果还是看到这个页面，请在新标签页里继续使用。",
         },
-        form_login: Story {
+        form_login: ProblemText {
             title: "请先登录，再提交一次",
-            what: "你还没有登录，或者登录已经过期，刚才提交的内容没有被接受。",
+            detail: "你还没有登录，或者登录已经过期，刚才提交的内容没有被接受。",
             remedy: "请在新标签页中登录，然后回到这里刷新，浏览器会问是否重新提交；也可以后退，再提交一次。",
         },
     },

@@ -7,37 +7,37 @@ mod en;
 mod zh;
 
 /// The table of a language.
-pub(super) fn of(lang: Lang) -> &'static Words {
+pub(super) fn of(lang: Lang) -> &'static Texts {
     match lang {
-        Lang::Zh => &zh::WORDS,
-        Lang::En => &en::WORDS,
+        Lang::Zh => &zh::TEXTS,
+        Lang::En => &en::TEXTS,
     }
 }
 
 /// What stands around a name: before it and after it, spaces included.
 #[derive(Debug)]
-pub(super) struct Around {
+pub(super) struct AroundName {
     pub(super) before: &'static str,
     pub(super) after: &'static str,
 }
 
 /// A dead end: what it is, what happened, what to do.
 #[derive(Debug)]
-pub(super) struct Story {
+pub(super) struct ProblemText {
     pub(super) title: &'static str,
-    pub(super) what: &'static str,
+    pub(super) detail: &'static str,
     pub(super) remedy: &'static str,
 }
 
 /// Every sentence of the pages.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(super) struct Texts {
     pub(super) request_id: &'static str,
     pub(super) source: &'static str,
-    pub(super) again: &'static str,
+    pub(super) try_again: &'static str,
     pub(super) sign_in_again: &'static str,
-    pub(super) sign_in_there: &'static str,
-    pub(super) new_tab: &'static str,
+    pub(super) sign_in_on_login_host: &'static str,
+    pub(super) sign_in_in_new_tab: &'static str,
     pub(super) home: &'static str,
     pub(super) sign_in: SignIn,
     pub(super) password: Password,
@@ -57,16 +57,16 @@ pub(super) struct Words {
 pub(super) struct SignIn {
     pub(super) title: &'static str,
     /// Around the site's name.
-    pub(super) lead: Around,
+    pub(super) lead: AroundName,
     /// Around a connector's name.
-    pub(super) with: Around,
+    pub(super) with: AroundName,
     pub(super) choose: &'static str,
     pub(super) last_used: &'static str,
     /// Around a person's name.
-    pub(super) present: Around,
+    pub(super) current: AroundName,
     /// Around a person's name.
-    pub(super) go_on: Around,
-    pub(super) somebody_else: &'static str,
+    pub(super) continue_as: AroundName,
+    pub(super) as_somebody_else: &'static str,
     pub(super) no_choice: &'static str,
     /// Where people only arrive from a portal.
     pub(super) by_portal: &'static str,
@@ -74,8 +74,8 @@ pub(super) struct SignIn {
     pub(super) other_connector: &'static str,
     pub(super) step_up: &'static str,
     pub(super) signed_out: &'static str,
-    pub(super) going_round: &'static str,
-    pub(super) gone: &'static str,
+    pub(super) loop_detected: &'static str,
+    pub(super) provider_signed_out: &'static str,
 }
 
 /// The form for a user name and a password.
@@ -86,9 +86,9 @@ pub(super) struct Password {
     pub(super) password: &'static str,
     pub(super) sign_in: &'static str,
     pub(super) others: &'static str,
-    pub(super) wrong: &'static str,
-    pub(super) late: &'static str,
-    pub(super) lost: &'static str,
+    pub(super) wrong_password: &'static str,
+    pub(super) expired: &'static str,
+    pub(super) incomplete: &'static str,
 }
 
 /// The page after a sign-out.
@@ -96,10 +96,10 @@ pub(super) struct Password {
 pub(super) struct SignedOut {
     pub(super) title: &'static str,
     /// Around the site's name.
-    pub(super) here: Around,
+    pub(super) here: AroundName,
     pub(super) everywhere: &'static str,
     /// Around the source's name.
-    pub(super) source_stays: Around,
+    pub(super) source_stays: AroundName,
     pub(super) sign_in: &'static str,
 }
 
@@ -109,8 +109,8 @@ pub(super) struct Forbidden {
     /// For the window's title, where the route's name is not wanted.
     pub(super) short: &'static str,
     /// Around the route's name.
-    pub(super) title: Around,
-    pub(super) what: &'static str,
+    pub(super) title: AroundName,
+    pub(super) detail: &'static str,
     pub(super) remedy: &'static str,
     /// The person's name stands after it.
     pub(super) you_are: &'static str,
@@ -124,12 +124,12 @@ pub(super) struct Cross {
     /// For the window's title.
     pub(super) short: &'static str,
     /// The question, which names the host.
-    pub(super) title: Around,
+    pub(super) title: AroundName,
     /// Says as whom somebody is signed in.
-    pub(super) who: Around,
-    pub(super) care: &'static str,
+    pub(super) signed_in_as: AroundName,
+    pub(super) warning: &'static str,
     /// The button that agrees, with the host.
-    pub(super) go: Around,
+    pub(super) confirm: AroundName,
 }
 
 /// The page that asks before somebody else takes the place of who is here.
@@ -137,20 +137,20 @@ pub(super) struct Cross {
 pub(super) struct Switch {
     pub(super) title: &'static str,
     /// Around who is here.
-    pub(super) present: Around,
+    pub(super) current: AroundName,
     /// Around who arrived.
-    pub(super) arrived: Around,
-    pub(super) care: &'static str,
+    pub(super) new_person: AroundName,
+    pub(super) warning: &'static str,
     /// The button, around who arrived.
-    pub(super) go: Around,
+    pub(super) confirm: AroundName,
     /// The way that changes nothing, around who is here.
-    pub(super) stay: Around,
+    pub(super) stay: AroundName,
 }
 
 /// The page that a frame shows to strangers; its title is that of a cause.
 #[derive(Debug)]
 pub(super) struct FrameSignIn {
-    pub(super) what: &'static str,
+    pub(super) detail: &'static str,
     /// When a sign-in did not come into the frame.
     pub(super) failed: &'static str,
     /// Where no script runs.
@@ -162,7 +162,7 @@ pub(super) struct FrameSignIn {
 #[derive(Debug)]
 pub(super) struct HandOver {
     pub(super) title: &'static str,
-    pub(super) what: &'static str,
+    pub(super) detail: &'static str,
     pub(super) remedy: &'static str,
     /// For a way that needs no frame.
     pub(super) open_here: &'static str,
@@ -173,54 +173,54 @@ pub(super) struct HandOver {
 pub(super) struct Fragment {
     pub(super) title: &'static str,
     pub(super) lead: &'static str,
-    pub(super) go_on: &'static str,
+    pub(super) continue_button: &'static str,
 }
 
 /// A story for every cause.
 #[derive(Debug)]
 pub(super) struct Causes {
-    pub(super) not_found: Story,
-    pub(super) bad_request: Story,
-    pub(super) proxy_unreadable: Story,
-    pub(super) ambiguous_path: Story,
-    pub(super) store_away: Story,
-    pub(super) sign_out_unstored: Story,
-    pub(super) upstream_down: Story,
-    pub(super) upstream_unreadable: Story,
-    pub(super) upstream_slow: Story,
-    pub(super) upstream_busy: Story,
-    pub(super) too_large: Story,
-    pub(super) too_large_begun: Story,
-    pub(super) too_many_logins: Story,
-    pub(super) login_missing: Story,
-    pub(super) login_late: Story,
-    pub(super) login_forged: Story,
-    pub(super) login_declined: Story,
-    pub(super) wrong_password: Story,
-    pub(super) not_member: Story,
-    pub(super) inactive: Story,
-    pub(super) out_of_range: Story,
-    pub(super) bad_answer: Story,
-    pub(super) stale_twice: Story,
-    pub(super) source_misconfigured: Story,
-    pub(super) source_busy: Story,
-    pub(super) source_unreachable: Story,
-    pub(super) login_taken: Story,
-    pub(super) unknown_person: Story,
-    pub(super) account_closed: Story,
-    pub(super) revoked: Story,
-    pub(super) no_login: Story,
-    pub(super) proof_too_weak: Story,
-    pub(super) ticket_bad: Story,
-    pub(super) entry_refused: Story,
-    pub(super) not_here: Story,
-    pub(super) frame_login: Story,
-    pub(super) form_login: Story,
+    pub(super) not_found: ProblemText,
+    pub(super) bad_request: ProblemText,
+    pub(super) proxy_unreadable: ProblemText,
+    pub(super) ambiguous_path: ProblemText,
+    pub(super) store_away: ProblemText,
+    pub(super) sign_out_unstored: ProblemText,
+    pub(super) upstream_down: ProblemText,
+    pub(super) upstream_unreadable: ProblemText,
+    pub(super) upstream_slow: ProblemText,
+    pub(super) upstream_busy: ProblemText,
+    pub(super) too_large: ProblemText,
+    pub(super) too_large_begun: ProblemText,
+    pub(super) too_many_logins: ProblemText,
+    pub(super) login_missing: ProblemText,
+    pub(super) login_late: ProblemText,
+    pub(super) login_forged: ProblemText,
+    pub(super) login_declined: ProblemText,
+    pub(super) wrong_password: ProblemText,
+    pub(super) not_member: ProblemText,
+    pub(super) inactive: ProblemText,
+    pub(super) out_of_range: ProblemText,
+    pub(super) bad_answer: ProblemText,
+    pub(super) stale_twice: ProblemText,
+    pub(super) source_misconfigured: ProblemText,
+    pub(super) source_busy: ProblemText,
+    pub(super) source_unreachable: ProblemText,
+    pub(super) login_taken: ProblemText,
+    pub(super) unknown_person: ProblemText,
+    pub(super) account_closed: ProblemText,
+    pub(super) revoked: ProblemText,
+    pub(super) no_login: ProblemText,
+    pub(super) proof_too_weak: ProblemText,
+    pub(super) ticket_bad: ProblemText,
+    pub(super) entry_refused: ProblemText,
+    pub(super) not_here: ProblemText,
+    pub(super) frame_login: ProblemText,
+    pub(super) form_login: ProblemText,
 }
 
 impl Causes {
     /// The story of a cause.
-    pub(super) fn of(&self, cause: Cause) -> &Story {
+    pub(super) fn of(&self, cause: Cause) -> &ProblemText {
         match cause {
             Cause::NotFound => &self.not_found,
             Cause::BadRequest => &self.bad_request,
