@@ -72,7 +72,7 @@ pub struct Clock(Kind);
 enum Kind {
     #[default]
     System,
-    ByHand(Arc<AtomicI64>),
+    Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
@@ -82,8 +82,8 @@ impl Clock {
     }
 
     /// A clock that stands still until [`Clock::advance`] moves it.
-    pub fn by_hand(start: Timestamp) -> Self {
-        Self(Kind::ByHand(Arc::new(AtomicI64::new(start.0))))
+    pub fn manual(start: Timestamp) -> Self {
+        Self(Kind::Manual(Arc::new(AtomicI64::new(start.0))))
     }
 
     /// Now.
@@ -95,13 +95,13 @@ impl Clock {
                     .unwrap_or_default();
                 Timestamp(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
             }
-            Kind::ByHand(ms) => Timestamp(ms.load(Ordering::Relaxed)),
+            Kind::Manual(ms) => Timestamp(ms.load(Ordering::Relaxed)),
         }
     }
 
     /// Moves a clock by hand forward; the system's clock is left alone.
     pub fn advance(&self, duration: Duration) {
-        if let Kind::ByHand(ms) = &self.0 {
+        if let Kind::Manual(ms) = &self.0 {
             let step = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
             ms.fetch_add(step, Ordering::Relaxed);
         }
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_clock_by_hand_moves_only_when_moved() {
-        let clock = Clock::by_hand(Timestamp::from_unix_s(7));
+        let clock = Clock::manual(Timestamp::from_unix_s(7));
         let twin = clock.clone();
         clock.advance(Duration::from_secs(3));
         assert_eq!(twin.now(), Timestamp::from_unix_s(10));

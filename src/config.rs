@@ -18,7 +18,7 @@ use crate::people::session::SessionConfig;
 use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::route::RouteConfig;
 use crate::secret::SecretSource;
-use crate::setting::NotBuilt;
+use crate::setting::UnsupportedKey;
 use crate::site;
 use crate::store::ConnectorId;
 
@@ -30,7 +30,7 @@ mod text;
 mod validate;
 mod warn;
 
-pub use crate::door::{DoorLimits, ListenConfig, TlsConfig};
+pub use crate::door::{ListenConfig, ServerLimits, TlsConfig};
 pub use crate::face::CheckConfig;
 pub use crate::face::admin::AdminConfig;
 pub use crate::face::ext_authz::ExtAuthzConfig;
@@ -84,7 +84,7 @@ pub struct Config {
     pub issuer: BTreeMap<IssuerId, IssuerConfig>,
     /// The web console.
     #[serde(default)]
-    pub console: Option<NotBuilt>,
+    pub console: Option<UnsupportedKey>,
     #[serde(skip)]
     source: ConfigText,
 }

@@ -1,6 +1,6 @@
 //! The door: binds sockets, accepts, keeps the limits, drains. One task per connection.
 //!
-//! It ends TLS and peels PROXY headers off; what is asked is somebody else's business ([`Handle`]).
+//! It ends TLS and peels PROXY headers off; what is asked is somebody else's business ([`Handler`]).
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,21 +24,21 @@ use crate::request::head::{Connection, Trust};
 use crate::request::share::Shares;
 use crate::setting::Period;
 use crate::telemetry::{LogLimiter, Telemetry};
-pub use by_address::AddressNetwork;
-use connection::Manner;
+pub use address_network::AddressNetwork;
+use connection::ListenerOptions;
 use listen::Listener;
-pub use listen::{Address, BindError, ListenConfig, NoAddress};
-pub use progress::Upload;
-pub use tls::{PairConfig, Tls, TlsConfig, TlsError};
+pub use listen::{Address, BindError, InvalidAddress, ListenConfig};
+pub use progress::RequestBody;
+pub use tls::{CertificateConfig, Tls, TlsConfig, TlsError};
 
 mod activity;
-mod by_address;
+mod address_network;
+mod capped;
+mod client_limits;
 mod connection;
-mod drain;
-mod failed;
-mod fitted;
+mod delayed_error;
+mod discard;
 mod framing;
-mod greed;
 mod listen;
 mod preface;
 mod progress;
@@ -49,24 +49,24 @@ mod tls;
 
 /// Whoever answers requests. Infallible: what went wrong is a response, too.
 ///
-/// Any `Fn(Request<Upload>, Arc<Connection>) -> impl Future<Output = Response<Body>>` is one.
-pub trait Handle: Send + Sync + 'static {
+/// Any `Fn(Request<RequestBody>, Arc<Connection>) -> impl Future<Output = Response<Body>>` is one.
+pub trait Handler: Send + Sync + 'static {
     /// Answers one request. The future is dropped when the client goes away.
     fn handle(
         &self,
-        request: Request<Upload>,
+        request: Request<RequestBody>,
         connection: Arc<Connection>,
     ) -> impl Future<Output = Response<Body>> + Send;
 }
 
-impl<F, A> Handle for F
+impl<F, A> Handler for F
 where
-    F: Fn(Request<Upload>, Arc<Connection>) -> A + Send + Sync + 'static,
+    F: Fn(Request<RequestBody>, Arc<Connection>) -> A + Send + Sync + 'static,
     A: Future<Output = Response<Body>> + Send,
 {
     fn handle(
         &self,
-        request: Request<Upload>,
+        request: Request<RequestBody>,
         connection: Arc<Connection>,
     ) -> impl Future<Output = Response<Body>> + Send {
         self(request, connection)
@@ -76,7 +76,7 @@ where
 /// `[server.limits]`: what all clients together, and each of them, may take of us.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct DoorLimits {
+pub struct ServerLimits {
     /// Connections that are served at a time, tunnels included; further ones wait. Fewer where the
     /// process may not open enough files: it raises its limit to the hard one, keeps 256, and gives
     /// clients three eighths of the rest. One client address has at most half of them then.
@@ -121,12 +121,12 @@ pub struct DoorLimits {
     pub header_bytes_max: usize,
 }
 
-impl DoorLimits {
+impl ServerLimits {
     /// The smallest buffer HTTP/1.1 can be read with.
     const BUFFER_BYTES_MIN: usize = 8192;
 }
 
-impl Default for DoorLimits {
+impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             connections_max: 20_000,
@@ -150,11 +150,11 @@ impl Default for DoorLimits {
 
 /// What the door needs to serve.
 #[derive(Clone, Debug)]
-pub struct Serving {
+pub struct ServeOptions {
     /// Whose PROXY headers count; read anew for every connection.
     pub trust: Arc<ArcSwap<Trust>>,
     /// The limits.
-    pub limits: DoorLimits,
+    pub limits: ServerLimits,
     /// Where connections are counted.
     pub telemetry: Telemetry,
     /// Cancelled to close the door. Whoever holds a tunnel open listens to it, too.
@@ -163,13 +163,13 @@ pub struct Serving {
 
 /// Sockets that are bound and not yet served.
 #[derive(Debug)]
-pub struct Door {
-    listeners: Vec<(Listener, Manner)>,
+pub struct Listeners {
+    listeners: Vec<(Listener, ListenerOptions)>,
     tls: Option<Arc<Tls>>,
     header_case: Arc<AtomicBool>,
 }
 
-impl Door {
+impl Listeners {
     /// Binds every place, or none. Must be called within a tokio runtime.
     pub fn bind(places: &[ListenConfig], tls: Option<&TlsConfig>) -> Result<Self, BindError> {
         let tls = tls
@@ -181,16 +181,16 @@ impl Door {
         let header_case = Arc::new(AtomicBool::new(false));
         let mut listeners = Vec::with_capacity(places.len());
         for (listener, place) in listen::bind_all(places)? {
-            let speaks_tls = place.speaks_tls(acceptor.is_some())?;
-            let manner = Manner {
-                tls: acceptor.clone().filter(|_| speaks_tls),
+            let uses_tls = place.uses_tls(acceptor.is_some())?;
+            let options = ListenerOptions {
+                tls: acceptor.clone().filter(|_| uses_tls),
                 redirect_https: place.redirect_https,
                 proxy_protocol: place.proxy_protocol,
                 http2: false,
                 https_port: None,
                 header_case: Arc::clone(&header_case),
             };
-            listeners.push((listener, manner));
+            listeners.push((listener, options));
         }
         Ok(Self {
             listeners,
@@ -202,8 +202,8 @@ impl Door {
     /// Understands HTTP/2 without TLS, too, from clients that begin with it.
     #[must_use]
     pub fn with_plain_http2(mut self) -> Self {
-        for (_, manner) in &mut self.listeners {
-            manner.http2 = true;
+        for (_, options) in &mut self.listeners {
+            options.http2 = true;
         }
         self
     }
@@ -211,8 +211,8 @@ impl Door {
     /// Sends to https at this port, where it sends everybody there; absent: 443.
     #[must_use]
     pub fn with_https_port(mut self, port: Option<u16>) -> Self {
-        for (_, manner) in &mut self.listeners {
-            manner.https_port = port;
+        for (_, options) in &mut self.listeners {
+            options.https_port = port;
         }
         self
     }
@@ -242,15 +242,15 @@ impl Door {
 
     /// Serves until `serving.shutdown` is cancelled; then accepts no more, closes idle connections,
     /// waits for requests in flight and for tunnels, and cuts off what is left after `drain`.
-    pub async fn serve<H: Handle>(self, handler: H, serving: Serving) {
-        let Serving {
+    pub async fn serve<H: Handler>(self, handler: H, serving: ServeOptions) {
+        let ServeOptions {
             trust,
             limits,
             telemetry,
             shutdown,
         } = serving;
         let drain = limits.drain.duration();
-        let hall = Arc::new(Hall {
+        let shared = Arc::new(Shared {
             handler,
             trust,
             places: Arc::new(Semaphore::new(
@@ -269,31 +269,34 @@ impl Door {
             cut: CancellationToken::new(),
             refusals: LogLimiter::default(),
             complaints: LogLimiter::default(),
-            greed: LogLimiter::default(),
+            client_limits: LogLimiter::default(),
         });
         let accepting = TaskTracker::new();
-        for (listener, manner) in self.listeners {
-            accepting.spawn(accept(Arc::clone(&hall), listener, manner));
+        for (listener, options) in self.listeners {
+            accepting.spawn(accept(Arc::clone(&shared), listener, options));
         }
         shutdown.cancelled().await;
         // In this order: who is woken must find the flag.
-        hall.closing.store(true, Ordering::Release);
-        hall.leave.cancel();
+        shared.closing.store(true, Ordering::Release);
+        shared.leave.cancel();
         accepting.close();
         accepting.wait().await;
-        hall.tracker.close();
-        if timeout(drain, hall.tracker.wait()).await.is_err() {
-            tracing::warn!(connections = hall.tracker.len(), "connections were cut off");
-            hall.cut.cancel();
+        shared.tracker.close();
+        if timeout(drain, shared.tracker.wait()).await.is_err() {
+            tracing::warn!(
+                connections = shared.tracker.len(),
+                "connections were cut off"
+            );
+            shared.cut.cancel();
         }
     }
 }
 
 /// What all connections of a door share.
-struct Hall<H> {
+struct Shared<H> {
     handler: H,
     trust: Arc<ArcSwap<Trust>>,
-    limits: DoorLimits,
+    limits: ServerLimits,
     telemetry: Telemetry,
     places: Arc<Semaphore>,
     /// What each client has of them.
@@ -310,25 +313,25 @@ struct Hall<H> {
     refusals: LogLimiter,
     complaints: LogLimiter,
     /// Leave to complain of clients that take too much, or too long.
-    greed: LogLimiter,
+    client_limits: LogLimiter,
 }
 
-async fn accept<H: Handle>(hall: Arc<Hall<H>>, listener: Listener, manner: Manner) {
+async fn accept<H: Handler>(shared: Arc<Shared<H>>, listener: Listener, options: ListenerOptions) {
     const PAUSE_MIN: Duration = Duration::from_millis(10);
     const PAUSE_MAX: Duration = Duration::from_secs(1);
-    let mut leave = pin!(hall.leave.cancelled());
+    let mut leave = pin!(shared.leave.cancelled());
     let mut pause = PAUSE_MIN;
     loop {
         let next = async {
             let accepted = listener.accept().await?;
-            let permit = if let Ok(permit) = Arc::clone(&hall.places).try_acquire_owned() {
+            let permit = if let Ok(permit) = Arc::clone(&shared.places).try_acquire_owned() {
                 permit
             } else {
-                if hall.complaints.allow() {
-                    let max = hall.limits.connections_max;
+                if shared.complaints.allow() {
+                    let max = shared.limits.connections_max;
                     tracing::warn!(max, "connections_max is reached: new connections wait");
                 }
-                let permit = Arc::clone(&hall.places).acquire_owned().await;
+                let permit = Arc::clone(&shared.places).acquire_owned().await;
                 permit.map_err(io::Error::other)?
             };
             io::Result::Ok((accepted, permit))
@@ -339,21 +342,21 @@ async fn accept<H: Handle>(hall: Arc<Hall<H>>, listener: Listener, manner: Manne
             accepted = next => accepted,
         };
         match accepted {
-            Ok(((wire, peer), permit)) => {
+            Ok(((stream, peer), permit)) => {
                 pause = PAUSE_MIN;
-                let place = (
+                let guards = (
                     permit,
-                    hall.tracker.token(),
-                    hall.telemetry.track_connection(),
+                    shared.tracker.token(),
+                    shared.telemetry.track_connection(),
                 );
                 let served =
-                    connection::serve(Arc::clone(&hall), manner.clone(), wire, peer, place);
+                    connection::serve(Arc::clone(&shared), options.clone(), stream, peer, guards);
                 tokio::spawn(served);
             }
             // The client was gone before we looked (accept(2)): nothing is short.
-            Err(error) if is_about_the_client(&error) => {}
+            Err(error) if is_client_error(&error) => {}
             Err(error) => {
-                if hall.complaints.allow() {
+                if shared.complaints.allow() {
                     let address = &listener.address;
                     tracing::error!(%address, %error, "connections cannot be accepted");
                 }
@@ -365,7 +368,7 @@ async fn accept<H: Handle>(hall: Arc<Hall<H>>, listener: Listener, manner: Manne
     }
 }
 
-fn is_about_the_client(error: &io::Error) -> bool {
+fn is_client_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted

@@ -120,17 +120,17 @@ pub enum IssuerError {
 
 impl IssuerError {
     /// Whether it is there and did not answer in time.
-    pub fn is_slowness(&self) -> bool {
+    pub fn is_timeout(&self) -> bool {
         match self {
-            Self::Unreachable { source, .. } => source.is_slowness(),
+            Self::Unreachable { source, .. } => source.is_timeout(),
             Self::Metadata { .. } | Self::RecentFailure { .. } => false,
         }
     }
 
     /// Whether nobody answered at all: a browser that was led there would meet nobody, too.
-    pub fn is_silence(&self) -> bool {
+    pub fn is_no_response(&self) -> bool {
         match self {
-            Self::Unreachable { source, .. } => source.is_silence(),
+            Self::Unreachable { source, .. } => source.is_no_response(),
             Self::RecentFailure { .. } => true,
             Self::Metadata { .. } => false,
         }
@@ -168,14 +168,14 @@ impl Issuer {
     /// What it says of itself: asked for by the first who needs it, kept for all, and asked for
     /// again behind the requests. Cancel-safe.
     pub async fn metadata(&self) -> Result<Arc<Metadata>, IssuerError> {
-        let fetch = metadata::fetch(self.settings.clone(), self.outbound.afresh());
+        let fetch = metadata::fetch(self.settings.clone(), self.outbound.for_probes());
         self.metadata.get(fetch).await
     }
 
     /// The same, but asked for again unless it was said within this time: for whoever is about to
     /// lead a person there. An error does not take away what is known. Cancel-safe.
     pub async fn metadata_newer_than(&self, age: Duration) -> Result<Arc<Metadata>, IssuerError> {
-        let fetch = metadata::fetch(self.settings.clone(), self.outbound.afresh());
+        let fetch = metadata::fetch(self.settings.clone(), self.outbound.for_probes());
         self.metadata.get_newer_than(age, fetch).await
     }
 

@@ -14,9 +14,9 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 
 use crate::secret::Secret;
 
-mod pair;
+mod signing_pair;
 
-pub use pair::{Pair, PublicKey};
+pub use signing_pair::{PublicKey, SigningPair};
 
 /// How many random bytes a key must at least hold.
 pub const KEY_BYTES_MIN: usize = 32;
@@ -66,7 +66,7 @@ pub enum KeyError {
     },
     /// The same key stands twice.
     #[error("the key ring holds the same key twice")]
-    Twice,
+    Duplicate,
 }
 
 /// The keys of a site. Immutable; a reload builds another.
@@ -82,7 +82,7 @@ struct Key {
     pending: LessSafeKey,
     ticket: LessSafeKey,
     tokens: LessSafeKey,
-    pair: Arc<Pair>,
+    pair: Arc<SigningPair>,
 }
 
 impl fmt::Debug for KeyRing {
@@ -138,7 +138,7 @@ impl KeyRing {
         let keys = texts.iter().map(Key::new).collect::<Result<Vec<_>, _>>()?;
         for (at, key) in keys.iter().enumerate() {
             if keys[..at].iter().any(|other| other.id == key.id) {
-                return Err(KeyError::Twice);
+                return Err(KeyError::Duplicate);
             }
         }
         let epoch = match previous {
@@ -178,7 +178,7 @@ impl KeyRing {
     }
 
     /// What signs for others to verify, of the key that signs.
-    pub fn pair(&self) -> &Arc<Pair> {
+    pub fn signing_pair(&self) -> &Arc<SigningPair> {
         &self.keys[0].pair
     }
 
@@ -238,7 +238,7 @@ impl Key {
             pending: sealing_key(&derive(&root, "pending")),
             ticket: sealing_key(&derive(&root, "ticket")),
             tokens: sealing_key(&derive(&root, "tokens")),
-            pair: Arc::new(Pair::derive(&root)),
+            pair: Arc::new(SigningPair::derive(&root)),
         })
     }
 
@@ -373,7 +373,7 @@ mod tests {
         let key = generate();
         assert!(matches!(
             KeyRing::new(&[key.clone(), key], None),
-            Err(KeyError::Twice)
+            Err(KeyError::Duplicate)
         ));
         assert!(matches!(
             KeyRing::new(&[], None),

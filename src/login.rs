@@ -14,7 +14,7 @@ use crate::keys::KeyRing;
 use crate::people::holders::HolderTerms;
 use crate::people::session::{MintError, Sessions, SourceTerms, Terms};
 use crate::people::{AdmitError, Admittance, People};
-use crate::single_flight::{Flight, SingleFlight};
+use crate::single_flight::{PendingCall, SingleFlight};
 use crate::store::{ConnectorId, LoginName, SessionKey, Subject};
 use connector::{
     AuthnRequest, AuthnResponse, AutoLogin, Challenge, Connector, ConnectorConfig, ConnectorError,
@@ -459,7 +459,7 @@ impl ConnectorEntry {
     }
 }
 
-async fn outcome_of(flight: Flight<Outcome>) -> Outcome {
+async fn outcome_of(flight: PendingCall<Outcome>) -> Outcome {
     let lost = |_| Arc::new(Err(LoginError::TaskFailed));
     flight.await.unwrap_or_else(lost)
 }

@@ -14,7 +14,7 @@ use menshen::door::BindError;
 use menshen::face::explanation;
 use menshen::open_files::OpenFiles;
 use menshen::request::explain::{Question, Words};
-use menshen::run::watch::Watch;
+use menshen::run::watch::FileWatcher;
 use menshen::run::{self, Running, StartError};
 use menshen::site::Site;
 use menshen::telemetry::escape;
@@ -150,14 +150,14 @@ fn main() -> ExitCode {
 /// Serves until a signal ends it.
 async fn serve(path: &Path) -> Result<(), Failure> {
     // Watched before it is read, so that no change slips through in between.
-    let mut watch = Watch::over(vec![path.to_owned()]).await;
+    let mut watch = FileWatcher::new(vec![path.to_owned()]).await;
     let config = load(path).await?;
     telemetry::init(&config.log).map_err(|error| Failure::refused(&error))?;
     for warning in weaknesses(&config) {
         tracing::warn!(key = warning.key, line = warning.line, "{}", warning.text);
     }
     let mut signals = Signals::new()?;
-    watch.look_at(watched(path, &config)).await;
+    watch.set_files(watched(path, &config)).await;
     let running = run::start(config, Clock::system()).await?;
     tell_systemd(&[NotifyState::Ready]);
     let admin = running.admin_address().map(tracing::field::display);
@@ -181,7 +181,7 @@ async fn serve(path: &Path) -> Result<(), Failure> {
 }
 
 /// Serves the configuration as it is now, or goes on as before and says why.
-async fn reload(path: &Path, running: &Running, watch: &mut Watch) {
+async fn reload(path: &Path, running: &Running, watch: &mut FileWatcher) {
     let config = match load(path).await {
         Ok(config) => config,
         Err(failure) => {
@@ -192,7 +192,7 @@ async fn reload(path: &Path, running: &Running, watch: &mut Watch) {
         }
     };
     // Also when it is refused below: what it names may be what has to be mended.
-    watch.look_at(watched(path, &config)).await;
+    watch.set_files(watched(path, &config)).await;
     match running.reload(config).await {
         Ok(needed) if needed.is_empty() => tracing::info!("the configuration was reloaded"),
         Ok(needed) => tracing::warn!(?needed, "reloaded; these changes count after a restart"),
@@ -217,7 +217,7 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     for warning in weaknesses(&config) {
         print(format_args!("warning: {warning}"))?;
     }
-    let (site, _shared) = run::rehearse(&config).await?;
+    let (site, _shared) = run::dry_run(&config).await?;
     let mut good = true;
     for entry in site.login.entries().iter().filter(|_| online) {
         let kind = entry.kind;

@@ -1,4 +1,4 @@
-//! `Outbound`: the road to a provider: bounded in time and size, with its own proxy and CA.
+//! `Outbound`: the outbound to a provider: bounded in time and size, with its own proxy and CA.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,15 +16,15 @@ use crate::resolver::Resolver;
 use crate::secret::Secret;
 
 mod call;
+mod dns;
 mod exchange;
-mod names;
 mod probe;
 mod proxy;
 mod tls;
 
-pub use call::{Call, Repeatable};
+pub use call::{OutboundCall, Repeatable};
 pub use probe::PROBE_TIMEOUT;
-pub use proxy::{NoProxyUrl, ProxyUrl};
+pub use proxy::{InvalidProxyUrl, ProxyUrl};
 pub use tls::OutboundBuildError;
 
 /// How long a provider may take to accept a connection.
@@ -36,8 +36,8 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many connections to one origin wait for their next call.
 const IDLE_MAX: usize = 32;
 
-/// The longest answer that is read unless [`Outbound::reading`] says otherwise, in bytes.
-pub const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// The longest answer that is read unless [`Outbound::with_response_limit`] says otherwise, in bytes.
+pub const RESPONSE_BYTES_MAX: usize = 1 << 20;
 
 /// How a connector reaches its source: keys of `[connector.ID]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -121,12 +121,12 @@ pub enum OutboundError {
 
 impl OutboundError {
     /// Whether somebody is there who did not answer in time.
-    pub fn is_slowness(&self) -> bool {
+    pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout { .. })
     }
 
     /// Whether there was no answer of any kind.
-    pub fn is_silence(&self) -> bool {
+    pub fn is_no_response(&self) -> bool {
         match self {
             Self::Connect { .. }
             | Self::Timeout { .. }
@@ -165,22 +165,22 @@ impl fmt::Debug for Credentials<'_> {
 
 /// What a form was answered with. May hold tokens: never print it.
 #[derive(Clone, PartialEq)]
-pub struct Said {
+pub struct FormResponse {
     /// The HTTP status, 2xx or 4xx.
     pub status: u16,
     /// The JSON.
     pub body: Value,
 }
 
-impl fmt::Debug for Said {
+impl fmt::Debug for FormResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Said")
+        f.debug_struct("FormResponse")
             .field("status", &self.status)
             .finish_non_exhaustive()
     }
 }
 
-/// The road to a source. Clones share their connections; `Debug` shows no credentials.
+/// The outbound to a source. Clones share their connections; `Debug` shows no credentials.
 ///
 /// Follows no redirect and reads no environment variable. What it repeats, and on which connection,
 /// is written in [`Repeatable`].
@@ -190,10 +190,10 @@ pub struct Outbound {
     kept: Client,
     /// Makes a connection for each call.
     fresh: Client,
-    /// The same with less patience, for [`Outbound::afresh`].
+    /// The same with less patience, for [`Outbound::for_probes`].
     probing: Client,
     proxy: Option<ProxyUrl>,
-    answer_bytes_max: usize,
+    response_bytes_max: usize,
 }
 
 impl fmt::Debug for Outbound {
@@ -205,10 +205,10 @@ impl fmt::Debug for Outbound {
 }
 
 impl Outbound {
-    /// Builds the road; reads the certificate authorities now and asks nobody.
+    /// Builds the outbound; reads the certificate authorities now and asks nobody.
     pub fn build(config: &Config) -> Result<Self, OutboundBuildError> {
-        let tls = tls::believing(config.ca.as_deref())?;
-        let names = Arc::new(names::Names(Resolver::system()));
+        let tls = tls::client_config(config.ca.as_deref())?;
+        let resolver = Arc::new(dns::DnsResolver(Resolver::system()));
         let client = |connect_timeout, idle_max| {
             let builder = Client::builder()
                 .pool_max_idle_per_host(idle_max)
@@ -217,7 +217,7 @@ impl Outbound {
                 .connect_timeout(connect_timeout)
                 .timeout(CALL_TIMEOUT)
                 .no_proxy()
-                .dns_resolver(Arc::clone(&names))
+                .dns_resolver(Arc::clone(&resolver))
                 .tls_backend_preconfigured(tls.clone());
             let builder = match &config.proxy {
                 None => builder,
@@ -234,14 +234,14 @@ impl Outbound {
             fresh: built(CONNECT_TIMEOUT, 0)?,
             probing: built(probe::CONNECT_TIMEOUT, 0)?,
             proxy: config.proxy.clone(),
-            answer_bytes_max: ANSWER_BYTES_MAX,
+            response_bytes_max: RESPONSE_BYTES_MAX,
         })
     }
 
-    /// The same road, reading answers of up to so many bytes.
-    pub fn reading(&self, answer_bytes_max: usize) -> Self {
+    /// The same outbound, reading answers of up to so many bytes.
+    pub fn with_response_limit(&self, response_bytes_max: usize) -> Self {
         Self {
-            answer_bytes_max,
+            response_bytes_max,
             ..self.clone()
         }
     }
@@ -251,7 +251,7 @@ impl Outbound {
         &self,
         url: &Url,
         query: &[(&str, &str)],
-        call: Call,
+        call: OutboundCall,
     ) -> Result<Value, OutboundError> {
         self.ask(self.kept.get(with_query(url, query)), call).await
     }
@@ -262,7 +262,7 @@ impl Outbound {
         url: &Url,
         query: &[(&str, &str)],
         body: &Value,
-        call: Call,
+        call: OutboundCall,
     ) -> Result<Value, OutboundError> {
         self.ask(self.kept.post(with_query(url, query)).json(body), call)
             .await
@@ -273,7 +273,7 @@ impl Outbound {
         &self,
         url: &Url,
         token: &Secret<String>,
-        call: Call,
+        call: OutboundCall,
     ) -> Result<Value, OutboundError> {
         let request = self.kept.get(url.clone());
         self.ask(request.bearer_auth(token.expose()), call).await
@@ -286,18 +286,22 @@ impl Outbound {
         url: &Url,
         form: &[(&str, &str)],
         credentials: Credentials<'_>,
-        call: Call,
-    ) -> Result<Said, OutboundError> {
+        call: OutboundCall,
+    ) -> Result<FormResponse, OutboundError> {
         let request = self.kept.post(url.clone()).form(form);
         let request = match credentials {
             Credentials::None => request,
             Credentials::Basic { user, password } => request.basic_auth(user, Some(password)),
         };
         let (status, body) = self.exchange(request, call, may_carry_json).await?;
-        Ok(Said { status, body })
+        Ok(FormResponse { status, body })
     }
 
-    async fn ask(&self, request: RequestBuilder, call: Call) -> Result<Value, OutboundError> {
+    async fn ask(
+        &self,
+        request: RequestBuilder,
+        call: OutboundCall,
+    ) -> Result<Value, OutboundError> {
         let only_ok = |status| status == StatusCode::OK;
         let (_, body) = self.exchange(request, call, only_ok).await?;
         Ok(body)
@@ -340,15 +344,19 @@ mod tests {
             proxy: Some(proxy),
             ca: None,
         };
-        let road = Outbound::build(&config).unwrap();
-        for shown in [format!("{config:?}"), format!("{road:?}")] {
+        let outbound = Outbound::build(&config).unwrap();
+        for shown in [format!("{config:?}"), format!("{outbound:?}")] {
             assert!(
                 shown.contains("10.0.0.1:3128") && !shown.contains("hunter2"),
                 "{shown}"
             );
         }
         for bad in ["socks5://10.0.0.1:1080", "10.0.0.1:3128", "", "http://"] {
-            assert_eq!(ProxyUrl::try_from(bad.to_owned()), Err(NoProxyUrl), "{bad}");
+            assert_eq!(
+                ProxyUrl::try_from(bad.to_owned()),
+                Err(InvalidProxyUrl),
+                "{bad}"
+            );
         }
     }
 
@@ -380,10 +388,14 @@ mod tests {
             closed.local_addr().unwrap()
         );
         drop(closed);
-        let road = Outbound::build(&Config::default()).unwrap();
+        let outbound = Outbound::build(&Config::default()).unwrap();
         let url = Url::parse(&url).unwrap();
-        let error = road
-            .get_json(&url, &[("secret", "hunter2")], Call::repeatable("gettoken"))
+        let error = outbound
+            .get_json(
+                &url,
+                &[("secret", "hunter2")],
+                OutboundCall::repeatable("gettoken"),
+            )
             .await
             .unwrap_err();
         assert!(matches!(error, OutboundError::Connect { .. }), "{error:?}");

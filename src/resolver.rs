@@ -3,7 +3,7 @@
 //! The system's look-up blocks its thread, for half a minute when the name server does not answer.
 //! So each name has at most one look-up under way, on a thread of its own: names that hang neither
 //! delay other names nor take the threads that files and the runtime need. A look-up that takes much
-//! longer than any name server is lost, and the next one who asks begins another.
+//! longer than any name server is abandoned, and the next one who asks begins another.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,8 +24,8 @@ pub use error::ResolveError;
 /// How many look-ups may be under way. Only configured hosts and those that a provider names are
 /// looked up, so this is reached only when very many of them hang.
 const LOOKUPS_MAX: usize = 64;
-/// How many more may be lost: each holds a thread that nobody can end.
-const LOST_MAX: usize = 64;
+/// How many more may be abandoned: each holds a thread that nobody can end.
+const ABANDONED_MAX: usize = 64;
 /// How often the time of a look-up is doubled at most: to half a day.
 const DOUBLED_MAX: u32 = 10;
 /// How many names are remembered.
@@ -37,65 +37,65 @@ struct Periods {
     /// So long nobody asks again.
     fresh: Duration,
     /// So long after that the addresses are used where a new look-up fails or takes longer than
-    /// `patience`.
+    /// `max_wait`.
     usable: Duration,
     /// How long somebody waits for a look-up while there are usable addresses.
-    patience: Duration,
+    max_wait: Duration,
     /// How long a failure is the answer before there is another look-up.
     failure: Duration,
-    /// How long a look-up may take before it is lost; twice that after each that was lost in a row,
+    /// How long a look-up may take before it is abandoned; twice that after each that was abandoned in a row,
     /// so that one name does not use up the threads.
-    lost: Duration,
+    abandoned: Duration,
 }
 
 const PERIODS: Periods = Periods {
     fresh: Duration::from_secs(5),
     usable: Duration::from_secs(600),
-    patience: Duration::from_secs(1),
+    max_wait: Duration::from_secs(1),
     failure: Duration::from_secs(1),
-    lost: Duration::from_secs(60),
+    abandoned: Duration::from_secs(60),
 };
 
 /// Asks for the addresses of a name, and blocks meanwhile.
-type System = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+type LookupFn = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
 type Answer = Result<Arc<[IpAddr]>, ResolveError>;
 
 /// The addresses of the names that this process connects to. Clones share them.
 #[derive(Clone)]
-pub struct Resolver(Arc<Shared>);
+pub struct Resolver(Arc<Inner>);
 
-struct Shared {
-    system: Box<System>,
+struct Inner {
+    system: Box<LookupFn>,
     periods: Periods,
-    names: Mutex<HashMap<Arc<str>, Arc<Name>>>,
-    under_way: AtomicUsize,
+    names: Mutex<HashMap<Arc<str>, Arc<NameEntry>>>,
+    running: AtomicUsize,
     /// The look-ups that are not counted as under way any more though their threads run.
-    lost: AtomicUsize,
+    abandoned: AtomicUsize,
 }
 
 /// What is known of one name.
-struct Name {
+struct NameEntry {
     host: Arc<str>,
-    state: Mutex<State>,
-    /// Counts the look-ups that ended or were lost.
+    state: Mutex<NameState>,
+    /// Counts the look-ups that ended or were abandoned.
     ended: watch::Sender<u64>,
 }
 
 #[derive(Default)]
-struct State {
+struct NameState {
     good: Option<(Arc<[IpAddr]>, Instant)>,
     failed: Option<(ResolveError, Instant)>,
-    under_way: Option<UnderWay>,
+    running: Option<RunningLookup>,
     /// How many look-ups began.
     begun: u64,
-    /// How many were lost since the system answered last.
-    lost: u32,
+    /// How many were abandoned since the system answered last.
+    abandoned: u32,
 }
 
 /// The look-up that those who ask now wait for.
 #[derive(Clone, Copy)]
-struct UnderWay {
+struct RunningLookup {
     number: u64,
     since: Instant,
 }
@@ -128,7 +128,7 @@ impl Resolver {
 
     /// One that asks somebody else, for tests.
     #[cfg(test)]
-    pub(crate) fn asking(
+    pub(crate) fn with_lookup(
         system: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
     ) -> Self {
         Self::with(system, PERIODS)
@@ -138,12 +138,12 @@ impl Resolver {
         system: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
         periods: Periods,
     ) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(Inner {
             system: Box::new(system),
             periods,
             names: Mutex::default(),
-            under_way: AtomicUsize::new(0),
-            lost: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            abandoned: AtomicUsize::new(0),
         }))
     }
 
@@ -190,8 +190,8 @@ fn system_lookup(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok(addresses.map(|address| address.ip()).collect())
 }
 
-impl Shared {
-    fn name(&self, host: &str) -> Arc<Name> {
+impl Inner {
+    fn name(&self, host: &str) -> Arc<NameEntry> {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(name) = names.get(host) {
             return Arc::clone(name);
@@ -201,7 +201,7 @@ impl Shared {
             names.retain(|_, name| Arc::strong_count(name) > 1);
         }
         let host: Arc<str> = host.into();
-        let name = Arc::new(Name {
+        let name = Arc::new(NameEntry {
             host: Arc::clone(&host),
             state: Mutex::default(),
             ended: watch::Sender::new(0),
@@ -211,11 +211,11 @@ impl Shared {
     }
 
     /// Answers from what is known, or makes sure that a look-up is under way.
-    fn next(self: &Arc<Self>, name: &Arc<Name>, now: Instant) -> Next {
+    fn next(self: &Arc<Self>, name: &Arc<NameEntry>, now: Instant) -> Next {
         let Periods {
             fresh,
             usable,
-            patience,
+            max_wait,
             failure,
             ..
         } = self.periods;
@@ -238,10 +238,10 @@ impl Shared {
                 None => Err(error),
             });
         }
-        self.lose_old(name, &mut state, now);
-        // Not before: those who waited for the lost one are woken, this one waits for the next.
+        self.abandon_slow(name, &mut state, now);
+        // Not before: those who waited for the abandoned one are woken, this one waits for the next.
         let ended = name.ended.subscribe();
-        let (one, begins) = match state.under_way {
+        let (one, begins) = match state.running {
             Some(one) => (one, false),
             None => (state.begin(now), true),
         };
@@ -252,46 +252,46 @@ impl Shared {
         Next::Wait {
             ended,
             since: one.since,
-            usable: good.map(|(addresses, _)| (addresses, one.since + patience)),
+            usable: good.map(|(addresses, _)| (addresses, one.since + max_wait)),
         }
     }
 
     /// Gives a name's look-up up when it takes too long.
-    fn lose_old(&self, name: &Name, state: &mut State, now: Instant) {
-        let lost = self.periods.lost * (1 << state.lost.min(DOUBLED_MAX));
-        if state.under_way.is_none_or(|one| now < one.since + lost) {
+    fn abandon_slow(&self, name: &NameEntry, state: &mut NameState, now: Instant) {
+        let abandoned = self.periods.abandoned * (1 << state.abandoned.min(DOUBLED_MAX));
+        if state.running.is_none_or(|one| now < one.since + abandoned) {
             return;
         }
-        state.under_way = None;
-        state.lost += 1;
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
-        self.lost.fetch_add(1, Ordering::Relaxed);
+        state.running = None;
+        state.abandoned += 1;
+        self.running.fetch_sub(1, Ordering::Relaxed);
+        self.abandoned.fetch_add(1, Ordering::Relaxed);
         name.ended.send_modify(|ended| *ended += 1);
         let host = &name.host;
         tracing::error!(%host, "the system does not answer a look-up: it is given up");
     }
 
     /// The same for every name: nobody may ask again for those that hang.
-    fn lose_all_old(&self, now: Instant) {
+    fn abandon_all_slow(&self, now: Instant) {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         for name in names.values() {
-            self.lose_old(name, &mut name.lock(), now);
+            self.abandon_slow(name, &mut name.lock(), now);
         }
     }
 
     /// Begins a look-up. However it ends, those who wait for it are woken.
-    fn start(self: &Arc<Self>, name: &Arc<Name>, one: UnderWay) {
-        if self.under_way.load(Ordering::Relaxed) >= LOOKUPS_MAX {
-            self.lose_all_old(one.since);
+    fn start(self: &Arc<Self>, name: &Arc<NameEntry>, one: RunningLookup) {
+        if self.running.load(Ordering::Relaxed) >= LOOKUPS_MAX {
+            self.abandon_all_slow(one.since);
         }
-        let others = self.under_way.fetch_add(1, Ordering::Relaxed);
+        let others = self.running.fetch_add(1, Ordering::Relaxed);
         let lookup = Lookup {
             shared: Arc::clone(self),
             name: Arc::clone(name),
             one,
         };
         let host = Arc::clone(&name.host);
-        if self.lost.load(Ordering::Relaxed) >= LOST_MAX {
+        if self.abandoned.load(Ordering::Relaxed) >= ABANDONED_MAX {
             return lookup.end(Err(ResolveError::Stuck { host }));
         }
         if others >= LOOKUPS_MAX {
@@ -304,11 +304,11 @@ impl Shared {
     }
 }
 
-/// A look-up. Dropping it wakes those who wait and lets the next one begin, unless it was lost.
+/// A look-up. Dropping it wakes those who wait and lets the next one begin, unless it was abandoned.
 struct Lookup {
-    shared: Arc<Shared>,
-    name: Arc<Name>,
-    one: UnderWay,
+    shared: Arc<Inner>,
+    name: Arc<NameEntry>,
+    one: RunningLookup,
 }
 
 impl Lookup {
@@ -332,7 +332,7 @@ impl Lookup {
                 found,
                 Err(ResolveError::Stuck { .. } | ResolveError::Busy { .. })
             ) {
-                state.lost = 0;
+                state.abandoned = 0;
             }
             match found {
                 Ok(addresses) => {
@@ -351,34 +351,34 @@ impl Drop for Lookup {
     fn drop(&mut self) {
         let mut state = self.name.lock();
         if state.waits_for(self.one) {
-            state.under_way = None;
-            self.shared.under_way.fetch_sub(1, Ordering::Relaxed);
+            state.running = None;
+            self.shared.running.fetch_sub(1, Ordering::Relaxed);
             self.name.ended.send_modify(|ended| *ended += 1);
         } else {
-            self.shared.lost.fetch_sub(1, Ordering::Relaxed);
+            self.shared.abandoned.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
 
-impl State {
-    fn begin(&mut self, now: Instant) -> UnderWay {
+impl NameState {
+    fn begin(&mut self, now: Instant) -> RunningLookup {
         self.begun += 1;
-        let one = UnderWay {
+        let one = RunningLookup {
             number: self.begun,
             since: now,
         };
-        *self.under_way.insert(one)
+        *self.running.insert(one)
     }
 
-    /// Whether a look-up is not lost.
-    fn waits_for(&self, one: UnderWay) -> bool {
-        self.under_way
+    /// Whether a look-up is not abandoned.
+    fn waits_for(&self, one: RunningLookup) -> bool {
+        self.running
             .is_some_and(|waited| waited.number == one.number)
     }
 }
 
-impl Name {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl NameEntry {
+    fn lock(&self) -> MutexGuard<'_, NameState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -388,7 +388,7 @@ impl Name {
         if let Some((error, _)) = &state.failed {
             return Err(error.clone());
         }
-        // Older ones are left when a look-up was lost or had no thread.
+        // Older ones are left when a look-up was abandoned or had no thread.
         let usable = periods.fresh + periods.usable;
         match &state.good {
             Some((addresses, since)) if *since >= began || now < *since + usable => {

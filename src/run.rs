@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::door::{Address, BindError, Door, Serving, Tls, TlsError};
+use crate::door::{Address, BindError, Listeners, ServeOptions, Tls, TlsError};
 use crate::face::admin::Health;
 use crate::keys;
 use crate::people::People;
@@ -32,10 +32,10 @@ const REFRESHES_DRAIN: Duration = Duration::from_secs(10);
 /// How long a process that stops tries to store what was ended and is not stored yet.
 const STORE_DRAIN: Duration = Duration::from_secs(5);
 
-mod doors;
+mod listeners;
 pub mod watch;
 
-use doors::Doors;
+use listeners::AllListeners;
 
 /// Why menshen did not start.
 #[derive(Debug, thiserror::Error)]
@@ -111,14 +111,14 @@ pub struct Running {
 /// Nothing is left behind when it fails: no socket, no task.
 pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
     let telemetry = Telemetry::new(&config.log);
-    start_recording(config, clock, telemetry).await
+    start_with_telemetry(config, clock, telemetry).await
 }
 
 /// The same with its records wherever `telemetry` writes them.
 ///
 /// # Errors
 /// Nothing is left behind when it fails: no socket, no task.
-pub async fn start_recording(
+pub async fn start_with_telemetry(
     config: Config,
     clock: Clock,
     telemetry: Telemetry,
@@ -128,24 +128,24 @@ pub async fn start_recording(
     let site = Site::build(&config.site(), &shared, None)
         .await
         .map_err(|error| StartError::Build(Box::new(error)))?;
-    let doors = Doors::bind(&config)?;
+    let listeners = AllListeners::bind(&config)?;
     let health = Arc::new(Health::default());
     let shutdown = CancellationToken::new();
     let trust = Arc::new(ArcSwap::new(Arc::clone(&site.trust)));
-    let (tls, addresses) = (doors.main.tls().cloned(), ips(&doors.main));
-    let header_case = Arc::clone(doors.main.header_case());
+    let (tls, addresses) = (listeners.main.tls().cloned(), ips(&listeners.main));
+    let header_case = Arc::clone(listeners.main.header_case());
     header_case.store(site.keeps_header_case(), Ordering::Relaxed);
-    let admin_address = doors.admin.as_ref().and_then(Door::ip);
-    let grpc_address = doors.grpc.as_ref().and_then(Door::ip);
+    let admin_address = listeners.admin.as_ref().and_then(Listeners::ip);
+    let grpc_address = listeners.grpc.as_ref().and_then(Listeners::ip);
     let telemetry = shared.telemetry.clone();
     let live = Arc::new(LiveSite::new(site, shared, shutdown.clone()));
-    let front = Serving {
+    let front = ServeOptions {
         trust: Arc::clone(&trust),
         limits: config.server.limits.clone(),
         telemetry: telemetry.clone(),
         shutdown: shutdown.clone(),
     };
-    let serving = doors.open(&config, &live, &health, &front)?;
+    let serving = listeners.open(&config, &live, &health, &front)?;
     health.set_site_loaded();
     telemetry.set_active_config(&config.hash());
     Ok(Running {
@@ -166,7 +166,7 @@ pub async fn start_recording(
 
 /// Builds everything a configuration names, and binds nothing: what `menshen check` does. The store
 /// is not touched; secrets and certificates are read.
-pub async fn rehearse(config: &Config) -> Result<(Site, Services), StartError> {
+pub async fn dry_run(config: &Config) -> Result<(Site, Services), StartError> {
     keys::install_crypto();
     let telemetry = Telemetry::new(&config.log);
     let shared = open(config, &StoreUrl::MEMORY, Clock::system(), telemetry).await?;
@@ -180,7 +180,7 @@ pub async fn rehearse(config: &Config) -> Result<(Site, Services), StartError> {
         if let Some(token) = &admin.token {
             token.read().map_err(StartError::AdminToken)?;
         }
-        doors::address("[admin] listen", &admin.listen)?;
+        listeners::address("[admin] listen", &admin.listen)?;
     }
     Ok((site, shared))
 }
@@ -188,7 +188,7 @@ pub async fn rehearse(config: &Config) -> Result<(Site, Services), StartError> {
 /// Explains a request by a configuration, beside whoever serves with it: nothing is bound, and the
 /// store is only looked at, and only to know somebody.
 pub async fn explain(config: &Config, question: &Question) -> Result<Explanation, ExplainError> {
-    let (site, shared) = rehearse(config).await.map_err(ExplainError::Start)?;
+    let (site, shared) = dry_run(config).await.map_err(ExplainError::Start)?;
     let directory = match question.is_about_somebody() {
         true => {
             let store = store::open_read_only(&config.store.url).await;
@@ -322,7 +322,7 @@ async fn open(
     })
 }
 
-fn ips(door: &Door) -> Vec<SocketAddr> {
+fn ips(door: &Listeners) -> Vec<SocketAddr> {
     let ips = door.addresses().filter_map(|address| match address {
         Address::Ip(ip) => Some(*ip),
         Address::Unix(_) | Address::Systemd(_) => None,

@@ -125,7 +125,7 @@ impl SecretSource {
 
     /// What of its file is not taken for a part of the secret, besides the end of the last line: nothing
     /// for most files, and for those that cannot be read.
-    pub fn stray(&self) -> Option<Stray> {
+    pub fn trimmed_parts(&self) -> Option<TrimmedParts> {
         let Self::File(path) = self else {
             return None;
         };
@@ -138,9 +138,9 @@ impl SecretSource {
             != kept;
         match (mark, blanks) {
             (false, false) => None,
-            (true, false) => Some(Stray::Mark),
-            (false, true) => Some(Stray::Blanks),
-            (true, true) => Some(Stray::Both),
+            (true, false) => Some(TrimmedParts::ByteOrderMark),
+            (false, true) => Some(TrimmedParts::WhiteSpace),
+            (true, true) => Some(TrimmedParts::Both),
         }
     }
 
@@ -163,20 +163,20 @@ impl SecretSource {
 
 /// What stood at the ends of a secret's file and is not part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stray {
+pub enum TrimmedParts {
     /// A byte order mark, as Windows' editors write it.
-    Mark,
+    ByteOrderMark,
     /// Blanks, tabs or empty lines.
-    Blanks,
+    WhiteSpace,
     /// Both.
     Both,
 }
 
-impl fmt::Display for Stray {
+impl fmt::Display for TrimmedParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Mark => "a byte order mark",
-            Self::Blanks => "white space",
+            Self::ByteOrderMark => "a byte order mark",
+            Self::WhiteSpace => "white space",
             Self::Both => "a byte order mark and white space",
         })
     }
@@ -289,11 +289,11 @@ mod tests {
             ("hunter 2", None),
             ("hunter 2\n", None),
             ("hunter 2\r\n\r\n", None),
-            ("\u{feff}hunter 2\r\n", Some(Stray::Mark)),
-            (" hunter 2", Some(Stray::Blanks)),
-            ("hunter 2 \t\n", Some(Stray::Blanks)),
-            ("\n\u{a0}hunter 2\u{3000}\n", Some(Stray::Blanks)),
-            ("\u{feff} hunter 2\n \n", Some(Stray::Both)),
+            ("\u{feff}hunter 2\r\n", Some(TrimmedParts::ByteOrderMark)),
+            (" hunter 2", Some(TrimmedParts::WhiteSpace)),
+            ("hunter 2 \t\n", Some(TrimmedParts::WhiteSpace)),
+            ("\n\u{a0}hunter 2\u{3000}\n", Some(TrimmedParts::WhiteSpace)),
+            ("\u{feff} hunter 2\n \n", Some(TrimmedParts::Both)),
         ]
         .into_iter()
         .enumerate()
@@ -302,7 +302,7 @@ mod tests {
             std::fs::write(&path, content).unwrap();
             let source = SecretSource::File(path);
             assert_eq!(source.read().unwrap().expose(), "hunter 2", "{content:?}");
-            assert_eq!(source.stray(), stray, "{content:?}");
+            assert_eq!(source.trimmed_parts(), stray, "{content:?}");
         }
         let empty = folder.join("empty");
         std::fs::write(&empty, "\u{feff} \r\n").unwrap();

@@ -24,7 +24,7 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 /// Whether others can read what is sent to this address: it leaves this machine without TLS.
-pub fn is_in_the_clear(url: &Url) -> bool {
+pub fn sends_in_clear_text(url: &Url) -> bool {
     url.scheme() != "https" && !is_loopback(url)
 }
 
@@ -36,7 +36,7 @@ pub struct Period(Duration);
 /// Not a length of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a period is a whole number and a unit: 500ms, 30s, 5m, 12h or 7d")]
-pub struct NoPeriod;
+pub struct InvalidPeriod;
 
 impl Period {
     /// So many seconds.
@@ -51,23 +51,25 @@ impl Period {
 }
 
 impl TryFrom<String> for Period {
-    type Error = NoPeriod;
+    type Error = InvalidPeriod;
 
-    fn try_from(text: String) -> Result<Self, NoPeriod> {
-        let end = text.find(|c: char| !c.is_ascii_digit()).ok_or(NoPeriod)?;
-        let number: u64 = text[..end].parse().map_err(|_| NoPeriod)?;
+    fn try_from(text: String) -> Result<Self, InvalidPeriod> {
+        let end = text
+            .find(|c: char| !c.is_ascii_digit())
+            .ok_or(InvalidPeriod)?;
+        let number: u64 = text[..end].parse().map_err(|_| InvalidPeriod)?;
         let unit_ms = match &text[end..] {
             "ms" => 1,
             "s" => 1_000,
             "m" => 60_000,
             "h" => 3_600_000,
             "d" => 86_400_000,
-            _ => return Err(NoPeriod),
+            _ => return Err(InvalidPeriod),
         };
         number
             .checked_mul(unit_ms)
             .map(|ms| Self(Duration::from_millis(ms)))
-            .ok_or(NoPeriod)
+            .ok_or(InvalidPeriod)
     }
 }
 
@@ -81,23 +83,23 @@ impl JsonSchema for Period {
     }
 }
 
-/// What is said of a [`NotBuilt`] key.
-pub const NOT_BUILT: &str = "this version of menshen does not build this key yet: remove it";
+/// What is said of a [`UnsupportedKey`] key.
+pub const UNSUPPORTED_KEY: &str = "this version of menshen does not build this key yet: remove it";
 
 /// A key of the design that this version does not build: refused as such, never ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotBuilt {}
+pub enum UnsupportedKey {}
 
-impl<'de> Deserialize<'de> for NotBuilt {
+impl<'de> Deserialize<'de> for UnsupportedKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         serde::de::IgnoredAny::deserialize(deserializer)?;
-        Err(D::Error::custom(NOT_BUILT))
+        Err(D::Error::custom(UNSUPPORTED_KEY))
     }
 }
 
-impl JsonSchema for NotBuilt {
+impl JsonSchema for UnsupportedKey {
     fn schema_name() -> Cow<'static, str> {
-        "NotBuilt".into()
+        "UnsupportedKey".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
@@ -140,7 +142,7 @@ mod tests {
             "12hours",
             "99999999999999999999s",
         ] {
-            assert_eq!(parse(bad), Err(NoPeriod), "{bad}");
+            assert_eq!(parse(bad), Err(InvalidPeriod), "{bad}");
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 mod cached;
 
-pub use cached::{Cached, Get, Latest, Turn};
+pub use cached::{CacheLookup, Cached, CachedValue, LoadPermit};
 
 /// Calls that are under way, at most one per key. Clones share them.
 ///
@@ -23,15 +23,16 @@ pub use cached::{Cached, Get, Latest, Turn};
 #[derive(Clone, Debug)]
 pub struct SingleFlight<K, V>(Calls<K, V>);
 
-type Calls<K, V> = Arc<Mutex<HashMap<K, Flight<V>>>>;
+type Calls<K, V> = Arc<Mutex<HashMap<K, PendingCall<V>>>>;
 
 /// The answer of a call, for one of those who wait for it. Cancel-safe: dropping it ends nothing.
-pub type Flight<V> = Shared<Map<JoinHandle<V>, fn(Result<V, JoinError>) -> Result<V, Lost>>>;
+pub type PendingCall<V> =
+    Shared<Map<JoinHandle<V>, fn(Result<V, JoinError>) -> Result<V, CallLost>>>;
 
 /// The call panicked, or the runtime is shutting down. Whoever asks next starts another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the call ended without an answer")]
-pub struct Lost;
+pub struct CallLost;
 
 impl<K, V> SingleFlight<K, V>
 where
@@ -39,7 +40,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// Joins the call of this key, or starts `call`. Needs a Tokio runtime.
-    pub fn run<F>(&self, key: K, call: impl FnOnce() -> F) -> Flight<V>
+    pub fn run<F>(&self, key: K, call: impl FnOnce() -> F) -> PendingCall<V>
     where
         F: Future<Output = V> + Send + 'static,
     {
@@ -50,7 +51,11 @@ where
     /// The same, but `call` may decline to start. It runs only when no call of this key is under way,
     /// and under the lock of the list: it must neither block nor use this list. What a call stored
     /// before it ended is visible to it.
-    pub fn try_run<F, E>(&self, key: K, call: impl FnOnce() -> Result<F, E>) -> Result<Flight<V>, E>
+    pub fn try_run<F, E>(
+        &self,
+        key: K,
+        call: impl FnOnce() -> Result<F, E>,
+    ) -> Result<PendingCall<V>, E>
     where
         F: Future<Output = V> + Send + 'static,
     {
@@ -64,14 +69,14 @@ where
             let _listed = Listed(listed.0, listed.1);
             call.await
         });
-        let answer: fn(_) -> _ = |joined: Result<V, JoinError>| joined.map_err(|_| Lost);
+        let answer: fn(_) -> _ = |joined: Result<V, JoinError>| joined.map_err(|_| CallLost);
         let flight = task.map(answer).shared();
         calls.insert(key, flight.clone());
         Ok(flight)
     }
 
     /// The call of this key, when it is under way.
-    pub fn under_way(&self, key: &K) -> Option<Flight<V>> {
+    pub fn under_way(&self, key: &K) -> Option<PendingCall<V>> {
         lock(&self.0).get(key).cloned()
     }
 }
@@ -91,7 +96,7 @@ impl<K: Eq + Hash, V> Drop for Listed<K, V> {
     }
 }
 
-fn lock<K, V>(calls: &Calls<K, V>) -> MutexGuard<'_, HashMap<K, Flight<V>>> {
+fn lock<K, V>(calls: &Calls<K, V>) -> MutexGuard<'_, HashMap<K, PendingCall<V>>> {
     calls.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -112,7 +117,7 @@ mod tests {
     }
 
     impl Calls {
-        fn run(&self, key: &'static str) -> Flight<usize> {
+        fn run(&self, key: &'static str) -> PendingCall<usize> {
             let begun = Arc::clone(&self.begun);
             self.calls.run(key, || async move {
                 let number = begun.fetch_add(1, Ordering::Relaxed);
@@ -156,7 +161,7 @@ mod tests {
             })
         };
         let both = futures_util::future::join(panics(), calls.run("a")).await;
-        assert_eq!(both, (Err(Lost), Err(Lost)));
+        assert_eq!(both, (Err(CallLost), Err(CallLost)));
         assert_eq!(calls.run("a").await, Ok(0));
     }
 

@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = Config::parse(&text, "demo.toml")?;
     // The audit trail would run through the introduction; an operator finds it on standard output.
     let telemetry = Telemetry::writing_to(&config.log, Box::new(std::io::sink()));
-    let running = menshen::run::start_recording(config, Clock::system(), telemetry).await?;
+    let running = menshen::run::start_with_telemetry(config, Clock::system(), telemetry).await?;
     println!("{}", introduction(&office_url, &expenses_url));
     tokio::signal::ctrl_c().await?;
     running.stop().await;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Config;
 use super::error::Problem;
 use super::text::ConfigText;
-use crate::setting::{NOT_BUILT, NotBuilt};
+use crate::setting::{UNSUPPORTED_KEY, UnsupportedKey};
 
 /// How many items of an array are tried one by one.
 const ITEMS_MAX: usize = 64;
@@ -38,7 +38,7 @@ pub(super) fn problem(source: &ConfigText, error: &toml::de::Error) -> Problem {
             _ => format!("add {key} = ... to this table"),
         });
     }
-    if message == NOT_BUILT {
+    if message == UNSUPPORTED_KEY {
         let key = key_path(error);
         let problem = Problem::at(
             source,
@@ -193,7 +193,7 @@ fn edit_distance(a: &str, b: &str) -> usize {
 fn unbuilt_keys() -> Vec<String> {
     let reference = schemars::generate::SchemaSettings::default()
         .into_generator()
-        .subschema_for::<NotBuilt>();
+        .subschema_for::<UnsupportedKey>();
     let marker = reference.as_value().clone();
     let schema = schemars::schema_for!(Config);
     let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! What a reload cannot apply.
 
 use super::Config;
-use crate::door::DoorLimits;
+use crate::door::ServerLimits;
 
 /// Which parts differ that are only read when the process starts, as the document names them.
 pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
@@ -36,8 +36,8 @@ pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
 }
 
 /// The limits that are only read when the process starts: who is counted by address is read anew.
-fn startup_limits(config: &Config) -> DoorLimits {
-    DoorLimits {
+fn startup_limits(config: &Config) -> ServerLimits {
+    ServerLimits {
         count_by_address: Vec::new(),
         ..config.server.limits.clone()
     }

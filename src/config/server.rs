@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-use crate::door::{Address, DoorLimits, ListenConfig, TlsConfig};
+use crate::door::{Address, ListenConfig, ServerLimits, TlsConfig};
 use crate::request::head::Trust;
 use crate::request::route::PathPrefix;
 use crate::setting::text_schema;
@@ -44,7 +44,7 @@ pub struct ServerConfig {
     pub tls: Option<TlsConfig>,
     /// How many connections, and how patiently.
     #[serde(default)]
-    pub limits: DoorLimits,
+    pub limits: ServerLimits,
 }
 
 /// `[store]`: where accounts, sessions and revocations are kept.

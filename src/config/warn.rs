@@ -116,7 +116,7 @@ pub(super) fn file_warnings(config: &Config) -> Vec<Warning> {
         list: Vec::new(),
     };
     for (place, secret) in config.secrets() {
-        if let Some(stray) = secret.stray() {
+        if let Some(stray) = secret.trimmed_parts() {
             let text = format!(
                 "the file has {stray} around the secret, which is not taken for a part of it: write \
                  the file anew, as printf does"

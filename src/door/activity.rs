@@ -14,10 +14,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::DoorLimits;
-use super::failed::Failed;
-use super::progress::{DOWNLOAD, Pace, Paces, Progress, Streams, add};
-use super::resets::Resets;
+use super::ServerLimits;
+use super::delayed_error::DelayedError;
+use super::progress::{DOWNLOAD, Progress, RequestSpeed, SpeedCheck, StreamTasks, add};
+use super::resets::ResetCounter;
 use crate::request::share::{Places, Share, Shares};
 use crate::request::{Body, BodyError};
 use crate::telemetry::GaugeGuard;
@@ -33,30 +33,30 @@ const UNREAD_BYTES_MAX: usize = 512;
 #[derive(Debug)]
 pub(super) struct Activity {
     opened: Instant,
-    /// Requests that were received and not yet answered to their last byte.
+    /// Requests that were received and not yet note_response_piece to their last byte.
     open: AtomicU32,
     /// Whether any request was received.
-    begun: AtomicBool,
-    /// When the last request was answered, in milliseconds since `opened`.
+    has_request: AtomicBool,
+    /// When the last request was note_response_piece, in milliseconds since `opened`.
     ended_ms: AtomicU64,
     /// Whether any byte came.
-    heard: AtomicBool,
+    received_bytes: AtomicBool,
     /// How much was written, in bytes; it wraps.
     written: AtomicU32,
     /// Whether the last write found the client not reading.
     blocked: AtomicBool,
     /// Of the one request that HTTP/1.1 has at a time.
-    notes: Arc<Progress>,
+    progress: Arc<Progress>,
     /// Of the many that HTTP/2 has.
-    streams: Streams,
-    resets: Resets,
-    welcome: Welcome,
-    _place: Place,
+    streams: StreamTasks,
+    resets: ResetCounter,
+    client_shares: ClientShares,
+    _guards: ConnectionGuards,
 }
 
 /// What the house knows of a client at its door.
 #[derive(Debug, Default)]
-pub(super) struct Welcome {
+pub(super) struct ClientShares {
     /// Of the connections it may hold.
     pub(super) _connection: Option<Share>,
     /// Where its requests are counted. Absent: they are not.
@@ -64,56 +64,56 @@ pub(super) struct Welcome {
 }
 
 /// What a connection holds of the house's limits and counts, given back at its end.
-pub(super) type Place = (OwnedSemaphorePermit, TaskTrackerToken, GaugeGuard);
+pub(super) type ConnectionGuards = (OwnedSemaphorePermit, TaskTrackerToken, GaugeGuard);
 
 /// What is to be done about a connection now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Advice {
+pub(super) enum Action {
     /// Nothing until then.
-    Ask(Instant),
+    CheckAt(Instant),
     /// Let it end as its protocol does.
-    Leave,
+    ShutDown,
     /// End it now.
-    Cut(&'static str),
+    Close(&'static str),
     /// End it now: its client was slower than this key allows.
-    Slow(&'static str),
+    CloseSlow(&'static str),
 }
 
 /// How a connection went on over the last looks.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
-    written: Pace,
-    request: Paces,
+pub(super) struct SlownessChecks {
+    written: SpeedCheck,
+    request: RequestSpeed,
     /// Limits that single requests did not keep, which were ended for it.
     pub(super) ended: Vec<&'static str>,
 }
 
 impl Activity {
-    pub(super) fn new(place: Place, welcome: Welcome) -> Arc<Self> {
+    pub(super) fn new(guards: ConnectionGuards, client_shares: ClientShares) -> Arc<Self> {
         Arc::new(Self {
             opened: Instant::now(),
             open: AtomicU32::new(0),
-            begun: AtomicBool::new(false),
+            has_request: AtomicBool::new(false),
             ended_ms: AtomicU64::new(0),
-            heard: AtomicBool::new(false),
+            received_bytes: AtomicBool::new(false),
             written: AtomicU32::new(0),
             blocked: AtomicBool::new(false),
-            notes: Arc::default(),
-            streams: Streams::default(),
-            resets: Resets::default(),
-            welcome,
-            _place: place,
+            progress: Arc::default(),
+            streams: StreamTasks::default(),
+            resets: ResetCounter::default(),
+            client_shares,
+            _guards: guards,
         })
     }
 
     /// Notes that a request was received; it is open until the answer is dropped. `in_stream`: over
     /// HTTP/2.
-    pub(super) fn receive(self: &Arc<Self>, in_stream: bool) -> Open {
-        self.begun.store(true, Ordering::Relaxed);
+    pub(super) fn begin_request(self: &Arc<Self>, in_stream: bool) -> OpenRequest {
+        self.has_request.store(true, Ordering::Relaxed);
         self.open.fetch_add(1, Ordering::Relaxed);
-        let requests = self.welcome.requests.as_ref();
-        Open {
-            welcome: requests.is_none_or(|(shares, places)| shares.add(*places)),
+        let requests = self.client_shares.requests.as_ref();
+        OpenRequest {
+            is_within_limit: requests.is_none_or(|(shares, places)| shares.add(*places)),
             stream: in_stream.then(|| {
                 self.resets.count_stream();
                 self.streams.begin()
@@ -123,98 +123,107 @@ impl Activity {
     }
 
     /// Where the requests of HTTP/2 run.
-    pub(super) fn streams(&self) -> Streams {
+    pub(super) fn streams(&self) -> StreamTasks {
         self.streams.clone()
     }
 
     /// Whether the client resets so many of its streams that its connection is to be closed. A proxy
     /// speaks for many clients, who give up one by one.
-    pub(super) fn resets_too_much(&self) -> bool {
-        self.resets.are_too_many() && self.welcome.requests.is_some()
+    pub(super) fn has_too_many_resets(&self) -> bool {
+        self.resets.are_too_many() && self.client_shares.requests.is_some()
     }
 
     /// Notes that bytes came in.
-    pub(super) fn hear(&self) {
-        self.heard.store(true, Ordering::Relaxed);
+    pub(super) fn note_bytes_received(&self) {
+        self.received_bytes.store(true, Ordering::Relaxed);
     }
 
     /// Whether anything at all came in.
-    pub(super) fn was_heard(&self) -> bool {
-        self.heard.load(Ordering::Relaxed)
+    pub(super) fn has_received_bytes(&self) -> bool {
+        self.received_bytes.load(Ordering::Relaxed)
     }
 
     /// Judges the connection.
-    pub(super) fn advise(&self, limits: &DoorLimits, leaving: bool, watch: &mut Watch) -> Advice {
+    pub(super) fn next_action(
+        &self,
+        limits: &ServerLimits,
+        leaving: bool,
+        checks: &mut SlownessChecks,
+    ) -> Action {
         let now = Instant::now();
-        if !self.begun.load(Ordering::Relaxed) {
+        if !self.has_request.load(Ordering::Relaxed) {
             let until = self.opened + limits.header_read.duration();
             return match now < until {
-                true => Advice::Ask(until),
-                false => Advice::Cut("no request came"),
+                true => Action::CheckAt(until),
+                false => Action::Close("no request came"),
             };
         }
         let blocked = self.blocked.load(Ordering::Relaxed);
         let written = self.written.load(Ordering::Relaxed);
         let min = limits.download_bytes_min;
-        if watch.written.is_slow(blocked, written, min) {
-            return Advice::Slow(DOWNLOAD);
+        if checks.written.is_slow(blocked, written, min) {
+            return Action::CloseSlow(DOWNLOAD);
         }
-        if let Some(key) = watch.request.look(&self.notes, limits) {
-            return Advice::Slow(key);
+        if let Some(key) = checks.request.check(&self.progress, limits) {
+            return Action::CloseSlow(key);
         }
-        watch.ended = self.streams.end_slow(limits);
+        checks.ended = self.streams.end_slow(limits);
         if blocked || self.open.load(Ordering::Acquire) > 0 {
-            return Advice::Ask(now + limits.look_after());
+            return Action::CheckAt(now + limits.check_interval());
         }
         let ended = Duration::from_millis(self.ended_ms.load(Ordering::Relaxed));
         let until = self.opened + ended + limits.keep_alive.duration();
         match (now < until, leaving) {
             // What begins meanwhile is looked at soon.
-            (true, _) => Advice::Ask(until.min(now + limits.progress_interval.duration())),
-            (false, false) => Advice::Leave,
-            (false, true) => Advice::Cut("the client did not close"),
+            (true, _) => Action::CheckAt(until.min(now + limits.progress_interval.duration())),
+            (false, false) => Action::ShutDown,
+            (false, true) => Action::Close("the client did not close"),
         }
     }
 }
 
-/// A request that is being answered.
+/// A request that is being note_response_piece.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenRequest {
     activity: Arc<Activity>,
-    /// Its own notes, over HTTP/2.
+    /// Its own progress, over HTTP/2.
     stream: Option<Arc<Progress>>,
     /// Whether its client may have another request under way.
-    welcome: bool,
+    is_within_limit: bool,
 }
 
-impl Open {
-    pub(super) fn is_welcome(&self) -> bool {
-        self.welcome
+impl OpenRequest {
+    pub(super) fn is_within_limit(&self) -> bool {
+        self.is_within_limit
     }
 
     /// How many its client may have, when they are counted.
     pub(super) fn requests_max(&self) -> Option<u32> {
-        let requests = self.activity.welcome.requests.as_ref();
+        let requests = self.activity.client_shares.requests.as_ref();
         requests.map(|(shares, _)| shares.max())
     }
 
-    pub(super) fn notes(&self) -> &Arc<Progress> {
-        self.stream.as_ref().unwrap_or(&self.activity.notes)
+    pub(super) fn progress(&self) -> &Arc<Progress> {
+        self.stream.as_ref().unwrap_or(&self.activity.progress)
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
         let activity = &*self.activity;
-        if let Some(notes) = &self.stream {
-            if notes.was_given_up() {
+        if let Some(progress) = &self.stream {
+            if progress.was_abandoned() {
                 activity.resets.count_reset(Instant::now());
             }
-            activity.streams.end(notes);
+            activity.streams.end(progress);
         } else {
-            activity.notes.clear();
+            activity.progress.clear();
         }
-        if let Some((shares, places)) = activity.welcome.requests.as_ref().filter(|_| self.welcome)
+        if let Some((shares, places)) = activity
+            .client_shares
+            .requests
+            .as_ref()
+            .filter(|_| self.is_within_limit)
         {
             shares.give_back(*places);
         }
@@ -227,19 +236,19 @@ impl Drop for Open {
 /// A body that keeps its request open until its end. One that fails is cut off only after what came
 /// of it was sent.
 #[derive(Debug)]
-pub(super) struct OpenBody {
+pub(super) struct TrackedBody {
     body: Body,
     /// Of a piece that is longer than a stream is given at once.
     rest: Bytes,
-    open: Open,
+    open: OpenRequest,
     /// What the connection's writes stood at when the last piece was handed over.
     written: u32,
-    failed: Option<Box<Failed>>,
+    failed: Option<Box<DelayedError>>,
 }
 
-impl OpenBody {
-    pub(super) fn new(body: Body, open: Open) -> Self {
-        open.notes().answer();
+impl TrackedBody {
+    pub(super) fn new(body: Body, open: OpenRequest) -> Self {
+        open.progress().mark_response_started();
         let written = open.activity.written.load(Ordering::Relaxed);
         Self {
             body,
@@ -277,7 +286,7 @@ impl OpenBody {
                 },
                 Poll::Ready(_) => return polled,
                 Poll::Pending => {
-                    self.open.notes().answered(None);
+                    self.open.progress().note_response_piece(None);
                     return Poll::Pending;
                 }
             }
@@ -289,12 +298,12 @@ impl OpenBody {
             bytes -= 1;
         }
         self.rest = data.split_off(bytes);
-        self.open.notes().answered(Some(data.len()));
+        self.open.progress().note_response_piece(Some(data.len()));
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
 }
 
-impl http_body::Body for OpenBody {
+impl http_body::Body for TrackedBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -309,7 +318,7 @@ impl http_body::Body for OpenBody {
                 false => Pin::new(&mut self.body).poll_frame(cx),
             };
             match ready!(polled) {
-                Some(Err(error)) => self.failed = Some(Box::new(Failed::new(error))),
+                Some(Err(error)) => self.failed = Some(Box::new(DelayedError::new(error))),
                 piece => {
                     self.written = self.open.activity.written.load(Ordering::Relaxed);
                     return Poll::Ready(piece);
@@ -341,14 +350,14 @@ impl http_body::Body for OpenBody {
     }
 }
 
-/// A stream that notes whether its client still writes and reads.
+/// A stream that progress whether its client still writes and reads.
 #[derive(Debug)]
-pub(super) struct Noted<T> {
+pub(super) struct TrackedStream<T> {
     stream: T,
     activity: Arc<Activity>,
 }
 
-impl<T> Noted<T> {
+impl<T> TrackedStream<T> {
     pub(super) fn new(stream: T, activity: Arc<Activity>) -> Self {
         Self { stream, activity }
     }
@@ -365,7 +374,7 @@ impl<T> Noted<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Noted<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for TrackedStream<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -373,13 +382,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Noted<T> {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if read.is_ready() {
-            self.activity.hear();
+            self.activity.note_bytes_received();
         }
         read
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for TrackedStream<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

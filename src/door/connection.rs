@@ -20,24 +20,26 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::activity::{Activity, Advice, Noted, OpenBody, Place, Watch};
-use super::framing::{self, Framing, Watched};
-use super::listen::Wire;
-use super::progress::Upload;
+use super::activity::{
+    Action, Activity, ConnectionGuards, SlownessChecks, TrackedBody, TrackedStream,
+};
+use super::framing::{self, Framing, InspectedStream};
+use super::listen::AcceptedStream;
+use super::progress::RequestBody;
 use super::proxy_protocol::{self, ProxyError};
-use super::{DoorLimits, Hall, Handle, preface, redirect};
+use super::{Handler, ServerLimits, Shared, preface, redirect};
 use crate::request::Body;
 use crate::request::head::{Connection, ConnectionExtension, Peer};
 use crate::telemetry::error_chain;
 
 /// How long a load balancer may take for its PROXY header.
-const PROXY_HEADER_WITHIN: Duration = Duration::from_secs(5);
+const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client may take for its TLS handshake.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is special about the place a connection came in at.
+/// What is special about the guards a connection came in at.
 #[derive(Clone)]
-pub(super) struct Manner {
+pub(super) struct ListenerOptions {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) redirect_https: bool,
     pub(super) proxy_protocol: bool,
@@ -49,9 +51,9 @@ pub(super) struct Manner {
     pub(super) header_case: Arc<AtomicBool>,
 }
 
-impl fmt::Debug for Manner {
+impl fmt::Debug for ListenerOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Manner")
+        f.debug_struct("ListenerOptions")
             .field("tls", &self.tls.is_some())
             .finish_non_exhaustive()
     }
@@ -59,68 +61,75 @@ impl fmt::Debug for Manner {
 
 /// Why a connection ended before it spoke HTTP.
 #[derive(Debug, thiserror::Error)]
-enum Refused {
+enum ConnectionError {
     #[error("a PROXY header is taken from trusted_proxies only")]
-    Stranger,
-    #[error("the PROXY header took longer than {} s", PROXY_HEADER_WITHIN.as_secs())]
-    SlowHeader,
+    UntrustedPeer,
+    #[error("the PROXY header took longer than {} s", PROXY_HEADER_TIMEOUT.as_secs())]
+    ProxyHeaderTimeout,
     #[error("take the PROXY header")]
-    Header(#[source] ProxyError),
-    #[error("the TLS handshake took longer than {} s", HANDSHAKE_WITHIN.as_secs())]
-    SlowHandshake,
+    ProxyHeader(#[source] ProxyError),
+    #[error("the TLS handshake took longer than {} s", HANDSHAKE_TIMEOUT.as_secs())]
+    HandshakeTimeout,
     #[error("shake hands in TLS")]
     Handshake(#[source] io::Error),
     #[error("no request came in {0:?}")]
-    Silent(Duration),
+    NoRequest(Duration),
     #[error("read the first bytes")]
-    Unread(#[source] io::Error),
+    Read(#[source] io::Error),
     #[error("the door is being closed")]
-    Closing,
+    ShuttingDown,
     #[error("its address has all the connections it may have")]
-    Greedy,
+    TooManyConnections,
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve<H: Handle>(
-    hall: Arc<Hall<H>>,
-    manner: Manner,
-    wire: Wire,
+pub(super) async fn serve<H: Handler>(
+    shared: Arc<Shared<H>>,
+    options: ListenerOptions,
+    wire: AcceptedStream,
     peer: Peer,
-    place: Place,
+    guards: ConnectionGuards,
 ) {
-    if let Err(refused) = greet(&hall, &manner, wire, peer, place).await {
-        match refused {
-            Refused::Greedy => {}
-            Refused::Stranger | Refused::Header(_) | Refused::SlowHeader => {
-                if hall.refusals.allow() {
-                    tracing::warn!(?peer, error = %error_chain(&refused), "a connection was refused");
+    if let Err(error) = negotiate(&shared, &options, wire, peer, guards).await {
+        match error {
+            ConnectionError::TooManyConnections => {}
+            ConnectionError::UntrustedPeer
+            | ConnectionError::ProxyHeader(_)
+            | ConnectionError::ProxyHeaderTimeout => {
+                if shared.refusals.allow() {
+                    tracing::warn!(?peer, error = %error_chain(&error), "a connection was error");
                 }
             }
-            Refused::SlowHandshake
-            | Refused::Handshake(_)
-            | Refused::Silent(_)
-            | Refused::Unread(_)
-            | Refused::Closing => {
-                tracing::debug!(?peer, error = %error_chain(&refused), "a connection came to nothing");
+            ConnectionError::HandshakeTimeout
+            | ConnectionError::Handshake(_)
+            | ConnectionError::NoRequest(_)
+            | ConnectionError::Read(_)
+            | ConnectionError::ShuttingDown => {
+                tracing::debug!(?peer, error = %error_chain(&error), "a connection came to nothing");
             }
         }
     }
 }
 
 /// Finds out who is there and what they speak, then serves them.
-async fn greet<H: Handle>(
-    hall: &Arc<Hall<H>>,
-    manner: &Manner,
-    mut wire: Wire,
+async fn negotiate<H: Handler>(
+    shared: &Arc<Shared<H>>,
+    options: &ListenerOptions,
+    mut wire: AcceptedStream,
     mut peer: Peer,
-    place: Place,
-) -> Result<(), Refused> {
-    if manner.proxy_protocol {
-        peer = hall
-            .unless_closing(named_peer(hall, &mut wire, peer))
+    guards: ConnectionGuards,
+) -> Result<(), ConnectionError> {
+    if options.proxy_protocol {
+        peer = shared
+            .unless_shutting_down(peer_from_proxy_header(shared, &mut wire, peer))
             .await?;
     }
-    let activity = Activity::new(place, hall.welcome(peer).ok_or(Refused::Greedy)?);
+    let activity = Activity::new(
+        guards,
+        shared
+            .admit(peer)
+            .ok_or(ConnectionError::TooManyConnections)?,
+    );
     let mut connection = Connection {
         peer,
         tls: false,
@@ -128,119 +137,130 @@ async fn greet<H: Handle>(
         tls_subject: None,
         kept: ConnectionExtension::default(),
     };
-    let Some(acceptor) = &manner.tls else {
-        if manner.http2 {
-            return greet_either(hall, manner, wire, connection, activity).await;
+    let Some(acceptor) = &options.tls else {
+        if options.http2 {
+            return detect_version(shared, options, wire, connection, activity).await;
         }
-        let stream = Noted::new(wire, Arc::clone(&activity));
-        serve_http1(hall, manner, stream, connection, activity).await;
+        let stream = TrackedStream::new(wire, Arc::clone(&activity));
+        serve_http1(shared, options, stream, connection, activity).await;
         return Ok(());
     };
     let handshake = async {
-        let shaken = timeout(HANDSHAKE_WITHIN, acceptor.accept(wire)).await;
+        let shaken = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(wire)).await;
         shaken
-            .map_err(|_| Refused::SlowHandshake)?
-            .map_err(Refused::Handshake)
+            .map_err(|_| ConnectionError::HandshakeTimeout)?
+            .map_err(ConnectionError::Handshake)
     };
-    let stream = hall.unless_closing(handshake).await?;
+    let stream = shared.unless_shutting_down(handshake).await?;
     let session = stream.get_ref().1;
     connection.tls = true;
     connection.server_name = session.server_name().map(str::to_ascii_lowercase);
-    let speaks_h2 = session.alpn_protocol() == Some(b"h2");
-    let stream = Noted::new(stream, Arc::clone(&activity));
-    if speaks_h2 {
-        serve_http2(hall, manner, stream, connection, activity).await;
+    let is_http2 = session.alpn_protocol() == Some(b"h2");
+    let stream = TrackedStream::new(stream, Arc::clone(&activity));
+    if is_http2 {
+        serve_http2(shared, options, stream, connection, activity).await;
     } else {
-        serve_http1(hall, manner, stream, connection, activity).await;
+        serve_http1(shared, options, stream, connection, activity).await;
     }
     Ok(())
 }
 
 /// Serves whoever speaks either version without TLS.
-async fn greet_either<H: Handle>(
-    hall: &Arc<Hall<H>>,
-    manner: &Manner,
-    wire: Wire,
+async fn detect_version<H: Handler>(
+    shared: &Arc<Shared<H>>,
+    options: &ListenerOptions,
+    wire: AcceptedStream,
     connection: Connection,
     activity: Arc<Activity>,
-) -> Result<(), Refused> {
-    let within = hall.limits.header_read.duration();
+) -> Result<(), ConnectionError> {
+    let within = shared.limits.header_read.duration();
     let begin = async {
-        let looked = timeout(within, preface::look(wire)).await;
+        let looked = timeout(within, preface::detect(wire)).await;
         looked
-            .map_err(|_| Refused::Silent(within))?
-            .map_err(Refused::Unread)
+            .map_err(|_| ConnectionError::NoRequest(within))?
+            .map_err(ConnectionError::Read)
     };
-    let (stream, speaks_h2) = hall.unless_closing(begin).await?;
-    activity.hear();
-    let stream = Noted::new(stream, Arc::clone(&activity));
-    if speaks_h2 {
-        serve_http2(hall, manner, stream, connection, activity).await;
+    let (stream, is_http2) = shared.unless_shutting_down(begin).await?;
+    activity.note_bytes_received();
+    let stream = TrackedStream::new(stream, Arc::clone(&activity));
+    if is_http2 {
+        serve_http2(shared, options, stream, connection, activity).await;
     } else {
-        serve_http1(hall, manner, stream, connection, activity).await;
+        serve_http1(shared, options, stream, connection, activity).await;
     }
     Ok(())
 }
 
-async fn named_peer<H>(hall: &Hall<H>, wire: &mut Wire, peer: Peer) -> Result<Peer, Refused> {
-    if !hall.trust.load().includes(peer) {
-        return Err(Refused::Stranger);
+async fn peer_from_proxy_header<H>(
+    shared: &Shared<H>,
+    wire: &mut AcceptedStream,
+    peer: Peer,
+) -> Result<Peer, ConnectionError> {
+    if !shared.trust.load().includes(peer) {
+        return Err(ConnectionError::UntrustedPeer);
     }
-    let read = timeout(PROXY_HEADER_WITHIN, proxy_protocol::read(wire)).await;
+    let read = timeout(PROXY_HEADER_TIMEOUT, proxy_protocol::read(wire)).await;
     let named = read
-        .map_err(|_| Refused::SlowHeader)?
-        .map_err(Refused::Header)?;
+        .map_err(|_| ConnectionError::ProxyHeaderTimeout)?
+        .map_err(ConnectionError::ProxyHeader)?;
     Ok(named.unwrap_or(peer))
 }
 
-impl<H> Hall<H> {
+impl<H> Shared<H> {
     /// Does something that may wait for a client, but not longer than the door is open.
-    async fn unless_closing<T>(
+    async fn unless_shutting_down<T>(
         &self,
-        work: impl Future<Output = Result<T, Refused>>,
-    ) -> Result<T, Refused> {
+        work: impl Future<Output = Result<T, ConnectionError>>,
+    ) -> Result<T, ConnectionError> {
         tokio::select! {
             done = work => done,
-            () = self.leave.cancelled() => Err(Refused::Closing),
+            () = self.leave.cancelled() => Err(ConnectionError::ShuttingDown),
         }
     }
 }
 
-async fn serve_http1<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-    hall: &Arc<Hall<H>>,
-    manner: &Manner,
-    stream: Noted<T>,
+async fn serve_http1<H: Handler, T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    shared: &Arc<Shared<H>>,
+    options: &ListenerOptions,
+    stream: TrackedStream<T>,
     connection: Connection,
     activity: Arc<Activity>,
 ) {
-    let (peer, header_bytes_max) = (connection.peer, hall.limits.header_bytes_max);
-    let (stream, framing) = Watched::new(stream, header_bytes_max);
+    let (peer, header_bytes_max) = (connection.peer, shared.limits.header_bytes_max);
+    let (stream, framing) = InspectedStream::new(stream, header_bytes_max);
     // Our own clock watches heads and idle times: hyper's costs a timer per request. A limit on
     // the number of headers is hyper's own, 100: to set another costs memory per request.
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
-        .preserve_header_case(manner.header_case.load(Ordering::Relaxed))
+        .preserve_header_case(options.header_case.load(Ordering::Relaxed))
         .max_header_size(header_bytes_max)
-        .max_buf_size(header_bytes_max.max(DoorLimits::BUFFER_BYTES_MIN))
+        .max_buf_size(header_bytes_max.max(ServerLimits::BUFFER_BYTES_MIN))
         .serve_connection(
             TokioIo::new(stream),
-            answering(
-                hall,
-                manner,
+            http_service(
+                shared,
+                options,
                 connection,
                 Arc::clone(&activity),
                 Some(framing),
             ),
         )
         .with_upgrades();
-    attend(http, |http| http.graceful_shutdown(), hall, peer, &activity).await;
+    drive(
+        http,
+        |http| http.graceful_shutdown(),
+        shared,
+        peer,
+        &activity,
+    )
+    .await;
 }
 
-async fn serve_http2<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-    hall: &Arc<Hall<H>>,
-    manner: &Manner,
-    stream: Noted<T>,
+async fn serve_http2<H: Handler, T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    shared: &Arc<Shared<H>>,
+    options: &ListenerOptions,
+    stream: TrackedStream<T>,
     connection: Connection,
     activity: Arc<Activity>,
 ) {
@@ -249,89 +269,96 @@ async fn serve_http2<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'stat
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20))
-        .max_concurrent_streams(hall.limits.streams_max)
-        .max_header_list_size(u32::try_from(hall.limits.header_bytes_max).unwrap_or(u32::MAX))
+        .max_concurrent_streams(shared.limits.streams_max)
+        .max_header_list_size(u32::try_from(shared.limits.header_bytes_max).unwrap_or(u32::MAX))
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)
         .max_send_buf_size(64 * 1024)
-        // Streams opened only to be reset (CVE-2023-44487) end the connection. Those that were handed
-        // on before their reset came are counted by `Resets`.
+        // StreamTasks opened only to be reset (CVE-2023-44487) end the connection. Those that were handed
+        // on before their reset came are counted by `ResetCounter`.
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(256)
         .serve_connection(
             TokioIo::new(stream),
-            answering(hall, manner, connection, Arc::clone(&activity), None),
+            http_service(shared, options, connection, Arc::clone(&activity), None),
         );
-    attend(http, |http| http.graceful_shutdown(), hall, peer, &activity).await;
+    drive(
+        http,
+        |http| http.graceful_shutdown(),
+        shared,
+        peer,
+        &activity,
+    )
+    .await;
 }
 
 /// What hyper asks for every request of a connection.
-fn answering<H: Handle>(
-    hall: &Arc<Hall<H>>,
-    manner: &Manner,
+fn http_service<H: Handler>(
+    shared: &Arc<Shared<H>>,
+    options: &ListenerOptions,
     connection: Connection,
     activity: Arc<Activity>,
     framing: Option<Arc<Framing>>,
 ) -> impl Service<
     Request<Incoming>,
-    Response = http::Response<OpenBody>,
+    Response = http::Response<TrackedBody>,
     Error = Infallible,
-    Future = impl Future<Output = Result<http::Response<OpenBody>, Infallible>> + Send + 'static,
+    Future = impl Future<Output = Result<http::Response<TrackedBody>, Infallible>> + Send + 'static,
 > + Send
 + 'static {
     // Requests of HTTP/2 come in streams; only those of HTTP/1.1 are read beside hyper.
     let in_streams = framing.is_none();
-    // One count of the connection's own: the hall's would be shared by all processors.
-    let guest = Arc::new(Guest {
-        hall: Arc::clone(hall),
+    // One count of the connection's own: the shared's would be shared by all processors.
+    let state = Arc::new(ConnectionState {
+        shared: Arc::clone(shared),
         connection: Arc::new(connection),
-        redirects: manner.redirect_https,
-        https_port: manner.https_port,
+        redirects: options.redirect_https,
+        https_port: options.https_port,
         framing,
     });
     service_fn(move |request: Request<Incoming>| {
-        let open = activity.receive(in_streams);
-        let guest = Arc::clone(&guest);
-        let framing = guest.framing.as_ref();
-        let clear = framing.is_none_or(|framing| framing.is_clear(&request));
+        let open = activity.begin_request(in_streams);
+        let state = Arc::clone(&state);
+        let framing = state.framing.as_ref();
+        let is_unambiguous = framing.is_none_or(|framing| framing.is_unambiguous(&request));
         async move {
             // Who waits to be asked for a body has sent none.
             let sends = !http_body::Body::is_end_stream(request.body());
             let waits = sends && !in_streams && request.headers().contains_key(EXPECT);
-            let drains = clear && !waits;
-            let request = request.map(|body| Upload::new(body, open.notes(), drains));
-            let response = if !clear {
-                guest.refuse_unclear()
-            } else if !open.is_welcome() {
-                guest.hall.too_many(guest.connection.peer, &open)
-            } else if guest.redirects {
-                redirect::to_https(&request, guest.https_port)
+            let drains = is_unambiguous && !waits;
+            let request = request.map(|body| RequestBody::new(body, open.progress(), drains));
+            let response = if !is_unambiguous {
+                state.refuse_ambiguous()
+            } else if !open.is_within_limit() {
+                state.shared.too_many_requests(state.connection.peer, &open)
+            } else if state.redirects {
+                redirect::to_https(&request, state.https_port)
             } else {
-                let connection = Arc::clone(&guest.connection);
+                let connection = Arc::clone(&state.connection);
                 // hyper moves the future of a request, and keeps room for it while a connection is
                 // idle: so only a pointer to the handler's stands in it.
-                in_place(|| guest.hall.handler.handle(request, connection)).await
+                box_in_place(|| state.shared.handler.handle(request, connection)).await
             };
             if let (StatusCode::SWITCHING_PROTOCOLS, Some(framing)) =
-                (response.status(), &guest.framing)
+                (response.status(), &state.framing)
             {
                 framing.stop();
             }
-            Ok(response.map(|body| OpenBody::new(body, open)))
+            Ok(response.map(|body| TrackedBody::new(body, open)))
         }
     })
 }
 
 /// Boxes a future. `Box::pin` makes it on the stack and copies all of it, even room that is not used
 /// yet; here it is made in its box, so that only its arguments are copied.
-fn in_place<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+fn box_in_place<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
     let room = Box::new_uninit();
     Box::into_pin(Box::write(room, make()))
 }
 
 /// What all requests of a connection share.
-struct Guest<H> {
-    hall: Arc<Hall<H>>,
+struct ConnectionState<H> {
+    shared: Arc<Shared<H>>,
     connection: Arc<Connection>,
     redirects: bool,
     https_port: Option<u16>,
@@ -339,13 +366,13 @@ struct Guest<H> {
     framing: Option<Arc<Framing>>,
 }
 
-impl<H> Guest<H> {
-    fn refuse_unclear(&self) -> http::Response<Body> {
-        if self.hall.refusals.allow() {
+impl<H> ConnectionState<H> {
+    fn refuse_ambiguous(&self) -> http::Response<Body> {
+        if self.shared.refusals.allow() {
             let peer = self.connection.peer;
             tracing::warn!(
                 ?peer,
-                "a request was refused that does not say in one clear way where its body ends"
+                "a request was error that does not say in one is_unambiguous way where its body ends"
             );
         }
         framing::refusal()
@@ -356,63 +383,66 @@ impl<H> Guest<H> {
 ///
 /// The wake-up calls for closing are registered once, not at every turn: the task keeps its waker,
 /// and registering takes a lock that all connections share.
-async fn attend<C: Future<Output = hyper::Result<()>>, H>(
+async fn drive<C: Future<Output = hyper::Result<()>>, H>(
     http: C,
-    see_off: fn(Pin<&mut C>),
-    hall: &Hall<H>,
+    shut_down: fn(Pin<&mut C>),
+    shared: &Shared<H>,
     peer: Peer,
     activity: &Activity,
 ) {
     let mut http = pin!(http);
-    let mut leave = pin!(hall.leave.cancelled());
-    let mut cut = pin!(hall.cut.cancelled());
-    let soon = hall.limits.header_read.min(hall.limits.progress_interval);
+    let mut leave = pin!(shared.leave.cancelled());
+    let mut cut = pin!(shared.cut.cancelled());
+    let soon = shared
+        .limits
+        .header_read
+        .min(shared.limits.progress_interval);
     let mut wake = pin!(sleep_until(Instant::now() + soon.duration()));
     let (mut registered, mut told, mut leaving) = (false, false, false);
-    let mut watch = Watch::default();
+    let mut checks = SlownessChecks::default();
     let outcome = poll_fn(|cx| {
         loop {
             if let Poll::Ready(outcome) = http.as_mut().poll(cx) {
                 return Poll::Ready(outcome.map_err(|error| error_chain(&error).to_string()));
             }
-            if activity.resets_too_much() {
-                hall.tell_of_resets(peer);
+            if activity.has_too_many_resets() {
+                shared.log_resets(peer);
                 return Poll::Ready(Err("the client reset too many of its streams".to_owned()));
             }
             if told && cut.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err("the door was closed over it".to_owned()));
             }
-            if !told && (!registered || hall.closing.load(Ordering::Acquire)) {
+            if !told && (!registered || shared.closing.load(Ordering::Acquire)) {
                 registered = true;
                 if leave.as_mut().poll(cx).is_ready() {
-                    if !activity.was_heard() {
+                    if !activity.has_received_bytes() {
                         return Poll::Ready(Ok(()));
                     }
                     (told, leaving) = (true, true);
-                    see_off(http.as_mut());
+                    shut_down(http.as_mut());
                     continue;
                 }
             }
             if wake.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            let advice = activity.advise(&hall.limits, leaving, &mut watch);
-            watch
+            let action = activity.next_action(&shared.limits, leaving, &mut checks);
+            checks
                 .ended
                 .drain(..)
-                .for_each(|key| hall.tell_of(peer, key));
-            match advice {
-                Advice::Ask(at) => wake.as_mut().reset(at),
-                Advice::Cut(why) => return Poll::Ready(Err(why.to_owned())),
-                Advice::Slow(key) => {
-                    hall.tell_of(peer, key);
+                .for_each(|key| shared.log_slow_client(peer, key));
+            match action {
+                Action::CheckAt(at) => wake.as_mut().reset(at),
+                Action::Close(why) => return Poll::Ready(Err(why.to_owned())),
+                Action::CloseSlow(key) => {
+                    shared.log_slow_client(peer, key);
                     return Poll::Ready(Err(format!("the client was slower than {key}")));
                 }
-                Advice::Leave => {
+                Action::ShutDown => {
                     leaving = true;
                     wake.as_mut()
-                        .reset(Instant::now() + hall.limits.header_read.duration());
-                    see_off(http.as_mut());
+                        .reset(Instant::now() + shared.limits.header_read.duration());
+                    shut_down(http.as_mut());
                 }
             }
         }

@@ -6,7 +6,7 @@
 //!
 //! Most requests have no body. Their bytes are copied and forgotten, and nobody reads them a second
 //! time but for the request line: the URI type of hyper refuses targets that old clients send, and
-//! cuts off what begins with `#`. hyper is given such a target in another spelling.
+//! cuts off what begins with `#`. hyper is delivered such a target in another spelling.
 
 use std::io;
 use std::pin::Pin;
@@ -21,65 +21,65 @@ use http_body_util::{BodyExt as _, Full};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::request::Body;
-use heads::{Coding, Reader};
+use heads::{HeadReader, TransferCoding};
 
-mod given;
 mod heads;
 mod request_line;
+mod rewrite;
 
 /// What a client is told whose request says in two ways, or in an unusual one, where its body ends.
 const REFUSAL: &[u8] =
     b"A request must have either one Content-Length or one \"Transfer-Encoding: chunked\".\n";
 
-/// A stream whose bytes are noted as they are read, some of them in another spelling than they came.
+/// A stream whose bytes are noted as they are read, some of them in another spelling than they received.
 #[derive(Debug)]
-pub(super) struct Watched<T> {
+pub(super) struct InspectedStream<T> {
     stream: T,
     framing: Arc<Framing>,
-    /// What is given in the place of bytes that came, and how much of it was.
-    instead: Vec<u8>,
-    given: usize,
-    /// Whether some bytes did not go on as they came: then the reader may hold some back.
-    may_hold: bool,
+    /// What is delivered in the place of bytes that received, and how much of it was.
+    replacement: Vec<u8>,
+    delivered: usize,
+    /// Whether some bytes did not go on as they received: then the reader may hold some back.
+    may_hold_back: bool,
 }
 
-/// What is known of the heads that came over a connection.
+/// What is known of the heads that received over a connection.
 #[derive(Debug)]
 pub(super) struct Framing {
-    reader: Mutex<Reader>,
+    reader: Mutex<HeadReader>,
     /// How many requests without a body were served since the reader was last asked.
     bodiless: AtomicU32,
 }
 
-impl<T> Watched<T> {
+impl<T> InspectedStream<T> {
     /// `head_bytes_max` is the longest head that hyper takes.
     pub(super) fn new(stream: T, head_bytes_max: usize) -> (Self, Arc<Framing>) {
         let framing = Arc::new(Framing {
-            reader: Mutex::new(Reader::new(head_bytes_max)),
+            reader: Mutex::new(HeadReader::new(head_bytes_max)),
             bodiless: AtomicU32::new(0),
         });
-        let watched = Self {
+        let inspected = Self {
             stream,
             framing: Arc::clone(&framing),
-            instead: Vec::new(),
-            given: 0,
-            may_hold: false,
+            replacement: Vec::new(),
+            delivered: 0,
+            may_hold_back: false,
         };
-        (watched, framing)
+        (inspected, framing)
     }
 
     /// Gives what stands in the place of other bytes; false when there is nothing.
-    fn give(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
-        if self.may_hold {
+    fn deliver(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        if self.may_hold_back {
             let released = self.framing.reader().release(false);
-            self.instead.extend_from_slice(&released);
+            self.replacement.extend_from_slice(&released);
         }
-        let rest = &self.instead[self.given..];
+        let rest = &self.replacement[self.delivered..];
         let here = rest.len().min(buffer.remaining());
         buffer.put_slice(&rest[..here]);
-        self.given += here;
-        if self.given == self.instead.len() {
-            (self.instead, self.given) = (Vec::new(), 0);
+        self.delivered += here;
+        if self.delivered == self.replacement.len() {
+            (self.replacement, self.delivered) = (Vec::new(), 0);
         }
         here > 0
     }
@@ -88,14 +88,15 @@ impl<T> Watched<T> {
 impl Framing {
     /// Whether the head of a request says where its body ends in the one way that nobody reads
     /// otherwise. Must be asked about every request of the connection, in order.
-    pub(super) fn is_clear<B: http_body::Body>(&self, request: &Request<B>) -> bool {
+    pub(super) fn is_unambiguous<B: http_body::Body>(&self, request: &Request<B>) -> bool {
         // A coding always comes with a body, even if that turns out to be empty.
         if request.body().is_end_stream() {
             self.bodiless.fetch_add(1, Ordering::Relaxed);
             return true;
         }
         let coding = self.reader().next(self.bodiless.swap(0, Ordering::Relaxed));
-        coding == Some(Coding::Chunked) || !request.headers().contains_key(TRANSFER_ENCODING)
+        coding == Some(TransferCoding::Chunked)
+            || !request.headers().contains_key(TRANSFER_ENCODING)
     }
 
     /// Stops reading: what follows is not HTTP.
@@ -103,12 +104,12 @@ impl Framing {
         self.reader().stop();
     }
 
-    /// Takes what came; gives what hyper is to be given instead, if anything.
+    /// Takes what received; gives what hyper is to be delivered replacement, if anything.
     fn note(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         self.reader().note(bytes, &self.bodiless)
     }
 
-    fn reader(&self) -> MutexGuard<'_, Reader> {
+    fn reader(&self) -> MutexGuard<'_, HeadReader> {
         // Only the task of the connection asks: nobody ever waits here.
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,7 +127,7 @@ pub(super) fn refusal() -> Response<Body> {
     response
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for InspectedStream<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -134,27 +135,27 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         loop {
-            if this.give(buffer) || buffer.remaining() == 0 {
+            if this.deliver(buffer) || buffer.remaining() == 0 {
                 return Poll::Ready(Ok(()));
             }
             let before = buffer.filled().len();
             ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-            let came = &buffer.filled()[before..];
-            let instead = match came.is_empty() {
-                false => this.framing.note(came),
+            let received = &buffer.filled()[before..];
+            let replacement = match received.is_empty() {
+                false => this.framing.note(received),
                 // The client sends no more: what was held back becomes no request line.
                 true => Some(this.framing.reader().release(true)).filter(|held| !held.is_empty()),
             };
-            let Some(instead) = instead else {
+            let Some(replacement) = replacement else {
                 return Poll::Ready(Ok(()));
             };
             buffer.set_filled(before);
-            (this.instead, this.may_hold) = (instead, true);
+            (this.replacement, this.may_hold_back) = (replacement, true);
         }
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for InspectedStream<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

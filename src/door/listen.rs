@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::tls::TlsError;
 
-pub(super) use socket::{Listener, Wire, bind_all};
+pub(super) use socket::{AcceptedStream, Listener, bind_all};
 
 mod socket;
 
@@ -50,14 +50,14 @@ pub enum Address {
     "`{0}` is no address: write \"0.0.0.0:443\", \"[::]:443\", \"unix:/run/menshen/http.sock\" \
      or \"systemd\""
 )]
-pub struct NoAddress(String);
+pub struct InvalidAddress(String);
 
 /// Why the door could not be put up.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Another program listens there.
     #[error("listen on {address}: another program listens there already")]
-    Taken {
+    InUse {
         /// Where.
         address: Address,
         /// What the system said.
@@ -69,7 +69,7 @@ pub enum BindError {
         "listen on {address}: a port below 1024 needs CAP_NET_BIND_SERVICE, a unix socket a folder \
          that menshen may write to"
     )]
-    NotAllowed {
+    PermissionDenied {
         /// Where.
         address: Address,
         /// What the system said.
@@ -78,7 +78,7 @@ pub enum BindError {
     },
     /// Something that is no socket lies where the unix socket should be; it is left alone.
     #[error("listen on {address}: a file that is no socket is in the way")]
-    InTheWay {
+    NotASocket {
         /// Where.
         address: Address,
     },
@@ -93,7 +93,7 @@ pub enum BindError {
     },
     /// systemd passed no such socket.
     #[error("listen on {address}: systemd passed no such socket; see `FileDescriptorName=`")]
-    NotPassed {
+    NotPassedBySystemd {
         /// Which.
         address: Address,
     },
@@ -105,7 +105,7 @@ pub enum BindError {
     },
     /// Who sends people to https cannot speak it on the same socket.
     #[error("listen on {address}: `redirect_https` is for plain HTTP, leave `tls` out")]
-    RedirectsItself {
+    RedirectWithTls {
         /// Where.
         address: Address,
     },
@@ -126,10 +126,10 @@ impl ListenConfig {
     }
 
     /// Whether TLS is spoken here, when certificates are there or not.
-    pub(super) fn speaks_tls(&self, certified: bool) -> Result<bool, BindError> {
+    pub(super) fn uses_tls(&self, certified: bool) -> Result<bool, BindError> {
         let address = || self.address.clone();
         match (self.tls, self.redirect_https) {
-            (Some(true), true) => Err(BindError::RedirectsItself { address: address() }),
+            (Some(true), true) => Err(BindError::RedirectWithTls { address: address() }),
             (Some(true), false) if !certified => {
                 Err(BindError::NoCertificate { address: address() })
             }
@@ -141,18 +141,18 @@ impl ListenConfig {
 }
 
 impl FromStr for ListenConfig {
-    type Err = NoAddress;
+    type Err = InvalidAddress;
 
-    fn from_str(text: &str) -> Result<Self, NoAddress> {
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         text.parse().map(Self::plain)
     }
 }
 
 impl FromStr for Address {
-    type Err = NoAddress;
+    type Err = InvalidAddress;
 
-    fn from_str(text: &str) -> Result<Self, NoAddress> {
-        let refused = || NoAddress(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        let refused = || InvalidAddress(text.to_owned());
         if let Some(path) = text.strip_prefix("unix:") {
             // `unix:///run/x` is how some write it; both name the same file.
             let path = path.strip_prefix("//").unwrap_or(path);
@@ -171,9 +171,9 @@ impl FromStr for Address {
 }
 
 impl TryFrom<String> for Address {
-    type Error = NoAddress;
+    type Error = InvalidAddress;
 
-    fn try_from(text: String) -> Result<Self, NoAddress> {
+    fn try_from(text: String) -> Result<Self, InvalidAddress> {
         text.parse()
     }
 }
@@ -313,30 +313,30 @@ mod tests {
     #[test]
     fn tls_is_spoken_where_it_can_be() {
         let at = |text: &str| text.parse::<ListenConfig>().unwrap();
-        assert!(at("0.0.0.0:443").speaks_tls(true).unwrap());
-        assert!(!at("0.0.0.0:80").speaks_tls(false).unwrap());
-        assert!(!at("unix:/run/a").speaks_tls(true).unwrap());
+        assert!(at("0.0.0.0:443").uses_tls(true).unwrap());
+        assert!(!at("0.0.0.0:80").uses_tls(false).unwrap());
+        assert!(!at("unix:/run/a").uses_tls(true).unwrap());
         let asked = ListenConfig {
             tls: Some(true),
             ..at("0.0.0.0:443")
         };
-        assert!(asked.speaks_tls(true).unwrap());
+        assert!(asked.uses_tls(true).unwrap());
         assert!(matches!(
-            asked.speaks_tls(false),
+            asked.uses_tls(false),
             Err(BindError::NoCertificate { .. })
         ));
         let redirects = ListenConfig {
             redirect_https: true,
             ..at("0.0.0.0:80")
         };
-        assert!(!redirects.speaks_tls(true).unwrap());
+        assert!(!redirects.uses_tls(true).unwrap());
         let both = ListenConfig {
             redirect_https: true,
             ..asked
         };
         assert!(matches!(
-            both.speaks_tls(true),
-            Err(BindError::RedirectsItself { .. })
+            both.uses_tls(true),
+            Err(BindError::RedirectWithTls { .. })
         ));
     }
 }

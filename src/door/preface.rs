@@ -11,8 +11,8 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A stream some of whose bytes were looked at; they are read again.
 #[derive(Debug)]
-pub(super) struct Begun<T> {
-    seen: [u8; PREFACE.len()],
+pub(super) struct PrefixedStream<T> {
+    prefix: [u8; PREFACE.len()],
     /// Where what is not read again yet begins, and where it ends.
     unread: (usize, usize),
     stream: T,
@@ -20,28 +20,30 @@ pub(super) struct Begun<T> {
 
 /// Looks at no more bytes than it takes to know whether a client speaks HTTP/2. A client that went
 /// away speaks it no more.
-pub(super) async fn look<T: AsyncRead + Unpin>(mut stream: T) -> io::Result<(Begun<T>, bool)> {
-    let mut seen = [0; PREFACE.len()];
+pub(super) async fn detect<T: AsyncRead + Unpin>(
+    mut stream: T,
+) -> io::Result<(PrefixedStream<T>, bool)> {
+    let mut prefix = [0; PREFACE.len()];
     let mut end = 0;
-    let speaks_h2 = loop {
-        let count = stream.read(&mut seen[end..]).await?;
+    let is_http2 = loop {
+        let count = stream.read(&mut prefix[end..]).await?;
         end += count;
-        if count == 0 || seen[..end] != PREFACE[..end] {
+        if count == 0 || prefix[..end] != PREFACE[..end] {
             break false;
         }
         if end == PREFACE.len() {
             break true;
         }
     };
-    let begun = Begun {
-        seen,
+    let prefixed = PrefixedStream {
+        prefix,
         unread: (0, end),
         stream,
     };
-    Ok((begun, speaks_h2))
+    Ok((prefixed, is_http2))
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Begun<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for PrefixedStream<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -52,13 +54,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Begun<T> {
             return Pin::new(&mut self.stream).poll_read(cx, buffer);
         }
         let next = end.min(start + buffer.remaining());
-        buffer.put_slice(&self.seen[start..next]);
+        buffer.put_slice(&self.prefix[start..next]);
         self.unread.0 = next;
         Poll::Ready(Ok(()))
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Begun<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for PrefixedStream<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -105,10 +107,10 @@ mod tests {
             drop(client);
         };
         let reading = async {
-            let (mut begun, speaks_h2) = look(server).await.unwrap();
+            let (mut prefixed, is_http2) = detect(server).await.unwrap();
             let mut all = Vec::new();
-            begun.read_to_end(&mut all).await.unwrap();
-            (speaks_h2, all)
+            prefixed.read_to_end(&mut all).await.unwrap();
+            (is_http2, all)
         };
         tokio::join!(sending, reading).1
     }
@@ -117,8 +119,8 @@ mod tests {
     async fn who_begins_as_http2_does_speaks_it_and_nothing_is_lost() {
         let (head, tail) = PREFACE.split_at(7);
         for pieces in [vec![&PREFACE[..], b"frames"], vec![head, tail, b"frames"]] {
-            let (speaks_h2, all) = looked(&pieces).await;
-            assert!(speaks_h2);
+            let (is_http2, all) = looked(&pieces).await;
+            assert!(is_http2);
             assert_eq!(all, [PREFACE, &b"frames"[..]].concat());
         }
     }
@@ -132,8 +134,8 @@ mod tests {
             vec![b"PRI * HTTP/2.0\r\n"],
             vec![],
         ] {
-            let (speaks_h2, all) = looked(&pieces).await;
-            assert!(!speaks_h2, "{pieces:?}");
+            let (is_http2, all) = looked(&pieces).await;
+            assert!(!is_http2, "{pieces:?}");
             assert_eq!(all, pieces.concat());
         }
     }

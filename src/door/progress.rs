@@ -1,7 +1,7 @@
 //! Whether a client goes on: sends what it began to send, and reads what it asked for.
 //!
 //! Nothing is measured per piece. Bodies note for whom they wait and how many bytes moved; the
-//! connection looks at the notes a few times in each interval, while a request is open.
+//! connection checks at the progress a few times in each interval, while a request is open.
 
 use std::fmt;
 use std::pin::Pin;
@@ -16,13 +16,13 @@ use hyper::body::Incoming;
 use hyper::rt::Executor;
 use tokio::task::AbortHandle;
 
-use super::{DoorLimits, drain};
+use super::{ServerLimits, discard};
 
-/// How often the notes are looked at in each interval. Who waits for its client at every look, and
+/// How often the progress are looked at in each interval. Who waits for its client at every look, and
 /// gets less than the minimum from the first to the last, has a slow client.
-const LOOKS: u8 = 4;
+const CHECKS_PER_INTERVAL: u8 = 4;
 
-/// The notes of one request.
+/// The progress of one request.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// Whether more of the request's body is awaited from the client.
@@ -49,17 +49,17 @@ impl Progress {
     }
 
     /// Notes that the head of the answer is there.
-    pub(super) fn answer(&self) {
+    pub(super) fn mark_response_started(&self) {
         self.answering.store(true, Ordering::Relaxed);
     }
 
     /// Whether the request ended before its answer began, and not because its client was slow.
-    pub(super) fn was_given_up(&self) -> bool {
+    pub(super) fn was_abandoned(&self) -> bool {
         !self.answering.load(Ordering::Relaxed) && !self.cut.load(Ordering::Relaxed)
     }
 
     /// Notes what asking an answer's body for its next piece came to.
-    pub(super) fn answered(&self, bytes: Option<usize>) {
+    pub(super) fn note_response_piece(&self, bytes: Option<usize>) {
         if let Some(bytes) = bytes {
             add(&self.read, bytes);
         }
@@ -74,38 +74,38 @@ pub(super) fn add(counter: &AtomicU32, bytes: usize) {
     counter.store(sum, Ordering::Relaxed);
 }
 
-/// How one direction went on over the last looks.
+/// How one direction went on over the last checks.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
-    looks: u8,
+pub(super) struct SpeedCheck {
+    checks: u8,
     first: u32,
 }
 
-impl Pace {
+impl SpeedCheck {
     /// Takes a look. Says whether the client was slow over a whole interval.
     pub(super) fn is_slow(&mut self, waits: bool, bytes: u32, min: u32) -> bool {
         if !waits {
-            self.looks = 0;
+            self.checks = 0;
             return false;
         }
-        if self.looks == 0 {
+        if self.checks == 0 {
             self.first = bytes;
         }
-        self.looks += 1;
-        if self.looks <= LOOKS {
+        self.checks += 1;
+        if self.checks <= CHECKS_PER_INTERVAL {
             return false;
         }
         let moved = bytes.wrapping_sub(self.first);
-        (self.looks, self.first) = (1, bytes);
+        (self.checks, self.first) = (1, bytes);
         moved < min.max(1)
     }
 }
 
 /// How both directions of a request went on.
 #[derive(Debug, Default)]
-pub(super) struct Paces {
-    up: Pace,
-    down: Pace,
+pub(super) struct RequestSpeed {
+    up: SpeedCheck,
+    down: SpeedCheck,
 }
 
 /// A limit a client did not keep, by its key.
@@ -113,31 +113,35 @@ pub(super) const UPLOAD: &str = "upload_bytes_min";
 /// The other one.
 pub(super) const DOWNLOAD: &str = "download_bytes_min";
 
-impl Paces {
+impl RequestSpeed {
     /// Takes a look at a request. Names the limit that its client did not keep.
-    pub(super) fn look(&mut self, notes: &Progress, limits: &DoorLimits) -> Option<&'static str> {
-        let answering = notes.answering.load(Ordering::Relaxed);
-        let sending = notes.sending.load(Ordering::Relaxed) && !answering;
-        let sent = notes.sent.load(Ordering::Relaxed);
+    pub(super) fn check(
+        &mut self,
+        progress: &Progress,
+        limits: &ServerLimits,
+    ) -> Option<&'static str> {
+        let answering = progress.answering.load(Ordering::Relaxed);
+        let sending = progress.sending.load(Ordering::Relaxed) && !answering;
+        let sent = progress.sent.load(Ordering::Relaxed);
         if self.up.is_slow(sending, sent, limits.upload_bytes_min) {
             return Some(UPLOAD);
         }
-        let reading = notes.reading.load(Ordering::Relaxed);
-        let read = notes.read.load(Ordering::Relaxed);
+        let reading = progress.reading.load(Ordering::Relaxed);
+        let read = progress.read.load(Ordering::Relaxed);
         let slow = self.down.is_slow(reading, read, limits.download_bytes_min);
         slow.then_some(DOWNLOAD)
     }
 }
 
-impl DoorLimits {
+impl ServerLimits {
     /// From one look to the next.
-    pub(super) fn look_after(&self) -> Duration {
-        self.progress_interval.duration() / u32::from(LOOKS)
+    pub(super) fn check_interval(&self) -> Duration {
+        self.progress_interval.duration() / u32::from(CHECKS_PER_INTERVAL)
     }
 }
 
 /// The body of a request, as it comes in.
-pub struct Upload {
+pub struct RequestBody {
     /// There until it is dropped.
     body: Option<Incoming>,
     /// Whether it came to its end.
@@ -145,43 +149,43 @@ pub struct Upload {
     /// Whether its client is to be heard out when nobody wants the rest.
     drains: bool,
     /// Absent where there is no body.
-    notes: Option<Arc<Progress>>,
+    progress: Option<Arc<Progress>>,
 }
 
-impl Upload {
-    pub(super) fn new(body: Incoming, notes: &Arc<Progress>, drains: bool) -> Self {
-        let notes = (!http_body::Body::is_end_stream(&body)).then(|| Arc::clone(notes));
+impl RequestBody {
+    pub(super) fn new(body: Incoming, progress: &Arc<Progress>, drains: bool) -> Self {
+        let progress = (!http_body::Body::is_end_stream(&body)).then(|| Arc::clone(progress));
         Self {
             body: Some(body),
             ended: false,
             drains,
-            notes,
+            progress,
         }
     }
 }
 
-impl fmt::Debug for Upload {
+impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Upload").field(&self.body).finish()
+        f.debug_tuple("RequestBody").field(&self.body).finish()
     }
 }
 
-impl Drop for Upload {
+impl Drop for RequestBody {
     fn drop(&mut self) {
-        let Some(notes) = &self.notes else {
+        let Some(progress) = &self.progress else {
             return;
         };
         // Nobody waits for the rest of it.
-        notes.sending.store(false, Ordering::Relaxed);
-        let hears_out = self.drains && !self.ended && !notes.cut.load(Ordering::Relaxed);
+        progress.sending.store(false, Ordering::Relaxed);
+        let hears_out = self.drains && !self.ended && !progress.cut.load(Ordering::Relaxed);
         let body = self.body.take().filter(|_| hears_out);
         if let Some(body) = body.filter(|body| !http_body::Body::is_end_stream(body)) {
-            drain::rest_of(body);
+            discard::rest_of(body);
         }
     }
 }
 
-impl http_body::Body for Upload {
+impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -194,11 +198,13 @@ impl http_body::Body for Upload {
         };
         let polled = Pin::new(body).poll_frame(cx);
         self.ended |= matches!(polled, Poll::Ready(None | Some(Err(_))));
-        if let Some(notes) = &self.notes {
+        if let Some(progress) = &self.progress {
             if let Poll::Ready(Some(Ok(frame))) = &polled {
-                add(&notes.sent, frame.data_ref().map_or(0, Bytes::len));
+                add(&progress.sent, frame.data_ref().map_or(0, Bytes::len));
             }
-            notes.sending.store(polled.is_pending(), Ordering::Relaxed);
+            progress
+                .sending
+                .store(polled.is_pending(), Ordering::Relaxed);
         }
         polled
     }
@@ -220,10 +226,10 @@ impl http_body::Body for Upload {
 /// The library keeps a stream whose client opens no window for ever, and asks no body about it.
 /// Ending its task drops the answer and resets the stream.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Streams(Arc<Mutex<Open>>);
+pub(super) struct StreamTasks(Arc<Mutex<OpenStreams>>);
 
 #[derive(Debug, Default)]
-struct Open {
+struct OpenStreams {
     /// Of the request that was received just now, until its task is there.
     next: Option<Arc<Progress>>,
     all: Vec<Stream>,
@@ -231,52 +237,52 @@ struct Open {
 
 #[derive(Debug)]
 struct Stream {
-    notes: Arc<Progress>,
-    paces: Paces,
+    progress: Arc<Progress>,
+    speed: RequestSpeed,
     task: AbortHandle,
 }
 
-impl Streams {
+impl StreamTasks {
     /// Notes of a request whose task comes next.
     pub(super) fn begin(&self) -> Arc<Progress> {
-        let notes = Arc::new(Progress::default());
-        self.open().next = Some(Arc::clone(&notes));
-        notes
+        let progress = Arc::new(Progress::default());
+        self.open().next = Some(Arc::clone(&progress));
+        progress
     }
 
     /// Forgets a request that is over.
-    pub(super) fn end(&self, notes: &Arc<Progress>) {
-        notes.over.store(true, Ordering::Release);
+    pub(super) fn end(&self, progress: &Arc<Progress>) {
+        progress.over.store(true, Ordering::Release);
         let mut open = self.open();
         let at = open
             .all
             .iter()
-            .position(|one| Arc::ptr_eq(&one.notes, notes));
+            .position(|one| Arc::ptr_eq(&one.progress, progress));
         let ended = at.map(|at| open.all.swap_remove(at));
         drop(open);
         drop(ended);
     }
 
     /// Looks at every request, ends the slow ones and names the limits they did not keep.
-    pub(super) fn end_slow(&self, limits: &DoorLimits) -> Vec<&'static str> {
+    pub(super) fn end_slow(&self, limits: &ServerLimits) -> Vec<&'static str> {
         let mut slow = Vec::new();
         for stream in &mut self.open().all {
-            if let Some(key) = stream.paces.look(&stream.notes, limits) {
+            if let Some(key) = stream.speed.check(&stream.progress, limits) {
                 slow.push(key);
-                stream.notes.cut.store(true, Ordering::Relaxed);
+                stream.progress.cut.store(true, Ordering::Relaxed);
                 stream.task.abort();
             }
         }
         slow
     }
 
-    fn open(&self) -> std::sync::MutexGuard<'_, Open> {
+    fn open(&self) -> std::sync::MutexGuard<'_, OpenStreams> {
         // Nothing that holds the lock can leave it half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<F> Executor<F> for Streams
+impl<F> Executor<F> for StreamTasks
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -286,10 +292,10 @@ where
         let task = tokio::spawn(task).abort_handle();
         let mut open = self.open();
         let next = open.next.take();
-        if let Some(notes) = next.filter(|notes| !notes.over.load(Ordering::Acquire)) {
+        if let Some(progress) = next.filter(|progress| !progress.over.load(Ordering::Acquire)) {
             open.all.push(Stream {
-                notes,
-                paces: Paces::default(),
+                progress,
+                speed: RequestSpeed::default(),
                 task,
             });
         }
@@ -301,10 +307,10 @@ mod tests {
     use super::*;
 
     /// Whether a client was slow at each look; what it is waited for at, and what moved so far.
-    fn slow(looks: &[(bool, u32)]) -> Vec<bool> {
-        let mut pace = Pace::default();
+    fn slow(checks: &[(bool, u32)]) -> Vec<bool> {
+        let mut pace = SpeedCheck::default();
         let of = |(waits, bytes): &(bool, u32)| pace.is_slow(*waits, *bytes, 100);
-        looks.iter().map(of).collect()
+        checks.iter().map(of).collect()
     }
 
     #[test]
@@ -322,7 +328,7 @@ mod tests {
 
     #[test]
     fn whoever_is_not_waited_for_now_and_then_is_not_slow() {
-        let looks: [_; 20] = std::array::from_fn(|at| (at % 4 != 3, 7));
-        assert_eq!(slow(&looks), [false; 20]);
+        let checks: [_; 20] = std::array::from_fn(|at| (at % 4 != 3, 7));
+        assert_eq!(slow(&checks), [false; 20]);
     }
 }

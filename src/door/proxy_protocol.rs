@@ -26,63 +26,65 @@ pub(super) enum ProxyError {
     #[error("the PROXY header is longer than {V2_BYTES_MAX} bytes")]
     TooLong,
     #[error("the connection does not begin with a PROXY header")]
-    Broken(#[source] proxy_header::Error),
+    Malformed(#[source] proxy_header::Error),
     #[error("the PROXY header is not about a stream")]
-    NoStream,
+    NotStream,
 }
 
 /// Reads the header and not one byte more; answers whom it names. `None`: the load balancer speaks
 /// for itself, to see whether we are well.
-pub(super) async fn read<T: AsyncRead + Unpin>(wire: &mut T) -> Result<Option<Peer>, ProxyError> {
+pub(super) async fn read<T: AsyncRead + Unpin>(stream: &mut T) -> Result<Option<Peer>, ProxyError> {
     let mut header = vec![0; BYTES_MIN];
-    wire.read_exact(&mut header)
+    stream
+        .read_exact(&mut header)
         .await
         .map_err(ProxyError::Read)?;
     if header[0] == b'P' {
-        read_v1(wire, &mut header).await?;
+        read_v1(stream, &mut header).await?;
     } else {
-        read_v2(wire, &mut header).await?;
+        read_v2(stream, &mut header).await?;
     }
     let config = ParseConfig {
         include_tlvs: false,
         ..ParseConfig::default()
     };
-    let (parsed, _) = ProxyHeader::parse(&header, config).map_err(ProxyError::Broken)?;
+    let (parsed, _) = ProxyHeader::parse(&header, config).map_err(ProxyError::Malformed)?;
     match parsed.proxied_address() {
         None => Ok(None),
         Some(address) if address.protocol == Protocol::Stream => {
             Ok(Some(Peer::Ip(address.source.ip().to_canonical())))
         }
-        Some(_) => Err(ProxyError::NoStream),
+        Some(_) => Err(ProxyError::NotStream),
     }
 }
 
 /// Byte by byte to the line end: what follows it belongs to the next protocol.
 async fn read_v1<T: AsyncRead + Unpin>(
-    wire: &mut T,
+    stream: &mut T,
     header: &mut Vec<u8>,
 ) -> Result<(), ProxyError> {
     while !header.ends_with(b"\r\n") && header.len() < V1_BYTES_MAX {
-        header.push(wire.read_u8().await.map_err(ProxyError::Read)?);
+        header.push(stream.read_u8().await.map_err(ProxyError::Read)?);
     }
     Ok(())
 }
 
 async fn read_v2<T: AsyncRead + Unpin>(
-    wire: &mut T,
+    stream: &mut T,
     header: &mut Vec<u8>,
 ) -> Result<(), ProxyError> {
     const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
     if !header.starts_with(SIGNATURE) {
-        return Err(ProxyError::Broken(proxy_header::Error::Invalid));
+        return Err(ProxyError::Malformed(proxy_header::Error::Invalid));
     }
-    header.push(wire.read_u8().await.map_err(ProxyError::Read)?);
+    header.push(stream.read_u8().await.map_err(ProxyError::Read)?);
     let rest = usize::from(u16::from_be_bytes([header[14], header[15]]));
     if V2_FIXED_BYTES + rest > V2_BYTES_MAX {
         return Err(ProxyError::TooLong);
     }
     header.resize(V2_FIXED_BYTES + rest, 0);
-    wire.read_exact(&mut header[V2_FIXED_BYTES..])
+    stream
+        .read_exact(&mut header[V2_FIXED_BYTES..])
         .await
         .map_err(ProxyError::Read)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! `Resets`: the streams of an HTTP/2 connection that its client gave up before they were answered.
+//! `ResetCounter`: the streams of an HTTP/2 connection that its client gave up before they were answered.
 //!
 //! Asking and giving up at once makes work for us and the upstream and costs the client next to nothing
 //! (CVE-2023-44487). The library counts only what is reset before we see it.
@@ -18,7 +18,7 @@ const PERIOD: Duration = Duration::from_secs(10);
 
 /// Counts the streams of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Resets {
+pub(super) struct ResetCounter {
     streams: AtomicU32,
     unanswered: AtomicU32,
     period: Mutex<Period>,
@@ -32,7 +32,7 @@ struct Period {
     resets: u32,
 }
 
-impl Resets {
+impl ResetCounter {
     pub(super) fn count_stream(&self) {
         self.streams.fetch_add(1, Ordering::Relaxed);
     }
@@ -66,9 +66,9 @@ impl Resets {
 mod tests {
     use super::*;
 
-    /// Resets so many streams at even distances within so long, with two answered for each.
+    /// ResetCounter so many streams at even distances within so long, with two answered for each.
     fn too_many(resets: u32, within: Duration) -> bool {
-        let counted = Resets::default();
+        let counted = ResetCounter::default();
         let began = Instant::now();
         for number in 0..resets {
             for _ in 0..3 {
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn without_answers_the_share_decides() {
-        let counted = Resets::default();
+        let counted = ResetCounter::default();
         let now = Instant::now();
         for number in 0..=RESETS_MAX {
             assert!(!counted.are_too_many(), "{number}");

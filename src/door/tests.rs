@@ -36,7 +36,7 @@ fn body(text: String) -> Body {
 }
 
 /// Says who asked, and how.
-async fn tell(request: Request<Upload>, connection: Arc<Connection>) -> Response<Body> {
+async fn tell(request: Request<RequestBody>, connection: Arc<Connection>) -> Response<Body> {
     let Connection {
         peer,
         tls,
@@ -54,7 +54,7 @@ async fn tell(request: Request<Upload>, connection: Arc<Connection>) -> Response
     )))
 }
 
-fn open<H: Handle>(door: Door, handler: H, limits: DoorLimits, trusted: &[&str]) -> Open {
+fn open<H: Handler>(door: Listeners, handler: H, limits: ServerLimits, trusted: &[&str]) -> Open {
     let networks = trusted
         .iter()
         .map(|network| network.parse().unwrap())
@@ -62,7 +62,7 @@ fn open<H: Handle>(door: Door, handler: H, limits: DoorLimits, trusted: &[&str])
     let telemetry = Telemetry::writing_to(&LogConfig::default(), Box::new(std::io::sink()));
     let shutdown = CancellationToken::new();
     let address = door.ip().unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
-    let serving = Serving {
+    let serving = ServeOptions {
         trust: Arc::new(ArcSwap::from_pointee(Trust {
             networks,
             ..Trust::default()
@@ -80,9 +80,9 @@ fn open<H: Handle>(door: Door, handler: H, limits: DoorLimits, trusted: &[&str])
     }
 }
 
-fn plain<H: Handle>(handler: H, limits: DoorLimits) -> Open {
+fn plain<H: Handler>(handler: H, limits: ServerLimits) -> Open {
     open(
-        Door::bind(&[at("127.0.0.1:0")], None).unwrap(),
+        Listeners::bind(&[at("127.0.0.1:0")], None).unwrap(),
         handler,
         limits,
         &[],
@@ -119,8 +119,8 @@ async fn requests_are_answered_on_every_socket() {
     let folder = Folder::new();
     let path = folder.path("http.sock");
     let unix = at(&format!("unix:{}", path.display()));
-    let door = Door::bind(&[at("127.0.0.1:0"), unix], None).unwrap();
-    let open = open(door, tell, DoorLimits::default(), &[]);
+    let door = Listeners::bind(&[at("127.0.0.1:0"), unix], None).unwrap();
+    let open = open(door, tell, ServerLimits::default(), &[]);
     let answer = ask(tcp(&open).await, LAST).await;
     assert!(answer.ends_with("/a 127.0.0.1 tls=false -"), "{answer}");
     let answer = ask(UnixStream::connect(&path).await.unwrap(), LAST).await;
@@ -132,10 +132,10 @@ async fn requests_are_answered_on_every_socket() {
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_named() {
-    let first = Door::bind(&[at("127.0.0.1:0")], None).unwrap();
+    let first = Listeners::bind(&[at("127.0.0.1:0")], None).unwrap();
     let place = at(&first.ip().unwrap().to_string());
-    let error = Door::bind(std::slice::from_ref(&place), None).unwrap_err();
-    assert!(matches!(&error, BindError::Taken { .. }), "{error}");
+    let error = Listeners::bind(std::slice::from_ref(&place), None).unwrap_err();
+    assert!(matches!(&error, BindError::InUse { .. }), "{error}");
     assert!(
         error.to_string().contains(&place.address.to_string()),
         "{error}"
@@ -145,17 +145,17 @@ async fn a_port_that_is_taken_is_named() {
 #[tokio::test]
 async fn only_a_socket_that_nobody_answers_on_is_cleared_away() {
     let folder = Folder::new();
-    let bind = |path: &Path| Door::bind(&[at(&format!("unix:{}", path.display()))], None);
+    let bind = |path: &Path| Listeners::bind(&[at(&format!("unix:{}", path.display()))], None);
     let stale = folder.path("stale.sock");
     drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
     assert!(stale.exists());
     let living = bind(&stale).unwrap();
-    assert!(matches!(bind(&stale), Err(BindError::Taken { .. })));
+    assert!(matches!(bind(&stale), Err(BindError::InUse { .. })));
     assert!(stale.exists());
     drop(living);
-    let file = folder.path("notes.txt");
+    let file = folder.path("progress.txt");
     std::fs::write(&file, "keep me").unwrap();
-    assert!(matches!(bind(&file), Err(BindError::InTheWay { .. })));
+    assert!(matches!(bind(&file), Err(BindError::NotASocket { .. })));
     assert_eq!(std::fs::read(&file).unwrap(), b"keep me");
 }
 
@@ -165,9 +165,9 @@ fn behind_balancer(trusted: &[&str]) -> Open {
         ..at("127.0.0.1:0")
     };
     open(
-        Door::bind(&[place], None).unwrap(),
+        Listeners::bind(&[place], None).unwrap(),
         tell,
-        DoorLimits::default(),
+        ServerLimits::default(),
         trusted,
     )
 }
@@ -194,7 +194,7 @@ async fn a_stranger_names_nobody() {
     let open = behind_balancer(&["10.0.0.0/8"]);
     assert_eq!(ask(tcp(&open).await, &[PROXY_V1, LAST].concat()).await, "");
     assert_eq!(ask(tcp(&open).await, LAST).await, "");
-    let unasked = plain(tell, DoorLimits::default());
+    let unasked = plain(tell, ServerLimits::default());
     let answer = ask(tcp(&unasked).await, &[PROXY_V1, LAST].concat()).await;
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
@@ -205,13 +205,13 @@ async fn a_client_that_says_nothing_is_cut_off() {
     folder.pair("a", &["a.example"]);
     let tls = folder.config(&["a"]);
     let with_tls = open(
-        Door::bind(&[at("127.0.0.1:0")], Some(&tls)).unwrap(),
+        Listeners::bind(&[at("127.0.0.1:0")], Some(&tls)).unwrap(),
         tell,
-        DoorLimits::default(),
+        ServerLimits::default(),
         &[],
     );
     let balanced = behind_balancer(&["127.0.0.0/8"]);
-    let quiet = plain(tell, DoorLimits::default());
+    let quiet = plain(tell, ServerLimits::default());
     for (open, said, seconds) in [
         (&quiet, &b""[..], 30),
         (&quiet, b"GET / HTTP/1.1\r\nhost:", 30),
@@ -231,7 +231,7 @@ async fn a_client_that_says_nothing_is_cut_off() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_closed_after_its_keep_alive() {
-    let open = plain(tell, DoorLimits::default());
+    let open = plain(tell, ServerLimits::default());
     let mut stream = tcp(&open).await;
     once(&mut stream).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
@@ -248,7 +248,7 @@ async fn a_slow_answer_is_not_an_idle_connection() {
         sleep(Duration::from_secs(600)).await;
         tell(request, connection).await
     };
-    let open = plain(slow, DoorLimits::default());
+    let open = plain(slow, ServerLimits::default());
     assert!(ask(tcp(&open).await, LAST).await.ends_with("tls=false -"));
 }
 
@@ -277,7 +277,7 @@ async fn a_client_that_stops_reading_is_cut_off() {
         let endless = Endless(Arc::clone(&end));
         async { Response::new(endless.boxed_unsync()) }
     };
-    let open = plain(endless, DoorLimits::default());
+    let open = plain(endless, ServerLimits::default());
     let mut stream = tcp(&open).await;
     stream.write_all(GET).await.unwrap();
     let began = Instant::now();
@@ -291,9 +291,9 @@ async fn a_client_that_stops_reading_is_cut_off() {
 
 #[tokio::test]
 async fn a_head_that_is_too_long_is_refused() {
-    let limits = DoorLimits {
+    let limits = ServerLimits {
         header_bytes_max: 10_000,
-        ..DoorLimits::default()
+        ..ServerLimits::default()
     };
     let open = plain(tell, limits);
     let of = |bytes: usize| {
@@ -310,7 +310,7 @@ async fn a_head_that_is_too_long_is_refused() {
 }
 
 /// A handler that begins, waits to be let go, and answers.
-fn held() -> (Arc<Notify>, Arc<Notify>, impl Handle) {
+fn held() -> (Arc<Notify>, Arc<Notify>, impl Handler) {
     let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell_begun, wait) = (Arc::clone(&begun), Arc::clone(&go));
     let handler = move |request, connection| {
@@ -327,7 +327,7 @@ fn held() -> (Arc<Notify>, Arc<Notify>, impl Handle) {
 #[tokio::test]
 async fn a_closing_door_finishes_what_it_began_and_begins_nothing() {
     let (begun, go, handler) = held();
-    let open = plain(handler, DoorLimits::default());
+    let open = plain(handler, ServerLimits::default());
     let silent = tcp(&open).await;
     let asking = tokio::spawn(ask(tcp(&open).await, GET));
     begun.notified().await;
@@ -354,7 +354,7 @@ async fn a_closing_door_finishes_what_it_began_and_begins_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_closing_door_waits_only_so_long() {
     let (begun, _go, handler) = held();
-    let open = plain(handler, DoorLimits::default());
+    let open = plain(handler, ServerLimits::default());
     let asking = tokio::spawn(ask(tcp(&open).await, GET));
     begun.notified().await;
     let began = Instant::now();
@@ -366,7 +366,7 @@ async fn a_closing_door_waits_only_so_long() {
 
 #[tokio::test]
 async fn an_idle_keep_alive_is_closed_at_once_by_a_closing_door() {
-    let open = plain(tell, DoorLimits::default());
+    let open = plain(tell, ServerLimits::default());
     let mut stream = tcp(&open).await;
     once(&mut stream).await;
     open.shutdown.cancel();
@@ -376,9 +376,9 @@ async fn an_idle_keep_alive_is_closed_at_once_by_a_closing_door() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_wait_for_a_place() {
-    let limits = DoorLimits {
+    let limits = ServerLimits {
         connections_max: 1,
-        ..DoorLimits::default()
+        ..ServerLimits::default()
     };
     let open = plain(tell, limits);
     let mut first = tcp(&open).await;
@@ -397,7 +397,7 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
 async fn a_tunnel_keeps_its_place_and_the_door_waits_for_it() {
     let (opened, tunnel) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell_opened, wait) = (Arc::clone(&opened), Arc::clone(&tunnel));
-    let upgrade = move |request: Request<Upload>, _| {
+    let upgrade = move |request: Request<RequestBody>, _| {
         let (opened, end) = (Arc::clone(&tell_opened), Arc::clone(&wait));
         async move {
             tokio::spawn(async move {
@@ -415,7 +415,7 @@ async fn a_tunnel_keeps_its_place_and_the_door_waits_for_it() {
                 .unwrap()
         }
     };
-    let open = plain(upgrade, DoorLimits::default());
+    let open = plain(upgrade, ServerLimits::default());
     let upgrade = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
     let asking = tokio::spawn(ask(tcp(&open).await, upgrade));
     opened.notified().await;
@@ -435,9 +435,9 @@ async fn a_redirecting_listener_serves_nothing() {
         ..at("127.0.0.1:0")
     };
     let open = open(
-        Door::bind(&[place], None).unwrap(),
+        Listeners::bind(&[place], None).unwrap(),
         tell,
-        DoorLimits::default(),
+        ServerLimits::default(),
         &[],
     );
     let answer = ask(tcp(&open).await, LAST).await;
@@ -474,9 +474,9 @@ mod over_tls {
 
     fn door(folder: &Folder, files: &[&str]) -> (Open, Arc<Tls>) {
         let config = folder.config(files);
-        let door = Door::bind(&[at("127.0.0.1:0")], Some(&config)).unwrap();
+        let door = Listeners::bind(&[at("127.0.0.1:0")], Some(&config)).unwrap();
         let tls = Arc::clone(door.tls().unwrap());
-        (open(door, tell, DoorLimits::default(), &[]), tls)
+        (open(door, tell, ServerLimits::default(), &[]), tls)
     }
 
     #[tokio::test]

@@ -27,13 +27,13 @@ pub struct TlsConfig {
     /// Further pairs, chosen by the name the client asks for and the keys it can use: RSA and ECDSA
     /// for one name serve old clients and new ones.
     #[serde(default)]
-    pub more: Vec<PairConfig>,
+    pub more: Vec<CertificateConfig>,
 }
 
 /// A certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PairConfig {
+pub struct CertificateConfig {
     /// PEM: the certificate, then the ones that vouch for it.
     pub certificate: PathBuf,
     /// PEM: its private key.
@@ -72,7 +72,7 @@ pub enum TlsError {
     },
     /// The key is of a kind that cannot sign, or belongs to another certificate.
     #[error("the key {} does not fit the certificate {}", key.display(), certificate.display())]
-    NoPair {
+    KeyMismatch {
         /// The certificate.
         certificate: PathBuf,
         /// The key.
@@ -159,7 +159,8 @@ fn load_pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsErr
         })
     };
     let chain = read(certificate)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(unmarked(&chain)).collect();
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(without_byte_order_mark(&chain)).collect();
     let chain = match chain {
         Ok(chain) if !chain.is_empty() => Ok(chain),
         Ok(_) => Err(PemError::NoItemsFound),
@@ -171,13 +172,15 @@ fn load_pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsErr
     })?;
     let text = zeroize::Zeroizing::new(read(key)?);
     let private =
-        PrivateKeyDer::from_pem_slice(unmarked(&text)).map_err(|source| TlsError::NoKey {
-            path: key.to_owned(),
-            source,
+        PrivateKeyDer::from_pem_slice(without_byte_order_mark(&text)).map_err(|source| {
+            TlsError::NoKey {
+                path: key.to_owned(),
+                source,
+            }
         })?;
     CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider())
         .map(Arc::new)
-        .map_err(|source| TlsError::NoPair {
+        .map_err(|source| TlsError::KeyMismatch {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
             source,
@@ -185,7 +188,7 @@ fn load_pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsErr
 }
 
 /// Without the byte order mark that editors of Windows put before the first line.
-fn unmarked(pem: &[u8]) -> &[u8] {
+fn without_byte_order_mark(pem: &[u8]) -> &[u8] {
     pem.strip_prefix("\u{feff}".as_bytes()).unwrap_or(pem)
 }
 

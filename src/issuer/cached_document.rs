@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{IssuerError, IssuerName};
 use crate::client::{Client, Network};
 use crate::clock::{Clock, Timestamp};
-use crate::single_flight::{Cached, Get, Latest, Turn};
+use crate::single_flight::{CacheLookup, Cached, CachedValue, LoadPermit};
 
 /// How long nobody asks again after asking in vain.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -92,7 +92,7 @@ impl<T: Send + Sync + 'static> CachedDocument<T> {
         let Some(latest) = self.document.latest() else {
             return self.ask(fetch, |_| true).await;
         };
-        if let Some(turn) = self.document.try_turn() {
+        if let Some(turn) = self.document.try_load_permit() {
             let asking = bring(turn, fetch, self.fresh_for);
             let issuer = self.issuer.clone();
             tokio::spawn(async move {
@@ -117,7 +117,7 @@ impl<T: Send + Sync + 'static> CachedDocument<T> {
         age: Duration,
         fetch: impl Fetch<T>,
     ) -> Result<Arc<T>, IssuerError> {
-        let young = |latest: &Latest<_>| self.clock.now().since(latest.kept_at) < age;
+        let young = |latest: &CachedValue<_>| self.clock.now().since(latest.kept_at) < age;
         self.ask(fetch, young).await
     }
 
@@ -148,12 +148,12 @@ impl<T: Send + Sync + 'static> CachedDocument<T> {
     async fn ask(
         &self,
         fetch: impl Fetch<T>,
-        enough: impl Fn(&Latest<Arc<T>>) -> bool,
+        enough: impl Fn(&CachedValue<Arc<T>>) -> bool,
     ) -> Result<Arc<T>, IssuerError> {
         let turn = match self.document.get_if(enough).await {
-            Get::Value(document) => return Ok(document),
-            Get::Pausing(error) => return Err(error),
-            Get::Turn(turn) => turn,
+            CacheLookup::Value(document) => return Ok(document),
+            CacheLookup::Pausing(error) => return Err(error),
+            CacheLookup::LoadPermit(turn) => turn,
         };
         // In a task: the others wait for its answer, also when whoever asks is gone by then.
         let asking = tokio::spawn(bring(turn, fetch, self.fresh_for));
@@ -164,7 +164,7 @@ impl<T: Send + Sync + 'static> CachedDocument<T> {
 }
 
 async fn bring<T>(
-    turn: Turn<Arc<T>, IssuerError>,
+    turn: LoadPermit<Arc<T>, IssuerError>,
     fetch: impl Fetch<T>,
     fresh_for: Duration,
 ) -> Result<Arc<T>, IssuerError> {
@@ -203,7 +203,7 @@ mod tests {
 
     impl Desk {
         fn open() -> Self {
-            let clock = Clock::by_hand(Timestamp::from_unix_s(1_000));
+            let clock = Clock::manual(Timestamp::from_unix_s(1_000));
             Self {
                 kept: CachedDocument::new(Self::issuer(), Duration::from_secs(600), clock.clone()),
                 clock,

@@ -8,12 +8,12 @@ use serde_json::Value;
 use url::Url;
 
 use super::{IssuerError, IssuerName};
-use crate::outbound::{Call, Outbound, OutboundError};
+use crate::outbound::{Outbound, OutboundCall, OutboundError};
 
 /// How many keys of one issuer are kept.
 const KEYS_MAX: usize = 100;
 
-const CALL: Call = Call::repeatable("the issuer's keys");
+const CALL: OutboundCall = OutboundCall::repeatable("the issuer's keys");
 
 /// The public keys of an issuer that may have signed something.
 pub(super) struct Keys(Vec<Key>);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{IssuerError, IssuerName, IssuerSettings, tenant};
-use crate::outbound::{Call, Outbound, OutboundError};
+use crate::outbound::{Outbound, OutboundCall, OutboundError};
 
 /// What an issuer says of itself, as far as somebody here asks for it.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ pub enum MetadataError {
 /// The longest foreign name an error repeats, in characters.
 const NAME_CHARS_MAX: usize = 200;
 
-const CALL: Call = Call::repeatable("the issuer's metadata");
+const CALL: OutboundCall = OutboundCall::repeatable("the issuer's metadata");
 
 pub(super) async fn fetch(
     settings: IssuerSettings,

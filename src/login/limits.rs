@@ -185,7 +185,7 @@ mod tests {
             begins_per_minute: 3,
             ..LoginConfig::default()
         };
-        Limits::new(&config, Clock::by_hand(Timestamp::from_unix_s(0)))
+        Limits::new(&config, Clock::manual(Timestamp::from_unix_s(0)))
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
             finishes_per_minute: 1_000_000,
             ..LoginConfig::default()
         };
-        let limits = Limits::new(&config, Clock::by_hand(Timestamp::from_unix_s(0)));
+        let limits = Limits::new(&config, Clock::manual(Timestamp::from_unix_s(0)));
         let [one, other] = ["one", "other"].map(|id| id.parse().unwrap());
         let noted = (0..9_000).filter(|_| limits.acquire_logout(&one, None).is_ok());
         // Time passes while the test runs.

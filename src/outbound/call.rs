@@ -1,8 +1,8 @@
-//! `Call`: what a source is asked for, and whether it may be asked for that twice.
+//! `OutboundCall`: what a source is asked for, and whether it may be asked for that twice.
 
 /// A call to a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct OutboundCall {
     name: &'static str,
     repeatable: Repeatable,
 }
@@ -22,7 +22,7 @@ pub enum Repeatable {
     No,
 }
 
-impl Call {
+impl OutboundCall {
     /// A question. `name` stands in errors and logs.
     pub const fn repeatable(name: &'static str) -> Self {
         Self {

@@ -7,7 +7,7 @@ use reqwest::{Client, Request, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{CALL_TIMEOUT, Call, Outbound, OutboundError};
+use super::{CALL_TIMEOUT, Outbound, OutboundCall, OutboundError};
 
 /// The longest content type an error repeats, in characters.
 const CONTENT_TYPE_CHARS_MAX: usize = 80;
@@ -18,7 +18,7 @@ impl Outbound {
     pub(super) async fn exchange(
         &self,
         request: RequestBuilder,
-        call: Call,
+        call: OutboundCall,
         answers: impl Fn(StatusCode) -> bool,
     ) -> Result<(u16, Value), OutboundError> {
         let request = request.header(ACCEPT, "application/json").build();
@@ -48,7 +48,7 @@ impl Outbound {
         &self,
         client: &Client,
         request: Request,
-        call: Call,
+        call: OutboundCall,
         answers: &impl Fn(StatusCode) -> bool,
     ) -> Result<(u16, Value), OutboundError> {
         let response = client.execute(request).await;
@@ -77,8 +77,12 @@ impl Outbound {
         }
     }
 
-    async fn read(&self, response: &mut Response, call: Call) -> Result<Vec<u8>, OutboundError> {
-        let bytes_max = self.answer_bytes_max;
+    async fn read(
+        &self,
+        response: &mut Response,
+        call: OutboundCall,
+    ) -> Result<Vec<u8>, OutboundError> {
+        let bytes_max = self.response_bytes_max;
         let mut body = Vec::new();
         while let Some(chunk) = response
             .chunk()
@@ -117,7 +121,7 @@ fn is_broken(error: &OutboundError) -> bool {
 }
 
 /// The address is taken out: its query carries tokens and secrets.
-pub(super) fn transport(error: reqwest::Error, call: Call) -> OutboundError {
+pub(super) fn transport(error: reqwest::Error, call: OutboundCall) -> OutboundError {
     let call = call.name();
     let source = error.without_url();
     if source.is_connect() {
@@ -212,7 +216,11 @@ mod tests {
             built.unwrap()
         }
 
-        async fn asked(&self, outbound: &Outbound, call: Call) -> Result<Value, OutboundError> {
+        async fn asked(
+            &self,
+            outbound: &Outbound,
+            call: OutboundCall,
+        ) -> Result<Value, OutboundError> {
             let url = Url::parse(&format!("https://{}/", self.address)).unwrap();
             outbound.get_json(&url, &[], call).await
         }
@@ -250,7 +258,9 @@ mod tests {
         let source = Source::start().await;
         let outbound = source.outbound();
         for _ in 0..2 {
-            let answer = source.asked(&outbound, Call::repeatable("userinfo")).await;
+            let answer = source
+                .asked(&outbound, OutboundCall::repeatable("userinfo"))
+                .await;
             assert_eq!(answer.unwrap(), serde_json::json!({}));
         }
         // The second was asked on the connection of the first, and then again.
@@ -262,7 +272,7 @@ mod tests {
         let source = Source::start().await;
         let outbound = source.outbound();
         for _ in 0..3 {
-            let answer = source.asked(&outbound, Call::once("token")).await;
+            let answer = source.asked(&outbound, OutboundCall::once("token")).await;
             assert_eq!(answer.unwrap(), serde_json::json!({}));
         }
         assert_eq!(source.requests.load(Ordering::SeqCst), 3);

@@ -1,11 +1,11 @@
-//! `Outbound::probe`, `Outbound::afresh`: whether a server can be reached at all.
+//! `Outbound::probe`, `Outbound::for_probes`: whether a server can be reached at all.
 
 use std::time::Duration;
 
 use url::Url;
 
 use super::exchange::transport;
-use super::{Call, Outbound, OutboundError};
+use super::{Outbound, OutboundCall, OutboundError};
 
 /// How long a probe takes at most.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -15,13 +15,13 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_millis(2500);
 
 /// The call, as errors name it.
-const PROBE: Call = Call::repeatable("a probe");
+const PROBE: OutboundCall = OutboundCall::repeatable("a probe");
 
 impl Outbound {
     /// The same client for a call that must find out whether the server can be reached: each call
     /// opens a connection of its own and gives up early when that fails. On a connection that was
     /// kept open, a server that is down now would look slow.
-    pub fn afresh(&self) -> Self {
+    pub fn for_probes(&self) -> Self {
         Self {
             kept: self.probing.clone(),
             fresh: self.probing.clone(),
@@ -41,7 +41,7 @@ impl Outbound {
         let probe = self.probing.get(origin).timeout(PROBE_TIMEOUT);
         match probe.send().await.map_err(|error| transport(error, PROBE)) {
             Ok(_) => Ok(()),
-            Err(error) if error.is_slowness() => Ok(()),
+            Err(error) if error.is_timeout() => Ok(()),
             Err(error) => Err(error),
         }
     }

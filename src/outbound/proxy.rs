@@ -15,18 +15,18 @@ pub struct ProxyUrl(Url);
 /// Not the address of a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a proxy is written http://host:port or https://host:port")]
-pub struct NoProxyUrl;
+pub struct InvalidProxyUrl;
 
 impl TryFrom<String> for ProxyUrl {
-    type Error = NoProxyUrl;
+    type Error = InvalidProxyUrl;
 
-    fn try_from(text: String) -> Result<Self, NoProxyUrl> {
-        let url = Url::parse(&text).map_err(|_| NoProxyUrl)?;
+    fn try_from(text: String) -> Result<Self, InvalidProxyUrl> {
+        let url = Url::parse(&text).map_err(|_| InvalidProxyUrl)?;
         let known = matches!(url.scheme(), "http" | "https") && url.has_host();
         if known {
             Ok(Self(url))
         } else {
-            Err(NoProxyUrl)
+            Err(InvalidProxyUrl)
         }
     }
 }

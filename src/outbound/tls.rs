@@ -43,7 +43,7 @@ pub enum OutboundBuildError {
 }
 
 /// TLS that believes the system's authorities and those of this file.
-pub(super) fn believing(ca: Option<&Path>) -> Result<ClientConfig, OutboundBuildError> {
+pub(super) fn client_config(ca: Option<&Path>) -> Result<ClientConfig, OutboundBuildError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
@@ -101,10 +101,10 @@ mod tests {
     use tokio_rustls::TlsAcceptor;
     use url::Url;
 
-    use super::super::{Call, Config, Outbound, OutboundError};
+    use super::super::{Config, Outbound, OutboundCall, OutboundError};
     use super::*;
 
-    const GET_TOKEN: Call = Call::repeatable("gettoken");
+    const GET_TOKEN: OutboundCall = OutboundCall::repeatable("gettoken");
 
     /// A source with a certificate of its own, that answers `{}` to everyone.
     async fn source() -> (SocketAddr, String) {

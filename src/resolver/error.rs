@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{LOOKUPS_MAX, LOST_MAX};
+use super::{ABANDONED_MAX, LOOKUPS_MAX};
 
 /// Why a name has no addresses.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum ResolveError {
     },
     /// The system answers none of very many look-ups.
     #[error(
-        "look up {host}: the system has not answered {LOST_MAX} earlier look-ups; names are looked up \
+        "look up {host}: the system has not answered {ABANDONED_MAX} earlier look-ups; names are looked up \
          again once it answers one of them"
     )]
     Stuck {

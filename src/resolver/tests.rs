@@ -17,9 +17,9 @@ struct System {
 const STALE: Periods = Periods {
     fresh: Duration::ZERO,
     usable: Duration::from_secs(3600),
-    patience: Duration::ZERO,
+    max_wait: Duration::ZERO,
     failure: Duration::ZERO,
-    lost: Duration::from_secs(60),
+    abandoned: Duration::from_secs(60),
 };
 
 fn system(periods: Periods) -> System {
@@ -80,7 +80,7 @@ async fn all_who_ask_for_a_name_share_one_look_up_and_its_answer() {
 async fn a_name_that_hangs_delays_no_other() {
     let gate = Arc::new(Barrier::new(2));
     let closed = Arc::clone(&gate);
-    let resolver = Resolver::asking(move |host| {
+    let resolver = Resolver::with_lookup(move |host| {
         if host == "hangs.test" {
             closed.wait();
         }
@@ -132,7 +132,7 @@ async fn the_last_addresses_are_used_while_the_name_server_hangs_or_fails() {
 #[tokio::test]
 async fn a_new_address_is_used_as_soon_as_the_name_server_says_so() {
     let periods = Periods {
-        patience: Duration::from_secs(3600),
+        max_wait: Duration::from_secs(3600),
         ..STALE
     };
     let system = system(periods);
@@ -185,7 +185,7 @@ async fn a_name_without_addresses_is_an_error() {
 async fn more_names_than_may_be_looked_up_at_once_are_refused() {
     let gate = Arc::new(Barrier::new(LOOKUPS_MAX + 1));
     let closed = Arc::clone(&gate);
-    let resolver = Resolver::asking(move |_| {
+    let resolver = Resolver::with_lookup(move |_| {
         closed.wait();
         Ok(vec![ip(1)])
     });
@@ -195,7 +195,7 @@ async fn more_names_than_may_be_looked_up_at_once_are_refused() {
             tokio::spawn(async move { resolver.resolve(&format!("{name}.test")).await })
         })
         .collect();
-    while resolver.0.under_way.load(Ordering::Relaxed) < LOOKUPS_MAX {
+    while resolver.0.running.load(Ordering::Relaxed) < LOOKUPS_MAX {
         tokio::task::yield_now().await;
     }
     let refused = resolver.resolve("more.test").await;
@@ -212,7 +212,7 @@ fn hanging() -> (Resolver, Sender<()>, Arc<AtomicUsize>) {
     let end = Mutex::new(end);
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    let resolver = Resolver::asking(move |host| {
+    let resolver = Resolver::with_lookup(move |host| {
         count.fetch_add(1, Ordering::Relaxed);
         if host.starts_with("hangs") {
             // Nobody waits any more when the test has ended.
@@ -242,7 +242,7 @@ async fn a_look_up_that_never_returns_is_lost_and_another_begins() {
     let hangs = Arc::new(Barrier::new(2));
     let (first, asked) = (Arc::clone(&hangs), Arc::new(AtomicUsize::new(0)));
     let count = Arc::clone(&asked);
-    let resolver = Resolver::asking(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+    let resolver = Resolver::with_lookup(move |_| match count.fetch_add(1, Ordering::Relaxed) {
         0 => {
             first.wait();
             Ok(vec![ip(9)])
@@ -254,24 +254,24 @@ async fn a_look_up_that_never_returns_is_lost_and_another_begins() {
     while asked.load(Ordering::Relaxed) == 0 {
         tokio::task::yield_now().await;
     }
-    // Until it is lost all wait for the same one.
-    let almost = now + PERIODS.lost - Duration::from_millis(1);
+    // Until it is abandoned all wait for the same one.
+    let almost = now + PERIODS.abandoned - Duration::from_millis(1);
     begin(&resolver, "app.test", almost);
     assert_eq!(asked.load(Ordering::Relaxed), 1);
-    let later = now + PERIODS.lost;
+    let later = now + PERIODS.abandoned;
     let found = outcome(&resolver, "app.test", later).await;
     assert_eq!(*found.unwrap(), [ip(1)]);
-    // Whoever waited for the lost one is woken.
+    // Whoever waited for the abandoned one is woken.
     waits.changed().await.unwrap();
-    assert_eq!(resolver.0.lost.load(Ordering::Relaxed), 1);
+    assert_eq!(resolver.0.abandoned.load(Ordering::Relaxed), 1);
     // When it ends after all, it answers for nobody.
     hangs.wait();
-    while resolver.0.lost.load(Ordering::Relaxed) > 0 {
+    while resolver.0.abandoned.load(Ordering::Relaxed) > 0 {
         tokio::task::yield_now().await;
     }
     let found = resolver.0.name("app.test").outcome(&PERIODS, later, later);
     assert_eq!(*found.unwrap(), [ip(1)]);
-    assert_eq!(resolver.0.under_way.load(Ordering::Relaxed), 0);
+    assert_eq!(resolver.0.running.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
@@ -285,7 +285,7 @@ async fn one_name_that_hangs_for_days_keeps_no_other_from_being_looked_up() {
             now + Duration::from_secs(60 * minute),
         );
     }
-    assert!(resolver.0.lost.load(Ordering::Relaxed) < LOST_MAX / 2);
+    assert!(resolver.0.abandoned.load(Ordering::Relaxed) < ABANDONED_MAX / 2);
     let found = outcome(&resolver, "app.test", now + Duration::from_secs(3 * 86400)).await;
     assert_eq!(*found.unwrap(), [ip(1)]);
 }
@@ -300,15 +300,15 @@ async fn lost_look_ups_have_a_limit_of_their_own() {
     let busy = outcome(&resolver, "more.test", now).await;
     assert!(matches!(busy, Err(ResolveError::Busy { .. })), "{busy:?}");
     // Nobody asks for those names again; yet they keep no new one from being looked up.
-    let later = now + PERIODS.lost;
-    resolver.0.lose_all_old(later);
-    assert_eq!(resolver.0.lost.load(Ordering::Relaxed), LOST_MAX);
+    let later = now + PERIODS.abandoned;
+    resolver.0.abandon_all_slow(later);
+    assert_eq!(resolver.0.abandoned.load(Ordering::Relaxed), ABANDONED_MAX);
     let stuck = outcome(&resolver, "app.test", later).await.unwrap_err();
     assert!(matches!(stuck, ResolveError::Stuck { .. }), "{stuck:?}");
     assert!(stuck.to_string().contains("has not answered 64 earlier"));
     // As soon as one of them ends, names are looked up again.
     ends.send(()).unwrap();
-    while resolver.0.lost.load(Ordering::Relaxed) == LOST_MAX {
+    while resolver.0.abandoned.load(Ordering::Relaxed) == ABANDONED_MAX {
         tokio::task::yield_now().await;
     }
     let found = outcome(&resolver, "app.test", later + PERIODS.failure).await;
@@ -322,15 +322,15 @@ async fn names_that_nobody_asks_for_again_make_room() {
     // All but one are old when the next name comes.
     for name in 0..LOOKUPS_MAX {
         let since = match name {
-            0 => now + PERIODS.lost,
+            0 => now + PERIODS.abandoned,
             _ => now,
         };
         begin(&resolver, &format!("hangs{name}.test"), since);
     }
-    let later = now + PERIODS.lost;
+    let later = now + PERIODS.abandoned;
     let first = outcome(&resolver, "app.test", later).await;
     assert_eq!(*first.unwrap(), [ip(1)]);
-    assert_eq!(resolver.0.under_way.load(Ordering::Relaxed), 1);
+    assert_eq!(resolver.0.running.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! `Watch`: tells when one of the files a configuration names has changed.
+//! `FileWatcher`: notices when one of the files a configuration names has changed.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
@@ -14,7 +14,7 @@ const QUIET: Duration = Duration::from_millis(300);
 /// How long to wait for that at most.
 const QUIET_WITHIN: Duration = Duration::from_secs(3);
 /// How often to look without being told, for file systems that tell nothing.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+const CHECK_EVERY: Duration = Duration::from_secs(30);
 /// How many links are followed from a file.
 const LINKS_MAX: usize = 8;
 
@@ -24,44 +24,44 @@ const LINKS_MAX: usize = 8;
 /// What is watched is the folders they are in, and those of what links lead to; what counts is that a file is another one or was
 /// written to.
 #[derive(Debug)]
-pub struct Watch {
+pub struct FileWatcher {
     files: Vec<PathBuf>,
-    seen: Vec<Option<Mark>>,
+    seen: Vec<Option<FileStamp>>,
     /// Whether something happened that was not looked at yet.
-    stirred: bool,
+    is_dirty: bool,
     events: mpsc::Receiver<()>,
     event_sender: mpsc::Sender<()>,
     watcher: Option<RecommendedWatcher>,
 }
 
 /// What changes when a file does: seconds and nanoseconds of its change, size, number.
-type Mark = (i64, i64, u64, u64);
+type FileStamp = (i64, i64, u64, u64);
 
-impl Watch {
+impl FileWatcher {
     /// Watches `files` from how they are now on. Where the system cannot tell of changes, they are
     /// looked at every half minute.
-    pub async fn over(files: Vec<PathBuf>) -> Self {
+    pub async fn new(files: Vec<PathBuf>) -> Self {
         let (event_sender, events) = mpsc::channel(1);
         let mut watch = Self {
             files: Vec::new(),
             seen: Vec::new(),
-            stirred: false,
+            is_dirty: false,
             events,
             event_sender,
             watcher: None,
         };
-        watch.look_at(files).await;
+        watch.set_files(files).await;
         watch
     }
 
     /// Watches other files from now on: those a new configuration names. What changed of a file
     /// that was watched before and was not told yet will still be told.
-    pub async fn look_at(&mut self, files: Vec<PathBuf>) {
+    pub async fn set_files(&mut self, files: Vec<PathBuf>) {
         if files == self.files {
             return;
         }
         self.watcher = watcher(&files, self.event_sender.clone());
-        let now = marks(&files).await;
+        let now = stamps(&files).await;
         let before = |file| self.files.iter().position(|old| old == file);
         let seen = files.iter().zip(now).map(|(file, now)| match before(file) {
             Some(at) => self.seen[at],
@@ -69,34 +69,34 @@ impl Watch {
         });
         self.seen = seen.collect();
         // A change that came while nobody listened has no event any more.
-        self.stirred = true;
+        self.is_dirty = true;
         self.files = files;
     }
 
     /// Waits until a file has changed and nothing happened for a moment. Cancel-safe.
     pub async fn changed(&mut self) {
         loop {
-            if !self.stirred {
+            if !self.is_dirty {
                 // Told or not, it is time to look.
-                let _ = timeout(LOOK_EVERY, self.events.recv()).await;
-                self.stirred = true;
+                let _ = timeout(CHECK_EVERY, self.events.recv()).await;
+                self.is_dirty = true;
             }
             let begun = Instant::now();
             while timeout(QUIET, self.events.recv()).await.is_ok() && begun.elapsed() < QUIET_WITHIN
             {
             }
-            if self.look().await {
+            if self.check().await {
                 return;
             }
         }
     }
 
     /// Whether a file is another one than when it was last looked at.
-    async fn look(&mut self) -> bool {
-        let marks = marks(&self.files).await;
-        self.stirred = false;
-        let changed = marks != self.seen;
-        self.seen = marks;
+    async fn check(&mut self) -> bool {
+        let stamps = stamps(&self.files).await;
+        self.is_dirty = false;
+        let changed = stamps != self.seen;
+        self.seen = stamps;
         changed
     }
 }
@@ -112,7 +112,7 @@ fn watcher(files: &[PathBuf], told: mpsc::Sender<()>) -> Option<RecommendedWatch
     let mut watcher = match notify::recommended_watcher(tell) {
         Ok(watcher) => watcher,
         Err(error) => {
-            tracing::warn!(%error, "files are looked at every 30 s: the system tells of no changes");
+            tracing::warn!(%error, "files are looked at every 30 s: the system notices of no changes");
             return None;
         }
     };
@@ -145,13 +145,13 @@ fn folders_of(file: &Path) -> Vec<PathBuf> {
     folders
 }
 
-async fn marks(files: &[PathBuf]) -> Vec<Option<Mark>> {
-    let mut marks = Vec::with_capacity(files.len());
+async fn stamps(files: &[PathBuf]) -> Vec<Option<FileStamp>> {
+    let mut stamps = Vec::with_capacity(files.len());
     for file in files {
         let metadata = tokio::fs::metadata(file).await.ok();
-        marks.push(metadata.map(|it| (it.ctime(), it.ctime_nsec(), it.len(), it.ino())));
+        stamps.push(metadata.map(|it| (it.ctime(), it.ctime_nsec(), it.len(), it.ino())));
     }
-    marks
+    stamps
 }
 
 #[cfg(test)]
@@ -182,7 +182,7 @@ mod tests {
         }
     }
 
-    async fn tells(watch: &mut Watch) -> bool {
+    async fn notices(watch: &mut FileWatcher) -> bool {
         timeout(Duration::from_secs(20), watch.changed())
             .await
             .is_ok()
@@ -192,13 +192,13 @@ mod tests {
     async fn a_file_that_is_written_renamed_over_or_made_is_told() {
         let folder = Folder::new("watch");
         let (a, b) = (folder.write("a", "1"), folder.0.join("b"));
-        let mut watch = Watch::over(vec![a.clone(), b.clone()]).await;
+        let mut watch = FileWatcher::new(vec![a.clone(), b.clone()]).await;
         folder.write("a", "22");
-        assert!(tells(&mut watch).await, "written");
+        assert!(notices(&mut watch).await, "written");
         std::fs::rename(folder.write("new", "333"), &a).unwrap();
-        assert!(tells(&mut watch).await, "renamed over");
+        assert!(notices(&mut watch).await, "renamed over");
         folder.write("b", "1");
-        assert!(tells(&mut watch).await, "made");
+        assert!(notices(&mut watch).await, "made");
     }
 
     #[tokio::test]
@@ -207,11 +207,11 @@ mod tests {
         let (old, new) = (folder.write("old", "1"), folder.write("new", "2"));
         let link = folder.0.join("link");
         std::os::unix::fs::symlink(&old, &link).unwrap();
-        let mut watch = Watch::over(vec![link.clone()]).await;
+        let mut watch = FileWatcher::new(vec![link.clone()]).await;
         let next = folder.0.join("next");
         std::os::unix::fs::symlink(&new, &next).unwrap();
         std::fs::rename(&next, &link).unwrap();
-        assert!(tells(&mut watch).await);
+        assert!(notices(&mut watch).await);
     }
 
     #[tokio::test]
@@ -226,11 +226,11 @@ mod tests {
         };
         let inner = link(&old, live.0.join("inner"));
         let outer = link(&inner, own.0.join("outer"));
-        let mut watch = Watch::over(vec![outer]).await;
+        let mut watch = FileWatcher::new(vec![outer]).await;
         // As it begins it looks once by itself.
-        assert!(!watch.look().await);
+        assert!(!watch.check().await);
         link(&new, inner);
-        let told = timeout(LOOK_EVERY / 2, watch.changed()).await;
+        let told = timeout(CHECK_EVERY / 2, watch.changed()).await;
         assert!(told.is_ok());
     }
 
@@ -238,23 +238,23 @@ mod tests {
     async fn what_changed_while_other_files_were_named_is_told() {
         let folder = Folder::new("watch-meanwhile");
         let a = folder.write("a", "1");
-        let mut watch = Watch::over(vec![a.clone()]).await;
+        let mut watch = FileWatcher::new(vec![a.clone()]).await;
         folder.write("a", "22");
         let b = folder.write("b", "1");
-        watch.look_at(vec![b, a]).await;
-        assert!(tells(&mut watch).await);
-        assert!(!watch.look().await);
+        watch.set_files(vec![b, a]).await;
+        assert!(notices(&mut watch).await);
+        assert!(!watch.check().await);
     }
 
     #[tokio::test]
     async fn what_lies_beside_is_not_told() {
         let folder = Folder::new("watch-beside");
         let file = folder.write("a", "1");
-        let mut watch = Watch::over(vec![file]).await;
+        let mut watch = FileWatcher::new(vec![file]).await;
         folder.write("beside", "1");
-        assert!(!watch.look().await);
+        assert!(!watch.check().await);
         folder.write("a", "22");
-        assert!(watch.look().await);
-        assert!(!watch.look().await);
+        assert!(watch.check().await);
+        assert!(!watch.check().await);
     }
 }

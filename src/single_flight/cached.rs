@@ -10,7 +10,7 @@ use crate::clock::{Clock, Timestamp};
 /// One value with the time until which it is fresh, and the last failure with its pause. Clones share
 /// them.
 ///
-/// It asks nobody itself. [`Cached::get`] answers from memory, or gives one caller the [`Turn`] to ask
+/// It asks nobody itself. [`Cached::get`] answers from memory, or gives one caller the [`LoadPermit`] to ask
 /// while the others wait. Times are those of the [`Clock`]; a caller waits without a limit, unless it
 /// sets one with a timeout around `get`.
 ///
@@ -25,14 +25,14 @@ pub struct Cached<T, E> {
 
 #[derive(Debug)]
 struct State<T, E> {
-    latest: Option<Latest<T>>,
+    latest: Option<CachedValue<T>>,
     /// Why the last asking failed, and when the next may begin.
     failure: Option<(E, Timestamp)>,
 }
 
 /// The last value that was kept, fresh or not.
 #[derive(Clone, Debug)]
-pub struct Latest<T> {
+pub struct CachedValue<T> {
     /// The value.
     pub value: T,
     /// When it was kept.
@@ -43,18 +43,18 @@ pub struct Latest<T> {
 
 /// What a caller gets.
 #[derive(Debug)]
-pub enum Get<T, E> {
+pub enum CacheLookup<T, E> {
     /// A value that is good enough.
     Value(T),
     /// The last failure, whose pause has not ended.
     Pausing(E),
     /// Neither: the caller asks, and the others wait.
-    Turn(Turn<T, E>),
+    LoadPermit(LoadPermit<T, E>),
 }
 
 /// The right to ask. One caller has it at a time.
 #[derive(Debug)]
-pub struct Turn<T, E> {
+pub struct LoadPermit<T, E> {
     cached: Cached<T, E>,
     _only: OwnedMutexGuard<()>,
 }
@@ -74,34 +74,34 @@ impl<T: Clone, E: Clone> Cached<T, E> {
     }
 
     /// A fresh value. Cancel-safe.
-    pub async fn get(&self) -> Get<T, E> {
+    pub async fn get(&self) -> CacheLookup<T, E> {
         self.get_if(|latest| self.is_fresh(latest)).await
     }
 
     /// A value that is `enough` for this caller, fresh or not. Cancel-safe.
-    pub async fn get_if(&self, enough: impl Fn(&Latest<T>) -> bool) -> Get<T, E> {
+    pub async fn get_if(&self, enough: impl Fn(&CachedValue<T>) -> bool) -> CacheLookup<T, E> {
         if let Some(known) = self.known(&enough) {
             return known;
         }
         let only = Arc::clone(&self.turn).lock_owned().await;
         let known = self.known(&enough);
-        known.unwrap_or_else(|| Get::Turn(self.turn(only)))
+        known.unwrap_or_else(|| CacheLookup::LoadPermit(self.turn(only)))
     }
 
     /// The turn to ask for a fresh value while the old one is used on; none when the value is fresh,
     /// somebody asks already, or a failure's pause has not ended.
-    pub fn try_turn(&self) -> Option<Turn<T, E>> {
+    pub fn try_load_permit(&self) -> Option<LoadPermit<T, E>> {
         let only = Arc::clone(&self.turn).try_lock_owned().ok()?;
         let known = self.known(&|latest| self.is_fresh(latest));
         known.is_none().then(|| self.turn(only))
     }
 
     /// The last value that was kept.
-    pub fn latest(&self) -> Option<Latest<T>> {
+    pub fn latest(&self) -> Option<CachedValue<T>> {
         self.state().latest.clone()
     }
 
-    fn is_fresh(&self, latest: &Latest<T>) -> bool {
+    fn is_fresh(&self, latest: &CachedValue<T>) -> bool {
         self.clock.now() < latest.fresh_until
     }
 
@@ -115,7 +115,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         let now = self.clock.now();
         let mut state = self.state();
         state.failure = None;
-        state.latest = Some(Latest {
+        state.latest = Some(CachedValue {
             value,
             kept_at: now,
             fresh_until: now.plus(fresh_for),
@@ -128,19 +128,19 @@ impl<T: Clone, E: Clone> Cached<T, E> {
     }
 
     /// What is known well enough not to ask.
-    fn known(&self, enough: &impl Fn(&Latest<T>) -> bool) -> Option<Get<T, E>> {
+    fn known(&self, enough: &impl Fn(&CachedValue<T>) -> bool) -> Option<CacheLookup<T, E>> {
         let state = self.state();
         if let Some((error, until)) = &state.failure
             && self.clock.now() < *until
         {
-            return Some(Get::Pausing(error.clone()));
+            return Some(CacheLookup::Pausing(error.clone()));
         }
         let latest = state.latest.as_ref().filter(|latest| enough(latest))?;
-        Some(Get::Value(latest.value.clone()))
+        Some(CacheLookup::Value(latest.value.clone()))
     }
 
-    fn turn(&self, only: OwnedMutexGuard<()>) -> Turn<T, E> {
-        Turn {
+    fn turn(&self, only: OwnedMutexGuard<()>) -> LoadPermit<T, E> {
+        LoadPermit {
             cached: self.clone(),
             _only: only,
         }
@@ -151,7 +151,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
     }
 }
 
-impl<T: Clone, E: Clone> Turn<T, E> {
+impl<T: Clone, E: Clone> LoadPermit<T, E> {
     /// Ends the turn with a value, for all who wait.
     pub fn keep(self, value: T, fresh_for: Duration) -> T {
         self.cached.put(value.clone(), fresh_for);
@@ -186,7 +186,7 @@ mod tests {
 
     impl Desk {
         fn new() -> Self {
-            let clock = Clock::by_hand(Timestamp::from_unix_s(1_000));
+            let clock = Clock::manual(Timestamp::from_unix_s(1_000));
             Self {
                 cached: Cached::new(clock.clone()),
                 clock,
@@ -197,9 +197,9 @@ mod tests {
         /// Asks for a second when it is its turn: for a number, or for a failure.
         async fn get(&self, succeeds: bool) -> Result<u32, &'static str> {
             match self.cached.get().await {
-                Get::Value(value) => Ok(value),
-                Get::Pausing(error) => Err(error),
-                Get::Turn(turn) => {
+                CacheLookup::Value(value) => Ok(value),
+                CacheLookup::Pausing(error) => Err(error),
+                CacheLookup::LoadPermit(turn) => {
                     let number = self.asked.fetch_add(1, Ordering::Relaxed);
                     sleep(Duration::from_secs(1)).await;
                     if succeeds {
@@ -263,7 +263,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_asking_that_panics_lets_the_next_one_ask() {
         let desk = Desk::new();
-        let Get::Turn(turn) = desk.cached.get().await else {
+        let CacheLookup::LoadPermit(turn) = desk.cached.get().await else {
             panic!("nothing is known yet");
         };
         let asking = tokio::spawn(async move {
@@ -277,7 +277,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_asking_in_a_task_goes_on_without_its_caller() {
         let desk = Desk::new();
-        let Get::Turn(turn) = desk.cached.get().await else {
+        let CacheLookup::LoadPermit(turn) = desk.cached.get().await else {
             panic!("nothing is known yet");
         };
         drop(tokio::spawn(async move {
@@ -301,15 +301,15 @@ mod tests {
     async fn an_old_value_is_used_on_while_one_asks() {
         let desk = Desk::new();
         desk.get(true).await.unwrap();
-        assert!(desk.cached.try_turn().is_none(), "it is fresh");
+        assert!(desk.cached.try_load_permit().is_none(), "it is fresh");
         desk.clock.advance(FRESH);
-        let turn = desk.cached.try_turn().unwrap();
-        assert!(desk.cached.try_turn().is_none(), "somebody asks");
+        let turn = desk.cached.try_load_permit().unwrap();
+        assert!(desk.cached.try_load_permit().is_none(), "somebody asks");
         assert_eq!(desk.cached.latest().unwrap().value, 0);
         turn.fail("down", PAUSE);
-        assert!(desk.cached.try_turn().is_none(), "it pauses");
+        assert!(desk.cached.try_load_permit().is_none(), "it pauses");
         desk.clock.advance(PAUSE);
-        assert!(desk.cached.try_turn().is_some());
+        assert!(desk.cached.try_load_permit().is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -318,13 +318,13 @@ mod tests {
         desk.get(true).await.unwrap();
         let came_at = desk.clock.now();
         let newer = || desk.cached.get_if(|latest| latest.kept_at > came_at);
-        let Get::Turn(turn) = newer().await else {
+        let CacheLookup::LoadPermit(turn) = newer().await else {
             panic!("it was kept before the caller came");
         };
         desk.clock.advance(FRESH);
         turn.keep(8, FRESH);
         desk.clock.advance(FRESH);
-        assert!(matches!(newer().await, Get::Value(8)));
+        assert!(matches!(newer().await, CacheLookup::Value(8)));
     }
 
     #[tokio::test(start_paused = true)]

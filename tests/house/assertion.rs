@@ -90,7 +90,7 @@ impl Desk {
     /// One whose clock stands at a time.
     async fn at(s: i64, session: &str) -> Self {
         let mirror = Mirror::start().await;
-        let clock = Clock::by_hand(Timestamp::from_unix_s(s));
+        let clock = Clock::manual(Timestamp::from_unix_s(s));
         let menshen = setup(&mirror, session).clock(&clock).start().await;
         Self { menshen, mirror }
     }
@@ -214,7 +214,7 @@ async fn an_assertion_is_for_the_routes_audience_or_the_host_without_its_port() 
 
 #[tokio::test]
 async fn only_people_have_an_assertion_and_only_where_a_route_asks_for_it() {
-    let clock = Clock::by_hand(Timestamp::from_unix_s(now_s()));
+    let clock = Clock::manual(Timestamp::from_unix_s(now_s()));
     let (ci, mirror) = (
         Provider::start(&clock, Algorithm::ES256).await,
         Mirror::start().await,

@@ -74,7 +74,7 @@ fn status(cause: Cause) -> u16 {
 async fn all_refused(algorithm: Algorithm, rows: Vec<Row>) {
     let mut failed = Vec::new();
     for (at, row) in rows.into_iter().enumerate() {
-        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let provider = Provider::start(&clock, algorithm).await;
         let menshen = provider.setup("").start().await;
         let language = if at % 2 == 0 { "zh-CN" } else { "en" };

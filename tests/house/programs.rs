@@ -90,7 +90,7 @@ impl Desk {
     }
 
     async fn signing(algorithm: Algorithm) -> Self {
-        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let ci = Provider::start(&clock, algorithm).await;
         let partner = Provider::start(&clock, algorithm).await;
         let mirror = Mirror::start().await;

@@ -70,7 +70,7 @@ impl Drop for Provider {
 impl Provider {
     /// A provider with a clock of its own, that signs by ES256.
     pub(crate) async fn new() -> Self {
-        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         Self::start(&clock, Algorithm::ES256).await
     }
 
@@ -88,7 +88,7 @@ impl Provider {
             .with_single_cert(vec![certificate.clone()], key)
             .unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let provider = Self::open(&clock, Algorithm::ES256, Some(acceptor)).await;
         (provider, certificate)
     }

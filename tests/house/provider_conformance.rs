@@ -250,7 +250,7 @@ async fn a_client_proves_itself_in_the_one_way_that_is_set() {
 
 #[tokio::test]
 async fn every_key_verifies_by_what_is_published_of_it() {
-    let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+    let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
     let provider = Provider::start(&clock, Algorithm::ES256).await;
     for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
         provider.rotate_to(true, Some(algorithm));

@@ -300,7 +300,7 @@ impl Menshen {
         let host = setup.external_url.split_once("://").expect("a URL").1;
         source.domains_of_agent(AGENT_ID, &[host]);
         let clock = setup.clock.clone();
-        let clock = clock.unwrap_or_else(|| Clock::by_hand(Timestamp::from_unix_s(1_800_000_000)));
+        let clock = clock.unwrap_or_else(|| Clock::manual(Timestamp::from_unix_s(1_800_000_000)));
         let records = Records::default();
         let config = setup.config(&source, &app);
         let config = config.unwrap_or_else(|error| panic!("{error}"));
@@ -344,7 +344,7 @@ impl Menshen {
 
 async fn start(config: Config, clock: &Clock, records: &Records) -> Running {
     let telemetry = Telemetry::writing_to(&config.log, Box::new(records.clone()));
-    menshen::run::start_recording(config, clock.clone(), telemetry)
+    menshen::run::start_with_telemetry(config, clock.clone(), telemetry)
         .await
         .expect("menshen starts")
 }

@@ -45,7 +45,7 @@ impl Stage {
         let legacy = legacy.await.unwrap();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let then_s = i64::try_from((now - TOO_LONG).as_secs()).unwrap();
-        let clock = Clock::by_hand(Timestamp::from_unix_s(then_s));
+        let clock = Clock::manual(Timestamp::from_unix_s(then_s));
         let text = |url: &str, dir: &TempDir| {
             let host = url.trim_start_matches("http://");
             wecom.domains_of_agent(AGENT_ID, &[host]);
@@ -186,14 +186,14 @@ fn go(dir: &TempDir) -> Command {
 }
 
 /// An application that runs, and the menshen before it.
-struct Pair {
+struct SigningPair {
     stage: Stage,
     address: String,
     _application: Program,
     _dir: TempDir,
 }
 
-impl Pair {
+impl SigningPair {
     async fn start(key: &Secret<String>, command: impl Fn(&TempDir) -> Command) -> Self {
         let dir = TempDir::new();
         for _ in 0..5 {
@@ -329,7 +329,7 @@ fn by_shared_secrets(head: &Value, claims: &str, key: &Value) -> Vec<(&'static s
 
 async fn checks_for_itself(command: impl Fn(&TempDir) -> Command) {
     let key = keys::generate();
-    let mut pair = Pair::start(&key, command).await;
+    let mut pair = SigningPair::start(&key, command).await;
     let expired = pair.stage.assertion("/echo").await;
     pair.stage.clock.advance(TOO_LONG);
     let good = pair.stage.assertion("/echo").await;

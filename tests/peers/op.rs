@@ -70,7 +70,7 @@ impl Stage {
         let app = LegacyApp::start(([127, 0, 0, 1], 0).into(), "应用")
             .await
             .unwrap();
-        let clock = Clock::by_hand(Clock::system().now());
+        let clock = Clock::manual(Clock::system().now());
         let mut going = JoinSet::new();
         going.spawn(go(clock.clone()));
         let menshen = Menshen::built(clock.clone(), |url, dir| {

@@ -1,12 +1,12 @@
-//! `Reader`: follows the requests of a connection from head to head, as strictly as it can. Where
+//! `HeadReader`: follows the requests of a connection from head to head, as strictly as it can. Where
 //! it cannot follow it says so, and is never sure again. It also says in which spelling hyper is to
-//! be given the request lines.
+//! be rewrite the request lines.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::given::Given;
 use super::request_line;
+use super::rewrite::Rewrite;
 
 /// How many bytes are kept before they are read.
 const UNREAD_BYTES_MAX: usize = 16 * 1024;
@@ -17,37 +17,37 @@ const HEADS_MAX: usize = 64 * 1024;
 
 /// Whether the body of a request is in chunks, by its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(super) enum TransferCoding {
     /// No coding.
     None,
     /// One `chunked`, and nothing else says anything of the length.
     Chunked,
     /// Several codings, other ones, an unusual spelling, or a length beside them.
-    Unclear,
+    Ambiguous,
 }
 
 /// How far a connection was read.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct HeadReader {
     /// The longest head that hyper takes, in bytes.
     head_bytes_max: usize,
-    /// What came since the beginning of a head and was not read yet: one head or its beginning, whose
+    /// What received since the beginning of a head and was not read yet: one head or its beginning, whose
     /// request line is ordinary.
     unread: Vec<u8>,
-    /// The beginning of a request line. hyper is given it when its end has come.
-    held: Vec<u8>,
-    place: Place,
+    /// The beginning of a request line. hyper is rewrite it when its end has come.
+    held_back: Vec<u8>,
+    position: Position,
     /// The beginning of a line whose end did not come yet.
     line: Vec<u8>,
     /// What the head that is being read says so far.
-    head: Head,
+    head: HeadFields,
     /// What the heads say whose requests were not served yet.
-    heads: VecDeque<Coding>,
+    heads: VecDeque<TransferCoding>,
 }
 
 /// Where in a request the next byte stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// Before a request; empty lines may come first.
     #[default]
     Start,
@@ -60,11 +60,11 @@ enum Place {
     ChunkEnd,
     Trailers,
     /// Nobody knows.
-    Lost,
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Head {
+struct HeadFields {
     codings: usize,
     is_chunked: bool,
     has_length: bool,
@@ -73,24 +73,24 @@ struct Head {
     is_odd: bool,
 }
 
-impl Reader {
+impl HeadReader {
     pub(super) fn new(head_bytes_max: usize) -> Self {
         Self {
             head_bytes_max,
             unread: Vec::new(),
-            held: Vec::new(),
-            place: Place::default(),
+            held_back: Vec::new(),
+            position: Position::default(),
             line: Vec::new(),
-            head: Head::default(),
+            head: HeadFields::default(),
             heads: VecDeque::new(),
         }
     }
 
-    /// Takes what was read from a client, and gives what hyper is to be given instead, if anything.
+    /// Takes what was read from a client, and gives what hyper is to be rewrite into_output, if anything.
     /// `bodiless` is how many requests without a body were served.
     pub(super) fn note(&mut self, bytes: &[u8], bodiless: &AtomicU32) -> Option<Vec<u8>> {
         self.pass_over(bodiless);
-        if self.place == Place::Start {
+        if self.position == Position::Start {
             // More is read only when no whole head is left. So if the kept bytes end as a head does,
             // their request was served and had no body.
             let served = bodiless.load(Ordering::Relaxed) > 0 && self.heads.is_empty();
@@ -98,7 +98,7 @@ impl Reader {
                 self.unread.clear();
                 bodiless.store(0, Ordering::Relaxed);
             }
-            let is_first = self.unread.is_empty() && self.held.is_empty();
+            let is_first = self.unread.is_empty() && self.held_back.is_empty();
             if is_first && bytes.len() <= UNREAD_BYTES_MAX && request_line::is_ordinary_head(bytes)
             {
                 self.unread.extend_from_slice(bytes);
@@ -106,13 +106,13 @@ impl Reader {
             }
             self.read_kept();
         }
-        let mut given = Given::new(bytes, false);
-        self.read(&mut given);
-        given.instead()
+        let mut rewrite = Rewrite::new(bytes, false);
+        self.read(&mut rewrite);
+        rewrite.into_output()
     }
 
     /// What the head of the next request says, after so many that had no body.
-    pub(super) fn next(&mut self, bodiless: u32) -> Option<Coding> {
+    pub(super) fn next(&mut self, bodiless: u32) -> Option<TransferCoding> {
         self.read_kept();
         let bodiless = usize::try_from(bodiless).unwrap_or(usize::MAX);
         if bodiless > self.heads.len() {
@@ -125,19 +125,19 @@ impl Reader {
 
     pub(super) fn stop(&mut self) {
         *self = Self {
-            place: Place::Lost,
-            held: std::mem::take(&mut self.held),
+            position: Position::Unknown,
+            held_back: std::mem::take(&mut self.held_back),
             ..Self::new(self.head_bytes_max)
         };
     }
 
-    /// What was held back and is no request line any more: what follows is not HTTP, or nothing.
+    /// What was held_back back and is no request line any more: what follows is not HTTP, or nothing.
     pub(super) fn release(&mut self, at_end: bool) -> Vec<u8> {
         if at_end {
             self.stop();
         }
-        match self.place {
-            Place::Lost => std::mem::take(&mut self.held),
+        match self.position {
+            Position::Unknown => std::mem::take(&mut self.held_back),
             _ => Vec::new(),
         }
     }
@@ -155,30 +155,32 @@ impl Reader {
 
     fn read_kept(&mut self) {
         let mut kept = std::mem::take(&mut self.unread);
-        self.read(&mut Given::new(&kept, true));
+        self.read(&mut Rewrite::new(&kept, true));
         kept.clear();
         self.unread = kept;
     }
 
-    fn read(&mut self, given: &mut Given<'_>) {
+    fn read(&mut self, rewrite: &mut Rewrite<'_>) {
         let mut at = 0;
-        while at < given.came.len() {
-            let rest = &given.came[at..];
-            at += match self.place {
-                Place::Body(left) | Place::Chunk(left) => {
+        while at < rewrite.received.len() {
+            let rest = &rewrite.received[at..];
+            at += match self.position {
+                Position::Body(left) | Position::Chunk(left) => {
                     let here = usize::try_from(left).map_or(rest.len(), |n| n.min(rest.len()));
-                    self.place = match (self.place, left - here as u64) {
-                        (Place::Body(_), 0) => Place::Start,
-                        (Place::Body(_), left) => Place::Body(left),
-                        (_, 0) => Place::ChunkEnd,
-                        (_, left) => Place::Chunk(left),
+                    self.position = match (self.position, left - here as u64) {
+                        (Position::Body(_), 0) => Position::Start,
+                        (Position::Body(_), left) => Position::Body(left),
+                        (_, 0) => Position::ChunkEnd,
+                        (_, left) => Position::Chunk(left),
                     };
                     here
                 }
-                Place::Start if !given.is_over => self.read_request_line(at, given),
-                Place::Lost => {
-                    if !self.held.is_empty() {
-                        given.replace(at..at, &std::mem::take(&mut self.held));
+                Position::Start if !rewrite.is_already_delivered => {
+                    self.read_request_line(at, rewrite)
+                }
+                Position::Unknown => {
+                    if !self.held_back.is_empty() {
+                        rewrite.replace(at..at, &std::mem::take(&mut self.held_back));
                     }
                     return;
                 }
@@ -189,30 +191,30 @@ impl Reader {
 
     /// Reads to the end of a request line and respells it, or holds its beginning back. Gives how much
     /// was read.
-    fn read_request_line(&mut self, at: usize, given: &mut Given<'_>) -> usize {
-        let rest = &given.came[at..];
+    fn read_request_line(&mut self, at: usize, rewrite: &mut Rewrite<'_>) -> usize {
+        let rest = &rewrite.received[at..];
         let end = memchr::memchr(b'\n', rest).map(|end| end + 1);
         let here = &rest[..end.unwrap_or(rest.len())];
         let range = at..at + here.len();
-        let mut whole = std::mem::take(&mut self.held);
-        let was_held = !whole.is_empty();
-        if was_held || end.is_none() {
+        let mut whole = std::mem::take(&mut self.held_back);
+        let was_held_back = !whole.is_empty();
+        if was_held_back || end.is_none() {
             whole.extend_from_slice(here);
         }
         let line = if whole.is_empty() { here } else { &whole };
         if end.is_some() {
-            let respelled = request_line::respelled(line);
-            if was_held || respelled.is_some() {
-                given.replace(range, respelled.as_deref().unwrap_or(line));
+            let rewritten = request_line::rewritten(line);
+            if was_held_back || rewritten.is_some() {
+                rewrite.replace(range, rewritten.as_deref().unwrap_or(line));
             }
             self.take_line(line);
         } else if line.len() <= self.head_bytes_max && request_line::may_begin(line) {
-            given.replace(range, b"");
-            self.held = whole;
+            rewrite.replace(range, b"");
+            self.held_back = whole;
         } else {
             // hyper refuses it.
-            given.replace(range, line);
-            self.place = Place::Lost;
+            rewrite.replace(range, line);
+            self.position = Position::Unknown;
         }
         here.len()
     }
@@ -234,9 +236,9 @@ impl Reader {
         if end.is_some() {
             self.take_line(&line);
             line.clear();
-        } else if self.place == Place::Start {
-            self.place = Place::Head;
-            self.head = Head::default();
+        } else if self.position == Position::Start {
+            self.position = Position::Head;
+            self.head = HeadFields::default();
         }
         self.line = line;
         here.len()
@@ -249,51 +251,51 @@ impl Reader {
             Some(line) => (line, true),
             None => (line, false),
         };
-        self.place = match self.place {
-            Place::Start if line.is_empty() => Place::Start,
-            Place::Start => {
-                self.head = Head::default();
+        self.position = match self.position {
+            Position::Start if line.is_empty() => Position::Start,
+            Position::Start => {
+                self.head = HeadFields::default();
                 self.head.is_odd = !has_cr;
-                Place::Head
+                Position::Head
             }
-            Place::Head if line.is_empty() => self.end_of_head(has_cr),
-            Place::Head => {
+            Position::Head if line.is_empty() => self.end_of_head(has_cr),
+            Position::Head => {
                 self.head.is_odd |= !has_cr;
                 self.head.take_field(line);
-                Place::Head
+                Position::Head
             }
-            Place::ChunkSize if has_cr => match chunk_size(line) {
-                Some(0) => Place::Trailers,
-                Some(size) => Place::Chunk(size),
-                None => Place::Lost,
+            Position::ChunkSize if has_cr => match chunk_size(line) {
+                Some(0) => Position::Trailers,
+                Some(size) => Position::Chunk(size),
+                None => Position::Unknown,
             },
-            Place::ChunkEnd if has_cr && line.is_empty() => Place::ChunkSize,
-            Place::Trailers if has_cr && line.is_empty() => Place::Start,
-            Place::Trailers if has_cr => Place::Trailers,
-            _ => Place::Lost,
+            Position::ChunkEnd if has_cr && line.is_empty() => Position::ChunkSize,
+            Position::Trailers if has_cr && line.is_empty() => Position::Start,
+            Position::Trailers if has_cr => Position::Trailers,
+            _ => Position::Unknown,
         };
     }
 
-    fn end_of_head(&mut self, has_cr: bool) -> Place {
+    fn end_of_head(&mut self, has_cr: bool) -> Position {
         if self.heads.len() >= HEADS_MAX {
-            return Place::Lost;
+            return Position::Unknown;
         }
         let head = self.head;
-        let (coding, place) = match (head.codings, head.length) {
-            (0, _) if head.has_length && head.is_odd => (Coding::None, Place::Lost),
-            (0, 0) => (Coding::None, Place::Start),
-            (0, length) => (Coding::None, Place::Body(length)),
+        let (coding, position) = match (head.codings, head.length) {
+            (0, _) if head.has_length && head.is_odd => (TransferCoding::None, Position::Unknown),
+            (0, 0) => (TransferCoding::None, Position::Start),
+            (0, length) => (TransferCoding::None, Position::Body(length)),
             (1, _) if head.is_chunked && !head.has_length && !head.is_odd && has_cr => {
-                (Coding::Chunked, Place::ChunkSize)
+                (TransferCoding::Chunked, Position::ChunkSize)
             }
-            _ => (Coding::Unclear, Place::Lost),
+            _ => (TransferCoding::Ambiguous, Position::Unknown),
         };
         self.heads.push_back(coding);
-        place
+        position
     }
 }
 
-impl Head {
+impl HeadFields {
     fn take_field(&mut self, line: &[u8]) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
             return;

@@ -1,4 +1,4 @@
-//! The first line of a request's head, in bytes: whether hyper can be given it as it came.
+//! The first line of a request's head, in bytes: whether hyper can be given it as it received.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -58,9 +58,9 @@ fn ordinary_length(target: &[u8]) -> usize {
     whole + rest.take_while(|byte| is_ordinary(**byte)).count()
 }
 
-/// The line, with its end, as hyper is to be given it, when that is not as it came. What is wrong
+/// The line, with its end, as hyper is to be given it, when that is not as it received. What is wrong
 /// with more than the target is hyper's to refuse.
-pub(super) fn respelled(line: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn rewritten(line: &[u8]) -> Option<Vec<u8>> {
     if ordinary_line(line).is_some() {
         return None;
     }
@@ -98,7 +98,7 @@ mod tests {
             "\r\nGET / HTTP/1.1\r\n\r\n",
         ] {
             assert!(is_ordinary_head(head.as_bytes()), "{head:?}");
-            assert_eq!(respelled(head.as_bytes()), None, "{head:?}");
+            assert_eq!(rewritten(head.as_bytes()), None, "{head:?}");
         }
         for head in [
             "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
@@ -132,7 +132,7 @@ mod tests {
             ),
             (b"GET  HTTP/1.1\r\n", "GET refused-target://-/ HTTP/1.1\r\n"),
         ] {
-            assert_eq!(respelled(line).unwrap(), wanted.as_bytes());
+            assert_eq!(rewritten(line).unwrap(), wanted.as_bytes());
         }
         for line in [
             &b"GET / HTTP/1.1\r\n"[..],
@@ -145,7 +145,7 @@ mod tests {
             b" HTTP/1.1\r\n",
             b"\r\n",
         ] {
-            assert_eq!(respelled(line), None);
+            assert_eq!(rewritten(line), None);
         }
     }
 

@@ -33,13 +33,13 @@ enum Kind {
     Unix {
         listener: UnixListener,
         /// To clear away with it, when it is ours.
-        _file: Option<OwnFile>,
+        _file: Option<SocketFile>,
     },
 }
 
 /// A connection that was accepted, of either kind.
 #[derive(Debug)]
-pub(in crate::door) enum Wire {
+pub(in crate::door) enum AcceptedStream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -48,17 +48,19 @@ pub(in crate::door) enum Wire {
 pub(in crate::door) fn bind_all(
     places: &[ListenConfig],
 ) -> Result<Vec<(Listener, &ListenConfig)>, BindError> {
-    let mut passed = Passed::default();
+    let mut systemd_sockets = SystemdSockets::default();
     let mut bound = Vec::with_capacity(places.len());
     for place in places {
         match &place.address {
             Address::Ip(ip) => {
-                let beside_v4 = places.iter().any(|other| is_v4_twin(&other.address, ip));
+                let beside_v4 = places
+                    .iter()
+                    .any(|other| is_same_v4_wildcard(&other.address, ip));
                 bound.push((bind_ip(*ip, beside_v4)?, place));
             }
             Address::Unix(path) => bound.push((bind_unix(path)?, place)),
             Address::Systemd(name) => {
-                let listeners = passed.take(name.as_deref(), &place.address)?;
+                let listeners = systemd_sockets.take(name.as_deref(), &place.address)?;
                 bound.extend(listeners.into_iter().map(|listener| (listener, place)));
             }
         }
@@ -68,24 +70,27 @@ pub(in crate::door) fn bind_all(
 
 impl Listener {
     /// The next connection, and who opened it. Cancel-safe.
-    pub(in crate::door) async fn accept(&self) -> io::Result<(Wire, Peer)> {
+    pub(in crate::door) async fn accept(&self) -> io::Result<(AcceptedStream, Peer)> {
         match &self.kind {
             Kind::Tcp(listener) => {
                 let (stream, from) = listener.accept().await?;
                 // Small answers leave at once; a connection that is gone already says so later.
                 let _ = stream.set_nodelay(true);
-                Ok((Wire::Tcp(stream), Peer::Ip(from.ip().to_canonical())))
+                Ok((
+                    AcceptedStream::Tcp(stream),
+                    Peer::Ip(from.ip().to_canonical()),
+                ))
             }
             Kind::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Wire::Unix(stream), Peer::Unix))
+                Ok((AcceptedStream::Unix(stream), Peer::Unix))
             }
         }
     }
 }
 
 /// Whether `other` is the IPv4 wildcard on the port of this IPv6 wildcard.
-fn is_v4_twin(other: &Address, ip: &SocketAddr) -> bool {
+fn is_same_v4_wildcard(other: &Address, ip: &SocketAddr) -> bool {
     let Address::Ip(other) = other else {
         return false;
     };
@@ -120,7 +125,7 @@ fn tcp(listener: std::net::TcpListener) -> io::Result<Listener> {
 
 fn bind_unix(path: &Path) -> Result<Listener, BindError> {
     let address = Address::Unix(path.to_owned());
-    clear_away(path, &address)?;
+    remove_stale_socket(path, &address)?;
     let make = || {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
@@ -128,7 +133,7 @@ fn bind_unix(path: &Path) -> Result<Listener, BindError> {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
         let inode = std::fs::symlink_metadata(path)?.ino();
         socket.listen(BACKLOG)?;
-        let file = OwnFile {
+        let file = SocketFile {
             path: path.to_owned(),
             inode,
         };
@@ -145,22 +150,22 @@ fn bind_unix(path: &Path) -> Result<Listener, BindError> {
 }
 
 /// Removes the socket of a process that is gone: nobody answers on it.
-fn clear_away(path: &Path, address: &Address) -> Result<(), BindError> {
+fn remove_stale_socket(path: &Path, address: &Address) -> Result<(), BindError> {
     let Ok(there) = std::fs::symlink_metadata(path) else {
         return Ok(());
     };
     if !there.file_type().is_socket() {
-        return Err(BindError::InTheWay {
+        return Err(BindError::NotASocket {
             address: address.clone(),
         });
     }
-    let knock = || {
+    let connect = || {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         // A full backlog is somebody, too: we do not wait in it.
         socket.set_nonblocking(true)?;
         socket.connect(&SockAddr::unix(path)?)
     };
-    match knock() {
+    match connect() {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             std::fs::remove_file(path).map_err(|source| refusal(address.clone(), source))
         }
@@ -170,7 +175,7 @@ fn clear_away(path: &Path, address: &Address) -> Result<(), BindError> {
         }
         Ok(()) | Err(_) => {
             let source = io::ErrorKind::AddrInUse.into();
-            Err(BindError::Taken {
+            Err(BindError::InUse {
                 address: address.clone(),
                 source,
             })
@@ -180,20 +185,20 @@ fn clear_away(path: &Path, address: &Address) -> Result<(), BindError> {
 
 fn refusal(address: Address, source: io::Error) -> BindError {
     match source.kind() {
-        io::ErrorKind::AddrInUse => BindError::Taken { address, source },
-        io::ErrorKind::PermissionDenied => BindError::NotAllowed { address, source },
+        io::ErrorKind::AddrInUse => BindError::InUse { address, source },
+        io::ErrorKind::PermissionDenied => BindError::PermissionDenied { address, source },
         _ => BindError::Failed { address, source },
     }
 }
 
 /// The file of our unix socket; cleared away with it, unless somebody else's is there by then.
 #[derive(Debug)]
-struct OwnFile {
+struct SocketFile {
     path: PathBuf,
     inode: u64,
 }
 
-impl Drop for OwnFile {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|now| now.ino() == self.inode);
         if ours {
@@ -203,11 +208,11 @@ impl Drop for OwnFile {
     }
 }
 
-/// What systemd passed to this process, taken over at the first question.
+/// What systemd systemd_sockets to this process, taken over at the first question.
 #[derive(Default)]
-struct Passed(Option<(ListenFd, Vec<String>)>);
+struct SystemdSockets(Option<(ListenFd, Vec<String>)>);
 
-impl Passed {
+impl SystemdSockets {
     fn take(&mut self, name: Option<&str>, address: &Address) -> Result<Vec<Listener>, BindError> {
         let (sockets, names) = self.0.get_or_insert_with(|| {
             // The names are read first: taking the sockets over clears the environment.
@@ -229,7 +234,7 @@ impl Passed {
             taken.extend(listener(sockets, index, address).map_err(failed)?);
         }
         if taken.is_empty() {
-            return Err(BindError::NotPassed {
+            return Err(BindError::NotPassedBySystemd {
                 address: address.clone(),
             });
         }
@@ -237,7 +242,7 @@ impl Passed {
     }
 }
 
-/// One passed socket, of either kind; nothing when an earlier place took it.
+/// One systemd_sockets socket, of either kind; nothing when an earlier place took it.
 fn listener(
     sockets: &mut ListenFd,
     index: usize,
@@ -262,7 +267,7 @@ fn listener(
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for AcceptedStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -275,7 +280,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for AcceptedStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

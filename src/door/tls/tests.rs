@@ -42,11 +42,11 @@ impl Folder {
     }
 
     pub(in crate::door) fn config(&self, files: &[&str]) -> TlsConfig {
-        let pair = |file: &str| PairConfig {
+        let pair = |file: &str| CertificateConfig {
             certificate: self.path(&format!("{file}.pem")),
             key: self.path(&format!("{file}.key")),
         };
-        let PairConfig { certificate, key } = pair(files[0]);
+        let CertificateConfig { certificate, key } = pair(files[0]);
         TlsConfig {
             certificate,
             key,
@@ -156,7 +156,7 @@ fn a_refusal_names_the_file_and_what_is_expected() {
     assert!(matches!(&missing, TlsError::Read { .. }), "{missing}");
     assert!(missing.to_string().contains("nowhere.pem"), "{missing}");
     let mixed = refused("a.pem", "b.key");
-    assert!(matches!(&mixed, TlsError::NoPair { .. }), "{mixed}");
+    assert!(matches!(&mixed, TlsError::KeyMismatch { .. }), "{mixed}");
     assert!(mixed.to_string().contains("b.key"), "{mixed}");
     assert!(matches!(
         refused("a.key", "a.key"),

@@ -54,7 +54,7 @@ impl TestAdmin {
     async fn new(token: Option<&str>) -> Self {
         let store = store::open(&store::StoreUrl::MEMORY).await.unwrap();
         let grace = Duration::from_secs(300);
-        let clock = Clock::by_hand(Timestamp::from_unix_s(1_700_000_000));
+        let clock = Clock::manual(Timestamp::from_unix_s(1_700_000_000));
         let sessions = Sessions::open(Arc::clone(&store), clock.clone(), 100, grace)
             .await
             .unwrap();

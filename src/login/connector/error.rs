@@ -44,10 +44,10 @@ pub enum ConnectorError {
 
 impl ConnectorError {
     /// Whether the source said nothing at all.
-    pub fn is_silence(&self) -> bool {
+    pub fn is_no_response(&self) -> bool {
         match self {
-            Self::Unreachable(error) => error.is_silence(),
-            Self::Issuer(error) => error.is_silence(),
+            Self::Unreachable(error) => error.is_no_response(),
+            Self::Issuer(error) => error.is_no_response(),
             Self::Stale(_)
             | Self::Expired(_)
             | Self::Refused { .. }

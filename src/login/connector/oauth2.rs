@@ -93,7 +93,7 @@ impl OAuth2 {
 
     /// Keeps in mind that the token endpoint gave no answer.
     fn note_error(&self, error: &ConnectorError) {
-        if error.is_silence() {
+        if error.is_no_response() {
             self.reachability.record_failure();
         }
     }

@@ -114,7 +114,7 @@ impl Oidc {
     /// Keeps in mind that the issuer gave no answer, until it gives one again: a logout leads nobody
     /// to a page that never comes.
     fn note_error(&self, error: &ConnectorError) {
-        if error.is_silence() {
+        if error.is_no_response() {
             self.is_silent.store(true, Ordering::Relaxed);
         }
     }
@@ -136,7 +136,7 @@ impl Oidc {
         let asked = timeout(PROBE_TIMEOUT, asking).await;
         match (asked, self.issuer.cached_metadata()) {
             (Ok(Ok(metadata)), _) => Ok(metadata),
-            (Ok(Err(error)), Some(known)) if !error.is_silence() || error.is_slowness() => {
+            (Ok(Err(error)), Some(known)) if !error.is_no_response() || error.is_timeout() => {
                 Ok(known)
             }
             (Err(_), Some(known)) => Ok(known),

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::outbound::{Outbound, OutboundError};
-use crate::single_flight::{Cached, Get, Turn};
+use crate::single_flight::{CacheLookup, Cached, LoadPermit};
 
 /// How long an answer counts before a login that begins checks again.
 pub(super) const SUCCESS_TTL: Duration = Duration::from_secs(10);
@@ -36,10 +36,12 @@ impl Reachability {
     /// Checks it: one caller asks for all who wait, also when that caller goes away meanwhile.
     pub(super) async fn check(&self) -> Result<(), OutboundError> {
         match self.answer.get().await {
-            Get::Value(()) => Ok(()),
-            Get::Pausing(()) => Err(OutboundError::Pausing { call: "a probe" }),
+            CacheLookup::Value(()) => Ok(()),
+            CacheLookup::Pausing(()) => Err(OutboundError::Pausing { call: "a probe" }),
             // Nobody is kept from logging in because the task failed.
-            Get::Turn(turn) => tokio::spawn(self.clone().ask(turn)).await.unwrap_or(Ok(())),
+            CacheLookup::LoadPermit(turn) => {
+                tokio::spawn(self.clone().ask(turn)).await.unwrap_or(Ok(()))
+            }
         }
     }
 
@@ -58,7 +60,7 @@ impl Reachability {
         self.answer.is_failing()
     }
 
-    async fn ask(self, turn: Turn<(), ()>) -> Result<(), OutboundError> {
+    async fn ask(self, turn: LoadPermit<(), ()>) -> Result<(), OutboundError> {
         let asked = self.outbound.probe(&self.url).await;
         match &asked {
             Ok(()) => turn.keep((), SUCCESS_TTL),

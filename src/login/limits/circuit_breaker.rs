@@ -198,7 +198,7 @@ mod tests {
 
     impl TestBreakers {
         fn with(bad_codes_max: u32) -> Self {
-            let clock = Clock::by_hand(Timestamp::from_unix_s(0));
+            let clock = Clock::manual(Timestamp::from_unix_s(0));
             let config = LoginConfig {
                 bad_codes_max,
                 ..LoginConfig::default()

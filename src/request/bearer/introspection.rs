@@ -15,7 +15,7 @@ use super::new_tokens::Place;
 use super::{Away, Fault, Refusal};
 use crate::clock::{Clock, Timestamp};
 use crate::issuer::{Claims, Issuer};
-use crate::outbound::{Call, Credentials, Outbound, OutboundError};
+use crate::outbound::{Credentials, Outbound, OutboundCall, OutboundError};
 use crate::secret::{Secret, SecretError};
 
 /// How many tokens an issuer is asked about at once.
@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-const CALL: Call = Call::repeatable("the introspection of a token");
+const CALL: OutboundCall = OutboundCall::repeatable("the introspection of a token");
 
 /// The way an issuer is asked about tokens. `Debug` shows no secret.
 pub(super) struct Introspection {
@@ -60,7 +60,7 @@ impl Introspection {
             client_id: config.client_id.clone(),
             client_secret: config.client_secret.read()?,
             auth: config.client_auth,
-            outbound: outbound.reading(ANSWER_BYTES_MAX),
+            outbound: outbound.with_response_limit(ANSWER_BYTES_MAX),
             clock,
             turns: Semaphore::new(usize::try_from(QUESTIONS_MAX).unwrap_or(1)),
             unreachable_at: Mutex::default(),

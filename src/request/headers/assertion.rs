@@ -14,7 +14,7 @@ use url::Url;
 
 use super::written::Written;
 use crate::clock::Timestamp;
-use crate::keys::{self, KeyRing, Pair};
+use crate::keys::{self, KeyRing, SigningPair};
 use crate::people::session::Session;
 use crate::request::gate::Caller;
 use crate::request::head::Head;
@@ -40,7 +40,7 @@ type Whom = [u8; 32];
 /// Signs who is asking, for the routes of a site that ask for it. Its `Debug` shows no assertion.
 pub struct Asserter {
     issuer: String,
-    pair: Arc<Pair>,
+    pair: Arc<SigningPair>,
     kept: Cache<Whom, Assertion>,
 }
 
@@ -77,7 +77,7 @@ impl Asserter {
     /// stays, with all it signed, where it would sign the same.
     pub fn new(external_url: &Url, ring: &KeyRing, previous: Option<&Arc<Self>>) -> Arc<Self> {
         let issuer = external_url.origin().ascii_serialization();
-        let pair = Arc::clone(ring.pair());
+        let pair = Arc::clone(ring.signing_pair());
         let same =
             previous.filter(|other| other.issuer == issuer && other.pair.public() == pair.public());
         same.map(Arc::clone).unwrap_or_else(|| {

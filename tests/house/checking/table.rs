@@ -106,7 +106,7 @@ struct Table {
 
 impl Table {
     async fn lay() -> Self {
-        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let provider = Provider::start(&clock, Algorithm::ES256).await;
         let mirror = Mirror::start().await;
         let issuer = format!(

@@ -92,7 +92,7 @@ async fn json_of_another_shape_is_no_answer() {
 #[tokio::test]
 async fn an_answer_without_end_is_read_to_a_bound() {
     for (endpoint, call) in ENDPOINTS {
-        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let provider = Provider::start(&clock, Algorithm::ES256).await;
         let menshen = provider.setup("").start().await;
         let how = Misbehavior::At(endpoint, EndpointFault::Endless);
@@ -120,7 +120,7 @@ async fn an_answer_that_does_not_come_is_waited_for_in_bounds() {
     for (endpoint, _) in ENDPOINTS {
         for odd in [EndpointFault::Hold, EndpointFault::HoldBody] {
             waiting.push(async move {
-                let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+                let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
                 let provider = Provider::start(&clock, Algorithm::ES256).await;
                 let menshen = provider.setup("").start().await;
                 let how = Misbehavior::At(endpoint, odd);

@@ -42,7 +42,7 @@ async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, T
 }
 
 fn clock() -> Clock {
-    Clock::by_hand(Timestamp::from_unix_s(1_800_000_000))
+    Clock::manual(Timestamp::from_unix_s(1_800_000_000))
 }
 
 async fn refresh(

@@ -30,7 +30,7 @@ async fn keys_change_between_two_logins_and_nobody_notices() {
 #[tokio::test]
 async fn every_algorithm_with_a_public_key_counts_unless_others_are_pinned() {
     for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
-        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let provider = Provider::start(&clock, algorithm).await;
         let menshen = provider.setup("").start().await;
         let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;

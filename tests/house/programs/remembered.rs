@@ -104,7 +104,7 @@ async fn names_of_keys_that_nobody_has_do_not_wear_the_issuer_out() {
 
 #[tokio::test]
 async fn an_issuer_that_is_away_takes_nothing_back_and_lets_nobody_in() {
-    let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+    let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
     let ci = Provider::start(&clock, Algorithm::ES256).await;
     let partner = Provider::start(&clock, Algorithm::ES256).await;
     let mirror = Mirror::start().await;
@@ -229,7 +229,7 @@ async fn an_issuer_that_did_not_change_keeps_what_it_knows_over_a_reload() {
 
 #[tokio::test]
 async fn many_programs_at_once_are_never_taken_for_each_other() {
-    let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+    let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
     let ci = Provider::start(&clock, Algorithm::ES256).await;
     let mirror = Mirror::start().await;
     let route = "[[route]]\nname = \"who\"\nhost = \"sso.test\"\npath = \"/who\"\n\
@@ -261,7 +261,7 @@ async fn many_programs_at_once_are_never_taken_for_each_other() {
 
 /// An instance of menshen before an application that changes protocols, for programs of one issuer.
 async fn before_a_tunnel() -> (Provider, Upstream, impl Fn(&str) -> Setup + use<>) {
-    let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+    let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
     let ci = Provider::start(&clock, Algorithm::ES256).await;
     let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\
                   Upgrade: websocket\r\n\r\n";

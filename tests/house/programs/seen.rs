@@ -64,7 +64,7 @@ async fn the_access_record_names_the_program_and_nothing_holds_a_token() {
     let config = Config::parse(&text, "test.toml").unwrap();
     let records = Records::default();
     let telemetry = Telemetry::writing_to(&config.log, Box::new(records.clone()));
-    let running = menshen::run::start_recording(config, desk.menshen.clock.clone(), telemetry)
+    let running = menshen::run::start_with_telemetry(config, desk.menshen.clock.clone(), telemetry)
         .await
         .unwrap();
     let address = running.addresses()[0];

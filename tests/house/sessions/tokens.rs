@@ -116,7 +116,7 @@ impl Provider {
             reused: 0,
         };
         Arc::new(Self {
-            clock: Clock::by_hand(Timestamp::from_unix_s(1_800_000_000)),
+            clock: Clock::manual(Timestamp::from_unix_s(1_800_000_000)),
             state: Mutex::new(state),
             held: watch::Sender::new(0),
             waiting: watch::Sender::new(0),

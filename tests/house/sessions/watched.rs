@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use http::Request;
 use menshen::clock::{Clock, Timestamp};
 use menshen::config::Config;
-use menshen::door::{Address, Door, DoorLimits, ListenConfig, Serving, Upload};
+use menshen::door::{Address, ListenConfig, Listeners, RequestBody, ServeOptions, ServerLimits};
 use menshen::face::admin::Health;
 use menshen::face::ext_authz::{CheckListener, ExtAuthz};
 use menshen::people::People;
@@ -253,7 +253,7 @@ impl WatchedHouse {
         let app = LegacyApp::start(free, "应用").await.unwrap();
         source.domains_of_agent(AGENT_ID, &["sso.test"]);
         let config = Config::parse(&setup.text(&source, &app), "test.toml").unwrap();
-        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let inner = store::open(&config.store.url).await.unwrap();
         let store = Arc::new(Watched::new(inner));
         let grace = config.session.store_outage_grace.duration();
@@ -274,16 +274,16 @@ impl WatchedHouse {
         let mut site = Site::build(&config.site(), &shared, None).await.unwrap();
         let built = build(&mut site, &shared);
         let closing = CancellationToken::new();
-        let serving = Serving {
+        let serving = ServeOptions {
             trust: Arc::new(ArcSwap::new(Arc::clone(&site.trust))),
-            limits: DoorLimits::default(),
+            limits: ServerLimits::default(),
             telemetry: telemetry.clone(),
             shutdown: closing.clone(),
         };
         let live = Arc::new(LiveSite::new(site, shared, closing.clone()));
         let health = Arc::new(Health::default());
         let envoys = Arc::new(ExtAuthz::new(Arc::clone(&live), health, closing.clone()));
-        let handler = move |request: Request<Upload>, connection: Arc<Connection>| {
+        let handler = move |request: Request<RequestBody>, connection: Arc<Connection>| {
             let (live, envoys) = (Arc::clone(&live), Arc::clone(&envoys));
             async move {
                 match ExtAuthz::is_check(&request) {
@@ -295,7 +295,7 @@ impl WatchedHouse {
                 }
             }
         };
-        let door = Door::bind(&[ListenConfig::plain(Address::Ip(free))], None).unwrap();
+        let door = Listeners::bind(&[ListenConfig::plain(Address::Ip(free))], None).unwrap();
         let address = door.ip().unwrap();
         tokio::spawn(door.with_plain_http2().serve(handler, serving));
         let menshen = Self {

@@ -9,7 +9,7 @@ use url::Url;
 use super::super::ConnectorError;
 use super::client::Client;
 use super::error::{self, TokenEndpointError};
-use crate::outbound::{Call, Outbound, OutboundError, Said};
+use crate::outbound::{FormResponse, Outbound, OutboundCall, OutboundError};
 use crate::people::source::SourceError;
 use crate::secret::Secret;
 
@@ -29,8 +29,8 @@ const SCOPE_BYTES_MAX: usize = 4096;
 const LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// The calls, as errors and logs name them.
-const REDEEM: Call = Call::once("token");
-const REFRESH: Call = Call::once("refresh");
+const REDEEM: OutboundCall = OutboundCall::once("token");
+const REFRESH: OutboundCall = OutboundCall::once("refresh");
 
 /// Where tokens are bought, and on which road.
 #[derive(Clone, Copy, Debug)]
@@ -121,12 +121,12 @@ impl Client {
         at: TokenEndpoint<'_>,
         form: &[(&str, &str)],
         redacted: &[&str],
-        call: Call,
+        call: OutboundCall,
     ) -> Result<TokenResponse, TokenEndpointError> {
         let authentication = self.authentication(at.url);
         let mut form = form.to_vec();
         form.extend(authentication.form());
-        let outbound = at.outbound.reading(ANSWER_BYTES_MAX);
+        let outbound = at.outbound.with_response_limit(ANSWER_BYTES_MAX);
         let said = outbound
             .post_form(at.url, &form, authentication.credentials(), call)
             .await
@@ -141,7 +141,7 @@ impl Client {
 
 /// Reads an answer. An error is one with any status: some providers say 200.
 fn read(
-    said: &Said,
+    said: &FormResponse,
     dialect: TokenEndpointDialect<'_>,
     redacted: &[&str],
     call: &'static str,

@@ -12,7 +12,7 @@ use super::super::SourceRefusal;
 use crate::clock::Clock;
 use crate::outbound::{CALL_TIMEOUT, OutboundError};
 use crate::secret::Secret;
-use crate::single_flight::{Cached, Get};
+use crate::single_flight::{CacheLookup, Cached};
 
 /// How long before its end a token is no longer used.
 const RENEWAL_MARGIN: Duration = Duration::from_secs(300);
@@ -64,9 +64,9 @@ impl AppToken {
         E: CallError,
     {
         let turn = match timeout(CALL_TIMEOUT, self.token.get()).await {
-            Ok(Get::Value(token)) => return Ok(token),
-            Ok(Get::Pausing(refusal)) => return Err(refusal.into()),
-            Ok(Get::Turn(turn)) => turn,
+            Ok(CacheLookup::Value(token)) => return Ok(token),
+            Ok(CacheLookup::Pausing(refusal)) => return Err(refusal.into()),
+            Ok(CacheLookup::LoadPermit(turn)) => turn,
             Err(_) => return Err(OutboundError::Timeout { call: self.call }.into()),
         };
         let asked_at = self.clock.now();
@@ -184,7 +184,7 @@ mod tests {
 
     impl Source {
         fn new() -> Self {
-            let clock = Clock::by_hand(Timestamp::from_unix_s(1_000));
+            let clock = Clock::manual(Timestamp::from_unix_s(1_000));
             Self {
                 token: AppToken::new("the source", "gettoken", clock.clone()),
                 clock,

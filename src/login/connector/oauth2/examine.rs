@@ -5,11 +5,11 @@ use std::error::Error;
 use super::super::{ConnectorError, Finding};
 use super::OAuth2;
 use crate::keys;
-use crate::outbound::{Call, OutboundError};
+use crate::outbound::{OutboundCall, OutboundError};
 use crate::secret::Secret;
 
-const AUTHORIZE: Call = Call::repeatable("authorize");
-const PROFILE: Call = Call::repeatable("profile");
+const AUTHORIZE: OutboundCall = OutboundCall::repeatable("authorize");
+const PROFILE: OutboundCall = OutboundCall::repeatable("profile");
 
 /// Asks everything that can be asked without a person; one finding a line.
 pub(super) async fn examine(oauth2: &OAuth2) -> Vec<Finding> {

@@ -12,7 +12,7 @@ use super::{Config, OAuth2, presets};
 use crate::expression::Scope;
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
-use crate::setting::{Place, is_in_the_clear};
+use crate::setting::{Place, sends_in_clear_text};
 
 const NAME: &str = "oauth2";
 
@@ -78,7 +78,7 @@ impl Kind for Config {
         let profiles = self.profiles.iter();
         let profiles = profiles.map(|(name, url)| (Place::of([NAME, "profiles", name]), url));
         for (place, url) in addresses.chain(profiles) {
-            if is_in_the_clear(url) {
+            if sends_in_clear_text(url) {
                 warnings.push((place, text.to_owned()));
             }
         }

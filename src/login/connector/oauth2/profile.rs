@@ -98,7 +98,7 @@ impl ProfileClient<'_> {
 
     async fn get_page(&self, url: &Url, name: Option<&str>) -> Result<Value, ConnectorError> {
         let call = if name.is_some() { PROFILES } else { PROFILE };
-        let asked = outbound::Call::repeatable(call);
+        let asked = outbound::OutboundCall::repeatable(call);
         let said = match self.settings.profile_auth {
             ProfileAuth::Bearer => self.outbound.get_json_as(url, self.access, asked).await,
             ProfileAuth::Query => {

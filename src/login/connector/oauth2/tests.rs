@@ -21,7 +21,7 @@ fn build(text: &str) -> Result<OAuth2, ConnectorBuildError> {
         callback: Url::parse("https://sso.corp.example/.menshen/callback/gh").unwrap(),
         own: Url::parse("https://sso.corp.example/.menshen").unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
-        clock: Clock::by_hand(Timestamp::from_unix_s(1_800_000_000)),
+        clock: Clock::manual(Timestamp::from_unix_s(1_800_000_000)),
     };
     OAuth2::build(&toml::from_str(&text).unwrap(), deps)
 }

@@ -65,7 +65,7 @@ impl Kind for Config {
             ("jwks_url", self.jwks_url.as_ref()),
         ];
         for (key, url) in addresses {
-            if url.is_some_and(setting::is_in_the_clear) {
+            if url.is_some_and(setting::sends_in_clear_text) {
                 let text = "plain http: whoever is on the way can say who anybody is; use https";
                 warnings.push((Place::of([NAME, key]), text.to_owned()));
             }

@@ -25,7 +25,7 @@ fn build(more: &str) -> Result<Oidc, ConnectorBuildError> {
         callback: Url::parse(callback).unwrap(),
         own: Url::parse("https://sso.corp.example/.menshen").unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
-        clock: Clock::by_hand(Timestamp::from_unix_s(1_800_000_000)),
+        clock: Clock::manual(Timestamp::from_unix_s(1_800_000_000)),
     };
     Oidc::build(&config, deps)
 }

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::super::ConnectorError;
 use super::errors;
-use crate::outbound::{Call, Outbound, OutboundError};
+use crate::outbound::{Outbound, OutboundCall, OutboundError};
 use crate::secret::Secret;
 use crate::store::LinkField;
 
@@ -109,7 +109,7 @@ pub(super) async fn fetch(
     sub: &str,
 ) -> Result<Map<String, Value>, UserinfoError> {
     let said = outbound
-        .get_json_as(url, access, Call::repeatable(CALL))
+        .get_json_as(url, access, OutboundCall::repeatable(CALL))
         .await;
     check_subject(said.map_err(UserinfoError::Request)?, sub)
 }

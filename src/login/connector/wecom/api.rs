@@ -10,7 +10,7 @@ use url::{Host, Url};
 use super::super::kit::app_token::{AppToken, IssuedToken};
 use super::errors::{ApiError, GET_TOKEN, refusal};
 use crate::clock::Clock;
-use crate::outbound::{Call, Outbound, OutboundError};
+use crate::outbound::{Outbound, OutboundCall, OutboundError};
 use crate::secret::Secret;
 
 /// The longest list of departments that is read, in bytes: 30 000 of them with their leaders.
@@ -51,7 +51,7 @@ pub(super) struct CodeOwner {
 }
 
 struct ApiCall<'a> {
-    call: Call,
+    call: OutboundCall,
     query: &'a [(&'a str, &'a str)],
     body: Option<&'a Value>,
     /// What must not come back in a message.
@@ -87,7 +87,7 @@ impl Api {
     pub(super) async fn redeem(&self, code: &str) -> Result<CodeOwner, ApiError> {
         let query = [("code", code)];
         let api_call = |call| ApiCall {
-            call: Call::once(call),
+            call: OutboundCall::once(call),
             query: &query,
             body: None,
             redacted: code,
@@ -113,7 +113,7 @@ impl Api {
         let query = [("js_code", code), ("grant_type", "authorization_code")];
         let said = self
             .call(ApiCall {
-                call: Call::once(call),
+                call: OutboundCall::once(call),
                 query: &query,
                 body: None,
                 redacted: code,
@@ -126,7 +126,7 @@ impl Api {
     pub(super) async fn member(&self, userid: &str) -> Result<ResponseObject, ApiError> {
         let query = [("userid", userid)];
         self.call(ApiCall {
-            call: Call::repeatable("user/get"),
+            call: OutboundCall::repeatable("user/get"),
             query: &query,
             body: None,
             redacted: "",
@@ -144,7 +144,7 @@ impl Api {
         };
         let body = json!({ "user_ticket": user_ticket });
         self.call(ApiCall {
-            call: Call::repeatable(call),
+            call: OutboundCall::repeatable(call),
             query: &[],
             body: Some(&body),
             redacted: user_ticket,
@@ -156,9 +156,9 @@ impl Api {
     /// <https://developer.work.weixin.qq.com/document/path/90208>.
     pub(super) async fn departments(&self) -> Result<Vec<Value>, ApiError> {
         let call = "department/list";
-        let outbound = self.outbound.reading(DEPARTMENTS_BYTES_MAX);
+        let outbound = self.outbound.with_response_limit(DEPARTMENTS_BYTES_MAX);
         let api_call = ApiCall {
-            call: Call::repeatable(call),
+            call: OutboundCall::repeatable(call),
             query: &[],
             body: None,
             redacted: "",
@@ -177,7 +177,7 @@ impl Api {
     pub(super) async fn agent(&self, agent_id: &str) -> Result<ResponseObject, ApiError> {
         let query = [("agentid", agent_id)];
         self.call(ApiCall {
-            call: Call::repeatable("agent/get"),
+            call: OutboundCall::repeatable("agent/get"),
             query: &query,
             body: None,
             redacted: "",
@@ -244,7 +244,11 @@ impl Api {
         let query = [("corpid", self.corp_id.as_str()), ("corpsecret", secret)];
         let answer = self
             .outbound
-            .get_json(&self.url(GET_TOKEN), &query, Call::repeatable(GET_TOKEN))
+            .get_json(
+                &self.url(GET_TOKEN),
+                &query,
+                OutboundCall::repeatable(GET_TOKEN),
+            )
             .await?;
         let mut said = accepted(GET_TOKEN, answer, &[secret])?;
         let lifetime_s = said

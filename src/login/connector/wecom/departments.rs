@@ -11,7 +11,7 @@ use super::api::number;
 use super::errors::ApiError;
 use crate::clock::Clock;
 use crate::outbound::{CALL_TIMEOUT, OutboundError};
-use crate::single_flight::{Cached, Get};
+use crate::single_flight::{CacheLookup, Cached};
 
 /// How long a tree is used before it is asked for again.
 const TREE_TTL: Duration = Duration::from_secs(600);
@@ -52,9 +52,9 @@ impl Departments {
         F: Future<Output = Result<Vec<Value>, ApiError>>,
     {
         let turn = match timeout(CALL_TIMEOUT, self.0.get()).await {
-            Ok(Get::Value(tree)) => return tree,
-            Ok(Get::Turn(turn)) => turn,
-            Ok(Get::Pausing(())) | Err(_) => return self.last(),
+            Ok(CacheLookup::Value(tree)) => return tree,
+            Ok(CacheLookup::LoadPermit(turn)) => turn,
+            Ok(CacheLookup::Pausing(())) | Err(_) => return self.last(),
         };
         let call = "department/list";
         let late = |_| Err(OutboundError::Timeout { call }.into());
@@ -215,7 +215,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_list_is_asked_for_once_and_again_after_ten_minutes() {
-        let clock = Clock::by_hand(Timestamp::from_unix_s(0));
+        let clock = Clock::manual(Timestamp::from_unix_s(0));
         let departments = Departments::new(clock.clone());
         let asked = AtomicUsize::new(0);
         let ask = || async {
@@ -240,7 +240,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_that_cannot_be_read_leaves_the_last_one() {
-        let clock = Clock::by_hand(Timestamp::from_unix_s(0));
+        let clock = Clock::manual(Timestamp::from_unix_s(0));
         let departments = Departments::new(clock.clone());
         let refuse = || async {
             Err(ApiError::Refused(refusal(

@@ -10,7 +10,7 @@ use crate::people::cookie::Verified;
 use crate::people::profile::Proof;
 use crate::people::session::cell::{AccountCell, SessionCell};
 use crate::people::session::{Session, Terms};
-use crate::single_flight::Flight;
+use crate::single_flight::PendingCall;
 use crate::store::{Account, SessionRecord, StoreError, StoredSession};
 
 impl Sessions {
@@ -21,7 +21,7 @@ impl Sessions {
         verified: &Verified,
         ring: &Arc<KeyRing>,
         terms: &Terms,
-    ) -> Flight<Load> {
+    ) -> PendingCall<Load> {
         self.loads.run((hash, ring.epoch()), || {
             let (this, verified) = (Arc::clone(self), verified.clone());
             let (ring, terms) = (Arc::clone(ring), *terms);

@@ -26,7 +26,7 @@ fn over(upstream: UpstreamUrl, connect: Duration, resolver: &Resolver) -> Forwar
 fn hanging(ends: Receiver<()>) -> (Resolver, Arc<AtomicUsize>) {
     let (ends, asked) = (Mutex::new(ends), Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&asked);
-    let resolver = Resolver::asking(move |host| {
+    let resolver = Resolver::with_lookup(move |host| {
         if host == "hangs.test" {
             counted.fetch_add(1, Ordering::Relaxed);
             let _ = ends.lock().unwrap().recv();
@@ -74,7 +74,7 @@ async fn a_name_that_hangs_delays_no_other_upstream_no_file_and_is_looked_up_onc
 
 #[tokio::test]
 async fn a_name_that_cannot_be_looked_up_is_an_upstream_that_cannot_be_reached() {
-    let resolver = Resolver::asking(|_| Err(io::Error::other("Name or service not known")));
+    let resolver = Resolver::with_lookup(|_| Err(io::Error::other("Name or service not known")));
     let forwarder = over(named("no.test", 80), Duration::from_secs(30), &resolver);
     let error = send(&forwarder, route(), request(Method::GET, "")).await;
     let error = error.unwrap_err();
@@ -91,7 +91,7 @@ async fn the_next_address_of_a_name_is_tried_when_one_does_not_answer() {
     let port = echo().await;
     // Nobody listens at the first.
     let addresses = [Ipv4Addr::new(127, 9, 9, 9), Ipv4Addr::LOCALHOST];
-    let resolver = Resolver::asking(move |_| Ok(addresses.map(IpAddr::from).to_vec()));
+    let resolver = Resolver::with_lookup(move |_| Ok(addresses.map(IpAddr::from).to_vec()));
     let forwarder = over(named("app.test", port), Duration::from_secs(30), &resolver);
     let answer = send(&forwarder, route(), request(Method::GET, "")).await;
     assert!(answer.is_ok(), "{answer:?}");

@@ -24,7 +24,7 @@ fn settings<'a>(
 }
 
 fn clock() -> Clock {
-    Clock::by_hand(Timestamp::from_unix_s(1_800_000_000))
+    Clock::manual(Timestamp::from_unix_s(1_800_000_000))
 }
 
 fn token_url() -> Url {

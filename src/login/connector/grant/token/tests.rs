@@ -12,7 +12,7 @@ fn heard(
     dialect: TokenEndpointDialect<'_>,
 ) -> Result<TokenResponse, TokenEndpointError> {
     read(
-        &Said { status, body },
+        &FormResponse { status, body },
         dialect,
         &["hunter2-code"],
         REDEEM.name(),

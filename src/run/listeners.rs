@@ -7,26 +7,27 @@ use tokio_util::task::TaskTracker;
 
 use super::StartError;
 use crate::config::Config;
-use crate::door::{Address, Door, DoorLimits, ListenConfig, Serving, Upload};
+use crate::door::{Address, ListenConfig, Listeners, RequestBody, ServeOptions, ServerLimits};
 use crate::face::admin::{Admin, Health};
 use crate::face::ext_authz::{CheckListener, ExtAuthz};
 use crate::open_files::OpenFiles;
 use crate::request::head::Connection;
 use crate::site::live::LiveSite;
 
-/// The doors a configuration names.
+/// The listeners a configuration names.
 #[derive(Debug)]
-pub(super) struct Doors {
-    pub(super) main: Door,
-    pub(super) admin: Option<Door>,
-    pub(super) grpc: Option<Door>,
+pub(super) struct AllListeners {
+    pub(super) main: Listeners,
+    pub(super) admin: Option<Listeners>,
+    pub(super) grpc: Option<Listeners>,
 }
 
-impl Doors {
+impl AllListeners {
     /// Binds all of them, or none.
     pub(super) fn bind(config: &Config) -> Result<Self, StartError> {
         let server = &config.server;
-        let mut main = Door::bind(&server.listen, server.tls.as_ref()).map_err(StartError::Bind)?;
+        let mut main =
+            Listeners::bind(&server.listen, server.tls.as_ref()).map_err(StartError::Bind)?;
         main = main.with_https_port(server.external_url.https_port());
         let ext_authz = config.ext_authz.as_ref();
         if ext_authz.is_some_and(|ext_authz| ext_authz.on_main) {
@@ -39,7 +40,7 @@ impl Doors {
         Ok(Self {
             main,
             admin: admin.transpose()?,
-            grpc: grpc.transpose()?.map(Door::with_plain_http2),
+            grpc: grpc.transpose()?.map(Listeners::with_plain_http2),
         })
     }
 
@@ -49,10 +50,10 @@ impl Doors {
         config: &Config,
         live: &Arc<LiveSite>,
         health: &Arc<Health>,
-        front: &Serving,
+        front: &ServeOptions,
     ) -> Result<TaskTracker, StartError> {
         let files = OpenFiles::of_process();
-        let limits = front.limits.fitted_to(files.clients);
+        let limits = front.limits.capped_at(files.clients);
         if limits.connections_max < front.limits.connections_max {
             let (connections, open_files) = (limits.connections_max, files.limit);
             tracing::info!(
@@ -61,7 +62,7 @@ impl Doors {
                 "connections_max is lowered to what the limit of open files allows"
             );
         }
-        let with = |limits| Serving {
+        let with = |limits| ServeOptions {
             limits,
             ..front.clone()
         };
@@ -76,7 +77,7 @@ impl Doors {
         let on_main = envoys.clone().filter(|(_, on_main)| *on_main);
         let live = Arc::clone(live);
         let serving = TaskTracker::new();
-        let visits = move |request: Request<Upload>, connection: Arc<Connection>| {
+        let visits = move |request: Request<RequestBody>, connection: Arc<Connection>| {
             let (live, envoys) = (Arc::clone(&live), on_main.clone());
             async move {
                 match envoys.filter(|_| ExtAuthz::is_check(&request)) {
@@ -91,23 +92,23 @@ impl Doors {
         };
         serving.spawn(self.main.serve(visits, with(limits)));
         if let (Some(door), Some((envoys, _))) = (self.grpc, envoys) {
-            let calls = move |request: Request<Upload>, connection: Arc<Connection>| {
+            let calls = move |request: Request<RequestBody>, connection: Arc<Connection>| {
                 let envoys = Arc::clone(&envoys);
                 async move {
                     let at = CheckListener::Own;
                     envoys.handle(request, connection, at).await
                 }
             };
-            let limits = front.limits.fitted_to(files.others);
+            let limits = front.limits.capped_at(files.others);
             serving.spawn(door.serve(calls, with(limits)));
         }
         if let (Some(door), Some(admin)) = (self.admin, admin) {
             let admin = Arc::new(admin);
-            let visits = move |request: Request<Upload>, _: Arc<Connection>| {
+            let visits = move |request: Request<RequestBody>, _: Arc<Connection>| {
                 let admin = Arc::clone(&admin);
                 async move { admin.handle(request).await }
             };
-            let limits = DoorLimits::default().fitted_to(files.others);
+            let limits = ServerLimits::default().capped_at(files.others);
             serving.spawn(door.serve(visits, with(limits)));
         }
         serving.close();
@@ -124,7 +125,7 @@ pub(super) fn address(key: &'static str, text: &str) -> Result<Address, StartErr
     })
 }
 
-fn plain(key: &'static str, listen: &str) -> Result<Door, StartError> {
+fn plain(key: &'static str, listen: &str) -> Result<Listeners, StartError> {
     let place = ListenConfig::plain(address(key, listen)?);
-    Door::bind(&[place], None).map_err(StartError::Bind)
+    Listeners::bind(&[place], None).map_err(StartError::Bind)
 }

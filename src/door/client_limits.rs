@@ -6,8 +6,8 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 
-use super::Hall;
-use super::activity::{Open, Welcome};
+use super::Shared;
+use super::activity::{ClientShares, OpenRequest};
 use crate::request::Body;
 use crate::request::head::Peer;
 
@@ -19,37 +19,37 @@ const RESETS: &str = "stream_resets";
 const WORDS: &str = "Too many requests at once from your address. Try again in a few seconds.\n\
                      您所在的地址同时发出的请求过多，请几秒后再试。\n";
 
-impl<H> Hall<H> {
+impl<H> Shared<H> {
     /// Counts a connection of a client that has room for it; nothing where it has none. A proxy is
     /// not one client, and whoever may open our unix socket has no address.
-    pub(super) fn welcome(&self, peer: Peer) -> Option<Welcome> {
+    pub(super) fn admit(&self, peer: Peer) -> Option<ClientShares> {
         let trust = self.trust.load();
         let Peer::Ip(address) = peer else {
-            return Some(Welcome::default());
+            return Some(ClientShares::default());
         };
         if trust.includes(peer) {
-            return Some(Welcome::default());
+            return Some(ClientShares::default());
         }
         let client = trust.counted(address);
         let connection = self.connections.take(client);
         if connection.is_none() {
             self.telemetry.count_limit_reached(CONNECTIONS);
-            if self.greed.allow() {
+            if self.client_limits.allow() {
                 let max = self.connections.max();
                 tracing::warn!(%client, key = CONNECTIONS, max, "a client has all the connections it may have: a further one was closed");
             }
         }
         let requests = (Arc::clone(&self.requests), self.requests.places(client));
-        connection.map(|connection| Welcome {
+        connection.map(|connection| ClientShares {
             _connection: Some(connection),
             requests: Some(requests),
         })
     }
 
     /// The answer to one request too many.
-    pub(super) fn too_many(&self, client: Peer, open: &Open) -> Response<Body> {
+    pub(super) fn too_many_requests(&self, client: Peer, open: &OpenRequest) -> Response<Body> {
         self.telemetry.count_limit_reached(REQUESTS);
-        if self.greed.allow() {
+        if self.client_limits.allow() {
             let max = open.requests_max();
             tracing::warn!(
                 ?client,
@@ -73,9 +73,9 @@ impl<H> Hall<H> {
     }
 
     /// Notes that a connection is closed because its client reset too many of its streams.
-    pub(super) fn tell_of_resets(&self, client: Peer) {
+    pub(super) fn log_resets(&self, client: Peer) {
         self.telemetry.count_limit_reached(RESETS);
-        if self.greed.allow() {
+        if self.client_limits.allow() {
             tracing::warn!(
                 ?client,
                 key = RESETS,
@@ -85,9 +85,9 @@ impl<H> Hall<H> {
     }
 
     /// Notes that a request was ended because its client was too slow.
-    pub(super) fn tell_of(&self, client: Peer, key: &'static str) {
+    pub(super) fn log_slow_client(&self, client: Peer, key: &'static str) {
         self.telemetry.count_limit_reached(key);
-        if self.greed.allow() {
+        if self.client_limits.allow() {
             let within = self.limits.progress_interval.duration();
             tracing::warn!(
                 ?client,

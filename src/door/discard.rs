@@ -14,13 +14,13 @@ use tokio::time::timeout;
 /// How much of a body is read for nothing, in bytes. Who sends more is cut off.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long it is waited for.
-const WITHIN: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads a body to its end, or to its limits, beside whatever else goes on.
 pub(super) fn rest_of(body: Incoming) {
     // A runtime that ends has no time for it.
     if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(timeout(WITHIN, read(body)));
+        runtime.spawn(timeout(TIMEOUT, read(body)));
     }
 }
 

@@ -15,7 +15,7 @@ pub struct AddressNetwork(IpNet);
 /// Not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a network is an address and how many of its bits count, such as fd00::/8, or one address")]
-pub struct NoNetwork;
+pub struct InvalidNetwork;
 
 impl AddressNetwork {
     /// The network.
@@ -25,13 +25,13 @@ impl AddressNetwork {
 }
 
 impl TryFrom<String> for AddressNetwork {
-    type Error = NoNetwork;
+    type Error = InvalidNetwork;
 
-    fn try_from(text: String) -> Result<Self, NoNetwork> {
+    fn try_from(text: String) -> Result<Self, InvalidNetwork> {
         if let Ok(network) = text.parse::<IpNet>() {
             return Ok(Self(network.trunc()));
         }
-        let address: IpAddr = text.parse().map_err(|_| NoNetwork)?;
+        let address: IpAddr = text.parse().map_err(|_| InvalidNetwork)?;
         Ok(Self(IpNet::from(address.to_canonical())))
     }
 }

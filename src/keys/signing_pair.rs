@@ -1,4 +1,4 @@
-//! `Pair`: what signs so that others can verify, without being able to sign (ES256).
+//! `SigningPair`: what signs so that others can verify, without being able to sign (ES256).
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::secret::Secret;
 const COORDINATE_BYTES: usize = 32;
 
 /// A private key of P-256 and its public half. Its `Debug` shows the public half.
-pub struct Pair {
+pub struct SigningPair {
     signing: EcdsaKeyPair,
     public: PublicKey,
     /// The first part of every token, with the dot behind it.
@@ -37,15 +37,15 @@ pub struct PublicKey {
     alg: &'static str,
 }
 
-impl fmt::Debug for Pair {
+impl fmt::Debug for SigningPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pair")
+        f.debug_struct("SigningPair")
             .field("public", &self.public)
             .finish_non_exhaustive()
     }
 }
 
-impl Pair {
+impl SigningPair {
     /// Derives it: the same root makes the same pair in every process and version.
     pub(super) fn derive(root: &hkdf::Prk) -> Self {
         // About one of 2^32 candidates is no private key of this curve; the next one is taken then.
@@ -128,8 +128,8 @@ mod tests {
         0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
     ];
 
-    fn of(scalar: [u8; 32]) -> Option<Pair> {
-        Pair::of(&Secret::new(scalar.to_vec()))
+    fn of(scalar: [u8; 32]) -> Option<SigningPair> {
+        SigningPair::of(&Secret::new(scalar.to_vec()))
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
     fn a_key_of_a_ring_has_one_pair_in_every_version() {
         // Computed by another program: nodes of two versions must agree.
         let ring = KeyRing::new(&[Secret::new("ab".repeat(32))], None).unwrap();
-        let public = ring.pair().public();
+        let public = ring.signing_pair().public();
         assert_eq!(
             (public.x.as_str(), public.y.as_str(), public.id()),
             (
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_pair_prints_no_private_half() {
         let scalar = Secret::new([7; 32].to_vec());
-        let pair = Pair::of(&scalar).unwrap();
+        let pair = SigningPair::of(&scalar).unwrap();
         let shown = format!("{pair:?}");
         let hexadecimal = "07".repeat(8);
         let private = URL_SAFE_NO_PAD.encode(scalar.expose());

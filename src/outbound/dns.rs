@@ -8,9 +8,9 @@ use crate::resolver::Resolver;
 
 /// Gives the process's resolver to the HTTP client, which would block a thread of the runtime's pool
 /// for each call otherwise.
-pub(super) struct Names(pub(super) Resolver);
+pub(super) struct DnsResolver(pub(super) Resolver);
 
-impl Resolve for Names {
+impl Resolve for DnsResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = self.0.clone();
         Box::pin(async move {

@@ -1,12 +1,12 @@
 //! Connection limits that fit the number of files the process may have open.
 
-use super::DoorLimits;
+use super::ServerLimits;
 
-impl DoorLimits {
+impl ServerLimits {
     /// The same with no more connections than so many. One client address gets at most half of them
     /// then.
     #[must_use]
-    pub fn fitted_to(&self, connections: usize) -> Self {
+    pub fn capped_at(&self, connections: usize) -> Self {
         let connections = connections.max(1);
         if self.connections_max <= connections {
             return self.clone();
@@ -26,16 +26,16 @@ mod tests {
 
     #[test]
     fn what_fits_stays_and_the_rest_leaves_half_to_others() {
-        let limits = DoorLimits::default();
-        assert_eq!(limits.fitted_to(20_000), limits);
-        let fitted = limits.fitted_to(100);
+        let limits = ServerLimits::default();
+        assert_eq!(limits.capped_at(20_000), limits);
+        let fitted = limits.capped_at(100);
         assert_eq!(fitted.connections_max, 100);
         assert_eq!(fitted.connections_per_client_max, 50);
-        let few = DoorLimits {
+        let few = ServerLimits {
             connections_per_client_max: 3,
-            ..DoorLimits::default()
+            ..ServerLimits::default()
         };
-        assert_eq!(few.fitted_to(100).connections_per_client_max, 3);
-        assert_eq!(limits.fitted_to(0).connections_max, 1);
+        assert_eq!(few.capped_at(100).connections_per_client_max, 3);
+        assert_eq!(limits.capped_at(0).connections_max, 1);
     }
 }
