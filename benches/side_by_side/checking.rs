@@ -5,70 +5,70 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::load::{Ask, Load};
-use crate::proxies::{Folder, Menshen, Nginx, Setup, free_address, has_nginx};
+use crate::load::{Load, LoadRequest};
+use crate::proxies::{Menshen, Nginx, Setup, TempFolder, free_address, has_nginx};
 use crate::upstream::Upstream;
 use crate::wecom::{AGENT_ID, Options, WeCom};
-use crate::{Outcome, Variant, forwarding, grpc, report, sign_in, wire};
+use crate::{AnyResult, Variant, forwarding, grpc, http1, report, sign_in};
 
 /// The recipe as it is shipped: what stands in front is set up by it, whoever is asked.
-const RECIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/nginx.conf");
+const NGINX_CONF: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/nginx.conf");
 
 /// Everything that runs. The processes end before their folder goes.
-pub(crate) struct Stage {
-    quiet: Sidecar,
-    logging: Sidecar,
-    fixed: Option<Fixed>,
+pub(crate) struct CheckServers {
+    quiet: MenshenBehindNginx,
+    logging: MenshenBehindNginx,
+    fixed_answer: Option<FixedAnswer>,
     cookie: String,
     logged: String,
     upstream: Upstream,
     _source: WeCom,
-    _folder: Folder,
+    _folder: TempFolder,
 }
 
 /// menshen, and the nginx that asks it.
-struct Sidecar {
+struct MenshenBehindNginx {
     menshen: Menshen,
     /// Where Envoy asks.
     grpc: SocketAddr,
-    /// What browsers know.
-    menshen: SocketAddr,
+    /// The address that browsers use.
+    public_address: SocketAddr,
     front: Option<Nginx>,
 }
 
 /// An nginx that answers every check with the same 204; and two that ask it.
-struct Fixed {
+struct FixedAnswer {
     /// Where it says nothing but 204.
-    at: SocketAddr,
-    says: Nginx,
+    address: SocketAddr,
+    nginx: Nginx,
     /// Told nothing but the status.
-    bare: Front,
+    status_only: FrontNginx,
     /// Told the headers that menshen answers, too.
-    named: Front,
+    with_identity: FrontNginx,
 }
 
 /// nginx by the recipe.
-struct Front {
+struct FrontNginx {
     address: SocketAddr,
     nginx: Nginx,
 }
 
-impl Stage {
-    pub(crate) async fn set() -> Outcome<Self> {
-        let folder = Folder::make("checks")?;
+impl CheckServers {
+    pub(crate) async fn start() -> AnyResult<Self> {
+        let folder = TempFolder::create("checks")?;
         let upstream = Upstream::start().await?;
         let source = WeCom::start(Options::default()).await?;
         let to = upstream.address;
-        let quiet = Sidecar::start(&folder, "quiet", &source, to).await?;
-        let logging = Sidecar::start(&folder, "logging", &source, to).await?;
-        let hosts = [&quiet, &logging].map(|sidecar| sidecar.menshen.to_string());
-        source.domains_of_agent(AGENT_ID, &[&hosts[0], &hosts[1]]);
-        let cookie = sign_in::walk(quiet.menshen, "lisi").await?;
-        let logged = sign_in::walk(logging.menshen, "lisi").await?;
-        let mut stage = Self {
+        let quiet = MenshenBehindNginx::start(&folder, "quiet", &source, to).await?;
+        let logging = MenshenBehindNginx::start(&folder, "logging", &source, to).await?;
+        let hosts = [&quiet, &logging].map(|pair| pair.public_address.to_string());
+        source.set_agent_domains(AGENT_ID, &[&hosts[0], &hosts[1]]);
+        let cookie = sign_in::session_cookie(quiet.public_address, "lisi").await?;
+        let logged = sign_in::session_cookie(logging.public_address, "lisi").await?;
+        let mut servers = Self {
             quiet,
             logging,
-            fixed: None,
+            fixed_answer: None,
             cookie,
             logged,
             upstream,
@@ -76,40 +76,57 @@ impl Stage {
             _folder: folder,
         };
         if has_nginx() {
-            stage.fixed = Some(stage.fixed().await?);
+            servers.fixed_answer = Some(servers.start_fixed_answer().await?);
         }
-        Ok(stage)
+        Ok(servers)
     }
 
     /// What is measured through nginx, and directly.
     pub(crate) fn variants(&self) -> Vec<Variant> {
         let mut variants = Vec::new();
         let mut add = |name, pids: [u32; 2], address, cookie: &str| {
-            let headers = wire::browser_headers(address, Some(cookie));
-            let request = wire::get(address, &wire::target("/board/42"), &headers);
+            let headers = http1::browser_headers(address, Some(cookie));
+            let request = http1::get(address, &http1::target("/board/42"), &headers);
             variants.push(Variant {
                 name,
                 pids: pids.into(),
                 address,
-                ask: Ask::Http(request, 200),
+                request: LoadRequest::Http(request, 200),
             });
         };
-        if let Some(Fixed {
-            says, bare, named, ..
-        }) = &self.fixed
+        if let Some(FixedAnswer {
+            nginx,
+            status_only,
+            with_identity,
+            ..
+        }) = &self.fixed_answer
         {
-            let pids = [says.pid(), bare.nginx.pid()];
-            add(report::ASKS_204, pids, bare.address, &self.cookie);
-            let pids = [says.pid(), named.nginx.pid()];
-            add(report::ASKS_204_NAMED, pids, named.address, &self.cookie);
+            let pids = [nginx.pid(), status_only.nginx.pid()];
+            add(
+                report::NGINX_ASKS_204,
+                pids,
+                status_only.address,
+                &self.cookie,
+            );
+            let pids = [nginx.pid(), with_identity.nginx.pid()];
+            add(
+                report::NGINX_ASKS_204_IDENTITY,
+                pids,
+                with_identity.address,
+                &self.cookie,
+            );
         }
-        for (name, sidecar, cookie) in [
-            (report::ASKS_US, &self.quiet, &self.cookie),
-            (report::ASKS_US_LOGGED, &self.logging, &self.logged),
+        for (name, pair, cookie) in [
+            (report::NGINX_ASKS_MENSHEN, &self.quiet, &self.cookie),
+            (
+                report::NGINX_ASKS_MENSHEN_LOGGED,
+                &self.logging,
+                &self.logged,
+            ),
         ] {
-            if let Some(front) = &sidecar.front {
-                let pids = [sidecar.menshen.pid(), front.pid()];
-                add(name, pids, sidecar.menshen, cookie);
+            if let Some(front) = &pair.front {
+                let pids = [pair.menshen.pid(), front.pid()];
+                add(name, pids, pair.public_address, cookie);
             }
         }
         variants.extend([
@@ -122,16 +139,19 @@ impl Stage {
     }
 
     /// What is asked at a pace; first what costs next to nothing, to see what the machine is worth.
-    pub(crate) fn paced(&self) -> Vec<Variant> {
+    pub(crate) fn variants_at_rate(&self) -> Vec<Variant> {
         let mut variants = Vec::new();
-        if let Some(Fixed { says, at, .. }) = &self.fixed {
-            let headers = wire::browser_headers(*at, Some(&self.cookie));
-            let ask = Ask::Http(wire::get(*at, &wire::target("/board/42"), &headers), 204);
+        if let Some(FixedAnswer { nginx, address, .. }) = &self.fixed_answer {
+            let headers = http1::browser_headers(*address, Some(&self.cookie));
+            let request = LoadRequest::Http(
+                http1::get(*address, &http1::target("/board/42"), &headers),
+                204,
+            );
             variants.push(Variant {
-                name: report::SAYS_204,
-                pids: vec![says.pid()],
-                address: *at,
-                ask,
+                name: report::NGINX_ANSWERS_204,
+                pids: vec![nginx.pid()],
+                address: *address,
+                request,
             });
         }
         variants.extend([
@@ -143,26 +163,34 @@ impl Stage {
     }
 
     /// Sees one answer, and that it says who is asking.
-    pub(crate) async fn check(&self, variant: &Variant) -> Outcome<()> {
+    pub(crate) async fn check(&self, variant: &Variant) -> AnyResult<()> {
         match variant.name {
-            report::SAYS_204 => Load::open(variant.address, &variant.ask, 1)
+            report::NGINX_ANSWERS_204 => Load::open(variant.address, &variant.request, 1)
                 .await?
-                .once()
+                .request_once()
                 .await
                 .map(drop)
                 .map_err(Into::into),
-            report::ASKS_204 => forwarding::arrives(variant, &self.upstream, false).await,
-            report::ASKS_204_NAMED | report::ASKS_US | report::ASKS_US_LOGGED => {
-                forwarding::arrives(variant, &self.upstream, true).await
+            report::NGINX_ASKS_204 => {
+                forwarding::check_forwarded(variant, &self.upstream, false).await
+            }
+            report::NGINX_ASKS_204_IDENTITY
+            | report::NGINX_ASKS_MENSHEN
+            | report::NGINX_ASKS_MENSHEN_LOGGED => {
+                forwarding::check_forwarded(variant, &self.upstream, true).await
             }
             name => {
-                let mut load = Load::open(variant.address, &variant.ask, 1).await?;
-                let answer = load.once().await?;
+                let mut load = Load::open(variant.address, &variant.request, 1).await?;
+                let answer = load.request_once().await?;
                 let text = String::from_utf8_lossy(&answer);
-                let named = ["x-auth-request-user: lisi", "x-forwarded-user: lisi"];
+                let with_identity = ["x-auth-request-user: lisi", "x-forwarded-user: lisi"];
                 // Over gRPC: the value, its tag and length, and the name before it.
                 let grpc = "\u{a}\u{10}x-forwarded-user\u{12}\u{4}lisi";
-                match named.into_iter().chain([grpc]).any(|it| text.contains(it)) {
+                match with_identity
+                    .into_iter()
+                    .chain([grpc])
+                    .any(|it| text.contains(it))
+                {
                     true => Ok(()),
                     false => Err(format!("{name}: nobody is named in\n{text}").into()),
                 }
@@ -170,35 +198,35 @@ impl Stage {
         }
     }
 
-    fn direct(&self, name: &'static str, address: SocketAddr, ask: Ask) -> Variant {
+    fn direct(&self, name: &'static str, address: SocketAddr, request: LoadRequest) -> Variant {
         Variant {
             name,
             pids: vec![self.quiet.menshen.pid()],
             address,
-            ask,
+            request,
         }
     }
 
     /// The question of `conf/nginx.conf`: all that the browser sent, and where to.
     fn auth(&self) -> Variant {
-        let menshen = self.quiet.menshen;
-        let mut headers = wire::browser_headers(menshen, Some(&self.cookie));
+        let menshen = self.quiet.public_address;
+        let mut headers = http1::browser_headers(menshen, Some(&self.cookie));
         headers.extend([
             ("X-Forwarded-Host", menshen.to_string()),
-            ("X-Forwarded-Uri", wire::target("/board/42")),
+            ("X-Forwarded-Uri", http1::target("/board/42")),
             ("X-Original-Method", "GET".to_owned()),
             ("X-Forwarded-Proto", "http".to_owned()),
             ("X-Forwarded-For", "127.0.0.1".to_owned()),
         ]);
-        let request = wire::get(menshen, "/.menshen/auth", &headers);
-        let ask = Ask::Http(request, 202);
-        self.direct(report::CHECK_AUTH, self.quiet.menshen.address, ask)
+        let request = http1::get(menshen, "/.menshen/auth", &headers);
+        let request = LoadRequest::Http(request, 202);
+        self.direct(report::CHECK_AUTH, self.quiet.menshen.address, request)
     }
 
     /// The question of Envoy over HTTP: what `conf/envoy.yaml` lets through of the browser's.
     fn ext_authz(&self) -> Variant {
-        let menshen = self.quiet.menshen;
-        let mut headers = wire::browser_headers(menshen, Some(&self.cookie));
+        let menshen = self.quiet.public_address;
+        let mut headers = http1::browser_headers(menshen, Some(&self.cookie));
         let left_out = [
             "sec-ch-ua",
             "sec-ch-ua-mobile",
@@ -212,24 +240,28 @@ impl Stage {
             ("X-Forwarded-Proto", "http".to_owned()),
             ("Content-Length", "0".to_owned()),
         ]);
-        let target = wire::target("/.menshen/ext_authz/board/42");
-        let ask = Ask::Http(wire::get(menshen, &target, &headers), 200);
-        self.direct(report::CHECK_ENVOY, self.quiet.menshen.address, ask)
+        let target = http1::target("/.menshen/ext_authz/board/42");
+        let request = LoadRequest::Http(http1::get(menshen, &target, &headers), 200);
+        self.direct(report::CHECK_ENVOY, self.quiet.menshen.address, request)
     }
 
     /// The question of Envoy over gRPC: all that the browser sent.
     fn grpc(&self, name: &'static str, connections: usize) -> Variant {
-        let menshen = self.quiet.menshen;
-        let headers = wire::browser_headers(menshen, Some(&self.cookie));
-        let question = grpc::question(menshen, &wire::target("/board/42"), &headers);
-        self.direct(name, self.quiet.grpc, Ask::Grpc(question, connections))
+        let menshen = self.quiet.public_address;
+        let headers = http1::browser_headers(menshen, Some(&self.cookie));
+        let check_request = grpc::check_request(menshen, &http1::target("/board/42"), &headers);
+        self.direct(
+            name,
+            self.quiet.grpc,
+            LoadRequest::Grpc(check_request, connections),
+        )
     }
 
     /// Sets up what answers the same to everybody, one server of it with the very headers of menshen.
-    async fn fixed(&self) -> Outcome<Fixed> {
+    async fn start_fixed_answer(&self) -> AnyResult<FixedAnswer> {
         let asked = self.auth();
-        let mut load = Load::open(asked.address, &asked.ask, 1).await?;
-        let answer = String::from_utf8(load.once().await?)?.to_ascii_lowercase();
+        let mut load = Load::open(asked.address, &asked.request, 1).await?;
+        let answer = String::from_utf8(load.request_once().await?)?.to_ascii_lowercase();
         let told = answer
             .split("\r\n")
             .filter_map(|line| line.split_once(": "));
@@ -237,30 +269,38 @@ impl Stage {
         let told: String = told
             .map(|(name, value)| format!("add_header {name} '{value}'; "))
             .collect();
-        let (bare, named) = (free_address()?, free_address()?);
+        let (status_only, with_identity) = (free_address()?, free_address()?);
         let servers = format!(
             r#"
-            server {{ listen {bare}; location / {{ return 204; }} }}
-            server {{ listen {named}; location / {{ {told} return 204; }} }}
+            server {{ listen {status_only}; location / {{ return 204; }} }}
+            server {{ listen {with_identity}; location / {{ {told} return 204; }} }}
             "#
         );
         let (folder, to) = (&self._folder, self.upstream.address);
-        Ok(Fixed {
-            says: Nginx::start(folder, "says", &servers, named).await?,
-            at: bare,
-            bare: Front::start(folder, "bare", free_address()?, bare, to).await?,
-            named: Front::start(folder, "named", free_address()?, named, to).await?,
+        Ok(FixedAnswer {
+            nginx: Nginx::start(folder, "nginx", &servers, with_identity).await?,
+            address: status_only,
+            status_only: FrontNginx::start(folder, "status_only", free_address()?, status_only, to)
+                .await?,
+            with_identity: FrontNginx::start(
+                folder,
+                "with_identity",
+                free_address()?,
+                with_identity,
+                to,
+            )
+            .await?,
         })
     }
 }
 
-impl Sidecar {
+impl MenshenBehindNginx {
     async fn start(
-        folder: &Folder,
+        folder: &TempFolder,
         name: &str,
         source: &WeCom,
         upstream: SocketAddr,
-    ) -> Outcome<Self> {
+    ) -> AnyResult<Self> {
         let (grpc, front) = (free_address()?, free_address()?);
         let tables = format!(
             r#"
@@ -273,38 +313,38 @@ impl Sidecar {
         let setup = Setup {
             name,
             access_log: name == "logging",
-            known_as: has_nginx().then_some(front),
+            external_address: has_nginx().then_some(front),
             server: r#"trusted_proxies = ["127.0.0.1"]"#,
             tables: &tables,
         };
         let menshen = Menshen::start(folder, &setup, source).await?;
         let asked = menshen.address;
-        let front = match setup.known_as {
+        let front = match setup.external_address {
             Some(front) => {
                 let name = format!("front-{name}");
-                Some(Front::start(folder, &name, front, asked, upstream).await?)
+                Some(FrontNginx::start(folder, &name, front, asked, upstream).await?)
             }
             None => None,
         };
         Ok(Self {
             grpc,
-            menshen: front.as_ref().map_or(asked, |front| front.address),
+            public_address: front.as_ref().map_or(asked, |front| front.address),
             front: front.map(|front| front.nginx),
             menshen,
         })
     }
 }
 
-impl Front {
+impl FrontNginx {
     /// nginx by the recipe, without TLS; only the addresses are others.
     async fn start(
-        folder: &Folder,
+        folder: &TempFolder,
         name: &str,
         address: SocketAddr,
         asked: SocketAddr,
         upstream: SocketAddr,
-    ) -> Outcome<Self> {
-        let mut servers = fs::read_to_string(Path::new(RECIPE))?;
+    ) -> AnyResult<Self> {
+        let mut servers = fs::read_to_string(Path::new(NGINX_CONF))?;
         for (theirs, ours) in [
             ("listen 443 ssl;", format!("listen {address};")),
             ("ssl_certificate ", "#".to_owned()),
@@ -315,7 +355,7 @@ impl Front {
             ("^oa.corp.example", format!("^{}", address.ip())),
         ] {
             if !servers.contains(theirs) {
-                return Err(format!("{RECIPE} has no \"{theirs}\" any more").into());
+                return Err(format!("{NGINX_CONF} has no \"{theirs}\" any more").into());
             }
             servers = servers.replace(theirs, &ours);
         }

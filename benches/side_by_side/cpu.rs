@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub(crate) struct Clock {
     processes: Vec<u32>,
     /// By thread; those that ended keep what they were last seen with.
-    seen: BTreeMap<PathBuf, u64>,
+    nanoseconds_by_thread: BTreeMap<PathBuf, u64>,
 }
 
 impl Clock {
@@ -24,7 +24,7 @@ impl Clock {
         }
         Ok(Self {
             processes,
-            seen: BTreeMap::new(),
+            nanoseconds_by_thread: BTreeMap::new(),
         })
     }
 
@@ -40,10 +40,10 @@ impl Clock {
                     continue;
                 };
                 if let Some(ns) = text.split(' ').next().and_then(|word| word.parse().ok()) {
-                    self.seen.insert(path, ns);
+                    self.nanoseconds_by_thread.insert(path, ns);
                 }
             }
         }
-        Ok(self.seen.values().sum())
+        Ok(self.nanoseconds_by_thread.values().sum())
     }
 }

@@ -2,24 +2,24 @@
 
 use std::net::SocketAddr;
 
-use crate::load::{Ask, Load};
-use crate::proxies::{Folder, Menshen, Nginx, Setup, free_address, has_nginx};
+use crate::load::{Load, LoadRequest};
+use crate::proxies::{Menshen, Nginx, Setup, TempFolder, free_address, has_nginx};
 use crate::upstream::Upstream;
 use crate::wecom::{AGENT_ID, Options, WeCom};
-use crate::{Outcome, Variant, report, sign_in, wire};
+use crate::{AnyResult, Variant, http1, report, sign_in};
 
 /// Everything that runs. The processes end before their folder goes.
-pub(crate) struct Stage {
-    nginx: Option<Nginxes>,
+pub(crate) struct ProxyServers {
+    nginx: Option<PlainNginx>,
     quiet: Menshen,
     logging: Menshen,
     upstream: Upstream,
     _source: WeCom,
-    _folder: Folder,
+    _folder: TempFolder,
 }
 
 /// nginx as a plain proxy, in two manners.
-struct Nginxes {
+struct PlainNginx {
     /// Forwards and does nothing else.
     plain: SocketAddr,
     /// Writes the usual forwarding headers and an access log.
@@ -27,9 +27,9 @@ struct Nginxes {
     nginx: Nginx,
 }
 
-impl Stage {
-    pub(crate) async fn set() -> Outcome<Self> {
-        let folder = Folder::make("proxy")?;
+impl ProxyServers {
+    pub(crate) async fn start() -> AnyResult<Self> {
+        let folder = TempFolder::create("proxy")?;
         let upstream = Upstream::start().await?;
         let source = WeCom::start(Options::default()).await?;
         let to = upstream.address;
@@ -48,16 +48,16 @@ impl Stage {
         let setup = |name, access_log| Setup {
             name,
             access_log,
-            known_as: None,
+            external_address: None,
             server: "",
             tables: &tables,
         };
         let quiet = Menshen::start(&folder, &setup("quiet", false), &source).await?;
         let logging = Menshen::start(&folder, &setup("logging", true), &source).await?;
         let hosts = [&quiet, &logging].map(|menshen| menshen.address.to_string());
-        source.domains_of_agent(AGENT_ID, &[&hosts[0], &hosts[1]]);
+        source.set_agent_domains(AGENT_ID, &[&hosts[0], &hosts[1]]);
         let nginx = match has_nginx() {
-            true => Some(Nginxes::start(&folder, to).await?),
+            true => Some(PlainNginx::start(&folder, to).await?),
             false => None,
         };
         Ok(Self {
@@ -71,22 +71,22 @@ impl Stage {
     }
 
     /// Signs in where somebody must be, and says what is to be measured.
-    pub(crate) async fn variants(&self) -> Outcome<Vec<Variant>> {
+    pub(crate) async fn variants(&self) -> AnyResult<Vec<Variant>> {
         let quiet = &self.quiet;
-        let cookie = sign_in::walk(quiet.address, "lisi").await?;
-        let logged = sign_in::walk(self.logging.address, "lisi").await?;
+        let cookie = sign_in::session_cookie(quiet.address, "lisi").await?;
+        let logged = sign_in::session_cookie(self.logging.address, "lisi").await?;
         let mut variants = Vec::new();
         let mut add = |name, pid, address: SocketAddr, path: &str, session: Option<&str>| {
-            let headers = wire::browser_headers(address, session);
-            let request = wire::get(address, &wire::target(path), &headers);
+            let headers = http1::browser_headers(address, session);
+            let request = http1::get(address, &http1::target(path), &headers);
             variants.push(Variant {
                 name,
                 pids: vec![pid],
                 address,
-                ask: Ask::Http(request, 200),
+                request: LoadRequest::Http(request, 200),
             });
         };
-        if let Some(Nginxes {
+        if let Some(PlainNginx {
             plain,
             usual,
             nginx,
@@ -105,29 +105,35 @@ impl Stage {
     }
 
     /// Sees one request go all the way, with what the upstream must and must not learn.
-    pub(crate) async fn check(&self, variant: &Variant) -> Outcome<()> {
-        let identified = matches!(variant.name, report::SIGNED_IN | report::LOGGED);
-        arrives(variant, &self.upstream, identified).await
+    pub(crate) async fn check(&self, variant: &Variant) -> AnyResult<()> {
+        let expects_identity = matches!(variant.name, report::SIGNED_IN | report::LOGGED);
+        check_forwarded(variant, &self.upstream, expects_identity).await
     }
 }
 
 /// Sees one request go all the way to the upstream, which learns who is asking, or must not.
-pub(crate) async fn arrives(variant: &Variant, upstream: &Upstream, named: bool) -> Outcome<()> {
-    upstream.listen();
-    let mut load = Load::open(variant.address, &variant.ask, 1).await?;
-    load.once().await?;
-    let heard = upstream.heard().ok_or("the upstream was not asked")?;
-    let heard = String::from_utf8_lossy(&heard).to_ascii_lowercase();
-    if heard.contains("x-forwarded-user: lisi\r\n") != named {
+pub(crate) async fn check_forwarded(
+    variant: &Variant,
+    upstream: &Upstream,
+    expects_identity: bool,
+) -> AnyResult<()> {
+    upstream.capture_next_head();
+    let mut load = Load::open(variant.address, &variant.request, 1).await?;
+    load.request_once().await?;
+    let head = upstream
+        .captured_head()
+        .ok_or("the upstream was not asked")?;
+    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    if head.contains("x-forwarded-user: lisi\r\n") != expects_identity {
         let name = variant.name;
-        let words = format!("{name}: not what was expected; the upstream saw\n{heard}");
+        let words = format!("{name}: not what was expected; the upstream saw\n{head}");
         return Err(words.into());
     }
     Ok(())
 }
 
-impl Nginxes {
-    async fn start(folder: &Folder, upstream: SocketAddr) -> Outcome<Self> {
+impl PlainNginx {
+    async fn start(folder: &TempFolder, upstream: SocketAddr) -> AnyResult<Self> {
         let (plain, usual) = (free_address()?, free_address()?);
         let forward = "proxy_pass http://upstream; proxy_http_version 1.1; \
             proxy_set_header Connection \"\"; proxy_set_header Host $http_host;";

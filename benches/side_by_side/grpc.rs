@@ -14,26 +14,26 @@ const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// A flag and a length before every message.
 const PREFIX_BYTES: usize = 5;
 /// How an answer begins that lets the request pass: `status` with nothing in it, then `ok_response`.
-const PASSES: [u8; 3] = [0x0a, 0x00, 0x1a];
+const OK_PREFIX: [u8; 3] = [0x0a, 0x00, 0x1a];
 
 /// One question at a time, on a connection that others share.
 #[derive(Debug)]
-pub(crate) struct Call {
+pub(crate) struct GrpcClient {
     sender: SendRequest<Full<Bytes>>,
     uri: Uri,
-    question: Bytes,
+    check_request: Bytes,
     answer: Bytes,
 }
 
 /// Opens connections, and so many calls that share them.
 pub(crate) async fn open(
     to: SocketAddr,
-    question: &[u8],
-    calls: usize,
+    check_request: &[u8],
+    clients: usize,
     connections: usize,
-) -> io::Result<Vec<Call>> {
+) -> io::Result<Vec<GrpcClient>> {
     let mut senders = Vec::with_capacity(connections);
-    for _ in 0..connections.clamp(1, calls) {
+    for _ in 0..connections.clamp(1, clients) {
         let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
@@ -45,22 +45,22 @@ pub(crate) async fn open(
     let uri: Uri = format!("http://{to}{CHECK}")
         .parse()
         .map_err(io::Error::other)?;
-    let mut framed = BytesMut::with_capacity(PREFIX_BYTES + question.len());
+    let mut framed = BytesMut::with_capacity(PREFIX_BYTES + check_request.len());
     framed.put_u8(0);
-    framed.put_u32(u32::try_from(question.len()).map_err(io::Error::other)?);
-    framed.put_slice(question);
-    let question = framed.freeze();
-    let shared = senders.into_iter().cycle().take(calls);
-    let calls = shared.map(|sender| Call {
+    framed.put_u32(u32::try_from(check_request.len()).map_err(io::Error::other)?);
+    framed.put_slice(check_request);
+    let check_request = framed.freeze();
+    let shared = senders.into_iter().cycle().take(clients);
+    let clients = shared.map(|sender| GrpcClient {
         sender,
         uri: uri.clone(),
-        question: question.clone(),
+        check_request: check_request.clone(),
         answer: Bytes::new(),
     });
-    Ok(calls.collect())
+    Ok(clients.collect())
 }
 
-impl Call {
+impl GrpcClient {
     /// The last message, in its frame.
     pub(crate) fn answer(&self) -> &[u8] {
         &self.answer
@@ -73,26 +73,26 @@ impl Call {
             .header("content-type", "application/grpc")
             .header("te", "trailers")
             .header("grpc-timeout", "1S")
-            .body(Full::new(self.question.clone()))
+            .body(Full::new(self.check_request.clone()))
             .map_err(io::Error::other)?;
         self.sender.ready().await.map_err(io::Error::other)?;
         let response = self.sender.send_request(request).await;
         let (head, body) = response.map_err(io::Error::other)?.into_parts();
         let whole = body.collect().await.map_err(io::Error::other)?;
-        let went_well = |headers: &HeaderMap| {
+        let is_ok = |headers: &HeaderMap| {
             let status = headers.get("grpc-status");
             status.is_some_and(|status| status == "0")
         };
-        let went_well = whole.trailers().is_some_and(went_well);
+        let is_ok = whole.trailers().is_some_and(is_ok);
         self.answer = whole.to_bytes();
         let message = self.answer.get(PREFIX_BYTES..).unwrap_or_default();
-        Ok(head.status == StatusCode::OK && went_well && message.starts_with(&PASSES))
+        Ok(head.status == StatusCode::OK && is_ok && message.starts_with(&OK_PREFIX))
     }
 }
 
 /// What Envoy tells of a GET that came to `host` from a port of this machine, also what menshen does
 /// not read.
-pub(crate) fn question(host: SocketAddr, target: &str, headers: &[(&str, String)]) -> Vec<u8> {
+pub(crate) fn check_request(host: SocketAddr, target: &str, headers: &[(&str, String)]) -> Vec<u8> {
     let address = |port| {
         let socket = message([text(2, "127.0.0.1"), number(3, port)]);
         message([field(1, &message([field(1, &socket)]))])
@@ -144,23 +144,23 @@ fn text(tag: u8, text: &str) -> Vec<u8> {
     field(tag, text.as_bytes())
 }
 
-fn field(tag: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut written = vec![tag << 3 | 2];
-    varint(&mut written, bytes.len() as u64);
-    written.extend_from_slice(bytes);
-    written
+fn field(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![tag << 3 | 2];
+    varint(&mut bytes, content.len() as u64);
+    bytes.extend_from_slice(content);
+    bytes
 }
 
 fn number(tag: u8, number: u64) -> Vec<u8> {
-    let mut written = vec![tag << 3];
-    varint(&mut written, number);
-    written
+    let mut bytes = vec![tag << 3];
+    varint(&mut bytes, number);
+    bytes
 }
 
-fn varint(written: &mut Vec<u8>, mut rest: u64) {
-    while rest >= 0x80 {
-        written.push((rest & 0x7f) as u8 | 0x80);
-        rest >>= 7;
+fn varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
     }
-    written.push(rest as u8);
+    bytes.push(value as u8);
 }

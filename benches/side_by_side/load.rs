@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::grpc::{self, Call};
-use crate::wire::Wire;
+use crate::grpc::{self, GrpcClient};
+use crate::http1::Http1Client;
 
 /// What came of a load.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(crate) struct Tally {
 
 /// What is asked.
 #[derive(Clone, Debug)]
-pub(crate) enum Ask {
+pub(crate) enum LoadRequest {
     /// A request, and the status that is to be answered; one connection a line.
     Http(Vec<u8>, u16),
     /// A `CheckRequest`, to be answered with OK; the lines share so many connections.
@@ -33,101 +33,110 @@ pub(crate) enum Ask {
 
 /// Open lines to whom is asked.
 #[derive(Debug)]
-pub(crate) struct Load(Vec<Line>);
+pub(crate) struct Load(Vec<Client>);
 
 /// One question at a time.
 #[derive(Debug)]
-enum Line {
-    Http(Wire),
-    Grpc(Call),
+enum Client {
+    Http(Http1Client),
+    Grpc(GrpcClient),
 }
 
-impl Line {
+impl Client {
     /// Asks; whether the answer is what it is to be.
     async fn exchange(&mut self) -> io::Result<bool> {
         match self {
-            Self::Http(wire) => wire.exchange().await,
-            Self::Grpc(call) => call.exchange().await,
+            Self::Http(client) => client.exchange().await,
+            Self::Grpc(client) => client.exchange().await,
         }
     }
 }
 
 impl Load {
     /// Opens the lines.
-    pub(crate) async fn open(to: SocketAddr, ask: &Ask, lines: usize) -> io::Result<Self> {
-        let mut open = Vec::with_capacity(lines);
-        match ask {
-            Ask::Http(request, status) => {
-                for _ in 0..lines {
-                    let wire = Wire::open(to, request.as_slice().into(), *status).await?;
-                    open.push(Line::Http(wire));
+    pub(crate) async fn open(
+        to: SocketAddr,
+        request: &LoadRequest,
+        clients: usize,
+    ) -> io::Result<Self> {
+        let mut open = Vec::with_capacity(clients);
+        match request {
+            LoadRequest::Http(request, status) => {
+                for _ in 0..clients {
+                    let client = Http1Client::open(to, request.as_slice().into(), *status).await?;
+                    open.push(Client::Http(client));
                 }
             }
-            Ask::Grpc(question, connections) => {
-                let calls = grpc::open(to, question, lines, *connections).await?;
-                open.extend(calls.into_iter().map(Line::Grpc));
+            LoadRequest::Grpc(check_request, connections) => {
+                let clients = grpc::open(to, check_request, clients, *connections).await?;
+                open.extend(clients.into_iter().map(Client::Grpc));
             }
         }
         Ok(Self(open))
     }
 
     /// Asks once on every line; the bytes of one answer.
-    pub(crate) async fn once(&mut self) -> io::Result<Vec<u8>> {
+    pub(crate) async fn request_once(&mut self) -> io::Result<Vec<u8>> {
         let mut answer = Vec::new();
-        for line in &mut self.0 {
-            let good = line.exchange().await?;
-            answer = match line {
-                Line::Http(wire) => wire.answer().to_vec(),
-                Line::Grpc(call) => call.answer().to_vec(),
+        for client in &mut self.0 {
+            let is_expected = client.exchange().await?;
+            answer = match client {
+                Client::Http(client) => client.answer().to_vec(),
+                Client::Grpc(client) => client.answer().to_vec(),
             };
-            if !good {
-                let said = String::from_utf8_lossy(&answer);
-                return Err(io::Error::other(format!("it was answered\n{said}")));
+            if !is_expected {
+                let output = String::from_utf8_lossy(&answer);
+                return Err(io::Error::other(format!("it was answered\n{output}")));
             }
         }
         Ok(answer)
     }
 
     /// Asks on every line for so long, and at least once; at most `requests_max` in all.
-    pub(crate) async fn run(&mut self, lasting: Duration, requests_max: u64) -> io::Result<Tally> {
-        let until = Instant::now() + lasting;
+    pub(crate) async fn run(&mut self, duration: Duration, requests_max: u64) -> io::Result<Tally> {
+        let until = Instant::now() + duration;
         let each = requests_max.div_ceil(self.0.len() as u64);
-        self.spread(|_, line| ask(line, until, each)).await
+        self.run_all(|_, client| run_unpaced(client, until, each))
+            .await
     }
 
     /// Asks so often a second, by a schedule that waits for nobody: whatever is late, also because
     /// the answer before was, is late by the schedule.
-    pub(crate) async fn paced(&mut self, per_second: u32, lasting: Duration) -> io::Result<Tally> {
-        let lines = u32::try_from(self.0.len()).map_err(io::Error::other)?;
-        let each = (f64::from(per_second) * lasting.as_secs_f64() / f64::from(lines)) as u32;
+    pub(crate) async fn run_at_rate(
+        &mut self,
+        per_second: u32,
+        duration: Duration,
+    ) -> io::Result<Tally> {
+        let clients = u32::try_from(self.0.len()).map_err(io::Error::other)?;
+        let each = (f64::from(per_second) * duration.as_secs_f64() / f64::from(clients)) as u32;
         let between = Duration::from_secs(1) / per_second;
         let begin = Instant::now() + Duration::from_millis(10);
-        let schedule = |place: u32| Schedule {
-            first: begin + between * place,
-            between: between * lines,
+        let schedule = |index: u32| Schedule {
+            first: begin + between * index,
+            between: between * clients,
             times: each,
         };
-        self.spread(|place, line| ask_on_time(line, schedule(place)))
+        self.run_all(|index, client| run_scheduled(client, schedule(index)))
             .await
     }
 
     /// Lets every line ask at once, and adds up.
-    async fn spread<F>(&mut self, asks: impl Fn(u32, Line) -> F) -> io::Result<Tally>
+    async fn run_all<F>(&mut self, run: impl Fn(u32, Client) -> F) -> io::Result<Tally>
     where
-        F: Future<Output = (Line, Tally)> + Send + 'static,
+        F: Future<Output = (Client, Tally)> + Send + 'static,
     {
         let began = Instant::now();
         let mut tasks = JoinSet::new();
-        for (place, line) in (0..).zip(self.0.drain(..)) {
-            tasks.spawn(asks(place, line));
+        for (index, client) in (0..).zip(self.0.drain(..)) {
+            tasks.spawn(run(index, client));
         }
         let mut total = Tally::default();
         while let Some(joined) = tasks.join_next().await {
-            let (line, tally) = joined.map_err(io::Error::other)?;
+            let (client, tally) = joined.map_err(io::Error::other)?;
             total.answered += tally.answered;
             total.failed += tally.failed;
             total.latencies_ns.extend(tally.latencies_ns);
-            self.0.push(line);
+            self.0.push(client);
         }
         total.elapsed = began.elapsed();
         Ok(total)
@@ -147,18 +156,18 @@ impl Tally {
     }
 }
 
-async fn ask(mut line: Line, until: Instant, requests_max: u64) -> (Line, Tally) {
+async fn run_unpaced(mut client: Client, until: Instant, requests_max: u64) -> (Client, Tally) {
     let mut tally = Tally::default();
     let mut sent = Instant::now();
     for _ in 0..requests_max {
-        let answer = line.exchange().await;
+        let answer = client.exchange().await;
         let now = Instant::now();
         if !tally.count(answer, sent, now) || now >= until {
             break;
         }
         sent = now;
     }
-    (line, tally)
+    (client, tally)
 }
 
 /// When one line asks.
@@ -169,18 +178,18 @@ struct Schedule {
     times: u32,
 }
 
-async fn ask_on_time(mut line: Line, schedule: Schedule) -> (Line, Tally) {
+async fn run_scheduled(mut client: Client, schedule: Schedule) -> (Client, Tally) {
     let mut tally = Tally::default();
-    for place in 0..schedule.times {
-        let due = schedule.first + schedule.between * place;
+    for index in 0..schedule.times {
+        let due = schedule.first + schedule.between * index;
         // A timer would be late by up to a millisecond.
         while Instant::now() < due {
             tokio::task::yield_now().await;
         }
-        let answer = line.exchange().await;
+        let answer = client.exchange().await;
         if !tally.count(answer, due, Instant::now()) {
             break;
         }
     }
-    (line, tally)
+    (client, tally)
 }

@@ -9,13 +9,14 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use load::{Ask, Load, Tally};
+use load::{Load, LoadRequest, Tally};
 use report::{Report, Row};
 
 mod checking;
 mod cpu;
 mod forwarding;
 mod grpc;
+mod http1;
 mod load;
 mod proxies;
 mod report;
@@ -23,9 +24,8 @@ mod sign_in;
 mod upstream;
 #[path = "../../examples/demo/wecom.rs"]
 mod wecom;
-mod wire;
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+type AnyResult<T> = Result<T, Box<dyn Error>>;
 
 /// Where the proxies run.
 const PROXY_CORE: &str = "0";
@@ -39,8 +39,8 @@ const REQUESTS_MAX: u64 = 5_000_000;
 const CHECKS_PER_SECOND: u32 = 10_000;
 const PACED_RUNS: u32 = 5;
 
-fn main() -> Outcome<ExitCode> {
-    let effort = Effort::from_arguments()?;
+fn main() -> AnyResult<ExitCode> {
+    let options = BenchOptions::from_arguments()?;
     if std::env::var_os(PINNED).is_none() {
         let mut again = Command::new("taskset");
         again
@@ -58,16 +58,16 @@ fn main() -> Outcome<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run(effort))
+    runtime.block_on(run(options))
 }
 
 /// How much is asked.
 #[derive(Clone, Debug)]
-struct Effort {
+struct BenchOptions {
     /// Leaves out the other groups.
     group: Option<Group>,
     rounds: u32,
-    measured: Duration,
+    duration: Duration,
     connections: usize,
     /// Leaves out the variants whose name is another; for a profiler that looks on.
     only: Option<String>,
@@ -81,12 +81,12 @@ enum Group {
     Pace,
 }
 
-impl Effort {
-    fn from_arguments() -> Outcome<Self> {
-        let mut effort = Self {
+impl BenchOptions {
+    fn from_arguments() -> AnyResult<Self> {
+        let mut options = Self {
             group: None,
             rounds: 7,
-            measured: Duration::from_secs(2),
+            duration: Duration::from_secs(2),
             connections: 16,
             only: None,
         };
@@ -95,33 +95,33 @@ impl Effort {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             match word.as_str() {
                 "--group" => {
-                    effort.group = Some(match value()?.as_str() {
+                    options.group = Some(match value()?.as_str() {
                         "proxy" => Group::Proxy,
                         "checks" => Group::Checks,
                         "pace" => Group::Pace,
                         _ => return Err("the groups are proxy, checks and pace".into()),
                     });
                 }
-                "--rounds" => effort.rounds = value()?.parse::<u32>()?.clamp(1, 100),
+                "--rounds" => options.rounds = value()?.parse::<u32>()?.clamp(1, 100),
                 "--seconds" => {
                     let seconds = value()?.parse::<f64>()?.clamp(0.1, 30.0);
-                    effort.measured = Duration::from_secs_f64(seconds);
+                    options.duration = Duration::from_secs_f64(seconds);
                 }
-                "--connections" => effort.connections = value()?.parse::<usize>()?.clamp(1, 1_000),
-                "--only" => effort.only = Some(value()?),
+                "--connections" => options.connections = value()?.parse::<usize>()?.clamp(1, 1_000),
+                "--only" => options.only = Some(value()?),
                 // What cargo adds.
                 "--bench" => {}
                 _ => return Err(format!("unknown argument {word}").into()),
             }
         }
-        Ok(effort)
+        Ok(options)
     }
 
     fn includes(&self, group: Group) -> bool {
         self.group.is_none_or(|only| only == group)
     }
 
-    fn keeps(&self, variant: &Variant) -> bool {
+    fn selects(&self, variant: &Variant) -> bool {
         self.only.as_ref().is_none_or(|only| variant.name == only)
     }
 }
@@ -132,10 +132,10 @@ struct Variant {
     /// Whose processor time it is, with that of their children.
     pids: Vec<u32>,
     address: SocketAddr,
-    ask: Ask,
+    request: LoadRequest,
 }
 
-async fn run(effort: Effort) -> Outcome<ExitCode> {
+async fn run(options: BenchOptions) -> AnyResult<ExitCode> {
     // The load and the upstream never sleep: to wake a sleeping processor costs whoever sends to
     // it, the more the slower they are, and real clients and upstreams are on other machines.
     tokio::spawn(async {
@@ -147,32 +147,32 @@ async fn run(effort: Effort) -> Outcome<ExitCode> {
         println!("nginx is not installed here; its rows are left out");
     }
     let mut failed = 0;
-    if effort.includes(Group::Proxy) {
-        let stage = forwarding::Stage::set().await?;
-        let mut variants = stage.variants().await?;
-        variants.retain(|variant| effort.keeps(variant));
+    if options.includes(Group::Proxy) {
+        let servers = forwarding::ProxyServers::start().await?;
+        let mut variants = servers.variants().await?;
+        variants.retain(|variant| options.selects(variant));
         for variant in &variants {
-            stage.check(variant).await?;
+            servers.check(variant).await?;
         }
-        failed += in_turns(&variants, &effort).await?;
+        failed += measure_throughput(&variants, &options).await?;
     }
-    if effort.includes(Group::Checks) || effort.includes(Group::Pace) {
-        let stage = checking::Stage::set().await?;
-        if effort.includes(Group::Checks) {
-            let mut variants = stage.variants();
-            variants.retain(|variant| effort.keeps(variant));
+    if options.includes(Group::Checks) || options.includes(Group::Pace) {
+        let servers = checking::CheckServers::start().await?;
+        if options.includes(Group::Checks) {
+            let mut variants = servers.variants();
+            variants.retain(|variant| options.selects(variant));
             for variant in &variants {
-                stage.check(variant).await?;
+                servers.check(variant).await?;
             }
-            failed += in_turns(&variants, &effort).await?;
+            failed += measure_throughput(&variants, &options).await?;
         }
-        if effort.includes(Group::Pace) {
-            let mut variants = stage.paced();
-            variants.retain(|variant| effort.keeps(variant));
+        if options.includes(Group::Pace) {
+            let mut variants = servers.variants_at_rate();
+            variants.retain(|variant| options.selects(variant));
             for variant in &variants {
-                stage.check(variant).await?;
+                servers.check(variant).await?;
             }
-            failed += at_a_pace(&variants, &effort).await?;
+            failed += measure_at_rate(&variants, &options).await?;
         }
     }
     Ok(if failed == 0 {
@@ -183,51 +183,51 @@ async fn run(effort: Effort) -> Outcome<ExitCode> {
 }
 
 /// Measures each variant in every round, as fast as it goes; how many answers were wrong.
-async fn in_turns(variants: &[Variant], effort: &Effort) -> Outcome<u64> {
+async fn measure_throughput(variants: &[Variant], options: &BenchOptions) -> AnyResult<u64> {
     let mut report = Report::new(variants.iter().map(|variant| variant.name));
-    for _ in 0..effort.rounds {
+    for _ in 0..options.rounds {
         for variant in variants {
-            let (ask, lines) = (&variant.ask, effort.connections);
-            let mut load = Load::open(variant.address, ask, lines).await?;
-            let warm = load.run(effort.measured / 10, REQUESTS_MAX).await?;
-            let row = measured(variant, warm.failed, async {
-                load.run(effort.measured, REQUESTS_MAX).await
+            let (request, clients) = (&variant.request, options.connections);
+            let mut load = Load::open(variant.address, request, clients).await?;
+            let warm = load.run(options.duration / 10, REQUESTS_MAX).await?;
+            let row = measure(variant, warm.failed, async {
+                load.run(options.duration, REQUESTS_MAX).await
             });
             report.add(variant.name, row.await?);
         }
     }
-    report.print(effort.rounds, effort.measured, effort.connections);
+    report.print(options.rounds, options.duration, options.connections);
     Ok(report.failed())
 }
 
 /// Asks each variant by a schedule, run after run; how many answers were wrong.
-async fn at_a_pace(variants: &[Variant], effort: &Effort) -> Outcome<u64> {
+async fn measure_at_rate(variants: &[Variant], options: &BenchOptions) -> AnyResult<u64> {
     let mut report = Report::new(variants.iter().map(|variant| variant.name));
     for _ in 0..PACED_RUNS {
         for variant in variants {
-            let (ask, lines) = (&variant.ask, effort.connections);
-            let mut load = Load::open(variant.address, ask, lines).await?;
+            let (request, clients) = (&variant.request, options.connections);
+            let mut load = Load::open(variant.address, request, clients).await?;
             let rate = CHECKS_PER_SECOND;
-            let warm = load.paced(rate, effort.measured / 10).await?;
-            let row = measured(variant, warm.failed, async {
-                load.paced(rate, effort.measured).await
+            let warm = load.run_at_rate(rate, options.duration / 10).await?;
+            let row = measure(variant, warm.failed, async {
+                load.run_at_rate(rate, options.duration).await
             });
             report.add(variant.name, row.await?);
         }
     }
-    report.print_paced(CHECKS_PER_SECOND, effort.measured, effort.connections);
+    report.print_at_rate(CHECKS_PER_SECOND, options.duration, options.connections);
     Ok(report.failed())
 }
 
 /// What a load came to, with the processor time that it took.
-async fn measured(
+async fn measure(
     variant: &Variant,
     failed_before: u64,
     load: impl Future<Output = std::io::Result<Tally>>,
-) -> Outcome<Row> {
+) -> AnyResult<Row> {
     let mut clock = cpu::Clock::of(&variant.pids)?;
     let before = clock.read()?;
     let tally = load.await?;
-    let spent = clock.read()?.saturating_sub(before);
-    Ok(Row::of(spent, tally, failed_before))
+    let cpu_ns = clock.read()?.saturating_sub(before);
+    Ok(Row::of(cpu_ns, tally, failed_before))
 }

@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use crate::wecom::{AGENT_ID, CORP_ID, SECRET, WeCom};
-use crate::{Outcome, PROXY_CORE};
+use crate::{AnyResult, PROXY_CORE};
 
 /// How long a proxy may take until it listens.
-const READY_WITHIN: Duration = Duration::from_secs(20);
+const START_MAX: Duration = Duration::from_secs(20);
 
 /// A temporary folder; it goes when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct TempFolder(PathBuf);
 
-impl Folder {
+impl TempFolder {
     /// Makes it.
-    pub(crate) fn make(group: &str) -> io::Result<Self> {
+    pub(crate) fn create(group: &str) -> io::Result<Self> {
         let name = format!("menshen-bench-{}-{group}", std::process::id());
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path)?;
@@ -29,7 +29,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TempFolder {
     fn drop(&mut self) {
         // What cannot be removed is left to whoever empties the temporary folder.
         let _ = fs::remove_dir_all(&self.0);
@@ -38,9 +38,9 @@ impl Drop for Folder {
 
 /// A process of ours; it ends when it is dropped.
 #[derive(Debug)]
-struct Running(Child);
+struct ChildProcess(Child);
 
-impl Running {
+impl ChildProcess {
     fn start(program: &Path, arguments: &[&str], log: &Path) -> io::Result<Self> {
         let log = fs::File::create(log)?;
         let child = Command::new("taskset")
@@ -55,13 +55,13 @@ impl Running {
     }
 
     /// Waits until it listens.
-    async fn ready(&mut self, at: SocketAddr, log: &Path) -> Outcome<()> {
-        let began = Instant::now();
+    async fn wait_until_listening(&mut self, at: SocketAddr, log: &Path) -> AnyResult<()> {
+        let started = Instant::now();
         while TcpStream::connect(at).await.is_err() {
             let ended = self.0.try_wait()?;
-            if ended.is_some() || began.elapsed() > READY_WITHIN {
-                let said = fs::read_to_string(log).unwrap_or_default();
-                return Err(format!("a proxy did not start: {said}").into());
+            if ended.is_some() || started.elapsed() > START_MAX {
+                let output = fs::read_to_string(log).unwrap_or_default();
+                return Err(format!("a proxy did not start: {output}").into());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -69,14 +69,14 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         // nginx's worker outlives a master that is killed, so it is asked to end.
-        let asked = Command::new("sh")
+        let term_sent = Command::new("sh")
             .args(["-c", &format!("kill -TERM {}", self.0.id())])
             .status();
-        let began = Instant::now();
-        while asked.is_ok() && began.elapsed() < Duration::from_secs(5) {
+        let started = Instant::now();
+        while term_sent.is_ok() && started.elapsed() < Duration::from_secs(5) {
             if !matches!(self.0.try_wait(), Ok(None)) {
                 return;
             }
@@ -93,7 +93,7 @@ impl Drop for Running {
 pub(crate) struct Menshen {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    running: Running,
+    process: ChildProcess,
 }
 
 /// How menshen is set up; everything else is at its defaults.
@@ -104,7 +104,7 @@ pub(crate) struct Setup<'a> {
     /// Whether it writes an access log.
     pub(crate) access_log: bool,
     /// What browsers type; absent: its own address.
-    pub(crate) known_as: Option<SocketAddr>,
+    pub(crate) external_address: Option<SocketAddr>,
     /// More of `[server]`.
     pub(crate) server: &'a str,
     /// Routes, and tables of other things.
@@ -113,7 +113,11 @@ pub(crate) struct Setup<'a> {
 
 impl Menshen {
     /// Starts it.
-    pub(crate) async fn start(folder: &Folder, setup: &Setup<'_>, source: &WeCom) -> Outcome<Self> {
+    pub(crate) async fn start(
+        folder: &TempFolder,
+        setup: &Setup<'_>,
+        source: &WeCom,
+    ) -> AnyResult<Self> {
         let address = free_address()?;
         let Setup {
             name,
@@ -127,7 +131,7 @@ impl Menshen {
             r#"
             [server]
             listen = ["{address}"]
-            external_url = "http://{known_as}"
+            external_url = "http://{external_address}"
             {server}
             [store]
             url = "sqlite://{store}"
@@ -142,7 +146,7 @@ impl Menshen {
             login_url = "{login}"
             {tables}
             "#,
-            known_as = setup.known_as.unwrap_or(address),
+            external_address = setup.external_address.unwrap_or(address),
             store = file("db").display(),
             api = source.base_url(),
             authorize = source.authorize_url(),
@@ -157,14 +161,14 @@ impl Menshen {
             path.to_str()
                 .ok_or("the temporary folder has a strange name")?,
         ];
-        let mut running = Running::start(program, &arguments, &log)?;
-        running.ready(address, &log).await?;
-        Ok(Self { address, running })
+        let mut process = ChildProcess::start(program, &arguments, &log)?;
+        process.wait_until_listening(address, &log).await?;
+        Ok(Self { address, process })
     }
 
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
-        self.running.0.id()
+        self.process.0.id()
     }
 }
 
@@ -180,16 +184,16 @@ fn nginx() -> Option<&'static Path> {
 
 /// nginx with one worker.
 #[derive(Debug)]
-pub(crate) struct Nginx(Running);
+pub(crate) struct Nginx(ChildProcess);
 
 impl Nginx {
     /// Starts it with these servers; none of them writes an access log unless it says so.
     pub(crate) async fn start(
-        folder: &Folder,
+        folder: &TempFolder,
         name: &str,
         servers: &str,
         listens: SocketAddr,
-    ) -> Outcome<Self> {
+    ) -> AnyResult<Self> {
         let program = nginx().ok_or("nginx is not installed")?;
         let home = folder.0.join(name);
         fs::create_dir(&home)?;
@@ -212,9 +216,9 @@ impl Nginx {
         let log = home.join("output.log");
         let home = format!("{}/", home.display());
         let arguments = ["-p", &home, "-c", "nginx.conf", "-e", "error.log"];
-        let mut running = Running::start(program, &arguments, &log)?;
-        running.ready(listens, &log).await?;
-        Ok(Self(running))
+        let mut process = ChildProcess::start(program, &arguments, &log)?;
+        process.wait_until_listening(listens, &log).await?;
+        Ok(Self(process))
     }
 
     /// Its master; the worker is its child.

@@ -16,31 +16,31 @@ pub(crate) const SIGNED_IN: &str = "menshen, signed in";
 pub(crate) const LOGGED: &str = "menshen, signed in, log";
 
 /// nginx by the recipe, asking an nginx that says 204 and nothing else.
-pub(crate) const ASKS_204: &str = "nginx asks nginx: 204";
+pub(crate) const NGINX_ASKS_204: &str = "nginx asks nginx: 204";
 /// The same with the headers that menshen answers.
-pub(crate) const ASKS_204_NAMED: &str = "nginx asks nginx: 204, identity";
+pub(crate) const NGINX_ASKS_204_IDENTITY: &str = "nginx asks nginx: 204, identity";
 /// nginx by the recipe, asking menshen.
-pub(crate) const ASKS_US: &str = "nginx asks menshen";
+pub(crate) const NGINX_ASKS_MENSHEN: &str = "nginx asks menshen";
 /// The same with menshen's access log.
-pub(crate) const ASKS_US_LOGGED: &str = "nginx asks menshen, log";
+pub(crate) const NGINX_ASKS_MENSHEN_LOGGED: &str = "nginx asks menshen, log";
 /// menshen, asked as nginx asks.
 pub(crate) const CHECK_AUTH: &str = "check /auth";
 /// menshen, asked as Envoy asks over HTTP.
 pub(crate) const CHECK_ENVOY: &str = "check /ext_authz";
 /// menshen, asked as Envoy asks over gRPC, by four threads of it.
-pub(crate) const SAYS_204: &str = "nginx says 204";
+pub(crate) const NGINX_ANSWERS_204: &str = "nginx says 204";
 pub(crate) const CHECK_GRPC_4: &str = "check gRPC, 4 connections";
 /// The same by one.
 pub(crate) const CHECK_GRPC_1: &str = "check gRPC, 1 connection";
 
 /// What is promised: more than this many times the other's processor time is too much. Without a
 /// number nothing is.
-const PROMISES: [(&str, &str, Option<f64>); 7] = [
+const RATIO_LIMITS: [(&str, &str, Option<f64>); 7] = [
     (SIGNED_IN, NGINX, Some(1.3)),
     (SIGNED_IN, PUBLIC, Some(1.1)),
-    (ASKS_US, ASKS_204, Some(1.3)),
-    (ASKS_US_LOGGED, ASKS_204, None),
-    (ASKS_US, ASKS_204_NAMED, None),
+    (NGINX_ASKS_MENSHEN, NGINX_ASKS_204, Some(1.3)),
+    (NGINX_ASKS_MENSHEN_LOGGED, NGINX_ASKS_204, None),
+    (NGINX_ASKS_MENSHEN, NGINX_ASKS_204_IDENTITY, None),
     (CHECK_GRPC_4, CHECK_ENVOY, Some(2.0)),
     (CHECK_GRPC_1, CHECK_ENVOY, Some(2.0)),
 ];
@@ -59,19 +59,19 @@ pub(crate) struct Row {
 
 impl Row {
     /// From the processor time of the proxy in nanoseconds and what it answered for it.
-    pub(crate) fn of(spent_ns: u64, mut tally: Tally, failed_before: u64) -> Self {
+    pub(crate) fn of(cpu_ns: u64, mut tally: Tally, failed_before: u64) -> Self {
         let answered = tally.answered.max(1) as f64;
         tally.latencies_ns.sort_unstable();
         let at = |share: f64| {
             let last = tally.latencies_ns.len().saturating_sub(1);
-            let place = (last as f64 * share) as usize;
+            let index = (last as f64 * share) as usize;
             tally
                 .latencies_ns
-                .get(place)
+                .get(index)
                 .map_or(f64::NAN, |ns| f64::from(*ns) / 1e3)
         };
         Self {
-            cpu_us: spent_ns as f64 / answered / 1e3,
+            cpu_us: cpu_ns as f64 / answered / 1e3,
             per_second: answered / tally.elapsed.as_secs_f64(),
             p50_us: at(0.5),
             p99_us: at(0.99),
@@ -127,7 +127,7 @@ impl Report {
                 rows.iter().map(|row| row.failed).sum::<u64>(),
             );
         }
-        for (one, other, most) in PROMISES {
+        for (one, other, most) in RATIO_LIMITS {
             let (Some(ours), Some(theirs)) = (self.rows(one), self.rows(other)) else {
                 continue;
             };
@@ -137,8 +137,8 @@ impl Report {
     }
 
     /// Prints what came of asking at a pace, run by run.
-    pub(crate) fn print_paced(&self, per_second: u32, lasting: Duration, lines: usize) {
-        let seconds = lasting.as_secs_f64();
+    pub(crate) fn print_at_rate(&self, per_second: u32, duration: Duration, lines: usize) {
+        let seconds = duration.as_secs_f64();
         println!("{per_second} a second by schedule, {lines} lines, {seconds:.1} s a run");
         let heads = ["p50 us", "p99 us of each run", "CPU us", "per s", "failed"];
         let [p50, p99, cpu, rate, failed] = heads;
@@ -158,7 +158,7 @@ impl Report {
         }
         for (name, rows) in &self.0 {
             let p99 = Spread::of(rows.iter().map(|row| row.p99_us)).median;
-            let most = (*name != SAYS_204).then_some(P99_US_MAX);
+            let most = (*name != NGINX_ANSWERS_204).then_some(P99_US_MAX);
             let verdict = verdict(p99, most);
             println!("{name}, p99 of the middle run: {p99:.0} us{verdict}");
         }
@@ -192,7 +192,7 @@ impl Spread {
     fn of(numbers: impl Iterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = numbers.collect();
         sorted.sort_by(f64::total_cmp);
-        let at = |place: usize| sorted.get(place).copied().unwrap_or(f64::NAN);
+        let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
         let last = sorted.len().saturating_sub(1);
         Self {
             least: at(0),

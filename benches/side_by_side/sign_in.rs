@@ -7,28 +7,28 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use url::Url;
 
-use crate::Outcome;
+use crate::AnyResult;
 use crate::wecom::WeCom;
 
 /// How often a browser is sent on before it gives up.
-const HOPS_MAX: usize = 8;
+const REDIRECTS_MAX: usize = 8;
 
 /// Signs somebody in at the menshen at `menshen`; answers `name=value` of the session cookie.
-pub(crate) async fn walk(menshen: SocketAddr, userid: &str) -> Outcome<String> {
+pub(crate) async fn session_cookie(menshen: SocketAddr, userid: &str) -> AnyResult<String> {
     let mut browser = Browser::default();
     let start = format!("http://{menshen}/.menshen/start?connector=corp&mode=web&rd=%2Fboard");
-    let mut at = Url::parse(&start)?;
-    for _ in 0..HOPS_MAX {
-        let answer = browser.get(&at).await?;
+    let mut url = Url::parse(&start)?;
+    for _ in 0..REDIRECTS_MAX {
+        let answer = browser.get(&url).await?;
         if let Some(session) = browser.cookies.iter().find(|(name, _)| name == "menshen") {
             return Ok(format!("{}={}", session.0, session.1));
         }
         let Some(location) = answer.header("location") else {
-            return Err(format!("the login ended at {at}: {}", answer.0).into());
+            return Err(format!("the login ended at {url}: {}", answer.0).into());
         };
-        let next = at.join(location)?;
-        let at_menshen = |url: &Url| url.port() == Some(menshen.port());
-        at = match at_menshen(&next) {
+        let next = url.join(location)?;
+        let is_menshen = |next: &Url| next.port() == Some(menshen.port());
+        url = match is_menshen(&next) {
             true => next,
             // The page of the source: somebody scans.
             false => Url::parse(&WeCom::choose(next.as_str(), userid))?,
@@ -44,9 +44,9 @@ struct Browser {
 }
 
 /// A whole answer, as text.
-struct Answer(String);
+struct Response(String);
 
-impl Answer {
+impl Response {
     fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let lines = self
             .0
@@ -66,7 +66,7 @@ impl Answer {
 }
 
 impl Browser {
-    async fn get(&mut self, url: &Url) -> io::Result<Answer> {
+    async fn get(&mut self, url: &Url) -> io::Result<Response> {
         let authority = url.authority();
         let mut target = url.path().to_owned();
         if let Some(query) = url.query() {
@@ -88,7 +88,7 @@ impl Browser {
         stream.write_all(request.as_bytes()).await?;
         let mut bytes = Vec::new();
         stream.take(1 << 20).read_to_end(&mut bytes).await?;
-        let answer = Answer(String::from_utf8_lossy(&bytes).into_owned());
+        let answer = Response(String::from_utf8_lossy(&bytes).into_owned());
         for (name, value) in answer.headers() {
             let pair = value
                 .split(';')

@@ -12,15 +12,15 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) struct Upstream {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    ear: Arc<Mutex<Ear>>,
+    capture: Arc<Mutex<Capture>>,
 }
 
 /// Whether the next head is kept.
 #[derive(Debug)]
-enum Ear {
-    Shut,
-    Open,
-    Heard(Vec<u8>),
+enum Capture {
+    Off,
+    Armed,
+    Done(Vec<u8>),
 }
 
 impl Upstream {
@@ -28,34 +28,38 @@ impl Upstream {
     pub(crate) async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let ear = Arc::new(Mutex::new(Ear::Shut));
+        let capture = Arc::new(Mutex::new(Capture::Off));
         let answer: Arc<[u8]> = answer().into();
-        let shared = Arc::clone(&ear);
+        let shared = Arc::clone(&capture);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(serve(stream, Arc::clone(&answer), Arc::clone(&shared)));
             }
         });
-        Ok(Self { address, ear })
+        Ok(Self { address, capture })
     }
 
     /// Keeps the head of the next request.
-    pub(crate) fn listen(&self) {
-        *self.ear.lock().unwrap_or_else(PoisonError::into_inner) = Ear::Open;
+    pub(crate) fn capture_next_head(&self) {
+        *self.capture.lock().unwrap_or_else(PoisonError::into_inner) = Capture::Armed;
     }
 
     /// The head that was kept.
-    pub(crate) fn heard(&self) -> Option<Vec<u8>> {
-        let mut ear = self.ear.lock().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *ear, Ear::Shut) {
-            Ear::Heard(head) => Some(head),
-            Ear::Open | Ear::Shut => None,
+    pub(crate) fn captured_head(&self) -> Option<Vec<u8>> {
+        let mut capture = self.capture.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *capture, Capture::Off) {
+            Capture::Done(head) => Some(head),
+            Capture::Armed | Capture::Off => None,
         }
     }
 }
 
 /// Answers requests without bodies, one after the other.
-async fn serve(mut stream: TcpStream, answer: Arc<[u8]>, ear: Arc<Mutex<Ear>>) -> io::Result<()> {
+async fn serve(
+    mut stream: TcpStream,
+    answer: Arc<[u8]>,
+    capture: Arc<Mutex<Capture>>,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut head = Vec::with_capacity(8 * 1024);
     loop {
@@ -66,9 +70,9 @@ async fn serve(mut stream: TcpStream, answer: Arc<[u8]>, ear: Arc<Mutex<Ear>>) -
             }
         }
         {
-            let mut ear = ear.lock().unwrap_or_else(PoisonError::into_inner);
-            if matches!(*ear, Ear::Open) {
-                *ear = Ear::Heard(head.clone());
+            let mut capture = capture.lock().unwrap_or_else(PoisonError::into_inner);
+            if matches!(*capture, Capture::Armed) {
+                *capture = Capture::Done(head.clone());
             }
         }
         stream.write_all(&answer).await?;

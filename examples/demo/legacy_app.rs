@@ -39,7 +39,7 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 const PIECES_MAX: u64 = 1000;
 
 /// A service worker as many applications have one: it passes pages on, and takes over at once.
-const WORKER: &str = "addEventListener('install', () => skipWaiting());
+const SERVICE_WORKER: &str = "addEventListener('install', () => skipWaiting());
 addEventListener('activate', (event) => event.waitUntil(clients.claim()));
 addEventListener('fetch', (event) => {
   if (event.request.mode === 'navigate') event.respondWith(fetch(event.request));
@@ -156,13 +156,13 @@ async fn serve(shared: &Shared, request: Request<Incoming>) -> Result<Reply, Inf
     Ok(match request.uri().path() {
         "/echo" => echo(request).await,
         "/slow" => {
-            tokio::time::sleep(wait(&request, 2000)).await;
-            whole(
+            tokio::time::sleep(query_delay(&request, 2000)).await;
+            text_reply(
                 "text/plain; charset=utf-8",
                 "终于好了 / done at last\n".to_owned(),
             )
         }
-        "/stream" => in_pieces(&request),
+        "/stream" => stream_lines(&request),
         "/ws" => {
             let mut sockets = shared
                 .sockets
@@ -170,7 +170,7 @@ async fn serve(shared: &Shared, request: Request<Incoming>) -> Result<Reply, Inf
                 .unwrap_or_else(PoisonError::into_inner);
             echo_socket::upgrade(request, &mut sockets).map(|body| body.boxed_unsync())
         }
-        "/worker.js" => whole("text/javascript; charset=utf-8", WORKER.to_owned()),
+        "/worker.js" => text_reply("text/javascript; charset=utf-8", SERVICE_WORKER.to_owned()),
         "/set-cookie" => set_cookies(),
         _ => {
             let link = shared
@@ -179,9 +179,9 @@ async fn serve(shared: &Shared, request: Request<Incoming>) -> Result<Reply, Inf
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
             let target = request.uri().to_string();
-            let pairs = pairs(request.headers());
+            let pairs = header_pairs(request.headers());
             let page = page::render(&shared.title, link, request.method(), &target, &pairs);
-            whole("text/html; charset=utf-8", page)
+            text_reply("text/html; charset=utf-8", page)
         }
     })
 }
@@ -196,20 +196,20 @@ async fn echo(request: Request<Incoming>) -> Reply {
             Err(_) => complete = false,
         }
     }
-    let said = json!({
+    let report = json!({
         "method": head.method.as_str(),
         "target": head.uri.to_string(),
         "version": format!("{:?}", head.version),
-        "headers": pairs(&head.headers),
+        "headers": header_pairs(&head.headers),
         "body_bytes": length,
         "body_complete": complete,
     });
-    whole("application/json", format!("{said:#}\n"))
+    text_reply("application/json", format!("{report:#}\n"))
 }
 
-fn in_pieces(request: &Request<Incoming>) -> Reply {
-    let pause = wait(request, 200);
-    let pieces = number(request, "pieces").unwrap_or(5).min(PIECES_MAX);
+fn stream_lines(request: &Request<Incoming>) -> Reply {
+    let pause = query_delay(request, 200);
+    let pieces = query_number(request, "pieces").unwrap_or(5).min(PIECES_MAX);
     let lines = stream::unfold(0, move |at| async move {
         if at == pieces {
             return None;
@@ -220,13 +220,13 @@ fn in_pieces(request: &Request<Incoming>) -> Reply {
         let line = Bytes::from(format!("第 {0} 段 / piece {0} of {pieces}\n", at + 1));
         Some((Ok(Frame::data(line)), at + 1))
     });
-    let mut reply = whole("text/plain; charset=utf-8", String::new());
+    let mut reply = text_reply("text/plain; charset=utf-8", String::new());
     *reply.body_mut() = StreamBody::new(lines).boxed_unsync();
     reply
 }
 
 fn set_cookies() -> Reply {
-    let mut reply = whole(
+    let mut reply = text_reply(
         "text/plain; charset=utf-8",
         "三个 Cookie / three cookies\n".to_owned(),
     );
@@ -242,7 +242,7 @@ fn set_cookies() -> Reply {
     reply
 }
 
-fn whole(kind: &'static str, body: String) -> Reply {
+fn text_reply(kind: &'static str, body: String) -> Reply {
     let mut reply = Response::new(Full::new(Bytes::from(body)).boxed_unsync());
     reply
         .headers_mut()
@@ -254,7 +254,7 @@ fn whole(kind: &'static str, body: String) -> Reply {
 }
 
 /// Every header as received: a name that came twice is here twice.
-fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
+fn header_pairs(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers
         .iter()
@@ -262,11 +262,11 @@ fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-fn wait(request: &Request<Incoming>, default_ms: u64) -> Duration {
-    Duration::from_millis(number(request, "ms").unwrap_or(default_ms)).min(WAIT_MAX)
+fn query_delay(request: &Request<Incoming>, default_ms: u64) -> Duration {
+    Duration::from_millis(query_number(request, "ms").unwrap_or(default_ms)).min(WAIT_MAX)
 }
 
-fn number(request: &Request<Incoming>, name: &str) -> Option<u64> {
+fn query_number(request: &Request<Incoming>, name: &str) -> Option<u64> {
     let query = request.uri().query()?;
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
     pairs.find(|(key, _)| key == name)?.1.parse().ok()

@@ -15,21 +15,21 @@ use menshen::telemetry::Telemetry;
 use wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 
 /// Where the office application is reached, through menshen.
-const OFFICE: u16 = 8080;
+const OFFICE_PORT: u16 = 8080;
 /// Where the expenses application is reached, through menshen.
-const EXPENSES: u16 = 8081;
+const EXPENSES_PORT: u16 = 8081;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     menshen::keys::install_crypto();
-    let first: u16 = match std::env::var("MENSHEN_DEMO_PORT") {
+    let office_port: u16 = match std::env::var("MENSHEN_DEMO_PORT") {
         Ok(port) => port.parse()?,
-        Err(_) => OFFICE,
+        Err(_) => OFFICE_PORT,
     };
-    let (office_port, expenses_port) = (first, first + EXPENSES - OFFICE);
+    let expenses_port = office_port + EXPENSES_PORT - OFFICE_PORT;
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let source = WeCom::start(Options::default()).await?;
-    source.domains_of_agent(AGENT_ID, &[&format!("127.0.0.1:{office_port}")]);
+    source.set_agent_domains(AGENT_ID, &[&format!("127.0.0.1:{office_port}")]);
     let office = LegacyApp::start(free, "协同办公").await?;
     let expenses = LegacyApp::start(free, "费用报销").await?;
     let (office_url, expenses_url) = (

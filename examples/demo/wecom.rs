@@ -35,7 +35,7 @@ pub use people::{
     OTHER_SECRET, OUTSIDER, SECRET,
 };
 
-use server::World;
+use server::Simulation;
 use state::{Fault, State};
 
 /// Where the time of the simulation comes from.
@@ -53,7 +53,7 @@ pub struct Options {
 /// A running simulation; dropping it closes its socket and every connection.
 pub struct WeCom {
     address: SocketAddr,
-    world: Arc<World>,
+    simulation: Arc<Simulation>,
     accepting: JoinHandle<()>,
 }
 
@@ -66,16 +66,16 @@ impl WeCom {
         let listener = TcpListener::bind(options.address).await?;
         let address = listener.local_addr()?;
         let state = Mutex::new(State::new());
-        let ahead = Mutex::new(Duration::ZERO);
-        let world = Arc::new(World {
+        let clock_offset = Mutex::new(Duration::ZERO);
+        let simulation = Arc::new(Simulation {
             state,
             clock: options.clock,
-            ahead,
+            clock_offset,
         });
-        let accepting = tokio::spawn(server::accept(listener, Arc::clone(&world)));
+        let accepting = tokio::spawn(server::accept(listener, Arc::clone(&simulation)));
         Ok(Self {
             address,
-            world,
+            simulation,
             accepting,
         })
     }
@@ -96,14 +96,14 @@ impl WeCom {
     }
 
     /// Sets the hosts, `host` or `host:port`, that logins of an application may return to.
-    pub fn domains_of_agent(&self, agent_id: u64, domains: &[&str]) {
+    pub fn set_agent_domains(&self, agent_id: u64, domains: &[&str]) {
         let domains = domains.iter().map(|one| one.to_ascii_lowercase()).collect();
         self.app(agent_id, |app| app.domains = domains);
     }
 
     /// Edits an application; no such application is no edit.
     pub fn app(&self, agent_id: u64, edit: impl FnOnce(&mut App)) {
-        let mut state = self.world.state();
+        let mut state = self.simulation.state();
         if let Some(app) = state
             .apps
             .iter_mut()
@@ -114,13 +114,13 @@ impl WeCom {
     }
 
     /// Whether an application counts as made before 2022-06-20, so that nothing is withheld.
-    pub fn old_app(&self, agent_id: u64, old: bool) {
-        self.app(agent_id, |app| app.old = old);
+    pub fn set_shows_personal_fields(&self, agent_id: u64, shows: bool) {
+        self.app(agent_id, |app| app.shows_personal_fields = shows);
     }
 
     /// Edits a member; a member who does not exist is made first, active and visible.
     pub fn member(&self, userid: &str, edit: impl FnOnce(&mut Member)) {
-        let mut state = self.world.state();
+        let mut state = self.simulation.state();
         let known = state
             .members
             .iter()
@@ -142,7 +142,7 @@ impl WeCom {
 
     /// Removes a member, as when they leave.
     pub fn delete_member(&self, userid: &str) {
-        self.world
+        self.simulation
             .state()
             .members
             .retain(|one| !one.userid.eq_ignore_ascii_case(userid));
@@ -155,17 +155,17 @@ impl WeCom {
 
     /// Edits the tree of departments.
     pub fn departments(&self, edit: impl FnOnce(&mut Vec<Department>)) {
-        edit(&mut self.world.state().departments);
+        edit(&mut self.simulation.state().departments);
     }
 
     /// Says whose phone an in-app login comes from; `CorpId/userid` is a linked corporation.
-    pub fn phone_of(&self, userid: &str) {
-        userid.clone_into(&mut self.world.state().phone);
+    pub fn set_phone_owner(&self, userid: &str) {
+        userid.clone_into(&mut self.simulation.state().phone);
     }
 
     /// Makes the next code one of somebody who is no member, whoever was chosen.
     pub fn set_non_member_next(&self) {
-        self.world.state().non_member_next = true;
+        self.simulation.state().non_member_next = true;
     }
 
     /// A code as after a silent approval of [`AGENT_ID`], without any page.
@@ -183,52 +183,55 @@ impl WeCom {
         redirect_host: &str,
         private: bool,
     ) -> String {
-        let now = self.world.now();
+        let now = self.simulation.now();
         let host = redirect_host.to_ascii_lowercase();
-        self.world
+        self.simulation
             .state()
             .issue_code(userid, agent_id, &host, private, now)
     }
 
     /// The errcode of a code that was used: 40029, or 42022.
-    pub fn used_code_error(&self, errcode: i64) {
-        self.world.state().used_code_error = errcode;
+    pub fn set_used_code_error(&self, errcode: i64) {
+        self.simulation.state().used_code_error = errcode;
     }
 
     /// The errcode of a code that expired: 40029, or 42003.
-    pub fn expired_code_error(&self, errcode: i64) {
-        self.world.state().expired_code_error = errcode;
+    pub fn set_expired_code_error(&self, errcode: i64) {
+        self.simulation.state().expired_code_error = errcode;
     }
 
     /// Lets every token given so far expire early (42001).
     pub fn expire_tokens(&self) {
-        let now = self.world.now();
-        self.world.state().expire_tokens(now);
+        let now = self.simulation.now();
+        self.simulation.state().expire_tokens(now);
     }
 
     /// Takes back every token given so far (40014).
     pub fn revoke_tokens(&self) {
-        self.world.state().revoke_tokens();
+        self.simulation.state().revoke_tokens();
     }
 
     /// Lets only these addresses call (企业可信IP, else 60020); `None` lets all.
-    pub fn allow_ips(&self, allowed: Option<Vec<IpAddr>>) {
-        self.world.state().allowed = allowed;
+    pub fn set_allowed_ips(&self, allowed: Option<Vec<IpAddr>>) {
+        self.simulation.state().allowed = allowed;
     }
 
     /// Answers 404 where codes are redeemed today, as older private deployments do.
-    pub fn without_new_redeem_path(&self, without: bool) {
-        self.world.state().without_new_redeem_path = without;
+    pub fn set_without_new_redeem_path(&self, without: bool) {
+        self.simulation.state().without_new_redeem_path = without;
     }
 
-    /// Never answers a path again, until [`WeCom::mend`].
+    /// Never answers a path again, until [`WeCom::clear_faults`].
     pub fn hang(&self, path: &str) {
-        self.world.state().faults.insert(path.into(), Fault::Hang);
+        self.simulation
+            .state()
+            .faults
+            .insert(path.into(), Fault::Hang);
     }
 
     /// Answers a path with an errcode so many times; then it works again.
     pub fn fail(&self, path: &str, errcode: i64, times: usize) {
-        self.world
+        self.simulation
             .state()
             .faults
             .insert(path.into(), Fault::Fail { errcode, times });
@@ -246,46 +249,51 @@ impl WeCom {
             body: body.into(),
             times,
         };
-        self.world.state().faults.insert(path.into(), fault);
+        self.simulation.state().faults.insert(path.into(), fault);
     }
 
     /// Takes every fault off a path.
-    pub fn mend(&self, path: &str) {
-        self.world.state().faults.remove(path);
+    pub fn clear_faults(&self, path: &str) {
+        self.simulation.state().faults.remove(path);
     }
 
     /// How often a path was asked for, faults included.
     pub fn calls(&self, path: &str) -> usize {
-        self.world.state().calls.get(path).copied().unwrap_or(0)
+        self.simulation
+            .state()
+            .calls
+            .get(path)
+            .copied()
+            .unwrap_or(0)
     }
 
     /// The query of the last request for a path.
     pub fn last_query(&self, path: &str) -> Option<String> {
-        self.world.state().last_query.get(path).cloned()
+        self.simulation.state().last_query.get(path).cloned()
     }
 
     /// Moves the time of the simulation on.
     pub fn advance(&self, by: Duration) {
         *self
-            .world
-            .ahead
+            .simulation
+            .clock_offset
             .lock()
             .unwrap_or_else(PoisonError::into_inner) += by;
     }
 
     /// The address a browser follows when this person scans at a login page's address.
     pub fn choose(login_page: &str, userid: &str) -> String {
-        pages::with(login_page, authorize::CHOICE, userid)
+        pages::with_parameter(login_page, authorize::CHOICE, userid)
     }
 
     /// The address a browser follows when the person refuses.
     pub fn refuse(page: &str) -> String {
-        pages::with(page, authorize::REFUSAL, "1")
+        pages::with_parameter(page, authorize::REFUSAL, "1")
     }
 
     /// The address a browser follows when the person agrees to show personal fields.
     pub fn consent(page: &str) -> String {
-        pages::with(page, authorize::CONSENT, "1")
+        pages::with_parameter(page, authorize::CONSENT, "1")
     }
 }
 

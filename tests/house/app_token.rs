@@ -58,7 +58,7 @@ async fn a_token_that_is_no_longer_taken_is_bought_anew_once() {
             let (sold, asked) = (menshen.source.calls(TOKEN), menshen.source.calls(call));
             menshen.source.fail(call, code, usize::MAX);
             let (_, page) = log_in(&menshen).await;
-            menshen.source.mend(call);
+            menshen.source.clear_faults(call);
             assert_eq!(
                 page.cause(),
                 Some(Cause::SourceMisconfigured),
@@ -102,7 +102,7 @@ async fn a_wrong_secret_is_not_tried_again_and_again() {
 
 #[tokio::test]
 async fn a_refused_secret_says_until_when_it_is_not_tried_again() {
-    let log = Records::of_the_log();
+    let log = Records::process_log();
     for code in [40001, 40091, 60020, 301_002] {
         let menshen = Setup::default().more(UNLIMITED).start().await;
         menshen.source.fail(TOKEN, code, 1);
@@ -163,7 +163,7 @@ async fn an_older_deployment_is_asked_by_its_older_path() {
         if retired {
             menshen.source.fail(REDEEM, 48005, usize::MAX);
         } else {
-            menshen.source.without_new_redeem_path(true);
+            menshen.source.set_without_new_redeem_path(true);
         }
         for _ in 0..3 {
             let page = Browser::new(&menshen)

@@ -200,7 +200,7 @@ host = "board.test:443"
 
 #[tokio::test]
 async fn what_a_proxy_does_not_tell_is_never_guessed_at() {
-    let log = Records::of_the_log();
+    let log = Records::process_log();
     let menshen = Setup::default().server(TRUSTED).routes(NEEDY).start().await;
     let ask = |uri: &str| TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", uri);
     let told = |uri: &str| {
@@ -256,7 +256,7 @@ async fn a_check_about_a_client_without_an_address_is_answered() {
 
 #[tokio::test]
 async fn whoever_asks_about_our_own_pages_is_told_so() {
-    let log = Records::of_the_log();
+    let log = Records::process_log();
     let menshen = start_menshen().await;
     for ask in [auth as fn(&str) -> TestRequest, forward_auth, envoy] {
         let answer = ask("/.menshen/start?rd=/")
@@ -274,7 +274,7 @@ async fn whoever_asks_about_our_own_pages_is_told_so() {
 
 #[tokio::test]
 async fn nobody_goes_round_when_a_proxy_keeps_the_cookie_to_itself() {
-    let log = Records::of_the_log();
+    let log = Records::process_log();
     let menshen = start_menshen().await;
     for (home, at) in [("sso.test", HOME), ("oa.test", "http://oa.test")] {
         let mut browser = Browser::new(&menshen);

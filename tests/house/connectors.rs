@@ -42,7 +42,9 @@ async fn start_menshen() -> Menshen {
     let setup = Setup::default().routes(&format!("{ROUTES}{OTHER_ONLY}"));
     let menshen = setup.more(&format!("{more}{UNLIMITED}")).start().await;
     // Then the source vouches for addresses, and the same person may come in by both.
-    menshen.source.old_app(crate::wecom::AGENT_ID, true);
+    menshen
+        .source
+        .set_shows_personal_fields(crate::wecom::AGENT_ID, true);
     menshen
 }
 

@@ -67,7 +67,7 @@ async fn the_browser_decides_the_door_unless_it_is_asked_for_or_forced() {
 #[tokio::test]
 async fn the_client_goes_straight_through_and_nobody_clicks() {
     let menshen = Menshen::new().await;
-    menshen.source.phone_of("lisi");
+    menshen.source.set_phone_owner("lisi");
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let page = phone.follow(&format!("{HOME}/echo?a=1")).await;
     assert_eq!(

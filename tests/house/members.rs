@@ -48,7 +48,7 @@ fn setup() -> Setup {
 }
 
 async fn on_the_phone(menshen: &Menshen, who: &str) -> (Browser, Page) {
-    menshen.source.phone_of(who);
+    menshen.source.set_phone_owner(who);
     let mut phone = Browser::new(menshen).with_agent(PHONE);
     let page = phone.follow(&format!("{HOME}/echo")).await;
     (phone, page)
@@ -121,7 +121,7 @@ async fn withheld_fields_are_absent_and_trouble_nobody() {
         );
     }
     // An older application is told more, where there is more.
-    menshen.source.old_app(AGENT_ID, true);
+    menshen.source.set_shows_personal_fields(AGENT_ID, true);
     for (who, email) in [
         ("zhangsan", vec!["zhangsan@corp.example"]),
         ("wangfang", vec![]),
@@ -248,7 +248,7 @@ async fn departments_without_names_let_nobody_further_in() {
             "{path}"
         );
     }
-    menshen.source.mend("/cgi-bin/department/list");
+    menshen.source.clear_faults("/cgi-bin/department/list");
     menshen.advance(Duration::from_secs(61));
     li.sign_in(&format!("{OWN}/start?connector=corp&rd=/echo"), "lisi")
         .await;

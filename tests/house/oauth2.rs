@@ -218,7 +218,7 @@ async fn signing_out_leads_to_the_providers_own_page_where_there_is_one() {
 
 #[tokio::test]
 async fn no_secret_of_a_login_is_written_or_shown() {
-    let log = Records::of_the_log();
+    let log = Records::process_log();
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "profile_auth = 'query'").await;
     let (browser, page) = through(&menshen, "gh").await;

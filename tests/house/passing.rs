@@ -128,7 +128,7 @@ fn is(answer: &Answer, expected: Outcome, what: &str) {
 async fn callers(menshen: &Menshen) -> Vec<(&'static str, String)> {
     menshen
         .source
-        .domains_of_agent(OTHER_AGENT_ID, &["sso.test"]);
+        .set_agent_domains(OTHER_AGENT_ID, &["sso.test"]);
     let expired = signed_in(menshen, "wangfang").await;
     menshen.advance(Duration::from_secs(12 * 3600));
     let denied = signed_in(menshen, "zhangsan").await;

@@ -92,7 +92,7 @@ async fn only_what_a_source_vouches_for_joins_an_account() {
         ("link_by = ['email']", true, Some("biz_mail"), false),
     ] {
         let menshen = Setup::default().more(&other(link_by)).start().await;
-        menshen.source.old_app(AGENT_ID, old_app);
+        menshen.source.set_shows_personal_fields(AGENT_ID, old_app);
         if edit.is_some() {
             menshen
                 .source
@@ -120,7 +120,7 @@ async fn an_address_that_somebody_gave_themselves_opens_nobody_elses_account() {
         .more(&other("link_by = ['email', 'mobile']"))
         .start()
         .await;
-    menshen.source.old_app(AGENT_ID, true);
+    menshen.source.set_shows_personal_fields(AGENT_ID, true);
     let (mut boss, _) = through(&menshen, "corp", "lisi").await;
     menshen.source.member("wangfang", |one| {
         one.email = "lisi@corp.example".to_owned();
@@ -140,7 +140,7 @@ async fn a_directory_that_admits_nobody_new_knows_whom_it_knows() {
             .more(&table)
     };
     let menshen = setup("create").start().await;
-    menshen.source.old_app(AGENT_ID, true);
+    menshen.source.set_shows_personal_fields(AGENT_ID, true);
     assert_eq!(
         through(&menshen, "corp", "zhangsan").await.1.answer.status,
         200

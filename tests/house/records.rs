@@ -10,7 +10,7 @@ pub(crate) struct Records(Arc<Mutex<Vec<u8>>>);
 impl Records {
     /// Everything that programs in this process log from the first call on, down to what only a
     /// developer asks for.
-    pub(crate) fn of_the_log() -> &'static Self {
+    pub(crate) fn process_log() -> &'static Self {
         static LOG: OnceLock<Records> = OnceLock::new();
         LOG.get_or_init(|| {
             let records = Self::default();

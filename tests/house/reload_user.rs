@@ -44,7 +44,7 @@ const DOOR: &str = "/connect/oauth2/authorize";
 async fn start_menshen() -> Menshen {
     let setup = Setup::default().routes(ROUTES).more(UNLIMITED);
     let menshen = setup.connector("auto_login = 'never'").start().await;
-    menshen.source.phone_of("zhangsan");
+    menshen.source.set_phone_owner("zhangsan");
     menshen
 }
 
@@ -145,7 +145,7 @@ async fn another_person_is_switched_to_and_the_first_is_gone() {
     let menshen = start_menshen().await;
     let mut phone = inside(&menshen).await;
     let old = session(&phone);
-    menshen.source.phone_of("lisi");
+    menshen.source.set_phone_owner("lisi");
     menshen.advance(Duration::from_secs(30));
     is_here(&load(&mut phone).await, "lisi");
     assert_eq!(
@@ -182,7 +182,7 @@ async fn on_another_host_the_answer_comes_by_a_ticket() {
     // Without a nonce there is no ticket: the host asks for one.
     assert_eq!((page.answer.status, page.url.as_str()), (200, place));
     phone.visited.clear();
-    menshen.source.phone_of("lisi");
+    menshen.source.set_phone_owner("lisi");
     assert_eq!(
         phone.follow(place).await.answer.echoed("x-forwarded-user"),
         ["zhangsan"]
@@ -203,14 +203,14 @@ async fn a_ticket_makes_no_word_of_the_source_fresher() {
     let setup = Setup::default().routes(&format!("{ROUTES}{free}"));
     let setup = setup.more(UNLIMITED).connector("auto_login = 'never'");
     let menshen = setup.start().await;
-    menshen.source.phone_of("zhangsan");
+    menshen.source.set_phone_owner("zhangsan");
     let mut phone = inside(&menshen).await;
     menshen.advance(Duration::from_secs(60));
     // A cookie for the other host, by way of a place that asks nothing.
     let free = phone.follow("http://oa.test/free").await;
     assert!(free.url.starts_with("http://oa.test/free"), "{}", free.url);
     assert_eq!(asked(&phone), 0);
-    menshen.source.phone_of("lisi");
+    menshen.source.set_phone_owner("lisi");
     let page = phone.follow("http://oa.test/echo").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     assert_eq!(asked(&phone), 1);
@@ -291,8 +291,8 @@ async fn a_source_that_is_away_locks_nobody_out_and_is_asked_again_later() {
         ask.send(&menshen).await.json()["expires_in"].clone()
     };
     assert_eq!(info(&old).await, info(&session(&phone)).await);
-    menshen.source.mend(REDEEM);
-    menshen.source.phone_of("lisi");
+    menshen.source.clear_faults(REDEEM);
+    menshen.source.set_phone_owner("lisi");
     is_here(&load(&mut phone).await, "lisi");
     assert_eq!(asked(&phone), 4);
 }
@@ -330,7 +330,7 @@ async fn too_many_begins_are_no_way_around_the_question() {
     );
     let setup = Setup::default().routes(ROUTES).more(&limited);
     let menshen = setup.connector("auto_login = 'never'").start().await;
-    menshen.source.phone_of("zhangsan");
+    menshen.source.set_phone_owner("zhangsan");
     let mut phone = inside(&menshen).await;
     menshen.advance(Duration::from_secs(601));
     for _ in 0..8 {
@@ -421,13 +421,13 @@ async fn in_a_frame_a_page_asks_only_where_the_route_and_the_cookies_are_made_fo
         .session("cookie_same_site = 'none'");
     let setup = setup.routes(&routes).connector("auto_login = 'never'");
     let menshen = setup.more(UNLIMITED).start().await;
-    menshen.source.phone_of("zhangsan");
+    menshen.source.set_phone_owner("zhangsan");
     let mut phone = Browser::new(&menshen).with_agent(PHONE).over_https();
     let start = "https://sso.test/.menshen/start?connector=corp&rd=/portal/echo";
     assert_eq!(phone.follow(start).await.answer.status, 200);
     menshen.advance(Duration::from_secs(30));
     phone.visited.clear();
-    menshen.source.phone_of("lisi");
+    menshen.source.set_phone_owner("lisi");
     let place = "https://sso.test/portal/echo?a=1";
     let window = phone.follow(place).await;
     assert_eq!(window.answer.echoed("x-forwarded-user"), ["zhangsan"]);

@@ -1,13 +1,13 @@
 //! Sessions end when they must: by time, by will, by a new configuration; and nobody outlives theirs.
 
 mod cookie;
-mod interrupted;
-mod lasting;
+mod long_responses;
 mod nodes;
 mod outage;
 mod overtaken;
 mod reloaded;
 mod revoked;
+mod store_interruptions;
 mod tickets;
 mod tokens;
 mod tunnels;

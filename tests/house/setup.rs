@@ -298,7 +298,7 @@ impl Menshen {
             .await
             .expect("the upstream starts");
         let host = setup.external_url.split_once("://").expect("a URL").1;
-        source.domains_of_agent(AGENT_ID, &[host]);
+        source.set_agent_domains(AGENT_ID, &[host]);
         let clock = setup.clock.clone();
         let clock = clock.unwrap_or_else(|| Clock::manual(Timestamp::from_unix_s(1_800_000_000)));
         let records = Records::default();

@@ -56,7 +56,7 @@ async fn the_cookie_of_another_site_hides_no_session() {
 
 #[tokio::test]
 async fn two_sessions_at_once_are_nobody_and_the_log_says_so() {
-    let log = Records::of_the_log();
+    let log = Records::process_log();
     let menshen = Menshen::new().await;
     let zhang = signed_in(&menshen, "zhangsan").await;
     let li = signed_in(&menshen, "lisi").await;

@@ -203,7 +203,7 @@ async fn a_source_that_does_not_confirm_it_ends_on_a_page_and_never_in_a_circle(
         ("", PHONE),
     ] {
         let menshen = setup().connector(settings).start().await;
-        menshen.source.phone_of("zhangsan");
+        menshen.source.set_phone_owner("zhangsan");
         for place in [
             format!("{HOME}/strong/echo?a"),
             "http://oa.test/echo?a".to_owned(),

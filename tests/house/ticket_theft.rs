@@ -144,7 +144,7 @@ async fn nor_of_somebody_who_signs_in_on_the_way() {
     let page = Browser::new(&menshen).sign_in(&bait, "lisi").await;
     question(&page.answer, "evil.lab.test");
     // Inside the source's client nobody clicks at all.
-    menshen.source.phone_of("lisi");
+    menshen.source.set_phone_owner("lisi");
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let page = phone.follow(&bait).await;
     question(&page.answer, "evil.lab.test");

@@ -76,7 +76,7 @@ async fn every_code_at_every_call_ends_at_its_page_and_is_explained_to_the_opera
                 menshen.advance(Duration::from_secs(7201));
                 menshen.source.fail(call, *code, usize::MAX);
                 let (phone, page) = log_in(&menshen).await;
-                menshen.source.mend(call);
+                menshen.source.clear_faults(call);
                 let what = format!("{code} at {call}");
                 assert_eq!(
                     (page.answer.status, page.cause()),
@@ -109,7 +109,7 @@ async fn every_code_at_every_call_ends_at_its_page_and_is_explained_to_the_opera
 #[tokio::test]
 async fn an_address_that_is_not_trusted_is_named_to_the_operator() {
     let menshen = Menshen::new().await;
-    menshen.source.allow_ips(Some(Vec::new()));
+    menshen.source.set_allowed_ips(Some(Vec::new()));
     let page = Browser::new(&menshen)
         .sign_in(&format!("{HOME}/echo"), "lisi")
         .await;
@@ -119,7 +119,7 @@ async fn an_address_that_is_not_trusted_is_named_to_the_operator() {
         error.contains("enter 127.0.0.1 at the application under 企业可信IP"),
         "{error}"
     );
-    menshen.source.allow_ips(None);
+    menshen.source.set_allowed_ips(None);
     let page = Browser::new(&menshen)
         .sign_in(&format!("{HOME}/echo"), "lisi")
         .await;
@@ -134,7 +134,7 @@ async fn a_domain_that_is_not_trusted_is_named_to_the_operator() {
     let back = browser.choose(&source, "lisi").await;
     menshen
         .source
-        .domains_of_agent(AGENT_ID, &["elsewhere.test"]);
+        .set_agent_domains(AGENT_ID, &["elsewhere.test"]);
     let page = browser.follow(&back).await;
     assert_eq!(page.cause(), Some(Cause::SourceMisconfigured));
     assert!(last_error(&menshen).contains("enter sso.test exactly so"));
@@ -142,7 +142,7 @@ async fn a_domain_that_is_not_trusted_is_named_to_the_operator() {
 
 #[tokio::test]
 async fn no_secret_comes_out_again_whatever_the_source_says() {
-    let log = Records::of_the_log();
+    let log = Records::process_log();
     let menshen = talkative().await;
     let mut hidden = vec![SECRET.to_owned()];
     for call in CALLS {
@@ -161,7 +161,7 @@ async fn no_secret_comes_out_again_whatever_the_source_says() {
             let body = json!({ "errcode": errcode, "errmsg": words }).to_string();
             menshen.source.answer(call, body, usize::MAX);
             let (phone, page) = log_in(&menshen).await;
-            menshen.source.mend(call);
+            menshen.source.clear_faults(call);
             let back = phone.visited.iter().find(|url| url.contains("code="));
             hidden.push(parameter(back.unwrap(), "code").unwrap());
             for secret in &hidden {
@@ -222,7 +222,7 @@ async fn nonsense_from_the_source_lets_nobody_in_and_troubles_nobody_who_is_here
                 .source
                 .answer_with(call, status, body.to_owned(), usize::MAX);
             let (phone, page) = log_in(&menshen).await;
-            menshen.source.mend(call);
+            menshen.source.clear_faults(call);
             let start: String = body.chars().take(40).collect();
             let what = format!("{status} {start} at {call}");
             assert_eq!(
@@ -318,7 +318,7 @@ async fn while_the_source_hangs_whoever_is_here_goes_on() {
     futures_util::future::join(stuck, goes_on).await;
     assert!(last_error(&menshen).contains("not answered in time"));
     // The code is spent by now; the next login is fine again.
-    menshen.source.mend(MEMBER);
+    menshen.source.clear_faults(MEMBER);
     let page = waiting.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     assert_eq!(page.answer.status, 200);
 }

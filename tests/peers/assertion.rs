@@ -48,7 +48,7 @@ impl Stage {
         let clock = Clock::manual(Timestamp::from_unix_s(then_s));
         let text = |url: &str, dir: &TempDir| {
             let host = url.trim_start_matches("http://");
-            wecom.domains_of_agent(AGENT_ID, &[host]);
+            wecom.set_agent_domains(AGENT_ID, &[host]);
             configuration(&wecom, &legacy, key, port, url, dir)
         };
         let menshen = Menshen::built(clock.clone(), text).await;

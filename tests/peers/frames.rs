@@ -49,7 +49,7 @@ impl Stage {
         accepting.spawn(accept(listener));
         let menshen = Menshen::built(Clock::system(), |url, dir| {
             let port = url.rsplit(':').next().unwrap();
-            wecom.domains_of_agent(AGENT_ID, &[&format!("sso.corp.example:{port}")]);
+            wecom.set_agent_domains(AGENT_ID, &[&format!("sso.corp.example:{port}")]);
             let session = session.replace("{port}", port);
             configuration(&wecom, dir, port, application).replace("{session}", &session)
         })

@@ -93,7 +93,7 @@ impl Stage {
         for _ in 0..10 {
             let port = free_ports(3);
             let (admin, grpc) = (port + 1, port + 2);
-            wecom.domains_of_agent(AGENT_ID, &[&format!("{HOST}:{port}")]);
+            wecom.set_agent_domains(AGENT_ID, &[&format!("{HOST}:{port}")]);
             let clock = Clock::manual(Clock::system().now());
             let menshen = Menshen::built(clock.clone(), |url, dir| {
                 sidecar("sidecar.toml", &wecom, (port, admin, grpc), url, dir)

@@ -30,12 +30,12 @@ impl Menshen {
         let here = || ([127, 0, 0, 1], 0).into();
         let wecom = WeCom::start(Options::default()).await.unwrap();
         let app = LegacyApp::start(here(), "门后").await.unwrap();
-        wecom.domains_of_agent(AGENT_ID, &["127.0.0.1"]);
+        wecom.set_agent_domains(AGENT_ID, &["127.0.0.1"]);
         for _ in 0..10 {
             let dir = TempDir::new();
             let ports = free_ports(2);
             let (url, admin) = (address(ports), address(ports + 1));
-            wecom.domains_of_agent(AGENT_ID, &[url.trim_start_matches("http://")]);
+            wecom.set_agent_domains(AGENT_ID, &[url.trim_start_matches("http://")]);
             let config = dir.write("menshen.toml", &configuration(&wecom, &app, &url, &admin));
             let disk = format!("mount -t tmpfs -o size={DISK_BYTES} tmpfs {DISK} && exec \"$@\"");
             let mut command = Command::new("unshare");

@@ -35,7 +35,7 @@ impl Menshen {
         Self::built(Clock::system(), |url, dir| {
             let external = setup.external_url.unwrap_or(url);
             let (_, host) = external.split_once("://").unwrap();
-            wecom.domains_of_agent(AGENT_ID, &[host]);
+            wecom.set_agent_domains(AGENT_ID, &[host]);
             configuration(wecom, setup, dir, url, external)
         })
         .await

@@ -24,7 +24,7 @@ const HANDSHAKE_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The largest frame; a larger one ends the connection.
 const FRAME_BYTES_MAX: usize = 1 << 16;
 /// How long the socket may be silent.
-const SILENCE_MAX: Duration = Duration::from_secs(300);
+const IDLE_MAX: Duration = Duration::from_secs(300);
 
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
@@ -45,15 +45,15 @@ pub(super) fn upgrade(
         key,
         asks.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket")),
     ) else {
-        let mut refusal = Response::new(Full::from("WebSocket only\n"));
-        *refusal.status_mut() = StatusCode::UPGRADE_REQUIRED;
-        refusal
+        let mut response = Response::new(Full::from("WebSocket only\n"));
+        *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+        response
             .headers_mut()
             .insert(UPGRADE, HeaderValue::from_static("websocket"));
-        refusal
+        response
             .headers_mut()
             .insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        return refusal;
+        return response;
     };
     let upgraded = hyper::upgrade::on(&mut request);
     sockets.spawn(async move {
@@ -62,16 +62,16 @@ pub(super) fn upgrade(
             let _ = echo(TokioIo::new(upgraded)).await;
         }
     });
-    let mut agreed = Response::new(Full::default());
-    *agreed.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = agreed.headers_mut();
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(
         SEC_WEBSOCKET_ACCEPT,
         HeaderValue::from_str(&accept_key(&key)).expect("base64 is a header value"),
     );
-    agreed
+    response
 }
 
 /// The proof that the server read the client's key.
@@ -85,7 +85,7 @@ fn accept_key(key: &[u8]) -> String {
 
 async fn echo(mut socket: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     loop {
-        let (first, data) = timeout(SILENCE_MAX, read_frame(&mut socket)).await??;
+        let (first, data) = timeout(IDLE_MAX, read_frame(&mut socket)).await??;
         match first & 0x0f {
             PING => write_frame(&mut socket, first & 0xf0 | PONG, &data).await?,
             PONG => {}

@@ -18,7 +18,7 @@ const MENU: [(&str, &str); 5] = [
 ];
 
 /// The headers the card reads, with what they are called on it.
-const FACTS: [(&str, &str, &[&str]); 5] = [
+const IDENTITY_FIELDS: [(&str, &str, &[&str]); 5] = [
     ("登录名", "Login", &["x-forwarded-user", "x-remote-user"]),
     ("邮箱", "E-mail", &["x-forwarded-email"]),
     (
@@ -47,14 +47,14 @@ pub(super) fn render(
         } else {
             ""
         };
-        put(
+        push(
             &mut menu,
             format_args!(r#"<a href="{}"{here}>{name}</a>"#, escape(address)),
         );
     }
     if let Some((name, address)) = link {
         let (name, address) = (escape(&name), escape(&address));
-        put(
+        push(
             &mut menu,
             format_args!(r#"<a class="other" href="{address}">{name} ↗</a>"#),
         );
@@ -97,7 +97,7 @@ fn card(headers: &[(String, String)]) -> String {
     let name = name.map_or_else(|| login.clone(), |name| decoded(&name));
     let initial = escape(&name.chars().take(1).collect::<String>());
     let mut facts = String::new();
-    for (chinese, english, names) in FACTS {
+    for (chinese, english, names) in IDENTITY_FIELDS {
         let value = header(headers, names).filter(|value| !value.is_empty());
         let value = match value {
             // A comma parts the elements; one inside an element is still encoded here.
@@ -108,7 +108,7 @@ fn card(headers: &[(String, String)]) -> String {
             None => vec!["<span class=\"soft\">—</span>".to_owned()],
         };
         let value = value.join("、");
-        put(
+        push(
             &mut facts,
             format_args!(
                 r#"<dt>{chinese} <small lang="en">{english}</small></dt><dd>{value}</dd>"#
@@ -137,7 +137,7 @@ fn rows(headers: &[(String, String)]) -> String {
             false => format!(r#"<br><span class="soft">= {}</span>"#, escape(&plain)),
         };
         let (name, value) = (escape(name), escape(value));
-        put(
+        push(
             &mut rows,
             format_args!(
                 r#"<tr class="ours"><th>{name}</th><td><code>{value}</code>{meaning}</td></tr>"#
@@ -146,7 +146,7 @@ fn rows(headers: &[(String, String)]) -> String {
     }
     for (name, value) in others {
         let (name, value) = (escape(name), escape(value));
-        put(
+        push(
             &mut rows,
             format_args!("<tr><th>{name}</th><td><code>{value}</code></td></tr>"),
         );
@@ -198,7 +198,7 @@ fn escape(text: &str) -> String {
     safe
 }
 
-fn put(page: &mut String, piece: std::fmt::Arguments<'_>) {
+fn push(page: &mut String, piece: std::fmt::Arguments<'_>) {
     page.write_fmt(piece)
         .expect("writing to a string does not fail");
 }

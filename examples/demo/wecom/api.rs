@@ -7,10 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::people::{App, CORP_ID, Department};
-use super::state::{State, Who, random};
+use super::state::{CodeOwner, State, random};
 
 /// One call as far as an answer depends on it.
-pub(super) struct Call<'a> {
+pub(super) struct ApiRequest<'a> {
     pub(super) path: &'a str,
     pub(super) is_post: bool,
     pub(super) query: HashMap<String, String>,
@@ -20,11 +20,11 @@ pub(super) struct Call<'a> {
 }
 
 /// Answers a call; `None` is a path that does not exist.
-pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Option<Value> {
-    if call.path == "/cgi-bin/gettoken" {
-        return Some(said(get_token(state, call), call));
+pub(super) fn answer(state: &mut State, request: &ApiRequest<'_>) -> Option<Value> {
+    if request.path == "/cgi-bin/gettoken" {
+        return Some(with_errcode(get_token(state, request), request));
     }
-    let endpoint: Endpoint = match call.path {
+    let endpoint: Endpoint = match request.path {
         "/cgi-bin/auth/getuserinfo" if state.without_new_redeem_path => return None,
         "/cgi-bin/auth/getuserinfo" | "/cgi-bin/user/getuserinfo" => redeem,
         "/cgi-bin/auth/getuserdetail" => user_detail,
@@ -37,9 +37,9 @@ pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Option<Value> {
         "/cgi-bin/get_api_domain_ip" | "/cgi-bin/getcallbackip" => own_addresses,
         _ => return None,
     };
-    Some(said(
-        admit(state, call).and_then(|app| endpoint(state, call, &app)),
-        call,
+    Some(with_errcode(
+        check_access(state, request).and_then(|app| endpoint(state, request, &app)),
+        request,
     ))
 }
 
@@ -55,66 +55,67 @@ pub(super) fn error(errcode: i64, peer: IpAddr, now: SystemTime) -> Value {
     json!({ "errcode": errcode, "errmsg": errmsg })
 }
 
-type Endpoint = fn(&mut State, &Call<'_>, &App) -> Result<Value, i64>;
+type Endpoint = fn(&mut State, &ApiRequest<'_>, &App) -> Result<Value, i64>;
 
-fn said(result: Result<Value, i64>, call: &Call<'_>) -> Value {
-    result.unwrap_or_else(|errcode| error(errcode, call.peer, call.now))
+fn with_errcode(result: Result<Value, i64>, request: &ApiRequest<'_>) -> Value {
+    result.unwrap_or_else(|errcode| error(errcode, request.peer, request.now))
 }
 
-fn get_token(state: &mut State, call: &Call<'_>) -> Result<Value, i64> {
-    if state.is_banned(call.peer, call.now) {
+fn get_token(state: &mut State, request: &ApiRequest<'_>) -> Result<Value, i64> {
+    if state.is_banned(request.peer, request.now) {
         return Err(45009);
     }
-    if call.text("corpid", 41002)? != CORP_ID {
+    if request.text("corpid", 41002)? != CORP_ID {
         return Err(40013);
     }
-    let secret = call.text("corpsecret", 41004)?;
+    let secret = request.text("corpsecret", 41004)?;
     let Some(app) = state.apps.iter().find(|one| one.secret == secret) else {
-        state.count_wrong_secret(call.peer, call.now);
+        state.count_wrong_secret(request.peer, request.now);
         return Err(40001);
     };
     if !app.enabled {
         return Err(50003);
     }
-    let (value, life) = state.token(secret, call.now);
+    let (value, lifetime) = state.token(secret, request.now);
     Ok(json!({
         "errcode": 0,
         "errmsg": "ok",
         "access_token": value,
-        "expires_in": life.as_secs(),
+        "expires_in": lifetime.as_secs(),
     }))
 }
 
 /// What holds for every call but `gettoken`: method, token, switched on, trusted address.
-fn admit(state: &State, call: &Call<'_>) -> Result<App, i64> {
-    let wants_post = ["/cgi-bin/auth/getuserdetail", "/cgi-bin/user/list_id"].contains(&call.path);
-    if wants_post && !call.is_post {
+fn check_access(state: &State, request: &ApiRequest<'_>) -> Result<App, i64> {
+    let wants_post =
+        ["/cgi-bin/auth/getuserdetail", "/cgi-bin/user/list_id"].contains(&request.path);
+    if wants_post && !request.is_post {
         return Err(43002);
     }
-    let app = state.app_of_token(call.text("access_token", 41001)?, call.now)?;
+    let app = state.app_of_token(request.text("access_token", 41001)?, request.now)?;
     if !app.enabled {
         return Err(50003);
     }
     if state
         .allowed
         .as_ref()
-        .is_some_and(|list| !list.contains(&call.peer))
+        .is_some_and(|list| !list.contains(&request.peer))
     {
         return Err(60020);
     }
     Ok(app)
 }
 
-fn redeem(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
-    let code = state.redeem(call.text("code", 41008)?, app, call.now)?;
-    let old_casing = call.path == "/cgi-bin/user/getuserinfo";
+fn redeem(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Value, i64> {
+    let code = state.redeem(request.text("code", 41008)?, app, request.now)?;
+    let old_casing = request.path == "/cgi-bin/user/getuserinfo";
     let mut answer = json!({ "errcode": 0, "errmsg": "ok" });
     if old_casing {
         answer["DeviceId"] = json!(random(12));
     }
-    let userid = match code.who {
-        Who::Member(userid) => userid,
-        Who::Outsider => {
+    let userid = match code.owner {
+        CodeOwner::Member(userid) => userid,
+        CodeOwner::Outsider => {
             answer[if old_casing { "OpenId" } else { "openid" }] =
                 json!("oSimulatedOutsider000001");
             answer["external_userid"] = json!("wmSimulatedOutsider000001");
@@ -123,7 +124,7 @@ fn redeem(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
     };
     let in_range = state.member(&userid).is_some_and(|one| one.visible);
     if code.private && code.agent_id.is_some() && in_range {
-        answer["user_ticket"] = json!(state.issue_ticket(&userid, call.now));
+        answer["user_ticket"] = json!(state.issue_ticket(&userid, request.now));
         if old_casing {
             answer["expires_in"] = json!(1800);
         }
@@ -132,37 +133,40 @@ fn redeem(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
     Ok(answer)
 }
 
-fn user_detail(state: &mut State, call: &Call<'_>, _app: &App) -> Result<Value, i64> {
-    let body: Value = serde_json::from_slice(call.body).map_err(|_| 40058)?;
+fn user_detail(state: &mut State, request: &ApiRequest<'_>, _app: &App) -> Result<Value, i64> {
+    let body: Value = serde_json::from_slice(request.body).map_err(|_| 40058)?;
     let ticket = body["user_ticket"].as_str().ok_or(40058)?;
     state
-        .ticket(ticket, call.now)
+        .ticket(ticket, request.now)
         .map(|one| one.detail())
         .ok_or(40058)
 }
 
-fn user_get(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
+fn user_get(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Value, i64> {
     refuse_contact_sync(app)?;
-    let userid = call.text("userid", 41009)?;
+    let userid = request.text("userid", 41009)?;
     let member = state
         .member(userid)
         .filter(|one| one.visible)
         .ok_or(60111)?;
-    Ok(member.to_json(&state.departments, app.old))
+    Ok(member.to_json(&state.departments, app.shows_personal_fields))
 }
 
-fn user_list(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
+fn user_list(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Value, i64> {
     refuse_contact_sync(app)?;
-    let id = call.number("department_id")?.ok_or(60123)?;
+    let id = request.number("department_id")?.ok_or(60123)?;
     visible_department(state, id)?;
-    let simple = call.path.ends_with("simplelist");
+    let simple = request.path.ends_with("simplelist");
     let inside = state
         .members
         .iter()
         .filter(|one| one.visible && one.department.contains(&id));
     let rows: Vec<Value> = inside
-        .map(
-            |one| match (one.to_json(&state.departments, app.old), simple) {
+        .map(|one| {
+            match (
+                one.to_json(&state.departments, app.shows_personal_fields),
+                simple,
+            ) {
                 (row, true) => json!({
                     "userid": row["userid"],
                     "name": row["name"],
@@ -173,18 +177,18 @@ fn user_list(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64
                     Value::Object(row)
                 }
                 (row, false) => row,
-            },
-        )
+            }
+        })
         .collect();
     Ok(json!({ "errcode": 0, "errmsg": "ok", "userlist": rows }))
 }
 
 /// Pages through (member, department) pairs; the cursor is simply how many were already given.
-fn user_list_id(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
+fn user_list_id(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Value, i64> {
     if app.agent_id.is_some() {
         return Err(48002);
     }
-    let body: Value = serde_json::from_slice(call.body).map_err(|_| 40058)?;
+    let body: Value = serde_json::from_slice(request.body).map_err(|_| 40058)?;
     let start: usize = match body["cursor"].as_str().unwrap_or_default() {
         "" => 0,
         cursor => cursor.parse().map_err(|_| 50100)?,
@@ -210,12 +214,12 @@ fn user_list_id(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, 
     Ok(json!({ "errcode": 0, "errmsg": "ok", "next_cursor": next, "dept_user": page }))
 }
 
-fn department_list(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
-    let simple = call.path.ends_with("simplelist");
+fn department_list(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Value, i64> {
+    let simple = request.path.ends_with("simplelist");
     if !simple {
         refuse_contact_sync(app)?;
     }
-    let root = call.number("id")?;
+    let root = request.number("id")?;
     if let Some(id) = root {
         visible_department(state, id)?;
     }
@@ -235,15 +239,15 @@ fn department_list(state: &mut State, call: &Call<'_>, app: &App) -> Result<Valu
     Ok(json!({ "errcode": 0, "errmsg": "ok", "department": rows }))
 }
 
-fn department_get(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
+fn department_get(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Value, i64> {
     refuse_contact_sync(app)?;
-    let id = call.number("id")?.ok_or(60123)?;
+    let id = request.number("id")?.ok_or(60123)?;
     let department = visible_department(state, id)?.to_json(&state.members);
     Ok(json!({ "errcode": 0, "errmsg": "ok", "department": department }))
 }
 
-fn agent_get(_state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
-    let asked: u64 = call.text("agentid", 40056)?.parse().map_err(|_| 40056)?;
+fn agent_get(_state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Value, i64> {
+    let asked: u64 = request.text("agentid", 40056)?.parse().map_err(|_| 40056)?;
     if app.agent_id != Some(asked) {
         return Err(301_002);
     }
@@ -265,7 +269,7 @@ fn agent_get(_state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i6
     }))
 }
 
-fn own_addresses(_: &mut State, _: &Call<'_>, _: &App) -> Result<Value, i64> {
+fn own_addresses(_: &mut State, _: &ApiRequest<'_>, _: &App) -> Result<Value, i64> {
     Ok(json!({ "errcode": 0, "errmsg": "ok", "ip_list": ["127.0.0.1"] }))
 }
 
@@ -334,7 +338,7 @@ fn meaning(errcode: i64) -> &'static str {
     }
 }
 
-impl Call<'_> {
+impl ApiRequest<'_> {
     /// A parameter that must be there and not empty, else this errcode.
     fn text(&self, name: &str, missing: i64) -> Result<&str, i64> {
         self.query

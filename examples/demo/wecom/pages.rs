@@ -38,9 +38,9 @@ pub(super) fn login(
 ) -> String {
     let mut people = String::new();
     for (at, member) in state.members.iter().enumerate() {
-        let link = with(address, CHOICE, &member.userid);
+        let link = with_parameter(address, CHOICE, &member.userid);
         let badge = badge(member, language);
-        let place = place(state, member, language);
+        let place = department_path(state, member, language);
         person(
             &mut people,
             at,
@@ -54,7 +54,7 @@ pub(super) fn login(
     let outsider = language.say("外部联系人", "External contact");
     let place = language.say("用微信，不是本企业成员", "Uses WeChat, no member here");
     let badge = language.say("非成员", "no member");
-    let link = with(address, CHOICE, OUTSIDER);
+    let link = with_parameter(address, CHOICE, OUTSIDER);
     person(
         &mut people,
         state.members.len(),
@@ -75,12 +75,12 @@ pub(super) fn login(
         to = language.say("登录到", "Signing in to"),
         app = escape(&app.name),
         host = escape(host),
-        question = language.say("扫码的是谁？", "Who is scanning?"),
+        question = language.say("扫码的是谁？", "CodeOwner is scanning?"),
         explain = language.say(
             "选一位员工，就当是他用手机扫了码并点了“确认”。",
             "Choose somebody, as if they had scanned the code and confirmed."
         ),
-        refuse = escape(&with(address, REFUSAL, "1")),
+        refuse = escape(&with_parameter(address, REFUSAL, "1")),
         refusal = language.say("拒绝登录", "Refuse"),
     );
     shell(
@@ -117,9 +117,9 @@ pub(super) fn consent(
         as_whom = language.say("当前成员：", "You are"),
         userid = escape(who),
         name = escape(member.map_or(who, |one| &one.name)),
-        agree = escape(&with(address, CONSENT, "1")),
+        agree = escape(&with_parameter(address, CONSENT, "1")),
         agreeing = language.say("同意", "Agree"),
-        refuse = escape(&with(address, REFUSAL, "1")),
+        refuse = escape(&with_parameter(address, REFUSAL, "1")),
         refusal = language.say("拒绝", "Refuse"),
     );
     shell(
@@ -157,7 +157,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// The same address with one more parameter.
-pub(super) fn with(address: &str, name: &str, value: &str) -> String {
+pub(super) fn with_parameter(address: &str, name: &str, value: &str) -> String {
     let joint = if address.contains('?') { '&' } else { '?' };
     format!(
         "{address}{joint}{name}={}",
@@ -199,7 +199,7 @@ fn badge(member: &Member, language: Language) -> &'static str {
 }
 
 /// The path of the first department and the position.
-fn place(state: &State, member: &Member, language: Language) -> String {
+fn department_path(state: &State, member: &Member, language: Language) -> String {
     let mut names = Vec::new();
     let mut id = member.department.first().copied().unwrap_or(1);
     for _ in 0..15 {

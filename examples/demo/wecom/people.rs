@@ -94,7 +94,7 @@ pub struct App {
     /// The hosts, with port where there is one, that a login may return to.
     pub domains: Vec<String>,
     /// Made before 2022-06-20: personal fields are not withheld.
-    pub old: bool,
+    pub shows_personal_fields: bool,
     /// Whether the administrator left it switched on.
     pub enabled: bool,
 }
@@ -108,7 +108,7 @@ impl Member {
             .collect();
         let leads = |at: &usize| self.is_leader_in_dept.get(*at).copied().unwrap_or(0);
         let attributes: Vec<Value> = self.attributes.iter().map(Attribute::to_json).collect();
-        let mut said = json!({
+        let mut object = json!({
             "errcode": 0,
             "errmsg": "ok",
             "userid": self.userid,
@@ -129,19 +129,19 @@ impl Member {
             "external_profile": { "external_corp_name": "", "external_attr": [] },
         });
         if personal {
-            self.add_personal(&mut said);
+            self.add_personal(&mut object);
         }
-        said
+        object
     }
 
     /// What `getuserdetail` says: personal fields only, neither name nor department.
     pub(super) fn detail(&self) -> Value {
-        let mut said = json!({ "errcode": 0, "errmsg": "ok", "userid": self.userid });
-        self.add_personal(&mut said);
-        said
+        let mut object = json!({ "errcode": 0, "errmsg": "ok", "userid": self.userid });
+        self.add_personal(&mut object);
+        object
     }
 
-    fn add_personal(&self, said: &mut Value) {
+    fn add_personal(&self, object: &mut Value) {
         let fields = [
             ("gender", &self.gender),
             ("mobile", &self.mobile),
@@ -150,10 +150,10 @@ impl Member {
             ("address", &self.address),
         ];
         for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
-            said[name] = json!(value);
+            object[name] = json!(value);
         }
-        said["avatar"] = json!(format!("http://avatar.invalid/{}/0", self.userid));
-        said["qr_code"] = json!(format!("https://qr.invalid/{}", self.userid));
+        object["avatar"] = json!(format!("http://avatar.invalid/{}/0", self.userid));
+        object["qr_code"] = json!(format!("https://qr.invalid/{}", self.userid));
     }
 }
 
@@ -220,7 +220,7 @@ pub(super) fn apps() -> Vec<App> {
         name: name.into(),
         secret: secret.into(),
         domains: Vec::new(),
-        old: false,
+        shows_personal_fields: false,
         enabled: true,
     };
     vec![

@@ -21,42 +21,46 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::Clock;
-use super::api::{self, Call};
-use super::authorize::{self, Shown, Visit};
+use super::api::{self, ApiRequest};
+use super::authorize::{self, PageRequest, PageResponse};
 use super::state::{Fault, State};
 
 /// The most a request body may hold.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// What every connection shares.
-pub(super) struct World {
+pub(super) struct Simulation {
     pub(super) state: Mutex<State>,
     pub(super) clock: Clock,
     /// How far the time was moved on.
-    pub(super) ahead: Mutex<Duration>,
+    pub(super) clock_offset: Mutex<Duration>,
 }
 
 type Reply = Response<Full<Bytes>>;
 
-impl World {
+impl Simulation {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn now(&self) -> SystemTime {
-        (self.clock)() + *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+        (self.clock)()
+            + *self
+                .clock_offset
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Accepts until aborted; the connections end with this task, whose set they are in.
-pub(super) async fn accept(listener: TcpListener, world: Arc<World>) {
+pub(super) async fn accept(listener: TcpListener, simulation: Arc<Simulation>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             Ok((stream, peer)) = listener.accept() => {
-                let world = Arc::clone(&world);
+                let simulation = Arc::clone(&simulation);
                 connections.spawn(async move {
-                    let serve = service_fn(|request| serve(&world, peer.ip(), request));
+                    let serve = service_fn(|request| serve(&simulation, peer.ip(), request));
                     // A client that goes away early is no concern of the simulation.
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), serve)
@@ -69,20 +73,20 @@ pub(super) async fn accept(listener: TcpListener, world: Arc<World>) {
 }
 
 async fn serve(
-    world: &World,
+    simulation: &Simulation,
     peer: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Reply, Infallible> {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
-    let fault = world
+    let fault = simulation
         .state()
-        .arrive(path, head.uri.query().unwrap_or_default());
+        .record_call(path, head.uri.query().unwrap_or_default());
     match fault {
         None => {}
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Fail { errcode, .. }) => {
-            return Ok(json(&api::error(errcode, peer, world.now())));
+            return Ok(json(&api::error(errcode, peer, simulation.now())));
         }
         Some(Fault::Answer { status, body, .. }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
@@ -90,9 +94,9 @@ async fn serve(
         }
     }
     let query = form(head.uri.query().unwrap_or_default());
-    let now = world.now();
+    let now = simulation.now();
     let address = head.uri.path_and_query().map_or("/", |all| all.as_str());
-    let visit = |query| Visit {
+    let page_request = |query| PageRequest {
         address,
         query,
         user_agent: text(&head.headers, &USER_AGENT),
@@ -100,13 +104,13 @@ async fn serve(
         now,
     };
     match path.trim_end_matches('/') {
-        "/wwlogin/sso/login" | "/wwopen/sso/qrConnect" => Ok(show(authorize::web_login(
-            &mut world.state(),
-            &visit(query),
+        "/wwlogin/sso/login" | "/wwopen/sso/qrConnect" => Ok(page_reply(authorize::web_login(
+            &mut simulation.state(),
+            &page_request(query),
         ))),
-        "/connect/oauth2/authorize" => Ok(show(authorize::in_app_login(
-            &mut world.state(),
-            &visit(query),
+        "/connect/oauth2/authorize" => Ok(page_reply(authorize::in_app_login(
+            &mut simulation.state(),
+            &page_request(query),
         ))),
         _ => {
             let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
@@ -114,7 +118,7 @@ async fn serve(
             };
             let body = body.to_bytes();
             let is_post = head.method == Method::POST;
-            let call = Call {
+            let api_request = ApiRequest {
                 path,
                 is_post,
                 query,
@@ -122,7 +126,7 @@ async fn serve(
                 peer,
                 now,
             };
-            let answer = api::answer(&mut world.state(), &call);
+            let answer = api::answer(&mut simulation.state(), &api_request);
             Ok(answer.map_or_else(
                 || {
                     reply(
@@ -152,9 +156,9 @@ fn json(answer: &Value) -> Reply {
     reply(StatusCode::OK, &headers, Bytes::from(answer.to_string()))
 }
 
-fn show(shown: Shown) -> Reply {
-    match shown {
-        Shown::Page(page) => {
+fn page_reply(response: PageResponse) -> Reply {
+    match response {
+        PageResponse::Page(page) => {
             let headers = [
                 (CONTENT_TYPE, "text/html; charset=utf-8"),
                 (CONTENT_SECURITY_POLICY, PAGE_POLICY),
@@ -162,7 +166,9 @@ fn show(shown: Shown) -> Reply {
             ];
             reply(StatusCode::OK, &headers, Bytes::from(page))
         }
-        Shown::Back(address) => reply(StatusCode::FOUND, &[(LOCATION, &address)], Bytes::new()),
+        PageResponse::Redirect(address) => {
+            reply(StatusCode::FOUND, &[(LOCATION, &address)], Bytes::new())
+        }
     }
 }
 

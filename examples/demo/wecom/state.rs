@@ -11,15 +11,15 @@ use bytes::Bytes;
 use super::people::{self, App, Department, Member};
 
 /// How long a code may wait for its redemption.
-const CODE_LIFE: Duration = Duration::from_secs(300);
+const CODE_LIFETIME: Duration = Duration::from_secs(300);
 /// How long a token lives.
-pub(super) const TOKEN_LIFE: Duration = Duration::from_secs(7200);
+pub(super) const TOKEN_LIFETIME: Duration = Duration::from_secs(7200);
 /// How long a user ticket lives.
-const TICKET_LIFE: Duration = Duration::from_secs(1800);
+const TICKET_LIFETIME: Duration = Duration::from_secs(1800);
 /// How many wrong secrets one address may try before it is banned.
 pub(super) const WRONG_SECRETS_MAX: u32 = 10;
 /// How long such a ban lasts.
-const BAN: Duration = Duration::from_secs(3600);
+const BAN_DURATION: Duration = Duration::from_secs(3600);
 
 /// Everything that changes while the simulation runs.
 pub(super) struct State {
@@ -61,26 +61,26 @@ pub(super) enum Fault {
 
 struct Token {
     secret: String,
-    born: SystemTime,
+    issued_at: SystemTime,
 }
 
 /// One approval: who stood before the scanner, and for which application and host.
 #[derive(Clone)]
 pub(super) struct Code {
-    pub(super) who: Who,
+    pub(super) owner: CodeOwner,
     /// `None` when an in-app address named no application: any of the corporation may redeem.
     pub(super) agent_id: Option<u64>,
     /// Host, with port where there is one, of the return address.
     pub(super) host: String,
     /// Whether the person agreed to show personal fields.
     pub(super) private: bool,
-    born: SystemTime,
+    issued_at: SystemTime,
     used: bool,
 }
 
 /// The person behind a code.
 #[derive(Clone)]
-pub(super) enum Who {
+pub(super) enum CodeOwner {
     /// A member, or `CorpId/userid` of a linked corporation.
     Member(String),
     /// Somebody who is no member.
@@ -123,20 +123,20 @@ impl State {
 
     /// The token of an application: the same value as long as it lives.
     pub(super) fn token(&mut self, secret: &str, now: SystemTime) -> (String, Duration) {
-        let age = |token: &Token| now.duration_since(token.born).unwrap_or_default();
-        let alive = |token: &Token| token.secret == secret && age(token) < TOKEN_LIFE;
+        let age = |token: &Token| now.duration_since(token.issued_at).unwrap_or_default();
+        let alive = |token: &Token| token.secret == secret && age(token) < TOKEN_LIFETIME;
         if let Some((value, token)) = self.tokens.iter().find(|(_, token)| alive(token)) {
-            return (value.clone(), TOKEN_LIFE.saturating_sub(age(token)));
+            return (value.clone(), TOKEN_LIFETIME.saturating_sub(age(token)));
         }
         let value = random(48);
         self.tokens.insert(
             value.clone(),
             Token {
                 secret: secret.into(),
-                born: now,
+                issued_at: now,
             },
         );
-        (value, TOKEN_LIFE)
+        (value, TOKEN_LIFETIME)
     }
 
     /// The application a token belongs to.
@@ -148,7 +148,7 @@ impl State {
             return Err(40014);
         }
         let token = self.tokens.get(value).ok_or(40014)?;
-        if now.duration_since(token.born).unwrap_or_default() >= TOKEN_LIFE {
+        if now.duration_since(token.issued_at).unwrap_or_default() >= TOKEN_LIFETIME {
             return Err(42001);
         }
         self.apps
@@ -161,8 +161,8 @@ impl State {
     /// Makes every token given so far answer 42001.
     pub(super) fn expire_tokens(&mut self, now: SystemTime) {
         for token in self.tokens.values_mut() {
-            token.born = now
-                .checked_sub(TOKEN_LIFE)
+            token.issued_at = now
+                .checked_sub(TOKEN_LIFETIME)
                 .unwrap_or(SystemTime::UNIX_EPOCH);
         }
     }
@@ -179,21 +179,21 @@ impl State {
         agent_id: Option<u64>,
         host: &str,
         private: bool,
-        born: SystemTime,
+        issued_at: SystemTime,
     ) -> String {
         let outsider = std::mem::take(&mut self.non_member_next) || who == people::OUTSIDER;
-        let who = if outsider {
-            Who::Outsider
+        let owner = if outsider {
+            CodeOwner::Outsider
         } else {
-            Who::Member(who.into())
+            CodeOwner::Member(who.into())
         };
         let value = random(32);
         let code = Code {
-            who,
+            owner,
             agent_id,
             host: host.into(),
             private,
-            born,
+            issued_at,
             used: false,
         };
         self.codes.insert(value.clone(), code);
@@ -217,7 +217,7 @@ impl State {
         if code.used {
             return Err(used_error);
         }
-        if now.duration_since(code.born).unwrap_or_default() >= CODE_LIFE {
+        if now.duration_since(code.issued_at).unwrap_or_default() >= CODE_LIFETIME {
             return Err(expired_error);
         }
         code.used = true;
@@ -233,9 +233,9 @@ impl State {
 
     /// Whose personal fields a ticket opens, while it lives.
     pub(super) fn ticket(&self, value: &str, now: SystemTime) -> Option<&Member> {
-        let (userid, born) = self.tickets.get(value)?;
-        let age = now.duration_since(*born).unwrap_or_default();
-        if age < TICKET_LIFE {
+        let (userid, issued_at) = self.tickets.get(value)?;
+        let age = now.duration_since(*issued_at).unwrap_or_default();
+        if age < TICKET_LIFETIME {
             self.member(userid)
         } else {
             None
@@ -245,13 +245,14 @@ impl State {
     /// Whether an address tried too many wrong secrets within the hour.
     pub(super) fn is_banned(&self, peer: IpAddr, now: SystemTime) -> bool {
         self.wrong_secrets.get(&peer).is_some_and(|(count, last)| {
-            *count >= WRONG_SECRETS_MAX && now.duration_since(*last).unwrap_or_default() < BAN
+            *count >= WRONG_SECRETS_MAX
+                && now.duration_since(*last).unwrap_or_default() < BAN_DURATION
         })
     }
 
     pub(super) fn count_wrong_secret(&mut self, peer: IpAddr, now: SystemTime) {
         let (count, last) = self.wrong_secrets.entry(peer).or_insert((0, now));
-        if now.duration_since(*last).unwrap_or_default() >= BAN {
+        if now.duration_since(*last).unwrap_or_default() >= BAN_DURATION {
             *count = 0;
         }
         *count += 1;
@@ -259,7 +260,7 @@ impl State {
     }
 
     /// Counts a call and takes the fault its path was given, if any is left.
-    pub(super) fn arrive(&mut self, path: &str, query: &str) -> Option<Fault> {
+    pub(super) fn record_call(&mut self, path: &str, query: &str) -> Option<Fault> {
         *self.calls.entry(path.into()).or_default() += 1;
         self.last_query.insert(path.into(), query.into());
         let fault = self.faults.get_mut(path)?;

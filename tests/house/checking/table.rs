@@ -122,7 +122,7 @@ impl Table {
         let menshen = setup.start().await;
         menshen
             .source
-            .domains_of_agent(OTHER_AGENT_ID, &["sso.test"]);
+            .set_agent_domains(OTHER_AGENT_ID, &["sso.test"]);
         Self {
             menshen,
             provider,

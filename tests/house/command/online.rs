@@ -60,7 +60,7 @@ async fn a_wrong_secret_is_exit_code_1_with_the_way_out() {
 #[tokio::test]
 async fn an_address_that_is_not_trusted_is_printed_with_the_remedy() {
     let menshen = Menshen::new().await;
-    menshen.source.allow_ips(Some(Vec::new()));
+    menshen.source.set_allowed_ips(Some(Vec::new()));
     let output = check(&menshen, &Setup::default(), |text| text).await;
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -75,7 +75,7 @@ async fn another_domain_at_the_source_is_named_with_ours() {
     let menshen = Menshen::new().await;
     menshen
         .source
-        .domains_of_agent(crate::wecom::AGENT_ID, &["old.test"]);
+        .set_agent_domains(crate::wecom::AGENT_ID, &["old.test"]);
     let output = check(&menshen, &Setup::default(), |text| text).await;
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -104,7 +104,7 @@ async fn a_source_that_cannot_be_reached_is_said_so() {
 #[tokio::test]
 async fn without_online_nobody_is_asked() {
     let menshen = Menshen::new().await;
-    menshen.source.allow_ips(Some(Vec::new()));
+    menshen.source.set_allowed_ips(Some(Vec::new()));
     let folder = Folder::new();
     let path = folder.write(
         "menshen.toml",

@@ -204,7 +204,7 @@ async fn the_source_is_asked_again_in_a_frame_that_came_in_by_a_ticket() {
         assert_eq!(frame.receive(&ticket).await.status, 303);
         assert_eq!(frame.person().await, ["lisi"]);
         menshen.advance(Duration::from_secs(60));
-        menshen.source.phone_of("zhangsan");
+        menshen.source.set_phone_owner("zhangsan");
         let mut next = frame.url.clone();
         let mut seen = Vec::new();
         for _ in 0..8 {

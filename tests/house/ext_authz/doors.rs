@@ -82,7 +82,7 @@ fn at_a_path(folder: &Folder, trusted: &str) -> Setup {
 
 #[tokio::test]
 async fn it_is_asked_over_a_unix_socket_by_whoever_is_trusted_there() {
-    let log = Records::of_the_log();
+    let log = Records::process_log();
     for (trusted, reason) in [("unix", "nobody"), ("127.0.0.1", "not-trusted")] {
         let folder = Folder::new();
         let menshen = at_a_path(&folder, trusted).start().await;

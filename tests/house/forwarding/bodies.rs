@@ -39,7 +39,7 @@ async fn mirror() -> Upstream {
 }
 
 #[tokio::test]
-async fn every_method_and_every_byte_of_the_target_travel_as_they_were_sent() {
+async fn methods_and_targets_are_forwarded_byte_for_byte() {
     let upstream = mirror().await;
     let menshen = menshen_before(upstream.url(), "").await;
     let mut line = RawConnection::open(menshen.address()).await;
@@ -61,7 +61,7 @@ async fn every_method_and_every_byte_of_the_target_travel_as_they_were_sent() {
 }
 
 #[tokio::test]
-async fn methods_that_open_or_show_things_are_refused() {
+async fn connect_and_trace_are_refused() {
     let upstream = mirror().await;
     let menshen = menshen_before(upstream.url(), "").await;
     for (request, statuses) in [
@@ -82,7 +82,7 @@ async fn methods_that_open_or_show_things_are_refused() {
 }
 
 #[tokio::test]
-async fn bodies_of_every_size_arrive_whole_both_ways() {
+async fn bodies_of_every_size_are_forwarded_completely_in_both_directions() {
     let upstream = mirror().await;
     let menshen = menshen_before(upstream.url(), "").await;
     let mut line = RawConnection::open(menshen.address()).await;
@@ -136,7 +136,7 @@ async fn bodies_of_every_size_arrive_whole_both_ways() {
 }
 
 #[tokio::test]
-async fn a_body_above_the_routes_limit_is_413_and_one_at_it_passes() {
+async fn a_body_above_the_limit_of_the_route_is_413_and_one_at_the_limit_passes() {
     let upstream = mirror().await;
     let menshen = menshen_before(upstream.url(), "limits.body_bytes_max = 1000").await;
     let by_chunks = |size| {
@@ -162,7 +162,7 @@ async fn a_body_above_the_routes_limit_is_413_and_one_at_it_passes() {
 }
 
 #[tokio::test]
-async fn answers_without_a_body_keep_the_connection_in_step() {
+async fn responses_without_a_body_do_not_desynchronise_the_connection() {
     let upstream = Upstream::start(|asked| {
         Reply::Keep(match asked.message.target() {
             "/204" => b"HTTP/1.1 204 No Content\r\nX-Kept: 1\r\n\r\n".to_vec(),
@@ -208,7 +208,7 @@ async fn answers_without_a_body_keep_the_connection_in_step() {
 }
 
 #[tokio::test]
-async fn a_client_that_asks_before_it_sends_is_told_to_go_on() {
+async fn a_client_that_expects_100_continue_gets_it() {
     let upstream = mirror().await;
     let more =
         "[[route]]\nname = \"in\"\nhost = \"up.test\"\npath = \"/in\"\nupstream = [\"{app}\"]";
@@ -236,7 +236,7 @@ async fn a_client_that_asks_before_it_sends_is_told_to_go_on() {
 }
 
 #[tokio::test]
-async fn many_requests_of_one_client_share_one_connection_to_the_upstream() {
+async fn successive_requests_of_a_client_reuse_one_upstream_connection() {
     let upstream = mirror().await;
     let menshen = menshen_before(upstream.url(), "").await;
     let mut line = RawConnection::open(menshen.address()).await;
@@ -253,8 +253,8 @@ async fn many_requests_of_one_client_share_one_connection_to_the_upstream() {
 }
 
 #[tokio::test]
-async fn who_sends_too_much_reads_whether_the_application_has_a_part_of_it() {
-    let log = Records::of_the_log();
+async fn the_413_page_says_whether_the_application_received_part_of_the_body() {
+    let log = Records::process_log();
     let upstream = mirror().await;
     let menshen = menshen_before(upstream.url(), "[route.limits]\nbody_bytes_max = 123457").await;
     let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nAccept: text/html\r\n");

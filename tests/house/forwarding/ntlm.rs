@@ -35,7 +35,7 @@ const CHALLENGES: [&str; 8] = [
 
 /// A handshake of three steps, bound to the connection: `NTLM hello`, a challenge that names the
 /// connection, `NTLM USER CONNECTION`. Afterwards every request of the connection is that user's.
-async fn windows(challenge: &'static str) -> Upstream {
+async fn ntlm_upstream(challenge: &'static str) -> Upstream {
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
     Upstream::start(move |asked: &Asked| {
         let sent = asked.message.one("authorization").unwrap_or("");
@@ -80,9 +80,9 @@ async fn log_in(connection: &mut RawConnection<TcpStream>, user: &str, lines: &s
 }
 
 #[tokio::test]
-async fn who_logs_in_by_ntlm_stays_that_and_nobody_inherits_the_connection() {
+async fn an_ntlm_login_stays_with_its_client_and_no_other_client_gets_the_connection() {
     for challenge in CHALLENGES {
-        let upstream = windows(challenge).await;
+        let upstream = ntlm_upstream(challenge).await;
         let menshen = menshen_before(upstream.url(), "").await;
         let mut one = RawConnection::open(menshen.address()).await;
         assert_eq!(
@@ -107,8 +107,8 @@ async fn who_logs_in_by_ntlm_stays_that_and_nobody_inherits_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crowd_never_becomes_somebody_who_logged_in_by_ntlm() {
-    let upstream = windows(CHALLENGES[0]).await;
+async fn concurrent_clients_never_share_an_ntlm_login() {
+    let upstream = ntlm_upstream(CHALLENGES[0]).await;
     let menshen = menshen_before(upstream.url(), "").await;
     let address = menshen.address();
     let mut crowd = JoinSet::new();
@@ -136,7 +136,7 @@ async fn a_crowd_never_becomes_somebody_who_logged_in_by_ntlm() {
 }
 
 #[tokio::test]
-async fn a_request_with_such_credentials_makes_its_connection_private() {
+async fn ntlm_credentials_in_a_request_make_the_connection_private() {
     // The upstream says nothing of it: any `Authorization` names the connection for good.
     for scheme in ["NTLM", "ntlm", "Negotiate", "NEGOTIATE"] {
         let users: Mutex<HashMap<usize, String>> = Mutex::default();
@@ -163,7 +163,7 @@ async fn a_request_with_such_credentials_makes_its_connection_private() {
 }
 
 #[tokio::test]
-async fn credentials_that_a_route_writes_make_the_connection_private() {
+async fn ntlm_credentials_set_by_a_route_make_the_connection_private() {
     // Whoever is named first is who the connection belongs to, as the upstream sees it.
     let names_first = || {
         let users: Mutex<HashMap<usize, String>> = Mutex::default();
@@ -203,7 +203,7 @@ async fn credentials_that_a_route_writes_make_the_connection_private() {
 }
 
 #[tokio::test]
-async fn a_private_route_shares_no_connection_between_two_clients() {
+async fn a_private_route_never_shares_a_connection_between_clients() {
     // Whoever comes first names the connection, by a header that nobody knows.
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
     let upstream = Upstream::start(move |asked| {
@@ -225,8 +225,8 @@ async fn a_private_route_shares_no_connection_between_two_clients() {
 }
 
 #[tokio::test]
-async fn two_people_behind_one_proxy_are_never_each_other() {
-    let upstream = windows(CHALLENGES[0]).await;
+async fn users_behind_one_proxy_never_share_an_ntlm_login() {
+    let upstream = ntlm_upstream(CHALLENGES[0]).await;
     let url = upstream.url();
     let routes = format!(
         "{ROUTES}\n[[route]]\nname = \"win\"\nhost = \"sso.test\"\npath = \"/win\"\n\
@@ -297,8 +297,8 @@ async fn two_people_behind_one_proxy_are_never_each_other() {
 }
 
 #[tokio::test]
-async fn a_reload_leaves_a_private_connection_to_its_client_or_closes_it() {
-    let upstream = windows(CHALLENGES[0]).await;
+async fn a_reload_keeps_or_closes_private_connections_and_never_shares_them() {
+    let upstream = ntlm_upstream(CHALLENGES[0]).await;
     let menshen = menshen_before(upstream.url(), "").await;
     let mut one = RawConnection::open(menshen.address()).await;
     assert_eq!(log_in(&mut one, "boss", "").await.text(), "boss");
@@ -338,10 +338,10 @@ async fn ask_h2(
 }
 
 #[tokio::test]
-async fn over_http_2_nobody_inherits_either() {
+async fn over_http_2_no_other_client_gets_the_connection() {
     let folder = Folder::new();
     let trusted = pair(&folder, "a", &[UP]);
-    let upstream = windows(CHALLENGES[0]).await;
+    let upstream = ntlm_upstream(CHALLENGES[0]).await;
     let files = (folder.path("a.pem"), folder.path("a.key"));
     let menshen: Menshen = Setup::default()
         .external_url("https://sso.test")

@@ -14,14 +14,14 @@ use crate::wire;
 const RECENT: Duration = Duration::from_secs(1);
 
 /// Lets time pass, for menshen too.
-async fn pass(time: Duration) {
+async fn advance_time(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
     tokio::time::resume();
 }
 
 /// Closes its first connection at the second request, without a word; each further one serves.
-async fn goes_stale() -> Upstream {
+async fn stale_upstream() -> Upstream {
     Upstream::start(|asked| match (asked.connection, asked.nth) {
         (1, 2..) => Reply::Close(Vec::new()),
         _ => Reply::Keep(ok("fine")),
@@ -30,7 +30,7 @@ async fn goes_stale() -> Upstream {
 }
 
 #[tokio::test]
-async fn a_stale_connection_is_replaced_where_nothing_can_happen_twice() {
+async fn a_stale_connection_is_replaced_for_repeatable_requests_only() {
     for (request, status, times) in [
         (get("/second", "").into_bytes(), 200, 2),
         (post("/second", "", "once only"), 502, 1),
@@ -38,7 +38,7 @@ async fn a_stale_connection_is_replaced_where_nothing_can_happen_twice() {
         (post("/second", "", ""), 502, 1),
     ] {
         let (upstream, answer) = loop {
-            let upstream = goes_stale().await;
+            let upstream = stale_upstream().await;
             let menshen = menshen_before(upstream.url(), "").await;
             let start = Instant::now();
             let first = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
@@ -57,16 +57,16 @@ async fn a_stale_connection_is_replaced_where_nothing_can_happen_twice() {
 }
 
 #[tokio::test]
-async fn a_post_is_not_lost_in_the_moment_the_application_closes_an_idle_connection() {
+async fn a_post_is_not_sent_on_a_connection_that_may_be_closing() {
     for body in ["", "once only"] {
         for method in ["POST", "PATCH", "PUT"] {
             // A PUT may come twice, but not its body.
             let is_lost = method != "PUT" || !body.is_empty();
-            let upstream = goes_stale().await;
+            let upstream = stale_upstream().await;
             let menshen = menshen_before(upstream.url(), "").await;
             let first = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
             assert_eq!(first.status, 200);
-            pass(RECENT).await;
+            advance_time(RECENT).await;
             let length = body.len();
             let request = format!(
                 "{method} /second HTTP/1.1\r\nHost: {UP}\r\nContent-Length: {length}\r\n\r\n{body}"
@@ -82,7 +82,7 @@ async fn a_post_is_not_lost_in_the_moment_the_application_closes_an_idle_connect
 }
 
 #[tokio::test]
-async fn a_connection_waits_as_long_as_the_application_and_the_route_say() {
+async fn an_idle_connection_is_kept_as_long_as_the_application_and_the_route_allow() {
     let limits = "[route.limits]\nkeep_alive = \"10s\"";
     for (says, more, waits_ms, same) in [
         ("", "", 25_000, true),
@@ -104,7 +104,7 @@ async fn a_connection_waits_as_long_as_the_application_and_the_route_say() {
         for _ in 0..2 {
             let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
             assert_eq!(answer.status, 200, "{}", answer.text());
-            pass(Duration::from_millis(waits_ms)).await;
+            advance_time(Duration::from_millis(waits_ms)).await;
         }
         let connections = upstream.connections();
         let expected = if same { 1 } else { 2 };
@@ -113,7 +113,7 @@ async fn a_connection_waits_as_long_as_the_application_and_the_route_say() {
 }
 
 #[tokio::test]
-async fn a_post_takes_a_connection_that_just_served() {
+async fn a_post_reuses_a_connection_that_was_just_used() {
     let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
     let menshen = menshen_before(upstream.url(), "").await;
     for _ in 0..100 {
@@ -133,7 +133,7 @@ async fn a_post_takes_a_connection_that_just_served() {
 }
 
 #[tokio::test]
-async fn a_request_is_repeated_once_and_no_more() {
+async fn a_request_is_repeated_at_most_once() {
     let upstream = Upstream::start(|asked| match asked.message.target() {
         "/" => Reply::Keep(ok("fine")),
         _ => Reply::Close(Vec::new()),
@@ -153,7 +153,7 @@ async fn a_request_is_repeated_once_and_no_more() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_closes_before_its_answer_costs_no_request_that_may_be_repeated() {
+async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response() {
     let cut_at = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
     let head_bytes = cut_at.find("fine").unwrap();
     let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
@@ -211,7 +211,7 @@ async fn an_upstream_that_closes_before_its_answer_costs_no_request_that_may_be_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_is_not_lost_on_a_connection_that_was_closed_while_it_waited() {
+async fn a_request_body_is_not_lost_on_an_idle_connection_that_was_closed() {
     let upstream = Upstream::start(|_| Reply::Close(ok("and goodbye"))).await;
     let menshen = menshen_before(upstream.url(), "").await;
     for sent in 1..=200 {
@@ -223,7 +223,7 @@ async fn a_body_is_not_lost_on_a_connection_that_was_closed_while_it_waited() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_none_is_not_asked_for_again() {
+async fn an_invalid_response_is_not_retried() {
     for bytes in [
         &b"SSH-2.0-OpenSSH_9.6\r\n\r\n"[..],
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
@@ -236,7 +236,7 @@ async fn an_answer_that_is_none_is_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_closed_before_anything_is_read_costs_no_request() {
+async fn a_connection_closed_before_anything_is_read_fails_no_request() {
     for method in ["GET", "DELETE"] {
         let listener = listener().await;
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -257,7 +257,7 @@ async fn a_connection_that_is_closed_before_anything_is_read_costs_no_request() 
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_while_it_waited_costs_nobody_a_request() {
+async fn an_idle_connection_that_was_closed_fails_no_request() {
     let upstream = Upstream::start(|_| Reply::Close(ok("and goodbye"))).await;
     let menshen = menshen_before(upstream.url(), "").await;
     for _ in 0..10 {
@@ -268,7 +268,7 @@ async fn a_connection_that_was_closed_while_it_waited_costs_nobody_a_request() {
 }
 
 #[tokio::test]
-async fn a_unix_socket_serves_like_a_port() {
+async fn an_upstream_may_listen_on_a_unix_socket() {
     let folder = Folder::new();
     let upstream = Upstream::start_unix(&folder.path("app.sock"), |_| Reply::Keep(ok("unix")));
     let menshen = menshen_before(upstream.url(), "").await;
@@ -283,7 +283,7 @@ async fn a_unix_socket_serves_like_a_port() {
 }
 
 #[tokio::test]
-async fn the_upstream_with_the_least_to_do_is_asked() {
+async fn the_upstream_with_the_fewest_requests_is_chosen() {
     let busy = |asked: &crate::upstream::Asked| match asked.message.target() {
         "/long" => Reply::Hang(Vec::new()),
         _ => Reply::Keep(ok("quick")),
@@ -319,7 +319,7 @@ async fn the_upstream_with_the_least_to_do_is_asked() {
 }
 
 #[tokio::test]
-async fn one_of_several_that_is_down_is_not_noticed() {
+async fn one_upstream_that_is_down_fails_no_request() {
     let down = listener().await;
     let gone = format!("http://{}", down.local_addr().unwrap());
     drop(down);
@@ -334,7 +334,7 @@ async fn one_of_several_that_is_down_is_not_noticed() {
 }
 
 #[tokio::test]
-async fn two_routes_never_share_an_answer_or_a_connection_to_different_upstreams() {
+async fn routes_with_different_upstreams_never_share_connections() {
     let one = Upstream::start(|_| Reply::Keep(ok("one"))).await;
     let two = Upstream::start(|_| Reply::Keep(ok("two"))).await;
     let more = format!(
@@ -352,7 +352,7 @@ async fn two_routes_never_share_an_answer_or_a_connection_to_different_upstreams
 }
 
 #[tokio::test]
-async fn bytes_an_upstream_sends_unasked_answer_nobody() {
+async fn unsolicited_bytes_of_an_upstream_never_answer_a_request() {
     let socket = listener().await;
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;

@@ -34,7 +34,7 @@ fn flood<W: AsyncWrite + Unpin + Send + 'static>(mut to: W) -> Arc<AtomicUsize> 
 }
 
 /// How much was written once nothing more is.
-async fn standstill(written: &AtomicUsize) -> usize {
+async fn bytes_written_when_stalled(written: &AtomicUsize) -> usize {
     let (mut before, mut same) = (0, 0);
     until("a slow reader stops the writer", || {
         let now = written.load(Ordering::SeqCst);
@@ -52,7 +52,7 @@ async fn standstill(written: &AtomicUsize) -> usize {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_stops_the_upstream() {
+async fn a_client_that_does_not_read_slows_the_upstream_down() {
     let socket = listener().await;
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
@@ -66,7 +66,7 @@ async fn a_client_that_does_not_read_stops_the_upstream() {
         .await;
     let written = flood(upstream.stream);
     assert_eq!(client.answer_head().await.status, 200);
-    let held = standstill(&written).await;
+    let held = bytes_written_when_stalled(&written).await;
     assert!(held < HELD_MAX, "{held} bytes were taken for nobody");
     // It is not lost: whoever reads on gets all of it.
     assert!(client.bytes(FLOOD).await.is_some());
@@ -74,7 +74,7 @@ async fn a_client_that_does_not_read_stops_the_upstream() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_does_not_read_stops_the_client() {
+async fn an_upstream_that_does_not_read_slows_the_client_down() {
     let socket = listener().await;
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
@@ -86,12 +86,12 @@ async fn an_upstream_that_does_not_read_stops_the_client() {
     let written = flood(client.stream);
     let mut upstream = accept(&socket).await;
     upstream.head().await.unwrap();
-    let held = standstill(&written).await;
+    let held = bytes_written_when_stalled(&written).await;
     assert!(held < HELD_MAX, "{held} bytes were taken for nobody");
 }
 
 #[tokio::test]
-async fn each_piece_travels_before_the_next_is_there() {
+async fn each_piece_of_a_body_is_forwarded_at_once() {
     let socket = listener().await;
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
@@ -121,7 +121,7 @@ async fn each_piece_travels_before_the_next_is_there() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_frees_the_upstream() {
+async fn a_client_that_disconnects_closes_the_upstream_connection() {
     let socket = listener().await;
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     for begun in [false, true] {
@@ -142,7 +142,7 @@ async fn a_client_that_goes_away_frees_the_upstream() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_never_looks_whole() {
+async fn a_truncated_response_never_looks_complete() {
     let socket = listener().await;
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     for answer in [
@@ -167,7 +167,7 @@ async fn an_answer_that_breaks_off_never_looks_whole() {
 }
 
 #[tokio::test]
-async fn a_body_that_stands_still_is_cut_off() {
+async fn a_stalled_body_is_cut_off() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let limits = "limits.idle = \"2s\"\nlimits.response = \"30s\"";

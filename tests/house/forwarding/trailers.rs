@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Request};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 
-use super::secured::{Secured, ask, send};
+use super::tls_setup::{TlsSetup, ask, send};
 use crate::raw_connection::RawConnection;
 use crate::setup::Setup;
 use crate::upstream::{Reply, UP, Upstream, accept, get, listener, menshen_before, ok, open_route};
@@ -17,7 +17,7 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\
     Server-Timing: db\r\n\r\n";
 
 /// What must not arrive as a trailer, whichever way.
-const NEVER: [&str; 12] = [
+const FORBIDDEN: [&str; 12] = [
     "x-forwarded-user",
     "x_forwarded_user",
     "x-auth-request-user",
@@ -33,7 +33,7 @@ const NEVER: [&str; 12] = [
 ];
 
 /// The lines behind the last chunk.
-async fn behind_the_chunks<S>(connection: &mut RawConnection<S>) -> String
+async fn trailer_lines<S>(connection: &mut RawConnection<S>) -> String
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
@@ -52,7 +52,7 @@ where
 }
 
 #[tokio::test]
-async fn trailers_of_an_answer_reach_clients_of_http_1_that_take_them() {
+async fn response_trailers_reach_http_1_clients_that_accept_them() {
     let upstream = Upstream::start(|_| Reply::Keep(ANSWER.as_bytes().to_vec())).await;
     let menshen = menshen_before(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
@@ -65,10 +65,10 @@ async fn trailers_of_an_answer_reach_clients_of_http_1_that_take_them() {
         announced.join(", ").to_ascii_lowercase(),
         "x-sum, server-timing"
     );
-    let trailers = behind_the_chunks(&mut connection).await;
+    let trailers = trailer_lines(&mut connection).await;
     assert!(trailers.contains("x-sum: 1\r\n"), "{trailers}");
     assert!(trailers.contains("server-timing: db\r\n"), "{trailers}");
-    for name in NEVER {
+    for name in FORBIDDEN {
         assert!(
             !trailers.contains(&format!("{name}:")),
             "{name} in {trailers}"
@@ -82,23 +82,26 @@ async fn trailers_of_an_answer_reach_clients_of_http_1_that_take_them() {
 }
 
 #[tokio::test]
-async fn trailers_of_an_answer_reach_clients_of_http_2() {
+async fn response_trailers_reach_http_2_clients() {
     let upstream = Upstream::start(|_| Reply::Keep(ANSWER.as_bytes().to_vec())).await;
-    let secured = Secured::before(upstream.url(), "").await;
-    let came = ask(&mut secured.h2().await, "/").await;
-    assert_eq!((came.body.as_slice(), came.whole), (&b"hi"[..], true));
-    let names: Vec<_> = came.trailers.keys().map(ToString::to_string).collect();
-    assert_eq!(names, ["x-sum", "server-timing"], "{:?}", came.trailers);
+    let setup = TlsSetup::start(upstream.url(), "").await;
+    let response = ask(&mut setup.h2().await, "/").await;
+    assert_eq!(
+        (response.body.as_slice(), response.is_complete),
+        (&b"hi"[..], true)
+    );
+    let names: Vec<_> = response.trailers.keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["x-sum", "server-timing"], "{:?}", response.trailers);
 }
 
 #[tokio::test]
-async fn trailers_of_a_request_reach_the_upstream_and_none_of_them_poses_as_a_header() {
+async fn request_trailers_reach_the_upstream_without_header_names() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let routes = open_route(&url, "headers = { X-Remote-User = \"'nobody'\" }");
     let menshen = Setup::default().routes(&routes).start().await;
     let mut client = RawConnection::open(menshen.address()).await;
-    let evil: String = NEVER.map(|name| format!("{name}: boss\r\n")).concat();
+    let evil: String = FORBIDDEN.map(|name| format!("{name}: boss\r\n")).concat();
     client
         .send(format!(
             "POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\
@@ -113,7 +116,7 @@ async fn trailers_of_a_request_reach_the_upstream_and_none_of_them_poses_as_a_he
         Some("x-sum")
     );
     assert_eq!(head.all("x-forwarded-user"), Vec::<&str>::new());
-    let trailers = behind_the_chunks(&mut upstream).await;
+    let trailers = trailer_lines(&mut upstream).await;
     assert_eq!(trailers, "x-sum: 1\r\nserver-timing: a\r\n\r\n");
     upstream.send(ok("fine")).await;
     assert_eq!(client.answer().await.text(), "fine");
@@ -123,11 +126,11 @@ async fn trailers_of_a_request_reach_the_upstream_and_none_of_them_poses_as_a_he
 }
 
 #[tokio::test]
-async fn trailers_of_a_request_over_http_2_reach_the_upstream() {
+async fn http_2_request_trailers_reach_the_upstream() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let secured = Secured::before(&url, "").await;
-    let mut client = secured.h2().await;
+    let setup = TlsSetup::start(&url, "").await;
+    let mut client = setup.h2().await;
     let mut trailers = HeaderMap::new();
     for (name, value) in [
         ("x-sum", "1"),
@@ -146,22 +149,26 @@ async fn trailers_of_a_request_over_http_2_reach_the_upstream() {
     let mut upstream = accept(&socket).await;
     let head = upstream.head().await.unwrap();
     assert_eq!(head.one("transfer-encoding"), Some("chunked"));
-    assert_eq!(behind_the_chunks(&mut upstream).await, "x-sum: 1\r\n\r\n");
+    assert_eq!(trailer_lines(&mut upstream).await, "x-sum: 1\r\n\r\n");
     upstream.send(ok("fine")).await;
     assert_eq!(asking.await.unwrap().body, b"fine");
 }
 
 #[tokio::test]
-async fn a_body_of_known_length_has_no_trailers_to_announce() {
+async fn a_body_of_known_length_announces_no_trailers() {
     let upstream = Upstream::start(|_| {
         Reply::Keep(b"HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nContent-Length: 2\r\n\r\nhi".to_vec())
     })
     .await;
-    let secured = Secured::before(upstream.url(), "").await;
-    let mut client = secured.h2().await;
+    let setup = TlsSetup::start(upstream.url(), "").await;
+    let mut client = setup.h2().await;
     let body = Full::new(Bytes::from_static(b"hi")).boxed_unsync();
     let request = Request::post(format!("https://{UP}/")).header("trailer", "x-sum");
-    let came = send(&mut client, request.body(body).unwrap()).await;
-    assert!(came.headers.get("trailer").is_none(), "{:?}", came.headers);
+    let response = send(&mut client, request.body(body).unwrap()).await;
+    assert!(
+        response.headers.get("trailer").is_none(),
+        "{:?}",
+        response.headers
+    );
     assert!(upstream.last().all("trailer").is_empty());
 }

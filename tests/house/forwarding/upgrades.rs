@@ -6,7 +6,7 @@ use crate::raw_connection::RawConnection;
 use crate::setup::{HOME, Menshen};
 use crate::upstream::{Reply, UP, Upstream, accept, get, listener, menshen_before, ok};
 
-const ASK: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+const WEBSOCKET_HEADERS: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// A client's frame (RFC 6455 5.2): masked.
@@ -51,7 +51,7 @@ pub(crate) async fn open_socket(
     let mut connection = RawConnection::open(menshen.address()).await;
     connection
         .send(format!(
-            "GET /ws HTTP/1.1\r\nHost: {host}\r\n{headers}{ASK}\r\n"
+            "GET /ws HTTP/1.1\r\nHost: {host}\r\n{headers}{WEBSOCKET_HEADERS}\r\n"
         ))
         .await;
     let answer = connection.answer_head().await;
@@ -72,7 +72,7 @@ pub(crate) async fn open_socket(
 }
 
 #[tokio::test]
-async fn frames_of_every_kind_pass_both_ways() {
+async fn websocket_frames_are_forwarded_in_both_directions() {
     let menshen = menshen_before("{app}", "").await;
     let mut connection = open_socket(&menshen, UP, "").await;
     let long = vec![b'x'; 60_000];
@@ -121,11 +121,13 @@ async fn frames_of_every_kind_pass_both_ways() {
 }
 
 #[tokio::test]
-async fn a_websocket_of_a_stranger_is_refused_without_a_word_to_the_upstream() {
+async fn an_anonymous_websocket_is_refused_before_it_reaches_the_upstream() {
     let menshen = Menshen::new().await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection
-        .send(format!("GET /ws HTTP/1.1\r\nHost: sso.test\r\n{ASK}\r\n"))
+        .send(format!(
+            "GET /ws HTTP/1.1\r\nHost: sso.test\r\n{WEBSOCKET_HEADERS}\r\n"
+        ))
         .await;
     assert_eq!(connection.answer().await.status, 401);
     assert_eq!(menshen.app.requests(), 0);
@@ -142,7 +144,7 @@ async fn a_websocket_of_a_stranger_is_refused_without_a_word_to_the_upstream() {
 }
 
 #[tokio::test]
-async fn any_other_protocol_passes_when_both_sides_name_it() {
+async fn any_protocol_is_forwarded_when_both_sides_name_it() {
     let socket = listener().await;
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
@@ -175,11 +177,14 @@ async fn any_other_protocol_passes_when_both_sides_name_it() {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_was_not_asked_for_is_a_502() {
+async fn an_unrequested_upgrade_is_a_502() {
     for (asked, given) in [
         ("", "Connection: upgrade\r\nUpgrade: websocket\r\n"),
-        (ASK, "Connection: upgrade\r\nUpgrade: chat\r\n"),
-        (ASK, "Connection: upgrade\r\n"),
+        (
+            WEBSOCKET_HEADERS,
+            "Connection: upgrade\r\nUpgrade: chat\r\n",
+        ),
+        (WEBSOCKET_HEADERS, "Connection: upgrade\r\n"),
         // The upstream did not see this one, so it cannot have agreed to it.
         (
             "Connection: upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\n",
@@ -199,7 +204,7 @@ async fn an_upgrade_that_was_not_asked_for_is_a_502() {
 }
 
 #[tokio::test]
-async fn a_tunnel_of_plain_http_is_never_asked_for() {
+async fn an_upgrade_to_http_2_or_tls_is_never_requested() {
     let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
     let menshen = menshen_before(upstream.url(), "").await;
     for ask in [
@@ -221,7 +226,7 @@ async fn a_tunnel_of_plain_http_is_never_asked_for() {
 }
 
 #[tokio::test]
-async fn an_upstream_may_decline() {
+async fn an_upstream_may_decline_an_upgrade() {
     let menshen = menshen_before("{app}", "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     // Its path speaks WebSocket only, and this client names no key.
@@ -243,7 +248,7 @@ async fn an_upstream_may_decline() {
 }
 
 #[tokio::test]
-async fn a_silent_tunnel_ends_with_the_routes_idle_limit() {
+async fn an_idle_tunnel_ends_after_the_idle_limit_of_the_route() {
     let menshen = menshen_before("{app}", "limits.idle = \"200ms\"").await;
     let mut connection = open_socket(&menshen, UP, "").await;
     connection.send(frame(0x81, b"here")).await;

@@ -16,32 +16,32 @@ use crate::upstream::{Folder, accept, get, listener, menshen_before, ok, open_ro
 use crate::wire;
 
 /// How an application speaks TLS.
-struct Manner<'a> {
+struct ServerTls<'a> {
     /// The name of its certificate in the folder.
     certificate: &'a str,
     versions: &'a [&'static SupportedProtocolVersion],
     /// Whose certificates it wants to see.
-    wants: Option<CertificateDer<'static>>,
+    client_ca: Option<CertificateDer<'static>>,
 }
 
-impl<'a> Manner<'a> {
+impl<'a> ServerTls<'a> {
     fn of(certificate: &'a str) -> Self {
         Self {
             certificate,
             versions: rustls::ALL_VERSIONS,
-            wants: None,
+            client_ca: None,
         }
     }
 }
 
 /// Runs an application and says its address.
-async fn application(folder: &Folder, manner: Manner<'_>) -> String {
+async fn tls_application(folder: &Folder, server_tls: ServerTls<'_>) -> String {
     menshen::keys::install_crypto();
-    let file = |end: &str| folder.path(&format!("{}.{end}", manner.certificate));
+    let file = |end: &str| folder.path(&format!("{}.{end}", server_tls.certificate));
     let certificate = CertificateDer::from_pem_file(file("pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(file("key")).unwrap();
-    let builder = ServerConfig::builder_with_protocol_versions(manner.versions);
-    let builder = match manner.wants {
+    let builder = ServerConfig::builder_with_protocol_versions(server_tls.versions);
+    let builder = match server_tls.client_ca {
         Some(trusted) => {
             let mut roots = RootCertStore::empty();
             roots.add(trusted).unwrap();
@@ -75,8 +75,8 @@ async fn application(folder: &Folder, manner: Manner<'_>) -> String {
 }
 
 /// Asks, and says what was answered or what the log says instead.
-async fn asked(menshen: &Menshen) -> Result<String, String> {
-    let log = Records::of_the_log();
+async fn response_text(menshen: &Menshen) -> Result<String, String> {
+    let log = Records::process_log();
     let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
     if answer.status == 200 {
         return Ok(answer.text());
@@ -90,8 +90,8 @@ async fn asked(menshen: &Menshen) -> Result<String, String> {
     Err(line.expect("a warning").to_owned())
 }
 
-async fn refused(menshen: &Menshen, words: &[&str]) {
-    let why = asked(menshen).await.unwrap_err();
+async fn assert_refused(menshen: &Menshen, words: &[&str]) {
+    let why = response_text(menshen).await.unwrap_err();
     for word in words {
         assert!(why.contains(word), "`{word}` in {why}");
     }
@@ -106,30 +106,30 @@ fn tls(lines: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_application_is_believed_by_its_authority_or_by_its_own_certificate() {
+async fn an_upstream_is_trusted_by_its_ca_or_by_its_own_certificate() {
     let folder = Folder::new();
     pair(&folder, "app", &["localhost"]);
     pair(&folder, "other", &["localhost"]);
     let (own, other) = (folder.path("app.pem"), folder.path("other.pem"));
     for versions in [rustls::ALL_VERSIONS, &[&rustls::version::TLS12]] {
-        let manner = Manner {
+        let server_tls = ServerTls {
             versions,
-            ..Manner::of("app")
+            ..ServerTls::of("app")
         };
-        let url = application(&folder, manner).await;
+        let url = tls_application(&folder, server_tls).await;
         let menshen = menshen_before(&url, &tls(&format!("ca = {own:?}"))).await;
-        assert_eq!(asked(&menshen).await.as_deref(), Ok("believed"));
+        assert_eq!(response_text(&menshen).await.as_deref(), Ok("believed"));
         let menshen = menshen_before(&url, &tls(&format!("ca = {other:?}"))).await;
-        refused(&menshen, &["[route.upstream_tls] ca"]).await;
+        assert_refused(&menshen, &["[route.upstream_tls] ca"]).await;
         let menshen = menshen_before(&url, "").await;
-        refused(&menshen, &["UnknownIssuer", "[route.upstream_tls] ca"]).await;
+        assert_refused(&menshen, &["UnknownIssuer", "[route.upstream_tls] ca"]).await;
         let menshen = menshen_before(&url, &tls("verify = false")).await;
-        assert_eq!(asked(&menshen).await.as_deref(), Ok("believed"));
+        assert_eq!(response_text(&menshen).await.as_deref(), Ok("believed"));
     }
 }
 
 #[tokio::test]
-async fn a_certificate_that_openssl_made_an_authority_of_itself_is_believed_when_it_is_named() {
+async fn a_self_signed_ca_certificate_is_trusted_when_it_is_configured() {
     let folder = Folder::new();
     menshen::keys::install_crypto();
     // As `openssl req -x509` makes it for an appliance: an authority, often without a server's name,
@@ -152,21 +152,21 @@ async fn a_certificate_that_openssl_made_an_authority_of_itself_is_believed_when
         let certificate = parameters.self_signed(&key).unwrap();
         let file = folder.write("app.pem", &certificate.pem());
         folder.write("app.key", &key.serialize_pem());
-        let url = application(&folder, Manner::of("app")).await;
+        let url = tls_application(&folder, ServerTls::of("app")).await;
         let menshen = menshen_before(&url, &tls(&format!("ca = {file:?}\n{lines}"))).await;
         match believed {
             true => assert_eq!(
-                asked(&menshen).await.as_deref(),
+                response_text(&menshen).await.as_deref(),
                 Ok("believed"),
                 "{names:?}"
             ),
-            false => refused(&menshen, &["appliance", "server_name"]).await,
+            false => assert_refused(&menshen, &["appliance", "server_name"]).await,
         }
     }
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_name_is_believed_by_server_name() {
+async fn server_name_overrides_the_expected_certificate_name() {
     let folder = Folder::new();
     menshen::keys::install_crypto();
     let authority_key = rcgen::KeyPair::generate().unwrap();
@@ -180,35 +180,35 @@ async fn a_certificate_of_another_name_is_believed_by_server_name() {
     folder.write("app.pem", &certificate.pem());
     folder.write("app.key", &key.serialize_pem());
     let ca = folder.write("ca.pem", &authority.pem());
-    let url = application(&folder, Manner::of("app")).await;
+    let url = tls_application(&folder, ServerTls::of("app")).await;
     let named = format!("ca = {ca:?}\nserver_name = \"oa.internal\"");
     let menshen = menshen_before(&url, &tls(&named)).await;
-    assert_eq!(asked(&menshen).await.as_deref(), Ok("believed"));
+    assert_eq!(response_text(&menshen).await.as_deref(), Ok("believed"));
     let menshen = menshen_before(&url, &tls(&format!("ca = {ca:?}"))).await;
-    refused(
+    assert_refused(
         &menshen,
         &["not valid for name", "oa.internal", "server_name"],
     )
     .await;
     let wrong = format!("ca = {ca:?}\nserver_name = \"else.internal\"");
     let menshen = menshen_before(&url, &tls(&wrong)).await;
-    refused(&menshen, &["server_name"]).await;
+    assert_refused(&menshen, &["server_name"]).await;
 }
 
 #[tokio::test]
-async fn an_application_that_wants_a_certificate_gets_ours() {
+async fn an_upstream_that_requests_a_client_certificate_gets_the_configured_one() {
     let folder = Folder::new();
     pair(&folder, "app", &["localhost"]);
     let ours = pair(&folder, "ours", &["menshen"]);
     pair(&folder, "stranger", &["menshen"]);
     let ca = folder.path("app.pem");
     for versions in [rustls::ALL_VERSIONS, &[&rustls::version::TLS12]] {
-        let manner = Manner {
+        let server_tls = ServerTls {
             versions,
-            wants: Some(ours.clone()),
-            ..Manner::of("app")
+            client_ca: Some(ours.clone()),
+            ..ServerTls::of("app")
         };
-        let url = application(&folder, manner).await;
+        let url = tls_application(&folder, server_tls).await;
         let lines = |name: &str| {
             let (certificate, key) = (
                 folder.path(&format!("{name}.pem")),
@@ -218,16 +218,16 @@ async fn an_application_that_wants_a_certificate_gets_ours() {
             tls(&format!("ca = {ca:?}\n{pair}"))
         };
         let menshen = menshen_before(&url, &lines("ours")).await;
-        assert_eq!(asked(&menshen).await.as_deref(), Ok("believed"));
+        assert_eq!(response_text(&menshen).await.as_deref(), Ok("believed"));
         let menshen = menshen_before(&url, &lines("stranger")).await;
-        refused(&menshen, &["[route.upstream_tls] certificate and key"]).await;
+        assert_refused(&menshen, &["[route.upstream_tls] certificate and key"]).await;
         let menshen = menshen_before(&url, &tls(&format!("ca = {ca:?}"))).await;
-        refused(&menshen, &["[route.upstream_tls] certificate and key"]).await;
+        assert_refused(&menshen, &["[route.upstream_tls] certificate and key"]).await;
     }
 }
 
 #[tokio::test]
-async fn what_an_old_appliance_cannot_do_is_said_with_the_remedy() {
+async fn tls_failures_of_old_appliances_are_logged_with_the_remedy() {
     // Alerts as TLS 1.0 writes them: level 2, then which.
     let alert = |which: u8| vec![0x15, 3, 1, 0, 2, 2, which];
     for (answer, words) in [
@@ -251,26 +251,26 @@ async fn what_an_old_appliance_cannot_do_is_said_with_the_remedy() {
             line.rest().await;
         });
         let menshen = menshen_before(&format!("https://localhost:{port}"), "").await;
-        refused(&menshen, &words).await;
+        assert_refused(&menshen, &words).await;
     }
 }
 
 #[tokio::test]
-async fn new_files_count_after_a_reload_and_bad_ones_change_nothing() {
+async fn new_certificate_files_apply_after_a_reload_and_invalid_ones_change_nothing() {
     let folder = Folder::new();
     pair(&folder, "app", &["localhost"]);
     pair(&folder, "ca", &["localhost"]);
-    let url = application(&folder, Manner::of("app")).await;
+    let url = tls_application(&folder, ServerTls::of("app")).await;
     let ca = folder.path("ca.pem");
     let setup = Setup::default().routes(&open_route(&url, &tls(&format!("ca = {ca:?}"))));
     let menshen = setup.clone().start().await;
-    refused(&menshen, &["[route.upstream_tls] ca"]).await;
+    assert_refused(&menshen, &["[route.upstream_tls] ca"]).await;
     let files =
         menshen::config::Config::parse(&setup.text(&menshen.source, &menshen.app), "t").unwrap();
     assert!(files.files().contains(&ca), "it is watched");
     std::fs::copy(folder.path("app.pem"), &ca).unwrap();
     menshen.reload(&setup).await.unwrap();
-    assert_eq!(asked(&menshen).await.as_deref(), Ok("believed"));
+    assert_eq!(response_text(&menshen).await.as_deref(), Ok("believed"));
     folder.write("ca.pem", "no certificate\n");
     let why = menshen.reload(&setup).await.unwrap_err();
     assert!(
@@ -280,5 +280,5 @@ async fn new_files_count_after_a_reload_and_bad_ones_change_nothing() {
     std::fs::remove_file(&ca).unwrap();
     let why = menshen.reload(&setup).await.unwrap_err();
     assert!(why.contains("ca.pem"), "{why}");
-    assert_eq!(asked(&menshen).await.as_deref(), Ok("believed"));
+    assert_eq!(response_text(&menshen).await.as_deref(), Ok("believed"));
 }

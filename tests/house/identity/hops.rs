@@ -154,7 +154,7 @@ async fn a_trusted_chain_is_read_from_the_right() {
 
 #[tokio::test]
 async fn a_trusted_word_that_nobody_can_read_is_refused_and_named_in_the_log() {
-    let log = Records::of_the_log();
+    let log = Records::process_log();
     let (menshen, _mirror) = behind(TRUSTING).await;
     for (name, value) in [
         ("X-Forwarded-For", "a"),

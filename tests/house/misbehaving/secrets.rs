@@ -10,7 +10,7 @@ use crate::records::Records;
 
 #[tokio::test]
 async fn no_secret_comes_out_again_whatever_the_provider_does() {
-    let log = Records::of_the_log();
+    let log = Records::process_log();
     let provider = Provider::new().await;
     provider.set(|settings| settings.access_token_is_jwt = true);
     let menshen = provider.setup("").access_log().start().await;

@@ -54,7 +54,7 @@ async fn a_refused_token_is_one_audit_line_with_its_reason() {
 
 #[tokio::test]
 async fn the_access_record_names_the_program_and_nothing_holds_a_token() {
-    let log = Records::of_the_log();
+    let log = Records::process_log();
     let desk = Desk::open().await;
     let text = desk
         .menshen

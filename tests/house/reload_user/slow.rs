@@ -44,7 +44,7 @@ async fn start_menshen() -> (Menshen, TcpListener) {
         .connector("auto_login = 'never'")
         .more(UNLIMITED);
     let menshen = setup.start().await;
-    menshen.source.phone_of("zhangsan");
+    menshen.source.set_phone_owner("zhangsan");
     (menshen, socket)
 }
 

@@ -119,7 +119,7 @@ async fn a_long_address_survives_a_login_on_every_way() {
 
 #[tokio::test]
 async fn what_is_longer_keeps_its_path_and_the_log_says_so() {
-    let log = Records::of_the_log();
+    let log = Records::process_log();
     let menshen = Setup::default().more(UNLIMITED).start().await;
     for bytes in [KEPT + 1, 9_000, 30_000] {
         for host in [HOME, "http://oa.test"] {

@@ -136,7 +136,7 @@ async fn a_connector_that_is_removed_takes_its_sessions_along() {
     let menshen = both.clone().start().await;
     menshen
         .source
-        .domains_of_agent(OTHER_AGENT_ID, &["sso.test"]);
+        .set_agent_domains(OTHER_AGENT_ID, &["sso.test"]);
     let start = "/.menshen/start?connector=guests&rd=%2Fecho";
     let guest = signed_in_by(&menshen, start, "zhangsan").await;
     let member = signed_in(&menshen, "zhangsan").await;

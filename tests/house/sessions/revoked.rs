@@ -17,7 +17,7 @@ async fn three() -> (Menshen, [String; 3]) {
     let menshen = setup.start().await;
     menshen
         .source
-        .domains_of_agent(OTHER_AGENT_ID, &["sso.test"]);
+        .set_agent_domains(OTHER_AGENT_ID, &["sso.test"]);
     let start = "/.menshen/start?connector=guests&rd=%2Fecho";
     let cookies = [
         signed_in(&menshen, "zhangsan").await,

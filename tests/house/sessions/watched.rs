@@ -251,7 +251,7 @@ impl WatchedHouse {
         let free: SocketAddr = ([127, 0, 0, 1], 0).into();
         let source = WeCom::start(Options::default()).await.unwrap();
         let app = LegacyApp::start(free, "应用").await.unwrap();
-        source.domains_of_agent(AGENT_ID, &["sso.test"]);
+        source.set_agent_domains(AGENT_ID, &["sso.test"]);
         let config = Config::parse(&setup.text(&source, &app), "test.toml").unwrap();
         let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let inner = store::open(&config.store.url).await.unwrap();

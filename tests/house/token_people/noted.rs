@@ -49,7 +49,7 @@ async fn noted(dir: &TempDir, connector: &str) -> usize {
 /// The warnings of the log that name this connector and hold these words.
 fn warnings(connector: &str, words: &str) -> usize {
     let named = format!("\"connector\":\"{connector}\"");
-    let text = Records::of_the_log().text();
+    let text = Records::process_log().text();
     let lines = text.lines().filter(|line| line.contains("\"WARN\""));
     lines
         .filter(|line| line.contains(&named) && line.contains(words))
@@ -116,7 +116,7 @@ async fn a_login_under_way_never_outlives_its_logout() {
 
 #[tokio::test]
 async fn a_connector_notes_so_many_logouts_a_minute_and_another_still_notes_its_own() {
-    Records::of_the_log();
+    Records::process_log();
     let (provider, dir) = (Provider::new().await, TempDir::new());
     let login = "finishes_per_client_per_minute = 1000\nfinishes_per_minute = 5";
     let menshen = two(&provider, &dir, login).await;
@@ -169,7 +169,7 @@ async fn a_logout_that_ends_a_session_is_remembered_whatever_strangers_say() {
 
 #[tokio::test]
 async fn a_logout_that_is_forgotten_before_its_time_is_warned_of() {
-    Records::of_the_log();
+    Records::process_log();
     let (provider, dir) = (Provider::new().await, TempDir::new());
     let more = format!(
         "{}[issuer.apps]\nurl = \"{}\"\naudiences = [\"{APPS}\"]\npeople = \"flooded\"\n",

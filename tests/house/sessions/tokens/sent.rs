@@ -92,7 +92,7 @@ async fn a_token_that_would_break_the_header_is_not_sent() {
 
 #[tokio::test]
 async fn no_log_and_no_page_shows_a_token() {
-    let log = Records::of_the_log();
+    let log = Records::process_log();
     let menshen = TokenHouse::new().await;
     let cookie = menshen.signed_in().await;
     menshen.access(&cookie).await;

@@ -22,12 +22,12 @@ async fn statuses(address: std::net::SocketAddr, bytes: &[u8]) -> Vec<u16> {
     statuses
 }
 
-async fn fine() -> Upstream {
+async fn ok_upstream() -> Upstream {
     Upstream::start(|_| Reply::Keep(ok("fine"))).await
 }
 
 /// An instance of menshen that soon closes a connection on which nothing more comes.
-async fn hasty_menshen(upstream: &Upstream) -> Menshen {
+async fn menshen_with_short_limits(upstream: &Upstream) -> Menshen {
     let routes = open_route(
         upstream.url(),
         &format!("limits.idle = \"200ms\"\n{PROTECTED}"),
@@ -134,10 +134,10 @@ fn two_lengths() -> Vec<(String, String, bool)> {
 }
 
 #[tokio::test]
-async fn a_body_of_two_lengths_has_one_reading() {
+async fn a_request_with_two_body_lengths_is_refused_or_read_in_one_way() {
     for (head, body, must_refuse) in two_lengths() {
-        let upstream = fine().await;
-        let menshen = hasty_menshen(&upstream).await;
+        let upstream = ok_upstream().await;
+        let menshen = menshen_with_short_limits(&upstream).await;
         let request = format!("POST / HTTP/1.1\r\nHost: {UP}\r\n{head}\r\n{body}");
         let statuses = statuses(menshen.address(), request.as_bytes()).await;
         assert_one_reading(&head, &upstream);
@@ -161,7 +161,7 @@ async fn a_body_of_two_lengths_has_one_reading() {
 }
 
 #[tokio::test]
-async fn chunks_that_are_none_reach_no_end() {
+async fn invalid_chunks_never_complete_a_request() {
     for chunks in [
         "5;ext\nhello\r\n0\r\n\r\n",
         "5\nhello\n0\n\n",
@@ -175,8 +175,8 @@ async fn chunks_that_are_none_reach_no_end() {
         "zz\r\n",
         "5\r\nhel",
     ] {
-        let upstream = fine().await;
-        let menshen = hasty_menshen(&upstream).await;
+        let upstream = ok_upstream().await;
+        let menshen = menshen_with_short_limits(&upstream).await;
         let head = "Transfer-Encoding: chunked";
         let request = format!("POST / HTTP/1.1\r\nHost: {UP}\r\n{head}\r\n\r\n{chunks}{HIDDEN}");
         let statuses = statuses(menshen.address(), request.as_bytes()).await;
@@ -191,9 +191,9 @@ async fn chunks_that_are_none_reach_no_end() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_none_is_refused() {
-    let upstream = fine().await;
-    let menshen = hasty_menshen(&upstream).await;
+async fn invalid_request_heads_are_refused() {
+    let upstream = ok_upstream().await;
+    let menshen = menshen_with_short_limits(&upstream).await;
     for request in [
         format!("GET / HTTP/1.1\r\nHost: {UP}\r\nHost: {UP}\r\n\r\n"),
         format!("GET / HTTP/1.1\r\nHost: {UP}\r\nHost: other.test\r\n\r\n"),
@@ -235,9 +235,9 @@ async fn a_head_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn a_request_of_http_1_0_is_served_and_its_connection_closed() {
-    let upstream = fine().await;
-    let menshen = hasty_menshen(&upstream).await;
+async fn an_http_1_0_request_is_served_and_its_connection_closed() {
+    let upstream = ok_upstream().await;
+    let menshen = menshen_with_short_limits(&upstream).await;
     let request = format!("GET / HTTP/1.0\r\nHost: {UP}\r\n\r\n{HIDDEN}");
     assert_eq!(statuses(menshen.address(), request.as_bytes()).await, [200]);
     assert_eq!(upstream.last().first, "GET / HTTP/1.1");

@@ -40,15 +40,15 @@ const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
                       Transfer-Encoding: chunked\r\n\r\n";
 
 /// A stream of events that has begun, from both ends.
-async fn events(
+async fn open_events(
     menshen: &Menshen,
     socket: &TcpListener,
     cookie: &str,
 ) -> (RawConnection<TcpStream>, RawConnection<TcpStream>) {
-    events_at(menshen.address(), socket, cookie).await
+    open_events_at(menshen.address(), socket, cookie).await
 }
 
-pub(super) async fn events_at(
+pub(super) async fn open_events_at(
     menshen: SocketAddr,
     socket: &TcpListener,
     cookie: &str,
@@ -65,7 +65,7 @@ pub(super) async fn events_at(
     (client, upstream)
 }
 
-pub(super) async fn goes_on(
+pub(super) async fn assert_continues(
     client: &mut RawConnection<TcpStream>,
     upstream: &mut RawConnection<TcpStream>,
 ) {
@@ -74,7 +74,7 @@ pub(super) async fn goes_on(
 }
 
 /// It ends without an end, and the upstream's connection is closed.
-pub(super) async fn is_cut_off(
+pub(super) async fn assert_cut_off(
     mut client: RawConnection<TcpStream>,
     mut upstream: RawConnection<TcpStream>,
 ) {
@@ -95,22 +95,22 @@ async fn revoke(menshen: &Menshen, scope: &RevocationScope) {
 }
 
 #[tokio::test]
-async fn an_event_stream_ends_when_its_session_is_revoked_and_the_others_go_on() {
+async fn an_event_stream_ends_when_its_session_is_revoked_and_others_continue() {
     let (menshen, socket) = start_menshen("").await;
     let [zhang, li] = [
         signed_in(&menshen, "zhangsan").await,
         signed_in(&menshen, "lisi").await,
     ];
-    let mut lis = events(&menshen, &socket, &li).await;
+    let mut lis = open_events(&menshen, &socket, &li).await;
     for at in 0..3 {
         let zhang = match at {
             0 => zhang.clone(),
             _ => signed_in(&menshen, "zhangsan").await,
         };
         // One of them says nothing more, the other goes on.
-        let silent = events(&menshen, &socket, &zhang).await;
-        let mut talking = events(&menshen, &socket, &zhang).await;
-        goes_on(&mut talking.0, &mut talking.1).await;
+        let silent = open_events(&menshen, &socket, &zhang).await;
+        let mut talking = open_events(&menshen, &socket, &zhang).await;
+        assert_continues(&mut talking.0, &mut talking.1).await;
         match at {
             0 => {
                 let out = TestRequest::get("/.menshen/sign_out")
@@ -134,12 +134,12 @@ async fn an_event_stream_ends_when_its_session_is_revoked_and_the_others_go_on()
                 .await
             }
         }
-        is_cut_off(silent.0, silent.1).await;
-        is_cut_off(talking.0, talking.1).await;
-        goes_on(&mut lis.0, &mut lis.1).await;
+        assert_cut_off(silent.0, silent.1).await;
+        assert_cut_off(talking.0, talking.1).await;
+        assert_continues(&mut lis.0, &mut lis.1).await;
     }
     revoke(&menshen, &RevocationScope::Everyone).await;
-    is_cut_off(lis.0, lis.1).await;
+    assert_cut_off(lis.0, lis.1).await;
     menshen.running.live().services().telemetry.flush();
     let text = menshen.records.text();
     let ended: Vec<serde_json::Value> = text
@@ -159,7 +159,7 @@ async fn an_event_stream_ends_when_its_session_is_revoked_and_the_others_go_on()
 }
 
 #[tokio::test]
-async fn a_long_download_ends_when_its_session_does_over_either_version() {
+async fn a_long_download_ends_with_its_session_over_http_1_and_http_2() {
     let (menshen, socket) = start_menshen("").await;
     let cookie = signed_in(&menshen, "zhangsan").await;
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nhalf";
@@ -190,22 +190,22 @@ async fn a_long_download_ends_when_its_session_does_over_either_version() {
 async fn an_event_stream_ends_when_its_session_expires() {
     let (menshen, socket) = start_menshen("lifetime = \"2s\"\nidle_timeout = \"2s\"").await;
     let cookie = signed_in(&menshen, "zhangsan").await;
-    let (client, upstream) = events(&menshen, &socket, &cookie).await;
+    let (client, upstream) = open_events(&menshen, &socket, &cookie).await;
     menshen.advance(HOUR);
-    is_cut_off(client, upstream).await;
+    assert_cut_off(client, upstream).await;
 }
 
 #[tokio::test]
-async fn a_reload_ends_what_it_no_longer_lets_pass_and_nothing_else() {
+async fn a_reload_ends_only_the_streams_that_it_no_longer_allows() {
     let (menshen, socket) = start_menshen("").await;
     let [zhang, li] = [
         signed_in(&menshen, "zhangsan").await,
         signed_in(&menshen, "lisi").await,
     ];
-    let zhangs = events(&menshen, &socket, &zhang).await;
-    let mut lis = events(&menshen, &socket, &li).await;
+    let zhangs = open_events(&menshen, &socket, &zhang).await;
+    let mut lis = open_events(&menshen, &socket, &li).await;
     menshen.reload(&setup(&socket, "", "")).await.unwrap();
-    goes_on(&mut lis.0, &mut lis.1).await;
+    assert_continues(&mut lis.0, &mut lis.1).await;
     let text = format!(
         "[[route]]\nname = 'slow'\nhost = 'sso.test'\npath = '/slow'\n\
          upstream = ['http://{}']\nallow = \"user.login == 'lisi'\"\n",
@@ -215,12 +215,12 @@ async fn a_reload_ends_what_it_no_longer_lets_pass_and_nothing_else() {
         .reload(&setup(&socket, "", "").routes(&text))
         .await
         .unwrap();
-    is_cut_off(zhangs.0, zhangs.1).await;
-    goes_on(&mut lis.0, &mut lis.1).await;
+    assert_cut_off(zhangs.0, zhangs.1).await;
+    assert_continues(&mut lis.0, &mut lis.1).await;
 }
 
 #[tokio::test]
-async fn an_upload_ends_when_its_session_does() {
+async fn an_upload_ends_with_its_session() {
     let (menshen, socket) = start_menshen("").await;
     let cookie = signed_in(&menshen, "zhangsan").await;
     let mut client = RawConnection::open(menshen.address()).await;
@@ -242,7 +242,7 @@ async fn an_upload_ends_when_its_session_does() {
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_after_its_session_is_over_is_not_delivered() {
+async fn a_response_that_arrives_after_the_end_of_its_session_is_not_delivered() {
     let (menshen, socket) = start_menshen("").await;
     let [zhang, li] = [
         signed_in(&menshen, "zhangsan").await,

@@ -12,14 +12,14 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// One connection, and what is asked on it.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct Http1Client {
     stream: TcpStream,
     request: Arc<[u8]>,
     status: u16,
     buffer: Vec<u8>,
 }
 
-impl Wire {
+impl Http1Client {
     /// Connects.
     pub(crate) async fn open(to: SocketAddr, request: Arc<[u8]>, status: u16) -> io::Result<Self> {
         let stream = TcpStream::connect(to).await?;

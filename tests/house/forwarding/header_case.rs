@@ -1,6 +1,6 @@
 //! Header names keep the case they came in where a route says so, for programs that need it.
 
-use super::secured::{Secured, ask};
+use super::tls_setup::{TlsSetup, ask};
 use crate::raw_connection::{Message, RawConnection};
 use crate::setup::Setup;
 use crate::upstream::{Reply, UP, Upstream, menshen_before, open_route};
@@ -19,7 +19,7 @@ fn names(message: &Message) -> Vec<&str> {
         .collect()
 }
 
-async fn soap() -> Upstream {
+async fn soap_upstream() -> Upstream {
     Upstream::start(|asked| {
         Reply::Keep(match asked.message.target() {
             "/chunked" => "HTTP/1.1 200 OK\r\nX-Chunked: 1\r\nTransfer-ENCODING: chunked\r\n\r\n\
@@ -32,7 +32,7 @@ async fn soap() -> Upstream {
 }
 
 /// The head of the answer to a request, and what the upstream got of that.
-async fn asked(
+async fn exchange(
     connection: &mut RawConnection<tokio::net::TcpStream>,
     upstream: &Upstream,
 ) -> (Message, Message) {
@@ -43,12 +43,12 @@ async fn asked(
 }
 
 #[tokio::test]
-async fn names_keep_their_case_both_ways_where_a_route_says_so() {
-    let upstream = soap().await;
+async fn keep_header_case_preserves_the_case_of_header_names_in_both_directions() {
+    let upstream = soap_upstream().await;
     let menshen = menshen_before(upstream.url(), "keep_header_case = true").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for _ in 0..2 {
-        let (answer, request) = asked(&mut connection, &upstream).await;
+        let (answer, request) = exchange(&mut connection, &upstream).await;
         let sent = names(&request);
         for name in ["SOAPAction", "x-lower", "X-UPPER", "Cookie", "user-AGENT"] {
             assert!(sent.contains(&name), "{name} in {sent:?}");
@@ -76,19 +76,19 @@ async fn names_keep_their_case_both_ways_where_a_route_says_so() {
 }
 
 #[tokio::test]
-async fn elsewhere_names_are_in_lower_case() {
-    let upstream = soap().await;
+async fn by_default_header_names_are_in_lower_case() {
+    let upstream = soap_upstream().await;
     let menshen = menshen_before(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    let (answer, request) = asked(&mut connection, &upstream).await;
+    let (answer, request) = exchange(&mut connection, &upstream).await;
     for name in names(&answer).into_iter().chain(names(&request)) {
         assert_eq!(name, name.to_ascii_lowercase());
     }
 }
 
 #[tokio::test]
-async fn identity_headers_are_removed_however_their_names_are_spelled() {
-    let upstream = soap().await;
+async fn identity_headers_are_removed_in_every_spelling() {
+    let upstream = soap_upstream().await;
     let menshen = menshen_before(upstream.url(), "keep_header_case = true").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for name in ["X-FORWARDED-USER", "x-Forwarded-user", "X_Forwarded_User"] {
@@ -105,24 +105,24 @@ async fn identity_headers_are_removed_however_their_names_are_spelled() {
 }
 
 #[tokio::test]
-async fn a_reload_that_asks_for_it_counts_for_new_connections() {
-    let upstream = soap().await;
+async fn keep_header_case_applies_to_new_connections_after_a_reload() {
+    let upstream = soap_upstream().await;
     let setup = Setup::default().routes(&open_route(upstream.url(), ""));
     let menshen = setup.clone().start().await;
     let keeping = setup.routes(&open_route(upstream.url(), "keep_header_case = true"));
     menshen.reload(&keeping).await.unwrap();
     let mut connection = RawConnection::open(menshen.address()).await;
-    let (_, request) = asked(&mut connection, &upstream).await;
+    let (_, request) = exchange(&mut connection, &upstream).await;
     assert!(names(&request).contains(&"SOAPAction"), "{request:?}");
 }
 
 #[tokio::test]
-async fn over_http_2_names_stay_in_lower_case_and_the_upstream_reads_capitals() {
-    let upstream = soap().await;
-    let secured = Secured::before(upstream.url(), "keep_header_case = true").await;
-    let came = ask(&mut secured.h2().await, "/").await;
+async fn over_http_2_names_are_in_lower_case_and_the_upstream_receives_capitals() {
+    let upstream = soap_upstream().await;
+    let setup = TlsSetup::start(upstream.url(), "keep_header_case = true").await;
+    let response = ask(&mut setup.h2().await, "/").await;
     assert_eq!(
-        (came.status, came.headers["soapversion"].as_bytes()),
+        (response.status, response.headers["soapversion"].as_bytes()),
         (200, &b"1"[..])
     );
     let request = upstream.last();

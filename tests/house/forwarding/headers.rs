@@ -4,12 +4,12 @@ use crate::raw_connection::RawConnection;
 use crate::upstream::{Reply, UP, Upstream, get, menshen_before, ok, open_route, post, with};
 use crate::wire;
 
-async fn fine() -> Upstream {
+async fn ok_upstream() -> Upstream {
     Upstream::start(|_| Reply::Keep(ok("fine"))).await
 }
 
 #[tokio::test]
-async fn the_upstream_sees_the_host_the_route_says() {
+async fn the_upstream_receives_the_configured_host_header() {
     for (line, expected) in [
         ("", UP.to_owned()),
         ("host_header = \"client\"", UP.to_owned()),
@@ -19,7 +19,7 @@ async fn the_upstream_sees_the_host_the_route_says() {
         ),
         ("host_header = \"upstream\"", String::new()),
     ] {
-        let upstream = fine().await;
+        let upstream = ok_upstream().await;
         let menshen = menshen_before(upstream.url(), line).await;
         let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
         assert_eq!(answer.status, 200);
@@ -37,7 +37,7 @@ async fn the_upstream_sees_the_host_the_route_says() {
 }
 
 #[tokio::test]
-async fn a_prefix_is_taken_off_and_put_back_into_what_the_upstream_answers() {
+async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
     let upstream = Upstream::start(|asked| {
         let wanted = asked.message.one("x-want").unwrap_or("/").to_owned();
         Reply::Keep(with(
@@ -98,7 +98,7 @@ async fn a_prefix_is_taken_off_and_put_back_into_what_the_upstream_answers() {
 }
 
 #[tokio::test]
-async fn a_prefix_that_stays_changes_nothing_and_a_clients_own_is_removed() {
+async fn without_strip_path_nothing_is_rewritten_and_the_clients_prefix_header_is_removed() {
     let upstream = Upstream::start(|_| {
         Reply::Keep(with("Location: /login\r\nSet-Cookie: a=1; Path=/x\r\n", ""))
     })
@@ -113,7 +113,7 @@ async fn a_prefix_that_stays_changes_nothing_and_a_clients_own_is_removed() {
 }
 
 #[tokio::test]
-async fn a_clients_request_id_counts_from_a_trusted_peer_only() {
+async fn a_request_id_is_accepted_from_trusted_peers_only() {
     let is_ours = |id: &str| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
     for (trusted, sent, kept) in [
         (true, "abc-1_2.3", true),
@@ -123,7 +123,7 @@ async fn a_clients_request_id_counts_from_a_trusted_peer_only() {
         (true, &"x".repeat(128), true),
         (false, "abc-1_2.3", false),
     ] {
-        let upstream = fine().await;
+        let upstream = ok_upstream().await;
         let server = if trusted {
             "trusted_proxies = [\"127.0.0.1\"]"
         } else {
@@ -156,8 +156,8 @@ async fn a_clients_request_id_counts_from_a_trusted_peer_only() {
 }
 
 #[tokio::test]
-async fn a_trace_is_continued_and_a_broken_one_begun_anew() {
-    let upstream = fine().await;
+async fn a_valid_trace_is_continued_and_an_invalid_one_replaced() {
+    let upstream = ok_upstream().await;
     let menshen = menshen_before(upstream.url(), "").await;
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     for (sent, continued, flags) in [
@@ -194,7 +194,7 @@ async fn a_trace_is_continued_and_a_broken_one_begun_anew() {
 }
 
 #[tokio::test]
-async fn what_concerns_one_hop_ends_there_both_ways() {
+async fn hop_by_hop_headers_are_removed_in_both_directions() {
     let upstream = Upstream::start(|_| {
         Reply::Keep(with(
             "Connection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\
@@ -235,8 +235,8 @@ async fn what_concerns_one_hop_ends_there_both_ways() {
 }
 
 #[tokio::test]
-async fn trailers_of_a_request_never_pose_as_headers() {
-    let upstream = fine().await;
+async fn request_trailers_never_become_headers() {
+    let upstream = ok_upstream().await;
     let menshen = menshen_before(upstream.url(), "").await;
     let request = format!(
         "POST / HTTP/1.1\r\nHost: {UP}\r\nTE: trailers\r\nTrailer: X-Forwarded-User\r\n\
@@ -249,7 +249,7 @@ async fn trailers_of_a_request_never_pose_as_headers() {
 }
 
 #[tokio::test]
-async fn headers_come_back_in_number_and_order_and_with_bytes_that_are_no_text() {
+async fn response_headers_keep_their_number_order_and_bytes() {
     let upstream = Upstream::start(|_| {
         let mut answer = b"HTTP/1.1 200 OK\r\nX-GBK: \xd5\xc5\xc8\xfd\r\n".to_vec();
         for number in 0..50 {

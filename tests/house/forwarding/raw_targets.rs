@@ -33,7 +33,7 @@ const RAW: [(&[u8], &str); 14] = [
 ];
 
 /// Targets that no proxy should pass on: a `#`, a blank, controls, and what is no address.
-const NEVER: [&[u8]; 16] = [
+const INVALID: [&[u8]; 16] = [
     b"/a#b",
     b"/a?b#c",
     b"/#",
@@ -57,7 +57,7 @@ fn head(target: &[u8], version: &str, more: &str) -> Vec<u8> {
     [b"GET ", target, rest.as_bytes()].concat()
 }
 
-async fn fine() -> (Upstream, Menshen) {
+async fn ok_upstream() -> (Upstream, Menshen) {
     let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
     let setup = Setup::default().access_log();
     let menshen = setup.routes(&open_route(upstream.url(), "")).start().await;
@@ -79,8 +79,8 @@ async fn send_in_pieces(
 }
 
 #[tokio::test]
-async fn an_address_of_any_bytes_arrives_encoded_where_it_has_to_be() {
-    let (upstream, menshen) = fine().await;
+async fn raw_bytes_in_a_target_are_percent_encoded_where_necessary() {
+    let (upstream, menshen) = ok_upstream().await;
     for (target, wanted) in RAW {
         for version in ["1.1", "1.0"] {
             let mut line = RawConnection::open(menshen.address()).await;
@@ -92,8 +92,8 @@ async fn an_address_of_any_bytes_arrives_encoded_where_it_has_to_be() {
 }
 
 #[tokio::test]
-async fn an_address_in_pieces_and_among_other_requests_arrives_as_one_alone() {
-    let (upstream, menshen) = fine().await;
+async fn a_raw_target_is_encoded_the_same_way_in_pieces_and_between_other_requests() {
+    let (upstream, menshen) = ok_upstream().await;
     let mut sent = Vec::new();
     let mut wanted = Vec::new();
     for (target, arrives) in RAW {
@@ -132,10 +132,10 @@ async fn an_address_in_pieces_and_among_other_requests_arrives_as_one_alone() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_none_is_a_page_with_a_request_id_and_a_line_that_says_why() {
-    let log = Records::of_the_log();
-    let (upstream, menshen) = fine().await;
-    for target in NEVER {
+async fn an_invalid_target_gets_a_page_with_a_request_id_and_a_log_line() {
+    let log = Records::process_log();
+    let (upstream, menshen) = ok_upstream().await;
+    for target in INVALID {
         for size in [1, 1000] {
             let mut line = RawConnection::open(menshen.address()).await;
             send_in_pieces(
@@ -167,7 +167,7 @@ async fn an_address_that_is_none_is_a_page_with_a_request_id_and_a_line_that_say
         }
     }
     let next = upstream.asked().len();
-    assert_eq!(next, 2 * NEVER.len(), "nothing else arrives");
+    assert_eq!(next, 2 * INVALID.len(), "nothing else arrives");
 }
 
 #[tokio::test]
@@ -196,8 +196,8 @@ async fn a_request_line_without_an_end_is_refused_when_it_is_too_long() {
 }
 
 #[tokio::test]
-async fn who_speaks_no_http_is_answered_at_once() {
-    let (_upstream, menshen) = fine().await;
+async fn bytes_that_are_not_http_are_refused_at_once() {
+    let (_upstream, menshen) = ok_upstream().await;
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
         b"{\"a\":1}",
@@ -223,7 +223,7 @@ async fn who_speaks_no_http_is_answered_at_once() {
 }
 
 #[tokio::test]
-async fn a_tunnel_carries_what_looks_like_a_request_line_untouched() {
+async fn a_tunnel_forwards_bytes_that_look_like_a_request_line() {
     let menshen = menshen_before("{app}", "").await;
     let mut line = open_socket(&menshen, UP, "").await;
     for data in [
@@ -239,7 +239,7 @@ async fn a_tunnel_carries_what_looks_like_a_request_line_untouched() {
 }
 
 #[tokio::test]
-async fn over_http_2_what_arrives_was_judged_and_the_rest_is_reset() {
+async fn over_http_2_forwarded_targets_are_the_judged_ones_and_others_are_reset() {
     let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
     let setup = Setup::default().server(NOBODY_TRUSTED).more(PLAIN_HTTP2);
     let routes = format!(

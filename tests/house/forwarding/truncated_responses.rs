@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::secured::{Secured, ask};
+use super::tls_setup::{TlsSetup, ask};
 use crate::raw_connection::RawConnection;
 use crate::records::Records;
 use crate::upstream::{Reply, Upstream, get, menshen_before, until};
@@ -27,14 +27,14 @@ fn truncated(target: &str) -> (Vec<u8>, &'static str) {
     (format!("{head}{answer}").into_bytes(), body)
 }
 
-const WAYS: [&str; 5] = ["/length", "/nothing", "/chunked", "/chunk", "/bad"];
+const TRUNCATIONS: [&str; 5] = ["/length", "/nothing", "/chunked", "/chunk", "/bad"];
 
-async fn breaking_off() -> Upstream {
+async fn truncating_upstream() -> Upstream {
     Upstream::start(|asked| Reply::Close(truncated(asked.message.target()).0)).await
 }
 
 /// The access lines of a path.
-fn access(records: &Records, path: &str) -> Vec<Value> {
+fn access_lines(records: &Records, path: &str) -> Vec<Value> {
     let text = records.text();
     let lines = text
         .lines()
@@ -53,11 +53,17 @@ fn warning(log: &Records, id: &str) -> Option<Value> {
     serde_json::from_str(line).ok()
 }
 
-async fn told(secured: &Secured, log: &Records, path: &str, count: usize, own: &str) {
-    let telemetry = &secured.menshen.running.live().services().telemetry;
+async fn assert_logged_as_truncated(
+    setup: &TlsSetup,
+    log: &Records,
+    path: &str,
+    count: usize,
+    own: &str,
+) {
+    let telemetry = &setup.menshen.running.live().services().telemetry;
     let lines = || {
         telemetry.flush();
-        access(&secured.menshen.records, path)
+        access_lines(&setup.menshen.records, path)
     };
     until("every access line is there", || lines().len() >= count).await;
     for line in lines() {
@@ -78,15 +84,15 @@ async fn told(secured: &Secured, log: &Records, path: &str, count: usize, own: &
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_truncated_answer_arrives_as_far_as_it_came_over_http_1() {
-    let log = Records::of_the_log();
-    let upstream = breaking_off().await;
+async fn the_received_part_of_a_truncated_response_is_forwarded_over_http_1() {
+    let log = Records::process_log();
+    let upstream = truncating_upstream().await;
     let own = upstream.url().trim_start_matches("http://");
-    let secured = Secured::before(upstream.url(), "").await;
-    for path in WAYS {
+    let setup = TlsSetup::start(upstream.url(), "").await;
+    for path in TRUNCATIONS {
         let body = truncated(path).1;
         for _ in 0..10 {
-            let mut connection = secured.connection().await;
+            let mut connection = setup.connection().await;
             connection.send(get(path, "")).await;
             let head = connection.answer_head().await;
             assert_eq!(head.status, 200, "{path}");
@@ -96,40 +102,43 @@ async fn a_truncated_answer_arrives_as_far_as_it_came_over_http_1() {
             assert!(rest.contains(body), "{path}: {rest:?}");
             assert!(!rest.contains("0\r\n\r\n"), "{path}: {rest:?}");
         }
-        told(&secured, log, path, 10, own).await;
+        assert_logged_as_truncated(&setup, log, path, 10, own).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_truncated_answer_arrives_as_far_as_it_came_over_http_2() {
-    let log = Records::of_the_log();
-    let upstream = breaking_off().await;
+async fn the_received_part_of_a_truncated_response_is_forwarded_over_http_2() {
+    let log = Records::process_log();
+    let upstream = truncating_upstream().await;
     let own = upstream.url().trim_start_matches("http://");
-    let secured = Secured::before(upstream.url(), "").await;
-    let mut client = secured.h2().await;
-    for path in WAYS {
+    let setup = TlsSetup::start(upstream.url(), "").await;
+    let mut client = setup.h2().await;
+    for path in TRUNCATIONS {
         let body = truncated(path).1;
         for _ in 0..10 {
-            let came = ask(&mut client, path).await;
-            assert_eq!(came.status, 200, "{path}");
-            assert_eq!(came.headers["x-kept"], "yes", "{path}");
-            assert_eq!(came.body, body.as_bytes(), "{path}");
-            assert!(!came.whole, "{path} looks whole");
+            let response = ask(&mut client, path).await;
+            assert_eq!(response.status, 200, "{path}");
+            assert_eq!(response.headers["x-kept"], "yes", "{path}");
+            assert_eq!(response.body, body.as_bytes(), "{path}");
+            assert!(!response.is_complete, "{path} looks whole");
         }
-        told(&secured, log, path, 10, own).await;
+        assert_logged_as_truncated(&setup, log, path, 10, own).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_byte_of_a_long_truncated_answer_arrives() {
-    let upstream = breaking_off().await;
-    let secured = Secured::before(upstream.url(), "").await;
-    let mut connection = secured.connection().await;
+async fn every_received_byte_of_a_long_truncated_response_is_forwarded() {
+    let upstream = truncating_upstream().await;
+    let setup = TlsSetup::start(upstream.url(), "").await;
+    let mut connection = setup.connection().await;
     connection.send(get("/long", "")).await;
     assert_eq!(connection.answer_head().await.status, 200);
     assert_eq!(connection.rest().await.len(), 300_000);
-    let came = ask(&mut secured.h2().await, "/long").await;
-    assert_eq!((came.body.len(), came.whole), (300_000, false));
+    let response = ask(&mut setup.h2().await, "/long").await;
+    assert_eq!(
+        (response.body.len(), response.is_complete),
+        (300_000, false)
+    );
     // Without TLS, too.
     let menshen = menshen_before(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
@@ -139,7 +148,7 @@ async fn every_byte_of_a_long_truncated_answer_arrives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_came_whole_is_not_said_to_be_cut() {
+async fn a_complete_response_is_not_logged_as_cut() {
     let upstream = Upstream::start(|asked| {
         let whole = match asked.message.target() {
             "/chunked" => "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n".to_owned(),
@@ -150,22 +159,22 @@ async fn an_answer_that_came_whole_is_not_said_to_be_cut() {
         Reply::Close(format!("HTTP/1.1 200 OK\r\n{whole}").into_bytes())
     })
     .await;
-    let secured = Secured::before(upstream.url(), "").await;
-    let telemetry = &secured.menshen.running.live().services().telemetry;
+    let setup = TlsSetup::start(upstream.url(), "").await;
+    let telemetry = &setup.menshen.running.live().services().telemetry;
     for (path, bytes) in [
         ("/chunked", 2),
         ("/close", 2),
         ("/empty", 0),
         ("/long", 300_000),
     ] {
-        let mut connection = secured.connection().await;
+        let mut connection = setup.connection().await;
         connection.send(get(path, "")).await;
         assert_eq!(connection.answer().await.body.len(), bytes);
-        let came = ask(&mut secured.h2().await, path).await;
-        assert_eq!((came.body.len(), came.whole), (bytes, true));
+        let response = ask(&mut setup.h2().await, path).await;
+        assert_eq!((response.body.len(), response.is_complete), (bytes, true));
         let lines = || {
             telemetry.flush();
-            access(&secured.menshen.records, path)
+            access_lines(&setup.menshen.records, path)
         };
         until("both access lines are there", || lines().len() == 2).await;
         for line in lines() {
@@ -176,19 +185,19 @@ async fn an_answer_that_came_whole_is_not_said_to_be_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_leaves_within_an_answer_is_told_from_an_upstream_that_does() {
+async fn the_log_distinguishes_a_client_that_disconnects_from_an_upstream_that_does() {
     let upstream = Upstream::start(|_| {
         Reply::Hang(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhi".to_vec())
     })
     .await;
-    let secured = Secured::before(upstream.url(), "").await;
-    let mut connection = secured.connection().await;
+    let setup = TlsSetup::start(upstream.url(), "").await;
+    let mut connection = setup.connection().await;
     connection.send(get("/left", "")).await;
     assert_eq!(connection.answer_head().await.status, 200);
-    let telemetry = &secured.menshen.running.live().services().telemetry;
+    let telemetry = &setup.menshen.running.live().services().telemetry;
     let lines = || {
         telemetry.flush();
-        access(&secured.menshen.records, "/left")
+        access_lines(&setup.menshen.records, "/left")
     };
     assert!(lines().is_empty(), "it has not ended");
     drop(connection);

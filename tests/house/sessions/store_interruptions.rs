@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::lasting::{events_at, goes_on, is_cut_off, setup};
+use super::long_responses::{assert_continues, assert_cut_off, open_events_at, setup};
 use super::watched::{Fault, WatchedHouse};
 use crate::frames::{NOBODY_TRUSTED, PLAIN_HTTP2};
 use crate::raw_connection::RawConnection;
@@ -14,7 +14,7 @@ use crate::upstream::{accept, listener, ok};
 
 /// How long it takes until what lasts was judged for the first time: a little more than is
 /// configured.
-const JUDGED: Duration = Duration::from_millis(3_500);
+const FIRST_RECHECK: Duration = Duration::from_millis(3_500);
 
 /// An instance of menshen that lets nobody in a second after its store is gone, with lines of `[session]` and of
 /// the route.
@@ -26,63 +26,68 @@ async fn start_menshen(socket: &TcpListener, session: &str, lines: &str) -> Watc
 }
 
 /// What lasts when the store goes away: an event stream, and a page that is waited for.
-struct Lasting {
+struct OpenExchanges {
     stream: (RawConnection<TcpStream>, RawConnection<TcpStream>),
     page: (RawConnection<TcpStream>, RawConnection<TcpStream>),
 }
 
 /// Begins both, takes the store away, and waits until both were judged without it.
-async fn without_a_store(menshen: &WatchedHouse, socket: &TcpListener, cookie: &str) -> Lasting {
-    let mut stream = events_at(menshen.address, socket, cookie).await;
+async fn open_without_store(
+    menshen: &WatchedHouse,
+    socket: &TcpListener,
+    cookie: &str,
+) -> OpenExchanges {
+    let mut stream = open_events_at(menshen.address, socket, cookie).await;
     let mut client = RawConnection::open(menshen.address).await;
     let ask = TestRequest::get("/slow").session(cookie);
     client.send(ask.on_the_wire()).await;
     let mut upstream = accept(socket).await;
     upstream.request().await.unwrap();
-    let judged = Instant::now() + JUDGED;
+    let rechecked_at = Instant::now() + FIRST_RECHECK;
     menshen.store.fail(Some(Fault::Failed));
     let ask = TestRequest::get("/echo").session(cookie);
     until(&ask, menshen.address, |answer| answer.status == 503).await;
-    sleep_until(judged).await;
-    goes_on(&mut stream.0, &mut stream.1).await;
+    sleep_until(rechecked_at).await;
+    assert_continues(&mut stream.0, &mut stream.1).await;
     upstream.send(ok("the figures")).await;
-    Lasting {
+    OpenExchanges {
         stream,
         page: (client, upstream),
     }
 }
 
 #[tokio::test]
-async fn what_lasts_goes_on_when_the_store_is_away_for_a_moment() {
+async fn open_streams_continue_during_a_short_store_outage() {
     for lines in ["", "access = 'public'\n"] {
         let socket = listener().await;
         let menshen = start_menshen(&socket, "", lines).await;
         let cookie = menshen.signed_in("zhangsan").await;
-        let Lasting {
+        let OpenExchanges {
             mut stream,
             mut page,
-        } = without_a_store(&menshen, &socket, &cookie).await;
+        } = open_without_store(&menshen, &socket, &cookie).await;
         menshen.store.fail(None);
         // It was held back until it was known.
         let answer = page.0.answer().await;
         assert_eq!((answer.status, &*answer.text()), (200, "the figures"));
-        goes_on(&mut stream.0, &mut stream.1).await;
+        assert_continues(&mut stream.0, &mut stream.1).await;
         let out = TestRequest::get("/.menshen/sign_out")
             .navigating()
             .session(&cookie);
         assert_eq!(out.at(menshen.address).await.status, 200);
-        is_cut_off(stream.0, stream.1).await;
+        assert_cut_off(stream.0, stream.1).await;
     }
 }
 
 #[tokio::test]
-async fn what_lasts_ends_when_the_store_stays_away_or_its_session_ends() {
+async fn open_streams_end_after_a_long_store_outage_or_with_their_session() {
     let short = "lifetime = \"20s\"\nidle_timeout = \"20s\"";
     for (session, lines, passes_s) in [("", "access = 'public'\n", 31), (short, "", 21)] {
         let socket = listener().await;
         let menshen = start_menshen(&socket, session, lines).await;
         let cookie = menshen.signed_in("zhangsan").await;
-        let Lasting { stream, mut page } = without_a_store(&menshen, &socket, &cookie).await;
+        let OpenExchanges { stream, mut page } =
+            open_without_store(&menshen, &socket, &cookie).await;
         let time_passes = async {
             loop {
                 menshen.clock.advance(Duration::from_secs(passes_s));
@@ -90,7 +95,7 @@ async fn what_lasts_ends_when_the_store_stays_away_or_its_session_ends() {
             }
         };
         let ends = async {
-            is_cut_off(stream.0, stream.1).await;
+            assert_cut_off(stream.0, stream.1).await;
             page.0.answer().await
         };
         let answer = tokio::select! {

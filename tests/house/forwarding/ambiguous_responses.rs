@@ -8,7 +8,7 @@ use crate::upstream::{Reply, UP, Upstream, accept, get, listener, menshen_before
 const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
 
 /// Answers `/` well, and every other target with the lie of that number; never closes.
-async fn liar(lies: Vec<String>) -> (Upstream, Menshen) {
+async fn lying_upstream(lies: Vec<String>) -> (Upstream, Menshen) {
     let upstream = Upstream::start(move |asked| {
         let number = asked.message.target().trim_start_matches('/').parse();
         Reply::Keep(number.map_or_else(
@@ -21,7 +21,7 @@ async fn liar(lies: Vec<String>) -> (Upstream, Menshen) {
     (upstream, menshen)
 }
 
-async fn is_fine(menshen: &Menshen, after: &str) {
+async fn assert_next_requests_succeed(menshen: &Menshen, after: &str) {
     let mut connection = RawConnection::open(menshen.address()).await;
     for _ in 0..2 {
         connection.send(get("/", "")).await;
@@ -31,7 +31,7 @@ async fn is_fine(menshen: &Menshen, after: &str) {
 }
 
 #[tokio::test]
-async fn a_head_of_two_readings_is_a_502_and_what_it_hides_answers_nobody() {
+async fn an_ambiguous_response_head_is_a_502_and_poisons_no_later_request() {
     let long = "a".repeat(300 * 1024);
     let lies: Vec<String> = [
         "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -65,18 +65,18 @@ async fn a_head_of_two_readings_is_a_502_and_what_it_hides_answers_nobody() {
         format!("{}{POISON}", "HTTP/1.1 102 Processing\r\n\r\n".repeat(100)),
     ])
     .collect();
-    let (_upstream, menshen) = liar(lies.clone()).await;
+    let (_upstream, menshen) = lying_upstream(lies.clone()).await;
     for (number, lie) in lies.iter().enumerate() {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get(&format!("/{number}"), "")).await;
         let told = connection.try_answer().await;
         assert_eq!(told.map(|told| told.status), Some(502), "{lie:.200?}");
-        is_fine(&menshen, &lie[..lie.len().min(200)]).await;
+        assert_next_requests_succeed(&menshen, &lie[..lie.len().min(200)]).await;
     }
 }
 
 #[tokio::test]
-async fn chunks_of_two_readings_never_look_whole_and_what_they_hide_answers_nobody() {
+async fn ambiguous_chunks_end_the_response_and_poison_no_later_request() {
     let long = "a".repeat(20 * 1024);
     let lies: Vec<String> = [
         "zz\r\n",
@@ -99,18 +99,18 @@ async fn chunks_of_two_readings_never_look_whole_and_what_they_hide_answers_nobo
     ]
     .map(|lie| format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{lie}{POISON}"))
     .into();
-    let (_upstream, menshen) = liar(lies.clone()).await;
+    let (_upstream, menshen) = lying_upstream(lies.clone()).await;
     for (number, lie) in lies.iter().enumerate() {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get(&format!("/{number}"), "")).await;
         let whole = connection.try_answer().await;
         assert!(whole.is_none(), "{lie:.200?}: {whole:?}");
-        is_fine(&menshen, &lie[..lie.len().min(200)]).await;
+        assert_next_requests_succeed(&menshen, &lie[..lie.len().min(200)]).await;
     }
 }
 
 #[tokio::test]
-async fn what_comes_behind_an_answer_answers_nobody() {
+async fn bytes_after_a_response_never_answer_another_request() {
     let ends = [
         ("GET", "200 OK\r\nContent-Length: 2\r\n\r\nhi"),
         (
@@ -122,20 +122,20 @@ async fn what_comes_behind_an_answer_answers_nobody() {
         ("HEAD", "200 OK\r\nContent-Length: 9\r\n\r\n"),
     ];
     for (method, end) in ends {
-        let (upstream, menshen) = liar(vec![format!("HTTP/1.1 {end}{POISON}")]).await;
+        let (upstream, menshen) = lying_upstream(vec![format!("HTTP/1.1 {end}{POISON}")]).await;
         let mut connection = RawConnection::open(menshen.address()).await;
         connection
             .send(format!("{method} /0 HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
             .await;
         let head = connection.answer_head().await;
         assert!(head.status < 400, "{end:?}: {}", head.status);
-        is_fine(&menshen, end).await;
+        assert_next_requests_succeed(&menshen, end).await;
         assert_eq!(upstream.connections(), 2, "{end:?}");
     }
 }
 
 #[tokio::test]
-async fn whoever_announces_content_where_there_is_none_answers_nobody_else() {
+async fn a_connection_whose_response_announces_an_impossible_body_is_not_reused() {
     for (method, end, connections) in [
         // It might come a moment later.
         ("HEAD", "200 OK\r\nContent-Length: 9\r\n\r\n", 2),
@@ -150,20 +150,20 @@ async fn whoever_announces_content_where_there_is_none_answers_nobody_else() {
         ("GET", "204 No Content\r\n\r\n", 1),
         ("HEAD", "200 OK\r\nContent-Length: 0\r\n\r\n", 1),
     ] {
-        let (upstream, menshen) = liar(vec![format!("HTTP/1.1 {end}")]).await;
+        let (upstream, menshen) = lying_upstream(vec![format!("HTTP/1.1 {end}")]).await;
         let mut connection = RawConnection::open(menshen.address()).await;
         connection
             .send(format!("{method} /0 HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
             .await;
         let head = connection.answer_head().await;
         assert!(head.status < 400, "{end:?}: {}", head.status);
-        is_fine(&menshen, end).await;
+        assert_next_requests_succeed(&menshen, end).await;
         assert_eq!(upstream.connections(), connections, "{method} {end:?}");
     }
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_byte_by_byte_is_the_same_answer() {
+async fn a_response_that_arrives_byte_by_byte_is_forwarded_unchanged() {
     let socket = listener().await;
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
@@ -193,7 +193,7 @@ async fn an_answer_that_comes_byte_by_byte_is_the_same_answer() {
 }
 
 #[tokio::test]
-async fn an_answer_of_http_1_0_ends_with_its_connection() {
+async fn an_http_1_0_response_ends_with_its_connection() {
     let upstream = Upstream::start(|asked| match asked.message.target() {
         "/close" => Reply::Close(b"HTTP/1.0 200 OK\r\n\r\nto the end".to_vec()),
         "/kept" => Reply::Keep(
@@ -219,7 +219,7 @@ async fn an_answer_of_http_1_0_ends_with_its_connection() {
 }
 
 #[tokio::test]
-async fn a_connection_whose_request_was_not_sent_whole_is_never_used_again() {
+async fn a_connection_with_an_incomplete_request_is_never_reused() {
     let socket = listener().await;
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
@@ -241,7 +241,7 @@ async fn a_connection_whose_request_was_not_sent_whole_is_never_used_again() {
 }
 
 #[tokio::test]
-async fn an_upgrade_before_the_request_was_sent_whole_is_a_502() {
+async fn an_upgrade_before_the_end_of_the_request_is_a_502() {
     let socket = listener().await;
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
@@ -262,7 +262,7 @@ async fn an_upgrade_before_the_request_was_sent_whole_is_a_502() {
 }
 
 #[tokio::test]
-async fn a_request_whose_body_broke_off_never_looks_whole_to_the_upstream() {
+async fn an_aborted_request_body_never_looks_complete_to_the_upstream() {
     let socket = listener().await;
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     for (framing, sent) in [

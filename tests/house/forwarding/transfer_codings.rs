@@ -11,7 +11,7 @@ use crate::upstream::{Folder, Reply, UP, Upstream, get, ok, open_route};
 use crate::wire::Answer;
 
 /// Lines that two servers could read in two ways, or that some do not understand.
-const UNCLEAR: [&str; 25] = [
+const AMBIGUOUS: [&str; 25] = [
     "Transfer-Encoding: chunked, chunked\r\n",
     "Transfer-Encoding: chunked,chunked\r\n",
     "Transfer-Encoding: chunked,\r\n",
@@ -47,7 +47,7 @@ async fn menshen_of(upstream: &Upstream) -> Menshen {
     setup.routes(&open_route(upstream.url(), "")).start().await
 }
 
-async fn fine() -> Upstream {
+async fn ok_upstream() -> Upstream {
     Upstream::start(|_| Reply::Keep(ok("fine"))).await
 }
 
@@ -61,7 +61,7 @@ async fn answers(connection: &mut RawConnection<tokio::net::TcpStream>) -> Vec<A
 }
 
 /// Every place where a request can end: the application, own pages, the checks of other proxies.
-fn starts() -> [String; 7] {
+fn request_heads() -> [String; 7] {
     let told = "X-Forwarded-Uri: /\r\nX-Forwarded-Host: up.test\r\nX-Forwarded-Proto: http\r\n\
                 X-Forwarded-Method: GET\r\nX-Original-Method: GET\r\n";
     [
@@ -81,11 +81,11 @@ fn starts() -> [String; 7] {
 }
 
 #[tokio::test]
-async fn a_coding_that_is_not_exactly_one_chunked_is_refused_and_its_connection_closed() {
-    let upstream = fine().await;
+async fn any_transfer_encoding_but_a_single_chunked_is_refused_and_closes_the_connection() {
+    let upstream = ok_upstream().await;
     let menshen = menshen_of(&upstream).await;
-    for start in starts() {
-        for lines in UNCLEAR {
+    for start in request_heads() {
+        for lines in AMBIGUOUS {
             let mut connection = RawConnection::open(menshen.address()).await;
             let _ = connection
                 .try_send(format!("{start}{lines}\r\n{REST}"))
@@ -99,8 +99,8 @@ async fn a_coding_that_is_not_exactly_one_chunked_is_refused_and_its_connection_
 }
 
 #[tokio::test]
-async fn a_second_request_of_a_connection_is_looked_at_as_the_first_is() {
-    let upstream = fine().await;
+async fn later_requests_on_a_connection_are_checked_like_the_first() {
+    let upstream = ok_upstream().await;
     let menshen = menshen_of(&upstream).await;
     let chunked = format!(
         "POST /one HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n\
@@ -118,7 +118,7 @@ async fn a_second_request_of_a_connection_is_looked_at_as_the_first_is() {
         vec![&sized],
         vec![&plain, &plain, &sized, &chunked, &plain, &chunked],
     ] {
-        for lines in ["Transfer-Encoding: chunked\r\n"].iter().chain(&UNCLEAR) {
+        for lines in ["Transfer-Encoding: chunked\r\n"].iter().chain(&AMBIGUOUS) {
             let last = format!("POST /last HTTP/1.1\r\nHost: {UP}\r\n{lines}\r\n{REST}");
             for at_once in [false, true] {
                 let asked = upstream.asked().len();
@@ -160,8 +160,8 @@ async fn a_second_request_of_a_connection_is_looked_at_as_the_first_is() {
 }
 
 #[tokio::test]
-async fn a_head_that_comes_byte_by_byte_is_looked_at_whole() {
-    let upstream = fine().await;
+async fn a_head_that_arrives_byte_by_byte_is_checked_as_a_whole() {
+    let upstream = ok_upstream().await;
     let menshen = menshen_of(&upstream).await;
     let lines = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
     let request = format!("POST / HTTP/1.1\r\nHost: {UP}\r\n{lines}\r\n{REST}");
@@ -179,8 +179,8 @@ async fn a_head_that_comes_byte_by_byte_is_looked_at_whole() {
 }
 
 #[tokio::test]
-async fn one_chunked_is_forwarded_whatever_its_case() {
-    let upstream = fine().await;
+async fn a_single_chunked_is_forwarded_in_any_letter_case() {
+    let upstream = ok_upstream().await;
     let menshen = menshen_of(&upstream).await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for coding in ["chunked", "Chunked", " CHUNKED ", "chunked"] {
@@ -247,10 +247,10 @@ async fn answered_over_h2(
 }
 
 #[tokio::test]
-async fn over_http_2_no_request_speaks_of_codings_or_connections() {
+async fn http_2_requests_with_connection_specific_headers_are_refused() {
     let folder = Folder::new();
     let trusted = pair(&folder, "a", &[UP]);
-    let upstream = fine().await;
+    let upstream = ok_upstream().await;
     let files = (folder.path("a.pem"), folder.path("a.key"));
     let menshen = Setup::default()
         .external_url("https://sso.test")

@@ -4,7 +4,7 @@ use crate::setup::Setup;
 use crate::upstream::{Reply, UP, Upstream, menshen_before, ok, open_route};
 use crate::wire;
 
-async fn fine() -> Upstream {
+async fn ok_upstream() -> Upstream {
     Upstream::start(|_| Reply::Keep(ok("fine"))).await
 }
 
@@ -13,7 +13,7 @@ fn request(target: &str, lines: &str) -> Vec<u8> {
 }
 
 /// Lines of the route, what the client sends, and what reaches an upstream at `{own}`.
-const MENDED: [(&str, &str, &str); 19] = [
+const REWRITTEN: [(&str, &str, &str); 19] = [
     ("", "/mounted/x", "/mounted/x"),
     ("", "https://up.test/mounted/x", "http://up.test/mounted/x"),
     (
@@ -80,22 +80,22 @@ const MENDED: [(&str, &str, &str); 19] = [
 ];
 
 #[tokio::test]
-async fn a_destination_names_what_the_application_knows() {
-    let upstream = fine().await;
+async fn a_destination_header_is_rewritten_to_the_addresses_of_the_application() {
+    let upstream = ok_upstream().await;
     let own = upstream.url().trim_start_matches("http://").to_owned();
-    for (lines, sent, expected) in MENDED {
+    for (lines, sent, expected) in REWRITTEN {
         let menshen = menshen_before(upstream.url(), &format!("path = '/mounted'\n{lines}")).await;
         let expected = expected.replace("{own}", &own);
         let destination = format!("Destination: {sent}\r\nOverwrite: F\r\n");
         let answer = wire::raw(menshen.address(), &request("/mounted/a", &destination)).await;
         assert_eq!(answer.status, 200, "{lines:?} {sent}");
-        let came = upstream.last();
+        let response = upstream.last();
         assert_eq!(
-            came.one("destination"),
+            response.one("destination"),
             Some(expected.as_str()),
             "{lines:?} {sent}"
         );
-        assert_eq!(came.one("overwrite"), Some("F"));
+        assert_eq!(response.one("overwrite"), Some("F"));
         let list =
             format!("If: <{sent}>  (<urn:uuid:1> [\"</mounted/x>\"])\t(Not <DAV:no-lock>)\r\n");
         let answer = wire::raw(menshen.address(), &request("/mounted/a", &list)).await;
@@ -111,8 +111,8 @@ async fn a_destination_names_what_the_application_knows() {
 }
 
 #[tokio::test]
-async fn a_list_without_addresses_stays_as_it_is() {
-    let upstream = fine().await;
+async fn an_if_header_without_addresses_is_unchanged() {
+    let upstream = ok_upstream().await;
     let menshen = menshen_before(upstream.url(), "path = '/mounted'\nstrip_path = true").await;
     for value in [
         "(<urn:uuid:1>)",
@@ -127,8 +127,8 @@ async fn a_list_without_addresses_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_address_of_another_application_reaches_none() {
-    let (one, two) = (fine().await, fine().await);
+async fn a_destination_in_another_application_is_refused() {
+    let (one, two) = (ok_upstream().await, ok_upstream().await);
     let other = |more: &str| {
         let url = two.url();
         format!(

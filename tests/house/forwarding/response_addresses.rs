@@ -1,11 +1,11 @@
 //! Addresses in an answer's headers: what names the upstream names us, on every route.
 
-use super::secured::{Secured, ask};
+use super::tls_setup::{TlsSetup, ask};
 use crate::raw_connection::RawConnection;
 use crate::upstream::{Reply, Upstream, get, menshen_before, with};
 
 /// An upstream that answers with the header lines the client wants.
-async fn echoing() -> (Upstream, String) {
+async fn echoing_upstream() -> (Upstream, String) {
     let upstream = Upstream::start(|asked| {
         let wanted = asked.message.one("x-want").unwrap_or_default();
         let lines = wanted.replace('|', "\r\n");
@@ -17,7 +17,7 @@ async fn echoing() -> (Upstream, String) {
 }
 
 /// What the client reads where the upstream wrote `value`.
-async fn read(
+async fn rewritten(
     connection: &mut RawConnection<tokio::net::TcpStream>,
     name: &str,
     value: &str,
@@ -31,12 +31,12 @@ async fn read(
 }
 
 #[tokio::test]
-async fn an_address_of_the_upstream_becomes_one_of_ours_without_strip_path() {
-    let (upstream, own) = echoing().await;
+async fn location_headers_that_name_the_upstream_are_rewritten_to_the_public_address() {
+    let (upstream, own) = echoing_upstream().await;
     let menshen = menshen_before(upstream.url(), "host_header = \"Legacy.internal\"").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for name in ["Location", "Content-Location"] {
-        for (wrote, reads) in [
+        for (sent, expected) in [
             (format!("http://{own}/login?a=b#c"), "/login?a=b#c"),
             (format!("HTTP://{own}"), "/"),
             (format!("http://{own}?a"), "/?a"),
@@ -81,20 +81,20 @@ async fn an_address_of_the_upstream_becomes_one_of_ours_without_strip_path() {
             (format!("ftp://{own}/x"), format!("ftp://{own}/x").as_str()),
         ] {
             assert_eq!(
-                read(&mut connection, name, &wrote).await,
-                reads,
-                "{name}: {wrote}"
+                rewritten(&mut connection, name, &sent).await,
+                expected,
+                "{name}: {sent}"
             );
         }
     }
 }
 
 #[tokio::test]
-async fn refresh_and_link_are_mended_where_they_name_the_upstream() {
-    let (upstream, own) = echoing().await;
+async fn refresh_and_link_headers_that_name_the_upstream_are_rewritten() {
+    let (upstream, own) = echoing_upstream().await;
     let menshen = menshen_before(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    for (name, wrote, reads) in [
+    for (name, sent, expected) in [
         (
             "Refresh",
             format!("5; url=http://{own}/x"),
@@ -126,9 +126,9 @@ async fn refresh_and_link_are_mended_where_they_name_the_upstream() {
         ("Link", "<broken".to_owned(), "<broken".to_owned()),
     ] {
         assert_eq!(
-            read(&mut connection, name, &wrote).await,
-            reads,
-            "{name}: {wrote}"
+            rewritten(&mut connection, name, &sent).await,
+            expected,
+            "{name}: {sent}"
         );
     }
     // Each connection of several.
@@ -141,11 +141,11 @@ async fn refresh_and_link_are_mended_where_they_name_the_upstream() {
 }
 
 #[tokio::test]
-async fn a_prefix_that_was_taken_off_is_put_back_everywhere() {
-    let (upstream, own) = echoing().await;
+async fn a_stripped_prefix_is_restored_in_every_address_header() {
+    let (upstream, own) = echoing_upstream().await;
     let menshen = menshen_before(upstream.url(), "path = \"/app\"\nstrip_path = true").await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    for (name, wrote, reads) in [
+    for (name, sent, expected) in [
         ("Location", format!("http://{own}/x"), "/app/x"),
         ("Location", format!("http://{own}//x"), "/app//x"),
         (
@@ -162,18 +162,18 @@ async fn a_prefix_that_was_taken_off_is_put_back_everywhere() {
         ),
     ] {
         connection
-            .send(get("/app/", &format!("X-Want: {name}: {wrote}\r\n")))
+            .send(get("/app/", &format!("X-Want: {name}: {sent}\r\n")))
             .await;
         assert_eq!(
             connection.answer().await.header(name),
-            Some(reads),
-            "{name}: {wrote}"
+            Some(expected),
+            "{name}: {sent}"
         );
     }
 }
 
 #[tokio::test]
-async fn addresses_that_are_no_text_are_mended_as_bytes() {
+async fn addresses_that_are_not_utf_8_are_rewritten_byte_for_byte() {
     for target in [&b"/\xe4\xbd\xa0"[..], b"/\xc4\xe3"] {
         let upstream = Upstream::start(move |asked| {
             let host = asked.message.one("host").unwrap_or_default();
@@ -195,11 +195,11 @@ async fn addresses_that_are_no_text_are_mended_as_bytes() {
 }
 
 #[tokio::test]
-async fn a_cookie_for_the_upstreams_own_domain_becomes_one_for_the_host_that_was_asked() {
-    let (upstream, _) = echoing().await;
+async fn a_cookie_domain_of_the_upstream_is_removed() {
+    let (upstream, _) = echoing_upstream().await;
     let menshen = menshen_before(upstream.url(), "host_header = \"oa.legacy.internal:81\"").await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    for (wrote, reads) in [
+    for (sent, expected) in [
         ("a=1; Domain=127.0.0.1; Path=/x", "a=1; Path=/x"),
         ("a=1; path=/; domain=OA.legacy.internal", "a=1; path=/"),
         ("a=1;Domain=.oa.legacy.internal;Secure", "a=1;Secure"),
@@ -216,19 +216,19 @@ async fn a_cookie_for_the_upstreams_own_domain_becomes_one_for_the_host_that_was
         ("a=1; Domain", "a=1; Domain"),
     ] {
         assert_eq!(
-            read(&mut connection, "Set-Cookie", wrote).await,
-            reads,
-            "{wrote}"
+            rewritten(&mut connection, "Set-Cookie", sent).await,
+            expected,
+            "{sent}"
         );
     }
 }
 
 #[tokio::test]
-async fn plain_http_of_our_own_host_becomes_https_where_the_client_speaks_it() {
-    let (upstream, own) = echoing().await;
-    let secured = Secured::before(upstream.url(), "").await;
-    let mut connection = secured.connection().await;
-    for (wrote, reads) in [
+async fn http_addresses_of_the_public_host_become_https_for_https_clients() {
+    let (upstream, own) = echoing_upstream().await;
+    let tls = TlsSetup::start(upstream.url(), "").await;
+    let mut connection = tls.connection().await;
+    for (sent, expected) in [
         ("http://up.test/x?a", "https://up.test/x?a"),
         ("http://UP.test:80/x", "https://up.test/x"),
         ("http://up.test:8080", "https://up.test/"),
@@ -239,12 +239,12 @@ async fn plain_http_of_our_own_host_becomes_https_where_the_client_speaks_it() {
         (&format!("http://{own}//x"), "https://up.test//x"),
     ] {
         for name in ["Location", "Content-Location"] {
-            let want = format!("X-Want: {name}: {wrote}\r\n");
+            let want = format!("X-Want: {name}: {sent}\r\n");
             connection.send(get("/", &want)).await;
             assert_eq!(
                 connection.answer().await.header(name),
-                Some(reads),
-                "{name}: {wrote}"
+                Some(expected),
+                "{name}: {sent}"
             );
         }
     }
@@ -256,19 +256,19 @@ async fn plain_http_of_our_own_host_becomes_https_where_the_client_speaks_it() {
     // Whoever speaks plain http stays with it.
     let menshen = menshen_before(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    let location = read(&mut connection, "Location", "http://up.test/x").await;
+    let location = rewritten(&mut connection, "Location", "http://up.test/x").await;
     assert_eq!(location, "http://up.test/x");
 }
 
 #[tokio::test]
-async fn addresses_are_mended_over_http_2_too() {
+async fn addresses_are_rewritten_over_http_2_too() {
     let upstream = Upstream::start(|asked| {
         let host = asked.message.one("host").unwrap_or_default();
         let lines = format!("Location: http://{host}:81/x\r\n");
         Reply::Keep(with(&lines, ""))
     })
     .await;
-    let secured = Secured::before(upstream.url(), "").await;
-    let came = ask(&mut secured.h2().await, "/").await;
-    assert_eq!(came.headers["location"], "https://up.test/x");
+    let tls = TlsSetup::start(upstream.url(), "").await;
+    let response = ask(&mut tls.h2().await, "/").await;
+    assert_eq!(response.headers["location"], "https://up.test/x");
 }

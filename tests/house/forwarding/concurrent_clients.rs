@@ -36,7 +36,7 @@ fn answer(asked: &Asked, number: usize) -> Reply {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_clients_each_get_their_own_answers() {
+async fn two_hundred_concurrent_clients_each_get_their_own_responses() {
     let count = AtomicUsize::new(0);
     let upstream =
         Upstream::start(move |asked| answer(asked, count.fetch_add(1, Ordering::SeqCst))).await;

@@ -8,7 +8,7 @@ use crate::upstream::{Reply, Upstream, get, menshen_before};
 use crate::wire;
 
 /// The log line of a request about an answer that could not be read.
-fn logged(log: &Records, request_id: &str) -> Option<serde_json::Value> {
+fn logged_warning(log: &Records, request_id: &str) -> Option<serde_json::Value> {
     let text = log.text();
     let mut lines = text.lines().filter(|line| line.contains(request_id));
     let warning = |line: &&str| line.contains("\"WARN\"");
@@ -17,7 +17,7 @@ fn logged(log: &Records, request_id: &str) -> Option<serde_json::Value> {
 }
 
 #[tokio::test]
-async fn an_answer_with_hundreds_of_header_lines_arrives_whole() {
+async fn a_response_with_hundreds_of_header_lines_is_forwarded_completely() {
     let upstream = Upstream::start(|asked| {
         let count: usize = asked.message.target()[1..].parse().unwrap();
         let lines: String = (0..count)
@@ -42,8 +42,8 @@ async fn an_answer_with_hundreds_of_header_lines_arrives_whole() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_has_a_page_of_its_own_and_the_log_says_who_and_why() {
-    let log = Records::of_the_log();
+async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
+    let log = Records::process_log();
     let long = format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(70_000));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(1001));
     let answers = [
@@ -92,7 +92,7 @@ async fn an_answer_that_cannot_be_read_has_a_page_of_its_own_and_the_log_says_wh
         let told = told.json();
         assert_eq!(told["type"], "urn:menshen:problem:upstream-unreadable");
         let id = told["request_id"].as_str().unwrap();
-        let line = logged(log, id).expect("a warning");
+        let line = logged_warning(log, id).expect("a warning");
         let text = line.to_string();
         assert!(text.contains(&own), "{text}");
         assert!(text.contains(why), "{answer:.99?}: {text}");
@@ -100,7 +100,7 @@ async fn an_answer_that_cannot_be_read_has_a_page_of_its_own_and_the_log_says_wh
 }
 
 #[tokio::test]
-async fn an_upstream_that_hangs_up_without_a_word_is_still_one_that_is_not_there() {
+async fn an_upstream_that_closes_without_a_response_counts_as_down() {
     let upstream = Upstream::start(|_| Reply::Close(Vec::new())).await;
     let menshen = menshen_before(upstream.url(), "").await;
     let told = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
@@ -109,7 +109,7 @@ async fn an_upstream_that_hangs_up_without_a_word_is_still_one_that_is_not_there
 }
 
 #[tokio::test]
-async fn the_words_behind_a_status_arrive_as_the_application_wrote_them() {
+async fn the_reason_phrase_of_the_application_is_forwarded() {
     let firsts = [
         (
             "HTTP/1.1 403 Invalid Requestor ID",

@@ -17,10 +17,10 @@ use crate::setup::{Menshen, Setup};
 use crate::tls::{connect, pair};
 use crate::upstream::{Folder, UP, open_route};
 
-type Sent = UnsyncBoxBody<Bytes, std::convert::Infallible>;
+type Http2Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 
 /// An instance of menshen at `https://up.test`, and who vouches for it.
-pub(super) struct Secured {
+pub(super) struct TlsSetup {
     pub(super) menshen: Menshen,
     trusted: CertificateDer<'static>,
     _folder: Arc<Folder>,
@@ -28,18 +28,18 @@ pub(super) struct Secured {
 
 /// What came of an answer over HTTP/2, whether or not its end did.
 #[derive(Debug)]
-pub(super) struct Came {
+pub(super) struct Http2Response {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
     pub(super) trailers: HeaderMap,
     /// Whether the stream ended as it should.
-    pub(super) whole: bool,
+    pub(super) is_complete: bool,
 }
 
-impl Secured {
+impl TlsSetup {
     /// Before `url`, with further lines of the route.
-    pub(super) async fn before(url: &str, more: &str) -> Self {
+    pub(super) async fn start(url: &str, more: &str) -> Self {
         let folder = Folder::new();
         let trusted = pair(&folder, "a", &[UP]);
         let (certificate, key) = (folder.path("a.pem"), folder.path("a.key"));
@@ -67,7 +67,7 @@ impl Secured {
     }
 
     /// A client that speaks HTTP/2.
-    pub(super) async fn h2(&self) -> SendRequest<Sent> {
+    pub(super) async fn h2(&self) -> SendRequest<Http2Body> {
         let stream = connect(self.menshen.address(), UP, &self.trusted, b"h2").await;
         let io = TokioIo::new(stream.unwrap());
         let (client, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
@@ -77,7 +77,7 @@ impl Secured {
 }
 
 /// Asks over HTTP/2 and reads as much as comes.
-pub(super) async fn ask(client: &mut SendRequest<Sent>, target: &str) -> Came {
+pub(super) async fn ask(client: &mut SendRequest<Http2Body>, target: &str) -> Http2Response {
     let request = Request::get(format!("https://{UP}{target}"));
     send(
         client,
@@ -87,25 +87,28 @@ pub(super) async fn ask(client: &mut SendRequest<Sent>, target: &str) -> Came {
 }
 
 /// The same with any request.
-pub(super) async fn send(client: &mut SendRequest<Sent>, request: Request<Sent>) -> Came {
+pub(super) async fn send(
+    client: &mut SendRequest<Http2Body>,
+    request: Request<Http2Body>,
+) -> Http2Response {
     let answer = client.send_request(request).await.expect("a head comes");
     let (parts, mut body) = answer.into_parts();
-    let mut came = Came {
+    let mut response = Http2Response {
         status: parts.status.as_u16(),
         headers: parts.headers,
         body: Vec::new(),
         trailers: HeaderMap::new(),
-        whole: true,
+        is_complete: true,
     };
     while let Some(frame) = body.frame().await {
         match frame.map(http_body::Frame::into_data) {
-            Ok(Ok(data)) => came.body.extend_from_slice(&data),
-            Ok(Err(frame)) => came.trailers = frame.into_trailers().unwrap(),
+            Ok(Ok(data)) => response.body.extend_from_slice(&data),
+            Ok(Err(frame)) => response.trailers = frame.into_trailers().unwrap(),
             Err(_) => {
-                came.whole = false;
+                response.is_complete = false;
                 break;
             }
         }
     }
-    came
+    response
 }

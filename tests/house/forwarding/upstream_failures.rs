@@ -11,7 +11,7 @@ use crate::upstream::{Reply, UP, Upstream, accept, get, listener, menshen_before
 use crate::wire;
 
 #[tokio::test]
-async fn an_upstream_that_is_down_is_a_502_in_the_language_of_whoever_asks() {
+async fn an_upstream_that_is_down_is_a_502_in_the_language_of_the_client() {
     let down = listener().await;
     let url = format!("http://{}", down.local_addr().unwrap());
     drop(down);
@@ -52,7 +52,7 @@ async fn an_upstream_that_is_down_is_a_502_in_the_language_of_whoever_asks() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_does_not_answer_in_time_is_a_504() {
+async fn a_response_time_out_is_a_504() {
     let upstream = Upstream::start(|asked| match asked.message.target() {
         "/silent" => Reply::Hang(Vec::new()),
         "/half" => Reply::Hang(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec()),
@@ -72,7 +72,7 @@ async fn an_upstream_that_does_not_answer_in_time_is_a_504() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_http_is_a_502() {
+async fn a_response_that_is_not_http_is_a_502() {
     let answers: &[&str] = &[
         "",
         "SSH-2.0-OpenSSH_9.6\r\n",
@@ -111,7 +111,7 @@ async fn an_answer_that_is_no_http_is_a_502() {
 }
 
 #[tokio::test]
-async fn an_endless_head_of_an_answer_is_a_502() {
+async fn an_endless_response_head_is_a_502() {
     let socket = listener().await;
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
@@ -133,7 +133,7 @@ async fn an_endless_head_of_an_answer_is_a_502() {
 }
 
 #[tokio::test]
-async fn an_https_upstream_whose_certificate_nobody_vouches_for_is_a_502() {
+async fn an_https_upstream_with_an_untrusted_certificate_is_a_502() {
     menshen::keys::install_crypto();
     let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key = PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der());

@@ -12,7 +12,7 @@ use crate::upstream::{
 };
 
 #[tokio::test]
-async fn one_is_closed_when_its_time_is_over_though_its_client_stays() {
+async fn an_idle_private_connection_is_closed_while_its_client_stays_connected() {
     for (keep_alive, says) in [("200ms", ""), ("10s", "Keep-Alive: timeout=1\r\n")] {
         let upstream = Upstream::start(move |_| Reply::Keep(with(says, "x"))).await;
         let limits = format!("[route.limits]\nkeep_alive = \"{keep_alive}\"\n");
@@ -68,7 +68,7 @@ impl Client {
 }
 
 #[tokio::test]
-async fn a_stranger_keeps_two_of_eight_and_somebody_keeps_all() {
+async fn anonymous_clients_keep_two_private_connections_and_signed_in_clients_eight() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let own = "[[route]]\nname = \"win\"\nhost = \"sso.test\"\npath = \"/win\"";
