@@ -325,7 +325,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_is_read_as_grpc_writes_it() {
+    fn grpc_timeouts_are_parsed_and_capped() {
         for (said, expected) in [
             ("200m", Duration::from_millis(200)),
             ("1S", Duration::from_secs(1)),

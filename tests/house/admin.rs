@@ -10,9 +10,9 @@ use crate::forwarding::upgrades::open_socket;
 use crate::setup::{HOME, Menshen, Setup};
 use crate::wire::{self, Answer};
 
-mod failing;
-mod rebinding;
-mod shown;
+mod dns_rebinding;
+mod exposure;
+mod store_failures;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
@@ -84,12 +84,12 @@ async fn signed_in(menshen: &Menshen, userid: &str) -> Browser {
     browser
 }
 
-async fn is_here(browser: &mut Browser) -> bool {
+async fn is_signed_in(browser: &mut Browser) -> bool {
     browser.visit(&format!("{HOME}/echo")).await.status == 200
 }
 
 #[tokio::test]
-async fn the_token_opens_the_api_and_nothing_else_does() {
+async fn only_the_token_opens_the_api() {
     let menshen = setup().start().await;
     let mut browser = signed_in(&menshen, "zhangsan").await;
     let wrong = [
@@ -118,7 +118,7 @@ async fn the_token_opens_the_api_and_nothing_else_does() {
             "{path}"
         );
     }
-    assert!(is_here(&mut browser).await);
+    assert!(is_signed_in(&mut browser).await);
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn without_a_configured_token_there_is_no_api() {
 }
 
 #[tokio::test]
-async fn nothing_changes_by_get_and_nothing_is_shown_by_post() {
+async fn get_changes_nothing_and_post_shows_nothing() {
     let menshen = setup().start().await;
     let mut browser = signed_in(&menshen, "zhangsan").await;
     let session = sessions_of(&menshen, "zhangsan").await.remove(0);
@@ -182,11 +182,11 @@ async fn nothing_changes_by_get_and_nothing_is_shown_by_post() {
                 .is_some_and(|allow| allow.contains("GET"))
         );
     }
-    assert!(is_here(&mut browser).await);
+    assert!(is_signed_in(&mut browser).await);
 }
 
 #[tokio::test]
-async fn a_session_that_is_ended_is_refused_at_its_very_next_request() {
+async fn an_ended_session_is_refused_on_its_next_request() {
     let menshen = setup().start().await;
     let (mut desk, mut phone) = (
         signed_in(&menshen, "zhangsan").await,
@@ -209,22 +209,25 @@ async fn a_session_that_is_ended_is_refused_at_its_very_next_request() {
     );
     // The list names both alike; end them one after the other.
     let end = |at: usize| format!("/api/sessions/{}", sessions[at]["id"].as_str().unwrap());
-    assert!(is_here(&mut desk).await && is_here(&mut phone).await);
+    assert!(is_signed_in(&mut desk).await && is_signed_in(&mut phone).await);
     assert_eq!(
         api(&menshen, "DELETE", &end(0), &Value::Null).await.status,
         200
     );
-    let left = (is_here(&mut desk).await, is_here(&mut phone).await);
+    let left = (
+        is_signed_in(&mut desk).await,
+        is_signed_in(&mut phone).await,
+    );
     assert!(left.0 != left.1, "{left:?}");
     assert_eq!(sessions_of(&menshen, "zhangsan").await.len(), 1);
     assert_eq!(
         api(&menshen, "DELETE", &end(1), &Value::Null).await.status,
         200
     );
-    assert!(!is_here(&mut desk).await && !is_here(&mut phone).await);
+    assert!(!is_signed_in(&mut desk).await && !is_signed_in(&mut phone).await);
     // Their WebSocket is told why and closed.
     assert_eq!(socket.rest().await, [0x88, 2, 0x03, 0xf0]);
-    assert!(is_here(&mut other).await);
+    assert!(is_signed_in(&mut other).await);
     // It cannot be ended twice, nor can one that never was.
     assert_eq!(
         api(&menshen, "DELETE", &end(0), &Value::Null).await.status,
@@ -243,7 +246,7 @@ async fn a_session_that_is_ended_is_refused_at_its_very_next_request() {
 }
 
 #[tokio::test]
-async fn people_connectors_and_everyone_are_sent_away_at_once() {
+async fn sessions_of_an_account_a_connector_and_everyone_end_at_once() {
     let menshen = setup().start().await;
     let account = {
         signed_in(&menshen, "zhangsan").await;
@@ -265,19 +268,19 @@ async fn people_connectors_and_everyone_are_sent_away_at_once() {
         let answer = api(&menshen, "POST", "/api/revoke", &body).await;
         assert_eq!(answer.status, 200, "{body}: {}", answer.text());
         assert!(
-            !is_here(&mut desk).await && !is_here(&mut phone).await,
+            !is_signed_in(&mut desk).await && !is_signed_in(&mut phone).await,
             "{body}"
         );
-        assert_eq!(is_here(&mut other).await, spares_others, "{body}");
+        assert_eq!(is_signed_in(&mut other).await, spares_others, "{body}");
         // A login must have begun after that.
         menshen.advance(Duration::from_secs(1));
         // The way back in is open.
-        assert!(is_here(&mut signed_in(&menshen, "zhangsan").await).await);
+        assert!(is_signed_in(&mut signed_in(&menshen, "zhangsan").await).await);
     }
 }
 
 #[tokio::test]
-async fn what_is_not_understood_ends_nobody() {
+async fn a_malformed_revocation_ends_no_session() {
     let menshen = setup().start().await;
     let mut browser = signed_in(&menshen, "zhangsan").await;
     let long = "x".repeat(20_000);
@@ -318,11 +321,11 @@ async fn what_is_not_understood_ends_nobody() {
             answer.status
         );
     }
-    assert!(is_here(&mut browser).await);
+    assert!(is_signed_in(&mut browser).await);
 }
 
 #[tokio::test]
-async fn a_closed_account_stays_out_until_it_is_opened() {
+async fn a_closed_account_cannot_sign_in_until_it_is_opened() {
     let menshen = setup().start().await;
     let mut browser = signed_in(&menshen, "zhangsan").await;
     let account = sessions_of(&menshen, "zhangsan").await[0]["account"]
@@ -336,7 +339,7 @@ async fn a_closed_account_stays_out_until_it_is_opened() {
             .status,
         200
     );
-    assert!(!is_here(&mut browser).await);
+    assert!(!is_signed_in(&mut browser).await);
     let page = Browser::new(&menshen)
         .sign_in(&format!("{HOME}/echo"), "zhangsan")
         .await;
@@ -349,8 +352,8 @@ async fn a_closed_account_stays_out_until_it_is_opened() {
     );
     menshen.advance(Duration::from_secs(1));
     // What was ended stays ended; a new login works.
-    assert!(!is_here(&mut browser).await);
-    assert!(is_here(&mut signed_in(&menshen, "zhangsan").await).await);
+    assert!(!is_signed_in(&mut browser).await);
+    assert!(is_signed_in(&mut signed_in(&menshen, "zhangsan").await).await);
     let never = "/api/accounts/AAAAAAAAAAAAAAAAAAAAAA/close";
     assert_eq!(api(&menshen, "POST", never, &Value::Null).await.status, 404);
 }

@@ -22,7 +22,7 @@ pub(crate) const PAGE: [(&str, &str); 1] = [("Accept", "text/html")];
 fn auth(uri: &str) -> TestRequest {
     TestRequest::get("/.menshen/auth")
         .header("X-Forwarded-Uri", uri)
-        .header("X-Original-Method", "GET")
+        .header("X-OriginalRequest-Method", "GET")
         .header("X-Forwarded-Proto", "http")
         .header("X-Forwarded-For", "192.0.2.7")
 }
@@ -60,7 +60,7 @@ fn reason(answer: &Answer) -> &str {
 }
 
 #[tokio::test]
-async fn every_contract_lets_a_member_pass_and_says_who_it_is() {
+async fn every_check_protocol_allows_a_member_and_names_them() {
     let menshen = start_menshen().await;
     let cookie = signed_in(&menshen, "lisi").await;
     let answer = auth("/finance?x=1").session(&cookie).send(&menshen).await;
@@ -93,7 +93,7 @@ async fn every_contract_lets_a_member_pass_and_says_who_it_is() {
 }
 
 #[tokio::test]
-async fn envoy_takes_off_what_says_another_method_than_was_judged() {
+async fn envoy_removes_headers_that_override_the_method() {
     let route = |name: &str, more: &str| {
         format!(
             "[[route]]\nname = '{name}'\nhost = 'sso.test'\npath = '/{name}'\n\
@@ -130,7 +130,7 @@ async fn envoy_takes_off_what_says_another_method_than_was_judged() {
 }
 
 #[tokio::test]
-async fn every_contract_says_no_in_its_own_words() {
+async fn every_check_protocol_refuses_with_its_own_status() {
     let menshen = start_menshen().await;
     let cookie = signed_in(&menshen, "zhangsan").await;
     let at = menshen.address();
@@ -159,7 +159,7 @@ async fn every_contract_says_no_in_its_own_words() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_trusted_is_not_believed() {
+async fn a_check_from_an_untrusted_peer_is_refused() {
     let menshen = Setup::default().start().await;
     let cookie = signed_in(&menshen, "lisi").await;
     for ask in [auth("/"), forward_auth("/"), envoy("/")] {
@@ -170,7 +170,7 @@ async fn whoever_is_not_trusted_is_not_believed() {
 }
 
 /// A route for what each fact decides, and one on a port of its own.
-const NEEDY: &str = r#"
+const ROUTES_NEEDING_FACTS: &str = r#"
 [[route]]
 name = "method"
 host = "sso.test"
@@ -199,13 +199,17 @@ host = "board.test:443"
 "#;
 
 #[tokio::test]
-async fn what_a_proxy_does_not_tell_is_never_guessed_at() {
+async fn facts_missing_from_a_check_are_never_guessed() {
     let log = Records::process_log();
-    let menshen = Setup::default().server(TRUSTED).routes(NEEDY).start().await;
+    let menshen = Setup::default()
+        .server(TRUSTED)
+        .routes(ROUTES_NEEDING_FACTS)
+        .start()
+        .await;
     let ask = |uri: &str| TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", uri);
     let told = |uri: &str| {
         ask(uri)
-            .header("X-Original-Method", "GET")
+            .header("X-OriginalRequest-Method", "GET")
             .header("X-Forwarded-For", "192.0.2.7")
     };
     for (uri, status) in [("/method", 202), ("/unsaid", 401), ("/ip", 202)] {
@@ -227,7 +231,7 @@ async fn what_a_proxy_does_not_tell_is_never_guessed_at() {
     // The first complaint of a second is written down, with what to send.
     let said = log.text();
     assert!(
-        said.contains("send X-Original-Method at /auth"),
+        said.contains("send X-OriginalRequest-Method at /auth"),
         "no remedy"
     );
 }
@@ -255,7 +259,7 @@ async fn a_check_about_a_client_without_an_address_is_answered() {
 }
 
 #[tokio::test]
-async fn whoever_asks_about_our_own_pages_is_told_so() {
+async fn a_check_about_an_own_page_is_refused_with_a_reason() {
     let log = Records::process_log();
     let menshen = start_menshen().await;
     for ask in [auth as fn(&str) -> TestRequest, forward_auth, envoy] {
@@ -273,7 +277,7 @@ async fn whoever_asks_about_our_own_pages_is_told_so() {
 }
 
 #[tokio::test]
-async fn nobody_goes_round_when_a_proxy_keeps_the_cookie_to_itself() {
+async fn a_redirect_loop_is_detected_when_the_proxy_strips_the_cookie() {
     let log = Records::process_log();
     let menshen = start_menshen().await;
     for (home, at) in [("sso.test", HOME), ("oa.test", "http://oa.test")] {

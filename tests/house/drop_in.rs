@@ -23,7 +23,7 @@ fn auth(query: &str, uri: &str) -> TestRequest {
 }
 
 #[tokio::test]
-async fn its_check_answers_its_recipe_unchanged() {
+async fn the_check_of_oauth2_proxys_nginx_recipe_works_unchanged() {
     let menshen = start_menshen().await;
     let cookie = signed_in(&menshen, "lisi").await;
     let answer = auth("", "/deep?x=1").send(&menshen).await;
@@ -43,7 +43,7 @@ async fn its_check_answers_its_recipe_unchanged() {
 }
 
 #[tokio::test]
-async fn without_an_original_address_only_hosts_of_one_mind_are_decided() {
+async fn without_an_original_uri_only_hosts_with_one_verdict_are_decided() {
     let menshen = start_menshen().await;
     let cookies = [
         signed_in(&menshen, "zhangsan").await,
@@ -78,7 +78,7 @@ fn below(own: &str) -> String {
 }
 
 #[tokio::test]
-async fn without_an_original_address_nobody_is_named_where_they_are_nobody() {
+async fn without_an_original_uri_no_identity_is_sent_to_public_routes() {
     for (own, status) in [
         ("access = 'public'", 202),
         ("access = 'public'\nconnectors = ['other']", 403),
@@ -108,7 +108,7 @@ async fn without_an_original_address_nobody_is_named_where_they_are_nobody() {
 }
 
 #[tokio::test]
-async fn its_lists_also_narrow_who_is_to_be_asked_again() {
+async fn allowed_lists_apply_when_a_silent_recheck_is_due() {
     let route = "[[route]]\nname = 'app'\nhost = 'sso.test'\nupstream = ['{app}']\n\
                  reload_user = 'always'\n";
     let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
@@ -125,7 +125,7 @@ async fn its_lists_also_narrow_who_is_to_be_asked_again() {
 }
 
 #[tokio::test]
-async fn its_lists_narrow_and_never_widen() {
+async fn allowed_lists_only_restrict() {
     let menshen = start_menshen().await;
     let cookie = signed_in(&menshen, "lisi").await;
     for (query, status) in [
@@ -178,7 +178,7 @@ async fn its_lists_narrow_and_never_widen() {
 }
 
 #[tokio::test]
-async fn its_unencoded_return_address_keeps_its_query() {
+async fn an_unencoded_rd_keeps_its_query() {
     let menshen = start_menshen().await;
     for url in [
         "/oauth2/start?rd=http://sso.test/echo?x=1&y=%2f&connector=other",
@@ -203,7 +203,7 @@ async fn its_unencoded_return_address_keeps_its_query() {
 }
 
 #[tokio::test]
-async fn a_trusted_front_says_where_somebody_wanted_to_go_unless_the_address_does() {
+async fn a_trusted_proxys_headers_name_the_return_url_unless_rd_does() {
     let trusted = start_menshen().await;
     let sign_in = async |menshen: &Menshen, header: &str, url: &str| {
         let mut browser = Browser::new(menshen);
@@ -245,7 +245,7 @@ async fn a_trusted_front_says_where_somebody_wanted_to_go_unless_the_address_doe
 }
 
 #[tokio::test]
-async fn signing_out_leads_to_another_host_of_the_site() {
+async fn sign_out_may_redirect_to_another_host_of_the_site() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
@@ -262,7 +262,7 @@ async fn signing_out_leads_to_another_host_of_the_site() {
 }
 
 #[tokio::test]
-async fn a_probe_without_a_host_is_answered() {
+async fn a_health_probe_without_a_host_is_answered() {
     let menshen = start_menshen().await;
     let probes = ["", "Host:\r\n", "Host: \r\n"];
     for path in ["/ping", "/ready", "/oauth2/ping", "/oauth2/ready"] {
@@ -294,7 +294,7 @@ async fn a_probe_without_a_host_is_answered() {
 }
 
 #[tokio::test]
-async fn it_is_asked_how_it_is_doing_at_the_root() {
+async fn ping_and_ready_are_answered_at_the_root() {
     let menshen = start_menshen().await;
     for path in ["/ping", "/ready", "/oauth2/ping", "/oauth2/ready"] {
         let answer = TestRequest::get(path).host("10.0.0.1").send(&menshen).await;
@@ -315,7 +315,7 @@ async fn it_is_asked_how_it_is_doing_at_the_root() {
 }
 
 #[tokio::test]
-async fn ingress_nginx_names_the_whole_address() {
+async fn ingress_nginx_sends_the_original_url() {
     let menshen = Setup::default()
         .server(TRUSTED)
         .more("[check]\noriginal = \"x-original-url\"\n")
@@ -355,7 +355,7 @@ async fn ingress_nginx_names_the_whole_address() {
 
 /// What a person can click where a proxy shows a redirect under a status that browsers do not follow.
 #[tokio::test]
-async fn a_redirect_shown_under_another_status_still_leads_on() {
+async fn a_redirect_sent_with_another_status_still_has_a_link() {
     let connector = "auto_login = \"always\"";
     let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
     let setup = Setup::default().server(&server).connector(connector);

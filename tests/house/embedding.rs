@@ -10,9 +10,9 @@ use crate::logging_in::parameter;
 use crate::setup::{Menshen, Setup, UNLIMITED};
 use crate::wire::Answer;
 
-mod applications_at_home;
 mod attacks;
-mod ways;
+mod shared_origin;
+mod signing_in;
 
 const HOME: &str = "https://sso.test";
 
@@ -40,7 +40,7 @@ fn setup() -> Setup {
 }
 
 /// The same with one cookie for all its hosts, which are below `corp.test`.
-fn plan_with_domain(routes: &str) -> Setup {
+fn setup_with_domain(routes: &str) -> Setup {
     let routes = routes.replace("hr.test", "hr.corp.test");
     setup()
         .external_url("https://sso.corp.test")
@@ -131,7 +131,7 @@ async fn sign_in(tab: &mut Browser, url: &str) -> Answer {
 }
 
 /// A browser whose person is signed in on the host that logs people in.
-async fn member(menshen: &Menshen) -> Browser {
+async fn signed_in_tab(menshen: &Menshen) -> Browser {
     let mut browser = Browser::new(menshen).over_https();
     let chooser = format!("{HOME}/.menshen/sign_in");
     browser.sign_in(&chooser, "lisi").await;
@@ -140,7 +140,7 @@ async fn member(menshen: &Menshen) -> Browser {
 }
 
 /// Presses the button of the question in the tab.
-async fn agree(tab: &mut Browser, question: &Answer) -> Answer {
+async fn consent(tab: &mut Browser, question: &Answer) -> Answer {
     let html = question.text();
     assert_eq!(question.status, 200, "{html}");
     assert!(html.contains("李四"), "the page names the person: {html}");
@@ -174,6 +174,6 @@ fn ticket_in(page: &Answer) -> Option<String> {
 async fn ticket_for(menshen: &Menshen, frame: &mut Frame) -> String {
     let mut tab = Browser::new(menshen).over_https();
     let question = sign_in(&mut tab, &frame.button().await).await;
-    let page = agree(&mut tab, &question).await;
+    let page = consent(&mut tab, &question).await;
     ticket_in(&page).unwrap_or_else(|| panic!("no ticket: {}", page.text()))
 }

@@ -3,12 +3,12 @@
 mod answers;
 mod calls;
 mod client;
-mod described;
-mod doors;
-mod question;
+mod listeners;
+mod messages;
+mod reflection;
 
 pub(crate) use client::Client;
-pub(crate) use question::{Said, ask, field, said};
+pub(crate) use messages::{CheckResult, check_request, field, parse_response};
 
 use crate::setup::{Menshen, Setup};
 
@@ -22,7 +22,7 @@ pub(crate) fn setup() -> Setup {
         .more("[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n")
 }
 
-pub(crate) async fn asking(menshen: &Menshen) -> Client {
+pub(crate) async fn grpc_client(menshen: &Menshen) -> Client {
     let address = menshen.running.grpc_address();
     Client::connect(address.expect("it answers over gRPC")).await
 }

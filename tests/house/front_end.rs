@@ -1,6 +1,6 @@
 //! Own front ends and apps: the login pair, and who am I.
 
-mod elsewhere;
+mod cross_origin;
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ fn slug(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn a_front_end_learns_all_it_needs_and_no_secret() {
+async fn the_login_config_holds_what_a_front_end_needs_and_no_secret() {
     let menshen = Setup::default().wecom("schema = 'wwauth1'").start().await;
     let mut browser = Browser::new(&menshen);
     let answer = browser
@@ -78,7 +78,7 @@ async fn a_front_end_learns_all_it_needs_and_no_secret() {
 }
 
 #[tokio::test]
-async fn a_front_end_logs_its_person_in_with_the_cookie() {
+async fn a_front_end_logs_in_with_the_flow_cookie() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     let config = config_with(&mut browser, &FROM_HERE).await;
@@ -121,7 +121,7 @@ async fn a_front_end_logs_its_person_in_with_the_cookie() {
 }
 
 #[tokio::test]
-async fn an_app_logs_its_person_in_with_what_it_kept_itself() {
+async fn an_app_logs_in_with_the_sealed_flow_it_kept() {
     let menshen = Menshen::new().await;
     let config = config_with(&mut Browser::new(&menshen), &[]).await;
     let code = menshen.source.issue_code("zhangsan", "sso.test");
@@ -137,7 +137,7 @@ async fn an_app_logs_its_person_in_with_what_it_kept_itself() {
 }
 
 #[tokio::test]
-async fn a_code_of_a_mini_program_is_redeemed_where_those_are() {
+async fn a_mini_program_code_is_redeemed_at_its_own_endpoint() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     for (corp_id, good) in [(CORP_ID, true), ("ww00000000000000a1", false)] {
         let config = config_with(&mut Browser::new(&menshen), &[]).await;
@@ -184,7 +184,7 @@ async fn assert_refused(
 }
 
 #[tokio::test]
-async fn a_code_is_taken_from_no_other_site() {
+async fn a_code_from_another_site_is_refused() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     let config = config_with(&mut browser, &FROM_HERE).await;
@@ -209,7 +209,7 @@ async fn a_code_is_taken_from_no_other_site() {
 }
 
 #[tokio::test]
-async fn a_code_is_taken_in_one_shape_only() {
+async fn a_malformed_code_request_is_refused() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     let config = config_with(&mut browser, &FROM_HERE).await;
@@ -253,7 +253,7 @@ async fn a_code_is_taken_in_one_shape_only() {
 }
 
 #[tokio::test]
-async fn a_code_is_taken_from_nobody_who_did_not_begin() {
+async fn a_code_without_a_login_begun_by_the_client_is_refused() {
     let more = format!("{OTHER_CONNECTOR}{UNLIMITED}");
     let menshen = Setup::default().more(&more).start().await;
     let mut browser = Browser::new(&menshen);
@@ -306,7 +306,7 @@ async fn a_code_is_taken_from_nobody_who_did_not_begin() {
 }
 
 #[tokio::test]
-async fn what_the_source_says_of_a_code_is_told_as_json() {
+async fn errors_of_the_source_are_returned_as_json() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     for (errcode, status, reason) in [
         (40029, 400, "stale-twice"),
@@ -330,7 +330,7 @@ async fn what_the_source_says_of_a_code_is_told_as_json() {
 }
 
 #[tokio::test]
-async fn only_a_configured_origin_may_call_from_elsewhere() {
+async fn only_configured_origins_may_call_cross_origin() {
     let more = "[login]\norigins = ['https://portal.test']";
     let menshen = Setup::default().more(more).start().await;
     for (origin, allowed) in [
@@ -378,7 +378,7 @@ async fn only_a_configured_origin_may_call_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn who_am_i_is_answered_to_somebody_and_refused_to_nobody() {
+async fn userinfo_needs_a_session() {
     let menshen = Menshen::new().await;
     let url = format!("{OWN}/userinfo");
     let mut browser = Browser::new(&menshen);
@@ -420,7 +420,7 @@ async fn who_am_i_is_answered_to_somebody_and_refused_to_nobody() {
 }
 
 #[tokio::test]
-async fn a_login_by_a_front_end_runs_on_the_host_that_logs_people_in_only() {
+async fn a_front_end_login_works_only_on_the_login_host() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     let config = config_with(&mut browser, &[]).await;

@@ -8,10 +8,10 @@ use crate::browser::{Browser, href, navigation};
 use crate::logging_in::OWN;
 use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 
-const OTHERS: [&str; 2] = ["http://oa.test", "http://hr.test"];
+const OTHER_HOSTS: [&str; 2] = ["http://oa.test", "http://hr.test"];
 
 /// A browser that is signed in at home, and the ticket that oa.test's browser is handed.
-async fn with_ticket(menshen: &Menshen) -> (Browser, String) {
+async fn browser_with_ticket(menshen: &Menshen) -> (Browser, String) {
     let mut browser = Browser::new(menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     let page = browser
@@ -33,7 +33,7 @@ fn sessions_on(browser: &Browser, host: &str) -> usize {
 }
 
 #[tokio::test]
-async fn who_is_signed_in_reaches_every_host_without_being_asked_again() {
+async fn a_session_reaches_every_host_without_another_login() {
     let menshen = Menshen::new().await;
     for first in [HOME, "http://oa.test"] {
         let mut browser = Browser::new(&menshen);
@@ -45,7 +45,7 @@ async fn who_is_signed_in_reaches_every_host_without_being_asked_again() {
             (200, format!("{first}/echo?a=%2f"))
         );
         let asked = menshen.source.calls("/wwlogin/sso/login");
-        for host in OTHERS.iter().chain([&HOME]) {
+        for host in OTHER_HOSTS.iter().chain([&HOME]) {
             let page = browser.follow(&format!("{host}/echo?b=%2F+")).await;
             assert_eq!(page.url, format!("{host}/echo?b=%2F+"));
             assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
@@ -57,7 +57,7 @@ async fn who_is_signed_in_reaches_every_host_without_being_asked_again() {
 }
 
 #[tokio::test]
-async fn a_login_always_runs_on_the_host_that_the_source_knows() {
+async fn a_login_always_runs_on_the_login_host() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     let stop = browser.visit("http://hr.test/echo").await;
@@ -81,7 +81,7 @@ async fn a_login_always_runs_on_the_host_that_the_source_knows() {
 }
 
 #[tokio::test]
-async fn a_place_named_whole_is_kept_whichever_host_is_asked() {
+async fn an_absolute_return_url_is_kept_on_every_host() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     for (asked_at, rd, reached) in [
         (HOME, "http://oa.test/echo", "http://oa.test/echo"),
@@ -117,9 +117,9 @@ async fn a_place_named_whole_is_kept_whichever_host_is_asked() {
 }
 
 #[tokio::test]
-async fn a_ticket_lets_its_browser_in_once() {
+async fn a_ticket_works_once() {
     let menshen = Menshen::new().await;
-    let (mut browser, ticket) = with_ticket(&menshen).await;
+    let (mut browser, ticket) = browser_with_ticket(&menshen).await;
     let before = browser.clone();
     let page = browser.follow(&ticket).await;
     assert_eq!(
@@ -139,9 +139,9 @@ async fn a_ticket_lets_its_browser_in_once() {
 }
 
 #[tokio::test]
-async fn a_ticket_spent_twice_at_once_counts_once() {
+async fn a_ticket_redeemed_twice_concurrently_works_once() {
     let menshen = Menshen::new().await;
-    let (browser, ticket) = with_ticket(&menshen).await;
+    let (browser, ticket) = browser_with_ticket(&menshen).await;
     let mut tabs: Vec<_> = (0..8).map(|_| browser.clone()).collect();
     futures_util::future::join_all(tabs.iter_mut().map(|tab| tab.visit(&ticket))).await;
     let let_in: usize = tabs.iter().map(|tab| sessions_on(tab, "oa.test")).sum();
@@ -149,7 +149,7 @@ async fn a_ticket_spent_twice_at_once_counts_once() {
 }
 
 #[tokio::test]
-async fn a_ticket_counts_nowhere_else_never_late_and_for_nobody_else() {
+async fn a_ticket_works_only_on_its_host_in_time_for_its_browser() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     type Change = fn(&Menshen, &mut Browser, String) -> String;
     let cases: [(&str, Change); 9] = [
@@ -191,7 +191,7 @@ async fn a_ticket_counts_nowhere_else_never_late_and_for_nobody_else() {
         }),
     ];
     for (what, change) in cases {
-        let (mut browser, ticket) = with_ticket(&menshen).await;
+        let (mut browser, ticket) = browser_with_ticket(&menshen).await;
         let url = change(&menshen, &mut browser, ticket);
         let before = browser.cookies().to_vec();
         let page = browser.visit(&url).await;
@@ -211,7 +211,7 @@ async fn a_ticket_counts_nowhere_else_never_late_and_for_nobody_else() {
 }
 
 #[tokio::test]
-async fn the_nonce_of_one_host_is_of_no_use_to_another() {
+async fn a_nonce_works_only_on_its_host() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
@@ -228,7 +228,7 @@ async fn the_nonce_of_one_host_is_of_no_use_to_another() {
 }
 
 #[tokio::test]
-async fn the_cookie_of_one_host_counts_on_no_other() {
+async fn a_session_cookie_works_only_on_its_host() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in("http://oa.test/echo", "lisi").await;
@@ -247,19 +247,19 @@ async fn the_cookie_of_one_host_counts_on_no_other() {
 }
 
 #[tokio::test]
-async fn signing_out_on_one_host_ends_the_session_on_all() {
+async fn sign_out_on_one_host_ends_the_session_on_all() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     for left in [HOME, "http://oa.test", "http://hr.test"] {
         let mut browser = Browser::new(&menshen);
         browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
-        for host in OTHERS {
+        for host in OTHER_HOSTS {
             browser.follow(&format!("{host}/echo")).await;
         }
         let kept = browser.clone();
         let page = browser.visit(&format!("{left}/.menshen/sign_out")).await;
         assert_eq!(page.status, 200);
         for mut browser in [browser, kept] {
-            for host in OTHERS.iter().chain([&HOME]) {
+            for host in OTHER_HOSTS.iter().chain([&HOME]) {
                 let info = format!("{host}/.menshen/userinfo");
                 assert_eq!(browser.visit(&info).await.status, 401, "{left} {host}");
             }
@@ -268,7 +268,7 @@ async fn signing_out_on_one_host_ends_the_session_on_all() {
 }
 
 #[tokio::test]
-async fn who_may_not_enter_one_host_comes_back_there_as_somebody_else() {
+async fn switching_accounts_returns_to_the_host_that_refused() {
     let routes = r#"
         [[route]]
         name = "home"
@@ -299,9 +299,9 @@ async fn who_may_not_enter_one_host_comes_back_there_as_somebody_else() {
 }
 
 #[tokio::test]
-async fn a_program_on_another_host_is_sent_nowhere() {
+async fn a_program_on_another_host_is_not_redirected() {
     let menshen = Menshen::new().await;
-    let (mut browser, ticket) = with_ticket(&menshen).await;
+    let (mut browser, ticket) = browser_with_ticket(&menshen).await;
     let mut headers = navigation();
     headers[1].1 = "cors";
     headers[2].1 = "empty";

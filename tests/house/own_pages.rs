@@ -76,7 +76,7 @@ async fn pages(menshen: &Menshen, extra: &[(&str, &str)]) -> Vec<(&'static str, 
 }
 
 #[tokio::test]
-async fn every_page_stands_alone_and_cannot_be_framed() {
+async fn every_page_is_self_contained_and_cannot_be_framed() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     for (what, page) in pages(&menshen, &[]).await {
         let html = page.text();
@@ -135,7 +135,7 @@ async fn every_page_stands_alone_and_cannot_be_framed() {
 }
 
 #[tokio::test]
-async fn every_page_speaks_the_language_that_was_asked_for() {
+async fn every_page_follows_accept_language() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     for (accept, lang) in [
         ("zh-CN,zh;q=0.9,en;q=0.8", "zh-CN"),
@@ -172,7 +172,7 @@ async fn every_page_speaks_the_language_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn what_comes_from_outside_is_never_markup() {
+async fn untrusted_text_is_never_markup() {
     let name = format!(
         "[connector.other]\ndisplay_name = '''{}'''",
         HOSTILE.replace('\'', "")
@@ -219,7 +219,7 @@ async fn what_comes_from_outside_is_never_markup() {
 }
 
 #[tokio::test]
-async fn no_page_repeats_what_lets_somebody_in() {
+async fn no_page_repeats_credentials() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     let mut browser = Browser::new(&menshen);
     let source = browser.to_source(&format!("{HOME}/finance")).await;
@@ -268,7 +268,7 @@ async fn no_page_repeats_what_lets_somebody_in() {
 }
 
 #[tokio::test]
-async fn a_file_that_proves_a_domain_is_served_before_any_login() {
+async fn a_domain_verification_file_is_served_without_login() {
     let files = "files = { '/WW_verify_abcdefghijklmnop.txt' = 'abcdefghijklmnop' }";
     let menshen = Setup::default().server(files).start().await;
     let mut browser = Browser::new(&menshen);
@@ -302,7 +302,7 @@ async fn a_file_that_proves_a_domain_is_served_before_any_login() {
 }
 
 #[tokio::test]
-async fn own_paths_are_ours_and_never_the_applications() {
+async fn own_paths_are_never_forwarded() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
@@ -339,7 +339,7 @@ async fn own_paths_are_ours_and_never_the_applications() {
 }
 
 #[tokio::test]
-async fn ping_answers_everybody_everywhere() {
+async fn ping_is_answered_on_every_host() {
     let menshen = Menshen::new().await;
     let mut nobody = Browser::new(&menshen);
     for host in ["http://sso.test", "http://oa.test", "http://unknown.test"] {
@@ -369,7 +369,7 @@ async fn ping_answers_everybody_everywhere() {
 }
 
 #[tokio::test]
-async fn too_many_parameters_are_not_read() {
+async fn too_many_parameters_are_refused() {
     let menshen = Menshen::new().await;
     for (count, status) in [(64, 200), (65, 400), (2000, 400)] {
         let query = "a=1&".repeat(count - 1);

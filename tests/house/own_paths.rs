@@ -62,7 +62,7 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 /// Who asks, as a browser says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
+enum Initiator {
     /// A person, by the address bar or a link of this site.
     Person,
     /// A person, by a link or a form on another site.
@@ -85,20 +85,20 @@ enum From {
     OldBrowser,
 }
 
-const FROM: [From; 10] = [
-    From::Person,
-    From::LinkElsewhere,
-    From::OwnScript,
-    From::OwnForm,
-    From::ScriptElsewhere,
-    From::ImageElsewhere,
-    From::FrameElsewhere,
-    From::ScriptOfSibling,
-    From::Program,
-    From::OldBrowser,
+const INITIATORS: [Initiator; 10] = [
+    Initiator::Person,
+    Initiator::LinkElsewhere,
+    Initiator::OwnScript,
+    Initiator::OwnForm,
+    Initiator::ScriptElsewhere,
+    Initiator::ImageElsewhere,
+    Initiator::FrameElsewhere,
+    Initiator::ScriptOfSibling,
+    Initiator::Program,
+    Initiator::OldBrowser,
 ];
 
-impl From {
+impl Initiator {
     fn headers(self) -> Vec<(&'static str, &'static str)> {
         let fetch = |mode, dest, site| {
             vec![
@@ -130,59 +130,69 @@ impl From {
     }
 
     /// Whether a person goes to the page in a window of its own.
-    fn goes_there(self) -> bool {
+    fn is_navigation(self) -> bool {
         matches!(
             self,
             Self::Person | Self::LinkElsewhere | Self::OwnForm | Self::OldBrowser
         )
     }
 
-    fn is_own_page(self) -> bool {
+    fn is_same_origin(self) -> bool {
         matches!(self, Self::OwnScript | Self::OwnForm)
     }
 }
 
 /// Whether a request may end the session that came with it.
-fn may_end(path: &str, method: &str, from: From) -> bool {
+fn may_end_session(path: &str, method: &str, from: Initiator) -> bool {
     let leaves = path.starts_with("/sign_out");
     leaves
         && match method {
-            "GET" => from.goes_there(),
-            "POST" => from.is_own_page() || from == From::Person,
+            "GET" => from.is_navigation(),
+            "POST" => from.is_same_origin() || from == Initiator::Person,
             _ => false,
         }
 }
 
 /// Whether it may begin a login: a cookie of that login, and the way to the source.
-fn may_begin(path: &str, method: &str, from: From) -> bool {
-    let goes = path.starts_with("/start") && from.goes_there();
+fn may_begin_login(path: &str, method: &str, from: Initiator) -> bool {
+    let goes = path.starts_with("/start") && from.is_navigation();
     let asks = path.starts_with("/login-config")
-        && (from.is_own_page() || matches!(from, From::Person | From::Program | From::OldBrowser));
+        && (from.is_same_origin()
+            || matches!(
+                from,
+                Initiator::Person | Initiator::Program | Initiator::OldBrowser
+            ));
     method == "GET" && (goes || asks)
 }
 
 /// Where an answer leads: nowhere, to a host of the site, to the source, or away.
-fn leads_away(menshen: &Menshen, answer: &Answer, may_begin: bool) -> bool {
+fn redirects_off_site(menshen: &Menshen, answer: &Answer, may_begin_login: bool) -> bool {
     let Some(to) = answer.header("location") else {
         return false;
     };
     let to = Url::parse(HOME).unwrap().join(to).unwrap();
     let source = Url::parse(&menshen.source.base_url()).unwrap();
     let ours = to.origin() == Url::parse(HOME).unwrap().origin();
-    !(ours || may_begin && to.origin() == source.origin())
+    !(ours || may_begin_login && to.origin() == source.origin())
 }
 
 /// Nothing but what it may do; `here` says whether the session still counts.
 fn assert_nothing_else(
     menshen: &Menshen,
     answer: &Answer,
-    (path, method, from): (&str, &str, From),
+    (path, method, from): (&str, &str, Initiator),
     who: &str,
 ) {
     let what = format!("{method} {path} {from:?} {who}: {}", answer.status);
     assert!((200..500).contains(&answer.status), "{what}");
-    let (ends, begins) = (may_end(path, method, from), may_begin(path, method, from));
-    assert!(!leads_away(menshen, answer, begins), "{what}: {answer:?}");
+    let (ends, begins) = (
+        may_end_session(path, method, from),
+        may_begin_login(path, method, from),
+    );
+    assert!(
+        !redirects_off_site(menshen, answer, begins),
+        "{what}: {answer:?}"
+    );
     for cookie in answer.all("set-cookie") {
         let flow = cookie.starts_with("menshen-flow-");
         let cleared = cookie.starts_with("menshen=;") && cookie.contains("Max-Age=0");
@@ -197,20 +207,20 @@ fn assert_nothing_else(
     );
 }
 
-async fn is_here(browser: &Browser) -> bool {
+async fn is_signed_in(browser: &Browser) -> bool {
     let url = format!("{OWN}/userinfo");
     browser.clone().send("GET", &url, &[], b"").await.status == 200
 }
 
 #[tokio::test]
-async fn no_path_of_ours_does_more_than_it_may() {
+async fn no_own_path_has_unexpected_side_effects() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     let mut signed_in = Browser::new(&menshen);
     signed_in.sign_in(&format!("{HOME}/echo"), "lisi").await;
     for path in PATHS {
         let url = format!("{OWN}{path}");
         for method in METHODS {
-            for from in FROM {
+            for from in INITIATORS {
                 let asked = (*path, method, from);
                 let mut stranger = Browser::new(&menshen);
                 let answer = stranger.send(method, &url, &from.headers(), b"").await;
@@ -218,14 +228,14 @@ async fn no_path_of_ours_does_more_than_it_may() {
                 let mut tab = signed_in.clone();
                 let answer = tab.send(method, &url, &from.headers(), b"").await;
                 assert_nothing_else(&menshen, &answer, asked, "somebody");
-                if may_end(path, method, from) {
-                    assert!(!is_here(&signed_in).await, "{asked:?} ends it");
+                if may_end_session(path, method, from) {
+                    assert!(!is_signed_in(&signed_in).await, "{asked:?} ends it");
                     // A login must begin after everything of the person's was ended.
                     menshen.advance(Duration::from_secs(1));
                     signed_in = Browser::new(&menshen);
                     signed_in.sign_in(&format!("{HOME}/echo"), "lisi").await;
                 } else {
-                    assert!(is_here(&signed_in).await, "{asked:?} ends nothing");
+                    assert!(is_signed_in(&signed_in).await, "{asked:?} ends nothing");
                 }
             }
         }
@@ -233,7 +243,7 @@ async fn no_path_of_ours_does_more_than_it_may() {
 }
 
 #[tokio::test]
-async fn no_path_of_ours_answers_a_request_without_a_host_or_leads_to_a_made_up_one() {
+async fn own_paths_refuse_a_missing_host_and_never_redirect_to_a_forged_one() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     for path in PATHS {
         for method in METHODS {
@@ -263,7 +273,7 @@ async fn no_path_of_ours_answers_a_request_without_a_host_or_leads_to_a_made_up_
                 let names_none = ["", "Host: \r\n"].contains(&host);
                 let probes = names_none && ["/ping", "/ready"].contains(path);
                 assert!(refused || !bad || probes, "{what}");
-                assert!(!leads_away(&menshen, &answer, false), "{what}");
+                assert!(!redirects_off_site(&menshen, &answer, false), "{what}");
                 let session = |cookie: &str| {
                     cookie.starts_with("menshen=") && !cookie.starts_with("menshen=;")
                 };

@@ -2,7 +2,7 @@
 
 use crate::browser::Browser;
 use crate::checking::TRUSTED;
-use crate::checking::faces::{Face, Original};
+use crate::checking::faces::{Face, OriginalRequest};
 use crate::ext_authz::ON_MAIN;
 use crate::mirror::{self, Mirror};
 use crate::records::Records;
@@ -129,8 +129,8 @@ async fn two_sites_with_cookie_names_of_their_own_do_not_disturb_each_other() {
             // The application sees no session that the site's key signed.
             assert_eq!(answer.echoed("cookie"), ["a=b"], "{login}");
             for face in [Face::Auth, Face::ForwardAuth, Face::Envoy, Face::Grpc] {
-                let original = Original::get("/echo").header("Cookie", &line);
-                let heard = original.heard(face, menshen.address()).await;
+                let original = OriginalRequest::get("/echo").header("Cookie", &line);
+                let heard = original.send_to(face, menshen.address()).await;
                 let user = heard.identity.get("x-forwarded-user");
                 assert_eq!(user.map(String::as_str), Some(login), "{face:?}");
                 // Envoy changes the request as it is told.
@@ -196,8 +196,8 @@ async fn no_application_gets_a_session_by_an_earlier_name_of_the_cookie() {
         let left = answer.echoed("cookie").concat();
         assert_eq!(left.trim(), others, "{line}");
         for face in [Face::Envoy, Face::Grpc] {
-            let original = Original::get("/echo").header("Cookie", &line);
-            let heard = original.heard(face, menshen.address()).await;
+            let original = OriginalRequest::get("/echo").header("Cookie", &line);
+            let heard = original.send_to(face, menshen.address()).await;
             let left = heard.answer.header("cookie").unwrap_or_default();
             assert_eq!(left.trim(), others, "{face:?} {line}");
         }

@@ -13,8 +13,8 @@ use menshen::keys;
 use menshen::secret::Secret;
 use serde_json::{Value, json};
 
-use super::beside::{Program, TempDir, counterparts, free_ports};
 use super::legacy_app::LegacyApp;
+use super::processes::{Program, TempDir, counterparts, free_ports};
 use super::setup::Menshen;
 use super::visitor::{Visitor, echoed};
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
@@ -224,7 +224,7 @@ impl SigningPair {
     }
 
     /// What it answers whoever comes past menshen with this.
-    async fn past_menshen(&self, assertion: Option<&str>) -> (u16, String) {
+    async fn call_directly(&self, assertion: Option<&str>) -> (u16, String) {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = client.get(&self.address);
         let request = match assertion {
@@ -327,7 +327,7 @@ fn by_shared_secrets(head: &Value, claims: &str, key: &Value) -> Vec<(&'static s
     forged.collect()
 }
 
-async fn checks_for_itself(command: impl Fn(&TempDir) -> Command) {
+async fn verifies_assertions(command: impl Fn(&TempDir) -> Command) {
     let key = keys::generate();
     let mut pair = SigningPair::start(&key, command).await;
     let expired = pair.stage.assertion("/echo").await;
@@ -345,7 +345,7 @@ async fn checks_for_itself(command: impl Fn(&TempDir) -> Command) {
         "{}",
         page.body
     );
-    assert_eq!(pair.past_menshen(Some(&good)).await, (200, page.body));
+    assert_eq!(pair.call_directly(Some(&good)).await, (200, page.body));
 
     let another = pair.stage.assertion("/hr/echo").await;
     let mut elsewhere = Stage::start(&key, 9).await;
@@ -362,26 +362,26 @@ async fn checks_for_itself(command: impl Fn(&TempDir) -> Command) {
         ("of another key", other_key),
     ]);
     for (what, assertion) in bad {
-        let (status, said) = pair.past_menshen(Some(&assertion)).await;
+        let (status, said) = pair.call_directly(Some(&assertion)).await;
         assert_eq!(status, 401, "{what}: {said}");
         assert!(!said.contains("Hello"), "{what}: {said}");
     }
-    assert_eq!(pair.past_menshen(None).await.0, 401);
+    assert_eq!(pair.call_directly(None).await.0, 401);
     // All that changed nothing.
-    assert_eq!(pair.past_menshen(Some(&good)).await.0, 200);
+    assert_eq!(pair.call_directly(Some(&good)).await.0, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_application_in_python_checks_for_itself() {
-    checks_for_itself(python).await;
+async fn a_python_application_verifies_assertions() {
+    verifies_assertions(python).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_application_in_java_checks_for_itself() {
-    checks_for_itself(java).await;
+async fn a_java_application_verifies_assertions() {
+    verifies_assertions(java).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_application_in_go_checks_for_itself() {
-    checks_for_itself(go).await;
+async fn a_go_application_verifies_assertions() {
+    verifies_assertions(go).await;
 }

@@ -13,8 +13,8 @@ use std::process::Command;
 use menshen::clock::Clock;
 use serde_json::json;
 
-use super::beside::TempDir;
-use super::op::certified::Certified;
+use super::op::oidc_provider::OidcProvider;
+use super::processes::TempDir;
 use super::setup::Menshen;
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 use apache::Apache;
@@ -41,13 +41,13 @@ struct Stage {
     /// Where programs work; `tls.pem` in it is the certificate.
     dir: TempDir,
     _menshen: Menshen,
-    _provider: Certified,
+    _provider: OidcProvider,
     _wecom: WeCom,
 }
 
 /// What became of a program.
 #[derive(Debug)]
-struct Ran {
+struct CommandOutput {
     good: bool,
     /// What it said on both streams.
     said: String,
@@ -56,7 +56,7 @@ struct Ran {
 impl Stage {
     async fn start() -> Self {
         let wecom = WeCom::start(Options::default()).await.unwrap();
-        let provider = Certified::start(json!({})).await;
+        let provider = OidcProvider::start(json!({})).await;
         let token = provider.token_of_a_program(AUDIENCE).await;
         let apache = Apache::start().await;
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
@@ -102,11 +102,11 @@ impl Stage {
 }
 
 /// Runs a program to its end.
-async fn run(mut command: Command) -> Ran {
+async fn run(mut command: Command) -> CommandOutput {
     let ran = tokio::task::spawn_blocking(move || command.output()).await;
     let ran = ran.unwrap().unwrap();
     let said = [ran.stdout, ran.stderr].concat();
-    Ran {
+    CommandOutput {
         good: ran.status.success(),
         said: String::from_utf8_lossy(&said).into_owned(),
     }

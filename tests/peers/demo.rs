@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::beside::{Program, free_ports, target_dir};
+use super::processes::{Program, free_ports, target_dir};
 use super::webdriver::Browser;
 
 /// A running demo; ends when dropped.
@@ -63,7 +63,7 @@ pub(crate) async fn sign_in_as(browser: &Browser, userid: &str) {
 }
 
 /// Waits until the application shows this person, at exactly this address.
-pub(crate) async fn stands_at(browser: &Browser, name: &str, address: &str) {
+pub(crate) async fn assert_signed_in_at(browser: &Browser, name: &str, address: &str) {
     let shown = async || browser.text_of("[data-name]").await.as_deref() == Some(name);
     browser.until(name, shown).await;
     assert_eq!(browser.url().await, address);

@@ -16,10 +16,10 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::beside::TempDir;
 use super::demo::sign_in_as;
+use super::processes::TempDir;
 use super::setup::Menshen;
-use super::webdriver::{Browser, Person};
+use super::webdriver::{Browser, BrowserOptions};
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 
 /// The button of the page that a frame shows to strangers.
@@ -197,10 +197,10 @@ fn manifest_link(query: &str) -> String {
 }
 
 async fn browser(third_party_cookies: bool) -> Browser {
-    let person = Person {
+    let person = BrowserOptions {
         accepts_any_certificate: true,
         third_party_cookies: Some(third_party_cookies),
-        ..Person::default()
+        ..BrowserOptions::default()
     };
     Browser::start(&person).await
 }
@@ -228,7 +228,7 @@ async fn is_in_the_frame(browser: &Browser, portal: &str, user: &str) {
     browser.until(user, shown).await;
 }
 
-async fn comes_in(third_party_cookies: bool) {
+async fn signs_the_frame_in(third_party_cookies: bool) {
     let (stage, browser) = (Stage::start().await, browser(third_party_cookies).await);
     let portal = browser.tab().await;
     for (host, known) in [("oa.corp.example", false), ("hr.corp.example", true)] {
@@ -256,17 +256,17 @@ async fn comes_in(third_party_cookies: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_signs_in_in_a_tab_is_somebody_in_the_frame() {
-    comes_in(true).await;
+async fn signing_in_in_a_tab_signs_the_frame_in() {
+    signs_the_frame_in(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_signs_in_in_a_tab_is_somebody_in_the_frame_without_third_party_cookies() {
-    comes_in(false).await;
+async fn signing_in_in_a_tab_signs_the_frame_in_without_third_party_cookies() {
+    signs_the_frame_in(false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_lost_the_way_back_to_the_frame_presses_the_button_again() {
+async fn pressing_the_button_again_recovers_a_lost_opener() {
     let (stage, browser) = (Stage::start().await, browser(false).await);
     let portal = browser.tab().await;
     let framed = stage.at("oa.corp.example", "/report");
@@ -290,7 +290,7 @@ async fn who_lost_the_way_back_to_the_frame_presses_the_button_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_of_another_site_that_opens_the_tab_hears_nothing() {
+async fn a_cross_site_opener_receives_no_message() {
     let (stage, browser) = (Stage::start().await, browser(true).await);
     let evil = browser.tab().await;
     let framed = stage.at("oa.corp.example", "/report");
@@ -324,7 +324,7 @@ async fn a_page_of_another_site_that_opens_the_tab_hears_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_site_that_is_named_shows_the_way_in() {
+async fn only_a_configured_ancestor_may_frame_the_sign_in_page() {
     let named = "frame_ancestors = [\"https://www.portal.example:{port}\"]";
     let (stage, browser) = (Stage::with(named).await, browser(false).await);
     let framed = stage.at("oa.corp.example", "/report");

@@ -2,16 +2,16 @@
 //! the recipes promise is asked of all of them alike. `tests/peers/fronts/install` gets those that
 //! Debian does not have.
 
+mod anonymous;
 mod application;
 mod chromium;
 mod client;
 mod documented;
-mod leaving;
 mod members;
-mod pretending;
 mod recipes;
-mod strangers;
-mod swapped;
+mod replacing_oauth2_proxy;
+mod signing_out;
+mod spoofing;
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use menshen::clock::Clock;
 use menshen::keys;
 use rustls::pki_types::CertificateDer;
 
-use super::beside::{Program, TempDir, free_ports};
+use super::processes::{Program, TempDir, free_ports};
 use super::setup::Menshen;
 use super::visitor::{Page, Visitor};
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
@@ -139,7 +139,7 @@ impl Stage {
 
     /// Somebody who signed in through the front, and the cookie that says so.
     async fn member(&self, userid: &str) -> (Visitor, String) {
-        let mut visitor = Visitor::who_knows(HOST);
+        let mut visitor = Visitor::trusting(HOST);
         let page = sign_in(&mut visitor, &self.at("/"), userid).await;
         assert_eq!(page.status, 200, "{page:?}");
         let cookies = visitor.cookies(&page.url);

@@ -6,8 +6,8 @@ use std::process::Command;
 use menshen::face::page::Cause;
 use serde_json::Value;
 
-use super::beside::{Program, TempDir, free_ports, until};
 use super::legacy_app::LegacyApp;
+use super::processes::{Program, TempDir, free_ports, until};
 use super::visitor::{Page, Visitor};
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 
@@ -126,7 +126,7 @@ fn configuration(wecom: &WeCom, app: &LegacyApp, url: &str, admin: &str) -> Stri
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_is_full_lets_nobody_in_and_is_no_trouble_any_more_once_it_is_not() {
+async fn a_full_disk_refuses_logins_and_recovers_when_freed() {
     let mut menshen = Menshen::start().await;
     let (mut zhang, page) = menshen.sign_in("zhangsan").await;
     assert_eq!(page.status, 200, "{}", page.body);

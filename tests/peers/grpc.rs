@@ -7,8 +7,8 @@ use std::process::Command;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use serde_json::{Value, json};
 
-use super::beside::{Program, counterparts, free_ports};
 use super::legacy_app::LegacyApp;
+use super::processes::{Program, counterparts, free_ports};
 use super::setup::{Menshen, Setup};
 use super::wecom::{Options, WeCom};
 
@@ -57,7 +57,7 @@ fn asked(address: &str, site: &str, cookie: &str) -> BTreeMap<String, Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn envoys_own_definitions_always_get_an_answer() {
+async fn envoys_own_proto_definitions_are_answered() {
     let wecom = WeCom::start(Options::default()).await.unwrap();
     let app = LegacyApp::start(([127, 0, 0, 1], 0).into(), "门后");
     let app = app.await.unwrap();

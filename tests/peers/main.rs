@@ -9,22 +9,22 @@
 )]
 
 mod assertion;
-mod beside;
 mod clients;
 mod demo;
+mod demo_journeys;
 mod frames;
 mod fronts;
 mod full_disk;
 mod grpc;
 #[path = "../../examples/demo/legacy_app.rs"]
 mod legacy_app;
-mod look;
 mod nginx;
 mod op;
+mod page_layout;
+mod processes;
+mod service_worker;
 mod setup;
 mod visitor;
-mod walk;
 mod webdriver;
 #[path = "../../examples/demo/wecom.rs"]
 mod wecom;
-mod worker;

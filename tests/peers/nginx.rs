@@ -5,11 +5,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::beside::{Program, TempDir, free_ports};
-use super::demo::{sign_in_as, stands_at};
+use super::demo::{assert_signed_in_at, sign_in_as};
+use super::demo_journeys::echo;
 use super::legacy_app::LegacyApp;
+use super::processes::{Program, TempDir, free_ports};
 use super::setup::{Menshen, Setup};
-use super::walk::echo;
 use super::webdriver::{Browser, Person};
 use super::wecom::{Options, WeCom};
 
@@ -65,7 +65,7 @@ const UPGRADE: &str = "proxy_http_version 1.1;
     proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection;";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nginx_behind_is_told_who_it_is_and_echoes() {
+async fn nginx_as_upstream_receives_the_identity() {
     let wecom = WeCom::start(Options::default()).await.unwrap();
     let app = LegacyApp::start(([127, 0, 0, 1], 0).into(), "门后")
         .await
@@ -86,7 +86,7 @@ async fn nginx_behind_is_told_who_it_is_and_echoes() {
     let browser = Browser::start(&Person::default()).await;
     browser.open(&format!("{}/todo", menshen.url)).await;
     sign_in_as(&browser, "zhangsan").await;
-    stands_at(&browser, "张三", &format!("{}/todo", menshen.url)).await;
+    assert_signed_in_at(&browser, "张三", &format!("{}/todo", menshen.url)).await;
     assert_eq!(browser.script(&echo("0"), json!(["ws"])).await, "门神");
 
     let cookie = session(&browser).await;
@@ -121,7 +121,7 @@ async fn nginx_behind_is_told_who_it_is_and_echoes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nginx_in_front_is_believed_and_nobody_else() {
+async fn only_nginx_in_front_is_trusted() {
     let wecom = WeCom::start(Options::default()).await.unwrap();
     let app = LegacyApp::start(([127, 0, 0, 1], 0).into(), "门后")
         .await
@@ -139,7 +139,7 @@ async fn nginx_in_front_is_believed_and_nobody_else() {
     let browser = Browser::start(&person).await;
     browser.open(&format!("{front}/todo?a=%2F")).await;
     sign_in_as(&browser, "zhangsan").await;
-    stands_at(&browser, "张三", &format!("{front}/todo?a=%2F")).await;
+    assert_signed_in_at(&browser, "张三", &format!("{front}/todo?a=%2F")).await;
     assert_eq!(browser.script(&echo("0"), json!(["wss"])).await, "门神");
 
     let cookie = session(&browser).await;

@@ -1,22 +1,22 @@
 //! OpenID Connect before two providers that nobody here wrote: npm's certified oidc-provider over
 //! plain HTTP, and Keycloak with Chromium. `tests/peers/op/install` gets both.
 
-mod away;
-pub(crate) mod certified;
+mod key_rotation;
 mod keycloak;
-mod leaving;
+pub(crate) mod oidc_provider;
+mod outage;
+mod provider_behaviour;
 mod refreshing;
-mod rotating;
 mod signing_in;
-mod themselves;
+mod signing_out;
 
 use std::time::{Duration, Instant};
 
 use menshen::clock::Clock;
 use tokio::task::JoinSet;
 
-use super::beside::TempDir;
 use super::legacy_app::LegacyApp;
+use super::processes::TempDir;
 use super::setup::Menshen;
 use super::visitor;
 

@@ -4,7 +4,7 @@ use menshen::clock::Clock;
 use menshen::config::Config;
 use menshen::run::{self, Running, StartError};
 
-use super::beside::{TempDir, free_ports};
+use super::processes::{TempDir, free_ports};
 use super::wecom::{AGENT_ID, CORP_ID, SECRET, WeCom};
 
 /// What differs between one menshen and another.

@@ -45,12 +45,12 @@ impl Visitor {
     }
 
     /// One for whom this name is on this machine, with a certificate that nobody signed.
-    pub(crate) fn who_knows(name: &str) -> Self {
-        Self::who_knows_at(name, Ipv4Addr::LOCALHOST)
+    pub(crate) fn trusting(name: &str) -> Self {
+        Self::trusting_at(name, Ipv4Addr::LOCALHOST)
     }
 
     /// The same for a name at this address of this machine.
-    pub(crate) fn who_knows_at(name: &str, address: Ipv4Addr) -> Self {
+    pub(crate) fn trusting_at(name: &str, address: Ipv4Addr) -> Self {
         Self::with(|client| {
             client
                 .resolve(name, SocketAddr::from((address, 0)))

@@ -10,19 +10,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::beside::{PATIENCE, Program, TempDir, until};
+use super::processes::{PATIENCE, Program, TempDir, until};
 
 /// The member under which WebDriver names an element (W3C WebDriver §12).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// How long chromedriver may take to close its browser before both are killed.
-const FAREWELL: Duration = Duration::from_secs(5);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often chromedriver is started before a test gives up: about one start of ten fails.
 const STARTS_MAX: usize = 10;
 
 /// Who sits in front of the browser.
 #[derive(Clone, Debug)]
-pub(crate) struct Person {
+pub(crate) struct BrowserOptions {
     /// The preferred languages, as `Accept-Language` lists them.
     pub(crate) language: &'static str,
     /// What the browser says it is; `None` is what Chromium says of itself.
@@ -33,7 +33,7 @@ pub(crate) struct Person {
     pub(crate) third_party_cookies: Option<bool>,
 }
 
-impl Default for Person {
+impl Default for BrowserOptions {
     fn default() -> Self {
         Self {
             language: "zh-CN",
@@ -65,7 +65,7 @@ impl fmt::Display for Refused {
 
 impl Browser {
     /// Starts chromedriver on a port of its own choice, and Chromium with a new profile.
-    pub(crate) async fn start(person: &Person) -> Self {
+    pub(crate) async fn start(person: &BrowserOptions) -> Self {
         menshen::keys::install_crypto();
         let profile = TempDir::new();
         let (driver, port) = start_driver();
@@ -254,7 +254,7 @@ impl Browser {
 
     /// What the console says since it was last asked: violations of policy, errors of scripts. That a
     /// page came with a status of 4xx or 5xx is no complaint.
-    pub(crate) async fn complaints(&self) -> Vec<String> {
+    pub(crate) async fn console_errors(&self) -> Vec<String> {
         let log = self
             .must("POST", "/se/log", json!({ "type": "browser" }))
             .await;
@@ -333,9 +333,9 @@ impl Browser {
     }
 
     /// Asks the driver to close its browser; nothing asynchronous runs while a test unwinds.
-    fn say_goodbye(&self) -> std::io::Result<()> {
-        let mut line = TcpStream::connect_timeout(&self.address, FAREWELL)?;
-        line.set_read_timeout(Some(FAREWELL))?;
+    fn end_session(&self) -> std::io::Result<()> {
+        let mut line = TcpStream::connect_timeout(&self.address, SHUTDOWN_TIMEOUT)?;
+        line.set_read_timeout(Some(SHUTDOWN_TIMEOUT))?;
         write!(
             line,
             "GET /shutdown HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -347,13 +347,13 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let end = Instant::now() + FAREWELL;
+        let end = Instant::now() + SHUTDOWN_TIMEOUT;
         // When it does not listen any more, there is all the more reason to kill it.
-        let _ = self.say_goodbye();
+        let _ = self.end_session();
         while !self.driver.ended() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(10));
         }
-        kill_those_of(&self.profile);
+        kill_processes_of(&self.profile);
     }
 }
 
@@ -376,7 +376,7 @@ fn start_driver() -> (Program, u16) {
 }
 
 /// Kills, one by one, the processes that were started with this profile and are still there.
-fn kill_those_of(profile: &TempDir) {
+fn kill_processes_of(profile: &TempDir) {
     let mark = format!("--user-data-dir={}", profile.path().display());
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     for process in processes {
@@ -393,7 +393,7 @@ fn kill_those_of(profile: &TempDir) {
     }
 }
 
-fn capabilities(person: &Person, profile: &TempDir) -> Value {
+fn capabilities(person: &BrowserOptions, profile: &TempDir) -> Value {
     let mut arguments = vec![
         "--headless=new".to_owned(),
         "--no-sandbox".to_owned(),

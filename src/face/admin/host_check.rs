@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_configured_host_is_a_name_alone() {
+    fn a_configured_host_is_a_name_without_port_or_scheme() {
         let parse = |text: &str| AdminHost::try_from(text.to_owned());
         assert_eq!(
             parse("Gate.corp.example.").unwrap().as_str(),

@@ -161,7 +161,7 @@ impl TestAdmin {
 }
 
 #[tokio::test]
-async fn the_token_opens_the_api_and_nothing_else_does() {
+async fn only_the_token_opens_the_api() {
     let admin = TestAdmin::new(Some(TOKEN)).await;
     assert_eq!(admin.ask("GET", "/api/sessions", TOKEN, "").await.0, 200);
     for wrong in ["", "correct hors", "correct horse!", "Correct horse"] {
@@ -183,7 +183,7 @@ async fn the_token_opens_the_api_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn nothing_changes_by_get() {
+async fn get_changes_nothing() {
     let admin = TestAdmin::new(Some(TOKEN)).await;
     let (account, session) = admin.person("alice").await;
     for target in [
@@ -205,7 +205,7 @@ async fn nothing_changes_by_get() {
 }
 
 #[tokio::test]
-async fn sessions_are_listed_and_ended_one_by_one() {
+async fn sessions_are_listed_and_ended_individually() {
     let admin = TestAdmin::new(Some(TOKEN)).await;
     let (account, alice) = admin.person("alice").await;
     let (_, bob) = admin.person("bob").await;
@@ -244,7 +244,7 @@ async fn sessions_are_listed_and_ended_one_by_one() {
 }
 
 #[tokio::test]
-async fn people_connectors_and_everyone_are_revoked() {
+async fn sessions_of_an_account_a_connector_and_everyone_are_revoked() {
     let admin = TestAdmin::new(Some(TOKEN)).await;
     for body in [
         r#"{"login":"alice"}"#,
@@ -310,7 +310,7 @@ async fn a_closed_account_loses_its_sessions_until_it_is_opened() {
 }
 
 #[tokio::test]
-async fn readiness_says_what_is_missing() {
+async fn readiness_lists_its_reasons() {
     let admin = TestAdmin::new(None).await;
     let (status, answer) = admin.json("GET", "/readyz", "").await;
     assert_eq!(
@@ -335,7 +335,7 @@ async fn readiness_says_what_is_missing() {
 }
 
 #[tokio::test]
-async fn metrics_are_open_metrics() {
+async fn metrics_use_the_open_metrics_format() {
     let admin = TestAdmin::new(None).await;
     admin.admin.telemetry.record_request(&AccessRecord {
         at: Clock::system().now(),

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_domain_covers_itself_and_only_with_a_dot_what_is_below() {
+    fn a_leading_dot_or_star_covers_subdomains_only() {
         for (named, own, covered) in [
             ("corp.example", "corp.example", true),
             ("corp.example", "Corp.Example", true),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_with_two_domains_has_none() {
+    fn an_e_mail_address_with_two_ats_has_no_domain() {
         for (email, domain) in [
             ("zhangsan@corp.example", Some("corp.example")),
             ("zhangsan@evil.example@corp.example", None),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_stands_twice_is_refused_and_others_are_not_ours() {
+    fn a_repeated_list_is_refused_and_other_parameters_are_ignored() {
         assert!(QueryRestriction::of(None).unwrap().is_none());
         assert!(QueryRestriction::of(Some("x=1&rd=/")).unwrap().is_none());
         assert!(

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn two_cookies_of_a_no_both_reach_the_client() {
+    async fn both_cookies_of_a_denied_response_reach_the_client() {
         let body = Full::new(Bytes::from_static(b"no")).map_err(|never| match never {});
         let response = Response::builder()
             .status(302)

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_whole_message_is_read_and_nothing_else() {
+    async fn only_one_complete_message_is_read() {
         assert_eq!(read(b"\0\0\0\0\0").await.unwrap(), "");
         assert_eq!(read(b"\0\0\0\0\x02ab").await.unwrap(), "ab");
         for (bytes, expected) in [
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_that_is_too_long_is_told_from_one_that_is_broken() {
+    async fn a_too_long_message_is_distinct_from_a_broken_one() {
         let mut long = vec![0; PREFIX_BYTES + MESSAGE_BYTES_MAX];
         long[1..5].copy_from_slice(&(1024_u32 * 1024).to_be_bytes());
         assert!(
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_a_frame_and_trailers() {
+    async fn a_response_is_one_frame_and_trailers() {
         let answer = CheckResponse {
             status: Some(Status { code: 7 }),
             ..CheckResponse::default()

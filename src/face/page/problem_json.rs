@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_reads_what_happened_and_where_to_log_in() {
+    fn problem_json_has_the_cause_and_the_login_url() {
         let mut problem = ProblemJson {
             status: 401,
             slug: "login-needed",

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::faces::{Face, Original, Verdict};
+use super::faces::{Face, OriginalRequest, Verdict};
 use super::menshen_with;
 use crate::mirror::Mirror;
 use crate::test_request::{TestRequest, signed_in};
@@ -89,7 +89,7 @@ const ADDRESSES: [(&str, bool, bool); 37] = [
 ];
 
 #[tokio::test]
-async fn a_destination_is_judged_as_the_address_itself_is() {
+async fn a_destination_header_is_decided_like_a_request_for_that_url() {
     let mirror = Mirror::start().await;
     let menshen = menshen_with(ROUTES, &mirror).await;
     let people = [
@@ -100,7 +100,7 @@ async fn a_destination_is_judged_as_the_address_itself_is() {
         for (cookie, may) in people.iter().zip([zhang, li]) {
             let original = |method: &str| {
                 let cookie = format!("menshen={cookie}");
-                Original::get("/a/b")
+                OriginalRequest::get("/a/b")
                     .method(method)
                     .header("Cookie", &cookie)
             };
@@ -121,11 +121,11 @@ async fn a_destination_is_judged_as_the_address_itself_is() {
             }
             for original in asked {
                 for face in Face::ALL {
-                    let heard = original.heard(face, menshen.address()).await;
-                    let said = heard.verdict == Verdict::Allow;
-                    assert_eq!(said, may, "{face:?} {original:?}: {:?}", heard.answer);
-                    let login = heard.verdict == Verdict::Login;
-                    assert!(!login, "{face:?} {original:?}: {:?}", heard.answer);
+                    let response = original.send_to(face, menshen.address()).await;
+                    let said = response.verdict == Verdict::Allow;
+                    assert_eq!(said, may, "{face:?} {original:?}: {:?}", response.answer);
+                    let login = response.verdict == Verdict::Login;
+                    assert!(!login, "{face:?} {original:?}: {:?}", response.answer);
                 }
             }
         }
@@ -158,7 +158,7 @@ const ON_A_NAMED_ROUTE: [(&str, bool); 19] = [
 ];
 
 #[tokio::test]
-async fn a_destination_is_judged_on_the_route_that_envoy_names() {
+async fn a_destination_header_is_decided_on_the_route_envoy_names() {
     let mirror = Mirror::start().await;
     let menshen = menshen_with(ROUTES, &mirror).await;
     let cookie = format!("menshen={}", signed_in(&menshen, "zhangsan").await);
@@ -169,19 +169,21 @@ async fn a_destination_is_judged_on_the_route_that_envoy_names() {
             ("MOVE", "If", list.as_str()),
             ("PUT", "If", list.as_str()),
         ] {
-            let original = Original::get("/drafts/a").method(method).route("drafts");
+            let original = OriginalRequest::get("/drafts/a")
+                .method(method)
+                .route("drafts");
             let original = original.header("Cookie", &cookie).header(header, value);
-            let heard = original.heard(Face::Grpc, menshen.address()).await;
+            let response = original.send_to(Face::Grpc, menshen.address()).await;
             let said = match may {
                 true => Verdict::Allow,
                 false => Verdict::Deny,
             };
-            assert_eq!(heard.verdict, said, "{original:?}");
+            assert_eq!(response.verdict, said, "{original:?}");
         }
     }
 }
 
-const DEAR: &str = r#"
+const COSTLY_ROUTES: &str = r#"
 [[route]]
 name = "dear"
 host = "sso.test"
@@ -197,34 +199,38 @@ upstream = ["{mirror}"]
 "#;
 
 #[tokio::test]
-async fn all_addresses_of_a_request_cost_no_more_work_than_one_request_may() {
+async fn all_urls_of_a_request_share_one_cost_limit() {
     let mirror = Mirror::start().await;
-    let menshen = menshen_with(DEAR, &mirror).await;
+    let menshen = menshen_with(COSTLY_ROUTES, &mirror).await;
     let list = vec!["x"; 80].join(",");
     let addresses = |count: usize| {
         let named = (0..count).map(|at| format!("</a/{at}> (<urn:uuid:a>) "));
         named.collect::<String>()
     };
     for face in Face::ALL {
-        let one = Original::get("/a").method("POST").header("X-List", &list);
-        let heard = one.heard(face, menshen.address()).await;
-        assert_eq!(heard.verdict, Verdict::Allow, "{face:?}");
+        let one = OriginalRequest::get("/a")
+            .method("POST")
+            .header("X-List", &list);
+        let response = one.send_to(face, menshen.address()).await;
+        assert_eq!(response.verdict, Verdict::Allow, "{face:?}");
         for count in [7, 8, 16] {
             let all = one.clone().header("If", &addresses(count));
-            let heard = all.heard(face, menshen.address()).await;
-            assert_eq!(heard.verdict, Verdict::Deny, "{face:?} {count}");
+            let response = all.send_to(face, menshen.address()).await;
+            assert_eq!(response.verdict, Verdict::Deny, "{face:?} {count}");
         }
     }
-    let named = Original::get("/a").method("POST").header("X-List", &list);
+    let named = OriginalRequest::get("/a")
+        .method("POST")
+        .header("X-List", &list);
     let named = named.header("If", &addresses(7)).route("dear");
-    let heard = named.heard(Face::Grpc, menshen.address()).await;
-    assert_eq!(heard.verdict, Verdict::Deny);
+    let response = named.send_to(Face::Grpc, menshen.address()).await;
+    assert_eq!(response.verdict, Verdict::Deny);
 }
 
 #[tokio::test]
-async fn all_paths_of_a_request_have_no_more_readings_than_one_path_may() {
+async fn all_paths_of_a_request_share_one_limit_of_readings() {
     let mirror = Mirror::start().await;
-    let menshen = menshen_with(DEAR, &mirror).await;
+    let menshen = menshen_with(COSTLY_ROUTES, &mirror).await;
     // It has 49 readings.
     let tricky = "a;%253bc%3b%252fB%2f/x//y%5cz%255c";
     let chinese = "%E8%B4%A2%E5%8A%A1%20%E6%8A%A5%E8%A1%A8";
@@ -236,20 +242,20 @@ async fn all_paths_of_a_request_have_no_more_readings_than_one_path_may() {
         (chinese, 9, Verdict::Deny),
     ] {
         let named = (0..count).map(|at| format!("</{at}/{path}> (<urn:uuid:a>) "));
-        let mut original = Original::get(&format!("/{path}")).method("PUT");
+        let mut original = OriginalRequest::get(&format!("/{path}")).method("PUT");
         original.host = "open.test".to_owned();
         if count > 0 {
             original = original.header("If", &named.collect::<String>());
         }
         for face in Face::ALL {
-            let heard = original.heard(face, menshen.address()).await;
-            assert_eq!(heard.verdict, verdict, "{face:?} {original:?}");
+            let response = original.send_to(face, menshen.address()).await;
+            assert_eq!(response.verdict, verdict, "{face:?} {original:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn an_address_that_comes_twice_or_in_no_form_is_refused() {
+async fn a_repeated_or_malformed_destination_is_refused() {
     let mirror = Mirror::start().await;
     let menshen = menshen_with(ROUTES, &mirror).await;
     let lines: [&[(&str, &str)]; 8] = [
@@ -264,21 +270,21 @@ async fn an_address_that_comes_twice_or_in_no_form_is_refused() {
     ];
     for headers in lines {
         for face in Face::ALL {
-            let mut original = Original::get("/public/b").method("MOVE");
+            let mut original = OriginalRequest::get("/public/b").method("MOVE");
             for (name, value) in headers {
                 original = original.header(name, value);
             }
-            let heard = original.heard(face, menshen.address()).await;
-            assert_eq!(heard.verdict, Verdict::Deny, "{face:?} {headers:?}");
+            let response = original.send_to(face, menshen.address()).await;
+            assert_eq!(response.verdict, Verdict::Deny, "{face:?} {headers:?}");
         }
     }
     // Where the methods of HTTP itself are used the name means something else, if anything.
     for method in ["GET", "POST", "PUT", "DELETE"] {
-        let original = Original::get("/public/b").method(method);
+        let original = OriginalRequest::get("/public/b").method(method);
         let original = original.header("Destination", "queue://orders");
         for face in Face::ALL {
-            let heard = original.heard(face, menshen.address()).await;
-            assert_eq!(heard.verdict, Verdict::Allow, "{face:?} {method}");
+            let response = original.send_to(face, menshen.address()).await;
+            assert_eq!(response.verdict, Verdict::Allow, "{face:?} {method}");
         }
     }
     // Nobody has to log in to go where everybody may, and does elsewhere.
@@ -287,16 +293,16 @@ async fn an_address_that_comes_twice_or_in_no_form_is_refused() {
         ("/a/c", Verdict::Login),
         ("/finance", Verdict::Login),
     ] {
-        let original = Original::get("/public/b").method("MOVE");
+        let original = OriginalRequest::get("/public/b").method("MOVE");
         let original = original.header("Destination", address);
         for face in Face::ALL {
-            let heard = original.heard(face, menshen.address()).await;
-            assert_eq!(heard.verdict, verdict, "{face:?} {address}");
+            let response = original.send_to(face, menshen.address()).await;
+            assert_eq!(response.verdict, verdict, "{face:?} {address}");
         }
     }
 }
 
-const ASKED_AGAIN: &str = r#"
+const RECONFIRMED_ROUTES: &str = r#"
 [[route]]
 name = "again"
 host = "sso.test"
@@ -311,9 +317,9 @@ allow = "'财务部' in user.departments"
 "#;
 
 #[tokio::test]
-async fn a_destination_is_judged_also_when_the_source_should_be_asked_again() {
+async fn a_destination_is_decided_even_when_a_silent_recheck_is_due() {
     let mirror = Mirror::start().await;
-    let menshen = menshen_with(ASKED_AGAIN, &mirror).await;
+    let menshen = menshen_with(RECONFIRMED_ROUTES, &mirror).await;
     let cookie = signed_in(&menshen, "zhangsan").await;
     menshen.advance(Duration::from_secs(60));
     // The proxy does not tell the method, so it may be a GET, or a MOVE.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::ext_authz::{Client, field, said};
+use crate::ext_authz::{Client, field, parse_response};
 use crate::mirror;
 use crate::test_request::TestRequest;
 use crate::wire::Answer;
@@ -33,14 +33,14 @@ impl Face {
     ];
 
     /// Whether it can lead a person to log in.
-    pub(crate) fn leads_on(self) -> bool {
+    pub(crate) fn can_redirect(self) -> bool {
         self != Self::Auth
     }
 }
 
 /// A request as a client would send it.
 #[derive(Clone, Debug)]
-pub(crate) struct Original {
+pub(crate) struct OriginalRequest {
     pub(crate) method: String,
     pub(crate) host: String,
     pub(crate) target: Vec<u8>,
@@ -50,7 +50,7 @@ pub(crate) struct Original {
     pub(crate) route: Option<&'static str>,
 }
 
-impl Original {
+impl OriginalRequest {
     pub(crate) fn get(target: &str) -> Self {
         Self {
             method: "GET".to_owned(),
@@ -78,7 +78,7 @@ impl Original {
         Self { route, ..self }
     }
 
-    fn ask(&self, face: Face) -> TestRequest {
+    fn http_request(&self, face: Face) -> TestRequest {
         let mut ask = match face {
             Face::Proxy | Face::Grpc => TestRequest::raw(&self.target)
                 .method(&self.method)
@@ -87,7 +87,7 @@ impl Original {
             Face::Auth => TestRequest::get("/.menshen/auth")
                 .host(&self.host)
                 .bytes("X-Forwarded-Uri", &self.target)
-                .header("X-Original-Method", &self.method)
+                .header("X-OriginalRequest-Method", &self.method)
                 .header("X-Forwarded-Proto", "http"),
             Face::ForwardAuth => TestRequest::get("/.menshen/forward-auth?what=the+user+asked")
                 .host("menshen.internal:9")
@@ -110,7 +110,7 @@ impl Original {
     }
 
     /// The question as Envoy writes it when it is to change no byte.
-    fn question(&self) -> Vec<u8> {
+    fn grpc_message(&self) -> Vec<u8> {
         let pair = |(name, value): &(String, Vec<u8>)| {
             let name = name.to_ascii_lowercase();
             field(1, &[field(1, name.as_bytes()), field(3, value)].concat())
@@ -134,11 +134,11 @@ impl Original {
     }
 
     /// What it comes to over gRPC, as the answer of a proxy that does as it is told.
-    async fn call(&self, at: SocketAddr) -> Answer {
-        let said = said(
+    async fn send_grpc(&self, at: SocketAddr) -> Answer {
+        let said = parse_response(
             &Client::connect(at)
                 .await
-                .check_bytes(&self.question())
+                .check_bytes(&self.grpc_message())
                 .await,
         );
         Answer {
@@ -151,11 +151,11 @@ impl Original {
     }
 
     /// What a face says to it.
-    pub(crate) async fn heard(&self, face: Face, at: SocketAddr) -> Heard {
+    pub(crate) async fn send_to(&self, face: Face, at: SocketAddr) -> FaceResponse {
         let answer = match face {
-            Face::Grpc => self.call(at).await,
+            Face::Grpc => self.send_grpc(at).await,
             Face::Proxy | Face::Auth | Face::ForwardAuth | Face::Envoy => {
-                self.ask(face).at(at).await
+                self.http_request(face).at(at).await
             }
         };
         let verdict = verdict(face, &answer);
@@ -167,7 +167,7 @@ impl Original {
             Verdict::Allow => identity(face, &answer),
             _ => BTreeMap::new(),
         };
-        Heard {
+        FaceResponse {
             verdict,
             identity,
             answer,
@@ -185,11 +185,11 @@ pub(crate) enum Verdict {
     Unauthorized,
     Deny,
     /// Come back later.
-    Away,
+    Unavailable,
 }
 
 #[derive(Debug)]
-pub(crate) struct Heard {
+pub(crate) struct FaceResponse {
     pub(crate) verdict: Verdict,
     /// Header, as the proxy face calls it, and value.
     pub(crate) identity: BTreeMap<String, String>,
@@ -207,11 +207,11 @@ fn verdict(face: Face, answer: &Answer) -> Verdict {
         (_, 401) | (Face::Proxy | Face::Envoy | Face::Grpc, 302) | (Face::ForwardAuth, 303) => {
             Verdict::Login
         }
-        (Face::Envoy, 403) if reason == "unavailable" => Verdict::Away,
+        (Face::Envoy, 403) if reason == "unavailable" => Verdict::Unavailable,
         (Face::Proxy, 400 | 404) | (_, 403) => Verdict::Deny,
         (Face::Proxy | Face::Auth | Face::ForwardAuth | Face::Grpc, 503) => {
             assert!(answer.header("retry-after").is_some(), "{face:?}");
-            Verdict::Away
+            Verdict::Unavailable
         }
         _ => panic!("{face:?} never answers so: {answer:?}"),
     }

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::TRUSTED;
-use super::faces::{Face, Original};
-use crate::ext_authz::{ON_MAIN, ask, asking, said};
+use super::faces::{Face, OriginalRequest};
+use crate::ext_authz::{ON_MAIN, check_request, grpc_client, parse_response};
 use crate::setup::{Menshen, Setup};
 use crate::test_request::signed_in;
 
 /// Whatever a route can tell its application, and for whom.
-const TELLS: [(&str, &str); 6] = [
+const DISCLOSED_HEADERS: [(&str, &str); 6] = [
     (
         "basic",
         "basic_auth = { user = \"user.login\", password = \"one for all\" }",
@@ -52,7 +52,11 @@ async fn start_menshen(more: &str, ext_authz: &str) -> Menshen {
         )
     };
     let home = [("echo", "")];
-    let routes: String = home.into_iter().chain(TELLS).map(route).collect();
+    let routes: String = home
+        .into_iter()
+        .chain(DISCLOSED_HEADERS)
+        .map(route)
+        .collect();
     let setup = Setup::default().server(TRUSTED).routes(&routes);
     setup.more(ext_authz).start().await
 }
@@ -63,16 +67,21 @@ fn checks() -> impl Iterator<Item = Face> {
 }
 
 /// What a face answers besides the status.
-async fn told(menshen: &Menshen, face: Face, name: &str, cookie: &str) -> BTreeMap<String, String> {
-    let original = Original::get(&format!("/{name}"));
+async fn check_headers(
+    menshen: &Menshen,
+    face: Face,
+    name: &str,
+    cookie: &str,
+) -> BTreeMap<String, String> {
+    let original = OriginalRequest::get(&format!("/{name}"));
     let original = original.header("Cookie", &format!("menshen={cookie}"));
-    let heard = original.heard(face, menshen.address()).await;
+    let response = original.send_to(face, menshen.address()).await;
     assert!(
-        heard.answer.status < 300,
+        response.answer.status < 300,
         "{face:?} {name}: {:?}",
-        heard.answer
+        response.answer
     );
-    heard.answer.headers.into_iter().collect()
+    response.answer.headers.into_iter().collect()
 }
 
 fn user(face: Face) -> &'static str {
@@ -83,12 +92,12 @@ fn user(face: Face) -> &'static str {
 }
 
 #[tokio::test]
-async fn a_visitor_who_reaches_the_check_paths_reads_nothing_that_is_the_applications() {
+async fn a_visitor_at_the_check_paths_reads_no_application_headers() {
     let menshen = start_menshen("", ON_MAIN).await;
     let cookie = signed_in(&menshen, "lisi").await;
     for face in checks() {
-        for (name, _) in TELLS {
-            let told = told(&menshen, face, name, &cookie).await;
+        for (name, _) in DISCLOSED_HEADERS {
+            let told = check_headers(&menshen, face, name, &cookie).await;
             let read = SECRETS.iter().find(|secret| told.contains_key(**secret));
             assert_eq!(read, None, "{face:?} {name}: {told:?}");
             // Who it is they are told, under the name the route has for it.
@@ -103,7 +112,7 @@ async fn a_visitor_who_reaches_the_check_paths_reads_nothing_that_is_the_applica
 }
 
 #[tokio::test]
-async fn a_route_that_says_so_tells_all_of_it() {
+async fn a_route_with_all_headers_discloses_them_on_checks() {
     let menshen = start_menshen("check_headers = \"all\"", ON_MAIN).await;
     let cookie = signed_in(&menshen, "lisi").await;
     for face in checks() {
@@ -114,7 +123,7 @@ async fn a_route_that_says_so_tells_all_of_it() {
             ("public", &["x-api-key"]),
             ("renamed", &["x-api-key"]),
         ] {
-            let told = told(&menshen, face, name, &cookie).await;
+            let told = check_headers(&menshen, face, name, &cookie).await;
             for secret in secrets {
                 assert!(told.contains_key(*secret), "{face:?} {name}: {told:?}");
             }
@@ -129,15 +138,15 @@ async fn a_route_that_says_so_tells_all_of_it() {
 }
 
 #[tokio::test]
-async fn envoy_takes_off_what_a_visitor_makes_up_for_what_is_not_answered() {
+async fn envoy_removes_forged_headers_that_the_check_does_not_set() {
     let menshen = start_menshen("", ON_MAIN).await;
     let cookie = signed_in(&menshen, "lisi").await;
     for face in [Face::Envoy, Face::Grpc] {
-        let original = Original::get("/own")
+        let original = OriginalRequest::get("/own")
             .header("Cookie", &format!("menshen={cookie}"))
             .header("X-Api-Key", "mine")
             .header("Authorization", "Key mine");
-        let answer = original.heard(face, menshen.address()).await.answer;
+        let answer = original.send_to(face, menshen.address()).await.answer;
         for name in ["x-api-key", "authorization", "x-remote-user"] {
             assert_eq!(answer.header(name), None, "{face:?}");
         }
@@ -152,17 +161,17 @@ async fn envoy_takes_off_what_a_visitor_makes_up_for_what_is_not_answered() {
 }
 
 #[tokio::test]
-async fn the_listener_that_only_proxies_reach_tells_all_of_it() {
+async fn the_grpc_listener_returns_all_headers() {
     let menshen = start_menshen("", "[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n").await;
     let cookie = signed_in(&menshen, "lisi").await;
-    let mut envoy = asking(&menshen).await;
+    let mut envoy = grpc_client(&menshen).await;
     for (name, secret) in [
         ("basic", "authorization"),
         ("own", "x-api-key"),
         ("assertion", "x-menshen-assertion"),
     ] {
-        let question = ask(&format!("/{name}")).session(&cookie);
-        let said = said(&envoy.check(&question.json()).await);
+        let question = check_request(&format!("/{name}")).session(&cookie);
+        let said = parse_response(&envoy.check(&question.json()).await);
         assert!(said.set.contains_key(secret), "{name}: {said:?}");
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::TRUSTED;
-use super::faces::{Face, Original, Verdict};
+use super::faces::{Face, OriginalRequest, Verdict};
 use crate::browser::Browser;
 use crate::ext_authz::ON_MAIN;
 use crate::logging_in::OWN;
@@ -98,14 +98,14 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-struct Table {
+struct Faces {
     menshen: Menshen,
     provider: Provider,
     _mirror: Mirror,
 }
 
-impl Table {
-    async fn lay() -> Self {
+impl Faces {
+    async fn start() -> Self {
         let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let provider = Provider::start(&clock, Algorithm::ES256).await;
         let mirror = Mirror::start().await;
@@ -136,18 +136,18 @@ impl Table {
     }
 
     /// Puts a request to every face; all must say this, for the same reason, of the same person.
-    async fn all_say(&self, what: &str, original: &Original, verdict: Verdict) {
+    async fn assert_all_decide(&self, what: &str, original: &OriginalRequest, verdict: Verdict) {
         let mut first = None;
         for face in Face::ALL {
-            let heard = original.heard(face, self.menshen.address()).await;
+            let response = original.send_to(face, self.menshen.address()).await;
             assert_eq!(
-                heard.verdict, verdict,
+                response.verdict, verdict,
                 "{what}: {face:?}: {:?}",
-                heard.answer
+                response.answer
             );
             let record = self.last_record();
             let said = (
-                heard.identity,
+                response.identity,
                 record["verdict"].clone(),
                 record["reason"].clone(),
                 record["route"].clone(),
@@ -170,18 +170,18 @@ impl Table {
     }
 }
 
-fn page(target: &str) -> Original {
-    Original::get(target).header("Accept", "text/html")
+fn page(target: &str) -> OriginalRequest {
+    OriginalRequest::get(target).header("Accept", "text/html")
 }
 
-fn with(original: Original, cookie: &str) -> Original {
+fn with(original: OriginalRequest, cookie: &str) -> OriginalRequest {
     original.header("Cookie", &format!("other=1; menshen={cookie}"))
 }
 
 #[tokio::test]
-async fn every_face_says_the_same_of_every_caller() {
-    let table = Table::lay().await;
-    let menshen = &table.menshen;
+async fn every_face_gives_every_caller_the_same_verdict() {
+    let faces = Faces::start().await;
+    let menshen = &faces.menshen;
     let signed_out = signed_in(menshen, "lisi").await;
     let mut browser = Browser::new(menshen);
     browser.set("sso.test", "menshen", &signed_out);
@@ -214,26 +214,28 @@ async fn every_face_says_the_same_of_every_caller() {
     ];
     for (what, cookie, verdicts) in people {
         for (target, verdict) in ["/app?x=1", "/finance/x", "/public"].iter().zip(verdicts) {
-            for original in [page(target), Original::get(target)] {
+            for original in [page(target), OriginalRequest::get(target)] {
                 let what = format!("{what} at {target}");
-                table.all_say(&what, &with(original, cookie), verdict).await;
+                faces
+                    .assert_all_decide(&what, &with(original, cookie), verdict)
+                    .await;
             }
         }
     }
-    programs(&table, &lisi).await;
+    programs(&faces, &lisi).await;
     let two = with(page("/app"), &lisi).header("Cookie", &format!("menshen={zhangsan}"));
-    table.all_say("two cookies", &two, Login).await;
+    faces.assert_all_decide("two cookies", &two, Login).await;
 
     menshen.advance(Duration::from_secs(13 * 3600));
     for target in ["/app", "/finance"] {
-        table
-            .all_say("expired", &with(page(target), &lisi), Login)
+        faces
+            .assert_all_decide("expired", &with(page(target), &lisi), Login)
             .await;
     }
 }
 
-async fn programs(table: &Table, lisi: &str) {
-    let (good, bad) = (table.token("menshen"), table.token("somebody-else"));
+async fn programs(faces: &Faces, lisi: &str) {
+    let (good, bad) = (faces.token("menshen"), faces.token("somebody-else"));
     for (what, token, cookie, verdict) in [
         ("a good token", good.as_str(), "", Allow),
         ("a bad token", bad.as_str(), "", Unauthorized),
@@ -247,28 +249,28 @@ async fn programs(table: &Table, lisi: &str) {
         ),
         ("no token", "Basic eA==", "", Login),
     ] {
-        let original = with(Original::get("/api/x"), cookie).header("Authorization", token);
-        table.all_say(what, &original, verdict).await;
+        let original = with(OriginalRequest::get("/api/x"), cookie).header("Authorization", token);
+        faces.assert_all_decide(what, &original, verdict).await;
     }
-    let elsewhere = Original::get("/app").header("Authorization", &good);
-    table
-        .all_say("a token where none counts", &elsewhere, Login)
+    let elsewhere = OriginalRequest::get("/app").header("Authorization", &good);
+    faces
+        .assert_all_decide("a token where none counts", &elsewhere, Login)
         .await;
 }
 
 #[tokio::test]
-async fn every_face_says_the_same_of_every_request() {
-    let table = Table::lay().await;
-    let lisi = signed_in(&table.menshen, "lisi").await;
+async fn every_face_gives_every_request_the_same_verdict() {
+    let faces = Faces::start().await;
+    let lisi = signed_in(&faces.menshen, "lisi").await;
     for (what, original, verdict) in requests(&lisi).into_iter().chain(disguises(&lisi)) {
-        table.all_say(what, &original, verdict).await;
+        faces.assert_all_decide(what, &original, verdict).await;
     }
 }
 
 #[tokio::test]
-async fn a_public_path_is_public_in_one_spelling_and_nothing_below_it_is() {
-    let table = Table::lay().await;
-    let lisi = signed_in(&table.menshen, "lisi").await;
+async fn a_public_path_is_public_only_as_written() {
+    let faces = Faces::start().await;
+    let lisi = signed_in(&faces.menshen, "lisi").await;
     let path = "/shop/manifest.webmanifest";
     for (target, verdict) in [
         (path, Allow),
@@ -285,54 +287,58 @@ async fn a_public_path_is_public_in_one_spelling_and_nothing_below_it_is() {
         ("/shop//manifest.webmanifest", Login),
         ("/shop/x", Login),
     ] {
-        table.all_say(target, &Original::get(target), verdict).await;
-        let mine = with(Original::get(target), &lisi);
+        faces
+            .assert_all_decide(target, &OriginalRequest::get(target), verdict)
+            .await;
+        let mine = with(OriginalRequest::get(target), &lisi);
         let verdict = if verdict == Login { Deny } else { verdict };
-        table.all_say(target, &mine, verdict).await;
+        faces.assert_all_decide(target, &mine, verdict).await;
     }
     for method in ["HEAD", "POST", "OPTIONS"] {
-        let original = Original::get(path).method(method);
+        let original = OriginalRequest::get(path).method(method);
         let face = Face::Proxy;
-        let heard = original.heard(face, table.menshen.address()).await;
-        assert_eq!(heard.verdict, Allow, "{method}");
+        let response = original.send_to(face, faces.menshen.address()).await;
+        assert_eq!(response.verdict, Allow, "{method}");
     }
     // Whoever is signed in is named there, as on a public route; nobody is nobody.
     for face in Face::ALL {
-        let at = table.menshen.address();
-        let heard = with(Original::get(path), &lisi).heard(face, at).await;
-        assert_eq!(heard.identity["x-remote-user"], "lisi", "{face:?}");
-        let heard = Original::get(path).header("X-Remote-User", "root");
-        let heard = heard.heard(face, at).await;
-        assert_eq!(heard.identity.get("x-remote-user"), None, "{face:?}");
+        let at = faces.menshen.address();
+        let response = with(OriginalRequest::get(path), &lisi)
+            .send_to(face, at)
+            .await;
+        assert_eq!(response.identity["x-remote-user"], "lisi", "{face:?}");
+        let response = OriginalRequest::get(path).header("X-Remote-User", "root");
+        let response = response.send_to(face, at).await;
+        assert_eq!(response.identity.get("x-remote-user"), None, "{face:?}");
     }
 }
 
 #[tokio::test]
-async fn a_page_that_a_service_worker_asks_for_leads_to_the_login_on_every_face() {
-    let table = Table::lay().await;
-    for face in Face::ALL.into_iter().filter(|face| face.leads_on()) {
+async fn a_page_requested_by_a_service_worker_leads_to_login_on_every_face() {
+    let faces = Faces::start().await;
+    for face in Face::ALL.into_iter().filter(|face| face.can_redirect()) {
         for (site, leads) in [
             ("same-origin", true),
             ("same-site", false),
             ("cross-site", false),
         ] {
-            let original = Original::get("/app")
+            let original = OriginalRequest::get("/app")
                 .header("Sec-Fetch-Mode", "navigate")
                 .header("Sec-Fetch-Dest", "empty")
                 .header("Sec-Fetch-Site", site);
-            let heard = original.heard(face, table.menshen.address()).await;
-            assert_eq!(heard.verdict, Login, "{face:?} {site}");
-            let led = heard.answer.header("location").is_some();
-            assert_eq!(led, leads, "{face:?} {site}: {:?}", heard.answer);
+            let response = original.send_to(face, faces.menshen.address()).await;
+            assert_eq!(response.verdict, Login, "{face:?} {site}");
+            let led = response.answer.header("location").is_some();
+            assert_eq!(led, leads, "{face:?} {site}: {:?}", response.answer);
         }
     }
 }
 
 #[tokio::test]
-async fn no_request_costs_more_than_one_may() {
-    let table = Table::lay().await;
+async fn no_request_exceeds_the_cost_limit() {
+    let faces = Faces::start().await;
     let list = |items: usize, bytes: usize| vec!["x".repeat(bytes); items].join(",");
-    let with_list = |target: &str, list: &str| Original::get(target).header("X-List", list);
+    let with_list = |target: &str, list: &str| OriginalRequest::get(target).header("X-List", list);
     let (short, many, long) = (list(3, 3), list(900, 1), list(900, 40));
     let tricky = "/costly/x;y//z%20%5c";
     for (target, list, verdict) in [
@@ -347,23 +353,23 @@ async fn no_request_costs_more_than_one_may() {
         ("/costly-header", &long, Deny),
     ] {
         let what = format!("{target}, a list of {} bytes", list.len());
-        table
-            .all_say(&what, &with_list(target, list), verdict)
+        faces
+            .assert_all_decide(&what, &with_list(target, list), verdict)
             .await;
         if verdict == Deny {
-            assert_eq!(table.last_record()["reason"], "too costly", "{what}");
+            assert_eq!(faces.last_record()["reason"], "too costly", "{what}");
         }
     }
-    let metrics = table.menshen.running.live().services().telemetry.render();
+    let metrics = faces.menshen.running.live().services().telemetry.render();
     let counted = format!("menshen_costly_requests_total {}\n", 3 * Face::ALL.len());
     assert!(metrics.contains(&counted), "{metrics}");
 }
 
-fn requests(lisi: &str) -> Vec<(&'static str, Original, Verdict)> {
-    let stranger = |target: &str| Original::get(target);
-    let host = |host: &str, target: &str| Original {
+fn requests(lisi: &str) -> Vec<(&'static str, OriginalRequest, Verdict)> {
+    let stranger = |target: &str| OriginalRequest::get(target);
+    let host = |host: &str, target: &str| OriginalRequest {
         host: host.to_owned(),
-        ..Original::get(target)
+        ..OriginalRequest::get(target)
     };
     vec![
         ("the rule's yes", stranger("/hours"), Allow),
@@ -371,7 +377,7 @@ fn requests(lisi: &str) -> Vec<(&'static str, Original, Verdict)> {
         ("another path", stranger("/hours/no"), Login),
         (
             "another client",
-            Original {
+            OriginalRequest {
                 client: "198.51.100.1",
                 ..stranger("/hours")
             },
@@ -422,8 +428,8 @@ fn requests(lisi: &str) -> Vec<(&'static str, Original, Verdict)> {
     ]
 }
 
-fn disguises(lisi: &str) -> Vec<(&'static str, Original, Verdict)> {
-    let stranger = |target: &str| Original::get(target);
+fn disguises(lisi: &str) -> Vec<(&'static str, OriginalRequest, Verdict)> {
+    let stranger = |target: &str| OriginalRequest::get(target);
     vec![
         (
             "a host within the path",
@@ -469,17 +475,17 @@ fn disguises(lisi: &str) -> Vec<(&'static str, Original, Verdict)> {
 }
 
 #[tokio::test]
-async fn a_login_that_is_needed_leads_the_same_way() {
-    let table = Table::lay().await;
-    for face in Face::ALL.into_iter().filter(|face| face.leads_on()) {
-        let heard = page("/app?x=1&y=%2f")
-            .heard(face, table.menshen.address())
+async fn every_face_redirects_to_the_same_login_url() {
+    let faces = Faces::start().await;
+    for face in Face::ALL.into_iter().filter(|face| face.can_redirect()) {
+        let response = page("/app?x=1&y=%2f")
+            .send_to(face, faces.menshen.address())
             .await;
-        let mut to = heard.answer.header("location").unwrap().to_owned();
+        let mut to = response.answer.header("location").unwrap().to_owned();
         if to.starts_with('/') {
             to = format!("{HOME}{to}");
         }
-        let mut browser = Browser::new(&table.menshen);
+        let mut browser = Browser::new(&faces.menshen);
         let page = browser.sign_in(&to, "lisi").await;
         assert_eq!(
             (page.answer.status, page.url),
@@ -489,7 +495,7 @@ async fn a_login_that_is_needed_leads_the_same_way() {
     }
 }
 
-fn made_up() -> impl Strategy<Value = Original> {
+fn arbitrary_request() -> impl Strategy<Value = OriginalRequest> {
     let path = prop_oneof![
         "/(app|finance|hours|public|api|)(/[a-z%;.0-9]{0,6}){0,3}",
         r"/[\x21-\x7e]{0,24}",
@@ -532,42 +538,43 @@ fn made_up() -> impl Strategy<Value = Original> {
     ]);
     let headers = prop::collection::vec((names, values), 0..6);
     (method, host, path, headers, any::<bool>()).prop_map(|(method, host, target, headers, far)| {
-        let original = Original {
+        let original = OriginalRequest {
             method: method.to_owned(),
             host: host.to_owned(),
             client: if far { "198.51.100.1" } else { "192.0.2.7" },
-            ..Original::get(&target)
+            ..OriginalRequest::get(&target)
         };
-        let add = |original: Original, (name, value): (&str, &str)| original.header(name, value);
+        let add =
+            |original: OriginalRequest, (name, value): (&str, &str)| original.header(name, value);
         headers.into_iter().fold(original, add)
     })
 }
 
 #[test]
-fn the_faces_agree_on_requests_that_nobody_thought_of() {
+fn the_faces_agree_on_random_requests() {
     let runtime = Runtime::new().unwrap();
-    let (table, lisi) = runtime.block_on(async {
-        let table = Table::lay().await;
-        let lisi = signed_in(&table.menshen, "lisi").await;
-        (table, lisi)
+    let (faces, lisi) = runtime.block_on(async {
+        let faces = Faces::start().await;
+        let lisi = signed_in(&faces.menshen, "lisi").await;
+        (faces, lisi)
     });
-    let at = table.menshen.address();
+    let at = faces.menshen.address();
     let config = ProptestConfig {
         cases: 300,
         ..ProptestConfig::default()
     };
-    proptest!(config, |(original in made_up(), known in any::<bool>())| {
+    proptest!(config, |(original in arbitrary_request(), known in any::<bool>())| {
         // What the application's door keeps for itself is asked of nobody.
         prop_assume!(!original.target.starts_with(b"/.menshen"));
         let original = if known { with(original, &lisi) } else { original };
         runtime.block_on(async {
-            let proxy = original.heard(Face::Proxy, at).await;
+            let proxy = original.send_to(Face::Proxy, at).await;
             for face in Face::ALL {
-                let heard = original.heard(face, at).await;
-                assert_eq!(heard.verdict, proxy.verdict, "{face:?} {original:?} {:?}", heard.answer);
+                let response = original.send_to(face, at).await;
+                assert_eq!(response.verdict, proxy.verdict, "{face:?} {original:?} {:?}", response.answer);
                 // A mirror shows nothing to HEAD.
                 if original.method != "HEAD" {
-                    assert_eq!(heard.identity, proxy.identity, "{face:?} {original:?}");
+                    assert_eq!(response.identity, proxy.identity, "{face:?} {original:?}");
                 }
             }
         });

@@ -1,6 +1,6 @@
 //! Addresses in bytes that are no text or that browsers encode, through every face.
 
-use super::faces::{Face, Original, Verdict};
+use super::faces::{Face, OriginalRequest, Verdict};
 use super::{TRUSTED, menshen_with};
 use crate::mirror::Mirror;
 use crate::setup::Setup;
@@ -38,10 +38,10 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-fn original(target: &[u8], cookie: Option<&str>) -> Original {
-    let original = Original {
+fn original(target: &[u8], cookie: Option<&str>) -> OriginalRequest {
+    let original = OriginalRequest {
         target: target.to_vec(),
-        ..Original::get("/")
+        ..OriginalRequest::get("/")
     };
     match cookie {
         Some(cookie) => original.header("Cookie", &format!("menshen={cookie}")),
@@ -50,7 +50,7 @@ fn original(target: &[u8], cookie: Option<&str>) -> Original {
 }
 
 #[tokio::test]
-async fn an_address_of_any_bytes_is_judged_alike_by_every_face() {
+async fn a_target_of_any_bytes_gets_the_same_verdict_on_every_face() {
     let mirror = Mirror::start().await;
     let menshen = menshen_with(ROUTES, &mirror).await;
     let people = [
@@ -94,19 +94,23 @@ async fn an_address_of_any_bytes_is_judged_alike_by_every_face() {
     ] {
         for (cookie, may) in people.iter().zip([zhang, li]) {
             for face in Face::ALL {
-                let heard = original(target, Some(cookie))
-                    .heard(face, menshen.address())
+                let response = original(target, Some(cookie))
+                    .send_to(face, menshen.address())
                     .await;
                 let what = String::from_utf8_lossy(target);
                 let wanted = if may { Verdict::Allow } else { Verdict::Deny };
-                assert_eq!(heard.verdict, wanted, "{face:?} {what}: {:?}", heard.answer);
+                assert_eq!(
+                    response.verdict, wanted,
+                    "{face:?} {what}: {:?}",
+                    response.answer
+                );
             }
         }
     }
 }
 
 #[tokio::test]
-async fn what_can_stand_in_no_address_is_refused_by_every_face() {
+async fn bytes_invalid_in_a_target_are_refused_on_every_face() {
     let mirror = Mirror::start().await;
     let menshen = menshen_with(ROUTES, &mirror).await;
     let cookie = signed_in(&menshen, "lisi").await;
@@ -121,15 +125,15 @@ async fn what_can_stand_in_no_address_is_refused_by_every_face() {
     ] {
         for cookie in [None, Some(cookie.as_str())] {
             for face in Face::ALL {
-                let heard = original(target, cookie)
-                    .heard(face, menshen.address())
+                let response = original(target, cookie)
+                    .send_to(face, menshen.address())
                     .await;
                 let what = String::from_utf8_lossy(target);
                 assert_eq!(
-                    heard.verdict,
+                    response.verdict,
                     Verdict::Deny,
                     "{face:?} {what}: {:?}",
-                    heard.answer
+                    response.answer
                 );
             }
         }
@@ -137,14 +141,16 @@ async fn what_can_stand_in_no_address_is_refused_by_every_face() {
     // Controls can stand in no header either.
     for target in [&b"/public/\x01"[..], b"/public?\x7f", b"/public\0"] {
         for face in [Face::Proxy, Face::Envoy, Face::Grpc] {
-            let heard = original(target, None).heard(face, menshen.address()).await;
-            assert_eq!(heard.verdict, Verdict::Deny, "{face:?} {target:?}");
+            let response = original(target, None)
+                .send_to(face, menshen.address())
+                .await;
+            assert_eq!(response.verdict, Verdict::Deny, "{face:?} {target:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn an_original_address_is_bytes_whatever_header_it_stands_in() {
+async fn the_original_target_is_read_as_bytes_from_every_header() {
     let mirror = Mirror::start().await;
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
     for (header, origin) in [
@@ -166,7 +172,7 @@ async fn an_original_address_is_bytes_whatever_header_it_stands_in() {
         ] {
             let url = [origin.as_bytes(), target].concat();
             let ask = TestRequest::get("/.menshen/auth").bytes(header, &url);
-            let ask = ask.header("X-Original-Method", "GET");
+            let ask = ask.header("X-OriginalRequest-Method", "GET");
             let ask = ask.header("X-Forwarded-Proto", "http").session(&cookie);
             let what = String::from_utf8_lossy(&url);
             assert_eq!(ask.send(&menshen).await.status, status, "{header} {what}");

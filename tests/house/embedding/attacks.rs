@@ -3,7 +3,7 @@
 use super::*;
 
 /// Whether an answer lets somebody in.
-fn lets_in(answer: &Answer) -> bool {
+fn sets_session(answer: &Answer) -> bool {
     let session = |cookie: &str| {
         let is_session = cookie.starts_with("__Host-menshen=") || cookie.contains("-menshen=e");
         is_session && !cookie.contains("Max-Age=0")
@@ -12,27 +12,27 @@ fn lets_in(answer: &Answer) -> bool {
 }
 
 #[tokio::test]
-async fn a_ticket_counts_in_the_frame_that_asked_for_it_and_once() {
+async fn a_ticket_works_once_in_the_frame_that_requested_it() {
     let menshen = setup().start().await;
     let url = "https://oa.test/echo";
     let mut frame = Frame::new(&menshen, url);
     let ticket = ticket_for(&menshen, &mut frame).await;
     let copy = frame.clone();
-    assert!(lets_in(&frame.receive(&ticket).await));
+    assert!(sets_session(&frame.receive(&ticket).await));
     // Again, also by whoever had the frame's cookies.
     for mut again in [copy.clone(), Frame::new(&menshen, url)] {
         let answer = again.receive(&ticket).await;
-        assert!(!lets_in(&answer), "{}", answer.text());
+        assert!(!sets_session(&answer), "{}", answer.text());
         assert_eq!(again.load().await.status, 401);
     }
     // By the address, as between hosts.
     let address = format!("https://oa.test/.menshen/ticket?t={ticket}");
     let answer = copy.clone().ask("GET", &address, &[], "").await;
-    assert!(!lets_in(&answer));
+    assert!(!sets_session(&answer));
 }
 
 #[tokio::test]
-async fn an_attackers_ticket_makes_nobody_the_attacker() {
+async fn an_attackers_ticket_does_not_sign_a_victim_in() {
     let menshen = setup().start().await;
     let mut attacker = Frame::new(&menshen, "https://oa.test/echo");
     let theirs = ticket_for(&menshen, &mut attacker).await;
@@ -40,13 +40,13 @@ async fn an_attackers_ticket_makes_nobody_the_attacker() {
     let mut victim = Frame::new(&menshen, "https://oa.test/echo");
     victim.load().await;
     let answer = victim.receive(&theirs).await;
-    assert!(!lets_in(&answer), "{}", answer.text());
+    assert!(!sets_session(&answer), "{}", answer.text());
     // What was shown to another browser is spent.
-    assert!(!lets_in(&attacker.receive(&theirs).await));
+    assert!(!sets_session(&attacker.receive(&theirs).await));
 }
 
 #[tokio::test]
-async fn a_ticket_is_for_one_host_and_a_minute() {
+async fn a_ticket_is_valid_on_one_host_for_one_minute() {
     let menshen = setup().start().await;
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let ticket = ticket_for(&menshen, &mut frame).await;
@@ -60,14 +60,14 @@ async fn a_ticket_is_for_one_host_and_a_minute() {
                 .cookies
                 .set(&host, &cookie.name, line.split_once('=').unwrap().1);
         }
-        assert!(!lets_in(&other.receive(&ticket).await), "{host}");
+        assert!(!sets_session(&other.receive(&ticket).await), "{host}");
     }
     menshen.advance(Duration::from_secs(61));
-    assert!(!lets_in(&frame.receive(&ticket).await));
+    assert!(!sets_session(&frame.receive(&ticket).await));
 }
 
 #[tokio::test]
-async fn only_the_framed_page_itself_redeems_by_a_form() {
+async fn only_the_framed_page_may_redeem_a_ticket_by_form() {
     let menshen = setup().start().await;
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let ticket = ticket_for(&menshen, &mut frame).await;
@@ -79,18 +79,18 @@ async fn only_the_framed_page_itself_redeems_by_a_form() {
     ] {
         let answer = frame.receive_from(&ticket, from, site).await;
         assert_eq!(answer.status, 403, "{from}");
-        assert!(!lets_in(&answer), "{from}");
+        assert!(!sets_session(&answer), "{from}");
     }
     // None of them spent it.
-    assert!(lets_in(&frame.receive(&ticket).await));
+    assert!(sets_session(&frame.receive(&ticket).await));
 }
 
 #[tokio::test]
-async fn a_link_of_an_attacker_gives_their_window_nothing() {
+async fn an_attackers_link_hands_no_ticket_to_their_window() {
     let menshen = setup().start().await;
     let mut attacker = Frame::new(&menshen, "https://oa.test/echo");
     let bait = attacker.button().await;
-    let mut victim = member(&menshen).await;
+    let mut victim = signed_in_tab(&menshen).await;
     let question = victim.visit(&bait).await;
     let html = question.text();
     assert_eq!(ticket_in(&question), None, "{html}");
@@ -100,7 +100,7 @@ async fn a_link_of_an_attacker_gives_their_window_nothing() {
     assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
     assert_eq!(question.header("x-frame-options"), Some("DENY"));
     // The message is for the frame's host alone, and the ticket stands in no address.
-    let page = agree(&mut victim, &question).await;
+    let page = consent(&mut victim, &question).await;
     assert_eq!(page.header("location"), None);
     assert_eq!(page.header("cache-control"), Some("no-store"));
     assert_eq!(page.header("referrer-policy"), Some("same-origin"));
@@ -116,14 +116,14 @@ async fn a_link_of_an_attacker_gives_their_window_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_agrees_for_somebody_else() {
+async fn consent_cannot_be_forged() {
     let menshen = setup().start().await;
     let mut attacker = Frame::new(&menshen, "https://oa.test/echo");
     let bait = attacker.button().await;
     let mut theirs = Browser::new(&menshen).over_https();
     let question = sign_in(&mut theirs, &bait).await;
     let sealed = attribute(&question.text(), "name=\"go\" value").unwrap();
-    let mut victim = member(&menshen).await;
+    let mut victim = signed_in_tab(&menshen).await;
     let url = format!("{HOME}/.menshen/start");
     let kind = ("Content-Type", "application/x-www-form-urlencoded");
     let html = ("Accept", "text/html");
@@ -148,11 +148,11 @@ async fn nobody_agrees_for_somebody_else() {
 }
 
 #[tokio::test]
-async fn the_question_and_the_ticket_stand_in_no_frame_and_no_script_reads_them() {
+async fn the_consent_and_ticket_pages_cannot_be_framed_or_read_by_scripts() {
     let menshen = setup().start().await;
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let start = frame.button().await;
-    let mut victim = member(&menshen).await;
+    let mut victim = signed_in_tab(&menshen).await;
     for (mode, dest) in [
         ("navigate", "iframe"),
         ("cors", "empty"),
@@ -173,11 +173,11 @@ async fn the_question_and_the_ticket_stand_in_no_frame_and_no_script_reads_them(
 }
 
 #[tokio::test]
-async fn an_old_browser_that_does_not_say_what_it_loads_gets_no_ticket() {
+async fn a_browser_without_fetch_metadata_gets_no_ticket() {
     let menshen = setup().start().await;
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let start = frame.button().await;
-    let mut old = member(&menshen).await;
+    let mut old = signed_in_tab(&menshen).await;
     let answer = old
         .send("GET", &start, &[("Accept", "text/html")], b"")
         .await;
@@ -186,11 +186,11 @@ async fn an_old_browser_that_does_not_say_what_it_loads_gets_no_ticket() {
 }
 
 #[tokio::test]
-async fn nothing_but_a_tab_gets_the_ticket_for_an_agreement() {
+async fn only_a_tab_gets_a_ticket_after_consent() {
     let menshen = setup().start().await;
     let mut attacker = Frame::new(&menshen, "https://oa.test/echo");
     let start = attacker.button().await;
-    let mut victim = member(&menshen).await;
+    let mut victim = signed_in_tab(&menshen).await;
     let question = victim.visit(&start).await;
     let sealed = attribute(&question.text(), "name=\"go\" value").unwrap();
     let url = format!("{HOME}/.menshen/start");
@@ -218,14 +218,14 @@ async fn nothing_but_a_tab_gets_the_ticket_for_an_agreement() {
         assert_eq!(ticket_in(&answer), None, "{said:?}");
     }
     // The tab itself still may.
-    let page = agree(&mut victim, &question).await;
+    let page = consent(&mut victim, &question).await;
     assert!(ticket_in(&page).is_some(), "{}", page.text());
 }
 
 #[tokio::test]
-async fn an_address_without_a_whole_nonce_is_an_ordinary_one() {
+async fn a_url_without_a_valid_nonce_starts_an_ordinary_login() {
     let menshen = setup().start().await;
-    let mut victim = member(&menshen).await;
+    let mut victim = signed_in_tab(&menshen).await;
     let nonce = "AAAAAAAAAAAAAAAAAAAAAA";
     for query in [
         "rd=/echo&f=1".to_owned(),
@@ -248,7 +248,7 @@ async fn an_address_without_a_whole_nonce_is_an_ordinary_one() {
 }
 
 #[tokio::test]
-async fn a_host_that_only_a_wildcard_covers_is_named_in_the_question() {
+async fn consent_names_a_host_covered_only_by_a_wildcard() {
     let routes = format!(
         "{ROUTES}\n[[route]]\nname = \"lab\"\nhost = \"*.lab.test\"\nupstream = [\"{{app}}\"]\n"
     );
@@ -257,19 +257,19 @@ async fn a_host_that_only_a_wildcard_covers_is_named_in_the_question() {
     let mut tab = Browser::new(&menshen).over_https();
     let question = sign_in(&mut tab, &frame.button().await).await;
     assert!(question.text().contains("x.lab.test"));
-    let page = agree(&mut tab, &question).await;
+    let page = consent(&mut tab, &question).await;
     let answer = frame.receive(&ticket_in(&page).unwrap()).await;
-    assert!(lets_in(&answer));
+    assert!(sets_session(&answer));
     assert_eq!(frame.person().await, ["lisi"]);
 }
 
 #[tokio::test]
-async fn the_session_of_a_frame_ends_with_that_of_its_tab() {
+async fn a_frames_session_ends_with_its_tabs_session() {
     let menshen = setup().start().await;
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let mut tab = Browser::new(&menshen).over_https();
     let question = sign_in(&mut tab, &frame.button().await).await;
-    let page = agree(&mut tab, &question).await;
+    let page = consent(&mut tab, &question).await;
     frame.receive(&ticket_in(&page).unwrap()).await;
     assert_eq!(frame.person().await, ["lisi"]);
     tab.follow(&format!("{HOME}/.menshen/sign_out")).await;
@@ -278,7 +278,7 @@ async fn the_session_of_a_frame_ends_with_that_of_its_tab() {
 }
 
 #[tokio::test]
-async fn only_the_sites_that_are_named_show_the_way_in() {
+async fn only_configured_ancestors_may_frame_the_sign_in_page() {
     let named = "cookie_same_site = 'none'
                  frame_ancestors = ['https://portal.example', 'https://www.portal.example:8443']";
     let list = "'self' https://portal.example https://www.portal.example:8443;";

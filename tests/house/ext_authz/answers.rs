@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::{ON_MAIN, Said, ask, asking, said, setup};
+use super::{CheckResult, ON_MAIN, check_request, grpc_client, parse_response, setup};
 use crate::browser::navigation;
 use crate::setup::{Menshen, Setup};
 use crate::test_request::{TestRequest, signed_in};
@@ -12,21 +12,21 @@ use crate::upstream::Folder;
 /// menshen, a way to ask, and 李四 of 财务部.
 async fn lisi() -> (Menshen, Client, String) {
     let menshen = setup().start().await;
-    let client = asking(&menshen).await;
+    let client = grpc_client(&menshen).await;
     let cookie = signed_in(&menshen, "lisi").await;
     (menshen, client, cookie)
 }
 
 #[tokio::test]
-async fn a_member_passes_and_the_application_gets_what_the_door_would_give_it() {
+async fn a_member_passes_with_the_headers_the_proxy_would_send() {
     let (menshen, mut client, cookie) = lisi().await;
     let cookies = format!("a=b; menshen={cookie}; c=d");
-    let question = ask("/echo?x=1")
+    let question = check_request("/echo?x=1")
         .header("cookie", &cookies)
         .header("x_forwarded_user", "boss")
         .header("x-forwarded-email", "boss@corp.example")
         .header("x-auth-request-groups", "admin");
-    let answer = said(&client.check(&question.json()).await);
+    let answer = parse_response(&client.check(&question.json()).await);
     assert_eq!((answer.code, answer.http), (0, None));
     // What it gets through our own door.
     let direct = TestRequest::get("/echo?x=1")
@@ -66,9 +66,11 @@ async fn a_member_passes_and_the_application_gets_what_the_door_would_give_it() 
 }
 
 #[tokio::test]
-async fn every_header_to_set_takes_the_place_of_the_clients() {
+async fn headers_to_set_replace_the_clients_headers() {
     let (_menshen, mut client, cookie) = lisi().await;
-    let answer = client.check(&ask("/echo").session(&cookie).json()).await;
+    let answer = client
+        .check(&check_request("/echo").session(&cookie).json())
+        .await;
     let headers = answer["ok_response"]["headers"].as_array().unwrap();
     assert!(!headers.is_empty());
     for option in headers {
@@ -80,9 +82,9 @@ async fn every_header_to_set_takes_the_place_of_the_clients() {
 }
 
 #[tokio::test]
-async fn who_passes_is_told_to_other_filters_and_no_token_is() {
+async fn dynamic_metadata_names_the_caller_and_holds_no_token() {
     let (menshen, mut client, cookie) = lisi().await;
-    let question = ask("/finance")
+    let question = check_request("/finance")
         .session(&cookie)
         .header("x-request-id", "one-7");
     let answer = client.check(&question.json()).await;
@@ -98,7 +100,7 @@ async fn who_passes_is_told_to_other_filters_and_no_token_is() {
     assert!(told["groups"].is_array());
     assert!(!answer.to_string().contains(&cookie));
     // Nobody is nobody.
-    let answer = client.check(&ask("/public").json()).await;
+    let answer = client.check(&check_request("/public").json()).await;
     let told = answer["dynamic_metadata"].as_object().unwrap();
     let keys: Vec<_> = told.keys().map(String::as_str).collect();
     assert_eq!(keys, ["request_id", "route"]);
@@ -106,10 +108,10 @@ async fn who_passes_is_told_to_other_filters_and_no_token_is() {
 }
 
 #[tokio::test]
-async fn a_stranger_who_goes_somewhere_is_led_to_log_in() {
+async fn a_navigation_without_a_session_is_redirected_to_login() {
     let (_menshen, mut client, _) = lisi().await;
-    let question = ask("/deep?x=1&y=%2f").headers(&navigation());
-    let answer = said(&client.check(&question.json()).await);
+    let question = check_request("/deep?x=1&y=%2f").headers(&navigation());
+    let answer = parse_response(&client.check(&question.json()).await);
     assert_eq!(
         (answer.code, answer.http, answer.reason()),
         (16, Some(302), "nobody")
@@ -120,15 +122,15 @@ async fn a_stranger_who_goes_somewhere_is_led_to_log_in() {
 }
 
 #[tokio::test]
-async fn a_program_and_a_forged_cookie_are_told_to_log_in() {
+async fn a_program_and_a_forged_cookie_get_401() {
     let (_menshen, mut client, cookie) = lisi().await;
     let forged = format!("{}x", &cookie[..cookie.len() - 1]);
     for question in [
-        ask("/deep"),
-        ask("/deep").session(&forged),
-        ask("/deep").session("a.b.c"),
+        check_request("/deep"),
+        check_request("/deep").session(&forged),
+        check_request("/deep").session("a.b.c"),
     ] {
-        let answer = said(&client.check(&question.json()).await);
+        let answer = parse_response(&client.check(&question.json()).await);
         assert_eq!((answer.code, answer.http), (16, Some(401)));
         assert_eq!(answer.set["content-type"], "application/problem+json");
         let problem: Value = serde_json::from_str(&answer.body).unwrap();
@@ -143,49 +145,71 @@ async fn a_program_and_a_forged_cookie_are_told_to_log_in() {
 }
 
 #[tokio::test]
-async fn every_other_no_is_a_403() {
+async fn every_other_refusal_is_403() {
     let (menshen, mut client, cookie) = lisi().await;
     let zhangsan = signed_in(&menshen, "zhangsan").await;
     for (question, reason) in [
-        (ask("/finance").session(&zhangsan), "forbidden"),
+        (check_request("/finance").session(&zhangsan), "forbidden"),
         (
-            ask("/finance").session(&zhangsan).headers(&navigation()),
+            check_request("/finance")
+                .session(&zhangsan)
+                .headers(&navigation()),
             "forbidden",
         ),
-        (ask("/").host("nowhere.test").session(&cookie), "no-route"),
-        (ask("/.menshen/userinfo").session(&cookie), "own-page"),
-        (ask("/a/%2e%2e/b").session(&cookie), "bad-request"),
-        (ask("/a/../b").session(&cookie), "bad-request"),
-        (ask("/a#b").session(&cookie), "bad-request"),
-        (ask("a").session(&cookie), "bad-request"),
-        (ask("*").session(&cookie), "bad-request"),
-        (ask("/").host("").session(&cookie), "bad-request"),
-        (ask("/").host("a b").session(&cookie), "bad-request"),
-        (ask("/").method("G T").session(&cookie), "bad-request"),
-        (ask("/").scheme("gopher").session(&cookie), "bad-request"),
         (
-            ask("/").header("bad name", "x").session(&cookie),
+            check_request("/").host("nowhere.test").session(&cookie),
+            "no-route",
+        ),
+        (
+            check_request("/.menshen/userinfo").session(&cookie),
+            "own-page",
+        ),
+        (check_request("/a/%2e%2e/b").session(&cookie), "bad-request"),
+        (check_request("/a/../b").session(&cookie), "bad-request"),
+        (check_request("/a#b").session(&cookie), "bad-request"),
+        (check_request("a").session(&cookie), "bad-request"),
+        (check_request("*").session(&cookie), "bad-request"),
+        (check_request("/").host("").session(&cookie), "bad-request"),
+        (
+            check_request("/").host("a b").session(&cookie),
             "bad-request",
         ),
         (
-            ask("/").header("x", "a\u{0}b").session(&cookie),
+            check_request("/").method("G T").session(&cookie),
             "bad-request",
         ),
-        (ask("/public%2f..%2ffinance"), "bad-request"),
-        (ask("/").route("no-such-route").session(&cookie), "no-route"),
-        (ask("/").route("").session(&cookie), "no-route"),
+        (
+            check_request("/").scheme("gopher").session(&cookie),
+            "bad-request",
+        ),
+        (
+            check_request("/").header("bad name", "x").session(&cookie),
+            "bad-request",
+        ),
+        (
+            check_request("/").header("x", "a\u{0}b").session(&cookie),
+            "bad-request",
+        ),
+        (check_request("/public%2f..%2ffinance"), "bad-request"),
+        (
+            check_request("/").route("no-such-route").session(&cookie),
+            "no-route",
+        ),
+        (check_request("/").route("").session(&cookie), "no-route"),
     ] {
-        let answer = said(&client.check(&question.json()).await);
+        let answer = parse_response(&client.check(&question.json()).await);
         let shown = (answer.code, answer.http, answer.reason());
         assert_eq!(shown, (7, Some(403), reason), "{}", question.json());
     }
-    let many = (0..2000).fold(ask("/"), |ask, n| ask.header(&format!("x-{n}"), "y"));
-    let answer = said(&client.check(&many.json()).await);
+    let many = (0..2000).fold(check_request("/"), |ask, n| {
+        ask.header(&format!("x-{n}"), "y")
+    });
+    let answer = parse_response(&client.check(&many.json()).await);
     assert_eq!((answer.code, answer.http), (7, Some(403)));
 }
 
 #[tokio::test]
-async fn an_empty_question_is_a_no_whatever_else_it_holds() {
+async fn a_check_without_a_request_is_refused() {
     let (_menshen, mut client, _) = lisi().await;
     for question in [
         json!({}),
@@ -194,27 +218,27 @@ async fn an_empty_question_is_a_no_whatever_else_it_holds() {
         json!({ "attributes": { "request": { "http": {} } } }),
         json!({ "attributes": { "source": { "address": {} }, "context_extensions": { "route": "public" } } }),
     ] {
-        let answer = said(&client.check(&question).await);
+        let answer = parse_response(&client.check(&question).await);
         assert_eq!((answer.code, answer.http), (7, Some(403)), "{question}");
     }
 }
 
 #[tokio::test]
-async fn fields_nobody_knows_change_nothing() {
+async fn unknown_fields_are_ignored() {
     let (_menshen, mut client, cookie) = lisi().await;
-    let question = client.question(&ask("/finance").session(&cookie).json());
+    let question = client.question(&check_request("/finance").session(&cookie).json());
     // Field 1000: a varint; 1001: bytes; 1002: a fixed64.
     let unknown = b"\xc0\x3e\x07\xca\x3e\x03abc\xd1\x3e\x01\x02\x03\x04\x05\x06\x07\x08";
     let answer = client
         .check_bytes(&[&question, &unknown[..]].concat())
         .await;
-    assert_eq!(said(&answer).code, 0, "{answer}");
+    assert_eq!(parse_response(&answer).code, 0, "{answer}");
 }
 
 #[tokio::test]
-async fn raw_headers_count_as_merged_ones_do() {
+async fn raw_headers_are_read_like_merged_headers() {
     let (menshen, mut client, cookie) = lisi().await;
-    let mut question = ask("/finance").json();
+    let mut question = check_request("/finance").json();
     let http = &mut question["attributes"]["request"]["http"];
     http["headers"] = json!({});
     let raw = |text: &str| {
@@ -226,7 +250,7 @@ async fn raw_headers_count_as_merged_ones_do() {
         { "key": "cookie", "raw_value": raw(&format!("menshen={cookie}")) },
         { "key": "x-latin", "raw_value": "/w==" },
     ] });
-    let answer = said(&client.check(&question).await);
+    let answer = parse_response(&client.check(&question).await);
     assert_eq!(
         (answer.code, answer.set["x-forwarded-user"].as_str()),
         (0, "lisi")
@@ -236,24 +260,35 @@ async fn raw_headers_count_as_merged_ones_do() {
     for (value, code) in [("a.b.c", 0), (second.as_str(), 16)] {
         let two = &mut question["attributes"]["request"]["http"]["headers"];
         *two = json!({ "cookie": format!("menshen={value}") });
-        assert_eq!(said(&client.check(&question).await).code, code, "{value}");
+        assert_eq!(
+            parse_response(&client.check(&question).await).code,
+            code,
+            "{value}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_route_that_is_named_judges_whatever_host_and_path_say() {
+async fn a_named_route_decides_regardless_of_host_and_path() {
     let (menshen, mut client, cookie) = lisi().await;
     let zhangsan = signed_in(&menshen, "zhangsan").await;
     let at = |cookie: &str| {
-        ask("/anything")
+        check_request("/anything")
             .host("elsewhere.test")
             .session(cookie)
             .route("finance")
     };
-    assert_eq!(said(&client.check(&at(&cookie).json()).await).code, 0);
-    let answer = said(&client.check(&at(&zhangsan).json()).await);
+    assert_eq!(
+        parse_response(&client.check(&at(&cookie).json()).await).code,
+        0
+    );
+    let answer = parse_response(&client.check(&at(&zhangsan).json()).await);
     assert_eq!((answer.code, answer.reason()), (7, "forbidden"));
-    let answer = said(&client.check(&ask("/finance").route("public").json()).await);
+    let answer = parse_response(
+        &client
+            .check(&check_request("/finance").route("public").json())
+            .await,
+    );
     assert_eq!(answer.code, 0);
 }
 
@@ -274,9 +309,9 @@ upstream = ["{app}"]
 "#;
 
 #[tokio::test]
-async fn what_was_not_told_is_unknown_and_denies_where_it_is_needed() {
+async fn a_missing_fact_is_unknown_and_denies_where_a_rule_needs_it() {
     let menshen = setup().routes(NEAR).start().await;
-    let mut client = asking(&menshen).await;
+    let mut client = grpc_client(&menshen).await;
     for (source, code, reason) in [
         (
             json!({ "address": { "socket_address": { "address": "192.0.2.9" } } }),
@@ -307,10 +342,10 @@ async fn what_was_not_told_is_unknown_and_denies_where_it_is_needed() {
         (json!({}), 7, "untold"),
     ] {
         // What the client says of itself is not heard.
-        let question = ask("/").header("x-forwarded-for", "192.0.2.9");
+        let question = check_request("/").header("x-forwarded-for", "192.0.2.9");
         let mut question = question.json();
         question["attributes"]["source"] = source.clone();
-        let answer = said(&client.check(&question).await);
+        let answer = parse_response(&client.check(&question).await);
         if code == 7 && reason == "forbidden" {
             assert_ne!(answer.code, 0, "{source}");
         } else {
@@ -318,20 +353,23 @@ async fn what_was_not_told_is_unknown_and_denies_where_it_is_needed() {
         }
     }
     for (method, code) in [("GET", 0), ("", 7)] {
-        let question = ask("/").host("read.test").method(method);
+        let question = check_request("/").host("read.test").method(method);
         assert_eq!(
-            said(&client.check(&question.json()).await).code,
+            parse_response(&client.check(&question.json()).await).code,
             code,
             "{method:?}"
         );
     }
     // A path that was not told is no path: only a host whose every path says the same is answered.
-    let question = ask("").host("read.test");
-    assert_eq!(said(&client.check(&question.json()).await).code, 0);
+    let question = check_request("").host("read.test");
+    assert_eq!(
+        parse_response(&client.check(&question.json()).await).code,
+        0
+    );
 }
 
 #[tokio::test]
-async fn a_cookie_that_is_signed_again_goes_to_the_client_beside_the_answer() {
+async fn a_renewed_cookie_is_added_to_the_response() {
     let folder = Folder::new();
     let key = |name: &str| {
         let path = folder.write(name, menshen::keys::generate().expose());
@@ -345,11 +383,13 @@ async fn a_cookie_that_is_signed_again_goes_to_the_client_beside_the_answer() {
         .reload(&with(&format!("{new}, {old}")))
         .await
         .unwrap();
-    let mut client = asking(&menshen).await;
-    let answer = client.check(&ask("/echo").session(&cookie).json()).await;
-    let Said {
+    let mut client = grpc_client(&menshen).await;
+    let answer = client
+        .check(&check_request("/echo").session(&cookie).json())
+        .await;
+    let CheckResult {
         to_client, code, ..
-    } = said(&answer);
+    } = parse_response(&answer);
     assert_eq!(code, 0);
     let renewed = &to_client["set-cookie"];
     assert!(renewed.starts_with("menshen=") && !renewed.contains(&cookie));
@@ -361,27 +401,31 @@ async fn a_cookie_that_is_signed_again_goes_to_the_client_beside_the_answer() {
         .next()
         .unwrap();
     menshen.reload(&with(&new)).await.unwrap();
-    let answer = said(&client.check(&ask("/echo").session(cookie).json()).await);
+    let answer = parse_response(
+        &client
+            .check(&check_request("/echo").session(cookie).json())
+            .await,
+    );
     assert_eq!((answer.code, answer.to_client.len()), (0, 0));
 }
 
 #[tokio::test]
-async fn a_revoked_session_is_refused_at_the_next_question() {
+async fn a_revoked_session_is_refused_at_the_next_check() {
     let (menshen, mut client, cookie) = lisi().await;
-    let question = ask("/echo").session(&cookie).json();
-    assert_eq!(said(&client.check(&question).await).code, 0);
+    let question = check_request("/echo").session(&cookie).json();
+    assert_eq!(parse_response(&client.check(&question).await).code, 0);
     let answer = TestRequest::get("/.menshen/sign_out")
         .session(&cookie)
         .navigating()
         .send(&menshen)
         .await;
     assert!(answer.status < 400, "{}", answer.text());
-    let answer = said(&client.check(&question).await);
+    let answer = parse_response(&client.check(&question).await);
     assert_eq!((answer.code, answer.http), (16, Some(401)));
 }
 
 #[tokio::test]
-async fn the_main_listener_says_the_same() {
+async fn the_main_listener_gives_the_same_verdicts() {
     let menshen = Setup::default()
         .server("trusted_proxies = [\"127.0.0.1\"]")
         .more(ON_MAIN)
@@ -389,11 +433,15 @@ async fn the_main_listener_says_the_same() {
         .await;
     let cookie = signed_in(&menshen, "lisi").await;
     let mut client = Client::connect(menshen.address()).await;
-    let answer = said(&client.check(&ask("/finance").session(&cookie).json()).await);
+    let answer = parse_response(
+        &client
+            .check(&check_request("/finance").session(&cookie).json())
+            .await,
+    );
     assert_eq!(
         (answer.code, answer.set["x-forwarded-user"].as_str()),
         (0, "lisi")
     );
-    let answer = said(&client.check(&ask("/finance").json()).await);
+    let answer = parse_response(&client.check(&check_request("/finance").json()).await);
     assert_eq!((answer.code, answer.http), (16, Some(401)));
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::client::{CHECK, framed};
-use super::{asking, said, setup};
+use super::{grpc_client, parse_response, setup};
 use crate::setup::Setup;
 
 const UNIMPLEMENTED: u32 = 12;
@@ -14,15 +14,15 @@ const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 /// A no, with its status and its reason.
 fn no(answer: &Value) -> (i64, String) {
-    let said = said(answer);
+    let said = parse_response(answer);
     assert_ne!(said.code, 0);
     (said.http.unwrap(), said.reason().to_owned())
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_a_no_and_never_an_error() {
+async fn an_unreadable_check_is_refused_and_never_a_grpc_error() {
     let menshen = setup().start().await;
-    let mut client = asking(&menshen).await;
+    let mut client = grpc_client(&menshen).await;
     let long = vec![0; 2 * 1024 * 1024];
     let broken: [(&str, Bytes); 8] = [
         ("nothing", Bytes::new()),
@@ -54,9 +54,9 @@ async fn what_cannot_be_read_is_a_no_and_never_an_error() {
 }
 
 #[tokio::test]
-async fn what_is_no_call_is_refused_as_grpc_refuses() {
+async fn requests_that_are_not_grpc_calls_are_refused() {
     let menshen = setup().start().await;
-    let mut client = asking(&menshen).await;
+    let mut client = grpc_client(&menshen).await;
     let empty = framed(b"");
     let compressed = Bytes::from_static(b"\x01\0\0\0\x02ab");
     for (path, headers, body, expected) in [
@@ -111,9 +111,9 @@ async fn what_is_no_call_is_refused_as_grpc_refuses() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_passes_is_told_as_grpc_tells_it() {
+async fn a_passed_deadline_is_reported_as_deadline_exceeded() {
     let menshen = setup().start().await;
-    let mut client = asking(&menshen).await;
+    let mut client = grpc_client(&menshen).await;
     for path in [CHECK, HEALTH] {
         let half = Bytes::from_static(b"\0\0\0\0\x05a");
         let called = client
@@ -132,13 +132,13 @@ async fn a_deadline_that_passes_is_told_as_grpc_tells_it() {
 }
 
 #[tokio::test]
-async fn a_peer_that_is_not_trusted_is_told_no_and_the_log_what_to_add() {
+async fn an_untrusted_peer_is_refused_and_the_log_says_what_to_add() {
     let menshen = Setup::default()
         .server("trusted_proxies = [\"192.0.2.0/24\"]")
         .more("[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n")
         .start()
         .await;
-    let mut client = asking(&menshen).await;
+    let mut client = grpc_client(&menshen).await;
     for question in [&b""[..], b"\xff"] {
         let answer = client.check_bytes(question).await;
         assert_eq!(no(&answer), (403, "not-trusted".to_owned()));
@@ -149,9 +149,9 @@ async fn a_peer_that_is_not_trusted_is_told_no_and_the_log_what_to_add() {
 }
 
 #[tokio::test]
-async fn health_is_told_of_the_house_and_of_the_service() {
+async fn health_is_reported_for_the_process_and_the_service() {
     let menshen = setup().start().await;
-    let mut client = asking(&menshen).await;
+    let mut client = grpc_client(&menshen).await;
     let service = b"envoy.service.auth.v3.Authorization";
     let named = [&[0x0a, u8::try_from(service.len()).unwrap()][..], service].concat();
     for question in [&b""[..], &named] {
@@ -167,11 +167,11 @@ async fn health_is_told_of_the_house_and_of_the_service() {
 }
 
 #[tokio::test]
-async fn who_watches_is_told_when_the_door_closes_and_holds_it_open_no_longer() {
+async fn a_health_watch_ends_when_the_listener_closes() {
     use http_body_util::BodyExt as _;
 
     let menshen = setup().start().await;
-    let mut client = asking(&menshen).await;
+    let mut client = grpc_client(&menshen).await;
     let watched = client
         .open("/grpc.health.v1.Health/Watch", &[], framed(b""))
         .await;

@@ -33,7 +33,7 @@ pub(crate) struct Client {
 
 /// How a call ended.
 #[derive(Clone, Debug)]
-pub(crate) struct Called {
+pub(crate) struct GrpcResponse {
     pub(crate) http: u16,
     /// `grpc-status`, wherever it stood.
     pub(crate) status: Option<u32>,
@@ -41,7 +41,7 @@ pub(crate) struct Called {
     pub(crate) body: Bytes,
 }
 
-impl Called {
+impl GrpcResponse {
     /// The one message.
     pub(crate) fn message(&self) -> Bytes {
         let messages = unframed(&self.body);
@@ -110,7 +110,7 @@ impl Client {
     }
 
     /// What an answer says.
-    pub(crate) fn answer(&self, called: &Called) -> Value {
+    pub(crate) fn answer(&self, called: &GrpcResponse) -> Value {
         assert_eq!((called.http, called.status), (200, Some(0)), "{called:?}");
         assert_eq!(called.headers["content-type"], "application/grpc");
         let message = DynamicMessage::decode(self.described("CheckResponse"), called.message());
@@ -141,7 +141,7 @@ impl Client {
         path: &str,
         headers: &[(&str, &str)],
         body: Bytes,
-    ) -> Called {
+    ) -> GrpcResponse {
         self.call_with(path, headers, Full::new(body).boxed_unsync())
             .await
     }
@@ -152,7 +152,7 @@ impl Client {
         path: &str,
         headers: &[(&str, &str)],
         body: Bytes,
-    ) -> Called {
+    ) -> GrpcResponse {
         self.call_with(path, headers, endless(body)).await
     }
 
@@ -161,7 +161,12 @@ impl Client {
         self.open_with(path, &[], endless(body)).await
     }
 
-    async fn call_with(&mut self, path: &str, headers: &[(&str, &str)], body: Sent) -> Called {
+    async fn call_with(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Sent,
+    ) -> GrpcResponse {
         let response = self.open_with(path, headers, body).await;
         let (head, body) = response.into_parts();
         let body = timeout(WITHIN, body.collect()).await.unwrap().unwrap();
@@ -169,7 +174,7 @@ impl Client {
             let status = headers.get("grpc-status")?.to_str().ok()?;
             status.parse().ok()
         };
-        Called {
+        GrpcResponse {
             http: head.status.as_u16(),
             status: status(&head.headers).or_else(|| body.trailers().and_then(status)),
             headers: head.headers,

@@ -3,7 +3,7 @@
 use menshen::face::page::{Cause, Lang};
 
 use super::{Mirror, start_menshen};
-use crate::checking::faces::{Face, Original, Verdict};
+use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::mirror;
 use crate::records::Records;
 use crate::setup::{Menshen, Setup};
@@ -21,7 +21,7 @@ upstream = ["{mirror}"]
 name = "pass"
 host = "pass.test"
 access = "public"
-pass_headers = ["X-Original-URL", "X-Request-Id"]
+pass_headers = ["X-OriginalRequest-URL", "X-Request-Id"]
 upstream = ["{mirror}"]
 [[route]]
 name = "public"
@@ -61,10 +61,10 @@ async fn what_a_stranger_says_of_hops_is_removed_and_written_anew() {
         ("Forwarded", "for=203.0.113.9;host=evil.test;proto=https"),
         ("X-Real-IP", "203.0.113.9"),
         ("X_Real_IP", "203.0.113.9"),
-        ("X-Original-URL", "/evil"),
-        ("X-Original-URI", "/evil"),
-        ("X-Original-Host", "evil.test"),
-        ("X-Original-Method", "DELETE"),
+        ("X-OriginalRequest-URL", "/evil"),
+        ("X-OriginalRequest-URI", "/evil"),
+        ("X-OriginalRequest-Host", "evil.test"),
+        ("X-OriginalRequest-Method", "DELETE"),
         ("X-Rewrite-URL", "/evil"),
         ("X-Request-Id", "evil"),
         ("Proxy", "http://evil.test"),
@@ -347,8 +347,8 @@ async fn a_trusted_proxy_names_scheme_and_host() {
 async fn a_route_readmits_a_header_by_its_name_only() {
     let (menshen, _mirror) = behind("").await;
     let headers = [
-        ("X-Original-URL", "/kept"),
-        ("X-Original-Host", "gone.test"),
+        ("X-OriginalRequest-URL", "/kept"),
+        ("X-OriginalRequest-Host", "gone.test"),
         ("X_Original_URL", "/gone"),
     ];
     let ask = TestRequest::get("/x").headers(&headers);
@@ -418,12 +418,12 @@ async fn whoever_no_proxy_names_is_not_the_proxy_itself_on_any_face() {
     let unnamed = unnamed.map(|chain| (chain, Verdict::Deny));
     for (chain, verdict) in unnamed.into_iter().chain(named) {
         for face in Face::ALL.into_iter().filter(|face| *face != Face::Grpc) {
-            let original = Original {
+            let original = OriginalRequest {
                 host: "ip.test".to_owned(),
                 client: chain,
-                ..Original::get("/x")
+                ..OriginalRequest::get("/x")
             };
-            let heard = original.heard(face, menshen.address()).await;
+            let heard = original.send_to(face, menshen.address()).await;
             assert_eq!(heard.verdict, verdict, "{face:?} {chain:?}");
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Outcome, is};
 use crate::checking::TRUSTED;
-use crate::checking::faces::{Face, Original, Verdict};
+use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::ext_authz::ON_MAIN;
 use crate::mirror::Mirror;
 use crate::setup::{Menshen, Setup};
@@ -275,7 +275,9 @@ async fn a_path_that_some_end_at_the_first_semicolon_is_judged_as_they_read_it()
         ("/admin/delete.action;a/b;c/x.css", Verdict::Deny),
     ] {
         for face in Face::ALL {
-            let heard = Original::get(path).heard(face, menshen.address()).await;
+            let heard = OriginalRequest::get(path)
+                .send_to(face, menshen.address())
+                .await;
             assert_eq!(heard.verdict, verdict, "{face:?} {path}");
         }
     }

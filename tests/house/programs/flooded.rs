@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::explainer::Explainer;
 use super::{Desk, bearer, passed, refused, setup};
 use crate::checking::TRUSTED;
-use crate::checking::faces::{Face, Heard, Original, Verdict};
+use crate::checking::faces::{Face, FaceResponse, OriginalRequest, Verdict};
 use crate::ext_authz::ON_MAIN;
 use crate::mirror::Mirror;
 use crate::setup::{Menshen, Setup};
@@ -66,11 +66,11 @@ impl Counter {
         token.to_owned()
     }
 
-    async fn hears(&self, face: Face, client: &'static str, token: &str) -> Heard {
+    async fn hears(&self, face: Face, client: &'static str, token: &str) -> FaceResponse {
         let bearer = format!("Bearer {token}");
-        let mut original = Original::get("/opaque").header("Authorization", &bearer);
+        let mut original = OriginalRequest::get("/opaque").header("Authorization", &bearer);
         original.client = client;
-        original.heard(face, self.menshen.address()).await
+        original.send_to(face, self.menshen.address()).await
     }
 
     /// Brings a token through every face at once.
@@ -178,7 +178,7 @@ async fn a_client_that_makes_up_tokens_all_the_time_is_told_to_come_back_later()
             .await;
         match heard.verdict {
             Verdict::Unauthorized => said[0] += 1,
-            Verdict::Away => said[1] += 1,
+            Verdict::Unavailable => said[1] += 1,
             other => panic!("{face:?} {other:?} {:?}", heard.answer),
         }
     }
@@ -277,7 +277,7 @@ async fn what_is_no_token_takes_nothing_from_a_client() {
             }
             let heard = counter.hears(face, ATTACKER, &token).await;
             assert_ne!(heard.verdict, Verdict::Allow, "{face:?}");
-            assert_ne!(heard.verdict, Verdict::Away, "{face:?}");
+            assert_ne!(heard.verdict, Verdict::Unavailable, "{face:?}");
         }
     }
     assert_eq!(counter.explainer.asked(), [""; 0]);

@@ -3,7 +3,7 @@
 use super::watched::{Fault, WatchedHouse};
 use crate::browser::Browser;
 use crate::checking::TRUSTED;
-use crate::checking::faces::{Face, Original, Verdict};
+use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::setup::{HOME, Setup};
 use crate::test_request::{TestRequest, until};
 use crate::wire::Answer;
@@ -95,26 +95,26 @@ async fn no_face_lets_anybody_in_while_the_store_is_away() {
         menshen.store.fail(Some(fault));
         for target in ["/echo", "/finance/echo"] {
             for original in [
-                Original::get(target),
-                Original::get(target).header("Accept", "text/html"),
+                OriginalRequest::get(target),
+                OriginalRequest::get(target).header("Accept", "text/html"),
             ] {
                 let original = original.header("Cookie", &cookie);
                 for face in Face::ALL {
-                    let heard = original.heard(face, menshen.address).await;
-                    assert_eq!(heard.verdict, Verdict::Away, "{fault:?} {face:?}");
+                    let heard = original.send_to(face, menshen.address).await;
+                    assert_eq!(heard.verdict, Verdict::Unavailable, "{fault:?} {face:?}");
                 }
             }
         }
-        let stranger = Original::get("/echo");
+        let stranger = OriginalRequest::get("/echo");
         for face in Face::ALL {
-            let heard = stranger.heard(face, menshen.address).await;
+            let heard = stranger.send_to(face, menshen.address).await;
             assert_eq!(heard.verdict, Verdict::Login, "{fault:?} {face:?}");
         }
     }
     menshen.store.fail(None);
     for face in Face::ALL.into_iter().filter(|face| *face != Face::Proxy) {
-        let original = Original::get("/finance").header("Cookie", &cookie);
-        let heard = original.heard(face, menshen.address).await;
+        let original = OriginalRequest::get("/finance").header("Cookie", &cookie);
+        let heard = original.send_to(face, menshen.address).await;
         assert_eq!(heard.verdict, Verdict::Allow, "{face:?}");
     }
 }

@@ -7,7 +7,7 @@ use menshen::store::{LogoutTarget, RevocationScope, StoreError};
 use super::eventually;
 use super::watched::{Fault, WatchedHouse, When};
 use crate::checking::TRUSTED;
-use crate::checking::faces::{Face, Original, Verdict};
+use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::setup::Setup;
 use crate::test_request::TestRequest;
 
@@ -87,10 +87,10 @@ async fn two() -> (WatchedHouse, String, String) {
 
 async fn verdicts(menshen: &WatchedHouse, cookie: &str) -> Vec<Verdict> {
     let cookie = format!("menshen={cookie}");
-    let original = Original::get("/echo").header("Cookie", &cookie);
+    let original = OriginalRequest::get("/echo").header("Cookie", &cookie);
     let mut verdicts = Vec::new();
     for face in Face::ALL {
-        verdicts.push(original.heard(face, menshen.address).await.verdict);
+        verdicts.push(original.send_to(face, menshen.address).await.verdict);
     }
     verdicts
 }

@@ -1,6 +1,6 @@
 //! A logout at the provider counts for tokens that are shown for the first time after it.
 
-use crate::checking::faces::{Face, Original, Verdict};
+use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::ext_authz::ON_MAIN;
 use crate::stores::{Meddler, TempDir};
 
@@ -87,8 +87,8 @@ async fn a_token_that_comes_long_after_a_logout_at_the_provider_is_nobodys() {
         }
         for (face, token) in &before {
             let bearer = format!("Bearer {token}");
-            let original = Original::get("/echo").header("Authorization", &bearer);
-            let heard = original.heard(*face, menshen.address()).await;
+            let original = OriginalRequest::get("/echo").header("Authorization", &bearer);
+            let heard = original.send_to(*face, menshen.address()).await;
             assert_eq!(heard.verdict, Verdict::Unauthorized, "{what} {face:?}");
         }
         assert_eq!(status(&menshen, "/echo", &others).await, 200, "{what}");

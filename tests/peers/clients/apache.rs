@@ -3,7 +3,7 @@
 use std::path::{Display, Path, PathBuf};
 use std::process::Command;
 
-use crate::beside::{Program, TempDir, free_ports};
+use crate::processes::{Program, TempDir, free_ports};
 
 /// As whom Apache serves when root starts it, which it does not do as root.
 const SERVED_AS: &str = "www-data";

@@ -8,7 +8,7 @@ const TRIES: usize = 20;
 /// Bodies of people and of programs: a form, a page, and more than one window of HTTP/2.
 const BODIES: [usize; 4] = [3, 70_000, 1_100_000, 6_000_000];
 
-async fn a_refusal_is_heard(version: Version) {
+async fn a_refusal_is_received(version: Version) {
     let stage = Stage::start().await;
     for bytes in BODIES {
         std::fs::write(stage.path("body"), noise(bytes)).unwrap();
@@ -40,11 +40,11 @@ async fn a_refusal_is_heard(version: Version) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_before_the_body_came_is_heard_over_http_1() {
-    a_refusal_is_heard(Version::One).await;
+async fn a_refusal_before_the_body_is_sent_is_received_over_http_1() {
+    a_refusal_is_received(Version::One).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_before_the_body_came_is_heard_over_http_2() {
-    a_refusal_is_heard(Version::Two).await;
+async fn a_refusal_before_the_body_is_sent_is_received_over_http_2() {
+    a_refusal_is_received(Version::Two).await;
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{Ran, Stage, Version, done, noise, run};
+use super::{CommandOutput, Stage, Version, done, noise, run};
 
 /// More than git sends in one piece here, so that it sends chunks.
 const PICTURE_BYTES: usize = 3_000_000;
@@ -86,7 +86,7 @@ async fn clones_and_pushes(version: Version) {
     assert_eq!(std::fs::read(second).unwrap(), picture);
 }
 
-async fn without_a_good_token_git_is_told_no(version: Version) {
+async fn git_without_a_good_token_is_refused(version: Version) {
     let stage = Stage::start().await;
     let mut start = stage.git(version, None);
     start.args(["init", "--quiet", "-b", "main", "own"]);
@@ -111,7 +111,7 @@ async fn without_a_good_token_git_is_told_no(version: Version) {
     assert_eq!(stage.branches().await, "");
 }
 
-fn refused(ran: Ran, version: Version) {
+fn refused(ran: CommandOutput, version: Version) {
     let answered = match version {
         Version::One => "HTTP/1.1 401",
         Version::Two => "HTTP/2 401",
@@ -138,10 +138,10 @@ async fn git_clones_and_pushes_over_http_2() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn git_without_a_good_token_is_refused_over_http_1() {
-    without_a_good_token_git_is_told_no(Version::One).await;
+    git_without_a_good_token_is_refused(Version::One).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn git_without_a_good_token_is_refused_over_http_2() {
-    without_a_good_token_git_is_told_no(Version::Two).await;
+    git_without_a_good_token_is_refused(Version::Two).await;
 }

@@ -58,7 +58,7 @@ async fn puts_copies_moves_and_deletes(version: Version) {
     assert!(!there.join("图/门#2.png").exists());
 }
 
-async fn without_a_good_token_rclone_is_told_no(version: Version) {
+async fn rclone_without_a_good_token_is_refused(version: Version) {
     let stage = Stage::start().await;
     std::fs::write(stage.path("picture"), noise(PICTURE_BYTES)).unwrap();
     for token in [None, Some("made.up.here")] {
@@ -92,10 +92,10 @@ async fn webdav_puts_copies_moves_and_deletes_over_http_2() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn webdav_without_a_good_token_is_refused_over_http_1() {
-    without_a_good_token_rclone_is_told_no(Version::One).await;
+    rclone_without_a_good_token_is_refused(Version::One).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn webdav_without_a_good_token_is_refused_over_http_2() {
-    without_a_good_token_rclone_is_told_no(Version::Two).await;
+    rclone_without_a_good_token_is_refused(Version::Two).await;
 }

@@ -3,26 +3,26 @@
 use super::recipes::Front;
 use super::{Stage, ZHANG_SAN};
 use crate::demo::sign_in_as;
-use crate::webdriver::{Browser, Person};
+use crate::webdriver::{Browser, BrowserOptions};
 
 /// What a browser does not rewrite by itself.
 const DEEP: &str = "/dept%20a/c%2fd?year=2026&q=%E5%BC%A0";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_signs_in_and_out_through_nginx() {
-    comes_and_goes(Front::Nginx).await;
+    signs_in_and_out(Front::Nginx).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_signs_in_and_out_through_envoy() {
-    comes_and_goes(Front::EnvoyGrpc).await;
+    signs_in_and_out(Front::EnvoyGrpc).await;
 }
 
-async fn comes_and_goes(front: Front) {
+async fn signs_in_and_out(front: Front) {
     let stage = Stage::start(front).await;
-    let person = Person {
+    let person = BrowserOptions {
         accepts_any_certificate: true,
-        ..Person::default()
+        ..BrowserOptions::default()
     };
     let browser = Browser::start(&person).await;
     browser.open(&stage.at(DEEP)).await;

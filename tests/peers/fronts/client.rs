@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::HOST;
-use crate::beside::PATIENCE;
+use crate::processes::PATIENCE;
 
 /// What one request is.
 #[derive(Clone, Debug)]

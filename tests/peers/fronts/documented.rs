@@ -12,9 +12,9 @@ use serde_json::json;
 use super::HOST;
 use super::application::Application;
 use super::recipes::{nginx_including, program};
-use super::swapped::{configuration, sign_in};
-use crate::beside::{Program, TempDir, free_ports};
-use crate::op::certified::Certified;
+use super::replacing_oauth2_proxy::{configuration, sign_in};
+use crate::op::oidc_provider::OidcProvider;
+use crate::processes::{Program, TempDir, free_ports};
 use crate::setup::Menshen;
 use crate::visitor::{Visitor, echoed};
 
@@ -198,14 +198,14 @@ impl Shown {
 struct Stage {
     address: Ipv4Addr,
     application: Application,
-    _provider: Certified,
+    _provider: OidcProvider,
     _menshen: Menshen,
     _front: Program,
     _dir: TempDir,
 }
 
 async fn stage(shown: Shown) -> Stage {
-    let provider = Certified::start(json!({})).await;
+    let provider = OidcProvider::start(json!({})).await;
     let url = format!("https://{HOST}");
     let known = json!({
         "redirect_uris": [format!("{url}/oauth2/callback")],
@@ -232,7 +232,7 @@ async fn stage(shown: Shown) -> Stage {
                 .replace("DIR", &dir.path().display().to_string())
         });
         let mut front = Program::start(&format!("{shown:?}"), &mut command);
-        let visitor = Visitor::who_knows_at(HOST, address);
+        let visitor = Visitor::trusting_at(HOST, address);
         // Traefik listens before it has read whom to ask.
         let page = format!("{url}/page");
         let serves = async || visitor.finds(&page).await;
@@ -250,11 +250,11 @@ async fn stage(shown: Shown) -> Stage {
     panic!("{shown:?} does not start");
 }
 
-async fn leads_people_in_and_back(shown: Shown) {
+async fn signs_in_and_returns(shown: Shown) {
     let stage = stage(shown).await;
     let deep = format!("https://{HOST}/page?a=1&b=%26&c=x+y%2Bz");
     let before = stage.application.requests();
-    let mut visitor = Visitor::who_knows_at(HOST, stage.address);
+    let mut visitor = Visitor::trusting_at(HOST, stage.address);
     let stranger = visitor.clone().visit(&deep).await;
     assert!(stranger.leads_to().is_some(), "{stranger:?}");
     assert_eq!(stage.application.requests(), before, "a stranger passed");
@@ -273,7 +273,7 @@ async fn leads_people_in_and_back(shown: Shown) {
 
     // 李四 has no address at corp.example.
     let before = stage.application.requests();
-    let mut visitor = Visitor::who_knows_at(HOST, stage.address);
+    let mut visitor = Visitor::trusting_at(HOST, stage.address);
     let page = sign_in(&mut visitor, &deep, "lisi").await;
     assert_eq!(page.status, 403, "{page:?}");
     assert!(!page.body.is_empty(), "an empty page: {page:?}");
@@ -281,21 +281,21 @@ async fn leads_people_in_and_back(shown: Shown) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documented_nginx_of_oauth2_proxy_leads_people_in_and_back() {
-    leads_people_in_and_back(Shown::Nginx).await;
+async fn oauth2_proxys_documented_nginx_configuration_works() {
+    signs_in_and_returns(Shown::Nginx).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documented_caddy_of_oauth2_proxy_leads_people_in_and_back() {
-    leads_people_in_and_back(Shown::Caddy).await;
+async fn oauth2_proxys_documented_caddy_configuration_works() {
+    signs_in_and_returns(Shown::Caddy).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documented_traefik_of_oauth2_proxy_leads_people_in_by_its_page_for_errors() {
-    leads_people_in_and_back(Shown::TraefikByErrors).await;
+async fn oauth2_proxys_documented_traefik_errors_middleware_works() {
+    signs_in_and_returns(Shown::TraefikByErrors).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documented_traefik_of_oauth2_proxy_leads_people_in_by_the_answer() {
-    leads_people_in_and_back(Shown::TraefikByAnswer).await;
+async fn oauth2_proxys_documented_traefik_forward_auth_works() {
+    signs_in_and_returns(Shown::TraefikByAnswer).await;
 }

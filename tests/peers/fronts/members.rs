@@ -1,14 +1,14 @@
 //! Somebody signed in: who may pass passes, and the application knows who it is.
 
+use super::anonymous::forged;
 use super::client::Ask;
 use super::recipes::Front;
-use super::strangers::forged;
 use super::{LI_SI, Stage, ZHANG_SAN, promised};
 
 promised! {
-    members_pass_and_the_application_knows_them
+    members_pass_and_the_application_gets_their_identity
     the_assertion_arrives_where_a_route_asks_for_it
-    whom_a_rule_turns_away_sees_why
+    a_person_refused_by_a_rule_sees_why
     bodies_and_websockets_go_through
 }
 
@@ -20,7 +20,7 @@ pub(super) fn login_header(front: Front) -> &'static str {
     }
 }
 
-async fn members_pass_and_the_application_knows_them(stage: Stage) {
+async fn members_pass_and_the_application_gets_their_identity(stage: Stage) {
     let (_, cookie) = stage.member(ZHANG_SAN).await;
     let login = login_header(stage.front);
     let name = login.replace("user", "name");
@@ -75,7 +75,7 @@ async fn the_assertion_arrives_where_a_route_asks_for_it(stage: Stage) {
     }
 }
 
-async fn whom_a_rule_turns_away_sees_why(stage: Stage) {
+async fn a_person_refused_by_a_rule_sees_why(stage: Stage) {
     let (mut zhang, cookie) = stage.member(ZHANG_SAN).await;
     let before = stage.application.requests();
     let page = zhang.open(&stage.at("/finance/ledger?year=2026")).await;

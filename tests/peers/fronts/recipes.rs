@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::beside::{Program, TempDir, counterparts};
+use crate::processes::{Program, TempDir, counterparts};
 
 /// A proxy in front, by the way it asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use menshen::store::SessionId;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::super::beside::{Program, counterparts};
+use super::super::processes::{Program, counterparts};
 use super::super::webdriver::Browser;
 use super::CLIENT_ID;
 use super::visitor::{Page, Visitor};
@@ -36,7 +36,7 @@ fn server() -> &'static Server {
             "/tests/peers/op/keycloak"
         ));
         command.arg("run").arg(counterparts().join(DIRECTORY));
-        let mut program = Program::on_a_leash("keycloak", &mut command);
+        let mut program = Program::start_stopped_by_stdin("keycloak", &mut command);
         let address = program.line_within(START, |line| {
             let (_, address) = line.split_once("Listening on: ")?;
             Some(address.trim().to_owned())

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::super::beside::until;
+use super::super::processes::until;
 use super::Stage;
-use super::certified::{self, Certified};
 use super::keycloak::{self, Realm};
+use super::oidc_provider::{self, OidcProvider};
 use super::visitor::{Visitor, echoed};
 
 /// How long an access token of oidc-provider lives, in seconds.
@@ -16,21 +16,21 @@ const REALM_LIFE: u64 = 300;
 const CROWD: usize = 100;
 
 /// What a connector to oidc-provider may be.
-const KINDS: [fn(&str) -> String; 2] = [certified::openid, certified::only_oauth2];
+const KINDS: [fn(&str) -> String; 2] = [oidc_provider::openid, oidc_provider::only_oauth2];
 
-async fn oidc_provider(kind: fn(&str) -> String) -> (Certified, Stage) {
-    let provider = Certified::start(json!({ "accessTokenSeconds": LIFE })).await;
+async fn oidc_provider(kind: fn(&str) -> String) -> (OidcProvider, Stage) {
+    let provider = OidcProvider::start(json!({ "accessTokenSeconds": LIFE })).await;
     let stage = Stage::start_with(&kind(&provider.issuer)).await;
     provider.register(&stage.url).await;
     (provider, stage)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_at_refresh_time_spends_one_refresh_token() {
+async fn concurrent_requests_spend_one_refresh_token() {
     for kind in KINDS {
         let (provider, stage) = oidc_provider(kind).await;
         let mut visitor = Visitor::new();
-        certified::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
+        oidc_provider::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
         assert_eq!(provider.asked("refresh_token", true).await, 0);
         for round in 1..=3 {
             // The old access token is over, so nobody is served by it.
@@ -54,11 +54,11 @@ async fn a_crowd_at_refresh_time_spends_one_refresh_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_application_that_may_have_the_access_token_always_has_one_that_opens() {
+async fn a_forwarded_access_token_is_always_valid() {
     for kind in KINDS {
         let (provider, stage) = oidc_provider(kind).await;
         let mut visitor = Visitor::new();
-        certified::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
+        oidc_provider::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
         let mut seen = Vec::new();
         for _ in 0..3 {
             let page = visitor.visit(&stage.at("/api/echo")).await;
@@ -76,11 +76,11 @@ async fn an_application_that_may_have_the_access_token_always_has_one_that_opens
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_lost_a_group_at_oidc_provider_lost_it_here_with_the_next_refresh() {
+async fn a_group_removed_at_oidc_provider_is_gone_after_the_next_refresh() {
     for kind in KINDS {
         let (provider, stage) = oidc_provider(kind).await;
         let mut visitor = Visitor::new();
-        certified::sign_in(&mut visitor, &stage.at("/finance"), "zhangsan").await;
+        oidc_provider::sign_in(&mut visitor, &stage.at("/finance"), "zhangsan").await;
         let finance = stage.at("/finance");
         assert_eq!(visitor.peek(&finance).await, 200);
         let fewer =
@@ -93,12 +93,12 @@ async fn who_lost_a_group_at_oidc_provider_lost_it_here_with_the_next_refresh() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_gone_at_oidc_provider_is_gone_here_with_the_next_refresh() {
+async fn an_account_removed_at_oidc_provider_loses_its_session_at_the_next_refresh() {
     for kind in KINDS {
         let (provider, stage) = oidc_provider(kind).await;
         let (mut goes, mut stays) = (Visitor::new(), Visitor::new());
-        certified::sign_in(&mut goes, &stage.at("/echo"), "zhangsan").await;
-        certified::sign_in(&mut stays, &stage.at("/echo"), "lisi").await;
+        oidc_provider::sign_in(&mut goes, &stage.at("/echo"), "zhangsan").await;
+        oidc_provider::sign_in(&mut stays, &stage.at("/echo"), "lisi").await;
         provider.gone("zhangsan").await;
         stage.advance(LIFE);
         let me = stage.at("/.menshen/userinfo");
@@ -113,11 +113,11 @@ async fn who_is_gone_at_oidc_provider_is_gone_here_with_the_next_refresh() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_while_the_provider_is_away_costs_nobody_their_session() {
+async fn a_provider_outage_during_refresh_ends_no_session() {
     for kind in KINDS {
         let (mut provider, stage) = oidc_provider(kind).await;
         let mut visitor = Visitor::new();
-        certified::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
+        oidc_provider::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
         provider.stop();
         for _ in 0..5 {
             stage.advance(LIFE);
@@ -127,7 +127,7 @@ async fn a_refresh_while_the_provider_is_away_costs_nobody_their_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_administrator_does_at_keycloak_counts_with_the_next_refresh() {
+async fn changes_by_a_keycloak_administrator_apply_at_the_next_refresh() {
     let realm = Realm::new();
     let stage = Stage::start(&realm.issuer, "").await;
     realm.open(&stage.url).await;

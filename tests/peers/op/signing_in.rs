@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::super::webdriver::{Browser, Person};
-use super::certified::{self, Certified, SETTINGS};
+use super::super::webdriver::{Browser, BrowserOptions};
 use super::keycloak::{self, Realm};
+use super::oidc_provider::{self, OidcProvider, SETTINGS};
 use super::visitor::{Visitor, echoed};
 use super::{CLIENT_ID, CLIENT_SECRET, Stage};
 
@@ -33,14 +33,14 @@ fn all(values: [&str; 4]) -> [Vec<String>; 4] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn oidc_provider_says_who_it_is_in_the_id_token_or_in_userinfo() {
+async fn oidc_provider_claims_come_from_the_id_token_or_userinfo() {
     for claims_in_id_token in [true, false] {
-        let provider = Certified::start(json!({ "claimsInIdToken": claims_in_id_token })).await;
+        let provider = OidcProvider::start(json!({ "claimsInIdToken": claims_in_id_token })).await;
         let stage = Stage::start(&provider.issuer, SETTINGS).await;
         provider.register(&stage.url).await;
 
         let mut visitor = Visitor::new();
-        let page = certified::sign_in(&mut visitor, &stage.at(DEEP), "zhangsan").await;
+        let page = oidc_provider::sign_in(&mut visitor, &stage.at(DEEP), "zhangsan").await;
         assert_eq!(
             (page.status, page.url.as_str()),
             (200, stage.at(DEEP).as_str())
@@ -52,7 +52,7 @@ async fn oidc_provider_says_who_it_is_in_the_id_token_or_in_userinfo() {
 
         // 李四 has no e-mail and no group, and is 李四 all the same.
         let mut visitor = Visitor::new();
-        let page = certified::sign_in(&mut visitor, &stage.at("/echo"), "lisi").await;
+        let page = oidc_provider::sign_in(&mut visitor, &stage.at("/echo"), "lisi").await;
         let expected = all(["lisi", "%E6%9D%8E%E5%9B%9B", "", ""]);
         assert_eq!(identity(&page.body), expected, "{claims_in_id_token}");
         assert_eq!(visitor.open(&stage.at("/finance")).await.status, 403);
@@ -60,12 +60,12 @@ async fn oidc_provider_says_who_it_is_in_the_id_token_or_in_userinfo() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_turns_back_at_the_provider_is_told_so_and_can_try_again() {
-    let provider = Certified::start(json!({})).await;
+async fn a_login_declined_at_the_provider_can_be_repeated() {
+    let provider = OidcProvider::start(json!({})).await;
     let stage = Stage::start(&provider.issuer, SETTINGS).await;
     provider.register(&stage.url).await;
     let mut visitor = Visitor::new();
-    let page = certified::sign_in(&mut visitor, &stage.at(DEEP), "").await;
+    let page = oidc_provider::sign_in(&mut visitor, &stage.at(DEEP), "").await;
     assert!((400..500).contains(&page.status), "{}", page.body);
     assert!(!visitor.has("menshen"));
     let again = visitor.open(&page.link("/.menshen/")).await;
@@ -73,12 +73,12 @@ async fn who_turns_back_at_the_provider_is_told_so_and_can_try_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_of_another_browser_signs_nobody_in() {
-    let provider = Certified::start(json!({})).await;
+async fn a_code_of_another_browser_is_refused() {
+    let provider = OidcProvider::start(json!({})).await;
     let stage = Stage::start(&provider.issuer, SETTINGS).await;
     provider.register(&stage.url).await;
     let mut theirs = Visitor::new();
-    let page = certified::to_provider(&mut theirs, &stage.at("/echo")).await;
+    let page = oidc_provider::to_provider(&mut theirs, &stage.at("/echo")).await;
     let back = theirs.submit_only(&page, &[("person", "zhangsan")]).await;
     let callback = theirs.follow_until(back, "/.menshen/callback/corp").await;
     // Whoever is lured to that address stays a stranger, and the code is not spent on them.
@@ -92,7 +92,7 @@ async fn a_code_of_another_browser_signs_nobody_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_proves_itself_in_the_way_the_provider_demands() {
+async fn every_client_authentication_method_of_the_provider_works() {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
     let [basic, post, pem] = [
         format!("client_secret = '{CLIENT_SECRET}'"),
@@ -117,11 +117,11 @@ async fn a_client_proves_itself_in_the_way_the_provider_demands() {
             json!({ "token_endpoint_auth_method": "none", "client_secret": null }),
         ),
     ] {
-        let provider = Certified::start(json!({})).await;
+        let provider = OidcProvider::start(json!({})).await;
         let stage = Stage::start_as(&provider.issuer, settings).await;
         provider.register_with(&stage.url, metadata).await;
         let mut visitor = Visitor::new();
-        let page = certified::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
+        let page = oidc_provider::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
         assert_eq!((page.status, page.url.path()), (200, "/echo"), "{settings}");
     }
 }
@@ -135,12 +135,12 @@ fn public(key: &rcgen::KeyPair) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keycloak_in_chromium_leads_back_and_says_who_it_is() {
+async fn a_keycloak_login_in_chromium_returns_with_the_identity() {
     let realm = Realm::new();
     let stage = Stage::start(&realm.issuer, "").await;
     realm.open(&stage.url).await;
 
-    let browser = Browser::start(&Person::default()).await;
+    let browser = Browser::start(&BrowserOptions::default()).await;
     browser.open(&stage.at(DEEP)).await;
     keycloak::sign_in(&browser, "zhangsan").await;
     browser
@@ -161,11 +161,11 @@ async fn keycloak_in_chromium_leads_back_and_says_who_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keycloak_lets_somebody_without_an_e_mail_address_in() {
+async fn a_keycloak_user_without_an_e_mail_address_can_log_in() {
     let realm = Realm::new();
     let stage = Stage::start(&realm.issuer, "").await;
     realm.open(&stage.url).await;
-    let browser = Browser::start(&Person::default()).await;
+    let browser = Browser::start(&BrowserOptions::default()).await;
     browser.open(&stage.at("/echo")).await;
     keycloak::sign_in(&browser, "lisi").await;
     browser
@@ -177,13 +177,13 @@ async fn keycloak_lets_somebody_without_an_e_mail_address_in() {
 
 /// The answer comes by a POST from another site, with which only a cookie that says so travels.
 #[tokio::test(flavor = "multi_thread")]
-async fn keycloak_in_chromium_may_post_its_answer() {
+async fn keycloak_in_chromium_may_use_form_post() {
     let realm = Realm::new();
     let stage = Stage::start_secure(&realm.issuer, "response_mode = 'form_post'").await;
     realm.open(&stage.url).await;
-    let person = Person {
+    let person = BrowserOptions {
         accepts_any_certificate: true,
-        ..Person::default()
+        ..BrowserOptions::default()
     };
     let browser = Browser::start(&person).await;
     browser.open(&stage.at(DEEP)).await;
@@ -195,14 +195,14 @@ async fn keycloak_in_chromium_may_post_its_answer() {
 
 /// Both providers also speak plain OAuth 2: no ID token is looked at, the profile says who it is.
 #[tokio::test(flavor = "multi_thread")]
-async fn both_providers_serve_a_connector_that_knows_only_oauth2() {
+async fn both_providers_work_with_the_oauth2_connector() {
     let expected = all(["zhangsan", NAME, "zhangsan@corp.example", &GROUPS.join(",")]);
-    let provider = Certified::start(json!({})).await;
-    let tables = certified::only_oauth2(&provider.issuer);
+    let provider = OidcProvider::start(json!({})).await;
+    let tables = oidc_provider::only_oauth2(&provider.issuer);
     let stage = Stage::start_with(&tables).await;
     provider.register(&stage.url).await;
     let mut visitor = Visitor::new();
-    let page = certified::sign_in(&mut visitor, &stage.at(DEEP), "zhangsan").await;
+    let page = oidc_provider::sign_in(&mut visitor, &stage.at(DEEP), "zhangsan").await;
     assert_eq!(page.url.as_str(), stage.at(DEEP));
     assert_eq!(identity(&page.body), expected);
 

@@ -4,7 +4,7 @@ use crate::browser::Browser;
 use crate::setup::{HOME, Setup};
 
 #[tokio::test]
-async fn a_front_end_elsewhere_reads_that_somebody_must_sign_in() {
+async fn a_cross_origin_front_end_can_read_that_login_is_needed() {
     let more = "[login]\norigins = ['https://portal.test']";
     let menshen = Setup::default().more(more).start().await;
     let mut zhang = Browser::new(&menshen);

@@ -7,11 +7,11 @@ use super::{HOST, LI_SI, Stage, ZHANG_SAN, promised, sign_in};
 use crate::visitor::Visitor;
 
 promised! {
-    people_are_led_to_sign_in_and_come_back_to_the_deep_address
-    programs_are_told_401_and_a_forged_cookie_is_nobody
-    what_is_judged_is_what_is_sent_or_it_is_refused
-    under_the_name_of_another_application_nobody_reaches_this_one
-    without_menshen_nobody_passes
+    a_login_returns_to_the_requested_url
+    programs_get_401_and_a_forged_cookie_is_ignored
+    the_decided_path_is_the_forwarded_path
+    another_applications_host_name_does_not_reach_this_one
+    without_menshen_every_request_is_refused
 }
 
 /// A deep address with what is easily mended away.
@@ -38,8 +38,8 @@ const TRICKS: [&str; 17] = [
     "/%2emenshen/../finance/ledger",
 ];
 
-async fn people_are_led_to_sign_in_and_come_back_to_the_deep_address(stage: Stage) {
-    let mut visitor = Visitor::who_knows(HOST);
+async fn a_login_returns_to_the_requested_url(stage: Stage) {
+    let mut visitor = Visitor::trusting(HOST);
     let page = sign_in(&mut visitor, &stage.at(DEEP), ZHANG_SAN).await;
     // Traefik writes the digits of an escape large.
     assert_eq!(
@@ -81,7 +81,7 @@ pub(super) fn forged(cookie: &str) -> String {
     format!("{}{other}{}", &cookie[..at], &cookie[at + 1..])
 }
 
-async fn programs_are_told_401_and_a_forged_cookie_is_nobody(stage: Stage) {
+async fn programs_get_401_and_a_forged_cookie_is_ignored(stage: Stage) {
     let (_, cookie) = stage.member(ZHANG_SAN).await;
     let passed = stage
         .client
@@ -118,7 +118,7 @@ async fn programs_are_told_401_and_a_forged_cookie_is_nobody(stage: Stage) {
     assert_eq!(stage.application.requests(), before);
 }
 
-async fn what_is_judged_is_what_is_sent_or_it_is_refused(stage: Stage) {
+async fn the_decided_path_is_the_forwarded_path(stage: Stage) {
     let (_, cookie) = stage.member(ZHANG_SAN).await;
     let answer = stage
         .client
@@ -154,7 +154,7 @@ async fn what_is_judged_is_what_is_sent_or_it_is_refused(stage: Stage) {
     }
 }
 
-async fn under_the_name_of_another_application_nobody_reaches_this_one(stage: Stage) {
+async fn another_applications_host_name_does_not_reach_this_one(stage: Stage) {
     let (_, cookie) = stage.member(ZHANG_SAN).await;
     let before = stage.application.requests();
     // To menshen that one is open to everybody.
@@ -177,7 +177,7 @@ async fn under_the_name_of_another_application_nobody_reaches_this_one(stage: St
     assert_eq!(stage.application.requests(), before);
 }
 
-async fn without_menshen_nobody_passes(mut stage: Stage) {
+async fn without_menshen_every_request_is_refused(mut stage: Stage) {
     let (_, cookie) = stage.member(ZHANG_SAN).await;
     let before = stage.application.requests();
     stage.menshen = None;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::demo::{Demo, go_to_wecom, sign_in_as, stands_at};
-use super::webdriver::{Browser, Person};
+use super::demo::{Demo, assert_signed_in_at, go_to_wecom, sign_in_as};
+use super::webdriver::{Browser, BrowserOptions};
 
 /// A deep address with a query that is not ASCII.
 const REPORT: &str = "/dept/report?year=2026&q=%E5%BC%A0";
@@ -12,7 +12,10 @@ const WECOM_AGENT: &str = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (K
     Chrome/130.0.0.0 Mobile Safari/537.36 wxwork/4.1.30 MicroMessenger/7.0.1 Language/zh";
 
 async fn stranger() -> (Demo, Browser) {
-    (Demo::start(), Browser::start(&Person::default()).await)
+    (
+        Demo::start(),
+        Browser::start(&BrowserOptions::default()).await,
+    )
 }
 
 /// 张三, in front of a deep address of the first application.
@@ -20,7 +23,7 @@ async fn zhang_san() -> (Demo, Browser) {
     let (demo, browser) = stranger().await;
     browser.open(&format!("{}{REPORT}", demo.office)).await;
     sign_in_as(&browser, "zhangsan").await;
-    stands_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
+    assert_signed_in_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
     (demo, browser)
 }
 
@@ -34,7 +37,7 @@ async fn has_a_flow(browser: &Browser) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stranger_comes_back_to_exactly_the_page_they_asked_for() {
+async fn a_login_returns_to_the_requested_page() {
     let (demo, browser) = stranger().await;
     browser.open(&format!("{}{REPORT}", demo.office)).await;
     assert!(
@@ -47,7 +50,7 @@ async fn a_stranger_comes_back_to_exactly_the_page_they_asked_for() {
         "WeCom is elsewhere"
     );
     browser.click("[data-userid=zhangsan]").await;
-    stands_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
+    assert_signed_in_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
     assert_eq!(
         browser.text_of(".address code").await.as_deref(),
         Some(REPORT)
@@ -56,21 +59,21 @@ async fn a_stranger_comes_back_to_exactly_the_page_they_asked_for() {
         !has_a_flow(&browser).await,
         "a login that is over leaves nothing behind"
     );
-    assert_eq!(browser.complaints().await, [""; 0]);
+    assert_eq!(browser.console_errors().await, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_second_application_asks_nobody_again() {
+async fn the_second_application_needs_no_login() {
     let (demo, browser) = zhang_san().await;
     browser
         .click(&format!("a[href^='{}']", demo.expenses))
         .await;
     browser.reads("费用报销").await;
-    stands_at(&browser, "张三", &format!("{}/", demo.expenses)).await;
+    assert_signed_in_at(&browser, "张三", &format!("{}/", demo.expenses)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_turned_away_may_come_back_as_somebody_else() {
+async fn a_refused_person_can_switch_accounts() {
     let (demo, browser) = zhang_san().await;
     let ledger = format!("{}/finance/ledger?year=2026", demo.expenses);
     browser.open(&format!("{}/", demo.expenses)).await;
@@ -95,11 +98,11 @@ async fn who_is_turned_away_may_come_back_as_somebody_else() {
     browser.reads("已退出").await;
     browser.click("main a.primary").await;
     sign_in_as(&browser, "lisi").await;
-    stands_at(&browser, "李四", &ledger).await;
+    assert_signed_in_at(&browser, "李四", &ledger).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_signing_out_a_kept_cookie_gives_no_page() {
+async fn a_replayed_cookie_is_refused_after_sign_out() {
     let (demo, browser) = zhang_san().await;
     let cookies = browser.cookies().await;
     let cookie = cookies
@@ -135,7 +138,7 @@ async fn after_signing_out_a_kept_cookie_gives_no_page() {
         "the application asks again"
     );
     sign_in_as(&browser, "lisi").await;
-    stands_at(&browser, "李四", &format!("{}/contacts", demo.office)).await;
+    assert_signed_in_at(&browser, "李四", &format!("{}/contacts", demo.office)).await;
 }
 
 /// Asks for a page by hand, with a cookie that was written down.
@@ -149,7 +152,7 @@ async fn replay(application: &str, cookie: &str) -> (u16, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_tabs_log_in_side_by_side_and_both_arrive() {
+async fn two_tabs_can_log_in_at_the_same_time() {
     let (demo, browser) = stranger().await;
     let (todo, notices) = (
         format!("{}/todo?filter=mine&page=1", demo.office),
@@ -163,16 +166,16 @@ async fn two_tabs_log_in_side_by_side_and_both_arrive() {
     go_to_wecom(&browser).await;
 
     browser.click("[data-userid=zhangsan]").await;
-    stands_at(&browser, "张三", &notices).await;
+    assert_signed_in_at(&browser, "张三", &notices).await;
     browser.switch(&first).await;
     browser.click("[data-userid=zhangsan]").await;
-    stands_at(&browser, "张三", &todo).await;
+    assert_signed_in_at(&browser, "张三", &todo).await;
     assert_ne!(first, second);
     assert!(!has_a_flow(&browser).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn going_back_after_a_login_meets_no_error() {
+async fn going_back_after_a_login_shows_no_error() {
     let (demo, browser) = zhang_san().await;
     browser.back().await;
     browser
@@ -186,25 +189,25 @@ async fn going_back_after_a_login_meets_no_error() {
     browser.back().await;
     // The page that asked who they are knows them now.
     browser.click(".present a.primary").await;
-    stands_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
+    assert_signed_in_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn inside_wecom_nobody_has_to_click() {
+async fn inside_wecom_the_login_needs_no_click() {
     let demo = Demo::start();
-    let person = Person {
+    let person = BrowserOptions {
         user_agent: Some(WECOM_AGENT),
-        ..Person::default()
+        ..BrowserOptions::default()
     };
     let browser = Browser::start(&person).await;
     browser.open(&format!("{}{REPORT}", demo.office)).await;
     // WeCom's own fragment came along up to the callback, and no further: an empty one is left.
-    stands_at(&browser, "张三", &format!("{}{REPORT}#", demo.office)).await;
+    assert_signed_in_at(&browser, "张三", &format!("{}{REPORT}#", demo.office)).await;
     assert_eq!(browser.script("return location.hash", json!([])).await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_refuses_at_wecom_is_told_so_and_may_change_their_mind() {
+async fn a_login_declined_at_wecom_can_be_repeated() {
     let (demo, browser) = stranger().await;
     browser.open(&format!("{}{REPORT}", demo.office)).await;
     go_to_wecom(&browser).await;
@@ -213,11 +216,11 @@ async fn who_refuses_at_wecom_is_told_so_and_may_change_their_mind() {
     assert!(browser.has(".sill code").await, "it shows the request id");
     browser.click("main a.primary").await;
     sign_in_as(&browser, "zhangsan").await;
-    stands_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
+    assert_signed_in_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_script_whose_person_left_is_told_so_and_sent_nowhere() {
+async fn a_script_gets_401_without_a_redirect_after_sign_out() {
     let (demo, browser) = zhang_san().await;
     let fetched = "return fetch('/contacts', { redirect: 'manual' }).then(async (answer) => ({
         status: answer.status, type: answer.type,
@@ -239,7 +242,7 @@ async fn a_script_whose_person_left_is_told_so_and_sent_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frame_gets_a_page_with_a_way_on_and_no_login() {
+async fn a_frame_gets_a_page_with_a_link_instead_of_a_login() {
     let (demo, browser) = zhang_san().await;
     let framed = "return new Promise((done) => {
         const frame = document.createElement('iframe');
@@ -264,7 +267,7 @@ async fn a_frame_gets_a_page_with_a_way_on_and_no_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_out_closes_the_sockets_that_are_open() {
+async fn sign_out_closes_open_websockets() {
     let (demo, browser) = zhang_san().await;
     let echoed = browser
         .script(&echo("window.kept = socket"), json!(["ws"]))

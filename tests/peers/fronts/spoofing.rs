@@ -6,8 +6,8 @@ use super::{Stage, ZHANG_SAN, promised};
 use std::net::Ipv4Addr;
 
 promised! {
-    what_clients_say_about_their_request_changes_no_verdict
-    what_clients_say_about_who_they_are_reaches_no_application
+    spoofed_request_headers_change_no_verdict
+    spoofed_identity_headers_reach_no_application
 }
 
 /// What some endpoint reads of the original request, told so that it would help.
@@ -51,7 +51,7 @@ const IDENTITY: [&str; 13] = [
 /// What nobody else says.
 const MADE_UP: &str = "made-up-by-a-client";
 
-async fn what_clients_say_about_their_request_changes_no_verdict(stage: Stage) {
+async fn spoofed_request_headers_change_no_verdict(stage: Stage) {
     let (_, cookie) = stage.member(ZHANG_SAN).await;
     let member = |method, target| {
         let mut ask = Ask::get(target).with("cookie", &cookie);
@@ -106,7 +106,7 @@ async fn what_clients_say_about_their_request_changes_no_verdict(stage: Stage) {
     }
 }
 
-async fn what_clients_say_about_who_they_are_reaches_no_application(stage: Stage) {
+async fn spoofed_identity_headers_reach_no_application(stage: Stage) {
     let (_, cookie) = stage.member(ZHANG_SAN).await;
     let login = login_header(stage.front);
     for name in IDENTITY {

@@ -3,14 +3,14 @@
 use serde_json::json;
 
 use super::Stage;
-use super::certified::{self, Certified};
 use super::keycloak::{self, Realm};
+use super::oidc_provider::{self, OidcProvider};
 use super::visitor::Visitor;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn oidc_provider_may_change_its_keys_between_two_logins() {
-    let provider = Certified::start(json!({})).await;
-    let stage = Stage::start(&provider.issuer, certified::SETTINGS).await;
+async fn oidc_provider_may_rotate_its_keys_between_logins() {
+    let provider = OidcProvider::start(json!({})).await;
+    let stage = Stage::start(&provider.issuer, oidc_provider::SETTINGS).await;
     provider.register(&stage.url).await;
     let mut all = Vec::new();
     for change in [None, Some("softly"), Some("hard")] {
@@ -18,7 +18,7 @@ async fn oidc_provider_may_change_its_keys_between_two_logins() {
             provider.rotate_keys(how == "softly").await;
         }
         let mut visitor = Visitor::new();
-        let page = certified::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
+        let page = oidc_provider::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
         assert_eq!((page.status, page.url.path()), (200, "/echo"), "{change:?}");
         all.push(visitor);
     }
@@ -28,7 +28,7 @@ async fn oidc_provider_may_change_its_keys_between_two_logins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keycloak_may_change_its_keys_between_two_logins() {
+async fn keycloak_may_rotate_its_keys_between_logins() {
     let realm = Realm::new();
     let stage = Stage::start(&realm.issuer, "").await;
     realm.open(&stage.url).await;
@@ -50,7 +50,7 @@ async fn keycloak_may_change_its_keys_between_two_logins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keycloak_may_sign_with_every_public_key_and_with_no_shared_secret() {
+async fn every_asymmetric_algorithm_of_keycloak_works_and_no_hmac() {
     let realm = Realm::new();
     let stage = Stage::start(&realm.issuer, "").await;
     realm.open(&stage.url).await;

@@ -10,9 +10,9 @@ use super::client::Ask;
 use super::{Stage, ZHANG_SAN, promised};
 
 promised! {
-    who_signed_out_is_nobody_on_the_next_request
-    whose_session_is_revoked_or_over_is_nobody_on_the_next_request
-    who_stays_while_the_keys_change_gets_a_new_cookie
+    a_signed_out_session_is_refused_on_the_next_request
+    a_revoked_or_expired_session_is_refused_on_the_next_request
+    a_session_gets_a_new_cookie_after_a_key_change
 }
 
 impl Stage {
@@ -25,7 +25,7 @@ impl Stage {
     }
 }
 
-async fn who_signed_out_is_nobody_on_the_next_request(stage: Stage) {
+async fn a_signed_out_session_is_refused_on_the_next_request(stage: Stage) {
     let (mut visitor, cookie) = stage.member(ZHANG_SAN).await;
     assert_eq!(stage.fares(&cookie).await, 200);
     let page = visitor.open(&stage.at("/.menshen/sign_out")).await;
@@ -34,7 +34,7 @@ async fn who_signed_out_is_nobody_on_the_next_request(stage: Stage) {
     assert_eq!(stage.fares(&cookie).await, 401);
 }
 
-async fn whose_session_is_revoked_or_over_is_nobody_on_the_next_request(stage: Stage) {
+async fn a_revoked_or_expired_session_is_refused_on_the_next_request(stage: Stage) {
     let (_, cookie) = stage.member(ZHANG_SAN).await;
     let (_, other) = stage.member(ZHANG_SAN).await;
     assert_eq!(stage.fares(&cookie).await, 200);
@@ -54,7 +54,7 @@ async fn whose_session_is_revoked_or_over_is_nobody_on_the_next_request(stage: S
     assert_eq!(stage.fares(&other).await, 401);
 }
 
-async fn who_stays_while_the_keys_change_gets_a_new_cookie(stage: Stage) {
+async fn a_session_gets_a_new_cookie_after_a_key_change(stage: Stage) {
     let (_, cookie) = stage.member(ZHANG_SAN).await;
     let key = keys::generate();
     let more = format!("keys = [\"{}\", ", key.expose());

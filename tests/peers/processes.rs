@@ -19,7 +19,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 
 /// How long a program on a leash may take to end by itself.
-const FAREWELL: Duration = Duration::from_secs(10);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many of its last lines are shown of what a program said.
 const LINES_SHOWN: usize = 200;
 
@@ -40,7 +40,7 @@ impl Program {
 
     /// Starts one that promises to end, with all it started, when its standard input does. So it
     /// also ends when this process does, however that happens.
-    pub(crate) fn on_a_leash(name: &str, command: &mut Command) -> Self {
+    pub(crate) fn start_stopped_by_stdin(name: &str, command: &mut Command) -> Self {
         Self::spawn(name, command.stdin(Stdio::piped()))
     }
 
@@ -135,7 +135,7 @@ impl Drop for Program {
     fn drop(&mut self) {
         if let Some(leash) = self.child.stdin.take() {
             drop(leash);
-            let end = Instant::now() + FAREWELL;
+            let end = Instant::now() + SHUTDOWN_TIMEOUT;
             while !self.ended() && Instant::now() < end {
                 thread::sleep(POLL);
             }

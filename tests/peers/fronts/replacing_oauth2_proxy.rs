@@ -8,8 +8,8 @@ use super::HOST;
 use super::application::Application;
 use super::client::{Ask, Client};
 use super::recipes::{nginx_including, recipe};
-use crate::beside::{Program, TempDir, free_ports};
-use crate::op::certified::Certified;
+use crate::op::oidc_provider::OidcProvider;
+use crate::processes::{Program, TempDir, free_ports};
 use crate::setup::Menshen;
 use crate::visitor::{Page, Visitor, echoed};
 
@@ -70,18 +70,18 @@ const NGINX: &str = "
 
 /// Everything that runs.
 #[derive(Debug)]
-struct Swapped {
+struct ReplacedStage {
     url: String,
     client: Client,
     _application: Application,
-    _provider: Certified,
+    _provider: OidcProvider,
     _menshen: Menshen,
     _nginx: Program,
     _dir: TempDir,
 }
 
-async fn swapped() -> Swapped {
-    let provider = Certified::start(json!({})).await;
+async fn swapped() -> ReplacedStage {
+    let provider = OidcProvider::start(json!({})).await;
     let application = Application::start().await;
     let made = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
     for _ in 0..10 {
@@ -107,7 +107,7 @@ async fn swapped() -> Swapped {
         dir.write("menshen.conf", &nginx);
         let mut nginx = Program::start("nginx", &mut nginx_including(&dir));
         if nginx.listens(port).await {
-            return Swapped {
+            return ReplacedStage {
                 url,
                 client: Client::new(port, CertificateDer::from(made.cert.der().to_vec())),
                 _application: application,
@@ -163,11 +163,11 @@ pub(super) async fn sign_in(visitor: &mut Visitor, address: &str, person: &str) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_nginx_of_oauth2_proxy_works_unchanged() {
+async fn an_nginx_configured_for_oauth2_proxy_works_unchanged() {
     let stage = swapped().await;
     for deep in ["/page?a=1&b=%26#", "/unencoded/page?a=1&b=%26&rd=/c"] {
         let deep = format!("{}{}", stage.url, deep.trim_end_matches('#'));
-        let mut visitor = Visitor::who_knows(HOST);
+        let mut visitor = Visitor::trusting(HOST);
         let page = sign_in(&mut visitor, &deep, "zhangsan").await;
         assert_eq!((page.status, page.url.as_str()), (200, deep.as_str()));
         assert_eq!(echoed(&page.body, "x-user"), ["zhangsan"]);
@@ -187,7 +187,7 @@ async fn the_nginx_of_oauth2_proxy_works_unchanged() {
         assert_eq!(stage.client.send(&ask).await.status, 401);
     }
     // 李四 has no address at corp.example.
-    let mut visitor = Visitor::who_knows(HOST);
+    let mut visitor = Visitor::trusting(HOST);
     let page = sign_in(&mut visitor, &format!("{}/page", stage.url), "lisi").await;
     assert_eq!(page.status, 403);
     assert_eq!(stage.client.send(&Ask::get("/healthz")).await.status, 200);

@@ -2,20 +2,20 @@
 
 use serde_json::json;
 
-use super::super::webdriver::{Browser, Person};
+use super::super::webdriver::{Browser, BrowserOptions};
 use super::Stage;
-use super::certified::{self, Certified};
 use super::keycloak::{self, Realm};
+use super::oidc_provider::{self, OidcProvider};
 use super::visitor::Visitor;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_out_here_signs_out_at_oidc_provider_too() {
-    let provider = Certified::start(json!({})).await;
-    let stage = Stage::start(&provider.issuer, certified::SETTINGS).await;
+async fn sign_out_also_ends_the_oidc_provider_session() {
+    let provider = OidcProvider::start(json!({})).await;
+    let stage = Stage::start(&provider.issuer, oidc_provider::SETTINGS).await;
     provider.register(&stage.url).await;
     let (mut leaves, mut stays) = (Visitor::new(), Visitor::new());
     for visitor in [&mut leaves, &mut stays] {
-        certified::sign_in(visitor, &stage.at("/echo"), "zhangsan").await;
+        oidc_provider::sign_in(visitor, &stage.at("/echo"), "zhangsan").await;
     }
     let asks = leaves.open(&stage.at("/.menshen/sign_out")).await;
     // It is over here whatever is answered there.
@@ -34,18 +34,18 @@ async fn signing_out_here_signs_out_at_oidc_provider_too() {
     );
     assert!(page.body.contains("已退出"), "{}", page.body);
     // Nobody is known there either: it asks who it is.
-    let who = certified::to_provider(&mut leaves, &stage.at("/echo")).await;
+    let who = oidc_provider::to_provider(&mut leaves, &stage.at("/echo")).await;
     assert!(who.body.contains("zhangsan"), "{}", who.body);
     // The same person's other browser was not meant.
     assert_eq!(stays.peek(&stage.at("/.menshen/userinfo")).await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_signs_out_at_oidc_provider_is_a_stranger_here_with_the_next_request() {
+async fn sign_out_at_oidc_provider_ends_the_session_here() {
     // By the session's id, or without one by the person's.
     for by_sid in [true, false] {
-        let provider = Certified::start(json!({})).await;
-        let stage = Stage::start(&provider.issuer, certified::SETTINGS).await;
+        let provider = OidcProvider::start(json!({})).await;
+        let stage = Stage::start(&provider.issuer, oidc_provider::SETTINGS).await;
         let metadata = json!({ "backchannel_logout_session_required": by_sid });
         provider.register_with(&stage.url, metadata).await;
         let (mut leaves, mut same, mut other) = (Visitor::new(), Visitor::new(), Visitor::new());
@@ -54,7 +54,7 @@ async fn who_signs_out_at_oidc_provider_is_a_stranger_here_with_the_next_request
             (&mut same, "zhangsan"),
             (&mut other, "lisi"),
         ] {
-            certified::sign_in(visitor, &stage.at("/echo"), person).await;
+            oidc_provider::sign_in(visitor, &stage.at("/echo"), person).await;
         }
         let asks = leaves
             .open(&format!("{}/session/end", provider.issuer))
@@ -69,11 +69,11 @@ async fn who_signs_out_at_oidc_provider_is_a_stranger_here_with_the_next_request
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_out_in_chromium_signs_out_at_keycloak_too() {
+async fn sign_out_in_chromium_also_ends_the_keycloak_session() {
     let realm = Realm::new();
     let stage = Stage::start(&realm.issuer, "").await;
     realm.open(&stage.url).await;
-    let browser = Browser::start(&Person::default()).await;
+    let browser = Browser::start(&BrowserOptions::default()).await;
     browser.open(&stage.at("/todo")).await;
     keycloak::sign_in(&browser, "zhangsan").await;
     browser.reads("三 张").await;
@@ -91,11 +91,11 @@ async fn signing_out_in_chromium_signs_out_at_keycloak_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whose_sessions_an_administrator_ends_at_keycloak_is_a_stranger_in_chromium() {
+async fn sessions_ended_by_a_keycloak_administrator_end_here() {
     let realm = Realm::new();
     let stage = Stage::start(&realm.issuer, "").await;
     realm.open(&stage.url).await;
-    let browser = Browser::start(&Person::default()).await;
+    let browser = Browser::start(&BrowserOptions::default()).await;
     browser.open(&stage.at("/todo")).await;
     keycloak::sign_in(&browser, "zhangsan").await;
     browser.reads("三 张").await;

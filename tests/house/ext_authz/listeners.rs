@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::net::UnixStream;
 
 use super::client::{CHECK, Client, framed};
-use super::{ON_MAIN, ask, asking, said, setup};
+use super::{ON_MAIN, check_request, grpc_client, parse_response, setup};
 use crate::records::Records;
 use crate::setup::Setup;
 use crate::tls::{connect, pair};
@@ -14,7 +14,7 @@ use crate::wire;
 const TRUSTING: &str = "trusted_proxies = [\"127.0.0.1\"]";
 
 #[tokio::test]
-async fn its_own_listener_tells_http1_what_it_is() {
+async fn the_grpc_listener_answers_http1_with_an_explanation() {
     let menshen = setup().start().await;
     let address = menshen.running.grpc_address().unwrap();
     let answer = wire::raw(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -25,12 +25,12 @@ async fn its_own_listener_tells_http1_what_it_is() {
             .await
             .is_none_or(|a| a.status == 400 || a.status == 505)
     );
-    let mut client = asking(&menshen).await;
+    let mut client = grpc_client(&menshen).await;
     client.check(&json!({})).await;
 }
 
 #[tokio::test]
-async fn the_main_listener_answers_it_only_when_wanted() {
+async fn the_main_listener_answers_grpc_only_with_on_main() {
     let menshen = Setup::default()
         .server(TRUSTING)
         .more(ON_MAIN)
@@ -58,7 +58,7 @@ async fn the_main_listener_answers_it_only_when_wanted() {
 }
 
 #[tokio::test]
-async fn the_main_listener_without_it_speaks_no_http2_and_knows_no_such_path() {
+async fn without_on_main_the_main_listener_speaks_no_plain_http2() {
     let menshen = setup().start().await;
     let request = format!(
         "POST {CHECK} HTTP/1.1\r\nHost: nobody.test\r\nContent-Type: application/grpc\r\n\
@@ -81,7 +81,7 @@ fn at_a_path(folder: &Folder, trusted: &str) -> Setup {
 }
 
 #[tokio::test]
-async fn it_is_asked_over_a_unix_socket_by_whoever_is_trusted_there() {
+async fn a_unix_socket_answers_trusted_peers() {
     let log = Records::process_log();
     for (trusted, reason) in [("unix", "nobody"), ("127.0.0.1", "not-trusted")] {
         let folder = Folder::new();
@@ -89,7 +89,7 @@ async fn it_is_asked_over_a_unix_socket_by_whoever_is_trusted_there() {
         assert_eq!(menshen.running.grpc_address(), None);
         let stream = UnixStream::connect(folder.path("grpc.sock")).await.unwrap();
         let mut client = Client::over(stream).await;
-        let answer = said(&client.check(&ask("/echo").json()).await);
+        let answer = parse_response(&client.check(&check_request("/echo").json()).await);
         assert_eq!(answer.reason(), reason);
     }
     // The log says what to add.
@@ -104,7 +104,7 @@ async fn it_is_asked_over_a_unix_socket_by_whoever_is_trusted_there() {
 }
 
 #[tokio::test]
-async fn the_main_listener_answers_it_over_tls_too() {
+async fn the_main_listener_answers_grpc_over_tls() {
     let folder = Folder::new();
     let trusted = pair(&folder, "a", &["sso.test"]);
     let file = |name: &str| folder.path(name);
@@ -118,7 +118,7 @@ async fn the_main_listener_answers_it_over_tls_too() {
         .await;
     let stream = connect(menshen.address(), "sso.test", &trusted, b"h2").await;
     let mut client = Client::over(stream.unwrap()).await;
-    let question = ask("/echo").scheme("https");
-    let answer = said(&client.check(&question.json()).await);
+    let question = check_request("/echo").scheme("https");
+    let answer = parse_response(&client.check(&question.json()).await);
     assert_eq!((answer.http, answer.reason()), (Some(401), "nobody"));
 }

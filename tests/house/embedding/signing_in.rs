@@ -3,19 +3,19 @@
 use super::*;
 
 /// A cookie that a frame keeps has all of this; others are dropped by the browser.
-fn is_kept_in_frames(cookie: &str) -> bool {
+fn is_partitioned(cookie: &str) -> bool {
     ["SameSite=None", "Secure", "Partitioned", "HttpOnly"]
         .iter()
         .all(|flag| cookie.contains(flag))
 }
 
 #[tokio::test]
-async fn a_stranger_in_a_frame_signs_in_in_a_tab_and_is_somebody_in_the_frame() {
+async fn signing_in_in_a_tab_signs_the_frame_in() {
     for (setup, url) in [
         (setup(), "https://hr.test/echo?a=%2f&b=1"),
         (setup(), "https://oa.test/echo?a=1"),
-        (plan_with_domain(ROUTES), "https://hr.corp.test/echo"),
-        (plan_with_domain(ROUTES), "https://oa.corp.test/echo?a=1"),
+        (setup_with_domain(ROUTES), "https://hr.corp.test/echo"),
+        (setup_with_domain(ROUTES), "https://oa.corp.test/echo?a=1"),
     ] {
         let menshen = setup.start().await;
         let mut frame = Frame::new(&menshen, url);
@@ -24,12 +24,12 @@ async fn a_stranger_in_a_frame_signs_in_in_a_tab_and_is_somebody_in_the_frame() 
         let set: Vec<_> = page.all("set-cookie").collect();
         assert_eq!(set.len(), 1, "{set:?}");
         assert!(set[0].starts_with("__Host-menshen-nonce-"), "{set:?}");
-        assert!(is_kept_in_frames(set[0]), "{set:?}");
+        assert!(is_partitioned(set[0]), "{set:?}");
         assert!(page.header("x-frame-options").is_none());
 
         let mut tab = Browser::new(&menshen).over_https();
         let question = sign_in(&mut tab, &button(&page)).await;
-        let page = agree(&mut tab, &question).await;
+        let page = consent(&mut tab, &question).await;
         let html = page.text();
         assert_eq!(page.status, 200, "{html}");
         // Only the host of the frame hears the message, whoever opened the tab.
@@ -40,7 +40,7 @@ async fn a_stranger_in_a_frame_signs_in_in_a_tab_and_is_somebody_in_the_frame() 
         let path = url.strip_prefix(&origin(url)).unwrap();
         assert_eq!(answer.header("location"), Some(path));
         for cookie in answer.all("set-cookie") {
-            assert!(is_kept_in_frames(cookie), "{cookie}");
+            assert!(is_partitioned(cookie), "{cookie}");
         }
         assert_eq!(frame.person().await, ["lisi"], "{url}");
         let left = frame.cookies.cookies();
@@ -49,15 +49,15 @@ async fn a_stranger_in_a_frame_signs_in_in_a_tab_and_is_somebody_in_the_frame() 
 }
 
 #[tokio::test]
-async fn who_is_signed_in_already_answers_one_question() {
+async fn a_signed_in_person_only_has_to_consent() {
     let menshen = setup().start().await;
-    let mut tab = member(&menshen).await;
+    let mut tab = signed_in_tab(&menshen).await;
     for url in ["https://hr.test/echo", "https://oa.test/echo"] {
         let mut frame = Frame::new(&menshen, url);
         tab.visited.clear();
         let question = tab.follow(&frame.button().await).await.answer;
         assert_eq!(tab.visited.len(), 1, "no source is asked");
-        let page = agree(&mut tab, &question).await;
+        let page = consent(&mut tab, &question).await;
         let answer = frame.receive(&ticket_in(&page).unwrap()).await;
         assert_eq!(answer.status, 303);
         assert_eq!(frame.person().await, ["lisi"]);
@@ -65,7 +65,7 @@ async fn who_is_signed_in_already_answers_one_question() {
 }
 
 #[tokio::test]
-async fn who_comes_by_the_page_of_connectors_or_without_a_click_comes_to_the_question_too() {
+async fn every_login_of_a_frame_ends_at_the_consent_page() {
     let auto = setup().connector("auto_login = 'always'").start().await;
     let mut frame = Frame::new(&auto, "https://oa.test/echo");
     let ticket = ticket_for(&auto, &mut frame).await;
@@ -74,17 +74,17 @@ async fn who_comes_by_the_page_of_connectors_or_without_a_click_comes_to_the_que
     let menshen = setup().start().await;
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let start = frame.button().await;
-    let mut tab = member(&menshen).await;
+    let mut tab = signed_in_tab(&menshen).await;
     let chooser = tab.visit(&start.replace("/start?", "/sign_in?")).await;
     let on = href(&chooser.text(), "/start?rd=").unwrap();
     let question = tab.follow(&format!("{HOME}{on}")).await.answer;
-    let page = agree(&mut tab, &question).await;
+    let page = consent(&mut tab, &question).await;
     let answer = frame.receive(&ticket_in(&page).unwrap()).await;
     assert_eq!(answer.status, 303);
 }
 
 #[tokio::test]
-async fn several_frames_of_a_page_come_in_one_after_the_other() {
+async fn several_frames_of_a_page_sign_in_one_by_one() {
     let menshen = setup().start().await;
     let mut first = Frame::new(&menshen, "https://oa.test/echo?1");
     let one = first.load().await;
@@ -98,20 +98,20 @@ async fn several_frames_of_a_page_come_in_one_after_the_other() {
     assert_eq!(names(&first), names(&second), "one nonce serves both");
     let mut tab = Browser::new(&menshen).over_https();
     let question = sign_in(&mut tab, &button(&one)).await;
-    let page = agree(&mut tab, &question).await;
+    let page = consent(&mut tab, &question).await;
     let answer = first.receive(&ticket_in(&page).unwrap()).await;
     assert_eq!(answer.status, 303);
     // Its page still shows the button.
     second.cookies = first.cookies.clone();
     let question = tab.follow(&button(&two)).await.answer;
-    let page = agree(&mut tab, &question).await;
+    let page = consent(&mut tab, &question).await;
     let answer = second.receive(&ticket_in(&page).unwrap()).await;
     assert!((300..400).contains(&answer.status), "{}", answer.text());
     assert_eq!(second.person().await, ["lisi"]);
 }
 
 #[tokio::test]
-async fn a_page_of_ours_in_a_frame_leads_to_the_same_way_in() {
+async fn an_own_page_in_a_frame_offers_the_frame_login() {
     let menshen = setup().start().await;
     // Proxies that ask `/auth` send strangers to one of these.
     for page in ["start", "sign_in"] {
@@ -131,7 +131,7 @@ async fn a_page_of_ours_in_a_frame_leads_to_the_same_way_in() {
             assert_eq!(origin(&frame.url), origin(place));
             let mut tab = Browser::new(&menshen).over_https();
             let question = sign_in(&mut tab, &button(&answer)).await;
-            let handed = agree(&mut tab, &question).await;
+            let handed = consent(&mut tab, &question).await;
             let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
             assert_eq!(answer.status, 303, "{page} {at} {place}");
             frame.url = place.to_owned();
@@ -141,7 +141,7 @@ async fn a_page_of_ours_in_a_frame_leads_to_the_same_way_in() {
 }
 
 #[tokio::test]
-async fn a_check_gives_the_same_page_to_a_frame() {
+async fn a_check_returns_the_frame_login_page() {
     let menshen = setup().start().await;
     let mut frame = Frame::new(&menshen, "https://oa.test/echo?a=1");
     let asked = [
@@ -156,7 +156,7 @@ async fn a_check_gives_the_same_page_to_a_frame() {
     assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
     let mut tab = Browser::new(&menshen).over_https();
     let question = sign_in(&mut tab, &button(&page)).await;
-    let handed = agree(&mut tab, &question).await;
+    let handed = consent(&mut tab, &question).await;
     let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
     assert_eq!(answer.header("location"), Some("/echo?a=1"));
     let answer = frame.ask("GET", check, &asked, "").await;
@@ -164,7 +164,7 @@ async fn a_check_gives_the_same_page_to_a_frame() {
 }
 
 #[tokio::test]
-async fn where_a_stronger_proof_is_missing_the_frame_gets_the_new_session() {
+async fn after_a_step_up_the_frame_gets_the_new_session() {
     let routes = ROUTES.replace(
         "host = \"oa.test\"\n",
         "host = \"oa.test\"\nmax_age = \"60s\"\n",
@@ -181,7 +181,7 @@ async fn where_a_stronger_proof_is_missing_the_frame_gets_the_new_session() {
 }
 
 #[tokio::test]
-async fn the_source_is_asked_again_in_a_frame_that_came_in_by_a_ticket() {
+async fn a_silent_recheck_works_in_a_frame_signed_in_by_ticket() {
     let routes = |host: &str| {
         let host = format!("host = \"{host}\"\n");
         let asks = format!("{host}reload_user = \"embedded\"\nreload_after = \"30s\"\n");
@@ -189,11 +189,11 @@ async fn the_source_is_asked_again_in_a_frame_that_came_in_by_a_ticket() {
     };
     for (setup, url) in [
         (
-            plan_with_domain(&routes("oa.test")),
+            setup_with_domain(&routes("oa.test")),
             "https://oa.corp.test/echo",
         ),
         (
-            plan_with_domain(&routes("hr.test")),
+            setup_with_domain(&routes("hr.test")),
             "https://hr.corp.test/echo",
         ),
     ] {
@@ -225,7 +225,7 @@ async fn the_source_is_asked_again_in_a_frame_that_came_in_by_a_ticket() {
 }
 
 #[tokio::test]
-async fn the_page_says_what_to_do_where_the_frame_keeps_no_cookie_or_runs_no_script() {
+async fn the_page_helps_where_cookies_or_scripts_are_blocked() {
     let menshen = setup().start().await;
     for (lang, words) in [
         ("zh-CN", ["在单独的标签页中打开", "不能运行脚本", "Cookie"]),
@@ -242,7 +242,7 @@ async fn the_page_says_what_to_do_where_the_frame_keeps_no_cookie_or_runs_no_scr
         assert!(href(&html, "https://oa.test/echo").is_some(), "{html}");
         let mut tab = Browser::new(&menshen).over_https();
         let question = sign_in(&mut tab, &button(&page)).await;
-        let handed = agree(&mut tab, &question).await;
+        let handed = consent(&mut tab, &question).await;
         frame.cookies.forget("nonce");
         let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
         let html = answer.text();
@@ -252,7 +252,7 @@ async fn the_page_says_what_to_do_where_the_frame_keeps_no_cookie_or_runs_no_scr
         assert!(frame.cookies.cookie("__Host-menshen").is_none());
         // It may be tried again from there.
         let question = tab.follow(&button(&answer)).await.answer;
-        let handed = agree(&mut tab, &question).await;
+        let handed = consent(&mut tab, &question).await;
         let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
         assert_eq!(answer.status, 303, "{}", answer.text());
         assert_eq!(frame.person().await, ["lisi"]);
@@ -260,7 +260,7 @@ async fn the_page_says_what_to_do_where_the_frame_keeps_no_cookie_or_runs_no_scr
 }
 
 #[tokio::test]
-async fn a_site_whose_cookies_are_not_made_for_frames_only_offers_a_tab() {
+async fn without_partitioned_cookies_a_frame_only_offers_a_tab() {
     let menshen = setup().session("").start().await;
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let page = frame.load().await;
@@ -269,7 +269,7 @@ async fn a_site_whose_cookies_are_not_made_for_frames_only_offers_a_tab() {
     assert!(!page.text().contains("<script"));
     // Nor does an address make it one.
     let rd = "https%3A%2F%2Foa.test%2Fecho&k=AAAAAAAAAAAAAAAAAAAAAA&f=1";
-    let mut tab = member(&menshen).await;
+    let mut tab = signed_in_tab(&menshen).await;
     let answer = tab.visit(&format!("{HOME}/.menshen/start?rd={rd}")).await;
     assert_eq!(ticket_in(&answer), None);
     assert_eq!(answer.status, 302, "{}", answer.text());

@@ -20,10 +20,10 @@ fn applications() -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_script_beside_the_question_finds_neither_question_nor_ticket() {
+async fn a_same_origin_script_cannot_read_consent_or_ticket() {
     for (routes, login) in applications() {
         let menshen = setup().routes(&routes).more(&login).start().await;
-        let mut victim = member(&menshen).await;
+        let mut victim = signed_in_tab(&menshen).await;
         // The attacker's own nonce, and an address that says that a frame waits.
         let rd = "https%3A%2F%2Foa.test%2Fecho&k=AAAAAAAAAAAAAAAAAAAAAA&f=1";
         for page in ["start", "sign_in"] {
@@ -39,7 +39,7 @@ async fn a_script_beside_the_question_finds_neither_question_nor_ticket() {
 }
 
 #[tokio::test]
-async fn the_page_in_the_frame_says_to_sign_in_in_a_tab_instead() {
+async fn a_frame_on_the_shared_origin_offers_a_tab() {
     for (routes, login) in applications() {
         let menshen = setup().routes(&routes).more(&login).start().await;
         for (lang, words) in [
@@ -58,7 +58,7 @@ async fn the_page_in_the_frame_says_to_sign_in_in_a_tab_instead() {
             assert!(!html.contains("<script"), "{html}");
             // The tab shows the application itself.
             let mut tab = Browser::new(&menshen).over_https();
-            let page = tab.sign_in(&way_out(&html), "lisi").await;
+            let page = tab.sign_in(&tab_link(&html), "lisi").await;
             assert_eq!(page.url, "https://oa.test/echo?a=1", "{routes}");
             assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
         }
@@ -66,14 +66,14 @@ async fn the_page_in_the_frame_says_to_sign_in_in_a_tab_instead() {
 }
 
 /// Where the only button of the page leads.
-fn way_out(html: &str) -> String {
+fn tab_link(html: &str) -> String {
     let found = href(html, "/.menshen/").unwrap_or_else(|| panic!("no way to sign in: {html}"));
     let base = Url::parse("https://oa.test").unwrap();
     base.join(&found).unwrap().to_string()
 }
 
 #[tokio::test]
-async fn an_application_on_another_port_of_that_host_has_another_origin() {
+async fn an_application_on_another_port_has_its_own_origin() {
     let routes = format!(
         "{ROUTES}\n[[route]]\nname = \"other\"\nhost = \"sso.test:8443\"\nupstream = [\"{{app}}\"]\n"
     );

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::shown::metric;
-use super::{api, ask, is_here, setup, signed_in};
+use super::exposure::metric;
+use super::{api, ask, is_signed_in, setup, signed_in};
 use crate::browser::Browser;
 use crate::setup::{HOME, Menshen};
 use crate::stores::{Meddler, TempDir};
@@ -33,7 +33,7 @@ async fn ready(menshen: &Menshen, ready: bool) -> Value {
 }
 
 #[tokio::test]
-async fn a_store_that_takes_no_writes_is_said_aloud_and_recovers_without_a_restart() {
+async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
     let (menshen, mut meddler, dir) = on_file().await;
     let mut zhang = signed_in(&menshen, "zhangsan").await;
     let zhang_was = zhang.cookie("menshen").unwrap().value.clone();
@@ -70,7 +70,7 @@ async fn a_store_that_takes_no_writes_is_said_aloud_and_recovers_without_a_resta
     let kept = crate::test_request::TestRequest::get("/echo").session(&zhang_was);
     assert_eq!(kept.send(&menshen).await.status, 401);
     // So is who is ended by the administrator; everybody else goes on.
-    assert!(is_here(&mut li).await);
+    assert!(is_signed_in(&mut li).await);
     let ended = api(&menshen, "POST", "/api/revoke", &json!({"login": "lisi"})).await;
     assert_eq!(ended.status, 503, "{}", ended.text());
     assert!(
@@ -78,7 +78,7 @@ async fn a_store_that_takes_no_writes_is_said_aloud_and_recovers_without_a_resta
         "{}",
         ended.text()
     );
-    assert!(!is_here(&mut li).await);
+    assert!(!is_signed_in(&mut li).await);
 
     meddler.run(&end).await;
     ready(&menshen, true).await;
@@ -92,7 +92,7 @@ async fn a_store_that_takes_no_writes_is_said_aloud_and_recovers_without_a_resta
     menshen.advance(std::time::Duration::from_secs(1));
     for who in ["zhangsan", "lisi", "wangfang"] {
         let mut browser = signed_in(&menshen, who).await;
-        assert!(is_here(&mut browser).await, "{who}");
+        assert!(is_signed_in(&mut browser).await, "{who}");
     }
     let told = menshen.audit();
     let unstored = |line: &&Value| {
@@ -103,7 +103,7 @@ async fn a_store_that_takes_no_writes_is_said_aloud_and_recovers_without_a_resta
 }
 
 #[tokio::test]
-async fn a_store_whose_file_is_taken_away_or_replaced_is_not_written_to() {
+async fn a_store_whose_file_is_removed_or_replaced_is_not_written_to() {
     let (menshen, _, dir) = on_file().await;
     let mut zhang = signed_in(&menshen, "zhangsan").await;
     let away = dir.file().with_extension("away");
@@ -119,17 +119,17 @@ async fn a_store_whose_file_is_taken_away_or_replaced_is_not_written_to() {
         let page = wang.sign_in(&format!("{HOME}/echo"), "wangfang").await;
         assert_eq!(page.cause(), Some(Cause::StoreAway));
         // Who is here goes on for a while, as in every outage.
-        assert!(is_here(&mut zhang).await);
+        assert!(is_signed_in(&mut zhang).await);
     }
     assert_eq!(std::fs::metadata(dir.file()).unwrap().len(), 0);
     std::fs::rename(&away, dir.file()).unwrap();
     ready(&menshen, true).await;
     let mut wang = signed_in(&menshen, "wangfang").await;
-    assert!(is_here(&mut wang).await && is_here(&mut zhang).await);
+    assert!(is_signed_in(&mut wang).await && is_signed_in(&mut zhang).await);
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_there_is_not_a_store_that_fails() {
+async fn a_missing_account_is_not_a_store_failure() {
     let (menshen, _, _dir) = on_file().await;
     let errors = metric(&menshen, "menshen_store_errors_total").await;
     let nobody = json!({"account": "AAAAAAAAAAAAAAAAAAAAAA"});

@@ -1,7 +1,7 @@
 //! A page of another site whose name leads to the administrator's listener (DNS rebinding), and
 //! pages that send requests there: neither reads or changes anything.
 
-use super::{TOKEN, admin_of, is_here, sessions_of, setup, signed_in};
+use super::{TOKEN, admin_of, is_signed_in, sessions_of, setup, signed_in};
 use crate::setup::{Menshen, Setup};
 use crate::wire::{self, Answer};
 
@@ -29,7 +29,7 @@ fn naming(hosts: &str) -> Setup {
 }
 
 #[tokio::test]
-async fn a_name_that_nobody_configured_reads_nothing() {
+async fn an_unconfigured_host_name_reads_nothing() {
     let menshen = setup().start().await;
     for host in [
         "evil.test",
@@ -94,7 +94,7 @@ async fn a_name_that_nobody_configured_reads_nothing() {
 }
 
 #[tokio::test]
-async fn a_name_that_nobody_configured_ends_nobodys_session() {
+async fn an_unconfigured_host_name_ends_no_session() {
     let menshen = setup().start().await;
     let mut browser = signed_in(&menshen, "zhangsan").await;
     let sessions = sessions_of(&menshen, "zhangsan").await;
@@ -107,11 +107,11 @@ async fn a_name_that_nobody_configured_ends_nobodys_session() {
         let answer = send(&menshen, &first, "Host: evil.test\r\n").await;
         assert_eq!(answer.status, 403, "{first}");
     }
-    assert!(is_here(&mut browser).await);
+    assert!(is_signed_in(&mut browser).await);
 }
 
 #[tokio::test]
-async fn probes_by_address_and_tools_on_the_machine_are_answered() {
+async fn requests_by_ip_address_and_localhost_are_answered() {
     let menshen = setup().start().await;
     for (version, headers) in [
         ("1.1", "Host: 127.0.0.1\r\n"),
@@ -135,7 +135,7 @@ async fn probes_by_address_and_tools_on_the_machine_are_answered() {
 }
 
 #[tokio::test]
-async fn health_checks_that_name_no_host_are_answered() {
+async fn health_checks_without_a_host_are_answered() {
     let menshen = naming(r#"["menshen.monitoring.svc"]"#).start().await;
     for path in ["/healthz", "/readyz"] {
         for method in ["GET", "HEAD"] {
@@ -155,7 +155,7 @@ async fn health_checks_that_name_no_host_are_answered() {
 }
 
 #[tokio::test]
-async fn a_configured_name_is_answered_and_no_other() {
+async fn only_configured_host_names_are_answered() {
     let menshen = naming(r#"["menshen.monitoring.svc", "Gate.corp.example"]"#)
         .start()
         .await;
@@ -181,7 +181,7 @@ async fn a_configured_name_is_answered_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_site_changes_nothing_even_with_the_token() {
+async fn a_cross_origin_page_changes_nothing_even_with_the_token() {
     let menshen = setup().start().await;
     let own = format!("Host: {}\r\n", admin_of(&menshen));
     for (headers, changes) in [
@@ -216,7 +216,7 @@ async fn a_page_of_another_site_changes_nothing_even_with_the_token() {
         let answer = send(&menshen, &first, &format!("{own}{headers}")).await;
         let status = if changes { 200 } else { 403 };
         assert_eq!(answer.status, status, "{headers}: {}", answer.text());
-        assert_eq!(is_here(&mut browser).await, !changes, "{headers}");
+        assert_eq!(is_signed_in(&mut browser).await, !changes, "{headers}");
         let account = session["account"].as_str().unwrap();
         if !changes {
             for first in [
@@ -226,7 +226,7 @@ async fn a_page_of_another_site_changes_nothing_even_with_the_token() {
                 let answer = send(&menshen, &first, &format!("{own}{headers}")).await;
                 assert_eq!(answer.status, 403, "{first} {headers}");
             }
-            assert!(is_here(&mut browser).await, "{headers}");
+            assert!(is_signed_in(&mut browser).await, "{headers}");
             send(
                 &menshen,
                 &format!(

@@ -3,8 +3,8 @@
 
 use serde_json::json;
 
-use super::demo::{Demo, sign_in_as, stands_at};
-use super::webdriver::{Browser, Person};
+use super::demo::{Demo, assert_signed_in_at, sign_in_as};
+use super::webdriver::{Browser, BrowserOptions};
 
 /// Registers the application's worker and waits until it is between the page and the network.
 const REGISTER: &str = "return navigator.serviceWorker.register('/worker.js').then(() =>
@@ -13,12 +13,15 @@ const REGISTER: &str = "return navigator.serviceWorker.register('/worker.js').th
         look(); }))";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_a_service_worker_signs_out_and_in_again() {
-    let (demo, browser) = (Demo::start(), Browser::start(&Person::default()).await);
+async fn sign_out_and_in_work_with_a_service_worker() {
+    let (demo, browser) = (
+        Demo::start(),
+        Browser::start(&BrowserOptions::default()).await,
+    );
     let report = format!("{}/dept/report?year=2026", demo.office);
     browser.open(&report).await;
     sign_in_as(&browser, "zhangsan").await;
-    stands_at(&browser, "张三", &report).await;
+    assert_signed_in_at(&browser, "张三", &report).await;
     assert_eq!(browser.script(REGISTER, json!([])).await, true);
 
     // It is the worker that asks: the application sees a page without a destination.
@@ -40,7 +43,7 @@ async fn who_has_a_service_worker_signs_out_and_in_again() {
     browser.reads("已退出").await;
     browser.open(&report).await;
     sign_in_as(&browser, "lisi").await;
-    stands_at(&browser, "李四", &report).await;
+    assert_signed_in_at(&browser, "李四", &report).await;
     // A link to the login and a form to sign out are the worker's to fetch, too.
     browser.open(&sign_out).await;
     browser.reads("已退出").await;

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 /// What Envoy would ask.
 #[derive(Clone, Debug)]
-pub(crate) struct Question {
+pub(crate) struct GrpcCheck {
     http: Value,
     route: Option<String>,
 }
 
 /// Asks about a GET of the home host, from 192.0.2.7.
-pub(crate) fn ask(path: &str) -> Question {
-    Question {
+pub(crate) fn check_request(path: &str) -> GrpcCheck {
+    GrpcCheck {
         http: json!({
             "method": "GET", "path": path, "host": "sso.test", "scheme": "http",
             "headers": { ":authority": "sso.test", ":method": "GET" },
@@ -22,7 +22,7 @@ pub(crate) fn ask(path: &str) -> Question {
     }
 }
 
-impl Question {
+impl GrpcCheck {
     fn set(mut self, key: &str, value: &str) -> Self {
         self.http[key] = json!(value);
         self
@@ -89,7 +89,7 @@ pub(crate) fn field(number: u8, content: &[u8]) -> Vec<u8> {
 
 /// What an answer comes to.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct CheckResult {
     /// 0: it may pass.
     pub(crate) code: i64,
     /// The status the client gets instead.
@@ -102,7 +102,7 @@ pub(crate) struct Said {
     pub(crate) body: String,
 }
 
-impl Said {
+impl CheckResult {
     /// Why not.
     pub(crate) fn reason(&self) -> &str {
         self.set.get("x-menshen-reason").map_or("", String::as_str)
@@ -111,7 +111,7 @@ impl Said {
 
 /// Takes the JSON of a `CheckResponse` apart: exactly one of the two responses must be there, and it
 /// must fit the code.
-pub(crate) fn said(answer: &Value) -> Said {
+pub(crate) fn parse_response(answer: &Value) -> CheckResult {
     let code = answer["status"]["code"].as_i64().unwrap_or(0);
     assert!(answer.get("status").is_some(), "{answer}");
     let headers = |options: &Value| {
@@ -127,25 +127,25 @@ pub(crate) fn said(answer: &Value) -> Said {
         (Some(ok), None) => {
             assert_eq!(code, 0, "{answer}");
             let removed = ok["headers_to_remove"].as_array().into_iter().flatten();
-            Said {
+            CheckResult {
                 code,
                 set: headers(&ok["headers"]),
                 removed: removed
                     .map(|name| name.as_str().unwrap().to_owned())
                     .collect(),
                 to_client: headers(&ok["response_headers_to_add"]),
-                ..Said::default()
+                ..CheckResult::default()
             }
         }
         (None, Some(denied)) => {
             assert_ne!(code, 0, "{answer}");
             assert!(answer.get("dynamic_metadata").is_none(), "{answer}");
-            Said {
+            CheckResult {
                 code,
                 http: Some(status(&denied["status"]["code"])),
                 set: headers(&denied["headers"]),
                 body: denied["body"].as_str().unwrap_or("").to_owned(),
-                ..Said::default()
+                ..CheckResult::default()
             }
         }
         _ => panic!("one response: {answer}"),

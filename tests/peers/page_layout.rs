@@ -8,12 +8,12 @@ use serde_json::json;
 use super::demo::{Demo, go_to_wecom, sign_in_as};
 use super::legacy_app::LegacyApp;
 use super::setup::{Menshen, Setup};
-use super::webdriver::{Browser, Person};
+use super::webdriver::{Browser, BrowserOptions};
 use super::wecom::{CORP_ID, OTHER_AGENT_ID, OTHER_SECRET, Options, WeCom};
 
 /// How the pages are looked at.
 #[derive(Clone, Copy, Debug)]
-struct Look {
+struct Screen {
     name: &'static str,
     width: u32,
     height: u32,
@@ -25,29 +25,29 @@ struct Look {
 const CHINESE: (&str, &str) = ("zh-CN,zh", "zh");
 const ENGLISH: (&str, &str) = ("en-US,en", "en");
 
-const LOOKS: [Look; 4] = [
-    Look {
+const SCREENS: [Screen; 4] = [
+    Screen {
         name: "desk-zh",
         width: 1280,
         height: 800,
         phone: false,
         language: CHINESE,
     },
-    Look {
+    Screen {
         name: "desk-en",
         width: 1280,
         height: 800,
         phone: false,
         language: ENGLISH,
     },
-    Look {
+    Screen {
         name: "phone-zh",
         width: 390,
         height: 844,
         phone: true,
         language: CHINESE,
     },
-    Look {
+    Screen {
         name: "phone-en",
         width: 390,
         height: 844,
@@ -58,7 +58,7 @@ const LOOKS: [Look; 4] = [
 
 /// Whose page is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whose {
+enum PageOwner {
     /// One of menshen's own.
     Ours,
     /// One of the applications' or of the simulated WeCom.
@@ -66,66 +66,66 @@ enum Whose {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_page_of_the_demo_fits_and_speaks_the_language() {
+async fn every_page_of_the_demo_fits_and_is_translated() {
     let demo = Demo::start();
-    for look in LOOKS {
-        let browser = Browser::start(&Person::default()).await;
+    for screen in SCREENS {
+        let browser = Browser::start(&BrowserOptions::default()).await;
         browser
-            .device(look.width, look.height, look.phone, look.language.0)
+            .device(screen.width, screen.height, screen.phone, screen.language.0)
             .await;
-        walk_in(&browser, &demo, look).await;
-        walk_out(&browser, &demo, look).await;
+        sign_in_pages(&browser, &demo, screen).await;
+        sign_out_pages(&browser, &demo, screen).await;
     }
 }
 
 /// A stranger comes in, and is turned away here and there.
-async fn walk_in(browser: &Browser, demo: &Demo, look: Look) {
-    let at = async |name: &str, whose| check(browser, look, name, whose).await;
+async fn sign_in_pages(browser: &Browser, demo: &Demo, screen: Screen) {
+    let at = async |name: &str, whose| check(browser, screen, name, whose).await;
     let (office, expenses) = (&demo.office, &demo.expenses);
     browser
         .open(&format!("{office}/dept/report?year=2026&q=%E5%BC%A0"))
         .await;
-    at("01-please-sign-in", Whose::Ours).await;
+    at("01-please-sign-in", PageOwner::Ours).await;
     go_to_wecom(browser).await;
-    at("02-wecom", Whose::Theirs).await;
+    at("02-wecom", PageOwner::Theirs).await;
     browser.click("[data-refuse]").await;
     browser
         .until("a dead end", async || browser.has("main a.primary").await)
         .await;
-    at("03-refused", Whose::Ours).await;
+    at("03-refused", PageOwner::Ours).await;
     browser.click("main a.primary").await;
     browser
         .until("the way on", async || {
             browser.has("main a[href*='connector=']").await
         })
         .await;
-    at("04-sign-in-again", Whose::Ours).await;
+    at("04-sign-in-again", PageOwner::Ours).await;
     sign_in_as(browser, "zhangsan").await;
     browser
         .until("the application", async || browser.has("[data-name]").await)
         .await;
-    at("05-office", Whose::Theirs).await;
+    at("05-office", PageOwner::Theirs).await;
     browser.open(&format!("{expenses}/")).await;
-    at("06-expenses", Whose::Theirs).await;
+    at("06-expenses", PageOwner::Theirs).await;
     browser.open(&format!("{expenses}/finance/ledger")).await;
-    at("07-no-access", Whose::Ours).await;
+    at("07-no-access", PageOwner::Ours).await;
     browser
         .open(&format!("{office}/.menshen/sign_in?rd=/notices"))
         .await;
-    at("08-already-here", Whose::Ours).await;
+    at("08-already-here", PageOwner::Ours).await;
     browser.open(&format!("{office}/.menshen/nothing")).await;
-    at("09-nothing-here", Whose::Ours).await;
+    at("09-nothing-here", PageOwner::Ours).await;
     browser.open(&format!("{office}/%zz")).await;
-    at("10-malformed", Whose::Ours).await;
+    at("10-malformed", PageOwner::Ours).await;
     browser.open(&format!("{office}/a%2f..%2fb")).await;
-    at("11-malformed-path", Whose::Ours).await;
+    at("11-malformed-path", PageOwner::Ours).await;
     browser.open(&format!("{expenses}/finance%2fledger")).await;
-    at("12-ambiguous", Whose::Ours).await;
+    at("12-ambiguous", PageOwner::Ours).await;
 }
 
 /// Somebody who is here leaves, and is a stranger again.
-async fn walk_out(browser: &Browser, demo: &Demo, look: Look) {
-    let at = async |name: &str, whose| check(browser, look, name, whose).await;
+async fn sign_out_pages(browser: &Browser, demo: &Demo, screen: Screen) {
+    let at = async |name: &str, whose| check(browser, screen, name, whose).await;
     let office = &demo.office;
     browser
         .open(&format!(
@@ -133,16 +133,16 @@ async fn walk_out(browser: &Browser, demo: &Demo, look: Look) {
             "a".repeat(32)
         ))
         .await;
-    at("13-callback-for-who-is-here", Whose::Theirs).await;
+    at("13-callback-for-who-is-here", PageOwner::Theirs).await;
     browser.open(&format!("{office}/.menshen/sign_out")).await;
-    at("14-signed-out", Whose::Ours).await;
+    at("14-signed-out", PageOwner::Ours).await;
     browser
         .open(&format!(
             "{office}/.menshen/callback/corp?code=x&state={}",
             "a".repeat(32)
         ))
         .await;
-    at("15-not-remembered", Whose::Ours).await;
+    at("15-not-remembered", PageOwner::Ours).await;
     let post = "document.body.innerHTML = '<form method=post action=/notices></form>';
         document.forms[0].submit()";
     // Our own pages let no script in, so the form is posted from one of WeCom's.
@@ -157,11 +157,11 @@ async fn walk_out(browser: &Browser, demo: &Demo, look: Look) {
     browser
         .until("a dead end", async || browser.has("main a.primary").await)
         .await;
-    at("16-posted-form", Whose::Ours).await;
+    at("16-posted-form", PageOwner::Ours).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_page_of_a_larger_house_fits_and_speaks_the_language() {
+async fn every_page_of_a_large_site_fits_and_is_translated() {
     let wecom = WeCom::start(Options::default()).await.unwrap();
     let app = LegacyApp::start(([127, 0, 0, 1], 0).into(), "门后")
         .await
@@ -217,30 +217,30 @@ async fn every_page_of_a_larger_house_fits_and_speaks_the_language() {
         },
     )
     .await;
-    for look in LOOKS {
-        let browser = Browser::start(&Person::default()).await;
+    for screen in SCREENS {
+        let browser = Browser::start(&BrowserOptions::default()).await;
         browser
-            .device(look.width, look.height, look.phone, look.language.0)
+            .device(screen.width, screen.height, screen.phone, screen.language.0)
             .await;
         browser.open(&format!("{}/todo", menshen.url)).await;
-        check(&browser, look, "20-choose", Whose::Ours).await;
+        check(&browser, screen, "20-choose", PageOwner::Ours).await;
         browser.open(&format!("{}/down", menshen.url)).await;
-        check(&browser, look, "21-application-down", Whose::Ours).await;
+        check(&browser, screen, "21-application-down", PageOwner::Ours).await;
         browser.open(&format!("{}/slow", menshen.url)).await;
-        check(&browser, look, "22-application-slow", Whose::Ours).await;
+        check(&browser, screen, "22-application-slow", PageOwner::Ours).await;
         wecom.set_status("zhangsan", 2);
         browser.open(&format!("{}/todo", menshen.url)).await;
         sign_in_as(&browser, "zhangsan").await;
         browser
             .until("a dead end", async || browser.has("main a.primary").await)
             .await;
-        check(&browser, look, "23-not-active", Whose::Ours).await;
+        check(&browser, screen, "23-not-active", PageOwner::Ours).await;
         wecom.set_status("zhangsan", 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_part_behind_the_hash_survives_a_login() {
+async fn the_url_fragment_survives_a_login() {
     let wecom = WeCom::start(Options::default()).await.unwrap();
     let app = LegacyApp::start(([127, 0, 0, 1], 0).into(), "门后")
         .await
@@ -257,28 +257,28 @@ async fn the_part_behind_the_hash_survives_a_login() {
         },
     )
     .await;
-    let browser = Browser::start(&Person::default()).await;
+    let browser = Browser::start(&BrowserOptions::default()).await;
     let place = format!("{}/spa?tab=1#/orders/7?open=%E5%BC%A0&x=1", menshen.url);
     browser.open(&place).await;
     sign_in_as(&browser, "zhangsan").await;
-    super::demo::stands_at(&browser, "张三", &place).await;
-    assert_eq!(browser.complaints().await, [""; 0]);
+    super::demo::assert_signed_in_at(&browser, "张三", &place).await;
+    assert_eq!(browser.console_errors().await, [""; 0]);
 }
 
 /// Takes the picture, and looks whether the page is as it should be.
-async fn check(browser: &Browser, look: Look, name: &str, whose: Whose) {
-    let what = format!("{name}-{}", look.name);
+async fn check(browser: &Browser, screen: Screen, name: &str, whose: PageOwner) {
+    let what = format!("{name}-{}", screen.name);
     keep(&what, &browser.picture().await);
     let widths = "return [innerWidth, document.documentElement.scrollWidth]";
     let widths = browser.script(widths, json!([])).await;
     // A phone that must show more than fits makes its window wider: so that one is looked at, too.
-    assert_eq!(widths[0], look.width, "{what} is wider than the window");
+    assert_eq!(widths[0], screen.width, "{what} is wider than the window");
     assert!(
-        widths[1].as_u64() <= Some(u64::from(look.width)),
+        widths[1].as_u64() <= Some(u64::from(screen.width)),
         "{what} scrolls sideways"
     );
-    assert_eq!(browser.complaints().await, [""; 0], "{what}");
-    if whose == Whose::Ours {
+    assert_eq!(browser.console_errors().await, [""; 0], "{what}");
+    if whose == PageOwner::Ours {
         let ours = browser.has(".gate h1").await;
         assert!(
             ours,
@@ -290,7 +290,7 @@ async fn check(browser: &Browser, look: Look, name: &str, whose: Whose) {
             .await;
         let language = language.as_str().unwrap_or_default().to_owned();
         assert!(
-            language.starts_with(look.language.1),
+            language.starts_with(screen.language.1),
             "{what} speaks {language:?}"
         );
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{TOKEN, admin_of, api, ask, is_here, setup, signed_in};
+use super::{TOKEN, admin_of, api, ask, is_signed_in, setup, signed_in};
 use crate::forwarding::upgrades::open_socket;
 use crate::raw_connection::RawConnection;
 use crate::setup::Menshen;
@@ -22,7 +22,7 @@ pub(super) async fn metric(menshen: &Menshen, line: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn no_answer_holds_anything_secret() {
+async fn no_admin_response_holds_a_secret() {
     let menshen = setup().start().await;
     let browser = signed_in(&menshen, "zhangsan").await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
@@ -53,7 +53,7 @@ async fn no_answer_holds_anything_secret() {
 }
 
 #[tokio::test]
-async fn what_is_promised_is_counted() {
+async fn the_documented_metrics_are_counted() {
     let menshen = setup().start().await;
     let page = ask(&menshen, "GET", "/metrics", "", "").await;
     assert_eq!(
@@ -75,7 +75,7 @@ async fn what_is_promised_is_counted() {
         before.push(metric(&menshen, line).await);
     }
     let mut browser = signed_in(&menshen, "zhangsan").await;
-    assert!(is_here(&mut browser).await);
+    assert!(is_signed_in(&mut browser).await);
     let stranger = "GET / HTTP/1.1\r\nHost: sso.test\r\n\r\n";
     assert_eq!(
         wire::raw(menshen.address(), stranger.as_bytes())
@@ -131,7 +131,7 @@ async fn what_is_promised_is_counted() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_makes_the_house_unready_but_not_dead() {
+async fn a_failing_store_makes_readiness_fail_but_not_liveness() {
     let folder = Folder::new();
     let url = format!("sqlite://{}", folder.path("menshen.db").display());
     let menshen = setup().store(&url).start().await;
@@ -160,7 +160,7 @@ async fn a_store_that_fails_makes_the_house_unready_but_not_dead() {
 }
 
 #[tokio::test]
-async fn the_two_listeners_serve_nothing_of_each_other() {
+async fn the_main_and_admin_listeners_serve_separate_paths() {
     let menshen = setup().start().await;
     for path in [
         "/metrics",

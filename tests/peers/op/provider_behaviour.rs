@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::super::legacy_app::LegacyApp;
-use super::certified::Certified;
 use super::keycloak::Realm;
+use super::oidc_provider::OidcProvider;
 use super::visitor::{Page, Visitor};
 use super::{CLIENT_ID, CLIENT_SECRET};
 
@@ -74,7 +74,7 @@ impl Client {
     }
 
     /// A spent token is refused, and takes down the one that was bought with it.
-    async fn is_punished(&self, first: Value) {
+    async fn assert_reuse_revokes(&self, first: Value) {
         let (status, second) = self.refresh(&first).await;
         assert_eq!(status, 200, "{second}");
         let (status, refused) = self.refresh(&first).await;
@@ -109,9 +109,9 @@ async fn application() -> LegacyApp {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn oidc_provider_demands_pkce_and_punishes_a_refresh_token_used_twice() {
+async fn oidc_provider_requires_pkce_and_revokes_on_refresh_token_reuse() {
     let app = application().await;
-    let provider = Certified::start(json!({})).await;
+    let provider = OidcProvider::start(json!({})).await;
     provider.register(&app.base_url()).await;
     let client = Client::of(&provider.issuer, &app).await;
     let mut visitor = Visitor::new();
@@ -128,7 +128,9 @@ async fn oidc_provider_demands_pkce_and_punishes_a_refresh_token_used_twice() {
         parameter(&landed, "iss").as_deref(),
         Some(provider.issuer.as_str())
     );
-    client.is_punished(client.redeem(&landed).await).await;
+    client
+        .assert_reuse_revokes(client.redeem(&landed).await)
+        .await;
     assert_eq!(provider.asked("refresh_token", true).await, 1);
     assert_eq!(provider.asked("refresh_token", false).await, 2);
 
@@ -141,7 +143,7 @@ async fn oidc_provider_demands_pkce_and_punishes_a_refresh_token_used_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keycloak_demands_pkce_and_punishes_a_refresh_token_used_twice() {
+async fn keycloak_requires_pkce_and_revokes_on_refresh_token_reuse() {
     let app = application().await;
     let realm = Realm::new();
     realm.open(&app.base_url()).await;
@@ -161,7 +163,9 @@ async fn keycloak_demands_pkce_and_punishes_a_refresh_token_used_twice() {
         parameter(&landed, "iss").as_deref(),
         Some(realm.issuer.as_str())
     );
-    client.is_punished(client.redeem(&landed).await).await;
+    client
+        .assert_reuse_revokes(client.redeem(&landed).await)
+        .await;
 
     // Its client is told that a session is over before the administrator is.
     visitor.open(&client.authorization(&PKCE)).await;

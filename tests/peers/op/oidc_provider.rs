@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::super::beside::{Program, counterparts};
+use super::super::processes::{Program, counterparts};
 use super::visitor::{Page, Visitor};
 use super::{CLIENT_ID, CLIENT_SECRET};
 
@@ -45,13 +45,13 @@ pub(super) fn only_oauth2(issuer: &str) -> String {
 
 /// A running provider; ends when dropped.
 #[derive(Debug)]
-pub(crate) struct Certified {
+pub(crate) struct OidcProvider {
     pub(crate) issuer: String,
     client: reqwest::Client,
     program: Option<Program>,
 }
 
-impl Certified {
+impl OidcProvider {
     /// Starts one with the wishes that `provider.mjs` lists.
     pub(crate) async fn start(wishes: Value) -> Self {
         menshen::keys::install_crypto();
@@ -62,7 +62,7 @@ impl Certified {
             .arg(launcher)
             .arg(installed.join("npm"))
             .arg(wishes.to_string());
-        let mut program = Program::on_a_leash("oidc-provider", &mut command);
+        let mut program = Program::start_stopped_by_stdin("oidc-provider", &mut command);
         let issuer = program.line(|line| Some(line.strip_prefix("issuer ")?.to_owned()));
         let provider = Self {
             issuer: issuer.expect("oidc-provider ended"),

@@ -4,43 +4,43 @@ use menshen::face::page::Cause;
 use serde_json::json;
 
 use super::Stage;
-use super::certified::{self, Certified};
+use super::oidc_provider::{self, OidcProvider};
 use super::visitor::{Page, Visitor};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_its_provider_menshen_starts_serves_and_lets_people_leave() {
-    goes_on_without(certified::openid).await;
+async fn menshen_starts_and_serves_while_its_oidc_provider_is_down() {
+    serves_without_provider(oidc_provider::openid).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_without_a_provider_of_which_it_knows_only_oauth2() {
-    goes_on_without(certified::only_oauth2).await;
+async fn menshen_starts_and_serves_while_its_oauth2_provider_is_down() {
+    serves_without_provider(oidc_provider::only_oauth2).await;
 }
 
-async fn goes_on_without(tables: fn(&str) -> String) {
-    let mut provider = Certified::start(json!({})).await;
+async fn serves_without_provider(tables: fn(&str) -> String) {
+    let mut provider = OidcProvider::start(json!({})).await;
     provider.stop();
     // It starts before its provider does.
     let stage = Stage::start_with(&tables(&provider.issuer)).await;
-    nobody_comes_in(&stage).await;
+    assert_logins_fail(&stage).await;
 
     provider.start_again().await;
     provider.register(&stage.url).await;
     stage.advance(60);
     let (mut stays, mut leaves) = (Visitor::new(), Visitor::new());
     for visitor in [&mut stays, &mut leaves] {
-        let page = certified::sign_in(visitor, &stage.at("/echo"), "zhangsan").await;
+        let page = oidc_provider::sign_in(visitor, &stage.at("/echo"), "zhangsan").await;
         assert_eq!((page.status, page.url.path()), (200, "/echo"));
     }
 
     // Somebody is at the provider's page, and then it is away.
     let mut comes = Visitor::new();
-    let page = certified::to_provider(&mut comes, &stage.at("/echo")).await;
+    let page = oidc_provider::to_provider(&mut comes, &stage.at("/echo")).await;
     let back = comes.submit_only(&page, &[("person", "lisi")]).await;
     let callback = comes.follow_until(back, "/.menshen/callback/corp").await;
     provider.stop();
     let page = comes.open(callback.as_str()).await;
-    is_told(&page);
+    assert_outage_page(&page);
     assert!(!comes.has("menshen"));
 
     assert_eq!(stays.visit(&stage.at("/finance")).await.status, 200);
@@ -52,7 +52,7 @@ async fn goes_on_without(tables: fn(&str) -> String) {
     provider.start_again().await;
     provider.register(&stage.url).await;
     stage.advance(60);
-    let page = certified::sign_in(&mut comes, &stage.at("/echo"), "lisi").await;
+    let page = oidc_provider::sign_in(&mut comes, &stage.at("/echo"), "lisi").await;
     assert_eq!((page.status, page.url.path()), (200, "/echo"));
 
     // Nor does it matter how long it is away.
@@ -61,18 +61,18 @@ async fn goes_on_without(tables: fn(&str) -> String) {
     for visitor in [stays, comes] {
         assert_eq!(visitor.peek(&stage.at("/echo")).await, 200);
     }
-    nobody_comes_in(&stage).await;
+    assert_logins_fail(&stage).await;
 }
 
 /// Who wants to come in is told that the source is away, and what to do.
-async fn nobody_comes_in(stage: &Stage) {
+async fn assert_logins_fail(stage: &Stage) {
     let mut visitor = Visitor::new();
-    let page = certified::to_provider(&mut visitor, &stage.at("/echo")).await;
-    is_told(&page);
+    let page = oidc_provider::to_provider(&mut visitor, &stage.at("/echo")).await;
+    assert_outage_page(&page);
     assert!(!visitor.has("menshen"));
 }
 
-fn is_told(page: &Page) {
+fn assert_outage_page(page: &Page) {
     assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
     assert_eq!(page.status, 502);
     // The page leads on, and not in circles.

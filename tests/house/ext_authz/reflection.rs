@@ -7,7 +7,7 @@ use prost_reflect::prost_types::FileDescriptorProto;
 use serde_json::json;
 
 use super::client::{framed, unframed};
-use super::{asking, setup};
+use super::{grpc_client, setup};
 use crate::conf;
 
 const FILES: [&str; 6] = [
@@ -21,7 +21,7 @@ const FILES: [&str; 6] = [
 
 /// `MENSHEN_BLESS=1 cargo test --test menshen described` compiles them anew.
 #[test]
-fn the_descriptors_are_the_proto_files_compiled() {
+fn the_descriptors_match_the_proto_files() {
     let folder = conf::file("src/face/ext_authz/proto");
     let mut compiler = protox::Compiler::new([&folder]).unwrap();
     compiler.include_imports(true).include_source_info(true);
@@ -41,7 +41,7 @@ fn the_descriptors_are_the_proto_files_compiled() {
 /// Asks the reflection service of a version; answers every field of one kind in its answers.
 async fn reflected(version: &str, question: &[u8]) -> Vec<u8> {
     let menshen = setup().start().await;
-    let mut client = asking(&menshen).await;
+    let mut client = grpc_client(&menshen).await;
     let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
     let called = client.call(&path, &[], framed(question)).await;
     assert_eq!((called.http, called.status), (200, Some(0)), "{called:?}");
@@ -55,7 +55,7 @@ fn has(bytes: &[u8], text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn tools_are_told_which_services_there_are() {
+async fn reflection_lists_the_services() {
     for version in ["v1", "v1alpha"] {
         // list_services = 7: "*"
         let told = reflected(version, b"\x3a\x01*").await;
@@ -70,7 +70,7 @@ async fn tools_are_told_which_services_there_are() {
 }
 
 #[tokio::test]
-async fn tools_are_told_how_a_message_looks() {
+async fn reflection_describes_a_message() {
     for version in ["v1", "v1alpha"] {
         // file_containing_symbol = 4
         let symbol = b"envoy.service.auth.v3.CheckRequest";
@@ -82,9 +82,9 @@ async fn tools_are_told_how_a_message_looks() {
 }
 
 #[tokio::test]
-async fn who_looks_on_and_on_holds_no_door_open() {
+async fn a_long_reflection_stream_does_not_block_shutdown() {
     let menshen = setup().start().await;
-    let mut client = asking(&menshen).await;
+    let mut client = grpc_client(&menshen).await;
     let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
     let looking = client.open_endless(path, framed(b"\x3a\x01*")).await;
     let mut body = looking.into_body();
@@ -99,9 +99,9 @@ async fn who_looks_on_and_on_holds_no_door_open() {
 }
 
 #[tokio::test]
-async fn every_field_that_is_described_is_understood() {
+async fn every_described_field_is_read() {
     let menshen = setup().start().await;
-    let mut client = asking(&menshen).await;
+    let mut client = grpc_client(&menshen).await;
     let all = json!({ "attributes": {
         "source": { "address": { "socket_address": { "address": "192.0.2.9", "port_value": 7 } } },
         "request": { "http": {
