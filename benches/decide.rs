@@ -19,7 +19,7 @@ use menshen::people::profile::{Mapping, MappingConfig, Profile, Proof};
 use menshen::people::session::{Found, NewLogin, Pace, Refresher, Sessions, Terms};
 use menshen::people::{Admittance, People};
 use menshen::request;
-use menshen::request::bearer::Bearers;
+use menshen::request::bearer::BearerTokens;
 use menshen::request::gate::Gate;
 use menshen::request::head::{Connection, Head, Peer, Reading, Trust};
 use menshen::request::policy::Verdict;
@@ -169,8 +169,8 @@ impl Menshen {
                 ring,
                 terms,
                 connectors: vec![corp],
-                bearers: Bearers::default(),
-                contested: LogLimiter::default(),
+                bearers: BearerTokens::default(),
+                conflict_log: LogLimiter::default(),
             },
             cookie,
         })

@@ -16,7 +16,6 @@ use route::{Found, Route, Routes};
 
 mod address;
 pub mod bearer;
-pub mod errand;
 pub mod explain;
 #[cfg(test)]
 mod fixture;
@@ -24,12 +23,13 @@ pub mod forward;
 pub mod gate;
 pub mod head;
 pub mod headers;
+mod incomplete;
 pub mod path;
 pub mod policy;
+pub mod request_kind;
 pub mod route;
 pub mod share;
 pub mod target;
-mod untold;
 
 /// What goes wrong inside a body.
 pub type BodyError = Box<dyn Error + Send + Sync>;
@@ -41,8 +41,8 @@ pub use address::AddressError;
 
 /// How the route that judges a request is found.
 #[derive(Clone, Copy, Debug)]
-enum By<'a> {
-    /// By host and path of each address.
+enum RouteSelection<'a> {
+    /// RouteSelection host and path of each address.
     Address(&'a Routes),
     /// It was named, whatever host and path say.
     Name(&'a Arc<Route>),
@@ -50,7 +50,7 @@ enum By<'a> {
 
 /// Decides one request. Every face asks this, or [`decide_on`], and nothing else.
 pub fn decide(routes: &Routes, gate: &Gate, head: &Head<'_>) -> impl Future<Output = Verdict> {
-    decide_all(By::Address(routes), gate, head)
+    decide_all_addresses(RouteSelection::Address(routes), gate, head)
 }
 
 /// The same for a route that was named, whatever host and path say.
@@ -59,14 +59,18 @@ pub fn decide_on(
     gate: &Gate,
     head: &Head<'_>,
 ) -> impl Future<Output = Verdict> {
-    decide_all(By::Name(route), gate, head)
+    decide_all_addresses(RouteSelection::Name(route), gate, head)
 }
 
 /// Decides about every address that a request names.
-async fn decide_all(by: By<'_>, gate: &Gate, head: &Head<'_>) -> Verdict {
-    match decide_one(by, gate, head).await {
+async fn decide_all_addresses(
+    selection: RouteSelection<'_>,
+    gate: &Gate,
+    head: &Head<'_>,
+) -> Verdict {
+    match decide_address(selection, gate, head).await {
         verdict @ (Verdict::Allow(_) | Verdict::Reconfirm(_)) if address::may_be_named(head) => {
-            Box::pin(decide_further(by, gate, head, verdict)).await
+            Box::pin(decide_further_addresses(selection, gate, head, verdict)).await
         }
         verdict => verdict,
     }
@@ -74,7 +78,12 @@ async fn decide_all(by: By<'_>, gate: &Gate, head: &Head<'_>) -> Verdict {
 
 /// Decides about every further address that a request names, as if it asked for that. The verdict
 /// about its own stands where all of them may be named.
-async fn decide_further(by: By<'_>, gate: &Gate, head: &Head<'_>, own: Verdict) -> Verdict {
+async fn decide_further_addresses(
+    selection: RouteSelection<'_>,
+    gate: &Gate,
+    head: &Head<'_>,
+    own: Verdict,
+) -> Verdict {
     let (Verdict::Allow(permit) | Verdict::Reconfirm(permit)) = &own else {
         return own;
     };
@@ -102,10 +111,10 @@ async fn decide_further(by: By<'_>, gate: &Gate, head: &Head<'_>, own: Verdict) 
                 return refused(AddressError::Unreadable(name));
             };
             // Which hosts lead to a route that was named is not known here.
-            if matches!(by, By::Name(_)) && !address::same_host(head, &other) {
+            if matches!(selection, RouteSelection::Name(_)) && !address::same_host(head, &other) {
                 return refused(AddressError::Elsewhere(name));
             }
-            let further = decide_one(by, gate, &other).await;
+            let further = decide_address(selection, gate, &other).await;
             head.budget.continue_from(&other.budget);
             match further {
                 Verdict::Allow(further) | Verdict::Reconfirm(further)
@@ -121,27 +130,31 @@ async fn decide_further(by: By<'_>, gate: &Gate, head: &Head<'_>, own: Verdict) 
 }
 
 /// Decides about the address that a request asks for.
-async fn decide_one(by: By<'_>, gate: &Gate, head: &Head<'_>) -> Verdict {
-    let found = match by {
-        By::Name(route) => Ok(Found::Route(route)),
-        By::Address(routes) if head.untold.path => {
+async fn decide_address(selection: RouteSelection<'_>, gate: &Gate, head: &Head<'_>) -> Verdict {
+    let found = match selection {
+        RouteSelection::Name(route) => Ok(Found::Route(route)),
+        RouteSelection::Address(routes) if head.unknown.path => {
             // In a box: what is seldom done makes no other request's way longer.
-            return Box::pin(untold::for_every_path(routes, gate, head)).await;
+            return Box::pin(incomplete::decide_on_all_routes(routes, gate, head)).await;
         }
-        By::Address(routes) if head.untold.scheme => untold::by_either_port(routes, head),
-        By::Address(routes) => Ok(routes.find(&head.host, head.effective_port(), &head.path)),
+        RouteSelection::Address(routes) if head.unknown.scheme => {
+            incomplete::find_on_both_ports(routes, head)
+        }
+        RouteSelection::Address(routes) => {
+            Ok(routes.find(&head.host, head.effective_port(), &head.path))
+        }
     };
     let route = match found {
         Ok(Found::Route(route)) => route,
         Ok(Found::None | Found::Own) => return Verdict::Deny(Denial::NoRoute),
         Ok(Found::Ambiguous) => return Verdict::Deny(Denial::AmbiguousPath),
-        Err(what) => return Verdict::Deny(Denial::Untold { route: None, what }),
+        Err(what) => return Verdict::Deny(Denial::Incomplete { route: None, what }),
     };
-    judged_on(route, gate, head).await
+    decide_on_route(route, gate, head).await
 }
 
 /// Judges a request on its route.
-async fn judged_on(route: &Arc<Route>, gate: &Gate, head: &Head<'_>) -> Verdict {
+async fn decide_on_route(route: &Arc<Route>, gate: &Gate, head: &Head<'_>) -> Verdict {
     match gate.identify(route, head).await {
         Ok(caller) => policy::judge(route, caller, head),
         Err(error) => Verdict::Deny(denial(route, error)),
@@ -160,7 +173,9 @@ fn denial(route: &Arc<Route>, error: GateError) -> Denial {
             caller: Caller::Program(program),
             needed,
         },
-        GateError::Bearer(BearerError::Away { issuer, .. }) => Denial::IssuerAway { route, issuer },
+        GateError::Bearer(BearerError::IssuerUnavailable { issuer, .. }) => {
+            Denial::IssuerUnavailable { route, issuer }
+        }
         GateError::Bearer(BearerError::Limited { issuer }) => {
             Denial::TooManyTokens { route, issuer }
         }

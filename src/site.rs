@@ -18,7 +18,7 @@ use crate::people::People;
 use crate::people::cookie::CookieFlags;
 use crate::people::holders::Holders;
 use crate::people::session::{Pace, Refresher, SessionConfig, Sessions, Terms};
-use crate::request::bearer::{self, Bearers, IssuerConfig, IssuerId};
+use crate::request::bearer::{self, BearerTokens, IssuerConfig, IssuerId};
 use crate::request::explain::Ways;
 use crate::request::forward::{self, Forwarder};
 use crate::request::gate::Gate;
@@ -354,7 +354,7 @@ fn build_gate(
         &services.clock,
         &services.telemetry,
     ));
-    let bearers = Bearers::build(
+    let bearers = BearerTokens::build(
         &config.issuers,
         &services.clock,
         &services.telemetry,
@@ -374,7 +374,7 @@ fn build_gate(
         terms,
         connectors: config.connectors.keys().cloned().collect(),
         bearers: bearers.map_err(BuildError::Bearer)?,
-        contested: LogLimiter::default(),
+        conflict_log: LogLimiter::default(),
     })
 }
 

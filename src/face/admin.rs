@@ -173,7 +173,7 @@ impl Admin {
         same_origin_text(StatusCode::OK, OPEN_METRICS, self.telemetry.render())
     }
 
-    /// Why nobody can be looked for, or nobody can come in and nothing can be ended.
+    /// LoginReason nobody can be looked for, or nobody can come in and nothing can be ended.
     async fn store_problem(&self) -> Option<String> {
         if let Err(error) = self.people.ping_store().await {
             tracing::warn!(error = %error_chain(&error), "the store does not answer");

@@ -8,13 +8,13 @@ use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use super::browser::{Errand, errand};
+use super::browser::{RequestKind, request_kind};
 use super::page::Cause;
 use super::record::{AccessEntry, LoggedResponse};
 use super::sign_in::{RELOAD_REASON, ReloadDecision};
 use super::{RequestContext, log_bad_head, reply, sign_in, urls};
 use crate::clock::Timestamp;
-use crate::request::gate::Why;
+use crate::request::gate::LoginReason;
 use crate::request::head::{Connection, Head, HeadError, Original, Peer};
 use crate::request::headers::{Granted, RequestId};
 use crate::request::policy::{Denial, LoginNeeded, Permit, Verdict};
@@ -52,7 +52,7 @@ pub(super) enum CheckOutcome {
     Refuse(RefusalKind, &'static str, Box<LoggedResponse>),
 }
 
-/// Why something may not pass, as far as contracts tell it apart.
+/// LoginReason something may not pass, as far as contracts tell it apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RefusalKind {
     /// A login would help: the response says how, or leads there.
@@ -210,20 +210,21 @@ fn refuse_without_login(
     needed: &LoginNeeded,
     redirect_status: Option<StatusCode>,
 ) -> CheckOutcome {
-    let why = needed.why.word();
+    let why = needed.why.as_str();
     let reason = match needed.why {
-        Why::Nobody => "nobody",
-        Why::Expired => "expired",
-        Why::OtherConnector => "other-connector",
-        Why::StepUp => "step-up",
+        LoginReason::NotSignedIn => "nobody",
+        LoginReason::Expired => "expired",
+        LoginReason::OtherConnector => "other-connector",
+        LoginReason::StepUp => "step-up",
     };
-    let logged = match (redirect_status, errand(context.head)) {
-        (Some(status), Errand::Navigation) => {
-            let no_session_found = matches!(needed.why, Why::Nobody | Why::Expired);
+    let logged = match (redirect_status, request_kind(context.head)) {
+        (Some(status), RequestKind::Navigation) => {
+            let no_session_found =
+                matches!(needed.why, LoginReason::NotSignedIn | LoginReason::Expired);
             let response = login_redirect(context, status, no_session_found);
             LoggedResponse::login_needed(why, &needed.route, response)
         }
-        (Some(_), Errand::Embedded | Errand::Program) | (None, _) => {
+        (Some(_), RequestKind::Embedded | RequestKind::Fetch) | (None, _) => {
             sign_in::unauthorized(context, needed)
         }
     };
@@ -337,8 +338,8 @@ fn classify(denial: &Denial) -> (RefusalKind, &'static str) {
         Denial::TwoCallers { .. } => (RefusalKind::Denied, "two-callers"),
         Denial::Forbidden { .. } => (RefusalKind::Denied, "forbidden"),
         Denial::Address { .. } => (RefusalKind::Denied, "bad-address"),
-        Denial::Untold { .. } => (RefusalKind::Denied, "untold"),
-        Denial::IssuerAway { .. } => (RefusalKind::Unavailable, "issuer-away"),
+        Denial::Incomplete { .. } => (RefusalKind::Denied, "untold"),
+        Denial::IssuerUnavailable { .. } => (RefusalKind::Unavailable, "issuer-away"),
         Denial::TooManyTokens { .. } => (RefusalKind::Unavailable, "too-many-tokens"),
         Denial::Unavailable { .. } => (RefusalKind::Unavailable, "unavailable"),
     }

@@ -54,7 +54,7 @@ impl LongRequest {
         let caller = self.permit.caller();
         let person = match caller {
             Caller::Person(person) => Some(&person.session),
-            Caller::Program(_) | Caller::Nobody(_) => None,
+            Caller::Program(_) | Caller::Anonymous(_) => None,
         };
         let session = person.map(|session| session.public_id);
         shared.telemetry.record_stream_end(&StreamEnd {
@@ -68,7 +68,7 @@ impl LongRequest {
                 Caller::Program(program) => {
                     Some((program.issuer.as_str(), program.subject.as_str()))
                 }
-                Caller::Person(_) | Caller::Nobody(_) => None,
+                Caller::Person(_) | Caller::Anonymous(_) => None,
             },
             what,
             after: self.since.elapsed(),

@@ -153,7 +153,9 @@ async fn judge(live: &LiveSite, request: AllowedRequest<'_>) -> Recheck {
             }
         }
         Verdict::Deny(
-            Denial::IssuerAway { .. } | Denial::TooManyTokens { .. } | Denial::Unavailable { .. },
+            Denial::IssuerUnavailable { .. }
+            | Denial::TooManyTokens { .. }
+            | Denial::Unavailable { .. },
         ) => Recheck::Unknown,
         Verdict::Login(_) | Verdict::Deny(_) => Recheck::Refused,
     }
@@ -163,7 +165,7 @@ fn caller_id(permit: &Permit) -> Option<CallerId<'_>> {
     match permit.caller() {
         Caller::Person(person) => Some(CallerId::Person(person.session.public_id)),
         Caller::Program(program) => Some(CallerId::Program(&program.issuer, &program.subject)),
-        Caller::Nobody(_) => None,
+        Caller::Anonymous(_) => None,
     }
 }
 
@@ -172,6 +174,6 @@ fn ends_at(permit: &Permit) -> Option<Timestamp> {
     match permit.caller() {
         Caller::Person(person) => Some(person.session.expires_at),
         Caller::Program(program) => program.over_at(),
-        Caller::Nobody(_) => None,
+        Caller::Anonymous(_) => None,
     }
 }

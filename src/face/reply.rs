@@ -24,7 +24,7 @@ use crate::request::forward::{ForwardError, ForwardFailure};
 use crate::request::gate::Caller;
 use crate::request::head::{Head, HeadError, cookie_pairs};
 use crate::request::headers::RequestId;
-use crate::request::policy::{Because, Denial};
+use crate::request::policy::{Denial, ForbiddenReason};
 use crate::request::route::Route;
 use crate::request::{AddressError, Body};
 
@@ -142,7 +142,9 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
             needed,
         } => bearer::lacks_scope(context, Some(route), caller, needed),
         Denial::TwoCallers { route } => bearer::two_callers(context, Some(route)),
-        Denial::IssuerAway { route, issuer } => bearer::issuer_away(context, Some(route), issuer),
+        Denial::IssuerUnavailable { route, issuer } => {
+            bearer::issuer_away(context, Some(route), issuer)
+        }
         Denial::TooManyTokens { route, issuer } => {
             bearer::too_many_tokens(context, Some(route), issuer)
         }
@@ -160,8 +162,8 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
             because,
         } => {
             let reason = match because {
-                Because::Rule => "rule".to_owned(),
-                Because::RuleFailed(error) => {
+                ForbiddenReason::Rule => "rule".to_owned(),
+                ForbiddenReason::RuleFailed(error) => {
                     tracing::warn!(request_id = %context.id, route = route.name.as_str(), error, "a rule failed, which denies");
                     format!("rule failed: {error}")
                 }
@@ -170,7 +172,7 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
             LoggedResponse::denied(reason, Some(route), Some(caller), response)
         }
         Denial::Address { route, why } => bad_address(context, route, *why),
-        Denial::Untold { route, what } => {
+        Denial::Incomplete { route, what } => {
             let route_name = route.as_ref().map_or("", |route| route.name.as_str());
             if context.site.untrusted_peer_warnings.allow() {
                 let send = remedy(what);
@@ -493,7 +495,7 @@ pub(super) fn adapt_cookies(response: &mut Response<Body>, asked: &HeaderMap) {
     if !response.headers().contains_key(SET_COOKIE) {
         return;
     }
-    let agent = super::browser::lossy(asked, "user-agent").unwrap_or_default();
+    let agent = super::browser::single_header_lossy(asked, "user-agent").unwrap_or_default();
     if let http::header::Entry::Occupied(mut cookies) = response.headers_mut().entry(SET_COOKIE) {
         for cookie in cookies.iter_mut() {
             let text = cookie.to_str().map(|text| understood(text, &agent));
@@ -508,7 +510,7 @@ pub(super) fn adapt_cookies(response: &mut Response<Body>, asked: &HeaderMap) {
 
 /// Whether whoever asks can show a page.
 pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
-    let navigates = super::browser::text(headers, "sec-fetch-mode") == Some("navigate");
+    let navigates = super::browser::single_header(headers, "sec-fetch-mode") == Some("navigate");
     let accept = headers.get(ACCEPT).map(|accept| accept.as_bytes());
     let names_html = |accept: &[u8]| accept.windows(9).any(|it| it == b"text/html");
     navigates || accept.is_some_and(names_html)

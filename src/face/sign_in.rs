@@ -232,7 +232,7 @@ pub(super) fn renewed_cookie(
     let mut handle = verified.find(theirs)?.handle;
     handle.issued_at = handle.issued_at.max(person.asked_at);
     let cookie = reissue_cookie(site, &handle, now)?;
-    let agent = super::browser::lossy(headers, "user-agent").unwrap_or_default();
+    let agent = super::browser::single_header_lossy(headers, "user-agent").unwrap_or_default();
     Some(cookie::understood(&cookie, &agent).into_owned())
 }
 
@@ -361,7 +361,11 @@ async fn caller(context: &RequestContext<'_>) -> Result<Caller, Response<Body>> 
 
 /// The same where a person may bring a token of their source instead of a cookie.
 async fn caller_or_bearer(context: &RequestContext<'_>) -> Result<Caller, Box<LoggedResponse>> {
-    let found = context.site.gate.person_or_holder(context.head).await;
+    let found = context
+        .site
+        .gate
+        .person_by_cookie_or_token(context.head)
+        .await;
     found.map_err(|error| {
         let logged = reply::bearer_error(context, &error);
         Box::new(logged.unwrap_or_else(|| {
@@ -398,7 +402,7 @@ where
 
 /// Whether a request is a form that a page of ours posted, to the host that logs people in.
 fn is_own_form_post(context: &RequestContext<'_>) -> bool {
-    let mode = super::browser::text(context.head.headers, "sec-fetch-mode");
+    let mode = super::browser::single_header(context.head.headers, "sec-fetch-mode");
     let by_script = mode.is_some_and(|mode| mode != "navigate");
     !by_script
         && super::browser::is_same_origin(context.head)
@@ -418,5 +422,5 @@ fn require_get(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> 
 
 /// What the browser calls itself. Phones write their model there, in any encoding.
 fn user_agent<'a>(context: &RequestContext<'a>) -> Cow<'a, str> {
-    super::browser::lossy(context.head.headers, "user-agent").unwrap_or_default()
+    super::browser::single_header_lossy(context.head.headers, "user-agent").unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::RequestContext;
-use super::browser::{Errand, errand};
+use super::browser::{RequestKind, request_kind};
 use crate::login::return_to::without_long_query;
 use crate::request::head::Head;
 
@@ -20,7 +20,7 @@ pub(super) const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
 pub(super) fn sign_in(context: &RequestContext<'_>) -> String {
     // A POST cannot be asked for again: its person comes back to where they came from, or home.
     let reads = matches!(*context.head.method, Method::GET | Method::HEAD);
-    let program = errand(context.head) == Errand::Program;
+    let program = request_kind(context.head) == RequestKind::Fetch;
     let rd = if reads && !program {
         requested(context)
     } else {

@@ -66,14 +66,14 @@ pub(super) struct Address<'a> {
 ///
 /// A GET or HEAD acts on nothing, whatever it names.
 pub(super) fn may_be_named(head: &Head<'_>) -> bool {
-    let safe = matches!(*head.method, Method::GET | Method::HEAD) && !head.untold.method;
+    let safe = matches!(*head.method, Method::GET | Method::HEAD) && !head.unknown.method;
     !safe && (head.headers.contains_key(IF) || names_destination(head))
 }
 
 /// Reads the headers of a request that hold further addresses.
 pub(super) fn read<'a>(head: &Head<'a>) -> Result<Vec<Addressed<'a>>, AddressError> {
     let mut found = Vec::new();
-    let base = (!head.untold.path).then(|| head.path.as_str());
+    let base = (!head.unknown.path).then(|| head.path.as_str());
     if names_destination(head) {
         let unreadable = AddressError::Unreadable("Destination");
         let value = single(head.headers, &DESTINATION).ok_or(unreadable)?;
@@ -105,7 +105,7 @@ fn names_destination(head: &Head<'_>) -> bool {
             | Method::OPTIONS
     );
     let overridden = || OVERRIDES.iter().any(|name| head.headers.contains_key(name));
-    head.headers.contains_key(DESTINATION) && (!plain || head.untold.method || overridden())
+    head.headers.contains_key(DESTINATION) && (!plain || head.unknown.method || overridden())
 }
 
 /// The one value of a header, as text.
@@ -225,11 +225,11 @@ impl<'a> Address<'a> {
             None => (&*self.target, None),
         };
         other.path = Path::parse_within(path, query, readings_left).ok()?;
-        other.untold.path = false;
+        other.unknown.path = false;
         if let Some((secure, authority)) = self.origin {
             let (host, port): (Host<'b>, _) = parse_host(authority).ok()?;
             (other.host, other.port, other.secure) = (host, port, secure);
-            other.untold.scheme = false;
+            other.unknown.scheme = false;
         }
         Some(other)
     }

@@ -1,4 +1,4 @@
-//! `Bearers`: Authorization → Program, or the person a token stands for, on routes that name issuers.
+//! `BearerTokens`: Authorization → Program, or the person a token stands for, on routes that name issuers.
 //! Elsewhere nobody looks.
 
 use std::collections::BTreeMap;
@@ -20,17 +20,17 @@ use crate::telemetry::{BearerCounters, BearerOutcome, LogLimiter, Telemetry};
 
 mod config;
 mod introspection;
-mod new_tokens;
+mod new_token_limits;
 mod token;
-mod trusted;
+mod trusted_issuer;
 
 pub use config::{
     IntrospectionAuth, IntrospectionConfig, IssuerConfig, IssuerId, NoIssuerId, NoScopeName,
     ScopeName,
 };
 
-use token::{Brought, Shape};
-use trusted::{TokenHash, Trusted};
+use token::{BearerHeader, TokenForm};
+use trusted_issuer::{TokenHash, TrustedIssuer};
 
 /// A program whose bearer token was verified. Never a person, whatever its claims say, unless its
 /// issuer's tokens are configured to be people's: then it is only the way to its `holder`.
@@ -56,7 +56,7 @@ pub struct Program {
 impl Program {
     /// When it stops counting for sure, clocks that differ included.
     pub fn over_at(&self) -> Option<Timestamp> {
-        trusted::ends_at(self)
+        trusted_issuer::ends_at(self)
     }
 
     /// Whether its token is good for all of these.
@@ -68,16 +68,16 @@ impl Program {
 
 /// Whose bearer tokens count on a site, and what is remembered of them. By default nobody's do.
 #[derive(Debug, Default)]
-pub struct Bearers {
+pub struct BearerTokens {
     /// Who admits the people of tokens; without issuers nobody does.
     holders: Option<Arc<Holders>>,
-    issuers: BTreeMap<IssuerId, Arc<Trusted>>,
+    issuers: BTreeMap<IssuerId, Arc<TrustedIssuer>>,
     /// Those whose tokens are people's.
-    of_people: Vec<IssuerId>,
+    person_issuers: Vec<IssuerId>,
     /// For tokens that are refused before an issuer is known.
-    unnamed: BearerCounters,
+    counts_without_issuer: BearerCounters,
     /// For the audit trail: strangers cause these lines.
-    complaints: LogLimiter,
+    refusal_log: LogLimiter,
 }
 
 /// Why a bearer token lets nobody in.
@@ -108,12 +108,12 @@ pub enum BearerError {
     },
     /// Its issuer could not be asked.
     #[error("ask the issuer {issuer} about a bearer token")]
-    Away {
+    IssuerUnavailable {
         /// Which.
         issuer: IssuerId,
         /// Why.
         #[source]
-        source: Arc<Away>,
+        source: Arc<IssuerUnavailable>,
     },
     /// Whom it is about could not be found out.
     #[error("look for whom a bearer token is about")]
@@ -125,14 +125,14 @@ pub enum BearerError {
 pub enum Refusal {
     /// Nobody knows which of them counts.
     #[error("there are several Authorization headers")]
-    Several,
+    MultipleHeaders,
     /// Empty, too long, or of other letters than a token has.
     #[error("it is no token")]
     Malformed,
     /// It says that somebody issued it whom this route does not name.
     #[error("it says that {said} issued it, who does not count on this route")]
-    Stranger {
-        /// Whom it names, bounded.
+    UnknownIssuer {
+        /// Whom it names, truncated.
         said: String,
     },
     /// Nobody here could read it.
@@ -143,16 +143,16 @@ pub enum Refusal {
     Inactive,
     /// It was made for another purpose.
     #[error("it is no access token but of the kind `{said}`")]
-    Kind {
-        /// What it says, bounded.
+    WrongKind {
+        /// What it says, truncated.
         said: String,
     },
     /// Whoever brings it must prove more than that they have it.
     #[error("it is bound to a key, which a bearer does not prove")]
-    Bound,
+    KeyBound,
     /// It names nobody we can write down.
     #[error("its subject is no subject")]
-    Subject,
+    InvalidSubject,
     /// It is about nobody who may come in.
     #[error(transparent)]
     Holder(HolderError),
@@ -171,14 +171,14 @@ pub enum Refusal {
 
 /// Why it could not be found out whether a token counts. Never a yes, and never a no.
 #[derive(Debug, thiserror::Error)]
-pub enum Away {
+pub enum IssuerUnavailable {
     /// Its metadata or keys.
     #[error(transparent)]
     Issuer(#[from] IssuerError),
     /// Its introspection.
     #[error(transparent)]
     Introspection(OutboundError),
-    /// It explains no tokens.
+    /// It uses_introspection no tokens.
     #[error("its metadata names no introspection endpoint: set `introspection.url`")]
     NoEndpoint,
     /// It answered with something else than an explanation.
@@ -186,13 +186,13 @@ pub enum Away {
     Unreadable,
     /// It could not be reached a moment ago.
     #[error("it could not be reached a moment ago")]
-    Pausing,
+    Paused,
     /// Too many others wait.
     #[error("too many tokens wait to be verified")]
-    Busy,
+    Overloaded,
     /// The verification came to no end.
     #[error("the verification came to no end")]
-    Lost,
+    Aborted,
 }
 
 /// Why an issuer could not be built.
@@ -220,10 +220,10 @@ pub enum BuildError {
 
 /// Why one token was not verified, shared by all who brought it.
 #[derive(Clone, Debug)]
-enum Fault {
+enum VerifyError {
     Refused(Arc<Refusal>),
     Limited,
-    Away(Arc<Away>),
+    Unavailable(Arc<IssuerUnavailable>),
     Store(Arc<StoreError>),
 }
 
@@ -232,7 +232,7 @@ impl Refusal {
         Self::Token(TokenError::Claim(error))
     }
 
-    /// Whether the same token can only be refused again in a moment. A key may turn up, and time
+    /// Whether the same token can only be refused again in a moment. A key may permit up, and time
     /// goes on.
     fn is_final(&self) -> bool {
         !matches!(
@@ -242,19 +242,19 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for Fault {
+impl From<Refusal> for VerifyError {
     fn from(why: Refusal) -> Self {
         Self::Refused(Arc::new(why))
     }
 }
 
-impl From<Away> for Fault {
-    fn from(why: Away) -> Self {
-        Self::Away(Arc::new(why))
+impl From<IssuerUnavailable> for VerifyError {
+    fn from(why: IssuerUnavailable) -> Self {
+        Self::Unavailable(Arc::new(why))
     }
 }
 
-impl From<HolderError> for Fault {
+impl From<HolderError> for VerifyError {
     fn from(error: HolderError) -> Self {
         match error {
             HolderError::Store(error) => Self::Store(error),
@@ -263,16 +263,16 @@ impl From<HolderError> for Fault {
     }
 }
 
-impl From<TokenError> for Fault {
+impl From<TokenError> for VerifyError {
     fn from(error: TokenError) -> Self {
         match error {
-            TokenError::KeysUnavailable(why) => Away::Issuer(why).into(),
+            TokenError::KeysUnavailable(why) => IssuerUnavailable::Issuer(why).into(),
             error => Refusal::Token(error).into(),
         }
     }
 }
 
-impl Bearers {
+impl BearerTokens {
     /// Builds every issuer; one whose settings did not change is taken over with what it remembers.
     /// Reads secrets, asks nobody.
     pub fn build(
@@ -284,22 +284,22 @@ impl Bearers {
     ) -> Result<Self, BuildError> {
         let built = issuers.iter().map(|(id, config)| {
             let known = previous.and_then(|bearers| bearers.issuers.get(id));
-            let trusted = match known.filter(|known| known.is_still(config)) {
+            let trusted = match known.filter(|known| known.has_settings(config)) {
                 Some(known) => Arc::clone(known),
-                None => Arc::new(Trusted::build(id, config, clock, telemetry, holders)?),
+                None => Arc::new(TrustedIssuer::build(id, config, clock, telemetry, holders)?),
             };
             Ok((id.clone(), trusted))
         });
         Ok(Self {
             holders: Some(Arc::clone(holders)),
             issuers: built.collect::<Result<_, _>>()?,
-            of_people: issuers
+            person_issuers: issuers
                 .iter()
                 .filter(|(_, config)| config.people.is_some())
                 .map(|(id, _)| id.clone())
                 .collect(),
-            unnamed: telemetry.bearer_counters(""),
-            complaints: LogLimiter::default(),
+            counts_without_issuer: telemetry.bearer_counters(""),
+            refusal_log: LogLimiter::default(),
         })
     }
 
@@ -307,14 +307,14 @@ impl Bearers {
     /// issued before it; nothing where it has no such tokens.
     pub fn token_life_of(&self, connector: &ConnectorId) -> Option<Duration> {
         let issuers = self.issuers.values().map(|trusted| &trusted.config);
-        let of_people = issuers.filter(|config| config.people.as_ref() == Some(connector));
-        let lives = of_people.map(|config| config.token_life_max.duration());
+        let person_issuers = issuers.filter(|config| config.people.as_ref() == Some(connector));
+        let lives = person_issuers.map(|config| config.token_life_max.duration());
         // The clocks of both may differ, and so may what the token and the logout were dated by.
         lives.max().map(|life| life + 2 * LEEWAY)
     }
 
     /// Asks every issuer whether its tokens could be verified now; for `check --online`.
-    pub async fn examine(&self) -> Vec<(&IssuerId, Result<String, Arc<Away>>)> {
+    pub async fn examine(&self) -> Vec<(&IssuerId, Result<String, Arc<IssuerUnavailable>>)> {
         let mut found = Vec::with_capacity(self.issuers.len());
         for (id, trusted) in &self.issuers {
             found.push((id, trusted.examine().await));
@@ -323,19 +323,22 @@ impl Bearers {
     }
 
     /// Leave to write down that a token was refused, once a second.
-    pub fn may_complain(&self) -> bool {
-        self.complaints.allow()
+    pub fn may_log_refusal(&self) -> bool {
+        self.refusal_log.allow()
     }
 
     /// Whose token a request to a page of ours brings, among those that are people's.
-    pub async fn of_person(&self, head: &Head<'_>) -> Result<Option<Arc<Program>>, BearerError> {
-        self.program(&self.of_people, &[], head).await
+    pub async fn authenticate_person(
+        &self,
+        head: &Head<'_>,
+    ) -> Result<Option<Arc<Program>>, BearerError> {
+        self.authenticate(&self.person_issuers, &[], head).await
     }
 
     /// Which program brings a bearer token of one of these issuers; nothing when nobody brings one, and
     /// without issuers nobody looks. A token that is there and does not count, or is not good for
     /// what its issuer and `scopes` ask, is an error, whatever else the request brings.
-    pub async fn program(
+    pub async fn authenticate(
         &self,
         issuers: &[IssuerId],
         scopes: &[ScopeName],
@@ -344,26 +347,30 @@ impl Bearers {
         if issuers.is_empty() {
             return Ok(None);
         }
-        let token = match token::brought(head.headers) {
-            Brought::Nothing => return Ok(None),
-            Brought::Refused(why) => return Err(self.refused(why)),
-            Brought::Token(token) => token,
+        let token = match token::read_header(head.headers) {
+            BearerHeader::Absent => return Ok(None),
+            BearerHeader::Invalid(why) => return Err(self.refused(why)),
+            BearerHeader::Token(token) => token,
         };
         let hash = keys::fingerprint(&[b"bearer", token.as_bytes()]);
-        let program = match self.known(issuers, &hash) {
+        let program = match self.cached(issuers, &hash) {
             Some(found) => found?,
             None => {
-                let trusted = self.choose(issuers, token);
+                let trusted = self.issuer_of(issuers, token);
                 let trusted = trusted.map_err(|why| self.refused(why))?;
                 let verdict = trusted.verify(hash, token, head.sharing_client()).await;
                 verdict.map_err(|fault| named(trusted, fault))?
             }
         };
-        self.suffices(scopes, program).map(Some)
+        self.require_scopes(scopes, program).map(Some)
     }
 
     /// The person a token stands for now; an error when their session was ended.
-    pub async fn person(&self, program: &Program, holder: &Holder) -> Result<Person, BearerError> {
+    pub async fn person_of(
+        &self,
+        program: &Program,
+        holder: &Holder,
+    ) -> Result<Person, BearerError> {
         let found = match &self.holders {
             Some(holders) => holders.find(holder).await,
             None => Ok(None),
@@ -379,36 +386,36 @@ impl Bearers {
     }
 
     /// Whoever verified a token remembers it; nobody else has an entry of it.
-    fn known(
+    fn cached(
         &self,
         issuers: &[IssuerId],
         hash: &TokenHash,
     ) -> Option<Result<Arc<Program>, BearerError>> {
         let mut trusted = issuers.iter().filter_map(|id| self.issuers.get(id));
         trusted.find_map(|trusted| {
-            let known = trusted.known(hash)?;
+            let known = trusted.find_cached(hash)?;
             Some(known.map_err(|fault| named(trusted, fault)))
         })
     }
 
-    /// Whom to ask about a token: the issuer it names, or the one that explains opaque tokens. A
+    /// Whom to ask about a token: the issuer it names, or the one that uses_introspection opaque tokens. A
     /// token is shown to nobody else.
-    fn choose(&self, issuers: &[IssuerId], token: &str) -> Result<&Arc<Trusted>, Refusal> {
+    fn issuer_of(&self, issuers: &[IssuerId], token: &str) -> Result<&Arc<TrustedIssuer>, Refusal> {
         let mut trusted = issuers.iter().filter_map(|id| self.issuers.get(id));
-        match token::shape(token)? {
-            Shape::Signed { issuer } => trusted
+        match token::form(token)? {
+            TokenForm::Signed { issuer } => trusted
                 .find(|trusted| trusted.is_named(&issuer))
-                .ok_or_else(|| Refusal::Stranger {
-                    said: token::bounded(&issuer),
+                .ok_or_else(|| Refusal::UnknownIssuer {
+                    said: token::truncated(&issuer),
                 }),
-            Shape::Opaque => trusted
-                .find(|trusted| trusted.explains())
+            TokenForm::Opaque => trusted
+                .find(|trusted| trusted.uses_introspection())
                 .ok_or(Refusal::Opaque),
         }
     }
 
     /// Whether it has every scope that its issuer and a route ask for. Asked on every request.
-    fn suffices(
+    fn require_scopes(
         &self,
         of_route: &[ScopeName],
         program: Arc<Program>,
@@ -427,7 +434,7 @@ impl Bearers {
     }
 
     fn refused(&self, why: Refusal) -> BearerError {
-        self.unnamed.count(BearerOutcome::Refused);
+        self.counts_without_issuer.count(BearerOutcome::Refused);
         BearerError::Refused {
             issuer: None,
             why: Arc::new(why),
@@ -435,15 +442,15 @@ impl Bearers {
     }
 }
 
-fn named(trusted: &Trusted, fault: Fault) -> BearerError {
+fn named(trusted: &TrustedIssuer, fault: VerifyError) -> BearerError {
     let issuer = trusted.id.clone();
     match fault {
-        Fault::Refused(why) => BearerError::Refused {
+        VerifyError::Refused(why) => BearerError::Refused {
             issuer: Some(issuer),
             why,
         },
-        Fault::Limited => BearerError::Limited { issuer },
-        Fault::Away(source) => BearerError::Away { issuer, source },
-        Fault::Store(error) => BearerError::Store(error),
+        VerifyError::Limited => BearerError::Limited { issuer },
+        VerifyError::Unavailable(source) => BearerError::IssuerUnavailable { issuer, source },
+        VerifyError::Store(error) => BearerError::Store(error),
     }
 }

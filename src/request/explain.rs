@@ -6,10 +6,10 @@ use http::request::Parts;
 use serde::Serialize;
 
 use super::forward::{Forwarder, is_never_forwarded};
-use super::gate::{Caller, Gate, Why};
+use super::gate::{Caller, Gate, LoginReason};
 use super::head::{Head, HeadError, Reading};
 use super::headers::{RequestId, Writing};
-use super::policy::{Because, Denial, Permit, Verdict, judge};
+use super::policy::{Denial, ForbiddenReason, Permit, Verdict, judge};
 use super::route::{Found, Route, Routes};
 use crate::clock::Timestamp;
 use crate::people::directory::{Directory, SimulateError};
@@ -217,7 +217,7 @@ fn ending(
         Verdict::Allow(permit) => return (Ending::of(End::Allow, ""), Some(permit)),
         // Nobody's source is asked again right after they signed in.
         Verdict::Reconfirm(_) => return (Ending::of(End::LogIn, "reload"), None),
-        Verdict::Login(needed) => return (Ending::of(End::LogIn, needed.why.word()), None),
+        Verdict::Login(needed) => return (Ending::of(End::LogIn, needed.why.as_str()), None),
         Verdict::Deny(denial) => denial,
     };
     let ending = match denial {
@@ -225,8 +225,8 @@ fn ending(
         Denial::TooCostly { .. } => Ending::of(End::BadRequest, "too costly"),
         Denial::Method { .. } => Ending::of(End::BadRequest, "method not in capitals"),
         Denial::Forbidden { because, .. } => match because {
-            Because::Rule => Ending::of(End::Forbidden, "rule"),
-            Because::RuleFailed(error) => {
+            ForbiddenReason::Rule => Ending::of(End::Forbidden, "rule"),
+            ForbiddenReason::RuleFailed(error) => {
                 Ending::of(End::Forbidden, &format!("rule failed: {error}"))
             }
         },
@@ -235,11 +235,11 @@ fn ending(
         | Denial::BadToken { .. }
         | Denial::Scope { .. }
         | Denial::TwoCallers { .. }
-        | Denial::IssuerAway { .. }
+        | Denial::IssuerUnavailable { .. }
         | Denial::TooManyTokens { .. }
         | Denial::WeakToken { .. }
         | Denial::Address { .. }
-        | Denial::Untold { .. }
+        | Denial::Incomplete { .. }
         | Denial::Unavailable { .. } => Ending::of(End::NoRoute, "no route"),
     };
     (ending, None)
@@ -253,7 +253,10 @@ async fn caller(
     notes: &mut Vec<String>,
 ) -> Result<(Caller, Asking), SimulateError> {
     let Some(login) = &question.login else {
-        return Ok((Caller::Nobody(Why::Nobody), Asking::default()));
+        return Ok((
+            Caller::Anonymous(LoginReason::NotSignedIn),
+            Asking::default(),
+        ));
     };
     let via = question.via.as_ref();
     let simulated = directory.simulate_login(login, via, &gate.terms, at);
@@ -272,11 +275,11 @@ async fn caller(
     };
     if simulated.closed {
         notes.push("the account is closed: they cannot sign in, and are nobody here".to_owned());
-        return Ok((Caller::Nobody(Why::Nobody), asking));
+        return Ok((Caller::Anonymous(LoginReason::NotSignedIn), asking));
     }
     let via = session.via.clone();
-    let caller = gate.counted(simulated.person);
-    if matches!(caller, Caller::Nobody(_)) {
+    let caller = gate.caller_of(simulated.person);
+    if matches!(caller, Caller::Anonymous(_)) {
         notes.push(format!(
             "the connector {via} is not configured: whoever came in through it is nobody here"
         ));

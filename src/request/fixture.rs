@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 
-use super::gate::{Caller, Why};
+use super::gate::{Caller, LoginReason};
 use super::head::{Connection, ConnectionExtension, Head, Peer, Reading, Trust};
 use super::headers::{Asserter, Namespace, Onward, RequestId, Writing};
 use super::policy::{self, Permit, Verdict};
@@ -58,8 +58,8 @@ pub(super) fn rule(source: &str) -> Expression {
     Expression::compile(source, Scope::Rule).unwrap()
 }
 
-pub(super) fn nobody() -> Caller {
-    Caller::Nobody(Why::Nobody)
+pub(super) fn anonymous() -> Caller {
+    Caller::Anonymous(LoginReason::NotSignedIn)
 }
 
 /// A ring of one new key.

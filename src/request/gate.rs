@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::bearer::{BearerError, Bearers, Program};
+use super::bearer::{BearerError, BearerTokens, Program};
 use super::head::Head;
 use super::route::Route;
 use crate::keys::KeyRing;
@@ -14,19 +14,19 @@ use crate::telemetry::LogLimiter;
 /// Who is asking.
 #[derive(Clone, Debug)]
 pub enum Caller {
-    /// Nobody we know, and why.
-    Nobody(Why),
+    /// Anonymous we know, and why.
+    Anonymous(LoginReason),
     /// A person with a session.
     Person(Person),
     /// A program with a verified bearer token.
     Program(Arc<Program>),
 }
 
-/// Why somebody must log in.
+/// LoginReason somebody must log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum LoginReason {
     /// They brought nothing that counts.
-    Nobody,
+    NotSignedIn,
     /// Their session is over.
     Expired,
     /// Their session came through a connector that does not count here.
@@ -35,11 +35,11 @@ pub enum Why {
     StepUp,
 }
 
-impl Why {
-    /// The one word of the records.
-    pub fn word(self) -> &'static str {
+impl LoginReason {
+    /// The one as_str of the records.
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::Nobody => "nobody",
+            Self::NotSignedIn => "nobody",
             Self::Expired => "expired",
             Self::OtherConnector => "other connector",
             Self::StepUp => "step up",
@@ -47,7 +47,7 @@ impl Why {
     }
 }
 
-/// Why it could not be found out who is asking.
+/// LoginReason it could not be found out who is asking.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
     /// A bearer token that lets nobody in.
@@ -75,9 +75,9 @@ pub struct Gate {
     /// Whose sessions count on this site at all.
     pub connectors: Vec<ConnectorId>,
     /// Whose bearer tokens count, on routes that name them.
-    pub bearers: Bearers,
+    pub bearers: BearerTokens,
     /// Leave to complain of requests with two good session cookies.
-    pub contested: LogLimiter,
+    pub conflict_log: LogLimiter,
 }
 
 impl Gate {
@@ -87,20 +87,20 @@ impl Gate {
     /// A bearer token on a route that names issuers must be good, whatever else is there.
     pub async fn identify(&self, route: &Route, head: &Head<'_>) -> Result<Caller, GateError> {
         let (issuers, scopes) = (&route.issuers, &route.scopes);
-        if let Some(program) = self.bearers.program(issuers, scopes, head).await? {
+        if let Some(program) = self.bearers.authenticate(issuers, scopes, head).await? {
             // In a box: programs are few among those who ask.
-            return Box::pin(self.by_token(program, head)).await;
+            return Box::pin(self.caller_by_token(program, head)).await;
         }
-        match (self.fresh(head).await, route.is_public(head)) {
+        match (self.refreshed_caller(head).await, route.is_public(head)) {
             (Err(error), true) => {
                 tracing::warn!(error = %crate::telemetry::error_chain(&error), "a public route goes on without identity");
-                Ok(Caller::Nobody(Why::Nobody))
+                Ok(Caller::Anonymous(LoginReason::NotSignedIn))
             }
             (found, _) => found,
         }
     }
 
-    async fn fresh(&self, head: &Head<'_>) -> Result<Caller, GateError> {
+    async fn refreshed_caller(&self, head: &Head<'_>) -> Result<Caller, GateError> {
         let caller = self.person(head).await?;
         if let Caller::Person(person) = &caller
             && person.due != Due::Nothing
@@ -114,10 +114,14 @@ impl Gate {
 
     /// Who brings a verified token, and perhaps a session, too: one of two only if it is the same
     /// person.
-    async fn by_token(&self, program: Arc<Program>, head: &Head<'_>) -> Result<Caller, GateError> {
+    async fn caller_by_token(
+        &self,
+        program: Arc<Program>,
+        head: &Head<'_>,
+    ) -> Result<Caller, GateError> {
         let session = match self.person(head).await? {
             Caller::Person(person) => Some(person.session.account),
-            Caller::Nobody(_) | Caller::Program(_) => None,
+            Caller::Anonymous(_) | Caller::Program(_) => None,
         };
         let Some(holder) = &program.holder else {
             return match session {
@@ -125,18 +129,18 @@ impl Gate {
                 None => Ok(Caller::Program(program)),
             };
         };
-        let person = self.bearers.person(&program, holder).await?;
+        let person = self.bearers.person_of(&program, holder).await?;
         match session {
             Some(account) if account != person.session.account => Err(GateError::TwoCallers),
-            Some(_) | None => Ok(self.counted(person)),
+            Some(_) | None => Ok(self.caller_of(person)),
         }
     }
 
     /// Who asks a page of ours that tells people who they are: by their cookie, or by a token of an
     /// issuer whose tokens are people's.
-    pub async fn person_or_holder(&self, head: &Head<'_>) -> Result<Caller, GateError> {
-        match self.bearers.of_person(head).await? {
-            Some(program) => self.by_token(program, head).await,
+    pub async fn person_by_cookie_or_token(&self, head: &Head<'_>) -> Result<Caller, GateError> {
+        match self.bearers.authenticate_person(head).await? {
+            Some(program) => self.caller_by_token(program, head).await,
             None => self.person(head).await,
         }
     }
@@ -145,7 +149,7 @@ impl Gate {
     /// waits for none.
     pub async fn person(&self, head: &Head<'_>) -> Result<Caller, GateError> {
         let Some(cookie) = head.credentials.session else {
-            if head.credentials.contested && self.contested.allow() {
+            if head.credentials.conflicting && self.conflict_log.allow() {
                 tracing::warn!(
                     host = %head.host,
                     client = %head.client,
@@ -153,22 +157,22 @@ impl Gate {
                      nobody: two sites with the same keys share a cookie's name, or somebody planted one"
                 );
             }
-            return Ok(Caller::Nobody(Why::Nobody));
+            return Ok(Caller::Anonymous(LoginReason::NotSignedIn));
         };
         let (ring, host) = (&self.ring, head.host.as_str());
         let found = self.sessions.find(ring, &self.terms, cookie, host).await;
         match found.map_err(GateError::Unavailable)? {
-            Found::Person(person) => Ok(self.counted(person)),
-            Found::Missing(Missing::Over) => Ok(Caller::Nobody(Why::Expired)),
-            Found::Missing(Missing::Unknown) => Ok(Caller::Nobody(Why::Nobody)),
+            Found::Person(person) => Ok(self.caller_of(person)),
+            Found::Missing(Missing::Over) => Ok(Caller::Anonymous(LoginReason::Expired)),
+            Found::Missing(Missing::Unknown) => Ok(Caller::Anonymous(LoginReason::NotSignedIn)),
         }
     }
 
     /// Somebody with a session, as far as their connector is still configured.
-    pub fn counted(&self, person: Person) -> Caller {
+    pub fn caller_of(&self, person: Person) -> Caller {
         match self.connectors.contains(&person.session.via) {
             true => Caller::Person(person),
-            false => Caller::Nobody(Why::Expired),
+            false => Caller::Anonymous(LoginReason::Expired),
         }
     }
 }

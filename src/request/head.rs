@@ -25,7 +25,7 @@ mod session;
 
 pub use connection::{Connection, ConnectionExtension, Peer};
 pub use forwarded::{Hops, parse_scheme, single};
-pub use original::{Original, OriginalHeader, Untold};
+pub use original::{Original, OriginalHeader, Unknown};
 pub use sent_cookies::{cookie_pairs, cookies, pairs};
 
 /// The longest method in bytes; the longest that is registered has 17.
@@ -102,14 +102,14 @@ pub struct Credentials<'a> {
     /// The session cookie.
     pub session: Option<&'a str>,
     /// Whether there are two that count, of different sessions. Then there is none.
-    pub contested: bool,
+    pub conflicting: bool,
 }
 
 impl fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
             .field("session", &self.session.is_some())
-            .field("contested", &self.contested)
+            .field("conflicting", &self.conflicting)
             .finish()
     }
 }
@@ -142,7 +142,7 @@ pub struct Head<'a> {
     /// What proves the caller.
     pub credentials: Credentials<'a>,
     /// What is not known of it, because a trusted proxy did not say.
-    pub untold: Untold,
+    pub unknown: Unknown,
     /// When it was received.
     pub at: Timestamp,
     /// What all expressions that are evaluated for it may still cost together.
@@ -200,7 +200,7 @@ impl<'a> Head<'a> {
         let peer_trusted = reading.trust.includes(connection.peer);
         let (mut host, mut port) = host_of(&parts.uri, &parts.headers)?;
         let mut secure = connection.tls;
-        let mut untold = Untold::default();
+        let mut unknown = Unknown::default();
         let mut client = match connection.peer {
             Peer::Ip(ip) => ip.to_canonical(),
             Peer::Unix => IpAddr::from([127, 0, 0, 1]),
@@ -209,7 +209,7 @@ impl<'a> Head<'a> {
             let headers = &parts.headers;
             let hops = Hops::read(headers, reading.trust)?;
             client = hops.nearest.unwrap_or(client);
-            untold.client = hops.client.is_none();
+            unknown.client = hops.client.is_none();
             if let Some(named) = hops.host(headers)? {
                 (host, port) = named;
             }
@@ -236,7 +236,7 @@ impl<'a> Head<'a> {
             peer_trusted,
             tls_subject: connection.tls_subject.as_deref(),
             credentials,
-            untold,
+            unknown,
             at,
             budget: Budget::default(),
         })

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::address::AddressError;
 use super::bearer::{IssuerId, Program, Refusal};
-use super::errand::{Errand, errand};
-use super::gate::{Caller, Why};
+use super::gate::{Caller, LoginReason};
 use super::head::Head;
+use super::request_kind::{RequestKind, request_kind};
 use super::route::{Access, Preflight, Route};
 use crate::clock::Timestamp;
 use crate::expression::EvalError;
@@ -41,7 +41,7 @@ pub enum Verdict {
 /// # fn forge(route: std::sync::Arc<menshen::request::route::Route>) {
 /// let permit = menshen::request::policy::Permit {
 ///     route,
-///     caller: menshen::request::gate::Caller::Nobody(menshen::request::gate::Why::Nobody),
+///     caller: menshen::request::gate::Caller::Anonymous(menshen::request::gate::LoginReason::NotSignedIn),
 /// };
 /// # }
 /// ```
@@ -80,10 +80,10 @@ impl Permit {
         self
     }
 
-    fn should_be_asked(&self, head: &Head<'_>) -> bool {
+    fn reload_is_due_for(&self, head: &Head<'_>) -> bool {
         match &self.caller {
             Caller::Person(person) => reload_is_due(&self.route, person, head),
-            Caller::Nobody(_) | Caller::Program(_) => false,
+            Caller::Anonymous(_) | Caller::Program(_) => false,
         }
     }
 }
@@ -93,11 +93,11 @@ impl Permit {
 pub struct LoginNeeded {
     /// For which route.
     pub route: Arc<Route>,
-    /// Why what they brought is not enough.
-    pub why: Why,
+    /// LoginReason what they brought is not enough.
+    pub why: LoginReason,
 }
 
-/// Why a request is turned away.
+/// LoginReason a request is turned away.
 #[derive(Clone, Debug)]
 pub enum Denial {
     /// No route serves this host and path.
@@ -121,7 +121,7 @@ pub enum Denial {
         route: Arc<Route>,
         /// Whose it would have been, when that was found out.
         issuer: Option<IssuerId>,
-        /// Why, for the log.
+        /// LoginReason, for the log.
         why: Arc<Refusal>,
     },
     /// A bearer token that counts, but not for what the route asks.
@@ -139,7 +139,7 @@ pub enum Denial {
         route: Arc<Route>,
     },
     /// Whether a bearer token counts could not be found out.
-    IssuerAway {
+    IssuerUnavailable {
         /// On which route.
         route: Arc<Route>,
         /// Who was asked in vain.
@@ -163,18 +163,18 @@ pub enum Denial {
         route: Arc<Route>,
         /// Whom.
         caller: Caller,
-        /// Why, for the log.
-        because: Because,
+        /// LoginReason, for the log.
+        because: ForbiddenReason,
     },
     /// The request names another address besides its own, and that is not one it may name.
     Address {
         /// On which route.
         route: Arc<Route>,
-        /// Why.
+        /// LoginReason.
         why: AddressError,
     },
     /// Another proxy asks and did not tell what the decision needs.
-    Untold {
+    Incomplete {
         /// On which route; several may have been meant.
         route: Option<Arc<Route>>,
         /// What, as rules call it.
@@ -189,7 +189,7 @@ pub enum Denial {
 
 /// What made a rule deny.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Because {
+pub enum ForbiddenReason {
     /// It said no.
     Rule,
     /// It could not be evaluated; that is never a yes.
@@ -199,17 +199,17 @@ pub enum Because {
 /// Whoever came through a connector that does not count on a public route is nobody there: their
 /// name and their provider's tokens are not for its application. The same holds on a public path for
 /// whoever the route asks to prove more.
-fn as_counted(route: &Route, caller: Caller, head: &Head<'_>) -> Caller {
+fn effective_caller(route: &Route, caller: Caller, head: &Head<'_>) -> Caller {
     let Caller::Person(person) = &caller else {
         return caller;
     };
     let session = &person.session;
     if !route.connectors.is_empty() && !route.connectors.contains(&session.via) {
-        return Caller::Nobody(Why::OtherConnector);
+        return Caller::Anonymous(LoginReason::OtherConnector);
     }
     let at = session.minted_at;
     match shortfall(route, &session.via, &session.proof, at, head.at) {
-        Some(why) => Caller::Nobody(why),
+        Some(why) => Caller::Anonymous(why),
         None => caller,
     }
 }
@@ -217,7 +217,7 @@ fn as_counted(route: &Route, caller: Caller, head: &Head<'_>) -> Caller {
 /// Decides whether a caller may take a route.
 pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
     if route.preflight == Preflight::Pass && is_preflight(head) {
-        let caller = Caller::Nobody(Why::Nobody);
+        let caller = Caller::Anonymous(LoginReason::NotSignedIn);
         return Verdict::Allow(Permit {
             route: Arc::clone(route),
             caller,
@@ -226,17 +226,17 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
     if route.is_public(head) {
         return Verdict::Allow(Permit {
             route: Arc::clone(route),
-            caller: as_counted(route, caller, head),
+            caller: effective_caller(route, caller, head),
         });
     }
     let why = match &caller {
-        Caller::Nobody(why) => Some(*why),
+        Caller::Anonymous(why) => Some(*why),
         Caller::Person(person) => {
             let session = &person.session;
             let at = session.minted_at;
             shortfall(route, &session.via, &session.proof, at, head.at)
         }
-        Caller::Program(program) if is_weak(route, program, head.at) => {
+        Caller::Program(program) if is_proof_too_weak(route, program, head.at) => {
             return Verdict::Deny(Denial::WeakToken {
                 route: Arc::clone(route),
             });
@@ -251,19 +251,19 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
         }),
         (why, _, Some(_)) => {
             // Whoever does not count here is nobody to the rule, too.
-            let seen = why.map_or(caller, Caller::Nobody);
+            let seen = why.map_or(caller, Caller::Anonymous);
             judge_by_rule(route, seen, head)
         }
         // A rule route without a rule cannot be configured; nobody passes it.
         (Some(why), _, None) => login(route, why),
     };
     match verdict {
-        Verdict::Allow(permit) if permit.should_be_asked(head) => Verdict::Reconfirm(permit),
+        Verdict::Allow(permit) if permit.reload_is_due_for(head) => Verdict::Reconfirm(permit),
         verdict => verdict,
     }
 }
 
-/// Why somebody who came in through a connector with a proof is not enough for a route, if they are
+/// LoginReason somebody who came in through a connector with a proof is not enough for a route, if they are
 /// not. A public route asks nothing.
 pub fn shortfall(
     route: &Route,
@@ -271,16 +271,16 @@ pub fn shortfall(
     proof: &Proof,
     minted_at: Timestamp,
     now: Timestamp,
-) -> Option<Why> {
+) -> Option<LoginReason> {
     if route.access == Access::Public {
         return None;
     }
     if !route.connectors.is_empty() && !route.connectors.contains(via) {
-        return Some(Why::OtherConnector);
+        return Some(LoginReason::OtherConnector);
     }
     let demands = route.demands.as_ref();
     let met = demands.is_none_or(|demands| demands.are_met(proof, Some(minted_at), now));
-    (!met).then_some(Why::StepUp)
+    (!met).then_some(LoginReason::StepUp)
 }
 
 /// Whether the source should be asked again before a person goes on to a page of this route.
@@ -292,15 +292,15 @@ pub fn reload_is_due(route: &Route, person: &Person, head: &Head<'_>) -> bool {
     if person.token.is_some() {
         return false;
     }
-    let in_frame = match (head.method, errand(head)) {
-        (&http::Method::GET, Errand::Navigation) => false,
-        (&http::Method::GET, Errand::Embedded) => true,
+    let in_frame = match (head.method, request_kind(head)) {
+        (&http::Method::GET, RequestKind::Navigation) => false,
+        (&http::Method::GET, RequestKind::Embedded) => true,
         (_, _) => return false,
     };
     !route.is_public(head) && demands.reload_is_due(person, in_frame, head.at)
 }
 
-fn is_weak(route: &Route, program: &Program, now: Timestamp) -> bool {
+fn is_proof_too_weak(route: &Route, program: &Program, now: Timestamp) -> bool {
     let demands = route.demands.as_ref();
     demands.is_some_and(|demands| !demands.are_met(&program.proof, None, now))
 }
@@ -312,23 +312,23 @@ fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict
             route: Arc::clone(route),
             caller,
         }),
-        Err(RuleTrouble::Ambiguous) => Verdict::Deny(Denial::AmbiguousPath),
-        Err(RuleTrouble::Method) => Verdict::Deny(Denial::Method {
+        Err(RuleError::Ambiguous) => Verdict::Deny(Denial::AmbiguousPath),
+        Err(RuleError::Method) => Verdict::Deny(Denial::Method {
             route: Arc::clone(route),
         }),
-        Err(RuleTrouble::TooCostly) => Verdict::Deny(Denial::TooCostly {
+        Err(RuleError::TooCostly) => Verdict::Deny(Denial::TooCostly {
             route: Arc::clone(route),
         }),
-        Err(RuleTrouble::Untold(what)) => Verdict::Deny(Denial::Untold {
+        Err(RuleError::Incomplete(what)) => Verdict::Deny(Denial::Incomplete {
             route: Some(Arc::clone(route)),
             what,
         }),
-        Ok(false) | Err(RuleTrouble::Failed(_)) => match caller {
-            Caller::Nobody(why) => login(route, why),
+        Ok(false) | Err(RuleError::Failed(_)) => match caller {
+            Caller::Anonymous(why) => login(route, why),
             Caller::Person(_) | Caller::Program(_) => {
                 let because = match outcome {
-                    Err(RuleTrouble::Failed(text)) => Because::RuleFailed(text),
-                    _ => Because::Rule,
+                    Err(RuleError::Failed(text)) => ForbiddenReason::RuleFailed(text),
+                    _ => ForbiddenReason::Rule,
                 };
                 Verdict::Deny(Denial::Forbidden {
                     route: Arc::clone(route),
@@ -340,7 +340,7 @@ fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict
     }
 }
 
-enum RuleTrouble {
+enum RuleError {
     /// Readings of the path are judged differently, or one is no text that the rule could judge.
     Ambiguous,
     /// The rule looks at the method, which is not in capitals.
@@ -348,61 +348,62 @@ enum RuleTrouble {
     /// The rule, asked for every reading of the path, costs too much.
     TooCostly,
     /// The rule looks at something that was not told.
-    Untold(&'static str),
+    Incomplete(&'static str),
     /// The rule erred.
     Failed(String),
 }
 
 /// Asks the rule, once for every reading of the path when it looks at the path.
-fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, RuleTrouble> {
+fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, RuleError> {
     let Some(rule) = &route.allow else {
         return Ok(false);
     };
     // Before anything is evaluated: to a rule, what was not told would be missing, and it may ask
     // whether something is.
-    let untold = ["path", "method", "ip"];
-    let asks = |name: &&&str| head.untold.hides(name) && rule.reads(&format!("request.{name}"));
-    if head.untold.any()
-        && let Some(what) = untold.iter().find(asks)
+    let unknown = ["path", "method", "ip"];
+    let asks =
+        |name: &&&str| head.unknown.hides_variable(name) && rule.reads(&format!("request.{name}"));
+    if head.unknown.any()
+        && let Some(what) = unknown.iter().find(asks)
     {
-        return Err(RuleTrouble::Untold(what));
+        return Err(RuleError::Incomplete(what));
     }
     if !head.has_capital_method() && rule.reads("request.method") {
-        return Err(RuleTrouble::Method);
+        return Err(RuleError::Method);
     }
     let test = |path: &str| rule.evaluate_bool(&RequestFacts::new(caller, head, path));
     let looks = rule.reads("request.path");
     let raw = head.path.as_str();
     let text_sent = match looks && !head.path.is_plain() {
-        true => path_text(rule, raw.as_bytes()).ok_or(RuleTrouble::Ambiguous)?,
+        true => path_text(rule, raw.as_bytes()).ok_or(RuleError::Ambiguous)?,
         false => Cow::Borrowed(raw),
     };
     let sent = test(&text_sent);
     if looks && (!head.path.is_plain() || route.case_insensitive) {
         let first = sent.as_ref().ok().copied();
         let readings = route.readings(&head.path, route.case_insensitive);
-        let readings = readings.map_err(|_| RuleTrouble::Ambiguous)?;
+        let readings = readings.map_err(|_| RuleError::Ambiguous)?;
         for reading in readings.iter().skip(1) {
-            let text = path_text(rule, reading).ok_or(RuleTrouble::Ambiguous)?;
+            let text = path_text(rule, reading).ok_or(RuleError::Ambiguous)?;
             if text == text_sent {
                 continue;
             }
             let said = test(&text);
             if said == Err(EvalError::BudgetExceeded) {
-                return Err(RuleTrouble::TooCostly);
+                return Err(RuleError::TooCostly);
             }
             if said.ok() != first {
-                return Err(RuleTrouble::Ambiguous);
+                return Err(RuleError::Ambiguous);
             }
         }
     }
     sent.map_err(|error| match error {
-        EvalError::BudgetExceeded => RuleTrouble::TooCostly,
-        error => RuleTrouble::Failed(error.to_string()),
+        EvalError::BudgetExceeded => RuleError::TooCostly,
+        error => RuleError::Failed(error.to_string()),
     })
 }
 
-fn login(route: &Arc<Route>, why: Why) -> Verdict {
+fn login(route: &Arc<Route>, why: LoginReason) -> Verdict {
     Verdict::Login(LoginNeeded {
         route: Arc::clone(route),
         why,

@@ -347,7 +347,7 @@ impl Route {
             false => public.as_str() == path.as_str(),
         };
         self.access == Access::Public
-            || (path.is_plain() && !head.untold.path && self.public_paths.iter().any(is))
+            || (path.is_plain() && !head.unknown.path && self.public_paths.iter().any(is))
     }
 
     /// Every reading of a path by whoever is behind this route, the path as sent first.

@@ -24,7 +24,7 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 const SESSIONS_LISTED_MAX: u32 = 10_000;
 const SESSIONS_LISTED: u32 = 100;
 
-/// Why a question was not answered.
+/// LoginReason a question was not answered.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ApiError {
     #[error("{0}")]

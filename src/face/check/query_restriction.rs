@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::login::fields::Fields;
 use crate::people::profile;
-use crate::request::gate::{Caller, Why};
+use crate::request::gate::{Caller, LoginReason};
 use crate::request::head::HeadError;
-use crate::request::policy::{Because, Denial, LoginNeeded, Verdict};
+use crate::request::policy::{Denial, ForbiddenReason, LoginNeeded, Verdict};
 
 /// `allowed_groups`, `allowed_emails`, `allowed_email_domains` of oauth2-proxy's check, each a list
 /// with commas. All that are there must hold; an empty one lets nobody pass.
@@ -51,14 +51,14 @@ impl QueryRestriction {
         let route = Arc::clone(permit.route());
         match permit.caller() {
             Caller::Person(person) if self.allows(&person.entitlements.fields) => verdict,
-            Caller::Nobody(_) => Verdict::Login(LoginNeeded {
+            Caller::Anonymous(_) => Verdict::Login(LoginNeeded {
                 route,
-                why: Why::Nobody,
+                why: LoginReason::NotSignedIn,
             }),
             Caller::Person(_) | Caller::Program(_) => Verdict::Deny(Denial::Forbidden {
                 route,
                 caller: permit.caller().clone(),
-                because: Because::Rule,
+                because: ForbiddenReason::Rule,
             }),
         }
     }

@@ -132,7 +132,7 @@ impl SharedBuffer {
         let mut fields = Vec::with_capacity(7);
         let mut add = |key: &'static str, value| fields.push(StructField::new(key, value));
         match permit.caller() {
-            Caller::Nobody(_) => {}
+            Caller::Anonymous(_) => {}
             Caller::Person(person) => {
                 let session = &person.session;
                 add("login", self.text(session.login.as_str()));

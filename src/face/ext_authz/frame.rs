@@ -24,7 +24,7 @@ const PREFIX_BYTES: usize = 5;
 const PIECE_BYTES_MAX: usize = 255;
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// Why there is no message in a body.
+/// LoginReason there is no message in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FrameError {
     /// It is longer than [`MESSAGE_BYTES_MAX`].

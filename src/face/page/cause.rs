@@ -3,7 +3,7 @@
 use super::lang::Lang;
 use super::texts;
 
-/// Why somebody stands at a dead end.
+/// LoginReason somebody stands at a dead end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// Nothing serves this address.

@@ -36,7 +36,7 @@ impl std::fmt::Debug for PasswordPage<'_> {
     }
 }
 
-/// Why the form is shown again.
+/// LoginReason the form is shown again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordNotice {
     /// The user name and the password do not belong together.

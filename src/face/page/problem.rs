@@ -11,7 +11,7 @@ use super::{Cause, Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page, 
 pub struct ProblemPage<'a> {
     /// What every page says of itself.
     pub info: PageInfo<'a>,
-    /// Why it is one.
+    /// LoginReason it is one.
     pub cause: Cause,
     /// The display name of the connector, when the cause is about a login.
     pub source: Option<&'a str>,

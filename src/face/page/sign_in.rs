@@ -10,7 +10,7 @@ use crate::login::connector::LocalizedText;
 pub struct SignInPage<'a> {
     /// What every page says of itself.
     pub info: PageInfo<'a>,
-    /// Why they stand here, when there is something to say.
+    /// LoginReason they stand here, when there is something to say.
     pub reason: Option<SignInReason>,
     /// Who is signed in here now.
     pub signed_in: Option<SignedInPerson<'a>>,
@@ -24,7 +24,7 @@ pub struct SignInPage<'a> {
     pub hints: Vec<LocalizedText>,
 }
 
-/// Why somebody stands at the sign-in page.
+/// LoginReason somebody stands at the sign-in page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignInReason {
     /// Their session is over.

@@ -22,7 +22,7 @@ pub(super) fn refused(
     why: &Refusal,
 ) -> LoggedResponse {
     let reason = format!("bad token: {}", error_chain(why));
-    if context.site.gate.bearers.may_complain() {
+    if context.site.gate.bearers.may_log_refusal() {
         let agent = context.head.headers.get(http::header::USER_AGENT);
         context.shared.telemetry.audit(&AuditRecord {
             request_id: Some(context.id.as_str()),
@@ -98,7 +98,7 @@ pub(in crate::face) fn bearer_error(
         GateError::Bearer(BearerError::Refused { issuer, why }) => {
             Some(refused(context, None, issuer.as_ref(), why))
         }
-        GateError::Bearer(BearerError::Away { issuer, .. }) => {
+        GateError::Bearer(BearerError::IssuerUnavailable { issuer, .. }) => {
             Some(issuer_away(context, None, issuer))
         }
         GateError::Bearer(BearerError::Limited { issuer }) => {

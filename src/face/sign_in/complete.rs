@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::login::FinishedLogin;
 use crate::people::session::Session;
 use crate::request::Body;
-use crate::request::gate::Why;
+use crate::request::gate::LoginReason;
 use crate::request::policy::shortfall;
 use crate::store::{RevocationScope, SessionKey};
 use crate::telemetry::{AuditEvent, AuditRecord};
@@ -123,7 +123,7 @@ pub(super) fn missing_proof(
     );
     let short = |at| {
         let minted_at = finished.handle.issued_at;
-        shortfall(route, &finished.via, &finished.proof, minted_at, at) == Some(Why::StepUp)
+        shortfall(route, &finished.via, &finished.proof, minted_at, at) == Some(LoginReason::StepUp)
     };
     let before = Timestamp::from_unix_ms(at.unix_ms() - PROOF_AGE_TOLERANCE_MS);
     short(at).then(|| {

@@ -10,7 +10,9 @@ use http::header::{CONTENT_TYPE, ORIGIN, REFERER, REFERRER_POLICY};
 use http::{HeaderValue, Method, Response, StatusCode};
 use url::Url;
 
-use super::super::browser::{Errand, errand, loads_in_frame, lossy, text};
+use super::super::browser::{
+    RequestKind, loads_in_frame, request_kind, single_header, single_header_lossy,
+};
 use super::super::page::{Cause, Href, PageInfo, PersonName, SwitchPage};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
@@ -36,7 +38,7 @@ const FORM_BYTES_MAX: usize = 32 * 1024;
 /// The parameter that names an arrival whose ticket was redeemed.
 const FLOW: &str = "flow";
 
-/// Why a ticket is not looked at.
+/// LoginReason a ticket is not looked at.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 enum UnacceptedTicket {
     #[error("the ticket stands nowhere, twice, or is empty or too long")]
@@ -125,24 +127,24 @@ where
 fn require_navigation(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
     let head = context.head;
     let embedded = loads_in_frame(head) && context.site.cookies.are_embedded();
-    let goes = match (errand(head), head.method) {
-        (Errand::Navigation, _) => true,
-        (Errand::Embedded, _) if embedded => true,
-        (Errand::Embedded, &Method::POST) => {
-            let dest = text(head.headers, "sec-fetch-dest");
+    let goes = match (request_kind(head), head.method) {
+        (RequestKind::Navigation, _) => true,
+        (RequestKind::Embedded, _) if embedded => true,
+        (RequestKind::Embedded, &Method::POST) => {
+            let dest = single_header(head.headers, "sec-fetch-dest");
             dest.is_none_or(|dest| dest == "document")
         }
-        (Errand::Embedded | Errand::Program, _) => false,
+        (RequestKind::Embedded | RequestKind::Fetch, _) => false,
     };
     if goes {
         return Ok(());
     }
-    let response = match errand(head) {
-        Errand::Embedded => {
+    let response = match request_kind(head) {
+        RequestKind::Embedded => {
             let again = Href::new(format!("{}/sign_in", context.site.prefix));
             reply::problem(context, Cause::FrameLogin, Some(again))
         }
-        Errand::Navigation | Errand::Program => {
+        RequestKind::Navigation | RequestKind::Fetch => {
             let (status, title) = (StatusCode::UNAUTHORIZED, "Only for a person who goes here");
             reply::json_problem(context, status, "login-needed", title, "")
         }
@@ -158,7 +160,7 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let kind = text(context.head.headers, CONTENT_TYPE.as_str())?;
+    let kind = single_header(context.head.headers, CONTENT_TYPE.as_str())?;
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return None;
@@ -185,9 +187,9 @@ fn single_ticket<'a>(parameter: &str, query: &'a Fields, form: &'a Fields) -> Op
 /// Whether the page that led here may: `Origin` says which it was, and else `Referer`.
 fn has_allowed_origin(context: &RequestContext<'_>, origins: &[Url]) -> bool {
     let headers = context.head.headers;
-    let origin = match lossy(headers, ORIGIN.as_str()) {
+    let origin = match single_header_lossy(headers, ORIGIN.as_str()) {
         Some(origin) => Some(origin.into_owned()),
-        None => lossy(headers, REFERER.as_str())
+        None => single_header_lossy(headers, REFERER.as_str())
             .and_then(|referer| Url::parse(&referer).ok())
             .map(|referer| referer.origin().ascii_serialization()),
     };
@@ -245,7 +247,7 @@ async fn redeem(
     pending.ticket_for = target.ticket_for;
     pending.for_frame = target.for_frame;
     match &who {
-        Caller::Nobody(_) | Caller::Program(_) if !carries_session_cookie(context) => {
+        Caller::Anonymous(_) | Caller::Program(_) if !carries_session_cookie(context) => {
             redirect_with_cookies(context, entry, pending)
         }
         who => complete_or_ask(context, entry, pending, who).await,
@@ -255,7 +257,7 @@ async fn redeem(
 /// Whether the cookie of somebody who is signed in would have come along. A form of another site
 /// brings none.
 fn carries_session_cookie(context: &RequestContext<'_>) -> bool {
-    let site = text(context.head.headers, "sec-fetch-site");
+    let site = single_header(context.head.headers, "sec-fetch-site");
     *context.head.method != Method::POST
         || context.site.cookies.are_embedded()
         || matches!(site, Some("same-origin" | "same-site" | "none"))

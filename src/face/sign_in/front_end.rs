@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::browser::text;
+use super::super::browser::single_header;
 use super::super::page::Cause;
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
@@ -160,7 +160,7 @@ where
     if let Err(logged) = require_login_host(context, &origin) {
         return *logged;
     }
-    let kind = text(context.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
+    let kind = single_header(context.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
     let is_json = kind
         .split(';')
         .next()
@@ -266,7 +266,7 @@ pub(super) async fn userinfo(context: &RequestContext<'_>) -> LoggedResponse {
     }
     let person = match caller_or_bearer(context).await {
         Ok(Caller::Person(person)) => person,
-        Ok(Caller::Nobody(_) | Caller::Program(_)) => {
+        Ok(Caller::Anonymous(_) | Caller::Program(_)) => {
             let title = "Sign in first";
             let response =
                 reply::json_problem(context, StatusCode::UNAUTHORIZED, "login-needed", title, "");
@@ -325,7 +325,7 @@ fn allowed_origin(
     };
     let Some(origin) = context.head.headers.get(http::header::ORIGIN) else {
         // A browser says when it comes from elsewhere; an app says nothing.
-        let site = text(context.head.headers, "sec-fetch-site");
+        let site = single_header(context.head.headers, "sec-fetch-site");
         return match site {
             None | Some("same-origin" | "none") => Ok(None),
             Some(_) => Err(foreign()),

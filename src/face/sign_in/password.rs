@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Method, Response, StatusCode};
 
-use super::super::browser::text;
+use super::super::browser::single_header;
 use super::super::page::{Cause, Href, PasswordNotice};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
@@ -75,7 +75,7 @@ where
     if !is_own_form_post(context) {
         return LoggedResponse::own_path("foreign", foreign_form(context, entry));
     }
-    let kind = text(context.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
+    let kind = single_header(context.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let form = match read_body(body).await {
         Some(form) if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") => {

@@ -2,7 +2,7 @@
 
 use http::{Method, Response, StatusCode};
 
-use super::super::browser::{Errand, errand};
+use super::super::browser::{RequestKind, request_kind};
 use super::super::page::{Href, PageInfo, PasswordNotice, PasswordPage};
 use super::super::{RequestContext, reply};
 use super::{Target, target};
@@ -29,7 +29,8 @@ pub(super) fn requested_connector<'a>(
     context: &RequestContext<'a>,
     query: &Fields,
 ) -> Option<&'a ConnectorEntry> {
-    let goes = *context.head.method == Method::GET && errand(context.head) == Errand::Navigation;
+    let goes = *context.head.method == Method::GET
+        && request_kind(context.head) == RequestKind::Navigation;
     let id = query.one("connector").ok().flatten().filter(|_| goes)?;
     let entry = context.site.login.entry(&id.parse::<ConnectorId>().ok()?)?;
     entry.uses_password_form().then_some(&**entry)

@@ -2,13 +2,13 @@
 
 use http::Method;
 
-use super::super::browser::{Errand, errand, loads_in_frame};
+use super::super::browser::{RequestKind, loads_in_frame, request_kind};
 use super::super::page::{Cause, Href};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
 use super::{Target, begin, cross_host, frame};
 use crate::login::return_to::ReturnTo;
-use crate::request::gate::Why;
+use crate::request::gate::LoginReason;
 use crate::request::policy::LoginNeeded;
 
 /// Offers a login, or says 401. Only a person going somewhere is ever sent anywhere.
@@ -16,15 +16,15 @@ pub(in crate::face) async fn require_login(
     context: &RequestContext<'_>,
     needed: &LoginNeeded,
 ) -> LoggedResponse {
-    let reason = needed.why.word();
-    let response = match errand(context.head) {
-        Errand::Program | Errand::Embedded => return unauthorized(context, needed),
+    let reason = needed.why.as_str();
+    let response = match request_kind(context.head) {
+        RequestKind::Fetch | RequestKind::Embedded => return unauthorized(context, needed),
         // HEAD starts nothing: it is told where a GET would go.
-        Errand::Navigation if context.head.method == Method::HEAD => {
+        RequestKind::Navigation if context.head.method == Method::HEAD => {
             reply::redirect(&urls::sign_in(context))
         }
-        Errand::Navigation if needed.route.keep_fragment => cross_host::fragment_page(context),
-        Errand::Navigation if context.site.is_login_host(context.head) => {
+        RequestKind::Navigation if needed.route.keep_fragment => cross_host::fragment_page(context),
+        RequestKind::Navigation if context.site.is_login_host(context.head) => {
             let here = ReturnTo::parse(&urls::requested_target(context.head), context.site);
             let target = Target {
                 return_to: here,
@@ -32,7 +32,7 @@ pub(in crate::face) async fn require_login(
             };
             begin::begin_or_choose(context, &target, needed).await
         }
-        Errand::Navigation => cross_host::redirect_here(context, "start"),
+        RequestKind::Navigation => cross_host::redirect_here(context, "start"),
     };
     LoggedResponse::login_needed(reason, &needed.route, response)
 }
@@ -43,8 +43,8 @@ pub(in crate::face) fn unauthorized(
     context: &RequestContext<'_>,
     needed: &LoginNeeded,
 ) -> LoggedResponse {
-    let reason = needed.why.word();
-    let is_page = errand(context.head) == Errand::Embedded;
+    let reason = needed.why.as_str();
+    let is_page = request_kind(context.head) == RequestKind::Embedded;
     let response = if is_page && frame::accepts_ticket(context) {
         frame::application_page(context)
     } else if is_page {
@@ -57,7 +57,7 @@ pub(in crate::face) fn unauthorized(
         reply::problem(context, cause, Some(out))
     } else {
         let demands = needed.route.demands.as_deref();
-        let demands = demands.filter(|_| needed.why == Why::StepUp);
+        let demands = demands.filter(|_| needed.why == LoginReason::StepUp);
         let mut response = reply::login_needed(context, reason, demands);
         if !needed.route.issuers.is_empty() {
             reply::offer_bearer(context, &mut response);

@@ -14,7 +14,7 @@ use crate::login::ConnectorEntry;
 use crate::login::connector::LocalizedText;
 use crate::login::fields::Fields;
 use crate::request::Body;
-use crate::request::gate::{Caller, Why};
+use crate::request::gate::{Caller, LoginReason};
 use crate::request::head::cookies;
 
 /// How long a browser remembers through which connector it came in last, in seconds.
@@ -48,7 +48,7 @@ pub(super) fn page(
     let (notices, hints) = hints(&entries, &agent);
     let short = match who {
         Caller::Person(person) => target::unmet_requirement(context, target, person),
-        Caller::Nobody(_) | Caller::Program(_) => None,
+        Caller::Anonymous(_) | Caller::Program(_) => None,
     };
     let signed_in = match who {
         Caller::Person(person) => Some(SignedInPerson {
@@ -65,7 +65,7 @@ pub(super) fn page(
                     Href::new(format!("{}/start{query}", context.site.prefix))
                 }),
         }),
-        Caller::Nobody(_) | Caller::Program(_) => None,
+        Caller::Anonymous(_) | Caller::Program(_) => None,
     };
     let page = SignInPage {
         info: PageInfo {
@@ -98,12 +98,12 @@ fn hints(
 }
 
 /// What to tell somebody of why they must log in.
-pub(super) fn reason_for(why: Why) -> Option<SignInReason> {
+pub(super) fn reason_for(why: LoginReason) -> Option<SignInReason> {
     match why {
-        Why::Nobody => None,
-        Why::Expired => Some(SignInReason::Expired),
-        Why::OtherConnector => Some(SignInReason::OtherConnector),
-        Why::StepUp => Some(SignInReason::StepUp),
+        LoginReason::NotSignedIn => None,
+        LoginReason::Expired => Some(SignInReason::Expired),
+        LoginReason::OtherConnector => Some(SignInReason::OtherConnector),
+        LoginReason::StepUp => Some(SignInReason::StepUp),
     }
 }
 

@@ -3,7 +3,7 @@
 use http::{Method, Response, StatusCode};
 use url::Url;
 
-use super::super::browser::{Errand, errand, is_same_origin, text};
+use super::super::browser::{RequestKind, is_same_origin, request_kind, single_header};
 use super::super::page::{Cause, Href, PageInfo, SignedOutPage};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
@@ -26,7 +26,7 @@ const STATE_BYTES_MAX: usize = 512;
 /// Only a person going there, or a page of ours, ends a session.
 pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> LoggedResponse {
     let allowed = match *context.head.method {
-        Method::GET => errand(context.head) == Errand::Navigation,
+        Method::GET => request_kind(context.head) == RequestKind::Navigation,
         Method::POST => is_same_origin(context.head),
         _ => return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST")),
     };
@@ -147,14 +147,14 @@ async fn provider_logout_url(
 /// Whether a person goes there with a window of their own, by a link or by a form.
 fn is_top_level(context: &RequestContext<'_>) -> bool {
     let head = context.head;
-    match errand(head) {
-        Errand::Navigation => true,
+    match request_kind(head) {
+        RequestKind::Navigation => true,
         // A form that a service worker passed on has no destination left.
-        Errand::Embedded => {
-            let dest = text(head.headers, "sec-fetch-dest");
+        RequestKind::Embedded => {
+            let dest = single_header(head.headers, "sec-fetch-dest");
             dest.is_none_or(|dest| matches!(dest, "document" | "empty"))
         }
-        Errand::Program => false,
+        RequestKind::Fetch => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 
-use super::super::browser::{Errand, errand, loads_in_frame};
+use super::super::browser::{RequestKind, loads_in_frame, request_kind};
 use super::super::page::{Cause, Href, SignInReason};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
@@ -14,7 +14,7 @@ use crate::login::fields::Fields;
 use crate::login::pending::Mode;
 use crate::login::return_to::ReturnTo;
 use crate::people::session::Person;
-use crate::request::gate::{Caller, Why};
+use crate::request::gate::{Caller, LoginReason};
 use crate::request::policy::reload_is_due;
 use crate::store::ConnectorId;
 
@@ -42,9 +42,9 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
     let entries = target::allowed_connectors(context, &target);
-    let stranger = matches!(who, Caller::Nobody(_));
+    let stranger = matches!(who, Caller::Anonymous(_));
     let navigates =
-        errand(context.head) == Errand::Navigation && context.head.method == Method::GET;
+        request_kind(context.head) == RequestKind::Navigation && context.head.method == Method::GET;
     let only = entries.first().filter(|entry| {
         let always = entry.config.auto_login == crate::login::connector::AutoLogin::Always;
         always && entry.can_begin_login() && entries.len() == 1 && stranger && navigates
@@ -80,10 +80,10 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST"));
     }
     let target = Target::from_query(context, query);
-    match errand(context.head) {
-        Errand::Navigation => {}
-        Errand::Embedded => return start_in_frame(context, query, &target).await,
-        Errand::Program => {
+    match request_kind(context.head) {
+        RequestKind::Navigation => {}
+        RequestKind::Embedded => return start_in_frame(context, query, &target).await,
+        RequestKind::Fetch => {
             let status = StatusCode::UNAUTHORIZED;
             let title = "Sign in first";
             return LoggedResponse::own_path(
@@ -94,7 +94,7 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
     }
     let (name, value) = urls::NO_SESSION_FOUND;
     if query.one(name) == Ok(Some(value)) && is_missed_by_proxy_check(context, &target).await {
-        let who = Caller::Nobody(Why::Nobody);
+        let who = Caller::Anonymous(LoginReason::NotSignedIn);
         let page = sign_in_page::page(context, &target, &who, Some(SignInReason::LoopDetected));
         return LoggedResponse::own_path("not seen by checks", page);
     }
@@ -143,7 +143,7 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
         Ok(response) => response,
         Err(round) => {
             let why = match &who {
-                Caller::Nobody(why) => sign_in_page::reason_for(*why),
+                Caller::Anonymous(why) => sign_in_page::reason_for(*why),
                 Caller::Person(_) | Caller::Program(_) => None,
             };
             sign_in_page::page(context, &target, &who, round.or(why))

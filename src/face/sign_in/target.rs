@@ -11,7 +11,7 @@ use crate::login::connector::{AuthnRequest, Prompt};
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::people::session::Person;
-use crate::request::gate::Why;
+use crate::request::gate::LoginReason;
 use crate::request::policy::shortfall;
 use crate::request::route::{Found, LoginPrompt, Route};
 
@@ -108,12 +108,12 @@ pub(super) fn route<'a>(context: &RequestContext<'a>, place: &ReturnTo) -> Optio
     }
 }
 
-/// Why somebody who is here may not go on to where they want.
+/// LoginReason somebody who is here may not go on to where they want.
 pub(super) fn unmet_requirement(
     context: &RequestContext<'_>,
     target: &Target,
     person: &Person,
-) -> Option<Why> {
+) -> Option<LoginReason> {
     let route = route(context, target.return_to.as_ref()?)?;
     let session = &person.session;
     let (via, proof, at) = (&session.via, &session.proof, session.minted_at);

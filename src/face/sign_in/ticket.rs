@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use url::Url;
 
-use super::super::browser::{Errand, errand, is_same_origin};
+use super::super::browser::{RequestKind, is_same_origin, request_kind};
 use super::super::page::{Cause, CrossHostPage, Href, PageInfo, PersonName};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
@@ -177,7 +177,7 @@ where
     let form = read_body(body).await.and_then(|form| Fields::parse(&form));
     match caller(context).await {
         Ok(Caller::Person(_)) => {}
-        Ok(Caller::Nobody(_) | Caller::Program(_)) => {
+        Ok(Caller::Anonymous(_) | Caller::Program(_)) => {
             let sign_in = format!("{}/sign_in", context.site.prefix);
             return LoggedResponse::own_path("nobody", reply::see_other(&sign_in));
         }
@@ -247,7 +247,7 @@ where
         }
         _ => return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST")),
     };
-    if errand(context.head) == Errand::Program {
+    if request_kind(context.head) == RequestKind::Fetch {
         return LoggedResponse::own_path("program", reply::foreign_origin(context));
     }
     let sealed = fields.and_then(|fields| fields.one("t").ok().flatten());

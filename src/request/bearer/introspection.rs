@@ -11,23 +11,23 @@ use tokio::sync::{AcquireError, Semaphore};
 use url::{Url, form_urlencoded};
 
 use super::config::{IntrospectionAuth, IntrospectionConfig};
-use super::new_tokens::Place;
-use super::{Away, Fault, Refusal};
+use super::new_token_limits::NewTokenSlot;
+use super::{IssuerUnavailable, Refusal, VerifyError};
 use crate::clock::{Clock, Timestamp};
 use crate::issuer::{Claims, Issuer};
 use crate::outbound::{Credentials, Outbound, OutboundCall, OutboundError};
 use crate::secret::{Secret, SecretError};
 
 /// How many tokens an issuer is asked about at once.
-pub(super) const QUESTIONS_MAX: u32 = 32;
-/// How long a question waits for its turn.
-const TURN_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const INTROSPECTIONS_MAX: u32 = 32;
+/// How long a question waits for its permit.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long nobody asks an issuer that cannot be reached.
 const PAUSE: Duration = Duration::from_secs(2);
 /// The longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-const CALL: OutboundCall = OutboundCall::repeatable("the introspection of a token");
+const OUTBOUND_CALL: OutboundCall = OutboundCall::repeatable("the introspection of a token");
 
 /// The way an issuer is asked about tokens. `Debug` shows no secret.
 pub(super) struct Introspection {
@@ -37,7 +37,7 @@ pub(super) struct Introspection {
     auth: IntrospectionAuth,
     outbound: Outbound,
     clock: Clock,
-    turns: Semaphore,
+    permits: Semaphore,
     unreachable_at: Mutex<Option<Timestamp>>,
 }
 
@@ -62,62 +62,62 @@ impl Introspection {
             auth: config.client_auth,
             outbound: outbound.with_response_limit(ANSWER_BYTES_MAX),
             clock,
-            turns: Semaphore::new(usize::try_from(QUESTIONS_MAX).unwrap_or(1)),
+            permits: Semaphore::new(usize::try_from(INTROSPECTIONS_MAX).unwrap_or(1)),
             unreachable_at: Mutex::default(),
         })
     }
 
     /// What the issuer says of a token it calls active; what it leaves empty is not there.
-    /// A new token first waits for one of the questions that its client may have under way.
-    pub(super) async fn explain(
+    /// A new token first waits for one of the introspections that its client may have under way.
+    pub(super) async fn introspect(
         &self,
         issuer: &Issuer,
         token: &str,
-        new: Option<&Place>,
-    ) -> Result<Claims, Fault> {
-        let turn = async {
+        new: Option<&NewTokenSlot>,
+    ) -> Result<Claims, VerifyError> {
+        let permit = async {
             let own = match new {
-                Some(place) => Some(place.turn().await?),
+                Some(place) => Some(place.permit().await?),
                 None => None,
             };
-            Ok::<_, AcquireError>((own, self.turns.acquire().await?))
+            Ok::<_, AcquireError>((own, self.permits.acquire().await?))
         };
-        let Ok(Ok(_turn)) = tokio::time::timeout(TURN_WITHIN, turn).await else {
-            return Err(Away::Busy.into());
+        let Ok(Ok(_turn)) = tokio::time::timeout(PERMIT_TIMEOUT, permit).await else {
+            return Err(IssuerUnavailable::Overloaded.into());
         };
-        if self.is_pausing() {
-            return Err(Away::Pausing.into());
+        if self.is_paused() {
+            return Err(IssuerUnavailable::Paused.into());
         }
         let url = self.endpoint(issuer).await?;
         let said = self.ask(&url, token).await;
-        self.note(&said);
-        let body = said.map_err(Away::Introspection)?;
+        self.record_reachability(&said);
+        let body = said.map_err(IssuerUnavailable::Introspection)?;
         let Value::Object(mut claims) = body else {
-            return Err(Away::Unreadable.into());
+            return Err(IssuerUnavailable::Unreadable.into());
         };
         match claims.get("active") {
             Some(Value::Bool(true)) => {}
             Some(Value::Bool(false)) => return Err(Refusal::Inactive.into()),
-            _ => return Err(Away::Unreadable.into()),
+            _ => return Err(IssuerUnavailable::Unreadable.into()),
         }
         claims.retain(|_, value| !value.is_null());
         Ok(Claims::new(claims))
     }
 
-    async fn endpoint(&self, issuer: &Issuer) -> Result<Url, Fault> {
+    async fn endpoint(&self, issuer: &Issuer) -> Result<Url, VerifyError> {
         if let Some(url) = &self.url {
             return Ok(url.clone());
         }
-        let metadata = issuer.metadata().await.map_err(Away::Issuer)?;
+        let metadata = issuer.metadata().await.map_err(IssuerUnavailable::Issuer)?;
         let named = metadata.introspection_endpoint.clone();
-        Ok(named.ok_or(Away::NoEndpoint)?)
+        Ok(named.ok_or(IssuerUnavailable::NoEndpoint)?)
     }
 
     async fn ask(&self, url: &Url, token: &str) -> Result<Value, OutboundError> {
         let mut form = vec![("token", token), ("token_type_hint", "access_token")];
         let (user, password) = (
-            encoded(&self.client_id),
-            encoded(self.client_secret.expose()),
+            form_encoded(&self.client_id),
+            form_encoded(self.client_secret.expose()),
         );
         let credentials = match self.auth {
             IntrospectionAuth::Basic => Credentials::Basic {
@@ -132,13 +132,13 @@ impl Introspection {
         };
         let said = self
             .outbound
-            .post_form(url, &form, credentials, CALL)
+            .post_form(url, &form, credentials, OUTBOUND_CALL)
             .await?;
         // A refusal is about us, not about the token (RFC 7662 §2.3).
         match said.status {
             200 => Ok(said.body),
             status => Err(OutboundError::Status {
-                call: CALL.name(),
+                call: OUTBOUND_CALL.name(),
                 status,
                 content_type: "JSON".to_owned(),
             }),
@@ -147,7 +147,7 @@ impl Introspection {
 
     /// Only an issuer that is away is left alone: an error that one token provokes is no reason to
     /// keep the others waiting.
-    fn note(&self, said: &Result<Value, OutboundError>) {
+    fn record_reachability(&self, said: &Result<Value, OutboundError>) {
         let unreachable = matches!(
             said,
             Err(OutboundError::Connect { .. } | OutboundError::Timeout { .. })
@@ -159,7 +159,7 @@ impl Introspection {
         *at = unreachable.then(|| self.clock.now());
     }
 
-    fn is_pausing(&self) -> bool {
+    fn is_paused(&self) -> bool {
         let at = self
             .unreachable_at
             .lock()
@@ -169,6 +169,6 @@ impl Introspection {
 }
 
 /// RFC 6749 §2.3.1 encodes both before they are joined.
-fn encoded(text: &str) -> Secret<String> {
+fn form_encoded(text: &str) -> Secret<String> {
     Secret::new(form_urlencoded::byte_serialize(text.as_bytes()).collect())
 }

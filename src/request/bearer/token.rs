@@ -17,34 +17,34 @@ const NAME_CHARS_MAX: usize = 80;
 const SCOPES_MAX: usize = 500;
 
 /// What a request brings to prove a program. Its text must never be printed.
-pub(super) enum Brought<'a> {
+pub(super) enum BearerHeader<'a> {
     /// No bearer token: nothing at all, or credentials for the application.
-    Nothing,
+    Absent,
     /// One token, of the right letters and length.
     Token(&'a str),
     /// Something that cannot be one.
-    Refused(Refusal),
+    Invalid(Refusal),
 }
 
 /// Reads `Authorization` (RFC 6750 §2.1). Two of them are never one, whatever they say: whoever is
 /// behind us might take the other.
-pub(super) fn brought(headers: &HeaderMap) -> Brought<'_> {
+pub(super) fn read_header(headers: &HeaderMap) -> BearerHeader<'_> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
-        (None, _) => return Brought::Nothing,
-        (Some(_), Some(_)) => return Brought::Refused(Refusal::Several),
+        (None, _) => return BearerHeader::Absent,
+        (Some(_), Some(_)) => return BearerHeader::Invalid(Refusal::MultipleHeaders),
         (Some(value), None) => value.as_bytes(),
     };
     let end = value.iter().position(|byte| !byte.is_ascii_alphanumeric());
     let (scheme, rest) = value.split_at(end.unwrap_or(value.len()));
     if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Brought::Nothing;
+        return BearerHeader::Absent;
     }
     let token = rest.strip_prefix(b" ").map(<[u8]>::trim_ascii);
     let token = token.and_then(|token| std::str::from_utf8(token).ok());
     match token.filter(|token| is_token(token)) {
-        Some(token) => Brought::Token(token),
-        None => Brought::Refused(Refusal::Malformed),
+        Some(token) => BearerHeader::Token(token),
+        None => BearerHeader::Invalid(Refusal::Malformed),
     }
 }
 
@@ -56,7 +56,7 @@ fn is_token(text: &str) -> bool {
 }
 
 /// What a token looks like. Proves nothing: it only says who is to be asked.
-pub(super) enum Shape {
+pub(super) enum TokenForm {
     /// It says that this issuer signed it.
     Signed { issuer: String },
     /// Only its issuer can read it.
@@ -65,28 +65,28 @@ pub(super) enum Shape {
 
 /// Reads who a token says issued it, and refuses signed ones that are no access tokens: a token made
 /// for one purpose must not count for another (RFC 8725 §3.11).
-pub(super) fn shape(token: &str) -> Result<Shape, Refusal> {
+pub(super) fn form(token: &str) -> Result<TokenForm, Refusal> {
     let mut parts = token.split('.');
     let (Some(head), Some(body), Some(_), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
-        return Ok(Shape::Opaque);
+        return Ok(TokenForm::Opaque);
     };
     let Some(head) = object(head).filter(|head| head.contains_key("alg")) else {
-        return Ok(Shape::Opaque);
+        return Ok(TokenForm::Opaque);
     };
     if let Some(kind) = head.get("typ") {
         let kind = kind.as_str().unwrap_or_default().to_ascii_lowercase();
         let bare = kind.strip_prefix("application/").unwrap_or(&kind);
         if !matches!(bare, "jwt" | "at+jwt") {
-            return Err(Refusal::Kind {
-                said: bounded(&kind),
+            return Err(Refusal::WrongKind {
+                said: truncated(&kind),
             });
         }
     }
     let claims = Claims::new(object(body).ok_or(Refusal::Malformed)?);
     let issuer = claims.text("iss").map_err(Refusal::claim)?.to_owned();
-    Ok(Shape::Signed { issuer })
+    Ok(TokenForm::Signed { issuer })
 }
 
 fn object(part: &str) -> Option<Map<String, Value>> {
@@ -96,7 +96,7 @@ fn object(part: &str) -> Option<Map<String, Value>> {
 
 /// Refuses what is verified and still no bearer token: other kinds of tokens, and those that only
 /// count together with a key (RFC 9449 §7.2, RFC 8705 §3).
-pub(super) fn is_bearer(claims: &Claims) -> Result<(), Refusal> {
+pub(super) fn require_bearer(claims: &Claims) -> Result<(), Refusal> {
     let kinds: [(&str, &[&str]); 3] = [
         ("token_type", &["bearer"]),
         ("typ", &["bearer", "jwt", "at+jwt"]),
@@ -108,16 +108,16 @@ pub(super) fn is_bearer(claims: &Claims) -> Result<(), Refusal> {
         };
         let kind = kind.as_str().unwrap_or_default();
         if !good.iter().any(|good| kind.eq_ignore_ascii_case(good)) {
-            return Err(Refusal::Kind {
-                said: bounded(kind),
+            return Err(Refusal::WrongKind {
+                said: truncated(kind),
             });
         }
     }
     if claims.get("cnf").is_some() {
-        return Err(Refusal::Bound);
+        return Err(Refusal::KeyBound);
     }
     match claims.get("events") {
-        Some(_) => Err(Refusal::Kind {
+        Some(_) => Err(Refusal::WrongKind {
             said: "an event".to_owned(),
         }),
         None => Ok(()),
@@ -129,8 +129,8 @@ pub(super) fn is_bearer(claims: &Claims) -> Result<(), Refusal> {
 /// A signature is no part of it: ECDSA has two for the same text, and both verify. An issuer may
 /// accept several spellings of an opaque token, too, so its identifier counts where the issuer gives
 /// one; with its time, because some issuers keep the identifier when they renew a token.
-pub(super) fn name(token: &str, claims: &Claims) -> String {
-    if let Ok(Shape::Signed { .. }) = shape(token)
+pub(super) fn canonical_id(token: &str, claims: &Claims) -> String {
+    if let Ok(TokenForm::Signed { .. }) = form(token)
         && let Some((signed, _)) = token.rsplit_once('.')
     {
         return format!("signed {signed}");
@@ -154,7 +154,7 @@ pub(super) fn scopes(claims: &Claims) -> Result<Vec<String>, ClaimError> {
 }
 
 /// What a foreign name may look like in an error.
-pub(super) fn bounded(text: &str) -> String {
+pub(super) fn truncated(text: &str) -> String {
     let plain = text.chars().filter(|c| !c.is_control());
     plain.take(NAME_CHARS_MAX).collect()
 }
@@ -171,10 +171,10 @@ mod tests {
         for value in values {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
         }
-        match brought(&headers) {
-            Brought::Nothing => Ok(None),
-            Brought::Token(token) => Ok(Some(token.to_owned())),
-            Brought::Refused(_) => Err(()),
+        match read_header(&headers) {
+            BearerHeader::Absent => Ok(None),
+            BearerHeader::Token(token) => Ok(Some(token.to_owned())),
+            BearerHeader::Invalid(_) => Err(()),
         }
     }
 
@@ -234,15 +234,24 @@ mod tests {
         };
         let of_signed = |sub: &str, signature: &str| {
             let token = format!("{}.{signature}", signed(sub));
-            name(&token, &said)
+            canonical_id(&token, &said)
         };
         assert_eq!(of_signed("u", "c2ln"), of_signed("u", "b3RoZXI"));
         assert_ne!(of_signed("u", "c2ln"), of_signed("v", "c2ln"));
-        assert_eq!(name("opaque", &said), name("opaque=", &said));
+        assert_eq!(
+            canonical_id("opaque", &said),
+            canonical_id("opaque=", &said)
+        );
         let renewed = claims(json!({ "jti": "a", "iat": 1_800_000_001 }));
-        assert_ne!(name("opaque", &said), name("opaque", &renewed));
+        assert_ne!(
+            canonical_id("opaque", &said),
+            canonical_id("opaque", &renewed)
+        );
         let silent = claims(json!({ "iat": 1_800_000_000 }));
-        assert_ne!(name("opaque", &silent), name("other", &silent));
+        assert_ne!(
+            canonical_id("opaque", &silent),
+            canonical_id("other", &silent)
+        );
     }
 
     #[test]

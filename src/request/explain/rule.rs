@@ -7,7 +7,7 @@ use super::cut;
 use super::way::shown;
 use crate::expression::{EvalError, Expression, Value};
 use crate::people::session::Person;
-use crate::request::gate::{Caller, Why};
+use crate::request::gate::{Caller, LoginReason};
 use crate::request::head::Head;
 use crate::request::policy::{RequestFacts, is_preflight, path_text, shortfall};
 use crate::request::route::{Access, Demands, Preflight, Route};
@@ -59,16 +59,16 @@ pub(super) fn of(route: &Route, caller: Caller, head: &Head<'_>) -> (Rule, Vec<N
     }
     let short = match &caller {
         Caller::Person(person) => lacks(route, person, head),
-        Caller::Nobody(why) => Some(*why),
+        Caller::Anonymous(why) => Some(*why),
         Caller::Program(_) => None,
     };
     match (short, &route.allow) {
-        (Some(Why::OtherConnector), _) if route.access == Access::SignedIn => rule(
+        (Some(LoginReason::OtherConnector), _) if route.access == Access::SignedIn => rule(
             "connectors",
             listed(route),
             "whoever came in through another counts as nobody",
         ),
-        (Some(Why::StepUp), _) if route.access == Access::SignedIn => {
+        (Some(LoginReason::StepUp), _) if route.access == Access::SignedIn => {
             let (key, text, says) = unmet(route, &caller, head);
             rule(key, text, says)
         }
@@ -84,7 +84,7 @@ pub(super) fn of(route: &Route, caller: Caller, head: &Head<'_>) -> (Rule, Vec<N
         ),
         (why, Some(allow)) => {
             // As the judgement does: whoever does not count here is nobody to the rule, too.
-            let seen = why.map_or(caller, Caller::Nobody);
+            let seen = why.map_or(caller, Caller::Anonymous);
             let says = says(route, allow, &seen, head);
             let text = cut(allow.source());
             let key = "allow";
@@ -99,7 +99,7 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
     if let Caller::Person(person) = caller
         && route.access == Access::Rule
         && !route.is_public(head)
-        && lacks(route, person, head) == Some(Why::StepUp)
+        && lacks(route, person, head) == Some(LoginReason::StepUp)
     {
         let (key, text, says) = unmet(route, caller, head);
         notes.push(format!(
@@ -127,7 +127,7 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
     notes
 }
 
-fn lacks(route: &Route, person: &Person, head: &Head<'_>) -> Option<Why> {
+fn lacks(route: &Route, person: &Person, head: &Head<'_>) -> Option<LoginReason> {
     let session = &person.session;
     shortfall(
         route,
@@ -155,7 +155,7 @@ fn unmet(route: &Route, caller: &Caller, head: &Head<'_>) -> (&'static str, Stri
             let session = &person.session;
             alone.are_met(&session.proof, Some(session.minted_at), head.at)
         }
-        Caller::Nobody(_) | Caller::Program(_) => true,
+        Caller::Anonymous(_) | Caller::Program(_) => true,
     };
     match (proved, demands.max_age) {
         (true, Some(max_age)) => (
@@ -189,10 +189,10 @@ fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> St
         false => answer(raw),
     };
     let mut says = match seen {
-        Caller::Nobody(why) if *why != Why::Nobody => {
-            format!("{first}, of nobody ({})", why.word())
+        Caller::Anonymous(why) if *why != LoginReason::NotSignedIn => {
+            format!("{first}, of nobody ({})", why.as_str())
         }
-        Caller::Nobody(_) => format!("{first}, of nobody"),
+        Caller::Anonymous(_) => format!("{first}, of nobody"),
         Caller::Person(_) | Caller::Program(_) => first.clone(),
     };
     if looks {

@@ -120,7 +120,7 @@ impl LeaseContext<'_> {
     fn caller_kind(self) -> CallerKind {
         match self.permit.caller() {
             Caller::Person(_) | Caller::Program(_) => CallerKind::Authenticated,
-            Caller::Nobody(_) => CallerKind::Anonymous,
+            Caller::Anonymous(_) => CallerKind::Anonymous,
         }
     }
 
@@ -169,7 +169,7 @@ impl LeaseContext<'_> {
                 program.subject.clone(),
             )),
             // Behind a proxy the next nobody may be another one.
-            Caller::Nobody(_) => (!self.is_relayed()).then_some(ConnectionOwner::Anonymous),
+            Caller::Anonymous(_) => (!self.is_relayed()).then_some(ConnectionOwner::Anonymous),
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 
 use super::*;
-use crate::request::fixture::{decided, nobody, route};
+use crate::request::fixture::{anonymous, decided, route};
 use crate::request::gate::Caller;
 use crate::request::head::{ConnectionExtension, Peer};
 use crate::request::route::{HostHeader, Route, UpstreamUrl};
@@ -66,7 +66,7 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    send_over(forwarder, route, (nobody(), &connection()), request).await
+    send_over(forwarder, route, (anonymous(), &connection()), request).await
 }
 
 fn connection() -> Arc<Connection> {

@@ -57,7 +57,7 @@ impl OriginalHeader {
 /// What was not told of a request. Its place in the [`Head`] holds something harmless; a decision
 /// that needs it denies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Untold {
+pub struct Unknown {
     /// The path is `/`.
     pub path: bool,
     /// The method is GET.
@@ -68,14 +68,14 @@ pub struct Untold {
     pub client: bool,
 }
 
-impl Untold {
+impl Unknown {
     /// Whether anything was not told.
     pub fn any(self) -> bool {
         self != Self::default()
     }
 
     /// Whether a variable of rules is not known, such as `request.method`.
-    pub fn hides(self, variable: &str) -> bool {
+    pub fn hides_variable(self, variable: &str) -> bool {
         match variable {
             "path" => self.path,
             "method" => self.method,
@@ -119,7 +119,7 @@ impl<'a> Head<'a> {
             peer_trusted: true,
             tls_subject: None,
             credentials,
-            untold: Untold {
+            unknown: Unknown {
                 path: original.target.is_none(),
                 method: original.method.is_none(),
                 scheme: original.secure.is_none(),

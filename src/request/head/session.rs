@@ -24,7 +24,7 @@ pub(super) fn find<'a>(
     match values.all(|other| other == first) {
         true => Credentials {
             session: Some(first),
-            contested: false,
+            conflicting: false,
         },
         false => choose(headers, host, reading, at),
     }
@@ -54,7 +54,7 @@ fn choose<'a>(
             Some((_, other)) if other.sid != handle.sid => {
                 return Credentials {
                     session: None,
-                    contested: true,
+                    conflicting: true,
                 };
             }
             Some(_) => {}
@@ -63,6 +63,6 @@ fn choose<'a>(
     }
     Credentials {
         session: chosen.map(|(value, _)| value),
-        contested: false,
+        conflicting: false,
     }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::namespace::are_aliases;
 use super::*;
-use crate::request::fixture::{decided, nobody, route, rule, zhang};
+use crate::request::fixture::{anonymous, decided, route, rule, zhang};
 use crate::request::gate::Caller;
 use crate::request::route::{BasicAuth, HeaderEncoding, PathPrefix, Route};
 use crate::secret::Secret;
@@ -60,7 +60,7 @@ fn sent_by(route: Route, caller: Caller, parts: Parts, trusted: bool) -> (Parts,
 }
 
 fn sent(headers: &[(&str, &str)]) -> HeaderMap {
-    sent_by(route(), nobody(), parts("/", headers), false)
+    sent_by(route(), anonymous(), parts("/", headers), false)
         .0
         .headers
 }
@@ -132,7 +132,7 @@ fn hops_are_written_anew_unless_a_trusted_peer_sent_them() {
     assert_eq!(headers["x-forwarded-port"], "443");
     assert_ne!(headers["x-request-id"], "abc-1");
     assert!(!headers.contains_key("forwarded"));
-    let trusted = sent_by(route(), nobody(), parts("/", &said), true)
+    let trusted = sent_by(route(), anonymous(), parts("/", &said), true)
         .0
         .headers;
     assert_eq!(trusted["x-forwarded-for"], "192.0.2.7, 10.0.0.9");
@@ -140,7 +140,7 @@ fn hops_are_written_anew_unless_a_trusted_peer_sent_them() {
     assert_eq!(trusted["x-request-id"], "abc-1");
     let odd = sent_by(
         route(),
-        nobody(),
+        anonymous(),
         parts("/", &[("x-request-id", "a b")]),
         true,
     )
@@ -225,7 +225,7 @@ fn a_route_readmits_hearsay_but_never_an_identity() {
             ("x-rewrite-url", "/b"),
         ],
     );
-    let headers = sent_by(route, nobody(), said, false).0.headers;
+    let headers = sent_by(route, anonymous(), said, false).0.headers;
     assert_eq!(headers["x-original-url"], "/a");
     for gone in ["x-forwarded-user", "connection", "x-rewrite-url"] {
         assert!(!headers.contains_key(gone), "{gone}");
@@ -238,7 +238,9 @@ fn method_overrides_go_only_where_a_rule_looks_at_the_method() {
     assert!(sent(&said).contains_key("x-http-method-override"));
     let mut route = route();
     route.allow = Some(rule("request.method == 'GET'"));
-    let headers = sent_by(route, nobody(), parts("/", &said), false).0.headers;
+    let headers = sent_by(route, anonymous(), parts("/", &said), false)
+        .0
+        .headers;
     assert!(!headers.contains_key("x-http-method-override"));
 }
 
@@ -298,7 +300,9 @@ fn authorization_is_the_applications_unless_the_route_writes_it() {
     let (_, onward) = decided(&Arc::new(route.clone()), zhang(), &parts("/", &said), false);
     let shown = format!("{onward:?}");
     assert!(!shown.contains("emhhbmdzYW4"), "{shown}");
-    let headers = sent_by(route, nobody(), parts("/", &said), false).0.headers;
+    let headers = sent_by(route, anonymous(), parts("/", &said), false)
+        .0
+        .headers;
     assert!(!headers.contains_key(AUTHORIZATION));
 }
 
@@ -393,13 +397,13 @@ fn a_prefix_is_taken_off_and_the_rest_kept() {
         ("/app/", "/"),
         ("/app/a//b;c", "/a//b;c"),
     ] {
-        let (parts, _) = sent_by(stripping(), nobody(), parts(from, &[]), false);
+        let (parts, _) = sent_by(stripping(), anonymous(), parts(from, &[]), false);
         assert_eq!(parts.uri.to_string(), to);
         assert_eq!(parts.headers["x-forwarded-prefix"], "/app");
     }
     let (whole, _) = sent_by(
         route(),
-        nobody(),
+        anonymous(),
         parts("https://oa.corp.example/a?b", &[]),
         false,
     );
@@ -408,7 +412,7 @@ fn a_prefix_is_taken_off_and_the_rest_kept() {
 
 #[test]
 fn redirects_and_cookie_paths_get_the_prefix_back() {
-    let (_, inward) = sent_by(stripping(), nobody(), parts("/app/", &[]), false);
+    let (_, inward) = sent_by(stripping(), anonymous(), parts("/app/", &[]), false);
     let mended = |name: HeaderName, value: &'static str| {
         let mut parts = Response::new(()).into_parts().0;
         parts
@@ -444,7 +448,7 @@ fn redirects_and_cookie_paths_get_the_prefix_back() {
 
 #[test]
 fn a_response_loses_what_concerned_the_upstreams_hop() {
-    let (_, inward) = sent_by(route(), nobody(), parts("/", &[]), false);
+    let (_, inward) = sent_by(route(), anonymous(), parts("/", &[]), false);
     let response = Response::builder()
         .header("connection", "x-private, keep-alive")
         .header("x-private", "1")
@@ -463,7 +467,7 @@ fn a_response_loses_what_concerned_the_upstreams_hop() {
 fn only_protocols_that_carry_no_requests_may_be_changed_to() {
     let asked = |protocol| {
         let said = [("connection", "keep-alive, Upgrade"), ("upgrade", protocol)];
-        let (parts, inward) = sent_by(route(), nobody(), parts("/", &said), false);
+        let (parts, inward) = sent_by(route(), anonymous(), parts("/", &said), false);
         assert_eq!(
             parts.headers.contains_key("upgrade"),
             inward.upgrade().is_some()
@@ -474,7 +478,7 @@ fn only_protocols_that_carry_no_requests_may_be_changed_to() {
     assert!(!asked("h2c") && !asked("HTTP/2.0") && !asked("TLS/1.2") && !asked("websocket, h2c"));
     let (parts, _) = sent_by(
         route(),
-        nobody(),
+        anonymous(),
         parts("/", &[("upgrade", "websocket")]),
         false,
     );
@@ -502,7 +506,7 @@ proptest! {
     ) {
         let said = vec![(alias.as_str(), "root"); copies];
         let route = with_own(&[("x-remote-user", "user.login")]);
-        let headers = sent_by(route, nobody(), parts("/", &said), false).0.headers;
+        let headers = sent_by(route, anonymous(), parts("/", &said), false).0.headers;
         prop_assert!(!headers.keys().any(|left| are_aliases(left.as_str().as_bytes(), alias.as_bytes())));
     }
 

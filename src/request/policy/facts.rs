@@ -23,7 +23,7 @@ impl<'a> RequestFacts<'a> {
                 session: &person.session,
                 head,
             }),
-            Caller::Nobody(_) | Caller::Program(_) => None,
+            Caller::Anonymous(_) | Caller::Program(_) => None,
         };
         let request = RequestRecord {
             head,
@@ -69,7 +69,7 @@ struct RequestRecord<'a> {
 
 impl Record for RequestRecord<'_> {
     fn field(&self, name: &str) -> Option<Field<'_>> {
-        if self.head.untold.hides(name) {
+        if self.head.unknown.hides_variable(name) {
             return None;
         }
         Some(match name {

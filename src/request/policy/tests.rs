@@ -9,7 +9,7 @@ use super::*;
 use crate::expression::Document;
 use crate::people::profile::Fields;
 use crate::people::session::Session;
-use crate::request::fixture::{self, nobody, rule};
+use crate::request::fixture::{self, anonymous, rule};
 use crate::request::head::{Connection, ConnectionExtension, Peer, Reading, Trust};
 use crate::request::route::{Demands, Reload};
 
@@ -141,7 +141,10 @@ fn only_a_context_the_route_names_is_enough() {
         let verdict = judged(golden(), proved(proof(acr, None)), &window(), 1);
         assert_eq!(says(&verdict), expected, "{acr:?}");
     }
-    assert_eq!(says(&judged(golden(), nobody(), &window(), 1)), "Nobody");
+    assert_eq!(
+        says(&judged(golden(), anonymous(), &window(), 1)),
+        "NotSignedIn"
+    );
 }
 
 #[test]
@@ -184,7 +187,10 @@ fn who_proved_too_little_is_nobody_to_a_rule_and_sent_to_prove_more() {
     let Verdict::Allow(permit) = judged(ruled("true"), weak(), &window(), 1) else {
         panic!("it lets everybody pass");
     };
-    assert!(matches!(permit.caller(), Caller::Nobody(Why::StepUp)));
+    assert!(matches!(
+        permit.caller(),
+        Caller::Anonymous(LoginReason::StepUp)
+    ));
     let public = Route {
         access: Access::Public,
         ..golden()
@@ -256,7 +262,7 @@ fn a_source_is_asked_again_before_a_page_and_whoever_may_pass_keeps_the_permit()
     let verdict = judged(forbidden, proved(proof(None, None)), &window(), 30);
     assert_eq!(says(&verdict), "deny");
     assert_eq!(
-        says(&judged(reloading(false), nobody(), &window(), 30)),
-        "Nobody"
+        says(&judged(reloading(false), anonymous(), &window(), 30)),
+        "NotSignedIn"
     );
 }

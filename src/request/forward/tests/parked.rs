@@ -98,18 +98,18 @@ async fn so_many_wait_and_those_of_strangers_make_room_first() {
     // Strangers have one place.
     for _ in 0..2 {
         for at in [0, 1] {
-            ask(nobody(), at).await.unwrap();
+            ask(anonymous(), at).await.unwrap();
             assert_eq!(waiting(), 1);
         }
     }
     ask(zhang(), 2).await.unwrap();
     assert_eq!(waiting(), 2);
-    // It is theirs while nobody else wants it.
-    ask(nobody(), 0).await.unwrap();
+    // It is theirs while anonymous else wants it.
+    ask(anonymous(), 0).await.unwrap();
     assert_eq!(waiting(), 2);
     ask(zhang(), 3).await.unwrap();
     assert_eq!(waiting(), 2);
-    ask(nobody(), 0).await.unwrap();
+    ask(anonymous(), 0).await.unwrap();
     assert_eq!(waiting(), 2);
     let [stranger, _, first, second] = clients;
     drop(stranger);
@@ -121,7 +121,7 @@ async fn so_many_wait_and_those_of_strangers_make_room_first() {
 #[tokio::test]
 async fn nobody_in_particular_keeps_two_and_somebody_eight_for_each_connection() {
     const ALL: usize = 10;
-    for (caller, most) in [(nobody as fn() -> Caller, 2), (zhang, 8)] {
+    for (caller, most) in [(anonymous as fn() -> Caller, 2), (zhang, 8)] {
         // Nobody is answered before all have asked.
         let asked = Arc::new(tokio::sync::Barrier::new(ALL));
         let port = server(move |_, mut stream| {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use super::decide_on_route;
 use super::gate::Gate;
 use super::head::Head;
-use super::judged_on;
 use super::policy::{Denial, Verdict};
 use super::route::{Found, HeaderRules, Route, Routes};
 
 /// Finds a route when the scheme, and with it the port, was not told: both must lead to it.
-pub(super) fn by_either_port<'a>(
+pub(super) fn find_on_both_ports<'a>(
     routes: &'a Routes,
     head: &Head<'_>,
 ) -> Result<Found<'a>, &'static str> {
@@ -23,15 +23,15 @@ pub(super) fn by_either_port<'a>(
 
 /// Decides when the path was not told: every route of the host must say the same, and together they
 /// must serve every path.
-pub(super) async fn for_every_path(routes: &Routes, gate: &Gate, head: &Head<'_>) -> Verdict {
-    let untold = |what| Verdict::Deny(Denial::Untold { route: None, what });
+pub(super) async fn decide_on_all_routes(routes: &Routes, gate: &Gate, head: &Head<'_>) -> Verdict {
+    let incomplete = |what| Verdict::Deny(Denial::Incomplete { route: None, what });
     let on = |port| routes.of_host(&head.host, port).collect::<Vec<_>>();
-    let candidates = match (head.port, head.untold.scheme) {
+    let candidates = match (head.port, head.unknown.scheme) {
         (None, true) => {
             let (plain, secure) = (on(80), on(443));
             let same = |(a, b): (&&Arc<Route>, &&Arc<Route>)| Arc::ptr_eq(a, b);
             if plain.len() != secure.len() || !plain.iter().zip(&secure).all(same) {
-                return untold("scheme");
+                return incomplete("scheme");
             }
             plain
         }
@@ -42,19 +42,19 @@ pub(super) async fn for_every_path(routes: &Routes, gate: &Gate, head: &Head<'_>
         return Verdict::Deny(Denial::NoRoute);
     };
     if whole.path.as_str() != "/" {
-        return untold("path");
+        return incomplete("path");
     }
-    let first = judged_on(whole, gate, head).await;
+    let first = decide_on_route(whole, gate, head).await;
     for route in candidates.iter().rev().skip(1) {
-        if !say_the_same(&first, &judged_on(route, gate, head).await) {
-            return untold("path");
+        if !are_equivalent(&first, &decide_on_route(route, gate, head).await) {
+            return incomplete("path");
         }
     }
     first
 }
 
 /// Whether two verdicts come to the same for whoever asks, and for the application.
-fn say_the_same(a: &Verdict, b: &Verdict) -> bool {
+fn are_equivalent(a: &Verdict, b: &Verdict) -> bool {
     match (a, b) {
         (Verdict::Allow(a), Verdict::Allow(b)) => {
             // Whoever is somebody on one route may be nobody on another.
@@ -63,7 +63,7 @@ fn say_the_same(a: &Verdict, b: &Verdict) -> bool {
                 return false;
             }
             let (a, b) = (&a.route().headers, &b.route().headers);
-            a.encoding == b.encoding && writes_no_more(a) && writes_no_more(b)
+            a.encoding == b.encoding && writes_identity_only(a) && writes_identity_only(b)
         }
         (Verdict::Login(a), Verdict::Login(b)) => a.why == b.why,
         (Verdict::Deny(a), Verdict::Deny(b)) => {
@@ -76,7 +76,7 @@ fn say_the_same(a: &Verdict, b: &Verdict) -> bool {
 }
 
 /// Whether a route tells an application who is there, and nothing of its own.
-fn writes_no_more(rules: &HeaderRules) -> bool {
+fn writes_identity_only(rules: &HeaderRules) -> bool {
     rules.own.is_empty()
         && rules.basic_auth.is_none()
         && rules.assertion.is_none()

@@ -1,6 +1,6 @@
-//! `Trusted`: one issuer whose tokens count: verifies each once, and remembers that for a while.
+//! `TrustedIssuer`: one issuer whose tokens count: verifies each once, and remembers that for a while.
 //!
-//! What is remembered belongs to one built issuer: a configuration that says otherwise builds
+//! What is cached belongs to one built issuer: a configuration that says otherwise builds
 //! another, which knows nothing yet. So the key of a verdict is the whole token and every setting it
 //! came about under. What a route asks for besides is asked on every request, after the memory.
 
@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::config::{IssuerConfig, IssuerId};
 use super::introspection::Introspection;
-use super::new_tokens::{Limit, NewTokens, Place};
-use super::{Away, BuildError, Fault, Program, Refusal, token};
+use super::new_token_limits::{Limit, NewTokenLimits, NewTokenSlot};
+use super::{BuildError, IssuerUnavailable, Program, Refusal, VerifyError, token};
 use crate::client::Client;
 use crate::clock::{Clock, Timestamp};
 use crate::expression::Document;
@@ -33,19 +33,19 @@ use crate::single_flight::SingleFlight;
 use crate::store::{ConnectorId, Subject};
 use crate::telemetry::{BearerCounters, BearerOutcome, LogLimiter, Telemetry};
 
-/// How many refused tokens are remembered, and for how long.
+/// How many refused tokens are cached, and for how long.
 const REFUSED_MAX: u64 = 1_000;
 const REFUSED_FOR: Duration = Duration::from_secs(2);
 /// How long a token that counted is verified again without regard to the limits of its client.
-const GOOD_FOR: Duration = Duration::from_secs(3600);
+const RECENTLY_VALID_FOR: Duration = Duration::from_secs(3600);
 
 /// The fingerprint of a whole token.
 pub(super) type TokenHash = [u8; 32];
 
-type Verdict = Result<Arc<Program>, Fault>;
+type Verdict = Result<Arc<Program>, VerifyError>;
 
-/// One issuer as configured, and what is remembered of its tokens.
-pub(super) struct Trusted {
+/// One issuer as configured, and what is cached of its tokens.
+pub(super) struct TrustedIssuer {
     pub(super) id: IssuerId,
     pub(super) config: IssuerConfig,
     issuer: Issuer,
@@ -54,27 +54,27 @@ pub(super) struct Trusted {
     refused: Cache<TokenHash, (Arc<Refusal>, Timestamp)>,
     /// Tokens that counted lately: a client that made-up tokens have used up its limits still
     /// renews what it had.
-    good: Cache<TokenHash, ()>,
-    new_tokens: Arc<NewTokens>,
+    recently_valid: Cache<TokenHash, ()>,
+    new_token_limits: Arc<NewTokenLimits>,
     loads: SingleFlight<TokenHash, Verdict>,
     clock: Clock,
     counts: BearerCounters,
-    complaints: LogLimiter,
-    limit_complaints: LogLimiter,
+    unavailable_log: LogLimiter,
+    limit_log: LogLimiter,
     /// Whose people its tokens are, and who admits them.
     people: Option<(ConnectorId, Arc<Holders>)>,
 }
 
-impl fmt::Debug for Trusted {
+impl fmt::Debug for TrustedIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trusted")
+        f.debug_struct("TrustedIssuer")
             .field("id", &self.id)
             .field("issuer", &self.issuer)
             .finish_non_exhaustive()
     }
 }
 
-impl Trusted {
+impl TrustedIssuer {
     pub(super) fn build(
         id: &IssuerId,
         config: &IssuerConfig,
@@ -82,14 +82,15 @@ impl Trusted {
         telemetry: &Telemetry,
         holders: &Arc<Holders>,
     ) -> Result<Self, BuildError> {
-        let road = outbound::Config {
+        let outbound_config = outbound::Config {
             proxy: config.proxy.clone(),
             ca: config.ca.clone(),
         };
-        let outbound = Outbound::build(&road).map_err(|source| BuildError::Outbound {
-            id: id.clone(),
-            source,
-        })?;
+        let outbound =
+            Outbound::build(&outbound_config).map_err(|source| BuildError::Outbound {
+                id: id.clone(),
+                source,
+            })?;
         let introspection = config
             .introspection
             .as_ref()
@@ -122,16 +123,16 @@ impl Trusted {
                 .max_capacity(REFUSED_MAX)
                 .time_to_live(REFUSED_FOR)
                 .build(),
-            good: Cache::builder()
+            recently_valid: Cache::builder()
                 .max_capacity(config.cached_max)
-                .time_to_live(GOOD_FOR)
+                .time_to_live(RECENTLY_VALID_FOR)
                 .build(),
-            new_tokens: NewTokens::new(config),
+            new_token_limits: NewTokenLimits::new(config),
             loads: SingleFlight::default(),
             clock: clock.clone(),
             counts: telemetry.bearer_counters(id.as_str()),
-            complaints: LogLimiter::default(),
-            limit_complaints: LogLimiter::default(),
+            unavailable_log: LogLimiter::default(),
+            limit_log: LogLimiter::default(),
             people: config
                 .people
                 .as_ref()
@@ -142,22 +143,29 @@ impl Trusted {
 
     /// Whether it is the one of these settings, down to what its files held when it was built. One
     /// whose tokens are people's stands on a connector, too, and is always built anew.
-    pub(super) fn is_still(&self, config: &IssuerConfig) -> bool {
+    pub(super) fn has_settings(&self, config: &IssuerConfig) -> bool {
         let secret = config.introspection.as_ref().map(|it| &it.client_secret);
         let in_files = config.ca.is_some() || secret.is_some_and(|it| it.file().is_some());
         self.config == *config && !in_files && self.people.is_none()
     }
 
     /// Asks the issuer for what its tokens are verified with, as `check --online` does, and says it.
-    pub(super) async fn examine(&self) -> Result<String, Arc<Away>> {
+    pub(super) async fn examine(&self) -> Result<String, Arc<IssuerUnavailable>> {
         let Some(introspection) = &self.introspection else {
-            let keys = self.issuer.count_keys().await.map_err(Away::Issuer)?;
+            let keys = self
+                .issuer
+                .count_keys()
+                .await
+                .map_err(IssuerUnavailable::Issuer)?;
             return Ok(format!("its keys are known: {keys}"));
         };
-        let nobodys = URL_SAFE_NO_PAD.encode(keys::random::<32>());
-        match introspection.explain(&self.issuer, &nobodys, None).await {
-            Err(Fault::Away(why)) => Err(why),
-            Ok(_) | Err(Fault::Refused(_) | Fault::Limited | Fault::Store(_)) => {
+        let random_token = URL_SAFE_NO_PAD.encode(keys::random::<32>());
+        match introspection
+            .introspect(&self.issuer, &random_token, None)
+            .await
+        {
+            Err(VerifyError::Unavailable(why)) => Err(why),
+            Ok(_) | Err(VerifyError::Refused(_) | VerifyError::Limited | VerifyError::Store(_)) => {
                 Ok("it explains tokens to us".to_owned())
             }
         }
@@ -169,13 +177,13 @@ impl Trusted {
     }
 
     /// Whether it is asked about tokens, rather than its signature verified.
-    pub(super) fn explains(&self) -> bool {
+    pub(super) fn uses_introspection(&self) -> bool {
         self.introspection.is_some()
     }
 
-    /// What is remembered of a token.
-    pub(super) fn known(&self, hash: &TokenHash) -> Option<Verdict> {
-        let found = self.remembered(hash)?;
+    /// What is cached of a token.
+    pub(super) fn find_cached(&self, hash: &TokenHash) -> Option<Verdict> {
+        let found = self.cached(hash)?;
         self.counts.count(match found {
             Ok(_) => BearerOutcome::Cached,
             Err(_) => BearerOutcome::Refused,
@@ -183,13 +191,13 @@ impl Trusted {
         Some(found)
     }
 
-    fn remembered(&self, hash: &TokenHash) -> Option<Verdict> {
+    fn cached(&self, hash: &TokenHash) -> Option<Verdict> {
         let now = self.clock.now();
         if let Some((program, until)) = self.verified.get(hash) {
             return (now < until).then_some(Ok(program));
         }
         let (why, until) = self.refused.get(hash)?;
-        (now < until).then_some(Err(Fault::Refused(why)))
+        (now < until).then_some(Err(VerifyError::Refused(why)))
     }
 
     /// Verifies a token that this client brings, once for all who bring it, detached from every one
@@ -201,42 +209,48 @@ impl Trusted {
         client: Option<Client>,
     ) -> Verdict {
         let load = self.loads.try_run(hash, || {
-            // It may have been remembered since we looked: the list is left after that.
-            if let Some(verdict) = self.remembered(&hash) {
+            // It may have been cached since we looked: the list is left after that.
+            if let Some(verdict) = self.cached(&hash) {
                 return Err(verdict);
             }
-            let place = self.place(&hash, client).map_err(Err)?;
+            let slot = self.slot(&hash, client).map_err(Err)?;
             let (this, token) = (Arc::clone(self), Secret::new(token.to_owned()));
             Ok(async move {
-                let verdict = this.judge(token.expose(), client, place.as_ref()).await;
-                this.remember(hash, &verdict);
+                let verdict = this.judge(token.expose(), client, slot.as_ref()).await;
+                this.store_in_cache(hash, &verdict);
                 verdict
             })
         });
         match load {
-            Ok(load) => load.await.unwrap_or_else(|_| Err(Away::Lost.into())),
+            Ok(load) => load
+                .await
+                .unwrap_or_else(|_| Err(IssuerUnavailable::Aborted.into())),
             Err(verdict) => verdict,
         }
     }
 
-    /// A place for a new token among those of its client; none where it needs none: of those that
-    /// counted lately there are no more than are remembered.
-    fn place(&self, hash: &TokenHash, client: Option<Client>) -> Result<Option<Place>, Fault> {
-        if self.good.contains_key(hash) {
+    /// A slot for a new token among those of its client; none where it needs none: of those that
+    /// counted lately there are no more than are cached.
+    fn slot(
+        &self,
+        hash: &TokenHash,
+        client: Option<Client>,
+    ) -> Result<Option<NewTokenSlot>, VerifyError> {
+        if self.recently_valid.contains_key(hash) {
             return Ok(None);
         }
-        match self.new_tokens.take(client) {
-            Ok(place) => Ok(Some(place)),
-            Err(limit) => Err(self.limited(client, limit)),
+        match self.new_token_limits.take(client) {
+            Ok(slot) => Ok(Some(slot)),
+            Err(limit) => Err(self.limit_error(client, limit)),
         }
     }
 
-    fn limited(&self, client: Option<Client>, limit: Limit) -> Fault {
+    fn limit_error(&self, client: Option<Client>, limit: Limit) -> VerifyError {
         let (Some(client), Some(key)) = (client, limit.key()) else {
-            return Away::Busy.into();
+            return IssuerUnavailable::Overloaded.into();
         };
         self.counts.count(BearerOutcome::Limited);
-        if self.limit_complaints.allow() {
+        if self.limit_log.allow() {
             tracing::warn!(
                 issuer = %self.id,
                 %client,
@@ -245,10 +259,15 @@ impl Trusted {
                 key
             );
         }
-        Fault::Limited
+        VerifyError::Limited
     }
 
-    async fn judge(&self, token: &str, client: Option<Client>, place: Option<&Place>) -> Verdict {
+    async fn judge(
+        &self,
+        token: &str,
+        client: Option<Client>,
+        slot: Option<&NewTokenSlot>,
+    ) -> Verdict {
         let requirements = TokenRequirements {
             audiences: &self.config.audiences,
             token_type: None,
@@ -257,7 +276,7 @@ impl Trusted {
         };
         let (claims, tenant) = match (&self.introspection, &self.config.introspection) {
             (Some(introspection), Some(config)) => {
-                let claims = introspection.explain(&self.issuer, token, place).await?;
+                let claims = introspection.introspect(&self.issuer, token, slot).await?;
                 let needs_audience = !config.audience_optional;
                 let tenant =
                     self.issuer
@@ -269,13 +288,13 @@ impl Trusted {
                 (verified.claims, verified.tenant)
             }
         };
-        token::is_bearer(&claims)?;
+        token::require_bearer(&claims)?;
         let shown = self.people.as_ref();
         let shown = shown.map(|_| self.shown(token, &claims, &tenant));
         let shown = shown.transpose()?;
         let program = self.program(claims, &tenant)?;
         let holder = match (&self.people, shown) {
-            // A token that is good for nothing here lets nobody in: its person gets no account, no
+            // A token that is recently_valid for nothing here lets nobody in: its person gets no account, no
             // session and no line in the audit trail. Every request with it is refused for its scopes.
             (Some((via, holders)), Some(shown)) if program.has(&self.config.scopes) => {
                 Some(holders.admit(via, shown).await?)
@@ -286,7 +305,7 @@ impl Trusted {
     }
 
     /// What a token says of a person. Without its times nobody knows what became of them since, and
-    /// what became of them is not remembered for ever.
+    /// what became of them is not cached for ever.
     fn shown(&self, token: &str, claims: &Claims, tenant: &Tenant) -> Result<Shown, Refusal> {
         let moment = |name| {
             let found = claims
@@ -303,7 +322,7 @@ impl Trusted {
         }
         Ok(Shown {
             token: Secret::new(token.to_owned()),
-            name: Secret::new(token::name(token, claims)),
+            name: Secret::new(token::canonical_id(token, claims)),
             claims: claims.clone().into_map(),
             tenant: tenant.clone(),
             proof: self.proof(claims),
@@ -319,7 +338,8 @@ impl Trusted {
         let subject = claims
             .text(named.unwrap_or("sub"))
             .map_err(Refusal::claim)?;
-        let subject = Subject::try_from(tenant.qualify(subject)).map_err(|_| Refusal::Subject)?;
+        let subject =
+            Subject::try_from(tenant.qualify(subject)).map_err(|_| Refusal::InvalidSubject)?;
         let scopes = token::scopes(&claims).map_err(Refusal::claim)?;
         let ends_at = claims.timestamp("exp").map_err(Refusal::claim)?;
         let proof = self.proof(&claims);
@@ -337,46 +357,46 @@ impl Trusted {
         })
     }
 
-    /// How whoever the token stands for proved themselves, as far as it says; what lies ahead was
+    /// How whoever the token stands for proved themselves, as far as it says; what lies latest was
     /// not yet.
     fn proof(&self, claims: &Claims) -> Proof {
-        let ahead = self.clock.now().plus(LEEWAY);
+        let latest = self.clock.now().plus(LEEWAY);
         let proved_at = claims.timestamp("auth_time").ok().flatten();
         let amr = claims.texts("amr").unwrap_or_default().into_iter();
         Proof {
             acr: claims.text("acr").ok().map(str::to_owned),
             amr: amr.map(str::to_owned).collect(),
-            auth_time: proved_at.filter(|at| *at <= ahead),
+            auth_time: proved_at.filter(|at| *at <= latest),
         }
     }
 
-    fn remember(&self, hash: TokenHash, verdict: &Verdict) {
+    fn store_in_cache(&self, hash: TokenHash, verdict: &Verdict) {
         let now = self.clock.now();
         match verdict {
             Ok(program) => {
                 self.counts.count(BearerOutcome::Verified);
-                self.good.insert(hash, ());
+                self.recently_valid.insert(hash, ());
                 let until = now.plus(self.config.cache.duration());
                 let until = program.ends_at.map_or(until, |end| until.min(end));
                 if now < until {
                     self.verified.insert(hash, (Arc::clone(program), until));
                 }
             }
-            Err(Fault::Refused(why)) => {
+            Err(VerifyError::Refused(why)) => {
                 self.counts.count(BearerOutcome::Refused);
-                self.good.invalidate(&hash);
+                self.recently_valid.invalidate(&hash);
                 if why.is_final() {
                     let until = now.plus(REFUSED_FOR);
                     self.refused.insert(hash, (Arc::clone(why), until));
                 }
             }
             // Counted where it was found.
-            Err(Fault::Limited) => {}
+            Err(VerifyError::Limited) => {}
             // Said where the request is decided.
-            Err(Fault::Store(_)) => self.counts.count(BearerOutcome::Unavailable),
-            Err(Fault::Away(why)) => {
+            Err(VerifyError::Store(_)) => self.counts.count(BearerOutcome::Unavailable),
+            Err(VerifyError::Unavailable(why)) => {
                 self.counts.count(BearerOutcome::Unavailable);
-                if self.complaints.allow() {
+                if self.unavailable_log.allow() {
                     let error = crate::telemetry::error_chain(&**why);
                     tracing::warn!(issuer = %self.id, %error, "bearer tokens cannot be verified");
                 }
@@ -385,7 +405,7 @@ impl Trusted {
     }
 }
 
-/// When a token that is let through now stops counting for sure, whatever is remembered.
+/// When a token that is let through now stops counting for sure, whatever is cached.
 pub(super) fn ends_at(program: &Program) -> Option<Timestamp> {
     program.ends_at.map(|end| end.plus(LEEWAY))
 }
