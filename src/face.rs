@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::request::forward::{ClientRequest, ForwardedResponse, UpstreamResponse};
 use crate::request::head::{Connection, Head, HeadError, Peer};
-use crate::request::headers::{Onward, RequestId};
+use crate::request::headers::{RequestId, RequestRewrite};
 use crate::request::policy::{Permit, Verdict};
 use crate::request::{Body, BodyError, decide};
 use crate::site::live::LiveSite;
@@ -59,14 +59,19 @@ impl RequestContext<'_> {
 /// How far a request came before its body moves.
 enum Step {
     Respond(LoggedResponse),
-    Forward(Permit, Onward),
+    Forward(Permit, RequestRewrite),
 }
 
 /// Computes what is forwarded; the route's headers may take more work than the request is worth.
 fn prepare_forward(context: &RequestContext<'_>, permit: Permit) -> Step {
-    let onward = Onward::new(&permit, context.head, context.id, context.site.writing());
+    let rewrite = RequestRewrite::new(
+        &permit,
+        context.head,
+        context.id,
+        context.site.rewrite_options(),
+    );
     match permit.too_costly(context.head) {
-        None => Step::Forward(permit, onward),
+        None => Step::Forward(permit, rewrite),
         Some(denial) => Step::Respond(reply::deny(context, &denial)),
     }
 }
@@ -97,8 +102,8 @@ impl LiveSite {
             (Step::Respond(logged), _) => {
                 logged.map_response(|response| reply::adapt_cookies(response, &parts.headers))
             }
-            (Step::Forward(permit, onward), Some(body)) => {
-                let sent = (permit, &onward);
+            (Step::Forward(permit, rewrite), Some(body)) => {
+                let sent = (permit, &rewrite);
                 let request = (&mut parts, body, &connection);
                 return self
                     .forward(&site, sent, &id, &mut entry, request, started)
@@ -174,7 +179,7 @@ impl LiveSite {
     async fn forward<B>(
         self: &Arc<Self>,
         site: &Arc<Site>,
-        (permit, onward): (Permit, &Onward),
+        (permit, rewrite): (Permit, &RequestRewrite),
         id: &RequestId,
         entry: &mut AccessEntry,
         (parts, body, connection): (&mut Parts, B, &Arc<Connection>),
@@ -197,7 +202,7 @@ impl LiveSite {
                 connection,
                 at: sent_at,
             };
-            let mut sent = pin!(site.forwarder.forward(&permit, onward, request));
+            let mut sent = pin!(site.forwarder.forward(&permit, rewrite, request));
             if uploads {
                 let request = allowed_request(parts, connection, &permit);
                 // In a box: whoever sends nothing pays nothing for it.

@@ -23,7 +23,7 @@ use crate::request::explain::Ways;
 use crate::request::forward::{self, Forwarder};
 use crate::request::gate::Gate;
 use crate::request::head::{Head, OriginalHeader, Reading, Trust};
-use crate::request::headers::{self, Asserter, Namespace, Writing};
+use crate::request::headers::{self, AssertionSigner, Namespace, RewriteOptions};
 use crate::request::route::{OwnPaths, RouteConfig, Routes};
 use crate::secret::SecretError;
 use crate::store::{ConnectorId, Store, StoreError};
@@ -105,7 +105,7 @@ pub struct Site {
     /// Who is asking.
     pub gate: Gate,
     /// Who signs assertions.
-    pub asserter: Arc<Asserter>,
+    pub assertion_signer: Arc<AssertionSigner>,
     /// The header names that are ours.
     pub namespace: Namespace,
     /// The ways to the upstreams.
@@ -201,10 +201,10 @@ impl Site {
     ) -> Result<Self, BuildError> {
         keys::install_crypto();
         let ring = Arc::new(build_key_ring(config, services, previous).await?);
-        let asserter = Asserter::new(
+        let assertion_signer = AssertionSigner::new(
             &config.external_url,
             &ring,
-            previous.map(|site| &site.asserter),
+            previous.map(|site| &site.assertion_signer),
         );
         let (routes, pools) = routes::build(config)?;
         let files = config.files.keys().map(String::as_str);
@@ -255,7 +255,7 @@ impl Site {
             gate,
             namespace: Namespace::new(routes.all(), &config.session.cookie_name, &ring),
             ring,
-            asserter,
+            assertion_signer,
             routes,
             forwarder,
             login,
@@ -272,7 +272,7 @@ impl Site {
             gate: &self.gate,
             forwarder: &self.forwarder,
             reading: self.reading(),
-            writing: self.writing(),
+            rewrite_options: self.rewrite_options(),
         }
     }
 
@@ -287,10 +287,10 @@ impl Site {
     }
 
     /// How requests to upstreams are written.
-    pub fn writing(&self) -> Writing<'_> {
-        Writing {
+    pub fn rewrite_options(&self) -> RewriteOptions<'_> {
+        RewriteOptions {
             namespace: &self.namespace,
-            asserter: &self.asserter,
+            assertion_signer: &self.assertion_signer,
         }
     }
 

@@ -16,7 +16,7 @@ use super::{RequestContext, log_bad_head, reply, sign_in, urls};
 use crate::clock::Timestamp;
 use crate::request::gate::LoginReason;
 use crate::request::head::{Connection, Head, HeadError, Original, Peer};
-use crate::request::headers::{Granted, RequestId};
+use crate::request::headers::{HeaderChanges, RequestId};
 use crate::request::policy::{Denial, LoginNeeded, Permit, Verdict};
 use crate::request::{Body, decide};
 use crate::site::{Services, Site};
@@ -256,15 +256,15 @@ fn response_for(
     let head = context.head;
     match outcome {
         CheckOutcome::Allow(permit, cookie) => {
-            let writing = context.site.writing();
-            let for_proxy = || Granted::to_hand_on(&permit, head, writing);
-            let (status, granted) = match protocol {
+            let rewrite_options = context.site.rewrite_options();
+            let for_proxy = || HeaderChanges::for_auth_response(&permit, head, rewrite_options);
+            let (status, changes) = match protocol {
                 CheckProtocol::AuthRequest => (StatusCode::ACCEPTED, for_proxy()),
                 CheckProtocol::ForwardAuth => (StatusCode::OK, for_proxy()),
                 CheckProtocol::Envoy => {
                     let what = permit.route().headers.on_checks;
-                    let granted = Granted::to_apply(&permit, head, writing, what);
-                    (StatusCode::OK, granted)
+                    let changes = HeaderChanges::for_request(&permit, head, rewrite_options, what);
+                    (StatusCode::OK, changes)
                 }
             };
             if let Some(denial) = permit.too_costly(head) {
@@ -272,9 +272,9 @@ fn response_for(
             }
             let mut response = Response::new(reply::empty());
             *response.status_mut() = status;
-            let to_remove = comma_separated(granted.remove());
+            let to_remove = comma_separated(changes.removed());
             let headers = response.headers_mut();
-            *headers = granted.into_set();
+            *headers = changes.into_added();
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             if let Some(names) = to_remove {
                 headers.insert(TO_REMOVE, names);

@@ -22,7 +22,7 @@ use super::check::{self, CheckOutcome};
 use super::record::{AccessEntry, LoggedResponse};
 use super::{RequestContext, reply};
 use crate::request::head::{Connection, HeadError, Peer};
-use crate::request::headers::{Granted, RequestId};
+use crate::request::headers::{HeaderChanges, RequestId};
 use crate::request::policy::{Denial, Verdict};
 use crate::request::route::{CheckHeaders, Route};
 use crate::request::{Body, BodyError, decide, decide_on};
@@ -259,11 +259,11 @@ async fn decide_check(
                 CheckListener::Own => CheckHeaders::All,
                 CheckListener::Main => permit.route().headers.on_checks,
             };
-            let granted = Granted::to_apply(&permit, &head, site.writing(), what);
+            let changes = HeaderChanges::for_request(&permit, &head, site.rewrite_options(), what);
             if let Some(denial) = permit.too_costly(&head) {
                 return GrpcOutcome::Refuse(check::too_costly(&context, &denial));
             }
-            let answer = answer::ok_response(&permit, &granted, cookie.as_deref(), id);
+            let answer = answer::ok_response(&permit, &changes, cookie.as_deref(), id);
             GrpcOutcome::Allow(LoggedResponse::allowed(&permit).from_check(), answer)
         }
         CheckOutcome::Refuse(_, reason, logged) => {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::forward::{Forwarder, is_never_forwarded};
 use super::gate::{Caller, Gate, LoginReason};
 use super::head::{Head, HeadError, Reading};
-use super::headers::{RequestId, Writing};
+use super::headers::{RequestId, RewriteOptions};
 use super::policy::{Denial, ForbiddenReason, Permit, Verdict, judge};
 use super::route::{Found, Route, Routes};
 use crate::clock::Timestamp;
@@ -39,7 +39,7 @@ pub struct Ways<'a> {
     /// How requests are read.
     pub reading: Reading<'a>,
     /// How requests to upstreams are written.
-    pub writing: Writing<'a>,
+    pub rewrite_options: RewriteOptions<'a>,
 }
 
 /// What would become of a request, and why. Holds no secrets: what is one is said to be hidden.
@@ -53,7 +53,7 @@ pub struct Explanation {
     pub route: Way,
     /// The other routes, and why not.
     pub not: Vec<NotRoute>,
-    /// What decided, on a route.
+    /// What permit_and_rewrite, on a route.
     pub rule: Option<Rule>,
     /// What the rule named, and what that was.
     pub values: Vec<Named>,

@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use super::gate::{Caller, LoginReason};
 use super::head::{Connection, ConnectionExtension, Head, Peer, Reading, Trust};
-use super::headers::{Asserter, Namespace, Onward, RequestId, Writing};
+use super::headers::{AssertionSigner, Namespace, RequestId, RequestRewrite, RewriteOptions};
 use super::policy::{self, Permit, Verdict};
 use super::route::{
     Access, HeaderRules, HostHeader, HostPattern, Limits, PathPrefix, Preflight, Route, RouteName,
@@ -116,12 +116,12 @@ pub(super) fn zhang() -> Caller {
 }
 
 /// What a decision leaves behind for a request from `10.0.0.9`, trusted or not.
-pub(super) fn decided(
+pub(super) fn permit_and_rewrite(
     route: &Arc<Route>,
     caller: Caller,
     parts: &Parts,
     trusted: bool,
-) -> (Permit, Onward) {
+) -> (Permit, RequestRewrite) {
     let peer = Peer::Ip([10, 0, 0, 9].into());
     let connection = Connection {
         peer,
@@ -154,10 +154,10 @@ pub(super) fn decided(
     };
     let id = RequestId::of(&parts.headers, head.peer_trusted);
     let namespace = Namespace::new(&[Arc::clone(route)], &CookieName::default(), &ring);
-    let writing = Writing {
+    let rewrite_options = RewriteOptions {
         namespace: &namespace,
-        asserter: &Asserter::new(&external_url, &ring, None),
+        assertion_signer: &AssertionSigner::new(&external_url, &ring, None),
     };
-    let onward = Onward::new(&permit, &head, &id, writing);
-    (permit, onward)
+    let request_rewrite = RequestRewrite::new(&permit, &head, &id, rewrite_options);
+    (permit, request_rewrite)
 }

@@ -13,7 +13,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
 use super::head::Connection;
-use super::headers::{Inward, Length, Onward};
+use super::headers::{BodyLength, RequestRewrite, ResponseRewrite};
 use super::policy::Permit;
 use super::route::{Limits, Route};
 use super::share::Share;
@@ -266,7 +266,7 @@ impl Forwarder {
     pub async fn forward<B>(
         &self,
         permit: &Permit,
-        onward: &Onward,
+        request_rewrite: &RequestRewrite,
         request: ClientRequest<'_, B>,
     ) -> Result<ForwardedResponse, ForwardFailure>
     where
@@ -286,19 +286,19 @@ impl Forwarder {
         if is_never_forwarded(&parts.method) {
             return Err(ForwardError::Method.into());
         }
-        let share = pool.share(onward.client())?;
-        let (body, upload) = request_body(body, onward, route.limits.body_bytes_max)?;
-        let inward = onward.inward(parts);
+        let share = pool.share(request_rewrite.client())?;
+        let (body, upload) = request_body(body, request_rewrite, route.limits.body_bytes_max)?;
+        let response_rewrite = request_rewrite.response_rewrite(parts);
         let request = OutgoingRequest {
             length: length(parts, body.as_ref()),
             lease_context: LeaseContext {
                 client: connection,
                 permit,
-                onward,
+                request_rewrite,
                 headers: &parts.headers,
             },
-            onward,
-            inward: &inward,
+            request_rewrite,
+            response_rewrite: &response_rewrite,
             parts,
             upload: upload.as_deref(),
             limits: &route.limits,
@@ -308,7 +308,7 @@ impl Forwarder {
         let received_at = Instant::now();
         let upstream = lease.upstream_name();
         let to = (upgrade, &route.limits, received_at);
-        let (response, is_streaming) = finish(lease, *head, &inward, upload, to)?;
+        let (response, is_streaming) = finish(lease, *head, &response_rewrite, upload, to)?;
         Ok(ForwardedResponse {
             received_at,
             response,
@@ -329,10 +329,10 @@ pub fn is_never_forwarded(method: &Method) -> bool {
 /// A request on its way, but for its body.
 struct OutgoingRequest<'a> {
     lease_context: LeaseContext<'a>,
-    onward: &'a Onward,
-    inward: &'a Inward,
+    request_rewrite: &'a RequestRewrite,
+    response_rewrite: &'a ResponseRewrite,
     parts: &'a Parts,
-    length: Length,
+    length: BodyLength,
     upload: Option<&'a UploadProgress>,
     limits: &'a Limits,
     at: Instant,
@@ -342,7 +342,7 @@ impl OutgoingRequest<'_> {
     fn expected(&self) -> ExpectedHead {
         ExpectedHead {
             for_head_request: self.parts.method == Method::HEAD,
-            keeps_names: self.inward.keeps_names(),
+            keeps_header_case: self.response_rewrite.keeps_header_case(),
         }
     }
 }
@@ -372,10 +372,10 @@ async fn exchange(
     let mut may_repeat = true;
     loop {
         let (connection, endpoint) = lease.connection_and_endpoint();
-        request.onward.write(
+        request.request_rewrite.write(
             connection.head(),
             parts,
-            request.inward,
+            request.response_rewrite,
             endpoint.name(),
             request.length,
         );
@@ -460,7 +460,7 @@ impl ExchangeError {
 fn finish(
     lease: Lease,
     head: ResponseHead,
-    inward: &Inward,
+    response_rewrite: &ResponseRewrite,
     upload: Option<Arc<UploadProgress>>,
     (client, limits, now): (Option<OnUpgrade>, &Limits, Instant),
 ) -> Result<(UpstreamResponse, bool), ForwardFailure> {
@@ -471,22 +471,22 @@ fn finish(
         parts.extensions.insert(reason);
     }
     if !head.names.is_empty() {
-        inward.spell(&mut parts.extensions, &head.names);
+        response_rewrite.set_header_case(&mut parts.extensions, &head.names);
     }
     let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     if !upgraded {
-        inward.apply(&mut parts, &lease.endpoint().name());
+        response_rewrite.apply(&mut parts, &lease.endpoint().name());
         let (body, streams) = response_body::stream(lease, upload, limits, now);
         let response = Response::from_parts(parts, body);
         return Ok((UpstreamResponse::Response(response), streams));
     }
-    let client = client.filter(|_| answers_upgrade(inward, &parts.headers));
+    let client = client.filter(|_| answers_upgrade(response_rewrite, &parts.headers));
     let Some(client) = client.filter(|_| lease.connection().is_request_sent()) else {
         let error = ForwardError::Unreadable(Box::new(UnrequestedUpgrade));
         return Err(ForwardFailure::at_upstream(lease, error));
     };
-    inward.apply(&mut parts, &lease.endpoint().name());
-    let websocket = inward
+    response_rewrite.apply(&mut parts, &lease.endpoint().name());
+    let websocket = response_rewrite
         .upgrade()
         .is_some_and(|name| is_protocol(name, b"websocket"));
     let (connection, slot) = lease.into_parts();
@@ -509,7 +509,11 @@ fn finish(
 
 type Upload = (Option<RequestBody>, Option<Arc<UploadProgress>>);
 
-fn request_body<B>(body: B, onward: &Onward, bytes_max: u64) -> Result<Upload, ForwardError>
+fn request_body<B>(
+    body: B,
+    request_rewrite: &RequestRewrite,
+    bytes_max: u64,
+) -> Result<Upload, ForwardError>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
@@ -524,18 +528,18 @@ where
         });
     }
     let body = Body::new(body.map_err(Into::into));
-    let (body, upload) = RequestBody::new(body, onward.namespace().clone(), bytes_max);
+    let (body, upload) = RequestBody::new(body, request_rewrite.namespace().clone(), bytes_max);
     Ok((Some(body), Some(upload)))
 }
 
 /// How long the body is, to be said in one way and one only.
-fn length(parts: &Parts, body: Option<&RequestBody>) -> Length {
+fn length(parts: &Parts, body: Option<&RequestBody>) -> BodyLength {
     // Servers expect a length of these methods (RFC 9110 8.6), and some insist on it.
     let needs_one = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH);
     match body.map_or(Some(0), RequestBody::length) {
-        Some(0) if !needs_one && !parts.headers.contains_key(CONTENT_LENGTH) => Length::Unsaid,
-        Some(length) => Length::Bytes(length),
-        None => Length::Chunked,
+        Some(0) if !needs_one && !parts.headers.contains_key(CONTENT_LENGTH) => BodyLength::NoBody,
+        Some(length) => BodyLength::Bytes(length),
+        None => BodyLength::Chunked,
     }
 }
 
@@ -546,8 +550,8 @@ fn phase(upload: Option<&UploadProgress>) -> Phase {
     }
 }
 
-fn answers_upgrade(inward: &Inward, headers: &HeaderMap) -> bool {
-    match (inward.upgrade(), headers.get(UPGRADE)) {
+fn answers_upgrade(response_rewrite: &ResponseRewrite, headers: &HeaderMap) -> bool {
+    match (response_rewrite.upgrade(), headers.get(UPGRADE)) {
         (Some(asked), Some(given)) => is_protocol(given, asked.as_bytes()),
         _ => false,
     }

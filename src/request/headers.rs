@@ -1,7 +1,7 @@
-//! Which headers travel: what is removed from a request, what is written, what comes back.
+//! Which headers travel: what is removed from a request, what is header_lines, what comes back.
 //!
-//! [`Onward`] is computed from the decision while the request is still lent to it and owns what will
-//! be written; then it writes the upstream's head, in one pass over the client's. [`Inward`] is what
+//! [`RequestRewrite`] is computed from the decision while the request is still lent to it and owns what will
+//! be header_lines; then it writes the upstream's head, in one pass over the client's. [`ResponseRewrite`] is what
 //! the way back must know, and is applied to the response.
 
 use std::sync::Arc;
@@ -16,57 +16,57 @@ use super::policy::Permit;
 use super::route::{HostHeader, Preflight, Route};
 use crate::client::Client;
 
-mod addresses;
+mod address_headers;
 mod assertion;
 mod connection_auth;
 mod cookies;
 mod encoding;
-mod granted;
-mod inward;
-mod mended;
+mod header_case;
+mod header_changes;
+mod header_lines;
 mod namespace;
-mod spelling;
+mod response_addresses;
+mod response_rewrite;
 #[cfg(test)]
 mod tests;
 mod trace;
-mod written;
 
-pub use assertion::Asserter;
+pub use assertion::AssertionSigner;
 pub use connection_auth::authenticates_connection;
 pub use encoding::{EncodeError, VALUE_BYTES_MAX, list, text};
-pub use granted::Granted;
-pub use inward::Inward;
-pub use mended::UpstreamName;
+pub use header_changes::HeaderChanges;
+pub use header_lines::IdentityHeaders;
 pub use namespace::{Namespace, is_reserved};
+pub use response_addresses::UpstreamOrigin;
+pub use response_rewrite::ResponseRewrite;
 pub use trace::{REQUEST_ID_BYTES_MAX, RequestId};
-pub use written::Identity;
 
-use addresses::Addresses;
-use namespace::Fate;
-use spelling::Spelling;
-use written::Written;
+use address_headers::AddressHeaders;
+use header_case::HeaderCase;
+use header_lines::HeaderLines;
+use namespace::Disposition;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// What of a site decides how requests to upstreams are written.
+/// What of a site decides how requests to upstreams are header_lines.
 #[derive(Clone, Copy, Debug)]
-pub struct Writing<'a> {
+pub struct RewriteOptions<'a> {
     /// The header names that are ours.
     pub namespace: &'a Namespace,
     /// What signs assertions.
-    pub asserter: &'a Asserter,
+    pub assertion_signer: &'a AssertionSigner,
 }
 
 /// What an upstream's request will look like. Owns everything it will write.
 ///
 /// Its `Debug` shows no values: they name people, and may hold credentials.
 #[derive(Clone)]
-pub struct Onward {
+pub struct RequestRewrite {
     route: Arc<Route>,
     namespace: Namespace,
-    written: Written,
+    header_lines: HeaderLines,
     /// `host[:port]` as the client knows us.
     authority: HeaderValue,
     /// `https` or `http`, as the client speaks to us.
@@ -76,68 +76,73 @@ pub struct Onward {
     continues_trace: bool,
     /// Whose share of an upstream it takes.
     client: Option<Client>,
-    from_trusted: bool,
+    from_trusted_proxy: bool,
     /// The headers that hold further addresses; absent on most.
-    addresses: Option<Box<Addresses>>,
+    addresses: Option<Box<AddressHeaders>>,
 }
 
 /// What a request's head says of the length of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Length {
+pub enum BodyLength {
     /// Nothing, because there is no body.
-    Unsaid,
+    NoBody,
     /// So many bytes.
     Bytes(u64),
     /// Its chunks will tell.
     Chunked,
 }
 
-impl Length {
+impl BodyLength {
     /// In bytes; absent: only the end will tell.
     pub fn known(self) -> Option<u64> {
         match self {
-            Self::Unsaid => Some(0),
+            Self::NoBody => Some(0),
             Self::Bytes(bytes) => Some(bytes),
             Self::Chunked => None,
         }
     }
 }
 
-impl std::fmt::Debug for Onward {
+impl std::fmt::Debug for RequestRewrite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Onward").finish_non_exhaustive()
+        f.debug_struct("RequestRewrite").finish_non_exhaustive()
     }
 }
 
-impl Onward {
+impl RequestRewrite {
     /// Computes it, evaluating the route's own headers.
-    pub fn new(permit: &Permit, head: &Head<'_>, id: &RequestId, writing: Writing<'_>) -> Self {
+    pub fn new(
+        permit: &Permit,
+        head: &Head<'_>,
+        id: &RequestId,
+        rewrite_options: RewriteOptions<'_>,
+    ) -> Self {
         let route = permit.route();
-        let authority = written::authority(head);
+        let authority = header_lines::authority(head);
         let (traceparent, continues_trace) = trace::traceparent(head.headers, id);
-        let mut onward = Self {
+        let mut request_rewrite = Self {
             route: Arc::clone(route),
-            namespace: writing.namespace.clone(),
-            written: Written::default(),
-            target: stripped(route, head),
+            namespace: rewrite_options.namespace.clone(),
+            header_lines: HeaderLines::default(),
+            target: stripped_target(route, head),
             authority,
             scheme: head.scheme(),
             continues_trace,
             client: head.sharing_client(),
-            from_trusted: head.peer_trusted,
-            addresses: Addresses::of(route, head),
+            from_trusted_proxy: head.peer_trusted,
+            addresses: AddressHeaders::of(route, head),
         };
-        let mut written = onward.unreadmitted(head.headers);
-        written.hops(head, &onward.authority);
-        written.line(&X_REQUEST_ID, id.value().as_bytes());
-        written.line(&TRACEPARENT, &traceparent);
-        written.prefix(route);
-        written.identity(permit);
-        written.assertion(permit, head, writing.asserter);
-        written.tokens(permit, head);
-        written.own(permit, head);
-        onward.written = written;
-        onward
+        let mut header_lines = request_rewrite.lines_except_passed(head.headers);
+        header_lines.hops(head, &request_rewrite.authority);
+        header_lines.line(&X_REQUEST_ID, id.value().as_bytes());
+        header_lines.line(&TRACEPARENT, &traceparent);
+        header_lines.prefix(route);
+        header_lines.identity(permit);
+        header_lines.assertion(permit, head, rewrite_options.assertion_signer);
+        header_lines.tokens(permit, head);
+        header_lines.own(permit, head);
+        request_rewrite.header_lines = header_lines;
+        request_rewrite
     }
 
     /// Whose share of an upstream the request takes; nobody's for a proxy that names nobody.
@@ -146,21 +151,21 @@ impl Onward {
     }
 
     /// Whether the request came from a proxy that is trusted, which may bring many people.
-    pub fn comes_from_trusted(&self) -> bool {
-        self.from_trusted
+    pub fn comes_from_trusted_proxy(&self) -> bool {
+        self.from_trusted_proxy
     }
 
     /// Whether the route's own headers authenticate the connection, so that nobody else may use it.
     pub fn authenticates_connection(&self) -> bool {
-        self.written.authenticates_connection()
+        self.header_lines.authenticates_connection()
     }
 
     /// What the way back must know of a request.
-    pub fn inward(&self, parts: &Parts) -> Inward {
+    pub fn response_rewrite(&self, parts: &Parts) -> ResponseRewrite {
         let (route, authority) = (Arc::clone(&self.route), self.authority.clone());
-        let spelling = route.keep_header_case.then(|| Spelling::of(parts));
-        Inward::new(route, authority, self.scheme, asked_upgrade(parts))
-            .spelled(spelling)
+        let header_case = route.keep_header_case.then(|| HeaderCase::of(parts));
+        ResponseRewrite::new(route, authority, self.scheme, requested_upgrade(parts))
+            .with_header_case(header_case)
             .with_cookies(self.namespace.cookie())
     }
 
@@ -169,15 +174,15 @@ impl Onward {
         &self.namespace
     }
 
-    /// Writes the upstream's head as HTTP/1.1: what travels of the client's, and nothing that is
+    /// Writes the upstream's head as HTTP/1.1: what is_forwarded of the client's, and nothing that is
     /// ours but what we write.
     pub fn write(
         &self,
         head: &mut Vec<u8>,
         parts: &Parts,
-        inward: &Inward,
-        upstream: UpstreamName<'_>,
-        length: Length,
+        response_rewrite: &ResponseRewrite,
+        upstream: UpstreamOrigin<'_>,
+        length: BodyLength,
     ) {
         let target = self.target.as_ref().or_else(|| parts.uri.path_and_query());
         let target = target.map_or("/", PathAndQuery::as_str);
@@ -196,11 +201,11 @@ impl Onward {
         };
         line(head, &HOST, host.as_bytes());
         self.write_clients(head, &parts.headers);
-        head.extend_from_slice(self.written.lines());
+        head.extend_from_slice(self.header_lines.lines());
         if let Some(addresses) = &self.addresses {
             addresses.write(head, &self.route.host_header, upstream);
         }
-        match inward.upgrade() {
+        match response_rewrite.upgrade() {
             Some(protocol) => {
                 head.extend_from_slice(b"connection: upgrade\r\n");
                 line(head, &UPGRADE, protocol.as_bytes());
@@ -211,11 +216,11 @@ impl Onward {
             None => {}
         }
         match length {
-            Length::Unsaid => {}
-            Length::Bytes(bytes) => {
+            BodyLength::NoBody => {}
+            BodyLength::Bytes(bytes) => {
                 line(head, &CONTENT_LENGTH, HeaderValue::from(bytes).as_bytes());
             }
-            Length::Chunked => {
+            BodyLength::Chunked => {
                 head.extend_from_slice(b"transfer-encoding: chunked\r\n");
                 let trailers = trailers_of(&parts.headers, &self.namespace);
                 if !trailers.is_empty() {
@@ -224,70 +229,72 @@ impl Onward {
             }
         }
         head.extend_from_slice(b"\r\n");
-        if let Some(spelling) = inward.spelling() {
-            spelling.respell(head);
+        if let Some(header_case) = response_rewrite.header_case() {
+            header_case.apply(head);
         }
     }
 
-    /// Writes what travels of a client's headers.
+    /// Writes what is_forwarded of a client's headers.
     fn write_clients(&self, head: &mut Vec<u8>, headers: &HeaderMap) {
-        let nominated: Vec<_> = nominated(headers).collect();
+        let connection_options: Vec<_> = connection_options(headers).collect();
         let mut last: Option<(&HeaderName, bool)> = None;
         for (name, value) in headers {
-            let goes = match last {
-                Some((before, goes)) if std::ptr::eq(before, name) => goes,
-                _ => self.travels(name) && !nominated.contains(name),
+            let is_forwarded = match last {
+                Some((before, is_forwarded)) if std::ptr::eq(before, name) => is_forwarded,
+                _ => self.is_forwarded(name) && !connection_options.contains(name),
             };
-            last = Some((name, goes));
-            if goes {
+            last = Some((name, is_forwarded));
+            if is_forwarded {
                 line(head, name, value.as_bytes());
             }
         }
-        if !nominated.contains(&COOKIE) {
-            cookies::write_others(head, headers, &self.namespace);
+        if !connection_options.contains(&COOKIE) {
+            cookies::write_application_cookies(head, headers, &self.namespace);
         }
     }
 
-    /// Room for what we write, without what a route readmits and the client sent.
-    fn unreadmitted(&self, headers: &HeaderMap) -> Written {
+    /// Room for what we write, without what a route passes_header and the client sent.
+    fn lines_except_passed(&self, headers: &HeaderMap) -> HeaderLines {
         let pass = self.route.headers.pass.iter();
-        let sent = pass.filter(|name| headers.contains_key(*name) && self.readmits(name));
+        let sent = pass.filter(|name| headers.contains_key(*name) && self.passes_header(name));
         let sent: Vec<_> = sent.cloned().collect();
         match sent.is_empty() {
-            true => Written::default(),
+            true => HeaderLines::default(),
             false => {
-                let nominated: Vec<_> = nominated(headers).collect();
-                let left = sent.into_iter().filter(|name| !nominated.contains(name));
-                Written::without(left.collect())
+                let connection_options: Vec<_> = connection_options(headers).collect();
+                let left = sent
+                    .into_iter()
+                    .filter(|name| !connection_options.contains(name));
+                HeaderLines::without(left.collect())
             }
         }
     }
 
-    /// Whether a header goes on as the client sent it. Those that every request has of ours are
-    /// written elsewhere.
-    fn travels(&self, name: &HeaderName) -> bool {
+    /// Whether a header is_forwarded on as the client sent it. Those that every request has of ours are
+    /// header_lines elsewhere.
+    fn is_forwarded(&self, name: &HeaderName) -> bool {
         if [&HOST, &COOKIE, &CONTENT_LENGTH].contains(&name)
             || (*name == TRACESTATE && !self.continues_trace)
-            || (*name == TRACEPARENT && !self.readmits(name))
+            || (*name == TRACEPARENT && !self.passes_header(name))
             || self.addresses.as_ref().is_some_and(|own| own.include(name))
         {
             return false;
         }
-        match self.namespace.fate(name) {
-            Fate::Drop => false,
-            Fate::Hearsay => self.readmits(name),
-            Fate::Method => self.readmits(name) || !judges_method(&self.route),
-            Fate::Pass => !is_replaced_authorization(&self.route, name),
+        match self.namespace.disposition(name) {
+            Disposition::Drop => false,
+            Disposition::Untrusted => self.passes_header(name),
+            Disposition::MethodOverride => self.passes_header(name) || !judges_method(&self.route),
+            Disposition::Pass => !is_replaced_authorization(&self.route, name),
         }
     }
 
-    fn readmits(&self, name: &HeaderName) -> bool {
-        readmits(&self.route, &self.namespace, name)
+    fn passes_header(&self, name: &HeaderName) -> bool {
+        passes_header(&self.route, &self.namespace, name)
     }
 }
 
 /// Whether a route lets a client's header through although it is removed elsewhere.
-fn readmits(route: &Route, namespace: &Namespace, name: &HeaderName) -> bool {
+fn passes_header(route: &Route, namespace: &Namespace, name: &HeaderName) -> bool {
     let pass = &route.headers.pass;
     !pass.is_empty() && pass.contains(name) && !namespace.includes(name)
 }
@@ -324,7 +331,7 @@ fn trailers_of(headers: &HeaderMap, namespace: &Namespace) -> Vec<u8> {
         let Ok(name) = HeaderName::from_bytes(token) else {
             continue;
         };
-        if namespace.lets_trail(&name) {
+        if namespace.allows_trailer(&name) {
             if !names.is_empty() {
                 names.extend_from_slice(b", ");
             }
@@ -340,7 +347,7 @@ fn takes_trailers(headers: &HeaderMap) -> bool {
 }
 
 /// The target without the route's prefix; its other bytes are as they were judged.
-fn stripped(route: &Route, head: &Head<'_>) -> Option<PathAndQuery> {
+fn stripped_target(route: &Route, head: &Head<'_>) -> Option<PathAndQuery> {
     let prefix = route.stripped_prefix()?;
     let path = head.path.as_str().get(prefix.len()..)?;
     let path = if path.is_empty() { "/" } else { path };
@@ -354,7 +361,7 @@ fn stripped(route: &Route, head: &Head<'_>) -> Option<PathAndQuery> {
 /// The protocol a client asks to change to, when we let it.
 ///
 /// A tunnel of plain HTTP would carry requests past every decision, so those are refused.
-fn asked_upgrade(parts: &Parts) -> Option<HeaderValue> {
+fn requested_upgrade(parts: &Parts) -> Option<HeaderValue> {
     let mut protocols = parts.headers.get_all(UPGRADE).iter();
     let (Some(protocol), None) = (protocols.next(), protocols.next()) else {
         return None;
@@ -373,7 +380,7 @@ fn asked_upgrade(parts: &Parts) -> Option<HeaderValue> {
 }
 
 /// The names that `Connection` nominates for removal (RFC 9110 7.6.1).
-fn nominated(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     tokens(headers, &CONNECTION)
         .filter(|token| {
             !["close", "keep-alive", "upgrade"]

@@ -75,7 +75,7 @@ fn refused(target: &[u8]) -> Vec<u8> {
 
 fn encode(target: &[u8], set: &'static AsciiSet) -> Vec<u8> {
     let mut encoded = String::with_capacity(target.len() + 64);
-    // Writing into a string does not fail.
+    // RewriteOptions into a string does not fail.
     let _ = write!(encoded, "{}", percent_encode(target, set));
     encoded.into_bytes()
 }

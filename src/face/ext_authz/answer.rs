@@ -11,7 +11,7 @@ use super::wire::{
 };
 use crate::request::Body;
 use crate::request::gate::Caller;
-use crate::request::headers::{Granted, RequestId};
+use crate::request::headers::{HeaderChanges, RequestId};
 use crate::request::policy::Permit;
 
 /// Codes of gRPC, as far as we say them.
@@ -31,15 +31,15 @@ const CAPACITY: usize = 2048;
 /// again.
 pub(super) fn ok_response(
     permit: &Permit,
-    granted: &Granted,
+    changes: &HeaderChanges,
     cookie: Option<&str>,
     id: &RequestId,
 ) -> CheckResponse {
     let mut buffer = SharedBuffer::default();
-    let set = granted.set().iter();
+    let set = changes.added().iter();
     let headers = set.map(|(name, value)| buffer.option(name, value, OVERWRITE));
     let headers = headers.collect();
-    let removed = granted.remove().iter();
+    let removed = changes.removed().iter();
     let headers_to_remove = removed.map(|name| buffer.bytes(name.as_str().as_bytes()));
     let headers_to_remove = headers_to_remove.collect();
     let mut response_headers_to_add = Vec::new();

@@ -392,7 +392,7 @@ impl TrustedIssuer {
             }
             // Counted where it was found.
             Err(VerifyError::Limited) => {}
-            // Said where the request is decided.
+            // Said where the request is permit_and_rewrite.
             Err(VerifyError::Store(_)) => self.counts.count(BearerOutcome::Unavailable),
             Err(VerifyError::Unavailable(why)) => {
                 self.counts.count(BearerOutcome::Unavailable);

@@ -1,4 +1,4 @@
-//! `Rule`: which of a route's terms decided, and what it saw.
+//! `Rule`: which of a route's terms permit_and_rewrite, and what it saw.
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -19,7 +19,7 @@ pub(super) const HIDDEN: &str = "(hidden)";
 const NO_TEXT: &str =
     "it names letters beyond ASCII, and the path may hold them in another encoding";
 
-/// Which of a route's terms decided.
+/// Which of a route's terms permit_and_rewrite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rule {
     /// The key of the route: `preflight`, `access`, `public_paths`, `connectors`, `acr_values`,
@@ -40,7 +40,7 @@ pub struct Named {
     pub value: Option<Json>,
 }
 
-/// What decided, and the values it saw. Says in words what the judgement did, and decides nothing.
+/// What permit_and_rewrite, and the values it saw. Says in words what the judgement did, and decides nothing.
 pub(super) fn of(route: &Route, caller: Caller, head: &Head<'_>) -> (Rule, Vec<Named>) {
     let rule = |key, text: String, says: &str| {
         let says = says.to_owned();

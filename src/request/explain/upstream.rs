@@ -10,7 +10,7 @@ use super::rule::HIDDEN;
 use super::{Ways, cut};
 use crate::request::gate::Caller;
 use crate::request::head::Head;
-use crate::request::headers::{Length, Onward, RequestId, UpstreamName};
+use crate::request::headers::{BodyLength, RequestId, RequestRewrite, UpstreamOrigin};
 use crate::request::policy::Permit;
 
 /// What every request has anew.
@@ -62,14 +62,23 @@ impl Upstream {
     ) -> Self {
         let names = ways.forwarder.names(permit.route());
         let nobody = HeaderValue::from_static("");
-        let onward = Onward::new(permit, head, id, ways.writing);
+        let request_rewrite = RequestRewrite::new(permit, head, id, ways.rewrite_options);
         let mut written = Vec::new();
-        let (inward, upstream) = (onward.inward(parts), names.first().unwrap_or(&nobody));
-        let name = UpstreamName {
+        let (response_rewrite, upstream) = (
+            request_rewrite.response_rewrite(parts),
+            names.first().unwrap_or(&nobody),
+        );
+        let name = UpstreamOrigin {
             authority: upstream,
             tls: false,
         };
-        onward.write(&mut written, parts, &inward, name, Length::Unsaid);
+        request_rewrite.write(
+            &mut written,
+            parts,
+            &response_rewrite,
+            name,
+            BodyLength::NoBody,
+        );
         let text = String::from_utf8_lossy(&written);
         let mut lines = text.split("\r\n").filter(|line| !line.is_empty());
         let request = lines.next().unwrap_or_default();

@@ -18,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::dialer::{Dialer, SocketPermit};
 use super::{BuildError, tls};
-use crate::request::headers::UpstreamName;
+use crate::request::headers::UpstreamOrigin;
 use crate::request::route::UpstreamUrl;
 
 /// Where an upstream is, and how to speak to it.
@@ -86,8 +86,8 @@ impl Endpoint {
     }
 
     /// What its answers may call it.
-    pub(super) fn name(&self) -> UpstreamName<'_> {
-        UpstreamName {
+    pub(super) fn name(&self) -> UpstreamOrigin<'_> {
+        UpstreamOrigin {
             authority: &self.authority,
             tls: self.tls.is_some(),
         }

@@ -20,7 +20,7 @@ use super::pool::{CallerKind, Freshness, Pool, Upstream};
 use crate::request::bearer::IssuerId;
 use crate::request::gate::Caller;
 use crate::request::head::Connection;
-use crate::request::headers::{Onward, authenticates_connection};
+use crate::request::headers::{RequestRewrite, authenticates_connection};
 use crate::request::policy::Permit;
 use crate::request::share::Share;
 use crate::store::{SessionId, Subject};
@@ -65,7 +65,7 @@ pub(super) struct ClientBinding {
 pub(super) struct LeaseContext<'a> {
     pub(super) client: &'a Arc<Connection>,
     pub(super) permit: &'a Permit,
-    pub(super) onward: &'a Onward,
+    pub(super) request_rewrite: &'a RequestRewrite,
     pub(super) headers: &'a HeaderMap,
 }
 
@@ -129,7 +129,7 @@ impl LeaseContext<'_> {
         // `Proxy-Authorization` is for us, and never sent on.
         let mut sent = self.headers.get_all(AUTHORIZATION).iter();
         self.permit.route().private_connections
-            || self.onward.authenticates_connection()
+            || self.request_rewrite.authenticates_connection()
             || sent.any(begins_with_scheme)
     }
 
@@ -175,7 +175,7 @@ impl LeaseContext<'_> {
 
     fn is_relayed(self) -> bool {
         let traces = [VIA, FORWARDED, X_FORWARDED_FOR];
-        self.onward.comes_from_trusted()
+        self.request_rewrite.comes_from_trusted_proxy()
             || traces.iter().any(|name| self.headers.contains_key(name))
     }
 }

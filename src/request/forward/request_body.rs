@@ -138,7 +138,7 @@ impl RequestBody {
     /// What may travel of the trailers, once the end was reached.
     pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
         let mut trailers = self.trailers.take()?;
-        self.namespace.clean_trailers(&mut trailers);
+        self.namespace.remove_forbidden_trailers(&mut trailers);
         Some(trailers).filter(|trailers| !trailers.is_empty())
     }
 

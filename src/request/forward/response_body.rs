@@ -125,7 +125,7 @@ impl http_body::Body for ResponseBody {
         match self.poll_inner(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 if let Some(trailers) = frame.trailers_mut() {
-                    Namespace::default().clean_trailers(trailers);
+                    Namespace::default().remove_forbidden_trailers(trailers);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

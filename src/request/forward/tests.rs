@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 
 use super::*;
-use crate::request::fixture::{anonymous, decided, route};
+use crate::request::fixture::{anonymous, permit_and_rewrite, route};
 use crate::request::gate::Caller;
 use crate::request::head::{ConnectionExtension, Peer};
 use crate::request::route::{HostHeader, Route, UpstreamUrl};
@@ -92,7 +92,7 @@ where
 {
     let (mut parts, body) = request.into_parts();
     let upgrade = parts.extensions.remove::<OnUpgrade>();
-    let (permit, onward) = decided(&Arc::new(route), caller, &parts, false);
+    let (permit, request_rewrite) = permit_and_rewrite(&Arc::new(route), caller, &parts, false);
     let request = ClientRequest {
         parts: &parts,
         upgrade,
@@ -100,7 +100,7 @@ where
         connection,
         at: Instant::now(),
     };
-    let answered = forwarder.forward(&permit, &onward, request).await;
+    let answered = forwarder.forward(&permit, &request_rewrite, request).await;
     let answered = answered.map_err(|failed| failed.error)?;
     Ok(answered.response)
 }

@@ -1,4 +1,4 @@
-//! `Asserter`: who is asking, signed, so that an application can verify it itself.
+//! `AssertionSigner`: who is asking, signed, so that an application can verify it itself.
 //!
 //! Signing costs more than all the rest of a decision, so an assertion is used again while a third
 //! of its life is left: whoever gets it has that long to look at it, and clocks may differ.
@@ -12,7 +12,7 @@ use moka::sync::Cache;
 use serde::Serialize;
 use url::Url;
 
-use super::written::Written;
+use super::header_lines::HeaderLines;
 use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing, SigningPair};
 use crate::people::session::Session;
@@ -26,22 +26,22 @@ const ASSERTION: HeaderName = HeaderName::from_static("x-menshen-assertion");
 /// How long an assertion lives at most, in seconds.
 const LIFE_MAX_S: i64 = 300;
 /// One over the part of its life that must be left where an assertion is used again.
-const LEFT_MIN: i64 = 3;
+const REUSE_DIVISOR: i64 = 3;
 /// How far our own clock may step back before what was signed is signed again, in seconds.
-const STEP_BACK_MAX_S: i64 = 5;
-/// How many bytes of assertions are kept.
-const RETURN_TO_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const CLOCK_STEP_BACK_MAX_S: i64 = 5;
+/// How many bytes of assertions are cached.
+const CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// What an assertion costs in memory besides its own bytes.
-const KEPT_BYTES_EACH: usize = 256;
+const CACHE_ENTRY_OVERHEAD_BYTES: usize = 256;
 
-/// Whom an assertion is for, and of which session: a hash of all that is signed but the times.
-type Whom = [u8; 32];
+/// CacheKey an assertion is for, and of which session: a hash of all that is signed but the times.
+type CacheKey = [u8; 32];
 
 /// Signs who is asking, for the routes of a site that ask for it. Its `Debug` shows no assertion.
-pub struct Asserter {
+pub struct AssertionSigner {
     issuer: String,
     pair: Arc<SigningPair>,
-    kept: Cache<Whom, Assertion>,
+    cached: Cache<CacheKey, Assertion>,
 }
 
 /// A signed assertion and its times, in seconds since the epoch.
@@ -63,16 +63,16 @@ struct Claims<'a> {
     exp: i64,
 }
 
-impl fmt::Debug for Asserter {
+impl fmt::Debug for AssertionSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asserter")
+        f.debug_struct("AssertionSigner")
             .field("issuer", &self.issuer)
             .field("pair", &self.pair)
             .finish_non_exhaustive()
     }
 }
 
-impl Asserter {
+impl AssertionSigner {
     /// For a site that browsers know by this address; the ring's first key signs. The previous one
     /// stays, with all it signed, where it would sign the same.
     pub fn new(external_url: &Url, ring: &KeyRing, previous: Option<&Arc<Self>>) -> Arc<Self> {
@@ -81,14 +81,19 @@ impl Asserter {
         let same =
             previous.filter(|other| other.issuer == issuer && other.pair.public() == pair.public());
         same.map(Arc::clone).unwrap_or_else(|| {
-            let kept = Cache::builder()
-                .max_capacity(RETURN_TO_BYTES_MAX)
+            let cached = Cache::builder()
+                .max_capacity(CACHE_BYTES_MAX)
                 .weigher(|_, assertion: &Assertion| {
-                    u32::try_from(assertion.value.len() + KEPT_BYTES_EACH).unwrap_or(u32::MAX)
+                    u32::try_from(assertion.value.len() + CACHE_ENTRY_OVERHEAD_BYTES)
+                        .unwrap_or(u32::MAX)
                 })
                 .time_to_live(Duration::from_secs(LIFE_MAX_S.unsigned_abs()))
                 .build();
-            Arc::new(Self { issuer, pair, kept })
+            Arc::new(Self {
+                issuer,
+                pair,
+                cached,
+            })
         })
     }
 
@@ -96,18 +101,18 @@ impl Asserter {
     /// could outlive the way to whoever reads it.
     fn assert(&self, session: &Session, audience: &str, now: Timestamp) -> Option<HeaderValue> {
         let end_s = session.expires_at.unix_s();
-        let whom = keys::fingerprint(&[
+        let key = keys::fingerprint(&[
             session.key.as_bytes(),
             session.account.as_bytes(),
             session.login.as_str().as_bytes(),
             audience.as_bytes(),
         ]);
-        let is_stale = |kept: &Assertion| !kept.is_good_at(now.unix_s(), end_s);
-        let kept = self.kept.get(&whom).filter(|kept| !is_stale(kept));
+        let is_stale = |cached: &Assertion| !cached.is_reusable_at(now.unix_s(), end_s);
+        let cached = self.cached.get(&key).filter(|cached| !is_stale(cached));
         // Whoever asks for the same while it is being signed waits for it.
-        let assertion = kept.unwrap_or_else(|| {
+        let assertion = cached.unwrap_or_else(|| {
             let sign = || self.sign(session, audience, now.unix_s(), end_s);
-            let entry = self.kept.entry_by_ref(&whom);
+            let entry = self.cached.entry_by_ref(&key);
             entry.or_insert_with_if(sign, is_stale).into_value()
         });
         (assertion.until_s > now.unix_s()).then_some(assertion.value)
@@ -137,17 +142,22 @@ impl Asserter {
 
 impl Assertion {
     /// Whether it may be used again for a session that ends then.
-    fn is_good_at(&self, now_s: i64, end_s: i64) -> bool {
+    fn is_reusable_at(&self, now_s: i64, end_s: i64) -> bool {
         let (life_s, left_s) = (self.until_s - self.from_s, self.until_s - now_s);
         self.until_s <= end_s
-            && left_s.saturating_mul(LEFT_MIN) >= life_s
-            && left_s <= life_s + STEP_BACK_MAX_S
+            && left_s.saturating_mul(REUSE_DIVISOR) >= life_s
+            && left_s <= life_s + CLOCK_STEP_BACK_MAX_S
     }
 }
 
-impl Written {
+impl HeaderLines {
     /// Who is asking, signed, where the route asks for it: a person, never nobody or a program.
-    pub(super) fn assertion(&mut self, permit: &Permit, head: &Head<'_>, asserter: &Asserter) {
+    pub(super) fn assertion(
+        &mut self,
+        permit: &Permit,
+        head: &Head<'_>,
+        assertion_signer: &AssertionSigner,
+    ) {
         let Some(audience) = &permit.route().headers.assertion else {
             return;
         };
@@ -158,7 +168,7 @@ impl Written {
             Audience::RequestedHost => head.host.as_str(),
             Audience::Named(name) => name,
         };
-        let asserted = asserter.assert(&person.session, audience, head.at);
+        let asserted = assertion_signer.assert(&person.session, audience, head.at);
         if let Some(value) = asserted {
             self.line(&ASSERTION, value.as_bytes());
         }
@@ -173,9 +183,9 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_unix_s(1_700_000_000);
 
-    fn asserter() -> Arc<Asserter> {
+    fn assertion_signer() -> Arc<AssertionSigner> {
         let ring = KeyRing::new(&[keys::generate()], None).unwrap();
-        Asserter::new(&"https://sso.corp.example".parse().unwrap(), &ring, None)
+        AssertionSigner::new(&"https://sso.corp.example".parse().unwrap(), &ring, None)
     }
 
     /// A session with this login, and so many seconds to live.
@@ -193,26 +203,26 @@ mod tests {
 
     #[test]
     fn a_session_whose_login_changed_gets_another_assertion() {
-        let asserter = asserter();
+        let assertion_signer = assertion_signer();
         let [old, new] = ["zhangsan", "zhang.san"].map(|login| session(login, 3600));
-        let of = |session| asserter.assert(session, "oa", NOW).unwrap();
+        let of = |session| assertion_signer.assert(session, "oa", NOW).unwrap();
         assert_eq!(of(&old), of(&old));
         assert_ne!(of(&old), of(&new));
     }
 
     #[test]
     fn a_session_that_ends_sooner_than_it_did_gets_another_assertion() {
-        let asserter = asserter();
-        let of = |left_s| asserter.assert(&session("zhangsan", left_s), "oa", NOW);
+        let assertion_signer = assertion_signer();
+        let of = |left_s| assertion_signer.assert(&session("zhangsan", left_s), "oa", NOW);
         assert_eq!(of(3600), of(7200));
         assert_ne!(of(3600), of(200));
     }
 
     #[test]
     fn in_the_last_second_nothing_is_signed_that_is_over_on_arrival() {
-        let asserter = asserter();
+        let assertion_signer = assertion_signer();
         let session = session("zhangsan", 1);
-        let at = |ms| asserter.assert(&session, "oa", NOW.plus(Duration::from_millis(ms)));
+        let at = |ms| assertion_signer.assert(&session, "oa", NOW.plus(Duration::from_millis(ms)));
         assert!(at(0).is_some() && at(999).is_some());
         assert!(at(1000).is_none() && at(1999).is_none());
     }
@@ -220,13 +230,13 @@ mod tests {
     #[test]
     fn whoever_comes_while_it_is_signed_gets_the_same() {
         const CROWD: usize = 4;
-        let (asserter, session) = (asserter(), session("zhangsan", 3600));
+        let (assertion_signer, session) = (assertion_signer(), session("zhangsan", 3600));
         let start = std::sync::Barrier::new(CROWD);
         for round in 0..200 {
             let audience = round.to_string();
             let one = || {
                 start.wait();
-                asserter.assert(&session, &audience, NOW).unwrap()
+                assertion_signer.assert(&session, &audience, NOW).unwrap()
             };
             let all = std::thread::scope(|scope| {
                 let crowd: Vec<_> = (0..CROWD).map(|_| scope.spawn(one)).collect();
@@ -239,11 +249,14 @@ mod tests {
 
     #[test]
     fn a_clock_that_steps_back_signs_again() {
-        let (asserter, session) = (asserter(), session("zhangsan", 7200));
+        let (assertion_signer, session) = (assertion_signer(), session("zhangsan", 7200));
         let late = NOW.plus(Duration::from_secs(3600));
-        let first = asserter.assert(&session, "oa", late).unwrap();
+        let first = assertion_signer.assert(&session, "oa", late).unwrap();
         let jitter = Timestamp::from_unix_s(late.unix_s() - 1);
-        assert_eq!(asserter.assert(&session, "oa", jitter).unwrap(), first);
-        assert_ne!(asserter.assert(&session, "oa", NOW).unwrap(), first);
+        assert_eq!(
+            assertion_signer.assert(&session, "oa", jitter).unwrap(),
+            first
+        );
+        assert_ne!(assertion_signer.assert(&session, "oa", NOW).unwrap(), first);
     }
 }

@@ -11,10 +11,14 @@ use super::namespace::Namespace;
 use crate::people::cookie::{CookieFlags, CookieName};
 use crate::request::head::pairs;
 
-/// Writes a request's cookies without ours; the others byte for byte, in one `Cookie` header.
+/// Writes a request's cookies without ours; the application_cookies byte for byte, in one `Cookie` header.
 ///
 /// Over HTTP/2 each may come in a header of its own, which HTTP/1.1 does not know (RFC 9113 8.2.3).
-pub(super) fn write_others(head: &mut Vec<u8>, headers: &HeaderMap, namespace: &Namespace) {
+pub(super) fn write_application_cookies(
+    head: &mut Vec<u8>,
+    headers: &HeaderMap,
+    namespace: &Namespace,
+) {
     let begin = head.len();
     head.extend_from_slice(b"cookie: ");
     let start = head.len();
@@ -23,7 +27,7 @@ pub(super) fn write_others(head: &mut Vec<u8>, headers: &HeaderMap, namespace: &
         if before > start {
             head.extend_from_slice(b"; ");
         }
-        if !without_ours(head, line.as_bytes(), namespace) {
+        if !write_without_own(head, line.as_bytes(), namespace) {
             head.truncate(before);
         }
     }
@@ -35,21 +39,25 @@ pub(super) fn write_others(head: &mut Vec<u8>, headers: &HeaderMap, namespace: &
 }
 
 /// A request's cookies without ours, when it holds some of ours: what is left, or that nothing is.
-pub(super) fn others(headers: &HeaderMap, namespace: &Namespace) -> Option<Option<HeaderValue>> {
-    let ours = |line: &HeaderValue| pairs(line.as_bytes()).any(|pair| is_cut(pair, namespace));
+pub(super) fn application_cookies(
+    headers: &HeaderMap,
+    namespace: &Namespace,
+) -> Option<Option<HeaderValue>> {
+    let ours =
+        |line: &HeaderValue| pairs(line.as_bytes()).any(|pair| is_own_cookie(pair, namespace));
     if !headers.get_all(COOKIE).iter().any(ours) {
         return None;
     }
     let mut line = Vec::new();
-    write_others(&mut line, headers, namespace);
+    write_application_cookies(&mut line, headers, namespace);
     let left = line.strip_prefix(b"cookie: ");
     let left = left.and_then(|left| left.strip_suffix(b"\r\n"));
     Some(left.and_then(|left| HeaderValue::from_bytes(left).ok()))
 }
 
 /// Removes every `Set-Cookie` with one of our names.
-pub(super) fn refuse(headers: &mut HeaderMap, own: Option<&CookieName>) {
-    let ours = |value: &HeaderValue| is_ours(set_name(value.as_bytes()), own);
+pub(super) fn remove_own_set_cookies(headers: &mut HeaderMap, own: Option<&CookieName>) {
+    let ours = |value: &HeaderValue| is_ours(set_cookie_name(value.as_bytes()), own);
     if !headers.get_all(SET_COOKIE).iter().any(ours) {
         return;
     }
@@ -68,7 +76,7 @@ pub(super) fn refuse(headers: &mut HeaderMap, own: Option<&CookieName>) {
 /// The name under which a browser would send a cookie back.
 ///
 /// One without a name is sent as its value alone, and a value may look like name and value.
-pub(super) fn set_name(cookie: &[u8]) -> &[u8] {
+pub(super) fn set_cookie_name(cookie: &[u8]) -> &[u8] {
     let pair = cookie
         .split(|byte| *byte == b';')
         .next()
@@ -81,17 +89,17 @@ pub(super) fn set_name(cookie: &[u8]) -> &[u8] {
 }
 
 /// Writes one header without our cookies, in one pass over it; false when nothing is left of it.
-fn without_ours(head: &mut Vec<u8>, line: &[u8], namespace: &Namespace) -> bool {
+fn write_without_own(head: &mut Vec<u8>, line: &[u8], namespace: &Namespace) -> bool {
     let start = head.len();
     // Up to where everything was looked at, while none was ours.
     let (mut next, mut whole) = (0, true);
     for pair in pairs(line) {
         let begin = next;
         next += pair.len() + 1;
-        if is_cut(pair, namespace) {
+        if is_own_cookie(pair, namespace) {
             if whole {
                 whole = false;
-                head.extend_from_slice(begun(&line[..begin.saturating_sub(1)]));
+                head.extend_from_slice(trim_leading_separators(&line[..begin.saturating_sub(1)]));
             }
         } else if !whole {
             if head.len() == start {
@@ -114,7 +122,7 @@ fn without_ours(head: &mut Vec<u8>, line: &[u8], namespace: &Namespace) -> bool 
 }
 
 /// The cookies before the first of ours.
-fn begun(before: &[u8]) -> &[u8] {
+fn trim_leading_separators(before: &[u8]) -> &[u8] {
     let filled = before
         .iter()
         .position(|byte| !(byte.is_ascii_whitespace() || *byte == b';'));
@@ -129,7 +137,7 @@ fn name(pair: &[u8]) -> &[u8] {
 }
 
 /// Whether a cookie that a client sends is ours by its name or its value.
-fn is_cut(pair: &[u8], namespace: &Namespace) -> bool {
+fn is_own_cookie(pair: &[u8], namespace: &Namespace) -> bool {
     // One without a name is its value.
     let (name, value) = match memchr::memchr(b'=', pair) {
         Some(end) => (&pair[..end], &pair[end + 1..]),
@@ -140,11 +148,11 @@ fn is_cut(pair: &[u8], namespace: &Namespace) -> bool {
 }
 
 fn is_ours(name: &[u8], own: Option<&CookieName>) -> bool {
-    own.is_some_and(|own| own.owns(name)) || has_our_name(name)
+    own.is_some_and(|own| own.owns(name)) || has_own_name(name)
 }
 
-fn has_our_name(name: &[u8]) -> bool {
-    // Every form of ours holds these bytes; the names of others leave here, unread.
+fn has_own_name(name: &[u8]) -> bool {
+    // Every form of ours holds these bytes; the names of application_cookies leave here, unread.
     let mentions_us = |part: &[u8]| part.eq_ignore_ascii_case(b"menshen");
     if !name.windows(b"menshen".len()).any(mentions_us) {
         return false;

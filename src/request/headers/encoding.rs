@@ -7,7 +7,7 @@ use http::HeaderValue;
 
 use crate::request::route::HeaderEncoding;
 
-/// The longest value that is written, in bytes; upstreams refuse longer heads anyway.
+/// The longest value that is written, in bytes; upstreams remove_own_set_cookies longer heads anyway.
 pub const VALUE_BYTES_MAX: usize = 8 * 1024;
 
 /// Why a text cannot be written.
@@ -37,8 +37,8 @@ pub fn text(encoding: HeaderEncoding, text: &str) -> Result<HeaderValue, EncodeE
     match encoding {
         HeaderEncoding::Percent => percent(&mut written, text, is_plain_byte),
         HeaderEncoding::Rfc8187 => rfc8187(&mut written, text),
-        HeaderEncoding::Utf8 => written.extend_from_slice(raw(text)?),
-        HeaderEncoding::Base64 => written = STANDARD.encode(controlled(text)?).into_bytes(),
+        HeaderEncoding::Utf8 => written.extend_from_slice(utf8(text)?),
+        HeaderEncoding::Base64 => written = STANDARD.encode(without_controls(text)?).into_bytes(),
     }
     value(written)
 }
@@ -83,11 +83,11 @@ fn element(encoding: HeaderEncoding, written: &mut Vec<u8>, text: &str) -> bool 
         _ if is_plain(text) => written.extend_from_slice(text.as_bytes()),
         HeaderEncoding::Percent => percent(written, text, is_plain_byte),
         HeaderEncoding::Rfc8187 => rfc8187(written, text),
-        HeaderEncoding::Utf8 => match raw(text) {
+        HeaderEncoding::Utf8 => match utf8(text) {
             Ok(bytes) if !bytes.contains(&b',') => written.extend_from_slice(bytes),
             Ok(_) | Err(_) => return false,
         },
-        HeaderEncoding::Base64 => match controlled(text) {
+        HeaderEncoding::Base64 => match without_controls(text) {
             // The comma's escape needs one of its own, else `a%2Cb` could be two texts.
             Ok(text) => percent(written, text, |byte| !matches!(byte, b',' | b'%')),
             Err(_) => return false,
@@ -132,8 +132,8 @@ fn rfc8187(written: &mut Vec<u8>, text: &str) {
     });
 }
 
-fn raw(text: &str) -> Result<&[u8], EncodeError> {
-    let text = controlled(text)?;
+fn utf8(text: &str) -> Result<&[u8], EncodeError> {
+    let text = without_controls(text)?;
     let trimmed = text.trim_matches(' ').len() == text.len();
     if trimmed {
         Ok(text.as_bytes())
@@ -142,7 +142,7 @@ fn raw(text: &str) -> Result<&[u8], EncodeError> {
     }
 }
 
-fn controlled(text: &str) -> Result<&str, EncodeError> {
+fn without_controls(text: &str) -> Result<&str, EncodeError> {
     let control = text.bytes().any(|byte| byte.is_ascii_control());
     if control {
         Err(EncodeError::Forbidden)

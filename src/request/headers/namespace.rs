@@ -13,11 +13,11 @@ use crate::request::route::Route;
 /// Names are compared by alias: without case, and with every byte that is no letter or digit read
 /// as `-`, because CGI-like servers do the same. Built once for a site; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Namespace(Arc<Own>);
+pub struct Namespace(Arc<SiteNames>);
 
 /// What the routes set, besides the built-in names, and the site's cookies.
 #[derive(Debug, Default)]
-struct Own {
+struct SiteNames {
     /// Folded, without repetition.
     names: Vec<Box<[u8]>>,
     /// Every name that is ours and can be listed, as we write it, once.
@@ -50,7 +50,7 @@ const BUILT_IN: [&str; 14] = [
 
 /// What frames, routes, authenticates or otherwise decides a message: as a trailer it would come
 /// too late, and some programs take trailers for headers.
-const NEVER_TRAIL: [&str; 20] = [
+const FORBIDDEN_TRAILERS: [&str; 20] = [
     "authorization",
     "cache-control",
     "content-encoding",
@@ -74,7 +74,7 @@ const NEVER_TRAIL: [&str; 20] = [
 ];
 
 /// What says which method is meant, in place of the request line.
-pub(super) const METHODS: [&str; 3] = [
+pub(super) const METHOD_OVERRIDES: [&str; 3] = [
     "x-http-method-override",
     "x-http-method",
     "x-method-override",
@@ -82,24 +82,24 @@ pub(super) const METHODS: [&str; 3] = [
 
 /// What becomes of a header that a client sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Disposition {
     /// It travels.
     Pass,
     /// It is ours, or about one hop only: removed, whatever a route says.
     Drop,
-    /// It says whom a request was for, or from: removed unless a route readmits it.
-    Hearsay,
+    /// It says whom a request was for, or from: removed unless a route passes_header it.
+    Untrusted,
     /// It says which method is meant: removed where a rule looks at the method.
-    Method,
+    MethodOverride,
 }
 
 impl Namespace {
     /// Collects the names that the routes of a site set, and what tells its cookies from others.
     pub fn new(routes: &[Arc<Route>], cookie: &CookieName, ring: &KeyRing) -> Self {
-        let mut own = Own {
+        let mut own = SiteNames {
             cookie: Some(cookie.clone()).filter(|name| *name != CookieName::default()),
             signed: SignedBeginnings::of(ring),
-            ..Own::default()
+            ..SiteNames::default()
         };
         for (name, _) in routes.iter().flat_map(|route| &route.headers.own) {
             let folded = fold(name);
@@ -144,17 +144,19 @@ impl Namespace {
 
     /// Whether a header may stand in trailers: it is not ours, does not concern one hop, and changes
     /// nothing of what was read and judged before it (RFC 9110 6.5.1).
-    pub(super) fn lets_trail(&self, name: &HeaderName) -> bool {
+    pub(super) fn allows_trailer(&self, name: &HeaderName) -> bool {
         let bytes = name.as_str().as_bytes();
-        let decides = NEVER_TRAIL.iter().any(|known| is_alias(bytes, known));
-        self.fate(name) == Fate::Pass && !decides
+        let decides = FORBIDDEN_TRAILERS
+            .iter()
+            .any(|known| is_alias(bytes, known));
+        self.disposition(name) == Disposition::Pass && !decides
     }
 
     /// Removes from trailers what may not stand there.
-    pub fn clean_trailers(&self, trailers: &mut HeaderMap) {
+    pub fn remove_forbidden_trailers(&self, trailers: &mut HeaderMap) {
         let unwanted: Vec<_> = trailers
             .keys()
-            .filter(|name| !self.lets_trail(name))
+            .filter(|name| !self.allows_trailer(name))
             .cloned()
             .collect();
         for name in unwanted {
@@ -163,12 +165,12 @@ impl Namespace {
     }
 
     /// What becomes of a client's header.
-    pub(super) fn fate(&self, name: &HeaderName) -> Fate {
+    pub(super) fn disposition(&self, name: &HeaderName) -> Disposition {
         let bytes = name.as_str().as_bytes();
         if self.0.includes(bytes) {
-            Fate::Drop
+            Disposition::Drop
         } else {
-            fate(bytes)
+            disposition(bytes)
         }
     }
 }
@@ -189,7 +191,7 @@ pub(super) fn are_aliases(one: &[u8], other: &[u8]) -> bool {
             .all(|(a, b)| fold_byte(*a) == fold_byte(*b))
 }
 
-impl Own {
+impl SiteNames {
     fn includes(&self, name: &[u8]) -> bool {
         self.lengths & length_bit(name.len()) != 0
             && self.names.iter().any(|own| {
@@ -231,24 +233,26 @@ fn starts_with_alias(name: &[u8], known: &str) -> bool {
 }
 
 /// The built-in names. Names of other letters, the most of them, leave at the first comparison.
-fn fate(name: &[u8]) -> Fate {
+fn disposition(name: &[u8]) -> Disposition {
     match name.first().map(|byte| byte.to_ascii_lowercase()) {
-        Some(b'x') => fate_of_x(name),
-        Some(b'c' | b'h' | b'k' | b't' | b'u') if is_hop_by_hop(name) => Fate::Drop,
+        Some(b'x') => disposition_of_x(name),
+        Some(b'c' | b'h' | b'k' | b't' | b'u') if is_hop_by_hop(name) => Disposition::Drop,
         // A look-alike of the framing that a lenient server might believe.
-        Some(b'c') if name != b"content-length" && is_alias(name, "content-length") => Fate::Drop,
+        Some(b'c') if name != b"content-length" && is_alias(name, "content-length") => {
+            Disposition::Drop
+        }
         // The client's own wait for `100 Continue` ends at us.
-        Some(b'e') if is_alias(name, "expect") => Fate::Drop,
-        Some(b'p') if is_hop_by_hop(name) => Fate::Drop,
+        Some(b'e') if is_alias(name, "expect") => Disposition::Drop,
+        Some(b'p') if is_hop_by_hop(name) => Disposition::Drop,
         // httpoxy: CGI hands it to programs as their proxy.
-        Some(b'p') if is_alias(name, "proxy") => Fate::Hearsay,
-        Some(b'f') if is_alias(name, "forwarded") => Fate::Hearsay,
-        _ => Fate::Pass,
+        Some(b'p') if is_alias(name, "proxy") => Disposition::Untrusted,
+        Some(b'f') if is_alias(name, "forwarded") => Disposition::Untrusted,
+        _ => Disposition::Pass,
     }
 }
 
-fn fate_of_x(name: &[u8]) -> Fate {
-    let hearsay = [
+fn disposition_of_x(name: &[u8]) -> Disposition {
+    let untrusted = [
         "x-real-ip",
         "x-original-url",
         "x-original-uri",
@@ -258,15 +262,15 @@ fn fate_of_x(name: &[u8]) -> Fate {
         "x-request-id",
     ];
     if is_identity(name) {
-        Fate::Drop
+        Disposition::Drop
     } else if starts_with_alias(name, "x-forwarded-")
-        || hearsay.iter().any(|known| is_alias(name, known))
+        || untrusted.iter().any(|known| is_alias(name, known))
     {
-        Fate::Hearsay
-    } else if METHODS.iter().any(|known| is_alias(name, known)) {
-        Fate::Method
+        Disposition::Untrusted
+    } else if METHOD_OVERRIDES.iter().any(|known| is_alias(name, known)) {
+        Disposition::MethodOverride
     } else {
-        Fate::Pass
+        Disposition::Pass
     }
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::namespace::are_aliases;
 use super::*;
-use crate::request::fixture::{anonymous, decided, route, rule, zhang};
+use crate::request::fixture::{anonymous, permit_and_rewrite, route, rule, zhang};
 use crate::request::gate::Caller;
 use crate::request::route::{BasicAuth, HeaderEncoding, PathPrefix, Route};
 use crate::secret::Secret;
@@ -34,16 +34,22 @@ fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
 }
 
 /// What an upstream reads of what is written.
-fn sent_by(route: Route, caller: Caller, parts: Parts, trusted: bool) -> (Parts, Inward) {
-    let (_, onward) = decided(&Arc::new(route), caller, &parts, trusted);
-    let inward = onward.inward(&parts);
+fn sent_by(route: Route, caller: Caller, parts: Parts, trusted: bool) -> (Parts, ResponseRewrite) {
+    let (_, request_rewrite) = permit_and_rewrite(&Arc::new(route), caller, &parts, trusted);
+    let response_rewrite = request_rewrite.response_rewrite(&parts);
     let mut head = Vec::new();
     let upstream = HeaderValue::from_static("up.internal:80");
-    let name = UpstreamName {
+    let name = UpstreamOrigin {
         authority: &upstream,
         tls: false,
     };
-    onward.write(&mut head, &parts, &inward, name, Length::Unsaid);
+    request_rewrite.write(
+        &mut head,
+        &parts,
+        &response_rewrite,
+        name,
+        BodyLength::NoBody,
+    );
     let mut lines = [httparse::EMPTY_HEADER; 100];
     let mut read = httparse::Request::new(&mut lines);
     assert_eq!(
@@ -56,7 +62,7 @@ fn sent_by(route: Route, caller: Caller, parts: Parts, trusted: bool) -> (Parts,
     for line in read.headers {
         request = request.header(line.name, line.value);
     }
-    (request.body(()).unwrap().into_parts().0, inward)
+    (request.body(()).unwrap().into_parts().0, response_rewrite)
 }
 
 fn sent(headers: &[(&str, &str)]) -> HeaderMap {
@@ -297,8 +303,9 @@ fn authorization_is_the_applications_unless_the_route_writes_it() {
         .0
         .headers;
     assert_eq!(headers[AUTHORIZATION], "Basic emhhbmdzYW46c2VjcmV0");
-    let (_, onward) = decided(&Arc::new(route.clone()), zhang(), &parts("/", &said), false);
-    let shown = format!("{onward:?}");
+    let (_, request_rewrite) =
+        permit_and_rewrite(&Arc::new(route.clone()), zhang(), &parts("/", &said), false);
+    let shown = format!("{request_rewrite:?}");
     assert!(!shown.contains("emhhbmdzYW4"), "{shown}");
     let headers = sent_by(route, anonymous(), parts("/", &said), false)
         .0
@@ -348,7 +355,7 @@ fn our_cookies_stay_and_others_pass_byte_for_byte() {
         let mut headers = HeaderMap::new();
         headers.insert("cookie", HeaderValue::from_bytes(line).unwrap());
         let mut head = Vec::new();
-        cookies::write_others(&mut head, &headers, &Namespace::default());
+        cookies::write_application_cookies(&mut head, &headers, &Namespace::default());
         let line = head.strip_prefix(b"cookie: ");
         line.map(|line| line.strip_suffix(b"\r\n").unwrap().to_vec())
     };
@@ -376,7 +383,7 @@ fn an_upstream_cannot_set_our_cookies() {
     ] {
         headers.append(SET_COOKIE, HeaderValue::from_static(value));
     }
-    cookies::refuse(&mut headers, None);
+    cookies::remove_own_set_cookies(&mut headers, None);
     let left: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
     assert_eq!(left, ["a=menshen"]);
 }
@@ -412,15 +419,15 @@ fn a_prefix_is_taken_off_and_the_rest_kept() {
 
 #[test]
 fn redirects_and_cookie_paths_get_the_prefix_back() {
-    let (_, inward) = sent_by(stripping(), anonymous(), parts("/app/", &[]), false);
-    let mended = |name: HeaderName, value: &'static str| {
+    let (_, response_rewrite) = sent_by(stripping(), anonymous(), parts("/app/", &[]), false);
+    let rewritten = |name: HeaderName, value: &'static str| {
         let mut parts = Response::new(()).into_parts().0;
         parts
             .headers
             .insert(name.clone(), HeaderValue::from_static(value));
         let authority = HeaderValue::from_static("10.0.0.5:8080");
         let (authority, tls) = (&authority, false);
-        inward.apply(&mut parts, &UpstreamName { authority, tls });
+        response_rewrite.apply(&mut parts, &UpstreamOrigin { authority, tls });
         parts.headers[name].to_str().unwrap().to_owned()
     };
     for (from, to) in [
@@ -433,7 +440,7 @@ fn redirects_and_cookie_paths_get_the_prefix_back() {
         ("http://10.0.0.5:8080/x", "/app/x"),
         ("https://other.example/x", "https://other.example/x"),
     ] {
-        assert_eq!(mended(LOCATION, from), to);
+        assert_eq!(rewritten(LOCATION, from), to);
     }
     for (from, to) in [
         ("a=b; path=/; Secure", "a=b; Path=/app; Secure"),
@@ -442,13 +449,13 @@ fn redirects_and_cookie_paths_get_the_prefix_back() {
         ("__Host-a=b; Path=/", "__Host-a=b; Path=/"),
         ("path=/x", "path=/x"),
     ] {
-        assert_eq!(mended(SET_COOKIE, from), to);
+        assert_eq!(rewritten(SET_COOKIE, from), to);
     }
 }
 
 #[test]
 fn a_response_loses_what_concerned_the_upstreams_hop() {
-    let (_, inward) = sent_by(route(), anonymous(), parts("/", &[]), false);
+    let (_, response_rewrite) = sent_by(route(), anonymous(), parts("/", &[]), false);
     let response = Response::builder()
         .header("connection", "x-private, keep-alive")
         .header("x-private", "1")
@@ -458,7 +465,7 @@ fn a_response_loses_what_concerned_the_upstreams_hop() {
         .header("x-other", "2");
     let mut parts = response.body(()).unwrap().into_parts().0;
     let (authority, tls) = (&HeaderValue::from_static("a"), false);
-    inward.apply(&mut parts, &UpstreamName { authority, tls });
+    response_rewrite.apply(&mut parts, &UpstreamOrigin { authority, tls });
     let left: Vec<_> = parts.headers.keys().map(HeaderName::as_str).collect();
     assert_eq!(left, ["x-other"]);
 }
@@ -467,12 +474,12 @@ fn a_response_loses_what_concerned_the_upstreams_hop() {
 fn only_protocols_that_carry_no_requests_may_be_changed_to() {
     let asked = |protocol| {
         let said = [("connection", "keep-alive, Upgrade"), ("upgrade", protocol)];
-        let (parts, inward) = sent_by(route(), anonymous(), parts("/", &said), false);
+        let (parts, response_rewrite) = sent_by(route(), anonymous(), parts("/", &said), false);
         assert_eq!(
             parts.headers.contains_key("upgrade"),
-            inward.upgrade().is_some()
+            response_rewrite.upgrade().is_some()
         );
-        inward.upgrade().is_some()
+        response_rewrite.upgrade().is_some()
     };
     assert!(asked("websocket") && asked("echo/1"));
     assert!(!asked("h2c") && !asked("HTTP/2.0") && !asked("TLS/1.2") && !asked("websocket, h2c"));
@@ -557,7 +564,7 @@ proptest! {
             headers.append("cookie", value.clone());
             headers.append("cookie", value);
             let mut head = Vec::new();
-            cookies::write_others(&mut head, &headers, &Namespace::default());
+            cookies::write_application_cookies(&mut head, &headers, &Namespace::default());
             let left = head.strip_prefix(b"cookie: ").unwrap_or_default();
             for pair in left.split(|byte| *byte == b';') {
                 let name = pair.split(|byte| *byte == b'=').next().unwrap();

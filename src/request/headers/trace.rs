@@ -8,13 +8,13 @@ use super::{TRACEPARENT, X_REQUEST_ID};
 
 use crate::keys;
 
-/// The longest request id that is kept, in bytes.
+/// The longest request id that is client_id, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// A trace id and a span id.
-const NAME_BYTES: usize = 24;
+const IDS_BYTES: usize = 24;
 /// For how many requests random bytes are drawn at a time.
-const NAMES_AHEAD: usize = 64;
+const IDS_PER_DRAW: usize = 64;
 
 /// What one request is called in logs, on pages and by the upstream.
 ///
@@ -29,15 +29,15 @@ pub struct RequestId {
 impl RequestId {
     /// Makes one, or keeps the client's when a trusted peer sent a sane one.
     pub fn of(headers: &HeaderMap, peer_trusted: bool) -> Self {
-        let bytes = fresh();
+        let bytes = random_ids();
         let (mut trace, mut span) = ([0; 16], [0; 8]);
         trace.copy_from_slice(&bytes[..16]);
         span.copy_from_slice(&bytes[16..]);
-        let kept = peer_trusted
+        let client_id = peer_trusted
             .then(|| single(headers, &X_REQUEST_ID))
             .flatten();
-        let text = match kept.filter(|id| is_sane(id.as_bytes())) {
-            Some(kept) => kept.clone(),
+        let text = match client_id.filter(|id| is_valid_id(id.as_bytes())) {
+            Some(client_id) => client_id.clone(),
             None => {
                 let mut hex = [0; 32];
                 write_hex(&mut hex, &trace);
@@ -62,18 +62,18 @@ impl RequestId {
 ///
 /// Each thread asks the generator for many at once: names are public, so those that wait in memory
 /// need no more care than those that were given out.
-fn fresh() -> [u8; NAME_BYTES] {
+fn random_ids() -> [u8; IDS_BYTES] {
     thread_local! {
         static AHEAD: RefCell<(Vec<u8>, usize)> = const { RefCell::new((Vec::new(), 0)) };
     }
     AHEAD.with_borrow_mut(|(bytes, used)| {
         if *used == bytes.len() {
-            *bytes = keys::random::<{ NAME_BYTES * NAMES_AHEAD }>().to_vec();
+            *bytes = keys::random::<{ IDS_BYTES * IDS_PER_DRAW }>().to_vec();
             *used = 0;
         }
-        let mut name = [0; NAME_BYTES];
-        name.copy_from_slice(&bytes[*used..*used + NAME_BYTES]);
-        *used += NAME_BYTES;
+        let mut name = [0; IDS_BYTES];
+        name.copy_from_slice(&bytes[*used..*used + IDS_BYTES]);
+        *used += IDS_BYTES;
         name
     })
 }
@@ -129,7 +129,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderVal
     }
 }
 
-fn is_sane(id: &[u8]) -> bool {
+fn is_valid_id(id: &[u8]) -> bool {
     (1..=REQUEST_ID_BYTES_MAX).contains(&id.len())
         && id
             .iter()

@@ -192,7 +192,7 @@ pub enum UpstreamConnections {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Preflight {
-    /// They are decided like every request.
+    /// They are permit_and_rewrite like every request.
     #[default]
     Deny,
     /// They pass without identity.

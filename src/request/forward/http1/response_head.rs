@@ -44,7 +44,7 @@ pub(in super::super) struct ExpectedHead {
     /// The request was a HEAD, so that no body follows whatever the head says.
     pub(in super::super) for_head_request: bool,
     /// Whether it matters how its names are spelled.
-    pub(in super::super) keeps_names: bool,
+    pub(in super::super) keeps_header_case: bool,
 }
 
 /// Where the body ends.
@@ -145,7 +145,7 @@ fn parse_lines<'read>(
         }
     };
     let allows_reuse = is_unambiguous && control.keeps_connection(is_http_1_0);
-    let names = match expected.keeps_names {
+    let names = match expected.keeps_header_case {
         true => parsed
             .headers
             .iter()
@@ -191,7 +191,7 @@ mod tests {
 
     const PLAIN: ExpectedHead = ExpectedHead {
         for_head_request: false,
-        keeps_names: false,
+        keeps_header_case: false,
     };
 
     fn head(text: &str) -> Result<Option<Parsed>, ResponseHeadError> {

@@ -1,15 +1,15 @@
-//! `Addresses`: the further addresses of a request, as the application knows them.
+//! `AddressHeaders`: the further addresses of a request, as the application knows them.
 
 use http::{HeaderName, HeaderValue};
 
-use super::{HostHeader, UpstreamName};
+use super::{HostHeader, UpstreamOrigin};
 use crate::request::address::{self, Piece};
 use crate::request::head::Head;
 use crate::request::route::Route;
 
 /// The headers with addresses that a request is sent with in place of the client's.
 #[derive(Clone, Debug)]
-pub(super) struct Addresses {
+pub(super) struct AddressHeaders {
     lines: Vec<(HeaderName, Vec<Part>)>,
 }
 
@@ -23,7 +23,7 @@ enum Part {
     },
 }
 
-impl Addresses {
+impl AddressHeaders {
     /// Those of a request that was permitted, and with it they were.
     pub(super) fn of(route: &Route, head: &Head<'_>) -> Option<Box<Self>> {
         if !address::may_be_named(head) {
@@ -62,7 +62,12 @@ impl Addresses {
     }
 
     /// Writes the lines, for an application that is called as `host` says.
-    pub(super) fn write(&self, head: &mut Vec<u8>, host: &HostHeader, upstream: UpstreamName<'_>) {
+    pub(super) fn write(
+        &self,
+        head: &mut Vec<u8>,
+        host: &HostHeader,
+        upstream: UpstreamOrigin<'_>,
+    ) {
         for (name, parts) in &self.lines {
             let mut value = Vec::new();
             for part in parts {
@@ -75,7 +80,7 @@ impl Addresses {
 
 /// An absolute address has the scheme that we speak to the application: some, as Apache does, take
 /// an address with another scheme for another server's.
-fn write_part(value: &mut Vec<u8>, part: &Part, host: &HostHeader, upstream: UpstreamName<'_>) {
+fn write_part(value: &mut Vec<u8>, part: &Part, host: &HostHeader, upstream: UpstreamOrigin<'_>) {
     let (origin, target) = match part {
         Part::Text(text) => return value.extend_from_slice(text.as_bytes()),
         Part::Address { origin, target } => (origin, target),

@@ -8,7 +8,7 @@ use super::cookies;
 
 /// Where an upstream is.
 #[derive(Clone, Copy, Debug)]
-pub struct UpstreamName<'a> {
+pub struct UpstreamOrigin<'a> {
     /// `host[:port]`, the port unless it is its scheme's own.
     pub authority: &'a HeaderValue,
     /// Whether it speaks TLS.
@@ -16,12 +16,12 @@ pub struct UpstreamName<'a> {
 }
 
 /// Who is called what, on both sides of us.
-pub(super) struct Names<'a> {
+pub(super) struct AddressRewrite<'a> {
     /// `https` or `http`, as the client speaks to us.
     pub(super) scheme: &'static str,
     /// `host[:port]` as the client knows us.
     pub(super) authority: &'a HeaderValue,
-    pub(super) upstream: &'a UpstreamName<'a>,
+    pub(super) upstream: &'a UpstreamOrigin<'a>,
     /// The `Host` that the route says to the upstream.
     pub(super) literal: Option<&'a HeaderValue>,
     /// What was taken off the path; empty when nothing was.
@@ -29,16 +29,16 @@ pub(super) struct Names<'a> {
 }
 
 /// The parts of an absolute address.
-struct Address<'a> {
+struct AbsoluteUrl<'a> {
     https: bool,
     host: &'a [u8],
     port: Option<&'a [u8]>,
     rest: &'a [u8],
 }
 
-impl Names<'_> {
+impl AddressRewrite<'_> {
     /// Mends every header that holds addresses.
-    pub(super) fn mend_addresses(&self, headers: &mut HeaderMap) {
+    pub(super) fn rewrite_addresses(&self, headers: &mut HeaderMap) {
         replace(headers, &LOCATION, |value| self.address(value));
         replace(headers, &CONTENT_LOCATION, |value| self.address(value));
         replace(headers, &REFRESH, |value| self.refresh(value));
@@ -46,14 +46,14 @@ impl Names<'_> {
     }
 
     /// Mends what cookies say of host and path.
-    pub(super) fn mend_cookies(&self, headers: &mut HeaderMap) {
+    pub(super) fn rewrite_cookies(&self, headers: &mut HeaderMap) {
         replace(headers, &SET_COOKIE, |value| self.cookie(value));
     }
 
     /// An address as the client must read it; nothing when it is right already.
     fn address(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let Some(address) = Address::parse(text) else {
-            let absolute = text.first() == Some(&b'/') && !leads_elsewhere(text);
+        let Some(address) = AbsoluteUrl::parse(text) else {
+            let absolute = text.first() == Some(&b'/') && !starts_with_host(text);
             return (absolute && !self.is_prefixed(text)).then(|| self.prefixed(text));
         };
         let path: Vec<u8> = match address.rest.first() {
@@ -67,7 +67,7 @@ impl Names<'_> {
         };
         if self.is_upstream(&address) {
             // A path alone, unless a browser would read a host at its beginning.
-            return Some(match leads_elsewhere(&path) {
+            return Some(match starts_with_host(&path) {
                 false => path,
                 true => [&self.origin(), &path[..]].concat(),
             });
@@ -84,7 +84,7 @@ impl Names<'_> {
             // Another service of this host.
             return None;
         }
-        let mended = match downgrades {
+        let rewritten = match downgrades {
             true => [&self.origin(), &path[..]].concat(),
             false if self.prefix.is_empty() => return None,
             false => {
@@ -92,7 +92,7 @@ impl Names<'_> {
                 [&text[..origin], &path[..]].concat()
             }
         };
-        (mended != text).then_some(mended)
+        (rewritten != text).then_some(rewritten)
     }
 
     /// `5; url=http://...`, as browsers read it.
@@ -109,16 +109,16 @@ impl Names<'_> {
             }
             _ => (start, text.len()),
         };
-        let mended = self.address(text[start..end].trim_ascii())?;
-        Some([&text[..start], &mended, &text[end..]].concat())
+        let rewritten = self.address(text[start..end].trim_ascii())?;
+        Some([&text[..start], &rewritten, &text[end..]].concat())
     }
 
     /// `<http://...>; rel=next, <...>` (RFC 8288).
     fn links(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let mut mended = Vec::with_capacity(text.len());
+        let mut rewritten = Vec::with_capacity(text.len());
         let (mut rest, mut quoted, mut changed) = (text, false, false);
         while let Some((byte, behind)) = rest.split_first() {
-            mended.push(*byte);
+            rewritten.push(*byte);
             rest = behind;
             match byte {
                 b'"' => quoted = !quoted,
@@ -126,26 +126,26 @@ impl Names<'_> {
                     let end = rest.iter().position(|byte| *byte == b'>')?;
                     let address = self.address(&rest[..end]);
                     changed |= address.is_some();
-                    mended.extend_from_slice(address.as_deref().unwrap_or(&rest[..end]));
+                    rewritten.extend_from_slice(address.as_deref().unwrap_or(&rest[..end]));
                     rest = &rest[end..];
                 }
                 _ => {}
             }
         }
-        changed.then_some(mended)
+        changed.then_some(rewritten)
     }
 
     /// A cookie with the prefix before its path, and without a domain that is the upstream's.
     fn cookie(&self, cookie: &[u8]) -> Option<Vec<u8>> {
         let host_only = b"__Host-";
-        let start = cookies::set_name(cookie).get(..host_only.len());
+        let start = cookies::set_cookie_name(cookie).get(..host_only.len());
         // Browsers take such a cookie only with `Path=/`.
         let keeps_path = start.is_some_and(|start| start.eq_ignore_ascii_case(host_only));
-        let mut mended = Vec::with_capacity(cookie.len() + self.prefix.len());
+        let mut rewritten = Vec::with_capacity(cookie.len() + self.prefix.len());
         let mut changed = false;
         for (at, attribute) in cookie.split(|byte| *byte == b';').enumerate() {
             if at == 0 {
-                mended.extend_from_slice(attribute);
+                rewritten.extend_from_slice(attribute);
                 continue;
             }
             if value_of(attribute, b"domain").is_some_and(|domain| self.is_upstreams(domain)) {
@@ -153,19 +153,19 @@ impl Names<'_> {
                 changed = true;
                 continue;
             }
-            mended.push(b';');
+            rewritten.push(b';');
             let path = value_of(attribute, b"path").filter(|path| path.first() == Some(&b'/'));
             match path.filter(|path| !keeps_path && !self.is_prefixed(path)) {
                 Some(path) => {
                     changed = true;
-                    mended.extend_from_slice(b" Path=");
-                    mended.extend_from_slice(self.prefix.as_bytes());
-                    mended.extend_from_slice(if path == b"/" { b"" } else { path });
+                    rewritten.extend_from_slice(b" Path=");
+                    rewritten.extend_from_slice(self.prefix.as_bytes());
+                    rewritten.extend_from_slice(if path == b"/" { b"" } else { path });
                 }
-                None => mended.extend_from_slice(attribute),
+                None => rewritten.extend_from_slice(attribute),
             }
         }
-        changed.then_some(mended)
+        changed.then_some(rewritten)
     }
 
     /// `https://host:port` as the client knows us.
@@ -174,7 +174,7 @@ impl Names<'_> {
     }
 
     /// Whether an address is one of the upstream's own.
-    fn is_upstream(&self, address: &Address<'_>) -> bool {
+    fn is_upstream(&self, address: &AbsoluteUrl<'_>) -> bool {
         let (host, port) = host_port(self.upstream.authority.as_bytes());
         let named = address.host.eq_ignore_ascii_case(host)
             && port_or_default(address.port, address.https)
@@ -199,7 +199,7 @@ impl Names<'_> {
         let domain = domain.strip_prefix(b".").unwrap_or(domain);
         let covers = |authority: &HeaderValue| {
             let (host, _) = host_port(authority.as_bytes());
-            is_within(host, domain)
+            is_same_or_subdomain(host, domain)
         };
         let upstreams = covers(self.upstream.authority) || self.literal.is_some_and(covers);
         !domain.is_empty() && upstreams && !covers(self.authority)
@@ -218,7 +218,7 @@ impl Names<'_> {
     }
 }
 
-impl<'a> Address<'a> {
+impl<'a> AbsoluteUrl<'a> {
     /// Takes an absolute http or https address apart.
     fn parse(text: &'a [u8]) -> Option<Self> {
         let at = text.windows(3).position(|part| part == b"://")?;
@@ -258,7 +258,7 @@ fn port_or_default(port: Option<&[u8]>, https: bool) -> &[u8] {
 }
 
 /// Whether a host is a domain or below it.
-fn is_within(host: &[u8], domain: &[u8]) -> bool {
+fn is_same_or_subdomain(host: &[u8], domain: &[u8]) -> bool {
     let Some(above) = host.len().checked_sub(domain.len()) else {
         return false;
     };
@@ -266,7 +266,7 @@ fn is_within(host: &[u8], domain: &[u8]) -> bool {
 }
 
 /// Whether a browser reads a host at the beginning of what looks like a path.
-fn leads_elsewhere(path: &[u8]) -> bool {
+fn starts_with_host(path: &[u8]) -> bool {
     matches!(path.get(1), Some(b'/' | b'\\' | b'\t'))
 }
 
@@ -277,13 +277,14 @@ fn value_of<'a>(attribute: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     named.then(|| attribute[at + 1..].trim_ascii())
 }
 
-/// Replaces the values of a header where `mend` has another one.
-fn replace(headers: &mut HeaderMap, name: &HeaderName, mend: impl Fn(&[u8]) -> Option<Vec<u8>>) {
+/// Replaces the values of a header where `rewrite` has another one.
+fn replace(headers: &mut HeaderMap, name: &HeaderName, rewrite: impl Fn(&[u8]) -> Option<Vec<u8>>) {
     if let http::header::Entry::Occupied(mut entry) = headers.entry(name) {
         for value in entry.iter_mut() {
-            let mended = mend(value.as_bytes());
-            if let Some(mended) = mended.and_then(|text| HeaderValue::from_bytes(&text).ok()) {
-                *value = mended;
+            let rewritten = rewrite(value.as_bytes());
+            if let Some(rewritten) = rewritten.and_then(|text| HeaderValue::from_bytes(&text).ok())
+            {
+                *value = rewritten;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `Spelling`: how header names were spelled, for programs that only know them in one case.
+//! `HeaderCase`: how header names were spelled, for programs that only know them in one case.
 //!
 //! hyper reads and writes names as they were spelled, but keeps that in an extension which only it can
 //! make and look into. So a head passes through a client connection of hyper's that leads into
@@ -21,10 +21,10 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 /// How many names a head may have.
 const NAMES_MAX: usize = 1024;
 /// How often both ends of the connection are driven at most; three times are enough.
-const TURNS_MAX: usize = 16;
+const POLLS_MAX: usize = 16;
 
 /// What hyper writes or does by itself.
-const HYPERS: [HeaderName; 7] = [
+const WRITTEN_BY_HYPER: [HeaderName; 7] = [
     CONNECTION,
     CONTENT_LENGTH,
     HOST,
@@ -36,9 +36,9 @@ const HYPERS: [HeaderName; 7] = [
 
 /// How the names of a request are spelled towards an upstream.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Spelling(HashMap<Box<[u8]>, Box<[u8]>>);
+pub(super) struct HeaderCase(HashMap<Box<[u8]>, Box<[u8]>>);
 
-impl Spelling {
+impl HeaderCase {
     /// As a client spelled them over HTTP/1.1; over HTTP/2 there is only one way.
     pub(super) fn of(parts: &Parts) -> Self {
         if parts.version == Version::HTTP_2 {
@@ -47,12 +47,12 @@ impl Spelling {
         let mut request = Request::new(Empty::new());
         *request.extensions_mut() = parts.extensions.clone();
         let names = parts.headers.keys();
-        for name in names.filter(|name| !HYPERS.contains(name)) {
+        for name in names.filter(|name| !WRITTEN_BY_HYPER.contains(name)) {
             let nothing = HeaderValue::from_static("");
             request.headers_mut().insert(name, nothing);
         }
         let answer = Bytes::from_static(b"HTTP/1.1 204 No Content\r\n\r\n");
-        let written = pass(request, answer).map(|(written, _)| written);
+        let written = exchange_in_memory(request, answer).map(|(written, _)| written);
         let written = written.unwrap_or_default();
         let lines = written.split(|byte| *byte == b'\n').skip(1);
         let spelled = lines.filter_map(|line| {
@@ -64,7 +64,7 @@ impl Spelling {
 
     /// Spells the names of a head that is written in lower case. Those the client did not send begin
     /// each word with a capital.
-    pub(super) fn respell(&self, head: &mut [u8]) {
+    pub(super) fn apply(&self, head: &mut [u8]) {
         let lines = head.split_mut(|byte| *byte == b'\n').skip(1);
         for line in lines {
             let end = line.iter().position(|byte| *byte == b':');
@@ -106,14 +106,17 @@ pub(super) fn extensions(names: &[Bytes]) -> Option<Extensions> {
         }
     }
     answer.extend_from_slice(if chunked { b"\r\n0\r\n\r\n" } else { b"\r\n" });
-    let (_, response) = pass(Request::new(Empty::new()), Bytes::from(answer))?;
+    let (_, response) = exchange_in_memory(Request::new(Empty::new()), Bytes::from(answer))?;
     Some(response.into_parts().0.extensions)
 }
 
 /// Sends a request into memory and reads an answer from there: what was written, and the answer.
-fn pass(request: Request<Empty<Bytes>>, answer: Bytes) -> Option<(Vec<u8>, Response<Incoming>)> {
+fn exchange_in_memory(
+    request: Request<Empty<Bytes>>,
+    answer: Bytes,
+) -> Option<(Vec<u8>, Response<Incoming>)> {
     let exchange = async {
-        let memory = Memory {
+        let memory = MemoryConnection {
             answer,
             written: Vec::new(),
         };
@@ -124,7 +127,7 @@ fn pass(request: Request<Empty<Bytes>>, answer: Bytes) -> Option<(Vec<u8>, Respo
         let (mut sender, mut connection) = builder.await.ok()?;
         let mut answer = pin!(sender.send_request(request));
         let response = std::future::poll_fn(|cx| {
-            for _ in 0..TURNS_MAX {
+            for _ in 0..POLLS_MAX {
                 if let Poll::Ready(response) = answer.as_mut().poll(cx) {
                     return Poll::Ready(response.ok());
                 }
@@ -145,12 +148,12 @@ fn pass(request: Request<Empty<Bytes>>, answer: Bytes) -> Option<(Vec<u8>, Respo
 }
 
 /// The other end of a connection: it has answered already.
-struct Memory {
+struct MemoryConnection {
     answer: Bytes,
     written: Vec<u8>,
 }
 
-impl Read for Memory {
+impl Read for MemoryConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -166,7 +169,7 @@ impl Read for Memory {
     }
 }
 
-impl Write for Memory {
+impl Write for MemoryConnection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,

@@ -24,15 +24,15 @@ use crate::secret::Secret;
 /// Room for what most requests are told of us, in bytes.
 const LINES_BYTES: usize = 1024;
 
-const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const HOST_SEEN: HeaderName = HeaderName::from_static("x-forwarded-host");
-const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 /// The name of an access token, as an upstream knows it.
 pub(super) const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
-/// The names of [`Identity::values`], as an upstream knows them.
+/// The names of [`IdentityHeaders::values`], as an upstream knows them.
 pub(super) const IDENTITY: [HeaderName; 5] = [
     HeaderName::from_static("x-forwarded-user"),
     HeaderName::from_static("x-forwarded-preferred-username"),
@@ -45,7 +45,7 @@ pub(super) const IDENTITY: [HeaderName; 5] = [
 ///
 /// Its `Debug` shows nothing.
 #[derive(Clone)]
-pub struct Identity {
+pub struct IdentityHeaders {
     /// The login.
     pub user: Option<HeaderValue>,
     /// The name people call them.
@@ -56,13 +56,13 @@ pub struct Identity {
     pub groups: Option<HeaderValue>,
 }
 
-impl std::fmt::Debug for Identity {
+impl std::fmt::Debug for IdentityHeaders {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Identity(..)")
+        f.write_str("IdentityHeaders(..)")
     }
 }
 
-impl Identity {
+impl IdentityHeaders {
     /// Writes a person down as a route says.
     pub fn of(person: &Person, encoding: HeaderEncoding) -> Self {
         let one = |what: &str, text: &str| {
@@ -71,7 +71,7 @@ impl Identity {
         };
         let fields = &person.entitlements.fields;
         let (groups, refused) = encoding::list(encoding, fields.groups.iter().map(String::as_str));
-        warn_of_refused("groups", refused);
+        warn_of_omitted("groups", refused);
         Self {
             user: one("login", person.session.login.as_str()),
             name: fields.name.as_deref().and_then(|name| one("name", name)),
@@ -89,7 +89,7 @@ impl Identity {
             return None;
         };
         let encoding = permit.route().headers.encoding;
-        Some(match Described::known(person, encoding) {
+        Some(match EncodedPerson::known(person, encoding) {
             Some(known) => Cow::Borrowed(&known.identity),
             None => Cow::Owned(Self::of(person, encoding)),
         })
@@ -129,31 +129,31 @@ pub(super) fn authority(head: &Head<'_>) -> HeaderValue {
 
 /// The header lines that are ours, ready to be sent.
 #[derive(Clone, Default)]
-pub(super) struct Written {
+pub(super) struct HeaderLines {
     lines: Vec<u8>,
-    /// Names that a route readmits and the client sent: those lines are the client's.
-    readmitted: Vec<HeaderName>,
+    /// Names that a route passes_header and the client sent: those lines are the client's.
+    passed: Vec<HeaderName>,
     /// Whether a route's own credentials are valid for the connection.
     authenticates_connection: bool,
 }
 
 /// A person in one encoding: as values, and as lines.
-struct Described {
-    identity: Identity,
+struct EncodedPerson {
+    identity: IdentityHeaders,
     lines: Box<[u8]>,
 }
 
 /// A person in each encoding that some route asked for.
 #[derive(Default)]
-struct Descriptions {
-    percent: OnceLock<Described>,
-    utf8: OnceLock<Described>,
-    base64: OnceLock<Described>,
-    rfc8187: OnceLock<Described>,
+struct EncodedPersonCache {
+    percent: OnceLock<EncodedPerson>,
+    utf8: OnceLock<EncodedPerson>,
+    base64: OnceLock<EncodedPerson>,
+    rfc8187: OnceLock<EncodedPerson>,
 }
 
-impl Descriptions {
-    fn of(&self, encoding: HeaderEncoding) -> &OnceLock<Described> {
+impl EncodedPersonCache {
+    fn of(&self, encoding: HeaderEncoding) -> &OnceLock<EncodedPerson> {
         match encoding {
             HeaderEncoding::Percent => &self.percent,
             HeaderEncoding::Utf8 => &self.utf8,
@@ -163,16 +163,19 @@ impl Descriptions {
     }
 }
 
-impl Described {
+impl EncodedPerson {
     /// What is kept of a person.
     fn known(person: &Person, encoding: HeaderEncoding) -> Option<&Self> {
-        let memo = person.entitlements.memo.get_or_make(Descriptions::default);
+        let memo = person
+            .entitlements
+            .memo
+            .get_or_make(EncodedPersonCache::default);
         let login = &person.session.login;
         // A session keeps the login it was minted with; the memo is of the current one.
         let memo = memo.filter(|_| *login == person.entitlements.login)?;
         Some(memo.of(encoding).get_or_init(|| {
-            let identity = Identity::of(person, encoding);
-            let mut written = Written::default();
+            let identity = IdentityHeaders::of(person, encoding);
+            let mut written = HeaderLines::default();
             written.person(&identity);
             Self {
                 identity,
@@ -182,11 +185,11 @@ impl Described {
     }
 }
 
-impl Written {
+impl HeaderLines {
     /// Leaves some names to the client.
-    pub(super) fn without(readmitted: Vec<HeaderName>) -> Self {
+    pub(super) fn without(passed: Vec<HeaderName>) -> Self {
         Self {
-            readmitted,
+            passed,
             ..Self::default()
         }
     }
@@ -216,7 +219,7 @@ impl Written {
 
     /// Writes a line; its value is one that a header may have.
     pub(super) fn line(&mut self, name: &HeaderName, value: &[u8]) {
-        if !self.readmitted.contains(name) {
+        if !self.passed.contains(name) {
             super::line(&mut self.lines, name, value);
         }
     }
@@ -225,23 +228,23 @@ impl Written {
     pub(super) fn hops(&mut self, head: &Head<'_>, authority: &HeaderValue) {
         self.lines.reserve(LINES_BYTES);
         let (mut text, mut digits) = ([0; 48], [0; 48]);
-        let client = ip(head.client, &mut text);
-        match chain(head) {
-            Some(chain) => self.line(&FOR, chain.as_bytes()),
-            None => self.line(&FOR, client),
+        let client = format_ip(head.client, &mut text);
+        match forwarded_for(head) {
+            Some(forwarded_for) => self.line(&FORWARDED_FOR, forwarded_for.as_bytes()),
+            None => self.line(&FORWARDED_FOR, client),
         }
         self.line(&REAL_IP, client);
-        self.line(&HOST_SEEN, authority.as_bytes());
-        self.line(&PROTO, head.scheme().as_bytes());
-        let port = printed(format_args!("{}", head.effective_port()), &mut digits);
-        self.line(&PORT, port);
+        self.line(&FORWARDED_HOST, authority.as_bytes());
+        self.line(&FORWARDED_PROTO, head.scheme().as_bytes());
+        let port = format_into(format_args!("{}", head.effective_port()), &mut digits);
+        self.line(&FORWARDED_PORT, port);
     }
 
     /// The prefix that is taken off.
     pub(super) fn prefix(&mut self, route: &Route) {
         if let Some(prefix) = route.stripped_prefix() {
             let value = HeaderValue::from_str(prefix).expect("a path prefix is plain ASCII");
-            self.line(&PREFIX, value.as_bytes());
+            self.line(&FORWARDED_PREFIX, value.as_bytes());
         }
     }
 
@@ -251,14 +254,14 @@ impl Written {
             return;
         };
         let encoding = permit.route().headers.encoding;
-        let known = Described::known(person, encoding);
-        match known.filter(|_| self.readmitted.is_empty()) {
+        let known = EncodedPerson::known(person, encoding);
+        match known.filter(|_| self.passed.is_empty()) {
             Some(known) => self.lines.extend_from_slice(&known.lines),
-            None => self.person(&Identity::of(person, encoding)),
+            None => self.person(&IdentityHeaders::of(person, encoding)),
         }
     }
 
-    fn person(&mut self, identity: &Identity) {
+    fn person(&mut self, identity: &IdentityHeaders) {
         for (name, value) in IDENTITY.into_iter().zip(identity.values()) {
             if let Some(value) = value {
                 self.line(&name, value.as_bytes());
@@ -305,7 +308,7 @@ impl Written {
         }
         let facts = RequestFacts::new(permit.caller(), head, head.path.as_str());
         for (name, expression) in rules.own.iter().filter(|(name, _)| !is_reserved(name)) {
-            self.unwrite(name);
+            self.remove(name);
             let value = match expression.evaluate(&facts) {
                 Ok(value) => encode(name, rules.encoding, &value),
                 // Whoever forwards it looks whether the work is spent, and does not.
@@ -324,7 +327,7 @@ impl Written {
             }
         }
         if let Some(basic) = &rules.basic_auth {
-            self.unwrite(&AUTHORIZATION);
+            self.remove(&AUTHORIZATION);
             if let Some(value) = credentials(basic, &facts) {
                 super::line(&mut self.lines, &AUTHORIZATION, value.as_bytes());
             }
@@ -332,7 +335,7 @@ impl Written {
     }
 
     /// Takes back what stands under a name or an alias of it.
-    fn unwrite(&mut self, name: &HeaderName) {
+    fn remove(&mut self, name: &HeaderName) {
         let mut kept = Vec::with_capacity(self.lines.capacity());
         for line in self.lines.split_inclusive(|byte| *byte == b'\n') {
             let known = line.split(|byte| *byte == b':').next().unwrap_or_default();
@@ -367,13 +370,13 @@ fn encode(name: &HeaderName, encoding: HeaderEncoding, value: &Value) -> Option<
             let nested = texts.iter().filter(|text| text.is_none()).count();
             let (value, refused) =
                 encoding::list(encoding, texts.iter().flatten().map(String::as_str));
-            warn_of_refused(name.as_str(), nested + refused);
+            warn_of_omitted(name.as_str(), nested + refused);
             value
         }
         Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Map(_) => match scalar(value) {
             Some(text) => encoded(name.as_str(), encoding::text(encoding, &text)),
             None => {
-                warn_of_refused(name.as_str(), 1);
+                warn_of_omitted(name.as_str(), 1);
                 None
             }
         },
@@ -411,29 +414,30 @@ fn credentials(basic: &BasicAuth, facts: &RequestFacts<'_>) -> Option<HeaderValu
     Some(value)
 }
 
-/// The chain a trusted peer sent, and the peer behind it.
-fn chain(head: &Head<'_>) -> Option<HeaderValue> {
+/// The forwarded_for a trusted peer sent, and the peer behind it.
+fn forwarded_for(head: &Head<'_>) -> Option<HeaderValue> {
     if !head.peer_trusted {
         return None;
     }
-    let mut chain = Vec::new();
-    for line in head.headers.get_all(FOR) {
-        if !chain.is_empty() {
-            chain.extend_from_slice(b", ");
+    let mut forwarded_for = Vec::new();
+    for line in head.headers.get_all(FORWARDED_FOR) {
+        if !forwarded_for.is_empty() {
+            forwarded_for.extend_from_slice(b", ");
         }
-        chain.extend_from_slice(line.as_bytes());
+        forwarded_for.extend_from_slice(line.as_bytes());
     }
     if let Peer::Ip(peer) = head.peer {
-        let separator = if chain.is_empty() { "" } else { ", " };
-        write!(chain, "{separator}{}", peer.to_canonical()).expect("a vector takes every byte");
+        let separator = if forwarded_for.is_empty() { "" } else { ", " };
+        write!(forwarded_for, "{separator}{}", peer.to_canonical())
+            .expect("a vector takes every byte");
     }
-    HeaderValue::from_bytes(&chain)
+    HeaderValue::from_bytes(&forwarded_for)
         .ok()
         .filter(|value| !value.is_empty())
 }
 
 /// An address as text.
-fn ip(ip: IpAddr, text: &mut [u8; 48]) -> &[u8] {
+fn format_ip(ip: IpAddr, text: &mut [u8; 48]) -> &[u8] {
     match ip {
         IpAddr::V4(v4) => {
             let mut end = 0;
@@ -451,11 +455,11 @@ fn ip(ip: IpAddr, text: &mut [u8; 48]) -> &[u8] {
             }
             &text[..end]
         }
-        IpAddr::V6(v6) => printed(format_args!("{v6}"), text),
+        IpAddr::V6(v6) => format_into(format_args!("{v6}"), text),
     }
 }
 
-fn printed<'a>(arguments: std::fmt::Arguments<'_>, text: &'a mut [u8; 48]) -> &'a [u8] {
+fn format_into<'a>(arguments: std::fmt::Arguments<'_>, text: &'a mut [u8; 48]) -> &'a [u8] {
     let mut rest = &mut text[..];
     rest.write_fmt(arguments)
         .expect("an address is at most 45 bytes, a port 5");
@@ -469,7 +473,7 @@ fn encoded(what: &str, value: Result<HeaderValue, EncodeError>) -> Option<Header
         .ok()
 }
 
-fn warn_of_refused(what: &str, refused: usize) {
+fn warn_of_omitted(what: &str, refused: usize) {
     if refused > 0 {
         tracing::warn!(header = what, refused, "elements of a header are left out");
     }

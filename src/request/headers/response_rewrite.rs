@@ -1,4 +1,4 @@
-//! `Inward`: what becomes of an upstream's response head on its way to the browser.
+//! `ResponseRewrite`: what becomes of an upstream's response head on its way to the browser.
 
 use std::sync::Arc;
 
@@ -10,29 +10,29 @@ use http::header::{
 use http::response::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version};
 
-use super::mended::{Names, UpstreamName};
+use super::header_case::{self, HeaderCase};
 use super::namespace::Namespace;
-use super::spelling::{self, Spelling};
-use super::{cookies, namespace, nominated};
+use super::response_addresses::{AddressRewrite, UpstreamOrigin};
+use super::{connection_options, cookies, namespace};
 use crate::people::cookie::CookieName;
 use crate::request::route::{HostHeader, Route};
 
 /// What the way back must know of the way there.
 #[derive(Clone, Debug)]
-pub struct Inward {
+pub struct ResponseRewrite {
     route: Arc<Route>,
     /// `host[:port]` as the client knows us.
     authority: HeaderValue,
     /// `https` or `http`, as the client speaks to us.
     scheme: &'static str,
     upgrade: Option<HeaderValue>,
-    /// How the client spelled its names, where the route keeps that.
-    spelling: Option<Box<Spelling>>,
+    /// How the client with_header_case its names, where the route keeps that.
+    header_case: Option<Box<HeaderCase>>,
     /// The name of the site's cookies, where it has one of its own.
     cookie: Option<CookieName>,
 }
 
-impl Inward {
+impl ResponseRewrite {
     pub(super) fn new(
         route: Arc<Route>,
         authority: HeaderValue,
@@ -44,7 +44,7 @@ impl Inward {
             authority,
             scheme,
             upgrade,
-            spelling: None,
+            header_case: None,
             cookie: None,
         }
     }
@@ -55,26 +55,29 @@ impl Inward {
         Self { cookie, ..self }
     }
 
-    /// The same, of a request whose names were spelled so.
-    pub(super) fn spelled(self, spelling: Option<Spelling>) -> Self {
-        let spelling = spelling.map(Box::new);
-        Self { spelling, ..self }
+    /// The same, of a request whose names were with_header_case so.
+    pub(super) fn with_header_case(self, header_case: Option<HeaderCase>) -> Self {
+        let header_case = header_case.map(Box::new);
+        Self {
+            header_case,
+            ..self
+        }
     }
 
-    /// How the client spelled its names, where the route keeps that.
-    pub(super) fn spelling(&self) -> Option<&Spelling> {
-        self.spelling.as_deref()
+    /// How the client with_header_case its names, where the route keeps that.
+    pub(super) fn header_case(&self) -> Option<&HeaderCase> {
+        self.header_case.as_deref()
     }
 
     /// Whether it matters how an answer spells its names.
-    pub fn keeps_names(&self) -> bool {
-        self.spelling.is_some()
+    pub fn keeps_header_case(&self) -> bool {
+        self.header_case.is_some()
     }
 
-    /// Has the names of an answer written as the upstream spelled them.
-    pub fn spell(&self, extensions: &mut Extensions, names: &[Bytes]) {
-        if let Some(spelled) = spelling::extensions(names) {
-            extensions.extend(spelled);
+    /// Has the names of an answer written as the upstream with_header_case them.
+    pub fn set_header_case(&self, extensions: &mut Extensions, names: &[Bytes]) {
+        if let Some(with_header_case) = header_case::extensions(names) {
+            extensions.extend(with_header_case);
         }
     }
 
@@ -84,34 +87,35 @@ impl Inward {
     }
 
     /// Makes an upstream's head ours: `upstream` is where it is, for what it says of itself.
-    pub fn apply(&self, parts: &mut Parts, upstream: &UpstreamName<'_>) {
+    pub fn apply(&self, parts: &mut Parts, upstream: &UpstreamOrigin<'_>) {
         parts.version = Version::HTTP_11;
-        let found = Found::in_answer(&parts.headers);
-        let trailers = (found.coding && found.trailer).then(|| announced(&parts.headers));
-        if found.coding {
+        let present = HeadersPresent::in_response(&parts.headers);
+        let trailers =
+            (present.coding && present.trailer).then(|| announced_trailers(&parts.headers));
+        if present.coding {
             // The coding said where the body ended; a length beside it is a trap for the next hop.
             parts.headers.remove(CONTENT_LENGTH);
         }
-        if found.hop {
+        if present.hop {
             remove_hop_by_hop(&mut parts.headers);
         }
-        if found.cookies {
-            cookies::refuse(&mut parts.headers, self.cookie.as_ref());
+        if present.cookies {
+            cookies::remove_own_set_cookies(&mut parts.headers, self.cookie.as_ref());
         }
         let prefix = self.route.stripped_prefix();
-        if found.addresses || found.cookies {
-            let names = Names {
+        if present.addresses || present.cookies {
+            let names = AddressRewrite {
                 scheme: self.scheme,
                 authority: &self.authority,
                 upstream,
                 literal: self.literal_host(),
                 prefix: prefix.unwrap_or_default(),
             };
-            if found.addresses {
-                names.mend_addresses(&mut parts.headers);
+            if present.addresses {
+                names.rewrite_addresses(&mut parts.headers);
             }
-            if found.cookies {
-                names.mend_cookies(&mut parts.headers);
+            if present.cookies {
+                names.rewrite_cookies(&mut parts.headers);
             }
         }
         if let Some(trailers) = trailers.flatten() {
@@ -133,9 +137,9 @@ impl Inward {
     }
 }
 
-/// What of an answer's headers must be looked at closer, found in one pass over them.
+/// What of an answer's headers must be looked at closer, present in one pass over them.
 #[derive(Default)]
-struct Found {
+struct HeadersPresent {
     /// Something concerns one hop only, `Connection` for example.
     hop: bool,
     coding: bool,
@@ -145,32 +149,32 @@ struct Found {
     addresses: bool,
 }
 
-impl Found {
-    fn in_answer(headers: &HeaderMap) -> Self {
-        let mut found = Self::default();
+impl HeadersPresent {
+    fn in_response(headers: &HeaderMap) -> Self {
+        let mut present = Self::default();
         for name in headers.keys() {
             match name.as_str().as_bytes().first() {
                 Some(b'c') => {
-                    found.hop |= *name == CONNECTION;
-                    found.addresses |= *name == CONTENT_LOCATION;
+                    present.hop |= *name == CONNECTION;
+                    present.addresses |= *name == CONTENT_LOCATION;
                 }
-                Some(b'l') => found.addresses |= *name == LOCATION || *name == LINK,
-                Some(b'r') => found.addresses |= *name == REFRESH,
-                Some(b's') => found.cookies |= *name == SET_COOKIE,
+                Some(b'l') => present.addresses |= *name == LOCATION || *name == LINK,
+                Some(b'r') => present.addresses |= *name == REFRESH,
+                Some(b's') => present.cookies |= *name == SET_COOKIE,
                 Some(b'h' | b'k' | b'p' | b't' | b'u') => {
-                    found.hop |= namespace::is_hop_by_hop(name.as_str().as_bytes());
-                    found.coding |= *name == TRANSFER_ENCODING;
-                    found.trailer |= *name == TRAILER;
+                    present.hop |= namespace::is_hop_by_hop(name.as_str().as_bytes());
+                    present.coding |= *name == TRANSFER_ENCODING;
+                    present.trailer |= *name == TRAILER;
                 }
                 _ => {}
             }
         }
-        found
+        present
     }
 }
 
 /// Which trailers an answer announces, but for those that are taken out.
-fn announced(headers: &HeaderMap) -> Option<HeaderValue> {
+fn announced_trailers(headers: &HeaderMap) -> Option<HeaderValue> {
     let names = super::trailers_of(headers, &Namespace::default());
     HeaderValue::from_bytes(&names)
         .ok()
@@ -185,7 +189,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .cloned()
         .collect();
     let framed = |name: &http::HeaderName| *name == CONTENT_LENGTH;
-    unwanted.extend(nominated(headers).filter(|name| !framed(name)));
+    unwanted.extend(connection_options(headers).filter(|name| !framed(name)));
     for name in unwanted {
         headers.remove(name);
     }
