@@ -21,7 +21,7 @@ use menshen::people::{Admittance, People};
 use menshen::request;
 use menshen::request::bearer::BearerTokens;
 use menshen::request::gate::Gate;
-use menshen::request::head::{Connection, Head, Peer, Reading, Trust};
+use menshen::request::head::{Connection, Head, ParseOptions, Peer, Trust};
 use menshen::request::policy::Verdict;
 use menshen::request::route::{
     self, Access, HeaderRules, HostHeader, HostPattern, Limits, OwnPaths, PathPrefix, Preflight,
@@ -122,7 +122,7 @@ impl Case {
             Self::SignedIn => "head + decide, signed-in, no rule",
             Self::Rule => "head + decide, '财务部' in user.departments",
             Self::Public => "head + decide, public, no cookie",
-            Self::Parse => "Head::of alone",
+            Self::Parse => "Head::parse alone",
             Self::Find => "Routes::find alone",
             Self::Session => "Sessions::find alone",
         }
@@ -151,7 +151,7 @@ impl Menshen {
                 tls: true,
                 server_name: Some("oa.corp.example".to_owned()),
                 tls_subject: None,
-                kept: menshen::request::head::ConnectionExtension::default(),
+                extension: menshen::request::head::ConnectionExtension::default(),
             },
             trust: Trust::default(),
             cookie_name: flags.session_name().to_owned(),
@@ -224,7 +224,7 @@ impl Menshen {
                     let found = self
                         .routes
                         .find(&head.host, head.effective_port(), &head.path);
-                    if !matches!(black_box(found), route::Found::Route(_)) {
+                    if !matches!(black_box(found), route::RouteMatch::Route(_)) {
                         return Err("no route was found".into());
                     }
                 }
@@ -252,13 +252,13 @@ impl Menshen {
 
     fn head<'a>(&'a self, parts: &'a Parts) -> Outcome<Head<'a>> {
         let now = self.clock.now();
-        let reading = Reading {
+        let parse_options = ParseOptions {
             trust: &self.trust,
             external_url: &self.external_url,
             cookie: &self.cookie_name,
             ring: &self.gate.ring,
         };
-        Ok(Head::of(parts, &self.connection, reading, now)?)
+        Ok(Head::parse(parts, &self.connection, parse_options, now)?)
     }
 }
 

@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::request::Body;
+use crate::request::client_quota::ClientQuota;
 use crate::request::head::{Connection, Trust};
-use crate::request::share::Shares;
 use crate::setting::Period;
 use crate::telemetry::{LogLimiter, Telemetry};
 pub use address_network::AddressNetwork;
@@ -256,11 +256,11 @@ impl Listeners {
             places: Arc::new(Semaphore::new(
                 limits.connections_max.min(Semaphore::MAX_PERMITS),
             )),
-            connections: Arc::new(Shares::new(
+            connections: Arc::new(ClientQuota::new(
                 limits.connections_per_client_max,
                 limits.connections_max,
             )),
-            requests: Arc::new(Shares::new(limits.requests_per_client_max, usize::MAX)),
+            requests: Arc::new(ClientQuota::new(limits.requests_per_client_max, usize::MAX)),
             limits,
             telemetry,
             tracker: TaskTracker::new(),
@@ -300,9 +300,9 @@ struct Shared<H> {
     telemetry: Telemetry,
     places: Arc<Semaphore>,
     /// What each client has of them.
-    connections: Arc<Shares>,
+    connections: Arc<ClientQuota>,
     /// What each client has under way.
-    requests: Arc<Shares>,
+    requests: Arc<ClientQuota>,
     tracker: TaskTracker,
     /// Set just before `leave`, and cheaper to look at.
     closing: AtomicBool,

@@ -136,7 +136,7 @@ impl LiveSite {
             let answer = answer(protocol, asked, parts, connection, id, entry);
             return Step::Respond(Box::pin(answer).await);
         }
-        let head = match Head::of(parts, connection, site.reading(), entry.at) {
+        let head = match Head::parse(parts, connection, site.parse_options(), entry.at) {
             Ok(head) => head,
             Err(error) => {
                 if error == HeadError::NoHost
@@ -242,7 +242,7 @@ impl LiveSite {
                     self.services().telemetry.count_limit_reached(key);
                 }
                 // Read again: whoever is answered pays nothing for the page of a failure.
-                let head = Head::of(parts, connection, site.reading(), entry.at).ok();
+                let head = Head::parse(parts, connection, site.parse_options(), entry.at).ok();
                 let logged =
                     reply::upstream_failed(logged, &parts.headers, head.as_ref(), id, failed);
                 return logged.record(&self.services().telemetry, entry, id, started);

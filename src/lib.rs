@@ -29,7 +29,7 @@
 //! ```
 //!
 //! Where another proxy only asks, the request it asks about walks the same way and is not forwarded:
-//! a contract tells what it was (`Head::asked`), `decide` answers, and the contract says so in its own
+//! a contract tells what it was (`Head::from_original`), `decide` answers, and the contract says so in its own
 //! words: `face::check` over HTTP, [`face::ext_authz`] over gRPC. What was not told is unknown, and a
 //! decision that needs it denies.
 //!

@@ -13,7 +13,7 @@ use menshen::config::{Config, Warning};
 use menshen::door::BindError;
 use menshen::face::explanation;
 use menshen::open_files::OpenFiles;
-use menshen::request::explain::{Question, Words};
+use menshen::request::explain::{ExplainArguments, ExplainQuery};
 use menshen::run::watch::FileWatcher;
 use menshen::run::{self, Running, StartError};
 use menshen::site::Site;
@@ -244,7 +244,7 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
 
 /// Explains a request.
 async fn explain(path: &Path, asked: Asked, json: bool) -> Result<(), Failure> {
-    let question = Question::parse(Words {
+    let query = ExplainQuery::parse(ExplainArguments {
         url: asked.url,
         login: asked.login,
         via: asked.via,
@@ -252,9 +252,9 @@ async fn explain(path: &Path, asked: Asked, json: bool) -> Result<(), Failure> {
         from: Some(asked.from),
         headers: asked.header,
     });
-    let question = question.map_err(|error| Failure::Usage(error.to_string()))?;
+    let query = query.map_err(|error| Failure::Usage(error.to_string()))?;
     let config = load(path).await?;
-    let explained = run::explain(&config, &question).await;
+    let explained = run::explain(&config, &query).await;
     let explanation = explained.map_err(|error| Failure::refused(&error))?;
     match json {
         true => {

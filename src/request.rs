@@ -10,12 +10,13 @@ use address::Piece;
 use bearer::BearerError;
 use gate::{Caller, Gate, GateError};
 use head::Head;
-use path::ReadingsLeft;
+use path::ReadingBudget;
 use policy::{Denial, Verdict};
-use route::{Found, Route, Routes};
+use route::{Route, RouteMatch, Routes};
 
 mod address;
 pub mod bearer;
+pub mod client_quota;
 pub mod explain;
 #[cfg(test)]
 mod fixture;
@@ -28,7 +29,6 @@ pub mod path;
 pub mod policy;
 pub mod request_kind;
 pub mod route;
-pub mod share;
 pub mod target;
 
 /// What goes wrong inside a body.
@@ -69,7 +69,9 @@ async fn decide_all_addresses(
     head: &Head<'_>,
 ) -> Verdict {
     match decide_address(selection, gate, head).await {
-        verdict @ (Verdict::Allow(_) | Verdict::Reconfirm(_)) if address::may_be_named(head) => {
+        verdict @ (Verdict::Allow(_) | Verdict::Reconfirm(_))
+            if address::may_have_further_addresses(head) =>
+        {
             Box::pin(decide_further_addresses(selection, gate, head, verdict)).await
         }
         verdict => verdict,
@@ -97,7 +99,7 @@ async fn decide_further_addresses(
         Ok(found) => found,
         Err(why) => return refused(why),
     };
-    let mut readings_left = ReadingsLeft::beside(&head.path);
+    let mut reading_budget = ReadingBudget::remaining_after(&head.path);
     for addressed in &found {
         let name = match addressed.name == address::DESTINATION {
             true => "Destination",
@@ -107,12 +109,12 @@ async fn decide_further_addresses(
             let Piece::Address(address) = piece else {
                 continue;
             };
-            let Some(other) = address.head(head, &mut readings_left) else {
+            let Some(other) = address.head(head, &mut reading_budget) else {
                 return refused(AddressError::Unreadable(name));
             };
             // Which hosts lead to a route that was named is not known here.
             if matches!(selection, RouteSelection::Name(_)) && !address::same_host(head, &other) {
-                return refused(AddressError::Elsewhere(name));
+                return refused(AddressError::OtherApplication(name));
             }
             let further = decide_address(selection, gate, &other).await;
             head.budget.continue_from(&other.budget);
@@ -120,7 +122,7 @@ async fn decide_further_addresses(
                 Verdict::Allow(further) | Verdict::Reconfirm(further)
                     if address::same_application(permit.route(), further.route()) => {}
                 Verdict::Allow(_) | Verdict::Reconfirm(_) => {
-                    return refused(AddressError::Elsewhere(name));
+                    return refused(AddressError::OtherApplication(name));
                 }
                 verdict @ (Verdict::Login(_) | Verdict::Deny(_)) => return verdict,
             }
@@ -132,7 +134,7 @@ async fn decide_further_addresses(
 /// Decides about the address that a request asks for.
 async fn decide_address(selection: RouteSelection<'_>, gate: &Gate, head: &Head<'_>) -> Verdict {
     let found = match selection {
-        RouteSelection::Name(route) => Ok(Found::Route(route)),
+        RouteSelection::Name(route) => Ok(RouteMatch::Route(route)),
         RouteSelection::Address(routes) if head.unknown.path => {
             // In a box: what is seldom done makes no other request's way longer.
             return Box::pin(incomplete::decide_on_all_routes(routes, gate, head)).await;
@@ -145,9 +147,9 @@ async fn decide_address(selection: RouteSelection<'_>, gate: &Gate, head: &Head<
         }
     };
     let route = match found {
-        Ok(Found::Route(route)) => route,
-        Ok(Found::None | Found::Own) => return Verdict::Deny(Denial::NoRoute),
-        Ok(Found::Ambiguous) => return Verdict::Deny(Denial::AmbiguousPath),
+        Ok(RouteMatch::Route(route)) => route,
+        Ok(RouteMatch::None | RouteMatch::OwnPath) => return Verdict::Deny(Denial::NoRoute),
+        Ok(RouteMatch::Ambiguous) => return Verdict::Deny(Denial::AmbiguousPath),
         Err(what) => return Verdict::Deny(Denial::Incomplete { route: None, what }),
     };
     decide_on_route(route, gate, head).await

@@ -18,7 +18,7 @@ use crate::keys;
 use crate::people::People;
 use crate::people::directory::{Directory, SimulateError};
 use crate::people::session::Sessions;
-use crate::request::explain::{self, Explanation, Question};
+use crate::request::explain::{self, ExplainQuery, Explanation};
 use crate::request::head::Trust;
 use crate::secret::SecretError;
 use crate::site::live::LiveSite;
@@ -187,9 +187,9 @@ pub async fn dry_run(config: &Config) -> Result<(Site, Services), StartError> {
 
 /// Explains a request by a configuration, beside whoever serves with it: nothing is bound, and the
 /// store is only looked at, and only to know somebody.
-pub async fn explain(config: &Config, question: &Question) -> Result<Explanation, ExplainError> {
+pub async fn explain(config: &Config, query: &ExplainQuery) -> Result<Explanation, ExplainError> {
     let (site, shared) = dry_run(config).await.map_err(ExplainError::Start)?;
-    let directory = match question.is_about_somebody() {
+    let directory = match query.names_login() {
         true => {
             let store = store::open_read_only(&config.store.url).await;
             Directory::new(store.map_err(ExplainError::Store)? as _)
@@ -197,7 +197,7 @@ pub async fn explain(config: &Config, question: &Question) -> Result<Explanation
         false => shared.people.directory().clone(),
     };
     let now = shared.clock.now();
-    explain::explain(&site.decision_parts(), &directory, question, now)
+    explain::explain(&site.decision_parts(), &directory, query, now)
         .await
         .map_err(ExplainError::Simulate)
 }

@@ -19,10 +19,10 @@ use crate::people::cookie::CookieFlags;
 use crate::people::holders::Holders;
 use crate::people::session::{Pace, Refresher, SessionConfig, Sessions, Terms};
 use crate::request::bearer::{self, BearerTokens, IssuerConfig, IssuerId};
-use crate::request::explain::Ways;
+use crate::request::explain::ExplainContext;
 use crate::request::forward::{self, Forwarder};
 use crate::request::gate::Gate;
-use crate::request::head::{Head, OriginalHeader, Reading, Trust};
+use crate::request::head::{Head, OriginalHeader, ParseOptions, Trust};
 use crate::request::headers::{self, AssertionSigner, Namespace, RewriteOptions};
 use crate::request::route::{OwnPaths, RouteConfig, Routes};
 use crate::secret::SecretError;
@@ -266,19 +266,19 @@ impl Site {
     }
 
     /// What decides about requests, for whoever asks why.
-    pub fn decision_parts(&self) -> Ways<'_> {
-        Ways {
+    pub fn decision_parts(&self) -> ExplainContext<'_> {
+        ExplainContext {
             routes: &self.routes,
             gate: &self.gate,
             forwarder: &self.forwarder,
-            reading: self.reading(),
+            parse_options: self.parse_options(),
             rewrite_options: self.rewrite_options(),
         }
     }
 
     /// How requests are read.
-    pub fn reading(&self) -> Reading<'_> {
-        Reading {
+    pub fn parse_options(&self) -> ParseOptions<'_> {
+        ParseOptions {
             trust: &self.trust,
             external_url: &self.external_url,
             cookie: self.cookies.session_name(),
@@ -312,7 +312,7 @@ impl Site {
         else {
             return false;
         };
-        self.routes.name_exactly(host, port, own_port)
+        self.routes.names_host_exactly(host, port, own_port)
     }
 
     /// Whether the session cookie of the host that logs people in reaches this host, too.
@@ -327,7 +327,8 @@ impl Destinations for Site {
         else {
             return false;
         };
-        origin.scheme() == self.external_url.scheme() && self.routes.name(host, port, own_port)
+        origin.scheme() == self.external_url.scheme()
+            && self.routes.names_host(host, port, own_port)
     }
 
     fn home(&self) -> &Url {

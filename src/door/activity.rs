@@ -18,7 +18,7 @@ use super::ServerLimits;
 use super::delayed_error::DelayedError;
 use super::progress::{DOWNLOAD, Progress, RequestSpeed, SpeedCheck, StreamTasks, add};
 use super::resets::ResetCounter;
-use crate::request::share::{Places, Share, Shares};
+use crate::request::client_quota::{ClientQuota, QuotaCells, QuotaGuard};
 use crate::request::{Body, BodyError};
 use crate::telemetry::GaugeGuard;
 
@@ -58,9 +58,9 @@ pub(super) struct Activity {
 #[derive(Debug, Default)]
 pub(super) struct ClientShares {
     /// Of the connections it may hold.
-    pub(super) _connection: Option<Share>,
+    pub(super) _connection: Option<QuotaGuard>,
     /// Where its requests are counted. Absent: they are not.
-    pub(super) requests: Option<(Arc<Shares>, Places)>,
+    pub(super) requests: Option<(Arc<ClientQuota>, QuotaCells)>,
 }
 
 /// What a connection holds of the house's limits and counts, given back at its end.
@@ -113,7 +113,7 @@ impl Activity {
         self.open.fetch_add(1, Ordering::Relaxed);
         let requests = self.client_shares.requests.as_ref();
         OpenRequest {
-            is_within_limit: requests.is_none_or(|(shares, places)| shares.add(*places)),
+            is_within_limit: requests.is_none_or(|(quota, quota_cells)| quota.add(*quota_cells)),
             stream: in_stream.then(|| {
                 self.resets.count_stream();
                 self.streams.begin()
@@ -200,7 +200,7 @@ impl OpenRequest {
     /// How many its client may have, when they are counted.
     pub(super) fn requests_max(&self) -> Option<u32> {
         let requests = self.activity.client_shares.requests.as_ref();
-        requests.map(|(shares, _)| shares.max())
+        requests.map(|(quota, _)| quota.max())
     }
 
     pub(super) fn progress(&self) -> &Arc<Progress> {
@@ -219,13 +219,13 @@ impl Drop for OpenRequest {
         } else {
             activity.progress.clear();
         }
-        if let Some((shares, places)) = activity
+        if let Some((quota, quota_cells)) = activity
             .client_shares
             .requests
             .as_ref()
             .filter(|_| self.is_within_limit)
         {
-            shares.give_back(*places);
+            quota.release(*quota_cells);
         }
         let elapsed = u64::try_from(activity.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         activity.ended_ms.store(elapsed, Ordering::Relaxed);

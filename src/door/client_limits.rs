@@ -30,7 +30,7 @@ impl<H> Shared<H> {
         if trust.includes(peer) {
             return Some(ClientShares::default());
         }
-        let client = trust.counted(address);
+        let client = trust.client(address);
         let connection = self.connections.take(client);
         if connection.is_none() {
             self.telemetry.count_limit_reached(CONNECTIONS);
@@ -39,7 +39,7 @@ impl<H> Shared<H> {
                 tracing::warn!(%client, key = CONNECTIONS, max, "a client has all the connections it may have: a further one was closed");
             }
         }
-        let requests = (Arc::clone(&self.requests), self.requests.places(client));
+        let requests = (Arc::clone(&self.requests), self.requests.cells(client));
         connection.map(|connection| ClientShares {
             _connection: Some(connection),
             requests: Some(requests),

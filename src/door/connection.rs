@@ -135,7 +135,7 @@ async fn negotiate<H: Handler>(
         tls: false,
         server_name: None,
         tls_subject: None,
-        kept: ConnectionExtension::default(),
+        extension: ConnectionExtension::default(),
     };
     let Some(acceptor) = &options.tls else {
         if options.http2 {

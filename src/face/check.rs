@@ -133,7 +133,7 @@ pub(super) fn head_of<'a>(
     peer: Peer,
     at: Timestamp,
 ) -> Result<Head<'a>, HeadError> {
-    Head::asked(original, peer, site.reading(), at)
+    Head::from_original(original, peer, site.parse_options(), at)
 }
 
 /// Makes an answer of a verdict: `redirect_status` is the status that sends a person to log in, where

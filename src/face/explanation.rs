@@ -6,15 +6,17 @@ use serde_json::{Value, json};
 
 use super::page::Cause;
 use super::reply::status_of;
-use crate::request::explain::{End, Explanation, Line, Upstream, Way};
+use crate::request::explain::{
+    ExplainedMatch, ExplainedUpstream, Explanation, HeaderLine, VerdictKind,
+};
 use crate::telemetry::escape;
 
 /// As one JSON object.
 pub fn json(explanation: &Explanation) -> Value {
     let mut value = json!(explanation);
-    let end = explanation.verdict.end;
-    value["verdict"]["verdict"] = recorded_verdict(end).into();
-    value["verdict"]["status"] = status(end).into();
+    let kind = explanation.verdict.kind;
+    value["verdict"]["verdict"] = recorded_verdict(kind).into();
+    value["verdict"]["status"] = status(kind).into();
     value
 }
 
@@ -33,7 +35,7 @@ pub fn text(explanation: &Explanation) -> String {
     );
     lines.add("caller", &caller_text(explanation));
     lines.add("route", &route_text(&explanation.route));
-    for other in &explanation.not {
+    for other in &explanation.rejected_routes {
         lines.add("not", &format!("{}: {}", other.route, other.why));
     }
     if let Some(rule) = &explanation.rule {
@@ -50,7 +52,7 @@ pub fn text(explanation: &Explanation) -> String {
     for note in &explanation.notes {
         lines.add("note", note);
     }
-    lines.add("verdict", &verdict_text(verdict.end, &verdict.reason));
+    lines.add("verdict", &verdict_text(verdict.kind, &verdict.reason));
     if let Some(upstream) = &explanation.upstream {
         add_upstream(&mut lines, upstream);
     }
@@ -88,13 +90,13 @@ fn joined(names: Vec<&String>) -> String {
     names.join(", ")
 }
 
-fn route_text(way: &Way) -> String {
-    match way {
-        Way::Route { name, host, path } => format!("{name} (host {host}, path {path})"),
-        Way::OwnPage { page } => format!("none, this is menshen's own page {page}"),
-        Way::Nothing => "none".to_owned(),
-        Way::Unread => "none, the request is malformed".to_owned(),
-        Way::Ambiguous { readings } => {
+fn route_text(explained_match: &ExplainedMatch) -> String {
+    match explained_match {
+        ExplainedMatch::Route { name, host, path } => format!("{name} (host {host}, path {path})"),
+        ExplainedMatch::OwnPage { page } => format!("none, this is menshen's own page {page}"),
+        ExplainedMatch::None => "none".to_owned(),
+        ExplainedMatch::InvalidRequest => "none, the request is malformed".to_owned(),
+        ExplainedMatch::Ambiguous { readings } => {
             let found = readings.iter();
             let found = found.map(|reading| format!("{} finds {}", reading.path, reading.finds));
             let found: Vec<_> = found.collect();
@@ -104,47 +106,56 @@ fn route_text(way: &Way) -> String {
 }
 
 /// What the records call it.
-fn recorded_verdict(end: End) -> &'static str {
-    match end {
-        End::Allow | End::NoUpstream | End::Method | End::OwnPage => "allow",
-        End::LogIn => "login",
-        End::BadRequest | End::NoRoute | End::AmbiguousPath | End::Forbidden => "deny",
+fn recorded_verdict(kind: VerdictKind) -> &'static str {
+    match kind {
+        VerdictKind::Allow
+        | VerdictKind::NoUpstream
+        | VerdictKind::Method
+        | VerdictKind::OwnPage => "allow",
+        VerdictKind::LogIn => "login",
+        VerdictKind::BadRequest
+        | VerdictKind::NoRoute
+        | VerdictKind::AmbiguousPath
+        | VerdictKind::Forbidden => "deny",
     }
 }
 
 /// What is answered where we answer; logins depend on whether a browser asks.
-fn status(end: End) -> Option<u16> {
-    let status = match end {
-        End::Allow | End::OwnPage | End::LogIn => return None,
-        End::NoUpstream | End::NoRoute => status_of(Cause::NotFound),
-        End::Method => http::StatusCode::METHOD_NOT_ALLOWED,
-        End::BadRequest => status_of(Cause::BadRequest),
-        End::AmbiguousPath => status_of(Cause::AmbiguousPath),
-        End::Forbidden => http::StatusCode::FORBIDDEN,
+fn status(kind: VerdictKind) -> Option<u16> {
+    let status = match kind {
+        VerdictKind::Allow | VerdictKind::OwnPage | VerdictKind::LogIn => return None,
+        VerdictKind::NoUpstream | VerdictKind::NoRoute => status_of(Cause::NotFound),
+        VerdictKind::Method => http::StatusCode::METHOD_NOT_ALLOWED,
+        VerdictKind::BadRequest => status_of(Cause::BadRequest),
+        VerdictKind::AmbiguousPath => status_of(Cause::AmbiguousPath),
+        VerdictKind::Forbidden => http::StatusCode::FORBIDDEN,
     };
     Some(status.as_u16())
 }
 
-fn verdict_text(end: End, reason: &str) -> String {
-    let status = status(end).unwrap_or_default();
-    match end {
-        End::Allow => "allow".to_owned(),
-        End::OwnPage => "allow, menshen answers itself".to_owned(),
-        End::NoUpstream => format!("allow, then {status}: the route has no upstream"),
-        End::Method => format!("allow, then {status}: the method is never forwarded"),
-        End::LogIn => {
+fn verdict_text(kind: VerdictKind, reason: &str) -> String {
+    let status = status(kind).unwrap_or_default();
+    match kind {
+        VerdictKind::Allow => "allow".to_owned(),
+        VerdictKind::OwnPage => "allow, menshen answers itself".to_owned(),
+        VerdictKind::NoUpstream => format!("allow, then {status}: the route has no upstream"),
+        VerdictKind::Method => format!("allow, then {status}: the method is never forwarded"),
+        VerdictKind::LogIn => {
             format!("login ({reason}): a browser is led to log in, a program gets 401")
         }
-        End::BadRequest | End::NoRoute | End::AmbiguousPath | End::Forbidden => {
+        VerdictKind::BadRequest
+        | VerdictKind::NoRoute
+        | VerdictKind::AmbiguousPath
+        | VerdictKind::Forbidden => {
             format!("deny, {status} ({reason})")
         }
     }
 }
 
-fn add_upstream(lines: &mut Lines, upstream: &Upstream) {
+fn add_upstream(lines: &mut Lines, upstream: &ExplainedUpstream) {
     let names = upstream.names.join(" or ");
     lines.add("upstream", &format!("{names} gets {}", upstream.request));
-    for Line {
+    for HeaderLine {
         name,
         value,
         decoded,

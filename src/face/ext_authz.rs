@@ -274,7 +274,7 @@ async fn decide_check(
 
 fn route_named<'a>(site: &'a Site, name: &[u8]) -> Option<&'a Arc<Route>> {
     let name = std::str::from_utf8(name).ok()?;
-    site.routes.named_so(name)
+    site.routes.by_name(name)
 }
 
 /// Whether these are the media types of gRPC with protocol buffers.

@@ -135,7 +135,7 @@ impl RecheckState {
 async fn judge(live: &LiveSite, request: AllowedRequest<'_>) -> Recheck {
     let site = live.site();
     let now = live.services().clock.now();
-    let Ok(head) = Head::of(request.head, request.connection, site.reading(), now) else {
+    let Ok(head) = Head::parse(request.head, request.connection, site.parse_options(), now) else {
         return Recheck::Refused;
     };
     match decide(&site.routes, &site.gate, &head).await {

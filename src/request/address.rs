@@ -1,5 +1,5 @@
 //! The further addresses of a request: WebDAV and Subversion name a second one in `Destination`, and
-//! others in the tagged lists of `If` (RFC 4918 10.3, 10.4). The application acts on them as on the
+//! others in the parse_tagged_lists lists of `If` (RFC 4918 10.3, 10.4). The application acts on them as on the
 //! request's own, so each is judged as that is, for the same caller, and sent as the application
 //! knows it.
 
@@ -8,14 +8,14 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, Method};
 
 use super::head::{Head, Host, parse_host};
-use super::path::{Path, ReadingsLeft};
+use super::path::{Path, ReadingBudget};
 use super::route::Route;
 
 pub(super) const DESTINATION: HeaderName = HeaderName::from_static("destination");
 pub(super) const IF: HeaderName = HeaderName::from_static("if");
 
 /// What names another method than the request line: then a POST may be a MOVE.
-const OVERRIDES: [HeaderName; 3] = [
+const METHOD_OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-http-method-override"),
     HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-method-override"),
@@ -36,12 +36,12 @@ pub enum AddressError {
     Unreadable(&'static str),
     /// Another application serves it than the one that is asked.
     #[error("`{0}` leads to another application")]
-    Elsewhere(&'static str),
+    OtherApplication(&'static str),
 }
 
 /// A header with addresses, in pieces.
 #[derive(Clone, Debug)]
-pub(super) struct Addressed<'a> {
+pub(super) struct AddressHeader<'a> {
     pub(super) name: HeaderName,
     pub(super) pieces: Vec<Piece<'a>>,
 }
@@ -65,20 +65,20 @@ pub(super) struct Address<'a> {
 /// Whether a request may name further addresses, asked before anything is read.
 ///
 /// A GET or HEAD acts on nothing, whatever it names.
-pub(super) fn may_be_named(head: &Head<'_>) -> bool {
+pub(super) fn may_have_further_addresses(head: &Head<'_>) -> bool {
     let safe = matches!(*head.method, Method::GET | Method::HEAD) && !head.unknown.method;
-    !safe && (head.headers.contains_key(IF) || names_destination(head))
+    !safe && (head.headers.contains_key(IF) || has_destination(head))
 }
 
 /// Reads the headers of a request that hold further addresses.
-pub(super) fn read<'a>(head: &Head<'a>) -> Result<Vec<Addressed<'a>>, AddressError> {
+pub(super) fn read<'a>(head: &Head<'a>) -> Result<Vec<AddressHeader<'a>>, AddressError> {
     let mut found = Vec::new();
     let base = (!head.unknown.path).then(|| head.path.as_str());
-    if names_destination(head) {
+    if has_destination(head) {
         let unreadable = AddressError::Unreadable("Destination");
         let value = single(head.headers, &DESTINATION).ok_or(unreadable)?;
         let address = Address::parse(value.trim_ascii(), base).ok_or(unreadable)?;
-        found.push(Addressed {
+        found.push(AddressHeader {
             name: DESTINATION,
             pieces: vec![Piece::Address(address)],
         });
@@ -86,14 +86,14 @@ pub(super) fn read<'a>(head: &Head<'a>) -> Result<Vec<Addressed<'a>>, AddressErr
     if head.headers.contains_key(IF) {
         let unreadable = AddressError::Unreadable("If");
         let value = single(head.headers, &IF).ok_or(unreadable)?;
-        let pieces = tagged(value, base).ok_or(unreadable)?;
-        found.push(Addressed { name: IF, pieces });
+        let pieces = parse_tagged_lists(value, base).ok_or(unreadable)?;
+        found.push(AddressHeader { name: IF, pieces });
     }
     Ok(found)
 }
 
 /// Other methods of HTTP itself know no destination; some applications use the name for their own.
-fn names_destination(head: &Head<'_>) -> bool {
+fn has_destination(head: &Head<'_>) -> bool {
     let plain = matches!(
         *head.method,
         Method::GET
@@ -104,7 +104,11 @@ fn names_destination(head: &Head<'_>) -> bool {
             | Method::DELETE
             | Method::OPTIONS
     );
-    let overridden = || OVERRIDES.iter().any(|name| head.headers.contains_key(name));
+    let overridden = || {
+        METHOD_OVERRIDES
+            .iter()
+            .any(|name| head.headers.contains_key(name))
+    };
     head.headers.contains_key(DESTINATION) && (!plain || head.unknown.method || overridden())
 }
 
@@ -118,7 +122,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 }
 
 /// Splits `<address> (list) (list) <address> (list)` at its addresses.
-fn tagged<'a>(value: &'a str, base: Option<&str>) -> Option<Vec<Piece<'a>>> {
+fn parse_tagged_lists<'a>(value: &'a str, base: Option<&str>) -> Option<Vec<Piece<'a>>> {
     let (mut pieces, mut addresses) = (Vec::new(), 0);
     let (mut rest, mut text) = (value, value);
     let before = |text: &'a str, rest: &'a str| &text[..text.len() - rest.len()];
@@ -129,7 +133,7 @@ fn tagged<'a>(value: &'a str, base: Option<&str>) -> Option<Vec<Piece<'a>>> {
             return Some(pieces);
         }
         if let Some(list) = rest.strip_prefix('(') {
-            rest = behind_list(list)?;
+            rest = after_list(list)?;
             continue;
         }
         let inner = rest.strip_prefix('<')?;
@@ -146,7 +150,7 @@ fn tagged<'a>(value: &'a str, base: Option<&str>) -> Option<Vec<Piece<'a>>> {
 }
 
 /// What follows a list of conditions: `Not`, `<token>` and `["entity tag"]`.
-fn behind_list(mut rest: &str) -> Option<&str> {
+fn after_list(mut rest: &str) -> Option<&str> {
     loop {
         rest = rest.trim_ascii_start();
         rest = match *rest.as_bytes().first()? {
@@ -214,7 +218,7 @@ impl<'a> Address<'a> {
     pub(super) fn head<'b>(
         &'b self,
         head: &Head<'b>,
-        readings_left: &mut ReadingsLeft,
+        reading_budget: &mut ReadingBudget,
     ) -> Option<Head<'b>>
     where
         'a: 'b,
@@ -224,7 +228,7 @@ impl<'a> Address<'a> {
             Some((path, query)) => (path, Some(query)),
             None => (&*self.target, None),
         };
-        other.path = Path::parse_within(path, query, readings_left).ok()?;
+        other.path = Path::parse_within(path, query, reading_budget).ok()?;
         other.unknown.path = false;
         if let Some((secure, authority)) = self.origin {
             let (host, port): (Host<'b>, _) = parse_host(authority).ok()?;
@@ -305,7 +309,7 @@ mod tests {
                 2,
             ),
         ] {
-            let pieces = tagged(value, Some("/")).unwrap_or_else(|| panic!("{value}"));
+            let pieces = parse_tagged_lists(value, Some("/")).unwrap_or_else(|| panic!("{value}"));
             let found = pieces
                 .iter()
                 .filter(|piece| matches!(piece, Piece::Address(_)));
@@ -335,7 +339,7 @@ mod tests {
             "(nor <b>)",
             &many,
         ] {
-            assert!(tagged(value, Some("/")).is_none(), "{value:?}");
+            assert!(parse_tagged_lists(value, Some("/")).is_none(), "{value:?}");
         }
     }
 }

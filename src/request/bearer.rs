@@ -358,7 +358,7 @@ impl BearerTokens {
             None => {
                 let trusted = self.issuer_of(issuers, token);
                 let trusted = trusted.map_err(|why| self.refused(why))?;
-                let verdict = trusted.verify(hash, token, head.sharing_client()).await;
+                let verdict = trusted.verify(hash, token, head.client_for_limits()).await;
                 verdict.map_err(|fault| named(trusted, fault))?
             }
         };

@@ -7,29 +7,29 @@ use serde::Serialize;
 
 use super::forward::{Forwarder, is_never_forwarded};
 use super::gate::{Caller, Gate, LoginReason};
-use super::head::{Head, HeadError, Reading};
+use super::head::{Head, HeadError, ParseOptions};
 use super::headers::{RequestId, RewriteOptions};
 use super::policy::{Denial, ForbiddenReason, Permit, Verdict, judge};
-use super::route::{Found, Route, Routes};
+use super::route::{Route, RouteMatch, Routes};
 use crate::clock::Timestamp;
 use crate::people::directory::{Directory, SimulateError};
 
-mod question;
+mod query;
+mod route_match;
 mod rule;
 mod upstream;
-mod way;
 
-pub use question::{Question, QuestionError, Words};
-pub use rule::{Named, Rule};
-pub use upstream::{Line, Upstream};
-pub use way::{NotRoute, Way};
+pub use query::{ExplainArguments, ExplainQuery, ExplainQueryError};
+pub use route_match::{ExplainedMatch, RejectedRoute};
+pub use rule::{DecidingRule, NamedValue};
+pub use upstream::{ExplainedUpstream, HeaderLine};
 
-/// The longest text that is shown whole, in characters.
-const TEXT_CHARS_MAX: usize = 400;
+/// The longest text that is display_path whole, in characters.
+const TRUNCATE_AT_CHARS: usize = 400;
 
 /// What decides about requests.
 #[derive(Clone, Copy, Debug)]
-pub struct Ways<'a> {
+pub struct ExplainContext<'a> {
     /// Where they may go.
     pub routes: &'a Routes,
     /// Whose sessions count.
@@ -37,7 +37,7 @@ pub struct Ways<'a> {
     /// Where the routes lead.
     pub forwarder: &'a Forwarder,
     /// How requests are read.
-    pub reading: Reading<'a>,
+    pub parse_options: ParseOptions<'a>,
     /// How requests to upstreams are written.
     pub rewrite_options: RewriteOptions<'a>,
 }
@@ -46,31 +46,32 @@ pub struct Ways<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explanation {
     /// What was asked.
-    pub request: Asked,
+    pub request: ExplainedRequest,
     /// Who would ask.
-    pub caller: Asking,
+    pub caller: ExplainedCaller,
     /// What is found for host and path.
-    pub route: Way,
+    pub route: ExplainedMatch,
     /// The other routes, and why not.
-    pub not: Vec<NotRoute>,
+    #[serde(rename = "not")]
+    pub rejected_routes: Vec<RejectedRoute>,
     /// What permit_and_rewrite, on a route.
-    pub rule: Option<Rule>,
+    pub rule: Option<DecidingRule>,
     /// What the rule named, and what that was.
-    pub values: Vec<Named>,
+    pub values: Vec<NamedValue>,
     /// What became of it.
-    pub verdict: Ending,
+    pub verdict: ExplainedVerdict,
     /// What the upstream would get.
-    pub upstream: Option<Upstream>,
+    pub upstream: Option<ExplainedUpstream>,
     /// What else one should know.
     pub notes: Vec<String>,
 }
 
 /// The request that was asked about, as far as it can be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Asked {
+pub struct ExplainedRequest {
     /// How.
     pub method: String,
-    /// `scheme://host[:port]/path`, as it is judged; the query is nobody's business.
+    /// `scheme://host[:port]/path`, as it is explain_route; the query is nobody's business.
     pub url: String,
     /// Who sent it, behind the trusted hops.
     pub client: Option<String>,
@@ -78,7 +79,7 @@ pub struct Asked {
 
 /// Who would ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Asking {
+pub struct ExplainedCaller {
     /// What applications know them by; absent: nobody.
     pub login: Option<String>,
     /// Whose account it is.
@@ -93,17 +94,18 @@ pub struct Asking {
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Ending {
-    /// Which way it ends.
-    pub end: End,
+pub struct ExplainedVerdict {
+    /// Which route_match it ends.
+    #[serde(rename = "end")]
+    pub kind: VerdictKind,
     /// As the record of requests says it; empty where that says nothing.
     pub reason: String,
 }
 
-/// Which way a request ends.
+/// Which route_match a request ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum End {
+pub enum VerdictKind {
     /// It is forwarded.
     Allow,
     /// It may pass, and the route leads nowhere.
@@ -118,7 +120,7 @@ pub enum End {
     BadRequest,
     /// No route serves it.
     NoRoute,
-    /// Its path may be read in several ways that are not the same.
+    /// Its path may be read in several context that are not the same.
     AmbiguousPath,
     /// The rule says no.
     Forbidden,
@@ -126,56 +128,66 @@ pub enum End {
 
 /// Explains a request. `directory` is asked only who somebody is.
 pub async fn explain(
-    ways: &Ways<'_>,
+    context: &ExplainContext<'_>,
     directory: &Directory,
-    question: &Question,
+    query: &ExplainQuery,
     at: Timestamp,
 ) -> Result<Explanation, SimulateError> {
     let mut notes = Vec::new();
-    let (caller, asking) = caller(ways.gate, directory, question, at, &mut notes).await?;
-    let (parts, connection) = question.request();
-    let head = match Head::of(&parts, &connection, ways.reading, at) {
+    let (caller, explained_caller) = caller(context.gate, directory, query, at, &mut notes).await?;
+    let (parts, connection) = query.request();
+    let head = match Head::parse(&parts, &connection, context.parse_options, at) {
         Ok(head) => head,
-        Err(error) => return Ok(bad_head(&parts, asking, connection.tls, error, notes)),
+        Err(error) => {
+            return Ok(explain_invalid_head(
+                &parts,
+                explained_caller,
+                connection.tls,
+                error,
+                notes,
+            ));
+        }
     };
     let (host, port) = (&head.host, head.effective_port());
     let url = format!("{}{}", head.origin(), head.path.as_str());
     let explanation = Explanation {
-        request: Asked {
+        request: ExplainedRequest {
             method: head.method.to_string(),
-            url: cut(&url),
+            url: truncate(&url),
             client: Some(head.client.to_string()),
         },
-        caller: asking,
-        route: Way::of(ways.routes, &head),
-        not: way::others(ways.routes, &head),
+        caller: explained_caller,
+        route: ExplainedMatch::of(context.routes, &head),
+        rejected_routes: route_match::rejected_routes(context.routes, &head),
         rule: None,
         values: Vec::new(),
-        verdict: Ending::of(End::NoRoute, "no route"),
+        verdict: ExplainedVerdict::of(VerdictKind::NoRoute, "no route"),
         upstream: None,
         notes,
     };
-    if ways.routes.is_own(head.path.as_str()) {
-        let verdict = Ending::of(End::OwnPage, "");
+    if context.routes.is_own(head.path.as_str()) {
+        let verdict = ExplainedVerdict::of(VerdictKind::OwnPage, "");
         return Ok(Explanation {
             verdict,
             ..explanation
         });
     }
-    Ok(match ways.routes.find(host, port, &head.path) {
-        Found::Route(route) => judged(explanation, ways, route, caller, &head, &parts),
-        Found::None | Found::Own => explanation,
-        Found::Ambiguous => Explanation {
-            verdict: Ending::of(End::AmbiguousPath, "ambiguous path"),
+    Ok(match context.routes.find(host, port, &head.path) {
+        RouteMatch::Route(route) => {
+            explain_route(explanation, context, route, caller, &head, &parts)
+        }
+        RouteMatch::None | RouteMatch::OwnPath => explanation,
+        RouteMatch::Ambiguous => Explanation {
+            verdict: ExplainedVerdict::of(VerdictKind::AmbiguousPath, "ambiguous path"),
             ..explanation
         },
     })
 }
 
 /// The very judgement of a request on a route.
-fn judged(
+fn explain_route(
     mut explained: Explanation,
-    ways: &Ways<'_>,
+    context: &ExplainContext<'_>,
     route: &std::sync::Arc<Route>,
     caller: Caller,
     head: &Head<'_>,
@@ -183,51 +195,67 @@ fn judged(
 ) -> Explanation {
     explained.notes.extend(rule::notes(route, &caller, head));
     let verdict = judge(route, caller.clone(), head);
-    let (mut ending, permit) = ending(verdict, parts, ways, route);
+    let (mut explained_verdict, permit) = explained_verdict(verdict, parts, context, route);
     let id = RequestId::of(&parts.headers, head.peer_trusted);
-    let mut upstream = permit.map(|permit| Upstream::of(&permit, ways, head, parts, &id));
+    let mut upstream =
+        permit.map(|permit| ExplainedUpstream::of(&permit, context, head, parts, &id));
     if head.budget.is_spent() {
-        (ending, upstream) = (Ending::of(End::BadRequest, "too costly"), None);
+        (explained_verdict, upstream) = (
+            ExplainedVerdict::of(VerdictKind::BadRequest, "too costly"),
+            None,
+        );
     }
-    // What was judged is judged again, to be shown.
+    // What was explain_route is explain_route again, to be display_path.
     head.budget.reset();
-    let (rule, values) = rule::of(route, caller, head);
+    let (rule, values) = rule::explain_rule(route, caller, head);
     Explanation {
         rule: Some(rule),
         values,
-        verdict: ending,
+        verdict: explained_verdict,
         upstream,
         ..explained
     }
 }
 
-fn ending(
+fn explained_verdict(
     verdict: Verdict,
     parts: &Parts,
-    ways: &Ways<'_>,
+    context: &ExplainContext<'_>,
     route: &Route,
-) -> (Ending, Option<Permit>) {
+) -> (ExplainedVerdict, Option<Permit>) {
     let denial = match verdict {
-        Verdict::Allow(_) if ways.forwarder.names(route).is_empty() => {
-            return (Ending::of(End::NoUpstream, "not-found"), None);
+        Verdict::Allow(_) if context.forwarder.names(route).is_empty() => {
+            return (
+                ExplainedVerdict::of(VerdictKind::NoUpstream, "not-found"),
+                None,
+            );
         }
         Verdict::Allow(_) if is_never_forwarded(&parts.method) => {
-            return (Ending::of(End::Method, "method"), None);
+            return (ExplainedVerdict::of(VerdictKind::Method, "method"), None);
         }
-        Verdict::Allow(permit) => return (Ending::of(End::Allow, ""), Some(permit)),
+        Verdict::Allow(permit) => {
+            return (ExplainedVerdict::of(VerdictKind::Allow, ""), Some(permit));
+        }
         // Nobody's source is asked again right after they signed in.
-        Verdict::Reconfirm(_) => return (Ending::of(End::LogIn, "reload"), None),
-        Verdict::Login(needed) => return (Ending::of(End::LogIn, needed.why.as_str()), None),
+        Verdict::Reconfirm(_) => return (ExplainedVerdict::of(VerdictKind::LogIn, "reload"), None),
+        Verdict::Login(needed) => {
+            return (
+                ExplainedVerdict::of(VerdictKind::LogIn, needed.why.as_str()),
+                None,
+            );
+        }
         Verdict::Deny(denial) => denial,
     };
-    let ending = match denial {
-        Denial::AmbiguousPath => Ending::of(End::AmbiguousPath, "ambiguous path"),
-        Denial::TooCostly { .. } => Ending::of(End::BadRequest, "too costly"),
-        Denial::Method { .. } => Ending::of(End::BadRequest, "method not in capitals"),
+    let explained_verdict = match denial {
+        Denial::AmbiguousPath => ExplainedVerdict::of(VerdictKind::AmbiguousPath, "ambiguous path"),
+        Denial::TooCostly { .. } => ExplainedVerdict::of(VerdictKind::BadRequest, "too costly"),
+        Denial::Method { .. } => {
+            ExplainedVerdict::of(VerdictKind::BadRequest, "method not in capitals")
+        }
         Denial::Forbidden { because, .. } => match because {
-            ForbiddenReason::Rule => Ending::of(End::Forbidden, "rule"),
+            ForbiddenReason::Rule => ExplainedVerdict::of(VerdictKind::Forbidden, "rule"),
             ForbiddenReason::RuleFailed(error) => {
-                Ending::of(End::Forbidden, &format!("rule failed: {error}"))
+                ExplainedVerdict::of(VerdictKind::Forbidden, &format!("rule failed: {error}"))
             }
         },
         // Only what the gate finds out leads here, which was not asked, or a check that told too little.
@@ -240,29 +268,29 @@ fn ending(
         | Denial::WeakToken { .. }
         | Denial::Address { .. }
         | Denial::Incomplete { .. }
-        | Denial::Unavailable { .. } => Ending::of(End::NoRoute, "no route"),
+        | Denial::Unavailable { .. } => ExplainedVerdict::of(VerdictKind::NoRoute, "no route"),
     };
-    (ending, None)
+    (explained_verdict, None)
 }
 
 async fn caller(
     gate: &Gate,
     directory: &Directory,
-    question: &Question,
+    query: &ExplainQuery,
     at: Timestamp,
     notes: &mut Vec<String>,
-) -> Result<(Caller, Asking), SimulateError> {
-    let Some(login) = &question.login else {
+) -> Result<(Caller, ExplainedCaller), SimulateError> {
+    let Some(login) = &query.login else {
         return Ok((
             Caller::Anonymous(LoginReason::NotSignedIn),
-            Asking::default(),
+            ExplainedCaller::default(),
         ));
     };
-    let via = question.via.as_ref();
+    let via = query.via.as_ref();
     let simulated = directory.simulate_login(login, via, &gate.terms, at);
     let simulated = simulated.await?;
     let session = &simulated.person.session;
-    let asking = Asking {
+    let explained_caller = ExplainedCaller {
         login: Some(session.login.to_string()),
         account: Some(session.account.to_string()),
         via: Some(session.via.to_string()),
@@ -275,7 +303,10 @@ async fn caller(
     };
     if simulated.closed {
         notes.push("the account is closed: they cannot sign in, and are nobody here".to_owned());
-        return Ok((Caller::Anonymous(LoginReason::NotSignedIn), asking));
+        return Ok((
+            Caller::Anonymous(LoginReason::NotSignedIn),
+            explained_caller,
+        ));
     }
     let via = session.via.clone();
     let caller = gate.caller_of(simulated.person);
@@ -284,21 +315,21 @@ async fn caller(
             "the connector {via} is not configured: whoever came in through it is nobody here"
         ));
     }
-    Ok((caller, asking))
+    Ok((caller, explained_caller))
 }
 
-fn bad_head(
+fn explain_invalid_head(
     parts: &Parts,
-    caller: Asking,
+    caller: ExplainedCaller,
     https: bool,
     error: HeadError,
     notes: Vec<String>,
 ) -> Explanation {
     let scheme = if https { "https" } else { "http" };
     Explanation {
-        request: Asked {
+        request: ExplainedRequest {
             method: parts.method.to_string(),
-            url: cut(&format!(
+            url: truncate(&format!(
                 "{scheme}://{}{}",
                 host(&parts.headers),
                 parts.uri.path()
@@ -306,11 +337,11 @@ fn bad_head(
             client: None,
         },
         caller,
-        route: Way::Unread,
-        not: Vec::new(),
+        route: ExplainedMatch::InvalidRequest,
+        rejected_routes: Vec::new(),
         rule: None,
         values: Vec::new(),
-        verdict: Ending::of(End::BadRequest, &error.to_string()),
+        verdict: ExplainedVerdict::of(VerdictKind::BadRequest, &error.to_string()),
         upstream: None,
         notes,
     }
@@ -323,18 +354,18 @@ fn host(headers: &HeaderMap) -> String {
     })
 }
 
-impl Ending {
-    fn of(end: End, reason: &str) -> Self {
+impl ExplainedVerdict {
+    fn of(kind: VerdictKind, reason: &str) -> Self {
         Self {
-            end,
+            kind,
             reason: reason.to_owned(),
         }
     }
 }
 
 /// A text that is not too long for a line.
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(TEXT_CHARS_MAX) {
+fn truncate(text: &str) -> String {
+    match text.char_indices().nth(TRUNCATE_AT_CHARS) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
     }

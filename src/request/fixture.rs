@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::request::Parts;
 
 use super::gate::{Caller, LoginReason};
-use super::head::{Connection, ConnectionExtension, Head, Peer, Reading, Trust};
+use super::head::{Connection, ConnectionExtension, Head, ParseOptions, Peer, Trust};
 use super::headers::{AssertionSigner, Namespace, RequestId, RequestRewrite, RewriteOptions};
 use super::policy::{self, Permit, Verdict};
 use super::route::{
@@ -128,7 +128,7 @@ pub(super) fn permit_and_rewrite(
         tls: true,
         server_name: None,
         tls_subject: None,
-        kept: ConnectionExtension::default(),
+        extension: ConnectionExtension::default(),
     };
     let networks = if trusted {
         vec!["10.0.0.0/8".parse().unwrap()]
@@ -142,13 +142,13 @@ pub(super) fn permit_and_rewrite(
     let at = Timestamp::from_unix_s(1_700_000_100);
     let ring = ring();
     let external_url = "https://sso.test".parse().unwrap();
-    let reading = Reading {
+    let parse_options = ParseOptions {
         trust: &trust,
         external_url: &external_url,
         cookie: "menshen",
         ring: &ring,
     };
-    let head = Head::of(parts, &connection, reading, at).unwrap();
+    let head = Head::parse(parts, &connection, parse_options, at).unwrap();
     let Verdict::Allow(permit) = policy::judge(route, caller, &head) else {
         panic!("the route lets everybody pass")
     };

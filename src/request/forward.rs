@@ -12,11 +12,11 @@ use http_body_util::BodyExt as _;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
+use super::client_quota::QuotaGuard;
 use super::head::Connection;
 use super::headers::{BodyLength, RequestRewrite, ResponseRewrite};
 use super::policy::Permit;
 use super::route::{Limits, Route};
-use super::share::Share;
 use super::{Body, BodyError};
 
 mod dialer;
@@ -353,7 +353,7 @@ async fn exchange(
     pool: &Pool,
     request: &OutgoingRequest<'_>,
     body: Option<RequestBody>,
-    share: Option<Share>,
+    share: Option<QuotaGuard>,
 ) -> Result<(Lease, Box<ResponseHead>), ForwardFailure> {
     let OutgoingRequest { parts, upload, .. } = *request;
     let repeatable = upload.is_none() && parts.method.is_idempotent();

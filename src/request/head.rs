@@ -18,15 +18,15 @@ use crate::expression::Budget;
 use crate::keys::KeyRing;
 
 mod connection;
+mod cookies;
 mod forwarded;
 mod original;
-mod sent_cookies;
 mod session;
 
 pub use connection::{Connection, ConnectionExtension, Peer};
+pub use cookies::{cookie_pairs, cookies, split_cookie_line};
 pub use forwarded::{Hops, parse_scheme, single};
 pub use original::{Original, OriginalHeader, Unknown};
-pub use sent_cookies::{cookie_pairs, cookies, pairs};
 
 /// The longest method in bytes; the longest that is registered has 17.
 const METHOD_BYTES_MAX: usize = 64;
@@ -57,7 +57,7 @@ impl Trust {
     }
 
     /// A client as it is counted.
-    pub fn counted(&self, ip: IpAddr) -> Client {
+    pub fn client(&self, ip: IpAddr) -> Client {
         Client::new(ip, self.counts_by_address(ip))
     }
 
@@ -68,7 +68,7 @@ impl Trust {
 
 /// What of a site decides how its requests are read.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading<'a> {
+pub struct ParseOptions<'a> {
     /// Whose word about the original client counts.
     pub trust: &'a Trust,
     /// What browsers type.
@@ -175,10 +175,10 @@ pub enum HeadError {
     Forwarded(&'static str),
     /// A trusted peer asks about a request and does not say to which host.
     #[error("the check names no host: it needs {0}")]
-    Unnamed(&'static str),
+    CheckWithoutHost(&'static str),
 }
 
-impl Reading<'_> {
+impl ParseOptions<'_> {
     /// Whether browsers type this host with https. It is the scheme of a request through a trusted
     /// proxy that says nothing of it.
     fn is_typed_with_https(&self, host: &Host<'_>) -> bool {
@@ -188,17 +188,17 @@ impl Reading<'_> {
 
 impl<'a> Head<'a> {
     /// Parses a request once.
-    pub fn of(
+    pub fn parse(
         parts: &'a Parts,
         connection: &'a Connection,
-        reading: Reading<'_>,
+        parse_options: ParseOptions<'_>,
         at: Timestamp,
     ) -> Result<Self, HeadError> {
         if target::is_refused(&parts.uri) {
             return Err(HeadError::Target);
         }
-        let peer_trusted = reading.trust.includes(connection.peer);
-        let (mut host, mut port) = host_of(&parts.uri, &parts.headers)?;
+        let peer_trusted = parse_options.trust.includes(connection.peer);
+        let (mut host, mut port) = parse_request_host(&parts.uri, &parts.headers)?;
         let mut secure = connection.tls;
         let mut unknown = Unknown::default();
         let mut client = match connection.peer {
@@ -207,7 +207,7 @@ impl<'a> Head<'a> {
         };
         if peer_trusted {
             let headers = &parts.headers;
-            let hops = Hops::read(headers, reading.trust)?;
+            let hops = Hops::read(headers, parse_options.trust)?;
             client = hops.nearest.unwrap_or(client);
             unknown.client = hops.client.is_none();
             if let Some(named) = hops.host(headers)? {
@@ -215,22 +215,22 @@ impl<'a> Head<'a> {
             }
             secure = match hops.secure(headers)? {
                 Some(secure) => secure,
-                None => secure || reading.is_typed_with_https(&host),
+                None => secure || parse_options.is_typed_with_https(&host),
             };
             port = match port {
                 None => hops.port(headers)?,
                 named => named,
             };
         }
-        let credentials = session::find(&parts.headers, &host, reading, at);
+        let credentials = session::find(&parts.headers, &host, parse_options, at);
         Ok(Self {
             host,
             port,
             path: Path::parse(parts.uri.path(), parts.uri.query())?,
-            method: short(&parts.method)?,
+            method: check_method_length(&parts.method)?,
             headers: &parts.headers,
             client,
-            counted_by_address: reading.trust.counts_by_address(client),
+            counted_by_address: parse_options.trust.counts_by_address(client),
             secure,
             peer: connection.peer,
             peer_trusted,
@@ -251,7 +251,7 @@ impl<'a> Head<'a> {
 
     /// Whose share of what is limited a request takes. A proxy that speaks for many and names nobody
     /// is not one client, nor is whoever may open our unix socket.
-    pub fn sharing_client(&self) -> Option<Client> {
+    pub fn client_for_limits(&self) -> Option<Client> {
         let is_peer = match self.peer {
             Peer::Ip(ip) => self.peer_trusted && ip.to_canonical() == self.client,
             Peer::Unix => self.client.is_loopback(),
@@ -280,14 +280,17 @@ impl<'a> Head<'a> {
     }
 }
 
-fn short(method: &Method) -> Result<&Method, HeadError> {
+fn check_method_length(method: &Method) -> Result<&Method, HeadError> {
     match method.as_str().len() {
         ..=METHOD_BYTES_MAX => Ok(method),
         _ => Err(HeadError::Method),
     }
 }
 
-fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<(Host<'a>, Option<u16>), HeadError> {
+fn parse_request_host<'a>(
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+) -> Result<(Host<'a>, Option<u16>), HeadError> {
     parse_host(authority_of(uri, headers)?)
 }
 
@@ -382,7 +385,7 @@ mod tests {
             tls: false,
             server_name: None,
             tls_subject: None,
-            kept: ConnectionExtension::default(),
+            extension: ConnectionExtension::default(),
         }
     }
 
@@ -400,13 +403,13 @@ mod tests {
 
     fn read<'a>(parts: &'a Parts, connection: &'a Connection) -> Result<Head<'a>, HeadError> {
         let external_url = Url::parse("https://sso.test").unwrap();
-        let reading = Reading {
+        let parse_options = ParseOptions {
             trust: &trust(),
             external_url: &external_url,
             cookie: "menshen",
             ring: &ring(),
         };
-        Head::of(parts, connection, reading, NOW)
+        Head::parse(parts, connection, parse_options, NOW)
     }
 
     fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {

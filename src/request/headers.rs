@@ -128,7 +128,7 @@ impl RequestRewrite {
             authority,
             scheme: head.scheme(),
             continues_trace,
-            client: head.sharing_client(),
+            client: head.client_for_limits(),
             from_trusted_proxy: head.peer_trusted,
             addresses: AddressHeaders::of(route, head),
         };

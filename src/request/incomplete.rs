@@ -6,17 +6,20 @@ use super::decide_on_route;
 use super::gate::Gate;
 use super::head::Head;
 use super::policy::{Denial, Verdict};
-use super::route::{Found, HeaderRules, Route, Routes};
+use super::route::{HeaderRules, Route, RouteMatch, Routes};
 
 /// Finds a route when the scheme, and with it the port, was not told: both must lead to it.
 pub(super) fn find_on_both_ports<'a>(
     routes: &'a Routes,
     head: &Head<'_>,
-) -> Result<Found<'a>, &'static str> {
+) -> Result<RouteMatch<'a>, &'static str> {
     let found = |port| routes.find(&head.host, port, &head.path);
     let Some(port) = head.port else {
         let (plain, secure) = (found(80), found(443));
-        return plain.agrees_with(&secure).then_some(plain).ok_or("scheme");
+        return plain
+            .is_same_match(&secure)
+            .then_some(plain)
+            .ok_or("scheme");
     };
     Ok(found(port))
 }

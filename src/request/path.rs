@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-mod reading;
+mod readings;
 
-pub use reading::ReadingsLeft;
+pub use readings::ReadingBudget;
 
 /// The longest path that is not plain, in bytes: every reading of it is worked out.
-const TRICKY_BYTES_MAX: usize = 8192;
+const NOT_PLAIN_BYTES_MAX: usize = 8192;
 
 /// The path and query of a request as they were sent; the bytes that are judged are the bytes that
 /// are sent on.
@@ -42,21 +42,21 @@ pub enum PathError {
 impl<'a> Path<'a> {
     /// Parses the path and takes the query along, which no decision looks at.
     pub fn parse(raw: &'a str, query: Option<&'a str>) -> Result<Self, PathError> {
-        Self::parse_within(raw, query, &mut ReadingsLeft::default())
+        Self::parse_within(raw, query, &mut ReadingBudget::default())
     }
 
-    /// The same for one of several paths of a request, which have so many readings left together.
+    /// The same for one of several paths of a request, which have so many readings budget together.
     pub fn parse_within(
         raw: &'a str,
         query: Option<&'a str>,
-        left: &mut ReadingsLeft,
+        budget: &mut ReadingBudget,
     ) -> Result<Self, PathError> {
         if !raw.starts_with('/') {
             return Err(PathError::NoSlash);
         }
         let readings = match is_plain(raw.as_bytes()) {
             true => Vec::new(),
-            false => readings_of(raw, left)?,
+            false => readings_of(raw, budget)?,
         };
         Ok(Self {
             raw,
@@ -83,9 +83,9 @@ impl<'a> Path<'a> {
 
     /// Every reading, without repetition, the path as sent first; each also in lower case when
     /// somebody behind compares so.
-    pub fn readings(&self, any_case: bool) -> Vec<Cow<'_, [u8]>> {
+    pub fn readings(&self, ignores_case: bool) -> Vec<Cow<'_, [u8]>> {
         let mut readings = self.readings_as_sent();
-        if any_case {
+        if ignores_case {
             add_lower_case(&mut readings);
         }
         readings
@@ -97,7 +97,7 @@ impl<'a> Path<'a> {
     pub fn readings_below(
         &self,
         prefix: &str,
-        any_case: bool,
+        ignores_case: bool,
     ) -> Result<Vec<Cow<'_, [u8]>>, PathError> {
         let mut readings = self.readings_as_sent();
         if !self.is_plain()
@@ -105,12 +105,12 @@ impl<'a> Path<'a> {
             && start.eq_ignore_ascii_case(prefix)
             && rest.starts_with('/')
         {
-            for reading in readings_of(rest, &mut ReadingsLeft::default())? {
+            for reading in readings_of(rest, &mut ReadingBudget::default())? {
                 let below = [start.as_bytes(), &reading].concat();
                 add(&mut readings, below);
             }
         }
-        if any_case {
+        if ignores_case {
             add_lower_case(&mut readings);
         }
         Ok(readings)
@@ -135,8 +135,8 @@ fn add(readings: &mut Vec<Cow<'_, [u8]>>, reading: Vec<u8>) {
 
 fn add_lower_case(readings: &mut Vec<Cow<'_, [u8]>>) {
     for at in 0..readings.len() {
-        let lower = reading::without_case(&readings[at]);
-        let others = reading::other_lower_cases(&lower);
+        let lower = readings::without_case(&readings[at]);
+        let others = readings::other_lower_cases(&lower);
         add(readings, lower);
         for other in others.into_iter().flatten() {
             add(readings, other.into_bytes());
@@ -145,8 +145,8 @@ fn add_lower_case(readings: &mut Vec<Cow<'_, [u8]>>) {
 }
 
 /// The readings of a path that is not plain.
-fn readings_of(raw: &str, left: &mut ReadingsLeft) -> Result<Vec<Vec<u8>>, PathError> {
-    if raw.len() > TRICKY_BYTES_MAX {
+fn readings_of(raw: &str, budget: &mut ReadingBudget) -> Result<Vec<Vec<u8>>, PathError> {
+    if raw.len() > NOT_PLAIN_BYTES_MAX {
         return Err(PathError::Long);
     }
     if raw.contains('\\') {
@@ -155,7 +155,7 @@ fn readings_of(raw: &str, left: &mut ReadingsLeft) -> Result<Vec<Vec<u8>>, PathE
     if has_broken_escape(raw.as_bytes()) {
         return Err(PathError::Escape);
     }
-    reading::all(raw.as_bytes(), left)
+    readings::all(raw.as_bytes(), budget)
 }
 
 /// Whether nothing in a path is read otherwise by anybody, in one pass: a segment that ends in a dot
@@ -356,8 +356,8 @@ mod tests {
     fn letters_beyond_ascii_may_be_the_other_case_of_one_within() {
         for path in ["/Admin", "/adm%C4%B1n", "/ADM%C4%B0N", "/adm\u{131}n"] {
             let path = Path::parse(path, None).unwrap();
-            let is_seen = |any_case: bool| {
-                let readings = path.readings(any_case);
+            let is_seen = |ignores_case: bool| {
+                let readings = path.readings(ignores_case);
                 readings.iter().any(|reading| **reading == *b"/admin")
             };
             assert!(is_seen(true) && !is_seen(false), "{path:?}");

@@ -14,8 +14,8 @@ mod check_headers;
 mod config;
 mod demands;
 mod limits;
-mod others;
-mod own;
+mod mismatch;
+mod own_paths;
 mod public_path;
 mod upstream_tls;
 
@@ -26,8 +26,8 @@ pub use config::{
 };
 pub use demands::{Demands, LoginPrompt, Reload, ReloadUser};
 pub use limits::LimitsConfig;
-pub use others::Unfound;
-pub use own::OwnPaths;
+pub use mismatch::Mismatch;
+pub use own_paths::OwnPaths;
 pub use public_path::PublicPath;
 pub use upstream_tls::UpstreamTlsConfig;
 
@@ -164,11 +164,11 @@ pub struct Limits {
 
 /// What was found for a host and a path.
 #[derive(Clone, Copy, Debug)]
-pub enum Found<'a> {
+pub enum RouteMatch<'a> {
     /// Every reader finds this route.
     Route(&'a Arc<Route>),
     /// Every reader finds one of our own paths.
-    Own,
+    OwnPath,
     /// Nobody finds anything.
     None,
     /// Readers differ.
@@ -178,19 +178,19 @@ pub enum Found<'a> {
 /// Every route of a site, found by host, then by path.
 #[derive(Debug, Default)]
 pub struct Routes {
-    exact: HashMap<Box<str>, Vec<OnPort>>,
+    exact: HashMap<Box<str>, Vec<PortGroup>>,
     /// Longest suffix first; each starts with a dot.
-    wildcards: Vec<(Box<str>, Vec<OnPort>)>,
-    any: Vec<OnPort>,
+    wildcards: Vec<(Box<str>, Vec<PortGroup>)>,
+    any: Vec<PortGroup>,
     own: OwnPaths,
     all: Vec<Arc<Route>>,
 }
 
 /// The routes of one host pattern that share a port rule, longest path first.
 #[derive(Debug)]
-struct OnPort {
+struct PortGroup {
     port: Option<u16>,
-    any_case: bool,
+    ignores_case: bool,
     routes: Vec<Arc<Route>>,
 }
 
@@ -221,7 +221,7 @@ impl Routes {
                     &mut table.wildcards[at].1
                 }
             };
-            OnPort::add(groups, port, route);
+            PortGroup::add(groups, port, route);
         }
         table
             .wildcards
@@ -246,8 +246,8 @@ impl Routes {
 
     /// Whether a route names this host, exactly or below a domain, on this port; a route for any
     /// host names none. `default_port` is the port of patterns that name none.
-    pub fn name(&self, host: &str, port: u16, default_port: u16) -> bool {
-        let groups = self.named(host).unwrap_or_default();
+    pub fn names_host(&self, host: &str, port: u16, default_port: u16) -> bool {
+        let groups = self.groups_of_host(host).unwrap_or_default();
         groups
             .iter()
             .any(|group| group.port.unwrap_or(default_port) == port)
@@ -255,7 +255,7 @@ impl Routes {
 
     /// Whether a route names this host exactly, on this port: whoever wrote the configuration knows
     /// whose it is. Below a wildcard, whoever runs the DNS says that.
-    pub fn name_exactly(&self, host: &str, port: u16, default_port: u16) -> bool {
+    pub fn names_host_exactly(&self, host: &str, port: u16, default_port: u16) -> bool {
         let groups = self.exact.get(host).map(Vec::as_slice).unwrap_or_default();
         groups
             .iter()
@@ -263,24 +263,26 @@ impl Routes {
     }
 
     /// The route every reader of this path finds, also the upstream that is sent a part of it.
-    pub fn find(&self, host: &Host<'_>, port: u16, path: &Path<'_>) -> Found<'_> {
+    pub fn find(&self, host: &Host<'_>, port: u16, path: &Path<'_>) -> RouteMatch<'_> {
         let groups = self.on(host.as_str(), port);
-        let any_case = groups.iter().any(|group| group.any_case);
+        let ignores_case = groups.iter().any(|group| group.ignores_case);
         let first = self.lookup(groups, path.as_str().as_bytes());
-        if path.is_plain() && !any_case {
+        if path.is_plain() && !ignores_case {
             return first;
         }
         let readings = match first {
-            Found::Route(route) => route.readings(path, any_case),
-            Found::Own | Found::None | Found::Ambiguous => Ok(path.readings(any_case)),
+            RouteMatch::Route(route) => route.readings(path, ignores_case),
+            RouteMatch::OwnPath | RouteMatch::None | RouteMatch::Ambiguous => {
+                Ok(path.readings(ignores_case))
+            }
         };
         let Ok(readings) = readings else {
-            return Found::Ambiguous;
+            return RouteMatch::Ambiguous;
         };
         let mut others = readings.iter().skip(1);
-        match others.all(|reading| first.agrees_with(&self.lookup(groups, reading))) {
+        match others.all(|reading| first.is_same_match(&self.lookup(groups, reading))) {
             true => first,
-            false => Found::Ambiguous,
+            false => RouteMatch::Ambiguous,
         }
     }
 
@@ -291,13 +293,13 @@ impl Routes {
     }
 
     /// The route of that name.
-    pub fn named_so(&self, name: &str) -> Option<&Arc<Route>> {
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Route>> {
         self.all.iter().find(|route| route.name.as_str() == name)
     }
 
     /// The host is chosen first: exact, the longest wildcard, any; within it the named port.
-    fn on(&self, host: &str, port: u16) -> &[OnPort] {
-        let groups = self.named(host).unwrap_or(&self.any);
+    fn on(&self, host: &str, port: u16) -> &[PortGroup] {
+        let groups = self.groups_of_host(host).unwrap_or(&self.any);
         match groups
             .iter()
             .position(|group| group.port.is_none_or(|named| named == port))
@@ -307,7 +309,7 @@ impl Routes {
         }
     }
 
-    fn named(&self, host: &str) -> Option<&[OnPort]> {
+    fn groups_of_host(&self, host: &str) -> Option<&[PortGroup]> {
         if let Some(groups) = self.exact.get(host) {
             return Some(groups);
         }
@@ -319,14 +321,14 @@ impl Routes {
         wildcard.map(|(_, groups)| groups.as_slice())
     }
 
-    fn lookup<'a>(&'a self, groups: &'a [OnPort], path: &[u8]) -> Found<'a> {
+    fn lookup<'a>(&'a self, groups: &'a [PortGroup], path: &[u8]) -> RouteMatch<'a> {
         if self.own.includes(path) {
-            return Found::Own;
+            return RouteMatch::OwnPath;
         }
         let mut routes = groups.iter().flat_map(|group| &group.routes);
         match routes.find(|route| route.path.includes(path, route.case_insensitive)) {
-            Some(route) => Found::Route(route),
-            None => Found::None,
+            Some(route) => RouteMatch::Route(route),
+            None => RouteMatch::None,
         }
     }
 }
@@ -341,8 +343,8 @@ impl Route {
     /// Whether everybody may ask for what a head asks for. A path that somebody could read as another
     /// one is never public by its name, and neither is one that was not told.
     pub fn is_public(&self, head: &Head<'_>) -> bool {
-        let (path, any_case) = (&head.path, self.case_insensitive);
-        let is = |public: &PublicPath| match any_case {
+        let (path, ignores_case) = (&head.path, self.case_insensitive);
+        let is = |public: &PublicPath| match ignores_case {
             true => public.as_str().eq_ignore_ascii_case(path.as_str()),
             false => public.as_str() == path.as_str(),
         };
@@ -354,28 +356,28 @@ impl Route {
     pub fn readings<'p>(
         &self,
         path: &'p Path<'_>,
-        any_case: bool,
+        ignores_case: bool,
     ) -> Result<Vec<Cow<'p, [u8]>>, PathError> {
         match self.stripped_prefix() {
-            Some(prefix) => path.readings_below(prefix, any_case),
-            None => Ok(path.readings(any_case)),
+            Some(prefix) => path.readings_below(prefix, ignores_case),
+            None => Ok(path.readings(ignores_case)),
         }
     }
 }
 
-impl Found<'_> {
-    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+impl RouteMatch<'_> {
+    pub(super) fn is_same_match(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Route(a), Self::Route(b)) => Arc::ptr_eq(a, b),
-            (Self::Own, Self::Own)
+            (Self::OwnPath, Self::OwnPath)
             | (Self::None, Self::None)
             | (Self::Ambiguous, Self::Ambiguous) => true,
-            (Self::Route(_) | Self::Own | Self::None | Self::Ambiguous, _) => false,
+            (Self::Route(_) | Self::OwnPath | Self::None | Self::Ambiguous, _) => false,
         }
     }
 }
 
-impl OnPort {
+impl PortGroup {
     fn add(groups: &mut Vec<Self>, port: Option<u16>, route: Arc<Route>) {
         let at = groups
             .iter()
@@ -383,7 +385,7 @@ impl OnPort {
             .unwrap_or_else(|| {
                 groups.push(Self {
                     port,
-                    any_case: false,
+                    ignores_case: false,
                     routes: Vec::new(),
                 });
                 // A named port is asked before the group for any port.
@@ -394,7 +396,7 @@ impl OnPort {
                     .expect("it was just pushed")
             });
         let group = &mut groups[at];
-        group.any_case |= route.case_insensitive;
+        group.ignores_case |= route.case_insensitive;
         group.routes.push(route);
         group
             .routes

@@ -11,10 +11,10 @@ use http::Uri;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 /// What clients send and the URI type does not take everywhere.
-const OFTEN_RAW: &AsciiSet = &AsciiSet::EMPTY.add(b'"').add(b'<').add(b'>').add(b'`');
+const ENCODED_IF_NEEDED: &AsciiSet = &AsciiSet::EMPTY.add(b'"').add(b'<').add(b'>').add(b'`');
 
 /// What can stand in no target, besides.
-const NEVER: &AsciiSet = &CONTROLS
+const NEVER_ALLOWED: &AsciiSet = &CONTROLS
     .add(b'"')
     .add(b'<')
     .add(b'>')
@@ -24,10 +24,10 @@ const NEVER: &AsciiSet = &CONTROLS
 
 /// The scheme by which the door marks a target that it refuses: a request with a URI type needs one
 /// that parses. A client that sends this scheme itself is refused, too.
-const REFUSED: &str = "refused-target";
+const REFUSED_SCHEME: &str = "refused-target";
 
 /// What a target begins with that the door refuses.
-const REFUSED_START: &str = "refused-target://-/";
+const REFUSED_PREFIX: &str = "refused-target://-/";
 
 /// Parses a target. A `#` is not cut off, as the URI type would: no proxy does, so the application may
 /// read it otherwise than a rule.
@@ -38,12 +38,12 @@ where
     if target.contains(&b'#') {
         return None;
     }
-    let encoded = || T::try_from(&encode(target, OFTEN_RAW)).ok();
+    let encoded = || T::try_from(&encode(target, ENCODED_IF_NEEDED)).ok();
     T::try_from(target).ok().or_else(encoded)
 }
 
 /// The target in the spelling that the URI type takes; one that nothing helps is marked as refused.
-pub fn readable(target: &[u8]) -> Cow<'_, [u8]> {
+pub fn normalize(target: &[u8]) -> Cow<'_, [u8]> {
     let parses = |target: &[u8]| Uri::try_from(target).is_ok();
     if target.contains(&b'#') {
         return Cow::Owned(refused(target));
@@ -51,7 +51,7 @@ pub fn readable(target: &[u8]) -> Cow<'_, [u8]> {
     if parses(target) {
         return Cow::Borrowed(target);
     }
-    let encoded = encode(target, OFTEN_RAW);
+    let encoded = encode(target, ENCODED_IF_NEEDED);
     Cow::Owned(if parses(&encoded) {
         encoded
     } else {
@@ -61,14 +61,14 @@ pub fn readable(target: &[u8]) -> Cow<'_, [u8]> {
 
 /// Whether the door refused the target of a request.
 pub fn is_refused(uri: &Uri) -> bool {
-    uri.scheme_str() == Some(REFUSED)
+    uri.scheme_str() == Some(REFUSED_SCHEME)
 }
 
 /// What remains of a refused target is its path, for the log.
 fn refused(target: &[u8]) -> Vec<u8> {
-    let mut marked = REFUSED_START.as_bytes().to_vec();
+    let mut marked = REFUSED_PREFIX.as_bytes().to_vec();
     if let Some(path) = target.strip_prefix(b"/") {
-        marked.extend(encode(path, NEVER));
+        marked.extend(encode(path, NEVER_ALLOWED));
     }
     marked
 }
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn spelled(target: &[u8]) -> String {
-        String::from_utf8(readable(target).into_owned()).unwrap()
+        String::from_utf8(normalize(target).into_owned()).unwrap()
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_target_is_spelled_so_that_it_parses(target in proptest::collection::vec(any::<u8>(), 0..40)) {
-            let uri = Uri::try_from(&*readable(&target)).unwrap();
+            let uri = Uri::try_from(&*normalize(&target)).unwrap();
             let parsed = parse::<Uri>(&target);
             prop_assert_eq!(is_refused(&uri), parsed.is_none());
             prop_assert!(parsed.is_none_or(|parsed| parsed == uri));

@@ -71,7 +71,7 @@ pub(super) fn rewritten(line: &[u8]) -> Option<Vec<u8>> {
     if start > end || !matches!(&text[end..], b" HTTP/1.1" | b" HTTP/1.0") {
         return None;
     }
-    match target::readable(&line[start..end]) {
+    match target::normalize(&line[start..end]) {
         Cow::Borrowed(_) => None,
         Cow::Owned(target) => Some([&line[..start], &target, &line[end..]].concat()),
     }

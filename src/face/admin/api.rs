@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::{Admin, explain, json_response, not_allowed, not_found, problem};
 use crate::clock::Clock;
-use crate::request::explain::QuestionError;
+use crate::request::explain::ExplainQueryError;
 use crate::request::{Body, BodyError};
 use crate::store::{
     AccountId, ConnectorId, LoginName, RevocationScope, SessionId, SessionRecord, StoreError,
@@ -30,7 +30,7 @@ pub(super) enum ApiError {
     #[error("{0}")]
     Malformed(&'static str),
     #[error(transparent)]
-    Question(#[from] QuestionError),
+    ExplainQuery(#[from] ExplainQueryError),
     #[error("there is no such thing here")]
     NotFound,
     #[error("{0}")]
@@ -77,7 +77,7 @@ where
     };
     answered.unwrap_or_else(|error| match error {
         ApiError::Malformed(detail) => problem(StatusCode::BAD_REQUEST, detail),
-        ApiError::Question(error) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
+        ApiError::ExplainQuery(error) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
         ApiError::NotFound => not_found(),
         ApiError::UnknownPerson(detail) => problem(StatusCode::NOT_FOUND, &detail),
         ApiError::Method(allowed) => not_allowed(allowed),

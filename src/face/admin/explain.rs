@@ -7,15 +7,15 @@ use super::{Admin, json_response};
 use crate::face::explanation;
 use crate::people::directory::SimulateError;
 use crate::request::Body;
-use crate::request::explain::{Question, Words, explain};
+use crate::request::explain::{ExplainArguments, ExplainQuery, explain};
 
 /// Explains what the query asks, by the site that is served now.
 pub(super) async fn answer(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
-    let question = Question::parse(parse_query(query)?)?;
+    let query = ExplainQuery::parse(parse_query(query)?)?;
     let (site, shared) = (admin.live.site(), admin.live.services());
     let now = shared.clock.now();
     let directory = shared.people.directory();
-    let explained = explain(&site.decision_parts(), directory, &question, now).await;
+    let explained = explain(&site.decision_parts(), directory, &query, now).await;
     let explanation = explained.map_err(|error| match error {
         SimulateError::Store(error) => ApiError::Store(error),
         SimulateError::Unknown { .. } | SimulateError::NeverThrough { .. } => {
@@ -29,18 +29,18 @@ pub(super) async fn answer(admin: &Admin, query: &str) -> Result<Response<Body>,
 }
 
 /// What the query says; only headers may be said more than once.
-fn parse_query(query: &str) -> Result<Words, ApiError> {
-    let mut words = Words::default();
+fn parse_query(query: &str) -> Result<ExplainArguments, ApiError> {
+    let mut arguments = ExplainArguments::default();
     let mut url = None;
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         let place = match name.as_ref() {
             "url" => &mut url,
-            "as" => &mut words.login,
-            "via" => &mut words.via,
-            "method" => &mut words.method,
-            "from" => &mut words.from,
+            "as" => &mut arguments.login,
+            "via" => &mut arguments.via,
+            "method" => &mut arguments.method,
+            "from" => &mut arguments.from,
             "header" => {
-                words.headers.push(value.into_owned());
+                arguments.headers.push(value.into_owned());
                 continue;
             }
             _ => {
@@ -54,5 +54,5 @@ fn parse_query(query: &str) -> Result<Words, ApiError> {
         }
     }
     let url = url.ok_or(ApiError::Malformed("say which url"))?;
-    Ok(Words { url, ..words })
+    Ok(ExplainArguments { url, ..arguments })
 }

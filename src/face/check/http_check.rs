@@ -59,7 +59,7 @@ impl HttpCheck {
             CheckProtocol::ForwardAuth => Ok(Self {
                 host: hops
                     .authority(headers)?
-                    .ok_or(HeadError::Unnamed("X-Forwarded-Host"))?
+                    .ok_or(HeadError::CheckWithoutHost("X-Forwarded-Host"))?
                     .to_owned(),
                 target: target(headers, "x-forwarded-uri")?,
                 method: method(headers, "x-forwarded-method")?,

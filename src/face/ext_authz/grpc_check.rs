@@ -55,7 +55,7 @@ impl GrpcCheck {
     /// For the head.
     pub(super) fn original(&self) -> Result<Original<'_>, HeadError> {
         if self.host.is_empty() {
-            return Err(HeadError::Unnamed("attributes.request.http.host"));
+            return Err(HeadError::CheckWithoutHost("attributes.request.http.host"));
         }
         Ok(Original {
             host: std::str::from_utf8(&self.host).map_err(|_| HeadError::BadHost)?,

@@ -148,7 +148,7 @@ pub(super) async fn new_login(
         ticket_for: target.ticket_for.clone(),
         for_frame: target.for_frame,
         replaces: current_session_key(context),
-        client: context.head.sharing_client(),
+        client: context.head.client_for_limits(),
         user_agent: &user_agent(context),
     };
     context.site.login.begin(request).await

@@ -77,7 +77,7 @@ where
     };
     let answer = AuthnResponse {
         fields,
-        client: context.head.sharing_client(),
+        client: context.head.client_for_limits(),
         kind: None,
     };
     match pending_login(context, &named) {

@@ -236,7 +236,7 @@ async fn redeem(
     };
     let answer = AuthnResponse {
         fields,
-        client: context.head.sharing_client(),
+        client: context.head.client_for_limits(),
         kind: None,
     };
     let mut pending = match login.redeem_unsolicited(entry, ticket, answer).await {

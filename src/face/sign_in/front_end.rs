@@ -109,7 +109,7 @@ pub(super) async fn login_config(
         ticket_for: None,
         for_frame: false,
         replaces: begin::current_session_key(context),
-        client: context.head.sharing_client(),
+        client: context.head.client_for_limits(),
         user_agent: &user_agent(context),
     };
     let begun = match context.site.login.begin(request).await {
@@ -190,7 +190,7 @@ where
     };
     let answer = AuthnResponse {
         fields,
-        client: context.head.sharing_client(),
+        client: context.head.client_for_limits(),
         kind: posted.kind,
     };
     match context.site.login.finish(pending, answer).await.as_deref() {

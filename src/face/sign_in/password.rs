@@ -48,7 +48,7 @@ impl<'a> PasswordForm<'a> {
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
         AuthnResponse {
             fields: Fields::new(fields.to_vec()),
-            client: context.head.sharing_client(),
+            client: context.head.client_for_limits(),
             kind: None,
         }
     }

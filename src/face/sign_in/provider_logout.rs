@@ -53,7 +53,7 @@ where
         );
     };
     let notice = match entry.connector.logout() {
-        Some(logout) => logout.notice(token, context.head.sharing_client()).await,
+        Some(logout) => logout.notice(token, context.head.client_for_limits()).await,
         None => None,
     };
     match notice {
@@ -189,7 +189,7 @@ async fn mark_expiry(
 
 /// Whether a logout of a session that is not known here may be noted; the log says when it is not.
 fn may_record_mark(context: &RequestContext<'_>, entry: &ConnectorEntry) -> bool {
-    let client = context.head.sharing_client();
+    let client = context.head.client_for_limits();
     let Err(limited) = context.site.login.check_logout_limit(&entry.id, client) else {
         return true;
     };

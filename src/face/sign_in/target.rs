@@ -13,7 +13,7 @@ use crate::login::return_to::ReturnTo;
 use crate::people::session::Person;
 use crate::request::gate::LoginReason;
 use crate::request::policy::shortfall;
-use crate::request::route::{Found, LoginPrompt, Route};
+use crate::request::route::{LoginPrompt, Route, RouteMatch};
 
 /// The query of one of our addresses.
 ///
@@ -103,8 +103,8 @@ pub(super) fn route<'a>(context: &RequestContext<'a>, place: &ReturnTo) -> Optio
     let path = crate::request::path::Path::parse(raw, None).ok()?;
     let port = url.port_or_known_default()?;
     match context.site.routes.find(&host, port, &path) {
-        Found::Route(route) => Some(route),
-        Found::Own | Found::None | Found::Ambiguous => None,
+        RouteMatch::Route(route) => Some(route),
+        RouteMatch::OwnPath | RouteMatch::None | RouteMatch::Ambiguous => None,
     }
 }
 

@@ -338,7 +338,7 @@ impl TicketUse {
         if !spent.try_spend(&self.what) {
             return Ok(false);
         }
-        if let Err(error) = login.check_ticket_limit(context.head.sharing_client()) {
+        if let Err(error) = login.check_ticket_limit(context.head.client_for_limits()) {
             // It was not spent: the person may bring it again.
             spent.unspend(&self.what);
             let response = reply::problem(context, audit::cause_of(&error), this_url(context));
@@ -353,7 +353,7 @@ impl TicketUse {
         let login = &context.site.login;
         if login.spent_tickets().try_spend(&self.what)
             && login
-                .check_ticket_limit(context.head.sharing_client())
+                .check_ticket_limit(context.head.client_for_limits())
                 .is_ok()
         {
             self.store(context).await?;

@@ -1,10 +1,10 @@
-//! `Rule`: which of a route's terms permit_and_rewrite, and what it saw.
+//! `DecidingRule`: which of a route's terms permit_and_rewrite, and what it saw.
 
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::cut;
-use super::way::shown;
+use super::route_match::display_path;
+use super::truncate;
 use crate::expression::{EvalError, Expression, Value};
 use crate::people::session::Person;
 use crate::request::gate::{Caller, LoginReason};
@@ -12,16 +12,16 @@ use crate::request::head::Head;
 use crate::request::policy::{RequestFacts, is_preflight, path_text, shortfall};
 use crate::request::route::{Access, Demands, Preflight, Route};
 
-/// What is shown instead of a secret.
+/// What is display_path instead of a secret.
 pub(super) const HIDDEN: &str = "(hidden)";
 
 /// What is said of a path whose bytes a rule cannot judge.
-const NO_TEXT: &str =
+const UNDECODABLE_PATH: &str =
     "it names letters beyond ASCII, and the path may hold them in another encoding";
 
 /// Which of a route's terms permit_and_rewrite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Rule {
+pub struct DecidingRule {
     /// The key of the route: `preflight`, `access`, `public_paths`, `connectors`, `acr_values`,
     /// `max_age`, `allow`.
     pub key: &'static str,
@@ -33,18 +33,22 @@ pub struct Rule {
 
 /// Something a rule named, and what it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Named {
+pub struct NamedValue {
     /// As the rule writes it.
     pub name: String,
     /// Absent: it is not there, or has no value.
     pub value: Option<Json>,
 }
 
-/// What permit_and_rewrite, and the values it saw. Says in words what the judgement did, and decides nothing.
-pub(super) fn of(route: &Route, caller: Caller, head: &Head<'_>) -> (Rule, Vec<Named>) {
+/// What permit_and_rewrite, and the values it saw. Says in arguments what the judgement did, and decides nothing.
+pub(super) fn explain_rule(
+    route: &Route,
+    caller: Caller,
+    head: &Head<'_>,
+) -> (DecidingRule, Vec<NamedValue>) {
     let rule = |key, text: String, says: &str| {
         let says = says.to_owned();
-        (Rule { key, text, says }, Vec::new())
+        (DecidingRule { key, text, says }, Vec::new())
     };
     if route.preflight == Preflight::Pass && is_preflight(head) {
         let says = "a CORS preflight passes without identity";
@@ -58,18 +62,18 @@ pub(super) fn of(route: &Route, caller: Caller, head: &Head<'_>) -> (Rule, Vec<N
         return rule("public_paths", text, "everybody may ask for this path");
     }
     let short = match &caller {
-        Caller::Person(person) => lacks(route, person, head),
+        Caller::Person(person) => person_shortfall(route, person, head),
         Caller::Anonymous(why) => Some(*why),
         Caller::Program(_) => None,
     };
     match (short, &route.allow) {
         (Some(LoginReason::OtherConnector), _) if route.access == Access::SignedIn => rule(
             "connectors",
-            listed(route),
+            connector_list(route),
             "whoever came in through another counts as nobody",
         ),
         (Some(LoginReason::StepUp), _) if route.access == Access::SignedIn => {
-            let (key, text, says) = unmet(route, &caller, head);
+            let (key, text, says) = unmet_requirement(route, &caller, head);
             rule(key, text, says)
         }
         (Some(_), _) if route.access == Access::SignedIn => rule(
@@ -86,9 +90,9 @@ pub(super) fn of(route: &Route, caller: Caller, head: &Head<'_>) -> (Rule, Vec<N
             // As the judgement does: whoever does not count here is nobody to the rule, too.
             let seen = why.map_or(caller, Caller::Anonymous);
             let says = says(route, allow, &seen, head);
-            let text = cut(allow.source());
+            let text = truncate(allow.source());
             let key = "allow";
-            (Rule { key, text, says }, values(allow, &seen, head))
+            (DecidingRule { key, text, says }, values(allow, &seen, head))
         }
     }
 }
@@ -99,9 +103,9 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
     if let Caller::Person(person) = caller
         && route.access == Access::Rule
         && !route.is_public(head)
-        && lacks(route, person, head) == Some(LoginReason::StepUp)
+        && person_shortfall(route, person, head) == Some(LoginReason::StepUp)
     {
-        let (key, text, says) = unmet(route, caller, head);
+        let (key, text, says) = unmet_requirement(route, caller, head);
         notes.push(format!(
             "{key} = {text} → {says}; the rule sees nobody until then"
         ));
@@ -120,14 +124,14 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
     {
         notes.push(format!(
             "connectors = {}: whoever came in through {} is nobody on this route",
-            listed(route),
+            connector_list(route),
             person.session.via
         ));
     }
     notes
 }
 
-fn lacks(route: &Route, person: &Person, head: &Head<'_>) -> Option<LoginReason> {
+fn person_shortfall(route: &Route, person: &Person, head: &Head<'_>) -> Option<LoginReason> {
     let session = &person.session;
     shortfall(
         route,
@@ -138,13 +142,17 @@ fn lacks(route: &Route, person: &Person, head: &Head<'_>) -> Option<LoginReason>
     )
 }
 
-fn listed(route: &Route) -> String {
+fn connector_list(route: &Route) -> String {
     let names: Vec<_> = route.connectors.iter().map(|id| id.as_str()).collect();
     Json::from(names).to_string()
 }
 
 /// Which demand a session does not meet.
-fn unmet(route: &Route, caller: &Caller, head: &Head<'_>) -> (&'static str, String, &'static str) {
+fn unmet_requirement(
+    route: &Route,
+    caller: &Caller,
+    head: &Head<'_>,
+) -> (&'static str, String, &'static str) {
     let demands = route.demands.as_deref().cloned().unwrap_or_default();
     let alone = Demands {
         max_age: None,
@@ -182,7 +190,7 @@ fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> St
     let looks = allow.reads("request.path");
     let of_reading = |reading: &[u8]| match path_text(allow, reading) {
         Some(text) => answer(&text),
-        None => NO_TEXT.to_owned(),
+        None => UNDECODABLE_PATH.to_owned(),
     };
     let first = match looks {
         true => of_reading(raw.as_bytes()),
@@ -200,7 +208,7 @@ fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> St
         let readings = readings.unwrap_or_default();
         let other = readings.iter().skip(1).find_map(|reading| {
             let other = of_reading(reading);
-            (other != first).then(|| format!("; of the reading {}: {other}", shown(reading)))
+            (other != first).then(|| format!("; of the reading {}: {other}", display_path(reading)))
         });
         says.extend(other);
     }
@@ -208,7 +216,7 @@ fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> St
 }
 
 /// Everything a rule names, as it was for this caller and the path as sent.
-fn values(allow: &Expression, seen: &Caller, head: &Head<'_>) -> Vec<Named> {
+fn values(allow: &Expression, seen: &Caller, head: &Head<'_>) -> Vec<NamedValue> {
     let raw = head.path.as_str();
     let text = path_text(allow, raw.as_bytes());
     let facts = RequestFacts::new(seen, head, text.as_deref().unwrap_or(raw));
@@ -219,9 +227,9 @@ fn values(allow: &Expression, seen: &Caller, head: &Head<'_>) -> Vec<Named> {
             Err(EvalError::WrongType { .. }) if name.starts_with("request") => return None,
             Ok(Value::Null) | Err(_) => None,
             Ok(_) if is_secret(&name) => Some(HIDDEN.into()),
-            Ok(value) => Some(fitting(json(value))),
+            Ok(value) => Some(truncated_value(json(value))),
         };
-        Some(Named { name, value })
+        Some(NamedValue { name, value })
     });
     named.collect()
 }
@@ -232,10 +240,10 @@ fn is_secret(name: &str) -> bool {
     name.contains("headers") && (name.contains("authorization") || name.contains("cookie"))
 }
 
-/// A value as it is, or its text cut.
-fn fitting(value: Json) -> Json {
+/// A value as it is, or its text truncate.
+fn truncated_value(value: Json) -> Json {
     let text = value.to_string();
-    let short = cut(&text);
+    let short = truncate(&text);
     match short == text {
         true => value,
         false => short.into(),

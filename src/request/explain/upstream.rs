@@ -1,4 +1,4 @@
-//! `Upstream`: the very head that would be sent on, but for what is secret.
+//! `ExplainedUpstream`: the very head that would be sent on, but for what is secret.
 
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use http::request::Parts;
@@ -7,14 +7,14 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::rule::HIDDEN;
-use super::{Ways, cut};
+use super::{ExplainContext, truncate};
 use crate::request::gate::Caller;
 use crate::request::head::Head;
 use crate::request::headers::{BodyLength, RequestId, RequestRewrite, UpstreamOrigin};
 use crate::request::policy::Permit;
 
 /// What every request has anew.
-const NEW: &str = "(new for each request)";
+const NEW_FOR_EACH_REQUEST: &str = "(new for each request)";
 /// A provider's token.
 const HIDDEN_TOKEN: &str = "(hidden, when the session has one)";
 const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
@@ -30,18 +30,18 @@ const SECRETS: [HeaderName; 6] = [
 
 /// What an upstream would get. Headers of the body and of the connection are not in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Upstream {
+pub struct ExplainedUpstream {
     /// Who serves, as `host:port`; several share the load.
     pub names: Vec<String>,
     /// `GET /path?query`, without the prefix that is taken off.
     pub request: String,
     /// Its headers, in the order they are sent.
-    pub headers: Vec<Line>,
+    pub headers: Vec<HeaderLine>,
 }
 
 /// One header line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Line {
+pub struct HeaderLine {
     /// Lower case.
     pub name: String,
     /// As it is sent.
@@ -51,18 +51,18 @@ pub struct Line {
     pub decoded: Option<String>,
 }
 
-impl Upstream {
-    /// Writes the head as the way to the upstream does, and reads it.
+impl ExplainedUpstream {
+    /// Writes the head as the route_match to the upstream does, and reads it.
     pub(super) fn of(
         permit: &Permit,
-        ways: &Ways<'_>,
+        context: &ExplainContext<'_>,
         head: &Head<'_>,
         parts: &Parts,
         id: &RequestId,
     ) -> Self {
-        let names = ways.forwarder.names(permit.route());
+        let names = context.forwarder.names(permit.route());
         let nobody = HeaderValue::from_static("");
-        let request_rewrite = RequestRewrite::new(permit, head, id, ways.rewrite_options);
+        let request_rewrite = RequestRewrite::new(permit, head, id, context.rewrite_options);
         let mut written = Vec::new();
         let (response_rewrite, upstream) = (
             request_rewrite.response_rewrite(parts),
@@ -84,25 +84,25 @@ impl Upstream {
         let request = lines.next().unwrap_or_default();
         let request = request.strip_suffix(" HTTP/1.1").unwrap_or(request);
         let headers = lines.filter_map(|line| line.split_once(": "));
-        let headers = headers.map(|(name, value)| Line::of(name, value, id));
+        let headers = headers.map(|(name, value)| HeaderLine::of(name, value, id));
         let mut headers: Vec<_> = headers.collect();
         headers.extend(tokens(permit, &headers));
         let name = |name: &HeaderValue| String::from_utf8_lossy(name.as_bytes()).into_owned();
         Self {
             names: names.iter().map(name).collect(),
-            request: cut(request),
+            request: truncate(request),
             headers,
         }
     }
 }
 
-impl Line {
+impl HeaderLine {
     fn of(name: &str, value: &str, id: &RequestId) -> Self {
         let is_new = name == "traceparent" || (name == "x-request-id" && value == id.as_str());
         let (value, decoded) = match SECRETS.iter().any(|secret| secret == name) {
             true => (HIDDEN.to_owned(), None),
-            false if is_new => (NEW.to_owned(), None),
-            false => (cut(value), decoded(value)),
+            false if is_new => (NEW_FOR_EACH_REQUEST.to_owned(), None),
+            false => (truncate(value), decoded(value)),
         };
         let name = name.to_owned();
         Self {
@@ -114,7 +114,7 @@ impl Line {
 }
 
 /// The tokens of a source that a route sends on: a simulated login has none.
-fn tokens(permit: &Permit, lines: &[Line]) -> Vec<Line> {
+fn tokens(permit: &Permit, lines: &[HeaderLine]) -> Vec<HeaderLine> {
     if !matches!(permit.caller(), Caller::Person(_)) {
         return Vec::new();
     }
@@ -131,7 +131,7 @@ fn tokens(permit: &Permit, lines: &[Line]) -> Vec<Line> {
     let sent = sent
         .into_iter()
         .filter(|(is_sent, name)| *is_sent && !replaced(name));
-    sent.map(|(_, name)| Line {
+    sent.map(|(_, name)| HeaderLine {
         name: name.as_str().to_owned(),
         value: HIDDEN_TOKEN.to_owned(),
         decoded: None,
@@ -144,5 +144,5 @@ fn decoded(value: &str) -> Option<String> {
     let bare = value.strip_prefix("UTF-8''").unwrap_or(value);
     let text = percent_decode_str(bare).decode_utf8().ok()?;
     let readable = !text.chars().any(char::is_control) && !text.is_ascii();
-    (readable && text != bare).then(|| cut(&text))
+    (readable && text != bare).then(|| truncate(&text))
 }

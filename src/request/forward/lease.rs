@@ -14,7 +14,7 @@ use super::endpoint::Endpoint;
 use super::http1::Http1Connection;
 use super::pool::{CallerKind, Upstream};
 use super::private::ClientBinding;
-use crate::request::share::Share;
+use crate::request::client_quota::QuotaGuard;
 
 /// The right to one connection of an upstream, and the connection. Dropping it gives the request up:
 /// what was not answered yet stays counted until the upstream is done with it.
@@ -33,7 +33,7 @@ pub(super) struct Lease {
 pub(super) struct Slot {
     upstream: Arc<Upstream>,
     /// Of what the client may have under way.
-    share: Option<Share>,
+    share: Option<QuotaGuard>,
     caller_kind: CallerKind,
 }
 
@@ -82,7 +82,7 @@ impl Lease {
     }
 
     /// Counts the request to its client, too.
-    pub(super) fn attach_share(&mut self, share: Option<Share>) {
+    pub(super) fn attach_share(&mut self, share: Option<QuotaGuard>) {
         self.parts_mut().1.share = share;
     }
 
@@ -107,7 +107,7 @@ impl Lease {
 
     /// Closes the connection, because the upstream had its time or is done with the request. Answers
     /// the client's share.
-    pub(super) fn close(mut self) -> Option<Share> {
+    pub(super) fn close(mut self) -> Option<QuotaGuard> {
         let (_, mut slot) = self.parts.take()?;
         slot.share.take()
     }

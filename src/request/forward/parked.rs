@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::http1::Http1Connection;
 use super::pool::CallerKind;
-use crate::request::share::{Places, Share};
+use crate::request::client_quota::{QuotaCells, QuotaGuard};
 
 /// A private connection that waits, until it is taken or closed.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ struct IdleConnection {
     connection: Box<Http1Connection>,
     since: Instant,
     /// While it waits it counts as one of its client's requests.
-    _share: Option<Share>,
+    _share: Option<QuotaGuard>,
 }
 
 /// How many private connections may wait for their clients at an upstream.
@@ -45,7 +45,7 @@ struct Entry {
     parked: Weak<Parked>,
     caller_kind: CallerKind,
     /// Where its client is counted.
-    client: Option<Places>,
+    client: Option<QuotaCells>,
 }
 
 impl Parked {
@@ -96,10 +96,10 @@ impl ParkedConnections {
     /// which is closed; nothing where it may take none, and it is closed itself.
     pub(super) fn park(
         &self,
-        (connection, share, caller_kind): (Box<Http1Connection>, Option<Share>, CallerKind),
+        (connection, share, caller_kind): (Box<Http1Connection>, Option<QuotaGuard>, CallerKind),
         now: Instant,
     ) -> Option<Arc<Parked>> {
-        let client = share.as_ref().map(Share::places);
+        let client = share.as_ref().map(QuotaGuard::cells);
         let mut entries = self.entries();
         entries.retain(Entry::is_waiting);
         let replaced = match self.has_room(&entries, caller_kind) {
@@ -136,10 +136,10 @@ impl ParkedConnections {
 
     /// Closes the connection that waits longest of those of a client, or else of its site. Says
     /// whether there was one.
-    pub(super) fn close_oldest_of(&self, client: Places) -> bool {
+    pub(super) fn close_oldest_of(&self, client: QuotaCells) -> bool {
         let mut entries = self.entries();
         entries.retain(Entry::is_waiting);
-        let at = |is_meant: &dyn Fn(Places) -> bool| {
+        let at = |is_meant: &dyn Fn(QuotaCells) -> bool| {
             let mut clients = entries.iter().map(|entry| entry.client);
             clients.position(|other| other.is_some_and(is_meant))
         };
@@ -193,7 +193,7 @@ impl Entry {
 fn replaceable(
     entries: &VecDeque<Entry>,
     caller_kind: CallerKind,
-    client: Option<Places>,
+    client: Option<QuotaCells>,
 ) -> Option<usize> {
     let oldest = |may: &dyn Fn(&Entry) -> bool| {
         let own = |entry: &Entry| entry.client.is_some() && entry.client == client;

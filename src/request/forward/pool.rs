@@ -19,8 +19,8 @@ use super::private::ClientBinding;
 use super::tls::UpstreamTls;
 use super::{BuildError, ForwardError, Phase};
 use crate::client::Client;
+use crate::request::client_quota::{ClientQuota, QuotaGuard};
 use crate::request::route::UpstreamUrl;
-use crate::request::share::{Share, Shares};
 use crate::telemetry::LogLimiter;
 
 /// How long an upstream that could not be reached is asked last.
@@ -91,7 +91,7 @@ pub(super) struct Pool {
     upstreams: Vec<Arc<Upstream>>,
     next_offset: AtomicUsize,
     /// What each client has under way.
-    shares: Arc<Shares>,
+    shares: Arc<ClientQuota>,
     warnings: LogLimiter,
 }
 
@@ -179,7 +179,7 @@ impl Pool {
             settings,
             upstreams,
             next_offset: AtomicUsize::new(0),
-            shares: Arc::new(Shares::new(most, all)),
+            shares: Arc::new(ClientQuota::new(most, all)),
             warnings: LogLimiter::default(),
         })
     }
@@ -191,7 +191,7 @@ impl Pool {
     }
 
     /// One of the requests that a client may have under way. A proxy that names nobody has no share.
-    pub(super) fn share(&self, client: Option<Client>) -> Result<Option<Share>, ForwardError> {
+    pub(super) fn share(&self, client: Option<Client>) -> Result<Option<QuotaGuard>, ForwardError> {
         let Some(client) = client else {
             return Ok(None);
         };
@@ -205,8 +205,8 @@ impl Pool {
     }
 
     /// What a private connection of the client holds while it waits: a request matters more.
-    fn share_from_parked(&self, client: Client) -> Option<Share> {
-        let places = self.shares.places(client);
+    fn share_from_parked(&self, client: Client) -> Option<QuotaGuard> {
+        let places = self.shares.cells(client);
         let mut upstreams = self.upstreams.iter();
         let closed = upstreams.any(|upstream| upstream.parked.close_oldest_of(places));
         closed.then(|| self.shares.take(client)).flatten()
@@ -445,7 +445,11 @@ impl Upstream {
     /// nothing where it may not wait, and is closed. `now` is the time.
     pub(super) fn park_private(
         self: &Arc<Self>,
-        (mut connection, share, caller_kind): (Box<Http1Connection>, Option<Share>, CallerKind),
+        (mut connection, share, caller_kind): (
+            Box<Http1Connection>,
+            Option<QuotaGuard>,
+            CallerKind,
+        ),
         now: Instant,
     ) -> Option<Arc<Parked>> {
         if self.endpoint.dialer.is_exhausted() {

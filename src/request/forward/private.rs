@@ -18,11 +18,11 @@ use super::lease::Lease;
 use super::parked::Parked;
 use super::pool::{CallerKind, Freshness, Pool, Upstream};
 use crate::request::bearer::IssuerId;
+use crate::request::client_quota::QuotaGuard;
 use crate::request::gate::Caller;
 use crate::request::head::Connection;
 use crate::request::headers::{RequestRewrite, authenticates_connection};
 use crate::request::policy::Permit;
-use crate::request::share::Share;
 use crate::store::{SessionId, Subject};
 
 /// How many connections to upstreams may wait for one client connection. Who speaks HTTP/1.1 uses one
@@ -84,7 +84,7 @@ impl LeaseContext<'_> {
         now: Instant,
     ) -> Result<(Lease, Instant), ForwardError> {
         let offset = pool.next_offset();
-        let may_share = self.client.kept.is_empty() && !self.needs_private_connection();
+        let may_share = self.client.extension.is_empty() && !self.needs_private_connection();
         if may_share && let Some(lease) = pool.try_lease(freshness, self.caller_kind(), offset, now)
         {
             return Ok((lease, now));
@@ -136,7 +136,7 @@ impl LeaseContext<'_> {
     /// A connection that was kept for this caller, the one used last first.
     fn take_private_connection(self, pool: &Pool) -> Option<(Box<Http1Connection>, Arc<Upstream>)> {
         // Most clients never have one.
-        let waiting = self.client.kept.get::<WaitingConnections>()?;
+        let waiting = self.client.extension.get::<WaitingConnections>()?;
         let owner = self.owner()?;
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(at) = waiting
@@ -184,7 +184,7 @@ impl ClientBinding {
     /// Keeps a connection for the next request, while the client's is open. `now` is the time.
     pub(super) fn park(
         self,
-        held: (Box<Http1Connection>, Option<Share>, CallerKind),
+        held: (Box<Http1Connection>, Option<QuotaGuard>, CallerKind),
         upstream: &Arc<Upstream>,
         now: Instant,
     ) {
@@ -194,7 +194,7 @@ impl ClientBinding {
         let Some(parked) = upstream.park_private(held, now) else {
             return;
         };
-        let Some(waiting) = client.kept.get_or_default::<WaitingConnections>() else {
+        let Some(waiting) = client.extension.get_or_default::<WaitingConnections>() else {
             return;
         };
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -75,7 +75,7 @@ fn connection() -> Arc<Connection> {
         tls: true,
         server_name: None,
         tls_subject: None,
-        kept: ConnectionExtension::default(),
+        extension: ConnectionExtension::default(),
     })
 }
 

@@ -17,7 +17,7 @@ pub struct Connection {
     /// The subject of a client certificate that was verified.
     pub tls_subject: Option<String>,
     /// What forwarding keeps for this client alone.
-    pub kept: ConnectionExtension,
+    pub extension: ConnectionExtension,
 }
 
 /// Who is at the other end of a connection.

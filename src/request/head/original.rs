@@ -7,7 +7,7 @@ use http::{HeaderMap, Method};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Head, HeadError, Peer, Reading, parse_host, session, short};
+use super::{Head, HeadError, ParseOptions, Peer, check_method_length, parse_host, session};
 use crate::clock::Timestamp;
 use crate::expression::Budget;
 use crate::request::path::Path;
@@ -88,10 +88,10 @@ impl Unknown {
 impl<'a> Head<'a> {
     /// The head of a request that a trusted peer asks about. A scheme that is not told is the one of
     /// the site.
-    pub fn asked(
+    pub fn from_original(
         original: Original<'a>,
         peer: Peer,
-        reading: Reading<'_>,
+        parse_options: ParseOptions<'_>,
         at: Timestamp,
     ) -> Result<Self, HeadError> {
         let (host, port) = parse_host(original.host)?;
@@ -99,21 +99,21 @@ impl<'a> Head<'a> {
             Some(target) => Path::parse(target.path(), target.query())?,
             None => Path::parse("/", None)?,
         };
-        let credentials = session::find(original.headers, &host, reading, at);
-        let secure = reading.external_url.scheme() == "https";
-        let asking = match peer {
+        let credentials = session::find(original.headers, &host, parse_options, at);
+        let secure = parse_options.external_url.scheme() == "https";
+        let peer_address = match peer {
             Peer::Ip(ip) => ip.to_canonical(),
             Peer::Unix => IpAddr::from([127, 0, 0, 1]),
         };
-        let client = original.client.map_or(asking, |ip| ip.to_canonical());
+        let client = original.client.map_or(peer_address, |ip| ip.to_canonical());
         Ok(Self {
             host,
             port,
             path,
-            method: short(original.method.unwrap_or(&Method::GET))?,
+            method: check_method_length(original.method.unwrap_or(&Method::GET))?,
             headers: original.headers,
             client,
-            counted_by_address: reading.trust.counts_by_address(client),
+            counted_by_address: parse_options.trust.counts_by_address(client),
             secure: original.secure.unwrap_or(secure),
             peer,
             peer_trusted: true,

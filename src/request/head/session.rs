@@ -3,7 +3,7 @@
 
 use http::HeaderMap;
 
-use super::{Credentials, Host, Reading, cookies};
+use super::{Credentials, Host, ParseOptions, cookies};
 use crate::clock::Timestamp;
 use crate::people::cookie::{self, HostBound, HostMark};
 
@@ -14,10 +14,10 @@ const COOKIES_MAX: usize = 16;
 pub(super) fn find<'a>(
     headers: &'a HeaderMap,
     host: &Host<'_>,
-    reading: Reading<'_>,
+    parse_options: ParseOptions<'_>,
     at: Timestamp,
 ) -> Credentials<'a> {
-    let mut values = cookies(headers, reading.cookie).filter(|value| !value.is_empty());
+    let mut values = cookies(headers, parse_options.cookie).filter(|value| !value.is_empty());
     let Some(first) = values.next() else {
         return Credentials::default();
     };
@@ -26,21 +26,21 @@ pub(super) fn find<'a>(
             session: Some(first),
             conflicting: false,
         },
-        false => choose(headers, host, reading, at),
+        false => choose_verified(headers, host, parse_options, at),
     }
 }
 
 /// The one that could let somebody in here. Two that could, of different sessions, are none: one of
 /// them may have been planted.
-fn choose<'a>(
+fn choose_verified<'a>(
     headers: &'a HeaderMap,
     host: &Host<'_>,
-    reading: Reading<'_>,
+    parse_options: ParseOptions<'_>,
     at: Timestamp,
 ) -> Credentials<'a> {
     let mut chosen: Option<(&str, HostBound)> = None;
-    for value in cookies(headers, reading.cookie).take(COOKIES_MAX) {
-        let Some(verified) = cookie::verify(reading.ring, value) else {
+    for value in cookies(headers, parse_options.cookie).take(COOKIES_MAX) {
+        let Some(verified) = cookie::verify(parse_options.ring, value) else {
             continue;
         };
         let handle = verified.handle;

@@ -26,7 +26,7 @@ enum Part {
 impl AddressHeaders {
     /// Those of a request that was permitted, and with it they were.
     pub(super) fn of(route: &Route, head: &Head<'_>) -> Option<Box<Self>> {
-        if !address::may_be_named(head) {
+        if !address::may_have_further_addresses(head) {
             return None;
         }
         let prefix = route.stripped_prefix();

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::namespace::Namespace;
 use crate::people::cookie::{CookieFlags, CookieName};
-use crate::request::head::pairs;
+use crate::request::head::split_cookie_line;
 
 /// Writes a request's cookies without ours; the application_cookies byte for byte, in one `Cookie` header.
 ///
@@ -43,8 +43,9 @@ pub(super) fn application_cookies(
     headers: &HeaderMap,
     namespace: &Namespace,
 ) -> Option<Option<HeaderValue>> {
-    let ours =
-        |line: &HeaderValue| pairs(line.as_bytes()).any(|pair| is_own_cookie(pair, namespace));
+    let ours = |line: &HeaderValue| {
+        split_cookie_line(line.as_bytes()).any(|pair| is_own_cookie(pair, namespace))
+    };
     if !headers.get_all(COOKIE).iter().any(ours) {
         return None;
     }
@@ -93,7 +94,7 @@ fn write_without_own(head: &mut Vec<u8>, line: &[u8], namespace: &Namespace) -> 
     let start = head.len();
     // Up to where everything was looked at, while none was ours.
     let (mut next, mut whole) = (0, true);
-    for pair in pairs(line) {
+    for pair in split_cookie_line(line) {
         let begin = next;
         next += pair.len() + 1;
         if is_own_cookie(pair, namespace) {

@@ -29,8 +29,10 @@ pub enum EncodeError {
 pub fn text(encoding: HeaderEncoding, text: &str) -> Result<HeaderValue, EncodeError> {
     if encoding != HeaderEncoding::Base64 && is_plain(text) {
         // The most common case by far: one copy, which the value needs anyway.
-        let short = text.len() <= VALUE_BYTES_MAX;
-        let value = short.then(|| HeaderValue::from_str(text).ok()).flatten();
+        let check_method_length = text.len() <= VALUE_BYTES_MAX;
+        let value = check_method_length
+            .then(|| HeaderValue::from_str(text).ok())
+            .flatten();
         return value.ok_or(EncodeError::TooLong);
     }
     let mut written = Vec::with_capacity(text.len() * 3 + 8);

@@ -10,7 +10,7 @@ use crate::expression::Document;
 use crate::people::profile::Fields;
 use crate::people::session::Session;
 use crate::request::fixture::{self, anonymous, rule};
-use crate::request::head::{Connection, ConnectionExtension, Peer, Reading, Trust};
+use crate::request::head::{Connection, ConnectionExtension, ParseOptions, Peer, Trust};
 use crate::request::route::{Demands, Reload};
 
 /// When the person of the fixture came in.
@@ -102,17 +102,17 @@ fn judged(route: Route, caller: Caller, parts: &Parts, age_s: i64) -> Verdict {
         tls: true,
         server_name: None,
         tls_subject: None,
-        kept: ConnectionExtension::default(),
+        extension: ConnectionExtension::default(),
     };
     let trust = Trust::default();
     let at = Timestamp::from_unix_s(MINTED_S + age_s);
-    let reading = Reading {
+    let parse_options = ParseOptions {
         trust: &trust,
         external_url: &"https://sso.test".parse().unwrap(),
         cookie: "menshen",
         ring: &fixture::ring(),
     };
-    let head = Head::of(parts, &connection, reading, at).unwrap();
+    let head = Head::parse(parts, &connection, parse_options, at).unwrap();
     judge(&Arc::new(route), caller, &head)
 }
 

@@ -357,13 +357,13 @@ impl PathPrefix {
     }
 
     /// Whether a path is this one or below it.
-    pub fn includes(&self, path: &[u8], any_case: bool) -> bool {
+    pub fn includes(&self, path: &[u8], ignores_case: bool) -> bool {
         // Only `/` itself ends in a slash.
         let prefix = self.0.strip_suffix('/').unwrap_or(&self.0).as_bytes();
         let Some((start, rest)) = path.split_at_checked(prefix.len()) else {
             return false;
         };
-        let same = if any_case {
+        let same = if ignores_case {
             start.eq_ignore_ascii_case(prefix)
         } else {
             start == prefix

@@ -48,10 +48,10 @@ async fn decided(site: &Site, request: Request<()>) -> String {
         tls: false,
         server_name: None,
         tls_subject: None,
-        kept: menshen::request::head::ConnectionExtension::default(),
+        extension: menshen::request::head::ConnectionExtension::default(),
     };
     let at = menshen::clock::Timestamp::from_unix_s(1_800_000_000);
-    let head = match Head::of(&parts, &connection, site.reading(), at) {
+    let head = match Head::parse(&parts, &connection, site.parse_options(), at) {
         Ok(head) => head,
         Err(error) => return error.to_string(),
     };

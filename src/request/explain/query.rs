@@ -1,4 +1,4 @@
-//! `Question`: a request that somebody asks about, put together as a browser would send it.
+//! `ExplainQuery`: a request that somebody asks about, put together as a browser would send it.
 
 use std::net::IpAddr;
 
@@ -13,14 +13,14 @@ use crate::store::{ConnectorId, IdError, LoginName};
 
 /// The longest URL that is explained, in bytes.
 const URL_BYTES_MAX: usize = 16 * 1024;
-/// How many headers a question may have.
+/// How many headers a query may have.
 const HEADERS_MAX: usize = 100;
 /// What browsers encode of what people type: only what is not ASCII, and that always.
-const TYPED: AsciiSet = AsciiSet::EMPTY;
+const ESCAPED_BY_BROWSERS: AsciiSet = AsciiSet::EMPTY;
 
-/// What was asked, in words.
+/// What was asked, in arguments.
 #[derive(Clone, Debug, Default)]
-pub struct Words {
+pub struct ExplainArguments {
     /// The whole URL, as it stands in a browser.
     pub url: String,
     /// Who asks; absent: nobody.
@@ -37,7 +37,7 @@ pub struct Words {
 
 /// Why nothing can be explained.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum QuestionError {
+pub enum ExplainQueryError {
     /// The URL.
     #[error("`{url}` cannot be asked about: write the whole URL, as https://host/path")]
     Url {
@@ -78,7 +78,7 @@ pub enum QuestionError {
 
 /// A request that somebody asks about.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct ExplainQuery {
     /// Who asks; absent: nobody.
     pub(super) login: Option<LoginName>,
     /// Through which connector they came in.
@@ -91,27 +91,28 @@ pub struct Question {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Question {
+impl ExplainQuery {
     /// Understands what was asked.
-    pub fn parse(words: Words) -> Result<Self, QuestionError> {
-        let (https, authority, target) = split(&words.url).ok_or_else(|| QuestionError::Url {
-            url: shown(&words.url),
-        })?;
-        let method = words.method.unwrap_or_else(|| "GET".to_owned());
-        let from = words.from.unwrap_or_else(|| "127.0.0.1".to_owned());
-        let login = words.login.map(LoginName::try_from).transpose();
-        let via = words.via.map(ConnectorId::try_from).transpose();
+    pub fn parse(arguments: ExplainArguments) -> Result<Self, ExplainQueryError> {
+        let (https, authority, target) =
+            split(&arguments.url).ok_or_else(|| ExplainQueryError::Url {
+                url: display_path(&arguments.url),
+            })?;
+        let method = arguments.method.unwrap_or_else(|| "GET".to_owned());
+        let from = arguments.from.unwrap_or_else(|| "127.0.0.1".to_owned());
+        let login = arguments.login.map(LoginName::try_from).transpose();
+        let via = arguments.via.map(ConnectorId::try_from).transpose();
         let (login, via) = (
-            login.map_err(QuestionError::Login)?,
-            via.map_err(QuestionError::Via)?,
+            login.map_err(ExplainQueryError::Login)?,
+            via.map_err(ExplainQueryError::Via)?,
         );
         if via.is_some() && login.is_none() {
-            return Err(QuestionError::ViaNobody);
+            return Err(ExplainQueryError::ViaNobody);
         }
-        if words.headers.len() > HEADERS_MAX {
-            return Err(QuestionError::Header);
+        if arguments.headers.len() > HEADERS_MAX {
+            return Err(ExplainQueryError::Header);
         }
-        let headers = words.headers.iter().map(|line| header(line));
+        let headers = arguments.headers.iter().map(|line| header(line));
         Ok(Self {
             login,
             via,
@@ -119,14 +120,14 @@ impl Question {
             authority,
             target,
             method: Method::from_bytes(method.to_ascii_uppercase().as_bytes())
-                .map_err(|_| QuestionError::Method { method })?,
-            from: from.parse().map_err(|_| QuestionError::From { from })?,
+                .map_err(|_| ExplainQueryError::Method { method })?,
+            from: from.parse().map_err(|_| ExplainQueryError::From { from })?,
             headers: headers.collect::<Result<_, _>>()?,
         })
     }
 
     /// Whether it names somebody, whom only the store knows.
-    pub fn is_about_somebody(&self) -> bool {
+    pub fn names_login(&self) -> bool {
         self.login.is_some()
     }
 
@@ -144,7 +145,7 @@ impl Question {
             tls: self.https,
             server_name: None,
             tls_subject: None,
-            kept: ConnectionExtension::default(),
+            extension: ConnectionExtension::default(),
         };
         (parts, connection)
     }
@@ -168,7 +169,10 @@ fn split(url: &str) -> Option<(bool, HeaderValue, PathAndQuery)> {
     let implied = if https { ":443" } else { ":80" };
     let authority = authority.strip_suffix(implied).unwrap_or(authority);
     let slash = if target.starts_with('/') { "" } else { "/" };
-    let target = format!("{slash}{}", utf8_percent_encode(target, &TYPED));
+    let target = format!(
+        "{slash}{}",
+        utf8_percent_encode(target, &ESCAPED_BY_BROWSERS)
+    );
     Some((
         https,
         HeaderValue::from_bytes(authority.as_bytes()).ok()?,
@@ -176,17 +180,17 @@ fn split(url: &str) -> Option<(bool, HeaderValue, PathAndQuery)> {
     ))
 }
 
-fn header(line: &str) -> Result<(HeaderName, HeaderValue), QuestionError> {
-    let (name, value) = line.split_once(':').ok_or(QuestionError::Header)?;
-    let name = HeaderName::try_from(name.trim()).map_err(|_| QuestionError::Header)?;
+fn header(line: &str) -> Result<(HeaderName, HeaderValue), ExplainQueryError> {
+    let (name, value) = line.split_once(':').ok_or(ExplainQueryError::Header)?;
+    let name = HeaderName::try_from(name.trim()).map_err(|_| ExplainQueryError::Header)?;
     let value =
-        HeaderValue::from_bytes(value.trim().as_bytes()).map_err(|_| QuestionError::Header)?;
+        HeaderValue::from_bytes(value.trim().as_bytes()).map_err(|_| ExplainQueryError::Header)?;
     match [COOKIE, AUTHORIZATION, PROXY_AUTHORIZATION, HOST].contains(&name) {
-        true => Err(QuestionError::Credential { name }),
+        true => Err(ExplainQueryError::Credential { name }),
         false => Ok((name, value)),
     }
 }
 
-fn shown(url: &str) -> String {
-    super::cut(url)
+fn display_path(url: &str) -> String {
+    super::truncate(url)
 }

@@ -6,7 +6,7 @@ use http::header::COOKIE;
 /// The values of a request's cookies of one name, in order, from all `Cookie` headers.
 pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
     let lines = headers.get_all(COOKIE).iter();
-    let pairs = lines.flat_map(|line| pairs(line.as_bytes()));
+    let pairs = lines.flat_map(|line| split_cookie_line(line.as_bytes()));
     pairs.filter_map(move |pair| {
         // Most cookies are others: they leave here, before their names are read to the end.
         let rest = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
@@ -24,7 +24,7 @@ pub fn cookie_pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
 
 fn raw_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     let lines = headers.get_all(COOKIE).iter();
-    let pairs = lines.flat_map(|line| pairs(line.as_bytes()));
+    let pairs = lines.flat_map(|line| split_cookie_line(line.as_bytes()));
     pairs.filter_map(|pair| {
         let end = pair.iter().position(|byte| *byte == b'=')?;
         Some((pair[..end].trim_ascii(), pair[end + 1..].trim_ascii()))
@@ -33,7 +33,7 @@ fn raw_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 /// What stands between the semicolons of one `Cookie` header. Every request is read so, and most of
 /// its bytes are values: they are searched many at a time.
-pub fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn split_cookie_line(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
         let line = rest?;
@@ -67,7 +67,7 @@ mod tests {
     fn every_part_of_a_line_is_found_the_empty_ones_too() {
         for line in ["", ";", "a=1", "a=1; b=2", ";a;;b=;", "a=;b; "] {
             let expected: Vec<_> = line.split(';').map(str::as_bytes).collect();
-            let found: Vec<_> = pairs(line.as_bytes()).collect();
+            let found: Vec<_> = split_cookie_line(line.as_bytes()).collect();
             assert_eq!(found, expected, "{line:?}");
         }
     }

@@ -1,15 +1,15 @@
-//! `Way`: which route is found, and why the others are not.
+//! `ExplainedMatch`: which route is found, and why the others are not.
 
 use serde::Serialize;
 
-use super::cut;
+use super::truncate;
 use crate::request::head::Head;
-use crate::request::route::{Found, Route, Routes, Unfound};
+use crate::request::route::{Mismatch, Route, RouteMatch, Routes};
 
 /// What is found for a host and a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "found", rename_all = "kebab-case")]
-pub enum Way {
+pub enum ExplainedMatch {
     /// A route.
     Route {
         /// Its name.
@@ -25,19 +25,21 @@ pub enum Way {
         page: String,
     },
     /// Nothing.
-    Nothing,
+    #[serde(rename = "nothing")]
+    None,
     /// Readers of the path find different things.
     Ambiguous {
         /// Two readings that do, the path as sent first.
-        readings: Vec<Reading>,
+        readings: Vec<PathReading>,
     },
     /// The head cannot be read.
-    Unread,
+    #[serde(rename = "unread")]
+    InvalidRequest,
 }
 
-/// One way to read a path.
+/// One route_match to read a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Reading {
+pub struct PathReading {
     /// The path as that reader sees it.
     pub path: String,
     /// The route they find.
@@ -46,35 +48,35 @@ pub struct Reading {
 
 /// A route that is not the one, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NotRoute {
+pub struct RejectedRoute {
     /// Its name.
     pub route: String,
     /// Why not.
     pub why: String,
 }
 
-impl Way {
+impl ExplainedMatch {
     pub(super) fn of(routes: &Routes, head: &Head<'_>) -> Self {
         let (host, port, path) = (&head.host, head.effective_port(), &head.path);
-        if let Some(page) = routes.own_page(path.as_str()) {
-            let page = cut(page);
+        if let Some(page) = routes.own_page_name(path.as_str()) {
+            let page = truncate(page);
             return Self::OwnPage { page };
         }
         match routes.find(host, port, path) {
-            Found::Route(route) => Self::Route {
+            RouteMatch::Route(route) => Self::Route {
                 name: route.name.as_str().to_owned(),
                 host: route.host.to_string(),
                 path: route.path.as_str().to_owned(),
             },
-            Found::Own | Found::None => Self::Nothing,
-            Found::Ambiguous => {
-                let disputed = routes.disputed(host, port, path);
-                let readings = disputed.map(|(sent, other)| vec![sent, other]);
+            RouteMatch::OwnPath | RouteMatch::None => Self::None,
+            RouteMatch::Ambiguous => {
+                let ambiguous_readings = routes.ambiguous_readings(host, port, path);
+                let readings = ambiguous_readings.map(|(sent, other)| vec![sent, other]);
                 let readings = readings.into_iter().flatten();
                 Self::Ambiguous {
                     readings: readings
-                        .map(|(reading, found)| Reading {
-                            path: shown(&reading),
+                        .map(|(reading, found)| PathReading {
+                            path: display_path(&reading),
                             finds: name(found),
                         })
                         .collect(),
@@ -85,49 +87,49 @@ impl Way {
 }
 
 /// Every route but the one that is found, as configured.
-pub(super) fn others(routes: &Routes, head: &Head<'_>) -> Vec<NotRoute> {
-    let others = routes.others(&head.host, head.effective_port(), &head.path);
-    let others = others.into_iter().map(|(route, why)| NotRoute {
+pub(super) fn rejected_routes(routes: &Routes, head: &Head<'_>) -> Vec<RejectedRoute> {
+    let rejected = routes.mismatches(&head.host, head.effective_port(), &head.path);
+    let rejected = rejected.into_iter().map(|(route, why)| RejectedRoute {
         route: route.name.as_str().to_owned(),
-        why: why_not(route, &why),
+        why: rejection(route, &why),
     });
-    others.collect()
+    rejected.collect()
 }
 
 /// A reading of a path as text.
-pub(super) fn shown(reading: &[u8]) -> String {
-    cut(&String::from_utf8_lossy(reading))
+pub(super) fn display_path(reading: &[u8]) -> String {
+    truncate(&String::from_utf8_lossy(reading))
 }
 
-fn name(found: Found<'_>) -> String {
+fn name(found: RouteMatch<'_>) -> String {
     match found {
-        Found::Route(route) => route.name.as_str().to_owned(),
-        Found::Own => "our own page".to_owned(),
-        Found::None | Found::Ambiguous => "nothing".to_owned(),
+        RouteMatch::Route(route) => route.name.as_str().to_owned(),
+        RouteMatch::OwnPath => "our own page".to_owned(),
+        RouteMatch::None | RouteMatch::Ambiguous => "nothing".to_owned(),
     }
 }
 
-fn why_not(route: &Route, why: &Unfound) -> String {
+fn rejection(route: &Route, why: &Mismatch) -> String {
     let (host, path) = (&route.host, route.path.as_str());
     match why {
-        Unfound::Host => format!("it serves another host: {host}"),
-        Unfound::HostNamed => {
+        Mismatch::Host => format!("it serves another host: {host}"),
+        Mismatch::CloserHost => {
             format!(
                 "it serves {host}, and the host is chosen first: another route names it more closely"
             )
         }
-        Unfound::Port => format!("it serves another port: {host}"),
-        Unfound::PortNamed => {
+        Mismatch::Port => format!("it serves another port: {host}"),
+        Mismatch::CloserPort => {
             format!("it serves {host} on every port, and another route names this one")
         }
-        Unfound::Path => format!("its path is {path}"),
-        Unfound::Longer { by } => {
+        Mismatch::Path => format!("its path is {path}"),
+        Mismatch::LongerPath { by } => {
             format!(
                 "its path {path} matches, and {} has a longer one",
                 by.as_str()
             )
         }
-        Unfound::Own => "the path is menshen's own on every host".to_owned(),
-        Unfound::Disputed => "readers of the path do not agree on it".to_owned(),
+        Mismatch::OwnPath => "the path is menshen's own on every host".to_owned(),
+        Mismatch::AmbiguousPath => "readers of the path do not agree on it".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! `Shares`: how much of something each client address holds at the moment.
+//! `ClientQuota`: how much of something each client address holds at the moment.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use crate::client::{Client, Network, site_share};
 use crate::keys;
 
 /// How many counters a row has.
-const ROW: usize = 2048;
+const COUNTERS_PER_ROW: usize = 2048;
 const ROWS: usize = 2;
 
 /// Counts by client address, in memory that does not grow with the number of addresses.
 ///
 /// An IPv6 client is counted with its /64 and with its /48, which may hold more than one client and
 /// never all.
-pub struct Shares {
-    clients: Table,
-    sites: Table,
+pub struct ClientQuota {
+    clients: CounterTable,
+    sites: CounterTable,
 }
 
 /// Where a client is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct QuotaCells {
     client: Cells,
     /// For an IPv6 client.
     site: Option<Cells>,
@@ -30,32 +30,32 @@ pub struct Places {
 
 /// One of what a client may hold. Dropping it gives it back.
 #[derive(Debug)]
-pub struct Share {
-    shares: Arc<Shares>,
-    places: Places,
+pub struct QuotaGuard {
+    quota: Arc<ClientQuota>,
+    cells: QuotaCells,
 }
 
 /// Counters of networks.
 ///
 /// A network has one counter in each row, at a place that nobody outside can compute; the smallest of
 /// them is what it holds at most. Two networks disturb each other only where they meet in every row.
-struct Table {
+struct CounterTable {
     counters: Box<[AtomicU32]>,
     /// One multiplier for each row.
-    odd: [u64; ROWS],
+    multipliers: [u64; ROWS],
     max: u32,
 }
 
-/// The counters of one network, as their places in the table.
+/// The counters of one network, as their cells in the table.
 type Cells = [u16; ROWS];
 
-impl Shares {
+impl ClientQuota {
     /// Lets each client hold `max` of `all` at a time.
     pub fn new(max: usize, all: usize) -> Self {
         let [max, all] = [max, all].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
         Self {
-            clients: Table::new(max),
-            sites: Table::new(site_share(max, all)),
+            clients: CounterTable::new(max),
+            sites: CounterTable::new(site_share(max, all)),
         }
     }
 
@@ -65,62 +65,64 @@ impl Shares {
     }
 
     /// Where a client is counted.
-    pub fn places(&self, client: Client) -> Places {
-        Places {
+    pub fn cells(&self, client: Client) -> QuotaCells {
+        QuotaCells {
             client: self.clients.cells(client.network()),
             site: client.site().map(|site| self.sites.cells(site)),
         }
     }
 
     /// Counts one more, unless all that the client or its site may hold is taken.
-    pub fn add(&self, places: Places) -> bool {
-        if !self.clients.add(places.client) {
+    pub fn add(&self, cells: QuotaCells) -> bool {
+        if !self.clients.add(cells.client) {
             return false;
         }
-        let fits = places.site.is_none_or(|site| self.sites.add(site));
+        let fits = cells.site.is_none_or(|site| self.sites.add(site));
         if !fits {
-            self.clients.give_back(places.client);
+            self.clients.release(cells.client);
         }
         fits
     }
 
     /// Counts one less.
-    pub fn give_back(&self, places: Places) {
-        self.clients.give_back(places.client);
-        if let Some(site) = places.site {
-            self.sites.give_back(site);
+    pub fn release(&self, cells: QuotaCells) {
+        self.clients.release(cells.client);
+        if let Some(site) = cells.site {
+            self.sites.release(site);
         }
     }
 
     /// Takes one for as long as the answer is kept.
-    pub fn take(self: &Arc<Self>, client: Client) -> Option<Share> {
-        let places = self.places(client);
-        self.add(places).then(|| Share {
-            shares: Arc::clone(self),
-            places,
+    pub fn take(self: &Arc<Self>, client: Client) -> Option<QuotaGuard> {
+        let cells = self.cells(client);
+        self.add(cells).then(|| QuotaGuard {
+            quota: Arc::clone(self),
+            cells,
         })
     }
 }
 
-impl Share {
+impl QuotaGuard {
     /// Where its client is counted.
-    pub fn places(&self) -> Places {
-        self.places
+    pub fn cells(&self) -> QuotaCells {
+        self.cells
     }
 }
 
-impl Places {
+impl QuotaCells {
     /// Whether two clients are IPv6 clients of one site.
     pub fn shares_site(self, other: Self) -> bool {
         self.site.is_some() && self.site == other.site
     }
 }
 
-impl Table {
+impl CounterTable {
     fn new(max: u32) -> Self {
         Self {
-            counters: (0..ROW * ROWS).map(|_| AtomicU32::new(0)).collect(),
-            odd: [keys::random::<8>(), keys::random::<8>()]
+            counters: (0..COUNTERS_PER_ROW * ROWS)
+                .map(|_| AtomicU32::new(0))
+                .collect(),
+            multipliers: [keys::random::<8>(), keys::random::<8>()]
                 .map(|bytes| u64::from_ne_bytes(bytes) | 1),
             max,
         }
@@ -129,10 +131,11 @@ impl Table {
     fn cells(&self, network: Network) -> Cells {
         let number = network.number();
         std::array::from_fn(|row| {
-            let odd = self.odd[row];
-            let mixed = (number ^ (number >> 29)).wrapping_mul(odd);
-            let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(odd);
-            let place = row * ROW + usize::try_from(mixed >> 40).unwrap_or(0) % ROW;
+            let multipliers = self.multipliers[row];
+            let mixed = (number ^ (number >> 29)).wrapping_mul(multipliers);
+            let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(multipliers);
+            let place = row * COUNTERS_PER_ROW
+                + usize::try_from(mixed >> 40).unwrap_or(0) % COUNTERS_PER_ROW;
             u16::try_from(place).unwrap_or_default()
         })
     }
@@ -141,12 +144,12 @@ impl Table {
         let held = cells.map(|at| self.counter(at).fetch_add(1, Ordering::Relaxed));
         let fits = held.iter().any(|held| *held < self.max);
         if !fits {
-            self.give_back(cells);
+            self.release(cells);
         }
         fits
     }
 
-    fn give_back(&self, cells: Cells) {
+    fn release(&self, cells: Cells) {
         for at in cells {
             self.counter(at).fetch_sub(1, Ordering::Relaxed);
         }
@@ -157,15 +160,15 @@ impl Table {
     }
 }
 
-impl Drop for Share {
+impl Drop for QuotaGuard {
     fn drop(&mut self) {
-        self.shares.give_back(self.places);
+        self.quota.release(self.cells);
     }
 }
 
-impl fmt::Debug for Shares {
+impl fmt::Debug for ClientQuota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shares")
+        f.debug_struct("ClientQuota")
             .field("max", &self.max())
             .finish_non_exhaustive()
     }
@@ -183,47 +186,47 @@ mod tests {
 
     #[test]
     fn an_address_holds_its_share_and_no_more() {
-        let shares = Arc::new(Shares::new(3, 1_000));
-        let mut held: Vec<_> = (0..3).map(|_| shares.take(ip("192.0.2.1"))).collect();
+        let quota = Arc::new(ClientQuota::new(3, 1_000));
+        let mut held: Vec<_> = (0..3).map(|_| quota.take(ip("192.0.2.1"))).collect();
         assert!(held.iter().all(Option::is_some));
-        assert!(shares.take(ip("192.0.2.1")).is_none());
-        assert!(shares.take(ip("::ffff:192.0.2.1")).is_none());
+        assert!(quota.take(ip("192.0.2.1")).is_none());
+        assert!(quota.take(ip("::ffff:192.0.2.1")).is_none());
         for other in ["192.0.2.2", "2001:db8::1", "::192.0.2.1"] {
-            assert!(shares.take(ip(other)).is_some(), "{other}");
+            assert!(quota.take(ip(other)).is_some(), "{other}");
         }
         held.pop();
-        let again = shares.take(ip("192.0.2.1"));
+        let again = quota.take(ip("192.0.2.1"));
         assert!(again.is_some());
-        assert!(shares.take(ip("192.0.2.1")).is_none());
+        assert!(quota.take(ip("192.0.2.1")).is_none());
     }
 
     #[test]
     fn a_network_of_64_bits_is_one_client() {
-        let shares = Arc::new(Shares::new(2, 1_000));
+        let quota = Arc::new(ClientQuota::new(2, 1_000));
         let _held = [
-            shares.take(ip("2001:db8:1:2::1")),
-            shares.take(ip("2001:db8:1:2:ffff::")),
+            quota.take(ip("2001:db8:1:2::1")),
+            quota.take(ip("2001:db8:1:2:ffff::")),
         ];
-        assert!(shares.take(ip("2001:db8:1:2:3:4:5:6")).is_none());
-        assert!(shares.take(ip("2001:db8:1:3::1")).is_some());
+        assert!(quota.take(ip("2001:db8:1:2:3:4:5:6")).is_none());
+        assert!(quota.take(ip("2001:db8:1:3::1")).is_some());
     }
 
     #[test]
     fn a_network_of_48_bits_holds_more_than_a_client_and_never_all() {
         for (max, all, of_site) in [(2, 1_000, 6), (4, 8, 6), (3, 4, 3)] {
-            let shares = Arc::new(Shares::new(max, all));
+            let quota = Arc::new(ClientQuota::new(max, all));
             let clients = (0..50).flat_map(|subnet| [subnet; 4]);
             let held: Vec<_> = clients
-                .filter_map(|subnet| shares.take(ip(&format!("2001:db8:1:{subnet}::1"))))
+                .filter_map(|subnet| quota.take(ip(&format!("2001:db8:1:{subnet}::1"))))
                 .collect();
             assert_eq!(held.len(), of_site, "{max} of {all}");
             for other in ["2001:db8:2::1", "192.0.2.1", "2001:db8:100::1"] {
-                assert!(shares.take(ip(other)).is_some(), "{other}");
+                assert!(quota.take(ip(other)).is_some(), "{other}");
             }
             drop(held);
             // What was refused for the site was not counted for the client.
             let again: Vec<_> = (0..max)
-                .map(|_| shares.take(ip("2001:db8:1:49::1")))
+                .map(|_| quota.take(ip("2001:db8:1:49::1")))
                 .collect();
             assert!(again.iter().all(Option::is_some), "{max} of {all}");
         }
@@ -231,14 +234,14 @@ mod tests {
 
     #[test]
     fn a_few_greedy_addresses_cost_nobody_else_theirs() {
-        let shares = Arc::new(Shares::new(2, 1_000));
+        let quota = Arc::new(ClientQuota::new(2, 1_000));
         let greedy = (0..20).flat_map(|last| [last; 2]);
         let _held: Vec<_> = greedy
-            .map(|last| shares.take(IpAddr::from([198, 51, 100, last]).into()))
+            .map(|last| quota.take(IpAddr::from([198, 51, 100, last]).into()))
             .collect();
         let turned_away = (0..2_000_u32)
             .map(|number| Client::from(IpAddr::from(number.to_be_bytes())))
-            .filter(|client| shares.take(*client).is_none())
+            .filter(|client| quota.take(*client).is_none())
             .count();
         // Both rows meet one of 20 by chance in one of some ten thousand.
         assert!(turned_away <= 5, "{turned_away}");

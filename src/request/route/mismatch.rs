@@ -4,57 +4,57 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Found, HostPattern, OnPort, Route, RouteName, Routes};
+use super::{HostPattern, PortGroup, Route, RouteMatch, RouteName, Routes};
 use crate::request::head::Host;
 use crate::request::path::Path;
 
 /// Why a route does not serve a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unfound {
+pub enum Mismatch {
     /// It serves other hosts.
     Host,
     /// It serves this host, too, but the host is chosen first, and another is closer.
-    HostNamed,
+    CloserHost,
     /// It serves another port.
     Port,
     /// It serves every port, and another route names this one.
-    PortNamed,
+    CloserPort,
     /// Its path is another one.
     Path,
     /// A longer path was found.
-    Longer {
+    LongerPath {
         /// Whose.
         by: RouteName,
     },
     /// The path is ours on every host.
-    Own,
+    OwnPath,
     /// Some readers of the path find it, others do not.
-    Disputed,
+    AmbiguousPath,
 }
 
 /// A reading of a path, and what is found for it.
-type Read<'a> = (Cow<'a, [u8]>, Found<'a>);
+type Read<'a> = (Cow<'a, [u8]>, RouteMatch<'a>);
 
 impl Routes {
     /// Every route but the one that is found, and why not.
-    pub fn others(
+    pub fn mismatches(
         &self,
         host: &Host<'_>,
         port: u16,
         path: &Path<'_>,
-    ) -> Vec<(&Arc<Route>, Unfound)> {
+    ) -> Vec<(&Arc<Route>, Mismatch)> {
         let own = self.is_own(path.as_str());
         let found = self.find(host, port, path);
         let is_found = |route: &Arc<Route>| match found {
-            Found::Route(found) => Arc::ptr_eq(found, route) && !own,
-            Found::Own | Found::None | Found::Ambiguous => false,
+            RouteMatch::Route(found) => Arc::ptr_eq(found, route) && !own,
+            RouteMatch::OwnPath | RouteMatch::None | RouteMatch::Ambiguous => false,
         };
         let others = self.all.iter().filter(|route| !is_found(route));
         others
             .map(|route| {
                 let why = match own {
-                    true => Unfound::Own,
-                    false => self.unfound(route, host, port, path, found),
+                    true => Mismatch::OwnPath,
+                    false => self.mismatch(route, host, port, path, found),
                 };
                 (route, why)
             })
@@ -62,29 +62,33 @@ impl Routes {
     }
 
     /// Two readings of a path that find different things, the path as sent first.
-    pub fn disputed<'a>(
+    pub fn ambiguous_readings<'a>(
         &'a self,
         host: &Host<'_>,
         port: u16,
         path: &'a Path<'_>,
     ) -> Option<(Read<'a>, Read<'a>)> {
         let groups = self.on(host.as_str(), port);
-        let any_case = groups.iter().any(|group| group.any_case);
+        let ignores_case = groups.iter().any(|group| group.ignores_case);
         let first = self.lookup(groups, path.as_str().as_bytes());
         let readings = match first {
-            Found::Route(route) => route.readings(path, any_case).ok()?,
-            Found::Own | Found::None | Found::Ambiguous => path.readings(any_case),
+            RouteMatch::Route(route) => route.readings(path, ignores_case).ok()?,
+            RouteMatch::OwnPath | RouteMatch::None | RouteMatch::Ambiguous => {
+                path.readings(ignores_case)
+            }
         };
         let found = readings.into_iter().map(|reading| {
             let found = self.lookup(groups, &reading);
             (reading, found)
         });
-        let other = found.skip(1).find(|(_, other)| !first.agrees_with(other))?;
+        let other = found
+            .skip(1)
+            .find(|(_, other)| !first.is_same_match(other))?;
         Some(((Cow::Borrowed(path.as_str().as_bytes()), first), other))
     }
 
     /// Which of our own pages a path is, without the prefix; of a file, the whole path.
-    pub fn own_page<'a>(&self, path: &'a str) -> Option<&'a str> {
+    pub fn own_page_name<'a>(&self, path: &'a str) -> Option<&'a str> {
         let page = || {
             let rest = path.strip_prefix(self.own.prefix());
             rest.unwrap_or(path).trim_start_matches('/')
@@ -92,42 +96,45 @@ impl Routes {
         self.is_own(path).then(page)
     }
 
-    fn unfound(
+    fn mismatch(
         &self,
         route: &Arc<Route>,
         host: &Host<'_>,
         port: u16,
         path: &Path<'_>,
-        found: Found<'_>,
-    ) -> Unfound {
-        if !holds(self.named(host.as_str()).unwrap_or(&self.any), route) {
+        found: RouteMatch<'_>,
+    ) -> Mismatch {
+        if !holds(
+            self.groups_of_host(host.as_str()).unwrap_or(&self.any),
+            route,
+        ) {
             return match route.host.includes(host.as_str()) {
-                true => Unfound::HostNamed,
-                false => Unfound::Host,
+                true => Mismatch::CloserHost,
+                false => Mismatch::Host,
             };
         }
         if !holds(self.on(host.as_str(), port), route) {
             return match route.host.port() {
-                Some(_) => Unfound::Port,
-                None => Unfound::PortNamed,
+                Some(_) => Mismatch::Port,
+                None => Mismatch::CloserPort,
             };
         }
         let readings = path.readings(route.case_insensitive);
         let mut readings = readings.iter();
         if !readings.any(|reading| route.path.includes(reading, route.case_insensitive)) {
-            return Unfound::Path;
+            return Mismatch::Path;
         }
         match found {
-            Found::Route(by) => Unfound::Longer {
+            RouteMatch::Route(by) => Mismatch::LongerPath {
                 by: by.name.clone(),
             },
-            Found::Ambiguous => Unfound::Disputed,
-            Found::Own | Found::None => Unfound::Own,
+            RouteMatch::Ambiguous => Mismatch::AmbiguousPath,
+            RouteMatch::OwnPath | RouteMatch::None => Mismatch::OwnPath,
         }
     }
 }
 
-fn holds(groups: &[OnPort], route: &Arc<Route>) -> bool {
+fn holds(groups: &[PortGroup], route: &Arc<Route>) -> bool {
     let mut routes = groups.iter().flat_map(|group| &group.routes);
     routes.any(|own| Arc::ptr_eq(own, route))
 }

@@ -4,11 +4,11 @@ use super::{Path, PathError};
 
 /// How long all readings of the paths of one request may be together, in bytes: a stranger's request
 /// must not cost much more than its length. Names in any script have two or three readings.
-const BYTES_MAX: usize = 64 * 1024;
+const READINGS_BYTES_MAX: usize = 64 * 1024;
 
 /// How many readings the paths of one request may have together: a rule is evaluated for each. A path
 /// that somebody uses has a dozen at most.
-const COUNT_MAX: usize = 128;
+const READINGS_COUNT_MAX: usize = 128;
 
 /// How often somebody may decode a path: once at a proxy, once more at the application.
 const DECODINGS_MAX: usize = 2;
@@ -16,23 +16,23 @@ const DECODINGS_MAX: usize = 2;
 /// How many readings the paths of a request may have besides those that are known, and how long they
 /// may be together.
 #[derive(Clone, Copy, Debug)]
-pub struct ReadingsLeft {
+pub struct ReadingBudget {
     count: usize,
     bytes: usize,
 }
 
-impl Default for ReadingsLeft {
+impl Default for ReadingBudget {
     fn default() -> Self {
         Self {
-            count: COUNT_MAX,
-            bytes: BYTES_MAX,
+            count: READINGS_COUNT_MAX,
+            bytes: READINGS_BYTES_MAX,
         }
     }
 }
 
-impl ReadingsLeft {
+impl ReadingBudget {
     /// For the further paths of a request that asks for this one.
-    pub fn beside(path: &Path<'_>) -> Self {
+    pub fn remaining_after(path: &Path<'_>) -> Self {
         let bytes: usize = path.readings.iter().map(Vec::len).sum();
         let left = Self::default();
         Self {
@@ -50,10 +50,10 @@ impl ReadingsLeft {
 }
 
 /// What a reader does to a path; it gives nothing where it changes nothing.
-type Change = fn(&[u8]) -> Option<Vec<u8>>;
+type Transformation = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// Everything a reader may do to a path besides decoding it.
-const CHANGES: [Change; 12] = [
+const TRANSFORMATIONS: [Transformation; 12] = [
     unfold_overlong,
     decode_utf16,
     turn_backslashes,
@@ -70,7 +70,7 @@ const CHANGES: [Change; 12] = [
 
 /// Every reading of a path, without repetition, the path as sent first: undecoded, decoded once and
 /// twice, each with every change a reader may make to it, in any order.
-pub(super) fn all(sent: &[u8], left: &mut ReadingsLeft) -> Result<Vec<Vec<u8>>, PathError> {
+pub(super) fn all(sent: &[u8], left: &mut ReadingBudget) -> Result<Vec<Vec<u8>>, PathError> {
     let known = Vec::new();
     let mut readings = Readings { known, left };
     readings.add(sent.to_vec())?;
@@ -78,7 +78,7 @@ pub(super) fn all(sent: &[u8], left: &mut ReadingsLeft) -> Result<Vec<Vec<u8>>, 
     for decodings in 0..=DECODINGS_MAX {
         let mut at = stage;
         while let Some(reading) = readings.known.get(at) {
-            let changed = CHANGES.map(|change| change(reading));
+            let changed = TRANSFORMATIONS.map(|change| change(reading));
             for reading in changed.into_iter().flatten() {
                 readings.add(reading)?;
             }
@@ -98,7 +98,7 @@ pub(super) fn all(sent: &[u8], left: &mut ReadingsLeft) -> Result<Vec<Vec<u8>>, 
 /// The readings that are known so far, each of which harms nobody.
 struct Readings<'a> {
     known: Vec<Vec<u8>>,
-    left: &'a mut ReadingsLeft,
+    left: &'a mut ReadingBudget,
 }
 
 impl Readings<'_> {
@@ -109,7 +109,7 @@ impl Readings<'_> {
         if reading.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
             return Err(PathError::Control);
         }
-        if has_dots(&reading) {
+        if has_dot_segment(&reading) {
             return Err(PathError::Dots);
         }
         self.left.take(&reading).ok_or(PathError::Long)?;
@@ -118,7 +118,7 @@ impl Readings<'_> {
     }
 }
 
-fn has_dots(path: &[u8]) -> bool {
+fn has_dot_segment(path: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').any(is_dot_segment)
 }
 
@@ -268,12 +268,12 @@ fn cut_query(path: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn cut_blanks(path: &[u8]) -> Option<Vec<u8>> {
-    cut_ends(path, is_blank)
+    trim_segment_ends(path, is_blank)
 }
 
 /// As Windows does with the name of a file.
 fn cut_blanks_and_dots(path: &[u8]) -> Option<Vec<u8>> {
-    cut_ends(path, |byte| is_blank(byte) || byte == b'.')
+    trim_segment_ends(path, |byte| is_blank(byte) || byte == b'.')
 }
 
 /// Takes `name::$DATA` and `name:$I30:$INDEX_ALLOCATION` for `name`, as NTFS does.
@@ -306,7 +306,7 @@ fn each_segment<'a>(path: &'a [u8], change: impl Fn(&'a [u8]) -> &'a [u8]) -> Ve
 }
 
 /// Cuts such bytes off the end of every segment.
-fn cut_ends(path: &[u8], is_cut: impl Fn(u8) -> bool) -> Option<Vec<u8>> {
+fn trim_segment_ends(path: &[u8], is_cut: impl Fn(u8) -> bool) -> Option<Vec<u8>> {
     let ends = |at: usize| is_cut(path[at]) && matches!(path.get(at + 1), None | Some(b'/'));
     (0..path.len()).any(ends).then(|| {
         each_segment(path, |segment| {
