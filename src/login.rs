@@ -22,7 +22,7 @@ use connector::{
 };
 use limits::{Limited, Limits, Step};
 use outcome_key::outcome_key;
-use pending::{FlowId, Mode, Pending, PendingError};
+use pending::{FlowId, Mode, Pending, PendingError, PendingTooLarge};
 use redeem_unsolicited::RecentUnsolicited;
 use return_to::ReturnTo;
 use ticket::{NonceHash, SpentTickets};
@@ -142,6 +142,9 @@ pub enum LoginError {
     /// This browser did not begin it.
     #[error("the callback does not belong to a login of this browser")]
     Pending(#[source] PendingError),
+    /// The login does not fit into the cookies that hold it.
+    #[error("the pending login is too large")]
+    TooLarge(#[source] PendingTooLarge),
     /// The source.
     #[error("prove the person")]
     Connector(#[source] ConnectorError),
@@ -179,14 +182,15 @@ impl LoginError {
             Self::UnknownConnector
             | Self::Limited(_)
             | Self::Pending(_)
+            | Self::TooLarge(_)
             | Self::Connector(_)
             | Self::AlreadyUsed
             | Self::TaskFailed => None,
         }
     }
 
-    /// Whether the same callback may end otherwise a moment later.
-    fn is_transient(&self) -> bool {
+    /// Whether the same request may succeed a moment later.
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Connector(error) => matches!(
                 error,
@@ -197,7 +201,9 @@ impl LoginError {
             Self::Admit { source, .. } => matches!(source, AdmitError::Store(_)),
             Self::Mint { source, .. } => matches!(source, MintError::Store(_)),
             Self::Limited(_) | Self::TaskFailed => true,
-            Self::UnknownConnector | Self::Pending(_) | Self::AlreadyUsed => false,
+            Self::UnknownConnector | Self::Pending(_) | Self::TooLarge(_) | Self::AlreadyUsed => {
+                false
+            }
         }
     }
 
@@ -292,7 +298,7 @@ impl Login {
         pending.replaces = request.replaces.filter(|_| by_post);
         pending.silent = request.authn.prompt == Some(Prompt::None);
         pending.max_age = request.authn.max_age.map(seconds);
-        let sealed = pending.seal(&self.ring);
+        let sealed = pending.seal(&self.ring).map_err(LoginError::TooLarge)?;
         let challenge = entry
             .connector
             .begin(&pending, &request.authn)
@@ -367,11 +373,11 @@ impl Login {
             let outcomes = self.outcomes.clone();
             Ok(async move {
                 let outcome = Arc::new(task.finish(pending, answer).await);
-                // The page says that a reload may help: it must not find the same failure.
-                if !outcome
+                if outcome
                     .as_ref()
                     .as_ref()
-                    .is_err_and(LoginError::is_transient)
+                    .err()
+                    .is_none_or(|error| !error.is_transient())
                 {
                     outcomes.insert(key, Arc::clone(&outcome));
                 }

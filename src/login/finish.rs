@@ -12,7 +12,7 @@ use crate::keys::KeyRing;
 use crate::people::People;
 use crate::people::cookie::{self, Handle};
 use crate::people::profile::{Fields, Proof};
-use crate::people::session::{NewLogin, Sessions, Terms};
+use crate::people::session::{MintError, NewLogin, Once, Sessions, Terms};
 use crate::store::{ConnectorId, LoginName, SessionId, Subject};
 
 /// A login that is done.
@@ -109,7 +109,8 @@ impl FinishTask {
             sessions: &self.sessions,
             terms: &self.terms,
         };
-        minter.mint(login, mapped.fields, pending.return_to).await
+        let return_to = pending.return_to;
+        minter.mint(login, mapped.fields, return_to, None).await
     }
 }
 
@@ -121,19 +122,29 @@ pub(super) struct SessionMinter<'a> {
 }
 
 impl SessionMinter<'_> {
-    /// Mints the session of somebody who was admitted.
+    /// Mints the session of a person who was admitted; `once` is what the session spends.
     pub(super) async fn mint(
         &self,
         login: NewLogin,
         fields: Fields,
         return_to: ReturnTo,
+        once: Option<Once>,
     ) -> Result<FinishedLogin, LoginError> {
         let (login_name, subject) = (login.account.login.clone(), login.subject.clone());
         let (via, proof) = (login.via.clone(), login.proof.clone());
-        let minted = self.sessions.mint(self.ring, login, self.terms).await;
-        let minted = minted.map_err(|source| LoginError::Mint {
-            subject: subject.clone(),
-            source,
+        let minted = match once {
+            None => self.sessions.mint(self.ring, login, self.terms).await,
+            Some(once) => {
+                let minting = self.sessions.mint_once(self.ring, login, self.terms, once);
+                minting.await
+            }
+        };
+        let minted = minted.map_err(|source| match source {
+            MintError::Spent => LoginError::AlreadyUsed,
+            source => LoginError::Mint {
+                subject: subject.clone(),
+                source,
+            },
         })?;
         Ok(FinishedLogin {
             cookie: CookieValue(cookie::sign(self.ring, &minted.handle)),

@@ -215,6 +215,16 @@ pub enum PendingError {
     Expired,
 }
 
+/// A pending login does not fit into the cookies that hold it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "sealed, it has {bytes} bytes and a browser's cookies hold {PENDING_BYTES_MAX}: the provider \
+     sends too much with the subject, the session ID or the authentication methods"
+)]
+pub struct PendingTooLarge {
+    bytes: usize,
+}
+
 impl Pending {
     /// A fresh login with its own state, nonce and verifier.
     pub fn new(
@@ -246,20 +256,33 @@ impl Pending {
         }
     }
 
-    /// Seals it for the browser; a return address too long for its cookies keeps its path, else `/`.
-    pub fn seal(&mut self, ring: &KeyRing) -> String {
-        let sealed = self.seal_once(ring);
+    /// Seals it for the browser. What does not fit into its cookies is left out: first the display
+    /// name, then the query of the return address, then its path.
+    pub fn seal(&mut self, ring: &KeyRing) -> Result<String, PendingTooLarge> {
+        let mut sealed = self.seal_once(ring);
         if sealed.len() <= PENDING_BYTES_MAX {
-            return sealed;
+            return Ok(sealed);
+        }
+        if let Some(unsolicited) = &mut self.unsolicited
+            && unsolicited.name.take().is_some()
+        {
+            sealed = self.seal_once(ring);
+            if sealed.len() <= PENDING_BYTES_MAX {
+                return Ok(sealed);
+            }
         }
         return_to::log_shortened(self.return_to.local().len());
         self.return_to = self.return_to.without_query();
-        let sealed = self.seal_once(ring);
+        sealed = self.seal_once(ring);
         if sealed.len() <= PENDING_BYTES_MAX {
-            return sealed;
+            return Ok(sealed);
         }
         self.return_to = self.return_to.root();
-        self.seal_once(ring)
+        sealed = self.seal_once(ring);
+        match sealed.len() {
+            ..=PENDING_BYTES_MAX => Ok(sealed),
+            bytes => Err(PendingTooLarge { bytes }),
+        }
     }
 
     fn seal_once(&self, ring: &KeyRing) -> String {
@@ -339,7 +362,7 @@ mod tests {
     #[test]
     fn a_login_is_remembered_by_the_browser_that_began_it() {
         let (ring, mut begun) = (ring(), pending("/a?b=c"));
-        let sealed = begun.seal(&ring);
+        let sealed = begun.seal(&ring).unwrap();
         let now = begun.begun_at.plus(Duration::from_secs(PENDING_AGE_MAX_S));
         let opened = Pending::open(&ring, &begun.flow, &begun.connector, &sealed, now).unwrap();
         assert_eq!(opened.return_to, begun.return_to);
@@ -349,7 +372,7 @@ mod tests {
     #[test]
     fn another_login_another_connector_or_a_late_one_is_refused() {
         let (ring, mut begun) = (ring(), pending("/"));
-        let (sealed, now) = (begun.seal(&ring), begun.begun_at);
+        let (sealed, now) = (begun.seal(&ring).unwrap(), begun.begun_at);
         let open = |flow: &FlowId, connector: &str, now| {
             Pending::open(&ring, flow, &connector.parse().unwrap(), &sealed, now).map(drop)
         };
@@ -376,14 +399,14 @@ mod tests {
         begun.max_age = Some(u32::MAX);
         (begun.retries, begun.automatic, begun.silent) = (1, true, true);
         let before = begun.return_to.clone();
-        assert!(begun.seal(&ring).len() <= PENDING_BYTES_MAX);
+        assert!(begun.seal(&ring).unwrap().len() <= PENDING_BYTES_MAX);
         assert_eq!(begun.return_to, before);
         let long = format!("/report?{}", "\"".repeat(4000));
         let mut begun = pending(&long);
-        assert!(begun.seal(&ring).len() <= PENDING_BYTES_MAX);
+        assert!(begun.seal(&ring).unwrap().len() <= PENDING_BYTES_MAX);
         assert_eq!(begun.return_to, ReturnTo::path("/report").unwrap());
         let mut begun = pending(&format!("/{}", "y".repeat(5000)));
-        assert!(begun.seal(&ring).len() <= PENDING_BYTES_MAX);
+        assert!(begun.seal(&ring).unwrap().len() <= PENDING_BYTES_MAX);
         assert_eq!(begun.return_to, ReturnTo::path("/").unwrap());
     }
 

@@ -1,7 +1,8 @@
-//! RecentUnsolicited that nobody here asked for: a ticket is redeemed once, and then lets one browser in.
+//! Logins that a provider starts: redeems the token that a browser brings to the entry point, and
+//! mints the session.
 //!
-//! Whoever can send a browser to an address can send it with a ticket of their own. So the ticket is
-//! redeemed first, and whether the person comes in at once or is asked is decided by who is here.
+//! Any page can send a browser to the entry point with a token of its own choice. So the two steps
+//! are apart: where somebody else is signed in, the face asks for confirmation between them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,118 +10,124 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::connector::{AuthnResponse, ConnectorError};
-use super::finish::{self, FinishedLogin};
+use super::finish::{FinishedLogin, SessionMinter};
 use super::limits::{HalfOpenPermit, Step};
-use super::pending::{FlowId, Mode, PENDING_AGE_MAX_S, Pending};
+use super::pending::{FlowId, Mode, PENDING_AGE_MAX_S, Pending, PendingError};
 use super::return_to::ReturnTo;
 use super::ticket::SpentTickets;
 use super::unsolicited::{EntryTokenHash, UnsolicitedLogin};
 use super::{ConnectorEntry, Login, LoginError};
 use crate::keys;
+use crate::people::AdmitError;
+use crate::people::cookie::Sid;
 use crate::people::profile::Fields;
-use crate::people::session::NewLogin;
+use crate::people::session::{NewLogin, Once};
+use crate::single_flight::SingleFlight;
 use crate::store::{Account, ConnectorId};
 
-/// How long the browser that came in may repeat its request.
+/// How long a repeated request gets the session of the first.
 const REPEAT_WINDOW: Duration = Duration::from_secs(30);
 
-/// How many recent_unsolicited are remembered for that.
+/// The most finished logins that are remembered for repeated requests.
 const FINISHED_MAX: u64 = 10_000;
 
-/// The recent_unsolicited of a moment ago. Clones share one memory.
+/// The result of the second step, for every request that waits for it.
+type Minted = Result<Arc<FinishedLogin>, Arc<LoginError>>;
+
+/// Recent logins that a provider started. Clones share one memory.
 #[derive(Clone, Debug)]
 pub(super) struct RecentUnsolicited {
-    /// Asked about before the source is: who repeats a ticket costs it nothing.
-    tickets: SpentTickets,
-    finished_logins: Cache<EntryTokenHash, Arc<FinishedLogin>>,
+    /// Checked before the source is called, so that a repeated token costs the source nothing.
+    tokens: SpentTickets,
+    minting: SingleFlight<FlowId, Minted>,
+    finished: Cache<EntryTokenHash, Arc<FinishedLogin>>,
 }
 
 impl Default for RecentUnsolicited {
     fn default() -> Self {
-        let finished_logins = Cache::builder()
-            .max_capacity(FINISHED_MAX)
-            .time_to_live(REPEAT_WINDOW)
-            .build();
         Self {
-            tickets: SpentTickets::default(),
-            finished_logins,
+            tokens: SpentTickets::default(),
+            minting: SingleFlight::default(),
+            finished: Cache::builder()
+                .max_capacity(FINISHED_MAX)
+                .time_to_live(REPEAT_WINDOW)
+                .build(),
         }
     }
 }
 
 impl Login {
-    /// Redeems a ticket that nobody here asked for, once on all nodes. Nobody comes in by this alone.
-    /// Cancel-safe: the work goes on without us.
+    /// Redeems an entry token, once among all nodes, and admits its person. Mints no session.
+    /// Cancel-safe: the work continues in a task of its own.
     pub async fn redeem_unsolicited(
         &self,
         entry: &Arc<ConnectorEntry>,
-        ticket: EntryTokenHash,
-        answer: AuthnResponse,
+        token: EntryTokenHash,
+        response: AuthnResponse,
     ) -> Result<Pending, LoginError> {
-        let limits = &self.limits;
-        if !self.recent_unsolicited.tickets.try_spend(ticket.bytes()) {
+        let (limits, tokens) = (&self.limits, &self.recent_unsolicited.tokens);
+        if !tokens.try_spend(token.bytes()) {
             return Err(LoginError::AlreadyUsed);
         }
-        let taken = limits.acquire(Step::Finish, answer.client);
-        let permit = taken.and_then(|()| limits.enter_circuit(&entry.id, answer.client));
+        let acquired = limits.acquire(Step::Finish, response.client);
+        let permit = acquired.and_then(|()| limits.enter_circuit(&entry.id, response.client));
         let permit = permit.map_err(|limited| {
-            self.recent_unsolicited.tickets.unspend(ticket.bytes());
+            tokens.unspend(token.bytes());
             LoginError::Limited(limited)
         })?;
         let home = ReturnTo::home();
         let mut pending = Pending::new(entry.id.clone(), Mode::Web, home, self.clock.now());
         (pending.connector_epoch, pending.everyone_epoch) = self.sessions.epochs_of(&entry.id);
         let (this, entry) = (self.clone(), Arc::clone(entry));
-        let work = tokio::spawn(async move {
-            let unsolicited = this.admit_arrival(&entry, ticket, &answer, permit).await;
-            match &unsolicited {
-                // What was not redeemed may be brought again.
-                Err(error) if !matches!(error, LoginError::AlreadyUsed) => {
-                    this.recent_unsolicited.tickets.unspend(ticket.bytes());
-                }
-                _ => {}
+        let task = tokio::spawn(async move {
+            let admitted = this
+                .admit_unsolicited(&entry, token, &response, permit)
+                .await;
+            match &admitted {
+                Ok(_) | Err(LoginError::AlreadyUsed) => {}
+                // A token that was not redeemed may be sent again.
+                Err(_) => this.recent_unsolicited.tokens.unspend(token.bytes()),
             }
-            unsolicited
+            admitted
         });
-        let unsolicited = work.await.unwrap_or(Err(LoginError::TaskFailed))?;
+        let unsolicited = task.await.unwrap_or(Err(LoginError::TaskFailed))?;
         pending.unsolicited = Some(Box::new(unsolicited));
         Ok(pending)
     }
 
-    async fn admit_arrival(
+    async fn admit_unsolicited(
         &self,
         entry: &ConnectorEntry,
-        ticket: EntryTokenHash,
-        answer: &AuthnResponse,
+        token: EntryTokenHash,
+        response: &AuthnResponse,
         permit: Option<HalfOpenPermit>,
     ) -> Result<UnsolicitedLogin, LoginError> {
-        let arrived = entry.connector.redeem_entry_token(answer).await;
-        match &arrived {
-            Ok(_) => self.limits.record_code(&entry.id, answer.client, true),
-            Err(ConnectorError::Stale(_)) => {
-                self.limits.record_code(&entry.id, answer.client, false)
-            }
+        let redeemed = entry.connector.redeem_entry_token(response).await;
+        let (limits, client) = (&self.limits, response.client);
+        match &redeemed {
+            Ok(_) => limits.record_code(&entry.id, client, true),
+            Err(ConnectorError::Stale(_)) => limits.record_code(&entry.id, client, false),
             Err(_) => {}
         }
         drop(permit);
-        let arrived = arrived.map_err(LoginError::Connector)?;
-        let profile = arrived.profile;
+        let redeemed = redeemed.map_err(LoginError::Connector)?;
+        let profile = redeemed.profile;
         let failed = |source| LoginError::Admit {
             subject: profile.subject.clone(),
             source,
         };
-        let spent = match &arrived.token_id {
+        let spend_key = match &redeemed.token_id {
             Some(id) => {
                 keys::fingerprint(&[b"ticket", entry.id.as_str().as_bytes(), id.as_bytes()])
             }
-            None => *ticket.bytes(),
+            None => *token.bytes(),
         };
-        // Before anything is written about the person: a ticket that is repeated changes nothing.
-        let first = self
+        // Before the account is written: a token that is repeated must not change it.
+        let spent = self
             .people
-            .spend_ticket(&spent, arrived.token_expires_at)
+            .spend_ticket(&spend_key, redeemed.token_expires_at)
             .await;
-        if !first.map_err(|error| failed(crate::people::AdmitError::Store(error)))? {
+        if !spent.map_err(|error| failed(AdmitError::Store(error)))? {
             return Err(LoginError::AlreadyUsed);
         }
         let admitted = self.people.admit(&entry.admittance, &profile).await;
@@ -134,39 +141,55 @@ impl Login {
             provider_sid: profile.provider_sid,
             proof: profile.facts,
             expires_at: mapped.session_expires,
-            ticket,
+            token,
         })
     }
 
-    /// Lets somebody in whose ticket was redeemed, once.
+    /// Mints the one session of a redeemed entry token. A request that is repeated within
+    /// 30 seconds, or that arrives while the first runs, gets the same session. Cancel-safe: the
+    /// work continues in a task of its own.
     pub async fn finish_unsolicited(
         &self,
         pending: &Pending,
-    ) -> Result<Arc<FinishedLogin>, LoginError> {
+    ) -> Result<Arc<FinishedLogin>, Arc<LoginError>> {
+        let Some(unsolicited) = &pending.unsolicited else {
+            return Err(Arc::new(LoginError::UnknownConnector));
+        };
+        let recent = &self.recent_unsolicited;
+        let minting = recent.minting.try_run(pending.flow.clone(), || {
+            if let Some(finished) = recent.finished.get(&unsolicited.token) {
+                return Err(finished);
+            }
+            let (this, pending, token) = (self.clone(), pending.clone(), unsolicited.token);
+            Ok(async move {
+                let finished = Arc::new(this.mint_unsolicited(&pending).await.map_err(Arc::new)?);
+                let recent = &this.recent_unsolicited.finished;
+                recent.insert(token, Arc::clone(&finished));
+                Ok(finished)
+            })
+        });
+        match minting {
+            Ok(flight) => flight
+                .await
+                .unwrap_or_else(|_| Err(Arc::new(LoginError::TaskFailed))),
+            Err(finished) => Ok(finished),
+        }
+    }
+
+    /// Mints the session and spends the flow in one transaction, so that an outage of the store
+    /// spends nothing.
+    async fn mint_unsolicited(&self, pending: &Pending) -> Result<FinishedLogin, LoginError> {
         let (Some(unsolicited), Some(entry)) =
             (&pending.unsolicited, self.entry(&pending.connector))
         else {
             return Err(LoginError::UnknownConnector);
         };
-        // The button may be pressed twice.
-        if let Some(finished) = self
-            .recent_unsolicited
-            .finished_logins
-            .get(&unsolicited.ticket)
-        {
-            return Ok(finished);
-        }
-        let failed = |source| LoginError::Admit {
-            subject: unsolicited.subject.clone(),
-            source,
+        let pending_ends_after = Duration::from_secs(PENDING_AGE_MAX_S + 1);
+        let once = Once {
+            sid: Sid::random(),
+            what: keys::fingerprint(&[b"arrival enters", pending.flow.as_str().as_bytes()]),
+            until: pending.begun_at.plus(pending_ends_after),
         };
-        let until = Duration::from_secs(PENDING_AGE_MAX_S + 1);
-        let until = pending.begun_at.plus(until);
-        let once = keys::fingerprint(&[b"unsolicited enters", pending.flow.as_str().as_bytes()]);
-        let first = self.people.spend_ticket(&once, until).await;
-        if !first.map_err(|error| failed(crate::people::AdmitError::Store(error)))? {
-            return Err(LoginError::AlreadyUsed);
-        }
         let login = NewLogin {
             account: Account {
                 id: unsolicited.account,
@@ -188,42 +211,37 @@ impl Login {
             name: unsolicited.name.clone(),
             ..Fields::default()
         };
-        let minter = finish::SessionMinter {
+        let minter = SessionMinter {
             ring: &self.ring,
             sessions: &self.sessions,
             terms: &self.terms,
         };
-        let finished = minter
-            .mint(login, fields, pending.return_to.clone())
-            .await?;
-        let finished = Arc::new(finished);
-        let finished_logins = &self.recent_unsolicited.finished_logins;
-        finished_logins.insert(unsolicited.ticket, Arc::clone(&finished));
-        Ok(finished)
+        let return_to = pending.return_to.clone();
+        minter.mint(login, fields, return_to, Some(once)).await
     }
 
-    /// Whoever came in by a ticket a moment ago: their browser may repeat its request.
-    pub fn recent_unsolicited_login(&self, ticket: &EntryTokenHash) -> Option<Arc<FinishedLogin>> {
-        self.recent_unsolicited.finished_logins.get(ticket)
+    /// The login that this entry token finished recently, for a browser that repeats its request.
+    pub fn recent_unsolicited_login(&self, token: &EntryTokenHash) -> Option<Arc<FinishedLogin>> {
+        self.recent_unsolicited.finished.get(token)
     }
 
-    /// Seals an unsolicited for the browser that must be asked first.
-    pub fn seal_pending(&self, pending: &mut Pending) -> String {
-        pending.seal(&self.ring)
+    /// Seals an unsolicited login for the browser that must confirm it.
+    pub fn seal_pending(&self, pending: &mut Pending) -> Result<String, LoginError> {
+        pending.seal(&self.ring).map_err(LoginError::TooLarge)
     }
 
-    /// Opens the memory of an unsolicited.
+    /// Opens a sealed unsolicited login.
     pub fn open_unsolicited(
         &self,
         via: &ConnectorId,
         flow: &FlowId,
         sealed: Option<&str>,
-    ) -> Result<Pending, super::PendingError> {
-        let sealed = sealed.ok_or(super::PendingError::Missing)?;
+    ) -> Result<Pending, PendingError> {
+        let sealed = sealed.ok_or(PendingError::Missing)?;
         let pending = Pending::open(&self.ring, flow, via, sealed, self.clock.now())?;
         match pending.unsolicited {
             Some(_) => Ok(pending),
-            None => Err(super::PendingError::Forged),
+            None => Err(PendingError::Forged),
         }
     }
 }

@@ -37,7 +37,7 @@ pub struct UnsolicitedLogin {
     pub(super) expires_at: Option<Timestamp>,
     /// What the ticket is remembered by.
     #[serde(rename = "t")]
-    pub(super) ticket: EntryTokenHash,
+    pub(super) token: EntryTokenHash,
 }
 
 /// What a ticket is remembered by.
@@ -47,7 +47,7 @@ pub struct EntryTokenHash([u8; 32]);
 impl EntryTokenHash {
     /// That of a ticket for a connector.
     pub fn of(via: &ConnectorId, ticket: &str) -> Self {
-        let parts = [b"unsolicited", via.as_str().as_bytes(), ticket.as_bytes()];
+        let parts = [b"arrival", via.as_str().as_bytes(), ticket.as_bytes()];
         Self(keys::fingerprint(&parts))
     }
 

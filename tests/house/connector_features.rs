@@ -4,7 +4,7 @@ mod callback;
 mod enter;
 mod password;
 mod post;
-mod test_source;
+pub(crate) mod test_source;
 
 use menshen::config::Config;
 
@@ -31,7 +31,7 @@ fn remembers(browser: &Browser) -> bool {
 }
 
 /// The name of a login, as a page or an address holds it: 32 letters and digits.
-fn flow_in(text: &str) -> String {
+pub(crate) fn flow_in(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     let mut flows = words.filter(|word| word.len() == 32 && word.bytes().all(plain));

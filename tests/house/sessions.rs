@@ -1,6 +1,7 @@
 //! Sessions end when they must: by time, by will, by a new configuration; and nobody outlives theirs.
 
 mod cookie;
+mod entry_logins;
 mod long_responses;
 mod nodes;
 mod outage;

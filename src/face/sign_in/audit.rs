@@ -37,6 +37,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
             ConnectorError::Busy(_) => Cause::SourceBusy,
             ConnectorError::Unreachable(_) | ConnectorError::Issuer(_) => Cause::SourceUnreachable,
         },
+        LoginError::TooLarge(_) => Cause::BadAnswer,
         LoginError::AlreadyUsed => Cause::EntryRefused,
         LoginError::Admit { source, .. } => match source {
             AdmitError::Map(_) => Cause::NoLogin,

@@ -269,7 +269,10 @@ fn redirect_with_cookies(
     entry: &ConnectorEntry,
     mut pending: Pending,
 ) -> LoggedResponse {
-    let sealed = context.site.login.seal_pending(&mut pending);
+    let sealed = match context.site.login.seal_pending(&mut pending) {
+        Ok(sealed) => sealed,
+        Err(error) => return arrival_failed(context, entry, &error),
+    };
     let flow = &pending.flow;
     let here = format!("{}/enter/{}?{FLOW}={flow}", context.site.prefix, entry.id);
     let mut response = reply::see_other(&here);
@@ -347,6 +350,14 @@ async fn complete_arrival(
 ) -> LoggedResponse {
     let finished = match context.site.login.finish_unsolicited(pending).await {
         Ok(finished) => finished,
+        Err(error) if error.is_transient() => {
+            let logged = arrival_failed(context, entry, &error);
+            // The page offers a retry, and a retry needs the cookie of the pending login.
+            return match flow_cookies::sealed_login(context, &pending.flow) {
+                Some(_) => logged,
+                None => redirect_with_cookies(context, entry, pending.clone()),
+            };
+        }
         Err(error) => {
             let logged = arrival_failed(context, entry, &error);
             return logged.map_response(|it| flow_cookies::clear(context, &pending.flow, it));
@@ -387,7 +398,10 @@ fn ask_to_switch(
         return LoggedResponse::own_path("embedded", page);
     }
     let login = &context.site.login;
-    let sealed = login.seal_pending(&mut pending);
+    let sealed = match login.seal_pending(&mut pending) {
+        Ok(sealed) => sealed,
+        Err(error) => return arrival_failed(context, entry, &error),
+    };
     let Some(arrival) = &pending.unsolicited else {
         return malformed(context, entry);
     };

@@ -254,6 +254,7 @@ fn keeps_session(
         } => true,
         LoginError::UnknownConnector
         | LoginError::Pending(_)
+        | LoginError::TooLarge(_)
         | LoginError::AlreadyUsed
         | LoginError::Connector(ConnectorError::Stale(_) | ConnectorError::Refused { .. })
         | LoginError::Admit { .. }

@@ -482,3 +482,49 @@ async fn no_login_begins_where_people_only_arrive() {
     let page = browser.follow(&to).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
 }
+
+#[tokio::test]
+async fn a_person_with_a_long_name_is_asked_and_then_signed_in() {
+    let (menshen, _) = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
+    assert!(came_in(&arrive(&mut browser, "ticket=zhangsan.1").await));
+    let page = arrive(&mut browser, "ticket=longname.1&rd=/echo").await;
+    let html = page.text();
+    assert_eq!(page.status, 409, "{html}");
+    assert!(html.contains("longname"), "{html}");
+    let answer = press(&mut browser, &flow_in(&html)).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("/echo"))
+    );
+    assert_eq!(who(&browser).await.as_deref(), Some("longname"));
+    // The same after a form of another site, which asks nobody.
+    let mut stranger = Browser::new(&menshen);
+    let page = post(&mut stranger, "longname.2").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["longname"]);
+}
+
+#[tokio::test]
+async fn a_login_that_no_cookie_can_hold_is_refused_before_a_cookie_is_set() {
+    let (menshen, _) = start_menshen().await;
+    let mut signed_in = Browser::new(&menshen);
+    assert!(came_in(&arrive(&mut signed_in, "ticket=zhangsan.1").await));
+    let before = signed_in.cookies().to_vec();
+    let asked = arrive(&mut signed_in, "ticket=longsid.1&rd=/echo").await;
+    let mut stranger = Browser::new(&menshen);
+    let posted = post(&mut stranger, "longsid.2").await.answer;
+    for answer in [asked, posted] {
+        assert_eq!(
+            (answer.status, answer.cause()),
+            (400, Some(Cause::BadAnswer)),
+            "{}",
+            answer.text()
+        );
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+    assert_eq!(signed_in.cookies(), before);
+    assert!(stranger.cookies().is_empty(), "{:?}", stranger.cookies());
+    let refused = menshen.audit().pop().unwrap();
+    let error = refused["error"].as_str().unwrap();
+    assert!(error.contains("5900"), "{error}");
+}

@@ -19,12 +19,13 @@ use url::Url;
 
 /// A source of the test's own. Clones are one.
 #[derive(Clone, Debug)]
-pub(super) struct TestSource(Arc<State>);
+pub(crate) struct TestSource(Arc<State>);
 
 #[derive(Debug)]
 struct State {
     way: Way,
     asked: Mutex<Vec<String>>,
+    password: Mutex<String>,
 }
 
 /// How a login goes.
@@ -60,7 +61,7 @@ impl TestSource {
     }
 
     /// One that sends people here with a ticket: `lisi.1` is one for lisi.
-    pub(super) fn with_tickets(origins: &[&str]) -> Self {
+    pub(crate) fn with_tickets(origins: &[&str]) -> Self {
         let origins = origins
             .iter()
             .map(|text| Url::parse(text).expect("an origin"));
@@ -71,12 +72,28 @@ impl TestSource {
         Self(Arc::new(State {
             way,
             asked: Mutex::default(),
+            password: Mutex::new(PASSWORD.to_owned()),
         }))
     }
 
     /// As a kind of connector.
-    pub(super) fn provided(&self) -> Arc<dyn Kind> {
+    pub(crate) fn provided(&self) -> Arc<dyn Kind> {
         Arc::new(self.clone())
+    }
+
+    /// Changes everybody's password.
+    pub(super) fn change_password(&self, password: &str) {
+        let mut current = self
+            .0
+            .password
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        password.clone_into(&mut current);
+    }
+
+    fn accepts(&self, password: &str) -> bool {
+        let current = self.0.password.lock();
+        *current.unwrap_or_else(PoisonError::into_inner) == password
     }
 
     /// Everything it was asked about, oldest first.
@@ -109,6 +126,18 @@ fn profile(name: &str) -> Profile {
         facts: Proof::default(),
         tokens: None,
     }
+}
+
+/// The profile of a person of whom the source says more than a cookie can hold.
+fn oversized(name: &str) -> Option<Profile> {
+    let long = "L".repeat(6_000);
+    let mut profile = profile(name);
+    match name {
+        "longname" => profile.raw = serde_json::json!({ "login": name, "name": long }),
+        "longsid" => profile.provider_sid = Some(long),
+        _ => return None,
+    }
+    Some(profile)
 }
 
 impl Kind for TestSource {
@@ -196,7 +225,7 @@ impl Connector for TestSource {
             self.note(typed.login);
             return match (typed.login, typed.password) {
                 ("away", _) => Err(ConnectorError::Busy(refusal("busy"))),
-                (name, PASSWORD) => Ok(profile(name)),
+                (name, password) if self.accepts(password) => Ok(profile(name)),
                 _ => Err(ConnectorError::Refused {
                     why: RefusalReason::WrongPassword,
                     source: refusal("wrong"),
@@ -227,7 +256,7 @@ impl Connector for TestSource {
             }),
             "away" => Err(ConnectorError::Busy(refusal("busy"))),
             name => Ok(UnsolicitedProfile {
-                profile: profile(name),
+                profile: oversized(name).unwrap_or_else(|| profile(name)),
                 token_id: id.strip_prefix("id-").map(|id| id[..1].to_owned()),
                 token_expires_at: Timestamp::from_unix_s(1_800_000_000 + 3_600),
             }),

@@ -8,7 +8,6 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http::Request;
 use menshen::clock::{Clock, Timestamp};
-use menshen::config::Config;
 use menshen::door::{Address, ListenConfig, Listeners, RequestBody, ServeOptions, ServerLimits};
 use menshen::face::admin::Health;
 use menshen::face::ext_authz::{CheckListener, ExtAuthz};
@@ -252,7 +251,7 @@ impl WatchedHouse {
         let source = WeCom::start(Options::default()).await.unwrap();
         let app = LegacyApp::start(free, "应用").await.unwrap();
         source.set_agent_domains(AGENT_ID, &["sso.test"]);
-        let config = Config::parse(&setup.text(&source, &app), "test.toml").unwrap();
+        let config = setup.config(&source, &app).unwrap();
         let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let inner = store::open(&config.store.url).await.unwrap();
         let store = Arc::new(Watched::new(inner));

@@ -87,7 +87,7 @@ impl Sessions {
     }
 
     /// Mints the one session of something.
-    pub(in crate::people) async fn mint_once(
+    pub async fn mint_once(
         &self,
         ring: &KeyRing,
         login: NewLogin,
