@@ -18,7 +18,7 @@ use crate::single_flight::{PendingCall, SingleFlight};
 use crate::store::{ConnectorId, LoginName, SessionKey, Subject};
 use connector::{
     AuthnRequest, AuthnResponse, AutoLogin, Challenge, Connector, ConnectorConfig, ConnectorError,
-    Features, LoginMethod, Prompt,
+    Features, LoginMethod, Prompt, RefusalReason,
 };
 use limits::{Limited, Limits, Step};
 use outcome_key::outcome_key;
@@ -207,6 +207,19 @@ impl LoginError {
         }
     }
 
+    /// Whether every repetition of the response gets this error. A password that was refused may be
+    /// right after an administrator changed it at the source.
+    fn is_final(&self) -> bool {
+        let is_wrong_password = matches!(
+            self,
+            Self::Connector(ConnectorError::Refused {
+                why: RefusalReason::WrongPassword,
+                ..
+            })
+        );
+        !is_wrong_password && !self.is_transient()
+    }
+
     /// What they would have been called, where that was the trouble.
     pub fn login(&self) -> Option<&LoginName> {
         match self {
@@ -377,7 +390,7 @@ impl Login {
                     .as_ref()
                     .as_ref()
                     .err()
-                    .is_none_or(|error| !error.is_transient())
+                    .is_none_or(LoginError::is_final)
                 {
                     outcomes.insert(key, Arc::clone(&outcome));
                 }

@@ -420,3 +420,24 @@ async fn a_front_end_brings_a_password_as_json() {
     let answer = browser.send("POST", &url, &headers, body.as_bytes()).await;
     assert_eq!(answer.status, 400);
 }
+
+#[tokio::test]
+async fn a_password_that_was_corrected_at_the_source_counts_in_the_same_form() {
+    let (menshen, source) = start_menshen("").await;
+    let mut browser = Browser::new(&menshen);
+    let flow = flow_in(&open(&mut browser).await.answer.text());
+    let form = filled(&flow, "lisi", "corrected");
+    for _ in 0..2 {
+        let answer = send(&mut browser, &FROM_HERE, &form).await;
+        assert_eq!(answer.status, 401);
+        assert!(!is_in(&browser));
+    }
+    assert_eq!(source.asked(), ["lisi", "lisi"]);
+    source.change_password("corrected");
+    let answer = send(&mut browser, &FROM_HERE, &form).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("/echo"))
+    );
+    assert!(is_in(&browser));
+}
