@@ -74,6 +74,7 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::NoLogin
         | Cause::ProofTooWeak
         | Cause::EntryRefused => StatusCode::FORBIDDEN,
+        Cause::NotSwitched => StatusCode::CONFLICT,
         Cause::WrongPassword | Cause::FrameLogin | Cause::FormLogin => StatusCode::UNAUTHORIZED,
     }
 }
@@ -297,10 +298,19 @@ pub(super) fn problem_at_source(
         cause,
         source,
         next,
-        // The way home would lead into the frame that shows this page, or away from the form.
-        home: (!matches!(cause, Cause::FrameLogin | Cause::FormLogin)).then(|| Href::new("/")),
+        home: has_home_link(cause).then(|| Href::new("/")),
     };
     page_response(status_of(cause), &page.render(context.lang()))
+}
+
+/// Whether the page links to the home page. In a frame that link would open inside the frame, beside
+/// a form it would lose the form, and after a refused switch it would lead into the application as
+/// another person.
+fn has_home_link(cause: Cause) -> bool {
+    !matches!(
+        cause,
+        Cause::FrameLogin | Cause::FormLogin | Cause::NotSwitched
+    )
 }
 
 /// What was asked for, to be asked for once more.

@@ -4,6 +4,7 @@ mod callback;
 mod enter;
 mod password;
 mod post;
+mod switch_account;
 pub(crate) mod test_source;
 
 use menshen::config::Config;

@@ -74,6 +74,8 @@ pub enum Cause {
     TicketBad,
     /// A ticket that the person arrived with was used before, or does not count.
     EntryRefused,
+    /// The question whether to switch accounts is expired or answered; another person is signed in.
+    NotSwitched,
     /// Logins run on another host.
     NotHere,
     /// A frame wants a login; only a page of its own can have one.
@@ -97,7 +99,7 @@ pub(super) enum NextStep {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::NotFound,
         Self::BadRequest,
         Self::ProxyUnreadable,
@@ -132,6 +134,7 @@ impl Cause {
         Self::ProofTooWeak,
         Self::TicketBad,
         Self::EntryRefused,
+        Self::NotSwitched,
         Self::NotHere,
         Self::FrameLogin,
         Self::FormLogin,
@@ -174,6 +177,7 @@ impl Cause {
             Self::ProofTooWeak => "proof-too-weak",
             Self::TicketBad => "ticket-bad",
             Self::EntryRefused => "entry-refused",
+            Self::NotSwitched => "not-switched",
             Self::NotHere => "not-here",
             Self::FrameLogin => "frame-login",
             Self::FormLogin => "form-login",
@@ -225,7 +229,8 @@ impl Cause {
             | Self::NoLogin
             | Self::ProofTooWeak
             | Self::TicketBad
-            | Self::EntryRefused => NextStep::SignIn,
+            | Self::EntryRefused
+            | Self::NotSwitched => NextStep::SignIn,
             Self::NotHere => NextStep::SignInOnLoginHost,
             Self::FrameLogin | Self::FormLogin => NextStep::SignInInNewTab,
         }

@@ -18,6 +18,8 @@ pub struct SwitchPage<'a> {
     pub post_to: Href,
     /// The name of the arrival that this browser remembers.
     pub flow: &'a str,
+    /// The id of the account that the ticket names.
+    pub account: &'a str,
     /// Where they go as who they are.
     pub stay: Href,
 }

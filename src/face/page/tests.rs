@@ -274,6 +274,7 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
         new_person: person(None, inputs.login),
         post_to: Href::new(inputs.href),
         flow: inputs.text,
+        account: "7",
         stay: Href::new(inputs.href),
     };
     let mut pages = vec![

@@ -38,7 +38,10 @@ const FORM_BYTES_MAX: usize = 32 * 1024;
 /// The parameter that names an arrival whose ticket was redeemed.
 const FLOW: &str = "flow";
 
-/// LoginReason a ticket is not looked at.
+/// The form field of the switch page with the account that the person agrees to be signed in to.
+const ACCOUNT: &str = "account";
+
+/// Why a ticket is not looked at.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 enum UnacceptedTicket {
     #[error("the ticket stands nowhere, twice, or is empty or too long")]
@@ -292,7 +295,7 @@ async fn resume(
     };
     match pending_arrival(context, entry, query) {
         Ok(pending) => complete_or_ask(context, entry, pending, &who).await,
-        Err(error) => without_pending(context, entry, &who, error),
+        Err(error) => without_pending(context, entry, &who, None, error),
     }
 }
 
@@ -308,7 +311,10 @@ async fn switch_confirmed(
     match pending_arrival(context, entry, form) {
         Ok(pending) => complete_arrival(context, entry, &pending).await,
         Err(error) => match caller(context).await {
-            Ok(who) => without_pending(context, entry, &who, error),
+            Ok(who) => {
+                let asked_for = form.one(ACCOUNT).ok().flatten();
+                without_pending(context, entry, &who, asked_for, error)
+            }
             Err(response) => LoggedResponse::own_path("unavailable", response),
         },
     }
@@ -421,6 +427,7 @@ fn ask_to_switch(
         },
         post_to: Href::new(format!("{}/enter/{}", context.site.prefix, entry.id)),
         flow: pending.flow.as_str(),
+        account: &arrival.account.to_string(),
         stay: Href::new(pending.return_to.location()),
     };
     let mut response = reply::page_response(StatusCode::CONFLICT, &page.render(context.lang()));
@@ -430,15 +437,23 @@ fn ask_to_switch(
     LoggedResponse::own_path("somebody else is here", response)
 }
 
-/// An arrival that this browser does not remember: it came in already, or it is another's.
+/// An unsolicited login whose cookie is missing, expired or forged. The person is redirected only
+/// when they are signed in to the account that they agreed to (they pressed the button twice);
+/// anybody else would go on in the application with the session of another person.
 fn without_pending(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     who: &Caller,
+    asked_for: Option<&str>,
     error: PendingError,
 ) -> LoggedResponse {
-    if let Caller::Person(_) = who {
-        return LoggedResponse::own_path("seen again", reply::see_other("/"));
+    if let Caller::Person(person) = who {
+        if asked_for == Some(person.session.account.to_string().as_str()) {
+            return LoggedResponse::own_path("seen again", reply::see_other("/"));
+        }
+        audit::refused(context, Some(&entry.id), &error);
+        let cause = Cause::NotSwitched;
+        return LoggedResponse::own_path(cause.slug(), failure(context, entry, cause));
     }
     audit::refused(context, Some(&entry.id), &error);
     let cause = audit::cause_of(&LoginError::Pending(error));

@@ -19,7 +19,7 @@ const LINK: [(&str, &str); 4] = [
 ];
 
 /// A button of our own page.
-const BUTTON: [(&str, &str); 6] = [
+pub(super) const BUTTON: [(&str, &str); 6] = [
     ("Accept", "text/html"),
     ("Content-Type", "application/x-www-form-urlencoded"),
     ("Origin", HOME),
@@ -28,23 +28,23 @@ const BUTTON: [(&str, &str); 6] = [
     ("Sec-Fetch-Site", "same-origin"),
 ];
 
-fn setup(source: &TestSource) -> Setup {
+pub(super) fn setup(source: &TestSource) -> Setup {
     let setup = Setup::default().more(UNLIMITED).access_log();
     setup.provided(ID, "", source.provided())
 }
 
-async fn start_menshen() -> (Menshen, TestSource) {
+pub(super) async fn start_menshen() -> (Menshen, TestSource) {
     let source = TestSource::with_tickets(&[]);
     (setup(&source).start().await, source)
 }
 
-async fn arrive(browser: &mut Browser, query: &str) -> Answer {
+pub(super) async fn arrive(browser: &mut Browser, query: &str) -> Answer {
     let url = format!("{OWN}/enter/{ID}?{query}");
     browser.send("GET", &url, &LINK, b"").await
 }
 
 /// A form of a page of the portal, whose cookies of this site stay behind.
-async fn post(browser: &mut Browser, ticket: &str) -> Page {
+pub(super) async fn post(browser: &mut Browser, ticket: &str) -> Page {
     let html = format!(
         "<form method=\"post\" action=\"{OWN}/enter/{ID}\">\
          <input name=\"ticket\" value=\"{ticket}\"><input name=\"rd\" value=\"/echo\"></form>"
@@ -66,12 +66,12 @@ async fn press(browser: &mut Browser, flow: &str) -> Answer {
     browser.send("POST", &url, &BUTTON, form.as_bytes()).await
 }
 
-fn came_in(answer: &Answer) -> bool {
+pub(super) fn came_in(answer: &Answer) -> bool {
     let mut cookies = answer.all("set-cookie");
     cookies.any(|cookie| cookie.starts_with("menshen=") && !cookie.starts_with("menshen=;"))
 }
 
-async fn who(browser: &Browser) -> Option<String> {
+pub(super) async fn who(browser: &Browser) -> Option<String> {
     let url = format!("{OWN}/userinfo");
     let answer = browser.clone().send("GET", &url, &[], b"").await;
     let is_somebody = answer.status == 200;

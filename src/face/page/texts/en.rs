@@ -371,6 +371,13 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "Go back to your portal and come again from there. Reloading this page does not \
                      help.",
         },
+        not_switched: ProblemText {
+            title: "The account was not switched",
+            detail: "The request to switch accounts has expired or was used before. This browser is \
+                   signed in to another account, not to the account of the link.",
+            remedy: "If that account is not yours, do not go on with it: sign in again, or open the \
+                     link in your portal once more.",
+        },
         not_here: ProblemText {
             title: "Signing in happens elsewhere",
             detail: "This site signs everyone in at another address; it cannot be finished here.",

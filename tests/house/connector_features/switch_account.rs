@@ -1,0 +1,113 @@
+//! The page that asks before an unsolicited login replaces the session of another person.
+
+use std::time::Duration;
+
+use menshen::face::page::Cause;
+
+use super::ID;
+use super::enter::{BUTTON, arrive, came_in, post, start_menshen, who};
+use crate::browser::Browser;
+use crate::logging_in::OWN;
+use crate::setup::Menshen;
+use crate::wire::Answer;
+
+/// A browser in which zhangsan is signed in and lisi's ticket was redeemed, and the page that asks.
+async fn asked(menshen: &Menshen, name: &str, by_form: bool) -> (Browser, Answer) {
+    let mut browser = Browser::new(menshen);
+    let mine = format!("ticket=zhangsan.{name}");
+    assert!(came_in(&arrive(&mut browser, &mine).await));
+    let page = ask_for_lisi(&mut browser, name, by_form).await;
+    (browser, page)
+}
+
+async fn ask_for_lisi(browser: &mut Browser, name: &str, by_form: bool) -> Answer {
+    let page = match by_form {
+        true => post(browser, &format!("lisi.{name}")).await.answer,
+        false => arrive(browser, &format!("ticket=lisi.{name}")).await,
+    };
+    assert_eq!(page.status, 409, "{}", page.text());
+    page
+}
+
+/// Presses the button of the page that asks.
+async fn press(browser: &mut Browser, page: &Answer) -> Answer {
+    let html = page.text();
+    let value = |text: &str, key: &str| {
+        let (_, rest) = text.split_once(&format!("{key}=\""))?;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for input in html.split("<input").skip(1) {
+        let name = value(input, "name").unwrap();
+        form.append_pair(&name, &value(input, "value").unwrap());
+    }
+    let url = format!("{OWN}/enter/{ID}");
+    let form = form.finish();
+    browser.send("POST", &url, &BUTTON, form.as_bytes()).await
+}
+
+fn assert_not_switched(answer: &Answer, what: &str) {
+    let html = answer.text();
+    assert_eq!(
+        (answer.status, answer.cause()),
+        (409, Some(Cause::NotSwitched)),
+        "{what}: {html}"
+    );
+    assert_eq!(answer.header("location"), None, "{what}");
+    assert!(!came_in(answer), "{what}");
+    assert!(html.contains("/.menshen/sign_in"), "{what}: {html}");
+    assert!(!html.contains("href=\"/\""), "{what}: {html}");
+}
+
+#[tokio::test]
+async fn a_late_or_used_switch_leads_nobody_into_the_application_as_another_person() {
+    let (menshen, _) = start_menshen().await;
+    for by_form in [false, true] {
+        // The request expired, and the browser still has its cookie.
+        let (mut browser, page) = asked(&menshen, &format!("late-{by_form}"), by_form).await;
+        menshen.advance(Duration::from_secs(601));
+        assert_not_switched(&press(&mut browser, &page).await, "late");
+        assert_eq!(who(&browser).await.as_deref(), Some("zhangsan"));
+
+        // The browser removed the cookie.
+        let (mut browser, page) = asked(&menshen, &format!("gone-{by_form}"), by_form).await;
+        browser.forget("flow");
+        assert_not_switched(&press(&mut browser, &page).await, "no cookie");
+        let flow = super::flow_in(&page.text());
+        let reload = format!("{OWN}/enter/{ID}?flow={flow}");
+        let answer = browser.visit(&reload).await;
+        assert_not_switched(&answer, "the page that asks is loaded again");
+        assert_eq!(who(&browser).await.as_deref(), Some("zhangsan"));
+
+        // Somebody else signed in after the switch.
+        let (mut browser, page) = asked(&menshen, &format!("used-{by_form}"), by_form).await;
+        assert!(came_in(&press(&mut browser, &page).await));
+        let again = press(&mut browser, &page).await;
+        assert_eq!(
+            (again.status, again.header("location")),
+            (303, Some("/")),
+            "the person who switched may press twice"
+        );
+        assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
+        let mut browser = Browser::new(&menshen);
+        let other = format!("ticket=wangwu.{by_form}");
+        assert!(came_in(&arrive(&mut browser, &other).await));
+        assert_not_switched(&press(&mut browser, &page).await, "used");
+        assert_eq!(who(&browser).await.as_deref(), Some("wangwu"));
+    }
+}
+
+#[tokio::test]
+async fn a_late_switch_without_a_session_is_a_late_login() {
+    let (menshen, _) = start_menshen().await;
+    let (mut browser, page) = asked(&menshen, "1", false).await;
+    browser.visit(&format!("{OWN}/sign_out")).await;
+    assert_eq!(who(&browser).await, None);
+    menshen.advance(Duration::from_secs(601));
+    let answer = press(&mut browser, &page).await;
+    assert_eq!(
+        (answer.status, answer.cause()),
+        (400, Some(Cause::LoginLate))
+    );
+    assert!(!came_in(&answer));
+}
