@@ -8,6 +8,7 @@ use http::Response;
 
 use super::super::browser::loads_in_frame;
 use super::super::{RequestContext, reply};
+use crate::clock::Timestamp;
 use crate::login::BegunLogin;
 use crate::login::pending::{FlowId, PENDING_AGE_MAX_S, Pending};
 use crate::request::Body;
@@ -132,16 +133,22 @@ pub(super) fn set_sealed(
         first: Some(first),
         second: Some(second).filter(|value| !value.is_empty()),
     };
+    evict_oldest(context, &new, response);
+}
+
+/// Removes the oldest logins that no longer fit beside the one that was just set.
+fn evict_oldest(
+    context: &RequestContext<'_>,
+    new: &FlowCookies<'_>,
+    response: &mut Response<Body>,
+) {
+    let prefix = context.site.cookies.flow_prefix();
     let mut others: Vec<_> = cookies_by_flow(context)
         .into_iter()
-        .map(|cookies| {
-            (
-                open_pending(context, &cookies).map(|it| it.begun_at),
-                cookies,
-            )
-        })
+        .filter(|cookies| cookies.flow != new.flow)
+        .map(|cookies| (begun_at(context, &cookies), cookies))
         .collect();
-    // What does not open is older than anything.
+    // What does not open sorts first, as the oldest.
     others.sort_by_key(|(begun_at, _)| *begun_at);
     let (mut count, mut bytes) = (1, new.bytes(prefix));
     for (_, cookies) in others.iter().rev() {
@@ -151,6 +158,22 @@ pub(super) fn set_sealed(
             clear_cookies(context, cookies, response);
         }
     }
+}
+
+/// When a login of this site began, solicited or not.
+fn begun_at(context: &RequestContext<'_>, cookies: &FlowCookies<'_>) -> Option<Timestamp> {
+    if let Some(pending) = open_pending(context, cookies) {
+        return Some(pending.begun_at);
+    }
+    let flow = FlowId::try_from(cookies.flow.to_owned()).ok()?;
+    let sealed = cookies.sealed();
+    let login = &context.site.login;
+    let mut entries = login.entries().iter();
+    entries.find_map(|entry| {
+        entry.features.entry_point.as_ref()?;
+        let pending = login.open_unsolicited(&entry.id, &flow, sealed.as_deref());
+        Some(pending.ok()?.begun_at)
+    })
 }
 
 /// Lets the browser forget a login.

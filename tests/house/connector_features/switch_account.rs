@@ -111,3 +111,59 @@ async fn a_late_switch_without_a_session_is_a_late_login() {
     );
     assert!(!came_in(&answer));
 }
+
+#[tokio::test]
+async fn a_switch_keeps_its_cookie_while_five_logins_are_under_way() {
+    let (menshen, _) = start_menshen().await;
+    for by_form in [false, true] {
+        let mut browser = Browser::new(&menshen);
+        let mine = format!("ticket=zhangsan.{by_form}");
+        assert!(came_in(&arrive(&mut browser, &mine).await));
+        for tab in 0..5 {
+            browser
+                .visit(&format!("{OWN}/start?connector=corp&rd=/{tab}"))
+                .await;
+            menshen.advance(Duration::from_secs(1));
+        }
+        let page = ask_for_lisi(&mut browser, &by_form.to_string(), by_form).await;
+        assert!(came_in(&press(&mut browser, &page).await), "{by_form}");
+        assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_begins_after_a_switch_evicts_an_older_login() {
+    let (menshen, _) = start_menshen().await;
+    for by_form in [false, true] {
+        let mut browser = Browser::new(&menshen);
+        let mine = format!("ticket=zhangsan.{by_form}");
+        assert!(came_in(&arrive(&mut browser, &mine).await));
+        for tab in 0..4 {
+            browser
+                .visit(&format!("{OWN}/start?connector=corp&rd=/{tab}"))
+                .await;
+            menshen.advance(Duration::from_secs(1));
+        }
+        let page = ask_for_lisi(&mut browser, &by_form.to_string(), by_form).await;
+        menshen.advance(Duration::from_secs(1));
+        browser
+            .visit(&format!("{OWN}/start?connector=corp&rd=/last"))
+            .await;
+        let cookies = browser.cookies().iter();
+        let flows = cookies
+            .filter(|cookie| cookie.name.contains("flow"))
+            .count();
+        assert_eq!(flows, 5, "{by_form}: {:?}", browser.cookies());
+        assert!(came_in(&press(&mut browser, &page).await), "{by_form}");
+        assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
+    }
+    // The unsolicited login is the oldest and gives way itself.
+    let (mut browser, page) = asked(&menshen, "oldest", false).await;
+    for tab in 0..5 {
+        menshen.advance(Duration::from_secs(1));
+        browser
+            .visit(&format!("{OWN}/start?connector=corp&rd=/{tab}"))
+            .await;
+    }
+    assert_not_switched(&press(&mut browser, &page).await, "oldest");
+}
