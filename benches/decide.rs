@@ -14,10 +14,12 @@ use http::request::Parts;
 use menshen::clock::Clock;
 use menshen::expression::{Expression, Scope};
 use menshen::keys::{self, KeyRing};
-use menshen::people::cookie::{self, CookieFlags, CookieName, SameSiteConfig};
-use menshen::people::profile::{Mapping, MappingConfig, Profile, Proof};
-use menshen::people::session::{Found, NewLogin, Pace, Refresher, Sessions, Terms};
-use menshen::people::{Admittance, People};
+use menshen::people::cookie::{self, CookieName, CookieSettings, SameSiteConfig};
+use menshen::people::profile::{AuthContext, Mapping, MappingConfig, Profile};
+use menshen::people::session::{
+    NewLogin, RefreshTimeouts, Refresher, SessionLookup, SessionTimeouts, Sessions,
+};
+use menshen::people::{AdmissionPolicy, People};
 use menshen::request;
 use menshen::request::bearer::BearerTokens;
 use menshen::request::gate::Gate;
@@ -137,13 +139,13 @@ impl Menshen {
         let sessions = Sessions::open(Arc::clone(&store), clock.clone(), 1_000_000, grace).await?;
         let people = People::new(store, Arc::clone(&sessions), clock.clone());
         let ring = Arc::new(KeyRing::new(&[keys::generate()], None)?);
-        let terms = Terms {
+        let terms = SessionTimeouts {
             lifetime: Duration::from_secs(12 * 3600),
             idle_timeout: Duration::from_secs(2 * 3600),
         };
         let corp = ConnectorId::try_from("corp".to_owned())?;
         let cookie = sign_in(&people, &sessions, &ring, &terms, &corp, &clock).await?;
-        let flags = CookieFlags::new(&CookieName::default(), true, None, SameSiteConfig::Lax);
+        let flags = CookieSettings::new(&CookieName::default(), true, None, SameSiteConfig::Lax);
         Ok(Self {
             clock,
             connection: Connection {
@@ -163,7 +165,7 @@ impl Menshen {
                     Arc::clone(&ring),
                     Telemetry::new(&LogConfig::default()),
                     [],
-                    Pace::default(),
+                    RefreshTimeouts::default(),
                 ),
                 sessions,
                 ring,
@@ -241,7 +243,7 @@ impl Menshen {
                     let found = sessions
                         .find(ring, terms, cookie, head.host.as_str())
                         .await?;
-                    if !matches!(black_box(found), Found::Person(_)) {
+                    if !matches!(black_box(found), SessionLookup::Person(_)) {
                         return Err("nobody was found".into());
                     }
                 }
@@ -267,7 +269,7 @@ async fn sign_in(
     people: &People,
     sessions: &Arc<Sessions>,
     ring: &KeyRing,
-    terms: &Terms,
+    terms: &SessionTimeouts,
     corp: &ConnectorId,
     clock: &Clock,
 ) -> Outcome<String> {
@@ -277,7 +279,7 @@ async fn sign_in(
         ("email", "profile.biz_mail"),
         ("departments", "profile.department_names"),
     ];
-    let admittance = Admittance {
+    let admission = AdmissionPolicy {
         connector: corp.clone(),
         mapping: Mapping::build(&defaults, &MappingConfig::default(), "")?,
         create: true,
@@ -296,17 +298,17 @@ async fn sign_in(
         raw,
         vouched: Vec::new(),
         provider_sid: None,
-        facts: Proof::default(),
+        auth_context: AuthContext::default(),
         tokens: None,
     };
     let (connector_epoch, everyone_epoch) = sessions.epochs_of(corp);
-    let (account, _) = people.admit(&admittance, &profile).await?;
+    let (account, _) = people.admit(&admission, &profile).await?;
     let login = NewLogin {
         account,
         via: corp.clone(),
         subject,
         provider_sid: None,
-        proof: Proof::default(),
+        auth_context: AuthContext::default(),
         tokens: None,
         expires_at: None,
         began_at: clock.now(),

@@ -11,9 +11,9 @@ use url::Url;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::keys::KeyRing;
-use crate::people::holders::HolderTerms;
-use crate::people::session::{MintError, Sessions, SourceTerms, Terms};
-use crate::people::{AdmitError, Admittance, People};
+use crate::people::session::{MintError, RefreshSource, SessionTimeouts, Sessions};
+use crate::people::token_sessions::TokenConnector;
+use crate::people::{AdmissionPolicy, AdmitError, People};
 use crate::single_flight::{PendingCall, SingleFlight};
 use crate::store::{ConnectorId, LoginName, SessionKey, Subject};
 use connector::{
@@ -59,7 +59,7 @@ pub struct Login {
     ring: Arc<KeyRing>,
     people: People,
     sessions: Arc<Sessions>,
-    terms: Terms,
+    terms: SessionTimeouts,
     limits: Arc<Limits>,
     clock: Clock,
     finishing: SingleFlight<[u8; 32], Outcome>,
@@ -85,7 +85,7 @@ pub struct ConnectorEntry {
     pub features: Features,
     /// The connector itself.
     pub connector: Arc<dyn Connector>,
-    admittance: Admittance,
+    admission: AdmissionPolicy,
 }
 
 /// What a begin is asked for.
@@ -252,21 +252,21 @@ impl Login {
     }
 
     /// The sources that can be asked again about people who are here.
-    pub fn sources(&self) -> impl Iterator<Item = SourceTerms> {
+    pub fn sources(&self) -> impl Iterator<Item = RefreshSource> {
         self.entries.iter().filter_map(|entry| {
-            Some(SourceTerms {
+            Some(RefreshSource {
                 source: Arc::clone(&entry.connector).source()?,
-                admittance: entry.admittance.clone(),
+                admission: entry.admission.clone(),
             })
         })
     }
 
     /// The connectors whose people may bring a token that their source signed.
-    pub fn holders(&self) -> impl Iterator<Item = HolderTerms> {
+    pub fn token_sessions(&self) -> impl Iterator<Item = TokenConnector> {
         self.entries.iter().filter_map(|entry| {
-            Some(HolderTerms {
+            Some(TokenConnector {
                 reader: Arc::clone(&entry.connector).reads_tokens()?,
-                admittance: entry.admittance.clone(),
+                admission: entry.admission.clone(),
             })
         })
     }

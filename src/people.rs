@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use directory::Directory;
-use profile::{Fields, MapError, Mapped, Mapping, Profile};
+use profile::{MappedProfile, Mapping, Profile, ProfileMappingError, UserFields};
 use session::Sessions;
 
 use crate::clock::{Clock, Timestamp};
@@ -14,14 +14,14 @@ use crate::store::{
 
 pub mod cookie;
 pub mod directory;
-pub mod holders;
 pub mod profile;
 pub mod session;
 pub mod source;
+pub mod token_sessions;
 
 /// How the people of a connector are admitted.
 #[derive(Clone, Debug)]
-pub struct Admittance {
+pub struct AdmissionPolicy {
     /// The connector.
     pub connector: ConnectorId,
     /// How a profile becomes an account.
@@ -39,7 +39,7 @@ pub struct Admittance {
 pub enum AdmitError {
     /// Their profile gives no account.
     #[error("make an account of the profile")]
-    Map(#[source] MapError),
+    Map(#[source] ProfileMappingError),
     /// Their identity is not known, and new people get no account.
     #[error("the directory does not know {login}, and this connector admits nobody new")]
     Unknown {
@@ -134,52 +134,52 @@ impl People {
     /// Finds, links or makes the account of a person who logs in.
     pub async fn admit(
         &self,
-        terms: &Admittance,
+        policy: &AdmissionPolicy,
         profile: &Profile,
-    ) -> Result<(Account, Mapped), AdmitError> {
-        let (account, mapped) = self.find_or_make(terms, profile, true).await?;
-        let (via, subject) = (&terms.connector, &profile.subject);
+    ) -> Result<(Account, MappedProfile), AdmitError> {
+        let (account, mapped) = self.find_or_create(policy, profile, true).await?;
+        let (via, subject) = (&policy.connector, &profile.subject);
         self.sessions
-            .logged_in(via, subject, &account, &mapped.fields);
+            .update_after_login(via, subject, &account, &mapped.fields);
         Ok((account, mapped))
     }
 
     /// Finds, links or makes the account of a person whose token is seen for the first time. A token is
     /// no login and may be older than the last one: it changes no known identity, neither in the store
     /// nor in sessions.
-    pub async fn admit_holder(
+    pub async fn admit_token_holder(
         &self,
-        terms: &Admittance,
+        policy: &AdmissionPolicy,
         profile: &Profile,
-    ) -> Result<(Account, Mapped), AdmitError> {
-        let terms = Admittance {
+    ) -> Result<(Account, MappedProfile), AdmitError> {
+        let policy = AdmissionPolicy {
             sync: false,
-            ..terms.clone()
+            ..policy.clone()
         };
-        self.find_or_make(&terms, profile, false).await
+        self.find_or_create(&policy, profile, false).await
     }
 
-    async fn find_or_make(
+    async fn find_or_create(
         &self,
-        terms: &Admittance,
+        policy: &AdmissionPolicy,
         profile: &Profile,
         is_login: bool,
-    ) -> Result<(Account, Mapped), AdmitError> {
-        let mut mapped = terms.mapping.map(&profile.raw).map_err(AdmitError::Map)?;
-        let vouched = folded(&profile.vouched);
-        let links = terms
+    ) -> Result<(Account, MappedProfile), AdmitError> {
+        let mut mapped = policy.mapping.map(&profile.raw).map_err(AdmitError::Map)?;
+        let vouched = normalized_fields(&profile.vouched);
+        let links = policy
             .link_by
             .iter()
             .filter_map(|by| vouched.iter().find(|(field, _)| field == by).cloned())
             .collect();
         let admission = Admission {
-            connector: terms.connector.clone(),
+            connector: policy.connector.clone(),
             subject: profile.subject.clone(),
             login: mapped.login.clone(),
             links,
             vouched,
-            create: terms.create,
-            sync: terms.sync,
+            create: policy.create,
+            sync: policy.sync,
             is_login,
             entitlements: serde_json::to_string(&mapped.fields).expect("fields are plain data"),
             at: self.clock.now(),
@@ -188,8 +188,8 @@ impl People {
         let admitted = self.store.admit(&admission).await;
         match admitted.map_err(AdmitError::Store)? {
             AdmissionOutcome::Account(account) => {
-                if !terms.sync {
-                    mapped.fields = self.kept(terms, profile, &account).await?;
+                if !policy.sync {
+                    mapped.fields = self.first_login_fields(policy, profile, &account).await?;
                 }
                 Ok((account, mapped))
             }
@@ -200,16 +200,16 @@ impl People {
     }
 
     /// The fields of an identity's first login, as the store keeps them.
-    async fn kept(
+    async fn first_login_fields(
         &self,
-        terms: &Admittance,
+        policy: &AdmissionPolicy,
         profile: &Profile,
         account: &Account,
-    ) -> Result<Fields, AdmitError> {
+    ) -> Result<UserFields, AdmitError> {
         let identities = self.store.identities(&account.id).await;
         let identities = identities.map_err(AdmitError::Store)?;
         let own = identities.into_iter().find(|(connector, subject, _)| {
-            *connector == terms.connector && *subject == profile.subject
+            *connector == policy.connector && *subject == profile.subject
         });
         // An identity that is gone again has no fields; its session will not be minted.
         let text = own.map_or_else(|| "{}".to_owned(), |(_, _, fields)| fields);
@@ -219,14 +219,14 @@ impl People {
 }
 
 /// The spelling in which vouched values are kept: the store compares them byte for byte.
-fn folded(vouched: &[(LinkField, String)]) -> Vec<(LinkField, String)> {
+fn normalized_fields(vouched: &[(LinkField, String)]) -> Vec<(LinkField, String)> {
     let folded = vouched
         .iter()
-        .map(|(field, value)| (*field, fold(*field, value)));
+        .map(|(field, value)| (*field, normalize(*field, value)));
     folded.filter(|(_, value)| !value.is_empty()).collect()
 }
 
-fn fold(field: LinkField, value: &str) -> String {
+fn normalize(field: LinkField, value: &str) -> String {
     match field {
         LinkField::Email => value.trim().to_ascii_lowercase(),
         LinkField::Mobile => {

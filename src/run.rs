@@ -282,8 +282,8 @@ impl Running {
             telemetry,
             ..
         } = self.live.services();
-        sessions.refreshes_end(REFRESHES_DRAIN).await;
-        let left = tokio::time::timeout(STORE_DRAIN, sessions.store_pending(0)).await;
+        sessions.drain_refreshes(REFRESHES_DRAIN).await;
+        let left = tokio::time::timeout(STORE_DRAIN, sessions.retry_pending(0)).await;
         if left != Ok(0) {
             tracing::error!(
                 "sessions that were ended count again after a restart: the store did not take it"

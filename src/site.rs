@@ -15,9 +15,11 @@ use crate::login::connector::ConnectorConfig;
 use crate::login::return_to::Destinations;
 use crate::login::{self, Login};
 use crate::people::People;
-use crate::people::cookie::CookieFlags;
-use crate::people::holders::Holders;
-use crate::people::session::{Pace, Refresher, SessionConfig, Sessions, Terms};
+use crate::people::cookie::CookieSettings;
+use crate::people::session::{
+    RefreshTimeouts, Refresher, SessionConfig, SessionTimeouts, Sessions,
+};
+use crate::people::token_sessions::TokenSessions;
 use crate::request::bearer::{self, BearerTokens, IssuerConfig, IssuerId};
 use crate::request::explain::ExplainContext;
 use crate::request::forward::{self, Forwarder};
@@ -97,7 +99,7 @@ pub struct Site {
     /// `external_url`: their scripts could press the button of the tab, and read its ticket.
     pub allows_framed_sign_in: bool,
     /// The flags of the cookies.
-    pub cookies: CookieFlags,
+    pub cookies: CookieSettings,
     /// The keys.
     pub ring: Arc<KeyRing>,
     /// Every way through the house.
@@ -211,7 +213,7 @@ impl Site {
         let routes = Routes::new(routes, OwnPaths::new(&config.prefix, files));
         let forwarder = Forwarder::build(pools, previous.map(|site| &site.forwarder))
             .map_err(BuildError::Forward)?;
-        let terms = Terms {
+        let terms = SessionTimeouts {
             lifetime: config.session.lifetime.duration(),
             idle_timeout: config.session.idle_timeout.duration(),
         };
@@ -228,7 +230,7 @@ impl Site {
         let login = Login::build(&config.connectors, &config.login, &deps, previous_login)
             .map_err(BuildError::Login)?;
         let gate = build_gate(config, services, (&ring, terms), &login, previous)?;
-        let cookies = CookieFlags::new(
+        let cookies = CookieSettings::new(
             &config.session.cookie_name,
             config.external_url.scheme() == "https",
             config.session.cookie_domain.clone(),
@@ -243,7 +245,7 @@ impl Site {
             prefix: config.prefix.clone(),
             trust: Arc::new(config.trust.clone()),
             files: config.files.clone(),
-            allows_framed_sign_in: cookies.are_embedded() && !serves_login_origin,
+            allows_framed_sign_in: cookies.allow_embedding() && !serves_login_origin,
             origins,
             frame_ancestors: config
                 .session
@@ -317,7 +319,7 @@ impl Site {
 
     /// Whether the session cookie of the host that logs people in reaches this host, too.
     pub fn session_cookie_reaches(&self, host: &str) -> bool {
-        self.cookies.cover(host)
+        self.cookies.covers(host)
     }
 }
 
@@ -344,12 +346,12 @@ impl Destinations for Site {
 fn build_gate(
     config: &Config,
     services: &Services,
-    (ring, terms): (&Arc<KeyRing>, Terms),
+    (ring, terms): (&Arc<KeyRing>, SessionTimeouts),
     login: &Login,
     previous: Option<&Site>,
 ) -> Result<Gate, BuildError> {
-    let holders = Arc::new(Holders::new(
-        login.holders(),
+    let token_sessions = Arc::new(TokenSessions::new(
+        login.token_sessions(),
         &services.people,
         ring,
         &services.clock,
@@ -359,7 +361,7 @@ fn build_gate(
         &config.issuers,
         &services.clock,
         &services.telemetry,
-        &holders,
+        &token_sessions,
         previous.map(|site| &site.gate.bearers),
     );
     Ok(Gate {
@@ -369,7 +371,7 @@ fn build_gate(
             Arc::clone(ring),
             services.telemetry.clone(),
             login.sources(),
-            Pace::default(),
+            RefreshTimeouts::default(),
         ),
         ring: Arc::clone(ring),
         terms,

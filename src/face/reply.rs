@@ -19,7 +19,7 @@ use super::page::{
 };
 use super::record::LoggedResponse;
 use super::{RequestContext, urls};
-use crate::people::cookie::understood;
+use crate::people::cookie::adapt_to_user_agent;
 use crate::request::forward::{ForwardError, ForwardFailure};
 use crate::request::gate::Caller;
 use crate::request::head::{Head, HeadError, cookie_pairs};
@@ -508,7 +508,9 @@ pub(super) fn adapt_cookies(response: &mut Response<Body>, asked: &HeaderMap) {
     let agent = super::browser::single_header_lossy(asked, "user-agent").unwrap_or_default();
     if let http::header::Entry::Occupied(mut cookies) = response.headers_mut().entry(SET_COOKIE) {
         for cookie in cookies.iter_mut() {
-            let text = cookie.to_str().map(|text| understood(text, &agent));
+            let text = cookie
+                .to_str()
+                .map(|text| adapt_to_user_agent(text, &agent));
             if let Ok(std::borrow::Cow::Owned(text)) = text
                 && let Ok(fitting) = HeaderValue::try_from(text)
             {

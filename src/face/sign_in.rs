@@ -16,7 +16,7 @@ use crate::login::ConnectorEntry;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::NonceHash;
-use crate::people::cookie::{self, HostBound, Verified};
+use crate::people::cookie::{self, VerifiedCookie, VerifiedHandle};
 use crate::request::gate::{Caller, GateError};
 use crate::request::head::cookies;
 use crate::request::policy::Permit;
@@ -223,22 +223,22 @@ pub(super) fn renewed_cookie(
     let Caller::Person(person) = permit.caller() else {
         return None;
     };
-    if !person.sign_again || !headers.contains_key(COOKIE) {
+    if !person.needs_new_cookie || !headers.contains_key(COOKIE) {
         return None;
     }
     let sent = cookies(headers, site.cookies.session_name());
     let mut verified = sent.filter_map(|value| cookie::verify(&site.ring, value));
-    let theirs = |it: &Verified| it.handle.sid.key() == person.session.key;
+    let theirs = |it: &VerifiedCookie| it.handle.sid.key() == person.session.key;
     let mut handle = verified.find(theirs)?.handle;
-    handle.issued_at = handle.issued_at.max(person.asked_at);
+    handle.issued_at = handle.issued_at.max(person.confirmed_at);
     let cookie = reissue_cookie(site, &handle, now)?;
     let agent = super::browser::single_header_lossy(headers, "user-agent").unwrap_or_default();
-    Some(cookie::understood(&cookie, &agent).into_owned())
+    Some(cookie::adapt_to_user_agent(&cookie, &agent).into_owned())
 }
 
 /// The `Set-Cookie` of a session that is here already.
-fn reissue_cookie(site: &Site, handle: &HostBound, now: Timestamp) -> Option<String> {
-    let value = cookie::sign_again(&site.ring, handle);
+fn reissue_cookie(site: &Site, handle: &VerifiedHandle, now: Timestamp) -> Option<String> {
+    let value = cookie::re_sign(&site.ring, handle);
     let left = i64::try_from(handle.expires_at.since(now).as_secs()).ok()?;
     Some(match handle.host {
         None => site.cookies.set_session(&value, left),

@@ -13,9 +13,9 @@ use super::{ConnectorEntry, Login, OUTCOME_TTL, OUTCOMES_MAX};
 use crate::clock::Clock;
 use crate::keys::KeyRing;
 use crate::outbound;
-use crate::people::profile::{Mapping, MappingError};
-use crate::people::session::{Sessions, Terms};
-use crate::people::{Admittance, People};
+use crate::people::profile::{Mapping, MappingCompileError};
+use crate::people::session::{SessionTimeouts, Sessions};
+use crate::people::{AdmissionPolicy, People};
 use crate::store::ConnectorId;
 
 /// What the logins of a site are built with.
@@ -32,7 +32,7 @@ pub struct Deps<'a> {
     /// Who admits people.
     pub people: &'a People,
     /// How long they may stay.
-    pub terms: Terms,
+    pub terms: SessionTimeouts,
     /// The time.
     pub clock: &'a Clock,
 }
@@ -71,7 +71,7 @@ pub enum BuildError {
         id: ConnectorId,
         /// Why.
         #[source]
-        source: MappingError,
+        source: MappingCompileError,
     },
     /// The connector itself.
     #[error("connector {id}")]
@@ -213,7 +213,7 @@ fn build_entry(
             .clone()
             .unwrap_or_else(|| id.to_string()),
         callback,
-        admittance: Admittance {
+        admission: AdmissionPolicy {
             connector: id.clone(),
             mapping,
             create: settings.admission == AdmissionConfig::Create,

@@ -12,9 +12,9 @@ use url::Url;
 
 use super::pending::Pending;
 use crate::outbound::ProxyUrl;
-use crate::people::holders::ReadsTokens;
 use crate::people::profile::{MappingConfig, Profile};
 use crate::people::source::Source;
+use crate::people::token_sessions::TokenReader;
 use crate::store::LinkField;
 
 mod error;
@@ -209,7 +209,7 @@ pub trait Connector: Debug + Send + Sync {
     }
 
     /// The same source as one whose tokens say who somebody is, when it signs such tokens.
-    fn reads_tokens(self: Arc<Self>) -> Option<Arc<dyn ReadsTokens>> {
+    fn reads_tokens(self: Arc<Self>) -> Option<Arc<dyn TokenReader>> {
         None
     }
 

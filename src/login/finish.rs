@@ -10,16 +10,16 @@ use super::return_to::ReturnTo;
 use super::{ConnectorEntry, LoginError};
 use crate::keys::KeyRing;
 use crate::people::People;
-use crate::people::cookie::{self, Handle};
-use crate::people::profile::{Fields, Proof};
-use crate::people::session::{MintError, NewLogin, Once, Sessions, Terms};
+use crate::people::cookie::{self, SessionHandle};
+use crate::people::profile::{AuthContext, UserFields};
+use crate::people::session::{MintError, NewLogin, OneTimeSession, SessionTimeouts, Sessions};
 use crate::store::{ConnectorId, LoginName, SessionId, Subject};
 
 /// A login that is done.
 #[derive(Clone, Debug)]
 pub struct FinishedLogin {
     /// What the session's cookie says, for a ticket.
-    pub handle: Handle,
+    pub handle: SessionHandle,
     /// The session's name in logs.
     pub public_id: SessionId,
     /// Who came in.
@@ -29,9 +29,9 @@ pub struct FinishedLogin {
     /// What that source calls them.
     pub subject: Subject,
     /// What the source said of them, mapped.
-    pub fields: Fields,
+    pub fields: UserFields,
     /// How they proved themselves.
-    pub proof: Proof,
+    pub auth_context: AuthContext,
     /// Where they want to go.
     pub return_to: ReturnTo,
     cookie: CookieValue,
@@ -58,7 +58,7 @@ pub(super) struct FinishTask {
     pub(super) ring: Arc<KeyRing>,
     pub(super) people: People,
     pub(super) sessions: Arc<Sessions>,
-    pub(super) terms: Terms,
+    pub(super) terms: SessionTimeouts,
     pub(super) limits: Arc<Limits>,
     /// Kept until the source has answered.
     pub(super) permit: Option<HalfOpenPermit>,
@@ -87,7 +87,7 @@ impl FinishTask {
         }
         drop(self.permit);
         let profile = proved.map_err(LoginError::Connector)?;
-        let admitted = self.people.admit(&self.entry.admittance, &profile).await;
+        let admitted = self.people.admit(&self.entry.admission, &profile).await;
         let (account, mapped) = admitted.map_err(|source| LoginError::Admit {
             subject: profile.subject.clone(),
             source,
@@ -97,7 +97,7 @@ impl FinishTask {
             via: self.entry.id.clone(),
             subject: profile.subject,
             provider_sid: profile.provider_sid,
-            proof: profile.facts,
+            auth_context: profile.auth_context,
             tokens: profile.tokens,
             expires_at: mapped.session_expires,
             began_at: pending.begun_at,
@@ -118,7 +118,7 @@ impl FinishTask {
 pub(super) struct SessionMinter<'a> {
     pub(super) ring: &'a KeyRing,
     pub(super) sessions: &'a Sessions,
-    pub(super) terms: &'a Terms,
+    pub(super) terms: &'a SessionTimeouts,
 }
 
 impl SessionMinter<'_> {
@@ -126,12 +126,12 @@ impl SessionMinter<'_> {
     pub(super) async fn mint(
         &self,
         login: NewLogin,
-        fields: Fields,
+        fields: UserFields,
         return_to: ReturnTo,
-        once: Option<Once>,
+        once: Option<OneTimeSession>,
     ) -> Result<FinishedLogin, LoginError> {
         let (login_name, subject) = (login.account.login.clone(), login.subject.clone());
-        let (via, proof) = (login.via.clone(), login.proof.clone());
+        let (via, auth_context) = (login.via.clone(), login.auth_context.clone());
         let minted = match once {
             None => self.sessions.mint(self.ring, login, self.terms).await,
             Some(once) => {
@@ -154,7 +154,7 @@ impl SessionMinter<'_> {
             via,
             subject,
             fields,
-            proof,
+            auth_context,
             return_to,
         })
     }

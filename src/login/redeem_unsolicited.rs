@@ -20,8 +20,8 @@ use super::{ConnectorEntry, Login, LoginError};
 use crate::keys;
 use crate::people::AdmitError;
 use crate::people::cookie::Sid;
-use crate::people::profile::Fields;
-use crate::people::session::{NewLogin, Once};
+use crate::people::profile::UserFields;
+use crate::people::session::{NewLogin, OneTimeSession};
 use crate::single_flight::SingleFlight;
 use crate::store::{Account, ConnectorId};
 
@@ -130,7 +130,7 @@ impl Login {
         if !spent.map_err(|error| failed(AdmitError::Store(error)))? {
             return Err(LoginError::AlreadyUsed);
         }
-        let admitted = self.people.admit(&entry.admittance, &profile).await;
+        let admitted = self.people.admit(&entry.admission, &profile).await;
         let (account, mapped) = admitted.map_err(failed)?;
         Ok(UnsolicitedLogin {
             account: account.id,
@@ -139,7 +139,7 @@ impl Login {
             account_epoch: account.epoch,
             subject: profile.subject,
             provider_sid: profile.provider_sid,
-            proof: profile.facts,
+            auth_context: profile.auth_context,
             expires_at: mapped.session_expires,
             token,
         })
@@ -185,9 +185,9 @@ impl Login {
             return Err(LoginError::UnknownConnector);
         };
         let pending_ends_after = Duration::from_secs(PENDING_AGE_MAX_S + 1);
-        let once = Once {
+        let once = OneTimeSession {
             sid: Sid::random(),
-            what: keys::fingerprint(&[b"arrival enters", pending.flow.as_str().as_bytes()]),
+            token_hash: keys::fingerprint(&[b"arrival enters", pending.flow.as_str().as_bytes()]),
             until: pending.begun_at.plus(pending_ends_after),
         };
         let login = NewLogin {
@@ -200,16 +200,16 @@ impl Login {
             via: entry.id.clone(),
             subject: unsolicited.subject.clone(),
             provider_sid: unsolicited.provider_sid.clone(),
-            proof: unsolicited.proof.clone(),
+            auth_context: unsolicited.auth_context.clone(),
             tokens: None,
             expires_at: unsolicited.expires_at,
             began_at: pending.begun_at,
             connector_epoch: pending.connector_epoch,
             everyone_epoch: pending.everyone_epoch,
         };
-        let fields = Fields {
+        let fields = UserFields {
             name: unsolicited.name.clone(),
-            ..Fields::default()
+            ..UserFields::default()
         };
         let minter = SessionMinter {
             ring: &self.ring,

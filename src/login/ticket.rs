@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing, Purpose};
-use crate::people::cookie::{Handle, HostBound, Sid};
+use crate::people::cookie::{SessionHandle, Sid, VerifiedHandle};
 use crate::store::AccountId;
 
 mod consent;
@@ -226,8 +226,8 @@ impl Ticket {
 
     /// The handle of the cookie it is exchanged for: it names its host and counts on no other.
     /// Without a host it counts wherever the site's cookie reaches.
-    pub fn handle(&self, host: Option<&str>) -> Handle {
-        Handle {
+    pub fn handle(&self, host: Option<&str>) -> SessionHandle {
+        SessionHandle {
             sid: self.sid,
             account: self.account,
             issued_at: self.issued_at,
@@ -237,7 +237,7 @@ impl Ticket {
     }
 
     /// A ticket for the session of a cookie that was verified.
-    pub fn of(session: &HostBound, nonce: NonceHash, to: String) -> Self {
+    pub fn of(session: &VerifiedHandle, nonce: NonceHash, to: String) -> Self {
         Self {
             nonce,
             sid: session.sid,

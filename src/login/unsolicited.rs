@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::keys;
-use crate::people::profile::Proof;
+use crate::people::profile::AuthContext;
 use crate::store::{AccountId, ConnectorId, LoginName, Subject};
 
 /// Somebody whose ticket was redeemed, and who has no session of it yet. It may travel in the sealed
@@ -31,7 +31,7 @@ pub struct UnsolicitedLogin {
     pub(super) provider_sid: Option<String>,
     /// What the ticket proves besides.
     #[serde(rename = "f", default)]
-    pub(super) proof: Proof,
+    pub(super) auth_context: AuthContext,
     /// The session ends no later.
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     pub(super) expires_at: Option<Timestamp>,

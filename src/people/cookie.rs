@@ -15,13 +15,13 @@ use crate::keys::{self, KeyRing};
 use crate::store::{AccountId, SessionKey};
 
 mod name;
-mod old_browsers;
-mod signed;
+mod same_site_none;
+mod signed_prefixes;
 
-use name::Names;
-pub use name::{CookieName, NoCookieName};
-pub use old_browsers::understood;
-pub use signed::SignedBeginnings;
+use name::CookieNames;
+pub use name::{CookieName, CookieNameError};
+pub use same_site_none::adapt_to_user_agent;
+pub use signed_prefixes::SignedPrefixes;
 
 /// The longest cookie value that is read, in bytes.
 pub const COOKIE_BYTES_MAX: usize = 300;
@@ -39,8 +39,8 @@ pub enum SameSiteConfig {
 
 /// The names and flags of a site's cookies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CookieFlags {
-    names: Names,
+pub struct CookieSettings {
+    names: CookieNames,
     /// Whether the site is served over https.
     secure: bool,
     /// The domain the session cookie covers; absent: one host.
@@ -91,7 +91,7 @@ impl Sid {
 
 /// The content of a session cookie.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Handle {
+pub struct SessionHandle {
     /// Which session.
     pub sid: Sid,
     /// Whose.
@@ -106,16 +106,16 @@ pub struct Handle {
 
 /// A cookie whose signature was verified.
 #[derive(Clone, Debug)]
-pub struct Verified {
+pub struct VerifiedCookie {
     /// Its content.
-    pub handle: HostBound,
+    pub handle: VerifiedHandle,
     /// Whether the ring's first key signed it; else it is written again.
-    pub by_signer: bool,
+    pub signed_by_first_key: bool,
 }
 
 /// A verified handle whose host is known by its fingerprint only.
 #[derive(Clone, Debug)]
-pub struct HostBound {
+pub struct VerifiedHandle {
     /// Which session.
     pub sid: Sid,
     /// Whose.
@@ -125,14 +125,14 @@ pub struct HostBound {
     /// The absolute end of the session.
     pub expires_at: Timestamp,
     /// The fingerprint of the one host it counts on.
-    pub host: Option<HostMark>,
+    pub host: Option<HostFingerprint>,
 }
 
 /// The fingerprint of a host, as it stands in a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HostMark([u8; 9]);
+pub struct HostFingerprint([u8; 9]);
 
-impl HostMark {
+impl HostFingerprint {
     /// Of a host name in lower case.
     pub fn of(host: &str) -> Self {
         let hash = keys::fingerprint(&[b"host", host.as_bytes()]);
@@ -153,11 +153,11 @@ struct Claims<'a> {
 }
 
 /// Signs a handle with the ring's first key.
-pub fn sign(ring: &KeyRing, handle: &Handle) -> String {
+pub fn sign(ring: &KeyRing, handle: &SessionHandle) -> String {
     let host = handle
         .host
         .as_deref()
-        .map(|host| URL_SAFE_NO_PAD.encode(HostMark::of(host).0));
+        .map(|host| URL_SAFE_NO_PAD.encode(HostFingerprint::of(host).0));
     encode(
         ring,
         &handle.sid,
@@ -169,7 +169,7 @@ pub fn sign(ring: &KeyRing, handle: &Handle) -> String {
 }
 
 /// Signs the content of an older cookie again, with the ring's first key.
-pub fn sign_again(ring: &KeyRing, old: &HostBound) -> String {
+pub fn re_sign(ring: &KeyRing, old: &VerifiedHandle) -> String {
     let host = old.host.map(|mark| URL_SAFE_NO_PAD.encode(mark.0));
     encode(
         ring,
@@ -206,7 +206,7 @@ fn encode(
 }
 
 /// Verifies the signature of a cookie; nothing when it is forged. The caller checks its times.
-pub fn verify(ring: &KeyRing, value: &str) -> Option<Verified> {
+pub fn verify(ring: &KeyRing, value: &str) -> Option<VerifiedCookie> {
     if value.len() > COOKIE_BYTES_MAX {
         return None;
     }
@@ -228,23 +228,23 @@ pub fn verify(ring: &KeyRing, value: &str) -> Option<Verified> {
                 .ok()?
                 .try_into()
                 .ok()?;
-            Some(HostMark(mark))
+            Some(HostFingerprint(mark))
         }
     };
-    let handle = HostBound {
+    let handle = VerifiedHandle {
         sid: Sid::parse(&claims.sid)?,
         account: claims.sub,
         issued_at: Timestamp::from_unix_s(claims.iat),
         expires_at: Timestamp::from_unix_s(claims.exp),
         host,
     };
-    Some(Verified {
+    Some(VerifiedCookie {
         handle,
-        by_signer: kid == ring.signer().as_str(),
+        signed_by_first_key: kid == ring.signer().as_str(),
     })
 }
 
-impl CookieFlags {
+impl CookieSettings {
     /// The flags of cookies behind this name.
     pub fn new(
         name: &CookieName,
@@ -276,17 +276,17 @@ impl CookieFlags {
     }
 
     /// The name of the connector this browser came in through last.
-    pub fn last_name(&self) -> &str {
+    pub fn last_connector_name(&self) -> &str {
         &self.names.last
     }
 
     /// Whether a browser sends them from another site's frame.
-    pub fn are_embedded(&self) -> bool {
+    pub fn allow_embedding(&self) -> bool {
         self.same_site == SameSiteConfig::None && self.secure
     }
 
     /// Whether the configured domain covers a host; without a domain none does.
-    pub fn cover(&self, host: &str) -> bool {
+    pub fn covers(&self, host: &str) -> bool {
         let below = self
             .domain
             .as_deref()
@@ -306,7 +306,7 @@ impl CookieFlags {
 
     /// The `Set-Cookie` by which a host takes it back.
     pub fn clear_session(&self, host: &str) -> String {
-        let domain = self.domain.as_deref().filter(|_| self.cover(host));
+        let domain = self.domain.as_deref().filter(|_| self.covers(host));
         self.session("", 0, domain)
     }
 
@@ -339,7 +339,7 @@ impl CookieFlags {
 
     /// Whether a cookie has one of menshen's default names, in any of their forms. Also where this site
     /// uses another name, such a cookie may be a session of another site.
-    pub fn is_ours(name: &str) -> bool {
+    pub fn is_default_name(name: &str) -> bool {
         let name = name.trim();
         let bare = ["__Host-", "__Secure-"].iter().find_map(|prefix| {
             let start = name.get(..prefix.len())?;
@@ -364,7 +364,7 @@ impl CookieFlags {
         if let Some(domain) = domain {
             cookie = cookie.domain(domain.to_owned());
         }
-        if self.are_embedded() {
+        if self.allow_embedding() {
             cookie = cookie.same_site(SameSite::None).partitioned(true);
         }
         cookie.build().to_string()
@@ -400,8 +400,8 @@ mod tests {
         KeyRing::new(&[keys::generate()], None).unwrap()
     }
 
-    fn handle(host: Option<&str>) -> Handle {
-        Handle {
+    fn handle(host: Option<&str>) -> SessionHandle {
+        SessionHandle {
             sid: Sid::random(),
             account: AccountId::new([7; 16]),
             issued_at: Timestamp::from_unix_s(1_700_000_000),
@@ -416,11 +416,17 @@ mod tests {
         let value = sign(&ring, &handle);
         assert!(value.len() <= COOKIE_BYTES_MAX, "{} bytes", value.len());
         let read = verify(&ring, &value).unwrap();
-        assert!(read.by_signer);
+        assert!(read.signed_by_first_key);
         assert_eq!(read.handle.sid, handle.sid);
         assert_eq!(read.handle.expires_at, handle.expires_at);
-        assert_eq!(read.handle.host, Some(HostMark::of("oa.corp.example")));
-        assert_ne!(read.handle.host, Some(HostMark::of("other.corp.example")));
+        assert_eq!(
+            read.handle.host,
+            Some(HostFingerprint::of("oa.corp.example"))
+        );
+        assert_ne!(
+            read.handle.host,
+            Some(HostFingerprint::of("other.corp.example"))
+        );
     }
 
     #[test]
@@ -464,11 +470,11 @@ mod tests {
         let before = KeyRing::new(std::slice::from_ref(&old), None).unwrap();
         let after = KeyRing::new(&[new, old], None).unwrap();
         let read = verify(&after, &sign(&before, &handle(None))).unwrap();
-        assert!(!read.by_signer);
+        assert!(!read.signed_by_first_key);
         assert!(
-            verify(&after, &sign_again(&after, &read.handle))
+            verify(&after, &re_sign(&after, &read.handle))
                 .unwrap()
-                .by_signer
+                .signed_by_first_key
         );
     }
 
@@ -476,7 +482,7 @@ mod tests {
     fn flags_are_those_of_the_design() {
         let flags = |secure, domain: Option<&str>, same_site| {
             let domain = domain.map(str::to_owned);
-            CookieFlags::new(&CookieName::default(), secure, domain, same_site)
+            CookieSettings::new(&CookieName::default(), secure, domain, same_site)
         };
         assert_eq!(
             flags(true, None, SameSiteConfig::Lax).set_session("v", 60),
@@ -505,14 +511,14 @@ mod tests {
     #[test]
     fn a_domain_stands_only_in_cookies_of_hosts_it_covers() {
         let domain = Some("corp.example".to_owned());
-        let flags = CookieFlags::new(&CookieName::default(), false, domain, SameSiteConfig::Lax);
+        let flags = CookieSettings::new(&CookieName::default(), false, domain, SameSiteConfig::Lax);
         for (host, covered) in [
             ("corp.example", true),
             ("oa.corp.example", true),
             ("xcorp.example", false),
             ("oa.example", false),
         ] {
-            assert_eq!(flags.cover(host), covered, "{host}");
+            assert_eq!(flags.covers(host), covered, "{host}");
             let cleared = flags.clear_session(host);
             assert_eq!(cleared.contains("Domain=corp.example"), covered, "{host}");
         }
@@ -528,10 +534,10 @@ mod tests {
             "menshen-flow-x",
             " menshen ",
         ] {
-            assert!(CookieFlags::is_ours(ours), "{ours}");
+            assert!(CookieSettings::is_default_name(ours), "{ours}");
         }
         for other in ["menshenx", "xmenshen", "men", "__Host-other", "会话menshen"] {
-            assert!(!CookieFlags::is_ours(other), "{other}");
+            assert!(!CookieSettings::is_default_name(other), "{other}");
         }
     }
 }

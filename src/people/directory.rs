@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::session::{Person, Terms};
+use super::session::{Person, SessionTimeouts};
 use crate::clock::Timestamp;
 use crate::store::{Account, AccountStore, ConnectorId, LoginName, StoreError};
 
@@ -31,8 +31,8 @@ pub enum SimulateError {
         login: LoginName,
     },
     /// The account has no identity of that connector, or none at all.
-    #[error("{login} never came in through {}; {}", .via.as_ref().map_or("any connector", ConnectorId::as_str), known(.connectors))]
-    NeverThrough {
+    #[error("{login} never came in through {}; {}", .via.as_ref().map_or("any connector", ConnectorId::as_str), connector_names(.connectors))]
+    NoIdentity {
         /// Whose account.
         login: LoginName,
         /// The connector that was asked for.
@@ -45,7 +45,7 @@ pub enum SimulateError {
     Store(#[source] StoreError),
 }
 
-fn known(connectors: &[ConnectorId]) -> String {
+fn connector_names(connectors: &[ConnectorId]) -> String {
     let names: Vec<_> = connectors.iter().map(ConnectorId::as_str).collect();
     match names.is_empty() {
         true => "they are known by none".to_owned(),
@@ -70,7 +70,7 @@ impl Directory {
         &self,
         login: &LoginName,
         via: Option<&ConnectorId>,
-        terms: &Terms,
+        timeouts: &SessionTimeouts,
         now: Timestamp,
     ) -> Result<SimulatedLogin, SimulateError> {
         let account = self.account_by_login(login).await;
@@ -90,14 +90,14 @@ impl Directory {
         }
         let mut identities = identities.into_iter();
         let Some(identity) = identities.find(|(own, _, _)| via.is_none_or(|via| via == own)) else {
-            return Err(SimulateError::NeverThrough {
+            return Err(SimulateError::NoIdentity {
                 login: account.login,
                 via: via.cloned(),
                 connectors,
             });
         };
         let closed = account.closed;
-        let person = Person::simulated(account, identity, terms, now);
+        let person = Person::simulated(account, identity, timeouts, now);
         Ok(SimulatedLogin {
             person: person.map_err(SimulateError::Store)?,
             closed,

@@ -27,14 +27,14 @@ pub struct Profile {
     /// The session's name at the provider.
     pub provider_sid: Option<String>,
     /// What the login proved besides.
-    pub facts: Proof,
+    pub auth_context: AuthContext,
     /// The tokens of the source, if it has any.
     pub tokens: Option<Tokens>,
 }
 
 /// What a login proved besides who it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proof {
+pub struct AuthContext {
     /// Authentication context class, as the provider names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acr: Option<String>,
@@ -55,7 +55,7 @@ impl fmt::Debug for Profile {
 }
 
 /// The fields whose names are fixed; any other name becomes `user.attributes.<name>`.
-const FIXED: [&str; 14] = [
+const FIXED_FIELDS: [&str; 14] = [
     "login",
     "name",
     "email",
@@ -80,7 +80,7 @@ pub struct MappingConfig(pub BTreeMap<String, String>);
 /// One field's expression does not compile.
 #[derive(Debug, thiserror::Error)]
 #[error("the mapping of `{field}` does not compile")]
-pub struct MappingError {
+pub struct MappingCompileError {
     /// Which field.
     pub field: String,
     /// Why.
@@ -90,7 +90,7 @@ pub struct MappingError {
 
 /// Why a profile gives no account.
 #[derive(Debug, thiserror::Error)]
-pub enum MapError {
+pub enum ProfileMappingError {
     /// A field's expression failed.
     #[error("map the field `{field}`")]
     Field {
@@ -117,11 +117,11 @@ pub struct Mapping {
 
 /// A person's fields as a mapping made them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Mapped {
+pub struct MappedProfile {
     /// The login, prefix and all.
     pub login: LoginName,
     /// Everything else.
-    pub fields: Fields,
+    pub fields: UserFields,
     /// When the source says the session must end.
     pub session_expires: Option<Timestamp>,
 }
@@ -129,7 +129,7 @@ pub struct Mapped {
 /// The mapped fields of a person, which may change during a session; kept in the store as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Fields {
+pub struct UserFields {
     /// The display name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -170,7 +170,7 @@ impl Mapping {
         defaults: &[(&str, &str)],
         own: &MappingConfig,
         login_prefix: &str,
-    ) -> Result<Self, MappingError> {
+    ) -> Result<Self, MappingCompileError> {
         let mut sources: BTreeMap<&str, &str> = defaults.iter().copied().collect();
         sources.extend(
             own.0
@@ -182,7 +182,7 @@ impl Mapping {
             .map(
                 |(field, source)| match Expression::compile(source, Scope::Mapping) {
                     Ok(expression) => Ok((field.to_owned(), expression)),
-                    Err(source) => Err(MappingError {
+                    Err(source) => Err(MappingCompileError {
                         field: field.to_owned(),
                         source,
                     }),
@@ -196,17 +196,17 @@ impl Mapping {
     }
 
     /// Maps a raw profile. A missing field is absent; a missing login is an error.
-    pub fn map(&self, raw: &serde_json::Value) -> Result<Mapped, MapError> {
+    pub fn map(&self, raw: &serde_json::Value) -> Result<MappedProfile, ProfileMappingError> {
         let document = Document::from(raw);
         let mut login = None;
         let mut session_expires = None;
-        let mut fields = Fields::default();
+        let mut fields = UserFields::default();
         for (field, expression) in &self.fields {
-            let value = match expression.evaluate(&OverProfile(&document)) {
+            let value = match expression.evaluate(&ProfileFacts(&document)) {
                 Ok(Value::Null) | Err(EvalError::Missing { .. }) => continue,
                 Ok(value) => value,
                 Err(source) => {
-                    return Err(MapError::Field {
+                    return Err(ProfileMappingError::Field {
                         field: field.clone(),
                         source,
                     });
@@ -214,14 +214,14 @@ impl Mapping {
             };
             match field.as_str() {
                 "login" => login = text(value),
-                "session_expires" => session_expires = moment(&value),
+                "session_expires" => session_expires = timestamp(&value),
                 _ => fields.set(field, value),
             }
         }
-        let login = login.ok_or(MapError::NoLogin)?;
+        let login = login.ok_or(ProfileMappingError::NoLogin)?;
         let login = format!("{}{login}", self.login_prefix);
-        let login = LoginName::try_from(login).map_err(MapError::BadLogin)?;
-        Ok(Mapped {
+        let login = LoginName::try_from(login).map_err(ProfileMappingError::BadLogin)?;
+        Ok(MappedProfile {
             login,
             fields,
             session_expires,
@@ -230,11 +230,11 @@ impl Mapping {
 }
 
 /// Whether a mapping may name this field; attributes take any plain name.
-pub fn is_fixed(field: &str) -> bool {
-    FIXED.contains(&field)
+pub fn is_fixed_field(field: &str) -> bool {
+    FIXED_FIELDS.contains(&field)
 }
 
-impl Fields {
+impl UserFields {
     fn set(&mut self, field: &str, value: Value) {
         match field {
             "name" => self.name = text(value),
@@ -250,20 +250,23 @@ impl Fields {
             "department_ids" => self.department_ids = texts(value),
             "orgs" => self.orgs = texts(value),
             other => {
-                self.attributes.insert(other.to_owned(), json(value));
+                self.attributes.insert(other.to_owned(), to_json(value));
             }
         }
     }
 }
 
 /// Evaluates an expression of [`Scope::Mapping`] over a raw profile.
-pub fn over_profile(expression: &Expression, raw: &serde_json::Value) -> Result<Value, EvalError> {
-    expression.evaluate(&OverProfile(&Document::from(raw)))
+pub fn evaluate_over_profile(
+    expression: &Expression,
+    raw: &serde_json::Value,
+) -> Result<Value, EvalError> {
+    expression.evaluate(&ProfileFacts(&Document::from(raw)))
 }
 
-struct OverProfile<'a>(&'a Document);
+struct ProfileFacts<'a>(&'a Document);
 
-impl Variables for OverProfile<'_> {
+impl Variables for ProfileFacts<'_> {
     fn variable(&self, name: &str) -> Option<Variable<'_>> {
         (name == "profile").then_some(Variable::Document(self.0))
     }
@@ -287,7 +290,7 @@ fn texts(value: Value) -> Vec<String> {
     }
 }
 
-fn moment(value: &Value) -> Option<Timestamp> {
+fn timestamp(value: &Value) -> Option<Timestamp> {
     match value {
         Value::Int(seconds) => Some(Timestamp::from_unix_s(*seconds)),
         Value::Float(seconds) if seconds.is_finite() => {
@@ -303,17 +306,17 @@ fn moment(value: &Value) -> Option<Timestamp> {
     }
 }
 
-fn json(value: Value) -> serde_json::Value {
+fn to_json(value: Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,
         Value::Bool(truth) => truth.into(),
         Value::Int(number) => number.into(),
         Value::Float(number) => number.into(),
         Value::Text(text) => text.into(),
-        Value::List(items) => items.into_iter().map(json).collect(),
+        Value::List(items) => items.into_iter().map(to_json).collect(),
         Value::Map(entries) => entries
             .into_iter()
-            .map(|(key, value)| (key, json(value)))
+            .map(|(key, value)| (key, to_json(value)))
             .collect(),
     }
 }

@@ -9,23 +9,25 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::profile::{Fields, Proof};
+use super::profile::{AuthContext, UserFields};
 use super::source::Tokens;
 use crate::clock::Timestamp;
 use crate::expression::Document;
 use crate::secret::Secret;
 use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
 
-mod cell;
 mod refresh;
 mod sessions;
+mod shared_state;
 mod tokens;
 
-pub use refresh::{Attended, Pace, Refresher, SourceTerms};
-pub use sessions::{Found, MintError, Minting, Missing, NewLogin, Once, Sessions};
-pub use tokens::Due;
+pub use refresh::{AfterRefresh, RefreshSource, RefreshTimeouts, Refresher};
+pub use sessions::{
+    MintError, MintedSession, NewLogin, NoSession, OneTimeSession, SessionLookup, Sessions,
+};
+pub use tokens::RefreshDue;
 
-use tokens::TokenCell;
+use tokens::TokenState;
 
 /// What a login proved about a person. Immutable; minted at the login.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ pub struct Session {
     /// The session's name at the provider.
     pub provider_sid: Option<String>,
     /// What the login proved besides.
-    pub proof: Proof,
+    pub auth_context: AuthContext,
     /// Its authentication methods as rules see them.
     pub amr: Document,
     /// When it was minted.
@@ -58,7 +60,7 @@ pub struct Session {
 #[derive(Debug)]
 pub struct Entitlements {
     /// The mapped fields.
-    pub fields: Fields,
+    pub fields: UserFields,
     /// `user` as rules see it, converted once.
     pub user: Document,
     /// The login they were converted with.
@@ -67,7 +69,7 @@ pub struct Entitlements {
     pub epoch: u64,
     /// Whether the store gave that version. Otherwise it is a guess, which any version that the store
     /// gives later replaces.
-    pub numbered: bool,
+    pub has_store_epoch: bool,
     /// A value that others compute from them, kept with them.
     pub memo: Memo,
 }
@@ -97,27 +99,27 @@ pub struct Person {
     /// What may change.
     pub entitlements: Arc<Entitlements>,
     /// When the source last confirmed the person, or could not be asked: the date of the cookie.
-    pub asked_at: Timestamp,
+    pub confirmed_at: Timestamp,
     /// Whether the cookie should be written again: its key no longer signs, or its date is not
     /// `asked_at`.
-    pub sign_again: bool,
+    pub needs_new_cookie: bool,
     /// Whether the session's tokens are due for a refresh.
-    pub due: Due,
+    pub refresh_due: RefreshDue,
     /// The token of their source that they sent instead of a cookie.
     pub token: Option<Arc<Secret<String>>>,
-    pub(crate) tokens: Option<Arc<TokenCell>>,
+    pub(crate) tokens: Option<Arc<TokenState>>,
 }
 
 impl Person {
     /// The current tokens, even if they changed since the person was found.
     pub fn tokens(&self) -> Option<Arc<Tokens>> {
-        self.tokens.as_ref().and_then(|cell| cell.tokens())
+        self.tokens.as_ref().and_then(|state| state.tokens())
     }
 }
 
 /// `[session]` terms that a request is measured by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct SessionTimeouts {
     /// From the login to the absolute end.
     pub lifetime: std::time::Duration,
     /// Without a request.
@@ -177,7 +179,7 @@ impl Entitlements {
         account: AccountId,
         login: &LoginName,
         via: &ConnectorId,
-        fields: Fields,
+        fields: UserFields,
         epoch: u64,
     ) -> Self {
         let user = Document::from(&user(account, login, via, &fields));
@@ -186,7 +188,7 @@ impl Entitlements {
             user,
             login: login.clone(),
             epoch,
-            numbered: true,
+            has_store_epoch: true,
             memo: Memo::default(),
         }
     }
@@ -194,14 +196,14 @@ impl Entitlements {
     /// The version of the fields that follow these, until the store gives one: one more, as the store
     /// counts, so that a load that read the old fields does not bring them back. Guesses do not add up,
     /// or they would run ahead of the store.
-    fn guess_next(&self, fields: &Fields) -> u64 {
-        self.epoch + u64::from(self.numbered && self.fields != *fields)
+    fn next_guessed_epoch(&self, fields: &UserFields) -> u64 {
+        self.epoch + u64::from(self.has_store_epoch && self.fields != *fields)
     }
 
     /// Marks the version as a guess.
-    fn guessed(self) -> Self {
+    fn as_guess(self) -> Self {
         Self {
-            numbered: false,
+            has_store_epoch: false,
             ..self
         }
     }
@@ -212,7 +214,7 @@ fn user(
     account: AccountId,
     login: &LoginName,
     via: &ConnectorId,
-    fields: &Fields,
+    fields: &UserFields,
 ) -> serde_json::Value {
     let attributes: &BTreeMap<_, _> = &fields.attributes;
     json!({

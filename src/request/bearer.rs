@@ -11,9 +11,9 @@ use crate::expression::Document;
 use crate::issuer::{ClaimError, IssuerError, LEEWAY, TokenError};
 use crate::keys;
 use crate::outbound::{OutboundBuildError, OutboundError};
-use crate::people::holders::{Holder, HolderError, Holders};
-use crate::people::profile::Proof;
+use crate::people::profile::AuthContext;
 use crate::people::session::Person;
+use crate::people::token_sessions::{TokenSession, TokenSessionError, TokenSessions};
 use crate::secret::SecretError;
 use crate::store::{ConnectorId, StoreError, Subject};
 use crate::telemetry::{BearerCounters, BearerOutcome, LogLimiter, Telemetry};
@@ -45,12 +45,12 @@ pub struct Program {
     /// Its claims as rules see them.
     pub claims: Document,
     /// How whoever the token stands for proved themselves, as far as it says.
-    pub proof: Proof,
+    pub auth_context: AuthContext,
     /// When the token says that it ends.
     pub ends_at: Option<Timestamp>,
     /// The person it stands for instead, where tokens of its issuer are people's and it has the
     /// scopes that its issuer asks for.
-    pub holder: Option<Holder>,
+    pub holder: Option<TokenSession>,
 }
 
 impl Program {
@@ -70,7 +70,7 @@ impl Program {
 #[derive(Debug, Default)]
 pub struct BearerTokens {
     /// Who admits the people of tokens; without issuers nobody does.
-    holders: Option<Arc<Holders>>,
+    token_sessions: Option<Arc<TokenSessions>>,
     issuers: BTreeMap<IssuerId, Arc<TrustedIssuer>>,
     /// Those whose tokens are people's.
     person_issuers: Vec<IssuerId>,
@@ -155,7 +155,7 @@ pub enum Refusal {
     InvalidSubject,
     /// It is about nobody who may come in.
     #[error(transparent)]
-    Holder(HolderError),
+    TokenSession(TokenSessionError),
     /// A logout at the provider is not remembered for as long as it lives.
     #[error("it lives for {}s, and a person's token for token_life_max = {}s at most", life.as_secs(), max.as_secs())]
     LongLived {
@@ -254,11 +254,11 @@ impl From<IssuerUnavailable> for VerifyError {
     }
 }
 
-impl From<HolderError> for VerifyError {
-    fn from(error: HolderError) -> Self {
+impl From<TokenSessionError> for VerifyError {
+    fn from(error: TokenSessionError) -> Self {
         match error {
-            HolderError::Store(error) => Self::Store(error),
-            other => Refusal::Holder(other).into(),
+            TokenSessionError::Store(error) => Self::Store(error),
+            other => Refusal::TokenSession(other).into(),
         }
     }
 }
@@ -279,19 +279,25 @@ impl BearerTokens {
         issuers: &BTreeMap<IssuerId, IssuerConfig>,
         clock: &Clock,
         telemetry: &Telemetry,
-        holders: &Arc<Holders>,
+        token_sessions: &Arc<TokenSessions>,
         previous: Option<&Self>,
     ) -> Result<Self, BuildError> {
         let built = issuers.iter().map(|(id, config)| {
             let known = previous.and_then(|bearers| bearers.issuers.get(id));
             let trusted = match known.filter(|known| known.has_settings(config)) {
                 Some(known) => Arc::clone(known),
-                None => Arc::new(TrustedIssuer::build(id, config, clock, telemetry, holders)?),
+                None => Arc::new(TrustedIssuer::build(
+                    id,
+                    config,
+                    clock,
+                    telemetry,
+                    token_sessions,
+                )?),
             };
             Ok((id.clone(), trusted))
         });
         Ok(Self {
-            holders: Some(Arc::clone(holders)),
+            token_sessions: Some(Arc::clone(token_sessions)),
             issuers: built.collect::<Result<_, _>>()?,
             person_issuers: issuers
                 .iter()
@@ -369,17 +375,17 @@ impl BearerTokens {
     pub async fn person_of(
         &self,
         program: &Program,
-        holder: &Holder,
+        holder: &TokenSession,
     ) -> Result<Person, BearerError> {
-        let found = match &self.holders {
-            Some(holders) => holders.find(holder).await,
+        let found = match &self.token_sessions {
+            Some(token_sessions) => token_sessions.find(holder).await,
             None => Ok(None),
         };
         match found {
             Ok(Some(person)) => Ok(person),
             Ok(None) => Err(BearerError::Refused {
                 issuer: Some(program.issuer.clone()),
-                why: Arc::new(Refusal::Holder(HolderError::Over)),
+                why: Arc::new(Refusal::TokenSession(TokenSessionError::Ended)),
             }),
             Err(error) => Err(BearerError::Store(error)),
         }

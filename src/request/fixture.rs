@@ -18,8 +18,8 @@ use crate::clock::Timestamp;
 use crate::expression::{Document, Expression, Scope};
 use crate::keys::{self, KeyRing};
 use crate::people::cookie::CookieName;
-use crate::people::profile::{Fields, Proof};
-use crate::people::session::{Due, Entitlements, Person, Session};
+use crate::people::profile::{AuthContext, UserFields};
+use crate::people::session::{Entitlements, Person, RefreshDue, Session};
 use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
 
 /// A public route to the first pool.
@@ -69,7 +69,7 @@ pub(super) fn ring() -> KeyRing {
 }
 
 /// Somebody with these fields.
-pub(super) fn person(login: &str, fields: Fields) -> Caller {
+pub(super) fn person(login: &str, fields: UserFields) -> Caller {
     let (account, via) = (
         AccountId::new([7; 16]),
         "corp".parse::<ConnectorId>().unwrap(),
@@ -85,7 +85,7 @@ pub(super) fn person(login: &str, fields: Fields) -> Caller {
         via,
         subject: "ww1:x".parse::<Subject>().unwrap(),
         provider_sid: None,
-        proof: Proof::default(),
+        auth_context: AuthContext::default(),
         amr: Document::from(&serde_json::json!([])),
         minted_at: at,
         expires_at: at,
@@ -93,10 +93,10 @@ pub(super) fn person(login: &str, fields: Fields) -> Caller {
     Caller::Person(Person {
         session: Arc::new(session),
         entitlements: Arc::new(entitlements),
-        asked_at: at,
-        sign_again: false,
+        confirmed_at: at,
+        needs_new_cookie: false,
         token: None,
-        due: Due::Nothing,
+        refresh_due: RefreshDue::NotDue,
         tokens: None,
     })
 }
@@ -105,12 +105,12 @@ pub(super) fn person(login: &str, fields: Fields) -> Caller {
 pub(super) fn zhang() -> Caller {
     person(
         "zhangsan",
-        Fields {
+        UserFields {
             name: Some("张三".to_owned()),
             email: Some("zs@corp.example".to_owned()),
             groups: vec!["财务部".to_owned(), "a,b".to_owned()],
             attributes: BTreeMap::new(),
-            ..Fields::default()
+            ..UserFields::default()
         },
     )
 }

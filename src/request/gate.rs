@@ -7,7 +7,10 @@ use super::bearer::{BearerError, BearerTokens, Program};
 use super::head::Head;
 use super::route::Route;
 use crate::keys::KeyRing;
-use crate::people::session::{Attended, Due, Found, Missing, Person, Refresher, Sessions, Terms};
+use crate::people::session::{
+    AfterRefresh, NoSession, Person, RefreshDue, Refresher, SessionLookup, SessionTimeouts,
+    Sessions,
+};
 use crate::store::{ConnectorId, StoreError};
 use crate::telemetry::LogLimiter;
 
@@ -71,7 +74,7 @@ pub struct Gate {
     /// What their cookies are verified with.
     pub ring: Arc<KeyRing>,
     /// How long they may stay.
-    pub terms: Terms,
+    pub terms: SessionTimeouts,
     /// Whose sessions count on this site at all.
     pub connectors: Vec<ConnectorId>,
     /// Whose bearer tokens count, on routes that name them.
@@ -103,9 +106,9 @@ impl Gate {
     async fn refreshed_caller(&self, head: &Head<'_>) -> Result<Caller, GateError> {
         let caller = self.person(head).await?;
         if let Caller::Person(person) = &caller
-            && person.due != Due::Nothing
+            && person.refresh_due != RefreshDue::NotDue
             // In a box: what is seldom done makes no other request's way longer.
-            && Box::pin(self.refresher.attend(person)).await == Attended::LookAgain
+            && Box::pin(self.refresher.refresh_if_due(person)).await == AfterRefresh::FindAgain
         {
             return self.person(head).await;
         }
@@ -162,9 +165,11 @@ impl Gate {
         let (ring, host) = (&self.ring, head.host.as_str());
         let found = self.sessions.find(ring, &self.terms, cookie, host).await;
         match found.map_err(GateError::Unavailable)? {
-            Found::Person(person) => Ok(self.caller_of(person)),
-            Found::Missing(Missing::Over) => Ok(Caller::Anonymous(LoginReason::Expired)),
-            Found::Missing(Missing::Unknown) => Ok(Caller::Anonymous(LoginReason::NotSignedIn)),
+            SessionLookup::Person(person) => Ok(self.caller_of(person)),
+            SessionLookup::Missing(NoSession::Ended) => Ok(Caller::Anonymous(LoginReason::Expired)),
+            SessionLookup::Missing(NoSession::Unknown) => {
+                Ok(Caller::Anonymous(LoginReason::NotSignedIn))
+            }
         }
     }
 

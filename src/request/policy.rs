@@ -11,7 +11,7 @@ use super::request_kind::{RequestKind, request_kind};
 use super::route::{Access, Preflight, Route};
 use crate::clock::Timestamp;
 use crate::expression::EvalError;
-use crate::people::profile::Proof;
+use crate::people::profile::AuthContext;
 use crate::people::session::Person;
 use crate::store::ConnectorId;
 
@@ -74,8 +74,8 @@ impl Permit {
     /// The same after the person's source was asked, although it did not answer.
     pub fn asked_at(mut self, at: Timestamp) -> Self {
         if let Caller::Person(person) = &mut self.caller {
-            person.asked_at = at;
-            person.sign_again = true;
+            person.confirmed_at = at;
+            person.needs_new_cookie = true;
         }
         self
     }
@@ -208,7 +208,7 @@ fn effective_caller(route: &Route, caller: Caller, head: &Head<'_>) -> Caller {
         return Caller::Anonymous(LoginReason::OtherConnector);
     }
     let at = session.minted_at;
-    match shortfall(route, &session.via, &session.proof, at, head.at) {
+    match shortfall(route, &session.via, &session.auth_context, at, head.at) {
         Some(why) => Caller::Anonymous(why),
         None => caller,
     }
@@ -234,7 +234,7 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
         Caller::Person(person) => {
             let session = &person.session;
             let at = session.minted_at;
-            shortfall(route, &session.via, &session.proof, at, head.at)
+            shortfall(route, &session.via, &session.auth_context, at, head.at)
         }
         Caller::Program(program) if is_proof_too_weak(route, program, head.at) => {
             return Verdict::Deny(Denial::WeakToken {
@@ -268,7 +268,7 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
 pub fn shortfall(
     route: &Route,
     via: &ConnectorId,
-    proof: &Proof,
+    auth_context: &AuthContext,
     minted_at: Timestamp,
     now: Timestamp,
 ) -> Option<LoginReason> {
@@ -279,7 +279,7 @@ pub fn shortfall(
         return Some(LoginReason::OtherConnector);
     }
     let demands = route.demands.as_ref();
-    let met = demands.is_none_or(|demands| demands.are_met(proof, Some(minted_at), now));
+    let met = demands.is_none_or(|demands| demands.are_met(auth_context, Some(minted_at), now));
     (!met).then_some(LoginReason::StepUp)
 }
 
@@ -302,7 +302,7 @@ pub fn reload_is_due(route: &Route, person: &Person, head: &Head<'_>) -> bool {
 
 fn is_proof_too_weak(route: &Route, program: &Program, now: Timestamp) -> bool {
     let demands = route.demands.as_ref();
-    demands.is_some_and(|demands| !demands.are_met(&program.proof, None, now))
+    demands.is_some_and(|demands| !demands.are_met(&program.auth_context, None, now))
 }
 
 fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {

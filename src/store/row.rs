@@ -71,7 +71,7 @@ pub(super) fn session_record(row: &impl Columns) -> Result<SessionRecord, QueryE
         connector: parsed(row, "connector", "session")?,
         subject: parsed(row, "subject", "session")?,
         provider_sid: row.optional_text("provider_sid")?,
-        facts: row.text("facts")?.to_owned(),
+        auth_context: row.text("facts")?.to_owned(),
         minted_at: time(row, "minted_at")?,
         expires_at: time(row, "expires_at")?,
         used_at: time(row, "used_at")?,

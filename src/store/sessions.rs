@@ -58,7 +58,7 @@ pub struct SessionRecord {
     /// The session's name at its provider, when there is one.
     pub provider_sid: Option<String>,
     /// What the login proved besides: acr, amr, auth_time (JSON).
-    pub facts: String,
+    pub auth_context: String,
     /// When it was minted.
     pub minted_at: Timestamp,
     /// Its absolute end, however much it is used.

@@ -17,7 +17,7 @@ mod watched;
 
 use std::time::{Duration, Instant};
 
-use menshen::people::session::Found;
+use menshen::people::session::SessionLookup;
 use menshen::store::{SessionRecord, Store};
 
 use crate::browser::Browser;
@@ -137,7 +137,7 @@ async fn more_people_than_the_memory_holds_still_pass() {
                         .find(ring, &gate.terms, &cookie, "sso.test")
                         .await;
                     assert!(
-                        matches!(found, Ok(Found::Person(_))),
+                        matches!(found, Ok(SessionLookup::Person(_))),
                         "round {round}: {found:?}"
                     );
                 }

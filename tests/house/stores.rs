@@ -134,7 +134,7 @@ fn new_session(account: &Account, began_at: Timestamp) -> NewSession {
             connector: corp(),
             subject: format!("subject:{}", account.login).parse().unwrap(),
             provider_sid: Some("sid at the provider".to_owned()),
-            facts: r#"{"acr":"1"}"#.to_owned(),
+            auth_context: r#"{"acr":"1"}"#.to_owned(),
             minted_at: began_at,
             expires_at: began_at.plus(Duration::from_secs(12 * 3600)),
             used_at: began_at,

@@ -18,7 +18,7 @@ pub(super) async fn answer(admin: &Admin, query: &str) -> Result<Response<Body>,
     let explained = explain(&site.decision_parts(), directory, &query, now).await;
     let explanation = explained.map_err(|error| match error {
         SimulateError::Store(error) => ApiError::Store(error),
-        SimulateError::Unknown { .. } | SimulateError::NeverThrough { .. } => {
+        SimulateError::Unknown { .. } | SimulateError::NoIdentity { .. } => {
             ApiError::UnknownPerson(error.to_string())
         }
     })?;

@@ -12,15 +12,15 @@ use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::keys::{self, KeyRing};
 use crate::login::config::LoginConfig;
-use crate::people::profile::Proof;
-use crate::people::session::{NewLogin, SessionConfig, Terms};
+use crate::people::profile::AuthContext;
+use crate::people::session::{NewLogin, SessionConfig, SessionTimeouts};
 use crate::request::head::{OriginalHeader, Trust};
 use crate::site::{self, Services, Site};
 use crate::store::{self, Account, AccountId, Admission, AdmissionOutcome};
 use crate::telemetry::{AccessRecord, FaceLabel, LogConfig, VerdictLabel};
 
 const TOKEN: &str = "correct horse";
-const TERMS: Terms = Terms {
+const TERMS: SessionTimeouts = SessionTimeouts {
     lifetime: Duration::from_secs(3600),
     idle_timeout: Duration::from_secs(600),
 };
@@ -137,7 +137,7 @@ impl TestAdmin {
             via: admission.connector,
             subject: admission.subject,
             provider_sid: None,
-            proof: Proof::default(),
+            auth_context: AuthContext::default(),
             tokens: None,
             expires_at: None,
             began_at: now,

@@ -63,7 +63,7 @@ impl QueryRestriction {
         }
     }
 
-    fn allows(&self, person: &profile::Fields) -> bool {
+    fn allows(&self, person: &profile::UserFields) -> bool {
         let email = person.email.as_deref();
         let in_groups = |groups: &Vec<String>| person.groups.iter().any(|own| groups.contains(own));
         let is_one = |emails: &Vec<String>| {

@@ -52,7 +52,7 @@ async fn end_replaced_session(
     let Some(key) = key.filter(|key| *key != finished.handle.sid.key()) else {
         return;
     };
-    let Ok(Some(found)) = context.shared.sessions.stored(&key).await else {
+    let Ok(Some(found)) = context.shared.sessions.find_stored(&key).await else {
         return;
     };
     let old = &found.session;
@@ -123,7 +123,8 @@ pub(super) fn missing_proof(
     );
     let short = |at| {
         let minted_at = finished.handle.issued_at;
-        shortfall(route, &finished.via, &finished.proof, minted_at, at) == Some(LoginReason::StepUp)
+        shortfall(route, &finished.via, &finished.auth_context, minted_at, at)
+            == Some(LoginReason::StepUp)
     };
     let before = Timestamp::from_unix_ms(at.unix_ms() - PROOF_AGE_TOLERANCE_MS);
     short(at).then(|| {

@@ -129,7 +129,7 @@ where
 /// Only somebody who goes here with a window of their own, or with a frame where people sign in there.
 fn require_navigation(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
     let head = context.head;
-    let embedded = loads_in_frame(head) && context.site.cookies.are_embedded();
+    let embedded = loads_in_frame(head) && context.site.cookies.allow_embedding();
     let goes = match (request_kind(head), head.method) {
         (RequestKind::Navigation, _) => true,
         (RequestKind::Embedded, _) if embedded => true,
@@ -262,7 +262,7 @@ async fn redeem(
 fn carries_session_cookie(context: &RequestContext<'_>) -> bool {
     let site = single_header(context.head.headers, "sec-fetch-site");
     *context.head.method != Method::POST
-        || context.site.cookies.are_embedded()
+        || context.site.cookies.allow_embedding()
         || matches!(site, Some("same-origin" | "same-site" | "none"))
 }
 

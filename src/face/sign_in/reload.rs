@@ -117,7 +117,7 @@ fn silent_login_source<'a>(
     let host = context.head.host.as_str();
     let reaches =
         context.site.is_login_host(context.head) || context.site.session_cookie_reaches(host);
-    let embedded = context.site.cookies.are_embedded();
+    let embedded = context.site.cookies.allow_embedding();
     let fits = !loads_in_frame(context.head) || (embedded && reaches);
     // An answer that comes by a POST from another site brings no other cookies, and without the
     // session it could not be said whose it is.

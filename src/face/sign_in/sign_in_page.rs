@@ -136,7 +136,11 @@ pub(super) fn reason_from_query(query: &Fields) -> Option<SignInReason> {
 
 /// Through which connector this browser came in last. Anybody can write that; it only sorts.
 fn last_connector<'a>(context: &RequestContext<'a>) -> Option<&'a str> {
-    cookies(context.head.headers, context.site.cookies.last_name()).next()
+    cookies(
+        context.head.headers,
+        context.site.cookies.last_connector_name(),
+    )
+    .next()
 }
 
 /// The `Set-Cookie` by which a browser remembers the connector, where there is a choice.
@@ -146,5 +150,11 @@ pub(super) fn last_connector_cookie(
 ) -> Option<String> {
     let several = context.site.login.entries().len() > 1;
     let flags = &context.site.cookies;
-    several.then(|| flags.set_local(flags.last_name(), entry.id.as_str(), LAST_CONNECTOR_AGE_S))
+    several.then(|| {
+        flags.set_local(
+            flags.last_connector_name(),
+            entry.id.as_str(),
+            LAST_CONNECTOR_AGE_S,
+        )
+    })
 }

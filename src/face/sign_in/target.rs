@@ -116,7 +116,7 @@ pub(super) fn unmet_requirement(
 ) -> Option<LoginReason> {
     let route = route(context, target.return_to.as_ref()?)?;
     let session = &person.session;
-    let (via, proof, at) = (&session.via, &session.proof, session.minted_at);
+    let (via, proof, at) = (&session.via, &session.auth_context, session.minted_at);
     shortfall(route, via, proof, at, context.head.at)
 }
 

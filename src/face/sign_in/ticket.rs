@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::{NonceHash, Ticket, TicketConsent, TicketError};
-use crate::people::cookie::{self, Handle, HostBound};
+use crate::people::cookie::{self, SessionHandle, VerifiedHandle};
 use crate::people::session::Person;
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
@@ -59,7 +59,7 @@ pub(super) fn next_url(
     context: &RequestContext<'_>,
     place: &ReturnTo,
     target: &Target,
-    session: &Handle,
+    session: &SessionHandle,
 ) -> String {
     match transfer_to(context, place, target) {
         SessionTransfer::NotNeeded => place.location(),
@@ -96,7 +96,7 @@ pub(super) fn redirect_signed_in(
     target: &Target,
     asked_at: Option<Timestamp>,
 ) -> Response<Body> {
-    let session = session_from_cookie(context).map(|session| HostBound {
+    let session = session_from_cookie(context).map(|session| VerifiedHandle {
         issued_at: asked_at.unwrap_or(session.issued_at),
         ..session
     });
@@ -126,7 +126,7 @@ pub(super) fn redirect_signed_in(
 }
 
 /// The session of this browser's cookie, when that is ours.
-fn session_from_cookie(context: &RequestContext<'_>) -> Option<HostBound> {
+fn session_from_cookie(context: &RequestContext<'_>) -> Option<VerifiedHandle> {
     let value = context.head.credentials.session?;
     Some(cookie::verify(&context.site.ring, value)?.handle)
 }
@@ -143,7 +143,7 @@ fn ask_consent(
     person: &Person,
     origin: &Url,
     asked: &TicketConsent,
-    session: &HostBound,
+    session: &VerifiedHandle,
 ) -> Response<Body> {
     let site = context.head.host.to_string();
     let name = origin.origin().ascii_serialization();
@@ -300,7 +300,7 @@ fn set_session(context: &RequestContext<'_>, ticket: &Ticket) -> Response<Body> 
     let left = i64::try_from(left).unwrap_or(i64::MAX);
     // The cookie for a frame reaches as far as the one for a tab does. Elsewhere a ticket only comes
     // to hosts which that cookie does not reach.
-    let cookie = if flags.cover(host) {
+    let cookie = if flags.covers(host) {
         flags.set_session(
             &cookie::sign(&context.site.ring, &ticket.handle(None)),
             left,

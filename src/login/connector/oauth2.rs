@@ -16,7 +16,7 @@ use super::{
 use crate::clock::Clock;
 use crate::login::pending::Pending;
 use crate::outbound::{Outbound, OutboundError};
-use crate::people::profile::{Profile, Proof};
+use crate::people::profile::{AuthContext, Profile};
 use crate::people::source::{Source, Tokens};
 use crate::secret::Secret;
 
@@ -218,7 +218,7 @@ impl Connector for OAuth2 {
             raw: fetched.raw,
             vouched: fetched.vouched,
             provider_sid: None,
-            facts: Proof::default(),
+            auth_context: AuthContext::default(),
             tokens: Some(self.tokens(granted, Tokens::default())),
         })
     }

@@ -25,9 +25,9 @@ use crate::issuer::{self, Issuer, Metadata};
 use crate::login::fields::Fields;
 use crate::login::pending::Pending;
 use crate::outbound::{Outbound, OutboundError, PROBE_TIMEOUT};
-use crate::people::holders::ReadsTokens;
 use crate::people::profile::Profile;
 use crate::people::source::{Source, Tokens};
+use crate::people::token_sessions::TokenReader;
 use crate::store::{ConnectorId, Subject};
 
 mod bearer;
@@ -333,7 +333,7 @@ impl Oidc {
             vouched: userinfo::verified_emails(&raw),
             raw: Value::Object(raw),
             provider_sid: id_token.provider_sid,
-            facts: id_token.proof,
+            auth_context: id_token.proof,
             tokens: Some(self.tokens(granted)),
         }
     }
@@ -381,7 +381,7 @@ impl Connector for Oidc {
         Some(self)
     }
 
-    fn reads_tokens(self: Arc<Self>) -> Option<Arc<dyn ReadsTokens>> {
+    fn reads_tokens(self: Arc<Self>) -> Option<Arc<dyn TokenReader>> {
         Some(self)
     }
 

@@ -426,7 +426,7 @@ mod tests {
             assert_eq!(map(raw).fields.email.as_deref(), expected);
         }
         let least = map(serde_json::json!({ "userid": "a" }));
-        assert_eq!(least.fields, crate::people::profile::Fields::default());
+        assert_eq!(least.fields, crate::people::profile::UserFields::default());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::setting::text_schema;
 /// The longest name in bytes: flows and nonces append to it, and every request carries it.
 const NAME_BYTES_MAX: usize = 64;
 /// What is appended to the name for cookies that are no sessions.
-const ENDINGS: [&str; 3] = ["-flow-", "-nonce-", "-last"];
+const SUFFIXES: [&str; 3] = ["-flow-", "-nonce-", "-last"];
 
 /// The name of the session cookie without its prefix (`[session] cookie_name`). Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -22,7 +22,7 @@ pub struct CookieName(Arc<str>);
     "a cookie name is at most {NAME_BYTES_MAX} letters, digits, `-`, `_` and `.`; it does not begin with \
      `__` (`__Host-` and `__Secure-` are put before it) and holds no `-flow-`, `-nonce-` or `-last`"
 )]
-pub struct NoCookieName;
+pub struct CookieNameError;
 
 text_schema! {
     CookieName: "The name of the session cookie without `__Host-` or `__Secure-`.",
@@ -30,7 +30,7 @@ text_schema! {
 
 /// What the cookies of a site are called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Names {
+pub(super) struct CookieNames {
     pub(super) session: String,
     pub(super) flow_prefix: String,
     pub(super) nonce_prefix: String,
@@ -44,7 +44,7 @@ impl CookieName {
     }
 
     /// The names of all cookies; one domain of several hosts allows no `__Host-`.
-    pub(super) fn names(&self, secure: bool, has_domain: bool) -> Names {
+    pub(super) fn names(&self, secure: bool, has_domain: bool) -> CookieNames {
         let name = self.as_str();
         let local = if secure { "__Host-" } else { "" };
         let session = if secure && has_domain {
@@ -52,8 +52,8 @@ impl CookieName {
         } else {
             local
         };
-        let [flow, nonce, last] = ENDINGS;
-        Names {
+        let [flow, nonce, last] = SUFFIXES;
+        CookieNames {
             session: format!("{session}{name}"),
             flow_prefix: format!("{local}{name}{flow}"),
             nonce_prefix: format!("{local}{name}{nonce}"),
@@ -65,16 +65,21 @@ impl CookieName {
     pub fn owns(&self, cookie: &[u8]) -> bool {
         let cookie = cookie.trim_ascii();
         let prefixes = ["__Host-", "__Secure-"];
-        let bare = prefixes.iter().find_map(|prefix| without(cookie, prefix));
-        let Some(ending) = without(bare.unwrap_or(cookie), self.as_str()) else {
+        let bare = prefixes
+            .iter()
+            .find_map(|prefix| strip_prefix_ignoring_case(cookie, prefix));
+        let Some(ending) = strip_prefix_ignoring_case(bare.unwrap_or(cookie), self.as_str()) else {
             return false;
         };
-        ending.is_empty() || ENDINGS.iter().any(|known| without(ending, known).is_some())
+        ending.is_empty()
+            || SUFFIXES
+                .iter()
+                .any(|known| strip_prefix_ignoring_case(ending, known).is_some())
     }
 }
 
 /// What follows a beginning, whose case does not matter.
-fn without<'a>(text: &'a [u8], start: &str) -> Option<&'a [u8]> {
+fn strip_prefix_ignoring_case<'a>(text: &'a [u8], start: &str) -> Option<&'a [u8]> {
     let (begin, rest) = text.split_at_checked(start.len())?;
     begin.eq_ignore_ascii_case(start.as_bytes()).then_some(rest)
 }
@@ -86,18 +91,18 @@ impl Default for CookieName {
 }
 
 impl TryFrom<String> for CookieName {
-    type Error = NoCookieName;
+    type Error = CookieNameError;
 
-    fn try_from(text: String) -> Result<Self, NoCookieName> {
+    fn try_from(text: String) -> Result<Self, CookieNameError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         let lower = text.to_ascii_lowercase();
         let good = matches!(text.len(), 1..=NAME_BYTES_MAX)
             && text.bytes().all(plain)
             && !text.starts_with("__")
-            && !ENDINGS.iter().any(|ending| lower.contains(ending));
+            && !SUFFIXES.iter().any(|ending| lower.contains(ending));
         match good {
             true => Ok(Self(text.into())),
-            false => Err(NoCookieName),
+            false => Err(CookieNameError),
         }
     }
 }
@@ -132,7 +137,7 @@ mod tests {
         ] {
             assert_eq!(
                 CookieName::try_from(bad.to_owned()),
-                Err(NoCookieName),
+                Err(CookieNameError),
                 "{bad}"
             );
         }

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::tokens::{Due, Start};
+use super::tokens::{RefreshDue, RefreshStart};
 use super::{Person, Sessions};
 use crate::clock::Clock;
 use crate::keys::KeyRing;
-use crate::people::Admittance;
+use crate::people::AdmissionPolicy;
 use crate::people::source::Source;
 use crate::store::ConnectorId;
 use crate::telemetry::Telemetry;
@@ -32,29 +32,29 @@ pub struct Refresher {
     ring: Arc<KeyRing>,
     clock: Clock,
     telemetry: Telemetry,
-    sources: HashMap<ConnectorId, Known>,
-    pace: Pace,
+    sources: HashMap<ConnectorId, KnownSource>,
+    timeouts: RefreshTimeouts,
 }
 
 /// How the tokens of one connector are refreshed.
 #[derive(Clone, Debug)]
-pub struct SourceTerms {
+pub struct RefreshSource {
     /// The source to ask.
     pub source: Arc<dyn Source>,
     /// How its answer is mapped.
-    pub admittance: Admittance,
+    pub admission: AdmissionPolicy,
 }
 
 /// A source, and whether it failed the last time it was asked.
 #[derive(Debug)]
-struct Known {
-    terms: SourceTerms,
+struct KnownSource {
+    terms: RefreshSource,
     failing: AtomicBool,
 }
 
 /// How long a refresh may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub struct RefreshTimeouts {
     /// How long a request waits for the refresh of tokens that have ended, and a refresh for its
     /// turn.
     pub wait: Duration,
@@ -62,7 +62,7 @@ pub struct Pace {
     pub source: Duration,
 }
 
-impl Default for Pace {
+impl Default for RefreshTimeouts {
     fn default() -> Self {
         Self {
             wait: Duration::from_secs(10),
@@ -71,13 +71,13 @@ impl Default for Pace {
     }
 }
 
-/// What a request does after [`Refresher::attend`].
+/// What a request does after [`Refresher::refresh_if_due`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attended {
+pub enum AfterRefresh {
     /// Go on: a refresh may be going on in the background.
-    GoOn,
+    Proceed,
     /// Find the session again: it may have changed.
-    LookAgain,
+    FindAgain,
 }
 
 impl fmt::Debug for Refresher {
@@ -91,7 +91,7 @@ impl fmt::Debug for Refresher {
 impl Sessions {
     /// Waits until no refresh of tokens is under way, but no longer than `patience`: a refresh token that
     /// was sent is spent, and its answer would be lost.
-    pub async fn refreshes_end(&self, patience: Duration) {
+    pub async fn drain_refreshes(&self, patience: Duration) {
         let all = u32::try_from(REFRESHES_MAX).unwrap_or(u32::MAX);
         let ended = self.refresh_permits.acquire_many(all);
         if tokio::time::timeout(patience, ended).await.is_err() {
@@ -106,15 +106,15 @@ impl Refresher {
         sessions: Arc<Sessions>,
         ring: Arc<KeyRing>,
         telemetry: Telemetry,
-        sources: impl IntoIterator<Item = SourceTerms>,
-        pace: Pace,
+        sources: impl IntoIterator<Item = RefreshSource>,
+        timeouts: RefreshTimeouts,
     ) -> Arc<Self> {
-        let known = |terms: SourceTerms| {
-            let known = Known {
+        let known = |terms: RefreshSource| {
+            let known = KnownSource {
                 failing: AtomicBool::new(false),
                 terms,
             };
-            (known.terms.admittance.connector.clone(), known)
+            (known.terms.admission.connector.clone(), known)
         };
         Arc::new(Self {
             clock: sessions.clock().clone(),
@@ -122,40 +122,40 @@ impl Refresher {
             ring,
             telemetry,
             sources: sources.into_iter().map(known).collect(),
-            pace,
+            timeouts,
         })
     }
 
     /// Joins the refresh of a person's tokens, or begins it, when one is due. When their access token has
-    /// ended it waits for the end of the refresh, but no longer than [`Pace::wait`] after it began.
+    /// ended it waits for the end of the refresh, but no longer than [`RefreshTimeouts::wait`] after it began.
     /// Cancel-safe: the refresh goes on for the others, and for the next request.
-    pub async fn attend(self: &Arc<Self>, person: &Person) -> Attended {
-        let Some(cell) = person
+    pub async fn refresh_if_due(self: &Arc<Self>, person: &Person) -> AfterRefresh {
+        let Some(state) = person
             .tokens
             .as_ref()
-            .filter(|_| person.due != Due::Nothing)
+            .filter(|_| person.refresh_due != RefreshDue::NotDue)
         else {
-            return Attended::GoOn;
+            return AfterRefresh::Proceed;
         };
-        let refreshing = match cell.start(self.clock.now()) {
-            Start::NotDue => return Attended::LookAgain,
-            Start::Joined(refreshing) => refreshing,
-            Start::Begun(refreshing, guard) => {
+        let refreshing = match state.start(self.clock.now()) {
+            RefreshStart::NotDue => return AfterRefresh::FindAgain,
+            RefreshStart::Joined(refreshing) => refreshing,
+            RefreshStart::Begun(refreshing, guard) => {
                 let task = RefreshTask {
                     refresher: Arc::clone(self),
                     session: Arc::clone(&person.session),
-                    cell: Arc::clone(cell),
+                    state: Arc::clone(state),
                 };
                 tokio::spawn(task.run(guard));
                 refreshing
             }
         };
-        if person.due == Due::Soon {
-            return Attended::GoOn;
+        if person.refresh_due == RefreshDue::Soon {
+            return AfterRefresh::Proceed;
         }
-        let until = refreshing.began + self.pace.wait;
+        let until = refreshing.began + self.timeouts.wait;
         // After this time the request goes on as after a refresh that failed.
         let _ = tokio::time::timeout_at(until, refreshing.ended()).await;
-        Attended::LookAgain
+        AfterRefresh::FindAgain
     }
 }

@@ -12,105 +12,105 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::cell::{AccountCell, Cells, Epoch, IdentityCell, SessionCell};
 use super::refresh::REFRESHES_MAX;
-use super::tokens::{Due, TokenCell};
-use super::{Person, Session, Terms};
+use super::shared_state::{AccountState, Epoch, IdentityState, SessionState, WeakMap};
+use super::tokens::{RefreshDue, TokenState};
+use super::{Person, Session, SessionTimeouts};
 use crate::clock::{Clock, Timestamp};
 use crate::keys::{self, KeyRing};
-use crate::people::cookie::{self, COOKIE_BYTES_MAX, HostMark};
+use crate::people::cookie::{self, COOKIE_BYTES_MAX, HostFingerprint};
 use crate::single_flight::SingleFlight;
 use crate::store::{
     AccountId, ConnectorId, SessionKey, SessionRecord, Store, StoreError, StoredSession, Subject,
 };
 
 mod background;
-mod ending;
 mod load;
 mod mint;
-mod pending;
+mod pending_revocations;
+mod revocation;
 mod simulated;
 mod updates;
 
-pub use mint::{MintError, Minting, NewLogin, Once};
-use pending::PendingEndings;
+pub use mint::{MintError, MintedSession, NewLogin, OneTimeSession};
+use pending_revocations::PendingRevocations;
 
 /// How long a cookie without a session is remembered, so that the store is not asked again.
-const UNKNOWN_FOR: Duration = Duration::from_secs(2);
+const UNKNOWN_COOKIE_TTL: Duration = Duration::from_secs(2);
 /// How many such cookies are remembered.
-const UNKNOWN_MAX: u64 = 10_000;
+const UNKNOWN_COOKIES_MAX: u64 = 10_000;
 /// How many sessions are loaded from the store at a time.
 const LOADS_MAX: usize = 64;
 /// How often a session is read again when another login of its person changes it meanwhile.
-const LOOKS_MAX: usize = 4;
+const LOAD_ATTEMPTS_MAX: usize = 4;
 /// How many uses may wait to be written; more are dropped, and the next use of the session tries again.
 const TOUCHES_MAX: usize = 16_384;
 /// A session that is not used for so long is dropped from memory, not from the store.
-const CACHED_FOR: Duration = Duration::from_secs(3600);
+const CACHE_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// The hash of a whole cookie.
 type CookieHash = [u8; 32];
 /// The result of a read of the store, for all requests with the same cookie.
-type Load = Result<Loaded, Arc<StoreError>>;
+type LoadResult = Result<Loaded, Arc<StoreError>>;
 
 /// The person of a cookie.
 #[derive(Clone, Debug)]
-pub enum Found {
+pub enum SessionLookup {
     /// Their session counts.
     Person(Person),
     /// There is no session.
-    Missing(Missing),
+    Missing(NoSession),
 }
 
 /// Why a cookie has no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
+pub enum NoSession {
     /// Menshen did not sign it, or it counts on another host.
     Unknown,
     /// The session is over: expired, idle, signed out or revoked.
-    Over,
+    Ended,
 }
 
 /// The sessions of everybody who is signed in. One per process; it outlives every site.
 pub struct Sessions {
     store: Arc<dyn Store>,
     clock: Clock,
-    cache: Cache<CookieHash, Arc<Entry>>,
-    unknown: Cache<CookieHash, Missing>,
+    cache: Cache<CookieHash, Arc<CachedSession>>,
+    unknown: Cache<CookieHash, NoSession>,
     /// By cookie and by the key ring that verified it.
-    loads: SingleFlight<(CookieHash, u64), Load>,
+    loads: SingleFlight<(CookieHash, u64), LoadResult>,
     load_permits: Semaphore,
     everyone: Epoch,
     connectors: RwLock<HashMap<ConnectorId, Arc<Epoch>>>,
-    accounts: Cells<AccountId, AccountCell>,
-    identities: Cells<(ConnectorId, Subject), IdentityCell>,
-    live: Cells<SessionKey, SessionCell>,
-    tokens: Cells<SessionKey, TokenCell>,
+    accounts: WeakMap<AccountId, AccountState>,
+    identities: WeakMap<(ConnectorId, Subject), IdentityState>,
+    session_states: WeakMap<SessionKey, SessionState>,
+    tokens: WeakMap<SessionKey, TokenState>,
     /// The name of this process in leases.
-    pub(super) holder: String,
+    pub(super) lease_holder: String,
     pub(super) refresh_permits: Semaphore,
     touches: mpsc::Sender<(SessionKey, Timestamp)>,
     /// Sessions that were ended here but not yet in the store.
-    pending: PendingEndings,
+    pending: PendingRevocations,
     changes: watch::Sender<u64>,
     /// Grows when every session in memory must be read again.
     generation: AtomicU64,
     /// Set while the log of revocations could not be read for longer than `outage_grace`.
-    silent: AtomicBool,
+    log_is_stale: AtomicBool,
     outage_grace: Duration,
 }
 
 /// A session in memory with the epochs under which it was loaded.
-struct Entry {
+struct CachedSession {
     session: Arc<Session>,
-    host: Option<HostMark>,
-    asked_at: Timestamp,
-    by_signer: bool,
+    host: Option<HostFingerprint>,
+    confirmed_at: Timestamp,
+    signed_by_first_key: bool,
     ring_epoch: u64,
-    identity: Arc<IdentityCell>,
-    cell: Arc<SessionCell>,
-    tokens: Option<Arc<TokenCell>>,
-    account: (Arc<AccountCell>, u64),
+    identity: Arc<IdentityState>,
+    state: Arc<SessionState>,
+    tokens: Option<Arc<TokenState>>,
+    account: (Arc<AccountState>, u64),
     changes: u64,
     connector: (Arc<Epoch>, u64),
     everyone: u64,
@@ -120,16 +120,16 @@ struct Entry {
 /// What the store had.
 #[derive(Clone)]
 enum Loaded {
-    Entry(Arc<Entry>),
-    Missing(Missing),
+    Session(Arc<CachedSession>),
+    Missing(NoSession),
 }
 
 /// The result of looking into the memory.
-enum Hit {
+enum CacheLookup {
     Person(Person),
-    Missing(Missing),
+    Missing(NoSession),
     /// The store must be asked.
-    Ask,
+    Miss,
 }
 
 impl fmt::Debug for Sessions {
@@ -160,27 +160,27 @@ impl Sessions {
             clock,
             cache: Cache::builder()
                 .max_capacity(cached_max)
-                .time_to_idle(CACHED_FOR)
+                .time_to_idle(CACHE_IDLE_TIMEOUT)
                 .build(),
             unknown: Cache::builder()
-                .max_capacity(UNKNOWN_MAX)
-                .time_to_live(UNKNOWN_FOR)
+                .max_capacity(UNKNOWN_COOKIES_MAX)
+                .time_to_live(UNKNOWN_COOKIE_TTL)
                 .build(),
             loads: SingleFlight::default(),
             load_permits: Semaphore::new(LOADS_MAX),
             everyone: Epoch::default(),
             connectors: RwLock::new(connectors.collect()),
-            accounts: Cells::default(),
-            identities: Cells::default(),
-            live: Cells::default(),
-            tokens: Cells::default(),
-            holder: URL_SAFE_NO_PAD.encode(keys::random::<16>()),
+            accounts: WeakMap::default(),
+            identities: WeakMap::default(),
+            session_states: WeakMap::default(),
+            tokens: WeakMap::default(),
+            lease_holder: URL_SAFE_NO_PAD.encode(keys::random::<16>()),
             refresh_permits: Semaphore::new(REFRESHES_MAX),
             touches,
-            pending: PendingEndings::default(),
+            pending: PendingRevocations::default(),
             changes: watch::Sender::new(0),
             generation: AtomicU64::new(0),
-            silent: AtomicBool::new(false),
+            log_is_stale: AtomicBool::new(false),
             outage_grace,
         });
         sessions.everyone.raise_to(now.everyone);
@@ -196,98 +196,119 @@ impl Sessions {
     pub async fn find(
         self: &Arc<Self>,
         ring: &Arc<KeyRing>,
-        terms: &Terms,
+        timeouts: &SessionTimeouts,
         value: &str,
         host: &str,
-    ) -> Result<Found, Arc<StoreError>> {
+    ) -> Result<SessionLookup, Arc<StoreError>> {
         if value.len() > COOKIE_BYTES_MAX {
-            return Ok(Found::Missing(Missing::Unknown));
+            return Ok(SessionLookup::Missing(NoSession::Unknown));
         }
         let hash = keys::fingerprint(&[value.as_bytes()]);
-        match self.hit(&hash, ring, terms, host) {
-            Hit::Person(person) => {
-                self.ensure_log_is_read()?;
-                return Ok(Found::Person(person));
+        match self.look_up(&hash, ring, timeouts, host) {
+            CacheLookup::Person(person) => {
+                self.ensure_log_is_fresh()?;
+                return Ok(SessionLookup::Person(person));
             }
-            Hit::Missing(missing) => return Ok(Found::Missing(missing)),
-            Hit::Ask => {}
+            CacheLookup::Missing(missing) => return Ok(SessionLookup::Missing(missing)),
+            CacheLookup::Miss => {}
         }
         // A forged cookie dies here, without a question to the store.
         let Some(verified) = cookie::verify(ring, value) else {
-            return Ok(Found::Missing(Missing::Unknown));
+            return Ok(SessionLookup::Missing(NoSession::Unknown));
         };
         if verified.handle.expires_at <= self.clock.now() {
-            return Ok(Found::Missing(Missing::Over));
+            return Ok(SessionLookup::Missing(NoSession::Ended));
         }
-        for _ in 0..LOOKS_MAX {
-            let load = self.load(hash, &verified, ring, terms).await;
+        for _ in 0..LOAD_ATTEMPTS_MAX {
+            let load = self.load(hash, &verified, ring, timeouts).await;
             let lost = |_| Arc::new(StoreError::Damaged { record: "session" });
             match load.map_err(lost)?? {
-                Loaded::Missing(missing) => return Ok(Found::Missing(missing)),
+                Loaded::Missing(missing) => return Ok(SessionLookup::Missing(missing)),
                 // What was loaded is measured like every hit: it may have been revoked meanwhile. It
                 // is not read from the memory, which may have been too full to keep it.
-                Loaded::Entry(entry) => match self.measure(&entry, ring, terms, host) {
-                    Hit::Person(person) => return Ok(Found::Person(person)),
-                    Hit::Missing(missing) => return Ok(Found::Missing(missing)),
+                Loaded::Session(entry) => match self.check_entry(&entry, ring, timeouts, host) {
+                    CacheLookup::Person(person) => return Ok(SessionLookup::Person(person)),
+                    CacheLookup::Missing(missing) => return Ok(SessionLookup::Missing(missing)),
                     // Another login of this person was admitted meanwhile and may have changed their
                     // name: the store is read again.
-                    Hit::Ask => {}
+                    CacheLookup::Miss => {}
                 },
             }
         }
-        Ok(Found::Missing(Missing::Over))
+        Ok(SessionLookup::Missing(NoSession::Ended))
     }
 
-    fn hit(&self, hash: &CookieHash, ring: &KeyRing, terms: &Terms, host: &str) -> Hit {
+    fn look_up(
+        &self,
+        hash: &CookieHash,
+        ring: &KeyRing,
+        timeouts: &SessionTimeouts,
+        host: &str,
+    ) -> CacheLookup {
         let Some(entry) = self.cache.get(hash) else {
-            return self.unknown.get(hash).map_or(Hit::Ask, Hit::Missing);
+            return self
+                .unknown
+                .get(hash)
+                .map_or(CacheLookup::Miss, CacheLookup::Missing);
         };
-        let hit = self.measure(&entry, ring, terms, host);
-        if matches!(hit, Hit::Missing(Missing::Over) | Hit::Ask) {
+        let hit = self.check_entry(&entry, ring, timeouts, host);
+        if matches!(
+            hit,
+            CacheLookup::Missing(NoSession::Ended) | CacheLookup::Miss
+        ) {
             self.cache.invalidate(hash);
         }
         hit
     }
 
     /// Compares the epochs under which a session was loaded with the current ones.
-    fn measure(&self, entry: &Entry, ring: &KeyRing, terms: &Terms, host: &str) -> Hit {
+    fn check_entry(
+        &self,
+        entry: &CachedSession,
+        ring: &KeyRing,
+        timeouts: &SessionTimeouts,
+        host: &str,
+    ) -> CacheLookup {
         if entry.ring_epoch != ring.epoch()
             || entry.generation != self.generation.load(Ordering::Acquire)
         {
-            return Hit::Ask;
+            return CacheLookup::Miss;
         }
         let now = self.clock.now();
-        let alive = !entry.cell.has_ended()
-            && entry.account.0.epoch.now() == entry.account.1
-            && entry.connector.0.now() == entry.connector.1
-            && self.everyone.now() == entry.everyone
+        let alive = !entry.state.has_ended()
+            && entry.account.0.epoch.value() == entry.account.1
+            && entry.connector.0.value() == entry.connector.1
+            && self.everyone.value() == entry.everyone
             && entry.session.expires_at > now;
         if !alive {
-            return Hit::Missing(Missing::Over);
+            return CacheLookup::Missing(NoSession::Ended);
         }
         if entry.account.0.changes() != entry.changes {
             // Their old login may be another person's by now, and their groups may have changed.
-            return Hit::Ask;
+            return CacheLookup::Miss;
         }
-        if now.since(entry.cell.used_at()) >= terms.idle_timeout {
+        if now.since(entry.state.used_at()) >= timeouts.idle_timeout {
             // Another process may have seen them: the store is asked.
-            return Hit::Ask;
+            return CacheLookup::Miss;
         }
-        if entry.host.is_some_and(|mark| mark != HostMark::of(host)) {
-            return Hit::Missing(Missing::Unknown);
+        if entry
+            .host
+            .is_some_and(|mark| mark != HostFingerprint::of(host))
+        {
+            return CacheLookup::Missing(NoSession::Unknown);
         }
-        let every_ms = i64::try_from(terms.idle_timeout.as_millis() / 10).unwrap_or(i64::MAX);
-        if entry.cell.touch(now, every_ms) {
+        let every_ms = i64::try_from(timeouts.idle_timeout.as_millis() / 10).unwrap_or(i64::MAX);
+        if entry.state.touch(now, every_ms) {
             // When the queue is full, the next use tries again.
             let _ = self.touches.try_send((entry.session.key, now));
         }
-        let due = entry.tokens.as_ref().map(|cell| cell.due(now));
-        Hit::Person(Person {
+        let due = entry.tokens.as_ref().map(|state| state.due(now));
+        CacheLookup::Person(Person {
             session: Arc::clone(&entry.session),
             entitlements: entry.identity.0.load_full(),
-            asked_at: entry.asked_at,
-            sign_again: !entry.by_signer,
-            due: due.unwrap_or(Due::Nothing),
+            confirmed_at: entry.confirmed_at,
+            needs_new_cookie: !entry.signed_by_first_key,
+            refresh_due: due.unwrap_or(RefreshDue::NotDue),
             token: None,
             tokens: entry.tokens.clone(),
         })
@@ -324,7 +345,7 @@ impl Sessions {
     ///
     /// # Errors
     /// The store did not answer.
-    pub async fn stored(&self, key: &SessionKey) -> Result<Option<StoredSession>, StoreError> {
+    pub async fn find_stored(&self, key: &SessionKey) -> Result<Option<StoredSession>, StoreError> {
         self.store.session(key).await
     }
 
@@ -357,8 +378,8 @@ impl Sessions {
 
     /// Fails when the log of revocations has not been read for too long: a session in memory may have
     /// been revoked by another process.
-    fn ensure_log_is_read(&self) -> Result<(), Arc<StoreError>> {
-        if self.silent.load(Ordering::Relaxed) {
+    fn ensure_log_is_fresh(&self) -> Result<(), Arc<StoreError>> {
+        if self.log_is_stale.load(Ordering::Relaxed) {
             return Err(Arc::new(StoreError::Outage {
                 for_s: self.outage_grace.as_secs(),
             }));

@@ -31,9 +31,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// Whether a session's tokens are due for a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
+pub enum RefreshDue {
     /// No.
-    Nothing,
+    NotDue,
     /// The access token ends soon: it is used on while the refresh goes on in the background.
     Soon,
     /// It has ended: the request waits for the refresh.
@@ -42,29 +42,29 @@ pub enum Due {
 
 /// The current tokens of one session. Its `Debug` shows none.
 #[derive(Debug)]
-pub(crate) struct TokenCell {
+pub(crate) struct TokenState {
     /// When they are due; a request reads only this.
     due_ms: AtomicI64,
-    current: ArcSwapOption<Current>,
-    state: Mutex<State>,
+    current: ArcSwapOption<CurrentTokens>,
+    progress: Mutex<Progress>,
 }
 
 /// Tokens with the version they have in the store.
 #[derive(Debug)]
-struct Current {
+struct CurrentTokens {
     tokens: Arc<Tokens>,
     version: u64,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    refreshing: Option<Refreshing>,
+struct Progress {
+    refreshing: Option<ActiveRefresh>,
     failures: u32,
 }
 
 /// A refresh under way. It has ended when its [`RefreshGuard`] is dropped.
 #[derive(Clone, Debug)]
-pub(super) struct Refreshing {
+pub(super) struct ActiveRefresh {
     pub(super) began: Instant,
     ended: watch::Receiver<()>,
 }
@@ -73,7 +73,7 @@ pub(super) struct Refreshing {
 /// on.
 #[derive(Debug)]
 pub(super) struct RefreshGuard {
-    cell: Arc<TokenCell>,
+    state: Arc<TokenState>,
     /// When to try again if the task panics.
     again_at: Option<Timestamp>,
     _ended: watch::Sender<()>,
@@ -81,35 +81,35 @@ pub(super) struct RefreshGuard {
 
 /// What a request that finds tokens due must do.
 #[derive(Debug)]
-pub(super) enum Start {
+pub(super) enum RefreshStart {
     /// Find the session again: another request refreshed its tokens.
     NotDue,
     /// Wait for the refresh under way, if at all.
-    Joined(Refreshing),
+    Joined(ActiveRefresh),
     /// Run the refresh.
-    Begun(Refreshing, RefreshGuard),
+    Begun(ActiveRefresh, RefreshGuard),
 }
 
-impl Default for TokenCell {
+impl Default for TokenState {
     fn default() -> Self {
         Self {
             due_ms: AtomicI64::new(i64::MAX),
             current: ArcSwapOption::empty(),
-            state: Mutex::default(),
+            progress: Mutex::default(),
         }
     }
 }
 
-impl TokenCell {
+impl TokenState {
     /// What is due; one number is read when nothing is.
-    pub(super) fn due(&self, now: Timestamp) -> Due {
+    pub(super) fn due(&self, now: Timestamp) -> RefreshDue {
         if self.due_ms.load(Ordering::Acquire) > now.unix_ms() {
-            return Due::Nothing;
+            return RefreshDue::NotDue;
         }
         let current = self.current.load();
         match current.as_ref().and_then(|it| it.tokens.access_expires_at) {
-            Some(end) if end > now => Due::Soon,
-            _ => Due::Now,
+            Some(end) if end > now => RefreshDue::Soon,
+            _ => RefreshDue::Now,
         }
     }
 
@@ -131,9 +131,9 @@ impl TokenCell {
 
     /// Takes over the tokens of the store, unless the current ones are as new. Tokens that do not open
     /// are none.
-    pub(super) fn read(&self, ring: &KeyRing, session: &SessionKey, stored: &StoredTokens) {
+    pub(super) fn adopt_stored(&self, ring: &KeyRing, session: &SessionKey, stored: &StoredTokens) {
         let opened = open(ring, session, &stored.sealed);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self
             .current
             .load()
@@ -141,7 +141,7 @@ impl TokenCell {
             .map_or(0, |current| current.version);
         match opened {
             Some((tokens, received_at)) if known < stored.version => {
-                state.failures = 0;
+                progress.failures = 0;
                 self.set(tokens, stored.version, received_at);
             }
             None if known <= stored.version => {
@@ -153,15 +153,15 @@ impl TokenCell {
     }
 
     /// Takes over new tokens from a refresh.
-    pub(super) fn renew(&self, tokens: Tokens, version: u64, received_at: Timestamp) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn replace(&self, tokens: Tokens, version: u64, received_at: Timestamp) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self
             .current
             .load()
             .as_ref()
             .map_or(0, |current| current.version);
         if known <= version {
-            state.failures = 0;
+            progress.failures = 0;
             self.set(tokens, version, received_at);
         }
     }
@@ -172,46 +172,46 @@ impl TokenCell {
     }
 
     /// A refresh failed: each failure makes the pause before the next one longer.
-    pub(super) fn failed(&self, now: Timestamp) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let pause = PAUSE_MIN.saturating_mul(1 << state.failures.min(16));
-        state.failures = state.failures.saturating_add(1);
+    pub(super) fn record_failure(&self, now: Timestamp) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let pause = PAUSE_MIN.saturating_mul(1 << progress.failures.min(16));
+        progress.failures = progress.failures.saturating_add(1);
         self.wait_until(now.plus(pause.min(PAUSE_MAX)));
     }
 
     /// Joins the refresh under way, or begins one when it is still due.
-    pub(super) fn start(self: &Arc<Self>, now: Timestamp) -> Start {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(refreshing) = &state.refreshing {
-            return Start::Joined(refreshing.clone());
+    pub(super) fn start(self: &Arc<Self>, now: Timestamp) -> RefreshStart {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(refreshing) = &progress.refreshing {
+            return RefreshStart::Joined(refreshing.clone());
         }
-        if self.due(now) == Due::Nothing {
-            return Start::NotDue;
+        if self.due(now) == RefreshDue::NotDue {
+            return RefreshStart::NotDue;
         }
         let (ending, ended) = watch::channel(());
-        let refreshing = Refreshing {
+        let refreshing = ActiveRefresh {
             began: Instant::now(),
             ended,
         };
-        state.refreshing = Some(refreshing.clone());
+        progress.refreshing = Some(refreshing.clone());
         let guard = RefreshGuard {
-            cell: Arc::clone(self),
+            state: Arc::clone(self),
             again_at: Some(now.plus(PAUSE_MIN)),
             _ended: ending,
         };
-        Start::Begun(refreshing, guard)
+        RefreshStart::Begun(refreshing, guard)
     }
 
     fn set(&self, tokens: Tokens, version: u64, received_at: Timestamp) {
         let due = refresh_at(&tokens, received_at).map_or(i64::MAX, Timestamp::unix_ms);
         let tokens = Arc::new(tokens);
         self.current
-            .store(Some(Arc::new(Current { tokens, version })));
+            .store(Some(Arc::new(CurrentTokens { tokens, version })));
         self.due_ms.store(due, Ordering::Release);
     }
 }
 
-impl Refreshing {
+impl ActiveRefresh {
     /// Waits for its end.
     pub(super) async fn ended(mut self) {
         // Nothing is ever sent: it answers when the sender is dropped.
@@ -229,14 +229,14 @@ impl RefreshGuard {
 impl Drop for RefreshGuard {
     fn drop(&mut self) {
         if let Some(at) = self.again_at {
-            self.cell.wait_until(at);
+            self.state.wait_until(at);
         }
-        let mut state = self
-            .cell
+        let mut progress = self
             .state
+            .progress
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        state.refreshing = None;
+        progress.refreshing = None;
     }
 }
 
@@ -251,7 +251,7 @@ fn refresh_at(tokens: &Tokens, received_at: Timestamp) -> Option<Timestamp> {
 
 /// Tokens as they are sealed.
 #[derive(Serialize, Deserialize)]
-struct Plain<'a> {
+struct PlainTokens<'a> {
     access: Option<Cow<'a, str>>,
     access_expires_at: Option<Timestamp>,
     refresh: Option<Cow<'a, str>>,
@@ -269,7 +269,7 @@ pub(super) fn seal(
     fn lent(secret: Option<&Secret<String>>) -> Option<Cow<'_, str>> {
         secret.map(|secret| Cow::Borrowed(secret.expose().as_str()))
     }
-    let plain = Plain {
+    let plain = PlainTokens {
         access: lent(tokens.access.as_ref()),
         access_expires_at: tokens.access_expires_at,
         refresh: lent(tokens.refresh.as_ref()),
@@ -285,7 +285,7 @@ pub(super) fn seal(
 fn open(ring: &KeyRing, session: &SessionKey, sealed: &str) -> Option<(Tokens, Timestamp)> {
     let plain = ring.open(Purpose::Tokens, session.as_bytes(), sealed)?;
     let plain = Zeroizing::new(plain);
-    let plain: Plain<'_> = serde_json::from_slice(&plain).ok()?;
+    let plain: PlainTokens<'_> = serde_json::from_slice(&plain).ok()?;
     let kept = |text: Option<Cow<'_, str>>| text.map(|text| Secret::new(text.into_owned()));
     let tokens = Tokens {
         access: kept(plain.access),
@@ -359,21 +359,21 @@ mod tests {
             let sealed = seal(&ring, &key, &tokens, RECEIVED).unwrap();
             StoredTokens { version, sealed }
         };
-        let cell = TokenCell::default();
+        let state = TokenState::default();
         for (version, name, now) in [(1, "a", "a"), (3, "c", "c"), (2, "b", "c"), (3, "x", "c")] {
-            cell.read(&ring, &key, &stored(version, name));
-            let current = cell.tokens().unwrap();
+            state.adopt_stored(&ring, &key, &stored(version, name));
+            let current = state.tokens().unwrap();
             assert_eq!(current.access.as_ref().unwrap().expose(), now);
         }
-        cell.renew(tokens(60), 2, RECEIVED);
-        assert_eq!(cell.current().unwrap().1, 3);
+        state.replace(tokens(60), 2, RECEIVED);
+        assert_eq!(state.current().unwrap().1, 3);
     }
 
     #[test]
     fn a_cell_shows_no_token() {
-        let cell = TokenCell::default();
-        cell.renew(tokens(60), 1, RECEIVED);
-        let shown = format!("{cell:?}");
+        let state = TokenState::default();
+        state.replace(tokens(60), 1, RECEIVED);
+        let shown = format!("{state:?}");
         assert!(
             !shown.contains("\"access\"") && !shown.contains("\"refresh\""),
             "{shown}"

@@ -26,8 +26,8 @@ use crate::issuer::{
 };
 use crate::keys;
 use crate::outbound::{self, Outbound};
-use crate::people::holders::{Holders, Shown};
-use crate::people::profile::Proof;
+use crate::people::profile::AuthContext;
+use crate::people::token_sessions::{PresentedToken, TokenSessions};
 use crate::secret::Secret;
 use crate::single_flight::SingleFlight;
 use crate::store::{ConnectorId, Subject};
@@ -62,7 +62,7 @@ pub(super) struct TrustedIssuer {
     unavailable_log: LogLimiter,
     limit_log: LogLimiter,
     /// Whose people its tokens are, and who admits them.
-    people: Option<(ConnectorId, Arc<Holders>)>,
+    people: Option<(ConnectorId, Arc<TokenSessions>)>,
 }
 
 impl fmt::Debug for TrustedIssuer {
@@ -80,7 +80,7 @@ impl TrustedIssuer {
         config: &IssuerConfig,
         clock: &Clock,
         telemetry: &Telemetry,
-        holders: &Arc<Holders>,
+        token_sessions: &Arc<TokenSessions>,
     ) -> Result<Self, BuildError> {
         let outbound_config = outbound::Config {
             proxy: config.proxy.clone(),
@@ -136,7 +136,7 @@ impl TrustedIssuer {
             people: config
                 .people
                 .as_ref()
-                .map(|via| (via.clone(), Arc::clone(holders))),
+                .map(|via| (via.clone(), Arc::clone(token_sessions))),
             config: config.clone(),
         })
     }
@@ -296,8 +296,8 @@ impl TrustedIssuer {
         let holder = match (&self.people, shown) {
             // A token that is recently_valid for nothing here lets nobody in: its person gets no account, no
             // session and no line in the audit trail. Every request with it is refused for its scopes.
-            (Some((via, holders)), Some(shown)) if program.has(&self.config.scopes) => {
-                Some(holders.admit(via, shown).await?)
+            (Some((via, token_sessions)), Some(shown)) if program.has(&self.config.scopes) => {
+                Some(token_sessions.admit(via, shown).await?)
             }
             _ => None,
         };
@@ -306,7 +306,12 @@ impl TrustedIssuer {
 
     /// What a token says of a person. Without its times nobody knows what became of them since, and
     /// what became of them is not cached for ever.
-    fn shown(&self, token: &str, claims: &Claims, tenant: &Tenant) -> Result<Shown, Refusal> {
+    fn shown(
+        &self,
+        token: &str,
+        claims: &Claims,
+        tenant: &Tenant,
+    ) -> Result<PresentedToken, Refusal> {
         let moment = |name| {
             let found = claims
                 .timestamp(name)
@@ -320,12 +325,12 @@ impl TrustedIssuer {
         if life > max {
             return Err(Refusal::LongLived { life, max });
         }
-        Ok(Shown {
+        Ok(PresentedToken {
             token: Secret::new(token.to_owned()),
-            name: Secret::new(token::canonical_id(token, claims)),
+            canonical: Secret::new(token::canonical_id(token, claims)),
             claims: claims.clone().into_map(),
             tenant: tenant.clone(),
-            proof: self.proof(claims),
+            auth_context: self.auth_context(claims),
             issued_at,
             ends_at: ends_at.plus(LEEWAY),
         })
@@ -342,7 +347,7 @@ impl TrustedIssuer {
             Subject::try_from(tenant.qualify(subject)).map_err(|_| Refusal::InvalidSubject)?;
         let scopes = token::scopes(&claims).map_err(Refusal::claim)?;
         let ends_at = claims.timestamp("exp").map_err(Refusal::claim)?;
-        let proof = self.proof(&claims);
+        let auth_context = self.auth_context(&claims);
         let mut claims = claims.into_map();
         let issuer = Value::String(self.config.url.as_str().to_owned());
         claims.entry("iss").or_insert(issuer);
@@ -351,7 +356,7 @@ impl TrustedIssuer {
             subject,
             scopes,
             claims: Document::from(&Value::Object(claims)),
-            proof,
+            auth_context,
             ends_at,
             holder: None,
         })
@@ -359,11 +364,11 @@ impl TrustedIssuer {
 
     /// How whoever the token stands for proved themselves, as far as it says; what lies latest was
     /// not yet.
-    fn proof(&self, claims: &Claims) -> Proof {
+    fn auth_context(&self, claims: &Claims) -> AuthContext {
         let latest = self.clock.now().plus(LEEWAY);
         let proved_at = claims.timestamp("auth_time").ok().flatten();
         let amr = claims.texts("amr").unwrap_or_default().into_iter();
-        Proof {
+        AuthContext {
             acr: claims.text("acr").ok().map(str::to_owned),
             amr: amr.map(str::to_owned).collect(),
             auth_time: proved_at.filter(|at| *at <= latest),

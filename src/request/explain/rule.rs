@@ -136,7 +136,7 @@ fn person_shortfall(route: &Route, person: &Person, head: &Head<'_>) -> Option<L
     shortfall(
         route,
         &session.via,
-        &session.proof,
+        &session.auth_context,
         session.minted_at,
         head.at,
     )
@@ -161,7 +161,7 @@ fn unmet_requirement(
     let proved = match caller {
         Caller::Person(person) => {
             let session = &person.session;
-            alone.are_met(&session.proof, Some(session.minted_at), head.at)
+            alone.are_met(&session.auth_context, Some(session.minted_at), head.at)
         }
         Caller::Anonymous(_) | Caller::Program(_) => true,
     };

@@ -5,7 +5,7 @@ use http::HeaderMap;
 
 use super::{Credentials, Host, ParseOptions, cookies};
 use crate::clock::Timestamp;
-use crate::people::cookie::{self, HostBound, HostMark};
+use crate::people::cookie::{self, HostFingerprint, VerifiedHandle};
 
 /// How many session cookies of one request are verified at most.
 const COOKIES_MAX: usize = 16;
@@ -38,7 +38,7 @@ fn choose_verified<'a>(
     parse_options: ParseOptions<'_>,
     at: Timestamp,
 ) -> Credentials<'a> {
-    let mut chosen: Option<(&str, HostBound)> = None;
+    let mut chosen: Option<(&str, VerifiedHandle)> = None;
     for value in cookies(headers, parse_options.cookie).take(COOKIES_MAX) {
         let Some(verified) = cookie::verify(parse_options.ring, value) else {
             continue;
@@ -46,7 +46,7 @@ fn choose_verified<'a>(
         let handle = verified.handle;
         let counts_here = handle
             .host
-            .is_none_or(|mark| mark == HostMark::of(host.as_str()));
+            .is_none_or(|mark| mark == HostFingerprint::of(host.as_str()));
         if !counts_here || handle.expires_at <= at {
             continue;
         }

@@ -8,7 +8,7 @@ use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
 use super::namespace::Namespace;
-use crate::people::cookie::{CookieFlags, CookieName};
+use crate::people::cookie::{CookieName, CookieSettings};
 use crate::request::head::split_cookie_line;
 
 /// Writes a request's cookies without ours; the application_cookies byte for byte, in one `Cookie` header.
@@ -159,5 +159,5 @@ fn has_own_name(name: &[u8]) -> bool {
         return false;
     }
     // Bytes that are no text do not hide the text around them.
-    CookieFlags::is_ours(&String::from_utf8_lossy(name))
+    CookieSettings::is_default_name(&String::from_utf8_lossy(name))
 }

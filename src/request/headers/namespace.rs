@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName};
 
 use crate::keys::KeyRing;
-use crate::people::cookie::{CookieName, SignedBeginnings};
+use crate::people::cookie::{CookieName, SignedPrefixes};
 use crate::request::route::Route;
 
 /// The identity header names of a site: the built-in ones and what any of its routes sets.
@@ -27,7 +27,7 @@ struct SiteNames {
     /// The name of the site's cookies, unless it is the one that is removed everywhere.
     cookie: Option<CookieName>,
     /// How the site's session cookies begin, whatever they are called.
-    signed: SignedBeginnings,
+    signed: SignedPrefixes,
 }
 
 /// The built-in names that we write; of `x-auth-request-` and `x-menshen-` every name is ours.
@@ -98,7 +98,7 @@ impl Namespace {
     pub fn new(routes: &[Arc<Route>], cookie: &CookieName, ring: &KeyRing) -> Self {
         let mut own = SiteNames {
             cookie: Some(cookie.clone()).filter(|name| *name != CookieName::default()),
-            signed: SignedBeginnings::of(ring),
+            signed: SignedPrefixes::of(ring),
             ..SiteNames::default()
         };
         for (name, _) in routes.iter().flat_map(|route| &route.headers.own) {
@@ -128,7 +128,7 @@ impl Namespace {
     }
 
     /// How the site's session cookies begin.
-    pub(super) fn signed(&self) -> &SignedBeginnings {
+    pub(super) fn signed(&self) -> &SignedPrefixes {
         &self.0.signed
     }
 

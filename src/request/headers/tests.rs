@@ -569,7 +569,7 @@ proptest! {
             for pair in left.split(|byte| *byte == b';') {
                 let name = pair.split(|byte| *byte == b'=').next().unwrap();
                 let name = String::from_utf8_lossy(name);
-                prop_assert!(!crate::people::cookie::CookieFlags::is_ours(&name));
+                prop_assert!(!crate::people::cookie::CookieSettings::is_default_name(&name));
             }
         }
     }

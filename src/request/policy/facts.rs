@@ -129,7 +129,7 @@ impl Record for SessionRecord<'_> {
                 let age = self.head.at.since(self.session.minted_at).as_secs();
                 Field::Int(i64::try_from(age).unwrap_or(i64::MAX))
             }
-            "acr" => match &self.session.proof.acr {
+            "acr" => match &self.session.auth_context.acr {
                 Some(acr) => Field::Text(Cow::Borrowed(acr)),
                 None => Field::Null,
             },

@@ -7,7 +7,7 @@ use http::request::Parts;
 
 use super::*;
 use crate::expression::Document;
-use crate::people::profile::Fields;
+use crate::people::profile::UserFields;
 use crate::people::session::Session;
 use crate::request::fixture::{self, anonymous, rule};
 use crate::request::head::{Connection, ConnectionExtension, ParseOptions, Peer, Trust};
@@ -48,8 +48,8 @@ fn reloading(embedded: bool) -> Route {
     })
 }
 
-fn proof(acr: Option<&str>, auth_time_s: Option<i64>) -> Proof {
-    Proof {
+fn auth_context(acr: Option<&str>, auth_time_s: Option<i64>) -> AuthContext {
+    AuthContext {
         acr: acr.map(str::to_owned),
         amr: Vec::new(),
         auth_time: auth_time_s.map(Timestamp::from_unix_s),
@@ -57,8 +57,8 @@ fn proof(acr: Option<&str>, auth_time_s: Option<i64>) -> Proof {
 }
 
 /// 张三 with a proof.
-fn proved(proof: Proof) -> Caller {
-    let Caller::Person(person) = fixture::person("zhangsan", Fields::default()) else {
+fn proved(auth_context: AuthContext) -> Caller {
+    let Caller::Person(person) = fixture::person("zhangsan", UserFields::default()) else {
         panic!("a person");
     };
     let old = &person.session;
@@ -70,7 +70,7 @@ fn proved(proof: Proof) -> Caller {
         via: old.via.clone(),
         subject: old.subject.clone(),
         provider_sid: None,
-        proof,
+        auth_context,
         amr: old.amr.clone(),
         minted_at: old.minted_at,
         expires_at: old.expires_at,
@@ -138,7 +138,7 @@ fn only_a_context_the_route_names_is_enough() {
         (Some(""), "StepUp"),
         (None, "StepUp"),
     ] {
-        let verdict = judged(golden(), proved(proof(acr, None)), &window(), 1);
+        let verdict = judged(golden(), proved(auth_context(acr, None)), &window(), 1);
         assert_eq!(says(&verdict), expected, "{acr:?}");
     }
     assert_eq!(
@@ -157,7 +157,12 @@ fn a_proof_grows_old_from_when_the_source_says_or_from_the_login() {
         // The source's clock may be ahead of ours.
         (Some(MINTED_S + 60), 600, "allow"),
     ] {
-        let verdict = judged(fresh(), proved(proof(None, auth_time)), &window(), age);
+        let verdict = judged(
+            fresh(),
+            proved(auth_context(None, auth_time)),
+            &window(),
+            age,
+        );
         assert_eq!(says(&verdict), expected, "{auth_time:?} {age}");
     }
 }
@@ -169,8 +174,8 @@ fn who_proved_too_little_is_nobody_to_a_rule_and_sent_to_prove_more() {
         allow: Some(rule(allow)),
         ..golden()
     };
-    let weak = || proved(proof(None, None));
-    let strong = || proved(proof(Some("gold"), None));
+    let weak = || proved(auth_context(None, None));
+    let strong = || proved(auth_context(Some("gold"), None));
     let is_zhang = "user != null && user.login == 'zhangsan'";
     for (allow, caller, expected) in [
         (is_zhang, strong(), "allow"),
@@ -200,35 +205,44 @@ fn who_proved_too_little_is_nobody_to_a_rule_and_sent_to_prove_more() {
 
 #[test]
 fn a_token_proves_as_much_as_it_says_and_is_never_sent_to_log_in() {
-    let program = |proof| {
+    let program = |auth_context| {
         Caller::Program(Arc::new(Program {
             issuer: "corp".to_owned().try_into().unwrap(),
             subject: "ci".parse().unwrap(),
             scopes: Vec::new(),
             claims: Document::from(&serde_json::json!({})),
-            proof,
+            auth_context,
             ends_at: None,
             holder: None,
         }))
     };
-    for (route, proof, expected) in [
-        (golden(), proof(Some("gold"), None), "allow"),
-        (golden(), proof(None, None), "weak token"),
-        (fresh(), proof(None, Some(MINTED_S)), "allow"),
-        (fresh(), proof(None, Some(MINTED_S - 600)), "weak token"),
+    for (route, auth_context, expected) in [
+        (golden(), auth_context(Some("gold"), None), "allow"),
+        (golden(), auth_context(None, None), "weak token"),
+        (fresh(), auth_context(None, Some(MINTED_S)), "allow"),
+        (
+            fresh(),
+            auth_context(None, Some(MINTED_S - 600)),
+            "weak token",
+        ),
         // When its person proved themselves is not known: it cannot be fresh.
-        (fresh(), proof(None, None), "weak token"),
-        (reloading(false), proof(None, None), "allow"),
+        (fresh(), auth_context(None, None), "weak token"),
+        (reloading(false), auth_context(None, None), "allow"),
     ] {
-        let verdict = judged(route, program(proof.clone()), &window(), 31);
-        assert_eq!(says(&verdict), expected, "{proof:?}");
+        let verdict = judged(route, program(auth_context.clone()), &window(), 31);
+        assert_eq!(says(&verdict), expected, "{auth_context:?}");
     }
 }
 
 #[test]
 fn a_source_is_asked_again_before_a_page_and_whoever_may_pass_keeps_the_permit() {
     let asks = |embedded, parts: &Parts, age| {
-        let verdict = judged(reloading(embedded), proved(proof(None, None)), parts, age);
+        let verdict = judged(
+            reloading(embedded),
+            proved(auth_context(None, None)),
+            parts,
+            age,
+        );
         says(&verdict)
     };
     assert_eq!(asks(false, &window(), 29), "allow");
@@ -259,7 +273,7 @@ fn a_source_is_asked_again_before_a_page_and_whoever_may_pass_keeps_the_permit()
         allow: Some(rule("user.login == 'lisi'")),
         ..reloading(false)
     };
-    let verdict = judged(forbidden, proved(proof(None, None)), &window(), 30);
+    let verdict = judged(forbidden, proved(auth_context(None, None)), &window(), 30);
     assert_eq!(says(&verdict), "deny");
     assert_eq!(
         says(&judged(reloading(false), anonymous(), &window(), 30)),

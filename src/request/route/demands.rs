@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::config::RouteConfig;
 use crate::clock::Timestamp;
-use crate::people::profile::Proof;
+use crate::people::profile::AuthContext;
 use crate::people::session::Person;
 use crate::setting::Period;
 
@@ -84,11 +84,16 @@ impl Demands {
     }
 
     /// Whether what a login proved is enough. `proved_at` is when, for a source that does not say.
-    pub fn are_met(&self, proof: &Proof, proved_at: Option<Timestamp>, now: Timestamp) -> bool {
-        let acr = proof.acr.as_ref();
+    pub fn are_met(
+        &self,
+        auth_context: &AuthContext,
+        proved_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> bool {
+        let acr = auth_context.acr.as_ref();
         let known = || acr.is_some_and(|acr| self.acr_values.contains(acr));
         let fresh = |max_age: Duration| {
-            let at = proof.auth_time.or(proved_at);
+            let at = auth_context.auth_time.or(proved_at);
             at.is_some_and(|at| now.since(at) <= max_age)
         };
         (self.acr_values.is_empty() || known()) && self.max_age.is_none_or(fresh)
@@ -102,7 +107,7 @@ impl Demands {
         now: Timestamp,
     ) -> bool {
         self.reload.is_some_and(|reload| {
-            reload.embedded == in_frame && now.since(person.asked_at) >= reload.after
+            reload.embedded == in_frame && now.since(person.confirmed_at) >= reload.after
         })
     }
 }

@@ -188,7 +188,7 @@ async fn insert(tx: &mut SqliteConnection, new: &NewSession) -> Result<(), Query
         .bind(record.connector.as_str())
         .bind(record.subject.as_str())
         .bind(record.provider_sid.as_deref())
-        .bind(&record.facts)
+        .bind(&record.auth_context)
         .bind(record.minted_at.unix_ms())
         .bind(record.expires_at.unix_ms())
         .bind(record.used_at.unix_ms())
@@ -238,7 +238,7 @@ mod tests {
                 connector: admission.connector,
                 subject: admission.subject,
                 provider_sid: None,
-                facts: "{}".to_owned(),
+                auth_context: "{}".to_owned(),
                 minted_at: at,
                 expires_at: end,
                 used_at: at,

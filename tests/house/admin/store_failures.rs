@@ -84,7 +84,7 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
     ready(&menshen, true).await;
     until("it is stored", || {
         let sessions = &menshen.running.live().services().sessions;
-        futures_util::FutureExt::now_or_never(sessions.store_pending(0)) == Some(0)
+        futures_util::FutureExt::now_or_never(sessions.retry_pending(0)) == Some(0)
     })
     .await;
     assert_eq!(store.sessions(None, 9).await.unwrap(), []);

@@ -12,7 +12,7 @@ use menshen::login::connector::{
 use menshen::login::credentials::PasswordCredentials;
 use menshen::login::fields::Fields;
 use menshen::login::pending::Pending;
-use menshen::people::profile::{Profile, Proof};
+use menshen::people::profile::{AuthContext, Profile};
 use menshen::secret::SecretSource;
 use menshen::setting::Place;
 use url::Url;
@@ -123,7 +123,7 @@ fn profile(name: &str) -> Profile {
         raw: serde_json::json!({ "login": name, "name": name.to_uppercase() }),
         vouched: Vec::new(),
         provider_sid: None,
-        facts: Proof::default(),
+        auth_context: AuthContext::default(),
         tokens: None,
     }
 }

@@ -123,7 +123,7 @@ async fn everything_that_is_over_is_deleted_however_much_it_is() {
         assert!(spent.unwrap());
     }
     menshen.clock.advance(Duration::from_secs(1));
-    menshen.sessions.sweep().await.unwrap();
+    menshen.sessions.delete_expired().await.unwrap();
     assert_eq!(menshen.store.asked("delete_expired"), 2);
     let left = menshen
         .store

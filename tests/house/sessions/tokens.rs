@@ -16,10 +16,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use menshen::clock::{Clock, Timestamp};
 use menshen::keys::KeyRing;
 use menshen::people::cookie;
-use menshen::people::profile::{Mapping, MappingConfig, Profile, Proof};
-use menshen::people::session::{NewLogin, Pace, Refresher, SourceTerms, Terms};
+use menshen::people::profile::{AuthContext, Mapping, MappingConfig, Profile};
+use menshen::people::session::{
+    NewLogin, RefreshSource, RefreshTimeouts, Refresher, SessionTimeouts,
+};
 use menshen::people::source::{Refreshed, Source, SourceError, Tokens};
-use menshen::people::{Admittance, People};
+use menshen::people::{AdmissionPolicy, People};
 use menshen::secret::Secret;
 use menshen::store::{ConnectorId, Subject};
 use serde_json::json;
@@ -65,7 +67,7 @@ upstream = ["{app}"]
 pass_access_token = true
 "#;
 
-const TERMS: Terms = Terms {
+const TERMS: SessionTimeouts = SessionTimeouts {
     lifetime: Duration::from_secs(12 * 3600),
     idle_timeout: Duration::from_secs(2 * 3600),
 };
@@ -218,17 +220,17 @@ struct TokenHouse {
     menshen: WatchedHouse,
     provider: Arc<Provider>,
     ring: Arc<KeyRing>,
-    terms: Admittance,
+    terms: AdmissionPolicy,
 }
 
 impl TokenHouse {
     async fn new() -> Self {
-        Self::with(&Provider::new(), setup(), Pace::default()).await
+        Self::with(&Provider::new(), setup(), RefreshTimeouts::default()).await
     }
 
-    async fn with(provider: &Arc<Provider>, setup: Setup, pace: Pace) -> Self {
+    async fn with(provider: &Arc<Provider>, setup: Setup, pace: RefreshTimeouts) -> Self {
         let defaults = [("login", "profile.login"), ("groups", "profile.groups")];
-        let terms = Admittance {
+        let terms = AdmissionPolicy {
             connector: corp(),
             mapping: Mapping::build(&defaults, &MappingConfig::default(), "").unwrap(),
             create: true,
@@ -236,9 +238,9 @@ impl TokenHouse {
             link_by: Vec::new(),
         };
         let source = Arc::<Provider>::clone(provider);
-        let known = SourceTerms {
+        let known = RefreshSource {
             source,
-            admittance: terms.clone(),
+            admission: terms.clone(),
         };
         let (menshen, ring) = WatchedHouse::furnish(setup, |site, shared| {
             let (sessions, ring) = (Arc::clone(&shared.sessions), Arc::clone(&site.ring));
@@ -272,15 +274,18 @@ impl TokenHouse {
             raw: self.provider.raw(),
             vouched: Vec::new(),
             provider_sid: None,
-            facts: Proof::default(),
+            auth_context: AuthContext::default(),
             tokens: None,
         }
     }
 
     /// Admits 张三, whose token comes for the first time.
-    async fn admit_holder(&self) {
+    async fn admit_token_holder(&self) {
         let (people, profile) = (self.people(), self.profile());
-        people.admit_holder(&self.terms, &profile).await.unwrap();
+        people
+            .admit_token_holder(&self.terms, &profile)
+            .await
+            .unwrap();
     }
 
     /// The cookie of 张三, who logs in.
@@ -299,7 +304,7 @@ impl TokenHouse {
             via: corp(),
             subject,
             provider_sid: Some(SID.to_owned()),
-            proof: Proof::default(),
+            auth_context: AuthContext::default(),
             tokens,
             expires_at: None,
             began_at: now,

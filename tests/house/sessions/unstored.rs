@@ -130,7 +130,7 @@ async fn who_is_ended_while_the_store_fails_is_out_at_once_and_stays_out() {
         })
         .await;
         eventually("nothing waits any more", async || {
-            menshen.sessions.store_pending(0).await == 0
+            menshen.sessions.retry_pending(0).await == 0
         })
         .await;
         is_out(&menshen, &zhang, &what).await;
@@ -185,7 +185,7 @@ async fn an_account_that_is_opened_is_not_closed_again_by_what_was_not_stored() 
     menshen.store.fail_at("close_account", None);
     assert!(menshen.people.close_account(&account, false).await.unwrap());
     eventually("nothing waits any more", async || {
-        menshen.sessions.store_pending(0).await == 0
+        menshen.sessions.retry_pending(0).await == 0
     })
     .await;
     let known = store.account_by_login(&login).await.unwrap().unwrap();
@@ -208,7 +208,7 @@ async fn one_ending_that_is_never_stored_does_not_keep_the_others_from_it() {
     menshen.store.fail(None);
     menshen.store.fail_at("close_account", Some(Fault::Failed));
     eventually("the others are stored", async || {
-        menshen.sessions.store_pending(0).await == 1
+        menshen.sessions.retry_pending(0).await == 1
     })
     .await;
     is_out(&menshen, &zhang, "still closed").await;
@@ -279,7 +279,7 @@ async fn a_stranger_who_ends_nothing_wakes_nobody() {
     assert!(!changes.has_changed().unwrap(), "the stranger went away");
     menshen.store.release();
     eventually("nothing waits any more", async || {
-        menshen.sessions.store_pending(0).await == 0
+        menshen.sessions.retry_pending(0).await == 0
     })
     .await;
     assert!(!changes.has_changed().unwrap(), "all is stored");

@@ -19,7 +19,7 @@ pub(super) fn living(provider: &Provider, login: &str, life_s: i64, more: &Value
 pub(super) async fn an_hour_later(menshen: &Menshen) {
     menshen.advance(Duration::from_secs(3600));
     let sessions = &menshen.running.live().services().sessions;
-    sessions.sweep().await.unwrap();
+    sessions.delete_expired().await.unwrap();
 }
 
 pub(super) async fn front_channel(

@@ -101,7 +101,7 @@ async fn a_login_under_way_never_outlives_its_logout() {
         assert_eq!(said, 200);
         menshen.advance(Duration::from_secs(waits_s));
         let sessions = &menshen.running.live().services().sessions;
-        sessions.sweep().await.unwrap();
+        sessions.delete_expired().await.unwrap();
         let page = browser.follow(&back).await;
         assert_ne!(page.answer.status, 200, "{by} after {waits_s} s");
         assert!(noted(&dir, by).await > 0, "{by} after {waits_s} s");
@@ -109,7 +109,7 @@ async fn a_login_under_way_never_outlives_its_logout() {
     // Where only logins need it, it is gone after them.
     menshen.advance(Duration::from_secs(700));
     let sessions = &menshen.running.live().services().sessions;
-    sessions.sweep().await.unwrap();
+    sessions.delete_expired().await.unwrap();
     assert_eq!(noted(&dir, "busy").await, 0);
     assert_eq!(noted(&dir, "keycloak").await, 1);
 }

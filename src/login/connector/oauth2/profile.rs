@@ -10,7 +10,7 @@ use super::config::ProfileAuth;
 use super::settings::ProviderSettings;
 use crate::expression::{self, EvalError, Expression};
 use crate::outbound::{self, Outbound, OutboundError};
-use crate::people::profile::over_profile;
+use crate::people::profile::evaluate_over_profile;
 use crate::secret::Secret;
 use crate::store::{LinkField, Subject};
 
@@ -132,7 +132,7 @@ fn read_profile(
 ) -> Result<FetchedProfile, ConnectorError> {
     profile.extend(further);
     let raw = Value::Object(profile);
-    let subject = match over_profile(&settings.subject, &raw) {
+    let subject = match evaluate_over_profile(&settings.subject, &raw) {
         Ok(expression::Value::Text(text)) if !text.is_empty() => Some(text),
         Ok(expression::Value::Int(number)) => Some(number.to_string()),
         Ok(_) => None,
@@ -157,7 +157,7 @@ fn read_profile(
 
 /// Only a text is an address: nothing else is vouched for, whatever it could be turned into.
 fn email(expression: &Expression, raw: &Value) -> Result<Option<String>, ConnectorError> {
-    match over_profile(expression, raw) {
+    match evaluate_over_profile(expression, raw) {
         Ok(expression::Value::Text(text)) if text.contains('@') => Ok(Some(text)),
         Ok(_) | Err(EvalError::Missing { .. }) => Ok(None),
         Err(error) => Err(expression_failed("vouched_email", &error)),

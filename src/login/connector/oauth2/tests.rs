@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::login::pending::Mode;
 use crate::login::return_to::ReturnTo;
 use crate::outbound;
-use crate::people::profile::{Mapped, Mapping, MappingConfig, over_profile};
+use crate::people::profile::{MappedProfile, Mapping, MappingConfig, evaluate_over_profile};
 
 const ENDPOINTS: &str = "authorize_url = 'https://p.example/authorize?site=a'\n\
      token_url = 'https://p.example/token'\nprofile_url = 'https://p.example/me'\n";
@@ -241,7 +241,7 @@ fn one_at_home_is_asked_at_home() {
     );
 }
 
-fn mapped(preset: &str, raw: &Value) -> (Mapped, String, Option<String>) {
+fn mapped(preset: &str, raw: &Value) -> (MappedProfile, String, Option<String>) {
     let (_, more) = PRESETS
         .iter()
         .find(|(known, _)| known.as_str() == preset)
@@ -253,7 +253,7 @@ fn mapped(preset: &str, raw: &Value) -> (Mapped, String, Option<String>) {
         "",
     )
     .unwrap();
-    let text = |expression| match over_profile(expression, raw) {
+    let text = |expression| match evaluate_over_profile(expression, raw) {
         Ok(crate::expression::Value::Text(text)) => Some(text),
         _ => None,
     };

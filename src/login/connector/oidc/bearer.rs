@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::{Oidc, id_token, userinfo};
 use crate::clock::Timestamp;
-use crate::people::holders::{NoPerson, ReadsTokens, Shown};
-use crate::people::profile::{Profile, Proof};
+use crate::people::profile::{AuthContext, Profile};
+use crate::people::token_sessions::{PresentedToken, TokenReader, TokenSubjectError};
 use crate::store::Subject;
 
 /// The longest subject, in bytes (OpenID Connect Core §2).
@@ -14,26 +14,29 @@ const SUBJECT_BYTES_MAX: usize = 255;
 /// The names of the client that a token was issued to.
 const CLIENT_ID_CLAIMS: [&str; 5] = ["client_id", "azp", "appid", "cid", "clientId"];
 
-impl ReadsTokens for Oidc {
-    fn read(&self, shown: &Shown) -> Result<Profile, NoPerson> {
+impl TokenReader for Oidc {
+    fn read(&self, shown: &PresentedToken) -> Result<Profile, TokenSubjectError> {
         let sub = shown.claims.get("sub").and_then(Value::as_str);
         let sub = sub.filter(|sub| !sub.is_empty() && sub.len() <= SUBJECT_BYTES_MAX);
-        let sub = sub.ok_or(NoPerson::Subject)?;
+        let sub = sub.ok_or(TokenSubjectError::NoSubject)?;
         if is_client_credentials_token(&shown.claims, sub) {
-            return Err(NoPerson::Program);
+            return Err(TokenSubjectError::Program);
         }
         let subject = Subject::try_from(shown.tenant.qualify(sub));
         let raw = userinfo::merge_claims(shown.claims.clone(), None);
         Ok(Profile {
-            subject: subject.map_err(|_| NoPerson::Subject)?,
+            subject: subject.map_err(|_| TokenSubjectError::NoSubject)?,
             vouched: userinfo::verified_emails(&raw),
             provider_sid: id_token::short_text(raw.get("sid"))
                 .map(|sid| shown.tenant.qualify(&sid)),
             raw: Value::Object(raw),
-            facts: Proof {
+            auth_context: AuthContext {
                 // An issuer that does not say when somebody proved themselves never says "lately".
-                auth_time: shown.proof.auth_time.or(Some(Timestamp::from_unix_s(0))),
-                ..shown.proof.clone()
+                auth_time: shown
+                    .auth_context
+                    .auth_time
+                    .or(Some(Timestamp::from_unix_s(0))),
+                ..shown.auth_context.clone()
             },
             tokens: None,
         })

@@ -16,7 +16,7 @@ use crate::issuer::{
 };
 use crate::keys;
 use crate::login::pending::{PENDING_AGE_MAX_S, Pending};
-use crate::people::profile::Proof;
+use crate::people::profile::AuthContext;
 use crate::secret::Secret;
 use crate::store::Subject;
 
@@ -63,7 +63,7 @@ pub(super) struct IdToken {
     /// What it says.
     pub(super) claims: Claims,
     /// What the login proved besides.
-    pub(super) proof: Proof,
+    pub(super) proof: AuthContext,
     /// The session's name at the provider.
     pub(super) provider_sid: Option<String>,
 }
@@ -244,7 +244,7 @@ pub(super) fn short_text(value: Option<&Value>) -> Option<String> {
 
 /// What the login proved besides. An issuer says when somebody proved themselves if it is asked: what
 /// it did not say, and a moment that lies ahead, is never fresh.
-fn authentication_proof(claims: &Claims, now: Timestamp) -> Proof {
+fn authentication_proof(claims: &Claims, now: Timestamp) -> AuthContext {
     let methods: Vec<_> = match claims.get("amr") {
         Some(Value::Array(methods)) => methods
             .iter()
@@ -253,7 +253,7 @@ fn authentication_proof(claims: &Claims, now: Timestamp) -> Proof {
         other => short_text(other).into_iter().collect(),
     };
     let at = claims.timestamp("auth_time").ok().flatten();
-    Proof {
+    AuthContext {
         acr: short_text(claims.get("acr")),
         amr: methods.into_iter().take(AMR_MAX).collect(),
         auth_time: at

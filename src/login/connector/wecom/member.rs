@@ -6,7 +6,7 @@ use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use super::api::{CodeOwner, ResponseObject, number};
 use super::departments::DepartmentTree;
 use crate::outbound::OutboundError;
-use crate::people::profile::{Profile, Proof};
+use crate::people::profile::{AuthContext, Profile};
 use crate::store::{LinkField, Subject};
 
 /// The status of a member who is in use (已激活).
@@ -121,13 +121,13 @@ pub(super) fn profile(corp_id: &str, member: ResponseObject) -> Result<Profile, 
         (!value.is_empty()).then(|| (field, value.to_owned()))
     });
     let vouched = vouched.collect();
-    let facts = Proof::default();
+    let auth_context = AuthContext::default();
     Ok(Profile {
         subject,
         raw: Value::Object(member),
         vouched,
         provider_sid: None,
-        facts,
+        auth_context,
         tokens: None,
     })
 }

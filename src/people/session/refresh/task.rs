@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Known, Refresher};
-use crate::people::folded;
-use crate::people::profile::Fields;
+use super::{KnownSource, Refresher};
+use crate::people::normalized_fields;
+use crate::people::profile::UserFields;
 use crate::people::session::Session;
-use crate::people::session::tokens::{RefreshGuard, TokenCell, seal};
+use crate::people::session::tokens::{RefreshGuard, TokenState, seal};
 use crate::people::source::{Refreshed, SourceError, Tokens};
 use crate::store::{
     IdentityUpdate, RevocationScope, StoreError, StoredSession, TokenUpdate, TokenUpdateOutcome,
@@ -19,13 +19,13 @@ use crate::store::{
 use crate::telemetry::{AuditEvent, AuditRecord, RefreshOutcome, error_chain};
 
 /// How often a lease that another process holds is asked for again.
-const LEASE_AGAIN: Duration = Duration::from_millis(100);
+const LEASE_RETRY_AFTER: Duration = Duration::from_millis(100);
 /// How much longer a refresh holds its lease than its source may take to answer.
 const LEASE_SLACK: Duration = Duration::from_secs(30);
 /// How long no refresh is tried after one that did not get a permit or the lease in time.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// After how long the store is asked again to keep new tokens: the source does not give them twice.
-const STORE_AGAIN: [Duration; 3] = [
+const STORE_RETRIES_AFTER: [Duration; 3] = [
     Duration::from_millis(100),
     Duration::from_millis(300),
     Duration::from_millis(900),
@@ -35,19 +35,19 @@ const STORE_AGAIN: [Duration; 3] = [
 pub(super) struct RefreshTask {
     pub(super) refresher: Arc<Refresher>,
     pub(super) session: Arc<Session>,
-    pub(super) cell: Arc<TokenCell>,
+    pub(super) state: Arc<TokenState>,
 }
 
 /// The outcome of a refresh.
-enum Outcome {
+enum TaskOutcome {
     /// The source brought new tokens.
     Renewed,
     /// Another process refreshed first; its tokens are here now.
     Adopted,
     /// The session had ended.
-    Over,
+    Ended,
     /// The source no longer vouches for it.
-    Gone(Box<dyn Error + Send + Sync>),
+    SessionGone(Box<dyn Error + Send + Sync>),
     /// The source could not be asked.
     Unavailable(Box<dyn Error + Send + Sync>),
     /// It did not get a permit or the lease in time.
@@ -59,29 +59,31 @@ enum Outcome {
 /// A source took too long.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {0:?}")]
-struct Late(Duration);
+struct SourceTimedOut(Duration);
 
 impl RefreshTask {
     /// Refreshes, and sets when the next refresh is due.
     pub(super) async fn run(self, guard: RefreshGuard) {
         let outcome = self.refresh().await;
-        self.close(outcome).await;
+        self.record_outcome(outcome).await;
         guard.finish();
     }
 
-    async fn refresh(&self) -> Outcome {
-        let Refresher { sessions, pace, .. } = &*self.refresher;
+    async fn refresh(&self) -> TaskOutcome {
+        let Refresher {
+            sessions, timeouts, ..
+        } = &*self.refresher;
         let Some(known) = self.refresher.sources.get(&self.session.via) else {
-            return Outcome::Busy;
+            return TaskOutcome::Busy;
         };
-        let turn = timeout(pace.wait, sessions.refresh_permits.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
-            return Outcome::Busy;
+        let permit = timeout(timeouts.wait, sessions.refresh_permits.acquire()).await;
+        let Ok(Ok(_permit)) = permit else {
+            return TaskOutcome::Busy;
         };
         if let Some(outcome) = self.wait_for_lease().await {
             return outcome;
         }
-        let outcome = self.leased(known).await;
+        let outcome = self.refresh_under_lease(known).await;
         if let Err(error) = self.lease(Duration::ZERO).await {
             tracing::debug!(error = %error_chain(&error), "the lease of a refresh was not released");
         }
@@ -90,18 +92,18 @@ impl RefreshTask {
 
     /// Waits for the lease, which another process may hold; nothing when it has it. Otherwise the
     /// outcome: the tokens that the other process brought, or a failure.
-    async fn wait_for_lease(&self) -> Option<Outcome> {
-        let pace = self.refresher.pace;
-        let until = Instant::now() + pace.wait;
+    async fn wait_for_lease(&self) -> Option<TaskOutcome> {
+        let timeouts = self.refresher.timeouts;
+        let until = Instant::now() + timeouts.wait;
         loop {
-            match self.lease(pace.source + LEASE_SLACK).await {
+            match self.lease(timeouts.source + LEASE_SLACK).await {
                 Ok(true) => return None,
                 Ok(false) => match self.adopt().await {
                     Some(outcome) => return Some(outcome),
-                    None if Instant::now() >= until => return Some(Outcome::Busy),
-                    None => sleep(LEASE_AGAIN).await,
+                    None if Instant::now() >= until => return Some(TaskOutcome::Busy),
+                    None => sleep(LEASE_RETRY_AFTER).await,
                 },
-                Err(error) => return Some(Outcome::Store(error)),
+                Err(error) => return Some(TaskOutcome::Store(error)),
             }
         }
     }
@@ -115,61 +117,66 @@ impl RefreshTask {
         let now = clock.now();
         let store = sessions.store();
         store
-            .lease(&name, &sessions.holder, now, now.plus(period))
+            .lease(&name, &sessions.lease_holder, now, now.plus(period))
             .await
     }
 
     /// The refresh itself, under the lease.
-    async fn leased(&self, known: &Known) -> Outcome {
+    async fn refresh_under_lease(&self, known: &KnownSource) -> TaskOutcome {
         if let Some(outcome) = self.adopt().await {
             return outcome;
         }
-        let Some((tokens, version)) = self.cell.current() else {
-            return Outcome::Busy;
+        let Some((tokens, version)) = self.state.current() else {
+            return TaskOutcome::Busy;
         };
-        let patience = self.refresher.pace.source;
+        let timeout_after = self.refresher.timeouts.source;
         let asked = known.terms.source.refresh(&self.session.subject, &tokens);
-        match timeout(patience, asked).await {
-            Ok(Ok(refreshed)) => self.keep(known, refreshed, version).await,
-            Ok(Err(SourceError::Unavailable(why))) => Outcome::Unavailable(why),
-            Ok(Err(SourceError::Gone(why))) => self.gone(why).await,
-            Err(_) => Outcome::Unavailable(Box::new(Late(patience))),
+        match timeout(timeout_after, asked).await {
+            Ok(Ok(refreshed)) => self.store_refreshed(known, refreshed, version).await,
+            Ok(Err(SourceError::Unavailable(why))) => TaskOutcome::Unavailable(why),
+            Ok(Err(SourceError::Gone(why))) => self.confirm_gone(why).await,
+            Err(_) => TaskOutcome::Unavailable(Box::new(SourceTimedOut(timeout_after))),
         }
     }
 
     /// A refresh token that another process spent looks like one that the provider revoked. The lease
     /// prevents that unless a clock jumped, so the store is asked first.
-    async fn gone(&self, why: Box<dyn Error + Send + Sync>) -> Outcome {
+    async fn confirm_gone(&self, why: Box<dyn Error + Send + Sync>) -> TaskOutcome {
         match self.wait_for_lease().await {
             Some(outcome) => outcome,
-            None => self.adopt().await.unwrap_or(Outcome::Gone(why)),
+            None => self.adopt().await.unwrap_or(TaskOutcome::SessionGone(why)),
         }
     }
 
     /// Adopts newer tokens from the store; nothing when there are none.
-    async fn adopt(&self) -> Option<Outcome> {
+    async fn adopt(&self) -> Option<TaskOutcome> {
         let (sessions, ring) = (&self.refresher.sessions, &self.refresher.ring);
-        let found: StoredSession = match sessions.stored(&self.session.key).await {
+        let found: StoredSession = match sessions.find_stored(&self.session.key).await {
             Ok(Some(found)) => found,
-            Ok(None) => return Some(Outcome::Over),
-            Err(error) => return Some(Outcome::Store(error)),
+            Ok(None) => return Some(TaskOutcome::Ended),
+            Err(error) => return Some(TaskOutcome::Store(error)),
         };
         let stored = found.tokens.as_ref().map_or(0, |stored| stored.version);
-        let known = self.cell.current().map_or(0, |(_, version)| version);
-        (stored > known).then(|| match sessions.overtaken_by(&found, ring) {
-            Ok(()) => Outcome::Adopted,
-            Err(error) => Outcome::Store(error),
+        let known = self.state.current().map_or(0, |(_, version)| version);
+        (stored > known).then(|| match sessions.adopt_stored(&found, ring) {
+            Ok(()) => TaskOutcome::Adopted,
+            Err(error) => TaskOutcome::Store(error),
         })
     }
 
     /// Keeps the new tokens and fields: in the store first, then in memory.
-    async fn keep(&self, known: &Known, refreshed: Refreshed, version: u64) -> Outcome {
+    async fn store_refreshed(
+        &self,
+        known: &KnownSource,
+        refreshed: Refreshed,
+        version: u64,
+    ) -> TaskOutcome {
         let Refresher { clock, ring, .. } = &*self.refresher;
         let now = clock.now();
-        let fields = self.mapped(known, &refreshed);
+        let fields = self.map_fields(known, &refreshed);
         let identity = fields.as_ref().map(|fields| IdentityUpdate {
             entitlements: serde_json::to_string(fields).expect("fields are plain data"),
-            vouched: folded(&refreshed.vouched),
+            vouched: normalized_fields(&refreshed.vouched),
         });
         let tokens = refreshed.tokens;
         let Some(sealed) = seal(ring, &self.session.key, &tokens, now) else {
@@ -177,36 +184,39 @@ impl RefreshTask {
                 connector = %self.session.via,
                 "refreshed tokens are too large to be kept: they are lost when this process ends"
             );
-            return self.renewed(tokens, version, fields.as_ref(), None);
+            return self.apply_refreshed(tokens, version, fields.as_ref(), None);
         };
-        let renewal = TokenUpdate {
+        let update = TokenUpdate {
             session: self.session.key,
             version,
             sealed,
             identity,
             at: now,
         };
-        match self.store(&renewal).await {
+        match self.store_with_retries(&update).await {
             Ok(TokenUpdateOutcome::Stored {
                 version,
                 entitlements_epoch,
-            }) => self.renewed(tokens, version, fields.as_ref(), Some(entitlements_epoch)),
+            }) => self.apply_refreshed(tokens, version, fields.as_ref(), Some(entitlements_epoch)),
             Ok(TokenUpdateOutcome::VersionConflict) => {
-                self.adopt().await.unwrap_or(Outcome::Adopted)
+                self.adopt().await.unwrap_or(TaskOutcome::Adopted)
             }
-            Ok(TokenUpdateOutcome::SessionGone) => Outcome::Over,
+            Ok(TokenUpdateOutcome::SessionGone) => TaskOutcome::Ended,
             Err(error) => {
                 // Groups that the source took away count here no longer, all the same.
-                self.renewed(tokens, version, fields.as_ref(), None);
-                Outcome::Store(error)
+                self.apply_refreshed(tokens, version, fields.as_ref(), None);
+                TaskOutcome::Store(error)
             }
         }
     }
 
-    async fn store(&self, renewal: &TokenUpdate) -> Result<TokenUpdateOutcome, StoreError> {
+    async fn store_with_retries(
+        &self,
+        update: &TokenUpdate,
+    ) -> Result<TokenUpdateOutcome, StoreError> {
         let store = self.refresher.sessions.store();
-        for pause in STORE_AGAIN {
-            match store.update_tokens(renewal).await {
+        for pause in STORE_RETRIES_AFTER {
+            match store.update_tokens(update).await {
                 Ok(renewed) => return Ok(renewed),
                 Err(error) => {
                     tracing::debug!(error = %error_chain(&error), "refreshed tokens were not stored: menshen tries again");
@@ -214,18 +224,18 @@ impl RefreshTask {
                 }
             }
         }
-        store.update_tokens(renewal).await
+        store.update_tokens(update).await
     }
 
     /// The mapped fields of the source's answer; nothing when it has none that can be used.
-    fn mapped(&self, known: &Known, refreshed: &Refreshed) -> Option<Fields> {
+    fn map_fields(&self, known: &KnownSource, refreshed: &Refreshed) -> Option<UserFields> {
         // Fields that do not follow the source stay as the first login brought them.
         let raw = refreshed
             .raw
             .as_ref()
-            .filter(|_| known.terms.admittance.sync)?;
+            .filter(|_| known.terms.admission.sync)?;
         // The mapped login is ignored: only a login can change it.
-        match known.terms.admittance.mapping.map(raw) {
+        match known.terms.admission.mapping.map(raw) {
             Ok(mapped) => Some(mapped.fields),
             Err(error) => {
                 tracing::warn!(
@@ -239,13 +249,13 @@ impl RefreshTask {
     }
 
     /// Updates the memory; `epoch` is the version that the store gave the fields.
-    fn renewed(
+    fn apply_refreshed(
         &self,
         tokens: Tokens,
         version: u64,
-        fields: Option<&Fields>,
+        fields: Option<&UserFields>,
         epoch: Option<u64>,
-    ) -> Outcome {
+    ) -> TaskOutcome {
         let Refresher {
             sessions,
             clock,
@@ -254,7 +264,7 @@ impl RefreshTask {
         } = &*self.refresher;
         let now = clock.now();
         if let Some(fields) = fields {
-            let changed = sessions.refreshed(&self.session, fields, epoch);
+            let changed = sessions.update_after_refresh(&self.session, fields, epoch);
             if !changed.is_empty() {
                 let reason = changed.join(", ");
                 telemetry.audit(&AuditRecord {
@@ -264,12 +274,12 @@ impl RefreshTask {
             }
         }
         // After the entitlements: a request that sees the new tokens sees those, too.
-        self.cell.renew(tokens, version, now);
-        Outcome::Renewed
+        self.state.replace(tokens, version, now);
+        TaskOutcome::Renewed
     }
 
     /// Logs and counts the outcome, and sets when the next refresh is due.
-    async fn close(&self, outcome: Outcome) {
+    async fn record_outcome(&self, outcome: TaskOutcome) {
         let Refresher {
             sessions,
             clock,
@@ -277,32 +287,32 @@ impl RefreshTask {
             ..
         } = &*self.refresher;
         let counted = match outcome {
-            Outcome::Renewed => {
-                self.works_again();
+            TaskOutcome::Renewed => {
+                self.log_recovery();
                 RefreshOutcome::Done
             }
-            Outcome::Adopted => RefreshOutcome::Adopted,
-            Outcome::Over => {
-                sessions.is_over(&self.session.key);
-                self.cell.wait_until(clock.now().plus(BUSY_PAUSE));
+            TaskOutcome::Adopted => RefreshOutcome::Adopted,
+            TaskOutcome::Ended => {
+                sessions.end_locally(&self.session.key);
+                self.state.wait_until(clock.now().plus(BUSY_PAUSE));
                 return;
             }
-            Outcome::Gone(why) => {
-                self.end(&*why).await;
+            TaskOutcome::SessionGone(why) => {
+                self.end_session(&*why).await;
                 RefreshOutcome::Gone
             }
-            Outcome::Unavailable(why) => {
-                self.fails(&*why);
-                self.cell.failed(clock.now());
+            TaskOutcome::Unavailable(why) => {
+                self.log_failure(&*why);
+                self.state.record_failure(clock.now());
                 RefreshOutcome::Unavailable
             }
-            Outcome::Busy => {
-                self.cell.wait_until(clock.now().plus(BUSY_PAUSE));
+            TaskOutcome::Busy => {
+                self.state.wait_until(clock.now().plus(BUSY_PAUSE));
                 RefreshOutcome::Busy
             }
-            Outcome::Store(error) => {
+            TaskOutcome::Store(error) => {
                 tracing::error!(error = %error_chain(&error), "a refresh of tokens failed at the store");
-                self.cell.failed(clock.now());
+                self.state.record_failure(clock.now());
                 RefreshOutcome::Store
             }
         };
@@ -310,14 +320,14 @@ impl RefreshTask {
     }
 
     /// The source no longer vouches for the session.
-    async fn end(&self, why: &(dyn Error + Send + Sync + 'static)) {
+    async fn end_session(&self, why: &(dyn Error + Send + Sync + 'static)) {
         let Refresher {
             sessions,
             clock,
             telemetry,
             ..
         } = &*self.refresher;
-        self.cell.failed(clock.now());
+        self.state.record_failure(clock.now());
         // It is over here even if the store fails now.
         if let Err(error) = sessions
             .revoke(&RevocationScope::Session(self.session.key))
@@ -344,7 +354,7 @@ impl RefreshTask {
     }
 
     /// Logs once for an outage, not for every session.
-    fn fails(&self, why: &(dyn Error + Send + Sync + 'static)) {
+    fn log_failure(&self, why: &(dyn Error + Send + Sync + 'static)) {
         let known = self.refresher.sources.get(&self.session.via);
         if known.is_some_and(|known| !known.failing.swap(true, Ordering::Relaxed)) {
             tracing::warn!(
@@ -355,7 +365,7 @@ impl RefreshTask {
         }
     }
 
-    fn works_again(&self) {
+    fn log_recovery(&self) {
         let known = self.refresher.sources.get(&self.session.via);
         if known.is_some_and(|known| known.failing.swap(false, Ordering::Relaxed)) {
             tracing::info!(connector = %self.session.via, "tokens are refreshed again");

@@ -15,11 +15,11 @@ use crate::store::{SessionKey, StoreError};
 /// How long uses are collected before they are written.
 const BATCH_EVERY: Duration = Duration::from_millis(500);
 /// After how long the store is asked again to write uses after a failure.
-const TRY_AGAIN: Duration = Duration::from_secs(2);
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// How often the log of revocations is read.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// How long one reading may take.
-const READ_WITHIN: Duration = Duration::from_secs(20);
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// How many entries of the log, and how many uses, one question carries.
 const BATCH_MAX: usize = 1_000;
 /// How often expired records are deleted.
@@ -27,7 +27,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(300);
 /// How many rows of a kind one round of deleting takes.
 const SWEEP_MAX: u32 = 1_000;
 /// Rows that are idle for so long are deleted, whatever the configured idle timeout was.
-const IDLE_KEPT: Duration = Duration::from_secs(30 * 86_400);
+const IDLE_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
 /// Starts the tasks; each ends when the sessions are dropped.
 pub(super) fn start(
@@ -37,8 +37,8 @@ pub(super) fn start(
 ) {
     tokio::spawn(write_uses(Arc::downgrade(sessions), touched));
     tokio::spawn(read_log(Arc::downgrade(sessions), log_number));
-    tokio::spawn(sweep(Arc::downgrade(sessions)));
-    tokio::spawn(store_pending(Arc::downgrade(sessions)));
+    tokio::spawn(delete_expired_periodically(Arc::downgrade(sessions)));
+    tokio::spawn(retry_pending(Arc::downgrade(sessions)));
 }
 
 async fn write_uses(
@@ -74,36 +74,36 @@ async fn write_uses(
             Err(_) => {}
         }
         drop(sessions);
-        let pause = if failing { TRY_AGAIN } else { BATCH_EVERY };
+        let pause = if failing { RETRY_AFTER } else { BATCH_EVERY };
         tokio::time::sleep(pause).await;
     }
 }
 
 /// Asks the store again to write the endings that it did not take.
-async fn store_pending(sessions: Weak<Sessions>) {
+async fn retry_pending(sessions: Weak<Sessions>) {
     for round in 0.. {
         tokio::time::sleep(POLL_EVERY).await;
         let Some(sessions) = sessions.upgrade() else {
             return;
         };
-        sessions.store_pending(round).await;
+        sessions.retry_pending(round).await;
     }
 }
 
 /// When the task that reads the log ends, even by a panic, no session in memory counts any more.
-struct Reader(Weak<Sessions>);
+struct LogReaderGuard(Weak<Sessions>);
 
-impl Drop for Reader {
+impl Drop for LogReaderGuard {
     fn drop(&mut self) {
         if let Some(sessions) = self.0.upgrade() {
-            sessions.silent.store(true, Ordering::Relaxed);
+            sessions.log_is_stale.store(true, Ordering::Relaxed);
             tracing::error!("the log of revocations is no longer read: restart menshen");
         }
     }
 }
 
 async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
-    let _reader = Reader(sessions.clone());
+    let _reader = LogReaderGuard(sessions.clone());
     let (mut failing, mut last_good) = (false, Instant::now());
     loop {
         let Some(store) = sessions
@@ -120,15 +120,15 @@ async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
         };
         let max = u32::try_from(BATCH_MAX).unwrap_or(u32::MAX);
         let taken = async {
-            let part = sessions.store.revocations_after(number, max).await?;
-            sessions.apply_part(&part).await?;
-            Ok::<_, StoreError>(part)
+            let page = sessions.store.revocations_after(number, max).await?;
+            sessions.apply_page(&page).await?;
+            Ok::<_, StoreError>(page)
         };
-        match tokio::time::timeout(READ_WITHIN, taken).await {
+        match tokio::time::timeout(READ_TIMEOUT, taken).await {
             // A part that was not applied as a whole is read once more.
-            Ok(Ok(part)) => {
-                let read = part.entries.iter().map(|entry| entry.number);
-                let last = read.chain(part.damaged).max();
+            Ok(Ok(page)) => {
+                let read = page.entries.iter().map(|entry| entry.number);
+                let last = read.chain(page.damaged).max();
                 number = last.unwrap_or(number).max(number);
                 (failing, last_good) = (false, Instant::now());
             }
@@ -143,18 +143,18 @@ async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
             }
             Ok(Err(_)) | Err(_) => {}
         }
-        let silent = last_good.elapsed() > sessions.outage_grace;
-        sessions.silent.store(silent, Ordering::Relaxed);
+        let log_is_stale = last_good.elapsed() > sessions.outage_grace;
+        sessions.log_is_stale.store(log_is_stale, Ordering::Relaxed);
     }
 }
 
-async fn sweep(sessions: Weak<Sessions>) {
+async fn delete_expired_periodically(sessions: Weak<Sessions>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         let Some(sessions) = sessions.upgrade() else {
             return;
         };
-        if let Err(error) = sessions.sweep().await {
+        if let Err(error) = sessions.delete_expired().await {
             tracing::warn!(error = %crate::telemetry::error_chain(&error), "expired records were not deleted");
         }
     }
@@ -165,9 +165,9 @@ impl Sessions {
     ///
     /// # Errors
     /// A round failed; the rest is deleted later.
-    pub async fn sweep(&self) -> Result<(), StoreError> {
+    pub async fn delete_expired(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let idle_ms = i64::try_from(IDLE_KEPT.as_millis()).unwrap_or(i64::MAX);
+        let idle_ms = i64::try_from(IDLE_RETENTION.as_millis()).unwrap_or(i64::MAX);
         let idle_before = Timestamp::from_unix_ms(now.unix_ms().saturating_sub(idle_ms));
         loop {
             let rows = self

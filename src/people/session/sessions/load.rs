@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{CookieHash, Entry, Load, Loaded, Missing, Sessions};
+use super::{CachedSession, CookieHash, LoadResult, Loaded, NoSession, Sessions};
 use crate::expression::Document;
 use crate::keys::KeyRing;
-use crate::people::cookie::Verified;
-use crate::people::profile::Proof;
-use crate::people::session::cell::{AccountCell, SessionCell};
-use crate::people::session::{Session, Terms};
+use crate::people::cookie::VerifiedCookie;
+use crate::people::profile::AuthContext;
+use crate::people::session::shared_state::{AccountState, SessionState};
+use crate::people::session::{Session, SessionTimeouts};
 use crate::single_flight::PendingCall;
 use crate::store::{Account, SessionRecord, StoreError, StoredSession};
 
@@ -18,88 +18,90 @@ impl Sessions {
     pub(super) fn load(
         self: &Arc<Self>,
         hash: CookieHash,
-        verified: &Verified,
+        verified: &VerifiedCookie,
         ring: &Arc<KeyRing>,
-        terms: &Terms,
-    ) -> PendingCall<Load> {
+        timeouts: &SessionTimeouts,
+    ) -> PendingCall<LoadResult> {
         self.loads.run((hash, ring.epoch()), || {
             let (this, verified) = (Arc::clone(self), verified.clone());
-            let (ring, terms) = (Arc::clone(ring), *terms);
-            async move { this.read(hash, &verified, &ring, &terms).await }
+            let (ring, timeouts) = (Arc::clone(ring), *timeouts);
+            async move { this.read(hash, &verified, &ring, &timeouts).await }
         })
     }
 
     async fn read(
         &self,
         hash: CookieHash,
-        verified: &Verified,
+        verified: &VerifiedCookie,
         ring: &KeyRing,
-        terms: &Terms,
-    ) -> Load {
+        timeouts: &SessionTimeouts,
+    ) -> LoadResult {
         let _permit = self.load_permits.acquire().await;
         let key = verified.handle.sid.key();
         // The cells are taken before the store is read, so that a revocation meanwhile is seen.
-        let cell = self.live.of(key, SessionCell::default);
+        let state = self
+            .session_states
+            .get_or_insert_with(key, SessionState::default);
         let account = self
             .accounts
-            .of(verified.handle.account, AccountCell::default);
+            .get_or_insert_with(verified.handle.account, AccountState::default);
         let changes = account.changes();
         let generation = self.generation.load(Ordering::Acquire);
         let found = self.store.session(&key).await.map_err(Arc::new)?;
         let Some(found) = found.filter(|found| found.account.id == verified.handle.account) else {
-            self.unknown.insert(hash, Missing::Over);
-            return Ok(Loaded::Missing(Missing::Over));
+            self.unknown.insert(hash, NoSession::Ended);
+            return Ok(Loaded::Missing(NoSession::Ended));
         };
         let now = self.clock.now();
-        cell.stored(found.session.used_at);
-        let idle = now.since(cell.used_at()) >= terms.idle_timeout;
+        state.set_stored_use(found.session.used_at);
+        let idle = now.since(state.used_at()) >= timeouts.idle_timeout;
         if found.account.closed || found.session.expires_at <= now || idle {
-            self.unknown.insert(hash, Missing::Over);
-            return Ok(Loaded::Missing(Missing::Over));
+            self.unknown.insert(hash, NoSession::Ended);
+            return Ok(Loaded::Missing(NoSession::Ended));
         }
         let record = found.session.clone();
         let entry = self
-            .entry(found, verified, ring, cell, (account, changes, generation))
+            .entry(found, verified, ring, state, (account, changes, generation))
             .map_err(Arc::new)?;
         let entry = Arc::new(entry);
         self.cache.insert(hash, Arc::clone(&entry));
         // Checked after it is in memory: an ending that comes later finds it there.
-        if self.pending.ends(&record) {
-            entry.cell.end();
+        if self.pending.includes(&record) {
+            entry.state.end();
         }
-        Ok(Loaded::Entry(entry))
+        Ok(Loaded::Session(entry))
     }
 
     fn entry(
         &self,
         found: StoredSession,
-        verified: &Verified,
+        verified: &VerifiedCookie,
         ring: &KeyRing,
-        cell: Arc<SessionCell>,
-        (account, changes, generation): (Arc<AccountCell>, u64, u64),
-    ) -> Result<Entry, StoreError> {
+        state: Arc<SessionState>,
+        (account, changes, generation): (Arc<AccountState>, u64, u64),
+    ) -> Result<CachedSession, StoreError> {
         let connector = self.connector_epoch(&found.session.connector);
         account.epoch.raise_to(found.account.epoch);
         connector.raise_to(found.connector_epoch);
         self.everyone.raise_to(found.everyone_epoch);
-        let identity = self.identity(&found)?;
-        let tokens = self.tokens(&found, ring);
+        let identity = self.identity_state(&found)?;
+        let tokens = self.token_state(&found, ring);
         let numbers = (
             found.account.epoch,
             found.connector_epoch,
             found.everyone_epoch,
         );
         let session =
-            session_of(found.session, found.account).map_err(|error| self.counted(error))?;
+            session_of(found.session, found.account).map_err(|error| self.count_damage(error))?;
         let session = Arc::new(session);
-        Ok(Entry {
+        Ok(CachedSession {
             session,
             host: verified.handle.host,
-            asked_at: verified.handle.issued_at,
-            by_signer: verified.by_signer,
+            confirmed_at: verified.handle.issued_at,
+            signed_by_first_key: verified.signed_by_first_key,
             ring_epoch: ring.epoch(),
             identity,
-            cell,
+            state,
             tokens,
             account: (account, numbers.0),
             changes,
@@ -112,7 +114,7 @@ impl Sessions {
 
 /// A session as the store keeps it, with the login of its account.
 pub(super) fn session_of(record: SessionRecord, account: Account) -> Result<Session, StoreError> {
-    let proof: Proof = serde_json::from_str(&record.facts)
+    let auth_context: AuthContext = serde_json::from_str(&record.auth_context)
         .map_err(|_| StoreError::Damaged { record: "session" })?;
     Ok(Session {
         public_id: record.public_id,
@@ -122,8 +124,8 @@ pub(super) fn session_of(record: SessionRecord, account: Account) -> Result<Sess
         via: record.connector,
         subject: record.subject,
         provider_sid: record.provider_sid,
-        amr: Document::from(&serde_json::json!(proof.amr)),
-        proof,
+        amr: Document::from(&serde_json::json!(auth_context.amr)),
+        auth_context,
         minted_at: record.minted_at,
         expires_at: record.expires_at,
     })

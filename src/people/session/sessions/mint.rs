@@ -4,9 +4,9 @@
 use super::Sessions;
 use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing};
-use crate::people::cookie::{Handle, Sid};
-use crate::people::profile::Proof;
-use crate::people::session::{Terms, tokens};
+use crate::people::cookie::{SessionHandle, Sid};
+use crate::people::profile::AuthContext;
+use crate::people::session::{SessionTimeouts, tokens};
 use crate::people::source::Tokens;
 use crate::store::{
     Account, ConnectorId, MintOutcome, NewSession, SessionId, SessionRecord, StoreError, Subject,
@@ -24,7 +24,7 @@ pub struct NewLogin {
     /// The session's name at the provider.
     pub provider_sid: Option<String>,
     /// What the login proved besides.
-    pub proof: Proof,
+    pub auth_context: AuthContext,
     /// The tokens of the source.
     pub tokens: Option<Tokens>,
     /// The latest end of the session, if the source gives one.
@@ -39,11 +39,11 @@ pub struct NewLogin {
 
 /// The one session that something, such as a token, ever gets.
 #[derive(Clone, Copy, Debug)]
-pub struct Once {
+pub struct OneTimeSession {
     /// The sid of the session.
     pub sid: Sid,
     /// What is spent when the session is minted.
-    pub what: [u8; 32],
+    pub token_hash: [u8; 32],
     /// How long that is remembered.
     pub until: Timestamp,
 }
@@ -67,9 +67,9 @@ pub enum MintError {
 
 /// A session that was minted.
 #[derive(Clone, Debug)]
-pub struct Minting {
+pub struct MintedSession {
     /// The content of its cookie.
-    pub handle: Handle,
+    pub handle: SessionHandle,
     /// For logs and audit.
     pub public_id: SessionId,
 }
@@ -81,9 +81,10 @@ impl Sessions {
         &self,
         ring: &KeyRing,
         login: NewLogin,
-        terms: &Terms,
-    ) -> Result<Minting, MintError> {
-        self.mint_as(ring, login, terms, Sid::random(), None).await
+        timeouts: &SessionTimeouts,
+    ) -> Result<MintedSession, MintError> {
+        self.mint_as(ring, login, timeouts, Sid::random(), None)
+            .await
     }
 
     /// Mints the one session of something.
@@ -91,23 +92,24 @@ impl Sessions {
         &self,
         ring: &KeyRing,
         login: NewLogin,
-        terms: &Terms,
-        once: Once,
-    ) -> Result<Minting, MintError> {
-        let spend_once = Some((once.what, once.until));
-        self.mint_as(ring, login, terms, once.sid, spend_once).await
+        timeouts: &SessionTimeouts,
+        once: OneTimeSession,
+    ) -> Result<MintedSession, MintError> {
+        let spend_once = Some((once.token_hash, once.until));
+        self.mint_as(ring, login, timeouts, once.sid, spend_once)
+            .await
     }
 
     async fn mint_as(
         &self,
         ring: &KeyRing,
         login: NewLogin,
-        terms: &Terms,
+        timeouts: &SessionTimeouts,
         sid: Sid,
         spend_once: Option<([u8; 32], Timestamp)>,
-    ) -> Result<Minting, MintError> {
+    ) -> Result<MintedSession, MintError> {
         let now = self.clock.now();
-        let end = now.plus(terms.lifetime);
+        let end = now.plus(timeouts.lifetime);
         let expires_at = login.expires_at.map_or(end, |earlier| earlier.min(end));
         let record = SessionRecord {
             key: sid.key(),
@@ -116,7 +118,8 @@ impl Sessions {
             connector: login.via,
             subject: login.subject,
             provider_sid: login.provider_sid,
-            facts: serde_json::to_string(&login.proof).expect("a proof is plain data"),
+            auth_context: serde_json::to_string(&login.auth_context)
+                .expect("a proof is plain data"),
             minted_at: now,
             expires_at,
             used_at: now,
@@ -139,8 +142,8 @@ impl Sessions {
             spend_once,
         };
         match self.store.mint(&new).await.map_err(MintError::Store)? {
-            MintOutcome::Session => Ok(Minting {
-                handle: Handle {
+            MintOutcome::Session => Ok(MintedSession {
+                handle: SessionHandle {
                     sid,
                     account: login.account.id,
                     issued_at: now,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::load::session_of;
 use super::updates::entitlements_of;
 use crate::clock::Timestamp;
-use crate::people::profile::Proof;
-use crate::people::session::{Due, Person, Terms};
+use crate::people::profile::AuthContext;
+use crate::people::session::{Person, RefreshDue, SessionTimeouts};
 use crate::store::{
     Account, ConnectorId, SessionId, SessionKey, SessionRecord, StoreError, StoredSession, Subject,
 };
@@ -19,7 +19,7 @@ impl Person {
     pub(in crate::people) fn simulated(
         account: Account,
         (via, subject, fields): (ConnectorId, Subject, String),
-        terms: &Terms,
+        timeouts: &SessionTimeouts,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let record = SessionRecord {
@@ -29,9 +29,10 @@ impl Person {
             connector: via,
             subject,
             provider_sid: None,
-            facts: serde_json::to_string(&Proof::default()).expect("a proof is plain data"),
+            auth_context: serde_json::to_string(&AuthContext::default())
+                .expect("a proof is plain data"),
             minted_at: now,
-            expires_at: now.plus(terms.lifetime),
+            expires_at: now.plus(timeouts.lifetime),
             used_at: now,
         };
         let found = StoredSession {
@@ -47,9 +48,9 @@ impl Person {
         Ok(Self {
             session: Arc::new(session_of(found.session, found.account)?),
             entitlements,
-            asked_at: now,
-            sign_again: false,
-            due: Due::Nothing,
+            confirmed_at: now,
+            needs_new_cookie: false,
+            refresh_due: RefreshDue::NotDue,
             token: None,
             tokens: None,
         })

@@ -117,9 +117,9 @@ async fn a_token_that_still_lives_is_sent_while_the_source_cannot_be_asked() {
 
 #[tokio::test]
 async fn nobody_waits_for_a_source_that_never_answers() {
-    let pace = Pace {
+    let pace = RefreshTimeouts {
         wait: Duration::from_millis(200),
-        ..Pace::default()
+        ..RefreshTimeouts::default()
     };
     let menshen = TokenHouse::with(&Provider::new(), setup(), pace).await;
     let cookie = menshen.signed_in().await;
@@ -165,7 +165,7 @@ async fn a_process_that_stops_lets_a_refresh_end() {
     menshen.access(&cookie).await;
     menshen.provider.holds(1).await;
     let sessions = Arc::clone(&menshen.menshen.sessions);
-    let stopping = tokio::spawn(async move { sessions.refreshes_end(HOUR).await });
+    let stopping = tokio::spawn(async move { sessions.drain_refreshes(HOUR).await });
     tokio::task::yield_now().await;
     assert!(!stopping.is_finished());
     menshen.provider.release();
@@ -183,7 +183,7 @@ async fn a_process_that_stops_lets_a_refresh_end() {
 
 #[tokio::test]
 async fn a_source_that_takes_too_long_counts_as_away() {
-    let pace = Pace {
+    let pace = RefreshTimeouts {
         wait: Duration::from_secs(10),
         source: Duration::from_millis(50),
     };
@@ -348,7 +348,7 @@ async fn a_token_does_not_give_back_a_group_that_its_source_took_away() {
     menshen.advance(LIFETIME);
     assert_eq!(menshen.ask("/finance/echo", &cookie).await.status, 403);
     menshen.menshen.store.fail_at("update_tokens", None);
-    menshen.admit_holder().await;
+    menshen.admit_token_holder().await;
     assert_eq!(menshen.ask("/finance/echo", &cookie).await.status, 403);
 }
 
@@ -377,19 +377,19 @@ async fn what_anybody_may_say_of_a_session_is_searched_for_once_a_round_while_th
     store.fail_at("apply_provider_logout", Some(Fault::Failed));
     for (connector, sid) in [("corp", "another"), ("other", SID)] {
         assert!(say_over(&menshen, connector, sid).await.is_err());
-        sessions.store_pending(0).await;
+        sessions.retry_pending(0).await;
         assert_eq!(menshen.ask("/echo", &cookie).await.status, 200, "{sid}");
     }
     // Whoever asks has nothing searched: the rounds do that for everybody at once.
     assert!(say_over(&menshen, "corp", SID).await.is_err());
     assert!(!changes.has_changed().unwrap());
-    sessions.store_pending(0).await;
+    sessions.retry_pending(0).await;
     assert!(changes.has_changed().unwrap());
     assert_eq!(menshen.ask("/echo", &cookie).await.status, 401);
     // It stays over when the store takes it.
     store.fail_at("apply_provider_logout", None);
     eventually("all is stored", async || {
-        sessions.store_pending(0).await == 0
+        sessions.retry_pending(0).await == 0
     })
     .await;
     assert_eq!(menshen.ask("/echo", &cookie).await.status, 401);
@@ -407,7 +407,7 @@ async fn what_finds_no_place_to_wait_in_is_searched_for_by_the_store_alone() {
         assert!(say_over(&menshen, "corp", &of_nobody).await.is_err());
     }
     assert!(say_over(&menshen, "corp", SID).await.is_err());
-    sessions.store_pending(0).await;
+    sessions.retry_pending(0).await;
     assert_eq!(menshen.ask("/echo", &cookie).await.status, 200);
     store.fail_at("apply_provider_logout", None);
     assert_eq!(say_over(&menshen, "corp", SID).await.unwrap(), Some(1));

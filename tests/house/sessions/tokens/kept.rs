@@ -38,7 +38,7 @@ async fn start_menshen(
     let setup = setup()
         .store(&dir.url())
         .session(&format!("keys = [{}]", keys.join(", ")));
-    TokenHouse::with(provider, setup, Pace::default()).await
+    TokenHouse::with(provider, setup, RefreshTimeouts::default()).await
 }
 
 #[tokio::test]

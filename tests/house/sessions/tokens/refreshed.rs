@@ -187,8 +187,8 @@ async fn a_refresh_renames_nobody() {
 async fn two_nodes_spend_one_token_between_them() {
     let (dir, provider) = (TempDir::new(), Provider::new());
     let setup = setup().store(&dir.url());
-    let here = TokenHouse::with(&provider, setup.clone(), Pace::default()).await;
-    let there = TokenHouse::with(&provider, setup, Pace::default()).await;
+    let here = TokenHouse::with(&provider, setup.clone(), RefreshTimeouts::default()).await;
+    let there = TokenHouse::with(&provider, setup, RefreshTimeouts::default()).await;
     let cookie = here.signed_in().await;
     for round in 1..=3 {
         assert_eq!(here.access(&cookie).await, name(round));
@@ -220,8 +220,8 @@ async fn two_nodes_spend_one_token_between_them() {
 async fn a_node_that_comes_late_takes_over_what_the_other_refreshed() {
     let (dir, provider) = (TempDir::new(), Provider::new());
     let setup = setup().store(&dir.url());
-    let here = TokenHouse::with(&provider, setup.clone(), Pace::default()).await;
-    let there = TokenHouse::with(&provider, setup, Pace::default()).await;
+    let here = TokenHouse::with(&provider, setup.clone(), RefreshTimeouts::default()).await;
+    let there = TokenHouse::with(&provider, setup, RefreshTimeouts::default()).await;
     let cookie = here.signed_in().await;
     assert_eq!(here.ask("/finance/echo", &cookie).await.status, 200);
     assert_eq!(there.ask("/finance/echo", &cookie).await.status, 200);
@@ -238,8 +238,8 @@ async fn a_node_that_comes_late_takes_over_what_the_other_refreshed() {
 async fn a_node_that_was_overtaken_with_its_lease_gone_keeps_the_session() {
     let (dir, provider) = (TempDir::new(), Provider::new());
     let setup = setup().store(&dir.url());
-    let here = TokenHouse::with(&provider, setup.clone(), Pace::default()).await;
-    let there = TokenHouse::with(&provider, setup, Pace::default()).await;
+    let here = TokenHouse::with(&provider, setup.clone(), RefreshTimeouts::default()).await;
+    let there = TokenHouse::with(&provider, setup, RefreshTimeouts::default()).await;
     let cookie = here.signed_in().await;
     here.access(&cookie).await;
     there.access(&cookie).await;

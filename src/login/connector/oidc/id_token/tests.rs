@@ -66,7 +66,7 @@ fn a_good_token_says_who_it_is_and_what_was_proved() {
     assert_eq!(token.provider_sid.as_deref(), Some("s1"));
     assert_eq!(
         token.proof,
-        Proof {
+        AuthContext {
             acr: Some("mfa".to_owned()),
             amr: vec!["pwd".to_owned(), "otp".to_owned()],
             auth_time: Some(Timestamp::from_unix_s(NOW_S - 10)),

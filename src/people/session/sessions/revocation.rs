@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Sessions;
-use super::pending::Ending;
+use super::pending_revocations::RevocationRequest;
 use crate::clock::Timestamp;
 use crate::store::{
     AccountId, ConnectorId, LogoutTarget, Revocation, RevocationPage, RevocationScope, SessionId,
@@ -18,7 +18,9 @@ impl Sessions {
     /// The store failed. The sessions are over in this process all the same, and the store is asked
     /// again until it has written it.
     pub async fn revoke(&self, scope: &RevocationScope) -> Result<(), StoreError> {
-        self.end(Ending::Revoke(scope.clone())).await.map(drop)
+        self.end(RevocationRequest::Revoke(scope.clone()))
+            .await
+            .map(drop)
     }
 
     /// Whether a session here came from a session of a provider.
@@ -41,17 +43,17 @@ impl Sessions {
     pub async fn apply_provider_logout(
         &self,
         connector: &ConnectorId,
-        mark: &LogoutTarget,
+        target: &LogoutTarget,
         message_id: Option<&[u8; 32]>,
         until: Timestamp,
     ) -> Result<Option<usize>, StoreError> {
-        let ending = Ending::AtProvider {
+        let request = RevocationRequest::ProviderLogout {
             connector: connector.clone(),
-            mark: mark.clone(),
+            target: target.clone(),
             message_id: message_id.copied(),
             until,
         };
-        let ended = self.end(ending).await?;
+        let ended = self.end(request).await?;
         Ok(ended.map(|entries| entries.len()))
     }
 
@@ -76,7 +78,7 @@ impl Sessions {
         account: &AccountId,
         closed: bool,
     ) -> Result<bool, StoreError> {
-        let closing = Ending::Close(*account);
+        let closing = RevocationRequest::CloseAccount(*account);
         if closed {
             return Ok(self.end(closing).await?.is_some());
         }
@@ -89,9 +91,11 @@ impl Sessions {
         // but the sessions that it ended stay ended.
         if self.pending.contains(&closing) {
             let ended = self
-                .end(Ending::Revoke(RevocationScope::Account(*account)))
+                .end(RevocationRequest::Revoke(RevocationScope::Account(
+                    *account,
+                )))
                 .await;
-            self.forget(&closing);
+            self.remove(&closing);
             ended?;
         }
         Ok(true)
@@ -103,22 +107,22 @@ impl Sessions {
     /// # Errors
     /// The epochs that such a row may have raised could not be read. The part must be applied once
     /// more.
-    pub(super) async fn apply_part(&self, part: &RevocationPage) -> Result<(), StoreError> {
-        for entry in &part.entries {
+    pub(super) async fn apply_page(&self, page: &RevocationPage) -> Result<(), StoreError> {
+        for entry in &page.entries {
             self.apply(entry);
         }
-        if part.damaged.is_empty() {
+        if page.damaged.is_empty() {
             return Ok(());
         }
         self.generation.fetch_add(1, Ordering::AcqRel);
-        self.changed();
+        self.notify_changes();
         let now = self.store.epochs().await?;
         self.everyone.raise_to(now.everyone);
         for (connector, number) in &now.connectors {
             self.connector_epoch(connector).raise_to(*number);
         }
-        self.changed();
-        for number in &part.damaged {
+        self.notify_changes();
+        for number in &page.damaged {
             let error = self.store.report_damaged("revocation");
             tracing::error!(number, error = %error_chain(&error), "a row of the log of revocations cannot be read: every session is read from the store again");
         }
@@ -129,13 +133,13 @@ impl Sessions {
     pub(super) fn apply(&self, revocation: &Revocation) {
         match &revocation.scope {
             RevocationScope::Session(key) => {
-                if let Some(cell) = self.live.known(key) {
-                    cell.end();
+                if let Some(state) = self.session_states.get(key) {
+                    state.end();
                 }
             }
             RevocationScope::Account(account) => {
-                if let Some(cell) = self.accounts.known(account) {
-                    cell.epoch.raise_to(revocation.epoch);
+                if let Some(state) = self.accounts.get(account) {
+                    state.epoch.raise_to(revocation.epoch);
                 }
             }
             RevocationScope::Connector(connector) => {

@@ -1,4 +1,4 @@
-//! `SignedBeginnings`: how the session cookies of a site begin, whatever name they travel under.
+//! `SignedPrefixes`: how the session cookies of a site begin, whatever name they travel under.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,15 +8,15 @@ use crate::keys::KeyRing;
 /// What the first part of every signed handle begins with; the key's name follows.
 const HEADER: &str = r#"{"alg":"HS256","kid":""#;
 /// The beginning of that as it stands in a cookie: most values differ in it.
-const COMMON: &[u8] = b"eyJhbGciOiJIUzI1NiIsImtpZCI6";
+const COMMON_PREFIX: &[u8] = b"eyJhbGciOiJIUzI1NiIsImtpZCI6";
 
 /// The first parts of all session cookies that a ring's keys sign, one for each key.
 ///
 /// Others may sign with HS256 as well, but under the names of other keys.
 #[derive(Clone, Debug, Default)]
-pub struct SignedBeginnings(Vec<Box<[u8]>>);
+pub struct SignedPrefixes(Vec<Box<[u8]>>);
 
-impl SignedBeginnings {
+impl SignedPrefixes {
     /// Of what the ring's keys sign.
     pub fn of(ring: &KeyRing) -> Self {
         let beginning = |id: &str| {
@@ -29,7 +29,7 @@ impl SignedBeginnings {
 
     /// Whether one of the keys may have signed a cookie's value.
     pub fn has(&self, value: &[u8]) -> bool {
-        value.starts_with(COMMON) && self.0.iter().any(|one| value.starts_with(one))
+        value.starts_with(COMMON_PREFIX) && self.0.iter().any(|one| value.starts_with(one))
     }
 }
 
@@ -38,11 +38,11 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::keys;
-    use crate::people::cookie::{Handle, Sid, sign};
+    use crate::people::cookie::{SessionHandle, Sid, sign};
     use crate::store::AccountId;
 
     fn signed(ring: &KeyRing, host: Option<&str>) -> String {
-        let handle = Handle {
+        let handle = SessionHandle {
             sid: Sid::random(),
             account: AccountId::new([7; 16]),
             issued_at: Timestamp::from_unix_s(1_700_000_000),
@@ -61,25 +61,25 @@ mod tests {
             let before = KeyRing::new(std::slice::from_ref(&old), None).unwrap();
             let now = KeyRing::new(&[new, old], None).unwrap();
             let other = KeyRing::new(&[key()], None).unwrap();
-            let beginnings = SignedBeginnings::of(&now);
+            let prefixes = SignedPrefixes::of(&now);
             for host in [None, Some("oa.corp.example")] {
                 for ring in [&before, &now] {
-                    assert!(beginnings.has(signed(ring, host).as_bytes()));
+                    assert!(prefixes.has(signed(ring, host).as_bytes()));
                 }
-                assert!(!beginnings.has(signed(&other, host).as_bytes()));
+                assert!(!prefixes.has(signed(&other, host).as_bytes()));
             }
-            assert!(!SignedBeginnings::default().has(signed(&now, None).as_bytes()));
+            assert!(!SignedPrefixes::default().has(signed(&now, None).as_bytes()));
         }
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","kid":"app"}"#);
         let ring = KeyRing::new(&[key()], None).unwrap();
-        let beginnings = SignedBeginnings::of(&ring);
+        let prefixes = SignedPrefixes::of(&ring);
         for other in [
             "",
             "a",
             "eyJhbGciOiJIUzI1NiIsImtpZCI6",
             &format!("{header}.e30.x"),
         ] {
-            assert!(!beginnings.has(other.as_bytes()), "{other}");
+            assert!(!prefixes.has(other.as_bytes()), "{other}");
         }
     }
 }

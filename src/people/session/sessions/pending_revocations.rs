@@ -1,4 +1,4 @@
-//! `PendingEndings`: sessions that were ended in this process but not yet in the store. They are over
+//! `PendingRevocations`: sessions that were ended in this process but not yet in the store. They are over
 //! here from the first moment; the store is asked again until it has written it.
 
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Sessions;
 use crate::clock::Timestamp;
-use crate::people::session::cell::{AccountCell, Epoch, SessionCell};
+use crate::people::session::shared_state::{AccountState, Epoch, SessionState};
 use crate::store::{
     AccountId, ConnectorId, LogoutTarget, Revocation, RevocationScope, SessionRecord, StoreError,
     Subject,
@@ -15,21 +15,21 @@ use crate::store::{
 use crate::telemetry::{LogLimiter, error_chain};
 
 /// How many endings that anybody can ask for, such as front-channel logouts, wait for the store.
-const UNPROVED_MAX: usize = 10_000;
+const UNAUTHENTICATED_MAX: usize = 10_000;
 /// After so many failures in a row the rest waits for the next round.
 const FAILURES_MAX: usize = 3;
 
 /// Something that ends sessions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Ending {
+pub(super) enum RevocationRequest {
     /// Sessions are revoked.
     Revoke(RevocationScope),
     /// An account is closed.
-    Close(AccountId),
+    CloseAccount(AccountId),
     /// A provider ended one of its sessions, or all of a person.
-    AtProvider {
+    ProviderLogout {
         connector: ConnectorId,
-        mark: LogoutTarget,
+        target: LogoutTarget,
         message_id: Option<[u8; 32]>,
         until: Timestamp,
     },
@@ -37,26 +37,26 @@ pub(super) enum Ending {
 
 /// Endings that the store did not confirm yet.
 #[derive(Debug, Default)]
-pub(super) struct PendingEndings {
-    by_ending: Mutex<ByEnding>,
-    complaints: LogLimiter,
+pub(super) struct PendingRevocations {
+    entries: Mutex<Entries>,
+    log_limiter: LogLimiter,
 }
 
-type ByEnding = HashMap<Ending, Pending>;
+type Entries = HashMap<RevocationRequest, PendingEntry>;
 
 #[derive(Debug)]
-struct Pending {
+struct PendingEntry {
     at: Timestamp,
     /// How many callers ask the store about it right now.
-    asking: usize,
-    pin: Pin,
-    search: Search,
+    attempts: usize,
+    keep_alive: KeepAlive,
+    search: CacheSearch,
 }
 
 /// Whether the sessions in memory are searched for the one that an unproved ending names. The store
 /// finds it by an index and the memory has none, so they are searched only when the store failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Search {
+enum CacheSearch {
     /// The store did not fail so far.
     NotNeeded,
     /// The next round searches.
@@ -68,9 +68,9 @@ enum Search {
 /// Keeps the cell that ends the sessions alive: a cell that nothing refers to would be dropped, and the
 /// sessions would count again.
 #[derive(Debug)]
-enum Pin {
-    Session(#[expect(dead_code, reason = "kept alive only")] Arc<SessionCell>),
-    Account(Arc<AccountCell>),
+enum KeepAlive {
+    Session(#[expect(dead_code, reason = "kept alive only")] Arc<SessionState>),
+    Account(Arc<AccountState>),
     Connector(Arc<Epoch>),
     Everyone,
     /// None: each load of a session looks at the pending endings.
@@ -79,82 +79,81 @@ enum Pin {
 
 /// One question to the store about an ending. When it is dropped before the answer, the next round asks
 /// again.
-struct Asking<'a> {
+struct StoreAttempt<'a> {
     sessions: &'a Sessions,
-    ending: &'a Ending,
-    /// Whether [`Pending::asking`] counts it. It does not when there was no room for the ending.
+    request: &'a RevocationRequest,
+    /// Whether [`PendingEntry::attempts`] counts it. It does not when there was no room for the ending.
     counted: bool,
-    answer: Answer,
+    result: AttemptResult,
 }
 
 /// The store's answer to an ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+enum AttemptResult {
     /// None yet.
-    Waiting,
+    Unanswered,
     /// It failed.
     Failed,
     /// It has written it.
     Confirmed,
 }
 
-impl Drop for Asking<'_> {
+impl Drop for StoreAttempt<'_> {
     fn drop(&mut self) {
         let Self {
-            sessions, ending, ..
+            sessions, request, ..
         } = self;
         let mut pending = sessions.pending.lock();
-        let asking = pending.get_mut(*ending).map_or(0, |entry| {
+        let attempts = pending.get_mut(*request).map_or(0, |entry| {
             if self.counted {
                 // It may have been removed meanwhile and added again by others.
-                entry.asking = entry.asking.saturating_sub(1);
+                entry.attempts = entry.attempts.saturating_sub(1);
             }
-            let was_searched = entry.search != Search::NotNeeded;
-            if self.answer == Answer::Failed && ending.is_unproved() && !was_searched {
-                entry.search = Search::Due;
+            let was_searched = entry.search != CacheSearch::NotNeeded;
+            if self.result == AttemptResult::Failed && request.is_unauthenticated() && !was_searched
+            {
+                entry.search = CacheSearch::Due;
             }
-            entry.asking
+            entry.attempts
         });
-        match self.answer {
-            Answer::Confirmed if asking == 0 => sessions.let_go(pending, ending),
-            Answer::Confirmed => {}
+        match self.result {
+            AttemptResult::Confirmed if attempts == 0 => sessions.release(pending, request),
+            AttemptResult::Confirmed => {}
             // Anybody can send the request, any number of times, so it costs no walk through the cache: the
             // next round asks the store, and after a failure walks once for all of them. What found no
             // place is left to the store.
-            Answer::Waiting | Answer::Failed if ending.is_unproved() => {}
-            Answer::Waiting | Answer::Failed => {
+            AttemptResult::Unanswered | AttemptResult::Failed if request.is_unauthenticated() => {}
+            AttemptResult::Unanswered | AttemptResult::Failed => {
                 drop(pending);
-                sessions.end_cached(ending);
+                sessions.end_cached(request);
             }
         }
     }
 }
 
-impl PendingEndings {
-    fn lock(&self) -> MutexGuard<'_, ByEnding> {
-        self.by_ending
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+impl PendingRevocations {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn waiting(&self) -> Vec<Ending> {
+    fn retryable(&self) -> Vec<RevocationRequest> {
         let pending = self.lock();
-        let waiting = pending.iter().filter(|(_, entry)| entry.asking == 0);
-        waiting.map(|(ending, _)| ending.clone()).collect()
+        let waiting = pending.iter().filter(|(_, entry)| entry.attempts == 0);
+        waiting.map(|(request, _)| request.clone()).collect()
     }
 
-    pub(super) fn contains(&self, ending: &Ending) -> bool {
-        self.lock().contains_key(ending)
+    pub(super) fn contains(&self, request: &RevocationRequest) -> bool {
+        self.lock().contains_key(request)
     }
 
     /// The provider's sessions that the next search is for, each with its connectors.
-    fn due(&self) -> HashMap<String, Vec<ConnectorId>> {
+    fn take_due_searches(&self) -> HashMap<String, Vec<ConnectorId>> {
         let mut due = HashMap::<_, Vec<_>>::new();
-        for (ending, entry) in self.lock().iter_mut() {
-            if entry.search == Search::Due
-                && let Some((connector, sid)) = ending.unproved()
+        for (request, entry) in self.lock().iter_mut() {
+            if entry.search == CacheSearch::Due
+                && let Some((connector, sid)) = request.unauthenticated_logout()
             {
-                entry.search = Search::Done;
+                entry.search = CacheSearch::Done;
                 let connectors = due.entry(sid.to_owned()).or_default();
                 if !connectors.contains(connector) {
                     connectors.push(connector.clone());
@@ -165,45 +164,46 @@ impl PendingEndings {
     }
 
     /// Whether a provider ended this session, although the store still has it.
-    pub(super) fn ends(&self, session: &SessionRecord) -> bool {
+    pub(super) fn includes(&self, session: &SessionRecord) -> bool {
         let pending = self.lock();
-        pending.keys().any(|ending| match ending {
-            Ending::AtProvider {
-                connector, mark, ..
+        pending.keys().any(|request| match request {
+            RevocationRequest::ProviderLogout {
+                connector, target, ..
             } => {
                 let provider_sid = session.provider_sid.as_deref();
-                *connector == session.connector && names(mark, provider_sid, &session.subject)
+                *connector == session.connector
+                    && matches_session(target, provider_sid, &session.subject)
             }
-            Ending::Revoke(_) | Ending::Close(_) => false,
+            RevocationRequest::Revoke(_) | RevocationRequest::CloseAccount(_) => false,
         })
     }
 }
 
-impl Ending {
+impl RevocationRequest {
     /// Whose sessions end; nothing when only the store knows.
     fn scope(&self) -> Option<RevocationScope> {
         match self {
             Self::Revoke(scope) => Some(scope.clone()),
-            Self::Close(account) => Some(RevocationScope::Account(*account)),
-            Self::AtProvider { .. } => None,
+            Self::CloseAccount(account) => Some(RevocationScope::Account(*account)),
+            Self::ProviderLogout { .. } => None,
         }
     }
 
     /// Whether anybody can have sent the request: no logout message of the provider proves it.
-    fn is_unproved(&self) -> bool {
-        self.unproved().is_some()
+    fn is_unauthenticated(&self) -> bool {
+        self.unauthenticated_logout().is_some()
     }
 
     /// The same; whose session it ends, and which.
-    fn unproved(&self) -> Option<(&ConnectorId, &str)> {
+    fn unauthenticated_logout(&self) -> Option<(&ConnectorId, &str)> {
         match self {
-            Self::AtProvider {
+            Self::ProviderLogout {
                 connector,
-                mark: LogoutTarget::Session(sid),
+                target: LogoutTarget::Session(sid),
                 message_id: None,
                 ..
             } => Some((connector, sid)),
-            Self::AtProvider { .. } | Self::Revoke(_) | Self::Close(_) => None,
+            Self::ProviderLogout { .. } | Self::Revoke(_) | Self::CloseAccount(_) => None,
         }
     }
 }
@@ -214,12 +214,15 @@ impl Sessions {
     ///
     /// # Errors
     /// The store failed. The sessions are over here all the same, and the store is asked again.
-    pub(super) async fn end(&self, ending: Ending) -> Result<Option<Vec<Revocation>>, StoreError> {
-        let (at, counted) = self.add(&ending);
-        let ended = self.ask_to_end(&ending, at, counted).await;
+    pub(super) async fn end(
+        &self,
+        request: RevocationRequest,
+    ) -> Result<Option<Vec<Revocation>>, StoreError> {
+        let (at, counted) = self.register(&request);
+        let ended = self.write_to_store(&request, at, counted).await;
         if let Err(error) = &ended
             && !error.is_definitive()
-            && (!ending.is_unproved() || self.pending.complaints.allow())
+            && (!request.is_unauthenticated() || self.pending.log_limiter.allow())
         {
             tracing::error!(
                 error = %error_chain(error),
@@ -230,18 +233,18 @@ impl Sessions {
     }
 
     /// Asks the store to write the pending endings; answers how many are left.
-    pub async fn store_pending(&self, round: usize) -> usize {
-        self.end_cached_unproved();
-        let mut waiting = self.pending.waiting();
+    pub async fn retry_pending(&self, round: usize) -> usize {
+        self.end_cached_unauthenticated();
+        let mut waiting = self.pending.retryable();
         // One that the store never accepts must not keep the others waiting.
         let first = round % waiting.len().max(1);
         waiting.rotate_left(first);
         let (mut stored, mut failures) = (0_usize, 0);
-        for ending in waiting {
-            let Some(at) = self.retry(&ending) else {
+        for request in waiting {
+            let Some(at) = self.retry(&request) else {
                 continue;
             };
-            match self.ask_to_end(&ending, at, true).await {
+            match self.write_to_store(&request, at, true).await {
                 Err(error) if !error.is_definitive() => failures += 1,
                 Ok(_) | Err(_) => (stored, failures) = (stored + 1, 0),
             }
@@ -258,37 +261,37 @@ impl Sessions {
         self.pending.lock().len()
     }
 
-    async fn ask_to_end(
+    async fn write_to_store(
         &self,
-        ending: &Ending,
+        request: &RevocationRequest,
         at: Timestamp,
         counted: bool,
     ) -> Result<Option<Vec<Revocation>>, StoreError> {
-        let mut asking = Asking {
+        let mut attempt = StoreAttempt {
             sessions: self,
-            ending,
+            request,
             counted,
-            answer: Answer::Waiting,
+            result: AttemptResult::Unanswered,
         };
         let store = &self.store;
-        let ended = match ending {
-            Ending::Revoke(scope) => {
+        let ended = match request {
+            RevocationRequest::Revoke(scope) => {
                 let revoked = store.revoke(scope, at).await;
                 revoked.map(|entry| Some(vec![entry]))
             }
-            Ending::Close(account) => {
+            RevocationRequest::CloseAccount(account) => {
                 let closed = store.close_account(account, true, at).await;
                 closed.map(|entry| entry.map(|entry| vec![entry]))
             }
-            Ending::AtProvider {
+            RevocationRequest::ProviderLogout {
                 connector,
-                mark,
+                target,
                 message_id,
                 until,
             } => {
                 let (message_id, until) = (message_id.as_ref(), *until);
                 store
-                    .apply_provider_logout(connector, mark, message_id, at, until)
+                    .apply_provider_logout(connector, target, message_id, at, until)
                     .await
             }
         };
@@ -297,127 +300,136 @@ impl Sessions {
                 for entry in entries.iter().flatten() {
                     self.apply(entry);
                 }
-                asking.answer = Answer::Confirmed;
+                attempt.result = AttemptResult::Confirmed;
             }
-            Err(error) if error.is_definitive() => asking.answer = Answer::Confirmed,
-            Err(_) => asking.answer = Answer::Failed,
+            Err(error) if error.is_definitive() => attempt.result = AttemptResult::Confirmed,
+            Err(_) => attempt.result = AttemptResult::Failed,
         }
         ended
     }
 
     /// Ends the sessions here, before the store is asked: the caller may be dropped meanwhile. Answers
     /// since when they are over, and whether there was room for the ending.
-    fn add(&self, ending: &Ending) -> (Timestamp, bool) {
+    fn register(&self, request: &RevocationRequest) -> (Timestamp, bool) {
         let at = self.clock.now();
         let mut pending = self.pending.lock();
-        let is_new = ending.is_unproved() && !pending.contains_key(ending);
-        let unproved = pending.keys().filter(|ending| ending.is_unproved());
-        if is_new && unproved.count() >= UNPROVED_MAX {
+        let is_new = request.is_unauthenticated() && !pending.contains_key(request);
+        let unauthenticated = pending
+            .keys()
+            .filter(|request| request.is_unauthenticated());
+        if is_new && unauthenticated.count() >= UNAUTHENTICATED_MAX {
             return (at, false);
         }
-        let at = match pending.entry(ending.clone()) {
+        let at = match pending.entry(request.clone()) {
             Entry::Occupied(mut known) => {
                 let entry = known.get_mut();
-                entry.asking += 1;
+                entry.attempts += 1;
                 entry.at = entry.at.max(at);
                 entry.at
             }
             Entry::Vacant(new) => {
-                let entry = Pending {
+                let entry = PendingEntry {
                     at,
-                    asking: 1,
-                    pin: self.pin(ending),
-                    search: Search::NotNeeded,
+                    attempts: 1,
+                    keep_alive: self.keep_alive(request),
+                    search: CacheSearch::NotNeeded,
                 };
                 new.insert(entry).at
             }
         };
         drop(pending);
         // A request that anybody can send wakes no connection before it is known to end a session.
-        if !ending.is_unproved() {
-            self.changed();
+        if !request.is_unauthenticated() {
+            self.notify_changes();
         }
         (at, true)
     }
 
     /// Counts one more question about it; nothing when another is under way.
-    fn retry(&self, ending: &Ending) -> Option<Timestamp> {
+    fn retry(&self, request: &RevocationRequest) -> Option<Timestamp> {
         let mut pending = self.pending.lock();
-        let entry = pending.get_mut(ending).filter(|entry| entry.asking == 0)?;
-        entry.asking += 1;
+        let entry = pending
+            .get_mut(request)
+            .filter(|entry| entry.attempts == 0)?;
+        entry.attempts += 1;
         Some(entry.at)
     }
 
-    fn pin(&self, ending: &Ending) -> Pin {
-        match ending.scope() {
-            None => Pin::Loads,
+    fn keep_alive(&self, request: &RevocationRequest) -> KeepAlive {
+        match request.scope() {
+            None => KeepAlive::Loads,
             Some(RevocationScope::Session(key)) => {
-                let cell = self.live.of(key, SessionCell::default);
-                cell.end();
-                Pin::Session(cell)
+                let state = self
+                    .session_states
+                    .get_or_insert_with(key, SessionState::default);
+                state.end();
+                KeepAlive::Session(state)
             }
             Some(RevocationScope::Account(account)) => {
-                let cell = self.accounts.of(account, AccountCell::default);
-                cell.epoch.withhold();
-                Pin::Account(cell)
+                let state = self
+                    .accounts
+                    .get_or_insert_with(account, AccountState::default);
+                state.epoch.block();
+                KeepAlive::Account(state)
             }
             Some(RevocationScope::Connector(connector)) => {
                 let epoch = self.connector_epoch(&connector);
-                epoch.withhold();
-                Pin::Connector(epoch)
+                epoch.block();
+                KeepAlive::Connector(epoch)
             }
             Some(RevocationScope::Everyone) => {
-                self.everyone.withhold();
-                Pin::Everyone
+                self.everyone.block();
+                KeepAlive::Everyone
             }
         }
     }
 
     /// Removes an ending that is no longer to be written.
-    pub(super) fn forget(&self, ending: &Ending) {
-        self.let_go(self.pending.lock(), ending);
+    pub(super) fn remove(&self, request: &RevocationRequest) {
+        self.release(self.pending.lock(), request);
     }
 
     /// Removes an ending whose answer from the store was applied.
-    fn let_go(&self, mut pending: MutexGuard<'_, ByEnding>, ending: &Ending) {
-        let Some(entry) = pending.remove(ending) else {
+    fn release(&self, mut pending: MutexGuard<'_, Entries>, request: &RevocationRequest) {
+        let Some(entry) = pending.remove(request) else {
             return;
         };
-        let scope = ending.scope();
+        let scope = request.scope();
         if scope.is_some() && pending.keys().any(|other| other.scope() == scope) {
             return;
         }
-        match entry.pin {
-            Pin::Account(cell) => cell.epoch.release(),
-            Pin::Connector(epoch) => epoch.release(),
-            Pin::Everyone => self.everyone.release(),
-            Pin::Session(_) | Pin::Loads => {}
+        match entry.keep_alive {
+            KeepAlive::Account(state) => state.epoch.unblock(),
+            KeepAlive::Connector(epoch) => epoch.unblock(),
+            KeepAlive::Everyone => self.everyone.unblock(),
+            KeepAlive::Session(_) | KeepAlive::Loads => {}
         }
     }
 
     /// Ends the sessions in memory that a provider ended. It walks through all of them, so only when the
     /// store, which has an index, failed.
-    fn end_cached(&self, ending: &Ending) {
-        let Ending::AtProvider {
-            connector, mark, ..
-        } = ending
+    fn end_cached(&self, request: &RevocationRequest) {
+        let RevocationRequest::ProviderLogout {
+            connector, target, ..
+        } = request
         else {
             // Those ended with the cell that is pinned; what lasts is to be judged again.
-            return self.changed();
+            return self.notify_changes();
         };
         for (_, entry) in &self.cache {
             let session = &entry.session;
             let provider_sid = session.provider_sid.as_deref();
-            if session.via == *connector && names(mark, provider_sid, &session.subject) {
-                entry.cell.end();
+            if session.via == *connector && matches_session(target, provider_sid, &session.subject)
+            {
+                entry.state.end();
             }
         }
-        self.changed();
+        self.notify_changes();
     }
 
     /// The same for all that anybody may have said since the last round, in one search.
-    fn end_cached_unproved(&self) {
-        let due = self.pending.due();
+    fn end_cached_unauthenticated(&self) {
+        let due = self.pending.take_due_searches();
         if due.is_empty() {
             return;
         }
@@ -427,20 +439,20 @@ impl Sessions {
             let sid = session.provider_sid.as_ref();
             let connectors = sid.and_then(|sid| due.get(sid));
             if connectors.is_some_and(|ended_at| ended_at.contains(&session.via)) {
-                entry.cell.end();
+                entry.state.end();
                 ended = true;
             }
         }
         // What anybody may say wakes nobody before it ended something.
         if ended {
-            self.changed();
+            self.notify_changes();
         }
     }
 }
 
 /// Whether a mark names a session, as the store compares them.
-fn names(mark: &LogoutTarget, provider_sid: Option<&str>, subject: &Subject) -> bool {
-    match mark {
+fn matches_session(target: &LogoutTarget, provider_sid: Option<&str>, subject: &Subject) -> bool {
+    match target {
         LogoutTarget::Session(sid) => provider_sid == Some(sid),
         LogoutTarget::SessionAndSubject {
             sid,

@@ -1,4 +1,4 @@
-//! Cells that cached sessions share: to revoke all sessions of a person is to raise one number.
+//! WeakMap that cached sessions share: to revoke all sessions of a person is to raise one number.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -15,66 +15,66 @@ use crate::clock::Timestamp;
 pub(super) struct Epoch(AtomicU64);
 
 /// The bit that makes a number unlike every one that a store can give.
-const WITHHELD: u64 = 1 << 63;
+const BLOCKED: u64 = 1 << 63;
 
 impl Epoch {
     /// What sessions are compared with.
-    pub(super) fn now(&self) -> u64 {
+    pub(super) fn value(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }
 
     /// The number itself, withheld or not.
     pub(super) fn number(&self) -> u64 {
-        self.now() & !WITHHELD
+        self.value() & !BLOCKED
     }
 
     /// Raises it to at least `number`; true when it was lower.
     pub(super) fn raise_to(&self, number: u64) -> bool {
-        let raised = |now: u64| (now & !WITHHELD < number).then_some(now & WITHHELD | number);
+        let raised = |now: u64| (now & !BLOCKED < number).then_some(now & BLOCKED | number);
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, raised)
             .is_ok()
     }
 
     /// From now on no session that was loaded under it counts, whatever the number.
-    pub(super) fn withhold(&self) {
-        self.0.fetch_or(WITHHELD, Ordering::AcqRel);
+    pub(super) fn block(&self) {
+        self.0.fetch_or(BLOCKED, Ordering::AcqRel);
     }
 
     /// From now on sessions that are loaded under the current number count.
-    pub(super) fn release(&self) {
-        self.0.fetch_and(!WITHHELD, Ordering::AcqRel);
+    pub(super) fn unblock(&self) {
+        self.0.fetch_and(!BLOCKED, Ordering::AcqRel);
     }
 }
 
 /// What all sessions of one account share.
 #[derive(Debug, Default)]
-pub(super) struct AccountCell {
+pub(super) struct AccountState {
     /// Grows when the person is revoked.
     pub(super) epoch: Epoch,
     changes: AtomicU64,
 }
 
-impl AccountCell {
+impl AccountState {
     /// Grows whenever the account may have got another login, or other entitlements by a login.
     pub(super) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
-    pub(super) fn may_have_changed(&self) {
+    pub(super) fn mark_changed(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
 }
 
 /// What changes about one session while it is cached.
 #[derive(Debug)]
-pub(super) struct SessionCell {
+pub(super) struct SessionState {
     ended: AtomicBool,
     used_ms: AtomicI64,
     written_ms: AtomicI64,
 }
 
-impl Default for SessionCell {
+impl Default for SessionState {
     fn default() -> Self {
         Self {
             ended: AtomicBool::new(false),
@@ -84,7 +84,7 @@ impl Default for SessionCell {
     }
 }
 
-impl SessionCell {
+impl SessionState {
     pub(super) fn end(&self) {
         self.ended.store(true, Ordering::Release);
     }
@@ -98,7 +98,7 @@ impl SessionCell {
     }
 
     /// Sets the last use that the store has.
-    pub(super) fn stored(&self, used_at: Timestamp) {
+    pub(super) fn set_stored_use(&self, used_at: Timestamp) {
         self.used_ms.fetch_max(used_at.unix_ms(), Ordering::Relaxed);
         self.written_ms
             .fetch_max(used_at.unix_ms(), Ordering::Relaxed);
@@ -121,19 +121,19 @@ impl SessionCell {
 
 /// The current entitlements of one identity.
 #[derive(Debug)]
-pub(super) struct IdentityCell(pub(super) ArcSwap<Entitlements>);
+pub(super) struct IdentityState(pub(super) ArcSwap<Entitlements>);
 
-impl IdentityCell {
+impl IdentityState {
     /// Replaces the entitlements after a refresh, unless the store gave the current ones a higher epoch.
-    pub(super) fn refreshed(&self, fresh: &Arc<Entitlements>) {
+    pub(super) fn replace_after_refresh(&self, fresh: &Arc<Entitlements>) {
         self.0.rcu(|current| {
-            let is_newer = current.numbered && current.epoch > fresh.epoch;
+            let is_newer = current.has_store_epoch && current.epoch > fresh.epoch;
             Arc::clone(if is_newer { current } else { fresh })
         });
     }
 
     /// Replaces the entitlements unless the current ones are newer.
-    pub(super) fn at_least(&self, fresh: &Arc<Entitlements>) {
+    pub(super) fn replace_unless_older(&self, fresh: &Arc<Entitlements>) {
         self.0.rcu(|current| {
             let newer = if current.epoch <= fresh.epoch {
                 fresh
@@ -145,35 +145,35 @@ impl IdentityCell {
     }
 }
 
-/// Cells by key. A cell lives as long as something refers to it.
+/// WeakMap by key. A cell lives as long as something refers to it.
 #[derive(Debug)]
-pub(super) struct Cells<K, V>(Mutex<(HashMap<K, Weak<V>>, usize)>);
+pub(super) struct WeakMap<K, V>(Mutex<(HashMap<K, Weak<V>>, usize)>);
 
-impl<K, V> Default for Cells<K, V> {
+impl<K, V> Default for WeakMap<K, V> {
     fn default() -> Self {
         Self(Mutex::new((HashMap::new(), 64)))
     }
 }
 
-impl<K: Eq + Hash, V> Cells<K, V> {
+impl<K: Eq + Hash, V> WeakMap<K, V> {
     /// The cell of a key, made when there is none.
-    pub(super) fn of(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
+    pub(super) fn get_or_insert_with(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (cells, sweep_at) = &mut *guard;
-        if let Some(cell) = cells.get(&key).and_then(Weak::upgrade) {
-            return cell;
+        let (map, sweep_at) = &mut *guard;
+        if let Some(state) = map.get(&key).and_then(Weak::upgrade) {
+            return state;
         }
-        if cells.len() >= *sweep_at {
-            cells.retain(|_, cell| cell.strong_count() > 0);
-            *sweep_at = (cells.len() * 2).max(64);
+        if map.len() >= *sweep_at {
+            map.retain(|_, state| state.strong_count() > 0);
+            *sweep_at = (map.len() * 2).max(64);
         }
-        let cell = Arc::new(make());
-        cells.insert(key, Arc::downgrade(&cell));
-        cell
+        let state = Arc::new(make());
+        map.insert(key, Arc::downgrade(&state));
+        state
     }
 
     /// The cell of a key, when there is one.
-    pub(super) fn known(&self, key: &K) -> Option<Arc<V>> {
+    pub(super) fn get(&self, key: &K) -> Option<Arc<V>> {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         guard.0.get(key).and_then(Weak::upgrade)
     }
@@ -185,12 +185,12 @@ mod tests {
 
     #[test]
     fn a_use_is_written_down_once_in_a_while_by_one_caller() {
-        let cell = SessionCell::default();
-        cell.stored(Timestamp::from_unix_ms(1_000));
-        assert!(!cell.touch(Timestamp::from_unix_ms(1_500), 1_000));
-        assert!(cell.touch(Timestamp::from_unix_ms(2_000), 1_000));
-        assert!(!cell.touch(Timestamp::from_unix_ms(2_001), 1_000));
-        assert_eq!(cell.used_at(), Timestamp::from_unix_ms(2_001));
+        let state = SessionState::default();
+        state.set_stored_use(Timestamp::from_unix_ms(1_000));
+        assert!(!state.touch(Timestamp::from_unix_ms(1_500), 1_000));
+        assert!(state.touch(Timestamp::from_unix_ms(2_000), 1_000));
+        assert!(!state.touch(Timestamp::from_unix_ms(2_001), 1_000));
+        assert_eq!(state.used_at(), Timestamp::from_unix_ms(2_001));
     }
 
     #[test]
@@ -198,31 +198,31 @@ mod tests {
         let epoch = Epoch::default();
         assert!(epoch.raise_to(3));
         assert!(!epoch.raise_to(2));
-        assert_eq!(epoch.now(), 3);
+        assert_eq!(epoch.value(), 3);
     }
 
     #[test]
     fn nothing_equals_a_number_that_is_withheld() {
         let epoch = Epoch::default();
         epoch.raise_to(3);
-        epoch.withhold();
-        assert!(![3, 4].contains(&epoch.now()));
+        epoch.block();
+        assert!(![3, 4].contains(&epoch.value()));
         assert!(epoch.raise_to(4) && !epoch.raise_to(4));
-        assert_ne!(epoch.now(), 4);
+        assert_ne!(epoch.value(), 4);
         assert_eq!(epoch.number(), 4);
-        epoch.release();
-        assert_eq!(epoch.now(), 4);
+        epoch.unblock();
+        assert_eq!(epoch.value(), 4);
     }
 
     #[test]
     fn cells_nobody_stands_on_are_forgotten() {
-        let cells = Cells::<u32, u32>::default();
-        let kept = cells.of(1, || 1);
+        let map = WeakMap::<u32, u32>::default();
+        let kept = map.get_or_insert_with(1, || 1);
         for key in 2..1_000 {
-            drop(cells.of(key, || key));
+            drop(map.get_or_insert_with(key, || key));
         }
-        assert!(cells.0.lock().unwrap().0.len() <= 65);
-        assert!(Arc::ptr_eq(&kept, &cells.of(1, || 9)));
-        assert!(cells.known(&2).is_none());
+        assert!(map.0.lock().unwrap().0.len() <= 65);
+        assert!(Arc::ptr_eq(&kept, &map.get_or_insert_with(1, || 9)));
+        assert!(map.get(&2).is_none());
     }
 }

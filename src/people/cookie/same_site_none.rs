@@ -6,7 +6,7 @@ use std::borrow::Cow;
 const NONE: &str = "; SameSite=None";
 
 /// A `Set-Cookie` as the browser of this name understands it.
-pub fn understood<'a>(cookie: &'a str, user_agent: &str) -> Cow<'a, str> {
+pub fn adapt_to_user_agent<'a>(cookie: &'a str, user_agent: &str) -> Cow<'a, str> {
     match cookie.contains(NONE) && misreads_none(user_agent) {
         true => Cow::Owned(cookie.replace(NONE, "")),
         false => Cow::Borrowed(cookie),
@@ -117,11 +117,14 @@ mod tests {
             ("", false),
         ] {
             let agent = agent.replace("{}", KHTML);
-            let kept = understood("a=b; HttpOnly; SameSite=None; Secure; Path=/", &agent);
+            let kept = adapt_to_user_agent("a=b; HttpOnly; SameSite=None; Secure; Path=/", &agent);
             assert_eq!(!kept.contains("SameSite"), misreads, "{agent}");
             assert!(kept.contains("; HttpOnly; ") && kept.contains("; Secure; Path=/"));
         }
         let iphone = "(iPhone; CPU iPhone OS 12_4 like Mac OS X)";
-        assert_eq!(understood("a=b; SameSite=Lax", iphone), "a=b; SameSite=Lax");
+        assert_eq!(
+            adapt_to_user_agent("a=b; SameSite=Lax", iphone),
+            "a=b; SameSite=Lax"
+        );
     }
 }
