@@ -1,4 +1,4 @@
-//! `Login::begin / finish`: state, binding to the browser, return address.
+//! `Login`: begins and finishes logins; binds each to its browser and its return address.
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,15 +44,15 @@ pub mod unsolicited;
 pub use build::{BuildError, Deps};
 pub use finish::FinishedLogin;
 
-/// How long a callback that is seen again shares the outcome of the first, from its end.
+/// How long a repeated callback gets the outcome of the first.
 const OUTCOME_TTL: Duration = Duration::from_secs(30);
-/// How many outcomes are kept.
+/// The most outcomes that are kept.
 const OUTCOMES_MAX: u64 = 10_000;
 
-/// How one login ended, for every request that brings the same answer.
+/// The outcome of one login, for every request with the same response.
 type Outcome = Arc<Result<FinishedLogin, LoginError>>;
 
-/// Everything that logs people in. One per site; clones are the same.
+/// The logins of one site. Clones share their state.
 #[derive(Clone)]
 pub struct Login {
     entries: Vec<Arc<ConnectorEntry>>,
@@ -68,114 +68,103 @@ pub struct Login {
     recent_unsolicited: RecentUnsolicited,
 }
 
-/// One connector with how it is used here.
+/// One configured connector.
 #[derive(Debug)]
 pub struct ConnectorEntry {
-    /// Its id.
     pub id: ConnectorId,
-    /// What people see.
+    /// The name on the sign-in page.
     pub display_name: String,
-    /// Where its callbacks come to.
+    /// The callback URL.
     pub callback: Url,
-    /// As configured.
     pub config: ConnectorConfig,
     /// The name of its kind: `wecom`.
     pub kind: &'static str,
-    /// What it can do, as configured.
     pub features: Features,
-    /// The connector itself.
     pub connector: Arc<dyn Connector>,
     admission: AdmissionPolicy,
 }
 
-/// What a begin is asked for.
+/// A request to begin a login.
 #[derive(Clone, Debug)]
 pub struct BeginRequest<'a> {
-    /// Through which connector.
     pub via: &'a ConnectorId,
-    /// Through which of its doors; absent: the User-Agent decides.
+    /// The mode of the login; absent: the User-Agent decides.
     pub mode: Option<Mode>,
-    /// Where to, afterwards.
     pub return_to: ReturnTo,
-    /// Whether nobody clicked.
+    /// Whether it starts without a click.
     pub automatic: bool,
-    /// How often it was begun again by itself.
+    /// How often it was restarted automatically.
     pub retries: u8,
-    /// Which host's browser the session is for, when it is another one.
+    /// The nonce of another host that needs the session.
     pub ticket_for: Option<NonceHash>,
     /// Whether a page in another site's frame waits for the ticket.
     pub for_frame: bool,
-    /// The session of whoever is here already.
+    /// The current session of this browser.
     pub replaces: Option<SessionKey>,
-    /// Who is counted for it; absent: a proxy that names nobody.
+    /// The client whose rate limits apply; absent: a trusted proxy did not name the client.
     pub client: Option<Client>,
-    /// With what.
     pub user_agent: &'a str,
-    /// What it must prove, and what may help.
+    /// The demands and hints for the source.
     pub authn: AuthnRequest,
 }
 
-/// A login that began.
+/// A login that has begun.
 #[derive(Debug)]
 pub struct BegunLogin {
-    /// What the browser must do.
+    /// The next step of the browser.
     pub challenge: Challenge,
-    /// The memory of it.
     pub pending: Pending,
-    /// The same, sealed, for the browser to keep.
+    /// The pending login, sealed for the flow cookie.
     pub sealed: String,
-    /// What an own front end needs, where the kind has that.
+    /// What a custom front end needs to run the login; absent: the kind has no such logins.
     pub app: Option<Map<String, Value>>,
-    /// Whether the answer comes by a POST from another site.
+    /// Whether the callback is a cross-site POST.
     pub returns_by_post: bool,
 }
 
-/// Why a login did not begin or finish.
+/// Why a login could not begin or finish.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// There is no such connector.
-    #[error("no connector of this name")]
+    #[error("no connector has this ID")]
     UnknownConnector,
-    /// Too many.
-    #[error("the login is not taken now")]
+    /// A rate limit or an open circuit breaker.
+    #[error("logins are limited now")]
     Limited(#[source] Limited),
-    /// This browser did not begin it.
+    /// This browser did not begin the login, or its flow cookie is lost.
     #[error("the callback does not belong to a login of this browser")]
     Pending(#[source] PendingError),
     /// The login does not fit into the cookies that hold it.
     #[error("the pending login is too large")]
     TooLarge(#[source] PendingTooLarge),
-    /// The source.
-    #[error("prove the person")]
+    /// The connector or its source failed.
+    #[error("cannot verify the person")]
     Connector(#[source] ConnectorError),
-    /// A ticket counts once.
-    #[error("the ticket was used before")]
+    /// An entry token or its flow was used before.
+    #[error("the token was used before")]
     AlreadyUsed,
-    /// The directory.
-    #[error("admit the person")]
+    /// The person was not admitted to an account.
+    #[error("cannot admit the person")]
     Admit {
-        /// Whom the source vouched for.
+        /// The subject that the source confirmed.
         subject: Subject,
-        /// Why not.
         #[source]
         source: AdmitError,
     },
-    /// The session.
-    #[error("let the person in")]
+    /// No session was minted.
+    #[error("cannot mint a session for the person")]
     Mint {
-        /// Whom the source vouched for.
+        /// The subject that the source confirmed.
         subject: Subject,
-        /// Why not.
         #[source]
         source: MintError,
     },
-    /// The task died.
-    #[error("the login was dropped before its end")]
+    /// The task panicked, or the process is shutting down.
+    #[error("the login was interrupted")]
     TaskFailed,
 }
 
 impl LoginError {
-    /// Whom the source vouched for, when it came so far.
+    /// The subject that the source confirmed, if it did.
     pub fn subject(&self) -> Option<&Subject> {
         match self {
             Self::Admit { subject, .. } | Self::Mint { subject, .. } => Some(subject),
@@ -220,7 +209,7 @@ impl LoginError {
         !is_wrong_password && !self.is_transient()
     }
 
-    /// What they would have been called, where that was the trouble.
+    /// The login name that has no account or is taken, where that is the reason.
     pub fn login(&self) -> Option<&LoginName> {
         match self {
             Self::Admit { source, .. } => match source {
@@ -241,17 +230,17 @@ impl fmt::Debug for Login {
 }
 
 impl Login {
-    /// Every connector, in the order of their ids.
+    /// The connectors, ordered by ID.
     pub fn entries(&self) -> &[Arc<ConnectorEntry>] {
         &self.entries
     }
 
-    /// The connector of an id.
+    /// The connector with this ID.
     pub fn entry(&self, id: &ConnectorId) -> Option<&Arc<ConnectorEntry>> {
         self.entries.iter().find(|entry| entry.id == *id)
     }
 
-    /// The sources that can be asked again about people who are here.
+    /// The sources that can refresh sessions.
     pub fn sources(&self) -> impl Iterator<Item = RefreshSource> {
         self.entries.iter().filter_map(|entry| {
             Some(RefreshSource {
@@ -261,7 +250,7 @@ impl Login {
         })
     }
 
-    /// The connectors whose people may bring a token that their source signed.
+    /// The connectors whose people may authenticate with access tokens of their source.
     pub fn token_sessions(&self) -> impl Iterator<Item = TokenConnector> {
         self.entries.iter().filter_map(|entry| {
             Some(TokenConnector {
@@ -271,13 +260,13 @@ impl Login {
         })
     }
 
-    /// Whether a client may redeem_unsolicited a ticket now.
+    /// Whether this client may redeem a ticket now.
     pub fn check_ticket_limit(&self, client: Option<Client>) -> Result<(), LoginError> {
         let taken = self.limits.acquire(Step::Ticket, client);
         taken.map_err(LoginError::Limited)
     }
 
-    /// Whether a logout may be noted that a client's browser brings, and that ends nothing here.
+    /// Whether a front-channel logout of an unknown session may be recorded now.
     pub fn check_logout_limit(
         &self,
         connector: &ConnectorId,
@@ -286,12 +275,12 @@ impl Login {
         self.limits.acquire_logout(connector, client)
     }
 
-    /// The tickets that were used a moment ago.
+    /// The recently used tickets.
     pub fn spent_tickets(&self) -> &SpentTickets {
         &self.spent_tickets
     }
 
-    /// Opens a login. Nothing is stored here; the browser keeps the sealed memory.
+    /// Begins a login. Stores nothing: the browser keeps the sealed pending login.
     pub async fn begin(&self, request: BeginRequest<'_>) -> Result<BegunLogin, LoginError> {
         let entry = self
             .entry(request.via)
@@ -320,7 +309,7 @@ impl Login {
         Ok(BegunLogin {
             challenge,
             app: match entry.uses_password_form() {
-                // A front end that asks for the password itself needs nothing besides.
+                // A front end with its own password form needs no further data.
                 true => Some(Map::new()),
                 false => entry.connector.app_login(&pending),
             },
@@ -330,10 +319,9 @@ impl Login {
         })
     }
 
-    /// Opens the memory of a login that a callback names, before anything is asked of the source.
+    /// Opens the sealed pending login of a callback, before its code is redeemed.
     ///
-    /// `among` are the connectors whose answers come to the address that was asked for; the login
-    /// is that of one of them.
+    /// `among` are the connectors that share the callback URL; the login must belong to one of them.
     pub fn open_pending<'a>(
         &self,
         among: impl IntoIterator<Item = &'a ConnectorId>,
@@ -355,8 +343,8 @@ impl Login {
         outcome
     }
 
-    /// Closes a login whose memory was opened. The same answer seen twice, or twice at once, is
-    /// redeemed once and both get the one outcome. Cancel-safe: the task goes on without us.
+    /// Finishes a pending login. A repeated or concurrent request with the same response gets the same
+    /// outcome, and its code is redeemed once. Cancel-safe: the work continues in a task of its own.
     pub async fn finish(
         &self,
         pending: Pending,
@@ -403,8 +391,7 @@ impl Login {
         }
     }
 
-    /// The outcome of a login that finished a moment ago, when its callback is seen again without
-    /// its memory.
+    /// The outcome of a recently finished login, for a repeated callback whose flow cookie is gone.
     pub async fn outcome(
         &self,
         via: &ConnectorId,
@@ -412,7 +399,7 @@ impl Login {
         answer: &AuthnResponse,
     ) -> Option<Arc<Result<FinishedLogin, LoginError>>> {
         let key = outcome_key(via, flow, answer);
-        // In this order: a login leaves the list after its outcome is kept.
+        // In this order: a login stores its outcome before it leaves the list of running ones.
         match self.finishing.under_way(&key) {
             Some(flight) => Some(outcome_of(flight).await),
             None => self.outcomes.get(&key),
@@ -421,7 +408,7 @@ impl Login {
 }
 
 impl ConnectorEntry {
-    /// Which of its doors a login uses: what is forced, what is asked for, what the client is.
+    /// The mode of a login: the forced one, the requested one, or the one that suits the User-Agent.
     fn mode(&self, asked: Option<Mode>, user_agent: &str) -> Mode {
         self.features.forced_mode.or(asked).unwrap_or_else(|| {
             if self.features.is_own_app(user_agent) {
@@ -432,25 +419,25 @@ impl ConnectorEntry {
         })
     }
 
-    /// Whether this client's source can say who sits there without showing anything.
+    /// Whether a login can run without any page of the source in this browser.
     pub fn can_log_in_silently(&self, user_agent: &str) -> bool {
         let mode = self.mode(None, user_agent);
-        // The door into the source's own client shows nothing only inside of it.
+        // The in-app mode is silent only inside the source's own app.
         let fits = mode == Mode::Web || self.features.is_own_app(user_agent);
         fits && self.features.silent_in.contains(&mode)
     }
 
-    /// Whether people can begin a login; else they only redeem_entry_token at the entry point.
+    /// Whether people can begin a login here; otherwise only the source starts logins.
     pub fn can_begin_login(&self) -> bool {
         self.features.login_method != LoginMethod::EntryOnly
     }
 
-    /// Whether people type a user name and a password into a form of ours.
+    /// Whether people fill in our form with a user name and a password.
     pub fn uses_password_form(&self) -> bool {
         self.features.login_method == LoginMethod::PasswordForm
     }
 
-    /// Whether a login through it starts without a click for this client.
+    /// Whether a login starts without a click in this browser.
     pub fn auto_starts_for(&self, user_agent: &str) -> bool {
         match self.config.auto_login {
             _ if !self.can_begin_login() => false,
@@ -460,12 +447,12 @@ impl ConnectorEntry {
         }
     }
 
-    /// Whether this client is the source's own.
+    /// Whether this User-Agent is that of the source's own app.
     pub fn is_own_client(&self, user_agent: &str) -> bool {
         self.features.is_own_app(user_agent)
     }
 
-    /// Where a login without a target lands, as configured: a path or a URL of this site.
+    /// Where a login without a return address ends: a path or a URL of this site.
     pub fn home(&self, user_agent: &str) -> &str {
         let mobile = ["Mobi", "Android", "iPhone", "iPad"]
             .iter()
@@ -483,7 +470,7 @@ async fn outcome_of(flight: PendingCall<Outcome>) -> Outcome {
     flight.await.unwrap_or_else(lost)
 }
 
-/// A limit in whole seconds; one too long for the number is as good as none.
+/// A period in whole seconds; the largest number stands for anything longer.
 fn seconds(period: Duration) -> u32 {
     u32::try_from(period.as_secs()).unwrap_or(u32::MAX)
 }

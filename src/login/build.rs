@@ -1,4 +1,4 @@
-//! How the logins of a site are built from its configuration, and what lives on across a reload.
+//! Builds the logins of a site from its configuration, and keeps their state across a reload.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,75 +18,60 @@ use crate::people::session::{SessionTimeouts, Sessions};
 use crate::people::{AdmissionPolicy, People};
 use crate::store::ConnectorId;
 
-/// What the logins of a site are built with.
+/// The dependencies of [`Login`].
 #[derive(Clone, Debug)]
 pub struct Deps<'a> {
-    /// What browsers type.
+    /// The public URL of this site.
     pub external_url: &'a Url,
-    /// What our own paths begin with, as `/.menshen`.
+    /// The prefix of our own paths: `/.menshen`.
     pub prefix: &'a str,
-    /// The keys.
     pub ring: &'a Arc<KeyRing>,
-    /// Who is here.
     pub sessions: &'a Arc<Sessions>,
-    /// Who admits people.
     pub people: &'a People,
-    /// How long they may stay.
+    /// The lifetime of sessions.
     pub terms: SessionTimeouts,
-    /// The time.
     pub clock: &'a Clock,
 }
 
 /// Why a connector could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Its table is not one.
+    /// Its table names no kind, or several.
     #[error("connector {id}")]
     Kind {
-        /// Which.
         id: ConnectorId,
-        /// Why.
         #[source]
         source: KindError,
     },
-    /// Its callback address is none.
+    /// Its callback URL is invalid.
     #[error("connector {id}: its callback_base is no http(s) origin")]
-    Callback {
-        /// Which.
-        id: ConnectorId,
-    },
-    /// The road to its source.
-    #[error("connector {id}: the way to its source")]
+    Callback { id: ConnectorId },
+    /// Its HTTP client cannot be built.
+    #[error("connector {id}: cannot build the HTTP client for its source")]
     Outbound {
-        /// Which.
         id: ConnectorId,
-        /// Why.
         #[source]
         source: outbound::OutboundBuildError,
     },
-    /// Its mapping.
+    /// Its mapping is invalid.
     #[error("connector {id}")]
     Mapping {
-        /// Which.
         id: ConnectorId,
-        /// Why.
         #[source]
         source: MappingCompileError,
     },
-    /// The connector itself.
+    /// Its own settings are invalid.
     #[error("connector {id}")]
     Connector {
-        /// Which.
         id: ConnectorId,
-        /// Why.
         #[source]
         source: connector::ConnectorBuildError,
     },
 }
 
 impl Login {
-    /// Builds every connector; one whose settings did not change is taken over as it is, with what
-    /// it has cached. Asks nobody.
+    /// Builds all connectors. One whose settings did not change is reused with its caches. Makes no
+    /// network call.
     pub fn build(
         connectors: &BTreeMap<ConnectorId, ConnectorConfig>,
         config: &LoginConfig,
@@ -135,7 +120,7 @@ impl Login {
 }
 
 impl ConnectorEntry {
-    /// A secret or CA in a file may have changed although the settings did not.
+    /// Whether the settings name no file, whose content could change while they stay the same.
     fn reads_no_files(&self) -> bool {
         let secrets = self.config.kinds().flat_map(|kind| kind.secrets());
         let in_files = secrets
@@ -162,7 +147,7 @@ fn callback_of(
     .ok_or_else(|| BuildError::Callback { id: id.clone() })
 }
 
-/// An address of ours, at one of the origins that browsers know us by.
+/// The URL of one of our own paths at a public origin; nothing if that is no HTTP origin.
 fn own_url(base: &Url, prefix: &str, path: &str) -> Option<Url> {
     let origin = base.origin();
     let good = origin.is_tuple() && matches!(base.scheme(), "http" | "https");

@@ -1,4 +1,4 @@
-//! `[login]` as it is written.
+//! The settings of `[login]`.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -6,28 +6,28 @@ use url::Url;
 
 use crate::setting::Period;
 
-/// `[login]`: how many logins are begun and finished.
+/// `[login]`: limits of logins, and custom front ends.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoginConfig {
-    /// Begins in a minute, from one client address.
+    /// The most logins that one client address may begin in a minute.
     pub begins_per_client_per_minute: u32,
-    /// Begins in a minute, in all.
+    /// The most logins that all clients together may begin in a minute.
     pub begins_per_minute: u32,
-    /// Finishes in a minute, from one client address; so many tickets to other hosts besides, and so
-    /// many front-channel logouts of sessions that are not known here.
+    /// The most logins that one client address may finish in a minute. The same number limits its
+    /// tickets to other hosts, and its front-channel logouts of unknown sessions.
     pub finishes_per_client_per_minute: u32,
-    /// Finishes in a minute, in all; so many tickets besides, and of each connector so many of those
-    /// logouts, but never more than 4,000.
+    /// The most logins that all clients together may finish in a minute. The same number limits the
+    /// tickets, and for each connector those logouts, but never to more than 4,000.
     pub finishes_per_minute: u32,
-    /// After so many codes in a row that a source does not take, whoever sent one is refused for a
-    /// while, and the others are asked about a few at a time. At most five of one client's count, and
-    /// of an IPv6 /48 as many as leave some to others.
+    /// After this many consecutive codes that a source rejected, clients that sent one are refused for
+    /// a while, and the codes of other clients are sent to the source a few at a time. At most five
+    /// wrong codes of one client count, and a limited number of one IPv6 /48.
     pub bad_codes_max: u32,
-    /// How long that while is.
+    /// How long those clients are refused.
     pub bad_codes_pause: Period,
-    /// Origins of own front ends that may call `/login-config` and `/login` with `fetch`, and read
-    /// why they get no answer of an application.
+    /// Origins of custom front ends that may call `/login-config` and `/login` with `fetch`, and may
+    /// read error responses of menshen.
     pub origins: Vec<Url>,
 }
 

@@ -1,4 +1,4 @@
-//! `[connector.ID]` with the list of kinds, and `trait Connector`: one way of proving who a person is.
+//! `[connector.ID]` and the list of kinds; `Connector`: a login protocol with one source.
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -42,49 +42,49 @@ pub use kind::{ConnectorBuildError, ConnectorDeps, Kind, SettingProblem, TokenIs
 pub use logout::{LogoutNotice, ProviderLogout};
 pub use settings::{AdmissionConfig, AutoLogin, HomePages};
 
-/// One configured way of proving who a person is. The id never changes: accounts hang on it.
+/// One connector: a source that proves who people are. Never change its ID: accounts depend on it.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectorConfig {
-    /// What people see on the sign-in page; absent: the id.
+    /// The name on the sign-in page; absent: the ID.
     #[serde(default)]
     pub display_name: Option<String>,
-    /// When a login starts without a click: `never`, `in-app` (inside the source's own client) or
+    /// When a login starts without a click: `never`, `in-app` (inside the source's own app) or
     /// `always`.
     #[serde(default)]
     pub auto_login: AutoLogin,
-    /// Whether a stranger gets an account (`create`), or only those come in who have one already or
-    /// are joined to one by `link_by` (`existing`).
+    /// Whether a new person gets an account (`create`), or only people sign in who have one or are
+    /// linked to one by `link_by` (`existing`).
     #[serde(default)]
     pub admission: AdmissionConfig,
-    /// Fields the source vouches for that may join an account we already have.
+    /// Fields verified by the source that link a new person to an existing account.
     #[serde(default)]
     pub link_by: Vec<LinkField>,
-    /// Where a login without a target lands.
+    /// Where a login without a return address ends.
     #[serde(default)]
     pub home: HomePages,
-    /// Whether each login and refresh brings what the source says of a person now. With false they
-    /// keep the login and the fields of their first login here.
+    /// Whether each login and refresh updates a person's login name and fields. With false they stay
+    /// as at the first login.
     #[serde(default = "yes")]
     pub sync: bool,
-    /// Put before every login of this source, to keep sources apart.
+    /// A prefix for every login name of this source, to keep sources apart.
     #[serde(default)]
     pub login_prefix: String,
-    /// Where the source returns to, when that is not `external_url`: scheme, host and port.
+    /// Scheme, host and port of the callback URL, if they differ from `external_url`.
     #[serde(default)]
     pub callback_base: Option<Url>,
-    /// The whole address that the source returns to, where it knows another than
-    /// `PREFIX/callback/ID` and should keep it. Its path lies below `prefix`; several connectors may
-    /// share one. Its host is that of `external_url`, or of `callback_base`.
+    /// The whole callback URL, if the source has another one registered than `PREFIX/callback/ID`. Its
+    /// path must be below `prefix`; several connectors may share one. Its host is that of
+    /// `external_url` or `callback_base`.
     #[serde(default)]
     pub callback: Option<Url>,
-    /// The HTTP proxy on the way to the source.
+    /// An HTTP proxy for calls to the source.
     #[serde(default)]
     pub proxy: Option<ProxyUrl>,
-    /// A PEM file with further certificate authorities for the way to the source.
+    /// A PEM file with additional certificate authorities for calls to the source.
     #[serde(default)]
     pub ca: Option<PathBuf>,
-    /// Field = CEL over `profile`, the raw answer of the source; names that are not fixed become
+    /// Field = CEL over `profile`, the profile as the source sends it. Fields with other names become
     /// `user.attributes`.
     #[serde(default)]
     pub mapping: MappingConfig,
@@ -97,12 +97,12 @@ pub struct ConnectorConfig {
     /// OAuth 2 with a profile endpoint.
     #[serde(default)]
     oauth2: Option<oauth2::Config>,
-    /// A kind that a program brings along. No document can say it.
+    /// A kind from outside this crate, which a document cannot name.
     #[serde(skip)]
     external_kind: Option<ExternalKind>,
 }
 
-/// Why a connector's table is not one.
+/// Why the kind of a connector is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KindError {
     /// No table names a kind.
@@ -114,7 +114,7 @@ pub enum KindError {
 }
 
 impl ConnectorConfig {
-    /// The one kind it is of.
+    /// The kind of this connector.
     pub fn kind(&self) -> Result<&dyn Kind, KindError> {
         let mut kinds = self.kinds();
         match (kinds.next(), kinds.next()) {
@@ -124,7 +124,7 @@ impl ConnectorConfig {
         }
     }
 
-    /// The same with a kind that comes from outside this crate, in place of the one that is written.
+    /// The same settings with a kind from outside this crate.
     pub fn with_kind(self, kind: Arc<dyn Kind>) -> Self {
         Self {
             external_kind: Some(ExternalKind(kind)),
@@ -132,9 +132,9 @@ impl ConnectorConfig {
         }
     }
 
-    /// Every kind whose table is written; more or less than one is an error.
+    /// Every kind that has a table here; anything but one is an error.
     pub fn kinds(&self) -> impl Iterator<Item = &dyn Kind> {
-        // The list of kinds. A kind is one field above and one line here.
+        // A new kind needs a field above and a line in this list.
         let kinds = [
             written(&self.wecom),
             written(&self.oidc),
@@ -159,30 +159,31 @@ fn yes() -> bool {
     true
 }
 
-/// One configured way of proving who a person is.
+/// A login protocol with one source.
 ///
-/// A connector speaks its protocol and nothing else: it never sees a cookie, mints a session,
-/// chooses a return address or writes a response. Its methods may be dropped at any await; a code
-/// that was on its way is then spent, and the person begins again.
+/// A connector only speaks its protocol: it never sees a cookie, mints a session, chooses a return
+/// address or writes a response. Its futures may be dropped at any await; a code that was being
+/// redeemed is then lost, and the person has to log in again.
 #[async_trait]
 pub trait Connector: Debug + Send + Sync {
-    /// Opens a login: says what the browser must do next. What the source has no word for in `ask`
-    /// is left out; the route judges the session that comes of it.
+    /// Begins a login: returns the next step of the browser. Ignores demands that the protocol cannot
+    /// express; the route checks the resulting session.
     async fn begin(
         &self,
         pending: &Pending,
         ask: &AuthnRequest,
     ) -> Result<Challenge, ConnectorError>;
 
-    /// Closes a login: checks what came back and says who it is. The browser was checked before.
+    /// Finishes a login: verifies the response and returns the profile. The caller has verified that
+    /// the browser began this login.
     async fn finish(
         &self,
         pending: &Pending,
         answer: &AuthnResponse,
     ) -> Result<Profile, ConnectorError>;
 
-    /// Redeems a ticket that nobody here asked for: says whom it names. Nothing but the ticket binds
-    /// the answer to anybody. Only for kinds with [`Features::entry_point`].
+    /// Redeems an entry token of a login that the source started. Only for kinds with
+    /// [`Features::entry_point`].
     async fn redeem_entry_token(
         &self,
         _answer: &AuthnResponse,
@@ -192,42 +193,41 @@ pub trait Connector: Debug + Send + Sync {
             source: SourceRefusal {
                 call: "entry",
                 code: 0,
-                message: "nobody arrives through this kind of connector".to_owned(),
+                message: "this kind of connector has no entry point".to_owned(),
             },
         })
     }
 
-    /// What an own front end or a mobile app needs to open this login by itself: members of the
-    /// answer of `/login-config`.
+    /// What a custom front end or a mobile app needs to run this login itself: members of the JSON
+    /// response of `/login-config`.
     fn app_login(&self, _pending: &Pending) -> Option<Map<String, Value>> {
         None
     }
 
-    /// The same source, asked again while somebody is here, when its protocol can.
+    /// The source for refreshes during a session, if the protocol has them.
     fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {
         None
     }
 
-    /// The same source as one whose tokens say who somebody is, when it signs such tokens.
+    /// The reader of access tokens that identify people, if the source signs such tokens.
     fn reads_tokens(self: Arc<Self>) -> Option<Arc<dyn TokenReader>> {
         None
     }
 
-    /// The logout of the source, when it has one.
+    /// The logout features of the source, if it has any.
     fn logout(&self) -> Option<&dyn ProviderLogout> {
         None
     }
 
-    /// Asks the source whether our settings are right; for `check --online`.
+    /// Checks the settings against the source, for `check --online`.
     async fn examine(&self) -> Vec<Finding>;
 }
 
-/// One line of `check --online`.
+/// One result line of `check --online`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Whether it is as it should be.
     pub good: bool,
-    /// What was found and, when it is not good, what to do.
+    /// The result and, for a bad one, the remedy.
     pub text: String,
 }
 

@@ -1,23 +1,21 @@
-//! `PasswordCredentials`: the user name and the password that somebody typed into our form.
+//! `PasswordCredentials`: the user name and the password from our form.
 
 use std::fmt;
 
 use super::connector::{ConnectorError, RefusalReason, SourceRefusal};
 use super::fields::Fields;
 
-/// The longest user name a source is asked about, in bytes.
+/// The longest accepted user name, in bytes.
 pub const LOGIN_BYTES_MAX: usize = 256;
 
-/// The longest password a source is asked about, in bytes.
+/// The longest accepted password, in bytes.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 
-/// A user name and a password that may be somebody's. The name is as typed, without the blanks around
-/// it; the password is as typed.
+/// A plausible user name and password. The name is trimmed, the password is not.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PasswordCredentials<'a> {
-    /// The user name.
     pub login: &'a str,
-    /// The password: show it to nobody but the source.
+    /// The password. Send it to the source only, and never log it.
     pub password: &'a str,
 }
 
@@ -28,8 +26,8 @@ impl fmt::Debug for PasswordCredentials<'_> {
 }
 
 impl<'a> PasswordCredentials<'a> {
-    /// From the fields `login` and `password`. What can be nobody's is wrong before a source is asked:
-    /// some directories take an empty password for no password at all, and let everybody in.
+    /// Reads the fields `login` and `password`. Refuses implausible values without a call to the
+    /// source: some directories treat an empty password as an anonymous bind and accept it.
     pub fn of(fields: &'a Fields) -> Result<Self, ConnectorError> {
         let wrong = |message: &str| ConnectorError::Refused {
             why: RefusalReason::WrongPassword,
@@ -65,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_nobodys_is_wrong_before_a_source_is_asked() {
+    fn implausible_credentials_are_refused() {
         assert!(is_possible("lisi", " "));
         assert!(is_possible(&"l".repeat(256), &"p".repeat(1024)));
         for (login, password) in [
@@ -82,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_loses_its_blanks_and_a_password_none() {
+    fn the_user_name_is_trimmed_and_the_password_is_not() {
         let fields = Fields::parse(b"login=+lisi+&password=+x+").unwrap();
         let typed = PasswordCredentials::of(&fields).unwrap();
         assert_eq!((typed.login, typed.password), ("lisi", " x "));

@@ -1,21 +1,21 @@
-//! `Fields`: the parameters of a query or a form, parsed once; one that stands twice is known.
+//! `Fields`: the parameters of a query or a form.
 
 use std::fmt;
 
-/// How many parameters are read; a request with more is refused by its reader.
+/// The most parameters that are accepted.
 pub const FIELDS_MAX: usize = 64;
 
-/// Names and values in the order they came. `Debug` shows the names only.
+/// Parameter names and values in their original order. `Debug` shows the names only.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Fields(Vec<(String, String)>);
 
-/// A parameter that must stand once stands twice.
+/// A parameter is repeated that must not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a parameter stands more than once")]
+#[error("a parameter is repeated")]
 pub struct RepeatedParameter;
 
 impl Fields {
-    /// Parses `application/x-www-form-urlencoded` text; nothing when there are too many.
+    /// Parses `application/x-www-form-urlencoded` text; nothing if there are too many parameters.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let mut fields = Vec::new();
         for (name, value) in url::form_urlencoded::parse(text) {
@@ -27,17 +27,15 @@ impl Fields {
         Some(Self(fields))
     }
 
-    /// From names and values as they are.
     pub fn new(fields: Vec<(String, String)>) -> Self {
         Self(fields)
     }
 
-    /// Adds one that was parsed otherwise.
     pub fn push(&mut self, name: &str, value: &str) {
         self.0.push((name.to_owned(), value.to_owned()));
     }
 
-    /// The value of a parameter that must not stand twice.
+    /// The value of a parameter that must not be repeated; nothing if it is missing.
     pub fn one(&self, name: &str) -> Result<Option<&str>, RepeatedParameter> {
         let mut values = self.0.iter().filter(|(key, _)| key == name);
         match (values.next(), values.next()) {
@@ -46,13 +44,13 @@ impl Fields {
         }
     }
 
-    /// Every name with its value, in the order they came.
+    /// All names and values in their original order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let pairs = self.0.iter();
         pairs.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Whether a parameter stands here at all.
+    /// Whether a parameter is present.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(key, _)| key == name)
     }
@@ -71,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_that_stands_twice_is_refused() {
+    fn a_repeated_parameter_is_refused() {
         let fields = Fields::parse(b"code=a&state=b&code=c").unwrap();
         assert_eq!(fields.one("code"), Err(RepeatedParameter));
         assert_eq!(fields.one("state"), Ok(Some("b")));
@@ -79,13 +77,13 @@ mod tests {
     }
 
     #[test]
-    fn too_many_parameters_are_not_read() {
+    fn too_many_parameters_are_refused() {
         assert!(Fields::parse("a=1&".repeat(FIELDS_MAX).as_bytes()).is_some());
         assert!(Fields::parse("a=1&".repeat(FIELDS_MAX + 1).as_bytes()).is_none());
     }
 
     #[test]
-    fn values_are_not_shown() {
+    fn debug_output_hides_the_values() {
         let fields = Fields::parse(b"code=hunter2").unwrap();
         assert!(!format!("{fields:?}").contains("hunter2"));
     }

@@ -1,4 +1,4 @@
-//! The end of a login: prove, admit, mint. It runs by itself, whoever waits for it.
+//! The last step of a login: verifies the response, admits the person and mints the session.
 
 use std::sync::Arc;
 
@@ -15,24 +15,21 @@ use crate::people::profile::{AuthContext, UserFields};
 use crate::people::session::{MintError, NewLogin, OneTimeSession, SessionTimeouts, Sessions};
 use crate::store::{ConnectorId, LoginName, SessionId, Subject};
 
-/// A login that is done.
+/// A finished login.
 #[derive(Clone, Debug)]
 pub struct FinishedLogin {
-    /// What the session's cookie says, for a ticket.
+    /// The content of the session cookie.
     pub handle: SessionHandle,
-    /// The session's name in logs.
+    /// The ID of the session in logs.
     pub public_id: SessionId,
-    /// Who came in.
     pub login: LoginName,
-    /// Through which connector.
+    /// The connector.
     pub via: ConnectorId,
-    /// What that source calls them.
     pub subject: Subject,
-    /// What the source said of them, mapped.
+    /// The mapped profile.
     pub fields: UserFields,
-    /// How they proved themselves.
+    /// When and how the person authenticated at the source.
     pub auth_context: AuthContext,
-    /// Where they want to go.
     pub return_to: ReturnTo,
     cookie: CookieValue,
 }
@@ -47,7 +44,7 @@ impl std::fmt::Debug for CookieValue {
 }
 
 impl FinishedLogin {
-    /// The value of the session cookie: the person themselves.
+    /// The value of the session cookie. It grants access, so never log it.
     pub fn expose_cookie(&self) -> &str {
         &self.cookie.0
     }
@@ -60,12 +57,12 @@ pub(super) struct FinishTask {
     pub(super) sessions: Arc<Sessions>,
     pub(super) terms: SessionTimeouts,
     pub(super) limits: Arc<Limits>,
-    /// Kept until the source has answered.
+    /// Held until the source has answered.
     pub(super) permit: Option<HalfOpenPermit>,
 }
 
 impl FinishTask {
-    /// Proves, admits and mints, in this order.
+    /// Verifies, admits and mints, in this order.
     pub(super) async fn finish(
         self,
         pending: Pending,
@@ -114,7 +111,7 @@ impl FinishTask {
     }
 }
 
-/// What sessions are minted with.
+/// The dependencies for minting a session.
 pub(super) struct SessionMinter<'a> {
     pub(super) ring: &'a KeyRing,
     pub(super) sessions: &'a Sessions,

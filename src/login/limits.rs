@@ -1,4 +1,4 @@
-//! How many logins are begun and finished, and how many wrong codes a source is asked about.
+//! Rate limits for logins, and circuit breakers for sources that get too many wrong codes.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -19,38 +19,34 @@ pub use circuit_breaker::HalfOpenPermit;
 
 use circuit_breaker::CircuitBreakers;
 
-/// How many front-channel logouts of sessions that are not known here are noted for one connector in
-/// a minute. What comes within the eleven minutes that a login and its logout are remembered, and as
-/// many at once before, fits into the 50,000 that the store keeps for each connector: no login under
-/// way outlives a logout that was noted.
+/// The most front-channel logouts of unknown sessions that are recorded for one connector in a minute.
+/// The store keeps 50,000 for each connector. That is enough for a burst and the eleven minutes that a
+/// login and its logout are remembered, so that no recorded logout is evicted while a login that it
+/// ends is pending.
 const LOGOUTS_PER_CONNECTOR_MAX: u32 = 4_000;
 
-/// What a limit is for.
+/// A rate-limited step of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A login begins.
     Begin,
-    /// A login is finished.
     Finish,
-    /// A ticket is redeemed: as often as logins are finished, and counted apart from them.
+    /// A ticket is redeemed. Has the limit of [`Step::Finish`] and its own counter.
     Ticket,
 }
 
-/// Why a step is not taken now.
+/// Why a step is refused now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Limited {
-    /// This client address does it too often.
     #[error("too many logins from this address")]
     Client,
-    /// Everybody together does it too often.
-    #[error("too many logins in all")]
+    #[error("too many logins of all clients")]
     All,
-    /// Too many codes were wrong: the source is not asked for a while.
-    #[error("too many wrong codes: the source is not asked for a while")]
+    /// The circuit breaker is open for this client.
+    #[error("too many wrong codes: the circuit breaker is open")]
     Circuit,
 }
 
-/// The limits of a process. They outlive a reload while their settings stay.
+/// The limits of a process. A reload keeps them while their settings stay the same.
 #[derive(Debug)]
 pub struct Limits {
     config: LoginConfig,
@@ -67,8 +63,8 @@ struct RateLimits {
     all: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
 }
 
-/// Logouts that browsers bring. Anybody may bring them for any connector, so each connector has its
-/// own number.
+/// Front-channel logouts. Any client can send them for any connector, so each connector has its own
+/// limit.
 #[derive(Debug)]
 struct Logouts {
     client: Rates,
@@ -76,7 +72,6 @@ struct Logouts {
 }
 
 impl Limits {
-    /// From the settings.
     pub fn new(config: &LoginConfig, clock: Clock) -> Self {
         let finishes = || {
             RateLimits::new(
@@ -97,12 +92,12 @@ impl Limits {
         }
     }
 
-    /// Whether these are the limits of such settings.
+    /// Whether these limits were built from equal settings.
     pub fn matches_config(&self, config: &LoginConfig) -> bool {
         self.config == *config
     }
 
-    /// Takes one step, or says why not. A proxy that names nobody is counted among all only.
+    /// Counts a step, or refuses it. Without a client only the limit of all clients applies.
     pub fn acquire(&self, step: Step, client: Option<Client>) -> Result<(), Limited> {
         let pair = match step {
             Step::Begin => &self.begins,
@@ -115,7 +110,7 @@ impl Limits {
         pair.all.check().map_err(|_| Limited::All)
     }
 
-    /// Takes one more logout of a session that is not known here, or says why not.
+    /// Counts a logout of an unknown session, or refuses it.
     pub fn acquire_logout(
         &self,
         connector: &ConnectorId,
@@ -132,8 +127,8 @@ impl Limits {
         taken.map_err(|_| Limited::All)
     }
 
-    /// Whether a source may be asked about a code of this client. What is answered is kept until the
-    /// source has answered.
+    /// Whether a code of this client may be sent to the source. Hold the permit until the source has
+    /// answered.
     pub fn enter_circuit(
         &self,
         connector: &ConnectorId,
@@ -143,7 +138,7 @@ impl Limits {
         entered.map_err(|circuit_breaker::CircuitOpen| Limited::Circuit)
     }
 
-    /// Notes whether the source took a code that a client brought.
+    /// Records whether the source accepted a code of this client.
     pub fn record_code(&self, connector: &ConnectorId, client: Option<Client>, taken: bool) {
         self.breakers.record(connector, client, taken);
     }
@@ -189,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn one_client_and_all_clients_are_limited_apart() {
+    fn one_client_and_all_clients_have_separate_limits() {
         let limits = limits();
         let (a, b) = (
             Some(IpAddr::from([192, 0, 2, 1]).into()),
@@ -204,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn each_connector_has_its_own_number_of_logouts() {
+    fn each_connector_has_its_own_limit_of_logouts() {
         let config = LoginConfig {
             finishes_per_minute: 1_000_000,
             ..LoginConfig::default()
@@ -212,13 +207,13 @@ mod tests {
         let limits = Limits::new(&config, Clock::manual(Timestamp::from_unix_s(0)));
         let [one, other] = ["one", "other"].map(|id| id.parse().unwrap());
         let noted = (0..9_000).filter(|_| limits.acquire_logout(&one, None).is_ok());
-        // Time passes while the test runs.
+        // Time passes while the test runs, so the limit refills a little.
         assert!((4_000..9_000).contains(&noted.count()));
         assert_eq!(limits.acquire_logout(&other, None), Ok(()));
     }
 
     #[test]
-    fn whoever_is_not_named_is_counted_among_all() {
+    fn a_request_without_a_client_counts_towards_the_limit_of_all() {
         let limits = limits();
         for _ in 0..3 {
             assert_eq!(limits.acquire(Step::Begin, None), Ok(()));

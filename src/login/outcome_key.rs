@@ -1,4 +1,4 @@
-//! The name of what one login was brought: the same answer seen twice has the same name.
+//! The key of an outcome: a repeated response to the same login has the same key.
 
 use std::sync::LazyLock;
 
@@ -9,13 +9,12 @@ use super::pending::FlowId;
 use crate::keys;
 use crate::store::ConnectorId;
 
-/// The key of this process. An answer may hold a password, which a plain hash would give away to
-/// whoever reads the memory and guesses.
+/// A random key of this process. A response may contain a password, which could be guessed from a
+/// plain hash in a memory dump.
 static KEY: LazyLock<hmac::Key> =
     LazyLock::new(|| hmac::Key::new(hmac::HMAC_SHA256, &keys::random::<32>()));
 
-/// Names everything that was brought, in whatever order: two answers that differ in anything share no
-/// outcome.
+/// The key of a response: it covers every parameter, in any order.
 pub(super) fn outcome_key(via: &ConnectorId, flow: &FlowId, answer: &AuthnResponse) -> [u8; 32] {
     let mut fields: Vec<_> = answer.fields.iter().collect();
     fields.sort_unstable();
@@ -26,13 +25,13 @@ pub(super) fn outcome_key(via: &ConnectorId, flow: &FlowId, answer: &AuthnRespon
         .chain(fields.into_iter().flat_map(|(name, value)| [name, value]));
     let mut context = hmac::Context::with_key(&KEY);
     for text in texts {
-        // With its length before it, or two texts could be read as two others.
+        // The length prefix keeps "ab", "c" apart from "a", "bc".
         context.update(&(text.len() as u64).to_be_bytes());
         context.update(text.as_bytes());
     }
-    let mut name = [0; 32];
-    name.copy_from_slice(context.sign().as_ref());
-    name
+    let mut key = [0; 32];
+    key.copy_from_slice(context.sign().as_ref());
+    key
 }
 
 #[cfg(test)]
@@ -51,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_answer_has_the_same_name() {
+    fn only_the_same_response_has_the_same_key() {
         let first = named("code=1&state=2", None);
         assert_eq!(first, named("code=1&state=2", None));
         assert_eq!(first, named("state=2&code=1", None));
@@ -73,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_not_the_plain_hash_of_what_was_brought() {
+    fn a_key_is_not_a_plain_hash_of_the_response() {
         let plain = keys::fingerprint(&[b"corp", "a".repeat(32).as_bytes(), b"", b"code", b"1"]);
         assert_ne!(named("code=1", None), plain);
     }

@@ -1,4 +1,5 @@
-//! `Pending`: the sealed memory between begin and finish. It lives in the browser; we store nothing.
+//! `Pending`: the state of a login between begin and finish. It is sealed into a cookie of the
+//! browser; the server stores nothing.
 
 use std::fmt;
 
@@ -11,24 +12,24 @@ use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing, Purpose};
 use crate::store::{ConnectorId, SessionKey};
 
-/// How long a login may take, in seconds.
+/// The longest duration of a login, in seconds.
 pub const PENDING_AGE_MAX_S: u64 = 600;
 
-/// The longest sealed value, in bytes: one with a return address of 4,000 bytes, if it needs no
-/// escapes.
+/// The longest sealed value, in bytes. It has room for a return address of 4,000 bytes that needs
+/// no JSON escapes.
 pub const PENDING_BYTES_MAX: usize = 5_900;
 
-/// The longest login id that is looked at, in bytes.
+/// The length of a flow ID, in bytes.
 const FLOW_BYTES: usize = 32;
 
-/// The name of one login under way: 32 characters of `a-z0-9`, also its `state` at the source.
+/// The ID of one pending login: 32 characters of `a-z0-9`, also its `state` at the source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FlowId(String);
 
-/// Not the name of a login.
+/// The text is no flow ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not the state of a login of ours")]
+#[error("the state is not one of this site's flow IDs")]
 pub struct InvalidFlowId;
 
 impl FlowId {
@@ -42,7 +43,6 @@ impl FlowId {
         )
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -73,62 +73,58 @@ impl fmt::Display for FlowId {
     }
 }
 
-/// Which of a source's doors a login uses.
+/// Which login page of a source a login uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// A page in an ordinary browser, often with a QR code.
+    /// The page for ordinary browsers, often with a QR code.
     Web,
-    /// Inside the source's own client, without a click.
+    /// The page for the source's own app, which needs no click.
     InApp,
 }
 
-/// Everything a callback needs to know of its begin.
+/// What a callback needs to know of the begin of its login.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Pending {
-    /// Which login.
     #[serde(rename = "f")]
     pub flow: FlowId,
-    /// Through which connector; a callback for another one is refused.
+    /// The connector; a callback of another one is refused.
     #[serde(rename = "c")]
     pub connector: ConnectorId,
-    /// Through which of its doors.
     #[serde(rename = "m")]
     pub mode: Mode,
-    /// A secret that only this login knows, for protocols that send one along.
+    /// A random value of this login, for protocols with a nonce.
     #[serde(rename = "n")]
     pub nonce: String,
-    /// The verifier of RFC 7636, for protocols that have it.
+    /// The PKCE verifier (RFC 7636), for protocols that use it.
     #[serde(rename = "v")]
     pub verifier: String,
-    /// Where the person wants to go.
     #[serde(rename = "r")]
     pub return_to: ReturnTo,
-    /// When it began.
     #[serde(rename = "t")]
     pub begun_at: Timestamp,
-    /// The connector's number then.
+    /// The connector's revocation epoch at the begin.
     #[serde(rename = "e")]
     pub connector_epoch: u64,
-    /// Everyone's number then.
+    /// The site's revocation epoch at the begin.
     #[serde(rename = "a")]
     pub everyone_epoch: u64,
-    /// How often it was begun again by itself.
+    /// How often the login was restarted automatically.
     #[serde(rename = "y", default, skip_serializing_if = "is_zero")]
     pub retries: u8,
-    /// Whether it began without a person's click.
+    /// Whether the login began without a click.
     #[serde(rename = "u", default, skip_serializing_if = "is_false")]
     pub automatic: bool,
-    /// Whether the source was asked to show nothing, for somebody who is here already.
+    /// Whether this is a silent login for a person who has a session.
     #[serde(rename = "q", default, skip_serializing_if = "is_false")]
     pub silent: bool,
-    /// The hash of the nonce of the host that wants the session, when it is another one.
+    /// The hash of the nonce of another host that needs the session.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub ticket_for: Option<NonceHash>,
     /// Whether a page in another site's frame waits for the ticket.
     #[serde(rename = "w", default, skip_serializing_if = "is_false")]
     pub for_frame: bool,
-    /// The session this browser had when it began, for an answer that comes without its cookie.
+    /// The browser's session at the begin, for a callback to which browsers send no session cookie.
     #[serde(
         rename = "o",
         default,
@@ -136,17 +132,16 @@ pub struct Pending {
         with = "key_text"
     )]
     pub replaces: Option<SessionKey>,
-    /// How long ago the person may have proved themselves to the source at most, in seconds: a
-    /// source that was asked must say when it was.
+    /// The longest time since the person authenticated at the source, in seconds. If set, the source
+    /// must report that time.
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<u32>,
-    /// Who arrived with a ticket, when no login began here: a person is asked before they come in. No
-    /// callback counts for it.
+    /// A login that the source started and the person must confirm. No callback finishes it.
     #[serde(rename = "z", default, skip_serializing_if = "Option::is_none")]
     pub unsolicited: Option<Box<UnsolicitedLogin>>,
 }
 
-/// A key as short text: the memory has little room.
+/// Serializes a session key as base64url, which is shorter than a JSON array.
 mod key_text {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -201,14 +196,15 @@ impl fmt::Debug for Pending {
     }
 }
 
-/// Why a callback's memory of its begin cannot be used.
+/// Why the sealed state of a login cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PendingError {
-    /// No cookie of this login came along: another browser, or it was blocked or used.
-    #[error("this browser has no memory of the login")]
+    /// The flow cookie is missing: the callback is in another browser, or the cookie was blocked or
+    /// used.
+    #[error("the browser sent no flow cookie for this login")]
     Missing,
-    /// It was not sealed by this site, or for another login or connector.
-    #[error("the memory of the login was not sealed for it")]
+    /// It was not sealed by this site, or it was sealed for another login or connector.
+    #[error("the flow cookie was not sealed for this login")]
     Forged,
     /// The login began too long ago.
     #[error("the login began more than {PENDING_AGE_MAX_S} s ago")]
@@ -226,7 +222,7 @@ pub struct PendingTooLarge {
 }
 
 impl Pending {
-    /// A fresh login with its own state, nonce and verifier.
+    /// A new login with its own flow ID, nonce and verifier.
     pub fn new(
         connector: ConnectorId,
         mode: Mode,
@@ -239,8 +235,8 @@ impl Pending {
             flow: FlowId::random(),
             connector,
             mode,
-            nonce: text(&nonce),
-            verifier: text(&verifier),
+            nonce: base64url(&nonce),
+            verifier: base64url(&verifier),
             return_to,
             begun_at,
             connector_epoch: 0,
@@ -286,11 +282,15 @@ impl Pending {
     }
 
     fn seal_once(&self, ring: &KeyRing) -> String {
-        let plain = serde_json::to_vec(self).expect("a pending login is plain data");
-        ring.seal(Purpose::Pending, &name(&self.flow, &self.connector), &plain)
+        let plain = serde_json::to_vec(self).expect("a pending login is serializable");
+        ring.seal(
+            Purpose::Pending,
+            &binding(&self.flow, &self.connector),
+            &plain,
+        )
     }
 
-    /// Opens what this site sealed for this login and connector, while it is fresh.
+    /// Opens a login that this site sealed for this flow and connector and that has not expired.
     pub fn open(
         ring: &KeyRing,
         flow: &FlowId,
@@ -302,7 +302,7 @@ impl Pending {
             return Err(PendingError::Forged);
         }
         let plain = ring
-            .open(Purpose::Pending, &name(flow, connector), sealed)
+            .open(Purpose::Pending, &binding(flow, connector), sealed)
             .ok_or(PendingError::Forged)?;
         let pending: Self = serde_json::from_slice(&plain).map_err(|_| PendingError::Forged)?;
         if now.since(pending.begun_at).as_secs() > PENDING_AGE_MAX_S {
@@ -312,11 +312,12 @@ impl Pending {
     }
 }
 
-fn name(flow: &FlowId, connector: &ConnectorId) -> [u8; 32] {
+/// The associated data of the seal: it opens for this flow and connector only.
+fn binding(flow: &FlowId, connector: &ConnectorId) -> [u8; 32] {
     keys::fingerprint(&[flow.as_str().as_bytes(), connector.as_str().as_bytes()])
 }
 
-fn text(bytes: &[u8]) -> String {
+fn base64url(bytes: &[u8]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -327,10 +328,10 @@ mod tests {
 
     use super::*;
 
-    /// Every host is one of ours.
-    struct Anywhere;
+    /// Accepts every host.
+    struct AnyHost;
 
-    impl return_to::Destinations for Anywhere {
+    impl return_to::Destinations for AnyHost {
         fn serves(&self, _: &url::Url) -> bool {
             true
         }
@@ -360,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_is_remembered_by_the_browser_that_began_it() {
+    fn a_sealed_login_opens_until_it_expires() {
         let (ring, mut begun) = (ring(), pending("/a?b=c"));
         let sealed = begun.seal(&ring).unwrap();
         let now = begun.begun_at.plus(Duration::from_secs(PENDING_AGE_MAX_S));
@@ -370,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn another_login_another_connector_or_a_late_one_is_refused() {
+    fn a_login_of_another_flow_or_connector_or_an_expired_one_is_refused() {
         let (ring, mut begun) = (ring(), pending("/"));
         let (sealed, now) = (begun.seal(&ring).unwrap(), begun.begun_at);
         let open = |flow: &FlowId, connector: &str, now| {
@@ -387,13 +388,13 @@ mod tests {
     }
 
     #[test]
-    fn a_long_return_address_keeps_its_path_and_the_cookie_stays_small() {
+    fn a_long_return_address_is_shortened_so_that_the_cookie_stays_small() {
         let ring = ring();
         let kept = format!("/report?{}", "x".repeat(3992));
         let mut begun = pending(&kept);
         let host = "https://a-host-with-a-long-name.oa.corp.example";
         begun.return_to =
-            ReturnTo::parse(&format!("{host}{}", &kept[..3990 - host.len()]), &Anywhere).unwrap();
+            ReturnTo::parse(&format!("{host}{}", &kept[..3990 - host.len()]), &AnyHost).unwrap();
         begun.ticket_for = Some(crate::login::ticket::Nonce::random().hash());
         begun.replaces = Some(SessionKey::new([7; 32]));
         begun.max_age = Some(u32::MAX);
@@ -411,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_plain_letters_and_never_the_same() {
+    fn a_flow_id_is_random_and_alphanumeric() {
         let (one, two) = (FlowId::random(), FlowId::random());
         assert_ne!(one, two);
         assert!(FlowId::try_from(one.to_string()).is_ok());

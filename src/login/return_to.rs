@@ -1,29 +1,29 @@
-//! `ReturnTo`: where a person goes after a login, and nowhere else.
+//! `ReturnTo`: the return address of a login, which is always on this site.
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::telemetry::LogLimiter;
 
-/// The longest return address that is read, in bytes.
+/// The longest return address that is parsed, in bytes.
 const INPUT_BYTES_MAX: usize = 64 * 1024;
 
-/// The longest that is kept whole, in bytes; a longer one keeps its path.
+/// The longest return address that is kept whole, in bytes; a longer one loses its query.
 pub const RETURN_TO_BYTES_MAX: usize = 4_000;
 
-/// Says that somebody will not find everything again that they asked for. Strangers cause it.
+/// Logs that a return address was shortened. Rate-limited, since any client can cause it.
 pub(super) fn log_shortened(bytes: usize) {
     static LOG_LIMITER: LogLimiter = LogLimiter::new();
     if LOG_LIMITER.allow() {
         tracing::warn!(
             bytes,
             bytes_max = RETURN_TO_BYTES_MAX,
-            "a return address is too long for a login: only its path is kept"
+            "a return address is too long for the flow cookie: only its path is kept"
         );
     }
 }
 
-/// What is kept of an address that somebody asked for: all of it, or what stands before its query.
+/// The address as a login keeps it: whole, or without its query if it is too long.
 pub fn without_long_query(text: &str) -> &str {
     if text.len() <= RETURN_TO_BYTES_MAX {
         return text;
@@ -32,13 +32,13 @@ pub fn without_long_query(text: &str) -> &str {
     &text[..text.find(['?', '#']).unwrap_or(text.len())]
 }
 
-/// A place on this site: a path, on the site's own host or on another one that a route serves.
+/// A URL of this site: a path, on the sign-in host or on another host that a route serves.
 ///
-/// The path keeps the bytes that were asked for; it is never decoded and encoded again. Dot segments
-/// are resolved as browsers do before they send a path: what is judged is what is asked for.
+/// The path keeps its original bytes; it is never decoded and encoded again. Dot segments are
+/// resolved as browsers do, so that the checks see the path that a browser will request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReturnTo {
-    /// `https://oa.corp.example`, when it is not the host that logs people in.
+    /// Another host: `https://oa.corp.example`; absent: the sign-in host.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     origin: Option<String>,
     /// Path, query and fragment.
@@ -46,21 +46,21 @@ pub struct ReturnTo {
     path: String,
 }
 
-/// What counts as a place on this site.
+/// Which URLs belong to this site.
 pub trait Destinations: Send + Sync {
-    /// Whether a route serves this origin; the URL's path says nothing.
+    /// Whether a route serves this origin. Ignores the path of the URL.
     fn serves(&self, origin: &Url) -> bool;
 
-    /// The origin that logs people in.
+    /// The origin of the sign-in host.
     fn home(&self) -> &Url;
 
-    /// Whether a path may be read as one of our own pages, or is refused before anybody reads it:
-    /// nobody is sent there after a login.
+    /// Whether a path could be one of our own pages or is always refused, so that it is no return
+    /// address.
     fn is_own_path(&self, path: &str) -> bool;
 }
 
 impl ReturnTo {
-    /// The site's root, on the host that logs people in.
+    /// The root of the sign-in host.
     pub fn home() -> Self {
         Self {
             origin: None,
@@ -68,7 +68,7 @@ impl ReturnTo {
         }
     }
 
-    /// A path on the host that logs people in; nothing when it could lead elsewhere.
+    /// A path on the sign-in host; nothing if it could lead to another site.
     pub fn path(text: &str) -> Option<Self> {
         Some(Self {
             origin: None,
@@ -76,7 +76,7 @@ impl ReturnTo {
         })
     }
 
-    /// Parses what somebody asked for. Nothing when it is not a place on this site.
+    /// Parses a return address from a request; nothing if it is not on this site.
     pub fn parse(text: &str, destinations: &dyn Destinations) -> Option<Self> {
         if text.len() > INPUT_BYTES_MAX || text.bytes().any(is_unsafe) {
             return None;
@@ -101,7 +101,7 @@ impl ReturnTo {
             return None;
         }
         let origin = Url::parse(&format!("{scheme}://{authority}/")).ok()?;
-        // Two readers must agree: the origin that was cut out and the one the whole URL has.
+        // Both parsers must agree on the origin: ours, and that of the whole URL.
         let whole = Url::parse(text).ok()?;
         if whole.origin() != origin.origin() || !origin.origin().is_tuple() {
             return None;
@@ -123,7 +123,7 @@ impl ReturnTo {
         })
     }
 
-    /// The origin, when it is not the host that logs people in.
+    /// The origin, if it is not the sign-in host.
     pub fn origin(&self) -> Option<&str> {
         self.origin.as_deref()
     }
@@ -133,18 +133,18 @@ impl ReturnTo {
         &self.path
     }
 
-    /// What a `Location` says: relative on the same host, absolute elsewhere.
+    /// The value of a `Location` header: relative on the sign-in host, absolute on another.
     pub fn location(&self) -> String {
         format!("{}{}", self.origin.as_deref().unwrap_or(""), self.path)
     }
 
-    /// The whole URL, seen from the host that logs people in.
+    /// The absolute URL, given the origin of the sign-in host.
     pub fn absolute_from(&self, home: &Url) -> String {
         let own = home.origin().ascii_serialization();
         format!("{}{}", self.origin.as_deref().unwrap_or(&own), self.path)
     }
 
-    /// As much of it as survives a login.
+    /// The address as a login keeps it.
     fn shortened(self) -> Self {
         let bytes = |place: &Self| place.origin.as_deref().map_or(0, str::len) + place.path.len();
         let long = bytes(&self);
@@ -175,17 +175,17 @@ impl ReturnTo {
     }
 }
 
-/// Bytes that browsers drop or turn into something else before they read an address.
+/// Bytes that browsers remove or replace before they parse a URL.
 fn is_unsafe(byte: u8) -> bool {
     byte.is_ascii_control() || byte == b'\\' || byte == b' '
 }
 
-/// The path, and what follows it: query and fragment.
+/// Splits off query and fragment.
 fn split_path(text: &str) -> (&str, &str) {
     text.split_at(text.find(['?', '#']).unwrap_or(text.len()))
 }
 
-/// A path, query and fragment as a browser asks for them; nothing when they could lead elsewhere.
+/// A path, query and fragment with resolved dot segments; nothing if they could lead to another site.
 fn local(text: &str) -> Option<String> {
     if !is_local(text) {
         return None;
@@ -199,20 +199,20 @@ fn local(text: &str) -> Option<String> {
     is_local(&resolved).then_some(resolved)
 }
 
-/// Whether browsers take a segment for `.` or `..` (URL Standard, "double-dot URL path segment").
+/// Whether browsers treat a segment as `.` or `..` (URL Standard, "double-dot URL path segment").
 fn is_dot_segment(segment: &str) -> bool {
     let dots = segment.to_ascii_lowercase().replace("%2e", ".");
     matches!(dots.as_str(), "." | "..")
 }
 
-/// Whether a browser that follows this stays on the host it is on, however often a proxy between
-/// decodes the path or resolves its dots.
+/// Whether a browser stays on the same host when it follows this path, even if proxies decode the
+/// path or resolve its dot segments.
 fn is_local(text: &str) -> bool {
     if !text.starts_with('/') || text.bytes().any(is_unsafe) {
         return false;
     }
     let mut reading = split_path(text).0.as_bytes().to_vec();
-    // Decoded as often as anybody may: as sent, once, twice.
+    // As sent, decoded once and decoded twice.
     for _ in 0..3 {
         if escapes_host(&reading) {
             return false;
@@ -227,7 +227,7 @@ fn is_local(text: &str) -> bool {
 }
 
 fn escapes_host(path: &[u8]) -> bool {
-    // What browsers and proxies drop: control characters, spaces, dot segments.
+    // Browsers and proxies drop control characters, spaces and dot segments.
     let mut rest: Vec<u8> = path
         .iter()
         .copied()
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_on_this_site_is_kept_byte_for_byte() {
+    fn a_url_of_this_site_keeps_its_bytes() {
         for text in [
             "/",
             "/a/b?c=%E8%B4%A2%20x&d=1+2",
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_are_resolved_as_browsers_do() {
+    fn dot_segments_are_resolved_as_browsers_do() {
         for (text, resolved) in [
             ("/a/../b?c=/../d#/../e", "/b?c=/../d#/../e"),
             ("/a/%2e%2E/b", "/b"),
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_sent_to_another_site() {
+    fn an_address_that_could_lead_to_another_site_is_refused() {
         for text in [
             "",
             "a",
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_sent_back_into_the_login() {
+    fn an_own_page_is_no_return_address() {
         for text in [
             "/.menshen",
             "/.menshen/sign_out",

@@ -1,4 +1,4 @@
-//! `Ticket`: brings a session to another host of the site: sealed, short-lived, spent once.
+//! `Ticket`: transfers a session to another host of the site. Sealed, short-lived, used once.
 
 use std::time::Duration;
 
@@ -15,27 +15,28 @@ mod spent;
 pub use consent::TicketConsent;
 pub use spent::SpentTickets;
 
-/// How long a ticket may take from one host to the other, in seconds.
+/// The lifetime of a ticket, in seconds.
 pub const TICKET_AGE_MAX_S: u64 = 60;
 
-/// For so long after a ticket's end the store still knows that it was spent: the clocks of several
-/// processes may differ by as much.
+/// How long after its expiry the store still records that a ticket was used: the largest tolerated
+/// difference between the clocks of several processes.
 const SPENT_SLACK: Duration = Duration::from_secs(300);
 
-/// How long a host remembers the nonce that its ticket must name, in seconds: as long as a login.
+/// The lifetime of a nonce cookie, in seconds: the longest login and its ticket.
 pub const NONCE_AGE_MAX_S: i64 = 660;
 
-/// The same for a page in another site's frame, in seconds: its button may be pressed hours later.
+/// The lifetime of the nonce cookie of a page in another site's frame, in seconds: its button may be
+/// pressed hours later.
 pub const FRAME_NONCE_AGE_MAX_S: i64 = 24 * 3600;
 
-/// The longest ticket that is looked at, in bytes.
+/// The longest accepted ticket, in bytes.
 const TICKET_BYTES_MAX: usize = 8192;
 
-/// A secret that one host gave one browser before the ticket was made.
+/// A secret in a cookie of one host, which binds a ticket to one browser.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Nonce(String);
 
-/// What a ticket names of a nonce.
+/// The hash of a nonce, which a ticket contains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NonceHash(String);
@@ -47,56 +48,51 @@ impl std::fmt::Debug for Nonce {
 }
 
 impl Nonce {
-    /// A new one.
     pub fn random() -> Self {
-        Self(text(&keys::random::<16>()))
+        Self(base64url(&keys::random::<16>()))
     }
 
-    /// As it came back in a cookie.
     pub fn from_cookie(value: &str) -> Self {
         Self(value.to_owned())
     }
 
-    /// For the cookie.
+    /// The value for the cookie.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// For the address and the ticket.
+    /// The hash for URLs and tickets.
     pub fn hash(&self) -> NonceHash {
-        NonceHash(text(
+        NonceHash(base64url(
             &keys::fingerprint(&[b"nonce", self.0.as_bytes()])[..16],
         ))
     }
 }
 
 impl NonceHash {
-    /// From its text, when it can be one.
     pub fn parse(value: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         (value.len() == 22 && value.bytes().all(plain)).then(|| Self(value.to_owned()))
     }
 
-    /// Its text; also names the nonce's cookie.
+    /// The text, which is also part of the nonce cookie's name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What a ticket says.
+/// The content of a ticket.
 #[derive(Clone, Debug)]
 pub struct Ticket {
-    /// For which browser, as one host knows it.
+    /// The nonce of the browser on the other host.
     pub nonce: NonceHash,
-    /// Which session.
     pub sid: Sid,
-    /// Whose.
     pub account: AccountId,
-    /// When the source last said who they are: a ticket makes nobody fresher.
+    /// When the source last confirmed the person; a ticket does not renew it.
     pub issued_at: Timestamp,
-    /// The session's absolute end.
+    /// The absolute end of the session.
     pub expires_at: Timestamp,
-    /// Where the person goes on the other host: a path.
+    /// The path on the other host.
     pub to: String,
 }
 
@@ -109,28 +105,25 @@ struct TicketClaims {
     e: i64,
     t: i64,
     p: String,
-    /// Makes every ticket different, and is what is spent.
+    /// A random value that identifies the ticket.
     x: String,
 }
 
-/// Why a ticket lets nobody in.
+/// Why a ticket is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TicketError {
-    /// Not sealed by this site for this host.
     #[error("the ticket was not sealed for this host")]
     Forged,
-    /// Too old.
     #[error("the ticket is older than {TICKET_AGE_MAX_S} s")]
     Expired,
-    /// This browser has no such nonce on this host.
+    /// The browser has no cookie with the nonce of the ticket.
     #[error("the ticket was made for another browser")]
     OtherBrowser,
-    /// It was used before.
     #[error("the ticket was used before")]
     Used,
 }
 
-/// A ticket that this site sealed for this host, whoever brings it and whenever.
+/// A ticket that was sealed for this host; its age and its browser are not yet checked.
 pub struct UnsealedTicket(TicketClaims);
 
 impl std::fmt::Debug for UnsealedTicket {
@@ -140,24 +133,24 @@ impl std::fmt::Debug for UnsealedTicket {
 }
 
 impl UnsealedTicket {
-    /// Where its person goes on this host: a path.
+    /// The path on this host.
     pub fn to(&self) -> &str {
         &self.0.p
     }
 
-    /// What is spent in the store when it is used, or shown by a browser that is not its own.
+    /// The key that the store records when the ticket is used, or presented by another browser.
     pub fn spend_key(&self) -> [u8; 32] {
         keys::fingerprint(&[b"ticket", self.0.x.as_bytes()])
     }
 
-    /// Until when the store remembers that it was spent.
+    /// Until when the store records that the ticket was used.
     pub fn spent_until(&self, now: Timestamp) -> Timestamp {
         let made_at = Timestamp::from_unix_ms(self.0.t);
         let age_max = Duration::from_secs(TICKET_AGE_MAX_S);
         made_at.max(now).plus(age_max).plus(SPENT_SLACK)
     }
 
-    /// Opens it while it is fresh and for this browser's nonces.
+    /// Checks its age and that this browser has its nonce.
     pub fn check<'a>(
         self,
         nonce_of: impl FnOnce(&NonceHash) -> Option<&'a str>,
@@ -188,15 +181,14 @@ impl UnsealedTicket {
     }
 }
 
-/// A ticket that opened; it still must be spent.
+/// A ticket that passed the checks, and has yet to be marked as used.
 #[derive(Clone, Debug)]
 pub struct CheckedTicket {
-    /// What it says.
     pub ticket: Ticket,
 }
 
 impl Ticket {
-    /// Seals it for one host (`host:port` as the browser names it).
+    /// Seals it for one host (`host:port` as the browser sends it).
     pub fn seal(&self, ring: &KeyRing, host: &str, now: Timestamp) -> String {
         let sealed = TicketClaims {
             n: self.nonce.clone(),
@@ -206,13 +198,13 @@ impl Ticket {
             e: self.expires_at.unix_ms(),
             t: now.unix_ms(),
             p: self.to.clone(),
-            x: text(&keys::random::<12>()),
+            x: base64url(&keys::random::<12>()),
         };
-        let plain = serde_json::to_vec(&sealed).expect("a ticket is plain data");
+        let plain = serde_json::to_vec(&sealed).expect("a ticket is serializable");
         ring.seal(Purpose::Ticket, host.as_bytes(), &plain)
     }
 
-    /// Unseals what was sealed for this host; it still must be checked.
+    /// Unseals a ticket for this host. The caller must then check it.
     pub fn unseal(ring: &KeyRing, host: &str, sealed: &str) -> Result<UnsealedTicket, TicketError> {
         if sealed.len() > TICKET_BYTES_MAX {
             return Err(TicketError::Forged);
@@ -224,8 +216,8 @@ impl Ticket {
         Ok(UnsealedTicket(found))
     }
 
-    /// The handle of the cookie it is exchanged for: it names its host and counts on no other.
-    /// Without a host it counts wherever the site's cookie reaches.
+    /// The content of the session cookie that replaces the ticket. It is valid on `host` only, or
+    /// without a host wherever the site's cookie reaches.
     pub fn handle(&self, host: Option<&str>) -> SessionHandle {
         SessionHandle {
             sid: self.sid,
@@ -236,7 +228,7 @@ impl Ticket {
         }
     }
 
-    /// A ticket for the session of a cookie that was verified.
+    /// A ticket for the session of a verified cookie.
     pub fn of(session: &VerifiedHandle, nonce: NonceHash, to: String) -> Self {
         Self {
             nonce,
@@ -249,7 +241,7 @@ impl Ticket {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+fn base64url(bytes: &[u8]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -259,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ticket_counts_for_one_host_one_browser_and_a_minute() {
+    fn a_ticket_is_valid_for_one_host_one_browser_and_one_minute() {
         let ring = KeyRing::new(&[keys::generate()], None).unwrap();
         let (nonce, now) = (Nonce::random(), Timestamp::from_unix_s(1_000));
         let ticket = Ticket {

@@ -128,7 +128,7 @@ async fn a_refused_secret_says_until_when_it_is_not_tried_again() {
         let text = log.text();
         let mut said = text
             .lines()
-            .filter(|line| line.contains("WeCom refuses the application's token"));
+            .filter(|line| line.contains("WeCom refuses to issue the application's token"));
         let fits = |line: &str| line.contains("WARN") && line.contains(until);
         assert!(said.any(|line| fits(line) && line.contains(&code.to_string())));
         // From then on it is asked again, and good.

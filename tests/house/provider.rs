@@ -1,5 +1,4 @@
-//! `Provider`: an OpenID provider on loopback of which a test knows everything, and which behaves,
-//! or misbehavior, as it is endpoints.
+//! `Provider`: a simulated OpenID provider on loopback, which a test can inspect and make misbehave.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -37,11 +36,11 @@ pub(crate) use state::{ClientProof, ReceivedRequest, Settings};
 
 use state::{Shared, State};
 
-/// The client that an instance of menshen is at every provider.
+/// The client ID of menshen at every provider.
 pub(crate) const CLIENT_ID: &str = "menshen";
-/// Its secret: with every character that is written differently in a form and in a header.
+/// The client secret. Contains characters that a form and a header encode differently.
 pub(crate) const CLIENT_SECRET: &str = "simulated:secret+of%2Fmenshen&co=é";
-/// Where the provider keeps its realm: an issuer with a path, as most have.
+/// The path of the issuer, since most issuers have one.
 const REALM: &str = "/realms/corp";
 /// The event of a logout token (OpenID Connect Back-Channel Logout 1.0 §2.4).
 pub(crate) const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -68,18 +67,18 @@ impl Drop for Provider {
 }
 
 impl Provider {
-    /// A provider with a clock of its own, that signs by ES256.
+    /// A provider with its own clock that signs with ES256.
     pub(crate) async fn new() -> Self {
         let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         Self::start(&clock, Algorithm::ES256).await
     }
 
-    /// A provider on this clock, which signs by RS256, ES256 or `EdDSA`.
+    /// A provider with this clock that signs with RS256, ES256 or `EdDSA`.
     pub(crate) async fn start(clock: &Clock, algorithm: Algorithm) -> Self {
         Self::open(clock, algorithm, None).await
     }
 
-    /// A provider over https, whose certificate is in `op.pem` of a folder.
+    /// A provider over HTTPS, whose certificate is `op.pem` in this folder.
     pub(crate) async fn over_tls(folder: &Folder) -> (Self, CertificateDer<'static>) {
         let certificate = tls::pair(folder, "op", &["127.0.0.1"]);
         let key = PrivateKeyDer::from_pem_file(folder.path("op.key")).unwrap();
@@ -113,27 +112,25 @@ impl Provider {
         }
     }
 
-    /// Its name, as its tokens spell it.
     pub(crate) fn issuer(&self) -> &str {
         &self.shared.issuer
     }
 
-    /// An address below its name: `/token`.
+    /// The URL of a path below the issuer: `/token`.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer())
     }
 
-    /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The clock it goes by; [`Provider::setup`] gives it to menshen.
+    /// The clock of the provider; [`Provider::setup`] gives it to menshen.
     pub(crate) fn clock(&self) -> &Clock {
         &self.shared.clock
     }
 
-    /// `[connector.ID.oidc]` for this provider; lines that follow it belong to that table.
+    /// `[connector.ID.oidc]` for this provider. Lines that follow it belong to that table.
     pub(crate) fn toml(&self, id: &str) -> String {
         let secret = Value::from(CLIENT_SECRET);
         let issuer = self.issuer();
@@ -143,7 +140,7 @@ impl Provider {
         )
     }
 
-    /// The same for a client that keeps no secret, or proves itself in another way.
+    /// The same without a client secret.
     pub(crate) fn toml_without_secret(&self, id: &str) -> String {
         let all = self.toml(id);
         let kept = all
@@ -152,14 +149,14 @@ impl Provider {
         kept.fold(String::new(), |text, line| text + line + "\n")
     }
 
-    /// An instance of menshen on this provider's clock that has it as the connector `keycloak`, with further
-    /// lines of its `oidc` table.
+    /// A setup with this provider's clock and this provider as the connector `keycloak`; `lines` are
+    /// added to its `oidc` table.
     pub(crate) fn setup(&self, lines: &str) -> Setup {
         let more = format!("{}{lines}\n{UNLIMITED}", self.toml("keycloak"));
         Setup::default().clock(self.clock()).more(&more)
     }
 
-    /// The same for a client without that secret.
+    /// The same without a client secret.
     pub(crate) fn plan_without_secret(&self, lines: &str) -> Setup {
         let more = format!(
             "{}{lines}\n{UNLIMITED}",
@@ -173,74 +170,73 @@ impl Provider {
         edit(&mut self.shared.state().settings);
     }
 
-    /// From now on, until [`Provider::behave`].
+    /// Adds a misbehavior until [`Provider::behave`].
     pub(crate) fn misbehave(&self, how: Misbehavior) {
         self.shared.state().misbehavior.push(how);
     }
 
-    /// Takes back every misbehaviour.
+    /// Removes all misbehavior.
     pub(crate) fn behave(&self) {
         self.shared.state().misbehavior.clear();
     }
 
-    /// Answers nobody any more: connections are cut, before or after they were made.
+    /// Simulates an outage: new and existing connections are closed.
     pub(crate) fn down(&self) {
         self.shared.down.store(true, Ordering::SeqCst);
     }
 
-    /// Answers again.
+    /// Ends the outage.
     pub(crate) fn up(&self) {
         self.shared.down.store(false, Ordering::SeqCst);
     }
 
-    /// How often it was asked: `discovery`, `keys`, `authorize`, `token`, `userinfo`, `introspect`,
-    /// `end_session`; of `token` also by grant: `code`, `refresh`. `elsewhere` is where its
-    /// redirects lead that nobody should follow.
+    /// The number of requests to an endpoint: `discovery`, `keys`, `authorize`, `token`, `userinfo`,
+    /// `introspect`, `end_session`. `code` and `refresh` count the grants at `token`; `elsewhere` is
+    /// the target of redirects that menshen must not follow.
     pub(crate) fn calls(&self, what: &str) -> usize {
         self.shared.state().calls.get(what).copied().unwrap_or(0)
     }
 
-    /// The last request of that name.
+    /// The last request to an endpoint.
     pub(crate) fn last(&self, what: &str) -> ReceivedRequest {
         let state = self.shared.state();
         let seen = state.last.get(what);
-        seen.unwrap_or_else(|| panic!("nobody asked {what}"))
+        seen.unwrap_or_else(|| panic!("no request to {what}"))
             .clone()
     }
 
-    /// How many bytes of answers without end were read.
+    /// The number of bytes that were read of endless responses.
     pub(crate) fn streamed(&self) -> usize {
         self.shared.streamed.load(Ordering::SeqCst)
     }
 
-    /// Everything it handed out or got that belongs into no log line and on no page.
+    /// All secrets it sent or received, which must appear in no log and on no page.
     pub(crate) fn secrets(&self) -> Vec<String> {
         self.shared.state().secrets.clone()
     }
 
-    /// One of its people, to be edited; who was not there before is made.
+    /// A handle to edit a person; creates an unknown one.
     pub(crate) fn person(&self, login: &str) -> Login<'_> {
         Login::of(&self.shared, login)
     }
 
-    /// The `sub` of a person.
     pub(crate) fn sub(&self, login: &str) -> String {
         people::sub(login)
     }
 
-    /// Who sits down at a browser that nobody sits at.
+    /// Sets the person who signs in at a browser without a session.
     pub(crate) fn set_default_user(&self, login: &str) {
         login.clone_into(&mut self.shared.state().default_user);
     }
 
-    /// Signs a person in at this browser, whoever sat there before.
+    /// Starts a session of a person at the provider in this browser, in place of any other.
     pub(crate) fn start_session(&self, browser: &mut Browser, login: &str) {
         let now = self.clock().now();
         let seat = self.shared.state().start_session(login, now, "pwd");
         browser.set("127.0.0.1", &self.cookie(), &seat);
     }
 
-    /// Signs whoever sits at this browser out, without telling anybody.
+    /// Ends the provider's session of this browser without a logout message.
     pub(crate) fn end_session_silently(&self, browser: &mut Browser) {
         browser.forget(&self.cookie());
     }
@@ -249,18 +245,18 @@ impl Provider {
         format!("op-{}", self.address.port())
     }
 
-    /// The provider's own sessions of a person (`sid`), oldest first.
+    /// The `sid` of each session of a person at the provider, oldest first.
     pub(crate) fn sids(&self, login: &str) -> Vec<String> {
         self.shared.state().sids(login)
     }
 
-    /// A whole login of one person through the connector of this id, to the page they see.
+    /// Logs a person in through a connector; returns the last page.
     pub(crate) async fn sign_in(&self, browser: &mut Browser, id: &str, login: &str) -> Page {
         self.start_session(browser, login);
         self.follow_login(browser, &start(id)).await
     }
 
-    /// The walk from an address of menshen, over the provider, to the page at its end.
+    /// Follows a login from a URL of menshen through the provider to the last page.
     pub(crate) async fn follow_login(&self, browser: &mut Browser, url: &str) -> Page {
         let page = browser.follow(url).await;
         if page.url.starts_with(self.issuer()) && page.answer.text().contains("<form") {
@@ -269,7 +265,7 @@ impl Provider {
         page
     }
 
-    /// The walk up to the provider and its answer: the address it sends the browser back to.
+    /// Follows a login up to the provider's response; returns the callback URL without visiting it.
     pub(crate) async fn callback_url(
         &self,
         browser: &mut Browser,
@@ -290,12 +286,12 @@ impl Provider {
         page.url
     }
 
-    /// Changes the signing key: the old one stays published (`soft`) or is gone.
+    /// Changes the signing key. With `soft` the old one stays published.
     pub(crate) fn rotate(&self, soft: bool) {
         self.rotate_to(soft, None);
     }
 
-    /// The same, to a key of another algorithm.
+    /// The same with a key of another algorithm.
     pub(crate) fn rotate_to(&self, soft: bool, algorithm: Option<Algorithm>) {
         let mut state = self.shared.state();
         let algorithm = algorithm.unwrap_or(state.keys[0].algorithm);
@@ -305,24 +301,23 @@ impl Provider {
         }
     }
 
-    /// Forgets what proof keys its codes were bound to, as a provider that knows no PKCE.
+    /// Removes the PKCE challenges of all codes, as a provider without PKCE.
     pub(crate) fn forget_challenges(&self) {
         let codes = &mut self.shared.state().codes;
         codes.values_mut().for_each(|code| code.challenge = None);
     }
 
-    /// The key that signs now.
+    /// The current signing key.
     pub(crate) fn key(&self) -> Key {
         self.shared.state().keys[0].clone()
     }
 
-    /// Signs any claims by the current key; what stands in `head` replaces or, by null, removes
-    /// what a token's head has of itself.
+    /// Signs claims with the current key. `head` overrides header fields; null removes one.
     pub(crate) fn sign(&self, claims: &Value, head: &Value) -> String {
         self.key().sign(claims, head)
     }
 
-    /// The claims of an access token of this provider as a JWT, for `audience`, good for an hour.
+    /// The claims of a JWT access token of this provider, valid for an hour.
     pub(crate) fn claims(&self, login: &str, audience: &str) -> Value {
         let now = self.clock().now().unix_s();
         json!({
@@ -331,7 +326,7 @@ impl Provider {
         })
     }
 
-    /// A logout token as it should be, with these claims put in, or taken out by null.
+    /// A valid logout token. `with` overrides claims; null removes one.
     pub(crate) fn logout_token(&self, with: &Value) -> String {
         let now = self.clock().now().unix_s();
         let mut claims = json!({
@@ -342,7 +337,7 @@ impl Provider {
         self.sign(&claims, &json!({ "typ": "logout+jwt" }))
     }
 
-    /// Posts a logout token to an instance of menshen, as a provider does: server to server.
+    /// Posts a logout token to an instance of menshen (back-channel logout).
     pub(crate) async fn push_logout(&self, menshen: SocketAddr, id: &str, token: &str) -> Answer {
         let body = server::form(&[("logout_token", token)]);
         let request = format!(
@@ -354,13 +349,13 @@ impl Provider {
         wire::raw(menshen, request.as_bytes()).await
     }
 
-    /// Makes every refresh token given so far worthless, as when a session is ended there.
+    /// Revokes all tokens of a person, as the end of a session at the provider does.
     pub(crate) fn revoke(&self, login: &str) {
         self.shared.state().revoke(login);
     }
 }
 
-/// Where a login through a connector starts that ends at `/echo`.
+/// The URL that starts a login through a connector and returns to `/echo`.
 pub(crate) fn start(id: &str) -> String {
     format!("{HOME}/.menshen/start?connector={id}&rd=%2Fecho")
 }

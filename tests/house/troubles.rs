@@ -137,7 +137,7 @@ async fn a_domain_that_is_not_trusted_is_named_to_the_operator() {
         .set_agent_domains(AGENT_ID, &["elsewhere.test"]);
     let page = browser.follow(&back).await;
     assert_eq!(page.cause(), Some(Cause::SourceMisconfigured));
-    assert!(last_error(&menshen).contains("enter sso.test exactly so"));
+    assert!(last_error(&menshen).contains("enter exactly sso.test"));
 }
 
 #[tokio::test]

@@ -1,49 +1,45 @@
-//! `ConnectorError`: why a login went no further, and what the source said.
+//! `ConnectorError`: why a login failed at its source.
 
 use crate::issuer::IssuerError;
 use crate::outbound;
 
-/// Why a login went no further.
+/// Why a login failed at its source.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorError {
-    /// The code is spent or too old: begin once more, by itself, once.
+    /// The code was used or has expired. The login restarts once, automatically.
     #[error("the source no longer takes this code")]
     Stale(#[source] SourceRefusal),
-    /// The login at the source came to no end in time, and there is no code: begin once more, by
-    /// itself, once.
+    /// The login page of the source timed out, so there is no code. The login restarts once,
+    /// automatically.
     #[error("the login at the source took too long")]
     Expired(#[source] SourceRefusal),
-    /// They did not prove who they are, or may not come. Shown kindly, logged with its reason.
+    /// The source does not confirm this person. The page shows a friendly text, the log the reason.
     #[error("the source does not vouch for this person: {why}")]
     Refused {
-        /// What to tell them.
         why: RefusalReason,
-        /// What the source said.
         #[source]
         source: SourceRefusal,
     },
-    /// The source refuses us, not them. The remedy is for the administrator.
+    /// The source rejects our settings. The remedy is for the administrator.
     #[error("the source refuses this site; remedy: {remedy}")]
     Misconfigured {
-        /// What to change, and where.
         remedy: String,
-        /// What the source said.
         #[source]
         source: SourceRefusal,
     },
-    /// The source asks us to slow down or is busy.
+    /// The source is overloaded or rate-limits us.
     #[error("the source is busy or limits this site")]
     Busy(#[source] SourceRefusal),
-    /// The source could not be asked. Not their doing.
-    #[error("the source could not be asked")]
+    /// The source gave no usable response.
+    #[error("the source cannot be reached")]
     Unreachable(#[source] outbound::OutboundError),
-    /// The source's issuer did not say what it is, or its keys. Not their doing.
-    #[error("the source's issuer could not be asked")]
+    /// The metadata or the keys of the source's issuer could not be loaded.
+    #[error("the source's issuer cannot be reached")]
     Issuer(#[source] IssuerError),
 }
 
 impl ConnectorError {
-    /// Whether the source said nothing at all.
+    /// Whether there was no response at all.
     pub fn is_no_response(&self) -> bool {
         match self {
             Self::Unreachable(error) => error.is_no_response(),
@@ -57,25 +53,24 @@ impl ConnectorError {
     }
 }
 
-/// Why a source does not vouch for a person; each has its own words on the page.
+/// Why a source does not confirm a person. Each reason has its own page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalReason {
-    /// They said no at the source.
+    /// The person cancelled the login at the source.
     Declined,
-    /// The user name and the password do not belong together. Whether the name is known is not told.
+    /// The user name or the password is wrong; the page does not say which.
     WrongPassword,
-    /// They are not a member of the organisation.
+    /// The person is not a member of the organisation.
     NotMember,
-    /// Their membership is disabled, not activated or ended.
+    /// The membership is disabled, not activated or ended.
     Inactive,
-    /// They are a member, but not where the application may be used.
+    /// The person is a member, but outside the scope of the application.
     OutOfRange,
-    /// What came back makes no sense: a parameter twice, none at all, or a proof that proves
-    /// nothing.
+    /// The response is invalid: a parameter is missing or repeated, or a signature does not match.
     BadAnswer,
-    /// They proved themselves less, or longer ago, than was asked for.
+    /// The authentication is weaker or older than the route demands.
     InsufficientProof,
-    /// The source was asked to show nothing, and could not say who it is without showing something.
+    /// A silent login failed because the source must show a page.
     InteractionRequired,
 }
 
@@ -94,14 +89,14 @@ impl std::fmt::Display for RefusalReason {
     }
 }
 
-/// What a source said when it refused; holds no code, token or secret.
+/// The error that a source answered. Holds no code, token or secret.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{call} answered {code}: {message}")]
 pub struct SourceRefusal {
-    /// Which of its calls.
+    /// The name of the API call.
     pub call: &'static str,
-    /// Its code.
+    /// The error code of the source, or the HTTP status.
     pub code: i64,
-    /// Its words, bounded.
+    /// The error message of the source, limited in length.
     pub message: String,
 }

@@ -1,5 +1,5 @@
-//! What goes between the house and a connector: what a login asks for, what the browser must do, and
-//! what comes back.
+//! The data that a login exchanges with a connector: the authentication request, the next step of the
+//! browser, and the authentication response.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,37 +12,37 @@ use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::people::profile::Profile;
 
-/// What a login is asked to prove, and what may help the source; by OpenID Connect Core §3.1.2.1.
+/// The demands and hints of a login (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuthnRequest {
-    /// Authentication contexts that would do, the best first.
+    /// The acceptable authentication contexts, the preferred one first.
     pub acr_values: Vec<String>,
-    /// How long ago the person may have proved themselves to the source at most.
+    /// The longest time since the person last authenticated at the source.
     pub max_age: Option<Duration>,
-    /// Whether the source must, or must not, show anything.
+    /// Which page the source must show, or that it must show none.
     pub prompt: Option<Prompt>,
-    /// Whom it probably is.
+    /// The login name or e-mail address that the person probably uses.
     pub login_hint: Option<String>,
-    /// In which of the source's domains they probably are.
+    /// The domain or tenant of the source that the person probably belongs to.
     pub domain_hint: Option<String>,
 }
 
-/// What a source must show during a login.
+/// The page that a source must show during a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Prompt {
-    /// Nothing: who is not signed in there comes back refused.
+    /// No page: the source refuses the login if nobody is signed in there.
     None,
-    /// The login, also to somebody who is signed in there.
+    /// The login page, even if the person is signed in there.
     Login,
-    /// Consent.
+    /// The consent page.
     Consent,
-    /// The choice between accounts.
+    /// The account chooser.
     SelectAccount,
 }
 
 impl Prompt {
-    /// As it stands in a request.
+    /// The value of the request parameter.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -53,32 +53,27 @@ impl Prompt {
     }
 }
 
-/// What the browser must do next.
+/// The next step of the browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Challenge {
-    /// Go there.
+    /// Follow a redirect to this URL.
     Redirect(Url),
-    /// Post these fields there, as the HTTP-POST binding of SAML does.
-    Post {
-        /// The source's address.
-        to: Url,
-        /// What the form holds.
-        fields: Fields,
-    },
-    /// Fill in our form for a user name and a password. Only where [`LoginMethod::PasswordForm`] says so.
+    /// Post a form, as the HTTP-POST binding of SAML does.
+    Post { to: Url, fields: Fields },
+    /// Show our form for a user name and a password. Only with [`LoginMethod::PasswordForm`].
     PasswordForm,
 }
 
-/// How the proof of who somebody is comes to us, once a login began.
+/// How a person proves who they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoginMethod {
-    /// The source sends the browser to the callback address.
+    /// The source sends the browser to the callback URL.
     Callback(Callback),
-    /// The person types a user name and a password into a form of ours: [`PasswordCredentials`].
+    /// The person fills in our form with a user name and a password: [`PasswordCredentials`].
     ///
     /// [`PasswordCredentials`]: crate::login::credentials::PasswordCredentials
     PasswordForm,
-    /// Not at all: no login begins here, people only redeem_entry_token at the [`EntryPoint`].
+    /// Only the source starts logins, at the [`EntryPoint`].
     EntryOnly,
 }
 
@@ -88,15 +83,14 @@ impl Default for LoginMethod {
     }
 }
 
-/// What a request to the callback address looks like.
+/// The format of requests to the callback URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Callback {
-    /// The parameter in which the source returns the name of the login: `state` in OAuth 2,
-    /// `RelayState` in SAML.
+    /// The parameter that returns the flow ID: `state` in OAuth 2, `RelayState` in SAML.
     pub flow_parameter: Cow<'static, str>,
-    /// Whether the parameters stand in the query or in a form.
+    /// Whether the parameters are in the query or in a form.
     pub method: CallbackMethod,
-    /// The largest form that is read, in bytes.
+    /// The largest accepted form, in bytes.
     pub form_bytes_max: usize,
 }
 
@@ -110,60 +104,56 @@ impl Default for Callback {
     }
 }
 
-/// How a source sends the browser to the callback address.
+/// How a source sends the browser to the callback URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallbackMethod {
-    /// By a redirect.
+    /// With a redirect.
     Get,
-    /// By a form that its page posts. The cookie of the login is then one for other sites, too.
+    /// With a form that its page posts. The flow cookie must then be `SameSite=None`.
     Post,
-    /// By a form, and by a redirect where something went wrong.
+    /// With a form, and with a redirect in case of an error.
     GetOrPost,
 }
 
 impl CallbackMethod {
-    /// Whether a redirect counts.
     pub fn accepts_get(self) -> bool {
         matches!(self, Self::Get | Self::GetOrPost)
     }
 
-    /// Whether a form counts.
     pub fn accepts_post(self) -> bool {
         matches!(self, Self::Post | Self::GetOrPost)
     }
 }
 
-/// What came back.
+/// The authentication response that a browser or an app sends to us.
 #[derive(Clone, Debug)]
 pub struct AuthnResponse {
-    /// Query or form, parsed once.
+    /// The parameters of the query or the form.
     pub fields: Fields,
-    /// Who is counted for it; absent: a proxy that names nobody.
+    /// The client whose rate limits apply; absent: a trusted proxy did not name the client.
     pub client: Option<Client>,
-    /// Where an own front end got the code, as it says: one of [`Features::code_kinds`]. Absent for a
-    /// plain code, and at a callback.
+    /// The kind of code that a custom front end sends: one of [`Features::code_kinds`]. Absent for
+    /// an ordinary code, and at a callback.
     ///
     /// [`Features::code_kinds`]: super::Features::code_kinds
     pub kind: Option<String>,
 }
 
-/// How people redeem_entry_token with a ticket that nobody here asked the source for.
+/// Where a source sends people who did not start a login here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryPoint {
-    /// The parameter that holds the ticket.
+    /// The parameter that holds the entry token.
     pub parameter: Cow<'static, str>,
-    /// The origins whose pages may send people here; empty: any.
+    /// The origins whose pages may send people to the entry point; empty: any.
     pub origins: Vec<Url>,
 }
 
-/// Whom a ticket names that nobody here asked for. What the source handed out besides, as tokens, is
-/// not kept.
+/// The result of redeeming an entry token. Access and refresh tokens of the source are not kept.
 #[derive(Clone, Debug)]
 pub struct UnsolicitedProfile {
-    /// What the source says of the person whom the ticket names.
     pub profile: Profile,
-    /// The ticket's own name, by which it counts once; absent: the ticket itself.
+    /// The ID by which the token is accepted once; absent: the token itself.
     pub token_id: Option<String>,
-    /// From when on the ticket is too old to count, whoever brings it.
+    /// When the token expires.
     pub token_expires_at: Timestamp,
 }

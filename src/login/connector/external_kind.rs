@@ -1,15 +1,13 @@
-//! A kind of connector that comes from outside this crate.
+//! `ExternalKind`: a kind of connector from outside this crate.
 
 use std::sync::Arc;
 
 use super::Kind;
 
-/// A kind of connector that comes from outside this crate. Two are the same if one is a clone of the
-/// other.
+/// A kind of connector from outside this crate. Two are equal if they share one value.
 ///
-/// No document can name one: a program puts it in place after it read its configuration, by
-/// [`ConnectorConfig::with_kind`]. `menshen` itself never does; the tests bring sources of their own in
-/// this way, and these speak as every kind does.
+/// A document cannot name one: a program sets it after it has read its configuration, with
+/// [`ConnectorConfig::with_kind`]. Only the tests do so.
 ///
 /// [`ConnectorConfig::with_kind`]: super::ConnectorConfig::with_kind
 #[derive(Clone, Debug)]

@@ -1,68 +1,66 @@
-//! `Features`: what a connector can do, as data.
+//! `Features`: the capabilities of a connector, as data.
 
 use super::{Callback, EntryPoint, LoginMethod};
 use crate::login::pending::Mode;
 
-/// What a connector can do, as far as its settings say it.
+/// The capabilities of a connector, as its settings determine them.
 #[derive(Clone, Debug, Default)]
 pub struct Features {
-    /// Field and CEL over `profile`, where `[connector.ID.mapping]` says nothing else.
+    /// The default mapping: field names and CEL expressions over `profile`.
     pub mapping: &'static [(&'static str, &'static str)],
-    /// The source's own client.
+    /// The source's own app, if it has one.
     pub app: Option<SourceApp>,
-    /// The mode of every login, when the settings leave no choice to the browser.
+    /// The mode of every login; absent: the User-Agent decides.
     pub forced_mode: Option<Mode>,
-    /// In which modes the source can be asked without showing anything who is signed in there, by
-    /// [`super::Prompt::None`] or because it never shows anything. If it knows nobody it answers
-    /// [`super::RefusalReason::InteractionRequired`].
+    /// The modes in which a login can run without any page of the source: by
+    /// [`super::Prompt::None`], or because the source never shows one. Where nobody is signed in at
+    /// the source, the login ends with [`super::RefusalReason::InteractionRequired`].
     pub silent_in: &'static [Mode],
-    /// Which settings `silent_in` depends on, for the help of an error: `oauth2 by some presets`.
+    /// The settings that `silent_in` depends on, for the help text of an error.
     pub silent_requirements: &'static str,
-    /// How the answer to a login comes.
+    /// How the person proves who they are.
     pub login_method: LoginMethod,
-    /// Where people redeem_entry_token with a ticket that nobody here asked for, when the kind has that.
+    /// The entry point for logins that the source starts; absent: the kind has none.
     pub entry_point: Option<EntryPoint>,
-    /// Whether the source says how somebody proved who they are (`acr`).
+    /// Whether the source reports the authentication context (`acr`).
     pub reports_acr: bool,
-    /// Where an own front end may get a code besides the usual way: what the `kind` of `/login` may
-    /// be besides `code`.
+    /// The values of `kind` that `/login` accepts besides `code`.
     pub code_kinds: &'static [&'static str],
-    /// The picture on its button on the sign-in page, as SVG; absent: a key.
+    /// The icon on the sign-in page, as SVG; absent: a key.
     pub icon: Option<&'static str>,
-    /// What the sign-in page says about it.
+    /// The text about this connector on the sign-in page.
     pub hint: Option<SignInHint>,
 }
 
-/// What the sign-in page says about a connector.
+/// The text about a connector on the sign-in page.
 #[derive(Clone, Copy, Debug)]
 pub struct SignInHint {
-    /// How people log in from any browser, below the buttons.
-    pub usual: LocalizedText,
-    /// A client where that is no help, by what its User-Agent contains in lower case, and what is
-    /// said there instead, above the buttons.
-    pub elsewhere: Option<(&'static str, LocalizedText)>,
+    /// Shown below the buttons in every other browser.
+    pub default_text: LocalizedText,
+    /// A substring of a User-Agent in lower case, and the text that is shown there instead, above
+    /// the buttons.
+    pub for_user_agent: Option<(&'static str, LocalizedText)>,
 }
 
-/// A sentence in each language of the pages.
+/// A text in every language of the pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalizedText {
-    /// English.
     pub en: &'static str,
-    /// Chinese.
     pub zh: &'static str,
 }
 
-/// A source's own client, where people are signed in already and a login needs no click.
+/// A source's own app, in which people are signed in already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceApp {
-    /// Its name. Only one connector of a site can start logins by itself in one client.
+    /// Its name. In one app, only one connector of a site can start logins automatically.
     pub name: &'static str,
-    /// What its User-Agent contains: any of these, in lower case. A hint, never a proof.
+    /// Substrings of its User-Agent in lower case; any of them identifies the app. A User-Agent can
+    /// be forged, so this only selects a page and never grants access.
     pub user_agents: &'static [&'static str],
 }
 
 impl Features {
-    /// What a request to the callback address looks like, where answers come there.
+    /// The format of callback requests, for connectors that have them.
     pub fn callback(&self) -> Option<&Callback> {
         match &self.login_method {
             LoginMethod::Callback(callback) => Some(callback),
@@ -70,14 +68,14 @@ impl Features {
         }
     }
 
-    /// Whether the answer comes by a POST from the source's site, where the browser keeps back most
+    /// Whether the callback is a cross-site POST, for which browsers send only `SameSite=None`
     /// cookies.
     pub fn returns_by_post(&self) -> bool {
         let callback = self.callback();
         callback.is_some_and(|callback| callback.method.accepts_post())
     }
 
-    /// Whether this User-Agent is the source's own client.
+    /// Whether this User-Agent is that of the source's own app.
     pub fn is_own_app(&self, user_agent: &str) -> bool {
         let Some(app) = self.app else {
             return false;
@@ -86,23 +84,23 @@ impl Features {
         app.user_agents.iter().any(|part| user_agent.contains(part))
     }
 
-    /// Whether the source can be asked without showing anything, in a mode that the settings allow.
+    /// Whether a login can run without any page of the source, in a mode that the settings allow.
     pub fn supports_silent_login(&self) -> bool {
         let allowed = |mode: &Mode| self.forced_mode.is_none_or(|forced| forced == *mode);
         self.silent_in.iter().any(allowed)
     }
 
-    /// What the sign-in page says in this client: above the buttons, and below.
+    /// The texts for the sign-in page in this browser: above the buttons, and below.
     pub fn hints(&self, user_agent: &str) -> (Option<LocalizedText>, Option<LocalizedText>) {
         let Some(hint) = self.hint else {
             return (None, None);
         };
         let user_agent_is = |part: &str| user_agent.to_ascii_lowercase().contains(part);
-        match hint.elsewhere {
+        match hint.for_user_agent {
             Some((client, text)) if user_agent_is(client) && !self.is_own_app(user_agent) => {
                 (Some(text), None)
             }
-            _ => (None, Some(hint.usual)),
+            _ => (None, Some(hint.default_text)),
         }
     }
 }

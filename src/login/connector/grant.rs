@@ -1,5 +1,5 @@
-//! The authorization code grant, as OAuth 2 and OpenID Connect both speak it: RFC 6749 §4.1, §5.2
-//! and §6, with the proof key of RFC 7636 and the signed assertion of RFC 7523 §2.2.
+//! The authorization code grant of OAuth 2 and OpenID Connect (RFC 6749 §4.1, §5.2 and §6), with PKCE
+//! (RFC 7636) and signed client assertions (RFC 7523 §2.2).
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -18,10 +18,10 @@ pub(super) use error::source_refusal;
 pub use client::{Client, ClientAuth, ClientSettings, settings_conflict};
 pub use token::{TokenEndpoint, TokenEndpointDialect, TokenResponse};
 
-/// The longest code, in bytes; those of some providers are signed tokens of their own.
+/// The longest accepted code, in bytes. The codes of some providers are signed tokens.
 pub const CODE_BYTES_MAX: usize = 4096;
 
-/// What binds an answer to the login that asked, and whom it is for: no setting may say it.
+/// The parameters that bind a response to its login and its client; no setting may override them.
 const RESERVED: [&str; 10] = [
     "client_id",
     "client_secret",
@@ -35,7 +35,7 @@ const RESERVED: [&str; 10] = [
     "state",
 ];
 
-/// The parameters of an answer that mean something; none may stand twice (RFC 6749 §3.1).
+/// The parameters of an authorization response; none may be repeated (RFC 6749 §3.1).
 const RESPONSE_PARAMETERS: [&str; 7] = [
     "code",
     "error",
@@ -46,27 +46,26 @@ const RESPONSE_PARAMETERS: [&str; 7] = [
     "state",
 ];
 
-/// The longest error of an answer, in bytes; longer ones are none.
+/// The longest accepted error code, in bytes.
 const ERROR_BYTES_MAX: usize = 100;
 
-/// What Keycloak answers when its login page was open for too long, or another tab of the browser
-/// came in meanwhile: the next login succeeds, often without a click.
+/// The error of Keycloak when its login page was open for too long, or the person signed in in another
+/// tab meanwhile. The next login succeeds, often without a click.
 const LOGIN_EXPIRED: (&str, Option<&str>) =
     ("temporarily_unavailable", Some("authentication_expired"));
 
-/// The challenge that a verifier answers (RFC 7636 §4.2, S256).
+/// The S256 challenge for a verifier (RFC 7636 §4.2).
 pub fn pkce_challenge(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))
 }
 
-/// Whether this parameter of an authorization request is never a setting's to say.
+/// Whether a setting must not set this parameter of an authorization request.
 pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 
-/// The address that opens a login: the endpoint, which may have a query of its own, with our
-/// parameters. What is `extra`, and what the endpoint has already, stands only where it says nothing
-/// that we say and nothing reserved.
+/// The URL of an authorization request. Our parameters override those in `extra`, and these override
+/// the query of the endpoint; neither can set a reserved parameter.
 pub fn authorize_url(endpoint: &Url, own: &[(&str, &str)], extra: &[(&str, &str)]) -> Url {
     let ours = |name: &str| is_reserved(name) || own.iter().any(|(known, _)| *known == name);
     let kept: Vec<(String, String)> = endpoint
@@ -84,8 +83,8 @@ pub fn authorize_url(endpoint: &Url, own: &[(&str, &str)], extra: &[(&str, &str)
     url
 }
 
-/// The code that the authorization endpoint answered, or why there is none (RFC 6749 §4.1.2.1,
-/// OpenID Connect Core §3.1.2.6). `callback` is what the remedies name.
+/// The code of an authorization response, or its error (RFC 6749 §4.1.2.1, OpenID Connect Core
+/// §3.1.2.6). The remedies name `callback`.
 pub fn authorization_code<'a>(
     fields: &'a Fields,
     callback: &Url,
@@ -94,34 +93,36 @@ pub fn authorization_code<'a>(
         .iter()
         .any(|name| fields.one(name).is_err())
     {
-        return Err(invalid_response("a parameter stands twice"));
+        return Err(invalid_response("a parameter is repeated"));
     }
     let one = |name| fields.one(name).ok().flatten();
     if let Some(error) = one("error") {
         let plain = |byte: u8| byte.is_ascii_graphic();
         if error.is_empty() || error.len() > ERROR_BYTES_MAX || !error.bytes().all(plain) {
-            return Err(invalid_response("its error is none"));
+            return Err(invalid_response(
+                "its `error` is empty, too long or malformed",
+            ));
         }
-        let said = error::source_refusal("authorize", 0, error, one("error_description"), &[]);
+        let refusal = error::source_refusal("authorize", 0, error, one("error_description"), &[]);
         if (error, one("error_description")) == LOGIN_EXPIRED {
-            return Err(ConnectorError::Expired(said));
+            return Err(ConnectorError::Expired(refusal));
         }
-        return Err(refused(error, said, callback));
+        return Err(refused(error, refusal, callback));
     }
     match one("code") {
-        None => Err(invalid_response("there is no code")),
+        None => Err(invalid_response("it has no code")),
         Some(code)
             if code.is_empty()
                 || code.len() > CODE_BYTES_MAX
                 || code.chars().any(char::is_control) =>
         {
-            Err(invalid_response("the code is empty, too long or damaged"))
+            Err(invalid_response("its code is empty, too long or malformed"))
         }
         Some(code) => Ok(code),
     }
 }
 
-/// An answer that makes no sense, and why.
+/// The error for an invalid authorization response.
 pub fn invalid_response(why: &str) -> ConnectorError {
     ConnectorError::Refused {
         why: RefusalReason::BadAnswer,
@@ -133,11 +134,11 @@ pub fn invalid_response(why: &str) -> ConnectorError {
     }
 }
 
-/// What an error of the authorization endpoint means. Nothing was redeemed, nobody is known.
-fn refused(error: &str, said: SourceRefusal, callback: &Url) -> ConnectorError {
+/// Maps an error of the authorization endpoint.
+fn refused(error: &str, refusal: SourceRefusal, callback: &Url) -> ConnectorError {
     let refused = |why| ConnectorError::Refused {
         why,
-        source: said.clone(),
+        source: refusal.clone(),
     };
     match error {
         "access_denied" => refused(RefusalReason::Declined),
@@ -146,10 +147,10 @@ fn refused(error: &str, said: SourceRefusal, callback: &Url) -> ConnectorError {
         | "consent_required"
         | "account_selection_required" => refused(RefusalReason::InteractionRequired),
         "unmet_authentication_requirements" => refused(RefusalReason::InsufficientProof),
-        "temporarily_unavailable" | "server_error" => ConnectorError::Busy(said),
+        "temporarily_unavailable" | "server_error" => ConnectorError::Busy(refusal),
         _ => ConnectorError::Misconfigured {
             remedy: error::remedy(error, callback),
-            source: said,
+            source: refusal,
         },
     }
 }

@@ -1,4 +1,4 @@
-//! `Kind`: the settings of one kind of connector, and what is known of it from them alone.
+//! `Kind`: the settings of one kind of connector, and what follows from them without a network.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -16,54 +16,51 @@ use crate::store::ConnectorId;
 
 /// The settings of one kind of connector: the table `[connector.ID.NAME]`.
 ///
-/// Each kind implements it beside its connector. Places are relative to `[connector.ID]`. All but
-/// [`Kind::build`] are pure.
+/// Each kind implements it beside its connector. Places are relative to `[connector.ID]`. All methods
+/// except [`Kind::build`] are pure.
 pub trait Kind: Debug + Send + Sync {
     /// The name of the table: `wecom`.
     fn name(&self) -> &'static str;
 
-    /// Every secret that the table names.
+    /// The secrets in the table.
     fn secrets(&self) -> Vec<(Place<'_>, &SecretSource)>;
 
-    /// Every expression in the table. Who reads the document compiles them and points into them.
+    /// The CEL expressions in the table. The reader of the document compiles them and points at
+    /// their errors.
     fn expressions(&self) -> Vec<(Place<'_>, &str, Scope)> {
         Vec::new()
     }
 
-    /// What does not fit together: in the table, with the keys that all kinds have, or with the
-    /// address by which browsers know this site.
+    /// Settings that contradict each other, the keys that all kinds share, or `external_url`.
     fn problems(&self, connector: &ConnectorConfig, external_url: &Url) -> Vec<SettingProblem<'_>>;
 
-    /// What weakens the site, each with what to do instead.
+    /// Settings that weaken security, each with a safer alternative.
     fn warnings(&self) -> Vec<(Place<'_>, String)>;
 
-    /// What the connector can do.
     fn features(&self) -> Features;
 
-    /// The issuer whose tokens name the same people, when the source signs tokens.
+    /// The issuer whose tokens identify the same people, if the source signs tokens.
     fn token_issuer(&self) -> Option<TokenIssuer<'_>> {
         None
     }
 
-    /// Builds the connector. Reads secrets; asks nobody.
+    /// Builds the connector. Reads secrets; makes no network call.
     fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError>;
 }
 
-/// Something in the settings that does not fit.
+/// A contradiction in the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingProblem<'a> {
-    /// Which setting.
     pub place: Place<'a>,
-    /// Whether its key is shown and not its value.
+    /// Whether the error message points at the key instead of the value.
     pub points_at_key: bool,
-    /// What is wrong.
     pub message: String,
-    /// What is allowed there, or what to do.
+    /// The allowed values, or a remedy.
     pub help: String,
 }
 
 impl<'a> SettingProblem<'a> {
-    /// With the value of a setting.
+    /// A problem with the value of a setting.
     pub fn value(place: Place<'a>, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             place,
@@ -73,7 +70,7 @@ impl<'a> SettingProblem<'a> {
         }
     }
 
-    /// With a setting, or the table behind its key.
+    /// A problem with a whole setting or table.
     pub fn key(place: Place<'a>, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             points_at_key: true,
@@ -82,40 +79,35 @@ impl<'a> SettingProblem<'a> {
     }
 }
 
-/// An issuer whose tokens name the people of a connector.
+/// An issuer whose tokens identify the people of a connector.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenIssuer<'a> {
-    /// Its name.
     pub issuer: &'a IssuerName,
-    /// Whose people count, where it serves many tenants.
+    /// The accepted tenants, if the issuer serves several.
     pub tenants: &'a [TenantName],
-    /// What it calls us: the audience of the ID tokens it makes for logins here.
+    /// Our client ID: the audience of the ID tokens for logins here.
     pub client_id: &'a str,
 }
 
-/// What a connector is built with.
+/// The dependencies of a connector.
 #[derive(Clone, Debug)]
 pub struct ConnectorDeps {
-    /// The connector's own id.
     pub id: ConnectorId,
-    /// Where the source returns to.
+    /// The callback URL.
     pub callback: Url,
-    /// The address below which our own pages lie, as browsers type it:
-    /// `https://sso.corp.example/.menshen`.
+    /// The public base URL of our own pages: `https://sso.corp.example/.menshen`.
     pub own: Url,
-    /// The client for the way to the source, with its proxy and CA.
+    /// The HTTP client for calls to the source, with its proxy and CA.
     pub outbound: Outbound,
-    /// The time.
     pub clock: Clock,
 }
 
 /// Why a connector could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorBuildError {
-    /// A secret could not be read.
     #[error("read its secret")]
     Secret(#[source] SecretError),
-    /// A setting makes no sense.
+    /// A setting is invalid.
     #[error("{0}")]
     Setting(String),
 }

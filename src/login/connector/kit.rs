@@ -1,3 +1,3 @@
-//! What several kinds of connectors need to speak their protocols.
+//! Protocol parts that several kinds of connectors share.
 
 pub(super) mod app_token;

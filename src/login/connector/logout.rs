@@ -1,4 +1,4 @@
-//! `ProviderLogout`: ending a session at its source, and hearing that the source ended one.
+//! `ProviderLogout`: logout at the source, started here or there.
 
 use std::fmt::{self, Debug};
 
@@ -11,16 +11,15 @@ use crate::login::fields::Fields;
 use crate::secret::Secret;
 use crate::store::LogoutTarget;
 
-/// The logout of a source that has one.
+/// The logout features of a source.
 #[async_trait]
 pub trait ProviderLogout: Send + Sync {
-    /// The page that ends the source's own session in a browser, as far as it is known now; asks
-    /// nobody.
+    /// The logout page of the source, if its metadata is in memory. Makes no network call.
     fn page(&self) -> Option<Url>;
 
-    /// Where a browser goes to end the source's own session too (OpenID Connect RP-Initiated Logout
-    /// 1.0), and from where it comes `back` with `state`; nothing when the source has no such page.
-    /// A source that does not answer delays nobody: what is not known by then is left out.
+    /// The URL that ends the source's own session (OpenID Connect RP-Initiated Logout 1.0) and then
+    /// returns the browser to `back` with `state`; nothing if the source has none or does not answer
+    /// in time.
     async fn address(
         &self,
         id_token: Option<&Secret<String>>,
@@ -28,8 +27,8 @@ pub trait ProviderLogout: Send + Sync {
         state: &str,
     ) -> Option<Url>;
 
-    /// What the source says it has ended, by a token that a client brought (Back-Channel Logout 1.0
-    /// §2.6); nothing when its kind has no such token.
+    /// Verifies a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6); nothing if the kind has
+    /// no such tokens.
     async fn notice(
         &self,
         _token: &str,
@@ -38,19 +37,19 @@ pub trait ProviderLogout: Send + Sync {
         None
     }
 
-    /// The session that the source ends through the browser (Front-Channel Logout 1.0 §3), when the
-    /// request names this source and a session of it.
+    /// The session that a front-channel logout request ends (OpenID Connect Front-Channel Logout 1.0
+    /// §3), if the request names this source and a session of it.
     fn front_channel(&self, _fields: &Fields) -> Option<LogoutTarget> {
         None
     }
 }
 
-/// What a source says it has ended. Verified.
+/// A verified logout message of a source.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LogoutNotice {
-    /// Its own name: it is taken once.
+    /// The message ID, by which the message is accepted once.
     pub id: String,
-    /// What it ended.
+    /// The sessions that the source ended.
     pub mark: LogoutTarget,
 }
 

@@ -104,8 +104,8 @@ impl OAuth2 {
             url: &self.settings.token,
             callback: &self.callback,
             dialect: TokenEndpointDialect {
-                untyped: true,
-                at: self.settings.token_at.as_deref(),
+                token_type_optional: true,
+                tokens_pointer: self.settings.token_at.as_deref(),
             },
         }
     }

@@ -205,7 +205,7 @@ impl Oidc {
         let one = |name| {
             fields
                 .one(name)
-                .map_err(|_| invalid_response("a parameter stands twice"))
+                .map_err(|_| invalid_response("a parameter is repeated"))
         };
         if one("state")?.is_some_and(|state| state != pending.flow.as_str()) {
             return Err(invalid_response("its state is that of another login"));

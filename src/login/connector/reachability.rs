@@ -1,4 +1,4 @@
-//! `Reachability`: whether a provider can be reached, checked before a browser is sent to it.
+//! `Reachability`: checks that a provider can be reached before a browser is sent there.
 
 use std::time::Duration;
 
@@ -8,14 +8,13 @@ use crate::clock::Clock;
 use crate::outbound::{Outbound, OutboundError};
 use crate::single_flight::{CacheLookup, Cached, LoadPermit};
 
-/// How long an answer counts before a login that begins checks again.
+/// How long a success is valid.
 pub(super) const SUCCESS_TTL: Duration = Duration::from_secs(10);
 
-/// How long nobody asks again after a probe that failed.
+/// How long no probe runs after a failure.
 const FAILURE_TTL: Duration = Duration::from_secs(2);
 
-/// Whether the server of an address that we need ourselves can be reached: without it no login comes
-/// to its end. Clones share what is known.
+/// Whether the server of a URL that every login needs can be reached. Clones share the state.
 #[derive(Clone, Debug)]
 pub(super) struct Reachability {
     url: Url,
@@ -24,7 +23,7 @@ pub(super) struct Reachability {
 }
 
 impl Reachability {
-    /// Asks nobody yet.
+    /// Starts without a result, and makes no network call.
     pub(super) fn at(url: &Url, outbound: Outbound, clock: Clock) -> Self {
         Self {
             url: url.clone(),
@@ -33,29 +32,29 @@ impl Reachability {
         }
     }
 
-    /// Checks it: one caller asks for all who wait, also when that caller goes away meanwhile.
+    /// Probes the server unless a recent result is known. Concurrent callers share one probe, which
+    /// continues when its caller is dropped.
     pub(super) async fn check(&self) -> Result<(), OutboundError> {
         match self.answer.get().await {
             CacheLookup::Value(()) => Ok(()),
             CacheLookup::Pausing(()) => Err(OutboundError::Pausing { call: "a probe" }),
-            // Nobody is kept from logging in because the task failed.
+            // A task that failed proves nothing about the provider.
             CacheLookup::LoadPermit(turn) => {
                 tokio::spawn(self.clone().ask(turn)).await.unwrap_or(Ok(()))
             }
         }
     }
 
-    /// Another call was answered.
+    /// Records that another call got a response.
     pub(super) fn record_success(&self) {
         self.answer.put((), SUCCESS_TTL);
     }
 
-    /// Another call was not: the next login checks.
+    /// Records that another call got none, so that the next login probes.
     pub(super) fn record_failure(&self) {
         self.answer.forget_if(|()| true);
     }
 
-    /// Whether the last probe failed.
     pub(super) fn is_down(&self) -> bool {
         self.answer.is_failing()
     }
@@ -67,7 +66,7 @@ impl Reachability {
             Err(error) => {
                 let origin = self.url.origin().ascii_serialization();
                 let error = crate::telemetry::error_chain(error);
-                tracing::warn!(origin, %error, "a provider gives no answer: nobody is led to it");
+                tracing::warn!(origin, %error, "a provider does not respond: logins do not redirect to it");
                 turn.fail((), FAILURE_TTL);
             }
         }

@@ -1,33 +1,31 @@
-//! The values of `[connector.ID]` that every kind has.
+//! Setting types of `[connector.ID]` that all kinds share.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// When a login starts without a click.
+/// When a login starts automatically.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AutoLogin {
-    /// Never.
     Never,
-    /// Inside the source's own client.
+    /// Inside the source's own app.
     #[default]
     InApp,
-    /// Always.
     Always,
 }
 
-/// Who gets an account.
+/// Which people get an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AdmissionConfig {
-    /// Everybody the source vouches for.
+    /// Everybody whom the source confirms.
     #[default]
     Create,
-    /// Only people the directory already has.
+    /// Only people who have an account or are linked to one.
     Existing,
 }
 
-/// Where a login without a target lands: a path or a URL of this site.
+/// Where a login without a return address ends: a path or a URL of this site.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HomePages {

@@ -1,7 +1,8 @@
-//! `WeCom`: 企业微信 login.
+//! `WeCom`: login with WeCom (企业微信).
 //!
-//! WeCom is no OAuth 2: there is no token of a person, only one of the application. A browser brings
-//! a code that is good once and for five minutes; the application's token buys the name behind it.
+//! WeCom does not follow OAuth 2: there is no access token of a person, only one of the application. A
+//! code is valid once and for five minutes; an API call with the application's token returns the
+//! member it belongs to.
 
 use std::time::Duration;
 
@@ -34,16 +35,16 @@ pub use config::{AuthorizeScope, Config, LoginPage};
 use departments::Departments;
 use errors::{ApiError, ConsoleSettings};
 
-/// How long all questions about one person may take together, departments excepted.
+/// The time limit of all API calls of one login together, except for departments.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// The kind of a code that a mini program got.
+/// The kind of a code from a mini program.
 const MINI_PROGRAM: &str = "miniprogram";
 
-/// The longest code, in bytes.
+/// The longest accepted code, in bytes.
 const CODE_BYTES_MAX: usize = 512;
 
-/// What becomes of a profile unless the configuration says otherwise.
+/// The default mapping.
 const MAPPING: &[(&str, &str)] = &[
     ("login", "profile.userid"),
     ("name", "profile.name"),
@@ -63,7 +64,7 @@ const MAPPING: &[(&str, &str)] = &[
     ("is_leader", "profile.is_leader_in_dept"),
 ];
 
-/// Login through one application of one corporation.
+/// The connector for one application of one corporation.
 #[derive(Debug)]
 pub struct WeCom {
     corp_id: String,
@@ -78,7 +79,7 @@ pub struct WeCom {
 }
 
 impl WeCom {
-    /// Builds the connector; reads the secret now and asks nobody.
+    /// Builds the connector. Reads the secret; makes no network call.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
         if let Some((key, rule)) = config.contradictions().into_iter().next() {
             return Err(ConnectorBuildError::Setting(format!("{key} {rule}")));
@@ -109,7 +110,7 @@ impl WeCom {
         })
     }
 
-    /// The page for an ordinary browser;
+    /// The URL of the login page for ordinary browsers;
     /// <https://developer.work.weixin.qq.com/document/path/98171>.
     fn web_url(&self, pending: &Pending) -> Url {
         let mut url = self.login_url.clone();
@@ -122,7 +123,8 @@ impl WeCom {
         url
     }
 
-    /// The page for the client, which looks for exactly this order and fragment;
+    /// The URL of the login page for the WeCom client, which requires exactly this parameter order and
+    /// fragment;
     /// <https://developer.work.weixin.qq.com/document/path/96441>.
     fn in_app_url(&self, pending: &Pending) -> Url {
         let mut url = self.authorize_url.clone();
@@ -137,7 +139,7 @@ impl WeCom {
         url
     }
 
-    /// Who is behind the code, and what the corporation knows of them; without departments.
+    /// Redeems the code and loads its member, without departments.
     async fn identify(
         &self,
         answer: &AuthnResponse,
@@ -147,27 +149,27 @@ impl WeCom {
             Some(MINI_PROGRAM) => self.api.redeem_mini_program(code).await,
             _ => self.api.redeem(code).await,
         };
-        let code_owner = code_owner.map_err(|error| self.read(error))?;
+        let code_owner = code_owner.map_err(|error| self.connector_error(error))?;
         let userid = member::userid(&code_owner, &self.corp_id)?;
         let mut member = self
             .api
             .member(&userid)
             .await
-            .map_err(|error| self.read(error))?;
+            .map_err(|error| self.connector_error(error))?;
         member::require_active(&member, &userid)?;
         if let (AuthorizeScope::PrivateInfo, Some(ticket)) = (self.scope, &code_owner.user_ticket) {
-            // A failure here ends the login: with fields missing they might become somebody new.
+            // A failure here ends the login: without these fields the person could get a second account.
             let detail = self
                 .api
                 .detail(ticket)
                 .await
-                .map_err(|error| self.read(error))?;
+                .map_err(|error| self.connector_error(error))?;
             member::merge(&mut member, detail)?;
         }
         Ok(member)
     }
 
-    fn read(&self, error: ApiError) -> ConnectorError {
+    fn connector_error(&self, error: ApiError) -> ConnectorError {
         error.into_error(&self.console)
     }
 }
@@ -218,8 +220,8 @@ impl Connector for WeCom {
     }
 }
 
-/// The code an answer carries. Whoever refuses comes back without one; other parameters that WeCom
-/// sends along say nothing.
+/// The code of a response. It is missing if the person cancelled; other parameters of WeCom are
+/// ignored.
 fn code(fields: &Fields) -> Result<&str, ConnectorError> {
     let refused = |why, message: &str| {
         let source = SourceRefusal {
@@ -229,21 +231,21 @@ fn code(fields: &Fields) -> Result<&str, ConnectorError> {
         };
         ConnectorError::Refused { why, source }
     };
-    let twice = |_| refused(RefusalReason::BadAnswer, "a parameter stands twice");
+    let twice = |_| refused(RefusalReason::BadAnswer, "a parameter is repeated");
     fields.one("state").map_err(twice)?;
     let Some(code) = fields.one("code").map_err(twice)? else {
-        return Err(refused(RefusalReason::Declined, "there is no code"));
+        return Err(refused(RefusalReason::Declined, "the response has no code"));
     };
     if code.is_empty() || code.len() > CODE_BYTES_MAX || code.chars().any(char::is_control) {
         return Err(refused(
             RefusalReason::BadAnswer,
-            "the code is empty, too long or damaged",
+            "the code is empty, too long or malformed",
         ));
     }
     Ok(code)
 }
 
-/// What the console compares: the host and, when it is not the scheme's own, the port.
+/// The host and, unless it is the default, the port: what the WeCom console compares.
 fn host_and_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port()
@@ -261,7 +263,7 @@ mod tests {
 
     const CALLBACK: &str = "https://sso.corp.example:443/.menshen/callback/corp";
 
-    /// A connector that asks nobody, with these settings on top.
+    /// A connector with these additional settings.
     pub(super) fn wecom(more: &str) -> WeCom {
         build(more, CALLBACK).unwrap()
     }
@@ -316,7 +318,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_ordinary_browser_is_sent_to_the_qr_page() {
+    async fn an_ordinary_browser_is_redirected_to_the_qr_page() {
         let pending = pending(Mode::Web);
         let expected = format!(
             "https://login.work.weixin.qq.com/wwlogin/sso/login?login_type=CorpApp\
@@ -328,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_client_is_sent_to_the_silent_page_in_the_order_it_knows() {
+    async fn the_client_is_redirected_with_parameters_in_the_required_order() {
         let pending = pending(Mode::InApp);
         let wecom = build(
             "scope = 'snsapi_privateinfo'",
@@ -346,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn an_own_app_gets_both_pages_and_no_secret() {
+    fn the_data_for_a_custom_front_end_has_both_urls_and_no_secret() {
         let wecom = wecom("schema = 'wwauth1'");
         let login = wecom.app_login(&pending(Mode::Web)).unwrap();
         let text = serde_json::to_string(&login).unwrap();
@@ -361,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_known_by_its_user_agent() {
+    fn the_client_is_recognized_by_its_user_agent() {
         let features = config("").features();
         for own in [
             "Mozilla/5.0 (iPhone) Mobile/15E148 wxwork/4.1.30 MicroMessenger/7.0.1",
@@ -381,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_make_no_sense_are_refused() {
+    fn invalid_settings_are_refused() {
         for bad in [
             "corp_id = ''",
             "corp_id = 'a:b'",
@@ -400,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_becomes_an_account() {
+    fn the_default_mapping_fills_the_fields_of_an_account() {
         let mapping = Mapping::build(MAPPING, &MappingConfig::default(), "").unwrap();
         let map = |raw: serde_json::Value| mapping.map(&raw).unwrap();
         let mapped = map(serde_json::json!({
@@ -430,13 +432,13 @@ mod tests {
     }
 
     #[test]
-    fn whoever_refuses_comes_back_without_a_code() {
+    fn a_response_without_a_code_means_that_the_person_declined() {
         assert_eq!(why("state=abc"), RefusalReason::Declined);
         assert_eq!(why("state=abc&auth_code=x"), RefusalReason::Declined);
     }
 
     #[test]
-    fn an_answer_that_makes_no_sense_is_refused() {
+    fn an_invalid_code_is_refused() {
         let long = format!("code={}", "x".repeat(CODE_BYTES_MAX + 1));
         for bad in [
             "code=",

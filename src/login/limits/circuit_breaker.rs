@@ -1,7 +1,7 @@
-//! `CircuitBreakers`: a source that was asked about too many wrong codes is left alone for a while.
+//! `CircuitBreakers`: protect a source from too many wrong codes.
 //!
-//! Whoever sent a wrong code is refused meanwhile. Everybody else is still asked about, a few at a
-//! time, so that nobody keeps others from logging in.
+//! While a breaker is open, clients that sent a wrong code are refused. Codes of other clients are
+//! still sent to the source, a few at a time, so that no client can lock out the others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,14 +12,14 @@ use crate::login::config::LoginConfig;
 use crate::setting::Period;
 use crate::store::ConnectorId;
 
-/// So many wrong codes of one client count towards an open breaker: nobody opens it alone.
+/// The most wrong codes of one client that count, so that no client opens a breaker alone.
 const BAD_CODES_PER_CLIENT_MAX: u32 = 5;
 
-/// So many networks that sent wrong codes are remembered for each connector; while there are more,
-/// an open breaker lets nobody through.
+/// The most networks with wrong codes that are recorded for each connector. While there are more, an
+/// open breaker refuses every client.
 const NETWORKS_MAX: usize = 4_096;
 
-/// The breakers of all connectors.
+/// The circuit breakers of all connectors.
 #[derive(Debug)]
 pub(super) struct CircuitBreakers {
     breakers: Mutex<HashMap<ConnectorId, CircuitBreaker>>,
@@ -28,14 +28,14 @@ pub(super) struct CircuitBreakers {
     clock: Clock,
 }
 
-/// Leave to ask the source about one code while the breaker is open, until it is dropped.
+/// Permission to send one code to the source while the breaker is open. Dropping it frees its slot.
 #[derive(Debug)]
 pub struct HalfOpenPermit {
     breakers: Arc<CircuitBreakers>,
     connector: ConnectorId,
 }
 
-/// Who sent wrong codes: a network, or somebody behind a proxy that names nobody.
+/// The sender of a wrong code: a network; absent: a trusted proxy did not name the client.
 type Sender = Option<Network>;
 
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ struct CircuitBreaker {
     consecutive_bad_codes: u32,
     bad_codes_by_sender: HashMap<Sender, u32>,
     open_until: Option<Timestamp>,
-    /// How many half_open_calls are under way.
+    /// The calls that run while the breaker is open.
     half_open_calls: u32,
 }
 
@@ -57,8 +57,8 @@ impl CircuitBreakers {
         })
     }
 
-    /// Whether the source may be asked about a code of this client; with a trial while the breaker
-    /// is open.
+    /// Whether a code of this client may be sent to the source; while the breaker is open, with a
+    /// permit.
     pub(super) fn try_enter(
         self: &Arc<Self>,
         connector: &ConnectorId,
@@ -83,7 +83,7 @@ impl CircuitBreakers {
         }))
     }
 
-    /// Notes whether the source took a code that a client brought.
+    /// Records whether the source accepted a code of this client.
     pub(super) fn record(&self, connector: &ConnectorId, client: Option<Client>, taken: bool) {
         let now = self.clock.now();
         let mut breakers = self.lock();
@@ -102,12 +102,12 @@ impl CircuitBreakers {
             breaker.consecutive_bad_codes = 0;
             let again = breaker.open_until.replace(now.plus(self.pause.duration()));
             if again.is_none() {
-                tracing::warn!(%connector, "too many wrong codes: whoever sent one is refused for a while");
+                tracing::warn!(%connector, "too many wrong codes: logins of clients that sent one are refused for a while");
             }
         }
     }
 
-    /// Counts a wrong code for whoever sent it; false when all that count of theirs were counted.
+    /// Counts a wrong code for its sender; false if the sender or its site has reached its maximum.
     fn count_bad_code(&self, breaker: &mut CircuitBreaker, client: Option<Client>) -> bool {
         let senders = match client {
             None => [Some((None, u32::MAX)), None],
@@ -126,17 +126,17 @@ impl CircuitBreakers {
                 .copied()
                 .unwrap_or(0)
         };
-        let count_bad_code = senders.clone().all(|(sender, max)| bad(sender) < max);
-        if count_bad_code {
+        let below_maximum = senders.clone().all(|(sender, max)| bad(sender) < max);
+        if below_maximum {
             senders.by_ref().for_each(|(sender, _)| {
                 let bad = breaker.bad_codes_by_sender.entry(sender).or_default();
                 *bad = bad.saturating_add(1);
             });
         }
-        count_bad_code
+        below_maximum
     }
 
-    /// Whether a client sent a wrong code, or its site as many as count of one client.
+    /// Whether this client sent a wrong code, or its site sent as many as count for one client.
     fn is_suspect(&self, breaker: &CircuitBreaker, client: Option<Client>) -> bool {
         let bad = |sender| {
             breaker
@@ -165,7 +165,7 @@ impl CircuitBreakers {
     }
 }
 
-/// The breaker is open for this client.
+/// The breaker is open and refuses this client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CircuitOpen;
 
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_codes_open_a_circuit_and_a_good_one_closes_it() {
+    fn wrong_codes_open_the_breaker_and_a_right_one_closes_it() {
         let test = TestBreakers::with(2);
         test.wrong("192.0.2.1", 1);
         test.breakers.record(&test.corp, None, true);
@@ -241,7 +241,7 @@ mod tests {
         assert!(test.try_enter("192.0.2.1").is_err());
         test.clock.advance(std::time::Duration::from_secs(11));
         assert!(matches!(test.try_enter("192.0.2.1"), Ok(None)));
-        // What was wrong before the pause count_bad_code no more.
+        // Wrong codes from before the pause no longer count.
         test.wrong("192.0.2.1", 1);
         assert!(!test.is_open());
         test.wrong("192.0.2.1", 1);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_a_client_nor_a_site_opens_a_circuit_alone() {
+    fn neither_one_client_nor_one_site_opens_the_breaker_alone() {
         let test = TestBreakers::with(20);
         test.wrong("192.0.2.1", 100);
         assert!(!test.is_open());
@@ -266,13 +266,13 @@ mod tests {
     }
 
     #[test]
-    fn an_open_circuit_lets_through_who_sent_no_wrong_code_and_a_few_at_a_time() {
+    fn an_open_breaker_admits_a_few_clients_without_wrong_codes_at_a_time() {
         let test = TestBreakers::with(8);
         test.wrong("2001:db8:1::1", 4);
         test.wrong("2001:db8:1:1::1", 1);
         test.wrong("192.0.2.1", 3);
         assert!(test.is_open());
-        // A /64 that sent one, and any of a site that sent many.
+        // Addresses of a /64 that sent a wrong code, and of a site that sent many.
         for bad in ["192.0.2.1", "2001:db8:1::9", "2001:db8:1:77::1"] {
             assert!(test.try_enter(bad).is_err(), "{bad}");
         }
@@ -282,7 +282,7 @@ mod tests {
         assert!(test.try_enter("192.0.2.3").is_err());
         drop(first);
         assert!(matches!(test.try_enter("192.0.2.3"), Ok(Some(_))));
-        // One whose trial was wrong has no other.
+        // A client whose call had a wrong code gets no second one.
         test.wrong("192.0.2.3", 1);
         assert!(test.try_enter("192.0.2.3").is_err());
         assert!(matches!(
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_names_nobody_is_not_one_client() {
+    fn requests_without_a_client_are_not_limited_as_one_client() {
         let test = TestBreakers::with(8);
         for _ in 0..8 {
             test.breakers.record(&test.corp, None, false);

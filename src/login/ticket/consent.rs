@@ -1,5 +1,5 @@
-//! `TicketConsent`: what a person is asked before their session goes to a host that only a wildcard covers,
-//! or into a page in another site's frame.
+//! `TicketConsent`: the question that a person confirms before their session is transferred to a host
+//! that only a wildcard route serves, or into a page in another site's frame.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,49 +9,49 @@ use crate::keys::{self, KeyRing, Purpose};
 use crate::login::return_to::ReturnTo;
 use crate::people::cookie::Sid;
 
-/// How long the question may stand, in seconds.
+/// How long the question can be confirmed, in seconds.
 const CONSENT_AGE_MAX_S: u64 = 600;
 
-/// The longest sealed question that is looked at, in bytes.
+/// The longest accepted sealed question, in bytes.
 const CONSENT_BYTES_MAX: usize = 16 * 1024;
 
-/// Where a session shall go, sealed for that session: only its own browser was shown the page.
+/// The target of a session transfer, sealed for that session, so that no other session can confirm it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TicketConsent {
-    /// Where the person wants to go, on another host.
+    /// The return address on the other host.
     #[serde(rename = "p")]
     pub place: ReturnTo,
-    /// For which browser, as that host knows it.
+    /// The nonce of the browser on the other host.
     #[serde(rename = "n")]
     pub nonce: NonceHash,
     /// Whether a page in another site's frame waits for the ticket.
     #[serde(rename = "f", default)]
     pub for_frame: bool,
-    /// When they were asked.
+    /// When the question was shown.
     #[serde(rename = "t")]
     pub at: Timestamp,
 }
 
 impl TicketConsent {
-    /// Seals it for the page that asks.
+    /// Seals the question for the form of the page.
     pub fn seal(&self, ring: &KeyRing, sid: &Sid) -> String {
-        let plain = serde_json::to_vec(self).expect("a question is plain data");
-        ring.seal(Purpose::Ticket, &name(sid), &plain)
+        let plain = serde_json::to_vec(self).expect("a question is serializable");
+        ring.seal(Purpose::Ticket, &binding(sid), &plain)
     }
 
-    /// Opens what was sealed for this session, while it is fresh.
+    /// Opens a question that was sealed for this session and has not expired.
     pub fn open(ring: &KeyRing, sid: &Sid, sealed: &str, now: Timestamp) -> Option<Self> {
         if sealed.len() > CONSENT_BYTES_MAX {
             return None;
         }
-        let plain = ring.open(Purpose::Ticket, &name(sid), sealed)?;
-        let asked: Self = serde_json::from_slice(&plain).ok()?;
-        (now.since(asked.at).as_secs() <= CONSENT_AGE_MAX_S).then_some(asked)
+        let plain = ring.open(Purpose::Ticket, &binding(sid), sealed)?;
+        let consent: Self = serde_json::from_slice(&plain).ok()?;
+        (now.since(consent.at).as_secs() <= CONSENT_AGE_MAX_S).then_some(consent)
     }
 }
 
-/// No host has this name: a ticket is sealed under its host.
-fn name(sid: &Sid) -> [u8; 32] {
+/// The associated data of the seal. It is no host name, so a ticket never opens as a question.
+fn binding(sid: &Sid) -> [u8; 32] {
     keys::fingerprint(&[b"asked", sid.key().as_bytes()])
 }
 
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_question_counts_for_one_session_and_ten_minutes() {
+    fn a_question_can_be_confirmed_by_one_session_for_ten_minutes() {
         let ring = KeyRing::new(&[keys::generate()], None).unwrap();
         let (sid, now) = (Sid::random(), Timestamp::from_unix_s(1_000));
         let asked = TicketConsent {

@@ -1,4 +1,4 @@
-//! `SpentTickets`: the tickets that were used a moment ago, so that a replay asks no store.
+//! `SpentTickets`: recently used tickets, so that a replay is refused without the store.
 
 use std::time::Duration;
 
@@ -6,17 +6,16 @@ use moka::sync::Cache;
 
 use super::TICKET_AGE_MAX_S;
 
-/// How many are remembered. One that was forgotten is still spent in the store.
+/// The capacity. The store refuses a used ticket that is no longer in memory.
 const SPENT_MAX: u64 = 10_000;
 
-/// The tickets that were used a moment ago, by the hash that the store keeps of them. Clones share
-/// one memory.
+/// Recently used tickets, by the key that the store records. Clones share one cache.
 #[derive(Clone, Debug)]
 pub struct SpentTickets(Cache<[u8; 32], ()>);
 
 impl Default for SpentTickets {
     fn default() -> Self {
-        // Whatever is older is late, and nobody asks whether it was spent.
+        // An older ticket has expired and is refused anyway.
         let kept = Duration::from_secs(TICKET_AGE_MAX_S + 1);
         Self(
             Cache::builder()
@@ -28,12 +27,12 @@ impl Default for SpentTickets {
 }
 
 impl SpentTickets {
-    /// Remembers a ticket; true for the first of all who bring it at once.
+    /// Marks a ticket as used; false if it was marked before. Exactly one concurrent caller succeeds.
     pub fn try_spend(&self, spend_key: &[u8; 32]) -> bool {
         self.0.entry(*spend_key).or_insert(()).is_fresh()
     }
 
-    /// Forgets a ticket that was not spent after all.
+    /// Unmarks a ticket that was not used after all.
     pub fn unspend(&self, spend_key: &[u8; 32]) {
         self.0.invalidate(spend_key);
     }

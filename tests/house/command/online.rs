@@ -31,7 +31,7 @@ async fn a_source_that_agrees_is_fine_and_what_to_enter_is_printed() {
         "sso.test",
         "可信域名",
         "授权回调域",
-        "buy a token",
+        "WeCom accepts corp_id and secret",
         "is enabled",
     ] {
         assert!(said.contains(place), "{place}: {said}");

@@ -31,9 +31,9 @@ fn error(name: &'static str) -> Misbehavior {
 
 #[tokio::test]
 async fn an_answer_that_says_something_twice_or_too_little_lets_nobody_in() {
-    const TWICE: &str = "a parameter stands twice";
-    const STATE: &str = "not the state of a login of ours";
-    const DAMAGED: &str = "the code is empty, too long or damaged";
+    const TWICE: &str = "a parameter is repeated";
+    const STATE: &str = "the state is not one of this site's flow IDs";
+    const DAMAGED: &str = "its code is empty, too long or malformed";
     let long: &'static str = Box::leak("c".repeat(5000).into_boxed_str());
     let bad = |what, bend, says| row(what, bend, Cause::BadAnswer, says);
     let rows = vec![
@@ -46,7 +46,7 @@ async fn an_answer_that_says_something_twice_or_too_little_lets_nobody_in() {
             other("state", Some("../../x")),
             STATE,
         ),
-        bad("no code", other("code", None), "there is no code"),
+        bad("no code", other("code", None), "it has no code"),
         bad("an empty code", other("code", Some("")), DAMAGED),
         bad(
             "a code with a line end",

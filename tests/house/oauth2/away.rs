@@ -83,7 +83,7 @@ async fn the_house_starts_and_serves_while_the_provider_is_away() {
         assert!(html.contains(words) && html.contains("/.menshen/sign_in"));
         assert_eq!(browser.cookies(), []);
         let error = last_error(&menshen);
-        assert!(error.contains("the source could not be asked"), "{error}");
+        assert!(error.contains("the source cannot be reached"), "{error}");
         let admin = menshen.running.admin_address().unwrap();
         let metrics = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
         let metrics = wire::raw(admin, metrics).await.text();

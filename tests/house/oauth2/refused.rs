@@ -298,7 +298,7 @@ async fn an_answer_that_is_none_lets_nobody_in() {
             ends(
                 &menshen,
                 Cause::SourceUnreachable,
-                "could not be asked",
+                "cannot be reached",
                 &what,
             )
             .await;

@@ -1,4 +1,5 @@
-//! The authorization endpoint: nobody clicks; whoever sits there, or is default_user, goes back at once.
+//! The authorization endpoint. It shows no page: the person of the session, or the default user, is
+//! redirected back at once.
 
 use super::CLIENT_ID;
 use super::server::{Reply, Request, escape, form, page, redirect};
@@ -7,7 +8,7 @@ use super::state::{ReceivedRequest, Shared, State, random};
 
 type Pairs = Vec<(String, String)>;
 
-/// Answers a browser.
+/// Answers an authorization request.
 pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
     let received = &request.received;
     let state = &mut *shared.state();
@@ -66,7 +67,7 @@ fn granted(
     if state.settings.pkce && (challenge.is_none() || !s256) {
         return Err("invalid_request");
     }
-    let session = seated(shared, state, request, cookie)?;
+    let session = session_for(shared, state, request, cookie)?;
     if state.person(&session.login).disabled {
         return Err("access_denied");
     }
@@ -88,8 +89,8 @@ fn granted(
     Ok(code)
 }
 
-/// Who sits there, and proved themselves as the client asks for.
-fn seated(
+/// The session that meets the demands of the request; starts one if needed.
+fn session_for(
     shared: &Shared,
     state: &mut State,
     request: &Request,
@@ -106,7 +107,7 @@ fn seated(
     let acr = acr_of(state, received);
     let hinted = received
         .one("login_hint")
-        .and_then(|hint| known(state, hint));
+        .and_then(|hint| login_of_hint(state, hint));
     let max_age = received
         .one("max_age")
         .and_then(|text| text.parse::<u64>().ok());
@@ -132,7 +133,7 @@ fn seated(
     }
 }
 
-/// The first context that was asked for and can be reached; nothing when none was.
+/// The first requested context that the provider supports; nothing if none was requested.
 fn acr_of(state: &State, received: &ReceivedRequest) -> Option<String> {
     let asked = received.one("acr_values")?;
     let reached = asked
@@ -141,8 +142,8 @@ fn acr_of(state: &State, received: &ReceivedRequest) -> Option<String> {
     reached.map(str::to_owned)
 }
 
-/// The login of a person known by login or e-mail.
-fn known(state: &State, hint: &str) -> Option<String> {
+/// The login name of a person with this login name or e-mail address.
+fn login_of_hint(state: &State, hint: &str) -> Option<String> {
     let is = |email: Option<&serde_json::Value>| email.is_some_and(|email| email == hint);
     let mut people = state.people.iter();
     let found = people.find(|one| one.login == hint || is(one.claims.get("email")))?;
@@ -173,7 +174,7 @@ fn go_back(back: &str, pairs: &Pairs, by_post: bool) -> Reply {
     redirect(302, &format!("{back}{joint}{}", form(&pairs)))
 }
 
-/// Ends the session of an ID token and sends the browser on (RP-Initiated Logout 1.0).
+/// Ends the session of an ID token and redirects the browser (RP-Initiated Logout 1.0).
 pub(super) fn end_session(shared: &Shared, request: &Request) -> Reply {
     let received = &request.received;
     let state = &mut *shared.state();
@@ -207,7 +208,7 @@ pub(super) fn end_session(shared: &Shared, request: &Request) -> Reply {
     }
 }
 
-/// A place a redirect leads to that nobody should follow.
+/// The target of redirects that menshen must not follow.
 pub(super) fn elsewhere() -> Reply {
     page(200, &format!("<p>{}", random()))
 }

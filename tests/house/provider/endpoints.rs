@@ -1,4 +1,4 @@
-//! What the provider says of itself, its keys, a person and a token.
+//! The endpoints for metadata, keys, userinfo and introspection.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::server::{Reply, Request, json_reply};
 use super::state::{ClientProof, Shared};
 use super::{CLIENT_ID, token};
 
-/// Its metadata (OpenID Connect Discovery 1.0 §3).
+/// The metadata (OpenID Connect Discovery 1.0 §3).
 pub(super) fn discovery(shared: &Shared) -> Reply {
     let state = shared.state();
     let at = |path: &str| format!("{}{path}", shared.issuer);
@@ -41,7 +41,7 @@ pub(super) fn discovery(shared: &Shared) -> Reply {
     json_reply(200, &state.apply_misbehavior("discovery", said))
 }
 
-/// Its public keys.
+/// The public keys.
 pub(super) fn keys(shared: &Shared) -> Reply {
     let state = shared.state();
     let keys: Vec<_> = state.keys.iter().map(super::Key::jwk).collect();
@@ -51,7 +51,7 @@ pub(super) fn keys(shared: &Shared) -> Reply {
     )
 }
 
-/// What it knows of the person of an access token.
+/// The claims of the person of an access token.
 pub(super) fn userinfo(shared: &Shared, request: &Request) -> Reply {
     let state = &mut *shared.state();
     let head = request
@@ -72,7 +72,7 @@ pub(super) fn userinfo(shared: &Shared, request: &Request) -> Reply {
     json_reply(200, &state.apply_misbehavior("userinfo", said))
 }
 
-/// Explains a token to a client that proves itself (RFC 7662).
+/// Introspects a token for an authenticated client (RFC 7662).
 pub(super) fn introspect(shared: &Shared, request: &Request) -> Reply {
     let state = &mut *shared.state();
     if let Err((status, error)) = token::client(shared, state, request) {

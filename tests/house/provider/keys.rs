@@ -1,4 +1,4 @@
-//! `Key`: what a provider signs with, made at start; and tokens put together by hand.
+//! `Key`: a signing key of a provider; and tokens assembled by hand.
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ impl Key {
             Algorithm::RS256 => &rcgen::PKCS_RSA_SHA256,
             Algorithm::ES256 => &rcgen::PKCS_ECDSA_P256_SHA256,
             Algorithm::EdDSA => &rcgen::PKCS_ED25519,
-            other => panic!("no provider here signs by {other:?}"),
+            other => panic!("the simulated provider does not support {other:?}"),
         };
         let pair = KeyPair::generate_for(kind).unwrap();
         let private_pem = pair.serialize_pem();
@@ -56,7 +56,7 @@ impl Key {
         }
     }
 
-    /// What is published of it.
+    /// The public key as a JWK.
     pub(crate) fn jwk(&self) -> Value {
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let mut jwk = match self.algorithm {
@@ -76,7 +76,7 @@ impl Key {
         jwk
     }
 
-    /// Signs; what stands in `head` replaces or, by null, removes what the head has of itself.
+    /// Signs claims. `head` overrides header fields; null removes one.
     pub(crate) fn sign(&self, claims: &Value, head: &Value) -> String {
         let mut full = json!({ "alg": name(self.algorithm), "kid": self.kid, "typ": "JWT" });
         merge(&mut full, head);
@@ -86,12 +86,12 @@ impl Key {
     }
 }
 
-/// The name of an algorithm in a head.
+/// The value of `alg` for an algorithm.
 fn name(algorithm: Algorithm) -> String {
     format!("{algorithm:?}")
 }
 
-/// A token of these parts; `signature` answers base64url for the bytes it is given.
+/// A JWT of these parts; `signature` returns base64url for the signed bytes.
 pub(crate) fn compact(head: &Value, claims: &Value, signature: impl Fn(&[u8]) -> String) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let input = format!("{}.{}", part(head), part(claims));
@@ -99,7 +99,7 @@ pub(crate) fn compact(head: &Value, claims: &Value, signature: impl Fn(&[u8]) ->
     format!("{input}.{signature}")
 }
 
-/// Puts the fields of `with` into an object; null takes one out.
+/// Sets the fields of `with` in an object; null removes one.
 pub(crate) fn merge(object: &mut Value, with: &Value) {
     let object = object.as_object_mut().expect("an object");
     for (name, value) in with.as_object().expect("an object") {

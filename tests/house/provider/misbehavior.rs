@@ -1,4 +1,4 @@
-//! `Misbehavior`: what a provider may do that it should not.
+//! `Misbehavior`: protocol violations and faults that a test can switch on.
 
 use std::sync::Arc;
 
@@ -11,45 +11,45 @@ type Edit = Arc<dyn Fn(&mut Value) + Send + Sync>;
 type Sign = Arc<dyn Fn(&Value, &Key) -> String + Send + Sync>;
 type Pairs = Vec<(String, String)>;
 
-/// One way of misbehaving.
+/// One protocol violation or fault.
 #[derive(Clone)]
 pub(crate) enum Misbehavior {
     /// Edits the claims of each ID token before they are signed.
     Claims(Edit),
-    /// Edits the head of each ID token before it is signed.
+    /// Edits the header of each ID token before it is signed.
     Head(Edit),
-    /// Makes the ID token of its claims, instead of signing it.
+    /// Builds the ID token from its claims, instead of signing it.
     Sign(Sign),
-    /// Edits a JSON answer: of `discovery`, `keys`, `token`, `userinfo`, `introspect`.
+    /// Edits a JSON response of `discovery`, `keys`, `token`, `userinfo` or `introspect`.
     Answer(&'static str, Edit),
-    /// Edits the parameters that the browser brings back.
+    /// Edits the parameters of the authorization response.
     Back(Arc<dyn Fn(&mut Pairs) + Send + Sync>),
-    /// Calls what an endpoint answers something else: a content type, or none at all.
+    /// Replaces the content type of an endpoint's responses, or removes it.
     Label(&'static str, Option<&'static str>),
-    /// Does something else at an endpoint than to answer.
+    /// Makes an endpoint fail.
     At(&'static str, EndpointFault),
 }
 
-/// What an endpoint does instead of answering.
+/// How an endpoint fails.
 #[derive(Clone, Debug)]
 pub(crate) enum EndpointFault {
-    /// A page, status 200.
+    /// An HTML page with status 200.
     Html,
-    /// A page, with this status.
+    /// An HTML page with this status.
     HtmlStatus(u16),
-    /// A redirect with this status to where everything would be fine.
+    /// A redirect with this status to a working endpoint.
     Redirect(u16),
-    /// JSON that never ends.
+    /// Endless JSON.
     Endless,
-    /// Nothing, ever.
+    /// No response, on an open connection.
     Hold,
-    /// The head of an answer and half a word; nothing more, ever.
+    /// The header and the first bytes of a response, then nothing, on an open connection.
     HoldBody,
-    /// This status and body, as JSON.
+    /// This status and JSON body.
     Json(u16, String),
-    /// This status and body, called so.
+    /// This status, content type and body.
     Called(u16, &'static str, String),
-    /// Cuts the connection.
+    /// Closes the connection.
     Cut,
 }
 
@@ -79,15 +79,15 @@ impl Misbehavior {
 }
 
 impl State {
-    /// What the endpoint does instead of answering, if anything.
-    pub(super) fn odd(&self, endpoint: &str) -> Option<EndpointFault> {
+    /// The fault of an endpoint, if one is switched on.
+    pub(super) fn endpoint_fault(&self, endpoint: &str) -> Option<EndpointFault> {
         self.misbehavior.iter().find_map(|how| match how {
             Misbehavior::At(at, odd) if *at == endpoint => Some(odd.clone()),
             _ => None,
         })
     }
 
-    /// What the endpoint calls its answer, when that is not what it is.
+    /// The replaced content type of an endpoint's responses.
     pub(super) fn label(&self, endpoint: &str) -> Option<Option<&'static str>> {
         self.misbehavior.iter().find_map(|how| match how {
             Misbehavior::Label(at, label) if *at == endpoint => Some(*label),
@@ -95,7 +95,7 @@ impl State {
         })
     }
 
-    /// The JSON of an endpoint, apply_misbehavior as told.
+    /// Applies the misbehavior to a JSON response.
     pub(super) fn apply_misbehavior(&self, endpoint: &str, mut answer: Value) -> Value {
         for how in &self.misbehavior {
             if let Misbehavior::Answer(at, edit) = how
@@ -107,7 +107,7 @@ impl State {
         answer
     }
 
-    /// What the browser brings back, apply_misbehavior as told.
+    /// Applies the misbehavior to an authorization response.
     pub(super) fn misbehave_in_redirect(&self, mut pairs: Pairs) -> Pairs {
         for how in &self.misbehavior {
             if let Misbehavior::Back(edit) = how {
@@ -117,7 +117,7 @@ impl State {
         pairs
     }
 
-    /// The ID token of these claims, apply_misbehavior as told.
+    /// Signs an ID token, with the misbehavior applied.
     pub(super) fn id_token(&self, mut claims: Value) -> String {
         let mut head = serde_json::json!({});
         let mut sign: Option<&Sign> = None;

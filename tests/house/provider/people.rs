@@ -1,21 +1,21 @@
-//! The people a provider knows, and how a test changes them.
+//! The people of a provider, and a handle to edit them.
 
 use serde_json::{Map, Value, json};
 
 use super::state::Shared;
 
-/// One person, as the provider's own directory has them.
+/// A person in the provider's directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
     pub(crate) login: String,
-    /// Gone or disabled: logs in nowhere and refreshes nothing.
+    /// Whether logins and refreshes are refused.
     pub(crate) disabled: bool,
-    /// What it says of them, `sub` aside; `groups` among them.
+    /// The claims of the person, except for `sub`.
     pub(crate) claims: Map<String, Value>,
 }
 
 impl Person {
-    /// Somebody nobody knows more of than their login.
+    /// A person with a login name only.
     pub(super) fn new(login: &str) -> Self {
         let claims = json!({ "preferred_username": login, "name": login });
         Self {
@@ -32,13 +32,12 @@ impl Person {
     }
 }
 
-/// The name the provider gives to a person: says nothing of their login to whoever compares only
-/// the beginning.
+/// The `sub` of a person. All begin with the same characters, so that a comparison of prefixes fails.
 pub(super) fn sub(login: &str) -> String {
     format!("f5b7e6c0-{login}")
 }
 
-/// 张三 with everything; 李四 without e-mail; 王芳 whose e-mail nobody verified.
+/// 张三 with all claims, 李四 without an e-mail address, 王芳 with an unverified one.
 pub(super) fn people() -> Vec<Person> {
     vec![
         Person::new("zhangsan").with(&json!({
@@ -53,7 +52,7 @@ pub(super) fn people() -> Vec<Person> {
     ]
 }
 
-/// A person in a test's hand: every call changes what the provider says from now on.
+/// A handle to edit a person; every call takes effect at once.
 #[derive(Clone, Copy)]
 pub(crate) struct Login<'a> {
     shared: &'a Shared,
@@ -71,12 +70,11 @@ impl<'a> Login<'a> {
         self
     }
 
-    /// The groups they are in.
     pub(crate) fn groups(self, groups: &[&str]) -> Self {
         self.claim("groups", json!(groups))
     }
 
-    /// Any claim; null takes it away.
+    /// Sets a claim; null removes it.
     pub(crate) fn claim(self, name: &str, value: Value) -> Self {
         self.edit(|person| {
             if value.is_null() {
@@ -87,7 +85,7 @@ impl<'a> Login<'a> {
         })
     }
 
-    /// Whether they are shut out.
+    /// Sets whether logins and refreshes are refused.
     pub(crate) fn disabled(self, disabled: bool) -> Self {
         self.edit(|person| person.disabled = disabled)
     }

@@ -1,4 +1,4 @@
-//! The socket of a provider: one task a connection, every request counted.
+//! The HTTP server of a provider. It counts every request.
 
 use std::convert::Infallible;
 use std::io;
@@ -23,22 +23,22 @@ use super::misbehavior::EndpointFault;
 use super::state::{ReceivedRequest, Shared};
 use super::{REALM, authorize, endpoints, token};
 
-/// The most a request body may hold.
+/// The longest request body, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
-/// One piece of an answer without end.
+/// The size of one chunk of an endless response, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 
 pub(super) type Reply = Response<BoxBody<Bytes, Infallible>>;
 
-/// One request, read.
+/// A request with its session cookie.
 pub(super) struct Request {
     pub(super) received: ReceivedRequest,
-    /// The session that the browser brings.
+    /// The value of the provider's session cookie.
     pub(super) cookie: Option<String>,
     pub(super) cookie_name: String,
 }
 
-/// Accepts until aborted; the connections end with this task, whose set they are in.
+/// Accepts connections until aborted; all connections end with this task.
 pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     let port = listener.local_addr().map_or(0, |address| address.port());
     let mut connections = JoinSet::new();
@@ -54,7 +54,7 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shar
                     let Some(tls) = tls else {
                         return converse(&shared, port, stream).await;
                     };
-                    // Whoever does not like our certificate goes away.
+                    // A client that rejects the certificate closes the connection.
                     if let Ok(stream) = tls.accept(stream).await {
                         converse(&shared, port, stream).await;
                     }
@@ -67,7 +67,7 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shar
 
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(shared: &Arc<Shared>, port: u16, stream: S) {
     let serve = service_fn(|request| serve(shared, port, request));
-    // A client that goes away early is no concern of the provider.
+    // A client may close the connection at any time.
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), serve)
         .await;
@@ -106,14 +106,14 @@ async fn serve(
         ".well-known/openid-configuration" => "discovery",
         other => other,
     };
-    let odd = {
+    let fault = {
         let mut state = shared.state();
         state.count(name);
         state.last.insert(name.to_owned(), request.received.clone());
-        state.odd(name)
+        state.endpoint_fault(name)
     };
-    if let Some(odd) = odd {
-        return behave_oddly(shared, odd).await;
+    if let Some(fault) = fault {
+        return fail(shared, fault).await;
     }
     let mut reply = match name {
         "discovery" => endpoints::discovery(shared),
@@ -137,8 +137,8 @@ async fn serve(
     Ok(reply)
 }
 
-async fn behave_oddly(shared: &Arc<Shared>, odd: EndpointFault) -> Result<Reply, io::Error> {
-    Ok(match odd {
+async fn fail(shared: &Arc<Shared>, fault: EndpointFault) -> Result<Reply, io::Error> {
+    Ok(match fault {
         EndpointFault::Html => page(200, "<h1>Please log in to the network</h1>"),
         EndpointFault::HtmlStatus(status) => page(status, "<h1>Bad gateway</h1>"),
         EndpointFault::Redirect(status) => {
@@ -179,12 +179,10 @@ fn whole(status: u16, content_type: &str, body: String) -> Reply {
     answer(status, content_type, Full::new(Bytes::from(body)).boxed())
 }
 
-/// A JSON answer.
 pub(super) fn json_reply(status: u16, value: &Value) -> Reply {
     whole(status, "application/json", value.to_string())
 }
 
-/// A page.
 pub(super) fn page(status: u16, html: &str) -> Reply {
     whole(
         status,
@@ -193,7 +191,6 @@ pub(super) fn page(status: u16, html: &str) -> Reply {
     )
 }
 
-/// A redirect.
 pub(super) fn redirect(status: u16, to: &str) -> Reply {
     let mut reply = whole(status, "text/plain", String::new());
     reply
@@ -202,14 +199,14 @@ pub(super) fn redirect(status: u16, to: &str) -> Reply {
     reply
 }
 
-/// Text inside of HTML.
+/// Escapes text for HTML.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('"', "&quot;")
         .replace('<', "&lt;")
 }
 
-/// `application/x-www-form-urlencoded`, written and read by the book.
+/// Serializes `application/x-www-form-urlencoded` text.
 pub(super) fn form(pairs: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(pairs)
@@ -222,7 +219,7 @@ fn read_form(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// One value as it stands in a form, read.
+/// Decodes one form-encoded value.
 pub(super) fn decode_form(text: &str) -> String {
     let mut pairs = url::form_urlencoded::parse(text.as_bytes());
     pairs

@@ -1,4 +1,4 @@
-//! The provider's own sessions, and the codes and tokens that come of them.
+//! The provider's own sessions, and the codes and tokens issued from them.
 
 use menshen::clock::Timestamp;
 use serde_json::{Value, json};
@@ -8,39 +8,38 @@ use super::keys::token_hash;
 use super::people;
 use super::state::{Shared, State, random};
 
-/// Somebody who sits at a browser, signed in at the provider.
+/// A session of a person at the provider.
 #[derive(Clone, Debug)]
 pub(super) struct OpSession {
     pub(super) login: String,
     pub(super) sid: String,
-    /// When they proved themselves (`auth_time`).
+    /// When the person authenticated (`auth_time`).
     pub(super) since: Timestamp,
-    /// How (`acr`).
+    /// The authentication context (`acr`).
     pub(super) acr: String,
 }
 
-/// What a person granted the client: everything that comes of one code.
+/// A grant of a person to the client: the tokens of one code.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
     pub(super) session: OpSession,
     pub(super) nonce: Option<String>,
     pub(super) scope: String,
-    /// Its tokens count no more.
+    /// Whether its tokens are revoked.
     pub(super) dead: bool,
 }
 
-/// A code that is on its way.
+/// An authorization code.
 #[derive(Clone, Debug)]
 pub(super) struct Code {
     pub(super) grant: Grant,
     pub(super) redirect_uri: String,
     pub(super) challenge: Option<String>,
     pub(super) born: Timestamp,
-    /// The grant it was redeemed for.
+    /// The index of the grant, once the code is redeemed.
     pub(super) redeemed: Option<usize>,
 }
 
-/// An access token.
 #[derive(Clone, Debug)]
 pub(super) struct Access {
     pub(super) grant: usize,
@@ -56,7 +55,7 @@ pub(super) struct Refresh {
 }
 
 impl State {
-    /// The tokens of a grant, as the token endpoint answers them.
+    /// Issues the tokens of a grant as a response of the token endpoint.
     pub(super) fn issue(&mut self, shared: &Shared, grant: usize, first: bool) -> Value {
         let now_s = shared.clock.now().unix_s();
         let settings = self.settings.clone();
@@ -142,7 +141,7 @@ impl State {
         claims
     }
 
-    /// The person of an access token that counts.
+    /// The grant of a valid access token.
     pub(super) fn bearer(&mut self, token: &str, now: Timestamp) -> Option<Grant> {
         let access = self.access.get(token)?;
         let grant = self.grants[access.grant].clone();
@@ -150,8 +149,7 @@ impl State {
         (alive && !self.person(&grant.session.login).disabled).then_some(grant)
     }
 
-    /// The provider's sessions of a person: those something was granted to, oldest first, and then
-    /// the others in no order.
+    /// The sessions of a person: those with a grant, oldest first, then the others in any order.
     pub(super) fn sids(&self, login: &str) -> Vec<String> {
         let mut seen: Vec<String> = Vec::new();
         let granted = self.grants.iter().map(|grant| &grant.session);
@@ -163,7 +161,7 @@ impl State {
         seen
     }
 
-    /// Ends everything that was granted for a person.
+    /// Revokes all grants of a person.
     pub(super) fn revoke(&mut self, login: &str) {
         let theirs = |grant: &&mut Grant| grant.session.login == login;
         self.grants

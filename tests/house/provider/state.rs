@@ -1,4 +1,4 @@
-//! What a provider remembers, and what a test may set.
+//! The state of a provider, and its settings.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -15,7 +15,7 @@ use super::misbehavior::Misbehavior;
 use super::people::{self, Person};
 use super::sessions::{Access, Code, Grant, OpSession, Refresh};
 
-/// What every connection shares.
+/// The data that all connections share.
 pub(super) struct Shared {
     pub(super) issuer: String,
     pub(super) clock: Clock,
@@ -30,48 +30,48 @@ impl Shared {
     }
 }
 
-/// What a test may set.
+/// The settings that a test may change.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// How the client proves itself.
+    /// How the client must authenticate.
     pub(crate) client: ClientProof,
     /// Whether a login without PKCE is refused.
     pub(crate) pkce: bool,
-    /// Whether the metadata and every answer name it (RFC 9207).
+    /// Whether authorization responses contain `iss`, and the metadata says so (RFC 9207).
     pub(crate) names_itself: bool,
-    /// Whether ID tokens say what it knows of a person, or only `sub`.
+    /// Whether ID tokens contain all claims of a person, or only `sub`.
     pub(crate) claims_in_id_token: bool,
-    /// Whether userinfo says what it knows of a person, or only `sub`.
+    /// Whether userinfo contains all claims of a person, or only `sub`.
     pub(crate) claims_in_userinfo: bool,
-    /// Whether access tokens are JWTs, or opaque.
+    /// Whether access tokens are JWTs.
     pub(crate) access_token_is_jwt: bool,
-    /// Whether a refresh token is spent by its use, and the use of a spent one ends its family.
+    /// Whether a refresh token is valid once, and its reuse revokes the grant.
     pub(crate) rotates: bool,
-    /// Whether a code buys a refresh token.
+    /// Whether the response to a code contains a refresh token.
     pub(crate) gives_refresh_token: bool,
-    /// Whether a refresh brings a new ID token.
+    /// Whether the response to a refresh contains an ID token.
     pub(crate) refresh_gives_id_token: bool,
-    /// How long things live, in seconds.
+    // The lifetimes of codes and tokens, in seconds.
     pub(crate) code_s: i64,
     pub(crate) access_s: i64,
     pub(crate) id_s: i64,
     pub(crate) refresh_s: i64,
-    /// The authentication contexts it can reach, the first for everybody.
+    /// The supported authentication contexts; the first is the default.
     pub(crate) acrs: Vec<String>,
 }
 
-/// How the client proves itself at the token endpoint.
+/// How the client must authenticate at the token endpoint.
 #[derive(Clone, Debug)]
 pub(crate) enum ClientProof {
-    /// By its secret, in the head or in the form.
+    /// With its secret, in the header or in the form.
     Secret,
-    /// By its secret in the head only.
+    /// With its secret in the header.
     Basic,
-    /// By its secret in the form only.
+    /// With its secret in the form.
     Post,
-    /// By signing with the private part of this public key (PEM).
+    /// With an assertion signed by the private key of this public key (PEM).
     PrivateKey(String),
-    /// Not at all.
+    /// Without authentication.
     Public,
 }
 
@@ -96,7 +96,7 @@ impl Default for Settings {
     }
 }
 
-/// One request as it came.
+/// A request that the provider received.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReceivedRequest {
     pub(crate) query: Vec<(String, String)>,
@@ -105,7 +105,7 @@ pub(crate) struct ReceivedRequest {
 }
 
 impl ReceivedRequest {
-    /// A parameter of the query or the form; a test that asks for one which came twice has failed.
+    /// The value of a parameter of the query or the form. Panics if it is repeated.
     pub(crate) fn one(&self, name: &str) -> Option<&str> {
         let mut all = self
             .query
@@ -113,15 +113,15 @@ impl ReceivedRequest {
             .chain(&self.form)
             .filter(|(key, _)| key == name);
         let first = all.next().map(|(_, value)| value.as_str());
-        assert!(all.next().is_none(), "{name} came twice");
+        assert!(all.next().is_none(), "{name} is repeated");
         first
     }
 }
 
-/// Everything that changes.
+/// The mutable state of a provider.
 pub(super) struct State {
     pub(super) settings: Settings,
-    /// The first signs; all are published.
+    /// The published keys; the first one signs.
     pub(super) keys: Vec<Key>,
     pub(super) people: Vec<Person>,
     pub(super) default_user: String,
@@ -130,9 +130,9 @@ pub(super) struct State {
     pub(super) grants: Vec<Grant>,
     pub(super) access: HashMap<String, Access>,
     pub(super) refresh: HashMap<String, Refresh>,
-    /// Which of the provider's sessions an ID token is about.
+    /// The `sid` of each ID token.
     pub(super) id_tokens: HashMap<String, String>,
-    /// Proofs of clients (`jti`) that were used.
+    /// The `jti` of client assertions that were used.
     pub(super) proofs: Vec<String>,
     pub(super) misbehavior: Vec<Misbehavior>,
     pub(super) calls: BTreeMap<String, usize>,
@@ -165,7 +165,7 @@ impl State {
         *self.calls.entry(what.to_owned()).or_default() += 1;
     }
 
-    /// Where a person stands in the directory; who is not there is made.
+    /// The index of a person; creates an unknown one.
     pub(super) fn person_at(&mut self, login: &str) -> usize {
         let known = self.people.iter().position(|one| one.login == login);
         known.unwrap_or_else(|| {
@@ -179,14 +179,14 @@ impl State {
         &self.people[at]
     }
 
-    /// A new secret of the provider's, remembered as one.
+    /// Creates a secret, and records it in `secrets`.
     pub(super) fn secret(&mut self) -> String {
         let secret = random();
         self.secrets.push(secret.clone());
         secret
     }
 
-    /// Seats a person at a browser; answers the cookie that says so.
+    /// Starts a session of a person; returns the value of its cookie.
     pub(super) fn start_session(&mut self, login: &str, now: Timestamp, acr: &str) -> String {
         self.person_at(login);
         let cookie = random();

@@ -1,4 +1,4 @@
-//! The token endpoint: codes once, refresh tokens once, and only for a client that proves itself.
+//! The token endpoint: accepts each code and refresh token once, from an authenticated client.
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::{CLIENT_ID, CLIENT_SECRET};
 
 type Refused = (u16, &'static str);
 
-/// Answers a client.
+/// Answers a token request.
 pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
     let state = &mut *shared.state();
     let answer = client(shared, state, request).and_then(|()| grant(shared, state, request));
@@ -43,7 +43,7 @@ fn by_code(shared: &Shared, state: &mut State, request: &Request) -> Result<Valu
     let value = received.one("code").unwrap_or_default().to_owned();
     let code = state.codes.get(&value).ok_or(BAD)?.clone();
     if let Some(grant) = code.redeemed {
-        // RFC 6749 §4.1.2: a code that comes twice takes back what it bought.
+        // RFC 6749 §4.1.2: the reuse of a code revokes its tokens.
         state.grants[grant].dead = true;
         return Err(BAD);
     }
@@ -81,7 +81,7 @@ fn by_refresh(shared: &Shared, state: &mut State, request: &Request) -> Result<V
     Ok(state.issue(shared, grant, false))
 }
 
-/// Whether the client proved itself as it should.
+/// Checks the authentication of the client.
 pub(super) fn client(shared: &Shared, state: &mut State, request: &Request) -> Result<(), Refused> {
     const BAD: Refused = (401, "invalid_client");
     let received = &request.received;
@@ -94,7 +94,7 @@ pub(super) fn client(shared: &Shared, state: &mut State, request: &Request) -> R
     let by_head = basic.is_some_and(|(user, password)| is_own(&user, &password));
     let by_form = form.is_some_and(|(user, password)| is_own(user, password));
     let proof = received.one("client_assertion");
-    // RFC 6749 §2.3: one way at a time.
+    // RFC 6749 §2.3: only one authentication method in a request.
     let ways = [
         head.is_some(),
         received.one("client_secret").is_some(),
@@ -123,7 +123,7 @@ fn decode_basic(text: &str) -> (String, String) {
         .unwrap_or_default();
     let text = String::from_utf8(bytes).unwrap_or_default();
     let (user, password) = text.split_once(':').unwrap_or_default();
-    // RFC 6749 §2.3.1: both were encoded as in a form.
+    // RFC 6749 §2.3.1: both are form-encoded.
     (decode_form(user), decode_form(password))
 }
 

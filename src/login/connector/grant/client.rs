@@ -1,4 +1,4 @@
-//! `Client`: who we are to a provider, and how we prove it.
+//! `Client`: our OAuth client at a provider, and its authentication.
 
 use std::fmt;
 
@@ -15,13 +15,13 @@ use crate::keys;
 use crate::outbound::Credentials;
 use crate::secret::{Secret, SecretSource};
 
-/// How long an assertion is good.
+/// The lifetime of a client assertion, in seconds.
 const ASSERTION_AGE_MAX_S: i64 = 60;
 
-/// The kind of assertion of RFC 7523 §2.2.
+/// The assertion type of RFC 7523 §2.2.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// How a secret or a key is shown to the token endpoint.
+/// How the client authenticates at the token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClientAuth {
@@ -33,23 +33,21 @@ pub enum ClientAuth {
     PrivateKeyJwt,
 }
 
-/// What a configuration says of us.
+/// The settings of a client.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientSettings<'a> {
-    /// `client_id`.
     pub client_id: &'a str,
-    /// `client_secret`.
     pub client_secret: Option<&'a SecretSource>,
-    /// `private_key`, PEM.
+    /// A private key in PEM.
     pub private_key: Option<&'a SecretSource>,
-    /// `private_key_id`: the `kid` by which the provider knows it.
+    /// The `kid` of the private key at the provider.
     pub private_key_id: Option<&'a str>,
-    /// `client_auth`; absent: what the secret or key suggests.
+    /// The authentication method; absent: chosen by the secret or key.
     pub client_auth: Option<ClientAuth>,
 }
 
 impl<'a> ClientSettings<'a> {
-    /// Every secret, with its key.
+    /// The secrets, with the names of their settings.
     pub fn secrets(self) -> impl Iterator<Item = (&'static str, &'a SecretSource)> {
         let secrets = [
             ("client_secret", self.client_secret),
@@ -61,7 +59,7 @@ impl<'a> ClientSettings<'a> {
     }
 }
 
-/// Who we are to a provider. `Debug` shows no secret.
+/// Our OAuth client at a provider. `Debug` shows no secret.
 #[derive(Clone)]
 pub struct Client {
     id: String,
@@ -69,13 +67,13 @@ pub struct Client {
     clock: Clock,
 }
 
-/// What we have to prove it.
+/// The credential of the client.
 #[derive(Clone)]
 enum ClientCredential {
     Nothing,
     Secret {
         secret: Secret<String>,
-        /// As configured; absent: the provider's wishes count.
+        /// The configured method; absent: the provider's metadata decides.
         how: Option<ClientAuth>,
         in_form: bool,
     },
@@ -88,7 +86,7 @@ struct SigningKey {
     header: Header,
 }
 
-/// The authentication for one call.
+/// The authentication of one request.
 pub(super) struct ClientAuthentication {
     basic: Option<(Secret<String>, Secret<String>)>,
     form: Vec<(&'static str, Secret<String>)>,
@@ -113,7 +111,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Why settings of a client do not fit together, for whoever reads them before a secret is read.
+/// The contradiction in the settings of a client, if there is one. Reads no secret.
 pub fn settings_conflict(settings: ClientSettings<'_>) -> Option<&'static str> {
     let secret = settings.client_secret.is_some();
     let key = settings.private_key.is_some();
@@ -131,7 +129,7 @@ pub fn settings_conflict(settings: ClientSettings<'_>) -> Option<&'static str> {
 }
 
 impl Client {
-    /// Reads the secret or the key now; asks nobody.
+    /// Builds a client. Reads the secret or the key; makes no network call.
     pub fn build(settings: ClientSettings<'_>, clock: Clock) -> Result<Self, ConnectorBuildError> {
         if settings.client_id.is_empty() {
             return Err(ConnectorBuildError::Setting(
@@ -166,12 +164,11 @@ impl Client {
         })
     }
 
-    /// `client_id`.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// How we prove it, as metadata names it (`token_endpoint_auth_methods_supported`).
+    /// The authentication method, as in `token_endpoint_auth_methods_supported`.
     pub fn method(&self) -> &'static str {
         match &self.credential {
             ClientCredential::Nothing => "none",
@@ -181,8 +178,8 @@ impl Client {
         }
     }
 
-    /// The same, showing a secret as the provider wants it (`token_endpoint_auth_methods_supported`)
-    /// unless `client_auth` says how.
+    /// The same client with a method that the provider supports
+    /// (`token_endpoint_auth_methods_supported`), unless `client_auth` is set.
     pub fn with_supported_methods(&self, methods: &[impl AsRef<str>]) -> Self {
         let has = |name: &str| methods.iter().any(|method| method.as_ref() == name);
         let mut client = self.clone();
@@ -195,7 +192,7 @@ impl Client {
         client
     }
 
-    /// What must not stand in a message.
+    /// The secret, to redact it from messages.
     pub(super) fn secret(&self) -> Option<&str> {
         match &self.credential {
             ClientCredential::Secret { secret, .. } => Some(secret.expose()),
@@ -203,7 +200,7 @@ impl Client {
         }
     }
 
-    /// Proves it to the token endpoint at `url`.
+    /// Authenticates a request to the token endpoint at `url`.
     pub(super) fn authentication(&self, url: &Url) -> ClientAuthentication {
         let id = || ("client_id", Secret::new(self.id.clone()));
         match &self.credential {
@@ -211,7 +208,7 @@ impl Client {
                 basic: None,
                 form: vec![id()],
             },
-            // RFC 6749 §2.3.1: each is a form's value before it is Basic's user or password.
+            // RFC 6749 §2.3.1: both are form-encoded before they become a Basic credential.
             ClientCredential::Secret {
                 secret,
                 in_form: false,
@@ -247,7 +244,7 @@ impl ClientAuthentication {
             .map(|(name, value)| (*name, value.expose().as_str()))
     }
 
-    /// What must not stand in a message: everything but who we say we are.
+    /// The values to redact from messages: all but the client ID.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         let form = self.form().filter(|(name, _)| *name != "client_id");
         let basic = self.basic.iter().map(|(_, password)| password.expose());
@@ -267,7 +264,7 @@ impl ClientAuthentication {
 }
 
 impl SigningKey {
-    /// Reads a PEM key; its kind decides the algorithm. One that cannot sign is no key.
+    /// Reads a PEM key, whose type determines the algorithm; nothing if it cannot sign.
     fn read(pem: &Secret<String>, kid: Option<&str>) -> Option<Self> {
         let pem = pem.expose().as_bytes();
         let keys = [
@@ -296,7 +293,7 @@ impl SigningKey {
             exp: iat + ASSERTION_AGE_MAX_S,
         };
         let signed = jsonwebtoken::encode(&self.header, &assertion, &self.key);
-        Secret::new(signed.expect("a key that signed once signs again"))
+        Secret::new(signed.expect("the key has signed a test token"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the errors of an authorization server mean (RFC 6749 §5.2), and what helps.
+//! The errors of a token endpoint (RFC 6749 §5.2), what they mean for a login, and their remedies.
 
 use url::Url;
 
@@ -6,30 +6,30 @@ use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::outbound::OutboundError;
 use crate::people::source::SourceError;
 
-/// The longest message of a provider that is kept, in characters.
+/// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// What is shorter is nobody's secret, and would make a message unreadable.
+/// The shortest value that is redacted, in bytes. Shorter values are no secrets, and redacting them
+/// would garble the message.
 const REDACTED_BYTES_MIN: usize = 6;
 
-/// Why the token endpoint granted nothing.
+/// Why a token endpoint issued no tokens.
 #[derive(Debug)]
 pub(super) enum TokenEndpointError {
-    /// It refused, with an error of the protocol or of its own.
+    /// It answered with an error code.
     Refused {
-        /// `invalid_grant` and its kin.
+        /// The error code, such as `invalid_grant`.
         error: String,
-        /// The same for the log.
         refusal: SourceRefusal,
     },
-    /// It could not be asked, or its answer made no sense.
+    /// It gave no usable response.
     Unreachable(OutboundError),
 }
 
-/// What an error asks of us.
+/// How to react to an error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ErrorClass {
-    /// The code or the refresh token is spent, ended or revoked.
+    /// The code or the refresh token was used, has expired or was revoked.
     Spent,
     Busy,
     AccessDenied,
@@ -37,7 +37,7 @@ enum ErrorClass {
 }
 
 impl TokenEndpointError {
-    /// What it means while a code is redeemed.
+    /// The error of a login whose code could not be redeemed.
     pub(super) fn at_redemption(self, callback: &Url) -> ConnectorError {
         let (error, refusal) = match self {
             Self::Refused { error, refusal } => (error, refusal),
@@ -57,7 +57,7 @@ impl TokenEndpointError {
         }
     }
 
-    /// What it means while a refresh token is spent. Only the provider's own word ends a session.
+    /// The error of a refresh. A session ends only if the provider rejects the refresh token itself.
     pub(super) fn at_refresh(self, callback: &Url) -> SourceError {
         match self {
             Self::Refused { error, refusal }
@@ -70,7 +70,7 @@ impl TokenEndpointError {
     }
 }
 
-/// A provider that answers by a bare status: busy, or away.
+/// Maps a response without an error code: status 429 means busy, others unreachable.
 fn transport_error(error: OutboundError) -> ConnectorError {
     match error {
         OutboundError::Status {
@@ -88,7 +88,7 @@ fn transport_error(error: OutboundError) -> ConnectorError {
     }
 }
 
-/// What a provider said, bounded and without what was `redacted` in the question.
+/// The error of a provider, limited in length and without the `redacted` values of the request.
 pub(in super::super) fn source_refusal(
     call: &'static str,
     code: i64,
@@ -129,38 +129,43 @@ fn classify(error: &str, status: i64) -> ErrorClass {
     }
 }
 
-/// What an administrator can do about an error of the protocol.
+/// The remedy for an error code, for the administrator.
 pub(super) fn remedy(error: &str, callback: &Url) -> String {
     match error {
         "invalid_client" | "incorrect_client_credentials" => {
-            "copy `client_id` and `client_secret` (or the key in `private_key`) anew from the \
-             provider; when they are right, the provider may want them sent otherwise: see \
-             `client_auth`"
+            "copy `client_id` and `client_secret` (or the key in `private_key`) again from the \
+            provider; if they are right, the provider may expect another authentication method: \
+            set `client_auth`"
                 .to_owned()
         }
-        "unauthorized_client" => "the provider does not let this `client_id` log people in: allow \
-             it the authorization code flow"
+        "unauthorized_client" => "the provider does not allow the authorization code flow to this \
+        `client_id`: enable it there"
             .to_owned(),
         "redirect_uri_mismatch" | "invalid_redirect_uri" => {
-            format!("register {callback} at the provider, exactly so, as where logins return to")
+            format!("register exactly {callback} as redirect URI at the provider")
         }
-        "invalid_scope" => "the provider knows or allows one of `scopes` not: allow them to this \
-             `client_id`, or ask for fewer"
-            .to_owned(),
-        "unsupported_response_type" => "the provider does not speak the authorization code flow \
-             here: see that `authorize_url` is right, and allow this `client_id` the flow"
-            .to_owned(),
-        "unsupported_grant_type" => "the token endpoint takes no authorization codes: see that \
-             `token_url` is right"
-            .to_owned(),
+        "invalid_scope" => {
+            "the provider does not know or allow one of `scopes`: allow them to this \
+        `client_id`, or remove some"
+                .to_owned()
+        }
+        "unsupported_response_type" => {
+            "the provider does not support the authorization code flow at \
+        this URL: check `authorize_url`, and allow the flow to this `client_id`"
+                .to_owned()
+        }
+        "unsupported_grant_type" => {
+            "the token endpoint does not accept authorization codes: check \
+        `token_url`"
+                .to_owned()
+        }
         "invalid_request" => format!(
-            "the provider does not understand the request: see that `client_id` is right, that \
-             {callback} is registered there as where logins return to, and that it wants no other \
-             parameter"
+            "the provider considers the request invalid: check `client_id`, that {callback} is \
+            registered there as redirect URI, and whether it requires further parameters"
         ),
         _ => format!(
-            "see what the provider says of this error; {callback} must be registered there as \
-             where logins return to, and `client_id` and `client_secret` be those of the provider"
+            "look up this error in the documentation of the provider; {callback} must be registered \
+            there as redirect URI, and `client_id` and `client_secret` must match"
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! The token endpoint: a code or a refresh token goes there, tokens come back.
+//! The token endpoint: exchanges a code or a refresh token for tokens.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,59 +13,54 @@ use crate::outbound::{FormResponse, Outbound, OutboundCall, OutboundError};
 use crate::people::source::SourceError;
 use crate::secret::Secret;
 
-/// The longest answer of a token endpoint that is read, in bytes.
+/// The longest accepted response, in bytes.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
 
-/// The longest access or refresh token, in bytes.
+/// The longest accepted access or refresh token, in bytes.
 const TOKEN_BYTES_MAX: usize = 16 << 10;
 
-/// The longest ID token, in bytes: it may carry many groups.
+/// The longest accepted ID token, in bytes. It may contain many groups.
 const ID_TOKEN_BYTES_MAX: usize = 128 << 10;
 
-/// The longest list of scopes that is kept, in bytes.
+/// The longest accepted list of scopes, in bytes.
 const SCOPE_BYTES_MAX: usize = 4096;
 
-/// The longest life of an access token that is believed.
+/// The longest lifetime of an access token; longer ones are cut.
 const LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// The calls, as errors and logs name them.
+// The names of the calls in errors and logs.
 const REDEEM: OutboundCall = OutboundCall::once("token");
 const REFRESH: OutboundCall = OutboundCall::once("refresh");
 
-/// Where tokens are bought, and on which road.
+/// A token endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenEndpoint<'a> {
-    /// The road there.
     pub outbound: &'a Outbound,
-    /// Its address.
     pub url: &'a Url,
-    /// Where logins return to; sent along, and what remedies name.
+    /// The redirect URI, which is a parameter of the request and part of the remedies.
     pub callback: &'a Url,
-    /// How it speaks.
     pub dialect: TokenEndpointDialect<'a>,
 }
 
-/// How far a token endpoint is from the book.
+/// How a token endpoint deviates from RFC 6749.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenEndpointDialect<'a> {
-    /// Whether an answer may lack `token_type`; one that stands there is always checked.
-    pub untyped: bool,
-    /// Where in its answer the tokens stand, as a JSON pointer; absent: at its top.
-    pub at: Option<&'a str>,
+    /// Whether a response may lack `token_type`; if it is present, it is checked.
+    pub token_type_optional: bool,
+    /// A JSON pointer to the object with the tokens; absent: the response itself.
+    pub tokens_pointer: Option<&'a str>,
 }
 
-/// What was granted. `Debug` shows no token.
+/// The tokens of a successful response. `Debug` shows no token.
 #[derive(Clone)]
 pub struct TokenResponse {
-    /// The bearer token.
     pub access: Secret<String>,
-    /// How long it lives, when the provider says.
+    /// The lifetime of the access token, if the provider sends it.
     pub expires_in: Option<Duration>,
-    /// Buys the next one.
     pub refresh: Option<Secret<String>>,
-    /// What the provider signed about the person; not verified here.
+    /// The ID token, which is not verified yet.
     pub id_token: Option<Secret<String>>,
-    /// What was granted, when the provider says.
+    /// The granted scopes, if the provider sends them.
     pub scope: Option<String>,
 }
 
@@ -81,7 +76,7 @@ impl fmt::Debug for TokenResponse {
 }
 
 impl Client {
-    /// Redeems a code (RFC 6749 §4.1.3), with the verifier of its challenge when there was one.
+    /// Redeems a code (RFC 6749 §4.1.3), with the PKCE verifier if the request had a challenge.
     pub async fn redeem(
         &self,
         at: TokenEndpoint<'_>,
@@ -101,7 +96,8 @@ impl Client {
             .map_err(|error| error.at_redemption(at.callback))
     }
 
-    /// Spends a refresh token (RFC 6749 §6). Not cancel-safe: run it detached.
+    /// Redeems a refresh token (RFC 6749 §6). Not cancel-safe, since a provider may rotate the token:
+    /// run it in a task of its own.
     pub async fn refresh(
         &self,
         at: TokenEndpoint<'_>,
@@ -133,13 +129,13 @@ impl Client {
             .map_err(TokenEndpointError::Unreachable)?;
         let mut redacted = redacted.to_vec();
         redacted.extend(authentication.secrets());
-        // Basic has it encoded.
+        // A Basic credential contains the secret in encoded form only.
         redacted.extend(self.secret());
         read(&said, at.dialect, &redacted, call.name())
     }
 }
 
-/// Reads an answer. An error is one with any status: some providers say 200.
+/// Reads a response. An error code counts with any status, since some providers send it with 200.
 fn read(
     said: &FormResponse,
     dialect: TokenEndpointDialect<'_>,
@@ -152,7 +148,7 @@ fn read(
         .body
         .as_object()
         .ok_or_else(|| incomplete("an object"))?;
-    let tokens = match dialect.at {
+    let tokens = match dialect.tokens_pointer {
         None => Some(body),
         Some(at) => said.body.pointer(at).and_then(Value::as_object),
     };
@@ -175,7 +171,7 @@ fn read(
     granted(tokens, dialect).map_err(incomplete)
 }
 
-/// The error an answer holds, by the book.
+/// The error code of a response that follows RFC 6749.
 fn error_of(body: &Map<String, Value>) -> Option<(String, Option<&str>)> {
     let error = match body.get("error")? {
         Value::Null | Value::Bool(false) => return None,
@@ -189,7 +185,7 @@ fn error_of(body: &Map<String, Value>) -> Option<(String, Option<&str>)> {
     ))
 }
 
-/// The error of providers that have numbers for it, and words beside them.
+/// The error code of a response with a number and a message, as some providers send it.
 fn number_of(body: &Map<String, Value>) -> Option<(String, Option<&str>)> {
     let number = ["code", "errcode"]
         .iter()
@@ -214,23 +210,23 @@ fn granted(
     dialect: TokenEndpointDialect<'_>,
 ) -> Result<TokenResponse, &'static str> {
     let access = token(tokens, "access_token", TOKEN_BYTES_MAX)
-        .map_err(|()| "a sound `access_token`")?
+        .map_err(|()| "a valid `access_token`")?
         .ok_or("an `access_token`")?;
     match tokens.get("token_type") {
-        None | Some(Value::Null) if dialect.untyped => {}
+        None | Some(Value::Null) if dialect.token_type_optional => {}
         Some(Value::String(kind)) if kind.eq_ignore_ascii_case("bearer") => {}
-        _ => return Err("the `token_type` bearer"),
+        _ => return Err("`token_type` \"bearer\""),
     }
     let refresh =
-        token(tokens, "refresh_token", TOKEN_BYTES_MAX).map_err(|()| "a sound `refresh_token`")?;
+        token(tokens, "refresh_token", TOKEN_BYTES_MAX).map_err(|()| "a valid `refresh_token`")?;
     let id_token =
-        token(tokens, "id_token", ID_TOKEN_BYTES_MAX).map_err(|()| "a sound `id_token`")?;
+        token(tokens, "id_token", ID_TOKEN_BYTES_MAX).map_err(|()| "a valid `id_token`")?;
     let scope = match tokens.get("scope") {
         Some(Value::String(scope)) if scope.len() <= SCOPE_BYTES_MAX => Some(scope.clone()),
-        Some(Value::String(_)) => return Err("a `scope` of sane length"),
+        Some(Value::String(_)) => return Err("a `scope` of at most 4096 bytes"),
         _ => None,
     };
-    let expires_in = lifetime(tokens.get("expires_in")).ok_or("a sane `expires_in`")?;
+    let expires_in = lifetime(tokens.get("expires_in")).ok_or("a valid `expires_in`")?;
     Ok(TokenResponse {
         access,
         expires_in,
@@ -240,7 +236,7 @@ fn granted(
     })
 }
 
-/// A token is visible ASCII: it stands in headers. Empty ones and null are none.
+/// A token, which must be visible ASCII because it is sent in headers. Empty and null mean none.
 fn token(
     tokens: &Map<String, Value>,
     name: &str,
@@ -258,8 +254,8 @@ fn token(
     }
 }
 
-/// How long a token lives: a number or the text of one. 0 says nothing, as does null: some providers
-/// mean for ever by it. What is longer than is believed is cut; less than nothing is refused.
+/// The lifetime of a token: a number, or text with one. 0 and null mean unknown, since some providers
+/// use them for tokens without expiry. Longer lifetimes are cut to the maximum; negative ones are invalid.
 fn lifetime(value: Option<&Value>) -> Option<Option<Duration>> {
     let seconds = match value {
         None | Some(Value::Null) => return Some(None),

@@ -1,7 +1,7 @@
-//! `AppToken`: the token that a source gives to the application itself, for all of its calls.
+//! `AppToken`: the access token of the application itself, which all its API calls share.
 //!
-//! WeCom, DingTalk, Lark and Yunzhijia all give one for an id and a secret, and limit how often they
-//! are asked for it. One caller asks; all use the token until shortly before it ends.
+//! WeCom, DingTalk, Lark and Yunzhijia issue one for an ID and a secret, and limit how often. One
+//! caller requests it; all callers use it until shortly before it expires.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,29 +14,29 @@ use crate::outbound::{CALL_TIMEOUT, OutboundError};
 use crate::secret::Secret;
 use crate::single_flight::{CacheLookup, Cached};
 
-/// How long before its end a token is no longer used.
+/// How long before its expiry a token is replaced.
 const RENEWAL_MARGIN: Duration = Duration::from_secs(300);
 
-/// How long a refusal that will not pass by itself is remembered instead of asking again.
+/// How long a lasting refusal is answered from memory.
 const REFUSAL_TTL: Duration = Duration::from_secs(60);
 
-/// A token as the source gave it, and how long it lives from when it was asked for.
+/// A token from the source, and its lifetime from the time of the request.
 pub(crate) struct IssuedToken {
     pub(crate) token: Secret<String>,
     pub(crate) lifetime: Duration,
 }
 
-/// Why a call to the source failed, and what that says of the application's token.
+/// The error of an API call, and what it says about the application's token.
 pub(crate) trait CallError: From<SourceRefusal> + From<OutboundError> {
-    /// Whether the source refuses the token that the call was made with, so that a new one may help.
+    /// Whether the source rejects the token of the call, so that a new one may help.
     fn is_token_refused(&self) -> bool;
 
-    /// The refusal of a new token that will not pass by itself, such as a wrong secret: to ask again
-    /// soon only brings the source to block us. Everything else is tried again at once.
+    /// The refusal of a new token that an immediate retry cannot change, such as a wrong secret:
+    /// retries would only make the source block us. Other errors are retried at once.
     fn lasting_refusal(&self) -> Option<&SourceRefusal>;
 }
 
-/// The token of one application and secret.
+/// The shared token of one application.
 #[derive(Debug)]
 pub(crate) struct AppToken {
     source: &'static str,
@@ -46,7 +46,7 @@ pub(crate) struct AppToken {
 }
 
 impl AppToken {
-    /// None yet. The names of the source and of the call that asks it for a token are for the log.
+    /// Starts without a token. `source` and `call` are names for the log.
     pub(crate) fn new(source: &'static str, call: &'static str, clock: Clock) -> Self {
         Self {
             source,
@@ -56,8 +56,8 @@ impl AppToken {
         }
     }
 
-    /// The token, asked for by `ask` when there is none. One asks while the others wait for it, no
-    /// longer than [`CALL_TIMEOUT`]; when the one who asks is dropped, the next one asks.
+    /// The token; `ask` requests it when there is none. Concurrent callers wait for one request, at
+    /// most [`CALL_TIMEOUT`]; when the requesting caller is dropped, the next one takes over.
     pub(crate) async fn get<F, E>(&self, ask: impl FnOnce() -> F) -> Result<Arc<Secret<String>>, E>
     where
         F: Future<Output = Result<IssuedToken, E>>,
@@ -87,12 +87,12 @@ impl AppToken {
         tracing::warn!(
             code = refusal.code,
             %until,
-            "{} refuses the application's token; it is not asked again until then, whatever is \
-             mended meanwhile",
+            "{} refuses to issue the application's token: no new request before `until`, even if the \
+            settings are corrected meanwhile",
             self.source
         );
-        // How long it counts is for the records of everybody who meets it.
-        let message = format!("{}, and is not asked again before {until}", refusal.message);
+        // Every login that fails meanwhile logs when the next request is due.
+        let message = format!("{}, and no new request before {until}", refusal.message);
         let refusal = SourceRefusal {
             message,
             ..*refusal
@@ -100,7 +100,8 @@ impl AppToken {
         Err(turn.fail(refusal, REFUSAL_TTL).into())
     }
 
-    /// Makes a call with the token; once more with a new token when the source refuses the first.
+    /// Makes a call with the token. When the source rejects the token, repeats the call once with a
+    /// new one.
     pub(crate) async fn call<F, C, T, E>(
         &self,
         ask: impl Fn() -> F,
@@ -121,14 +122,15 @@ impl AppToken {
         }
     }
 
-    /// Drops this token, unless another one has taken its place.
+    /// Discards this token unless it was replaced already.
     fn forget(&self, refused: &Secret<String>) {
         self.token
             .forget_if(|token| token.expose() == refused.expose());
     }
 }
 
-/// A token that lives hardly longer than the margin is used for half its life.
+/// How long a token is used: until the margin before its expiry, but at least for half the margin or
+/// half the lifetime, whichever is shorter.
 fn usable_lifetime(lifetime: Duration) -> Duration {
     lifetime
         .saturating_sub(RENEWAL_MARGIN)
@@ -142,7 +144,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
 
-    /// The code of a refusal; -1 passes by itself, 42001 refuses a token.
+    /// An error code of the source: -1 is transient, 42001 rejects the token.
     #[derive(Debug)]
     struct Fault(SourceRefusal);
 
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_at_once_ask_for_one_token() {
+    async fn concurrent_callers_share_one_token_request() {
         let source = Source::new();
         let all = futures_util::future::join_all((0..50).map(|_| source.token())).await;
         assert!(all.iter().all(|token| token == "token-0"));
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_is_renewed_five_minutes_before_its_end() {
+    async fn a_token_is_replaced_five_minutes_before_it_expires() {
         let source = Source::new();
         source.token().await;
         source.clock.advance(Duration::from_secs(6899));
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_life_of_a_token_begins_when_it_is_asked_for() {
+    async fn the_lifetime_of_a_token_starts_at_its_request() {
         let source = Source::new();
         let slow = || async {
             source.clock.advance(Duration::from_secs(100));
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_token_is_dropped_but_never_its_successor() {
+    async fn a_rejected_token_is_discarded_but_not_its_successor() {
         let source = Source::new();
         let first = source.token.get(|| source.give()).await.unwrap();
         source.token.forget(&first);
@@ -263,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_with_a_refused_token_is_made_once_more_with_a_new_one() {
+    async fn a_call_with_a_rejected_token_is_repeated_once_with_a_new_token() {
         let source = Source::new();
         let made = AtomicUsize::new(0);
         let call = async |good: &str| {
@@ -283,34 +285,34 @@ mod tests {
         assert!(call("token-1").await.is_ok());
         assert_eq!((made.load(Ordering::Relaxed), source.given()), (2, 2));
         let Err(Fault(refusal)) = call("none").await else {
-            panic!("the source refuses every token");
+            panic!("the source must reject every token");
         };
         assert_eq!(refusal.code, 42001);
         assert_eq!((made.load(Ordering::Relaxed), source.given()), (4, 3));
     }
 
     #[tokio::test]
-    async fn a_wrong_secret_is_not_tried_again_for_a_minute() {
+    async fn a_wrong_secret_is_not_retried_for_a_minute() {
         let source = Source::new();
         assert_eq!(source.refuse(40001).await.code, 40001);
         source.clock.advance(Duration::from_secs(59));
         let refusal = source.refuse(0).await;
         assert_eq!((refusal.code, source.given()), (40001, 1));
-        let said = "no, and is not asked again before 1970-01-01T00:17:40.000Z";
-        assert_eq!(refusal.message, said);
+        let expected = "no, and no new request before 1970-01-01T00:17:40.000Z";
+        assert_eq!(refusal.message, expected);
         source.clock.advance(Duration::from_secs(1));
         assert_eq!(source.token().await, "token-1");
     }
 
     #[tokio::test]
-    async fn what_passes_by_itself_is_not_remembered() {
+    async fn a_transient_error_is_retried_at_once() {
         let source = Source::new();
         assert_eq!(source.refuse(-1).await.code, -1);
         assert_eq!(source.token().await, "token-1");
     }
 
     #[tokio::test]
-    async fn who_asks_and_leaves_lets_the_next_one_ask() {
+    async fn a_dropped_request_is_taken_over_by_the_next_caller() {
         let source = Source::new();
         let never = std::future::pending::<Result<IssuedToken, Fault>>;
         let mut leaving = Box::pin(source.token.get(never));
@@ -320,7 +322,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_longer_than_a_call_for_another_who_asks() {
+    async fn waiting_for_another_request_times_out() {
         let source = Source::new();
         let never = std::future::pending::<Result<IssuedToken, Fault>>;
         let asking = timeout(CALL_TIMEOUT * 2, source.token.get(never));
@@ -332,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_lived_token_is_used_at_all() {
+    fn a_short_lived_token_is_used_for_half_its_lifetime() {
         let usable_lifetime = |s| usable_lifetime(Duration::from_secs(s)).as_secs();
         assert_eq!(
             (

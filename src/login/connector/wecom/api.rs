@@ -1,4 +1,4 @@
-//! `Api`: the calls a login makes at `/cgi-bin/`, each with the application's token.
+//! `Api`: the WeCom API at `/cgi-bin/`, called with the application's token.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,19 +13,19 @@ use crate::clock::Clock;
 use crate::outbound::{Outbound, OutboundCall, OutboundError};
 use crate::secret::Secret;
 
-/// The longest list of departments that is read, in bytes: 30 000 of them with their leaders.
+/// The longest accepted list of departments, in bytes: enough for 30,000 with their leaders.
 const DEPARTMENTS_BYTES_MAX: usize = 16 << 20;
 
-/// The longest token that is taken, in bytes; WeCom asks for room for 512.
+/// The longest accepted token, in bytes. WeCom documents at most 512.
 const TOKEN_BYTES_MAX: usize = 2048;
 
-/// How long a token lives when WeCom does not say.
+/// The lifetime of a token if WeCom sends none, in seconds.
 const TOKEN_LIFETIME_S: i64 = 7200;
 
-/// One object as WeCom answered it, without its error code.
+/// A successful response of WeCom, without its error code.
 pub(super) type ResponseObject = Map<String, Value>;
 
-/// WeCom, asked in the name of one application.
+/// The API client of one application.
 #[derive(Debug)]
 pub(super) struct Api {
     outbound: Outbound,
@@ -33,20 +33,20 @@ pub(super) struct Api {
     corp_id: String,
     secret: Secret<String>,
     token: AppToken,
-    /// Whether this WeCom lacks `/cgi-bin/auth/*`.
+    /// Whether this deployment of WeCom lacks `/cgi-bin/auth/*`.
     old_paths: AtomicBool,
 }
 
-/// Who brought a code.
+/// The person to whom a code belongs.
 #[derive(Debug)]
 pub(super) struct CodeOwner {
-    /// Which call said so.
+    /// The API call that redeemed the code.
     pub(super) call: &'static str,
-    /// The member, as WeCom spells them; somebody else has none.
+    /// The userid of a member; absent for other people.
     pub(super) userid: Option<String>,
-    /// What shows the fields they agreed to show.
+    /// The ticket for the fields that the member agreed to share.
     pub(super) user_ticket: Option<String>,
-    /// Whose member, where WeCom says so.
+    /// The member's corporation, if WeCom sends it.
     pub(super) corp_id: Option<String>,
 }
 
@@ -54,7 +54,7 @@ struct ApiCall<'a> {
     call: OutboundCall,
     query: &'a [(&'a str, &'a str)],
     body: Option<&'a Value>,
-    /// What must not come back in a message.
+    /// A value to redact from error messages.
     redacted: &'a str,
 }
 
@@ -82,8 +82,8 @@ impl Api {
         self.token.get(|| self.request_token()).await
     }
 
-    /// Spends a code of a web page, the client or a native app; the older call is tried where the
-    /// newer one is missing. <https://developer.work.weixin.qq.com/document/path/96442>
+    /// Redeems a code of a web page, the client or a native app. Older deployments have only the older
+    /// call. <https://developer.work.weixin.qq.com/document/path/96442>
     pub(super) async fn redeem(&self, code: &str) -> Result<CodeOwner, ApiError> {
         let query = [("code", code)];
         let api_call = |call| ApiCall {
@@ -106,7 +106,7 @@ impl Api {
         answered.map(|said| code_owner(old, &said))
     }
 
-    /// Spends a code of a mini program (`wx.qy.login`); its session key is not kept.
+    /// Redeems a code of a mini program (`wx.qy.login`); discards the session key.
     /// <https://developer.work.weixin.qq.com/document/path/92423>
     pub(super) async fn redeem_mini_program(&self, code: &str) -> Result<CodeOwner, ApiError> {
         let call = "miniprogram/jscode2session";
@@ -122,7 +122,7 @@ impl Api {
         Ok(code_owner(call, &said))
     }
 
-    /// A member's fields; <https://developer.work.weixin.qq.com/document/path/96255>.
+    /// The fields of a member; <https://developer.work.weixin.qq.com/document/path/96255>.
     pub(super) async fn member(&self, userid: &str) -> Result<ResponseObject, ApiError> {
         let query = [("userid", userid)];
         self.call(ApiCall {
@@ -134,7 +134,7 @@ impl Api {
         .await
     }
 
-    /// What a member agreed to show; <https://developer.work.weixin.qq.com/document/path/96443>.
+    /// The fields that a member agreed to share; <https://developer.work.weixin.qq.com/document/path/96443>.
     pub(super) async fn detail(&self, user_ticket: &str) -> Result<ResponseObject, ApiError> {
         let old_paths = self.old_paths.load(Ordering::Relaxed);
         let call = if old_paths {
@@ -152,7 +152,7 @@ impl Api {
         .await
     }
 
-    /// Every department the application may see;
+    /// The departments that the application may see;
     /// <https://developer.work.weixin.qq.com/document/path/90208>.
     pub(super) async fn departments(&self) -> Result<Vec<Value>, ApiError> {
         let call = "department/list";
@@ -173,7 +173,7 @@ impl Api {
         }
     }
 
-    /// The application itself; <https://developer.work.weixin.qq.com/document/path/90227>.
+    /// The settings of the application; <https://developer.work.weixin.qq.com/document/path/90227>.
     pub(super) async fn agent(&self, agent_id: &str) -> Result<ResponseObject, ApiError> {
         let query = [("agentid", agent_id)];
         self.call(ApiCall {
@@ -185,7 +185,7 @@ impl Api {
         .await
     }
 
-    /// Whether the secret travels unencrypted, and further than this machine.
+    /// Whether the secret is sent unencrypted to another machine.
     pub(super) fn sends_secret_unencrypted(&self) -> bool {
         let stays = match self.base.host() {
             Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -200,17 +200,17 @@ impl Api {
         self.call_over(&self.outbound, api_call).await
     }
 
-    /// Asks; a token that WeCom no longer takes is replaced and the api_call repeated, once.
+    /// Makes a call. Repeats it once with a new token if WeCom rejects the token.
     async fn call_over(
         &self,
         outbound: &Outbound,
         api_call: ApiCall<'_>,
     ) -> Result<ResponseObject, ApiError> {
         let api_call = &api_call;
-        let ask = |token: Arc<Secret<String>>| async move {
+        let call = |token: Arc<Secret<String>>| async move {
             self.call_with_token(outbound, &token, api_call).await
         };
-        self.token.call(|| self.request_token(), ask).await
+        self.token.call(|| self.request_token(), call).await
     }
 
     async fn call_with_token(
@@ -276,7 +276,7 @@ impl Api {
     }
 }
 
-/// A whole number, also where it is written as text.
+/// An integer, or text with one.
 pub(super) fn number(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64(),
@@ -285,7 +285,7 @@ pub(super) fn number(value: &Value) -> Option<i64> {
     }
 }
 
-/// The answer without its error code. No code at all means success.
+/// The response without its error code. A missing code means success.
 fn accepted(
     call: &'static str,
     answer: Value,
@@ -306,7 +306,7 @@ fn accepted(
     Err(ApiError::Refused(refusal(call, code, message, redacted)))
 }
 
-/// The older call spells its fields in another case.
+/// Reads the response of either call; the older one capitalizes its fields.
 fn code_owner(call: &'static str, said: &ResponseObject) -> CodeOwner {
     let text = |names: &[&str]| {
         let found = names.iter().find_map(|name| said.get(*name)?.as_str());
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_may_have_a_path_of_its_own() {
+    fn the_api_base_may_have_a_path() {
         let url = |base: &str| api(base).url("user/get").to_string();
         assert_eq!(
             url("https://qyapi.weixin.qq.com"),
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn no_error_code_means_success() {
+    fn a_missing_or_zero_error_code_means_success() {
         assert!(accepted("x", json!({ "access_token": "t" }), &[]).is_ok());
         assert!(
             accepted("x", json!({ "errcode": 0, "errmsg": "ok" }), &[])
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn both_spellings_of_an_answer_are_read() {
+    fn both_spellings_of_a_response_are_read() {
         for name in ["userid", "UserId"] {
             let said = json!({ name: "ZhangSan", "DeviceId": "d", "user_ticket": "t" });
             let code_owner = code_owner("x", said.as_object().unwrap());
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_is_not_shown() {
+    fn debug_output_hides_the_secret() {
         assert!(!format!("{:?}", api("https://qyapi.weixin.qq.com")).contains("hunter2"));
     }
 }

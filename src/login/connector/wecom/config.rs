@@ -1,4 +1,4 @@
-//! `[connector.ID.wecom]`: what an administrator copies from the WeCom console.
+//! The settings of `[connector.ID.wecom]`, most of them copied from the WeCom console.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -7,55 +7,54 @@ use url::Url;
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
 
-/// 企业微信 as a source of logins.
+/// Login with WeCom (企业微信).
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The corporation's id: 我的企业 → 企业信息 → 企业ID, `ww` (older ones `wx`) and sixteen of 0-9
-    /// and a-f.
+    /// The corporation's ID: 我的企业 → 企业信息 → 企业ID. It is `ww` (older ones `wx`) and sixteen of
+    /// 0-9 and a-f.
     pub corp_id: String,
     /// The application's number: 应用管理 → the application → AgentId.
     pub agent_id: u64,
-    /// The application's Secret, from the same page; no other application's will do, nor that of
-    /// 通讯录同步.
+    /// The application's Secret, from the same page. The Secret of another application or of 通讯录同步
+    /// does not work.
     pub secret: SecretSource,
-    /// What a login inside the WeCom client asks of the person. `snsapi_base` asks nothing;
-    /// `snsapi_privateinfo` asks them to show mobile, e-mail and portrait.
+    /// What a login inside the WeCom client requests. `snsapi_base` needs no consent;
+    /// `snsapi_privateinfo` asks the person to share mobile, e-mail and portrait.
     #[serde(default)]
     pub scope: AuthorizeScope,
-    /// Which page logs people in. `auto` takes the silent one inside the WeCom client and the QR
-    /// page elsewhere; `web` and `in-app` always take theirs.
+    /// The login page. `auto` uses the silent page inside the WeCom client and the QR page in other
+    /// browsers; `web` and `in-app` always use one of them.
     #[serde(default)]
     pub mode: LoginPage,
-    /// The URL scheme of the mobile SDK (企业微信授权登录 → iOS / Android → Schema), handed to own
-    /// apps.
+    /// The URL scheme of the mobile SDK (企业微信授权登录 → iOS / Android → Schema), for your own apps.
     #[serde(default)]
     pub schema: Option<String>,
-    /// Where the server asks. A private deployment has its own, a relay with a fixed address too.
+    /// The base URL of the API. Change it for a private deployment or a relay with a fixed address.
     #[serde(default = "default_api_base")]
     pub api_base: Url,
-    /// The page that logs people in inside the WeCom client.
+    /// The login page for the WeCom client.
     #[serde(default = "default_authorize_url")]
     pub authorize_url: Url,
-    /// The page that logs people in elsewhere, by QR code or the desktop client.
+    /// The login page for other browsers, with a QR code or the desktop client.
     #[serde(default = "default_login_url")]
     pub login_url: Url,
 }
 
-/// What a login inside the client asks of a person.
+/// What a login inside the client requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
 pub enum AuthorizeScope {
-    /// Nothing; the userid alone.
+    /// The userid only, without consent.
     #[default]
     #[serde(rename = "snsapi_base")]
     Base,
-    /// To show the fields that newer applications are not given otherwise.
+    /// Also the fields that newer applications get only with consent.
     #[serde(rename = "snsapi_privateinfo")]
     PrivateInfo,
 }
 
 impl AuthorizeScope {
-    /// As the authorisation page wants it.
+    /// The value of the `scope` parameter.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Base => "snsapi_base",
@@ -64,11 +63,11 @@ impl AuthorizeScope {
     }
 }
 
-/// Which page logs people in.
+/// The login page of WeCom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoginPage {
-    /// The one that suits the browser.
+    /// Chosen by the User-Agent.
     #[default]
     Auto,
     /// Always the QR page.
@@ -78,7 +77,7 @@ pub enum LoginPage {
 }
 
 impl LoginPage {
-    /// The door every login must use, when there is only one.
+    /// The mode of every login, unless the User-Agent decides.
     pub(super) fn forced(self) -> Option<Mode> {
         match self {
             Self::Auto => None,
@@ -89,7 +88,7 @@ impl LoginPage {
 }
 
 impl Config {
-    /// What of it makes no sense: each key, and what its value must be.
+    /// The keys with invalid values, each with its rule.
     pub(super) fn contradictions(&self) -> Vec<(&'static str, &'static str)> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         let id = !self.corp_id.is_empty() && self.corp_id.chars().all(plain);
@@ -107,19 +106,19 @@ impl Config {
 }
 
 fn default_api_base() -> Url {
-    known("https://qyapi.weixin.qq.com")
+    parse_default("https://qyapi.weixin.qq.com")
 }
 
 fn default_authorize_url() -> Url {
-    known("https://open.weixin.qq.com/connect/oauth2/authorize")
+    parse_default("https://open.weixin.qq.com/connect/oauth2/authorize")
 }
 
 fn default_login_url() -> Url {
-    known("https://login.work.weixin.qq.com/wwlogin/sso/login")
+    parse_default("https://login.work.weixin.qq.com/wwlogin/sso/login")
 }
 
-fn known(text: &str) -> Url {
-    Url::parse(text).expect("the default addresses are written correctly")
+fn parse_default(text: &str) -> Url {
+    Url::parse(text).expect("the default URLs are valid")
 }
 
 #[cfg(test)]
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_refused() {
+    fn unknown_keys_and_invalid_values_are_refused() {
         for more in [
             "scpe = 'x'",
             "scope = 'snsapi_userinfo'",

@@ -1,4 +1,4 @@
-//! `Departments`: the corporation's tree as the application may see it, asked for now and then.
+//! `Departments`: a cache of the department tree that the application may see.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use crate::clock::Clock;
 use crate::outbound::{CALL_TIMEOUT, OutboundError};
 use crate::single_flight::{CacheLookup, Cached};
 
-/// How long a tree is used before it is asked for again.
+/// How long a tree is used before it is loaded again.
 const TREE_TTL: Duration = Duration::from_secs(600);
 
-/// How long after a failure the list is not asked for.
+/// How long the list is not requested after a failure.
 const FAILURE_TTL: Duration = Duration::from_secs(60);
 
-/// The most departments that are kept; WeCom has no more.
+/// The most departments that are kept: the maximum of WeCom.
 const DEPARTMENTS_MAX: usize = 30_000;
 
-/// The most levels a path shows; WeCom has fifteen.
+/// The most levels of a path. WeCom allows fifteen.
 const LEVELS_MAX: usize = 32;
 
-/// The tree, and when to ask for it again.
+/// The cached tree.
 #[derive(Debug)]
 pub(super) struct Departments(Cached<Arc<DepartmentTree>, ()>);
 
-/// Departments by id. Several roots, missing parents and even circles do no harm.
+/// Departments by ID. Tolerates several roots, missing parents and cycles.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct DepartmentTree(HashMap<i64, Department>);
 
@@ -40,13 +40,12 @@ struct Department {
 }
 
 impl Departments {
-    /// None known yet.
     pub(super) fn new(clock: Clock) -> Self {
         Self(Cached::new(clock))
     }
 
-    /// The tree, asked for by `ask` when it is too old. Never fails: without an answer the last
-    /// tree stays, and without any every department is its id.
+    /// The tree; `ask` loads it when it is too old. Never fails: after an error the last tree is used,
+    /// and without any tree the ID of a department is its name.
     pub(super) async fn tree<F>(&self, ask: impl FnOnce() -> F) -> Arc<DepartmentTree>
     where
         F: Future<Output = Result<Vec<Value>, ApiError>>,
@@ -63,7 +62,10 @@ impl Departments {
             Err(fault) => {
                 if !self.0.is_failing() {
                     let error: &dyn std::error::Error = &fault;
-                    tracing::warn!(error, "departments have no names: the list cannot be read");
+                    tracing::warn!(
+                        error,
+                        "cannot load the department list: new departments have no names"
+                    );
                 }
                 turn.fail((), FAILURE_TTL);
                 self.last()
@@ -78,7 +80,8 @@ impl Departments {
 }
 
 impl DepartmentTree {
-    /// Reads `department/list`; what has no id is left out, what is too much too.
+    /// Reads the response of `department/list`. Skips entries without an ID and those beyond the
+    /// maximum.
     pub(super) fn read(list: &[Value]) -> Self {
         if list.len() > DEPARTMENTS_MAX {
             tracing::warn!(
@@ -96,12 +99,11 @@ impl DepartmentTree {
         Self(list.iter().take(DEPARTMENTS_MAX).filter_map(read).collect())
     }
 
-    /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// How many are not known by name.
+    /// The number of departments without a name.
     pub(super) fn unnamed_count(&self) -> usize {
         self.0
             .values()
@@ -109,7 +111,7 @@ impl DepartmentTree {
             .count()
     }
 
-    /// The name, or the id where there is none.
+    /// The name of a department, or its ID.
     pub(super) fn name(&self, id: i64) -> String {
         let name = self
             .0
@@ -118,8 +120,8 @@ impl DepartmentTree {
         name.unwrap_or_else(|| id.to_string())
     }
 
-    /// Names from the topmost known department down, joined by `/`. A `/` within a name becomes the
-    /// full-width `／`: no department can pass for one that stands elsewhere.
+    /// The names from the topmost known department down, joined by `/`. A `/` within a name becomes the
+    /// full-width `／`, so that no department name can imitate another path.
     pub(super) fn path(&self, id: i64) -> String {
         let mut names = vec![self.name(id).replace('/', "／")];
         let mut seen = HashSet::from([id]);
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_runs_from_the_root_down() {
+    fn a_path_lists_the_names_from_the_root_down() {
         let tree = DepartmentTree::read(&list());
         assert_eq!(tree.path(3), "总公司/研发中心/平台部");
         assert_eq!(tree.path(1), "总公司");
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_parent_begins_a_path_and_a_missing_name_is_the_id() {
+    fn a_path_starts_below_a_missing_parent_and_shows_ids_for_missing_names() {
         let tree = DepartmentTree::read(&list());
         assert_eq!(tree.path(71), "外派/71");
         assert_eq!(
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_ends() {
+    fn a_cycle_ends_the_path() {
         let tree = DepartmentTree::read(&[
             json!({ "id": 5, "name": "a", "parentid": 6 }),
             json!({ "id": 6, "name": "b", "parentid": 5 }),
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn no_department_passes_for_one_elsewhere() {
+    fn a_slash_in_a_name_cannot_imitate_a_path() {
         let tree =
             DepartmentTree::read(&[json!({ "id": 9, "name": "总公司/财务部", "parentid": 0 })]);
         assert_eq!(tree.path(9), "总公司／财务部");
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_kept_than_there_can_be() {
+    fn no_more_departments_are_kept_than_the_maximum() {
         let many: Vec<_> = (0..30_001)
             .map(|id| json!({ "id": id, "name": "x" }))
             .collect();
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_list_is_asked_for_once_and_again_after_ten_minutes() {
+    async fn the_list_is_loaded_once_and_again_after_ten_minutes() {
         let clock = Clock::manual(Timestamp::from_unix_s(0));
         let departments = Departments::new(clock.clone());
         let asked = AtomicUsize::new(0);
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_list_that_cannot_be_read_leaves_the_last_one() {
+    async fn the_last_tree_is_used_while_the_list_cannot_be_loaded() {
         let clock = Clock::manual(Timestamp::from_unix_s(0));
         let departments = Departments::new(clock.clone());
         let refuse = || async {

@@ -1,4 +1,4 @@
-//! What WeCom's error codes mean for a login, and what an administrator can do about them.
+//! The error codes of WeCom, what they mean for a login, and their remedies.
 
 use std::net::IpAddr;
 
@@ -6,35 +6,35 @@ use super::super::kit::app_token::CallError;
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::outbound::OutboundError;
 
-/// The longest message of WeCom that is kept, in characters.
+/// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// What is shorter is nobody's secret, and would make a message unreadable.
+/// The shortest value that is redacted, in bytes. Shorter values are no secrets, and redacting them
+/// would garble the message.
 const REDACTED_BYTES_MIN: usize = 6;
 
-/// The call that buys an application's token.
+/// The call that returns the application's token.
 pub(super) const GET_TOKEN: &str = "gettoken";
 
-/// Why a call brought nothing.
+/// Why an API call failed.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(super) enum ApiError {
     /// WeCom answered with an error code.
     Refused(#[from] SourceRefusal),
-    /// WeCom could not be asked.
+    /// WeCom gave no usable response.
     Unreachable(#[from] OutboundError),
 }
 
-/// What the remedies name: settings that must be the same here and in the console.
+/// Settings that must match those in the WeCom console; the remedies name them.
 #[derive(Clone, Debug)]
 pub(super) struct ConsoleSettings {
-    /// Host and, when it is not the scheme's own, port of the callback.
+    /// The host and, unless it is the default, the port of the callback URL.
     pub(super) callback_host: String,
-    /// The setting `agent_id`.
     pub(super) agent_id: String,
 }
 
-/// What a code asks of us.
+/// How to react to an error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ErrorClass {
     Stale,
@@ -44,7 +44,7 @@ enum ErrorClass {
 }
 
 impl ApiError {
-    /// What this means for a login.
+    /// The error of a login.
     pub(super) fn into_error(self, console: &ConsoleSettings) -> ConnectorError {
         let refusal = match self {
             Self::Unreachable(error) => return ConnectorError::Unreachable(error),
@@ -67,7 +67,7 @@ impl ApiError {
         }
     }
 
-    /// Whether this very path is missing here, as in older private deployments.
+    /// Whether this API call is missing, as in older private deployments.
     pub(super) fn is_missing_path(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.code == 48005,
@@ -81,7 +81,7 @@ impl CallError for ApiError {
         matches!(self, Self::Refused(refusal) if matches!(refusal.code, 40001 | 40014 | 42001))
     }
 
-    /// Many wrong secrets, and WeCom bans the address for an hour.
+    /// After many requests with a wrong secret WeCom bans the IP address for an hour.
     fn lasting_refusal(&self) -> Option<&SourceRefusal> {
         let Self::Refused(refusal) = self else {
             return None;
@@ -91,7 +91,7 @@ impl CallError for ApiError {
     }
 }
 
-/// What WeCom said, bounded and without what was `redacted` in the question.
+/// The error of WeCom, limited in length and without the `redacted` values of the request.
 pub(super) fn refusal(
     call: &'static str,
     code: i64,
@@ -136,35 +136,37 @@ fn remedy(refusal: &SourceRefusal, console: &ConsoleSettings) -> String {
     } = console;
     let code = refusal.code;
     match code {
-        40001 if refusal.call != GET_TOKEN => "WeCom took the secret but not the token it bought: \
-            see that the application is enabled (已启用) and its Secret was not reset"
+        40001 if refusal.call != GET_TOKEN => "WeCom accepted the secret but rejects the token it \
+        issued: check that the application is enabled (已启用) and its Secret was not reset"
             .to_owned(),
-        40001 | 40091 | 41004 => "copy the Secret of this application anew (应用管理 → the \
-            application → Secret) into `secret`, and see that `corp_id` is its corporation"
+        40001 | 40091 | 41004 => "copy the Secret of this application again (应用管理 → the \
+        application → Secret) into `secret`, and check that `corp_id` is its corporation"
             .to_owned(),
         40013 | 41002 => "copy `corp_id` from 我的企业 → 企业信息 → 企业ID".to_owned(),
         40014 | 42001 => {
-            "WeCom refuses a token it has just sold: see that `api_base` leads to one \
-            WeCom only and `secret` is that of an application (自建应用)"
+            "WeCom rejects a token that it has just issued: check that `api_base` leads to \
+            only one WeCom deployment and `secret` is that of an application (自建应用)"
                 .to_owned()
         }
         40056 | 301_002 => format!(
             "`agent_id` is {agent_id}: copy the AgentId from the page of the application that \
              `secret` belongs to"
         ),
-        48001 | 48002 | 48009 => "this kind of Secret may not do this: use the Secret of an \
-            application (自建应用), not that of 通讯录同步 or another tool"
-            .to_owned(),
+        48001 | 48002 | 48009 => {
+            "this kind of Secret does not allow the call: use the Secret of an \
+        application (自建应用), not that of 通讯录同步 or another tool"
+                .to_owned()
+        }
         48004 | 48006 => "WeCom withdrew the application's permission (授权): renew it in the \
             console"
             .to_owned(),
-        48005 => "this WeCom has retired the call: update this program, or see that `api_base` is \
-            right"
+        48005 => "this WeCom deployment has retired the API call: update menshen, or check \
+        `api_base`"
             .to_owned(),
         50001 => format!(
-            "enter {callback_host} exactly so at the application, both under 网页授权及JS-SDK → \
-             可信域名 and under 企业微信授权登录 → 授权回调域; `secret` must be that of the same \
-             application"
+            "enter exactly {callback_host} at the application, both under 网页授权及JS-SDK → \
+            可信域名 and under 企业微信授权登录 → 授权回调域; `secret` must be that of the same \
+            application"
         ),
         50003 | 60031 => "enable the application (应用管理 → the application → 启用)".to_owned(),
         60020 => trusted_address(&refusal.message),
@@ -188,12 +190,12 @@ fn trusted_address(message: &str) -> String {
         |ip| ip.to_string(),
     );
     format!(
-        "enter {address} at the application under 企业可信IP; WeCom heeds it after about a minute. \
-         If the address changes, give the connector a `proxy` that has a fixed one"
+        "enter {address} at the application under 企业可信IP; it takes effect after about a minute. \
+        If the address changes, set `proxy` to a proxy with a fixed address"
     )
 }
 
-/// The address WeCom saw: `…, from ip: 203.0.113.9, more info …`.
+/// Our IP address as WeCom reports it: `…, from ip: 203.0.113.9, more info …`.
 fn from_ip(message: &str) -> Option<IpAddr> {
     let (_, rest) = message.split_once("from ip:")?;
     let end = rest.trim_start().find([',', ' ', ']']);
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spent_code_begins_the_login_again() {
+    fn a_used_or_expired_code_restarts_the_login() {
         for code in [40029, 40078, 42003, 42022] {
             let error = error("auth/getuserinfo", code, "invalid code");
             assert!(matches!(error, ConnectorError::Stale(_)), "{code}");
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_out_of_range_is_refused() {
+    fn a_member_out_of_range_is_refused() {
         for code in [40003, 46004, 50002, 60011, 60021, 60111, 301_021] {
             let error = error("user/get", code, "no");
             let ConnectorError::Refused { why, .. } = error else {
@@ -249,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_source_blames_nobody() {
+    fn rate_limits_mean_a_busy_source() {
         for code in [-1, 45009, 45033] {
             assert!(
                 matches!(error("user/get", code, "busy"), ConnectorError::Busy(_)),
@@ -259,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_secret_and_too_many_calls_last_and_a_busy_source_does_not() {
+    fn wrong_secrets_and_too_many_calls_are_lasting_refusals() {
         let lasts = |code| {
             let error = ApiError::Refused(refusal(GET_TOKEN, code, "no", &[]));
             error.lasting_refusal().is_some()
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_of_the_administrators_has_a_remedy_that_names_the_place() {
+    fn every_configuration_error_has_a_remedy_that_names_the_setting() {
         for (code, word) in [
             (40013, "企业ID"),
             (40014, "api_base"),
@@ -309,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_code_leads_to_its_explanation() {
+    fn the_remedy_of_any_other_code_links_to_its_explanation() {
         let others = [
             40035, 40058, 40063, 40066, 40073, 41001, 41008, 41009, 42012, 43004, 45029, 50100,
             60003, 60004, 60123, 987_654,
@@ -320,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_to_trust_is_read_from_the_message() {
+    fn the_remedy_names_the_ip_address_from_the_message() {
         let text = |ip: &str| {
             format!(
                 "not allow to access from your ip, hint: [1655882753557010848204971], from ip: \
@@ -344,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_keeps_its_hint_and_nothing_secret() {
+    fn a_message_keeps_its_hint_and_no_secret() {
         let said = "invalid credential hunter2\r\n, hint: [168640223], from ip: 192.0.2.1, \
                     more info at https://open.work.weixin.qq.com/devtool/query?e=40001";
         let kept = refusal(GET_TOKEN, 40001, said, &["hunter2", ""]).message;
@@ -362,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_missing_path_counts_as_missing() {
+    fn status_404_and_code_48005_mean_a_missing_call() {
         let status = |status| {
             let content_type = "text/html".to_owned();
             ApiError::Unreachable(OutboundError::Status {

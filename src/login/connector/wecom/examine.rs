@@ -1,4 +1,4 @@
-//! `check --online`: whether the settings here and in the WeCom console fit together.
+//! `check --online`: compares the settings with the WeCom console.
 
 use std::error::Error;
 
@@ -9,26 +9,26 @@ use super::departments::DepartmentTree;
 use super::errors::ApiError;
 use super::{ConnectorError, Finding, WeCom};
 
-/// Asks WeCom everything that can be asked without a person; one finding a line.
+/// Runs all checks that need no login. One finding is one output line.
 pub(super) async fn examine(wecom: &WeCom) -> Vec<Finding> {
     let mut findings = settings(wecom);
     if let Err(error) = wecom.api.token().await {
         findings.push(bad(wecom, "corp_id and secret", error));
         return findings;
     }
-    findings.push(Finding::good("corp_id and secret buy a token"));
+    findings.push(Finding::good("WeCom accepts corp_id and secret"));
     match wecom.api.agent(&wecom.console.agent_id).await {
         Ok(agent) => findings.extend(application(wecom, &agent)),
         Err(error) => findings.push(bad(wecom, "agent_id", error)),
     }
     findings.push(match wecom.api.departments().await {
         Ok(list) => departments(&DepartmentTree::read(&list)),
-        Err(error) => bad(wecom, "departments stay without names", error),
+        Err(error) => bad(wecom, "departments have no names", error),
     });
     findings
 }
 
-/// What needs no answer.
+/// The checks that need no network.
 fn settings(wecom: &WeCom) -> Vec<Finding> {
     let host = &wecom.console.callback_host;
     let mut findings = vec![Finding::good(format!(
@@ -38,13 +38,13 @@ fn settings(wecom: &WeCom) -> Vec<Finding> {
     ))];
     if !is_corp_id(&wecom.corp_id) {
         findings.push(Finding::bad(format!(
-            "corp_id {:?} does not look like one: copy it from 我的企业 → 企业信息 → 企业ID",
+            "corp_id {:?} has an unusual form: copy it from 我的企业 → 企业信息 → 企业ID",
             wecom.corp_id
         )));
     }
     if wecom.api.sends_secret_unencrypted() {
         findings.push(Finding::bad(
-            "api_base is not https: the Secret can be read on its way",
+            "api_base is not https: the Secret is sent unencrypted",
         ));
     }
     findings
@@ -71,7 +71,7 @@ fn application(wecom: &WeCom, agent: &ResponseObject) -> Vec<Finding> {
         Finding::bad(format!("it has no 可信域名: enter {host}"))
     } else {
         Finding::bad(format!(
-            "its 可信域名 is {trusted}: enter {host}, port and all"
+            "its 可信域名 is {trusted}: enter {host}, including the port"
         ))
     });
     findings
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_corp_id_has_a_shape() {
+    fn an_unusual_corp_id_is_recognized() {
         assert!(is_corp_id("ww6d656e7368656e01") && is_corp_id("wx5823bf96d3bd56c7"));
         for odd in [
             "",
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_callback_host_is_always_told() {
+    fn the_findings_always_name_the_callback_host() {
         let findings = settings(&wecom(""));
         assert!(findings[0].good && findings[0].text.contains("sso.corp.example at"));
         assert_eq!(findings.len(), 1);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn another_trusted_domain_is_named() {
+    fn a_wrong_trusted_domain_is_a_bad_finding() {
         let found = |domain: &str, close: i64| {
             let agent = json!({ "name": "OA", "close": close, "redirect_domain": domain });
             application(&wecom(""), agent.as_object().unwrap())
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_not_trusted_is_told() {
+    fn the_finding_for_an_untrusted_ip_address_names_it() {
         let message = "not allow, hint: [1], from ip: 203.0.113.9, more info at x";
         let refusal = super::super::errors::refusal("agent/get", 60020, message, &[]);
         let finding = bad(&wecom(""), "agent_id", ApiError::Refused(refusal));

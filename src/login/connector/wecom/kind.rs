@@ -1,4 +1,4 @@
-//! `[connector.ID.wecom]` as a kind of connector.
+//! The connector kind `wecom`.
 
 use std::sync::Arc;
 
@@ -15,19 +15,20 @@ use crate::setting::Place;
 
 const NAME: &str = "wecom";
 
-/// Every WeCom client says `wxwork/`, that of a private deployment too.
+/// Every WeCom client has `wxwork/` in its User-Agent, also that of a private deployment.
 const APP: SourceApp = SourceApp {
     name: NAME,
     user_agents: &["wxwork/"],
 };
 
-/// Personal WeChat looks like the WeCom client and cannot log in without a scan.
+/// The hint for personal WeChat: its User-Agent resembles the WeCom client, but it cannot run the
+/// silent login.
 const HINT: SignInHint = SignInHint {
-    usual: LocalizedText {
+    default_text: LocalizedText {
         en: "On a phone, open this page inside WeCom. On a computer, scan the code with WeCom.",
         zh: "在手机上，请在企业微信里打开本页；在电脑上，用企业微信扫码即可。",
     },
-    elsewhere: Some((
+    for_user_agent: Some((
         "micromessenger",
         LocalizedText {
             en: "You are in WeChat. Open this page in WeCom (企业微信) instead, or scan the code on \
@@ -52,7 +53,7 @@ impl Kind for Config {
         _external_url: &Url,
     ) -> Vec<SettingProblem<'_>> {
         let problem = |(key, rule): (&'static str, &'static str)| {
-            let message = format!("{key} makes no sense");
+            let message = format!("{key} is invalid");
             let help = format!("{key} {rule}");
             SettingProblem::value(Place::of([NAME, key]), message, help)
         };
@@ -63,7 +64,7 @@ impl Kind for Config {
         if self.api_base.scheme() == "https" {
             return Vec::new();
         }
-        let text = "the secret and everybody's data travel in plain http";
+        let text = "the secret and personal data are sent unencrypted: use https";
         vec![(Place::of([NAME, "api_base"]), text.to_owned())]
     }
 
@@ -73,7 +74,7 @@ impl Kind for Config {
             app: Some(APP),
             forced_mode: self.mode.forced(),
             code_kinds: &[MINI_PROGRAM],
-            // The client shows nothing, except for a scope that its member must grant.
+            // The client shows no page, unless the scope needs the member's consent.
             silent_in: match self.scope {
                 AuthorizeScope::Base => &[Mode::InApp],
                 AuthorizeScope::PrivateInfo => &[],

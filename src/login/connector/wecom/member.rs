@@ -1,4 +1,4 @@
-//! From WeCom's answers to a profile: who counts as a member, and what is vouched for.
+//! Turns WeCom's responses into a profile: checks the membership, and selects the verified fields.
 
 use serde_json::{Value, json};
 
@@ -9,14 +9,14 @@ use crate::outbound::OutboundError;
 use crate::people::profile::{AuthContext, Profile};
 use crate::store::{LinkField, Subject};
 
-/// The status of a member who is in use (已激活).
+/// The status of an active member (已激活).
 const ACTIVE: i64 = 1;
 
-/// The longest userid, in bytes.
+/// The longest accepted userid, in bytes.
 const USERID_BYTES_MAX: usize = 64;
 
-/// The member a code belongs to. External contacts, personal WeChat accounts and members of linked
-/// corporations (`CorpId/userid`) are nobody here.
+/// The userid of the member to whom a code belongs. Refuses external contacts, personal WeChat
+/// accounts and members of linked corporations (`CorpId/userid`).
 pub(super) fn userid(code_owner: &CodeOwner, corp_id: &str) -> Result<String, ConnectorError> {
     let stranger = |words: &str| refuse_non_member(code_owner.call, words);
     let Some(userid) = &code_owner.userid else {
@@ -39,7 +39,7 @@ pub(super) fn userid(code_owner: &CodeOwner, corp_id: &str) -> Result<String, Co
     Ok(userid.clone())
 }
 
-/// Refuses whoever is disabled, not activated or gone, and an answer about somebody else.
+/// Refuses a member who is disabled, not activated or gone, and a response about another member.
 pub(super) fn require_active(member: &ResponseObject, userid: &str) -> Result<(), ConnectorError> {
     let call = "user/get";
     if !is_same_userid(member, userid) {
@@ -53,7 +53,7 @@ pub(super) fn require_active(member: &ResponseObject, userid: &str) -> Result<()
         Some(2) => "the member is disabled (已禁用)",
         Some(4) => "the member has not activated their account (未激活)",
         Some(5) => "the member has left the corporation (退出企业)",
-        Some(_) => "the member has a status that is not known",
+        Some(_) => "the member has an unknown status",
         None => "the member has no status",
     };
     let source = SourceRefusal {
@@ -67,7 +67,7 @@ pub(super) fn require_active(member: &ResponseObject, userid: &str) -> Result<()
     })
 }
 
-/// Adds what the person agreed to show. What is empty there does not wipe out what is known.
+/// Adds the fields that the member agreed to share. Empty fields do not replace known values.
 pub(super) fn merge(
     member: &mut ResponseObject,
     detail: ResponseObject,
@@ -89,7 +89,7 @@ pub(super) fn merge(
     Ok(())
 }
 
-/// Adds names, paths and ids of the departments the member is directly in.
+/// Adds names, paths and IDs of the member's direct departments.
 pub(super) fn add_departments(member: &mut ResponseObject, tree: &DepartmentTree) {
     let departments = member.get("department").and_then(Value::as_array);
     let ids: Vec<i64> = departments
@@ -104,7 +104,7 @@ pub(super) fn add_departments(member: &mut ResponseObject, tree: &DepartmentTree
     member.insert("department_ids".to_owned(), json!(ids));
 }
 
-/// The profile. Only what the corporation sets is vouched for: never `email`, which members edit.
+/// The profile. Only fields that the corporation sets are verified; members can edit `email`.
 pub(super) fn profile(corp_id: &str, member: ResponseObject) -> Result<Profile, ConnectorError> {
     let userid = member
         .get("userid")
@@ -132,7 +132,7 @@ pub(super) fn profile(corp_id: &str, member: ResponseObject) -> Result<Profile, 
     })
 }
 
-/// WeCom tells userids apart without regard to case.
+/// Whether the response has this userid. WeCom compares userids without regard to case.
 fn is_same_userid(said: &ResponseObject, userid: &str) -> bool {
     let theirs = said.get("userid").and_then(Value::as_str);
     theirs.is_some_and(|theirs| theirs.eq_ignore_ascii_case(userid))
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_member_of_this_corporation_comes_in() {
+    fn only_members_of_this_corporation_are_accepted() {
         let good = [
             code_owner(Some("ZhangSan"), None),
             code_owner(Some("ZhangSan"), Some("WW1")),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_active_member_comes_in() {
+    fn only_active_members_are_accepted() {
         let member = |status: Value| said(json!({ "userid": "ZhangSan", "status": status }));
         for good in [json!(1), json!("1")] {
             assert!(require_active(&member(good), "zhangsan").is_ok());
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_shown_is_added_and_nothing_is_wiped_out() {
+    fn shared_fields_are_added_and_empty_ones_replace_nothing() {
         let mut member = said(json!({ "userid": "ZhangSan", "name": "张三", "mobile": "1" }));
         let detail =
             json!({ "userid": "zhangsan", "mobile": "", "biz_mail": "z@c", "avatar": null });

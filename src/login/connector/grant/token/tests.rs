@@ -92,8 +92,8 @@ fn only_a_bearer_token_is_one() {
     untyped.as_object_mut().unwrap().remove("token_type");
     assert!(answer(200, untyped.clone()).is_err());
     let dialect = TokenEndpointDialect {
-        untyped: true,
-        at: None,
+        token_type_optional: true,
+        tokens_pointer: None,
     };
     assert!(heard(200, untyped, dialect).is_ok());
     assert!(heard(200, with("token_type", json!("mac")), dialect).is_err());
@@ -129,8 +129,8 @@ fn what_is_no_token_is_refused() {
 #[test]
 fn tokens_may_stand_deeper_where_that_is_said() {
     let dialect = TokenEndpointDialect {
-        untyped: true,
-        at: Some("/data"),
+        token_type_optional: true,
+        tokens_pointer: Some("/data"),
     };
     let body = json!({ "code": 0, "data": { "access_token": "A" } });
     assert_eq!(heard(200, body, dialect).unwrap().access.expose(), "A");
