@@ -119,7 +119,7 @@ pub(super) struct SessionMinter<'a> {
 }
 
 impl SessionMinter<'_> {
-    /// Mints the session of a person who was admitted; `once` is what the session spends.
+    /// Mints the session of an admitted person. With `once` it fails if its key was spent before.
     pub(super) async fn mint(
         &self,
         login: NewLogin,

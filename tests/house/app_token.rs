@@ -1,4 +1,4 @@
-//! The application's token at the source: bought once, replaced once, never fought for.
+//! The access token of the application: requested once for all logins, and replaced once.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::wecom::{AGENT_ID, SECRET};
 const OLD_REDEEM: &str = "/cgi-bin/user/getuserinfo";
 
 #[tokio::test]
-async fn a_hundred_logins_at_once_buy_one_token() {
+async fn a_hundred_concurrent_logins_request_one_token() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     let mut waiting = Vec::new();
     for _ in 0..100 {
@@ -34,7 +34,7 @@ async fn a_hundred_logins_at_once_buy_one_token() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_no_longer_taken_is_bought_anew_once() {
+async fn a_rejected_token_is_replaced_once() {
     let menshen = talkative().await;
     assert_eq!(log_in(&menshen).await.1.answer.status, 200);
     menshen.source.expire_tokens();
@@ -54,7 +54,7 @@ async fn a_token_that_is_no_longer_taken_is_bought_anew_once() {
             menshen.source.fail(call, code, 1);
             let (_, page) = log_in(&menshen).await;
             assert_eq!(page.answer.status, 200, "{code} at {call}");
-            // A WeCom that takes no token at all is asked twice and no more.
+            // If WeCom rejects every token, the call is made twice and no more.
             let (sold, asked) = (menshen.source.calls(TOKEN), menshen.source.calls(call));
             menshen.source.fail(call, code, usize::MAX);
             let (_, page) = log_in(&menshen).await;
@@ -71,7 +71,7 @@ async fn a_token_that_is_no_longer_taken_is_bought_anew_once() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_not_tried_again_and_again() {
+async fn a_wrong_secret_is_tried_once_a_minute() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     menshen
         .source
@@ -101,12 +101,12 @@ async fn a_wrong_secret_is_not_tried_again_and_again() {
 }
 
 #[tokio::test]
-async fn a_refused_secret_says_until_when_it_is_not_tried_again() {
+async fn a_refused_secret_logs_when_it_is_tried_again() {
     let log = Records::process_log();
     for code in [40001, 40091, 60020, 301_002] {
         let menshen = Setup::default().more(UNLIMITED).start().await;
         menshen.source.fail(TOKEN, code, 1);
-        // The clock of an instance of menshen begins at 2027-01-15 08:00.
+        // The test clock starts at 2027-01-15 08:00.
         let until = "2027-01-15T08:01:00.000Z";
         for second in [0, 30, 29] {
             menshen.advance(Duration::from_secs(second));
@@ -121,7 +121,7 @@ async fn a_refused_secret_says_until_when_it_is_not_tried_again() {
             );
             assert!(
                 !page.answer.text().contains(until),
-                "that is the operator's"
+                "the page must not show the time"
             );
         }
         assert_eq!(menshen.source.calls(TOKEN), 1);
@@ -131,14 +131,14 @@ async fn a_refused_secret_says_until_when_it_is_not_tried_again() {
             .filter(|line| line.contains("WeCom refuses to issue the application's token"));
         let fits = |line: &str| line.contains("WARN") && line.contains(until);
         assert!(said.any(|line| fits(line) && line.contains(&code.to_string())));
-        // From then on it is asked again, and good.
+        // After that time a new request succeeds.
         menshen.advance(Duration::from_secs(1));
         let page = Browser::new(&menshen)
             .sign_in(&format!("{HOME}/echo"), "lisi")
             .await;
         assert_eq!(page.answer.status, 200, "{code}");
     }
-    // What passes by itself is not remembered, and nothing is said of it.
+    // A transient error is retried at once, and not logged as a refusal.
     let menshen = Setup::default().more(UNLIMITED).start().await;
     menshen.source.fail(TOKEN, -1, 1);
     let page = Browser::new(&menshen)
@@ -157,7 +157,7 @@ async fn a_refused_secret_says_until_when_it_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn an_older_deployment_is_asked_by_its_older_path() {
+async fn an_older_deployment_is_called_at_its_older_path() {
     for retired in [false, true] {
         let menshen = Setup::default().more(UNLIMITED).start().await;
         if retired {
@@ -178,7 +178,7 @@ async fn an_older_deployment_is_asked_by_its_older_path() {
             ),
             (1, 3)
         );
-        // Its other spelling names strangers, too.
+        // The older call also recognizes people who are no members.
         menshen.source.set_non_member_next();
         let page = Browser::new(&menshen)
             .sign_in(&format!("{HOME}/echo"), "zhangsan")

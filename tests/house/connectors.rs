@@ -1,5 +1,4 @@
-//! Several connectors on one site: each route counts its own, the page offers what counts, and the
-//! one that was used last is only put first.
+//! Several connectors on one site: each route accepts some of them, and the sign-in page lists those.
 
 use menshen::face::page::Cause;
 
@@ -9,7 +8,7 @@ use crate::provider::Provider;
 use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, ROUTES, Setup, UNLIMITED};
 use crate::test_request::TestRequest;
 
-/// Beside the usual routes one that only the other connector's people may take.
+/// Routes that accept only the connector `other`.
 const OTHER_ONLY: &str = r#"
 [[route]]
 name = "other"
@@ -41,25 +40,25 @@ async fn start_menshen() -> Menshen {
     );
     let setup = Setup::default().routes(&format!("{ROUTES}{OTHER_ONLY}"));
     let menshen = setup.more(&format!("{more}{UNLIMITED}")).start().await;
-    // Then the source vouches for addresses, and the same person may come in by both.
+    // An old application gets verified e-mail addresses, which link one person to both connectors.
     menshen
         .source
         .set_shows_personal_fields(crate::wecom::AGENT_ID, true);
     menshen
 }
 
-async fn through(browser: &mut Browser, connector: &str, place: &str) -> Page {
-    let start = format!("{OWN}/start?connector={connector}&rd={place}");
+async fn sign_in_with(browser: &mut Browser, connector: &str, return_to: &str) -> Page {
+    let start = format!("{OWN}/start?connector={connector}&rd={return_to}");
     browser.sign_in(&start, "zhangsan").await
 }
 
 #[tokio::test]
-async fn a_public_route_names_only_people_of_the_connectors_that_count_there() {
+async fn a_public_route_identifies_only_people_of_its_connectors() {
     let menshen = start_menshen().await;
     let nobody: [&str; 0] = [];
     for (connector, named) in [("corp", &nobody[..]), ("other", &["zhangsan"])] {
         let mut browser = Browser::new(&menshen);
-        through(&mut browser, connector, "/hello").await;
+        sign_in_with(&mut browser, connector, "/hello").await;
         let page = browser.visit(&format!("{HOME}/open/echo")).await;
         assert_eq!(page.status, 200);
         assert_eq!(page.echoed("x-forwarded-user"), named, "{connector}");
@@ -67,7 +66,7 @@ async fn a_public_route_names_only_people_of_the_connectors_that_count_there() {
 }
 
 /// The links of a page that begin a login, in their order.
-fn choices(html: &str) -> Vec<String> {
+fn start_links(html: &str) -> Vec<String> {
     let links = html
         .split('"')
         .filter(|text| text.contains("/start?connector="));
@@ -77,25 +76,25 @@ fn choices(html: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_session_of_one_connector_does_not_pass_a_route_of_the_other_by_any_path() {
+async fn a_session_of_one_connector_is_refused_on_a_route_of_another() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
-    through(&mut browser, "corp", "/echo").await;
+    sign_in_with(&mut browser, "corp", "/echo").await;
     let corp = browser.cookie("menshen").unwrap().value.clone();
     let get = |path: &str| TestRequest::get(path).session(&corp);
-    // A page: sent to choose, with the reason and the one that counts.
+    // A page request is redirected to the sign-in page with the reason and the accepted connector.
     let page = browser.follow(&format!("{HOME}/other/echo?a")).await;
     assert!(page.url.contains("/sign_in?why=other&rd="), "{}", page.url);
     let html = page.answer.text();
     assert!(html.contains("只认另一种登录方式"), "{html}");
-    let offered = choices(&html);
+    let offered = start_links(&html);
     assert_eq!(offered.len(), 1, "{offered:?}");
     assert!(offered[0].contains("connector=other"), "{offered:?}");
     assert!(
         href(&html, "/start?rd=").is_none(),
-        "no way on as who they are: {html}"
+        "the page must not offer to continue with the current session: {html}"
     );
-    // A program, a WebSocket, a preflight, a disguised path.
+    // Programs, WebSockets, preflight requests and encoded paths are refused.
     let said = get("/other/echo").send(&menshen).await;
     assert_eq!(said.status, 401);
     assert_eq!(said.json()["detail"], "other connector");
@@ -118,19 +117,19 @@ async fn a_session_of_one_connector_does_not_pass_a_route_of_the_other_by_any_pa
         let status = get(disguised).send(&menshen).await.status;
         assert!(matches!(status, 400 | 401), "{disguised}: {status}");
     }
-    // Another host of the site, by a ticket: `/start` hands out none.
+    // On another host of the site: `/start` issues no ticket.
     let far = browser.follow("http://far.test/echo").await;
     assert!(far.url.starts_with(&format!("{OWN}/start")), "{}", far.url);
-    assert_eq!(choices(&far.answer.text()).len(), 1);
+    assert_eq!(start_links(&far.answer.text()).len(), 1);
     assert!(far.answer.text().contains("只认另一种登录方式"));
-    // Who they are is no secret to them, and elsewhere they are as welcome as before.
+    // The session stays valid on other routes.
     let info = get("/.menshen/userinfo").send(&menshen).await;
     assert_eq!(
         (info.status, &info.json()["connector"]),
         (200, &"corp".into())
     );
     assert_eq!(get("/echo").send(&menshen).await.status, 200);
-    // Through the other one they pass, as themselves, and the first session is over.
+    // A login with the other connector passes as the same account, and ends the first session.
     let back = browser
         .sign_in(&format!("{HOME}/other/echo?a"), "zhangsan")
         .await;
@@ -147,26 +146,26 @@ async fn a_session_of_one_connector_does_not_pass_a_route_of_the_other_by_any_pa
 }
 
 #[tokio::test]
-async fn a_login_through_a_connector_that_does_not_count_there_ends_at_the_choice() {
+async fn a_login_with_a_connector_that_the_route_does_not_accept_ends_on_the_sign_in_page() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
-    let page = through(&mut browser, "corp", "/other/echo").await;
+    let page = sign_in_with(&mut browser, "corp", "/other/echo").await;
     assert!(page.url.contains("/sign_in?why=other"), "{}", page.url);
     assert_eq!(page.answer.status, 200);
 }
 
 #[tokio::test]
-async fn the_connector_used_last_comes_first_and_starts_nothing() {
+async fn the_last_used_connector_is_listed_first_and_starts_no_login() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     let page = browser.visit(&format!("{OWN}/sign_in?rd=/echo")).await;
-    let first = choices(&page.text());
+    let first = start_links(&page.text());
     assert!(first[0].contains("connector=corp"), "{first:?}");
     assert!(!page.text().contains("上次使用"));
-    let back = through(&mut browser, "other", "/echo").await;
+    let back = sign_in_with(&mut browser, "other", "/echo").await;
     let cookie = browser.cookie("menshen-last").unwrap();
     assert_eq!(cookie.value, "other");
-    // It stays here: the application neither sees it nor can write it.
+    // The application does not receive the cookie.
     assert_eq!(back.answer.echoed("cookie"), Vec::<String>::new());
     browser.forget("menshen=");
     let mut later = browser.clone();
@@ -175,15 +174,15 @@ async fn the_connector_used_last_comes_first_and_starts_nothing() {
     let page = later.follow(&format!("{HOME}/echo")).await;
     assert!(page.url.contains("/sign_in"), "{}", page.url);
     let html = page.answer.text();
-    let sorted = choices(&html);
+    let sorted = start_links(&html);
     assert!(sorted[0].contains("connector=other"), "{sorted:?}");
     assert_eq!((sorted.len(), html.matches("上次使用").count()), (2, 1));
-    // What is no connector, or none that counts there, changes nothing.
+    // Unknown connectors, and those that the route does not accept, change nothing.
     for unknown in ["", "nobody", "\"><i>", "OTHER"] {
         let mut browser = Browser::new(&menshen);
         browser.set("sso.test", "menshen-last", unknown);
         let page = browser.visit(&format!("{OWN}/sign_in?rd=/echo")).await;
-        assert_eq!(choices(&page.text()), first, "{unknown}");
+        assert_eq!(start_links(&page.text()), first, "{unknown}");
         assert!(!page.text().contains("上次使用") && !page.text().contains("<i>"));
     }
     let mut browser = Browser::new(&menshen);
@@ -191,11 +190,11 @@ async fn the_connector_used_last_comes_first_and_starts_nothing() {
     let only = browser
         .visit(&format!("{OWN}/sign_in?rd=/other/echo"))
         .await;
-    assert_eq!(choices(&only.text()).len(), 1);
+    assert_eq!(start_links(&only.text()).len(), 1);
 }
 
 #[tokio::test]
-async fn where_there_is_no_choice_no_browser_remembers_one() {
+async fn a_site_with_one_connector_sets_no_cookie_for_the_last_used_one() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
@@ -212,14 +211,14 @@ async fn where_there_is_no_choice_no_browser_remembers_one() {
 }
 
 #[tokio::test]
-async fn hints_go_along_to_the_login_when_they_are_ours_and_sound() {
+async fn valid_hints_are_passed_to_the_login() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     let hints = "login_hint=zhang%40corp.example&domain_hint=corp.example";
     let page = browser
         .visit(&format!("{OWN}/sign_in?rd=/echo&{hints}"))
         .await;
-    for link in choices(&page.text()) {
+    for link in start_links(&page.text()) {
         let link = format!("{HOME}{link}");
         assert_eq!(
             parameter(&link, "login_hint").as_deref(),
@@ -231,7 +230,7 @@ async fn hints_go_along_to_the_login_when_they_are_ours_and_sound() {
         );
         assert_eq!(parameter(&link, "rd").as_deref(), Some("/echo"));
     }
-    // From another host to the one that logs people in.
+    // From another host to the sign-in host.
     let sent = browser
         .visit(&format!("http://oa.test/.menshen/sign_in?{hints}"))
         .await;
@@ -240,7 +239,7 @@ async fn hints_go_along_to_the_login_when_they_are_ours_and_sound() {
         parameter(to, "login_hint").as_deref(),
         Some("zhang@corp.example")
     );
-    // Twice, too long, with control characters, or an application's own: not passed on.
+    // Repeated, too long, empty, or with control characters; or part of the return address.
     let long = "x".repeat(257);
     for bad in [
         "login_hint=a&login_hint=b".to_owned(),
@@ -250,7 +249,7 @@ async fn hints_go_along_to_the_login_when_they_are_ours_and_sound() {
         "rd=/echo%3Flogin_hint%3Da".to_owned(),
     ] {
         let page = browser.visit(&format!("{OWN}/sign_in?{bad}")).await;
-        let links = choices(&page.text());
+        let links = start_links(&page.text());
         assert_eq!(links.len(), 2, "{bad}");
         for link in links {
             assert_eq!(
@@ -263,14 +262,14 @@ async fn hints_go_along_to_the_login_when_they_are_ours_and_sound() {
 }
 
 #[tokio::test]
-async fn a_taken_login_ends_on_its_page_and_whoever_was_here_stays() {
+async fn a_taken_login_name_ends_on_an_error_page_and_keeps_the_current_session() {
     let more = format!("{OTHER_CONNECTOR}{UNLIMITED}");
     let menshen = Setup::default().more(&more).start().await;
     let mut browser = Browser::new(&menshen);
-    through(&mut browser, "corp", "/echo").await;
-    let page = through(&mut browser, "other", "/echo").await;
+    sign_in_with(&mut browser, "corp", "/echo").await;
+    let page = sign_in_with(&mut browser, "other", "/echo").await;
     assert_eq!(page.cause(), Some(Cause::LoginTaken));
-    // Nobody came in, so nobody's session was ended.
+    // Without a new session the old one stays.
     let info = browser.visit(&format!("{OWN}/userinfo")).await;
     assert_eq!(
         (info.status, &info.json()["connector"]),
@@ -278,9 +277,9 @@ async fn a_taken_login_ends_on_its_page_and_whoever_was_here_stays() {
     );
 }
 
-/// WeCom and an OpenID provider know people of the same names, who need not be the same.
+/// WeCom and an OpenID provider may use the same login name for different people.
 #[tokio::test]
-async fn two_kinds_of_source_never_become_one_person() {
+async fn the_same_login_name_at_two_sources_is_never_one_account() {
     let provider = Provider::new().await;
     let routes = format!("{ROUTES}{OTHER_ONLY}").replace("[\"other\"]", "[\"keycloak\"]");
     for (prefix, login) in [("", None), ("login_prefix = 'kc-'", Some("kc-zhangsan"))] {
@@ -291,7 +290,7 @@ async fn two_kinds_of_source_never_become_one_person() {
         let setup = Setup::default().clock(provider.clock()).routes(&routes);
         let menshen = setup.more(&format!("{toml}{UNLIMITED}")).start().await;
         let mut browser = Browser::new(&menshen);
-        let page = through(&mut browser, "corp", "/echo").await;
+        let page = sign_in_with(&mut browser, "corp", "/echo").await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
         let corp = browser.cookie("menshen").unwrap().value.clone();
         let other = TestRequest::get("/other/echo")
@@ -326,7 +325,7 @@ async fn two_kinds_of_source_never_become_one_person() {
 }
 
 #[tokio::test]
-async fn the_page_speaks_of_a_source_only_where_it_is_a_choice() {
+async fn the_sign_in_page_shows_hints_only_for_listed_connectors() {
     const PROVIDER: &str = "[connector.gh.oauth2]\npreset = 'github'\nclient_id = 'me'\n";
     const GITHUB_ONLY: &str = "[[route]]\nname = 'gh'\nhost = 'sso.test'\npath = '/gh'\n\
                                upstream = ['{app}']\nconnectors = ['gh']\n";

@@ -1,4 +1,4 @@
-//! What a login does not do: go round, go on for ever, or start because a program looked.
+//! Limits of logins: redirect loops, rate limits, circuit breakers, and requests that start no login.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
 
 const BEHIND_A_PROXY: &str = "trusted_proxies = ['127.0.0.1']";
 
-/// A browser that a trusted proxy names.
-fn from(menshen: &Menshen, client: &str) -> Browser {
+/// A browser with this address, according to a trusted proxy.
+fn browser_at(menshen: &Menshen, client: &str) -> Browser {
     let mut browser = Browser::new(menshen);
     let header = ("X-Forwarded-For".to_owned(), client.to_owned());
     browser.extra.push(header);
     browser
 }
 
-/// Comes back from the source with a code that it does not know.
-async fn bring_wrong_code(mut browser: Browser) -> Answer {
+/// Begins a login and returns with a code that the source does not know.
+async fn send_wrong_code(mut browser: Browser) -> Answer {
     let page = browser.to_source(&format!("{HOME}/echo")).await;
     let state = parameter(&page, "state").unwrap();
     let url = format!("{OWN}/callback/corp?code=wrong&state={state}");
@@ -30,7 +30,7 @@ async fn bring_wrong_code(mut browser: Browser) -> Answer {
 }
 
 #[tokio::test]
-async fn a_second_start_by_itself_within_a_minute_shows_the_chooser() {
+async fn a_second_automatic_start_within_a_minute_shows_the_sign_in_page() {
     let menshen = Setup::default()
         .connector("auto_login = 'always'")
         .start()
@@ -44,18 +44,18 @@ async fn a_second_start_by_itself_within_a_minute_shows_the_chooser() {
     assert!(href(&stopped.text(), "/start?connector=corp").is_some());
     let sign_in = format!("{OWN}/sign_in?rd=/echo");
     assert_eq!(browser.visit(&sign_in).await.status, 200);
-    // Another place is no loop, and a minute later this one is none either.
+    // Another return address is no loop, and after a minute the same one is none.
     assert_eq!(browser.visit(&format!("{HOME}/other")).await.status, 302);
     menshen.advance(Duration::from_secs(2));
     assert_eq!(browser.visit(&place).await.status, 302);
-    // A click is no loop, and neither is a start after a login that came to its end.
+    // A start by a click is no loop.
     let click = format!("{OWN}/start?connector=corp&rd=/echo");
     let page = browser.sign_in(&click, "lisi").await;
     assert_eq!(page.answer.status, 200);
 }
 
 #[tokio::test]
-async fn a_login_that_came_to_its_end_is_no_loop() {
+async fn a_start_after_a_finished_login_is_no_loop() {
     let menshen = Setup::default()
         .connector("auto_login = 'always'")
         .start()
@@ -70,7 +70,7 @@ async fn a_login_that_came_to_its_end_is_no_loop() {
 }
 
 #[tokio::test]
-async fn too_many_starts_are_told_to_wait() {
+async fn too_many_starts_get_429_and_retry_after() {
     for (limit, others_may) in [
         ("begins_per_client_per_minute = 3", true),
         ("begins_per_minute = 3", false),
@@ -79,10 +79,10 @@ async fn too_many_starts_are_told_to_wait() {
         let menshen = setup.more(&format!("[login]\n{limit}")).start().await;
         let start = format!("{OWN}/start?connector=corp&rd=/x");
         for _ in 0..3 {
-            let answer = from(&menshen, "192.0.2.1").visit(&start).await;
+            let answer = browser_at(&menshen, "192.0.2.1").visit(&start).await;
             assert_eq!(answer.status, 302, "{limit}");
         }
-        let mut late = from(&menshen, "192.0.2.1");
+        let mut late = browser_at(&menshen, "192.0.2.1");
         let answer = late.visit(&start).await;
         assert_eq!(
             (answer.status, answer.cause()),
@@ -90,13 +90,13 @@ async fn too_many_starts_are_told_to_wait() {
         );
         assert!(answer.header("retry-after").is_some());
         assert!(late.cookies().is_empty());
-        let other = from(&menshen, "192.0.2.2").visit(&start).await;
+        let other = browser_at(&menshen, "192.0.2.2").visit(&start).await;
         assert_eq!(other.status == 302, others_may, "{limit}");
     }
 }
 
 #[tokio::test]
-async fn too_many_ends_are_told_to_wait_and_cost_the_source_nothing() {
+async fn too_many_finished_logins_get_429_without_a_call_to_the_source() {
     let limit = "[login]\nfinishes_per_client_per_minute = 1";
     let menshen = Setup::default().more(limit).start().await;
     let first = Browser::new(&menshen)
@@ -115,7 +115,7 @@ async fn too_many_ends_are_told_to_wait_and_cost_the_source_nothing() {
 }
 
 #[tokio::test]
-async fn head_starts_nothing_and_ends_nothing() {
+async fn head_requests_start_no_login_and_end_no_session() {
     let menshen = Setup::default()
         .connector("auto_login = 'always'")
         .start()
@@ -145,20 +145,20 @@ async fn head_starts_nothing_and_ends_nothing() {
 }
 
 #[tokio::test]
-async fn wrong_codes_open_a_circuit_before_they_cost_the_sources_quota() {
+async fn wrong_codes_open_the_circuit_breaker_to_protect_the_quota_of_the_source() {
     let limits = "[login]\nbad_codes_max = 3\nbad_codes_pause = '10s'";
     let menshen = Setup::default().more(limits).start().await;
     for _ in 0..3 {
-        assert_eq!(bring_wrong_code(Browser::new(&menshen)).await.status, 302);
+        assert_eq!(send_wrong_code(Browser::new(&menshen)).await.status, 302);
     }
-    let stopped = bring_wrong_code(Browser::new(&menshen)).await;
+    let stopped = send_wrong_code(Browser::new(&menshen)).await;
     assert_eq!(
         (stopped.status, stopped.cause()),
         (503, Some(Cause::SourceBusy))
     );
     assert!(stopped.header("retry-after").is_some());
     assert_eq!(menshen.source.calls(REDEEM), 3);
-    // Somebody with a good code can reload the page later: it is still remembered.
+    // The pending login of a right code stays, so that a reload succeeds later.
     let mut browser = Browser::new(&menshen);
     let page = browser.to_source(&format!("{HOME}/echo")).await;
     let back = browser.choose(&page, "zhangsan").await;
@@ -169,26 +169,26 @@ async fn wrong_codes_open_a_circuit_before_they_cost_the_sources_quota() {
 }
 
 #[tokio::test]
-async fn a_48_of_ipv6_uses_up_neither_all_logins_nor_those_of_another() {
+async fn one_ipv6_48_cannot_use_up_the_logins_of_other_clients() {
     let limit = "[login]\nbegins_per_client_per_minute = 2";
     let setup = Setup::default().server(BEHIND_A_PROXY).more(limit);
     let menshen = setup.start().await;
     let start = format!("{OWN}/start?connector=corp&rd=/x");
     let mut begun = 0;
     for subnet in (0..10).flat_map(|subnet| [subnet; 2]) {
-        let mut browser = from(&menshen, &format!("2001:db8:1:{subnet}::1"));
+        let mut browser = browser_at(&menshen, &format!("2001:db8:1:{subnet}::1"));
         begun += usize::from(browser.visit(&start).await.status == 302);
     }
-    // Three times what one client has; one more every ten seconds.
+    // A /48 has three times the limit of one client; the limit refills every ten seconds.
     assert!((6..12).contains(&begun), "{begun}");
     for other in ["2001:db8:2::1", "192.0.2.1", "::ffff:192.0.2.2"] {
-        let answer = from(&menshen, other).visit(&start).await;
+        let answer = browser_at(&menshen, other).visit(&start).await;
         assert_eq!(answer.status, 302, "{other}");
     }
 }
 
 #[tokio::test]
-async fn a_proxy_that_names_nobody_is_not_one_client() {
+async fn requests_without_a_client_address_are_not_limited_as_one_client() {
     let limits = "[login]\nbegins_per_client_per_minute = 1\nfinishes_per_client_per_minute = 1\n\
                   bad_codes_max = 20";
     let setup = Setup::default().server(BEHIND_A_PROXY).more(limits);
@@ -197,64 +197,70 @@ async fn a_proxy_that_names_nobody_is_not_one_client() {
         let mut browser = Browser::new(&menshen);
         let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
         assert_eq!(page.answer.status, 200, "{round}");
-        // Another host takes a ticket.
+        // The other host redeems a ticket.
         let page = browser.follow("http://oa.test/echo").await;
         assert_eq!(page.answer.status, 200, "{round}");
     }
-    // Who is named has a limit of their own.
+    // A named client has its own limit.
     let start = format!("{OWN}/start?connector=corp&rd=/x");
-    let named = async || from(&menshen, "192.0.2.1").visit(&start).await.status;
+    let named = async || browser_at(&menshen, "192.0.2.1").visit(&start).await.status;
     assert_eq!((named().await, named().await), (302, 429));
 }
 
 #[tokio::test]
-async fn wrong_codes_of_one_48_keep_nobody_from_logging_in() {
+async fn wrong_codes_of_one_ipv6_48_do_not_lock_out_other_clients() {
     let limits = "[login]\nbad_codes_max = 8\nbad_codes_pause = '1h'";
     let setup = Setup::default().server(BEHIND_A_PROXY).more(limits);
     let menshen = setup.start().await;
     let honest = async |client: &str| {
-        let mut browser = from(&menshen, client);
+        let mut browser = browser_at(&menshen, client);
         let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
         page.answer.status
     };
     for subnet in (1..=3).flat_map(|subnet| [subnet; 5]) {
         let attacker = format!("2001:db8:9:{subnet}::1");
-        let answer = bring_wrong_code(from(&menshen, &attacker)).await;
+        let answer = send_wrong_code(browser_at(&menshen, &attacker)).await;
         assert_eq!(answer.status, 302, "{attacker}");
     }
     assert_eq!(honest("192.0.2.1").await, 200);
 }
 
 #[tokio::test]
-async fn an_open_circuit_refuses_only_who_sent_wrong_codes() {
+async fn an_open_circuit_breaker_refuses_only_clients_that_sent_wrong_codes() {
     let limits = "[login]\nbad_codes_max = 8\nbad_codes_pause = '1h'";
     let setup = Setup::default().server(BEHIND_A_PROXY).more(limits);
     let menshen = setup.start().await;
     let (one, two) = ("2001:db8:9:1::1", "203.0.113.9");
     for attacker in [[one; 4], [two; 4]].concat() {
-        let answer = bring_wrong_code(from(&menshen, attacker)).await;
+        let answer = send_wrong_code(browser_at(&menshen, attacker)).await;
         assert_eq!(answer.status, 302, "{attacker}");
     }
     for attacker in [one, two, "2001:db8:9:1:2::2", "::ffff:203.0.113.9"] {
-        let answer = bring_wrong_code(from(&menshen, attacker)).await;
+        let answer = send_wrong_code(browser_at(&menshen, attacker)).await;
         let stopped = (answer.status, answer.cause());
         assert_eq!(stopped, (503, Some(Cause::SourceBusy)), "{attacker}");
     }
     assert_eq!(menshen.source.calls(REDEEM), 8);
-    // A wrong code of another is asked about, and makes them one of those.
+    // The first wrong code of another client is sent to the source, the second is refused.
     let third = "198.51.100.1";
-    assert_eq!(bring_wrong_code(from(&menshen, third)).await.status, 302);
-    assert_eq!(bring_wrong_code(from(&menshen, third)).await.status, 503);
+    assert_eq!(
+        send_wrong_code(browser_at(&menshen, third)).await.status,
+        302
+    );
+    assert_eq!(
+        send_wrong_code(browser_at(&menshen, third)).await.status,
+        503
+    );
     assert_eq!(menshen.source.calls(REDEEM), 9);
     for client in ["192.0.2.1", "2001:db8:1::1"] {
-        let mut browser = from(&menshen, client);
+        let mut browser = browser_at(&menshen, client);
         let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
         assert_eq!(page.answer.status, 200, "{client}");
     }
 }
 
 #[tokio::test]
-async fn a_site_behind_a_proxy_it_does_not_trust_says_so_instead_of_going_round() {
+async fn a_site_behind_an_untrusted_proxy_shows_an_error_instead_of_a_redirect_loop() {
     let setup = Setup::default().external_url("https://sso.test");
     let menshen = setup.start().await;
     for page in ["start", "sign_in"] {
@@ -266,7 +272,7 @@ async fn a_site_behind_a_proxy_it_does_not_trust_says_so_instead_of_going_round(
         assert_eq!(stopped.cause(), Some(Cause::NotHere), "{page}");
         assert!(browser.visited.len() <= 3, "{:?}", browser.visited);
     }
-    // A proxy that is trusted ends that.
+    // With a trusted proxy the sign-in page appears.
     let setup = Setup::default().external_url("https://sso.test");
     let menshen = setup
         .server("trusted_proxies = ['127.0.0.1']")
@@ -278,7 +284,7 @@ async fn a_site_behind_a_proxy_it_does_not_trust_says_so_instead_of_going_round(
 }
 
 #[tokio::test]
-async fn a_browser_keeps_five_nonces_for_a_host_at_most() {
+async fn a_browser_keeps_at_most_five_nonces_for_a_host() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     for page in 0..8 {
@@ -288,7 +294,7 @@ async fn a_browser_keeps_five_nonces_for_a_host_at_most() {
     let nonces = browser.cookies().iter();
     let nonces = nonces.filter(|cookie| cookie.name.contains("nonce"));
     assert_eq!(nonces.count(), 5);
-    // The latest still brings its session.
+    // The latest nonce still works.
     let page = browser.sign_in("http://oa.test/echo", "lisi").await;
     assert_eq!(page.answer.status, 200);
 }

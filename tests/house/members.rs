@@ -1,4 +1,4 @@
-//! Whom the source vouches for, and what of them reaches rules and applications.
+//! WeCom members: who may sign in, and which of their fields reach rules and applications.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ async fn on_the_phone(menshen: &Menshen, who: &str) -> (Browser, Page) {
 }
 
 #[tokio::test]
-async fn only_an_active_member_in_range_comes_in() {
+async fn only_active_members_within_the_scope_of_the_application_sign_in() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     for (who, status, expected) in [
         (OUTSIDER, None, Some(Cause::NotMember)),
@@ -97,7 +97,7 @@ async fn only_an_active_member_in_range_comes_in() {
 }
 
 #[tokio::test]
-async fn a_member_who_left_between_the_scan_and_the_callback_stays_outside() {
+async fn a_member_deleted_between_the_scan_and_the_callback_is_refused() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     let source = browser.to_source(&format!("{HOME}/echo")).await;
@@ -107,7 +107,7 @@ async fn a_member_who_left_between_the_scan_and_the_callback_stays_outside() {
 }
 
 #[tokio::test]
-async fn withheld_fields_are_absent_and_trouble_nobody() {
+async fn fields_that_wecom_withholds_are_absent_without_an_error() {
     let menshen = Menshen::new().await;
     for who in ["zhangsan", "wangfang"] {
         let mut browser = Browser::new(&menshen);
@@ -120,7 +120,7 @@ async fn withheld_fields_are_absent_and_trouble_nobody() {
             "{info}"
         );
     }
-    // An older application is told more, where there is more.
+    // Older applications get more fields.
     menshen.source.set_shows_personal_fields(AGENT_ID, true);
     for (who, email) in [
         ("zhangsan", vec!["zhangsan@corp.example"]),
@@ -144,7 +144,7 @@ async fn withheld_fields_are_absent_and_trouble_nobody() {
 }
 
 #[tokio::test]
-async fn what_a_member_agrees_to_show_is_asked_for_and_known() {
+async fn fields_that_a_member_agrees_to_share_are_loaded() {
     let setup = Setup::default().wecom("scope = 'snsapi_privateinfo'");
     let menshen = setup.start().await;
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
@@ -159,12 +159,12 @@ async fn what_a_member_agrees_to_show_is_asked_for_and_known() {
         "{info}"
     );
     assert_eq!(menshen.source.calls("/cgi-bin/auth/getuserdetail"), 1);
-    // In an ordinary browser there is no such consent, and no such fields.
+    // An ordinary browser has no consent page, so the fields are absent.
     let mut browser = Browser::new(&menshen);
     let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);
     assert!(page.answer.echoed("x-forwarded-email").is_empty());
-    // Who refuses, refused.
+    // A member who refuses consent declines the login.
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let page = phone.follow(&format!("{HOME}/echo")).await;
     let page = page.url.trim_end_matches("#wechat_redirect").to_owned();
@@ -209,7 +209,7 @@ async fn departments_and_further_fields_reach_rules_and_headers() {
 }
 
 #[tokio::test]
-async fn a_field_that_somebody_lacks_is_absent_for_them_alone() {
+async fn a_missing_field_is_absent_for_that_member_only() {
     let menshen = setup().start().await;
     menshen
         .source
@@ -230,7 +230,7 @@ async fn a_field_that_somebody_lacks_is_absent_for_them_alone() {
 }
 
 #[tokio::test]
-async fn departments_without_names_let_nobody_further_in() {
+async fn rules_on_department_names_deny_while_the_names_are_unknown() {
     let menshen = setup().start().await;
     menshen
         .source
@@ -256,7 +256,7 @@ async fn departments_without_names_let_nobody_further_in() {
 }
 
 #[tokio::test]
-async fn a_department_that_is_renamed_or_moved_is_seen_at_a_login_ten_minutes_later() {
+async fn a_renamed_or_moved_department_takes_effect_at_a_login_ten_minutes_later() {
     let menshen = setup().start().await;
     let mut li = Browser::new(&menshen);
     li.sign_in(&format!("{HOME}/echo"), "lisi").await;
@@ -270,14 +270,14 @@ async fn a_department_that_is_renamed_or_moved_is_seen_at_a_login_ten_minutes_la
     let again = format!("{OWN}/start?connector=corp&rd=/echo");
     let echo = li.sign_in(&again, "lisi").await.answer;
     assert_eq!(echo.echoed("x-departments"), ["财务中心"]);
-    // Its root is out of sight now: the tree has several.
+    // Without the old root the tree has several roots.
     assert_eq!(echo.echoed("x-paths"), ["财务中心"]);
     assert_eq!(li.visit(&format!("{HOME}/by-name")).await.status, 403);
     assert_eq!(li.visit(&format!("{HOME}/by-id")).await.status, 200);
 }
 
 #[tokio::test]
-async fn among_many_logins_at_once_everybody_becomes_themselves() {
+async fn concurrent_logins_never_mix_up_people() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     let names: Vec<_> = (0..300).map(|at| format!("member-{at}")).collect();
     for name in &names {

@@ -1,5 +1,5 @@
-//! `Relay`: stands between an instance of menshen and a source, as a proxy of menshen or in the source's place,
-//! and closes connections where a test says so.
+//! `Relay`: a TCP relay between menshen and a source, as the proxy of menshen or in place of the source.
+//! It closes connections at the point that a test selects.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,16 +12,16 @@ use crate::raw_connection::{Message, RawConnection};
 use crate::upstream;
 use crate::wire;
 
-/// How a connection ends instead of an answer.
+/// The point at which a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// The request arrives, and nobody reads it.
+    /// After the request has arrived, without forwarding it.
     Unread,
-    /// The source reads it and does what it asks for; nothing comes back.
+    /// After the source has answered, without returning the response.
     Unanswered,
-    /// The same; half of the answer's head comes back.
+    /// After half of the response header.
     AmidHead,
-    /// The same; the answer lacks its last byte.
+    /// Before the last byte of the response body.
     AmidBody,
 }
 
@@ -34,14 +34,14 @@ impl Cut {
     ];
 }
 
-/// Which requests are cut.
+/// The requests for which the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// The first one that comes over a connection that was used before.
+    /// The first request on a reused connection.
     Reused,
-    /// The next one.
+    /// The next request.
     Next,
-    /// Each one.
+    /// Every request.
     Always,
 }
 
@@ -61,7 +61,7 @@ struct State {
 }
 
 impl Relay {
-    /// In front of this source.
+    /// A relay to this source.
     pub(crate) async fn to(source: SocketAddr) -> Self {
         let listener = upstream::listener().await;
         let address = listener.local_addr().unwrap();
@@ -84,12 +84,12 @@ impl Relay {
         format!("http://{}", self.address)
     }
 
-    /// A connection of a table that makes it the proxy on the way to the source.
+    /// The line of a connector's table that makes the relay its proxy.
     pub(crate) fn as_proxy(&self) -> String {
         format!("proxy = \"{}\"\n", self.url())
     }
 
-    /// Cuts requests for this path from now on, and forgets earlier ones.
+    /// Closes connections of requests for this path from now on, and resets the counters.
     pub(crate) fn cut(&self, path: &str, how: Cut, when: When) {
         *self.state() = State {
             wanted: Some((path.to_owned(), how, when)),
@@ -97,12 +97,12 @@ impl Relay {
         };
     }
 
-    /// How many requests were cut.
+    /// The number of closed connections.
     pub(crate) fn cuts(&self) -> usize {
         self.state().cuts
     }
 
-    /// The paths that were asked for over a connection that was used before.
+    /// The paths of requests on reused connections.
     pub(crate) fn reused(&self) -> Vec<String> {
         self.state().reused.clone()
     }
@@ -119,7 +119,7 @@ impl Drop for Relay {
 }
 
 impl State {
-    /// What to do about a request for this path.
+    /// Whether and where to close the connection of this request.
     fn decide(&mut self, path: &str, reused: bool) -> Option<Cut> {
         if reused {
             self.reused.push(path.to_owned());
@@ -139,7 +139,7 @@ impl State {
 async fn serve(stream: TcpStream, source: SocketAddr, state: Arc<Mutex<State>>) {
     let mut connection = RawConnection::over(stream);
     let mut reused = false;
-    while let Some(path) = arrived(&connection.stream).await {
+    while let Some(path) = peek_path(&connection.stream).await {
         let cut = state.lock().unwrap().decide(&path, reused);
         reused = true;
         if cut == Some(Cut::Unread) {
@@ -175,9 +175,9 @@ async fn serve(stream: TcpStream, source: SocketAddr, state: Arc<Mutex<State>>) 
     }
 }
 
-/// The path of a request whose head has arrived, which stays unread; nothing when the connection
-/// ends first.
-async fn arrived(stream: &TcpStream) -> Option<String> {
+/// Peeks at the path of the next request; nothing if the connection ends before its header is
+/// complete.
+async fn peek_path(stream: &TcpStream) -> Option<String> {
     let mut bytes = vec![0; 64 * 1024];
     let mut known = 0;
     loop {
@@ -193,14 +193,14 @@ async fn arrived(stream: &TcpStream) -> Option<String> {
             return target.split('?').next().map(str::to_owned);
         }
         if n == known {
-            // What is there is peeked at again at once: let the rest come.
+            // `peek` returns at once with the same bytes: yield until more arrive.
             tokio::task::yield_now().await;
         }
         known = n;
     }
 }
 
-/// A target as the source itself gets it, also where a proxy was asked.
+/// The request target in origin form, also for a request to a proxy.
 fn origin_form(target: &str) -> &str {
     let rest = target.strip_prefix("http://");
     let path = rest.and_then(|rest| rest.find('/').map(|at| &rest[at..]));
