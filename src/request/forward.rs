@@ -1,4 +1,4 @@
-//! `forward()`: Permit + request → the upstream's response. Pools, timeouts, upgrade.
+//! Forwards a permitted request to an upstream and returns the upstream's response.
 
 use std::fmt;
 use std::io;
@@ -44,111 +44,101 @@ use pool::{Freshness, Pool};
 use private::LeaseContext;
 use request_body::{RequestBody, UploadProgress, UploadState};
 
-/// The pools of a site, by [`UpstreamId`](super::route::UpstreamId).
+/// The connection pools of a site, indexed by [`UpstreamId`](super::route::UpstreamId).
 #[derive(Debug)]
 pub struct Forwarder {
     pools: Vec<Arc<Pool>>,
 }
 
-/// A client's request, to be forwarded.
+/// A client's request that is to be forwarded.
 #[derive(Debug)]
 pub struct ClientRequest<'a, B> {
-    /// Its head.
     pub parts: &'a Parts,
-    /// The client's right to change the protocol.
+    /// Present if the client's connection can be upgraded.
     pub upgrade: Option<OnUpgrade>,
-    /// Its body.
     pub body: B,
-    /// What it came over.
+    /// The client's connection.
     pub connection: &'a Arc<Connection>,
-    /// When it is sent: now.
+    /// The current time.
     pub at: Instant,
 }
 
-/// What an upstream answered, and which, as `host:port`.
+/// An upstream's response together with what the access log needs.
 #[derive(Debug)]
 pub struct ForwardedResponse {
-    /// When the head of its answer was there.
+    /// When the head of the response was complete.
     pub received_at: Instant,
-    /// The answer.
     pub response: UpstreamResponse,
-    /// The name of the upstream, for the record.
+    /// The upstream as `host:port`, for the access log.
     pub upstream: HeaderValue,
-    /// Whether the body still comes from the upstream, and may break off.
+    /// Whether part of the body is still to be read from the upstream, so that it may be truncated.
     pub is_streaming: bool,
 }
 
-/// What an upstream answered.
+/// An upstream's response.
 pub enum UpstreamResponse {
-    /// A response whose body streams.
+    /// An ordinary response; its body is a stream.
     Response(Response<Body>),
-    /// The upstream changed the protocol: send the response, then run the tunnel.
+    /// The upstream accepted an upgrade. The caller sends the response, then runs the tunnel.
     Upgraded {
-        /// `101 Switching Protocols`.
+        /// Status `101 Switching Protocols`.
         response: Response<Body>,
-        /// What follows.
         tunnel: Box<Tunnel>,
     },
 }
 
-/// What was going on when the time was up.
+/// What a request was waiting for when it timed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Opening a connection.
+    /// A connection to the upstream.
     Connect,
-    /// Passing the request's body on.
+    /// More of the client's request body, or the upstream's reading of it.
     RequestBody,
-    /// Waiting for the head of the response.
+    /// The head of the response.
     Response,
-    /// Waiting for more of the response's body.
+    /// More of the response body.
     ResponseBody,
 }
 
-/// Why there is no response.
+/// Why a request got no response from an upstream.
 #[derive(Debug, thiserror::Error)]
 pub enum ForwardError {
-    /// The route has no upstream.
     #[error("the route has no upstream")]
     NoUpstream,
-    /// `CONNECT` would open a tunnel, `TRACE` would show the client what we wrote.
+    /// `CONNECT` or `TRACE`, which no route forwards.
     #[error("the method is never forwarded")]
     Method,
-    /// As many requests as may be are under way, and none ended in time.
+    /// The upstream has `connections_max` requests in progress, and none ended in time.
     #[error("every connection to the upstream is in use")]
     Busy,
-    /// The client has as many under way as one client may have.
-    #[error("the client has its share of the requests that may be under way")]
+    #[error("the client has as many requests in progress as one client may have")]
     Share,
-    /// People whom nobody knows have as many under way as they may have together.
-    #[error("people who are not signed in have their share of the requests that may be under way")]
+    #[error("anonymous clients have as many requests in progress as they may have together")]
     AnonymousShare,
-    /// No connection could be opened.
     #[error("the upstream cannot be reached")]
     Unreachable(#[source] io::Error),
-    /// Something took longer than the route allows.
-    #[error("the time was up while {0}")]
+    /// A wait took longer than the route allows.
+    #[error("timed out while {0}")]
     Timeout(Phase),
-    /// The upstream closed the connection before an answer, or within the body of one.
-    #[error("the upstream's answer is broken")]
+    /// The upstream closed the connection before it responded, or within the response body.
+    #[error("the upstream closed the connection early")]
     Broken(#[source] BodyError),
-    /// The head of the answer is no HTTP, too large, or could be read in two ways.
-    #[error("the upstream's answer cannot be read")]
+    /// The head of the response is not HTTP, too large or ambiguous.
+    #[error("the upstream's response is invalid")]
     Unreadable(#[source] BodyError),
-    /// The request's body is larger than the route allows.
     #[error("the request body is larger than body_bytes_max, which is {bytes_max} bytes")]
     TooLarge {
-        /// What the route allows.
         bytes_max: u64,
-        /// Whether the upstream got a part of it: how large it is was not said before.
+        /// Whether part of the body reached the upstream: a chunked body does not announce its
+        /// length.
         partly_sent: bool,
     },
-    /// The client broke its request off.
-    #[error("the client broke its request off")]
+    #[error("the client aborted its request")]
     Client,
 }
 
 impl ForwardError {
-    /// The key of `[server.limits]` that was reached.
+    /// The key of `[server.limits]` that was exceeded, if one was.
     pub fn limit(&self) -> Option<&'static str> {
         match self {
             Self::Share => Some("upstream_share"),
@@ -158,18 +148,17 @@ impl ForwardError {
     }
 }
 
-/// Why there is no response, and who gave none.
+/// A failed request and the upstream that it was meant for.
 #[derive(Debug)]
 pub struct ForwardFailure {
-    /// Why.
     pub error: ForwardError,
-    /// The name of the upstream, as `host:port`, where it is known which one was asked.
+    /// The upstream as `host:port`; `None` if several were possible and none was chosen.
     pub upstream: Option<HeaderValue>,
 }
 
 impl ForwardFailure {
-    /// Ends a request at an upstream. One that its client ended still counts while the upstream works
-    /// on it.
+    /// Ends a request that has a connection. If the client aborted it, the lease is dropped without
+    /// closing, so that the request counts until the upstream finishes it.
     fn at_upstream(lease: Lease, error: ForwardError) -> Self {
         let upstream = Some(lease.upstream_name());
         match error.is_caused_by_client() {
@@ -179,7 +168,6 @@ impl ForwardFailure {
         Self { error, upstream }
     }
 
-    /// No connection was had.
     fn before_lease(pool: &Pool, error: ForwardError) -> Self {
         let mut names = pool.names();
         let upstream = names.pop().filter(|_| names.is_empty());
@@ -188,7 +176,7 @@ impl ForwardFailure {
 }
 
 impl ForwardError {
-    /// Whether the client ended the request, and not the upstream or the time it may take.
+    /// Whether the client, and not the upstream, ended the request.
     fn is_caused_by_client(&self) -> bool {
         matches!(
             self,
@@ -206,27 +194,22 @@ impl From<ForwardError> for ForwardFailure {
     }
 }
 
-/// Why a pool cannot be built.
+/// Why a connection pool cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// A host that no certificate or header could name.
-    #[error("`{name}` cannot be the name of an upstream")]
-    Name {
-        /// What was configured.
-        name: String,
-    },
-    /// TLS refuses its settings.
+    #[error("`{name}` is not a valid host name for an upstream")]
+    Name { name: String },
     #[error("set up TLS to the upstream")]
     Tls(#[source] rustls::Error),
 }
 
-/// The upstream changed the protocol without being asked, or to another one.
 #[derive(Debug, thiserror::Error)]
-#[error("the upstream changed to a protocol that was not asked for")]
+#[error("the upstream switched to a protocol that the client did not request")]
 struct UnrequestedUpgrade;
 
 impl Forwarder {
-    /// Builds a pool for each of the settings; one that was the same before lives on.
+    /// Builds a pool for each of the settings. A pool with the same settings is taken over from
+    /// `previous`.
     pub fn build(settings: Vec<PoolSettings>, previous: Option<&Self>) -> Result<Self, BuildError> {
         Self::build_with(settings, previous, &Dialer::of_process())
     }
@@ -248,21 +231,21 @@ impl Forwarder {
         })
     }
 
-    /// The names of the upstreams of a route, as `host:port`; none where it leads nowhere.
+    /// The upstreams of a route as `host:port`; empty if the route has none.
     pub fn names(&self, route: &Route) -> Vec<HeaderValue> {
         let pool = route.upstream.and_then(|id| self.pools.get(id.0));
         pool.map(|pool| pool.names()).unwrap_or_default()
     }
 
-    /// Forwards a request and returns as soon as the head of the response is there.
+    /// Forwards a request and returns as soon as the head of the response is complete.
     ///
-    /// Both bodies stream; the response's lives in the task that reads it. Dropping the future or
-    /// the response's body gives the request up: the upstream is told at once that nobody waits.
+    /// Both bodies are streams; the task that reads the response body also sends the rest of the request.
+    /// Dropping the future or the response body aborts the request at the upstream.
     ///
     /// # Errors
     ///
-    /// Before the head of the response only. Later ones come out of the body, as a
-    /// [`ForwardError`] in its box.
+    /// Errors up to the head of the response. Later errors are yielded by the response body, as a boxed
+    /// [`ForwardError`].
     pub async fn forward<B>(
         &self,
         permit: &Permit,
@@ -318,15 +301,15 @@ impl Forwarder {
     }
 }
 
-/// Whether a method is refused on every route: `CONNECT` would open a tunnel, `TRACE` would show
-/// the client what we wrote.
+/// Whether a method is refused on every route: `CONNECT` would open a tunnel, `TRACE` would reveal
+/// the headers that menshen adds.
 pub fn is_never_forwarded(method: &Method) -> bool {
     let method = method.as_str();
-    // Some applications read methods without case.
+    // Some applications ignore the case of methods.
     method.eq_ignore_ascii_case("CONNECT") || method.eq_ignore_ascii_case("TRACE")
 }
 
-/// A request on its way, but for its body.
+/// Everything about a request in progress except its body.
 struct OutgoingRequest<'a> {
     lease_context: LeaseContext<'a>,
     request_rewrite: &'a RequestRewrite,
@@ -347,8 +330,9 @@ impl OutgoingRequest<'_> {
     }
 }
 
-/// Sends a request, once more on a new connection when the first one breaks before the end of the
-/// answer's head, and either nothing was sent or nothing can happen twice.
+/// Sends a request and returns the head of the response. If the connection breaks before that, the
+/// request is retried once on a new connection, provided that nothing was sent or that it is
+/// idempotent and has no body.
 async fn exchange(
     pool: &Pool,
     request: &OutgoingRequest<'_>,
@@ -386,7 +370,8 @@ async fn exchange(
             }
             None => start + request.limits.response,
         };
-        // What can happen twice is not trusted to a connection that may have been closed meanwhile.
+        // A request that must not be repeated is not sent on a connection that the upstream has
+        // closed.
         let exchanged =
             match lease.is_reused && !repeatable && lease.connection().is_closed_by_peer() {
                 true => Err(ExchangeError::NotSent),
@@ -408,7 +393,7 @@ async fn exchange(
             }
             Err(lost) => lost,
         };
-        // A connection that was closed while it waited says nothing about the next one.
+        // A connection that was closed while it was idle does not use up the retry.
         let was_stale = lease.is_reused && matches!(lost, ExchangeError::NotSent);
         let may_follow = may_repeat
             && match lost {
@@ -440,8 +425,7 @@ async fn exchange(
 }
 
 impl ExchangeError {
-    /// Why there is no response, when the request is not sent again. `phase`: what took too long, if
-    /// something did.
+    /// The error for a request that is not retried. `phase` is what it was waiting for.
     fn into_error(self, phase: Phase) -> ForwardError {
         match self {
             Self::TimedOut => ForwardError::Timeout(phase),
@@ -455,8 +439,8 @@ impl ExchangeError {
     }
 }
 
-/// Makes an upstream's response ours, and says whether its body still comes. Where it goes: to a client
-/// that may change the protocol, within these limits, from then on.
+/// Turns an upstream's response into the client's response, and says whether its body is still to
+/// be read.
 fn finish(
     lease: Lease,
     head: ResponseHead,
@@ -532,9 +516,9 @@ where
     Ok((Some(body), Some(upload)))
 }
 
-/// How long the body is, to be said in one way and one only.
+/// How the request announces the length of its body.
 fn length(parts: &Parts, body: Option<&RequestBody>) -> BodyLength {
-    // Servers expect a length of these methods (RFC 9110 8.6), and some insist on it.
+    // Servers expect `Content-Length` with these methods (RFC 9110 8.6), and some require it.
     let needs_one = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH);
     match body.map_or(Some(0), RequestBody::length) {
         Some(0) if !needs_one && !parts.headers.contains_key(CONTENT_LENGTH) => BodyLength::NoBody,
@@ -578,9 +562,9 @@ impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "connecting to the upstream",
-            Self::RequestBody => "passing the request body on",
-            Self::Response => "waiting for the upstream's answer",
-            Self::ResponseBody => "waiting for more of the upstream's answer",
+            Self::RequestBody => "forwarding the request body",
+            Self::Response => "waiting for the upstream's response",
+            Self::ResponseBody => "waiting for more of the upstream's response body",
         })
     }
 }

@@ -1,5 +1,4 @@
-//! `Dialer`: what each new connection to an upstream needs: the addresses of a name, and one of the
-//! sockets that all upstreams together may have.
+//! `Dialer`: the name resolver and the limit on open sockets that all upstream connections share.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use crate::open_files::OpenFiles;
 use crate::resolver::Resolver;
 use crate::telemetry::LogLimiter;
 
-/// The right to one socket.
+/// Permission to open one socket; it is returned on drop.
 pub(super) type SocketPermit = OwnedSemaphorePermit;
 
 /// Shared by all pools of the process.
@@ -24,7 +23,7 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
-    /// The one of this process.
+    /// The instance that the process uses.
     pub(super) fn of_process() -> Self {
         static OF_PROCESS: LazyLock<Dialer> = LazyLock::new(|| {
             let sockets_max = OpenFiles::of_process().upstreams;
@@ -42,7 +41,7 @@ impl Dialer {
         }
     }
 
-    /// A socket, as soon as there is one.
+    /// Waits for permission to open a socket.
     pub(super) async fn acquire_socket(
         &self,
         wait_max: Duration,
@@ -53,14 +52,14 @@ impl Dialer {
         }
         if self.warnings.allow() {
             tracing::warn!(
-                "connections to upstreams wait: the limit of open files allows no further ones"
+                "requests wait for a connection to their upstream: the limit of open files is reached"
             );
         }
         let socket = timeout(wait_max, sockets.acquire_owned()).await;
         socket.ok().and_then(Result::ok).ok_or(ForwardError::Busy)
     }
 
-    /// Whether every socket is in use: then a connection must not wait for its next request.
+    /// Whether every socket is in use. Connections are then closed instead of kept for reuse.
     pub(super) fn is_exhausted(&self) -> bool {
         self.sockets.available_permits() == 0
     }

@@ -1,4 +1,4 @@
-//! How a connection to an upstream is opened: TCP, TLS or a unix socket.
+//! Opens connections to an upstream over TCP, TLS or a unix socket.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -21,12 +21,12 @@ use super::{BuildError, tls};
 use crate::request::headers::UpstreamOrigin;
 use crate::request::route::UpstreamUrl;
 
-/// Where an upstream is, and how to speak to it.
+/// The address of an upstream and its TLS settings.
 pub(super) struct Endpoint {
     url: UpstreamUrl,
     pub(super) dialer: Dialer,
     tls: Option<(TlsConnector, ServerName<'static>)>,
-    /// Its own name, for `Host`.
+    /// `host:port` without a default port, as in a `Host` header.
     pub(super) authority: HeaderValue,
 }
 
@@ -36,7 +36,7 @@ impl std::fmt::Debug for Endpoint {
     }
 }
 
-/// An open connection.
+/// An open connection and the permit for its socket.
 #[derive(Debug)]
 pub(super) struct Transport {
     stream: Stream,
@@ -51,8 +51,8 @@ enum Stream {
 }
 
 impl Endpoint {
-    /// Reads the address. `trust` is asked for the TLS settings when they are needed; `name` is the
-    /// one that its certificate must have instead of its host.
+    /// `trust` returns the TLS settings; it is called for `https` only. `name` is the expected name
+    /// of the certificate if it is not the host.
     pub(super) fn new(
         url: &UpstreamUrl,
         trust: &mut dyn FnMut() -> Result<Arc<ClientConfig>, BuildError>,
@@ -85,7 +85,7 @@ impl Endpoint {
         })
     }
 
-    /// What its answers may call it.
+    /// The names that the upstream may use for itself in its responses.
     pub(super) fn name(&self) -> UpstreamOrigin<'_> {
         UpstreamOrigin {
             authority: &self.authority,
@@ -93,7 +93,7 @@ impl Endpoint {
         }
     }
 
-    /// Opens a connection. The caller limits how long this may take.
+    /// Opens a connection. The caller applies the time-out.
     pub(super) async fn connect(&self, socket: SocketPermit) -> io::Result<Transport> {
         Ok(Transport {
             stream: self.open().await?,
@@ -122,7 +122,7 @@ impl Endpoint {
     }
 }
 
-/// TLS that believes the system's authorities.
+/// TLS settings that trust the system's certificate authorities.
 pub(super) fn system_tls_config() -> Result<Arc<ClientConfig>, BuildError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -141,7 +141,6 @@ fn server_name(host: &str) -> Result<ServerName<'static>, BuildError> {
     })
 }
 
-/// An IPv6 address without its brackets.
 fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
@@ -149,7 +148,7 @@ fn without_brackets(host: &str) -> &str {
 }
 
 impl Transport {
-    /// Whether the other end is closed, or broken.
+    /// Whether the upstream has closed the connection, or it is broken.
     pub(super) fn is_closed_by_peer(&self) -> bool {
         let (socket, is_tls) = match &self.stream {
             Stream::Tcp(stream) => (SockRef::from(stream), false),
@@ -157,7 +156,7 @@ impl Transport {
             Stream::Unix(stream) => (SockRef::from(stream), false),
         };
         match socket.peek(&mut [MaybeUninit::uninit()]) {
-            // TLS speaks between two answers, too.
+            // TLS may send records between two responses; plain HTTP must not send anything.
             Ok(bytes) => bytes == 0 || !is_tls,
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
@@ -172,7 +171,7 @@ impl AsyncRead for Transport {
     ) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            // A server that wants a certificate of ours says so only after the handshake.
+            // A server that requires a client certificate says so only after the handshake.
             Stream::Tls(stream) => Pin::new(stream)
                 .poll_read(cx, buf)
                 .map_err(tls::with_remedy),

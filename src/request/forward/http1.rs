@@ -1,11 +1,12 @@
-//! `Wire`: one HTTP/1.1 connection to an upstream, driven by whoever waits for it.
+//! `Http1Connection`: an HTTP/1.1 connection to an upstream.
 //!
-//! No task of its own: a request, its answer and both bodies live in the task that serves the
-//! client. That saves two switches between tasks for every request, and a client that does not
-//! read keeps us from reading.
+//! It has no task of its own: the task that serves the client sends the request and reads the
+//! response. That saves two task switches for every request and gives backpressure: menshen reads
+//! no faster than the client.
 //!
-//! A wire carries one exchange after another and never lends bytes of one to the next: it is free
-//! only when the request was sent whole, the answer read to its end, and nothing came behind it.
+//! A connection carries one exchange after another. It is reusable only if the request was sent
+//! completely, the response was read to its end, and no bytes followed it, so that no response can
+//! be taken for another.
 
 use std::fmt;
 use std::io;
@@ -32,38 +33,38 @@ mod drain;
 mod request_writer;
 mod response_head;
 
-/// How much is read at once, in bytes; the more the more comes.
+/// The size of a read, in bytes; it grows while the reads fill the buffer.
 const READ_BYTES_MIN: usize = 8 * 1024;
 const READ_BYTES_MAX: usize = 128 * 1024;
-/// How long the head of an answer may be, in bytes.
+/// The maximum size of a response head, in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// How long before the upstream closes a connection no further request is sent on it.
+/// How long before the announced `Keep-Alive` time-out a connection is no longer reused.
 const CLOSE_MARGIN: Duration = Duration::from_secs(1);
-/// How many interim answers may come before the one that counts.
+/// How many interim responses may precede the final one.
 const INTERIM_MAX: usize = 32;
 
-/// A connection to an upstream, and how far its exchange is.
+/// A connection to an upstream and the state of its current exchange.
 pub(super) struct Http1Connection {
     io: Transport,
     writer: RequestWriter,
-    /// What was read and not yet looked at.
+    /// Bytes that were read but not parsed.
     unparsed: Bytes,
-    /// Where the next bytes are read into; the beginning of a head that is not all there.
+    /// The buffer for the next read; it starts with the incomplete head, if there is one.
     read_buffer: BytesMut,
     read_bytes: usize,
     remainder: BodyRemainder,
-    /// What is known of the answer whose head was not read yet.
+    /// Set while the head of a response is awaited.
     expected_head: Option<ExpectedHead>,
-    /// Whether another request may follow this one.
+    /// Whether another request may follow the current one.
     allows_reuse: bool,
-    /// How long the upstream keeps its end open between two requests, where it said so.
+    /// The `Keep-Alive` time-out, if the upstream announced one.
     keep_alive: Option<Duration>,
-    /// Serves every wait of every request: it is only moved when it fires too early or would fire
-    /// too late, so that most requests never touch the timer wheel.
+    /// Shared by all waits. It is only reset when it fires too early or would fire too late, so
+    /// that most requests never touch the timer wheel.
     timer: Pin<Box<Sleep>>,
 }
 
-/// What is left of an answer.
+/// The unread part of a response body.
 #[derive(Debug)]
 enum BodyRemainder {
     Nothing,
@@ -72,37 +73,36 @@ enum BodyRemainder {
     UntilClose,
 }
 
-/// Why an exchange brought no answer.
+/// Why an exchange produced no response.
 #[derive(Debug)]
 pub(super) enum ExchangeError {
-    /// The connection turned out to be closed before anything was sent.
+    /// The connection was closed before anything was sent.
     NotSent,
-    /// The connection was closed or broke before the first byte of an answer.
+    /// The connection was closed or failed before the first byte of the response.
     NoResponse(Http1Error),
-    /// The same within the head of an answer.
+    /// The connection was closed or failed within the response head.
     IncompleteHead(Http1Error),
-    /// The upstream answered something that is no answer, or the request came to no end.
+    /// The response is invalid, or the request body ended early.
     Invalid(Http1Error),
-    /// It took too long.
     TimedOut,
 }
 
-/// What goes wrong on a wire.
+/// A failure of an HTTP/1.1 connection.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Http1Error {
-    #[error("the connection broke")]
+    #[error("the connection failed")]
     Io(#[source] io::Error),
-    #[error("the connection was closed before the end of the answer")]
+    #[error("the connection was closed before the end of the response")]
     Closed,
-    #[error("read the head of the answer")]
+    #[error("read the head of the response")]
     Head(#[source] ResponseHeadError),
-    #[error("the head of the answer is longer than {HEAD_BYTES_MAX} bytes")]
+    #[error("the head of the response is longer than {HEAD_BYTES_MAX} bytes")]
     HeadTooLong,
-    #[error("more than {INTERIM_MAX} interim answers came")]
+    #[error("the upstream sent more than {INTERIM_MAX} interim responses")]
     Interim,
-    #[error("read a chunk of the answer")]
+    #[error("read a chunk of the response")]
     Chunk(#[source] ChunkError),
-    #[error("the body of the request did not come to its end")]
+    #[error("the request body ended early")]
     Request,
 }
 
@@ -131,15 +131,15 @@ impl Http1Connection {
         })
     }
 
-    /// Where the head of the next request is to be written.
+    /// The buffer that the head of the next request is written to.
     pub(super) fn head(&mut self) -> &mut Vec<u8> {
         self.writer.head()
     }
 
-    /// Sends the head that was written, and `body` behind it, and waits for the head of the answer.
-    /// `deadline` is asked at every wait. A body is taken only when something is sent.
+    /// Sends the head that was written, then `body`, and waits for the head of the response.
+    /// `deadline` is evaluated at every wait. `body` is only taken if the connection is still open.
     ///
-    /// Dropping the future leaves a connection that is not free.
+    /// Dropping the future leaves a connection that is not reusable.
     pub(super) async fn exchange(
         &mut self,
         body: &mut Option<(RequestBody, Option<u64>)>,
@@ -162,7 +162,7 @@ impl Http1Connection {
                 Err(SendError::Body) => {
                     return Poll::Ready(Err(ExchangeError::Invalid(Http1Error::Request)));
                 }
-                // The upstream may have said why before it closed.
+                // The upstream may have sent a response before it closed.
                 Err(SendError::Io(error)) => broken = Some(error),
             }
             match self.poll_head(cx, expected, &mut interim) {
@@ -208,7 +208,7 @@ impl Http1Connection {
         };
     }
 
-    /// Sends on what can be sent. A connection that broke may still be read.
+    /// Sends as much as possible. A connection that cannot be written to may still be readable.
     fn send(&mut self, cx: &mut Context<'_>) -> Result<(), SendError> {
         match self.writer.poll(cx, &mut self.io) {
             Poll::Ready(Err(error)) => {
@@ -257,14 +257,14 @@ impl Http1Connection {
             if ready!(self.poll_read(cx)).map_err(Http1Error::Io)? == 0 {
                 return Poll::Ready(Err(Http1Error::Closed));
             }
-            // Until its end is there a long head is not parsed again.
+            // A partial head is only parsed again once its end has arrived.
             if before == 0 || has_empty_line(&self.read_buffer[before.saturating_sub(3)..]) {
                 self.unparsed = self.read_buffer.split().freeze();
             }
         }
     }
 
-    /// The next piece of the answer's body. The request goes on meanwhile.
+    /// The next frame of the response body. Also sends more of the request.
     pub(super) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
@@ -293,7 +293,7 @@ impl Http1Connection {
         }
     }
 
-    /// The next piece of what was read already.
+    /// The next frame of the bytes that were already read.
     fn next_frame(&mut self) -> Result<Option<Frame<Bytes>>, ChunkError> {
         if self.unparsed.is_empty() {
             return Ok(None);
@@ -325,7 +325,7 @@ impl Http1Connection {
         }
     }
 
-    /// The whole body, when it is of known length and all of it was read already.
+    /// The whole body, if its length is known and all of it was already read.
     pub(super) fn take_buffered_body(&mut self) -> Option<Bytes> {
         let whole = match self.remainder {
             BodyRemainder::Nothing => 0,
@@ -340,7 +340,7 @@ impl Http1Connection {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // While nobody holds what was read before, its memory is used again from its beginning.
+        // `reserve` reuses the memory of earlier reads if their bytes were dropped.
         self.read_buffer.reserve(self.read_bytes);
         let free = self.read_buffer.capacity() - self.read_buffer.len();
         let read = ready!(pin!(self.io.read_buf(&mut self.read_buffer)).poll(cx))?;
@@ -350,7 +350,6 @@ impl Http1Connection {
         Poll::Ready(Ok(read))
     }
 
-    /// How long what is left of the body is.
     pub(super) fn size_hint(&self) -> SizeHint {
         match &self.remainder {
             BodyRemainder::Nothing => SizeHint::with_exact(0),
@@ -359,33 +358,30 @@ impl Http1Connection {
         }
     }
 
-    /// Whether the answer was read to its end.
     pub(super) fn is_response_complete(&self) -> bool {
         matches!(self.remainder, BodyRemainder::Nothing)
     }
 
-    /// Whether the request was sent to its end.
     pub(super) fn is_request_sent(&self) -> bool {
         self.writer.is_done()
     }
 
-    /// Whether the upstream may be at work on a request: some of it went, and its answer was not read
-    /// to the end.
+    /// Whether the upstream may be working on a request: part of it was sent, and the response was
+    /// not read to its end.
     pub(super) fn is_awaiting_response(&self) -> bool {
         self.has_sent_bytes() && (self.expected_head.is_some() || !self.is_response_complete())
     }
 
-    /// Whether any byte of the last request went.
+    /// Whether any byte of the last request was sent.
     pub(super) fn has_sent_bytes(&self) -> bool {
         self.writer.has_sent_bytes()
     }
 
-    /// Whether the next request may be sent.
     pub(super) fn is_reusable(&self) -> bool {
         self.is_request_sent() && self.is_idle()
     }
 
-    /// Whether nothing of an answer is left, and none will be misread for the next.
+    /// Whether no part of a response is left that could be taken for the next response.
     fn is_idle(&self) -> bool {
         self.allows_reuse
             && self.is_response_complete()
@@ -393,28 +389,28 @@ impl Http1Connection {
             && self.read_buffer.is_empty()
     }
 
-    /// Whether the upstream still holds its end open between two answers, as far as we were told.
+    /// Whether the connection is idle and, as far as the runtime knows, not closed by the upstream.
     pub(super) fn is_alive(&mut self) -> bool {
-        // Anything that is said before the next request is no answer to it.
+        // Bytes that arrive before the next request are not a response to it.
         let mut noop_context = Context::from_waker(Waker::noop());
         self.is_idle() && self.poll_read(&mut noop_context).is_pending()
     }
 
-    /// Whether the upstream has closed its end, asked of the system: what the runtime knows of a socket
-    /// is as old as its last look, and on a busy machine that is long ago.
+    /// Whether the upstream has closed the connection, according to the operating system. The
+    /// runtime's own knowledge of the socket may be outdated on a busy machine.
     pub(super) fn is_closed_by_peer(&self) -> bool {
         self.io.is_closed_by_peer()
     }
 
-    /// How long it may wait for the next request: `most`, or less where the upstream would close it
-    /// before. A request sent in that moment would be lost.
+    /// The idle time-out: `most`, or less if the upstream announced a shorter one. A request that
+    /// is sent while the upstream closes the connection is lost.
     pub(super) fn idle_limit(&self, most: Duration) -> Duration {
         self.keep_alive.map_or(most, |seconds| {
             most.min((seconds / 2).max(seconds.saturating_sub(CLOSE_MARGIN)))
         })
     }
 
-    /// Gives back memory that waiting does not need.
+    /// Frees memory that an idle connection does not need.
     pub(super) fn release_buffers(&mut self) {
         self.writer.release_buffers();
         if self.read_bytes > READ_BYTES_MIN {
@@ -423,7 +419,7 @@ impl Http1Connection {
         }
     }
 
-    /// Whether a wait is over. Wakes the task when it will be.
+    /// Whether the deadline has passed. Otherwise the task is woken when it does.
     pub(super) fn is_past_deadline(&mut self, cx: &mut Context<'_>, deadline: Instant) -> bool {
         if self.timer.deadline() > deadline {
             self.timer.as_mut().reset(deadline);
@@ -437,13 +433,13 @@ impl Http1Connection {
         false
     }
 
-    /// Takes the bare connection after an upgrade, with what was read of the new protocol.
+    /// The connection after an upgrade, and the bytes of the new protocol that were already read.
     pub(super) fn into_transport(self) -> (Transport, Bytes) {
         (self.io, self.unparsed)
     }
 }
 
-/// Whether a line without anything ends here, however lines end.
+/// Whether the bytes contain an empty line, with any line ending.
 fn has_empty_line(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|two| two == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }

@@ -1,8 +1,8 @@
-//! `Lease`: a connection to an upstream for one request, and the right to have that request under way.
+//! `Lease`: an upstream connection for one request, and that request's slot in the limits.
 //!
-//! A client can give up a request faster than an upstream notices. As long as the upstream may still
-//! work on it, the request counts as under way: else one client, by asking and giving up, could have
-//! far more of them at the upstream than `connections_max` and its share allow.
+//! A client can abort requests faster than the upstream notices. An aborted request therefore keeps
+//! its slot while the upstream may still be working on it. Otherwise a client that sends and aborts
+//! requests could exceed `connections_max` and its share.
 
 use std::sync::Arc;
 
@@ -16,23 +16,23 @@ use super::pool::{CallerKind, Upstream};
 use super::private::ClientBinding;
 use crate::request::client_quota::QuotaGuard;
 
-/// The right to one connection of an upstream, and the connection. Dropping it gives the request up:
-/// what was not answered yet stays counted until the upstream is done with it.
+/// A connection and the slot of its request. Dropping it aborts the request; an unanswered request
+/// keeps its slot until the upstream finishes it.
 #[derive(Debug)]
 pub(super) struct Lease {
-    /// There until the lease ends.
+    /// `None` once the lease has ended.
     parts: Option<(Box<Http1Connection>, Slot)>,
-    /// Whether the connection has served before.
+    /// Whether the connection carried an earlier request.
     pub(super) is_reused: bool,
-    /// Where it waits for its client's next request; absent: in the pool, for anybody's.
+    /// The client that the connection is reserved for; `None` returns it to the pool.
     pub(super) binding: Option<Box<ClientBinding>>,
 }
 
-/// One of the requests that may be under way at an upstream.
+/// One of the `connections_max` requests that an upstream may have in progress.
 #[derive(Debug)]
 pub(super) struct Slot {
     upstream: Arc<Upstream>,
-    /// Of what the client may have under way.
+    /// The client's share of the upstream.
     share: Option<QuotaGuard>,
     caller_kind: CallerKind,
 }
@@ -66,7 +66,6 @@ impl Lease {
         &mut self.parts_mut().0
     }
 
-    /// The connection, and where it leads.
     pub(super) fn connection_and_endpoint(&mut self) -> (&mut Http1Connection, &Endpoint) {
         let (connection, slot) = self.parts_mut();
         (connection, &slot.upstream.endpoint)
@@ -76,18 +75,18 @@ impl Lease {
         &self.parts().1.upstream.endpoint
     }
 
-    /// The name of the upstream, for the record.
+    /// The upstream as `host:port`, for the access log.
     pub(super) fn upstream_name(&self) -> HeaderValue {
         self.endpoint().authority.clone()
     }
 
-    /// Counts the request to its client, too.
+    /// Counts the request toward its client's share.
     pub(super) fn attach_share(&mut self, share: Option<QuotaGuard>) {
         self.parts_mut().1.share = share;
     }
 
-    /// Keeps the connection for the next request where it is free for it, and closes it elsewhere.
-    /// `now` is the time.
+    /// Keeps the connection for the next request if it is reusable, and closes it otherwise. `now`
+    /// is the current time.
     pub(super) fn release(mut self, now: Instant) {
         let Some((connection, mut slot)) = self
             .parts
@@ -105,14 +104,13 @@ impl Lease {
         }
     }
 
-    /// Closes the connection, because the upstream had its time or is done with the request. Answers
-    /// the client's share.
+    /// Closes the connection of a request that failed at the upstream. Returns the client's share.
     pub(super) fn close(mut self) -> Option<QuotaGuard> {
         let (_, mut slot) = self.parts.take()?;
         slot.share.take()
     }
 
-    /// Takes the connection out of the pool, for what is no longer HTTP.
+    /// Takes the connection out of the pool, for a tunnel.
     pub(super) fn into_parts(mut self) -> (Box<Http1Connection>, Slot) {
         self.parts.take().expect("only what ends a lease takes it")
     }
@@ -130,16 +128,16 @@ impl Drop for Lease {
     }
 }
 
-/// Counts a request that was given up until the upstream is done with it. There are never more of
-/// these than slots.
+/// Keeps the slot of an aborted request until the upstream finishes it or the limit of the route
+/// passes. The slots bound the number of these tasks.
 async fn drain_abandoned(connection: Box<Http1Connection>, slot: Slot) {
-    // Whether the upstream was done or took too long: its connection is closed now.
+    // The connection is closed in both cases.
     let _ = timeout(slot.upstream.abandoned, connection.drain()).await;
     drop(slot);
 }
 
 impl Slot {
-    /// A slot for which a permit of the upstream was taken.
+    /// The caller has taken a permit of the upstream; dropping the slot returns it.
     pub(super) fn new(upstream: Arc<Upstream>, caller_kind: CallerKind) -> Self {
         Self {
             upstream,

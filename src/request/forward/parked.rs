@@ -1,7 +1,8 @@
-//! Private connections to upstreams while they wait for the next request of their client.
+//! Private upstream connections while they wait for the next request of their client.
 //!
-//! The client's connection holds them, so they close with it. Their upstream counts them and closes
-//! those whose time is over: a client that stays and asks for nothing holds no connection.
+//! The client's connection owns them, so they close together with it. The upstream limits their
+//! number and closes those that exceed the idle time-out: a connected client that sends nothing
+//! keeps no connection.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,7 +14,7 @@ use super::http1::Http1Connection;
 use super::pool::CallerKind;
 use crate::request::client_quota::{QuotaCells, QuotaGuard};
 
-/// A private connection that waits, until it is taken or closed.
+/// A private connection that is waiting, or a placeholder once it was taken or closed.
 #[derive(Debug)]
 pub(super) struct Parked(Mutex<Option<IdleConnection>>);
 
@@ -21,19 +22,19 @@ pub(super) struct Parked(Mutex<Option<IdleConnection>>);
 struct IdleConnection {
     connection: Box<Http1Connection>,
     since: Instant,
-    /// While it waits it counts as one of its client's requests.
+    /// A waiting connection counts as one of the requests of its client.
     _share: Option<QuotaGuard>,
 }
 
-/// How many private connections may wait for their clients at an upstream.
+/// How many private connections to an upstream may wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ParkedMax {
     pub(super) all: usize,
-    /// Those of people whom nobody knows.
+    /// The limit for anonymous clients.
     pub(super) anonymous: usize,
 }
 
-/// The private connections to one upstream that wait, the one that waits longest first.
+/// The waiting private connections to one upstream, oldest first.
 #[derive(Debug)]
 pub(super) struct ParkedConnections {
     entries: Mutex<VecDeque<Entry>>,
@@ -44,12 +45,12 @@ pub(super) struct ParkedConnections {
 struct Entry {
     parked: Weak<Parked>,
     caller_kind: CallerKind,
-    /// Where its client is counted.
+    /// The counters of its client.
     client: Option<QuotaCells>,
 }
 
 impl Parked {
-    /// The connection, unless it was closed or has waited too long.
+    /// Takes the connection, unless it was closed or exceeded the idle time-out.
     pub(super) fn take(&self, idle_for: Duration) -> Option<Box<Http1Connection>> {
         let idle = self.idle().take()?;
         let in_time = idle.since.elapsed() < idle.connection.idle_limit(idle_for);
@@ -65,8 +66,8 @@ impl Parked {
         drop(idle);
     }
 
-    /// Closes a connection that has waited too long or that the upstream closed. Says whether it still
-    /// waits.
+    /// Closes the connection if it exceeded the idle time-out or the upstream closed it. Returns
+    /// whether it is still waiting.
     fn sweep(&self, idle_for: Duration) -> bool {
         let mut idle = self.idle();
         let is_waiting = idle.as_mut().is_some_and(|idle| {
@@ -92,8 +93,8 @@ impl ParkedConnections {
         }
     }
 
-    /// Lets a connection wait from `now` on. Where too many wait it takes the place of another one,
-    /// which is closed; nothing where it may take none, and it is closed itself.
+    /// Parks a connection from `now` on. If the limit is reached, another connection is closed for
+    /// it; if none may be closed, the new connection is closed and the result is `None`.
     pub(super) fn park(
         &self,
         (connection, share, caller_kind): (Box<Http1Connection>, Option<QuotaGuard>, CallerKind),
@@ -134,8 +135,8 @@ impl ParkedConnections {
             && (caller_kind == CallerKind::Authenticated || anonymous.count() < self.max.anonymous)
     }
 
-    /// Closes the connection that waits longest of those of a client, or else of its site. Says
-    /// whether there was one.
+    /// Closes the oldest connection of a client, or else of its network. Returns whether there was
+    /// one.
     pub(super) fn close_oldest_of(&self, client: QuotaCells) -> bool {
         let mut entries = self.entries();
         entries.retain(Entry::is_waiting);
@@ -149,8 +150,8 @@ impl ParkedConnections {
         closed.is_some_and(|closed| closed.close())
     }
 
-    /// Closes those that have waited too long and those that the upstream closed. Says whether any
-    /// still waits.
+    /// Closes the connections that exceeded the idle time-out or that the upstream closed. Returns
+    /// whether any is still waiting.
     pub(super) fn sweep(&self, idle_for: Duration) -> bool {
         let mut entries = self.entries();
         entries.retain(|entry| {
@@ -178,7 +179,7 @@ impl Entry {
             .is_some_and(|parked| parked.is_waiting())
     }
 
-    /// Says whether the connection was still there.
+    /// Returns whether the connection still existed.
     fn close(&self) -> bool {
         let parked = self.parked.upgrade();
         parked.is_some_and(|parked| {
@@ -188,8 +189,8 @@ impl Entry {
     }
 }
 
-/// Which connection makes room for another one. People who are known never make room for those who
-/// are not, and a client makes room for itself before others do.
+/// The index of the connection to close for a new one. Connections of authenticated callers are
+/// never closed for anonymous ones, and the client's own connections are closed first.
 fn replaceable(
     entries: &VecDeque<Entry>,
     caller_kind: CallerKind,

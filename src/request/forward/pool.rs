@@ -1,4 +1,4 @@
-//! The upstreams of a route: which one is asked, and which connections wait to be used again.
+//! `Pool`: the upstreams of a route, load balancing between them, and their reusable connections.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,50 +23,49 @@ use crate::request::client_quota::{ClientQuota, QuotaGuard};
 use crate::request::route::UpstreamUrl;
 use crate::telemetry::LogLimiter;
 
-/// How long an upstream that could not be reached is asked last.
+/// How long other upstreams are preferred to one that could not be reached.
 const AVOIDED_FOR: Duration = Duration::from_secs(5);
 
-/// At most so many upstreams are tried for one request.
+/// How many upstreams are tried for one request.
 const ATTEMPTS_MAX: usize = 3;
 
-/// How lately a connection must have been used to carry a request that cannot be sent twice: longer
-/// ago, the upstream may be about to close it.
+/// The longest idle time of a connection for a request that must not be repeated: an upstream may
+/// be about to close a connection that has been idle for longer.
 const RECENT_AGE_MAX: Duration = Duration::from_secs(1);
 
-/// How long to wait before the only upstream is tried once more.
+/// How long to wait before the only upstream is tried again.
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// What a pool is built from. A pool whose settings did not change outlives a reload.
+/// The settings of a pool. A reload that does not change them keeps the pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolSettings {
-    /// Who serves; several share the load.
+    /// The load is balanced between several.
     pub upstreams: Vec<UpstreamUrl>,
-    /// How long opening a connection, or waiting for a free one, may take.
+    /// The time-out for opening a connection or waiting for a slot.
     pub connect: Duration,
-    /// How long a connection may wait to be used again, where the upstream's answers do not say less.
+    /// The idle time-out of a connection, unless the upstream's `Keep-Alive` header is shorter.
     pub idle: Duration,
-    /// How many connections may wait, for each upstream.
+    /// The maximum number of idle connections to each upstream.
     pub idle_max: usize,
-    /// How many private connections may wait for their clients, for each upstream.
+    /// The maximum number of idle private connections to each upstream.
     pub private_max: usize,
-    /// How many of these may be of people whom nobody knows.
+    /// The maximum number of those for anonymous clients.
     pub private_anonymous_max: usize,
-    /// How long a request that its client gave up counts as under way, unless the upstream is done
-    /// with it before.
+    /// How long a request that its client aborted counts as in progress, unless the upstream
+    /// finishes it earlier.
     pub abandoned: Duration,
-    /// How many requests may be under way, for each upstream.
+    /// The maximum number of requests in progress at each upstream.
     pub connections_max: usize,
-    /// How many percent of these one client address may have under way.
+    /// The percentage of these that one client address may have.
     pub client_share: u8,
-    /// How many percent of these may be of people whom nobody knows.
+    /// The percentage of these that all anonymous clients may have together.
     pub anonymous_share: u8,
-    /// TLS to https upstreams; absent: verified against the system's authorities.
+    /// TLS settings for `https` upstreams; `None` trusts the system's certificate authorities.
     pub tls: Option<UpstreamTls>,
 }
 
 impl PoolSettings {
-    /// The usual limits for these upstreams: 30 s, 64 waiting and 256 private ones besides, 1024 under
-    /// way, 10 s when given up.
+    /// Default limits for these upstreams.
     pub fn new(upstreams: Vec<UpstreamUrl>, connect: Duration) -> Self {
         Self {
             upstreams,
@@ -90,20 +89,20 @@ pub(super) struct Pool {
     pub(super) settings: PoolSettings,
     upstreams: Vec<Arc<Upstream>>,
     next_offset: AtomicUsize,
-    /// What each client has under way.
+    /// The requests in progress of each client.
     shares: Arc<ClientQuota>,
     warnings: LogLimiter,
 }
 
-/// One server, and the connections to it.
+/// One server and the connections to it.
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) endpoint: Endpoint,
     slots: Semaphore,
-    /// Those that may be of people whom nobody knows.
+    /// The slots that anonymous clients may use.
     anonymous: Semaphore,
     idle: Mutex<IdleConnections>,
-    /// Those that wait for one client each.
+    /// Idle private connections.
     parked: ParkedConnections,
     idle_for: Duration,
     idle_max: usize,
@@ -113,29 +112,29 @@ pub(super) struct Upstream {
 
 #[derive(Debug, Default)]
 struct IdleConnections {
-    /// The one used last is at the back, and used first.
+    /// The most recently used connection is at the back and is reused first.
     connections: VecDeque<(Box<Http1Connection>, Instant)>,
     is_sweeping: bool,
     avoided_until: Option<Instant>,
 }
 
-/// Which connection is good enough for a request.
+/// Which idle connections a request may reuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Freshness {
-    /// Any that is open.
+    /// Any open connection.
     Any,
-    /// One that served within the last second, or a new one.
+    /// A connection that was used within the last second.
     Recent,
-    /// A new one.
+    /// None: the request gets a new connection.
     New,
 }
 
-/// For whom a connection is wanted, as far as it matters how many they have.
+/// The kind of caller that limits apply to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallerKind {
-    /// A person or a program.
+    /// A signed-in person or a program with a token.
     Authenticated,
-    /// Nobody whom we know: on a public route there may be any number of them.
+    /// An anonymous caller; a public route may have any number of them.
     Anonymous,
 }
 
@@ -184,13 +183,14 @@ impl Pool {
         })
     }
 
-    /// What its upstreams are called, in the order of the configuration.
+    /// The upstreams as `host:port`, in the order of the configuration.
     pub(super) fn names(&self) -> Vec<HeaderValue> {
         let targets = self.upstreams.iter().map(|upstream| &upstream.endpoint);
         targets.map(|endpoint| endpoint.authority.clone()).collect()
     }
 
-    /// One of the requests that a client may have under way. A proxy that names nobody has no share.
+    /// Counts a request toward a client's share. `None` is a trusted proxy that does not name its
+    /// client; it is not limited.
     pub(super) fn share(&self, client: Option<Client>) -> Result<Option<QuotaGuard>, ForwardError> {
         let Some(client) = client else {
             return Ok(None);
@@ -199,12 +199,12 @@ impl Pool {
         let share = share.or_else(|| self.share_from_parked(client));
         if share.is_none() && self.warnings.allow() {
             let max = self.shares.max();
-            tracing::warn!(%client, key = "upstream_share", max, "a client has all the requests under way that it may have at an upstream: a further one was refused");
+            tracing::warn!(%client, key = "upstream_share", max, "a request was refused: its client already has as many requests in progress at the upstream as it may have");
         }
         share.map(Some).ok_or(ForwardError::Share)
     }
 
-    /// What a private connection of the client holds while it waits: a request matters more.
+    /// Closes an idle private connection of the client and takes over its share for a request.
     fn share_from_parked(&self, client: Client) -> Option<QuotaGuard> {
         let places = self.shares.cells(client);
         let mut upstreams = self.upstreams.iter();
@@ -212,12 +212,13 @@ impl Pool {
         closed.then(|| self.shares.take(client)).flatten()
     }
 
-    /// Whether an upstream is one of these. After a reload the same address may be another one.
+    /// Whether an upstream belongs to this pool. After a reload the same address may belong to
+    /// another pool.
     pub(super) fn contains(&self, upstream: &Arc<Upstream>) -> bool {
         self.upstreams.iter().any(|own| Arc::ptr_eq(own, upstream))
     }
 
-    /// The right to use a connection that was kept for one client.
+    /// Leases a private connection that was waiting for its client.
     pub(super) async fn lease_private(
         &self,
         (connection, upstream): (Box<Http1Connection>, Arc<Upstream>),
@@ -240,19 +241,19 @@ impl Pool {
             tracing::warn!(
                 upstream = ?upstream.endpoint.authority,
                 key = "upstream_share_anonymous",
-                "people who are not signed in have all the requests under way that they may have at an upstream: a further one was refused"
+                "a request was refused: anonymous clients already have as many requests in progress at the upstream as they may have"
             );
         }
         slot
     }
 
-    /// Where the search for an upstream begins: another one for each request.
+    /// The index of the upstream that wins ties in the next request; it rotates.
     pub(super) fn next_offset(&self) -> usize {
         self.next_offset.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// An idle connection to the upstream with the least to do; nothing where one must be opened or
-    /// waited for.
+    /// Leases an idle connection to the upstream with the fewest requests; `None` if that needs
+    /// waiting or a new connection.
     pub(super) fn try_lease(
         &self,
         freshness: Freshness,
@@ -266,10 +267,10 @@ impl Pool {
         Some(Lease::new(connection, slot, true))
     }
 
-    /// A connection to the upstream with the least to do.
+    /// Leases a connection to the upstream with the fewest requests, and opens one if necessary.
     ///
-    /// Nothing was sent yet when opening one fails, so the next upstream is tried, and the only one
-    /// once more.
+    /// If that fails, nothing was sent, so the next upstream is tried; a single upstream is tried
+    /// twice.
     pub(super) async fn lease(
         &self,
         freshness: Freshness,
@@ -312,7 +313,7 @@ impl Pool {
         }
     }
 
-    /// How many requests are under way, for each upstream.
+    /// The number of requests in progress at each upstream.
     #[cfg(test)]
     pub(super) fn load(&self) -> Vec<usize> {
         self.upstreams
@@ -321,14 +322,14 @@ impl Pool {
             .collect()
     }
 
-    /// How many private connections wait, for each upstream.
+    /// The number of idle private connections to each upstream.
     #[cfg(test)]
     pub(super) fn parked(&self) -> Vec<usize> {
         let upstreams = self.upstreams.iter();
         upstreams.map(|upstream| upstream.parked.count()).collect()
     }
 
-    /// Closes what should not wait any more, at each upstream.
+    /// Closes the expired idle connections to each upstream.
     #[cfg(test)]
     pub(super) fn sweep(&self) {
         for upstream in &self.upstreams {
@@ -336,7 +337,8 @@ impl Pool {
         }
     }
 
-    /// The upstream with the fewest requests under way, those that just failed last.
+    /// The index of the upstream with the fewest requests; upstreams that failed recently come
+    /// last.
     fn least_loaded(&self, offset: usize, tried: &[usize]) -> Option<usize> {
         let count = self.upstreams.len();
         if count == 1 {
@@ -359,7 +361,7 @@ impl Upstream {
             .saturating_sub(self.slots.available_permits())
     }
 
-    /// The right to have a request under way, where that needs no waiting.
+    /// Takes a slot if one is free.
     fn try_slot(self: &Arc<Self>, caller_kind: CallerKind) -> Option<Slot> {
         let anonymous = match caller_kind {
             CallerKind::Authenticated => None,
@@ -392,7 +394,6 @@ impl Upstream {
         Ok(Slot::new(Arc::clone(self), caller_kind))
     }
 
-    /// Lets another request be under way.
     pub(super) fn release_slot(&self, caller_kind: CallerKind) {
         self.slots.add_permits(1);
         if caller_kind == CallerKind::Anonymous {
@@ -406,7 +407,7 @@ impl Upstream {
             Freshness::Recent => self.idle_for.min(RECENT_AGE_MAX),
             Freshness::New => return None,
         };
-        // Closed after the lock is given back.
+        // Dropped, and so closed, after the lock is released.
         let mut expired = Vec::new();
         let mut idle = self.idle();
         while let Some((connection, since)) = idle.connections.pop_back() {
@@ -414,7 +415,7 @@ impl Upstream {
             if age >= connection.idle_limit(self.idle_for) {
                 expired.push(connection);
             } else if age >= age_max {
-                // The others wait longer still.
+                // All others have been idle for even longer.
                 idle.connections.push_back((connection, since));
                 return None;
             } else {
@@ -424,7 +425,7 @@ impl Upstream {
         None
     }
 
-    /// Keeps a connection for the next request. `now` is the time.
+    /// Keeps a connection for the next request. `now` is the current time.
     pub(super) fn park(self: &Arc<Self>, mut connection: Box<Http1Connection>, now: Instant) {
         connection.release_buffers();
         let mut idle = self.idle();
@@ -441,8 +442,8 @@ impl Upstream {
         }
     }
 
-    /// Keeps a private connection for the next request of its client, which holds what this answers:
-    /// nothing where it may not wait, and is closed. `now` is the time.
+    /// Keeps a private connection for the next request of its client, which owns the result.
+    /// `None`: a limit is reached and the connection is closed. `now` is the current time.
     pub(super) fn park_private(
         self: &Arc<Self>,
         (mut connection, share, caller_kind): (
@@ -479,7 +480,8 @@ impl Upstream {
         self.idle().avoided_until.is_some_and(|until| now < until)
     }
 
-    /// Closes what waited too long or was closed by the upstream. Says whether any still waits.
+    /// Closes the connections that exceeded the idle time-out or that the upstream closed. Returns
+    /// whether any is still waiting.
     fn sweep(&self) -> bool {
         let mut closed = Vec::new();
         let mut idle = self.idle();
@@ -490,24 +492,24 @@ impl Upstream {
                 closed.push(connection);
             }
         }
-        // While the lock is held: whoever parks a connection after this starts the next sweep.
+        // The lock is held, so that a connection that is parked after this starts the next sweep.
         let private = self.parked.sweep(self.idle_for);
         idle.is_sweeping = private || !idle.connections.is_empty();
         idle.is_sweeping
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, IdleConnections> {
-        // Nothing that holds the lock can leave it half done.
+        // No code that holds the lock can panic between two related changes.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// So many percent of a number, and one at least.
+/// A percentage of a number, at least 1.
 fn percent(all: usize, share: u8) -> usize {
     (all.saturating_mul(share.into()) / 100).max(1)
 }
 
-/// A permit, as soon as there is one; nothing when that takes too long.
+/// Waits for a permit; `None` on time-out.
 async fn permit(permits: &Semaphore, wait_max: Duration) -> Option<SemaphorePermit<'_>> {
     if let Ok(permit) = permits.try_acquire() {
         return Some(permit);
@@ -516,8 +518,8 @@ async fn permit(permits: &Semaphore, wait_max: Duration) -> Option<SemaphorePerm
     waited.ok().and_then(Result::ok)
 }
 
-/// Whether another try may succeed: an upstream that starts again, or a system that is short of
-/// something, is soon back. A certificate stays as it is.
+/// Whether a retry may succeed, as with an upstream that is restarting. A rejected certificate
+/// stays rejected.
 fn is_transient(error: &io::Error) -> bool {
     !matches!(
         error.kind(),
@@ -525,7 +527,7 @@ fn is_transient(error: &io::Error) -> bool {
     )
 }
 
-/// Runs while connections wait.
+/// Closes expired connections until none is waiting.
 async fn sweep_periodically(upstream: Weak<Upstream>) {
     loop {
         let Some(pause) = upstream.upgrade().map(|upstream| upstream.idle_for / 8) else {

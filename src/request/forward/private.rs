@@ -1,10 +1,10 @@
-//! Connections to upstreams that belong to one client, because the upstream took that client's name
-//! for the connection and not for the request (NTLM, Negotiate).
+//! Private upstream connections, for authentication schemes that authenticate the connection
+//! instead of the request (NTLM, Negotiate).
 //!
-//! Such a connection never returns to the pool. It waits for the next request of the same caller on
-//! the same client connection, no longer than one of the pool would, and is closed with that. So the
-//! steps of a handshake reach the connection they belong to, and nobody inherits what somebody else
-//! proved.
+//! Such a connection never returns to the pool. It is reserved for the same caller on the same
+//! client connection and is closed together with that, or at the idle time-out of the pool. So all
+//! steps of a handshake use one upstream connection, and no other caller can use an authenticated
+//! connection.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -25,15 +25,15 @@ use crate::request::headers::{RequestRewrite, authenticates_connection};
 use crate::request::policy::Permit;
 use crate::store::{SessionId, Subject};
 
-/// How many connections to upstreams may wait for one client connection. Who speaks HTTP/1.1 uses one
+/// How many private connections may wait for one client connection. A client over HTTP/1.1 uses one
 /// at a time.
 const WAITING_MAX: usize = 8;
-/// How many of them nobody in particular may have, which is enough for a handshake.
+/// The limit for an anonymous client; enough for a handshake.
 const WAITING_ANONYMOUS_MAX: usize = 2;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The connections to upstreams that wait for the next request of a client connection.
+/// The private connections that wait for the next request of a client connection.
 type WaitingConnections = Mutex<Vec<PrivateConnection>>;
 
 #[derive(Debug)]
@@ -43,24 +43,25 @@ struct PrivateConnection {
     owner: ConnectionOwner,
 }
 
-/// For whom a connection was opened. A front proxy brings many people over one connection.
+/// The caller that a private connection is reserved for. A front proxy multiplexes many users over
+/// one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ConnectionOwner {
     Person(SessionId),
     Program(IssuerId, Subject),
-    /// Nobody, on a connection that carries nobody else.
+    /// The anonymous client of a connection that does not come from a proxy.
     Anonymous,
 }
 
-/// Where a private connection waits.
+/// The client connection and the caller that a private connection is reserved for.
 #[derive(Debug)]
 pub(super) struct ClientBinding {
     client: Weak<Connection>,
-    /// Absent: it does not wait.
+    /// `None`: the connection is closed after the request.
     owner: Option<ConnectionOwner>,
 }
 
-/// A request as far as private connections are concerned.
+/// The parts of a request that decide which connection it may use.
 #[derive(Clone, Copy)]
 pub(super) struct LeaseContext<'a> {
     pub(super) client: &'a Arc<Connection>,
@@ -70,13 +71,13 @@ pub(super) struct LeaseContext<'a> {
 }
 
 impl LeaseContext<'_> {
-    /// A connection for the request: the one that was kept for its caller, else a free one. What
-    /// belongs to one client begins with a connection of its own.
+    /// Leases a connection: a private one that is reserved for the caller, otherwise one of the
+    /// pool. A request that needs a private connection and has none gets a new one.
     ///
-    /// Most requests get a connection without waiting. What waits or connects is in a box, so that
-    /// the future of every request does not have room for it.
+    /// Most requests get an idle connection without waiting. The future that waits or connects is
+    /// boxed, so that it does not enlarge the future of every request.
     ///
-    /// `now` is the time; what comes with the lease is the time when it was had.
+    /// `now` is the current time; the result contains the time at which the lease was obtained.
     pub(super) async fn lease(
         self,
         pool: &Pool,
@@ -99,7 +100,7 @@ impl LeaseContext<'_> {
         freshness: Freshness,
         offset: usize,
     ) -> Result<Lease, ForwardError> {
-        // A connection that was logged in is worth more than its age: another one asks for the login again.
+        // An authenticated connection is reused at any age: a new one would need a new handshake.
         if freshness != Freshness::New
             && let Some(waiting) = self.take_private_connection(pool)
         {
@@ -124,18 +125,18 @@ impl LeaseContext<'_> {
         }
     }
 
-    /// Whether the request must not go over a connection that somebody else may use.
+    /// Whether the request must not share its connection with other callers.
     fn needs_private_connection(self) -> bool {
-        // `Proxy-Authorization` is for us, and never sent on.
+        // `Proxy-Authorization` is addressed to menshen and is never forwarded.
         let mut sent = self.headers.get_all(AUTHORIZATION).iter();
         self.permit.route().private_connections
             || self.request_rewrite.authenticates_connection()
             || sent.any(begins_with_scheme)
     }
 
-    /// A connection that was kept for this caller, the one used last first.
+    /// Takes the most recently used private connection that is reserved for the caller.
     fn take_private_connection(self, pool: &Pool) -> Option<(Box<Http1Connection>, Arc<Upstream>)> {
-        // Most clients never have one.
+        // Most clients have no private connection.
         let waiting = self.client.extension.get::<WaitingConnections>()?;
         let owner = self.owner()?;
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -153,7 +154,6 @@ impl LeaseContext<'_> {
         None
     }
 
-    /// Where this caller's private connection is to wait.
     pub(super) fn binding(self) -> Box<ClientBinding> {
         Box::new(ClientBinding {
             client: Arc::downgrade(self.client),
@@ -168,7 +168,7 @@ impl LeaseContext<'_> {
                 program.issuer.clone(),
                 program.subject.clone(),
             )),
-            // Behind a proxy the next nobody may be another one.
+            // Behind a proxy, the next anonymous request may come from another client.
             Caller::Anonymous(_) => (!self.is_relayed()).then_some(ConnectionOwner::Anonymous),
         }
     }
@@ -181,7 +181,8 @@ impl LeaseContext<'_> {
 }
 
 impl ClientBinding {
-    /// Keeps a connection for the next request, while the client's is open. `now` is the time.
+    /// Reserves a connection for the next request while the client's connection is open. `now` is
+    /// the current time.
     pub(super) fn park(
         self,
         held: (Box<Http1Connection>, Option<QuotaGuard>, CallerKind),
@@ -219,11 +220,11 @@ impl ClientBinding {
     }
 }
 
-/// Whether an answer asks for, or speaks of, authentication that binds the connection.
+/// Whether a response requests or continues authentication of the connection.
 pub(super) fn asks_for_connection_auth(answer: &HeaderMap) -> bool {
     [WWW_AUTHENTICATE, PROXY_AUTHENTICATE].iter().any(|name| {
         let lines = answer.get_all(name).iter();
-        // A name within a quoted text is taken for a scheme, which harms nobody.
+        // A scheme name inside a quoted string matches, too; that only makes a connection private.
         let mut challenges = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
         challenges.any(authenticates_connection)
     })
@@ -238,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scheme_that_binds_the_connection_is_seen_wherever_it_stands() {
+    fn connection_authentication_is_detected_at_any_position() {
         let answer = |lines: &[&str], name: HeaderName| {
             let mut headers = HeaderMap::new();
             for line in lines {

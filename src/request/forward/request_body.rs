@@ -1,4 +1,4 @@
-//! `Outgoing`: a request body on its way to the upstream, measured and watched.
+//! `RequestBody`: a request body that is being sent, with its size limit and its progress.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,46 +13,43 @@ use tokio::time::Instant;
 use crate::request::Body;
 use crate::request::headers::Namespace;
 
-/// A request body.
 #[derive(Debug)]
 pub(super) struct RequestBody {
     body: Body,
     bytes_left: u64,
     namespace: Namespace,
-    /// What came behind the last piece and may travel.
+    /// The trailers, once they were received.
     trailers: Option<HeaderMap>,
     progress: Arc<UploadProgress>,
 }
 
-/// How far a request body has come, for whoever waits for the answer.
+/// The progress of a request body, shared with the task that waits for the response.
 #[derive(Debug)]
 pub(super) struct UploadProgress {
     start: Instant,
-    /// When the last piece went, in milliseconds after `start`.
+    /// When the last piece was read, in milliseconds after `start`.
     last_ms: AtomicU64,
     state: AtomicU8,
 }
 
-/// What became of a request body.
+/// The state of a request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum UploadState {
-    /// There is more to come.
     Sending = 0,
-    /// All of it went.
     Sent = 1,
-    /// It is larger than the route allows.
+    /// It exceeds the limit of the route.
     TooLarge = 2,
-    /// The client broke it off.
+    /// The client aborted it.
     Broken = 3,
 }
 
-/// The body will not come to its end; its [`State`] says why.
+/// The body ended early; its [`UploadState`] says why.
 #[derive(Debug)]
 pub(super) struct BodyAborted;
 
 impl RequestBody {
-    /// Watches a body of at most `bytes_max` bytes.
+    /// Limits a body to `bytes_max` bytes.
     pub(super) fn new(
         body: Body,
         namespace: Namespace,
@@ -84,7 +81,7 @@ impl UploadProgress {
         }
     }
 
-    /// When the last piece went.
+    /// When the last piece was read.
     pub(super) fn last(&self) -> Instant {
         self.start + std::time::Duration::from_millis(self.last_ms.load(Ordering::Relaxed))
     }
@@ -97,7 +94,7 @@ impl UploadProgress {
 }
 
 impl RequestBody {
-    /// The next piece, which may be empty; nothing at the end.
+    /// The next piece, which may be empty; `None` at the end.
     pub(super) fn poll_data(
         &mut self,
         cx: &mut Context<'_>,
@@ -125,7 +122,8 @@ impl RequestBody {
             return Poll::Ready(Err(BodyAborted));
         };
         self.bytes_left = bytes_left;
-        // Over HTTP/2 the end may come alone, and is not asked for once the length is reached.
+        // Over HTTP/2 the end of the stream may follow in a frame of its own, which is not awaited
+        // once the announced length is reached.
         let end = self.is_end();
         self.progress.record(if end {
             UploadState::Sent
@@ -135,19 +133,18 @@ impl RequestBody {
         Poll::Ready(Ok(Some(data)))
     }
 
-    /// What may travel of the trailers, once the end was reached.
+    /// The trailers that may be forwarded, after the end of the body.
     pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
         let mut trailers = self.trailers.take()?;
         self.namespace.remove_forbidden_trailers(&mut trailers);
         Some(trailers).filter(|trailers| !trailers.is_empty())
     }
 
-    /// Whether all of it went.
     pub(super) fn is_end(&self) -> bool {
         self.body.is_end_stream() || self.length() == Some(0)
     }
 
-    /// How long what is left of it is, when that is known.
+    /// The number of bytes left, if it is known.
     pub(super) fn length(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }

@@ -1,4 +1,5 @@
-//! `Answer`: a response body, read from its connection when the client wants more.
+//! `ResponseBody`: a response body that is read from its upstream connection as the client reads
+//! it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,21 +19,21 @@ use crate::request::headers::Namespace;
 use crate::request::route::Limits;
 use crate::request::{Body, BodyError};
 
-/// A response body and, until it was read to its end, the connection it comes from.
+/// A response body and, until it is complete, its upstream connection.
 struct ResponseBody {
     lease: Option<Lease>,
-    /// The request's body, while it may still be on its way.
+    /// The progress of the request body, which may still be being sent.
     upload: Option<Arc<UploadProgress>>,
     idle: Duration,
     body_bytes_max: u64,
     waiting_since: Option<Instant>,
-    /// When whoever reads looks whether it may go on. Absent: they did.
+    /// When the reader is woken to check the session again; `None` once it was.
     recheck_at: Option<Instant>,
 }
 
-/// Makes a body that gives its connection back at its end, and the request up when dropped before; and
-/// says whether anything of it still has to come. One that waits is asked again when it begins to
-/// last. `now` is the time.
+/// Returns the response body, and whether part of it is still to be read from the upstream. At its
+/// end the body releases its connection; dropping it earlier aborts the request. `now` is the
+/// current time.
 pub(super) fn stream(
     mut lease: Lease,
     upload: Option<Arc<UploadProgress>>,
@@ -50,7 +51,7 @@ pub(super) fn stream(
         };
         return (Body::new(body), true);
     };
-    // What was read of this answer no longer needs the connection.
+    // The whole body was read together with the head: the connection is free.
     lease.release(now);
     if whole.is_empty() {
         return (empty(), false);
@@ -59,7 +60,6 @@ pub(super) fn stream(
     (Body::new(body), false)
 }
 
-/// A body without content.
 pub(super) fn empty() -> Body {
     Body::new(Empty::new().map_err(|never| match never {}))
 }
@@ -93,7 +93,7 @@ impl ResponseBody {
         if connection.is_response_complete()
             && let Some(lease) = self.lease.take()
         {
-            // Free for the next request, unless this one is still being sent.
+            // The connection is reusable unless the request is still being sent.
             lease.release(Instant::now());
         }
         frame.map_err(|error| match error {
@@ -102,7 +102,7 @@ impl ResponseBody {
         })
     }
 
-    /// Why the request's body did not come to its end.
+    /// Why the request body was not sent completely.
     fn request_error(&self) -> ForwardError {
         match self.upload.as_ref().map(|upload| upload.state()) {
             Some(UploadState::TooLarge) => ForwardError::TooLarge {
@@ -130,7 +130,7 @@ impl http_body::Body for ResponseBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                // Whatever is left on the connection belongs to nobody.
+                // The connection cannot be reused after an incomplete response.
                 let lease = self.lease.take();
                 if !error.is_caused_by_client() {
                     drop(lease.map(Lease::close));

@@ -38,14 +38,13 @@ fn forwarder(upstreams: Vec<UpstreamUrl>) -> Forwarder {
     Forwarder::build(vec![settings], None).unwrap()
 }
 
-/// A route with limits that no test waits long for.
-/// Long enough for a machine that is busy with something else, and no longer.
-const HASTE: Duration = Duration::from_secs(1);
+/// A short time-out that a busy machine still meets.
+const SHORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-fn hasty() -> Route {
+fn route_with_short_timeouts() -> Route {
     let mut route = route();
-    route.limits.response = HASTE;
-    route.limits.idle = HASTE;
+    route.limits.response = SHORT_TIMEOUT;
+    route.limits.idle = SHORT_TIMEOUT;
     route
 }
 
@@ -79,7 +78,7 @@ fn connection() -> Arc<Connection> {
     })
 }
 
-/// The same, from this caller over this connection.
+/// Forwards a request from this caller over this client connection.
 async fn send_over<B>(
     forwarder: &Forwarder,
     route: Route,
@@ -113,7 +112,7 @@ async fn text(forwarded: Result<UpstreamResponse, ForwardError>) -> String {
     String::from_utf8(body.to_vec()).unwrap()
 }
 
-/// A server that plays `script` on each connection; the script gets the connection's number.
+/// A server that runs `script` on each connection; the script gets the connection's number.
 async fn server<F, Fut>(script: F) -> u16
 where
     F: Fn(usize, TcpStream) -> Fut + Send + 'static,
@@ -131,7 +130,7 @@ where
     port
 }
 
-/// Reads one head and says what it was; nothing at the end of the connection.
+/// Reads one head, in lower case; `None` at the end of the connection.
 async fn head(stream: &mut TcpStream) -> Option<String> {
     let mut read = Vec::new();
     while !read.ends_with(b"\r\n\r\n") {
@@ -140,7 +139,7 @@ async fn head(stream: &mut TcpStream) -> Option<String> {
     Some(String::from_utf8(read).unwrap().to_ascii_lowercase())
 }
 
-async fn say(stream: &mut TcpStream, text: &str) {
+async fn write(stream: &mut TcpStream, text: &str) {
     stream.write_all(text.as_bytes()).await.unwrap();
 }
 
@@ -158,6 +157,7 @@ async fn echo() -> u16 {
     .await
 }
 
+/// A proxy that forwards every request; sending to the result stops its tunnels.
 async fn front(forwarder: Forwarder, route: Route) -> (u16, oneshot::Sender<()>) {
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = Arc::new(std::sync::Mutex::new(Some(stopped)));

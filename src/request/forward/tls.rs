@@ -1,5 +1,4 @@
-//! `UpstreamTls`: whom a route believes to be its application, and what is wrong when no TLS comes
-//! about.
+//! `UpstreamTls`: the TLS settings of a route's upstreams, and remedies for failed handshakes.
 
 use std::fmt;
 use std::io;
@@ -19,59 +18,49 @@ use rustls::{
 use crate::keys;
 use crate::secret::Secret;
 
-/// What a route says of the TLS to its upstreams.
+/// The configured TLS settings of a route's upstreams.
 #[derive(Clone, Debug)]
 pub struct TlsMaterial {
-    /// Whom to believe, as PEM: authorities, or the upstream's own certificate; absent: the
-    /// system's authorities.
+    /// Trusted certificate authorities, or the upstream's own certificate, as PEM. `None` trusts
+    /// the system's authorities.
     pub ca: Option<Vec<u8>>,
-    /// The name that its certificate must have; absent: the host of its address.
+    /// The expected name of the certificate; `None` expects the host of the address.
     pub server_name: Option<String>,
-    /// What we show of ourselves: the certificates and the private key, as PEM.
+    /// The client certificate chain and its private key, as PEM.
     pub identity: Option<(Vec<u8>, Secret<String>)>,
-    /// Whether its certificate counts at all.
+    /// Whether the certificate is verified at all.
     pub verify: bool,
 }
 
-/// Why it cannot be used.
+/// Why the TLS settings of a route are unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsMaterialError {
-    /// A file is no PEM.
-    #[error("{key} is no PEM")]
+    #[error("{key} is not valid PEM")]
     Pem {
-        /// Which key names it.
+        /// The configuration key that names the file.
         key: &'static str,
-        /// What is wrong with it.
         #[source]
         source: PemError,
     },
-    /// A file holds nothing that is needed.
-    #[error("{key} holds no certificate")]
+    #[error("{key} contains no certificate")]
     Empty {
-        /// Which key names it.
+        /// The configuration key that names the file.
         key: &'static str,
     },
-    /// The key is encrypted or of another certificate.
-    #[error("key does not fit certificate")]
+    /// The private key is encrypted or belongs to another certificate.
+    #[error("key does not match certificate")]
     Pair(#[source] Error),
-    /// A certificate cannot be an authority.
-    #[error("ca holds a certificate that cannot be used")]
+    #[error("ca contains an unusable certificate")]
     Authority(#[source] Error),
-    /// No certificate could have this name.
-    #[error("`{name}` cannot be the name of a server")]
-    ServerName {
-        /// What was configured.
-        name: String,
-    },
-    /// TLS refuses it.
+    #[error("`{name}` is not a valid server name")]
+    ServerName { name: String },
     #[error("set up TLS to the upstream")]
     Setup(#[source] Error),
-    /// TLS cannot verify with it.
     #[error("set up TLS to the upstream")]
     Verifier(#[source] VerifierBuilderError),
 }
 
-/// TLS to the upstreams of a pool. Two are equal when they were made of the same.
+/// The TLS settings of a pool. Two are equal if they were built from the same material.
 #[derive(Clone)]
 pub struct UpstreamTls {
     pub(super) client: Arc<ClientConfig>,
@@ -96,7 +85,6 @@ impl fmt::Debug for UpstreamTls {
 }
 
 impl UpstreamTls {
-    /// Parses what a route says.
     pub fn new(material: &TlsMaterial) -> Result<Self, TlsMaterialError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -142,7 +130,7 @@ impl UpstreamTls {
     }
 }
 
-/// The authorities of the system; one without any falls back to Mozilla's list.
+/// The system's certificate authorities, or Mozilla's list if the system has none.
 pub(super) fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -174,7 +162,7 @@ fn parse_certificates(
     key: &'static str,
     pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, TlsMaterialError> {
-    // Editors of Windows put a byte order mark before the first line.
+    // Windows editors write a byte order mark before the first line.
     let pem = pem.strip_prefix("\u{feff}".as_bytes()).unwrap_or(pem);
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
@@ -191,8 +179,8 @@ fn server_name(name: &str) -> Result<ServerName<'static>, TlsMaterialError> {
     })
 }
 
-/// Believes authorities, and these very certificates: that is how appliances are known that signed
-/// themselves, often as an authority, for dates long past or without the name of any server.
+/// Trusts the configured authorities, and the configured certificates themselves. Appliances often
+/// have self-signed certificates that are marked as an authority, expired or without a server name.
 #[derive(Debug)]
 struct TrustedCertificates {
     certificates: Vec<CertificateDer<'static>>,
@@ -264,7 +252,7 @@ impl ServerCertVerifier for TrustedCertificates {
     }
 }
 
-/// Whether a certificate that is known has the name, or none at all.
+/// Accepts a configured certificate that has the expected name or no name at all.
 fn verify_name(
     certificate: &CertificateDer<'_>,
     name: &ServerName<'_>,
@@ -278,8 +266,7 @@ fn verify_name(
     }
 }
 
-/// Believes whoever answers: nothing that it shows is looked at, so that its certificate may be of a
-/// kind nobody signs any more.
+/// Accepts every certificate, also with obsolete signature schemes.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
@@ -323,7 +310,7 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
-/// TLS did not come about, and what to do.
+/// A failed handshake and its remedy.
 #[derive(Debug, thiserror::Error)]
 #[error("TLS with the upstream failed: {error}; {remedy}")]
 struct TlsFailed {
@@ -331,7 +318,7 @@ struct TlsFailed {
     remedy: &'static str,
 }
 
-/// Says what to do about a failure of TLS. Others stay as they are.
+/// Adds the remedy to a TLS error; other errors are returned unchanged.
 pub(super) fn with_remedy(error: io::Error) -> io::Error {
     let inner = error.get_ref();
     let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<Error>()) else {
@@ -342,13 +329,13 @@ pub(super) fn with_remedy(error: io::Error) -> io::Error {
     io::Error::new(kind, TlsFailed { error, remedy })
 }
 
-/// The same while hands are shaken: then hanging up is an answer, too.
+/// Like [`with_remedy`] for the handshake, where a closed connection has a remedy, too.
 pub(super) fn with_handshake_remedy(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
             let error = Error::Other(OtherError(Arc::new(error)));
-            let remedy = "it hung up during the handshake: perhaps it speaks TLS 1.1 or older, or \
-                          no TLS at all at this port";
+            let remedy = "it closed the connection during the handshake: it may support only TLS 1.1 \
+                          or older, or no TLS on this port";
             io::Error::new(io::ErrorKind::UnexpectedEof, TlsFailed { error, remedy })
         }
         _ => with_remedy(error),
@@ -356,11 +343,11 @@ pub(super) fn with_handshake_remedy(error: io::Error) -> io::Error {
 }
 
 fn remedy(error: &Error) -> &'static str {
-    const OLD: &str = "it speaks neither TLS 1.2 nor TLS 1.3: switch one of them on there, or put a \
-                       proxy before it that does";
-    const CIPHERS: &str = "it has no cipher in common with us: switch ECDHE with AES-GCM or \
-                           ChaCha20-Poly1305 on there; RSA key exchange and CBC are not spoken here";
-    const OURS: &str = "it wants a certificate of ours, or another one: [route.upstream_tls] \
+    const OLD: &str = "it supports neither TLS 1.2 nor TLS 1.3: enable one of them there, or put a proxy \
+                       in front of it that supports them";
+    const CIPHERS: &str = "it has no cipher suite in common with menshen: enable ECDHE with AES-GCM or \
+                           ChaCha20-Poly1305 there; menshen supports neither RSA key exchange nor CBC";
+    const OURS: &str = "it requires a client certificate, or another one: set [route.upstream_tls] \
                         certificate and key";
     match error {
         Error::InvalidCertificate(error) => remedy_for_certificate(error),
@@ -368,7 +355,7 @@ fn remedy(error: &Error) -> &'static str {
             AlertDescription::ProtocolVersion => OLD,
             AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => CIPHERS,
             AlertDescription::UnrecognisedName => {
-                "it knows no such name: give the one it has as [route.upstream_tls] server_name"
+                "it does not serve this name: set [route.upstream_tls] server_name to a name it serves"
             }
             AlertDescription::CertificateRequired
             | AlertDescription::NoCertificate
@@ -380,7 +367,7 @@ fn remedy(error: &Error) -> &'static str {
             | AlertDescription::UnknownCA
             | AlertDescription::DecryptError
             | AlertDescription::AccessDenied => OURS,
-            _ => "its own log may say why",
+            _ => "look for the reason in its own log",
         },
         Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
@@ -390,30 +377,30 @@ fn remedy(error: &Error) -> &'static str {
         ) => OLD,
         Error::PeerIncompatible(_) | Error::PeerMisbehaved(_) => CIPHERS,
         Error::InvalidMessage(_) => {
-            "what it answers is no TLS: if it speaks plain HTTP, write http:// in `upstream`"
+            "its response is not TLS: if it serves plain HTTP, write http:// in `upstream`"
         }
-        _ => "see whether its TLS works with another client",
+        _ => "check whether its TLS works with another client",
     }
 }
 
 fn remedy_for_certificate(error: &CertificateError) -> &'static str {
     match error {
         CertificateError::UnknownIssuer => {
-            "name the file of its authority, or its own certificate, in [route.upstream_tls] ca"
+            "set [route.upstream_tls] ca to the file of its authority or of its own certificate"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "give a name that is in its certificate as [route.upstream_tls] server_name"
+            "set [route.upstream_tls] server_name to a name in its certificate"
         }
         CertificateError::Expired
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet
         | CertificateError::NotValidYetContext { .. } => {
-            "renew its certificate, see whether this machine's clock is right, or name its own \
-             certificate in [route.upstream_tls] ca"
+            "renew its certificate, check the clock of this machine, or set [route.upstream_tls] ca to its own \
+             certificate"
         }
         _ => {
-            "give it another certificate, or name its own in [route.upstream_tls] ca; with verify \
-             = false anybody may answer in its place"
+            "replace its certificate, or set [route.upstream_tls] ca to it; with verify = false any \
+             server is accepted in its place"
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `Tunnel`: what follows an upgrade. Bytes both ways, until somebody has enough.
+//! `Tunnel`: copies bytes in both directions after an upgrade.
 
 use std::future::Future;
 use std::io;
@@ -15,48 +15,48 @@ use tokio::time::{Instant, Sleep, timeout};
 use super::endpoint::Transport;
 use super::lease::Slot;
 
-/// How much is copied at once, in bytes.
+/// The size of the buffer for each direction, in bytes.
 const BUFFER_BYTES: usize = 8 * 1024;
 
-/// How long a goodbye may take.
+/// How long sending a WebSocket close frame may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A WebSocket close frame with status 1008, policy violation (RFC 6455 5.5.1, 7.4.1).
 const CLOSE_1008: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
 
-/// An upgraded connection to an upstream that waits for the client's side of it.
+/// An upgraded upstream connection whose client side is not yet upgraded.
 ///
-/// It is open until it is dropped, so it must be run soon after its response was sent.
+/// It stays open until it is dropped, so it must be run soon after its response was sent.
 #[derive(Debug)]
 pub struct Tunnel {
     pub(super) upstream: Transport,
-    /// What the upstream said of the new protocol together with its answer.
+    /// Bytes of the new protocol that the upstream sent together with its response.
     pub(super) buffered: Bytes,
     pub(super) client: OnUpgrade,
     pub(super) idle: Duration,
     pub(super) websocket: bool,
-    /// Counts as a request under way.
+    /// A tunnel counts as a request in progress.
     pub(super) slot: Slot,
 }
 
 /// Why a tunnel ended.
 #[derive(Debug)]
 pub enum TunnelEnd {
-    /// Both sides had said everything.
+    /// Both sides closed.
     Closed,
-    /// We were told to stop.
+    /// The caller stopped it.
     Stopped,
-    /// Nobody said anything for the route's idle limit.
+    /// No bytes were copied for the idle time-out of the route.
     Idle,
-    /// A side broke.
+    /// Reading from or writing to one side failed.
     Broken(io::Error),
-    /// The client's side never came about.
+    /// The client's side could not be upgraded.
     UpgradeFailed(hyper::Error),
 }
 
 impl Tunnel {
-    /// Copies both ways until both sides closed, one broke, nobody spoke for the idle limit, or
-    /// `stop` resolves. A stopped WebSocket is told why when it is between two frames.
+    /// Copies in both directions until both sides close, one fails, the idle time-out passes, or
+    /// `stop` resolves. A stopped WebSocket gets a close frame if it is between two frames.
     pub async fn run(self, stop: impl Future<Output = ()>) -> TunnelEnd {
         let Self {
             mut upstream,
@@ -111,14 +111,14 @@ impl Tunnel {
                 client.write_all(&CLOSE_1008).await?;
                 client.shutdown().await
             };
-            // They are cut off in any case; the frame is a courtesy.
+            // The connection is closed even if the frame cannot be sent.
             let _ = timeout(CLOSE_TIMEOUT, close).await;
         }
         end
     }
 }
 
-/// Notices when nobody speaks. The timer is moved only when it fires.
+/// Detects an idle tunnel. To keep it cheap, the timer is only reset when it fires.
 struct IdleTimer<'a> {
     last_activity: Instant,
     idle: Duration,
@@ -138,7 +138,7 @@ impl IdleTimer<'_> {
     }
 }
 
-/// One direction.
+/// One direction of a tunnel.
 struct Direction {
     buffer: Vec<u8>,
     start: usize,
@@ -146,7 +146,7 @@ struct Direction {
     is_ended: bool,
     is_shut_down: bool,
     needs_flush: bool,
-    /// Where its frames end, for a WebSocket.
+    /// Present for a WebSocket.
     frames: Option<FrameTracker>,
 }
 
@@ -167,7 +167,7 @@ impl Direction {
         }
     }
 
-    /// Whether a frame of ours would stand between two of theirs.
+    /// Whether a close frame can be sent without interrupting another frame.
     fn can_send_close(&self) -> bool {
         !self.is_shut_down && self.frames.as_ref().is_some_and(FrameTracker::at_boundary)
     }
@@ -216,7 +216,7 @@ impl Direction {
     }
 }
 
-/// Follows WebSocket frames (RFC 6455 5.2) to know where one ends.
+/// Tracks the boundaries of WebSocket frames (RFC 6455 5.2).
 #[derive(Default)]
 struct FrameTracker {
     head: [u8; 14],
@@ -247,7 +247,7 @@ impl FrameTracker {
         }
     }
 
-    /// The length of the payload, once the head is complete.
+    /// The length of the payload, once the frame header is complete.
     fn payload(&self) -> Option<u64> {
         let head = &self.head[..self.head_bytes];
         let second = *head.get(1)?;

@@ -1,5 +1,4 @@
-//! Heads of answers: how many lines they may have, what stands behind the status, and what is said
-//! of a head that cannot be read.
+//! Response heads: the number of lines, the reason phrase, and the errors for invalid heads.
 
 use crate::browser::navigation;
 use crate::raw_connection::RawConnection;
@@ -7,7 +6,7 @@ use crate::records::Records;
 use crate::upstream::{Reply, Upstream, get, menshen_before};
 use crate::wire;
 
-/// The log line of a request about an answer that could not be read.
+/// The warning about an invalid response with this request id.
 fn logged_warning(log: &Records, request_id: &str) -> Option<serde_json::Value> {
     let text = log.text();
     let mut lines = text.lines().filter(|line| line.contains(request_id));
@@ -36,7 +35,7 @@ async fn a_response_with_hundreds_of_header_lines_is_forwarded_completely() {
         let expected: Vec<_> = (0..count).map(|n| format!("c{n}={n}")).collect();
         assert_eq!(cookies, expected);
     }
-    // With its length, that is one line more than may be.
+    // Together with `Content-Length` that is one line too many.
     line.send(get("/1000", "")).await;
     assert_eq!(line.answer().await.status, 502);
 }
@@ -47,7 +46,7 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
     let long = format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(70_000));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(1001));
     let answers = [
-        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", "no HTTP"),
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", "not HTTP"),
         (long.as_str(), "65536 bytes"),
         (many.as_str(), "1000 header lines"),
         (
@@ -59,7 +58,10 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
             "several",
         ),
         ("HTTP/1.1 200 OK\r\nX-Half", "before the end"),
-        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", "not asked for"),
+        (
+            "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+            "did not request",
+        ),
     ]
     .map(|(answer, why)| (answer.to_owned(), why));
     let sent = answers.clone();
@@ -85,7 +87,10 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
                 "{answer:.99?}: {}",
                 page.text()
             );
-            assert!(!page.text().contains(&own), "the address is ours to know");
+            assert!(
+                !page.text().contains(&own),
+                "the page must not reveal the upstream address"
+            );
         }
         let told = wire::raw(menshen.address(), get(&target, "").as_bytes()).await;
         assert_eq!(told.status, 502, "{answer:.99?}");
@@ -120,10 +125,10 @@ async fn the_reason_phrase_of_the_application_is_forwarded() {
         ("HTTP/1.1 599 Own Invention", "HTTP/1.1 599 Own Invention"),
         ("HTTP/1.1 200 OK", "HTTP/1.1 200 OK"),
         ("HTTP/1.1 404 Not Found", "HTTP/1.1 404 Not Found"),
-        // Without words there is still a blank, and ours are as good as none.
+        // Without a reason phrase, the standard one is sent.
         ("HTTP/1.1 404 ", "HTTP/1.1 404 Not Found"),
         ("HTTP/1.1 404", "HTTP/1.1 404 Not Found"),
-        // What is no ASCII could be any encoding.
+        // A phrase that is not ASCII has an unknown encoding.
         ("HTTP/1.1 404 没有", "HTTP/1.1 404 Not Found"),
     ];
     let upstream = Upstream::start(move |asked| {
@@ -136,7 +141,7 @@ async fn the_reason_phrase_of_the_application_is_forwarded() {
     for (number, (sent, expected)) in firsts.iter().enumerate() {
         let mut line = RawConnection::open(menshen.address()).await;
         line.send(get(&format!("/{number}"), "")).await;
-        let head = line.head().await.expect("an answer comes");
+        let head = line.head().await.expect("a response arrives");
         assert_eq!(head.first, *expected, "{sent}");
     }
 }

@@ -1,4 +1,4 @@
-//! TLS to applications with certificates of their own, and what the log says when none comes about.
+//! TLS to upstreams with their own certificates, and the log lines for failed handshakes.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use crate::tls::pair;
 use crate::upstream::{Folder, accept, get, listener, menshen_before, ok, open_route};
 use crate::wire;
 
-/// How an application speaks TLS.
+/// The TLS settings of an upstream.
 struct ServerTls<'a> {
-    /// The name of its certificate in the folder.
+    /// The base name of the certificate file.
     certificate: &'a str,
     versions: &'a [&'static SupportedProtocolVersion],
-    /// Whose certificates it wants to see.
+    /// The authority for client certificates, if the upstream requires one.
     client_ca: Option<CertificateDer<'static>>,
 }
 
@@ -34,7 +34,7 @@ impl<'a> ServerTls<'a> {
     }
 }
 
-/// Runs an application and says its address.
+/// Starts an upstream with TLS and returns its URL.
 async fn tls_application(folder: &Folder, server_tls: ServerTls<'_>) -> String {
     menshen::keys::install_crypto();
     let file = |end: &str| folder.path(&format!("{}.{end}", server_tls.certificate));
@@ -64,7 +64,7 @@ async fn tls_application(folder: &Folder, server_tls: ServerTls<'_>) -> String {
                 };
                 let mut line = RawConnection::over(stream);
                 while line.head().await.is_some() {
-                    if line.try_send(ok("believed")).await.is_err() {
+                    if line.try_send(ok("trusted")).await.is_err() {
                         return;
                     }
                 }
@@ -74,7 +74,7 @@ async fn tls_application(folder: &Folder, server_tls: ServerTls<'_>) -> String {
     format!("https://localhost:{port}")
 }
 
-/// Asks, and says what was answered or what the log says instead.
+/// Sends a request and returns the response text, or the log line about the failure.
 async fn response_text(menshen: &Menshen) -> Result<String, String> {
     let log = Records::process_log();
     let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
@@ -97,7 +97,7 @@ async fn assert_refused(menshen: &Menshen, words: &[&str]) {
     }
     assert!(
         why.contains("localhost:") || why.contains("127.0.0.1:"),
-        "it names the upstream: {why}"
+        "the log line names the upstream: {why}"
     );
 }
 
@@ -118,13 +118,13 @@ async fn an_upstream_is_trusted_by_its_ca_or_by_its_own_certificate() {
         };
         let url = tls_application(&folder, server_tls).await;
         let menshen = menshen_before(&url, &tls(&format!("ca = {own:?}"))).await;
-        assert_eq!(response_text(&menshen).await.as_deref(), Ok("believed"));
+        assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
         let menshen = menshen_before(&url, &tls(&format!("ca = {other:?}"))).await;
         assert_refused(&menshen, &["[route.upstream_tls] ca"]).await;
         let menshen = menshen_before(&url, "").await;
         assert_refused(&menshen, &["UnknownIssuer", "[route.upstream_tls] ca"]).await;
         let menshen = menshen_before(&url, &tls("verify = false")).await;
-        assert_eq!(response_text(&menshen).await.as_deref(), Ok("believed"));
+        assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
     }
 }
 
@@ -132,8 +132,8 @@ async fn an_upstream_is_trusted_by_its_ca_or_by_its_own_certificate() {
 async fn a_self_signed_ca_certificate_is_trusted_when_it_is_configured() {
     let folder = Folder::new();
     menshen::keys::install_crypto();
-    // As `openssl req -x509` makes it for an appliance: an authority, often without a server's name,
-    // and long expired.
+    // Certificates as `openssl req -x509` creates them for appliances: marked as an authority,
+    // often without a server name or expired.
     for (names, expired, lines, believed) in [
         (vec!["localhost"], false, "", true),
         (vec![], false, "", true),
@@ -157,7 +157,7 @@ async fn a_self_signed_ca_certificate_is_trusted_when_it_is_configured() {
         match believed {
             true => assert_eq!(
                 response_text(&menshen).await.as_deref(),
-                Ok("believed"),
+                Ok("trusted"),
                 "{names:?}"
             ),
             false => assert_refused(&menshen, &["appliance", "server_name"]).await,
@@ -183,7 +183,7 @@ async fn server_name_overrides_the_expected_certificate_name() {
     let url = tls_application(&folder, ServerTls::of("app")).await;
     let named = format!("ca = {ca:?}\nserver_name = \"oa.internal\"");
     let menshen = menshen_before(&url, &tls(&named)).await;
-    assert_eq!(response_text(&menshen).await.as_deref(), Ok("believed"));
+    assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
     let menshen = menshen_before(&url, &tls(&format!("ca = {ca:?}"))).await;
     assert_refused(
         &menshen,
@@ -218,7 +218,7 @@ async fn an_upstream_that_requests_a_client_certificate_gets_the_configured_one(
             tls(&format!("ca = {ca:?}\n{pair}"))
         };
         let menshen = menshen_before(&url, &lines("ours")).await;
-        assert_eq!(response_text(&menshen).await.as_deref(), Ok("believed"));
+        assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
         let menshen = menshen_before(&url, &lines("stranger")).await;
         assert_refused(&menshen, &["[route.upstream_tls] certificate and key"]).await;
         let menshen = menshen_before(&url, &tls(&format!("ca = {ca:?}"))).await;
@@ -228,7 +228,7 @@ async fn an_upstream_that_requests_a_client_certificate_gets_the_configured_one(
 
 #[tokio::test]
 async fn tls_failures_of_old_appliances_are_logged_with_the_remedy() {
-    // Alerts as TLS 1.0 writes them: level 2, then which.
+    // A fatal alert of TLS 1.0.
     let alert = |which: u8| vec![0x15, 3, 1, 0, 2, 2, which];
     for (answer, words) in [
         (alert(70), ["ProtocolVersion", "TLS 1.2"]),
@@ -239,7 +239,7 @@ async fn tls_failures_of_old_appliances_are_logged_with_the_remedy() {
             b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
             ["TLS", "http://"],
         ),
-        (Vec::new(), ["hung up", "TLS 1.1"]),
+        (Vec::new(), ["closed the connection", "TLS 1.1"]),
     ] {
         let socket = listener().await;
         let port = socket.local_addr().unwrap().port();
@@ -267,18 +267,18 @@ async fn new_certificate_files_apply_after_a_reload_and_invalid_ones_change_noth
     assert_refused(&menshen, &["[route.upstream_tls] ca"]).await;
     let files =
         menshen::config::Config::parse(&setup.text(&menshen.source, &menshen.app), "t").unwrap();
-    assert!(files.files().contains(&ca), "it is watched");
+    assert!(files.files().contains(&ca), "the file is watched");
     std::fs::copy(folder.path("app.pem"), &ca).unwrap();
     menshen.reload(&setup).await.unwrap();
-    assert_eq!(response_text(&menshen).await.as_deref(), Ok("believed"));
+    assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
     folder.write("ca.pem", "no certificate\n");
     let why = menshen.reload(&setup).await.unwrap_err();
     assert!(
-        why.contains("route up: upstream_tls: ca holds no certificate"),
+        why.contains("route up: upstream_tls: ca contains no certificate"),
         "{why}"
     );
     std::fs::remove_file(&ca).unwrap();
     let why = menshen.reload(&setup).await.unwrap_err();
     assert!(why.contains("ca.pem"), "{why}");
-    assert_eq!(response_text(&menshen).await.as_deref(), Ok("believed"));
+    assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
 }

@@ -1,21 +1,20 @@
-//! `Chunks`: takes the chunked coding off a body (RFC 9112 7.1), and refuses what two readers
-//! could read in two ways.
+//! `ChunkedDecoder`: decodes the chunked transfer coding (RFC 9112 7.1) and refuses ambiguous
+//! input.
 
 use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// What the extensions of all chunks of a body may take, in bytes. Nobody uses them.
+/// The maximum size of all chunk extensions of a body, in bytes.
 const EXTENSION_BYTES_MAX: usize = 16 * 1024;
-/// What trailers may take, in bytes.
+/// The maximum size of the trailers, in bytes.
 const TRAILER_BYTES_MAX: usize = 16 * 1024;
-/// How many trailers there may be.
 const TRAILERS_MAX: usize = 100;
 
-/// How far a chunked body was read.
+/// The state of decoding one body.
 #[derive(Debug)]
 pub(super) struct ChunkedDecoder {
     state: State,
-    /// Of the size that is being read, or of the chunk that is.
+    /// The chunk size as read so far, then the bytes left in the chunk.
     size: u64,
     extension_bytes: usize,
     trailers: Vec<u8>,
@@ -23,49 +22,49 @@ pub(super) struct ChunkedDecoder {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Before the first digit of a size.
+    /// Before the first digit of a chunk size.
     Begin,
-    /// Behind a digit.
+    /// After a digit of a chunk size.
     Digits,
-    /// Behind the blanks that may follow a size.
+    /// After the blanks that may follow a chunk size.
     Blank,
-    /// Inside an extension.
+    /// Inside a chunk extension.
     Extension,
-    /// Behind the CR that ends a line with a size.
+    /// After the CR of the chunk size line.
     SizeEnd,
-    /// Inside a chunk.
+    /// Inside chunk data.
     Data,
-    /// Behind a chunk.
+    /// After chunk data.
     DataEnd,
-    /// Behind the CR behind a chunk.
+    /// After the CR that follows chunk data.
     DataEndLine,
-    /// Behind the last chunk.
+    /// After the last chunk.
     Trailers,
 }
 
-/// What comes out.
+/// A decoded part of a body.
 #[derive(Debug)]
 pub(super) enum ChunkedPart {
-    /// A part of a chunk; never empty.
+    /// Part of a chunk; never empty.
     Data(Bytes),
-    /// What stood behind the last chunk. The body is over.
+    /// The trailers. The body is complete.
     Trailers(HeaderMap),
-    /// The body is over.
+    /// The body is complete and has no trailers.
     End,
 }
 
-/// A body that is not chunked as it says.
+/// Invalid chunked coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in super::super) enum ChunkError {
-    #[error("the size of a chunk is no number, or too large a one")]
+    #[error("a chunk size is not a number or too large")]
     Size,
-    #[error("a chunk does not end where its size says")]
+    #[error("a chunk is longer than its size")]
     End,
-    #[error("a line of a chunk ends in a way of its own")]
+    #[error("a chunk line has an invalid line ending")]
     Line,
-    #[error("the extensions of the chunks are too long")]
+    #[error("the chunk extensions are too long")]
     Extensions,
-    #[error("the trailers are too long, too many or no headers")]
+    #[error("the trailers are too long, too many or invalid")]
     Trailers,
 }
 
@@ -81,7 +80,7 @@ impl Default for ChunkedDecoder {
 }
 
 impl ChunkedDecoder {
-    /// Takes the next piece out of what was read; nothing when all of it is used up before one.
+    /// Decodes the next part from `read`; `None` if all of `read` was consumed without one.
     pub(super) fn next(&mut self, read: &mut Bytes) -> Result<Option<ChunkedPart>, ChunkError> {
         loop {
             if self.state == State::Data {
@@ -129,7 +128,7 @@ impl ChunkedDecoder {
                 Ok(State::Blank)
             }
             (State::Digits | State::Blank, _) => Err(ChunkError::Size),
-            // Some end a line here, others do not.
+            // Some servers accept a bare LF as a line ending, others do not.
             (State::Extension, b'\n') => Err(ChunkError::Line),
             (State::Extension, _) => {
                 self.count_extension_byte()?;
@@ -202,7 +201,7 @@ mod tests {
 
     use super::*;
 
-    /// Decodes a body that arrives in pieces of a size.
+    /// Decodes a body that arrives in pieces of `at_once` bytes.
     fn decoded(
         body: &[u8],
         at_once: usize,
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_put_together_and_what_follows_them_is_left_alone() {
+    fn chunks_are_joined_and_bytes_after_the_body_are_left_unread() {
         let body =
             b"5\r\nhello\r\n00a ;x=\"y\"\r\n0123456789\r\nB\t\r\n0123456789a\r\n0\r\n\r\nHTTP/1.1";
         for at_once in 1..body.len() {
@@ -239,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn trailers_come_as_headers() {
+    fn trailers_are_decoded_as_headers() {
         let body = b"1\r\nx\r\n0\r\nX-Sum: 7\r\nx-sum: 8\r\n\r\nrest";
         for at_once in [1, 3, 100] {
             let (data, trailers, used) = decoded(body, at_once).unwrap();
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_readers_could_read_in_two_ways_is_refused() {
+    fn ambiguous_chunks_are_refused() {
         let long = "a".repeat(EXTENSION_BYTES_MAX + 1);
         for (body, why) in [
             ("\r\n", ChunkError::Size),
@@ -296,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_stops_anywhere_is_not_over() {
+    fn a_truncated_body_is_never_complete() {
         let body = b"5\r\nhello\r\n0\r\nA: b\r\n\r\n";
         for end in 0..body.len() {
             assert_eq!(decoded(&body[..end], 4).unwrap().2, usize::MAX, "{end}");
@@ -305,14 +304,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_are_invented(body in proptest::collection::vec(any::<u8>(), 0..200), at_once in 1_usize..50) {
+        fn decoding_never_adds_bytes(body in proptest::collection::vec(any::<u8>(), 0..200), at_once in 1_usize..50) {
             if let Ok((data, _, _)) = decoded(&body, at_once) {
                 prop_assert!(data.len() <= body.len());
             }
         }
 
         #[test]
-        fn every_body_comes_back(data in proptest::collection::vec(any::<u8>(), 1..300), size in 1_usize..50, at_once in 1_usize..50) {
+        fn an_encoded_body_is_decoded_to_itself(data in proptest::collection::vec(any::<u8>(), 1..300), size in 1_usize..50, at_once in 1_usize..50) {
             let mut body = Vec::new();
             for chunk in data.chunks(size) {
                 body.extend_from_slice(format!("{:X}\r\n", chunk.len()).as_bytes());

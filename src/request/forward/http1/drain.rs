@@ -1,4 +1,5 @@
-//! An answer that nobody waits for any more: read until the upstream is done with it, and thrown away.
+//! Reads and discards the response to an aborted request, to learn when the upstream has finished
+//! it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,10 +9,10 @@ use tokio::io::AsyncWrite as _;
 
 use super::Http1Connection;
 
-/// How much of it is read, in bytes.
+/// How many bytes of the response body are read before the connection is closed.
 const BYTES_MAX: usize = 256 * 1024;
 
-/// How much of it came.
+/// How much was discarded.
 #[derive(Debug, Default)]
 struct Drained {
     interim: usize,
@@ -19,11 +20,11 @@ struct Drained {
 }
 
 impl Http1Connection {
-    /// Tells the upstream that nobody waits any more, and waits until it has answered or closed. The
-    /// caller limits how long this may take.
+    /// Tells the upstream that the request was aborted, and waits until it has responded or closed
+    /// the connection. The caller applies the time-out.
     pub(in super::super) async fn drain(mut self: Box<Self>) {
-        // What is left of the request is not sent: half of one never passes for a whole one. An
-        // upstream that looks at its connection sees its end and may stop.
+        // The rest of the request is not sent, so that it never looks complete. The end of the
+        // connection tells the upstream that it may stop.
         self.writer.discard();
         let io = &mut self.io;
         let shutdown = std::future::poll_fn(|cx| Pin::new(&mut *io).poll_shutdown(cx));
@@ -33,7 +34,7 @@ impl Http1Connection {
         }
     }
 
-    /// Ready when the answer was read to its end, or as much of it as is read for nobody.
+    /// Ready when the response was read to its end or to the limit.
     fn poll_drain(&mut self, cx: &mut Context<'_>, drained: &mut Drained) -> Poll<()> {
         if let Some(expected) = self.expected_head {
             match ready!(self.poll_head(cx, expected, &mut drained.interim)) {

@@ -1,4 +1,4 @@
-//! `Sending`: a request on its way to the upstream, as few writes as it can be.
+//! `RequestWriter`: writes a request to an upstream in as few writes as possible.
 
 use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
@@ -10,43 +10,43 @@ use tokio::io::AsyncWrite;
 
 use super::super::request_body::{BodyAborted, RequestBody};
 
-/// Room for a usual head; a connection that waits keeps no more.
+/// Enough for a usual head; an idle connection keeps no larger buffer.
 const PREFIX_CAPACITY: usize = 4 * 1024;
 
-/// What waits to be written, in this order: `text`, `piece`, `end`.
+/// Bytes that are to be written, in this order: `prefix`, `data`, `suffix`.
 #[derive(Default)]
 pub(super) struct RequestWriter {
-    /// A head, or the line with the size of a chunk.
+    /// The request head, or the size line of a chunk.
     prefix: Vec<u8>,
-    /// How much of it went.
+    /// How many bytes of `prefix` were written.
     prefix_written: usize,
-    /// Of the body.
+    /// The current piece of the body.
     data: Bytes,
-    /// What ends a chunk, or the last one.
+    /// The end of a chunk, or of the chunked body.
     suffix: &'static [u8],
     upload: Option<BodySource>,
-    /// Whether any byte of the request went.
+    /// Whether any byte of the request was sent.
     has_sent_bytes: bool,
-    /// Whether TLS may hold some of it back.
+    /// Whether TLS may have buffered some bytes.
     needs_flush: bool,
 }
 
 struct BodySource {
     body: RequestBody,
-    /// What is left of the length that was promised; absent: it is sent in chunks.
+    /// The bytes left of the announced length; `None`: the body is chunked.
     left: Option<u64>,
 }
 
 /// Why a request could not be sent.
 #[derive(Debug)]
 pub(super) enum SendError {
-    /// The connection broke. What was answered before may still be read.
+    /// The connection failed. A response that was sent before may still be readable.
     Io(io::Error),
-    /// The body ended before its time, or after it.
+    /// The body is shorter or longer than announced, or was aborted.
     Body,
 }
 
-/// Writes the last chunk and the trailers behind it, but for the empty line at their end.
+/// Writes the last chunk and the trailers, without the empty line at the end.
 fn write_trailers(prefix: &mut Vec<u8>, trailers: &HeaderMap) {
     prefix.extend_from_slice(b"0\r\n");
     for (name, value) in trailers {
@@ -58,7 +58,7 @@ fn write_trailers(prefix: &mut Vec<u8>, trailers: &HeaderMap) {
 }
 
 impl RequestWriter {
-    /// Where the head is to be written, before anything is sent.
+    /// The buffer that the head of the next request is written to.
     pub(super) fn head(&mut self) -> &mut Vec<u8> {
         self.prefix.clear();
         self.prefix_written = 0;
@@ -69,17 +69,16 @@ impl RequestWriter {
         &mut self.prefix
     }
 
-    /// Sends a body behind the head; `length` is what the head says of it.
+    /// Sets the body to send after the head; `length` is the announced length.
     pub(super) fn set_body(&mut self, body: RequestBody, length: Option<u64>) {
         self.upload = Some(BodySource { body, left: length });
     }
 
-    /// Whether everything went.
     pub(super) fn is_done(&self) -> bool {
         self.upload.is_none() && self.is_empty() && !self.needs_flush
     }
 
-    /// Forgets what could not be sent.
+    /// Drops everything that was not sent.
     pub(super) fn discard(&mut self) {
         *self = Self {
             has_sent_bytes: self.has_sent_bytes,
@@ -87,26 +86,26 @@ impl RequestWriter {
         };
     }
 
-    /// Whether any byte of the last request went.
+    /// Whether any byte of the last request was sent.
     pub(super) fn has_sent_bytes(&self) -> bool {
         self.has_sent_bytes
     }
 
-    /// Frees what an unusually long head took.
+    /// Frees the buffer of an unusually long head.
     pub(super) fn release_buffers(&mut self) {
         if self.prefix.capacity() > PREFIX_CAPACITY {
             self.prefix = Vec::new();
         }
     }
 
-    /// Sends what can be sent now; ready when all of it went.
+    /// Sends as much as possible; ready when the request was sent completely.
     pub(super) fn poll<T: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         io: &mut T,
     ) -> Poll<Result<(), SendError>> {
         loop {
-            // A piece that is there already goes along with the head.
+            // A piece of the body that is available is sent together with the head.
             let waits = self.data.is_empty()
                 && self.suffix.is_empty()
                 && self.load_body_data(cx)?.is_pending();
@@ -131,17 +130,17 @@ impl RequestWriter {
         self.prefix_written == self.prefix.len() && self.data.is_empty() && self.suffix.is_empty()
     }
 
-    /// Takes the next piece of the body, if there is a body.
+    /// Loads the next piece of the body, if there is a body.
     fn load_body_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(upload) = &mut self.upload else {
             return Poll::Ready(Ok(()));
         };
         let data = ready!(upload.body.poll_data(cx)).map_err(|BodyAborted| SendError::Body)?;
-        // The end is not waited for where it is known: it may never be said on its own.
+        // A known end is not awaited, because the client may never signal it separately.
         let is_last = data.is_none() || upload.body.is_end();
         let data = data.unwrap_or_default();
         if let Some(left) = &mut upload.left {
-            // One byte more would be the next request.
+            // Bytes beyond the announced length would be read as the next request.
             *left = left
                 .checked_sub(data.len() as u64)
                 .filter(|left| !is_last || *left == 0)
@@ -157,7 +156,7 @@ impl RequestWriter {
                 self.prefix.clear();
                 self.prefix_written = 0;
             }
-            // Trailers come without a piece.
+            // Trailers come without data.
             if let Some(trailers) = upload.body.take_trailers().filter(|_| data.is_empty()) {
                 self.suffix = b"\r\n";
                 write_trailers(&mut self.prefix, &trailers);

@@ -1,4 +1,4 @@
-//! The head of an answer: parsed strictly, and framed in one way or refused.
+//! Parses the head of a response strictly; an ambiguous framing is refused.
 
 use std::mem::MaybeUninit;
 use std::time::Duration;
@@ -11,73 +11,71 @@ use control_fields::ControlFields;
 
 mod control_fields;
 
-/// How many header lines an answer may have.
+/// How many header lines a response may have.
 const LINES_MAX: usize = 1000;
-/// How many most answers have at most: room for these costs nothing.
+/// Enough for most responses; so many fit on the stack.
 const LINES_USUAL: usize = 100;
 
-/// What an upstream says before the body.
+/// The status and the headers of a response.
 #[derive(Debug)]
 pub(in super::super) struct ResponseHead {
-    /// Never an interim one, except `101`.
+    /// Not an interim status, except `101`.
     pub(in super::super) status: StatusCode,
     pub(in super::super) headers: HeaderMap,
-    /// Its names as they are spelled, line by line, where that was asked for.
+    /// The header names in their original case, if that was requested.
     pub(in super::super) names: Vec<Bytes>,
-    /// The words behind the status, where they are not the usual ones.
+    /// The reason phrase, if it is not the standard one.
     pub(in super::super) reason: Option<ReasonPhrase>,
     pub(super) framing: Framing,
-    /// Whether the upstream means to go on using the connection.
+    /// Whether the connection can be reused after this response.
     pub(super) allows_reuse: bool,
-    /// How long it keeps the connection open without a request, where it says so.
+    /// The `Keep-Alive` time-out, if there is one.
     pub(super) keep_alive: Option<Duration>,
-    /// Whether it asks for credentials.
+    /// Whether the response has an authentication challenge.
     pub(in super::super) has_challenge: bool,
 }
 
-/// A head, in a box because it passes many hands, and how many bytes it has.
+/// A head, boxed because it is moved often, and its length in bytes.
 type Parsed = (Box<ResponseHead>, usize);
 
-/// What is known of an answer before it comes.
+/// What the request determines about its response.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct ExpectedHead {
-    /// The request was a HEAD, so that no body follows whatever the head says.
+    /// The request was a HEAD, so the response has no body.
     pub(in super::super) for_head_request: bool,
-    /// Whether it matters how its names are spelled.
+    /// Whether the original case of header names is needed.
     pub(in super::super) keeps_header_case: bool,
 }
 
-/// Where the body ends.
+/// How the end of a body is determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// There is none.
+    /// There is no body.
     Empty,
-    /// After so many bytes.
     Length(u64),
-    /// Where its last chunk says.
     Chunked,
-    /// With the connection.
+    /// At the end of the connection.
     UntilClose,
 }
 
-/// A head that is none, or that could be read in two ways.
+/// An invalid or ambiguous response head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in super::super) enum ResponseHeadError {
-    #[error("the head of the answer is no HTTP/1")]
+    #[error("the head of the response is not HTTP/1")]
     Syntax(#[source] httparse::Error),
-    #[error("the answer has more than {LINES_MAX} header lines")]
+    #[error("the response has more than {LINES_MAX} header lines")]
     Lines,
-    #[error("the status of the answer is none")]
+    #[error("the response has no valid status")]
     Status,
-    #[error("the length of the answer is no number, or there are several")]
+    #[error("the Content-Length of the response is not a number, or there are several")]
     Length,
-    #[error("the answer has a coding that is not `chunked`, or that HTTP/1.0 does not know")]
+    #[error("the response has a Transfer-Encoding other than `chunked`, or any over HTTP/1.0")]
     Coding,
-    #[error("the answer has both a length and a coding")]
+    #[error("the response has both Content-Length and Transfer-Encoding")]
     LengthAndCoding,
 }
 
-/// Parses a head, and says how many bytes it has; nothing when it is not all there.
+/// Parses a head; `None` if it is incomplete.
 pub(super) fn parse(
     read: &Bytes,
     expected: ExpectedHead,
@@ -92,7 +90,7 @@ pub(super) fn parse(
     }
 }
 
-/// The same, with room for as many header lines as `lines` has.
+/// Like [`parse`], with at most `lines.len()` header lines.
 fn parse_lines<'read>(
     read: &'read Bytes,
     expected: ExpectedHead,
@@ -128,9 +126,10 @@ fn parse_lines<'read>(
         control.join_lengths(&mut headers);
         let has_no_body = expected.for_head_request
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        // Whoever announces content where there can be none might send it all the same, a moment
-        // later, and the next person would take it for their answer: such a connection is not used
-        // again. A 304 names the length of what it stands for, and is too common for that.
+        // An upstream that announces a body where none is allowed might still send it, and it would
+        // be taken for the response to the next request, so the connection is not reused. A 304
+        // with `Content-Length` is an exception: it is common, and the length describes the cached
+        // body.
         let length_alone =
             matches!(framing, Framing::Length(_)) && status != StatusCode::NO_CONTENT;
         let quiet = matches!(
@@ -166,8 +165,8 @@ fn parse_lines<'read>(
     Ok(Some((head, bytes)))
 }
 
-/// What an answer says behind its status, unless it is what we would say ourselves. Words that are
-/// not ASCII are lost: nothing says how they are encoded.
+/// The reason phrase of a response, unless it is the standard one. A phrase that is not ASCII is
+/// dropped because its encoding is unknown.
 fn unusual_reason(status: StatusCode, reason: Option<&str>) -> Option<ReasonPhrase> {
     let reason = reason.filter(|reason| !reason.is_empty())?;
     if status.canonical_reason() == Some(reason) {
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_ends_where_its_head_says() {
+    fn the_head_determines_the_end_of_the_body() {
         for (lines, framing) in [
             ("", Framing::UntilClose),
             ("Content-Length: 0\r\n", Framing::Length(0)),
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_could_be_read_in_two_ways_is_refused() {
+    fn an_ambiguous_head_is_refused() {
         use ResponseHeadError::{Coding, Length, LengthAndCoding};
         for (lines, why) in [
             ("Content-Length: 7\r\nContent-Length: 8\r\n", Length),
@@ -295,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_have_no_body_have_none_whatever_they_say() {
+    fn responses_without_a_body_ignore_content_length() {
         for status in [
             "100 Continue",
             "101 Switching Protocols",
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_kept_when_both_versions_of_http_say_so() {
+    fn a_connection_is_reusable_by_the_rules_of_its_http_version() {
         for (start, options, kept) in [
             ("HTTP/1.1", "", true),
             ("HTTP/1.1", "Connection: foo, Close\r\n", false),
@@ -343,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_says_how_long_it_keeps_a_connection() {
+    fn the_keep_alive_time_out_is_parsed() {
         for (lines, seconds) in [
             ("", None),
             ("Keep-Alive: timeout=5\r\n", Some(5)),
@@ -368,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_parsed_when_it_is_all_there_and_not_before() {
+    fn a_head_is_parsed_once_it_is_complete() {
         let text = "HTTP/1.1 200 OK\r\nA: b\r\nA: c\r\n\r\n";
         for end in 0..text.len() {
             assert!(head(&text[..end]).unwrap().is_none(), "{end}");

@@ -1,9 +1,9 @@
-//! Connections are kept, replaced, shared out, and never lend one answer to another.
+//! Reuse, replacement and sharing of connections; no response is taken for another.
 
 use super::*;
 
 #[tokio::test]
-async fn a_connection_serves_one_request_after_another() {
+async fn a_connection_is_reused_for_successive_requests() {
     let port = server(|number, mut stream| async move {
         while let Some(head) = head(&mut stream).await {
             assert!(head.starts_with("get /a?b http/1.1\r\n"), "{head}");
@@ -12,7 +12,7 @@ async fn a_connection_serves_one_request_after_another() {
                 "{head}"
             );
             let text = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{number}");
-            say(&mut stream, &text).await;
+            write(&mut stream, &text).await;
         }
     })
     .await;
@@ -26,7 +26,7 @@ async fn a_connection_serves_one_request_after_another() {
 }
 
 #[tokio::test]
-async fn answers_without_a_body_give_their_connection_back() {
+async fn a_connection_is_reused_after_responses_without_a_body() {
     let port = server(|number, mut stream| async move {
         assert_eq!(number, 1);
         for answer in [
@@ -35,7 +35,7 @@ async fn answers_without_a_body_give_their_connection_back() {
             "204 No Content",
         ] {
             head(&mut stream).await;
-            say(
+            write(
                 &mut stream,
                 &format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 {answer}\r\n\r\n"),
             )
@@ -43,7 +43,7 @@ async fn answers_without_a_body_give_their_connection_back() {
         }
         head(&mut stream).await;
         let chunks = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
-        say(&mut stream, chunks).await;
+        write(&mut stream, chunks).await;
         head(&mut stream).await;
     })
     .await;
@@ -65,11 +65,11 @@ async fn answers_without_a_body_give_their_connection_back() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_not_read_is_never_followed_by_another_request() {
+async fn a_connection_with_an_unread_response_is_never_reused() {
     let port = server(|number, mut stream| async move {
         while head(&mut stream).await.is_some() {
             let text = format!("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{number}");
-            say(&mut stream, &text).await;
+            write(&mut stream, &text).await;
         }
     })
     .await;
@@ -94,16 +94,16 @@ async fn an_answer_that_was_not_read_is_never_followed_by_another_request() {
 }
 
 #[tokio::test]
-async fn a_stale_connection_is_replaced_once_when_nothing_can_happen_twice() {
+async fn a_stale_connection_is_replaced_once_for_a_repeatable_request() {
     let served = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&served);
-    // Each connection answers once, reads the next request, and closes without a word.
+    // Each connection responds once, reads the next request, and closes without a response.
     let port = server(move |_, mut stream| {
         let count = Arc::clone(&count);
         async move {
             head(&mut stream).await;
             count.fetch_add(1, Ordering::Relaxed);
-            say(
+            write(
                 &mut stream,
                 "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
             )
@@ -125,13 +125,13 @@ async fn a_stale_connection_is_replaced_once_when_nothing_can_happen_twice() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_while_it_waited_costs_nobody_a_request() {
+async fn an_idle_connection_that_was_closed_fails_no_request() {
     let (closed, mut told) = mpsc::channel::<()>(8);
     let port = server(move |_, mut stream| {
         let closed = closed.clone();
         async move {
             head(&mut stream).await;
-            say(
+            write(
                 &mut stream,
                 "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
             )
@@ -151,7 +151,7 @@ async fn a_connection_that_was_closed_while_it_waited_costs_nobody_a_request() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_is_down_is_unreachable_and_its_neighbour_serves() {
+async fn another_upstream_serves_while_one_is_unreachable() {
     let down = {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap().port()
@@ -176,11 +176,11 @@ async fn an_upstream_that_is_down_is_unreachable_and_its_neighbour_serves() {
 }
 
 #[tokio::test]
-async fn requests_beyond_the_limit_wait_and_then_are_told_so() {
+async fn requests_beyond_connections_max_wait_and_then_fail_as_busy() {
     let forwarder = {
-        let mut settings = PoolSettings::new(vec![http(echo().await)], HASTE);
+        let mut settings = PoolSettings::new(vec![http(echo().await)], SHORT_TIMEOUT);
         settings.connections_max = 1;
-        // One client meets the limit of all here, not its own or that of strangers.
+        // This exceeds the limit of all clients, not the shares.
         settings.client_share = 200;
         settings.anonymous_share = 200;
         Forwarder::build(vec![settings], None).unwrap()
@@ -201,7 +201,7 @@ async fn requests_beyond_the_limit_wait_and_then_are_told_so() {
 }
 
 #[tokio::test]
-async fn the_load_goes_where_the_least_is_under_way() {
+async fn requests_go_to_the_upstream_with_the_fewest_in_progress() {
     let forwarder = forwarder(vec![http(echo().await), http(echo().await)]);
     let mut held = Vec::new();
     for _ in 0..6 {
@@ -217,7 +217,7 @@ async fn the_load_goes_where_the_least_is_under_way() {
 }
 
 #[tokio::test]
-async fn a_pool_that_did_not_change_lives_on() {
+async fn a_pool_with_unchanged_settings_is_kept() {
     let (one, two) = (http(1), http(2));
     let settings = |url: &UpstreamUrl, connect_s| {
         PoolSettings::new(vec![url.clone()], Duration::from_secs(connect_s))
@@ -228,7 +228,7 @@ async fn a_pool_that_did_not_change_lives_on() {
     assert!(!Arc::ptr_eq(&old.pools[0], &new.pools[1]));
 }
 
-/// TLS of an upstream that proves to be `localhost` by a certificate of its own.
+/// The self-signed certificate and the TLS acceptor of an upstream named `localhost`.
 fn localhost() -> (rcgen::Certificate, tokio_rustls::TlsAcceptor) {
     let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key =
@@ -245,7 +245,7 @@ fn localhost() -> (rcgen::Certificate, tokio_rustls::TlsAcceptor) {
 }
 
 #[tokio::test]
-async fn an_https_upstream_must_prove_its_name() {
+async fn the_certificate_name_of_an_https_upstream_is_verified() {
     let (certificate, acceptor) = localhost();
     let port = server(move |_, stream| {
         let acceptor = acceptor.clone();
@@ -296,7 +296,7 @@ async fn an_https_upstream_must_prove_its_name() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_does_not_take_the_first_connection_is_tried_once_more() {
+async fn connecting_to_a_single_upstream_is_tried_twice() {
     let (certificate, acceptor) = localhost();
     for (closed, method, served) in [
         (1, Method::GET, true),
@@ -353,7 +353,7 @@ async fn an_upstream_that_does_not_take_the_first_connection_is_tried_once_more(
 }
 
 #[tokio::test]
-async fn a_unix_socket_serves_like_a_port() {
+async fn an_upstream_may_listen_on_a_unix_socket() {
     let name = format!(
         "menshen-{:016x}.sock",
         u64::from_be_bytes(crate::keys::random())
@@ -378,10 +378,8 @@ async fn a_unix_socket_serves_like_a_port() {
     assert_eq!(got, "ok");
 }
 
-/// A front that forwards every request, as the proxy face does; tunnels stop when told to.
-
 #[tokio::test]
-async fn whoever_gives_up_closes_the_upstreams_connection() {
+async fn an_aborted_request_closes_the_upstream_connection() {
     let (arrived, has_arrived) = oneshot::channel::<()>();
     let (closed, told) = oneshot::channel::<()>();
     let both = Arc::new(std::sync::Mutex::new(Some((arrived, closed))));
@@ -405,7 +403,7 @@ async fn whoever_gives_up_closes_the_upstreams_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_ever_gets_somebody_elses_answer() {
+async fn concurrent_clients_each_get_their_own_responses() {
     let (port, _stop) = front(
         forwarder(vec![http(echo().await), http(echo().await)]),
         route(),
@@ -424,7 +422,7 @@ async fn nobody_ever_gets_somebody_elses_answer() {
                 sender.ready().await.unwrap();
                 let response = sender.send_request(request).await.unwrap();
                 if number == 20 + client {
-                    // Left unread: neither side may reuse what it came by.
+                    // The response stays unread, so no connection of it may be reused.
                     return;
                 }
                 let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -437,7 +435,7 @@ async fn nobody_ever_gets_somebody_elses_answer() {
     }
 }
 
-/// Waits until so many requests are under way, for each upstream.
+/// Waits until this many requests are in progress at each upstream.
 async fn until_load_is(forwarder: &Forwarder, load: &[usize]) {
     let waiting = async {
         while forwarder.pools[0].load() != load {
@@ -449,7 +447,7 @@ async fn until_load_is(forwarder: &Forwarder, load: &[usize]) {
 }
 
 #[tokio::test]
-async fn a_request_that_was_given_up_keeps_its_place_until_the_upstream_is_done() {
+async fn an_aborted_request_keeps_its_slot_until_the_upstream_finishes_it() {
     let (answer, answered) = oneshot::channel::<&'static str>();
     let (got, asked) = oneshot::channel();
     let script = Arc::new(std::sync::Mutex::new(Some((got, answered))));
@@ -460,7 +458,7 @@ async fn a_request_that_was_given_up_keeps_its_place_until_the_upstream_is_done(
             head(&mut stream).await.unwrap();
             got.send(()).unwrap();
             assert_eq!(head(&mut stream).await, None, "the end of the connection");
-            say(&mut stream, answered.await.unwrap()).await;
+            write(&mut stream, answered.await.unwrap()).await;
             std::future::pending::<()>().await;
         }
     })
@@ -473,7 +471,7 @@ async fn a_request_that_was_given_up_keeps_its_place_until_the_upstream_is_done(
     let forwarder = Forwarder::build(vec![settings], None).unwrap();
     let get = || request(Method::GET, "");
     tokio::select! {
-        _ = send(&forwarder, route(), get()) => panic!("nothing was answered"),
+        _ = send(&forwarder, route(), get()) => panic!("the upstream did not respond"),
         asked = asked => asked.unwrap(),
     }
     assert_eq!(forwarder.pools[0].load(), [1]);

@@ -1,4 +1,4 @@
-//! Upstreams that are named by a host name, and name servers that do not answer.
+//! Upstreams with host names, and name servers that do not respond.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,7 +22,7 @@ fn over(upstream: UpstreamUrl, connect: Duration, resolver: &Resolver) -> Forwar
     Forwarder::build_with(vec![settings], None, &dialer).unwrap()
 }
 
-/// Finds the loopback address by every name, for `hangs.test` only when the test ends.
+/// Resolves every name to the loopback address; `hangs.test` blocks until the test ends.
 fn hanging(ends: Receiver<()>) -> (Resolver, Arc<AtomicUsize>) {
     let (ends, asked) = (Mutex::new(ends), Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&asked);
@@ -37,7 +37,7 @@ fn hanging(ends: Receiver<()>) -> (Resolver, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn a_name_that_hangs_delays_no_other_upstream_no_file_and_is_looked_up_once() {
+async fn a_hanging_name_look_up_delays_nothing_else_and_is_done_once() {
     let (end, ends) = channel::<()>();
     let (resolver, asked) = hanging(ends);
     let port = echo().await;
@@ -47,7 +47,7 @@ async fn a_name_that_hangs_delays_no_other_upstream_no_file_and_is_looked_up_onc
         &resolver,
     );
     let answers = over(named("app.test", port), Duration::from_secs(30), &resolver);
-    // More than the runtime has threads that block.
+    // More than the runtime has blocking threads.
     let all = (0..600).map(|_| send(&hangs, route(), request(Method::GET, "")));
     let all = futures_util::future::join_all(all);
     let others = async {
@@ -57,7 +57,7 @@ async fn a_name_that_hangs_delays_no_other_upstream_no_file_and_is_looked_up_onc
                     .await
                     .is_ok()
             );
-            // Files are read by those threads.
+            // File operations use the blocking threads.
             tokio::fs::metadata("/").await.unwrap();
         }
     };
@@ -73,7 +73,7 @@ async fn a_name_that_hangs_delays_no_other_upstream_no_file_and_is_looked_up_onc
 }
 
 #[tokio::test]
-async fn a_name_that_cannot_be_looked_up_is_an_upstream_that_cannot_be_reached() {
+async fn an_upstream_whose_name_cannot_be_resolved_is_unreachable() {
     let resolver = Resolver::with_lookup(|_| Err(io::Error::other("Name or service not known")));
     let forwarder = over(named("no.test", 80), Duration::from_secs(30), &resolver);
     let error = send(&forwarder, route(), request(Method::GET, "")).await;
@@ -87,9 +87,9 @@ async fn a_name_that_cannot_be_looked_up_is_an_upstream_that_cannot_be_reached()
 }
 
 #[tokio::test]
-async fn the_next_address_of_a_name_is_tried_when_one_does_not_answer() {
+async fn the_next_address_of_a_name_is_tried_when_one_is_unreachable() {
     let port = echo().await;
-    // Nobody listens at the first.
+    // Nothing listens on the first address.
     let addresses = [Ipv4Addr::new(127, 9, 9, 9), Ipv4Addr::LOCALHOST];
     let resolver = Resolver::with_lookup(move |_| Ok(addresses.map(IpAddr::from).to_vec()));
     let forwarder = over(named("app.test", port), Duration::from_secs(30), &resolver);

@@ -1,11 +1,10 @@
-//! Private connections wait for their clients no longer and in no greater number than they may.
+//! The limits on the number and the idle time of private connections.
 
 use super::*;
 use crate::request::fixture::zhang;
 use crate::resolver::Resolver;
 
-/// Settings for upstreams where two private connections may wait for people who are known, and one
-/// for those who are not.
+/// Settings with a limit of two private connections, one of them for anonymous callers.
 fn settings(ports: &[u16]) -> PoolSettings {
     let upstreams = ports.iter().map(|port| http(*port)).collect();
     PoolSettings {
@@ -19,7 +18,7 @@ fn built(settings: PoolSettings) -> Forwarder {
     Forwarder::build(vec![settings], None).unwrap()
 }
 
-/// A request after which its connection belongs to its client.
+/// Sends a request that makes its connection private.
 async fn ask(
     forwarder: &Forwarder,
     caller: Caller,
@@ -33,14 +32,14 @@ async fn ask(
 }
 
 #[tokio::test]
-async fn a_connection_that_the_upstream_closes_waits_no_longer() {
+async fn a_connection_that_the_upstream_closes_is_removed() {
     let (close, closed) = oneshot::channel::<()>();
     let closed = Arc::new(std::sync::Mutex::new(Some(closed)));
     let port = server(move |_, mut stream| {
         let closed = closed.lock().unwrap().take();
         async move {
             head(&mut stream).await.unwrap();
-            say(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx").await;
+            write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx").await;
             let _ = closed.unwrap().await;
         }
     })
@@ -61,12 +60,12 @@ async fn a_connection_that_the_upstream_closes_waits_no_longer() {
 }
 
 #[tokio::test]
-async fn a_connection_waits_no_longer_than_one_of_the_pool() {
+async fn a_private_connection_has_the_idle_time_out_of_the_pool() {
     for (idle, keep_alive) in [(200, ""), (3_600_000, "keep-alive: timeout=1\r\n")] {
         let port = server(move |_, mut stream| async move {
             while head(&mut stream).await.is_some() {
                 let head = "HTTP/1.1 200 OK\r\ncontent-length: 1";
-                say(&mut stream, &format!("{head}\r\n{keep_alive}\r\nx")).await;
+                write(&mut stream, &format!("{head}\r\n{keep_alive}\r\nx")).await;
             }
         })
         .await;
@@ -79,7 +78,7 @@ async fn a_connection_waits_no_longer_than_one_of_the_pool() {
         let closed = tokio::time::timeout(Duration::from_secs(20), async {
             while forwarder.pools[0].parked() != [0] {
                 tokio::time::sleep(Duration::from_millis(5)).await;
-                // Often enough, whatever the pool itself does.
+                // The pool itself sweeps too rarely for the test.
                 if !keep_alive.is_empty() {
                     forwarder.pools[0].sweep();
                 }
@@ -90,12 +89,12 @@ async fn a_connection_waits_no_longer_than_one_of_the_pool() {
 }
 
 #[tokio::test]
-async fn so_many_wait_and_those_of_strangers_make_room_first() {
+async fn at_the_limit_connections_of_anonymous_callers_are_closed_first() {
     let forwarder = built(settings(&[echo().await]));
     let waiting = || forwarder.pools[0].parked()[0];
     let clients: [_; 4] = std::array::from_fn(|_| connection());
     let ask = |caller, at: usize| ask(&forwarder, caller, &clients[at]);
-    // Strangers have one place.
+    // Anonymous callers have one place.
     for _ in 0..2 {
         for at in [0, 1] {
             ask(anonymous(), at).await.unwrap();
@@ -104,7 +103,7 @@ async fn so_many_wait_and_those_of_strangers_make_room_first() {
     }
     ask(zhang(), 2).await.unwrap();
     assert_eq!(waiting(), 2);
-    // It is theirs while anonymous else wants it.
+    // An anonymous caller keeps its place until an authenticated one needs it.
     ask(anonymous(), 0).await.unwrap();
     assert_eq!(waiting(), 2);
     ask(zhang(), 3).await.unwrap();
@@ -113,16 +112,16 @@ async fn so_many_wait_and_those_of_strangers_make_room_first() {
     assert_eq!(waiting(), 2);
     let [stranger, _, first, second] = clients;
     drop(stranger);
-    assert_eq!(waiting(), 2, "the places are of people who are known");
+    assert_eq!(waiting(), 2, "both places belong to authenticated callers");
     drop((first, second));
     assert_eq!(waiting(), 0);
 }
 
 #[tokio::test]
-async fn nobody_in_particular_keeps_two_and_somebody_eight_for_each_connection() {
+async fn an_anonymous_client_keeps_two_connections_and_an_authenticated_one_eight() {
     const ALL: usize = 10;
     for (caller, most) in [(anonymous as fn() -> Caller, 2), (zhang, 8)] {
-        // Nobody is answered before all have asked.
+        // The server responds after it has received all requests.
         let asked = Arc::new(tokio::sync::Barrier::new(ALL));
         let port = server(move |_, mut stream| {
             let asked = Arc::clone(&asked);
@@ -131,7 +130,7 @@ async fn nobody_in_particular_keeps_two_and_somebody_eight_for_each_connection()
                     assert!(head.contains("ntlm x"), "{head}");
                     asked.wait().await;
                     let text = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx";
-                    say(&mut stream, text).await;
+                    write(&mut stream, text).await;
                 }
             }
         })
@@ -149,7 +148,7 @@ async fn nobody_in_particular_keeps_two_and_somebody_eight_for_each_connection()
 }
 
 #[tokio::test]
-async fn one_that_waits_counts_to_its_client_and_makes_room_for_a_request() {
+async fn a_waiting_connection_counts_toward_its_client_and_is_closed_for_a_request() {
     let forwarder = built(PoolSettings {
         connections_max: 2,
         client_share: 100,
@@ -162,7 +161,7 @@ async fn one_that_waits_counts_to_its_client_and_makes_room_for_a_request() {
     }
     let parked = || forwarder.pools[0].parked()[0];
     assert_eq!(parked(), 2);
-    // Both requests of this address are for connections that wait now: the older one is closed.
+    // Both shares of this client belong to waiting connections; the older one is closed.
     let another = request(Method::POST, "hello");
     let answer = text(send(&forwarder, route(), another).await).await;
     assert_eq!((answer.as_str(), parked()), ("hello", 1));
@@ -171,7 +170,7 @@ async fn one_that_waits_counts_to_its_client_and_makes_room_for_a_request() {
 }
 
 #[tokio::test]
-async fn none_waits_while_another_upstream_waits_for_its_socket() {
+async fn no_connection_is_kept_while_another_upstream_waits_for_a_socket() {
     let dialer = Dialer::new(Resolver::system(), 1);
     let [a, b] = [echo().await, echo().await].map(|port| {
         let settings = PoolSettings::new(vec![http(port)], Duration::from_secs(60));

@@ -1,26 +1,35 @@
-//! What an upstream answers, too slowly, too much or piece by piece, and what it is asked.
+//! Time-outs, size limits, streaming, and the head of forwarded requests.
 
 use super::*;
 
 #[tokio::test]
-async fn a_slow_upstream_is_a_timeout_and_its_phase_is_named() {
+async fn a_slow_upstream_times_out_and_the_error_names_the_phase() {
     let port = server(|number, mut stream| async move {
         head(&mut stream).await;
         if number == 2 {
-            say(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no").await;
+            write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no").await;
         }
         head(&mut stream).await;
     })
     .await;
     let forwarder = forwarder(vec![http(port)]);
-    let late = send(&forwarder, hasty(), request(Method::GET, "")).await;
+    let late = send(
+        &forwarder,
+        route_with_short_timeouts(),
+        request(Method::GET, ""),
+    )
+    .await;
     assert!(
         matches!(late, Err(ForwardError::Timeout(Phase::Response))),
         "{late:?}"
     );
-    let forwarded = send(&forwarder, hasty(), request(Method::GET, ""))
-        .await
-        .unwrap();
+    let forwarded = send(
+        &forwarder,
+        route_with_short_timeouts(),
+        request(Method::GET, ""),
+    )
+    .await
+    .unwrap();
     let UpstreamResponse::Response(response) = forwarded else {
         panic!()
     };
@@ -34,7 +43,7 @@ async fn a_slow_upstream_is_a_timeout_and_its_phase_is_named() {
         Result<Frame<Bytes>, BodyError>,
     >());
     let request = Request::post("/").header("host", "a").body(stuck).unwrap();
-    let late = send(&forwarder, hasty(), request).await;
+    let late = send(&forwarder, route_with_short_timeouts(), request).await;
     assert!(
         matches!(late, Err(ForwardError::Timeout(Phase::RequestBody))),
         "{late:?}"
@@ -42,7 +51,7 @@ async fn a_slow_upstream_is_a_timeout_and_its_phase_is_named() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_refused_before_or_while_it_streams() {
+async fn a_request_body_above_the_limit_is_refused_before_or_while_it_is_sent() {
     let forwarder = forwarder(vec![http(echo().await)]);
     let mut small = route();
     small.limits.body_bytes_max = 10;
@@ -70,7 +79,7 @@ async fn a_body_that_is_too_large_is_refused_before_or_while_it_streams() {
         "{large:?}"
     );
     let pieces = ["012345", "678", "9a"].map(|piece| Ok::<_, BodyError>(Frame::data(piece.into())));
-    // The upstream answers only when it has read everything.
+    // The upstream never responds before the end of the request.
     let port = server(|_, mut stream| async move {
         let mut all = Vec::new();
         let _ = stream.read_to_end(&mut all).await;
@@ -93,7 +102,7 @@ async fn a_body_that_is_too_large_is_refused_before_or_while_it_streams() {
 }
 
 #[tokio::test]
-async fn bodies_stream_both_ways_piece_by_piece() {
+async fn bodies_are_streamed_in_both_directions() {
     let forwarder = forwarder(vec![http(echo().await)]);
     let (pieces, mut receiver) = mpsc::channel::<Bytes>(1);
     let body = StreamBody::new(futures_util::stream::poll_fn(move |cx| {
@@ -118,7 +127,7 @@ async fn bodies_stream_both_ways_piece_by_piece() {
 }
 
 #[tokio::test]
-async fn a_large_body_comes_through_whole() {
+async fn a_large_body_is_forwarded_completely() {
     let forwarder = forwarder(vec![http(echo().await)]);
     let sent: String = "0123456789abcdef".repeat(1 << 15);
     let mut route = route();
@@ -135,7 +144,7 @@ async fn a_large_body_comes_through_whole() {
 }
 
 #[tokio::test]
-async fn methods_that_would_open_or_show_things_are_never_forwarded() {
+async fn connect_and_trace_are_never_forwarded() {
     let forwarder = forwarder(vec![http(echo().await)]);
     for method in [Method::TRACE, Method::CONNECT] {
         let refused = send(&forwarder, route(), request(method, "")).await;
@@ -144,7 +153,7 @@ async fn methods_that_would_open_or_show_things_are_never_forwarded() {
 }
 
 #[tokio::test]
-async fn the_host_is_the_clients_the_upstreams_or_a_literal() {
+async fn the_host_header_is_the_clients_the_upstreams_or_a_configured_one() {
     let port = server(|_, mut stream| async move {
         while let Some(head) = head(&mut stream).await {
             let host = head
@@ -156,7 +165,7 @@ async fn the_host_is_the_clients_the_upstreams_or_a_literal() {
                 "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{host}",
                 host.len()
             );
-            say(&mut stream, &text).await;
+            write(&mut stream, &text).await;
         }
     })
     .await;

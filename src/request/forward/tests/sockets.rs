@@ -1,9 +1,9 @@
-//! Upstreams under a limit of open files.
+//! The limit on open sockets that all upstreams share.
 
 use super::*;
 use crate::resolver::Resolver;
 
-/// Two upstreams, each in a pool of its own, that share so many sockets.
+/// Two upstreams in separate pools that share `sockets_max` sockets.
 fn sharing(sockets_max: usize, ports: [u16; 2], connect: Duration) -> [Forwarder; 2] {
     let dialer = Dialer::new(Resolver::system(), sockets_max);
     ports.map(|port| {
@@ -19,12 +19,12 @@ async fn body(forwarder: &Forwarder) -> Result<Bytes, ForwardError> {
             let body = response.into_body().collect().await;
             Ok(body.map_err(ForwardError::Broken)?.to_bytes())
         }
-        UpstreamResponse::Upgraded { .. } => panic!("nobody asked for that"),
+        UpstreamResponse::Upgraded { .. } => panic!("no upgrade was requested"),
     }
 }
 
 #[tokio::test]
-async fn more_requests_than_sockets_wait_for_each_other_and_all_are_answered() {
+async fn more_requests_than_sockets_wait_and_all_succeed() {
     let ports = [echo().await, echo().await];
     let [a, b] = sharing(3, ports, Duration::from_secs(60));
     let all = (0..40).map(|at| body(if at % 2 == 0 { &a } else { &b }));
@@ -34,7 +34,7 @@ async fn more_requests_than_sockets_wait_for_each_other_and_all_are_answered() {
 }
 
 #[tokio::test]
-async fn a_connection_that_waits_for_its_next_request_keeps_no_upstream_from_its_first() {
+async fn an_idle_connection_never_blocks_another_upstream() {
     let ports = [echo().await, echo().await];
     let [a, b] = sharing(1, ports, Duration::from_secs(60));
     for _ in 0..5 {
@@ -44,7 +44,7 @@ async fn a_connection_that_waits_for_its_next_request_keeps_no_upstream_from_its
 }
 
 #[tokio::test]
-async fn without_a_socket_in_time_a_request_is_told_that_all_are_in_use() {
+async fn a_request_that_gets_no_socket_in_time_fails_as_busy() {
     let (_keep, kept) = oneshot::channel::<()>();
     let kept = Arc::new(std::sync::Mutex::new(Some(kept)));
     let slow = server(move |_, mut stream| {
@@ -58,7 +58,7 @@ async fn without_a_socket_in_time_a_request_is_told_that_all_are_in_use() {
     let [a, b] = sharing(1, [slow, echo().await], Duration::from_millis(200));
     let waiting = body(&a);
     let refused = async {
-        // Until the slow one has the socket, the other may still get it.
+        // Requests may succeed until the slow upstream has the socket.
         loop {
             match body(&b).await {
                 Ok(_) => tokio::task::yield_now().await,

@@ -1,11 +1,11 @@
-//! Upgraded connections: carried, stopped, silent.
+//! Tunnels: forwarding, stopping, idle time-out.
 
 use super::*;
 
 const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
                          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// An upstream that changes to `protocol`, sends `early` with it, and echoes.
+/// An upstream that upgrades to `protocol`, sends `early` with its response, and echoes.
 async fn upgrading(protocol: &'static str, early: &'static str) -> u16 {
     server(move |_, mut stream| async move {
         let head = head(&mut stream).await.unwrap();
@@ -18,7 +18,7 @@ async fn upgrading(protocol: &'static str, early: &'static str) -> u16 {
             "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: {protocol}\r\n\
              sec-websocket-accept: x\r\n\r\n{early}"
         );
-        say(&mut stream, &answer).await;
+        write(&mut stream, &answer).await;
         let (mut read, mut write) = stream.split();
         let _ = tokio::io::copy(&mut read, &mut write).await;
     })
@@ -26,11 +26,11 @@ async fn upgrading(protocol: &'static str, early: &'static str) -> u16 {
 }
 
 #[tokio::test]
-async fn an_upgraded_connection_carries_bytes_both_ways_until_it_is_stopped() {
+async fn a_tunnel_forwards_bytes_in_both_directions_until_it_is_stopped() {
     let upstream = upgrading("websocket", "\u{1}\u{2}hi").await;
     let (port, stop) = front(forwarder(vec![http(upstream)]), route()).await;
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    say(&mut client, HANDSHAKE).await;
+    write(&mut client, HANDSHAKE).await;
     let head = head(&mut client).await.unwrap();
     assert!(head.starts_with("http/1.1 101"), "{head}");
     assert!(head.contains("sec-websocket-accept: x\r\n") && head.contains("upgrade: websocket"));
@@ -48,11 +48,11 @@ async fn an_upgraded_connection_carries_bytes_both_ways_until_it_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_tunnel_that_is_stopped_within_a_frame_is_just_closed() {
+async fn a_tunnel_that_is_stopped_within_a_frame_is_closed_without_a_close_frame() {
     let upstream = upgrading("websocket", "\u{1}\u{9}half").await;
     let (port, stop) = front(forwarder(vec![http(upstream)]), route()).await;
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    say(&mut client, HANDSHAKE).await;
+    write(&mut client, HANDSHAKE).await;
     head(&mut client).await.unwrap();
     let mut early = [0; 6];
     client.read_exact(&mut early).await.unwrap();
@@ -63,13 +63,13 @@ async fn a_tunnel_that_is_stopped_within_a_frame_is_just_closed() {
 }
 
 #[tokio::test]
-async fn a_silent_tunnel_ends_and_a_closed_one_closes_the_other_side() {
-    for route in [hasty(), route()] {
-        let silent = route.limits.idle == HASTE;
+async fn an_idle_tunnel_ends_and_a_closed_side_closes_the_other() {
+    for route in [route_with_short_timeouts(), route()] {
+        let silent = route.limits.idle == SHORT_TIMEOUT;
         let upstream = upgrading("websocket", "").await;
         let (port, _stop) = front(forwarder(vec![http(upstream)]), route).await;
         let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        say(&mut client, HANDSHAKE).await;
+        write(&mut client, HANDSHAKE).await;
         head(&mut client).await.unwrap();
         if !silent {
             client.shutdown().await.unwrap();
@@ -81,15 +81,15 @@ async fn a_silent_tunnel_ends_and_a_closed_one_closes_the_other_side() {
 }
 
 #[tokio::test]
-async fn an_upgrade_nobody_asked_for_is_a_broken_answer() {
+async fn an_unrequested_upgrade_is_an_invalid_response() {
     let upstream = upgrading("h2c", "").await;
     let (port, _stop) = front(forwarder(vec![http(upstream)]), route()).await;
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    say(&mut client, HANDSHAKE).await;
+    write(&mut client, HANDSHAKE).await;
     assert!(head(&mut client).await.unwrap().starts_with("http/1.1 502"));
     let port = server(|_, mut stream| async move {
         head(&mut stream).await;
-        say(
+        write(
             &mut stream,
             "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n",
         )

@@ -1,5 +1,5 @@
-//! The fields of an answer that say where its body ends and what becomes of the connection, read in
-//! the same pass over the lines that builds the header map.
+//! `ControlFields`: the response headers that determine the end of the body and the reuse of the
+//! connection, read in the same pass that builds the header map.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use http::header::CONTENT_LENGTH;
 
 use super::{Framing, ResponseHeadError};
 
-/// What these fields say together.
+/// What these headers say together.
 #[derive(Debug, Default)]
 pub(super) struct ControlFields {
     lengths: Lengths,
@@ -17,23 +17,23 @@ pub(super) struct ControlFields {
     is_chunked: bool,
     has_close: bool,
     has_keep_alive: bool,
-    /// The shortest time of `Keep-Alive`.
+    /// The shortest `Keep-Alive` time-out.
     pub(super) keep_alive: Option<Duration>,
-    /// Whether the answer asks for credentials.
+    /// Whether the response has an authentication challenge.
     pub(super) has_challenge: bool,
 }
 
-/// What the `Content-Length` lines say.
+/// The `Content-Length` headers.
 #[derive(Debug, Default)]
 struct Lengths {
     value: Option<u64>,
     count: usize,
-    /// Whether one is no number, or two differ.
+    /// Whether one is not a number or two differ.
     is_invalid: bool,
 }
 
 impl ControlFields {
-    /// Reads one line. Lengths of names are compared first: most lines match none.
+    /// Reads one header. The lengths of names are compared first because most headers match none.
     pub(super) fn read(&mut self, name: &str, value: &[u8]) {
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
         match name.len() {
@@ -59,7 +59,7 @@ impl ControlFields {
         }
     }
 
-    /// What length and coding say together (RFC 9112 6.3), where they agree. `old`: HTTP/1.0.
+    /// The framing of the body (RFC 9112 6.3), if the headers agree.
     pub(super) fn framing(&self, is_http_1_0: bool) -> Result<Framing, ResponseHeadError> {
         let length = match self.lengths.is_invalid {
             true => return Err(ResponseHeadError::Length),
@@ -74,14 +74,14 @@ impl ControlFields {
         }
     }
 
-    /// Makes one `Content-Length` of several that agree, as clients of ours need it.
+    /// Replaces several equal `Content-Length` headers by one.
     pub(super) fn join_lengths(&self, headers: &mut HeaderMap) {
         if let (Some(length), 2..) = (self.lengths.value, self.lengths.count) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
     }
 
-    /// Whether the upstream means to go on using the connection. `old`: HTTP/1.0.
+    /// Whether the upstream keeps the connection open.
     pub(super) fn keeps_connection(&self, is_http_1_0: bool) -> bool {
         match is_http_1_0 {
             true => self.has_keep_alive,
@@ -111,7 +111,7 @@ fn number(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// What `Keep-Alive` says of the time: `timeout=5, max=100`.
+/// The time-out of a `Keep-Alive` header such as `timeout=5, max=100`.
 fn timeout(value: &[u8]) -> Option<Duration> {
     let mut parameters = value.split(|byte| matches!(byte, b',' | b';'));
     parameters.find_map(|parameter| {
