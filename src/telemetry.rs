@@ -1,8 +1,8 @@
-//! Logs, metrics, the access record.
+//! Logs, metrics, access log and audit trail.
 //!
-//! Programs log through `tracing`, on standard error. Requests and logins are records of their own
-//! on standard output. Each is one JSON line, collected in memory and written by a thread, so that
-//! no request waits for a disk or for the reader of a pipe.
+//! Program events are logged through `tracing` to standard error. Access and audit records go to
+//! standard output. Each is one line of JSON that is buffered in memory and written by a separate
+//! thread, so that no request waits for a disk or for the reader of a pipe.
 
 use std::error::Error;
 use std::fmt;
@@ -34,7 +34,8 @@ mod program_log;
 mod standard_streams;
 mod token_bucket;
 
-/// So many entries of the audit trail about strangers at once, and then so many in a second.
+/// The rate limit of audit records that anonymous clients can cause: a burst, then a number per
+/// second.
 const ANONYMOUS_AUDIT_BURST: u32 = 100;
 const ANONYMOUS_AUDIT_PER_SECOND: u32 = 2;
 
@@ -42,10 +43,10 @@ const ANONYMOUS_AUDIT_PER_SECOND: u32 = 2;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
-    /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives such as
-    /// `info,menshen::door=debug`. The variable `MENSHEN_LOG` wins.
+    /// The log level: `error`, `warn`, `info`, `debug`, `trace`, or directives such as
+    /// `info,menshen::door=debug`. The environment variable `MENSHEN_LOG` overrides it.
     pub level: String,
-    /// Whether every request is one line of JSON on standard output; logins always are.
+    /// Whether every request is logged as one line of JSON on standard output; logins always are.
     pub access: bool,
 }
 
@@ -58,18 +59,17 @@ impl Default for LogConfig {
     }
 }
 
-/// Why logging could not begin.
+/// Why logging could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// The level is none.
-    #[error("`{0}` is no log level: write error, warn, info, debug or trace")]
+    #[error("`{0}` is not a log level: write error, warn, info, debug or trace")]
     Level(String),
-    /// Somebody in this process logs already.
-    #[error("begin to log")]
+    /// The process already has a `tracing` subscriber.
+    #[error("start logging")]
     AlreadyInitialized(#[source] tracing_subscriber::util::TryInitError),
 }
 
-/// Where everything is counted and recorded. One per process; clones are the same one.
+/// The metrics and the log records of the process. Clones share the same state.
 #[derive(Clone, Debug)]
 pub struct Telemetry(Arc<Shared>);
 
@@ -79,17 +79,17 @@ struct Shared {
     records: Arc<log_writer::LogWriter>,
     anonymous_audit: token_bucket::TokenBucket,
     access: bool,
-    /// Leave to say that lines are dropped.
+    /// Limits the warning that lines are dropped.
     drop_warnings: LogLimiter,
 }
 
 impl Telemetry {
-    /// Records go to standard output.
+    /// Writes records to standard output.
     pub fn new(config: &LogConfig) -> Self {
         Self::with_destination(config, standard_streams::output())
     }
 
-    /// Records go wherever a test looks.
+    /// Writes records to `out`, for tests.
     pub fn writing_to(config: &LogConfig, out: Box<dyn io::Write + Send>) -> Self {
         let name = "records";
         let file_lock = None;
@@ -117,32 +117,32 @@ impl Telemetry {
         }))
     }
 
-    /// Whether requests are written down at all: what only the record needs is spared else.
+    /// Whether requests are logged. If not, callers skip work that only the access record needs.
     pub fn has_access_log(&self) -> bool {
         self.0.access
     }
 
-    /// Counts a request, and writes it down unless `[log] access` says otherwise. Never blocks: a
-    /// line that finds no room is dropped and counted.
+    /// Counts a request, and logs it if `[log] access` is on. Never blocks: if the buffer is full,
+    /// the line is dropped and counted.
     pub fn record_request(&self, access: &AccessRecord<'_>) {
         self.count_request(access);
         self.write_request(access);
     }
 
-    /// Counts a request that is written down later.
+    /// Counts a request that is logged later.
     pub fn count_request(&self, access: &AccessRecord<'_>) {
         self.0.metrics.request(access);
     }
 
-    /// Writes a request down that was counted before.
+    /// Logs a request that was counted before.
     pub fn write_request(&self, access: &AccessRecord<'_>) {
         if self.0.access {
             self.push(LineKind::Access, |line| access.write(line));
         }
     }
 
-    /// Counts a request that was ended after its answer had begun, and writes it down as
-    /// [`Self::record_request`] does.
+    /// Counts and logs a response or tunnel that menshen ended because its session is no longer
+    /// allowed.
     pub fn record_stream_end(&self, ended: &StreamEnd<'_>) {
         self.0.metrics.ended(ended.what);
         if self.0.access {
@@ -150,15 +150,15 @@ impl Telemetry {
         }
     }
 
-    /// Writes down who came, went, or was turned away. Such lines have a reserve of memory that no
-    /// other kind of line can fill.
+    /// Writes an audit record. Audit records have a reserve in the buffer that other lines cannot
+    /// fill.
     pub fn audit(&self, audit: &AuditRecord<'_>) {
         let suppressed = self.0.anonymous_audit.take_suppressed();
         self.push(LineKind::Audit, |line| audit.write(line, suppressed));
     }
 
-    /// Writes down what any stranger can cause without a limit: at a pace. The next line says how
-    /// many were left out.
+    /// Writes an audit record that any anonymous client can cause, at a limited rate. The next
+    /// record says how many were suppressed.
     pub fn audit_anonymous(&self, audit: &AuditRecord<'_>) {
         if let Some(suppressed) = self.0.anonymous_audit.take() {
             self.push(LineKind::Audit, |line| audit.write(line, suppressed));
@@ -171,26 +171,26 @@ impl Telemetry {
             tracing::warn!(
                 kind,
                 output,
-                "log lines are dropped: nobody reads them in time"
+                "log lines are dropped: they are not read in time"
             );
         }
     }
 
-    /// What hinders the log now, for an operator who looks at the health of the process.
+    /// Current problems with writing log lines, for the health report.
     pub fn log_problems(&self) -> Vec<String> {
         let records = self.0.records.problem();
         let program = program_log::writer().and_then(log_writer::LogWriter::problem);
         records.into_iter().chain(program).collect()
     }
 
-    /// Writes the records that are still in memory; for the end of the process. Gives up after a few
-    /// seconds when nobody reads them.
+    /// Writes the buffered records before the process exits. Gives up after a few seconds if they
+    /// are not read.
     pub fn flush(&self) {
         self.0.records.flush();
     }
 }
 
-/// Shows an error with everything that caused it, on one line.
+/// Displays an error with all its causes on one line.
 pub fn error_chain<'a>(error: &'a (dyn Error + 'static)) -> impl fmt::Display + use<'a> {
     Chain(error)
 }

@@ -1,4 +1,4 @@
-//! `Access`: what became of one request.
+//! `AccessRecord`: one request in the access log.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,74 +7,70 @@ use std::time::Duration;
 use super::json_line::{JsonLine, truncate};
 use crate::clock::Timestamp;
 
-/// How much of a path is written down; a longer one is cut, and `path_bytes` says how long it is.
+/// The maximum logged length of a path; a longer one is truncated, and `path_bytes` contains its
+/// length.
 const PATH_BYTES_MAX: usize = 2 * 1024;
-/// How much of a host is written down: no name in the DNS is longer.
+/// The maximum logged length of a host, which is the maximum length in DNS and a port.
 const HOST_BYTES_MAX: usize = 255 + ":65535".len();
-/// How much of a method is written down.
+/// The maximum logged length of a method.
 const METHOD_BYTES_MAX: usize = 32;
 
-/// What a face says about one request when it is answered. Lends everything.
+/// The access record of one request, borrowed from the code that serves it.
 ///
-/// There is no place for a query string: those of own paths carry codes, and those of applications
-/// whatever they carry.
+/// It has no query string, because those contain authorization codes on menshen's own paths and may
+/// contain secrets of applications.
 #[derive(Clone, Copy)]
 pub struct AccessRecord<'a> {
     /// When the request was received.
     pub at: Timestamp,
-    /// Its id, also in the answer and on error pages.
+    /// The request id, which is also in the response and on error pages.
     pub request_id: &'a str,
-    /// The id of its trace.
+    /// The trace id of `traceparent`.
     pub trace_id: Option<&'a str>,
-    /// Who sent it, behind trusted proxies.
+    /// The client's address, behind trusted proxies.
     pub client: IpAddr,
-    /// How.
     pub method: &'a str,
-    /// Which host was asked for.
     pub host: &'a str,
-    /// The path alone.
+    /// The path without its query.
     pub path: &'a str,
-    /// Who answered.
     pub face: FaceLabel,
-    /// The route, when one was found.
+    /// The name of the route, if one matched.
     pub route: Option<&'a str>,
-    /// The login of a person.
+    /// The login name of the signed-in person.
     pub login: Option<&'a str>,
-    /// The public id of their session.
+    /// The public id of the session.
     pub session: Option<&'a dyn fmt::Display>,
-    /// The program of a bearer token: its issuer as configured, and what that calls it.
+    /// The program of a bearer token: the configured name of its issuer, and its subject.
     pub program: Option<(&'a str, &'a str)>,
-    /// What was decided.
     pub verdict: VerdictLabel,
-    /// Why, unless it was allowed.
+    /// Why the request was not allowed.
     pub reason: Option<&'a str>,
-    /// What was answered.
     pub status: u16,
-    /// Who behind us answered.
+    /// The upstream as `host:port`.
     pub upstream: Option<&'a str>,
-    /// From the request to the head of the answer.
+    /// From the request to the head of the response.
     pub took: Duration,
-    /// How much of that was the upstream's.
+    /// The part of it that the upstream took.
     pub upstream_took: Option<Duration>,
-    /// The length of the answer, when it is known.
+    /// The length of the response body, if it is known.
     pub bytes: Option<u64>,
-    /// Who ended the answer before its end.
+    /// Who cut the response short, if it is incomplete.
     pub cut: Option<CutBy>,
 }
 
-/// Who ended an answer before its end.
+/// Who cut a response short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CutBy {
-    /// The application, or its time was up.
+    /// The upstream, or a time-out while waiting for it.
     Upstream,
-    /// The client went away or broke its request off.
+    /// The client disconnected or aborted its request.
     Client,
-    /// We, because whoever asked may no longer pass.
+    /// menshen, because the request is no longer allowed.
     Session,
 }
 
 impl CutBy {
-    /// As it stands in logs.
+    /// The value in logs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Upstream => "upstream",
@@ -84,65 +80,60 @@ impl CutBy {
     }
 }
 
-/// What is said of a request that was ended after its answer had begun, because whoever sent it may
-/// no longer pass.
+/// The record of a response or tunnel that menshen ended because its request is no longer allowed.
 #[derive(Clone, Copy)]
 pub struct StreamEnd<'a> {
-    /// When it was ended.
+    /// When it ended.
     pub at: Timestamp,
-    /// Its id, as in its access record.
+    /// The request id, as in the access record.
     pub request_id: &'a str,
-    /// Who sent it, behind trusted proxies.
+    /// The client's address, behind trusted proxies.
     pub client: IpAddr,
-    /// The route.
     pub route: &'a str,
-    /// The login of a person.
+    /// The login name of the signed-in person.
     pub login: Option<&'a str>,
-    /// The public id of their session.
+    /// The public id of the session.
     pub session: Option<&'a dyn fmt::Display>,
-    /// The program of a bearer token, as in an access record.
+    /// The program of a bearer token, as in the access record.
     pub program: Option<(&'a str, &'a str)>,
-    /// What went on.
     pub what: StreamKind,
-    /// For how long.
+    /// How long it was open.
     pub after: Duration,
 }
 
-/// What may go on for long.
+/// An exchange that may stay open for long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamKind {
-    /// The body of an answer.
+    /// A response body.
     ResponseBody,
-    /// A WebSocket, or whatever follows another upgrade.
+    /// A WebSocket or another upgraded connection.
     Tunnel,
 }
 
-/// Which face answered.
+/// The value of the `face` label: which part of menshen responded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaceLabel {
-    /// The application, through us.
+    /// The reverse proxy.
     Proxy,
-    /// Our own paths.
+    /// menshen's own paths.
     Own,
-    /// A check for another proxy.
+    /// The check for another proxy.
     Check,
 }
 
-/// What was decided, as a label.
+/// The value of the `verdict` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerdictLabel {
-    /// It was let through.
     Allow,
-    /// A login is needed first.
+    /// The client must log in first.
     Login,
-    /// It was turned away.
     Deny,
 }
 
 impl FaceLabel {
     pub(super) const ALL: [Self; 3] = [Self::Proxy, Self::Own, Self::Check];
 
-    /// As it stands in logs and metrics.
+    /// The value in logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Proxy => "proxy",
@@ -155,7 +146,7 @@ impl FaceLabel {
 impl VerdictLabel {
     pub(super) const ALL: [Self; 3] = [Self::Allow, Self::Login, Self::Deny];
 
-    /// As it stands in logs and metrics.
+    /// The value in logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
@@ -218,7 +209,7 @@ impl fmt::Debug for StreamEnd<'_> {
 }
 
 impl StreamKind {
-    /// As it stands in logs and metrics.
+    /// The value in logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ResponseBody => "answer",
@@ -245,7 +236,7 @@ impl StreamEnd<'_> {
     }
 }
 
-/// Cuts off a query that came along by mistake.
+/// Removes a query that was passed by mistake.
 fn path_only(path: &str) -> &str {
     path.split_once('?').map_or(path, |(path, _)| path)
 }

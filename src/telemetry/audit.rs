@@ -1,4 +1,4 @@
-//! `Audit`: who came, who went, who was turned away, and who ended what.
+//! `AuditRecord`: logins, sign-outs, refusals and revocations.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -9,63 +9,56 @@ use super::error_chain;
 use super::json_line::{JsonLine, truncate};
 use crate::clock::Timestamp;
 
-/// How much of a User-Agent is kept, in bytes.
+/// The maximum logged length of a User-Agent, in bytes.
 const USER_AGENT_BYTES_MAX: usize = 256;
 
-/// One entry of the audit trail. There is no place for a token, a code or a cookie in it.
+/// One record of the audit trail. It never contains a token, a code or a cookie.
 #[derive(Clone)]
 pub struct AuditRecord<'a> {
-    /// When.
     pub at: Timestamp,
-    /// What happened.
     pub event: AuditEvent,
-    /// In which request.
     pub request_id: Option<&'a str>,
-    /// Through which connector.
     pub connector: Option<&'a str>,
-    /// Whose bearer token it was about, as configured.
+    /// The configured name of the issuer of a bearer token.
     pub issuer: Option<&'a str>,
-    /// What that source or issuer calls them.
+    /// The subject as the connector or issuer names it.
     pub subject: Option<&'a str>,
-    /// What applications know them by.
+    /// The login name, which applications receive.
     pub login: Option<&'a str>,
-    /// The id of their account.
+    /// The account id.
     pub account: Option<&'a dyn fmt::Display>,
-    /// The public id of their session.
+    /// The public id of the session.
     pub session: Option<&'a dyn fmt::Display>,
-    /// Where the request came from.
+    /// The client's address, behind trusted proxies.
     pub client: Option<IpAddr>,
-    /// What sent it, as it says; cut to 256 bytes.
+    /// The User-Agent header; truncated to 256 bytes.
     pub user_agent: Option<Cow<'a, str>>,
-    /// Why.
     pub reason: Option<&'a str>,
-    /// What went wrong, with everything that caused it.
+    /// The error, logged with all its causes.
     pub error: Option<&'a (dyn Error + 'static)>,
 }
 
-/// What happened to a person's access.
+/// The kind of an audit record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditEvent {
-    /// They came in.
+    /// A login succeeded.
     Login,
-    /// They were not let in.
+    /// A login or a bearer token was refused.
     Refused,
-    /// They left.
+    /// A person signed out.
     SignOut,
-    /// Sessions were ended by an administrator or a provider.
+    /// An administrator or a provider ended sessions.
     Revoked,
-    /// An account was closed.
     AccountClosed,
-    /// An account was opened again.
     AccountReopened,
-    /// A source no longer vouches for a session; it was ended.
+    /// A provider refused to refresh the tokens of a session, which was ended.
     RefreshRefused,
-    /// A source says something else of a person who is here; the reason names the fields.
+    /// A refresh changed the entitlements of a signed-in person; the reason names the fields.
     EntitlementsChanged,
 }
 
 impl AuditEvent {
-    /// As it stands in the trail.
+    /// The value in the audit trail.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Login => "login",
@@ -81,7 +74,7 @@ impl AuditEvent {
 }
 
 impl<'a> AuditRecord<'a> {
-    /// An entry that says no more than what happened and when.
+    /// A record with nothing but an event and a time.
     pub const fn new(event: AuditEvent, at: Timestamp) -> Self {
         Self {
             at,
@@ -100,7 +93,7 @@ impl<'a> AuditRecord<'a> {
         }
     }
 
-    /// `left_out` entries of strangers were not written since the last one that was.
+    /// `suppressed`: how many records of anonymous clients were suppressed since the last record.
     pub(super) fn write(&self, buffer: &mut Vec<u8>, suppressed: u64) {
         let error = self.error.map(error_chain);
         let mut line = JsonLine::begin(buffer, self.at, "menshen::audit");

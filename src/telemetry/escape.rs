@@ -1,11 +1,11 @@
-//! Text for the screens of operators: what terminals and viewers obey instead of showing it is
-//! written as an escape, so that no line hides, moves or splits another.
+//! Escapes characters that terminals and log viewers interpret instead of displaying, so that
+//! logged text cannot hide, move or split lines.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Whether a character is not seen as itself: controls (C0, DEL, C1), separators of lines and
-/// paragraphs, marks of direction (UAX #9), and what has no width.
+/// Whether a character must be escaped: control characters (C0, DEL, C1), line and paragraph
+/// separators, directional marks (UAX #9), and characters without width.
 pub(super) fn needs_escape(c: char) -> bool {
     matches!(
         c,
@@ -24,7 +24,7 @@ pub(super) fn needs_escape(c: char) -> bool {
     )
 }
 
-/// Text for a screen: `\u{202e}` for what is not seen. Line ends and tabs stay.
+/// Escapes text for a terminal, as in `\u{202e}`. Line ends and tabs are kept.
 pub fn for_terminal(text: &str) -> Cow<'_, str> {
     let is_escaped = |c: char| needs_escape(c) && !matches!(c, '\n' | '\t');
     escape_where(text, is_escaped, |c, escaped| {
@@ -32,21 +32,22 @@ pub fn for_terminal(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// One line for a screen: the same without line ends.
+/// Like [`for_terminal`], but also escapes line ends and tabs.
 pub fn for_terminal_line(text: &str) -> Cow<'_, str> {
     escape_where(text, needs_escape, |c, escaped| {
         let _ = write!(escaped, "{}", c.escape_unicode());
     })
 }
 
-/// JSON for a screen: `\u202e` in its strings, which says the same to whoever parses it.
+/// Escapes the strings of a JSON document for a terminal, as in `\u202e`. The document keeps its
+/// meaning.
 pub fn json_for_terminal(json: &str) -> Cow<'_, str> {
-    // What is below that stands between the strings and never in them.
+    // JSON strings contain no control characters; those are line ends and tabs between the strings.
     let is_escaped = |c: char| c > '\u{7e}' && needs_escape(c);
     escape_where(json, is_escaped, push_json_escape)
 }
 
-/// The escape of RFC 8259, §7: two for what is beyond U+FFFF.
+/// Writes the escape sequence of RFC 8259, section 7, as a surrogate pair above U+FFFF.
 pub(super) fn push_json_escape(c: char, escaped: &mut String) {
     for unit in c.encode_utf16(&mut [0; 2]) {
         let _ = write!(escaped, "\\u{unit:04x}");
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_seen_is_escaped_and_the_rest_stays() {
+    fn invisible_characters_are_escaped_and_others_kept() {
         assert_eq!(for_terminal("财务 a\n\tb"), "财务 a\n\tb");
         assert_eq!(for_terminal("a\u{202e}b\u{1b}[2J"), "a\\u{202e}b\\u{1b}[2J");
         assert_eq!(for_terminal_line("a\nb"), "a\\u{a}b");
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn json_says_the_same_to_whoever_parses_it() {
+    fn escaped_json_keeps_its_meaning() {
         let text_with_controls = "a\u{85}\u{2028}\u{202e}\u{200b}\u{e0041}\u{feff}\n\"财";
         let json =
             serde_json::to_string_pretty(&serde_json::json!({ "a": text_with_controls })).unwrap();

@@ -1,5 +1,6 @@
-//! `Events`: what the program logs about itself, one line of JSON each. A stranger who causes one
-//! kind of line over and over fills no disk, and nothing in a line hides it on a screen.
+//! `RateLimitedFormat`: formats program events as lines of JSON. The rate of each kind of event is
+//! limited, so that clients cannot fill the disk, and control characters are escaped, so that they
+//! cannot forge lines.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,11 +15,11 @@ use tracing_subscriber::registry::LookupSpan;
 use super::escape;
 use super::token_bucket::TokenBucket;
 
-/// So many lines of one place in the source at once, and then so many in a second.
+/// The rate limit of each `tracing` call site: a burst, then a number per second.
 const BURST: u32 = 50;
 const PER_SECOND: u32 = 1;
 
-/// Writes events by another format, at a pace for each place in the source that logs.
+/// Applies a rate limit per call site to another format.
 pub(super) struct RateLimitedFormat<F> {
     format: F,
     buckets: Mutex<HashMap<Identifier, Arc<TokenBucket>>>,
@@ -32,8 +33,8 @@ impl<F> RateLimitedFormat<F> {
         }
     }
 
-    /// How many lines like this one were left out before it; nothing when it is left out, too.
-    /// Whoever asks for what only developers read gets all of it.
+    /// The number of events of this call site that were suppressed before this one, or `None` if
+    /// this one is suppressed. Events below `INFO` are for developers and are never suppressed.
     fn take(&self, event: &Event<'_>) -> Option<u64> {
         let metadata = event.metadata();
         if *metadata.level() > Level::INFO {
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_shows_what_was_said_whatever_it_was() {
+    fn a_line_contains_any_text_in_escaped_form() {
         let text_with_controls =
             "a\u{85}\u{9b}2J\u{2028}\u{202e}\u{2066}\u{200f}\u{61c}\u{200b}\n财";
         let text = logged(
@@ -129,13 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn one_kind_of_line_is_written_at_a_pace_and_counted_and_others_go_on() {
+    fn the_rate_of_each_call_site_is_limited_separately() {
         let text = logged(|| {
             for number in 0..1_000 {
-                tracing::warn!(number, "of a stranger");
-                tracing::debug!(number, "of a developer");
+                tracing::warn!(number, "warning of a client");
+                tracing::debug!(number, "debug event");
             }
-            tracing::error!("of another kind");
+            tracing::error!("other call site");
         });
         let lines: Vec<Value> = text
             .lines()
@@ -146,9 +147,9 @@ mod tests {
             same.count()
         };
         let burst = BURST as usize;
-        let written = of("of a stranger");
+        let written = of("warning of a client");
         assert!((burst..burst * 4).contains(&written), "{written}");
-        assert_eq!((of("of a developer"), of("of another kind")), (1_000, 1));
+        assert_eq!((of("debug event"), of("other call site")), (1_000, 1));
         let counted: u64 = lines
             .iter()
             .filter_map(|line| line["left_out"].as_u64())

@@ -1,4 +1,4 @@
-//! `Line`: one record as one line of JSON, written straight into a buffer.
+//! `JsonLine`: writes a record as one line of JSON into a buffer.
 
 use std::fmt;
 use std::io::Write as _;
@@ -7,13 +7,13 @@ use std::time::Duration;
 use super::escape::{needs_escape, push_json_escape};
 use crate::clock::Timestamp;
 
-/// A line that is being written. Every text is escaped, so a record cannot break out of its line,
-/// nor look like another one on a screen.
+/// A line that is being written. All text is escaped, so that a value cannot forge another line or
+/// change the display of a terminal.
 #[derive(Debug)]
 pub(super) struct JsonLine<'a>(&'a mut Vec<u8>);
 
 impl<'a> JsonLine<'a> {
-    /// Begins with when and what.
+    /// Begins a line with its timestamp and its target.
     pub(super) fn begin(buffer: &'a mut Vec<u8>, at: Timestamp, target: &str) -> Self {
         buffer.extend_from_slice(b"{\"timestamp\":\"");
         // Writing into memory cannot fail.
@@ -24,7 +24,6 @@ impl<'a> JsonLine<'a> {
         Self(buffer)
     }
 
-    /// A text.
     pub(super) fn text(&mut self, name: &str, value: &str) -> &mut Self {
         self.push_key(name);
         self.0.push(b'"');
@@ -33,7 +32,6 @@ impl<'a> JsonLine<'a> {
         self
     }
 
-    /// A text that may be missing.
     pub(super) fn optional_text(&mut self, name: &str, value: Option<&str>) -> &mut Self {
         if let Some(value) = value {
             self.text(name, value);
@@ -41,7 +39,6 @@ impl<'a> JsonLine<'a> {
         self
     }
 
-    /// Something that shows itself: an id, an address, an error.
     pub(super) fn optional_display(
         &mut self,
         name: &str,
@@ -57,14 +54,13 @@ impl<'a> JsonLine<'a> {
         self
     }
 
-    /// A number.
     pub(super) fn number(&mut self, name: &str, value: u64) -> &mut Self {
         self.push_key(name);
         let _ = write!(self.0, "{value}");
         self
     }
 
-    /// A time in milliseconds, to the microsecond.
+    /// A duration in milliseconds with three decimals.
     pub(super) fn milliseconds(&mut self, name: &str, value: Duration) -> &mut Self {
         self.push_key(name);
         let us = value.as_micros();
@@ -72,7 +68,6 @@ impl<'a> JsonLine<'a> {
         self
     }
 
-    /// Ends the line.
     pub(super) fn end(&mut self) {
         self.0.extend_from_slice(b"}\n");
     }
@@ -84,7 +79,7 @@ impl<'a> JsonLine<'a> {
     }
 }
 
-/// Text that something shows of itself, piece by piece.
+/// Escapes the output of `Display` implementations.
 struct EscapingWriter<'a>(&'a mut Vec<u8>);
 
 impl fmt::Write for EscapingWriter<'_> {
@@ -94,12 +89,12 @@ impl fmt::Write for EscapingWriter<'_> {
     }
 }
 
-/// The beginning of a text, at most so many bytes of it.
+/// The first `bytes_max` bytes of a text, without splitting a character.
 pub(super) fn truncate(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
 
-/// Writes the inside of a JSON string. Most text is plain ASCII and copied as it is.
+/// Writes the content of a JSON string. Most text is plain ASCII and is copied unchanged.
 fn push_escaped(buffer: &mut Vec<u8>, text: &str) {
     let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'"' && *byte != b'\\';
     if text.as_bytes().iter().all(plain) {
@@ -123,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_cannot_break_out_of_its_line() {
+    fn a_value_cannot_break_out_of_its_line() {
         let text_with_controls = "x\"\\\r\n}\u{1b}\u{7f}\u{85}\u{2028}\u{202e}\u{200b}\u{e0041}财";
         let mut buffer = Vec::new();
         JsonLine::begin(&mut buffer, Timestamp::from_unix_s(0), "t")

@@ -1,19 +1,18 @@
-//! `LogLimiter`: leave to say something, once a second, so that a flood of one thing floods no log.
+//! `LogLimiter`: limits a log line to once per second.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// Gives leave to speak at most once a second. For lines that strangers can cause.
+/// Allows a log line that clients can cause at most once per second.
 #[derive(Debug, Default)]
 pub struct LogLimiter(AtomicU64);
 
 impl LogLimiter {
-    /// Nothing was said yet.
     pub const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
-    /// Whether now is the time: true for one caller a second.
+    /// `true` for one caller per second.
     pub fn allow(&self) -> bool {
         let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         self.allow_at(elapsed.unwrap_or_default())
@@ -35,11 +34,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_a_second_is_said() {
-        let log_limiter = LogLimiter::default();
-        let said: Vec<_> = [5, 5, 5, 6, 6, 9]
-            .map(|s| log_limiter.allow_at(Duration::from_secs(s)))
+    fn one_line_per_second_is_allowed() {
+        let limiter = LogLimiter::default();
+        let allowed: Vec<_> = [5, 5, 5, 6, 6, 9]
+            .map(|s| limiter.allow_at(Duration::from_secs(s)))
             .into();
-        assert_eq!(said, [true, false, false, true, false, true]);
+        assert_eq!(allowed, [true, false, false, true, false, true]);
     }
 }

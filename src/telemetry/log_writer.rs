@@ -1,5 +1,5 @@
-//! `Lines`: a bounded buffer of log lines and the thread that writes it. Whoever logs never waits
-//! for a write: a log reader that stalls costs lines and delays no request.
+//! `LogWriter`: a bounded buffer of log lines and the thread that writes them. Logging never waits
+//! for a write: if the log reader stalls, lines are dropped and no request is delayed.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -11,35 +11,35 @@ use std::time::{Duration, Instant};
 
 mod writer_thread;
 
-/// How many bytes wait at most before lines are dropped.
+/// The size of the buffer, in bytes.
 const WAITING_BYTES_MAX: usize = 4 << 20;
-/// How many bytes of audit lines find room beyond that, however many others wait.
+/// Additional bytes for audit lines only.
 const AUDIT_RESERVE_BYTES: usize = 16 << 20;
-/// How long a flush waits for a reader that reads too slowly or not at all.
+/// How long a flush waits for a slow reader.
 const FLUSH_WAIT: Duration = Duration::from_secs(3);
-/// A write that takes longer than this is a reader that stalls.
+/// How long a write may take until the reader counts as stalled.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
 
 thread_local! {
-    /// The line that this thread is composing, so that the lock is held for a copy only.
+    /// The line that the thread is formatting; the shared buffer is only locked to copy it.
     static LINE_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What a line is about; this decides which lines are dropped first.
+/// The kind of a line. Audit lines have a reserve in the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LineKind {
-    /// One request.
+    /// An access record.
     Access,
-    /// One entry of the audit trail.
+    /// An audit record.
     Audit,
-    /// An event that the program logs about itself.
+    /// A program event.
     Program,
 }
 
 impl LineKind {
     pub(super) const ALL: [Self; 3] = [Self::Access, Self::Audit, Self::Program];
 
-    /// As it stands in metrics.
+    /// The value in metrics.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Access => "access",
@@ -48,7 +48,7 @@ impl LineKind {
         }
     }
 
-    /// How many bytes may wait when a line of this kind is added.
+    /// How many bytes the buffer may hold after a line of this kind is added.
     const fn capacity(self) -> usize {
         match self {
             Self::Access | Self::Program => WAITING_BYTES_MAX,
@@ -57,17 +57,17 @@ impl LineKind {
     }
 }
 
-/// A place that lines are written to.
+/// An output for log lines.
 pub(super) struct Destination {
-    /// Its name in metrics, log lines and the name of its thread.
+    /// The name in metrics and log lines, and of the thread.
     pub(super) name: &'static str,
     pub(super) out: Box<dyn Write + Send>,
-    /// Held while lines are written, by all destinations that lead to the same file: lines of one
-    /// must not begin within those of another.
+    /// Held while lines are written by all destinations that lead to the same file, so that their
+    /// lines do not interleave.
     pub(super) file_lock: Option<&'static Mutex<()>>,
 }
 
-/// What became of lines, for metrics.
+/// Counters of lost lines, for metrics.
 #[derive(Debug, Default)]
 pub(super) struct LossCounts {
     dropped: [AtomicU64; 3],
@@ -84,7 +84,7 @@ impl LossCounts {
     }
 }
 
-/// Where lines are written to.
+/// A buffer and its writer thread.
 pub(super) struct LogWriter {
     shared: Arc<WriterShared>,
 }
@@ -93,9 +93,9 @@ struct WriterShared {
     name: &'static str,
     file_lock: Option<&'static Mutex<()>>,
     state: Mutex<WriterState>,
-    /// Wakes the thread.
+    /// Wakes the writer thread.
     wake_writer: Condvar,
-    /// Wakes those who wait in [`Lines::flush`].
+    /// Wakes callers of [`LogWriter::flush`].
     written: Condvar,
     counts: LossCounts,
 }
@@ -103,19 +103,19 @@ struct WriterShared {
 #[derive(Default)]
 struct WriterState {
     waiting: Vec<u8>,
-    /// How many bytes the thread has taken and not written yet.
+    /// The bytes that the thread has taken but not written.
     being_written: usize,
-    /// How many bytes were ever accepted.
+    /// The total of bytes accepted.
     accepted: u64,
-    /// How many lines were dropped since the log last said so, by kind.
+    /// The lines dropped since the last note in the log, by kind.
     dropped: [u64; 3],
-    /// Why the last write failed; absent once one succeeds.
+    /// Why the last write failed; `None` after a success.
     error: Option<String>,
-    /// When the write began that the thread is in.
+    /// When the current write began.
     writing_since: Option<Instant>,
-    /// Somebody waits in a flush: lines do not gather.
+    /// A flush is waiting, so the thread writes at once.
     flush_requested: bool,
-    /// A flush was in vain, and nothing was written since.
+    /// The last flush timed out, and nothing was written since.
     last_flush_failed: bool,
     closed: bool,
 }
@@ -129,7 +129,7 @@ impl fmt::Debug for LogWriter {
 }
 
 impl LogWriter {
-    /// Starts the thread; it ends when this is dropped.
+    /// Starts the writer thread, which ends when the result is dropped.
     pub(super) fn start(to: Destination) -> Self {
         let shared = Arc::new(WriterShared {
             name: to.name,
@@ -143,11 +143,12 @@ impl LogWriter {
         let started = thread::Builder::new()
             .name(to.name.to_owned())
             .spawn(move || writing.run(out));
-        started.expect("a process that starts may start a thread");
+        started.expect("a thread can be started at the start of the process");
         Self { shared }
     }
 
-    /// Adds a line, or drops and counts it when there is no room: then the answer is false.
+    /// Adds a line. If the buffer is full, the line is dropped and counted, and the result is
+    /// `false`.
     pub(super) fn push(&self, kind: LineKind, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         LINE_BUFFER.with_borrow_mut(|line| {
             line.clear();
@@ -156,7 +157,7 @@ impl LogWriter {
         })
     }
 
-    /// The same for a line that is there already.
+    /// Like [`Self::push`], for a line that is already formatted.
     pub(super) fn push_bytes(&self, kind: LineKind, line: &[u8]) -> bool {
         let mut state = self.shared.lock();
         if state.waiting.len() + state.being_written + line.len() > kind.capacity() {
@@ -174,8 +175,8 @@ impl LogWriter {
         true
     }
 
-    /// Waits until everything that was added before is written, for a few seconds at most, and says
-    /// whether it is.
+    /// Waits up to [`FLUSH_WAIT`] until all earlier lines are written, and returns whether they
+    /// are.
     pub(super) fn flush(&self) -> bool {
         let mut state = self.shared.lock();
         let wanted = state.accepted;
@@ -195,7 +196,7 @@ impl LogWriter {
         all
     }
 
-    /// What hinders the writing now, for an operator.
+    /// The current problem with writing, for the health report.
     pub(super) fn problem(&self) -> Option<String> {
         let (state, name) = (self.shared.lock(), self.shared.name);
         let stalls = state
@@ -206,10 +207,10 @@ impl LogWriter {
             Some(format!("log lines cannot be written to {name}: {error}"))
         } else if dropped > 0 {
             Some(format!(
-                "nobody reads {name} fast enough: {dropped} log lines were dropped"
+                "{name} is not read fast enough: {dropped} log lines were dropped"
             ))
         } else {
-            stalls.then(|| format!("nobody reads {name}: log lines wait in memory"))
+            stalls.then(|| format!("{name} is not read: log lines are waiting in memory"))
         }
     }
 
@@ -242,7 +243,7 @@ impl WriterState {
         self.accepted += line.len() as u64;
     }
 
-    /// How many of the accepted bytes are written.
+    /// The total of bytes written.
     fn written(&self) -> u64 {
         self.accepted - (self.waiting.len() + self.being_written) as u64
     }

@@ -1,4 +1,4 @@
-//! What became of log lines that found no reader, as metrics.
+//! Metrics of dropped log lines and failed log writes.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -11,7 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use super::log_writer::{LineKind, LogWriter};
 use super::program_log;
 
-/// Reads the counts of the records and of the program's log when somebody scrapes.
+/// Reads the counters of the record writer and of the program log at each scrape.
 #[derive(Debug)]
 pub(super) struct LossCollector {
     records: Weak<LogWriter>,
@@ -30,7 +30,7 @@ impl Collector for LossCollector {
         let records = self.records.upgrade();
         let all = [records.as_deref(), program_log::writer()];
         let all = || all.into_iter().flatten();
-        let help = "Log lines that were dropped because nobody read them in time, by kind";
+        let help = "Log lines that were dropped because they were not read in time, by kind";
         let mut family =
             encoder.encode_descriptor("log_lines_dropped", help, None, MetricType::Counter)?;
         for kind in LineKind::ALL {
@@ -38,7 +38,7 @@ impl Collector for LossCollector {
             let labels = [("kind", kind.as_str())];
             ConstCounter::<u64>::new(dropped).encode(family.encode_family(&labels)?)?;
         }
-        let help = "Writes of log lines that failed and are tried again, by output";
+        let help = "Failed writes of log lines, which are retried, by output";
         let mut family =
             encoder.encode_descriptor("log_write_errors", help, None, MetricType::Counter)?;
         for lines in all() {

@@ -1,4 +1,4 @@
-//! What is counted, and how it is shown to whoever scrapes it (OpenMetrics).
+//! The metrics and their output in the OpenMetrics format.
 
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
@@ -13,7 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::loss_metrics::LossCollector;
 use super::{AccessRecord, FaceLabel, StreamKind, Telemetry, VerdictLabel};
 
-/// Upper bounds in seconds: from what a cached decision takes to what nobody waits for.
+/// The histogram buckets in seconds: from a cached decision to a time-out.
 const SECONDS: [f64; 13] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
@@ -21,11 +21,11 @@ const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 type Labels = Vec<(&'static str, String)>;
 
-/// Everything that is counted. What every request touches is resolved once, here.
+/// All metrics. The counters that every request updates are looked up once, at the start.
 #[derive(Debug)]
 pub(super) struct Metrics {
     registry: Registry,
-    /// By face, verdict and class of status.
+    /// By face, verdict and status class.
     requests: [[[Counter; 5]; 3]; 3],
     /// By face.
     durations: [Histogram; 3],
@@ -46,33 +46,30 @@ pub(super) struct Metrics {
     ended: Family<Labels, Counter>,
 }
 
-/// What became of a login, as a label.
+/// The result of a login, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginOutcome {
-    /// They came in.
     Done,
-    /// They did not prove who they are, or may not come.
+    /// The authentication failed, or the person is not allowed.
     Refused,
-    /// The source or the store failed.
+    /// The provider or the store failed.
     Failed,
 }
 
-/// What became of a bearer token, as a label.
+/// The result of a bearer token check, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BearerOutcome {
-    /// It was verified.
     Verified,
-    /// It was verified a moment ago.
+    /// The cache contains the result of an earlier verification.
     Cached,
-    /// It was refused.
     Refused,
-    /// Its issuer could not be asked.
+    /// The issuer could not be reached.
     Unavailable,
-    /// Its client brings too many new ones: nobody looked at it.
+    /// The client sent too many new tokens, so this one was not checked.
     Limited,
 }
 
-/// The counters of one issuer's tokens. Clones count the same.
+/// The counters of one issuer's tokens. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct BearerCounters([Counter; 5]);
 
@@ -97,39 +94,36 @@ impl BearerOutcome {
 }
 
 impl BearerCounters {
-    /// Counts one more.
     pub fn count(&self, outcome: BearerOutcome) {
         self.0[outcome as usize].inc();
     }
 }
 
-/// What became of a refresh of tokens, as a label.
+/// The result of a token refresh, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshOutcome {
-    /// The source brought new ones.
     Done,
-    /// Another process had brought them already.
+    /// Another process had already refreshed them.
     Adopted,
-    /// The source no longer vouches for the session.
+    /// The provider refused the refresh.
     Gone,
-    /// The source could not be asked.
+    /// The provider could not be reached.
     Unavailable,
-    /// It did not get its turn.
+    /// Another process held the lease for too long.
     Busy,
     /// The store failed.
     Store,
 }
 
-/// What became of a reload, as a label.
+/// The result of a reload, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadOutcome {
-    /// The new configuration is in force.
     Done,
-    /// The old one stays.
+    /// The new configuration is invalid, and the old one stays active.
     Refused,
 }
 
-/// Something that is counted as long as this is kept.
+/// Counts something in a gauge until it is dropped.
 #[derive(Debug)]
 pub struct GaugeGuard(Gauge);
 
@@ -178,10 +172,10 @@ impl Metrics {
             ended: Family::default(),
             registry: Registry::default(),
         };
-        registry.register("requests", "Requests that were answered", requests);
+        registry.register("requests", "Requests with a response", requests);
         let (name, help) = (
             "request_duration",
-            "From a request to the head of its answer",
+            "Time from a request to the head of its response",
         );
         registry.register_with_unit(name, help, Unit::Seconds, durations);
         metrics.register(&mut registry);
@@ -192,55 +186,53 @@ impl Metrics {
     }
 
     fn register(&self, all: &mut Registry) {
-        let (name, help) = ("upstream_duration", "What upstreams took of it");
+        let (name, help) = ("upstream_duration", "Time that upstreams took of it");
         all.register_with_unit(name, help, Unit::Seconds, self.upstream_duration.clone());
-        all.register("logins", "Logins that came to an end", self.logins.clone());
-        let help = "Bearer tokens that were looked at";
+        all.register("logins", "Completed logins", self.logins.clone());
+        let help = "Bearer tokens that were checked";
         all.register("bearers", help, self.bearers.clone());
-        let help = "Refreshes of tokens that came to an end";
+        let help = "Completed token refreshes";
         all.register("refreshes", help, self.refreshes.clone());
         all.register(
             "reloads",
-            "Configurations that were read again",
+            "Reloads of the configuration",
             self.reloads.clone(),
         );
         all.register(
             "config",
-            "The configuration in force, by its hash",
+            "The active configuration, by its hash",
             self.config.clone(),
         );
         all.register(
             "config_epoch",
-            "How many were in force so far",
+            "Number of configurations that were active so far",
             self.config_epoch.clone(),
         );
         all.register(
             "connections",
-            "Connections that are open",
+            "Open client connections",
             self.connections.clone(),
         );
-        all.register(
-            "tunnels",
-            "Upgraded connections among them",
-            self.tunnels.clone(),
-        );
+        all.register("tunnels", "Open upgraded connections", self.tunnels.clone());
         all.register(
             "sessions_cached",
-            "Sessions in memory",
+            "Sessions in the cache",
             self.sessions_cached.clone(),
         );
         all.register(
             "store_errors",
-            "Questions the store failed at",
+            "Failed store operations",
             self.store_errors.clone(),
         );
-        let help = "Logins that were stopped because they went in circles";
+        let help = "Logins that were stopped because of a redirect loop";
         all.register("login_loops", help, self.login_loops.clone());
-        let help = "Requests that were denied because a rule or a header takes too much work";
+        let help =
+            "Requests that were denied because evaluating a rule or a header exceeds its limit";
         all.register("costly_requests", help, self.costly_requests.clone());
-        let help = "Requests and connections that were refused or ended by a limit, by its key";
+        let help = "Requests and connections that were refused or ended by a limit, by its configuration key";
         all.register("limits_reached", help, self.limits.clone());
-        let help = "Answers and tunnels that were ended because their requests may no longer pass";
+        let help =
+            "Responses and tunnels that were ended because their requests are no longer allowed";
         all.register("ended", help, self.ended.clone());
     }
 
@@ -261,28 +253,27 @@ impl Metrics {
 }
 
 impl Telemetry {
-    /// Everything counted, as OpenMetrics text.
+    /// All metrics as OpenMetrics text.
     pub fn render(&self) -> String {
         let mut page = String::with_capacity(8 * 1024);
         if text::encode(&mut page, &self.0.metrics.registry).is_err() {
-            // Text into memory cannot fail; half a page must not look like a whole one.
+            // Writing to memory cannot fail. If it does, an incomplete page must not look complete.
             page.clear();
             let _ = writeln!(page, "# EOF");
         }
         page
     }
 
-    /// Counts a connection as long as the answer is kept.
+    /// Counts an open connection until the result is dropped.
     pub fn track_connection(&self) -> GaugeGuard {
         counted(&self.0.metrics.connections)
     }
 
-    /// Counts a tunnel as long as the answer is kept.
+    /// Counts an open tunnel until the result is dropped.
     pub fn track_tunnel(&self) -> GaugeGuard {
         counted(&self.0.metrics.tunnels)
     }
 
-    /// Counts a login that came to an end.
     pub fn count_login(&self, connector: &str, outcome: LoginOutcome) {
         let outcome = match outcome {
             LoginOutcome::Done => "done",
@@ -296,7 +287,7 @@ impl Telemetry {
         self.0.metrics.logins.get_or_create(&labels).inc();
     }
 
-    /// The counters of one issuer's bearer tokens; without a name, of those nobody issued.
+    /// The counters of one issuer's bearer tokens; `""` for tokens of unknown issuers.
     pub fn bearer_counters(&self, issuer: &str) -> BearerCounters {
         BearerCounters(BearerOutcome::ALL.map(|outcome| {
             let labels = vec![
@@ -307,7 +298,6 @@ impl Telemetry {
         }))
     }
 
-    /// Counts a refresh of tokens that came to an end.
     pub fn count_refresh(&self, connector: &str, outcome: RefreshOutcome) {
         let outcome = match outcome {
             RefreshOutcome::Done => "done",
@@ -324,33 +314,33 @@ impl Telemetry {
         self.0.metrics.refreshes.get_or_create(&labels).inc();
     }
 
-    /// Counts a login that was stopped because it went in circles.
+    /// Counts a login that was stopped because of a redirect loop.
     pub fn count_login_loop(&self) {
         self.0.metrics.login_loops.inc();
     }
 
-    /// Counts a request that was denied because its expressions take too much work.
+    /// Counts a request that was denied because evaluating its expressions exceeds the limit.
     pub fn count_costly_request(&self) {
         self.0.metrics.costly_requests.inc();
     }
 
-    /// Counts a request or a connection that was refused or ended by a limit, by its key.
+    /// Counts a request or a connection that was refused or ended by the limit of a configuration
+    /// key.
     pub fn count_limit_reached(&self, key: &'static str) {
         let labels = vec![("key", key.to_owned())];
         self.0.metrics.limits.get_or_create(&labels).inc();
     }
 
-    /// Counts a question the store failed at.
+    /// Counts a failed store operation.
     pub fn count_store_error(&self) {
         self.0.metrics.store_errors.inc();
     }
 
-    /// Says how many sessions are in memory.
+    /// Sets the number of cached sessions.
     pub fn set_sessions_cached(&self, sessions: u64) {
         self.0.metrics.sessions_cached.set(sessions);
     }
 
-    /// Counts a reload.
     pub fn count_reload(&self, outcome: ReloadOutcome) {
         let outcome = match outcome {
             ReloadOutcome::Done => "done",
@@ -363,7 +353,7 @@ impl Telemetry {
             .inc();
     }
 
-    /// Says which configuration is in force from now on, by its hash.
+    /// Sets the hash of the active configuration.
     pub fn set_active_config(&self, hash: &str) {
         let metrics = &self.0.metrics;
         metrics.config.clear();

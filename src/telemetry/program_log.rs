@@ -1,4 +1,4 @@
-//! The log of the program about itself: `tracing` events and panics, on standard error.
+//! The program log: `tracing` events and panics, on standard error.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io;
@@ -11,11 +11,11 @@ use tracing_subscriber::EnvFilter;
 use super::log_writer::{LineKind, LogWriter};
 use super::{InitError, LogConfig, event_format, standard_streams};
 
-/// Where events go; one per process, as `tracing` has one subscriber per process.
+/// One per process, as `tracing` has one subscriber per process.
 static PROGRAM_LOG: OnceLock<LogWriter> = OnceLock::new();
 
-/// Begins to log: one JSON line per event on standard error, at a pace for each kind of line. Once
-/// per process.
+/// Starts logging events as lines of JSON to standard error, with a rate limit per call site. Can
+/// be called once per process.
 pub fn init(config: &LogConfig) -> Result<(), InitError> {
     use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -42,18 +42,18 @@ pub fn init(config: &LogConfig) -> Result<(), InitError> {
     Ok(())
 }
 
-/// Writes what is still in memory, for a few seconds at most; false when nobody reads it.
+/// Writes the buffered lines; `false` if that takes longer than a few seconds.
 pub fn flush_log() -> bool {
     PROGRAM_LOG.get().is_none_or(LogWriter::flush)
 }
 
-/// The lines on standard error, once they are logged.
+/// The writer of the program log, once logging was started.
 pub(super) fn writer() -> Option<&'static LogWriter> {
     PROGRAM_LOG.get()
 }
 
-/// The hook of the standard library writes to standard error itself: with a reader that stalls, the
-/// thread that panicked would wait for ever.
+/// Logs a panic through `tracing`. The default hook writes to standard error directly and would
+/// block the thread if the log reader stalls.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let current = thread::current();
     let place = panic.location().map(ToString::to_string);
@@ -76,7 +76,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 struct EventWriter(&'static LogWriter);
 
 impl io::Write for EventWriter {
-    /// An event comes in one piece; one without room is counted.
+    /// Each call is one whole event. If the buffer is full, it is dropped and counted.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         self.0.push_bytes(LineKind::Program, event);
         Ok(event.len())

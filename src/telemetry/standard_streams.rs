@@ -1,4 +1,4 @@
-//! Standard output and standard error as destinations of log lines.
+//! Standard output and standard error as destinations for log lines.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use std::sync::{LazyLock, Mutex};
 
 use super::log_writer::Destination;
 
-/// Held while lines are written where both lead to the same file, as in `menshen >log 2>&1`.
+/// Held while lines are written if both streams lead to the same file, as in `menshen >log 2>&1`.
 static SAME_FILE_LOCK: Mutex<()> = Mutex::new(());
 
 static IS_SAME_FILE: LazyLock<bool> = LazyLock::new(|| {
@@ -30,7 +30,8 @@ pub(super) fn error() -> Destination {
     destination("stderr", unbuffered, || Box::new(io::stderr()))
 }
 
-/// Without the buffer of the standard library, so that a write says which bytes it wrote.
+/// Bypasses the buffer of the standard library, so that a write returns how many bytes were
+/// written.
 fn duplicate(stream: impl AsFd) -> io::Result<File> {
     stream.as_fd().try_clone_to_owned().map(File::from)
 }

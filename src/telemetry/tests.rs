@@ -1,4 +1,4 @@
-//! What leaves the process about its requests.
+//! Tests of access records, audit records and metrics.
 
 use std::net::IpAddr;
 use std::sync::Mutex;
@@ -66,7 +66,7 @@ fn with(config: &LogConfig) -> (SharedBuffer, Telemetry) {
 }
 
 #[test]
-fn a_request_is_one_line_without_its_query() {
+fn a_request_is_logged_as_one_line_without_its_query() {
     let (buffer, telemetry) = with(&LogConfig::default());
     telemetry.record_request(&access());
     telemetry.flush();
@@ -83,7 +83,7 @@ fn a_request_is_one_line_without_its_query() {
 }
 
 #[test]
-fn a_request_is_counted_even_when_it_is_not_written() {
+fn a_request_is_counted_even_if_it_is_not_logged() {
     let (buffer, telemetry) = with(&LogConfig {
         access: false,
         ..LogConfig::default()
@@ -102,7 +102,7 @@ fn a_request_is_counted_even_when_it_is_not_written() {
 }
 
 #[test]
-fn an_audit_line_has_the_whole_chain_and_a_bounded_user_agent() {
+fn an_audit_record_has_all_causes_and_a_truncated_user_agent() {
     #[derive(Debug, thiserror::Error)]
     #[error("redeem the code")]
     struct Outer(#[source] io::Error);
@@ -129,7 +129,7 @@ fn an_audit_line_has_the_whole_chain_and_a_bounded_user_agent() {
 }
 
 #[test]
-fn what_is_counted_is_shown() {
+fn counters_are_rendered() {
     let (_, telemetry) = with(&LogConfig::default());
     telemetry.count_login("corp", LoginOutcome::Done);
     telemetry.count_reload(ReloadOutcome::Refused);
@@ -158,7 +158,7 @@ fn what_is_counted_is_shown() {
 }
 
 #[test]
-fn a_level_that_is_none_is_refused() {
+fn an_invalid_log_level_is_refused() {
     let config = LogConfig {
         level: "menshen=lod=d".to_owned(),
         access: true,

@@ -1,9 +1,9 @@
-//! `Bucket`: leave to write lines that strangers can cause, and a count of those left out.
+//! `TokenBucket`: limits the rate of log lines and counts the suppressed ones.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Lets `at_once` lines pass, and then so many in a second; counts the others.
+/// Allows a burst of lines, then a number per second; counts the suppressed lines.
 #[derive(Debug)]
 pub(super) struct TokenBucket {
     burst: f64,
@@ -31,12 +31,12 @@ impl TokenBucket {
         }
     }
 
-    /// Whether a line may be written: how many were left out before it, or nothing.
+    /// The number of lines suppressed before this one, or `None` if this one is suppressed.
     pub(super) fn take(&self) -> Option<u64> {
         self.take_at(Instant::now())
     }
 
-    /// How many were left out, for a line that is written in any case.
+    /// The number of suppressed lines, for a line that is not limited. Resets it.
     pub(super) fn take_suppressed(&self) -> u64 {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut state.suppressed)
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_counted_and_written_at_a_pace() {
+    fn lines_above_the_rate_are_suppressed_and_counted() {
         let bucket = TokenBucket::new(3, 2);
         let start = Instant::now();
         let taken: Vec<_> = (0..5).map(|_| bucket.take_at(start)).collect();
@@ -74,7 +74,7 @@ mod tests {
             [Some(2), None]
         );
         assert_eq!(bucket.take_suppressed(), 1);
-        // A quiet time fills it, and no further.
+        // An idle bucket refills up to the burst.
         let much_later = start + Duration::from_secs(3600);
         let taken: Vec<_> = (0..4).map(|_| bucket.take_at(much_later)).collect();
         assert_eq!(taken, [Some(0), Some(0), Some(0), None]);

@@ -26,7 +26,7 @@ impl SharedBuffer {
     }
 }
 
-/// Returns from no write before it may.
+/// Blocks in every write until it is unblocked.
 struct BlockedWriter {
     started: mpsc::Sender<()>,
     unblocked: mpsc::Receiver<()>,
@@ -45,7 +45,7 @@ impl Write for BlockedWriter {
     }
 }
 
-/// Takes so many bytes or fails, one after the other; then takes everything.
+/// Returns the given results in order, then accepts everything.
 struct ScriptedWriter {
     results: VecDeque<Result<usize, ErrorKind>>,
     buffer: SharedBuffer,
@@ -75,7 +75,7 @@ fn start(out: impl Write + Send + 'static) -> LogWriter {
 
 const FIRST: &[u8] = b"first\n";
 
-/// Lines whose thread is in the write of the first one, and returns from it when the sender is dropped.
+/// A log writer whose thread is blocked in its first write until the sender is dropped.
 fn blocked() -> (LogWriter, mpsc::Sender<()>, SharedBuffer) {
     let (unblock, unblocked) = mpsc::channel();
     let (started, has_started) = mpsc::channel();
@@ -91,7 +91,7 @@ fn blocked() -> (LogWriter, mpsc::Sender<()>, SharedBuffer) {
 }
 
 #[test]
-fn lines_are_written_in_order_and_none_is_left_behind() {
+fn all_lines_are_written_in_order() {
     let buffer = SharedBuffer::default();
     let lines = start(buffer.clone());
     for number in 0..1_000 {
@@ -103,7 +103,7 @@ fn lines_are_written_in_order_and_none_is_left_behind() {
 }
 
 #[test]
-fn without_a_reader_other_lines_leave_the_audit_trail_its_room() {
+fn other_lines_never_use_the_reserve_of_audit_lines() {
     let (lines, unblock, buffer) = blocked();
     let line = [vec![b'x'; 64 * 1024 - 1], vec![b'\n']].concat();
     let of = |kind| {
@@ -127,7 +127,7 @@ fn without_a_reader_other_lines_leave_the_audit_trail_its_room() {
 
     drop(unblock);
     while !lines.flush() {}
-    // The note stands behind the lines, and only the next flush waits for it.
+    // The note follows the lines, and only the second flush waits for it.
     while !lines.flush() {}
     assert_eq!(lines.problem(), None);
     let text = buffer.text();
@@ -149,7 +149,7 @@ fn without_a_reader_other_lines_leave_the_audit_trail_its_room() {
 }
 
 #[test]
-fn a_flush_without_a_reader_ends_and_the_next_one_does_not_wait() {
+fn a_flush_without_a_reader_times_out_and_the_next_one_does_not_wait() {
     let (lines, unblock, _) = blocked();
     lines.push_bytes(LineKind::Audit, b"one\n");
     assert!(!lines.flush());
@@ -160,7 +160,7 @@ fn a_flush_without_a_reader_ends_and_the_next_one_does_not_wait() {
 }
 
 #[test]
-fn a_write_that_failed_is_tried_again_where_it_stopped() {
+fn a_failed_write_is_resumed_where_it_stopped() {
     let buffer = SharedBuffer::default();
     let results = [
         Err(ErrorKind::StorageFull),
@@ -186,7 +186,7 @@ fn a_write_that_failed_is_tried_again_where_it_stopped() {
 }
 
 #[test]
-fn another_reader_gets_the_line_whole_of_which_one_read_half() {
+fn a_new_reader_gets_the_whole_line_that_the_old_one_read_half_of() {
     let buffer = SharedBuffer::default();
     let lines = start(ScriptedWriter {
         results: [Ok(9), Err(ErrorKind::BrokenPipe)].into(),

@@ -1,4 +1,4 @@
-//! The thread that writes lines: in batches, again after errors, with a note of what was dropped.
+//! The thread that writes log lines: in batches, with retries, and with a note about dropped lines.
 
 use std::io::{ErrorKind, Write};
 use std::sync::PoisonError;
@@ -9,17 +9,17 @@ use super::super::json_line::JsonLine;
 use super::{LineKind, WriterShared, WriterState};
 use crate::clock::{Clock, Timestamp};
 
-/// How long lines gather before they are written together.
+/// How long lines are collected before they are written together.
 const BATCH_INTERVAL: Duration = Duration::from_millis(50);
-/// How long to wait before a write that failed is tried again.
+/// How long to wait before a failed write is retried.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
-/// How many bytes are written at once: progress is noticed in between.
+/// The size of a write; progress is recorded after each.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// How much memory is kept for the next batch.
+/// The memory that is kept for the next batch, in bytes.
 const BATCH_CAPACITY_MAX: usize = 1 << 20;
 
 impl WriterShared {
-    /// Writes whatever comes until there will be no more.
+    /// Writes lines until the log writer is closed.
     pub(super) fn run(&self, mut out: Box<dyn Write + Send>) {
         let mut batch = Vec::new();
         while self.wait_for_batch(&mut batch) {
@@ -31,7 +31,7 @@ impl WriterShared {
         }
     }
 
-    /// Waits for lines and takes all of them; false when there will be no more.
+    /// Waits for lines and takes all of them; `false` if the log writer is closed.
     fn wait_for_batch(&self, batch: &mut Vec<u8>) -> bool {
         let state = self
             .wake_writer
@@ -53,8 +53,7 @@ impl WriterShared {
         true
     }
 
-    /// Writes a batch to its end, however long its destination refuses it; gives up only when
-    /// nobody needs this any more.
+    /// Writes a whole batch and retries failed writes until the log writer is closed.
     fn write_batch(&self, out: &mut dyn Write, batch: &[u8]) {
         let mut at = 0;
         while at < batch.len() {
@@ -71,7 +70,7 @@ impl WriterShared {
                     self.record_progress(batch.len() - at);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Whoever shares our terminal or pipe may have made it non-blocking.
+                // Another process that shares the terminal or pipe may have made it non-blocking.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     if !self.pause(BATCH_INTERVAL) {
                         return;
@@ -80,7 +79,8 @@ impl WriterShared {
                 Err(error) => {
                     self.record_failure(&error);
                     if error.kind() == ErrorKind::BrokenPipe {
-                        // The first half of the line went with its reader.
+                        // The reader of the first half of the line is gone, so the line is written
+                        // again.
                         let half = batch[..at].iter().rev().take_while(|byte| **byte != b'\n');
                         at -= half.count();
                     }
@@ -90,7 +90,7 @@ impl WriterShared {
                 }
             }
         }
-        // A destination with a buffer of its own, in tests.
+        // Only a test's destination has a buffer of its own.
         let _ = out.flush();
         self.record_progress(0);
     }
@@ -109,7 +109,7 @@ impl WriterShared {
         self.lock().error = Some(error.to_string());
     }
 
-    /// Waits; false when there is nothing to wait for any more.
+    /// Waits; `false` if the log writer is closed.
     fn pause(&self, duration: Duration) -> bool {
         let waited = self
             .wake_writer
@@ -124,7 +124,7 @@ impl WriterState {
         self.waiting.is_empty() && self.dropped == [0; 3]
     }
 
-    /// Adds a line for each kind of lines that was dropped.
+    /// Appends a note for each kind of lines that were dropped.
     fn append_drop_notes(&mut self, now: Timestamp) {
         let dropped = std::mem::take(&mut self.dropped);
         for (kind, lines) in LineKind::ALL.into_iter().zip(dropped) {
@@ -138,9 +138,9 @@ impl WriterState {
 }
 
 impl LineKind {
-    /// Says among the lines of this kind how many are missing.
+    /// Writes a note in the format of this kind with the number of dropped lines.
     fn write_drop_note(self, buffer: &mut Vec<u8>, lines: u64, now: Timestamp) {
-        const MESSAGE: &str = "log lines were dropped: nobody read them in time";
+        const MESSAGE: &str = "log lines were dropped: they were not read in time";
         let (target, level) = match self {
             Self::Access => ("menshen::access", None),
             Self::Audit => ("menshen::audit", None),

@@ -1,5 +1,6 @@
-//! `menshen run` whose log nobody reads: a pipe whose reader stalls, a pipe without one, a file that
-//! cannot grow. Requests are answered, SIGTERM ends the process, and the log goes on afterwards.
+//! `menshen run` whose log nobody reads: a pipe whose reader stalls, a pipe without one, a file
+//! that cannot grow. Requests are answered, SIGTERM ends the process, and the log goes on
+//! afterwards.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
@@ -185,7 +186,7 @@ async fn while_nobody_reads_the_log_requests_and_logins_are_served_and_sigterm_e
     let ready = admin(admin_address, "/readyz").await;
     assert_eq!(ready.status, 200, "{}", ready.text());
     let degraded = ready.json()["degraded"][0].to_string();
-    assert!(degraded.contains("nobody reads stdout"), "{degraded}");
+    assert!(degraded.contains("stdout is not read"), "{degraded}");
 
     // The reader is back.
     stdout.stall(false);
@@ -245,9 +246,9 @@ async fn while_nobody_reads_standard_error_requests_are_served_and_the_rest_is_c
     assert_eq!(page.answer.status, 200);
     let ready = admin(admin_address, "/readyz").await.json();
     let degraded = ready["degraded"][0].to_string();
-    assert!(degraded.contains("nobody reads stderr"), "{ready}");
+    assert!(degraded.contains("stderr is not read"), "{ready}");
     program.stderr.stall(false);
-    let note = "log lines were dropped: nobody read them in time";
+    let note = "log lines were dropped: they were not read in time";
     program.stderr.says(note).await;
     let note: Value = serde_json::from_str(&program.stderr.line(note).unwrap()).unwrap();
     assert_eq!(note["level"], "WARN");
