@@ -1,4 +1,5 @@
-//! `Site`: one configuration, built. Immutable; replaced whole.
+//! `Site`: everything that is built from one configuration. It is immutable; a reload replaces it
+//! as a whole.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,18 +35,18 @@ use crate::telemetry::{LogLimiter, Telemetry};
 pub mod live;
 mod routes;
 
-/// What a site is built from: the parts of a configuration that may change without a restart.
+/// The parts of the configuration that a reload may change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// What browsers type: scheme, host and port, nothing else.
+    /// The scheme, host and port of menshen as browsers see them.
     pub external_url: Url,
-    /// What our own paths begin with, as `/.menshen`.
+    /// The prefix of menshen's own paths, such as `/.menshen`.
     pub prefix: String,
-    /// Whose forwarding headers count.
+    /// The proxies whose forwarding headers are trusted.
     pub trust: Trust,
-    /// Where `/auth` reads the original URI.
+    /// The header from which `/auth` reads the original URI.
     pub original: OriginalHeader,
-    /// Path and content of files for proof of a domain's ownership.
+    /// The path and content of files that prove the ownership of a domain.
     pub files: BTreeMap<String, String>,
     /// `[session]`.
     pub session: SessionConfig,
@@ -57,145 +58,114 @@ pub struct Config {
     pub issuers: BTreeMap<IssuerId, IssuerConfig>,
     /// `[[route]]`.
     pub routes: Vec<RouteConfig>,
-    /// How many percent of an upstream's requests one client address may have.
+    /// The percentage of an upstream's requests that one client address may have.
     pub upstream_share: u8,
-    /// How many percent of them people whom nobody knows may have together.
+    /// The percentage of them that all anonymous clients may have together.
     pub upstream_share_anonymous: u8,
-    /// From when on an answer or an upload is judged again.
+    /// After how long an open response or upload is authorized again.
     pub recheck_after: Duration,
 }
 
-/// What outlives every site.
+/// The services that are kept across reloads.
 #[derive(Clone, Debug)]
 pub struct Services {
-    /// The database. Faces do not ask it, they ask `people` and `sessions`.
+    /// The database. Faces use it through `people` and `sessions`.
     pub store: Arc<dyn Store>,
-    /// Who is here.
     pub sessions: Arc<Sessions>,
-    /// The accounts.
     pub people: People,
-    /// The time.
     pub clock: Clock,
-    /// What is told to the outside.
     pub telemetry: Telemetry,
 }
 
-/// One configuration, built.
+/// Everything that is built from one configuration.
 #[derive(Debug)]
 pub struct Site {
-    /// What browsers type.
+    /// The scheme, host and port of menshen as browsers see them.
     pub external_url: Url,
-    /// What our own paths begin with, as `/.menshen`.
+    /// The prefix of menshen's own paths, such as `/.menshen`.
     pub prefix: String,
-    /// Whose forwarding headers count.
+    /// The proxies whose forwarding headers are trusted.
     pub trust: Arc<Trust>,
-    /// Files for proof of a domain's ownership.
+    /// The path and content of files that prove the ownership of a domain.
     pub files: BTreeMap<String, String>,
-    /// Origins of own front ends.
+    /// The origins of separate front ends that may start a login.
     pub origins: Vec<url::Origin>,
-    /// The origins whose pages may show the page that signs in inside a frame; empty: all.
+    /// The origins whose pages may embed the sign-in page in a frame; empty: all.
     pub frame_ancestors: Vec<String>,
-    /// Whether people sign in inside another site's frame. Not where applications share the origin of
-    /// `external_url`: their scripts could press the button of the tab, and read its ticket.
+    /// Whether people may sign in inside a frame of another site. Never if applications share the
+    /// origin of `external_url`, because their scripts could click the button in the tab and read
+    /// its ticket.
     pub allows_framed_sign_in: bool,
-    /// The flags of the cookies.
     pub cookies: CookieSettings,
-    /// The keys.
     pub ring: Arc<KeyRing>,
-    /// Every way through the house.
     pub routes: Routes,
-    /// Who is asking.
+    /// Identifies the caller of a request.
     pub gate: Gate,
-    /// Who signs assertions.
+    /// Signs identity assertions for applications.
     pub assertion_signer: Arc<AssertionSigner>,
-    /// The header names that are ours.
+    /// The header names that only menshen may set.
     pub namespace: Namespace,
-    /// The ways to the upstreams.
     pub forwarder: Forwarder,
-    /// Who logs people in.
     pub login: Login,
-    /// Where `/auth` reads the original URI.
+    /// The header from which `/auth` reads the original URI.
     pub original: OriginalHeader,
-    /// Leave to complain of checks from peers whose word does not count.
+    /// Limits the warning about checks from untrusted peers.
     pub untrusted_peer_warnings: LogLimiter,
-    /// Leave to complain of headers of trusted proxies that cannot be read.
+    /// Limits the warning about unreadable forwarding headers of trusted proxies.
     pub unreadable_header_warnings: LogLimiter,
 }
 
-/// Why a configuration could not be built. The old site stays.
+/// Why a site could not be built. The active site is kept.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// A secret.
     #[error("{what}")]
     Secret {
-        /// Whose.
+        /// The configuration key.
         what: String,
-        /// Why.
         #[source]
         source: SecretError,
     },
-    /// The key ring.
     #[error("[session] keys")]
     Keys(#[source] KeyError),
-    /// The store was asked for the keys it keeps.
     #[error("read the session key")]
     Store(#[source] StoreError),
-    /// A rule or header does not compile.
     #[error("route {route}: {what} does not compile")]
     Expression {
-        /// Of which route.
         route: String,
-        /// Which one.
+        /// The configuration key.
         what: String,
-        /// Why.
         #[source]
         source: CompileError,
     },
-    /// A header's name is none.
     #[error("route {route}: `{header}` is not a header that can be set")]
-    Header {
-        /// Of which route.
-        route: String,
-        /// Which.
-        header: String,
-    },
-    /// A file for the TLS to an upstream.
+    Header { route: String, header: String },
     #[error(
         "route {route}: read {}: it must exist and be readable by the user menshen runs as",
         path.display()
     )]
     UpstreamFile {
-        /// Of which route.
         route: String,
-        /// Which file.
         path: std::path::PathBuf,
-        /// What the system said.
         #[source]
         source: std::io::Error,
     },
-    /// What is in such a file.
     #[error("route {route}: upstream_tls")]
     UpstreamTls {
-        /// Of which route.
         route: String,
-        /// What is wrong with it.
         #[source]
         source: forward::TlsMaterialError,
     },
-    /// A connector.
-    #[error("build the logins")]
+    #[error("build the connectors")]
     Login(#[source] login::BuildError),
-    /// An issuer of bearer tokens.
-    #[error("build the issuers")]
+    #[error("build the issuers of bearer tokens")]
     Bearer(#[source] bearer::BuildError),
-    /// The ways to the upstreams.
-    #[error("build the ways to the upstreams")]
+    #[error("build the connection pools of the upstreams")]
     Forward(#[source] forward::BuildError),
 }
 
 impl Site {
-    /// Builds a site; pools, connectors and limits whose settings did not change are taken over
-    /// from `previous`. Reads secrets, binds nothing, asks no provider.
+    /// Builds a site. Pools, connectors and limits with unchanged settings are taken over from
+    /// `previous`. Reads secrets and files; opens no socket and contacts no provider.
     pub async fn build(
         config: &Config,
         services: &Services,
@@ -267,7 +237,7 @@ impl Site {
         })
     }
 
-    /// What decides about requests, for whoever asks why.
+    /// The parts that decide about requests, for [`crate::request::explain`].
     pub fn decision_parts(&self) -> ExplainContext<'_> {
         ExplainContext {
             routes: &self.routes,
@@ -278,7 +248,7 @@ impl Site {
         }
     }
 
-    /// How requests are read.
+    /// The settings for parsing request heads.
     pub fn parse_options(&self) -> ParseOptions<'_> {
         ParseOptions {
             trust: &self.trust,
@@ -288,7 +258,7 @@ impl Site {
         }
     }
 
-    /// How requests to upstreams are written.
+    /// The settings for writing requests to upstreams.
     pub fn rewrite_options(&self) -> RewriteOptions<'_> {
         RewriteOptions {
             namespace: &self.namespace,
@@ -296,19 +266,19 @@ impl Site {
         }
     }
 
-    /// Whether some route keeps the case of header names.
+    /// Whether any route keeps the case of header names.
     pub fn keeps_header_case(&self) -> bool {
         self.routes.all().iter().any(|route| route.keep_header_case)
     }
 
-    /// Whether a request came to the host that logs people in.
+    /// Whether a request is addressed to the host of `external_url`, where people log in.
     pub fn is_login_host(&self, head: &Head<'_>) -> bool {
         self.external_url.host_str() == Some(head.host.as_str())
             && self.external_url.port_or_known_default() == Some(head.effective_port())
     }
 
-    /// Whether the configuration itself names this host. A session is brought to another one only
-    /// when its person says so.
+    /// Whether a route names this host without a wildcard. A session is transferred to another host
+    /// only after the person confirms it.
     pub fn has_exact_route_for(&self, origin: &Url) -> bool {
         let (Some(host), Some(port), Some(own_port)) = host_and_ports(origin, &self.external_url)
         else {
@@ -317,7 +287,7 @@ impl Site {
         self.routes.names_host_exactly(host, port, own_port)
     }
 
-    /// Whether the session cookie of the host that logs people in reaches this host, too.
+    /// Whether browsers send the session cookie of the login host to this host, too.
     pub fn session_cookie_reaches(&self, host: &str) -> bool {
         self.cookies.covers(host)
     }
@@ -342,7 +312,7 @@ impl Destinations for Site {
     }
 }
 
-/// What callers are known by.
+/// Builds the gate, which identifies callers by their session or their token.
 fn build_gate(
     config: &Config,
     services: &Services,
@@ -381,7 +351,7 @@ fn build_gate(
     })
 }
 
-/// The host and port of an origin, and the port of patterns that name none.
+/// The host and port of an origin, and the default port of route patterns.
 fn host_and_ports<'a>(
     origin: &'a Url,
     external_url: &Url,
@@ -417,7 +387,7 @@ async fn build_key_ring(
     KeyRing::new(&texts, previous.map(|site| &*site.ring)).map_err(BuildError::Keys)
 }
 
-/// A header an expression may set.
+/// Parses the name of a header that an expression may set.
 fn settable_header(route: &str, name: &str) -> Result<HeaderName, BuildError> {
     let refused = || BuildError::Header {
         route: route.to_owned(),

@@ -1,4 +1,4 @@
-//! `LiveSite`: the site that is served now, and what outlives it. A reload replaces the site whole.
+//! `LiveSite`: the active site and the services that are kept across reloads.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Services, Site};
 
-/// The state of a running menshen that every request needs.
+/// The state of a running instance. A reload replaces the site as a whole.
 #[derive(Debug)]
 pub struct LiveSite {
     site: ArcSwap<Site>,
@@ -18,7 +18,7 @@ pub struct LiveSite {
 }
 
 impl LiveSite {
-    /// Serves a first site; tunnels end when `closing` is cancelled.
+    /// Tunnels end when `shutdown` is cancelled.
     pub fn new(site: Site, services: Services, shutdown: CancellationToken) -> Self {
         Self {
             site: ArcSwap::from_pointee(site),
@@ -28,28 +28,27 @@ impl LiveSite {
         }
     }
 
-    /// The site that is served now.
+    /// The active site.
     pub fn site(&self) -> Arc<Site> {
         self.site.load_full()
     }
 
-    /// What outlives every site.
     pub fn services(&self) -> &Services {
         &self.services
     }
 
-    /// Serves another site from the next request on; what lasts is judged again.
+    /// Activates another site for all later requests. Open streams are authorized again.
     pub fn replace_site(&self, site: Site) {
         self.site.store(Arc::new(site));
         self.reloads.send_modify(|number| *number += 1);
     }
 
-    /// Changes whenever another site is served.
+    /// Changes whenever another site becomes active.
     pub fn subscribe_to_reloads(&self) -> watch::Receiver<u64> {
         self.reloads.subscribe()
     }
 
-    /// Cancelled when everything that is open ends.
+    /// Cancelled at shutdown.
     pub fn shutdown(&self) -> &CancellationToken {
         &self.shutdown
     }

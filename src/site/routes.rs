@@ -1,4 +1,4 @@
-//! `[[route]]` built: names resolved, rules compiled, every pool once.
+//! Builds the routes: compiles their rules and collects the settings of their connection pools.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::request::route::{
     RouteName, UpstreamConnections, UpstreamId, UpstreamTlsConfig,
 };
 
-/// Builds every route, and the settings of the pools they share.
+/// Builds all routes and the settings of the pools that they share.
 pub(super) fn build(config: &Config) -> Result<(Vec<Arc<Route>>, Vec<PoolSettings>), BuildError> {
     let mut pools = Vec::new();
     let routes = config
@@ -25,7 +25,7 @@ pub(super) fn build(config: &Config) -> Result<(Vec<Arc<Route>>, Vec<PoolSetting
     Ok((routes, pools))
 }
 
-/// Routes with the same upstreams, limits and TLS share one pool.
+/// Returns the pool of a route. Routes with the same upstreams, limits and TLS settings share one.
 fn pool_of_route(
     config: &RouteConfig,
     site: &Config,
@@ -50,7 +50,7 @@ fn pool_of_route(
     }))))
 }
 
-/// Reads the files that a route names for its upstreams.
+/// Reads the certificate and key files of a route.
 fn upstream_tls(route: &str, config: &UpstreamTlsConfig) -> Result<UpstreamTls, BuildError> {
     let read = |path: &PathBuf| {
         std::fs::read(path).map_err(|source| BuildError::UpstreamFile {
