@@ -1,4 +1,5 @@
-//! A legacy intranet application: it cannot log anyone in and believes the headers it is sent.
+//! A legacy intranet application: it has no login of its own and trusts the identity headers it
+//! receives.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -6,7 +7,7 @@
     reason = "the demo and the tests each use a part, and neither is a library"
 )]
 
-// Written out, because the tests include this file from another folder.
+// Explicit paths, because the tests include this file from another folder.
 #[path = "legacy_app/echo_socket.rs"]
 mod echo_socket;
 #[path = "legacy_app/page.rs"]
@@ -33,12 +34,12 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// The longest that `/slow` and `/stream` wait at a time.
+/// The longest pause of `/slow` and `/stream`.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// The most pieces `/stream` sends.
 const PIECES_MAX: u64 = 1000;
 
-/// A service worker as many applications have one: it passes pages on, and takes over at once.
+/// A typical service worker: it forwards navigations and activates immediately.
 const SERVICE_WORKER: &str = "addEventListener('install', () => skipWaiting());
 addEventListener('activate', (event) => event.waitUntil(clients.claim()));
 addEventListener('fetch', (event) => {
@@ -48,10 +49,11 @@ addEventListener('fetch', (event) => {
 
 /// A running application; dropping it closes its socket and every connection.
 ///
-/// Every path shows the same page, but for these:
-/// `/echo` says as JSON what arrived; `/slow?ms=` waits (2000 by default) and then answers;
-/// `/stream?pieces=&ms=` sends that many lines (5), that far apart (200); `/ws` echoes over a
-/// WebSocket; `/worker.js` is a service worker that fetches every page itself; `/set-cookie` tries to set cookies of menshen beside one of its own.
+/// All paths show the same page, except: `/echo` returns the request as JSON; `/slow?ms=` responds
+/// after a pause (default 2000); `/stream?pieces=&ms=` sends lines (default 5) with a pause between
+/// them (default 200); `/ws` echoes over a WebSocket; `/worker.js` is a service worker that fetches
+/// every page itself; `/set-cookie` tries to overwrite the cookies of menshen and sets one of its
+/// own.
 pub struct LegacyApp {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -60,17 +62,17 @@ pub struct LegacyApp {
 
 struct Shared {
     title: String,
-    /// Name and address of another application.
+    /// The name and URL of another application.
     link: Mutex<Option<(String, String)>>,
     requests: AtomicUsize,
-    /// The open WebSockets; they end with the application.
+    /// The tasks of open WebSockets; they end with the application.
     sockets: Mutex<JoinSet<()>>,
 }
 
 type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 impl LegacyApp {
-    /// Binds (port 0 takes any free one) and serves until dropped.
+    /// Binds (port 0 selects a free port) and serves until dropped.
     ///
     /// # Errors
     /// The address cannot be bound.
@@ -91,17 +93,16 @@ impl LegacyApp {
         })
     }
 
-    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Scheme, host and port, without a slash at the end.
+    /// The URL without a trailing slash.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Shows a link to another application on every page from now on.
+    /// Adds a link to another application to every page.
     pub fn link_to(&self, name: &str, url: &str) {
         *self
             .shared
@@ -110,7 +111,7 @@ impl LegacyApp {
             .unwrap_or_else(PoisonError::into_inner) = Some((name.into(), url.into()));
     }
 
-    /// How many requests reached it.
+    /// The number of requests received.
     pub fn requests(&self) -> usize {
         self.shared.requests.load(Ordering::SeqCst)
     }
@@ -130,7 +131,7 @@ impl Drop for LegacyApp {
     }
 }
 
-/// Accepts until aborted; the connections end with this task, whose set they are in.
+/// Accepts connections until the task is aborted, which also ends the connections.
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
@@ -139,7 +140,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 let shared = Arc::clone(&shared);
                 connections.spawn(async move {
                     let serve = service_fn(|request| serve(&shared, request));
-                    // A client that goes away early is no concern of the application.
+                    // A client that disconnects early is not an error.
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), serve)
                         .with_upgrades()
@@ -186,7 +187,7 @@ async fn serve(shared: &Shared, request: Request<Incoming>) -> Result<Reply, Inf
     })
 }
 
-/// Says what arrived; the body is only counted, so that it may be of any size.
+/// Returns the request as JSON. The body is only counted, so it may have any size.
 async fn echo(request: Request<Incoming>) -> Reply {
     let (head, mut body) = request.into_parts();
     let (mut length, mut complete) = (0_u64, true);
@@ -253,7 +254,7 @@ fn text_reply(kind: &'static str, body: String) -> Reply {
     reply
 }
 
-/// Every header as received: a name that came twice is here twice.
+/// All headers as received; a repeated name is repeated.
 fn header_pairs(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers

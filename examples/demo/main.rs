@@ -1,7 +1,7 @@
-//! One command, offline: a simulated WeCom, two legacy applications, and menshen before them.
+//! An offline demo: a simulated WeCom, two legacy applications, and menshen in front of them.
 //!
-//! `cargo run --release --example demo` prints one address. Nothing outside this process is asked,
-//! nothing is written to disk.
+//! `cargo run --release --example demo` prints the address to open. It contacts no other host and
+//! writes nothing to disk.
 
 mod legacy_app;
 mod wecom;
@@ -14,9 +14,9 @@ use menshen::config::Config;
 use menshen::telemetry::Telemetry;
 use wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 
-/// Where the office application is reached, through menshen.
+/// The port of the office application, behind menshen.
 const OFFICE_PORT: u16 = 8080;
-/// Where the expenses application is reached, through menshen.
+/// The port of the expenses application, behind menshen.
 const EXPENSES_PORT: u16 = 8081;
 
 #[tokio::main]
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     let text = configuration(&source, &office, &expenses, office_port, expenses_port);
     let config = Config::parse(&text, "demo.toml")?;
-    // The audit trail would run through the introduction; an operator finds it on standard output.
+    // Audit records would mix with the introduction on standard output.
     let telemetry = Telemetry::writing_to(&config.log, Box::new(std::io::sink()));
     let running = menshen::run::start_with_telemetry(config, Clock::system(), telemetry).await?;
     println!("{}", introduction(&office_url, &expenses_url));
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What an operator would write into `menshen.toml`.
+/// The configuration that an operator would write to `menshen.toml`.
 fn configuration(
     source: &WeCom,
     office: &LegacyApp,
@@ -123,14 +123,14 @@ fn introduction(office: &str, expenses: &str) -> String {
 
     open      {office}/
 
-  1. You are a stranger: sign in with the (simulated) WeCom. Choose an employee, say 张三.
-  2. You are back at the page you asked for, an application that cannot log anyone in
-     and yet knows your name.
-  3. Go on to the second application ({expenses}/): nobody asks again.
-  4. Its /finance is for 财务部 only: 张三 is turned away, 李四 is let in.
-  5. Sign out (注销) and you are a stranger again.
+  1. You are not signed in: sign in with the (simulated) WeCom. Choose an employee, such as 张三.
+  2. You return to the page you requested. The application has no login of its own,
+     but shows your name.
+  3. Open the second application ({expenses}/): you are already signed in.
+  4. Its /finance is for 财务部 only: 张三 is refused, 李四 is allowed.
+  5. Sign out (注销): you must sign in again.
 
-  Ctrl-C ends it.
+  Press Ctrl-C to stop the demo.
 "
     )
 }

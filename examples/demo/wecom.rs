@@ -1,4 +1,4 @@
-//! A simulated WeCom (企业微信) on loopback: its login pages and its interface for servers.
+//! A simulated WeCom (企业微信) on loopback: its login pages and its server API.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -6,7 +6,7 @@
     reason = "the demo and the tests each use a part, and neither is a library"
 )]
 
-// Written out, because the tests include this file from another folder.
+// Explicit paths, because the tests include this file from another folder.
 #[path = "wecom/api.rs"]
 mod api;
 #[path = "wecom/authorize.rs"]
@@ -38,15 +38,15 @@ pub use people::{
 use server::Simulation;
 use state::{Fault, State};
 
-/// Where the time of the simulation comes from.
+/// Returns the current time of the simulation.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// How to start the simulation.
+/// The options of the simulation.
 #[derive(Clone)]
 pub struct Options {
-    /// Where to listen; port 0 takes any free one.
+    /// The address to listen on; port 0 selects a free port.
     pub address: SocketAddr,
-    /// The time that codes, tokens and bans go by; [`WeCom::advance`] adds to it.
+    /// The clock for codes, tokens and bans; [`WeCom::advance`] adds to it.
     pub clock: Clock,
 }
 
@@ -80,28 +80,29 @@ impl WeCom {
         })
     }
 
-    /// Scheme, host and port, without a slash at the end.
+    /// The URL without a trailing slash.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What to configure as `login_url`.
+    /// The value for the configuration key `login_url`.
     pub fn login_url(&self) -> String {
         format!("{}/wwlogin/sso/login", self.base_url())
     }
 
-    /// What to configure as `authorize_url`.
+    /// The value for the configuration key `authorize_url`.
     pub fn authorize_url(&self) -> String {
         format!("{}/connect/oauth2/authorize", self.base_url())
     }
 
-    /// Sets the hosts, `host` or `host:port`, that logins of an application may return to.
+    /// Sets the hosts, as `host` or `host:port`, that logins of an application may be redirected
+    /// to.
     pub fn set_agent_domains(&self, agent_id: u64, domains: &[&str]) {
         let domains = domains.iter().map(|one| one.to_ascii_lowercase()).collect();
         self.app(agent_id, |app| app.domains = domains);
     }
 
-    /// Edits an application; no such application is no edit.
+    /// Edits an application; does nothing if it does not exist.
     pub fn app(&self, agent_id: u64, edit: impl FnOnce(&mut App)) {
         let mut state = self.simulation.state();
         if let Some(app) = state
@@ -113,12 +114,12 @@ impl WeCom {
         }
     }
 
-    /// Whether an application counts as made before 2022-06-20, so that nothing is withheld.
+    /// Whether an application receives personal fields, like those created before 2022-06-20.
     pub fn set_shows_personal_fields(&self, agent_id: u64, shows: bool) {
         self.app(agent_id, |app| app.shows_personal_fields = shows);
     }
 
-    /// Edits a member; a member who does not exist is made first, active and visible.
+    /// Edits a member; a new member is created active and visible.
     pub fn member(&self, userid: &str, edit: impl FnOnce(&mut Member)) {
         let mut state = self.simulation.state();
         let known = state
@@ -140,7 +141,7 @@ impl WeCom {
         edit(&mut state.members[at]);
     }
 
-    /// Removes a member, as when they leave.
+    /// Removes a member, as when a person leaves the company.
     pub fn delete_member(&self, userid: &str) {
         self.simulation
             .state()
@@ -158,24 +159,26 @@ impl WeCom {
         edit(&mut self.simulation.state().departments);
     }
 
-    /// Says whose phone an in-app login comes from; `CorpId/userid` is a linked corporation.
+    /// Sets whose phone in-app logins come from; `CorpId/userid` is a person of a linked
+    /// corporation.
     pub fn set_phone_owner(&self, userid: &str) {
         userid.clone_into(&mut self.simulation.state().phone);
     }
 
-    /// Makes the next code one of somebody who is no member, whoever was chosen.
+    /// Makes the next code belong to a person who is not a member, regardless of the choice on the
+    /// page.
     pub fn set_non_member_next(&self) {
         self.simulation.state().non_member_next = true;
     }
 
-    /// A code as after a silent approval of [`AGENT_ID`], without any page.
+    /// Issues a code for [`AGENT_ID`] without a login page.
     ///
-    /// `userid` may be [`OUTSIDER`], or `CorpId/userid`; `redirect_host` is `host` or `host:port`.
+    /// `userid` may be [`OUTSIDER`] or `CorpId/userid`; `redirect_host` is `host` or `host:port`.
     pub fn issue_code(&self, userid: &str, redirect_host: &str) -> String {
         self.issue_code_for(Some(AGENT_ID), userid, redirect_host, false)
     }
 
-    /// A code for any application; `private` is the consent to show personal fields.
+    /// Issues a code for any application; `private` is the consent to share personal fields.
     pub fn issue_code_for(
         &self,
         agent_id: Option<u64>,
@@ -190,38 +193,38 @@ impl WeCom {
             .issue_code(userid, agent_id, &host, private, now)
     }
 
-    /// The errcode of a code that was used: 40029, or 42022.
+    /// Sets the errcode for used codes: 40029 or 42022.
     pub fn set_used_code_error(&self, errcode: i64) {
         self.simulation.state().used_code_error = errcode;
     }
 
-    /// The errcode of a code that expired: 40029, or 42003.
+    /// Sets the errcode for expired codes: 40029 or 42003.
     pub fn set_expired_code_error(&self, errcode: i64) {
         self.simulation.state().expired_code_error = errcode;
     }
 
-    /// Lets every token given so far expire early (42001).
+    /// Expires all issued tokens (42001).
     pub fn expire_tokens(&self) {
         let now = self.simulation.now();
         self.simulation.state().expire_tokens(now);
     }
 
-    /// Takes back every token given so far (40014).
+    /// Revokes all issued tokens (40014).
     pub fn revoke_tokens(&self) {
         self.simulation.state().revoke_tokens();
     }
 
-    /// Lets only these addresses call (企业可信IP, else 60020); `None` lets all.
+    /// Allows API requests only from these addresses (企业可信IP, else 60020); `None` allows all.
     pub fn set_allowed_ips(&self, allowed: Option<Vec<IpAddr>>) {
         self.simulation.state().allowed = allowed;
     }
 
-    /// Answers 404 where codes are redeemed today, as older private deployments do.
+    /// Returns 404 for the current path for redeeming codes, like older private deployments.
     pub fn set_without_new_redeem_path(&self, without: bool) {
         self.simulation.state().without_new_redeem_path = without;
     }
 
-    /// Never answers a path again, until [`WeCom::clear_faults`].
+    /// Never responds to requests for a path, until [`WeCom::clear_faults`].
     pub fn hang(&self, path: &str) {
         self.simulation
             .state()
@@ -229,7 +232,7 @@ impl WeCom {
             .insert(path.into(), Fault::Hang);
     }
 
-    /// Answers a path with an errcode so many times; then it works again.
+    /// Responds to the next `times` requests for a path with an errcode.
     pub fn fail(&self, path: &str, errcode: i64, times: usize) {
         self.simulation
             .state()
@@ -237,12 +240,12 @@ impl WeCom {
             .insert(path.into(), Fault::Fail { errcode, times });
     }
 
-    /// Answers a path with status 200 and this body so many times; then it works again.
+    /// Responds to the next `times` requests for a path with status 200 and this body.
     pub fn answer(&self, path: &str, body: impl Into<Bytes>, times: usize) {
         self.answer_with(path, 200, body, times);
     }
 
-    /// Answers a path with this status and body so many times; then it works again.
+    /// Responds to the next `times` requests for a path with this status and body.
     pub fn answer_with(&self, path: &str, status: u16, body: impl Into<Bytes>, times: usize) {
         let fault = Fault::Answer {
             status,
@@ -252,12 +255,12 @@ impl WeCom {
         self.simulation.state().faults.insert(path.into(), fault);
     }
 
-    /// Takes every fault off a path.
+    /// Removes the faults of a path.
     pub fn clear_faults(&self, path: &str) {
         self.simulation.state().faults.remove(path);
     }
 
-    /// How often a path was asked for, faults included.
+    /// The number of requests for a path, including failed ones.
     pub fn calls(&self, path: &str) -> usize {
         self.simulation
             .state()
@@ -267,12 +270,12 @@ impl WeCom {
             .unwrap_or(0)
     }
 
-    /// The query of the last request for a path.
+    /// The query string of the last request for a path.
     pub fn last_query(&self, path: &str) -> Option<String> {
         self.simulation.state().last_query.get(path).cloned()
     }
 
-    /// Moves the time of the simulation on.
+    /// Advances the clock of the simulation.
     pub fn advance(&self, by: Duration) {
         *self
             .simulation
@@ -281,17 +284,17 @@ impl WeCom {
             .unwrap_or_else(PoisonError::into_inner) += by;
     }
 
-    /// The address a browser follows when this person scans at a login page's address.
+    /// The URL that the browser opens when this person scans the code of a login page.
     pub fn choose(login_page: &str, userid: &str) -> String {
         pages::with_parameter(login_page, authorize::CHOICE, userid)
     }
 
-    /// The address a browser follows when the person refuses.
+    /// The URL that the browser opens when the person refuses.
     pub fn refuse(page: &str) -> String {
         pages::with_parameter(page, authorize::REFUSAL, "1")
     }
 
-    /// The address a browser follows when the person agrees to show personal fields.
+    /// The URL that the browser opens when the person agrees to share personal fields.
     pub fn consent(page: &str) -> String {
         pages::with_parameter(page, authorize::CONSENT, "1")
     }

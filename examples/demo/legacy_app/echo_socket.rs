@@ -1,4 +1,4 @@
-//! A WebSocket (RFC 6455) that sends back what it is sent, frame by frame.
+//! A WebSocket server (RFC 6455) that echoes every frame.
 
 use std::io;
 use std::time::Duration;
@@ -19,18 +19,18 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// What RFC 6455 §1.3 appends to the client's key.
+/// The value that RFC 6455, section 1.3, appends to the client's key.
 const HANDSHAKE_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// The largest frame; a larger one ends the connection.
+/// The maximum frame size; a larger frame closes the connection.
 const FRAME_BYTES_MAX: usize = 1 << 16;
-/// How long the socket may be silent.
+/// The idle time-out.
 const IDLE_MAX: Duration = Duration::from_secs(300);
 
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// Agrees to the upgrade and echoes in a task of `sockets`; anything else than an upgrade is 426.
+/// Accepts an upgrade and echoes in a task of `sockets`; any other request gets status 426.
 pub(super) fn upgrade(
     mut request: Request<Incoming>,
     sockets: &mut JoinSet<()>,
@@ -58,7 +58,7 @@ pub(super) fn upgrade(
     let upgraded = hyper::upgrade::on(&mut request);
     sockets.spawn(async move {
         if let Ok(upgraded) = upgraded.await {
-            // The peer hung up or broke the rules: either way there is nobody left to tell.
+            // The client disconnected or violated the protocol; there is no one to report it to.
             let _ = echo(TokioIo::new(upgraded)).await;
         }
     });
@@ -74,7 +74,7 @@ pub(super) fn upgrade(
     response
 }
 
-/// The proof that the server read the client's key.
+/// The `Sec-WebSocket-Accept` value for a client's key.
 fn accept_key(key: &[u8]) -> String {
     let proof = digest(
         &SHA1_FOR_LEGACY_USE_ONLY,
@@ -98,7 +98,7 @@ async fn echo(mut socket: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()>
     }
 }
 
-/// The first byte of a frame (flags and opcode) and its data, unmasked.
+/// Reads a frame: its first byte (flags and opcode) and its unmasked data.
 async fn read_frame(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<(u8, Vec<u8>)> {
     let first = socket.read_u8().await?;
     let second = socket.read_u8().await?;

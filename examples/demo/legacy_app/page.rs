@@ -1,14 +1,14 @@
-//! The one page of the legacy application: who it was told you are, and how it was told.
+//! The page of the legacy application, which shows the identity headers it received.
 
 use std::fmt::Write as _;
 
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
-/// Where menshen ends a session.
+/// The path of menshen that ends a session.
 const SIGN_OUT: &str = "/.menshen/sign_out";
 
-/// The entries of the menu; every path is served, so each leads to a deep address.
+/// The entries of the menu; the application serves every path.
 const MENU: [(&str, &str); 5] = [
     ("首页", "/"),
     ("待办事项", "/todo?filter=mine&page=1"),
@@ -17,7 +17,7 @@ const MENU: [(&str, &str); 5] = [
     ("回显", "/echo"),
 ];
 
-/// The headers the card reads, with what they are called on it.
+/// The identity fields on the card, with the headers they are read from.
 const IDENTITY_FIELDS: [(&str, &str, &[&str]); 5] = [
     ("登录名", "Login", &["x-forwarded-user", "x-remote-user"]),
     ("邮箱", "E-mail", &["x-forwarded-email"]),
@@ -30,7 +30,7 @@ const IDENTITY_FIELDS: [(&str, &str, &[&str]); 5] = [
     ("工号", "Badge", &["x-forwarded-badge", "x-remote-badge"]),
 ];
 
-/// The page for one request; `link` is name and address of another application.
+/// Renders the page for a request; `link` is the name and URL of another application.
 pub(super) fn render(
     title: &str,
     link: Option<(String, String)>,
@@ -89,8 +89,8 @@ fn card(headers: &[(String, String)]) -> String {
     let login = header(headers, &["x-forwarded-user", "x-remote-user"]);
     let Some(login) = login.filter(|login| !login.is_empty()) else {
         return r#"<section class="card" data-user=""><h2>您是谁？ <small lang="en">Who are you?</small></h2>
-<div class="me"><span class="avatar nobody" aria-hidden="true">?</span><p><b>访客</b><br><span class="soft">没有人告诉我您是谁。<br>
-<span lang="en">Nobody told me who you are.</span></span></p></div></section>"#
+<div class="me"><span class="avatar nobody" aria-hidden="true">?</span><p><b>访客</b><br><span class="soft">没有收到身份请求头。<br>
+<span lang="en">No identity headers were received.</span></span></p></div></section>"#
             .to_owned();
     };
     let name = header(headers, &["x-forwarded-name"]).filter(|name| !name.is_empty());
@@ -100,7 +100,7 @@ fn card(headers: &[(String, String)]) -> String {
     for (chinese, english, names) in IDENTITY_FIELDS {
         let value = header(headers, names).filter(|value| !value.is_empty());
         let value = match value {
-            // A comma parts the elements; one inside an element is still encoded here.
+            // Commas separate the elements; a comma within an element is percent-encoded.
             Some(list) => list
                 .split(',')
                 .map(|one| escape(&decoded(one.trim())))
@@ -125,7 +125,7 @@ fn card(headers: &[(String, String)]) -> String {
     )
 }
 
-/// The table: identity first, because a browser sends so much else.
+/// The rows of the header table, identity headers first.
 fn rows(headers: &[(String, String)]) -> String {
     let (identity, others): (Vec<_>, Vec<_>) =
         headers.iter().partition(|(name, _)| is_identity(name));
@@ -159,7 +159,7 @@ fn is_identity(name: &str) -> bool {
     forwarded || name.starts_with("x-remote-") || name.starts_with("x-menshen-")
 }
 
-/// Forwarding headers that say how a request came, not whose it is.
+/// Forwarding headers that describe the transport and not the user.
 const TRANSPORT: [&str; 6] = [
     "x-forwarded-for",
     "x-forwarded-proto",
@@ -178,7 +178,7 @@ fn decoded(value: &str) -> String {
     percent_decode_str(value).decode_utf8_lossy().into_owned()
 }
 
-/// A colour of its own for each title.
+/// The colour of an application, derived from its title.
 fn hue(title: &str) -> u32 {
     (title.bytes().map(u32::from).sum::<u32>() * 47 + 62) % 360
 }

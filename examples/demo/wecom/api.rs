@@ -1,4 +1,4 @@
-//! The interface for servers, `/cgi-bin/*`: every answer is 200 and JSON with an errcode.
+//! The server API, `/cgi-bin/*`: every response has status 200 and is JSON with an errcode.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::people::{App, CORP_ID, Department};
 use super::state::{CodeOwner, State, random};
 
-/// One call as far as an answer depends on it.
+/// The parts of an API request that its response depends on.
 pub(super) struct ApiRequest<'a> {
     pub(super) path: &'a str,
     pub(super) is_post: bool,
@@ -19,7 +19,7 @@ pub(super) struct ApiRequest<'a> {
     pub(super) now: SystemTime,
 }
 
-/// Answers a call; `None` is a path that does not exist.
+/// Responds to an API request; `None` for an unknown path.
 pub(super) fn answer(state: &mut State, request: &ApiRequest<'_>) -> Option<Value> {
     if request.path == "/cgi-bin/gettoken" {
         return Some(with_errcode(get_token(state, request), request));
@@ -43,7 +43,7 @@ pub(super) fn answer(state: &mut State, request: &ApiRequest<'_>) -> Option<Valu
     ))
 }
 
-/// An error as the real server words it.
+/// An error in the wording of the real server.
 pub(super) fn error(errcode: i64, peer: IpAddr, now: SystemTime) -> Value {
     let nanos = now
         .duration_since(UNIX_EPOCH)
@@ -85,7 +85,8 @@ fn get_token(state: &mut State, request: &ApiRequest<'_>) -> Result<Value, i64> 
     }))
 }
 
-/// What holds for every call but `gettoken`: method, token, switched on, trusted address.
+/// The checks for all requests except `gettoken`: method, token, enabled application, trusted
+/// address.
 fn check_access(state: &State, request: &ApiRequest<'_>) -> Result<App, i64> {
     let wants_post =
         ["/cgi-bin/auth/getuserdetail", "/cgi-bin/user/list_id"].contains(&request.path);
@@ -183,7 +184,7 @@ fn user_list(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<V
     Ok(json!({ "errcode": 0, "errmsg": "ok", "userlist": rows }))
 }
 
-/// Pages through (member, department) pairs; the cursor is simply how many were already given.
+/// Pages through (member, department) pairs; the cursor is the number of pairs already returned.
 fn user_list_id(state: &mut State, request: &ApiRequest<'_>, app: &App) -> Result<Value, i64> {
     if app.agent_id.is_some() {
         return Err(48002);
@@ -290,7 +291,7 @@ fn visible_department(state: &State, id: u32) -> Result<&Department, i64> {
     if found.visible { Ok(found) } else { Err(60011) }
 }
 
-/// Whether a department is `root` or stands below it; a tree has at most fifteen levels.
+/// Whether a department is `root` or below it; a tree has at most fifteen levels.
 fn is_below(all: &[Department], one: &Department, root: u32) -> bool {
     let mut at = Some(one);
     for _ in 0..15 {
@@ -303,7 +304,7 @@ fn is_below(all: &[Department], one: &Department, root: u32) -> bool {
     false
 }
 
-/// The first words of the error message.
+/// The beginning of the error message.
 fn meaning(errcode: i64) -> &'static str {
     match errcode {
         -1 => "system error",
@@ -339,7 +340,7 @@ fn meaning(errcode: i64) -> &'static str {
 }
 
 impl ApiRequest<'_> {
-    /// A parameter that must be there and not empty, else this errcode.
+    /// A required parameter; the errcode `missing` if it is absent or empty.
     fn text(&self, name: &str, missing: i64) -> Result<&str, i64> {
         self.query
             .get(name)

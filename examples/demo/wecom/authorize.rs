@@ -1,4 +1,4 @@
-//! The pages a browser is sent to: who is it, may the application know, and back with a code.
+//! The login pages in the browser: choosing a person, consent, and the redirect back with a code.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -9,24 +9,23 @@ use super::pages::{self, Language};
 use super::people::{App, CORP_ID, OUTSIDER};
 use super::state::State;
 
-/// The parameter that tells the simulation who scanned; the real page has none like it.
+/// The parameter with the person who scanned the code; the real page has no such parameter.
 pub(super) const CHOICE: &str = "simulated_choice";
-/// The parameter that tells the simulation that the person refused.
+/// The parameter that says that the person refused.
 pub(super) const REFUSAL: &str = "simulated_refusal";
-/// The parameter that tells the simulation that the person agreed to show personal fields.
+/// The parameter that says that the person agreed to share personal fields.
 pub(super) const CONSENT: &str = "simulated_consent";
 
-/// What the browser gets.
+/// The response to the browser.
 pub(super) enum PageResponse {
-    /// A page.
     Page(String),
-    /// Back to the application.
+    /// A redirect back to the application.
     Redirect(String),
 }
 
-/// One visit as far as an answer depends on it.
+/// The parts of a page request that its response depends on.
 pub(super) struct PageRequest<'a> {
-    /// Path and query as the browser sent them, for links to the same page.
+    /// The path and query as the browser sent them, for links to the same page.
     pub(super) address: &'a str,
     pub(super) query: HashMap<String, String>,
     pub(super) user_agent: &'a str,
@@ -34,7 +33,7 @@ pub(super) struct PageRequest<'a> {
     pub(super) now: SystemTime,
 }
 
-/// The login of an ordinary browser (扫码登录), by the new address or the old one.
+/// The login in an ordinary browser (扫码登录), at the current or the older path.
 pub(super) fn web_login(state: &mut State, request: &PageRequest<'_>) -> PageResponse {
     let language = request.language();
     if request
@@ -79,10 +78,11 @@ pub(super) fn web_login(state: &mut State, request: &PageRequest<'_>) -> PageRes
     }
 }
 
-/// The login inside the WeCom client (网页授权), which asks nobody unless personal fields are wanted.
+/// The login inside the WeCom client (网页授权), which needs no confirmation unless personal fields are
+/// requested.
 pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> PageResponse {
     let language = request.language();
-    // The rule of the vendor's own scripts; every one of its clients says this.
+    // The vendor's own scripts check for this; all its clients send it.
     if !request.user_agent.to_ascii_lowercase().contains("wxwork/") {
         return PageResponse::Page(pages::notice(language, "请在企业微信客户端打开链接", ""));
     }
@@ -102,7 +102,8 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
     let Some(target) = Target::read(request) else {
         return error_page(language, "redirect_uri 参数错误");
     };
-    // Any application of the corporation lets it pass here; the redemption looks at its own.
+    // The host of any application of the corporation is accepted here; redeeming the code checks
+    // its own.
     if !state
         .apps
         .iter()
@@ -119,7 +120,7 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
         return PageResponse::Redirect(target.redirect_address(None));
     }
     let who = state.phone.clone();
-    // Without an application nobody can consent to it; this is the silent scope then.
+    // Without an application there is nothing to consent to, so this is the silent scope.
     if let Some(app) = app.filter(|_| private) {
         if !state.member(&who).is_some_and(|one| one.visible) {
             return no_permission_page(language);
@@ -138,13 +139,13 @@ pub(super) fn in_app_login(state: &mut State, request: &PageRequest<'_>) -> Page
     PageResponse::Redirect(target.redirect_address(Some(&code)))
 }
 
-/// The host of a return address as written, port and all; `None` when it is no http address.
+/// The host and port of a return URL as written; `None` if it is not an HTTP URL.
 pub(super) fn host_as_written(address: &str) -> Option<String> {
     let rest = address
         .strip_prefix("https://")
         .or_else(|| address.strip_prefix("http://"))?;
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    // A name before `@` would make the rest of the host look like ours to a careless reader.
+    // A user name before `@` could make another host look like this one.
     if host.is_empty() || host.contains(['@', '\\']) || Url::parse(address).is_err() {
         return None;
     }
@@ -159,7 +160,7 @@ fn code_after_scan(
     who: &str,
 ) -> PageResponse {
     let language = request.language();
-    // Somebody of a linked corporation is written `CorpId/userid` and is in no contacts of ours.
+    // A person of a linked corporation is written `CorpId/userid` and is not in the contacts.
     if who != OUTSIDER && !who.contains('/') {
         match state.member(who) {
             None => return error_page(language, "成员不存在"),
@@ -175,7 +176,7 @@ fn error_page(language: Language, what: &str) -> PageResponse {
     PageResponse::Page(pages::notice(language, what, ""))
 }
 
-/// The real page does not say which host it was asked for; a developer wants to know.
+/// An error page that names the wrong host. The real page does not, but it helps developers.
 fn wrong_host_page(language: Language, what: &str, host: &str) -> PageResponse {
     let asked = match language {
         Language::Chinese => "收到的域名：",
@@ -192,7 +193,7 @@ fn no_permission_page(language: Language) -> PageResponse {
     PageResponse::Page(pages::notice(language, "无权限", why))
 }
 
-/// Where the browser goes back to.
+/// The return URL of a login.
 struct Target {
     address: String,
     host: String,
@@ -211,7 +212,7 @@ impl Target {
         })
     }
 
-    /// The return address with `code`, when there is one, and `state`, even when it is empty.
+    /// The return URL with `code`, if there is one, and `state`, even if it is empty.
     fn redirect_address(&self, code: Option<&str>) -> String {
         let mut answer = url::form_urlencoded::Serializer::new(String::new());
         if let Some(code) = code {
@@ -232,7 +233,7 @@ impl PageRequest<'_> {
         self.query.get(name).map(String::as_str)
     }
 
-    /// `lang`, else Chinese; only the old login page ever looked at what the browser prefers.
+    /// The language of `lang`, otherwise Chinese. Only the older login page uses `Accept-Language`.
     fn language(&self) -> Language {
         let preferred = match self.address.starts_with("/wwopen/") {
             true => self.accept_language,

@@ -1,4 +1,4 @@
-//! What the simulated WeCom shows: choosing who scanned, consent, and notices. No script, no asset.
+//! The HTML pages of the simulated WeCom, without scripts or other files.
 
 use std::fmt::Write as _;
 
@@ -28,7 +28,7 @@ impl Language {
     }
 }
 
-/// The login page: a decorative code, and the people who might hold the phone.
+/// The login page: a decorative QR code and the people who may scan it.
 pub(super) fn login(
     state: &State,
     app: &App,
@@ -91,7 +91,7 @@ pub(super) fn login(
     )
 }
 
-/// The question inside the client before personal fields are shown.
+/// The consent page for sharing personal fields.
 pub(super) fn consent(
     state: &State,
     app: &App,
@@ -130,7 +130,7 @@ pub(super) fn consent(
     )
 }
 
-/// A page that leads nowhere: the vendor's own words, and why when there is more to say.
+/// An error page: the vendor's message and an optional explanation.
 pub(super) fn notice(language: Language, what: &str, why: &str) -> String {
     let body = format!(
         r#"<section class="ask"><p class="mark" aria-hidden="true">!</p><h1>{}</h1><p class="hint">{}</p></section>"#,
@@ -140,7 +140,7 @@ pub(super) fn notice(language: Language, what: &str, why: &str) -> String {
     shell(language, what, "narrow", &body)
 }
 
-/// Text with the five characters of HTML made harmless.
+/// Escapes text for HTML.
 pub(super) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -156,7 +156,7 @@ pub(super) fn escape(text: &str) -> String {
     safe
 }
 
-/// The same address with one more parameter.
+/// Adds a query parameter to a URL.
 pub(super) fn with_parameter(address: &str, name: &str, value: &str) -> String {
     let joint = if address.contains('?') { '&' } else { '?' };
     format!(
@@ -198,7 +198,7 @@ fn badge(member: &Member, language: Language) -> &'static str {
     }
 }
 
-/// The path of the first department and the position.
+/// The path of a member's first department, and the position.
 fn department_path(state: &State, member: &Member, language: Language) -> String {
     let mut names = Vec::new();
     let mut id = member.department.first().copied().unwrap_or(1);
@@ -229,7 +229,7 @@ impl Language {
     }
 }
 
-/// Something that looks like a code to scan; it holds nothing.
+/// An image that looks like a QR code but contains no data.
 fn decorative_code(seed: &str) -> String {
     let mut noise = seed.bytes().fold(0x9E37_79B9_u32, |sum, byte| {
         (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193)

@@ -1,4 +1,4 @@
-//! The sample corporation: its employees, its departments and its applications.
+//! The sample corporation: its employees, departments and applications.
 
 use serde_json::{Value, json};
 
@@ -8,99 +8,96 @@ pub const CORP_ID: &str = "ww6d656e7368656e01";
 pub const AGENT_ID: u64 = 1_000_002;
 /// The secret of [`AGENT_ID`].
 pub const SECRET: &str = "simulated-secret-of-agent-1000002";
-/// A second application of the same corporation, with no domain of its own at first.
+/// A second application of the same corporation, initially without a domain.
 pub const OTHER_AGENT_ID: u64 = 1_000_003;
 /// The secret of [`OTHER_AGENT_ID`].
 pub const OTHER_SECRET: &str = "simulated-secret-of-agent-1000003";
 /// The secret of the contact sync (通讯录同步), which may list ids and nothing else.
 pub const CONTACT_SECRET: &str = "simulated-secret-of-contact-sync";
-/// What to choose on the page, or to hand to `issue_code`, for somebody who is no member.
+/// The `userid` that stands for a person who is not a member.
 pub const OUTSIDER: &str = "outsider";
 
-/// One employee as the contacts know them; empty text means the corporation never filled it in.
+/// An employee in the contacts; an empty text is a field without a value.
 #[derive(Clone, Debug, Default)]
 pub struct Member {
-    /// The id (账号), unique without regard to case.
+    /// The id (账号), unique regardless of case.
     pub userid: String,
     /// The display name.
     pub name: String,
-    /// The ids of the departments they are in.
+    /// The ids of the person's departments.
     pub department: Vec<u32>,
-    /// For each department 1 when they lead it, else 0.
+    /// For each department 1 if the person leads it, otherwise 0.
     pub is_leader_in_dept: Vec<u8>,
     /// The department shown first.
     pub main_department: u32,
-    /// The userid of whom they report to.
+    /// The userids of the person's managers.
     pub direct_leader: Vec<String>,
-    /// What they do (职务).
+    /// The job title (职务).
     pub position: String,
-    /// `"1"` male, `"2"` female, `"0"` not said.
+    /// `"1"` male, `"2"` female, `"0"` unknown.
     pub gender: String,
     /// The desk telephone (座机).
     pub telephone: String,
     /// The short name (别名).
     pub alias: String,
-    /// The mobile number; withheld from applications made since 2022.
+    /// The mobile number; withheld from applications created since 2022.
     pub mobile: String,
-    /// The private address; withheld likewise.
+    /// The private e-mail address; withheld likewise.
     pub email: String,
-    /// The address the corporation gave (企业邮箱); withheld likewise.
+    /// The corporate e-mail address (企业邮箱); withheld likewise.
     pub biz_mail: String,
     /// The postal address; withheld likewise.
     pub address: String,
     /// 1 active, 2 disabled, 4 not yet active, 5 left.
     pub status: u8,
-    /// Further fields (扩展属性) in the order the corporation defined.
+    /// Custom fields (扩展属性) in the order that the corporation defined.
     pub attributes: Vec<Attribute>,
-    /// Whether the applications may see them (可见范围).
+    /// Whether the person is in the visible range (可见范围) of the applications.
     pub visible: bool,
 }
 
-/// One further field of a member.
+/// A custom field of a member.
 #[derive(Clone, Debug)]
 pub struct Attribute {
-    /// The name of the field.
     pub name: String,
-    /// A text, or the title of a web page.
+    /// The text, or the title of a web page.
     pub value: String,
-    /// The address, when the field is a web page.
+    /// The URL, if the field is a web page.
     pub url: Option<String>,
 }
 
-/// One department of the tree; the root has id 1 and parent 0.
+/// A department in the tree; the root has id 1 and parent 0.
 #[derive(Clone, Debug)]
 pub struct Department {
-    /// The id.
     pub id: u32,
-    /// The id of the department above.
+    /// The id of the parent department.
     pub parent: u32,
-    /// The name.
     pub name: String,
     /// The English name.
     pub name_en: String,
-    /// Whether the applications may see it.
+    /// Whether it is in the visible range of the applications.
     pub visible: bool,
 }
 
-/// One application of the corporation, or the contact sync, which has no `agent_id`.
+/// An application of the corporation, or the contact sync, which has no `agent_id`.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// The number of the application; `None` is the contact sync.
+    /// The id of the application; `None` is the contact sync.
     pub agent_id: Option<u64>,
-    /// The name.
     pub name: String,
-    /// The secret that buys its token.
+    /// The secret for requesting a token.
     pub secret: String,
-    /// The hosts, with port where there is one, that a login may return to.
+    /// The hosts, as `host` or `host:port`, that a login may be redirected to.
     pub domains: Vec<String>,
-    /// Made before 2022-06-20: personal fields are not withheld.
+    /// Whether personal fields are not withheld, as for applications created before 2022-06-20.
     pub shows_personal_fields: bool,
-    /// Whether the administrator left it switched on.
+    /// Whether the administrator has enabled it.
     pub enabled: bool,
 }
 
 impl Member {
-    /// The member as `user/get` says it; `personal` adds what newer applications do not get.
+    /// The response of `user/get`; `personal` adds the fields that newer applications do not
+    /// receive.
     pub(super) fn to_json(&self, departments: &[Department], personal: bool) -> Value {
         let seen = |id: &u32| departments.iter().any(|one| one.id == *id && one.visible);
         let kept: Vec<usize> = (0..self.department.len())
@@ -134,7 +131,7 @@ impl Member {
         object
     }
 
-    /// What `getuserdetail` says: personal fields only, neither name nor department.
+    /// The response of `getuserdetail`: personal fields only, neither name nor department.
     pub(super) fn detail(&self) -> Value {
         let mut object = json!({ "errcode": 0, "errmsg": "ok", "userid": self.userid });
         self.add_personal(&mut object);
@@ -158,7 +155,6 @@ impl Member {
 }
 
 impl Attribute {
-    /// A text field.
     pub fn text(name: &str, value: &str) -> Self {
         Self {
             name: name.into(),
@@ -174,7 +170,7 @@ impl Attribute {
                 "name": self.name,
                 "web": { "url": url, "title": self.value },
             }),
-            // Some answers carry the text a second time, flat; mappings in the wild rely on it.
+            // Some responses contain the text twice; mappings in use rely on the flat field.
             None => json!({
                 "type": 0,
                 "name": self.name,
@@ -186,7 +182,7 @@ impl Attribute {
 }
 
 impl Department {
-    /// The department as `department/list` says it.
+    /// The department in the response of `department/list`.
     pub(super) fn to_json(&self, members: &[Member]) -> Value {
         let leads = |one: &&Member| {
             let mut roles = one.department.iter().zip(&one.is_leader_in_dept);
@@ -207,13 +203,13 @@ impl Department {
         })
     }
 
-    /// Where the department stands among its siblings; higher comes first.
+    /// The sort order among siblings; higher values come first.
     pub(super) fn order(&self) -> u32 {
         100_000_u32.saturating_sub(self.id * 1000)
     }
 }
 
-/// The applications of the corporation at the start.
+/// The initial applications.
 pub(super) fn apps() -> Vec<App> {
     let app = |agent_id, name: &str, secret: &str| App {
         agent_id,
@@ -230,7 +226,7 @@ pub(super) fn apps() -> Vec<App> {
     ]
 }
 
-/// The tree of departments at the start, parents before children.
+/// The initial departments, parents before children.
 pub(super) fn departments() -> Vec<Department> {
     let rows = [
         (1, 0, "示例公司", "Sample Company"),
@@ -254,7 +250,7 @@ pub(super) fn departments() -> Vec<Department> {
     rows.into_iter().map(department).collect()
 }
 
-/// The employees at the start.
+/// The initial employees.
 pub(super) fn members() -> Vec<Member> {
     let badge = |number: &str| {
         vec![

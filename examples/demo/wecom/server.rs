@@ -1,4 +1,4 @@
-//! The socket of the simulated WeCom: one task a connection, and an answer to every request.
+//! The HTTP server of the simulated WeCom.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -25,14 +25,14 @@ use super::api::{self, ApiRequest};
 use super::authorize::{self, PageRequest, PageResponse};
 use super::state::{Fault, State};
 
-/// The most a request body may hold.
+/// The maximum size of a request body, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// What every connection shares.
+/// The state that all connections share.
 pub(super) struct Simulation {
     pub(super) state: Mutex<State>,
     pub(super) clock: Clock,
-    /// How far the time was moved on.
+    /// How far the clock was advanced.
     pub(super) clock_offset: Mutex<Duration>,
 }
 
@@ -52,7 +52,7 @@ impl Simulation {
     }
 }
 
-/// Accepts until aborted; the connections end with this task, whose set they are in.
+/// Accepts connections until the task is aborted, which also ends the connections.
 pub(super) async fn accept(listener: TcpListener, simulation: Arc<Simulation>) {
     let mut connections = JoinSet::new();
     loop {
@@ -61,7 +61,7 @@ pub(super) async fn accept(listener: TcpListener, simulation: Arc<Simulation>) {
                 let simulation = Arc::clone(&simulation);
                 connections.spawn(async move {
                     let serve = service_fn(|request| serve(&simulation, peer.ip(), request));
-                    // A client that goes away early is no concern of the simulation.
+                    // A client that disconnects early is not an error.
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), serve)
                         .await;
@@ -172,7 +172,7 @@ fn page_reply(response: PageResponse) -> Reply {
     }
 }
 
-/// A response; a header whose value cannot be sent makes it a 500.
+/// Builds a response; an invalid header value makes it a 500.
 fn reply(status: StatusCode, headers: &[(HeaderName, &str)], body: Bytes) -> Reply {
     let mut response = Response::builder()
         .status(status)

@@ -1,4 +1,4 @@
-//! What the simulated WeCom remembers: contacts, tokens, codes, tickets and ordered faults.
+//! The state of the simulated WeCom: contacts, tokens, codes, tickets and simulated faults.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -10,15 +10,11 @@ use bytes::Bytes;
 
 use super::people::{self, App, Department, Member};
 
-/// How long a code may wait for its redemption.
 const CODE_LIFETIME: Duration = Duration::from_secs(300);
-/// How long a token lives.
 pub(super) const TOKEN_LIFETIME: Duration = Duration::from_secs(7200);
-/// How long a user ticket lives.
 const TICKET_LIFETIME: Duration = Duration::from_secs(1800);
-/// How many wrong secrets one address may try before it is banned.
+/// How many wrong secrets ban a client address.
 pub(super) const WRONG_SECRETS_MAX: u32 = 10;
-/// How long such a ban lasts.
 const BAN_DURATION: Duration = Duration::from_secs(3600);
 
 /// Everything that changes while the simulation runs.
@@ -28,7 +24,7 @@ pub(super) struct State {
     pub(super) apps: Vec<App>,
     /// Whose phone an in-app login comes from.
     pub(super) phone: String,
-    /// The next code names nobody of the corporation, whoever was chosen.
+    /// Whether the next code belongs to a person who is not a member.
     pub(super) non_member_next: bool,
     pub(super) allowed: Option<Vec<IpAddr>>,
     pub(super) without_new_redeem_path: bool,
@@ -44,14 +40,14 @@ pub(super) struct State {
     revoked: HashSet<String>,
 }
 
-/// What a path does instead of its work.
+/// A simulated fault of a path.
 #[derive(Clone)]
 pub(super) enum Fault {
-    /// It never answers.
+    /// No response.
     Hang,
-    /// It answers this error so many times.
+    /// This error, `times` times.
     Fail { errcode: i64, times: usize },
-    /// It answers this status and body so many times.
+    /// This status and body, `times` times.
     Answer {
         status: u16,
         body: Bytes,
@@ -64,15 +60,16 @@ struct Token {
     issued_at: SystemTime,
 }
 
-/// One approval: who stood before the scanner, and for which application and host.
+/// An authorization code.
 #[derive(Clone)]
 pub(super) struct Code {
     pub(super) owner: CodeOwner,
-    /// `None` when an in-app address named no application: any of the corporation may redeem.
+    /// `None` if the in-app login named no application: any application of the corporation may
+    /// redeem it.
     pub(super) agent_id: Option<u64>,
-    /// Host, with port where there is one, of the return address.
+    /// The host of the return URL, as `host` or `host:port`.
     pub(super) host: String,
-    /// Whether the person agreed to show personal fields.
+    /// Whether the person agreed to share personal fields.
     pub(super) private: bool,
     issued_at: SystemTime,
     used: bool,
@@ -83,7 +80,7 @@ pub(super) struct Code {
 pub(super) enum CodeOwner {
     /// A member, or `CorpId/userid` of a linked corporation.
     Member(String),
-    /// Somebody who is no member.
+    /// A person who is not a member.
     Outsider,
 }
 
@@ -110,7 +107,7 @@ impl State {
         }
     }
 
-    /// The member with this id, whatever the case.
+    /// The member with this id, regardless of case.
     pub(super) fn member(&self, userid: &str) -> Option<&Member> {
         self.members
             .iter()
@@ -121,7 +118,7 @@ impl State {
         self.apps.iter().find(|one| one.agent_id == Some(agent_id))
     }
 
-    /// The token of an application: the same value as long as it lives.
+    /// The token of an application; the same value until it expires.
     pub(super) fn token(&mut self, secret: &str, now: SystemTime) -> (String, Duration) {
         let age = |token: &Token| now.duration_since(token.issued_at).unwrap_or_default();
         let alive = |token: &Token| token.secret == secret && age(token) < TOKEN_LIFETIME;
@@ -142,7 +139,7 @@ impl State {
     /// The application a token belongs to.
     ///
     /// # Errors
-    /// 40014 for a token never given or taken back, 42001 for one that expired.
+    /// 40014 for an unknown or revoked token, 42001 for an expired one.
     pub(super) fn app_of_token(&self, value: &str, now: SystemTime) -> Result<App, i64> {
         if self.revoked.contains(value) {
             return Err(40014);
@@ -158,7 +155,7 @@ impl State {
             .ok_or(40014)
     }
 
-    /// Makes every token given so far answer 42001.
+    /// Expires all tokens: they get errcode 42001.
     pub(super) fn expire_tokens(&mut self, now: SystemTime) {
         for token in self.tokens.values_mut() {
             token.issued_at = now
@@ -167,7 +164,7 @@ impl State {
         }
     }
 
-    /// Makes every token given so far answer 40014.
+    /// Revokes all tokens: they get errcode 40014.
     pub(super) fn revoke_tokens(&mut self) {
         self.revoked
             .extend(self.tokens.drain().map(|(value, _)| value));
@@ -200,11 +197,11 @@ impl State {
         value
     }
 
-    /// Redeems a code for an application; a second time never works.
+    /// Redeems a code for an application; works once.
     ///
     /// # Errors
-    /// The errcode: 40029 unknown, of another application, or, as switched, used or expired;
-    /// 50001 when the application does not own the host the code went to.
+    /// The errcode: 40029 for an unknown code or one of another application; the configured errcode for a used
+    /// or expired code; 50001 if the return host does not belong to the application.
     pub(super) fn redeem(&mut self, value: &str, app: &App, now: SystemTime) -> Result<Code, i64> {
         let (used_error, expired_error) = (self.used_code_error, self.expired_code_error);
         let code = self.codes.get_mut(value).ok_or(40029)?;
@@ -224,14 +221,14 @@ impl State {
         Ok(code.clone())
     }
 
-    /// A ticket for the personal fields of a member.
+    /// Issues a ticket for the personal fields of a member.
     pub(super) fn issue_ticket(&mut self, userid: &str, now: SystemTime) -> String {
         let value = random(48);
         self.tickets.insert(value.clone(), (userid.into(), now));
         value
     }
 
-    /// Whose personal fields a ticket opens, while it lives.
+    /// The member whose personal fields a valid ticket grants access to.
     pub(super) fn ticket(&self, value: &str, now: SystemTime) -> Option<&Member> {
         let (userid, issued_at) = self.tickets.get(value)?;
         let age = now.duration_since(*issued_at).unwrap_or_default();
@@ -242,7 +239,7 @@ impl State {
         }
     }
 
-    /// Whether an address tried too many wrong secrets within the hour.
+    /// Whether a client address sent too many wrong secrets within the hour.
     pub(super) fn is_banned(&self, peer: IpAddr, now: SystemTime) -> bool {
         self.wrong_secrets.get(&peer).is_some_and(|(count, last)| {
             *count >= WRONG_SECRETS_MAX
@@ -259,7 +256,7 @@ impl State {
         *last = now;
     }
 
-    /// Counts a call and takes the fault its path was given, if any is left.
+    /// Counts a request and returns the fault of its path, if it has one.
     pub(super) fn record_call(&mut self, path: &str, query: &str) -> Option<Fault> {
         *self.calls.entry(path.into()).or_default() += 1;
         self.last_query.insert(path.into(), query.into());
@@ -277,9 +274,9 @@ impl State {
     }
 }
 
-/// So many random bytes as URL-safe text.
+/// Random bytes as URL-safe text.
 pub(super) fn random(bytes: usize) -> String {
     let mut value = vec![0; bytes];
-    aws_lc_rs::rand::fill(&mut value).expect("the system gives random bytes");
+    aws_lc_rs::rand::fill(&mut value).expect("the system provides random bytes");
     URL_SAFE_NO_PAD.encode(value)
 }
