@@ -1,5 +1,5 @@
-//! The groups `checks` and `pace`: menshen asked by another proxy, beside the cheapest answer there
-//! is; and asked directly, as nginx and Envoy ask.
+//! The groups `checks` and `pace`: authorization checks by nginx, compared with a check that always
+//! returns 204, and checks sent to menshen directly, as nginx and Envoy send them.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,10 +11,10 @@ use crate::upstream::Upstream;
 use crate::wecom::{AGENT_ID, Options, WeCom};
 use crate::{AnyResult, Variant, forwarding, grpc, http1, report, sign_in};
 
-/// The recipe as it is shipped: what stands in front is set up by it, whoever is asked.
+/// The nginx configuration that is shipped; every front nginx uses it.
 const NGINX_CONF: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/nginx.conf");
 
-/// Everything that runs. The processes end before their folder goes.
+/// All running servers. The fields are dropped in order: processes before their folder.
 pub(crate) struct CheckServers {
     quiet: MenshenBehindNginx,
     logging: MenshenBehindNginx,
@@ -26,28 +26,28 @@ pub(crate) struct CheckServers {
     _folder: TempFolder,
 }
 
-/// menshen, and the nginx that asks it.
+/// menshen and the nginx that sends checks to it.
 struct MenshenBehindNginx {
     menshen: Menshen,
-    /// Where Envoy asks.
+    /// The gRPC address for Envoy.
     grpc: SocketAddr,
     /// The address that browsers use.
     public_address: SocketAddr,
     front: Option<Nginx>,
 }
 
-/// An nginx that answers every check with the same 204; and two that ask it.
+/// An nginx that responds to every check with 204, and two front nginx that send checks to it.
 struct FixedAnswer {
-    /// Where it says nothing but 204.
+    /// The address that returns only the status.
     address: SocketAddr,
     nginx: Nginx,
-    /// Told nothing but the status.
+    /// Receives only the status.
     status_only: FrontNginx,
-    /// Told the headers that menshen answers, too.
+    /// Receives the identity headers of menshen, too.
     with_identity: FrontNginx,
 }
 
-/// nginx by the recipe.
+/// An nginx with the shipped configuration.
 struct FrontNginx {
     address: SocketAddr,
     nginx: Nginx,
@@ -81,7 +81,7 @@ impl CheckServers {
         Ok(servers)
     }
 
-    /// What is measured through nginx, and directly.
+    /// The variants of the group `checks`.
     pub(crate) fn variants(&self) -> Vec<Variant> {
         let mut variants = Vec::new();
         let mut add = |name, pids: [u32; 2], address, cookie: &str| {
@@ -138,7 +138,8 @@ impl CheckServers {
         variants
     }
 
-    /// What is asked at a pace; first what costs next to nothing, to see what the machine is worth.
+    /// The variants of the group `pace`; the first is the cheapest response, as a reference for the
+    /// machine.
     pub(crate) fn variants_at_rate(&self) -> Vec<Variant> {
         let mut variants = Vec::new();
         if let Some(FixedAnswer { nginx, address, .. }) = &self.fixed_answer {
@@ -162,7 +163,7 @@ impl CheckServers {
         variants
     }
 
-    /// Sees one answer, and that it says who is asking.
+    /// Sends one request and verifies that the response identifies the user.
     pub(crate) async fn check(&self, variant: &Variant) -> AnyResult<()> {
         match variant.name {
             report::NGINX_ANSWERS_204 => Load::open(variant.address, &variant.request, 1)
@@ -184,7 +185,7 @@ impl CheckServers {
                 let answer = load.request_once().await?;
                 let text = String::from_utf8_lossy(&answer);
                 let with_identity = ["x-auth-request-user: lisi", "x-forwarded-user: lisi"];
-                // Over gRPC: the value, its tag and length, and the name before it.
+                // Over gRPC: the header name, the tag and length of the value, and the value.
                 let grpc = "\u{a}\u{10}x-forwarded-user\u{12}\u{4}lisi";
                 match with_identity
                     .into_iter()
@@ -192,7 +193,7 @@ impl CheckServers {
                     .any(|it| text.contains(it))
                 {
                     true => Ok(()),
-                    false => Err(format!("{name}: nobody is named in\n{text}").into()),
+                    false => Err(format!("{name}: no user is named in\n{text}").into()),
                 }
             }
         }
@@ -207,7 +208,7 @@ impl CheckServers {
         }
     }
 
-    /// The question of `conf/nginx.conf`: all that the browser sent, and where to.
+    /// A check as `conf/nginx.conf` sends it: the headers of the browser and the original URL.
     fn auth(&self) -> Variant {
         let menshen = self.quiet.public_address;
         let mut headers = http1::browser_headers(menshen, Some(&self.cookie));
@@ -223,7 +224,7 @@ impl CheckServers {
         self.direct(report::CHECK_AUTH, self.quiet.menshen.address, request)
     }
 
-    /// The question of Envoy over HTTP: what `conf/envoy.yaml` lets through of the browser's.
+    /// A check of Envoy over HTTP, with the browser headers that `conf/envoy.yaml` allows.
     fn ext_authz(&self) -> Variant {
         let menshen = self.quiet.public_address;
         let mut headers = http1::browser_headers(menshen, Some(&self.cookie));
@@ -245,7 +246,7 @@ impl CheckServers {
         self.direct(report::CHECK_ENVOY, self.quiet.menshen.address, request)
     }
 
-    /// The question of Envoy over gRPC: all that the browser sent.
+    /// A check of Envoy over gRPC, with all headers of the browser.
     fn grpc(&self, name: &'static str, connections: usize) -> Variant {
         let menshen = self.quiet.public_address;
         let headers = http1::browser_headers(menshen, Some(&self.cookie));
@@ -257,7 +258,7 @@ impl CheckServers {
         )
     }
 
-    /// Sets up what answers the same to everybody, one server of it with the very headers of menshen.
+    /// Starts the nginx with the fixed response; one of its servers returns the headers of menshen.
     async fn start_fixed_answer(&self) -> AnyResult<FixedAnswer> {
         let asked = self.auth();
         let mut load = Load::open(asked.address, &asked.request, 1).await?;
@@ -336,7 +337,7 @@ impl MenshenBehindNginx {
 }
 
 impl FrontNginx {
-    /// nginx by the recipe, without TLS; only the addresses are others.
+    /// Starts nginx with the shipped configuration, without TLS and with other addresses.
     async fn start(
         folder: &TempFolder,
         name: &str,
@@ -351,11 +352,11 @@ impl FrontNginx {
             ("ssl_certificate_key ", "#".to_owned()),
             ("server 127.0.0.1:8480;", format!("server {asked};")),
             ("server 127.0.0.1:8080;", format!("server {upstream};")),
-            // The load goes to an address.
+            // The load uses an address instead of a host name.
             ("^oa.corp.example", format!("^{}", address.ip())),
         ] {
             if !servers.contains(theirs) {
-                return Err(format!("{NGINX_CONF} has no \"{theirs}\" any more").into());
+                return Err(format!("{NGINX_CONF} no longer contains \"{theirs}\"").into());
             }
             servers = servers.replace(theirs, &ours);
         }

@@ -1,4 +1,5 @@
-//! How long processes and their children were on a processor, in nanoseconds, as the scheduler counts.
+//! The processor time of processes and their children in nanoseconds, from the scheduler's
+//! statistics.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,12 +10,12 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub(crate) struct Clock {
     processes: Vec<u32>,
-    /// By thread; those that ended keep what they were last seen with.
+    /// By thread; a thread that ended keeps its last value.
     nanoseconds_by_thread: BTreeMap<PathBuf, u64>,
 }
 
 impl Clock {
-    /// Of these processes and the children they have now.
+    /// Includes the current children of the processes.
     pub(crate) fn of(pids: &[u32]) -> io::Result<Self> {
         let mut processes = pids.to_vec();
         for pid in pids {
@@ -28,14 +29,12 @@ impl Clock {
         })
     }
 
-    /// Nanoseconds so far.
-    ///
-    /// A thread that runs at this moment is counted up to the scheduler's last tick.
+    /// The total so far. A running thread is counted up to the scheduler's last tick.
     pub(crate) fn read(&mut self) -> io::Result<u64> {
         for pid in &self.processes {
             for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
                 let path = thread?.path();
-                // A thread may end between the listing and the reading.
+                // The thread may have ended since the directory was read.
                 let Ok(text) = fs::read_to_string(path.join("schedstat")) else {
                     continue;
                 };

@@ -1,4 +1,4 @@
-//! The group `proxy`: a request through menshen, beside one through nginx.
+//! The group `proxy`: requests through menshen, compared with requests through nginx.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use crate::upstream::Upstream;
 use crate::wecom::{AGENT_ID, Options, WeCom};
 use crate::{AnyResult, Variant, http1, report, sign_in};
 
-/// Everything that runs. The processes end before their folder goes.
+/// All running servers. The fields are dropped in order: processes before their folder.
 pub(crate) struct ProxyServers {
     nginx: Option<PlainNginx>,
     quiet: Menshen,
@@ -18,9 +18,9 @@ pub(crate) struct ProxyServers {
     _folder: TempFolder,
 }
 
-/// nginx as a plain proxy, in two manners.
+/// nginx as a proxy without authentication, with two configurations.
 struct PlainNginx {
-    /// Forwards and does nothing else.
+    /// Only forwards.
     plain: SocketAddr,
     /// Writes the usual forwarding headers and an access log.
     usual: SocketAddr,
@@ -70,7 +70,7 @@ impl ProxyServers {
         })
     }
 
-    /// Signs in where somebody must be, and says what is to be measured.
+    /// Signs in and returns the variants of the group.
     pub(crate) async fn variants(&self) -> AnyResult<Vec<Variant>> {
         let quiet = &self.quiet;
         let cookie = sign_in::session_cookie(quiet.address, "lisi").await?;
@@ -104,14 +104,15 @@ impl ProxyServers {
         Ok(variants)
     }
 
-    /// Sees one request go all the way, with what the upstream must and must not learn.
+    /// Sends one request and verifies that the upstream receives the identity headers that it
+    /// should.
     pub(crate) async fn check(&self, variant: &Variant) -> AnyResult<()> {
         let expects_identity = matches!(variant.name, report::SIGNED_IN | report::LOGGED);
         check_forwarded(variant, &self.upstream, expects_identity).await
     }
 }
 
-/// Sees one request go all the way to the upstream, which learns who is asking, or must not.
+/// Sends one request and verifies whether the upstream receives identity headers.
 pub(crate) async fn check_forwarded(
     variant: &Variant,
     upstream: &Upstream,
@@ -122,11 +123,11 @@ pub(crate) async fn check_forwarded(
     load.request_once().await?;
     let head = upstream
         .captured_head()
-        .ok_or("the upstream was not asked")?;
+        .ok_or("the upstream received no request")?;
     let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
     if head.contains("x-forwarded-user: lisi\r\n") != expects_identity {
         let name = variant.name;
-        let words = format!("{name}: not what was expected; the upstream saw\n{head}");
+        let words = format!("{name}: unexpected request at the upstream:\n{head}");
         return Err(words.into());
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Questions as Envoy asks them over gRPC: its messages by hand, HTTP/2 by hyper.
+//! Authorization checks over gRPC as Envoy sends them, with hand-written messages.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
-/// A flag and a length before every message.
+/// The size of the flag and the length before every message.
 const PREFIX_BYTES: usize = 5;
-/// How an answer begins that lets the request pass: `status` with nothing in it, then `ok_response`.
+/// The beginning of a response that allows the request: an empty `status`, then `ok_response`.
 const OK_PREFIX: [u8; 3] = [0x0a, 0x00, 0x1a];
 
-/// One question at a time, on a connection that others share.
+/// Sends one check at a time over a shared connection.
 #[derive(Debug)]
 pub(crate) struct GrpcClient {
     sender: SendRequest<Full<Bytes>>,
@@ -25,7 +25,7 @@ pub(crate) struct GrpcClient {
     answer: Bytes,
 }
 
-/// Opens connections, and so many calls that share them.
+/// Opens connections and distributes the clients over them.
 pub(crate) async fn open(
     to: SocketAddr,
     check_request: &[u8],
@@ -61,12 +61,12 @@ pub(crate) async fn open(
 }
 
 impl GrpcClient {
-    /// The last message, in its frame.
+    /// The last response message with its prefix.
     pub(crate) fn answer(&self) -> &[u8] {
         &self.answer
     }
 
-    /// Asks, reads the whole answer, says whether the request may pass.
+    /// Sends the check and returns whether the request is allowed.
     pub(crate) async fn exchange(&mut self) -> io::Result<bool> {
         let request = Request::post(self.uri.clone())
             .version(Version::HTTP_2)
@@ -90,8 +90,8 @@ impl GrpcClient {
     }
 }
 
-/// What Envoy tells of a GET that came to `host` from a port of this machine, also what menshen does
-/// not read.
+/// The `CheckRequest` of Envoy for a GET request to `host`, including fields that menshen does not
+/// read.
 pub(crate) fn check_request(host: SocketAddr, target: &str, headers: &[(&str, String)]) -> Vec<u8> {
     let address = |port| {
         let socket = message([text(2, "127.0.0.1"), number(3, port)]);

@@ -1,4 +1,4 @@
-//! One keep-alive connection of HTTP/1.1, and what a browser sends on it.
+//! A keep-alive HTTP/1.1 client, and requests as browsers send them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// The largest answer that is read, in bytes.
+/// The maximum size of a response, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// One connection, and what is asked on it.
+/// A connection and the request to send on it.
 #[derive(Debug)]
 pub(crate) struct Http1Client {
     stream: TcpStream,
@@ -20,7 +20,6 @@ pub(crate) struct Http1Client {
 }
 
 impl Http1Client {
-    /// Connects.
     pub(crate) async fn open(to: SocketAddr, request: Arc<[u8]>, status: u16) -> io::Result<Self> {
         let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
@@ -32,12 +31,12 @@ impl Http1Client {
         })
     }
 
-    /// The bytes of the last answer.
+    /// The bytes of the last response.
     pub(crate) fn answer(&self) -> &[u8] {
         &self.buffer
     }
 
-    /// Sends the request, reads the whole answer, says whether its status is the right one.
+    /// Sends the request, reads the response and returns whether its status is the expected one.
     pub(crate) async fn exchange(&mut self) -> io::Result<bool> {
         self.stream.write_all(&self.request).await?;
         self.buffer.clear();
@@ -61,7 +60,7 @@ impl Http1Client {
     }
 }
 
-/// The status of an answer and how many bytes it has in all, once its head is complete.
+/// The status and the total length of a response, once its head is complete.
 fn head_of(answer: &[u8]) -> io::Result<Option<(u16, usize)>> {
     let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
@@ -77,7 +76,7 @@ fn head_of(answer: &[u8]) -> io::Result<Option<(u16, usize)>> {
             .then(|| value.trim().parse::<usize>().ok())?
     });
     match (status, length) {
-        // It has no body, and nginx says nothing of its length.
+        // A 204 has no body, and nginx sends no `Content-Length`.
         (Some(204), None) => Ok(Some((204, end + 4))),
         (Some(status), Some(length)) => Ok(Some((status, end + 4 + length))),
         _ => Err(broken()),
@@ -88,7 +87,7 @@ fn broken() -> io::Error {
     io::ErrorKind::InvalidData.into()
 }
 
-/// What a browser sends along with a click, without the name of whom it asks.
+/// The headers that a browser sends when a link is clicked, without `Host`.
 pub(crate) fn browser_headers(
     to: SocketAddr,
     session: Option<&str>,
@@ -132,12 +131,12 @@ pub(crate) fn browser_headers(
     filled.into()
 }
 
-/// What a browser asks for with a click.
+/// The request target of a clicked link.
 pub(crate) fn target(path: &str) -> String {
     format!("{path}?tab=open&page=2")
 }
 
-/// A GET with these headers.
+/// A GET request with these headers.
 pub(crate) fn get(to: SocketAddr, target: &str, headers: &[(&str, String)]) -> Vec<u8> {
     let mut request = format!("GET {target} HTTP/1.1\r\nHost: {to}\r\n");
     for (name, value) in headers {

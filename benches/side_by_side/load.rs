@@ -1,4 +1,5 @@
-//! The load: so many lines, each asking again as soon as it was answered, or when it is time.
+//! `Load`: concurrent clients that send requests one after another, at full speed or at a fixed
+//! rate.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,33 +10,33 @@ use tokio::task::JoinSet;
 use crate::grpc::{self, GrpcClient};
 use crate::http1::Http1Client;
 
-/// What came of a load.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Answers as they were to be, read to their end.
+    /// The number of expected responses.
     pub(crate) answered: u64,
-    /// Everything else.
+    /// The number of other responses and errors.
     pub(crate) failed: u64,
-    /// How long it went on.
+    /// The duration of the run.
     pub(crate) elapsed: Duration,
-    /// How long each answer took, in nanoseconds, in no order.
+    /// The latency of each response in nanoseconds, unordered.
     pub(crate) latencies_ns: Vec<u32>,
 }
 
-/// What is asked.
+/// The request that a load sends.
 #[derive(Clone, Debug)]
 pub(crate) enum LoadRequest {
-    /// A request, and the status that is to be answered; one connection a line.
+    /// A request and the expected status; each client has its own connection.
     Http(Vec<u8>, u16),
-    /// A `CheckRequest`, to be answered with OK; the lines share so many connections.
+    /// A `CheckRequest` that must be allowed, and the number of connections that the clients share.
     Grpc(Vec<u8>, usize),
 }
 
-/// Open lines to whom is asked.
+/// Connected clients.
 #[derive(Debug)]
 pub(crate) struct Load(Vec<Client>);
 
-/// One question at a time.
+/// A client that sends one request at a time.
 #[derive(Debug)]
 enum Client {
     Http(Http1Client),
@@ -43,7 +44,7 @@ enum Client {
 }
 
 impl Client {
-    /// Asks; whether the answer is what it is to be.
+    /// Sends the request; returns whether the response is the expected one.
     async fn exchange(&mut self) -> io::Result<bool> {
         match self {
             Self::Http(client) => client.exchange().await,
@@ -53,7 +54,7 @@ impl Client {
 }
 
 impl Load {
-    /// Opens the lines.
+    /// Connects the clients.
     pub(crate) async fn open(
         to: SocketAddr,
         request: &LoadRequest,
@@ -75,7 +76,7 @@ impl Load {
         Ok(Self(open))
     }
 
-    /// Asks once on every line; the bytes of one answer.
+    /// Sends one request with every client and returns the last response.
     pub(crate) async fn request_once(&mut self) -> io::Result<Vec<u8>> {
         let mut answer = Vec::new();
         for client in &mut self.0 {
@@ -86,13 +87,14 @@ impl Load {
             };
             if !is_expected {
                 let output = String::from_utf8_lossy(&answer);
-                return Err(io::Error::other(format!("it was answered\n{output}")));
+                return Err(io::Error::other(format!("unexpected response:\n{output}")));
             }
         }
         Ok(answer)
     }
 
-    /// Asks on every line for so long, and at least once; at most `requests_max` in all.
+    /// Sends requests with every client for a duration, at least one each and at most
+    /// `requests_max` in total.
     pub(crate) async fn run(&mut self, duration: Duration, requests_max: u64) -> io::Result<Tally> {
         let until = Instant::now() + duration;
         let each = requests_max.div_ceil(self.0.len() as u64);
@@ -100,8 +102,8 @@ impl Load {
             .await
     }
 
-    /// Asks so often a second, by a schedule that waits for nobody: whatever is late, also because
-    /// the answer before was, is late by the schedule.
+    /// Sends requests at a fixed rate. Latencies are measured from the scheduled time, so that a
+    /// late response also delays the measured latency of the requests after it.
     pub(crate) async fn run_at_rate(
         &mut self,
         per_second: u32,
@@ -120,7 +122,7 @@ impl Load {
             .await
     }
 
-    /// Lets every line ask at once, and adds up.
+    /// Runs all clients concurrently and sums their results.
     async fn run_all<F>(&mut self, run: impl Fn(u32, Client) -> F) -> io::Result<Tally>
     where
         F: Future<Output = (Client, Tally)> + Send + 'static,
@@ -144,7 +146,7 @@ impl Load {
 }
 
 impl Tally {
-    /// Counts an answer; whether more can be asked on its line.
+    /// Counts a response; returns whether its client can go on.
     fn count(&mut self, answer: io::Result<bool>, since: Instant, now: Instant) -> bool {
         match answer {
             Ok(true) => self.answered += 1,
@@ -170,7 +172,7 @@ async fn run_unpaced(mut client: Client, until: Instant, requests_max: u64) -> (
     (client, tally)
 }
 
-/// When one line asks.
+/// The schedule of one client.
 #[derive(Clone, Copy, Debug)]
 struct Schedule {
     first: Instant,
@@ -182,7 +184,7 @@ async fn run_scheduled(mut client: Client, schedule: Schedule) -> (Client, Tally
     let mut tally = Tally::default();
     for index in 0..schedule.times {
         let due = schedule.first + schedule.between * index;
-        // A timer would be late by up to a millisecond.
+        // A timer would be up to a millisecond late.
         while Instant::now() < due {
             tokio::task::yield_now().await;
         }

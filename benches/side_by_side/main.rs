@@ -1,7 +1,8 @@
-//! What a request costs in menshen, beside nginx, on this machine and on loopback only.
+//! Compares the processor time and the latency of menshen and nginx, on loopback only.
 //!
-//! `cargo bench --bench side_by_side [-- --group G --rounds N --seconds S --connections C]`. The proxies run on
-//! core 0, the load and the upstream on core 1; the variants take turns. See `benches/README.md`.
+//! `cargo bench --bench side_by_side [-- --group G --rounds N --seconds S --connections C]`. The
+//! proxies run on core 0, the load and the upstream on core 1; the variants are measured in turn.
+//! See `benches/README.md`.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -27,15 +28,15 @@ mod wecom;
 
 type AnyResult<T> = Result<T, Box<dyn Error>>;
 
-/// Where the proxies run.
+/// The core of the proxies.
 const PROXY_CORE: &str = "0";
-/// Where the load and the upstream run.
+/// The core of the load and the upstream.
 const LOAD_CORE: &str = "1";
-/// Set for the copy of this program that is pinned.
+/// The environment variable that marks the pinned copy of this program.
 const PINNED: &str = "MENSHEN_SIDE_BY_SIDE_PINNED";
-/// A variant stops early rather than send more.
+/// The maximum number of requests of a run.
 const REQUESTS_MAX: u64 = 5_000_000;
-/// How often menshen is asked at a pace, and how many runs there are.
+/// The rate of the group `pace` and its number of runs.
 const CHECKS_PER_SECOND: u32 = 10_000;
 const PACED_RUNS: u32 = 5;
 
@@ -47,7 +48,7 @@ fn main() -> AnyResult<ExitCode> {
             .args(["-c", LOAD_CORE])
             .arg(std::env::current_exe()?)
             .args(std::env::args_os().skip(1));
-        // Comes back only when it failed.
+        // `exec` only returns on failure.
         return Err(format!(
             "taskset of util-linux is needed: {}",
             again.env(PINNED, "1").exec()
@@ -61,19 +62,19 @@ fn main() -> AnyResult<ExitCode> {
     runtime.block_on(run(options))
 }
 
-/// How much is asked.
+/// The command line options.
 #[derive(Clone, Debug)]
 struct BenchOptions {
-    /// Leaves out the other groups.
+    /// The only group to run.
     group: Option<Group>,
     rounds: u32,
     duration: Duration,
     connections: usize,
-    /// Leaves out the variants whose name is another; for a profiler that looks on.
+    /// The name of the only variant to run, for use with a profiler.
     only: Option<String>,
 }
 
-/// What is measured together.
+/// Variants that are measured together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Group {
     Proxy,
@@ -109,7 +110,7 @@ impl BenchOptions {
                 }
                 "--connections" => options.connections = value()?.parse::<usize>()?.clamp(1, 1_000),
                 "--only" => options.only = Some(value()?),
-                // What cargo adds.
+                // Cargo adds this argument.
                 "--bench" => {}
                 _ => return Err(format!("unknown argument {word}").into()),
             }
@@ -126,25 +127,25 @@ impl BenchOptions {
     }
 }
 
-/// One thing to measure: who is asked what.
+/// A measurement: a request and the server that it is sent to.
 struct Variant {
     name: &'static str,
-    /// Whose processor time it is, with that of their children.
+    /// The processes whose processor time counts, including their children.
     pids: Vec<u32>,
     address: SocketAddr,
     request: LoadRequest,
 }
 
 async fn run(options: BenchOptions) -> AnyResult<ExitCode> {
-    // The load and the upstream never sleep: to wake a sleeping processor costs whoever sends to
-    // it, the more the slower they are, and real clients and upstreams are on other machines.
+    // The load and the upstream never sleep. Waking a sleeping processor costs the sender time, and
+    // real clients and upstreams are on other machines.
     tokio::spawn(async {
         loop {
             tokio::task::yield_now().await;
         }
     });
     if !proxies::has_nginx() {
-        println!("nginx is not installed here; its rows are left out");
+        println!("nginx is not installed; its rows are omitted");
     }
     let mut failed = 0;
     if options.includes(Group::Proxy) {
@@ -182,7 +183,7 @@ async fn run(options: BenchOptions) -> AnyResult<ExitCode> {
     })
 }
 
-/// Measures each variant in every round, as fast as it goes; how many answers were wrong.
+/// Measures each variant at full speed in every round. Returns the number of failed requests.
 async fn measure_throughput(variants: &[Variant], options: &BenchOptions) -> AnyResult<u64> {
     let mut report = Report::new(variants.iter().map(|variant| variant.name));
     for _ in 0..options.rounds {
@@ -200,7 +201,7 @@ async fn measure_throughput(variants: &[Variant], options: &BenchOptions) -> Any
     Ok(report.failed())
 }
 
-/// Asks each variant by a schedule, run after run; how many answers were wrong.
+/// Measures each variant at a fixed rate. Returns the number of failed requests.
 async fn measure_at_rate(variants: &[Variant], options: &BenchOptions) -> AnyResult<u64> {
     let mut report = Report::new(variants.iter().map(|variant| variant.name));
     for _ in 0..PACED_RUNS {
@@ -219,7 +220,7 @@ async fn measure_at_rate(variants: &[Variant], options: &BenchOptions) -> AnyRes
     Ok(report.failed())
 }
 
-/// What a load came to, with the processor time that it took.
+/// Runs a load and measures the processor time of the servers.
 async fn measure(
     variant: &Variant,
     failed_before: u64,

@@ -1,4 +1,4 @@
-//! The proxies, each a process of its own, pinned to one core.
+//! Starts the proxies as processes that are pinned to one core.
 
 use std::fs;
 use std::io;
@@ -12,15 +12,14 @@ use tokio::net::TcpStream;
 use crate::wecom::{AGENT_ID, CORP_ID, SECRET, WeCom};
 use crate::{AnyResult, PROXY_CORE};
 
-/// How long a proxy may take until it listens.
+/// How long a proxy may take to start listening.
 const START_MAX: Duration = Duration::from_secs(20);
 
-/// A temporary folder; it goes when it is dropped.
+/// A temporary folder that is removed on drop.
 #[derive(Debug)]
 pub(crate) struct TempFolder(PathBuf);
 
 impl TempFolder {
-    /// Makes it.
     pub(crate) fn create(group: &str) -> io::Result<Self> {
         let name = format!("menshen-bench-{}-{group}", std::process::id());
         let path = std::env::temp_dir().join(name);
@@ -31,12 +30,12 @@ impl TempFolder {
 
 impl Drop for TempFolder {
     fn drop(&mut self) {
-        // What cannot be removed is left to whoever empties the temporary folder.
+        // A leftover in the temporary folder does no harm.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// A process of ours; it ends when it is dropped.
+/// A child process that is terminated on drop.
 #[derive(Debug)]
 struct ChildProcess(Child);
 
@@ -54,7 +53,6 @@ impl ChildProcess {
         Ok(Self(child))
     }
 
-    /// Waits until it listens.
     async fn wait_until_listening(&mut self, at: SocketAddr, log: &Path) -> AnyResult<()> {
         let started = Instant::now();
         while TcpStream::connect(at).await.is_err() {
@@ -71,7 +69,7 @@ impl ChildProcess {
 
 impl Drop for ChildProcess {
     fn drop(&mut self) {
-        // nginx's worker outlives a master that is killed, so it is asked to end.
+        // A killed nginx master leaves its worker running, so it gets SIGTERM first.
         let term_sent = Command::new("sh")
             .args(["-c", &format!("kill -TERM {}", self.0.id())])
             .status();
@@ -82,37 +80,34 @@ impl Drop for ChildProcess {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        // It is gone, or will be reaped by the system.
+        // Errors mean that the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// menshen, the binary that cargo built for this run.
+/// A menshen process.
 #[derive(Debug)]
 pub(crate) struct Menshen {
-    /// Where it listens.
     pub(crate) address: SocketAddr,
     process: ChildProcess,
 }
 
-/// How menshen is set up; everything else is at its defaults.
+/// The configuration of a menshen process; all other settings have their defaults.
 #[derive(Debug)]
 pub(crate) struct Setup<'a> {
-    /// Of its files.
+    /// The base name of its files.
     pub(crate) name: &'a str,
-    /// Whether it writes an access log.
     pub(crate) access_log: bool,
-    /// What browsers type; absent: its own address.
+    /// The address in `external_url`; `None`: its own address.
     pub(crate) external_address: Option<SocketAddr>,
-    /// More of `[server]`.
+    /// Further lines of `[server]`.
     pub(crate) server: &'a str,
-    /// Routes, and tables of other things.
+    /// Routes and other tables.
     pub(crate) tables: &'a str,
 }
 
 impl Menshen {
-    /// Starts it.
     pub(crate) async fn start(
         folder: &TempFolder,
         setup: &Setup<'_>,
@@ -159,20 +154,18 @@ impl Menshen {
             "run",
             "-c",
             path.to_str()
-                .ok_or("the temporary folder has a strange name")?,
+                .ok_or("the path of the temporary folder is not UTF-8")?,
         ];
         let mut process = ChildProcess::start(program, &arguments, &log)?;
         process.wait_until_listening(address, &log).await?;
         Ok(Self { address, process })
     }
 
-    /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.process.0.id()
     }
 }
 
-/// Whether nginx is installed.
 pub(crate) fn has_nginx() -> bool {
     nginx().is_some()
 }
@@ -182,12 +175,12 @@ fn nginx() -> Option<&'static Path> {
     known.into_iter().find(|path| path.exists())
 }
 
-/// nginx with one worker.
+/// An nginx process with one worker.
 #[derive(Debug)]
 pub(crate) struct Nginx(ChildProcess);
 
 impl Nginx {
-    /// Starts it with these servers; none of them writes an access log unless it says so.
+    /// Starts nginx with these servers. Access logs are off unless a server enables one.
     pub(crate) async fn start(
         folder: &TempFolder,
         name: &str,
@@ -221,13 +214,13 @@ impl Nginx {
         Ok(Self(process))
     }
 
-    /// Its master; the worker is its child.
+    /// The master process; the worker is its child.
     pub(crate) fn pid(&self) -> u32 {
         self.0.0.id()
     }
 }
 
-/// An address nobody listens at; somebody else could still take it first.
+/// An address that was free a moment ago; another process could still take it.
 pub(crate) fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

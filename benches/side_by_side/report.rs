@@ -1,40 +1,40 @@
-//! What was measured, as medians with the least and the most.
+//! Prints the results as medians with minimum and maximum.
 
 use std::time::Duration;
 
 use crate::load::Tally;
 
-/// nginx, forwarding and nothing else.
+/// nginx that only forwards.
 pub(crate) const NGINX: &str = "nginx, plain";
-/// nginx as it is usually set up.
+/// nginx with forwarding headers and an access log.
 pub(crate) const NGINX_USUAL: &str = "nginx, forwarding headers, log";
-/// A route everybody may take.
+/// A public route of menshen.
 pub(crate) const PUBLIC: &str = "menshen, public";
-/// A route for whoever is signed in.
+/// A route of menshen for signed-in users.
 pub(crate) const SIGNED_IN: &str = "menshen, signed in";
 /// The same with an access log.
 pub(crate) const LOGGED: &str = "menshen, signed in, log";
 
-/// nginx by the recipe, asking an nginx that says 204 and nothing else.
+/// nginx that sends checks to an nginx that returns 204.
 pub(crate) const NGINX_ASKS_204: &str = "nginx asks nginx: 204";
-/// The same with the headers that menshen answers.
+/// The same with the response headers of menshen.
 pub(crate) const NGINX_ASKS_204_IDENTITY: &str = "nginx asks nginx: 204, identity";
-/// nginx by the recipe, asking menshen.
+/// nginx that sends checks to menshen.
 pub(crate) const NGINX_ASKS_MENSHEN: &str = "nginx asks menshen";
 /// The same with menshen's access log.
 pub(crate) const NGINX_ASKS_MENSHEN_LOGGED: &str = "nginx asks menshen, log";
-/// menshen, asked as nginx asks.
+/// Checks sent to menshen as nginx sends them.
 pub(crate) const CHECK_AUTH: &str = "check /auth";
-/// menshen, asked as Envoy asks over HTTP.
+/// Checks sent to menshen as Envoy sends them over HTTP.
 pub(crate) const CHECK_ENVOY: &str = "check /ext_authz";
-/// menshen, asked as Envoy asks over gRPC, by four threads of it.
+/// nginx that returns 204, without a check.
 pub(crate) const NGINX_ANSWERS_204: &str = "nginx says 204";
+/// Checks sent to menshen as four threads of Envoy send them over gRPC.
 pub(crate) const CHECK_GRPC_4: &str = "check gRPC, 4 connections";
-/// The same by one.
+/// The same with one thread.
 pub(crate) const CHECK_GRPC_1: &str = "check gRPC, 1 connection";
 
-/// What is promised: more than this many times the other's processor time is too much. Without a
-/// number nothing is.
+/// Two variants and the maximum ratio of their processor times; `None`: no limit.
 const RATIO_LIMITS: [(&str, &str, Option<f64>); 7] = [
     (SIGNED_IN, NGINX, Some(1.3)),
     (SIGNED_IN, PUBLIC, Some(1.1)),
@@ -44,10 +44,10 @@ const RATIO_LIMITS: [(&str, &str, Option<f64>); 7] = [
     (CHECK_GRPC_4, CHECK_ENVOY, Some(2.0)),
     (CHECK_GRPC_1, CHECK_ENVOY, Some(2.0)),
 ];
-/// At a pace: the 99th percentile of the middle run, in microseconds.
+/// The maximum 99th percentile of the median run at a fixed rate, in microseconds.
 const P99_US_MAX: f64 = 1000.0;
 
-/// One variant in one round.
+/// The result of a variant in one round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
     cpu_us: f64,
@@ -58,7 +58,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// From the processor time of the proxy in nanoseconds and what it answered for it.
+    /// Computes the result from the processor time of the proxy and its responses.
     pub(crate) fn of(cpu_ns: u64, mut tally: Tally, failed_before: u64) -> Self {
         let answered = tally.answered.max(1) as f64;
         tally.latencies_ns.sort_unstable();
@@ -80,24 +80,22 @@ impl Row {
     }
 }
 
-/// Every variant with its rounds.
+/// The results of all variants and rounds.
 #[derive(Debug)]
 pub(crate) struct Report(Vec<(&'static str, Vec<Row>)>);
 
 impl Report {
-    /// Without any round yet.
     pub(crate) fn new(names: impl Iterator<Item = &'static str>) -> Self {
         Self(names.map(|name| (name, Vec::new())).collect())
     }
 
-    /// Adds a round of a variant.
     pub(crate) fn add(&mut self, name: &str, row: Row) {
         if let Some((_, rows)) = self.0.iter_mut().find(|(known, _)| *known == name) {
             rows.push(row);
         }
     }
 
-    /// How many requests did not end in a 200.
+    /// The number of failed requests.
     pub(crate) fn failed(&self) -> u64 {
         self.0
             .iter()
@@ -106,7 +104,7 @@ impl Report {
             .sum()
     }
 
-    /// Prints the table and the promises.
+    /// Prints the table and the ratios with their limits.
     pub(crate) fn print(&self, rounds: u32, measured: Duration, connections: usize) {
         println!(
             "{rounds} rounds of {:.1} s, {connections} connections, proxies on one core",
@@ -136,10 +134,10 @@ impl Report {
         }
     }
 
-    /// Prints what came of asking at a pace, run by run.
+    /// Prints the results at a fixed rate, run by run.
     pub(crate) fn print_at_rate(&self, per_second: u32, duration: Duration, lines: usize) {
         let seconds = duration.as_secs_f64();
-        println!("{per_second} a second by schedule, {lines} lines, {seconds:.1} s a run");
+        println!("{per_second} requests per second, {lines} clients, {seconds:.1} s per run");
         let heads = ["p50 us", "p99 us of each run", "CPU us", "per s", "failed"];
         let [p50, p99, cpu, rate, failed] = heads;
         println!("{:<32}{p50:>9}{p99:>40}{cpu:>9}{rate:>9}{failed:>8}", "");
@@ -160,7 +158,7 @@ impl Report {
             let p99 = Spread::of(rows.iter().map(|row| row.p99_us)).median;
             let most = (*name != NGINX_ANSWERS_204).then_some(P99_US_MAX);
             let verdict = verdict(p99, most);
-            println!("{name}, p99 of the middle run: {p99:.0} us{verdict}");
+            println!("{name}, p99 of the median run: {p99:.0} us{verdict}");
         }
     }
 
@@ -172,16 +170,16 @@ impl Report {
     }
 }
 
-/// What is said of a number for which there is a promise.
+/// Says whether a number is within its limit.
 fn verdict(number: f64, most: Option<f64>) -> String {
     let Some(most) = most else {
         return String::new();
     };
     let word = if number <= most { "within" } else { "ABOVE" };
-    format!("  {word} the {most} that are promised")
+    format!("  {word} the limit of {most}")
 }
 
-/// The middle of some numbers, and how far they go.
+/// The median, minimum and maximum of some numbers.
 struct Spread {
     least: f64,
     median: f64,

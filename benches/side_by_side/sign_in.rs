@@ -1,4 +1,4 @@
-//! Walks through a login as a browser would: to the simulated WeCom and back.
+//! Signs in as a browser does, through the simulated WeCom.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,10 +10,10 @@ use url::Url;
 use crate::AnyResult;
 use crate::wecom::WeCom;
 
-/// How often a browser is sent on before it gives up.
+/// How many redirects are followed.
 const REDIRECTS_MAX: usize = 8;
 
-/// Signs somebody in at the menshen at `menshen`; answers `name=value` of the session cookie.
+/// Signs a user in and returns the session cookie as `name=value`.
 pub(crate) async fn session_cookie(menshen: SocketAddr, userid: &str) -> AnyResult<String> {
     let mut browser = Browser::default();
     let start = format!("http://{menshen}/.menshen/start?connector=corp&mode=web&rd=%2Fboard");
@@ -30,20 +30,20 @@ pub(crate) async fn session_cookie(menshen: SocketAddr, userid: &str) -> AnyResu
         let is_menshen = |next: &Url| next.port() == Some(menshen.port());
         url = match is_menshen(&next) {
             true => next,
-            // The page of the source: somebody scans.
+            // The login page of the simulated WeCom: choose the user.
             false => Url::parse(&WeCom::choose(next.as_str(), userid))?,
         };
     }
-    Err("the login went round in circles".into())
+    Err(format!("the login did not end after {REDIRECTS_MAX} redirects").into())
 }
 
-/// Keeps cookies; knows one host.
+/// A browser that keeps cookies and sends them to every host.
 #[derive(Debug, Default)]
 struct Browser {
     cookies: Vec<(String, String)>,
 }
 
-/// A whole answer, as text.
+/// A response as text.
 struct Response(String);
 
 impl Response {

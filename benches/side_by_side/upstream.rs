@@ -1,4 +1,4 @@
-//! The application behind the proxies: the same kibibyte for everybody, as cheap as can be.
+//! The application behind the proxies: it always returns the same KiB.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,15 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A running upstream; it ends with its runtime.
+/// A running upstream; it ends with the runtime.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    /// Where it listens.
     pub(crate) address: SocketAddr,
     capture: Arc<Mutex<Capture>>,
 }
 
-/// Whether the next head is kept.
+/// Whether the next request head is captured.
 #[derive(Debug)]
 enum Capture {
     Off,
@@ -39,12 +38,12 @@ impl Upstream {
         Ok(Self { address, capture })
     }
 
-    /// Keeps the head of the next request.
+    /// Captures the head of the next request.
     pub(crate) fn capture_next_head(&self) {
         *self.capture.lock().unwrap_or_else(PoisonError::into_inner) = Capture::Armed;
     }
 
-    /// The head that was kept.
+    /// Takes the captured head.
     pub(crate) fn captured_head(&self) -> Option<Vec<u8>> {
         let mut capture = self.capture.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(&mut *capture, Capture::Off) {
@@ -54,7 +53,7 @@ impl Upstream {
     }
 }
 
-/// Answers requests without bodies, one after the other.
+/// Responds to successive requests without bodies.
 async fn serve(
     mut stream: TcpStream,
     answer: Arc<[u8]>,
