@@ -1,4 +1,4 @@
-//! What is permitted reaches the upstream as it was, and the answer comes back as it was.
+//! Forwarding of requests to upstreams and of their responses to clients.
 
 mod abandoned_requests;
 mod ambiguous_requests;

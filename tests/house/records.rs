@@ -1,15 +1,14 @@
-//! `Records`: what an instance of menshen writes down for its operator, kept for a test to read.
+//! `Records`: the log output of an instance of menshen, collected for a test.
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Everything that one menshen, or every log line of this process, wrote.
+/// The records of one instance, or the log of the whole test process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Records(Arc<Mutex<Vec<u8>>>);
 
 impl Records {
-    /// Everything that programs in this process log from the first call on, down to what only a
-    /// developer asks for.
+    /// The log of this process from the first call on, at level `trace` for menshen.
     pub(crate) fn process_log() -> &'static Self {
         static LOG: OnceLock<Records> = OnceLock::new();
         LOG.get_or_init(|| {
@@ -25,13 +24,12 @@ impl Records {
         })
     }
 
-    /// All of it.
     pub(crate) fn text(&self) -> String {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&kept).into_owned()
     }
 
-    /// The audit lines, oldest first.
+    /// The audit records, oldest first.
     pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
         let text = self.text();
         let lines = text

@@ -1,5 +1,5 @@
-//! A request that its client gives up still counts while the upstream works on it: asking and giving
-//! up gives nobody more of an upstream than asking and waiting.
+//! A request that its client aborts counts toward the limits while the upstream works on it, so
+//! that a client cannot exceed its share by sending and aborting requests.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -12,32 +12,32 @@ use crate::raw_connection::{PATIENCE, RawConnection};
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{UP, accept, get, listener, ok, open_route};
 
-/// One percent of 1024.
+/// The share of a client: one percent of 1024.
 const SHARE: u32 = 10;
 const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
 
-/// Longer than any test waits.
+/// A limit longer than any test.
 const NEVER: &str = "[route.limits]\nabandoned = \"1h\"";
 
-/// How a client gives its requests up.
+/// The protocol of the client, and so how it aborts a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protocol {
-    /// It closes its connection.
+    /// The client closes its connection.
     Http1,
-    /// It resets the stream.
+    /// The client resets the stream.
     Http2,
 }
 
-/// When it does.
+/// When the client aborts a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Before anything was answered.
+    /// Before any response.
     Unanswered,
-    /// When the upstream said that it is at work.
+    /// After an interim response.
     Interim,
-    /// Within the answer's body.
+    /// Within the response body.
     Answering,
-    /// Within the request's body.
+    /// Within the request body.
     Uploading,
 }
 
@@ -52,7 +52,8 @@ fn forwarded_for(client: &str) -> String {
     format!("X-Forwarded-For: {client}\r\n")
 }
 
-/// Asks, lets the upstream get it, and gives it up; answers the upstream's end once it has heard that.
+/// Sends a request, waits until the upstream has received it, and aborts it. Returns the upstream's
+/// side of the connection once it has seen the abort.
 async fn abandon_request(
     menshen: &Menshen,
     socket: &TcpListener,
@@ -92,7 +93,7 @@ async fn abandon_request(
             }
             frames.send(RST_STREAM, 0, 1, &CANCEL).await;
             read_to_end(&mut upstream, uploads).await;
-            // The client's connection is open until then.
+            // The client's connection stays open until then.
             drop(frames);
             return upstream;
         }
@@ -101,18 +102,18 @@ async fn abandon_request(
     upstream
 }
 
-/// Reads on to the end that tells an upstream that nobody waits any more.
+/// Reads to the end of the connection, by which the upstream sees the abort.
 async fn read_to_end(upstream: &mut RawConnection<TcpStream>, uploads: bool) {
     let rest = upstream.rest().await;
     assert!(uploads || rest.is_empty(), "{rest:?}");
 }
 
-/// The upstream's end of a request that it has got.
+/// Accepts a request and returns the upstream's side of the connection.
 async fn received(socket: &TcpListener, stage: Stage) -> RawConnection<TcpStream> {
     let mut upstream = accept(socket).await;
     upstream.head().await.unwrap();
     match stage {
-        // A piece of known length, or a chunk.
+        // The data, or the size line of a chunk.
         Stage::Uploading => drop(upstream.bytes(4).await.unwrap()),
         Stage::Interim => upstream.send("HTTP/1.1 102 Processing\r\n\r\n").await,
         Stage::Answering => {
@@ -124,7 +125,7 @@ async fn received(socket: &TcpListener, stage: Stage) -> RawConnection<TcpStream
     upstream
 }
 
-/// What one more request comes to: 503 when too many are under way.
+/// The status of one more request; 503 if too many are in progress.
 async fn status_of_one_more(menshen: &Menshen, socket: &TcpListener, client: &str) -> u16 {
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get("/", &forwarded_for(client))).await;
@@ -168,7 +169,7 @@ async fn abandoned_requests_count_toward_the_share_of_the_client() {
     }
 }
 
-/// Asks until it is answered.
+/// Sends requests until one is not refused.
 async fn until_accepted(menshen: &Menshen, socket: &TcpListener, what: &str) {
     let asking = async { while status_of_one_more(menshen, socket, "203.0.113.7").await != 200 {} };
     timeout(PATIENCE, asking)
@@ -198,12 +199,12 @@ async fn an_abandoned_request_stops_counting_when_the_upstream_finishes_it() {
                 abandoned.push(abandon_request(&menshen, &socket, protocol, *stage).await);
             }
             let last = abandoned.last_mut().unwrap();
-            // It may be closed before all of it is said.
+            // menshen may close the connection before all of it is sent.
             let _ = last.try_send(said).await;
             let what = format!("{protocol:?} {stage:?} {:.30}", said);
             until_accepted(&menshen, &socket, &what).await;
             assert!(abandoned.pop().is_some());
-            // Closing is an answer, too.
+            // Closing the connection finishes a request, too.
             drop(abandoned);
             until_accepted(&menshen, &socket, "all are closed").await;
         }
@@ -222,7 +223,7 @@ async fn an_abandoned_request_stops_counting_after_the_limit_of_the_route() {
         }
     }
     until_accepted(&menshen, &socket, "after").await;
-    // Its connection is closed: it says so where the upstream writes.
+    // The connection is closed, so the upstream's writes fail.
     let mut last = abandoned.pop().unwrap();
     let writing = async {
         while last.try_send("x").await.is_ok() {

@@ -1,17 +1,17 @@
-//! A request that two servers could read in two ways is refused, or forwarded in one way only.
+//! An ambiguous request is refused or forwarded in an unambiguous form (request smuggling).
 
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{Reply, UP, Upstream, ok, open_route};
 
-/// What a smuggler hides: an upstream that sees it was asked past us.
+/// A hidden request; if an upstream receives it, smuggling succeeded.
 const HIDDEN: &str = "GET /in/smuggled HTTP/1.1\r\nHost: up.test\r\nX-Forwarded-User: boss\r\n\r\n";
 
-/// Only what `/in` protects is worth smuggling to.
+/// A protected route that the hidden request addresses.
 const PROTECTED: &str =
     "[[route]]\nname = \"in\"\nhost = \"up.test\"\npath = \"/in\"\nupstream = [\"{app}\"]";
 
-/// Sends bytes, reads every answer, and says the statuses.
+/// Sends bytes and returns the statuses of all responses.
 async fn statuses(address: std::net::SocketAddr, bytes: &[u8]) -> Vec<u16> {
     let mut connection = RawConnection::open(address).await;
     let _ = connection.try_send(bytes).await;
@@ -26,7 +26,7 @@ async fn ok_upstream() -> Upstream {
     Upstream::start(|_| Reply::Keep(ok("fine"))).await
 }
 
-/// An instance of menshen that soon closes a connection on which nothing more comes.
+/// An instance of menshen with short time-outs.
 async fn menshen_with_short_limits(upstream: &Upstream) -> Menshen {
     let routes = open_route(
         upstream.url(),
@@ -40,7 +40,7 @@ async fn menshen_with_short_limits(upstream: &Upstream) -> Menshen {
         .await
 }
 
-/// What reached the upstream must have one reading: that of RFC 9112.
+/// Asserts that the requests at the upstream are unambiguous by RFC 9112.
 fn assert_one_reading(shape: &str, upstream: &Upstream) {
     for asked in upstream.asked() {
         let message = asked.message;
@@ -78,7 +78,7 @@ fn assert_one_reading(shape: &str, upstream: &Upstream) {
     }
 }
 
-/// Header lines, what follows the head, and whether nothing but a refusal will do.
+/// Header lines, the bytes after the head, and whether the request must be refused.
 fn two_lengths() -> Vec<(String, String, bool)> {
     let hidden = HIDDEN.len();
     let refused = |head: String, body: String| (head, body, true);
@@ -144,7 +144,7 @@ async fn a_request_with_two_body_lengths_is_refused_or_read_in_one_way() {
         assert_eq!(
             menshen.app.requests(),
             0,
-            "{head:?} reached what is protected"
+            "{head:?} reached the protected route"
         );
         if must_refuse {
             assert!(
@@ -228,7 +228,7 @@ async fn invalid_request_heads_are_refused() {
             upstream.last()
         );
     }
-    // The absolute form that agrees with Host is the same request.
+    // The absolute form is accepted if it agrees with `Host`.
     let request = format!("GET http://{UP}/a?b HTTP/1.1\r\nHost: {UP}\r\n\r\n");
     assert_eq!(statuses(menshen.address(), request.as_bytes()).await, [200]);
     assert_eq!(upstream.last().first, "GET /a?b HTTP/1.1");
@@ -241,7 +241,7 @@ async fn an_http_1_0_request_is_served_and_its_connection_closed() {
     let request = format!("GET / HTTP/1.0\r\nHost: {UP}\r\n\r\n{HIDDEN}");
     assert_eq!(statuses(menshen.address(), request.as_bytes()).await, [200]);
     assert_eq!(upstream.last().first, "GET / HTTP/1.1");
-    // A coding that HTTP/1.0 does not know makes its end a matter of opinion.
+    // HTTP/1.0 has no transfer codings, so the end of the body is ambiguous.
     let head = format!("POST / HTTP/1.0\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n");
     let statuses = statuses(
         menshen.address(),

@@ -1,13 +1,13 @@
-//! An answer that could be read in two ways is refused, and poisons nobody who asks next.
+//! An ambiguous response is refused and never affects a later request.
 
 use crate::raw_connection::RawConnection;
 use crate::setup::Menshen;
 use crate::upstream::{Reply, UP, Upstream, accept, get, listener, menshen_before, ok};
 
-/// What a liar hides behind its answer: whoever asks next would get it.
+/// A hidden response that the next request must not receive.
 const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
 
-/// Answers `/` well, and every other target with the lie of that number; never closes.
+/// An upstream that responds to `/` correctly and to `/N` with the Nth of `lies`; it never closes.
 async fn lying_upstream(lies: Vec<String>) -> (Upstream, Menshen) {
     let upstream = Upstream::start(move |asked| {
         let number = asked.message.target().trim_start_matches('/').parse();
@@ -137,7 +137,7 @@ async fn bytes_after_a_response_never_answer_another_request() {
 #[tokio::test]
 async fn a_connection_whose_response_announces_an_impossible_body_is_not_reused() {
     for (method, end, connections) in [
-        // It might come a moment later.
+        // The announced body might arrive a moment later.
         ("HEAD", "200 OK\r\nContent-Length: 9\r\n\r\n", 2),
         ("HEAD", "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 2),
         ("GET", "204 No Content\r\nContent-Length: 5\r\n\r\n", 2),
@@ -187,7 +187,7 @@ async fn a_response_that_arrives_byte_by_byte_is_forwarded_unchanged() {
         assert!(told.all("content-length").count() <= 1, "{answer:?}");
         assert_eq!(told.header("x-forwarded-user"), None);
         client.send(get("/", "")).await;
-        // Each was read to its end, so the connection is the same.
+        // Each response was read to its end, so the connection is reused.
         upstream.request().await.unwrap();
     }
 }
@@ -257,7 +257,7 @@ async fn an_upgrade_before_the_end_of_the_request_is_a_502() {
         .send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n")
         .await;
     assert_eq!(client.answer_head().await.status, 502);
-    // Nothing of the request is taken for the new protocol.
+    // No bytes of the request are sent as the new protocol.
     assert!(!upstream.rest().await.starts_with(b"GET"));
 }
 

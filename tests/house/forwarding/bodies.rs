@@ -1,4 +1,4 @@
-//! Methods, targets and bodies of known size arrive whole, both ways.
+//! Methods, targets and bodies are forwarded completely in both directions.
 
 use menshen::face::page::Cause;
 
@@ -6,7 +6,7 @@ use crate::raw_connection::{Message, RawConnection};
 use crate::records::Records;
 use crate::upstream::{Reply, UP, Upstream, get, menshen_before, ok, post};
 
-/// Bytes of which each place shows whether it is its own.
+/// Pseudo-random bytes, so that moved bytes are detected.
 fn pattern(length: usize) -> Vec<u8> {
     let byte = |at: usize| (at as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0];
     (0..length).map(byte).collect()
@@ -23,7 +23,7 @@ fn chunked(body: &[u8], size: usize) -> Vec<u8> {
     sent
 }
 
-/// Sends a body back in the framing it came in.
+/// An upstream that echoes a body in its original framing.
 async fn mirror() -> Upstream {
     Upstream::start(|asked| {
         let Message { body, .. } = &asked.message;
@@ -96,7 +96,7 @@ async fn bodies_of_every_size_are_forwarded_completely_in_both_directions() {
             (by_length, "content-length"),
             (by_chunks, "transfer-encoding"),
         ] {
-            // A body may be larger than what all buffers hold, so both directions move at once.
+            // A large body exceeds all buffers, so it is sent and received concurrently.
             if size > 1 << 18 {
                 line = RawConnection::open(address).await;
                 let (from, mut to) = line.stream.into_split();
@@ -109,23 +109,23 @@ async fn bodies_of_every_size_are_forwarded_completely_in_both_directions() {
                 let mut reading = RawConnection::over(tokio::io::join(from, tokio::io::sink()));
                 let answer = reading.answer().await;
                 assert_eq!(answer.status, 200);
-                assert!(answer.body == body, "{size} bytes by {framing} are others");
+                assert!(answer.body == body, "{size} bytes with {framing} changed");
                 sending.await.unwrap();
                 line = RawConnection::open(address).await;
             } else {
                 line.send(&request).await;
                 let answer = line.answer().await;
                 assert_eq!(answer.status, 200);
-                assert!(answer.body == body, "{size} bytes by {framing} are others");
+                assert!(answer.body == body, "{size} bytes with {framing} changed");
             }
             let got = upstream.last();
-            assert!(got.body == body, "{size} bytes by {framing} are others");
+            assert!(got.body == body, "{size} bytes with {framing} changed");
             let framings = ["content-length", "transfer-encoding"];
             let used: Vec<_> = framings
                 .into_iter()
                 .filter(|name| got.one(name).is_some())
                 .collect();
-            // An empty chunked body may as well say its length.
+            // An empty chunked body may be forwarded with a length.
             if size > 0 {
                 assert_eq!(used, [framing]);
             } else {
@@ -154,7 +154,7 @@ async fn a_body_above_the_limit_of_the_route_is_413_and_one_at_the_limit_passes(
     }
     let whole = upstream.asked();
     assert!(whole.iter().all(|asked| asked.message.body.len() == 1000));
-    // The length alone is enough to refuse: the body need not be sent.
+    // The announced length is enough to refuse the request before the body is sent.
     let mut line = RawConnection::open(menshen.address()).await;
     let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 99999999999\r\n\r\n");
     line.send(head).await;
@@ -203,7 +203,8 @@ async fn responses_without_a_body_do_not_desynchronise_the_connection() {
             _ => {}
         }
     }
-    // What an answer to HEAD announces might come all the same: its connection is not used again.
+    // The upstream might send the body that its HEAD response announces, so the connection is not
+    // reused.
     assert_eq!(upstream.connections(), 2);
 }
 
@@ -225,10 +226,10 @@ async fn a_client_that_expects_100_continue_gets_it() {
     line.send("hello").await;
     let answer = line.answer().await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
-    // The wait was ours; the upstream is sent the body at once.
+    // menshen handles the expectation; the upstream receives the body at once.
     assert!(upstream.last().all("expect").is_empty());
 
-    // Who may not come in is told so instead.
+    // A request that is not allowed is refused instead.
     let mut line = RawConnection::open(menshen.address()).await;
     line.send(ask("/in")).await;
     assert_eq!(line.answer_head().await.status, 401);
@@ -244,7 +245,7 @@ async fn successive_requests_of_a_client_reuse_one_upstream_connection() {
         line.send(get("/", "")).await;
         assert_eq!(line.answer().await.status, 200);
     }
-    // Pipelined requests are answered in their order.
+    // Pipelined requests are answered in order.
     let two = [post("/", "", "one"), post("/", "", "two")].concat();
     line.send(two).await;
     assert_eq!(line.answer().await.text(), "one");

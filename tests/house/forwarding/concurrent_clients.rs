@@ -1,4 +1,4 @@
-//! Nobody ever gets somebody else's answer, whatever goes wrong in between.
+//! No client ever gets another client's response, whatever failures happen in between.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use crate::upstream::{Asked, Reply, UP, Upstream, menshen_before};
 const CLIENTS: usize = 200;
 const REQUESTS: usize = 12;
 
-/// Says back who asked: path, cookie, body; in one of the ways upstreams answer and fail.
+/// Returns the path, cookie and body of a request, with various framings and failures.
 fn answer(asked: &Asked, number: usize) -> Reply {
     let message = &asked.message;
     let cookie = message.one("cookie").unwrap_or("");
@@ -29,7 +29,7 @@ fn answer(asked: &Asked, number: usize) -> Reply {
             format!("HTTP/1.1 200 OK\r\n{own}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{text}\r\n0\r\n\r\n")
                 .into_bytes(),
         ),
-        // Says too much: the rest must poison nobody.
+        // Extra bytes that must not reach another request.
         15 => Reply::Keep(format!("{whole}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison").into_bytes()),
         _ => Reply::Keep(whole.into_bytes()),
     }
@@ -61,7 +61,7 @@ async fn two_hundred_concurrent_clients_each_get_their_own_responses() {
                 let body = if request % 3 == 0 { "" } else { body.as_str() };
                 let sent = connection.try_send(&head).await;
                 let Some(answer) = connection.try_answer().await.filter(|_| sent.is_ok()) else {
-                    // Cut off in the middle of an answer: no answer at all, so come again.
+                    // The response was truncated, so the client reconnects.
                     connection = RawConnection::open(menshen.address()).await;
                     failed += 1;
                     continue;
@@ -83,7 +83,7 @@ async fn two_hundred_concurrent_clients_each_get_their_own_responses() {
     }
     let (mut good, mut failed) = (0, 0);
     while let Some(done) = clients.join_next().await {
-        let (fine, broken) = done.expect("no client got another's answer");
+        let (fine, broken) = done.expect("no client got another client's response");
         good += fine;
         failed += broken;
     }

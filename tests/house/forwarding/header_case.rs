@@ -1,4 +1,4 @@
-//! Header names keep the case they came in where a route says so, for programs that need it.
+//! `keep_header_case`: header names keep their case, for programs that depend on it.
 
 use super::tls_setup::{TlsSetup, ask};
 use crate::raw_connection::{Message, RawConnection};
@@ -31,13 +31,13 @@ async fn soap_upstream() -> Upstream {
     .await
 }
 
-/// The head of the answer to a request, and what the upstream got of that.
+/// Sends a request; returns the response head and the request as the upstream received it.
 async fn exchange(
     connection: &mut RawConnection<tokio::net::TcpStream>,
     upstream: &Upstream,
 ) -> (Message, Message) {
     connection.send(REQUEST).await;
-    let head = connection.head().await.expect("an answer comes");
+    let head = connection.head().await.expect("a response arrives");
     assert_eq!(connection.bytes(4).await.unwrap(), b"fine");
     (head, upstream.last())
 }
@@ -53,7 +53,7 @@ async fn keep_header_case_preserves_the_case_of_header_names_in_both_directions(
         for name in ["SOAPAction", "x-lower", "X-UPPER", "Cookie", "user-AGENT"] {
             assert!(sent.contains(&name), "{name} in {sent:?}");
         }
-        // What is ours is spelled as everybody spells it.
+        // Headers of menshen have the conventional case.
         for name in ["Host", "Content-Length", "X-Forwarded-For", "X-Request-Id"] {
             assert!(sent.contains(&name), "{name} in {sent:?}");
         }

@@ -1,4 +1,4 @@
-//! Which headers travel, what is written anew, and what a stripped prefix changes.
+//! Which headers are forwarded, replaced or removed, and what `strip_path` changes.
 
 use crate::raw_connection::RawConnection;
 use crate::upstream::{Reply, UP, Upstream, get, menshen_before, ok, open_route, post, with};
@@ -92,7 +92,7 @@ async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
             ["a=1; Path=/app/x; HttpOnly", "b=2; Path=/app", "c=3"]
         );
     }
-    // Its neighbour by name is another route.
+    // A path that only starts with the same letters belongs to another route.
     connection.send(get("/apple", "")).await;
     assert_eq!(connection.answer().await.status, 404);
 }
@@ -144,7 +144,7 @@ async fn a_request_id_is_accepted_from_trusted_peers_only() {
             if kept { got == sent } else { is_ours(got) },
             "{trusted} {sent}: {got}"
         );
-        // The page of a dead end names the same one.
+        // Error pages contain the same id.
         let request = format!("GET / HTTP/1.1\r\nHost: no.test\r\nX-Request-Id: {sent}\r\n\r\n");
         let answer = wire::raw(menshen.address(), request.as_bytes()).await;
         let named = answer.json()["request_id"].as_str().unwrap().to_owned();
@@ -188,7 +188,7 @@ async fn a_valid_trace_is_continued_and_an_invalid_one_replaced() {
             "{sent}"
         );
         assert_eq!((parts[1] == trace, parts[3]), (continued, flags), "{sent}");
-        assert_ne!(parts[2], "00f067aa0ba902b7", "the span is our own");
+        assert_ne!(parts[2], "00f067aa0ba902b7", "menshen creates a new span");
         assert_eq!(got.one("tracestate").is_some(), continued, "{sent}");
     }
 }
@@ -221,14 +221,15 @@ async fn hop_by_hop_headers_are_removed_in_both_directions() {
         "te",
     ];
     for name in gone {
-        assert_eq!(answer.header(name), None, "{name} came back");
-        assert!(upstream.last().all(name).is_empty(), "{name} went on");
+        assert_eq!(answer.header(name), None, "{name} was returned");
+        assert!(upstream.last().all(name).is_empty(), "{name} was forwarded");
     }
     assert_eq!(answer.header("x-stays"), Some("1"));
     assert_eq!(answer.header("server"), Some("legacy"));
     let got = upstream.last();
     assert_eq!(got.one("x-stays"), Some("1"));
-    // What was nominated away is written all the same; the application's credentials are its own.
+    // A header that the client lists in `Connection` is still set; the application's credentials
+    // are forwarded.
     assert_eq!(got.one("x-forwarded-for"), Some("127.0.0.1"));
     assert_eq!(got.one("authorization"), Some("Bearer app"));
     assert!(got.all("connection").is_empty() || got.one("connection") == Some("keep-alive"));

@@ -1,5 +1,5 @@
-//! An upstream that takes a client's name for the connection (NTLM, Negotiate): its client keeps the
-//! connection, and nobody else ever gets it.
+//! Upstreams that authenticate the connection (NTLM, Negotiate): a client keeps its connection, and
+//! no other client ever uses it.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -21,7 +21,7 @@ use crate::upstream::{
 };
 use crate::wire::Answer;
 
-/// Lines by which an upstream asks for authentication of the connection.
+/// Header lines that request authentication of the connection.
 const CHALLENGES: [&str; 8] = [
     "WWW-Authenticate: NTLM\r\n",
     "www-authenticate: ntlm\r\n",
@@ -33,8 +33,9 @@ const CHALLENGES: [&str; 8] = [
     "Proxy-Authenticate: Digest realm=\"x\" , Negotiate\r\n",
 ];
 
-/// A handshake of three steps, bound to the connection: `NTLM hello`, a challenge that names the
-/// connection, `NTLM USER CONNECTION`. Afterwards every request of the connection is that user's.
+/// An upstream with a handshake of three steps that authenticates the connection: `NTLM hello`, a
+/// challenge with the connection number, `NTLM USER NUMBER`. All later requests on the connection
+/// belong to that user.
 async fn ntlm_upstream(challenge: &'static str) -> Upstream {
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
     Upstream::start(move |asked: &Asked| {
@@ -63,17 +64,19 @@ async fn ntlm_upstream(challenge: &'static str) -> Upstream {
     .await
 }
 
-/// One request over an open connection; more header lines as they stand.
+/// Sends a request with further header lines.
 async fn ask(connection: &mut RawConnection<TcpStream>, lines: &str) -> Answer {
     connection.send(get("/", lines)).await;
     connection.answer().await
 }
 
-/// Does the handshake as a browser does, with more header lines in every request.
+/// Does the handshake as a browser does, with further header lines in every request.
 async fn log_in(connection: &mut RawConnection<TcpStream>, user: &str, lines: &str) -> Answer {
     assert_eq!(ask(connection, lines).await.status, 401);
     let hello = ask(connection, &format!("{lines}Authorization: NTLM hello\r\n")).await;
-    let challenge = hello.header("www-authenticate").expect("a challenge comes");
+    let challenge = hello
+        .header("www-authenticate")
+        .expect("a challenge is sent");
     let number = challenge.strip_prefix("NTLM challenge ").unwrap();
     let proof = format!("{lines}Authorization: NTLM {user} {number}\r\n");
     ask(connection, &proof).await
@@ -96,7 +99,7 @@ async fn an_ntlm_login_stays_with_its_client_and_no_other_client_gets_the_connec
             assert_eq!(ask(&mut one, "").await.text(), "boss", "{challenge:?}");
             assert_eq!(ask(&mut other, "").await.status, 401, "{challenge:?}");
         }
-        // Two at a time, each their own.
+        // Two clients at a time, each with its own connection.
         let mut two = RawConnection::open(menshen.address()).await;
         assert_eq!(log_in(&mut two, "clerk", "").await.text(), "clerk");
         assert_eq!(ask(&mut one, "").await.text(), "boss");
@@ -137,7 +140,7 @@ async fn concurrent_clients_never_share_an_ntlm_login() {
 
 #[tokio::test]
 async fn ntlm_credentials_in_a_request_make_the_connection_private() {
-    // The upstream says nothing of it: any `Authorization` names the connection for good.
+    // The upstream sends no challenge; any `Authorization` header authenticates the connection.
     for scheme in ["NTLM", "ntlm", "Negotiate", "NEGOTIATE"] {
         let users: Mutex<HashMap<usize, String>> = Mutex::default();
         let upstream = Upstream::start(move |asked| {
@@ -164,7 +167,7 @@ async fn ntlm_credentials_in_a_request_make_the_connection_private() {
 
 #[tokio::test]
 async fn ntlm_credentials_set_by_a_route_make_the_connection_private() {
-    // Whoever is named first is who the connection belongs to, as the upstream sees it.
+    // The upstream authenticates the connection by the first header it receives.
     let names_first = || {
         let users: Mutex<HashMap<usize, String>> = Mutex::default();
         Upstream::start(move |asked| {
@@ -204,7 +207,7 @@ async fn ntlm_credentials_set_by_a_route_make_the_connection_private() {
 
 #[tokio::test]
 async fn a_private_route_never_shares_a_connection_between_clients() {
-    // Whoever comes first names the connection, by a header that nobody knows.
+    // The upstream authenticates the connection by a custom header of the first request.
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
     let upstream = Upstream::start(move |asked| {
         let mut users = users.lock().unwrap();
@@ -243,7 +246,7 @@ async fn users_behind_one_proxy_never_share_an_ntlm_login() {
             signed_in(&menshen, "zhangsan").await,
             signed_in(&menshen, "lisi").await,
         ];
-        // One connection of the proxy's carries both.
+        // The front proxy sends requests of both users over one connection.
         let mut connection = RawConnection::open(menshen.address()).await;
         for user in ["zhangsan", "lisi", "zhangsan", "lisi"] {
             let at = usize::from(user == "lisi");
@@ -269,7 +272,7 @@ async fn users_behind_one_proxy_never_share_an_ntlm_login() {
             connection.send(request(&proof)).await;
             assert_eq!(connection.answer().await.text(), user);
         }
-        // Nobody is nobody in particular: behind a proxy the next may be another one.
+        // Behind a proxy, the next anonymous request may come from another client.
         for trace in ["X-Forwarded-For: 192.0.2.1\r\n", "Via: 1.1 front\r\n"] {
             let mut connection = RawConnection::open(menshen.address()).await;
             assert_eq!(ask(&mut connection, trace).await.status, 401);
@@ -315,7 +318,7 @@ async fn a_reload_keeps_or_closes_private_connections_and_never_shares_them() {
     assert_eq!(ask(&mut other, "").await.status, 401);
 }
 
-/// One request over HTTP/2.
+/// Sends a request over HTTP/2; returns the status, the challenge and the body.
 async fn ask_h2(
     client: &mut SendRequest<Empty<Bytes>>,
     sent: Option<String>,
@@ -362,7 +365,7 @@ async fn over_http_2_no_other_client_gets_the_connection() {
         client
     };
     let (mut one, other) = (open().await, open().await);
-    // One after another, the steps of a handshake reach the same connection.
+    // The successive steps of a handshake use the same upstream connection.
     assert_eq!(ask_h2(&mut one, None).await.0, 401);
     let (_, challenge, _) = ask_h2(&mut one, Some("NTLM hello".to_owned())).await;
     let number = challenge

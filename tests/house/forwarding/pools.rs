@@ -1,4 +1,4 @@
-//! Connections to upstreams: used again, replaced when they went stale, shared among several.
+//! Upstream connections: reuse, stale connections, retries and load balancing.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::upstream::{
 };
 use crate::wire;
 
-/// A connection that served within this time may carry a request that cannot be repeated.
+/// The maximum idle time of a connection for a request that must not be repeated.
 const RECENT: Duration = Duration::from_secs(1);
 
-/// Lets time pass, for menshen too.
+/// Advances the clock of the runtime.
 async fn advance_time(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
     tokio::time::resume();
 }
 
-/// Closes its first connection at the second request, without a word; each further one serves.
+/// An upstream that closes its first connection at the second request without a response.
 async fn stale_upstream() -> Upstream {
     Upstream::start(|asked| match (asked.connection, asked.nth) {
         (1, 2..) => Reply::Close(Vec::new()),
@@ -44,7 +44,7 @@ async fn a_stale_connection_is_replaced_for_repeatable_requests_only() {
             let first = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
             assert_eq!(first.status, 200);
             let answer = wire::raw(menshen.address(), &request).await;
-            // Later, a request that cannot be repeated gets a connection of its own.
+            // After that, a request that must not be repeated gets a new connection.
             if start.elapsed() < RECENT {
                 break (upstream, answer);
             }
@@ -60,7 +60,7 @@ async fn a_stale_connection_is_replaced_for_repeatable_requests_only() {
 async fn a_post_is_not_sent_on_a_connection_that_may_be_closing() {
     for body in ["", "once only"] {
         for method in ["POST", "PATCH", "PUT"] {
-            // A PUT may come twice, but not its body.
+            // A PUT may be repeated, but only without a body.
             let is_lost = method != "PUT" || !body.is_empty();
             let upstream = stale_upstream().await;
             let menshen = menshen_before(upstream.url(), "").await;
@@ -89,7 +89,7 @@ async fn an_idle_connection_is_kept_as_long_as_the_application_and_the_route_all
         ("", "", 30_000, false),
         ("", limits, 7_000, true),
         ("", limits, 10_000, false),
-        // Not up to the end: what is sent then is lost.
+        // A connection is not reused shortly before the announced time-out.
         ("Keep-Alive: timeout=5\r\n", "", 2_000, true),
         ("Keep-Alive: timeout=5\r\n", "", 4_000, false),
         ("keep-alive: max=100, timeout=5\r\n", limits, 4_000, false),
@@ -123,13 +123,13 @@ async fn a_post_reuses_a_connection_that_was_just_used() {
         if start.elapsed() < RECENT {
             let asked = upstream.asked();
             let [.., before, last] = &asked[..] else {
-                panic!("two requests came")
+                panic!("two requests arrived")
             };
             assert_eq!(before.connection, last.connection);
             return;
         }
     }
-    panic!("no two requests came within a second");
+    panic!("no two requests arrived within a second");
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a_request_is_repeated_at_most_once() {
     connection.send(get("/broken", "")).await;
     assert_eq!(connection.answer().await.status, 502);
     assert_eq!(upstream.asked().len(), 3);
-    // The same where the first connection was a fresh one.
+    // The same if the first connection was a new one.
     connection.send(get("/broken", "")).await;
     assert_eq!(connection.answer().await.status, 502);
     assert_eq!(upstream.asked().len(), 5);
@@ -162,7 +162,7 @@ async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response
         .to_vec();
     moments.extend([interim.to_owned(), format!("{interim}HTTP/1.1 2")]);
     for moment in moments {
-        // The first request that goes wrong came over a fresh connection, or over one that served.
+        // The failing request is sent on a new connection, or on a reused one.
         for served in [0, 1] {
             for (method, repeats) in [
                 ("GET", true),
@@ -194,7 +194,7 @@ async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response
                 connection.send(request).await;
                 let status = connection.answer_head().await.status;
                 if !repeats && served > 0 && start.elapsed() >= RECENT {
-                    // Too late: it got a connection of its own.
+                    // Too late: the request got a new connection.
                     continue;
                 }
                 let expected = if repeats { 200 } else { 502 };
@@ -244,7 +244,7 @@ async fn a_connection_closed_before_anything_is_read_fails_no_request() {
         let serving = async {
             drop(accept(&listener).await);
             let mut connection = accept(&listener).await;
-            let asked = connection.request().await.expect("the request comes again");
+            let asked = connection.request().await.expect("the request is repeated");
             connection.send(ok("fine")).await;
             asked
         };
@@ -261,7 +261,7 @@ async fn an_idle_connection_that_was_closed_fails_no_request() {
     let upstream = Upstream::start(|_| Reply::Close(ok("and goodbye"))).await;
     let menshen = menshen_before(upstream.url(), "").await;
     for _ in 0..10 {
-        // A body that is not yet sent when the connection turns out to be closed may go again.
+        // A request that was not sent may be repeated on another connection.
         let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
@@ -293,7 +293,7 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
     let menshen = menshen_before(&both, "[route.limits]\nabandoned = \"100ms\"").await;
     let mut long = RawConnection::open(menshen.address()).await;
     long.send(get("/long", "")).await;
-    crate::upstream::until("the long request is under way", || {
+    crate::upstream::until("the long request is in progress", || {
         one.asked().len() + two.asked().len() == 1
     })
     .await;
@@ -307,7 +307,7 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
         assert_eq!(connection.answer().await.status, 200);
     }
     assert_eq!((held.asked().len(), free.asked().len()), (1, 8));
-    // With nothing under way they take turns.
+    // Without requests in progress, the upstreams are used in turn.
     drop(long);
     let asking = async {
         while held.asked().len() == 1 {
@@ -315,7 +315,9 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
             assert_eq!(connection.answer().await.status, 200);
         }
     };
-    timeout(PATIENCE, asking).await.expect("they take turns");
+    timeout(PATIENCE, asking)
+        .await
+        .expect("the upstreams are used in turn");
 }
 
 #[tokio::test]
@@ -326,7 +328,7 @@ async fn one_upstream_that_is_down_fails_no_request() {
     let upstream = Upstream::start(|_| Reply::Keep(ok("up"))).await;
     let menshen = menshen_before(&format!("{gone}\", \"{}", upstream.url()), "").await;
     for number in 0..10 {
-        // Nothing was sent to the one that is down, so a body is no hindrance.
+        // Nothing was sent to the upstream that is down, so a request with a body can be retried.
         let answer = wire::raw(menshen.address(), &post("/", "", "body")).await;
         assert_eq!(answer.status, 200, "request {number}: {}", answer.text());
     }
@@ -359,7 +361,7 @@ async fn unsolicited_bytes_of_an_upstream_never_answer_a_request() {
     connection.send(get("/first", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.request().await.unwrap();
-    // A second answer right behind the first: it would poison whoever comes next.
+    // A second response directly after the first one must not reach the next request.
     upstream.send([ok("first"), ok("poison")].concat()).await;
     assert_eq!(connection.answer().await.text(), "first");
     connection.send(get("/second", "")).await;

@@ -1,5 +1,4 @@
-//! Connections to an upstream that belong to one client wait for it no longer than others wait for
-//! anybody, and a stranger has few of them.
+//! Limits on the idle time and the number of private upstream connections.
 
 use tokio::net::TcpStream;
 
@@ -28,26 +27,26 @@ async fn an_idle_private_connection_is_closed_while_its_client_stays_connected()
             assert_eq!(client.answer().await.status, 200);
             assert_eq!(upstream.connections(), before + 1, "{sent}");
             until("its connection is closed", || upstream.open() == 0).await;
-            // The client is still there, and is served on a new one.
+            // The client is still connected and is served on a new upstream connection.
             client.send(get("/.menshen/ping", "")).await;
             assert_eq!(client.answer().await.status, 200);
             client.send(get("/", sent)).await;
             assert_eq!(client.answer().await.status, 200);
-            until("that one too", || upstream.open() == 0).await;
+            until("the new connection is closed, too", || upstream.open() == 0).await;
         }
     }
 }
 
-/// Whether the other side has closed a connection on which it says nothing.
+/// Whether the other side has closed a connection without sending anything.
 fn is_closed(upstream: &RawConnection<TcpStream>) -> bool {
     matches!(upstream.stream.try_read(&mut [0]), Ok(0))
 }
 
-/// One client over HTTP/2, and the streams it opened so far.
+/// An HTTP/2 client and its next stream id.
 struct Client(Frames, u32);
 
 impl Client {
-    /// Asks so many times at once.
+    /// Sends several requests at once.
     async fn ask(&mut self, times: usize, (host, path): (&str, &str), sent: &[(&str, &str)]) {
         for _ in 0..times {
             self.0
@@ -57,10 +56,10 @@ impl Client {
         }
     }
 
-    /// Reads so many answers to their ends.
+    /// Reads several responses to their ends.
     async fn answers(&mut self, mut times: usize) {
         while times > 0 {
-            let frame = self.0.next().await.expect("the connection stays");
+            let frame = self.0.next().await.expect("the connection stays open");
             assert_ne!(frame.kind, RST_STREAM, "{frame:?}");
             times -= usize::from(frame.kind == DATA && frame.flags & END_STREAM != 0);
         }
@@ -99,7 +98,7 @@ async fn anonymous_clients_keep_two_private_connections_and_signed_in_clients_ei
         client.answers(8).await;
         let closed = || lines.iter().filter(|line| is_closed(line)).count();
         until("the others are closed", || closed() == 8 - most).await;
-        // Those that are left serve the same client again, all at once.
+        // The remaining connections serve the same client again, all at once.
         lines.retain(|line| !is_closed(line));
         client.ask(most, address, sent).await;
         for line in &mut lines {

@@ -1,5 +1,5 @@
-//! Addresses that browsers would have encoded and others send raw: in GBK, with `"`, `<` and `>`.
-//! They arrive encoded, and nothing else of what a client sends is touched.
+//! Request targets with raw bytes that browsers would encode, such as GBK, `"`, `<` and `>`, are
+//! encoded; nothing else is changed.
 
 use tokio::io::AsyncWriteExt as _;
 
@@ -10,7 +10,7 @@ use crate::records::Records;
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{Reply, UP, Upstream, get, menshen_before, ok, open_route, post};
 
-/// Targets as they are sent, and as they arrive.
+/// Targets as they are sent and as the upstream receives them.
 const RAW: [(&[u8], &str); 14] = [
     (b"/q?query=a>1", "/q?query=a%3E1"),
     (b"/q?key=\"abc\"", "/q?key=%22abc%22"),
@@ -22,7 +22,7 @@ const RAW: [(&[u8], &str); 14] = [
     ("/财务?a>1".as_bytes(), "/%E8%B4%A2%E5%8A%A1?a%3E1"),
     (b"http://up.test/q?a>1", "/q?a%3E1"),
     (b"http://up.test?a>1", "/?a%3E1"),
-    // What needs no other spelling keeps its own.
+    // These are forwarded unchanged.
     ("/财务?名=张三".as_bytes(), "/财务?名=张三"),
     (
         b"/{\"a\":[1]}|^?b={c}|[^]`\\",
@@ -32,7 +32,7 @@ const RAW: [(&[u8], &str); 14] = [
     (b"/%E4%BD%A0?%3C", "/%E4%BD%A0?%3C"),
 ];
 
-/// Targets that no proxy should pass on: a `#`, a blank, controls, and what is no address.
+/// Targets that are refused: with `#`, blanks or control characters, or not a path or URL.
 const INVALID: [&[u8]; 16] = [
     b"/a#b",
     b"/a?b#c",
@@ -64,7 +64,7 @@ async fn ok_upstream() -> (Upstream, Menshen) {
     (upstream, menshen)
 }
 
-/// Sends bytes in pieces of a size, each of them on its way before the next one.
+/// Sends bytes in pieces of a size, each in its own packet.
 async fn send_in_pieces(
     line: &mut RawConnection<tokio::net::TcpStream>,
     bytes: &[u8],
@@ -97,7 +97,7 @@ async fn a_raw_target_is_encoded_the_same_way_in_pieces_and_between_other_reques
     let mut sent = Vec::new();
     let mut wanted = Vec::new();
     for (target, arrives) in RAW {
-        // What looks like a request within a body is none.
+        // A body that looks like a request must not be parsed as one.
         let text = "GET /body<> HTTP/1.1\r\n\r\nGET /body#é HTTP/1.1\r\n\r\n";
         let chunked = format!(
             "POST /chunked HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n\
@@ -160,14 +160,14 @@ async fn an_invalid_target_gets_a_page_with_a_request_id_and_a_log_line() {
             let log = log.text();
             let why = log.lines().find(|line| line.contains(id));
             assert!(why.is_some_and(|line| line.contains("target")), "{what:?}");
-            // The connection goes on.
+            // The connection stays usable.
             line.send(get("/next", "")).await;
             assert_eq!(line.answer().await.status, 200, "{what:?}");
             assert_eq!(upstream.last().target(), "/next", "{what:?}");
         }
     }
     let next = upstream.asked().len();
-    assert_eq!(next, 2 * INVALID.len(), "nothing else arrives");
+    assert_eq!(next, 2 * INVALID.len(), "no other request arrives");
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn a_request_line_without_an_end_is_refused_when_it_is_too_long() {
         let status = answer.map_or(431, |answer| answer.status);
         assert!([414, 431].contains(&status), "{begin}: {status}");
     }
-    // What fits as it is sent may be too long when it is encoded.
+    // A target within the limit may exceed it once it is encoded.
     for (count, fits) in [(1_000, true), (9_000, false)] {
         let mut line = RawConnection::open(menshen.address()).await;
         line.send(get(&format!("/?{}", ">".repeat(count)), ""))
@@ -211,7 +211,7 @@ async fn bytes_that_are_not_http_are_refused_at_once() {
             "{bytes:?}"
         );
     }
-    // Whoever goes away in the middle leaves nothing behind.
+    // A client may disconnect within the request line.
     let mut line = RawConnection::open(menshen.address()).await;
     line.send("GET /a<b").await;
     line.stream.shutdown().await.unwrap();

@@ -1,10 +1,10 @@
-//! Addresses in an answer's headers: what names the upstream names us, on every route.
+//! Addresses in response headers that name the upstream are rewritten to the public address.
 
 use super::tls_setup::{TlsSetup, ask};
 use crate::raw_connection::RawConnection;
 use crate::upstream::{Reply, Upstream, get, menshen_before, with};
 
-/// An upstream that answers with the header lines the client wants.
+/// An upstream that returns the header lines of `X-Want`, and its own `host:port`.
 async fn echoing_upstream() -> (Upstream, String) {
     let upstream = Upstream::start(|asked| {
         let wanted = asked.message.one("x-want").unwrap_or_default();
@@ -16,7 +16,7 @@ async fn echoing_upstream() -> (Upstream, String) {
     (upstream, own)
 }
 
-/// What the client reads where the upstream wrote `value`.
+/// Returns what the client receives if the upstream sends `value`.
 async fn rewritten(
     connection: &mut RawConnection<tokio::net::TcpStream>,
     name: &str,
@@ -43,7 +43,7 @@ async fn location_headers_that_name_the_upstream_are_rewritten_to_the_public_add
             ("http://legacy.internal/x".to_owned(), "/x"),
             ("http://legacy.internal:80/x".to_owned(), "/x"),
             ("https://LEGACY.internal/x".to_owned(), "/x"),
-            // A browser would read a host behind two slashes.
+            // A browser would take the text after two slashes for a host.
             (
                 format!("http://{own}//evil.test/x"),
                 "http://up.test//evil.test/x",
@@ -52,7 +52,7 @@ async fn location_headers_that_name_the_upstream_are_rewritten_to_the_public_add
                 format!("http://{own}/\\evil.test"),
                 "http://up.test/\\evil.test",
             ),
-            // What is not the upstream's stays.
+            // Addresses of other hosts are unchanged.
             ("http://up.test/x".to_owned(), "http://up.test/x"),
             ("/x".to_owned(), "/x"),
             ("x".to_owned(), "x"),
@@ -131,7 +131,7 @@ async fn refresh_and_link_headers_that_name_the_upstream_are_rewritten() {
             "{name}: {sent}"
         );
     }
-    // Each connection of several.
+    // Every one of several headers.
     let want = format!("Link: <http://{own}/a>|Link: <http://{own}/b>");
     connection
         .send(get("/", &format!("X-Want: {want}\r\n")))
@@ -253,7 +253,7 @@ async fn http_addresses_of_the_public_host_become_https_for_https_clients() {
     let answer = connection.answer().await;
     assert_eq!(answer.header("refresh"), Some("0; url=https://up.test/x"));
     assert_eq!(answer.header("link"), Some("<https://up.test/x>"));
-    // Whoever speaks plain http stays with it.
+    // Over plain HTTP the scheme is unchanged.
     let menshen = menshen_before(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     let location = rewritten(&mut connection, "Location", "http://up.test/x").await;

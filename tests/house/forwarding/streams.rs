@@ -1,4 +1,5 @@
-//! Bodies stream: a piece travels when it is there, and nobody's slowness fills our memory.
+//! Bodies are streamed: each piece is forwarded at once, and a slow reader does not fill the
+//! memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,12 +10,12 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use crate::raw_connection::RawConnection;
 use crate::upstream::{UP, accept, get, listener, menshen_before, until};
 
-/// More than all buffers of the system between two programs hold, twice.
+/// Much more than all socket buffers between two programs.
 const FLOOD: usize = 128 << 20;
-/// What two pairs of socket buffers and our own may take of it.
+/// The maximum that socket buffers and menshen may buffer.
 const HELD_MAX: usize = 48 << 20;
 
-/// Writes the flood for as long as anybody takes it, and counts.
+/// Writes up to `FLOOD` bytes and counts them.
 fn flood<W: AsyncWrite + Unpin + Send + 'static>(mut to: W) -> Arc<AtomicUsize> {
     let written = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&written);
@@ -26,14 +27,14 @@ fn flood<W: AsyncWrite + Unpin + Send + 'static>(mut to: W) -> Arc<AtomicUsize> 
             }
             count.fetch_add(piece.len(), Ordering::SeqCst);
         }
-        // Open until the test has seen everything.
+        // The connection stays open until the end of the test.
         std::future::pending::<()>().await;
         drop(to);
     });
     written
 }
 
-/// How much was written once nothing more is.
+/// Waits until writing stalls and returns the number of bytes written.
 async fn bytes_written_when_stalled(written: &AtomicUsize) -> usize {
     let (mut before, mut same) = (0, 0);
     until("a slow reader stops the writer", || {
@@ -44,7 +45,7 @@ async fn bytes_written_when_stalled(written: &AtomicUsize) -> usize {
             0
         };
         before = now;
-        // Half a second in steps of 5 ms.
+        // Half a second, in steps of 5 ms.
         same > 100
     })
     .await;
@@ -67,8 +68,8 @@ async fn a_client_that_does_not_read_slows_the_upstream_down() {
     let written = flood(upstream.stream);
     assert_eq!(client.answer_head().await.status, 200);
     let held = bytes_written_when_stalled(&written).await;
-    assert!(held < HELD_MAX, "{held} bytes were taken for nobody");
-    // It is not lost: whoever reads on gets all of it.
+    assert!(held < HELD_MAX, "{held} bytes were buffered");
+    // Nothing is lost: reading on yields all bytes.
     assert!(client.bytes(FLOOD).await.is_some());
     assert_eq!(written.load(Ordering::SeqCst), FLOOD);
 }
@@ -87,7 +88,7 @@ async fn an_upstream_that_does_not_read_slows_the_client_down() {
     let mut upstream = accept(&socket).await;
     upstream.head().await.unwrap();
     let held = bytes_written_when_stalled(&written).await;
-    assert!(held < HELD_MAX, "{held} bytes were taken for nobody");
+    assert!(held < HELD_MAX, "{held} bytes were buffered");
 }
 
 #[tokio::test]
@@ -105,7 +106,7 @@ async fn each_piece_of_a_body_is_forwarded_at_once() {
     assert_eq!(upstream.chunk().await.unwrap(), b"one");
     client.send("3\r\ntwo\r\n").await;
     assert_eq!(upstream.chunk().await.unwrap(), b"two");
-    // The answer may begin before the request has ended, and both go on.
+    // The response may begin before the end of the request.
     upstream
         .send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         .await;
@@ -136,7 +137,7 @@ async fn a_client_that_disconnects_closes_the_upstream_connection() {
             assert_eq!(client.answer_head().await.status, 200);
         }
         drop(client);
-        // The end of the connection is what comes next.
+        // The connection ends without further bytes.
         assert!(upstream.rest().await.is_empty());
     }
 }
@@ -158,7 +159,7 @@ async fn a_truncated_response_never_looks_complete() {
         upstream.send(format!("HTTP/1.1 200 OK\r\n{answer}")).await;
         upstream.stream.shutdown().await.unwrap();
         let whole = client.try_answer().await;
-        // Nothing at all, or an honest error before the first byte: never a good end.
+        // The response is truncated or an error, but never complete.
         assert!(
             whole.as_ref().is_none_or(|answer| answer.status == 502),
             "{answer}: {whole:?}"
@@ -172,7 +173,7 @@ async fn a_stalled_body_is_cut_off() {
     let url = format!("http://{}", socket.local_addr().unwrap());
     let limits = "limits.idle = \"2s\"\nlimits.response = \"30s\"";
     let menshen = menshen_before(&url, limits).await;
-    // The upstream's.
+    // A stalled response body.
     let mut client = RawConnection::open(menshen.address()).await;
     client.send(get("/", "")).await;
     let mut upstream = accept(&socket).await;
@@ -182,7 +183,7 @@ async fn a_stalled_body_is_cut_off() {
         .await;
     assert!(client.try_answer().await.is_none());
     assert!(upstream.rest().await.is_empty());
-    // The client's.
+    // A stalled request body.
     let mut client = RawConnection::open(menshen.address()).await;
     client
         .send(format!(
@@ -190,11 +191,11 @@ async fn a_stalled_body_is_cut_off() {
         ))
         .await;
     assert_eq!(client.answer().await.status, 504);
-    // One that moves on, however slowly, is left in peace.
+    // A slow body that makes progress is not cut off.
     let mut client = RawConnection::open(menshen.address()).await;
     client.send(get("/", "")).await;
     let mut first = accept(&socket).await;
-    // The connection of the request before was closed with it.
+    // The connection of the previous request was closed.
     while first
         .head()
         .await

@@ -1,4 +1,4 @@
-//! An instance of menshen whose clients speak TLS, over HTTP/1.1 and HTTP/2, before an upstream of a test's own.
+//! An instance of menshen with TLS, for clients over HTTP/1.1 and HTTP/2.
 
 use std::sync::Arc;
 
@@ -19,26 +19,26 @@ use crate::upstream::{Folder, UP, open_route};
 
 type Http2Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 
-/// An instance of menshen at `https://up.test`, and who vouches for it.
+/// An instance of menshen at `https://up.test` and its certificate authority.
 pub(super) struct TlsSetup {
     pub(super) menshen: Menshen,
     trusted: CertificateDer<'static>,
     _folder: Arc<Folder>,
 }
 
-/// What came of an answer over HTTP/2, whether or not its end did.
+/// A complete or truncated response over HTTP/2.
 #[derive(Debug)]
 pub(super) struct Http2Response {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
     pub(super) trailers: HeaderMap,
-    /// Whether the stream ended as it should.
+    /// Whether the stream ended without an error.
     pub(super) is_complete: bool,
 }
 
 impl TlsSetup {
-    /// Before `url`, with further lines of the route.
+    /// Starts menshen in front of `url`, with further lines of the route.
     pub(super) async fn start(url: &str, more: &str) -> Self {
         let folder = Folder::new();
         let trusted = pair(&folder, "a", &[UP]);
@@ -59,14 +59,14 @@ impl TlsSetup {
         }
     }
 
-    /// A client that speaks HTTP/1.1.
+    /// Connects over HTTP/1.1.
     pub(super) async fn connection(&self) -> RawConnection<TlsStream<TcpStream>> {
         let alpn = b"http/1.1";
         let stream = connect(self.menshen.address(), UP, &self.trusted, alpn).await;
         RawConnection::over(stream.unwrap())
     }
 
-    /// A client that speaks HTTP/2.
+    /// Connects over HTTP/2.
     pub(super) async fn h2(&self) -> SendRequest<Http2Body> {
         let stream = connect(self.menshen.address(), UP, &self.trusted, b"h2").await;
         let io = TokioIo::new(stream.unwrap());
@@ -76,7 +76,7 @@ impl TlsSetup {
     }
 }
 
-/// Asks over HTTP/2 and reads as much as comes.
+/// Sends a GET request over HTTP/2 and reads the response.
 pub(super) async fn ask(client: &mut SendRequest<Http2Body>, target: &str) -> Http2Response {
     let request = Request::get(format!("https://{UP}{target}"));
     send(
@@ -86,12 +86,15 @@ pub(super) async fn ask(client: &mut SendRequest<Http2Body>, target: &str) -> Ht
     .await
 }
 
-/// The same with any request.
+/// Sends a request over HTTP/2 and reads the response.
 pub(super) async fn send(
     client: &mut SendRequest<Http2Body>,
     request: Request<Http2Body>,
 ) -> Http2Response {
-    let answer = client.send_request(request).await.expect("a head comes");
+    let answer = client
+        .send_request(request)
+        .await
+        .expect("a response head arrives");
     let (parts, mut body) = answer.into_parts();
     let mut response = Http2Response {
         status: parts.status.as_u16(),

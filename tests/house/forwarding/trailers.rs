@@ -1,4 +1,4 @@
-//! Trailers pass both ways, but for those that could pose as headers.
+//! Trailers are forwarded in both directions, except those with the names of protected headers.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
@@ -16,7 +16,7 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\
     Set-Cookie: a=1\r\nContent-Length: 9\r\nTransfer-Encoding: gzip\r\nConnection: close\r\n\
     Server-Timing: db\r\n\r\n";
 
-/// What must not arrive as a trailer, whichever way.
+/// Names that must not be forwarded as trailers.
 const FORBIDDEN: [&str; 12] = [
     "x-forwarded-user",
     "x_forwarded_user",
@@ -32,7 +32,7 @@ const FORBIDDEN: [&str; 12] = [
     "host",
 ];
 
-/// The lines behind the last chunk.
+/// Reads to the end of a chunked body and returns the lines after the last chunk.
 async fn trailer_lines<S>(connection: &mut RawConnection<S>) -> String
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
@@ -43,7 +43,7 @@ where
             connection
                 .bytes(1)
                 .await
-                .expect("the end of the chunks comes"),
+                .expect("the end of the chunks arrives"),
         );
     }
     let text = String::from_utf8(read).unwrap();
@@ -74,7 +74,7 @@ async fn response_trailers_reach_http_1_clients_that_accept_them() {
             "{name} in {trailers}"
         );
     }
-    // Whoever does not take them gets none, and the connection goes on.
+    // A client that does not accept trailers gets none, and the connection stays usable.
     connection.send(get("/", "")).await;
     assert_eq!(connection.answer().await.text(), "hi");
     connection.send(get("/", "")).await;
@@ -120,7 +120,7 @@ async fn request_trailers_reach_the_upstream_without_header_names() {
     assert_eq!(trailers, "x-sum: 1\r\nserver-timing: a\r\n\r\n");
     upstream.send(ok("fine")).await;
     assert_eq!(client.answer().await.text(), "fine");
-    // The connection is free for the next.
+    // The connection is reused.
     client.send(get("/next", "")).await;
     assert_eq!(upstream.request().await.unwrap().target(), "/next");
 }

@@ -1,4 +1,4 @@
-//! A request says in one clear way where its body ends, or it is refused and its connection closed.
+//! A request with an ambiguous body length is refused, and its connection is closed.
 
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -10,7 +10,7 @@ use crate::tls::{connect, pair};
 use crate::upstream::{Folder, Reply, UP, Upstream, get, ok, open_route};
 use crate::wire::Answer;
 
-/// Lines that two servers could read in two ways, or that some do not understand.
+/// Header lines that two servers could interpret differently, or that some servers do not support.
 const AMBIGUOUS: [&str; 25] = [
     "Transfer-Encoding: chunked, chunked\r\n",
     "Transfer-Encoding: chunked,chunked\r\n",
@@ -39,7 +39,7 @@ const AMBIGUOUS: [&str; 25] = [
     "Transfer-Encoding: chunked\n",
 ];
 
-/// What follows each head: a whole body, and a request that must not be answered.
+/// The bytes after each head: a body, and a request that must not be answered.
 const REST: &str = "5\r\nhello\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: up.test\r\n\r\n";
 
 async fn menshen_of(upstream: &Upstream) -> Menshen {
@@ -51,7 +51,7 @@ async fn ok_upstream() -> Upstream {
     Upstream::start(|_| Reply::Keep(ok("fine"))).await
 }
 
-/// Every answer until the connection is closed.
+/// All responses until the connection is closed.
 async fn answers(connection: &mut RawConnection<tokio::net::TcpStream>) -> Vec<Answer> {
     let mut answers = Vec::new();
     while let Some(answer) = connection.try_answer().await {
@@ -60,7 +60,7 @@ async fn answers(connection: &mut RawConnection<tokio::net::TcpStream>) -> Vec<A
     answers
 }
 
-/// Every place where a request can end: the application, own pages, the checks of other proxies.
+/// The start of a request to every face: the application, menshen's own pages, and the checks.
 fn request_heads() -> [String; 7] {
     let told = "X-Forwarded-Uri: /\r\nX-Forwarded-Host: up.test\r\nX-Forwarded-Proto: http\r\n\
                 X-Forwarded-Method: GET\r\nX-Original-Method: GET\r\n";
@@ -106,7 +106,7 @@ async fn later_requests_on_a_connection_are_checked_like_the_first() {
         "POST /one HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n\
          3;a=b\r\none\r\n0\r\nContent-Length: 9\r\n\r\n"
     );
-    // Bodies that look like heads must not be taken for some.
+    // A body that looks like a head must not be parsed as one.
     let text = "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n";
     let length = text.len();
     let sized =
@@ -193,8 +193,8 @@ async fn a_single_chunked_is_forwarded_in_any_letter_case() {
     }
 }
 
-/// Sends one request over HTTP/2, byte by byte as RFC 9113 has it, and says whether it was answered;
-/// otherwise its stream was reset or its connection closed.
+/// Sends a request over HTTP/2 as raw frames (RFC 9113). Returns whether there was a response;
+/// otherwise the stream was reset or the connection closed.
 async fn answered_over_h2(
     menshen: &Menshen,
     trusted: &CertificateDer<'static>,
@@ -243,7 +243,7 @@ async fn answered_over_h2(
             }
         }
     };
-    timeout(PATIENCE, reading).await.expect("menshen answers")
+    timeout(PATIENCE, reading).await.expect("menshen responds")
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! An answer whose end never comes: what came of it arrives, the client notices the cut, and the
-//! log and the access line say so.
+//! Truncated responses: the received part is forwarded, the client can detect the truncation, and
+//! the log and the access record report it.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::raw_connection::RawConnection;
 use crate::records::Records;
 use crate::upstream::{Reply, Upstream, get, menshen_before, until};
 
-/// Every way to break off, by target: what is sent before the close, and what of it is body.
+/// The truncated response for each target: its bytes, and the part of them that is body.
 fn truncated(target: &str) -> (Vec<u8>, &'static str) {
     let long = "x".repeat(300_000);
     let (answer, body) = match target {
@@ -33,7 +33,7 @@ async fn truncating_upstream() -> Upstream {
     Upstream::start(|asked| Reply::Close(truncated(asked.message.target()).0)).await
 }
 
-/// The access lines of a path.
+/// The access records of a path.
 fn access_lines(records: &Records, path: &str) -> Vec<Value> {
     let text = records.text();
     let lines = text
@@ -44,7 +44,7 @@ fn access_lines(records: &Records, path: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The log line with this request id.
+/// The warning with this request id.
 fn warning(log: &Records, id: &str) -> Option<Value> {
     let text = log.text();
     let line = text
@@ -65,7 +65,7 @@ async fn assert_logged_as_truncated(
         telemetry.flush();
         access_lines(&setup.menshen.records, path)
     };
-    until("every access line is there", || lines().len() >= count).await;
+    until("all access records are written", || lines().len() >= count).await;
     for line in lines() {
         assert_eq!(
             (&line["status"], &line["cut"]),
@@ -97,7 +97,7 @@ async fn the_received_part_of_a_truncated_response_is_forwarded_over_http_1() {
             let head = connection.answer_head().await;
             assert_eq!(head.status, 200, "{path}");
             assert_eq!(head.header("x-kept"), Some("yes"), "{path}");
-            // The connection ends, and no last chunk came.
+            // The connection ends without a last chunk.
             let rest = String::from_utf8(connection.rest().await).unwrap();
             assert!(rest.contains(body), "{path}: {rest:?}");
             assert!(!rest.contains("0\r\n\r\n"), "{path}: {rest:?}");
@@ -120,7 +120,7 @@ async fn the_received_part_of_a_truncated_response_is_forwarded_over_http_2() {
             assert_eq!(response.status, 200, "{path}");
             assert_eq!(response.headers["x-kept"], "yes", "{path}");
             assert_eq!(response.body, body.as_bytes(), "{path}");
-            assert!(!response.is_complete, "{path} looks whole");
+            assert!(!response.is_complete, "{path} looks complete");
         }
         assert_logged_as_truncated(&setup, log, path, 10, own).await;
     }
@@ -139,7 +139,7 @@ async fn every_received_byte_of_a_long_truncated_response_is_forwarded() {
         (response.body.len(), response.is_complete),
         (300_000, false)
     );
-    // Without TLS, too.
+    // The same without TLS.
     let menshen = menshen_before(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get("/long", "")).await;
@@ -176,7 +176,7 @@ async fn a_complete_response_is_not_logged_as_cut() {
             telemetry.flush();
             access_lines(&setup.menshen.records, path)
         };
-        until("both access lines are there", || lines().len() == 2).await;
+        until("both access records are written", || lines().len() == 2).await;
         for line in lines() {
             assert_eq!(line["bytes"], bytes, "{line}");
             assert!(line.get("cut").is_none(), "{line}");
@@ -199,8 +199,8 @@ async fn the_log_distinguishes_a_client_that_disconnects_from_an_upstream_that_d
         telemetry.flush();
         access_lines(&setup.menshen.records, "/left")
     };
-    assert!(lines().is_empty(), "it has not ended");
+    assert!(lines().is_empty(), "the response has not ended");
     drop(connection);
-    until("its access line is there", || !lines().is_empty()).await;
+    until("its access record is written", || !lines().is_empty()).await;
     assert_eq!(lines()[0]["cut"], "client");
 }

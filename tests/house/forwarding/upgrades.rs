@@ -1,4 +1,4 @@
-//! An upgraded connection carries bytes both ways; nothing else becomes one.
+//! Upgraded connections (WebSocket and other protocols) and refused upgrades.
 
 use tokio::net::TcpStream;
 
@@ -9,7 +9,7 @@ use crate::upstream::{Reply, UP, Upstream, accept, get, listener, menshen_before
 const WEBSOCKET_HEADERS: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// A client's frame (RFC 6455 5.2): masked.
+/// A masked WebSocket frame of a client (RFC 6455 5.2).
 pub(crate) fn frame(first: u8, data: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match data.len() {
@@ -29,7 +29,7 @@ pub(crate) fn frame(first: u8, data: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The next frame of a server's: its first byte and its data.
+/// Reads a frame of a server: its first byte and its data.
 pub(crate) async fn read_frame(connection: &mut RawConnection<TcpStream>) -> Option<(u8, Vec<u8>)> {
     let head = connection.bytes(2).await?;
     let length = match head[1] {
@@ -42,7 +42,7 @@ pub(crate) async fn read_frame(connection: &mut RawConnection<TcpStream>) -> Opt
     Some((head[0], connection.bytes(length).await?))
 }
 
-/// A WebSocket through menshen, open.
+/// Opens a WebSocket through menshen.
 pub(crate) async fn open_socket(
     menshen: &Menshen,
     host: &str,
@@ -91,7 +91,7 @@ async fn websocket_frames_are_forwarded_in_both_directions() {
             Some((expected, data.to_vec()))
         );
     }
-    // In pieces of one byte, and many at once.
+    // A frame in pieces of one byte, and many frames at once.
     for byte in frame(0x81, b"slow") {
         connection.send([byte]).await;
     }
@@ -149,7 +149,7 @@ async fn any_protocol_is_forwarded_when_both_sides_name_it() {
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     let ask = "Connection: upgrade\r\nUpgrade: chat/2\r\n";
-    // What follows at once belongs to the new protocol.
+    // Bytes that follow the request belong to the new protocol.
     connection.send(format!("{}early", get("/", ask))).await;
     let mut upstream = accept(&socket).await;
     let asked = upstream.request().await.unwrap();
@@ -166,7 +166,7 @@ async fn any_protocol_is_forwarded_when_both_sides_name_it() {
     assert_eq!(upstream.bytes(5).await.unwrap(), b"early");
     upstream.send([0, 1, 2, 255]).await;
     assert_eq!(connection.bytes(4).await.unwrap(), [0, 1, 2, 255]);
-    // Each side may finish on its own.
+    // Each side may close its direction separately.
     tokio::io::AsyncWriteExt::shutdown(&mut connection.stream)
         .await
         .unwrap();
@@ -185,7 +185,7 @@ async fn an_unrequested_upgrade_is_a_502() {
             "Connection: upgrade\r\nUpgrade: chat\r\n",
         ),
         (WEBSOCKET_HEADERS, "Connection: upgrade\r\n"),
-        // The upstream did not see this one, so it cannot have agreed to it.
+        // This upgrade is not forwarded, so the upstream cannot accept it.
         (
             "Connection: upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\n",
             "Upgrade: h2c\r\n",
@@ -229,7 +229,7 @@ async fn an_upgrade_to_http_2_or_tls_is_never_requested() {
 async fn an_upstream_may_decline_an_upgrade() {
     let menshen = menshen_before("{app}", "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    // Its path speaks WebSocket only, and this client names no key.
+    // The path requires a WebSocket key, which this request lacks.
     connection
         .send(format!(
             "GET /ws HTTP/1.1\r\nHost: {UP}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -240,7 +240,7 @@ async fn an_upstream_may_decline_an_upgrade() {
         (answer.status, answer.text().as_str()),
         (426, "WebSocket only\n")
     );
-    // It is HTTP as before.
+    // The connection stays usable for HTTP.
     connection
         .send(format!("GET /echo HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
         .await;

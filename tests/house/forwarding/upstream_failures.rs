@@ -1,4 +1,5 @@
-//! What an upstream does wrong is told: 502, 504, as a page or as JSON; never as its own words.
+//! Failures of an upstream are reported as 502 or 504, as a page or as JSON, without its own
+//! output.
 
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ async fn an_upstream_that_is_down_is_a_502_in_the_language_of_the_client() {
         );
         assert!(
             !page.text().contains("127.0.0.1"),
-            "the address is ours to know"
+            "the page must not reveal the upstream address"
         );
     }
     let json = wire::raw(menshen.address(), get("/", "Accept: */*\r\n").as_bytes()).await;
@@ -66,7 +67,7 @@ async fn a_response_time_out_is_a_504() {
         connection.send(get(target, "")).await;
         assert_eq!(connection.answer().await.status, 504, "{target}");
     }
-    // The client's connection is none the worse for it.
+    // The client's connection stays usable.
     connection.send(get("/", "")).await;
     assert_eq!(connection.answer().await.text(), "fine");
 }
@@ -149,7 +150,7 @@ async fn an_https_upstream_with_an_untrusted_certificate_is_a_502() {
         let Ok(stream) = acceptor.accept(connection.stream).await else {
             return false;
         };
-        // Whoever believes the certificate gets an answer.
+        // A client that trusts the certificate gets a response.
         let mut connection = RawConnection::over(stream);
         let asked = connection.head().await.is_some();
         let _ = connection.try_send(ok("believed")).await;
@@ -158,7 +159,7 @@ async fn an_https_upstream_with_an_untrusted_certificate_is_a_502() {
     let menshen = menshen_before(&format!("https://localhost:{port}"), "").await;
     let told = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
     assert_eq!(told.status, 502, "{}", told.text());
-    assert!(!serving.await.unwrap(), "the request was sent all the same");
+    assert!(!serving.await.unwrap(), "the request was sent");
     assert_eq!(told.header("host"), None);
     assert!(!told.text().contains(UP) || told.status == 502);
 }

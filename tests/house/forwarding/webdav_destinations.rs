@@ -1,4 +1,5 @@
-//! The further addresses of WebDAV and Subversion reach the application as it knows them.
+//! The `Destination` and `If` headers of WebDAV and Subversion are rewritten to the application's
+//! addresses.
 
 use crate::setup::Setup;
 use crate::upstream::{Reply, UP, Upstream, menshen_before, ok, open_route};
@@ -12,7 +13,8 @@ fn request(target: &str, lines: &str) -> Vec<u8> {
     format!("MOVE {target} HTTP/1.1\r\nHost: {UP}\r\n{lines}\r\n").into_bytes()
 }
 
-/// Lines of the route, what the client sends, and what reaches an upstream at `{own}`.
+/// Lines of the route, the address that the client sends, and the one that the upstream at `{own}`
+/// receives.
 const REWRITTEN: [(&str, &str, &str); 19] = [
     ("", "/mounted/x", "/mounted/x"),
     ("", "https://up.test/mounted/x", "http://up.test/mounted/x"),
@@ -145,7 +147,7 @@ async fn a_destination_in_another_application_is_refused() {
     let menshen = Setup::default().routes(&routes).start().await;
     for (destination, status) in [
         ("http://up.test/x", 200),
-        // The same application by another of its names.
+        // The same application under another host name.
         ("http://alias.test/x", 200),
         ("http://two.test/x", 400),
         ("https://two.test/x", 400),

@@ -1,4 +1,4 @@
-//! An answer that goes on, and an upload, live as long as their request would still be allowed.
+//! Open responses and uploads end when their request is no longer allowed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::setup::{Menshen, ROUTES, Setup};
 use crate::test_request::{TestRequest, signed_in};
 use crate::upstream::{accept, listener, ok};
 
-/// An instance of menshen whose answers last from the first moment on, and the upstream behind `/slow`.
+/// Starts menshen with a short recheck interval, and the upstream behind `/slow`.
 async fn start_menshen(session: &str) -> (Menshen, TcpListener) {
     let socket = listener().await;
     let menshen = setup(&socket, session, "").start().await;
@@ -39,7 +39,7 @@ pub(super) fn setup(socket: &TcpListener, session: &str, lines: &str) -> Setup {
 const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
                       Transfer-Encoding: chunked\r\n\r\n";
 
-/// A stream of events that has begun, from both ends.
+/// Opens an event stream; returns the client's and the upstream's connection.
 async fn open_events(
     menshen: &Menshen,
     socket: &TcpListener,
@@ -73,13 +73,13 @@ pub(super) async fn assert_continues(
     assert_eq!(client.chunk().await.unwrap(), b"yes");
 }
 
-/// It ends without an end, and the upstream's connection is closed.
+/// Asserts that the response is truncated and the upstream's connection is closed.
 pub(super) async fn assert_cut_off(
     mut client: RawConnection<TcpStream>,
     mut upstream: RawConnection<TcpStream>,
 ) {
     let rest = client.rest().await;
-    assert!(!rest.ends_with(b"0\r\n\r\n"), "it looks whole");
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "the response looks complete");
     assert!(upstream.rest().await.is_empty());
 }
 
@@ -107,7 +107,7 @@ async fn an_event_stream_ends_when_its_session_is_revoked_and_others_continue() 
             0 => zhang.clone(),
             _ => signed_in(&menshen, "zhangsan").await,
         };
-        // One of them says nothing more, the other goes on.
+        // One stream is idle, the other receives more events.
         let silent = open_events(&menshen, &socket, &zhang).await;
         let mut talking = open_events(&menshen, &socket, &zhang).await;
         assert_continues(&mut talking.0, &mut talking.1).await;

@@ -1,4 +1,4 @@
-//! What lasts goes on while it cannot be found out for a moment whether its session still counts.
+//! Open streams continue during a short store outage, while their session cannot be checked.
 
 use std::time::Duration;
 
@@ -12,12 +12,11 @@ use crate::raw_connection::RawConnection;
 use crate::test_request::{TestRequest, until};
 use crate::upstream::{accept, listener, ok};
 
-/// How long it takes until what lasts was judged for the first time: a little more than is
-/// configured.
+/// A little more than `judged_again_after`, when open streams are checked for the first time.
 const FIRST_RECHECK: Duration = Duration::from_millis(3_500);
 
-/// An instance of menshen that lets nobody in a second after its store is gone, with lines of `[session]` and of
-/// the route.
+/// An instance of menshen that lets nobody in a second after its store is gone, with lines of
+/// `[session]` and of the route.
 async fn start_menshen(socket: &TcpListener, session: &str, lines: &str) -> WatchedHouse {
     let session = format!("store_outage_grace = \"1s\"\n{session}");
     let server = format!("{NOBODY_TRUSTED}limits.judged_again_after = \"3s\"\n");
@@ -25,13 +24,13 @@ async fn start_menshen(socket: &TcpListener, session: &str, lines: &str) -> Watc
     WatchedHouse::start(setup.more(PLAIN_HTTP2)).await
 }
 
-/// What lasts when the store goes away: an event stream, and a page that is waited for.
+/// The open exchanges at the start of the outage: an event stream and a page without a response.
 struct OpenExchanges {
     stream: (RawConnection<TcpStream>, RawConnection<TcpStream>),
     page: (RawConnection<TcpStream>, RawConnection<TcpStream>),
 }
 
-/// Begins both, takes the store away, and waits until both were judged without it.
+/// Opens both, makes the store fail, and waits until both were checked without it.
 async fn open_without_store(
     menshen: &WatchedHouse,
     socket: &TcpListener,
@@ -67,7 +66,7 @@ async fn open_streams_continue_during_a_short_store_outage() {
             mut page,
         } = open_without_store(&menshen, &socket, &cookie).await;
         menshen.store.fail(None);
-        // It was held back until it was known.
+        // The response was held back until the session was checked.
         let answer = page.0.answer().await;
         assert_eq!((answer.status, &*answer.text()), (200, "the figures"));
         assert_continues(&mut stream.0, &mut stream.1).await;
