@@ -1,4 +1,5 @@
-//! Own paths: choose, start, callback, sign out, who am I; and the offer to a stranger elsewhere.
+//! menshen's own paths (`/.menshen/…`): sign-in, callbacks, sign-out, user information and probes,
+//! and the login of unauthenticated requests.
 
 use std::borrow::Cow;
 
@@ -48,10 +49,11 @@ mod ticket;
 pub(super) use reload::{RELOAD_REASON, ReloadDecision, reload_user};
 pub(super) use require_login::{require_login, unauthorized};
 
-/// The largest form or JSON an own path reads, in bytes.
+/// The largest form or JSON body that an own path reads, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// The first parts of the paths of our own pages below `prefix`. No source returns to one.
+/// The first path segments of menshen's own pages below `prefix`. A connector cannot use one as its
+/// callback path.
 pub const OWN_PAGES: [&str; 22] = [
     "auth",
     "backchannel-logout",
@@ -77,10 +79,10 @@ pub const OWN_PAGES: [&str; 22] = [
     "userinfo",
 ];
 
-/// How long anybody may keep the keys that verify assertions: as long as an assertion lives.
+/// `Cache-Control` of the key set: caches keep the keys as long as an assertion is valid.
 const JWKS_CACHE_CONTROL: &str = "public, max-age=300";
 
-/// Answers a request to an own path or a file of ours.
+/// Answers a request to an own path or to a configured static file.
 pub(super) async fn answer<B>(context: &RequestContext<'_>, body: Option<B>) -> LoggedResponse
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -152,7 +154,7 @@ where
     }
 }
 
-/// Answers the probe of a load balancer, which may name no host (HTTP/1.0).
+/// Answers a health probe of a load balancer. HTTP/1.0 probes may lack a `Host` header.
 pub(super) async fn answer_probe(
     site: &Site,
     shared: &Services,
@@ -172,7 +174,6 @@ fn ping(method: &Method) -> LoggedResponse {
     LoggedResponse::own_path("ping", reply::without_body_if_head(method, response))
 }
 
-/// A script of one of our pages.
 fn script(context: &RequestContext<'_>, text: &str) -> LoggedResponse {
     let kind = "text/javascript; charset=utf-8";
     let response = reply::text(StatusCode::OK, kind, text.to_owned());
@@ -182,7 +183,7 @@ fn script(context: &RequestContext<'_>, text: &str) -> LoggedResponse {
     )
 }
 
-/// Whether requests can be decided: the store answers.
+/// Readiness: requests can be authorized only while the store answers.
 async fn ready(shared: &Services, method: &Method) -> LoggedResponse {
     let asked = shared.people.ping_store();
     let answered = tokio::time::timeout(std::time::Duration::from_secs(2), asked).await;
@@ -197,8 +198,8 @@ async fn ready(shared: &Services, method: &Method) -> LoggedResponse {
     LoggedResponse::own_path("ready", reply::without_body_if_head(method, response))
 }
 
-/// What applications verify assertions with: the public halves of every key. They change seldom,
-/// and a new one stands here before it signs where it is put behind the old one first.
+/// `GET /jwks.json`: the public keys by which applications verify assertions. Keys change seldom; a
+/// new key is published before it signs when it is configured behind the old one first.
 fn jwks(context: &RequestContext<'_>) -> LoggedResponse {
     if ![Method::GET, Method::HEAD].contains(context.head.method) {
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
@@ -212,8 +213,8 @@ fn jwks(context: &RequestContext<'_>) -> LoggedResponse {
     )
 }
 
-/// The session cookie signed again: when its key no longer signs, or with the time at which its source
-/// was asked in vain.
+/// The session cookie, signed again because its key no longer signs or because the last silent
+/// login at the connector failed and is not to be repeated at once.
 pub(super) fn renewed_cookie(
     site: &Site,
     permit: &Permit,
@@ -228,15 +229,15 @@ pub(super) fn renewed_cookie(
     }
     let sent = cookies(headers, site.cookies.session_name());
     let mut verified = sent.filter_map(|value| cookie::verify(&site.ring, value));
-    let theirs = |it: &VerifiedCookie| it.handle.sid.key() == person.session.key;
-    let mut handle = verified.find(theirs)?.handle;
+    let is_callers = |it: &VerifiedCookie| it.handle.sid.key() == person.session.key;
+    let mut handle = verified.find(is_callers)?.handle;
     handle.issued_at = handle.issued_at.max(person.confirmed_at);
     let cookie = reissue_cookie(site, &handle, now)?;
     let agent = super::browser::single_header_lossy(headers, "user-agent").unwrap_or_default();
     Some(cookie::adapt_to_user_agent(&cookie, &agent).into_owned())
 }
 
-/// The `Set-Cookie` of a session that is here already.
+/// The `Set-Cookie` header of an existing session.
 fn reissue_cookie(site: &Site, handle: &VerifiedHandle, now: Timestamp) -> Option<String> {
     let value = cookie::re_sign(&site.ring, handle);
     let left = i64::try_from(handle.expires_at.since(now).as_secs()).ok()?;
@@ -246,20 +247,21 @@ fn reissue_cookie(site: &Site, handle: &VerifiedHandle, now: Timestamp) -> Optio
     })
 }
 
-/// The longest hint that is passed on, in bytes.
+/// The longest `login_hint` or `domain_hint` that is passed on, in bytes.
 const HINT_BYTES_MAX: usize = 256;
 
-/// What a request wants of a login: where to, for which host's browser, and who it may be.
+/// What a request asks of a login: the return address, the nonce that the ticket is bound to, and
+/// hints for the provider.
 #[derive(Clone, Debug, Default)]
 struct Target {
     return_to: Option<ReturnTo>,
     ticket_for: Option<NonceHash>,
-    /// Whether a page in another site's frame waits for the ticket, and no other host.
+    /// Whether a page in a third-party frame waits for the ticket, instead of another host.
     for_frame: bool,
     hints: LoginHints,
 }
 
-/// Whom a source will probably find. From an address of ours, never from one that leads on.
+/// Hints for the provider about the person. They are taken only from menshen's own URLs.
 #[derive(Clone, Default)]
 struct LoginHints {
     login: Option<String>,
@@ -273,7 +275,7 @@ impl std::fmt::Debug for LoginHints {
 }
 
 impl LoginHints {
-    /// A hint that stands twice, is too long or holds a control character helps nobody.
+    /// Ignores a hint that is repeated, too long or contains a control character.
     fn from_query(query: &Fields) -> Self {
         let one = |name: &str| {
             let hint = query.one(name).ok().flatten()?;
@@ -286,8 +288,7 @@ impl LoginHints {
         }
     }
 
-    /// As they stand in an address of ours.
-    fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    fn query_pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let login = self.login.as_deref().map(|hint| ("login_hint", hint));
         let domain = self.domain.as_deref().map(|hint| ("domain_hint", hint));
         login.into_iter().chain(domain)
@@ -295,14 +296,14 @@ impl LoginHints {
 }
 
 impl Target {
-    /// From `rd`, `k` and `f`; a path is one of the host that is asked, and a return address that
-    /// leads elsewhere is none.
+    /// Reads `rd`, `k` and `f`. A path is relative to the requested host; a return address on
+    /// another site is ignored.
     fn from_query(context: &RequestContext<'_>, query: &Fields) -> Self {
         let return_to = target::return_to(context, query);
         let nonce = query.one("k").ok().flatten().and_then(NonceHash::parse);
         let elsewhere = return_to
             .as_ref()
-            .is_some_and(|place| place.origin().is_some());
+            .is_some_and(|return_to| return_to.origin().is_some());
         let for_frame =
             nonce.is_some() && return_to.is_some() && frame::is_requested(context, query);
         Self {
@@ -313,14 +314,14 @@ impl Target {
         }
     }
 
-    /// Where a login through a connector leads; without a target, where that connector's do.
+    /// The return address, or the connector's home page without one.
     fn return_to_or_home(&self, context: &RequestContext<'_>, entry: &ConnectorEntry) -> ReturnTo {
         let home = || ReturnTo::parse(entry.home(&user_agent(context)), context.site);
-        let place = self.return_to.clone().or_else(home);
-        place.unwrap_or_else(ReturnTo::home)
+        let return_to = self.return_to.clone().or_else(home);
+        return_to.unwrap_or_else(ReturnTo::home)
     }
 
-    /// The query of the same target on another of our addresses, with `?`, or nothing.
+    /// The query string that repeats this target in another own URL, `?` alone when it is empty.
     fn query_string(&self, home: &url::Url, first: &str) -> String {
         let mut query = String::from("?");
         query.push_str(first);
@@ -332,10 +333,10 @@ impl Target {
             query.push('=');
             query.extend(utf8_percent_encode(value, urls::QUERY_VALUE));
         };
-        if let Some(place) = &self.return_to {
-            let text = match place.origin() {
-                Some(_) => place.absolute_from(home),
-                None => place.local().to_owned(),
+        if let Some(return_to) = &self.return_to {
+            let text = match return_to.origin() {
+                Some(_) => return_to.absolute_from(home),
+                None => return_to.local().to_owned(),
             };
             add("rd", &text);
         }
@@ -346,20 +347,20 @@ impl Target {
             let (name, value) = frame::FRAME_PARAMETER;
             add(name, value);
         }
-        for (name, hint) in self.hints.pairs() {
+        for (name, hint) in self.hints.query_pairs() {
             add(name, hint);
         }
         query
     }
 }
 
-/// Who asks an own path. A store that is away counts as nobody only where nothing hangs on it.
+/// Identifies the caller of an own path. An unavailable store is an error.
 async fn caller(context: &RequestContext<'_>) -> Result<Caller, Response<Body>> {
     let found = context.site.gate.person(context.head).await;
     found.map_err(|error| session_unavailable(context, &error))
 }
 
-/// The same where a person may bring a token of their source instead of a cookie.
+/// As [`caller`], and accepts the person's bearer token instead of a cookie.
 async fn caller_or_bearer(context: &RequestContext<'_>) -> Result<Caller, Box<LoggedResponse>> {
     let found = context
         .site
@@ -375,11 +376,11 @@ async fn caller_or_bearer(context: &RequestContext<'_>) -> Result<Caller, Box<Lo
 }
 
 fn session_unavailable(context: &RequestContext<'_>, error: &GateError) -> Response<Body> {
-    tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(error), "who is asking could not be found out");
+    tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(error), "the caller could not be identified");
     reply::problem(context, page::Cause::StoreAway, None)
 }
 
-/// Reads a small body whole; nothing when it is too large, broken or not there.
+/// Reads a body of at most [`BODY_BYTES_MAX`]; `None` when it is missing, larger or broken.
 async fn read_body<B>(body: Option<B>) -> Option<Bytes>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -388,19 +389,18 @@ where
     read_body_within(body, BODY_BYTES_MAX).await
 }
 
-/// The same for a body of at most so many bytes.
 async fn read_body_within<B>(body: Option<B>, bytes_max: usize) -> Option<Bytes>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
     let read = Limited::new(body?, bytes_max).collect();
-    let patience = std::time::Duration::from_secs(10);
-    let collected = tokio::time::timeout(patience, read).await.ok()?.ok()?;
+    let timeout = std::time::Duration::from_secs(10);
+    let collected = tokio::time::timeout(timeout, read).await.ok()?.ok()?;
     Some(collected.to_bytes())
 }
 
-/// Whether a request is a form that a page of ours posted, to the host that logs people in.
+/// Whether a request is a same-origin form post of one of menshen's pages on the login host.
 fn is_own_form_post(context: &RequestContext<'_>) -> bool {
     let mode = super::browser::single_header(context.head.headers, "sec-fetch-mode");
     let by_script = mode.is_some_and(|mode| mode != "navigate");
@@ -409,7 +409,7 @@ fn is_own_form_post(context: &RequestContext<'_>) -> bool {
         && context.site.is_login_host(context.head)
 }
 
-/// Only GET goes on; HEAD never starts, redeems or ends anything.
+/// Refuses every method but GET: a HEAD request must not start, redeem or end anything.
 fn require_get(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
     if context.head.method == Method::GET {
         return Ok(());
@@ -420,7 +420,7 @@ fn require_get(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> 
     )))
 }
 
-/// What the browser calls itself. Phones write their model there, in any encoding.
+/// The `User-Agent` header. Phones put their model there, in any encoding.
 fn user_agent<'a>(context: &RequestContext<'a>) -> Cow<'a, str> {
     super::browser::single_header_lossy(context.head.headers, "user-agent").unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What the audit stream and the person are told of a login's end.
+//! Audit log entries of logins, and which problem page a failed login shows.
 
 use super::super::RequestContext;
 use super::super::page::Cause;
@@ -11,7 +11,7 @@ use crate::people::session::MintError;
 use crate::store::ConnectorId;
 use crate::telemetry::{AuditEvent, AuditRecord, LoginOutcome};
 
-/// What to tell a person of a login that failed; the log has the whole chain.
+/// The problem page for a failed login. The log has the whole error chain.
 pub(super) fn cause_of(error: &LoginError) -> Cause {
     match error {
         LoginError::UnknownConnector => Cause::NotFound,
@@ -55,7 +55,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
     }
 }
 
-/// One line in the audit stream for a person who came in.
+/// Records a login that succeeded.
 pub(super) fn signed_in(context: &RequestContext<'_>, finished: &FinishedLogin) {
     context
         .shared
@@ -71,14 +71,14 @@ pub(super) fn signed_in(context: &RequestContext<'_>, finished: &FinishedLogin) 
     });
 }
 
-/// One line in the audit stream for a login that came to no end, with whom it was about.
+/// Records a login that failed, with the person as far as known.
 pub(super) fn login_failed(context: &RequestContext<'_>, via: &ConnectorId, error: &LoginError) {
-    let of_them = AuditRecord {
+    let entry = AuditRecord {
         subject: error.subject().map(|subject| subject.as_str()),
         login: error.login().map(|login| login.as_str()),
         ..entry(context, AuditEvent::Refused)
     };
-    // Whatever comes further is counted against the limits of logins.
+    // Every other failure is already limited, because it counts as a login.
     let unlimited = matches!(
         error,
         LoginError::UnknownConnector
@@ -96,32 +96,30 @@ pub(super) fn login_failed(context: &RequestContext<'_>, via: &ConnectorId, erro
         Some(via),
         error,
         login_outcome(error),
-        (of_them, rate),
+        (entry, rate),
     );
 }
 
-/// One line in the audit stream for a callback or ticket that let nobody in.
+/// Records a callback or ticket that was refused.
 pub(super) fn refused(
     context: &RequestContext<'_>,
     via: Option<&ConnectorId>,
     error: &(dyn std::error::Error + 'static),
 ) {
-    let of_nobody = entry(context, AuditEvent::Refused);
+    let entry = entry(context, AuditEvent::Refused);
     record_refusal(
         context,
         via,
         error,
         LoginOutcome::Refused,
-        (of_nobody, AuditRate::Limited),
+        (entry, AuditRate::Limited),
     );
 }
 
-/// Whether every entry is written: anybody can cause some without a limit.
+/// Whether entries are rate-limited: anybody can cause some of them without a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AuditRate {
-    /// All of them.
     Unlimited,
-    /// So many in a second.
     Limited,
 }
 
@@ -132,7 +130,7 @@ fn record_refusal(
     outcome: LoginOutcome,
     (of_whom, rate): (AuditRecord<'_>, AuditRate),
 ) {
-    // An address may name any connector: one that is made up would stay in the metrics for ever.
+    // A request can name any connector; an unconfigured name must not become a metric label.
     let known = via.filter(|via| context.site.login.entry(via).is_some());
     let label = known.map_or("", |via| via.as_str());
     let telemetry = &context.shared.telemetry;
@@ -148,7 +146,7 @@ fn record_refusal(
     }
 }
 
-/// Whether a login failed by itself, or was refused.
+/// `Failed` when menshen or the provider is at fault, else `Refused`.
 fn login_outcome(error: &LoginError) -> LoginOutcome {
     match cause_of(error) {
         Cause::StoreAway
@@ -159,7 +157,7 @@ fn login_outcome(error: &LoginError) -> LoginOutcome {
     }
 }
 
-/// What every entry of the audit stream says of its request.
+/// An audit entry with the fields that every request has.
 pub(super) fn entry<'a>(context: &RequestContext<'a>, event: AuditEvent) -> AuditRecord<'a> {
     AuditRecord {
         request_id: Some(context.id.as_str()),

@@ -1,5 +1,5 @@
-//! Opens a login: what it asks the source, the cookies that remember it, and how often it begins by
-//! itself.
+//! Begins logins: what the connector is asked for, which cookies are set, and redirect loop
+//! detection.
 
 use std::time::Duration;
 
@@ -17,24 +17,25 @@ use crate::request::Body;
 use crate::request::policy::LoginNeeded;
 use crate::store::SessionKey;
 
-/// A second start by itself for the same place within this time shows the chooser instead.
+/// A second automatic login for the same return address within this time shows the sign-in page
+/// instead.
 const LOOP_WINDOW: Duration = Duration::from_secs(60);
 
-/// How a login is opened, besides through what and where to.
+/// How a login begins.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct BeginOptions {
-    /// Through which door; absent: the User-Agent decides.
+    /// Which of the connector's login pages is used; by default the `User-Agent` decides.
     pub(super) mode: Option<Mode>,
-    /// Whether nobody clicked.
+    /// Whether it begins without a click.
     pub(super) automatic: bool,
-    /// How often it was begun again by itself.
+    /// How often it was already retried automatically.
     pub(super) retries: u8,
-    /// Whether the source must show nothing.
+    /// Whether the provider must not show a page (`prompt=none`).
     pub(super) silent: bool,
 }
 
-/// For a stranger in front of an application on the host that logs people in: straight to the
-/// source, or to the page with the connectors.
+/// Redirects an unauthenticated navigation on the login host to the provider, or to the sign-in
+/// page when no connector or several could begin automatically.
 pub(super) async fn begin_or_choose(
     context: &RequestContext<'_>,
     target: &Target,
@@ -52,21 +53,22 @@ pub(super) async fn begin_or_choose(
     }
 }
 
-/// Opens a login without a click, where exactly one connector is willing; else says whether this
-/// browser only goes round.
+/// Begins a login without a click when exactly one connector allows it. Otherwise returns `Err`,
+/// with the reason when a redirect loop was detected.
 pub(super) async fn begin_automatically(
     context: &RequestContext<'_>,
     target: &Target,
     mode: Option<Mode>,
 ) -> Result<Response<Body>, Option<SignInReason>> {
-    let mut willing = target::allowed_connectors(context, target);
+    let mut entries = target::allowed_connectors(context, target);
     let agent = user_agent(context);
-    willing.retain(|entry| entry.auto_starts_for(&agent));
-    // Inside a source's own client that source goes before the one that always starts.
-    if willing.iter().any(|entry| entry.is_own_client(&agent)) {
-        willing.retain(|entry| entry.is_own_client(&agent));
+    entries.retain(|entry| entry.auto_starts_for(&agent));
+    // Inside a provider's own app, its connector takes precedence over one with `auto_login =
+    // "always"`.
+    if entries.iter().any(|entry| entry.is_own_client(&agent)) {
+        entries.retain(|entry| entry.is_own_client(&agent));
     }
-    match willing.as_slice() {
+    match entries.as_slice() {
         [entry] if !is_redirect_loop(context, target) => {
             Ok(begin_login(context, entry, target, automatic_options(mode)).await)
         }
@@ -78,7 +80,7 @@ pub(super) async fn begin_automatically(
     }
 }
 
-/// What the store knows the session of this browser by, if its cookie is ours.
+/// The store key of the session that the cookie names, if the signature is valid.
 pub(super) fn current_session_key(context: &RequestContext<'_>) -> Option<SessionKey> {
     let value = context.head.credentials.session?;
     let verified = cookie::verify(&context.site.ring, value)?;
@@ -93,7 +95,7 @@ pub(super) fn automatic_options(mode: Option<Mode>) -> BeginOptions {
     }
 }
 
-/// Opens a login and sends the browser to the source.
+/// Begins a login and redirects the browser to the provider; shows a problem page on failure.
 pub(super) async fn begin_login(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
@@ -106,7 +108,7 @@ pub(super) async fn begin_login(
     }
 }
 
-/// The same for who has another way when it cannot be opened.
+/// As [`begin_login`], but returns the error to a caller that has an alternative.
 pub(super) async fn try_begin_login(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
@@ -119,7 +121,7 @@ pub(super) async fn try_begin_login(
     begin_login_in_place(context, entry, target, start).await
 }
 
-/// The same at the address that the person is at, also where the login is a form of ours.
+/// As [`try_begin_login`], without a redirect to the page of the password form.
 pub(super) async fn begin_login_in_place(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
@@ -130,7 +132,7 @@ pub(super) async fn begin_login_in_place(
     Ok(challenge::answer(context, entry, target, &begun))
 }
 
-/// A login that began, and that no browser knows of yet.
+/// Begins a login. The caller sets its cookie.
 pub(super) async fn new_login(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
@@ -154,12 +156,13 @@ pub(super) async fn new_login(
     context.site.login.begin(request).await
 }
 
-/// Whether this browser was just sent away by itself for the same place and never came back.
+/// Whether this browser began an automatic login for the same return address a moment ago and it
+/// did not finish.
 pub(super) fn is_redirect_loop(context: &RequestContext<'_>, target: &Target) -> bool {
     has_unanswered_login(context, target, false)
 }
 
-/// The same for one of the two kinds of login that begin by themselves.
+/// As [`is_redirect_loop`], for silent or for visible automatic logins.
 pub(super) fn has_unanswered_login(
     context: &RequestContext<'_>,
     target: &Target,
@@ -175,13 +178,13 @@ pub(super) fn has_unanswered_login(
     })
 }
 
-/// A login that could not be opened.
+/// Logs the failure and shows its problem page.
 pub(super) fn begin_failed(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     error: &LoginError,
 ) -> Response<Body> {
-    tracing::warn!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::error_chain(error), "a login did not begin");
+    tracing::warn!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::error_chain(error), "the login could not begin");
     if matches!(error, LoginError::Connector(_)) {
         audit::login_failed(context, &entry.id, error);
     }

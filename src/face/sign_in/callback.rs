@@ -1,4 +1,5 @@
-//! `/callback/{connector}`: the provider returns here. The browser is checked before the code.
+//! `/callback/{connector}`: the provider redirects the browser back. The login cookie is checked
+//! before the code is redeemed.
 
 use std::sync::{Arc, LazyLock};
 
@@ -19,7 +20,7 @@ use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, SessionKey};
 
-/// The connectors whose sources return to this path of ours.
+/// The connectors whose callback path this is.
 pub(super) fn connectors_at<'a>(
     context: &RequestContext<'a>,
     path: &str,
@@ -29,11 +30,11 @@ pub(super) fn connectors_at<'a>(
     here.map(|entry| &entry.id)
 }
 
-/// Answers a callback at an address that these connectors share; the sealed login says whose answer
-/// it is.
+/// Answers a callback at a path that several connectors may share. The sealed login cookie decides
+/// which connector it belongs to.
 pub(super) async fn answer<B>(
     context: &RequestContext<'_>,
-    among: &[&ConnectorId],
+    connectors: &[&ConnectorId],
     query: Fields,
     body: Option<B>,
 ) -> LoggedResponse
@@ -41,15 +42,15 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let sharing = SharedCallback::of(context, among);
-    if sharing.0.is_empty() {
+    let shared = SharedCallback::of(context, connectors);
+    if shared.0.is_empty() {
         let page = reply::problem(context, Cause::NotFound, None);
         return LoggedResponse::own_path("no callback", page);
     }
-    let fields = match (context.head.method, sharing.method()) {
+    let fields = match (context.head.method, shared.method()) {
         (&Method::GET, method) if method.accepts_get() => Some(query),
         (&Method::POST, method) if method.accepts_post() => {
-            let form = read_body_within(body, sharing.form_bytes_max()).await;
+            let form = read_body_within(body, shared.form_bytes_max()).await;
             form.and_then(|form| Fields::parse(&form))
         }
         (_, CallbackMethod::Get) => {
@@ -62,13 +63,13 @@ where
             return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST"));
         }
     };
-    // Of several nobody knows whose answer it would have been.
-    let via = match among {
+    // When several connectors share the path, the audit entry cannot name one.
+    let via = match connectors {
         [only] => Some(*only),
         _ => None,
     };
-    let named = fields.map(|fields| (sharing.logins_named(context.head.method, &fields), fields));
-    let Some((named, fields)) = named.filter(|(named, _)| !named.is_empty()) else {
+    let logins = fields.map(|fields| (shared.named_logins(context.head.method, &fields), fields));
+    let Some((logins, fields)) = logins.filter(|(logins, _)| !logins.is_empty()) else {
         audit::refused(context, via, &InvalidFlowId);
         return LoggedResponse::own_path(
             "no state",
@@ -80,32 +81,32 @@ where
         client: context.head.client_for_limits(),
         kind: None,
     };
-    match pending_login(context, &named) {
+    match pending_login(context, &logins) {
         Ok(pending) => finish(context, pending, answer).await,
-        Err(error) => without_pending(context, &named, via, answer, error).await,
+        Err(error) => without_pending(context, &logins, via, answer, error).await,
     }
 }
 
-/// A login that an answer names, if it is that of this connector.
+/// A login that a response names, if the response belongs to this connector.
 type NamedLogin<'a> = (&'a ConnectorId, FlowId);
 
-/// What is read of an answer to a connector that is not configured: the login it names.
+/// The callback settings of a connector that is not configured: only the login is read.
 static UNKNOWN_CONNECTOR: LazyLock<Callback> = LazyLock::new(Callback::default);
 
-/// The connectors that share a callback address.
 struct SharedCallback<'a>(Vec<(&'a ConnectorId, &'a Callback)>);
 
 impl<'a> SharedCallback<'a> {
-    fn of(context: &RequestContext<'a>, among: &[&'a ConnectorId]) -> Self {
+    fn of(context: &RequestContext<'a>, connectors: &[&'a ConnectorId]) -> Self {
         let shape = |id: &&'a ConnectorId| {
             let callback = match context.site.login.entry(id) {
                 Some(entry) => entry.features.callback()?,
-                // One that is not configured is told apart by nothing.
+                // It responds like a configured one, so that requests cannot find out the
+                // connectors.
                 None => &UNKNOWN_CONNECTOR,
             };
             Some((*id, callback))
         };
-        Self(among.iter().filter_map(shape).collect())
+        Self(connectors.iter().filter_map(shape).collect())
     }
 
     fn method(&self) -> CallbackMethod {
@@ -128,34 +129,34 @@ impl<'a> SharedCallback<'a> {
         posted.map(|(_, it)| it.form_bytes_max).max().unwrap_or(0)
     }
 
-    /// The login that each connector would read out of an answer.
-    fn logins_named(&self, method: &Method, fields: &Fields) -> Vec<NamedLogin<'a>> {
+    /// The login that each connector reads from the response.
+    fn named_logins(&self, method: &Method, fields: &Fields) -> Vec<NamedLogin<'a>> {
         let fitting = self.0.iter().filter(|(_, callback)| match *method {
             Method::POST => callback.method.accepts_post(),
             _ => callback.method.accepts_get(),
         });
-        let named = fitting.filter_map(|(id, callback)| {
+        let logins = fitting.filter_map(|(id, callback)| {
             let flow = fields.one(&callback.flow_parameter).ok().flatten()?;
             Some((*id, FlowId::try_from(flow.to_owned()).ok()?))
         });
-        named.collect()
+        logins.collect()
     }
 }
 
-/// The memory of the one login that was named and that this browser began.
+/// The pending login that the response names and that this browser began.
 fn pending_login(
     context: &RequestContext<'_>,
-    named: &[NamedLogin<'_>],
+    logins: &[NamedLogin<'_>],
 ) -> Result<Pending, PendingError> {
     let mut outcome = Err(PendingError::Missing);
-    for (id, flow) in named {
+    for (id, flow) in logins {
         let sealed = flow_cookies::sealed_login(context, flow);
         match context
             .site
             .login
             .open_pending([*id], flow, sealed.as_deref())
         {
-            // The cookie of this login may be another connector's.
+            // The cookie of this login may belong to another connector.
             Err(PendingError::Forged) => outcome = Err(PendingError::Forged),
             Err(PendingError::Missing) => {}
             found => return found,
@@ -169,13 +170,13 @@ async fn finish(
     pending: Pending,
     answer: AuthnResponse,
 ) -> LoggedResponse {
-    // What a source says of itself came through the browser.
+    // An `error` parameter comes from the browser, not from the provider directly.
     let from_browser = answer.fields.has("error");
     let outcome = context.site.login.finish(pending.clone(), answer).await;
     conclude(context, &pending, &outcome, from_browser).await
 }
 
-/// Where a login leads that began again.
+/// The target of the pending login, for a retry.
 pub(super) fn target_of(pending: &Pending) -> Target {
     Target {
         return_to: Some(pending.return_to.clone()),
@@ -185,7 +186,7 @@ pub(super) fn target_of(pending: &Pending) -> Target {
     }
 }
 
-/// Lets the person in, begins the login once more, or says why it came to nothing.
+/// Completes the login, retries it once, or shows why it failed.
 pub(super) async fn conclude(
     context: &RequestContext<'_>,
     pending: &Pending,
@@ -195,7 +196,7 @@ pub(super) async fn conclude(
     let (via, flow) = (&pending.connector, &pending.flow);
     let again = target_of(pending);
     let (retries, mode, silent) = (pending.retries, pending.mode, pending.silent);
-    let again_once = BeginOptions {
+    let retry = BeginOptions {
         mode: Some(mode),
         automatic: true,
         retries: 1,
@@ -204,7 +205,7 @@ pub(super) async fn conclude(
     let error = match outcome {
         Ok(outcome) => match outcome.as_ref() {
             Ok(finished) => {
-                let once = (retries == 0).then_some(again_once);
+                let once = (retries == 0).then_some(retry);
                 let logged =
                     complete_login(context, finished, pending.replaces, once, mode, &again).await;
                 return logged
@@ -217,8 +218,7 @@ pub(super) async fn conclude(
     audit::login_failed(context, via, error);
     let entry = context.site.login.entry(via);
     if let (Some(reason), 0, Some(entry)) = (retry_reason(error), retries, entry) {
-        // Once more, by itself, once.
-        let mut response = begin::begin_login(context, entry, &again, again_once).await;
+        let mut response = begin::begin_login(context, entry, &again, retry).await;
         flow_cookies::clear(context, flow, &mut response);
         return LoggedResponse::own_path(reason, response);
     }
@@ -233,7 +233,7 @@ pub(super) async fn conclude(
         Some(&again),
         entry.map(|e| e.display_name.as_str()),
     );
-    // What may still come right keeps its memory: the person can reload.
+    // A transient failure keeps the cookie, so that the person can reload the page.
     if !matches!(
         cause,
         Cause::StoreAway | Cause::SourceBusy | Cause::SourceUnreachable | Cause::TooManyLogins
@@ -243,7 +243,7 @@ pub(super) async fn conclude(
     LoggedResponse::own_path(cause.slug(), response)
 }
 
-/// What a login came too late for, when the source would take the same person at once.
+/// Why an immediate retry can succeed: the code or the login expired at the provider.
 fn retry_reason(error: &LoginError) -> Option<&'static str> {
     match error {
         LoginError::Connector(ConnectorError::Stale(_)) => Some("stale code"),
@@ -252,29 +252,28 @@ fn retry_reason(error: &LoginError) -> Option<&'static str> {
     }
 }
 
-/// Hands out the session and sends the person where they wanted to go, if what they proved is
-/// enough there. What only grew too old on the way is asked for once more, by itself, once.
+/// Starts the session and redirects to the return address, if the proof satisfies its route. A
+/// proof that only became too old during the redirect is asked for once more.
 async fn complete_login(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
     replaces: Option<SessionKey>,
-    once_more: Option<BeginOptions>,
+    retry: Option<BeginOptions>,
     mode: Mode,
     target: &Target,
 ) -> LoggedResponse {
     let entry = context.site.login.entry(&finished.via);
-    let (reason, mut response) =
-        match (complete::missing_proof(context, finished), once_more, entry) {
-            (None, _, _) => ("login", redirect_to_target(context, finished, mode, target)),
-            (Some(MissingProof::TooOld), Some(start), Some(entry)) if !start.silent => (
-                "proof too old",
-                begin::begin_login(context, entry, target, start).await,
-            ),
-            (Some(_), _, _) => {
-                let page = complete::proof_too_weak(context, finished, target);
-                (Cause::ProofTooWeak.slug(), page)
-            }
-        };
+    let (reason, mut response) = match (complete::missing_proof(context, finished), retry, entry) {
+        (None, _, _) => ("login", redirect_to_target(context, finished, mode, target)),
+        (Some(MissingProof::TooOld), Some(start), Some(entry)) if !start.silent => (
+            "proof too old",
+            begin::begin_login(context, entry, target, start).await,
+        ),
+        (Some(_), _, _) => {
+            let page = complete::proof_too_weak(context, finished, target);
+            (Cause::ProofTooWeak.slug(), page)
+        }
+    };
     complete::start_session(context, finished, replaces, &mut response).await;
     LoggedResponse::own_path(reason, response)
 }
@@ -286,9 +285,9 @@ fn redirect_to_target(
     target: &Target,
 ) -> Response<Body> {
     let mut to = ticket::next_url(context, &finished.return_to, target, &finished.handle);
-    // A browser hands the fragment it came with on to an address that has none (Fetch, §4.4), and
-    // inside a client that is one of the source's (`#wechat_redirect`), which would confuse an
-    // application that keeps its own state there. An empty one ends that.
+    // A browser appends the fragment of the previous URL to a redirect target without one (Fetch,
+    // §4.4). Inside a provider's app that is the provider's fragment (`#wechat_redirect`), which
+    // would confuse an application with state in its fragment. An empty fragment prevents it.
     if mode == Mode::InApp && !to.contains('#') {
         to.push('#');
     }
@@ -299,29 +298,29 @@ fn redirect_to_target(
     }
 }
 
-/// A callback without the memory of its begin: seen again, late, or in another browser.
+/// A callback without a usable login cookie: repeated, expired, or in another browser.
 async fn without_pending(
     context: &RequestContext<'_>,
-    named: &[NamedLogin<'_>],
+    logins: &[NamedLogin<'_>],
     via: Option<&ConnectorId>,
     answer: AuthnResponse,
     error: PendingError,
 ) -> LoggedResponse {
-    let who = match caller(context).await {
-        Ok(who) => who,
+    let caller = match caller(context).await {
+        Ok(caller) => caller,
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
-    if let Caller::Person(person) = &who {
-        // They are here already: seen again, the callback is harmless.
+    if let Caller::Person(person) = &caller {
+        // The person is signed in: a repeated callback does no harm.
         let mut outcome = None;
-        for (via, flow) in named {
+        for (via, flow) in logins {
             if outcome.is_none() {
                 outcome = context.site.login.outcome(via, flow, &answer).await;
             }
         }
-        let mine = outcome.as_deref().and_then(|outcome| outcome.as_ref().ok());
-        let mine = mine.filter(|finished| finished.public_id == person.session.public_id);
-        let to = mine.map_or_else(|| "/".to_owned(), |finished| finished.return_to.location());
+        let own_login = outcome.as_deref().and_then(|outcome| outcome.as_ref().ok());
+        let own_login = own_login.filter(|finished| finished.public_id == person.session.public_id);
+        let to = own_login.map_or_else(|| "/".to_owned(), |finished| finished.return_to.location());
         return LoggedResponse::own_path("seen again", reply::redirect(&to));
     }
     audit::refused(context, via, &error);
@@ -332,7 +331,7 @@ async fn without_pending(
     };
     let mut response = failure(context, cause, None, None);
     if error != PendingError::Missing {
-        let mut flows: Vec<_> = named.iter().map(|(_, flow)| flow).collect();
+        let mut flows: Vec<_> = logins.iter().map(|(_, flow)| flow).collect();
         flows.dedup();
         for flow in flows {
             flow_cookies::clear(context, flow, &mut response);
@@ -341,7 +340,7 @@ async fn without_pending(
     LoggedResponse::own_path(cause.slug(), response)
 }
 
-/// A page with the cause and a way on; the login starts again only by a click.
+/// A problem page. Its link leads to the sign-in page; nothing is retried without a click.
 fn failure(
     context: &RequestContext<'_>,
     cause: Cause,

@@ -1,4 +1,5 @@
-//! What a browser is answered when a login began: the way to the source, or a form of ours.
+//! The response to a login that began: a redirect or form post to the provider, or the password
+//! form.
 
 use http::{Response, StatusCode};
 use url::Url;
@@ -11,7 +12,7 @@ use crate::login::fields::Fields;
 use crate::login::{BegunLogin, ConnectorEntry};
 use crate::request::Body;
 
-/// Leads the browser on, and lets it remember the login.
+/// Responds with the challenge and sets the cookie of the pending login.
 pub(super) fn answer(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
@@ -33,7 +34,7 @@ pub(super) fn answer(
     response
 }
 
-/// The page whose form leads to the source.
+/// The page whose form posts the request to the provider.
 fn post_page(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,

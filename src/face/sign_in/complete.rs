@@ -1,4 +1,4 @@
-//! Somebody came in: their session is handed out, and the one this browser had before is ended.
+//! Completes a login: starts the session and ends the previous session of this browser.
 
 use http::Response;
 
@@ -14,11 +14,11 @@ use crate::request::policy::shortfall;
 use crate::store::{RevocationScope, SessionKey};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
-/// How much older than the route allows a proof may be that was fresh enough when the source looked
-/// at it, in milliseconds: its clock is another, and the way back takes time.
+/// How much older than `max_age` a proof may be at the callback, in milliseconds: it covers clock
+/// differences and the redirect back.
 const PROOF_AGE_TOLERANCE_MS: i64 = 120_000;
 
-/// Writes down who came in, ends the session that was there before, and sets the cookies.
+/// Records the login, ends the previous session, and sets the cookies.
 pub(super) async fn start_session(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
@@ -40,15 +40,15 @@ pub(super) async fn start_session(
     }
 }
 
-/// One browser, one session: whoever kept a copy of the old cookie has nothing any more, whether the
-/// store takes it now or later.
+/// Ends the previous session of this browser, so that a copy of its cookie is worthless. When the
+/// store is unavailable the end is stored later.
 async fn end_replaced_session(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
     replaces: Option<SessionKey>,
 ) {
     let key = begin::current_session_key(context).or(replaces);
-    // A callback that is seen again brings the session it made itself.
+    // A repeated callback sends the cookie of the session that it created itself.
     let Some(key) = key.filter(|key| *key != finished.handle.sid.key()) else {
         return;
     };
@@ -70,7 +70,7 @@ async fn end_replaced_session(
     });
 }
 
-/// Ends the session of whoever is here; false when it could not be stored.
+/// Ends the caller's session; `false` when the store failed.
 pub(super) async fn end_session(
     context: &RequestContext<'_>,
     session: &Session,
@@ -98,21 +98,19 @@ async fn revoke(context: &RequestContext<'_>, key: SessionKey) -> bool {
         .revoke(&RevocationScope::Session(key))
         .await;
     if let Err(error) = &revoked {
-        tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(error), "the end of a session could not be stored");
+        tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(error), "the revocation of a session could not be stored");
     }
     revoked.is_ok()
 }
 
-/// What the proof of a completed login lacks for its target.
+/// What a completed login lacks for the route of its return address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MissingProof {
-    /// It was fresh enough when they left, and is not any more.
+    /// The proof was fresh enough at the provider and became too old on the redirect back.
     TooOld,
-    /// Anything else.
     TooWeak,
 }
 
-/// What is missing, if anything is.
 pub(super) fn missing_proof(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
@@ -136,8 +134,8 @@ pub(super) fn missing_proof(
     })
 }
 
-/// The page for somebody who came in, but not with the proof that the place demands: they stop
-/// here, or the two would send them to each other for ever.
+/// The page for a completed login whose proof does not satisfy the route. Another redirect would
+/// loop between the route and the provider.
 pub(super) fn proof_too_weak(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,

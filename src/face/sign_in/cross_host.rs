@@ -1,4 +1,5 @@
-//! From another host of the site to the one that logs people in, with a nonce for the way back.
+//! Redirects from another host of the site to the login host, with a nonce cookie that the ticket
+//! is bound to.
 
 use http::{Response, StatusCode};
 use percent_encoding::utf8_percent_encode;
@@ -11,14 +12,15 @@ use crate::login::fields::Fields;
 use crate::login::ticket::{NONCE_AGE_MAX_S, Nonce};
 use crate::request::Body;
 
-/// How many nonces one browser keeps for one host at most; the oldest gives way.
+/// How many nonce cookies one browser keeps for a host; the oldest is evicted.
 pub(super) const NONCES_MAX: usize = 5;
 
-/// Marks an address that was sent to its own host: there it counts, or this goes round for ever.
+/// Marks a redirect to the login host. If the target does not recognize itself as the login host,
+/// this prevents a redirect loop.
 const REDIRECTED_MARK: (&str, &str) = ("h", "1");
 
-/// Sends a request for an own page to the host that logs people in; one that was sent there already
-/// and still does not count as its own is a dead end with a word to the administrator.
+/// Redirects a request for an own page to the login host. A request that was already redirected
+/// gets a problem page, and the log tells the administrator the cause.
 pub(super) fn redirect_to_login_host(
     context: &RequestContext<'_>,
     page: &str,
@@ -32,8 +34,8 @@ pub(super) fn redirect_to_login_host(
             peer = ?context.head.peer,
             seen_as = context.head.origin(),
             external_url = %context.site.external_url,
-            "requests do not arrive as external_url says, so nobody can log in: name the proxy in \
-             front in trusted_proxies and let it send X-Forwarded-Proto, or mend external_url"
+            "requests do not match external_url, so nobody can sign in: name the proxy in front in \
+             trusted_proxies and let it send X-Forwarded-Proto, or correct external_url"
         );
         return LoggedResponse::own_path(
             "not as external_url says",
@@ -46,12 +48,12 @@ pub(super) fn redirect_to_login_host(
     )
 }
 
-/// Whether the name is that of the host that logs people in, though scheme or port are not.
+/// Whether the host name is that of the login host, even if scheme or port differ.
 fn has_login_hostname(context: &RequestContext<'_>) -> bool {
     context.site.external_url.host_str() == Some(context.head.host.as_str())
 }
 
-/// Sends a stranger on another host to the host that logs people in, with a nonce for the way back.
+/// Redirects an unauthenticated request on another host to the login host, with a nonce.
 pub(super) fn redirect_here(context: &RequestContext<'_>, page: &str) -> Response<Body> {
     let (to, cookie) = login_host_url(context, page, &urls::requested(context));
     let mut response = reply::redirect(&to);
@@ -59,7 +61,7 @@ pub(super) fn redirect_here(context: &RequestContext<'_>, page: &str) -> Respons
     response
 }
 
-/// The stop that carries the fragment of the address along.
+/// A page whose script appends the URL's fragment to the return address.
 pub(super) fn fragment_page(context: &RequestContext<'_>) -> Response<Body> {
     let (start, cookie) = login_host_url(context, "start", &urls::requested(context));
     let site = context.head.host.to_string();
@@ -76,7 +78,7 @@ pub(super) fn fragment_page(context: &RequestContext<'_>) -> Response<Body> {
     response
 }
 
-/// Sets a nonce, and takes back those that give way to it.
+/// Sets a nonce cookie and clears the oldest ones above [`NONCES_MAX`].
 pub(super) fn set_nonce(
     context: &RequestContext<'_>,
     cookie: Option<String>,
@@ -85,26 +87,26 @@ pub(super) fn set_nonce(
     let Some(cookie) = cookie else { return };
     reply::add_cookie(response, &cookie);
     let flags = &context.site.cookies;
-    // Browsers name the oldest first (RFC 6265, 5.4).
-    let kept: Vec<_> =
+    // Browsers send the oldest cookie first (RFC 6265, 5.4).
+    let nonces: Vec<_> =
         reply::cookies_with_prefix(context.head.headers, flags.nonce_prefix()).collect();
-    let surplus = (kept.len() + 1).saturating_sub(NONCES_MAX);
-    for (name, _) in kept.iter().take(surplus) {
+    let surplus = (nonces.len() + 1).saturating_sub(NONCES_MAX);
+    for (name, _) in nonces.iter().take(surplus) {
         reply::add_cookie(response, &flags.clear_local(name));
     }
 }
 
-/// The same for a place that was asked for by name; without one, this host's root.
+/// As [`redirect_here`], with the requested return address; without one, this host's root.
 fn redirect_with_target(
     context: &RequestContext<'_>,
     page: &str,
     target: &Target,
 ) -> Response<Body> {
-    let place = target.return_to.as_ref();
-    let rd = place.map(|place| place.absolute_from(&context.site.external_url));
+    let return_to = target.return_to.as_ref();
+    let rd = return_to.map(|return_to| return_to.absolute_from(&context.site.external_url));
     let rd = rd.unwrap_or_else(|| format!("{}/", context.head.origin()));
     let (mut to, cookie) = login_host_url(context, page, &rd);
-    for (name, hint) in target.hints.pairs() {
+    for (name, hint) in target.hints.query_pairs() {
         let hint = utf8_percent_encode(hint, urls::QUERY_VALUE);
         to.push_str(&format!("&{name}={hint}"));
     }
@@ -113,7 +115,7 @@ fn redirect_with_target(
     response
 }
 
-/// An own page on the host that logs people in, and the nonce cookie that its ticket must name.
+/// The URL of an own page on the login host, and the nonce cookie that its ticket is bound to.
 pub(super) fn login_host_url(
     context: &RequestContext<'_>,
     page: &str,
@@ -130,10 +132,10 @@ pub(super) fn login_host_url(
         to.push_str(&format!("&{name}={value}"));
     }
     let rest = rd.strip_prefix(context.head.origin().as_str());
-    let comes_back_here = rest.is_some_and(|rest| rest.starts_with('/'));
-    let reached =
+    let returns_to_this_host = rest.is_some_and(|rest| rest.starts_with('/'));
+    let cookie_is_valid =
         site.is_login_host(context.head) || site.session_cookie_reaches(context.head.host.as_str());
-    if reached || !comes_back_here {
+    if cookie_is_valid || !returns_to_this_host {
         return (to, None);
     }
     let nonce = Nonce::random();

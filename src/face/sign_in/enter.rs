@@ -1,7 +1,8 @@
-//! `/enter/{connector}`: somebody arrives with a ticket that nobody here asked for.
+//! `/enter/{connector}`: unsolicited logins. A portal sends the browser with a ticket that menshen
+//! did not ask for.
 //!
-//! Any page can send a browser here with a ticket of its own choice, so a ticket never takes the place
-//! of somebody who is signed in without asking them.
+//! Any page can send a browser here with a ticket of its own choice, so the login never replaces
+//! the session of another person without a confirmation.
 
 use std::sync::Arc;
 
@@ -32,26 +33,26 @@ use crate::store::ConnectorId;
 /// The longest ticket, in bytes.
 const TICKET_BYTES_MAX: usize = 8 * 1024;
 
-/// The largest form, in bytes: every byte of a ticket may be an escape of three.
+/// The largest form, in bytes: every byte of the ticket may be percent-encoded as three.
 const FORM_BYTES_MAX: usize = 32 * 1024;
 
-/// The parameter that names an arrival whose ticket was redeemed.
+/// The parameter that names a pending unsolicited login.
 const FLOW: &str = "flow";
 
 /// The form field of the switch page with the account that the person agrees to be signed in to.
 const ACCOUNT: &str = "account";
 
-/// Why a ticket is not looked at.
+/// Why a ticket is refused before it is redeemed.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-enum UnacceptedTicket {
-    #[error("the ticket stands nowhere, twice, or is empty or too long")]
+enum TicketRefusal {
+    #[error("the ticket is missing, repeated, empty or too long")]
     Shape,
-    #[error("the page that led here is none that may")]
+    #[error("the request does not come from an allowed origin")]
     Origin,
 }
 
-/// `GET` with a ticket in the urls, or `POST` with a ticket in a form; and the two steps of an
-/// arrival that waits for its browser.
+/// A GET request with a ticket in the URL or a POST request with a ticket in the form; and the two
+/// later steps of a pending unsolicited login.
 pub(super) async fn answer<B>(
     context: &RequestContext<'_>,
     via: &ConnectorId,
@@ -75,21 +76,22 @@ where
         _ => LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST")),
     };
     logged.map_response(|response| {
-        // The ticket may stand in the address: no page learns it as the one that led there.
+        // The URL may contain the ticket, so it must not be sent as a `Referer`.
         let headers = response.headers_mut();
-        let asks = keeps_referrer_for_form(headers.get(REFERRER_POLICY));
-        if !asks {
+        let has_form = keeps_referrer_for_form(headers.get(REFERRER_POLICY));
+        if !has_form {
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         }
     })
 }
 
-/// Whether the page has a form of ours: with `no-referrer` a browser would not say where it is from.
+/// Whether the page has a form of menshen's: with `no-referrer` a browser sends it with `Origin:
+/// null`.
 fn keeps_referrer_for_form(policy: Option<&HeaderValue>) -> bool {
     policy.is_some_and(|policy| policy == FORM_REFERRER_POLICY)
 }
 
-/// Tells the host a page is on, and nothing else.
+/// Sends the origin of the page and nothing else.
 const FORM_REFERRER_POLICY: &str = "strict-origin";
 
 async fn handle<B>(
@@ -126,11 +128,12 @@ where
     }
 }
 
-/// Only somebody who goes here with a window of their own, or with a frame where people sign in there.
+/// Accepts only top-level navigations, and navigations in a frame when the session cookie works in
+/// frames.
 fn require_navigation(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
     let head = context.head;
     let embedded = loads_in_frame(head) && context.site.cookies.allow_embedding();
-    let goes = match (request_kind(head), head.method) {
+    let is_navigation = match (request_kind(head), head.method) {
         (RequestKind::Navigation, _) => true,
         (RequestKind::Embedded, _) if embedded => true,
         (RequestKind::Embedded, &Method::POST) => {
@@ -139,7 +142,7 @@ fn require_navigation(context: &RequestContext<'_>) -> Result<(), Box<LoggedResp
         }
         (RequestKind::Embedded | RequestKind::Fetch, _) => false,
     };
-    if goes {
+    if is_navigation {
         return Ok(());
     }
     let response = match request_kind(head) {
@@ -148,7 +151,10 @@ fn require_navigation(context: &RequestContext<'_>) -> Result<(), Box<LoggedResp
             reply::problem(context, Cause::FrameLogin, Some(again))
         }
         RequestKind::Navigation | RequestKind::Fetch => {
-            let (status, title) = (StatusCode::UNAUTHORIZED, "Only for a person who goes here");
+            let (status, title) = (
+                StatusCode::UNAUTHORIZED,
+                "Only for a person caller is_navigation here",
+            );
             reply::json_problem(context, status, "login-needed", title, "")
         }
     };
@@ -172,22 +178,22 @@ where
 }
 
 fn malformed(context: &RequestContext<'_>, entry: &ConnectorEntry) -> LoggedResponse {
-    audit::refused(context, Some(&entry.id), &UnacceptedTicket::Shape);
+    audit::refused(context, Some(&entry.id), &TicketRefusal::Shape);
     let page = reply::problem(context, Cause::BadRequest, None);
     LoggedResponse::own_path("no ticket", page)
 }
 
-/// The one ticket, and all that came with it.
+/// The ticket, if it occurs exactly once in query and form.
 fn single_ticket<'a>(parameter: &str, query: &'a Fields, form: &'a Fields) -> Option<&'a str> {
-    let places = (query.one(parameter).ok()?, form.one(parameter).ok()?);
-    let ((Some(ticket), None) | (None, Some(ticket))) = places else {
+    let fields_with_rd = (query.one(parameter).ok()?, form.one(parameter).ok()?);
+    let ((Some(ticket), None) | (None, Some(ticket))) = fields_with_rd else {
         return None;
     };
     let fits = !ticket.is_empty() && ticket.len() <= TICKET_BYTES_MAX;
     fits.then_some(ticket)
 }
 
-/// Whether the page that led here may: `Origin` says which it was, and else `Referer`.
+/// Whether the browser comes from an allowed origin, by its `Origin` header, else by `Referer`.
 fn has_allowed_origin(context: &RequestContext<'_>, origins: &[Url]) -> bool {
     let headers = context.head.headers;
     let origin = match single_header_lossy(headers, ORIGIN.as_str()) {
@@ -213,24 +219,24 @@ async fn redeem(
         return malformed(context, entry);
     };
     if !has_allowed_origin(context, &point.origins) {
-        audit::refused(context, Some(&entry.id), &UnacceptedTicket::Origin);
+        audit::refused(context, Some(&entry.id), &TicketRefusal::Origin);
         return LoggedResponse::own_path("origin", failure(context, entry, Cause::EntryRefused));
     }
-    let who = match caller(context).await {
-        Ok(who) => who,
+    let caller = match caller(context).await {
+        Ok(caller) => caller,
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
     let login = &context.site.login;
     let ticket = EntryTokenHash::of(&entry.id, ticket);
     if let (Caller::Person(person), Some(finished)) =
-        (&who, login.recent_unsolicited_login(&ticket))
+        (&caller, login.recent_unsolicited_login(&ticket))
         && person.session.public_id == finished.public_id
     {
         let to = finished.return_to.location();
         return LoggedResponse::own_path("seen again", reply::see_other(&to));
     }
-    let places = if form.has("rd") { &form } else { query };
-    let target = Target::from_query(context, places);
+    let fields_with_rd = if form.has("rd") { &form } else { query };
+    let target = Target::from_query(context, fields_with_rd);
     let return_to = target.return_to_or_home(context, entry);
     let fields = if form.has(&point.parameter) {
         form
@@ -244,21 +250,20 @@ async fn redeem(
     };
     let mut pending = match login.redeem_unsolicited(entry, ticket, answer).await {
         Ok(pending) => pending,
-        Err(error) => return arrival_failed(context, entry, &error),
+        Err(error) => return login_failed(context, entry, &error),
     };
     pending.return_to = return_to;
     pending.ticket_for = target.ticket_for;
     pending.for_frame = target.for_frame;
-    match &who {
+    match &caller {
         Caller::Anonymous(_) | Caller::Program(_) if !carries_session_cookie(context) => {
             redirect_with_cookies(context, entry, pending)
         }
-        who => complete_or_ask(context, entry, pending, who).await,
+        caller => complete_or_ask(context, entry, pending, caller).await,
     }
 }
 
-/// Whether the cookie of somebody who is signed in would have come along. A form of another site
-/// brings none.
+/// Whether the browser sent the session cookie, if it has one. It does not with a cross-site POST.
 fn carries_session_cookie(context: &RequestContext<'_>) -> bool {
     let site = single_header(context.head.headers, "sec-fetch-site");
     *context.head.method != Method::POST
@@ -266,7 +271,8 @@ fn carries_session_cookie(context: &RequestContext<'_>) -> bool {
         || matches!(site, Some("same-origin" | "same-site" | "none"))
 }
 
-/// Sends the browser here once more, with all of its cookies: only then is it known who is signed in.
+/// Redirects the browser to `/enter` by GET, with which it sends all of its cookies. Only then it
+/// is known who is signed in.
 fn redirect_with_cookies(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
@@ -274,7 +280,7 @@ fn redirect_with_cookies(
 ) -> LoggedResponse {
     let sealed = match context.site.login.seal_pending(&mut pending) {
         Ok(sealed) => sealed,
-        Err(error) => return arrival_failed(context, entry, &error),
+        Err(error) => return login_failed(context, entry, &error),
     };
     let flow = &pending.flow;
     let here = format!("{}/enter/{}?{FLOW}={flow}", context.site.prefix, entry.id);
@@ -283,23 +289,23 @@ fn redirect_with_cookies(
     LoggedResponse::own_path("to be seen", response)
 }
 
-/// Somebody who was sent here once more.
+/// The request after [`redirect_with_cookies`].
 async fn resume(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     query: &Fields,
 ) -> LoggedResponse {
-    let who = match caller(context).await {
-        Ok(who) => who,
+    let caller = match caller(context).await {
+        Ok(caller) => caller,
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
-    match pending_arrival(context, entry, query) {
-        Ok(pending) => complete_or_ask(context, entry, pending, &who).await,
-        Err(error) => without_pending(context, entry, &who, None, error),
+    match pending_login(context, entry, query) {
+        Ok(pending) => complete_or_ask(context, entry, pending, &caller).await,
+        Err(error) => without_pending(context, entry, &caller, None, error),
     }
 }
 
-/// Somebody agreed to be who arrived: the button of the page that asked.
+/// The person pressed the button of the switch page.
 async fn switch_confirmed(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
@@ -308,19 +314,19 @@ async fn switch_confirmed(
     if !is_own_form_post(context) {
         return LoggedResponse::own_path("foreign", reply::foreign_origin(context));
     }
-    match pending_arrival(context, entry, form) {
-        Ok(pending) => complete_arrival(context, entry, &pending).await,
+    match pending_login(context, entry, form) {
+        Ok(pending) => complete_login(context, entry, &pending).await,
         Err(error) => match caller(context).await {
-            Ok(who) => {
+            Ok(caller) => {
                 let asked_for = form.one(ACCOUNT).ok().flatten();
-                without_pending(context, entry, &who, asked_for, error)
+                without_pending(context, entry, &caller, asked_for, error)
             }
             Err(response) => LoggedResponse::own_path("unavailable", response),
         },
     }
 }
 
-fn pending_arrival(
+fn pending_login(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     fields: &Fields,
@@ -338,18 +344,21 @@ async fn complete_or_ask(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     pending: Pending,
-    who: &Caller,
+    caller: &Caller,
 ) -> LoggedResponse {
-    let arrived = pending.unsolicited.as_ref().map(|arrival| arrival.account);
-    match who {
-        Caller::Person(person) if Some(person.session.account) != arrived => {
+    let account = pending
+        .unsolicited
+        .as_ref()
+        .map(|unsolicited| unsolicited.account);
+    match caller {
+        Caller::Person(person) if Some(person.session.account) != account => {
             ask_to_switch(context, entry, pending, person)
         }
-        _ => complete_arrival(context, entry, &pending).await,
+        _ => complete_login(context, entry, &pending).await,
     }
 }
 
-async fn complete_arrival(
+async fn complete_login(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     pending: &Pending,
@@ -357,7 +366,7 @@ async fn complete_arrival(
     let finished = match context.site.login.finish_unsolicited(pending).await {
         Ok(finished) => finished,
         Err(error) if error.is_transient() => {
-            let logged = arrival_failed(context, entry, &error);
+            let logged = login_failed(context, entry, &error);
             // The page offers a retry, and a retry needs the cookie of the pending login.
             return match flow_cookies::sealed_login(context, &pending.flow) {
                 Some(_) => logged,
@@ -365,7 +374,7 @@ async fn complete_arrival(
             };
         }
         Err(error) => {
-            let logged = arrival_failed(context, entry, &error);
+            let logged = login_failed(context, entry, &error);
             return logged.map_response(|it| flow_cookies::clear(context, &pending.flow, it));
         }
     };
@@ -390,7 +399,7 @@ async fn complete_arrival(
     LoggedResponse::own_path(reason, response)
 }
 
-/// The page that names who is here and who arrived.
+/// The page that names the person who is signed in and the person of the ticket.
 fn ask_to_switch(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
@@ -398,7 +407,7 @@ fn ask_to_switch(
     person: &Person,
 ) -> LoggedResponse {
     if loads_in_frame(context.head) {
-        // A page that is asked in a frame could be covered by another.
+        // In a frame another page could cover the button (clickjacking).
         let again = Href::new(format!("{}/sign_in", context.site.prefix));
         let page = reply::problem(context, Cause::FrameLogin, Some(again));
         return LoggedResponse::own_path("embedded", page);
@@ -406,9 +415,9 @@ fn ask_to_switch(
     let login = &context.site.login;
     let sealed = match login.seal_pending(&mut pending) {
         Ok(sealed) => sealed,
-        Err(error) => return arrival_failed(context, entry, &error),
+        Err(error) => return login_failed(context, entry, &error),
     };
-    let Some(arrival) = &pending.unsolicited else {
+    let Some(unsolicited) = &pending.unsolicited else {
         return malformed(context, entry);
     };
     let host = context.head.host.to_string();
@@ -422,32 +431,32 @@ fn ask_to_switch(
             login: person.session.login.as_str(),
         },
         new_person: PersonName {
-            name: arrival.name.as_deref(),
-            login: arrival.login.as_str(),
+            name: unsolicited.name.as_deref(),
+            login: unsolicited.login.as_str(),
         },
         post_to: Href::new(format!("{}/enter/{}", context.site.prefix, entry.id)),
         flow: pending.flow.as_str(),
-        account: &arrival.account.to_string(),
+        account: &unsolicited.account.to_string(),
         stay: Href::new(pending.return_to.location()),
     };
     let mut response = reply::page_response(StatusCode::CONFLICT, &page.render(context.lang()));
-    let asks = HeaderValue::from_static(FORM_REFERRER_POLICY);
-    response.headers_mut().insert(REFERRER_POLICY, asks);
+    let policy = HeaderValue::from_static(FORM_REFERRER_POLICY);
+    response.headers_mut().insert(REFERRER_POLICY, policy);
     flow_cookies::set_sealed(context, &pending.flow, &sealed, false, &mut response);
     LoggedResponse::own_path("somebody else is here", response)
 }
 
-/// An unsolicited login whose cookie is missing, expired or forged. The person is redirected only
+/// The cookie of the unsolicited login is missing, expired or forged. The person is redirected only
 /// when they are signed in to the account that they agreed to (they pressed the button twice);
-/// anybody else would go on in the application with the session of another person.
+/// another person would go on in the application with a session that is not theirs.
 fn without_pending(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    who: &Caller,
+    caller: &Caller,
     asked_for: Option<&str>,
     error: PendingError,
 ) -> LoggedResponse {
-    if let Caller::Person(person) = who {
+    if let Caller::Person(person) = caller {
         if asked_for == Some(person.session.account.to_string().as_str()) {
             return LoggedResponse::own_path("seen again", reply::see_other("/"));
         }
@@ -460,7 +469,7 @@ fn without_pending(
     LoggedResponse::own_path(cause.slug(), failure(context, entry, cause))
 }
 
-fn arrival_failed(
+fn login_failed(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     error: &LoginError,

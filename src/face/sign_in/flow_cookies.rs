@@ -1,8 +1,8 @@
-//! The cookies by which a browser remembers the logins it has under way.
+//! The cookies of pending logins.
 //!
-//! One login is one cookie, or two where the return address is long: browsers keep no cookie above
-//! 4 KiB. All of one browser together stay so small that a server in front, which takes a line of
-//! 8 KiB, lets them through beside the cookies of applications.
+//! A pending login is one cookie, or two when the return address is long, because browsers drop
+//! cookies above 4 KiB. All cookies of a browser together stay small enough for a server in front
+//! that limits a header line to 8 KiB, beside the cookies of applications.
 
 use http::Response;
 
@@ -13,29 +13,29 @@ use crate::login::BegunLogin;
 use crate::login::pending::{FlowId, PENDING_AGE_MAX_S, Pending};
 use crate::request::Body;
 
-/// How many logins one browser has under way at most; the oldest gives way.
+/// How many pending logins one browser keeps; the oldest is evicted.
 const LOGINS_MAX: usize = 5;
 
-/// How long their cookies are together at most, in bytes of the line that brings them back.
+/// The total length of their cookies in the `Cookie` header, in bytes.
 const LINE_BYTES_MAX: usize = 6 * 1024;
 
-/// How many cookies of logins are looked at where all of them count: four times as many as a browser
-/// keeps. More were planted, and each would be opened, or taken back in a line of the answer.
+/// How many login cookies of a request are read: four times as many as a browser keeps. More were
+/// planted, and each one would be decrypted, or cleared by a header of the response.
 const COOKIES_READ_MAX: usize = 4 * 2 * LOGINS_MAX;
 
-/// The longest value of one cookie, in bytes: browsers drop those whose name and value have more
-/// than 4096.
+/// The longest value of one cookie, in bytes. Browsers drop cookies whose name and value exceed
+/// 4096.
 const PART_BYTES_MAX: usize = 3900;
 
-/// What the name of a login's second cookie ends with. No login's name has a dot.
+/// The suffix of the name of a login's second cookie. No flow id contains a dot.
 const SECOND_SUFFIX: &str = ".2";
 
-/// What stands between two cookies in a line, and between a name and its value.
+/// The separators between two cookies and between name and value.
 const SEPARATOR_BYTES: usize = "; ".len() + "=".len();
 
-/// One login that a browser remembers, as far as its cookies came along.
+/// The cookies of one pending login, as far as the request has them.
 struct FlowCookies<'a> {
-    /// What its cookies are named after; of a cookie that is none of ours anything at all.
+    /// The flow id in their names. A foreign cookie may have any text there.
     flow: &'a str,
     first: Option<&'a str>,
     second: Option<&'a str>,
@@ -50,13 +50,13 @@ impl<'a> FlowCookies<'a> {
         }
     }
 
-    /// Of two of one name the first counts, as everywhere.
+    /// Of two cookies of one name the first counts.
     fn add(&mut self, is_second: bool, value: &'a str) {
-        let place = match is_second {
+        let part = match is_second {
             true => &mut self.second,
             false => &mut self.first,
         };
-        place.get_or_insert(value);
+        part.get_or_insert(value);
     }
 
     fn sealed(&self) -> Option<String> {
@@ -76,12 +76,12 @@ impl<'a> FlowCookies<'a> {
     }
 }
 
-/// The sealed memory of one login, as its browser brings it.
+/// The sealed pending login in the request's cookies.
 pub(super) fn sealed_login(context: &RequestContext<'_>, flow: &FlowId) -> Option<String> {
     cookies_of(context, flow).sealed()
 }
 
-/// Every login that this browser remembers and that is of this site.
+/// Every pending login in the request's cookies that this site sealed.
 pub(super) fn pending_logins(context: &RequestContext<'_>) -> impl Iterator<Item = Pending> {
     cookies_by_flow(context)
         .into_iter()
@@ -96,14 +96,14 @@ fn open_pending(context: &RequestContext<'_>, cookies: &FlowCookies<'_>) -> Opti
     login.open_pending(all, &flow, sealed.as_deref()).ok()
 }
 
-/// Lets the browser remember a login that began, and takes back those that give way to it.
+/// Sets the cookies of a login that began and evicts the oldest ones.
 pub(super) fn set(context: &RequestContext<'_>, begun: &BegunLogin, response: &mut Response<Body>) {
     let (flow, sealed) = (&begun.pending.flow, &begun.sealed);
     set_sealed(context, flow, sealed, begun.returns_by_post, response);
 }
 
-/// The same for whatever else is sealed under the name of a login; `cross_site` where the answer comes
-/// by a POST from another site.
+/// Sets the cookies of a sealed pending login; `cross_site` when the provider responds with a
+/// cross-site POST.
 pub(super) fn set_sealed(
     context: &RequestContext<'_>,
     flow: &FlowId,
@@ -136,7 +136,7 @@ pub(super) fn set_sealed(
     evict_oldest(context, &new, response);
 }
 
-/// Removes the oldest logins that no longer fit beside the one that was just set.
+/// Clears the oldest pending logins that exceed the limits beside the new one.
 fn evict_oldest(
     context: &RequestContext<'_>,
     new: &FlowCookies<'_>,
@@ -148,7 +148,7 @@ fn evict_oldest(
         .filter(|cookies| cookies.flow != new.flow)
         .map(|cookies| (begun_at(context, &cookies), cookies))
         .collect();
-    // What does not open sorts first, as the oldest.
+    // A cookie that does not decrypt sorts first, as the oldest.
     others.sort_by_key(|(begun_at, _)| *begun_at);
     let (mut count, mut bytes) = (1, new.bytes(prefix));
     for (_, cookies) in others.iter().rev() {
@@ -160,7 +160,7 @@ fn evict_oldest(
     }
 }
 
-/// When a login of this site began, solicited or not.
+/// When a pending login began, unsolicited or not.
 fn begun_at(context: &RequestContext<'_>, cookies: &FlowCookies<'_>) -> Option<Timestamp> {
     if let Some(pending) = open_pending(context, cookies) {
         return Some(pending.begun_at);
@@ -176,7 +176,7 @@ fn begun_at(context: &RequestContext<'_>, cookies: &FlowCookies<'_>) -> Option<T
     })
 }
 
-/// Lets the browser forget a login.
+/// Clears the cookies of a login.
 pub(super) fn clear(context: &RequestContext<'_>, flow: &FlowId, response: &mut Response<Body>) {
     clear_cookies(context, &cookies_of(context, flow), response);
 }
@@ -199,7 +199,7 @@ fn clear_cookies(
     }
 }
 
-/// One login, as far as its cookies came along, however many others did.
+/// The cookies of one login, without the limit on cookies that are read.
 fn cookies_of<'a>(context: &RequestContext<'a>, flow: &'a FlowId) -> FlowCookies<'a> {
     let mut cookies = FlowCookies::empty(flow.as_str());
     for (name, is_second, value) in cookie_parts(context) {
@@ -210,7 +210,7 @@ fn cookies_of<'a>(context: &RequestContext<'a>, flow: &'a FlowId) -> FlowCookies
     cookies
 }
 
-/// The logins whose cookies came along first, in the order in which a browser names them.
+/// The cookies of the first logins in the request, in the browser's order.
 fn cookies_by_flow<'a>(context: &RequestContext<'a>) -> Vec<FlowCookies<'a>> {
     let mut all: Vec<FlowCookies<'a>> = Vec::new();
     for (flow, is_second, value) in cookie_parts(context).take(COOKIES_READ_MAX) {
@@ -224,8 +224,7 @@ fn cookies_by_flow<'a>(context: &RequestContext<'a>) -> Vec<FlowCookies<'a>> {
     all
 }
 
-/// Every cookie of a login that came along: what it is named after, whether it is the second of that
-/// login, and its value.
+/// Every login cookie of the request: its flow id, whether it is the second part, and its value.
 fn cookie_parts<'a>(
     context: &RequestContext<'a>,
 ) -> impl Iterator<Item = (&'a str, bool, &'a str)> {

@@ -1,11 +1,12 @@
-//! Signing in inside another site's frame.
+//! Sign-in inside a frame of another site.
 //!
-//! A browser keeps the cookies of a frame apart from those of a tab. So the page in the frame sets a
-//! nonce, opens a tab to sign in, and gets a ticket for that nonce from the tab, by a message that the
-//! browser delivers to one origin only. It posts the ticket for a session cookie of its own. Whoever
-//! signs in is asked first: unless the configuration names who may, any site may frame the page, and a
-//! script of an application can open the tab. Where an application shares the origin of the tab, its
-//! scripts could answer the question themselves, so nothing is handed over there.
+//! Browsers partition the cookies of a third-party frame from those of a tab. The page in the frame
+//! sets a nonce cookie, opens a tab for the sign-in, and receives a ticket for that nonce from the
+//! tab by `postMessage`, which the browser delivers to one origin only. The page posts the ticket
+//! for a session cookie of its own. The person is asked first: unless the configuration names the
+//! allowed sites, any site may frame the page, and a script of an application can open the tab.
+//! Where an application shares the origin of the tab, its scripts could answer the question
+//! themselves, so no ticket is handed over there.
 
 use http::{Response, StatusCode};
 use percent_encoding::utf8_percent_encode;
@@ -20,59 +21,59 @@ use crate::login::return_to::ReturnTo;
 use crate::login::ticket::{FRAME_NONCE_AGE_MAX_S, Nonce};
 use crate::request::Body;
 
-/// Marks an address of a login whose ticket a page in a frame waits for.
+/// Marks a login whose ticket a page in a frame waits for.
 pub(super) const FRAME_PARAMETER: (&str, &str) = ("f", "1");
 
-/// Whether an address says that a page in a frame waits, and a tab shows the answer.
+/// Whether the query asks for a frame's ticket and the response is shown in a tab.
 pub(super) fn is_requested(context: &RequestContext<'_>, query: &Fields) -> bool {
     let (name, value) = FRAME_PARAMETER;
     query.one(name) == Ok(Some(value)) && may_issue_ticket(context)
 }
 
-/// Whether the answer to a request may give a ticket for a frame: no script reads it. A browser that
-/// does not say so is an old one.
+/// Whether the response may contain a ticket for a frame: it is shown in a tab, so no script reads
+/// it. Old browsers do not send the header and are accepted.
 pub(super) fn may_issue_ticket(context: &RequestContext<'_>) -> bool {
     context.site.allows_framed_sign_in && opens_in_tab(context.head)
 }
 
-/// Whether a request is for a page in a frame, on a site where people sign in there.
+/// Whether the request loads in a frame on a site that allows sign-in there.
 pub(super) fn accepts_ticket(context: &RequestContext<'_>) -> bool {
     context.site.allows_framed_sign_in && loads_in_frame(context.head)
 }
 
-/// For a stranger who asks for a page of an application in a frame.
+/// The page for an unauthenticated request for an application in a frame.
 pub(super) fn application_page(context: &RequestContext<'_>) -> Response<Body> {
-    let place = match *context.head.method {
+    let return_to = match *context.head.method {
         http::Method::GET => urls::requested(context),
-        // What was posted cannot be asked for again.
+        // A form post cannot be repeated.
         _ => format!("{}/", context.head.origin()),
     };
-    page(context, StatusCode::UNAUTHORIZED, &place, false)
+    page(context, StatusCode::UNAUTHORIZED, &return_to, false)
 }
 
-/// For a frame that was led to an own page of ours. A ticket counts on the host that the frame is at,
-/// so that must be the one the person wants to go to.
-pub(super) fn own_page(context: &RequestContext<'_>, place: &ReturnTo) -> Response<Body> {
+/// The response to a frame that loads an own page. A ticket is valid for the host of the frame
+/// only, so the frame is redirected to the host of its return address first.
+pub(super) fn own_page(context: &RequestContext<'_>, return_to: &ReturnTo) -> Response<Body> {
     let home = context.site.external_url.origin().ascii_serialization();
-    let origin = place.origin().unwrap_or(&home);
-    let place = place.absolute_from(&context.site.external_url);
+    let origin = return_to.origin().unwrap_or(&home);
+    let return_to = return_to.absolute_from(&context.site.external_url);
     if origin == context.head.origin() {
-        return page(context, StatusCode::UNAUTHORIZED, &place, false);
+        return page(context, StatusCode::UNAUTHORIZED, &return_to, false);
     }
-    let rd = utf8_percent_encode(&place, urls::QUERY_VALUE);
+    let rd = utf8_percent_encode(&return_to, urls::QUERY_VALUE);
     reply::redirect(&format!("{origin}{}/start?rd={rd}", context.site.prefix))
 }
 
-/// For a frame that brought a ticket that lets nobody in.
+/// The page for a frame whose ticket was refused.
 pub(super) fn ticket_failed(context: &RequestContext<'_>, to: Option<&str>) -> Response<Body> {
-    let place = format!("{}{}", context.head.origin(), to.unwrap_or("/"));
-    page(context, StatusCode::BAD_REQUEST, &place, true)
+    let return_to = format!("{}{}", context.head.origin(), to.unwrap_or("/"));
+    page(context, StatusCode::BAD_REQUEST, &return_to, true)
 }
 
 fn page(
     context: &RequestContext<'_>,
     status: StatusCode,
-    place: &str,
+    return_to: &str,
     failed: bool,
 ) -> Response<Body> {
     let site = context.site;
@@ -82,7 +83,7 @@ fn page(
     let start = format!(
         "{}?rd={}&k={}&{name}={value}",
         urls::on_login_host(context, "start"),
-        utf8_percent_encode(place, urls::QUERY_VALUE),
+        utf8_percent_encode(return_to, urls::QUERY_VALUE),
         hash.as_str()
     );
     let host = context.head.host.to_string();
@@ -92,7 +93,7 @@ fn page(
             request_id: context.id.as_str(),
         },
         start: Href::new(start),
-        return_to: Href::new(place),
+        return_to: Href::new(return_to),
         home: &site.external_url.origin().ascii_serialization(),
         post_to: Href::new(format!("{}/ticket", site.prefix)),
         script: Href::new(format!("{}/frame.js", site.prefix)),
@@ -104,7 +105,7 @@ fn page(
     let (value, age) = (nonce.expose(), FRAME_NONCE_AGE_MAX_S);
     let cookie = site.cookies.set_embedded(&name, value, age);
     reply::add_cookie(&mut response, &cookie);
-    // Frames that load at once are given one each; the next page keeps the first ones.
+    // Frames that load at the same time get a nonce each; the next page keeps the first ones.
     let kept = reply::cookies_with_prefix(context.head.headers, site.cookies.nonce_prefix());
     for (surplus, _) in kept.skip(NONCES_MAX) {
         reply::add_cookie(&mut response, &site.cookies.clear_embedded(surplus));
@@ -112,7 +113,7 @@ fn page(
     response
 }
 
-/// The nonce that this frame, or another one of the same page and host, was given before.
+/// The nonce that this frame, or another frame of the same page and host, already has.
 fn current_nonce(context: &RequestContext<'_>) -> Option<Nonce> {
     let prefix = context.site.cookies.nonce_prefix();
     let mut kept =
@@ -123,12 +124,12 @@ fn current_nonce(context: &RequestContext<'_>) -> Option<Nonce> {
     kept.next()
 }
 
-/// The page of the tab that gives the ticket to the frame, which is of this origin.
+/// The page in the tab that hands the ticket over to the frame of this origin.
 pub(super) fn hand_over_page(
     context: &RequestContext<'_>,
     origin: &Url,
     ticket: &str,
-    place: &ReturnTo,
+    return_to: &ReturnTo,
 ) -> Response<Body> {
     let site = context.head.host.to_string();
     let page = HandOverPage {
@@ -138,7 +139,7 @@ pub(super) fn hand_over_page(
         },
         to: &origin.origin().ascii_serialization(),
         ticket,
-        return_to: Href::new(place.absolute_from(&context.site.external_url)),
+        return_to: Href::new(return_to.absolute_from(&context.site.external_url)),
         script: Href::new(format!("{}/hand_over.js", context.site.prefix)),
     };
     reply::page_response(StatusCode::OK, &page.render(context.lang()))

@@ -1,4 +1,4 @@
-//! `/login-config`, `/login`, `/userinfo`: the same login for own front ends and mobile apps.
+//! `/login-config`, `/login`, `/userinfo`: login for custom front ends and mobile apps.
 
 use bytes::Bytes;
 use http::header::{
@@ -25,29 +25,29 @@ use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
 
-/// What a front end or an app sends to `/login/{connector}`.
+/// The JSON body of `POST /login/{connector}`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LoginRequest {
-    /// What the source gave the front end.
+    /// The authorization code that the provider gave the front end.
     #[serde(default)]
     code: Option<String>,
-    /// Instead of a code, where people have a password.
+    /// The user name, for connectors with a password form.
     #[serde(default)]
     login: Option<String>,
     #[serde(default)]
     password: Option<String>,
     state: String,
-    /// The sealed memory, from an app that has no cookies.
+    /// The sealed pending login, from an app that has no cookies.
     #[serde(default)]
     flow: Option<String>,
-    /// Where the code came from, in the words of the connector.
+    /// The kind of the code, as the connector defines it.
     #[serde(default)]
     kind: Option<String>,
 }
 
 impl LoginRequest {
-    /// Whether the connector knows where the code came from.
+    /// Whether the connector accepts codes of this kind.
     fn has_known_kind(&self, context: &RequestContext<'_>, via: &ConnectorId) -> bool {
         let entry = context.site.login.entry(via);
         let others = entry.map_or(&[][..], |entry| entry.features.code_kinds);
@@ -55,11 +55,11 @@ impl LoginRequest {
         kind.is_none_or(|kind| kind == "code" || others.contains(&kind))
     }
 
-    /// What the connector is brought: a code, or a user name and a password where it has a form.
+    /// The fields for the connector: a code, or user name and password for a connector with a form.
     fn fields(&self, context: &RequestContext<'_>, via: &ConnectorId) -> Option<Fields> {
         let entry = context.site.login.entry(via);
         let uses_password_form = entry.is_some_and(|entry| entry.uses_password_form());
-        let brought = match (&self.code, &self.login, &self.password) {
+        let pairs = match (&self.code, &self.login, &self.password) {
             (Some(code), None, None) if !uses_password_form => {
                 vec![("code", code), ("state", &self.state)]
             }
@@ -68,13 +68,14 @@ impl LoginRequest {
             }
             _ => return None,
         };
-        let brought = brought.into_iter();
-        let fields = brought.map(|(name, value)| (name.to_owned(), value.clone()));
+        let pairs = pairs.into_iter();
+        let fields = pairs.map(|(name, value)| (name.to_owned(), value.clone()));
         Some(Fields::new(fields.collect()))
     }
 }
 
-/// `GET /login-config/{connector}`: what an own front end needs to open a login by itself.
+/// `GET /login-config/{connector}`: begins a login and returns what a front end needs to open the
+/// provider itself.
 pub(super) async fn login_config(
     context: &RequestContext<'_>,
     via: &ConnectorId,
@@ -136,8 +137,7 @@ pub(super) async fn login_config(
     LoggedResponse::own_path("login config", with_cors(response, origin))
 }
 
-/// `POST /login/{connector}`: a code that a front end or an app obtained, or a user name and a password
-/// that it asked for, for a session.
+/// `POST /login/{connector}`: exchanges a code, or user name and password, for a session.
 pub(super) async fn login<B>(
     context: &RequestContext<'_>,
     via: &ConnectorId,
@@ -259,7 +259,7 @@ fn problem_json(context: &RequestContext<'_>, cause: Cause) -> Response<Body> {
     )
 }
 
-/// `GET /userinfo`: who am I, in the words oauth2-proxy's users know.
+/// `GET /userinfo`: the signed-in person, with the field names of oauth2-proxy.
 pub(super) async fn userinfo(context: &RequestContext<'_>) -> LoggedResponse {
     if !matches!(*context.head.method, Method::GET | Method::HEAD) {
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
@@ -298,7 +298,8 @@ pub(super) async fn userinfo(context: &RequestContext<'_>) -> LoggedResponse {
     )
 }
 
-/// A login runs on the host that logs people in: elsewhere its cookie would name no host.
+/// Refuses requests on other hosts than the login host, where the session cookie would not be
+/// valid.
 fn require_login_host(
     context: &RequestContext<'_>,
     origin: &Option<HeaderValue>,
@@ -313,7 +314,8 @@ fn require_login_host(
     )))
 }
 
-/// The origin of a browser's request: none, ours, or one that is configured; any other is refused.
+/// The origin for the CORS headers: `None` for apps and same-origin requests; an origin that is not
+/// configured is refused.
 fn allowed_origin(
     context: &RequestContext<'_>,
 ) -> Result<Option<HeaderValue>, Box<LoggedResponse>> {
@@ -324,7 +326,7 @@ fn allowed_origin(
         ))
     };
     let Some(origin) = context.head.headers.get(http::header::ORIGIN) else {
-        // A browser says when it comes from elsewhere; an app says nothing.
+        // A browser sends `Sec-Fetch-Site`; an app sends nothing.
         let site = single_header(context.head.headers, "sec-fetch-site");
         return match site {
             None | Some("same-origin" | "none") => Ok(None),

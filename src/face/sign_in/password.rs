@@ -1,4 +1,5 @@
-//! `/password/ID`: a user name and a password that somebody typed.
+//! Checks a submitted password and starts a session. A form that is not menshen's own, or belongs
+//! to another browser, is refused without asking the source.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -19,7 +20,7 @@ use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
 
-/// What a form of ours brings: every field once.
+/// The fields of the password form, each exactly once.
 struct PasswordForm<'a> {
     flow: &'a str,
     return_to: &'a str,
@@ -54,8 +55,8 @@ impl<'a> PasswordForm<'a> {
     }
 }
 
-/// `POST /password/{connector}`: a user name and a password for a session. Whatever does not come from
-/// our form, in the browser that was shown it, never reaches the source.
+/// Checks a submitted password and starts a session. A form that is not menshen's own, or belongs
+/// to another browser, is refused without asking the source.
 pub(super) async fn answer<B>(
     context: &RequestContext<'_>,
     via: &ConnectorId,
@@ -124,7 +125,7 @@ async fn verify(
         login: sent.login,
         notice: Some(PasswordNotice::WrongPassword),
     };
-    // The login goes on: its memory stays in the browser.
+    // The login stays pending: its cookie is kept.
     let target = callback::target_of(&pending);
     let page = password_form::page(context, entry, &target, &flow, &contents);
     LoggedResponse::own_path(Cause::WrongPassword.slug(), page)
@@ -140,8 +141,8 @@ fn is_wrong_password(error: &LoginError) -> bool {
     )
 }
 
-/// A form whose login this browser does not remember: sent twice, open for too long, or another
-/// browser's.
+/// The login cookie of the form is missing, expired or forged: the form was submitted twice, was
+/// open for too long, or belongs to another browser.
 async fn without_pending(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
@@ -150,11 +151,11 @@ async fn without_pending(
     error: PendingError,
 ) -> LoggedResponse {
     if let Some(finished) = finished {
-        let who = match caller(context).await {
-            Ok(who) => who,
+        let caller = match caller(context).await {
+            Ok(caller) => caller,
             Err(response) => return LoggedResponse::own_path("unavailable", response),
         };
-        if let Caller::Person(person) = &who
+        if let Caller::Person(person) = &caller
             && person.session.public_id == finished.public_id
         {
             let to = finished.return_to.location();
@@ -171,7 +172,7 @@ async fn without_pending(
     LoggedResponse::own_path("form not remembered", page)
 }
 
-/// The form of another login, for somebody who sent one that does not count.
+/// Begins another login and shows its form.
 async fn new_form(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
@@ -193,7 +194,7 @@ async fn new_form(
     response
 }
 
-/// A form that another site made up, or a script sent.
+/// A form post from another site or by a script.
 fn foreign_form(context: &RequestContext<'_>, entry: &ConnectorEntry) -> Response<Body> {
     let again = password_form::address(context, entry, &Target::default()).map(Href::new);
     let source = Some(entry.display_name.as_str());

@@ -1,4 +1,4 @@
-//! `/sign_in?connector=ID`: the form for a user name and a password.
+//! `/sign_in?connector=ID`: the form for user name and password.
 
 use http::{Method, Response, StatusCode};
 
@@ -12,7 +12,7 @@ use crate::login::pending::FlowId;
 use crate::request::Body;
 use crate::store::ConnectorId;
 
-/// Where the form is, for a connector that has one.
+/// The URL of the form, if the connector has one.
 pub(super) fn address(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
@@ -24,28 +24,32 @@ pub(super) fn address(
     uses_password_form.then(|| format!("{}/sign_in{query}", context.site.prefix))
 }
 
-/// The connector whose form a person goes to.
+/// The connector whose form a navigation requests.
 pub(super) fn requested_connector<'a>(
     context: &RequestContext<'a>,
     query: &Fields,
 ) -> Option<&'a ConnectorEntry> {
-    let goes = *context.head.method == Method::GET
+    let is_navigation = *context.head.method == Method::GET
         && request_kind(context.head) == RequestKind::Navigation;
-    let id = query.one("connector").ok().flatten().filter(|_| goes)?;
+    let id = query
+        .one("connector")
+        .ok()
+        .flatten()
+        .filter(|_| is_navigation)?;
     let entry = context.site.login.entry(&id.parse::<ConnectorId>().ok()?)?;
     entry.uses_password_form().then_some(&**entry)
 }
 
-/// What a form shows besides its fields.
+/// What the form shows besides its fields.
 #[derive(Default)]
 pub(super) struct FormContents<'a> {
     pub(super) status: StatusCode,
-    /// The user name that was typed before.
+    /// The user name that was submitted before.
     pub(super) login: &'a str,
     pub(super) notice: Option<PasswordNotice>,
 }
 
-/// The form of a login that began.
+/// The form of a pending login.
 pub(super) fn page(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
@@ -55,10 +59,13 @@ pub(super) fn page(
 ) -> Response<Body> {
     let home = &context.site.external_url;
     let site = context.head.host.to_string();
-    let return_to = target.return_to.as_ref().map(|place| match place.origin() {
-        Some(_) => place.absolute_from(home),
-        None => place.local().to_owned(),
-    });
+    let return_to = target
+        .return_to
+        .as_ref()
+        .map(|return_to| match return_to.origin() {
+            Some(_) => return_to.absolute_from(home),
+            None => return_to.local().to_owned(),
+        });
     let mut others = target::allowed_connectors(context, target);
     others.retain(|other| other.can_begin_login());
     let several = others.len() > 1;

@@ -1,4 +1,4 @@
-//! `/backchannel-logout` and `/frontchannel-logout`: the source ends sessions.
+//! `/backchannel-logout` and `/frontchannel-logout`: the provider ends sessions.
 
 use std::time::Duration;
 
@@ -21,11 +21,11 @@ use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, LogoutTarget};
 use crate::telemetry::{AuditEvent, AuditRecord, LogLimiter};
 
-/// How long a mark stops logins that began before it: no login takes longer. Bearer tokens of people
-/// may.
+/// How long a logout mark refuses logins that began before it, at least: as long as a login may
+/// take. People's bearer tokens may be valid longer.
 const MARK_LIFETIME_MIN: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
 
-/// `POST /backchannel-logout/{connector}`: the source itself says what it ended.
+/// `POST /backchannel-logout/{connector}`: a logout token, sent by the provider itself.
 pub(super) async fn back_channel<B>(
     context: &RequestContext<'_>,
     via: &ConnectorId,
@@ -49,7 +49,7 @@ where
     let Some(Ok(Some(token))) = token else {
         return LoggedResponse::own_path(
             "no logout token",
-            invalid_request("there is not one logout_token"),
+            invalid_request("exactly one logout_token is required"),
         );
     };
     let notice = match entry.connector.logout() {
@@ -65,22 +65,22 @@ where
         Some(Err(error)) => {
             audit::refused(context, Some(via), &error);
             match error {
-                // Whether it counts is not known yet: the source may say it again.
+                // The token could not be verified yet: the provider may send it again.
                 ConnectorError::Issuer(_) | ConnectorError::Unreachable(_) => {
                     let away = reply::problem(context, Cause::SourceUnreachable, None);
                     LoggedResponse::own_path("keys away", away)
                 }
                 _ => LoggedResponse::own_path(
                     "logout token",
-                    invalid_request("the logout token does not count"),
+                    invalid_request("the logout token is not valid"),
                 ),
             }
         }
     }
 }
 
-/// `GET /frontchannel-logout/{connector}`: the source says so through the browser, in a frame. Only
-/// a session that it names ends; no cookie is looked at.
+/// `GET /frontchannel-logout/{connector}`: the provider loads this URL in a frame. It ends only the
+/// session that it names; cookies are ignored.
 pub(super) async fn front_channel(
     context: &RequestContext<'_>,
     via: &ConnectorId,
@@ -95,7 +95,7 @@ pub(super) async fn front_channel(
         (Some(entry), Some(mark)) => end_sessions(context, entry, &mark, None).await,
         _ => LoggedResponse::own_path(
             "nothing to end",
-            invalid_request("it names no session of this source"),
+            invalid_request("the request names no session of this connector"),
         ),
     }
 }
@@ -124,14 +124,14 @@ async fn end_sessions(
         Ok(None) => {
             return LoggedResponse::own_path(
                 "logout seen before",
-                invalid_request("it was taken before"),
+                invalid_request("the logout token was used before"),
             );
         }
         Err(error) => {
-            // Anybody may cause this line through a browser.
+            // Any browser can cause this line.
             static LOG_LIMITER: LogLimiter = LogLimiter::new();
             if notice.is_some() || LOG_LIMITER.allow() {
-                tracing::error!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::error_chain(&error), "what a source ended holds in this process, but could not be stored");
+                tracing::error!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::error_chain(&error), "a provider logout is in force in this process, but could not be stored");
             }
             return LoggedResponse::own_path(
                 "unavailable",
@@ -139,7 +139,7 @@ async fn end_sessions(
             );
         }
     };
-    // Anybody may name a session through a browser; when it is nobody's, nothing happened.
+    // Any browser can name a session; one that does not exist is not worth an audit entry.
     let done = reply::text(StatusCode::OK, "text/plain; charset=utf-8", String::new());
     let done = LoggedResponse::own_path("logout at the source", done);
     if notice.is_none() && ended == 0 {
@@ -163,9 +163,9 @@ async fn end_sessions(
     done
 }
 
-/// Until when a logout stops logins and tokens of people from before it: as long as a login may
-/// take, and where the connector's people bring tokens, as long as those may live. What a browser
-/// says of a session that is not known here is not remembered when too much of it comes.
+/// Until when a logout mark refuses logins and bearer tokens that began before it: as long as a
+/// login may take or, where people send bearer tokens, as long as those are valid. Marks for
+/// unknown sessions from the front channel are rate-limited.
 async fn mark_expiry(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
@@ -182,30 +182,32 @@ async fn mark_expiry(
             return context.head.at;
         }
     }
-    let life = context.site.gate.bearers.token_life_of(&entry.id);
-    let kept = life.map_or(MARK_LIFETIME_MIN, |life| life.max(MARK_LIFETIME_MIN));
-    context.head.at.plus(kept)
+    let token_lifetime = context.site.gate.bearers.token_life_of(&entry.id);
+    let lifetime = token_lifetime.map_or(MARK_LIFETIME_MIN, |token_lifetime| {
+        token_lifetime.max(MARK_LIFETIME_MIN)
+    });
+    context.head.at.plus(lifetime)
 }
 
-/// Whether a logout of a session that is not known here may be noted; the log says when it is not.
+/// Whether the rate limit allows a mark for an unknown session; logs when it does not.
 fn may_record_mark(context: &RequestContext<'_>, entry: &ConnectorEntry) -> bool {
     let client = context.head.client_for_limits();
     let Err(limited) = context.site.login.check_logout_limit(&entry.id, client) else {
         return true;
     };
-    // Anybody may cause this line through a browser.
+    // Any browser can cause this line.
     static LOG_LIMITER: LogLimiter = LogLimiter::new();
     if LOG_LIMITER.allow() {
         let too_many = match limited {
             Limited::Client => "of this client",
             Limited::All | Limited::Circuit => "of this connector",
         };
-        tracing::warn!(request_id = %context.id, connector = %entry.id, client = %context.head.client, too_many, "a front-channel logout of a session that is not known here is not remembered: a login that is under way, or a token of a person, may outlive it");
+        tracing::warn!(request_id = %context.id, connector = %entry.id, client = %context.head.client, too_many, "too many front-channel logouts of unknown sessions: this one is not remembered, so a pending login or a bearer token of its person may stay valid");
     }
     false
 }
 
-/// What the standard has a source told (Back-Channel Logout 1.0 §2.8): no more than that it is wrong.
+/// The error response of OpenID Connect Back-Channel Logout 1.0, §2.8.
 fn invalid_request(why: &str) -> Response<Body> {
     let problem = json!({ "error": "invalid_request", "error_description": why });
     reply::json(StatusCode::BAD_REQUEST, &problem)

@@ -1,5 +1,6 @@
-//! The source is asked again who sits there, without a click: before a page is loaded, for routes
-//! that say `reload_user`. Whoever cannot be asked for goes on as who they are.
+//! Silent logins for routes with `reload_user`: before a page is loaded, the browser asks the
+//! connector (`prompt=none`) who is signed in there. When the connector cannot be asked, the
+//! session goes on.
 
 use std::time::Duration;
 
@@ -23,30 +24,31 @@ use crate::request::gate::Caller;
 use crate::request::policy::Permit;
 use crate::store::ConnectorId;
 
-/// How long after a login the browser's word is enough that its source is away. What the browser
-/// says, anybody who sits there can make it say; what we see ourselves counts without an end.
+/// How long after a login the browser's report that the provider is unavailable is believed. The
+/// person at the browser can forge it; failures that menshen sees itself count without a limit.
 const BROWSER_REPORT_TRUSTED_FOR: Duration = Duration::from_secs(600);
 
-/// What the records call a request whose source is asked first.
+/// The reason in log entries of a request that is redirected to a silent login.
 pub(in crate::face) const RELOAD_REASON: &str = "reload";
 
-/// What becomes of a request whose source should be asked first.
+/// What happens to a request for a route with `reload_user`.
 pub(in crate::face) enum ReloadDecision {
-    /// It is answered here: the browser goes and asks.
+    /// The browser is redirected to a silent login.
     Respond(Box<LoggedResponse>),
-    /// It goes on: the source cannot be asked.
+    /// The request is forwarded: the connector cannot be asked.
     Continue(Permit),
 }
 
-/// What becomes of a load whose source should be asked first.
+/// Whether a silent login begins.
 enum SilentLogin {
-    /// The browser goes and asks.
+    /// It begins with this response.
     Respond(Response<Body>),
-    /// Nobody can be asked: the person goes on. With `true` that counts as an answer for a while.
+    /// It does not. With `true` the time is recorded in the cookie, so that it is not tried again
+    /// for a while.
     Skip(bool),
 }
 
-/// Asks the source before a request goes on, where it can be asked.
+/// Begins a silent login before a request is forwarded, where that is possible.
 pub(in crate::face) async fn reload_user(
     context: &RequestContext<'_>,
     permit: Permit,
@@ -61,7 +63,7 @@ pub(in crate::face) async fn reload_user(
     }
 }
 
-/// Before a page of an application is loaded.
+/// Decides for the request of an application's page.
 async fn silent_login(context: &RequestContext<'_>, permit: &Permit) -> SilentLogin {
     let Caller::Person(person) = permit.caller() else {
         return SilentLogin::Skip(false);
@@ -84,45 +86,46 @@ async fn silent_login(context: &RequestContext<'_>, permit: &Permit) -> SilentLo
     SilentLogin::Respond(cross_host::redirect_here(context, "start"))
 }
 
-/// At `/start`, for somebody who is here and whose place asks for it.
+/// Decides at `/start`, for a signed-in person whose route has `reload_user`.
 pub(super) async fn at_start(
     context: &RequestContext<'_>,
     target: &Target,
-    place: &ReturnTo,
+    return_to: &ReturnTo,
     person: &Person,
 ) -> LoggedResponse {
-    let asking = match silent_login_source(context, person) {
+    let silent_login = match silent_login_source(context, person) {
         Some(entry) => begin_silent_login(context, entry, target, person).await,
         None => SilentLogin::Skip(false),
     };
-    match asking {
+    match silent_login {
         SilentLogin::Respond(response) => LoggedResponse::own_path("reload", response),
         SilentLogin::Skip(counts) => {
             let asked_at = counts.then_some(context.head.at);
             LoggedResponse::own_path(
                 "already here",
-                ticket::redirect_signed_in(context, person, place, target, asked_at),
+                ticket::redirect_signed_in(context, person, return_to, target, asked_at),
             )
         }
     }
 }
 
-/// The person's own source, when it can be asked from where they sit.
+/// The person's connector, if it supports silent logins from this browser.
 fn silent_login_source<'a>(
     context: &RequestContext<'a>,
     person: &Person,
 ) -> Option<&'a ConnectorEntry> {
     let entry = context.site.login.entry(&person.session.via)?;
-    // In a frame only cookies for embedding come back, and no ticket can be waited for.
+    // A frame needs cookies that work in frames, and cannot wait for a ticket.
     let host = context.head.host.as_str();
-    let reaches =
+    let cookie_is_valid =
         context.site.is_login_host(context.head) || context.site.session_cookie_reaches(host);
     let embedded = context.site.cookies.allow_embedding();
-    let fits = !loads_in_frame(context.head) || (embedded && reaches);
-    // An answer that comes by a POST from another site brings no other cookies, and without the
-    // session it could not be said whose it is.
-    let comes_back = !entry.features.returns_by_post() || embedded;
-    (fits && comes_back && entry.can_log_in_silently(&user_agent(context))).then_some(&**entry)
+    let is_supported_here = !loads_in_frame(context.head) || (embedded && cookie_is_valid);
+    // A response by cross-site POST comes without the session cookie, so it could not be compared
+    // with the session.
+    let response_has_cookies = !entry.features.returns_by_post() || embedded;
+    (is_supported_here && response_has_cookies && entry.can_log_in_silently(&user_agent(context)))
+        .then_some(&**entry)
 }
 
 async fn begin_silent_login(
@@ -132,7 +135,7 @@ async fn begin_silent_login(
     person: &Person,
 ) -> SilentLogin {
     let session = &person.session;
-    // It was asked a moment ago and nothing came back: most likely the browser cannot reach it.
+    // The last silent login did not return: most likely the browser cannot reach the provider.
     if begin::has_unanswered_login(context, target, true)
         && is_recent_login(session, context.head.at)
     {
@@ -152,7 +155,7 @@ async fn begin_silent_login(
     }
 }
 
-/// A silent login that came back without a person.
+/// A silent login that failed.
 pub(super) async fn silent_login_failed(
     context: &RequestContext<'_>,
     via: &ConnectorId,
@@ -160,25 +163,26 @@ pub(super) async fn silent_login_failed(
     error: &LoginError,
     from_browser: bool,
 ) -> LoggedResponse {
-    let who = match caller(context).await {
-        Ok(who) => who,
+    let caller = match caller(context).await {
+        Ok(caller) => caller,
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
-    if let (Caller::Person(person), Some(place)) = (&who, &target.return_to)
+    if let (Caller::Person(person), Some(return_to)) = (&caller, &target.return_to)
         && person.session.via != *via
     {
-        // They came in through another source meanwhile, of which this one knows nothing.
-        let response = ticket::redirect_signed_in(context, person, place, target, None);
+        // The person signed in through another connector meanwhile, about which this one says
+        // nothing.
+        let response = ticket::redirect_signed_in(context, person, return_to, target, None);
         return LoggedResponse::own_path("came in elsewhere", response);
     }
-    if let (Caller::Person(person), Some(place)) = (&who, &target.return_to)
+    if let (Caller::Person(person), Some(return_to)) = (&caller, &target.return_to)
         && keeps_session(&person.session, error, from_browser, context.head.at)
     {
         let now = context.head.at;
-        let response = ticket::redirect_signed_in(context, person, place, target, Some(now));
+        let response = ticket::redirect_signed_in(context, person, return_to, target, Some(now));
         return LoggedResponse::own_path("source away", response);
     }
-    if let Caller::Person(person) = &who
+    if let Caller::Person(person) = &caller
         && !complete::end_session(context, &person.session, "not signed in at the source").await
     {
         let response = reply::problem(context, Cause::StoreAway, None);
@@ -193,7 +197,7 @@ pub(super) async fn silent_login_failed(
     LoggedResponse::own_path("reload ended it", response)
 }
 
-/// Where somebody goes whose source no longer vouches for them.
+/// The response after a silent login ended the session.
 fn session_ended(
     context: &RequestContext<'_>,
     via: &ConnectorId,
@@ -205,7 +209,7 @@ fn session_ended(
         ..
     }) = error
     else {
-        // Somebody else sits there, and may not come in.
+        // Another person is signed in at the provider and is not admitted.
         let query = target.query_string(&context.site.external_url, "");
         let again = Href::new(format!("{}/sign_in{query}", context.site.prefix));
         let entry = context.site.login.entry(via);
@@ -213,8 +217,8 @@ fn session_ended(
         return reply::problem_at_source(context, audit::cause_of(error), Some(again), source);
     };
     match &target.return_to {
-        // The page with the connectors stands in no frame; what strangers see at the place does.
-        Some(place) if loads_in_frame(context.head) => reply::redirect(&place.location()),
+        // The sign-in page does not load in frames; the page for unauthenticated requests does.
+        Some(return_to) if loads_in_frame(context.head) => reply::redirect(&return_to.location()),
         _ => {
             let why = format!(
                 "why={}",
@@ -226,7 +230,7 @@ fn session_ended(
     }
 }
 
-/// Whether somebody goes on with their session although their source said nothing of them.
+/// Whether the session goes on although the silent login failed.
 fn keeps_session(
     session: &Session,
     error: &LoginError,
@@ -241,7 +245,7 @@ fn keeps_session(
             | ConnectorError::Expired(_)
             | ConnectorError::Misconfigured { .. },
         ) => !from_browser || is_recent_login(session, now),
-        // Anybody can begin more logins than are taken.
+        // Anybody can exceed the login limits on purpose.
         LoginError::Limited(_) => is_recent_login(session, now),
         LoginError::TaskFailed
         | LoginError::Admit {

@@ -1,4 +1,5 @@
-//! What a stranger in front of an application is offered: a login for people, 401 for programs.
+//! The response to an unauthenticated request for an application: a login for navigations, else
+//! 401.
 
 use http::Method;
 
@@ -11,7 +12,7 @@ use crate::login::return_to::ReturnTo;
 use crate::request::gate::LoginReason;
 use crate::request::policy::LoginNeeded;
 
-/// Offers a login, or says 401. Only a person going somewhere is ever sent anywhere.
+/// Redirects a navigation to the login, and refuses any other request with 401.
 pub(in crate::face) async fn require_login(
     context: &RequestContext<'_>,
     needed: &LoginNeeded,
@@ -19,7 +20,7 @@ pub(in crate::face) async fn require_login(
     let reason = needed.why.as_str();
     let response = match request_kind(context.head) {
         RequestKind::Fetch | RequestKind::Embedded => return unauthorized(context, needed),
-        // HEAD starts nothing: it is told where a GET would go.
+        // HEAD begins no login; it gets the redirect that GET would get.
         RequestKind::Navigation if context.head.method == Method::HEAD => {
             reply::redirect(&urls::sign_in(context))
         }
@@ -37,8 +38,8 @@ pub(in crate::face) async fn require_login(
     LoggedResponse::login_needed(reason, &needed.route, response)
 }
 
-/// Says 401, and leads nobody anywhere: to programs in JSON, to people with a page that stays: in a
-/// frame, or where a form can be sent again.
+/// Refuses with 401 and without a redirect: JSON for programs; a page for people, in a frame or
+/// after a form post.
 pub(in crate::face) fn unauthorized(
     context: &RequestContext<'_>,
     needed: &LoginNeeded,
@@ -48,13 +49,13 @@ pub(in crate::face) fn unauthorized(
     let response = if is_page && frame::accepts_ticket(context) {
         frame::application_page(context)
     } else if is_page {
-        let reads = matches!(*context.head.method, Method::GET | Method::HEAD);
-        let cause = match reads || loads_in_frame(context.head) {
+        let is_read = matches!(*context.head.method, Method::GET | Method::HEAD);
+        let cause = match is_read || loads_in_frame(context.head) {
             true => Cause::FrameLogin,
             false => Cause::FormLogin,
         };
-        let out = Href::new(urls::sign_in(context));
-        reply::problem(context, cause, Some(out))
+        let login_url = Href::new(urls::sign_in(context));
+        reply::problem(context, cause, Some(login_url))
     } else {
         let demands = needed.route.demands.as_deref();
         let demands = demands.filter(|_| needed.why == LoginReason::StepUp);

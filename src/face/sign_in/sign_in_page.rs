@@ -1,4 +1,4 @@
-//! The page with the connectors, and why somebody stands there.
+//! The sign-in page: the list of connectors and the reason why a login is needed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::request::Body;
 use crate::request::gate::{Caller, LoginReason};
 use crate::request::head::cookies;
 
-/// How long a browser remembers through which connector it came in last, in seconds.
+/// How long the browser keeps the last connector, in seconds.
 const LAST_CONNECTOR_AGE_S: i64 = 365 * 24 * 3600;
 
-/// The page with the connectors that count for the target.
+/// The page with the connectors that the route of the target allows.
 pub(super) fn page(
     context: &RequestContext<'_>,
     target: &Target,
-    who: &Caller,
+    caller: &Caller,
     reason: Option<SignInReason>,
 ) -> Response<Body> {
     let site = context.head.host.to_string();
@@ -33,7 +33,7 @@ pub(super) fn page(
     let is_portal_only = !entries.is_empty();
     entries.retain(|entry| entry.can_begin_login());
     let last = last_connector(context);
-    // Who was here before finds their way first; the others keep their order.
+    // The last connector comes first; the others keep their order.
     entries.sort_by_key(|entry| last != Some(entry.id.as_str()));
     let choices = entries.iter().map(|entry| {
         let first = format!("connector={}", entry.id);
@@ -46,11 +46,11 @@ pub(super) fn page(
         }
     });
     let (notices, hints) = hints(&entries, &agent);
-    let short = match who {
+    let unmet = match caller {
         Caller::Person(person) => target::unmet_requirement(context, target, person),
         Caller::Anonymous(_) | Caller::Program(_) => None,
     };
-    let signed_in = match who {
+    let signed_in = match caller {
         Caller::Person(person) => Some(SignedInPerson {
             person: PersonName {
                 name: person.entitlements.fields.name.as_deref(),
@@ -59,7 +59,7 @@ pub(super) fn page(
             continue_to: target
                 .return_to
                 .as_ref()
-                .filter(|_| short.is_none())
+                .filter(|_| unmet.is_none())
                 .map(|_| {
                     let query = target.query_string(&context.site.external_url, "");
                     Href::new(format!("{}/start{query}", context.site.prefix))
@@ -72,7 +72,7 @@ pub(super) fn page(
             site: &site,
             request_id: context.id.as_str(),
         },
-        reason: reason.or_else(|| short.and_then(reason_for)),
+        reason: reason.or_else(|| unmet.and_then(reason_for)),
         signed_in,
         choices: choices.collect(),
         is_portal_only,
@@ -82,7 +82,7 @@ pub(super) fn page(
     reply::page_response(StatusCode::OK, &page.render(context.lang()))
 }
 
-/// What is said about the connectors above and below their buttons, once for each kind.
+/// Hints above and below the buttons, once for each kind of connector.
 fn hints(
     entries: &[&Arc<ConnectorEntry>],
     agent: &str,
@@ -97,7 +97,7 @@ fn hints(
     (above.collect(), below.collect())
 }
 
-/// What to tell somebody of why they must log in.
+/// The reason on the page for a required login.
 pub(super) fn reason_for(why: LoginReason) -> Option<SignInReason> {
     match why {
         LoginReason::NotSignedIn => None,
@@ -107,7 +107,7 @@ pub(super) fn reason_for(why: LoginReason) -> Option<SignInReason> {
     }
 }
 
-/// The reason as it stands in an address.
+/// The reason as the value of the query parameter `why`.
 pub(super) fn reason_parameter(reason: SignInReason) -> &'static str {
     match reason {
         SignInReason::Expired => "expired",
@@ -119,7 +119,7 @@ pub(super) fn reason_parameter(reason: SignInReason) -> &'static str {
     }
 }
 
-/// The reason an address names.
+/// The reason in the query parameter `why`.
 pub(super) fn reason_from_query(query: &Fields) -> Option<SignInReason> {
     let all = [
         SignInReason::Expired,
@@ -134,7 +134,8 @@ pub(super) fn reason_from_query(query: &Fields) -> Option<SignInReason> {
         .find(|reason| reason_parameter(*reason) == word)
 }
 
-/// Through which connector this browser came in last. Anybody can write that; it only sorts.
+/// The connector of this browser's last login. The cookie is not authenticated; it only sorts the
+/// list.
 fn last_connector<'a>(context: &RequestContext<'a>) -> Option<&'a str> {
     cookies(
         context.head.headers,
@@ -143,7 +144,7 @@ fn last_connector<'a>(context: &RequestContext<'a>) -> Option<&'a str> {
     .next()
 }
 
-/// The `Set-Cookie` by which a browser remembers the connector, where there is a choice.
+/// The `Set-Cookie` header with the last connector, when there are several.
 pub(super) fn last_connector_cookie(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,

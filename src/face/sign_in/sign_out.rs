@@ -1,4 +1,4 @@
-//! `/sign_out`: ends the session and lands on a page that starts nothing by itself.
+//! `/sign_out`: ends the session and shows a page that begins no login by itself.
 
 use http::{Method, Response, StatusCode};
 use url::Url;
@@ -18,12 +18,12 @@ use crate::request::gate::Caller;
 use crate::store::{RevocationScope, StoreError};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
-/// What the place to go to afterwards is sealed under on its way through the source.
+/// The sealing context of the return address that is sent through the provider as `state`.
 const STATE_CONTEXT: &[u8] = b"sign out";
-/// The longest such place, in bytes; a longer one is the site's root.
+/// The longest such return address, in bytes; a longer one becomes `/`.
 const STATE_BYTES_MAX: usize = 512;
 
-/// Only a person going there, or a page of ours, ends a session.
+/// Ends the session for a navigation or a same-origin POST only, against CSRF.
 pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> LoggedResponse {
     let allowed = match *context.head.method {
         Method::GET => request_kind(context.head) == RequestKind::Navigation,
@@ -35,12 +35,12 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
     }
     let everywhere =
         context.head.method == Method::POST && query.one("everywhere") == Ok(Some("1"));
-    let who = match caller(context).await {
-        Ok(who) => who,
+    let caller = match caller(context).await {
+        Ok(caller) => caller,
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
-    let (mut source, mut onward) = (None, None);
-    if let Caller::Person(person) = &who {
+    let (mut source, mut logout_url) = (None, None);
+    if let Caller::Person(person) = &caller {
         let session = &person.session;
         let scope = if everywhere {
             RevocationScope::Account(session.account)
@@ -51,7 +51,7 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
             return store_failed(context, session, &error);
         }
         source = context.site.login.entry(&session.via);
-        onward = provider_logout_url(context, query, person).await;
+        logout_url = provider_logout_url(context, query, person).await;
         context.shared.telemetry.audit(&AuditRecord {
             connector: Some(session.via.as_str()),
             subject: Some(session.subject.as_str()),
@@ -62,8 +62,8 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
             ..audit::entry(context, AuditEvent::SignOut)
         });
     }
-    let mut response = match onward {
-        Some(onward) => reply::see_other(onward.as_str()),
+    let mut response = match logout_url {
+        Some(logout_url) => reply::see_other(logout_url.as_str()),
         None => signed_out_page(context, query, source.map(|entry| &**entry), everywhere),
     };
     let cookie = context
@@ -74,13 +74,14 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
     LoggedResponse::own_path("sign_out", response)
 }
 
-/// They are signed out as far as this process goes. They are told, in case there are others.
+/// The session is revoked in this process, but not in the store. The page says so, because other
+/// instances may still accept it.
 fn store_failed(
     context: &RequestContext<'_>,
     session: &Session,
     error: &StoreError,
 ) -> LoggedResponse {
-    tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(error), "a sign-out could not be stored");
+    tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(error), "the revocation of a session at sign-out could not be stored");
     context.shared.telemetry.audit(&AuditRecord {
         connector: Some(session.via.as_str()),
         subject: Some(session.subject.as_str()),
@@ -118,8 +119,8 @@ fn signed_out_page(
     reply::page_response(StatusCode::OK, &page.render(context.lang()))
 }
 
-/// Where the browser ends the source's own session, when somebody watches and the source has such a
-/// page. The session here is over already, whatever becomes of it there.
+/// The provider's logout URL, for a top-level navigation and a provider that has one. The session
+/// in menshen has already ended.
 async fn provider_logout_url(
     context: &RequestContext<'_>,
     query: &Fields,
@@ -130,13 +131,15 @@ async fn provider_logout_url(
     }
     let entry = context.site.login.entry(&person.session.via)?;
     let back = Url::parse(&urls::on_login_host(context, "sign_out")).ok()?;
-    let state = Target::from_query(context, query).return_to.map(|place| {
-        let place = place.absolute_from(&context.site.external_url);
-        let fits = place.len() <= STATE_BYTES_MAX;
-        let place = if fits { place.as_str() } else { "/" };
-        let ring = &context.site.ring;
-        ring.seal(Purpose::Pending, STATE_CONTEXT, place.as_bytes())
-    });
+    let state = Target::from_query(context, query)
+        .return_to
+        .map(|return_to| {
+            let return_to = return_to.absolute_from(&context.site.external_url);
+            let fits = return_to.len() <= STATE_BYTES_MAX;
+            let return_to = if fits { return_to.as_str() } else { "/" };
+            let ring = &context.site.ring;
+            ring.seal(Purpose::Pending, STATE_CONTEXT, return_to.as_bytes())
+        });
     let state = state.unwrap_or_default();
     let tokens = person.tokens();
     let id_token = tokens.as_ref().and_then(|tokens| tokens.id.as_ref());
@@ -144,12 +147,12 @@ async fn provider_logout_url(
     logout.address(id_token, &back, &state).await
 }
 
-/// Whether a person goes there with a window of their own, by a link or by a form.
+/// Whether the request is a top-level navigation by a link or a form.
 fn is_top_level(context: &RequestContext<'_>) -> bool {
     let head = context.head;
     match request_kind(head) {
         RequestKind::Navigation => true,
-        // A form that a service worker passed on has no destination left.
+        // A form post that a service worker passes on has the destination `empty`.
         RequestKind::Embedded => {
             let dest = single_header(head.headers, "sec-fetch-dest");
             dest.is_none_or(|dest| matches!(dest, "document" | "empty"))
@@ -158,8 +161,8 @@ fn is_top_level(context: &RequestContext<'_>) -> bool {
     }
 }
 
-/// Where the page leads to. A path is one of this host, which sends its strangers home by itself.
-/// Whoever comes back from the source brings the place as it was sealed.
+/// The link to sign in again. A path is relative to this host, which redirects to the login host.
+/// After the provider's logout page the return address is in the sealed `state`.
 fn sign_in_link(context: &RequestContext<'_>, query: &Fields) -> Href {
     let target = match query.one("state").ok().flatten() {
         Some(state) => Target {
@@ -167,8 +170,8 @@ fn sign_in_link(context: &RequestContext<'_>, query: &Fields) -> Href {
                 .site
                 .ring
                 .open(Purpose::Pending, STATE_CONTEXT, state)
-                .and_then(|place| String::from_utf8(place).ok())
-                .and_then(|place| ReturnTo::parse(&place, context.site)),
+                .and_then(|return_to| String::from_utf8(return_to).ok())
+                .and_then(|return_to| ReturnTo::parse(&return_to, context.site)),
             ..Target::default()
         },
         None => Target::from_query(context, query),
@@ -177,7 +180,7 @@ fn sign_in_link(context: &RequestContext<'_>, query: &Fields) -> Href {
     let query = if query.len() > 1 { query.as_str() } else { "" };
     let elsewhere = target
         .return_to
-        .is_some_and(|place| place.origin().is_some());
+        .is_some_and(|return_to| return_to.origin().is_some());
     Href::new(if elsewhere {
         format!("{}{query}", urls::on_login_host(context, "sign_in"))
     } else {

@@ -1,4 +1,4 @@
-//! `/sign_in` and `/start`: the choice of a connector, and whether a login begins at all.
+//! `/sign_in` shows the connectors, `/start` begins a login.
 
 use http::{Method, StatusCode};
 
@@ -18,15 +18,15 @@ use crate::request::gate::{Caller, LoginReason};
 use crate::request::policy::reload_is_due;
 use crate::store::ConnectorId;
 
-/// `GET /sign_in`: the page with the connectors. It starts nothing by itself, except where the one
-/// connector is configured so.
+/// `GET /sign_in`: the sign-in page. It begins a login only when the single connector has
+/// `auto_login = "always"`.
 pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> LoggedResponse {
     if !matches!(*context.head.method, Method::GET | Method::HEAD) {
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
     }
     let target = Target::from_query(context, query);
-    if let (true, Some(place)) = (frame::accepts_ticket(context), &target.return_to) {
-        return LoggedResponse::own_path("embedded", frame::own_page(context, place));
+    if let (true, Some(return_to)) = (frame::accepts_ticket(context), &target.return_to) {
+        return LoggedResponse::own_path("embedded", frame::own_page(context, return_to));
     }
     if !context.site.is_login_host(context.head) {
         return cross_host::redirect_to_login_host(context, "sign_in", query, &target);
@@ -37,17 +37,21 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
         let page = page.unwrap_or_else(|error| begin::begin_failed(context, entry, &error));
         return LoggedResponse::own_path("password form", page);
     }
-    let who = match caller(context).await {
-        Ok(who) => who,
+    let caller = match caller(context).await {
+        Ok(caller) => caller,
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
     let entries = target::allowed_connectors(context, &target);
-    let stranger = matches!(who, Caller::Anonymous(_));
-    let navigates =
+    let is_unauthenticated = matches!(caller, Caller::Anonymous(_));
+    let is_navigation =
         request_kind(context.head) == RequestKind::Navigation && context.head.method == Method::GET;
     let only = entries.first().filter(|entry| {
         let always = entry.config.auto_login == crate::login::connector::AutoLogin::Always;
-        always && entry.can_begin_login() && entries.len() == 1 && stranger && navigates
+        always
+            && entry.can_begin_login()
+            && entries.len() == 1
+            && is_unauthenticated
+            && is_navigation
     });
     if let Some(entry) = only {
         if !begin::is_redirect_loop(context, &target) {
@@ -59,13 +63,13 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
         }
         return LoggedResponse::own_path(
             "going round",
-            sign_in_page::page(context, &target, &who, Some(SignInReason::LoopDetected)),
+            sign_in_page::page(context, &target, &caller, Some(SignInReason::LoopDetected)),
         );
     }
     let response = sign_in_page::page(
         context,
         &target,
-        &who,
+        &caller,
         sign_in_page::reason_from_query(query),
     );
     LoggedResponse::own_path(
@@ -74,7 +78,7 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
     )
 }
 
-/// `GET /start`: opens a login, or brings the session of somebody who is here to another host.
+/// `GET /start`: begins a login, or transfers the session of a signed-in person to another host.
 pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> LoggedResponse {
     if context.head.method != Method::GET {
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST"));
@@ -94,8 +98,8 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
     }
     let (name, value) = urls::NO_SESSION_FOUND;
     if query.one(name) == Ok(Some(value)) && is_missed_by_proxy_check(context, &target).await {
-        let who = Caller::Anonymous(LoginReason::NotSignedIn);
-        let page = sign_in_page::page(context, &target, &who, Some(SignInReason::LoopDetected));
+        let caller = Caller::Anonymous(LoginReason::NotSignedIn);
+        let page = sign_in_page::page(context, &target, &caller, Some(SignInReason::LoopDetected));
         return LoggedResponse::own_path("not seen by checks", page);
     }
     if !context.site.is_login_host(context.head) {
@@ -126,61 +130,62 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
             begin::begin_login(context, entry, &target, start).await,
         );
     }
-    let who = match caller(context).await {
-        Ok(who) => who,
+    let caller = match caller(context).await {
+        Ok(caller) => caller,
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
-    if let (Caller::Person(person), Some(place)) = (&who, &target.return_to)
+    if let (Caller::Person(person), Some(return_to)) = (&caller, &target.return_to)
         && target::unmet_requirement(context, &target, person).is_none()
     {
-        if needs_reload(context, place, person) {
-            return reload::at_start(context, &target, place, person).await;
+        if needs_reload(context, return_to, person) {
+            return reload::at_start(context, &target, return_to, person).await;
         }
-        let response = ticket::redirect_signed_in(context, person, place, &target, None);
+        let response = ticket::redirect_signed_in(context, person, return_to, &target, None);
         return LoggedResponse::own_path("already here", response);
     }
     let response = match begin::begin_automatically(context, &target, mode).await {
         Ok(response) => response,
         Err(round) => {
-            let why = match &who {
+            let why = match &caller {
                 Caller::Anonymous(why) => sign_in_page::reason_for(*why),
                 Caller::Person(_) | Caller::Program(_) => None,
             };
-            sign_in_page::page(context, &target, &who, round.or(why))
+            sign_in_page::page(context, &target, &caller, round.or(why))
         }
     };
     LoggedResponse::own_path("start", response)
 }
 
-/// Whether somebody is here whom a check has just not found: the proxy that asks keeps their cookie
-/// to itself, and would send them back here for ever.
+/// Whether the caller is signed in although a check has just found nobody: a proxy that does not
+/// pass the cookie to the check would redirect here in a loop.
 async fn is_missed_by_proxy_check(context: &RequestContext<'_>, target: &Target) -> bool {
     let Ok(Caller::Person(person)) = caller(context).await else {
         return false;
     };
-    let goes_round =
+    let is_loop =
         target.return_to.is_some() && target::unmet_requirement(context, target, &person).is_none();
-    if goes_round {
+    if is_loop {
         context.shared.telemetry.count_login_loop();
         tracing::error!(
             request_id = %context.id,
             host = %context.head.host,
-            "somebody who is signed in is nobody to the check of a proxy: let it pass Cookie, and the \
-             host that the browser asked for, on to the check"
+            "the check of a proxy does not see the session of a signed-in person: let the proxy pass \
+             the Cookie header and the requested host to the check"
         );
     }
-    goes_round
+    is_loop
 }
 
-/// In a frame nobody logs in; but whoever is here may be asked for where the place wants that.
+/// No login begins in a frame. A silent login of a signed-in person may, where the route has
+/// `reload_user`.
 async fn start_in_frame(
     context: &RequestContext<'_>,
     query: &Fields,
     target: &Target,
 ) -> LoggedResponse {
     let embedded = || {
-        if let (true, Some(place)) = (frame::accepts_ticket(context), &target.return_to) {
-            return LoggedResponse::own_path("embedded", frame::own_page(context, place));
+        if let (true, Some(return_to)) = (frame::accepts_ticket(context), &target.return_to) {
+            return LoggedResponse::own_path("embedded", frame::own_page(context, return_to));
         }
         let again = Href::new(urls::sign_in(context));
         let response = reply::problem(context, Cause::FrameLogin, Some(again));
@@ -192,22 +197,22 @@ async fn start_in_frame(
     {
         return embedded();
     }
-    let who = match caller(context).await {
-        Ok(who) => who,
+    let caller = match caller(context).await {
+        Ok(caller) => caller,
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
-    match (&who, &target.return_to) {
-        (Caller::Person(person), Some(place))
+    match (&caller, &target.return_to) {
+        (Caller::Person(person), Some(return_to))
             if target::unmet_requirement(context, target, person).is_none()
-                && needs_reload(context, place, person) =>
+                && needs_reload(context, return_to, person) =>
         {
-            reload::at_start(context, target, place, person).await
+            reload::at_start(context, target, return_to, person).await
         }
         _ => embedded(),
     }
 }
 
-/// Whether the place wants to know again who sits there.
+/// Whether the route of the return address demands a silent login now.
 fn needs_reload(context: &RequestContext<'_>, to: &ReturnTo, person: &Person) -> bool {
     target::route(context, to).is_some_and(|route| reload_is_due(route, person, context.head))
 }

@@ -1,4 +1,4 @@
-//! What the place a person wants to go to asks of a login: which connectors, what proof.
+//! The return address of a login, and what its route demands: which connectors, which proof.
 
 use std::sync::Arc;
 
@@ -15,10 +15,11 @@ use crate::request::gate::LoginReason;
 use crate::request::policy::shortfall;
 use crate::request::route::{LoginPrompt, Route, RouteMatch};
 
-/// The query of one of our addresses.
+/// Parses the query of an own URL.
 ///
-/// People write `rd=$scheme://$http_host$request_uri` into the configuration of nginx, which encodes
-/// nothing: an `rd` that itself has a query runs to the end. In one that was encoded there is no `?`.
+/// nginx configurations often contain `rd=$scheme://$http_host$request_uri`, which is not
+/// percent-encoded: an `rd` with a query of its own extends to the end. An encoded `rd` contains no
+/// `?`.
 pub(super) fn parse_query(text: &str) -> Option<Fields> {
     let begin = match text.strip_prefix("rd=") {
         Some(_) => Some(0),
@@ -37,8 +38,7 @@ pub(super) fn parse_query(text: &str) -> Option<Fields> {
     Some(fields)
 }
 
-/// Where a proxy in front says that the person wanted to go. What it says of our own pages is no
-/// place to go to.
+/// The return address in headers of a trusted proxy. An own page is no return address.
 fn return_to_from_proxy(context: &RequestContext<'_>) -> Option<ReturnTo> {
     if !context.head.peer_trusted {
         return None;
@@ -48,15 +48,14 @@ fn return_to_from_proxy(context: &RequestContext<'_>) -> Option<ReturnTo> {
         let (Some(value), None) = (values.next(), values.next()) else {
             return None;
         };
-        // Bytes as a browser sent them; an address of ours has none that are not ASCII.
+        // The header has the bytes that the browser sent; a return address is ASCII.
         let address = percent_encode(value.as_bytes(), &AsciiSet::EMPTY);
         parse(context, &address.to_string())
     };
     forwarded("x-auth-request-redirect").or_else(|| forwarded("x-forwarded-uri"))
 }
 
-/// Where a login should lead: `rd`, and without one what a proxy in front says. Nothing when that is
-/// not on this site.
+/// The return address: `rd`, else what a trusted proxy says. `None` when it is not on this site.
 pub(super) fn return_to(context: &RequestContext<'_>, query: &Fields) -> Option<ReturnTo> {
     let wanted = query.one("rd").ok().flatten();
     let Some(text) = wanted.filter(|text| !text.is_empty()) else {
@@ -64,23 +63,23 @@ pub(super) fn return_to(context: &RequestContext<'_>, query: &Fields) -> Option<
     };
     let parsed = parse(context, text);
     if parsed.is_none() {
-        tracing::info!(request_id = %context.id, "a return address leads elsewhere and is not followed");
+        tracing::info!(request_id = %context.id, "the return address is not on this site and is ignored");
     }
     parsed
 }
 
-/// A path is one of the host that is asked.
+/// Parses a return address. A path is relative to the requested host.
 fn parse(context: &RequestContext<'_>, text: &str) -> Option<ReturnTo> {
     if !text.starts_with('/') || context.site.is_login_host(context.head) {
         return ReturnTo::parse(text, context.site);
     }
     ReturnTo::path(text)?;
-    // What is ours on this host is ours on every one.
+    // Own paths are the same on every host.
     let whole = format!("{}{text}", context.head.origin());
     ReturnTo::parse(&whole, context.site)
 }
 
-/// The connectors that count where the person wants to go; all when that is not known.
+/// The connectors that the route of the target allows; all of them without a route.
 pub(super) fn allowed_connectors<'a>(
     context: &RequestContext<'a>,
     target: &Target,
@@ -94,11 +93,14 @@ pub(super) fn allowed_connectors<'a>(
     }
 }
 
-/// The route that a return address leads to.
-pub(super) fn route<'a>(context: &RequestContext<'a>, place: &ReturnTo) -> Option<&'a Arc<Route>> {
-    let url = url::Url::parse(&place.absolute_from(&context.site.external_url)).ok()?;
+/// The route of a return address.
+pub(super) fn route<'a>(
+    context: &RequestContext<'a>,
+    return_to: &ReturnTo,
+) -> Option<&'a Arc<Route>> {
+    let url = url::Url::parse(&return_to.absolute_from(&context.site.external_url)).ok()?;
     let (host, _) = crate::request::head::parse_host(url.host_str()?).ok()?;
-    let local = place.local();
+    let local = return_to.local();
     let raw = &local[..local.find(['?', '#']).unwrap_or(local.len())];
     let path = crate::request::path::Path::parse(raw, None).ok()?;
     let port = url.port_or_known_default()?;
@@ -108,7 +110,7 @@ pub(super) fn route<'a>(context: &RequestContext<'a>, place: &ReturnTo) -> Optio
     }
 }
 
-/// LoginReason somebody who is here may not go on to where they want.
+/// Which demand of the target's route the session does not satisfy.
 pub(super) fn unmet_requirement(
     context: &RequestContext<'_>,
     target: &Target,
@@ -120,15 +122,15 @@ pub(super) fn unmet_requirement(
     shortfall(route, via, proof, at, context.head.at)
 }
 
-/// What a login for a place must prove. It is read from the route, never from the address: whoever
-/// edits that only chooses another place.
+/// What a login must prove for a return address. It is read from the route, never from the URL:
+/// editing the URL only selects another route.
 pub(super) fn ask_of(
     context: &RequestContext<'_>,
-    place: &ReturnTo,
+    return_to: &ReturnTo,
     hints: &LoginHints,
     silent: bool,
 ) -> AuthnRequest {
-    let demands = route(context, place).and_then(|route| route.demands.as_deref());
+    let demands = route(context, return_to).and_then(|route| route.demands.as_deref());
     let prompt = demands.and_then(|demands| demands.prompt);
     AuthnRequest {
         acr_values: demands.map_or_else(Vec::new, |demands| demands.acr_values.clone()),

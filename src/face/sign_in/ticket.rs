@@ -1,4 +1,4 @@
-//! `/ticket`: a session comes to another host of the site, for the browser that asked there.
+//! `/ticket`: transfers a session to another host of the site, for the browser that consent there.
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
@@ -18,23 +18,25 @@ use crate::people::session::Person;
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 
-/// How a session comes to where its person goes.
+/// How a session is transferred to the host of the return address.
 enum SessionTransfer<'a> {
-    /// The cookie reaches there, or nobody there waits for a ticket.
+    /// The session cookie is valid there, or nobody waits for a ticket.
     NotNeeded,
-    /// By a ticket for this host, whose nonce is known.
+    /// By a ticket for this origin, bound to this nonce.
     Ticket(Url, &'a NonceHash),
-    /// The same, but the person is asked first: whose host it is only the DNS says, or the ticket is
-    /// for a page in another site's frame.
+    /// The same, after the person agreed: only DNS says who owns the host (it matches a wildcard),
+    /// or the ticket is for a page in a third-party frame.
     AfterConsent(Url, &'a NonceHash),
 }
 
 fn transfer_to<'a>(
     context: &RequestContext<'_>,
-    place: &ReturnTo,
+    return_to: &ReturnTo,
     target: &'a Target,
 ) -> SessionTransfer<'a> {
-    let origin = place.origin().and_then(|origin| Url::parse(origin).ok());
+    let origin = return_to
+        .origin()
+        .and_then(|origin| Url::parse(origin).ok());
     let origin = match origin {
         None if target.for_frame => Some(context.site.external_url.clone()),
         origin => origin,
@@ -53,16 +55,16 @@ fn transfer_to<'a>(
     }
 }
 
-/// Where somebody who just came in goes: straight, with a ticket to another host, or first to the
-/// page that asks.
+/// The redirect target after a login: the return address, the ticket URL of another host, or the
+/// page that asks for consent.
 pub(super) fn next_url(
     context: &RequestContext<'_>,
-    place: &ReturnTo,
+    return_to: &ReturnTo,
     target: &Target,
     session: &SessionHandle,
 ) -> String {
-    match transfer_to(context, place, target) {
-        SessionTransfer::NotNeeded => place.location(),
+    match transfer_to(context, return_to, target) {
+        SessionTransfer::NotNeeded => return_to.location(),
         SessionTransfer::Ticket(origin, nonce) => {
             let ticket = Ticket {
                 nonce: nonce.clone(),
@@ -70,13 +72,13 @@ pub(super) fn next_url(
                 account: session.account,
                 issued_at: session.issued_at,
                 expires_at: session.expires_at,
-                to: place.local().to_owned(),
+                to: return_to.local().to_owned(),
             };
             ticket_url(context, &origin, &ticket)
         }
         SessionTransfer::AfterConsent(_, nonce) => {
             let target = Target {
-                return_to: Some(place.clone()),
+                return_to: Some(return_to.clone()),
                 ticket_for: Some(nonce.clone()),
                 for_frame: target.for_frame,
                 ..Target::default()
@@ -87,12 +89,12 @@ pub(super) fn next_url(
     }
 }
 
-/// Sends somebody who is here already on, with a ticket where their cookie does not reach. Their
-/// cookie gets another date when their source was just asked in vain.
+/// Redirects a signed-in person to the return address, with a ticket where the cookie is not valid.
+/// After a failed silent login the cookie is signed again with the time of the attempt.
 pub(super) fn redirect_signed_in(
     context: &RequestContext<'_>,
     person: &Person,
-    place: &ReturnTo,
+    return_to: &ReturnTo,
     target: &Target,
     asked_at: Option<Timestamp>,
 ) -> Response<Body> {
@@ -100,20 +102,20 @@ pub(super) fn redirect_signed_in(
         issued_at: asked_at.unwrap_or(session.issued_at),
         ..session
     });
-    let mut response = match (transfer_to(context, place, target), &session) {
-        (SessionTransfer::NotNeeded, _) | (_, None) => reply::redirect(&place.location()),
+    let mut response = match (transfer_to(context, return_to, target), &session) {
+        (SessionTransfer::NotNeeded, _) | (_, None) => reply::redirect(&return_to.location()),
         (SessionTransfer::Ticket(origin, nonce), Some(session)) => {
-            let ticket = Ticket::of(session, nonce.clone(), place.local().to_owned());
+            let ticket = Ticket::of(session, nonce.clone(), return_to.local().to_owned());
             reply::redirect(&ticket_url(context, &origin, &ticket))
         }
         (SessionTransfer::AfterConsent(origin, nonce), Some(session)) => {
-            let asked = TicketConsent {
-                place: place.clone(),
+            let consent = TicketConsent {
+                place: return_to.clone(),
                 nonce: nonce.clone(),
                 for_frame: target.for_frame,
                 at: context.head.at,
             };
-            ask_consent(context, person, &origin, &asked, session)
+            ask_consent(context, person, &origin, &consent, session)
         }
     };
     let renewed = session.filter(|_| asked_at.is_some());
@@ -125,7 +127,7 @@ pub(super) fn redirect_signed_in(
     response
 }
 
-/// The session of this browser's cookie, when that is ours.
+/// The session in the cookie, if the signature is valid.
 fn session_from_cookie(context: &RequestContext<'_>) -> Option<VerifiedHandle> {
     let value = context.head.credentials.session?;
     Some(cookie::verify(&context.site.ring, value)?.handle)
@@ -137,12 +139,12 @@ fn ticket_url(context: &RequestContext<'_>, origin: &Url, ticket: &Ticket) -> St
     format!("{origin}{}/ticket?t={sealed}", context.site.prefix)
 }
 
-/// The page that names the host and the person, and asks.
+/// The page that names the host and the person, and asks for consent.
 fn ask_consent(
     context: &RequestContext<'_>,
     person: &Person,
     origin: &Url,
-    asked: &TicketConsent,
+    consent: &TicketConsent,
     session: &VerifiedHandle,
 ) -> Response<Body> {
     let site = context.head.host.to_string();
@@ -158,14 +160,14 @@ fn ask_consent(
             login: person.session.login.as_str(),
         },
         post_to: Href::new(format!("{}/start", context.site.prefix)),
-        sealed: &asked.seal(&context.site.ring, &session.sid),
-        for_frame: asked.for_frame,
+        sealed: &consent.seal(&context.site.ring, &session.sid),
+        for_frame: consent.for_frame,
     };
     reply::page_response(StatusCode::OK, &page.render(context.lang()))
 }
 
-/// `POST /start`: somebody pressed the button of the page that asks. Only that page, shown to this
-/// session, holds what is posted.
+/// `POST /start`: the person agreed to the transfer. The posted value is sealed for the session
+/// that the page was shown to.
 pub(super) async fn consented<B>(context: &RequestContext<'_>, body: Option<B>) -> LoggedResponse
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -184,32 +186,33 @@ where
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     }
     let go = form.as_ref().and_then(|form| form.one("go").ok().flatten());
-    let asked = go
+    let consent = go
         .zip(session_from_cookie(context))
         .and_then(|(go, session)| {
-            let asked = TicketConsent::open(&context.site.ring, &session.sid, go, context.head.at)?;
-            let may_go_there = !asked.for_frame || frame::may_issue_ticket(context);
-            may_go_there.then_some((asked, session))
+            let consent =
+                TicketConsent::open(&context.site.ring, &session.sid, go, context.head.at)?;
+            let may_go_there = !consent.for_frame || frame::may_issue_ticket(context);
+            may_go_there.then_some((consent, session))
         });
-    let Some((asked, session)) = asked else {
+    let Some((consent, session)) = consent else {
         return LoggedResponse::own_path(
             "not asked",
             reply::problem(context, Cause::TicketBad, None),
         );
     };
-    let place = asked.place;
+    let return_to = consent.place;
     let target = Target {
-        ticket_for: Some(asked.nonce),
-        for_frame: asked.for_frame,
+        ticket_for: Some(consent.nonce),
+        for_frame: consent.for_frame,
         ..Target::default()
     };
-    let to = match transfer_to(context, &place, &target) {
-        SessionTransfer::NotNeeded => place.location(),
+    let to = match transfer_to(context, &return_to, &target) {
+        SessionTransfer::NotNeeded => return_to.location(),
         SessionTransfer::Ticket(origin, nonce) | SessionTransfer::AfterConsent(origin, nonce) => {
-            let ticket = Ticket::of(&session, nonce.clone(), place.local().to_owned());
-            if asked.for_frame {
+            let ticket = Ticket::of(&session, nonce.clone(), return_to.local().to_owned());
+            if consent.for_frame {
                 let sealed = ticket.seal(&context.site.ring, &authority(&origin), context.head.at);
-                let page = frame::hand_over_page(context, &origin, &sealed, &place);
+                let page = frame::hand_over_page(context, &origin, &sealed, &return_to);
                 return LoggedResponse::own_path("handed over", page);
             }
             ticket_url(context, &origin, &ticket)
@@ -218,14 +221,14 @@ where
     LoggedResponse::own_path("agreed", reply::see_other(&to))
 }
 
-/// `host:port`, for which a ticket is sealed.
+/// The `host:port` that a ticket is sealed for.
 fn authority(origin: &url::Url) -> String {
     let port = origin.port_or_known_default().unwrap_or_default();
     format!("{}:{port}", origin.host_str().unwrap_or_default())
 }
 
-/// `/ticket`: spends a ticket for a session cookie. A page that was sent here brings it in its
-/// address; a page of ours in a frame posts it.
+/// `/ticket`: exchanges a ticket for a session cookie. A redirect brings it in the URL; menshen's
+/// page in a frame posts it.
 pub(super) async fn redeem<B>(
     context: &RequestContext<'_>,
     query: &Fields,
@@ -276,7 +279,8 @@ async fn redeem_sealed(context: &RequestContext<'_>, sealed: &str) -> LoggedResp
     let opened = match unsealed.check(nonce_of, head.at) {
         Ok(opened) => opened,
         Err(error) => {
-            // Whoever reads the address in a browser that was led astray gets nothing for it.
+            // The ticket was sent to the wrong browser: spend it, so that nobody who sees the URL
+            // can use it.
             if error == TicketError::OtherBrowser
                 && let Err(logged) = ticket_use.spend_misused(context).await
             {
@@ -293,13 +297,13 @@ async fn redeem_sealed(context: &RequestContext<'_>, sealed: &str) -> LoggedResp
     LoggedResponse::own_path("ticket", set_session(context, &opened.ticket))
 }
 
-/// The session cookie for a ticket that was spent, and the way to where its person goes.
+/// Sets the session cookie for a spent ticket and redirects to the return address.
 fn set_session(context: &RequestContext<'_>, ticket: &Ticket) -> Response<Body> {
     let (flags, host) = (&context.site.cookies, context.head.host.as_str());
     let left = ticket.expires_at.since(context.head.at).as_secs();
     let left = i64::try_from(left).unwrap_or(i64::MAX);
-    // The cookie for a frame reaches as far as the one for a tab does. Elsewhere a ticket only comes
-    // to hosts which that cookie does not reach.
+    // In a frame the cookie is valid for the same hosts as in a tab. Other tickets are issued only
+    // for hosts where that cookie is not valid.
     let cookie = if flags.covers(host) {
         flags.set_session(
             &cookie::sign(&context.site.ring, &ticket.handle(None)),
@@ -323,15 +327,15 @@ fn set_session(context: &RequestContext<'_>, ticket: &Ticket) -> Response<Body> 
     response
 }
 
-/// A ticket that is to be spent.
+/// A ticket to be marked as used.
 struct TicketUse {
     what: [u8; 32],
     until: Timestamp,
 }
 
 impl TicketUse {
-    /// Spends a ticket that its own browser brought; false when it was spent before. A replay costs
-    /// no question to the store, and nobody redeems more tickets than a client may.
+    /// Marks the ticket of the right browser as used; `false` when it was used before. A replay
+    /// costs no store query, and the client's rate limit applies.
     async fn spend(&self, context: &RequestContext<'_>) -> Result<bool, Box<LoggedResponse>> {
         let login = &context.site.login;
         let spent = login.spent_tickets();
@@ -339,7 +343,7 @@ impl TicketUse {
             return Ok(false);
         }
         if let Err(error) = login.check_ticket_limit(context.head.client_for_limits()) {
-            // It was not spent: the person may bring it again.
+            // The ticket is not used yet: the person may retry.
             spent.unspend(&self.what);
             let response = reply::problem(context, audit::cause_of(&error), this_url(context));
             return Err(Box::new(LoggedResponse::own_path("limited", response)));
@@ -347,8 +351,8 @@ impl TicketUse {
         self.store(context).await
     }
 
-    /// Spends a ticket that another browser showed. Over the client's limit only this process
-    /// remembers it, for as long as the ticket would count.
+    /// Marks a ticket as used that another browser presented. Above the client's rate limit only
+    /// this process remembers it.
     async fn spend_misused(&self, context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
         let login = &context.site.login;
         if login.spent_tickets().try_spend(&self.what)
@@ -366,29 +370,29 @@ impl TicketUse {
         let spent = people.spend_ticket(&self.what, self.until).await;
         spent.map_err(|error| {
             context.site.login.spent_tickets().unspend(&self.what);
-            tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(&error), "a ticket could not be spent");
+            tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(&error), "the use of a ticket could not be stored");
             let response = reply::problem(context, Cause::StoreAway, None);
             Box::new(LoggedResponse::own_path("unavailable", response))
         })
     }
 }
 
-/// This very urls, for a second try.
+/// The URL of this request, for a retry.
 fn this_url(context: &RequestContext<'_>) -> Option<Href> {
     Some(Href::new(urls::requested_target(context.head)))
 }
 
-/// A ticket that lets nobody in; whoever is here already goes on.
+/// A ticket was refused. A signed-in person is redirected all the same.
 async fn refused(
     context: &RequestContext<'_>,
     to: Option<&str>,
     error: TicketError,
 ) -> LoggedResponse {
-    let who = match caller(context).await {
-        Ok(who) => who,
+    let caller = match caller(context).await {
+        Ok(caller) => caller,
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
-    if let (Caller::Person(_), Some(to)) = (&who, to) {
+    if let (Caller::Person(_), Some(to)) = (&caller, to) {
         let response = match *context.head.method {
             Method::POST => reply::see_other(to),
             _ => reply::redirect(to),
