@@ -1,4 +1,4 @@
-//! The address a source returns to, where it is one that the source knows already.
+//! Callback URLs that the provider already knows.
 
 use menshen::face::page::Cause;
 
@@ -7,10 +7,10 @@ use crate::conf::parse;
 use crate::provider::{Misbehavior, Provider, start};
 use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 
-/// Where oauth2-proxy had its callbacks.
+/// The callback URL of oauth2-proxy.
 const KNOWN: &str = "http://sso.test/oauth2/callback";
 
-/// Two providers and WeCom, who all return to one address.
+/// Two providers and WeCom with one callback URL.
 async fn shared(one: &Provider, other: &Provider, address: &str, prefix: &str) -> Menshen {
     let at = |id: &str, provider: &Provider| {
         let table = provider.toml(id);
@@ -32,13 +32,13 @@ fn start_of(id: &str, prefix: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_a_provider_knows_already_is_where_logins_return() {
+async fn logins_return_to_the_configured_callback_url() {
     for (address, prefix) in [
         (KNOWN, "/oauth2"),
         ("http://sso.test/.menshen/callback", "/.menshen"),
         ("http://sso.test/.menshen/old/sso/return.do", "/.menshen"),
         ("http://sso.test/.menshen/return/", "/.menshen"),
-        // That of a connector which returns elsewhere.
+        // The default callback path of a connector with another callback URL.
         ("http://sso.test/.menshen/callback/corp", "/.menshen"),
     ] {
         let (one, other) = (Provider::new().await, Provider::new().await);
@@ -66,7 +66,6 @@ async fn what_a_provider_knows_already_is_where_logins_return() {
                 .unwrap();
             assert!(back.starts_with(&format!("{address}?")), "{back}");
         }
-        // WeCom returns there, too.
         let mut browser = Browser::new(&menshen);
         let start = start_of("corp", prefix);
         let source = browser.to_source(&start).await;
@@ -74,14 +73,14 @@ async fn what_a_provider_knows_already_is_where_logins_return() {
         assert!(back.starts_with(address), "{back}");
         let page = browser.follow(&back).await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-        // Seen again it is harmless, for whoever came in by it.
+        // A repeated callback by the same browser does no harm.
         let page = browser.follow(&back).await;
         assert_eq!(page.url, format!("{HOME}/echo"));
     }
 }
 
 #[tokio::test]
-async fn an_answer_counts_for_the_login_that_its_browser_remembers() {
+async fn a_response_belongs_to_the_login_in_the_browsers_cookie() {
     let (one, other) = (Provider::new().await, Provider::new().await);
     let menshen = shared(&one, &other, KNOWN, "/oauth2").await;
     let callback_url = async |browser: &mut Browser, id: &str, provider: &Provider| {
@@ -92,7 +91,7 @@ async fn an_answer_counts_for_the_login_that_its_browser_remembers() {
             .await
             .url
     };
-    // Two tabs, two providers: each answer is redeemed where it came from.
+    // Two tabs, two providers: each response is redeemed by its own connector.
     let mut browser = Browser::new(&menshen);
     let ones = callback_url(&mut browser, "one", &one).await;
     let others = callback_url(&mut browser, "two", &other).await;
@@ -105,7 +104,7 @@ async fn an_answer_counts_for_the_login_that_its_browser_remembers() {
     let page = browser.follow(&others).await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
     assert_eq!((one.calls("code"), other.calls("code")), (1, 1));
-    // One provider's answer under another's state names its issuer, and goes nowhere.
+    // A response with another login's state names its issuer and is refused.
     let mut browser = Browser::new(&menshen);
     let ones = url::Url::parse(&callback_url(&mut browser, "one", &one).await).unwrap();
     let others = url::Url::parse(&callback_url(&mut browser, "two", &other).await).unwrap();
@@ -117,7 +116,7 @@ async fn an_answer_counts_for_the_login_that_its_browser_remembers() {
     let page = browser.follow(&mixed).await;
     assert_eq!(page.cause(), Some(Cause::BadAnswer));
     assert_eq!((one.calls("code"), other.calls("code")), (1, 1));
-    // Another browser's answer is nobody's.
+    // The response is refused in another browser.
     let mut attacker = Browser::new(&menshen);
     let bait = callback_url(&mut attacker, "one", &one).await;
     let mut victim = Browser::new(&menshen);
@@ -130,7 +129,7 @@ async fn an_answer_counts_for_the_login_that_its_browser_remembers() {
 }
 
 #[tokio::test]
-async fn a_login_does_not_return_to_the_address_of_another_connector() {
+async fn a_login_does_not_return_to_another_connectors_callback_url() {
     let provider = Provider::new().await;
     let table = provider.toml("keycloak");
     let own = table.replace(
@@ -167,7 +166,7 @@ async fn a_login_does_not_return_to_the_address_of_another_connector() {
 }
 
 #[tokio::test]
-async fn an_answer_by_post_comes_to_a_shared_address_too() {
+async fn a_form_post_response_works_at_a_shared_callback_url() {
     let https = "https://sso.test";
     let provider = Provider::new().await;
     let table = provider.toml("keycloak").replace(
@@ -191,10 +190,10 @@ async fn an_answer_by_post_comes_to_a_shared_address_too() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_name_is_taken_to_no_other_provider() {
+async fn a_response_without_an_issuer_is_sent_to_no_other_provider() {
     let (one, other) = (Provider::new().await, Provider::new().await);
     let menshen = shared(&one, &other, KNOWN, "/oauth2").await;
-    // One that announces its name and leaves it out.
+    // A provider that announces the `iss` parameter and omits it.
     one.misbehave(Misbehavior::back(|pairs| {
         pairs.retain(|(name, _)| name != "iss")
     }));
@@ -223,7 +222,7 @@ upstream = [\"http://127.0.0.1:1\"]
 ";
 
 #[test]
-fn an_address_where_no_answer_could_arrive_is_refused() {
+fn an_unreachable_callback_url_is_a_configuration_error() {
     use menshen::config::Config;
     for (address, words) in [
         (
@@ -281,7 +280,7 @@ fn an_address_where_no_answer_could_arrive_is_refused() {
 }
 
 #[test]
-fn an_address_where_answers_arrive_is_taken_and_one_that_two_share_is_read_out() {
+fn a_reachable_callback_url_is_accepted_and_a_shared_one_is_reported() {
     for lines in [
         "callback = \"https://sso.corp.example/oauth2/callback\"",
         "callback = \"https://SSO.corp.example:443/oauth2/callback/keycloak\"",
@@ -293,7 +292,7 @@ fn an_address_where_answers_arrive_is_taken_and_one_that_two_share_is_read_out()
             "{lines}"
         );
     }
-    // Two who share one must trust each other.
+    // Connectors with one callback URL must trust each other.
     let line = "callback = \"https://sso.corp.example/oauth2/callback\"\n";
     let two = format!(
         "{HEAD}{line}[connector.other]\n{line}[connector.other.oidc]\nissuer = \"https://b.example\"\n\

@@ -1,4 +1,4 @@
-//! What happens when the source sends the browser back: once, twice, late, elsewhere, broken.
+//! Callbacks: once, twice, late, in another browser, malformed.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::wecom::WeCom;
 
 const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
 
-/// A browser that was at the source, and the address the source sends it back to.
-async fn on_the_way_back(menshen: &Menshen) -> (Browser, String) {
+/// A browser that was at the provider, and the callback URL.
+async fn at_callback(menshen: &Menshen) -> (Browser, String) {
     let mut browser = Browser::new(menshen);
     let page = browser.to_source(&format!("{HOME}/echo?way=back")).await;
     let back = browser.choose(&page, "zhangsan").await;
@@ -24,9 +24,9 @@ fn session(browser: &Browser) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_callback_seen_twice_is_harmless() {
+async fn a_repeated_callback_does_no_harm() {
     let menshen = Menshen::new().await;
-    let (mut browser, back) = on_the_way_back(&menshen).await;
+    let (mut browser, back) = at_callback(&menshen).await;
     assert_eq!(browser.follow(&back).await.answer.status, 200);
     let first = session(&browser);
     for again in 0..3 {
@@ -40,9 +40,9 @@ async fn a_callback_seen_twice_is_harmless() {
 }
 
 #[tokio::test]
-async fn a_callback_seen_twice_at_once_is_redeemed_once() {
+async fn concurrent_callbacks_redeem_the_code_once() {
     let menshen = Menshen::new().await;
-    let (browser, back) = on_the_way_back(&menshen).await;
+    let (browser, back) = at_callback(&menshen).await;
     let mut tabs: Vec<_> = (0..8).map(|_| browser.clone()).collect();
     let visits = tabs.iter_mut().map(|tab| tab.visit(&back));
     let answers = futures_util::future::join_all(visits).await;
@@ -57,9 +57,9 @@ async fn a_callback_seen_twice_at_once_is_redeemed_once() {
 }
 
 #[tokio::test]
-async fn a_callback_in_another_browser_lets_nobody_in_and_costs_no_code() {
+async fn a_callback_in_another_browser_is_refused_and_redeems_no_code() {
     let menshen = Menshen::new().await;
-    let (mut owner, back) = on_the_way_back(&menshen).await;
+    let (mut owner, back) = at_callback(&menshen).await;
     let mut other = Browser::new(&menshen);
     for _ in 0..2 {
         let page = other.follow(&back).await;
@@ -71,7 +71,7 @@ async fn a_callback_in_another_browser_lets_nobody_in_and_costs_no_code() {
     }
     assert_eq!(menshen.source.calls(REDEEM), 0);
     assert_eq!(owner.follow(&back).await.answer.status, 200);
-    // Its outcome is still remembered, and is nobody else's.
+    // The outcome of the login is remembered, for its own browser only.
     let page = other.follow(&back).await;
     assert_eq!(page.cause(), Some(Cause::LoginMissing));
     assert_eq!(other.cookies(), []);
@@ -79,9 +79,9 @@ async fn a_callback_in_another_browser_lets_nobody_in_and_costs_no_code() {
 }
 
 #[tokio::test]
-async fn somebody_elses_callback_does_not_change_who_is_here() {
+async fn the_callback_of_another_person_does_not_change_the_session() {
     let menshen = Menshen::new().await;
-    let (mut attacker, bait) = on_the_way_back(&menshen).await;
+    let (mut attacker, bait) = at_callback(&menshen).await;
     let mut victim = Browser::new(&menshen);
     victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
     for spent in [false, true] {
@@ -91,7 +91,7 @@ async fn somebody_elses_callback_does_not_change_who_is_here() {
         let before = session(&victim);
         let page = victim.follow(&bait).await;
         assert_eq!(session(&victim), before);
-        // Not even where the other one was going is told.
+        // The return address of the other login is not disclosed.
         assert_eq!(page.url, format!("{HOME}/"));
         let echo = victim.visit(&format!("{HOME}/echo")).await;
         assert_eq!(echo.echoed("x-forwarded-user"), ["lisi"]);
@@ -99,9 +99,9 @@ async fn somebody_elses_callback_does_not_change_who_is_here() {
 }
 
 #[tokio::test]
-async fn a_callback_that_comes_late_is_told_so() {
+async fn a_late_callback_gets_a_page_that_says_so() {
     let menshen = Menshen::new().await;
-    let (mut browser, back) = on_the_way_back(&menshen).await;
+    let (mut browser, back) = at_callback(&menshen).await;
     menshen.advance(Duration::from_secs(601));
     let page = browser.follow(&back).await;
     assert_eq!(
@@ -110,14 +110,14 @@ async fn a_callback_that_comes_late_is_told_so() {
     );
     assert_eq!(browser.cookies(), [], "it will never be of use again");
     assert_eq!(menshen.source.calls(REDEEM), 0);
-    // In time it is fine; the code lives five minutes.
-    let (mut browser, back) = on_the_way_back(&menshen).await;
+    // In time it is accepted; the code is valid for five minutes.
+    let (mut browser, back) = at_callback(&menshen).await;
     menshen.advance(Duration::from_secs(299));
     assert_eq!(browser.follow(&back).await.answer.status, 200);
 }
 
 #[tokio::test]
-async fn who_refuses_is_told_so_and_can_change_their_mind() {
+async fn a_declined_login_gets_a_page_and_can_be_repeated() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     let page = browser.to_source(&format!("{HOME}/echo?x=1")).await;
@@ -134,7 +134,7 @@ async fn who_refuses_is_told_so_and_can_change_their_mind() {
 }
 
 #[tokio::test]
-async fn somebody_who_is_here_may_become_somebody_else() {
+async fn a_signed_in_person_may_sign_in_as_another_person() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
@@ -150,7 +150,7 @@ async fn somebody_who_is_here_may_become_somebody_else() {
 }
 
 #[tokio::test]
-async fn a_broken_callback_ends_at_a_page_and_asks_the_source_nothing() {
+async fn a_malformed_callback_gets_a_page_without_asking_the_provider() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     for (broken, cause) in [
         ("", Cause::BadAnswer),
@@ -171,7 +171,7 @@ async fn a_broken_callback_ends_at_a_page_and_asks_the_source_nothing() {
             Cause::LoginMissing,
         ),
     ] {
-        let (mut browser, back) = on_the_way_back(&menshen).await;
+        let (mut browser, back) = at_callback(&menshen).await;
         let (code, state) = (parameter(&back, "code"), parameter(&back, "state"));
         let query = broken
             .replace("=LONG", &format!("={}", "x".repeat(513)))
@@ -183,8 +183,8 @@ async fn a_broken_callback_ends_at_a_page_and_asks_the_source_nothing() {
         assert!(href(&page.answer.text(), "/sign_in").is_some(), "{broken}");
     }
     assert_eq!(menshen.source.calls(REDEEM), 0);
-    // What else the source sends along says nothing.
-    let (mut browser, back) = on_the_way_back(&menshen).await;
+    // Other parameters do not matter.
+    let (mut browser, back) = at_callback(&menshen).await;
     let page = browser
         .follow(&format!("{back}&appid=ww1&appid=ww2&x"))
         .await;
@@ -192,13 +192,13 @@ async fn a_broken_callback_ends_at_a_page_and_asks_the_source_nothing() {
 }
 
 #[tokio::test]
-async fn a_forged_memory_of_a_login_is_refused() {
+async fn a_forged_login_cookie_is_refused() {
     let menshen = Menshen::new().await;
-    let (mut victim, _) = on_the_way_back(&menshen).await;
-    let (attacker, bait) = on_the_way_back(&menshen).await;
+    let (mut victim, _) = at_callback(&menshen).await;
+    let (attacker, bait) = at_callback(&menshen).await;
     let theirs = attacker.cookies()[0].clone();
     let own = victim.cookies()[0].clone();
-    // Their address with what our browser remembers of another login, under their name.
+    // The callback of another login with the cookie of this browser's login.
     for value in [own.value.as_str(), "x", "", &theirs.value[1..]] {
         victim.set("sso.test", &theirs.name, value);
         let page = victim.follow(&bait).await;
@@ -211,7 +211,7 @@ async fn a_forged_memory_of_a_login_is_refused() {
 }
 
 #[tokio::test]
-async fn a_callback_counts_at_the_connector_that_began_it() {
+async fn a_callback_is_accepted_only_by_the_connector_that_began_the_login() {
     let menshen = Setup::default().more(OTHER_CONNECTOR).start().await;
     for (path, good) in [
         ("/callback/other", false),
@@ -246,13 +246,13 @@ async fn the_back_button_after_a_login_does_no_harm() {
     let back = browser.choose(&source, "zhangsan").await;
     browser.follow(&back).await;
     let before = session(&browser);
-    // Back at the source's page, whose login is over: a new code with the old state.
+    // Back at the provider's page, whose login is finished: a new code with the old state.
     let again = browser.choose(&source, "zhangsan").await;
     let page = browser.follow(&again).await;
     assert_eq!(page.answer.status, 200);
     assert_eq!(session(&browser), before);
     assert_eq!(menshen.source.calls(REDEEM), 1);
-    // Back at the page that offers logins: it says who is here.
+    // Back at the sign-in page: it names the signed-in person.
     let page = browser.follow(&format!("{OWN}/sign_in?rd=/echo?x=1")).await;
     assert_eq!(page.answer.status, 200);
     let go_on = href(&page.answer.text(), "/start?rd=").unwrap();
@@ -261,10 +261,10 @@ async fn the_back_button_after_a_login_does_no_harm() {
 }
 
 #[tokio::test]
-async fn a_spent_code_starts_the_login_once_more_by_itself_and_then_stops() {
+async fn a_used_code_retries_the_login_once_and_then_stops() {
     for errcode in [40029, 42003, 42022] {
         let menshen = Menshen::new().await;
-        let (mut browser, back) = on_the_way_back(&menshen).await;
+        let (mut browser, back) = at_callback(&menshen).await;
         menshen.source.fail(REDEEM, errcode, 1);
         let again = browser.to_source(&back).await;
         assert_ne!(parameter(&again, "state"), parameter(&back, "state"));
@@ -272,7 +272,7 @@ async fn a_spent_code_starts_the_login_once_more_by_itself_and_then_stops() {
         let page = browser.follow(&back).await;
         assert_eq!(page.url, format!("{HOME}/echo?way=back"), "{errcode}");
 
-        let (mut browser, back) = on_the_way_back(&menshen).await;
+        let (mut browser, back) = at_callback(&menshen).await;
         menshen.source.fail(REDEEM, errcode, 2);
         let again = browser.to_source(&back).await;
         let back = browser.choose(&again, "zhangsan").await;
@@ -291,9 +291,9 @@ async fn a_spent_code_starts_the_login_once_more_by_itself_and_then_stops() {
 }
 
 #[tokio::test]
-async fn only_a_get_redeems() {
+async fn only_get_redeems_a_code() {
     let menshen = Menshen::new().await;
-    let (mut browser, back) = on_the_way_back(&menshen).await;
+    let (mut browser, back) = at_callback(&menshen).await;
     for method in ["HEAD", "POST", "PUT", "DELETE", "OPTIONS"] {
         let answer = browser.send(method, &back, &navigation(), b"").await;
         assert_eq!(answer.status, 405, "{method}");

@@ -1,4 +1,4 @@
-//! What a connector may ask of a login, by a source that exists for these tests only.
+//! What connectors may demand of a login, by a connector that exists only in these tests.
 
 mod callback;
 mod enter;
@@ -12,12 +12,12 @@ use menshen::config::Config;
 use crate::browser::Browser;
 use crate::setup::{Menshen, Setup, UNLIMITED};
 
-/// What every test calls the connector.
+/// The connector's id.
 const ID: &str = "idp";
 
 const HTTPS: &str = "https://sso.test";
 
-/// An instance of menshen whose browsers use https: what comes by a form of another site needs a cookie for such.
+/// A setup over https, because the cookies for a cross-site POST need it.
 fn secure_plan() -> Setup {
     Setup::default()
         .more(UNLIMITED)
@@ -25,18 +25,18 @@ fn secure_plan() -> Setup {
         .server("trusted_proxies = ['127.0.0.1']")
 }
 
-/// Whether a browser remembers a login that is under way.
+/// Whether the browser has the cookie of a pending login.
 fn remembers(browser: &Browser) -> bool {
     let mut cookies = browser.cookies().iter();
     cookies.any(|cookie| cookie.name.contains("flow"))
 }
 
-/// The name of a login, as a page or an address holds it: 32 letters and digits.
+/// The flow id in a page or URL: 32 letters and digits.
 pub(crate) fn flow_in(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     let mut flows = words.filter(|word| word.len() == 32 && word.bytes().all(plain));
-    // The request id is one of hexadecimal digits.
+    // The request id consists of hexadecimal digits.
     let flow = flows.find(|word| {
         word.bytes()
             .any(|byte| byte.is_ascii_lowercase() && byte > b'f')
@@ -46,7 +46,7 @@ pub(crate) fn flow_in(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn no_document_can_name_a_connector_of_the_tests() {
+async fn no_configuration_can_use_the_test_connector() {
     let menshen = Menshen::new().await;
     let text = Setup::default().text(&menshen.source, &menshen.app);
     for table in [

@@ -1,4 +1,5 @@
-//! How a login begins: through which door, by itself or by a click, and what a browser keeps of it.
+//! How a login begins: the provider's login page, automatic logins, and the cookies of pending
+//! logins.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use url::Url;
 use crate::browser::{Browser, href};
 use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
 
-/// A phone with the client of the source.
+/// The `User-Agent` of the provider's app on a phone.
 pub(crate) const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) \
     AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 wxwork/4.1.30 MicroMessenger/7.0.1 \
     Language/zh";
@@ -19,16 +20,15 @@ const WECHAT: &str = "Mozilla/5.0 (iPhone) Mobile/15E148 MicroMessenger/8.0.50 L
 /// The prefix of the own paths.
 pub(crate) const OWN: &str = "http://sso.test/.menshen";
 
-const WEB_DOOR: &str = "/wwlogin/sso/login";
-const IN_APP_DOOR: &str = "/connect/oauth2/authorize";
+const WEB_LOGIN_PAGE: &str = "/wwlogin/sso/login";
+const IN_APP_LOGIN_PAGE: &str = "/connect/oauth2/authorize";
 
-/// The names of the logins under way in a browser.
+/// The flow ids of the pending logins in a browser.
 fn flows(browser: &Browser) -> Vec<String> {
     let names = browser.cookies().iter().map(|cookie| cookie.name.clone());
     names.filter(|name| name.contains("-flow-")).collect()
 }
 
-/// A parameter of an address.
 pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
     let url = Url::parse(url).unwrap();
     let mut pairs = url.query_pairs();
@@ -38,17 +38,17 @@ pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn the_browser_decides_the_door_unless_it_is_asked_for_or_forced() {
+async fn the_user_agent_selects_the_login_page_unless_the_request_or_the_configuration_does() {
     for (setting, agent, asked, door) in [
-        ("", DESKTOP, "", WEB_DOOR),
-        ("", WECHAT, "", WEB_DOOR),
-        ("", PHONE, "", IN_APP_DOOR),
-        ("", DESKTOP, "&mode=in-app", IN_APP_DOOR),
-        ("", PHONE, "&mode=web", WEB_DOOR),
-        ("", DESKTOP, "&mode=whatever", WEB_DOOR),
-        ("mode = 'web'", PHONE, "", WEB_DOOR),
-        ("mode = 'web'", PHONE, "&mode=in-app", WEB_DOOR),
-        ("mode = 'in-app'", DESKTOP, "&mode=web", IN_APP_DOOR),
+        ("", DESKTOP, "", WEB_LOGIN_PAGE),
+        ("", WECHAT, "", WEB_LOGIN_PAGE),
+        ("", PHONE, "", IN_APP_LOGIN_PAGE),
+        ("", DESKTOP, "&mode=in-app", IN_APP_LOGIN_PAGE),
+        ("", PHONE, "&mode=web", WEB_LOGIN_PAGE),
+        ("", DESKTOP, "&mode=whatever", WEB_LOGIN_PAGE),
+        ("mode = 'web'", PHONE, "", WEB_LOGIN_PAGE),
+        ("mode = 'web'", PHONE, "&mode=in-app", WEB_LOGIN_PAGE),
+        ("mode = 'in-app'", DESKTOP, "&mode=web", IN_APP_LOGIN_PAGE),
     ] {
         let menshen = Setup::default().wecom(setting).start().await;
         let mut browser = Browser::new(&menshen).with_agent(agent);
@@ -65,7 +65,7 @@ async fn the_browser_decides_the_door_unless_it_is_asked_for_or_forced() {
 }
 
 #[tokio::test]
-async fn the_client_goes_straight_through_and_nobody_clicks() {
+async fn the_providers_app_signs_in_without_a_click() {
     let menshen = Menshen::new().await;
     menshen.source.set_phone_owner("lisi");
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
@@ -75,7 +75,10 @@ async fn the_client_goes_straight_through_and_nobody_clicks() {
         (200, format!("{HOME}/echo?a=1"))
     );
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-    let authorize = phone.visited.iter().find(|url| url.contains(IN_APP_DOOR));
+    let authorize = phone
+        .visited
+        .iter()
+        .find(|url| url.contains(IN_APP_LOGIN_PAGE));
     let authorize = authorize.unwrap();
     assert!(authorize.ends_with("#wechat_redirect"), "{authorize}");
     assert_eq!(
@@ -85,7 +88,7 @@ async fn the_client_goes_straight_through_and_nobody_clicks() {
 }
 
 #[tokio::test]
-async fn a_login_starts_by_itself_only_where_the_configuration_says_so() {
+async fn a_login_begins_automatically_only_where_the_configuration_says_so() {
     for (setting, agent, place, by_itself) in [
         ("never", DESKTOP, "/x", false),
         ("never", PHONE, "/x", false),
@@ -123,7 +126,7 @@ async fn a_login_starts_by_itself_only_where_the_configuration_says_so() {
 }
 
 #[tokio::test]
-async fn with_two_connectors_the_person_chooses_unless_one_is_willing() {
+async fn with_two_connectors_the_person_chooses_unless_one_begins_automatically() {
     for (setting, by_itself) in [("in-app", false), ("always", true)] {
         let setup = Setup::default().connector(&format!("auto_login = '{setting}'"));
         let menshen = setup.more(OTHER_CONNECTOR).start().await;
@@ -170,7 +173,7 @@ async fn a_state_is_thirty_two_letters_and_never_the_same() {
 }
 
 #[tokio::test]
-async fn what_a_browser_keeps_of_a_login_is_small_and_for_this_host_alone() {
+async fn the_cookie_of_a_pending_login_is_small_and_bound_to_its_host() {
     let query = "x".repeat(600);
     for (scheme, name, flags) in [
         (
@@ -210,7 +213,7 @@ async fn what_a_browser_keeps_of_a_login_is_small_and_for_this_host_alone() {
 }
 
 #[tokio::test]
-async fn five_logins_are_under_way_at_most_and_the_oldest_gives_way() {
+async fn a_browser_keeps_five_pending_logins_and_the_oldest_is_evicted() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     let mut pages = Vec::new();
@@ -232,7 +235,7 @@ async fn five_logins_are_under_way_at_most_and_the_oldest_gives_way() {
 }
 
 #[tokio::test]
-async fn cookies_that_somebody_planted_keep_no_login_from_its_end_and_cost_little() {
+async fn planted_cookies_do_not_prevent_a_login_and_cost_little() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     browser.to_source(&format!("{HOME}/echo?first")).await;
@@ -243,7 +246,7 @@ async fn cookies_that_somebody_planted_keep_no_login_from_its_end_and_cost_littl
             browser.set("sso.test", &format!("{prefix}{at}"), "x");
         }
     };
-    // Some stand before the cookies of a login, and some behind them.
+    // Some are sent before the cookies of a login, and some after them.
     let mut fresh = Browser::new(&menshen);
     for order in ["before", "behind"] {
         let tab = match order {
@@ -256,7 +259,7 @@ async fn cookies_that_somebody_planted_keep_no_login_from_its_end_and_cost_littl
         let page = tab.follow(&back).await;
         assert_eq!(page.url, format!("{HOME}/echo?{order}"), "{order}");
     }
-    // One answer takes back some, and not all of them at once.
+    // One response clears some of them, not all at once.
     let mut again = Browser::new(&menshen);
     planted(&mut again);
     let answer = again
@@ -267,7 +270,7 @@ async fn cookies_that_somebody_planted_keep_no_login_from_its_end_and_cost_littl
 }
 
 #[tokio::test]
-async fn a_return_address_too_long_to_keep_keeps_its_path() {
+async fn a_return_address_that_is_too_long_is_cut_to_its_path() {
     let menshen = Menshen::new().await;
     for (asked, reached) in [
         (format!("/echo?{}", "x".repeat(4000)), "/echo"),
@@ -303,7 +306,7 @@ async fn parallel_tabs_finish_in_any_order() {
 }
 
 #[tokio::test]
-async fn the_query_comes_through_a_login_byte_for_byte() {
+async fn a_login_preserves_the_query_byte_for_byte() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     for query in [
         "?q=%e5%BC%a0&r=a+b%20c",
@@ -325,7 +328,7 @@ async fn the_query_comes_through_a_login_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_fragment_is_carried_through_a_login_where_the_route_asks_for_it() {
+async fn a_login_preserves_the_fragment_where_the_route_keeps_it() {
     let routes = "[[route]]\nname = 'app'\nkeep_fragment = true\nupstream = ['{app}']";
     let menshen = Setup::default().routes(routes).start().await;
     let mut browser = Browser::new(&menshen);
@@ -340,7 +343,7 @@ async fn a_fragment_is_carried_through_a_login_where_the_route_asks_for_it() {
     let kind = script.header("content-type").unwrap_or_default();
     assert!(kind.starts_with("text/javascript"), "{kind}");
     assert!(script.text().contains("encodeURIComponent(fragment)"));
-    // What the script does: the fragment becomes part of the return address.
+    // As the script does: the fragment becomes part of the return address.
     let start = href(&html, "/start?rd=").unwrap();
     let page = browser
         .sign_in(&format!("{start}%23%2Fdeep%2Flink%3Fx%3D1"), "lisi")

@@ -1,4 +1,4 @@
-//! The provider of the tests keeps to the standards by itself: what a test bends is all that is apply_misbehavior.
+//! The simulated OpenID provider follows the standards, except where a test makes it misbehave.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const BACK: &str = "http://sso.test/.menshen/callback/keycloak";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// A client that does everything by the book.
+/// A client that follows the standards.
 struct Client<'a> {
     provider: &'a Provider,
     cookie: String,
@@ -50,7 +50,7 @@ impl<'a> Client<'a> {
         self.send("GET", path, "", pairs).await
     }
 
-    /// Goes to the authorization endpoint; answers what comes back.
+    /// Requests the authorization endpoint and returns the parameters of the redirect.
     async fn authorize(&mut self, more: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut pairs = vec![
             ("client_id", CLIENT_ID),
@@ -155,7 +155,7 @@ async fn an_old_refresh_token_ends_its_family() {
     let second = second["refresh_token"].clone();
     assert_eq!(client.refresh(first.as_str().unwrap()).await.status, 400);
     assert_eq!(client.refresh(second.as_str().unwrap()).await.status, 400);
-    // Whoever was taken out of a group, or shut out, is so at the next refresh.
+    // Removal from a group and disabling take effect at the next refresh.
     let token = client.log_in(&[]).await["refresh_token"].clone();
     provider.person("zhangsan").groups(&["平台部"]);
     let next = client.refresh(token.as_str().unwrap()).await.json();
@@ -166,7 +166,7 @@ async fn an_old_refresh_token_ends_its_family() {
 }
 
 #[tokio::test]
-async fn what_was_asked_of_a_login_is_honoured() {
+async fn the_parameters_of_an_authorization_request_are_honoured() {
     let provider = Provider::new().await;
     let mut client = Client::new(&provider);
     let back = client.authorize(&[("prompt", "none")]).await;
@@ -197,7 +197,7 @@ async fn what_was_asked_of_a_login_is_honoured() {
 }
 
 #[tokio::test]
-async fn userinfo_and_introspection_tell_of_tokens_that_count() {
+async fn userinfo_and_introspection_accept_valid_tokens_only() {
     let provider = Provider::new().await;
     let mut client = Client::new(&provider);
     let token = client.log_in(&[]).await["access_token"].clone();
@@ -232,7 +232,7 @@ async fn userinfo_and_introspection_tell_of_tokens_that_count() {
 }
 
 #[tokio::test]
-async fn a_client_proves_itself_in_the_one_way_that_is_set() {
+async fn a_client_authenticates_only_by_the_configured_method() {
     let provider = Provider::new().await;
     let mut client = Client::new(&provider);
     for (proof, good) in [
@@ -249,7 +249,7 @@ async fn a_client_proves_itself_in_the_one_way_that_is_set() {
 }
 
 #[tokio::test]
-async fn every_key_verifies_by_what_is_published_of_it() {
+async fn every_signature_verifies_with_the_published_key() {
     let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
     let provider = Provider::start(&clock, Algorithm::ES256).await;
     for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
@@ -293,7 +293,7 @@ async fn every_key_verifies_by_what_is_published_of_it() {
 }
 
 #[tokio::test]
-async fn it_misbehaves_until_it_is_told_to_behave() {
+async fn it_misbehaves_until_the_test_stops_it() {
     let provider = Provider::new().await;
     let mut client = Client::new(&provider);
     provider.misbehave(Misbehavior::claims(|claims| {
@@ -321,7 +321,7 @@ async fn it_misbehaves_until_it_is_told_to_behave() {
 }
 
 #[tokio::test]
-async fn whoever_is_chosen_sits_down_where_nobody_sits() {
+async fn choosing_a_person_signs_them_in_at_the_provider() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
@@ -339,7 +339,7 @@ async fn whoever_is_chosen_sits_down_where_nobody_sits() {
 }
 
 #[tokio::test]
-async fn what_is_revoked_refreshes_nothing() {
+async fn a_revoked_token_cannot_be_refreshed() {
     let provider = Provider::new().await;
     let mut client = Client::new(&provider);
     let bought = client.log_in(&[]).await;

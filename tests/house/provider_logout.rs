@@ -1,4 +1,4 @@
-//! Logging out at an OpenID provider, too: begun here, begun there, and while a login is under way.
+//! Single sign-out with an OpenID provider: begun by menshen, by the provider, and during a login.
 
 use serde_json::{Value, json};
 
@@ -8,12 +8,12 @@ use crate::provider::{Key, LOGOUT_EVENT, Misbehavior, Provider};
 use crate::setup::{HOME, Menshen};
 use jsonwebtoken::Algorithm;
 
-/// Whether a browser sees the application.
-async fn is_here(browser: &mut Browser) -> bool {
+/// Whether the application answers the browser.
+async fn is_signed_in(browser: &mut Browser) -> bool {
     browser.visit(&format!("{HOME}/echo")).await.status == 200
 }
 
-/// Somebody who came in through the provider.
+/// A browser that signed in at the provider.
 async fn somebody(provider: &Provider, menshen: &Menshen, login: &str) -> Browser {
     let mut browser = Browser::new(menshen);
     let page = provider.sign_in(&mut browser, "keycloak", login).await;
@@ -36,7 +36,7 @@ fn is_signed_out_page(page: &Page) -> bool {
 }
 
 #[tokio::test]
-async fn signing_out_leads_through_the_source_and_ends_on_a_page_that_starts_nothing() {
+async fn sign_out_redirects_to_the_provider_and_ends_on_a_page_that_begins_no_login() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut browser = somebody(&provider, &menshen, "zhangsan").await;
@@ -68,13 +68,13 @@ async fn signing_out_leads_through_the_source_and_ends_on_a_page_that_starts_not
         "{}",
         page.answer.text()
     );
-    // Over here, whatever became of it there; and nobody is signed in there either.
+    // The session has ended in menshen in any case, and at the provider, too.
     let mut kept = kept;
-    assert!(!is_here(&mut kept).await && !is_here(&mut browser).await);
+    assert!(!is_signed_in(&mut kept).await && !is_signed_in(&mut browser).await);
 }
 
 #[tokio::test]
-async fn the_place_to_go_to_afterwards_cannot_be_made_up() {
+async fn the_return_address_after_sign_out_cannot_be_forged() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
@@ -88,7 +88,7 @@ async fn the_place_to_go_to_afterwards_cannot_be_made_up() {
 }
 
 #[tokio::test]
-async fn a_program_that_signs_out_is_sent_nowhere() {
+async fn a_program_that_signs_out_is_not_redirected() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut browser = somebody(&provider, &menshen, "zhangsan").await;
@@ -103,7 +103,7 @@ async fn a_program_that_signs_out_is_sent_nowhere() {
         200
     );
     assert_eq!(provider.calls("end_session"), 0);
-    assert!(!is_here(&mut browser).await);
+    assert!(!is_signed_in(&mut browser).await);
 
     let mut browser = somebody(&provider, &menshen, "zhangsan").await;
     let by_form = [
@@ -120,22 +120,22 @@ async fn a_program_that_signs_out_is_sent_nowhere() {
             .unwrap()
             .starts_with(&provider.url("/end_session"))
     );
-    assert!(!is_here(&mut browser).await);
+    assert!(!is_signed_in(&mut browser).await);
 }
 
 #[tokio::test]
-async fn signing_out_works_while_the_source_is_down() {
+async fn sign_out_works_while_the_provider_is_down() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut browser = somebody(&provider, &menshen, "zhangsan").await;
     provider.down();
     let answer = browser.visit(&format!("{OWN}/sign_out")).await;
     assert!(matches!(answer.status, 200 | 303), "{}", answer.text());
-    assert!(!is_here(&mut browser).await);
+    assert!(!is_signed_in(&mut browser).await);
 }
 
 #[tokio::test]
-async fn a_source_ends_one_session_by_its_name_and_all_of_a_person_by_theirs() {
+async fn a_logout_token_ends_one_session_by_sid_and_all_sessions_by_subject() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut first = somebody(&provider, &menshen, "zhangsan").await;
@@ -145,19 +145,23 @@ async fn a_source_ends_one_session_by_its_name_and_all_of_a_person_by_theirs() {
 
     let token = provider.logout_token(&sid(&provider, "zhangsan", 0));
     assert_eq!(push(&provider, &menshen, &token).await, 200);
-    assert!(!is_here(&mut first).await);
-    assert!(is_here(&mut second).await && is_here(&mut third).await && is_here(&mut other).await);
+    assert!(!is_signed_in(&mut first).await);
+    assert!(
+        is_signed_in(&mut second).await
+            && is_signed_in(&mut third).await
+            && is_signed_in(&mut other).await
+    );
 
     let both = json!({ "sub": provider.sub("zhangsan"), "sid": provider.sids("zhangsan")[1] });
     assert_eq!(
         push(&provider, &menshen, &provider.logout_token(&both)).await,
         200
     );
-    assert!(!is_here(&mut second).await && is_here(&mut third).await);
+    assert!(!is_signed_in(&mut second).await && is_signed_in(&mut third).await);
 
     let all = provider.logout_token(&json!({ "sub": provider.sub("zhangsan") }));
     assert_eq!(push(&provider, &menshen, &all).await, 200);
-    assert!(!is_here(&mut third).await && is_here(&mut other).await);
+    assert!(!is_signed_in(&mut third).await && is_signed_in(&mut other).await);
     let told = menshen.audit();
     let revoked: Vec<_> = told
         .iter()
@@ -168,7 +172,7 @@ async fn a_source_ends_one_session_by_its_name_and_all_of_a_person_by_theirs() {
 }
 
 #[tokio::test]
-async fn a_session_that_the_source_gave_no_name_ends_with_any_of_its_persons() {
+async fn a_session_without_a_sid_ends_with_any_session_of_its_person() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut named = somebody(&provider, &menshen, "zhangsan").await;
@@ -183,16 +187,16 @@ async fn a_session_that_the_source_gave_no_name_ends_with_any_of_its_persons() {
         .callback_url(&mut coming, "keycloak", "zhangsan")
         .await;
 
-    // A name alone says nothing about whom it may mean.
+    // A session id alone does not tell whose session it is.
     let alone = provider.logout_token(&json!({ "sid": "elsewhere" }));
     assert_eq!(push(&provider, &menshen, &alone).await, 200);
-    assert!(is_here(&mut unnamed).await);
+    assert!(is_signed_in(&mut unnamed).await);
 
     let both = json!({ "sub": provider.sub("zhangsan"), "sid": "elsewhere" });
     let both = provider.logout_token(&both);
     assert_eq!(push(&provider, &menshen, &both).await, 200);
-    assert!(!is_here(&mut unnamed).await);
-    assert!(is_here(&mut named).await && is_here(&mut other).await);
+    assert!(!is_signed_in(&mut unnamed).await);
+    assert!(is_signed_in(&mut named).await && is_signed_in(&mut other).await);
     let told = menshen.audit();
     let last = told.last().unwrap();
     let subject = provider.sub("zhangsan");
@@ -200,30 +204,30 @@ async fn a_session_that_the_source_gave_no_name_ends_with_any_of_its_persons() {
         (&last["event"], &last["subject"]),
         (&"revoked".into(), &subject.into())
     );
-    // Nor does a login that was under way let them in without a name.
+    // A pending login without a session id does not sign them in either.
     let page = coming.follow(&back).await;
     assert_ne!(page.answer.status, 200);
-    assert!(!is_here(&mut coming).await);
+    assert!(!is_signed_in(&mut coming).await);
     menshen.advance(std::time::Duration::from_secs(1));
     somebody(&provider, &menshen, "zhangsan").await;
 }
 
 #[tokio::test]
-async fn a_notice_is_taken_once() {
+async fn a_logout_token_is_accepted_once() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut browser = somebody(&provider, &menshen, "zhangsan").await;
     let token = provider.logout_token(&json!({ "sub": provider.sub("zhangsan") }));
     assert_eq!(push(&provider, &menshen, &token).await, 200);
-    assert!(!is_here(&mut browser).await);
+    assert!(!is_signed_in(&mut browser).await);
     menshen.advance(std::time::Duration::from_secs(1));
     let mut back = somebody(&provider, &menshen, "zhangsan").await;
     assert_eq!(push(&provider, &menshen, &token).await, 400);
-    assert!(is_here(&mut back).await);
+    assert!(is_signed_in(&mut back).await);
 }
 
 #[tokio::test]
-async fn a_login_that_was_under_way_when_the_source_ended_it_lets_nobody_in() {
+async fn a_login_that_was_pending_at_the_logout_signs_nobody_in() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     for by in ["sid", "sub"] {
@@ -231,7 +235,8 @@ async fn a_login_that_was_under_way_when_the_source_ended_it_lets_nobody_in() {
         let back = provider
             .callback_url(&mut browser, "keycloak", "zhangsan")
             .await;
-        // The source names its sessions when a code is redeemed: by the person it needs no name.
+        // The provider names its session when the code is redeemed; a logout by subject needs no
+        // session id.
         let with = match by {
             "sub" => json!({ "sub": provider.sub("zhangsan") }),
             _ => sid(&provider, "zhangsan", 0),
@@ -243,15 +248,15 @@ async fn a_login_that_was_under_way_when_the_source_ended_it_lets_nobody_in() {
         );
         let page = browser.follow(&back).await;
         assert_ne!(page.answer.status, 200, "{by}");
-        assert!(!is_here(&mut browser).await, "{by}");
+        assert!(!is_signed_in(&mut browser).await, "{by}");
         menshen.advance(std::time::Duration::from_secs(1));
         let mut after = somebody(&provider, &menshen, "zhangsan").await;
-        assert!(is_here(&mut after).await, "{by}");
+        assert!(is_signed_in(&mut after).await, "{by}");
     }
 }
 
-/// Every logout token that must not count, and what is wrong with it.
-fn broken(provider: &Provider) -> Vec<(&'static str, String)> {
+/// Every invalid logout token, and what is wrong with it.
+fn invalid_tokens(provider: &Provider) -> Vec<(&'static str, String)> {
     let sub = provider.sub("zhangsan");
     let now = provider.clock().now().unix_s();
     let with = |more: Value| with(provider, &more);
@@ -314,14 +319,14 @@ fn with(provider: &Provider, more: &Value) -> String {
 }
 
 #[tokio::test]
-async fn a_logout_token_that_does_not_count_ends_nothing() {
+async fn an_invalid_logout_token_ends_nothing() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut browser = somebody(&provider, &menshen, "zhangsan").await;
-    for (what, token) in broken(&provider) {
+    for (what, token) in invalid_tokens(&provider) {
         let status = push(&provider, &menshen, &token).await;
         assert_eq!(status, 400, "{what}");
-        assert!(is_here(&mut browser).await, "{what}");
+        assert!(is_signed_in(&mut browser).await, "{what}");
     }
     for (id, status) in [("corp", 404), ("nobody", 404)] {
         let answer = provider
@@ -334,11 +339,11 @@ async fn a_logout_token_that_does_not_count_ends_nothing() {
         push(&provider, &menshen, &with(&provider, &other_members)).await,
         200
     );
-    assert!(!is_here(&mut browser).await);
+    assert!(!is_signed_in(&mut browser).await);
 }
 
 #[tokio::test]
-async fn the_front_channel_ends_only_a_session_it_can_name() {
+async fn the_front_channel_ends_only_a_session_that_it_names() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut browser = somebody(&provider, &menshen, "zhangsan").await;
@@ -356,7 +361,7 @@ async fn the_front_channel_ends_only_a_session_it_can_name() {
     ] {
         let answer = frame.visit(&format!("{address}?{query}")).await;
         assert_eq!(answer.status, 400, "{query}");
-        assert!(is_here(&mut browser).await, "{query}");
+        assert!(is_signed_in(&mut browser).await, "{query}");
     }
     let named = format!("{address}?iss={issuer}&sid={name}");
     let answer = frame.send("HEAD", &named, &[], b"").await;
@@ -365,8 +370,8 @@ async fn the_front_channel_ends_only_a_session_it_can_name() {
         .visit(&format!("{address}?iss={issuer}&sid=unknown"))
         .await;
     assert_eq!(unknown.status, 200);
-    assert!(is_here(&mut browser).await);
-    // Anybody can name nobody: that is no event of anybody's.
+    assert!(is_signed_in(&mut browser).await);
+    // Any browser can name an unknown session; that is no audit event.
     let ended = |menshen: &Menshen| {
         let audit = menshen.audit();
         audit
@@ -375,7 +380,7 @@ async fn the_front_channel_ends_only_a_session_it_can_name() {
             .count()
     };
     assert_eq!(ended(&menshen), 0);
-    // Without any cookie, in a frame: the source's own page shows it.
+    // Without cookies and in a frame, as the provider's page loads it.
     let framed = [
         ("Sec-Fetch-Mode", "navigate"),
         ("Sec-Fetch-Dest", "iframe"),
@@ -386,7 +391,7 @@ async fn the_front_channel_ends_only_a_session_it_can_name() {
         (answer.status, answer.header("x-frame-options")),
         (200, None)
     );
-    assert!(!is_here(&mut browser).await);
+    assert!(!is_signed_in(&mut browser).await);
     assert_eq!(ended(&menshen), 1);
     frame.send("GET", &named, &framed, b"").await;
     assert_eq!(ended(&menshen), 1);

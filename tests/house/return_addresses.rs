@@ -1,4 +1,4 @@
-//! Where a login may lead: nowhere but to this site, whatever the return address looks like.
+//! A login redirects only to this site, whatever the return address looks like.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
@@ -14,8 +14,8 @@ mod own_pages;
 
 use hostile::HOSTILE;
 
-/// The addresses a page or an answer leads to: `Location`, links, forms, refreshes.
-fn ways_on(answer: &Answer) -> Vec<String> {
+/// The URLs that a response leads to: `Location`, links, forms, refreshes.
+fn link_targets(answer: &Answer) -> Vec<String> {
     let mut ways: Vec<_> = answer.all("location").map(str::to_owned).collect();
     ways.extend(answer.all("refresh").map(str::to_owned));
     let kind = answer.header("content-type").unwrap_or_default();
@@ -50,11 +50,11 @@ fn unescaped(text: &str) -> String {
         .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
-/// Whether every way on leads to a host of ours or to the source, to a strict reader and a lax one.
+/// Asserts that every URL leads to the site or the provider, for a strict and for a lax URL parser.
 fn assert_stays(menshen: &Menshen, at: &str, answer: &Answer, why: &str) {
     let base = Url::parse(at).unwrap();
     let source = Url::parse(&menshen.source.base_url()).unwrap();
-    for way in ways_on(answer) {
+    for way in link_targets(answer) {
         if way.starts_with("data:image/svg+xml") {
             continue;
         }
@@ -64,7 +64,7 @@ fn assert_stays(menshen: &Menshen, at: &str, answer: &Answer, why: &str) {
             && to.port().is_none()
             && to.host_str().is_some_and(|host| ours.contains(&host));
         assert!(stays || to.origin() == source.origin(), "{why}: {way}");
-        // Readers that decode, resolve and drop more than a browser does.
+        // Parsers that decode, resolve and drop more than a browser does.
         let path: String = way
             .chars()
             .filter(|c| !c.is_whitespace() && !c.is_control())
@@ -83,8 +83,7 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// A return address as it stands in a query: encoded once, encoded twice, and as it is where that
-/// can be sent at all.
+/// A return address in a query: encoded once, encoded twice, and unencoded where that can be sent.
 fn spellings(rd: &str) -> Vec<String> {
     let mut spellings = vec![encoded(rd), encoded(&encoded(rd))];
     if rd.bytes().all(|byte| byte.is_ascii_graphic()) && !rd.contains(['#', '&']) {
@@ -138,7 +137,7 @@ async fn no_login_leads_off_the_site() {
                 };
                 url = Url::parse(&url).unwrap().join(to).unwrap().to_string();
             }
-            // What no browser could send is refused before anybody looks at it.
+            // A URL that no browser can send is refused before it is parsed.
             let sent = status != Some(400);
             let why = format!("{rd}: {:?}", phone.visited);
             assert_eq!(phone.cookie("menshen").is_some(), sent, "{why}");
@@ -147,7 +146,7 @@ async fn no_login_leads_off_the_site() {
     }
 }
 
-/// The source itself answers on its own address; only our answers are ours to keep.
+/// The provider's own pages are not menshen's responsibility.
 fn assert_stays_or_is_the_source(menshen: &Menshen, url: &str, answer: &Answer, why: &str) {
     if !url.starts_with(&menshen.source.base_url()) && answer.header("server").is_none() {
         let ours = answer.header("location").is_some() || url.contains("/.menshen/");
@@ -158,7 +157,7 @@ fn assert_stays_or_is_the_source(menshen: &Menshen, url: &str, answer: &Answer, 
 }
 
 #[tokio::test]
-async fn a_place_of_this_site_is_reached() {
+async fn a_return_address_on_this_site_is_reached() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     for (rd, reached) in [
         ("/", "http://sso.test/"),
@@ -192,7 +191,7 @@ async fn a_place_of_this_site_is_reached() {
 }
 
 #[tokio::test]
-async fn nobody_is_sent_back_into_the_login_nor_twice_over() {
+async fn no_login_redirects_to_the_login_pages_or_twice() {
     let menshen = Menshen::new().await;
     for rd in [
         "/.menshen/sign_out",
@@ -207,14 +206,14 @@ async fn nobody_is_sent_back_into_the_login_nor_twice_over() {
             .await;
         assert_eq!(page.url, format!("{HOME}/"), "{rd}");
     }
-    // Two return addresses are none.
+    // A repeated return address is ignored.
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let page = phone.follow(&format!("{OWN}/start?rd=/a&rd=/b")).await;
     assert_eq!(page.url, format!("{HOME}/"));
 }
 
 #[tokio::test]
-async fn a_host_that_no_configuration_names_is_never_a_place_to_go() {
+async fn a_host_that_is_not_configured_is_no_return_address() {
     let menshen = Menshen::new().await;
     for host in ["evil.test", "sso.test.evil.test", "127.0.0.1"] {
         let head = format!(

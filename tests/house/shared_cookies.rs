@@ -1,4 +1,4 @@
-//! Two sites whose cookies reach each other: under one domain, or at two ports of one host.
+//! Two sites whose cookies reach each other: below one domain, or at two ports of one host.
 
 use crate::browser::Browser;
 use crate::checking::TRUSTED;
@@ -55,7 +55,7 @@ async fn the_cookie_of_another_site_hides_no_session() {
 }
 
 #[tokio::test]
-async fn two_sessions_at_once_are_nobody_and_the_log_says_so() {
+async fn two_session_cookies_are_refused_and_logged() {
     let log = Records::process_log();
     let menshen = Menshen::new().await;
     let zhang = signed_in(&menshen, "zhangsan").await;
@@ -78,13 +78,13 @@ async fn a_browser_that_keeps_the_cookie_of_a_wider_domain_signs_in() {
     let (menshen, other) = (Menshen::new().await, Menshen::new().await);
     let theirs = signed_in(&other, "lisi").await;
     let mut browser = Browser::new(&menshen);
-    // As the site above has set it for everything below.
+    // As set by a site of the parent domain.
     browser.set("test", "menshen", &theirs);
     browser.widen("menshen");
     let page = browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     assert_eq!(page.answer.status, 200, "{}", page.url);
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
-    // Whoever signs out is signed out.
+    // Sign-out works.
     browser.visit(&format!("{HOME}/.menshen/sign_out")).await;
     assert_eq!(
         browser
@@ -109,7 +109,7 @@ async fn signed_in_as(menshen: &Menshen, name: &str, login: &str) -> String {
 
 #[tokio::test]
 async fn two_sites_with_cookie_names_of_their_own_do_not_disturb_each_other() {
-    // One key for both: nothing but the names keeps their cookies apart.
+    // Both sites have the same key: only the names keep their cookies apart.
     let folder = Folder::new();
     let key = folder.write("key", menshen::keys::generate().expose());
     let keys = format!("keys = [{{ file = {key:?} }}]");
@@ -126,14 +126,14 @@ async fn two_sites_with_cookie_names_of_their_own_do_not_disturb_each_other() {
                 .send(menshen)
                 .await;
             assert_eq!(answer.echoed("x-forwarded-user"), [login], "{line}");
-            // The application sees no session that the site's key signed.
+            // The application gets no session cookie of the site.
             assert_eq!(answer.echoed("cookie"), ["a=b"], "{login}");
             for face in [Face::Auth, Face::ForwardAuth, Face::Envoy, Face::Grpc] {
                 let original = OriginalRequest::get("/echo").header("Cookie", &line);
                 let heard = original.send_to(face, menshen.address()).await;
                 let user = heard.identity.get("x-forwarded-user");
                 assert_eq!(user.map(String::as_str), Some(login), "{face:?}");
-                // Envoy changes the request as it is told.
+                // Envoy applies the changes of the check's response.
                 if matches!(face, Face::Envoy | Face::Grpc) {
                     let left = heard.answer.header("cookie").unwrap_or_default();
                     assert_eq!(left, "a=b", "{face:?} {login}");
@@ -141,7 +141,7 @@ async fn two_sites_with_cookie_names_of_their_own_do_not_disturb_each_other() {
             }
         }
     }
-    // The session of the one is nobody to the other.
+    // The session of one site is invalid on the other.
     for (menshen, line) in [(&one, &li), (&other, &zhang)] {
         let answer = TestRequest::get("/echo")
             .header("Cookie", line)
@@ -152,7 +152,7 @@ async fn two_sites_with_cookie_names_of_their_own_do_not_disturb_each_other() {
 }
 
 #[tokio::test]
-async fn no_application_gets_a_session_by_an_earlier_name_of_the_cookie() {
+async fn no_application_gets_a_session_under_a_former_cookie_name() {
     let folder = Folder::new();
     let (first, second) = (
         folder.write("first", menshen::keys::generate().expose()),
@@ -168,7 +168,7 @@ async fn no_application_gets_a_session_by_an_earlier_name_of_the_cookie() {
     let old = signed_in_as(&menshen, "gate", "lisi").await;
     menshen.reload(&after).await.unwrap();
     let value = old.strip_prefix("gate=").unwrap();
-    // By its old name it is nobody; by the new one an application that had it could use it.
+    // Under its old name it is invalid; under the new one an application that had it could use it.
     let by_old = TestRequest::get("/echo")
         .header("Cookie", &old)
         .send(&menshen)
@@ -205,7 +205,7 @@ async fn no_application_gets_a_session_by_an_earlier_name_of_the_cookie() {
 }
 
 #[tokio::test]
-async fn the_logins_of_two_sites_in_one_browser_leave_each_other_alone() {
+async fn the_pending_logins_of_two_sites_do_not_interfere() {
     let menshen = named("cookie_name = 'gate'").start().await;
     let mut browser = Browser::new(&menshen);
     for number in 0..9 {
@@ -233,7 +233,7 @@ async fn the_logins_of_two_sites_in_one_browser_leave_each_other_alone() {
 }
 
 #[tokio::test]
-async fn an_application_sets_no_cookie_by_a_name_of_the_site() {
+async fn an_application_cannot_set_a_cookie_with_a_name_of_the_site() {
     let mirror = Mirror::answering(
         "Set-Cookie: gate=stolen; Path=/\r\n\
          Set-Cookie: __Host-GATE=stolen; Secure\r\n\
@@ -259,7 +259,7 @@ async fn an_application_sets_no_cookie_by_a_name_of_the_site() {
 }
 
 #[tokio::test]
-async fn the_prefix_of_a_name_is_that_of_the_site() {
+async fn the_cookie_prefix_is_that_of_the_site() {
     let routes = "[[route]]\nname = 'app'\nhost = 'sso.corp.test'\nupstream = ['{app}']\n";
     for (lines, name) in [
         ("", "__Host-gate"),

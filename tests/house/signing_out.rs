@@ -1,4 +1,5 @@
-//! Leaving: by a person or a page of ours, here or everywhere, and never by anybody else.
+//! Sign-out: by a navigation or menshen's own page, in one browser or everywhere, and never by
+//! another site.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::logging_in::OWN;
 use crate::setup::{HOME, Menshen};
 
 #[tokio::test]
-async fn only_a_person_or_a_page_of_ours_signs_out() {
+async fn only_a_navigation_or_an_own_page_signs_out() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
@@ -53,7 +54,7 @@ async fn only_a_person_or_a_page_of_ours_signs_out() {
         ("POST", vec![("Sec-Fetch-Site", "same-origin")], true),
         ("POST", vec![("Referer", "http://sso.test/page")], true),
         ("GET", navigation().to_vec(), true),
-        // A service worker passed it on.
+        // A service worker passed the request on.
         ("GET", fetch("navigate", "empty", "same-origin"), true),
         ("POST", fetch("navigate", "empty", "same-origin"), true),
         ("GET", vec![("Accept", "text/html")], true),
@@ -65,7 +66,7 @@ async fn only_a_person_or_a_page_of_ours_signs_out() {
         let what = format!("{method} {headers:?}");
         assert_eq!(answer.status == 200, ends, "{what}");
         assert_eq!(tab.cookie("menshen").is_none(), ends, "{what}");
-        // The cookie is not only gone from the browser: a copy of it is worth nothing.
+        // The browser's cookie is cleared, and a copy of it is invalid.
         for mut tab in [tab, kept] {
             let gone = tab.visit(&format!("{OWN}/userinfo")).await.status == 401;
             assert_eq!(gone, ends, "{what}");
@@ -76,7 +77,7 @@ async fn only_a_person_or_a_page_of_ours_signs_out() {
 }
 
 #[tokio::test]
-async fn who_has_a_service_worker_between_signs_in_on_every_host_and_out_again() {
+async fn sign_in_and_sign_out_work_behind_a_service_worker_on_every_host() {
     let menshen = Menshen::new().await;
     for start in [format!("{HOME}/echo"), "http://oa.test/echo".to_owned()] {
         let mut browser = Browser::new(&menshen).behind_a_service_worker();
@@ -91,7 +92,7 @@ async fn who_has_a_service_worker_between_signs_in_on_every_host_and_out_again()
 }
 
 #[tokio::test]
-async fn signing_out_everywhere_ends_every_session_of_that_person_alone() {
+async fn sign_out_everywhere_ends_all_sessions_of_that_person_only() {
     let menshen = Menshen::new().await;
     let mut all = Vec::new();
     for who in ["lisi", "lisi", "lisi", "zhangsan"] {
@@ -100,7 +101,7 @@ async fn signing_out_everywhere_ends_every_session_of_that_person_alone() {
         all.push(browser);
     }
     let url = format!("{OWN}/sign_out?everywhere=1");
-    // A link cannot do it: whoever follows one leaves this browser only.
+    // A link cannot do it: a link ends the session of this browser only.
     assert_eq!(all[2].visit(&url).await.status, 200);
     let here =
         async |browser: &mut Browser| browser.visit(&format!("{OWN}/userinfo")).await.status == 200;
@@ -121,7 +122,7 @@ async fn signing_out_everywhere_ends_every_session_of_that_person_alone() {
         (&left["event"], &left["reason"]),
         (&json!("sign-out"), &json!("everywhere"))
     );
-    // They may come back at once; a login that began no later than that is over, too.
+    // They may sign in again at once; a login that began earlier is refused.
     menshen.advance(Duration::from_millis(1));
     let page = all[0].sign_in(&format!("{HOME}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);

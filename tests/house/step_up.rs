@@ -1,5 +1,5 @@
-//! A route that wants a stronger or a fresher proof: whoever falls short is sent to prove it, comes
-//! back to where they wanted, and never goes round.
+//! Routes that demand a stronger or fresher proof: a person with a weaker one is redirected to the
+//! provider, comes back to the route, and never loops.
 
 mod provider;
 
@@ -12,8 +12,8 @@ use crate::logging_in::{OWN, PHONE};
 use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::test_request::{TestRequest, signed_in};
 
-/// An application for everybody, one that wants people to have proved themselves just now, one
-/// that wants a context which WeCom never names, and one of that kind on another host.
+/// A route without demands, one that demands a recent login, one that demands an `acr` value which
+/// WeCom never sends, and one of that kind on another host.
 const ROUTES: &str = r#"
 [[route]]
 name = "app"
@@ -77,7 +77,7 @@ async fn start_menshen() -> Menshen {
 }
 
 #[tokio::test]
-async fn who_proved_themselves_too_long_ago_does_it_again_and_comes_back() {
+async fn an_old_login_is_repeated_and_returns_to_the_route() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     let page = browser
@@ -87,7 +87,7 @@ async fn who_proved_themselves_too_long_ago_does_it_again_and_comes_back() {
     menshen.advance(Duration::from_secs(600));
     assert_eq!(browser.visit(&page.url).await.status, 200);
     menshen.advance(Duration::from_secs(1));
-    // The session is as good as ever elsewhere.
+    // The session stays valid on other routes.
     assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
     let asked = browser.follow(&page.url).await;
     assert!(
@@ -123,7 +123,7 @@ async fn the_page_says_why_in_english_too() {
 }
 
 #[tokio::test]
-async fn a_program_is_told_what_is_missing_and_sent_nowhere() {
+async fn a_program_gets_the_missing_proof_and_no_redirect() {
     let menshen = start_menshen().await;
     let cookie = signed_in(&menshen, "zhangsan").await;
     let get = |path: &str| TestRequest::get(path).session(&cookie);
@@ -143,7 +143,7 @@ async fn a_program_is_told_what_is_missing_and_sent_nowhere() {
     let strong = get("/strong/echo").send(&menshen).await.json();
     assert_eq!(strong["acr_values"], serde_json::json!(["gold", "silver"]));
     assert_eq!(strong["max_age"], 3600);
-    // Who is nobody is not told of a stronger proof.
+    // An unauthenticated request is not told of a stronger proof.
     let nobody = TestRequest::get("/strong/echo").send(&menshen).await.json();
     assert_eq!(
         (&nobody["detail"], nobody.get("acr_values")),
@@ -168,7 +168,7 @@ async fn a_program_is_told_what_is_missing_and_sent_nowhere() {
 }
 
 #[tokio::test]
-async fn a_rule_decides_only_over_who_proved_enough_and_a_public_route_asks_nothing() {
+async fn rules_apply_after_the_proof_and_a_public_route_demands_none() {
     let menshen = start_menshen().await;
     let zhang = signed_in(&menshen, "zhangsan").await;
     let li = signed_in(&menshen, "lisi").await;
@@ -196,7 +196,7 @@ async fn a_rule_decides_only_over_who_proved_enough_and_a_public_route_asks_noth
 }
 
 #[tokio::test]
-async fn a_source_that_does_not_confirm_it_ends_on_a_page_and_never_in_a_circle() {
+async fn an_unconfirmed_proof_ends_on_a_page_and_never_in_a_loop() {
     for (settings, agent) in [
         ("", "Firefox/140.0"),
         ("auto_login = 'always'", "Firefox/140.0"),
@@ -219,7 +219,7 @@ async fn a_source_that_does_not_confirm_it_ends_on_a_page_and_never_in_a_circle(
             assert_eq!(page.cause(), Some(Cause::ProofTooWeak), "{what}");
             assert!(page.url.contains("/callback/corp"), "{what}");
             let again = href(&page.answer.text(), "/sign_in?rd=").expect("a way to try again");
-            // They came in all the same, and the memory of the login is gone.
+            // The session starts all the same, and the login cookie is cleared.
             let info = browser.visit(&format!("{OWN}/userinfo")).await;
             assert_eq!(info.json()["login"], "zhangsan", "{what}");
             assert_eq!(
@@ -230,7 +230,7 @@ async fn a_source_that_does_not_confirm_it_ends_on_a_page_and_never_in_a_circle(
                     .count(),
                 0
             );
-            // Who tries again sees why, and the choice, but no way around it.
+            // A retry shows the reason and the connectors, and does not bypass the demand.
             let chooser = browser.visit(&format!("{HOME}{again}")).await;
             assert_eq!(chooser.status, 200, "{what}");
             let html = chooser.text();
@@ -240,7 +240,7 @@ async fn a_source_that_does_not_confirm_it_ends_on_a_page_and_never_in_a_circle(
                 "{what} {html}"
             );
             assert!(href(&html, "/start?rd=").is_none(), "{what} {html}");
-            // By hand they get no further either: at most they are asked to log in again.
+            // Requesting the URLs by hand leads at most to another login.
             let start = again.replace("/sign_in?", "/start?");
             let started = browser.visit(&format!("{HOME}{start}")).await;
             let to = started.header("location").unwrap_or_default();
@@ -253,7 +253,7 @@ async fn a_source_that_does_not_confirm_it_ends_on_a_page_and_never_in_a_circle(
 }
 
 #[tokio::test]
-async fn a_host_of_its_own_gets_the_fresh_session_and_not_the_old_one() {
+async fn another_host_gets_the_new_session_and_not_the_old_one() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     let place = "http://hr.test/echo?a";
@@ -271,7 +271,7 @@ async fn a_host_of_its_own_gets_the_fresh_session_and_not_the_old_one() {
 }
 
 #[tokio::test]
-async fn nobody_weakens_what_a_route_demands_by_the_address_of_the_login() {
+async fn the_login_url_cannot_weaken_the_demand_of_a_route() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
@@ -291,7 +291,7 @@ async fn nobody_weakens_what_a_route_demands_by_the_address_of_the_login() {
             "{extra}"
         );
     }
-    // A path that only looks like another place is judged as the place it is.
+    // A path that only looks like another route is matched as the route it is.
     for place in [
         "/%73trong/echo",
         "/strong;x/echo",

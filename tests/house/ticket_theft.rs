@@ -1,5 +1,5 @@
-//! A session never leaves for a host that only a wildcard covers unless its person says so: whoever
-//! owns a name below a wildcard in DNS gets every request for it, tickets included.
+//! A session is transferred to a host that only a wildcard covers after the person agrees: the
+//! owner of a DNS name below the wildcard gets every request for it, tickets included.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::logging_in::{OWN, PHONE};
 use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::wire::Answer;
 
-/// The application that an attacker's name leads to, and one that is named.
+/// The application behind the attacker's host name, and one with a configured host.
 const ROUTES: &str = r#"
 [[route]]
 name = "app"
@@ -44,7 +44,7 @@ async fn start_menshen() -> Menshen {
         .await
 }
 
-/// An attacker's own visit to their host: the address that it leads to carries their own nonce.
+/// An attacker's request to their host: the redirect carries the attacker's nonce.
 async fn bait(menshen: &Menshen, url: &str) -> String {
     let answer = Browser::new(menshen).visit(url).await;
     answer.header("location").unwrap().to_owned()
@@ -55,7 +55,7 @@ fn has_ticket(answer: &Answer) -> bool {
     leads.contains("ticket?t=") || answer.text().contains("ticket?t=")
 }
 
-/// The page that asks whether the session may go to a host; its form's address and hidden fields.
+/// The consent page for a host; returns the URL and the hidden fields of its form.
 fn question(page: &Answer, host: &str) -> Vec<(String, String)> {
     let html = page.text();
     assert_eq!(page.status, 200, "{html}");
@@ -90,7 +90,7 @@ fn encoded(fields: &[(String, String)]) -> String {
     body.finish()
 }
 
-/// Presses the button of the page, as the browser that shows it does.
+/// Presses the button of the page in the browser that shows it.
 async fn agree(browser: &mut Browser, fields: &[(String, String)]) -> Answer {
     post(
         browser,
@@ -121,7 +121,7 @@ async fn post(
 }
 
 #[tokio::test]
-async fn whoever_owns_a_name_below_a_wildcard_gets_no_session_of_somebody_who_is_here() {
+async fn the_owner_of_a_name_below_a_wildcard_gets_no_session_of_a_signed_in_person() {
     let menshen = start_menshen().await;
     let mut victim = Browser::new(&menshen);
     victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
@@ -138,17 +138,17 @@ async fn whoever_owns_a_name_below_a_wildcard_gets_no_session_of_somebody_who_is
 }
 
 #[tokio::test]
-async fn nor_of_somebody_who_signs_in_on_the_way() {
+async fn the_owner_of_a_name_below_a_wildcard_gets_no_session_of_a_person_who_signs_in() {
     let menshen = start_menshen().await;
     let bait = bait(&menshen, &format!("{EVIL}/echo")).await;
     let page = Browser::new(&menshen).sign_in(&bait, "lisi").await;
     question(&page.answer, "evil.lab.test");
-    // Inside the source's client nobody clicks at all.
+    // Inside the provider's app the login needs no click.
     menshen.source.set_phone_owner("lisi");
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let page = phone.follow(&bait).await;
     question(&page.answer, "evil.lab.test");
-    // By the page with the connectors, signed in and not.
+    // By the sign-in page, signed in or not.
     let chooser = bait.replace("/start?", "/sign_in?");
     let page = Browser::new(&menshen).sign_in(&chooser, "lisi").await;
     question(&page.answer, "evil.lab.test");
@@ -159,7 +159,7 @@ async fn nor_of_somebody_who_signs_in_on_the_way() {
 }
 
 #[tokio::test]
-async fn nor_when_their_source_is_asked_again_or_cannot_be() {
+async fn the_owner_of_a_name_below_a_wildcard_gets_no_session_by_a_silent_login() {
     let routes = ROUTES.replace(
         "host = \"*.lab.test\"\n",
         "host = \"*.lab.test\"\nreload_user = \"always\"\n",
@@ -186,14 +186,14 @@ async fn nor_when_their_source_is_asked_again_or_cannot_be() {
 }
 
 #[tokio::test]
-async fn whoever_agrees_goes_there_and_is_somebody() {
+async fn a_person_who_agrees_is_redirected_and_signed_in_there() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     let page = browser
         .sign_in("http://x.lab.test/echo?a=%2f&b=1", "lisi")
         .await;
     let fields = question(&page.answer, "x.lab.test");
-    // A script of the home host that opened the page reaches it no more, and fetches nothing.
+    // A script of the login host cannot reach the opened page, nor fetch it.
     let opener = page.answer.header("cross-origin-opener-policy");
     assert_eq!(opener, Some("same-origin"));
     let by_script = [("Origin", HOME), ("Sec-Fetch-Mode", "cors")];
@@ -209,7 +209,7 @@ async fn whoever_agrees_goes_there_and_is_somebody() {
     let page = browser.follow(&to).await;
     assert_eq!(page.url, "http://x.lab.test/echo?a=%2f&b=1");
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-    // A form's redirects are held against the page's policy by Chromium: the application may lead on.
+    // Chromium applies the page's policy to redirects of a form post: the application may redirect.
     let policy = browser
         .visit(&bait(&menshen, &format!("{EVIL}/")).await)
         .await;
@@ -221,14 +221,14 @@ async fn whoever_agrees_goes_there_and_is_somebody() {
 }
 
 #[tokio::test]
-async fn nobody_agrees_for_somebody_else() {
+async fn nobody_can_agree_for_another_person() {
     let menshen = start_menshen().await;
     let mut victim = Browser::new(&menshen);
     victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
     let bait = bait(&menshen, &format!("{EVIL}/echo")).await;
     let page = victim.visit(&bait).await;
     let token = question(&page, "evil.lab.test");
-    // What the attacker's own page says is of their own session.
+    // The attacker's own form belongs to the attacker's session.
     let mut attacker = Browser::new(&menshen);
     let page = attacker.sign_in(&bait, "lisi").await;
     let theirs = question(&page.answer, "evil.lab.test");
@@ -260,18 +260,18 @@ async fn nobody_agrees_for_somebody_else() {
         let leads = answer.header("location").unwrap_or_default();
         assert!(!leads.starts_with(EVIL), "{what}: {leads}");
     }
-    // The token is no address, and no token of a browser that is nobody.
+    // The token is no URL parameter, and useless without the session.
     let url = format!("{OWN}/start?{}", encoded(&token));
     assert!(!has_ticket(&victim.clone().visit(&url).await));
     assert!(!has_ticket(
         &agree(&mut Browser::new(&menshen), &token).await
     ));
-    // In a frame there is no such page.
+    // The page does not load in a frame.
     let mut framed = navigation();
     framed[2].1 = "iframe";
     let answer = victim.clone().send("GET", &bait, &framed, b"").await;
     assert!(fields(&answer.text()).is_empty(), "{}", answer.text());
-    // A question that stands for long is asked once more, and one of a session that ended is void.
+    // An old question is asked again, and one of an ended session is void.
     let mut late = victim.clone();
     menshen.advance(Duration::from_secs(601));
     assert!(!has_ticket(&agree(&mut late, &token).await));
@@ -283,7 +283,7 @@ async fn nobody_agrees_for_somebody_else() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_named_is_reached_without_a_question() {
+async fn a_configured_host_is_reached_without_a_question() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     let page = browser.sign_in("http://named.lab.test/echo", "lisi").await;
@@ -292,7 +292,7 @@ async fn a_host_that_is_named_is_reached_without_a_question() {
 }
 
 #[tokio::test]
-async fn a_name_counts_on_the_ports_that_it_is_named_with() {
+async fn a_configured_host_counts_only_on_its_ports() {
     let routes = r#"
 [[route]]
 name = "app"
@@ -316,7 +316,7 @@ upstream = ["{app}"]
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     for (host, goes) in [
         ("named.lab.test:8080", true),
-        // Not served: the host is chosen first.
+        // No route serves the port: the host is matched first.
         ("named.lab.test", false),
         ("named.lab.test:81", false),
         ("sso.test:8080", false),
@@ -333,7 +333,7 @@ upstream = ["{app}"]
 }
 
 #[tokio::test]
-async fn one_cookie_for_all_hosts_below_asks_nobody() {
+async fn a_cookie_domain_needs_no_question() {
     let routes = ROUTES.replace("sso.test", "sso.lab.test");
     let menshen = Setup::default()
         .external_url("http://sso.lab.test")
@@ -351,11 +351,12 @@ async fn one_cookie_for_all_hosts_below_asks_nobody() {
 }
 
 #[tokio::test]
-async fn a_ticket_that_was_shown_to_the_wrong_browser_is_spent() {
+async fn a_ticket_presented_by_the_wrong_browser_is_spent() {
     let menshen = start_menshen().await;
     let mut victim = Browser::new(&menshen);
     victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
-    // An attacker with a page on the named host itself reads the address that the victim is led to.
+    // An attacker with a page on the configured host reads the URL that the victim is redirected
+    // to.
     let mut attacker = Browser::new(&menshen);
     let bait = attacker.visit("http://named.lab.test/echo").await;
     let bait = bait.header("location").unwrap().to_owned();
@@ -371,7 +372,7 @@ async fn a_ticket_that_was_shown_to_the_wrong_browser_is_spent() {
 }
 
 #[tokio::test]
-async fn a_prefetch_without_fetch_metadata_starts_nothing_and_spends_nothing() {
+async fn a_prefetch_without_fetch_metadata_begins_no_login_and_spends_no_ticket() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;

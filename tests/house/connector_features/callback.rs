@@ -1,4 +1,4 @@
-//! How an answer names its login: by a parameter of the source's own, in an address or in a form.
+//! How a callback names its login: by the connector's own parameter, in the URL or in a form.
 
 use menshen::face::page::Cause;
 use menshen::login::connector::{Callback, CallbackMethod};
@@ -29,7 +29,7 @@ async fn secure_menshen(source: &TestSource) -> Menshen {
     setup.start().await
 }
 
-/// Opens a login; answers what the source would return of it.
+/// Begins a login and returns the flow id that the provider would return.
 async fn flow_of(browser: &mut Browser, home: &str) -> String {
     let start = format!("{home}/.menshen/start?connector={ID}&rd=%2Fecho");
     let answer = browser.visit(&start).await;
@@ -39,7 +39,7 @@ async fn flow_of(browser: &mut Browser, home: &str) -> String {
     flow.expect("the name of the login").1.into_owned()
 }
 
-/// What a page of the source posts, with the cookies that go along.
+/// The form post of a page of the provider, with the cookies that the browser sends.
 async fn post(browser: &mut Browser, form: &str) -> Answer {
     let headers = [
         ("Accept", "text/html"),
@@ -54,14 +54,14 @@ async fn post(browser: &mut Browser, form: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_source_returns_the_login_in_a_parameter_of_its_own() {
+async fn a_connector_reads_the_flow_id_from_its_own_parameter() {
     for parameter in ["RelayState", "state", "portalState", "flow"] {
         let source = TestSource::returning(by(parameter, CallbackMethod::Get));
         let menshen = start_menshen(&source).await;
         let mut browser = Browser::new(&menshen);
         let flow = flow_of(&mut browser, HOME).await;
         let callback = format!("{OWN}/callback/{ID}");
-        // Another parameter names no login, and one that stands twice names none either.
+        // Another parameter names no login, and a repeated one names none either.
         for bad in [
             format!("{callback}?Other={flow}&assertion=lisi"),
             format!("{callback}?{parameter}={flow}&{parameter}={flow}&assertion=lisi"),
@@ -78,7 +78,7 @@ async fn a_source_returns_the_login_in_a_parameter_of_its_own() {
                 "{bad}"
             );
         }
-        // Nobody else's browser may bring it.
+        // Another browser cannot use it.
         let good = format!("{callback}?{parameter}={flow}&assertion=lisi");
         let answer = Browser::new(&menshen).visit(&good).await;
         assert_eq!(answer.cause(), Some(Cause::LoginMissing), "{parameter}");
@@ -86,7 +86,7 @@ async fn a_source_returns_the_login_in_a_parameter_of_its_own() {
         let page = browser.follow(&good).await;
         assert_eq!(page.url, format!("{HOME}/echo"));
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-        // Seen again it is harmless, and the source is not asked again.
+        // A repeated callback does no harm, and the provider is not asked again.
         let page = browser.follow(&good).await;
         assert_eq!(page.url, format!("{HOME}/echo"));
         assert_eq!(source.asked(), ["lisi"], "{parameter}");
@@ -94,7 +94,7 @@ async fn a_source_returns_the_login_in_a_parameter_of_its_own() {
 }
 
 #[tokio::test]
-async fn an_answer_counts_only_in_the_way_that_its_source_has() {
+async fn a_callback_is_accepted_only_by_the_connectors_method() {
     for (method, get, posted, allow) in [
         (CallbackMethod::Get, true, false, "GET"),
         (CallbackMethod::Post, false, true, "POST"),
@@ -118,7 +118,7 @@ async fn an_answer_counts_only_in_the_way_that_its_source_has() {
                 assert_eq!(answer.header("allow"), Some(allow), "{method:?}");
             }
         }
-        // A form that names the login in its address names none.
+        // A form post with the flow id in the URL names no login.
         let at = format!("{HTTPS}/.menshen/callback/{ID}?RelayState={flow}");
         let form = [("Content-Type", "application/x-www-form-urlencoded")];
         let answer = browser.send("POST", &at, &form, b"assertion=lisi").await;
@@ -129,7 +129,7 @@ async fn an_answer_counts_only_in_the_way_that_its_source_has() {
 }
 
 #[tokio::test]
-async fn a_form_is_as_large_as_its_source_needs_and_no_larger() {
+async fn a_form_may_be_as_large_as_its_connector_needs_and_no_larger() {
     let callback = Callback {
         form_bytes_max: 300 * 1024,
         ..by("RelayState", CallbackMethod::Post)
@@ -147,7 +147,7 @@ async fn a_form_is_as_large_as_its_source_needs_and_no_larger() {
 }
 
 #[tokio::test]
-async fn sources_with_parameters_of_their_own_may_share_an_address() {
+async fn connectors_with_different_parameters_may_share_a_callback_path() {
     let address = format!("{OWN}/callback");
     let lines = format!("callback = \"{address}\"");
     let source = TestSource::returning(by("RelayState", CallbackMethod::Get));
@@ -159,7 +159,7 @@ async fn sources_with_parameters_of_their_own_may_share_an_address() {
     let theirs = browser.to_source(&start).await;
     let back = browser.choose(&theirs, "zhangsan").await;
     assert!(back.starts_with(&address), "{back}");
-    // Each finds its own login, also where the answer names both.
+    // Each connector finds its own login, also when the response names both.
     let (_, state) = back.split_once("state=").unwrap();
     let state = state.split('&').next().unwrap();
     let both = format!("{address}?state={flow}&RelayState={flow}&assertion=lisi");
@@ -174,7 +174,7 @@ async fn sources_with_parameters_of_their_own_may_share_an_address() {
 }
 
 #[tokio::test]
-async fn a_wrong_answer_says_nothing_of_a_right_one_in_the_same_login() {
+async fn an_invalid_response_does_not_spoil_a_valid_one_of_the_same_login() {
     let source = TestSource::returning(by("state", CallbackMethod::Get));
     let menshen = start_menshen(&source).await;
     let mut browser = Browser::new(&menshen);
@@ -186,7 +186,7 @@ async fn a_wrong_answer_says_nothing_of_a_right_one_in_the_same_login() {
     }
     let page = browser.clone().follow(&at("assertion=lisi&code=1")).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-    // The order says nothing: it is the same answer.
+    // The order of the parameters does not matter.
     let page = browser.follow(&at("code=1&assertion=lisi")).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     assert_eq!(source.asked(), ["wrong", "wrong", "lisi"]);

@@ -1,4 +1,5 @@
-//! Arrivals that nobody here asked for: what counts, how often, and who is asked.
+//! Unsolicited logins at `/enter`: which requests are accepted, how often, and when the person is
+//! asked.
 
 use menshen::face::page::Cause;
 
@@ -10,7 +11,7 @@ use crate::setup::{HOME, Menshen, ROUTES, Setup, UNLIMITED};
 use crate::stores::TempDir;
 use crate::wire::Answer;
 
-/// A link on a portal that a person follows.
+/// The headers of a link on a portal.
 const LINK: [(&str, &str); 4] = [
     ("Accept", "text/html"),
     ("Sec-Fetch-Mode", "navigate"),
@@ -18,7 +19,7 @@ const LINK: [(&str, &str); 4] = [
     ("Sec-Fetch-Site", "cross-site"),
 ];
 
-/// A button of our own page.
+/// The headers of a form post of menshen's own page.
 pub(super) const BUTTON: [(&str, &str); 6] = [
     ("Accept", "text/html"),
     ("Content-Type", "application/x-www-form-urlencoded"),
@@ -43,7 +44,7 @@ pub(super) async fn arrive(browser: &mut Browser, query: &str) -> Answer {
     browser.send("GET", &url, &LINK, b"").await
 }
 
-/// A form of a page of the portal, whose cookies of this site stay behind.
+/// Submits a form of a portal page, cross-site and so without menshen's cookies.
 pub(super) async fn post(browser: &mut Browser, ticket: &str) -> Page {
     let html = format!(
         "<form method=\"post\" action=\"{OWN}/enter/{ID}\">\
@@ -66,7 +67,7 @@ async fn press(browser: &mut Browser, flow: &str) -> Answer {
     browser.send("POST", &url, &BUTTON, form.as_bytes()).await
 }
 
-pub(super) fn came_in(answer: &Answer) -> bool {
+pub(super) fn is_signed_in_by(answer: &Answer) -> bool {
     let mut cookies = answer.all("set-cookie");
     cookies.any(|cookie| cookie.starts_with("menshen=") && !cookie.starts_with("menshen=;"))
 }
@@ -85,7 +86,7 @@ fn assert_refused(answer: &Answer, what: &str) {
         "{what}: {}",
         answer.text()
     );
-    assert!(!came_in(answer), "{what}");
+    assert!(!is_signed_in_by(answer), "{what}");
     assert_eq!(
         answer.header("referrer-policy"),
         Some("no-referrer"),
@@ -94,7 +95,7 @@ fn assert_refused(answer: &Answer, what: &str) {
 }
 
 #[tokio::test]
-async fn a_ticket_lets_its_person_in_and_stands_nowhere_afterwards() {
+async fn a_ticket_signs_its_person_in_and_is_never_disclosed() {
     let (menshen, source) = start_menshen().await;
     for (at, (rd, to)) in [
         ("rd=%2Fecho%3Fa%3Db", "/echo?a=b"),
@@ -114,14 +115,14 @@ async fn a_ticket_lets_its_person_in_and_stands_nowhere_afterwards() {
             (303, Some(to)),
             "{rd}"
         );
-        assert!(came_in(&answer), "{rd}");
+        assert!(is_signed_in_by(&answer), "{rd}");
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
         assert!(!answer.text().contains("hunter"), "{}", answer.text());
         assert!(!remembers(&browser), "{:?}", browser.cookies());
         assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
     }
-    // By a form as well, which keeps the ticket out of addresses.
+    // A form post keeps the ticket out of URLs.
     let mut browser = Browser::new(&menshen);
     let page = post(&mut browser, "wangwu.hunter9").await;
     assert_eq!(page.url, format!("{HOME}/echo"));
@@ -135,7 +136,7 @@ async fn a_ticket_lets_its_person_in_and_stands_nowhere_afterwards() {
 }
 
 #[tokio::test]
-async fn a_ticket_counts_once_on_every_node_also_when_two_bring_it_at_once() {
+async fn a_ticket_is_accepted_once_across_nodes_even_concurrently() {
     let dir = TempDir::new();
     let source = TestSource::with_tickets(&[]);
     let one = setup(&source).store(&dir.url()).start().await;
@@ -145,7 +146,7 @@ async fn a_ticket_counts_once_on_every_node_also_when_two_bring_it_at_once() {
         .start()
         .await;
     let mut first = Browser::new(&one);
-    assert!(came_in(&arrive(&mut first, "ticket=lisi.1").await));
+    assert!(is_signed_in_by(&arrive(&mut first, "ticket=lisi.1").await));
     assert_refused(
         &arrive(&mut Browser::new(&one), "ticket=lisi.1").await,
         "again",
@@ -155,8 +156,8 @@ async fn a_ticket_counts_once_on_every_node_also_when_two_bring_it_at_once() {
         &arrive(&mut Browser::new(&other), "ticket=lisi.1").await,
         "there",
     );
-    // A name of the ticket's own counts, whatever stands around it.
-    assert!(came_in(
+    // The ticket's own id counts, not the text around it.
+    assert!(is_signed_in_by(
         &arrive(&mut Browser::new(&one), "ticket=lisi.id-7").await
     ));
     assert_refused(
@@ -174,20 +175,20 @@ async fn a_ticket_counts_once_on_every_node_also_when_two_bring_it_at_once() {
             arrive(&mut d, &query)
         );
         let answers = [answers.0, answers.1, answers.2, answers.3];
-        let (came, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|it| came_in(it));
+        let (came, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|it| is_signed_in_by(it));
         assert_eq!(came.len(), 1, "{answers:?}");
         refused
             .iter()
             .for_each(|answer| assert_refused(answer, ticket));
     }
-    // The browser that came in may press twice.
+    // The browser that signed in may repeat the request.
     let again = arrive(&mut first, "ticket=lisi.1&rd=/echo").await;
     assert_eq!((again.status, again.header("location")), (303, Some("/")));
-    assert!(!came_in(&again));
+    assert!(!is_signed_in_by(&again));
 }
 
 #[tokio::test]
-async fn only_a_person_who_goes_there_arrives() {
+async fn only_a_top_level_navigation_is_accepted() {
     let (menshen, source) = start_menshen().await;
     let url = format!("{OWN}/enter/{ID}?ticket=lisi.1");
     let fetch = |mode, dest| {
@@ -233,13 +234,13 @@ async fn only_a_person_who_goes_there_arrives() {
         .await;
     assert_eq!(answer.cause(), Some(Cause::NotHere));
     assert_eq!(source.asked(), [""; 0], "nothing was redeemed");
-    assert!(came_in(
+    assert!(is_signed_in_by(
         &arrive(&mut Browser::new(&menshen), "ticket=lisi.1").await
     ));
 }
 
 #[tokio::test]
-async fn a_ticket_stands_once_and_is_no_longer_than_tickets_are() {
+async fn a_repeated_or_oversized_ticket_is_refused() {
     let (menshen, source) = start_menshen().await;
     let long = "l".repeat(8 * 1024 - 2);
     let much = format!("ticket={long}.12");
@@ -280,7 +281,7 @@ async fn a_ticket_stands_once_and_is_no_longer_than_tickets_are() {
 }
 
 #[tokio::test]
-async fn a_wrong_ticket_lets_nobody_in_and_one_that_was_not_redeemed_may_come_again() {
+async fn an_invalid_ticket_is_refused_and_one_that_was_not_redeemed_may_be_retried() {
     let (menshen, source) = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     assert_refused(&arrive(&mut browser, "ticket=wrong.1").await, "wrong");
@@ -301,14 +302,14 @@ async fn a_wrong_ticket_lets_nobody_in_and_one_that_was_not_redeemed_may_come_ag
 }
 
 #[tokio::test]
-async fn nobody_becomes_somebody_else_without_being_asked() {
+async fn a_session_of_another_person_is_replaced_only_after_a_confirmation() {
     let (menshen, source) = start_menshen().await;
     for by_form in [false, true] {
         menshen.advance(std::time::Duration::from_secs(1));
         let mut browser = Browser::new(&menshen);
         let tickets = format!("{by_form}");
         let mine = format!("ticket=zhangsan.{tickets}");
-        assert!(came_in(&arrive(&mut browser, &mine).await));
+        assert!(is_signed_in_by(&arrive(&mut browser, &mine).await));
         let before = browser.clone();
         let theirs = format!("lisi.{tickets}");
         let page = match by_form {
@@ -323,8 +324,10 @@ async fn nobody_becomes_somebody_else_without_being_asked() {
         assert!(!html.contains(&theirs), "no page shows a ticket: {html}");
         assert_eq!(who(&browser).await.as_deref(), Some("zhangsan"));
         let flow = flow_in(&html);
-        // The button counts in this browser, on our page, and nowhere else.
-        assert!(!came_in(&press(&mut Browser::new(&menshen), &flow).await));
+        // The button works only in this browser and on menshen's own page.
+        assert!(!is_signed_in_by(
+            &press(&mut Browser::new(&menshen), &flow).await
+        ));
         let url = format!("{OWN}/enter/{ID}");
         for from in [
             ("Origin", "http://evil.test"),
@@ -339,14 +342,14 @@ async fn nobody_becomes_somebody_else_without_being_asked() {
                 .send("POST", &url, &headers, form.as_bytes())
                 .await;
             assert_eq!(answer.status, 403, "{from:?}");
-            assert!(!came_in(&answer), "{from:?}");
+            assert!(!is_signed_in_by(&answer), "{from:?}");
         }
-        // It is no login of a callback either.
+        // A callback cannot use it either.
         let answer = browser
             .clone()
             .visit(&format!("{OWN}/callback?state={flow}&code=1"))
             .await;
-        assert!(!came_in(&answer));
+        assert!(!is_signed_in_by(&answer));
         assert_eq!(who(&browser).await.as_deref(), Some("zhangsan"));
         let mut twice = browser.clone();
         let answer = press(&mut browser, &flow).await;
@@ -357,7 +360,7 @@ async fn nobody_becomes_somebody_else_without_being_asked() {
         assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
         assert_eq!(who(&before).await, None, "the old session ended");
         assert!(!remembers(&browser), "{:?}", browser.cookies());
-        // Pressed twice it is the same session.
+        // A second press leads to the same session.
         press(&mut twice, &flow).await;
         assert_eq!(twice.cookie("menshen"), browser.cookie("menshen"));
     }
@@ -365,12 +368,12 @@ async fn nobody_becomes_somebody_else_without_being_asked() {
 }
 
 #[tokio::test]
-async fn whoever_is_here_already_gets_a_new_session_without_a_question() {
+async fn a_signed_in_person_gets_a_new_session_without_a_question() {
     let (menshen, _) = start_menshen().await;
     for by_form in [false, true] {
         let mut browser = Browser::new(&menshen);
         let first = format!("ticket=lisi.{by_form}-1&rd=/echo");
-        assert!(came_in(&arrive(&mut browser, &first).await));
+        assert!(is_signed_in_by(&arrive(&mut browser, &first).await));
         let before = browser.clone();
         let second = format!("lisi.{by_form}-2");
         if by_form {
@@ -387,7 +390,7 @@ async fn whoever_is_here_already_gets_a_new_session_without_a_question() {
 }
 
 #[tokio::test]
-async fn only_the_pages_that_are_named_send_people_here() {
+async fn only_allowed_origins_are_accepted() {
     let source = TestSource::with_tickets(&["https://portal.test", "http://hr.corp.test:8080"]);
     let menshen = setup(&source).start().await;
     let portal = "https://portal.test";
@@ -426,7 +429,7 @@ async fn only_the_pages_that_are_named_send_people_here() {
         let answer = Browser::new(&menshen)
             .send("GET", &url, &headers, b"")
             .await;
-        assert_eq!(came_in(&answer), counts, "{what}");
+        assert_eq!(is_signed_in_by(&answer), counts, "{what}");
         if !counts {
             assert_refused(&answer, &what);
         }
@@ -435,7 +438,7 @@ async fn only_the_pages_that_are_named_send_people_here() {
 }
 
 #[tokio::test]
-async fn no_login_begins_where_people_only_arrive() {
+async fn no_login_begins_at_a_connector_with_unsolicited_logins_only() {
     let source = TestSource::with_tickets(&[]);
     let by_portal = ROUTES.replace(
         "host = \"oa.test\"",
@@ -457,7 +460,7 @@ async fn no_login_begins_where_people_only_arrive() {
         let answer = browser.visit(&format!("{OWN}{path}")).await;
         assert_eq!(answer.status, 404, "{path}: {}", answer.text());
     }
-    // A stranger chooses among the others.
+    // An unauthenticated person chooses among the other connectors.
     let page = browser.follow(&format!("{HOME}/echo")).await;
     let html = page.answer.text();
     assert!(
@@ -465,7 +468,7 @@ async fn no_login_begins_where_people_only_arrive() {
         "{html}"
     );
     assert!(!html.contains("Portal One"), "{html}");
-    // And is told to come from the portal where there is no other.
+    // Where there is no other, the page says to come from the portal.
     browser
         .extra
         .push(("Accept-Language".to_owned(), "en".to_owned()));
@@ -476,7 +479,7 @@ async fn no_login_begins_where_people_only_arrive() {
         "{html}"
     );
     assert!(!html.contains("/start?connector="), "{html}");
-    // There they go on with what the portal gives them.
+    // The portal's ticket signs them in there.
     let answer = arrive(&mut browser, "ticket=lisi.1&rd=http://oa.test/echo").await;
     let to = answer.header("location").unwrap().to_owned();
     let page = browser.follow(&to).await;
@@ -487,7 +490,9 @@ async fn no_login_begins_where_people_only_arrive() {
 async fn a_person_with_a_long_name_is_asked_and_then_signed_in() {
     let (menshen, _) = start_menshen().await;
     let mut browser = Browser::new(&menshen);
-    assert!(came_in(&arrive(&mut browser, "ticket=zhangsan.1").await));
+    assert!(is_signed_in_by(
+        &arrive(&mut browser, "ticket=zhangsan.1").await
+    ));
     let page = arrive(&mut browser, "ticket=longname.1&rd=/echo").await;
     let html = page.text();
     assert_eq!(page.status, 409, "{html}");
@@ -498,7 +503,7 @@ async fn a_person_with_a_long_name_is_asked_and_then_signed_in() {
         (303, Some("/echo"))
     );
     assert_eq!(who(&browser).await.as_deref(), Some("longname"));
-    // The same after a form of another site, which asks nobody.
+    // The same after a cross-site form post, where no question is asked.
     let mut stranger = Browser::new(&menshen);
     let page = post(&mut stranger, "longname.2").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["longname"]);
@@ -508,7 +513,9 @@ async fn a_person_with_a_long_name_is_asked_and_then_signed_in() {
 async fn a_login_that_no_cookie_can_hold_is_refused_before_a_cookie_is_set() {
     let (menshen, _) = start_menshen().await;
     let mut signed_in = Browser::new(&menshen);
-    assert!(came_in(&arrive(&mut signed_in, "ticket=zhangsan.1").await));
+    assert!(is_signed_in_by(
+        &arrive(&mut signed_in, "ticket=zhangsan.1").await
+    ));
     let before = signed_in.cookies().to_vec();
     let asked = arrive(&mut signed_in, "ticket=longsid.1&rd=/echo").await;
     let mut stranger = Browser::new(&menshen);

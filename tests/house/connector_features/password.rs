@@ -1,4 +1,4 @@
-//! Signing in by a user name and a password: the form, who may send it, and what it says.
+//! Sign-in by user name and password: the form, who may submit it, and its messages.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::wire::Answer;
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
-/// What a browser says of a form of our own page.
+/// The headers of a form post of menshen's own page.
 const FROM_HERE: [(&str, &str); 5] = [
     ("Accept", "text/html"),
     ("Origin", HOME),
@@ -30,7 +30,7 @@ async fn start_menshen(lines: &str) -> (Menshen, TestSource) {
     (setup.start().await, source)
 }
 
-/// The form, for somebody who wants to go to `/echo`.
+/// The form with the return address `/echo`.
 async fn open(browser: &mut Browser) -> Page {
     let start = format!("{OWN}/start?connector={ID}&rd=%2Fecho");
     let page = browser.follow(&start).await;
@@ -64,7 +64,7 @@ fn is_in(browser: &Browser) -> bool {
 }
 
 #[tokio::test]
-async fn the_form_needs_no_script_and_nothing_from_elsewhere() {
+async fn the_form_needs_no_script_and_no_external_asset() {
     let (menshen, _) = start_menshen("display_name = \"账号 <b>\"").await;
     for (language, word) in [("zh-CN", "用户名"), ("en", "User name")] {
         let mut browser = Browser::new(&menshen);
@@ -102,7 +102,7 @@ async fn the_form_needs_no_script_and_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_right_password_lets_the_person_in_and_a_wrong_one_says_so() {
+async fn a_right_password_signs_in_and_a_wrong_one_is_reported() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let page = open(&mut browser).await;
@@ -124,7 +124,7 @@ async fn a_right_password_lets_the_person_in_and_a_wrong_one_says_so() {
         assert!(!is_in(&browser), "{wrong}");
         assert_eq!(flow_in(&html), flow, "the login goes on");
     }
-    // In the same login, at once: the wrong ones said nothing of the right one.
+    // In the same login: a wrong password does not spoil the right one.
     let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
     assert_eq!(
         (answer.status, answer.header("location")),
@@ -134,14 +134,14 @@ async fn a_right_password_lets_the_person_in_and_a_wrong_one_says_so() {
     assert!(!remembers(&browser), "{:?}", browser.cookies());
     let echo = browser.visit(&format!("{HOME}/echo")).await;
     assert_eq!(echo.echoed("x-forwarded-user"), ["lisi"]);
-    // Sent twice it is harmless, for whoever came in by it.
+    // A second submission by the same browser does no harm.
     let again = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
     assert_eq!(
         (again.status, again.header("location")),
         (303, Some("/echo"))
     );
     assert_eq!(source.asked().len(), 5);
-    // And lets nobody else in.
+    // It signs no other browser in.
     let mut other = Browser::new(&menshen);
     let answer = send(&mut other, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
     assert_eq!(answer.status, 400);
@@ -149,7 +149,7 @@ async fn a_right_password_lets_the_person_in_and_a_wrong_one_says_so() {
 }
 
 #[tokio::test]
-async fn a_form_from_anywhere_else_never_reaches_the_source() {
+async fn a_form_of_another_site_never_reaches_the_source() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let flow = flow_in(&open(&mut browser).await.answer.text());
@@ -196,13 +196,13 @@ async fn a_form_from_anywhere_else_never_reaches_the_source() {
     let policy = answer.header("content-security-policy").unwrap();
     assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
     assert_eq!(source.asked(), [""; 0]);
-    // The same form from our page counts.
+    // The same form from menshen's own page is accepted.
     let answer = send(&mut browser, &FROM_HERE, &good).await;
     assert_eq!(answer.status, 303);
 }
 
 #[tokio::test]
-async fn a_form_counts_in_one_shape_and_in_the_browser_that_was_shown_it() {
+async fn a_form_is_accepted_only_complete_and_in_the_browser_that_got_it() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let flow = flow_in(&open(&mut browser).await.answer.text());
@@ -228,7 +228,7 @@ async fn a_form_counts_in_one_shape_and_in_the_browser_that_was_shown_it() {
         let start: String = body.chars().take(60).collect();
         assert_eq!(answer.status, 400, "{start}: {}", answer.text());
         assert!(!is_in(&tab), "{start}");
-        // There is a fresh form, and it works.
+        // The page has a new form, and it works.
         let fresh = flow_in(&answer.text());
         assert_ne!(fresh, flow, "{start}");
         assert!(
@@ -255,7 +255,7 @@ async fn a_form_counts_in_one_shape_and_in_the_browser_that_was_shown_it() {
 }
 
 #[tokio::test]
-async fn a_form_that_was_open_for_too_long_is_shown_again_and_leads_to_the_same_place() {
+async fn an_expired_form_is_shown_again_and_keeps_its_return_address() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let flow = flow_in(&open(&mut browser).await.answer.text());
@@ -270,7 +270,7 @@ async fn a_form_that_was_open_for_too_long_is_shown_again_and_leads_to_the_same_
         (answer.status, answer.header("location")),
         (303, Some("/echo"))
     );
-    // A place elsewhere is none.
+    // A return address on another site is ignored.
     let mut browser = Browser::new(&menshen);
     let lost = form(&[
         ("flow", "x"),
@@ -285,7 +285,7 @@ async fn a_form_that_was_open_for_too_long_is_shown_again_and_leads_to_the_same_
 }
 
 #[tokio::test]
-async fn what_can_be_nobodys_is_wrong_without_a_question_to_the_source() {
+async fn impossible_credentials_are_refused_without_asking_the_source() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let flow = flow_in(&open(&mut browser).await.answer.text());
@@ -306,7 +306,7 @@ async fn what_can_be_nobodys_is_wrong_without_a_question_to_the_source() {
 }
 
 #[tokio::test]
-async fn a_source_that_is_away_is_no_wrong_password_and_a_password_is_written_nowhere() {
+async fn an_unavailable_source_is_no_wrong_password_and_no_password_is_logged() {
     let (menshen, _) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let flow = flow_in(&open(&mut browser).await.answer.text());
@@ -328,7 +328,7 @@ async fn a_source_that_is_away_is_no_wrong_password_and_a_password_is_written_no
 }
 
 #[tokio::test]
-async fn only_a_connector_with_a_form_has_its_paths_and_no_other() {
+async fn only_a_connector_with_a_form_has_the_paths_of_the_form() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let flow = flow_in(&open(&mut browser).await.answer.text());
@@ -350,7 +350,7 @@ async fn only_a_connector_with_a_form_has_its_paths_and_no_other() {
         let answer = browser.send(method, &url, &headers, b"").await;
         assert_eq!(answer.status, status, "{method} {path}");
     }
-    // Nobody but a person who goes there begins a login.
+    // Only a navigation begins a login.
     for headers in [
         vec![("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty")],
         vec![("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe")],
@@ -365,7 +365,7 @@ async fn only_a_connector_with_a_form_has_its_paths_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_stranger_comes_to_the_form_by_itself_where_that_is_configured() {
+async fn an_unauthenticated_navigation_is_redirected_to_the_form_where_configured() {
     let (menshen, _) = start_menshen("auto_login = \"always\"").await;
     let mut browser = Browser::new(&menshen);
     let page = browser.follow(&format!("{HOME}/echo")).await;
@@ -379,7 +379,7 @@ async fn a_stranger_comes_to_the_form_by_itself_where_that_is_configured() {
 }
 
 #[tokio::test]
-async fn a_front_end_brings_a_password_as_json() {
+async fn a_front_end_posts_a_password_as_json() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let from = [("Origin", HOME), ("Sec-Fetch-Site", "same-origin")];
@@ -414,7 +414,7 @@ async fn a_front_end_brings_a_password_as_json() {
         assert_eq!(answer.status, status, "{body}: {}", answer.text());
     }
     assert_eq!(source.asked(), ["lisi", "lisi"]);
-    // A connector with codes takes none.
+    // A connector with codes accepts no password.
     let url = format!("{OWN}/login/corp");
     let body = json!({ "login": "lisi", "password": "x", "state": state }).to_string();
     let answer = browser.send("POST", &url, &headers, body.as_bytes()).await;

@@ -1,4 +1,4 @@
-//! A source that wants its request by a form: a page of ours sends it off.
+//! A provider that expects a form post: a page of menshen submits the form.
 
 use std::borrow::Cow;
 
@@ -22,8 +22,8 @@ async fn start_menshen(lines: &str) -> (Menshen, TestSource) {
     (setup.start().await, source)
 }
 
-/// A page that sends a form to the source, and does nothing else.
-fn assert_sends_off(answer: &Answer, what: &str) {
+/// Asserts that the page submits a form to the provider and does nothing else.
+fn assert_submits_to_the_provider(answer: &Answer, what: &str) {
     let html = answer.text();
     assert_eq!(answer.status, 200, "{what}: {html}");
     let policy = answer.header("content-security-policy").unwrap();
@@ -36,7 +36,7 @@ fn assert_sends_off(answer: &Answer, what: &str) {
     assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
     assert!(!policy.contains("unsafe"), "{policy}");
     assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
-    // Every value arrives as the source wrote it, and none is markup.
+    // Every value is escaped and arrives unchanged.
     assert!(
         html.contains("action=\"https://idp.test/sso?a=b&#38;c=d\"")
             || html.contains("action=\"https://idp.test/sso?a=b&amp;c=d\""),
@@ -46,7 +46,7 @@ fn assert_sends_off(answer: &Answer, what: &str) {
         html.contains("name=\"SAMLRequest\"") && !html.contains("<b>"),
         "{html}"
     );
-    // Without a script there is a button, and the script is a file of ours.
+    // Without scripts there is a button; the script is a file of menshen.
     assert!(html.contains("<button"), "{html}");
     let scripts: Vec<_> = html.split("<script").skip(1).collect();
     assert_eq!(scripts.len(), 1, "{html}");
@@ -57,7 +57,7 @@ fn assert_sends_off(answer: &Answer, what: &str) {
 }
 
 #[tokio::test]
-async fn a_page_of_ours_takes_the_person_to_the_source_and_the_answer_comes_back() {
+async fn a_page_posts_to_the_provider_and_the_callback_completes_the_login() {
     let (menshen, source) = start_menshen("").await;
     for language in ["zh-CN", "en"] {
         let mut browser = Browser::new(&menshen).over_https();
@@ -66,7 +66,7 @@ async fn a_page_of_ours_takes_the_person_to_the_source_and_the_answer_comes_back
             .push(("Accept-Language".to_owned(), language.to_owned()));
         let start = format!("{HTTPS}/.menshen/start?connector={ID}&rd=%2Fecho");
         let answer = browser.visit(&start).await;
-        assert_sends_off(&answer, language);
+        assert_submits_to_the_provider(&answer, language);
         let flow = flow_in(&answer.text());
         let cookie = browser
             .cookie(&format!("__Host-menshen-flow-{flow}"))
@@ -93,18 +93,18 @@ async fn a_page_of_ours_takes_the_person_to_the_source_and_the_answer_comes_back
 }
 
 #[tokio::test]
-async fn a_stranger_in_front_of_an_application_sees_the_same_page() {
+async fn an_unauthenticated_request_for_an_application_gets_the_same_page() {
     let (menshen, _) = start_menshen("auto_login = \"always\"").await;
     let mut browser = Browser::new(&menshen).over_https();
     let answer = browser.visit(&format!("{HTTPS}/echo?q=1")).await;
-    assert_sends_off(&answer, "in front of an application");
-    // The second time in a row it is the page with the connectors.
+    assert_submits_to_the_provider(&answer, "in front of an application");
+    // The second time in a row the sign-in page is shown.
     let page = browser.follow(&format!("{HTTPS}/echo?q=1")).await;
     assert!(page.url.contains("/sign_in?"), "{}", page.url);
 }
 
 #[tokio::test]
-async fn the_script_sends_the_form_off_whatever_its_fields_are_called() {
+async fn the_script_submits_the_form_whatever_its_field_names() {
     let (menshen, _) = start_menshen("").await;
     let mut browser = Browser::new(&menshen).over_https();
     let script = browser.visit(&format!("{HTTPS}/.menshen/post.js")).await;

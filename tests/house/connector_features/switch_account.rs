@@ -5,17 +5,17 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use super::ID;
-use super::enter::{BUTTON, arrive, came_in, post, start_menshen, who};
+use super::enter::{BUTTON, arrive, is_signed_in_by, post, start_menshen, who};
 use crate::browser::Browser;
 use crate::logging_in::OWN;
 use crate::setup::Menshen;
 use crate::wire::Answer;
 
-/// A browser in which zhangsan is signed in and lisi's ticket was redeemed, and the page that asks.
+/// A browser in which zhangsan is signed in and lisi's ticket was redeemed, and the switch page.
 async fn asked(menshen: &Menshen, name: &str, by_form: bool) -> (Browser, Answer) {
     let mut browser = Browser::new(menshen);
     let mine = format!("ticket=zhangsan.{name}");
-    assert!(came_in(&arrive(&mut browser, &mine).await));
+    assert!(is_signed_in_by(&arrive(&mut browser, &mine).await));
     let page = ask_for_lisi(&mut browser, name, by_form).await;
     (browser, page)
 }
@@ -29,7 +29,7 @@ async fn ask_for_lisi(browser: &mut Browser, name: &str, by_form: bool) -> Answe
     page
 }
 
-/// Presses the button of the page that asks.
+/// Presses the button of the switch page.
 async fn press(browser: &mut Browser, page: &Answer) -> Answer {
     let html = page.text();
     let value = |text: &str, key: &str| {
@@ -54,7 +54,7 @@ fn assert_not_switched(answer: &Answer, what: &str) {
         "{what}: {html}"
     );
     assert_eq!(answer.header("location"), None, "{what}");
-    assert!(!came_in(answer), "{what}");
+    assert!(!is_signed_in_by(answer), "{what}");
     assert!(html.contains("/.menshen/sign_in"), "{what}: {html}");
     assert!(!html.contains("href=\"/\""), "{what}: {html}");
 }
@@ -81,7 +81,7 @@ async fn a_late_or_used_switch_leads_nobody_into_the_application_as_another_pers
 
         // Somebody else signed in after the switch.
         let (mut browser, page) = asked(&menshen, &format!("used-{by_form}"), by_form).await;
-        assert!(came_in(&press(&mut browser, &page).await));
+        assert!(is_signed_in_by(&press(&mut browser, &page).await));
         let again = press(&mut browser, &page).await;
         assert_eq!(
             (again.status, again.header("location")),
@@ -91,7 +91,7 @@ async fn a_late_or_used_switch_leads_nobody_into_the_application_as_another_pers
         assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
         let mut browser = Browser::new(&menshen);
         let other = format!("ticket=wangwu.{by_form}");
-        assert!(came_in(&arrive(&mut browser, &other).await));
+        assert!(is_signed_in_by(&arrive(&mut browser, &other).await));
         assert_not_switched(&press(&mut browser, &page).await, "used");
         assert_eq!(who(&browser).await.as_deref(), Some("wangwu"));
     }
@@ -109,7 +109,7 @@ async fn a_late_switch_without_a_session_is_a_late_login() {
         (answer.status, answer.cause()),
         (400, Some(Cause::LoginLate))
     );
-    assert!(!came_in(&answer));
+    assert!(!is_signed_in_by(&answer));
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_switch_keeps_its_cookie_while_five_logins_are_under_way() {
     for by_form in [false, true] {
         let mut browser = Browser::new(&menshen);
         let mine = format!("ticket=zhangsan.{by_form}");
-        assert!(came_in(&arrive(&mut browser, &mine).await));
+        assert!(is_signed_in_by(&arrive(&mut browser, &mine).await));
         for tab in 0..5 {
             browser
                 .visit(&format!("{OWN}/start?connector=corp&rd=/{tab}"))
@@ -126,7 +126,10 @@ async fn a_switch_keeps_its_cookie_while_five_logins_are_under_way() {
             menshen.advance(Duration::from_secs(1));
         }
         let page = ask_for_lisi(&mut browser, &by_form.to_string(), by_form).await;
-        assert!(came_in(&press(&mut browser, &page).await), "{by_form}");
+        assert!(
+            is_signed_in_by(&press(&mut browser, &page).await),
+            "{by_form}"
+        );
         assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
     }
 }
@@ -137,7 +140,7 @@ async fn a_login_that_begins_after_a_switch_evicts_an_older_login() {
     for by_form in [false, true] {
         let mut browser = Browser::new(&menshen);
         let mine = format!("ticket=zhangsan.{by_form}");
-        assert!(came_in(&arrive(&mut browser, &mine).await));
+        assert!(is_signed_in_by(&arrive(&mut browser, &mine).await));
         for tab in 0..4 {
             browser
                 .visit(&format!("{OWN}/start?connector=corp&rd=/{tab}"))
@@ -154,10 +157,13 @@ async fn a_login_that_begins_after_a_switch_evicts_an_older_login() {
             .filter(|cookie| cookie.name.contains("flow"))
             .count();
         assert_eq!(flows, 5, "{by_form}: {:?}", browser.cookies());
-        assert!(came_in(&press(&mut browser, &page).await), "{by_form}");
+        assert!(
+            is_signed_in_by(&press(&mut browser, &page).await),
+            "{by_form}"
+        );
         assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
     }
-    // The unsolicited login is the oldest and gives way itself.
+    // The unsolicited login is the oldest and is evicted itself.
     let (mut browser, page) = asked(&menshen, "oldest", false).await;
     for tab in 0..5 {
         menshen.advance(Duration::from_secs(1));

@@ -1,4 +1,5 @@
-//! `TestSource`: proves whoever it is told to prove, and speaks as a test wants it.
+//! `TestSource`: a connector that proves the person it is given and behaves as the test configures
+//! it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,71 +18,70 @@ use menshen::secret::SecretSource;
 use menshen::setting::Place;
 use url::Url;
 
-/// A source of the test's own. Clones are one.
+/// Clones share one state.
 #[derive(Clone, Debug)]
 pub(crate) struct TestSource(Arc<State>);
 
 #[derive(Debug)]
 struct State {
-    way: Way,
+    sign_in_by: SignInBy,
     asked: Mutex<Vec<String>>,
     password: Mutex<String>,
 }
 
-/// How a login goes.
+/// How people sign in.
 #[derive(Debug)]
-enum Way {
-    /// Through the source's page and back.
+enum SignInBy {
+    /// By a redirect to the provider and a callback.
     Redirect(Callback),
-    /// The same, but the source wants its request by a form.
+    /// The same with a form post to the provider.
     Post(Callback),
-    /// Through our form.
+    /// By menshen's password form.
     Form,
-    /// Only with a ticket in the parameter `ticket`, from pages of these origins.
+    /// Only with a ticket in the parameter `ticket`, from these origins.
     Entry(Vec<Url>),
 }
 
-/// Everybody's password.
+/// The password of every person.
 pub(super) const PASSWORD: &str = "right 密码 <horse>";
 
 impl TestSource {
-    /// One that sends people back in this way, with the name of the person in `assertion`.
+    /// A provider with this callback; `assertion` names the person.
     pub(super) fn returning(callback: Callback) -> Self {
-        Self::going(Way::Redirect(callback))
+        Self::new(SignInBy::Redirect(callback))
     }
 
-    /// The same for one that wants its request by a form.
+    /// The same with a form post to the provider.
     pub(super) fn posted_to(callback: Callback) -> Self {
-        Self::going(Way::Post(callback))
+        Self::new(SignInBy::Post(callback))
     }
 
-    /// One that knows everybody by [`PASSWORD`].
+    /// A source where every person has the password [`PASSWORD`].
     pub(super) fn with_passwords() -> Self {
-        Self::going(Way::Form)
+        Self::new(SignInBy::Form)
     }
 
-    /// One that sends people here with a ticket: `lisi.1` is one for lisi.
+    /// A portal with tickets: `lisi.1` is a ticket for lisi.
     pub(crate) fn with_tickets(origins: &[&str]) -> Self {
         let origins = origins
             .iter()
             .map(|text| Url::parse(text).expect("an origin"));
-        Self::going(Way::Entry(origins.collect()))
+        Self::new(SignInBy::Entry(origins.collect()))
     }
 
-    fn going(way: Way) -> Self {
+    fn new(sign_in_by: SignInBy) -> Self {
         Self(Arc::new(State {
-            way,
+            sign_in_by,
             asked: Mutex::default(),
             password: Mutex::new(PASSWORD.to_owned()),
         }))
     }
 
-    /// As a kind of connector.
     pub(crate) fn provided(&self) -> Arc<dyn Kind> {
         Arc::new(self.clone())
     }
 
-    /// Changes everybody's password.
+    /// Changes the password of every person.
     pub(super) fn change_password(&self, password: &str) {
         let mut current = self
             .0
@@ -96,7 +96,7 @@ impl TestSource {
         *current.unwrap_or_else(PoisonError::into_inner) == password
     }
 
-    /// Everything it was asked about, oldest first.
+    /// Everything that it was asked, oldest first.
     pub(super) fn asked(&self) -> Vec<String> {
         let asked = self.0.asked.lock();
         asked.unwrap_or_else(PoisonError::into_inner).clone()
@@ -128,7 +128,7 @@ fn profile(name: &str) -> Profile {
     }
 }
 
-/// The profile of a person of whom the source says more than a cookie can hold.
+/// The profile of a person that exceeds the size of a cookie.
 fn oversized(name: &str) -> Option<Profile> {
     let long = "L".repeat(6_000);
     let mut profile = profile(name);
@@ -164,15 +164,15 @@ impl Kind for TestSource {
     fn features(&self) -> Features {
         Features {
             mapping: &[("login", "profile.login"), ("name", "profile.name")],
-            login_method: match &self.0.way {
-                Way::Redirect(callback) | Way::Post(callback) => {
+            login_method: match &self.0.sign_in_by {
+                SignInBy::Redirect(callback) | SignInBy::Post(callback) => {
                     LoginMethod::Callback(callback.clone())
                 }
-                Way::Form => LoginMethod::PasswordForm,
-                Way::Entry(_) => LoginMethod::EntryOnly,
+                SignInBy::Form => LoginMethod::PasswordForm,
+                SignInBy::Entry(_) => LoginMethod::EntryOnly,
             },
-            entry_point: match &self.0.way {
-                Way::Entry(origins) => Some(EntryPoint {
+            entry_point: match &self.0.sign_in_by {
+                SignInBy::Entry(origins) => Some(EntryPoint {
                     parameter: "ticket".into(),
                     origins: origins.clone(),
                 }),
@@ -197,9 +197,9 @@ impl Connector for TestSource {
         let mut url = Url::parse("http://idp.test/login").expect("an address");
         url.query_pairs_mut()
             .append_pair("flow", pending.flow.as_str());
-        Ok(match &self.0.way {
-            Way::Redirect(_) => Challenge::Redirect(url),
-            Way::Post(_) => Challenge::Post {
+        Ok(match &self.0.sign_in_by {
+            SignInBy::Redirect(_) => Challenge::Redirect(url),
+            SignInBy::Post(_) => Challenge::Post {
                 to: Url::parse("https://idp.test/sso?a=b&c=d").expect("an address"),
                 fields: Fields::new(vec![
                     ("SAMLRequest".to_owned(), "PHg+\"<b>'</b>".to_owned()),
@@ -207,7 +207,7 @@ impl Connector for TestSource {
                     ("submit".to_owned(), "yes".to_owned()),
                 ]),
             },
-            Way::Form | Way::Entry(_) => Challenge::PasswordForm,
+            SignInBy::Form | SignInBy::Entry(_) => Challenge::PasswordForm,
         })
     }
 
@@ -220,7 +220,7 @@ impl Connector for TestSource {
             why: RefusalReason::BadAnswer,
             source: refusal(message),
         };
-        if let Way::Form = self.0.way {
+        if let SignInBy::Form = self.0.sign_in_by {
             let typed = PasswordCredentials::of(&answer.fields)?;
             self.note(typed.login);
             return match (typed.login, typed.password) {

@@ -1,5 +1,5 @@
-//! Long addresses: saved searches of Kibana and Grafana, and the requests of identity providers
-//! behind us, which put everything they know into a query.
+//! Long return addresses: saved searches of Kibana and Grafana, and authentication requests of
+//! identity providers behind menshen.
 
 use menshen::face::page::Cause;
 
@@ -10,13 +10,13 @@ use crate::provider::Provider;
 use crate::records::Records;
 use crate::setup::{HOME, Setup, UNLIMITED};
 
-/// The most that survives, in bytes.
+/// The longest return address that is kept, in bytes.
 const KEPT: usize = 4_000;
 
-/// What a front takes as one line, and what is left of it for an application's cookies.
+/// The header limit of a proxy in front, and the rest of it for the cookies of applications.
 const LINE: usize = 8 * 1024;
 
-/// An address of so many bytes in all, as such applications make it.
+/// A URL of this length, as such applications create it.
 fn long(path: &str, bytes: usize) -> String {
     let piece =
         "_a=(filters:!(),query:(language:kuery,query:*x%3D1*))&time=now-15m,now&q=%E5%BC%A0&";
@@ -25,7 +25,7 @@ fn long(path: &str, bytes: usize) -> String {
         text.push_str(piece);
     }
     text.truncate(bytes);
-    // An escape that was cut is none.
+    // A truncated percent-escape is not one.
     let cut = text.len()
         - text
             .bytes()
@@ -50,7 +50,7 @@ fn flows(browser: &Browser) -> Vec<(String, String)> {
         .collect()
 }
 
-/// What the browser's memories of logins are together, as they come back.
+/// The total length of the login cookies in the `Cookie` header.
 fn bytes_of(flows: &[(String, String)]) -> usize {
     flows
         .iter()
@@ -58,7 +58,7 @@ fn bytes_of(flows: &[(String, String)]) -> usize {
         .sum()
 }
 
-/// What a browser takes and a front lets through.
+/// Asserts that the browser keeps the cookies and a proxy accepts them.
 #[track_caller]
 fn fits(browser: &Browser) {
     let flows = flows(browser);
@@ -82,13 +82,13 @@ async fn arrive(browser: &mut Browser, url: &str) -> Page {
 }
 
 #[tokio::test]
-async fn a_long_address_survives_a_login_on_every_way() {
+async fn a_long_return_address_survives_every_kind_of_login() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     for bytes in [500, 600, 900, 1_500, 2_900, 3_999, KEPT] {
         let here = long("/echo", bytes);
         let there = format!("http://oa.test{}", long("/echo", bytes - 14));
         assert_eq!((here.len(), there.len()), (bytes, bytes));
-        // On the host that logs people in, on another one by ticket, by name, and by the chooser.
+        // On the login host, on another host by ticket, by connector, and by the sign-in page.
         for (url, lands) in [
             (format!("{HOME}{here}"), format!("{HOME}{here}")),
             (there.clone(), there.clone()),
@@ -107,7 +107,7 @@ async fn a_long_address_survives_a_login_on_every_way() {
             ),
         ] {
             if lands.starts_with("http://oa.test") && lands.len() > KEPT {
-                // Another host's name counts, too: it travels with the rest.
+                // The name of another host is part of the URL, too.
                 continue;
             }
             let mut browser = Browser::new(&menshen);
@@ -118,7 +118,7 @@ async fn a_long_address_survives_a_login_on_every_way() {
 }
 
 #[tokio::test]
-async fn what_is_longer_keeps_its_path_and_the_log_says_so() {
+async fn a_longer_one_is_cut_to_its_path_and_logged() {
     let log = Records::process_log();
     let menshen = Setup::default().more(UNLIMITED).start().await;
     for bytes in [KEPT + 1, 9_000, 30_000] {
@@ -134,14 +134,14 @@ async fn what_is_longer_keeps_its_path_and_the_log_says_so() {
         .lines()
         .filter(|line| line.contains("only its path is kept"));
     assert!(lines.any(|line| line.contains("WARN") && line.contains("4000")));
-    // A path alone that is longer leads to the root of its host.
+    // A longer path is replaced by the root of its host.
     let url = format!("http://oa.test/{}", "p".repeat(5_000));
     let page = arrive(&mut Browser::new(&menshen), &url).await;
     assert_eq!(page.url, "http://oa.test/");
 }
 
 #[tokio::test]
-async fn the_tabs_of_one_browser_stay_small_together_and_the_oldest_gives_way() {
+async fn the_cookies_of_all_tabs_stay_small_and_the_oldest_login_is_evicted() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     let mut browser = Browser::new(&menshen);
     let mut tabs = Vec::new();
@@ -157,13 +157,13 @@ async fn the_tabs_of_one_browser_stay_small_together_and_the_oldest_gives_way() 
         tabs.push((source, place));
         menshen.advance(std::time::Duration::from_secs(1));
     }
-    // The longest took the room of all others.
+    // The longest one took the room of all others.
     assert_eq!(flows(&browser).len(), 2);
     let (source, place) = tabs.pop().unwrap();
     let back = browser.choose(&source, "lisi").await;
     let page = browser.follow(&back).await;
     assert_eq!(page.url, format!("{HOME}{place}"));
-    // Short ones still stand beside each other, five of them.
+    // Five short ones fit.
     let mut browser = Browser::new(&menshen);
     let mut tabs = Vec::new();
     for at in 0..6 {
@@ -186,7 +186,7 @@ async fn the_tabs_of_one_browser_stay_small_together_and_the_oldest_gives_way() 
 }
 
 #[tokio::test]
-async fn halves_of_two_logins_are_no_login() {
+async fn the_cookie_parts_of_two_logins_do_not_combine() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     let place = long("/echo", KEPT);
     let start = format!("{OWN}/start?connector=corp&rd={}", encoded(&place));
@@ -217,7 +217,7 @@ async fn halves_of_two_logins_are_no_login() {
 }
 
 #[tokio::test]
-async fn an_own_front_end_and_an_app_keep_it_too() {
+async fn a_custom_front_end_and_an_app_keep_it_too() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     let place = long("/echo", KEPT);
     for by_cookie in [true, false] {
@@ -253,7 +253,7 @@ async fn an_own_front_end_and_an_app_keep_it_too() {
 }
 
 #[tokio::test]
-async fn an_answer_by_post_finds_both_halves() {
+async fn a_form_post_response_finds_both_cookie_parts() {
     let https = "https://sso.test";
     let provider = Provider::new().await;
     let setup = provider
@@ -279,11 +279,11 @@ async fn an_answer_by_post_finds_both_halves() {
 }
 
 #[tokio::test]
-async fn every_connector_of_the_chooser_leads_to_the_whole_of_it() {
+async fn every_connector_of_the_sign_in_page_keeps_it_whole() {
     let more = format!("{}{UNLIMITED}", crate::setup::OTHER_CONNECTOR);
     let menshen = Setup::default().more(&more).start().await;
     let place = long("/echo", KEPT);
-    // One login belongs to one source.
+    // One login belongs to one connector.
     for (id, userid) in [("corp", "lisi"), ("other", "zhangsan")] {
         let mut browser = Browser::new(&menshen);
         let page = browser.follow(&format!("{HOME}{place}")).await;

@@ -1,5 +1,5 @@
-//! Nobody who signs in is led to one of our own pages, however the return address hides it: a
-//! browser resolves an address before it follows it, and servers behind it read it once more.
+//! No login redirects to one of menshen's own pages, however the return address hides it: browsers
+//! resolve URLs, and servers behind them parse them again.
 
 use serde_json::json;
 use url::Url;
@@ -10,7 +10,7 @@ use crate::checking::TRUSTED;
 use crate::logging_in::PHONE;
 use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 
-/// Ways to write a path that a browser, or a server that reads the path again, takes for the page.
+/// Spellings of a path that a browser or a server normalizes to the page.
 const HIDDEN: &[&str] = &[
     "{page}",
     "{page}?x=1",
@@ -43,7 +43,7 @@ const HIDDEN: &[&str] = &[
     "/x/..{page}/../..{page}",
 ];
 
-/// The same where the last segment of the page itself is written otherwise.
+/// The same with other spellings of the last segment.
 fn respelt(page: &str) -> Vec<String> {
     let at = page.rfind('/').unwrap() + 1;
     let (folder, name) = page.split_at(at);
@@ -68,7 +68,7 @@ fn hidden(page: &str) -> Vec<String> {
     ways.chain(respelt(page)).collect()
 }
 
-/// The path of an address as servers behind a browser may read it in the end.
+/// The path of a URL as servers behind a browser may read it.
 fn read_again(url: &str) -> String {
     let mut path = Url::parse(url).unwrap().path().to_owned();
     for _ in 0..2 {
@@ -94,7 +94,7 @@ fn assert_is_no_page_of_ours(url: &str, prefix: &str, why: &str) {
     assert!(!own && !exact, "{why} leads to {url}");
 }
 
-/// Every page that an instance of menshen with this prefix keeps to itself.
+/// Every own page with this prefix.
 fn pages(prefix: &str) -> Vec<String> {
     let mut pages: Vec<_> = ["sign_out", "start", "ticket"]
         .iter()
@@ -118,7 +118,7 @@ async fn start_menshen(prefix: &str) -> Menshen {
 }
 
 #[tokio::test]
-async fn no_login_ends_on_a_page_of_ours_however_it_is_spelt() {
+async fn no_login_redirects_to_an_own_page_however_it_is_spelled() {
     for prefix in ["/.menshen", "/oauth2"] {
         let menshen = start_menshen(prefix).await;
         for rd in pages(prefix).iter().flat_map(|page| hidden(page)) {
@@ -135,14 +135,14 @@ async fn no_login_ends_on_a_page_of_ours_however_it_is_spelt() {
 }
 
 #[tokio::test]
-async fn no_entry_takes_a_page_of_ours_for_a_place_to_go_to() {
+async fn no_own_path_accepts_an_own_page_as_return_address() {
     let prefix = "/.menshen";
     let menshen = start_menshen(prefix).await;
     let mut here = Browser::new(&menshen).with_agent(PHONE);
     here.follow(&format!("{HOME}/x")).await;
     for rd in pages(prefix).iter().flat_map(|page| hidden(page)) {
         let spelt = encoded(&rd);
-        // Pages that only show where somebody would go: links carry the place on.
+        // Pages whose links carry the return address on.
         for (page, part) in [("sign_in", "/start?"), ("sign_out", "/sign_in")] {
             let answer = Browser::new(&menshen)
                 .visit(&format!("{HOME}{prefix}/{page}?rd={spelt}"))
@@ -150,7 +150,7 @@ async fn no_entry_takes_a_page_of_ours_for_a_place_to_go_to() {
             let link = crate::browser::href(&answer.text(), part).unwrap_or_default();
             assert!(!link.contains("rd="), "{page} {rd}: {link}");
         }
-        // Somebody who is here already is sent on at once.
+        // A signed-in person is redirected at once.
         let there = here
             .clone()
             .visit(&format!("{HOME}{prefix}/start?rd={spelt}"))
@@ -159,7 +159,8 @@ async fn no_entry_takes_a_page_of_ours_for_a_place_to_go_to() {
             let to = Url::parse(HOME).unwrap().join(to).unwrap();
             assert_is_no_page_of_ours(to.as_str(), prefix, &rd);
         }
-        // A proxy in front names the place in a header; a tab or a backslash cannot stand there.
+        // A proxy in front names the return address in a header, which cannot contain a tab or
+        // backslash.
         if rd.bytes().all(|byte| byte.is_ascii_graphic()) {
             let mut headers = crate::browser::navigation().to_vec();
             headers.push(("X-Auth-Request-Redirect", &rd));
@@ -174,7 +175,7 @@ async fn no_entry_takes_a_page_of_ours_for_a_place_to_go_to() {
 }
 
 #[tokio::test]
-async fn an_own_front_end_is_told_of_no_page_of_ours_either() {
+async fn a_custom_front_end_gets_no_own_page_as_return_address() {
     let prefix = "/.menshen";
     let menshen = start_menshen(prefix).await;
     for rd in hidden("/.menshen/sign_out") {
@@ -200,7 +201,7 @@ async fn an_own_front_end_is_told_of_no_page_of_ours_either() {
 }
 
 #[tokio::test]
-async fn a_place_with_dots_that_is_no_page_of_ours_is_reached_as_a_browser_resolves_it() {
+async fn a_path_with_dots_is_reached_as_a_browser_resolves_it() {
     let menshen = start_menshen("/.menshen").await;
     for (rd, reached) in [
         ("/x/../echo?a=/../b", "/echo?a=/../b"),

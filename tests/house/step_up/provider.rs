@@ -1,4 +1,4 @@
-//! The same at a provider that names contexts and says when its people proved themselves.
+//! Step-up at a provider that sends `acr` and `auth_time`.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::logging_in::OWN;
 use crate::provider::{Misbehavior, Provider};
 use crate::setup::{HOME, Menshen};
 
-/// Everybody's application, one that wants a second factor just now, and one whose logins always
-/// show the source's page.
+/// A route without demands, one that demands a recent second factor, and one whose logins always
+/// show the provider's page.
 const ROUTES: &str = r#"
 [[route]]
 name = "app"
@@ -61,7 +61,7 @@ async fn start_menshen(provider: &Provider, always: bool) -> Menshen {
     setup.start().await
 }
 
-/// The way to the provider from a place: by itself, or by the one button of the page.
+/// Follows redirects to the provider, or presses the single button of the sign-in page.
 async fn walk(provider: &Provider, browser: &mut Browser, place: &str) -> crate::browser::Page {
     let page = browser.follow(place).await;
     match href(&page.answer.text(), "/start?connector=keycloak") {
@@ -75,7 +75,7 @@ async fn walk(provider: &Provider, browser: &mut Browser, place: &str) -> crate:
 }
 
 #[tokio::test]
-async fn a_second_factor_is_asked_for_where_a_route_wants_it_and_nowhere_else() {
+async fn a_second_factor_is_requested_only_for_routes_that_demand_it() {
     let provider = Provider::new().await;
     let menshen = start_menshen(&provider, false).await;
     let mut browser = Browser::new(&menshen);
@@ -95,7 +95,7 @@ async fn a_second_factor_is_asked_for_where_a_route_wants_it_and_nowhere_else() 
     let asked = provider.last("authorize");
     assert_eq!(asked.one("acr_values"), Some("gold mfa"));
     assert_eq!(asked.one("max_age"), Some("600"));
-    // The stronger proof is as good elsewhere, and grows old only where that counts.
+    // The stronger proof is valid on other routes, and ages only where `max_age` is set.
     let before = provider.calls("authorize");
     assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
     menshen.advance(Duration::from_secs(601));
@@ -107,13 +107,13 @@ async fn a_second_factor_is_asked_for_where_a_route_wants_it_and_nowhere_else() 
 }
 
 #[tokio::test]
-async fn a_provider_that_does_not_confirm_it_ends_on_a_page() {
+async fn an_unconfirmed_second_factor_ends_on_a_page() {
     for always in [false, true] {
         let provider = Provider::new().await;
         let menshen = start_menshen(&provider, always).await;
         let mut browser = Browser::new(&menshen);
         provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
-        // It has no second factor, and says so by what it answers.
+        // The provider has no second factor, and its `acr` says so.
         provider.set(|settings| settings.acrs = vec!["pwd".to_owned()]);
         let page = walk(&provider, &mut browser, STRONG).await;
         assert_eq!(
@@ -122,7 +122,7 @@ async fn a_provider_that_does_not_confirm_it_ends_on_a_page() {
             "{always}"
         );
         assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
-        // It says that they proved themselves long ago, whatever was asked.
+        // The provider reports an old `auth_time`, whatever was asked.
         provider.set(|settings| settings.acrs = vec!["mfa".to_owned()]);
         let long_ago = menshen.clock.now().unix_s() - 7200;
         provider.misbehave(Misbehavior::claims(move |claims| {
@@ -136,7 +136,7 @@ async fn a_provider_that_does_not_confirm_it_ends_on_a_page() {
         );
         let told = menshen.audit().pop().unwrap().to_string();
         assert!(told.contains("longer ago than was asked for"), "{told}");
-        // Then it behaves, and the person tries again.
+        // Then the provider behaves, and the person retries.
         provider.behave();
         let page = walk(&provider, &mut browser, STRONG).await;
         assert_eq!(
@@ -148,7 +148,7 @@ async fn a_provider_that_does_not_confirm_it_ends_on_a_page() {
 }
 
 #[tokio::test]
-async fn a_proof_that_grows_too_old_on_the_way_back_is_asked_for_once_more() {
+async fn a_proof_that_becomes_too_old_during_the_redirect_is_requested_once_more() {
     let provider = Provider::new().await;
     let menshen = start_menshen(&provider, false).await;
     let mut browser = Browser::new(&menshen);
@@ -165,7 +165,7 @@ async fn a_proof_that_grows_too_old_on_the_way_back_is_asked_for_once_more() {
 }
 
 #[tokio::test]
-async fn what_the_source_must_show_is_said_at_every_login_for_the_route() {
+async fn prompt_is_sent_with_every_login_for_the_route() {
     let provider = Provider::new().await;
     let menshen = start_menshen(&provider, false).await;
     let mut browser = Browser::new(&menshen);
@@ -177,14 +177,14 @@ async fn what_the_source_must_show_is_said_at_every_login_for_the_route() {
         provider.last("authorize").one("prompt"),
         Some("select_account")
     );
-    // Whoever came in elsewhere passes: it makes no session insufficient.
+    // A session of a login for another route is accepted: `prompt` makes no session insufficient.
     let mut other = Browser::new(&menshen);
     provider.sign_in(&mut other, "keycloak", "lisi").await;
     assert_eq!(other.visit(&format!("{HOME}/shown/echo")).await.status, 200);
 }
 
 #[tokio::test]
-async fn hints_reach_the_provider_and_only_ours_do() {
+async fn only_hints_of_own_urls_reach_the_provider() {
     let provider = Provider::new().await;
     let menshen = start_menshen(&provider, false).await;
     for (address, login, domain) in [
@@ -219,7 +219,7 @@ async fn hints_reach_the_provider_and_only_ours_do() {
             "{address}"
         );
     }
-    // Through the page with the choice, on another person's click.
+    // By the sign-in page, after a click of another person.
     let mut browser = Browser::new(&menshen);
     let page = browser
         .visit(&format!("{OWN}/sign_in?rd=/echo&login_hint=lisi"))
