@@ -1,4 +1,4 @@
-//! `People`: accounts. `admit()` makes an account of a profile, or finds it.
+//! `People`: the accounts. `admit()` finds or creates the account of an authenticated profile.
 
 use std::sync::Arc;
 
@@ -19,53 +19,48 @@ pub mod session;
 pub mod source;
 pub mod token_sessions;
 
-/// How the people of a connector are admitted.
+/// How the accounts of a connector are found and created.
 #[derive(Clone, Debug)]
 pub struct AdmissionPolicy {
     /// The connector.
     pub connector: ConnectorId,
-    /// How a profile becomes an account.
+    /// Maps a profile to login name and fields.
     pub mapping: Mapping,
-    /// Whether a new person gets an account.
+    /// Whether an unknown person gets an account.
     pub create: bool,
-    /// Fields the source vouches for that may join an existing account.
+    /// Verified fields by which an identity may be linked to an existing account.
     pub link_by: Vec<LinkField>,
-    /// Whether the fields follow the source; otherwise those of the first login stay.
+    /// Whether a later login or refresh updates the fields; otherwise those of the first login stay.
     pub sync: bool,
 }
 
-/// Why a person is not admitted, although their source authenticated them.
+/// Why an authenticated person gets no session.
 #[derive(Debug, thiserror::Error)]
 pub enum AdmitError {
-    /// Their profile gives no account.
+    /// The profile could not be mapped.
     #[error("make an account of the profile")]
     Map(#[source] ProfileMappingError),
-    /// Their identity is not known, and new people get no account.
+    /// The identity is unknown, and unknown people get no account.
     #[error("the directory does not know {login}, and this connector admits nobody new")]
     Unknown {
-        /// The login they would have had.
+        /// The login name from the mapping.
         login: LoginName,
     },
-    /// The login is another account's.
+    /// The login name belongs to another account.
     #[error("the login {login} belongs to account {by} already, which another source vouches for")]
     LoginTaken {
-        /// The login they would have had.
+        /// The login name from the mapping.
         login: LoginName,
-        /// The account that has the login.
+        /// The account with this login name.
         by: AccountId,
     },
-    /// The account is closed.
     #[error("the account {account} is closed")]
-    Closed {
-        /// The account.
-        account: AccountId,
-    },
-    /// The store failed.
+    Closed { account: AccountId },
     #[error("admit the person")]
     Store(#[source] StoreError),
 }
 
-/// Accounts: who is admitted, and who is closed. One per process; it outlives every site.
+/// The accounts of a store. One per process; configuration reloads keep it.
 #[derive(Clone, Debug)]
 pub struct People {
     store: Arc<dyn Store>,
@@ -75,7 +70,7 @@ pub struct People {
 }
 
 impl People {
-    /// `sessions` are over the same store.
+    /// `sessions` must use the same store.
     pub fn new(store: Arc<dyn Store>, sessions: Arc<Sessions>, clock: Clock) -> Self {
         let directory = Directory::new(Arc::clone(&store) as _);
         Self {
@@ -86,12 +81,12 @@ impl People {
         }
     }
 
-    /// The accounts, to be read.
+    /// Read access to the accounts.
     pub fn directory(&self) -> &Directory {
         &self.directory
     }
 
-    /// Closes an account and ends its sessions, or opens it again; false when there is none.
+    /// Closes an account and ends its sessions, or reopens it; false if it does not exist.
     ///
     /// # Errors
     /// As [`Sessions::revoke`]; an account that could not be opened stays closed.
@@ -103,10 +98,10 @@ impl People {
         self.sessions.close_account(account, closed).await
     }
 
-    /// Spends the ticket that has this hash: true for the first who asks, until `until` and after.
+    /// Spends the ticket with this hash: true for the first caller only, at least until `until`.
     ///
     /// # Errors
-    /// The store did not take it.
+    /// The store failed.
     pub async fn spend_ticket(
         &self,
         hash: &[u8; 32],
@@ -115,23 +110,23 @@ impl People {
         self.store.spend(hash, until).await
     }
 
-    /// Asks the store whether it answers.
+    /// Probes a read of the store.
     ///
     /// # Errors
-    /// It does not: nobody can be recognised.
+    /// The store does not answer, so no session can be loaded.
     pub async fn ping_store(&self) -> Result<(), StoreError> {
         self.store.ping().await
     }
 
-    /// Asks the store whether it can be written to.
+    /// Probes a write to the store.
     ///
     /// # Errors
-    /// It cannot: nobody can sign in, and nothing can be ended for good.
+    /// Writes fail, so nobody can sign in and no revocation can be stored.
     pub async fn try_store_write(&self) -> Result<(), StoreError> {
         self.store.probe_write().await
     }
 
-    /// Finds, links or makes the account of a person who logs in.
+    /// Finds, links or creates the account of a person who logs in.
     pub async fn admit(
         &self,
         policy: &AdmissionPolicy,
@@ -144,9 +139,8 @@ impl People {
         Ok((account, mapped))
     }
 
-    /// Finds, links or makes the account of a person whose token is seen for the first time. A token is
-    /// no login and may be older than the last one: it changes no known identity, neither in the store
-    /// nor in sessions.
+    /// Finds, links or creates the account of a person whose bearer token is used for the first time. The
+    /// token may be older than the last login, so it changes no known identity.
     pub async fn admit_token_holder(
         &self,
         policy: &AdmissionPolicy,
@@ -199,7 +193,7 @@ impl People {
         }
     }
 
-    /// The fields of an identity's first login, as the store keeps them.
+    /// The stored fields of the identity's first login.
     async fn first_login_fields(
         &self,
         policy: &AdmissionPolicy,
@@ -211,14 +205,14 @@ impl People {
         let own = identities.into_iter().find(|(connector, subject, _)| {
             *connector == policy.connector && *subject == profile.subject
         });
-        // An identity that is gone again has no fields; its session will not be minted.
+        // Without an identity no session is minted.
         let text = own.map_or_else(|| "{}".to_owned(), |(_, _, fields)| fields);
         serde_json::from_str(&text)
             .map_err(|_| AdmitError::Store(self.store.report_damaged("identity")))
     }
 }
 
-/// The spelling in which vouched values are kept: the store compares them byte for byte.
+/// Normalizes verified fields: the store compares them byte by byte.
 fn normalized_fields(vouched: &[(LinkField, String)]) -> Vec<(LinkField, String)> {
     let folded = vouched
         .iter()

@@ -1,9 +1,9 @@
-//! `Store`: the questions menshen asks a database, a trait for each subject with its records.
+//! `Store`: the database interface, one trait with its records for each subject.
 //!
-//! A store decides only what a transaction must decide: that a login is still free, that an account
-//! is still open when its session is inserted, that a ticket is spent once.
+//! A store decides only what needs a transaction: that a login name is free, that the account is open
+//! when its session is inserted, that a ticket is spent once.
 //!
-//! Each database has a folder with a file for each subject. Another one needs its folder, a variant
+//! Each database has a folder with one file for each subject. Another one needs its folder, a variant
 //! of [`StoreUrl`], and an arm in the function that opens it.
 
 use std::sync::Arc;
@@ -36,8 +36,8 @@ pub use sqlite::{Sqlite, SqliteUrl};
 pub use tokens::{IdentityUpdate, StoredTokens, TokenStore, TokenUpdate, TokenUpdateOutcome};
 pub use url::{StoreUrl, StoreUrlError};
 
-/// A database that answers about every subject. Every method is cancel-safe: it happens whole or not
-/// at all.
+/// A database with all its subjects. Every method is cancel-safe: it takes effect completely or not at
+/// all.
 pub trait Store:
     AccountStore + SessionStore + RevocationStore + TokenStore + CoordinationStore + MaintenanceStore
 {
@@ -53,20 +53,19 @@ impl<S> Store for S where
 {
 }
 
-/// What may be done with a store that is opened.
 #[derive(Clone, Copy)]
 enum Access {
     All,
     ReadOnly,
 }
 
-/// Opens the store, makes it when it is missing and brings its tables up to date.
+/// Opens the store; creates it if it is missing and migrates its tables to this version.
 pub async fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
     open_with(url, Access::All).await
 }
 
-/// Opens the store beside the process that serves with it, to be read only: nothing is made, brought
-/// up to date or written, and every question that would write is refused.
+/// Opens the store read-only while another process serves from it: nothing is created or migrated, and
+/// every write fails.
 pub async fn open_read_only(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
     open_with(url, Access::ReadOnly).await
 }

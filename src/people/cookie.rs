@@ -1,4 +1,4 @@
-//! The session cookie: a signed handle. Sign, verify, flags. Only this module knows its wire form.
+//! The session cookie: its signed value, its name and its attributes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,30 +26,29 @@ pub use signed_prefixes::SignedPrefixes;
 /// The longest cookie value that is read, in bytes.
 pub const COOKIE_BYTES_MAX: usize = 300;
 
-/// When a browser sends the cookie along from other sites.
+/// The `SameSite` attribute of the session cookie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SameSiteConfig {
-    /// On navigations only.
+    /// Sent from other sites only on top-level navigations.
     #[default]
     Lax,
     /// Always, for applications embedded in another site's frame; https only.
     None,
 }
 
-/// The names and flags of a site's cookies.
+/// The names and attributes of a site's cookies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieSettings {
     names: CookieNames,
     /// Whether the site is served over https.
     secure: bool,
-    /// The domain the session cookie covers; absent: one host.
+    /// The `Domain` attribute of the session cookie; without it the cookie is host-only.
     domain: Option<String>,
-    /// When browsers send it from other sites.
     same_site: SameSiteConfig,
 }
 
-/// The 128 random bits that name a session. Only its cookie and a ticket contain them.
+/// The secret session id: 128 random bits. Only the cookie and a ticket contain it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Sid([u8; 16]);
 
@@ -60,12 +59,11 @@ impl fmt::Debug for Sid {
 }
 
 impl Sid {
-    /// A new one.
     pub fn random() -> Self {
         Self(keys::random())
     }
 
-    /// The sid for the session of something that is secret itself, such as a token.
+    /// Derives a session id from a secret, such as a bearer token.
     pub fn derived(parts: &[&[u8]]) -> Self {
         let whole = keys::fingerprint(parts);
         let mut first = [0; 16];
@@ -73,62 +71,56 @@ impl Sid {
         Self(first)
     }
 
-    /// From its text.
     pub fn parse(text: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
     }
 
-    /// As text, for the cookie and the ticket.
+    /// Encodes the id for the cookie and the ticket.
     pub fn expose(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// The key of the session in the store.
+    /// The key of the session in the store: a hash of the id.
     pub fn key(&self) -> SessionKey {
         SessionKey::new(keys::fingerprint(&[b"sid", &self.0]))
     }
 }
 
-/// The content of a session cookie.
+/// The claims of a session cookie.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionHandle {
-    /// Which session.
     pub sid: Sid,
-    /// Whose.
     pub account: AccountId,
-    /// When the source last confirmed the person, or could not be asked.
+    /// When the provider last confirmed the person, or was unreachable.
     pub issued_at: Timestamp,
     /// The absolute end of the session.
     pub expires_at: Timestamp,
-    /// The host it counts on, when it came by a ticket.
+    /// The only host on which the cookie is valid; set if it came by a ticket.
     pub host: Option<String>,
 }
 
 /// A cookie whose signature was verified.
 #[derive(Clone, Debug)]
 pub struct VerifiedCookie {
-    /// Its content.
     pub handle: VerifiedHandle,
-    /// Whether the ring's first key signed it; else it is written again.
+    /// Whether the ring's first key signed it; otherwise the cookie is set again.
     pub signed_by_first_key: bool,
 }
 
-/// A verified handle whose host is known by its fingerprint only.
+/// The verified claims; they contain the host only as a fingerprint.
 #[derive(Clone, Debug)]
 pub struct VerifiedHandle {
-    /// Which session.
     pub sid: Sid,
-    /// Whose.
     pub account: AccountId,
-    /// When the source last confirmed the person, or could not be asked.
+    /// When the provider last confirmed the person, or was unreachable.
     pub issued_at: Timestamp,
     /// The absolute end of the session.
     pub expires_at: Timestamp,
-    /// The fingerprint of the one host it counts on.
+    /// The fingerprint of the only host on which the cookie is valid.
     pub host: Option<HostFingerprint>,
 }
 
-/// The fingerprint of a host, as it stands in a cookie.
+/// The truncated hash of a host name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostFingerprint([u8; 9]);
 
@@ -168,7 +160,7 @@ pub fn sign(ring: &KeyRing, handle: &SessionHandle) -> String {
     )
 }
 
-/// Signs the content of an older cookie again, with the ring's first key.
+/// Signs the claims of an older cookie with the ring's first key.
 pub fn re_sign(ring: &KeyRing, old: &VerifiedHandle) -> String {
     let host = old.host.map(|mark| URL_SAFE_NO_PAD.encode(mark.0));
     encode(
@@ -205,7 +197,7 @@ fn encode(
         .expect("an HMAC key signs plain claims in memory")
 }
 
-/// Verifies the signature of a cookie; nothing when it is forged. The caller checks its times.
+/// Verifies the signature of a cookie; `None` if it is forged. The caller checks the times.
 pub fn verify(ring: &KeyRing, value: &str) -> Option<VerifiedCookie> {
     if value.len() > COOKIE_BYTES_MAX {
         return None;
@@ -245,7 +237,6 @@ pub fn verify(ring: &KeyRing, value: &str) -> Option<VerifiedCookie> {
 }
 
 impl CookieSettings {
-    /// The flags of cookies behind this name.
     pub fn new(
         name: &CookieName,
         secure: bool,
@@ -265,27 +256,27 @@ impl CookieSettings {
         &self.names.session
     }
 
-    /// The prefix of the names of pending logins.
+    /// The name prefix of cookies for pending logins.
     pub fn flow_prefix(&self) -> &str {
         &self.names.flow_prefix
     }
 
-    /// The prefix of the names of nonces that wait for a ticket.
+    /// The name prefix of cookies for nonces of tickets.
     pub fn nonce_prefix(&self) -> &str {
         &self.names.nonce_prefix
     }
 
-    /// The name of the connector this browser came in through last.
+    /// The name of the cookie that remembers the last connector.
     pub fn last_connector_name(&self) -> &str {
         &self.names.last
     }
 
-    /// Whether a browser sends them from another site's frame.
+    /// Whether browsers send the session cookie in frames of other sites.
     pub fn allow_embedding(&self) -> bool {
         self.same_site == SameSiteConfig::None && self.secure
     }
 
-    /// Whether the configured domain covers a host; without a domain none does.
+    /// Whether the configured cookie domain includes a host; false without a domain.
     pub fn covers(&self, host: &str) -> bool {
         let below = self
             .domain
@@ -294,51 +285,51 @@ impl CookieSettings {
         below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
-    /// The `Set-Cookie` that hands out a session; `age_s` seconds until its absolute end.
+    /// The `Set-Cookie` of a session; `age_s` is the time until its absolute end.
     pub fn set_session(&self, value: &str, age_s: i64) -> String {
         self.session(value, age_s, self.domain.as_deref())
     }
 
-    /// The same for a session that counts on one host: browsers refuse another host's domain.
+    /// The `Set-Cookie` of a session that is valid on one host only, without a `Domain`.
     pub fn set_bound_session(&self, value: &str, age_s: i64) -> String {
         self.session(value, age_s, None)
     }
 
-    /// The `Set-Cookie` by which a host takes it back.
+    /// The `Set-Cookie` that deletes the session cookie.
     pub fn clear_session(&self, host: &str) -> String {
         let domain = self.domain.as_deref().filter(|_| self.covers(host));
         self.session("", 0, domain)
     }
 
-    /// The `Set-Cookie` of something short-lived that stays on this host.
+    /// The `Set-Cookie` of a short-lived, host-only cookie.
     pub fn set_local(&self, name: &str, value: &str, age_s: i64) -> String {
         self.local(name, value, age_s, SameSite::Lax)
     }
 
-    /// The same for a login whose answer comes by a POST from another site; https only.
+    /// A short-lived cookie for a login whose response is a POST from another site; https only.
     pub fn set_cross_site(&self, name: &str, value: &str, age_s: i64) -> String {
         self.local(name, value, age_s, SameSite::None)
     }
 
-    /// The same for a login inside another site's frame, which has cookies of its own there.
+    /// A short-lived, partitioned cookie for a login in another site's frame.
     pub fn set_embedded(&self, name: &str, value: &str, age_s: i64) -> String {
         let mut cookie = self.local_cookie(name, value, age_s, SameSite::None);
         cookie.set_partitioned(true);
         cookie.to_string()
     }
 
-    /// The `Set-Cookie` that takes that back.
+    /// The `Set-Cookie` that deletes a cookie of [`Self::set_embedded`].
     pub fn clear_embedded(&self, name: &str) -> String {
         self.set_embedded(name, "", 0)
     }
 
-    /// The `Set-Cookie` that takes a short-lived one back.
+    /// The `Set-Cookie` that deletes a short-lived cookie.
     pub fn clear_local(&self, name: &str) -> String {
         self.local(name, "", 0, SameSite::Lax)
     }
 
-    /// Whether a cookie has one of menshen's default names, in any of their forms. Also where this site
-    /// uses another name, such a cookie may be a session of another site.
+    /// Whether a cookie has one of menshen's default names, with or without prefix. It may be the session of
+    /// another site even if this site uses another name.
     pub fn is_default_name(name: &str) -> bool {
         let name = name.trim();
         let bare = ["__Host-", "__Secure-"].iter().find_map(|prefix| {

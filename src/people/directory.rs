@@ -1,4 +1,4 @@
-//! `Directory`: reads accounts, and simulates a login: builds the person that a login would build now.
+//! `Directory`: reads accounts and simulates logins, for explanations of decisions.
 
 use std::sync::Arc;
 
@@ -6,38 +6,34 @@ use super::session::{Person, SessionTimeouts};
 use crate::clock::Timestamp;
 use crate::store::{Account, AccountStore, ConnectorId, LoginName, StoreError};
 
-/// The accounts of a store, to be read.
+/// Read access to the accounts of a store.
 #[derive(Clone, Debug)]
 pub struct Directory(Arc<dyn AccountStore>);
 
-/// A person of the directory, as if they had just signed in.
+/// The result of a simulated login.
 #[derive(Clone, Debug)]
 pub struct SimulatedLogin {
-    /// The person that the login would build.
+    /// The person with session and entitlements as after a login.
     pub person: Person,
-    /// Whether their account is closed, so that they cannot sign in at all.
+    /// Whether the account is closed, so that a real login fails.
     pub closed: bool,
-    /// The connectors through which they have signed in, the last one first.
+    /// The connectors of the account's identities, most recently used first.
     pub connectors: Vec<ConnectorId>,
 }
 
 /// Why a login cannot be simulated.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
-    /// No account has the login.
+    /// No account has the login name.
     #[error("the directory knows nobody whose login is {login}")]
-    Unknown {
-        /// What was asked for.
-        login: LoginName,
-    },
+    Unknown { login: LoginName },
     /// The account has no identity of that connector, or none at all.
     #[error("{login} never came in through {}; {}", .via.as_ref().map_or("any connector", ConnectorId::as_str), connector_names(.connectors))]
     NoIdentity {
-        /// Whose account.
         login: LoginName,
-        /// The connector that was asked for.
+        /// The requested connector.
         via: Option<ConnectorId>,
-        /// The connectors through which they have signed in.
+        /// The connectors of the account's identities.
         connectors: Vec<ConnectorId>,
     },
     /// The store did not answer.
@@ -59,13 +55,13 @@ impl Directory {
         Self(store)
     }
 
-    /// The account that has this login, compared without case.
+    /// The account with this login name, compared without case.
     pub async fn account_by_login(&self, login: &LoginName) -> Result<Option<Account>, StoreError> {
         self.0.account_by_login(login).await
     }
 
-    /// The person of an account as a login would build them now: through `via`, or through the
-    /// connector that they used last. Closed accounts are answered, too. Nothing is written.
+    /// Builds the person that a login would build now: through `via`, or through the connector of the last
+    /// login. Accepts closed accounts, too. Writes nothing.
     pub async fn simulate_login(
         &self,
         login: &LoginName,

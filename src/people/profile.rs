@@ -1,4 +1,4 @@
-//! `Profile`: what a source says of a person. `Mapping`: how that becomes an account.
+//! `Profile`: a person's data from a provider. `Mapping`: maps it to login name and fields.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,30 +15,30 @@ use crate::store::{IdError, LinkField, LoginName, Subject};
 
 use super::source::Tokens;
 
-/// What a source says of a person at one login.
+/// A person's data from a provider at one login.
 #[derive(Clone)]
 pub struct Profile {
-    /// The source's name for the person; with the connector's id it identifies them.
+    /// The subject identifier at the provider; together with the connector's id it is unique.
     pub subject: Subject,
-    /// The source's own answer, whole.
+    /// The unchanged response of the provider.
     pub raw: serde_json::Value,
-    /// Fields the source vouches for; none that the person can edit.
+    /// Fields that the provider has verified, and that the person cannot edit.
     pub vouched: Vec<(LinkField, String)>,
-    /// The session's name at the provider.
+    /// The session id at the provider.
     pub provider_sid: Option<String>,
-    /// What the login proved besides.
+    /// How the person authenticated.
     pub auth_context: AuthContext,
-    /// The tokens of the source, if it has any.
+    /// The provider's tokens, if there are any.
     pub tokens: Option<Tokens>,
 }
 
-/// What a login proved besides who it is.
+/// How a person authenticated at the provider (OpenID Connect Core §2: `acr`, `amr`, `auth_time`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthContext {
     /// Authentication context class, as the provider names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acr: Option<String>,
-    /// Authentication methods.
+    /// Authentication methods references.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
     /// When the person last authenticated at the provider.
@@ -54,7 +54,7 @@ impl fmt::Debug for Profile {
     }
 }
 
-/// The fields whose names are fixed; any other name becomes `user.attributes.<name>`.
+/// The predefined field names; any other name becomes `user.attributes.<name>`.
 const FIXED_FIELDS: [&str; 14] = [
     "login",
     "name",
@@ -77,95 +77,84 @@ const FIXED_FIELDS: [&str; 14] = [
 #[serde(transparent)]
 pub struct MappingConfig(pub BTreeMap<String, String>);
 
-/// One field's expression does not compile.
+/// The expression of a field does not compile.
 #[derive(Debug, thiserror::Error)]
 #[error("the mapping of `{field}` does not compile")]
 pub struct MappingCompileError {
-    /// Which field.
     pub field: String,
-    /// Why.
     #[source]
     pub source: CompileError,
 }
 
-/// Why a profile gives no account.
+/// Why a profile could not be mapped.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileMappingError {
-    /// A field's expression failed.
+    /// The expression of a field failed.
     #[error("map the field `{field}`")]
     Field {
-        /// Which field.
         field: String,
-        /// Why.
         #[source]
         source: EvalError,
     },
-    /// The source sent no value for the login.
+    /// The profile has no value for the login name.
     #[error("the profile has no login: map `login` to a field the source sends")]
     NoLogin,
-    /// The mapped value cannot be a login.
+    /// The mapped value is not a valid login name.
     #[error("the mapped login cannot be used")]
     BadLogin(#[source] IdError),
 }
 
-/// A connector's mapping: the defaults of its kind with the configuration's own on top.
+/// The mapping of a connector: the defaults of its kind, overridden by the configuration.
 #[derive(Clone, Debug)]
 pub struct Mapping {
     fields: Vec<(String, Expression)>,
     login_prefix: String,
 }
 
-/// A person's fields as a mapping made them.
+/// The result of a mapping.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MappedProfile {
-    /// The login, prefix and all.
+    /// The login name, with its prefix.
     pub login: LoginName,
-    /// Everything else.
     pub fields: UserFields,
-    /// When the source says the session must end.
+    /// The end of the session, if the provider limits it.
     pub session_expires: Option<Timestamp>,
 }
 
-/// The mapped fields of a person, which may change during a session; kept in the store as JSON.
+/// The mapped fields of a person; stored as JSON. They may change during a session.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UserFields {
     /// The display name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// May be missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// May be missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mobile: Option<String>,
     /// Groups, by the source's names.
     pub groups: Vec<String>,
     /// Roles, by the source's names.
     pub roles: Vec<String>,
-    /// Names of the departments they are directly in.
+    /// Names of the departments to which the person belongs directly.
     pub departments: Vec<String>,
-    /// The same from the root down, joined by `/`.
+    /// Paths of these departments from the root, joined by `/`.
     pub department_paths: Vec<String>,
-    /// The source's ids of the same.
+    /// Ids of these departments at the provider.
     pub department_ids: Vec<String>,
-    /// Organisations.
     pub orgs: Vec<String>,
-    /// The tenant's code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant_code: Option<String>,
-    /// The tenant's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant_name: Option<String>,
-    /// The platform they came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
-    /// Every other mapped name.
+    /// All other mapped fields.
     pub attributes: BTreeMap<String, serde_json::Value>,
 }
 
 impl Mapping {
-    /// Compiles the kind's defaults and the configuration's own.
+    /// Compiles the defaults of the kind and the expressions of the configuration.
     pub fn build(
         defaults: &[(&str, &str)],
         own: &MappingConfig,
@@ -195,7 +184,7 @@ impl Mapping {
         })
     }
 
-    /// Maps a raw profile. A missing field is absent; a missing login is an error.
+    /// Maps a raw profile. A missing field is left out; a missing login name is an error.
     pub fn map(&self, raw: &serde_json::Value) -> Result<MappedProfile, ProfileMappingError> {
         let document = Document::from(raw);
         let mut login = None;
@@ -229,7 +218,7 @@ impl Mapping {
     }
 }
 
-/// Whether a mapping may name this field; attributes take any plain name.
+/// Whether this is a predefined field name.
 pub fn is_fixed_field(field: &str) -> bool {
     FIXED_FIELDS.contains(&field)
 }
@@ -272,7 +261,7 @@ impl Variables for ProfileFacts<'_> {
     }
 }
 
-/// Empty text counts as absent: sources send "" for what a person never filled in.
+/// Empty text counts as absent: providers send "" for fields that a person never filled in.
 fn text(value: Value) -> Option<String> {
     match value {
         Value::Text(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),

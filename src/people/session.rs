@@ -1,4 +1,4 @@
-//! `Session`, `Sessions`: mint, find, revoke; a cache in memory before the store.
+//! `Session` and its entitlements, and `Sessions`: an in-memory cache in front of the store.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -29,57 +29,52 @@ pub use tokens::RefreshDue;
 
 use tokens::TokenState;
 
-/// What a login proved about a person. Immutable; minted at the login.
+/// The immutable part of a session, minted at the login.
 #[derive(Debug)]
 pub struct Session {
-    /// For logs, audit and the administrator; it does not authenticate.
+    /// Names the session in logs and in the admin API; it does not authenticate.
     pub public_id: SessionId,
-    /// Its key in the store.
+    /// The key in the store.
     pub key: SessionKey,
-    /// The account it belongs to.
     pub account: AccountId,
-    /// The name applications know the person by.
+    /// The name that applications receive.
     pub login: LoginName,
     /// The connector of the login.
     pub via: ConnectorId,
-    /// The source's name for the person.
+    /// The subject identifier at the provider.
     pub subject: Subject,
-    /// The session's name at the provider.
+    /// The session id at the provider.
     pub provider_sid: Option<String>,
-    /// What the login proved besides.
+    /// How the person authenticated.
     pub auth_context: AuthContext,
-    /// Its authentication methods as rules see them.
+    /// The authentication methods, converted for rules.
     pub amr: Document,
-    /// When it was minted.
     pub minted_at: Timestamp,
-    /// Its absolute end.
     pub expires_at: Timestamp,
 }
 
-/// What may change during a session; a rule sees the new values on the next request.
+/// The part of a session that may change: a rule sees new values on the next request.
 #[derive(Debug)]
 pub struct Entitlements {
-    /// The mapped fields.
     pub fields: UserFields,
-    /// `user` as rules see it, converted once.
+    /// The variable `user` of rules, converted once.
     pub user: Document,
-    /// The login they were converted with.
+    /// The login name in `user`.
     pub login: LoginName,
-    /// Their version.
+    /// The version of the fields.
     pub epoch: u64,
-    /// Whether the store gave that version. Otherwise it is a guess, which any version that the store
-    /// gives later replaces.
+    /// Whether the version comes from the store. A guess is replaced by any version from the store.
     pub has_store_epoch: bool,
-    /// A value that others compute from them, kept with them.
+    /// A value that callers derive from the entitlements.
     pub memo: Memo,
 }
 
-/// A value that is computed once from something immutable; the caller knows its type.
+/// A lazily computed value whose type only the caller knows.
 #[derive(Default)]
 pub struct Memo(OnceLock<Box<dyn Any + Send + Sync>>);
 
 impl Memo {
-    /// The value, made now if there is none; nothing when a value of another type was made.
+    /// Returns the value, computing it on the first call; `None` if its type is another one.
     pub fn get_or_make<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
         self.0.get_or_init(|| Box::new(make())).downcast_ref()
     }
@@ -94,30 +89,28 @@ impl fmt::Debug for Memo {
 /// A session with its current entitlements.
 #[derive(Clone, Debug)]
 pub struct Person {
-    /// What the login proved.
     pub session: Arc<Session>,
-    /// What may change.
     pub entitlements: Arc<Entitlements>,
-    /// When the source last confirmed the person, or could not be asked: the date of the cookie.
+    /// When the provider last confirmed the person, or was unreachable; the issue time of the cookie.
     pub confirmed_at: Timestamp,
-    /// Whether the cookie should be written again: its key no longer signs, or its date is not
-    /// `asked_at`.
+    /// Whether to set the cookie again: its key no longer signs, or its issue time is not
+    /// `confirmed_at`.
     pub needs_new_cookie: bool,
-    /// Whether the session's tokens are due for a refresh.
+    /// Whether the provider's tokens need a refresh.
     pub refresh_due: RefreshDue,
-    /// The token of their source that they sent instead of a cookie.
+    /// The bearer token that the client sent instead of a cookie.
     pub token: Option<Arc<Secret<String>>>,
     pub(crate) tokens: Option<Arc<TokenState>>,
 }
 
 impl Person {
-    /// The current tokens, even if they changed since the person was found.
+    /// The current tokens of the provider, even if they changed during this request.
     pub fn tokens(&self) -> Option<Arc<Tokens>> {
         self.tokens.as_ref().and_then(|state| state.tokens())
     }
 }
 
-/// `[session]` terms that a request is measured by.
+/// The time limits of `[session]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionTimeouts {
     /// From the login to the absolute end.
@@ -174,7 +167,6 @@ impl Default for SessionConfig {
 }
 
 impl Entitlements {
-    /// Of one identity of an account.
     pub fn new(
         account: AccountId,
         login: &LoginName,
@@ -193,14 +185,13 @@ impl Entitlements {
         }
     }
 
-    /// The version of the fields that follow these, until the store gives one: one more, as the store
-    /// counts, so that a load that read the old fields does not bring them back. Guesses do not add up,
-    /// or they would run ahead of the store.
+    /// A guess of the next version, until the store gives one: one more, as the store counts, so that a
+    /// load of the old fields does not restore them. Guesses do not accumulate; otherwise they would
+    /// exceed the versions of the store.
     fn next_guessed_epoch(&self, fields: &UserFields) -> u64 {
         self.epoch + u64::from(self.has_store_epoch && self.fields != *fields)
     }
 
-    /// Marks the version as a guess.
     fn as_guess(self) -> Self {
         Self {
             has_store_epoch: false,

@@ -1,5 +1,4 @@
-//! `Source`: the provider of a session, asked again during the session. `Tokens`: the tokens that it
-//! issued.
+//! `Source`: refreshes the tokens of a session at its provider. `Tokens`: the provider's tokens.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,28 +12,28 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 use crate::store::{LinkField, Subject};
 
-/// The tokens that a provider issued with a login. They stay on the server; only a route that is
-/// configured to do so forwards one.
+/// The tokens that a provider issued at a login. They stay on the server unless a route is configured to
+/// forward one.
 #[derive(Clone, Default)]
 pub struct Tokens {
-    /// The access token: authorizes calls to the provider's interfaces.
+    /// The access token.
     pub access: Option<Secret<String>>,
-    /// When it ends; unknown when the provider does not say.
+    /// When the access token expires, if the provider says so.
     pub access_expires_at: Option<Timestamp>,
-    /// The refresh token: exchanged for new tokens, most often only once.
+    /// The refresh token; most providers accept it only once.
     pub refresh: Option<Secret<String>>,
     /// The ID token, as it was received.
     pub id: Option<Secret<String>>,
 }
 
 impl Tokens {
-    /// The access token, as long as it has not ended.
+    /// The access token, unless it has expired.
     pub fn access_at(&self, now: Timestamp) -> Option<&Secret<String>> {
         let lives = self.access_expires_at.is_none_or(|end| end > now);
         self.access.as_ref().filter(|_| lives)
     }
 
-    /// The ID token, until its `exp`; one without an `exp` counts as ended.
+    /// The ID token, unless it has expired. Without `exp` it counts as expired.
     pub fn id_at(&self, now: Timestamp) -> Option<&Secret<String>> {
         let id = self.id.as_ref()?;
         exp(id.expose()).is_some_and(|end| end > now).then_some(id)
@@ -66,25 +65,24 @@ impl fmt::Debug for Tokens {
     }
 }
 
-/// The provider of sessions. Connectors that can refresh tokens implement it.
+/// Refreshes tokens. Connectors that support refresh tokens implement it.
 #[async_trait]
 pub trait Source: fmt::Debug + Send + Sync {
-    /// Exchanges the refresh token for new tokens, and asks for the current profile. A profile of another
+    /// Exchanges the refresh token for new tokens and fetches the current profile. A profile of another
     /// subject is an error.
     ///
-    /// Not cancel-safe: a refresh token that was sent is spent. Run it in a task of its own.
+    /// Not cancel-safe: a refresh token that was sent is spent. Run it in its own task.
     async fn refresh(&self, subject: &Subject, tokens: &Tokens) -> Result<Refreshed, SourceError>;
 }
 
 /// The result of a refresh.
 #[derive(Clone)]
 pub struct Refreshed {
-    /// The new tokens; those that were not replaced are the old ones.
+    /// The tokens; those that the provider did not replace are unchanged.
     pub tokens: Tokens,
-    /// The raw profile as a login would have brought it; nothing when the provider was not asked or
-    /// did not say.
+    /// The raw profile, as at a login; `None` if the provider returned none.
     pub raw: Option<serde_json::Value>,
-    /// Fields the source vouches for now.
+    /// The fields that the provider has verified.
     pub vouched: Vec<(LinkField, String)>,
 }
 
@@ -99,10 +97,10 @@ impl fmt::Debug for Refreshed {
 /// Why a refresh failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The provider ended this session, or no longer knows this person.
+    /// The provider ended the session or deleted the person.
     #[error("the source no longer vouches for the session")]
     Gone(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The provider could not be asked, is busy, or refuses us; nothing is known of the person.
+    /// The provider is unreachable, busy, or refuses the client. The session stays valid.
     #[error("the source could not be asked again")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -1,10 +1,10 @@
-//! `TokenSessions`: people who send a token that their source signed, instead of a session cookie.
+//! `TokenSessions`: sessions of people who send a bearer token instead of a session cookie.
 //!
-//! The first time a token is seen, its person is admitted as at a login and gets a session. From then on
-//! the token stands for that session, which is checked on every request like any other: a person who is
-//! revoked or closed is out on the next one. The sid of the session is derived from what all spellings
-//! of the token have in common, and a token gets a session only once. So a session that was ended does
-//! not come back, on any process and after any restart. No cookie is set for it.
+//! The first request with a token admits its person as a login does and mints a session. Later requests
+//! with the token use that session, which is checked like any other, so a revocation applies to the next
+//! request. The session id is derived from the canonical form of the token, and a token gets a session
+//! only once: a session that was ended does not come back, in any process and after any restart. No
+//! cookie is set for it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,8 +27,8 @@ use crate::secret::Secret;
 use crate::store::{ConnectorId, StoreError, StoredSession};
 use crate::telemetry::{AuditEvent, AuditRecord, Telemetry};
 
-/// A token has an end of its own, so its session need not end when it is idle. This is shorter than the
-/// store keeps idle sessions.
+/// The token expires by itself, so an idle timeout is not needed. This one is shorter than the time for
+/// which the store keeps idle sessions.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(14 * 86_400);
 
 /// A verified token.
@@ -36,50 +36,51 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(14 * 86_400);
 pub struct PresentedToken {
     /// The token itself.
     pub token: Secret<String>,
-    /// What all its spellings have in common, and no other token has. The sid is derived from it.
+    /// The same for all encodings of the token, and different for any other token. The session id is
+    /// derived from it.
     pub canonical: Secret<String>,
     /// Its claims.
     pub claims: Map<String, Value>,
     /// Its tenant, where the issuer has several.
     pub tenant: Tenant,
-    /// How its person authenticated, as far as it says.
+    /// How the person authenticated, as far as the token says.
     pub auth_context: AuthContext,
-    /// When it was issued: it admits nobody who was revoked since then.
+    /// When the token was issued: a revocation since then refuses it.
     pub issued_at: Timestamp,
-    /// When it ends at the latest.
+    /// The latest end of the session.
     pub ends_at: Timestamp,
 }
 
-/// A source whose tokens identify people.
+/// A connector whose bearer tokens identify people.
 pub trait TokenReader: fmt::Debug + Send + Sync {
-    /// The person of a token, as a login of theirs would describe them.
+    /// The profile of the token's person, as at a login.
     fn read(&self, shown: &PresentedToken) -> Result<Profile, TokenSubjectError>;
 }
 
-/// Why a token identifies nobody.
+/// Why a token does not identify a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenSubjectError {
-    /// It was issued to a program for itself.
+    /// The token was issued to a client for itself (client credentials grant).
     #[error("it is a program's own, and tokens of this issuer are people's")]
     Program,
-    /// It has no subject, or one that cannot be kept.
+    /// The token has no valid subject.
     #[error("it does not say whom it is about")]
     NoSubject,
 }
 
-/// Why a token admits nobody.
+/// Why a token gets no session.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenSessionError {
     /// The connector does not read tokens.
     #[error("no connector of this name reads tokens")]
     NoConnector,
-    /// It identifies nobody.
+    /// The token does not identify a person.
     #[error(transparent)]
     TokenSubjectError(#[from] TokenSubjectError),
     /// The person is not admitted.
     #[error("admit the person")]
     Admit(#[source] AdmitError),
-    /// Its session was ended: signed out, revoked, closed or logged out at the source.
+    /// The session was ended by sign-out, revocation, a closed account or a logout at the provider.
     #[error("its session was ended")]
     Ended,
     /// The store failed.
@@ -89,7 +90,7 @@ pub enum TokenSessionError {
 
 /// The person of a token, as they were admitted.
 pub struct TokenSession {
-    /// The handle of the session, as a cookie would carry it. It is never sent.
+    /// The signed session handle, as in a cookie. It is never sent.
     handle: Secret<String>,
     via: ConnectorId,
     fields: UserFields,
@@ -105,7 +106,7 @@ impl fmt::Debug for TokenSession {
     }
 }
 
-/// One connector whose people may bring tokens.
+/// A connector whose bearer tokens are accepted.
 #[derive(Clone, Debug)]
 pub struct TokenConnector {
     /// Reads the token.

@@ -1,4 +1,4 @@
-//! Accounts and their identities: who a person is to the directory.
+//! Accounts and the identities that are linked to them.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::{AccountId, ConnectorId, LoginName, Revocation, StoreError, Subject};
 use crate::clock::Timestamp;
 
-/// What a database answers about accounts.
+/// Reads and writes accounts and identities.
 #[async_trait]
 pub trait AccountStore: fmt::Debug + Send + Sync {
-    /// Finds, links or makes the account of an identity, in one transaction.
+    /// Finds, links or creates the account of an identity, in one transaction.
     async fn admit(&self, admission: &Admission) -> Result<AdmissionOutcome, StoreError>;
 
-    /// The account that has this login, compared without case.
+    /// The account with this login name, compared without case.
     async fn account_by_login(&self, login: &LoginName) -> Result<Option<Account>, StoreError>;
 
     /// The mapped fields of an account's identities (JSON), most recently used first.
@@ -23,8 +23,8 @@ pub trait AccountStore: fmt::Debug + Send + Sync {
         account: &AccountId,
     ) -> Result<Vec<(ConnectorId, Subject, String)>, StoreError>;
 
-    /// Closes or opens an account. Closing raises its epoch and writes it into the log. Opening
-    /// changes neither: it answers the current epoch. Nothing when there is no such account.
+    /// Closes or reopens an account. Closing raises its epoch and adds an entry to the log of revocations.
+    /// Reopening changes neither and returns the current epoch. `None` if the account does not exist.
     async fn close_account(
         &self,
         account: &AccountId,
@@ -33,67 +33,63 @@ pub trait AccountStore: fmt::Debug + Send + Sync {
     ) -> Result<Option<Revocation>, StoreError>;
 }
 
-/// A person as the directory keeps them.
+/// A person in the directory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     /// Random; never changes.
     pub id: AccountId,
-    /// The name applications know them by.
+    /// The name that applications receive.
     pub login: LoginName,
-    /// Grows when all their sessions are ended.
+    /// Grows when all sessions of the account are revoked.
     pub epoch: u64,
-    /// Whether they may still sign in.
+    /// Whether the person can no longer sign in.
     pub closed: bool,
 }
 
-/// A field by which a source may vouch that a person is an account we already have.
+/// A verified field by which an identity is linked to an existing account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LinkField {
-    /// The mobile number.
     Mobile,
-    /// The e-mail address.
     Email,
 }
 
-/// A login, or a token, whose person is to be found or made in the directory.
+/// An authenticated identity whose account is to be found or created.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    /// Which connector proved them.
+    /// The connector that authenticated the person.
     pub connector: ConnectorId,
-    /// What that source calls them.
+    /// The subject identifier that the provider gives the person.
     pub subject: Subject,
-    /// The login the mapping gives them.
+    /// The login name from the mapping.
     pub login: LoginName,
-    /// Vouched fields that may join an existing account, in order of trial.
+    /// Verified fields that may link to an existing account, in the order in which they are tried.
     pub links: Vec<(LinkField, String)>,
-    /// Every vouched field, kept so that later logins may be joined by it.
+    /// Every verified field, stored so that later identities can be linked by it.
     pub vouched: Vec<(LinkField, String)>,
-    /// Whether a new person gets an account.
+    /// Whether an unknown person gets an account.
     pub create: bool,
-    /// Whether login and fields replace those of a known identity.
+    /// Whether login name and fields replace those of a known identity.
     pub sync: bool,
-    /// Whether this is a login. A token may be older than the last login: its vouched fields are kept
-    /// only for an identity that is not known yet.
+    /// Whether this is a login. A bearer token may be older than the last login, so its verified fields
+    /// are stored only for an identity that is not known yet.
     pub is_login: bool,
-    /// The person's mapped fields as of this login (JSON), kept with the identity.
+    /// The person's mapped fields (JSON), stored with the identity.
     pub entitlements: String,
-    /// When the login took place.
+    /// The time of the login.
     pub at: Timestamp,
 }
 
-/// The answer to an admission.
+/// The result of an admission.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AdmissionOutcome {
-    /// The account the identity belongs to, found, linked or made.
+    /// The account of the identity: found, linked or created.
     Account(Account),
-    /// The identity is not known, and new people get no account.
+    /// The identity is unknown, and unknown people get no account.
     Unknown,
-    /// The login belongs to another account.
+    /// The login name belongs to another account.
     LoginTaken {
-        /// Whose it is.
         by: AccountId,
     },
-    /// The account is closed.
     Closed(AccountId),
 }

@@ -1,5 +1,4 @@
-//! What may happen only once among all processes: a key ring is made, a ticket is spent, a lease is
-//! taken.
+//! Coordination among processes that share a store: the key ring, one-time values and leases.
 
 use std::fmt;
 
@@ -9,19 +8,20 @@ use super::StoreError;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
-/// What a database answers when only one caller may succeed.
+/// Operations at which only one of several processes succeeds.
 #[async_trait]
 pub trait CoordinationStore: fmt::Debug + Send + Sync {
-    /// The key ring, signer first; when there is none yet, `candidate` becomes the only key.
+    /// The key ring, signing key first. If there is none yet, `candidate` becomes the only key.
     async fn load_or_create_keys(
         &self,
         candidate: &Secret<String>,
     ) -> Result<Vec<Secret<String>>, StoreError>;
 
-    /// Spends something once: true for the first caller. Remembered at least until `until`.
+    /// Spends a one-time value: true for the first caller only. The value is remembered at least until
+    /// `until`.
     async fn spend(&self, value_hash: &[u8; 32], until: Timestamp) -> Result<bool, StoreError>;
 
-    /// Takes or renews a lease until `until`; false when another holder has it past `at`.
+    /// Takes or renews a lease until `until`; false while another holder has it at `at`.
     async fn lease(
         &self,
         name: &str,

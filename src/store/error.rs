@@ -1,11 +1,11 @@
-//! `StoreError`: why an operation was not answered.
+//! `StoreError`: why an operation of the store failed.
 
 use super::sqlite;
 
-/// Why an operation was not answered. It says nothing about a person, except [`Self::NoAccount`].
+/// Why an operation failed. Says nothing about a person, except [`Self::NoAccount`].
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database could not be opened or brought to this version's tables.
+    /// The database could not be opened or migrated.
     #[error("open the store {url}")]
     Open {
         /// Where it is, without credentials.
@@ -26,8 +26,7 @@ pub enum StoreError {
         /// The latest version of the tables that this program knows.
         supported: i64,
     },
-    /// The file was written by an earlier version and may only be read, so its tables cannot be brought
-    /// up to date.
+    /// The file has an older schema and is opened read-only, so it cannot be migrated.
     #[error(
         "the store {url} was written by an older menshen: tables {found}, this one knows {supported}; \
          `menshen run` brings it up to date"
@@ -55,8 +54,7 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
-    /// The file that was opened no longer has its name: writes to it would be lost, and the file that
-    /// has the name now is another store.
+    /// The opened file was deleted or replaced: writes to it would be lost.
     #[error("the store's file {} was taken away or replaced: put it back, or restart menshen", path.display())]
     FileReplaced {
         /// Where it was.
@@ -68,7 +66,7 @@ pub enum StoreError {
         /// For how long.
         for_s: u64,
     },
-    /// This program cannot have written the record.
+    /// menshen cannot have written the record.
     #[error("the store holds a damaged {record}")]
     Damaged {
         /// Which kind of record.
@@ -95,13 +93,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether this is a valid answer of the store: asking again brings the same.
+    /// Whether a retry returns the same error.
     pub fn is_definitive(&self) -> bool {
         matches!(self, Self::NoAccount { .. })
     }
 
-    /// The cause in a few words that tell nothing about this machine, for readers of the health page,
-    /// who may not read the log.
+    /// A short description for the health page, without details of this machine.
     pub fn cause(&self) -> &'static str {
         match self {
             Self::Open { source, .. } | Self::Failed { source, .. } => cause(source),

@@ -1,4 +1,4 @@
-//! The ids of records in the store: newtypes, so that none is mistaken for another.
+//! Newtypes for the ids of records, so that they cannot be confused.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// Why a text is not such an id.
+/// Why a text is not a valid id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// A connector's id.
@@ -67,12 +67,12 @@ text_id! {
 }
 
 text_id! {
-    /// The name a source gives to one person.
+    /// The subject identifier that a provider gives a person.
     Subject
 }
 
 text_id! {
-    /// The name applications know a person by; compared without case.
+    /// The login name that applications receive; compared without case.
     LoginName
 }
 
@@ -112,7 +112,7 @@ impl TryFrom<String> for LoginName {
 }
 
 impl LoginName {
-    /// The form in which logins are compared: two with the same one are the same login.
+    /// The form in which login names are compared.
     pub fn folded(&self) -> String {
         self.0.to_lowercase()
     }

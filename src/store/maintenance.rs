@@ -1,4 +1,4 @@
-//! MaintenanceStore: checks whether the database works, and deletes what has expired.
+//! Health probes, and deletion of expired rows.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::clock::Timestamp;
 
-/// What a database answers about itself.
+/// Probes the database and deletes expired rows.
 #[async_trait]
 pub trait MaintenanceStore: fmt::Debug + Send + Sync {
-    /// Reads a little, to learn whether it answers.
+    /// Reads a row to check that the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Writes a little, to learn whether anything can be written.
+    /// Writes a row to check that writes work.
     async fn probe_write(&self) -> Result<(), StoreError>;
 
     /// Waits until another process says that it has written into the log of revocations. A database that
@@ -22,15 +22,14 @@ pub trait MaintenanceStore: fmt::Debug + Send + Sync {
         std::future::pending().await
     }
 
-    /// The error for a record that this program cannot have written. A caller that reads one gets its
-    /// error here, so that it is counted.
+    /// Returns the error for a record that menshen cannot have written, and counts it.
     fn report_damaged(&self, record: &'static str) -> StoreError {
         StoreError::Damaged { record }
     }
 
-    /// Deletes what has expired: sessions past their end or idle since `idle_before`, spent things,
-    /// marks, leases, entries of the log older than a day except the newest, and the oldest marks when
-    /// there are too many. At most `max` rows of each; answers how many rows it deleted.
+    /// Deletes sessions that have expired or are idle since `idle_before`, expired one-time values, logout
+    /// marks and leases, log entries older than a day except the newest, and the oldest logout marks if
+    /// there are too many. Deletes at most `max` rows of each kind; returns the number of deleted rows.
     async fn delete_expired(
         &self,
         at: Timestamp,

@@ -1,5 +1,4 @@
-//! `MonitoredStore`: any store, with a time limit for every operation, a counter of failures, and an answer
-//! to whether it can be written to.
+//! `MonitoredStore`: wraps a store with timeouts, a failure counter and a write probe.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,21 +16,21 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 use crate::telemetry::Telemetry;
 
-/// How long one operation may take: longer than the waits for a connection and for a lock.
+/// The timeout of an operation; longer than the waits for a connection and for a lock.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long a probe of the store may take.
+/// The timeout of a probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-/// For how long the result of the last write counts. After a failure a new try comes sooner.
+/// For how long the result of the last write is valid; a failure is rechecked sooner.
 const SUCCESS_VALID_FOR: Duration = Duration::from_secs(5);
 const FAILURE_VALID_FOR: Duration = Duration::from_secs(1);
 
-/// A store that counts its failures.
+/// A store that counts its failures and remembers whether writes work.
 #[derive(Debug)]
 pub struct MonitoredStore {
     inner: Arc<dyn Store>,
     telemetry: Telemetry,
     last_write: Mutex<Option<LastWrite>>,
-    /// Held while one caller tries a write for all who ask.
+    /// Held by the one caller that probes.
     probe_lock: tokio::sync::Mutex<()>,
 }
 
@@ -99,7 +98,7 @@ impl MonitoredStore {
             .unwrap_or_else(PoisonError::into_inner) = Some(last);
     }
 
-    /// Whether writes work, when one was tried a moment ago.
+    /// The result of the last write, if it is recent.
     fn recent_write_result(&self) -> Option<Result<(), StoreError>> {
         let last = *self
             .last_write
@@ -118,7 +117,7 @@ impl MonitoredStore {
     }
 }
 
-/// Passes on the questions of each subject.
+/// Delegates each operation to the wrapped store.
 macro_rules! delegate {
     ($($subject:ident {
         reads { $($read:ident($($read_part:ident: $read_kind:ty),*) -> $read_answer:ty;)* }

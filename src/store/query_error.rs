@@ -1,10 +1,10 @@
-//! `QueryError`: why an operation failed, before it is known which operation it was.
+//! `QueryError`: why a query failed. `run` adds the name of the operation.
 
 use std::path::PathBuf;
 
 use super::{AccountId, StoreError};
 
-/// Why an operation failed; [`run`] adds which operation it was.
+/// Why a query failed.
 #[derive(Debug)]
 pub(super) enum QueryError {
     Sql(sqlx::Error),
@@ -22,7 +22,7 @@ impl From<sqlx::Error> for QueryError {
     }
 }
 
-/// Answers one operation; the error says which operation failed.
+/// Runs an operation and adds its name to the error.
 pub(super) async fn run<T>(
     operation: &'static str,
     answer: impl Future<Output = Result<T, QueryError>>,

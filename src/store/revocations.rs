@@ -1,5 +1,5 @@
-//! Revocations: sessions ended by an administrator, their person or their provider, and the log that
-//! tells it to the other processes.
+//! Revocations by an administrator, a person or a provider, and the log from which other processes
+//! learn them.
 
 use std::fmt;
 
@@ -9,26 +9,24 @@ use serde::{Deserialize, Serialize};
 use super::{AccountId, ConnectorId, SessionKey, StoreError, Subject};
 use crate::clock::Timestamp;
 
-/// What a database answers about revocations.
+/// Writes revocations and reads their log.
 #[async_trait]
 pub trait RevocationStore: fmt::Debug + Send + Sync {
-    /// Deletes a session, or raises an epoch, and writes it into the log; answers the entry. The tokens
-    /// of all sessions that end are deleted. An account that does not exist is
-    /// [`StoreError::NoAccount`].
+    /// Deletes a session or raises an epoch, deletes the tokens of the revoked sessions, and returns the
+    /// new entry of the log. Fails with [`StoreError::NoAccount`] if the account does not exist.
     async fn revoke(
         &self,
         scope: &RevocationScope,
         at: Timestamp,
     ) -> Result<Revocation, StoreError>;
 
-    /// A provider ended one of its sessions, or all sessions of a subject. In one transaction: deletes
-    /// the sessions here that came from them, writes each into the log, and keeps a mark until `until`,
-    /// so that a login under way mints no session. Answers the entries of the log.
+    /// Applies a logout at a provider, in one transaction: deletes the matching sessions, adds an entry to
+    /// the log for each, and stores a mark until `until`, so that a pending login mints no session. Returns
+    /// the entries of the log.
     ///
-    /// `message_id` is spent; when it was spent before, nothing changes and nothing is answered. Without a
-    /// logout message anybody may have sent the request: of provider sessions from which no session here came,
-    /// only the latest marks of each connector are kept, and none when `until` is not after
-    /// `at`.
+    /// `message_id` is spent; if it was spent before, nothing changes and the result is `None`. Without it
+    /// the request is unauthenticated: for unknown provider sessions only the newest marks of each
+    /// connector are kept, and none is stored if `until` is not after `at`.
     async fn apply_provider_logout(
         &self,
         connector: &ConnectorId,
@@ -41,29 +39,28 @@ pub trait RevocationStore: fmt::Debug + Send + Sync {
     /// The epochs of everyone and of the connectors.
     async fn epochs(&self) -> Result<CurrentEpochs, StoreError>;
 
-    /// The log after entry `number`, at most `max` rows.
+    /// The entries of the log after `number`, at most `max`.
     async fn revocations_after(&self, number: i64, max: u32) -> Result<RevocationPage, StoreError>;
 }
 
-/// Whose sessions are revoked.
+/// The sessions that a revocation ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RevocationScope {
     /// One session.
     Session(SessionKey),
-    /// All of one account's.
+    /// All sessions of one account.
     Account(AccountId),
-    /// All that came through one connector.
+    /// All sessions that began at one connector.
     Connector(ConnectorId),
-    /// All.
+    /// All sessions.
     Everyone,
 }
 
 /// One entry of the log of revocations, in commit order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    /// Its place in the log.
+    /// The position in the log.
     pub number: i64,
-    /// Whose sessions.
     pub scope: RevocationScope,
     /// The scope's new epoch; zero for a session, which is deleted.
     pub epoch: u64,
@@ -90,17 +87,16 @@ pub struct CurrentEpochs {
     pub log_number: i64,
 }
 
-/// What a provider ended.
+/// The sessions that a logout at a provider ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LogoutTarget {
-    /// One session of its own.
+    /// One session of the provider.
     Session(String),
-    /// One session of its own, and its subject: sessions of this person here that name no provider
-    /// session may have come from it.
+    /// One session of the provider, and its subject: it also ends the subject's sessions for which no
+    /// provider session is known.
     SessionAndSubject {
-        /// The provider's name for the session.
+        /// The session id at the provider.
         sid: String,
-        /// The person it belongs to.
         subject: Subject,
     },
     /// All sessions of a person.

@@ -1,4 +1,4 @@
-//! Reads rows as records. A value that this program cannot have written is damage.
+//! Converts rows to records. A value that menshen cannot have written is an error.
 
 use std::str::FromStr;
 

@@ -1,5 +1,4 @@
-//! Sessions: minted and found only while neither their person, their connector nor everyone has been
-//! revoked.
+//! Sessions. A revocation of the account, the connector or everyone ends them.
 
 use std::fmt;
 
@@ -10,20 +9,20 @@ use super::{
 };
 use crate::clock::Timestamp;
 
-/// What a database answers about sessions.
+/// Reads and writes sessions.
 #[async_trait]
 pub trait SessionStore: fmt::Debug + Send + Sync {
     /// Inserts a session, in one transaction, unless one of the reasons of [`MintOutcome`] forbids it.
     async fn mint(&self, new: &NewSession) -> Result<MintOutcome, StoreError>;
 
-    /// The session, its account and its identity; nothing when there is none, or when its person,
-    /// connector or everyone was revoked since it was minted. Expired sessions are answered, too.
+    /// The session with its account and identity. `None` if it does not exist, or if its account, its
+    /// connector or everyone was revoked since it was minted. Expired sessions are returned, too.
     async fn session(&self, key: &SessionKey) -> Result<Option<StoredSession>, StoreError>;
 
-    /// The key of the session that has this public id, for an administrator.
+    /// The key of the session with this public id.
     async fn session_key(&self, public_id: &SessionId) -> Result<Option<SessionKey>, StoreError>;
 
-    /// Whether a session here came from a session of a provider.
+    /// Whether a session exists that was minted from this session of the provider.
     async fn has_provider_session(
         &self,
         connector: &ConnectorId,
@@ -37,44 +36,40 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         max: u32,
     ) -> Result<Vec<SessionRecord>, StoreError>;
 
-    /// Sets when sessions were last used, never to an earlier time. Sessions that do not exist are
-    /// ignored.
+    /// Sets the last use of sessions, never to an earlier time. Ignores sessions that do not exist.
     async fn touch(&self, used: &[(SessionKey, Timestamp)]) -> Result<(), StoreError>;
 }
 
-/// A session as the store keeps it.
+/// A stored session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionRecord {
     /// SHA-256 of the sid in the cookie.
     pub key: SessionKey,
-    /// For logs, audit and the administrator.
+    /// Names the session in logs and in the admin API; it does not authenticate.
     pub public_id: SessionId,
-    /// Whose it is.
     pub account: AccountId,
-    /// Which connector proved them.
+    /// The connector of the login.
     pub connector: ConnectorId,
-    /// What that source calls them.
+    /// The subject identifier at the provider.
     pub subject: Subject,
-    /// The session's name at its provider, when there is one.
+    /// The session id at the provider (`sid` in OpenID Connect), if there is one.
     pub provider_sid: Option<String>,
-    /// What the login proved besides: acr, amr, auth_time (JSON).
+    /// acr, amr and auth_time of the login (JSON).
     pub auth_context: String,
-    /// When it was minted.
     pub minted_at: Timestamp,
-    /// Its absolute end, however much it is used.
+    /// The absolute end, even if the session is in use.
     pub expires_at: Timestamp,
-    /// When it was last used; written in batches, so it may be some seconds old.
+    /// The last use; written in batches, so it may be some seconds old.
     pub used_at: Timestamp,
 }
 
 /// A session with its account, its identity and the current epochs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredSession {
-    /// The session itself.
     pub session: SessionRecord,
-    /// Its account as it is now.
+    /// The account in its current state.
     pub account: Account,
-    /// The mapped fields of its identity as of the last login or refresh (JSON).
+    /// The mapped fields from the last login or refresh of the identity (JSON).
     pub entitlements: String,
     /// The version of those fields.
     pub entitlements_epoch: u64,
@@ -82,14 +77,13 @@ pub struct StoredSession {
     pub connector_epoch: u64,
     /// The current epoch of everyone.
     pub everyone_epoch: u64,
-    /// Its tokens, when it has any.
+    /// The provider's tokens, if there are any.
     pub tokens: Option<StoredTokens>,
 }
 
-/// A session to be minted, with the epochs under which its login began.
+/// A session to mint, with the epochs at the start of its login.
 #[derive(Clone, Debug)]
 pub struct NewSession {
-    /// The session.
     pub record: SessionRecord,
     /// The account's epoch when it was admitted.
     pub account_epoch: u64,
@@ -97,11 +91,11 @@ pub struct NewSession {
     pub connector_epoch: u64,
     /// The epoch of everyone when the login began.
     pub everyone_epoch: u64,
-    /// When the login began: no session is minted if one of the three was revoked since then.
+    /// The start of the login: no session is minted if one of the three was revoked since then.
     pub began_at: Timestamp,
-    /// Its sealed tokens.
+    /// The sealed tokens of the provider.
     pub tokens: Option<String>,
-    /// What is spent in the same transaction, and until when that is remembered.
+    /// A one-time value to spend in the same transaction, and until when it is remembered.
     pub spend_once: Option<([u8; 32], Timestamp)>,
 }
 
@@ -110,11 +104,11 @@ pub struct NewSession {
 pub enum MintOutcome {
     /// The session is inserted.
     Session,
-    /// The thing to spend was spent before.
+    /// The one-time value was spent before.
     Spent,
-    /// The account was closed meanwhile.
+    /// The account was closed during the login.
     AccountClosed,
-    /// The person, the connector or everyone was revoked since the login began.
+    /// The account, the connector or everyone was revoked since the login began.
     Revoked,
     /// The provider ended this session or this person's sessions since the login began.
     LoggedOut,

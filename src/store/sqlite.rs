@@ -43,34 +43,34 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens the file, or an empty store in memory.
     ///
-    /// A missing file is made (mode 0600), a missing directory is not. A file that is damaged, not
-    /// ours, or written by a newer version is refused and left as it is.
+    /// Creates a missing file (mode 0600), but no directory. Refuses a file that is damaged, belongs to
+    /// another program or has a newer schema, and leaves it unchanged.
     pub async fn open(url: &SqliteUrl) -> Result<Self, StoreError> {
         open::open(url).await
     }
 
-    /// Opens a file to be read only, beside the process that serves with it. Memory is empty.
+    /// Opens the file read-only while another process serves from it. A store in memory is empty.
     ///
-    /// What [`Sqlite::open`] refuses is refused, and a file of an older version, too.
+    /// Refuses what [`Sqlite::open`] refuses, and a file with an older schema.
     pub async fn open_read_only(url: &SqliteUrl) -> Result<Self, StoreError> {
         open::open_read_only(url).await
     }
 
-    /// Waits for running questions and closes the file; every later operation fails.
+    /// Waits for running operations and closes the file; every later operation fails.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
 
-    /// Begins a transaction; no other writes until it ends.
+    /// Begins a transaction and holds the write lock until it ends.
     async fn begin_write(&self) -> Result<WriteTransaction, QueryError> {
         WriteTransaction::begin(&self.writer, &self.opened_file).await
     }
 
-    /// A connection that reads.
+    /// A read connection from the pool.
     async fn reader(&self) -> Result<PoolConnection<sqlx::Sqlite>, QueryError> {
         let mut connection = self.readers.acquire().await?;
-        // Checked after it is opened: the pool may have opened it a moment ago, in another file.
+        // The pool may have opened this connection just now, after the file was replaced.
         let checked = self.opened_file.check();
         if checked.is_err() {
             connection.close_on_drop();

@@ -7,20 +7,20 @@ use async_trait::async_trait;
 use super::{LinkField, SessionKey, StoreError};
 use crate::clock::Timestamp;
 
-/// What a database answers about tokens. They are inserted and deleted with their session.
+/// Updates tokens. They are inserted and deleted with their session.
 #[async_trait]
 pub trait TokenStore: fmt::Debug + Send + Sync {
-    /// Keeps what a refresh brought, in one transaction, if the session still stands and its tokens
-    /// are of the version the refresh began with.
+    /// Stores the result of a refresh, in one transaction, if the session is still valid and its tokens
+    /// still have the version from which the refresh started.
     async fn update_tokens(&self, update: &TokenUpdate) -> Result<TokenUpdateOutcome, StoreError>;
 }
 
-/// A session's tokens, sealed before they come here.
+/// A session's tokens, sealed by the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredTokens {
     /// Grows with each update; a new session has version 1.
     pub version: u64,
-    /// Opens only with the key ring and this session's key.
+    /// Encrypted with the key ring and bound to the session's key.
     pub sealed: String,
 }
 

@@ -1,4 +1,4 @@
-//! `StoreUrl`: which database the store is, as the configuration names it.
+//! `StoreUrl`: the URL of the store in the configuration.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +17,7 @@ pub enum StoreUrl {
     Sqlite(SqliteUrl),
 }
 
-/// Why a text is not the URL of a store.
+/// Why a text is not a valid store URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreUrlError {
     /// A database that a later version will support.

@@ -1,4 +1,4 @@
-//! `CookieName`: what a site's cookies are called behind `__Host-` or `__Secure-`.
+//! `CookieName`: the configured cookie name, without its `__Host-` or `__Secure-` prefix.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::setting::text_schema;
 
 /// The longest name in bytes: flows and nonces append to it, and every request carries it.
 const NAME_BYTES_MAX: usize = 64;
-/// What is appended to the name for cookies that are no sessions.
+/// The suffixes of cookies that are not sessions.
 const SUFFIXES: [&str; 3] = ["-flow-", "-nonce-", "-last"];
 
 /// The name of the session cookie without its prefix (`[session] cookie_name`). Cheap to clone.
@@ -16,7 +16,7 @@ const SUFFIXES: [&str; 3] = ["-flow-", "-nonce-", "-last"];
 #[serde(try_from = "String")]
 pub struct CookieName(Arc<str>);
 
-/// Not a name that can stand in `cookie_name`.
+/// The value of `cookie_name` is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a cookie name is at most {NAME_BYTES_MAX} letters, digits, `-`, `_` and `.`; it does not begin with \
@@ -28,7 +28,7 @@ text_schema! {
     CookieName: "The name of the session cookie without `__Host-` or `__Secure-`.",
 }
 
-/// What the cookies of a site are called.
+/// The names of a site's cookies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CookieNames {
     pub(super) session: String,
@@ -38,12 +38,11 @@ pub(super) struct CookieNames {
 }
 
 impl CookieName {
-    /// As it is written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The names of all cookies; one domain of several hosts allows no `__Host-`.
+    /// The names of all cookies; a `Domain` attribute excludes the prefix `__Host-`.
     pub(super) fn names(&self, secure: bool, has_domain: bool) -> CookieNames {
         let name = self.as_str();
         let local = if secure { "__Host-" } else { "" };
@@ -61,7 +60,7 @@ impl CookieName {
         }
     }
 
-    /// Whether a cookie of this name is the site's, in any of its forms.
+    /// Whether a cookie belongs to the site: any prefix and suffix, in any case.
     pub fn owns(&self, cookie: &[u8]) -> bool {
         let cookie = cookie.trim_ascii();
         let prefixes = ["__Host-", "__Secure-"];
@@ -78,7 +77,6 @@ impl CookieName {
     }
 }
 
-/// What follows a beginning, whose case does not matter.
 fn strip_prefix_ignoring_case<'a>(text: &'a [u8], start: &str) -> Option<&'a [u8]> {
     let (begin, rest) = text.split_at_checked(start.len())?;
     begin.eq_ignore_ascii_case(start.as_bytes()).then_some(rest)

@@ -1,11 +1,11 @@
-//! Browsers that take `SameSite=None` for `Strict`, or refuse such a cookie. Without the attribute they
-//! do what it means.
+//! Removes `SameSite=None` for browsers that treat it as `Strict` or refuse the cookie. Without the
+//! attribute they send the cookie from other sites.
 
 use std::borrow::Cow;
 
 const NONE: &str = "; SameSite=None";
 
-/// A `Set-Cookie` as the browser of this name understands it.
+/// The `Set-Cookie` for this user agent.
 pub fn adapt_to_user_agent<'a>(cookie: &'a str, user_agent: &str) -> Cow<'a, str> {
     match cookie.contains(NONE) && misreads_none(user_agent) {
         true => Cow::Owned(cookie.replace(NONE, "")),
@@ -15,7 +15,7 @@ pub fn adapt_to_user_agent<'a>(cookie: &'a str, user_agent: &str) -> Cow<'a, str
 
 fn misreads_none(agent: &str) -> bool {
     let has = |part: &str| agent.contains(part);
-    // Every browser of iOS 12 is its WebKit.
+    // All browsers on iOS 12 use its WebKit.
     if (has("iPhone") || has("iPad") || has("iPod")) && has("OS 12_") {
         return true;
     }
@@ -25,7 +25,7 @@ fn misreads_none(agent: &str) -> bool {
     let chromium = version_after(agent, "Chrome/").or_else(|| version_after(agent, "Chromium/"));
     match chromium {
         Some([major, ..]) => (51..=66).contains(&major),
-        // Safari, and programs that show pages with its WebKit.
+        // Safari and embedded WebKit views.
         None => {
             let webkit = has("Safari/") || agent.ends_with("(KHTML, like Gecko)");
             has("Mac OS X 10_14") && webkit
@@ -33,7 +33,7 @@ fn misreads_none(agent: &str) -> bool {
     }
 }
 
-/// Three numbers of a version; those that are missing are 0.
+/// The first three numbers of a version; missing ones are 0.
 fn version_after(agent: &str, name: &str) -> Option<[u32; 3]> {
     let (_, rest) = agent.split_once(name)?;
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');

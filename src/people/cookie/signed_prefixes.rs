@@ -1,23 +1,22 @@
-//! `SignedPrefixes`: how the session cookies of a site begin, whatever name they travel under.
+//! `SignedPrefixes`: recognizes session cookies by the beginning of their value, under any name.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::keys::KeyRing;
 
-/// What the first part of every signed handle begins with; the key's name follows.
+/// The beginning of the header of every signed cookie; the key id follows.
 const HEADER: &str = r#"{"alg":"HS256","kid":""#;
-/// The beginning of that as it stands in a cookie: most values differ in it.
+/// Its base64url encoding: a quick check that excludes most other values.
 const COMMON_PREFIX: &[u8] = b"eyJhbGciOiJIUzI1NiIsImtpZCI6";
 
-/// The first parts of all session cookies that a ring's keys sign, one for each key.
+/// The encoded headers of session cookies, one for each key of a ring.
 ///
-/// Others may sign with HS256 as well, but under the names of other keys.
+/// Other programs may use HS256, too, but with other key ids.
 #[derive(Clone, Debug, Default)]
 pub struct SignedPrefixes(Vec<Box<[u8]>>);
 
 impl SignedPrefixes {
-    /// Of what the ring's keys sign.
     pub fn of(ring: &KeyRing) -> Self {
         let beginning = |id: &str| {
             let mut text = URL_SAFE_NO_PAD.encode(format!("{HEADER}{id}\"}}"));
@@ -27,7 +26,7 @@ impl SignedPrefixes {
         Self(ring.ids().map(|id| beginning(id.as_str())).collect())
     }
 
-    /// Whether one of the keys may have signed a cookie's value.
+    /// Whether the value has the header of one of the keys. Does not verify the signature.
     pub fn has(&self, value: &[u8]) -> bool {
         value.starts_with(COMMON_PREFIX) && self.0.iter().any(|one| value.starts_with(one))
     }

@@ -1,8 +1,8 @@
-//! `Refresher`: refreshes tokens before they end, once for all requests of a session.
+//! `Refresher`: refreshes tokens before they expire, once for all requests of a session.
 //!
-//! Three things keep a refresh token from being spent twice: one task for all requests of the session
-//! in this process; a lease in the store, for which other processes ask, too; and the version of the
-//! tokens, under which the store accepts new ones only once.
+//! A refresh token is never sent twice: one task serves all requests of the session in this process, a
+//! lease in the store excludes other processes, and the store accepts new tokens only for the version
+//! from which the refresh started.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,10 +23,10 @@ mod task;
 
 use task::RefreshTask;
 
-/// How many refreshes are under way at a time, in all.
+/// The maximum number of concurrent refreshes.
 pub(super) const REFRESHES_MAX: usize = 64;
 
-/// Refreshes the tokens of sessions. One per site; a refresh under way outlives it.
+/// Refreshes the tokens of sessions. One per configuration; a running refresh survives a reload.
 pub struct Refresher {
     sessions: Arc<Sessions>,
     ring: Arc<KeyRing>,
@@ -36,29 +36,26 @@ pub struct Refresher {
     timeouts: RefreshTimeouts,
 }
 
-/// How the tokens of one connector are refreshed.
+/// A connector whose tokens are refreshed.
 #[derive(Clone, Debug)]
 pub struct RefreshSource {
-    /// The source to ask.
     pub source: Arc<dyn Source>,
-    /// How its answer is mapped.
     pub admission: AdmissionPolicy,
 }
 
-/// A source, and whether it failed the last time it was asked.
+/// A source, and whether its last refresh failed.
 #[derive(Debug)]
 struct KnownSource {
     terms: RefreshSource,
     failing: AtomicBool,
 }
 
-/// How long a refresh may take.
+/// The timeouts of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshTimeouts {
-    /// How long a request waits for the refresh of tokens that have ended, and a refresh for its
-    /// turn.
+    /// How long a request waits for the refresh of expired tokens, and a refresh for its permit.
     pub wait: Duration,
-    /// How long a source may take to answer.
+    /// How long a provider may take to respond.
     pub source: Duration,
 }
 
@@ -74,9 +71,9 @@ impl Default for RefreshTimeouts {
 /// What a request does after [`Refresher::refresh_if_due`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterRefresh {
-    /// Go on: a refresh may be going on in the background.
+    /// Continue; a refresh may run in the background.
     Proceed,
-    /// Find the session again: it may have changed.
+    /// Find the session again, because it may have changed.
     FindAgain,
 }
 
@@ -89,8 +86,8 @@ impl fmt::Debug for Refresher {
 }
 
 impl Sessions {
-    /// Waits until no refresh of tokens is under way, but no longer than `patience`: a refresh token that
-    /// was sent is spent, and its answer would be lost.
+    /// Waits until no refresh is running, at most `patience`: the response to a refresh token that was
+    /// sent must not be lost.
     pub async fn drain_refreshes(&self, patience: Duration) {
         let all = u32::try_from(REFRESHES_MAX).unwrap_or(u32::MAX);
         let ended = self.refresh_permits.acquire_many(all);
@@ -101,7 +98,7 @@ impl Sessions {
 }
 
 impl Refresher {
-    /// Over the sources of a site's connectors. New tokens are sealed by `ring`.
+    /// Seals new tokens with `ring`.
     pub fn new(
         sessions: Arc<Sessions>,
         ring: Arc<KeyRing>,
@@ -154,7 +151,7 @@ impl Refresher {
             return AfterRefresh::Proceed;
         }
         let until = refreshing.began + self.timeouts.wait;
-        // After this time the request goes on as after a refresh that failed.
+        // After the timeout the request continues as after a failed refresh.
         let _ = tokio::time::timeout_at(until, refreshing.ended()).await;
         AfterRefresh::FindAgain
     }

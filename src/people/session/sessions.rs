@@ -1,5 +1,5 @@
-//! `Sessions`: the sessions of everybody who is signed in. A hit in memory compares epochs; a miss asks
-//! the store, once for all who wait.
+//! `Sessions`: finds, mints and revokes sessions. A cache hit compares epochs; a cache miss loads the
+//! session from the store, once for all waiting requests.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -35,28 +35,28 @@ mod updates;
 pub use mint::{MintError, MintedSession, NewLogin, OneTimeSession};
 use pending_revocations::PendingRevocations;
 
-/// How long a cookie without a session is remembered, so that the store is not asked again.
+/// How long a cookie without a session is cached.
 const UNKNOWN_COOKIE_TTL: Duration = Duration::from_secs(2);
-/// How many such cookies are remembered.
+/// The maximum number of such cookies.
 const UNKNOWN_COOKIES_MAX: u64 = 10_000;
-/// How many sessions are loaded from the store at a time.
+/// The maximum number of concurrent loads from the store.
 const LOADS_MAX: usize = 64;
-/// How often a session is read again when another login of its person changes it meanwhile.
+/// How often a load is repeated if another login of the person changes the session at the same time.
 const LOAD_ATTEMPTS_MAX: usize = 4;
-/// How many uses may wait to be written; more are dropped, and the next use of the session tries again.
+/// How many uses may wait to be written. Further uses are dropped; the next use of the session tries again.
 const TOUCHES_MAX: usize = 16_384;
-/// A session that is not used for so long is dropped from memory, not from the store.
+/// After so long without a use a session is dropped from the cache, but not from the store.
 const CACHE_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// The hash of a whole cookie.
+/// The hash of the complete cookie value.
 type CookieHash = [u8; 32];
-/// The result of a read of the store, for all requests with the same cookie.
+/// The result of a load, shared by all requests with the same cookie.
 type LoadResult = Result<Loaded, Arc<StoreError>>;
 
 /// The person of a cookie.
 #[derive(Clone, Debug)]
 pub enum SessionLookup {
-    /// Their session counts.
+    /// The session is valid.
     Person(Person),
     /// There is no session.
     Missing(NoSession),
@@ -65,19 +65,19 @@ pub enum SessionLookup {
 /// Why a cookie has no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoSession {
-    /// Menshen did not sign it, or it counts on another host.
+    /// The cookie is forged, or valid only on another host.
     Unknown,
-    /// The session is over: expired, idle, signed out or revoked.
+    /// The session has expired, was idle too long, or was ended.
     Ended,
 }
 
-/// The sessions of everybody who is signed in. One per process; it outlives every site.
+/// The sessions and their cache. One per process; configuration reloads keep it.
 pub struct Sessions {
     store: Arc<dyn Store>,
     clock: Clock,
     cache: Cache<CookieHash, Arc<CachedSession>>,
     unknown: Cache<CookieHash, NoSession>,
-    /// By cookie and by the key ring that verified it.
+    /// By cookie and epoch of the key ring.
     loads: SingleFlight<(CookieHash, u64), LoadResult>,
     load_permits: Semaphore,
     everyone: Epoch,
@@ -86,21 +86,21 @@ pub struct Sessions {
     identities: WeakMap<(ConnectorId, Subject), IdentityState>,
     session_states: WeakMap<SessionKey, SessionState>,
     tokens: WeakMap<SessionKey, TokenState>,
-    /// The name of this process in leases.
+    /// Identifies this process in leases.
     pub(super) lease_holder: String,
     pub(super) refresh_permits: Semaphore,
     touches: mpsc::Sender<(SessionKey, Timestamp)>,
-    /// Sessions that were ended here but not yet in the store.
+    /// Revocations that the store has not confirmed yet.
     pending: PendingRevocations,
     changes: watch::Sender<u64>,
-    /// Grows when every session in memory must be read again.
+    /// Grows when all cached sessions must be reloaded.
     generation: AtomicU64,
-    /// Set while the log of revocations could not be read for longer than `outage_grace`.
+    /// Whether the log of revocations could not be read for longer than `outage_grace`.
     log_is_stale: AtomicBool,
     outage_grace: Duration,
 }
 
-/// A session in memory with the epochs under which it was loaded.
+/// A cached session with the epochs at its load.
 struct CachedSession {
     session: Arc<Session>,
     host: Option<HostFingerprint>,
@@ -117,18 +117,18 @@ struct CachedSession {
     generation: u64,
 }
 
-/// What the store had.
+/// The result of a successful load.
 #[derive(Clone)]
 enum Loaded {
     Session(Arc<CachedSession>),
     Missing(NoSession),
 }
 
-/// The result of looking into the memory.
+/// The result of a cache lookup.
 enum CacheLookup {
     Person(Person),
     Missing(NoSession),
-    /// The store must be asked.
+    /// The session must be loaded from the store.
     Miss,
 }
 
@@ -141,7 +141,7 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    /// Reads the epochs and starts the background work, which ends when this is dropped.
+    /// Reads the epochs and starts the background tasks, which end when this is dropped.
     pub async fn open(
         store: Arc<dyn Store>,
         clock: Clock,
@@ -188,11 +188,10 @@ impl Sessions {
         Ok(sessions)
     }
 
-    /// Finds the session of a cookie, on a host. Cancel-safe: a load goes on for the others who wait.
+    /// Finds the session of a cookie on a host. Cancel-safe: a load continues for other waiting requests.
     ///
     /// # Errors
-    /// The store failed, or its log of revocations has not been read for too long. The request must not
-    /// pass.
+    /// The store failed, or its log of revocations was not read for too long. The request must be refused.
     pub async fn find(
         self: &Arc<Self>,
         ring: &Arc<KeyRing>,
@@ -212,7 +211,7 @@ impl Sessions {
             CacheLookup::Missing(missing) => return Ok(SessionLookup::Missing(missing)),
             CacheLookup::Miss => {}
         }
-        // A forged cookie dies here, without a question to the store.
+        // A forged cookie causes no load from the store.
         let Some(verified) = cookie::verify(ring, value) else {
             return Ok(SessionLookup::Missing(NoSession::Unknown));
         };
@@ -224,13 +223,12 @@ impl Sessions {
             let lost = |_| Arc::new(StoreError::Damaged { record: "session" });
             match load.map_err(lost)?? {
                 Loaded::Missing(missing) => return Ok(SessionLookup::Missing(missing)),
-                // What was loaded is measured like every hit: it may have been revoked meanwhile. It
-                // is not read from the memory, which may have been too full to keep it.
+                // Checked like a cache hit, because it may have been revoked during the load. The cache
+                // is not read again: it may have evicted the session.
                 Loaded::Session(entry) => match self.check_entry(&entry, ring, timeouts, host) {
                     CacheLookup::Person(person) => return Ok(SessionLookup::Person(person)),
                     CacheLookup::Missing(missing) => return Ok(SessionLookup::Missing(missing)),
-                    // Another login of this person was admitted meanwhile and may have changed their
-                    // name: the store is read again.
+                    // Another login may have changed the account's login name: load again.
                     CacheLookup::Miss => {}
                 },
             }
@@ -261,7 +259,7 @@ impl Sessions {
         hit
     }
 
-    /// Compares the epochs under which a session was loaded with the current ones.
+    /// Compares the epochs of a cached session with the current ones.
     fn check_entry(
         &self,
         entry: &CachedSession,
@@ -284,11 +282,11 @@ impl Sessions {
             return CacheLookup::Missing(NoSession::Ended);
         }
         if entry.account.0.changes() != entry.changes {
-            // Their old login may be another person's by now, and their groups may have changed.
+            // The login name may belong to another account now, and the groups may have changed.
             return CacheLookup::Miss;
         }
         if now.since(entry.state.used_at()) >= timeouts.idle_timeout {
-            // Another process may have seen them: the store is asked.
+            // Another process may have used the session: load it again.
             return CacheLookup::Miss;
         }
         if entry
@@ -299,7 +297,7 @@ impl Sessions {
         }
         let every_ms = i64::try_from(timeouts.idle_timeout.as_millis() / 10).unwrap_or(i64::MAX);
         if entry.state.touch(now, every_ms) {
-            // When the queue is full, the next use tries again.
+            // If the queue is full, the next use tries again.
             let _ = self.touches.try_send((entry.session.key, now));
         }
         let due = entry.tokens.as_ref().map(|state| state.due(now));
@@ -336,12 +334,12 @@ impl Sessions {
         Arc::clone(known.entry(connector.clone()).or_default())
     }
 
-    /// Changes whenever a session may be over, so that open connections are judged again.
+    /// Changes whenever a session may have ended, so that open connections are checked again.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// A session as the store keeps it, whether or not it has expired; nothing when it was ended.
+    /// Loads a session from the store, even if it has expired; `None` if it was ended.
     ///
     /// # Errors
     /// The store did not answer.
@@ -369,15 +367,14 @@ impl Sessions {
         &self.clock
     }
 
-    /// How many sessions are in memory. Too slow for requests: the cache does its pending work first,
-    /// because only then is the count right.
+    /// The number of cached sessions. Runs pending cache maintenance first, so it is too slow for requests.
     pub fn cached(&self) -> u64 {
         self.cache.run_pending_tasks();
         self.cache.entry_count()
     }
 
-    /// Fails when the log of revocations has not been read for too long: a session in memory may have
-    /// been revoked by another process.
+    /// Fails if the log of revocations was not read for too long: another process may have revoked a cached
+    /// session.
     fn ensure_log_is_fresh(&self) -> Result<(), Arc<StoreError>> {
         if self.log_is_stale.load(Ordering::Relaxed) {
             return Err(Arc::new(StoreError::Outage {

@@ -1,4 +1,4 @@
-//! WeakMap that cached sessions share: to revoke all sessions of a person is to raise one number.
+//! State that cached sessions share: raising one epoch ends all sessions of an account.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,20 +10,20 @@ use arc_swap::ArcSwap;
 use super::Entitlements;
 use crate::clock::Timestamp;
 
-/// An epoch: a number that only grows. It can be withheld: then it equals no other.
+/// A counter that only grows. While it is blocked, it equals no number.
 #[derive(Debug, Default)]
 pub(super) struct Epoch(AtomicU64);
 
-/// The bit that makes a number unlike every one that a store can give.
+/// A bit that no epoch of the store has.
 const BLOCKED: u64 = 1 << 63;
 
 impl Epoch {
-    /// What sessions are compared with.
+    /// The value with which sessions are compared.
     pub(super) fn value(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }
 
-    /// The number itself, withheld or not.
+    /// The number, even while the epoch is blocked.
     pub(super) fn number(&self) -> u64 {
         self.value() & !BLOCKED
     }
@@ -36,27 +36,27 @@ impl Epoch {
             .is_ok()
     }
 
-    /// From now on no session that was loaded under it counts, whatever the number.
+    /// Invalidates all sessions that refer to this epoch, whatever its number.
     pub(super) fn block(&self) {
         self.0.fetch_or(BLOCKED, Ordering::AcqRel);
     }
 
-    /// From now on sessions that are loaded under the current number count.
+    /// Ends [`Self::block`]: sessions with the current number are valid.
     pub(super) fn unblock(&self) {
         self.0.fetch_and(!BLOCKED, Ordering::AcqRel);
     }
 }
 
-/// What all sessions of one account share.
+/// State that all sessions of one account share.
 #[derive(Debug, Default)]
 pub(super) struct AccountState {
-    /// Grows when the person is revoked.
+    /// Grows when the account is revoked.
     pub(super) epoch: Epoch,
     changes: AtomicU64,
 }
 
 impl AccountState {
-    /// Grows whenever the account may have got another login, or other entitlements by a login.
+    /// Grows whenever a login may have changed the account's login name or entitlements.
     pub(super) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
@@ -66,7 +66,7 @@ impl AccountState {
     }
 }
 
-/// What changes about one session while it is cached.
+/// The mutable state of one cached session.
 #[derive(Debug)]
 pub(super) struct SessionState {
     ended: AtomicBool,
@@ -97,14 +97,14 @@ impl SessionState {
         Timestamp::from_unix_ms(self.used_ms.load(Ordering::Relaxed))
     }
 
-    /// Sets the last use that the store has.
+    /// Sets the last use from the store.
     pub(super) fn set_stored_use(&self, used_at: Timestamp) {
         self.used_ms.fetch_max(used_at.unix_ms(), Ordering::Relaxed);
         self.written_ms
             .fetch_max(used_at.unix_ms(), Ordering::Relaxed);
     }
 
-    /// Notes a use; true for the one caller that should have it written to the store.
+    /// Records a use; true for the one caller that must write it to the store.
     pub(super) fn touch(&self, now: Timestamp, every_ms: i64) -> bool {
         let now_ms = now.unix_ms();
         if self.used_ms.load(Ordering::Relaxed) < now_ms {
@@ -124,7 +124,8 @@ impl SessionState {
 pub(super) struct IdentityState(pub(super) ArcSwap<Entitlements>);
 
 impl IdentityState {
-    /// Replaces the entitlements after a refresh, unless the store gave the current ones a higher epoch.
+    /// Replaces the entitlements after a refresh, unless the current ones have a higher epoch from the
+    /// store.
     pub(super) fn replace_after_refresh(&self, fresh: &Arc<Entitlements>) {
         self.0.rcu(|current| {
             let is_newer = current.has_store_epoch && current.epoch > fresh.epoch;

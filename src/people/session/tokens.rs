@@ -1,5 +1,4 @@
-//! The tokens of a session in memory: current, shared by all its requests, and due for a refresh in
-//! time.
+//! The provider's tokens of a session in memory, shared by all its requests, and their refresh schedule.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -18,38 +17,36 @@ use crate::people::source::Tokens;
 use crate::secret::Secret;
 use crate::store::{SessionKey, StoredTokens};
 
-/// The largest tokens that are kept, as they are sealed.
+/// The maximum size of sealed tokens.
 const TOKENS_BYTES_MAX: usize = 256 * 1024;
-/// How long before its end an access token is refreshed, at least and at most.
+/// The minimum and maximum time before its expiry at which an access token is refreshed.
 const MARGIN_MIN: Duration = Duration::from_secs(30);
 const MARGIN_MAX: Duration = Duration::from_secs(300);
-/// A source is left alone for so long after a refresh, however short its tokens live, and after the
-/// first one that failed.
+/// The minimum pause between refreshes, even for short-lived tokens, and after the first failure.
 const PAUSE_MIN: Duration = Duration::from_secs(5);
-/// So long at most after many that failed.
+/// The maximum pause after repeated failures.
 const PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// Whether a session's tokens are due for a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshDue {
-    /// No.
     NotDue,
-    /// The access token ends soon: it is used on while the refresh goes on in the background.
+    /// The access token expires soon: requests use it while the refresh runs in the background.
     Soon,
-    /// It has ended: the request waits for the refresh.
+    /// The access token has expired: the request waits for the refresh.
     Now,
 }
 
-/// The current tokens of one session. Its `Debug` shows none.
+/// The current tokens of one session. `Debug` prints no token.
 #[derive(Debug)]
 pub(crate) struct TokenState {
-    /// When they are due; a request reads only this.
+    /// When the refresh is due; the hot path reads only this field.
     due_ms: AtomicI64,
     current: ArcSwapOption<CurrentTokens>,
     progress: Mutex<Progress>,
 }
 
-/// Tokens with the version they have in the store.
+/// Tokens with their version in the store.
 #[derive(Debug)]
 struct CurrentTokens {
     tokens: Arc<Tokens>,
@@ -62,15 +59,14 @@ struct Progress {
     failures: u32,
 }
 
-/// A refresh under way. It has ended when its [`RefreshGuard`] is dropped.
+/// A running refresh. It ends when its [`RefreshGuard`] is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct ActiveRefresh {
     pub(super) began: Instant,
     ended: watch::Receiver<()>,
 }
 
-/// Held by the task of a refresh. When it is dropped, the next refresh may begin, and all who wait go
-/// on.
+/// Held by the task of a refresh. Dropping it wakes the waiting requests and allows the next refresh.
 #[derive(Debug)]
 pub(super) struct RefreshGuard {
     state: Arc<TokenState>,
@@ -79,12 +75,12 @@ pub(super) struct RefreshGuard {
     _ended: watch::Sender<()>,
 }
 
-/// What a request that finds tokens due must do.
+/// What a request does when a refresh is due.
 #[derive(Debug)]
 pub(super) enum RefreshStart {
-    /// Find the session again: another request refreshed its tokens.
+    /// Find the session again: another request has refreshed the tokens.
     NotDue,
-    /// Wait for the refresh under way, if at all.
+    /// Wait for the running refresh, if the token has expired.
     Joined(ActiveRefresh),
     /// Run the refresh.
     Begun(ActiveRefresh, RefreshGuard),
@@ -101,7 +97,7 @@ impl Default for TokenState {
 }
 
 impl TokenState {
-    /// What is due; one number is read when nothing is.
+    /// Whether a refresh is due; reads a single number if not.
     pub(super) fn due(&self, now: Timestamp) -> RefreshDue {
         if self.due_ms.load(Ordering::Acquire) > now.unix_ms() {
             return RefreshDue::NotDue;
@@ -129,8 +125,7 @@ impl TokenState {
             .map(|current| (Arc::clone(&current.tokens), current.version))
     }
 
-    /// Takes over the tokens of the store, unless the current ones are as new. Tokens that do not open
-    /// are none.
+    /// Adopts the tokens of the store if they are newer. Tokens that cannot be decrypted are dropped.
     pub(super) fn adopt_stored(&self, ring: &KeyRing, session: &SessionKey, stored: &StoredTokens) {
         let opened = open(ring, session, &stored.sealed);
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,7 +147,7 @@ impl TokenState {
         }
     }
 
-    /// Takes over new tokens from a refresh.
+    /// Replaces the tokens after a refresh.
     pub(super) fn replace(&self, tokens: Tokens, version: u64, received_at: Timestamp) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self
@@ -166,12 +161,12 @@ impl TokenState {
         }
     }
 
-    /// No refresh is due before `at`.
+    /// Postpones the next refresh until `at`.
     pub(super) fn wait_until(&self, at: Timestamp) {
         self.due_ms.store(at.unix_ms(), Ordering::Release);
     }
 
-    /// A refresh failed: each failure makes the pause before the next one longer.
+    /// Doubles the pause before the next refresh with each failure.
     pub(super) fn record_failure(&self, now: Timestamp) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let pause = PAUSE_MIN.saturating_mul(1 << progress.failures.min(16));
@@ -179,7 +174,7 @@ impl TokenState {
         self.wait_until(now.plus(pause.min(PAUSE_MAX)));
     }
 
-    /// Joins the refresh under way, or begins one when it is still due.
+    /// Joins the running refresh, or begins one if it is still due.
     pub(super) fn start(self: &Arc<Self>, now: Timestamp) -> RefreshStart {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(refreshing) = &progress.refreshing {
@@ -212,15 +207,14 @@ impl TokenState {
 }
 
 impl ActiveRefresh {
-    /// Waits for its end.
     pub(super) async fn ended(mut self) {
-        // Nothing is ever sent: it answers when the sender is dropped.
+        // No value is sent: this returns when the sender is dropped.
         let _ = self.ended.changed().await;
     }
 }
 
 impl RefreshGuard {
-    /// The refresh ended and has set when the next one is due.
+    /// Marks the refresh as ended; it has scheduled the next one.
     pub(super) fn finish(mut self) {
         self.again_at = None;
     }
@@ -240,7 +234,7 @@ impl Drop for RefreshGuard {
     }
 }
 
-/// When tokens are due for a refresh; never without a refresh token or a known end.
+/// When to refresh; `None` without a refresh token or a known expiry.
 fn refresh_at(tokens: &Tokens, received_at: Timestamp) -> Option<Timestamp> {
     tokens.refresh.as_ref()?;
     let lifetime = tokens.access_expires_at?.since(received_at);
@@ -249,7 +243,7 @@ fn refresh_at(tokens: &Tokens, received_at: Timestamp) -> Option<Timestamp> {
     Some(received_at.plus(after.max(PAUSE_MIN)))
 }
 
-/// Tokens as they are sealed.
+/// The plaintext of sealed tokens.
 #[derive(Serialize, Deserialize)]
 struct PlainTokens<'a> {
     access: Option<Cow<'a, str>>,
@@ -259,7 +253,7 @@ struct PlainTokens<'a> {
     received_at: Timestamp,
 }
 
-/// Seals tokens for one session; nothing when they are too large to be kept.
+/// Seals tokens for one session; `None` if they are too large.
 pub(super) fn seal(
     ring: &KeyRing,
     session: &SessionKey,
@@ -281,7 +275,7 @@ pub(super) fn seal(
     (sealed.len() <= TOKENS_BYTES_MAX).then_some(sealed)
 }
 
-/// Opens what was sealed for this session, by a key the ring still holds.
+/// Decrypts the tokens of this session with a key of the ring.
 fn open(ring: &KeyRing, session: &SessionKey, sealed: &str) -> Option<(Tokens, Timestamp)> {
     let plain = ring.open(Purpose::Tokens, session.as_bytes(), sealed)?;
     let plain = Zeroizing::new(plain);

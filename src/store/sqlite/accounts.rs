@@ -76,8 +76,6 @@ impl AccountStore for Sqlite {
         .await
     }
 
-    /// Closing raises the account's number each time. Opening raises nothing: it answers the number as
-    /// it stands, under the last entry of the log.
     async fn close_account(
         &self,
         account: &AccountId,
@@ -122,7 +120,7 @@ impl AccountStore for Sqlite {
     }
 }
 
-/// The account of an identity that is known, and whether its login follows this identity.
+/// The account of a known identity, and whether this identity sets the account's login name.
 async fn find_by_identity(
     tx: &mut SqliteConnection,
     admission: &Admission,
@@ -161,8 +159,8 @@ async fn update_known_identity(
         .bind(admission.sync)
         .execute(&mut *tx)
         .await?;
-    // Only the identity that made the account renames it: two that map differently would otherwise
-    // take turns, and each turn would free a login for somebody else.
+    // Only the identity that created the account renames it: two identities with different mappings would
+    // otherwise rename it in turns, and each time free a login name for another person.
     let sets_login = sets_login && admission.sync;
     if sets_login
         && account.login != admission.login
@@ -173,7 +171,7 @@ async fn update_known_identity(
     Ok(AdmissionOutcome::Account(account))
 }
 
-/// Gives an account another login; false when that is another account's.
+/// Renames an account; false if another account has the login name.
 async fn rename(
     tx: &mut SqliteConnection,
     account: &Account,
@@ -190,7 +188,7 @@ async fn rename(
     Ok(renamed.rows_affected() == 1)
 }
 
-/// The account that the first unambiguous link leads to.
+/// The account of the first link field that matches exactly one account.
 async fn find_linked(
     tx: &mut SqliteConnection,
     links: &[(LinkField, String)],

@@ -1,4 +1,4 @@
-//! What happens once, in SQLite.
+//! Key ring, one-time values and leases, in SQLite.
 
 use async_trait::async_trait;
 use sqlx::{Row as _, SqliteConnection};
@@ -15,7 +15,7 @@ impl CoordinationStore for Sqlite {
         candidate: &Secret<String>,
     ) -> Result<Vec<Secret<String>>, StoreError> {
         run("read the key ring", async {
-            // Who only reads them needs no room on the disk.
+            // Reading first needs no free disk space.
             let existing = select_keys(&mut *self.reader().await?).await?;
             if !existing.is_empty() {
                 return Ok(existing);

@@ -1,4 +1,4 @@
-//! MaintenanceStore, in SQLite.
+//! Probes and deletion of expired rows, in SQLite.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::super::{MaintenanceStore, StoreError};
 use super::{Sqlite, run};
 use crate::clock::Timestamp;
 
-/// How long entries of the log are kept. A process that did not read it for longer must drop its
-/// cached sessions and read the epochs again.
+/// How long entries of the log are kept. A process that did not read the log for longer must reload its
+/// sessions.
 const LOG_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many marks of logouts at providers are kept; of more, those that expire first are deleted.
@@ -19,7 +19,7 @@ const LOGOUT_MARKS_MAX: i64 = 1_000_000;
 impl MaintenanceStore for Sqlite {
     async fn ping(&self) -> Result<(), StoreError> {
         run("read a row", async {
-            // Reads a page of the file; `SELECT 1` would not.
+            // `SELECT 1` would not read the file.
             sqlx::query("SELECT count(*) FROM key_ring")
                 .fetch_one(&mut *self.reader().await?)
                 .await?;
@@ -28,7 +28,6 @@ impl MaintenanceStore for Sqlite {
         .await
     }
 
-    /// Writes a lease that nobody holds: a row that is only there to be written.
     async fn probe_write(&self) -> Result<(), StoreError> {
         run("try a write", async {
             let sql = "INSERT INTO lease (name, holder, until) VALUES ('try_write', '', ?1) \
@@ -67,8 +66,7 @@ impl MaintenanceStore for Sqlite {
     }
 }
 
-/// What is deleted: statements whose first parameter is given here, and whose second one is the most
-/// rows to delete.
+/// The DELETE statements with their first parameter; the second is the maximum number of rows.
 fn expired_rows(now: i64, idle_before: i64, log_before: i64) -> [(&'static str, i64); 8] {
     [
         (

@@ -1,5 +1,4 @@
-//! Opening the file: what is not ours is refused before anything is written, then the tables are
-//! brought up to date.
+//! Opens the file: checks it read-only, then migrates its schema.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,12 +11,12 @@ use super::opened_file::OpenedFile;
 use super::{Sqlite, SqliteUrl, result_code, schema};
 
 const READERS_MAX: u32 = 4;
-/// How long a question waits for a connection of ours, and for the lock of another process.
+/// How long an operation waits for a pooled connection, and for the lock of another process.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// A WAL that has grown beyond this is cut after its next checkpoint.
+/// A larger write-ahead log is truncated after its next checkpoint.
 const WAL_BYTES_KEPT: &str = "67108864";
-/// For how long opening is tried again: SQLite does not always wait for the lock of another process
-/// that makes the same new file.
+/// For how long opening is retried: SQLite does not always wait for the lock of another process that
+/// creates the same file.
 const RETRY_FOR: Duration = Duration::from_secs(10);
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
@@ -68,8 +67,7 @@ pub(super) async fn open_read_only(url: &SqliteUrl) -> Result<Sqlite, StoreError
     })
 }
 
-/// One connection for reading and writing, and one that is never used: the database in memory is lost
-/// when its last connection closes.
+/// Opens one connection for reads and writes, and an idle one that keeps the database in memory alive.
 async fn open_memory() -> sqlx::Result<Sqlite> {
     // Parsed from the URL, the options name a database that several connections share.
     let options = options("sqlite::memory:".parse()?);
@@ -88,7 +86,7 @@ async fn open_file(url: &SqliteUrl, path: &Path) -> Result<Sqlite, StoreError> {
     create(path).await.map_err(failed(url))?;
     schema::check_file(url, path).await?;
     let options = options(SqliteConnectOptions::new().filename(path));
-    // The journal's mode stays in the file, so readers need not set it.
+    // The file stores the journal mode, so readers need not set it.
     let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
     let writer = pool(1).connect_with(writing).await.map_err(failed(url))?;
     schema::migrate(&writer).await.map_err(failed(url))?;
@@ -119,8 +117,7 @@ fn opened_file(url: &SqliteUrl, path: &Path) -> Result<OpenedFile, StoreError> {
         .map_err(failed(url))
 }
 
-/// The pool opens a connection only for a caller, never in the background: the caller checks that the
-/// file is still the one that was opened.
+/// The pool opens connections only for a caller, which then checks that the file was not replaced.
 fn pool(connections_max: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections_max)
@@ -130,7 +127,7 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
         .max_lifetime(None)
 }
 
-/// Makes an empty file that only we may read, unless there is one.
+/// Creates an empty file with mode 0600 if there is none.
 async fn create(path: &Path) -> sqlx::Result<()> {
     let mut options = tokio::fs::OpenOptions::new();
     options.write(true).create_new(true);

@@ -1,16 +1,14 @@
-//! `OpenedFile`: the file a store was opened in. A file of the same name that appears later is another
-//! one.
+//! `OpenedFile`: detects that the database file was deleted or replaced.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::QueryError;
 
-/// The file a store was opened in, or memory.
+/// The file in which the store was opened, or memory.
 ///
-/// A connection to a file that was deleted or renamed writes on into a file without a name, and a
-/// connection that is opened later opens the file that has the name now. Either would make two stores
-/// of one, so both are checked for.
+/// A connection to a deleted file keeps writing to the file without a name, and a later connection opens
+/// the new file with that name. Either would split the store in two.
 #[derive(Clone, Debug)]
 pub(super) struct OpenedFile(Option<(PathBuf, Identity)>);
 
@@ -20,13 +18,13 @@ type Identity = (u64, u64);
 impl OpenedFile {
     pub(super) const MEMORY: Self = Self(None);
 
-    /// The file that is at `path` now.
+    /// The file at `path`.
     pub(super) fn at(path: &Path) -> std::io::Result<Self> {
         let identity = identity(path)?;
         Ok(Self(Some((path.to_owned(), identity))))
     }
 
-    /// Whether the file is still there.
+    /// Fails if the path no longer names this file.
     pub(super) fn check(&self) -> Result<(), QueryError> {
         let Some((path, opened)) = &self.0 else {
             return Ok(());

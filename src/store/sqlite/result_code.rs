@@ -4,7 +4,7 @@ use sqlx::sqlite::SqliteError;
 
 const BUSY: i32 = 5;
 
-/// The primary code of an error, whatever its extended code; nothing for an error that is not SQLite's.
+/// The primary result code of an error; `None` if the error is not SQLite's.
 fn primary(error: &sqlx::Error) -> Option<i32> {
     let sqlx::Error::Database(error) = error else {
         return None;
@@ -21,7 +21,7 @@ pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     primary(error) == Some(BUSY)
 }
 
-/// What an error means to an operator; nothing when only the log can say it.
+/// A short description for the health page; `None` for other codes.
 pub(in crate::store) fn cause(error: &sqlx::Error) -> Option<&'static str> {
     match primary(error)? {
         BUSY | 6 => Some("another process holds the lock"),

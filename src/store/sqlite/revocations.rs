@@ -1,5 +1,4 @@
-//! Revocations, in SQLite: an epoch is raised or a session deleted, and an entry of the log tells the
-//! other processes.
+//! Revocations, in SQLite.
 
 use std::borrow::Cow;
 use std::iter;
@@ -16,10 +15,10 @@ use super::{QueryError, Sqlite, coordination, row, run, tokens};
 use crate::clock::Timestamp;
 use crate::telemetry::LogLimiter;
 
-/// How many marks of a connector are kept for requests that anybody can send.
+/// How many marks of unauthenticated front-channel logouts are kept for each connector.
 const FRONT_CHANNEL_MARKS_MAX: i64 = 50_000;
 
-/// What precedes a connector's id in the name of its epoch.
+/// The prefix of a connector's id in the name of its epoch.
 const CONNECTOR_PREFIX: &str = "connector:";
 
 #[async_trait]
@@ -63,7 +62,7 @@ impl RevocationStore for Sqlite {
         until: Timestamp,
     ) -> Result<Option<Vec<Revocation>>, StoreError> {
         run("end the sessions that a provider ended", async {
-            // Anybody can send this. When it ends no session here, its mark goes where few are kept.
+            // The request is unauthenticated. If it ends no session, its mark goes to the bounded table.
             if let (None, LogoutTarget::Session(sid)) = (message_id, target)
                 && !has_provider_session(self, connector, sid).await?
             {
@@ -140,7 +139,7 @@ impl RevocationStore for Sqlite {
     }
 }
 
-/// Whether a session here came from this session of the provider.
+/// Whether a session exists that was minted from this session of the provider.
 pub(super) async fn has_provider_session(
     db: &Sqlite,
     connector: &ConnectorId,
@@ -155,7 +154,7 @@ pub(super) async fn has_provider_session(
     Ok(exists)
 }
 
-/// Deletes the sessions that a provider ended; answers their keys.
+/// Deletes the sessions that match the logout; returns their keys.
 async fn delete_matching_sessions(
     tx: &mut SqliteConnection,
     connector: &ConnectorId,
@@ -219,15 +218,15 @@ async fn insert_logout_marks(
     Ok(())
 }
 
-/// Keeps a mark for a provider's session from which no session here came: a login under way, or a
-/// token that was not seen yet, may still come from it.
+/// Stores a mark for an unknown provider session: a pending login, or a bearer token that was not used
+/// yet, may belong to it.
 async fn insert_front_channel_mark(
     db: &Sqlite,
     connector: &ConnectorId,
     sid: &str,
     (at, until): (Timestamp, Timestamp),
 ) -> Result<(), QueryError> {
-    // A mark that is repeated gets a new number, or it would be the first to be deleted.
+    // A repeated mark gets a new number; otherwise it would be deleted first.
     let sql = "INSERT OR REPLACE INTO front_channel_mark (connector, sid, at, until) \
                SELECT ?1, ?2, max(?3, coalesce(max(at), ?3)), max(?4, coalesce(max(until), ?4)) \
                FROM front_channel_mark WHERE connector = ?1 AND sid = ?2";
@@ -253,7 +252,7 @@ async fn insert_front_channel_mark(
     Ok(())
 }
 
-/// Anybody may cause this line through a browser.
+/// Rate-limited, because unauthenticated requests cause this line.
 fn warn_of_dropped_marks(connector: &ConnectorId, logouts: usize) {
     static LOG_LIMITER: LogLimiter = LogLimiter::new();
     if logouts > 0 && LOG_LIMITER.allow() {
@@ -268,8 +267,8 @@ fn warn_of_dropped_marks(connector: &ConnectorId, logouts: usize) {
     }
 }
 
-/// Whether the epoch of a connector or of everyone is still `number` and was not raised since
-/// `since_ms`: a login that began then may have read the epoch later.
+/// Whether the epoch of a connector or of everyone is still `number` and was not raised since `since_ms`,
+/// the start of the login.
 pub(super) async fn is_epoch_current(
     tx: &mut SqliteConnection,
     scope: &RevocationScope,
@@ -373,7 +372,7 @@ fn log_entry(found: &SqliteRow) -> Result<Revocation, QueryError> {
     })
 }
 
-/// The name under which the epoch of a connector or of everyone is kept.
+/// The primary key of the epoch of a connector or of everyone.
 fn epoch_name(scope: &RevocationScope) -> Cow<'static, str> {
     match scope {
         RevocationScope::Connector(connector) => format!("{CONNECTOR_PREFIX}{connector}").into(),

@@ -1,4 +1,4 @@
-//! The tables: their version, and how an older file is brought up to date.
+//! The schema version, and the migrations of older files.
 
 use std::path::Path;
 
@@ -10,17 +10,17 @@ use super::super::StoreError;
 use super::SqliteUrl;
 use super::open::{BUSY_TIMEOUT, failed};
 
-/// What marks our files, as the first migration writes it.
+/// Marks the files of menshen; the first migration writes it.
 const APPLICATION_ID: i64 = 0x6d65_6e73;
 
-/// The version of the tables this program asks.
+/// The schema version of this program.
 pub(super) fn latest_version() -> i64 {
     let versions = migrator().iter().map(|migration| migration.version).max();
     versions.unwrap_or(0)
 }
 
-/// Reads the file without a right to write: is it a database, ours, and not newer than we are?
-/// Answers the version of its tables, when it has any.
+/// Opens the file read-only and checks that it belongs to menshen and is not newer than this program.
+/// Returns its schema version, if it has tables.
 pub(super) async fn check_file(url: &SqliteUrl, path: &Path) -> Result<Option<i64>, StoreError> {
     let empty = tokio::fs::metadata(path)
         .await
@@ -53,7 +53,7 @@ pub(super) async fn check_file(url: &SqliteUrl, path: &Path) -> Result<Option<i6
     }
 }
 
-/// Whose file it is, and the version of its tables; no version when there are no tables at all.
+/// The application id of the file and its schema version, if it has tables.
 async fn application_and_version(db: &mut SqliteConnection) -> sqlx::Result<(i64, Option<i64>)> {
     let sql = "SELECT count(*) FROM sqlite_schema";
     let tables: i64 = sqlx::query_scalar(sql).fetch_one(&mut *db).await?;
@@ -70,14 +70,14 @@ async fn application_and_version(db: &mut SqliteConnection) -> sqlx::Result<(i64
     ))
 }
 
-/// Brings the tables up to date, whole or not at all, one process at a time.
+/// Runs the migrations in one transaction, in one process at a time.
 pub(super) async fn migrate(writer: &SqlitePool) -> sqlx::Result<()> {
     let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
     migrator().run_direct(None, &mut *tx, false).await?;
     tx.commit().await
 }
 
-/// The files may not be changed afterwards, not even a comment: every database keeps their checksums.
+/// A released migration must not change, not even in a comment: every database stores its checksum.
 fn migrator() -> Migrator {
     let migration = |version, description: &'static str, sql: &'static str| {
         let kind = MigrationType::Simple;

@@ -117,7 +117,7 @@ impl SessionStore for Sqlite {
     }
 }
 
-/// Why the session may not be minted: what was closed, revoked or logged out since the login began.
+/// Why no session may be minted: an account that is closed, a revocation or a logout since the login began.
 async fn find_refusal(
     tx: &mut SqliteConnection,
     new: &NewSession,
@@ -154,7 +154,7 @@ async fn find_refusal(
     Ok(logged_out.then_some(MintOutcome::LoggedOut))
 }
 
-/// Whether the provider ended this session, or all of this person's, since the login began.
+/// Whether the provider logged out this session or person since the login began.
 async fn has_logout_mark(
     tx: &mut SqliteConnection,
     record: &SessionRecord,

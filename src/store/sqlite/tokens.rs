@@ -1,4 +1,4 @@
-//! Tokens, in SQLite: replaced only by a refresh that began with the stored version.
+//! Tokens, in SQLite.
 
 use async_trait::async_trait;
 use sqlx::{Row as _, SqliteConnection};
@@ -69,7 +69,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Deletes the tokens of every session that a scope ends; those of one session go with it.
+/// Deletes the tokens of all sessions in the scope. The tokens of a single session are deleted with it.
 pub(super) async fn delete_for_scope(
     tx: &mut SqliteConnection,
     scope: &RevocationScope,
@@ -92,7 +92,7 @@ pub(super) async fn delete_for_scope(
     Ok(())
 }
 
-/// Sets the mapped and the vouched fields of an identity; answers the number of its mapped fields.
+/// Sets the mapped and the verified fields of an identity; returns the version of the mapped fields.
 async fn update_identity(
     tx: &mut SqliteConnection,
     connector: &ConnectorId,

@@ -1,9 +1,8 @@
-//! `WriteTransaction`: one transaction. Its connection is used again only when the transaction ended cleanly.
+//! `WriteTransaction`: a transaction whose connection is reused only after a clean end.
 //!
-//! A transaction can end in many ways: SQLite rolls it back by itself when the disk is full, a commit
-//! can fail, and a caller can drop its future between two statements. To use the connection again,
-//! one would have to know which of these happened. Closing it needs no such knowledge: SQLite rolls
-//! back what was not committed.
+//! A transaction can end in many ways: SQLite rolls it back when the disk is full, a commit can fail, and
+//! a caller can drop its future between two statements. Closing the connection is safe in all cases:
+//! SQLite rolls back what was not committed.
 
 use std::ops::{Deref, DerefMut};
 

@@ -183,7 +183,7 @@ async fn a_logout_that_is_forgotten_before_its_time_is_warned_of() {
         let said = front_channel_of("flooded", &provider, &menshen, (sid, "192.0.2.1"));
         assert_eq!(said.await, 200);
     };
-    let words = "forgotten before";
+    let words = "dropped before";
     say("first").await;
     fill(&dir, "flooded", NOTED_MAX - 1).await;
     assert_eq!(warnings("flooded", words), 0);

@@ -1,4 +1,4 @@
-//! `RefreshTask`: one refresh, in a task of its own: it goes on when the request is dropped.
+//! `RefreshTask`: one refresh. It runs in its own task, so it continues when the request is dropped.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use crate::store::{
 };
 use crate::telemetry::{AuditEvent, AuditRecord, RefreshOutcome, error_chain};
 
-/// How often a lease that another process holds is asked for again.
+/// The interval between attempts to take a lease that another process holds.
 const LEASE_RETRY_AFTER: Duration = Duration::from_millis(100);
-/// How much longer a refresh holds its lease than its source may take to answer.
+/// How much longer a lease lasts than the timeout of the provider.
 const LEASE_SLACK: Duration = Duration::from_secs(30);
-/// How long no refresh is tried after one that did not get a permit or the lease in time.
+/// The pause after a refresh that did not get a permit or the lease in time.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
-/// After how long the store is asked again to keep new tokens: the source does not give them twice.
+/// The delays before retries of storing new tokens: the provider does not issue them twice.
 const STORE_RETRIES_AFTER: [Duration; 3] = [
     Duration::from_millis(100),
     Duration::from_millis(300),
@@ -40,23 +40,23 @@ pub(super) struct RefreshTask {
 
 /// The outcome of a refresh.
 enum TaskOutcome {
-    /// The source brought new tokens.
+    /// The provider issued new tokens.
     Renewed,
-    /// Another process refreshed first; its tokens are here now.
+    /// Another process refreshed first; its tokens were loaded.
     Adopted,
-    /// The session had ended.
+    /// The session had ended before.
     Ended,
-    /// The source no longer vouches for it.
+    /// The provider ended the session.
     SessionGone(Box<dyn Error + Send + Sync>),
-    /// The source could not be asked.
+    /// The provider is unreachable.
     Unavailable(Box<dyn Error + Send + Sync>),
-    /// It did not get a permit or the lease in time.
+    /// No permit or lease in time.
     Busy,
     /// The store failed.
     Store(StoreError),
 }
 
-/// A source took too long.
+/// The provider did not respond in time.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {0:?}")]
 struct SourceTimedOut(Duration);
@@ -90,8 +90,8 @@ impl RefreshTask {
         outcome
     }
 
-    /// Waits for the lease, which another process may hold; nothing when it has it. Otherwise the
-    /// outcome: the tokens that the other process brought, or a failure.
+    /// Waits for the lease; `None` once it is taken. Otherwise the outcome: newer tokens from the process
+    /// that holds the lease, or a failure.
     async fn wait_for_lease(&self) -> Option<TaskOutcome> {
         let timeouts = self.refresher.timeouts;
         let until = Instant::now() + timeouts.wait;
@@ -108,7 +108,7 @@ impl RefreshTask {
         }
     }
 
-    /// Takes the lease; with a period of zero, gives it back.
+    /// Takes the lease, or releases it if the period is zero.
     async fn lease(&self, period: Duration) -> Result<bool, StoreError> {
         let Refresher {
             sessions, clock, ..
@@ -121,7 +121,7 @@ impl RefreshTask {
             .await
     }
 
-    /// The refresh itself, under the lease.
+    /// Refreshes while holding the lease.
     async fn refresh_under_lease(&self, known: &KnownSource) -> TaskOutcome {
         if let Some(outcome) = self.adopt().await {
             return outcome;
@@ -139,8 +139,8 @@ impl RefreshTask {
         }
     }
 
-    /// A refresh token that another process spent looks like one that the provider revoked. The lease
-    /// prevents that unless a clock jumped, so the store is asked first.
+    /// Checks the store before the session is ended: a refresh token that another process has used looks
+    /// like a revoked one. The lease prevents this unless a clock jumped.
     async fn confirm_gone(&self, why: Box<dyn Error + Send + Sync>) -> TaskOutcome {
         match self.wait_for_lease().await {
             Some(outcome) => outcome,
@@ -148,7 +148,7 @@ impl RefreshTask {
         }
     }
 
-    /// Adopts newer tokens from the store; nothing when there are none.
+    /// Adopts newer tokens from the store; `None` if there are none.
     async fn adopt(&self) -> Option<TaskOutcome> {
         let (sessions, ring) = (&self.refresher.sessions, &self.refresher.ring);
         let found: StoredSession = match sessions.find_stored(&self.session.key).await {
@@ -164,7 +164,7 @@ impl RefreshTask {
         })
     }
 
-    /// Keeps the new tokens and fields: in the store first, then in memory.
+    /// Stores the new tokens and fields, then updates them in memory.
     async fn store_refreshed(
         &self,
         known: &KnownSource,
@@ -203,7 +203,7 @@ impl RefreshTask {
             }
             Ok(TokenUpdateOutcome::SessionGone) => TaskOutcome::Ended,
             Err(error) => {
-                // Groups that the source took away count here no longer, all the same.
+                // Even so, groups that the provider removed no longer count in this process.
                 self.apply_refreshed(tokens, version, fields.as_ref(), None);
                 TaskOutcome::Store(error)
             }
@@ -227,9 +227,9 @@ impl RefreshTask {
         store.update_tokens(update).await
     }
 
-    /// The mapped fields of the source's answer; nothing when it has none that can be used.
+    /// The mapped fields of the provider's response; `None` if it has no usable profile.
     fn map_fields(&self, known: &KnownSource, refreshed: &Refreshed) -> Option<UserFields> {
-        // Fields that do not follow the source stay as the first login brought them.
+        // Without `sync` the fields of the first login stay.
         let raw = refreshed
             .raw
             .as_ref()
@@ -248,7 +248,7 @@ impl RefreshTask {
         }
     }
 
-    /// Updates the memory; `epoch` is the version that the store gave the fields.
+    /// Updates tokens and fields in memory; `epoch` is the version of the fields in the store.
     fn apply_refreshed(
         &self,
         tokens: Tokens,
@@ -273,12 +273,12 @@ impl RefreshTask {
                 });
             }
         }
-        // After the entitlements: a request that sees the new tokens sees those, too.
+        // Replaced after the entitlements: a request with the new tokens also has the new entitlements.
         self.state.replace(tokens, version, now);
         TaskOutcome::Renewed
     }
 
-    /// Logs and counts the outcome, and sets when the next refresh is due.
+    /// Logs and counts the outcome, and schedules the next refresh.
     async fn record_outcome(&self, outcome: TaskOutcome) {
         let Refresher {
             sessions,
@@ -319,7 +319,7 @@ impl RefreshTask {
         telemetry.count_refresh(self.session.via.as_str(), counted);
     }
 
-    /// The source no longer vouches for the session.
+    /// Ends the session because the provider ended it.
     async fn end_session(&self, why: &(dyn Error + Send + Sync + 'static)) {
         let Refresher {
             sessions,
@@ -328,7 +328,7 @@ impl RefreshTask {
             ..
         } = &*self.refresher;
         self.state.record_failure(clock.now());
-        // It is over here even if the store fails now.
+        // The session ends in this process even if the store fails.
         if let Err(error) = sessions
             .revoke(&RevocationScope::Session(self.session.key))
             .await

@@ -1,5 +1,5 @@
-//! Background work: uses of sessions are written in batches, revocations of other processes are read,
-//! expired records are deleted.
+//! Background tasks: write the uses of sessions in batches, read the log of revocations, retry pending
+//! revocations, delete expired rows.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -12,24 +12,24 @@ use super::Sessions;
 use crate::clock::Timestamp;
 use crate::store::{SessionKey, StoreError};
 
-/// How long uses are collected before they are written.
+/// The interval between batches of uses.
 const BATCH_EVERY: Duration = Duration::from_millis(500);
-/// After how long the store is asked again to write uses after a failure.
+/// The delay before a failed write of uses is retried.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// How often the log of revocations is read.
 const POLL_EVERY: Duration = Duration::from_secs(1);
-/// How long one reading may take.
+/// The timeout of one read of the log.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
-/// How many entries of the log, and how many uses, one question carries.
+/// The maximum number of log entries or uses per query.
 const BATCH_MAX: usize = 1_000;
 /// How often expired records are deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
-/// How many rows of a kind one round of deleting takes.
+/// The maximum number of rows of a kind that one round deletes.
 const SWEEP_MAX: u32 = 1_000;
-/// Rows that are idle for so long are deleted, whatever the configured idle timeout was.
+/// Sessions that are idle for so long are deleted, whatever the configured idle timeout is.
 const IDLE_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
-/// Starts the tasks; each ends when the sessions are dropped.
+/// Starts the tasks; each ends when `sessions` is dropped.
 pub(super) fn start(
     sessions: &Arc<Sessions>,
     touched: mpsc::Receiver<(SessionKey, Timestamp)>,
@@ -46,11 +46,11 @@ async fn write_uses(
     mut touched: mpsc::Receiver<(SessionKey, Timestamp)>,
 ) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    // What is not written yet, by session: the latest use counts.
+    // The latest use of each session that is not written yet.
     let mut uses = HashMap::new();
     let mut failing = false;
     loop {
-        // While a batch waits for the store, the next ones wait in the channel.
+        // During a failure of the store further uses wait in the channel.
         if uses.is_empty() {
             if touched.recv_many(&mut batch, BATCH_MAX).await == 0 {
                 return;
@@ -66,7 +66,7 @@ async fn write_uses(
                 uses.clear();
                 failing = false;
             }
-            // Logged once for an outage, not at every try.
+            // Logged once per outage.
             Err(error) if !failing => {
                 tracing::warn!(error = %crate::telemetry::error_chain(&error), "the last uses of sessions cannot be written: menshen tries again");
                 failing = true;
@@ -79,7 +79,7 @@ async fn write_uses(
     }
 }
 
-/// Asks the store again to write the endings that it did not take.
+/// Retries the revocations that the store has not confirmed.
 async fn retry_pending(sessions: Weak<Sessions>) {
     for round in 0.. {
         tokio::time::sleep(POLL_EVERY).await;
@@ -90,7 +90,7 @@ async fn retry_pending(sessions: Weak<Sessions>) {
     }
 }
 
-/// When the task that reads the log ends, even by a panic, no session in memory counts any more.
+/// Invalidates all cached sessions when the task that reads the log ends, even by a panic.
 struct LogReaderGuard(Weak<Sessions>);
 
 impl Drop for LogReaderGuard {
@@ -125,14 +125,14 @@ async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
             Ok::<_, StoreError>(page)
         };
         match tokio::time::timeout(READ_TIMEOUT, taken).await {
-            // A part that was not applied as a whole is read once more.
+            // A page that was not applied completely is read again.
             Ok(Ok(page)) => {
                 let read = page.entries.iter().map(|entry| entry.number);
                 let last = read.chain(page.damaged).max();
                 number = last.unwrap_or(number).max(number);
                 (failing, last_good) = (false, Instant::now());
             }
-            // Logged once for an outage, not every second.
+            // Logged once per outage.
             Ok(Err(error)) if !failing => {
                 tracing::error!(error = %crate::telemetry::error_chain(&error), "the log of revocations cannot be read");
                 failing = true;
@@ -161,7 +161,7 @@ async fn delete_expired_periodically(sessions: Weak<Sessions>) {
 }
 
 impl Sessions {
-    /// Deletes everything that has expired, in rounds, so that other writes come in between.
+    /// Deletes expired rows in rounds, so that other writes can run in between.
     ///
     /// # Errors
     /// A round failed; the rest is deleted later.

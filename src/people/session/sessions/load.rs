@@ -1,4 +1,4 @@
-//! Loading: a session that is not in memory is read once for all who wait for it.
+//! Loads a session from the store, once for all requests that wait for it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use crate::single_flight::PendingCall;
 use crate::store::{Account, SessionRecord, StoreError, StoredSession};
 
 impl Sessions {
-    /// Loads a session once for all requests with the same cookie, in a task of its own.
+    /// Loads a session once for all requests with the same cookie, in its own task.
     pub(super) fn load(
         self: &Arc<Self>,
         hash: CookieHash,
@@ -38,7 +38,7 @@ impl Sessions {
     ) -> LoadResult {
         let _permit = self.load_permits.acquire().await;
         let key = verified.handle.sid.key();
-        // The cells are taken before the store is read, so that a revocation meanwhile is seen.
+        // The shared state is taken first, so that a revocation during the load is not missed.
         let state = self
             .session_states
             .get_or_insert_with(key, SessionState::default);
@@ -65,7 +65,7 @@ impl Sessions {
             .map_err(Arc::new)?;
         let entry = Arc::new(entry);
         self.cache.insert(hash, Arc::clone(&entry));
-        // Checked after it is in memory: an ending that comes later finds it there.
+        // Checked after the insertion: a later revocation finds the session in the cache.
         if self.pending.includes(&record) {
             entry.state.end();
         }
@@ -112,7 +112,7 @@ impl Sessions {
     }
 }
 
-/// A session as the store keeps it, with the login of its account.
+/// Converts a stored session and its account.
 pub(super) fn session_of(record: SessionRecord, account: Account) -> Result<Session, StoreError> {
     let auth_context: AuthContext = serde_json::from_str(&record.auth_context)
         .map_err(|_| StoreError::Damaged { record: "session" })?;

@@ -1,5 +1,4 @@
-//! Minting: makes a session for a person who just signed in, unless they were closed or revoked
-//! meanwhile.
+//! Mints the session of a login, unless the account was closed or revoked during the login.
 
 use super::Sessions;
 use crate::clock::Timestamp;
@@ -12,55 +11,54 @@ use crate::store::{
     Account, ConnectorId, MintOutcome, NewSession, SessionId, SessionRecord, StoreError, Subject,
 };
 
-/// What a session is minted from.
+/// A login for which a session is minted.
 #[derive(Clone, Debug)]
 pub struct NewLogin {
-    /// The account, with the epoch under which it was admitted.
+    /// The account, with its epoch at the admission.
     pub account: Account,
     /// The connector of the login.
     pub via: ConnectorId,
-    /// What that source calls them.
+    /// The subject identifier at the provider.
     pub subject: Subject,
-    /// The session's name at the provider.
+    /// The session id at the provider.
     pub provider_sid: Option<String>,
-    /// What the login proved besides.
+    /// How the person authenticated.
     pub auth_context: AuthContext,
-    /// The tokens of the source.
+    /// The provider's tokens.
     pub tokens: Option<Tokens>,
-    /// The latest end of the session, if the source gives one.
+    /// The latest end of the session, if the provider limits it.
     pub expires_at: Option<Timestamp>,
     /// When the login began.
     pub began_at: Timestamp,
-    /// The connector's epoch then.
+    /// The connector's epoch at the start of the login.
     pub connector_epoch: u64,
-    /// The epoch of everyone then.
+    /// The epoch of everyone at the start of the login.
     pub everyone_epoch: u64,
 }
 
-/// The one session that something, such as a token, ever gets.
+/// A session that is minted only once, such as the session of a bearer token.
 #[derive(Clone, Copy, Debug)]
 pub struct OneTimeSession {
     /// The sid of the session.
     pub sid: Sid,
-    /// What is spent when the session is minted.
+    /// The one-time value that is spent in the same transaction.
     pub token_hash: [u8; 32],
-    /// How long that is remembered.
+    /// How long the one-time value is remembered.
     pub until: Timestamp,
 }
 
 /// Why no session was minted.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
-    /// The account was closed while they logged in.
+    /// The account was closed during the login.
     #[error("the account was closed during the login")]
     Closed,
-    /// The person, the connector or everyone was revoked while they logged in.
+    /// The account, the connector or everyone was revoked during the login.
     #[error("the login was overtaken by a revocation")]
     Revoked,
-    /// There was such a session before.
+    /// The one-time value was spent before.
     #[error("it has had its session")]
     Spent,
-    /// The store.
     #[error("mint the session")]
     Store(#[source] StoreError),
 }
@@ -70,13 +68,13 @@ pub enum MintError {
 pub struct MintedSession {
     /// The content of its cookie.
     pub handle: SessionHandle,
-    /// For logs and audit.
+    /// Names the session in logs.
     pub public_id: SessionId,
 }
 
 impl Sessions {
-    /// Mints a session with a new sid. Answers the handle to sign. `ring` seals its tokens; tokens that
-    /// are too large are left out.
+    /// Mints a session with a new session id. `ring` seals the provider's tokens; tokens that are too large
+    /// are dropped.
     pub async fn mint(
         &self,
         ring: &KeyRing,

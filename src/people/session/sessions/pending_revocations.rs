@@ -1,5 +1,5 @@
-//! `PendingRevocations`: sessions that were ended in this process but not yet in the store. They are over
-//! here from the first moment; the store is asked again until it has written it.
+//! `PendingRevocations`: revocations that the store has not confirmed yet. They apply in this process at
+//! once, and are retried until the store has written them.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,19 +14,17 @@ use crate::store::{
 };
 use crate::telemetry::{LogLimiter, error_chain};
 
-/// How many endings that anybody can ask for, such as front-channel logouts, wait for the store.
+/// The maximum number of pending unauthenticated requests, such as front-channel logouts.
 const UNAUTHENTICATED_MAX: usize = 10_000;
-/// After so many failures in a row the rest waits for the next round.
+/// After so many consecutive failures the remaining requests wait for the next round.
 const FAILURES_MAX: usize = 3;
 
-/// Something that ends sessions.
+/// A request that ends sessions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum RevocationRequest {
-    /// Sessions are revoked.
     Revoke(RevocationScope),
-    /// An account is closed.
     CloseAccount(AccountId),
-    /// A provider ended one of its sessions, or all of a person.
+    /// A logout at a provider.
     ProviderLogout {
         connector: ConnectorId,
         target: LogoutTarget,
@@ -35,7 +33,7 @@ pub(super) enum RevocationRequest {
     },
 }
 
-/// Endings that the store did not confirm yet.
+/// The requests that the store has not confirmed yet.
 #[derive(Debug, Default)]
 pub(super) struct PendingRevocations {
     entries: Mutex<Entries>,
@@ -47,54 +45,54 @@ type Entries = HashMap<RevocationRequest, PendingEntry>;
 #[derive(Debug)]
 struct PendingEntry {
     at: Timestamp,
-    /// How many callers ask the store about it right now.
+    /// The number of running attempts to write it.
     attempts: usize,
     keep_alive: KeepAlive,
     search: CacheSearch,
 }
 
-/// Whether the sessions in memory are searched for the one that an unproved ending names. The store
-/// finds it by an index and the memory has none, so they are searched only when the store failed.
+/// Whether the cache is searched for the session of an unauthenticated request. The store has an index
+/// for it and the cache has none, so the cache is searched only after a failure of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CacheSearch {
-    /// The store did not fail so far.
+    /// The store has not failed so far.
     NotNeeded,
     /// The next round searches.
     Due,
-    /// What is loaded since is compared with what is pending.
+    /// Done; later loads are compared with the pending requests.
     Done,
 }
 
-/// Keeps the cell that ends the sessions alive: a cell that nothing refers to would be dropped, and the
-/// sessions would count again.
+/// Keeps the shared state alive that marks the sessions as ended: without a reference it would be dropped,
+/// and the sessions would be valid again.
 #[derive(Debug)]
 enum KeepAlive {
     Session(#[expect(dead_code, reason = "kept alive only")] Arc<SessionState>),
     Account(Arc<AccountState>),
     Connector(Arc<Epoch>),
     Everyone,
-    /// None: each load of a session looks at the pending endings.
+    /// No state: each load of a session checks the pending requests.
     Loads,
 }
 
-/// One question to the store about an ending. When it is dropped before the answer, the next round asks
-/// again.
+/// One attempt to write a request to the store. If it is dropped before the store responds, the next round
+/// retries.
 struct StoreAttempt<'a> {
     sessions: &'a Sessions,
     request: &'a RevocationRequest,
-    /// Whether [`PendingEntry::attempts`] counts it. It does not when there was no room for the ending.
+    /// Whether [`PendingEntry::attempts`] counts it. False if the limit refused the request.
     counted: bool,
     result: AttemptResult,
 }
 
-/// The store's answer to an ending.
+/// The result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AttemptResult {
-    /// None yet.
+    /// No response yet.
     Unanswered,
-    /// It failed.
+    /// The store failed.
     Failed,
-    /// It has written it.
+    /// The store has written the request.
     Confirmed,
 }
 
@@ -106,7 +104,7 @@ impl Drop for StoreAttempt<'_> {
         let mut pending = sessions.pending.lock();
         let attempts = pending.get_mut(*request).map_or(0, |entry| {
             if self.counted {
-                // It may have been removed meanwhile and added again by others.
+                // It may have been removed and added again during the attempt.
                 entry.attempts = entry.attempts.saturating_sub(1);
             }
             let was_searched = entry.search != CacheSearch::NotNeeded;
@@ -119,9 +117,8 @@ impl Drop for StoreAttempt<'_> {
         match self.result {
             AttemptResult::Confirmed if attempts == 0 => sessions.release(pending, request),
             AttemptResult::Confirmed => {}
-            // Anybody can send the request, any number of times, so it costs no walk through the cache: the
-            // next round asks the store, and after a failure walks once for all of them. What found no
-            // place is left to the store.
+            // An unauthenticated request causes no search of the cache by itself: the next round retries, and
+            // after a failure searches once for all of them.
             AttemptResult::Unanswered | AttemptResult::Failed if request.is_unauthenticated() => {}
             AttemptResult::Unanswered | AttemptResult::Failed => {
                 drop(pending);
@@ -146,7 +143,7 @@ impl PendingRevocations {
         self.lock().contains_key(request)
     }
 
-    /// The provider's sessions that the next search is for, each with its connectors.
+    /// The provider sessions to search for, each with its connectors; marks their searches as done.
     fn take_due_searches(&self) -> HashMap<String, Vec<ConnectorId>> {
         let mut due = HashMap::<_, Vec<_>>::new();
         for (request, entry) in self.lock().iter_mut() {
@@ -163,7 +160,7 @@ impl PendingRevocations {
         due
     }
 
-    /// Whether a provider ended this session, although the store still has it.
+    /// Whether a pending logout at a provider ends this session.
     pub(super) fn includes(&self, session: &SessionRecord) -> bool {
         let pending = self.lock();
         pending.keys().any(|request| match request {
@@ -180,7 +177,7 @@ impl PendingRevocations {
 }
 
 impl RevocationRequest {
-    /// Whose sessions end; nothing when only the store knows.
+    /// The sessions that end; `None` if only the store can find them.
     fn scope(&self) -> Option<RevocationScope> {
         match self {
             Self::Revoke(scope) => Some(scope.clone()),
@@ -189,12 +186,12 @@ impl RevocationRequest {
         }
     }
 
-    /// Whether anybody can have sent the request: no logout message of the provider proves it.
+    /// Whether the request is unauthenticated: no signed message of the provider came with it.
     fn is_unauthenticated(&self) -> bool {
         self.unauthenticated_logout().is_some()
     }
 
-    /// The same; whose session it ends, and which.
+    /// The connector and the provider's session id of an unauthenticated logout.
     fn unauthenticated_logout(&self) -> Option<(&ConnectorId, &str)> {
         match self {
             Self::ProviderLogout {
@@ -209,11 +206,11 @@ impl RevocationRequest {
 }
 
 impl Sessions {
-    /// Ends sessions: here first, then in the store; answers the entries of the log. Nothing when the
-    /// logout message was spent before, or when there is no such account.
+    /// Ends sessions, first in this process, then in the store. Returns the entries of the log; `None` if the
+    /// logout message was used before, or if the account does not exist.
     ///
     /// # Errors
-    /// The store failed. The sessions are over here all the same, and the store is asked again.
+    /// The store failed. The sessions have still ended in this process, and the write is retried.
     pub(super) async fn end(
         &self,
         request: RevocationRequest,
@@ -232,11 +229,11 @@ impl Sessions {
         ended
     }
 
-    /// Asks the store to write the pending endings; answers how many are left.
+    /// Retries the pending requests; returns how many are left.
     pub async fn retry_pending(&self, round: usize) -> usize {
         self.end_cached_unauthenticated();
         let mut waiting = self.pending.retryable();
-        // One that the store never accepts must not keep the others waiting.
+        // A request that always fails must not block the others.
         let first = round % waiting.len().max(1);
         waiting.rotate_left(first);
         let (mut stored, mut failures) = (0_usize, 0);
@@ -308,8 +305,8 @@ impl Sessions {
         ended
     }
 
-    /// Ends the sessions here, before the store is asked: the caller may be dropped meanwhile. Answers
-    /// since when they are over, and whether there was room for the ending.
+    /// Ends the sessions in this process before the store is asked, because the caller may be dropped.
+    /// Returns the time of the revocation, and whether the request was registered.
     fn register(&self, request: &RevocationRequest) -> (Timestamp, bool) {
         let at = self.clock.now();
         let mut pending = self.pending.lock();
@@ -338,14 +335,14 @@ impl Sessions {
             }
         };
         drop(pending);
-        // A request that anybody can send wakes no connection before it is known to end a session.
+        // An unauthenticated request wakes no connection before it is known to end a session.
         if !request.is_unauthenticated() {
             self.notify_changes();
         }
         (at, true)
     }
 
-    /// Counts one more question about it; nothing when another is under way.
+    /// Starts another attempt; `None` if one is running.
     fn retry(&self, request: &RevocationRequest) -> Option<Timestamp> {
         let mut pending = self.pending.lock();
         let entry = pending
@@ -384,12 +381,12 @@ impl Sessions {
         }
     }
 
-    /// Removes an ending that is no longer to be written.
+    /// Removes a request that is no longer to be written.
     pub(super) fn remove(&self, request: &RevocationRequest) {
         self.release(self.pending.lock(), request);
     }
 
-    /// Removes an ending whose answer from the store was applied.
+    /// Removes a request after its result was applied, and unblocks its epochs.
     fn release(&self, mut pending: MutexGuard<'_, Entries>, request: &RevocationRequest) {
         let Some(entry) = pending.remove(request) else {
             return;
@@ -406,14 +403,14 @@ impl Sessions {
         }
     }
 
-    /// Ends the sessions in memory that a provider ended. It walks through all of them, so only when the
-    /// store, which has an index, failed.
+    /// Ends the cached sessions that match a logout at a provider. Searches the whole cache, so it runs only
+    /// after a failure of the store.
     fn end_cached(&self, request: &RevocationRequest) {
         let RevocationRequest::ProviderLogout {
             connector, target, ..
         } = request
         else {
-            // Those ended with the cell that is pinned; what lasts is to be judged again.
+            // The shared state has ended these sessions; open connections are checked again.
             return self.notify_changes();
         };
         for (_, entry) in &self.cache {
@@ -427,7 +424,7 @@ impl Sessions {
         self.notify_changes();
     }
 
-    /// The same for all that anybody may have said since the last round, in one search.
+    /// Ends the cached sessions of all unauthenticated logouts since the last round, in one search.
     fn end_cached_unauthenticated(&self) {
         let due = self.pending.take_due_searches();
         if due.is_empty() {
@@ -443,14 +440,14 @@ impl Sessions {
                 ended = true;
             }
         }
-        // What anybody may say wakes nobody before it ended something.
+        // Open connections are checked again only if a session ended.
         if ended {
             self.notify_changes();
         }
     }
 }
 
-/// Whether a mark names a session, as the store compares them.
+/// Whether a logout ends a session; the same rule as in the store.
 fn matches_session(target: &LogoutTarget, provider_sid: Option<&str>, subject: &Subject) -> bool {
     match target {
         LogoutTarget::Session(sid) => provider_sid == Some(sid),

@@ -1,4 +1,4 @@
-//! Ending: by the person, an administrator, a provider, or another process.
+//! Revokes sessions for a person, an administrator, a provider or another process.
 
 use std::sync::atomic::Ordering;
 
@@ -12,18 +12,18 @@ use crate::store::{
 use crate::telemetry::error_chain;
 
 impl Sessions {
-    /// Ends sessions: in memory, with their open tunnels, and in the store.
+    /// Revokes sessions in memory, with their open tunnels, and in the store.
     ///
     /// # Errors
-    /// The store failed. The sessions are over in this process all the same, and the store is asked
-    /// again until it has written it.
+    /// The store failed. The sessions have still ended in this process, and the write is retried until it
+    /// succeeds.
     pub async fn revoke(&self, scope: &RevocationScope) -> Result<(), StoreError> {
         self.end(RevocationRequest::Revoke(scope.clone()))
             .await
             .map(drop)
     }
 
-    /// Whether a session here came from a session of a provider.
+    /// Whether a session exists that was minted from this session of the provider.
     pub async fn has_provider_session(
         &self,
         connector: &ConnectorId,
@@ -34,9 +34,9 @@ impl Sessions {
             .await
     }
 
-    /// A provider ended one of its sessions, or all of a person's: the sessions here that came from it
-    /// end, and a login that began before mints none until `until`. Answers how many ended; nothing
-    /// when this `message_id` was taken before.
+    /// Applies a logout at a provider: ends the matching sessions, and until `until` refuses sessions of
+    /// logins that began before. Returns the number of ended sessions; `None` if `message_id` was used
+    /// before.
     ///
     /// # Errors
     /// As [`Self::revoke`].
@@ -57,8 +57,7 @@ impl Sessions {
         Ok(ended.map(|entries| entries.len()))
     }
 
-    /// The key of the session that has this public id. When the store fails, it is looked for in
-    /// memory.
+    /// The key of the session with this public id. If the store fails, the cache is searched.
     pub async fn key(&self, public_id: &SessionId) -> Result<Option<SessionKey>, StoreError> {
         let error = match self.store.session_key(public_id).await {
             Ok(key) => return Ok(key),
@@ -69,7 +68,7 @@ impl Sessions {
         found.map_or(Err(error), |entry| Ok(Some(entry.session.key)))
     }
 
-    /// Closes an account and ends its sessions, or opens it again; false when there is none.
+    /// Closes an account and ends its sessions, or reopens it; false if it does not exist.
     ///
     /// # Errors
     /// As [`Self::revoke`]; an account that could not be opened stays closed.
@@ -87,8 +86,8 @@ impl Sessions {
             return Ok(false);
         };
         self.apply(&revocation);
-        // A closing that the store has not written yet would close the account again: it is dropped,
-        // but the sessions that it ended stay ended.
+        // A pending closure would close the account again, so it is removed; the sessions that it ended
+        // stay ended.
         if self.pending.contains(&closing) {
             let ended = self
                 .end(RevocationRequest::Revoke(RevocationScope::Account(
@@ -101,12 +100,11 @@ impl Sessions {
         Ok(true)
     }
 
-    /// Applies a part of the log of revocations. A row that cannot be read may have ended any session:
-    /// then every session in memory is read from the store again.
+    /// Applies a page of the log of revocations. A damaged row may have ended any session, so it causes a
+    /// reload of all cached sessions.
     ///
     /// # Errors
-    /// The epochs that such a row may have raised could not be read. The part must be applied once
-    /// more.
+    /// After a damaged row the epochs could not be read. The page must be applied again.
     pub(super) async fn apply_page(&self, page: &RevocationPage) -> Result<(), StoreError> {
         for entry in &page.entries {
             self.apply(entry);

@@ -1,5 +1,4 @@
-//! A simulated login: a person as they would be right after it, built as a load builds them. No
-//! session is minted.
+//! A simulated login: builds the person as after a login, without minting a session.
 
 use std::sync::Arc;
 
@@ -13,9 +12,8 @@ use crate::store::{
 };
 
 impl Person {
-    /// The person who signs in now through one of an account's identities, with the fields of its
-    /// last login or refresh. The session is not in the store, no cookie names it, it has no tokens,
-    /// and its proof is empty.
+    /// The person after a login through one of the account's identities, with the fields of its last login
+    /// or refresh. The session is not stored, and has neither tokens nor an authentication context.
     pub(in crate::people) fn simulated(
         account: Account,
         (via, subject, fields): (ConnectorId, Subject, String),

@@ -1,4 +1,4 @@
-//! Updates of sessions in memory: by a load, by another login of the person, by a refresh.
+//! Updates cached sessions after a load, a refresh, or another login of the person.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::people::session::{Entitlements, Session};
 use crate::store::{Account, ConnectorId, SessionKey, StoreError, StoredSession, Subject};
 
 impl Sessions {
-    /// The cell of a session's identity, at least as new as what was found.
+    /// The shared state of the identity, updated unless it is newer than `found`.
     pub(super) fn identity_state(
         &self,
         found: &StoredSession,
@@ -31,7 +31,7 @@ impl Sessions {
         Ok(state)
     }
 
-    /// The cell of a session's tokens, at least as new as what was found.
+    /// The shared state of the tokens, updated unless it is newer than `found`.
     pub(super) fn token_state(
         &self,
         found: &StoredSession,
@@ -48,7 +48,7 @@ impl Sessions {
         Some(state)
     }
 
-    /// Updates the entitlements of an identity that has sessions in memory, after another login.
+    /// Updates the entitlements of an identity with cached sessions after another login.
     pub(crate) fn update_after_login(
         &self,
         via: &ConnectorId,
@@ -61,8 +61,8 @@ impl Sessions {
         let same_login = current.as_ref().is_some_and(|it| it.login == account.login);
         let same = same_login && current.as_ref().is_some_and(|it| it.fields == *fields);
         if let Some(known) = self.accounts.get(&account.id).filter(|_| !same) {
-            // Their sessions are read again. The store may have written the fields of a refresh before
-            // or after these: only it knows which are the last.
+            // The account's sessions are reloaded: only the store knows whether a concurrent refresh was
+            // written before or after this login.
             known.mark_changed();
         }
         let (Some(state), Some(current)) = (&state, current) else {
@@ -75,10 +75,9 @@ impl Sessions {
         }
     }
 
-    /// Updates the entitlements of a person after a refresh; answers the names of the fields that
-    /// changed.
+    /// Updates the entitlements of a person after a refresh; returns the names of the changed fields.
     ///
-    /// `epoch` is the version that the store gave the fields; without one it is guessed.
+    /// `epoch` is the version of the fields in the store; without one it is guessed.
     pub(in crate::people::session) fn update_after_refresh(
         &self,
         session: &Session,
@@ -100,7 +99,7 @@ impl Sessions {
         state.replace_after_refresh(&Arc::new(fresh));
         let changed = differences(&before.fields, fields);
         if !changed.is_empty() {
-            // Open tunnels are judged again.
+            // Open tunnels are checked again.
             self.notify_changes();
         }
         changed
@@ -126,7 +125,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends a session here that the store no longer has.
+    /// Ends a session in this process that is no longer in the store.
     pub(in crate::people::session) fn end_locally(&self, key: &SessionKey) {
         if let Some(state) = self.session_states.get(key) {
             state.end();
@@ -134,7 +133,7 @@ impl Sessions {
         }
     }
 
-    /// Counts a record that cannot be read.
+    /// Counts damaged records; other errors pass unchanged.
     pub(super) fn count_damage(&self, error: StoreError) -> StoreError {
         match error {
             StoreError::Damaged { record } => self.store.report_damaged(record),
@@ -147,7 +146,7 @@ impl Sessions {
     }
 }
 
-/// The entitlements of a session, as the store keeps them.
+/// Converts the stored entitlements of a session.
 pub(super) fn entitlements_of(found: &StoredSession) -> Result<Entitlements, StoreError> {
     let fields: UserFields = serde_json::from_str(&found.entitlements)
         .map_err(|_| StoreError::Damaged { record: "identity" })?;
@@ -160,7 +159,7 @@ pub(super) fn entitlements_of(found: &StoredSession) -> Result<Entitlements, Sto
     ))
 }
 
-/// The names of the fields that differ; never their values, which are personal.
+/// The names of the fields that differ. Their values are personal data and are not logged.
 fn differences(before: &UserFields, after: &UserFields) -> Vec<String> {
     let object = |fields| match serde_json::to_value(fields) {
         Ok(serde_json::Value::Object(object)) => object,
