@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn dot_segments_are_refused_however_they_are_hidden() {
+    fn dot_segments_are_refused_in_every_encoding() {
         for path in [
             "/.",
             "/..",

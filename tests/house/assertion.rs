@@ -1,7 +1,7 @@
 //! An application can check for itself who is asking: by a signature, and by keys anybody may read.
 
-mod again;
 mod keys;
+mod reuse;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -77,12 +77,12 @@ check_headers = "all"
 const LIFE_S: i64 = 300;
 
 /// An instance of menshen before a mirror.
-struct Desk {
+struct AssertionEnv {
     menshen: Menshen,
     mirror: Mirror,
 }
 
-impl Desk {
+impl AssertionEnv {
     async fn open(session: &str) -> Self {
         Self::at(now_s(), session).await
     }
@@ -96,11 +96,13 @@ impl Desk {
     }
 
     /// What the upstream is told at an address of the home host.
-    async fn asserted(&self, path: &str, cookie: &str) -> Option<String> {
-        one(&TestRequest::get(path)
-            .session(cookie)
-            .send(&self.menshen)
-            .await)
+    async fn assertion_at(&self, path: &str, cookie: &str) -> Option<String> {
+        single_assertion(
+            &TestRequest::get(path)
+                .session(cookie)
+                .send(&self.menshen)
+                .await,
+        )
     }
 
     async fn keys(&self) -> JwkSet {
@@ -132,13 +134,13 @@ fn setup(mirror: &Mirror, session: &str) -> Setup {
 }
 
 /// `[session] keys`, the signing one first.
-fn ring(keys: &[&menshen::secret::Secret<String>]) -> String {
+fn keys_setting(keys: &[&menshen::secret::Secret<String>]) -> String {
     let keys: Vec<_> = keys.iter().map(|key| key.expose().as_str()).collect();
     format!("keys = {keys:?}")
 }
 
 /// The one assertion an upstream was sent, if it was sent one.
-fn one(answer: &Answer) -> Option<String> {
+fn single_assertion(answer: &Answer) -> Option<String> {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let mut all = mirror::values(answer, "x-menshen-assertion");
     assert!(all.len() <= 1, "{all:?}");
@@ -146,7 +148,7 @@ fn one(answer: &Answer) -> Option<String> {
 }
 
 /// What an application of this name finds, by the keys it has read and nothing else.
-fn verified(keys: &JwkSet, token: &str, audience: &str) -> Result<Value, ErrorKind> {
+fn verify_as_application(keys: &JwkSet, token: &str, audience: &str) -> Result<Value, ErrorKind> {
     let head = jsonwebtoken::decode_header(token).map_err(|error| error.kind().clone())?;
     let key = head.kid.as_deref().and_then(|kid| keys.find(kid));
     let key = key.ok_or(ErrorKind::InvalidKeyFormat)?;
@@ -161,42 +163,45 @@ fn verified(keys: &JwkSet, token: &str, audience: &str) -> Result<Value, ErrorKi
         .map_err(|error| error.kind().clone())
 }
 
-/// A part of a token, read without a look at its signature.
-fn part(token: &str, at: usize) -> Value {
+/// A decode_part of a token, read without a look at its signature.
+fn decode_part(token: &str, at: usize) -> Value {
     let bytes = token.split('.').nth(at).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(bytes).unwrap()).unwrap()
 }
 
 #[tokio::test]
-async fn an_application_verifies_who_asks_by_keys_that_anybody_may_read() {
-    let desk = Desk::open("").await;
-    let cookie = signed_in(&desk.menshen, "zhangsan").await;
-    let keys = desk.keys().await;
+async fn an_application_verifies_an_assertion_with_the_published_keys() {
+    let env = AssertionEnv::open("").await;
+    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let keys = env.keys().await;
     let answer = TestRequest::get("/x")
         .session(&cookie)
-        .send(&desk.menshen)
+        .send(&env.menshen)
         .await;
-    let token = one(&answer).unwrap();
+    let token = single_assertion(&answer).unwrap();
     let account = mirror::values(&answer, "x-account");
     let expected = json!({
         "iss": HOME,
         "sub": account[0],
         "login": "zhangsan",
         "aud": "sso.test",
-        "iat": desk.now_s(),
-        "exp": desk.now_s() + LIFE_S,
+        "iat": env.now_s(),
+        "exp": env.now_s() + LIFE_S,
     });
-    assert_eq!(verified(&keys, &token, "sso.test"), Ok(expected));
+    assert_eq!(
+        verify_as_application(&keys, &token, "sso.test"),
+        Ok(expected)
+    );
     let kid = keys.keys[0].thumbprint(ThumbprintHash::SHA256).unwrap();
     let head = json!({ "alg": "ES256", "typ": "JWT", "kid": kid });
-    assert_eq!(part(&token, 0), head);
+    assert_eq!(decode_part(&token, 0), head);
 }
 
 #[tokio::test]
-async fn an_assertion_is_for_the_routes_audience_or_the_host_without_its_port() {
-    let desk = Desk::open("").await;
-    let cookie = signed_in(&desk.menshen, "zhangsan").await;
-    let keys = desk.keys().await;
+async fn the_audience_is_that_of_the_route_or_the_host_without_its_port() {
+    let env = AssertionEnv::open("").await;
+    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let keys = env.keys().await;
     for (path, host, audience) in [
         ("/finance", "sso.test", "财务 finance"),
         ("/finance/x", "sso.test:8080", "财务 finance"),
@@ -206,14 +211,17 @@ async fn an_assertion_is_for_the_routes_audience_or_the_host_without_its_port() 
         ("/x", "other.test", "other.test"),
     ] {
         let ask = TestRequest::get(path).host(host).session(&cookie);
-        let token = one(&ask.send(&desk.menshen).await).unwrap();
-        assert!(verified(&keys, &token, audience).is_ok(), "{path} {host}");
-        assert_eq!(part(&token, 1)["aud"], audience, "{path} {host}");
+        let token = single_assertion(&ask.send(&env.menshen).await).unwrap();
+        assert!(
+            verify_as_application(&keys, &token, audience).is_ok(),
+            "{path} {host}"
+        );
+        assert_eq!(decode_part(&token, 1)["aud"], audience, "{path} {host}");
     }
 }
 
 #[tokio::test]
-async fn only_people_have_an_assertion_and_only_where_a_route_asks_for_it() {
+async fn an_assertion_is_sent_only_for_persons_and_only_on_configured_routes() {
     let clock = Clock::manual(Timestamp::from_unix_s(now_s()));
     let (ci, mirror) = (
         Provider::start(&clock, Algorithm::ES256).await,
@@ -232,8 +240,8 @@ async fn only_people_have_an_assertion_and_only_where_a_route_asks_for_it() {
         .clock(&clock)
         .start()
         .await;
-    let desk = Desk { menshen, mirror };
-    let cookie = signed_in(&desk.menshen, "zhangsan").await;
+    let env = AssertionEnv { menshen, mirror };
+    let cookie = signed_in(&env.menshen, "zhangsan").await;
     for (path, expected) in [
         ("/x", true),
         ("/api", true),
@@ -241,17 +249,17 @@ async fn only_people_have_an_assertion_and_only_where_a_route_asks_for_it() {
         ("/rule", true),
         ("/silent", false),
     ] {
-        let asserted = desk.asserted(path, &cookie).await;
-        assert_eq!(asserted.is_some(), expected, "{path}");
+        let assertion_at = env.assertion_at(path, &cookie).await;
+        assert_eq!(assertion_at.is_some(), expected, "{path}");
     }
     // Nobody, also with a cookie that is none.
     for path in ["/public", "/rule"] {
         assert_eq!(
-            one(&TestRequest::get(path).send(&desk.menshen).await),
+            single_assertion(&TestRequest::get(path).send(&env.menshen).await),
             None,
             "{path}"
         );
-        assert_eq!(desk.asserted(path, "forged").await, None, "{path}");
+        assert_eq!(env.assertion_at(path, "forged").await, None, "{path}");
     }
     let preflight = TestRequest::get("/rule")
         .method("OPTIONS")
@@ -259,21 +267,21 @@ async fn only_people_have_an_assertion_and_only_where_a_route_asks_for_it() {
     let preflight = preflight
         .header("Access-Control-Request-Method", "PUT")
         .session(&cookie);
-    assert_eq!(one(&preflight.send(&desk.menshen).await), None);
+    assert_eq!(single_assertion(&preflight.send(&env.menshen).await), None);
     // A program is never a person.
     let token = ci.sign(&ci.claims("zhangsan", "menshen"), &json!({}));
     let program = TestRequest::get("/api").header("Authorization", &format!("Bearer {token}"));
-    assert_eq!(one(&program.send(&desk.menshen).await), None);
+    assert_eq!(single_assertion(&program.send(&env.menshen).await), None);
     // Somebody who left is nobody, however long an assertion of theirs still lives.
     let leaving = TestRequest::get("/.menshen/sign_out")
         .session(&cookie)
         .navigating();
-    assert!(leaving.send(&desk.menshen).await.status < 400);
-    assert_eq!(desk.asserted("/public", &cookie).await, None);
+    assert!(leaving.send(&env.menshen).await.status < 400);
+    assert_eq!(env.assertion_at("/public", &cookie).await, None);
     assert_eq!(
         TestRequest::get("/x")
             .session(&cookie)
-            .send(&desk.menshen)
+            .send(&env.menshen)
             .await
             .status,
         401
@@ -281,10 +289,10 @@ async fn only_people_have_an_assertion_and_only_where_a_route_asks_for_it() {
 }
 
 #[tokio::test]
-async fn what_a_client_asserts_of_itself_reaches_no_application() {
-    let desk = Desk::open("").await;
-    let cookie = signed_in(&desk.menshen, "zhangsan").await;
-    let own = desk.asserted("/x", &cookie).await.unwrap();
+async fn an_assertion_header_from_the_client_is_removed() {
+    let env = AssertionEnv::open("").await;
+    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let own = env.assertion_at("/x", &cookie).await.unwrap();
     for name in [
         "X-Menshen-Assertion",
         "x-menshen-assertion",
@@ -301,8 +309,12 @@ async fn what_a_client_asserts_of_itself_reaches_no_application() {
             let lies = TestRequest::get(path).session(cookie);
             let lies = lies.header(name, "lie").header(name, "lie");
             for ask in [lies.clone(), lies.header("Connection", name)] {
-                let answer = ask.send(&desk.menshen).await;
-                assert_eq!(one(&answer).as_ref(), expected, "{name} {path}");
+                let answer = ask.send(&env.menshen).await;
+                assert_eq!(
+                    single_assertion(&answer).as_ref(),
+                    expected,
+                    "{name} {path}"
+                );
                 assert!(!answer.text().contains("lie"), "{name} {path}");
             }
         }
@@ -310,25 +322,25 @@ async fn what_a_client_asserts_of_itself_reaches_no_application() {
 }
 
 #[tokio::test]
-async fn an_assertion_that_is_not_as_it_was_signed_counts_nowhere() {
-    let desk = Desk::open("").await;
-    let cookie = signed_in(&desk.menshen, "zhangsan").await;
+async fn a_modified_assertion_fails_verification() {
+    let env = AssertionEnv::open("").await;
+    let cookie = signed_in(&env.menshen, "zhangsan").await;
     let (keys, token) = (
-        desk.keys().await,
-        desk.asserted("/x", &cookie).await.unwrap(),
+        env.keys().await,
+        env.assertion_at("/x", &cookie).await.unwrap(),
     );
-    let refused = |token: &str| verified(&keys, token, "sso.test").unwrap_err();
-    assert!(verified(&keys, &token, "sso.test").is_ok());
+    let refused = |token: &str| verify_as_application(&keys, token, "sso.test").unwrap_err();
+    assert!(verify_as_application(&keys, &token, "sso.test").is_ok());
     assert_eq!(
-        verified(&keys, &token, "oa.test"),
+        verify_as_application(&keys, &token, "oa.test"),
         Err(ErrorKind::InvalidAudience)
     );
     let parts: Vec<_> = token.split('.').collect();
-    let mut boss = part(&token, 1);
+    let mut boss = decode_part(&token, 1);
     boss["login"] = json!("boss");
     let forged = |head: &Value| compact(head, &boss, |_| parts[2].to_owned());
     assert_eq!(
-        refused(&forged(&part(&token, 0))),
+        refused(&forged(&decode_part(&token, 0))),
         ErrorKind::InvalidSignature
     );
     for at in (0..parts[2].len()).step_by(7) {
@@ -338,10 +350,10 @@ async fn an_assertion_that_is_not_as_it_was_signed_counts_nowhere() {
         let forged = format!("{}.{}.{signature}", parts[0], parts[1]);
         assert_eq!(refused(&forged), ErrorKind::InvalidSignature, "at {at}");
     }
-    let kid = part(&token, 0)["kid"].clone();
-    let other = Desk::open("").await;
+    let kid = decode_part(&token, 0)["kid"].clone();
+    let other = AssertionEnv::open("").await;
     let others = signed_in(&other.menshen, "zhangsan").await;
-    let others = other.asserted("/x", &others).await.unwrap();
+    let others = other.assertion_at("/x", &others).await.unwrap();
     // Another instance's key, under its own name and under ours.
     assert_eq!(refused(&others), ErrorKind::InvalidKeyFormat);
     let rest: Vec<_> = others.split('.').collect();
@@ -350,35 +362,35 @@ async fn an_assertion_that_is_not_as_it_was_signed_counts_nowhere() {
     let none = compact(&json!({ "alg": "none", "kid": kid }), &boss, |_| {
         String::new()
     });
-    assert!(verified(&keys, &none, "sso.test").is_err());
+    assert!(verify_as_application(&keys, &none, "sso.test").is_err());
     let hmac = forged(&json!({ "alg": "HS256", "kid": kid }));
     assert_eq!(refused(&hmac), ErrorKind::InvalidAlgorithm);
 }
 
 #[tokio::test]
-async fn an_assertion_is_over_when_it_says() {
-    let past = Desk::at(now_s() - LIFE_S - 10, "").await;
+async fn an_assertion_expires_at_its_exp() {
+    let past = AssertionEnv::at(now_s() - LIFE_S - 10, "").await;
     let cookie = signed_in(&past.menshen, "zhangsan").await;
     let (keys, token) = (
         past.keys().await,
-        past.asserted("/x", &cookie).await.unwrap(),
+        past.assertion_at("/x", &cookie).await.unwrap(),
     );
     assert_eq!(
-        verified(&keys, &token, "sso.test"),
+        verify_as_application(&keys, &token, "sso.test"),
         Err(ErrorKind::ExpiredSignature)
     );
     past.advance(250);
-    let token = past.asserted("/x", &cookie).await.unwrap();
-    assert!(verified(&keys, &token, "sso.test").is_ok());
+    let token = past.assertion_at("/x", &cookie).await.unwrap();
+    assert!(verify_as_application(&keys, &token, "sso.test").is_ok());
 }
 
 #[tokio::test]
-async fn other_proxies_are_given_the_assertion_for_the_host_their_client_asked_for() {
+async fn a_checking_proxy_gets_the_assertion_for_the_requested_host() {
     let mirror = Mirror::start().await;
     let setup = setup(&mirror, "").server("trusted_proxies = ['127.0.0.1']");
     let menshen = setup.start().await;
     let cookie = signed_in(&menshen, "zhangsan").await;
-    let own = one(&TestRequest::get("/x").session(&cookie).send(&menshen).await);
+    let own = single_assertion(&TestRequest::get("/x").session(&cookie).send(&menshen).await);
     let auth = |uri: &str| {
         TestRequest::get("/.menshen/auth")
             .header("X-Forwarded-Uri", uri)

@@ -184,13 +184,13 @@ upstream = ["{mirror}"]
 "#;
 
 /// An instance of menshen before a mirror, with an admin listener.
-struct Desk {
+struct ExplainServer {
     menshen: Menshen,
     _mirror: Mirror,
 }
 
-impl Desk {
-    async fn open() -> Self {
+impl ExplainServer {
+    async fn start() -> Self {
         Self::with_store("sqlite::memory:").await
     }
 
@@ -205,7 +205,7 @@ impl Desk {
     }
 
     /// `GET /api/explain` with these parameters.
-    async fn asked(&self, parameters: &[(&str, &str)]) -> Answer {
+    async fn query_api(&self, parameters: &[(&str, &str)]) -> Answer {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(parameters);
         let admin = self.menshen.running.admin_address().unwrap();
@@ -217,13 +217,13 @@ impl Desk {
     }
 
     async fn explained(&self, parameters: &[(&str, &str)]) -> Value {
-        let answer = self.asked(parameters).await;
+        let answer = self.query_api(parameters).await;
         assert_eq!(answer.status, 200, "{parameters:?}: {}", answer.text());
         answer.json()
     }
 
     /// Somebody known by two connectors, the one of `via` last.
-    async fn known_by_both(&self, login: &str, via: &str) {
+    async fn admit_by_both_connectors(&self, login: &str, via: &str) {
         let first = if via == "corp" { "other" } else { "corp" };
         let number = vec![(LinkField::Mobile, "13900000000".to_owned())];
         let shared = self.menshen.running.live().services();
@@ -259,7 +259,7 @@ fn setup(mirror: &Mirror) -> Setup {
 }
 
 /// The texts of a list of objects, by their names.
-fn pairs(list: &Value, name: &str, value: &str) -> Vec<(String, String)> {
+fn name_value_pairs(list: &Value, name: &str, value: &str) -> Vec<(String, String)> {
     let items = list.as_array().unwrap().iter();
     let text = |item: &Value| match item {
         Value::String(text) => text.clone(),

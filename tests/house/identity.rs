@@ -1,8 +1,8 @@
 //! What an upstream is told of a person is ours alone to say, under every alias, on every route.
 
 mod cookies;
-mod hops;
-mod written;
+mod encodings;
+mod forwarded;
 
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
@@ -13,7 +13,7 @@ use crate::test_request::{TestRequest, signed_in};
 use crate::wire::Answer;
 
 /// Names of our own and of the `own` route below.
-const OURS: [&str; 12] = [
+const IDENTITY_HEADERS: [&str; 12] = [
     "X-Forwarded-User",
     "X-Forwarded-Preferred-Username",
     "X-Forwarded-Name",
@@ -75,7 +75,7 @@ fn ask(path: &str, cookie: &str) -> TestRequest {
     }
 }
 
-fn folded(name: &str) -> String {
+fn normalized(name: &str) -> String {
     let fold = |byte: u8| match byte {
         byte if byte.is_ascii_alphanumeric() => char::from(byte.to_ascii_lowercase()),
         _ => '-',
@@ -83,12 +83,15 @@ fn folded(name: &str) -> String {
     name.bytes().map(fold).collect()
 }
 
-/// Everything an upstream that folds names might take for identity, sorted.
-fn identity(answer: &Answer) -> Vec<(String, String)> {
-    let ours: Vec<_> = OURS.iter().map(|name| folded(name)).collect();
+/// Everything an upstream that folds names might take for identity_headers, sorted.
+fn identity_headers(answer: &Answer) -> Vec<(String, String)> {
+    let ours: Vec<_> = IDENTITY_HEADERS
+        .iter()
+        .map(|name| normalized(name))
+        .collect();
     let all = mirror::headers(answer).into_iter();
     let mut found: Vec<_> = all
-        .map(|(name, value)| (folded(&name), value))
+        .map(|(name, value)| (normalized(&name), value))
         .filter(|(name, _)| ours.contains(name))
         .collect();
     found.sort();
@@ -106,7 +109,7 @@ fn aliases(name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn whatever_a_client_says_of_itself_reaches_no_upstream() {
+async fn identity_headers_from_the_client_never_reach_the_upstream() {
     let (menshen, _mirror, [nobody, zhang]) = start_menshen().await;
     let rows = [
         ("/x", &zhang, 2),
@@ -116,14 +119,14 @@ async fn whatever_a_client_says_of_itself_reaches_no_upstream() {
         ("/elsewhere", &nobody, 0),
     ];
     for (path, cookie, at_least) in rows {
-        let plain = identity(&ask(path, cookie).send(&menshen).await);
+        let plain = identity_headers(&ask(path, cookie).send(&menshen).await);
         assert!(plain.len() >= at_least, "{path}: {plain:?}");
         assert_eq!(plain.is_empty(), at_least == 0, "{path}: {plain:?}");
-        for name in OURS {
+        for name in IDENTITY_HEADERS {
             let lie = |ask: TestRequest, alias: &String| ask.header(alias, "boss");
             let lies = aliases(name).iter().fold(ask(path, cookie), lie);
             let answer = lies.send(&menshen).await;
-            assert_eq!(identity(&answer), plain, "{name} on {path}");
+            assert_eq!(identity_headers(&answer), plain, "{name} on {path}");
             let text = String::from_utf8_lossy(mirror::reflected(&answer).unwrap()).into_owned();
             assert!(!text.contains("boss"), "{text}");
         }
@@ -131,9 +134,9 @@ async fn whatever_a_client_says_of_itself_reaches_no_upstream() {
 }
 
 #[tokio::test]
-async fn a_nominated_header_is_still_written() {
+async fn identity_headers_named_in_connection_are_still_sent() {
     let (menshen, _mirror, [_, zhang]) = start_menshen().await;
-    let plain = identity(&ask("/own", &zhang).send(&menshen).await);
+    let plain = identity_headers(&ask("/own", &zhang).send(&menshen).await);
     for line in [
         "X-Forwarded-User",
         "x-forwarded-user, x-forwarded-name, x-remote-user, x-forwarded-for, x-real-ip",
@@ -146,7 +149,7 @@ async fn a_nominated_header_is_still_written() {
             .header("X-Forwarded-User", "boss")
             .header("X-Remote-User", "boss");
         let answer = lie.send(&menshen).await;
-        assert_eq!(identity(&answer), plain, "{line}");
+        assert_eq!(identity_headers(&answer), plain, "{line}");
         assert_eq!(mirror::values(&answer, "x-forwarded-for"), ["127.0.0.1"]);
         assert_eq!(mirror::values(&answer, "host"), ["sso.test"]);
         assert_eq!(mirror::values(&answer, "x-forwarded-host"), ["sso.test"]);
@@ -155,7 +158,7 @@ async fn a_nominated_header_is_still_written() {
 }
 
 #[tokio::test]
-async fn a_nominated_cookie_or_host_changes_no_decision() {
+async fn a_cookie_or_host_named_in_connection_changes_no_decision() {
     let (menshen, _mirror, [_, zhang]) = start_menshen().await;
     let asked = ask("/x", &zhang).header("Connection", "cookie, host");
     assert_eq!(asked.send(&menshen).await.status, 200);
@@ -164,9 +167,9 @@ async fn a_nominated_cookie_or_host_changes_no_decision() {
 }
 
 #[tokio::test]
-async fn a_trailer_is_never_a_header() {
+async fn a_trailer_never_becomes_a_header() {
     let (menshen, _mirror, [_, zhang]) = start_menshen().await;
-    let plain = identity(&ask("/own", &zhang).send(&menshen).await);
+    let plain = identity_headers(&ask("/own", &zhang).send(&menshen).await);
     let trailers = "X-Forwarded-User: boss\r\nx_remote_user: boss\r\nCookie: a=boss\r\n";
     let body = format!("2\r\nhi\r\n0\r\n{trailers}\r\n");
     let posted = ask("/own", &zhang)
@@ -176,14 +179,14 @@ async fn a_trailer_is_never_a_header() {
         .header("TE", "trailers")
         .body(body.as_bytes());
     let answer = posted.send(&menshen).await;
-    assert_eq!(identity(&answer), plain);
+    assert_eq!(identity_headers(&answer), plain);
     let text = String::from_utf8_lossy(mirror::reflected(&answer).unwrap()).into_owned();
     assert!(text.contains("\r\nhi\r\n"), "{text}");
     assert!(!text.contains("boss"), "{text}");
 }
 
 #[tokio::test]
-async fn what_concerns_one_hop_goes_no_further() {
+async fn hop_by_hop_headers_are_not_forwarded() {
     let (menshen, _mirror, [_, zhang]) = start_menshen().await;
     let asked = ask("/x", &zhang)
         .header("Keep-Alive", "timeout=5")
@@ -222,12 +225,12 @@ async fn what_concerns_one_hop_goes_no_further() {
 }
 
 #[test]
-fn no_header_a_client_can_send_changes_the_identity() {
+fn no_client_header_changes_the_identity_headers() {
     let runtime = Runtime::new().unwrap();
     let (menshen, _mirror, cookies) = runtime.block_on(start_menshen());
     let separators = prop::sample::select("!#$%&'*+-.^_`|~".chars().collect::<Vec<_>>());
     let alias = (
-        prop::sample::select(OURS.to_vec()),
+        prop::sample::select(IDENTITY_HEADERS.to_vec()),
         separators,
         any::<u32>(),
     )
@@ -262,6 +265,6 @@ fn no_header_a_client_can_send_changes_the_identity() {
         let lies = more.fold(ask(path, &cookies[who]), |ask, (name, value)| ask.header(name, value));
         let answer = asked(lies);
         prop_assert_eq!(answer.status, 200);
-        prop_assert_eq!(identity(&bare), identity(&answer));
+        prop_assert_eq!(identity_headers(&bare), identity_headers(&answer));
     });
 }

@@ -10,7 +10,8 @@ use tokio::net::UnixStream;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{
-    Folder, Reply, UP, Upstream, accept, get, listener, menshen_before, open_route, until,
+    Folder, Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, open_route,
+    until,
 };
 use crate::wire;
 
@@ -134,7 +135,7 @@ async fn a_redirecting_listener_serves_nothing_but_the_way_to_https() {
     let running = beside(&menshen, &echo_route(), place).await;
     let address = running.addresses()[0];
     for method in ["GET", "POST"] {
-        let request = format!("{method} /a%2Fb?c=d HTTP/1.1\r\nHost: {UP}:80\r\n\r\n");
+        let request = format!("{method} /a%2Fb?c=d HTTP/1.1\r\nHost: {UPSTREAM_HOST}:80\r\n\r\n");
         let answer = wire::raw(address, request.as_bytes()).await;
         assert_eq!(answer.status, 308);
         assert_eq!(answer.header("location"), Some("https://up.test/a%2Fb?c=d"));
@@ -166,7 +167,7 @@ async fn the_way_to_https_leads_to_the_port_that_browsers_type() {
         let setup = echo_route().external_url(url);
         let running = beside(&menshen, &setup, place).await;
         let address = running.addresses()[0];
-        let request = format!("GET /a?b HTTP/1.1\r\nHost: {UP}:8080\r\n\r\n");
+        let request = format!("GET /a?b HTTP/1.1\r\nHost: {UPSTREAM_HOST}:8080\r\n\r\n");
         let answer = wire::raw(address, request.as_bytes()).await;
         assert_eq!(answer.header("location"), Some(to), "{url}");
     }
@@ -237,7 +238,10 @@ async fn what_does_not_end_within_the_drain_time_is_cut_off() {
     let menshen = setup.server("limits.drain = \"100ms\"").start().await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get("/", "")).await;
-    until("the request is under way", || upstream.asked().len() == 1).await;
+    until("the request is under way", || {
+        upstream.received().len() == 1
+    })
+    .await;
     let Menshen { running, .. } = menshen;
     running.stop().await;
     assert!(connection.rest().await.is_empty());

@@ -89,7 +89,7 @@ pub(crate) enum Outcome {
     /// 401 with a way to log in.
     Login,
     /// 403.
-    TurnedAway,
+    Forbidden,
     /// 404.
     NotFound,
 }
@@ -107,13 +107,13 @@ pub(crate) fn outcome(answer: &Answer) -> (Outcome, Option<String>) {
             assert!(answer.json()["login_url"].is_string(), "{}", answer.text());
             (Outcome::Login, None)
         }
-        (403, false) => (Outcome::TurnedAway, None),
+        (403, false) => (Outcome::Forbidden, None),
         (404, false) => (Outcome::NotFound, None),
         (status, _) => panic!("{status}: {}", answer.text()),
     }
 }
 
-fn is(answer: &Answer, expected: Outcome, what: &str) {
+fn assert_outcome(answer: &Answer, expected: Outcome, what: &str) {
     let (found, user) = outcome(answer);
     match expected {
         Outcome::Passes(whom) => {
@@ -149,8 +149,8 @@ async fn callers(menshen: &Menshen) -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn everybody_passes_where_they_may_and_nowhere_else() {
-    use Outcome::{Login, Passes, TurnedAway};
+async fn each_caller_reaches_exactly_the_routes_that_admit_them() {
+    use Outcome::{Forbidden, Login, Passes};
     let menshen = Setup::default().more(&guests()).routes(KINDS).start().await;
     let zhang = Passes(Some("zhangsan"));
     let li = Passes(Some("lisi"));
@@ -161,9 +161,9 @@ async fn everybody_passes_where_they_may_and_nowhere_else() {
         ("/public/echo", [stranger, zhang, li, guest]),
         ("/echo", [Login, zhang, li, guest]),
         ("/members/echo", [Login, zhang, li, Login]),
-        ("/finance/echo", [Login, TurnedAway, li, TurnedAway]),
-        ("/rule/echo", [Login, TurnedAway, li, Login]),
-        ("/open/echo", [stranger, zhang, li, TurnedAway]),
+        ("/finance/echo", [Login, Forbidden, li, Forbidden]),
+        ("/rule/echo", [Login, Forbidden, li, Login]),
+        ("/open/echo", [stranger, zhang, li, Forbidden]),
     ];
     let callers = callers(&menshen).await;
     for (path, expected) in table {
@@ -173,7 +173,7 @@ async fn everybody_passes_where_they_may_and_nowhere_else() {
                 "" => TestRequest::get(path),
                 cookie => TestRequest::get(path).session(cookie),
             };
-            is(
+            assert_outcome(
                 &ask.send(&menshen).await,
                 expected,
                 &format!("{who} on {path}"),
@@ -183,7 +183,7 @@ async fn everybody_passes_where_they_may_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn whoever_is_turned_away_never_reaches_the_application() {
+async fn a_refused_request_never_reaches_the_application() {
     let menshen = Setup::default().more(&guests()).routes(KINDS).start().await;
     let callers = callers(&menshen).await;
     let before = menshen.app.requests();
@@ -200,11 +200,11 @@ async fn whoever_is_turned_away_never_reaches_the_application() {
 }
 
 #[tokio::test]
-async fn two_copies_of_one_cookie_are_one_person() {
+async fn two_copies_of_one_session_cookie_identify_one_person() {
     let menshen = Menshen::new().await;
     let cookie = signed_in(&menshen, "zhangsan").await;
     let twice = TestRequest::get("/echo").session(&format!("{cookie}; menshen={cookie}"));
-    is(
+    assert_outcome(
         &twice.send(&menshen).await,
         Outcome::Passes(Some("zhangsan")),
         "twice",
@@ -212,7 +212,7 @@ async fn two_copies_of_one_cookie_are_one_person() {
     let differ = TestRequest::get("/echo")
         .session(&cookie)
         .session("another");
-    is(
+    assert_outcome(
         &differ.send(&menshen).await,
         Outcome::Passes(Some("zhangsan")),
         "one that we did not sign beside it, in another header",
@@ -220,7 +220,7 @@ async fn two_copies_of_one_cookie_are_one_person() {
 }
 
 #[tokio::test]
-async fn a_host_or_path_nobody_configured_is_not_found() {
+async fn a_host_or_path_without_a_route_is_not_found() {
     let only = "[[route]]\nname = 'a'\nhost = 'sso.test'\npath = '/a'\nupstream = ['{app}']\n\
                 [[route]]\nname = 'b'\nhost = '*.sso.test'\nupstream = ['{app}']\n";
     let menshen = Setup::default().routes(only).start().await;
@@ -242,12 +242,12 @@ async fn a_host_or_path_nobody_configured_is_not_found() {
             assert_eq!(answer.status, 400, "{host}");
             continue;
         }
-        is(&answer, expected, &format!("{host}{path}"));
+        assert_outcome(&answer, expected, &format!("{host}{path}"));
     }
 }
 
 #[tokio::test]
-async fn a_path_that_ends_in_a_slash_covers_the_one_without() {
+async fn a_route_path_with_a_trailing_slash_matches_the_path_without_it() {
     let route = |name: &str, path: &str, more: &str| {
         format!(
             "[[route]]\nname = '{name}'\nhost = 'sso.test'\npath = '{path}'\n\
@@ -272,7 +272,7 @@ async fn a_path_that_ends_in_a_slash_covers_the_one_without() {
         "/bare/x",
     ] {
         let answer = TestRequest::get(path).send(&menshen).await;
-        is(&answer, Outcome::Login, path);
+        assert_outcome(&answer, Outcome::Login, path);
     }
     for path in ["/archives", "/archiv", "/a", "/a/deeper", "/echo"] {
         let answer = TestRequest::get(path).send(&menshen).await;

@@ -107,7 +107,7 @@ async fn start_menshen() -> (Menshen, Mirror) {
 }
 
 /// Asks over HTTP/2.
-async fn over_http2(menshen: &Menshen, method: &str, url: &str) -> Answer {
+async fn ask_over_http2(menshen: &Menshen, method: &str, url: &str) -> Answer {
     let stream = TcpStream::connect(menshen.address()).await.unwrap();
     let shaken = handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
     let (mut sender, connection) = shaken.unwrap();
@@ -130,40 +130,44 @@ async fn over_http2(menshen: &Menshen, method: &str, url: &str) -> Answer {
 
 /// What became of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum PathResult {
     /// The upstream saw it byte for byte.
-    Kept,
+    Forwarded,
     /// Somebody must log in.
-    Guarded,
+    LoginRequired,
     /// 400.
     Refused,
     /// One of our own pages answered, or said there is none.
-    Own,
+    OwnPage,
 }
 
-fn fate(answer: &Answer, sent: &[u8]) -> Fate {
+fn path_result(answer: &Answer, sent: &[u8]) -> PathResult {
     if let Some(target) = mirror::target(answer) {
         assert_eq!(target, sent, "{}", String::from_utf8_lossy(sent));
-        return Fate::Kept;
+        return PathResult::Forwarded;
     }
     match answer.status {
-        401 => Fate::Guarded,
-        400 => Fate::Refused,
-        200 | 302 | 404 | 405 => Fate::Own,
+        401 => PathResult::LoginRequired,
+        400 => PathResult::Refused,
+        200 | 302 | 404 | 405 => PathResult::OwnPage,
         status => panic!("{status} for {}", String::from_utf8_lossy(sent)),
     }
 }
 
-async fn all_are(host: &str, expected: Fate, paths: &[&str]) {
+async fn assert_all(host: &str, expected: PathResult, paths: &[&str]) {
     let (menshen, _mirror) = start_menshen().await;
     for path in paths {
         let answer = TestRequest::get(path).host(host).send(&menshen).await;
-        assert_eq!(fate(&answer, path.as_bytes()), expected, "{host}{path}");
+        assert_eq!(
+            path_result(&answer, path.as_bytes()),
+            expected,
+            "{host}{path}"
+        );
     }
 }
 
 #[tokio::test]
-async fn what_everybody_reads_alike_reaches_the_upstream_byte_for_byte() {
+async fn an_unambiguous_path_is_forwarded_byte_for_byte() {
     let paths = [
         "/",
         "/x?a=b%20c&d=%zz&e=../..\\&f=//;",
@@ -184,11 +188,11 @@ async fn what_everybody_reads_alike_reaches_the_upstream_byte_for_byte() {
         "/?",
         "/%2561",
     ];
-    all_are("sso.test", Fate::Kept, &paths).await;
+    assert_all("sso.test", PathResult::Forwarded, &paths).await;
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_are_judged_and_sent_encoded() {
+async fn bytes_that_are_not_utf8_are_percent_encoded_before_the_decision() {
     let (menshen, _mirror) = start_menshen().await;
     for (path, sent) in [
         (&b"/\xb2\xc6\xce\xf1"[..], &b"/%B2%C6%CE%F1"[..]),
@@ -197,20 +201,24 @@ async fn bytes_that_are_no_text_are_judged_and_sent_encoded() {
         (b"/\xe8\xb4\xa2", b"/\xe8\xb4\xa2"),
     ] {
         let answer = TestRequest::raw(path).send(&menshen).await;
-        assert_eq!(fate(&answer, sent), Fate::Kept, "{path:?}");
+        assert_eq!(
+            path_result(&answer, sent),
+            PathResult::Forwarded,
+            "{path:?}"
+        );
     }
-    for (path, fate_of) in [
-        (&b"/admin/\xb2"[..], Fate::Guarded),
-        (b"/%61dmin/\xb2", Fate::Refused),
-        (b"//\xb2/admin", Fate::Refused),
+    for (path, expected) in [
+        (&b"/admin/\xb2"[..], PathResult::LoginRequired),
+        (b"/%61dmin/\xb2", PathResult::Refused),
+        (b"//\xb2/admin", PathResult::Refused),
     ] {
         let answer = TestRequest::raw(path).send(&menshen).await;
-        assert_eq!(fate(&answer, path), fate_of, "{path:?}");
+        assert_eq!(path_result(&answer, path), expected, "{path:?}");
     }
 }
 
 #[tokio::test]
-async fn a_path_that_readers_route_differently_is_refused() {
+async fn a_path_that_parsers_match_to_different_routes_is_refused() {
     let paths = [
         "/%61dmin",
         "/%61dmin/x",
@@ -239,7 +247,7 @@ async fn a_path_that_readers_route_differently_is_refused() {
         "/%2561dmin/%25",
         "/%2561dmin/100%25zz",
     ];
-    all_are("sso.test", Fate::Refused, &paths).await;
+    assert_all("sso.test", PathResult::Refused, &paths).await;
     // The same route by every reading is no quarrel.
     let paths = [
         "/admin",
@@ -250,11 +258,11 @@ async fn a_path_that_readers_route_differently_is_refused() {
         "/admin/%2561",
         "/a/secret/x/%2f",
     ];
-    all_are("sso.test", Fate::Guarded, &paths).await;
+    assert_all("sso.test", PathResult::LoginRequired, &paths).await;
 }
 
 #[tokio::test]
-async fn a_host_within_the_path_leads_nobody_past_a_route() {
+async fn a_host_inside_the_path_does_not_bypass_a_route() {
     let paths = [
         "//x/admin",
         "//x/admin/y",
@@ -271,15 +279,15 @@ async fn a_host_within_the_path_leads_nobody_past_a_route() {
         "//x/a/secret/x",
         "//x/.menshen/auth",
     ];
-    all_are("sso.test", Fate::Refused, &paths).await;
-    all_are("rule.test", Fate::Refused, &paths[..12]).await;
+    assert_all("sso.test", PathResult::Refused, &paths).await;
+    assert_all("rule.test", PathResult::Refused, &paths[..12]).await;
     let paths = ["//x", "//x/y", "/y//x/admin", "//x/administrator", "//"];
-    all_are("sso.test", Fate::Kept, &paths).await;
-    all_are("iis.test", Fate::Refused, &["//x/ADMIN"]).await;
+    assert_all("sso.test", PathResult::Forwarded, &paths).await;
+    assert_all("iis.test", PathResult::Refused, &["//x/ADMIN"]).await;
 }
 
 #[tokio::test]
-async fn what_strip_path_leaves_is_judged_as_the_application_reads_it() {
+async fn a_stripped_path_is_checked_as_the_application_parses_it() {
     let paths = [
         "/mounted//x/admin",
         "/mounted///x/admin",
@@ -290,7 +298,7 @@ async fn what_strip_path_leaves_is_judged_as_the_application_reads_it() {
         "/mounted//x/admin%3f",
     ];
     for host in ["strip.test", "strip-rule.test"] {
-        all_are(host, Fate::Refused, &paths).await;
+        assert_all(host, PathResult::Refused, &paths).await;
     }
     let (menshen, _mirror) = start_menshen().await;
     for (path, sent) in [
@@ -318,7 +326,7 @@ async fn what_strip_path_leaves_is_judged_as_the_application_reads_it() {
 }
 
 #[tokio::test]
-async fn an_escape_that_ends_a_path_leads_nobody_past_a_route() {
+async fn an_escape_that_ends_a_path_does_not_bypass_a_route() {
     let paths = [
         "/admin%3f",
         "/admin%3fx/y",
@@ -342,9 +350,9 @@ async fn an_escape_that_ends_a_path_leads_nobody_past_a_route() {
         "/admin:$I30:$INDEX_ALLOCATION/x",
         "/ad%09min",
     ];
-    all_are("sso.test", Fate::Refused, &paths).await;
+    assert_all("sso.test", PathResult::Refused, &paths).await;
     let (never, ends) = ("/admin%20.", "/a/secret/x%3f");
-    all_are("sso.test", Fate::Refused, &[never, ends]).await;
+    assert_all("sso.test", PathResult::Refused, &[never, ends]).await;
     // Where it changes nothing it passes.
     let paths = [
         "/wiki/What%3f",
@@ -358,8 +366,13 @@ async fn an_escape_that_ends_a_path_leads_nobody_past_a_route() {
         "/search/a%3fb%23c",
         "/admins%3f",
     ];
-    all_are("sso.test", Fate::Kept, &paths).await;
-    all_are("sso.test", Fate::Guarded, &["/admin/x%3f", "/admin/x%20y."]).await;
+    assert_all("sso.test", PathResult::Forwarded, &paths).await;
+    assert_all(
+        "sso.test",
+        PathResult::LoginRequired,
+        &["/admin/x%3f", "/admin/x%20y."],
+    )
+    .await;
     let paths = [
         "/ADMIN%20",
         "/admin.",
@@ -367,32 +380,32 @@ async fn an_escape_that_ends_a_path_leads_nobody_past_a_route() {
         "/ADM%C4%B0N/x",
         "/%25u0041dmin",
     ];
-    all_are("iis.test", Fate::Refused, &paths).await;
+    assert_all("iis.test", PathResult::Refused, &paths).await;
 }
 
 #[tokio::test]
-async fn a_path_is_judged_alike_over_http2() {
+async fn a_path_gets_the_same_decision_over_http2() {
     let (menshen, _mirror) = start_menshen().await;
     for (path, expected) in [
-        ("//x/admin", Fate::Refused),
-        ("/%2fx/admin", Fate::Refused),
-        ("/admin%3f", Fate::Refused),
-        ("/admin%20", Fate::Refused),
-        ("/admin.", Fate::Refused),
-        ("/x/..%20/admin", Fate::Refused),
-        ("/admin", Fate::Guarded),
-        ("/x//y", Fate::Kept),
-        ("/wiki/What%3f", Fate::Kept),
+        ("//x/admin", PathResult::Refused),
+        ("/%2fx/admin", PathResult::Refused),
+        ("/admin%3f", PathResult::Refused),
+        ("/admin%20", PathResult::Refused),
+        ("/admin.", PathResult::Refused),
+        ("/x/..%20/admin", PathResult::Refused),
+        ("/admin", PathResult::LoginRequired),
+        ("/x//y", PathResult::Forwarded),
+        ("/wiki/What%3f", PathResult::Forwarded),
     ] {
-        let answer = over_http2(&menshen, "GET", &format!("http://sso.test{path}")).await;
-        assert_eq!(fate(&answer, path.as_bytes()), expected, "{path}");
+        let answer = ask_over_http2(&menshen, "GET", &format!("http://sso.test{path}")).await;
+        assert_eq!(path_result(&answer, path.as_bytes()), expected, "{path}");
     }
-    let answer = over_http2(&menshen, "GET", "http://strip.test/mounted//x/admin").await;
+    let answer = ask_over_http2(&menshen, "GET", "http://strip.test/mounted//x/admin").await;
     assert_eq!(answer.status, 400, "{}", answer.text());
 }
 
 #[tokio::test]
-async fn a_target_that_goes_upstream_begins_with_a_slash() {
+async fn a_forwarded_target_begins_with_a_slash() {
     let (menshen, _mirror) = start_menshen().await;
     for (target, sent) in [
         ("http://sso.test?query", "/?query"),
@@ -405,13 +418,13 @@ async fn a_target_that_goes_upstream_begins_with_a_slash() {
     ] {
         let answer = TestRequest::get(target).send(&menshen).await;
         assert_eq!(mirror::target(&answer), Some(sent.as_bytes()), "{target}");
-        let answer = over_http2(&menshen, "GET", target).await;
+        let answer = ask_over_http2(&menshen, "GET", target).await;
         assert_eq!(mirror::target(&answer), Some(sent.as_bytes()), "{target}");
     }
 }
 
 #[tokio::test]
-async fn a_method_is_what_the_rule_saw() {
+async fn the_forwarded_method_is_the_one_the_rule_checked() {
     let (menshen, _mirror) = start_menshen().await;
     let long = |bytes: usize| "M".repeat(bytes);
     for (host, method, status) in [
@@ -437,13 +450,13 @@ async fn a_method_is_what_the_rule_saw() {
             .send(&menshen)
             .await;
         assert_eq!(answer.status, status, "{host} {method}");
-        let answer = over_http2(&menshen, method, &format!("http://{host}/x")).await;
+        let answer = ask_over_http2(&menshen, method, &format!("http://{host}/x")).await;
         assert_eq!(answer.status, status, "{host} {method} over HTTP/2");
     }
 }
 
 #[tokio::test]
-async fn dot_segments_are_refused_however_they_are_hidden() {
+async fn dot_segments_are_refused_in_every_encoding() {
     let paths = [
         "/.",
         "/..",
@@ -484,7 +497,7 @@ async fn dot_segments_are_refused_however_they_are_hidden() {
         "/x/..%23",
         "/x/.%09./admin",
     ];
-    all_are("sso.test", Fate::Refused, &paths).await;
+    assert_all("sso.test", PathResult::Refused, &paths).await;
 }
 
 #[tokio::test]
@@ -509,7 +522,7 @@ async fn controls_backslashes_and_broken_escapes_are_refused() {
         "admin",
         "",
     ];
-    all_are("sso.test", Fate::Refused, &paths).await;
+    assert_all("sso.test", PathResult::Refused, &paths).await;
     let (menshen, _mirror) = start_menshen().await;
     for path in [&b"/a\0b"[..], b"/a\rb", b"/a\x7fb", b"/a\tb"] {
         let wire = TestRequest::raw(path).on_the_wire();
@@ -519,7 +532,7 @@ async fn controls_backslashes_and_broken_escapes_are_refused() {
 }
 
 #[tokio::test]
-async fn a_fragment_on_the_wire_opens_nothing() {
+async fn a_fragment_in_the_request_target_is_refused() {
     let (menshen, _mirror) = start_menshen().await;
     for path in [
         "/x#/../admin",
@@ -534,20 +547,35 @@ async fn a_fragment_on_the_wire_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_route_that_compares_without_case_is_found_without_case() {
+async fn a_case_insensitive_route_matches_any_case() {
     let paths = ["/Admin", "/ADMIN/x", "/admin", "/aDmIn/X%2fy"];
-    all_are("iis.test", Fate::Guarded, &paths).await;
+    assert_all("iis.test", PathResult::LoginRequired, &paths).await;
     let paths = ["/%41dmin", "//ADMIN", "/ADMIN;x", "/%2541DMIN"];
-    all_are("iis.test", Fate::Refused, &paths).await;
-    all_are("iis.test", Fate::Kept, &["/Administrator", "/X%2FY"]).await;
+    assert_all("iis.test", PathResult::Refused, &paths).await;
+    assert_all(
+        "iis.test",
+        PathResult::Forwarded,
+        &["/Administrator", "/X%2FY"],
+    )
+    .await;
     // Elsewhere case is a difference.
-    all_are("sso.test", Fate::Kept, &["/Admin", "/ADMIN/x"]).await;
+    assert_all("sso.test", PathResult::Forwarded, &["/Admin", "/ADMIN/x"]).await;
 }
 
 #[tokio::test]
-async fn a_rule_that_looks_at_the_path_says_the_same_for_every_reading() {
-    all_are("rule.test", Fate::Kept, &["/", "/x%2fadmin", "/x//admin"]).await;
-    all_are("rule.test", Fate::Guarded, &["/admin", "/admin%2fx"]).await;
+async fn a_path_rule_must_give_one_result_for_every_reading() {
+    assert_all(
+        "rule.test",
+        PathResult::Forwarded,
+        &["/", "/x%2fadmin", "/x//admin"],
+    )
+    .await;
+    assert_all(
+        "rule.test",
+        PathResult::LoginRequired,
+        &["/admin", "/admin%2fx"],
+    )
+    .await;
     let paths = [
         "/%61dmin",
         "//admin",
@@ -556,12 +584,17 @@ async fn a_rule_that_looks_at_the_path_says_the_same_for_every_reading() {
         "/%5cadmin",
         "/%2561dmin%25",
     ];
-    all_are("rule.test", Fate::Refused, &paths).await;
-    all_are("iis-rule.test", Fate::Refused, &["/Admin", "/ADMIN/x"]).await;
+    assert_all("rule.test", PathResult::Refused, &paths).await;
+    assert_all(
+        "iis-rule.test",
+        PathResult::Refused,
+        &["/Admin", "/ADMIN/x"],
+    )
+    .await;
 }
 
 #[tokio::test]
-async fn a_rule_that_names_chinese_judges_what_browsers_send() {
+async fn a_rule_with_chinese_letters_matches_percent_encoded_paths() {
     let host = "chinese-rule.test";
     let paths = [
         "/财务/x",
@@ -570,16 +603,16 @@ async fn a_rule_that_names_chinese_judges_what_browsers_send() {
         "/%E8%B4%A2务/x",
         "/%E9%80%9A%E7%9F%A5",
     ];
-    all_are(host, Fate::Guarded, &paths).await;
+    assert_all(host, PathResult::LoginRequired, &paths).await;
     let paths = ["/", "/x", "/人事/x", "/%E4%BA%BA%E4%BA%8B/x%2fy", "/a%20b"];
-    all_are(host, Fate::Kept, &paths).await;
+    assert_all(host, PathResult::Forwarded, &paths).await;
     // What a reader must decode twice, or read as IIS does.
     let paths = ["/%25E8%25B4%25A2%25E5%258A%25A1/x", "/%25u8d22%25u52a1/x"];
-    all_are(host, Fate::Refused, &paths).await;
+    assert_all(host, PathResult::Refused, &paths).await;
 }
 
 #[tokio::test]
-async fn a_rule_that_names_chinese_refuses_what_may_be_chinese_in_gbk() {
+async fn a_rule_with_chinese_letters_refuses_paths_that_may_be_gbk() {
     let host = "chinese-rule.test";
     let paths = [
         "/%B2%C6%CE%F1/x",
@@ -590,19 +623,19 @@ async fn a_rule_that_names_chinese_refuses_what_may_be_chinese_in_gbk() {
         "/%CD%A8%D6%AA/x",
         "/\u{368}\u{5aa}/x",
     ];
-    all_are(host, Fate::Refused, &paths).await;
+    assert_all(host, PathResult::Refused, &paths).await;
     let (menshen, _mirror) = start_menshen().await;
     let raw = TestRequest::raw(b"/\xb2\xc6\xce\xf1/x").host(host);
     assert_eq!(raw.send(&menshen).await.status, 400);
-    let answer = over_http2(&menshen, "GET", &format!("http://{host}/%B2%C6%CE%F1/x")).await;
+    let answer = ask_over_http2(&menshen, "GET", &format!("http://{host}/%B2%C6%CE%F1/x")).await;
     assert_eq!(answer.status, 400);
     // Where the rule is in ASCII, such paths pass as they are.
     let paths = ["/%B2%C6%CE%F1/x", "/%CD%A8%D6%AA/x", "/%E8%B4%A2"];
-    all_are("rule.test", Fate::Kept, &paths).await;
+    assert_all("rule.test", PathResult::Forwarded, &paths).await;
 }
 
 #[tokio::test]
-async fn letters_beyond_ascii_are_compared_without_case_too() {
+async fn non_ascii_letters_are_compared_case_insensitively() {
     let host = "russian-rule.test";
     let paths = [
         "/ОТЧЁТЫ/x",
@@ -610,18 +643,18 @@ async fn letters_beyond_ascii_are_compared_without_case_too() {
         "/отчЁты",
         "/%D0%9E%D0%A2%D0%A7%D0%81%D0%A2%D0%AB/x",
     ];
-    all_are(host, Fate::Refused, &paths).await;
+    assert_all(host, PathResult::Refused, &paths).await;
     let paths = ["/отчёты/x", "/%D0%BE%D1%82%D1%87%D1%91%D1%82%D1%8B"];
-    all_are(host, Fate::Guarded, &paths).await;
+    assert_all(host, PathResult::LoginRequired, &paths).await;
     let paths = ["/ПИСЬМА/x", "/Письма", "/x", "/X/%D0%9E"];
-    all_are(host, Fate::Kept, &paths).await;
+    assert_all(host, PathResult::Forwarded, &paths).await;
 }
 
 #[tokio::test]
-async fn our_own_paths_count_as_routes() {
-    all_are(
+async fn own_paths_take_part_in_route_matching() {
+    assert_all(
         "sso.test",
-        Fate::Own,
+        PathResult::OwnPage,
         &["/.menshen/ping", "/.menshen/userinfo/", "/.menshen/nothing"],
     )
     .await;
@@ -634,13 +667,18 @@ async fn our_own_paths_count_as_routes() {
         "/x/..;/.menshen",
         "/.menshen%5cauth",
     ];
-    all_are("sso.test", Fate::Refused, &paths).await;
-    all_are("iis.test", Fate::Refused, &["/.MENSHEN/auth"]).await;
-    all_are("sso.test", Fate::Kept, &["/.menshenx", "/x/.menshen"]).await;
+    assert_all("sso.test", PathResult::Refused, &paths).await;
+    assert_all("iis.test", PathResult::Refused, &["/.MENSHEN/auth"]).await;
+    assert_all(
+        "sso.test",
+        PathResult::Forwarded,
+        &["/.menshenx", "/x/.menshen"],
+    )
+    .await;
 }
 
 #[test]
-fn the_bytes_an_upstream_sees_are_the_bytes_that_were_sent() {
+fn the_upstream_receives_the_bytes_that_were_sent() {
     let runtime = Runtime::new().unwrap();
     let (menshen, _mirror) = runtime.block_on(start_menshen());
     let tricks = prop::sample::select(vec![
@@ -651,7 +689,7 @@ fn the_bytes_an_upstream_sees_are_the_bytes_that_were_sent() {
     proptest!(config, |(pieces in prop::collection::vec(tricks, 0..7))| {
         let path = format!("/{}", pieces.concat());
         let answer = runtime.block_on(TestRequest::get(&path).send(&menshen));
-        // `fate` compares the bytes.
-        fate(&answer, path.as_bytes());
+        // `path_result` compares the bytes.
+        path_result(&answer, path.as_bytes());
     });
 }

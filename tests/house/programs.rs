@@ -1,14 +1,14 @@
 //! Programs come in by bearer tokens, on routes that name whose tokens count, and nowhere else.
 
-mod checked;
-mod explained;
-mod explainer;
-mod flooded;
+mod caching;
+mod check_online;
 mod forged;
-mod remembered;
-mod seen;
+mod headers;
+mod introspection;
+mod introspection_issuer;
+mod logging;
+mod rate_limits;
 mod tenants;
-mod told;
 
 use std::time::Duration;
 
@@ -77,14 +77,14 @@ upstream = ["{mirror}"]
 "#;
 
 /// Two issuers, an application that shows every byte it gets, and menshen between them.
-struct Desk {
+struct TwoIssuers {
     menshen: Menshen,
     ci: Provider,
     partner: Provider,
     mirror: Mirror,
 }
 
-impl Desk {
+impl TwoIssuers {
     async fn open() -> Self {
         Self::signing(Algorithm::ES256).await
     }
@@ -188,83 +188,83 @@ fn refused(answer: &Answer, what: &str) {
 }
 
 #[tokio::test]
-async fn a_program_passes_where_its_issuer_counts_and_nowhere_else() {
+async fn a_program_is_accepted_only_on_routes_that_name_its_issuer() {
     for algorithm in [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA] {
-        let desk = Desk::signing(algorithm).await;
-        let token = desk.token();
+        let env = TwoIssuers::signing(algorithm).await;
+        let token = env.token();
         for path in ["/api", "/deploy", "/rule", "/either"] {
-            let answer = desk.ask(path, &token).await;
+            let answer = env.ask(path, &token).await;
             assert!(passed(&answer), "{algorithm:?} {path}: {}", answer.text());
         }
-        refused(&desk.ask("/partner", &token).await, "another's route");
+        refused(&env.ask("/partner", &token).await, "another's route");
         // Nobody looks at it there: they are nobody.
-        assert_eq!(desk.ask("/x", &token).await.status, 401);
-        let partners = desk.partner.claims("zhangsan", "menshen");
-        let partners = desk.partner.sign(&partners, &json!({}));
-        assert!(passed(&desk.ask("/partner", &partners).await));
-        assert!(passed(&desk.ask("/either", &partners).await));
-        refused(&desk.ask("/api", &partners).await, "the partner at ci's");
+        assert_eq!(env.ask("/x", &token).await.status, 401);
+        let partners = env.partner.claims("zhangsan", "menshen");
+        let partners = env.partner.sign(&partners, &json!({}));
+        assert!(passed(&env.ask("/partner", &partners).await));
+        assert!(passed(&env.ask("/either", &partners).await));
+        refused(&env.ask("/api", &partners).await, "the partner at ci's");
     }
 }
 
 #[tokio::test]
-async fn the_scheme_is_written_in_any_case() {
-    let desk = Desk::open().await;
-    let token = desk.token();
+async fn the_bearer_scheme_is_case_insensitive() {
+    let env = TwoIssuers::open().await;
+    let token = env.token();
     for scheme in ["bearer", "BEARER", "Bearer "] {
         let ask = TestRequest::get("/api").header("Authorization", &format!("{scheme} {token}"));
-        assert!(passed(&ask.send(&desk.menshen).await), "{scheme}");
+        assert!(passed(&ask.send(&env.menshen).await), "{scheme}");
     }
 }
 
 #[tokio::test]
-async fn a_route_for_programs_serves_people_too_and_never_both_at_once() {
-    let desk = Desk::open().await;
-    let cookie = signed_in(&desk.menshen, "zhangsan").await;
+async fn a_route_accepts_a_session_or_a_token_but_not_both() {
+    let env = TwoIssuers::open().await;
+    let cookie = signed_in(&env.menshen, "zhangsan").await;
     let person = TestRequest::get("/api")
         .session(&cookie)
-        .send(&desk.menshen)
+        .send(&env.menshen)
         .await;
     assert_eq!(mirror::values(&person, "x-forwarded-user"), ["zhangsan"]);
     // A bad token is a no, whoever brings it.
     let bad = bearer("/api", "a.b.c").session(&cookie);
     refused(
-        &bad.send(&desk.menshen).await,
+        &bad.send(&env.menshen).await,
         "a bad token beside a session",
     );
-    refused(&bad.navigating().send(&desk.menshen).await, "in a browser");
+    refused(&bad.navigating().send(&env.menshen).await, "in a browser");
     // Two who are both good are nobody we could name.
-    let both = bearer("/api", &desk.token()).session(&cookie);
+    let both = bearer("/api", &env.token()).session(&cookie);
     for ask in [both.clone(), both.navigating()] {
-        let answer = ask.send(&desk.menshen).await;
+        let answer = ask.send(&env.menshen).await;
         assert!(is_refused(&answer, 400, "invalid_request"), "{answer:?}");
     }
     // A session that is none is no second caller.
-    let stale = bearer("/api", &desk.token()).session("stale");
-    assert!(passed(&stale.send(&desk.menshen).await));
+    let stale = bearer("/api", &env.token()).session("stale");
+    assert!(passed(&stale.send(&env.menshen).await));
     // Credentials of the application's own are no bearer token.
     let basic = TestRequest::get("/api").header("Authorization", "Basic YTpi");
     assert!(passed(
-        &basic.clone().session(&cookie).send(&desk.menshen).await
+        &basic.clone().session(&cookie).send(&env.menshen).await
     ));
-    assert_eq!(basic.send(&desk.menshen).await.status, 401);
+    assert_eq!(basic.send(&env.menshen).await.status, 401);
 }
 
 #[tokio::test]
-async fn nobody_is_told_that_a_token_would_do_and_a_person_is_sent_to_log_in() {
-    let desk = Desk::open().await;
-    let answer = TestRequest::get("/api").send(&desk.menshen).await;
+async fn without_credentials_a_program_gets_challenges_and_a_browser_a_login() {
+    let env = TwoIssuers::open().await;
+    let answer = TestRequest::get("/api").send(&env.menshen).await;
     let challenges: Vec<_> = answer.all("www-authenticate").collect();
     assert_eq!(answer.status, 401);
     assert_eq!(challenges, ["menshen", "Bearer realm=\"sso.test\""]);
     assert!(answer.json()["login_url"].is_string());
     let person = TestRequest::get("/api")
         .navigating()
-        .send(&desk.menshen)
+        .send(&env.menshen)
         .await;
     assert!(matches!(person.status, 200 | 302), "to the login");
     // Where no token counts none is asked for.
-    let answer = TestRequest::get("/x").send(&desk.menshen).await;
+    let answer = TestRequest::get("/x").send(&env.menshen).await;
     assert_eq!(
         answer.all("www-authenticate").collect::<Vec<_>>(),
         ["menshen"]
@@ -272,8 +272,8 @@ async fn nobody_is_told_that_a_token_would_do_and_a_person_is_sent_to_log_in() {
 }
 
 #[tokio::test]
-async fn what_a_token_is_good_for_is_asked_on_every_route_anew() {
-    let desk = Desk::open().await;
+async fn scopes_are_checked_on_every_route_and_request() {
+    let env = TwoIssuers::open().await;
     let cases = [
         (json!({ "scope": "read" }), false),
         (json!({ "scope": null }), false),
@@ -282,11 +282,11 @@ async fn what_a_token_is_good_for_is_asked_on_every_route_anew() {
         (json!({ "scope": ["deploy"] }), true),
     ];
     for (more, good) in cases {
-        let token = desk.ci.sign(&with(desk.claims(), &more), &json!({}));
+        let token = env.ci.sign(&with(env.claims(), &more), &json!({}));
         // The other way round, too: what a route remembers is not what the next one asks.
         let paths = ["/api", "/deploy", "/api", "/deploy"];
         for path in paths {
-            let answer = desk.ask(path, &token).await;
+            let answer = env.ask(path, &token).await;
             if good || path == "/api" {
                 assert!(passed(&answer), "{more} {path}");
             } else {
@@ -299,37 +299,37 @@ async fn what_a_token_is_good_for_is_asked_on_every_route_anew() {
 }
 
 #[tokio::test]
-async fn the_scopes_of_an_issuer_count_on_all_its_routes() {
-    let desk = Desk::open().await;
+async fn the_scopes_of_an_issuer_are_required_on_all_its_routes() {
+    let env = TwoIssuers::open().await;
     let issuers = [
-        ("ci", &desk.ci, "scopes = [\"ops\"]"),
-        ("partner", &desk.partner, ""),
+        ("ci", &env.ci, "scopes = [\"ops\"]"),
+        ("partner", &env.partner, ""),
     ];
     let token = |scope: &str| {
-        let claims = with(desk.claims(), &json!({ "scope": scope }));
-        desk.ci.sign(&claims, &json!({}))
+        let claims = with(env.claims(), &json!({ "scope": scope }));
+        env.ci.sign(&claims, &json!({}))
     };
-    assert!(passed(&desk.ask("/api", &token("deploy")).await));
-    let stricter = setup(&issuers, &desk.mirror, "");
-    desk.menshen.reload(&stricter).await.unwrap();
-    let answer = desk.ask("/api", &token("deploy")).await;
+    assert!(passed(&env.ask("/api", &token("deploy")).await));
+    let stricter = setup(&issuers, &env.mirror, "");
+    env.menshen.reload(&stricter).await.unwrap();
+    let answer = env.ask("/api", &token("deploy")).await;
     assert!(is_refused(&answer, 403, "insufficient_scope"), "{answer:?}");
-    assert!(passed(&desk.ask("/api", &token("deploy ops")).await));
-    let answer = desk.ask("/deploy", &token("ops")).await;
+    assert!(passed(&env.ask("/api", &token("deploy ops")).await));
+    let answer = env.ask("/deploy", &token("ops")).await;
     let challenge = answer.header("www-authenticate").unwrap();
     assert!(challenge.ends_with(", scope=\"ops deploy\""), "{challenge}");
 }
 
 #[tokio::test]
-async fn a_rule_sees_the_claims_and_its_no_is_a_403() {
-    let desk = Desk::open().await;
-    assert!(passed(&desk.ask("/rule", &desk.token()).await));
+async fn a_rule_reads_the_claims_and_denies_with_403() {
+    let env = TwoIssuers::open().await;
+    assert!(passed(&env.ask("/rule", &env.token()).await));
     for groups in [json!(["guest"]), json!(null), json!(7)] {
-        let claims = with(desk.claims(), &json!({ "groups": groups }));
-        let token = desk.ci.sign(&claims, &json!({}));
+        let claims = with(env.claims(), &json!({ "groups": groups }));
+        let token = env.ci.sign(&claims, &json!({}));
         let ask = bearer("/rule", &token);
         for ask in [ask.clone(), ask.navigating()] {
-            let answer = ask.send(&desk.menshen).await;
+            let answer = ask.send(&env.menshen).await;
             assert_eq!(answer.status, 403, "{groups}");
             assert!(answer.header("location").is_none() && !passed(&answer));
         }
@@ -337,15 +337,15 @@ async fn a_rule_sees_the_claims_and_its_no_is_a_403() {
 }
 
 #[tokio::test]
-async fn a_route_that_demands_a_proof_demands_it_of_tokens_too() {
-    let desk = Desk::open().await;
+async fn acr_values_and_max_age_apply_to_tokens() {
+    let env = TwoIssuers::open().await;
     let demanding = "[[route]]\nname = \"gold\"\nhost = \"sso.test\"\npath = \"/gold\"\n\
                      upstream = [\"{mirror}\"]\nissuers = [\"ci\"]\nacr_values = [\"gold\"]\n\
                      max_age = \"10m\"\n";
-    let issuers = [("ci", &desk.ci, ""), ("partner", &desk.partner, "")];
-    let setup = setup(&issuers, &desk.mirror, demanding);
-    desk.menshen.reload(&setup).await.unwrap();
-    let now = desk.menshen.clock.now().unix_s();
+    let issuers = [("ci", &env.ci, ""), ("partner", &env.partner, "")];
+    let setup = setup(&issuers, &env.mirror, demanding);
+    env.menshen.reload(&setup).await.unwrap();
+    let now = env.menshen.clock.now().unix_s();
     let cases = [
         (json!({ "acr": "gold", "auth_time": now }), true),
         (json!({ "acr": "silver", "auth_time": now }), false),
@@ -355,8 +355,8 @@ async fn a_route_that_demands_a_proof_demands_it_of_tokens_too() {
         (json!({ "acr": "gold", "auth_time": now + 3600 }), false),
     ];
     for (more, good) in cases {
-        let token = desk.ci.sign(&with(desk.claims(), &more), &json!({}));
-        let answer = desk.ask("/gold", &token).await;
+        let token = env.ci.sign(&with(env.claims(), &more), &json!({}));
+        let answer = env.ask("/gold", &token).await;
         assert_eq!(passed(&answer), good, "{more}: {}", answer.text());
         if !good {
             let challenge = answer.header("www-authenticate").unwrap();
@@ -370,15 +370,15 @@ async fn a_route_that_demands_a_proof_demands_it_of_tokens_too() {
 }
 
 #[tokio::test]
-async fn a_token_that_ends_closes_what_it_opened() {
-    let desk = Desk::open().await;
-    let now = desk.menshen.clock.now().unix_s();
-    let claims = with(desk.claims(), &json!({ "exp": now + 30 }));
-    let token = desk.ci.sign(&claims, &json!({}));
-    assert!(passed(&desk.ask("/api", &token).await));
+async fn an_expired_token_is_refused() {
+    let env = TwoIssuers::open().await;
+    let now = env.menshen.clock.now().unix_s();
+    let claims = with(env.claims(), &json!({ "exp": now + 30 }));
+    let token = env.ci.sign(&claims, &json!({}));
+    assert!(passed(&env.ask("/api", &token).await));
     // Clocks may differ by a minute.
-    desk.advance(89);
-    assert!(passed(&desk.ask("/api", &token).await));
-    desk.advance(1);
-    refused(&desk.ask("/api", &token).await, "expired");
+    env.advance(89);
+    assert!(passed(&env.ask("/api", &token).await));
+    env.advance(1);
+    refused(&env.ask("/api", &token).await, "expired");
 }

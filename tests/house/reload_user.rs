@@ -1,4 +1,4 @@
-//! A source is asked again who sits there when a page is loaded: another person is switched to,
+//! A source is source_visits again who sits there when a page is loaded: another person is switched to,
 //! nobody ends the session, and a source that is away changes nothing.
 
 mod provider;
@@ -38,7 +38,7 @@ reload_user = "always"
 reload_after = "1m"
 "#;
 
-const DOOR: &str = "/connect/oauth2/authorize";
+const AUTHORIZE_PATH: &str = "/connect/oauth2/authorize";
 
 /// Logins begin by a click or by asking again, and by nothing else.
 async fn start_menshen() -> Menshen {
@@ -48,8 +48,8 @@ async fn start_menshen() -> Menshen {
     menshen
 }
 
-/// Somebody inside the client, who came in a moment ago.
-async fn inside(menshen: &Menshen) -> Browser {
+/// Somebody signed_in_on_phone the client, who came in a moment ago.
+async fn signed_in_on_phone(menshen: &Menshen) -> Browser {
     let mut phone = Browser::new(menshen).with_agent(PHONE);
     let page = phone
         .follow(&format!("{OWN}/start?connector=corp&rd=/portal/echo"))
@@ -59,22 +59,22 @@ async fn inside(menshen: &Menshen) -> Browser {
     phone
 }
 
-fn session(browser: &Browser) -> String {
+fn session_cookie(browser: &Browser) -> String {
     let cookie = browser.cookie("menshen").expect("somebody is here");
     cookie.value.clone()
 }
 
 /// How often a browser went to the source.
-fn asked(browser: &Browser) -> usize {
+fn source_visits(browser: &Browser) -> usize {
     let visited = browser.visited.iter();
-    visited.filter(|url| url.contains(DOOR)).count()
+    visited.filter(|url| url.contains(AUTHORIZE_PATH)).count()
 }
 
-async fn load(browser: &mut Browser) -> Page {
+async fn load_page(browser: &mut Browser) -> Page {
     browser.follow(&format!("{HOME}/portal/echo?a=1")).await
 }
 
-fn is_here(page: &Page, login: &str) {
+fn assert_page_of(page: &Page, login: &str) {
     assert_eq!(
         (page.answer.status, &page.url),
         (200, &format!("{HOME}/portal/echo?a=1"))
@@ -83,14 +83,14 @@ fn is_here(page: &Page, login: &str) {
 }
 
 #[tokio::test]
-async fn a_load_asks_the_source_and_the_same_person_goes_on_with_a_new_session() {
+async fn a_page_load_reconfirms_the_person_and_renews_the_session() {
     let menshen = start_menshen().await;
-    let mut phone = inside(&menshen).await;
-    let old = session(&phone);
+    let mut phone = signed_in_on_phone(&menshen).await;
+    let old = session_cookie(&phone);
     menshen.advance(Duration::from_secs(29));
-    is_here(&load(&mut phone).await, "zhangsan");
+    assert_page_of(&load_page(&mut phone).await, "zhangsan");
     assert_eq!(
-        (asked(&phone), session(&phone)),
+        (source_visits(&phone), session_cookie(&phone)),
         (0, old.clone()),
         "not yet"
     );
@@ -131,23 +131,27 @@ async fn a_load_asks_the_source_and_the_same_person_goes_on_with_a_new_session()
             .await;
         assert_eq!(answer.status, 200, "{method} {path} {headers:?}");
     }
-    is_here(&load(&mut phone).await, "zhangsan");
-    assert_eq!(asked(&phone), 1);
-    assert_ne!(session(&phone), old);
+    assert_page_of(&load_page(&mut phone).await, "zhangsan");
+    assert_eq!(source_visits(&phone), 1);
+    assert_ne!(session_cookie(&phone), old);
     let answer = TestRequest::get("/echo").session(&old).send(&menshen).await;
     assert_eq!(answer.status, 401, "the old session is over");
-    is_here(&load(&mut phone).await, "zhangsan");
-    assert_eq!(asked(&phone), 1, "and now the source's word is fresh");
+    assert_page_of(&load_page(&mut phone).await, "zhangsan");
+    assert_eq!(
+        source_visits(&phone),
+        1,
+        "and now the source's word is fresh"
+    );
 }
 
 #[tokio::test]
-async fn another_person_is_switched_to_and_the_first_is_gone() {
+async fn a_different_person_at_the_source_replaces_the_session() {
     let menshen = start_menshen().await;
-    let mut phone = inside(&menshen).await;
-    let old = session(&phone);
+    let mut phone = signed_in_on_phone(&menshen).await;
+    let old = session_cookie(&phone);
     menshen.source.set_phone_owner("lisi");
     menshen.advance(Duration::from_secs(30));
-    is_here(&load(&mut phone).await, "lisi");
+    assert_page_of(&load_page(&mut phone).await, "lisi");
     assert_eq!(
         TestRequest::get("/echo")
             .session(&old)
@@ -172,65 +176,69 @@ async fn another_person_is_switched_to_and_the_first_is_gone() {
 }
 
 #[tokio::test]
-async fn on_another_host_the_answer_comes_by_a_ticket() {
+async fn on_another_host_the_result_arrives_by_ticket() {
     let menshen = start_menshen().await;
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
-    let place = "http://oa.test/echo?b";
+    let page_url = "http://oa.test/echo?b";
     let page = phone
-        .follow(&format!("{OWN}/start?connector=corp&rd={place}"))
+        .follow(&format!("{OWN}/start?connector=corp&rd={page_url}"))
         .await;
     // Without a nonce there is no ticket: the host asks for one.
-    assert_eq!((page.answer.status, page.url.as_str()), (200, place));
+    assert_eq!((page.answer.status, page.url.as_str()), (200, page_url));
     phone.visited.clear();
     menshen.source.set_phone_owner("lisi");
     assert_eq!(
-        phone.follow(place).await.answer.echoed("x-forwarded-user"),
+        phone
+            .follow(page_url)
+            .await
+            .answer
+            .echoed("x-forwarded-user"),
         ["zhangsan"]
     );
     menshen.advance(Duration::from_secs(60));
-    let page = phone.follow(place).await;
-    assert_eq!((page.answer.status, page.url.as_str()), (200, place));
+    let page = phone.follow(page_url).await;
+    assert_eq!((page.answer.status, page.url.as_str()), (200, page_url));
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-    assert_eq!(asked(&phone), 1);
-    assert_eq!(phone.follow(place).await.answer.status, 200);
-    assert_eq!(asked(&phone), 1);
+    assert_eq!(source_visits(&phone), 1);
+    assert_eq!(phone.follow(page_url).await.answer.status, 200);
+    assert_eq!(source_visits(&phone), 1);
 }
 
 #[tokio::test]
-async fn a_ticket_makes_no_word_of_the_source_fresher() {
+async fn a_ticket_does_not_renew_the_confirmation() {
     let free = "[[route]]\nname = 'free'\nhost = 'oa.test'\npath = '/free'\n\
                 upstream = ['{app}']\n";
     let setup = Setup::default().routes(&format!("{ROUTES}{free}"));
     let setup = setup.more(UNLIMITED).connector("auto_login = 'never'");
     let menshen = setup.start().await;
     menshen.source.set_phone_owner("zhangsan");
-    let mut phone = inside(&menshen).await;
+    let mut phone = signed_in_on_phone(&menshen).await;
     menshen.advance(Duration::from_secs(60));
-    // A cookie for the other host, by way of a place that asks nothing.
+    // A cookie for the other host, by way of a page_url that asks nothing.
     let free = phone.follow("http://oa.test/free").await;
     assert!(free.url.starts_with("http://oa.test/free"), "{}", free.url);
-    assert_eq!(asked(&phone), 0);
+    assert_eq!(source_visits(&phone), 0);
     menshen.source.set_phone_owner("lisi");
     let page = phone.follow("http://oa.test/echo").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-    assert_eq!(asked(&phone), 1);
+    assert_eq!(source_visits(&phone), 1);
 }
 
 #[tokio::test]
-async fn whoever_the_source_does_not_vouch_for_is_gone() {
+async fn a_person_that_the_source_does_not_confirm_loses_the_session() {
     for (what, cause) in [
         ("nobody", None),
         ("left", Some(Cause::Inactive)),
         ("outsider", Some(Cause::NotMember)),
     ] {
         let menshen = start_menshen().await;
-        let mut phone = inside(&menshen).await;
-        let old = session(&phone);
+        let mut phone = signed_in_on_phone(&menshen).await;
+        let old = session_cookie(&phone);
         menshen.advance(Duration::from_secs(30));
         let page = match what {
             "nobody" => {
                 // The source comes back without a code: it shows nothing and says nobody.
-                let at = |url: &str| url.contains(DOOR);
+                let at = |url: &str| url.contains(AUTHORIZE_PATH);
                 let page = phone
                     .follow_until(&format!("{HOME}/portal/echo?a=1"), at)
                     .await;
@@ -241,11 +249,11 @@ async fn whoever_the_source_does_not_vouch_for_is_gone() {
             }
             "left" => {
                 menshen.source.set_status("zhangsan", 2);
-                load(&mut phone).await
+                load_page(&mut phone).await
             }
             _ => {
                 menshen.source.set_non_member_next();
-                load(&mut phone).await
+                load_page(&mut phone).await
             }
         };
         assert_eq!(page.cause(), cause, "{what}: {}", page.url);
@@ -271,18 +279,18 @@ async fn whoever_the_source_does_not_vouch_for_is_gone() {
 }
 
 #[tokio::test]
-async fn a_source_that_is_away_locks_nobody_out_and_is_asked_again_later() {
+async fn an_unavailable_source_locks_nobody_out_and_is_asked_again_later() {
     let menshen = start_menshen().await;
-    let mut phone = inside(&menshen).await;
+    let mut phone = signed_in_on_phone(&menshen).await;
     menshen.advance(Duration::from_secs(3600));
     menshen.source.answer_with(REDEEM, 503, "away", usize::MAX);
-    let old = session(&phone);
+    let old = session_cookie(&phone);
     for round in 1..4 {
-        is_here(&load(&mut phone).await, "zhangsan");
-        assert_eq!(asked(&phone), round);
+        assert_page_of(&load_page(&mut phone).await, "zhangsan");
+        assert_eq!(source_visits(&phone), round);
         // For a while that counts as an answer.
-        is_here(&load(&mut phone).await, "zhangsan");
-        assert_eq!(asked(&phone), round);
+        assert_page_of(&load_page(&mut phone).await, "zhangsan");
+        assert_eq!(source_visits(&phone), round);
         menshen.advance(Duration::from_secs(30));
     }
     // The date of a cookie gives nobody a longer life, and the first one is still the same session.
@@ -290,40 +298,40 @@ async fn a_source_that_is_away_locks_nobody_out_and_is_asked_again_later() {
         let ask = TestRequest::get("/.menshen/userinfo").session(cookie);
         ask.send(&menshen).await.json()["expires_in"].clone()
     };
-    assert_eq!(info(&old).await, info(&session(&phone)).await);
+    assert_eq!(info(&old).await, info(&session_cookie(&phone)).await);
     menshen.source.clear_faults(REDEEM);
     menshen.source.set_phone_owner("lisi");
-    is_here(&load(&mut phone).await, "lisi");
-    assert_eq!(asked(&phone), 4);
+    assert_page_of(&load_page(&mut phone).await, "lisi");
+    assert_eq!(source_visits(&phone), 4);
 }
 
 #[tokio::test]
-async fn who_never_comes_back_from_the_source_goes_on_for_a_while_and_not_for_ever() {
+async fn a_browser_that_does_not_return_from_the_source_keeps_the_session_for_a_limited_time() {
     let menshen = start_menshen().await;
-    let mut phone = inside(&menshen).await;
-    let at = |url: &str| url.contains(DOOR);
-    let place = format!("{HOME}/portal/echo?a=1");
+    let mut phone = signed_in_on_phone(&menshen).await;
+    let at = |url: &str| url.contains(AUTHORIZE_PATH);
+    let page_url = format!("{HOME}/portal/echo?a=1");
     menshen.advance(Duration::from_secs(30));
     // The browser cannot reach the source: the person comes back by hand.
-    let stopped = phone.follow_until(&place, at).await;
+    let stopped = phone.follow_until(&page_url, at).await;
     assert!(at(&stopped.url));
-    is_here(&load(&mut phone).await, "zhangsan");
-    assert_eq!(asked(&phone), 0);
+    assert_page_of(&load_page(&mut phone).await, "zhangsan");
+    assert_eq!(source_visits(&phone), 0);
     menshen.advance(Duration::from_secs(61));
     assert!(
-        at(&phone.follow_until(&place, at).await.url),
+        at(&phone.follow_until(&page_url, at).await.url),
         "it is asked again"
     );
     // Ten minutes after the login the word of the browser counts no more.
     menshen.advance(Duration::from_secs(600));
-    assert!(at(&phone.follow_until(&place, at).await.url));
-    assert!(at(&phone.follow_until(&place, at).await.url));
-    is_here(&load(&mut phone).await, "zhangsan");
-    assert_eq!(asked(&phone), 1, "and who does come back goes on");
+    assert!(at(&phone.follow_until(&page_url, at).await.url));
+    assert!(at(&phone.follow_until(&page_url, at).await.url));
+    assert_page_of(&load_page(&mut phone).await, "zhangsan");
+    assert_eq!(source_visits(&phone), 1, "and who does come back goes on");
 }
 
 #[tokio::test]
-async fn too_many_begins_are_no_way_around_the_question() {
+async fn the_login_limit_does_not_bypass_the_confirmation() {
     let limited = UNLIMITED.replace(
         "begins_per_client_per_minute = 1000000",
         "begins_per_client_per_minute = 3",
@@ -331,19 +339,19 @@ async fn too_many_begins_are_no_way_around_the_question() {
     let setup = Setup::default().routes(ROUTES).more(&limited);
     let menshen = setup.connector("auto_login = 'never'").start().await;
     menshen.source.set_phone_owner("zhangsan");
-    let mut phone = inside(&menshen).await;
+    let mut phone = signed_in_on_phone(&menshen).await;
     menshen.advance(Duration::from_secs(601));
     for _ in 0..8 {
         phone
             .visit(&format!("{OWN}/start?connector=corp&rd=/x"))
             .await;
     }
-    let page = load(&mut phone).await;
+    let page = load_page(&mut phone).await;
     assert_eq!(page.cause(), Some(Cause::TooManyLogins), "{}", page.url);
 }
 
 #[tokio::test]
-async fn a_source_that_cannot_be_asked_without_a_click_is_not_asked() {
+async fn a_source_without_silent_login_is_not_asked() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     browser
@@ -356,7 +364,7 @@ async fn a_source_that_cannot_be_asked_without_a_click_is_not_asked() {
     assert_eq!(far.answer.status, 200);
     menshen.advance(Duration::from_secs(3600));
     assert_eq!(browser.visit("http://oa.test/echo").await.status, 200);
-    // Its old client is no other: the person asked for the QR page there, or is made to.
+    // Its old client is no other: the person source_visits for the QR page there, or is made to.
     let setup = Setup::default()
         .routes(ROUTES)
         .wecom("scope = 'snsapi_privateinfo'");
@@ -373,16 +381,16 @@ async fn a_source_that_cannot_be_asked_without_a_click_is_not_asked() {
     assert_eq!(answer.status, 200, "a page of consent is a click");
 }
 
-/// A second connector, which can be asked: a route needs one.
+/// A second connector, which can be source_visits: a route needs one.
 fn other() -> String {
     OTHER_CONNECTOR.to_owned()
 }
 
 /// A browser in the client, with the application in another site's frame.
-struct Frame(Browser);
+struct FramedBrowser(Browser);
 
-impl Frame {
-    async fn load(&mut self, url: &str) -> Answer {
+impl FramedBrowser {
+    async fn load_page(&mut self, url: &str) -> Answer {
         let frame = [
             ("Accept", "text/html"),
             ("Sec-Fetch-Mode", "navigate"),
@@ -395,7 +403,7 @@ impl Frame {
     async fn follow(&mut self, url: &str) -> (String, Answer, Vec<String>) {
         let (mut url, mut set) = (url.to_owned(), Vec::new());
         for _ in 0..12 {
-            let answer = self.load(&url).await;
+            let answer = self.load_page(&url).await;
             set.extend(answer.all("set-cookie").map(str::to_owned));
             match answer.header("location") {
                 Some(to) => {
@@ -410,7 +418,7 @@ impl Frame {
 }
 
 #[tokio::test]
-async fn in_a_frame_a_page_asks_only_where_the_route_and_the_cookies_are_made_for_it() {
+async fn a_framed_page_reconfirms_only_with_embedded_and_third_party_cookies() {
     let routes = ROUTES
         .replace("\"always\"\n\n", "\"embedded\"\n\n")
         .replace("oa.test", "sso.test:7");
@@ -428,15 +436,15 @@ async fn in_a_frame_a_page_asks_only_where_the_route_and_the_cookies_are_made_fo
     menshen.advance(Duration::from_secs(30));
     phone.visited.clear();
     menshen.source.set_phone_owner("lisi");
-    let place = "https://sso.test/portal/echo?a=1";
-    let window = phone.follow(place).await;
+    let page_url = "https://sso.test/portal/echo?a=1";
+    let window = phone.follow(page_url).await;
     assert_eq!(window.answer.echoed("x-forwarded-user"), ["zhangsan"]);
-    assert_eq!(asked(&phone), 0, "a window is not meant");
-    let mut frame = Frame(phone);
-    let (url, answer, set) = frame.follow(place).await;
-    assert_eq!((answer.status, url.as_str()), (200, place));
+    assert_eq!(source_visits(&phone), 0, "a window is not meant");
+    let mut frame = FramedBrowser(phone);
+    let (url, answer, set) = frame.follow(page_url).await;
+    assert_eq!((answer.status, url.as_str()), (200, page_url));
     assert_eq!(answer.echoed("x-forwarded-user"), ["lisi"]);
-    assert_eq!(asked(&frame.0), 1);
+    assert_eq!(source_visits(&frame.0), 1);
     // Every cookie of it can be kept by a frame: another site's, and in its own jar.
     assert_eq!(set.len(), 3, "{set:?}");
     for cookie in &set {
@@ -448,12 +456,12 @@ async fn in_a_frame_a_page_asks_only_where_the_route_and_the_cookies_are_made_fo
     }
     // Nobody at the source: the frame says so and offers a window, and starts nothing.
     menshen.advance(Duration::from_secs(30));
-    let answer = frame.load(place).await;
+    let answer = frame.load_page(page_url).await;
     let to = answer.header("location").unwrap().to_owned();
     let state = crate::logging_in::parameter(&to, "state").unwrap();
     let back = format!("https://sso.test/.menshen/callback/corp?state={state}");
     let (url, answer, _) = frame.follow(&back).await;
-    assert_eq!((answer.status, url.as_str()), (401, place));
+    assert_eq!((answer.status, url.as_str()), (401, page_url));
     assert_eq!(answer.cause(), Some(Cause::FrameLogin));
     assert!(frame.0.cookie("__Host-menshen").is_none());
 }

@@ -5,7 +5,9 @@ use menshen::config::Config;
 use crate::browser::Browser;
 use crate::raw_connection::RawConnection;
 use crate::setup::{HOME, Menshen, Setup};
-use crate::upstream::{Folder, Reply, UP, Upstream, accept, get, listener, ok, open_route};
+use crate::upstream::{
+    Folder, Reply, UPSTREAM_HOST, Upstream, accept, get, listener, ok, open_route,
+};
 use crate::wire;
 
 async fn says(text: &'static str) -> Upstream {
@@ -116,7 +118,7 @@ async fn a_request_that_is_under_way_ends_by_the_site_it_began_with() {
     let mut connection = RawConnection::open(menshen.address()).await;
     connection
         .send(format!(
-            "POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 8\r\n\r\nhalf"
+            "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 8\r\n\r\nhalf"
         ))
         .await;
     let mut upstream = accept(&socket).await;
@@ -289,7 +291,7 @@ async fn a_tunnel_that_the_new_site_would_not_allow_ends() {
 
     let open = open_route("{app}", "");
     let menshen = Setup::default().routes(&open).start().await;
-    let mut connection = open_socket(&menshen, UP, "").await;
+    let mut connection = open_socket(&menshen, UPSTREAM_HOST, "").await;
     menshen
         .reload(&Setup::default().routes(&open).session("lifetime = \"3h\""))
         .await

@@ -12,27 +12,27 @@ use crate::raw_connection::{Message, PATIENCE, RawConnection};
 use crate::setup::{Menshen, Setup};
 
 /// The host behind which a test's own upstream stands.
-pub(crate) const UP: &str = "up.test";
+pub(crate) const UPSTREAM_HOST: &str = "up.test";
 
 /// A running upstream. Dropping it closes its socket and every connection.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     url: String,
-    seen: Arc<Mutex<Seen>>,
+    recorded: Arc<Mutex<Recorded>>,
     accepting: JoinHandle<()>,
 }
 
 /// What it met with so far.
 #[derive(Debug, Default)]
-struct Seen {
+struct Recorded {
     connections: usize,
     closed: usize,
-    asked: Vec<Asked>,
+    received: Vec<ReceivedRequest>,
 }
 
 /// A request it got.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedRequest {
     /// Which connection it came over, from 1.
     pub(crate) connection: usize,
     /// Which request on that connection it was, from 1.
@@ -53,24 +53,26 @@ pub(crate) enum Reply {
 
 impl Upstream {
     /// Answers each request as `script` says.
-    pub(crate) async fn start(script: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(
+        script: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = listener().await;
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let seen = Arc::default();
-        let (script, shared) = (Arc::new(script), Arc::clone(&seen));
+        let recorded = Arc::default();
+        let (script, shared) = (Arc::new(script), Arc::clone(&recorded));
         let accepting = tokio::spawn(async move {
             let mut open = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (seen, script) = (Arc::clone(&shared), Arc::clone(&script));
+                let (recorded, script) = (Arc::clone(&shared), Arc::clone(&script));
                 open.spawn(async move {
-                    serve(stream, Arc::clone(&seen), script).await;
-                    seen.lock().unwrap().closed += 1;
+                    serve(stream, Arc::clone(&recorded), script).await;
+                    recorded.lock().unwrap().closed += 1;
                 });
             }
         });
         Self {
             url,
-            seen,
+            recorded,
             accepting,
         }
     }
@@ -78,12 +80,12 @@ impl Upstream {
     /// The same on a unix socket.
     pub(crate) fn start_unix(
         path: &Path,
-        script: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+        script: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = UnixListener::bind(path).unwrap();
         let url = format!("unix:{}", path.display());
-        let seen = Arc::default();
-        let (script, shared) = (Arc::new(script), Arc::clone(&seen));
+        let recorded = Arc::default();
+        let (script, shared) = (Arc::new(script), Arc::clone(&recorded));
         let accepting = tokio::spawn(async move {
             let mut open = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
@@ -92,7 +94,7 @@ impl Upstream {
         });
         Self {
             url,
-            seen,
+            recorded,
             accepting,
         }
     }
@@ -102,23 +104,23 @@ impl Upstream {
     }
 
     pub(crate) fn connections(&self) -> usize {
-        self.seen.lock().unwrap().connections
+        self.recorded.lock().unwrap().connections
     }
 
     /// How many connections are open.
     pub(crate) fn open(&self) -> usize {
-        let seen = self.seen.lock().unwrap();
-        seen.connections - seen.closed
+        let recorded = self.recorded.lock().unwrap();
+        recorded.connections - recorded.closed
     }
 
     /// Every request so far.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.seen.lock().unwrap().asked.clone()
+    pub(crate) fn received(&self) -> Vec<ReceivedRequest> {
+        self.recorded.lock().unwrap().received.clone()
     }
 
     /// The last request.
     pub(crate) fn last(&self) -> Message {
-        let asked = self.asked();
+        let asked = self.received();
         asked.last().expect("a request came").message.clone()
     }
 }
@@ -131,13 +133,13 @@ impl Drop for Upstream {
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    seen: Arc<Mutex<Seen>>,
-    script: Arc<impl Fn(&Asked) -> Reply>,
+    recorded: Arc<Mutex<Recorded>>,
+    script: Arc<impl Fn(&ReceivedRequest) -> Reply>,
 ) {
     let number = {
-        let mut seen = seen.lock().unwrap();
-        seen.connections += 1;
-        seen.connections
+        let mut recorded = recorded.lock().unwrap();
+        recorded.connections += 1;
+        recorded.connections
     };
     let mut connection = RawConnection::over(stream);
     let mut nth = 0;
@@ -153,12 +155,12 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             return;
         };
         nth += 1;
-        let asked = Asked {
+        let asked = ReceivedRequest {
             connection: number,
             nth,
             message,
         };
-        seen.lock().unwrap().asked.push(asked.clone());
+        recorded.lock().unwrap().received.push(asked.clone());
         let reply = script(&asked);
         let (Reply::Keep(bytes) | Reply::Close(bytes) | Reply::Hang(bytes)) = &reply;
         if connection.try_send(bytes).await.is_err() {
@@ -199,10 +201,10 @@ pub(crate) fn with(headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// A route to `url` for everybody at [`UP`], with further lines.
+/// A route to `url` for everybody at [`UPSTREAM_HOST`], with further lines.
 pub(crate) fn open_route(url: &str, more: &str) -> String {
     format!(
-        "[[route]]\nname = \"up\"\nhost = \"{UP}\"\naccess = \"public\"\n\
+        "[[route]]\nname = \"up\"\nhost = \"{UPSTREAM_HOST}\"\naccess = \"public\"\n\
          upstream = [\"{url}\"]\n{more}\n"
     )
 }
@@ -217,7 +219,7 @@ pub(crate) async fn menshen_before(url: &str, more: &str) -> Menshen {
 
 /// A request without a body, up to its last header.
 pub(crate) fn get(target: &str, headers: &str) -> String {
-    format!("GET {target} HTTP/1.1\r\nHost: {UP}\r\n{headers}\r\n")
+    format!("GET {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{headers}\r\n")
 }
 
 /// A request with a body of known length.
@@ -225,7 +227,7 @@ pub(crate) fn post(target: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u
     let body = body.as_ref();
     let length = body.len();
     let head = format!(
-        "POST {target} HTTP/1.1\r\nHost: {UP}\r\n{headers}Content-Length: {length}\r\n\r\n"
+        "POST {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{headers}Content-Length: {length}\r\n\r\n"
     );
     [head.as_bytes(), body].concat()
 }

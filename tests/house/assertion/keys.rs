@@ -1,31 +1,31 @@
-//! The keys by which assertions are verified: public, on every host, and with overlap.
+//! The keys by which assertions are verify_as_application: public, on every host, and with overlap.
 
 use menshen::keys::generate;
 use serde_json::{Value, json};
 
-use super::{Desk, part, ring, setup, verified};
+use super::{AssertionEnv, decode_part, keys_setting, setup, verify_as_application};
 use crate::test_request::{TestRequest, signed_in};
 use crate::wire::Answer;
 
 const PATH: &str = "/.menshen/jwks.json";
 
-fn ids(answer: &Answer) -> Vec<Value> {
+fn key_ids(answer: &Answer) -> Vec<Value> {
     let keys = answer.json()["keys"].as_array().unwrap().clone();
     keys.into_iter().map(|key| key["kid"].clone()).collect()
 }
 
 #[tokio::test]
-async fn the_keys_are_public_halves_that_anybody_may_read_on_every_host() {
+async fn the_public_keys_are_served_to_anybody_on_every_host() {
     let (one, two) = (generate(), generate());
-    let desk = Desk::open(&ring(&[&one, &two])).await;
-    let first = TestRequest::get(PATH).send(&desk.menshen).await;
+    let env = AssertionEnv::open(&keys_setting(&[&one, &two])).await;
+    let first = TestRequest::get(PATH).send(&env.menshen).await;
     for host in ["sso.test", "oa.test", "127.0.0.1", "nobody.test"] {
         for ask in [
             TestRequest::get(PATH),
             TestRequest::get(PATH).navigating(),
             TestRequest::get(PATH).session("x"),
         ] {
-            let answer = ask.host(host).send(&desk.menshen).await;
+            let answer = ask.host(host).send(&env.menshen).await;
             assert_eq!((answer.status, &answer.body), (200, &first.body), "{host}");
             assert_eq!(answer.header("content-type"), Some("application/json"));
             assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
@@ -56,25 +56,25 @@ async fn the_keys_are_public_halves_that_anybody_may_read_on_every_host() {
 }
 
 #[tokio::test]
-async fn the_keys_are_read_by_get_and_head_only() {
-    let desk = Desk::open("").await;
+async fn the_keys_are_served_to_get_and_head_only() {
+    let env = AssertionEnv::open("").await;
     let head = TestRequest::get(PATH)
         .method("HEAD")
-        .send(&desk.menshen)
+        .send(&env.menshen)
         .await;
     assert_eq!((head.status, head.body.len()), (200, 0));
     assert_eq!(head.header("cache-control"), Some("public, max-age=300"));
     for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
         let answer = TestRequest::get(PATH)
             .method(method)
-            .send(&desk.menshen)
+            .send(&env.menshen)
             .await;
         assert_eq!(answer.status, 405, "{method}");
         assert_eq!(answer.header("allow"), Some("GET, HEAD"), "{method}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{method}");
     }
     for near in ["/.menshen/jwks.json/x", "/.menshen/jwks", "/jwks.json/"] {
-        let answer = TestRequest::get(near).send(&desk.menshen).await;
+        let answer = TestRequest::get(near).send(&env.menshen).await;
         assert_ne!(
             answer.header("cache-control"),
             Some("public, max-age=300"),
@@ -84,68 +84,74 @@ async fn the_keys_are_read_by_get_and_head_only() {
 }
 
 #[tokio::test]
-async fn every_node_with_the_same_keys_verifies_what_any_of_them_signed() {
+async fn assertions_verify_with_the_keys_of_every_node() {
     let (one, two) = (generate(), generate());
-    let desks = [
-        Desk::open(&ring(&[&one, &two])).await,
-        Desk::open(&ring(&[&two, &one])).await,
+    let envs = [
+        AssertionEnv::open(&keys_setting(&[&one, &two])).await,
+        AssertionEnv::open(&keys_setting(&[&two, &one])).await,
     ];
     for (here, there) in [(0, 1), (1, 0)] {
-        let cookie = signed_in(&desks[here].menshen, "zhangsan").await;
-        let token = desks[here].asserted("/x", &cookie).await.unwrap();
-        let keys = desks[there].keys().await;
-        assert!(verified(&keys, &token, "sso.test").is_ok());
+        let cookie = signed_in(&envs[here].menshen, "zhangsan").await;
+        let token = envs[here].assertion_at("/x", &cookie).await.unwrap();
+        let keys = envs[there].keys().await;
+        assert!(verify_as_application(&keys, &token, "sso.test").is_ok());
     }
 }
 
 #[tokio::test]
-async fn keys_change_with_an_overlap_and_an_old_one_is_gone_when_it_is_taken_out() {
+async fn keys_are_rotated_with_an_overlap() {
     let (old, new) = (generate(), generate());
-    let desk = Desk::open(&ring(&[&old])).await;
-    let cookie = signed_in(&desk.menshen, "zhangsan").await;
-    let before = desk.asserted("/x", &cookie).await.unwrap();
-    let with = |keys: &str| setup(&desk.mirror, keys);
+    let env = AssertionEnv::open(&keys_setting(&[&old])).await;
+    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let before = env.assertion_at("/x", &cookie).await.unwrap();
+    let with = |keys: &str| setup(&env.mirror, keys);
     // A reload that changes neither key nor issuer keeps what was signed.
-    desk.menshen.reload(&with(&ring(&[&old]))).await.unwrap();
-    assert_eq!(desk.asserted("/x", &cookie).await.unwrap(), before);
+    env.menshen
+        .reload(&with(&keys_setting(&[&old])))
+        .await
+        .unwrap();
+    assert_eq!(env.assertion_at("/x", &cookie).await.unwrap(), before);
     // The new one can be read before it signs.
-    desk.menshen
-        .reload(&with(&ring(&[&old, &new])))
+    env.menshen
+        .reload(&with(&keys_setting(&[&old, &new])))
         .await
         .unwrap();
-    assert_eq!(desk.asserted("/x", &cookie).await.unwrap(), before);
-    let announced = TestRequest::get(PATH).send(&desk.menshen).await;
-    assert_eq!(ids(&announced).len(), 2);
+    assert_eq!(env.assertion_at("/x", &cookie).await.unwrap(), before);
+    let announced = TestRequest::get(PATH).send(&env.menshen).await;
+    assert_eq!(key_ids(&announced).len(), 2);
     // Then it signs, and the old one still verifies.
-    desk.menshen
-        .reload(&with(&ring(&[&new, &old])))
+    env.menshen
+        .reload(&with(&keys_setting(&[&new, &old])))
         .await
         .unwrap();
-    let after = desk.asserted("/x", &cookie).await.unwrap();
-    assert_eq!(part(&before, 0)["kid"], ids(&announced)[0]);
-    assert_eq!(part(&after, 0)["kid"], ids(&announced)[1]);
-    let keys = desk.keys().await;
+    let after = env.assertion_at("/x", &cookie).await.unwrap();
+    assert_eq!(decode_part(&before, 0)["kid"], key_ids(&announced)[0]);
+    assert_eq!(decode_part(&after, 0)["kid"], key_ids(&announced)[1]);
+    let keys = env.keys().await;
     for token in [&before, &after] {
-        assert!(verified(&keys, token, "sso.test").is_ok());
+        assert!(verify_as_application(&keys, token, "sso.test").is_ok());
     }
     // Then it is the only one. The cookie was signed by the old one: they log in again.
-    desk.menshen.reload(&with(&ring(&[&new]))).await.unwrap();
-    let keys = desk.keys().await;
+    env.menshen
+        .reload(&with(&keys_setting(&[&new])))
+        .await
+        .unwrap();
+    let keys = env.keys().await;
     assert_eq!(keys.keys.len(), 1);
-    assert!(verified(&keys, &before, "sso.test").is_err());
-    assert!(verified(&keys, &after, "sso.test").is_ok());
+    assert!(verify_as_application(&keys, &before, "sso.test").is_err());
+    assert!(verify_as_application(&keys, &after, "sso.test").is_ok());
 }
 
 #[tokio::test]
-async fn another_external_url_is_another_issuer_at_once() {
-    let desk = Desk::open(&ring(&[&generate()])).await;
-    let cookie = signed_in(&desk.menshen, "zhangsan").await;
-    let before = desk.asserted("/x", &cookie).await.unwrap();
-    assert_eq!(part(&before, 1)["iss"], "http://sso.test");
-    let keys = desk.menshen.setup.clone();
+async fn a_changed_external_url_changes_the_issuer_at_once() {
+    let env = AssertionEnv::open(&keys_setting(&[&generate()])).await;
+    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let before = env.assertion_at("/x", &cookie).await.unwrap();
+    assert_eq!(decode_part(&before, 1)["iss"], "http://sso.test");
+    let keys = env.menshen.setup.clone();
     let moved = keys.external_url("http://login.test:8080");
-    desk.menshen.reload(&moved).await.unwrap();
-    let after = desk.asserted("/x", &cookie).await.unwrap();
-    assert_eq!(part(&after, 1)["iss"], "http://login.test:8080");
-    assert_eq!(part(&after, 0), part(&before, 0));
+    env.menshen.reload(&moved).await.unwrap();
+    let after = env.assertion_at("/x", &cookie).await.unwrap();
+    assert_eq!(decode_part(&after, 1)["iss"], "http://login.test:8080");
+    assert_eq!(decode_part(&after, 0), decode_part(&before, 0));
 }

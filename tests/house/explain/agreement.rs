@@ -3,15 +3,15 @@
 use super::*;
 use crate::mirror;
 
-/// What is new for each request, and what is hidden: compared by name only.
-const UNCOMPARED: [&str; 4] = [
+/// What is new for each request, and what is hidden: compare_with_proxy by name only.
+const COMPARED_BY_NAME_ONLY: [&str; 4] = [
     "x-request-id",
     "traceparent",
     "authorization",
     "x-menshen-assertion",
 ];
 
-const PLACES: [(&str, &str); 34] = [
+const TARGETS: [(&str, &str); 34] = [
     ("sso.test", "/x?a=%2f"),
     ("SSO.test.", "/x"),
     ("sso.test", "/finance"),
@@ -49,7 +49,7 @@ const PLACES: [(&str, &str); 34] = [
 ];
 
 /// Method and headers.
-const MANNERS: [(&str, &[(&str, &str)]); 4] = [
+const METHODS_AND_HEADERS: [(&str, &[(&str, &str)]); 4] = [
     ("GET", &[("Accept", "*/*"), ("X-Level", "lisi")]),
     (
         "OPTIONS",
@@ -76,17 +76,19 @@ const MANNERS: [(&str, &[(&str, &str)]); 4] = [
 ];
 
 #[tokio::test]
-async fn explain_and_the_proxy_agree_on_every_verdict_and_every_header() {
-    let desk = Desk::open().await;
+async fn explain_and_the_proxy_agree_on_every_verdict_and_header() {
+    let server = ExplainServer::start().await;
     let mut callers = vec![(None, String::new())];
     for who in ["lisi", "zhangsan"] {
-        callers.push((Some(who), signed_in(&desk.menshen, who).await));
+        callers.push((Some(who), signed_in(&server.menshen, who).await));
     }
     let mut ends = std::collections::BTreeMap::<String, usize>::new();
     for (who, cookie) in &callers {
-        for (host, target) in PLACES {
-            for (method, headers) in MANNERS {
-                let end = compared(&desk, (*who, cookie), (host, target), (method, headers)).await;
+        for (host, target) in TARGETS {
+            for (method, headers) in METHODS_AND_HEADERS {
+                let end =
+                    compare_with_proxy(&server, (*who, cookie), (host, target), (method, headers))
+                        .await;
                 *ends.entry(end).or_default() += 1;
             }
         }
@@ -109,8 +111,8 @@ async fn explain_and_the_proxy_agree_on_every_verdict_and_every_header() {
     );
 }
 
-async fn compared(
-    desk: &Desk,
+async fn compare_with_proxy(
+    server: &ExplainServer,
     (who, cookie): (Option<&str>, &str),
     (host, target): (&str, &str),
     (method, headers): (&str, &[(&str, &str)]),
@@ -122,13 +124,13 @@ async fn compared(
     if who.is_some() {
         ask = ask.session(cookie);
     }
-    let answer = ask.send(&desk.menshen).await;
+    let answer = ask.send(&server.menshen).await;
     let url = format!("http://{host}{target}");
     let lines: Vec<_> = headers.iter().map(|(n, v)| format!("{n}: {v}")).collect();
     let mut asked = vec![("url", url.as_str()), ("method", method)];
     asked.extend(who.map(|who| ("as", who)));
     asked.extend(lines.iter().map(|line| ("header", line.as_str())));
-    let explained = desk.explained(&asked).await;
+    let explained = server.explained(&asked).await;
     let what = format!("{who:?} {method} {url}: {explained}");
 
     let end = explained["verdict"]["end"].as_str().unwrap();
@@ -142,9 +144,13 @@ async fn compared(
                 format!("{method} {target}"),
                 "{what}"
             );
-            let told = pairs(&explained["upstream"]["headers"], "name", "value");
+            let told = name_value_pairs(&explained["upstream"]["headers"], "name", "value");
             let got = mirror::headers(&answer);
-            assert_eq!(comparable(told), comparable(got), "{what}");
+            assert_eq!(
+                without_varying_values(told),
+                without_varying_values(got),
+                "{what}"
+            );
         }
         ("log-in", None) => assert_eq!(answer.status, 401, "{what}"),
         (_, status) => assert_eq!(Some(u64::from(answer.status)), status, "{what}"),
@@ -152,10 +158,11 @@ async fn compared(
     end.to_owned()
 }
 
-fn comparable(headers: Vec<(String, String)>) -> Vec<(String, String)> {
-    let hide = |(name, value): (String, String)| match UNCOMPARED.contains(&name.as_str()) {
-        true => (name, String::new()),
-        false => (name, value),
-    };
+fn without_varying_values(headers: Vec<(String, String)>) -> Vec<(String, String)> {
+    let hide =
+        |(name, value): (String, String)| match COMPARED_BY_NAME_ONLY.contains(&name.as_str()) {
+            true => (name, String::new()),
+            false => (name, value),
+        };
     headers.into_iter().map(hide).collect()
 }

@@ -1,4 +1,4 @@
-//! `menshen explain`, beside a running menshen and its store.
+//! `menshen explain`, fixture a running menshen and its store.
 
 use std::path::Path;
 
@@ -9,25 +9,25 @@ use crate::command::{run_menshen, text};
 use crate::upstream::Folder;
 
 /// A running menshen whose store is a file, and the same configuration as a file.
-struct Beside {
-    desk: Desk,
+struct CommandFixture {
+    server: ExplainServer,
     folder: Folder,
     config: String,
 }
 
-impl Beside {
-    async fn open() -> Self {
+impl CommandFixture {
+    async fn start() -> Self {
         let folder = Folder::new();
         let store = format!("sqlite://{}", folder.path("menshen.db").display());
-        let desk = Desk::with_store(&store).await;
-        let menshen = &desk.menshen;
+        let server = ExplainServer::with_store(&store).await;
+        let menshen = &server.menshen;
         let path = folder.write(
             "menshen.toml",
             &menshen.setup.text(&menshen.source, &menshen.app),
         );
         let config = path.to_str().unwrap().to_owned();
         Self {
-            desk,
+            server,
             folder,
             config,
         }
@@ -47,7 +47,7 @@ impl Beside {
 }
 
 /// Everything that stands in the tables of people.
-async fn rows(file: &Path) -> Vec<String> {
+async fn account_and_session_rows(file: &Path) -> Vec<String> {
     let url = format!("sqlite://{}?mode=ro", file.display());
     let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
     let mut all = Vec::new();
@@ -66,11 +66,11 @@ async fn rows(file: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_command_says_line_by_line_what_becomes_of_a_request() {
-    let beside = Beside::open().await;
-    signed_in(&beside.desk.menshen, "lisi").await;
+async fn the_command_prints_the_explanation_line_by_line() {
+    let fixture = CommandFixture::start().await;
+    signed_in(&fixture.server.menshen, "lisi").await;
     let url = format!("{HOME}/finance/x?y=1");
-    let (code, out, err) = beside.explain(&[&url, "--as", "lisi", "--from", "192.0.2.7"]);
+    let (code, out, err) = fixture.explain(&[&url, "--as", "lisi", "--from", "192.0.2.7"]);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
     for line in [
         "request: GET http://sso.test/finance/x from 192.0.2.7",
@@ -95,7 +95,7 @@ async fn the_command_says_line_by_line_what_becomes_of_a_request() {
         upstream.unwrap().ends_with(" gets GET /finance/x?y=1"),
         "{out}"
     );
-    let (code, out, _) = beside.explain(&[&format!("{HOME}/failing"), "--as", "lisi"]);
+    let (code, out, _) = fixture.explain(&[&format!("{HOME}/failing"), "--as", "lisi"]);
     assert_eq!(code, Some(0));
     for line in [
         "value: user.attributes.level: not there",
@@ -104,16 +104,16 @@ async fn the_command_says_line_by_line_what_becomes_of_a_request() {
         assert!(out.lines().any(|own| own == line), "{line}\n{out}");
     }
     assert!(out.contains("verdict: deny, 403 (rule failed: "), "{out}");
-    let (code, out, _) = beside.explain(&[&format!("{HOME}/x")]);
+    let (code, out, _) = fixture.explain(&[&format!("{HOME}/x")]);
     assert_eq!(code, Some(0));
     assert!(out.contains("\ncaller: nobody\n"), "{out}");
     assert!(out.contains("\nverdict: login (nobody): "), "{out}");
 }
 
 #[tokio::test]
-async fn the_command_and_the_api_say_the_same() {
-    let beside = Beside::open().await;
-    signed_in(&beside.desk.menshen, "lisi").await;
+async fn the_command_and_the_api_return_the_same_json() {
+    let fixture = CommandFixture::start().await;
+    signed_in(&fixture.server.menshen, "lisi").await;
     for path in [
         "/finance/x",
         "/dressed/a",
@@ -131,8 +131,8 @@ async fn the_command_and_the_api_say_the_same() {
             ("method", "POST"),
             ("header", "X-Level: 7"),
         ];
-        let api = beside.desk.explained(&asked).await;
-        let (code, out, _) = beside.explain(&[
+        let api = fixture.server.explained(&asked).await;
+        let (code, out, _) = fixture.explain(&[
             &url,
             "--as",
             "lisi",
@@ -154,9 +154,9 @@ async fn the_command_and_the_api_say_the_same() {
 }
 
 #[tokio::test]
-async fn whoever_is_unknown_is_exit_code_1_and_what_is_no_question_is_2() {
-    let beside = Beside::open().await;
-    signed_in(&beside.desk.menshen, "lisi").await;
+async fn an_unknown_login_exits_with_1_and_a_usage_error_with_2() {
+    let fixture = CommandFixture::start().await;
+    signed_in(&fixture.server.menshen, "lisi").await;
     let url = format!("{HOME}/x");
     for (arguments, code, part) in [
         (
@@ -175,7 +175,7 @@ async fn whoever_is_unknown_is_exit_code_1_and_what_is_no_question_is_2() {
         (vec![&*url, "--with", "lisi"], 2, "--with"),
         (vec![], 2, "<URL>"),
     ] {
-        let (exit, out, err) = beside.explain(&arguments);
+        let (exit, out, err) = fixture.explain(&arguments);
         assert_eq!(
             (exit, out.as_str()),
             (Some(code), ""),
@@ -186,40 +186,40 @@ async fn whoever_is_unknown_is_exit_code_1_and_what_is_no_question_is_2() {
 }
 
 #[tokio::test]
-async fn nothing_is_written_and_no_session_is_minted_beside_a_running_server() {
-    let beside = Beside::open().await;
-    let cookie = signed_in(&beside.desk.menshen, "lisi").await;
-    let file = beside.folder.path("menshen.db");
-    let before = rows(&file).await;
+async fn explaining_writes_nothing_to_the_store_of_a_running_server() {
+    let fixture = CommandFixture::start().await;
+    let cookie = signed_in(&fixture.server.menshen, "lisi").await;
+    let file = fixture.folder.path("menshen.db");
+    let before = account_and_session_rows(&file).await;
     assert!(before.iter().any(|row| row.contains("lisi")), "{before:?}");
     let url = format!("{HOME}/finance/x");
-    let calls = |path| beside.desk.menshen.source.calls(path);
+    let calls = |path| fixture.server.menshen.source.calls(path);
     let asked = || (calls("/cgi-bin/gettoken"), calls("/cgi-bin/user/get"));
     let asked_before = asked();
     for _ in 0..3 {
-        assert_eq!(beside.explain(&[&url, "--as", "lisi"]).0, Some(0));
-        beside
-            .desk
+        assert_eq!(fixture.explain(&[&url, "--as", "lisi"]).0, Some(0));
+        fixture
+            .server
             .explained(&[("url", &url), ("as", "lisi")])
             .await;
     }
-    assert_eq!(rows(&file).await, before);
+    assert_eq!(account_and_session_rows(&file).await, before);
     assert_eq!(asked(), asked_before, "no source is asked");
     let ask = TestRequest::get("/finance/x").session(&cookie);
-    assert_eq!(ask.send(&beside.desk.menshen).await.status, 200);
+    assert_eq!(ask.send(&fixture.server.menshen).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_store_that_is_not_there_or_not_of_this_version_is_left_alone() {
-    let beside = Beside::open().await;
-    signed_in(&beside.desk.menshen, "lisi").await;
+async fn a_missing_store_or_one_of_another_version_is_not_changed() {
+    let fixture = CommandFixture::start().await;
+    signed_in(&fixture.server.menshen, "lisi").await;
     let url = format!("{HOME}/x");
-    let file = beside.folder.path("other.db");
-    let text = std::fs::read_to_string(&beside.config).unwrap();
-    std::fs::write(&beside.config, text.replace("menshen.db", "other.db")).unwrap();
+    let file = fixture.folder.path("other.db");
+    let text = std::fs::read_to_string(&fixture.config).unwrap();
+    std::fs::write(&fixture.config, text.replace("menshen.db", "other.db")).unwrap();
     // Nobody is asked about: no store is needed.
-    assert_eq!(beside.explain(&[&url]).0, Some(0));
-    let (code, _, err) = beside.explain(&[&url, "--as", "lisi"]);
+    assert_eq!(fixture.explain(&[&url]).0, Some(0));
+    let (code, _, err) = fixture.explain(&[&url, "--as", "lisi"]);
     assert_eq!(code, Some(1));
     assert!(err.contains("nobody ever signed in here"), "{err}");
     assert!(!file.exists(), "nothing is made");
@@ -245,7 +245,7 @@ async fn a_store_that_is_not_there_or_not_of_this_version_is_left_alone() {
         sqlx::query(sql).execute(&pool).await.unwrap();
         pool.close().await;
         let bytes = std::fs::read(&file).unwrap();
-        let (code, _, err) = beside.explain(&[&url, "--as", "lisi"]);
+        let (code, _, err) = fixture.explain(&[&url, "--as", "lisi"]);
         assert_eq!(code, Some(1), "{err}");
         assert!(err.contains(part), "{err}");
         assert!(

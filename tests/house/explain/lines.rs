@@ -2,23 +2,23 @@
 
 use super::*;
 
-async fn somebody() -> Desk {
-    let desk = Desk::open().await;
+async fn server_with_two_sessions() -> ExplainServer {
+    let server = ExplainServer::start().await;
     for who in ["lisi", "zhangsan"] {
-        signed_in(&desk.menshen, who).await;
+        signed_in(&server.menshen, who).await;
     }
-    desk
+    server
 }
 
-fn why_not(explained: &Value, route: &str) -> String {
-    let all = pairs(&explained["not"], "route", "why");
+fn mismatch_of(explained: &Value, route: &str) -> String {
+    let all = name_value_pairs(&explained["not"], "route", "why");
     let found = all.into_iter().find(|(name, _)| name == route);
     found.unwrap_or_else(|| panic!("{route}: {explained}")).1
 }
 
 #[tokio::test]
-async fn the_other_routes_are_told_with_their_reason() {
-    let desk = Desk::open().await;
+async fn every_other_route_is_listed_with_the_reason_it_does_not_match() {
+    let server = ExplainServer::start().await;
     for (url, found, other, why) in [
         ("/finance/x", "finance", "app", "finance has a longer one"),
         ("/financex", "app", "finance", "its path is /finance"),
@@ -69,27 +69,27 @@ async fn the_other_routes_are_told_with_their_reason() {
             true => format!("{HOME}{url}"),
             false => url.to_owned(),
         };
-        let explained = desk.explained(&[("url", &url)]).await;
+        let explained = server.explained(&[("url", &url)]).await;
         assert_eq!(explained["route"]["name"], found, "{url}");
-        let said = why_not(&explained, other);
+        let said = mismatch_of(&explained, other);
         assert!(said.contains(why), "{url}: {said}");
-        let names = pairs(&explained["not"], "route", "why");
+        let names = name_value_pairs(&explained["not"], "route", "why");
         assert_eq!(names.len(), 21, "{url}: every other route: {names:?}");
         assert!(names.iter().all(|(name, _)| name != found));
     }
-    let explained = desk.explained(&[("url", "http://nobodys.test/")]).await;
+    let explained = server.explained(&[("url", "http://nobodys.test/")]).await;
     assert_eq!(explained["route"]["found"], "nothing");
     assert_eq!(explained["verdict"]["reason"], "no route");
     assert_eq!(explained["verdict"]["status"], 404);
 }
 
 #[tokio::test]
-async fn a_disputed_path_is_told_with_two_readings() {
-    let desk = Desk::open().await;
+async fn an_ambiguous_path_is_explained_with_two_readings() {
+    let server = ExplainServer::start().await;
     let url = format!("{HOME}/finance%2fx");
-    let explained = desk.explained(&[("url", &url)]).await;
+    let explained = server.explained(&[("url", &url)]).await;
     assert_eq!(
-        pairs(&explained["route"]["readings"], "path", "finds"),
+        name_value_pairs(&explained["route"]["readings"], "path", "finds"),
         [
             ("/finance%2fx".to_owned(), "app".to_owned()),
             ("/finance/x".to_owned(), "finance".to_owned())
@@ -99,9 +99,9 @@ async fn a_disputed_path_is_told_with_two_readings() {
     assert_eq!(explained["verdict"]["status"], 400);
     assert!(explained["upstream"].is_null());
     // A rule that would say yes of one reading and no of another.
-    signed_in(&desk.menshen, "lisi").await;
+    signed_in(&server.menshen, "lisi").await;
     let url = format!("{HOME}/by-path/a%2f/b");
-    let explained = desk.explained(&[("url", &url), ("as", "lisi")]).await;
+    let explained = server.explained(&[("url", &url), ("as", "lisi")]).await;
     assert_eq!(explained["route"]["name"], "by-path");
     assert_eq!(explained["verdict"]["reason"], "ambiguous path");
     assert_eq!(
@@ -111,8 +111,8 @@ async fn a_disputed_path_is_told_with_two_readings() {
 }
 
 #[tokio::test]
-async fn a_malformed_request_is_the_400_it_would_be() {
-    let desk = Desk::open().await;
+async fn a_malformed_request_is_explained_as_a_400() {
+    let server = ExplainServer::start().await;
     for (url, reason) in [
         ("http://sso.test/a/../b", "dot segment"),
         ("http://sso.test/%2e%2e;/b", "dot segment"),
@@ -122,7 +122,7 @@ async fn a_malformed_request_is_the_400_it_would_be() {
         ("http://a!b/", "not a host name"),
         ("http://a:0/", "not a host name"),
     ] {
-        let explained = desk.explained(&[("url", url)]).await;
+        let explained = server.explained(&[("url", url)]).await;
         let verdict = &explained["verdict"];
         assert_eq!(verdict["verdict"], "deny", "{url}: {explained}");
         assert_eq!(verdict["status"], 400, "{url}");
@@ -133,22 +133,22 @@ async fn a_malformed_request_is_the_400_it_would_be() {
 }
 
 #[tokio::test]
-async fn our_own_pages_are_told_by_name() {
-    let desk = Desk::open().await;
+async fn own_pages_are_explained_by_name() {
+    let server = ExplainServer::start().await;
     for page in ["userinfo", "callback/corp", "no-such-page"] {
         let url = format!("http://any.test/.menshen/{page}?code=secret");
-        let explained = desk.explained(&[("url", &url)]).await;
+        let explained = server.explained(&[("url", &url)]).await;
         assert_eq!(explained["route"]["found"], "own-page");
         assert_eq!(explained["route"]["page"], page);
         assert_eq!(explained["verdict"]["end"], "own-page");
-        assert!(why_not(&explained, "app").contains("menshen's own"));
+        assert!(mismatch_of(&explained, "app").contains("menshen's own"));
         assert!(!explained.to_string().contains("secret"), "{explained}");
     }
 }
 
 #[tokio::test]
-async fn the_rule_is_told_with_what_it_said_and_the_values_it_saw() {
-    let desk = somebody().await;
+async fn a_rule_is_explained_with_its_result_and_the_values_it_read() {
+    let server = server_with_two_sessions().await;
     let finance = format!("{HOME}/finance/x");
     let text = "'财务部' in user.departments && request.ip != '10.9.9.9'";
     for (who, from, says, departments) in [
@@ -157,12 +157,12 @@ async fn the_rule_is_told_with_what_it_said_and_the_values_it_saw() {
         ("zhangsan", "192.0.2.7", "no", r#"["平台部","应用部"]"#),
     ] {
         let asked = [("url", finance.as_str()), ("as", who), ("from", from)];
-        let explained = desk.explained(&asked).await;
+        let explained = server.explained(&asked).await;
         assert_eq!(explained["rule"]["key"], "allow");
         assert_eq!(explained["rule"]["text"], text);
         assert_eq!(explained["rule"]["says"], says, "{who}");
         assert_eq!(
-            pairs(&explained["values"], "name", "value"),
+            name_value_pairs(&explained["values"], "name", "value"),
             [
                 ("user.departments".to_owned(), departments.to_owned()),
                 ("request.ip".to_owned(), from.to_owned())
@@ -174,7 +174,7 @@ async fn the_rule_is_told_with_what_it_said_and_the_values_it_saw() {
         assert_eq!(verdict["status"] == 403, says == "no", "{who}");
     }
     // Nobody is not judged by the rule of a route for people.
-    let explained = desk.explained(&[("url", &finance)]).await;
+    let explained = server.explained(&[("url", &finance)]).await;
     assert_eq!(explained["rule"]["key"], "access");
     assert_eq!(explained["verdict"]["verdict"], "login");
     assert_eq!(explained["verdict"]["reason"], "nobody");
@@ -182,17 +182,17 @@ async fn the_rule_is_told_with_what_it_said_and_the_values_it_saw() {
 }
 
 #[tokio::test]
-async fn a_rule_that_fails_is_told_with_what_was_not_there() {
-    let desk = somebody().await;
+async fn a_failing_rule_is_explained_with_the_missing_values() {
+    let server = server_with_two_sessions().await;
     let url = format!("{HOME}/failing");
     let asked = [("url", url.as_str()), ("as", "lisi")];
-    let explained = desk.explained(&asked).await;
+    let explained = server.explained(&asked).await;
     let says = explained["rule"]["says"].as_str().unwrap();
     assert!(says.starts_with("it fails: "), "{says}");
     let reason = explained["verdict"]["reason"].as_str().unwrap();
     assert!(reason.starts_with("rule failed: "), "{reason}");
     assert_eq!(
-        pairs(&explained["values"], "name", "value"),
+        name_value_pairs(&explained["values"], "name", "value"),
         [
             ("user.attributes.level".to_owned(), "null".to_owned()),
             ("request.headers[\"x-level\"]".to_owned(), "null".to_owned()),
@@ -200,14 +200,14 @@ async fn a_rule_that_fails_is_told_with_what_was_not_there() {
         ]
     );
     let asked = [asked[0], asked[1], ("header", "X-Level: lisi")];
-    let explained = desk.explained(&asked).await;
+    let explained = server.explained(&asked).await;
     assert_eq!(explained["rule"]["says"], "yes");
     assert_eq!(explained["verdict"]["verdict"], "allow");
 }
 
 #[tokio::test]
-async fn connectors_demands_and_preflights_are_told_as_the_rule() {
-    let desk = somebody().await;
+async fn connectors_and_proof_requirements_are_explained_as_the_deciding_rule() {
+    let server = server_with_two_sessions().await;
     for (path, who, key, text, verdict, reason) in [
         (
             "/other",
@@ -241,7 +241,7 @@ async fn connectors_demands_and_preflights_are_told_as_the_rule() {
         let url = format!("{HOME}{path}");
         let mut asked = vec![("url", url.as_str())];
         asked.extend((!who.is_empty()).then_some(("as", who)));
-        let explained = desk.explained(&asked).await;
+        let explained = server.explained(&asked).await;
         assert_eq!(explained["rule"]["key"], key, "{path}");
         assert_eq!(explained["rule"]["text"], text, "{path}");
         assert_eq!(explained["verdict"]["verdict"], verdict, "{path}");
@@ -250,8 +250,8 @@ async fn connectors_demands_and_preflights_are_told_as_the_rule() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_count_is_nobody_to_a_rule_and_it_is_said_why() {
-    let desk = somebody().await;
+async fn a_session_that_does_not_count_is_anonymous_to_the_rule_and_a_note_says_why() {
+    let server = server_with_two_sessions().await;
     for (path, says, note) in [
         (
             "/ruled",
@@ -265,7 +265,7 @@ async fn whoever_does_not_count_is_nobody_to_a_rule_and_it_is_said_why() {
         ),
     ] {
         let url = format!("{HOME}{path}");
-        let explained = desk.explained(&[("url", &url), ("as", "lisi")]).await;
+        let explained = server.explained(&[("url", &url), ("as", "lisi")]).await;
         assert_eq!(explained["rule"]["says"], says);
         let said = explained["notes"][0].as_str().unwrap();
         assert!(said.starts_with(note), "{said}");
@@ -273,8 +273,8 @@ async fn whoever_does_not_count_is_nobody_to_a_rule_and_it_is_said_why() {
 }
 
 #[tokio::test]
-async fn a_preflight_and_a_public_route_are_told_as_they_pass() {
-    let desk = somebody().await;
+async fn a_preflight_and_a_public_route_are_explained_as_allowed() {
+    let server = server_with_two_sessions().await;
     let url = format!("{HOME}/preflight");
     let mut asked = vec![
         ("url", url.as_str()),
@@ -282,29 +282,29 @@ async fn a_preflight_and_a_public_route_are_told_as_they_pass() {
         ("header", "Origin: https://a.test"),
         ("header", "Access-Control-Request-Method: PUT"),
     ];
-    let explained = desk.explained(&asked).await;
+    let explained = server.explained(&asked).await;
     assert_eq!(explained["rule"]["key"], "preflight");
     assert_eq!(explained["verdict"]["verdict"], "allow");
     asked.pop();
-    let explained = desk.explained(&asked).await;
+    let explained = server.explained(&asked).await;
     assert_eq!(explained["verdict"]["verdict"], "login");
     // On a public route whoever came in through another connector is nobody.
     let url = format!("{HOME}/public/named");
-    let explained = desk.explained(&[("url", &url), ("as", "lisi")]).await;
+    let explained = server.explained(&[("url", &url), ("as", "lisi")]).await;
     assert!(
         explained["notes"][0]
             .as_str()
             .unwrap()
             .contains("nobody on this route")
     );
-    let names = pairs(&explained["upstream"]["headers"], "name", "value");
+    let names = name_value_pairs(&explained["upstream"]["headers"], "name", "value");
     assert!(names.iter().all(|(name, _)| name != "x-forwarded-user"));
 }
 
 #[tokio::test]
-async fn who_asks_is_the_account_as_if_just_signed_in() {
-    let desk = Desk::open().await;
-    desk.known_by_both("wang", "other").await;
+async fn the_explained_caller_is_the_account_right_after_a_login() {
+    let server = ExplainServer::start().await;
+    server.admit_by_both_connectors("wang", "other").await;
     let url = format!("{HOME}/other");
     let asked = [("url", url.as_str()), ("as", "wang")];
     for (via, expected, verdict) in [
@@ -314,7 +314,7 @@ async fn who_asks_is_the_account_as_if_just_signed_in() {
     ] {
         let mut asked = asked.to_vec();
         asked.extend(via.map(|via| ("via", via)));
-        let explained = desk.explained(&asked).await;
+        let explained = server.explained(&asked).await;
         assert_eq!(explained["caller"]["via"], expected);
         assert_eq!(
             explained["caller"]["connectors"],
@@ -322,7 +322,7 @@ async fn who_asks_is_the_account_as_if_just_signed_in() {
         );
         assert_eq!(explained["verdict"]["verdict"], verdict, "{via:?}");
     }
-    let shared = desk.menshen.running.live().services();
+    let shared = server.menshen.running.live().services();
     let login = "wang".parse().unwrap();
     let account = shared.store.account_by_login(&login).await;
     let account = account.unwrap().unwrap();
@@ -332,7 +332,7 @@ async fn who_asks_is_the_account_as_if_just_signed_in() {
         .close_account(&account.id, true, now)
         .await
         .unwrap();
-    let explained = desk.explained(&asked).await;
+    let explained = server.explained(&asked).await;
     assert_eq!(explained["caller"]["closed"], true);
     assert_eq!(explained["verdict"]["verdict"], "login");
     assert!(
@@ -344,18 +344,18 @@ async fn who_asks_is_the_account_as_if_just_signed_in() {
 }
 
 #[tokio::test]
-async fn secrets_are_hidden_and_long_values_are_cut() {
-    let desk = somebody().await;
-    let explained = desk
+async fn secrets_are_hidden_and_long_values_are_truncated() {
+    let server = server_with_two_sessions().await;
+    let explained = server
         .explained(&[("url", &format!("{HOME}/basic")), ("as", "lisi")])
         .await;
-    let headers = pairs(&explained["upstream"]["headers"], "name", "value");
+    let headers = name_value_pairs(&explained["upstream"]["headers"], "name", "value");
     for name in ["authorization", "x-menshen-assertion"] {
         let line = (name.to_owned(), "(hidden)".to_owned());
         assert!(headers.contains(&line), "{name}: {headers:?}");
     }
     assert!(!explained.to_string().contains("swordfish"));
-    let explained = desk
+    let explained = server
         .explained(&[("url", &format!("{HOME}/tokens")), ("as", "lisi")])
         .await;
     for name in ["authorization", "x-forwarded-access-token"] {
@@ -365,7 +365,7 @@ async fn secrets_are_hidden_and_long_values_are_cut() {
     }
     let long = format!("X-Long: {}", "长".repeat(500));
     let url = format!("{HOME}/x/{}", "a".repeat(500));
-    let explained = desk
+    let explained = server
         .explained(&[("url", &url), ("as", "lisi"), ("header", &long)])
         .await;
     assert!(
@@ -374,10 +374,10 @@ async fn secrets_are_hidden_and_long_values_are_cut() {
             .unwrap()
             .ends_with("a…")
     );
-    let headers = pairs(&explained["upstream"]["headers"], "name", "value");
+    let headers = name_value_pairs(&explained["upstream"]["headers"], "name", "value");
     let (_, value) = headers.iter().find(|(name, _)| name == "x-long").unwrap();
     assert_eq!(value.chars().count(), 401);
-    // Names are sent encoded, and readable beside it.
+    // Names are sent encoded, and readable fixture it.
     let headers = explained["upstream"]["headers"].as_array().unwrap();
     let name = headers
         .iter()
@@ -388,8 +388,8 @@ async fn secrets_are_hidden_and_long_values_are_cut() {
 }
 
 #[tokio::test]
-async fn the_api_refuses_what_it_does_not_understand() {
-    let desk = somebody().await;
+async fn the_api_refuses_invalid_parameters() {
+    let server = server_with_two_sessions().await;
     let url = ("url", "http://sso.test/x");
     for (asked, status, part) in [
         (vec![], 400, "say which url"),
@@ -438,12 +438,12 @@ async fn the_api_refuses_what_it_does_not_understand() {
             "they are known by corp",
         ),
     ] {
-        let answer = desk.asked(&asked).await;
+        let answer = server.query_api(&asked).await;
         assert_eq!(answer.status, status, "{asked:?}");
         let said = answer.json()["error"].as_str().unwrap().to_owned();
         assert!(said.contains(part), "{asked:?}: {said}");
     }
-    let admin = desk.menshen.running.admin_address().unwrap();
+    let admin = server.menshen.running.admin_address().unwrap();
     let explain = "/api/explain?url=http://sso.test/x";
     let explain = TestRequest::get(explain).host("127.0.0.1");
     assert_eq!(explain.at(admin).await.status, 401);
@@ -455,18 +455,18 @@ async fn the_api_refuses_what_it_does_not_understand() {
 }
 
 #[tokio::test]
-async fn a_public_path_is_named_as_the_reason() {
-    let desk = somebody().await;
+async fn a_public_path_is_explained_by_public_paths() {
+    let server = server_with_two_sessions().await;
     for (path, key) in [
         ("/finance/icon.png", "public_paths"),
         ("/finance/x", "allow"),
     ] {
         let url = format!("{HOME}{path}");
-        let explained = desk.explained(&[("url", &url), ("as", "lisi")]).await;
+        let explained = server.explained(&[("url", &url), ("as", "lisi")]).await;
         assert_eq!(explained["rule"]["key"], key, "{path}: {explained}");
     }
     let url = format!("{HOME}/finance/icon.png");
-    let explained = desk.explained(&[("url", &url)]).await;
+    let explained = server.explained(&[("url", &url)]).await;
     assert_eq!(explained["rule"]["text"], "\"/finance/icon.png\"");
     assert_eq!(explained["verdict"]["verdict"], "allow");
 }

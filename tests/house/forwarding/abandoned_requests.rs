@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::frames::{DATA, Frames, PLAIN_HTTP2, RST_STREAM};
 use crate::raw_connection::{PATIENCE, RawConnection};
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{UP, accept, get, listener, ok, open_route};
+use crate::upstream::{UPSTREAM_HOST, accept, get, listener, ok, open_route};
 
 /// The share of a client: one percent of 1024.
 const SHARE: u32 = 10;
@@ -68,7 +68,7 @@ async fn abandon_request(
             let mut connection = RawConnection::open(menshen.address()).await;
             let request = match uploads {
                 true => format!(
-                    "POST / HTTP/1.1\r\nHost: {UP}\r\n{}Content-Length: 9\r\n\r\nhalf",
+                    "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{}Content-Length: 9\r\n\r\nhalf",
                     forwarded_for(client.1)
                 ),
                 false => get("/", &forwarded_for(client.1)),
@@ -83,7 +83,9 @@ async fn abandon_request(
         Protocol::Http2 => {
             let mut frames = Frames::open(menshen.address(), 1 << 20).await;
             let (method, flags) = if uploads { ("POST", 0) } else { ("GET", 1) };
-            frames.ask(1, flags, (method, UP, "/"), &[client]).await;
+            frames
+                .ask(1, flags, (method, UPSTREAM_HOST, "/"), &[client])
+                .await;
             if uploads {
                 frames.send(DATA, 0, 1, b"half").await;
             }

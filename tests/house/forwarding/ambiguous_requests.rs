@@ -2,7 +2,7 @@
 
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{Reply, UP, Upstream, ok, open_route};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, ok, open_route};
 
 /// A hidden request; if an upstream receives it, smuggling succeeded.
 const HIDDEN: &str = "GET /in/smuggled HTTP/1.1\r\nHost: up.test\r\nX-Forwarded-User: boss\r\n\r\n";
@@ -42,7 +42,7 @@ async fn menshen_with_short_limits(upstream: &Upstream) -> Menshen {
 
 /// Asserts that the requests at the upstream are unambiguous by RFC 9112.
 fn assert_one_reading(shape: &str, upstream: &Upstream) {
-    for asked in upstream.asked() {
+    for asked in upstream.received() {
         let message = asked.message;
         let (length, coding) = (
             message.all("content-length"),
@@ -138,7 +138,7 @@ async fn a_request_with_two_body_lengths_is_refused_or_read_in_one_way() {
     for (head, body, must_refuse) in two_lengths() {
         let upstream = ok_upstream().await;
         let menshen = menshen_with_short_limits(&upstream).await;
-        let request = format!("POST / HTTP/1.1\r\nHost: {UP}\r\n{head}\r\n{body}");
+        let request = format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{head}\r\n{body}");
         let statuses = statuses(menshen.address(), request.as_bytes()).await;
         assert_one_reading(&head, &upstream);
         assert_eq!(
@@ -152,9 +152,9 @@ async fn a_request_with_two_body_lengths_is_refused_or_read_in_one_way() {
                 "{head:?}: {statuses:?}"
             );
             assert!(
-                upstream.asked().is_empty(),
+                upstream.received().is_empty(),
                 "{head:?}: {:?}",
-                upstream.asked()
+                upstream.received()
             );
         }
     }
@@ -178,13 +178,14 @@ async fn invalid_chunks_never_complete_a_request() {
         let upstream = ok_upstream().await;
         let menshen = menshen_with_short_limits(&upstream).await;
         let head = "Transfer-Encoding: chunked";
-        let request = format!("POST / HTTP/1.1\r\nHost: {UP}\r\n{head}\r\n\r\n{chunks}{HIDDEN}");
+        let request =
+            format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{head}\r\n\r\n{chunks}{HIDDEN}");
         let statuses = statuses(menshen.address(), request.as_bytes()).await;
         assert!(!statuses.contains(&200), "{chunks:?}: {statuses:?}");
         assert!(
-            upstream.asked().is_empty(),
+            upstream.received().is_empty(),
             "{chunks:?}: {:?}",
-            upstream.asked()
+            upstream.received()
         );
         assert_eq!(menshen.app.requests(), 0);
     }
@@ -195,8 +196,8 @@ async fn invalid_request_heads_are_refused() {
     let upstream = ok_upstream().await;
     let menshen = menshen_with_short_limits(&upstream).await;
     for request in [
-        format!("GET / HTTP/1.1\r\nHost: {UP}\r\nHost: {UP}\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nHost: {UP}\r\nHost: other.test\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nHost: {UPSTREAM_HOST}\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nHost: other.test\r\n\r\n"),
         "GET / HTTP/1.1\r\n\r\n".to_owned(),
         "GET / HTTP/1.1\r\nHost: \r\n\r\n".to_owned(),
         "GET / HTTP/1.1\r\nHost: up.test, other.test\r\n\r\n".to_owned(),
@@ -204,32 +205,33 @@ async fn invalid_request_heads_are_refused() {
         "GET / HTTP/1.1\r\nHost: user@up.test\r\n\r\n".to_owned(),
         "GET / HTTP/1.1\r\nHost: up.test:99999\r\n\r\n".to_owned(),
         "GET http://other.test/ HTTP/1.1\r\nHost: up.test\r\n\r\n".to_owned(),
-        format!("GET / HTTP/1.1\r\nHost: {UP}\r\nX: a\0b\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nHost: {UP}\r\nX: a\rb\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nHost: {UP}\r\n: empty\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nHost: {UP}\r\nX Y: z\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nHost: {UP}\r\nX: a\r\n folded\r\n\r\n"),
-        format!("GET /\0 HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
-        format!("GET /a b HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
-        format!("GET /in/../../a HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
-        format!("GET /%2e%2e/in HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
-        format!("GET / HTTP/9.9\r\nHost: {UP}\r\n\r\n"),
-        format!("GET / HTTP/1.1 X\r\nHost: {UP}\r\n\r\n"),
-        format!("G(T / HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
-        format!("GET in HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
-        format!("* / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 1, 1\r\n\r\nx"),
+        format!("GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nX: a\0b\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nX: a\rb\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n: empty\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nX Y: z\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nX: a\r\n folded\r\n\r\n"),
+        format!("GET /\0 HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"),
+        format!("GET /a b HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"),
+        format!("GET /in/../../a HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"),
+        format!("GET /%2e%2e/in HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"),
+        format!("GET / HTTP/9.9\r\nHost: {UPSTREAM_HOST}\r\n\r\n"),
+        format!("GET / HTTP/1.1 X\r\nHost: {UPSTREAM_HOST}\r\n\r\n"),
+        format!("G(T / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"),
+        format!("GET in HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"),
+        format!("* / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 1, 1\r\n\r\nx"),
     ] {
         let statuses = statuses(menshen.address(), request.as_bytes()).await;
         let refused = statuses.first().is_some_and(|status| *status == 400);
         assert!(refused, "{request:?}: {statuses:?}");
         assert!(
-            upstream.asked().is_empty(),
+            upstream.received().is_empty(),
             "{request:?}: {:?}",
             upstream.last()
         );
     }
     // The absolute form is accepted if it agrees with `Host`.
-    let request = format!("GET http://{UP}/a?b HTTP/1.1\r\nHost: {UP}\r\n\r\n");
+    let request =
+        format!("GET http://{UPSTREAM_HOST}/a?b HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n");
     assert_eq!(statuses(menshen.address(), request.as_bytes()).await, [200]);
     assert_eq!(upstream.last().first, "GET /a?b HTTP/1.1");
 }
@@ -238,11 +240,12 @@ async fn invalid_request_heads_are_refused() {
 async fn an_http_1_0_request_is_served_and_its_connection_closed() {
     let upstream = ok_upstream().await;
     let menshen = menshen_with_short_limits(&upstream).await;
-    let request = format!("GET / HTTP/1.0\r\nHost: {UP}\r\n\r\n{HIDDEN}");
+    let request = format!("GET / HTTP/1.0\r\nHost: {UPSTREAM_HOST}\r\n\r\n{HIDDEN}");
     assert_eq!(statuses(menshen.address(), request.as_bytes()).await, [200]);
     assert_eq!(upstream.last().first, "GET / HTTP/1.1");
     // HTTP/1.0 has no transfer codings, so the end of the body is ambiguous.
-    let head = format!("POST / HTTP/1.0\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let head =
+        format!("POST / HTTP/1.0\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\r\n");
     let statuses = statuses(
         menshen.address(),
         format!("{head}0\r\n\r\n{HIDDEN}").as_bytes(),
@@ -253,5 +256,5 @@ async fn an_http_1_0_request_is_served_and_its_connection_closed() {
         "{statuses:?}"
     );
     assert_one_reading("HTTP/1.0", &upstream);
-    assert_eq!(upstream.asked().len(), 1);
+    assert_eq!(upstream.received().len(), 1);
 }

@@ -2,7 +2,7 @@
 
 use crate::raw_connection::RawConnection;
 use crate::setup::Menshen;
-use crate::upstream::{Reply, UP, Upstream, accept, get, listener, menshen_before, ok};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok};
 
 /// A hidden response that the next request must not receive.
 const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
@@ -125,7 +125,9 @@ async fn bytes_after_a_response_never_answer_another_request() {
         let (upstream, menshen) = lying_upstream(vec![format!("HTTP/1.1 {end}{POISON}")]).await;
         let mut connection = RawConnection::open(menshen.address()).await;
         connection
-            .send(format!("{method} /0 HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+            .send(format!(
+                "{method} /0 HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"
+            ))
             .await;
         let head = connection.answer_head().await;
         assert!(head.status < 400, "{end:?}: {}", head.status);
@@ -153,7 +155,9 @@ async fn a_connection_whose_response_announces_an_impossible_body_is_not_reused(
         let (upstream, menshen) = lying_upstream(vec![format!("HTTP/1.1 {end}")]).await;
         let mut connection = RawConnection::open(menshen.address()).await;
         connection
-            .send(format!("{method} /0 HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+            .send(format!(
+                "{method} /0 HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"
+            ))
             .await;
         let head = connection.answer_head().await;
         assert!(head.status < 400, "{end:?}: {}", head.status);
@@ -223,7 +227,8 @@ async fn a_connection_with_an_incomplete_request_is_never_reused() {
     let socket = listener().await;
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
-    let half = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 100\r\n\r\nhalf");
+    let half =
+        format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 100\r\n\r\nhalf");
     client.send(half).await;
     let mut upstream = accept(&socket).await;
     upstream.head().await.unwrap();
@@ -247,7 +252,7 @@ async fn an_upgrade_before_the_end_of_the_request_is_a_502() {
     let mut client = RawConnection::open(menshen.address()).await;
     client
         .send(format!(
-            "POST / HTTP/1.1\r\nHost: {UP}\r\nConnection: upgrade\r\nUpgrade: chat\r\n\
+            "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nConnection: upgrade\r\nUpgrade: chat\r\n\
              Content-Length: 100\r\n\r\nhalf"
         ))
         .await;
@@ -273,7 +278,7 @@ async fn an_aborted_request_body_never_looks_complete_to_the_upstream() {
         let mut client = RawConnection::open(menshen.address()).await;
         client
             .send(format!(
-                "POST / HTTP/1.1\r\nHost: {UP}\r\n{framing}\r\n\r\n{sent}"
+                "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{framing}\r\n\r\n{sent}"
             ))
             .await;
         let mut upstream = accept(&socket).await;

@@ -4,7 +4,7 @@ use menshen::face::page::Cause;
 
 use crate::raw_connection::{Message, RawConnection};
 use crate::records::Records;
-use crate::upstream::{Reply, UP, Upstream, get, menshen_before, ok, post};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, get, menshen_before, ok, post};
 
 /// Pseudo-random bytes, so that moved bytes are detected.
 fn pattern(length: usize) -> Vec<u8> {
@@ -47,7 +47,7 @@ async fn methods_and_targets_are_forwarded_byte_for_byte() {
     for method in [
         "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "BREW",
     ] {
-        let request = format!("{method} {target} HTTP/1.1\r\nHost: {UP}\r\n\r\n");
+        let request = format!("{method} {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n");
         line.send(request).await;
         let answer = if method == "HEAD" {
             line.answer_head().await
@@ -65,20 +65,23 @@ async fn connect_and_trace_are_refused() {
     let upstream = mirror().await;
     let menshen = menshen_before(upstream.url(), "").await;
     for (request, statuses) in [
-        (format!("TRACE / HTTP/1.1\r\nHost: {UP}\r\n\r\n"), 405..406),
         (
-            format!("CONNECT {UP}:443 HTTP/1.1\r\nHost: {UP}:443\r\n\r\n"),
+            format!("TRACE / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"),
+            405..406,
+        ),
+        (
+            format!("CONNECT {UPSTREAM_HOST}:443 HTTP/1.1\r\nHost: {UPSTREAM_HOST}:443\r\n\r\n"),
             400..406,
         ),
         (
-            format!("CONNECT /a HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
+            format!("CONNECT /a HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"),
             400..406,
         ),
     ] {
         let answer = crate::wire::raw(menshen.address(), request.as_bytes()).await;
         assert!(statuses.contains(&answer.status), "{request}: {answer:?}");
     }
-    assert!(upstream.asked().is_empty());
+    assert!(upstream.received().is_empty());
 }
 
 #[tokio::test]
@@ -90,7 +93,9 @@ async fn bodies_of_every_size_are_forwarded_completely_in_both_directions() {
         let body = pattern(size);
         let address = menshen.address();
         let by_length = post("/", "", &body);
-        let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
         let by_chunks = [head.as_bytes(), &chunked(&body, 50_000)].concat();
         for (request, framing) in [
             (by_length, "content-length"),
@@ -140,7 +145,9 @@ async fn a_body_above_the_limit_of_the_route_is_413_and_one_at_the_limit_passes(
     let upstream = mirror().await;
     let menshen = menshen_before(upstream.url(), "limits.body_bytes_max = 1000").await;
     let by_chunks = |size| {
-        let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
         [head.as_bytes(), &chunked(&pattern(size), 100)].concat()
     };
     for (request, status) in [
@@ -152,11 +159,12 @@ async fn a_body_above_the_limit_of_the_route_is_413_and_one_at_the_limit_passes(
         let answer = crate::wire::raw(menshen.address(), &request).await;
         assert_eq!(answer.status, status, "{}", answer.text());
     }
-    let whole = upstream.asked();
+    let whole = upstream.received();
     assert!(whole.iter().all(|asked| asked.message.body.len() == 1000));
     // The announced length is enough to refuse the request before the body is sent.
     let mut line = RawConnection::open(menshen.address()).await;
-    let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 99999999999\r\n\r\n");
+    let head =
+        format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 99999999999\r\n\r\n");
     line.send(head).await;
     assert_eq!(line.answer().await.status, 413);
 }
@@ -188,8 +196,10 @@ async fn responses_without_a_body_do_not_desynchronise_the_connection() {
         ("GET", "/interim", 200, "final"),
         ("GET", "/", 200, "next"),
     ] {
-        line.send(format!("{method} {target} HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
-            .await;
+        line.send(format!(
+            "{method} {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"
+        ))
+        .await;
         let answer = if method == "HEAD" {
             line.answer_head().await
         } else {
@@ -216,7 +226,7 @@ async fn a_client_that_expects_100_continue_gets_it() {
     let menshen = menshen_before(upstream.url(), more).await;
     let ask = |target: &str| {
         format!(
-            "POST {target} HTTP/1.1\r\nHost: {UP}\r\nExpect: 100-continue\r\n\
+            "POST {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nExpect: 100-continue\r\n\
              Content-Length: 5\r\n\r\n"
         )
     };
@@ -258,7 +268,7 @@ async fn the_413_page_says_whether_the_application_received_part_of_the_body() {
     let log = Records::process_log();
     let upstream = mirror().await;
     let menshen = menshen_before(upstream.url(), "[route.limits]\nbody_bytes_max = 123457").await;
-    let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nAccept: text/html\r\n");
+    let head = format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nAccept: text/html\r\n");
     let begun = [
         format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes(),
         chunked(&pattern(200_000), 10_000),

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::task::JoinSet;
 
 use crate::raw_connection::RawConnection;
-use crate::upstream::{Asked, Reply, UP, Upstream, menshen_before};
+use crate::upstream::{ReceivedRequest, Reply, UPSTREAM_HOST, Upstream, menshen_before};
 
 const CLIENTS: usize = 200;
 const REQUESTS: usize = 12;
 
 /// Returns the path, cookie and body of a request, with various framings and failures.
-fn answer(asked: &Asked, number: usize) -> Reply {
+fn answer(asked: &ReceivedRequest, number: usize) -> Reply {
     let message = &asked.message;
     let cookie = message.one("cookie").unwrap_or("");
     let body = String::from_utf8_lossy(&message.body);
@@ -52,9 +52,11 @@ async fn two_hundred_concurrent_clients_each_get_their_own_responses() {
                 let body = "b".repeat(client * 7 % 50) + &format!("{client}.{request}");
                 let length = body.len();
                 let head = match request % 3 {
-                    0 => format!("GET {target} HTTP/1.1\r\nHost: {UP}\r\nCookie: {cookie}\r\n\r\n"),
+                    0 => format!(
+                        "GET {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nCookie: {cookie}\r\n\r\n"
+                    ),
                     _ => format!(
-                        "POST {target} HTTP/1.1\r\nHost: {UP}\r\nCookie: {cookie}\r\n\
+                        "POST {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nCookie: {cookie}\r\n\
                          Content-Length: {length}\r\n\r\n{body}"
                     ),
                 };

@@ -3,7 +3,7 @@
 use super::tls_setup::{TlsSetup, ask};
 use crate::raw_connection::{Message, RawConnection};
 use crate::setup::Setup;
-use crate::upstream::{Reply, UP, Upstream, menshen_before, open_route};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, menshen_before, open_route};
 
 const REQUEST: &str = "POST / HTTP/1.1\r\nHOST: up.test\r\nSOAPAction: \"x\"\r\nx-lower: 1\r\n\
     X-UPPER: 2\r\nCookie: a=1\r\nuser-AGENT: firmware\r\nContent-length: 2\r\n\r\nhi";
@@ -67,7 +67,9 @@ async fn keep_header_case_preserves_the_case_of_header_names_in_both_directions(
         }
     }
     connection
-        .send(format!("GET /chunked HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+        .send(format!(
+            "GET /chunked HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"
+        ))
         .await;
     let head = connection.head().await.unwrap();
     assert!(names(&head).contains(&"X-Chunked"), "{head:?}");
@@ -94,7 +96,7 @@ async fn identity_headers_are_removed_in_every_spelling() {
     for name in ["X-FORWARDED-USER", "x-Forwarded-user", "X_Forwarded_User"] {
         connection
             .send(format!(
-                "GET / HTTP/1.1\r\nHost: {UP}\r\n{name}: boss\r\n\r\n"
+                "GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{name}: boss\r\n\r\n"
             ))
             .await;
         assert_eq!(connection.answer().await.status, 200);

@@ -1,7 +1,9 @@
 //! Which headers are forwarded, replaced or removed, and what `strip_path` changes.
 
 use crate::raw_connection::RawConnection;
-use crate::upstream::{Reply, UP, Upstream, get, menshen_before, ok, open_route, post, with};
+use crate::upstream::{
+    Reply, UPSTREAM_HOST, Upstream, get, menshen_before, ok, open_route, post, with,
+};
 use crate::wire;
 
 async fn ok_upstream() -> Upstream {
@@ -11,8 +13,8 @@ async fn ok_upstream() -> Upstream {
 #[tokio::test]
 async fn the_upstream_receives_the_configured_host_header() {
     for (line, expected) in [
-        ("", UP.to_owned()),
-        ("host_header = \"client\"", UP.to_owned()),
+        ("", UPSTREAM_HOST.to_owned()),
+        ("host_header = \"client\"", UPSTREAM_HOST.to_owned()),
         (
             "host_header = \"legacy.internal:81\"",
             "legacy.internal:81".to_owned(),
@@ -32,7 +34,11 @@ async fn the_upstream_receives_the_configured_host_header() {
             Some(expected.as_str()),
             "{line}"
         );
-        assert_eq!(upstream.last().one("x-forwarded-host"), Some(UP), "{line}");
+        assert_eq!(
+            upstream.last().one("x-forwarded-host"),
+            Some(UPSTREAM_HOST),
+            "{line}"
+        );
     }
 }
 
@@ -240,7 +246,7 @@ async fn request_trailers_never_become_headers() {
     let upstream = ok_upstream().await;
     let menshen = menshen_before(upstream.url(), "").await;
     let request = format!(
-        "POST / HTTP/1.1\r\nHost: {UP}\r\nTE: trailers\r\nTrailer: X-Forwarded-User\r\n\
+        "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTE: trailers\r\nTrailer: X-Forwarded-User\r\n\
          Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Forwarded-User: boss\r\n\r\n"
     );
     let answer = wire::raw(menshen.address(), request.as_bytes()).await;

@@ -17,7 +17,8 @@ use crate::setup::{Menshen, ROUTES, Setup};
 use crate::test_request::signed_in;
 use crate::tls::{connect, pair};
 use crate::upstream::{
-    Asked, Folder, Reply, UP, Upstream, get, menshen_before, open_route, until, with,
+    Folder, ReceivedRequest, Reply, UPSTREAM_HOST, Upstream, get, menshen_before, open_route,
+    until, with,
 };
 use crate::wire::Answer;
 
@@ -38,7 +39,7 @@ const CHALLENGES: [&str; 8] = [
 /// belong to that user.
 async fn ntlm_upstream(challenge: &'static str) -> Upstream {
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
-    Upstream::start(move |asked: &Asked| {
+    Upstream::start(move |asked: &ReceivedRequest| {
         let sent = asked.message.one("authorization").unwrap_or("");
         let words: Vec<_> = sent.split(' ').collect();
         let mut users = users.lock().unwrap();
@@ -343,7 +344,7 @@ async fn ask_h2(
 #[tokio::test]
 async fn over_http_2_no_other_client_gets_the_connection() {
     let folder = Folder::new();
-    let trusted = pair(&folder, "a", &[UP]);
+    let trusted = pair(&folder, "a", &[UPSTREAM_HOST]);
     let upstream = ntlm_upstream(CHALLENGES[0]).await;
     let files = (folder.path("a.pem"), folder.path("a.key"));
     let menshen: Menshen = Setup::default()
@@ -356,7 +357,7 @@ async fn over_http_2_no_other_client_gets_the_connection() {
         .start()
         .await;
     let open = async || {
-        let stream = connect(menshen.address(), UP, &trusted, b"h2")
+        let stream = connect(menshen.address(), UPSTREAM_HOST, &trusted, b"h2")
             .await
             .unwrap();
         let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;

@@ -6,7 +6,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::raw_connection::{PATIENCE, RawConnection};
 use crate::upstream::{
-    Folder, Reply, UP, Upstream, accept, get, listener, menshen_before, ok, open_route, post, until,
+    Folder, Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok, open_route,
+    post, until,
 };
 use crate::wire;
 
@@ -50,8 +51,9 @@ async fn a_stale_connection_is_replaced_for_repeatable_requests_only() {
             }
         };
         assert_eq!(answer.status, status, "{}", answer.text());
-        let asked = upstream.asked();
-        let second = |asked: &&crate::upstream::Asked| asked.message.target() == "/second";
+        let asked = upstream.received();
+        let second =
+            |asked: &&crate::upstream::ReceivedRequest| asked.message.target() == "/second";
         assert_eq!(asked.iter().filter(second).count(), times);
     }
 }
@@ -69,12 +71,13 @@ async fn a_post_is_not_sent_on_a_connection_that_may_be_closing() {
             advance_time(RECENT).await;
             let length = body.len();
             let request = format!(
-                "{method} /second HTTP/1.1\r\nHost: {UP}\r\nContent-Length: {length}\r\n\r\n{body}"
+                "{method} /second HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: {length}\r\n\r\n{body}"
             );
             let answer = wire::raw(menshen.address(), request.as_bytes()).await;
             assert_eq!(answer.status, 200, "{method} {body}: {}", answer.text());
-            let asked = upstream.asked();
-            let second = |asked: &&crate::upstream::Asked| asked.message.target() == "/second";
+            let asked = upstream.received();
+            let second =
+                |asked: &&crate::upstream::ReceivedRequest| asked.message.target() == "/second";
             let times = asked.iter().filter(second).count();
             assert_eq!(times, if is_lost { 1 } else { 2 }, "{method} {body}");
         }
@@ -121,7 +124,7 @@ async fn a_post_reuses_a_connection_that_was_just_used() {
         wire::raw(menshen.address(), get("/", "").as_bytes()).await;
         wire::raw(menshen.address(), &post("/", "", "body")).await;
         if start.elapsed() < RECENT {
-            let asked = upstream.asked();
+            let asked = upstream.received();
             let [.., before, last] = &asked[..] else {
                 panic!("two requests arrived")
             };
@@ -145,11 +148,11 @@ async fn a_request_is_repeated_at_most_once() {
     assert_eq!(connection.answer().await.status, 200);
     connection.send(get("/broken", "")).await;
     assert_eq!(connection.answer().await.status, 502);
-    assert_eq!(upstream.asked().len(), 3);
+    assert_eq!(upstream.received().len(), 3);
     // The same if the first connection was a new one.
     connection.send(get("/broken", "")).await;
     assert_eq!(connection.answer().await.status, 502);
-    assert_eq!(upstream.asked().len(), 5);
+    assert_eq!(upstream.received().len(), 5);
 }
 
 #[tokio::test]
@@ -187,8 +190,9 @@ async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response
                     let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
                     assert_eq!(answer.status, 200);
                 }
-                let request =
-                    format!("{method} / HTTP/1.1\r\nHost: {UP}\r\nConnection: close\r\n\r\n");
+                let request = format!(
+                    "{method} / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nConnection: close\r\n\r\n"
+                );
                 let answer = RawConnection::open(menshen.address()).await;
                 let mut connection = answer;
                 connection.send(request).await;
@@ -201,7 +205,7 @@ async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response
                 assert_eq!(status, expected, "{method} {served} {moment:?}");
                 let times = usize::from(repeats) + 1 + served;
                 assert_eq!(
-                    upstream.asked().len(),
+                    upstream.received().len(),
                     times,
                     "{method} {served} {moment:?}"
                 );
@@ -217,7 +221,7 @@ async fn a_request_body_is_not_lost_on_an_idle_connection_that_was_closed() {
     for sent in 1..=200 {
         let answer = wire::raw(menshen.address(), &post("/", "", "body")).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
-        assert_eq!(upstream.asked().len(), sent);
+        assert_eq!(upstream.received().len(), sent);
         until("the connection is closed", || upstream.open() == 0).await;
     }
 }
@@ -231,7 +235,7 @@ async fn an_invalid_response_is_not_retried() {
         let upstream = Upstream::start(move |_| Reply::Close(bytes.to_vec())).await;
         let menshen = menshen_before(upstream.url(), "").await;
         let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
-        assert_eq!((answer.status, upstream.asked().len()), (502, 1));
+        assert_eq!((answer.status, upstream.received().len()), (502, 1));
     }
 }
 
@@ -248,7 +252,7 @@ async fn a_connection_closed_before_anything_is_read_fails_no_request() {
             connection.send(ok("fine")).await;
             asked
         };
-        let request = format!("{method} / HTTP/1.1\r\nHost: {UP}\r\n\r\n");
+        let request = format!("{method} / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n");
         let asking = wire::raw(menshen.address(), request.as_bytes());
         let (asked, answer) = tokio::join!(serving, asking);
         assert!(asked.first.starts_with(method));
@@ -277,14 +281,14 @@ async fn an_upstream_may_listen_on_a_unix_socket() {
         assert_eq!(answer.text(), "unix");
     }
     assert_eq!(upstream.connections(), 1);
-    assert_eq!(upstream.last().one("host"), Some(UP));
+    assert_eq!(upstream.last().one("host"), Some(UPSTREAM_HOST));
     let answer = wire::raw(menshen.address(), &post("/", "", "body")).await;
     assert_eq!(answer.text(), "unix");
 }
 
 #[tokio::test]
 async fn the_upstream_with_the_fewest_requests_is_chosen() {
-    let busy = |asked: &crate::upstream::Asked| match asked.message.target() {
+    let busy = |asked: &crate::upstream::ReceivedRequest| match asked.message.target() {
         "/long" => Reply::Hang(Vec::new()),
         _ => Reply::Keep(ok("quick")),
     };
@@ -294,10 +298,10 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
     let mut long = RawConnection::open(menshen.address()).await;
     long.send(get("/long", "")).await;
     crate::upstream::until("the long request is in progress", || {
-        one.asked().len() + two.asked().len() == 1
+        one.received().len() + two.received().len() == 1
     })
     .await;
-    let (held, free) = match one.asked().len() {
+    let (held, free) = match one.received().len() {
         1 => (&one, &two),
         _ => (&two, &one),
     };
@@ -306,11 +310,11 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
         connection.send(get("/", "")).await;
         assert_eq!(connection.answer().await.status, 200);
     }
-    assert_eq!((held.asked().len(), free.asked().len()), (1, 8));
+    assert_eq!((held.received().len(), free.received().len()), (1, 8));
     // Without requests in progress, the upstreams are used in turn.
     drop(long);
     let asking = async {
-        while held.asked().len() == 1 {
+        while held.received().len() == 1 {
             connection.send(get("/", "")).await;
             assert_eq!(connection.answer().await.status, 200);
         }
@@ -332,7 +336,7 @@ async fn one_upstream_that_is_down_fails_no_request() {
         let answer = wire::raw(menshen.address(), &post("/", "", "body")).await;
         assert_eq!(answer.status, 200, "request {number}: {}", answer.text());
     }
-    assert_eq!(upstream.asked().len(), 10);
+    assert_eq!(upstream.received().len(), 10);
 }
 
 #[tokio::test]
@@ -340,7 +344,7 @@ async fn routes_with_different_upstreams_never_share_connections() {
     let one = Upstream::start(|_| Reply::Keep(ok("one"))).await;
     let two = Upstream::start(|_| Reply::Keep(ok("two"))).await;
     let more = format!(
-        "[[route]]\nname = \"two\"\nhost = \"{UP}\"\npath = \"/two\"\naccess = \"public\"\n\
+        "[[route]]\nname = \"two\"\nhost = \"{UPSTREAM_HOST}\"\npath = \"/two\"\naccess = \"public\"\n\
          upstream = [\"{}\"]",
         two.url()
     );

@@ -7,7 +7,8 @@ use crate::raw_connection::RawConnection;
 use crate::setup::{ROUTES, Setup};
 use crate::test_request::signed_in;
 use crate::upstream::{
-    Reply, UP, Upstream, accept, get, listener, menshen_before, ok, open_route, until, with,
+    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok, open_route, until,
+    with,
 };
 
 #[tokio::test]
@@ -81,7 +82,7 @@ async fn anonymous_clients_keep_two_private_connections_and_signed_in_clients_ei
     let named = ("authorization", "NTLM x");
     let known = [named, ("cookie", &*cookie)];
     for (address, sent, most) in [
-        ((UP, "/"), &known[..1], 2),
+        ((UPSTREAM_HOST, "/"), &known[..1], 2),
         (("sso.test", "/win"), &known[..], 8),
     ] {
         let mut client = Client(Frames::open(menshen.address(), 1 << 20).await, 1);

@@ -8,7 +8,7 @@ use crate::frames::{Frames, NOBODY_TRUSTED, PLAIN_HTTP2};
 use crate::raw_connection::RawConnection;
 use crate::records::Records;
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{Reply, UP, Upstream, get, menshen_before, ok, open_route, post};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, get, menshen_before, ok, open_route, post};
 
 /// Targets as they are sent and as the upstream receives them.
 const RAW: [(&[u8], &str); 14] = [
@@ -53,7 +53,7 @@ const INVALID: [&[u8]; 16] = [
 ];
 
 fn head(target: &[u8], version: &str, more: &str) -> Vec<u8> {
-    let rest = format!(" HTTP/{version}\r\nHost: {UP}\r\n{more}\r\n");
+    let rest = format!(" HTTP/{version}\r\nHost: {UPSTREAM_HOST}\r\n{more}\r\n");
     [b"GET ", target, rest.as_bytes()].concat()
 }
 
@@ -100,7 +100,7 @@ async fn a_raw_target_is_encoded_the_same_way_in_pieces_and_between_other_reques
         // A body that looks like a request must not be parsed as one.
         let text = "GET /body<> HTTP/1.1\r\n\r\nGET /body#é HTTP/1.1\r\n\r\n";
         let chunked = format!(
-            "POST /chunked HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n\
+            "POST /chunked HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\r\n\
              {:x}\r\n{text}\r\n0\r\n\r\n",
             text.len()
         );
@@ -117,13 +117,13 @@ async fn a_raw_target_is_encoded_the_same_way_in_pieces_and_between_other_reques
         ]);
     }
     for size in [1, 2, 3, 7, 40, 1000, sent.len()] {
-        let before = upstream.asked().len();
+        let before = upstream.received().len();
         let mut line = RawConnection::open(menshen.address()).await;
         send_in_pieces(&mut line, &sent, size).await;
         for _ in &wanted {
             assert_eq!(line.answer().await.status, 200, "{size}");
         }
-        let asked = upstream.asked();
+        let asked = upstream.received();
         for (asked, (target, body)) in asked[before..].iter().zip(&wanted) {
             assert_eq!(asked.message.target(), *target, "{size}");
             assert_eq!(asked.message.body, body.as_bytes(), "{size} {target}");
@@ -166,7 +166,7 @@ async fn an_invalid_target_gets_a_page_with_a_request_id_and_a_log_line() {
             assert_eq!(upstream.last().target(), "/next", "{what:?}");
         }
     }
-    let next = upstream.asked().len();
+    let next = upstream.received().len();
     assert_eq!(next, 2 * INVALID.len(), "no other request arrives");
 }
 
@@ -192,7 +192,7 @@ async fn a_request_line_without_an_end_is_refused_when_it_is_too_long() {
         let answer = line.answer().await;
         assert_eq!(answer.status, if fits { 200 } else { 431 }, "{count}");
     }
-    assert_eq!(upstream.asked().len(), 1);
+    assert_eq!(upstream.received().len(), 1);
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn bytes_that_are_not_http_are_refused_at_once() {
 #[tokio::test]
 async fn a_tunnel_forwards_bytes_that_look_like_a_request_line() {
     let menshen = menshen_before("{app}", "").await;
-    let mut line = open_socket(&menshen, UP, "").await;
+    let mut line = open_socket(&menshen, UPSTREAM_HOST, "").await;
     for data in [
         &b"GET /a<b#c HTTP/1.1\r\n\r\n"[..],
         b"GET /half",
@@ -243,7 +243,7 @@ async fn over_http_2_forwarded_targets_are_the_judged_ones_and_others_are_reset(
     let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
     let setup = Setup::default().server(NOBODY_TRUSTED).more(PLAIN_HTTP2);
     let routes = format!(
-        "{}[[route]]\nname = \"in\"\nhost = \"{UP}\"\npath = \"/in\"\nupstream = [\"{}\"]\n",
+        "{}[[route]]\nname = \"in\"\nhost = \"{UPSTREAM_HOST}\"\npath = \"/in\"\nupstream = [\"{}\"]\n",
         open_route(upstream.url(), ""),
         upstream.url()
     );
@@ -259,7 +259,7 @@ async fn over_http_2_forwarded_targets_are_the_judged_ones_and_others_are_reset(
         ("/<a>", None),
         ("/a b", None),
     ] {
-        client.get(stream, UP, path).await;
+        client.get(stream, UPSTREAM_HOST, path).await;
         match arrives {
             Some(target) => {
                 assert_eq!(client.body(stream).await, b"fine", "{path}");
@@ -269,5 +269,5 @@ async fn over_http_2_forwarded_targets_are_the_judged_ones_and_others_are_reset(
         }
         stream += 2;
     }
-    assert_eq!(upstream.asked().len(), 3);
+    assert_eq!(upstream.received().len(), 3);
 }

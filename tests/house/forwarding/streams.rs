@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::raw_connection::RawConnection;
-use crate::upstream::{UP, accept, get, listener, menshen_before, until};
+use crate::upstream::{UPSTREAM_HOST, accept, get, listener, menshen_before, until};
 
 /// Much more than all socket buffers between two programs.
 const FLOOD: usize = 128 << 20;
@@ -81,7 +81,7 @@ async fn an_upstream_that_does_not_read_slows_the_client_down() {
     let mut client = RawConnection::open(menshen.address()).await;
     client
         .send(format!(
-            "POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: {FLOOD}\r\n\r\n"
+            "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: {FLOOD}\r\n\r\n"
         ))
         .await;
     let written = flood(client.stream);
@@ -98,7 +98,7 @@ async fn each_piece_of_a_body_is_forwarded_at_once() {
     let mut client = RawConnection::open(menshen.address()).await;
     client
         .send(format!(
-            "POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n"
+            "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n"
         ))
         .await;
     let mut upstream = accept(&socket).await;
@@ -187,7 +187,7 @@ async fn a_stalled_body_is_cut_off() {
     let mut client = RawConnection::open(menshen.address()).await;
     client
         .send(format!(
-            "POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 100\r\n\r\nhalf"
+            "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 100\r\n\r\nhalf"
         ))
         .await;
     assert_eq!(client.answer().await.status, 504);

@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::tls::{connect, pair};
-use crate::upstream::{Folder, UP, open_route};
+use crate::upstream::{Folder, UPSTREAM_HOST, open_route};
 
 type Http2Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 
@@ -41,7 +41,7 @@ impl TlsSetup {
     /// Starts menshen in front of `url`, with further lines of the route.
     pub(super) async fn start(url: &str, more: &str) -> Self {
         let folder = Folder::new();
-        let trusted = pair(&folder, "a", &[UP]);
+        let trusted = pair(&folder, "a", &[UPSTREAM_HOST]);
         let (certificate, key) = (folder.path("a.pem"), folder.path("a.key"));
         let menshen = Setup::default()
             .external_url("https://up.test")
@@ -62,13 +62,13 @@ impl TlsSetup {
     /// Connects over HTTP/1.1.
     pub(super) async fn connection(&self) -> RawConnection<TlsStream<TcpStream>> {
         let alpn = b"http/1.1";
-        let stream = connect(self.menshen.address(), UP, &self.trusted, alpn).await;
+        let stream = connect(self.menshen.address(), UPSTREAM_HOST, &self.trusted, alpn).await;
         RawConnection::over(stream.unwrap())
     }
 
     /// Connects over HTTP/2.
     pub(super) async fn h2(&self) -> SendRequest<Http2Body> {
-        let stream = connect(self.menshen.address(), UP, &self.trusted, b"h2").await;
+        let stream = connect(self.menshen.address(), UPSTREAM_HOST, &self.trusted, b"h2").await;
         let io = TokioIo::new(stream.unwrap());
         let (client, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
         tokio::spawn(connection);
@@ -78,7 +78,7 @@ impl TlsSetup {
 
 /// Sends a GET request over HTTP/2 and reads the response.
 pub(super) async fn ask(client: &mut SendRequest<Http2Body>, target: &str) -> Http2Response {
-    let request = Request::get(format!("https://{UP}{target}"));
+    let request = Request::get(format!("https://{UPSTREAM_HOST}{target}"));
     send(
         client,
         request.body(Full::default().boxed_unsync()).unwrap(),

@@ -8,7 +8,9 @@ use hyper::body::Frame;
 use super::tls_setup::{TlsSetup, ask, send};
 use crate::raw_connection::RawConnection;
 use crate::setup::Setup;
-use crate::upstream::{Reply, UP, Upstream, accept, get, listener, menshen_before, ok, open_route};
+use crate::upstream::{
+    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok, open_route,
+};
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\
     Trailer: X-Sum, X-Forwarded-User, Set-Cookie\r\nTrailer: Content-Length, Server-Timing\r\n\r\n\
@@ -104,7 +106,7 @@ async fn request_trailers_reach_the_upstream_without_header_names() {
     let evil: String = FORBIDDEN.map(|name| format!("{name}: boss\r\n")).concat();
     client
         .send(format!(
-            "POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\
+            "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\
              Trailer: X-Sum, X-Forwarded-User, Authorization\r\n\r\n\
              2\r\nhi\r\n0\r\nX-Sum: 1\r\nServer-Timing: a\r\n{evil}\r\n"
         ))
@@ -144,7 +146,9 @@ async fn http_2_request_trailers_reach_the_upstream() {
         Ok(Frame::trailers(trailers)),
     ];
     let body = StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync();
-    let request = Request::post(format!("https://{UP}/")).body(body).unwrap();
+    let request = Request::post(format!("https://{UPSTREAM_HOST}/"))
+        .body(body)
+        .unwrap();
     let asking = tokio::spawn(async move { send(&mut client, request).await });
     let mut upstream = accept(&socket).await;
     let head = upstream.head().await.unwrap();
@@ -163,7 +167,7 @@ async fn a_body_of_known_length_announces_no_trailers() {
     let setup = TlsSetup::start(upstream.url(), "").await;
     let mut client = setup.h2().await;
     let body = Full::new(Bytes::from_static(b"hi")).boxed_unsync();
-    let request = Request::post(format!("https://{UP}/")).header("trailer", "x-sum");
+    let request = Request::post(format!("https://{UPSTREAM_HOST}/")).header("trailer", "x-sum");
     let response = send(&mut client, request.body(body).unwrap()).await;
     assert!(
         response.headers.get("trailer").is_none(),

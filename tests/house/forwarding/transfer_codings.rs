@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use crate::raw_connection::{PATIENCE, RawConnection};
 use crate::setup::{Menshen, Setup};
 use crate::tls::{connect, pair};
-use crate::upstream::{Folder, Reply, UP, Upstream, get, ok, open_route};
+use crate::upstream::{Folder, Reply, UPSTREAM_HOST, Upstream, get, ok, open_route};
 use crate::wire::Answer;
 
 /// Header lines that two servers could interpret differently, or that some servers do not support.
@@ -77,7 +77,9 @@ fn request_heads() -> [String; 7] {
         ("GET", "/.menshen/forward-auth", told),
         ("POST", "/.menshen/ext_authz/", told),
     ]
-    .map(|(method, path, more)| format!("{method} {path} HTTP/1.1\r\nHost: {UP}\r\n{more}"))
+    .map(|(method, path, more)| {
+        format!("{method} {path} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{more}")
+    })
 }
 
 #[tokio::test]
@@ -95,7 +97,7 @@ async fn any_transfer_encoding_but_a_single_chunked_is_refused_and_closes_the_co
             assert_eq!(answers[0].status, 400, "{start:?} {lines:?}");
         }
     }
-    assert!(upstream.asked().is_empty(), "{:?}", upstream.asked());
+    assert!(upstream.received().is_empty(), "{:?}", upstream.received());
 }
 
 #[tokio::test]
@@ -103,14 +105,15 @@ async fn later_requests_on_a_connection_are_checked_like_the_first() {
     let upstream = ok_upstream().await;
     let menshen = menshen_of(&upstream).await;
     let chunked = format!(
-        "POST /one HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n\
+        "POST /one HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\r\n\
          3;a=b\r\none\r\n0\r\nContent-Length: 9\r\n\r\n"
     );
     // A body that looks like a head must not be parsed as one.
     let text = "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n";
     let length = text.len();
-    let sized =
-        format!("POST /one HTTP/1.1\r\nHost: {UP}\r\nContent-Length: {length}\r\n\r\n{text}");
+    let sized = format!(
+        "POST /one HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: {length}\r\n\r\n{text}"
+    );
     let plain = get("/one", "");
     for before in [
         vec![&plain],
@@ -119,9 +122,9 @@ async fn later_requests_on_a_connection_are_checked_like_the_first() {
         vec![&plain, &plain, &sized, &chunked, &plain, &chunked],
     ] {
         for lines in ["Transfer-Encoding: chunked\r\n"].iter().chain(&AMBIGUOUS) {
-            let last = format!("POST /last HTTP/1.1\r\nHost: {UP}\r\n{lines}\r\n{REST}");
+            let last = format!("POST /last HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{lines}\r\n{REST}");
             for at_once in [false, true] {
-                let asked = upstream.asked().len();
+                let asked = upstream.received().len();
                 let mut connection = RawConnection::open(menshen.address()).await;
                 let mut served = Vec::new();
                 if at_once {
@@ -146,13 +149,13 @@ async fn later_requests_on_a_connection_are_checked_like_the_first() {
                 assert_eq!(end.status, if is_clear { 200 } else { 400 }, "{lines:?}");
                 if is_clear {
                     assert_eq!(
-                        upstream.asked()[asked + before.len()].message.body,
+                        upstream.received()[asked + before.len()].message.body,
                         b"hello"
                     );
                     assert_eq!(connection.answer().await.status, 200);
                 } else {
                     assert!(connection.try_answer().await.is_none(), "{lines:?}");
-                    assert_eq!(upstream.asked().len(), asked + before.len(), "{lines:?}");
+                    assert_eq!(upstream.received().len(), asked + before.len(), "{lines:?}");
                 }
             }
         }
@@ -164,7 +167,7 @@ async fn a_head_that_arrives_byte_by_byte_is_checked_as_a_whole() {
     let upstream = ok_upstream().await;
     let menshen = menshen_of(&upstream).await;
     let lines = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
-    let request = format!("POST / HTTP/1.1\r\nHost: {UP}\r\n{lines}\r\n{REST}");
+    let request = format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{lines}\r\n{REST}");
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.stream.set_nodelay(true).unwrap();
     for byte in request.bytes() {
@@ -175,7 +178,7 @@ async fn a_head_that_arrives_byte_by_byte_is_checked_as_a_whole() {
     }
     assert_eq!(connection.answer().await.status, 400);
     assert!(connection.try_answer().await.is_none());
-    assert!(upstream.asked().is_empty());
+    assert!(upstream.received().is_empty());
 }
 
 #[tokio::test]
@@ -184,7 +187,9 @@ async fn a_single_chunked_is_forwarded_in_any_letter_case() {
     let menshen = menshen_of(&upstream).await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for coding in ["chunked", "Chunked", " CHUNKED ", "chunked"] {
-        let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: {coding}\r\n\r\n");
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: {coding}\r\n\r\n"
+        );
         connection
             .send(format!("{head}5\r\nhello\r\n0\r\n\r\n"))
             .await;
@@ -200,13 +205,13 @@ async fn answered_over_h2(
     trusted: &CertificateDer<'static>,
     fields: &[(&str, &str)],
 ) -> bool {
-    let mut stream = connect(menshen.address(), UP, trusted, b"h2")
+    let mut stream = connect(menshen.address(), UPSTREAM_HOST, trusted, b"h2")
         .await
         .unwrap();
     let pseudo = [
         (":method", "GET"),
         (":scheme", "https"),
-        (":authority", UP),
+        (":authority", UPSTREAM_HOST),
         (":path", "/"),
     ];
     let mut block = Vec::new();
@@ -249,7 +254,7 @@ async fn answered_over_h2(
 #[tokio::test]
 async fn http_2_requests_with_connection_specific_headers_are_refused() {
     let folder = Folder::new();
-    let trusted = pair(&folder, "a", &[UP]);
+    let trusted = pair(&folder, "a", &[UPSTREAM_HOST]);
     let upstream = ok_upstream().await;
     let files = (folder.path("a.pem"), folder.path("a.key"));
     let menshen = Setup::default()
@@ -276,7 +281,7 @@ async fn http_2_requests_with_connection_specific_headers_are_refused() {
             !answered_over_h2(&menshen, &trusted, &[field]).await,
             "{field:?}"
         );
-        assert!(upstream.asked().is_empty(), "{field:?}");
+        assert!(upstream.received().is_empty(), "{field:?}");
     }
     for fields in [&[][..], &[("te", "trailers")], &[("x-plain", "yes")]] {
         assert!(
@@ -284,5 +289,5 @@ async fn http_2_requests_with_connection_specific_headers_are_refused() {
             "{fields:?}"
         );
     }
-    assert_eq!(upstream.asked().len(), 3);
+    assert_eq!(upstream.received().len(), 3);
 }

@@ -4,7 +4,7 @@ use tokio::net::TcpStream;
 
 use crate::raw_connection::RawConnection;
 use crate::setup::{HOME, Menshen};
-use crate::upstream::{Reply, UP, Upstream, accept, get, listener, menshen_before, ok};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok};
 
 const WEBSOCKET_HEADERS: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -74,7 +74,7 @@ pub(crate) async fn open_socket(
 #[tokio::test]
 async fn websocket_frames_are_forwarded_in_both_directions() {
     let menshen = menshen_before("{app}", "").await;
-    let mut connection = open_socket(&menshen, UP, "").await;
+    let mut connection = open_socket(&menshen, UPSTREAM_HOST, "").await;
     let long = vec![b'x'; 60_000];
     for (first, data) in [
         (0x81, "你好".as_bytes()),
@@ -232,7 +232,7 @@ async fn an_upstream_may_decline_an_upgrade() {
     // The path requires a WebSocket key, which this request lacks.
     connection
         .send(format!(
-            "GET /ws HTTP/1.1\r\nHost: {UP}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+            "GET /ws HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
         ))
         .await;
     let answer = connection.answer().await;
@@ -242,7 +242,9 @@ async fn an_upstream_may_decline_an_upgrade() {
     );
     // The connection stays usable for HTTP.
     connection
-        .send(format!("GET /echo HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+        .send(format!(
+            "GET /echo HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"
+        ))
         .await;
     assert_eq!(connection.answer().await.status, 200);
 }
@@ -250,7 +252,7 @@ async fn an_upstream_may_decline_an_upgrade() {
 #[tokio::test]
 async fn an_idle_tunnel_ends_after_the_idle_limit_of_the_route() {
     let menshen = menshen_before("{app}", "limits.idle = \"200ms\"").await;
-    let mut connection = open_socket(&menshen, UP, "").await;
+    let mut connection = open_socket(&menshen, UPSTREAM_HOST, "").await;
     connection.send(frame(0x81, b"here")).await;
     assert_eq!(
         read_frame(&mut connection).await,

@@ -8,7 +8,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::browser::navigation;
 use crate::raw_connection::RawConnection;
-use crate::upstream::{Reply, UP, Upstream, accept, get, listener, menshen_before, ok};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok};
 use crate::wire;
 
 #[tokio::test]
@@ -161,5 +161,5 @@ async fn an_https_upstream_with_an_untrusted_certificate_is_a_502() {
     assert_eq!(told.status, 502, "{}", told.text());
     assert!(!serving.await.unwrap(), "the request was sent");
     assert_eq!(told.header("host"), None);
-    assert!(!told.text().contains(UP) || told.status == 502);
+    assert!(!told.text().contains(UPSTREAM_HOST) || told.status == 502);
 }

@@ -2,7 +2,7 @@
 //! addresses.
 
 use crate::setup::Setup;
-use crate::upstream::{Reply, UP, Upstream, menshen_before, ok, open_route};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, menshen_before, ok, open_route};
 use crate::wire;
 
 async fn ok_upstream() -> Upstream {
@@ -10,7 +10,7 @@ async fn ok_upstream() -> Upstream {
 }
 
 fn request(target: &str, lines: &str) -> Vec<u8> {
-    format!("MOVE {target} HTTP/1.1\r\nHost: {UP}\r\n{lines}\r\n").into_bytes()
+    format!("MOVE {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{lines}\r\n").into_bytes()
 }
 
 /// Lines of the route, the address that the client sends, and the one that the upstream at `{own}`
@@ -157,6 +157,6 @@ async fn a_destination_in_another_application_is_refused() {
         let answer = wire::raw(menshen.address(), &request("/a", &lines)).await;
         assert_eq!(answer.status, status, "{destination}");
     }
-    assert_eq!(one.asked().len(), 2);
-    assert!(two.asked().is_empty());
+    assert_eq!(one.received().len(), 2);
+    assert!(two.received().is_empty());
 }

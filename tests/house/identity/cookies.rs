@@ -9,7 +9,7 @@ use crate::setup::{Menshen, Setup};
 use crate::test_request::{TestRequest, signed_in};
 
 #[tokio::test]
-async fn our_cookies_never_reach_the_upstream_and_others_do_byte_for_byte() {
+async fn own_cookies_are_removed_and_other_cookies_are_forwarded_byte_for_byte() {
     let (menshen, _mirror, [_, zhang]) = start_menshen().await;
     let ours = format!("menshen={zhang}");
     let table = [
@@ -51,7 +51,7 @@ async fn our_cookies_never_reach_the_upstream_and_others_do_byte_for_byte() {
 }
 
 #[test]
-fn no_cookie_line_carries_ours_through() {
+fn no_cookie_header_carries_a_session_cookie_to_the_upstream() {
     let runtime = Runtime::new().unwrap();
     let (menshen, _mirror, [_, zhang]) = runtime.block_on(start_menshen());
     let pair = prop_oneof![
@@ -71,17 +71,17 @@ fn no_cookie_line_carries_ours_through() {
         let answer = runtime.block_on(ask.send(&menshen));
         prop_assert!(answer.status == 200 || answer.status == 400, "{}", answer.status);
         let text = String::from_utf8_lossy(&answer.body).into_owned();
-        let kept = lines.iter().flatten().any(|pair| pair.contains(&zhang) && !is_ours(pair));
+        let kept = lines.iter().flatten().any(|pair| pair.contains(&zhang) && !is_own_cookie(pair));
         prop_assert!(kept || !text.contains(&zhang), "{}", text);
     });
 }
 
-fn is_ours(pair: &str) -> bool {
+fn is_own_cookie(pair: &str) -> bool {
     pair.to_lowercase().contains("menshen")
 }
 
 #[tokio::test]
-async fn an_upstream_cannot_set_a_cookie_of_ours() {
+async fn an_upstream_cannot_set_an_own_cookie() {
     let tricks = "Set-Cookie: menshen=stolen; Path=/\r\n\
                   Set-Cookie: __Host-menshen=stolen; Path=/; Secure\r\n\
                   Set-Cookie: __Secure-menshen=stolen; Secure\r\n\
@@ -114,7 +114,7 @@ async fn an_upstream_cannot_set_a_cookie_of_ours() {
 }
 
 #[tokio::test]
-async fn an_application_that_tries_keeps_its_own_cookie_only() {
+async fn an_application_that_sets_a_session_cookie_keeps_only_its_other_cookies() {
     let menshen = Menshen::new().await;
     let cookie = signed_in(&menshen, "zhangsan").await;
     let answer = TestRequest::get("/set-cookie")

@@ -3,7 +3,7 @@
 use crate::frames::{DATA, END_STREAM, Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{UP, accept, listener, ok, open_route};
+use crate::upstream::{UPSTREAM_HOST, accept, listener, ok, open_route};
 
 /// What an application says without reading on.
 const REFUSED: &str = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno\n";
@@ -11,9 +11,9 @@ const REFUSED: &str = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r
 /// A place for everybody, one that needs a login, and one that few bytes may be sent to.
 async fn start_menshen(url: &str) -> Menshen {
     let routes = format!(
-        "{}[[route]]\nname = \"small\"\nhost = \"{UP}\"\npath = \"/small\"\naccess = \"public\"\n\
+        "{}[[route]]\nname = \"small\"\nhost = \"{UPSTREAM_HOST}\"\npath = \"/small\"\naccess = \"public\"\n\
          upstream = [\"{url}\"]\n[route.limits]\nbody_bytes_max = 10\n\
-         [[route]]\nname = \"in\"\nhost = \"{UP}\"\npath = \"/in\"\nupstream = [\"{url}\"]\n",
+         [[route]]\nname = \"in\"\nhost = \"{UPSTREAM_HOST}\"\npath = \"/in\"\nupstream = [\"{url}\"]\n",
         open_route(url, "")
     );
     let setup = Setup::default().server(NOBODY_TRUSTED).more(PLAIN_HTTP2);
@@ -31,7 +31,9 @@ async fn over_http_2_no_stream_is_reset_while_its_client_sends() {
                 continue;
             }
             let mut client = Frames::open(menshen.address(), 1 << 20).await;
-            client.ask(1, 0, ("POST", UP, path), length).await;
+            client
+                .ask(1, 0, ("POST", UPSTREAM_HOST, path), length)
+                .await;
             if path == "/" {
                 let mut upstream = accept(&socket).await;
                 upstream.head().await.unwrap();
@@ -50,7 +52,7 @@ async fn over_http_2_no_stream_is_reset_while_its_client_sends() {
                 client.send(DATA, 0, 1, piece).await;
             }
             client.send(DATA, END_STREAM, 1, &[]).await;
-            client.get(3, UP, "/.menshen/ping").await;
+            client.get(3, UPSTREAM_HOST, "/.menshen/ping").await;
             loop {
                 let frame = client.next().await.expect("the connection stays");
                 assert_ne!(frame.kind, RST_STREAM, "{path} {length:?}: {frame:?}");
@@ -77,7 +79,7 @@ async fn over_http_1_the_connection_stays_for_who_sends_on() {
         let length = body.len();
         connection
             .send(format!(
-                "POST {path} HTTP/1.1\r\nHost: {UP}\r\nContent-Length: {length}\r\n\r\n"
+                "POST {path} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: {length}\r\n\r\n"
             ))
             .await;
         if path == "/" {
@@ -88,7 +90,9 @@ async fn over_http_1_the_connection_stays_for_who_sends_on() {
         assert_eq!(connection.answer().await.status, status, "{path}");
         connection.send(&body).await;
         connection
-            .send(format!("GET /.menshen/ping HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+            .send(format!(
+                "GET /.menshen/ping HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"
+            ))
             .await;
         assert_eq!(connection.answer().await.status, 200, "{path}");
     }
@@ -100,7 +104,7 @@ async fn who_waits_to_be_asked_for_a_body_is_not_asked_after_the_answer() {
     let mut connection = RawConnection::open(menshen.address()).await;
     connection
         .send(format!(
-            "POST /in HTTP/1.1\r\nHost: {UP}\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
+            "POST /in HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
         ))
         .await;
     assert_eq!(connection.answer_head().await.status, 401);
@@ -112,7 +116,7 @@ async fn who_never_stops_sending_is_cut_off() {
     let mut connection = RawConnection::open(menshen.address()).await;
     connection
         .send(format!(
-            "POST /in HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 1000000000\r\n\r\n"
+            "POST /in HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 1000000000\r\n\r\n"
         ))
         .await;
     assert_eq!(connection.answer().await.status, 401);
@@ -131,7 +135,7 @@ async fn a_body_that_the_application_reads_still_arrives() {
     let mut connection = RawConnection::open(menshen.address()).await;
     connection
         .send(format!(
-            "POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 4\r\n\r\nbody"
+            "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 4\r\n\r\nbody"
         ))
         .await;
     let mut upstream = accept(&socket).await;

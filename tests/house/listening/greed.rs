@@ -12,7 +12,9 @@ use crate::frames::{DATA, END_STREAM, Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTT
 use crate::raw_connection::{PATIENCE, RawConnection};
 use crate::setup::{Menshen, ROUTES, Setup};
 use crate::test_request::{TestRequest, signed_in};
-use crate::upstream::{Reply, UP, Upstream, accept, get, listener, ok, open_route, until};
+use crate::upstream::{
+    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, ok, open_route, until,
+};
 use crate::wire::Answer;
 
 /// A client must move a hundred bytes in each fifth of a second.
@@ -43,7 +45,7 @@ async fn an_answer_that_nobody_reads_over_http_2_frees_its_upstream() {
     let menshen = start_menshen(&url, IMPATIENT).await;
     for (window, length) in [(0, 100_000), (1, 100_000), (9_000, 100_000)] {
         let mut client = Frames::open(menshen.address(), window).await;
-        client.get(1, UP, "/").await;
+        client.get(1, UPSTREAM_HOST, "/").await;
         let mut upstream = accept(&socket).await;
         upstream.request().await.unwrap();
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
@@ -52,7 +54,7 @@ async fn an_answer_that_nobody_reads_over_http_2_frees_its_upstream() {
         assert!(client.reset(1).await <= window as usize);
         assert!(upstream.rest().await.is_empty(), "its connection is closed");
         // The connection stays, for whoever reads.
-        client.get(3, UP, "/").await;
+        client.get(3, UPSTREAM_HOST, "/").await;
         let mut upstream = accept(&socket).await;
         upstream.request().await.unwrap();
         upstream.send(ok("y")).await;
@@ -98,7 +100,7 @@ async fn whoever_reads_on_gets_all_of_it_however_slow_the_upstream_is() {
     let menshen = start_menshen(&url, IMPATIENT).await;
     let mut first = Frames::open(menshen.address(), 1 << 20).await;
     let mut second = RawConnection::open(menshen.address()).await;
-    first.get(1, UP, "/").await;
+    first.get(1, UPSTREAM_HOST, "/").await;
     let mut upstreams = [accept(&socket).await];
     upstreams[0].request().await.unwrap();
     second.send(get("/", "")).await;
@@ -139,7 +141,8 @@ async fn an_upload_of_a_byte_at_a_time_is_cut_off() {
     let menshen = start_menshen(&url, IMPATIENT).await;
     // To an application.
     let mut client = RawConnection::open(menshen.address()).await;
-    let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 100000\r\n\r\n");
+    let head =
+        format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 100000\r\n\r\n");
     client.send(head).await;
     let mut upstream = accept(&socket).await;
     upstream.head().await.unwrap();
@@ -149,7 +152,7 @@ async fn an_upload_of_a_byte_at_a_time_is_cut_off() {
     assert_eq!(reached(&menshen, "upload_bytes_min"), 1);
     // Over HTTP/2 the connection stays.
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
-    client.ask(1, 0, ("POST", UP, "/"), &[]).await;
+    client.ask(1, 0, ("POST", UPSTREAM_HOST, "/"), &[]).await;
     let mut upstream = accept(&socket).await;
     upstream.head().await.unwrap();
     client.send(DATA, 0, 1, b"x").await;
@@ -166,7 +169,7 @@ async fn an_upload_that_goes_on_passes_however_long_the_upstream_thinks_about_it
     let url = format!("http://{}", socket.local_addr().unwrap());
     let menshen = start_menshen(&url, PATIENT).await;
     let mut client = RawConnection::open(menshen.address()).await;
-    let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 10000\r\n\r\n");
+    let head = format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 10000\r\n\r\n");
     client.send(head).await;
     let mut upstream = accept(&socket).await;
     upstream.head().await.unwrap();
@@ -193,7 +196,11 @@ async fn whoever_asks_on_and_on_and_reads_nothing_is_cut_off() {
         reached(&menshen, "download_bytes_min") == 1
     })
     .await;
-    assert!(upstream.asked().len() < 100, "{}", upstream.asked().len());
+    assert!(
+        upstream.received().len() < 100,
+        "{}",
+        upstream.received().len()
+    );
 }
 
 /// A connection from another address of this machine.
@@ -209,7 +216,7 @@ async fn connections_beyond_a_clients_share_are_closed_and_others_get_theirs() {
     let mut here = Vec::new();
     for _ in 0..2 {
         // An idle WebSocket is one of them.
-        here.push(open_socket(&menshen, UP, "").await);
+        here.push(open_socket(&menshen, UPSTREAM_HOST, "").await);
     }
     for _ in 0..3 {
         let mut third = RawConnection::open(menshen.address()).await;
@@ -253,7 +260,7 @@ async fn a_trusted_proxy_is_not_one_client() {
     for number in 1..=3 {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get("/hang", "")).await;
-        until("it is asked", || upstream.asked().len() == number).await;
+        until("it is asked", || upstream.received().len() == number).await;
         waiting.push(connection);
     }
     let mut connection = RawConnection::open(menshen.address()).await;
@@ -271,11 +278,11 @@ async fn requests_beyond_a_clients_share_are_503_and_others_get_theirs() {
     let menshen = start_menshen(upstream.url(), "limits.requests_per_client_max = 3").await;
     // Two over HTTP/2, one over HTTP/1.1.
     let mut streams = Frames::open(menshen.address(), 1 << 20).await;
-    streams.get(1, UP, "/hang").await;
-    streams.get(3, UP, "/hang").await;
+    streams.get(1, UPSTREAM_HOST, "/hang").await;
+    streams.get(3, UPSTREAM_HOST, "/hang").await;
     let mut third = RawConnection::open(menshen.address()).await;
     third.send(get("/hang", "")).await;
-    until("three are under way", || upstream.asked().len() == 3).await;
+    until("three are under way", || upstream.received().len() == 3).await;
     for path in ["/", "/.menshen/ping"] {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get(path, "")).await;
@@ -284,7 +291,7 @@ async fn requests_beyond_a_clients_share_are_503_and_others_get_theirs() {
         assert!(answer.header("retry-after").is_some());
         assert!(answer.text().contains("稍后") || answer.text().contains("秒后"));
     }
-    streams.get(5, UP, "/").await;
+    streams.get(5, UPSTREAM_HOST, "/").await;
     let head = streams.next_of(5).await.unwrap();
     assert_eq!((head.kind, head.flags & END_STREAM), (HEADERS, 0));
     assert!(String::from_utf8_lossy(&streams.body(5).await).contains("Too many requests"));
@@ -312,7 +319,7 @@ async fn hang(
     upstream: &Upstream,
     clients: &[String],
 ) -> Vec<RawConnection<TcpStream>> {
-    let before = upstream.asked().len();
+    let before = upstream.received().len();
     let mut held = Vec::new();
     for client in clients {
         let mut connection = RawConnection::open(menshen.address()).await;
@@ -322,7 +329,7 @@ async fn hang(
         held.push(connection);
     }
     until("all of them are under way", || {
-        upstream.asked().len() == before + clients.len()
+        upstream.received().len() == before + clients.len()
     })
     .await;
     held
@@ -422,7 +429,7 @@ async fn one_client_never_has_all_of_an_upstream() {
         }
         asked += share;
         until("all of them are under way", || {
-            upstream.asked().len() == asked
+            upstream.received().len() == asked
         })
         .await;
         for (client, status) in [(same, 503), (other, 200)] {
@@ -444,7 +451,7 @@ async fn one_client_never_has_all_of_an_upstream() {
     }
     asked += share + 1;
     until("all of them are under way", || {
-        upstream.asked().len() == asked
+        upstream.received().len() == asked
     })
     .await;
 }

@@ -2,7 +2,7 @@
 
 use crate::frames::{Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{Reply, UP, Upstream, ok, open_route, until};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, ok, open_route, until};
 
 const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
 
@@ -22,14 +22,14 @@ async fn start_menshen(upstream: &Upstream, server: &str) -> Menshen {
 /// Opens a stream that the upstream gets and does not answer, and resets it. Says whether the
 /// connection was open for that.
 async fn ask_and_reset(client: &mut Frames, upstream: &Upstream, stream: u32) -> bool {
-    let asked = upstream.asked().len();
-    if !client.try_get(stream, UP, "/hang").await {
+    let asked = upstream.received().len();
+    if !client.try_get(stream, UPSTREAM_HOST, "/hang").await {
         return false;
     }
     let mut closed = false;
     until("it is asked", || {
         closed = client.is_closed();
-        closed || upstream.asked().len() > asked
+        closed || upstream.received().len() > asked
     })
     .await;
     !closed
@@ -58,7 +58,7 @@ async fn a_client_that_resets_its_streams_before_they_are_answered_loses_its_con
     assert!((201..300).contains(&opened), "{opened}");
     // It may come again, over another connection.
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
-    client.get(1, UP, "/").await;
+    client.get(1, UPSTREAM_HOST, "/").await;
     assert_eq!(client.body(1).await, b"fine");
 }
 
@@ -72,7 +72,7 @@ async fn a_client_that_waits_for_most_answers_may_reset_as_many_as_it_likes() {
         assert!(ask_and_reset(&mut client, &upstream, stream).await);
         for _ in 0..2 {
             stream += 2;
-            client.get(stream, UP, "/").await;
+            client.get(stream, UPSTREAM_HOST, "/").await;
             assert_eq!(client.next_of(stream).await.unwrap().kind, HEADERS);
             assert_eq!(client.body(stream).await, b"fine");
         }

@@ -12,7 +12,7 @@ use super::{at, echo_route};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::tls::{connect, pair};
-use crate::upstream::{Folder, UP, get};
+use crate::upstream::{Folder, UPSTREAM_HOST, get};
 use crate::wire::Answer;
 
 /// Lines of `[server]` with a certificate and, perhaps, a second one.
@@ -37,11 +37,11 @@ fn secure(folder: &Folder, first: &str, second: Option<&str>) -> Setup {
 #[tokio::test]
 async fn http_1_is_spoken_over_tls_and_the_upstream_is_told() {
     let folder = Folder::new();
-    let trusted = pair(&folder, "a", &[UP]);
+    let trusted = pair(&folder, "a", &[UPSTREAM_HOST]);
     let menshen = secure(&folder, "a", None).start().await;
     for alpn in [&b"http/1.1"[..], b""] {
         let mut connection = RawConnection::over(
-            connect(menshen.address(), UP, &trusted, alpn)
+            connect(menshen.address(), UPSTREAM_HOST, &trusted, alpn)
                 .await
                 .unwrap(),
         );
@@ -64,7 +64,7 @@ async fn http_1_is_spoken_over_tls_and_the_upstream_is_told() {
 
 /// An HTTP/2 connection to an instance of menshen, driven in the background.
 async fn h2(menshen: &Menshen, trusted: &CertificateDer<'static>) -> SendRequest<Full<Bytes>> {
-    let stream = connect(menshen.address(), UP, trusted, b"h2")
+    let stream = connect(menshen.address(), UPSTREAM_HOST, trusted, b"h2")
         .await
         .unwrap();
     let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
@@ -97,7 +97,7 @@ async fn ask(
 #[tokio::test]
 async fn http_2_is_spoken_to_whoever_asks_for_it() {
     let folder = Folder::new();
-    let trusted = pair(&folder, "a", &[UP]);
+    let trusted = pair(&folder, "a", &[UPSTREAM_HOST]);
     let menshen = secure(&folder, "a", None).start().await;
     let mut client = h2(&menshen, &trusted).await;
     // A browser sends each cookie on its own; HTTP/1.1 knows one connection only (RFC 9113 8.2.3).
@@ -109,7 +109,7 @@ async fn http_2_is_spoken_to_whoever_asks_for_it() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.json()["target"], "/echo?a=%20b");
     assert_eq!(answer.json()["version"], "HTTP/1.1");
-    assert_eq!(answer.echoed("host"), [UP]);
+    assert_eq!(answer.echoed("host"), [UPSTREAM_HOST]);
     assert_eq!(answer.echoed("x-forwarded-proto"), ["https"]);
     assert_eq!(answer.echoed("cookie"), ["a=1; b=2"]);
     let body = Bytes::from(vec![b'x'; 3 << 20]);
@@ -135,7 +135,7 @@ async fn http_2_is_spoken_to_whoever_asks_for_it() {
 #[tokio::test]
 async fn two_names_of_one_request_must_agree_in_http_2_too() {
     let folder = Folder::new();
-    let trusted = pair(&folder, "a", &[UP]);
+    let trusted = pair(&folder, "a", &[UPSTREAM_HOST]);
     let menshen = secure(&folder, "a", None).start().await;
     let mut client = h2(&menshen, &trusted).await;
     for (host, status) in [("up.test", 200), ("UP.Test", 200), ("sso.test", 400)] {
@@ -154,16 +154,19 @@ async fn two_names_of_one_request_must_agree_in_http_2_too() {
 #[tokio::test]
 async fn the_name_a_client_asks_for_chooses_the_certificate() {
     let folder = Folder::new();
-    let (a, b) = (pair(&folder, "a", &["sso.test"]), pair(&folder, "b", &[UP]));
+    let (a, b) = (
+        pair(&folder, "a", &["sso.test"]),
+        pair(&folder, "b", &[UPSTREAM_HOST]),
+    );
     let menshen = secure(&folder, "a", Some("b")).start().await;
-    let good = [("sso.test", &a), (UP, &b)];
+    let good = [("sso.test", &a), (UPSTREAM_HOST, &b)];
     for (name, trusted) in good {
         assert!(
             connect(menshen.address(), name, trusted, b"").await.is_ok(),
             "{name}"
         );
     }
-    for (name, trusted) in [("sso.test", &b), (UP, &a)] {
+    for (name, trusted) in [("sso.test", &b), (UPSTREAM_HOST, &a)] {
         assert!(
             connect(menshen.address(), name, trusted, b"")
                 .await
@@ -176,29 +179,45 @@ async fn the_name_a_client_asks_for_chooses_the_certificate() {
 #[tokio::test]
 async fn new_certificates_come_with_a_reload_and_cost_nobody_a_connection() {
     let folder = Folder::new();
-    let old = pair(&folder, "a", &[UP]);
+    let old = pair(&folder, "a", &[UPSTREAM_HOST]);
     let setup = secure(&folder, "a", None);
     let menshen = setup.clone().start().await;
-    let mut here = RawConnection::over(connect(menshen.address(), UP, &old, b"").await.unwrap());
+    let mut here = RawConnection::over(
+        connect(menshen.address(), UPSTREAM_HOST, &old, b"")
+            .await
+            .unwrap(),
+    );
     let mut there = h2(&menshen, &old).await;
     // Half a pair is refused whole, and the old one stays.
     let good_key = std::fs::read_to_string(folder.path("a.key")).unwrap();
     folder.write("a.key", "no key");
     let refused = menshen.reload(&setup).await.unwrap_err();
     assert!(refused.contains("a.key"), "{refused}");
-    assert!(connect(menshen.address(), UP, &old, b"").await.is_ok());
+    assert!(
+        connect(menshen.address(), UPSTREAM_HOST, &old, b"")
+            .await
+            .is_ok()
+    );
     folder.write("a.key", &good_key);
     // A key of somebody else's does not fit.
-    pair(&folder, "other", &[UP]);
+    pair(&folder, "other", &[UPSTREAM_HOST]);
     folder.write(
         "a.key",
         &std::fs::read_to_string(folder.path("other.key")).unwrap(),
     );
     assert!(menshen.reload(&setup).await.is_err());
-    let new = pair(&folder, "a", &[UP]);
+    let new = pair(&folder, "a", &[UPSTREAM_HOST]);
     menshen.reload(&setup).await.unwrap();
-    assert!(connect(menshen.address(), UP, &new, b"").await.is_ok());
-    assert!(connect(menshen.address(), UP, &old, b"").await.is_err());
+    assert!(
+        connect(menshen.address(), UPSTREAM_HOST, &new, b"")
+            .await
+            .is_ok()
+    );
+    assert!(
+        connect(menshen.address(), UPSTREAM_HOST, &old, b"")
+            .await
+            .is_err()
+    );
     here.send(get("/echo", "")).await;
     assert_eq!(here.answer().await.status, 200);
     let get = Request::get("https://up.test/echo");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::raw_connection::Message;
-use crate::upstream::{Asked, Reply, Upstream};
+use crate::upstream::{ReceivedRequest, Reply, Upstream};
 
 pub(crate) const CLIENT_ID: &str = "menshen";
 pub(crate) const SECRET: &str = "hunter2-of-the-client";
@@ -82,7 +82,11 @@ impl Provider {
 
     /// Every request whose path this is.
     pub(crate) fn calls(&self, path: &str) -> Vec<Message> {
-        let all = self.upstream.asked().into_iter().map(|asked| asked.message);
+        let all = self
+            .upstream
+            .received()
+            .into_iter()
+            .map(|asked| asked.message);
         all.filter(|message| message.target().split('?').next() == Some(path))
             .collect()
     }
@@ -149,7 +153,7 @@ impl Provider {
 }
 
 impl World {
-    fn answer(&mut self, asked: &Asked) -> Reply {
+    fn answer(&mut self, asked: &ReceivedRequest) -> Reply {
         let message = &asked.message;
         let target = message.target();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));

@@ -40,8 +40,8 @@ async fn start_menshen() -> (Menshen, [String; 3]) {
     (menshen, [String::new(), zhang, li])
 }
 
-/// What is decided, in one word and the route; a head that is refused is a word, too.
-async fn decided(site: &Site, request: Request<()>) -> String {
+/// What is decision_of, in one word and the route; a head that is refused is a word, too.
+async fn decision_of(site: &Site, request: Request<()>) -> String {
     let parts = request.into_parts().0;
     let connection = Connection {
         peer: Peer::Ip([192, 0, 2, 7].into()),
@@ -86,7 +86,7 @@ fn a_query_never_changes_a_decision() {
     proptest!(|(path in paths(), query in "[!$-~]{0,40}", who in 0_usize..3)| {
         let ask = |target: &str| {
             let request = request(target, &cookies[who])?.body(()).ok()?;
-            Some(runtime.block_on(decided(&site, request)))
+            Some(runtime.block_on(decision_of(&site, request)))
         };
         if let (Some(bare), Some(asked)) = (ask(&path), ask(&format!("{path}?{query}"))) {
             prop_assert_eq!(bare, asked, "{}?{}", path, query);
@@ -95,7 +95,7 @@ fn a_query_never_changes_a_decision() {
 }
 
 #[test]
-fn a_header_no_rule_names_never_changes_a_decision() {
+fn a_header_that_no_rule_reads_never_changes_a_decision() {
     let runtime = Runtime::new().unwrap();
     let (menshen, cookies) = runtime.block_on(start_menshen());
     let site: Arc<Site> = menshen.running.live().site();
@@ -141,14 +141,14 @@ fn a_header_no_rule_names_never_changes_a_decision() {
             more = more.header(name, value);
         }
         let Ok(more) = more.body(()) else { return Ok(()) };
-        let bare = runtime.block_on(decided(&site, bare.body(()).unwrap()));
-        let asked = runtime.block_on(decided(&site, more));
+        let bare = runtime.block_on(decision_of(&site, bare.body(()).unwrap()));
+        let asked = runtime.block_on(decision_of(&site, more));
         prop_assert_eq!(bare, asked, "{} {:?}", path, headers);
     });
 }
 
 #[tokio::test]
-async fn a_probe_by_name_is_a_stranger() {
+async fn a_health_check_user_agent_gets_no_access() {
     let (menshen, cookies) = start_menshen().await;
     let headers = [
         ("User-Agent", "GoogleHC/1.0"),
@@ -179,7 +179,7 @@ async fn a_probe_by_name_is_a_stranger() {
 }
 
 #[test]
-fn no_cookie_anybody_can_make_up_lets_them_pass() {
+fn a_forged_session_cookie_never_authenticates() {
     let runtime = Runtime::new().unwrap();
     let (menshen, [_, zhang, _]) = runtime.block_on(start_menshen());
     let parts: Vec<_> = zhang.split('.').map(str::to_owned).collect();

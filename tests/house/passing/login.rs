@@ -8,7 +8,7 @@ use crate::wire::Answer;
 
 /// How a stranger is told to log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Offer {
+enum LoginResponse {
     /// 302 to the source, with the browser's memory of the flow.
     Redirect,
     /// 401 with a page that leads on, and no flow.
@@ -17,14 +17,14 @@ enum Offer {
     Json,
 }
 
-fn offer(answer: &Answer, what: &str) -> Offer {
+fn login_response(answer: &Answer, what: &str) -> LoginResponse {
     let cookies = answer.all("set-cookie").count();
     let kind = answer.header("content-type").unwrap_or("");
     match answer.status {
         302 => {
             assert_eq!(cookies, 1, "{what}");
             assert!(answer.header("location").is_some(), "{what}");
-            return Offer::Redirect;
+            return LoginResponse::Redirect;
         }
         401 => {}
         status => panic!("{what}: {status}"),
@@ -39,7 +39,7 @@ fn offer(answer: &Answer, what: &str) -> Offer {
             "{what}: {}",
             answer.text()
         );
-        return Offer::Page;
+        return LoginResponse::Page;
     }
     let said = answer.json();
     assert_eq!(said["status"], 401, "{what}");
@@ -48,176 +48,180 @@ fn offer(answer: &Answer, what: &str) -> Offer {
         way.starts_with("http://sso.test/.menshen/sign_in?rd="),
         "{way}"
     );
-    Offer::Json
+    LoginResponse::Json
 }
 
 /// What is sent, and how a login is offered to it. Lines are `Name: value`.
-const MATRIX: &[(&str, &str, Offer)] = &[
+const MATRIX: &[(&str, &str, LoginResponse)] = &[
     // With Fetch Metadata it counts and nothing else.
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document",
-        Offer::Redirect,
+        LoginResponse::Redirect,
     ),
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document|Sec-Fetch-Site: cross-site|Accept: */*",
-        Offer::Redirect,
+        LoginResponse::Redirect,
     ),
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document|Sec-Purpose: prefetch",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document|Sec-Purpose: prefetch;prerender",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     // Word and its kin look at a link before they hand its last address to the browser.
     (
         "GET",
         "User-Agent: Mozilla/4.0 (compatible; ms-office; MSOffice 16)|Accept: text/html, */*",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     (
         "GET",
         "User-Agent: Microsoft Office Existence Discovery|Accept: text/html, */*",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     (
         "GET",
         "User-Agent: Mozilla/4.0 (compatible; MSIE 8.0; Trident/4.0)|Accept: text/html, */*",
-        Offer::Redirect,
+        LoginResponse::Redirect,
     ),
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: iframe|Accept: text/html",
-        Offer::Page,
+        LoginResponse::Page,
     ),
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: frame|Accept: text/html",
-        Offer::Page,
+        LoginResponse::Page,
     ),
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: embed",
-        Offer::Page,
+        LoginResponse::Page,
     ),
     (
         "POST",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document|Accept: text/html",
-        Offer::Page,
+        LoginResponse::Page,
     ),
     // A service worker passes on what its page asks for, without saying what that is for.
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: empty|Sec-Fetch-Site: same-origin|Accept: */*",
-        Offer::Redirect,
+        LoginResponse::Redirect,
     ),
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: empty|Sec-Fetch-Site: same-origin|Sec-Purpose: prefetch",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     (
         "POST",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: empty|Sec-Fetch-Site: same-origin|Accept: */*",
-        Offer::Page,
+        LoginResponse::Page,
     ),
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: empty|Sec-Fetch-Site: cross-site|Accept: text/html",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: empty|Sec-Fetch-Site: same-site|Accept: text/html",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: empty|Accept: text/html",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     (
         "GET",
         "Sec-Fetch-Mode: cors|Sec-Fetch-Dest: empty|Accept: text/html",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     (
         "GET",
         "Sec-Fetch-Mode: no-cors|Sec-Fetch-Dest: image|Accept: image/*",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     (
         "GET",
         "Sec-Fetch-Mode: same-origin|Sec-Fetch-Dest: empty|Accept: */*",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     (
         "GET",
         "Sec-Fetch-Mode: websocket|Sec-Fetch-Dest: websocket|Connection: Upgrade|Upgrade: websocket",
-        Offer::Json,
+        LoginResponse::Json,
     ),
-    ("GET", "Sec-Fetch-Site: none|Accept: text/html", Offer::Json),
+    (
+        "GET",
+        "Sec-Fetch-Site: none|Accept: text/html",
+        LoginResponse::Json,
+    ),
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Mode: cors|Sec-Fetch-Dest: document",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     // Without it: what old browsers and WebViews send.
     (
         "GET",
         "Accept: text/html,application/xhtml+xml,*/*;q=0.8",
-        Offer::Redirect,
+        LoginResponse::Redirect,
     ),
-    ("GET", "Accept: application/json", Offer::Json),
-    ("GET", "Accept: */*", Offer::Json),
-    ("GET", "", Offer::Json),
+    ("GET", "Accept: application/json", LoginResponse::Json),
+    ("GET", "Accept: */*", LoginResponse::Json),
+    ("GET", "", LoginResponse::Json),
     (
         "GET",
         "Accept: text/html|X-Requested-With: XMLHttpRequest",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     (
         "GET",
         "Accept: text/html|X-Requested-With: xmlhttprequest",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     (
         "GET",
         "Accept: text/html|X-Requested-With: com.tencent.wework",
-        Offer::Redirect,
+        LoginResponse::Redirect,
     ),
     (
         "GET",
         "Accept: text/html|X-Requested-With: com.tencent.mm",
-        Offer::Redirect,
+        LoginResponse::Redirect,
     ),
     (
         "GET",
         "Accept: text/html|X-Requested-With: cn.corp.oa|X-Requested-With: XMLHttpRequest",
-        Offer::Json,
+        LoginResponse::Json,
     ),
     (
         "GET",
         "Accept: text/html|Connection: Upgrade|Upgrade: websocket",
-        Offer::Json,
+        LoginResponse::Json,
     ),
-    ("POST", "Accept: text/html", Offer::Page),
-    ("PUT", "Accept: application/json", Offer::Json),
-    ("DELETE", "", Offer::Json),
+    ("POST", "Accept: text/html", LoginResponse::Page),
+    ("PUT", "Accept: application/json", LoginResponse::Json),
+    ("DELETE", "", LoginResponse::Json),
     (
         "OPTIONS",
         "Origin: http://evil.test|Access-Control-Request-Method: DELETE",
-        Offer::Json,
+        LoginResponse::Json,
     ),
 ];
 
 #[tokio::test]
-async fn a_login_is_offered_only_to_a_person_going_somewhere() {
+async fn only_a_top_level_navigation_is_redirected_to_log_in() {
     let setup = Setup::default().connector("auto_login = \"always\"");
     let menshen = setup.start().await;
     for (method, lines, expected) in MATRIX {
@@ -227,13 +231,17 @@ async fn a_login_is_offered_only_to_a_person_going_somewhere() {
             .method(method)
             .headers(&headers);
         let what = format!("{method} {headers:?}");
-        assert_eq!(offer(&ask.send(&menshen).await, &what), *expected, "{what}");
+        assert_eq!(
+            login_response(&ask.send(&menshen).await, &what),
+            *expected,
+            "{what}"
+        );
     }
     assert_eq!(menshen.app.requests(), 0);
 }
 
 #[tokio::test]
-async fn who_sends_a_form_without_a_session_reads_how_to_send_it_again() {
+async fn a_form_post_without_a_session_gets_a_page_that_explains_how_to_resend_it() {
     let menshen = Setup::default().start().await;
     let from = |dest: &'static str| {
         vec![
@@ -269,7 +277,7 @@ async fn who_sends_a_form_without_a_session_reads_how_to_send_it_again() {
 }
 
 #[tokio::test]
-async fn on_another_host_a_program_gets_no_redirect_and_no_cookie_either() {
+async fn a_fetch_on_another_host_gets_neither_redirect_nor_cookie() {
     let menshen = Setup::default().start().await;
     let navigation = TestRequest::get("/echo").host("oa.test").navigating();
     let answer = navigation.send(&menshen).await;
@@ -289,7 +297,7 @@ async fn on_another_host_a_program_gets_no_redirect_and_no_cookie_either() {
 }
 
 #[tokio::test]
-async fn head_starts_nothing() {
+async fn a_head_request_starts_no_login() {
     let setup = Setup::default().connector("auto_login = \"always\"");
     let menshen = setup.start().await;
     let answer = TestRequest::get("/echo")
@@ -304,7 +312,7 @@ async fn head_starts_nothing() {
 }
 
 #[tokio::test]
-async fn a_preflight_passes_without_identity_only_where_it_is_let() {
+async fn a_preflight_passes_without_a_session_only_where_the_route_allows_it() {
     let routes = r#"
 [[route]]
 name = "deny"
@@ -343,7 +351,7 @@ upstream = ["{app}"]
     }
     // What only looks like one is decided like every request.
     let whole = preflight("/pass/echo");
-    for not_one in [
+    for not_a_preflight in [
         whole.clone().method("GET"),
         whole.method("POST").header("Content-Length", "0"),
         TestRequest::get("/pass/echo").method("OPTIONS"),
@@ -351,6 +359,10 @@ upstream = ["{app}"]
             .method("OPTIONS")
             .header("Origin", "http://other.test"),
     ] {
-        assert_eq!(not_one.send(&menshen).await.status, 401, "{not_one:?}");
+        assert_eq!(
+            not_a_preflight.send(&menshen).await.status,
+            401,
+            "{not_a_preflight:?}"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Outcome, is};
+use super::{Outcome, assert_outcome};
 use crate::checking::TRUSTED;
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::ext_authz::ON_MAIN;
@@ -11,7 +11,7 @@ use crate::setup::{Menshen, Setup};
 use crate::test_request::{TestRequest, signed_in};
 
 /// An instance of menshen with one route below `/r` for each rule, numbered.
-async fn ruled(rules: &[&str]) -> Menshen {
+async fn start_with_rules(rules: &[&str]) -> Menshen {
     let mut routes = String::from("[[route]]\nname = 'app'\nupstream = ['{app}']\n");
     for (at, rule) in rules.iter().enumerate() {
         routes.push_str(&format!(
@@ -24,7 +24,7 @@ async fn ruled(rules: &[&str]) -> Menshen {
 }
 
 #[tokio::test]
-async fn a_rule_sees_user_request_and_session() {
+async fn a_rule_reads_user_request_and_session() {
     // A rule; then whether 张三 (平台部, 应用部) and 李四 (财务部) pass.
     let table = [
         ("'财务部' in user.departments", false, true),
@@ -52,7 +52,7 @@ async fn a_rule_sees_user_request_and_session() {
         ("request.tls.subject != null", false, false),
     ];
     let rules: Vec<_> = table.iter().map(|(rule, ..)| *rule).collect();
-    let menshen = ruled(&rules).await;
+    let menshen = start_with_rules(&rules).await;
     let zhang = signed_in(&menshen, "zhangsan").await;
     let li = signed_in(&menshen, "lisi").await;
     for (at, (rule, for_zhang, for_li)) in table.iter().enumerate() {
@@ -61,15 +61,15 @@ async fn a_rule_sees_user_request_and_session() {
             let answer = ask.header("X-Branch", "east").send(&menshen).await;
             let expected = match *passes {
                 true => Outcome::Passes(Some(if login == "lisi" { "lisi" } else { "zhangsan" })),
-                false => Outcome::TurnedAway,
+                false => Outcome::Forbidden,
             };
-            is(&answer, expected, &format!("{login}: {rule}"));
+            assert_outcome(&answer, expected, &format!("{login}: {rule}"));
         }
     }
 }
 
 #[tokio::test]
-async fn a_rule_that_errs_denies() {
+async fn a_rule_that_fails_denies() {
     let rules = [
         "user.attributes.no_such_thing == 'x'",
         "user.departments[99] == '财务部'",
@@ -82,41 +82,41 @@ async fn a_rule_that_errs_denies() {
         "!in_network(request.headers['x-net'], '10.0.0.0/8')",
         "user.name",
     ];
-    let menshen = ruled(&rules).await;
+    let menshen = start_with_rules(&rules).await;
     let cookie = signed_in(&menshen, "zhangsan").await;
     for (at, rule) in rules.iter().enumerate() {
         let ask = TestRequest::get(&format!("/r{at}/echo")).session(&cookie);
         let answer = ask.header("X-Net", "no address").send(&menshen).await;
-        is(&answer, Outcome::TurnedAway, rule);
+        assert_outcome(&answer, Outcome::Forbidden, rule);
         let stranger = TestRequest::get(&format!("/r{at}/echo"))
             .send(&menshen)
             .await;
-        is(&stranger, Outcome::Login, rule);
+        assert_outcome(&stranger, Outcome::Login, rule);
     }
 }
 
 #[tokio::test]
-async fn a_header_that_stands_twice_proves_nothing_to_a_rule() {
-    let menshen = ruled(&["request.headers['x-branch'] == 'east'"]).await;
+async fn a_repeated_header_has_no_value_in_a_rule() {
+    let menshen = start_with_rules(&["request.headers['x-branch'] == 'east'"]).await;
     let cookie = signed_in(&menshen, "zhangsan").await;
     let once = TestRequest::get("/r0/echo")
         .session(&cookie)
         .header("x-branch", "east");
-    is(
+    assert_outcome(
         &once.send(&menshen).await,
         Outcome::Passes(Some("zhangsan")),
         "once",
     );
     let twice = once.header("X-Branch", "west");
-    is(&twice.send(&menshen).await, Outcome::TurnedAway, "twice");
+    assert_outcome(&twice.send(&menshen).await, Outcome::Forbidden, "twice");
 }
 
 #[tokio::test]
-async fn a_new_department_counts_from_the_next_login() {
-    let menshen = ruled(&["'财务部' in user.departments"]).await;
+async fn a_new_department_takes_effect_at_the_next_login() {
+    let menshen = start_with_rules(&["'财务部' in user.departments"]).await;
     let li = signed_in(&menshen, "lisi").await;
     let ask = TestRequest::get("/r0/echo").session(&li);
-    is(
+    assert_outcome(
         &ask.send(&menshen).await,
         Outcome::Passes(Some("lisi")),
         "before",
@@ -129,21 +129,21 @@ async fn a_new_department_counts_from_the_next_login() {
     menshen.advance(Duration::from_secs(60));
     let again = signed_in(&menshen, "lisi").await;
     let anew = TestRequest::get("/r0/echo").session(&again);
-    is(
+    assert_outcome(
         &anew.send(&menshen).await,
-        Outcome::TurnedAway,
+        Outcome::Forbidden,
         "the new session",
     );
     // What may change is kept with the person: their older session knows it, too.
-    is(
+    assert_outcome(
         &ask.send(&menshen).await,
-        Outcome::TurnedAway,
+        Outcome::Forbidden,
         "the old session",
     );
 }
 
 #[tokio::test]
-async fn a_host_is_one_host_however_it_is_spelled() {
+async fn a_host_matches_in_every_spelling() {
     let routes = r#"
 [[route]]
 name = "finance"
@@ -171,7 +171,7 @@ upstream = ["{app}"]
         "finance.test:81",
     ] {
         let answer = TestRequest::get("/echo").host(spelled).send(&menshen).await;
-        is(&answer, Outcome::Login, spelled);
+        assert_outcome(&answer, Outcome::Login, spelled);
     }
     for (spelled, expected) in [
         ("finance.test:8443", Outcome::Passes(None)),
@@ -179,7 +179,7 @@ upstream = ["{app}"]
         ("other.test", Outcome::Passes(None)),
     ] {
         let answer = TestRequest::get("/echo").host(spelled).send(&menshen).await;
-        is(&answer, expected, spelled);
+        assert_outcome(&answer, expected, spelled);
     }
     for broken in [
         "finance.test:",
@@ -199,7 +199,7 @@ upstream = ["{app}"]
 }
 
 #[tokio::test]
-async fn a_host_said_twice_is_refused() {
+async fn two_hosts_in_one_request_are_refused() {
     let menshen = Menshen::new().await;
     let cookie = signed_in(&menshen, "zhangsan").await;
     let ask = |target: &str| TestRequest::get(target).session(&cookie);
@@ -210,12 +210,12 @@ async fn a_host_said_twice_is_refused() {
     }
     for target in ["http://sso.test/echo", "http://SSO.test./echo"] {
         let answer = ask(target).send(&menshen).await;
-        is(&answer, Outcome::Passes(Some("zhangsan")), target);
+        assert_outcome(&answer, Outcome::Passes(Some("zhangsan")), target);
     }
 }
 
 #[tokio::test]
-async fn a_host_is_found_among_many_however_it_is_spelled() {
+async fn a_host_is_found_among_150_routes_in_every_spelling() {
     let mut routes =
         String::from("[[route]]\nname = 'any'\naccess = 'public'\nupstream = ['{app}']\n");
     for at in 0..150 {
@@ -234,14 +234,14 @@ async fn a_host_is_found_among_many_however_it_is_spelled() {
                 .host(&spelled)
                 .send(&menshen)
                 .await;
-            is(&answer, Outcome::Login, &spelled);
+            assert_outcome(&answer, Outcome::Login, &spelled);
         }
     }
     let answer = TestRequest::get("/echo")
         .host("app150.test")
         .send(&menshen)
         .await;
-    is(
+    assert_outcome(
         &answer,
         Outcome::Passes(None),
         "a host that has no route of its own",
@@ -258,7 +258,7 @@ upstream = ["{mirror}"]
 "#;
 
 #[tokio::test]
-async fn a_path_that_some_end_at_the_first_semicolon_is_judged_as_they_read_it() {
+async fn a_path_with_a_semicolon_is_checked_as_parsers_that_cut_it_there_read_it() {
     let mirror = Mirror::start().await;
     let routes = STYLES.replace("{mirror}", &mirror.base_url());
     let setup = Setup::default().routes(&routes).server(TRUSTED);

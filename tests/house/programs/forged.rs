@@ -5,12 +5,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
-use super::{Desk, bearer, passed, refused, with};
+use super::{TwoIssuers, bearer, passed, refused, with};
 use crate::provider::Key;
 use crate::test_request::TestRequest;
 
 /// A token of these parts with a signature made by hand.
-fn compact(head: &Value, claims: &Value, sign: impl Fn(&[u8]) -> String) -> String {
+fn jws(head: &Value, claims: &Value, sign: impl Fn(&[u8]) -> String) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let input = format!("{}.{}", part(head), part(claims));
     let signature = sign(input.as_bytes());
@@ -18,20 +18,20 @@ fn compact(head: &Value, claims: &Value, sign: impl Fn(&[u8]) -> String) -> Stri
 }
 
 /// Signed with a public key as if it were a shared secret.
-fn by_public_key(desk: &Desk, secret: &[u8]) -> String {
-    let head = json!({ "alg": "HS256", "kid": desk.ci.key().kid, "typ": "JWT" });
+fn signed_with_public_key_as_secret(env: &TwoIssuers, secret: &[u8]) -> String {
+    let head = json!({ "alg": "HS256", "kid": env.ci.key().kid, "typ": "JWT" });
     let key = EncodingKey::from_secret(secret);
-    compact(&head, &desk.claims(), |input| {
+    jws(&head, &env.claims(), |input| {
         jsonwebtoken::crypto::sign(input, &key, Algorithm::HS256).unwrap()
     })
 }
 
 /// Claims that do not fit, signed as they should be.
-fn wrong_claims(desk: &Desk) -> Vec<(String, Value)> {
-    let now = desk.menshen.clock.now().unix_s();
-    let issuer = desk.ci.issuer();
+fn wrong_claims(env: &TwoIssuers) -> Vec<(String, Value)> {
+    let now = env.menshen.clock.now().unix_s();
+    let issuer = env.ci.issuer();
     let wrong = [
-        json!({ "iss": desk.partner.issuer() }),
+        json!({ "iss": env.partner.issuer() }),
         json!({ "iss": format!("{issuer}/") }),
         json!({ "iss": issuer.to_uppercase() }),
         json!({ "iss": null }),
@@ -65,13 +65,13 @@ fn wrong_claims(desk: &Desk) -> Vec<(String, Value)> {
         json!({ "events": {} }),
     ];
     wrong
-        .map(|more| (more.to_string(), with(desk.claims(), &more)))
+        .map(|more| (more.to_string(), with(env.claims(), &more)))
         .into()
 }
 
 /// Heads that do not fit, with a signature that does.
-fn wrong_heads(desk: &Desk) -> Vec<Value> {
-    let jwk = desk.partner.key().jwk();
+fn wrong_heads(env: &TwoIssuers) -> Vec<Value> {
+    let jwk = env.partner.key().jwk();
     vec![
         json!({ "kid": "another" }),
         json!({ "kid": null }),
@@ -84,69 +84,60 @@ fn wrong_heads(desk: &Desk) -> Vec<Value> {
         json!({ "typ": "logout+jwt" }),
         json!({ "typ": "dpop+jwt" }),
         json!({ "typ": 7 }),
-        json!({ "kid": null, "jwk": jwk, "jku": desk.partner.url("/keys") }),
+        json!({ "kid": null, "jwk": jwk, "jku": env.partner.url("/keys") }),
     ]
 }
 
 /// Every token that must not count, and what is wrong with it.
-fn forged(desk: &Desk) -> Vec<(String, String)> {
+fn invalid_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
     let mut all = Vec::new();
-    for (what, claims) in wrong_claims(desk) {
-        all.push((what, desk.ci.sign(&claims, &json!({}))));
+    for (what, claims) in wrong_claims(env) {
+        all.push((what, env.ci.sign(&claims, &json!({}))));
     }
-    for head in wrong_heads(desk) {
-        all.push((head.to_string(), desk.ci.sign(&desk.claims(), &head)));
+    for head in wrong_heads(env) {
+        all.push((head.to_string(), env.ci.sign(&env.claims(), &head)));
     }
-    let key = desk.ci.key();
+    let key = env.ci.key();
     let mut add = |what: &str, token: String| all.push((what.to_owned(), token));
     let kid = json!({ "kid": key.kid });
-    add(
-        "another's key",
-        desk.partner.sign(&desk.claims(), &json!({})),
-    );
+    add("another's key", env.partner.sign(&env.claims(), &json!({})));
     add(
         "another's key, our name",
-        desk.partner.sign(&desk.claims(), &kid),
+        env.partner.sign(&env.claims(), &kid),
     );
-    let jwk = with(kid, &json!({ "jwk": desk.partner.key().jwk() }));
-    add("it brings its key", desk.partner.sign(&desk.claims(), &jwk));
+    let jwk = with(kid, &json!({ "jwk": env.partner.key().jwk() }));
+    add("it brings its key", env.partner.sign(&env.claims(), &jwk));
     let stranger = Key::generate(Algorithm::RS256);
     add(
         "another kind of key",
-        stranger.sign(&desk.claims(), &json!({ "kid": key.kid })),
+        stranger.sign(&env.claims(), &json!({ "kid": key.kid })),
     );
     for alg in ["none", "None", "NONE", ""] {
         let head = json!({ "alg": alg, "kid": key.kid });
-        add(
-            "no signature",
-            compact(&head, &desk.claims(), |_| String::new()),
-        );
-        add(
-            "nonsense",
-            compact(&head, &desk.claims(), |_| "AAAA".to_owned()),
-        );
+        add("no signature", jws(&head, &env.claims(), |_| String::new()));
+        add("nonsense", jws(&head, &env.claims(), |_| "AAAA".to_owned()));
     }
     add(
         "the public key",
-        by_public_key(desk, key.public_pem.as_bytes()),
+        signed_with_public_key_as_secret(env, key.public_pem.as_bytes()),
     );
     let jwk = key.jwk().to_string();
     add(
         "the public key as published",
-        by_public_key(desk, jwk.as_bytes()),
+        signed_with_public_key_as_secret(env, jwk.as_bytes()),
     );
-    all.extend(broken(desk));
+    all.extend(malformed_tokens(env));
     all
 }
 
 /// Good tokens that were tampered with, and what never was one.
-fn broken(desk: &Desk) -> Vec<(String, String)> {
+fn malformed_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut add = |what: &str, token: String| all.push((what.to_owned(), token));
-    let good = desk.token();
+    let good = env.token();
     let (input, signature) = good.rsplit_once('.').unwrap();
-    let other = with(desk.claims(), &json!({ "sub": "root" }));
-    let other = desk.ci.sign(&other, &json!({}));
+    let other = with(env.claims(), &json!({ "sub": "root" }));
+    let other = env.ci.sign(&other, &json!({}));
     let parts: Vec<_> = other.split('.').collect();
     add(
         "other claims",
@@ -157,10 +148,10 @@ fn broken(desk: &Desk) -> Vec<(String, String)> {
     add("two tokens", format!("{good}.{good}"));
     add("five parts", format!("{good}.a.b"));
     add("an equals sign more", format!("{good}="));
-    let huge = with(desk.claims(), &json!({ "x": "x".repeat(40_000) }));
-    add("huge", desk.ci.sign(&huge, &json!({})));
+    let huge = with(env.claims(), &json!({ "x": "x".repeat(40_000) }));
+    add("huge", env.ci.sign(&huge, &json!({})));
     let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
-    let deep = URL_SAFE_NO_PAD.encode(format!("{{\"iss\":\"{}\",\"x\":{deep}}}", desk.ci.issuer()));
+    let deep = URL_SAFE_NO_PAD.encode(format!("{{\"iss\":\"{}\",\"x\":{deep}}}", env.ci.issuer()));
     add("deep", format!("{}.{deep}.{signature}", parts[0]));
     for garbage in [
         "a",
@@ -177,26 +168,26 @@ fn broken(desk: &Desk) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_token_that_proves_nothing_lets_nobody_in_on_any_route() {
+async fn an_invalid_token_is_refused_on_every_route() {
     for algorithm in [Algorithm::ES256, Algorithm::RS256] {
-        let desk = Desk::signing(algorithm).await;
-        let good = desk.token();
-        for (what, token) in forged(&desk) {
+        let env = TwoIssuers::signing(algorithm).await;
+        let good = env.token();
+        for (what, token) in invalid_tokens(&env) {
             // Where a rule would let nobody pass, too, and with a memory that knows a good one.
             for path in ["/api", "/deploy", "/rule", "/either"] {
                 let ask = bearer(path, &token);
-                refused(&ask.clone().send(&desk.menshen).await, &what);
-                refused(&ask.navigating().send(&desk.menshen).await, &what);
-                assert!(passed(&desk.ask(path, &good).await), "{what}");
+                refused(&ask.clone().send(&env.menshen).await, &what);
+                refused(&ask.navigating().send(&env.menshen).await, &what);
+                assert!(passed(&env.ask(path, &good).await), "{what}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn a_header_that_is_no_token_is_refused_and_two_are_none() {
-    let desk = Desk::open().await;
-    let token = desk.token();
+async fn a_malformed_or_repeated_authorization_header_is_refused() {
+    let env = TwoIssuers::open().await;
+    let token = env.token();
     let values = [
         "Bearer".to_owned(),
         "Bearer =".to_owned(),
@@ -211,7 +202,7 @@ async fn a_header_that_is_no_token_is_refused_and_two_are_none() {
     for value in &values {
         let answer = TestRequest::get("/api")
             .header("Authorization", value)
-            .send(&desk.menshen)
+            .send(&env.menshen)
             .await;
         if value.ends_with(' ') {
             // A blank at its end is none (RFC 9110 §5.5).
@@ -221,7 +212,7 @@ async fn a_header_that_is_no_token_is_refused_and_two_are_none() {
         }
     }
     let bytes = TestRequest::get("/api").bytes("Authorization", b"Bearer \xff\xfe");
-    refused(&bytes.send(&desk.menshen).await, "no text");
+    refused(&bytes.send(&env.menshen).await, "no text");
     for second in [
         format!("Bearer {token}"),
         "Basic YTpi".to_owned(),
@@ -229,17 +220,17 @@ async fn a_header_that_is_no_token_is_refused_and_two_are_none() {
     ] {
         let good = bearer("/api", &token);
         let ask = good.header("Authorization", &second);
-        refused(&ask.send(&desk.menshen).await, &second);
+        refused(&ask.send(&env.menshen).await, &second);
         let ask = TestRequest::get("/api").header("Authorization", &second);
         let ask = ask.header("authorization", &format!("Bearer {token}"));
-        refused(&ask.send(&desk.menshen).await, &second);
+        refused(&ask.send(&env.menshen).await, &second);
     }
 }
 
 #[tokio::test]
-async fn the_edges_of_time_are_a_minute_wide() {
-    let desk = Desk::open().await;
-    let now = desk.menshen.clock.now().unix_s();
+async fn token_times_have_a_leeway_of_one_minute() {
+    let env = TwoIssuers::open().await;
+    let now = env.menshen.clock.now().unix_s();
     let edges = [
         json!({ "exp": now - 59 }),
         json!({ "iat": now + 60 }),
@@ -248,34 +239,34 @@ async fn the_edges_of_time_are_a_minute_wide() {
         json!({ "exp": f64::from(i32::try_from(now).unwrap()) + 0.5 }),
     ];
     for more in edges {
-        let token = desk.ci.sign(&with(desk.claims(), &more), &json!({}));
-        assert!(passed(&desk.ask("/api", &token).await), "{more}");
+        let token = env.ci.sign(&with(env.claims(), &more), &json!({}));
+        assert!(passed(&env.ask("/api", &token).await), "{more}");
     }
     for typ in ["at+jwt", "application/at+jwt", "AT+JWT", "jwt"] {
-        let token = desk.ci.sign(&desk.claims(), &json!({ "typ": typ }));
-        assert!(passed(&desk.ask("/api", &token).await), "{typ}");
+        let token = env.ci.sign(&env.claims(), &json!({ "typ": typ }));
+        assert!(passed(&env.ask("/api", &token).await), "{typ}");
     }
-    let token = desk.ci.sign(&desk.claims(), &json!({ "typ": null }));
-    assert!(passed(&desk.ask("/api", &token).await));
+    let token = env.ci.sign(&env.claims(), &json!({ "typ": null }));
+    assert!(passed(&env.ask("/api", &token).await));
 }
 
 #[tokio::test]
-async fn only_the_pinned_algorithms_count() {
-    let desk = Desk::signing(Algorithm::RS256).await;
+async fn only_configured_algorithms_are_accepted() {
+    let env = TwoIssuers::signing(Algorithm::RS256).await;
     let pinned = |lines: &'static str| {
-        let issuers = [("ci", &desk.ci, lines), ("partner", &desk.partner, "")];
-        super::setup(&issuers, &desk.mirror, "")
+        let issuers = [("ci", &env.ci, lines), ("partner", &env.partner, "")];
+        super::setup(&issuers, &env.mirror, "")
     };
-    let token = desk.token();
-    assert!(passed(&desk.ask("/api", &token).await));
-    desk.menshen
+    let token = env.token();
+    assert!(passed(&env.ask("/api", &token).await));
+    env.menshen
         .reload(&pinned("algorithms = [\"ES256\", \"PS256\"]"))
         .await
         .unwrap();
-    refused(&desk.ask("/api", &token).await, "RS256 is not pinned");
-    desk.menshen
+    refused(&env.ask("/api", &token).await, "RS256 is not pinned");
+    env.menshen
         .reload(&pinned("algorithms = [\"RS256\"]"))
         .await
         .unwrap();
-    assert!(passed(&desk.ask("/api", &token).await));
+    assert!(passed(&env.ask("/api", &token).await));
 }

@@ -42,7 +42,7 @@ fn token(ci: &Provider, iss: &str, tid: Value) -> String {
 }
 
 #[tokio::test]
-async fn a_program_of_a_tenant_that_is_named_passes_and_no_other() {
+async fn only_tokens_of_configured_tenants_are_accepted() {
     let ci = Provider::new().await;
     let mirror = Mirror::start().await;
     let menshen = menshen_of(&ci, &mirror, &format!("['{CORP}']")).await;

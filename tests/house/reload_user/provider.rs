@@ -18,10 +18,10 @@ upstream = ["{app}"]
 reload_user = "always"
 "#;
 
-const PLACE: &str = "http://sso.test/echo?a=1";
+const PAGE_URL: &str = "http://sso.test/echo?a=1";
 
-/// Somebody who came in, and their browser, half a minute later.
-async fn later(provider: &Provider) -> (Menshen, Browser) {
+/// Somebody who came in, and their browser, half a minute signed_in_half_a_minute_ago.
+async fn signed_in_half_a_minute_ago(provider: &Provider) -> (Menshen, Browser) {
     let setup = provider
         .setup("")
         .routes(ROUTES)
@@ -34,7 +34,7 @@ async fn later(provider: &Provider) -> (Menshen, Browser) {
     (menshen, browser)
 }
 
-fn session(browser: &Browser) -> String {
+fn session_cookie(browser: &Browser) -> String {
     browser
         .cookie("menshen")
         .expect("somebody is here")
@@ -43,12 +43,12 @@ fn session(browser: &Browser) -> String {
 }
 
 #[tokio::test]
-async fn the_provider_is_asked_without_a_page_and_its_word_counts() {
+async fn the_provider_is_asked_silently_and_its_answer_applies() {
     let provider = Provider::new().await;
-    let (menshen, mut browser) = later(&provider).await;
-    let old = session(&browser);
-    let page = provider.follow_login(&mut browser, PLACE).await;
-    assert_eq!((page.answer.status, page.url.as_str()), (200, PLACE));
+    let (menshen, mut browser) = signed_in_half_a_minute_ago(&provider).await;
+    let old = session_cookie(&browser);
+    let page = provider.follow_login(&mut browser, PAGE_URL).await;
+    assert_eq!((page.answer.status, page.url.as_str()), (200, PAGE_URL));
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
     assert_eq!(provider.last("authorize").one("prompt"), Some("none"));
     assert_eq!(
@@ -62,13 +62,13 @@ async fn the_provider_is_asked_without_a_page_and_its_word_counts() {
     // Somebody else sat down there.
     provider.start_session(&mut browser, "lisi");
     menshen.advance(Duration::from_secs(30));
-    let page = provider.follow_login(&mut browser, PLACE).await;
+    let page = provider.follow_login(&mut browser, PAGE_URL).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     // And left.
-    let old = session(&browser);
+    let old = session_cookie(&browser);
     provider.end_session_silently(&mut browser);
     menshen.advance(Duration::from_secs(30));
-    let page = browser.follow(PLACE).await;
+    let page = browser.follow(PAGE_URL).await;
     assert!(
         page.url.contains("/sign_in?why=gone&rd=/echo"),
         "{}",
@@ -93,13 +93,13 @@ async fn the_provider_is_asked_without_a_page_and_its_word_counts() {
 }
 
 #[tokio::test]
-async fn somebody_who_may_not_come_in_takes_nobodys_place() {
+async fn a_person_who_is_not_admitted_ends_the_session() {
     let provider = Provider::new().await;
-    let (menshen, mut browser) = later(&provider).await;
-    let old = session(&browser);
+    let (menshen, mut browser) = signed_in_half_a_minute_ago(&provider).await;
+    let old = session_cookie(&browser);
     provider.person("lisi").disabled(true);
     provider.start_session(&mut browser, "lisi");
-    browser.follow(PLACE).await;
+    browser.follow(PAGE_URL).await;
     assert!(browser.cookie("menshen").is_none());
     assert_eq!(
         TestRequest::get("/echo")
@@ -112,31 +112,31 @@ async fn somebody_who_may_not_come_in_takes_nobodys_place() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_down_at_any_step_locks_nobody_out() {
+async fn a_provider_outage_at_any_step_locks_nobody_out() {
     // The browser does not reach it: the person comes back by hand.
     let provider = Provider::new().await;
-    let (menshen, mut browser) = later(&provider).await;
+    let (menshen, mut browser) = signed_in_half_a_minute_ago(&provider).await;
     let there = |url: &str| url.starts_with(provider.issuer());
-    let stopped = browser.follow_until(PLACE, there).await;
+    let stopped = browser.follow_until(PAGE_URL, there).await;
     assert!(there(&stopped.url));
-    assert_eq!(browser.follow_until(PLACE, there).await.url, PLACE);
+    assert_eq!(browser.follow_until(PAGE_URL, there).await.url, PAGE_URL);
     // We do not reach it either: nobody is led there.
     menshen.advance(Duration::from_secs(3600));
     provider.down();
-    let page = browser.follow_until(PLACE, there).await;
-    assert_eq!((page.answer.status, page.url.as_str()), (200, PLACE));
+    let page = browser.follow_until(PAGE_URL, there).await;
+    assert_eq!((page.answer.status, page.url.as_str()), (200, PAGE_URL));
     provider.up();
     // After the browser came back: for us it is gone.
     menshen.advance(Duration::from_secs(3600));
     provider.start_session(&mut browser, "zhangsan");
     let back = browser
-        .follow_until(PLACE, |url| url.contains("/callback/"))
+        .follow_until(PAGE_URL, |url| url.contains("/callback/"))
         .await;
     provider.down();
     let page = browser.follow(&back.url).await;
-    assert_eq!((page.answer.status, page.url.as_str()), (200, PLACE));
+    assert_eq!((page.answer.status, page.url.as_str()), (200, PAGE_URL));
     let calls = provider.calls("authorize");
-    assert_eq!(browser.visit(PLACE).await.status, 200);
+    assert_eq!(browser.visit(PAGE_URL).await.status, 200);
     assert_eq!(
         provider.calls("authorize"),
         calls,
@@ -145,32 +145,32 @@ async fn a_provider_that_is_down_at_any_step_locks_nobody_out() {
 }
 
 #[tokio::test]
-async fn what_the_browser_says_of_a_provider_counts_for_ten_minutes_only() {
+async fn an_error_reported_by_the_browser_is_believed_for_ten_minutes_only() {
     let provider = Provider::new().await;
-    let (menshen, mut browser) = later(&provider).await;
+    let (menshen, mut browser) = signed_in_half_a_minute_ago(&provider).await;
     let there = |url: &str| url.starts_with(provider.issuer());
     let claim = async |browser: &mut Browser| {
         browser.forget("-flow-");
-        let asked = browser.follow_until(PLACE, there).await;
+        let asked = browser.follow_until(PAGE_URL, there).await;
         let state = parameter(&asked.url, "state").expect("it is asked");
         let issuer = provider.issuer();
         let said = format!("error=server_error&state={state}&iss={issuer}");
         let back = format!("{OWN}/callback/keycloak?{said}");
         browser.follow_until(&back, there).await
     };
-    let first = session(&browser);
+    let first = session_cookie(&browser);
     let page = claim(&mut browser).await;
-    assert_eq!((page.answer.status, page.url.as_str()), (200, PLACE));
-    assert_ne!(session(&browser), first, "the date of the cookie");
+    assert_eq!((page.answer.status, page.url.as_str()), (200, PAGE_URL));
+    assert_ne!(session_cookie(&browser), first, "the date of the cookie");
     menshen.advance(Duration::from_secs(600));
     let page = claim(&mut browser).await;
-    assert_ne!(page.url, PLACE);
+    assert_ne!(page.url, PAGE_URL);
     assert!(browser.cookie("menshen").is_none(), "{}", page.url);
     assert_eq!(page.cause(), Some(Cause::SourceBusy));
 }
 
 #[tokio::test]
-async fn an_answer_by_post_ends_the_session_it_replaces_and_nobody_is_asked_so() {
+async fn a_form_post_response_replaces_the_session_and_is_never_used_silently() {
     let provider = Provider::new().await;
     let more = format!(
         "{}response_mode = 'form_post'\n{UNLIMITED}",

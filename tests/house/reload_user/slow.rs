@@ -1,4 +1,4 @@
-//! A page or a download that takes longer than its person's source is asked again after is
+//! A page or a download that takes longer than its person's source is source_visits again after is
 //! delivered all the same: a check that is due is no refusal.
 
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-use super::asked;
+use super::source_visits;
 use crate::browser::Browser;
 use crate::logging_in::{OWN, PHONE};
 use crate::raw_connection::RawConnection;
@@ -28,11 +28,11 @@ host = "sso.test"
 upstream = ["{app}"]
 "#;
 
-/// The time after which the source should be asked again.
+/// The time after which the source should be source_visits again.
 const DUE: Duration = Duration::from_secs(31);
 
 /// The time after which what lasts has been judged again for sure: twice what is configured.
-const JUDGED: Duration = Duration::from_millis(100);
+const RECHECKED: Duration = Duration::from_millis(100);
 
 /// An instance of menshen whose answers last after 50 ms, and the upstream behind `/report`.
 async fn start_menshen() -> (Menshen, TcpListener) {
@@ -49,7 +49,7 @@ async fn start_menshen() -> (Menshen, TcpListener) {
 }
 
 /// Somebody else signs out, which has everything that lasts judged again.
-async fn another_signs_out(menshen: &Menshen) {
+async fn trigger_recheck_by_other_sign_out(menshen: &Menshen) {
     let other = signed_in(menshen, "lisi").await;
     sign_out(menshen, &other).await;
 }
@@ -76,17 +76,17 @@ async fn loading(
 }
 
 #[tokio::test]
-async fn a_slow_page_is_shown_although_its_source_should_be_asked_again() {
+async fn a_slow_page_is_delivered_although_a_confirmation_became_due() {
     let (menshen, socket) = start_menshen().await;
     for is_over in [false, true] {
         let cookie = signed_in(&menshen, "zhangsan").await;
         let (mut client, mut upstream) = loading(&menshen, &socket, &cookie).await;
         menshen.advance(DUE);
         match is_over {
-            false => another_signs_out(&menshen).await,
+            false => trigger_recheck_by_other_sign_out(&menshen).await,
             true => sign_out(&menshen, &cookie).await,
         }
-        sleep(JUDGED).await;
+        sleep(RECHECKED).await;
         upstream.send(ok("the figures")).await;
         let Answer { status, body, .. } = client.answer().await;
         let is_shown = body.as_slice() == b"the figures";
@@ -95,7 +95,7 @@ async fn a_slow_page_is_shown_although_its_source_should_be_asked_again() {
 }
 
 #[tokio::test]
-async fn a_download_goes_on_although_its_source_should_be_asked_again() {
+async fn a_download_continues_although_a_confirmation_became_due() {
     let (menshen, socket) = start_menshen().await;
     let cookie = signed_in(&menshen, "zhangsan").await;
     let (mut client, mut upstream) = loading(&menshen, &socket, &cookie).await;
@@ -103,10 +103,10 @@ async fn a_download_goes_on_although_its_source_should_be_asked_again() {
     upstream.send(begins).await;
     assert_eq!(client.answer_head().await.status, 200);
     assert_eq!(client.chunk().await.unwrap(), b"fir");
-    sleep(JUDGED).await;
+    sleep(RECHECKED).await;
     menshen.advance(DUE);
-    another_signs_out(&menshen).await;
-    sleep(JUDGED).await;
+    trigger_recheck_by_other_sign_out(&menshen).await;
+    sleep(RECHECKED).await;
     upstream.send("3\r\nst!\r\n").await;
     assert_eq!(client.chunk().await.unwrap(), b"st!");
     // Their own sign-out ends it.
@@ -116,7 +116,7 @@ async fn a_download_goes_on_although_its_source_should_be_asked_again() {
 }
 
 #[tokio::test]
-async fn a_page_slower_than_the_source_is_asked_sends_nobody_there_twice() {
+async fn a_page_slower_than_reload_after_asks_the_source_once() {
     let (menshen, socket) = start_menshen().await;
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let start = format!("{OWN}/start?connector=corp&rd=/echo");
@@ -127,17 +127,17 @@ async fn a_page_slower_than_the_source_is_asked_sends_nobody_there_twice() {
         for count in 1.. {
             let mut upstream = accept(&socket).await;
             upstream.request().await.unwrap();
-            sleep(JUDGED).await;
+            sleep(RECHECKED).await;
             menshen.advance(DUE);
             upstream.send(ok(format!("report {count}"))).await;
         }
     };
-    let place = format!("{HOME}/report");
+    let page_url = format!("{HOME}/report");
     let page = tokio::select! {
-        page = phone.follow(&place) => page,
+        page = phone.follow(&page_url) => page,
         () = served => unreachable!(),
     };
-    assert_eq!((page.answer.status, page.url.as_str()), (200, &*place));
+    assert_eq!((page.answer.status, page.url.as_str()), (200, &*page_url));
     assert_eq!(page.answer.text(), "report 1");
-    assert_eq!(asked(&phone), 1);
+    assert_eq!(source_visits(&phone), 1);
 }

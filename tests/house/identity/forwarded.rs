@@ -29,23 +29,23 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-async fn behind(server: &str) -> (Menshen, Mirror) {
+async fn start_with_server_settings(server: &str) -> (Menshen, Mirror) {
     let mirror = Mirror::start().await;
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
     let setup = Setup::default().routes(&routes).server(server);
     (setup.start().await, mirror)
 }
 
-const TRUSTING: &str = "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\", \"::1\"]";
+const TRUSTED_PROXIES: &str = "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\", \"::1\"]";
 
-fn one(answer: &Answer, name: &str) -> String {
+fn single_value(answer: &Answer, name: &str) -> String {
     let values = mirror::values(answer, name);
     assert!(values.len() <= 1, "{name}: {values:?}");
     values.into_iter().next().unwrap_or_default()
 }
 
 #[tokio::test]
-async fn what_a_stranger_says_of_hops_is_removed_and_written_anew() {
+async fn forwarding_headers_of_an_untrusted_client_are_replaced() {
     let (menshen, _mirror, _) = start_menshen().await;
     let lies = [
         ("X-Forwarded-For", "203.0.113.9"),
@@ -86,15 +86,15 @@ async fn what_a_stranger_says_of_hops_is_removed_and_written_anew() {
         ("forwarded", ""),
         ("host", "sso.test"),
     ] {
-        assert_eq!(one(&answer, name), value, "{name}");
+        assert_eq!(single_value(&answer, name), value, "{name}");
     }
-    assert_eq!(one(&answer, "x-request-id").len(), 32);
+    assert_eq!(single_value(&answer, "x-request-id").len(), 32);
 }
 
 #[tokio::test]
-async fn a_stranger_is_where_their_connection_comes_from() {
+async fn an_untrusted_client_is_identified_by_its_connection_address() {
     for server in ["", "trusted_proxies = [\"10.0.0.0/8\"]"] {
-        let (menshen, _mirror) = behind(server).await;
+        let (menshen, _mirror) = start_with_server_settings(server).await;
         for (name, value) in [
             ("X-Forwarded-For", "203.0.113.9"),
             ("X-Real-IP", "203.0.113.9"),
@@ -115,8 +115,8 @@ async fn a_stranger_is_where_their_connection_comes_from() {
 }
 
 #[tokio::test]
-async fn a_trusted_chain_is_read_from_the_right() {
-    let (menshen, _mirror) = behind(TRUSTING).await;
+async fn a_trusted_x_forwarded_for_is_read_from_the_right() {
+    let (menshen, _mirror) = start_with_server_settings(TRUSTED_PROXIES).await;
     // The lines of X-Forwarded-For, parted by `|`; whether the rule sees 203.0.113.0/24; whom we name.
     let table = [
         ("203.0.113.9", true, "203.0.113.9"),
@@ -146,16 +146,16 @@ async fn a_trusted_chain_is_read_from_the_right() {
         let status = ask("ip.test").send(&menshen).await.status;
         assert_eq!(status, if passes { 200 } else { 401 }, "{chain}");
         let answer = ask("other.test").send(&menshen).await;
-        assert_eq!(one(&answer, "x-real-ip"), client, "{chain}");
-        let written = one(&answer, "x-forwarded-for");
+        assert_eq!(single_value(&answer, "x-real-ip"), client, "{chain}");
+        let written = single_value(&answer, "x-forwarded-for");
         assert_eq!(written, format!("{}, 127.0.0.1", chain.replace('|', ", ")));
     }
 }
 
 #[tokio::test]
-async fn a_trusted_word_that_nobody_can_read_is_refused_and_named_in_the_log() {
+async fn a_malformed_forwarding_header_of_a_trusted_proxy_is_refused_and_logged() {
     let log = Records::process_log();
-    let (menshen, _mirror) = behind(TRUSTING).await;
+    let (menshen, _mirror) = start_with_server_settings(TRUSTED_PROXIES).await;
     for (name, value) in [
         ("X-Forwarded-For", "a"),
         ("X-Forwarded-For", "203.0.113.9, nonsense"),
@@ -192,8 +192,8 @@ async fn a_trusted_word_that_nobody_can_read_is_refused_and_named_in_the_log() {
 }
 
 #[tokio::test]
-async fn a_client_that_no_proxy_names_passes_no_rule_about_addresses() {
-    let (menshen, _mirror) = behind(TRUSTING).await;
+async fn a_client_without_a_known_address_satisfies_no_address_rule() {
+    let (menshen, _mirror) = start_with_server_settings(TRUSTED_PROXIES).await;
     for (chain, client) in [
         ("unix:", "127.0.0.1"),
         ("unknown", "127.0.0.1"),
@@ -212,20 +212,24 @@ async fn a_client_that_no_proxy_names_passes_no_rule_about_addresses() {
         };
         let answer = ask("other.test").send(&menshen).await;
         assert_eq!(answer.status, 200, "{chain:?}");
-        assert_eq!(one(&answer, "x-real-ip"), client, "{chain:?}");
+        assert_eq!(single_value(&answer, "x-real-ip"), client, "{chain:?}");
         // Whatever stands before it lets nobody into a network.
         assert_eq!(ask("ip.test").send(&menshen).await.status, 403, "{chain:?}");
     }
     // Where unix sockets are trusted, the hop before one is known.
-    let (menshen, _mirror) = behind("trusted_proxies = [\"127.0.0.1\", \"unix\"]").await;
+    let (menshen, _mirror) =
+        start_with_server_settings("trusted_proxies = [\"127.0.0.1\", \"unix\"]").await;
     let ask = TestRequest::get("/x").host("ip.test");
     let ask = ask.header("X-Forwarded-For", "203.0.113.9, unix:");
-    assert_eq!(one(&ask.send(&menshen).await, "x-real-ip"), "203.0.113.9");
+    assert_eq!(
+        single_value(&ask.send(&menshen).await, "x-real-ip"),
+        "203.0.113.9"
+    );
 }
 
 #[tokio::test]
-async fn of_several_schemes_and_hosts_the_trusted_hop_is_heard() {
-    let (menshen, _mirror) = behind(TRUSTING).await;
+async fn scheme_and_host_are_taken_from_the_trusted_hop() {
+    let (menshen, _mirror) = start_with_server_settings(TRUSTED_PROXIES).await;
     for (chain, schemes, hosts, scheme, host) in [
         (
             "203.0.113.9, 10.1.1.1",
@@ -264,8 +268,8 @@ async fn of_several_schemes_and_hosts_the_trusted_hop_is_heard() {
             .header("X-Forwarded-Host", hosts);
         let answer = ask.send(&menshen).await;
         let heard = (
-            one(&answer, "x-forwarded-proto"),
-            one(&answer, "x-forwarded-host"),
+            single_value(&answer, "x-forwarded-proto"),
+            single_value(&answer, "x-forwarded-host"),
         );
         assert_eq!(
             heard,
@@ -276,8 +280,8 @@ async fn of_several_schemes_and_hosts_the_trusted_hop_is_heard() {
 }
 
 #[tokio::test]
-async fn a_port_that_the_host_lacks_is_the_one_of_the_proxy() {
-    let (menshen, _mirror) = behind(TRUSTING).await;
+async fn x_forwarded_port_is_used_when_the_host_has_no_port() {
+    let (menshen, _mirror) = start_with_server_settings(TRUSTED_PROXIES).await;
     for (host, port, authority, seen) in [
         ("a.test", "8443", "a.test:8443", "8443"),
         ("a.test:9443", "8443", "a.test:9443", "9443"),
@@ -291,61 +295,79 @@ async fn a_port_that_the_host_lacks_is_the_one_of_the_proxy() {
             .header("X-Forwarded-Proto", "https")
             .header("X-Forwarded-Port", port);
         let answer = ask.send(&menshen).await;
-        assert_eq!(one(&answer, "x-forwarded-host"), authority, "{host} {port}");
-        assert_eq!(one(&answer, "x-forwarded-port"), seen, "{host} {port}");
+        assert_eq!(
+            single_value(&answer, "x-forwarded-host"),
+            authority,
+            "{host} {port}"
+        );
+        assert_eq!(
+            single_value(&answer, "x-forwarded-port"),
+            seen,
+            "{host} {port}"
+        );
     }
-    let (menshen, _mirror) = behind("").await;
+    let (menshen, _mirror) = start_with_server_settings("").await;
     let stranger = TestRequest::get("/x")
         .host("a.test")
         .header("X-Forwarded-Port", "8443");
     assert_eq!(
-        one(&stranger.send(&menshen).await, "x-forwarded-port"),
+        single_value(&stranger.send(&menshen).await, "x-forwarded-port"),
         "80"
     );
 }
 
 #[tokio::test]
-async fn a_proxy_that_names_no_scheme_speaks_for_what_people_type() {
+async fn without_x_forwarded_proto_the_scheme_comes_from_external_url() {
     let mirror = Mirror::start().await;
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
     for (server, host, scheme) in [
-        (TRUSTING, "sso.test", "https"),
-        (TRUSTING, "other.test", "http"),
+        (TRUSTED_PROXIES, "sso.test", "https"),
+        (TRUSTED_PROXIES, "other.test", "http"),
         ("", "sso.test", "http"),
     ] {
         let setup = Setup::default().external_url("https://sso.test");
         let menshen = setup.routes(&routes).server(server).start().await;
         let answer = TestRequest::get("/x").host(host).send(&menshen).await;
-        assert_eq!(one(&answer, "x-forwarded-proto"), scheme, "{server} {host}");
+        assert_eq!(
+            single_value(&answer, "x-forwarded-proto"),
+            scheme,
+            "{server} {host}"
+        );
         let told = TestRequest::get("/x")
             .host(host)
             .header("X-Forwarded-Proto", "http");
-        assert_eq!(one(&told.send(&menshen).await, "x-forwarded-proto"), "http");
+        assert_eq!(
+            single_value(&told.send(&menshen).await, "x-forwarded-proto"),
+            "http"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_names_scheme_and_host() {
-    let (menshen, _mirror) = behind(TRUSTING).await;
+async fn a_trusted_proxy_sets_scheme_and_host() {
+    let (menshen, _mirror) = start_with_server_settings(TRUSTED_PROXIES).await;
     let ask = TestRequest::get("/x")
         .host("inner.test")
         .header("X-Forwarded-Proto", "HTTPS")
         .header("X-Forwarded-Host", "OA.test.")
         .header("X-Request-Id", "abc-1");
     let answer = ask.send(&menshen).await;
-    assert_eq!(one(&answer, "x-forwarded-proto"), "https");
-    assert_eq!(one(&answer, "x-forwarded-host"), "oa.test");
-    assert_eq!(one(&answer, "x-forwarded-port"), "443");
-    assert_eq!(one(&answer, "host"), "oa.test");
-    assert_eq!(one(&answer, "x-request-id"), "abc-1");
+    assert_eq!(single_value(&answer, "x-forwarded-proto"), "https");
+    assert_eq!(single_value(&answer, "x-forwarded-host"), "oa.test");
+    assert_eq!(single_value(&answer, "x-forwarded-port"), "443");
+    assert_eq!(single_value(&answer, "host"), "oa.test");
+    assert_eq!(single_value(&answer, "x-request-id"), "abc-1");
     // Who may speak for clients may not say who they are.
     let ask = TestRequest::get("/x").header("X-Forwarded-User", "boss");
-    assert_eq!(one(&ask.send(&menshen).await, "x-forwarded-user"), "");
+    assert_eq!(
+        single_value(&ask.send(&menshen).await, "x-forwarded-user"),
+        ""
+    );
 }
 
 #[tokio::test]
-async fn a_route_readmits_a_header_by_its_name_only() {
-    let (menshen, _mirror) = behind("").await;
+async fn pass_headers_forwards_a_header_only_under_its_exact_name() {
+    let (menshen, _mirror) = start_with_server_settings("").await;
     let headers = [
         ("X-OriginalRequest-URL", "/kept"),
         ("X-OriginalRequest-Host", "gone.test"),
@@ -353,15 +375,15 @@ async fn a_route_readmits_a_header_by_its_name_only() {
     ];
     let ask = TestRequest::get("/x").headers(&headers);
     let answer = ask.clone().host("pass.test").send(&menshen).await;
-    assert_eq!(one(&answer, "x-original-url"), "/kept");
-    assert_eq!(one(&answer, "x-original-host"), "");
-    assert_eq!(one(&answer, "x_original_url"), "");
+    assert_eq!(single_value(&answer, "x-original-url"), "/kept");
+    assert_eq!(single_value(&answer, "x-original-host"), "");
+    assert_eq!(single_value(&answer, "x_original_url"), "");
     let answer = ask.host("other.test").send(&menshen).await;
-    assert_eq!(one(&answer, "x-original-url"), "");
+    assert_eq!(single_value(&answer, "x-original-url"), "");
 }
 
 #[tokio::test]
-async fn a_method_override_is_removed_where_the_method_was_judged() {
+async fn a_method_override_is_removed_where_a_rule_checks_the_method() {
     let routes = r#"
 [[route]]
 name = "judged"
@@ -394,11 +416,11 @@ upstream = ["{app}"]
 }
 
 #[tokio::test]
-async fn whoever_no_proxy_names_is_not_the_proxy_itself_on_any_face() {
+async fn an_unnamed_client_never_gets_the_address_of_the_proxy_on_any_face() {
     let mirror = Mirror::start().await;
     let local = ROUTES.replace("203.0.113.0/24", "127.0.0.0/8");
     let routes = local.replace("{mirror}", &mirror.base_url());
-    let setup = Setup::default().routes(&routes).server(TRUSTING);
+    let setup = Setup::default().routes(&routes).server(TRUSTED_PROXIES);
     let menshen = setup.start().await;
     let unnamed = [
         "unknown",

@@ -4,8 +4,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use super::Desk;
-use super::explainer::{Explainer, SECRET};
+use super::TwoIssuers;
+use super::introspection_issuer::{IntrospectionIssuer, SECRET};
 use crate::provider::{EndpointFault, Misbehavior};
 use crate::upstream::Folder;
 
@@ -26,14 +26,17 @@ async fn check(text: String) -> (Output, String) {
 }
 
 #[tokio::test]
-async fn an_issuer_that_can_be_asked_is_fine_and_one_that_cannot_is_named() {
-    let desk = Desk::open().await;
-    let explainer = Explainer::start().await;
-    let config = desk
+async fn check_online_reports_each_issuer() {
+    let env = TwoIssuers::open().await;
+    let introspection_issuer = IntrospectionIssuer::start().await;
+    let config = env
         .menshen
         .setup
-        .text(&desk.menshen.source, &desk.menshen.app);
-    let config = format!("{config}\n{}", explainer.toml("opaque", "/basic", ""));
+        .text(&env.menshen.source, &env.menshen.app);
+    let config = format!(
+        "{config}\n{}",
+        introspection_issuer.toml("opaque", "/basic", "")
+    );
     let (output, said) = check(config.clone()).await;
     assert_eq!(output.status.code(), Some(0), "{said} {output:?}");
     for line in [
@@ -43,7 +46,7 @@ async fn an_issuer_that_can_be_asked_is_fine_and_one_that_cannot_is_named() {
         assert!(said.contains(line), "{line}: {said}");
     }
     // A wrong secret, and an issuer that is none.
-    desk.ci
+    env.ci
         .misbehave(Misbehavior::At("discovery", EndpointFault::Html));
     let secret = Value::from(SECRET).to_string();
     let (output, said) = check(config.replace(&secret, "\"hunter2\"")).await;

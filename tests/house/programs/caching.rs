@@ -8,16 +8,16 @@ use jsonwebtoken::Algorithm;
 use menshen::clock::{Clock, Timestamp};
 use serde_json::json;
 
-use super::{Desk, bearer, passed, refused, setup, with};
+use super::{TwoIssuers, bearer, passed, refused, setup, with};
 use crate::mirror::{self, Mirror};
 use crate::provider::{EndpointFault, Misbehavior, Provider};
 use crate::raw_connection::{PATIENCE, RawConnection};
 use crate::setup::Setup;
-use crate::upstream::{Reply, UP, Upstream};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream};
 
 /// A counter of bearer tokens.
-fn counted(desk: &Desk, outcome: &str) -> u64 {
-    let page = desk.menshen.running.live().services().telemetry.render();
+fn counter_value(env: &TwoIssuers, outcome: &str) -> u64 {
+    let page = env.menshen.running.live().services().telemetry.render();
     let name = format!("menshen_bearers_total{{issuer=\"ci\",outcome=\"{outcome}\"}} ");
     let line = page.lines().find_map(|line| line.strip_prefix(&name));
     line.unwrap_or_else(|| panic!("{name} in {page}"))
@@ -26,46 +26,46 @@ fn counted(desk: &Desk, outcome: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn a_signature_is_verified_once() {
-    let desk = Desk::open().await;
-    let token = desk.token();
+async fn a_signature_is_verified_once_while_it_is_cached() {
+    let env = TwoIssuers::open().await;
+    let token = env.token();
     for _ in 0..10 {
-        assert!(passed(&desk.ask("/api", &token).await));
+        assert!(passed(&env.ask("/api", &token).await));
     }
-    let counts = ["verified", "cached", "refused", "away"].map(|it| counted(&desk, it));
+    let counts = ["verified", "cached", "refused", "away"].map(|it| counter_value(&env, it));
     assert_eq!(counts, [1, 9, 0, 0]);
-    assert_eq!((desk.ci.calls("discovery"), desk.ci.calls("keys")), (1, 1));
-    desk.advance(60);
-    assert!(passed(&desk.ask("/api", &token).await));
-    assert_eq!(counted(&desk, "verified"), 2);
+    assert_eq!((env.ci.calls("discovery"), env.ci.calls("keys")), (1, 1));
+    env.advance(60);
+    assert!(passed(&env.ask("/api", &token).await));
+    assert_eq!(counter_value(&env, "verified"), 2);
 }
 
 #[tokio::test]
-async fn nobody_is_asked_before_a_token_comes_or_where_none_counts() {
-    let desk = Desk::open().await;
-    assert_eq!(desk.ask("/x", &desk.token()).await.status, 401);
-    assert!(passed(&desk.ask("/public", &desk.token()).await));
+async fn no_issuer_is_contacted_before_a_token_needs_it() {
+    let env = TwoIssuers::open().await;
+    assert_eq!(env.ask("/x", &env.token()).await.status, 401);
+    assert!(passed(&env.ask("/public", &env.token()).await));
     assert_eq!(
-        bearer("/api", "opaque").send(&desk.menshen).await.status,
+        bearer("/api", "opaque").send(&env.menshen).await.status,
         401
     );
-    assert_eq!((desk.ci.calls("discovery"), desk.ci.calls("keys")), (0, 0));
+    assert_eq!((env.ci.calls("discovery"), env.ci.calls("keys")), (0, 0));
 }
 
 #[tokio::test]
-async fn a_new_key_counts_at_once_and_a_withdrawn_one_soon_no_more() {
+async fn a_new_key_is_accepted_at_once_and_a_withdrawn_one_expires_soon() {
     for soft in [true, false] {
-        let desk = Desk::open().await;
-        let old = desk.token();
-        assert!(passed(&desk.ask("/api", &old).await));
-        desk.ci.rotate(soft);
-        let new = desk.token();
-        assert!(passed(&desk.ask("/api", &new).await), "soft: {soft}");
-        assert_eq!(desk.ci.calls("keys"), 2);
+        let env = TwoIssuers::open().await;
+        let old = env.token();
+        assert!(passed(&env.ask("/api", &old).await));
+        env.ci.rotate(soft);
+        let new = env.token();
+        assert!(passed(&env.ask("/api", &new).await), "soft: {soft}");
+        assert_eq!(env.ci.calls("keys"), 2);
         // What was verified before goes on for a minute.
-        assert!(passed(&desk.ask("/api", &old).await));
-        desk.advance(60);
-        let answer = desk.ask("/api", &old).await;
+        assert!(passed(&env.ask("/api", &old).await));
+        env.advance(60);
+        let answer = env.ask("/api", &old).await;
         if soft {
             assert!(passed(&answer));
         } else {
@@ -75,35 +75,35 @@ async fn a_new_key_counts_at_once_and_a_withdrawn_one_soon_no_more() {
 }
 
 #[tokio::test]
-async fn a_token_is_not_held_against_its_program_because_it_came_before_its_key() {
-    let desk = Desk::open().await;
-    assert!(passed(&desk.ask("/api", &desk.token()).await));
-    desk.ci.rotate(true);
-    desk.ci.misbehave(Misbehavior::answer("keys", |said| {
+async fn a_token_is_accepted_as_soon_as_its_key_is_published() {
+    let env = TwoIssuers::open().await;
+    assert!(passed(&env.ask("/api", &env.token()).await));
+    env.ci.rotate(true);
+    env.ci.misbehave(Misbehavior::answer("keys", |said| {
         said["keys"].as_array_mut().unwrap().remove(0);
     }));
-    let token = desk.token();
-    refused(&desk.ask("/api", &token).await, "its key is not published");
-    desk.ci.behave();
-    assert!(passed(&desk.ask("/api", &token).await));
+    let token = env.token();
+    refused(&env.ask("/api", &token).await, "its key is not published");
+    env.ci.behave();
+    assert!(passed(&env.ask("/api", &token).await));
 }
 
 #[tokio::test]
-async fn names_of_keys_that_nobody_has_do_not_wear_the_issuer_out() {
-    let desk = Desk::open().await;
+async fn unknown_key_ids_cause_few_requests_to_the_issuer() {
+    let env = TwoIssuers::open().await;
     for at in 0..30 {
         let head = json!({ "kid": format!("made-up-{at}") });
         refused(
-            &desk.ask("/api", &desk.ci.sign(&desk.claims(), &head)).await,
+            &env.ask("/api", &env.ci.sign(&env.claims(), &head)).await,
             "no such key",
         );
     }
-    assert!(desk.ci.calls("keys") <= 5, "{}", desk.ci.calls("keys"));
-    assert!(passed(&desk.ask("/api", &desk.token()).await));
+    assert!(env.ci.calls("keys") <= 5, "{}", env.ci.calls("keys"));
+    assert!(passed(&env.ask("/api", &env.token()).await));
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_away_takes_nothing_back_and_lets_nobody_in() {
+async fn an_unavailable_issuer_keeps_cached_tokens_valid_and_admits_no_new_ones() {
     let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
     let ci = Provider::start(&clock, Algorithm::ES256).await;
     let partner = Provider::start(&clock, Algorithm::ES256).await;
@@ -112,15 +112,15 @@ async fn an_issuer_that_is_away_takes_nothing_back_and_lets_nobody_in() {
     // menshen starts without it, and serves whoever does not need it.
     let setup = setup(&[("ci", &ci, ""), ("partner", &partner, "")], &mirror, "");
     let menshen = setup.clock(&clock).start().await;
-    let desk = Desk {
+    let env = TwoIssuers {
         menshen,
         ci,
         partner,
         mirror,
     };
-    let token = desk.token();
+    let token = env.token();
     for ask in [bearer("/api", &token), bearer("/api", &token).navigating()] {
-        let answer = ask.send(&desk.menshen).await;
+        let answer = ask.send(&env.menshen).await;
         assert_eq!(
             (answer.status, passed(&answer)),
             (503, false),
@@ -130,27 +130,27 @@ async fn an_issuer_that_is_away_takes_nothing_back_and_lets_nobody_in() {
         assert!(answer.header("retry-after").is_some());
         assert!(answer.header("location").is_none());
     }
-    refused(&desk.ask("/api", "garbage").await, "that needs nobody");
-    let partners = desk
+    refused(&env.ask("/api", "garbage").await, "that needs nobody");
+    let partners = env
         .partner
-        .sign(&desk.partner.claims("a", "menshen"), &json!({}));
-    assert!(passed(&desk.ask("/either", &partners).await));
-    desk.ci.up();
-    desk.advance(2);
-    assert!(passed(&desk.ask("/api", &token).await));
+        .sign(&env.partner.claims("a", "menshen"), &json!({}));
+    assert!(passed(&env.ask("/either", &partners).await));
+    env.ci.up();
+    env.advance(2);
+    assert!(passed(&env.ask("/api", &token).await));
     // Its keys are known: it is not needed to verify another token.
-    desk.ci.down();
-    assert!(passed(&desk.ask("/api", &token).await));
-    let another = desk.token();
-    assert!(passed(&desk.ask("/api", &another).await));
+    env.ci.down();
+    assert!(passed(&env.ask("/api", &token).await));
+    let another = env.token();
+    assert!(passed(&env.ask("/api", &another).await));
     // Whether it has a key of that name only it can say.
-    let unknown = desk.ci.sign(&desk.claims(), &json!({ "kid": "new" }));
-    assert_eq!(desk.ask("/api", &unknown).await.status, 503);
-    assert!(counted(&desk, "away") >= 2);
+    let unknown = env.ci.sign(&env.claims(), &json!({ "kid": "new" }));
+    assert_eq!(env.ask("/api", &unknown).await.status, 503);
+    assert!(counter_value(&env, "away") >= 2);
 }
 
 #[tokio::test]
-async fn metadata_and_keys_that_are_none_are_no_keys() {
+async fn invalid_metadata_or_keys_make_tokens_unverifiable() {
     let odd = [
         Misbehavior::At("discovery", EndpointFault::Html),
         Misbehavior::At("discovery", EndpointFault::Redirect(302)),
@@ -163,72 +163,72 @@ async fn metadata_and_keys_that_are_none_are_no_keys() {
         }),
     ];
     for how in odd {
-        let desk = Desk::open().await;
-        desk.ci.misbehave(how);
-        let token = desk.token();
-        let answer = desk.ask("/api", &token).await;
+        let env = TwoIssuers::open().await;
+        env.ci.misbehave(how);
+        let token = env.token();
+        let answer = env.ask("/api", &token).await;
         assert_eq!((answer.status, passed(&answer)), (503, false));
-        desk.ci.behave();
-        desk.advance(2);
-        assert!(passed(&desk.ask("/api", &token).await));
+        env.ci.behave();
+        env.advance(2);
+        assert!(passed(&env.ask("/api", &token).await));
     }
 }
 
 #[tokio::test]
-async fn other_audiences_count_from_the_next_request_on() {
-    let desk = Desk::open().await;
-    let token = desk.token();
-    assert!(passed(&desk.ask("/api", &token).await));
+async fn changed_audiences_apply_from_the_next_request() {
+    let env = TwoIssuers::open().await;
+    let token = env.token();
+    assert!(passed(&env.ask("/api", &token).await));
     let audiences = |lines: &'static str| {
         setup(
-            &[("ci", &desk.ci, lines), ("partner", &desk.partner, "")],
-            &desk.mirror,
+            &[("ci", &env.ci, lines), ("partner", &env.partner, "")],
+            &env.mirror,
             "",
         )
     };
-    desk.menshen
+    env.menshen
         .reload(&audiences("audiences = [\"other\"]"))
         .await
         .unwrap();
-    refused(&desk.ask("/api", &token).await, "for another");
-    desk.menshen
+    refused(&env.ask("/api", &token).await, "for another");
+    env.menshen
         .reload(&audiences("audiences = [\"other\", \"menshen\"]"))
         .await
         .unwrap();
-    assert!(passed(&desk.ask("/api", &token).await));
+    assert!(passed(&env.ask("/api", &token).await));
     // A route that names it no more, or an issuer that is gone.
     let ask = bearer("/partner", &token);
-    refused(&ask.send(&desk.menshen).await, "another's");
+    refused(&ask.send(&env.menshen).await, "another's");
     let swapped = setup(
-        &[("ci", &desk.partner, ""), ("partner", &desk.ci, "")],
-        &desk.mirror,
+        &[("ci", &env.partner, ""), ("partner", &env.ci, "")],
+        &env.mirror,
         "",
     );
-    desk.menshen.reload(&swapped).await.unwrap();
-    refused(&desk.ask("/api", &token).await, "the names were swapped");
-    assert!(passed(&desk.ask("/partner", &token).await));
+    env.menshen.reload(&swapped).await.unwrap();
+    refused(&env.ask("/api", &token).await, "the names were swapped");
+    assert!(passed(&env.ask("/partner", &token).await));
 }
 
 #[tokio::test]
-async fn an_issuer_that_did_not_change_keeps_what_it_knows_over_a_reload() {
-    let desk = Desk::open().await;
-    let token = desk.token();
-    assert!(passed(&desk.ask("/api", &token).await));
+async fn an_unchanged_issuer_keeps_its_cache_across_a_reload() {
+    let env = TwoIssuers::open().await;
+    let token = env.token();
+    assert!(passed(&env.ask("/api", &token).await));
     let issuers = [
-        ("ci", &desk.ci, ""),
-        ("partner", &desk.partner, "scopes = [\"x\"]"),
+        ("ci", &env.ci, ""),
+        ("partner", &env.partner, "scopes = [\"x\"]"),
     ];
-    desk.menshen
-        .reload(&setup(&issuers, &desk.mirror, ""))
+    env.menshen
+        .reload(&setup(&issuers, &env.mirror, ""))
         .await
         .unwrap();
-    desk.ci.down();
-    assert!(passed(&desk.ask("/api", &token).await));
-    assert_eq!((desk.ci.calls("discovery"), desk.ci.calls("keys")), (1, 1));
+    env.ci.down();
+    assert!(passed(&env.ask("/api", &token).await));
+    assert_eq!((env.ci.calls("discovery"), env.ci.calls("keys")), (1, 1));
 }
 
 #[tokio::test]
-async fn many_programs_at_once_are_never_taken_for_each_other() {
+async fn concurrent_programs_are_never_confused() {
     let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
     let ci = Provider::start(&clock, Algorithm::ES256).await;
     let mirror = Mirror::start().await;
@@ -260,7 +260,7 @@ async fn many_programs_at_once_are_never_taken_for_each_other() {
 }
 
 /// An instance of menshen before an application that changes protocols, for programs of one issuer.
-async fn before_a_tunnel() -> (Provider, Upstream, impl Fn(&str) -> Setup + use<>) {
+async fn tunnel_setup() -> (Provider, Upstream, impl Fn(&str) -> Setup + use<>) {
     let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
     let ci = Provider::start(&clock, Algorithm::ES256).await;
     let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\
@@ -272,7 +272,7 @@ async fn before_a_tunnel() -> (Provider, Upstream, impl Fn(&str) -> Setup + use<
     );
     let setup = Setup::default().clock(&clock).more(&issuer);
     let route = format!(
-        "[[route]]\nname = \"up\"\nhost = \"{UP}\"\nupstream = [\"{}\"]\n",
+        "[[route]]\nname = \"up\"\nhost = \"{UPSTREAM_HOST}\"\nupstream = [\"{}\"]\n",
         upstream.url()
     );
     (ci, upstream, move |lines: &str| {
@@ -281,14 +281,14 @@ async fn before_a_tunnel() -> (Provider, Upstream, impl Fn(&str) -> Setup + use<
 }
 
 #[tokio::test]
-async fn a_tunnel_of_a_program_ends_when_its_token_counts_no_more() {
+async fn a_tunnel_ends_when_its_token_is_no_longer_accepted() {
     // It expired; or the route lets everybody pass, while the upstream takes them for the program.
     for (passes_s, lines) in [(3_660, "issuers = [\"ci\"]"), (0, "access = \"public\"")] {
-        let (ci, _upstream, setup) = before_a_tunnel().await;
+        let (ci, _upstream, setup) = tunnel_setup().await;
         let menshen = setup("issuers = [\"ci\"]").start().await;
         let token = ci.sign(&ci.claims("zhangsan", "menshen"), &json!({}));
         let ask = format!(
-            "GET / HTTP/1.1\r\nHost: {UP}\r\nAuthorization: Bearer {token}\r\n\
+            "GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nAuthorization: Bearer {token}\r\n\
              Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
         );
         let mut line = RawConnection::open(menshen.address()).await;
@@ -303,13 +303,13 @@ async fn a_tunnel_of_a_program_ends_when_its_token_counts_no_more() {
 }
 
 #[tokio::test]
-async fn a_tunnel_of_a_program_goes_on_while_its_issuer_is_away_for_a_moment() {
+async fn a_tunnel_survives_a_short_outage_of_its_issuer() {
     for comes_back in [true, false] {
-        let (ci, _upstream, setup) = before_a_tunnel().await;
+        let (ci, _upstream, setup) = tunnel_setup().await;
         let menshen = setup("issuers = [\"ci\"]").start().await;
         let token = ci.sign(&ci.claims("zhangsan", "menshen"), &json!({}));
         let ask = format!(
-            "GET / HTTP/1.1\r\nHost: {UP}\r\nAuthorization: Bearer {token}\r\n\
+            "GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nAuthorization: Bearer {token}\r\n\
              Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
         );
         let mut line = RawConnection::open(menshen.address()).await;

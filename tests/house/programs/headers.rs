@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::{Desk, bearer, passed, setup, with};
+use super::{TwoIssuers, bearer, passed, setup, with};
 use crate::mirror;
 use crate::test_request::{TestRequest, signed_in};
 
 /// Routes that say who asks in their own way.
-const OWN: &str = r#"
+const CUSTOM_HEADER_ROUTES: &str = r#"
 [[route]]
 name = "named"
 host = "sso.test"
@@ -47,7 +47,7 @@ basic_auth = { user = "user.login", password = "shared" }
 "#;
 
 /// What names a person to an application.
-const PERSON: [&str; 7] = [
+const IDENTITY_HEADERS: [&str; 7] = [
     "x-forwarded-user",
     "x-forwarded-preferred-username",
     "x-forwarded-name",
@@ -57,77 +57,79 @@ const PERSON: [&str; 7] = [
     "x-auth-request-user",
 ];
 
-async fn desk() -> Desk {
-    let desk = Desk::open().await;
-    let issuers = [("ci", &desk.ci, ""), ("partner", &desk.partner, "")];
-    let setup = setup(&issuers, &desk.mirror, OWN);
-    desk.menshen.reload(&setup).await.unwrap();
-    desk
+async fn env() -> TwoIssuers {
+    let env = TwoIssuers::open().await;
+    let issuers = [("ci", &env.ci, ""), ("partner", &env.partner, "")];
+    let setup = setup(&issuers, &env.mirror, CUSTOM_HEADER_ROUTES);
+    env.menshen.reload(&setup).await.unwrap();
+    env
 }
 
 #[tokio::test]
-async fn a_program_is_never_told_as_a_person_whatever_its_token_says() {
-    let desk = desk().await;
+async fn a_program_never_gets_identity_headers_of_a_person() {
+    let env = env().await;
     // Zhang is here, and the token says that it is Zhang in every way there is.
-    signed_in(&desk.menshen, "zhangsan").await;
+    signed_in(&env.menshen, "zhangsan").await;
     let zhang = json!({
         "sub": "zhangsan", "preferred_username": "zhangsan", "username": "zhangsan",
         "login": "zhangsan", "name": "张三", "email": "zhangsan@corp.example",
         "email_verified": true, "groups": ["runner", "财务部"],
     });
-    let token = desk.ci.sign(&with(desk.claims(), &zhang), &json!({}));
+    let token = env.ci.sign(&with(env.claims(), &zhang), &json!({}));
     for path in [
         "/api", "/deploy", "/rule", "/either", "/named", "/kept", "/basic",
     ] {
-        let ask = PERSON.iter().fold(bearer(path, &token), |ask, name| {
-            ask.header(name, "zhangsan")
-        });
-        let answer = ask.send(&desk.menshen).await;
+        let ask = IDENTITY_HEADERS
+            .iter()
+            .fold(bearer(path, &token), |ask, name| {
+                ask.header(name, "zhangsan")
+            });
+        let answer = ask.send(&env.menshen).await;
         assert!(passed(&answer), "{path}: {}", answer.text());
-        for name in PERSON {
+        for name in IDENTITY_HEADERS {
             assert!(mirror::values(&answer, name).is_empty(), "{path} {name}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_route_says_of_a_program_what_it_says() {
-    let desk = desk().await;
-    let answer = desk.ask("/named", &desk.token()).await;
+async fn custom_headers_can_name_the_program() {
+    let env = env().await;
+    let answer = env.ask("/named", &env.token()).await;
     assert_eq!(mirror::values(&answer, "x-client"), ["runner"]);
-    assert_eq!(mirror::values(&answer, "x-who"), [desk.ci.sub("zhangsan")]);
-    let cookie = signed_in(&desk.menshen, "zhangsan").await;
+    assert_eq!(mirror::values(&answer, "x-who"), [env.ci.sub("zhangsan")]);
+    let cookie = signed_in(&env.menshen, "zhangsan").await;
     let answer = TestRequest::get("/named")
         .session(&cookie)
-        .send(&desk.menshen)
+        .send(&env.menshen)
         .await;
     assert_eq!(mirror::values(&answer, "x-who"), ["zhangsan"]);
     assert!(mirror::values(&answer, "x-client").is_empty());
 }
 
 #[tokio::test]
-async fn the_application_gets_the_token_unless_the_route_says_otherwise() {
-    let desk = desk().await;
-    let token = desk.token();
+async fn the_application_gets_the_token_unless_the_route_replaces_authorization() {
+    let env = env().await;
+    let token = env.token();
     let value = |answer| mirror::values(&answer, "authorization");
     assert_eq!(
-        value(desk.ask("/api", &token).await),
+        value(env.ask("/api", &token).await),
         [format!("Bearer {token}")]
     );
-    assert!(value(desk.ask("/kept", &token).await).is_empty());
-    let sub = desk.ci.sub("zhangsan");
+    assert!(value(env.ask("/kept", &token).await).is_empty());
+    let sub = env.ci.sub("zhangsan");
     assert_eq!(
-        value(desk.ask("/replaced", &token).await),
+        value(env.ask("/replaced", &token).await),
         [format!("Program {sub}")]
     );
     // No person, no credentials; and none of the program's in their place.
-    assert!(value(desk.ask("/basic", &token).await).is_empty());
+    assert!(value(env.ask("/basic", &token).await).is_empty());
 }
 
 #[tokio::test]
-async fn elsewhere_the_header_passes_byte_for_byte_and_proves_nothing() {
-    let desk = desk().await;
-    let cookie = signed_in(&desk.menshen, "zhangsan").await;
+async fn without_issuers_authorization_is_forwarded_byte_for_byte_and_not_checked() {
+    let env = env().await;
+    let cookie = signed_in(&env.menshen, "zhangsan").await;
     let values: [&[&[u8]]; 7] = [
         &[b"Bearer a.b.c"],
         &[b"bearer   two  blanks"],
@@ -143,7 +145,7 @@ async fn elsewhere_the_header_passes_byte_for_byte_and_proves_nothing() {
             let ask = lines
                 .iter()
                 .fold(ask, |ask, line| ask.bytes("Authorization", line));
-            let answer = ask.send(&desk.menshen).await;
+            let answer = ask.send(&env.menshen).await;
             let sent = mirror::reflected(&answer).expect("they passed");
             let text: Vec<&[u8]> = sent.split(|byte| *byte == b'\n').collect();
             let found: Vec<_> = text
@@ -159,7 +161,7 @@ async fn elsewhere_the_header_passes_byte_for_byte_and_proves_nothing() {
         }
     }
     // A good token is nobody there.
-    let answer = desk.ask("/public", &desk.token()).await;
+    let answer = env.ask("/public", &env.token()).await;
     assert!(mirror::values(&answer, "x-forwarded-user").is_empty() && passed(&answer));
-    assert_eq!(desk.ask("/x", &desk.token()).await.status, 401);
+    assert_eq!(env.ask("/x", &env.token()).await.status, 401);
 }

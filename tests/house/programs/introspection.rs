@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::{join_all, select_all};
 use serde_json::{Value, json};
 
-use super::explainer::{Explainer, says};
-use super::{Desk, bearer, is_refused, passed, refused, setup, with};
+use super::introspection_issuer::{IntrospectionIssuer, says};
+use super::{TwoIssuers, bearer, is_refused, passed, refused, setup, with};
 use crate::checking::TRUSTED;
 use crate::mirror::{self, Mirror};
 use crate::raw_connection::RawConnection;
@@ -34,25 +34,26 @@ scopes = ["write"]
 "#;
 
 /// An instance of menshen whose issuer `opaque` explains its tokens.
-struct Counter {
+struct IntrospectionEnv {
     menshen: Menshen,
-    explainer: Explainer,
+    introspection_issuer: IntrospectionIssuer,
     _mirror: Mirror,
 }
 
-impl Counter {
+impl IntrospectionEnv {
     async fn open(lines: &str) -> Self {
         Self::at("/basic", lines).await
     }
 
     async fn at(path: &str, lines: &str) -> Self {
-        let (explainer, mirror) = (Explainer::start().await, Mirror::start().await);
-        let menshen = before(&mirror, &explainer.toml("opaque", path, lines))
+        let (introspection_issuer, mirror) =
+            (IntrospectionIssuer::start().await, Mirror::start().await);
+        let menshen = setup_with_issuer(&mirror, &introspection_issuer.toml("opaque", path, lines))
             .start()
             .await;
         Self {
             menshen,
-            explainer,
+            introspection_issuer,
             _mirror: mirror,
         }
     }
@@ -62,11 +63,11 @@ impl Counter {
     }
 
     fn asked(&self) -> usize {
-        self.explainer.asked().len()
+        self.introspection_issuer.asked().len()
     }
 }
 
-fn before(mirror: &Mirror, issuer: &str) -> Setup {
+fn setup_with_issuer(mirror: &Mirror, issuer: &str) -> Setup {
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
     Setup::default().more(issuer).routes(&routes)
 }
@@ -78,52 +79,51 @@ fn unavailable(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn a_token_counts_that_its_issuer_calls_active() {
+async fn an_active_token_is_accepted() {
     for (path, lines) in [("/basic", ""), ("/post", "client_auth = \"post\"")] {
-        let counter = Counter::at(path, lines).await;
-        counter
-            .explainer
-            .says("good", counter.explainer.active("runner"));
-        let answer = counter.ask("good").await;
+        let env = IntrospectionEnv::at(path, lines).await;
+        env.introspection_issuer
+            .says("good", env.introspection_issuer.active("runner"));
+        let answer = env.ask("good").await;
         assert!(passed(&answer), "{path}: {}", answer.text());
         assert_eq!(mirror::values(&answer, "x-client"), ["runner"]);
-        refused(&counter.ask("other").await, "nobody knows it");
-        assert_eq!(counter.explainer.asked(), ["good", "other"]);
+        refused(&env.ask("other").await, "nobody knows it");
+        assert_eq!(env.introspection_issuer.asked(), ["good", "other"]);
     }
 }
 
 #[tokio::test]
-async fn an_issuer_is_asked_where_its_metadata_says() {
-    let desk = Desk::open().await;
+async fn the_introspection_endpoint_comes_from_the_metadata() {
+    let env = TwoIssuers::open().await;
     let secret = Value::from(crate::provider::CLIENT_SECRET);
     let lines =
         format!("[issuer.ci.introspection]\nclient_id = \"menshen\"\nclient_secret = {secret}");
     let issuers = [
-        ("ci", &desk.ci, lines.as_str()),
-        ("partner", &desk.partner, ""),
+        ("ci", &env.ci, lines.as_str()),
+        ("partner", &env.partner, ""),
     ];
-    desk.menshen
-        .reload(&setup(&issuers, &desk.mirror, ""))
+    env.menshen
+        .reload(&setup(&issuers, &env.mirror, ""))
         .await
         .unwrap();
     // A signed token is not believed, but asked about: it may be withdrawn.
-    refused(&desk.ask("/api", &desk.token()).await, "withdrawn");
-    assert_eq!(desk.ci.calls("introspect"), 1);
-    refused(&desk.ask("/api", "opaque").await, "unknown");
-    assert_eq!(desk.ci.calls("introspect"), 2);
+    refused(&env.ask("/api", &env.token()).await, "withdrawn");
+    assert_eq!(env.ci.calls("introspect"), 1);
+    refused(&env.ask("/api", "opaque").await, "unknown");
+    assert_eq!(env.ci.calls("introspect"), 2);
     // A token of somebody else is shown to nobody.
-    let strangers = desk
+    let strangers = env
         .partner
-        .sign(&desk.partner.claims("zhangsan", "menshen"), &json!({}));
-    refused(&desk.ask("/api", &strangers).await, "a stranger's");
-    assert_eq!(desk.ci.calls("introspect"), 2);
+        .sign(&env.partner.claims("zhangsan", "menshen"), &json!({}));
+    refused(&env.ask("/api", &strangers).await, "a stranger's");
+    assert_eq!(env.ci.calls("introspect"), 2);
 }
 
 #[tokio::test]
-async fn what_an_issuer_says_is_judged_like_a_signed_token() {
-    let counter = Counter::open("").await;
-    let now = counter.menshen.clock.now().unix_s();
-    let good = counter.explainer.active("runner");
+async fn an_introspection_response_is_checked_like_the_claims_of_a_jwt() {
+    let env = IntrospectionEnv::open("").await;
+    let now = env.menshen.clock.now().unix_s();
+    let good = env.introspection_issuer.active("runner");
     let wrong = [
         json!({ "active": false }),
         json!({ "iss": "https://other.example" }),
@@ -145,8 +145,9 @@ async fn what_an_issuer_says_is_judged_like_a_signed_token() {
     ];
     for (at, more) in wrong.iter().enumerate() {
         let token = format!("wrong-{at}");
-        counter.explainer.says(&token, with(good.clone(), more));
-        refused(&counter.ask(&token).await, &more.to_string());
+        env.introspection_issuer
+            .says(&token, with(good.clone(), more));
+        refused(&env.ask(&token).await, &more.to_string());
     }
     let right = [
         json!({ "iss": null }),
@@ -157,98 +158,94 @@ async fn what_an_issuer_says_is_judged_like_a_signed_token() {
     ];
     for (at, more) in right.iter().enumerate() {
         let token = format!("right-{at}");
-        counter.explainer.says(&token, with(good.clone(), more));
-        assert!(passed(&counter.ask(&token).await), "{more}");
+        env.introspection_issuer
+            .says(&token, with(good.clone(), more));
+        assert!(passed(&env.ask(&token).await), "{more}");
     }
     // Empty is not there.
     let mut nulls = good;
     nulls["exp"] = Value::Null;
     nulls["nbf"] = Value::Null;
-    counter.explainer.says("nulls", nulls.clone());
-    assert!(passed(&counter.ask("nulls").await));
+    env.introspection_issuer.says("nulls", nulls.clone());
+    assert!(passed(&env.ask("nulls").await));
     nulls["aud"] = Value::Null;
-    counter.explainer.says("nobody's", nulls);
-    refused(&counter.ask("nobody's").await, "for nobody");
+    env.introspection_issuer.says("nobody's", nulls);
+    refused(&env.ask("nobody's").await, "for nobody");
 }
 
 #[tokio::test]
-async fn an_audience_may_be_missing_only_where_the_configuration_says_so() {
-    let counter = Counter::open("audience_optional = true").await;
-    let good = counter.explainer.active("runner");
-    counter
-        .explainer
+async fn a_missing_audience_is_accepted_only_with_audience_optional() {
+    let env = IntrospectionEnv::open("audience_optional = true").await;
+    let good = env.introspection_issuer.active("runner");
+    env.introspection_issuer
         .says("none", with(good.clone(), &json!({ "aud": null })));
-    counter
-        .explainer
+    env.introspection_issuer
         .says("other", with(good, &json!({ "aud": "other" })));
-    assert!(passed(&counter.ask("none").await));
-    refused(&counter.ask("other").await, "for another");
+    assert!(passed(&env.ask("none").await));
+    refused(&env.ask("other").await, "for another");
 }
 
 #[tokio::test]
-async fn a_stricter_route_is_not_opened_by_a_memory() {
-    let counter = Counter::open("").await;
-    counter
-        .explainer
-        .says("good", counter.explainer.active("runner"));
+async fn a_cached_token_is_still_checked_for_the_scopes_of_the_route() {
+    let env = IntrospectionEnv::open("").await;
+    env.introspection_issuer
+        .says("good", env.introspection_issuer.active("runner"));
     for _ in 0..3 {
-        assert!(passed(&counter.ask("good").await));
-        let answer = bearer("/strict", "good").send(&counter.menshen).await;
+        assert!(passed(&env.ask("good").await));
+        let answer = bearer("/strict", "good").send(&env.menshen).await;
         assert!(is_refused(&answer, 403, "insufficient_scope"), "{answer:?}");
     }
-    assert_eq!(counter.asked(), 1);
+    assert_eq!(env.asked(), 1);
 }
 
 #[tokio::test]
-async fn an_answer_is_remembered_for_a_while_and_never_past_the_token() {
-    let counter = Counter::open("").await;
-    let now = counter.menshen.clock.now().unix_s();
-    let good = counter.explainer.active("runner");
-    counter.explainer.says("long", good.clone());
-    counter
-        .explainer
+async fn an_introspection_response_is_cached_no_longer_than_the_token_is_valid() {
+    let env = IntrospectionEnv::open("").await;
+    let now = env.menshen.clock.now().unix_s();
+    let good = env.introspection_issuer.active("runner");
+    env.introspection_issuer.says("long", good.clone());
+    env.introspection_issuer
         .says("short", with(good, &json!({ "exp": now + 10 })));
     for _ in 0..3 {
-        assert!(passed(&counter.ask("long").await) && passed(&counter.ask("short").await));
+        assert!(passed(&env.ask("long").await) && passed(&env.ask("short").await));
     }
-    assert_eq!(counter.asked(), 2);
+    assert_eq!(env.asked(), 2);
     // Both are withdrawn.
-    counter.explainer.says("long", json!({ "active": false }));
-    counter.explainer.says("short", json!({ "active": false }));
-    counter.menshen.advance(Duration::from_secs(9));
-    assert!(passed(&counter.ask("short").await));
-    counter.menshen.advance(Duration::from_secs(1));
-    refused(&counter.ask("short").await, "it may have ended");
-    counter.menshen.advance(Duration::from_secs(49));
-    assert!(passed(&counter.ask("long").await));
-    counter.menshen.advance(Duration::from_secs(1));
-    refused(&counter.ask("long").await, "withdrawn a minute ago");
+    env.introspection_issuer
+        .says("long", json!({ "active": false }));
+    env.introspection_issuer
+        .says("short", json!({ "active": false }));
+    env.menshen.advance(Duration::from_secs(9));
+    assert!(passed(&env.ask("short").await));
+    env.menshen.advance(Duration::from_secs(1));
+    refused(&env.ask("short").await, "it may have ended");
+    env.menshen.advance(Duration::from_secs(49));
+    assert!(passed(&env.ask("long").await));
+    env.menshen.advance(Duration::from_secs(1));
+    refused(&env.ask("long").await, "withdrawn a minute ago");
 }
 
 #[tokio::test]
-async fn a_no_is_remembered_for_a_moment() {
-    let counter = Counter::open("").await;
+async fn a_refusal_is_cached_briefly() {
+    let env = IntrospectionEnv::open("").await;
     for _ in 0..3 {
-        refused(&counter.ask("new").await, "not active yet");
+        refused(&env.ask("new").await, "not active yet");
     }
-    assert_eq!(counter.asked(), 1);
-    counter
-        .explainer
-        .says("new", counter.explainer.active("runner"));
-    counter.menshen.advance(Duration::from_secs(2));
-    assert!(passed(&counter.ask("new").await));
+    assert_eq!(env.asked(), 1);
+    env.introspection_issuer
+        .says("new", env.introspection_issuer.active("runner"));
+    env.menshen.advance(Duration::from_secs(2));
+    assert!(passed(&env.ask("new").await));
 }
 
 #[tokio::test]
-async fn an_issuer_in_trouble_says_neither_yes_nor_no() {
-    let counter = Counter::open("").await;
-    counter
-        .explainer
-        .says("good", counter.explainer.active("runner"));
-    counter
-        .explainer
-        .says("known", counter.explainer.active("runner"));
-    assert!(passed(&counter.ask("known").await));
+async fn a_failing_introspection_endpoint_neither_accepts_nor_refuses_a_token() {
+    let env = IntrospectionEnv::open("").await;
+    env.introspection_issuer
+        .says("good", env.introspection_issuer.active("runner"));
+    env.introspection_issuer
+        .says("known", env.introspection_issuer.active("runner"));
+    assert!(passed(&env.ask("known").await));
     let json = "application/json";
     let huge = format!(
         "{{\"active\":true,\"aud\":\"menshen\",\"x\":\"{}\"}}",
@@ -292,43 +289,42 @@ async fn an_issuer_in_trouble_says_neither_yes_nor_no() {
         Reply::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{".to_vec()),
     ];
     for reply in odd {
-        counter.explainer.instead(Some(reply));
-        unavailable(&counter.ask("good").await);
-        // What was found out before goes on.
-        assert!(passed(&counter.ask("known").await));
+        env.introspection_issuer.answer_all_with(Some(reply));
+        unavailable(&env.ask("good").await);
+        // What was found out setup_with_issuer goes on.
+        assert!(passed(&env.ask("known").await));
     }
     // Nothing of it was remembered.
-    counter.explainer.instead(None);
-    assert!(passed(&counter.ask("good").await));
+    env.introspection_issuer.answer_all_with(None);
+    assert!(passed(&env.ask("good").await));
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_away_or_slow_is_left_alone_for_a_moment() {
-    let counter = Counter::open("").await;
-    counter
-        .explainer
-        .says("good", counter.explainer.active("runner"));
-    counter
-        .explainer
-        .says("known", counter.explainer.active("runner"));
-    assert!(passed(&counter.ask("known").await));
-    counter.explainer.instead(Some(Reply::Hang(Vec::new())));
-    unavailable(&counter.ask("good").await);
-    let asked = counter.asked();
-    counter.explainer.instead(None);
+async fn an_unreachable_issuer_is_not_asked_again_at_once() {
+    let env = IntrospectionEnv::open("").await;
+    env.introspection_issuer
+        .says("good", env.introspection_issuer.active("runner"));
+    env.introspection_issuer
+        .says("known", env.introspection_issuer.active("runner"));
+    assert!(passed(&env.ask("known").await));
+    env.introspection_issuer
+        .answer_all_with(Some(Reply::Hang(Vec::new())));
+    unavailable(&env.ask("good").await);
+    let asked = env.asked();
+    env.introspection_issuer.answer_all_with(None);
     // It was slow just now: nobody waits for it again.
-    unavailable(&counter.ask("good").await);
-    assert_eq!(counter.asked(), asked);
-    assert!(passed(&counter.ask("known").await));
-    counter.menshen.advance(Duration::from_secs(2));
-    assert!(passed(&counter.ask("good").await));
+    unavailable(&env.ask("good").await);
+    assert_eq!(env.asked(), asked);
+    assert!(passed(&env.ask("known").await));
+    env.menshen.advance(Duration::from_secs(2));
+    assert!(passed(&env.ask("good").await));
     // Gone.
-    let Counter {
+    let IntrospectionEnv {
         menshen,
-        explainer,
+        introspection_issuer,
         _mirror,
-    } = counter;
-    drop(explainer);
+    } = env;
+    drop(introspection_issuer);
     unavailable(&bearer("/opaque", "another").send(&menshen).await);
     assert!(passed(&bearer("/opaque", "known").send(&menshen).await));
     menshen.advance(Duration::from_secs(60));
@@ -336,14 +332,14 @@ async fn an_issuer_that_is_away_or_slow_is_left_alone_for_a_moment() {
 }
 
 #[tokio::test]
-async fn a_hundred_who_bring_one_new_token_are_one_question() {
+async fn a_hundred_requests_with_one_new_token_cause_one_introspection() {
     let (listener, mirror) = (listener().await, Mirror::start().await);
     let url = format!("http://{}", listener.local_addr().unwrap());
     let issuer = format!(
         "[issuer.opaque]\nurl = \"{url}\"\naudiences = [\"menshen\"]\n\
          [issuer.opaque.introspection]\nurl = \"{url}/\"\nclient_id = \"a\"\nclient_secret = \"b\"\n"
     );
-    let menshen = before(&mirror, &issuer).start().await;
+    let menshen = setup_with_issuer(&mirror, &issuer).start().await;
     let ask = bearer("/opaque", "new").on_the_wire();
     let mut lines = Vec::new();
     for _ in 0..100 {
@@ -370,8 +366,8 @@ async fn a_hundred_who_bring_one_new_token_are_one_question() {
 }
 
 #[tokio::test]
-async fn tokens_that_are_nearly_equal_never_share_an_answer() {
-    let counter = Counter::open("").await;
+async fn similar_tokens_never_share_a_cached_result() {
+    let env = IntrospectionEnv::open("").await;
     let stem = "x".repeat(500);
     let tokens: Vec<_> = (0..40)
         .map(|at| match at % 2 {
@@ -380,12 +376,11 @@ async fn tokens_that_are_nearly_equal_never_share_an_answer() {
         })
         .collect();
     for (at, token) in tokens.iter().enumerate().filter(|(at, _)| at % 5 != 0) {
-        counter
-            .explainer
-            .says(token, counter.explainer.active(&format!("p{at}")));
+        env.introspection_issuer
+            .says(token, env.introspection_issuer.active(&format!("p{at}")));
     }
     for _ in 0..2 {
-        let answers = join_all(tokens.iter().map(|token| counter.ask(token))).await;
+        let answers = join_all(tokens.iter().map(|token| env.ask(token))).await;
         for (at, answer) in answers.iter().enumerate() {
             if at % 5 == 0 {
                 refused(answer, "nobody's");
@@ -397,8 +392,11 @@ async fn tokens_that_are_nearly_equal_never_share_an_answer() {
 }
 
 #[tokio::test]
-async fn what_one_issuer_said_is_nothing_to_another() {
-    let (one, two) = (Explainer::start().await, Explainer::start().await);
+async fn a_result_of_one_issuer_is_not_used_for_another() {
+    let (one, two) = (
+        IntrospectionIssuer::start().await,
+        IntrospectionIssuer::start().await,
+    );
     let mirror = Mirror::start().await;
     let issuers = format!(
         "{}{}",
@@ -408,7 +406,10 @@ async fn what_one_issuer_said_is_nothing_to_another() {
     let other = "[[route]]\nname = \"two\"\nhost = \"sso.test\"\npath = \"/two\"\n\
                  upstream = [\"{mirror}\"]\nissuers = [\"two\"]\n";
     let routes = format!("{ROUTES}{other}").replace("{mirror}", &mirror.base_url());
-    let menshen = before(&mirror, &issuers).routes(&routes).start().await;
+    let menshen = setup_with_issuer(&mirror, &issuers)
+        .routes(&routes)
+        .start()
+        .await;
     one.says("t", one.active("runner"));
     for _ in 0..2 {
         assert!(passed(&bearer("/opaque", "t").send(&menshen).await));
@@ -423,13 +424,12 @@ async fn what_one_issuer_said_is_nothing_to_another() {
 type Edit<'a> = &'a dyn Fn(String) -> String;
 
 #[tokio::test]
-async fn other_settings_remember_nothing_of_what_was_before() {
-    let counter = Counter::open("").await;
-    counter
-        .explainer
-        .says("t", counter.explainer.active("runner"));
+async fn changed_settings_start_with_an_empty_cache() {
+    let env = IntrospectionEnv::open("").await;
+    env.introspection_issuer
+        .says("t", env.introspection_issuer.active("runner"));
     let issuer = |path: &str, edit: &dyn Fn(String) -> String| {
-        edit(counter.explainer.toml("opaque", path, ""))
+        edit(env.introspection_issuer.toml("opaque", path, ""))
     };
     let same = |text: String| text;
     let edits: [(&str, Edit<'_>, bool); 5] = [
@@ -452,39 +452,40 @@ async fn other_settings_remember_nothing_of_what_was_before() {
         ),
     ];
     for (path, edit, good) in edits {
-        assert!(passed(&counter.ask("t").await));
-        let setup = before(&counter._mirror, &issuer(path, edit));
-        counter.menshen.reload(&setup).await.unwrap();
-        assert_eq!(passed(&counter.ask("t").await), good, "{path}");
-        let back = before(&counter._mirror, &issuer("/basic", &same));
-        counter.menshen.reload(&back).await.unwrap();
+        assert!(passed(&env.ask("t").await));
+        let setup = setup_with_issuer(&env._mirror, &issuer(path, edit));
+        env.menshen.reload(&setup).await.unwrap();
+        assert_eq!(passed(&env.ask("t").await), good, "{path}");
+        let back = setup_with_issuer(&env._mirror, &issuer("/basic", &same));
+        env.menshen.reload(&back).await.unwrap();
     }
     // The same once more is still known.
-    let asked = counter.asked();
-    assert!(passed(&counter.ask("t").await));
-    let again = before(&counter._mirror, &issuer("/basic", &same)).server("# the same");
-    counter.menshen.reload(&again).await.unwrap();
-    assert!(passed(&counter.ask("t").await));
-    assert!(counter.asked() <= asked + 1);
+    let asked = env.asked();
+    assert!(passed(&env.ask("t").await));
+    let again = setup_with_issuer(&env._mirror, &issuer("/basic", &same)).server("# the same");
+    env.menshen.reload(&again).await.unwrap();
+    assert!(passed(&env.ask("t").await));
+    assert!(env.asked() <= asked + 1);
 }
 
 #[tokio::test]
-async fn an_issuer_is_asked_about_so_many_tokens_at_once_and_the_others_are_not_let_in() {
-    let counter = Counter::open("").await;
-    let issuer = counter.explainer.toml("opaque", "/basic", "");
-    let trusting = before(&counter._mirror, &issuer).server(TRUSTED);
-    counter.menshen.reload(&trusting).await.unwrap();
-    counter.explainer.instead(Some(Reply::Hang(Vec::new())));
+async fn concurrent_introspections_are_limited_and_the_rest_is_not_accepted() {
+    let env = IntrospectionEnv::open("").await;
+    let issuer = env.introspection_issuer.toml("opaque", "/basic", "");
+    let trusting = setup_with_issuer(&env._mirror, &issuer).server(TRUSTED);
+    env.menshen.reload(&trusting).await.unwrap();
+    env.introspection_issuer
+        .answer_all_with(Some(Reply::Hang(Vec::new())));
     // From twenty clients: no single one has as many questions under way.
     let asks = (0..40).map(|at| {
         let ask = bearer("/opaque", &format!("t{at}"));
         let ask = ask.header("X-Forwarded-For", &format!("192.0.2.{}", at % 20));
-        let address = counter.menshen.address();
+        let address = env.menshen.address();
         Box::pin(async move { ask.at(address).await })
     });
     // Whoever waits for a turn in vain is told so first.
     let (answer, _, waiting) = select_all(asks).await;
     unavailable(&answer);
-    // A quarter of 32 questions is kept for tokens that counted before.
-    assert_eq!((counter.asked(), waiting.len()), (24, 39));
+    // A quarter of 32 questions is kept for tokens that counted setup_with_issuer.
+    assert_eq!((env.asked(), waiting.len()), (24, 39));
 }

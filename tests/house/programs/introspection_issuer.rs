@@ -1,4 +1,4 @@
-//! `Explainer`: an issuer of opaque tokens that answers what it is told to about each (RFC 7662).
+//! `IntrospectionIssuer`: an issuer of opaque tokens that answers what it is told to about each (RFC 7662).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::upstream::{Asked, Reply, Upstream};
+use crate::upstream::{ReceivedRequest, Reply, Upstream};
 
 /// Who may ask it.
 pub(super) const CLIENT: &str = "menshen of corp";
@@ -15,27 +15,27 @@ pub(super) const CLIENT: &str = "menshen of corp";
 pub(super) const SECRET: &str = "s:e+c%r&e=t";
 
 /// A running one.
-pub(super) struct Explainer {
+pub(super) struct IntrospectionIssuer {
     upstream: Upstream,
-    book: Arc<Mutex<Book>>,
+    state: Arc<Mutex<IssuerState>>,
 }
 
 #[derive(Default)]
-struct Book {
+struct IssuerState {
     said: HashMap<String, Value>,
     /// What it answers whatever it is asked.
-    instead: Option<Reply>,
+    answer_all_with: Option<Reply>,
     /// Whether it never comes to an end with tokens it does not know.
-    ponders: bool,
+    hang_on_unknown_tokens: bool,
     asked: Vec<String>,
 }
 
-impl Explainer {
+impl IntrospectionIssuer {
     pub(super) async fn start() -> Self {
-        let book = Arc::new(Mutex::new(Book::default()));
-        let own = Arc::clone(&book);
+        let state = Arc::new(Mutex::new(IssuerState::default()));
+        let own = Arc::clone(&state);
         let upstream = Upstream::start(move |asked| answer(&own, asked)).await;
-        Self { upstream, book }
+        Self { upstream, state }
     }
 
     /// `[issuer.ID]` for it; it is asked at `path`.
@@ -53,7 +53,7 @@ impl Explainer {
 
     /// What it says of a token from now on.
     pub(super) fn says(&self, token: &str, said: Value) {
-        self.book
+        self.state
             .lock()
             .unwrap()
             .said
@@ -66,18 +66,18 @@ impl Explainer {
     }
 
     /// Answers this, whatever it is asked.
-    pub(super) fn instead(&self, reply: Option<Reply>) {
-        self.book.lock().unwrap().instead = reply;
+    pub(super) fn answer_all_with(&self, reply: Option<Reply>) {
+        self.state.lock().unwrap().answer_all_with = reply;
     }
 
     /// Never answers about a token it does not know.
-    pub(super) fn ponders(&self, ponders: bool) {
-        self.book.lock().unwrap().ponders = ponders;
+    pub(super) fn hang_on_unknown_tokens(&self, hang_on_unknown_tokens: bool) {
+        self.state.lock().unwrap().hang_on_unknown_tokens = hang_on_unknown_tokens;
     }
 
     /// Every token it was asked about.
     pub(super) fn asked(&self) -> Vec<String> {
-        self.book.lock().unwrap().asked.clone()
+        self.state.lock().unwrap().asked.clone()
     }
 }
 
@@ -89,17 +89,17 @@ pub(super) fn says(status: u16, kind: &str, body: &str) -> Reply {
     Reply::Keep(format!("{head}\r\n{body}").into_bytes())
 }
 
-fn answer(book: &Mutex<Book>, asked: &Asked) -> Reply {
-    let book = &mut *book.lock().unwrap();
+fn answer(state: &Mutex<IssuerState>, asked: &ReceivedRequest) -> Reply {
+    let state = &mut *state.lock().unwrap();
     let form: HashMap<String, String> = url::form_urlencoded::parse(&asked.message.body)
         .into_owned()
         .collect();
     let token = form.get("token").cloned().unwrap_or_default();
-    book.asked.push(token.clone());
-    if let Some(reply) = &book.instead {
+    state.asked.push(token.clone());
+    if let Some(reply) = &state.answer_all_with {
         return reply.clone();
     }
-    if book.ponders && !book.said.contains_key(&token) {
+    if state.hang_on_unknown_tokens && !state.said.contains_key(&token) {
         return Reply::Hang(Vec::new());
     }
     let plain =
@@ -118,7 +118,7 @@ fn answer(book: &Mutex<Book>, asked: &Asked) -> Reply {
     if !proved || form.get("token_type_hint").map(String::as_str) != Some("access_token") {
         return says(401, "application/json", "{\"error\":\"invalid_client\"}");
     }
-    let said = book.said.get(&token).cloned();
+    let said = state.said.get(&token).cloned();
     let said = said.unwrap_or_else(|| json!({ "active": false }));
     says(200, "application/json", &said.to_string())
 }

@@ -9,8 +9,8 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::explainer::Explainer;
-use super::{Desk, bearer, passed, refused, setup};
+use super::introspection_issuer::IntrospectionIssuer;
+use super::{TwoIssuers, bearer, passed, refused, setup};
 use crate::checking::TRUSTED;
 use crate::checking::faces::{Face, FaceResponse, OriginalRequest, Verdict};
 use crate::ext_authz::ON_MAIN;
@@ -33,17 +33,18 @@ issuers = ["opaque"]
 "#;
 
 /// An instance of menshen whose issuer explains its tokens, and which every face may ask for every client.
-struct Counter {
+struct IntrospectionEnv {
     menshen: Menshen,
-    explainer: Explainer,
+    introspection_issuer: IntrospectionIssuer,
     _mirror: Mirror,
 }
 
-impl Counter {
+impl IntrospectionEnv {
     /// With these lines of `[issuer.opaque]`.
     async fn open(lines: &str) -> Self {
-        let (explainer, mirror) = (Explainer::start().await, Mirror::start().await);
-        let issuer = explainer.toml("opaque", "/basic", "");
+        let (introspection_issuer, mirror) =
+            (IntrospectionIssuer::start().await, Mirror::start().await);
+        let issuer = introspection_issuer.toml("opaque", "/basic", "");
         let head = "[issuer.opaque]\n";
         let issuer = issuer.replace(head, &format!("{head}{lines}\n"));
         let menshen = Setup::default()
@@ -54,19 +55,19 @@ impl Counter {
             .await;
         Self {
             menshen,
-            explainer,
+            introspection_issuer,
             _mirror: mirror,
         }
     }
 
     /// A token that counts.
     fn good(&self, token: &str) -> String {
-        let said = self.explainer.active("runner");
-        self.explainer.says(token, said);
+        let said = self.introspection_issuer.active("runner");
+        self.introspection_issuer.says(token, said);
         token.to_owned()
     }
 
-    async fn hears(&self, face: Face, client: &'static str, token: &str) -> FaceResponse {
+    async fn decision_for(&self, face: Face, client: &'static str, token: &str) -> FaceResponse {
         let bearer = format!("Bearer {token}");
         let mut original = OriginalRequest::get("/opaque").header("Authorization", &bearer);
         original.client = client;
@@ -74,9 +75,15 @@ impl Counter {
     }
 
     /// Brings a token through every face at once.
-    async fn all_hear(&self, what: &str, client: &'static str, token: &str, verdict: Verdict) {
+    async fn assert_on_all_faces(
+        &self,
+        what: &str,
+        client: &'static str,
+        token: &str,
+        verdict: Verdict,
+    ) {
         let asks = Face::ALL.map(|face| async move {
-            let heard = self.hears(face, client, token).await;
+            let heard = self.decision_for(face, client, token).await;
             assert_eq!(
                 heard.verdict, verdict,
                 "{what}: {face:?} {:?}",
@@ -87,10 +94,10 @@ impl Counter {
     }
 
     /// The same with a new good token for each.
-    async fn all_let_in(&self, what: &str, client: &'static str) {
+    async fn assert_new_token_accepted_on_all_faces(&self, what: &str, client: &'static str) {
         let asks = Face::ALL.map(|face| async move {
             let token = self.good(&format!("{what}-{face:?}"));
-            let heard = self.hears(face, client, &token).await;
+            let heard = self.decision_for(face, client, &token).await;
             assert_eq!(
                 heard.verdict,
                 Verdict::Allow,
@@ -102,7 +109,7 @@ impl Counter {
     }
 
     /// Brings a token that nobody knows for each of these clients.
-    fn flood(&self, clients: impl Iterator<Item = String>) -> JoinSet<Answer> {
+    fn send_unknown_tokens(&self, clients: impl Iterator<Item = String>) -> JoinSet<Answer> {
         let address = self.menshen.address();
         let asks = clients.enumerate().map(|(at, client)| {
             let ask = TestRequest::get("/opaque")
@@ -113,12 +120,12 @@ impl Counter {
         asks.collect()
     }
 
-    fn asked_about(&self, part: &str) -> usize {
-        let asked = self.explainer.asked();
+    fn introspections_of(&self, part: &str) -> usize {
+        let asked = self.introspection_issuer.asked();
         asked.iter().filter(|token| token.contains(part)).count()
     }
 
-    fn limited(&self) -> u64 {
+    fn limited_count(&self) -> u64 {
         let page = self.menshen.running.live().services().telemetry.render();
         let name = "menshen_bearers_total{issuer=\"opaque\",outcome=\"limited\"} ";
         let line = page.lines().find_map(|line| line.strip_prefix(name));
@@ -127,26 +134,25 @@ impl Counter {
 }
 
 #[tokio::test]
-async fn a_client_that_makes_up_tokens_at_once_keeps_nobody_else_waiting() {
-    let counter = Counter::open("").await;
-    let known = counter.good("known");
-    counter
-        .all_hear("before", ATTACKER, &known, Verdict::Allow)
+async fn a_burst_of_invented_tokens_does_not_delay_other_clients() {
+    let env = IntrospectionEnv::open("").await;
+    let known = env.good("known");
+    env.assert_on_all_faces("before", ATTACKER, &known, Verdict::Allow)
         .await;
     // The issuer never comes to an end with those it does not know.
-    counter.explainer.ponders(true);
-    let mut flood: FuturesUnordered<_> = (0..300)
+    env.introspection_issuer.hang_on_unknown_tokens(true);
+    let mut send_unknown_tokens: FuturesUnordered<_> = (0..300)
         .map(|at| {
             let ask = TestRequest::get("/opaque")
                 .header("Authorization", &format!("Bearer made-up-{at}"))
                 .header("X-Forwarded-For", ATTACKER);
-            let address = counter.menshen.address();
+            let address = env.menshen.address();
             async move { ask.at(address).await }
         })
         .collect();
     // What is beyond its share is answered at once; the rest is under way from now on.
     for _ in 0..200 {
-        let answer = flood.next().await.unwrap();
+        let answer = send_unknown_tokens.next().await.unwrap();
         assert_eq!(answer.status, 503, "{}", answer.text());
         assert!(answer.header("retry-after").is_some());
         assert!(
@@ -155,26 +161,25 @@ async fn a_client_that_makes_up_tokens_at_once_keeps_nobody_else_waiting() {
             answer.text()
         );
     }
-    counter.all_let_in("new", OTHER).await;
-    counter
-        .all_hear("known", ATTACKER, &known, Verdict::Allow)
+    env.assert_new_token_accepted_on_all_faces("new", OTHER)
         .await;
-    assert!(counter.asked_about("made-up") <= 8);
-    assert_eq!(counter.limited(), 200);
+    env.assert_on_all_faces("known", ATTACKER, &known, Verdict::Allow)
+        .await;
+    assert!(env.introspections_of("made-up") <= 8);
+    assert_eq!(env.limited_count(), 200);
 }
 
 #[tokio::test]
-async fn a_client_that_makes_up_tokens_all_the_time_is_told_to_come_back_later() {
-    let counter = Counter::open("new_tokens_per_client_per_minute = 20").await;
-    let known = counter.good("known");
-    counter
-        .all_hear("before", ATTACKER, &known, Verdict::Allow)
+async fn a_client_that_keeps_inventing_tokens_gets_retry_after() {
+    let env = IntrospectionEnv::open("new_tokens_per_client_per_minute = 20").await;
+    let known = env.good("known");
+    env.assert_on_all_faces("before", ATTACKER, &known, Verdict::Allow)
         .await;
     let mut said = [0, 0];
     for at in 0..120 {
         let face = Face::ALL[at % Face::ALL.len()];
-        let heard = counter
-            .hears(face, ATTACKER, &format!("made-up-{at}"))
+        let heard = env
+            .decision_for(face, ATTACKER, &format!("made-up-{at}"))
             .await;
         match heard.verdict {
             Verdict::Unauthorized => said[0] += 1,
@@ -184,78 +189,80 @@ async fn a_client_that_makes_up_tokens_all_the_time_is_told_to_come_back_later()
     }
     // One was used up before, and some grow again while the test runs.
     assert!(said[0] >= 19 && said[1] > 20, "{said:?}");
-    assert_eq!(counter.asked_about("made-up"), said[0]);
-    assert_eq!(counter.limited(), said[1] as u64);
-    counter.all_let_in("new", OTHER).await;
+    assert_eq!(env.introspections_of("made-up"), said[0]);
+    assert_eq!(env.limited_count(), said[1] as u64);
+    env.assert_new_token_accepted_on_all_faces("new", OTHER)
+        .await;
     // What counted before is verified anew in time.
     for _ in 0..3 {
-        counter.menshen.advance(Duration::from_secs(61));
-        counter
-            .all_hear("known", ATTACKER, &known, Verdict::Allow)
+        env.menshen.advance(Duration::from_secs(61));
+        env.assert_on_all_faces("known", ATTACKER, &known, Verdict::Allow)
             .await;
     }
-    assert_eq!(counter.asked_about("known"), 4);
+    assert_eq!(env.introspections_of("known"), 4);
     // Its word counts no longer than its issuer says.
-    counter.explainer.says("known", json!({ "active": false }));
-    counter.menshen.advance(Duration::from_secs(61));
-    let heard = counter.hears(Face::Proxy, ATTACKER, &known).await;
+    env.introspection_issuer
+        .says("known", json!({ "active": false }));
+    env.menshen.advance(Duration::from_secs(61));
+    let heard = env.decision_for(Face::Proxy, ATTACKER, &known).await;
     assert_eq!(heard.verdict, Verdict::Unauthorized);
 }
 
 #[tokio::test]
-async fn a_48_of_ipv6_that_makes_up_tokens_keeps_nobody_else_waiting() {
-    let counter = Counter::open("new_tokens_per_client_at_once = 10").await;
-    counter.explainer.ponders(true);
-    let mut flood = counter.flood((0..100).map(|at| format!("2001:db8:9:{:x}::1", at / 5)));
+async fn invented_tokens_from_one_ipv6_48_do_not_delay_other_clients() {
+    let env = IntrospectionEnv::open("new_tokens_per_client_at_once = 10").await;
+    env.introspection_issuer.hang_on_unknown_tokens(true);
+    let mut send_unknown_tokens =
+        env.send_unknown_tokens((0..100).map(|at| format!("2001:db8:9:{:x}::1", at / 5)));
     // Three clients have 30 under way; what is beyond that is answered at once.
     for _ in 0..70 {
-        let answer = flood.join_next().await.unwrap().unwrap();
+        let answer = send_unknown_tokens.join_next().await.unwrap().unwrap();
         let text = answer.text();
         assert_eq!(answer.status, 503, "{text}");
         assert!(text.contains("too-many-tokens"), "{text}");
     }
-    counter.all_let_in("new", OTHER).await;
-    counter.all_let_in("newer", "2001:db8:8::1").await;
+    env.assert_new_token_accepted_on_all_faces("new", OTHER)
+        .await;
+    env.assert_new_token_accepted_on_all_faces("newer", "2001:db8:8::1")
+        .await;
 }
 
 #[tokio::test]
-async fn a_crowd_that_makes_up_tokens_leaves_questions_to_tokens_that_counted() {
-    let counter = Counter::open("").await;
-    let known = counter.good("known");
-    counter
-        .all_hear("before", OTHER, &known, Verdict::Allow)
+async fn invented_tokens_of_many_clients_leave_introspections_for_known_tokens() {
+    let env = IntrospectionEnv::open("").await;
+    let known = env.good("known");
+    env.assert_on_all_faces("before", OTHER, &known, Verdict::Allow)
         .await;
-    counter.explainer.ponders(true);
-    let _flood = counter.flood((0..160).map(|at| format!("203.0.113.{}", at / 4)));
+    env.introspection_issuer.hang_on_unknown_tokens(true);
+    let _flood = env.send_unknown_tokens((0..160).map(|at| format!("203.0.113.{}", at / 4)));
     until("the issuer is asked about many", || {
-        counter.asked_about("made-up") >= 24
+        env.introspections_of("made-up") >= 24
     })
     .await;
     for _ in 0..2 {
-        counter.menshen.advance(Duration::from_secs(61));
-        counter
-            .all_hear("known", OTHER, &known, Verdict::Allow)
+        env.menshen.advance(Duration::from_secs(61));
+        env.assert_on_all_faces("known", OTHER, &known, Verdict::Allow)
             .await;
     }
 }
 
 #[tokio::test]
-async fn a_proxy_that_names_nobody_is_not_one_client() {
+async fn a_proxy_that_names_no_client_is_not_limited_as_one_client() {
     let lines = "new_tokens_per_client_at_once = 1\nnew_tokens_per_client_per_minute = 1";
-    let counter = Counter::open(lines).await;
+    let env = IntrospectionEnv::open(lines).await;
     let asks = (0..20).map(|at| {
-        let token = counter.good(&format!("of-many-{at}"));
+        let token = env.good(&format!("of-many-{at}"));
         let ask = bearer("/opaque", &token);
-        let menshen = &counter.menshen;
+        let menshen = &env.menshen;
         async move { passed(&ask.send(menshen).await) }
     });
     assert!(join_all(asks).await.into_iter().all(|passed| passed));
-    assert_eq!(counter.limited(), 0);
+    assert_eq!(env.limited_count(), 0);
 }
 
 #[tokio::test]
-async fn what_is_no_token_takes_nothing_from_a_client() {
-    let counter = Counter::open("new_tokens_per_client_per_minute = 10").await;
+async fn malformed_tokens_do_not_count_against_the_limits() {
+    let env = IntrospectionEnv::open("new_tokens_per_client_per_minute = 10").await;
     let long = "x".repeat(33_000);
     for at in 0..40 {
         let face = Face::ALL[at % Face::ALL.len()];
@@ -267,7 +274,7 @@ async fn what_is_no_token_takes_nothing_from_a_client() {
             let token = format!("{bad}{}", if bad == "====" { "" } else { "=" });
             let ask = bearer("/opaque", &token).header("X-Forwarded-For", ATTACKER);
             if face == Face::Proxy {
-                let answer = ask.send(&counter.menshen).await;
+                let answer = ask.send(&env.menshen).await;
                 assert!(
                     [400, 401, 431].contains(&answer.status),
                     "{}",
@@ -275,23 +282,24 @@ async fn what_is_no_token_takes_nothing_from_a_client() {
                 );
                 continue;
             }
-            let heard = counter.hears(face, ATTACKER, &token).await;
+            let heard = env.decision_for(face, ATTACKER, &token).await;
             assert_ne!(heard.verdict, Verdict::Allow, "{face:?}");
             assert_ne!(heard.verdict, Verdict::Unavailable, "{face:?}");
         }
     }
-    assert_eq!(counter.explainer.asked(), [""; 0]);
-    assert_eq!(counter.limited(), 0);
-    counter.all_let_in("new", ATTACKER).await;
+    assert_eq!(env.introspection_issuer.asked(), [""; 0]);
+    assert_eq!(env.limited_count(), 0);
+    env.assert_new_token_accepted_on_all_faces("new", ATTACKER)
+        .await;
 }
 
 #[tokio::test]
-async fn made_up_tokens_push_no_good_one_out_of_memory() {
-    let counter = Counter::open("cached_max = 20").await;
-    let known = counter.good("known");
+async fn invented_tokens_do_not_evict_valid_ones_from_the_cache() {
+    let env = IntrospectionEnv::open("cached_max = 20").await;
+    let known = env.good("known");
     let ask = async |client: String, token: String| {
         let ask = bearer("/opaque", &token).header("X-Forwarded-For", &client);
-        ask.send(&counter.menshen).await
+        ask.send(&env.menshen).await
     };
     assert!(passed(&ask(OTHER.to_owned(), known.clone()).await));
     // More than are remembered of those that were refused, from all over the world.
@@ -305,24 +313,24 @@ async fn made_up_tokens_push_no_good_one_out_of_memory() {
         }
     }
     assert!(passed(&ask(OTHER.to_owned(), known).await));
-    assert_eq!(counter.asked_about("known"), 1);
+    assert_eq!(env.introspections_of("known"), 1);
 }
 
 #[tokio::test]
-async fn made_up_names_of_keys_keep_no_new_key_from_counting() {
-    let desk = Desk::open().await;
-    let issuers = [("ci", &desk.ci, ""), ("partner", &desk.partner, "")];
-    let trusting = setup(&issuers, &desk.mirror, "").server(TRUSTED);
-    desk.menshen.reload(&trusting).await.unwrap();
-    assert!(passed(&desk.ask("/api", &desk.token()).await));
+async fn invented_key_ids_do_not_delay_a_new_key() {
+    let env = TwoIssuers::open().await;
+    let issuers = [("ci", &env.ci, ""), ("partner", &env.partner, "")];
+    let trusting = setup(&issuers, &env.mirror, "").server(TRUSTED);
+    env.menshen.reload(&trusting).await.unwrap();
+    assert!(passed(&env.ask("/api", &env.token()).await));
     for at in 0..30 {
         let head = json!({ "kid": format!("made-up-{at}") });
-        let token = desk.ci.sign(&desk.claims(), &head);
+        let token = env.ci.sign(&env.claims(), &head);
         let ask = bearer("/api", &token).header("X-Forwarded-For", ATTACKER);
-        refused(&ask.send(&desk.menshen).await, "no such key");
+        refused(&ask.send(&env.menshen).await, "no such key");
     }
-    desk.ci.rotate(false);
-    let ask = bearer("/api", &desk.token()).header("X-Forwarded-For", OTHER);
-    assert!(passed(&ask.send(&desk.menshen).await));
-    assert!(desk.ci.calls("keys") <= 5, "{}", desk.ci.calls("keys"));
+    env.ci.rotate(false);
+    let ask = bearer("/api", &env.token()).header("X-Forwarded-For", OTHER);
+    assert!(passed(&ask.send(&env.menshen).await));
+    assert!(env.ci.calls("keys") <= 5, "{}", env.ci.calls("keys"));
 }

@@ -29,14 +29,14 @@ async fn start_menshen() -> (Menshen, String) {
     (menshen, cookie)
 }
 
-fn one(answer: &Answer, name: &str) -> Option<String> {
+fn single_value(answer: &Answer, name: &str) -> Option<String> {
     let values = answer.echoed(name);
     assert!(values.len() <= 1, "{name}: {values:?}");
     values.into_iter().next()
 }
 
 #[tokio::test]
-async fn a_name_is_written_as_the_route_says() {
+async fn names_are_sent_in_the_encoding_of_the_route() {
     let (menshen, cookie) = start_menshen().await;
     // Name, groups, departments.
     let table = [
@@ -63,7 +63,7 @@ async fn a_name_is_written_as_the_route_says() {
     for (encoding, name, groups, departments) in table {
         let ask = TestRequest::get(&format!("/{encoding}/echo")).session(&cookie);
         let answer = ask.send(&menshen).await;
-        let said = |header: &str| one(&answer, header);
+        let said = |header: &str| single_value(&answer, header);
         assert_eq!(
             said("x-forwarded-name").as_deref(),
             Some(name),
@@ -102,7 +102,7 @@ async fn a_name_is_written_as_the_route_says() {
 }
 
 #[tokio::test]
-async fn no_name_breaks_out_of_its_header() {
+async fn a_hostile_name_cannot_inject_a_header() {
     for hostile in [
         "a\r\nX-Forwarded-User: boss",
         "a\nX-Forwarded-User: boss",
@@ -126,7 +126,7 @@ async fn no_name_breaks_out_of_its_header() {
                 "zhangsan"
             };
             assert_eq!(answer.echoed("x-forwarded-user"), [login], "{hostile:?}");
-            let name = one(&answer, "x-forwarded-name").unwrap_or_default();
+            let name = single_value(&answer, "x-forwarded-name").unwrap_or_default();
             assert!(
                 !name.contains(char::is_control) || hostile.contains('\u{85}'),
                 "{name:?}"
@@ -136,7 +136,7 @@ async fn no_name_breaks_out_of_its_header() {
 }
 
 #[tokio::test]
-async fn basic_credentials_name_the_person_and_replace_the_clients_own() {
+async fn basic_auth_names_the_person_and_replaces_the_clients_credentials() {
     let routes = r#"
 [[route]]
 name = "basic"
@@ -192,7 +192,7 @@ basic_auth = { user = "user.login", password = "one for all" }
 }
 
 #[tokio::test]
-async fn a_user_with_a_colon_gets_no_basic_credentials() {
+async fn a_user_name_with_a_colon_gets_no_basic_credentials() {
     let routes = "[[route]]\nname = 'a'\nhost = 'sso.test'\nupstream = ['{app}']\n\
                   basic_auth = { user = 'user.name', password = 'p' }\n";
     let menshen = Setup::default().routes(routes).start().await;

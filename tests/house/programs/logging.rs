@@ -5,40 +5,40 @@ use serde_json::json;
 use menshen::config::Config;
 use menshen::telemetry::Telemetry;
 
-use super::{Desk, bearer, passed, with};
+use super::{TwoIssuers, bearer, passed, with};
 use crate::records::Records;
 use crate::test_request::{TestRequest, signed_in};
 
 #[tokio::test]
-async fn own_paths_know_people_only() {
-    let desk = Desk::open().await;
-    let (token, cookie) = (desk.token(), signed_in(&desk.menshen, "zhangsan").await);
+async fn own_paths_accept_no_program_tokens() {
+    let env = TwoIssuers::open().await;
+    let (token, cookie) = (env.token(), signed_in(&env.menshen, "zhangsan").await);
     for token in [token.as_str(), "a.b.c"] {
         let ask = bearer("/.menshen/userinfo", token);
-        assert_eq!(ask.clone().send(&desk.menshen).await.status, 401);
-        let answer = ask.session(&cookie).send(&desk.menshen).await;
+        assert_eq!(ask.clone().send(&env.menshen).await.status, 401);
+        let answer = ask.session(&cookie).send(&env.menshen).await;
         assert_eq!(
             (answer.status, &answer.json()["login"]),
             (200, &json!("zhangsan"))
         );
     }
-    assert_eq!(desk.ci.calls("keys"), 0);
+    assert_eq!(env.ci.calls("keys"), 0);
 }
 
 #[tokio::test]
-async fn a_refused_token_is_one_audit_line_with_its_reason() {
-    let desk = Desk::open().await;
-    let expired = with(desk.claims(), &json!({ "exp": 1 }));
-    let token = desk.ci.sign(&expired, &json!({}));
+async fn a_refused_token_is_audited_with_its_reason_at_a_limited_rate() {
+    let env = TwoIssuers::open().await;
+    let expired = with(env.claims(), &json!({ "exp": 1 }));
+    let token = env.ci.sign(&expired, &json!({}));
     let answer = bearer("/api", &token)
         .header("User-Agent", "runner/1")
-        .send(&desk.menshen)
+        .send(&env.menshen)
         .await;
     assert!(!answer.text().contains("expired"), "{}", answer.text());
     for _ in 0..50 {
-        desk.ask("/api", &token).await;
+        env.ask("/api", &token).await;
     }
-    let audit = desk.menshen.audit();
+    let audit = env.menshen.audit();
     let lines: Vec<_> = audit
         .iter()
         .filter(|line| line["event"] == "refused")
@@ -53,35 +53,35 @@ async fn a_refused_token_is_one_audit_line_with_its_reason() {
 }
 
 #[tokio::test]
-async fn the_access_record_names_the_program_and_nothing_holds_a_token() {
+async fn the_access_log_names_the_program_and_no_output_contains_a_token() {
     let log = Records::process_log();
-    let desk = Desk::open().await;
-    let text = desk
+    let env = TwoIssuers::open().await;
+    let text = env
         .menshen
         .setup
-        .text(&desk.menshen.source, &desk.menshen.app);
+        .text(&env.menshen.source, &env.menshen.app);
     let text = text.replace("access = false", "access = true");
     let config = Config::parse(&text, "test.toml").unwrap();
     let records = Records::default();
     let telemetry = Telemetry::writing_to(&config.log, Box::new(records.clone()));
-    let running = menshen::run::start_with_telemetry(config, desk.menshen.clock.clone(), telemetry)
+    let running = menshen::run::start_with_telemetry(config, env.menshen.clock.clone(), telemetry)
         .await
         .unwrap();
     let address = running.addresses()[0];
-    let good = desk.token();
+    let good = env.token();
     assert!(passed(&bearer("/api", &good).at(address).await));
-    let bad = desk.partner.sign(&desk.claims(), &json!({}));
+    let bad = env.partner.sign(&env.claims(), &json!({}));
     assert_eq!(bearer("/api", &bad).at(address).await.status, 401);
     assert_eq!(
         bearer("/api", "opaque-secret").at(address).await.status,
         401
     );
-    let lacking = desk
+    let lacking = env
         .ci
-        .sign(&with(desk.claims(), &json!({ "scope": "x" })), &json!({}));
+        .sign(&with(env.claims(), &json!({ "scope": "x" })), &json!({}));
     assert_eq!(bearer("/deploy", &lacking).at(address).await.status, 403);
-    desk.ci.down();
-    let unknown = desk.ci.sign(&desk.claims(), &json!({ "kid": "new" }));
+    env.ci.down();
+    let unknown = env.ci.sign(&env.claims(), &json!({ "kid": "new" }));
     assert_eq!(bearer("/api", &unknown).at(address).await.status, 503);
     running.live().services().telemetry.flush();
     let shown = records.text();
@@ -93,7 +93,7 @@ async fn the_access_record_names_the_program_and_nothing_holds_a_token() {
         .iter()
         .filter(|line| line["target"] == "menshen::access")
         .collect();
-    let sub = desk.ci.sub("zhangsan");
+    let sub = env.ci.sub("zhangsan");
     assert_eq!(access.len(), 5);
     assert_eq!(
         (&access[0]["issuer"], &access[0]["subject"]),
@@ -104,7 +104,7 @@ async fn the_access_record_names_the_program_and_nothing_holds_a_token() {
         access[1]["reason"],
         "bad token: the issuer has no key for it".replace(
             "no key for it",
-            &format!("no key {} for it", desk.partner.key().kid)
+            &format!("no key {} for it", env.partner.key().kid)
         )
     );
     assert_eq!(access[3]["reason"], "scope");
