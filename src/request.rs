@@ -1,4 +1,4 @@
-//! `decide()`: Head → Verdict. The spine of the request journey.
+//! Decides requests: [`decide`] turns a request [`Head`] into a [`Verdict`].
 
 use std::error::Error;
 use std::sync::Arc;
@@ -31,29 +31,29 @@ pub mod request_kind;
 pub mod route;
 pub mod target;
 
-/// What goes wrong inside a body.
+/// The error of a request or response body.
 pub type BodyError = Box<dyn Error + Send + Sync>;
 
-/// Every body that leaves the house, streamed or whole.
+/// The body type of every response, streamed or complete.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
 pub use address::AddressError;
 
-/// How the route that judges a request is found.
+/// How the route that decides a request is selected.
 #[derive(Clone, Copy, Debug)]
 enum RouteSelection<'a> {
-    /// RouteSelection host and path of each address.
+    /// By host and path of each address that the request names.
     Address(&'a Routes),
-    /// It was named, whatever host and path say.
+    /// By name, regardless of host and path.
     Name(&'a Arc<Route>),
 }
 
-/// Decides one request. Every face asks this, or [`decide_on`], and nothing else.
+/// Decides one request. Every face calls this or [`decide_on`], and no other decision function.
 pub fn decide(routes: &Routes, gate: &Gate, head: &Head<'_>) -> impl Future<Output = Verdict> {
     decide_all_addresses(RouteSelection::Address(routes), gate, head)
 }
 
-/// The same for a route that was named, whatever host and path say.
+/// Decides one request on a given route, regardless of its host and path.
 pub fn decide_on(
     route: &Arc<Route>,
     gate: &Gate,
@@ -62,7 +62,7 @@ pub fn decide_on(
     decide_all_addresses(RouteSelection::Name(route), gate, head)
 }
 
-/// Decides about every address that a request names.
+/// Decides the request target and, if that is allowed, every further address the request names.
 async fn decide_all_addresses(
     selection: RouteSelection<'_>,
     gate: &Gate,
@@ -78,8 +78,8 @@ async fn decide_all_addresses(
     }
 }
 
-/// Decides about every further address that a request names, as if it asked for that. The verdict
-/// about its own stands where all of them may be named.
+/// Decides every further address of a request as if it were the request target. The verdict on the
+/// target stands only if all of them are allowed.
 async fn decide_further_addresses(
     selection: RouteSelection<'_>,
     gate: &Gate,
@@ -112,7 +112,7 @@ async fn decide_further_addresses(
             let Some(other) = address.head(head, &mut reading_budget) else {
                 return refused(AddressError::Unreadable(name));
             };
-            // Which hosts lead to a route that was named is not known here.
+            // A route selected by name has no known set of hosts.
             if matches!(selection, RouteSelection::Name(_)) && !address::same_host(head, &other) {
                 return refused(AddressError::OtherApplication(name));
             }
@@ -131,12 +131,12 @@ async fn decide_further_addresses(
     own
 }
 
-/// Decides about the address that a request asks for.
+/// Decides a single address.
 async fn decide_address(selection: RouteSelection<'_>, gate: &Gate, head: &Head<'_>) -> Verdict {
     let found = match selection {
         RouteSelection::Name(route) => Ok(RouteMatch::Route(route)),
         RouteSelection::Address(routes) if head.unknown.path => {
-            // In a box: what is seldom done makes no other request's way longer.
+            // Boxed because it is rare: the future of ordinary requests stays small.
             return Box::pin(incomplete::decide_on_all_routes(routes, gate, head)).await;
         }
         RouteSelection::Address(routes) if head.unknown.scheme => {
@@ -155,7 +155,7 @@ async fn decide_address(selection: RouteSelection<'_>, gate: &Gate, head: &Head<
     decide_on_route(route, gate, head).await
 }
 
-/// Judges a request on its route.
+/// Identifies the caller and judges the request on its route.
 async fn decide_on_route(route: &Arc<Route>, gate: &Gate, head: &Head<'_>) -> Verdict {
     match gate.identify(route, head).await {
         Ok(caller) => policy::judge(route, caller, head),
@@ -166,7 +166,8 @@ async fn decide_on_route(route: &Arc<Route>, gate: &Gate, head: &Head<'_>) -> Ve
 fn denial(route: &Arc<Route>, error: GateError) -> Denial {
     let route = Arc::clone(route);
     match error {
-        // Programs cause these as often as they like: the records tell of them, the log does not.
+        // Callers can cause these at any rate, so they go to the access log and not to the program
+        // log.
         GateError::Bearer(BearerError::Refused { issuer, why }) => {
             Denial::BadToken { route, issuer, why }
         }
@@ -186,7 +187,7 @@ fn denial(route: &Arc<Route>, error: GateError) -> Denial {
             tracing::warn!(
                 route = route.name.as_str(),
                 error = %crate::telemetry::error_chain(&error),
-                "who is asking could not be found out"
+                "the caller could not be identified"
             );
             Denial::Unavailable { route }
         }

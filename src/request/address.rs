@@ -1,7 +1,6 @@
-//! The further addresses of a request: WebDAV and Subversion name a second one in `Destination`, and
-//! others in the parse_tagged_lists lists of `If` (RFC 4918 10.3, 10.4). The application acts on them as on the
-//! request's own, so each is judged as that is, for the same caller, and sent as the application
-//! knows it.
+//! The further addresses of a request: the `Destination` of WebDAV and Subversion, and the tagged
+//! lists of `If` (RFC 4918 10.3, 10.4). The application acts on them as on the request target, so
+//! each is judged for the same caller, and rewritten as the application knows it.
 
 use std::borrow::Cow;
 
@@ -14,32 +13,32 @@ use super::route::Route;
 pub(super) const DESTINATION: HeaderName = HeaderName::from_static("destination");
 pub(super) const IF: HeaderName = HeaderName::from_static("if");
 
-/// What names another method than the request line: then a POST may be a MOVE.
+/// Headers that replace the method of the request line: a POST may be a MOVE.
 const METHOD_OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-http-method-override"),
     HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-method-override"),
 ];
 
-/// How many addresses `If` may name: each is judged. Clients name the resource, where it goes and
-/// the folders of both.
+/// How many addresses `If` may contain. Clients name the resource, its destination and the folders
+/// of both.
 const ADDRESSES_MAX: usize = 8;
 
-/// Why a request is refused because of another address that it names.
+/// Why a request is refused because of a further address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Nobody can say for sure what it means.
+    /// It cannot be parsed unambiguously.
     #[error(
         "`{0}` holds an address that cannot be read, more than {ADDRESSES_MAX} addresses, or too many \
          ways to read them"
     )]
     Unreadable(&'static str),
-    /// Another application serves it than the one that is asked.
+    /// It belongs to another application than the request target.
     #[error("`{0}` leads to another application")]
     OtherApplication(&'static str),
 }
 
-/// A header with addresses, in pieces.
+/// A header with addresses, split into pieces.
 #[derive(Clone, Debug)]
 pub(super) struct AddressHeader<'a> {
     pub(super) name: HeaderName,
@@ -48,29 +47,27 @@ pub(super) struct AddressHeader<'a> {
 
 #[derive(Clone, Debug)]
 pub(super) enum Piece<'a> {
-    /// Sent as it is.
+    /// Forwarded unchanged.
     Text(&'a str),
     Address(Address<'a>),
 }
 
-/// One address. A relative one is resolved.
+/// An address; a relative one is resolved.
 #[derive(Clone, Debug)]
 pub(super) struct Address<'a> {
-    /// Whether it is https, and `host[:port]`; absent: those of the request.
+    /// Whether it is https, and `host[:port]`; absent if they are those of the request.
     pub(super) origin: Option<(bool, &'a str)>,
-    /// Path and query.
     pub(super) target: Cow<'a, str>,
 }
 
-/// Whether a request may name further addresses, asked before anything is read.
-///
-/// A GET or HEAD acts on nothing, whatever it names.
+/// Whether a request may contain further addresses; a cheap check before they are parsed. GET and
+/// HEAD do not act on them.
 pub(super) fn may_have_further_addresses(head: &Head<'_>) -> bool {
     let safe = matches!(*head.method, Method::GET | Method::HEAD) && !head.unknown.method;
     !safe && (head.headers.contains_key(IF) || has_destination(head))
 }
 
-/// Reads the headers of a request that hold further addresses.
+/// Parses the headers of a request that contain further addresses.
 pub(super) fn read<'a>(head: &Head<'a>) -> Result<Vec<AddressHeader<'a>>, AddressError> {
     let mut found = Vec::new();
     let base = (!head.unknown.path).then(|| head.path.as_str());
@@ -92,7 +89,8 @@ pub(super) fn read<'a>(head: &Head<'a>) -> Result<Vec<AddressHeader<'a>>, Addres
     Ok(found)
 }
 
-/// Other methods of HTTP itself know no destination; some applications use the name for their own.
+/// The other methods of HTTP itself have no destination; some applications use the header name for
+/// something else.
 fn has_destination(head: &Head<'_>) -> bool {
     let plain = matches!(
         *head.method,
@@ -112,7 +110,7 @@ fn has_destination(head: &Head<'_>) -> bool {
     head.headers.contains_key(DESTINATION) && (!plain || head.unknown.method || overridden())
 }
 
-/// The one value of a header, as text.
+/// The value of a header that is not repeated, as text.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -121,7 +119,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     std::str::from_utf8(value.as_bytes()).ok()
 }
 
-/// Splits `<address> (list) (list) <address> (list)` at its addresses.
+/// Splits `<address> (list) (list) <address> (list)` into addresses and the text between them.
 fn parse_tagged_lists<'a>(value: &'a str, base: Option<&str>) -> Option<Vec<Piece<'a>>> {
     let (mut pieces, mut addresses) = (Vec::new(), 0);
     let (mut rest, mut text) = (value, value);
@@ -171,8 +169,8 @@ fn after_list(mut rest: &str) -> Option<&str> {
 }
 
 impl<'a> Address<'a> {
-    /// Reads an absolute address, an absolute path, or one that is relative to `base`. What two
-    /// readers may take for two addresses is none.
+    /// Parses an absolute URL, an absolute path, or a path relative to `base`. Text that two
+    /// parsers may understand differently is refused.
     fn parse(text: &'a str, base: Option<&str>) -> Option<Self> {
         let odd = |byte: u8| matches!(byte, 0..=b' ' | 0x7f | b'#' | b'"' | b'<' | b'>' | b'\\');
         if text.is_empty() || text.bytes().any(odd) || text.starts_with("//") {
@@ -201,7 +199,7 @@ impl<'a> Address<'a> {
                 target: Cow::Borrowed(target),
             });
         }
-        // Before the first slash a colon would end a scheme.
+        // A colon before the first slash would end a scheme.
         let first = text.split(['/', '?']).next()?;
         if first.is_empty() || first.contains(':') {
             return None;
@@ -214,7 +212,7 @@ impl<'a> Address<'a> {
         })
     }
 
-    /// The request as it would be if it asked for this address.
+    /// The head of the same request with this address as its target.
     pub(super) fn head<'b>(
         &'b self,
         head: &Head<'b>,
@@ -239,13 +237,13 @@ impl<'a> Address<'a> {
     }
 }
 
-/// Whether a request that asked for another address would come to the same host and port.
+/// Whether two heads address the same host and port.
 pub(super) fn same_host(own: &Head<'_>, other: &Head<'_>) -> bool {
     let by_default = own.port.is_none() && other.port.is_none();
     own.host == other.host && (by_default || own.effective_port() == other.effective_port())
 }
 
-/// Whether what one route leads to knows the addresses of another as we write them.
+/// Whether both routes lead to the same application under the same host name and paths.
 pub(super) fn same_application(own: &Route, other: &Route) -> bool {
     std::ptr::eq(own, other)
         || (own.upstream == other.upstream

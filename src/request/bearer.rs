@@ -1,5 +1,4 @@
-//! `BearerTokens`: Authorization → Program, or the person a token stands for, on routes that name issuers.
-//! Elsewhere nobody looks.
+//! Authenticates bearer tokens, on routes that name issuers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,193 +31,172 @@ pub use config::{
 use token::{BearerHeader, TokenForm};
 use trusted_issuer::{TokenHash, TrustedIssuer};
 
-/// A program whose bearer token was verified. Never a person, whatever its claims say, unless its
-/// issuer's tokens are configured to be people's: then it is only the way to its `holder`.
+/// A program with a verified bearer token. If the issuer's tokens stand for persons, it is only a
+/// step on the way to its `holder`; otherwise it is never a person, whatever its claims say.
 #[derive(Debug)]
 pub struct Program {
-    /// Whose token it brought.
     pub issuer: IssuerId,
-    /// What its issuer calls it.
+    /// The issuer's name for it.
     pub subject: Subject,
-    /// What its token is good for.
     pub scopes: Vec<String>,
-    /// Its claims as rules see them.
+    /// The claims as rules read them.
     pub claims: Document,
     /// How whoever the token stands for proved themselves, as far as it says.
     pub auth_context: AuthContext,
-    /// When the token says that it ends.
+    /// When the token expires.
     pub ends_at: Option<Timestamp>,
-    /// The person it stands for instead, where tokens of its issuer are people's and it has the
-    /// scopes that its issuer asks for.
+    /// The person the token stands for, if the issuer's tokens stand for persons and the token has
+    /// the issuer's scopes.
     pub holder: Option<TokenSession>,
 }
 
 impl Program {
-    /// When it stops counting for sure, clocks that differ included.
+    /// When the token is certainly expired, with allowance for clock differences.
     pub fn over_at(&self) -> Option<Timestamp> {
         trusted_issuer::ends_at(self)
     }
 
-    /// Whether its token is good for all of these.
+    /// Whether the token has all of these scopes.
     fn has(&self, scopes: &[ScopeName]) -> bool {
         let has = |scope: &ScopeName| self.scopes.iter().any(|own| own == scope.as_str());
         scopes.iter().all(has)
     }
 }
 
-/// Whose bearer tokens count on a site, and what is remembered of them. By default nobody's do.
+/// Verifies the bearer tokens of a site and caches the results. By default no token is accepted.
 #[derive(Debug, Default)]
 pub struct BearerTokens {
     /// Who admits the people of tokens; without issuers nobody does.
     token_sessions: Option<Arc<TokenSessions>>,
     issuers: BTreeMap<IssuerId, Arc<TrustedIssuer>>,
-    /// Those whose tokens are people's.
+    /// The issuers whose tokens stand for persons.
     person_issuers: Vec<IssuerId>,
-    /// For tokens that are refused before an issuer is known.
+    /// Counts tokens that are refused before their issuer is known.
     counts_without_issuer: BearerCounters,
-    /// For the audit trail: strangers cause these lines.
+    /// Limits audit lines about refused tokens, which anybody can cause.
     refusal_log: LogLimiter,
 }
 
-/// Why a bearer token lets nobody in.
+/// Why a bearer token is not accepted.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BearerError {
-    /// It does not prove what it says.
+    /// The token is invalid.
     #[error("a bearer token was refused")]
     Refused {
-        /// Whose it would have been, when that was found out.
+        /// Absent if it is refused before its issuer is known.
         issuer: Option<IssuerId>,
-        /// Why.
         #[source]
         why: Arc<Refusal>,
     },
-    /// It counts, but not for what this route asks.
+    /// The token is valid but lacks a scope.
     #[error("the token of {} lacks a scope", program.subject)]
     Scope {
-        /// Whose it is.
         program: Arc<Program>,
-        /// What its issuer and the route ask for, separated by spaces.
+        /// The scopes that its issuer and the route require, separated by spaces.
         needed: String,
     },
-    /// Its client brings too many new tokens: nobody looked at it.
+    /// The client sends too many new tokens; this one was not verified.
     #[error("the client brings too many new tokens of the issuer {issuer}")]
-    Limited {
-        /// Whose it would have been.
-        issuer: IssuerId,
-    },
-    /// Its issuer could not be asked.
+    Limited { issuer: IssuerId },
+    /// The issuer could not be asked.
     #[error("ask the issuer {issuer} about a bearer token")]
     IssuerUnavailable {
-        /// Which.
         issuer: IssuerId,
-        /// Why.
         #[source]
         source: Arc<IssuerUnavailable>,
     },
-    /// Whom it is about could not be found out.
-    #[error("look for whom a bearer token is about")]
+    /// The person the token stands for could not be loaded.
+    #[error("load the person of a bearer token")]
     Store(#[source] Arc<StoreError>),
 }
 
-/// Why a token is refused. For the log; whoever brought it is told nothing of it.
+/// Why a token is refused. It goes to the log; the client is not told.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// Nobody knows which of them counts.
     #[error("there are several Authorization headers")]
     MultipleHeaders,
-    /// Empty, too long, or of other letters than a token has.
-    #[error("it is no token")]
+    /// Empty, too long, or with characters that a token cannot have.
+    #[error("it is not a bearer token (RFC 6750)")]
     Malformed,
-    /// It says that somebody issued it whom this route does not name.
-    #[error("it says that {said} issued it, who does not count on this route")]
+    /// It names an issuer that the route does not accept.
+    #[error("its issuer {said} is not accepted on this route")]
     UnknownIssuer {
-        /// Whom it names, truncated.
+        /// The issuer in the token, truncated.
         said: String,
     },
-    /// Nobody here could read it.
-    #[error("it is opaque, and no issuer of this route explains such tokens")]
+    /// No issuer of the route can introspect it.
+    #[error("it is opaque, and no issuer of this route has introspection configured")]
     Opaque,
-    /// Its issuer says so.
+    /// The introspection response says so.
     #[error("its issuer says that it is not active")]
     Inactive,
-    /// It was made for another purpose.
-    #[error("it is no access token but of the kind `{said}`")]
+    /// It was issued for another purpose.
+    #[error("it is not an access token but of the type `{said}`")]
     WrongKind {
-        /// What it says, truncated.
+        /// The type in the token, truncated.
         said: String,
     },
-    /// Whoever brings it must prove more than that they have it.
-    #[error("it is bound to a key, which a bearer does not prove")]
+    /// It is valid only together with a proof of possession.
+    #[error("it is bound to a key, and proof of possession is not supported")]
     KeyBound,
-    /// It names nobody we can write down.
-    #[error("its subject is no subject")]
+    #[error("its subject is empty, too long, or has control characters")]
     InvalidSubject,
     /// It is about nobody who may come in.
     #[error(transparent)]
     TokenSession(TokenSessionError),
-    /// A logout at the provider is not remembered for as long as it lives.
+    /// It lives longer than a logout at the provider is remembered.
     #[error("it lives for {}s, and a person's token for token_life_max = {}s at most", life.as_secs(), max.as_secs())]
     LongLived {
-        /// From its issue to its end.
+        /// From `iat` to `exp`.
         life: Duration,
-        /// How long it may be.
+        /// The configured maximum.
         max: Duration,
     },
-    /// What every token of an issuer must be.
+    /// It fails a check that applies to every token of an issuer.
     #[error(transparent)]
     Token(TokenError),
 }
 
-/// Why it could not be found out whether a token counts. Never a yes, and never a no.
+/// Why a token could not be verified. It is neither accepted nor refused.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerUnavailable {
-    /// Its metadata or keys.
+    /// The issuer's metadata or keys.
     #[error(transparent)]
     Issuer(#[from] IssuerError),
-    /// Its introspection.
     #[error(transparent)]
     Introspection(OutboundError),
-    /// It uses_introspection no tokens.
     #[error("its metadata names no introspection endpoint: set `introspection.url`")]
     NoEndpoint,
-    /// It answered with something else than an explanation.
     #[error("its answer does not say whether the token is active")]
     Unreadable,
-    /// It could not be reached a moment ago.
+    /// The issuer was unreachable a moment ago and is not asked again yet.
     #[error("it could not be reached a moment ago")]
     Paused,
-    /// Too many others wait.
     #[error("too many tokens wait to be verified")]
     Overloaded,
-    /// The verification came to no end.
-    #[error("the verification came to no end")]
+    /// The verification task ended without a result.
+    #[error("the verification ended without a result")]
     Aborted,
 }
 
 /// Why an issuer could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The road to it.
-    #[error("issuer {id}: the way to it")]
+    #[error("issuer {id}: build its HTTP client")]
     Outbound {
-        /// Which.
         id: IssuerId,
-        /// Why.
         #[source]
         source: OutboundBuildError,
     },
-    /// What proves us to it.
     #[error("issuer {id}: introspection client_secret")]
     Secret {
-        /// Which.
         id: IssuerId,
-        /// Why.
         #[source]
         source: SecretError,
     },
 }
 
-/// Why one token was not verified, shared by all who brought it.
+/// Why a token was not verified, shared by all requests with this token.
 #[derive(Clone, Debug)]
 enum VerifyError {
     Refused(Arc<Refusal>),
@@ -232,8 +210,8 @@ impl Refusal {
         Self::Token(TokenError::Claim(error))
     }
 
-    /// Whether the same token can only be refused again in a moment. A key may permit up, and time
-    /// goes on.
+    /// Whether the same token will be refused again in the next moments. A missing key may be
+    /// published, and a token that is not valid yet becomes valid.
     fn is_final(&self) -> bool {
         !matches!(
             self,
@@ -273,8 +251,8 @@ impl From<TokenError> for VerifyError {
 }
 
 impl BearerTokens {
-    /// Builds every issuer; one whose settings did not change is taken over with what it remembers.
-    /// Reads secrets, asks nobody.
+    /// Builds the verifier of every issuer. An issuer with unchanged settings is reused with its
+    /// cache. Reads secrets; sends no request.
     pub fn build(
         issuers: &BTreeMap<IssuerId, IssuerConfig>,
         clock: &Clock,
@@ -309,17 +287,17 @@ impl BearerTokens {
         })
     }
 
-    /// How long after a logout at the provider a token of this connector's people may come that was
-    /// issued before it; nothing where it has no such tokens.
+    /// How long after a logout at the provider a token of this connector's persons may arrive that
+    /// was issued before it; `None` if no issuer has such tokens.
     pub fn token_life_of(&self, connector: &ConnectorId) -> Option<Duration> {
         let issuers = self.issuers.values().map(|trusted| &trusted.config);
         let person_issuers = issuers.filter(|config| config.people.as_ref() == Some(connector));
         let lives = person_issuers.map(|config| config.token_life_max.duration());
-        // The clocks of both may differ, and so may what the token and the logout were dated by.
+        // The clocks of provider and issuer may differ in both directions.
         lives.max().map(|life| life + 2 * LEEWAY)
     }
 
-    /// Asks every issuer whether its tokens could be verified now; for `check --online`.
+    /// Asks every issuer whether its tokens could be verified now, for `check --online`.
     pub async fn examine(&self) -> Vec<(&IssuerId, Result<String, Arc<IssuerUnavailable>>)> {
         let mut found = Vec::with_capacity(self.issuers.len());
         for (id, trusted) in &self.issuers {
@@ -328,12 +306,12 @@ impl BearerTokens {
         found
     }
 
-    /// Leave to write down that a token was refused, once a second.
+    /// Whether a refused token may be logged now: at most one a second.
     pub fn may_log_refusal(&self) -> bool {
         self.refusal_log.allow()
     }
 
-    /// Whose token a request to a page of ours brings, among those that are people's.
+    /// Authenticates a token that stands for a person, for menshen's own pages.
     pub async fn authenticate_person(
         &self,
         head: &Head<'_>,
@@ -341,9 +319,9 @@ impl BearerTokens {
         self.authenticate(&self.person_issuers, &[], head).await
     }
 
-    /// Which program brings a bearer token of one of these issuers; nothing when nobody brings one, and
-    /// without issuers nobody looks. A token that is there and does not count, or is not good for
-    /// what its issuer and `scopes` ask, is an error, whatever else the request brings.
+    /// Authenticates the bearer token of a request, if it has one and `issuers` is not empty. A
+    /// token that is invalid, or lacks a scope of its issuer or of `scopes`, is an error, whatever
+    /// other credentials the request has.
     pub async fn authenticate(
         &self,
         issuers: &[IssuerId],
@@ -371,7 +349,7 @@ impl BearerTokens {
         self.require_scopes(scopes, program).map(Some)
     }
 
-    /// The person a token stands for now; an error when their session was ended.
+    /// The person a token stands for; an error if their session was ended.
     pub async fn person_of(
         &self,
         program: &Program,
@@ -391,7 +369,7 @@ impl BearerTokens {
         }
     }
 
-    /// Whoever verified a token remembers it; nobody else has an entry of it.
+    /// The cached result. Only the issuer that verified a token has it in its cache.
     fn cached(
         &self,
         issuers: &[IssuerId],
@@ -404,8 +382,8 @@ impl BearerTokens {
         })
     }
 
-    /// Whom to ask about a token: the issuer it names, or the one that uses_introspection opaque tokens. A
-    /// token is shown to nobody else.
+    /// The issuer to ask about a token: the one it names or, for an opaque token, the one with
+    /// introspection. The token is disclosed to no other.
     fn issuer_of(&self, issuers: &[IssuerId], token: &str) -> Result<&Arc<TrustedIssuer>, Refusal> {
         let mut trusted = issuers.iter().filter_map(|id| self.issuers.get(id));
         match token::form(token)? {
@@ -420,7 +398,7 @@ impl BearerTokens {
         }
     }
 
-    /// Whether it has every scope that its issuer and a route ask for. Asked on every request.
+    /// Whether the token has every scope of its issuer and the route; checked on every request.
     fn require_scopes(
         &self,
         of_route: &[ScopeName],

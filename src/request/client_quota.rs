@@ -1,4 +1,4 @@
-//! `ClientQuota`: how much of something each client address holds at the moment.
+//! `ClientQuota`: limits how many of something each client address holds at a time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,46 +7,46 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::client::{Client, Network, site_share};
 use crate::keys;
 
-/// How many counters a row has.
 const COUNTERS_PER_ROW: usize = 2048;
 const ROWS: usize = 2;
 
-/// Counts by client address, in memory that does not grow with the number of addresses.
+/// Counts by client address in memory of fixed size.
 ///
-/// An IPv6 client is counted with its /64 and with its /48, which may hold more than one client and
-/// never all.
+/// An IPv6 client is counted for its /64 and for its /48. The /48 may hold more than one client but
+/// never everything.
 pub struct ClientQuota {
     clients: CounterTable,
     sites: CounterTable,
 }
 
-/// Where a client is counted.
+/// The counters of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaCells {
     client: Cells,
-    /// For an IPv6 client.
+    /// The /48 of an IPv6 client.
     site: Option<Cells>,
 }
 
-/// One of what a client may hold. Dropping it gives it back.
+/// One counted unit; dropping it releases the unit.
 #[derive(Debug)]
 pub struct QuotaGuard {
     quota: Arc<ClientQuota>,
     cells: QuotaCells,
 }
 
-/// Counters of networks.
+/// Counters of networks, in the manner of a count-min sketch.
 ///
-/// A network has one counter in each row, at a place that nobody outside can compute; the smallest of
-/// them is what it holds at most. Two networks disturb each other only where they meet in every row.
+/// A network has one counter per row, at a place that clients cannot predict. The smallest of its
+/// counters is an upper bound of what it holds, so two networks disturb each other only if they
+/// share a counter in every row.
 struct CounterTable {
     counters: Box<[AtomicU32]>,
-    /// One multiplier for each row.
+    /// One random hash multiplier per row.
     multipliers: [u64; ROWS],
     max: u32,
 }
 
-/// The counters of one network, as their cells in the table.
+/// The indices of a network's counters in the table.
 type Cells = [u16; ROWS];
 
 impl ClientQuota {
@@ -59,12 +59,12 @@ impl ClientQuota {
         }
     }
 
-    /// How many each client may hold.
+    /// How many units each client may hold.
     pub fn max(&self) -> u32 {
         self.clients.max
     }
 
-    /// Where a client is counted.
+    /// The counters of a client.
     pub fn cells(&self, client: Client) -> QuotaCells {
         QuotaCells {
             client: self.clients.cells(client.network()),
@@ -72,7 +72,7 @@ impl ClientQuota {
         }
     }
 
-    /// Counts one more, unless all that the client or its site may hold is taken.
+    /// Counts one more unit; false if the client or its /48 already holds all it may.
     pub fn add(&self, cells: QuotaCells) -> bool {
         if !self.clients.add(cells.client) {
             return false;
@@ -84,7 +84,7 @@ impl ClientQuota {
         fits
     }
 
-    /// Counts one less.
+    /// Counts one unit less.
     pub fn release(&self, cells: QuotaCells) {
         self.clients.release(cells.client);
         if let Some(site) = cells.site {
@@ -92,7 +92,7 @@ impl ClientQuota {
         }
     }
 
-    /// Takes one for as long as the answer is kept.
+    /// Counts one unit until the guard is dropped; `None` if the client holds all it may.
     pub fn take(self: &Arc<Self>, client: Client) -> Option<QuotaGuard> {
         let cells = self.cells(client);
         self.add(cells).then(|| QuotaGuard {
@@ -110,7 +110,7 @@ impl QuotaGuard {
 }
 
 impl QuotaCells {
-    /// Whether two clients are IPv6 clients of one site.
+    /// Whether both are IPv6 clients in the same /48.
     pub fn shares_site(self, other: Self) -> bool {
         self.site.is_some() && self.site == other.site
     }
@@ -224,7 +224,7 @@ mod tests {
                 assert!(quota.take(ip(other)).is_some(), "{other}");
             }
             drop(held);
-            // What was refused for the site was not counted for the client.
+            // A unit refused for the /48 was not counted for the client.
             let again: Vec<_> = (0..max)
                 .map(|_| quota.take(ip("2001:db8:1:49::1")))
                 .collect();
@@ -243,7 +243,7 @@ mod tests {
             .map(|number| Client::from(IpAddr::from(number.to_be_bytes())))
             .filter(|client| quota.take(*client).is_none())
             .count();
-        // Both rows meet one of 20 by chance in one of some ten thousand.
+        // By chance about one address in ten thousand shares both counters with one of the 20.
         assert!(turned_away <= 5, "{turned_away}");
     }
 }

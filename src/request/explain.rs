@@ -1,5 +1,5 @@
-//! `explain()`: what would become of a request, and why. Asks the same functions as a request does,
-//! and nobody else: no session is minted, no source is asked, nothing is written.
+//! [`explain()`] describes how a request would be decided, and why. It calls the same functions as
+//! a real request, but creates no session, contacts no source and writes nothing.
 
 use http::HeaderMap;
 use http::request::Parts;
@@ -24,109 +24,98 @@ pub use route_match::{ExplainedMatch, RejectedRoute};
 pub use rule::{DecidingRule, NamedValue};
 pub use upstream::{ExplainedUpstream, HeaderLine};
 
-/// The longest text that is display_path whole, in characters.
+/// The longest text that is shown in full, in characters.
 const TRUNCATE_AT_CHARS: usize = 400;
 
-/// What decides about requests.
+/// The parts of a site that decide requests.
 #[derive(Clone, Copy, Debug)]
 pub struct ExplainContext<'a> {
-    /// Where they may go.
     pub routes: &'a Routes,
-    /// Whose sessions count.
     pub gate: &'a Gate,
-    /// Where the routes lead.
     pub forwarder: &'a Forwarder,
-    /// How requests are read.
     pub parse_options: ParseOptions<'a>,
-    /// How requests to upstreams are written.
     pub rewrite_options: RewriteOptions<'a>,
 }
 
-/// What would become of a request, and why. Holds no secrets: what is one is said to be hidden.
+/// How a request would be decided, and why. Secrets are replaced by a placeholder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explanation {
-    /// What was asked.
     pub request: ExplainedRequest,
-    /// Who would ask.
     pub caller: ExplainedCaller,
-    /// What is found for host and path.
+    /// The match of host and path.
     pub route: ExplainedMatch,
-    /// The other routes, and why not.
+    /// The other routes, and why they do not match.
     #[serde(rename = "not")]
     pub rejected_routes: Vec<RejectedRoute>,
-    /// What permit_and_rewrite, on a route.
+    /// The setting of the route that decides.
     pub rule: Option<DecidingRule>,
-    /// What the rule named, and what that was.
+    /// What the rule reads, with values.
     pub values: Vec<NamedValue>,
-    /// What became of it.
     pub verdict: ExplainedVerdict,
-    /// What the upstream would get.
+    /// The request that the upstream would receive.
     pub upstream: Option<ExplainedUpstream>,
-    /// What else one should know.
+    /// Further remarks.
     pub notes: Vec<String>,
 }
 
-/// The request that was asked about, as far as it can be read.
+/// The request, as far as it can be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExplainedRequest {
-    /// How.
     pub method: String,
-    /// `scheme://host[:port]/path`, as it is explain_route; the query is nobody's business.
+    /// `scheme://host[:port]/path`, as it is judged, without the query.
     pub url: String,
-    /// Who sent it, behind the trusted hops.
+    /// The client's address, behind trusted proxies.
     pub client: Option<String>,
 }
 
-/// Who would ask.
+/// The caller.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ExplainedCaller {
-    /// What applications know them by; absent: nobody.
+    /// Absent: anonymous.
     pub login: Option<String>,
-    /// Whose account it is.
+    /// The id of the account.
     pub account: Option<String>,
-    /// Through which connector they would have come in.
+    /// The connector of the assumed login.
     pub via: Option<String>,
-    /// The connectors they are known by, the one they came in by last first.
+    /// The connectors that know the account, the most recently used first.
     pub connectors: Vec<String>,
     /// Whether the account is closed.
     pub closed: bool,
 }
 
-/// What became of it.
+/// The decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExplainedVerdict {
-    /// Which route_match it ends.
     #[serde(rename = "end")]
     pub kind: VerdictKind,
-    /// As the record of requests says it; empty where that says nothing.
+    /// The `reason` of the access log; may be empty.
     pub reason: String,
 }
 
-/// Which route_match a request ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VerdictKind {
     /// It is forwarded.
     Allow,
-    /// It may pass, and the route leads nowhere.
+    /// It is allowed, but the route has no upstream.
     NoUpstream,
-    /// It may pass, and its method is never forwarded.
+    /// It is allowed, but its method is never forwarded.
     Method,
-    /// We answer it.
+    /// menshen answers it itself.
     OwnPage,
-    /// Log in first.
+    /// A login is needed.
     LogIn,
-    /// Nobody should act on its head.
+    /// The request is invalid.
     BadRequest,
-    /// No route serves it.
+    /// No route matches.
     NoRoute,
-    /// Its path may be read in several context that are not the same.
+    /// The readings of its path do not agree.
     AmbiguousPath,
-    /// The rule says no.
+    /// The rule denies it.
     Forbidden,
 }
 
-/// Explains a request. `directory` is asked only who somebody is.
+/// Explains a request. `directory` is asked for the caller's account only.
 pub async fn explain(
     context: &ExplainContext<'_>,
     directory: &Directory,
@@ -184,7 +173,7 @@ pub async fn explain(
     })
 }
 
-/// The very judgement of a request on a route.
+/// Decides a request on its route, with the reasons.
 fn explain_route(
     mut explained: Explanation,
     context: &ExplainContext<'_>,
@@ -205,7 +194,7 @@ fn explain_route(
             None,
         );
     }
-    // What was explain_route is explain_route again, to be display_path.
+    // The rule is evaluated once more to describe it.
     head.budget.reset();
     let (rule, values) = rule::explain_rule(route, caller, head);
     Explanation {
@@ -236,7 +225,7 @@ fn explained_verdict(
         Verdict::Allow(permit) => {
             return (ExplainedVerdict::of(VerdictKind::Allow, ""), Some(permit));
         }
-        // Nobody's source is asked again right after they signed in.
+        // Right after the assumed login no confirmation is due.
         Verdict::Reconfirm(_) => return (ExplainedVerdict::of(VerdictKind::LogIn, "reload"), None),
         Verdict::Login(needed) => {
             return (
@@ -258,7 +247,8 @@ fn explained_verdict(
                 ExplainedVerdict::of(VerdictKind::Forbidden, &format!("rule failed: {error}"))
             }
         },
-        // Only what the gate finds out leads here, which was not asked, or a check that told too little.
+        // These need credentials, or a proxy that asks for a decision; an explained request has
+        // neither.
         Denial::NoRoute
         | Denial::BadToken { .. }
         | Denial::Scope { .. }
@@ -363,7 +353,7 @@ impl ExplainedVerdict {
     }
 }
 
-/// A text that is not too long for a line.
+/// Truncates a text for display.
 fn truncate(text: &str) -> String {
     match text.char_indices().nth(TRUNCATE_AT_CHARS) {
         Some((at, _)) => format!("{}…", &text[..at]),

@@ -1,4 +1,4 @@
-//! What tests of the request journey begin with: a route, a person, a head, a permit.
+//! Fixtures for unit tests of requests: a route, a caller, a head, a permit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::people::profile::{AuthContext, UserFields};
 use crate::people::session::{Entitlements, Person, RefreshDue, Session};
 use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
 
-/// A public route to the first pool.
+/// A public route to the first upstream pool.
 pub(super) fn route() -> Route {
     Route {
         name: RouteName::new("oa"),
@@ -62,13 +62,13 @@ pub(super) fn anonymous() -> Caller {
     Caller::Anonymous(LoginReason::NotSignedIn)
 }
 
-/// A ring of one new key.
+/// A key ring with one new key.
 pub(super) fn ring() -> KeyRing {
     keys::install_crypto();
     KeyRing::new(&[keys::generate()], None).unwrap()
 }
 
-/// Somebody with these fields.
+/// A person with this login and these profile fields.
 pub(super) fn person(login: &str, fields: UserFields) -> Caller {
     let (account, via) = (
         AccountId::new([7; 16]),
@@ -115,7 +115,7 @@ pub(super) fn zhang() -> Caller {
     )
 }
 
-/// What a decision leaves behind for a request from `10.0.0.9`, trusted or not.
+/// The permit and the rewrite of a request from `10.0.0.9`, a trusted proxy or not.
 pub(super) fn permit_and_rewrite(
     route: &Arc<Route>,
     caller: Caller,
@@ -150,7 +150,7 @@ pub(super) fn permit_and_rewrite(
     };
     let head = Head::parse(parts, &connection, parse_options, at).unwrap();
     let Verdict::Allow(permit) = policy::judge(route, caller, &head) else {
-        panic!("the route lets everybody pass")
+        panic!("the route is public")
     };
     let id = RequestId::of(&parts.headers, head.peer_trusted);
     let namespace = Namespace::new(&[Arc::clone(route)], &CookieName::default(), &ring);

@@ -1,5 +1,5 @@
-//! `Gate::identify()`: Head → Caller. The session cookie, and on some routes a bearer token, as far
-//! as the request itself proves them.
+//! `Gate` identifies the caller of a request by its session cookie and, on routes that accept them,
+//! its bearer token.
 
 use std::sync::Arc;
 
@@ -14,32 +14,30 @@ use crate::people::session::{
 use crate::store::{ConnectorId, StoreError};
 use crate::telemetry::LogLimiter;
 
-/// Who is asking.
+/// Who sent a request.
 #[derive(Clone, Debug)]
 pub enum Caller {
-    /// Anonymous we know, and why.
+    /// A caller without accepted credentials, with the reason.
     Anonymous(LoginReason),
-    /// A person with a session.
     Person(Person),
-    /// A program with a verified bearer token.
     Program(Arc<Program>),
 }
 
-/// LoginReason somebody must log in.
+/// Why a login is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginReason {
-    /// They brought nothing that counts.
+    /// The request has no accepted credentials.
     NotSignedIn,
-    /// Their session is over.
+    /// The session has ended.
     Expired,
-    /// Their session came through a connector that does not count here.
+    /// The session was created by a connector that the route does not accept.
     OtherConnector,
-    /// The route demands a stronger proof than theirs.
+    /// The route demands a stronger or more recent authentication.
     StepUp,
 }
 
 impl LoginReason {
-    /// The one as_str of the records.
+    /// The value of the log field `reason`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotSignedIn => "nobody",
@@ -50,53 +48,53 @@ impl LoginReason {
     }
 }
 
-/// LoginReason it could not be found out who is asking.
+/// Why a caller could not be identified.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
-    /// A bearer token that lets nobody in.
+    /// The bearer token was not accepted.
     #[error(transparent)]
     Bearer(#[from] BearerError),
-    /// A person's session and a program's token at once, both good: nobody knows who asks.
-    #[error("a session and a bearer token came together")]
+    /// A valid session and a valid bearer token of different callers in one request.
+    #[error("the request has both a session and a bearer token")]
     TwoCallers,
-    /// The store could not be asked.
-    #[error("look for the session")]
+    /// The store failed.
+    #[error("load the session")]
     Unavailable(#[source] Arc<StoreError>),
 }
 
-/// What callers are known by. One per site; the sessions outlive it.
+/// Identifies callers. There is one per site; sessions outlive it.
 #[derive(Debug)]
 pub struct Gate {
-    /// Who is here.
     pub sessions: Arc<Sessions>,
-    /// Who renews their tokens.
+    /// Refreshes the provider's tokens of sessions.
     pub refresher: Arc<Refresher>,
-    /// What their cookies are verified with.
+    /// The keys that verify session cookies.
     pub ring: Arc<KeyRing>,
-    /// How long they may stay.
+    /// How long sessions last.
     pub terms: SessionTimeouts,
-    /// Whose sessions count on this site at all.
+    /// The connectors whose sessions this site accepts.
     pub connectors: Vec<ConnectorId>,
-    /// Whose bearer tokens count, on routes that name them.
+    /// Verifies bearer tokens on routes that name issuers.
     pub bearers: BearerTokens,
-    /// Leave to complain of requests with two good session cookies.
+    /// Limits the log lines about requests with two valid session cookies.
     pub conflict_log: LogLimiter,
 }
 
 impl Gate {
-    /// Says who is asking, after their source was asked again where that is due. On a public route
-    /// trouble is nobody; elsewhere it is an error.
+    /// Identifies the caller, after a token refresh if one is due. On a public route a store
+    /// failure makes the caller anonymous; elsewhere it is an error.
     ///
-    /// A bearer token on a route that names issuers must be good, whatever else is there.
+    /// On a route that names issuers a bearer token must be valid, whatever other credentials the
+    /// request has.
     pub async fn identify(&self, route: &Route, head: &Head<'_>) -> Result<Caller, GateError> {
         let (issuers, scopes) = (&route.issuers, &route.scopes);
         if let Some(program) = self.bearers.authenticate(issuers, scopes, head).await? {
-            // In a box: programs are few among those who ask.
+            // Boxed because it is rare: the future of ordinary requests stays small.
             return Box::pin(self.caller_by_token(program, head)).await;
         }
         match (self.refreshed_caller(head).await, route.is_public(head)) {
             (Err(error), true) => {
-                tracing::warn!(error = %crate::telemetry::error_chain(&error), "a public route goes on without identity");
+                tracing::warn!(error = %crate::telemetry::error_chain(&error), "the session could not be loaded: a request to a public route goes on without identity");
                 Ok(Caller::Anonymous(LoginReason::NotSignedIn))
             }
             (found, _) => found,
@@ -107,7 +105,7 @@ impl Gate {
         let caller = self.person(head).await?;
         if let Caller::Person(person) = &caller
             && person.refresh_due != RefreshDue::NotDue
-            // In a box: what is seldom done makes no other request's way longer.
+            // Boxed because it is rare: the future of ordinary requests stays small.
             && Box::pin(self.refresher.refresh_if_due(person)).await == AfterRefresh::FindAgain
         {
             return self.person(head).await;
@@ -115,7 +113,7 @@ impl Gate {
         Ok(caller)
     }
 
-    /// Who brings a verified token, and perhaps a session, too: one of two only if it is the same
+    /// Identifies the caller of a verified token. A session beside it must belong to the same
     /// person.
     async fn caller_by_token(
         &self,
@@ -139,8 +137,8 @@ impl Gate {
         }
     }
 
-    /// Who asks a page of ours that tells people who they are: by their cookie, or by a token of an
-    /// issuer whose tokens are people's.
+    /// Identifies the person who requests an own page, by session cookie or by a token that stands
+    /// for a person.
     pub async fn person_by_cookie_or_token(&self, head: &Head<'_>) -> Result<Caller, GateError> {
         match self.bearers.authenticate_person(head).await? {
             Some(program) => self.caller_by_token(program, head).await,
@@ -148,16 +146,15 @@ impl Gate {
         }
     }
 
-    /// Who brings this session cookie, on any route. No source is asked: whoever signs out, for one,
-    /// waits for none.
+    /// Identifies the person of the session cookie, regardless of route. No provider is contacted.
     pub async fn person(&self, head: &Head<'_>) -> Result<Caller, GateError> {
         let Some(cookie) = head.credentials.session else {
             if head.credentials.conflicting && self.conflict_log.allow() {
                 tracing::warn!(
                     host = %head.host,
                     client = %head.client,
-                    "a browser sends two session cookies that name different sessions, so it is \
-                     nobody: two sites with the same keys share a cookie's name, or somebody planted one"
+                    "a request has two session cookies that name different sessions and counts as not signed in: \
+                     two sites share keys and cookie name, or one cookie was planted"
                 );
             }
             return Ok(Caller::Anonymous(LoginReason::NotSignedIn));
@@ -173,7 +170,7 @@ impl Gate {
         }
     }
 
-    /// Somebody with a session, as far as their connector is still configured.
+    /// The caller for a loaded session; anonymous if its connector is no longer configured.
     pub fn caller_of(&self, person: Person) -> Caller {
         match self.connectors.contains(&person.session.via) {
             true => Caller::Person(person),

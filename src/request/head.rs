@@ -1,4 +1,4 @@
-//! `Head`: what a decision may look at, the same for every face.
+//! `Head`: the parts of a request that a decision may read, the same for every face.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -28,22 +28,22 @@ pub use cookies::{cookie_pairs, cookies, split_cookie_line};
 pub use forwarded::{Hops, parse_scheme, single};
 pub use original::{Original, OriginalHeader, Unknown};
 
-/// The longest method in bytes; the longest that is registered has 17.
+/// The longest accepted method in bytes; the longest registered one has 17.
 const METHOD_BYTES_MAX: usize = 64;
 
-/// Whose word about the original client counts (`trusted_proxies`), and who is counted by address.
+/// Which peers are trusted proxies (`trusted_proxies`), and which clients are counted by address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     /// Networks, IPv4 written as IPv4.
     pub networks: Vec<IpNet>,
-    /// Peers on unix sockets.
+    /// Whether peers on unix sockets are trusted.
     pub unix: bool,
-    /// Networks in which each address is a client of its own (`count_by_address`).
+    /// Networks in which each address counts as a client of its own (`count_by_address`).
     pub by_address: Vec<IpNet>,
 }
 
 impl Trust {
-    /// Whether this peer's forwarding headers count.
+    /// Whether this peer is a trusted proxy.
     pub fn includes(&self, peer: Peer) -> bool {
         match peer {
             Peer::Ip(ip) => self.includes_ip(ip),
@@ -56,7 +56,7 @@ impl Trust {
         self.networks.iter().any(|network| network.contains(&ip))
     }
 
-    /// A client as it is counted.
+    /// The client for the purpose of limits.
     pub fn client(&self, ip: IpAddr) -> Client {
         Client::new(ip, self.counts_by_address(ip))
     }
@@ -66,16 +66,15 @@ impl Trust {
     }
 }
 
-/// What of a site decides how its requests are read.
+/// The settings of a site that affect how requests are parsed.
 #[derive(Clone, Copy, Debug)]
 pub struct ParseOptions<'a> {
-    /// Whose word about the original client counts.
     pub trust: &'a Trust,
-    /// What browsers type.
+    /// The URL that users type.
     pub external_url: &'a Url,
     /// The name of the session cookie.
     pub cookie: &'a str,
-    /// What session cookies are verified with, where there are several.
+    /// The keys that verify session cookies, needed if a request has several.
     pub ring: &'a KeyRing,
 }
 
@@ -96,12 +95,12 @@ impl fmt::Display for Host<'_> {
     }
 }
 
-/// What a request brings to prove who sent it. `Debug` shows none of it.
+/// The session cookie of a request. `Debug` does not show it.
 #[derive(Clone, Copy, Default)]
 pub struct Credentials<'a> {
-    /// The session cookie.
+    /// The value of the session cookie.
     pub session: Option<&'a str>,
-    /// Whether there are two that count, of different sessions. Then there is none.
+    /// Whether there are valid cookies of different sessions; `session` is absent then.
     pub conflicting: bool,
 }
 
@@ -114,80 +113,71 @@ impl fmt::Debug for Credentials<'_> {
     }
 }
 
-/// Everything a decision may look at. Lends from the request.
+/// The parts of a request that a decision may read, borrowed from the request.
 #[derive(Clone, Debug)]
 pub struct Head<'a> {
-    /// Which host was asked for.
     pub host: Host<'a>,
-    /// The port that was named, if one was.
+    /// The port in the host header, if there is one.
     pub port: Option<u16>,
-    /// Which path.
     pub path: Path<'a>,
-    /// How.
     pub method: &'a Method,
-    /// Everything else that was sent.
     pub headers: &'a HeaderMap,
-    /// Who sent it, behind the trusted hops.
+    /// The client's address, behind trusted proxies.
     pub client: IpAddr,
-    /// Whether limits count that address alone, and not the networks around it.
+    /// Whether limits count that address alone and not the networks around it.
     pub counted_by_address: bool,
-    /// Whether the client used https.
+    /// Whether the client uses https.
     pub secure: bool,
-    /// Who is at the other end of the connection: the last hop before us.
+    /// The other end of the connection.
     pub peer: Peer,
-    /// Whether the peer itself is trusted to speak for others.
+    /// Whether the peer is a trusted proxy.
     pub peer_trusted: bool,
     /// The subject of the client's certificate.
     pub tls_subject: Option<&'a str>,
-    /// What proves the caller.
     pub credentials: Credentials<'a>,
-    /// What is not known of it, because a trusted proxy did not say.
+    /// The parts that a trusted proxy did not pass on.
     pub unknown: Unknown,
-    /// When it was received.
+    /// When the request was received.
     pub at: Timestamp,
-    /// What all expressions that are evaluated for it may still cost together.
+    /// The evaluation cost that all expressions of the request may still take.
     pub budget: Budget,
 }
 
-/// A head nobody should act on. Each is a 400 to the outside.
+/// Why a request head is refused with status 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeadError {
-    /// No Host at all.
     #[error("the request names no host")]
     NoHost,
-    /// Two Hosts, or one in the target and another in the header.
+    /// Two `Host` headers, or different hosts in the target and the header.
     #[error("the request names two hosts")]
     TwoHosts,
-    /// Not a host name.
     #[error("the host is not a host name")]
     BadHost,
-    /// What can stand in no target.
+    /// The target contains bytes that no target may contain.
     #[error("the target holds a `#`, a blank or a control character, or is no address")]
     Target,
-    /// The path.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// A method nobody has heard of.
     #[error("the method is longer than {METHOD_BYTES_MAX} bytes")]
     Method,
-    /// A trusted peer sent a forwarding header nobody can read.
-    #[error("a trusted proxy sent a broken {0}")]
+    /// A trusted proxy sent a malformed forwarding header.
+    #[error("a trusted proxy sent a malformed {0}")]
     Forwarded(&'static str),
-    /// A trusted peer asks about a request and does not say to which host.
+    /// A trusted proxy asks for a decision without naming the host.
     #[error("the check names no host: it needs {0}")]
     CheckWithoutHost(&'static str),
 }
 
 impl ParseOptions<'_> {
-    /// Whether browsers type this host with https. It is the scheme of a request through a trusted
-    /// proxy that says nothing of it.
+    /// Whether users type this host with https: the scheme of a request through a trusted proxy
+    /// that does not name one.
     fn is_typed_with_https(&self, host: &Host<'_>) -> bool {
         self.external_url.scheme() == "https" && self.external_url.host_str() == Some(host.as_str())
     }
 }
 
 impl<'a> Head<'a> {
-    /// Parses a request once.
+    /// Parses the head of a request.
     pub fn parse(
         parts: &'a Parts,
         connection: &'a Connection,
@@ -242,15 +232,15 @@ impl<'a> Head<'a> {
         })
     }
 
-    /// Whether the method is written in capitals, as every registered one is. Some applications
-    /// take `delete` for `DELETE`.
+    /// Whether the method is in upper case, as every registered one is. Some applications treat
+    /// `delete` as `DELETE`.
     pub fn has_capital_method(&self) -> bool {
         let method = self.method.as_str();
         !method.bytes().any(|byte| byte.is_ascii_lowercase())
     }
 
-    /// Whose share of what is limited a request takes. A proxy that speaks for many and names nobody
-    /// is not one client, nor is whoever may open our unix socket.
+    /// The client that limits count the request for. `None` if it comes from a trusted proxy that
+    /// did not name its client, or over the unix socket: many clients share these.
     pub fn client_for_limits(&self) -> Option<Client> {
         let is_peer = match self.peer {
             Peer::Ip(ip) => self.peer_trusted && ip.to_canonical() == self.client,
@@ -259,7 +249,7 @@ impl<'a> Head<'a> {
         (!is_peer).then(|| Client::new(self.client, self.counted_by_address))
     }
 
-    /// The port the client used: the one it named, else its scheme's.
+    /// The port the client used: the one it named, or the default of its scheme.
     pub fn effective_port(&self) -> u16 {
         self.port.unwrap_or(if self.secure { 443 } else { 80 })
     }
@@ -294,7 +284,7 @@ fn parse_request_host<'a>(
     parse_host(authority_of(uri, headers)?)
 }
 
-/// `host[:port]` of a request, from its target and its one `Host`, which must agree.
+/// `host[:port]` of a request, from its target and its `Host` header, which must agree.
 pub fn authority_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, HeadError> {
     let mut named = headers.get_all(HOST).iter();
     let (header, None) = (named.next(), named.next()) else {
@@ -325,7 +315,7 @@ pub fn parse_host(text: &str) -> Result<(Host<'_>, Option<u16>), HeadError> {
     let port = match port {
         None => None,
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            // An empty port is legal (RFC 3986 3.2.3) and never sent: refused with the rest.
+            // An empty port is legal (RFC 3986 3.2.3) but no client sends it.
             Some(
                 digits
                     .parse()
@@ -355,7 +345,7 @@ pub fn parse_host(text: &str) -> Result<(Host<'_>, Option<u16>), HeadError> {
     Ok((Host(host), port))
 }
 
-/// Whether a name is made of labels of 1 to 63 bytes, and has at most 253.
+/// Whether a name consists of labels of 1 to 63 bytes and has at most 253 bytes.
 fn is_name(name: &str) -> bool {
     let mut label_bytes = 0;
     for byte in name.bytes() {

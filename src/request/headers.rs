@@ -1,8 +1,9 @@
-//! Which headers travel: what is removed from a request, what is header_lines, what comes back.
+//! Rewrites headers: of requests to an upstream, of its responses, and for proxies that ask for a
+//! decision.
 //!
-//! [`RequestRewrite`] is computed from the decision while the request is still lent to it and owns what will
-//! be header_lines; then it writes the upstream's head, in one pass over the client's. [`ResponseRewrite`] is what
-//! the way back must know, and is applied to the response.
+//! [`RequestRewrite`] is computed while the decision borrows the request, and owns what it will
+//! write. It then writes the upstream's request head in one pass over the client's.
+//! [`ResponseRewrite`] holds what the response needs of the request.
 
 use std::sync::Arc;
 
@@ -50,50 +51,49 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// What of a site decides how requests to upstreams are header_lines.
+/// The settings of a site that affect the headers sent to upstreams.
 #[derive(Clone, Copy, Debug)]
 pub struct RewriteOptions<'a> {
-    /// The header names that are ours.
+    /// The header names that only menshen may set.
     pub namespace: &'a Namespace,
-    /// What signs assertions.
     pub assertion_signer: &'a AssertionSigner,
 }
 
-/// What an upstream's request will look like. Owns everything it will write.
+/// The rewrite of one request for its upstream. Owns everything it will write.
 ///
-/// Its `Debug` shows no values: they name people, and may hold credentials.
+/// `Debug` shows no values: they identify persons and may be credentials.
 #[derive(Clone)]
 pub struct RequestRewrite {
     route: Arc<Route>,
     namespace: Namespace,
     header_lines: HeaderLines,
-    /// `host[:port]` as the client knows us.
+    /// `host[:port]` as the client sent it.
     authority: HeaderValue,
-    /// `https` or `http`, as the client speaks to us.
+    /// `https` or `http`, as the client sees it.
     scheme: &'static str,
-    /// The target without the route's prefix, when that is taken off.
+    /// The target without the route's prefix, if that is removed.
     target: Option<PathAndQuery>,
     continues_trace: bool,
-    /// Whose share of an upstream it takes.
+    /// The client that upstream limits count the request for.
     client: Option<Client>,
     from_trusted_proxy: bool,
-    /// The headers that hold further addresses; absent on most.
+    /// The rewritten headers with further addresses; absent on most requests.
     addresses: Option<Box<AddressHeaders>>,
 }
 
-/// What a request's head says of the length of its body.
+/// How the request head announces the length of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyLength {
-    /// Nothing, because there is no body.
+    /// Not at all, because there is no body.
     NoBody,
-    /// So many bytes.
+    /// `Content-Length`.
     Bytes(u64),
-    /// Its chunks will tell.
+    /// `Transfer-Encoding: chunked`.
     Chunked,
 }
 
 impl BodyLength {
-    /// In bytes; absent: only the end will tell.
+    /// In bytes; `None` if only the end of the body will tell.
     pub fn known(self) -> Option<u64> {
         match self {
             Self::NoBody => Some(0),
@@ -110,7 +110,7 @@ impl std::fmt::Debug for RequestRewrite {
 }
 
 impl RequestRewrite {
-    /// Computes it, evaluating the route's own headers.
+    /// Computes the rewrite, including the route's custom headers.
     pub fn new(
         permit: &Permit,
         head: &Head<'_>,
@@ -145,22 +145,23 @@ impl RequestRewrite {
         request_rewrite
     }
 
-    /// Whose share of an upstream the request takes; nobody's for a proxy that names nobody.
+    /// The client that upstream limits count the request for; absent for a proxy that names none.
     pub fn client(&self) -> Option<Client> {
         self.client
     }
 
-    /// Whether the request came from a proxy that is trusted, which may bring many people.
+    /// Whether the peer is a trusted proxy, which sends requests of many persons.
     pub fn comes_from_trusted_proxy(&self) -> bool {
         self.from_trusted_proxy
     }
 
-    /// Whether the route's own headers authenticate the connection, so that nobody else may use it.
+    /// Whether the route's custom headers authenticate the whole connection, so that no other
+    /// client may use it.
     pub fn authenticates_connection(&self) -> bool {
         self.header_lines.authenticates_connection()
     }
 
-    /// What the way back must know of a request.
+    /// The rewrite of the response to a request.
     pub fn response_rewrite(&self, parts: &Parts) -> ResponseRewrite {
         let (route, authority) = (Arc::clone(&self.route), self.authority.clone());
         let header_case = route.keep_header_case.then(|| HeaderCase::of(parts));
@@ -169,13 +170,12 @@ impl RequestRewrite {
             .with_cookies(self.namespace.cookie())
     }
 
-    /// The names that are ours in this request.
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
     }
 
-    /// Writes the upstream's head as HTTP/1.1: what is_forwarded of the client's, and nothing that is
-    /// ours but what we write.
+    /// Writes the upstream's request head as HTTP/1.1: the client's headers that are forwarded, and
+    /// the headers that menshen sets.
     pub fn write(
         &self,
         head: &mut Vec<u8>,
@@ -188,7 +188,7 @@ impl RequestRewrite {
         let target = target.map_or("/", PathAndQuery::as_str);
         head.extend_from_slice(parts.method.as_str().as_bytes());
         head.push(b' ');
-        // Of `http://host?query` this is the query alone; its path was judged as `/`.
+        // The target of `http://host?query` is the query alone; its path was judged as `/`.
         if !target.starts_with('/') {
             head.push(b'/');
         }
@@ -234,7 +234,7 @@ impl RequestRewrite {
         }
     }
 
-    /// Writes what is_forwarded of a client's headers.
+    /// Writes the client's headers that are forwarded.
     fn write_clients(&self, head: &mut Vec<u8>, headers: &HeaderMap) {
         let connection_options: Vec<_> = connection_options(headers).collect();
         let mut last: Option<(&HeaderName, bool)> = None;
@@ -253,7 +253,8 @@ impl RequestRewrite {
         }
     }
 
-    /// Room for what we write, without what a route passes_header and the client sent.
+    /// An empty set of lines that leaves out the headers which the client sent and the route
+    /// passes.
     fn lines_except_passed(&self, headers: &HeaderMap) -> HeaderLines {
         let pass = self.route.headers.pass.iter();
         let sent = pass.filter(|name| headers.contains_key(*name) && self.passes_header(name));
@@ -270,8 +271,8 @@ impl RequestRewrite {
         }
     }
 
-    /// Whether a header is_forwarded on as the client sent it. Those that every request has of ours are
-    /// header_lines elsewhere.
+    /// Whether a client's header is forwarded unchanged. Headers that menshen sets on every request
+    /// are written separately.
     fn is_forwarded(&self, name: &HeaderName) -> bool {
         if [&HOST, &COOKIE, &CONTENT_LENGTH].contains(&name)
             || (*name == TRACESTATE && !self.continues_trace)
@@ -293,19 +294,19 @@ impl RequestRewrite {
     }
 }
 
-/// Whether a route lets a client's header through although it is removed elsewhere.
+/// Whether `pass_headers` of the route forwards a header that is removed by default.
 fn passes_header(route: &Route, namespace: &Namespace, name: &HeaderName) -> bool {
     let pass = &route.headers.pass;
     !pass.is_empty() && pass.contains(name) && !namespace.includes(name)
 }
 
-/// Whether the method was part of the decision, by a rule or as a preflight that passes.
+/// Whether the decision depends on the method, by a rule or because preflights pass.
 fn judges_method(route: &Route) -> bool {
     let rule = route.allow.as_ref();
     route.preflight == Preflight::Pass || rule.is_some_and(|rule| rule.reads("request.method"))
 }
 
-/// `Authorization` is the application's, except on a route that writes it.
+/// Whether the route replaces `Authorization`, which otherwise belongs to the application.
 fn is_replaced_authorization(route: &Route, name: &HeaderName) -> bool {
     let rules = &route.headers;
     name == http::header::AUTHORIZATION
@@ -314,7 +315,7 @@ fn is_replaced_authorization(route: &Route, name: &HeaderName) -> bool {
             || rules.own.iter().any(|(own, _)| own == name))
 }
 
-/// Writes one line of a head.
+/// Writes a header line.
 fn line(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     let name = name.as_str().as_bytes();
     head.reserve(name.len() + value.len() + 4);
@@ -324,7 +325,7 @@ fn line(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     head.extend_from_slice(b"\r\n");
 }
 
-/// The trailers that a head announces, but for those that are taken out.
+/// The announced trailers that are forwarded.
 fn trailers_of(headers: &HeaderMap, namespace: &Namespace) -> Vec<u8> {
     let mut names = Vec::new();
     for token in tokens(headers, &TRAILER) {
@@ -341,12 +342,12 @@ fn trailers_of(headers: &HeaderMap, namespace: &Namespace) -> Vec<u8> {
     names
 }
 
-/// Whether the client reads trailers, so that the upstream may send them.
+/// Whether the client accepts trailers, so that the upstream may send them.
 fn takes_trailers(headers: &HeaderMap) -> bool {
     tokens(headers, &TE).any(|token| is_token(token, "trailers"))
 }
 
-/// The target without the route's prefix; its other bytes are as they were judged.
+/// The target without the route's prefix; its other bytes are unchanged.
 fn stripped_target(route: &Route, head: &Head<'_>) -> Option<PathAndQuery> {
     let prefix = route.stripped_prefix()?;
     let path = head.path.as_str().get(prefix.len()..)?;
@@ -358,9 +359,9 @@ fn stripped_target(route: &Route, head: &Head<'_>) -> Option<PathAndQuery> {
     PathAndQuery::from_maybe_shared(bytes::Bytes::from(target)).ok()
 }
 
-/// The protocol a client asks to change to, when we let it.
+/// The protocol that a client asks to upgrade to, if that is allowed.
 ///
-/// A tunnel of plain HTTP would carry requests past every decision, so those are refused.
+/// Protocols that carry HTTP requests are not: their requests would bypass every decision.
 fn requested_upgrade(parts: &Parts) -> Option<HeaderValue> {
     let mut protocols = parts.headers.get_all(UPGRADE).iter();
     let (Some(protocol), None) = (protocols.next(), protocols.next()) else {
@@ -379,7 +380,7 @@ fn requested_upgrade(parts: &Parts) -> Option<HeaderValue> {
     (asks && one && !smuggles).then(|| protocol.clone())
 }
 
-/// The names that `Connection` nominates for removal (RFC 9110 7.6.1).
+/// The header names in `Connection`, which are removed (RFC 9110 7.6.1).
 fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     tokens(headers, &CONNECTION)
         .filter(|token| {
@@ -390,7 +391,7 @@ fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
         .filter_map(|token| HeaderName::from_bytes(token).ok())
 }
 
-/// The comma separated tokens of all headers of a name.
+/// The comma-separated tokens of all headers with a name.
 fn tokens<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
     let values = headers.get_all(name).iter();
     values

@@ -1,4 +1,5 @@
-//! Decisions about requests that were not told whole: only what does not hang on the rest.
+//! Decides requests of which a proxy that asks for a decision did not pass on everything. A verdict
+//! is given only if the missing parts cannot change it.
 
 use std::sync::Arc;
 
@@ -8,7 +9,8 @@ use super::head::Head;
 use super::policy::{Denial, Verdict};
 use super::route::{HeaderRules, Route, RouteMatch, Routes};
 
-/// Finds a route when the scheme, and with it the port, was not told: both must lead to it.
+/// Finds the route when the scheme, and with it the default port, is unknown: port 80 and port 443
+/// must lead to the same route.
 pub(super) fn find_on_both_ports<'a>(
     routes: &'a Routes,
     head: &Head<'_>,
@@ -24,8 +26,8 @@ pub(super) fn find_on_both_ports<'a>(
     Ok(found(port))
 }
 
-/// Decides when the path was not told: every route of the host must say the same, and together they
-/// must serve every path.
+/// Decides when the path is unknown: every route of the host must give the same verdict, and one of
+/// them must cover every path.
 pub(super) async fn decide_on_all_routes(routes: &Routes, gate: &Gate, head: &Head<'_>) -> Verdict {
     let incomplete = |what| Verdict::Deny(Denial::Incomplete { route: None, what });
     let on = |port| routes.of_host(&head.host, port).collect::<Vec<_>>();
@@ -40,7 +42,7 @@ pub(super) async fn decide_on_all_routes(routes: &Routes, gate: &Gate, head: &He
         }
         _ => on(head.effective_port()),
     };
-    // The shortest path is the last.
+    // Routes are sorted by path length, the shortest last.
     let Some(whole) = candidates.last() else {
         return Verdict::Deny(Denial::NoRoute);
     };
@@ -56,11 +58,11 @@ pub(super) async fn decide_on_all_routes(routes: &Routes, gate: &Gate, head: &He
     first
 }
 
-/// Whether two verdicts come to the same for whoever asks, and for the application.
+/// Whether two verdicts have the same effect for the client and the application.
 fn are_equivalent(a: &Verdict, b: &Verdict) -> bool {
     match (a, b) {
         (Verdict::Allow(a), Verdict::Allow(b)) => {
-            // Whoever is somebody on one route may be nobody on another.
+            // A caller may be identified on one route and anonymous on the other.
             let (who, other) = (a.caller(), b.caller());
             if std::mem::discriminant(who) != std::mem::discriminant(other) {
                 return false;
@@ -78,7 +80,7 @@ fn are_equivalent(a: &Verdict, b: &Verdict) -> bool {
     }
 }
 
-/// Whether a route tells an application who is there, and nothing of its own.
+/// Whether a route sends the application the identity headers and nothing of its own.
 fn writes_identity_only(rules: &HeaderRules) -> bool {
     rules.own.is_empty()
         && rules.basic_auth.is_none()

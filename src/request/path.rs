@@ -1,4 +1,4 @@
-//! `Path`: the bytes of a request's path, and every way somebody behind us might read them.
+//! `Path`: the bytes of a request's path, and every way in which an application may read them.
 
 use std::borrow::Cow;
 
@@ -6,46 +6,44 @@ mod readings;
 
 pub use readings::ReadingBudget;
 
-/// The longest path that is not plain, in bytes: every reading of it is worked out.
+/// The longest path that is not plain, in bytes: all its readings are computed.
 const NOT_PLAIN_BYTES_MAX: usize = 8192;
 
-/// The path and query of a request as they were sent; the bytes that are judged are the bytes that
-/// are sent on.
+/// The path and query of a request as they were sent. The same bytes are judged and forwarded.
 #[derive(Clone, Debug)]
 pub struct Path<'a> {
     raw: &'a str,
     query: Option<&'a str>,
-    /// Every reading, the path as sent first; of a plain path none is kept.
+    /// Every reading, the path as sent first; empty for a plain path.
     readings: Vec<Vec<u8>>,
 }
 
-/// A path nobody should be asked to read.
+/// Why a path is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// It does not start with `/`.
     #[error("the path does not start with a slash")]
     NoSlash,
-    /// NUL, CR, LF or a backslash, as sent or hidden in an escape.
+    /// NUL, CR, LF or a backslash, as sent or in an escape.
     #[error("the path holds a control character or a backslash")]
     Control,
-    /// A `%` that is not followed by two hexadecimal digits.
+    /// A `%` without two hexadecimal digits.
     #[error("the path holds a broken escape")]
     Escape,
-    /// So long that working out how it may be read would cost too much.
+    /// Computing its readings would cost too much.
     #[error("the path is too long for the many ways to read it")]
     Long,
-    /// Some reader would see a `.` or `..` segment.
+    /// In some reading it has a `.` or `..` segment.
     #[error("the path holds a dot segment, plain or hidden")]
     Dots,
 }
 
 impl<'a> Path<'a> {
-    /// Parses the path and takes the query along, which no decision looks at.
+    /// Parses the path. The query is kept but not judged.
     pub fn parse(raw: &'a str, query: Option<&'a str>) -> Result<Self, PathError> {
         Self::parse_within(raw, query, &mut ReadingBudget::default())
     }
 
-    /// The same for one of several paths of a request, which have so many readings budget together.
+    /// Like [`Self::parse`], for one of several paths of a request that share a budget of readings.
     pub fn parse_within(
         raw: &'a str,
         query: Option<&'a str>,
@@ -75,14 +73,14 @@ impl<'a> Path<'a> {
         self.query
     }
 
-    /// Whether everybody reads it alike: no escape, `;`, doubled slash or dot segment, and nothing
-    /// else that somebody reads otherwise.
+    /// Whether all parsers read it alike: it has no escape, `;`, double slash, dot segment, or
+    /// other byte sequence that some parsers treat specially.
     pub fn is_plain(&self) -> bool {
         self.readings.is_empty()
     }
 
-    /// Every reading, without repetition, the path as sent first; each also in lower case when
-    /// somebody behind compares so.
+    /// Every reading, without duplicates, the path as sent first; also in lower case if the
+    /// application compares paths case-insensitively.
     pub fn readings(&self, ignores_case: bool) -> Vec<Cow<'_, [u8]>> {
         let mut readings = self.readings_as_sent();
         if ignores_case {
@@ -91,9 +89,9 @@ impl<'a> Path<'a> {
         readings
     }
 
-    /// The same for an upstream that is sent the path without this prefix: what it makes of the rest
-    /// is judged below the prefix, too. Of `/app//host/admin` it may read `/admin`, which is
-    /// `/app/admin` to us.
+    /// Like [`Self::readings`], for an upstream that receives the path without this prefix: its
+    /// readings of the rest are judged below the prefix too. It may read the rest of
+    /// `/app//host/admin` as `/admin`, which is `/app/admin` here.
     pub fn readings_below(
         &self,
         prefix: &str,
@@ -158,7 +156,7 @@ fn readings_of(raw: &str, budget: &mut ReadingBudget) -> Result<Vec<Vec<u8>>, Pa
     readings::all(raw.as_bytes(), budget)
 }
 
-/// Whether nothing in a path is read otherwise by anybody, in one pass: a segment that ends in a dot
+/// Whether no parser treats part of the path specially, in one pass. A segment that ends in a dot
 /// may be a dot segment, or a name that Windows shortens.
 fn is_plain(path: &[u8]) -> bool {
     let mut previous = 0;

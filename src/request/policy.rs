@@ -1,4 +1,4 @@
-//! `judge()`: Route + Caller → Verdict. The only maker of a [`Permit`].
+//! [`judge`] decides whether a caller may use a route. It alone creates a [`Permit`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -21,30 +21,23 @@ pub use path_text::path_text;
 mod facts;
 mod path_text;
 
-/// What a decision says.
+/// The decision on a request.
 #[derive(Debug)]
 pub enum Verdict {
-    /// Forward it, with this permit.
+    /// Forward it.
     Allow(Permit),
-    /// It may pass, but the person's source should be asked first who sits there. Where it cannot be
-    /// asked, forward it with this permit.
+    /// It is allowed, but the person's source should first confirm who is signed in there. If the
+    /// source cannot be asked, forward it.
     Reconfirm(Permit),
-    /// Log in first.
+    /// A login is needed.
     Login(LoginNeeded),
-    /// Turn it away.
+    /// Refuse it.
     Deny(Denial),
 }
 
-/// Proof that a request may take a route. Only [`judge`] makes one.
+/// Proof that a caller may use a route. Only [`judge`] creates one.
 ///
 /// ```compile_fail,E0451
-/// # fn forge(route: std::sync::Arc<menshen::request::route::Route>) {
-/// let permit = menshen::request::policy::Permit {
-///     route,
-///     caller: menshen::request::gate::Caller::Anonymous(menshen::request::gate::LoginReason::NotSignedIn),
-/// };
-/// # }
-/// ```
 #[derive(Clone, Debug)]
 pub struct Permit {
     route: Arc<Route>,
@@ -52,18 +45,16 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// The way it permits.
     pub fn route(&self) -> &Arc<Route> {
         &self.route
     }
 
-    /// To whom.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
 
-    /// What is said instead where what the route writes into the request took more work than is
-    /// left: to be asked when everything is written.
+    /// The denial of a request whose custom headers cost more work than is left. Call it after all
+    /// headers are computed.
     pub fn too_costly(&self, head: &Head<'_>) -> Option<Denial> {
         let route = &self.route;
         head.budget.is_spent().then(|| Denial::TooCostly {
@@ -71,7 +62,7 @@ impl Permit {
         })
     }
 
-    /// The same after the person's source was asked, although it did not answer.
+    /// The permit of a request whose source was asked to confirm the person but did not answer.
     pub fn asked_at(mut self, at: Timestamp) -> Self {
         if let Caller::Person(person) = &mut self.caller {
             person.confirmed_at = at;
@@ -88,117 +79,84 @@ impl Permit {
     }
 }
 
-/// Somebody must log in, and why.
+/// The route that needs a login, and why.
 #[derive(Clone, Debug)]
 pub struct LoginNeeded {
-    /// For which route.
     pub route: Arc<Route>,
-    /// LoginReason what they brought is not enough.
     pub why: LoginReason,
 }
 
-/// LoginReason a request is turned away.
+/// Why a request is refused.
 #[derive(Clone, Debug)]
 pub enum Denial {
-    /// No route serves this host and path.
+    /// No route matches its host and path.
     NoRoute,
-    /// Whoever is behind us might read the path as another route, or judge it otherwise.
+    /// The application may parse the path in a way that leads to another route or another result of
+    /// the rule.
     AmbiguousPath,
-    /// The route's rule looks at the method, and this one is not in capitals: the application may
-    /// take it for one that the rule does not let pass.
-    Method {
-        /// On which route.
-        route: Arc<Route>,
-    },
-    /// The expressions of the route take more work for this request than one request may cost.
-    TooCostly {
-        /// On which route.
-        route: Arc<Route>,
-    },
-    /// A bearer token that does not prove what it says.
+    /// The route's rule reads the method, which is not in upper case: the application may treat it
+    /// as a method that the rule does not allow.
+    Method { route: Arc<Route> },
+    /// The expressions of the route take more work than one request may cost.
+    TooCostly { route: Arc<Route> },
+    /// The bearer token is invalid.
     BadToken {
-        /// On which route.
         route: Arc<Route>,
-        /// Whose it would have been, when that was found out.
+        /// Absent if the token is refused before its issuer is known.
         issuer: Option<IssuerId>,
-        /// LoginReason, for the log.
+        /// For the log.
         why: Arc<Refusal>,
     },
-    /// A bearer token that counts, but not for what the route asks.
+    /// The bearer token is valid but lacks a scope.
     Scope {
-        /// On which route.
         route: Arc<Route>,
-        /// Whose.
         caller: Caller,
-        /// What the route asks for, separated by spaces.
+        /// The required scopes, separated by spaces.
         needed: String,
     },
-    /// A person's session and a program's token came at once.
-    TwoCallers {
-        /// On which route.
-        route: Arc<Route>,
-    },
-    /// Whether a bearer token counts could not be found out.
-    IssuerUnavailable {
-        /// On which route.
-        route: Arc<Route>,
-        /// Who was asked in vain.
-        issuer: IssuerId,
-    },
-    /// A client brings more new bearer tokens than it may: this one was not looked at.
-    TooManyTokens {
-        /// On which route.
-        route: Arc<Route>,
-        /// Whose it would have been.
-        issuer: IssuerId,
-    },
-    /// A bearer token whose person proved themselves less than the route demands.
-    WeakToken {
-        /// On which route.
-        route: Arc<Route>,
-    },
-    /// The route's rule does not let this caller pass.
+    /// The request has a person's session and another caller's bearer token.
+    TwoCallers { route: Arc<Route> },
+    /// The bearer token could not be verified because its issuer is unavailable.
+    IssuerUnavailable { route: Arc<Route>, issuer: IssuerId },
+    /// The client sends more new bearer tokens than allowed; this one was not verified.
+    TooManyTokens { route: Arc<Route>, issuer: IssuerId },
+    /// The authentication behind the bearer token does not meet the demands of the route.
+    WeakToken { route: Arc<Route> },
+    /// The route's rule denies this caller.
     Forbidden {
-        /// On which route.
         route: Arc<Route>,
-        /// Whom.
         caller: Caller,
-        /// LoginReason, for the log.
+        /// For the log.
         because: ForbiddenReason,
     },
-    /// The request names another address besides its own, and that is not one it may name.
+    /// The request contains a further address that is not allowed.
     Address {
-        /// On which route.
         route: Arc<Route>,
-        /// LoginReason.
         why: AddressError,
     },
-    /// Another proxy asks and did not tell what the decision needs.
+    /// The proxy that asks for a decision did not pass on what the decision needs.
     Incomplete {
-        /// On which route; several may have been meant.
+        /// Absent if several routes are possible.
         route: Option<Arc<Route>>,
-        /// What, as rules call it.
+        /// The missing part, named as in rules.
         what: &'static str,
     },
-    /// Whether they may pass could not be found out.
-    Unavailable {
-        /// On which route.
-        route: Arc<Route>,
-    },
+    /// The caller could not be identified because the store failed.
+    Unavailable { route: Arc<Route> },
 }
 
-/// What made a rule deny.
+/// Why a rule denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForbiddenReason {
-    /// It said no.
+    /// It evaluated to false.
     Rule,
-    /// It could not be evaluated; that is never a yes.
+    /// It could not be evaluated.
     RuleFailed(String),
 }
 
-/// Whoever came through a connector that does not count on a public route is nobody there: their
-/// name and their provider's tokens are not for its application. The same holds on a public path for
-/// whoever the route asks to prove more.
+/// On a public route, a person whose connector the route does not accept is anonymous: their name
+/// and their provider's tokens are not for its application. The same holds on a public path for a
+/// person whose authentication does not meet the demands of the route.
 fn effective_caller(route: &Route, caller: Caller, head: &Head<'_>) -> Caller {
     let Caller::Person(person) = &caller else {
         return caller;
@@ -214,7 +172,7 @@ fn effective_caller(route: &Route, caller: Caller, head: &Head<'_>) -> Caller {
     }
 }
 
-/// Decides whether a caller may take a route.
+/// Decides whether a caller may use a route.
 pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
     if route.preflight == Preflight::Pass && is_preflight(head) {
         let caller = Caller::Anonymous(LoginReason::NotSignedIn);
@@ -250,11 +208,11 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
             caller,
         }),
         (why, _, Some(_)) => {
-            // Whoever does not count here is nobody to the rule, too.
+            // A caller that the route does not accept is anonymous to its rule.
             let seen = why.map_or(caller, Caller::Anonymous);
             judge_by_rule(route, seen, head)
         }
-        // A rule route without a rule cannot be configured; nobody passes it.
+        // The configuration cannot express a rule route without a rule; it would admit nobody.
         (Some(why), _, None) => login(route, why),
     };
     match verdict {
@@ -263,8 +221,7 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
     }
 }
 
-/// LoginReason somebody who came in through a connector with a proof is not enough for a route, if they are
-/// not. A public route asks nothing.
+/// Why a session does not meet the demands of a route, if it does not. A public route has none.
 pub fn shortfall(
     route: &Route,
     via: &ConnectorId,
@@ -283,12 +240,12 @@ pub fn shortfall(
     (!met).then_some(LoginReason::StepUp)
 }
 
-/// Whether the source should be asked again before a person goes on to a page of this route.
+/// Whether the source should confirm who is signed in before this page load continues.
 pub fn reload_is_due(route: &Route, person: &Person, head: &Head<'_>) -> bool {
     let Some(demands) = &route.demands else {
         return false;
     };
-    // Whoever brings a token has no browser that could go and ask.
+    // A client with a bearer token has no browser that could ask the source.
     if person.token.is_some() {
         return false;
     }
@@ -341,25 +298,25 @@ fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict
 }
 
 enum RuleError {
-    /// Readings of the path are judged differently, or one is no text that the rule could judge.
+    /// The result differs between readings of the path, or a reading is not text.
     Ambiguous,
-    /// The rule looks at the method, which is not in capitals.
+    /// The rule reads the method, which is not in upper case.
     Method,
-    /// The rule, asked for every reading of the path, costs too much.
+    /// The rule costs too much over all readings of the path.
     TooCostly,
-    /// The rule looks at something that was not told.
+    /// The rule reads a part of the request that is unknown.
     Incomplete(&'static str),
-    /// The rule erred.
+    /// The rule could not be evaluated.
     Failed(String),
 }
 
-/// Asks the rule, once for every reading of the path when it looks at the path.
+/// Evaluates the rule: if it reads the path, once for every reading of the path.
 fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, RuleError> {
     let Some(rule) = &route.allow else {
         return Ok(false);
     };
-    // Before anything is evaluated: to a rule, what was not told would be missing, and it may ask
-    // whether something is.
+    // Checked first, because to a rule an unknown part would look absent, and a rule may test for
+    // absence.
     let unknown = ["path", "method", "ip"];
     let asks =
         |name: &&&str| head.unknown.hides_variable(name) && rule.reads(&format!("request.{name}"));
@@ -410,7 +367,7 @@ fn login(route: &Arc<Route>, why: LoginReason) -> Verdict {
     })
 }
 
-/// A CORS preflight (Fetch standard): carries no credentials and asks what a request may do.
+/// Whether this is a CORS preflight (Fetch standard), which carries no credentials.
 pub(super) fn is_preflight(head: &Head<'_>) -> bool {
     head.method == http::Method::OPTIONS
         && head.headers.contains_key(http::header::ORIGIN)

@@ -1,4 +1,4 @@
-//! `RequestKind`: what a request is to a browser, a person going somewhere or a program reading.
+//! `RequestKind`: whether a response will be shown to a person or read by a program.
 
 use std::borrow::Cow;
 
@@ -7,19 +7,21 @@ use http::{HeaderMap, Method};
 
 use super::head::Head;
 
-/// What a request is, as far as its headers tell.
+/// What a request is for, as far as its headers tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestKind {
-    /// A person goes to a page in a window of its own. Behind a service worker, which hides_variable what it
-    /// is for, it may be a frame's, too.
+    /// A top-level page load, which may be redirected to a login. Behind a service worker, which
+    /// hides the destination, it may also be a frame.
     Navigation,
-    /// A person sees the answer, but in a frame or after a form was posted: a page, no flow.
+    /// A page load in a frame, or after a form was posted: the response may be a page but must not
+    /// start a login.
     Embedded,
-    /// A program is_read the answer.
+    /// Any other request; a script, another program or a prefetch reads the response.
     Fetch,
 }
 
-/// Tells by `Sec-Fetch-*` (Fetch Metadata), and without them by what old browsers send.
+/// Classifies by `Sec-Fetch-*` (Fetch Metadata) or, without these, by the headers of older
+/// browsers.
 pub fn request_kind(head: &Head<'_>) -> RequestKind {
     let is_read = head.method == Method::GET || head.method == Method::HEAD;
     if is_prefetch(head.headers) {
@@ -29,8 +31,8 @@ pub fn request_kind(head: &Head<'_>) -> RequestKind {
     let dest = single_header(head.headers, "sec-fetch-dest");
     let site = single_header(head.headers, "sec-fetch-site");
     if mode.is_some() || dest.is_some() || site.is_some() {
-        // What a service worker passes on (`fetch(event.request)`) keeps the mode, which no script
-        // can choose, and is its own request otherwise.
+        // A request that a service worker forwards (`fetch(event.request)`) keeps its mode, which
+        // scripts cannot set, but loses its destination and counts as same-origin.
         let from_service_worker = site == Some("same-origin");
         return match (mode, dest) {
             (Some("navigate"), Some("document")) if is_read => RequestKind::Navigation,
@@ -45,7 +47,7 @@ pub fn request_kind(head: &Head<'_>) -> RequestKind {
     }
     let html = single_header_lossy(head.headers, ACCEPT.as_str())
         .is_some_and(|accept| accept.contains("text/html"));
-    // A WebView on Android sends the name of its app there, such as `com.tencent.wework`.
+    // Android WebViews send the name of their app here, such as `com.tencent.wework`.
     let mut requested_with = head.headers.get_all("x-requested-with").iter();
     let from_script =
         requested_with.any(|it| it.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"));
@@ -57,16 +59,16 @@ pub fn request_kind(head: &Head<'_>) -> RequestKind {
     }
 }
 
-/// Whether Word, Excel or PowerPoint looks whether a link leads anywhere. It hands the last address it
-/// was led to over to the browser, which does not remember a login that Office began.
+/// Whether Word, Excel or PowerPoint checks a link. Office follows redirects and then opens the
+/// last address in a browser, which lacks the cookies of a login that Office began.
 fn is_office_link_check(headers: &HeaderMap) -> bool {
     let agent = single_header_lossy(headers, "user-agent").unwrap_or_default();
     let names = ["Microsoft Office", "Mozilla/4.0 (compatible; ms-office"];
     names.iter().any(|name| agent.starts_with(name))
 }
 
-/// Whether a browser fetches a page that nobody asked to see yet. Over plain http it sends no
-/// `Sec-Fetch-*`, and older_names ones have names of their own.
+/// Whether a browser loads a page ahead of time. Over plain HTTP it sends no `Sec-Fetch-*`, and
+/// older browsers use other header names.
 fn is_prefetch(headers: &HeaderMap) -> bool {
     let older_names = ["purpose", "x-purpose", "x-moz"];
     let is_prefetch_value = |value: &str| value.contains("prefetch") || value.contains("preview");
@@ -76,12 +78,12 @@ fn is_prefetch(headers: &HeaderMap) -> bool {
             .any(|name| single_header(headers, name).is_some_and(is_prefetch_value))
 }
 
-/// The single_header_bytes readable value of a header; empty single_header when it stands twice.
+/// The value of a header as text: empty if the header is repeated, absent if it is not UTF-8.
 pub fn single_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     std::str::from_utf8(single_header_bytes(headers, name)?).ok()
 }
 
-/// The same for what may hold bytes of any encoding: what is no UTF-8 is replaced.
+/// Like [`single_header`], with invalid UTF-8 replaced.
 pub fn single_header_lossy<'a>(headers: &'a HeaderMap, name: &str) -> Option<Cow<'a, str>> {
     single_header_bytes(headers, name).map(String::from_utf8_lossy)
 }

@@ -1,4 +1,4 @@
-//! `Route`, `Routes`: where a request may go and who may take the way. Plain data.
+//! `Route` and `Routes`: which route matches a request, and the settings of a route. Plain data.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -31,151 +31,145 @@ pub use own_paths::OwnPaths;
 pub use public_path::PublicPath;
 pub use upstream_tls::UpstreamTlsConfig;
 
-/// The name of a route, for people.
+/// The name of a route, for logs and pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteName(Arc<str>);
 
 impl RouteName {
-    /// From its text.
     pub fn new(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Who may take a route.
+/// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody; somebody who is signed in is still named to the upstream.
+    /// Everybody; the upstream still receives the identity of a signed-in person.
     Public,
-    /// Whoever is signed in or a program with a token that counts here, and passes `allow` when
-    /// there is one.
+    /// Signed-in persons and programs with an accepted token, if `allow` admits them.
     SignedIn,
-    /// Whomever `allow` lets pass, nobody included.
+    /// Every caller that `allow` admits, anonymous ones included.
     Rule,
 }
 
-/// Which of a site's upstream pools serves a route.
+/// The index of an upstream pool of the site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UpstreamId(pub usize);
 
-/// One way through the house.
+/// A route.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// For logs, pages and rules.
     pub name: RouteName,
-    /// Which host and port it serves.
+    /// The hosts and port it matches.
     pub host: HostPattern,
-    /// Which paths.
+    /// The paths it matches.
     pub path: PathPrefix,
-    /// Who may take it.
     pub access: Access,
-    /// Paths that everybody may ask for.
+    /// Paths that need no session.
     pub public_paths: Vec<PublicPath>,
-    /// What must hold besides.
+    /// A rule that callers must satisfy in addition.
     pub allow: Option<Expression>,
-    /// Whose sessions count here; empty: all.
+    /// The connectors whose sessions are accepted; empty: all.
     pub connectors: Vec<ConnectorId>,
-    /// Whose bearer tokens are looked at here.
+    /// The issuers whose bearer tokens are accepted.
     pub issuers: Vec<IssuerId>,
-    /// What those tokens must be good for.
+    /// The scopes that these tokens must have.
     pub scopes: Vec<ScopeName>,
-    /// What a session must be besides; absent on most.
+    /// Further demands on a session; absent on most routes.
     pub demands: Option<Box<Demands>>,
-    /// Where it leads; absent: nowhere, which is a 404.
+    /// The upstream pool; absent: every allowed request gets a 404.
     pub upstream: Option<UpstreamId>,
-    /// Whether CORS preflights pass without identity.
+    /// Whether CORS preflights pass without a session.
     pub preflight: Preflight,
-    /// Whether its prefix is taken off on the way to the upstream.
+    /// Whether the path prefix is removed before the request is forwarded.
     pub strip_path: bool,
-    /// Whether its paths are compared without case.
+    /// Whether paths are compared case-insensitively.
     pub case_insensitive: bool,
-    /// Whether a stranger's URL fragment is carried through the login.
+    /// Whether the URL fragment is kept during a login.
     pub keep_fragment: bool,
-    /// Whether header names keep the case they came in.
+    /// Whether the case of header names is preserved.
     pub keep_header_case: bool,
-    /// Which `Host` the upstream sees.
+    /// The `Host` header that the upstream receives.
     pub host_header: HostHeader,
-    /// What the upstream is told besides the defaults.
     pub headers: HeaderRules,
-    /// How long and how much.
     pub limits: Limits,
-    /// Whether no two clients share a connection to the upstream.
+    /// Whether clients never share a connection to the upstream.
     pub private_connections: bool,
 }
 
-/// What a route writes into the upstream's request.
+/// The headers that a route adds to a request.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderRules {
-    /// How text that is not ASCII is written.
+    /// How non-ASCII text is encoded.
     pub encoding: HeaderEncoding,
-    /// Header and expression.
+    /// Custom headers: name and expression.
     pub own: Vec<(http::HeaderName, Expression)>,
-    /// Headers of the client's that are let through although they are removed by default.
+    /// Client headers that are forwarded although they are removed by default.
     pub pass: Vec<http::HeaderName>,
-    /// Basic credentials: the user's expression and the password.
+    /// Basic credentials for the application.
     pub basic_auth: Option<BasicAuth>,
     /// Whether the provider's access token is sent.
     pub access_token: bool,
     /// Whether the provider's ID token is sent.
     pub id_token: bool,
-    /// For whom a signed assertion is sent; absent: none is.
+    /// The audience of the signed assertion; absent: none is sent.
     pub assertion: Option<Audience>,
-    /// What of all this another proxy is answered.
+    /// Which of these headers a proxy that asks for a decision receives.
     pub on_checks: CheckHeaders,
 }
 
-/// The recipient that an assertion names (`aud`).
+/// The audience (`aud`) of an assertion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// The host that was asked for, without its port.
+    /// The requested host, without its port.
     RequestedHost,
-    /// The name that the route gives.
+    /// A configured audience.
     Named(Box<str>),
 }
 
-/// Basic credentials for an application that only knows those.
+/// Basic credentials for an application that supports nothing else.
 #[derive(Clone, Debug)]
 pub struct BasicAuth {
-    /// Who to say.
+    /// The user name.
     pub user: Expression,
-    /// The one password the application knows.
+    /// The application's shared password.
     pub password: crate::secret::Secret<String>,
 }
 
-/// How long and how much a route may take.
+/// Time and size limits of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// To connect to an upstream.
     pub connect: std::time::Duration,
-    /// Until an upstream's response head.
+    /// Until the upstream's response head arrives.
     pub response: std::time::Duration,
-    /// Between two pieces of a body, and for a silent tunnel.
+    /// Between two pieces of a body, and for an idle tunnel.
     pub idle: std::time::Duration,
     /// The largest request body.
     pub body_bytes_max: u64,
-    /// From when on an answer counts as one that lasts.
+    /// After this time the permission of a response that is still open is checked again.
     pub lasting: std::time::Duration,
 }
 
-/// What was found for a host and a path.
+/// The result of a route search.
 #[derive(Clone, Copy, Debug)]
 pub enum RouteMatch<'a> {
-    /// Every reader finds this route.
+    /// Every reading of the path matches this route.
     Route(&'a Arc<Route>),
-    /// Every reader finds one of our own paths.
+    /// Every reading of the path is one of menshen's own paths.
     OwnPath,
-    /// Nobody finds anything.
+    /// No reading matches a route.
     None,
-    /// Readers differ.
+    /// The readings do not agree.
     Ambiguous,
 }
 
-/// Every route of a site, found by host, then by path.
+/// All routes of a site, searched by host, then by path.
 #[derive(Debug, Default)]
 pub struct Routes {
     exact: HashMap<Box<str>, Vec<PortGroup>>,
@@ -186,7 +180,7 @@ pub struct Routes {
     all: Vec<Arc<Route>>,
 }
 
-/// The routes of one host pattern that share a port rule, longest path first.
+/// The routes of one host pattern with the same port, longest path first.
 #[derive(Debug)]
 struct PortGroup {
     port: Option<u16>,
@@ -195,7 +189,7 @@ struct PortGroup {
 }
 
 impl Routes {
-    /// Sorts routes into their places.
+    /// Builds the search tables.
     pub fn new(routes: Vec<Arc<Route>>, own: OwnPaths) -> Self {
         let mut table = Self {
             own,
@@ -229,23 +223,22 @@ impl Routes {
         table
     }
 
-    /// Every route, as configured.
+    /// All routes in the order of the configuration.
     pub fn all(&self) -> &[Arc<Route>] {
         &self.all
     }
 
-    /// Whether the path as sent is one of ours; the quick question before a decision.
+    /// Whether the path as sent is one of menshen's own; a cheap check before a decision.
     pub fn is_own(&self, path: &str) -> bool {
         self.own.includes(path.as_bytes())
     }
 
-    /// Which paths are ours.
     pub fn own(&self) -> &OwnPaths {
         &self.own
     }
 
-    /// Whether a route names this host, exactly or below a domain, on this port; a route for any
-    /// host names none. `default_port` is the port of patterns that name none.
+    /// Whether a route's host pattern names this host or a parent domain, on this port; a pattern
+    /// for any host does not. `default_port` is the port of patterns without one.
     pub fn names_host(&self, host: &str, port: u16, default_port: u16) -> bool {
         let groups = self.groups_of_host(host).unwrap_or_default();
         groups
@@ -253,8 +246,8 @@ impl Routes {
             .any(|group| group.port.unwrap_or(default_port) == port)
     }
 
-    /// Whether a route names this host exactly, on this port: whoever wrote the configuration knows
-    /// whose it is. Below a wildcard, whoever runs the DNS says that.
+    /// Whether a route's host pattern is exactly this host, on this port. Which hosts exist below a
+    /// wildcard is decided in the DNS and not in the configuration.
     pub fn names_host_exactly(&self, host: &str, port: u16, default_port: u16) -> bool {
         let groups = self.exact.get(host).map(Vec::as_slice).unwrap_or_default();
         groups
@@ -262,7 +255,8 @@ impl Routes {
             .any(|group| group.port.unwrap_or(default_port) == port)
     }
 
-    /// The route every reader of this path finds, also the upstream that is sent a part of it.
+    /// The route that every reading of this path matches, including the readings of an upstream
+    /// that receives it without the prefix.
     pub fn find(&self, host: &Host<'_>, port: u16, path: &Path<'_>) -> RouteMatch<'_> {
         let groups = self.on(host.as_str(), port);
         let ignores_case = groups.iter().any(|group| group.ignores_case);
@@ -292,12 +286,11 @@ impl Routes {
         groups.flat_map(|group| &group.routes)
     }
 
-    /// The route of that name.
     pub fn by_name(&self, name: &str) -> Option<&Arc<Route>> {
         self.all.iter().find(|route| route.name.as_str() == name)
     }
 
-    /// The host is chosen first: exact, the longest wildcard, any; within it the named port.
+    /// The host is selected first: exact, the longest wildcard, any; then the port.
     fn on(&self, host: &str, port: u16) -> &[PortGroup] {
         let groups = self.groups_of_host(host).unwrap_or(&self.any);
         match groups
@@ -334,14 +327,14 @@ impl Routes {
 }
 
 impl Route {
-    /// What is taken off the path on the way to the upstream, without a slash at its end.
+    /// The prefix that is removed from the path, without a trailing slash.
     pub fn stripped_prefix(&self) -> Option<&str> {
         let prefix = self.path.as_str().trim_end_matches('/');
         (self.strip_path && !prefix.is_empty()).then_some(prefix)
     }
 
-    /// Whether everybody may ask for what a head asks for. A path that somebody could read as another
-    /// one is never public by its name, and neither is one that was not told.
+    /// Whether the request needs no session. A path that can be read in several ways, or is
+    /// unknown, never matches a public path.
     pub fn is_public(&self, head: &Head<'_>) -> bool {
         let (path, ignores_case) = (&head.path, self.case_insensitive);
         let is = |public: &PublicPath| match ignores_case {
@@ -352,7 +345,7 @@ impl Route {
             || (path.is_plain() && !head.unknown.path && self.public_paths.iter().any(is))
     }
 
-    /// Every reading of a path by whoever is behind this route, the path as sent first.
+    /// Every reading of a path by the upstream of this route, the path as sent first.
     pub fn readings<'p>(
         &self,
         path: &'p Path<'_>,
@@ -388,7 +381,7 @@ impl PortGroup {
                     ignores_case: false,
                     routes: Vec::new(),
                 });
-                // A named port is asked before the group for any port.
+                // Groups with a port are searched before the group for any port.
                 groups.sort_by_key(|group| group.port.is_none());
                 groups
                     .iter()

@@ -1,8 +1,8 @@
-//! The target of a request as bytes: what can be forwarded, in which spelling, and what is refused.
+//! Request targets as bytes: which can be forwarded, how they are encoded, and which are refused.
 //!
-//! The URI type takes less than clients send: Internet Explorer and old applications send GBK, others
-//! `"`, `<` or `>`. Such bytes are percent-encoded, as browsers do. The encoded target is the one that
-//! is judged and sent on.
+//! `http::Uri` accepts less than clients send: Internet Explorer and old applications send GBK,
+//! others `"`, `<` or `>`. Such bytes are percent-encoded as browsers do it. The encoded target is
+//! judged and forwarded.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -10,10 +10,10 @@ use std::fmt::Write as _;
 use http::Uri;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-/// What clients send and the URI type does not take everywhere.
+/// Bytes that clients send and `http::Uri` does not accept everywhere.
 const ENCODED_IF_NEEDED: &AsciiSet = &AsciiSet::EMPTY.add(b'"').add(b'<').add(b'>').add(b'`');
 
-/// What can stand in no target, besides.
+/// Bytes that no request target may contain.
 const NEVER_ALLOWED: &AsciiSet = &CONTROLS
     .add(b'"')
     .add(b'<')
@@ -22,15 +22,15 @@ const NEVER_ALLOWED: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'#');
 
-/// The scheme by which the door marks a target that it refuses: a request with a URI type needs one
-/// that parses. A client that sends this scheme itself is refused, too.
+/// The scheme that marks a refused target, because a request needs a target that parses. A client
+/// that sends this scheme itself is refused too.
 const REFUSED_SCHEME: &str = "refused-target";
 
-/// What a target begins with that the door refuses.
+/// How a refused target begins.
 const REFUSED_PREFIX: &str = "refused-target://-/";
 
-/// Parses a target. A `#` is not cut off, as the URI type would: no proxy does, so the application may
-/// read it otherwise than a rule.
+/// Parses a target. A `#` is an error and not the end of the target, as it is for `http::Uri`:
+/// proxies forward it, so the application might see another path than the rule.
 pub fn parse<T>(target: &[u8]) -> Option<T>
 where
     T: for<'a> TryFrom<&'a [u8]>,
@@ -42,7 +42,8 @@ where
     T::try_from(target).ok().or_else(encoded)
 }
 
-/// The target in the spelling that the URI type takes; one that nothing helps is marked as refused.
+/// Encodes a target so that `http::Uri` accepts it; a target that cannot be encoded is replaced by
+/// a refused one.
 pub fn normalize(target: &[u8]) -> Cow<'_, [u8]> {
     let parses = |target: &[u8]| Uri::try_from(target).is_ok();
     if target.contains(&b'#') {
@@ -59,12 +60,12 @@ pub fn normalize(target: &[u8]) -> Cow<'_, [u8]> {
     })
 }
 
-/// Whether the door refused the target of a request.
+/// Whether the target was refused when the request head was read.
 pub fn is_refused(uri: &Uri) -> bool {
     uri.scheme_str() == Some(REFUSED_SCHEME)
 }
 
-/// What remains of a refused target is its path, for the log.
+/// Keeps the path of a refused target for the log.
 fn refused(target: &[u8]) -> Vec<u8> {
     let mut marked = REFUSED_PREFIX.as_bytes().to_vec();
     if let Some(path) = target.strip_prefix(b"/") {
@@ -75,7 +76,7 @@ fn refused(target: &[u8]) -> Vec<u8> {
 
 fn encode(target: &[u8], set: &'static AsciiSet) -> Vec<u8> {
     let mut encoded = String::with_capacity(target.len() + 64);
-    // RewriteOptions into a string does not fail.
+    // Writing into a string does not fail.
     let _ = write!(encoded, "{}", percent_encode(target, set));
     encoded.into_bytes()
 }

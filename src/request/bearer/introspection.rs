@@ -1,5 +1,4 @@
-//! `Introspection`: asks an issuer what a token is (RFC 7662). Never twice at once for one token,
-//! and never for too many at once.
+//! `Introspection`: asks an issuer about a token (RFC 7662), with a limit on concurrent requests.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -18,18 +17,18 @@ use crate::issuer::{Claims, Issuer};
 use crate::outbound::{Credentials, Outbound, OutboundCall, OutboundError};
 use crate::secret::{Secret, SecretError};
 
-/// How many tokens an issuer is asked about at once.
+/// How many introspection requests to an issuer run at a time.
 pub(super) const INTROSPECTIONS_MAX: u32 = 32;
-/// How long a question waits for its permit.
+/// How long a request waits for its turn.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long nobody asks an issuer that cannot be reached.
+/// How long an unreachable issuer is not asked again.
 const PAUSE: Duration = Duration::from_secs(2);
-/// The longest answer that is read, in bytes.
+/// The longest response that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 const OUTBOUND_CALL: OutboundCall = OutboundCall::repeatable("the introspection of a token");
 
-/// The way an issuer is asked about tokens. `Debug` shows no secret.
+/// The introspection client of an issuer. `Debug` does not show the secret.
 pub(super) struct Introspection {
     url: Option<Url>,
     client_id: String,
@@ -67,8 +66,8 @@ impl Introspection {
         })
     }
 
-    /// What the issuer says of a token it calls active; what it leaves empty is not there.
-    /// A new token first waits for one of the introspections that its client may have under way.
+    /// The claims of an active token; null members are removed. A new token first waits for a
+    /// permit of its client.
     pub(super) async fn introspect(
         &self,
         issuer: &Issuer,
@@ -134,7 +133,7 @@ impl Introspection {
             .outbound
             .post_form(url, &form, credentials, OUTBOUND_CALL)
             .await?;
-        // A refusal is about us, not about the token (RFC 7662 §2.3).
+        // An error response concerns menshen's own credentials and not the token (RFC 7662 §2.3).
         match said.status {
             200 => Ok(said.body),
             status => Err(OutboundError::Status {
@@ -145,8 +144,8 @@ impl Introspection {
         }
     }
 
-    /// Only an issuer that is away is left alone: an error that one token provokes is no reason to
-    /// keep the others waiting.
+    /// Pauses only after connection failures: an error that one token provokes must not block other
+    /// tokens.
     fn record_reachability(&self, said: &Result<Value, OutboundError>) {
         let unreachable = matches!(
             said,
@@ -168,7 +167,7 @@ impl Introspection {
     }
 }
 
-/// RFC 6749 §2.3.1 encodes both before they are joined.
+/// RFC 6749 §2.3.1 form-encodes both before they are joined.
 fn form_encoded(text: &str) -> Secret<String> {
     Secret::new(form_urlencoded::byte_serialize(text.as_bytes()).collect())
 }

@@ -1,9 +1,9 @@
-//! `NewTokenLimits`: how many tokens that are not known yet one client may bring.
+//! `NewTokenLimits`: limits how many tokens that are not cached one client may send.
 //!
-//! Anybody can make up tokens without end, and an issuer answers only so many introspections at a time.
-//! A client that brings too many is refused before anything is asked on its account, and never has
-//! more than its share of the introspections under way; nor has its /48. All new tokens together leave
-//! some of the introspections to tokens that counted before.
+//! Anybody can invent tokens without end, and an issuer answers only so many requests at a time. A
+//! client that sends too many is refused before its issuer is asked, and neither the client nor its
+//! /48 ever has more than its share of the running introspections. All new tokens together leave
+//! some introspections to tokens that were valid before.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,17 +14,16 @@ use super::config::IssuerConfig;
 use super::introspection::INTROSPECTIONS_MAX;
 use crate::client::{Client, Network, Rates, site_share};
 
-/// How many new tokens may be under way to being verified.
+/// How many new tokens may be in verification at a time.
 const NEW_TOKENS_MAX: u32 = 750;
 
-/// How many of an issuer's introspections are asked about new tokens at a time.
+/// How many of an issuer's introspections new tokens may use.
 const NEW_TOKEN_INTROSPECTIONS_MAX: u32 = INTROSPECTIONS_MAX / 4 * 3;
 
-/// How many of them are asked on one client's account: few enough that it takes many networks to
-/// take all places.
+/// How many of these one client may use: so few that only many networks together can use all.
 const INTROSPECTIONS_PER_CLIENT_MAX: u32 = INTROSPECTIONS_MAX / 16;
 
-/// Which limit is reached: a key of `[issuer.NAME]`, or that of all clients together.
+/// The limit that is reached: a key of `[issuer.NAME]`, or the one for all clients together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
     PerMinute,
@@ -33,7 +32,7 @@ pub(super) enum Limit {
 }
 
 impl Limit {
-    /// The key by which a client is limited.
+    /// The configuration key of the limit.
     pub(super) const fn key(self) -> Option<&'static str> {
         match self {
             Self::PerMinute => Some("new_tokens_per_client_per_minute"),
@@ -43,7 +42,7 @@ impl Limit {
     }
 }
 
-/// What the clients of one issuer's tokens have under way.
+/// The new tokens of one issuer that are in verification, by client.
 pub(super) struct NewTokenLimits {
     per_minute: Rates,
     at_once: u32,
@@ -51,28 +50,27 @@ pub(super) struct NewTokenLimits {
     in_progress: Mutex<InProgress>,
 }
 
-/// What is under way: as many networks as tokens at most, or twice as many.
+/// Has an entry only for networks with a token in verification: at most two per token.
 #[derive(Default)]
 struct InProgress {
     all: u32,
     networks: HashMap<Network, NetworkUse>,
 }
 
-/// What one network has under way; never nothing.
+/// What one network uses; it is removed when `tokens` is zero.
 struct NetworkUse {
     tokens: u32,
     introspections: Arc<Semaphore>,
 }
 
-/// Leave to verify one token on a client's account, until it is dropped.
+/// Permission to verify one new token; it is returned when dropped.
 pub(super) struct NewTokenSlot {
     all: Arc<NewTokenLimits>,
-    /// The networks it is counted for, and one permit for each question that may be asked on the
-    /// account of each.
+    /// The networks it counts for, and the introspection permits of each.
     networks: Vec<(Network, Arc<Semaphore>)>,
 }
 
-/// Leave to ask one question about a new token.
+/// Permission to send one introspection request for a new token.
 pub(super) struct IntrospectionPermit<'a> {
     _networks: Vec<SemaphorePermit<'a>>,
     _all: SemaphorePermit<'a>,
@@ -88,8 +86,8 @@ impl NewTokenLimits {
         })
     }
 
-    /// Counts one more token of this client, or says which limit is reached. A proxy that names nobody
-    /// is no client: its tokens are counted among all.
+    /// Counts one more token of this client, or returns the limit that is reached. Tokens from a
+    /// proxy that does not name its client count only for all clients together.
     pub(super) fn take(self: &Arc<Self>, client: Option<Client>) -> Result<NewTokenSlot, Limit> {
         let networks = client.map_or([None, None], |client| {
             let per_site = site_share(self.at_once, NEW_TOKENS_MAX);
@@ -143,7 +141,7 @@ fn permits(number: u32) -> usize {
 }
 
 impl NewTokenSlot {
-    /// Waits until one more question may be asked on this client's account, and about new tokens.
+    /// Waits until the client, and new tokens as a whole, may use one more introspection.
     pub(super) async fn permit(&self) -> Result<IntrospectionPermit<'_>, AcquireError> {
         let mut networks = Vec::with_capacity(self.networks.len());
         for (_, introspections) in &self.networks {
@@ -208,7 +206,7 @@ mod tests {
     fn a_client_has_a_rate_that_another_does_not_share() {
         let all = new_token_limits("new_tokens_per_client_per_minute = 5");
         let taken = (0..20).filter(|_| all.take(client(1)).is_ok()).count();
-        // Time passes while the test runs.
+        // The rate limit recovers while the test runs.
         assert!((5..=6).contains(&taken), "{taken}");
         assert_eq!(all.take(client(1)).err(), Some(Limit::PerMinute));
         assert!(all.take(client(2)).is_ok());

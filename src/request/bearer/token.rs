@@ -1,4 +1,4 @@
-//! What a request brings as a bearer token, before anybody vouches for it.
+//! Parses bearer tokens before they are verified.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,25 +9,25 @@ use serde_json::{Map, Value};
 use super::Refusal;
 use crate::issuer::{ClaimError, Claims};
 
-/// The longest token that is looked at, in bytes.
+/// The longest accepted token, in bytes.
 const TOKEN_BYTES_MAX: usize = 32 * 1024;
-/// The longest foreign name an error repeats, in characters.
+/// The longest foreign text in an error, in characters.
 const NAME_CHARS_MAX: usize = 80;
 /// How many scopes of one token are kept.
 const SCOPES_MAX: usize = 500;
 
-/// What a request brings to prove a program. Its text must never be printed.
+/// The bearer token in a request's `Authorization` header. It must never be printed.
 pub(super) enum BearerHeader<'a> {
-    /// No bearer token: nothing at all, or credentials for the application.
+    /// No bearer token: no header, or other credentials.
     Absent,
-    /// One token, of the right letters and length.
+    /// A syntactically valid token.
     Token(&'a str),
-    /// Something that cannot be one.
+    /// A bearer token that cannot be valid.
     Invalid(Refusal),
 }
 
-/// Reads `Authorization` (RFC 6750 §2.1). Two of them are never one, whatever they say: whoever is
-/// behind us might take the other.
+/// Reads `Authorization` (RFC 6750 §2.1). A repeated header is refused, whatever its values,
+/// because the application might use another one.
 pub(super) fn read_header(headers: &HeaderMap) -> BearerHeader<'_> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
@@ -55,16 +55,16 @@ fn is_token(text: &str) -> bool {
     !letters.is_empty() && text.len() <= TOKEN_BYTES_MAX && letters.bytes().all(allowed)
 }
 
-/// What a token looks like. Proves nothing: it only says who is to be asked.
+/// The form of a token. It proves nothing and only selects the issuer to ask.
 pub(super) enum TokenForm {
-    /// It says that this issuer signed it.
+    /// A JWT that names this issuer.
     Signed { issuer: String },
     /// Only its issuer can read it.
     Opaque,
 }
 
-/// Reads who a token says issued it, and refuses signed ones that are no access tokens: a token made
-/// for one purpose must not count for another (RFC 8725 §3.11).
+/// Reads the issuer that a token names, and refuses JWTs of other types: a token made for one
+/// purpose must not be used for another (RFC 8725 §3.11).
 pub(super) fn form(token: &str) -> Result<TokenForm, Refusal> {
     let mut parts = token.split('.');
     let (Some(head), Some(body), Some(_), None) =
@@ -94,8 +94,8 @@ fn object(part: &str) -> Option<Map<String, Value>> {
     serde_json::from_slice(&bytes).ok()
 }
 
-/// Refuses what is verified and still no bearer token: other kinds of tokens, and those that only
-/// count together with a key (RFC 9449 §7.2, RFC 8705 §3).
+/// Refuses verified tokens that are not bearer tokens: other types, and those that are bound to a
+/// key (RFC 9449 §7.2, RFC 8705 §3).
 pub(super) fn require_bearer(claims: &Claims) -> Result<(), Refusal> {
     let kinds: [(&str, &[&str]); 3] = [
         ("token_type", &["bearer"]),
@@ -124,11 +124,12 @@ pub(super) fn require_bearer(claims: &Claims) -> Result<(), Refusal> {
     }
 }
 
-/// What every spelling of a verified token has in common, and no other token of its person has.
+/// An identifier that all spellings of a verified token share, and no other token of the person
+/// has.
 ///
-/// A signature is no part of it: ECDSA has two for the same text, and both verify. An issuer may
-/// accept several spellings of an opaque token, too, so its identifier counts where the issuer gives
-/// one; with its time, because some issuers keep the identifier when they renew a token.
+/// A signature is not part of it: ECDSA has two valid signatures for the same content. An issuer
+/// may also accept several spellings of an opaque token, so its `jti` is used where there is one,
+/// together with `iat`, because some issuers keep the `jti` when they renew a token.
 pub(super) fn canonical_id(token: &str, claims: &Claims) -> String {
     if let Ok(TokenForm::Signed { .. }) = form(token)
         && let Some((signed, _)) = token.rsplit_once('.')
@@ -141,7 +142,7 @@ pub(super) fn canonical_id(token: &str, claims: &Claims) -> String {
     }
 }
 
-/// What a token is good for: `scope`, words in one text (RFC 8693 §4.2) or a list; else `scp`.
+/// The scopes of a token: `scope`, as words (RFC 8693 §4.2) or as a list; otherwise `scp`.
 pub(super) fn scopes(claims: &Claims) -> Result<Vec<String>, ClaimError> {
     let name = if claims.get("scope").is_some() {
         "scope"
@@ -153,7 +154,7 @@ pub(super) fn scopes(claims: &Claims) -> Result<Vec<String>, ClaimError> {
     Ok(words.take(SCOPES_MAX).map(str::to_owned).collect())
 }
 
-/// What a foreign name may look like in an error.
+/// Foreign text for an error: without control characters, and truncated.
 pub(super) fn truncated(text: &str) -> String {
     let plain = text.chars().filter(|c| !c.is_control());
     plain.take(NAME_CHARS_MAX).collect()

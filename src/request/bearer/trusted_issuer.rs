@@ -1,8 +1,9 @@
-//! `TrustedIssuer`: one issuer whose tokens count: verifies each once, and remembers that for a while.
+//! `TrustedIssuer`: an issuer whose tokens are accepted. Verifies each token once and caches the
+//! result.
 //!
-//! What is cached belongs to one built issuer: a configuration that says otherwise builds
-//! another, which knows nothing yet. So the key of a verdict is the whole token and every setting it
-//! came about under. What a route asks for besides is asked on every request, after the memory.
+//! The cache belongs to one issuer with its settings: changed settings build a new issuer with an
+//! empty cache. So a cached result depends only on the token and on settings that did not change.
+//! Requirements of the route are checked on every request, after the cache.
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ use crate::telemetry::{BearerCounters, BearerOutcome, LogLimiter, Telemetry};
 /// How many refused tokens are cached, and for how long.
 const REFUSED_MAX: u64 = 1_000;
 const REFUSED_FOR: Duration = Duration::from_secs(2);
-/// How long a token that counted is verified again without regard to the limits of its client.
+/// How long a valid token may be verified again regardless of the limits of its client.
 const RECENTLY_VALID_FOR: Duration = Duration::from_secs(3600);
 
 /// The fingerprint of a whole token.
@@ -44,7 +45,7 @@ pub(super) type TokenHash = [u8; 32];
 
 type Verdict = Result<Arc<Program>, VerifyError>;
 
-/// One issuer as configured, and what is cached of its tokens.
+/// An issuer as configured, and the cache of its tokens.
 pub(super) struct TrustedIssuer {
     pub(super) id: IssuerId,
     pub(super) config: IssuerConfig,
@@ -52,8 +53,8 @@ pub(super) struct TrustedIssuer {
     introspection: Option<Introspection>,
     verified: Cache<TokenHash, (Arc<Program>, Timestamp)>,
     refused: Cache<TokenHash, (Arc<Refusal>, Timestamp)>,
-    /// Tokens that counted lately: a client that made-up tokens have used up its limits still
-    /// renews what it had.
+    /// Tokens that were valid recently: a client whose limits are used up by invented tokens can
+    /// still renew these.
     recently_valid: Cache<TokenHash, ()>,
     new_token_limits: Arc<NewTokenLimits>,
     loads: SingleFlight<TokenHash, Verdict>,
@@ -61,7 +62,7 @@ pub(super) struct TrustedIssuer {
     counts: BearerCounters,
     unavailable_log: LogLimiter,
     limit_log: LogLimiter,
-    /// Whose people its tokens are, and who admits them.
+    /// The connector whose persons its tokens stand for, and the loader of these persons.
     people: Option<(ConnectorId, Arc<TokenSessions>)>,
 }
 
@@ -141,15 +142,15 @@ impl TrustedIssuer {
         })
     }
 
-    /// Whether it is the one of these settings, down to what its files held when it was built. One
-    /// whose tokens are people's stands on a connector, too, and is always built anew.
+    /// Whether this issuer was built from these settings. One with files is always rebuilt, and so
+    /// is one whose tokens stand for persons, because it depends on a connector.
     pub(super) fn has_settings(&self, config: &IssuerConfig) -> bool {
         let secret = config.introspection.as_ref().map(|it| &it.client_secret);
         let in_files = config.ca.is_some() || secret.is_some_and(|it| it.file().is_some());
         self.config == *config && !in_files && self.people.is_none()
     }
 
-    /// Asks the issuer for what its tokens are verified with, as `check --online` does, and says it.
+    /// Loads the keys or calls introspection, as `check --online` does, and describes the result.
     pub(super) async fn examine(&self) -> Result<String, Arc<IssuerUnavailable>> {
         let Some(introspection) = &self.introspection else {
             let keys = self
@@ -171,17 +172,17 @@ impl TrustedIssuer {
         }
     }
 
-    /// Whether this is the issuer that a token names, before anybody vouches for that.
+    /// Whether an unverified token names this issuer.
     pub(super) fn is_named(&self, said: &str) -> bool {
         self.issuer.tenant_of(said).is_some()
     }
 
-    /// Whether it is asked about tokens, rather than its signature verified.
+    /// Whether tokens are verified by introspection and not by their signature.
     pub(super) fn uses_introspection(&self) -> bool {
         self.introspection.is_some()
     }
 
-    /// What is cached of a token.
+    /// The cached result for a token.
     pub(super) fn find_cached(&self, hash: &TokenHash) -> Option<Verdict> {
         let found = self.cached(hash)?;
         self.counts.count(match found {
@@ -200,8 +201,8 @@ impl TrustedIssuer {
         (now < until).then_some(Err(VerifyError::Refused(why)))
     }
 
-    /// Verifies a token that this client brings, once for all who bring it, detached from every one
-    /// of them. Cancel-safe.
+    /// Verifies a token, once for all concurrent requests with it and independently of any of them.
+    /// Cancel-safe.
     pub(super) async fn verify(
         self: &Arc<Self>,
         hash: TokenHash,
@@ -209,7 +210,8 @@ impl TrustedIssuer {
         client: Option<Client>,
     ) -> Verdict {
         let load = self.loads.try_run(hash, || {
-            // It may have been cached since we looked: the list is left after that.
+            // Another request may have cached it meanwhile: a finished task leaves the list after
+            // its result is cached.
             if let Some(verdict) = self.cached(&hash) {
                 return Err(verdict);
             }
@@ -229,8 +231,8 @@ impl TrustedIssuer {
         }
     }
 
-    /// A slot for a new token among those of its client; none where it needs none: of those that
-    /// counted lately there are no more than are cached.
+    /// Takes a slot for a new token. Recently valid tokens need none; the cache limits how many
+    /// there are.
     fn slot(
         &self,
         hash: &TokenHash,
@@ -294,8 +296,8 @@ impl TrustedIssuer {
         let shown = shown.transpose()?;
         let program = self.program(claims, &tenant)?;
         let holder = match (&self.people, shown) {
-            // A token that is recently_valid for nothing here lets nobody in: its person gets no account, no
-            // session and no line in the audit trail. Every request with it is refused for its scopes.
+            // A token without the required scopes is refused on every request: its person gets no
+            // account, no session and no audit line.
             (Some((via, token_sessions)), Some(shown)) if program.has(&self.config.scopes) => {
                 Some(token_sessions.admit(via, shown).await?)
             }
@@ -304,8 +306,8 @@ impl TrustedIssuer {
         Ok(Arc::new(Program { holder, ..program }))
     }
 
-    /// What a token says of a person. Without its times nobody knows what became of them since, and
-    /// what became of them is not cached for ever.
+    /// The claims of a token about a person. Without its times it cannot be compared with logouts,
+    /// and logouts are not remembered for ever.
     fn shown(
         &self,
         token: &str,
@@ -337,7 +339,7 @@ impl TrustedIssuer {
     }
 
     fn program(&self, claims: Claims, tenant: &Tenant) -> Result<Program, Refusal> {
-        // Some tokens of machines name nobody but the client they were issued to.
+        // Some tokens of machines name only the client they were issued to.
         let named = ["sub", "client_id", "azp"];
         let named = named.into_iter().find(|name| claims.get(name).is_some());
         let subject = claims
@@ -395,9 +397,9 @@ impl TrustedIssuer {
                     self.refused.insert(hash, (Arc::clone(why), until));
                 }
             }
-            // Counted where it was found.
+            // Counted where the limit was reached.
             Err(VerifyError::Limited) => {}
-            // Said where the request is permit_and_rewrite.
+            // Logged where the request is decided.
             Err(VerifyError::Store(_)) => self.counts.count(BearerOutcome::Unavailable),
             Err(VerifyError::Unavailable(why)) => {
                 self.counts.count(BearerOutcome::Unavailable);
@@ -410,7 +412,7 @@ impl TrustedIssuer {
     }
 }
 
-/// When a token that is let through now stops counting for sure, whatever is cached.
+/// When a token that is accepted now is certainly expired, whatever the cache.
 pub(super) fn ends_at(program: &Program) -> Option<Timestamp> {
     program.ends_at.map(|end| end.plus(LEEWAY))
 }

@@ -1,4 +1,4 @@
-//! `ExplainQuery`: a request that somebody asks about, put together as a browser would send it.
+//! `ExplainQuery`: the request to explain, assembled as a browser would send it.
 
 use std::net::IpAddr;
 
@@ -15,73 +15,54 @@ use crate::store::{ConnectorId, IdError, LoginName};
 const URL_BYTES_MAX: usize = 16 * 1024;
 /// How many headers a query may have.
 const HEADERS_MAX: usize = 100;
-/// What browsers encode of what people type: only what is not ASCII, and that always.
+/// Browsers always escape non-ASCII characters of a typed URL, and only these.
 const ESCAPED_BY_BROWSERS: AsciiSet = AsciiSet::EMPTY;
 
-/// What was asked, in arguments.
+/// The arguments of a query as text.
 #[derive(Clone, Debug, Default)]
 pub struct ExplainArguments {
-    /// The whole URL, as it stands in a browser.
+    /// The whole URL, as in a browser's address bar.
     pub url: String,
-    /// Who asks; absent: nobody.
+    /// The caller's login; absent: anonymous.
     pub login: Option<String>,
-    /// Through which connector they came in; absent: the one they came in by last.
+    /// The connector of the assumed login; absent: the most recently used one.
     pub via: Option<String>,
     /// Absent: `GET`.
     pub method: Option<String>,
-    /// The address at the other end of the connection; absent: `127.0.0.1`.
+    /// The peer address of the connection; absent: `127.0.0.1`.
     pub from: Option<String>,
-    /// Each `Name: value`; never cookies or credentials.
+    /// Each as `Name: value`; cookies and credentials are refused.
     pub headers: Vec<String>,
 }
 
-/// Why nothing can be explained.
+/// Why a query is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExplainQueryError {
-    /// The URL.
     #[error("`{url}` cannot be asked about: write the whole URL, as https://host/path")]
-    Url {
-        /// What was written.
-        url: String,
-    },
-    /// The login.
+    Url { url: String },
     #[error("{0}")]
     Login(IdError),
-    /// The connector.
     #[error("{0}")]
     Via(IdError),
-    /// A connector of nobody.
-    #[error("a connector is somebody's: say whose login")]
+    #[error("a connector needs a login: say whose login")]
     ViaNobody,
-    /// The method.
-    #[error("`{method}` is no method")]
-    Method {
-        /// What was written.
-        method: String,
-    },
-    /// The address.
-    #[error("`{from}` is no IP address")]
-    From {
-        /// What was written.
-        from: String,
-    },
-    /// A header.
+    #[error("`{method}` is not an HTTP method")]
+    Method { method: String },
+    #[error("`{from}` is not an IP address")]
+    From { from: String },
     #[error("a header is written `Name: value`, at most {HEADERS_MAX} of them")]
     Header,
-    /// A header that is a secret, or comes with the URL.
-    #[error("{name} cannot be given: who asks is said by their login, the host by the URL")]
-    Credential {
-        /// Which.
-        name: HeaderName,
-    },
+    /// A header that is a credential, or is derived from the URL.
+    #[error("{name} cannot be given: name the caller by their login, and the host in the URL")]
+    Credential { name: HeaderName },
 }
 
-/// A request that somebody asks about.
+/// A valid query.
 #[derive(Clone, Debug)]
 pub struct ExplainQuery {
-    /// Who asks; absent: nobody.
+    /// The caller; absent: anonymous.
     pub(super) login: Option<LoginName>,
-    /// Through which connector they came in.
+    /// The connector of the assumed login.
     pub(super) via: Option<ConnectorId>,
     https: bool,
     authority: HeaderValue,
@@ -92,7 +73,7 @@ pub struct ExplainQuery {
 }
 
 impl ExplainQuery {
-    /// Understands what was asked.
+    /// Parses the arguments.
     pub fn parse(arguments: ExplainArguments) -> Result<Self, ExplainQueryError> {
         let (https, authority, target) =
             split(&arguments.url).ok_or_else(|| ExplainQueryError::Url {
@@ -126,12 +107,12 @@ impl ExplainQuery {
         })
     }
 
-    /// Whether it names somebody, whom only the store knows.
+    /// Whether the query names a caller, so that the store is needed.
     pub fn names_login(&self) -> bool {
         self.login.is_some()
     }
 
-    /// The request it asks about.
+    /// The request to explain.
     pub(super) fn request(&self) -> (Parts, Connection) {
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = self.method.clone();
@@ -151,8 +132,8 @@ impl ExplainQuery {
     }
 }
 
-/// Scheme, authority and target as a browser sends them: no fragment, no port that the scheme
-/// implies. Nothing is resolved or decoded: the bytes of the path are what is judged.
+/// Scheme, authority and target as a browser sends them: without the fragment and the default port.
+/// Nothing is resolved or decoded, because the bytes of the path are judged.
 fn split(url: &str) -> Option<(bool, HeaderValue, PathAndQuery)> {
     let (scheme, rest) = url.trim().split_once("://")?;
     let https = match scheme.to_ascii_lowercase().as_str() {

@@ -1,4 +1,4 @@
-//! `ExplainedMatch`: which route is found, and why the others are not.
+//! `ExplainedMatch`: which route matches, and why the others do not.
 
 use serde::Serialize;
 
@@ -6,52 +6,46 @@ use super::truncate;
 use crate::request::head::Head;
 use crate::request::route::{Mismatch, Route, RouteMatch, Routes};
 
-/// What is found for a host and a path.
+/// The match of a host and a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "found", rename_all = "kebab-case")]
 pub enum ExplainedMatch {
-    /// A route.
     Route {
-        /// Its name.
         name: String,
-        /// The hosts it serves.
+        /// The host pattern.
         host: String,
-        /// The path it begins with.
+        /// The path prefix.
         path: String,
     },
-    /// One of our own pages.
+    /// One of menshen's own pages.
     OwnPage {
-        /// Which, without the prefix.
+        /// Its path without the prefix.
         page: String,
     },
-    /// Nothing.
     #[serde(rename = "nothing")]
     None,
-    /// Readers of the path find different things.
+    /// The readings of the path do not agree.
     Ambiguous {
-        /// Two readings that do, the path as sent first.
+        /// Two readings with different matches, the path as sent first.
         readings: Vec<PathReading>,
     },
-    /// The head cannot be read.
+    /// The request head is invalid.
     #[serde(rename = "unread")]
     InvalidRequest,
 }
 
-/// One route_match to read a path.
+/// A reading of a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PathReading {
-    /// The path as that reader sees it.
     pub path: String,
-    /// The route they find.
+    /// The route that matches it.
     pub finds: String,
 }
 
-/// A route that is not the one, and why.
+/// A route that does not match, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RejectedRoute {
-    /// Its name.
     pub route: String,
-    /// Why not.
     pub why: String,
 }
 
@@ -86,7 +80,7 @@ impl ExplainedMatch {
     }
 }
 
-/// Every route but the one that is found, as configured.
+/// Every route except the matching one, in the order of the configuration.
 pub(super) fn rejected_routes(routes: &Routes, head: &Head<'_>) -> Vec<RejectedRoute> {
     let rejected = routes.mismatches(&head.host, head.effective_port(), &head.path);
     let rejected = rejected.into_iter().map(|(route, why)| RejectedRoute {

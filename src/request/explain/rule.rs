@@ -1,4 +1,4 @@
-//! `DecidingRule`: which of a route's terms permit_and_rewrite, and what it saw.
+//! `DecidingRule`: the setting of a route that decides, and the values it reads.
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -12,35 +12,36 @@ use crate::request::head::Head;
 use crate::request::policy::{RequestFacts, is_preflight, path_text, shortfall};
 use crate::request::route::{Access, Demands, Preflight, Route};
 
-/// What is display_path instead of a secret.
+/// The placeholder for a secret.
 pub(super) const HIDDEN: &str = "(hidden)";
 
-/// What is said of a path whose bytes a rule cannot judge.
+/// The result of a rule for a path whose bytes it cannot judge.
 const UNDECODABLE_PATH: &str =
-    "it names letters beyond ASCII, and the path may hold them in another encoding";
+    "the rule has non-ASCII letters, and the path may contain them in another encoding";
 
-/// Which of a route's terms permit_and_rewrite.
+/// The setting of a route that decides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DecidingRule {
     /// The key of the route: `preflight`, `access`, `public_paths`, `connectors`, `acr_values`,
     /// `max_age`, `allow`.
     pub key: &'static str,
-    /// What stands there.
+    /// Its value.
     pub text: String,
-    /// What it says of this request.
+    /// Its result for this request.
     pub says: String,
 }
 
-/// Something a rule named, and what it was.
+/// A variable that a rule reads, and its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NamedValue {
-    /// As the rule writes it.
+    /// As written in the rule.
     pub name: String,
-    /// Absent: it is not there, or has no value.
+    /// Absent if it does not exist or has no value.
     pub value: Option<Json>,
 }
 
-/// What permit_and_rewrite, and the values it saw. Says in arguments what the judgement did, and decides nothing.
+/// The setting that decides, and the values it reads. It describes the decision of `judge` and
+/// makes none.
 pub(super) fn explain_rule(
     route: &Route,
     caller: Caller,
@@ -87,7 +88,7 @@ pub(super) fn explain_rule(
             "whoever is signed in passes",
         ),
         (why, Some(allow)) => {
-            // As the judgement does: whoever does not count here is nobody to the rule, too.
+            // As in `judge`: a caller that the route does not accept is anonymous to its rule.
             let seen = why.map_or(caller, Caller::Anonymous);
             let says = says(route, allow, &seen, head);
             let text = truncate(allow.source());
@@ -97,7 +98,7 @@ pub(super) fn explain_rule(
     }
 }
 
-/// What one should know of a route besides.
+/// Further remarks on the route.
 pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Caller::Person(person) = caller
@@ -147,7 +148,7 @@ fn connector_list(route: &Route) -> String {
     Json::from(names).to_string()
 }
 
-/// Which demand a session does not meet.
+/// The demand that a session does not meet.
 fn unmet_requirement(
     route: &Route,
     caller: &Caller,
@@ -179,7 +180,7 @@ fn unmet_requirement(
     }
 }
 
-/// What a rule says, of every reading of the path where that matters.
+/// The result of a rule, with another reading of the path if its result differs.
 fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> String {
     let answer = |path: &str| match allow.evaluate_bool(&RequestFacts::new(seen, head, path)) {
         Ok(true) => "yes".to_owned(),
@@ -215,7 +216,7 @@ fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> St
     says
 }
 
-/// Everything a rule names, as it was for this caller and the path as sent.
+/// Everything that a rule reads, for this caller and the path as sent.
 fn values(allow: &Expression, seen: &Caller, head: &Head<'_>) -> Vec<NamedValue> {
     let raw = head.path.as_str();
     let text = path_text(allow, raw.as_bytes());
@@ -223,7 +224,7 @@ fn values(allow: &Expression, seen: &Caller, head: &Head<'_>) -> Vec<NamedValue>
     let named = allow.named_values().into_iter().filter_map(|expression| {
         let name = expression.source().to_owned();
         let value = match expression.evaluate(&facts) {
-            // All headers at once are no value.
+            // The map of all headers is not shown.
             Err(EvalError::WrongType { .. }) if name.starts_with("request") => return None,
             Ok(Value::Null) | Err(_) => None,
             Ok(_) if is_secret(&name) => Some(HIDDEN.into()),
@@ -234,13 +235,13 @@ fn values(allow: &Expression, seen: &Caller, head: &Head<'_>) -> Vec<NamedValue>
     named.collect()
 }
 
-/// Whether a name is that of a header which proves who somebody is.
+/// Whether a variable is a header with credentials.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name.contains("headers") && (name.contains("authorization") || name.contains("cookie"))
 }
 
-/// A value as it is, or its text truncate.
+/// A value, truncated if its text is long.
 fn truncated_value(value: Json) -> Json {
     let text = value.to_string();
     let short = truncate(&text);

@@ -1,4 +1,4 @@
-//! `ExplainedUpstream`: the very head that would be sent on, but for what is secret.
+//! `ExplainedUpstream`: the request head that the upstream would receive, without secrets.
 
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use http::request::Parts;
@@ -13,12 +13,11 @@ use crate::request::head::Head;
 use crate::request::headers::{BodyLength, RequestId, RequestRewrite, UpstreamOrigin};
 use crate::request::policy::Permit;
 
-/// What every request has anew.
 const NEW_FOR_EACH_REQUEST: &str = "(new for each request)";
-/// A provider's token.
+/// The placeholder for a provider's token.
 const HIDDEN_TOKEN: &str = "(hidden, when the session has one)";
 const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
-/// Headers that prove who somebody is.
+/// Headers with credentials.
 const SECRETS: [HeaderName; 6] = [
     AUTHORIZATION,
     COOKIE,
@@ -28,31 +27,29 @@ const SECRETS: [HeaderName; 6] = [
     HeaderName::from_static("x-menshen-assertion"),
 ];
 
-/// What an upstream would get. Headers of the body and of the connection are not in it.
+/// The request that an upstream would receive. Headers of the body and of the connection are left
+/// out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExplainedUpstream {
-    /// Who serves, as `host:port`; several share the load.
+    /// The servers, as `host:port`; several share the load.
     pub names: Vec<String>,
-    /// `GET /path?query`, without the prefix that is taken off.
+    /// `GET /path?query`, without the prefix that is removed.
     pub request: String,
-    /// Its headers, in the order they are sent.
+    /// In the order they are sent.
     pub headers: Vec<HeaderLine>,
 }
 
-/// One header line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HeaderLine {
-    /// Lower case.
     pub name: String,
-    /// As it is sent.
     pub value: String,
-    /// What stands behind percent-encoding.
+    /// The text behind percent-encoding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decoded: Option<String>,
 }
 
 impl ExplainedUpstream {
-    /// Writes the head as the route_match to the upstream does, and reads it.
+    /// Writes the request head as forwarding does, and parses it.
     pub(super) fn of(
         permit: &Permit,
         context: &ExplainContext<'_>,
@@ -113,7 +110,7 @@ impl HeaderLine {
     }
 }
 
-/// The tokens of a source that a route sends on: a simulated login has none.
+/// The provider tokens that the route sends. An assumed login has none, so placeholders are shown.
 fn tokens(permit: &Permit, lines: &[HeaderLine]) -> Vec<HeaderLine> {
     if !matches!(permit.caller(), Caller::Person(_)) {
         return Vec::new();
@@ -139,7 +136,7 @@ fn tokens(permit: &Permit, lines: &[HeaderLine]) -> Vec<HeaderLine> {
     .collect()
 }
 
-/// What people read behind `%E5%BC%A0`; nothing where that is nothing else.
+/// The text behind `%E5%BC%A0`; `None` if the value contains no such text.
 fn decoded(value: &str) -> Option<String> {
     let bare = value.strip_prefix("UTF-8''").unwrap_or(value);
     let text = percent_decode_str(bare).decode_utf8().ok()?;

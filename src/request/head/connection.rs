@@ -1,51 +1,49 @@
-//! `Connection`: what is known of the connection that a request came over.
+//! `Connection`: the connection that a request came over.
 
 use std::any::Any;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
-/// A connection as the door knows it.
+/// A client connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
-    /// Who is at the other end: after a PROXY header that was allowed, whom it names.
+    /// The other end; if an allowed PROXY header named another address, that one.
     pub peer: Peer,
-    /// Whether it is TLS that we ended.
+    /// Whether this process terminated TLS on it.
     pub tls: bool,
-    /// The name the client asked for in its TLS handshake, lower case.
+    /// The server name of the TLS handshake (SNI), lower case.
     pub server_name: Option<String>,
-    /// The subject of a client certificate that was verified.
+    /// The subject of the verified client certificate.
     pub tls_subject: Option<String>,
-    /// What forwarding keeps for this client alone.
+    /// State that forwarding keeps for this connection.
     pub extension: ConnectionExtension,
 }
 
-/// Who is at the other end of a connection.
+/// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// A process on another machine, or on this one.
     Ip(IpAddr),
-    /// A process that may open our unix socket.
+    /// A process connected to the unix socket.
     Unix,
 }
 
-/// What a later step keeps for as long as a connection is open. Only that step knows its type: a head
-/// does not depend on what is done with it.
+/// State of a later stage that lives as long as the connection. Its type is erased so that `head`
+/// does not depend on that stage.
 #[derive(Default)]
 pub struct ConnectionExtension(OnceLock<Box<dyn Any + Send + Sync>>);
 
 impl ConnectionExtension {
-    /// Whether nothing is kept, as for most connections.
     pub fn is_empty(&self) -> bool {
         self.0.get().is_none()
     }
 
-    /// What is kept, if something of this type is.
+    /// The state, if it is of this type.
     pub fn get<T: Any>(&self) -> Option<&T> {
         self.0.get()?.downcast_ref()
     }
 
-    /// The same; where nothing is kept yet, its default is from now on.
+    /// The state; the default of the type is stored if there is none.
     pub fn get_or_default<T: Any + Default + Send + Sync>(&self) -> Option<&T> {
         self.0.get_or_init(|| Box::new(T::default())).downcast_ref()
     }
@@ -57,8 +55,7 @@ impl fmt::Debug for ConnectionExtension {
     }
 }
 
-/// Two connections that are the same otherwise may be compared and copied; what is kept for one is
-/// never kept for the other.
+/// A cloned connection starts without state.
 impl Clone for ConnectionExtension {
     fn clone(&self) -> Self {
         Self::default()

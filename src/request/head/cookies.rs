@@ -1,22 +1,21 @@
-//! The cookies of a request, read as bytes.
+//! Parses the cookies of a request as bytes.
 
 use http::HeaderMap;
 use http::header::COOKIE;
 
-/// The values of a request's cookies of one name, in order, from all `Cookie` headers.
+/// The values of all cookies with this name, in order.
 pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
     let lines = headers.get_all(COOKIE).iter();
     let pairs = lines.flat_map(|line| split_cookie_line(line.as_bytes()));
     pairs.filter_map(move |pair| {
-        // Most cookies are others: they leave here, before their names are read to the end.
+        // Compares the prefix first, because most cookies have another name.
         let rest = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
         let value = rest.trim_ascii_start().strip_prefix(b"=")?;
         std::str::from_utf8(value.trim_ascii()).ok()
     })
 }
 
-/// Every cookie of a request. One that is not text is passed over: it is none of ours, and the others
-/// of its line still count.
+/// Every cookie of a request that is valid UTF-8, as name and value.
 pub fn cookie_pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     let text = |bytes| std::str::from_utf8(bytes).ok();
     raw_cookies(headers).filter_map(move |(name, value)| Some((text(name)?, text(value)?)))
@@ -31,8 +30,8 @@ fn raw_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// What stands between the semicolons of one `Cookie` header. Every request is read so, and most of
-/// its bytes are values: they are searched many at a time.
+/// Splits a `Cookie` header at its semicolons. It runs on every request, and most bytes are values,
+/// so the search is vectorized.
 pub fn split_cookie_line(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! What trusted proxies say of the client: `X-Forwarded-For`, `-Host`, `-Proto` and `-Port`.
+//! The forwarding headers of trusted proxies: `X-Forwarded-For`, `-Host`, `-Proto` and `-Port`.
 
 use std::net::IpAddr;
 
@@ -6,31 +6,31 @@ use http::{HeaderMap, HeaderName};
 
 use super::{HeadError, Host, Trust, parse_host};
 
-/// How a hop stands in `X-Forwarded-For`.
+/// An element of `X-Forwarded-For`.
 enum Hop {
     Address(IpAddr),
     /// A client on a unix socket, as nginx writes it.
     Unix,
-    /// The proxy does not know its client, or does not say who it is (RFC 7239 6.2 and 6.3).
+    /// A client whose address the proxy does not know or hides (RFC 7239 6.2 and 6.3).
     Unnamed,
 }
 
-/// The client behind the trusted proxies, and which element of the other lists is about it.
+/// The client behind the trusted proxies, and the matching element of the other forwarding headers.
 #[derive(Clone, Copy, Debug)]
 pub struct Hops {
-    /// The client; absent when no proxy named one, or the one that received the request gave no
-    /// address.
+    /// The client; absent if no proxy named one or the first proxy gave no address.
     pub client: Option<IpAddr>,
-    /// The last hop with an address that was passed. Limits and logs go by it where the client is
-    /// unknown; no decision does.
+    /// The last hop with an address on the way to the client. Limits and logs use it if the client
+    /// is unknown; decisions do not.
     pub nearest: Option<IpAddr>,
-    /// The place in a list, from the right: as many proxies as were passed by each wrote one.
+    /// The index of the client's element in each list, from the right: each trusted proxy appended
+    /// one.
     element: usize,
 }
 
 impl Hops {
-    /// Walks `X-Forwarded-For` from the right over the hops that are trusted. A hop without an
-    /// address ends the walk: whatever stands left of it is the word of a stranger.
+    /// Reads `X-Forwarded-For` from the right as long as hops are trusted. A hop without an address
+    /// ends this: everything left of it may be forged.
     pub fn read(headers: &HeaderMap, trust: &Trust) -> Result<Self, HeadError> {
         let broken = HeadError::Forwarded("X-Forwarded-For");
         let (mut client, mut nearest, mut passed) = (None, None, 0_usize);
@@ -60,7 +60,7 @@ impl Hops {
         })
     }
 
-    /// `X-Forwarded-Host`.
+    /// `X-Forwarded-Host`, parsed.
     pub fn host<'a>(
         &self,
         headers: &'a HeaderMap,
@@ -70,19 +70,19 @@ impl Hops {
         name.map(parse_host).transpose().map_err(broken)
     }
 
-    /// `X-Forwarded-Host` as it is written.
+    /// `X-Forwarded-Host`, unparsed.
     pub fn authority<'a>(&self, headers: &'a HeaderMap) -> Result<Option<&'a str>, HeadError> {
         self.element(headers, "x-forwarded-host", "X-Forwarded-Host")
     }
 
-    /// `X-Forwarded-Proto`: whether the client used TLS.
+    /// `X-Forwarded-Proto`: whether the client uses TLS.
     pub fn secure(&self, headers: &HeaderMap) -> Result<Option<bool>, HeadError> {
         let scheme = self.element(headers, "x-forwarded-proto", "X-Forwarded-Proto")?;
         scheme.map(parse_scheme).transpose()
     }
 
-    /// `X-Forwarded-Port`. 80 and 443 say nothing: a proxy behind the one that ends TLS writes its own
-    /// 80, and the scheme implies the right one.
+    /// `X-Forwarded-Port`. 80 and 443 are ignored: a proxy behind the one that terminates TLS sends
+    /// its own port 80, and the scheme implies the right default.
     pub fn port(&self, headers: &HeaderMap) -> Result<Option<u16>, HeadError> {
         let Some(text) = self.element(headers, "x-forwarded-port", "X-Forwarded-Port")? else {
             return Ok(None);
@@ -96,8 +96,7 @@ impl Hops {
         Ok((![80, 443].contains(&port)).then_some(port))
     }
 
-    /// The element that is about the client. A list that is shorter was not written by every proxy:
-    /// its first element is about the client then.
+    /// The element of the client. If not every proxy appended to the list, its first element.
     fn element<'a>(
         &self,
         headers: &'a HeaderMap,
@@ -122,7 +121,7 @@ impl Hops {
 }
 
 impl Hop {
-    /// An address is bare, in brackets, or with a port.
+    /// Parses an address without decoration, in brackets, or with a port.
     fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?.trim();
         if let Some(ip) = address(text) {
@@ -152,7 +151,7 @@ fn address(text: &str) -> Option<IpAddr> {
     Some(address.ip())
 }
 
-/// Whether a scheme means that the client used TLS.
+/// Whether a scheme means TLS.
 pub fn parse_scheme(text: &str) -> Result<bool, HeadError> {
     if text.eq_ignore_ascii_case("https") || text.eq_ignore_ascii_case("wss") {
         Ok(true)
@@ -163,7 +162,7 @@ pub fn parse_scheme(text: &str) -> Result<bool, HeadError> {
     }
 }
 
-/// The one value of a header that a proxy writes; copies must agree.
+/// The value of a header that a proxy writes; repeated values must be equal.
 pub fn single<'a>(
     headers: &'a HeaderMap,
     name: &'static str,

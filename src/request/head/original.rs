@@ -1,4 +1,4 @@
-//! A request that another proxy received and asks about: what it told of it, and what it did not.
+//! A request that another proxy received and asks a decision for.
 
 use std::net::IpAddr;
 
@@ -12,21 +12,19 @@ use crate::clock::Timestamp;
 use crate::expression::Budget;
 use crate::request::path::Path;
 
-/// What a trusted proxy tells of a request that it received. What it does not tell is unknown, and
-/// never guessed at.
+/// What a trusted proxy passes on of a request. The rest is unknown.
 #[derive(Clone, Copy, Debug)]
 pub struct Original<'a> {
-    /// `host[:port]` as the client named it.
+    /// `host[:port]` as the client sent it.
     pub host: &'a str,
     /// Path and query as the client sent them.
     pub target: Option<&'a PathAndQuery>,
-    /// How.
     pub method: Option<&'a Method>,
-    /// Whether the client used https.
+    /// Whether the client uses https.
     pub secure: Option<bool>,
-    /// Who sent it, behind the trusted hops.
+    /// The client, behind trusted proxies.
     pub client: Option<IpAddr>,
-    /// The client's headers, as far as they were passed on.
+    /// The client's headers, as far as the proxy passes them on.
     pub headers: &'a HeaderMap,
 }
 
@@ -44,7 +42,7 @@ pub enum OriginalHeader {
 }
 
 impl OriginalHeader {
-    /// As it is sent, in lower case.
+    /// The header name in lower case.
     pub fn name(self) -> &'static str {
         match self {
             Self::XForwardedUri => "x-forwarded-uri",
@@ -54,27 +52,27 @@ impl OriginalHeader {
     }
 }
 
-/// What was not told of a request. Its place in the [`Head`] holds something harmless; a decision
-/// that needs it denies.
+/// The parts of a request that a proxy did not pass on. The [`Head`] has a harmless value in their
+/// place, and a decision that needs one of them denies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unknown {
-    /// The path is `/`.
+    /// The path in the head is `/`.
     pub path: bool,
-    /// The method is GET.
+    /// The method in the head is GET.
     pub method: bool,
-    /// The scheme is the one of the site, and with it a port that was not named.
+    /// The scheme in the head is that of the site, as is a missing port.
     pub scheme: bool,
-    /// The client is whoever asks, or the last hop that has an address.
+    /// The client in the head is the proxy, or the last hop with an address.
     pub client: bool,
 }
 
 impl Unknown {
-    /// Whether anything was not told.
+    /// Whether any part is unknown.
     pub fn any(self) -> bool {
         self != Self::default()
     }
 
-    /// Whether a variable of rules is not known, such as `request.method`.
+    /// Whether a field of `request` in rules, such as `method`, is unknown.
     pub fn hides_variable(self, variable: &str) -> bool {
         match variable {
             "path" => self.path,
@@ -86,7 +84,7 @@ impl Unknown {
 }
 
 impl<'a> Head<'a> {
-    /// The head of a request that a trusted peer asks about. A scheme that is not told is the one of
+    /// The head of a request that a trusted proxy asks a decision for. A missing scheme is that of
     /// the site.
     pub fn from_original(
         original: Original<'a>,

@@ -1,5 +1,5 @@
-//! Which session cookie counts where a browser sends several of one name: sites that share a domain or
-//! a host name share their cookies, too.
+//! Chooses the session cookie if a request has several of the same name: sites that share a domain
+//! or host name also share their cookies.
 
 use http::HeaderMap;
 
@@ -7,10 +7,10 @@ use super::{Credentials, Host, ParseOptions, cookies};
 use crate::clock::Timestamp;
 use crate::people::cookie::{self, HostFingerprint, VerifiedHandle};
 
-/// How many session cookies of one request are verified at most.
+/// How many session cookies of one request are verified.
 const COOKIES_MAX: usize = 16;
 
-/// Finds the session cookie. A single one is verified by whoever looks for its session.
+/// Finds the session cookie. A single one is verified later, when its session is loaded.
 pub(super) fn find<'a>(
     headers: &'a HeaderMap,
     host: &Host<'_>,
@@ -30,8 +30,8 @@ pub(super) fn find<'a>(
     }
 }
 
-/// The one that could let somebody in here. Two that could, of different sessions, are none: one of
-/// them may have been planted.
+/// The cookie that is valid on this host. If cookies of two different sessions are valid, neither
+/// is used, because one may have been planted.
 fn choose_verified<'a>(
     headers: &'a HeaderMap,
     host: &Host<'_>,

@@ -1,4 +1,5 @@
-//! `AddressHeaders`: the further addresses of a request, as the application knows them.
+//! `AddressHeaders`: rewrites the further addresses of a request to those that the application
+//! knows.
 
 use http::{HeaderName, HeaderValue};
 
@@ -7,7 +8,7 @@ use crate::request::address::{self, Piece};
 use crate::request::head::Head;
 use crate::request::route::Route;
 
-/// The headers with addresses that a request is sent with in place of the client's.
+/// The rewritten headers, which replace those of the client.
 #[derive(Clone, Debug)]
 pub(super) struct AddressHeaders {
     lines: Vec<(HeaderName, Vec<Part>)>,
@@ -17,20 +18,21 @@ pub(super) struct AddressHeaders {
 enum Part {
     Text(String),
     Address {
-        /// Whether it is https, and `host[:port]`; absent: it is a path.
+        /// Whether it is https, and `host[:port]`; absent if it is a path.
         origin: Option<(bool, String)>,
         target: String,
     },
 }
 
 impl AddressHeaders {
-    /// Those of a request that was permitted, and with it they were.
+    /// The address headers of a permitted request, which permits them too.
     pub(super) fn of(route: &Route, head: &Head<'_>) -> Option<Box<Self>> {
         if !address::may_have_further_addresses(head) {
             return None;
         }
         let prefix = route.stripped_prefix();
-        // What cannot be read was refused; if it comes here all the same it is not sent.
+        // A request with unreadable addresses was refused; if one arrived, the headers would be
+        // left out.
         let found = address::read(head).unwrap_or_default();
         let part = |piece: Piece<'_>| match piece {
             Piece::Text(text) => Part::Text(text.to_owned()),
@@ -56,12 +58,12 @@ impl AddressHeaders {
         }))
     }
 
-    /// Whether a header is sent by us.
+    /// Whether these lines replace a header.
     pub(super) fn include(&self, name: &HeaderName) -> bool {
         self.lines.iter().any(|(own, _)| own == name)
     }
 
-    /// Writes the lines, for an application that is called as `host` says.
+    /// Writes the lines, for an application that is addressed as `host` says.
     pub(super) fn write(
         &self,
         head: &mut Vec<u8>,
@@ -78,8 +80,8 @@ impl AddressHeaders {
     }
 }
 
-/// An absolute address has the scheme that we speak to the application: some, as Apache does, take
-/// an address with another scheme for another server's.
+/// An absolute URL gets the scheme of the upstream connection: some applications, such as Apache,
+/// treat a URL with another scheme as another server's.
 fn write_part(value: &mut Vec<u8>, part: &Part, host: &HostHeader, upstream: UpstreamOrigin<'_>) {
     let (origin, target) = match part {
         Part::Text(text) => return value.extend_from_slice(text.as_bytes()),
@@ -102,7 +104,7 @@ fn write_part(value: &mut Vec<u8>, part: &Part, host: &HostHeader, upstream: Ups
     value.extend_from_slice(target.as_bytes());
 }
 
-/// A port that a scheme has by itself means another one after the scheme changes.
+/// A default port would mean another port after the scheme changed.
 fn without_default_port(secure: bool, name: &str) -> &str {
     let port = if secure { ":443" } else { ":80" };
     name.strip_suffix(port).unwrap_or(name)

@@ -1,7 +1,8 @@
-//! `AssertionSigner`: who is asking, signed, so that an application can verify it itself.
+//! `AssertionSigner`: signs who the caller is, so that an application can verify it.
 //!
-//! Signing costs more than all the rest of a decision, so an assertion is used again while a third
-//! of its life is left: whoever gets it has that long to look at it, and clocks may differ.
+//! Signing costs more than the rest of a decision, so an assertion is reused while at least a third
+//! of its lifetime remains: the application has that long to verify it, with allowance for clock
+//! differences.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,21 +24,21 @@ use crate::request::route::Audience;
 
 const ASSERTION: HeaderName = HeaderName::from_static("x-menshen-assertion");
 
-/// How long an assertion lives at most, in seconds.
+/// The longest lifetime of an assertion, in seconds.
 const LIFE_MAX_S: i64 = 300;
-/// One over the part of its life that must be left where an assertion is used again.
+/// An assertion is reused while one part in this many of its lifetime remains.
 const REUSE_DIVISOR: i64 = 3;
-/// How far our own clock may step back before what was signed is signed again, in seconds.
+/// How far the local clock may step back before an assertion is signed again, in seconds.
 const CLOCK_STEP_BACK_MAX_S: i64 = 5;
-/// How many bytes of assertions are cached.
+/// The size of the cache, in bytes.
 const CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// What an assertion costs in memory besides its own bytes.
+/// The memory that a cached assertion takes in addition to its own bytes.
 const CACHE_ENTRY_OVERHEAD_BYTES: usize = 256;
 
-/// CacheKey an assertion is for, and of which session: a hash of all that is signed but the times.
+/// A hash of session, account, login and audience: everything that is signed except the times.
 type CacheKey = [u8; 32];
 
-/// Signs who is asking, for the routes of a site that ask for it. Its `Debug` shows no assertion.
+/// Signs and caches assertions for the routes that send them. `Debug` shows no assertion.
 pub struct AssertionSigner {
     issuer: String,
     pair: Arc<SigningPair>,
@@ -52,7 +53,6 @@ struct Assertion {
     until_s: i64,
 }
 
-/// What is signed.
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
@@ -73,8 +73,8 @@ impl fmt::Debug for AssertionSigner {
 }
 
 impl AssertionSigner {
-    /// For a site that browsers know by this address; the ring's first key signs. The previous one
-    /// stays, with all it signed, where it would sign the same.
+    /// A signer for this site, with the first key of the ring. If it would sign the same as the
+    /// previous one, that is reused with its cache.
     pub fn new(external_url: &Url, ring: &KeyRing, previous: Option<&Arc<Self>>) -> Arc<Self> {
         let issuer = external_url.origin().ascii_serialization();
         let pair = Arc::clone(ring.signing_pair());
@@ -97,8 +97,8 @@ impl AssertionSigner {
         })
     }
 
-    /// Who somebody is, for an audience; nothing in the last second of a session, when no assertion
-    /// could outlive the way to whoever reads it.
+    /// The assertion of a session for an audience; `None` in the last second of a session, when it
+    /// would expire before it is verified.
     fn assert(&self, session: &Session, audience: &str, now: Timestamp) -> Option<HeaderValue> {
         let end_s = session.expires_at.unix_s();
         let key = keys::fingerprint(&[
@@ -109,7 +109,7 @@ impl AssertionSigner {
         ]);
         let is_stale = |cached: &Assertion| !cached.is_reusable_at(now.unix_s(), end_s);
         let cached = self.cached.get(&key).filter(|cached| !is_stale(cached));
-        // Whoever asks for the same while it is being signed waits for it.
+        // Concurrent requests for the same assertion wait until it is signed.
         let assertion = cached.unwrap_or_else(|| {
             let sign = || self.sign(session, audience, now.unix_s(), end_s);
             let entry = self.cached.entry_by_ref(&key);
@@ -141,7 +141,7 @@ impl AssertionSigner {
 }
 
 impl Assertion {
-    /// Whether it may be used again for a session that ends then.
+    /// Whether it may be reused for a session that ends at `end_s`.
     fn is_reusable_at(&self, now_s: i64, end_s: i64) -> bool {
         let (life_s, left_s) = (self.until_s - self.from_s, self.until_s - now_s);
         self.until_s <= end_s
@@ -151,7 +151,8 @@ impl Assertion {
 }
 
 impl HeaderLines {
-    /// Who is asking, signed, where the route asks for it: a person, never nobody or a program.
+    /// The assertion for a person, if the route sends one. Anonymous callers and programs have
+    /// none.
     pub(super) fn assertion(
         &mut self,
         permit: &Permit,
@@ -188,10 +189,10 @@ mod tests {
         AssertionSigner::new(&"https://sso.corp.example".parse().unwrap(), &ring, None)
     }
 
-    /// A session with this login, and so many seconds to live.
+    /// A session with this login and remaining lifetime in seconds.
     fn session(login: &str, left_s: u64) -> Session {
         let Caller::Person(person) = fixture::zhang() else {
-            panic!("somebody is a person")
+            panic!("the fixture is a person")
         };
         let session = Arc::into_inner(person.session).unwrap();
         Session {

@@ -1,8 +1,8 @@
-//! Our own cookies: cut out of what goes to an upstream, refused when an upstream sets them. `own` is
-//! the name of the site's cookies, where it has one of its own.
+//! Removes menshen's own cookies from requests to an upstream and from its responses. `own` is the
+//! configured cookie name, if it is not the default.
 //!
-//! Session cookies are cut under every name: browsers keep those of an earlier `cookie_name`, and an
-//! application could send them back under the name that counts now.
+//! Session cookies are removed under every name: browsers keep those of an earlier `cookie_name`,
+//! and an application could send them back under the current one.
 
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
@@ -11,9 +11,10 @@ use super::namespace::Namespace;
 use crate::people::cookie::{CookieName, CookieSettings};
 use crate::request::head::split_cookie_line;
 
-/// Writes a request's cookies without ours; the application_cookies byte for byte, in one `Cookie` header.
+/// Writes the cookies of other applications byte for byte, in one `Cookie` header.
 ///
-/// Over HTTP/2 each may come in a header of its own, which HTTP/1.1 does not know (RFC 9113 8.2.3).
+/// HTTP/2 clients may send each cookie in a header of its own, which HTTP/1.1 does not allow (RFC
+/// 9113 8.2.3).
 pub(super) fn write_application_cookies(
     head: &mut Vec<u8>,
     headers: &HeaderMap,
@@ -38,7 +39,8 @@ pub(super) fn write_application_cookies(
     }
 }
 
-/// A request's cookies without ours, when it holds some of ours: what is left, or that nothing is.
+/// The other cookies of a request that contains own cookies; the inner value is absent if there are
+/// none.
 pub(super) fn application_cookies(
     headers: &HeaderMap,
     namespace: &Namespace,
@@ -56,7 +58,7 @@ pub(super) fn application_cookies(
     Some(left.and_then(|left| HeaderValue::from_bytes(left).ok()))
 }
 
-/// Removes every `Set-Cookie` with one of our names.
+/// Removes every `Set-Cookie` with an own name.
 pub(super) fn remove_own_set_cookies(headers: &mut HeaderMap, own: Option<&CookieName>) {
     let ours = |value: &HeaderValue| is_ours(set_cookie_name(value.as_bytes()), own);
     if !headers.get_all(SET_COOKIE).iter().any(ours) {
@@ -76,7 +78,7 @@ pub(super) fn remove_own_set_cookies(headers: &mut HeaderMap, own: Option<&Cooki
 
 /// The name under which a browser would send a cookie back.
 ///
-/// One without a name is sent as its value alone, and a value may look like name and value.
+/// A cookie without a name is sent as its value alone, which may look like a name and a value.
 pub(super) fn set_cookie_name(cookie: &[u8]) -> &[u8] {
     let pair = cookie
         .split(|byte| *byte == b';')
@@ -89,10 +91,10 @@ pub(super) fn set_cookie_name(cookie: &[u8]) -> &[u8] {
     name(rest)
 }
 
-/// Writes one header without our cookies, in one pass over it; false when nothing is left of it.
+/// Writes one header without own cookies, in one pass; false if nothing remains.
 fn write_without_own(head: &mut Vec<u8>, line: &[u8], namespace: &Namespace) -> bool {
     let start = head.len();
-    // Up to where everything was looked at, while none was ours.
+    // The start of the next cookie, and whether no own cookie was found so far.
     let (mut next, mut whole) = (0, true);
     for pair in split_cookie_line(line) {
         let begin = next;
@@ -122,7 +124,7 @@ fn write_without_own(head: &mut Vec<u8>, line: &[u8], namespace: &Namespace) -> 
     true
 }
 
-/// The cookies before the first of ours.
+/// The cookies before the first own one.
 fn trim_leading_separators(before: &[u8]) -> &[u8] {
     let filled = before
         .iter()
@@ -137,9 +139,9 @@ fn name(pair: &[u8]) -> &[u8] {
         .trim_ascii()
 }
 
-/// Whether a cookie that a client sends is ours by its name or its value.
+/// Whether a client's cookie is an own one by its name or its value.
 fn is_own_cookie(pair: &[u8], namespace: &Namespace) -> bool {
-    // One without a name is its value.
+    // A cookie without a name consists of its value.
     let (name, value) = match memchr::memchr(b'=', pair) {
         Some(end) => (&pair[..end], &pair[end + 1..]),
         None => (pair, pair),
@@ -153,11 +155,11 @@ fn is_ours(name: &[u8], own: Option<&CookieName>) -> bool {
 }
 
 fn has_own_name(name: &[u8]) -> bool {
-    // Every form of ours holds these bytes; the names of application_cookies leave here, unread.
+    // Every own name contains these bytes, so most names are rejected without further parsing.
     let mentions_us = |part: &[u8]| part.eq_ignore_ascii_case(b"menshen");
     if !name.windows(b"menshen".len()).any(mentions_us) {
         return false;
     }
-    // Bytes that are no text do not hide the text around them.
+    // Invalid UTF-8 must not hide an own name around it.
     CookieSettings::is_default_name(&String::from_utf8_lossy(name))
 }

@@ -1,4 +1,4 @@
-//! How text becomes a header value: percent, UTF-8, base64, RFC 8187.
+//! Encodes text as a header value: percent, UTF-8, base64, RFC 8187.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,13 +7,14 @@ use http::HeaderValue;
 
 use crate::request::route::HeaderEncoding;
 
-/// The longest value that is written, in bytes; upstreams remove_own_set_cookies longer heads anyway.
+/// The longest value that is sent, in bytes; upstreams refuse longer heads anyway.
 pub const VALUE_BYTES_MAX: usize = 8 * 1024;
 
-/// Why a text cannot be written.
+/// Why a text cannot be encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
-    /// The encoding keeps bytes as they are, and these may not stand there.
+    /// The encoding leaves bytes unchanged, and the value contains some that a header must not
+    /// contain.
     #[error("the value holds a control character, or begins or ends with a space")]
     Forbidden,
     /// It is longer than [`VALUE_BYTES_MAX`].
@@ -21,14 +22,10 @@ pub enum EncodeError {
     TooLong,
 }
 
-/// Writes one text.
-///
-/// # Errors
-///
-/// Says why it cannot be written so; then the header must be absent.
+/// Encodes a text.
 pub fn text(encoding: HeaderEncoding, text: &str) -> Result<HeaderValue, EncodeError> {
     if encoding != HeaderEncoding::Base64 && is_plain(text) {
-        // The most common case by far: one copy, which the value needs anyway.
+        // The common case needs one copy only, for the value itself.
         let check_method_length = text.len() <= VALUE_BYTES_MAX;
         let value = check_method_length
             .then(|| HeaderValue::from_str(text).ok())
@@ -45,8 +42,8 @@ pub fn text(encoding: HeaderEncoding, text: &str) -> Result<HeaderValue, EncodeE
     value(written)
 }
 
-/// Writes a list, its elements separated by commas that stand nowhere else. Nothing when no
-/// element can be written; the second value counts those that could not.
+/// Encodes a list, separated by commas; commas within elements are escaped. The value is absent if
+/// no element can be encoded; the second result counts the elements that were left out.
 pub fn list<'a>(
     encoding: HeaderEncoding,
     elements: impl IntoIterator<Item = &'a str>,
@@ -79,7 +76,7 @@ fn bytes_max(encoding: HeaderEncoding) -> usize {
     }
 }
 
-/// Appends one element; says no when the encoding has no way to write it.
+/// Appends an element; false if the encoding cannot express it.
 fn element(encoding: HeaderEncoding, written: &mut Vec<u8>, text: &str) -> bool {
     match encoding {
         _ if is_plain(text) => written.extend_from_slice(text.as_bytes()),
@@ -90,7 +87,7 @@ fn element(encoding: HeaderEncoding, written: &mut Vec<u8>, text: &str) -> bool 
             Ok(_) | Err(_) => return false,
         },
         HeaderEncoding::Base64 => match without_controls(text) {
-            // The comma's escape needs one of its own, else `a%2Cb` could be two texts.
+            // The escape character itself is escaped, else `a%2Cb` could be two texts.
             Ok(text) => percent(written, text, |byte| !matches!(byte, b',' | b'%')),
             Err(_) => return false,
         },
@@ -98,13 +95,13 @@ fn element(encoding: HeaderEncoding, written: &mut Vec<u8>, text: &str) -> bool 
     true
 }
 
-/// Whether every encoding but base64 writes a text as it is.
+/// Whether every encoding except base64 leaves a text unchanged.
 fn is_plain(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.iter().all(|byte| is_plain_byte(*byte))
         && bytes.first() != Some(&b' ')
         && bytes.last() != Some(&b' ')
-        // Readers of RFC 8187 would take it for something encoded.
+        // An application that reads RFC 8187 would decode it.
         && !bytes.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"utf-8'"))
 }
 
@@ -112,7 +109,7 @@ fn is_plain_byte(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e) && byte != b'%' && byte != b','
 }
 
-/// Escapes what `keep` does not keep, and spaces at the ends, which HTTP would lose.
+/// Escapes the bytes that `keep` rejects, and spaces at both ends, which HTTP would remove.
 fn percent(written: &mut Vec<u8>, text: &str, keep: impl Fn(u8) -> bool) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let last = text.len().saturating_sub(1);

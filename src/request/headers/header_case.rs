@@ -1,8 +1,8 @@
-//! `HeaderCase`: how header names were spelled, for programs that only know them in one case.
+//! `HeaderCase`: preserves the case of header names, for programs that expect a certain case.
 //!
-//! hyper reads and writes names as they were spelled, but keeps that in an extension which only it can
-//! make and look into. So a head passes through a client connection of hyper's that leads into
-//! memory. That costs about half as much as the rest of a request: only routes that ask for it pay.
+//! hyper preserves it too, but in an extension that only hyper can create and read. So a head
+//! passes through a hyper client connection to memory. That costs about half as much as the rest of
+//! a request, on routes with `keep_header_case` only.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,10 +20,10 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 
 /// How many names a head may have.
 const NAMES_MAX: usize = 1024;
-/// How often both ends of the connection are driven at most; three times are enough.
+/// How many times both ends of the connection are polled; three times suffice.
 const POLLS_MAX: usize = 16;
 
-/// What hyper writes or does by itself.
+/// Headers that hyper writes itself.
 const WRITTEN_BY_HYPER: [HeaderName; 7] = [
     CONNECTION,
     CONTENT_LENGTH,
@@ -34,12 +34,12 @@ const WRITTEN_BY_HYPER: [HeaderName; 7] = [
     UPGRADE,
 ];
 
-/// How the names of a request are spelled towards an upstream.
+/// The spelling of header names towards an upstream, by lower-case name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HeaderCase(HashMap<Box<[u8]>, Box<[u8]>>);
 
 impl HeaderCase {
-    /// As a client spelled them over HTTP/1.1; over HTTP/2 there is only one way.
+    /// The spelling that an HTTP/1.1 client used; HTTP/2 names are always in lower case.
     pub(super) fn of(parts: &Parts) -> Self {
         if parts.version == Version::HTTP_2 {
             return Self::default();
@@ -62,8 +62,8 @@ impl HeaderCase {
         Self(spelled.collect())
     }
 
-    /// Spells the names of a head that is written in lower case. Those the client did not send begin
-    /// each word with a capital.
+    /// Respells a head in lower case. Names that the client did not send get capitals at the start
+    /// of each word.
     pub(super) fn apply(&self, head: &mut [u8]) {
         let lines = head.split_mut(|byte| *byte == b'\n').skip(1);
         for line in lines {
@@ -85,7 +85,7 @@ fn capitalize(name: &mut [u8]) {
     }
 }
 
-/// What makes hyper write the names of an answer as they are spelled here.
+/// The extension that makes hyper write a response's header names in this spelling.
 pub(super) fn extensions(names: &[Bytes]) -> Option<Extensions> {
     let mut answer = b"HTTP/1.1 200 OK\r\n".to_vec();
     let is = |name: &[u8], known: &HeaderName| name.eq_ignore_ascii_case(known.as_str().as_bytes());
@@ -96,7 +96,7 @@ pub(super) fn extensions(names: &[Bytes]) -> Option<Extensions> {
         } else if !is(name, &CONTENT_LENGTH) {
             b""
         } else if chunked {
-            // Both would be an answer of two readings.
+            // A response with both headers would be ambiguous.
             continue;
         } else {
             b"0"
@@ -110,7 +110,8 @@ pub(super) fn extensions(names: &[Bytes]) -> Option<Extensions> {
     Some(response.into_parts().0.extensions)
 }
 
-/// Sends a request into memory and reads an answer from there: what was written, and the answer.
+/// Sends a request to memory and reads a response from there; returns the bytes that were written
+/// and the response.
 fn exchange_in_memory(
     request: Request<Empty<Bytes>>,
     answer: Bytes,
@@ -131,7 +132,7 @@ fn exchange_in_memory(
                 if let Poll::Ready(response) = answer.as_mut().poll(cx) {
                     return Poll::Ready(response.ok());
                 }
-                // Its own end is no matter: it is over with the answer.
+                // The end of the connection does not matter once the response is read.
                 let _ = connection.poll_without_shutdown(cx);
             }
             Poll::Ready(None)
@@ -139,7 +140,7 @@ fn exchange_in_memory(
         let response = response.await?;
         Some((connection.into_parts().io.written, response))
     };
-    // It waits for nobody, so its share of the task's time does not count.
+    // It never waits, so the cooperative budget of the task does not apply.
     let exchange = pin!(tokio::task::coop::unconstrained(exchange));
     match exchange.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(passed) => passed,
@@ -147,7 +148,7 @@ fn exchange_in_memory(
     }
 }
 
-/// The other end of a connection: it has answered already.
+/// The server end of the connection, with a prepared response.
 struct MemoryConnection {
     answer: Bytes,
     written: Vec<u8>,
@@ -159,7 +160,7 @@ impl Read for MemoryConnection {
         _: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // An answer before the request would be nobody's.
+        // hyper rejects a response before the request.
         if self.written.is_empty() || self.answer.is_empty() {
             return Poll::Pending;
         }

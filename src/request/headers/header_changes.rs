@@ -1,4 +1,4 @@
-//! `HeaderChanges`: what a permitted request is is_included, for another proxy that forwards it itself.
+//! `HeaderChanges`: the headers of a permitted request, for another proxy that forwards it.
 
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName};
@@ -10,14 +10,14 @@ use crate::request::head::Head;
 use crate::request::policy::Permit;
 use crate::request::route::CheckHeaders;
 
-/// What the proxy that asked should do with a request that may pass.
+/// The header changes that the proxy should make to a permitted request.
 ///
-/// Its `Debug` shows no values: they name people, and may hold credentials.
+/// `Debug` shows no values: they identify persons and may be credentials.
 #[derive(Clone)]
 pub struct HeaderChanges {
-    /// Headers to set, each once: identity, tokens and the route's own.
+    /// Headers to set, each once: identity, tokens and custom headers.
     added: HeaderMap,
-    /// Headers of the client's that must not go on.
+    /// Headers of the client to remove.
     removed: Vec<HeaderName>,
 }
 
@@ -27,7 +27,7 @@ impl std::fmt::Debug for HeaderChanges {
     }
 }
 
-/// What a proxy in front writes itself; a client's own was dealt with there.
+/// Headers that the front proxy sets itself, after removing the client's.
 const SET_BY_FRONT_PROXY: [&str; 4] = [
     "x-forwarded-for",
     "x-forwarded-proto",
@@ -35,29 +35,29 @@ const SET_BY_FRONT_PROXY: [&str; 4] = [
     "x-request-id",
 ];
 
-/// The names by which a client may mean another method.
+/// Headers that replace the method of the request line.
 static METHOD_OVERRIDE_NAMES: [HeaderName; 3] = [
     HeaderName::from_static(METHOD_OVERRIDES[0]),
     HeaderName::from_static(METHOD_OVERRIDES[1]),
     HeaderName::from_static(METHOD_OVERRIDES[2]),
 ];
 
-/// About how many headers are set, with one that whoever answers adds.
+/// The expected number of headers, with one that the caller adds.
 const SET_CAPACITY: usize = 8;
 
-/// What is ours of the headers that are set, by the names that a kind of proxy knows.
+/// The header names for identity and access token.
 struct IdentityNames {
     identity: [HeaderName; 5],
     access_token: HeaderName,
 }
 
-/// As an upstream gets them.
+/// The names that upstreams receive.
 static UPSTREAM_NAMES: IdentityNames = IdentityNames {
     identity: header_lines::IDENTITY,
     access_token: header_lines::ACCESS_TOKEN,
 };
 
-/// As they are answered, and as users of oauth2-proxy know them.
+/// The names in responses of `/auth` and `/forward-auth`, as in oauth2-proxy.
 static AUTH_REQUEST_NAMES: IdentityNames = IdentityNames {
     identity: [
         HeaderName::from_static("x-auth-request-user"),
@@ -70,7 +70,7 @@ static AUTH_REQUEST_NAMES: IdentityNames = IdentityNames {
 };
 
 impl IdentityNames {
-    /// The name for what an upstream gets under this one.
+    /// Translates a name of `UPSTREAM_NAMES`.
     fn of(&self, name: &HeaderName) -> Option<HeaderName> {
         let place = UPSTREAM_NAMES.identity.iter().position(|ours| ours == name);
         match place {
@@ -81,8 +81,8 @@ impl IdentityNames {
 }
 
 impl HeaderChanges {
-    /// For a proxy that hands single headers on, under names of its own choice: the identity as
-    /// `X-Auth-Request-*`, what else the route allows, and nothing is removed.
+    /// For a proxy that copies single response headers into the request: the identity as
+    /// `X-Auth-Request-*`, what else the route allows, and no removals.
     pub fn for_auth_response(
         permit: &Permit,
         head: &Head<'_>,
@@ -95,8 +95,8 @@ impl HeaderChanges {
         }
     }
 
-    /// For a proxy that changes the request as it is is_included: what the upstream would get from us, as far
-    /// as `what` goes, and what of the client's it would not.
+    /// For a proxy that applies changes to the request: the headers that the upstream would
+    /// receive, as far as `what` includes them, and the removal of those it would not.
     pub fn for_request(
         permit: &Permit,
         head: &Head<'_>,
@@ -127,7 +127,7 @@ impl HeaderChanges {
             }
             Disposition::Pass => is_replaced_authorization(route, name),
         };
-        // Not all that the client sent may have been passed on to us.
+        // The proxy may not have passed on all of the client's headers.
         let known = namespace.known().iter();
         remove.extend(known.filter(|name| !set.contains_key(*name)).cloned());
         let methods = judges_method(route).then_some(&METHOD_OVERRIDE_NAMES);
@@ -151,7 +151,7 @@ impl HeaderChanges {
         &self.added
     }
 
-    /// The same, for who needs them alone.
+    /// The headers to set, each once.
     pub fn into_added(self) -> HeaderMap {
         self.added
     }
@@ -162,7 +162,7 @@ impl HeaderChanges {
     }
 }
 
-/// What we write, with these names for what is ours.
+/// The headers that menshen sets, under these names.
 fn added_headers(
     permit: &Permit,
     head: &Head<'_>,
@@ -176,7 +176,7 @@ fn added_headers(
     let all = what == CheckHeaders::All;
     let is_identity = |name: &HeaderName| UPSTREAM_NAMES.identity.contains(name);
     let replaces_identity = rules.own.iter().any(|(name, _)| is_identity(name));
-    // What a route writes itself may take the place of what we would have written.
+    // Custom headers of the route may replace the identity headers.
     if !replaces_identity && (!all || (rules.own.is_empty() && rules.basic_auth.is_none())) {
         let identity = IdentityHeaders::permitted(permit);
         let values = identity.iter().flat_map(|identity| identity.values());

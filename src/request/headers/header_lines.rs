@@ -1,4 +1,5 @@
-//! What is written into an upstream's request: hops, identity, the route's own headers.
+//! `HeaderLines`: the headers that menshen adds to an upstream's request: forwarding headers,
+//! identity and custom headers.
 
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -21,7 +22,7 @@ use crate::request::policy::{Permit, RequestFacts};
 use crate::request::route::{BasicAuth, HeaderEncoding, Route};
 use crate::secret::Secret;
 
-/// Room for what most requests are told of us, in bytes.
+/// The initial capacity, enough for most requests, in bytes.
 const LINES_BYTES: usize = 1024;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -30,9 +31,9 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-/// The name of an access token, as an upstream knows it.
+/// The access token header that upstreams receive.
 pub(super) const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
-/// The names of [`IdentityHeaders::values`], as an upstream knows them.
+/// The identity headers that upstreams receive, in the order of [`IdentityHeaders::values`].
 pub(super) const IDENTITY: [HeaderName; 5] = [
     HeaderName::from_static("x-forwarded-user"),
     HeaderName::from_static("x-forwarded-preferred-username"),
@@ -41,18 +42,17 @@ pub(super) const IDENTITY: [HeaderName; 5] = [
     HeaderName::from_static("x-forwarded-groups"),
 ];
 
-/// A person as header values, whatever the headers are called. What is missing is absent.
+/// The identity of a person as header values. Missing ones are absent.
 ///
-/// Its `Debug` shows nothing.
+/// `Debug` shows none of them.
 #[derive(Clone)]
 pub struct IdentityHeaders {
     /// The login.
     pub user: Option<HeaderValue>,
-    /// The name people call them.
+    /// The display name.
     pub name: Option<HeaderValue>,
-    /// The address.
     pub email: Option<HeaderValue>,
-    /// The groups, separated by commas.
+    /// Separated by commas.
     pub groups: Option<HeaderValue>,
 }
 
@@ -63,7 +63,7 @@ impl std::fmt::Debug for IdentityHeaders {
 }
 
 impl IdentityHeaders {
-    /// Writes a person down as a route says.
+    /// Encodes the identity of a person.
     pub fn of(person: &Person, encoding: HeaderEncoding) -> Self {
         let one = |what: &str, text: &str| {
             let filled = Some(text).filter(|text| !text.is_empty());
@@ -83,7 +83,7 @@ impl IdentityHeaders {
         }
     }
 
-    /// Who a permit is for, as its route says; memory keeps it while the person stays the same.
+    /// The identity of the permitted person, cached as long as it does not change.
     pub(super) fn permitted(permit: &Permit) -> Option<Cow<'_, Self>> {
         let Caller::Person(person) = permit.caller() else {
             return None;
@@ -95,7 +95,7 @@ impl IdentityHeaders {
         })
     }
 
-    /// Login, login, name, address, groups: as many as there are names for them.
+    /// Login, login, name, email, groups.
     pub(super) fn values(&self) -> [Option<&HeaderValue>; 5] {
         let user = self.user.as_ref();
         let (name, email) = (self.name.as_ref(), self.email.as_ref());
@@ -103,7 +103,7 @@ impl IdentityHeaders {
     }
 }
 
-/// `host[:port]` as the client knows us; the client's own header when it says just that.
+/// `host[:port]` as the client sent it; its own header value if that is equal.
 pub(super) fn authority(head: &Head<'_>) -> HeaderValue {
     let host = head.host.as_str();
     let sent = head.headers.get(HOST).filter(|sent| {
@@ -127,23 +127,23 @@ pub(super) fn authority(head: &Head<'_>) -> HeaderValue {
     sent.cloned().unwrap_or_else(written)
 }
 
-/// The header lines that are ours, ready to be sent.
+/// Header lines, ready to be sent.
 #[derive(Clone, Default)]
 pub(super) struct HeaderLines {
     lines: Vec<u8>,
-    /// Names that a route passes_header and the client sent: those lines are the client's.
+    /// Headers that the client sent and the route passes: no lines are written for them.
     passed: Vec<HeaderName>,
-    /// Whether a route's own credentials are valid for the connection.
+    /// Whether custom credentials authenticate the whole connection.
     authenticates_connection: bool,
 }
 
-/// A person in one encoding: as values, and as lines.
+/// The identity of a person in one encoding, as values and as header lines.
 struct EncodedPerson {
     identity: IdentityHeaders,
     lines: Box<[u8]>,
 }
 
-/// A person in each encoding that some route asked for.
+/// The identity of a person in each encoding that a route used.
 #[derive(Default)]
 struct EncodedPersonCache {
     percent: OnceLock<EncodedPerson>,
@@ -164,14 +164,14 @@ impl EncodedPersonCache {
 }
 
 impl EncodedPerson {
-    /// What is kept of a person.
+    /// The cached identity of a person.
     fn known(person: &Person, encoding: HeaderEncoding) -> Option<&Self> {
         let memo = person
             .entitlements
             .memo
             .get_or_make(EncodedPersonCache::default);
         let login = &person.session.login;
-        // A session keeps the login it was minted with; the memo is of the current one.
+        // The cache holds the current login; a session keeps the login it was created with.
         let memo = memo.filter(|_| *login == person.entitlements.login)?;
         Some(memo.of(encoding).get_or_init(|| {
             let identity = IdentityHeaders::of(person, encoding);
@@ -186,7 +186,7 @@ impl EncodedPerson {
 }
 
 impl HeaderLines {
-    /// Leaves some names to the client.
+    /// No lines are written for these names.
     pub(super) fn without(passed: Vec<HeaderName>) -> Self {
         Self {
             passed,
@@ -194,17 +194,17 @@ impl HeaderLines {
         }
     }
 
-    /// All lines, each with its end.
+    /// All lines with their line ends.
     pub(super) fn lines(&self) -> &[u8] {
         &self.lines
     }
 
-    /// Whether a route's own credentials are valid for the connection and not for the request.
+    /// Whether custom credentials authenticate the whole connection.
     pub(super) fn authenticates_connection(&self) -> bool {
         self.authenticates_connection
     }
 
-    /// The same as names and values.
+    /// The lines as names and values.
     pub(super) fn into_pairs(self) -> Vec<(HeaderName, HeaderValue)> {
         let lines = self.lines.split(|byte| *byte == b'\n');
         let pairs = lines.filter_map(|line| {
@@ -217,14 +217,14 @@ impl HeaderLines {
         pairs.collect()
     }
 
-    /// Writes a line; its value is one that a header may have.
+    /// Adds a line; the value must be a valid header value.
     pub(super) fn line(&mut self, name: &HeaderName, value: &[u8]) {
         if !self.passed.contains(name) {
             super::line(&mut self.lines, name, value);
         }
     }
 
-    /// Where the request came from, and by which name.
+    /// The forwarding headers: client, host, scheme and port.
     pub(super) fn hops(&mut self, head: &Head<'_>, authority: &HeaderValue) {
         self.lines.reserve(LINES_BYTES);
         let (mut text, mut digits) = ([0; 48], [0; 48]);
@@ -240,7 +240,7 @@ impl HeaderLines {
         self.line(&FORWARDED_PORT, port);
     }
 
-    /// The prefix that is taken off.
+    /// The removed path prefix.
     pub(super) fn prefix(&mut self, route: &Route) {
         if let Some(prefix) = route.stripped_prefix() {
             let value = HeaderValue::from_str(prefix).expect("a path prefix is plain ASCII");
@@ -248,7 +248,7 @@ impl HeaderLines {
         }
     }
 
-    /// Who is asking, when that is known, but for what the route's own headers replace.
+    /// The identity of a person.
     pub(super) fn identity(&mut self, permit: &Permit) {
         let Caller::Person(person) = permit.caller() else {
             return;
@@ -269,7 +269,7 @@ impl HeaderLines {
         }
     }
 
-    /// What the provider handed out, as it is now, where the route asks for it.
+    /// The provider's current tokens, if the route sends them.
     pub(super) fn tokens(&mut self, permit: &Permit, head: &Head<'_>) {
         let rules = &permit.route().headers;
         if !(rules.access_token || rules.id_token) {
@@ -279,7 +279,7 @@ impl HeaderLines {
             return;
         };
         if let Some(token) = &person.token {
-            // What they brought is an access token; the request has it in its place already.
+            // The client's own bearer token is an access token; it is in the request already.
             let value = rules.access_token.then(|| credential("", token)).flatten();
             if let Some(value) = value {
                 super::line(&mut self.lines, &ACCESS_TOKEN, value.as_bytes());
@@ -299,8 +299,8 @@ impl HeaderLines {
         }
     }
 
-    /// The route's own headers. One that has no value now is absent, even if we would have written
-    /// it.
+    /// The custom headers of the route. One without a value is left out, even if it replaces an
+    /// identity header.
     pub(super) fn own(&mut self, permit: &Permit, head: &Head<'_>) {
         let (route, rules) = (permit.route(), &permit.route().headers);
         if rules.own.is_empty() && rules.basic_auth.is_none() {
@@ -311,11 +311,11 @@ impl HeaderLines {
             self.remove(name);
             let value = match expression.evaluate(&facts) {
                 Ok(value) => encode(name, rules.encoding, &value),
-                // Whoever forwards it looks whether the work is spent, and does not.
+                // The request is refused afterwards if its work is spent.
                 Err(EvalError::Missing { .. } | EvalError::BudgetExceeded) => None,
                 Err(error @ (EvalError::WrongType { .. } | EvalError::Failed { .. })) => {
                     let (route, header) = (route.name.as_str(), name.as_str());
-                    tracing::warn!(route, header, error = %error, "a header has no value");
+                    tracing::warn!(route, header, error = %error, "the expression of a custom header failed: the header is left out");
                     None
                 }
             };
@@ -334,7 +334,7 @@ impl HeaderLines {
         }
     }
 
-    /// Takes back what stands under a name or an alias of it.
+    /// Removes the lines of a name and its aliases.
     fn remove(&mut self, name: &HeaderName) {
         let mut kept = Vec::with_capacity(self.lines.capacity());
         for line in self.lines.split_inclusive(|byte| *byte == b'\n') {
@@ -347,13 +347,15 @@ impl HeaderLines {
     }
 }
 
-/// A token as a header's value; a provider's bytes that cannot stand in one are left out.
+/// A token as a header value; absent if the provider's bytes are not valid in a header.
 fn credential(scheme: &str, token: &Secret<String>) -> Option<HeaderValue> {
     let text = zeroize::Zeroizing::new(format!("{scheme}{}", token.expose()));
     let bytes = token.expose().as_bytes();
     let visible = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic);
     let Some(mut value) = HeaderValue::from_str(&text).ok().filter(|_| visible) else {
-        tracing::warn!("a token has characters that no header takes: it is left out");
+        tracing::warn!(
+            "a provider token has characters that a header cannot contain: it is not sent"
+        );
         return None;
     };
     value.set_sensitive(true);
@@ -393,7 +395,7 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// Basic credentials (RFC 7617) in UTF-8; a user with a colon would become another user.
+/// Basic credentials (RFC 7617) in UTF-8; a colon in the user name would change the user.
 fn credentials(basic: &BasicAuth, facts: &RequestFacts<'_>) -> Option<HeaderValue> {
     let user = match basic.user.evaluate(facts) {
         Ok(Value::Null) | Err(EvalError::Missing { .. } | EvalError::BudgetExceeded) => {
@@ -404,7 +406,9 @@ fn credentials(basic: &BasicAuth, facts: &RequestFacts<'_>) -> Option<HeaderValu
     };
     let wrong = |byte: u8| byte == b':' || byte.is_ascii_control();
     let Some(user) = user.filter(|user| !user.bytes().any(wrong)) else {
-        tracing::warn!("the user of basic_auth has no value that can be sent");
+        tracing::warn!(
+            "the user of basic_auth is empty, or has a colon or control character: no credentials are sent"
+        );
         return None;
     };
     let pair = zeroize::Zeroizing::new(format!("{user}:{}", basic.password.expose()));
@@ -414,7 +418,7 @@ fn credentials(basic: &BasicAuth, facts: &RequestFacts<'_>) -> Option<HeaderValu
     Some(value)
 }
 
-/// The forwarded_for a trusted peer sent, and the peer behind it.
+/// The `X-Forwarded-For` of a trusted proxy, with the proxy's own address appended.
 fn forwarded_for(head: &Head<'_>) -> Option<HeaderValue> {
     if !head.peer_trusted {
         return None;

@@ -1,4 +1,4 @@
-//! `Namespace`: the header names that are ours on every route of a site, under every alias.
+//! `Namespace`: the header names that only menshen may set, in every spelling.
 
 use std::sync::Arc;
 
@@ -8,29 +8,30 @@ use crate::keys::KeyRing;
 use crate::people::cookie::{CookieName, SignedPrefixes};
 use crate::request::route::Route;
 
-/// The identity header names of a site: the built-in ones and what any of its routes sets.
+/// The identity headers of a site: the built-in ones and the custom headers of all its routes.
 ///
-/// Names are compared by alias: without case, and with every byte that is no letter or digit read
-/// as `-`, because CGI-like servers do the same. Built once for a site; cheap to clone.
+/// Names are compared by alias: case-insensitively, and with every byte that is not a letter or
+/// digit treated as `-`, because CGI-like servers do the same. Built once per site; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Namespace(Arc<SiteNames>);
 
-/// What the routes set, besides the built-in names, and the site's cookies.
+/// The names that a site adds to the built-in ones, and its cookies.
 #[derive(Debug, Default)]
 struct SiteNames {
-    /// Folded, without repetition.
+    /// Folded, without duplicates.
     names: Vec<Box<[u8]>>,
-    /// Every name that is ours and can be listed, as we write it, once.
+    /// Every name that can be listed, once, as it is sent.
     known: Vec<HeaderName>,
-    /// Which lengths occur in `names`: bit 63 stands for all that are longer.
+    /// The lengths that occur in `names` as bits; bit 63 stands for all longer ones.
     lengths: u64,
-    /// The name of the site's cookies, unless it is the one that is removed everywhere.
+    /// The configured cookie name, if it is not the default.
     cookie: Option<CookieName>,
-    /// How the site's session cookies begin, whatever they are called.
+    /// The prefixes of the values of the site's session cookies.
     signed: SignedPrefixes,
 }
 
-/// The built-in names that we write; of `x-auth-request-` and `x-menshen-` every name is ours.
+/// The built-in names that menshen sets. All other names below `x-auth-request-` and `x-menshen-`
+/// are reserved as well.
 const BUILT_IN: [&str; 14] = [
     "x-forwarded-user",
     "x-forwarded-preferred-username",
@@ -48,8 +49,8 @@ const BUILT_IN: [&str; 14] = [
     "x-menshen-assertion",
 ];
 
-/// What frames, routes, authenticates or otherwise decides a message: as a trailer it would come
-/// too late, and some programs take trailers for headers.
+/// Headers that frame, route or authenticate a message, or otherwise decide about it: as a trailer
+/// they would come too late, and some programs treat trailers as headers.
 const FORBIDDEN_TRAILERS: [&str; 20] = [
     "authorization",
     "cache-control",
@@ -73,28 +74,28 @@ const FORBIDDEN_TRAILERS: [&str; 20] = [
     "www-authenticate",
 ];
 
-/// What says which method is meant, in place of the request line.
+/// Headers that replace the method of the request line.
 pub(super) const METHOD_OVERRIDES: [&str; 3] = [
     "x-http-method-override",
     "x-http-method",
     "x-method-override",
 ];
 
-/// What becomes of a header that a client sent.
+/// What is done with a client's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Disposition {
-    /// It travels.
+    /// It is forwarded.
     Pass,
-    /// It is ours, or about one hop only: removed, whatever a route says.
+    /// It is an identity header or hop-by-hop: removed on every route.
     Drop,
-    /// It says whom a request was for, or from: removed unless a route passes_header it.
+    /// It claims where the request came from or went to: removed unless the route passes it.
     Untrusted,
-    /// It says which method is meant: removed where a rule looks at the method.
+    /// It replaces the method: removed where the decision depends on the method.
     MethodOverride,
 }
 
 impl Namespace {
-    /// Collects the names that the routes of a site set, and what tells its cookies from others.
+    /// Collects the custom header names of all routes, and what identifies the site's cookies.
     pub fn new(routes: &[Arc<Route>], cookie: &CookieName, ring: &KeyRing) -> Self {
         let mut own = SiteNames {
             cookie: Some(cookie.clone()).filter(|name| *name != CookieName::default()),
@@ -122,28 +123,28 @@ impl Namespace {
         Self(Arc::new(own))
     }
 
-    /// The name of the site's cookies, where it has one of its own.
+    /// The configured cookie name, if it is not the default.
     pub(super) fn cookie(&self) -> Option<&CookieName> {
         self.0.cookie.as_ref()
     }
 
-    /// How the site's session cookies begin.
+    /// The prefixes of the values of the site's session cookies.
     pub(super) fn signed(&self) -> &SignedPrefixes {
         &self.0.signed
     }
 
-    /// The names that are ours, without their aliases.
+    /// The names in one spelling each.
     pub(super) fn known(&self) -> &[HeaderName] {
         &self.0.known
     }
 
-    /// Whether a name, under any alias, is ours.
+    /// Whether only menshen may set a header with this name, in any spelling.
     pub fn includes(&self, name: &HeaderName) -> bool {
         self.0.includes(name.as_str().as_bytes()) || is_identity(name.as_str().as_bytes())
     }
 
-    /// Whether a header may stand in trailers: it is not ours, does not concern one hop, and changes
-    /// nothing of what was read and judged before it (RFC 9110 6.5.1).
+    /// Whether a header may be a trailer: it is forwarded, and affects nothing that was decided
+    /// before it arrived (RFC 9110 6.5.1).
     pub(super) fn allows_trailer(&self, name: &HeaderName) -> bool {
         let bytes = name.as_str().as_bytes();
         let decides = FORBIDDEN_TRAILERS
@@ -152,7 +153,6 @@ impl Namespace {
         self.disposition(name) == Disposition::Pass && !decides
     }
 
-    /// Removes from trailers what may not stand there.
     pub fn remove_forbidden_trailers(&self, trailers: &mut HeaderMap) {
         let unwanted: Vec<_> = trailers
             .keys()
@@ -164,7 +164,7 @@ impl Namespace {
         }
     }
 
-    /// What becomes of a client's header.
+    /// What is done with a client's header.
     pub(super) fn disposition(&self, name: &HeaderName) -> Disposition {
         let bytes = name.as_str().as_bytes();
         if self.0.includes(bytes) {
@@ -175,7 +175,7 @@ impl Namespace {
     }
 }
 
-/// Whether no route may set a header: it frames the message, concerns one hop, or carries cookies.
+/// Whether no route may set a header: it frames the message, is hop-by-hop, or carries cookies.
 pub fn is_reserved(name: &HeaderName) -> bool {
     let bytes = name.as_str().as_bytes();
     let framing = ["host", "content-length", "expect", "cookie", "set-cookie"];
@@ -232,19 +232,19 @@ fn starts_with_alias(name: &[u8], known: &str) -> bool {
             .all(|(byte, known)| fold_byte(*byte) == *known)
 }
 
-/// The built-in names. Names of other letters, the most of them, leave at the first comparison.
+/// The disposition by built-in names. Most names are decided by their first letter.
 fn disposition(name: &[u8]) -> Disposition {
     match name.first().map(|byte| byte.to_ascii_lowercase()) {
         Some(b'x') => disposition_of_x(name),
         Some(b'c' | b'h' | b'k' | b't' | b'u') if is_hop_by_hop(name) => Disposition::Drop,
-        // A look-alike of the framing that a lenient server might believe.
+        // A lenient server might take it for the real framing.
         Some(b'c') if name != b"content-length" && is_alias(name, "content-length") => {
             Disposition::Drop
         }
-        // The client's own wait for `100 Continue` ends at us.
+        // `Expect: 100-continue` is answered by menshen.
         Some(b'e') if is_alias(name, "expect") => Disposition::Drop,
         Some(b'p') if is_hop_by_hop(name) => Disposition::Drop,
-        // httpoxy: CGI hands it to programs as their proxy.
+        // httpoxy: CGI passes it to programs as their HTTP proxy.
         Some(b'p') if is_alias(name, "proxy") => Disposition::Untrusted,
         Some(b'f') if is_alias(name, "forwarded") => Disposition::Untrusted,
         _ => Disposition::Pass,
@@ -274,7 +274,6 @@ fn disposition_of_x(name: &[u8]) -> Disposition {
     }
 }
 
-/// The built-in identity names.
 fn is_identity(name: &[u8]) -> bool {
     const FORWARDED: usize = "x-forwarded-".len();
     if starts_with_alias(name, "x-forwarded-") {
@@ -293,7 +292,7 @@ fn is_identity(name: &[u8]) -> bool {
     starts_with_alias(name, "x-auth-request-") || starts_with_alias(name, "x-menshen-")
 }
 
-/// What concerns one hop only (RFC 9110 7.6.1), and what older software adds to it.
+/// Whether a header is hop-by-hop (RFC 9110 7.6.1), or was in older software.
 pub(super) fn is_hop_by_hop(name: &[u8]) -> bool {
     let known: &[&str] = match name.first() {
         Some(b'c') => &["connection"],

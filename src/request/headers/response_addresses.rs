@@ -1,34 +1,33 @@
-//! What an upstream's answer says of addresses, as the client must read it: what names the upstream
-//! names us instead, and a prefix that was taken off is put back.
+//! Rewrites the addresses in a response: the upstream's name becomes the one that the client used,
+//! and a removed path prefix is added again.
 
 use http::header::{CONTENT_LOCATION, LINK, LOCATION, REFRESH, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cookies;
 
-/// Where an upstream is.
+/// The address of an upstream.
 #[derive(Clone, Copy, Debug)]
 pub struct UpstreamOrigin<'a> {
-    /// `host[:port]`, the port unless it is its scheme's own.
+    /// `host[:port]`, without the default port of its scheme.
     pub authority: &'a HeaderValue,
-    /// Whether it speaks TLS.
+    /// Whether it is reached over TLS.
     pub tls: bool,
 }
 
-/// Who is called what, on both sides of us.
+/// The names on both sides of the proxy.
 pub(super) struct AddressRewrite<'a> {
-    /// `https` or `http`, as the client speaks to us.
+    /// `https` or `http`, as the client sees it.
     pub(super) scheme: &'static str,
-    /// `host[:port]` as the client knows us.
+    /// `host[:port]` as the client sent it.
     pub(super) authority: &'a HeaderValue,
     pub(super) upstream: &'a UpstreamOrigin<'a>,
-    /// The `Host` that the route says to the upstream.
+    /// A fixed `Host` header of the route.
     pub(super) literal: Option<&'a HeaderValue>,
-    /// What was taken off the path; empty when nothing was.
+    /// The removed path prefix; may be empty.
     pub(super) prefix: &'a str,
 }
 
-/// The parts of an absolute address.
 struct AbsoluteUrl<'a> {
     https: bool,
     host: &'a [u8],
@@ -37,7 +36,7 @@ struct AbsoluteUrl<'a> {
 }
 
 impl AddressRewrite<'_> {
-    /// Mends every header that holds addresses.
+    /// Rewrites every header that contains addresses.
     pub(super) fn rewrite_addresses(&self, headers: &mut HeaderMap) {
         replace(headers, &LOCATION, |value| self.address(value));
         replace(headers, &CONTENT_LOCATION, |value| self.address(value));
@@ -45,12 +44,12 @@ impl AddressRewrite<'_> {
         replace(headers, &LINK, |value| self.links(value));
     }
 
-    /// Mends what cookies say of host and path.
+    /// Rewrites the domain and path of cookies.
     pub(super) fn rewrite_cookies(&self, headers: &mut HeaderMap) {
         replace(headers, &SET_COOKIE, |value| self.cookie(value));
     }
 
-    /// An address as the client must read it; nothing when it is right already.
+    /// The address for the client; `None` if it needs no change.
     fn address(&self, text: &[u8]) -> Option<Vec<u8>> {
         let Some(address) = AbsoluteUrl::parse(text) else {
             let absolute = text.first() == Some(&b'/') && !starts_with_host(text);
@@ -66,7 +65,7 @@ impl AddressRewrite<'_> {
             self.prefixed(&path)
         };
         if self.is_upstream(&address) {
-            // A path alone, unless a browser would read a host at its beginning.
+            // A path is enough, unless a browser would parse its beginning as a host.
             return Some(match starts_with_host(&path) {
                 false => path,
                 true => [&self.origin(), &path[..]].concat(),
@@ -81,7 +80,7 @@ impl AddressRewrite<'_> {
             || port_or_default(address.port, address.https)
                 == port_or_default(port, self.scheme == "https");
         if !downgrades && !ours {
-            // Another service of this host.
+            // Another service on this host.
             return None;
         }
         let rewritten = match downgrades {
@@ -95,7 +94,7 @@ impl AddressRewrite<'_> {
         (rewritten != text).then_some(rewritten)
     }
 
-    /// `5; url=http://...`, as browsers read it.
+    /// `5; url=http://...`, as browsers parse it.
     fn refresh(&self, text: &[u8]) -> Option<Vec<u8>> {
         let at = text
             .windows(4)
@@ -135,11 +134,11 @@ impl AddressRewrite<'_> {
         changed.then_some(rewritten)
     }
 
-    /// A cookie with the prefix before its path, and without a domain that is the upstream's.
+    /// A cookie with the prefix before its path, and without the upstream's domain.
     fn cookie(&self, cookie: &[u8]) -> Option<Vec<u8>> {
         let host_only = b"__Host-";
         let start = cookies::set_cookie_name(cookie).get(..host_only.len());
-        // Browsers take such a cookie only with `Path=/`.
+        // Browsers accept such a cookie only with `Path=/`.
         let keeps_path = start.is_some_and(|start| start.eq_ignore_ascii_case(host_only));
         let mut rewritten = Vec::with_capacity(cookie.len() + self.prefix.len());
         let mut changed = false;
@@ -149,7 +148,7 @@ impl AddressRewrite<'_> {
                 continue;
             }
             if value_of(attribute, b"domain").is_some_and(|domain| self.is_upstreams(domain)) {
-                // Without one the cookie belongs to the host that the browser asked.
+                // A cookie without a domain belongs to the host that the browser requested.
                 changed = true;
                 continue;
             }
@@ -168,12 +167,12 @@ impl AddressRewrite<'_> {
         changed.then_some(rewritten)
     }
 
-    /// `https://host:port` as the client knows us.
+    /// `https://host:port` as the client sees it.
     fn origin(&self) -> Vec<u8> {
         [self.scheme.as_bytes(), b"://", self.authority.as_bytes()].concat()
     }
 
-    /// Whether an address is one of the upstream's own.
+    /// Whether a URL is the upstream's own.
     fn is_upstream(&self, address: &AbsoluteUrl<'_>) -> bool {
         let (host, port) = host_port(self.upstream.authority.as_bytes());
         let named = address.host.eq_ignore_ascii_case(host)
@@ -194,7 +193,8 @@ impl AddressRewrite<'_> {
         named || literal()
     }
 
-    /// Whether a cookie's domain is the upstream's, or one above it that is not above us.
+    /// Whether a cookie's domain is the upstream's or a parent of it, and does not cover the
+    /// client's host.
     fn is_upstreams(&self, domain: &[u8]) -> bool {
         let domain = domain.strip_prefix(b".").unwrap_or(domain);
         let covers = |authority: &HeaderValue| {
@@ -205,8 +205,8 @@ impl AddressRewrite<'_> {
         !domain.is_empty() && upstreams && !covers(self.authority)
     }
 
-    /// Whether nothing is to be put before a path. An upstream that heeds `X-Forwarded-Prefix` has
-    /// done so already.
+    /// Whether a path needs no prefix. An upstream that supports `X-Forwarded-Prefix` has added it
+    /// already.
     fn is_prefixed(&self, path: &[u8]) -> bool {
         let rest = path.strip_prefix(self.prefix.as_bytes());
         self.prefix.is_empty()
@@ -219,7 +219,7 @@ impl AddressRewrite<'_> {
 }
 
 impl<'a> AbsoluteUrl<'a> {
-    /// Takes an absolute http or https address apart.
+    /// Splits an absolute http or https URL.
     fn parse(text: &'a [u8]) -> Option<Self> {
         let at = text.windows(3).position(|part| part == b"://")?;
         let https = match &text[..at] {
@@ -242,7 +242,7 @@ impl<'a> AbsoluteUrl<'a> {
     }
 }
 
-/// `host[:port]` in two. An IPv6 address keeps its brackets.
+/// Splits `host[:port]`. An IPv6 address keeps its brackets.
 fn host_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
     let colon = authority.iter().rposition(|byte| *byte == b':');
     match colon.map(|at| (&authority[..at], &authority[at + 1..])) {
@@ -265,19 +265,19 @@ fn is_same_or_subdomain(host: &[u8], domain: &[u8]) -> bool {
     host[above..].eq_ignore_ascii_case(domain) && (above == 0 || host[above - 1] == b'.')
 }
 
-/// Whether a browser reads a host at the beginning of what looks like a path.
+/// Whether a browser parses the beginning of a path as a host.
 fn starts_with_host(path: &[u8]) -> bool {
     matches!(path.get(1), Some(b'/' | b'\\' | b'\t'))
 }
 
-/// The value of a cookie's attribute with this name (RFC 6265 5.2).
+/// The value of a cookie attribute (RFC 6265 5.2).
 fn value_of<'a>(attribute: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let at = attribute.iter().position(|byte| *byte == b'=')?;
     let named = attribute[..at].trim_ascii().eq_ignore_ascii_case(name);
     named.then(|| attribute[at + 1..].trim_ascii())
 }
 
-/// Replaces the values of a header where `rewrite` has another one.
+/// Replaces the values of a header for which `rewrite` returns a new one.
 fn replace(headers: &mut HeaderMap, name: &HeaderName, rewrite: impl Fn(&[u8]) -> Option<Vec<u8>>) {
     if let http::header::Entry::Occupied(mut entry) = headers.entry(name) {
         for value in entry.iter_mut() {

@@ -1,4 +1,4 @@
-//! `ResponseRewrite`: what becomes of an upstream's response head on its way to the browser.
+//! `ResponseRewrite`: rewrites an upstream's response head for the client.
 
 use std::sync::Arc;
 
@@ -17,18 +17,18 @@ use super::{connection_options, cookies, namespace};
 use crate::people::cookie::CookieName;
 use crate::request::route::{HostHeader, Route};
 
-/// What the way back must know of the way there.
+/// What a response needs of its request.
 #[derive(Clone, Debug)]
 pub struct ResponseRewrite {
     route: Arc<Route>,
-    /// `host[:port]` as the client knows us.
+    /// `host[:port]` as the client sent it.
     authority: HeaderValue,
-    /// `https` or `http`, as the client speaks to us.
+    /// `https` or `http`, as the client sees it.
     scheme: &'static str,
     upgrade: Option<HeaderValue>,
-    /// How the client with_header_case its names, where the route keeps that.
+    /// The case of the client's header names, if the route preserves it.
     header_case: Option<Box<HeaderCase>>,
-    /// The name of the site's cookies, where it has one of its own.
+    /// The configured cookie name, if it is not the default.
     cookie: Option<CookieName>,
 }
 
@@ -49,13 +49,13 @@ impl ResponseRewrite {
         }
     }
 
-    /// The same, of a site that calls its cookies so.
+    /// Sets the configured cookie name.
     pub(super) fn with_cookies(self, name: Option<&CookieName>) -> Self {
         let cookie = name.cloned();
         Self { cookie, ..self }
     }
 
-    /// The same, of a request whose names were with_header_case so.
+    /// Sets the case of the client's header names.
     pub(super) fn with_header_case(self, header_case: Option<HeaderCase>) -> Self {
         let header_case = header_case.map(Box::new);
         Self {
@@ -64,36 +64,36 @@ impl ResponseRewrite {
         }
     }
 
-    /// How the client with_header_case its names, where the route keeps that.
     pub(super) fn header_case(&self) -> Option<&HeaderCase> {
         self.header_case.as_deref()
     }
 
-    /// Whether it matters how an answer spells its names.
+    /// Whether the case of the response's header names is preserved.
     pub fn keeps_header_case(&self) -> bool {
         self.header_case.is_some()
     }
 
-    /// Has the names of an answer written as the upstream with_header_case them.
+    /// Makes hyper write the response's header names as the upstream spelled them.
     pub fn set_header_case(&self, extensions: &mut Extensions, names: &[Bytes]) {
         if let Some(with_header_case) = header_case::extensions(names) {
             extensions.extend(with_header_case);
         }
     }
 
-    /// The protocol the client asked to change to, when that was passed on.
+    /// The protocol that the client asked to upgrade to, if that was forwarded.
     pub fn upgrade(&self) -> Option<&HeaderValue> {
         self.upgrade.as_ref()
     }
 
-    /// Makes an upstream's head ours: `upstream` is where it is, for what it says of itself.
+    /// Rewrites a response head; `upstream` is the address of the server that sent it.
     pub fn apply(&self, parts: &mut Parts, upstream: &UpstreamOrigin<'_>) {
         parts.version = Version::HTTP_11;
         let present = HeadersPresent::in_response(&parts.headers);
         let trailers =
             (present.coding && present.trailer).then(|| announced_trailers(&parts.headers));
         if present.coding {
-            // The coding said where the body ended; a length beside it is a trap for the next hop.
+            // The transfer coding delimits the body; a `Content-Length` beside it could mislead the
+            // next hop.
             parts.headers.remove(CONTENT_LENGTH);
         }
         if present.hop {
@@ -137,15 +137,15 @@ impl ResponseRewrite {
     }
 }
 
-/// What of an answer's headers must be looked at closer, present in one pass over them.
+/// Which headers need rewriting, found in one pass.
 #[derive(Default)]
 struct HeadersPresent {
-    /// Something concerns one hop only, `Connection` for example.
+    /// A hop-by-hop header.
     hop: bool,
     coding: bool,
     trailer: bool,
     cookies: bool,
-    /// A header that holds addresses.
+    /// A header that contains addresses.
     addresses: bool,
 }
 
@@ -173,7 +173,7 @@ impl HeadersPresent {
     }
 }
 
-/// Which trailers an answer announces, but for those that are taken out.
+/// The announced trailers that are forwarded.
 fn announced_trailers(headers: &HeaderMap) -> Option<HeaderValue> {
     let names = super::trailers_of(headers, &Namespace::default());
     HeaderValue::from_bytes(&names)

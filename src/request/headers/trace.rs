@@ -1,4 +1,4 @@
-//! `RequestId` and `traceparent`: what one request is called, here and behind us.
+//! `RequestId` and `traceparent`: the identifiers of a request, in logs and for the upstream.
 
 use std::cell::RefCell;
 
@@ -8,17 +8,17 @@ use super::{TRACEPARENT, X_REQUEST_ID};
 
 use crate::keys;
 
-/// The longest request id that is client_id, in bytes.
+/// The longest request id that is kept, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// A trace id and a span id.
 const IDS_BYTES: usize = 24;
-/// For how many requests random bytes are drawn at a time.
+/// How many requests one draw of random bytes is for.
 const IDS_PER_DRAW: usize = 64;
 
-/// What one request is called in logs, on pages and by the upstream.
+/// The id of a request in logs, on pages and for the upstream.
 ///
-/// A new one is 128 random bits, and becomes the trace id when the client brings no trace.
+/// A new id has 128 random bits and becomes the trace id if the client sends no trace.
 #[derive(Clone, Debug)]
 pub struct RequestId {
     text: HeaderValue,
@@ -27,7 +27,7 @@ pub struct RequestId {
 }
 
 impl RequestId {
-    /// Makes one, or keeps the client's when a trusted peer sent a sane one.
+    /// Creates an id, or keeps a valid one that a trusted proxy sent.
     pub fn of(headers: &HeaderMap, peer_trusted: bool) -> Self {
         let bytes = random_ids();
         let (mut trace, mut span) = ([0; 16], [0; 8]);
@@ -47,21 +47,20 @@ impl RequestId {
         Self { text, trace, span }
     }
 
-    /// Its text, at most [`REQUEST_ID_BYTES_MAX`] bytes of letters, digits, `.`, `_` and `-`.
+    /// At most [`REQUEST_ID_BYTES_MAX`] bytes of letters, digits, `.`, `_` and `-`.
     pub fn as_str(&self) -> &str {
         self.text.to_str().expect("a request id is ASCII")
     }
 
-    /// Its text, ready for a header.
+    /// As a header value.
     pub fn value(&self) -> &HeaderValue {
         &self.text
     }
 }
 
-/// Random bytes for the names of one request.
+/// Random bytes for the ids of one request.
 ///
-/// Each thread asks the generator for many at once: names are public, so those that wait in memory
-/// need no more care than those that were given out.
+/// Each thread draws many at once. Ids are public, so those in memory need no protection.
 fn random_ids() -> [u8; IDS_BYTES] {
     thread_local! {
         static AHEAD: RefCell<(Vec<u8>, usize)> = const { RefCell::new((Vec::new(), 0)) };
@@ -84,14 +83,14 @@ impl std::fmt::Display for RequestId {
     }
 }
 
-/// The `traceparent` (W3C Trace Context) to send on, and whether it continues the client's trace.
+/// The `traceparent` (W3C Trace Context) to send, and whether it continues the client's trace.
 pub(super) fn traceparent(headers: &HeaderMap, id: &RequestId) -> ([u8; 55], bool) {
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
     let parent = single(headers, &TRACEPARENT).and_then(|value| parse(value.as_bytes()));
     match parent {
         Some((trace, flags)) => {
             text[3..35].copy_from_slice(trace);
-            // Only the sampled flag is known to this version of the format.
+            // This version of the format defines only the sampled flag.
             text[54] = b'0' + (flags & 1);
         }
         None => write_hex(&mut text[3..35], &id.trace),
@@ -100,7 +99,7 @@ pub(super) fn traceparent(headers: &HeaderMap, id: &RequestId) -> ([u8; 55], boo
     (text, parent.is_some())
 }
 
-/// The trace id and the flags of a valid parent.
+/// The trace id and flags of a valid parent.
 fn parse(text: &[u8]) -> Option<(&[u8], u8)> {
     let hex = |range: std::ops::Range<usize>| {
         let digits = text.get(range)?;

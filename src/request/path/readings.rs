@@ -1,20 +1,20 @@
-//! The readings of a path: what the servers and libraries behind us make of the same bytes.
+//! The readings of a path: the paths that different servers and libraries parse from the same
+//! bytes.
 
 use super::{Path, PathError};
 
-/// How long all readings of the paths of one request may be together, in bytes: a stranger's request
-/// must not cost much more than its length. Names in any script have two or three readings.
+/// How long all readings of the paths of one request may be together, in bytes, so that a request
+/// costs little more than its length. Names in any script have two or three readings.
 const READINGS_BYTES_MAX: usize = 64 * 1024;
 
-/// How many readings the paths of one request may have together: a rule is evaluated for each. A path
-/// that somebody uses has a dozen at most.
+/// How many readings the paths of one request may have together: a rule is evaluated for each.
+/// Paths in real use have a dozen at most.
 const READINGS_COUNT_MAX: usize = 128;
 
-/// How often somebody may decode a path: once at a proxy, once more at the application.
+/// How many times a path may be percent-decoded: once by a proxy, once by the application.
 const DECODINGS_MAX: usize = 2;
 
-/// How many readings the paths of a request may have besides those that are known, and how long they
-/// may be together.
+/// How many further readings the paths of a request may have, and how long they may be together.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadingBudget {
     count: usize,
@@ -31,7 +31,7 @@ impl Default for ReadingBudget {
 }
 
 impl ReadingBudget {
-    /// For the further paths of a request that asks for this one.
+    /// What remains for the further paths of a request with this target.
     pub fn remaining_after(path: &Path<'_>) -> Self {
         let bytes: usize = path.readings.iter().map(Vec::len).sum();
         let left = Self::default();
@@ -49,10 +49,10 @@ impl ReadingBudget {
     }
 }
 
-/// What a reader does to a path; it gives nothing where it changes nothing.
+/// A change that a parser makes to a path; `None` if it changes nothing.
 type Transformation = fn(&[u8]) -> Option<Vec<u8>>;
 
-/// Everything a reader may do to a path besides decoding it.
+/// Every change that a parser may make to a path, except percent-decoding.
 const TRANSFORMATIONS: [Transformation; 12] = [
     unfold_overlong,
     decode_utf16,
@@ -68,8 +68,8 @@ const TRANSFORMATIONS: [Transformation; 12] = [
     drop_tabs,
 ];
 
-/// Every reading of a path, without repetition, the path as sent first: undecoded, decoded once and
-/// twice, each with every change a reader may make to it, in any order.
+/// Every reading of a path, without duplicates, the path as sent first: undecoded, decoded once and
+/// twice, each with every combination of transformations.
 pub(super) fn all(sent: &[u8], left: &mut ReadingBudget) -> Result<Vec<Vec<u8>>, PathError> {
     let known = Vec::new();
     let mut readings = Readings { known, left };
@@ -95,7 +95,7 @@ pub(super) fn all(sent: &[u8], left: &mut ReadingBudget) -> Result<Vec<Vec<u8>>,
     Ok(readings.known)
 }
 
-/// The readings that are known so far, each of which harms nobody.
+/// The readings found so far, all of them harmless.
 struct Readings<'a> {
     known: Vec<Vec<u8>>,
     left: &'a mut ReadingBudget,
@@ -122,26 +122,26 @@ fn has_dot_segment(path: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').any(is_dot_segment)
 }
 
-/// Whether a segment is `.` or `..`, or may become one where blanks are cut.
+/// Whether a segment is `.` or `..`, or becomes one when blanks are removed.
 fn is_dot_segment(segment: &[u8]) -> bool {
     let dots = segment.iter().filter(|byte| **byte == b'.').count();
     let blanks = segment.iter().filter(|byte| is_blank(**byte)).count();
     dots > 0 && dots + blanks == segment.len() && (dots <= 2 || blanks > 0)
 }
 
-/// Java trims every one of these, Python most.
+/// Java trims all of these, Python most.
 fn is_blank(byte: u8) -> bool {
     byte <= b' '
 }
 
-/// Decodes every escape once, as lenient decoders do: what is broken stays.
+/// Decodes every escape once. Broken escapes stay, as lenient decoders leave them.
 fn decode(path: &[u8]) -> Option<Vec<u8>> {
     let any = path.contains(&b'%');
     any.then(|| percent_encoding::percent_decode(path).collect())
 }
 
-/// Decodes `%u0061` as IIS does: no standard knows it, so it is never left over by a sender, but may
-/// be what an escaped `%` leaves.
+/// Decodes `%u0061` as IIS does. It is not valid in a request, but may be what remains after an
+/// escaped `%` was decoded.
 fn decode_utf16(path: &[u8]) -> Option<Vec<u8>> {
     if !path.contains(&b'%') {
         return None;
@@ -154,7 +154,7 @@ fn decode_utf16(path: &[u8]) -> Option<Vec<u8>> {
             _ => None,
         };
         let text = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        // A sign is no digit, but the parser takes one.
+        // The parser also accepts a sign.
         let text = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let unit = text.and_then(|text| u16::from_str_radix(text, 16).ok());
         match unit.and_then(|unit| char::from_u32(u32::from(unit))) {
@@ -171,8 +171,8 @@ fn decode_utf16(path: &[u8]) -> Option<Vec<u8>> {
     (decoded.len() < path.len()).then_some(decoded)
 }
 
-/// A path in lower case, with the letters beyond ASCII that have one of its letters as their other
-/// case: `ı` and `İ` are an `I` somewhere, `ſ` is an `S`, and the sign of the kelvin is a `K`.
+/// A path in lower case. Non-ASCII letters whose other case is ASCII become ASCII: `ı` and `İ` are
+/// forms of `I`, `ſ` of `S`, and the kelvin sign of `K`.
 pub(super) fn without_case(path: &[u8]) -> Vec<u8> {
     let mut lower = Vec::with_capacity(path.len());
     let mut rest = path;
@@ -189,8 +189,8 @@ pub(super) fn without_case(path: &[u8]) -> Vec<u8> {
     lower
 }
 
-/// What becomes of letters beyond ASCII in a path in lower case: as they are lowered, and as they are
-/// once they were capitals (`ς` and `σ` are one letter then). Nothing for a path in ASCII.
+/// Other lower-case forms of a path with non-ASCII letters: lowered directly, and lowered after
+/// raising (`ς` and `σ` become one letter). None for an ASCII path.
 pub(super) fn other_lower_cases(lower: &[u8]) -> [Option<String>; 2] {
     match std::str::from_utf8(lower) {
         Ok(text) if !text.is_ascii() => {
@@ -201,7 +201,8 @@ pub(super) fn other_lower_cases(lower: &[u8]) -> [Option<String>; 2] {
     }
 }
 
-/// Reads two, three and four byte forms of ASCII (RFC 3629 forbids them) as lenient decoders do.
+/// Decodes the two, three and four byte forms of ASCII that RFC 3629 forbids, as lenient decoders
+/// do.
 fn unfold_overlong(path: &[u8]) -> Option<Vec<u8>> {
     let begins = |byte: &u8| matches!(byte, 0xc0 | 0xc1 | 0xe0 | 0xf0);
     if !path.iter().any(begins) {
@@ -228,7 +229,7 @@ fn turn_backslashes(path: &[u8]) -> Option<Vec<u8>> {
         .then(|| path.iter().map(turn).collect())
 }
 
-/// Cuts every segment at its `;`. Some servers (Tomcat, Jetty) do so before they decode.
+/// Cuts every segment at its `;`. Some servers (Tomcat, Jetty) do so before decoding.
 fn cut_parameters(path: &[u8]) -> Option<Vec<u8>> {
     path.contains(&b';').then(|| {
         let is_end = |byte: &u8| *byte == b';';
@@ -236,7 +237,7 @@ fn cut_parameters(path: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// Ends a path at its first `;`, as Struts 2 does before it looks for the action that is named.
+/// Cuts a path at its first `;`, as Struts 2 does to find the action.
 fn cut_at_semicolon(path: &[u8]) -> Option<Vec<u8>> {
     let end = path.iter().position(|byte| *byte == b';')?;
     Some(path[..end].to_vec())
@@ -250,8 +251,8 @@ fn merge_slashes(path: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// Reads `//host/path` as a reference with a host of its own (RFC 3986 4.2), as Node's `URL`, the
-/// JDK's `URI` and Python's `urlsplit` do; browsers skip further slashes.
+/// Reads `//host/path` as a reference with a host (RFC 3986 4.2), as Node's `URL`, the JDK's `URI`
+/// and Python's `urlsplit` do; browsers skip further slashes.
 fn drop_authority(path: &[u8]) -> Option<Vec<u8>> {
     let start = path.iter().position(|byte| *byte != b'/');
     let authority = &path[start.unwrap_or(path.len())..];
@@ -261,7 +262,7 @@ fn drop_authority(path: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// Ends a path where a decoded `?` or `#` ends it for whoever is sent it decoded.
+/// Cuts a path at a decoded `?` or `#`, as a server does that receives it decoded.
 fn cut_query(path: &[u8]) -> Option<Vec<u8>> {
     let end = path.iter().position(|byte| matches!(byte, b'?' | b'#'))?;
     Some(path[..end].to_vec())
@@ -271,12 +272,12 @@ fn cut_blanks(path: &[u8]) -> Option<Vec<u8>> {
     trim_segment_ends(path, is_blank)
 }
 
-/// As Windows does with the name of a file.
+/// Windows does this to file names.
 fn cut_blanks_and_dots(path: &[u8]) -> Option<Vec<u8>> {
     trim_segment_ends(path, |byte| is_blank(byte) || byte == b'.')
 }
 
-/// Takes `name::$DATA` and `name:$I30:$INDEX_ALLOCATION` for `name`, as NTFS does.
+/// Reads `name::$DATA` and `name:$I30:$INDEX_ALLOCATION` as `name`, as NTFS does.
 fn cut_streams(path: &[u8]) -> Option<Vec<u8>> {
     let names_stream = |segment: &[u8]| segment.windows(2).any(|two| two == b":$");
     path.split(|byte| *byte == b'/').any(names_stream).then(|| {
@@ -287,7 +288,7 @@ fn cut_streams(path: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// Browsers' and Python's parsers of URLs skip them wherever they stand.
+/// Removes tabs, as the URL parsers of browsers and Python do.
 fn drop_tabs(path: &[u8]) -> Option<Vec<u8>> {
     let is_kept = |byte: &u8| *byte != b'\t';
     path.contains(&b'\t')
@@ -305,7 +306,7 @@ fn each_segment<'a>(path: &'a [u8], change: impl Fn(&'a [u8]) -> &'a [u8]) -> Ve
     changed
 }
 
-/// Cuts such bytes off the end of every segment.
+/// Trims these bytes off the end of every segment.
 fn trim_segment_ends(path: &[u8], is_cut: impl Fn(u8) -> bool) -> Option<Vec<u8>> {
     let ends = |at: usize| is_cut(path[at]) && matches!(path.get(at + 1), None | Some(b'/'));
     (0..path.len()).any(ends).then(|| {

@@ -1,4 +1,4 @@
-//! What a rule or a header may see of one request: `user`, `request`, `session`, `claims`.
+//! The variables that rules and custom headers read: `user`, `request`, `session`, `claims`.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use crate::people::session::Session;
 use crate::request::gate::Caller;
 use crate::request::head::Head;
 
-/// The facts of one request, lent to an expression.
+/// The variables of one request.
 #[derive(Debug)]
 pub struct RequestFacts<'a> {
     caller: &'a Caller,
@@ -16,7 +16,7 @@ pub struct RequestFacts<'a> {
 }
 
 impl<'a> RequestFacts<'a> {
-    /// `path` is the reading to be judged.
+    /// `path` is the reading of the path to be judged.
     pub fn new(caller: &'a Caller, head: &'a Head<'a>, path: &'a str) -> Self {
         let session = match caller {
             Caller::Person(person) => Some(SessionRecord {
@@ -89,11 +89,11 @@ struct HeaderRecord<'a>(&'a Head<'a>);
 
 impl Record for HeaderRecord<'_> {
     fn field(&self, name: &str) -> Option<Field<'_>> {
-        // Cookies hold our own sessions: no expression may carry them anywhere.
+        // Cookies contain sessions, which no expression may copy elsewhere.
         if name.eq_ignore_ascii_case("cookie") {
             return None;
         }
-        // A header that stands twice has no one value a rule could trust.
+        // A repeated header has no single value that a rule could trust.
         let mut values = self.0.headers.get_all(name.to_ascii_lowercase()).iter();
         match (values.next(), values.next()) {
             (Some(value), None) => Some(Field::Text(String::from_utf8_lossy(value.as_bytes()))),

@@ -1,4 +1,4 @@
-//! The text that a rule on `request.path` is asked about, for one reading of a path.
+//! Converts a reading of a path to the text that a rule sees as `request.path`.
 
 use std::borrow::Cow;
 
@@ -6,15 +6,15 @@ use percent_encoding::percent_decode;
 
 use crate::expression::Expression;
 
-/// The text of a reading, or nothing where the rule could not recognize what it names: the rule names
-/// letters beyond ASCII, and the bytes may stand for the same letters in another encoding (GBK,
-/// Big5), which applications on Windows read.
+/// The text of a reading. `None` if the rule contains non-ASCII letters and the bytes may be those
+/// letters in another encoding (GBK, Big5), which applications on Windows accept: the rule could
+/// not recognize them.
 pub fn path_text<'r>(rule: &Expression, reading: &'r [u8]) -> Option<Cow<'r, str>> {
     let literals = rule.literal_chars();
     if !literals.has_non_ascii() {
         return Some(String::from_utf8_lossy(reading));
     }
-    // A rule that names escapes wants to see them.
+    // A rule that contains percent escapes expects them in the path.
     let bytes = match literals.has_percent {
         true => Cow::Borrowed(reading),
         false => without_escapes_beyond_ascii(reading),
@@ -23,15 +23,15 @@ pub fn path_text<'r>(rule: &Expression, reading: &'r [u8]) -> Option<Cow<'r, str
         Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).ok()?),
         Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).ok()?),
     };
-    // `通知` in GBK is text in UTF-8, too: two letters of two bytes each.
+    // `通知` in GBK is also valid UTF-8: two letters of two bytes each.
     let is_of_two_bytes = |letter: char| letter.len_utf8() == 2;
     let may_be_gbk =
         literals.has_longer && !literals.has_two_byte && text.chars().any(is_of_two_bytes);
     (!may_be_gbk).then_some(text)
 }
 
-/// Decodes the escapes of bytes beyond ASCII. Browsers send those letters in no other form, so
-/// nobody means anything else by an escape, as somebody may by `%2f`.
+/// Decodes the escapes of non-ASCII bytes. Browsers send these letters only escaped, so decoding
+/// them changes no meaning, unlike `%2f`.
 fn without_escapes_beyond_ascii(path: &[u8]) -> Cow<'_, [u8]> {
     let is_one = |three: &[u8]| {
         three[0] == b'%'

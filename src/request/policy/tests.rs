@@ -1,4 +1,4 @@
-//! What a route demands of a session, and when its source is asked again.
+//! What a route demands of a session, and when its source must confirm the person.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::request::fixture::{self, anonymous, rule};
 use crate::request::head::{Connection, ConnectionExtension, ParseOptions, Peer, Trust};
 use crate::request::route::{Demands, Reload};
 
-/// When the person of the fixture came in.
+/// When the session of the fixture began.
 const MINTED_S: i64 = 1_700_000_000;
 
 fn demanding(demands: Demands) -> Route {
@@ -56,10 +56,10 @@ fn auth_context(acr: Option<&str>, auth_time_s: Option<i64>) -> AuthContext {
     }
 }
 
-/// 张三 with a proof.
+/// 张三 with this authentication.
 fn proved(auth_context: AuthContext) -> Caller {
     let Caller::Person(person) = fixture::person("zhangsan", UserFields::default()) else {
-        panic!("a person");
+        panic!("the fixture is a person");
     };
     let old = &person.session;
     let session = Session {
@@ -116,7 +116,7 @@ fn judged(route: Route, caller: Caller, parts: &Parts, age_s: i64) -> Verdict {
     judge(&Arc::new(route), caller, &head)
 }
 
-/// `allow`, or why not.
+/// `allow`, or the reason against it.
 fn says(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Allow(_) => "allow".to_owned(),
@@ -154,7 +154,7 @@ fn a_proof_grows_old_from_when_the_source_says_or_from_the_login() {
         (None, 601, "StepUp"),
         (Some(MINTED_S - 590), 10, "allow"),
         (Some(MINTED_S - 590), 11, "StepUp"),
-        // The source's clock may be ahead of ours.
+        // The source's clock may be ahead of this one.
         (Some(MINTED_S + 60), 600, "allow"),
     ] {
         let verdict = judged(
@@ -190,7 +190,7 @@ fn who_proved_too_little_is_nobody_to_a_rule_and_sent_to_prove_more() {
         );
     }
     let Verdict::Allow(permit) = judged(ruled("true"), weak(), &window(), 1) else {
-        panic!("it lets everybody pass");
+        panic!("the rule is true for everybody");
     };
     assert!(matches!(
         permit.caller(),
@@ -225,7 +225,7 @@ fn a_token_proves_as_much_as_it_says_and_is_never_sent_to_log_in() {
             auth_context(None, Some(MINTED_S - 600)),
             "weak token",
         ),
-        // When its person proved themselves is not known: it cannot be fresh.
+        // Without an authentication time it cannot be recent.
         (fresh(), auth_context(None, None), "weak token"),
         (reloading(false), auth_context(None, None), "allow"),
     ] {
@@ -268,7 +268,7 @@ fn a_source_is_asked_again_before_a_page_and_whoever_may_pass_keeps_the_permit()
             assert_eq!(asks(embedded, &parts, 30), "allow", "{parts:?}");
         }
     }
-    // Who may not pass is told so, and their source is left alone.
+    // A person who is denied is not sent to the source first.
     let forbidden = Route {
         allow: Some(rule("user.login == 'lisi'")),
         ..reloading(false)

@@ -1,23 +1,23 @@
-//! `check_headers` of a route: what another proxy is answered that asks about a request.
+//! `check_headers` of a route: which headers a proxy that asks for a decision receives.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::config::RouteConfig;
 
-/// What another proxy is answered about a request that may pass.
+/// Which headers a proxy that asks for a decision receives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckHeaders {
-    /// Who it is.
+    /// The identity headers.
     #[default]
     Identity,
-    /// All that the upstream would get.
+    /// Every header that the upstream would receive.
     All,
 }
 
 impl RouteConfig {
-    /// The first key by which the upstream gets more than the identity.
+    /// The first key that adds headers other than the identity.
     pub fn beyond_identity(&self) -> Option<&'static str> {
         let keys = [
             ("basic_auth", self.basic_auth.is_some()),

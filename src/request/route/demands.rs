@@ -1,4 +1,4 @@
-//! `Demands`: what a route asks of a session besides who proved it. Most routes ask nothing.
+//! `Demands`: what a route demands of a session beyond its connector. Most routes demand nothing.
 
 use std::time::Duration;
 
@@ -11,25 +11,26 @@ use crate::people::profile::AuthContext;
 use crate::people::session::Person;
 use crate::setting::Period;
 
-/// What a route asks of a session besides who proved it.
+/// What a route demands of a session beyond its connector.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demands {
-    /// Authentication contexts that are enough, the best first; empty: any.
+    /// Accepted authentication contexts, the preferred first; empty: any.
     pub acr_values: Vec<String>,
-    /// How long ago the person may have proved themselves at most.
+    /// The highest accepted age of the authentication.
     pub max_age: Option<Duration>,
-    /// What the source shows at a login for this route. It makes no session insufficient.
+    /// What the source shows at a login for this route. It affects logins only, not existing
+    /// sessions.
     pub prompt: Option<LoginPrompt>,
-    /// When the source is asked again who sits there.
+    /// When the source must confirm who is signed in.
     pub reload: Option<Reload>,
 }
 
-/// When the source is asked again who sits there.
+/// When the source must confirm who is signed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reload {
-    /// Whether pages in another page's frame are meant, and not those in a window.
+    /// Whether this applies to pages in frames, and not to top-level pages.
     pub embedded: bool,
-    /// How old the source's last word may be.
+    /// How old the last confirmation may be.
     pub after: Duration,
 }
 
@@ -37,34 +38,31 @@ pub struct Reload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoginPrompt {
-    /// The login, also to somebody who is signed in there.
+    /// The login form, even to a person who is signed in there.
     Login,
-    /// Consent.
     Consent,
-    /// The choice between accounts.
     SelectAccount,
 }
 
-/// When a source is asked again who sits there.
+/// When a source must confirm who is signed in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReloadUser {
-    /// Never.
     #[default]
     Never,
-    /// When a page is loaded into another page's frame.
+    /// When a page is loaded in another page's frame.
     Embedded,
-    /// When a page is loaded into a window.
+    /// When a top-level page is loaded.
     Always,
 }
 
-/// How old the source's last word may be unless the route says otherwise.
+/// How old the last confirmation may be by default.
 pub(super) const fn reload_after() -> Period {
     Period::s(30)
 }
 
 impl Demands {
-    /// Of a route as it is written; nothing when it asks nothing.
+    /// The demands in a route's configuration, if there are any.
     pub fn of(config: &RouteConfig) -> Option<Box<Self>> {
         let reload = |embedded| Reload {
             embedded,
@@ -83,7 +81,8 @@ impl Demands {
         (demands != Self::default()).then(|| Box::new(demands))
     }
 
-    /// Whether what a login proved is enough. `proved_at` is when, for a source that does not say.
+    /// Whether an authentication is sufficient. `proved_at` is its time if the source does not
+    /// report one.
     pub fn are_met(
         &self,
         auth_context: &AuthContext,
@@ -99,7 +98,7 @@ impl Demands {
         (self.acr_values.is_empty() || known()) && self.max_age.is_none_or(fresh)
     }
 
-    /// Whether the source should be asked again before this person goes on.
+    /// Whether the source must confirm this person before the page load continues.
     pub(in crate::request) fn reload_is_due(
         &self,
         person: &Person,

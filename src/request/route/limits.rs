@@ -1,4 +1,4 @@
-//! `[route.limits]` as it is written.
+//! `[route.limits]` in the configuration file.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Why a route is not the one that was found: for whoever asks, never for a decision.
+//! Why a route does not match a request, for explanations only.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,35 +8,32 @@ use super::{HostPattern, PortGroup, Route, RouteMatch, RouteName, Routes};
 use crate::request::head::Host;
 use crate::request::path::Path;
 
-/// Why a route does not serve a request.
+/// Why a route does not match a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mismatch {
-    /// It serves other hosts.
+    /// It matches other hosts.
     Host,
-    /// It serves this host, too, but the host is chosen first, and another is closer.
+    /// It matches this host, but another route's host pattern is more specific.
     CloserHost,
-    /// It serves another port.
+    /// It matches another port.
     Port,
-    /// It serves every port, and another route names this one.
+    /// It matches every port, and another route names this one.
     CloserPort,
-    /// Its path is another one.
+    /// It matches other paths.
     Path,
-    /// A longer path was found.
-    LongerPath {
-        /// Whose.
-        by: RouteName,
-    },
-    /// The path is ours on every host.
+    /// Another route with a longer path matches.
+    LongerPath { by: RouteName },
+    /// The path is one of menshen's own.
     OwnPath,
-    /// Some readers of the path find it, others do not.
+    /// Only some readings of the path match.
     AmbiguousPath,
 }
 
-/// A reading of a path, and what is found for it.
+/// A reading of a path, and its match.
 type Read<'a> = (Cow<'a, [u8]>, RouteMatch<'a>);
 
 impl Routes {
-    /// Every route but the one that is found, and why not.
+    /// Every route except the matching one, and why it does not match.
     pub fn mismatches(
         &self,
         host: &Host<'_>,
@@ -61,7 +58,7 @@ impl Routes {
             .collect()
     }
 
-    /// Two readings of a path that find different things, the path as sent first.
+    /// Two readings of a path with different matches, the path as sent first.
     pub fn ambiguous_readings<'a>(
         &'a self,
         host: &Host<'_>,
@@ -87,7 +84,7 @@ impl Routes {
         Some(((Cow::Borrowed(path.as_str().as_bytes()), first), other))
     }
 
-    /// Which of our own pages a path is, without the prefix; of a file, the whole path.
+    /// The own page of a path, without the prefix; for a file, the whole path.
     pub fn own_page_name<'a>(&self, path: &'a str) -> Option<&'a str> {
         let page = || {
             let rest = path.strip_prefix(self.own.prefix());

@@ -1,22 +1,22 @@
-//! `OwnPaths`: the paths that are ours on every host, and what somebody else may take for one.
+//! `OwnPaths`: the paths that menshen serves itself on every host.
 
 use crate::request::path::Path;
 
-/// The prefix with which menshen stands where oauth2-proxy stood; that also has `/ping` and `/ready`
-/// at the root.
+/// The path prefix of oauth2-proxy. menshen replaces oauth2-proxy under it, which also serves
+/// `/ping` and `/ready` at the root.
 const OAUTH2_PROXY: &str = "/oauth2";
 
-/// The paths that are ours on every host.
+/// The paths that menshen serves itself on every host.
 #[derive(Clone, Debug, Default)]
 pub struct OwnPaths {
-    /// What our own paths begin with, as `/.menshen`.
+    /// The prefix of these paths, such as `/.menshen`.
     prefix: String,
-    /// Files for proof of a domain's ownership, and the like.
+    /// Single files, such as proofs of domain ownership.
     exact: Vec<String>,
 }
 
 impl OwnPaths {
-    /// Everything under the prefix, and these files.
+    /// Everything below the prefix, and these files.
     pub fn new<'a>(prefix: &str, files: impl Iterator<Item = &'a str>) -> Self {
         let mut exact: Vec<_> = files.map(str::to_owned).collect();
         if prefix == OAUTH2_PROXY {
@@ -28,7 +28,6 @@ impl OwnPaths {
         }
     }
 
-    /// What our own paths begin with, as `/.menshen`.
     pub(super) fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -39,8 +38,8 @@ impl OwnPaths {
             || self.exact.iter().any(|exact| exact.as_bytes() == path)
     }
 
-    /// Whether a path is one of ours to anybody who reads it. So is one that is refused before
-    /// anybody reads it: an application never gets it.
+    /// Whether any reading of a path is an own path. A path that is refused before it is read
+    /// counts as one: no application receives it.
     pub fn may_include(&self, path: &str) -> bool {
         let Ok(path) = Path::parse(path, None) else {
             return true;

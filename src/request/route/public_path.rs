@@ -1,17 +1,16 @@
-//! `PublicPath`: one path that everybody may ask for, whoever may take the rest of the route.
+//! `PublicPath`: a path that needs no session, whatever the access of the route.
 
 use serde::Deserialize;
 
 use super::config::{RouteConfigError, is_read_in_one_way};
 use crate::setting::text_schema;
 
-/// One path, and nothing below it.
+/// A single path, without those below it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PublicPath(String);
 
 impl PublicPath {
-    /// The path as configured.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! `[route.upstream_tls]` as it is written.
+//! `[route.upstream_tls]` in the configuration file.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ impl Default for UpstreamTlsConfig {
 }
 
 impl UpstreamTlsConfig {
-    /// The files to watch for changes, but for the key's.
+    /// The files to watch for changes, except that of the key.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let files = [&self.ca, &self.certificate].into_iter();
         files.filter_map(Option::as_deref)

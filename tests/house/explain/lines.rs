@@ -413,8 +413,12 @@ async fn the_api_refuses_invalid_parameters() {
             "a connector's id",
         ),
         (vec![url, ("via", "corp")], 400, "say whose login"),
-        (vec![url, ("method", "G E T")], 400, "is no method"),
-        (vec![url, ("from", "localhost")], 400, "is no IP address"),
+        (vec![url, ("method", "G E T")], 400, "is not an HTTP method"),
+        (
+            vec![url, ("from", "localhost")],
+            400,
+            "is not an IP address",
+        ),
         (vec![url, ("header", "nonsense")], 400, "Name: value"),
         (
             vec![url, ("header", "Cookie: menshen=a")],
