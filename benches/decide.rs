@@ -1,7 +1,7 @@
-//! What one decision costs, from the bytes of a head to the verdict, with the session in memory.
+//! Measures one decision, from a parsed HTTP message to the verdict, with the session in the cache.
 //!
 //! `cargo bench --bench decide [-- --rounds N --calls N]` prints a table in nanoseconds per call.
-//! The promise of menshen: a signed-in request is decided within two microseconds.
+//! The target: a signed-in request is decided within two microseconds.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -38,7 +38,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// What a signed-in decision may cost.
+/// The highest cost of a signed-in decision.
 const TARGET_NS: f64 = 2_000.0;
 const HOSTS: [&str; 5] = ["oa", "erp", "git", "wiki", "pay"];
 const PATHS: [&str; 4] = ["/", "/finance", "/public", "/api/v2"];
@@ -57,8 +57,8 @@ fn main() -> Outcome<()> {
     })
 }
 
-/// How often each case is measured, and how many calls one measurement takes: about a millisecond's
-/// worth, so that whoever else uses the processor falls between two measurements.
+/// How often each case is measured, and how many calls one measurement takes: about a millisecond,
+/// so that many measurements are not interrupted by other processes.
 #[derive(Clone, Copy)]
 struct Effort {
     rounds: usize,
@@ -77,7 +77,7 @@ impl Effort {
             match word.as_str() {
                 "--rounds" => effort.rounds = number()?.parse::<usize>()?.clamp(1, 100_000),
                 "--calls" => effort.calls = number()?.parse::<u32>()?.clamp(1, 10_000_000),
-                // What cargo adds.
+                // Added by cargo.
                 "--bench" => {}
                 _ => return Err(format!("unknown argument {word}").into()),
             }
@@ -98,7 +98,7 @@ struct Menshen {
     cookie: String,
 }
 
-/// One way of asking.
+/// A measured operation.
 #[derive(Clone, Copy)]
 enum Case {
     SignedIn,
@@ -178,7 +178,7 @@ impl Menshen {
         })
     }
 
-    /// Takes the cases in turns, so that a busy moment of the machine falls on all of them.
+    /// Alternates between the cases, so that load on the machine affects all of them.
     async fn measure(&self, effort: Effort) -> Outcome<Table> {
         let mut table = Table::default();
         for case in Case::ALL {
@@ -264,7 +264,7 @@ impl Menshen {
     }
 }
 
-/// Admits 李四 of 财务部 and answers their session cookie.
+/// Admits 李四 of 财务部 and returns the session cookie.
 async fn sign_in(
     people: &People,
     sessions: &Arc<Sessions>,
@@ -319,7 +319,6 @@ async fn sign_in(
     Ok(cookie::sign(ring, &minting.handle))
 }
 
-/// Twenty routes on five hosts.
 fn routes() -> Outcome<Routes> {
     let rule = Expression::compile("'财务部' in user.departments", Scope::Rule)?;
     let mut all = Vec::new();
@@ -364,7 +363,7 @@ fn routes() -> Outcome<Routes> {
     Ok(Routes::new(all, own))
 }
 
-/// What a browser sends along with a click.
+/// A page load as a browser sends it.
 fn browser_request(path: &str, cookie_name: &str, session: Option<&str>) -> Outcome<Parts> {
     let mut cookies = "theme=dark; lang=zh-CN; _ga=GA1.1.1234567890.1700000000".to_owned();
     if let Some(value) = session {
@@ -400,7 +399,7 @@ fn browser_request(path: &str, cookie_name: &str, session: Option<&str>) -> Outc
     Ok(request.into_parts().0)
 }
 
-/// What was measured, a row per case.
+/// The measurements, a row per case.
 #[derive(Default)]
 struct Table([Vec<f64>; Case::ALL.len()]);
 

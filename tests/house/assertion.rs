@@ -1,4 +1,4 @@
-//! An application can check for itself who is asking: by a signature, and by keys anybody may read.
+//! An application can verify the caller's identity by a signed assertion and published keys.
 
 mod keys;
 mod reuse;
@@ -19,7 +19,7 @@ use crate::setup::{HOME, Menshen, Setup};
 use crate::test_request::{TestRequest, signed_in};
 use crate::wire::Answer;
 
-/// Routes with and without an assertion, and with and without an audience.
+/// Routes with and without an assertion and an audience.
 const ROUTES: &str = r#"
 [[route]]
 name = "app"
@@ -73,10 +73,10 @@ assertion = true
 check_headers = "all"
 "#;
 
-/// How long an assertion lives.
+/// The lifetime of an assertion.
 const LIFE_S: i64 = 300;
 
-/// An instance of menshen before a mirror.
+/// A server before a mirror.
 struct AssertionEnv {
     menshen: Menshen,
     mirror: Mirror,
@@ -87,7 +87,7 @@ impl AssertionEnv {
         Self::at(now_s(), session).await
     }
 
-    /// One whose clock stands at a time.
+    /// With the clock set to this time.
     async fn at(s: i64, session: &str) -> Self {
         let mirror = Mirror::start().await;
         let clock = Clock::manual(Timestamp::from_unix_s(s));
@@ -95,7 +95,7 @@ impl AssertionEnv {
         Self { menshen, mirror }
     }
 
-    /// What the upstream is told at an address of the home host.
+    /// The assertion that the upstream receives for this path.
     async fn assertion_at(&self, path: &str, cookie: &str) -> Option<String> {
         single_assertion(
             &TestRequest::get(path)
@@ -121,7 +121,7 @@ impl AssertionEnv {
     }
 }
 
-/// The time of this machine, by which an application judges.
+/// The system time, which the application uses.
 fn now_s() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     i64::try_from(now.as_secs()).unwrap()
@@ -139,7 +139,7 @@ fn keys_setting(keys: &[&menshen::secret::Secret<String>]) -> String {
     format!("keys = {keys:?}")
 }
 
-/// The one assertion an upstream was sent, if it was sent one.
+/// The assertion that the upstream received, if any.
 fn single_assertion(answer: &Answer) -> Option<String> {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let mut all = mirror::values(answer, "x-menshen-assertion");
@@ -147,7 +147,7 @@ fn single_assertion(answer: &Answer) -> Option<String> {
     all.pop()
 }
 
-/// What an application of this name finds, by the keys it has read and nothing else.
+/// Verifies a token as an application with this audience, with the published keys only.
 fn verify_as_application(keys: &JwkSet, token: &str, audience: &str) -> Result<Value, ErrorKind> {
     let head = jsonwebtoken::decode_header(token).map_err(|error| error.kind().clone())?;
     let key = head.kid.as_deref().and_then(|kid| keys.find(kid));
@@ -163,7 +163,7 @@ fn verify_as_application(keys: &JwkSet, token: &str, audience: &str) -> Result<V
         .map_err(|error| error.kind().clone())
 }
 
-/// A decode_part of a token, read without a look at its signature.
+/// A part of a token, without verification.
 fn decode_part(token: &str, at: usize) -> Value {
     let bytes = token.split('.').nth(at).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(bytes).unwrap()).unwrap()
@@ -252,7 +252,7 @@ async fn an_assertion_is_sent_only_for_persons_and_only_on_configured_routes() {
         let assertion_at = env.assertion_at(path, &cookie).await;
         assert_eq!(assertion_at.is_some(), expected, "{path}");
     }
-    // Nobody, also with a cookie that is none.
+    // Anonymous requests, also with an invalid cookie.
     for path in ["/public", "/rule"] {
         assert_eq!(
             single_assertion(&TestRequest::get(path).send(&env.menshen).await),
@@ -268,11 +268,11 @@ async fn an_assertion_is_sent_only_for_persons_and_only_on_configured_routes() {
         .header("Access-Control-Request-Method", "PUT")
         .session(&cookie);
     assert_eq!(single_assertion(&preflight.send(&env.menshen).await), None);
-    // A program is never a person.
+    // A program has no assertion.
     let token = ci.sign(&ci.claims("zhangsan", "menshen"), &json!({}));
     let program = TestRequest::get("/api").header("Authorization", &format!("Bearer {token}"));
     assert_eq!(single_assertion(&program.send(&env.menshen).await), None);
-    // Somebody who left is nobody, however long an assertion of theirs still lives.
+    // After a sign-out the request is anonymous, although the cached assertion is still valid.
     let leaving = TestRequest::get("/.menshen/sign_out")
         .session(&cookie)
         .navigating();
@@ -354,7 +354,7 @@ async fn a_modified_assertion_fails_verification() {
     let other = AssertionEnv::open("").await;
     let others = signed_in(&other.menshen, "zhangsan").await;
     let others = other.assertion_at("/x", &others).await.unwrap();
-    // Another instance's key, under its own name and under ours.
+    // A key of another server, under its own key id and under this server's.
     assert_eq!(refused(&others), ErrorKind::InvalidKeyFormat);
     let rest: Vec<_> = others.split('.').collect();
     let posing = format!("{}.{}.{}", parts[0], rest[1], rest[2]);

@@ -1,4 +1,4 @@
-//! What would become of a request, and why: said by the same evaluator as decides, line by line.
+//! `explain` describes how a request is decided, with the code that decides requests.
 
 mod agreement;
 mod command;
@@ -14,7 +14,7 @@ use crate::wire::Answer;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
-/// A route for each way a decision may go; `{mirror}` is an upstream that shows what it gets.
+/// A route for each kind of decision; `{mirror}` is an upstream that reflects the request.
 const ROUTES: &str = r#"
 [[route]]
 name = "app"
@@ -183,7 +183,7 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-/// An instance of menshen before a mirror, with an admin listener.
+/// A server with an admin listener, before a mirror.
 struct ExplainServer {
     menshen: Menshen,
     _mirror: Mirror,
@@ -222,7 +222,7 @@ impl ExplainServer {
         answer.json()
     }
 
-    /// Somebody known by two connectors, the one of `via` last.
+    /// Creates an account known by two connectors, the one in `via` last.
     async fn admit_by_both_connectors(&self, login: &str, via: &str) {
         let first = if via == "corp" { "other" } else { "corp" };
         let number = vec![(LinkField::Mobile, "13900000000".to_owned())];
@@ -258,7 +258,7 @@ fn setup(mirror: &Mirror) -> Setup {
         .routes(&ROUTES.replace("{mirror}", &mirror.base_url()))
 }
 
-/// The texts of a list of objects, by their names.
+/// Two fields of each object in a list, as text.
 fn name_value_pairs(list: &Value, name: &str, value: &str) -> Vec<(String, String)> {
     let items = list.as_array().unwrap().iter();
     let text = |item: &Value| match item {

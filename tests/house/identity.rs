@@ -1,4 +1,5 @@
-//! What an upstream is told of a person is ours alone to say, under every alias, on every route.
+//! Only menshen sets the identity headers that an upstream receives, in every spelling and on every
+//! route.
 
 mod cookies;
 mod encodings;
@@ -12,7 +13,7 @@ use crate::setup::{Menshen, Setup};
 use crate::test_request::{TestRequest, signed_in};
 use crate::wire::Answer;
 
-/// Names of our own and of the `own` route below.
+/// The built-in names, and those of the route `own` below.
 const IDENTITY_HEADERS: [&str; 12] = [
     "X-Forwarded-User",
     "X-Forwarded-Preferred-Username",
@@ -54,7 +55,7 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-/// An instance of menshen before a mirror, and two people's cookies: nobody's is empty.
+/// A server before a mirror, and two cookies: none, and one of a person.
 async fn start_menshen() -> (Menshen, Mirror, [String; 2]) {
     let mirror = Mirror::start().await;
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
@@ -83,7 +84,7 @@ fn normalized(name: &str) -> String {
     name.bytes().map(fold).collect()
 }
 
-/// Everything an upstream that folds names might take for identity_headers, sorted.
+/// Every header that an upstream with lenient names may take for an identity header, sorted.
 fn identity_headers(answer: &Answer) -> Vec<(String, String)> {
     let ours: Vec<_> = IDENTITY_HEADERS
         .iter()
@@ -98,7 +99,7 @@ fn identity_headers(answer: &Answer) -> Vec<(String, String)> {
     found
 }
 
-/// A name as different clients might write it, for servers that take all of them for one.
+/// Spellings of a name that some servers treat alike.
 fn aliases(name: &str) -> Vec<String> {
     let mut all = vec![name.to_owned(), name.to_lowercase(), name.to_uppercase()];
     for other in ["_", ".", "~", "!", "|", "+", "'", "*", "`", "^", "$", "&"] {
@@ -214,7 +215,7 @@ async fn hop_by_hop_headers_are_not_forwarded() {
     ] {
         assert!(!names.iter().any(|name| name == gone), "{gone}: {names:?}");
     }
-    // Also where `Connection` does not name it.
+    // It is removed even if `Connection` does not name it.
     let asked = ask("/x", &zhang).header("HTTP2-Settings", "AAMAAABkAAQAAP__");
     let answer = asked.send(&menshen).await;
     let told = mirror::headers(&answer);

@@ -1,4 +1,4 @@
-//! Who passes, who is sent to log in, who is turned away.
+//! Which callers reach which routes, which are sent to log in, and which are refused.
 
 mod headers;
 mod login;
@@ -11,7 +11,7 @@ use crate::test_request::{TestRequest, signed_in, signed_in_by};
 use crate::wecom::{CORP_ID, OTHER_AGENT_ID, OTHER_SECRET};
 use crate::wire::Answer;
 
-/// A route of every kind; all of them lead to an application that says what reached it.
+/// A route of every kind, each to an application that echoes the request.
 const KINDS: &str = r#"
 [[route]]
 name = "public"
@@ -62,7 +62,7 @@ upstream = ["{app}"]
 strip_path = true
 "#;
 
-/// A second connector of the same source; its people are somebody else.
+/// A second connector of the same source, whose accounts are different ones.
 pub(crate) fn guests() -> String {
     format!(
         r#"
@@ -81,20 +81,18 @@ login_url = "{{login}}"
     )
 }
 
-/// What became of a request.
+/// What happened to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The application saw it, and whom it was told.
+    /// The application received it, with this user.
     Passes(Option<&'static str>),
-    /// 401 with a way to log in.
+    /// 401 with a login URL.
     Login,
-    /// 403.
     Forbidden,
-    /// 404.
     NotFound,
 }
 
-/// Reads an answer; anything that is none of these fails the test.
+/// Classifies a response; any other response fails the test.
 pub(crate) fn outcome(answer: &Answer) -> (Outcome, Option<String>) {
     let echo = answer.text().contains("\"target\"");
     match (answer.status, echo) {
@@ -156,7 +154,7 @@ async fn each_caller_reaches_exactly_the_routes_that_admit_them() {
     let li = Passes(Some("lisi"));
     let guest = Passes(Some("guest-zhangsan"));
     let stranger = Passes(None);
-    // In the order of `callers`; nobody, the expired, the forged and the doubled are alike.
+    // In the order of `callers`; the kinds after the fourth get the results of the first.
     let table = [
         ("/public/echo", [stranger, zhang, li, guest]),
         ("/echo", [Login, zhang, li, guest]),
@@ -231,7 +229,7 @@ async fn a_host_or_path_without_a_route_is_not_found() {
         ("sso.test", "/", Outcome::NotFound),
         ("sso.test", "/A", Outcome::NotFound),
         ("x.sso.test", "/", Outcome::Login),
-        // A dot is a boundary: neither a longer name nor the bare one is below it.
+        // The wildcard matches whole labels only, and not the domain itself.
         ("xsso.test", "/", Outcome::NotFound),
         (".sso.test", "/a", Outcome::NotFound),
         ("other.test", "/a", Outcome::NotFound),

@@ -1,4 +1,5 @@
-//! The bytes of a path that are judged are the bytes that are sent, whoever reads them.
+//! The path that is checked is byte for byte the path that is forwarded, and a path that parsers
+//! read differently is refused.
 
 use bytes::Bytes;
 use http::Request;
@@ -15,7 +16,8 @@ use crate::setup::{Menshen, Setup};
 use crate::test_request::TestRequest;
 use crate::wire::Answer;
 
-/// Nearly everything is public: whoever reads a path otherwise than we do opens what is not.
+/// Nearly everything is public, so a path that is parsed differently gets past the protected
+/// routes.
 const ROUTES: &str = r#"
 [[route]]
 name = "public"
@@ -101,12 +103,11 @@ async fn start_menshen() -> (Menshen, Mirror) {
     let mirror = Mirror::start().await;
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
     let setup = Setup::default().more(ON_MAIN).routes(&routes);
-    // HTTP/2 without TLS is understood beside gRPC only, and that needs somebody to ask.
+    // HTTP/2 without TLS is only accepted together with gRPC, which needs a trusted proxy.
     let setup = setup.server("trusted_proxies = [\"192.0.2.1\"]");
     (setup.start().await, mirror)
 }
 
-/// Asks over HTTP/2.
 async fn ask_over_http2(menshen: &Menshen, method: &str, url: &str) -> Answer {
     let stream = TcpStream::connect(menshen.address()).await.unwrap();
     let shaken = handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
@@ -128,16 +129,16 @@ async fn ask_over_http2(menshen: &Menshen, method: &str, url: &str) -> Answer {
     }
 }
 
-/// What became of a path.
+/// What happened to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PathResult {
-    /// The upstream saw it byte for byte.
+    /// The upstream received the path byte for byte.
     Forwarded,
-    /// Somebody must log in.
+    /// Status 401.
     LoginRequired,
-    /// 400.
+    /// Status 400.
     Refused,
-    /// One of our own pages answered, or said there is none.
+    /// An own page answered, or its 404.
     OwnPage,
 }
 
@@ -197,7 +198,7 @@ async fn bytes_that_are_not_utf8_are_percent_encoded_before_the_decision() {
     for (path, sent) in [
         (&b"/\xb2\xc6\xce\xf1"[..], &b"/%B2%C6%CE%F1"[..]),
         (b"/a\xff?\xfe", b"/a%FF?%FE"),
-        // Text stays text.
+        // UTF-8 stays unescaped.
         (b"/\xe8\xb4\xa2", b"/\xe8\xb4\xa2"),
     ] {
         let answer = TestRequest::raw(path).send(&menshen).await;
@@ -243,12 +244,12 @@ async fn a_path_that_parsers_match_to_different_routes_is_refused() {
         "/%61;z%2fz/secret/x",
         "/a;z%2fz/secret/%78",
         "/a;z%252fz/secret/%2578",
-        // Decoded twice by somebody who shrugs at what is broken the second time.
+        // Decoded twice by a server that tolerates broken escapes the second time.
         "/%2561dmin/%25",
         "/%2561dmin/100%25zz",
     ];
     assert_all("sso.test", PathResult::Refused, &paths).await;
-    // The same route by every reading is no quarrel.
+    // Every reading matches the same route.
     let paths = [
         "/admin",
         "/admin/",
@@ -315,7 +316,7 @@ async fn a_stripped_path_is_checked_as_the_application_parses_it() {
             .await;
         assert_eq!(mirror::target(&answer), Some(sent.as_bytes()), "{path}");
     }
-    // Nothing but a whole segment is taken off.
+    // Only a whole segment is removed.
     for path in ["/mountedhttp://x/", "/mounted@x", "/mounted:80/"] {
         let answer = TestRequest::get(path)
             .host("strip.test")
@@ -353,7 +354,7 @@ async fn an_escape_that_ends_a_path_does_not_bypass_a_route() {
     assert_all("sso.test", PathResult::Refused, &paths).await;
     let (never, ends) = ("/admin%20.", "/a/secret/x%3f");
     assert_all("sso.test", PathResult::Refused, &[never, ends]).await;
-    // Where it changes nothing it passes.
+    // Forwarded where the escape changes no match.
     let paths = [
         "/wiki/What%3f",
         "/c%23/x",
@@ -436,7 +437,7 @@ async fn the_forwarded_method_is_the_one_the_rule_checked() {
         ("method.test", "Delete", 400),
         ("method.test", "DELETe", 400),
         ("method.test", "get", 400),
-        // Where no rule looks at it, it is the application's.
+        // Without a rule on the method it is forwarded.
         ("sso.test", "purge", 200),
         ("sso.test", "trace", 405),
         ("sso.test", "Trace", 405),
@@ -558,7 +559,7 @@ async fn a_case_insensitive_route_matches_any_case() {
         &["/Administrator", "/X%2FY"],
     )
     .await;
-    // Elsewhere case is a difference.
+    // Other routes are case-sensitive.
     assert_all("sso.test", PathResult::Forwarded, &["/Admin", "/ADMIN/x"]).await;
 }
 
@@ -606,7 +607,7 @@ async fn a_rule_with_chinese_letters_matches_percent_encoded_paths() {
     assert_all(host, PathResult::LoginRequired, &paths).await;
     let paths = ["/", "/x", "/人事/x", "/%E4%BA%BA%E4%BA%8B/x%2fy", "/a%20b"];
     assert_all(host, PathResult::Forwarded, &paths).await;
-    // What a reader must decode twice, or read as IIS does.
+    // Decoded twice, or decoded as IIS does.
     let paths = ["/%25E8%25B4%25A2%25E5%258A%25A1/x", "/%25u8d22%25u52a1/x"];
     assert_all(host, PathResult::Refused, &paths).await;
 }
@@ -619,7 +620,7 @@ async fn a_rule_with_chinese_letters_refuses_paths_that_may_be_gbk() {
         "/%b2%c6%ce%f1",
         "/%25B2%25C6%25CE%25F1/x",
         "/x/%B2",
-        // 通知 in GBK is text in UTF-8 as well.
+        // 通知 in GBK is valid UTF-8 as well.
         "/%CD%A8%D6%AA/x",
         "/\u{368}\u{5aa}/x",
     ];
@@ -629,7 +630,7 @@ async fn a_rule_with_chinese_letters_refuses_paths_that_may_be_gbk() {
     assert_eq!(raw.send(&menshen).await.status, 400);
     let answer = ask_over_http2(&menshen, "GET", &format!("http://{host}/%B2%C6%CE%F1/x")).await;
     assert_eq!(answer.status, 400);
-    // Where the rule is in ASCII, such paths pass as they are.
+    // An ASCII rule does not refuse such paths.
     let paths = ["/%B2%C6%CE%F1/x", "/%CD%A8%D6%AA/x", "/%E8%B4%A2"];
     assert_all("rule.test", PathResult::Forwarded, &paths).await;
 }

@@ -1,4 +1,4 @@
-//! Programs come in by bearer tokens, on routes that name whose tokens count, and nowhere else.
+//! Programs authenticate with bearer tokens, on routes that name their issuer only.
 
 mod caching;
 mod check_online;
@@ -22,7 +22,7 @@ use crate::setup::{Menshen, Setup};
 use crate::test_request::{TestRequest, signed_in};
 use crate::wire::Answer;
 
-/// Routes that name issuers in every way, and one that names none.
+/// Routes with different issuers, and one without.
 const ROUTES: &str = r#"
 [[route]]
 name = "app"
@@ -76,7 +76,7 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-/// Two issuers, an application that shows every byte it gets, and menshen between them.
+/// Two issuers, a mirror as application, and the server between them.
 struct TwoIssuers {
     menshen: Menshen,
     ci: Provider,
@@ -104,7 +104,7 @@ impl TwoIssuers {
         }
     }
 
-    /// The claims of a token that counts on every route of the issuer `ci`.
+    /// The claims of a token that is accepted on every route of the issuer `ci`.
     fn claims(&self) -> Value {
         with(
             self.ci.claims("zhangsan", "menshen"),
@@ -125,7 +125,7 @@ impl TwoIssuers {
     }
 }
 
-/// An instance of menshen with these issuers, each with further lines of its table, and further routes.
+/// A setup with these issuers, each with further lines of its table, and further routes.
 fn setup(issuers: &[(&str, &Provider, &str)], mirror: &Mirror, routes: &str) -> Setup {
     let tables = issuers.iter().map(|(id, provider, lines)| {
         let url = provider.issuer();
@@ -146,7 +146,7 @@ fn bearer(path: &str, token: &str) -> TestRequest {
     TestRequest::get(path).header("Authorization", &format!("Bearer {token}"))
 }
 
-/// Claims with others put in, or taken out by null.
+/// Claims with others added, or removed by null.
 fn with(mut claims: Value, more: &Value) -> Value {
     for (name, value) in more.as_object().unwrap() {
         match value {
@@ -164,7 +164,7 @@ fn passed(answer: &Answer) -> bool {
     mirror::reflected(answer).is_some()
 }
 
-/// Whether somebody was turned away as RFC 6750 says, and led nowhere.
+/// Whether the response is an error of RFC 6750, without a redirect.
 fn is_refused(answer: &Answer, status: u16, error: &str) -> bool {
     let challenge = format!("Bearer realm=\"sso.test\", error=\"{error}\"");
     let challenges: Vec<_> = answer.all("www-authenticate").collect();
@@ -197,7 +197,7 @@ async fn a_program_is_accepted_only_on_routes_that_name_its_issuer() {
             assert!(passed(&answer), "{algorithm:?} {path}: {}", answer.text());
         }
         refused(&env.ask("/partner", &token).await, "another's route");
-        // Nobody looks at it there: they are nobody.
+        // The token is ignored there, so the request is anonymous.
         assert_eq!(env.ask("/x", &token).await.status, 401);
         let partners = env.partner.claims("zhangsan", "menshen");
         let partners = env.partner.sign(&partners, &json!({}));
@@ -226,23 +226,23 @@ async fn a_route_accepts_a_session_or_a_token_but_not_both() {
         .send(&env.menshen)
         .await;
     assert_eq!(mirror::values(&person, "x-forwarded-user"), ["zhangsan"]);
-    // A bad token is a no, whoever brings it.
+    // An invalid token is refused, whatever other credentials there are.
     let bad = bearer("/api", "a.b.c").session(&cookie);
     refused(
         &bad.send(&env.menshen).await,
         "a bad token beside a session",
     );
     refused(&bad.navigating().send(&env.menshen).await, "in a browser");
-    // Two who are both good are nobody we could name.
+    // Two valid callers in one request are refused.
     let both = bearer("/api", &env.token()).session(&cookie);
     for ask in [both.clone(), both.navigating()] {
         let answer = ask.send(&env.menshen).await;
         assert!(is_refused(&answer, 400, "invalid_request"), "{answer:?}");
     }
-    // A session that is none is no second caller.
+    // An invalid session is not a second caller.
     let stale = bearer("/api", &env.token()).session("stale");
     assert!(passed(&stale.send(&env.menshen).await));
-    // Credentials of the application's own are no bearer token.
+    // Basic credentials are for the application.
     let basic = TestRequest::get("/api").header("Authorization", "Basic YTpi");
     assert!(passed(
         &basic.clone().session(&cookie).send(&env.menshen).await
@@ -263,7 +263,7 @@ async fn without_credentials_a_program_gets_challenges_and_a_browser_a_login() {
         .send(&env.menshen)
         .await;
     assert!(matches!(person.status, 200 | 302), "to the login");
-    // Where no token counts none is asked for.
+    // Without issuers there is no Bearer challenge.
     let answer = TestRequest::get("/x").send(&env.menshen).await;
     assert_eq!(
         answer.all("www-authenticate").collect::<Vec<_>>(),
@@ -283,7 +283,7 @@ async fn scopes_are_checked_on_every_route_and_request() {
     ];
     for (more, good) in cases {
         let token = env.ci.sign(&with(env.claims(), &more), &json!({}));
-        // The other way round, too: what a route remembers is not what the next one asks.
+        // Also in reverse order: a result cached for one route must not satisfy the next.
         let paths = ["/api", "/deploy", "/api", "/deploy"];
         for path in paths {
             let answer = env.ask(path, &token).await;

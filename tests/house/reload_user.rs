@@ -1,5 +1,5 @@
-//! A source is source_visits again who sits there when a page is loaded: another person is switched to,
-//! nobody ends the session, and a source that is away changes nothing.
+//! `reload_user`: when a page is loaded, the source confirms who is signed in there. A different
+//! person replaces the session, nobody ends it, and an unavailable source changes nothing.
 
 mod provider;
 mod slow;
@@ -40,7 +40,7 @@ reload_after = "1m"
 
 const AUTHORIZE_PATH: &str = "/connect/oauth2/authorize";
 
-/// Logins begin by a click or by asking again, and by nothing else.
+/// Without automatic login: flows begin by a click or a confirmation.
 async fn start_menshen() -> Menshen {
     let setup = Setup::default().routes(ROUTES).more(UNLIMITED);
     let menshen = setup.connector("auto_login = 'never'").start().await;
@@ -48,7 +48,7 @@ async fn start_menshen() -> Menshen {
     menshen
 }
 
-/// Somebody signed_in_on_phone the client, who came in a moment ago.
+/// A browser in the client app, signed in just now.
 async fn signed_in_on_phone(menshen: &Menshen) -> Browser {
     let mut phone = Browser::new(menshen).with_agent(PHONE);
     let page = phone
@@ -60,11 +60,13 @@ async fn signed_in_on_phone(menshen: &Menshen) -> Browser {
 }
 
 fn session_cookie(browser: &Browser) -> String {
-    let cookie = browser.cookie("menshen").expect("somebody is here");
+    let cookie = browser
+        .cookie("menshen")
+        .expect("the browser has a session");
     cookie.value.clone()
 }
 
-/// How often a browser went to the source.
+/// How often a browser visited the source.
 fn source_visits(browser: &Browser) -> usize {
     let visited = browser.visited.iter();
     visited.filter(|url| url.contains(AUTHORIZE_PATH)).count()
@@ -95,8 +97,8 @@ async fn a_page_load_reconfirms_the_person_and_renews_the_session() {
         "not yet"
     );
     menshen.advance(Duration::from_secs(1));
-    // Only a page that is loaded asks: not its pictures, not its calls, not what it posts, and not
-    // other places.
+    // Only top-level page loads of this route are redirected: no images, scripts, form posts or
+    // other routes.
     for (method, path, headers) in [
         (
             "GET",
@@ -137,11 +139,7 @@ async fn a_page_load_reconfirms_the_person_and_renews_the_session() {
     let answer = TestRequest::get("/echo").session(&old).send(&menshen).await;
     assert_eq!(answer.status, 401, "the old session is over");
     assert_page_of(&load_page(&mut phone).await, "zhangsan");
-    assert_eq!(
-        source_visits(&phone),
-        1,
-        "and now the source's word is fresh"
-    );
+    assert_eq!(source_visits(&phone), 1, "the confirmation is recent");
 }
 
 #[tokio::test]
@@ -183,7 +181,7 @@ async fn on_another_host_the_result_arrives_by_ticket() {
     let page = phone
         .follow(&format!("{OWN}/start?connector=corp&rd={page_url}"))
         .await;
-    // Without a nonce there is no ticket: the host asks for one.
+    // Without a nonce cookie no ticket is issued, so the host requests one.
     assert_eq!((page.answer.status, page.url.as_str()), (200, page_url));
     phone.visited.clear();
     menshen.source.set_phone_owner("lisi");
@@ -214,7 +212,7 @@ async fn a_ticket_does_not_renew_the_confirmation() {
     menshen.source.set_phone_owner("zhangsan");
     let mut phone = signed_in_on_phone(&menshen).await;
     menshen.advance(Duration::from_secs(60));
-    // A cookie for the other host, by way of a page_url that asks nothing.
+    // Gets a cookie for the other host on a route without `reload_user`.
     let free = phone.follow("http://oa.test/free").await;
     assert!(free.url.starts_with("http://oa.test/free"), "{}", free.url);
     assert_eq!(source_visits(&phone), 0);
@@ -237,7 +235,7 @@ async fn a_person_that_the_source_does_not_confirm_loses_the_session() {
         menshen.advance(Duration::from_secs(30));
         let page = match what {
             "nobody" => {
-                // The source comes back without a code: it shows nothing and says nobody.
+                // The source returns without a code: nobody is signed in there.
                 let at = |url: &str| url.contains(AUTHORIZE_PATH);
                 let page = phone
                     .follow_until(&format!("{HOME}/portal/echo?a=1"), at)
@@ -288,12 +286,12 @@ async fn an_unavailable_source_locks_nobody_out_and_is_asked_again_later() {
     for round in 1..4 {
         assert_page_of(&load_page(&mut phone).await, "zhangsan");
         assert_eq!(source_visits(&phone), round);
-        // For a while that counts as an answer.
+        // The failure counts as a confirmation for a while.
         assert_page_of(&load_page(&mut phone).await, "zhangsan");
         assert_eq!(source_visits(&phone), round);
         menshen.advance(Duration::from_secs(30));
     }
-    // The date of a cookie gives nobody a longer life, and the first one is still the same session.
+    // The new cookie does not extend the session, and the old cookie names the same session.
     let info = async |cookie: &str| {
         let ask = TestRequest::get("/.menshen/userinfo").session(cookie);
         ask.send(&menshen).await.json()["expires_in"].clone()
@@ -312,7 +310,7 @@ async fn a_browser_that_does_not_return_from_the_source_keeps_the_session_for_a_
     let at = |url: &str| url.contains(AUTHORIZE_PATH);
     let page_url = format!("{HOME}/portal/echo?a=1");
     menshen.advance(Duration::from_secs(30));
-    // The browser cannot reach the source: the person comes back by hand.
+    // The browser does not reach the source; the user navigates back.
     let stopped = phone.follow_until(&page_url, at).await;
     assert!(at(&stopped.url));
     assert_page_of(&load_page(&mut phone).await, "zhangsan");
@@ -322,12 +320,16 @@ async fn a_browser_that_does_not_return_from_the_source_keeps_the_session_for_a_
         at(&phone.follow_until(&page_url, at).await.url),
         "it is asked again"
     );
-    // Ten minutes after the login the word of the browser counts no more.
+    // Ten minutes after the last confirmation an unanswered request no longer counts.
     menshen.advance(Duration::from_secs(600));
     assert!(at(&phone.follow_until(&page_url, at).await.url));
     assert!(at(&phone.follow_until(&page_url, at).await.url));
     assert_page_of(&load_page(&mut phone).await, "zhangsan");
-    assert_eq!(source_visits(&phone), 1, "and who does come back goes on");
+    assert_eq!(
+        source_visits(&phone),
+        1,
+        "the browser returns from the source and keeps the session"
+    );
 }
 
 #[tokio::test]
@@ -364,7 +366,7 @@ async fn a_source_without_silent_login_is_not_asked() {
     assert_eq!(far.answer.status, 200);
     menshen.advance(Duration::from_secs(3600));
     assert_eq!(browser.visit("http://oa.test/echo").await.status, 200);
-    // Its old client is no other: the person source_visits for the QR page there, or is made to.
+    // The WeCom client needs a click here: a QR page or a consent page.
     let setup = Setup::default()
         .routes(ROUTES)
         .wecom("scope = 'snsapi_privateinfo'");
@@ -378,15 +380,15 @@ async fn a_source_without_silent_login_is_not_asked() {
         .await;
     menshen.advance(Duration::from_secs(3600));
     let answer = phone.visit(&format!("{HOME}/portal/echo")).await;
-    assert_eq!(answer.status, 200, "a page of consent is a click");
+    assert_eq!(answer.status, 200, "a consent page needs a click");
 }
 
-/// A second connector, which can be source_visits: a route needs one.
+/// A second connector with silent login, which `reload_user` requires.
 fn other() -> String {
     OTHER_CONNECTOR.to_owned()
 }
 
-/// A browser in the client, with the application in another site's frame.
+/// A browser with the application in another site's frame.
 struct FramedBrowser(Browser);
 
 impl FramedBrowser {
@@ -413,7 +415,7 @@ impl FramedBrowser {
                 None => return (url, answer, set),
             }
         }
-        panic!("it goes round: {:?}", self.0.visited);
+        panic!("redirect loop: {:?}", self.0.visited);
     }
 }
 
@@ -439,13 +441,17 @@ async fn a_framed_page_reconfirms_only_with_embedded_and_third_party_cookies() {
     let page_url = "https://sso.test/portal/echo?a=1";
     let window = phone.follow(page_url).await;
     assert_eq!(window.answer.echoed("x-forwarded-user"), ["zhangsan"]);
-    assert_eq!(source_visits(&phone), 0, "a window is not meant");
+    assert_eq!(
+        source_visits(&phone),
+        0,
+        "top-level pages are not redirected"
+    );
     let mut frame = FramedBrowser(phone);
     let (url, answer, set) = frame.follow(page_url).await;
     assert_eq!((answer.status, url.as_str()), (200, page_url));
     assert_eq!(answer.echoed("x-forwarded-user"), ["lisi"]);
     assert_eq!(source_visits(&frame.0), 1);
-    // Every cookie of it can be kept by a frame: another site's, and in its own jar.
+    // Every cookie is usable in a third-party frame, and partitioned.
     assert_eq!(set.len(), 3, "{set:?}");
     for cookie in &set {
         assert!(cookie.contains("SameSite=None"), "{cookie}");
@@ -454,7 +460,7 @@ async fn a_framed_page_reconfirms_only_with_embedded_and_third_party_cookies() {
             "{cookie}"
         );
     }
-    // Nobody at the source: the frame says so and offers a window, and starts nothing.
+    // Nobody is signed in at the source: the frame shows a page with a link and starts no login.
     menshen.advance(Duration::from_secs(30));
     let answer = frame.load_page(page_url).await;
     let to = answer.header("location").unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! `Upstream`: an application of which a test knows every byte, and which answers as it is told.
+//! `Upstream`: a scripted application that records every byte it receives.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::raw_connection::{Message, PATIENCE, RawConnection};
 use crate::setup::{Menshen, Setup};
 
-/// The host behind which a test's own upstream stands.
+/// The host whose route leads to a test's upstream.
 pub(crate) const UPSTREAM_HOST: &str = "up.test";
 
 /// A running upstream. Dropping it closes its socket and every connection.
@@ -22,7 +22,7 @@ pub(crate) struct Upstream {
     accepting: JoinHandle<()>,
 }
 
-/// What it met with so far.
+/// What the upstream recorded.
 #[derive(Debug, Default)]
 struct Recorded {
     connections: usize,
@@ -30,29 +30,28 @@ struct Recorded {
     received: Vec<ReceivedRequest>,
 }
 
-/// A request it got.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceivedRequest {
-    /// Which connection it came over, from 1.
+    /// The number of its connection, from 1.
     pub(crate) connection: usize,
-    /// Which request on that connection it was, from 1.
+    /// Its number on that connection, from 1.
     pub(crate) nth: usize,
     pub(crate) message: Message,
 }
 
-/// What it does about a request.
+/// The upstream's reaction to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
-    /// Sends these bytes, and reads the next request.
+    /// Sends these bytes and reads the next request.
     Keep(Vec<u8>),
-    /// Sends these bytes, and closes.
+    /// Sends these bytes and closes.
     Close(Vec<u8>),
-    /// Sends these bytes, and nothing more.
+    /// Sends these bytes and nothing more.
     Hang(Vec<u8>),
 }
 
 impl Upstream {
-    /// Answers each request as `script` says.
+    /// Starts an upstream that answers as `script` says.
     pub(crate) async fn start(
         script: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -77,7 +76,7 @@ impl Upstream {
         }
     }
 
-    /// The same on a unix socket.
+    /// Like [`Self::start`], on a unix socket.
     pub(crate) fn start_unix(
         path: &Path,
         script: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
@@ -113,15 +112,14 @@ impl Upstream {
         recorded.connections - recorded.closed
     }
 
-    /// Every request so far.
+    /// All requests so far.
     pub(crate) fn received(&self) -> Vec<ReceivedRequest> {
         self.recorded.lock().unwrap().received.clone()
     }
 
-    /// The last request.
     pub(crate) fn last(&self) -> Message {
         let asked = self.received();
-        asked.last().expect("a request came").message.clone()
+        asked.last().expect("a request arrived").message.clone()
     }
 }
 
@@ -144,7 +142,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut connection = RawConnection::over(stream);
     let mut nth = 0;
     loop {
-        // A pooled connection waits for as long as the pool likes.
+        // A pooled connection may be idle for any time.
         while connection.early.is_empty() {
             let mut piece = vec![0; 64 * 1024];
             let read = tokio::io::AsyncReadExt::read(&mut connection.stream, &mut piece);
@@ -177,23 +175,22 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// A socket whose connections a test serves by hand.
+/// A socket whose connections the test serves itself.
 pub(crate) async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
-/// The next connection to it.
 pub(crate) async fn accept(listener: &TcpListener) -> RawConnection<TcpStream> {
     let accepted = timeout(PATIENCE, listener.accept()).await;
-    RawConnection::over(accepted.expect("somebody comes").unwrap().0)
+    RawConnection::over(accepted.expect("a connection arrives").unwrap().0)
 }
 
-/// An answer with a length.
+/// A response with a `Content-Length`.
 pub(crate) fn ok(body: impl AsRef<[u8]>) -> Vec<u8> {
     with("", body)
 }
 
-/// The same with further header lines, each with its connection end.
+/// Like [`ok`], with further header lines, each with its line end.
 pub(crate) fn with(headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let length = body.len();
@@ -201,7 +198,7 @@ pub(crate) fn with(headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// A route to `url` for everybody at [`UPSTREAM_HOST`], with further lines.
+/// A public route from [`UPSTREAM_HOST`] to `url`, with further lines.
 pub(crate) fn open_route(url: &str, more: &str) -> String {
     format!(
         "[[route]]\nname = \"up\"\nhost = \"{UPSTREAM_HOST}\"\naccess = \"public\"\n\
@@ -209,7 +206,7 @@ pub(crate) fn open_route(url: &str, more: &str) -> String {
     )
 }
 
-/// An instance of menshen with nothing but such a route.
+/// A server with only such a route.
 pub(crate) async fn menshen_before(url: &str, more: &str) -> Menshen {
     Setup::default()
         .routes(&open_route(url, more))
@@ -217,12 +214,12 @@ pub(crate) async fn menshen_before(url: &str, more: &str) -> Menshen {
         .await
 }
 
-/// A request without a body, up to its last header.
+/// A request without a body.
 pub(crate) fn get(target: &str, headers: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{headers}\r\n")
 }
 
-/// A request with a body of known length.
+/// A request with a `Content-Length`.
 pub(crate) fn post(target: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let length = body.len();
@@ -232,7 +229,7 @@ pub(crate) fn post(target: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u
     [head.as_bytes(), body].concat()
 }
 
-/// Waits until something holds, and fails when it never does.
+/// Waits until a condition holds; fails after a time-out.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waiting = async {
         while !holds() {
@@ -244,7 +241,7 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         .unwrap_or_else(|_| panic!("never: {what}"));
 }
 
-/// A folder of one test's own, removed with it.
+/// A temporary folder, removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
@@ -263,7 +260,7 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// Writes a file and says where it is.
+    /// Writes a file and returns its path.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, text).unwrap();
@@ -273,7 +270,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Whatever stays behind is in the system's own place for it.
+        // A folder that cannot be removed stays in the system's temporary folder.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

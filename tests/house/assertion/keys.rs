@@ -1,4 +1,4 @@
-//! The keys by which assertions are verify_as_application: public, on every host, and with overlap.
+//! The public keys for assertions: served on every host, and rotated with an overlap.
 
 use menshen::keys::generate;
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ async fn the_public_keys_are_served_to_anybody_on_every_host() {
     let keys = document["keys"].as_array().unwrap();
     assert_eq!(keys.len(), 2);
     for key in keys {
-        // Nothing else: `d` would be the private half.
+        // In particular not `d`, the private key.
         let members: Vec<_> = key.as_object().unwrap().keys().collect();
         assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x", "y"]);
         assert_eq!(key["x"].as_str().unwrap().len(), 43);
@@ -105,13 +105,13 @@ async fn keys_are_rotated_with_an_overlap() {
     let cookie = signed_in(&env.menshen, "zhangsan").await;
     let before = env.assertion_at("/x", &cookie).await.unwrap();
     let with = |keys: &str| setup(&env.mirror, keys);
-    // A reload that changes neither key nor issuer keeps what was signed.
+    // A reload without changes keeps cached assertions.
     env.menshen
         .reload(&with(&keys_setting(&[&old])))
         .await
         .unwrap();
     assert_eq!(env.assertion_at("/x", &cookie).await.unwrap(), before);
-    // The new one can be read before it signs.
+    // The new key is published before it signs.
     env.menshen
         .reload(&with(&keys_setting(&[&old, &new])))
         .await
@@ -119,7 +119,7 @@ async fn keys_are_rotated_with_an_overlap() {
     assert_eq!(env.assertion_at("/x", &cookie).await.unwrap(), before);
     let announced = TestRequest::get(PATH).send(&env.menshen).await;
     assert_eq!(key_ids(&announced).len(), 2);
-    // Then it signs, and the old one still verifies.
+    // The new key signs, and the old one still verifies.
     env.menshen
         .reload(&with(&keys_setting(&[&new, &old])))
         .await
@@ -131,7 +131,7 @@ async fn keys_are_rotated_with_an_overlap() {
     for token in [&before, &after] {
         assert!(verify_as_application(&keys, token, "sso.test").is_ok());
     }
-    // Then it is the only one. The cookie was signed by the old one: they log in again.
+    // Only the new key is left. The cookie was signed by the old one, so a new login is needed.
     env.menshen
         .reload(&with(&keys_setting(&[&new])))
         .await

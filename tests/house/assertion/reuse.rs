@@ -1,4 +1,4 @@
-//! What was signed is used again, for the same session and audience, and not for too long.
+//! An assertion is cached per session and audience, for a limited time.
 
 use std::collections::BTreeSet;
 
@@ -50,7 +50,7 @@ async fn no_assertion_outlives_its_session() {
             end - env.now_s()
         );
         assert!(times["iat"].as_i64().unwrap() <= env.now_s());
-        // Whoever gets it has a third of its life to look at it.
+        // At least a third of its lifetime remains for verification.
         let life = expected - times["iat"].as_i64().unwrap();
         assert!((expected - env.now_s()) * 3 >= life, "{times}");
     }

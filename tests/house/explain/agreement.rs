@@ -1,9 +1,10 @@
-//! Whatever is explained is what happens: the same verdict, and the same request for the upstream.
+//! An explanation agrees with what happens: the same verdict, and the same request for the
+//! upstream.
 
 use super::*;
 use crate::mirror;
 
-/// What is new for each request, and what is hidden: compare_with_proxy by name only.
+/// Headers that differ between requests or are hidden: only their names are compared.
 const COMPARED_BY_NAME_ONLY: [&str; 4] = [
     "x-request-id",
     "traceparent",
@@ -48,7 +49,6 @@ const TARGETS: [(&str, &str); 34] = [
     ("wild.test", "/"),
 ];
 
-/// Method and headers.
 const METHODS_AND_HEADERS: [(&str, &[(&str, &str)]); 4] = [
     ("GET", &[("Accept", "*/*"), ("X-Level", "lisi")]),
     (
@@ -93,7 +93,7 @@ async fn explain_and_the_proxy_agree_on_every_verdict_and_header() {
             }
         }
     }
-    // Every way it may end was met.
+    // Every kind of verdict occurred.
     let met: Vec<_> = ends.keys().map(String::as_str).collect();
     assert_eq!(
         met,

@@ -1,4 +1,4 @@
-//! `menshen explain`, fixture a running menshen and its store.
+//! The command `menshen explain`, beside a running server and its store.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::command::{run_menshen, text};
 use crate::upstream::Folder;
 
-/// A running menshen whose store is a file, and the same configuration as a file.
+/// A running server with a store in a file, and its configuration in a file.
 struct CommandFixture {
     server: ExplainServer,
     folder: Folder,
@@ -46,7 +46,7 @@ impl CommandFixture {
     }
 }
 
-/// Everything that stands in the tables of people.
+/// All rows about accounts, sessions and leases.
 async fn account_and_session_rows(file: &Path) -> Vec<String> {
     let url = format!("sqlite://{}?mode=ro", file.display());
     let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
@@ -204,7 +204,7 @@ async fn explaining_writes_nothing_to_the_store_of_a_running_server() {
             .await;
     }
     assert_eq!(account_and_session_rows(&file).await, before);
-    assert_eq!(asked(), asked_before, "no source is asked");
+    assert_eq!(asked(), asked_before, "no source is contacted");
     let ask = TestRequest::get("/finance/x").session(&cookie);
     assert_eq!(ask.send(&fixture.server.menshen).await.status, 200);
 }
@@ -217,12 +217,12 @@ async fn a_missing_store_or_one_of_another_version_is_not_changed() {
     let file = fixture.folder.path("other.db");
     let text = std::fs::read_to_string(&fixture.config).unwrap();
     std::fs::write(&fixture.config, text.replace("menshen.db", "other.db")).unwrap();
-    // Nobody is asked about: no store is needed.
+    // Without a login no store is needed.
     assert_eq!(fixture.explain(&[&url]).0, Some(0));
     let (code, _, err) = fixture.explain(&[&url, "--as", "lisi"]);
     assert_eq!(code, Some(1));
     assert!(err.contains("nobody ever signed in here"), "{err}");
-    assert!(!file.exists(), "nothing is made");
+    assert!(!file.exists(), "no file is created");
     for (sql, part) in [
         (
             "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)",
@@ -233,7 +233,7 @@ async fn a_missing_store_or_one_of_another_version_is_not_changed() {
             "newer",
         ),
     ] {
-        // A file of its own, that nobody serves with.
+        // A file that no server uses.
         let _ = std::fs::remove_file(&file);
         let url_of_file = format!("sqlite://{}", file.display());
         menshen::store::Sqlite::open(&SqliteUrl::File(file.clone()))

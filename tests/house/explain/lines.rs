@@ -1,4 +1,4 @@
-//! What each part of an explanation says.
+//! The content of each part of an explanation.
 
 use super::*;
 
@@ -98,7 +98,7 @@ async fn an_ambiguous_path_is_explained_with_two_readings() {
     assert_eq!(explained["verdict"]["reason"], "ambiguous path");
     assert_eq!(explained["verdict"]["status"], 400);
     assert!(explained["upstream"].is_null());
-    // A rule that would say yes of one reading and no of another.
+    // The rule is true for one reading and false for another.
     signed_in(&server.menshen, "lisi").await;
     let url = format!("{HOME}/by-path/a%2f/b");
     let explained = server.explained(&[("url", &url), ("as", "lisi")]).await;
@@ -173,7 +173,7 @@ async fn a_rule_is_explained_with_its_result_and_the_values_it_read() {
         assert_eq!(verdict["verdict"] == "allow", says == "yes", "{who}");
         assert_eq!(verdict["status"] == 403, says == "no", "{who}");
     }
-    // Nobody is not judged by the rule of a route for people.
+    // The rule of a `signed-in` route is not evaluated for anonymous requests.
     let explained = server.explained(&[("url", &finance)]).await;
     assert_eq!(explained["rule"]["key"], "access");
     assert_eq!(explained["verdict"]["verdict"], "login");
@@ -288,7 +288,7 @@ async fn a_preflight_and_a_public_route_are_explained_as_allowed() {
     asked.pop();
     let explained = server.explained(&asked).await;
     assert_eq!(explained["verdict"]["verdict"], "login");
-    // On a public route whoever came in through another connector is nobody.
+    // On a public route a session of another connector is anonymous.
     let url = format!("{HOME}/public/named");
     let explained = server.explained(&[("url", &url), ("as", "lisi")]).await;
     assert!(
@@ -377,7 +377,7 @@ async fn secrets_are_hidden_and_long_values_are_truncated() {
     let headers = name_value_pairs(&explained["upstream"]["headers"], "name", "value");
     let (_, value) = headers.iter().find(|(name, _)| name == "x-long").unwrap();
     assert_eq!(value.chars().count(), 401);
-    // Names are sent encoded, and readable fixture it.
+    // Encoded values are shown with their decoded text.
     let headers = explained["upstream"]["headers"].as_array().unwrap();
     let name = headers
         .iter()

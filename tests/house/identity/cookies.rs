@@ -1,4 +1,4 @@
-//! Our cookies stay between the browser and us, in both directions.
+//! Own cookies are removed from requests and responses of the upstream.
 
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
@@ -46,7 +46,7 @@ async fn own_cookies_are_removed_and_other_cookies_are_forwarded_byte_for_byte()
         .header("Cookie", &ours);
     let two = two.header("Cookie", "b=\u{4f1a}");
     let answer = two.send(&menshen).await;
-    // Joined into the one line HTTP/1.1 knows.
+    // Joined into a single header for HTTP/1.1.
     assert_eq!(mirror::values(&answer, "cookie"), ["a=1; b=\u{4f1a}"]);
 }
 

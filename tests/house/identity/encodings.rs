@@ -1,10 +1,10 @@
-//! How a person is written down: encodings, lists, Basic credentials.
+//! How identity headers are encoded: encodings, lists, Basic credentials.
 
 use crate::setup::{Menshen, Setup};
 use crate::test_request::{TestRequest, signed_in};
 use crate::wire::Answer;
 
-/// One route below `/NAME` for each encoding, and the same for whoever has no groups.
+/// One route below `/NAME` for each encoding, and one for everything else.
 fn routes() -> String {
     let route = |encoding: &str| {
         format!(
@@ -94,7 +94,7 @@ async fn names_are_sent_in_the_encoding_of_the_route() {
             said("x-forwarded-preferred-username").as_deref(),
             Some(login)
         );
-        // What is missing is absent, never empty and never an error.
+        // A missing value has no header.
         for absent in ["x-absent", "x-mobile", "x-forwarded-email"] {
             assert_eq!(said(absent), None, "{encoding} {absent}");
         }
@@ -183,10 +183,10 @@ basic_auth = { user = "user.login", password = "one for all" }
     );
     let answer = told("/name/echo", &cookie).send(&menshen).await;
     assert_eq!(answer.echoed("authorization"), ["Basic 5byg5LiJOnA="]);
-    // Elsewhere Authorization is the application's own.
+    // On other routes Authorization belongs to the application.
     let answer = told("/own/echo", &cookie).send(&menshen).await;
     assert_eq!(answer.echoed("authorization"), ["Basic Ym9zczp4"]);
-    // Nobody has no credentials, and cannot bring any.
+    // An anonymous request has no credentials, and the client's own are removed.
     let answer = told("/public/echo", "").send(&menshen).await;
     assert_eq!(answer.echoed("authorization"), [""; 0]);
 }

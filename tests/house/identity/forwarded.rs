@@ -1,4 +1,4 @@
-//! Where a request came from: our word for strangers, a trusted proxy's word for its clients.
+//! Forwarding headers: replaced if the client sends them, accepted from a trusted proxy.
 
 use menshen::face::page::{Cause, Lang};
 
@@ -117,7 +117,8 @@ async fn an_untrusted_client_is_identified_by_its_connection_address() {
 #[tokio::test]
 async fn a_trusted_x_forwarded_for_is_read_from_the_right() {
     let (menshen, _mirror) = start_with_server_settings(TRUSTED_PROXIES).await;
-    // The lines of X-Forwarded-For, parted by `|`; whether the rule sees 203.0.113.0/24; whom we name.
+    // `X-Forwarded-For` with `|` between its lines; whether the rule matches 203.0.113.0/24;
+    // `X-Real-IP`.
     let table = [
         ("203.0.113.9", true, "203.0.113.9"),
         ("203.0.113.9, 10.1.1.1", true, "203.0.113.9"),
@@ -213,10 +214,10 @@ async fn a_client_without_a_known_address_satisfies_no_address_rule() {
         let answer = ask("other.test").send(&menshen).await;
         assert_eq!(answer.status, 200, "{chain:?}");
         assert_eq!(single_value(&answer, "x-real-ip"), client, "{chain:?}");
-        // Whatever stands before it lets nobody into a network.
+        // The addresses left of it satisfy no address rule.
         assert_eq!(ask("ip.test").send(&menshen).await.status, 403, "{chain:?}");
     }
-    // Where unix sockets are trusted, the hop before one is known.
+    // If unix sockets are trusted, the hop before one is the client.
     let (menshen, _mirror) =
         start_with_server_settings("trusted_proxies = [\"127.0.0.1\", \"unix\"]").await;
     let ask = TestRequest::get("/x").host("ip.test");
@@ -286,7 +287,7 @@ async fn x_forwarded_port_is_used_when_the_host_has_no_port() {
         ("a.test", "8443", "a.test:8443", "8443"),
         ("a.test:9443", "8443", "a.test:9443", "9443"),
         ("a.test", "443", "a.test", "443"),
-        // What ended TLS stands before the proxy that names its own port.
+        // The proxy that terminates TLS is in front of the one that sends its own port.
         ("a.test", "80", "a.test", "443"),
         ("a.test", "", "a.test", "443"),
     ] {
@@ -357,7 +358,7 @@ async fn a_trusted_proxy_sets_scheme_and_host() {
     assert_eq!(single_value(&answer, "x-forwarded-port"), "443");
     assert_eq!(single_value(&answer, "host"), "oa.test");
     assert_eq!(single_value(&answer, "x-request-id"), "abc-1");
-    // Who may speak for clients may not say who they are.
+    // A trusted proxy may not set the identity.
     let ask = TestRequest::get("/x").header("X-Forwarded-User", "boss");
     assert_eq!(
         single_value(&ask.send(&menshen).await, "x-forwarded-user"),
@@ -449,10 +450,10 @@ async fn an_unnamed_client_never_gets_the_address_of_the_proxy_on_any_face() {
             assert_eq!(heard.verdict, verdict, "{face:?} {chain:?}");
         }
     }
-    // A proxy that says nothing at all.
+    // A proxy that sends no forwarding header.
     let ask = TestRequest::get("/x").host("ip.test");
     assert_eq!(ask.send(&menshen).await.status, 403);
-    // Whoever is no proxy is where the connection comes from.
+    // The address of a client that is not a proxy is that of its connection.
     let setup = Setup::default().routes(&routes);
     let direct = setup
         .server("trusted_proxies = [\"10.0.0.0/8\"]")

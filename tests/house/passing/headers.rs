@@ -1,4 +1,4 @@
-//! What a decision does not look at does not change it: the query, and headers no rule names.
+//! The query, and headers that no rule reads, do not affect a decision.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ host = "sso.test"
 upstream = ["{app}"]
 "#;
 
-/// An instance of menshen, and the cookies of nobody, of somebody who is denied, and of somebody who is allowed.
+/// A server, and three cookies: none, of a person who is denied, and of one who is allowed.
 async fn start_menshen() -> (Menshen, [String; 3]) {
     let menshen = Setup::default().routes(ROUTES).start().await;
     let zhang = signed_in(&menshen, "zhangsan").await;
@@ -40,7 +40,7 @@ async fn start_menshen() -> (Menshen, [String; 3]) {
     (menshen, [String::new(), zhang, li])
 }
 
-/// What is decision_of, in one word and the route; a head that is refused is a word, too.
+/// The decision and the route, or the error of a refused head.
 async fn decision_of(site: &Site, request: Request<()>) -> String {
     let parts = request.into_parts().0;
     let connection = Connection {

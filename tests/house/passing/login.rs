@@ -1,4 +1,4 @@
-//! A login is offered only to a person going somewhere; everybody else hears 401.
+//! Only a top-level navigation is redirected to a login; other requests get 401.
 
 use menshen::face::page::Cause;
 
@@ -6,12 +6,12 @@ use crate::setup::Setup;
 use crate::test_request::TestRequest;
 use crate::wire::Answer;
 
-/// How a stranger is told to log in.
+/// The response to a request without a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LoginResponse {
-    /// 302 to the source, with the browser's memory of the flow.
+    /// 302 to the source, with a flow cookie.
     Redirect,
-    /// 401 with a page that leads on, and no flow.
+    /// 401 with a page that links to the login, and no flow cookie.
     Page,
     /// 401 with JSON.
     Json,
@@ -51,9 +51,9 @@ fn login_response(answer: &Answer, what: &str) -> LoginResponse {
     LoginResponse::Json
 }
 
-/// What is sent, and how a login is offered to it. Lines are `Name: value`.
+/// Method, headers as `Name: value`, and the expected response.
 const MATRIX: &[(&str, &str, LoginResponse)] = &[
-    // With Fetch Metadata it counts and nothing else.
+    // With Fetch Metadata, nothing else matters.
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document",
@@ -74,7 +74,7 @@ const MATRIX: &[(&str, &str, LoginResponse)] = &[
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document|Sec-Purpose: prefetch;prerender",
         LoginResponse::Json,
     ),
-    // Word and its kin look at a link before they hand its last address to the browser.
+    // Office programs check a link before they open its last address in the browser.
     (
         "GET",
         "User-Agent: Mozilla/4.0 (compatible; ms-office; MSOffice 16)|Accept: text/html, */*",
@@ -110,7 +110,7 @@ const MATRIX: &[(&str, &str, LoginResponse)] = &[
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document|Accept: text/html",
         LoginResponse::Page,
     ),
-    // A service worker passes on what its page asks for, without saying what that is for.
+    // A service worker forwards page loads without their destination.
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: empty|Sec-Fetch-Site: same-origin|Accept: */*",
@@ -171,7 +171,7 @@ const MATRIX: &[(&str, &str, LoginResponse)] = &[
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Mode: cors|Sec-Fetch-Dest: document",
         LoginResponse::Json,
     ),
-    // Without it: what old browsers and WebViews send.
+    // Without Fetch Metadata: old browsers and WebViews.
     (
         "GET",
         "Accept: text/html,application/xhtml+xml,*/*;q=0.8",
@@ -346,10 +346,10 @@ upstream = ["{app}"]
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.echoed("x-forwarded-user"), [""; 0]);
         assert_eq!(answer.echoed("cookie"), [""; 0]);
-        // It passes because it is an OPTIONS: nobody may make it something else.
+        // It is allowed as an OPTIONS, so no header may change the method.
         assert_eq!(answer.echoed("x-http-method-override"), [""; 0]);
     }
-    // What only looks like one is decided like every request.
+    // Requests that only resemble a preflight are decided like any other.
     let whole = preflight("/pass/echo");
     for not_a_preflight in [
         whole.clone().method("GET"),

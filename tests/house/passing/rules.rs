@@ -1,4 +1,5 @@
-//! Rules over user, request and session; what errs denies; one host, however it is spelled.
+//! Rules over user, request and session; a rule that fails denies; a host matches in every
+//! spelling.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::mirror::Mirror;
 use crate::setup::{Menshen, Setup};
 use crate::test_request::{TestRequest, signed_in};
 
-/// An instance of menshen with one route below `/r` for each rule, numbered.
+/// A server with one route below `/r0`, `/r1`, … for each rule.
 async fn start_with_rules(rules: &[&str]) -> Menshen {
     let mut routes = String::from("[[route]]\nname = 'app'\nupstream = ['{app}']\n");
     for (at, rule) in rules.iter().enumerate() {
@@ -25,7 +26,7 @@ async fn start_with_rules(rules: &[&str]) -> Menshen {
 
 #[tokio::test]
 async fn a_rule_reads_user_request_and_session() {
-    // A rule; then whether 张三 (平台部, 应用部) and 李四 (财务部) pass.
+    // A rule, and whether 张三 (平台部, 应用部) and 李四 (财务部) satisfy it.
     let table = [
         ("'财务部' in user.departments", false, true),
         (
@@ -134,7 +135,7 @@ async fn a_new_department_takes_effect_at_the_next_login() {
         Outcome::Forbidden,
         "the new session",
     );
-    // What may change is kept with the person: their older session knows it, too.
+    // Departments belong to the account, so the older session has the new ones too.
     assert_outcome(
         &ask.send(&menshen).await,
         Outcome::Forbidden,

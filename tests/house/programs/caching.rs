@@ -1,5 +1,4 @@
-//! Keys come and go, issuers are away, configurations change: what was verified counts as long as it
-//! should, and no longer.
+//! Caching of verified tokens, when keys change, issuers fail or the configuration is reloaded.
 
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::raw_connection::{PATIENCE, RawConnection};
 use crate::setup::Setup;
 use crate::upstream::{Reply, UPSTREAM_HOST, Upstream};
 
-/// A counter of bearer tokens.
+/// The value of a metric for bearer tokens.
 fn counter_value(env: &TwoIssuers, outcome: &str) -> u64 {
     let page = env.menshen.running.live().services().telemetry.render();
     let name = format!("menshen_bearers_total{{issuer=\"ci\",outcome=\"{outcome}\"}} ");
@@ -62,7 +61,7 @@ async fn a_new_key_is_accepted_at_once_and_a_withdrawn_one_expires_soon() {
         let new = env.token();
         assert!(passed(&env.ask("/api", &new).await), "soft: {soft}");
         assert_eq!(env.ci.calls("keys"), 2);
-        // What was verified before goes on for a minute.
+        // A cached token is accepted for a minute.
         assert!(passed(&env.ask("/api", &old).await));
         env.advance(60);
         let answer = env.ask("/api", &old).await;
@@ -109,7 +108,7 @@ async fn an_unavailable_issuer_keeps_cached_tokens_valid_and_admits_no_new_ones(
     let partner = Provider::start(&clock, Algorithm::ES256).await;
     let mirror = Mirror::start().await;
     ci.down();
-    // menshen starts without it, and serves whoever does not need it.
+    // menshen starts without this issuer and serves other requests.
     let setup = setup(&[("ci", &ci, ""), ("partner", &partner, "")], &mirror, "");
     let menshen = setup.clock(&clock).start().await;
     let env = TwoIssuers {
@@ -138,12 +137,12 @@ async fn an_unavailable_issuer_keeps_cached_tokens_valid_and_admits_no_new_ones(
     env.ci.up();
     env.advance(2);
     assert!(passed(&env.ask("/api", &token).await));
-    // Its keys are known: it is not needed to verify another token.
+    // Its keys are cached, so another token can be verified.
     env.ci.down();
     assert!(passed(&env.ask("/api", &token).await));
     let another = env.token();
     assert!(passed(&env.ask("/api", &another).await));
-    // Whether it has a key of that name only it can say.
+    // An unknown key id requires the issuer.
     let unknown = env.ci.sign(&env.claims(), &json!({ "kid": "new" }));
     assert_eq!(env.ask("/api", &unknown).await.status, 503);
     assert!(counter_value(&env, "away") >= 2);
@@ -196,7 +195,7 @@ async fn changed_audiences_apply_from_the_next_request() {
         .await
         .unwrap();
     assert!(passed(&env.ask("/api", &token).await));
-    // A route that names it no more, or an issuer that is gone.
+    // A route without this issuer, and swapped issuers.
     let ask = bearer("/partner", &token);
     refused(&ask.send(&env.menshen).await, "another's");
     let swapped = setup(
@@ -256,10 +255,10 @@ async fn concurrent_programs_are_never_confused() {
             assert_eq!(mirror::values(answer, "x-client"), [format!("p{at}")]);
         }
     }
-    assert_eq!(ci.calls("keys"), 1, "one asked for all");
+    assert_eq!(ci.calls("keys"), 1, "the keys are loaded once");
 }
 
-/// An instance of menshen before an application that changes protocols, for programs of one issuer.
+/// A setup with an upstream that switches protocols, for programs of one issuer.
 async fn tunnel_setup() -> (Provider, Upstream, impl Fn(&str) -> Setup + use<>) {
     let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
     let ci = Provider::start(&clock, Algorithm::ES256).await;
@@ -282,7 +281,7 @@ async fn tunnel_setup() -> (Provider, Upstream, impl Fn(&str) -> Setup + use<>) 
 
 #[tokio::test]
 async fn a_tunnel_ends_when_its_token_is_no_longer_accepted() {
-    // It expired; or the route lets everybody pass, while the upstream takes them for the program.
+    // The token expired; or the route became public, while the upstream still sees the program.
     for (passes_s, lines) in [(3_660, "issuers = [\"ci\"]"), (0, "access = \"public\"")] {
         let (ci, _upstream, setup) = tunnel_setup().await;
         let menshen = setup("issuers = [\"ci\"]").start().await;
@@ -297,7 +296,7 @@ async fn a_tunnel_ends_when_its_token_is_no_longer_accepted() {
         menshen.advance(Duration::from_secs(passes_s));
         menshen.reload(&setup(lines)).await.unwrap();
         let ended = tokio::time::timeout(PATIENCE, line.rest()).await;
-        // A WebSocket is told that it may not go on (1008).
+        // The WebSocket close code 1008, policy violation.
         assert_eq!(ended.expect("it ends"), [0x88, 2, 3, 240], "{lines}");
     }
 }
@@ -316,7 +315,7 @@ async fn a_tunnel_survives_a_short_outage_of_its_issuer() {
         line.send(&ask).await;
         assert_eq!(line.answer_head().await.status, 101);
         ci.down();
-        // It has other settings, so it must be asked for its keys.
+        // With changed settings its keys must be loaded again.
         let other = format!(
             "[issuer.ci]\nurl = \"{}\"\naudiences = [\"menshen\"]\ncached_max = 7\n",
             ci.issuer()

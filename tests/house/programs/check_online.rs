@@ -1,4 +1,4 @@
-//! `menshen check --online` asks the issuers what they are needed for.
+//! `menshen check --online` checks the issuers of bearer tokens.
 
 use std::process::{Command, Output};
 
@@ -45,7 +45,7 @@ async fn check_online_reports_each_issuer() {
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }
-    // A wrong secret, and an issuer that is none.
+    // A wrong client secret, and a server that is not an issuer.
     env.ci
         .misbehave(Misbehavior::At("discovery", EndpointFault::Html));
     let secret = Value::from(SECRET).to_string();

@@ -1,4 +1,5 @@
-//! A token that proves nothing is a 401 on every route that looks, in every state of the memory.
+//! An invalid token is refused with 401 on every route with issuers, with and without cached
+//! tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +10,7 @@ use super::{TwoIssuers, bearer, passed, refused, with};
 use crate::provider::Key;
 use crate::test_request::TestRequest;
 
-/// A token of these parts with a signature made by hand.
+/// A token with these parts and a custom signature.
 fn jws(head: &Value, claims: &Value, sign: impl Fn(&[u8]) -> String) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let input = format!("{}.{}", part(head), part(claims));
@@ -17,7 +18,7 @@ fn jws(head: &Value, claims: &Value, sign: impl Fn(&[u8]) -> String) -> String {
     format!("{input}.{signature}")
 }
 
-/// Signed with a public key as if it were a shared secret.
+/// Signed with HMAC, with the public key as the secret.
 fn signed_with_public_key_as_secret(env: &TwoIssuers, secret: &[u8]) -> String {
     let head = json!({ "alg": "HS256", "kid": env.ci.key().kid, "typ": "JWT" });
     let key = EncodingKey::from_secret(secret);
@@ -26,7 +27,7 @@ fn signed_with_public_key_as_secret(env: &TwoIssuers, secret: &[u8]) -> String {
     })
 }
 
-/// Claims that do not fit, signed as they should be.
+/// Invalid claims, correctly signed.
 fn wrong_claims(env: &TwoIssuers) -> Vec<(String, Value)> {
     let now = env.menshen.clock.now().unix_s();
     let issuer = env.ci.issuer();
@@ -69,7 +70,7 @@ fn wrong_claims(env: &TwoIssuers) -> Vec<(String, Value)> {
         .into()
 }
 
-/// Heads that do not fit, with a signature that does.
+/// Invalid token headers, correctly signed.
 fn wrong_heads(env: &TwoIssuers) -> Vec<Value> {
     let jwk = env.partner.key().jwk();
     vec![
@@ -88,7 +89,7 @@ fn wrong_heads(env: &TwoIssuers) -> Vec<Value> {
     ]
 }
 
-/// Every token that must not count, and what is wrong with it.
+/// Every invalid token, with a description.
 fn invalid_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for (what, claims) in wrong_claims(env) {
@@ -130,7 +131,7 @@ fn invalid_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
     all
 }
 
-/// Good tokens that were tampered with, and what never was one.
+/// Modified tokens, and strings that are not tokens.
 fn malformed_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut add = |what: &str, token: String| all.push((what.to_owned(), token));
@@ -173,7 +174,7 @@ async fn an_invalid_token_is_refused_on_every_route() {
         let env = TwoIssuers::signing(algorithm).await;
         let good = env.token();
         for (what, token) in invalid_tokens(&env) {
-            // Where a rule would let nobody pass, too, and with a memory that knows a good one.
+            // Also on a route whose rule would deny, and with a valid token in the cache.
             for path in ["/api", "/deploy", "/rule", "/either"] {
                 let ask = bearer(path, &token);
                 refused(&ask.clone().send(&env.menshen).await, &what);
@@ -205,7 +206,7 @@ async fn a_malformed_or_repeated_authorization_header_is_refused() {
             .send(&env.menshen)
             .await;
         if value.ends_with(' ') {
-            // A blank at its end is none (RFC 9110 §5.5).
+            // Trailing blanks are not part of the value (RFC 9110 §5.5).
             assert!(passed(&answer), "{}", answer.text());
         } else {
             refused(&answer, value);

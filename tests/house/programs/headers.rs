@@ -1,4 +1,4 @@
-//! What the application is told of a program; and that elsewhere `Authorization` is its own.
+//! The headers of a program's request; and that `Authorization` is untouched on other routes.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{TwoIssuers, bearer, passed, setup, with};
 use crate::mirror;
 use crate::test_request::{TestRequest, signed_in};
 
-/// Routes that say who asks in their own way.
+/// Routes with custom headers for programs.
 const CUSTOM_HEADER_ROUTES: &str = r#"
 [[route]]
 name = "named"
@@ -46,7 +46,6 @@ issuers = ["ci"]
 basic_auth = { user = "user.login", password = "shared" }
 "#;
 
-/// What names a person to an application.
 const IDENTITY_HEADERS: [&str; 7] = [
     "x-forwarded-user",
     "x-forwarded-preferred-username",
@@ -68,7 +67,7 @@ async fn env() -> TwoIssuers {
 #[tokio::test]
 async fn a_program_never_gets_identity_headers_of_a_person() {
     let env = env().await;
-    // Zhang is here, and the token says that it is Zhang in every way there is.
+    // Zhang has a session, and the token claims to be Zhang in every claim.
     signed_in(&env.menshen, "zhangsan").await;
     let zhang = json!({
         "sub": "zhangsan", "preferred_username": "zhangsan", "username": "zhangsan",
@@ -122,7 +121,7 @@ async fn the_application_gets_the_token_unless_the_route_replaces_authorization(
         value(env.ask("/replaced", &token).await),
         [format!("Program {sub}")]
     );
-    // No person, no credentials; and none of the program's in their place.
+    // Without a person there are no Basic credentials, and the token is not sent in their place.
     assert!(value(env.ask("/basic", &token).await).is_empty());
 }
 
@@ -160,7 +159,7 @@ async fn without_issuers_authorization_is_forwarded_byte_for_byte_and_not_checke
             assert_eq!(mirror::values(&answer, "x-forwarded-user"), ["zhangsan"]);
         }
     }
-    // A good token is nobody there.
+    // A valid token is ignored on these routes.
     let answer = env.ask("/public", &env.token()).await;
     assert!(mirror::values(&answer, "x-forwarded-user").is_empty() && passed(&answer));
     assert_eq!(env.ask("/x", &env.token()).await.status, 401);

@@ -1,4 +1,4 @@
-//! Opaque tokens count as their issuer explains them (RFC 7662), and it is asked with care.
+//! Opaque tokens are verified by introspection (RFC 7662), with caching and limits.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ issuers = ["opaque"]
 scopes = ["write"]
 "#;
 
-/// An instance of menshen whose issuer `opaque` explains its tokens.
+/// A server with an introspection issuer.
 struct IntrospectionEnv {
     menshen: Menshen,
     introspection_issuer: IntrospectionIssuer,
@@ -106,12 +106,12 @@ async fn the_introspection_endpoint_comes_from_the_metadata() {
         .reload(&setup(&issuers, &env.mirror, ""))
         .await
         .unwrap();
-    // A signed token is not believed, but asked about: it may be withdrawn.
+    // A JWT is introspected too: it may have been revoked.
     refused(&env.ask("/api", &env.token()).await, "withdrawn");
     assert_eq!(env.ci.calls("introspect"), 1);
     refused(&env.ask("/api", "opaque").await, "unknown");
     assert_eq!(env.ci.calls("introspect"), 2);
-    // A token of somebody else is shown to nobody.
+    // A token of another issuer is not disclosed.
     let strangers = env
         .partner
         .sign(&env.partner.claims("zhangsan", "menshen"), &json!({}));
@@ -162,7 +162,7 @@ async fn an_introspection_response_is_checked_like_the_claims_of_a_jwt() {
             .says(&token, with(good.clone(), more));
         assert!(passed(&env.ask(&token).await), "{more}");
     }
-    // Empty is not there.
+    // Null members are ignored.
     let mut nulls = good;
     nulls["exp"] = Value::Null;
     nulls["nbf"] = Value::Null;
@@ -210,7 +210,7 @@ async fn an_introspection_response_is_cached_no_longer_than_the_token_is_valid()
         assert!(passed(&env.ask("long").await) && passed(&env.ask("short").await));
     }
     assert_eq!(env.asked(), 2);
-    // Both are withdrawn.
+    // Both are revoked.
     env.introspection_issuer
         .says("long", json!({ "active": false }));
     env.introspection_issuer
@@ -291,10 +291,10 @@ async fn a_failing_introspection_endpoint_neither_accepts_nor_refuses_a_token() 
     for reply in odd {
         env.introspection_issuer.answer_all_with(Some(reply));
         unavailable(&env.ask("good").await);
-        // What was found out setup_with_issuer goes on.
+        // A cached token is still accepted.
         assert!(passed(&env.ask("known").await));
     }
-    // Nothing of it was remembered.
+    // The failures were not cached.
     env.introspection_issuer.answer_all_with(None);
     assert!(passed(&env.ask("good").await));
 }
@@ -312,13 +312,13 @@ async fn an_unreachable_issuer_is_not_asked_again_at_once() {
     unavailable(&env.ask("good").await);
     let asked = env.asked();
     env.introspection_issuer.answer_all_with(None);
-    // It was slow just now: nobody waits for it again.
+    // After a time-out it is not asked again at once.
     unavailable(&env.ask("good").await);
     assert_eq!(env.asked(), asked);
     assert!(passed(&env.ask("known").await));
     env.menshen.advance(Duration::from_secs(2));
     assert!(passed(&env.ask("good").await));
-    // Gone.
+    // The issuer is unreachable.
     let IntrospectionEnv {
         menshen,
         introspection_issuer,
@@ -347,13 +347,13 @@ async fn a_hundred_requests_with_one_new_token_cause_one_introspection() {
         connection.send(&ask).await;
         lines.push(connection);
     }
-    // Whoever asked first goes away: the others do not wait in vain.
+    // The first client disconnects; the others still get their response.
     let first = lines.remove(0);
     let mut question = accept(&listener).await;
     let asked = question.request().await.unwrap();
     assert!(String::from_utf8_lossy(&asked.body).contains("token=new"));
     drop(first);
-    // Nobody answers a second one.
+    // A second introspection would fail.
     drop(listener);
     let said = json!({ "active": true, "sub": "runner", "aud": "menshen" }).to_string();
     let Reply::Keep(answer) = says(200, "application/json", &said) else {
@@ -415,12 +415,12 @@ async fn a_result_of_one_issuer_is_not_used_for_another() {
         assert!(passed(&bearer("/opaque", "t").send(&menshen).await));
         refused(
             &bearer("/two", "t").send(&menshen).await,
-            "two does not know it",
+            "unknown to the issuer `two`",
         );
     }
 }
 
-/// What is changed in a configuration.
+/// A change to the configuration.
 type Edit<'a> = &'a dyn Fn(String) -> String;
 
 #[tokio::test]
@@ -459,7 +459,7 @@ async fn changed_settings_start_with_an_empty_cache() {
         let back = setup_with_issuer(&env._mirror, &issuer("/basic", &same));
         env.menshen.reload(&back).await.unwrap();
     }
-    // The same once more is still known.
+    // A reload with equal settings keeps the cache.
     let asked = env.asked();
     assert!(passed(&env.ask("t").await));
     let again = setup_with_issuer(&env._mirror, &issuer("/basic", &same)).server("# the same");
@@ -476,16 +476,16 @@ async fn concurrent_introspections_are_limited_and_the_rest_is_not_accepted() {
     env.menshen.reload(&trusting).await.unwrap();
     env.introspection_issuer
         .answer_all_with(Some(Reply::Hang(Vec::new())));
-    // From twenty clients: no single one has as many questions under way.
+    // From twenty clients, so that the limit per client does not apply.
     let asks = (0..40).map(|at| {
         let ask = bearer("/opaque", &format!("t{at}"));
         let ask = ask.header("X-Forwarded-For", &format!("192.0.2.{}", at % 20));
         let address = env.menshen.address();
         Box::pin(async move { ask.at(address).await })
     });
-    // Whoever waits for a turn in vain is told so first.
+    // The requests without a permit are answered first.
     let (answer, _, waiting) = select_all(asks).await;
     unavailable(&answer);
-    // A quarter of 32 questions is kept for tokens that counted setup_with_issuer.
+    // A quarter of the 32 introspections is reserved for tokens that were valid before.
     assert_eq!((env.asked(), waiting.len()), (24, 39));
 }

@@ -1,4 +1,4 @@
-//! `IntrospectionIssuer`: an issuer of opaque tokens that answers what it is told to about each (RFC 7662).
+//! `IntrospectionIssuer`: a simulated issuer of opaque tokens (RFC 7662).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -9,12 +9,11 @@ use serde_json::{Value, json};
 
 use crate::upstream::{ReceivedRequest, Reply, Upstream};
 
-/// Who may ask it.
+/// The client id it accepts.
 pub(super) const CLIENT: &str = "menshen of corp";
-/// What proves that: with what a header and a form write differently.
+/// The client secret, with characters that headers and forms encode differently.
 pub(super) const SECRET: &str = "s:e+c%r&e=t";
 
-/// A running one.
 pub(super) struct IntrospectionIssuer {
     upstream: Upstream,
     state: Arc<Mutex<IssuerState>>,
@@ -23,9 +22,9 @@ pub(super) struct IntrospectionIssuer {
 #[derive(Default)]
 struct IssuerState {
     said: HashMap<String, Value>,
-    /// What it answers whatever it is asked.
+    /// The response to every request, if set.
     answer_all_with: Option<Reply>,
-    /// Whether it never comes to an end with tokens it does not know.
+    /// Whether requests about unknown tokens never get a response.
     hang_on_unknown_tokens: bool,
     asked: Vec<String>,
 }
@@ -38,7 +37,7 @@ impl IntrospectionIssuer {
         Self { upstream, state }
     }
 
-    /// `[issuer.ID]` for it; it is asked at `path`.
+    /// `[issuer.ID]` with the introspection endpoint `path`.
     pub(super) fn toml(&self, id: &str, path: &str, lines: &str) -> String {
         format!(
             "[issuer.{id}]\nurl = \"{url}\"\naudiences = [\"menshen\"]\n[issuer.{id}.introspection]\n\
@@ -51,7 +50,7 @@ impl IntrospectionIssuer {
         self.upstream.url()
     }
 
-    /// What it says of a token from now on.
+    /// Sets the response for a token.
     pub(super) fn says(&self, token: &str, said: Value) {
         self.state
             .lock()
@@ -65,23 +64,22 @@ impl IntrospectionIssuer {
         json!({ "active": true, "sub": sub, "aud": "menshen", "scope": "read", "iss": self.url() })
     }
 
-    /// Answers this, whatever it is asked.
+    /// Sets the response to every request.
     pub(super) fn answer_all_with(&self, reply: Option<Reply>) {
         self.state.lock().unwrap().answer_all_with = reply;
     }
 
-    /// Never answers about a token it does not know.
+    /// Sets whether requests about unknown tokens never get a response.
     pub(super) fn hang_on_unknown_tokens(&self, hang_on_unknown_tokens: bool) {
         self.state.lock().unwrap().hang_on_unknown_tokens = hang_on_unknown_tokens;
     }
 
-    /// Every token it was asked about.
+    /// The tokens of all requests so far.
     pub(super) fn asked(&self) -> Vec<String> {
         self.state.lock().unwrap().asked.clone()
     }
 }
 
-/// JSON with a status.
 pub(super) fn says(status: u16, kind: &str, body: &str) -> Reply {
     let length = body.len();
     let head =

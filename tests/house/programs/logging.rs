@@ -1,4 +1,4 @@
-//! What is written down of programs, and what is not; and that our own paths know people only.
+//! What logs and metrics contain about programs; and that own paths ignore their tokens.
 
 use serde_json::json;
 
@@ -43,7 +43,7 @@ async fn a_refused_token_is_audited_with_its_reason_at_a_limited_rate() {
         .iter()
         .filter(|line| line["event"] == "refused")
         .collect();
-    // Strangers cause them: not more than one a second.
+    // Anybody can cause these lines, so they are limited to one a second.
     assert!((1..20).contains(&lines.len()), "{}", lines.len());
     let line = lines[0];
     assert_eq!(line["issuer"], "ci");
@@ -119,7 +119,7 @@ async fn the_access_log_names_the_program_and_no_output_contains_a_token() {
         }
     }
     assert!(pages.iter().all(|page| !page.contains("opaque-secret")));
-    // Nothing of what counts is a secret to those who measure.
+    // Metrics contain no secrets.
     let ask = TestRequest::get("/api").at(address).await;
     assert_eq!(ask.status, 401);
     assert!(pages[2].contains("menshen_bearers_total{issuer=\"ci\",outcome=\"verified\"} "));

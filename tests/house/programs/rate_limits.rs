@@ -1,5 +1,4 @@
-//! One client makes up tokens without end. Everybody else's tokens are verified as before, and the
-//! tokens that are known go on, also for that client.
+//! A client that invents tokens does not affect others, and its own valid tokens stay usable.
 
 use std::time::Duration;
 
@@ -32,7 +31,7 @@ upstream = ["{mirror}"]
 issuers = ["opaque"]
 "#;
 
-/// An instance of menshen whose issuer explains its tokens, and which every face may ask for every client.
+/// A server with an introspection issuer, where every face accepts requests for any client.
 struct IntrospectionEnv {
     menshen: Menshen,
     introspection_issuer: IntrospectionIssuer,
@@ -60,7 +59,7 @@ impl IntrospectionEnv {
         }
     }
 
-    /// A token that counts.
+    /// Makes a token valid.
     fn good(&self, token: &str) -> String {
         let said = self.introspection_issuer.active("runner");
         self.introspection_issuer.says(token, said);
@@ -74,7 +73,7 @@ impl IntrospectionEnv {
         original.send_to(face, self.menshen.address()).await
     }
 
-    /// Brings a token through every face at once.
+    /// Sends a token to all faces concurrently.
     async fn assert_on_all_faces(
         &self,
         what: &str,
@@ -93,7 +92,7 @@ impl IntrospectionEnv {
         join_all(asks).await;
     }
 
-    /// The same with a new good token for each.
+    /// Sends a new valid token to each face.
     async fn assert_new_token_accepted_on_all_faces(&self, what: &str, client: &'static str) {
         let asks = Face::ALL.map(|face| async move {
             let token = self.good(&format!("{what}-{face:?}"));
@@ -108,7 +107,7 @@ impl IntrospectionEnv {
         join_all(asks).await;
     }
 
-    /// Brings a token that nobody knows for each of these clients.
+    /// Sends an unknown token for each of these clients.
     fn send_unknown_tokens(&self, clients: impl Iterator<Item = String>) -> JoinSet<Answer> {
         let address = self.menshen.address();
         let asks = clients.enumerate().map(|(at, client)| {
@@ -139,7 +138,7 @@ async fn a_burst_of_invented_tokens_does_not_delay_other_clients() {
     let known = env.good("known");
     env.assert_on_all_faces("before", ATTACKER, &known, Verdict::Allow)
         .await;
-    // The issuer never comes to an end with those it does not know.
+    // The issuer never answers about unknown tokens.
     env.introspection_issuer.hang_on_unknown_tokens(true);
     let mut send_unknown_tokens: FuturesUnordered<_> = (0..300)
         .map(|at| {
@@ -150,7 +149,7 @@ async fn a_burst_of_invented_tokens_does_not_delay_other_clients() {
             async move { ask.at(address).await }
         })
         .collect();
-    // What is beyond its share is answered at once; the rest is under way from now on.
+    // Requests over the limit are answered at once; the others are pending.
     for _ in 0..200 {
         let answer = send_unknown_tokens.next().await.unwrap();
         assert_eq!(answer.status, 503, "{}", answer.text());
@@ -187,20 +186,20 @@ async fn a_client_that_keeps_inventing_tokens_gets_retry_after() {
             other => panic!("{face:?} {other:?} {:?}", heard.answer),
         }
     }
-    // One was used up before, and some grow again while the test runs.
+    // One token was used before, and the limit recovers while the test runs.
     assert!(said[0] >= 19 && said[1] > 20, "{said:?}");
     assert_eq!(env.introspections_of("made-up"), said[0]);
     assert_eq!(env.limited_count(), said[1] as u64);
     env.assert_new_token_accepted_on_all_faces("new", OTHER)
         .await;
-    // What counted before is verified anew in time.
+    // A recently valid token is verified again regardless of the limit.
     for _ in 0..3 {
         env.menshen.advance(Duration::from_secs(61));
         env.assert_on_all_faces("known", ATTACKER, &known, Verdict::Allow)
             .await;
     }
     assert_eq!(env.introspections_of("known"), 4);
-    // Its word counts no longer than its issuer says.
+    // It is refused once its issuer revokes it.
     env.introspection_issuer
         .says("known", json!({ "active": false }));
     env.menshen.advance(Duration::from_secs(61));
@@ -214,7 +213,7 @@ async fn invented_tokens_from_one_ipv6_48_do_not_delay_other_clients() {
     env.introspection_issuer.hang_on_unknown_tokens(true);
     let mut send_unknown_tokens =
         env.send_unknown_tokens((0..100).map(|at| format!("2001:db8:9:{:x}::1", at / 5)));
-    // Three clients have 30 under way; what is beyond that is answered at once.
+    // 30 requests of three clients are pending; those over the limit are answered at once.
     for _ in 0..70 {
         let answer = send_unknown_tokens.join_next().await.unwrap().unwrap();
         let text = answer.text();
@@ -267,7 +266,7 @@ async fn malformed_tokens_do_not_count_against_the_limits() {
     for at in 0..40 {
         let face = Face::ALL[at % Face::ALL.len()];
         for bad in ["a b", "a,b", "====", "\u{e5}", &long] {
-            // What is too long for a face is refused before that, too.
+            // Faces other than the proxy refuse a long header earlier.
             if bad.len() > 1000 && face != Face::Proxy {
                 continue;
             }
@@ -302,7 +301,7 @@ async fn invented_tokens_do_not_evict_valid_ones_from_the_cache() {
         ask.send(&env.menshen).await
     };
     assert!(passed(&ask(OTHER.to_owned(), known.clone()).await));
-    // More than are remembered of those that were refused, from all over the world.
+    // More refused tokens, from many clients, than the cache holds.
     for round in 0..30 {
         let wave = (0..50).map(|at| {
             let client = format!("198.51.{round}.{at}");

@@ -1,4 +1,4 @@
-//! The same at an OpenID provider, which is asked by `prompt=none` in an ordinary browser.
+//! `reload_user` at an OpenID provider, with `prompt=none` in an ordinary browser.
 
 use std::time::Duration;
 
@@ -20,7 +20,6 @@ reload_user = "always"
 
 const PAGE_URL: &str = "http://sso.test/echo?a=1";
 
-/// Somebody who came in, and their browser, half a minute signed_in_half_a_minute_ago.
 async fn signed_in_half_a_minute_ago(provider: &Provider) -> (Menshen, Browser) {
     let setup = provider
         .setup("")
@@ -37,7 +36,7 @@ async fn signed_in_half_a_minute_ago(provider: &Provider) -> (Menshen, Browser) 
 fn session_cookie(browser: &Browser) -> String {
     browser
         .cookie("menshen")
-        .expect("somebody is here")
+        .expect("the browser has a session")
         .value
         .clone()
 }
@@ -59,12 +58,12 @@ async fn the_provider_is_asked_silently_and_its_answer_applies() {
             .status,
         401
     );
-    // Somebody else sat down there.
+    // A different person is signed in there.
     provider.start_session(&mut browser, "lisi");
     menshen.advance(Duration::from_secs(30));
     let page = provider.follow_login(&mut browser, PAGE_URL).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-    // And left.
+    // Nobody is signed in there.
     let old = session_cookie(&browser);
     provider.end_session_silently(&mut browser);
     menshen.advance(Duration::from_secs(30));
@@ -113,20 +112,20 @@ async fn a_person_who_is_not_admitted_ends_the_session() {
 
 #[tokio::test]
 async fn a_provider_outage_at_any_step_locks_nobody_out() {
-    // The browser does not reach it: the person comes back by hand.
+    // The browser does not reach the provider; the user navigates back.
     let provider = Provider::new().await;
     let (menshen, mut browser) = signed_in_half_a_minute_ago(&provider).await;
     let there = |url: &str| url.starts_with(provider.issuer());
     let stopped = browser.follow_until(PAGE_URL, there).await;
     assert!(there(&stopped.url));
     assert_eq!(browser.follow_until(PAGE_URL, there).await.url, PAGE_URL);
-    // We do not reach it either: nobody is led there.
+    // menshen does not reach the provider and does not redirect to it.
     menshen.advance(Duration::from_secs(3600));
     provider.down();
     let page = browser.follow_until(PAGE_URL, there).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, PAGE_URL));
     provider.up();
-    // After the browser came back: for us it is gone.
+    // The browser returns from the provider, which menshen no longer reaches.
     menshen.advance(Duration::from_secs(3600));
     provider.start_session(&mut browser, "zhangsan");
     let back = browser
@@ -140,7 +139,7 @@ async fn a_provider_outage_at_any_step_locks_nobody_out() {
     assert_eq!(
         provider.calls("authorize"),
         calls,
-        "that counts for a while"
+        "the failure counts as a confirmation"
     );
 }
 
@@ -152,7 +151,7 @@ async fn an_error_reported_by_the_browser_is_believed_for_ten_minutes_only() {
     let claim = async |browser: &mut Browser| {
         browser.forget("-flow-");
         let asked = browser.follow_until(PAGE_URL, there).await;
-        let state = parameter(&asked.url, "state").expect("it is asked");
+        let state = parameter(&asked.url, "state").expect("the provider is asked");
         let issuer = provider.issuer();
         let said = format!("error=server_error&state={state}&iss={issuer}");
         let back = format!("{OWN}/callback/keycloak?{said}");
@@ -161,7 +160,7 @@ async fn an_error_reported_by_the_browser_is_believed_for_ten_minutes_only() {
     let first = session_cookie(&browser);
     let page = claim(&mut browser).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, PAGE_URL));
-    assert_ne!(session_cookie(&browser), first, "the date of the cookie");
+    assert_ne!(session_cookie(&browser), first, "the cookie has a new date");
     menshen.advance(Duration::from_secs(600));
     let page = claim(&mut browser).await;
     assert_ne!(page.url, PAGE_URL);
@@ -196,7 +195,7 @@ async fn a_form_post_response_replaces_the_session_and_is_never_used_silently() 
         200
     );
     let old = browser.cookie("__Host-menshen").unwrap().value.clone();
-    // The cookie of the session does not come along with the answer, and yet it is known.
+    // The form post carries no session cookie; the flow names the session.
     provider.start_session(&mut browser, "lisi");
     let page = provider.follow_login(&mut browser, start).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);

@@ -1,5 +1,4 @@
-//! A page or a download that takes longer than its person's source is source_visits again after is
-//! delivered all the same: a check that is due is no refusal.
+//! A response that outlasts `reload_after` is still delivered: a due confirmation refuses nothing.
 
 use std::time::Duration;
 
@@ -28,13 +27,13 @@ host = "sso.test"
 upstream = ["{app}"]
 "#;
 
-/// The time after which the source should be source_visits again.
+/// After this time a confirmation is due.
 const DUE: Duration = Duration::from_secs(31);
 
-/// The time after which what lasts has been judged again for sure: twice what is configured.
+/// After this time open responses have been checked again: twice the configured interval.
 const RECHECKED: Duration = Duration::from_millis(100);
 
-/// An instance of menshen whose answers last after 50 ms, and the upstream behind `/report`.
+/// A server that checks open responses every 50 ms, and the upstream behind `/report`.
 async fn start_menshen() -> (Menshen, TcpListener) {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
@@ -48,7 +47,7 @@ async fn start_menshen() -> (Menshen, TcpListener) {
     (menshen, socket)
 }
 
-/// Somebody else signs out, which has everything that lasts judged again.
+/// Signs another person out, so that all open responses are checked again.
 async fn trigger_recheck_by_other_sign_out(menshen: &Menshen) {
     let other = signed_in(menshen, "lisi").await;
     sign_out(menshen, &other).await;
@@ -61,7 +60,7 @@ async fn sign_out(menshen: &Menshen, cookie: &str) {
     assert_eq!(out.send(menshen).await.status, 200);
 }
 
-/// Somebody loads the report, and its upstream.
+/// A client that loads the report, and the upstream's connection.
 async fn loading(
     menshen: &Menshen,
     socket: &TcpListener,
@@ -109,7 +108,7 @@ async fn a_download_continues_although_a_confirmation_became_due() {
     sleep(RECHECKED).await;
     upstream.send("3\r\nst!\r\n").await;
     assert_eq!(client.chunk().await.unwrap(), b"st!");
-    // Their own sign-out ends it.
+    // The person's own sign-out ends it.
     sign_out(&menshen, &cookie).await;
     assert!(client.rest().await.is_empty());
     assert!(upstream.rest().await.is_empty());
