@@ -1,4 +1,5 @@
-//! `[issuer.NAME]` as it is written: whose tokens count, for whom, and how they are verified.
+//! `[issuer.NAME]` in the configuration file: the accepted issuers of bearer tokens, and how tokens
+//! are verified.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,70 +15,70 @@ use crate::secret::SecretSource;
 use crate::setting::{Period, text_schema};
 use crate::store::ConnectorId;
 
-/// Whose bearer tokens routes may name in `issuers`. A token lets a program in, or a person where
-/// `people` says so.
+/// An issuer of bearer tokens that routes may name in `issuers`. A token authenticates a program,
+/// or a person if `people` is set.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerConfig {
-    /// What the issuer calls itself, exactly as `iss` of its tokens spells it. Its metadata is
-    /// looked for below this address. `{tenantid}` in it stands for the tenant that a token's `tid`
-    /// names, one of `tenants`.
+    /// The issuer's identifier, exactly as in the `iss` of its tokens. Its metadata is loaded from
+    /// below this address. `{tenantid}` in it stands for the tenant in a token's `tid`, one of
+    /// `tenants`.
     pub url: IssuerName,
-    /// The tenants whose tokens count, by their ids, where `url` has `{tenantid}`; `["*"]` is every
-    /// one there is.
+    /// The accepted tenants, by their ids, if `url` contains `{tenantid}`; `["*"]` accepts every
+    /// tenant.
     #[serde(default)]
     pub tenants: Vec<TenantName>,
-    /// The connector whose people these tokens are about, where apps bring a token that a person
-    /// logged in for. Then a verified token is that person: admitted by the connector's mapping over
-    /// the token's claims, with identity headers and rules as for a session, and without a cookie. The
-    /// connector is of the same issuer. Tokens of programs are refused; absent: every token is a
-    /// program's.
+    /// The connector whose persons these tokens stand for, if apps send a token that a person
+    /// logged in for. A verified token then authenticates that person: the connector's mapping is
+    /// applied to the token's claims, identity headers and rules work as for a session, and no
+    /// cookie is set. The connector must have the same issuer. Tokens of programs are refused.
+    /// Absent: every token authenticates a program.
     #[serde(default)]
     pub people: Option<ConnectorId>,
-    /// With `people`: how long a token may live, from its `iat` to its `exp`; 24h by default. One that
-    /// lives longer is no person's. A logout at the provider is remembered for as long, so that a token
-    /// that is shown for the first time after it is refused.
+    /// With `people`: how long a token may live, from its `iat` to its `exp`; 24h by default. A
+    /// token that lives longer is refused. A logout at the provider is remembered for the same
+    /// time, so that an older token that is first sent after it is refused.
     #[serde(default = "token_life_max")]
     pub token_life_max: Period,
-    /// For whom a token must be issued: one of these must stand in its `aud`. Not the client id of a
-    /// login: the ID tokens of people would count, too.
+    /// The accepted audiences: one of these must be in the token's `aud`. Do not use the client id
+    /// of a login: the ID tokens of persons would be accepted too.
     pub audiences: Vec<String>,
-    /// What a token must be good for: each of these must stand in its `scope` or `scp`.
+    /// The required scopes: each of these must be in the token's `scope` or `scp`.
     #[serde(default)]
     pub scopes: Vec<ScopeName>,
-    /// The signature algorithms that count; absent: RS, PS and ES of 256 and 384 bits, RS512, PS512
+    /// The accepted signature algorithms; absent: RS, PS and ES of 256 and 384 bits, RS512, PS512
     /// and EdDSA.
     #[serde(default)]
     pub algorithms: Option<Vec<SigningAlgorithm>>,
-    /// Where its metadata is, when that is not `.well-known/openid-configuration` below `url`.
+    /// The address of the metadata, if it is not `.well-known/openid-configuration` below `url`.
     #[serde(default)]
     pub metadata_url: Option<Url>,
-    /// Where its keys are, when its metadata is not to be asked for that.
+    /// The address of the keys, if it should not be taken from the metadata.
     #[serde(default)]
     pub jwks_url: Option<Url>,
-    /// The HTTP proxy on the way to the issuer.
+    /// The HTTP proxy for requests to the issuer.
     #[serde(default)]
     pub proxy: Option<ProxyUrl>,
-    /// A PEM file with further certificate authorities for the way to the issuer.
+    /// A PEM file with additional certificate authorities for requests to the issuer.
     #[serde(default)]
     pub ca: Option<PathBuf>,
-    /// How long a token that was verified is not verified again; never longer than it is valid, and
-    /// 60s by default.
+    /// How long a verified token is not verified again, but never longer than it is valid; 60s by
+    /// default.
     #[serde(default = "cache")]
     pub cache: Period,
-    /// How many verified tokens are remembered; 10000 by default.
+    /// How many verified tokens are cached; 10000 by default.
     #[serde(default = "cached_max")]
     pub cached_max: u64,
-    /// How many tokens that are not remembered are verified for one client address in a minute, and
-    /// as many at once; 600 by default. Beyond that new ones get 503. A token that counted within the
-    /// last hour is not counted.
+    /// How many tokens that are not cached are verified for one client address in a minute, and as
+    /// many in a burst; 600 by default. Further ones get 503. A token that was valid within the
+    /// last hour does not count.
     #[serde(default = "new_tokens_per_client_per_minute")]
     pub new_tokens_per_client_per_minute: u32,
-    /// How many such tokens of one client address may wait to be verified at the same time; 100 by
-    /// default. Beyond that new ones get 503.
+    /// How many such tokens of one client address may wait for verification at a time; 100 by
+    /// default. Further ones get 503.
     #[serde(default = "new_tokens_per_client_at_once")]
     pub new_tokens_per_client_at_once: u32,
-    /// Asks the issuer about every token (RFC 7662), for tokens that are opaque or can be withdrawn;
+    /// Asks the issuer about every token (RFC 7662), for tokens that are opaque or can be revoked;
     /// absent: tokens are JWTs, verified by their signature.
     #[serde(default)]
     pub introspection: Option<IntrospectionConfig>,
@@ -87,30 +88,30 @@ pub struct IssuerConfig {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IntrospectionConfig {
-    /// Where it is asked; absent: where its metadata says.
+    /// The introspection endpoint; absent: from the metadata.
     #[serde(default)]
     pub url: Option<Url>,
-    /// As whom we ask.
+    /// The client id for the introspection endpoint.
     pub client_id: String,
-    /// What proves that.
+    /// The client secret.
     pub client_secret: SecretSource,
-    /// How it is proved: in the head (`basic`) or in the form (`post`).
+    /// How the client credentials are sent: in the header (`basic`) or in the form (`post`).
     #[serde(default)]
     pub client_auth: IntrospectionAuth,
-    /// Whether an answer that names no `aud` counts. Then every token of the issuer does, for
-    /// whomever it was made.
+    /// Whether a response without `aud` is accepted. Then every token of the issuer is accepted,
+    /// whatever application it was issued for.
     #[serde(default)]
     pub audience_optional: bool,
 }
 
-/// How we prove who asks.
+/// How the client credentials are sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum IntrospectionAuth {
-    /// By the head (RFC 6749 §2.3.1).
+    /// In the `Authorization` header (RFC 6749 §2.3.1).
     #[default]
     Basic,
-    /// By the form.
+    /// In the form.
     Post,
 }
 
@@ -119,17 +120,15 @@ pub enum IntrospectionAuth {
 #[serde(try_from = "String")]
 pub struct IssuerId(String);
 
-/// Not such a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the name of an issuer is 1 to 32 characters of a-z, 0-9 and -")]
 pub struct NoIssuerId;
 
-/// One scope (RFC 6749 §3.3): safe to stand in a challenge.
+/// A scope (RFC 6749 §3.3), safe to appear in a challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ScopeName(String);
 
-/// Not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a scope is printable ASCII without spaces, quotes and backslashes; write several as a list"

@@ -1,4 +1,4 @@
-//! `[[route]]` as it is written: each field's type is its rule.
+//! `[[route]]` in the configuration file: the type of each field validates its value.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,162 +18,163 @@ use crate::secret::SecretSource;
 use crate::setting::{Period, text_schema};
 use crate::store::ConnectorId;
 
-/// One way through the house. The host is chosen first (exact, then the longest wildcard, then any),
-/// then the longest path within it.
+/// A route. The host is selected first (exact, then the longest wildcard, then any), then the
+/// longest path within it.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteConfig {
-    /// For logs and pages; no two routes share one.
+    /// For logs and pages; unique.
     pub name: String,
-    /// `oa.corp.example`, `*.corp.example`, `oa.corp.example:8080` when the port matters; absent: any.
+    /// `oa.corp.example`, `*.corp.example`, `oa.corp.example:8080` for one port only; absent: any.
     #[serde(default)]
     pub host: HostPattern,
-    /// A prefix on a segment boundary; the longest wins. A slash at its end changes nothing:
-    /// `/archive/` covers `/archive`, too.
+    /// A prefix of whole path segments; the longest wins. A trailing slash makes no difference:
+    /// `/archive/` also matches `/archive`.
     #[serde(default)]
     pub path: PathPrefix,
-    /// Where it leads: `http://`, `https://` (verified against the system's authorities, or as
-    /// `upstream_tls` says) or `unix:/path`; several share the load. Absent: whoever may pass gets a 404.
-    /// A host name is looked up again after five seconds; while the name server does not answer, its
-    /// last addresses are used for ten minutes.
+    /// The application's servers: `http://`, `https://` (verified with the system's certificate
+    /// authorities, or as `upstream_tls` says) or `unix:/path`; several share the load. Absent:
+    /// every allowed request gets a 404. A host name is resolved again after five seconds; while
+    /// the name server does not answer, its last addresses are used for ten minutes.
     #[serde(default)]
     pub upstream: Vec<UpstreamUrl>,
-    /// Whether clients share the connections to the upstream: `shared`, or `private` for one that
-    /// takes a client's name for the connection. Those that announce `NTLM` or `Negotiate` are noticed
-    /// without it.
+    /// Whether clients share the connections to the upstream: `shared`, or `private` for an
+    /// upstream that authenticates connections. Upstreams that announce `NTLM` or `Negotiate` are
+    /// detected without it.
     #[serde(default)]
     pub upstream_connections: UpstreamConnections,
-    /// `public`, `signed-in`, or `rule`: then `allow` decides for nobody too.
+    /// `public`, `signed-in`, or `rule`: then `allow` also decides about anonymous requests.
     #[serde(default)]
     pub access: AccessConfig,
-    /// A CEL rule over `user`, `request`, `session` and a program's `claims` that must be true. One
-    /// that fails, because a field is missing for example, denies.
+    /// A CEL rule over `user`, `request`, `session` and a program's `claims` that must be true. A
+    /// rule that fails, for example because a field is missing, denies.
     #[serde(default)]
     pub allow: Option<String>,
-    /// Paths that everybody may ask for, whatever `access` says: exactly these, whole, as a manifest,
-    /// an icon or a health check that is asked for without cookies.
+    /// Paths that need no session, whatever `access` says: exactly these paths, such as a manifest,
+    /// an icon or a health check that is requested without cookies.
     #[serde(default)]
     pub public_paths: Vec<PublicPath>,
-    /// Whose sessions count here, and who may log in; absent: all.
+    /// The connectors whose sessions are accepted and that are offered for a login; absent: all.
     #[serde(default)]
     pub connectors: Vec<ConnectorId>,
-    /// Authentication contexts of the source (`acr`) that are enough here, the best first: whoever
-    /// came in with another one is sent to prove themselves again. Absent: any.
+    /// Accepted authentication contexts of the source (`acr`), the preferred first: a person with
+    /// another one must authenticate again. Absent: any.
     #[serde(default)]
     pub acr_values: Vec<String>,
-    /// How long ago somebody may have proved themselves to the source at most; after that they are
-    /// sent to do it again. A source whose protocol cannot say when counts from the login. Absent:
-    /// any time.
+    /// How long ago a person may have authenticated at the source; after that they must do so
+    /// again. If the source does not report the time, the login counts. Absent: any time.
     #[serde(default)]
     pub max_age: Option<Period>,
-    /// What the source shows at a login for this route, where its protocol can be told: `login`,
-    /// `consent` or `select_account`. Who is signed in already is not asked.
+    /// What the source shows at a login for this route, if its protocol supports it: `login`,
+    /// `consent` or `select_account`. Persons who are signed in already do not see it.
     #[serde(default)]
     pub prompt: Option<LoginPrompt>,
-    /// Whether the source is asked again, without a click, who sits there when a page is loaded:
-    /// `always` for pages in a window, `embedded` for pages in another site's frame. Another person
-    /// is switched to; when nobody is signed in there, the session ends. A source that cannot be
-    /// asked so is not.
+    /// Whether the source must confirm, without a click, who is signed in when a page is loaded:
+    /// `always` for top-level pages, `embedded` for pages in another site's frame. A different
+    /// person replaces the session; if nobody is signed in at the source, the session ends. A
+    /// source that does not support this is not asked.
     #[serde(default)]
     pub reload_user: ReloadUser,
-    /// How old the source's last word may be before `reload_user` asks again.
+    /// How old the last confirmation may be before `reload_user` asks again.
     #[serde(default = "demands::reload_after")]
     pub reload_after: Period,
-    /// Whether the prefix is taken off; the upstream is told by `X-Forwarded-Prefix`, and the
-    /// addresses and cookie paths in its headers are mended.
+    /// Whether the prefix is removed before forwarding; `X-Forwarded-Prefix` tells the upstream,
+    /// and the addresses and cookie paths in its response headers are rewritten.
     #[serde(default)]
     pub strip_path: bool,
-    /// Which `Host` the upstream sees: `client`, `upstream`, or this name.
+    /// The `Host` that the upstream receives: `client`, `upstream`, or this name.
     #[serde(default)]
     pub host_header: HostHeader,
-    /// `pass` lets CORS preflights through without identity.
+    /// `pass` forwards CORS preflights without a session.
     #[serde(default)]
     pub preflight: Preflight,
-    /// Whether the upstream compares paths without case, in any script. Absent: no, and `menshen
-    /// check` asks where it matters. Rules see the path in lower case as well: write what they name in
-    /// lower case.
+    /// Whether the upstream compares paths case-insensitively, in any script. Absent: no, and
+    /// `menshen check` asks where it matters. Rules also receive the path in lower case: write
+    /// paths in rules in lower case.
     #[serde(default)]
     pub case_insensitive: Option<bool>,
-    /// Carries the part of the address behind `#` through a login, by a small page with a script.
+    /// Whether the URL fragment (after `#`) is kept during a login, by a small page with a script.
     #[serde(default)]
     pub keep_fragment: bool,
-    /// Whether header names keep the case they came in, both ways, over HTTP/1.1; else they are in
-    /// lower case. For old programs that know them in one case only: each request costs more.
+    /// Whether the case of header names is preserved in both directions, over HTTP/1.1; otherwise
+    /// they are in lower case. For old programs that accept one case only: each request costs more.
     #[serde(default)]
     pub keep_header_case: bool,
-    /// How text that is not ASCII is written into headers: `percent`, `utf-8`, `base64`, `rfc8187`.
+    /// How non-ASCII text is encoded in headers: `percent`, `utf-8`, `base64`, `rfc8187`.
     #[serde(default)]
     pub header_encoding: HeaderEncoding,
-    /// Further headers: name = CEL over `user`, `request`, `session`, `claims`.
+    /// Custom headers: name = CEL over `user`, `request`, `session`, `claims`.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Headers of the client's that pass although menshen removes them by default, by name.
+    /// Client headers that are forwarded although menshen removes them by default, by name.
     #[serde(default)]
     pub pass_headers: Vec<String>,
-    /// Basic credentials for an application that only knows those.
+    /// Basic credentials for an application that supports nothing else.
     #[serde(default)]
     pub basic_auth: Option<BasicAuthConfig>,
-    /// Whether the upstream gets the provider's access token, in `X-Forwarded-Access-Token`. One that
-    /// has ended and cannot be refreshed is left out.
+    /// Whether the upstream gets the provider's access token, in `X-Forwarded-Access-Token`. An
+    /// expired token that cannot be refreshed is left out.
     #[serde(default)]
     pub pass_access_token: bool,
-    /// Whether the upstream gets the provider's ID token, as `Authorization: Bearer`, instead of the
-    /// client's own `Authorization`. One that has ended is left out.
+    /// Whether the upstream gets the provider's ID token, as `Authorization: Bearer`, instead of
+    /// the client's own `Authorization`. An expired token is left out.
     #[serde(default)]
     pub pass_id_token: bool,
-    /// What the check paths answer for another proxy: `identity`, or `all`: this route's own headers,
-    /// Basic credentials, tokens and assertion, too. Whoever reaches those paths through one of
-    /// `trusted_proxies` reads the answer: `all` is for proxies that keep visitors away from them.
-    /// `[ext_authz] grpc_listen`, which only proxies reach, answers all in any case.
+    /// Which headers the check endpoints return to another proxy: `identity`, or `all`: also the
+    /// custom headers, Basic credentials, tokens and assertion of this route. Every client that
+    /// reaches these endpoints through one of `trusted_proxies` can read the response: use `all`
+    /// only if the proxy blocks clients from them. `[ext_authz] grpc_listen`, which only proxies
+    /// reach, always returns all.
     #[serde(default)]
     pub check_headers: CheckHeaders,
-    /// How long and how much.
+    /// Time and size limits.
     #[serde(default)]
     pub limits: LimitsConfig,
-    /// TLS to upstreams that the system's authorities do not vouch for, or that want to know who we
-    /// are.
+    /// TLS to upstreams with other certificate authorities, or that require a client certificate.
     #[serde(default)]
     pub upstream_tls: Option<UpstreamTlsConfig>,
-    /// Whose bearer tokens let programs in here, by the names of `[issuer.NAME]`. Programs need no
-    /// session and no connector; without `allow` every good token passes. A bad one is a 401. The
-    /// application gets the token, too, unless `headers` sets `Authorization` (`"null"` removes it),
-    /// and none of the headers that name a person: say who asks by `headers` over `claims`. On routes
-    /// that name no issuer `Authorization` is the application's.
+    /// The issuers whose bearer tokens authenticate programs, by the names of `[issuer.NAME]`.
+    /// Programs need no session and no connector; without `allow` every valid token is accepted. An
+    /// invalid one gets a 401. The application receives the token, unless `headers` sets
+    /// `Authorization` (`"null"` removes it), and no identity headers: name the program with
+    /// `headers` over `claims`. On routes without `issuers`, `Authorization` belongs to the
+    /// application.
     #[serde(default)]
     pub issuers: Vec<IssuerId>,
-    /// What a program's token must be good for here, besides what its issuer's `scopes` ask.
+    /// The scopes that a program's token must have, in addition to the `scopes` of its issuer.
     #[serde(default)]
     pub scopes: Vec<ScopeName>,
-    /// Whether the upstream gets `X-Menshen-Assertion`: who is asking, signed (ES256), so that it can
-    /// check that itself; the keys are at `/jwks.json` below `prefix`. Nobody and programs have none.
+    /// Whether the upstream gets `X-Menshen-Assertion`: the identity of the person, signed (ES256)
+    /// so that the application can verify it; the keys are at `/jwks.json` below `prefix`.
+    /// Anonymous requests and programs have none.
     #[serde(default)]
     pub assertion: bool,
-    /// Whom the assertion is for, its `aud`; absent: the host that was asked for, without its port.
-    /// Applications that share a host need one each, or take each other's.
+    /// The audience (`aud`) of the assertion; absent: the requested host, without its port.
+    /// Applications that share a host need different audiences, or one accepts the assertions of
+    /// the other.
     #[serde(default)]
     pub audience: Option<String>,
 }
 
-/// Who may take a route.
+/// Who may use a route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AccessConfig {
     /// Everybody.
     Public,
-    /// Whoever is signed in, and programs of the route's `issuers`.
+    /// Signed-in persons, and programs of the route's `issuers`.
     #[default]
     SignedIn,
-    /// Whomever `allow` lets pass.
+    /// Every caller that `allow` admits.
     Rule,
 }
 
-/// Basic credentials.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BasicAuthConfig {
-    /// CEL: who to say.
+    /// CEL: the user name.
     pub user: String,
-    /// The one password the application knows.
+    /// The application's shared password.
     pub password: SecretSource,
 }
 
@@ -184,22 +185,22 @@ pub enum UpstreamConnections {
     /// One client after another.
     #[default]
     Shared,
-    /// One caller on one client connection; it is closed with that.
+    /// A single caller on a single client connection; both are closed together.
     Private,
 }
 
-/// What happens to CORS preflights.
+/// What is done with CORS preflights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Preflight {
-    /// They are permit_and_rewrite like every request.
+    /// They are decided like every request.
     #[default]
     Deny,
-    /// They pass without identity.
+    /// They pass without a session.
     Pass,
 }
 
-/// How text that is not ASCII is written into a header.
+/// How non-ASCII text is encoded in a header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HeaderEncoding {
@@ -215,63 +216,58 @@ pub enum HeaderEncoding {
     Rfc8187,
 }
 
-/// Which `Host` an upstream sees.
+/// The `Host` header that an upstream receives.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum HostHeader {
-    /// The client's.
     #[default]
     Client,
-    /// The upstream's own.
     Upstream,
-    /// This one.
     Literal(http::HeaderValue),
 }
 
-/// Which hosts, on which port, a route serves.
+/// The hosts and port that a route matches.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum HostPattern {
     /// Every host.
     Any {
-        /// On this port only.
+        /// Only on this port.
         port: Option<u16>,
     },
     /// One host.
     Exact {
         /// Lower case, without trailing dot.
         name: String,
-        /// On this port only.
+        /// Only on this port.
         port: Option<u16>,
     },
     /// Every host below a domain.
     Wildcard {
-        /// `.corp.example`.
+        /// Such as `.corp.example`.
         suffix: String,
-        /// On this port only.
+        /// Only on this port.
         port: Option<u16>,
     },
 }
 
-/// A path and everything below it.
+/// A path and all paths below it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PathPrefix(String);
 
-/// One upstream server.
+/// An upstream server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub enum UpstreamUrl {
     /// `http://host:port` or `https://host:port`.
     Tcp {
-        /// Whether it is TLS.
         tls: bool,
-        /// Name or address, an IPv6 address in brackets.
+        /// A name or address; an IPv6 address in brackets.
         host: String,
-        /// Port.
         port: u16,
     },
-    /// `unix:/path/to/socket`, spoken to in plain HTTP.
+    /// `unix:/path/to/socket`, over plain HTTP.
     Unix(PathBuf),
 }
 
@@ -302,14 +298,13 @@ pub enum RouteConfigError {
 }
 
 impl HostPattern {
-    /// The port it is bound to.
     pub fn port(&self) -> Option<u16> {
         match self {
             Self::Any { port } | Self::Exact { port, .. } | Self::Wildcard { port, .. } => *port,
         }
     }
 
-    /// Whether it includes the host of this address, on its port.
+    /// Whether it matches the host and port of this URL.
     pub fn serves_url(&self, url: &url::Url) -> bool {
         let port = url.port_or_known_default();
         let on_port = self.port().is_none_or(|named| Some(named) == port);
@@ -351,7 +346,6 @@ impl TryFrom<String> for HostPattern {
 }
 
 impl PathPrefix {
-    /// The prefix as configured.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -391,7 +385,7 @@ impl TryFrom<String> for PathPrefix {
     }
 }
 
-/// Whether everybody takes a configured path for the same.
+/// Whether all parsers read a configured path alike.
 pub(super) fn is_read_in_one_way(text: &str) -> bool {
     let plain = crate::request::path::Path::parse(text, None).is_ok_and(|path| path.is_plain());
     plain && !text.contains(['?', '#']) && text.is_ascii()

@@ -5,7 +5,6 @@ use serde::Deserialize;
 
 use crate::setting::Period;
 
-/// `[route.limits]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
@@ -15,13 +14,13 @@ pub struct LimitsConfig {
     pub response: Period,
     /// Between two pieces of a body, and how long a WebSocket may be silent.
     pub idle: Period,
-    /// How long a connection to an upstream may wait for the next request, where the upstream's answers
-    /// do not say less (`Keep-Alive: timeout=5`): shorter than the upstream keeps it open.
+    /// How long an idle connection to an upstream is kept, unless the upstream's responses ask for
+    /// less (`Keep-Alive: timeout=5`): set it shorter than the upstream keeps connections open.
     pub keep_alive: Period,
-    /// How long a request that its client gave up still counts as one that is under way, unless the
-    /// upstream answers or closes its connection before.
+    /// How long a request that its client gave up still counts as running, unless the upstream
+    /// answers or closes its connection before.
     pub abandoned: Period,
-    /// The largest request body, in bytes; more is a 413.
+    /// The largest request body, in bytes; a larger one gets a 413.
     pub body_bytes_max: u64,
 }
 

@@ -7,22 +7,21 @@ use serde::Deserialize;
 
 use crate::secret::SecretSource;
 
-/// TLS to upstreams that the system's authorities do not vouch for, or that want to know who we
-/// are.
+/// TLS to upstreams with other certificate authorities, or that require a client certificate.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UpstreamTlsConfig {
-    /// PEM: whom to believe instead of the system's authorities. A certificate of the upstream that
-    /// stands here itself is believed whatever its dates are, and also when it names no server.
+    /// PEM: the certificate authorities to trust instead of the system's. The upstream's own
+    /// certificate may be listed as well; it is then accepted regardless of its dates and names.
     pub ca: Option<PathBuf>,
     /// The name that the upstream's certificate must have; absent: the host in `upstream`.
     pub server_name: Option<String>,
-    /// PEM: what we show to an upstream that asks, then the ones that vouch for it.
+    /// PEM: the client certificate for upstreams that require one, followed by its intermediates.
     pub certificate: Option<PathBuf>,
     /// PEM: its private key, not encrypted.
     pub key: Option<SecretSource>,
-    /// Whether the upstream's certificate counts, as it does unless this is `false`: then anybody on
-    /// the way can answer in its place and read along.
+    /// Whether the upstream's certificate is verified, as by default. With `false`, an attacker on
+    /// the network path can impersonate the upstream and read the traffic.
     pub verify: bool,
 }
 
