@@ -173,7 +173,7 @@ fn caller_id(permit: &Permit) -> Option<CallerId<'_>> {
 fn ends_at(permit: &Permit) -> Option<Timestamp> {
     match permit.caller() {
         Caller::Person(person) => Some(person.session.expires_at),
-        Caller::Program(program) => program.over_at(),
+        Caller::Program(program) => program.certainly_expired_at(),
         Caller::Anonymous(_) => None,
     }
 }

@@ -160,9 +160,9 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
         Denial::Forbidden {
             route,
             caller,
-            because,
+            reason,
         } => {
-            let reason = match because {
+            let reason = match reason {
                 ForbiddenReason::Rule => "rule".to_owned(),
                 ForbiddenReason::RuleFailed(error) => {
                     tracing::warn!(request_id = %context.id, route = route.name.as_str(), error, "a rule failed, which denies");

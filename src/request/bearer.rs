@@ -52,12 +52,12 @@ pub struct Program {
 
 impl Program {
     /// When the token is certainly expired, with allowance for clock differences.
-    pub fn over_at(&self) -> Option<Timestamp> {
+    pub fn certainly_expired_at(&self) -> Option<Timestamp> {
         trusted_issuer::ends_at(self)
     }
 
     /// Whether the token has all of these scopes.
-    fn has(&self, scopes: &[ScopeName]) -> bool {
+    fn has_scopes(&self, scopes: &[ScopeName]) -> bool {
         let has = |scope: &ScopeName| self.scopes.iter().any(|own| own == scope.as_str());
         scopes.iter().all(has)
     }
@@ -343,7 +343,7 @@ impl BearerTokens {
                 let trusted = self.issuer_of(issuers, token);
                 let trusted = trusted.map_err(|why| self.refused(why))?;
                 let verdict = trusted.verify(hash, token, head.client_for_limits()).await;
-                verdict.map_err(|fault| named(trusted, fault))?
+                verdict.map_err(|fault| with_issuer(trusted, fault))?
             }
         };
         self.require_scopes(scopes, program).map(Some)
@@ -378,7 +378,7 @@ impl BearerTokens {
         let mut trusted = issuers.iter().filter_map(|id| self.issuers.get(id));
         trusted.find_map(|trusted| {
             let known = trusted.find_cached(hash)?;
-            Some(known.map_err(|fault| named(trusted, fault)))
+            Some(known.map_err(|fault| with_issuer(trusted, fault)))
         })
     }
 
@@ -406,7 +406,7 @@ impl BearerTokens {
     ) -> Result<Arc<Program>, BearerError> {
         let trusted = self.issuers.get(&program.issuer);
         let of_issuer = trusted.map_or(&[][..], |trusted| &trusted.config.scopes);
-        if program.has(of_issuer) && program.has(of_route) {
+        if program.has_scopes(of_issuer) && program.has_scopes(of_route) {
             return Ok(program);
         }
         let needed = of_issuer.iter().chain(of_route).map(ScopeName::as_str);
@@ -426,7 +426,7 @@ impl BearerTokens {
     }
 }
 
-fn named(trusted: &TrustedIssuer, fault: VerifyError) -> BearerError {
+fn with_issuer(trusted: &TrustedIssuer, fault: VerifyError) -> BearerError {
     let issuer = trusted.id.clone();
     match fault {
         VerifyError::Refused(why) => BearerError::Refused {

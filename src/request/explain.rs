@@ -241,7 +241,7 @@ fn explained_verdict(
         Denial::Method { .. } => {
             ExplainedVerdict::of(VerdictKind::BadRequest, "method not in capitals")
         }
-        Denial::Forbidden { because, .. } => match because {
+        Denial::Forbidden { reason, .. } => match reason {
             ForbiddenReason::Rule => ExplainedVerdict::of(VerdictKind::Forbidden, "rule"),
             ForbiddenReason::RuleFailed(error) => {
                 ExplainedVerdict::of(VerdictKind::Forbidden, &format!("rule failed: {error}"))

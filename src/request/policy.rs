@@ -127,7 +127,7 @@ pub enum Denial {
         route: Arc<Route>,
         caller: Caller,
         /// For the log.
-        because: ForbiddenReason,
+        reason: ForbiddenReason,
     },
     /// The request contains a further address that is not allowed.
     Address {
@@ -283,14 +283,14 @@ fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict
         Ok(false) | Err(RuleError::Failed(_)) => match caller {
             Caller::Anonymous(why) => login(route, why),
             Caller::Person(_) | Caller::Program(_) => {
-                let because = match outcome {
+                let reason = match outcome {
                     Err(RuleError::Failed(text)) => ForbiddenReason::RuleFailed(text),
                     _ => ForbiddenReason::Rule,
                 };
                 Verdict::Deny(Denial::Forbidden {
                     route: Arc::clone(route),
                     caller,
-                    because,
+                    reason,
                 })
             }
         },
@@ -345,11 +345,11 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
             if text == text_sent {
                 continue;
             }
-            let said = test(&text);
-            if said == Err(EvalError::BudgetExceeded) {
+            let result = test(&text);
+            if result == Err(EvalError::BudgetExceeded) {
                 return Err(RuleError::TooCostly);
             }
-            if said.ok() != first {
+            if result.ok() != first {
                 return Err(RuleError::Ambiguous);
             }
         }

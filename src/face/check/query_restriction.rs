@@ -58,7 +58,7 @@ impl QueryRestriction {
             Caller::Person(_) | Caller::Program(_) => Verdict::Deny(Denial::Forbidden {
                 route,
                 caller: permit.caller().clone(),
-                because: ForbiddenReason::Rule,
+                reason: ForbiddenReason::Rule,
             }),
         }
     }

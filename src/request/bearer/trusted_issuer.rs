@@ -298,7 +298,9 @@ impl TrustedIssuer {
         let holder = match (&self.people, shown) {
             // A token without the required scopes is refused on every request: its person gets no
             // account, no session and no audit line.
-            (Some((via, token_sessions)), Some(shown)) if program.has(&self.config.scopes) => {
+            (Some((via, token_sessions)), Some(shown))
+                if program.has_scopes(&self.config.scopes) =>
+            {
                 Some(token_sessions.admit(via, shown).await?)
             }
             _ => None,
