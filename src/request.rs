@@ -7,8 +7,7 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 
 use address::Piece;
-use bearer::BearerError;
-use gate::{Caller, Gate, GateError};
+use gate::Gate;
 use head::Head;
 use path::ReadingBudget;
 use policy::{Denial, Verdict};
@@ -25,6 +24,7 @@ pub mod gate;
 pub mod head;
 pub mod headers;
 mod incomplete;
+mod on_route;
 pub mod path;
 pub mod policy;
 pub mod request_kind;
@@ -152,44 +152,5 @@ async fn decide_address(selection: RouteSelection<'_>, gate: &Gate, head: &Head<
         Ok(RouteMatch::Ambiguous) => return Verdict::Deny(Denial::AmbiguousPath),
         Err(what) => return Verdict::Deny(Denial::Incomplete { route: None, what }),
     };
-    decide_on_route(route, gate, head).await
-}
-
-/// Identifies the caller and judges the request on its route.
-async fn decide_on_route(route: &Arc<Route>, gate: &Gate, head: &Head<'_>) -> Verdict {
-    match gate.identify(route, head).await {
-        Ok(caller) => policy::judge(route, caller, head),
-        Err(error) => Verdict::Deny(denial(route, error)),
-    }
-}
-
-fn denial(route: &Arc<Route>, error: GateError) -> Denial {
-    let route = Arc::clone(route);
-    match error {
-        // Callers can cause these at any rate, so they go to the access log and not to the program
-        // log.
-        GateError::Bearer(BearerError::Refused { issuer, why }) => {
-            Denial::BadToken { route, issuer, why }
-        }
-        GateError::Bearer(BearerError::Scope { program, needed }) => Denial::Scope {
-            route,
-            caller: Caller::Program(program),
-            needed,
-        },
-        GateError::Bearer(BearerError::IssuerUnavailable { issuer, .. }) => {
-            Denial::IssuerUnavailable { route, issuer }
-        }
-        GateError::Bearer(BearerError::Limited { issuer }) => {
-            Denial::TooManyTokens { route, issuer }
-        }
-        GateError::TwoCallers => Denial::TwoCallers { route },
-        GateError::Bearer(BearerError::Store(_)) | GateError::Unavailable(_) => {
-            tracing::warn!(
-                route = route.name.as_str(),
-                error = %crate::telemetry::error_chain(&error),
-                "the caller could not be identified"
-            );
-            Denial::Unavailable { route }
-        }
-    }
+    on_route::decide_on_route(route, gate, head).await
 }

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::decide_on_route;
 use super::gate::Gate;
 use super::head::Head;
+use super::on_route::decide_on_route;
 use super::policy::{Denial, Verdict};
 use super::route::{HeaderRules, Route, RouteMatch, Routes};
 

@@ -12,6 +12,7 @@ use crate::store::ConnectorId;
 
 mod check_headers;
 mod config;
+mod config_values;
 mod demands;
 mod limits;
 mod mismatch;
@@ -21,9 +22,9 @@ mod upstream_tls;
 
 pub use check_headers::CheckHeaders;
 pub use config::{
-    AccessConfig, BasicAuthConfig, HeaderEncoding, HostHeader, HostPattern, PathPrefix, Preflight,
-    RouteConfig, UpstreamConnections, UpstreamUrl,
+    AccessConfig, BasicAuthConfig, HeaderEncoding, Preflight, RouteConfig, UpstreamConnections,
 };
+pub use config_values::{HostHeader, HostPattern, PathPrefix, UpstreamUrl};
 pub use demands::{Demands, LoginPrompt, Reload, ReloadUser};
 pub use limits::LimitsConfig;
 pub use mismatch::Mismatch;

@@ -12,7 +12,6 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use moka::sync::Cache;
-use serde_json::Value;
 
 use super::config::{IssuerConfig, IssuerId};
 use super::introspection::Introspection;
@@ -20,19 +19,16 @@ use super::new_token_limits::{Limit, NewTokenLimits, NewTokenSlot};
 use super::{BuildError, IssuerUnavailable, Program, Refusal, VerifyError, token};
 use crate::client::Client;
 use crate::clock::{Clock, Timestamp};
-use crate::expression::Document;
-use crate::issuer::{
-    ALGORITHMS, ClaimError, Claims, Issuer, IssuerSettings, LEEWAY, Tenant, TokenRequirements,
-    TokenSender,
-};
+use crate::issuer::{ALGORITHMS, Issuer, IssuerSettings, LEEWAY, TokenRequirements, TokenSender};
 use crate::keys;
 use crate::outbound::{self, Outbound};
-use crate::people::profile::AuthContext;
-use crate::people::token_sessions::{PresentedToken, TokenSessions};
+use crate::people::token_sessions::TokenSessions;
 use crate::secret::Secret;
 use crate::single_flight::SingleFlight;
-use crate::store::{ConnectorId, Subject};
+use crate::store::ConnectorId;
 use crate::telemetry::{BearerCounters, BearerOutcome, LogLimiter, Telemetry};
+
+mod claims;
 
 /// How many refused tokens are cached, and for how long.
 const REFUSED_MAX: u64 = 1_000;
@@ -292,7 +288,7 @@ impl TrustedIssuer {
         };
         token::require_bearer(&claims)?;
         let shown = self.people.as_ref();
-        let shown = shown.map(|_| self.shown(token, &claims, &tenant));
+        let shown = shown.map(|_| self.presented(token, &claims, &tenant));
         let shown = shown.transpose()?;
         let program = self.program(claims, &tenant)?;
         let holder = match (&self.people, shown) {
@@ -306,77 +302,6 @@ impl TrustedIssuer {
             _ => None,
         };
         Ok(Arc::new(Program { holder, ..program }))
-    }
-
-    /// The claims of a token about a person. Without its times it cannot be compared with logouts,
-    /// and logouts are not remembered for ever.
-    fn shown(
-        &self,
-        token: &str,
-        claims: &Claims,
-        tenant: &Tenant,
-    ) -> Result<PresentedToken, Refusal> {
-        let moment = |name| {
-            let found = claims
-                .timestamp(name)
-                .and_then(|at| at.ok_or(ClaimError(name)));
-            found.map_err(Refusal::claim)
-        };
-        let (issued_at, ends_at) = (moment("iat")?, moment("exp")?);
-        let age = self.clock.now().since(issued_at).saturating_sub(LEEWAY);
-        let life = ends_at.since(issued_at).max(age);
-        let max = self.config.token_life_max.duration();
-        if life > max {
-            return Err(Refusal::LongLived { life, max });
-        }
-        Ok(PresentedToken {
-            token: Secret::new(token.to_owned()),
-            canonical: Secret::new(token::canonical_id(token, claims)),
-            claims: claims.clone().into_map(),
-            tenant: tenant.clone(),
-            auth_context: self.auth_context(claims),
-            issued_at,
-            ends_at: ends_at.plus(LEEWAY),
-        })
-    }
-
-    fn program(&self, claims: Claims, tenant: &Tenant) -> Result<Program, Refusal> {
-        // Some tokens of machines name only the client they were issued to.
-        let named = ["sub", "client_id", "azp"];
-        let named = named.into_iter().find(|name| claims.get(name).is_some());
-        let subject = claims
-            .text(named.unwrap_or("sub"))
-            .map_err(Refusal::claim)?;
-        let subject =
-            Subject::try_from(tenant.qualify(subject)).map_err(|_| Refusal::InvalidSubject)?;
-        let scopes = token::scopes(&claims).map_err(Refusal::claim)?;
-        let ends_at = claims.timestamp("exp").map_err(Refusal::claim)?;
-        let auth_context = self.auth_context(&claims);
-        let mut claims = claims.into_map();
-        let issuer = Value::String(self.config.url.as_str().to_owned());
-        claims.entry("iss").or_insert(issuer);
-        Ok(Program {
-            issuer: self.id.clone(),
-            subject,
-            scopes,
-            claims: Document::from(&Value::Object(claims)),
-            auth_context,
-            ends_at,
-            holder: None,
-        })
-    }
-
-    /// How whoever the token stands for proved themselves, as far as it says; what lies latest was
-    /// not yet.
-    fn auth_context(&self, claims: &Claims) -> AuthContext {
-        let latest = self.clock.now().plus(LEEWAY);
-        let proved_at = claims.timestamp("auth_time").ok().flatten();
-        let amr = claims.texts("amr").unwrap_or_default().into_iter();
-        AuthContext {
-            acr: claims.text("acr").ok().map(str::to_owned),
-            amr: amr.map(str::to_owned).collect(),
-            auth_time: proved_at.filter(|at| *at <= latest),
-        }
     }
 
     fn store_in_cache(&self, hash: TokenHash, verdict: &Verdict) {

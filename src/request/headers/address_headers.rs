@@ -3,10 +3,10 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::{HostHeader, UpstreamOrigin};
+use super::UpstreamOrigin;
 use crate::request::address::{self, Piece};
 use crate::request::head::Head;
-use crate::request::route::Route;
+use crate::request::route::{HostHeader, Route};
 
 /// The rewritten headers, which replace those of the client.
 #[derive(Clone, Debug)]

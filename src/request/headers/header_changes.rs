@@ -3,7 +3,8 @@
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName};
 
-use super::header_lines::{self, HeaderLines, IdentityHeaders};
+use super::header_lines::{ACCESS_TOKEN, HeaderLines};
+use super::identity_headers::{IDENTITY, IdentityHeaders};
 use super::namespace::{Disposition, METHOD_OVERRIDES};
 use super::{RewriteOptions, cookies, is_replaced_authorization, judges_method, passes_header};
 use crate::request::head::Head;
@@ -53,8 +54,8 @@ struct IdentityNames {
 
 /// The names that upstreams receive.
 static UPSTREAM_NAMES: IdentityNames = IdentityNames {
-    identity: header_lines::IDENTITY,
-    access_token: header_lines::ACCESS_TOKEN,
+    identity: IDENTITY,
+    access_token: ACCESS_TOKEN,
 };
 
 /// The names in responses of `/auth` and `/forward-auth`, as in oauth2-proxy.

@@ -1,10 +1,8 @@
 //! `HeaderLines`: the headers that menshen adds to an upstream's request: forwarding headers,
 //! identity and custom headers.
 
-use std::borrow::Cow;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,10 +10,10 @@ use http::header::{AUTHORIZATION, HOST, PROXY_AUTHORIZATION};
 use http::{HeaderName, HeaderValue};
 
 use super::connection_auth::authenticates_connection;
-use super::encoding::{self, EncodeError};
+use super::encoding;
+use super::identity_headers::{EncodedPerson, IDENTITY, IdentityHeaders, encoded, warn_of_omitted};
 use super::namespace::{are_aliases, is_reserved};
 use crate::expression::{EvalError, Value};
-use crate::people::session::Person;
 use crate::request::gate::Caller;
 use crate::request::head::{Head, Peer};
 use crate::request::policy::{Permit, RequestFacts};
@@ -33,76 +31,6 @@ const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 /// The access token header that upstreams receive.
 pub(super) const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
-/// The identity headers that upstreams receive, in the order of [`IdentityHeaders::values`].
-pub(super) const IDENTITY: [HeaderName; 5] = [
-    HeaderName::from_static("x-forwarded-user"),
-    HeaderName::from_static("x-forwarded-preferred-username"),
-    HeaderName::from_static("x-forwarded-name"),
-    HeaderName::from_static("x-forwarded-email"),
-    HeaderName::from_static("x-forwarded-groups"),
-];
-
-/// The identity of a person as header values. Missing ones are absent.
-///
-/// `Debug` shows none of them.
-#[derive(Clone)]
-pub struct IdentityHeaders {
-    /// The login.
-    pub user: Option<HeaderValue>,
-    /// The display name.
-    pub name: Option<HeaderValue>,
-    pub email: Option<HeaderValue>,
-    /// Separated by commas.
-    pub groups: Option<HeaderValue>,
-}
-
-impl std::fmt::Debug for IdentityHeaders {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("IdentityHeaders(..)")
-    }
-}
-
-impl IdentityHeaders {
-    /// Encodes the identity of a person.
-    pub fn of(person: &Person, encoding: HeaderEncoding) -> Self {
-        let one = |what: &str, text: &str| {
-            let filled = Some(text).filter(|text| !text.is_empty());
-            filled.and_then(|text| encoded(what, encoding::text(encoding, text)))
-        };
-        let fields = &person.entitlements.fields;
-        let (groups, refused) = encoding::list(encoding, fields.groups.iter().map(String::as_str));
-        warn_of_omitted("groups", refused);
-        Self {
-            user: one("login", person.session.login.as_str()),
-            name: fields.name.as_deref().and_then(|name| one("name", name)),
-            email: fields
-                .email
-                .as_deref()
-                .and_then(|email| one("email", email)),
-            groups,
-        }
-    }
-
-    /// The identity of the permitted person, cached as long as it does not change.
-    pub(super) fn permitted(permit: &Permit) -> Option<Cow<'_, Self>> {
-        let Caller::Person(person) = permit.caller() else {
-            return None;
-        };
-        let encoding = permit.route().headers.encoding;
-        Some(match EncodedPerson::known(person, encoding) {
-            Some(known) => Cow::Borrowed(&known.identity),
-            None => Cow::Owned(Self::of(person, encoding)),
-        })
-    }
-
-    /// Login, login, name, email, groups.
-    pub(super) fn values(&self) -> [Option<&HeaderValue>; 5] {
-        let user = self.user.as_ref();
-        let (name, email) = (self.name.as_ref(), self.email.as_ref());
-        [user, user, name, email, self.groups.as_ref()]
-    }
-}
-
 /// `host[:port]` as the client sent it; its own header value if that is equal.
 pub(super) fn authority(head: &Head<'_>) -> HeaderValue {
     let host = head.host.as_str();
@@ -135,54 +63,6 @@ pub(super) struct HeaderLines {
     passed: Vec<HeaderName>,
     /// Whether custom credentials authenticate the whole connection.
     authenticates_connection: bool,
-}
-
-/// The identity of a person in one encoding, as values and as header lines.
-struct EncodedPerson {
-    identity: IdentityHeaders,
-    lines: Box<[u8]>,
-}
-
-/// The identity of a person in each encoding that a route used.
-#[derive(Default)]
-struct EncodedPersonCache {
-    percent: OnceLock<EncodedPerson>,
-    utf8: OnceLock<EncodedPerson>,
-    base64: OnceLock<EncodedPerson>,
-    rfc8187: OnceLock<EncodedPerson>,
-}
-
-impl EncodedPersonCache {
-    fn of(&self, encoding: HeaderEncoding) -> &OnceLock<EncodedPerson> {
-        match encoding {
-            HeaderEncoding::Percent => &self.percent,
-            HeaderEncoding::Utf8 => &self.utf8,
-            HeaderEncoding::Base64 => &self.base64,
-            HeaderEncoding::Rfc8187 => &self.rfc8187,
-        }
-    }
-}
-
-impl EncodedPerson {
-    /// The cached identity of a person.
-    fn known(person: &Person, encoding: HeaderEncoding) -> Option<&Self> {
-        let memo = person
-            .entitlements
-            .memo
-            .get_or_make(EncodedPersonCache::default);
-        let login = &person.session.login;
-        // The cache holds the current login; a session keeps the login it was created with.
-        let memo = memo.filter(|_| *login == person.entitlements.login)?;
-        Some(memo.of(encoding).get_or_init(|| {
-            let identity = IdentityHeaders::of(person, encoding);
-            let mut written = HeaderLines::default();
-            written.person(&identity);
-            Self {
-                identity,
-                lines: written.lines.into(),
-            }
-        }))
-    }
 }
 
 impl HeaderLines {
@@ -261,7 +141,8 @@ impl HeaderLines {
         }
     }
 
-    fn person(&mut self, identity: &IdentityHeaders) {
+    /// The lines of an identity.
+    pub(super) fn person(&mut self, identity: &IdentityHeaders) {
         for (name, value) in IDENTITY.into_iter().zip(identity.values()) {
             if let Some(value) = value {
                 self.line(&name, value.as_bytes());
@@ -469,16 +350,4 @@ fn format_into<'a>(arguments: std::fmt::Arguments<'_>, text: &'a mut [u8; 48]) -
         .expect("an address is at most 45 bytes, a port 5");
     let left = rest.len();
     &text[..48 - left]
-}
-
-fn encoded(what: &str, value: Result<HeaderValue, EncodeError>) -> Option<HeaderValue> {
-    value
-        .inspect_err(|error| tracing::warn!(header = what, error = %error, "a header is left out"))
-        .ok()
-}
-
-fn warn_of_omitted(what: &str, refused: usize) {
-    if refused > 0 {
-        tracing::warn!(header = what, refused, "elements of a header are left out");
-    }
 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, LOCATION, SET_COOKIE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use proptest::prelude::*;
 

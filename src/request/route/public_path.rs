@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::config::{RouteConfigError, is_read_in_one_way};
+use super::config_values::{RouteConfigError, is_read_in_one_way};
 use crate::setting::text_schema;
 
 /// A single path, without those below it.

@@ -1,0 +1,184 @@
+//! Why bearer tokens are not accepted or cannot be verified.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{IssuerId, Program};
+use crate::issuer::{ClaimError, IssuerError, TokenError};
+use crate::outbound::{OutboundBuildError, OutboundError};
+use crate::people::token_sessions::TokenSessionError;
+use crate::secret::SecretError;
+use crate::store::StoreError;
+
+/// Why a bearer token is not accepted.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BearerError {
+    /// The token is invalid.
+    #[error("a bearer token was refused")]
+    Refused {
+        /// Absent if it is refused before its issuer is known.
+        issuer: Option<IssuerId>,
+        #[source]
+        why: Arc<Refusal>,
+    },
+    /// The token is valid but lacks a scope.
+    #[error("the token of {} lacks a scope", program.subject)]
+    Scope {
+        program: Arc<Program>,
+        /// The scopes that its issuer and the route require, separated by spaces.
+        needed: String,
+    },
+    /// The client sends too many new tokens; this one was not verified.
+    #[error("the client sends too many new tokens of the issuer {issuer}")]
+    Limited { issuer: IssuerId },
+    /// The issuer could not be asked.
+    #[error("ask the issuer {issuer} about a bearer token")]
+    IssuerUnavailable {
+        issuer: IssuerId,
+        #[source]
+        source: Arc<IssuerUnavailable>,
+    },
+    /// The person the token stands for could not be loaded.
+    #[error("load the person of a bearer token")]
+    Store(#[source] Arc<StoreError>),
+}
+
+/// Why a token is refused. It goes to the log; the client is not told.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("there are several Authorization headers")]
+    MultipleHeaders,
+    /// Empty, too long, or with characters that a token cannot have.
+    #[error("it is not a bearer token (RFC 6750)")]
+    Malformed,
+    /// It names an issuer that the route does not accept.
+    #[error("its issuer {said} is not accepted on this route")]
+    UnknownIssuer {
+        /// The issuer in the token, truncated.
+        said: String,
+    },
+    /// No issuer of the route can introspect it.
+    #[error("it is opaque, and no issuer of this route has introspection configured")]
+    Opaque,
+    /// The introspection response says so.
+    #[error("its issuer says that it is not active")]
+    Inactive,
+    /// It was issued for another purpose.
+    #[error("it is not an access token but of the type `{said}`")]
+    WrongKind {
+        /// The type in the token, truncated.
+        said: String,
+    },
+    /// It is valid only together with a proof of possession.
+    #[error("it is bound to a key, and proof of possession is not supported")]
+    KeyBound,
+    #[error("its subject is empty, too long, or has control characters")]
+    InvalidSubject,
+    /// The person it stands for is not admitted.
+    #[error(transparent)]
+    TokenSession(TokenSessionError),
+    /// It lives longer than a logout at the provider is remembered.
+    #[error("it lives for {}s, and a person's token for token_life_max = {}s at most", life.as_secs(), max.as_secs())]
+    LongLived {
+        /// From `iat` to `exp`.
+        life: Duration,
+        /// The configured maximum.
+        max: Duration,
+    },
+    /// It fails a check that applies to every token of an issuer.
+    #[error(transparent)]
+    Token(TokenError),
+}
+
+/// Why a token could not be verified. It is neither accepted nor refused.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuerUnavailable {
+    /// The issuer's metadata or keys.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    #[error(transparent)]
+    Introspection(OutboundError),
+    #[error("its metadata names no introspection endpoint: set `introspection.url`")]
+    NoEndpoint,
+    #[error("its answer does not say whether the token is active")]
+    Unreadable,
+    /// The issuer was unreachable a moment ago and is not asked again yet.
+    #[error("it could not be reached a moment ago")]
+    Paused,
+    #[error("too many tokens wait to be verified")]
+    Overloaded,
+    /// The verification task ended without a result.
+    #[error("the verification ended without a result")]
+    Aborted,
+}
+
+/// Why an issuer could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("issuer {id}: build its HTTP client")]
+    Outbound {
+        id: IssuerId,
+        #[source]
+        source: OutboundBuildError,
+    },
+    #[error("issuer {id}: introspection client_secret")]
+    Secret {
+        id: IssuerId,
+        #[source]
+        source: SecretError,
+    },
+}
+
+/// Why a token was not verified, shared by all requests with this token.
+#[derive(Clone, Debug)]
+pub(super) enum VerifyError {
+    Refused(Arc<Refusal>),
+    Limited,
+    Unavailable(Arc<IssuerUnavailable>),
+    Store(Arc<StoreError>),
+}
+
+impl Refusal {
+    pub(super) fn claim(error: ClaimError) -> Self {
+        Self::Token(TokenError::Claim(error))
+    }
+
+    /// Whether the same token will be refused again in the next moments. A missing key may be
+    /// published, and a token that is not valid yet becomes valid.
+    pub(super) fn is_final(&self) -> bool {
+        !matches!(
+            self,
+            Self::Token(TokenError::UnknownKey { .. } | TokenError::NotYetValid)
+        )
+    }
+}
+
+impl From<Refusal> for VerifyError {
+    fn from(why: Refusal) -> Self {
+        Self::Refused(Arc::new(why))
+    }
+}
+
+impl From<IssuerUnavailable> for VerifyError {
+    fn from(why: IssuerUnavailable) -> Self {
+        Self::Unavailable(Arc::new(why))
+    }
+}
+
+impl From<TokenSessionError> for VerifyError {
+    fn from(error: TokenSessionError) -> Self {
+        match error {
+            TokenSessionError::Store(error) => Self::Store(error),
+            other => Refusal::TokenSession(other).into(),
+        }
+    }
+}
+
+impl From<TokenError> for VerifyError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::KeysUnavailable(why) => IssuerUnavailable::Issuer(why).into(),
+            error => Refusal::Token(error).into(),
+        }
+    }
+}

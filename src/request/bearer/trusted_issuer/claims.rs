@@ -1,0 +1,86 @@
+//! Reads the claims of verified tokens.
+
+use serde_json::Value;
+
+use super::TrustedIssuer;
+use crate::expression::Document;
+use crate::issuer::{ClaimError, Claims, LEEWAY, Tenant};
+use crate::people::profile::AuthContext;
+use crate::people::token_sessions::PresentedToken;
+use crate::request::bearer::{Program, Refusal, token};
+use crate::secret::Secret;
+use crate::store::Subject;
+
+impl TrustedIssuer {
+    /// The claims of a token about a person. Without its times it cannot be compared with logouts,
+    /// and logouts are not remembered for ever.
+    pub(super) fn presented(
+        &self,
+        token: &str,
+        claims: &Claims,
+        tenant: &Tenant,
+    ) -> Result<PresentedToken, Refusal> {
+        let moment = |name| {
+            let found = claims
+                .timestamp(name)
+                .and_then(|at| at.ok_or(ClaimError(name)));
+            found.map_err(Refusal::claim)
+        };
+        let (issued_at, ends_at) = (moment("iat")?, moment("exp")?);
+        let age = self.clock.now().since(issued_at).saturating_sub(LEEWAY);
+        let life = ends_at.since(issued_at).max(age);
+        let max = self.config.token_life_max.duration();
+        if life > max {
+            return Err(Refusal::LongLived { life, max });
+        }
+        Ok(PresentedToken {
+            token: Secret::new(token.to_owned()),
+            canonical: Secret::new(token::canonical_id(token, claims)),
+            claims: claims.clone().into_map(),
+            tenant: tenant.clone(),
+            auth_context: self.auth_context(claims),
+            issued_at,
+            ends_at: ends_at.plus(LEEWAY),
+        })
+    }
+
+    /// The program of a verified token.
+    pub(super) fn program(&self, claims: Claims, tenant: &Tenant) -> Result<Program, Refusal> {
+        // Some tokens of machines name only the client they were issued to.
+        let named = ["sub", "client_id", "azp"];
+        let named = named.into_iter().find(|name| claims.get(name).is_some());
+        let subject = claims
+            .text(named.unwrap_or("sub"))
+            .map_err(Refusal::claim)?;
+        let subject =
+            Subject::try_from(tenant.qualify(subject)).map_err(|_| Refusal::InvalidSubject)?;
+        let scopes = token::scopes(&claims).map_err(Refusal::claim)?;
+        let ends_at = claims.timestamp("exp").map_err(Refusal::claim)?;
+        let auth_context = self.auth_context(&claims);
+        let mut claims = claims.into_map();
+        let issuer = Value::String(self.config.url.as_str().to_owned());
+        claims.entry("iss").or_insert(issuer);
+        Ok(Program {
+            issuer: self.id.clone(),
+            subject,
+            scopes,
+            claims: Document::from(&Value::Object(claims)),
+            auth_context,
+            ends_at,
+            holder: None,
+        })
+    }
+
+    /// The authentication of the person behind the token, as far as its claims tell; a time in the
+    /// future is ignored.
+    fn auth_context(&self, claims: &Claims) -> AuthContext {
+        let latest = self.clock.now().plus(LEEWAY);
+        let proved_at = claims.timestamp("auth_time").ok().flatten();
+        let amr = claims.texts("amr").unwrap_or_default().into_iter();
+        AuthContext {
+            acr: claims.text("acr").ok().map(str::to_owned),
+            amr: amr.map(str::to_owned).collect(),
+            auth_time: proved_at.filter(|at| *at <= latest),
+        }
+    }
+}

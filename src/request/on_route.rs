@@ -1,0 +1,48 @@
+//! Decides a request on a given route: identifies the caller, then judges.
+
+use std::sync::Arc;
+
+use super::bearer::BearerError;
+use super::gate::{Caller, Gate, GateError};
+use super::head::Head;
+use super::policy::{Denial, Verdict, judge};
+use super::route::Route;
+
+/// Identifies the caller and judges the request on its route.
+pub(super) async fn decide_on_route(route: &Arc<Route>, gate: &Gate, head: &Head<'_>) -> Verdict {
+    match gate.identify(route, head).await {
+        Ok(caller) => judge(route, caller, head),
+        Err(error) => Verdict::Deny(denial(route, error)),
+    }
+}
+
+fn denial(route: &Arc<Route>, error: GateError) -> Denial {
+    let route = Arc::clone(route);
+    match error {
+        // Callers can cause these at any rate, so they go to the access log and not to the program
+        // log.
+        GateError::Bearer(BearerError::Refused { issuer, why }) => {
+            Denial::BadToken { route, issuer, why }
+        }
+        GateError::Bearer(BearerError::Scope { program, needed }) => Denial::Scope {
+            route,
+            caller: Caller::Program(program),
+            needed,
+        },
+        GateError::Bearer(BearerError::IssuerUnavailable { issuer, .. }) => {
+            Denial::IssuerUnavailable { route, issuer }
+        }
+        GateError::Bearer(BearerError::Limited { issuer }) => {
+            Denial::TooManyTokens { route, issuer }
+        }
+        GateError::TwoCallers => Denial::TwoCallers { route },
+        GateError::Bearer(BearerError::Store(_)) | GateError::Unavailable(_) => {
+            tracing::warn!(
+                route = route.name.as_str(),
+                error = %crate::telemetry::error_chain(&error),
+                "the caller could not be identified"
+            );
+            Denial::Unavailable { route }
+        }
+    }
+}

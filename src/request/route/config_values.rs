@@ -1,0 +1,241 @@
+//! The types of single values in `[[route]]`: hosts, paths and upstreams.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use url::Url;
+
+use crate::request::head::parse_host;
+use crate::setting::text_schema;
+
+/// The `Host` header that an upstream receives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum HostHeader {
+    #[default]
+    Client,
+    Upstream,
+    Literal(http::HeaderValue),
+}
+
+/// The hosts and port that a route matches.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum HostPattern {
+    /// Every host.
+    Any {
+        /// Only on this port.
+        port: Option<u16>,
+    },
+    /// One host.
+    Exact {
+        /// Lower case, without trailing dot.
+        name: String,
+        /// Only on this port.
+        port: Option<u16>,
+    },
+    /// Every host below a domain.
+    Wildcard {
+        /// Such as `.corp.example`.
+        suffix: String,
+        /// Only on this port.
+        port: Option<u16>,
+    },
+}
+
+/// A path and all paths below it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PathPrefix(String);
+
+/// An upstream server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub enum UpstreamUrl {
+    /// `http://host:port` or `https://host:port`.
+    Tcp {
+        tls: bool,
+        /// A name or address; an IPv6 address in brackets.
+        host: String,
+        port: u16,
+    },
+    /// `unix:/path/to/socket`, over plain HTTP.
+    Unix(PathBuf),
+}
+
+/// Why a value of a route is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteConfigError {
+    /// `host`.
+    #[error("a host is a name, `*.name`, or either with `:port`; no scheme, no path")]
+    Host,
+    /// `path`.
+    #[error(
+        "a path starts with / and holds no `%`, `;`, `\\`, `?`, `#`, `//` or `:$`, and no segment \
+         that ends in a dot"
+    )]
+    Path,
+    /// `public_paths`.
+    #[error(
+        "a public path is a whole path that starts with / and holds no `%`, `;`, `\\`, `?`, `#`, \
+         `//` or `:$`, and no segment that ends in a dot"
+    )]
+    PublicPath,
+    /// `upstream`.
+    #[error("an upstream is http://host[:port], https://host[:port] or unix:/path, without a path")]
+    Upstream,
+    /// `host_header`.
+    #[error("host_header is `client`, `upstream` or a host name")]
+    HostHeader,
+}
+
+impl HostPattern {
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Any { port } | Self::Exact { port, .. } | Self::Wildcard { port, .. } => *port,
+        }
+    }
+
+    /// Whether it matches the host and port of this URL.
+    pub fn serves_url(&self, url: &url::Url) -> bool {
+        let port = url.port_or_known_default();
+        let on_port = self.port().is_none_or(|named| Some(named) == port);
+        on_port && url.host_str().is_some_and(|host| self.includes(host))
+    }
+}
+
+impl Default for HostPattern {
+    fn default() -> Self {
+        Self::Any { port: None }
+    }
+}
+
+impl TryFrom<String> for HostPattern {
+    type Error = RouteConfigError;
+
+    fn try_from(text: String) -> Result<Self, RouteConfigError> {
+        let (bare, wildcard) = match text.strip_prefix("*.") {
+            Some(rest) => (rest, true),
+            None => (text.as_str(), false),
+        };
+        if let Some(port) = text.strip_prefix("*:") {
+            let port = port.parse().map_err(|_| RouteConfigError::Host)?;
+            return Ok(Self::Any { port: Some(port) });
+        }
+        if text == "*" {
+            return Ok(Self::default());
+        }
+        let (host, port) = parse_host(bare).map_err(|_| RouteConfigError::Host)?;
+        let name = host.as_str().to_owned();
+        Ok(match wildcard {
+            true => Self::Wildcard {
+                suffix: format!(".{name}"),
+                port,
+            },
+            false => Self::Exact { name, port },
+        })
+    }
+}
+
+impl PathPrefix {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a path is this one or below it.
+    pub fn includes(&self, path: &[u8], ignores_case: bool) -> bool {
+        // Only `/` itself ends in a slash.
+        let prefix = self.0.strip_suffix('/').unwrap_or(&self.0).as_bytes();
+        let Some((start, rest)) = path.split_at_checked(prefix.len()) else {
+            return false;
+        };
+        let same = if ignores_case {
+            start.eq_ignore_ascii_case(prefix)
+        } else {
+            start == prefix
+        };
+        same && matches!(rest.first(), None | Some(b'/'))
+    }
+}
+
+impl Default for PathPrefix {
+    fn default() -> Self {
+        Self("/".to_owned())
+    }
+}
+
+impl TryFrom<String> for PathPrefix {
+    type Error = RouteConfigError;
+
+    fn try_from(text: String) -> Result<Self, RouteConfigError> {
+        if is_read_in_one_way(&text) {
+            let whole = text.strip_suffix('/').filter(|rest| !rest.is_empty());
+            Ok(Self(whole.unwrap_or(&text).to_owned()))
+        } else {
+            Err(RouteConfigError::Path)
+        }
+    }
+}
+
+/// Whether all parsers read a configured path alike.
+pub(super) fn is_read_in_one_way(text: &str) -> bool {
+    let plain = crate::request::path::Path::parse(text, None).is_ok_and(|path| path.is_plain());
+    plain && !text.contains(['?', '#']) && text.is_ascii()
+}
+
+impl TryFrom<String> for UpstreamUrl {
+    type Error = RouteConfigError;
+
+    fn try_from(text: String) -> Result<Self, RouteConfigError> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let absolute = path
+                .starts_with('/')
+                .then(|| Self::Unix(PathBuf::from(path)));
+            return absolute.ok_or(RouteConfigError::Upstream);
+        }
+        let url = Url::parse(&text).map_err(|_| RouteConfigError::Upstream)?;
+        let bare = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        let tls = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(RouteConfigError::Upstream),
+        };
+        match (bare, url.host_str(), url.port_or_known_default()) {
+            (true, Some(host), Some(port)) => Ok(Self::Tcp {
+                tls,
+                host: host.to_owned(),
+                port,
+            }),
+            _ => Err(RouteConfigError::Upstream),
+        }
+    }
+}
+
+impl TryFrom<String> for HostHeader {
+    type Error = RouteConfigError;
+
+    fn try_from(text: String) -> Result<Self, RouteConfigError> {
+        match text.as_str() {
+            "client" => Ok(Self::Client),
+            "upstream" => Ok(Self::Upstream),
+            name => {
+                parse_host(name).map_err(|_| RouteConfigError::HostHeader)?;
+                let value = http::HeaderValue::from_str(name);
+                value
+                    .map(Self::Literal)
+                    .map_err(|_| RouteConfigError::HostHeader)
+            }
+        }
+    }
+}
+
+text_schema! {
+    HostPattern: "a host, `*.domain`, or either with `:port`",
+    PathPrefix: "a path prefix on a segment boundary",
+    UpstreamUrl: "http://host[:port], https://host[:port] or unix:/path",
+    HostHeader: "`client`, `upstream` or a host name",
+}
