@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tagged_list_is_split_at_its_addresses_and_put_together_again() {
+    fn a_tagged_list_is_split_into_addresses_without_loss() {
         for (value, addresses) in [
             ("(<urn:uuid:a>)", 0),
             ("(<urn:uuid:a> [\"b\"]) (Not <DAV:no-lock>)", 0),

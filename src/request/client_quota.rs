@@ -134,9 +134,9 @@ impl CounterTable {
             let multipliers = self.multipliers[row];
             let mixed = (number ^ (number >> 29)).wrapping_mul(multipliers);
             let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(multipliers);
-            let place = row * COUNTERS_PER_ROW
+            let index = row * COUNTERS_PER_ROW
                 + usize::try_from(mixed >> 40).unwrap_or(0) % COUNTERS_PER_ROW;
-            u16::try_from(place).unwrap_or_default()
+            u16::try_from(index).unwrap_or_default()
         })
     }
 
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_holds_its_share_and_no_more() {
+    fn an_address_holds_its_quota_and_no_more() {
         let quota = Arc::new(ClientQuota::new(3, 1_000));
         let mut held: Vec<_> = (0..3).map(|_| quota.take(ip("192.0.2.1"))).collect();
         assert!(held.iter().all(Option::is_some));
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_greedy_addresses_cost_nobody_else_theirs() {
+    fn a_few_greedy_addresses_do_not_exhaust_the_quota_of_others() {
         let quota = Arc::new(ClientQuota::new(2, 1_000));
         let greedy = (0..20).flat_map(|last| [last; 2]);
         let _held: Vec<_> = greedy

@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarding_headers_count_only_from_trusted_proxies() {
+    fn forwarding_headers_are_used_only_from_trusted_proxies() {
         let parts = parts(
             "/",
             &[
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_word_of_a_trusted_proxy_is_refused() {
+    fn a_malformed_header_of_a_trusted_proxy_is_refused() {
         let proxy = from("10.0.0.1");
         for (name, value) in [
             ("x-forwarded-for", "a"),
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn two_different_session_cookies_are_none() {
+    fn two_different_session_cookies_authenticate_nobody() {
         let connection = from("192.0.2.1");
         let session = |headers: &[(&str, &str)]| {
             let mut all = vec![("host", "a")];

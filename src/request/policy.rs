@@ -329,14 +329,14 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
         return Err(RuleError::Method);
     }
     let test = |path: &str| rule.evaluate_bool(&RequestFacts::new(caller, head, path));
-    let looks = rule.reads("request.path");
+    let reads_path = rule.reads("request.path");
     let raw = head.path.as_str();
-    let text_sent = match looks && !head.path.is_plain() {
+    let text_sent = match reads_path && !head.path.is_plain() {
         true => path_text(rule, raw.as_bytes()).ok_or(RuleError::Ambiguous)?,
         false => Cow::Borrowed(raw),
     };
     let sent = test(&text_sent);
-    if looks && (!head.path.is_plain() || route.case_insensitive) {
+    if reads_path && (!head.path.is_plain() || route.case_insensitive) {
         let first = sent.as_ref().ok().copied();
         let readings = route.readings(&head.path, route.case_insensitive);
         let readings = readings.map_err(|_| RuleError::Ambiguous)?;

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_uri_type_takes_stays_as_it_was_sent() {
+    fn a_target_that_uri_accepts_is_unchanged() {
         for target in [
             "/",
             "*",
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_take_is_percent_encoded() {
+    fn other_bytes_are_percent_encoded() {
         for (target, wanted) in [
             (&b"/q?query=a>1"[..], "/q?query=a%3E1"),
             (b"/q?key=\"a\"<", "/q?key=%22a%22%3C"),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_stand_in_no_target_marks_it() {
+    fn an_impossible_target_is_marked_as_refused() {
         for (target, wanted) in [
             (&b"/a#b"[..], "refused-target://-/a%23b"),
             (b"/a?b#", "refused-target://-/a?b%23"),
@@ -148,7 +148,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_target_is_spelled_so_that_it_parses(target in proptest::collection::vec(any::<u8>(), 0..40)) {
+        fn every_normalized_target_parses(target in proptest::collection::vec(any::<u8>(), 0..40)) {
             let uri = Uri::try_from(&*normalize(&target)).unwrap();
             let parsed = parse::<Uri>(&target);
             prop_assert_eq!(is_refused(&uri), parsed.is_none());
@@ -156,7 +156,7 @@ mod tests {
         }
 
         #[test]
-        fn a_path_reads_as_it_was_sent_when_it_is_decoded(rest in "[a-z\"<>`\u{80}-\u{ff}?]{0,20}") {
+        fn a_decoded_path_equals_the_path_as_sent(rest in "[a-z\"<>`\u{80}-\u{ff}?]{0,20}") {
             let bytes: Vec<u8> = rest.chars().map(|char| char as u8).collect();
             let target = [b"/", &bytes[..]].concat();
             let parsed: PathAndQuery = parse(&target).unwrap();

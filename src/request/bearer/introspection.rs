@@ -76,21 +76,21 @@ impl Introspection {
     ) -> Result<Claims, VerifyError> {
         let permit = async {
             let own = match new {
-                Some(place) => Some(place.permit().await?),
+                Some(slot) => Some(slot.permit().await?),
                 None => None,
             };
             Ok::<_, AcquireError>((own, self.permits.acquire().await?))
         };
-        let Ok(Ok(_turn)) = tokio::time::timeout(PERMIT_TIMEOUT, permit).await else {
+        let Ok(Ok(_permit)) = tokio::time::timeout(PERMIT_TIMEOUT, permit).await else {
             return Err(IssuerUnavailable::Overloaded.into());
         };
         if self.is_paused() {
             return Err(IssuerUnavailable::Paused.into());
         }
         let url = self.endpoint(issuer).await?;
-        let said = self.ask(&url, token).await;
-        self.record_reachability(&said);
-        let body = said.map_err(IssuerUnavailable::Introspection)?;
+        let response = self.ask(&url, token).await;
+        self.record_reachability(&response);
+        let body = response.map_err(IssuerUnavailable::Introspection)?;
         let Value::Object(mut claims) = body else {
             return Err(IssuerUnavailable::Unreadable.into());
         };
@@ -129,13 +129,13 @@ impl Introspection {
                 Credentials::None
             }
         };
-        let said = self
+        let response = self
             .outbound
             .post_form(url, &form, credentials, OUTBOUND_CALL)
             .await?;
         // An error response concerns menshen's own credentials and not the token (RFC 7662 §2.3).
-        match said.status {
-            200 => Ok(said.body),
+        match response.status {
+            200 => Ok(response.body),
             status => Err(OutboundError::Status {
                 call: OUTBOUND_CALL.name(),
                 status,
@@ -146,9 +146,9 @@ impl Introspection {
 
     /// Pauses only after connection failures: an error that one token provokes must not block other
     /// tokens.
-    fn record_reachability(&self, said: &Result<Value, OutboundError>) {
+    fn record_reachability(&self, response: &Result<Value, OutboundError>) {
         let unreachable = matches!(
-            said,
+            response,
             Err(OutboundError::Connect { .. } | OutboundError::Timeout { .. })
         );
         let mut at = self

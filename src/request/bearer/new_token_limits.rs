@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_gets_its_places_back_and_takes_none_from_another() {
+    fn a_client_gets_its_slots_back_and_takes_none_from_another() {
         let all = new_token_limits("new_tokens_per_client_at_once = 3");
         let mut held: Vec<_> = (0..3).map(|_| all.take(client(1)).unwrap()).collect();
         assert_eq!(all.take(client(1)).err(), Some(Limit::AtOnce));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_has_a_rate_that_another_does_not_share() {
+    fn each_client_has_a_rate_limit_of_its_own() {
         let all = new_token_limits("new_tokens_per_client_per_minute = 5");
         let taken = (0..20).filter(|_| all.take(client(1)).is_ok()).count();
         // The rate limit recovers while the test runs.
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_has_no_more_than_three_clients() {
+    fn an_ipv6_48_has_the_slots_of_three_clients() {
         let all = new_token_limits("new_tokens_per_client_at_once = 3");
         let of_site = (0..20).map(|subnet| of(&format!("2001:db8:1:{subnet}::1")));
         let held: Vec<_> = of_site.filter_map(|client| all.take(client).ok()).collect();
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_names_nobody_is_not_one_client_and_has_not_all() {
+    fn a_proxy_that_names_no_client_is_limited_as_all_clients_together() {
         let all = new_token_limits("new_tokens_per_client_at_once = 3");
         let held: Vec<_> = (0..NEW_TOKENS_MAX + 9)
             .filter_map(|_| all.take(None).ok())

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_is_one_word_behind_its_scheme() {
+    fn a_bearer_token_is_one_word_after_the_scheme() {
         for good in ["Bearer abc", "bearer abc", "BEARER   abc "] {
             assert_eq!(
                 reads(&[good.as_bytes()]),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused() {
+    fn malformed_tokens_are_refused() {
         let bad: [&[u8]; 9] = [
             b"Bearer",
             b"Bearer ",
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_has_one_name_however_it_is_spelled() {
+    fn all_spellings_of_a_token_have_one_canonical_id() {
         let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let claims = |value: Value| match value {
             Value::Object(claims) => Claims::new(claims),
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_are_words_or_a_list() {
+    fn scopes_are_words_or_a_json_list() {
         let of = |claims: Value| {
             let Value::Object(claims) = claims else {
                 panic!("an object")

@@ -188,12 +188,12 @@ fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> St
         Err(error) => format!("it fails: {error}"),
     };
     let raw = head.path.as_str();
-    let looks = allow.reads("request.path");
+    let reads_path = allow.reads("request.path");
     let of_reading = |reading: &[u8]| match path_text(allow, reading) {
         Some(text) => answer(&text),
         None => UNDECODABLE_PATH.to_owned(),
     };
-    let first = match looks {
+    let first = match reads_path {
         true => of_reading(raw.as_bytes()),
         false => answer(raw),
     };
@@ -204,7 +204,7 @@ fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> St
         Caller::Anonymous(_) => format!("{first}, of nobody"),
         Caller::Person(_) | Caller::Program(_) => first.clone(),
     };
-    if looks {
+    if reads_path {
         let readings = route.readings(&head.path, route.case_insensitive);
         let readings = readings.unwrap_or_default();
         let other = readings.iter().skip(1).find_map(|reading| {

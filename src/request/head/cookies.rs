@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cookie_is_found_by_the_whole_of_its_name() {
+    fn a_cookie_is_found_by_its_full_name() {
         let mut headers = HeaderMap::new();
         for line in [
             "a=1; aa=2; =a=3; a ; a",
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_a_line_is_found_the_empty_ones_too() {
+    fn a_cookie_line_is_split_at_every_semicolon() {
         for line in ["", ";", "a=1", "a=1; b=2", ";a;;b=;", "a=;b; "] {
             let expected: Vec<_> = line.split(';').map(str::as_bytes).collect();
             let found: Vec<_> = split_cookie_line(line.as_bytes()).collect();

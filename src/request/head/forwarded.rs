@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn every_list_is_read_at_the_hop_that_is_trusted() {
+    fn every_list_is_read_at_the_trusted_hop() {
         for (chain, schemes, unix, client, secure) in [
             ("203.0.113.9", "https", false, Some("203.0.113.9"), true),
             (
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hop_is_named() {
+    fn a_malformed_hop_is_an_error_that_names_the_header() {
         for chain in [
             "a",
             "203.0.113.9/24",

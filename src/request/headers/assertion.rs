@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_last_second_nothing_is_signed_that_is_over_on_arrival() {
+    fn no_assertion_is_signed_in_the_last_second_of_a_session() {
         let assertion_signer = assertion_signer();
         let session = session("zhangsan", 1);
         let at = |ms| assertion_signer.assert(&session, "oa", NOW.plus(Duration::from_millis(ms)));
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_while_it_is_signed_gets_the_same() {
+    fn concurrent_callers_get_the_same_assertion() {
         const CROWD: usize = 4;
         let (assertion_signer, session) = (assertion_signer(), session("zhangsan", 3600));
         let start = std::sync::Barrier::new(CROWD);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_steps_back_signs_again() {
+    fn an_assertion_is_signed_again_after_the_clock_steps_back() {
         let (assertion_signer, session) = (assertion_signer(), session("zhangsan", 7200));
         let late = NOW.plus(Duration::from_secs(3600));
         let first = assertion_signer.assert(&session, "oa", late).unwrap();

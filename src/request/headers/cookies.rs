@@ -45,10 +45,10 @@ pub(super) fn application_cookies(
     headers: &HeaderMap,
     namespace: &Namespace,
 ) -> Option<Option<HeaderValue>> {
-    let ours = |line: &HeaderValue| {
+    let is_own = |line: &HeaderValue| {
         split_cookie_line(line.as_bytes()).any(|pair| is_own_cookie(pair, namespace))
     };
-    if !headers.get_all(COOKIE).iter().any(ours) {
+    if !headers.get_all(COOKIE).iter().any(is_own) {
         return None;
     }
     let mut line = Vec::new();
@@ -60,14 +60,14 @@ pub(super) fn application_cookies(
 
 /// Removes every `Set-Cookie` with an own name.
 pub(super) fn remove_own_set_cookies(headers: &mut HeaderMap, own: Option<&CookieName>) {
-    let ours = |value: &HeaderValue| is_ours(set_cookie_name(value.as_bytes()), own);
-    if !headers.get_all(SET_COOKIE).iter().any(ours) {
+    let is_own = |value: &HeaderValue| is_own_name(set_cookie_name(value.as_bytes()), own);
+    if !headers.get_all(SET_COOKIE).iter().any(is_own) {
         return;
     }
     let kept: Vec<_> = headers
         .get_all(SET_COOKIE)
         .iter()
-        .filter(|value| !ours(value))
+        .filter(|value| !is_own(value))
         .cloned()
         .collect();
     headers.remove(SET_COOKIE);
@@ -146,11 +146,11 @@ fn is_own_cookie(pair: &[u8], namespace: &Namespace) -> bool {
         Some(end) => (&pair[..end], &pair[end + 1..]),
         None => (pair, pair),
     };
-    is_ours(name.trim_ascii(), namespace.cookie())
+    is_own_name(name.trim_ascii(), namespace.cookie())
         || namespace.signed().has(value.trim_ascii_start())
 }
 
-fn is_ours(name: &[u8], own: Option<&CookieName>) -> bool {
+fn is_own_name(name: &[u8], own: Option<&CookieName>) -> bool {
     own.is_some_and(|own| own.owns(name)) || has_own_name(name)
 }
 

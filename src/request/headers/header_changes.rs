@@ -73,9 +73,9 @@ static AUTH_REQUEST_NAMES: IdentityNames = IdentityNames {
 impl IdentityNames {
     /// Translates a name of `UPSTREAM_NAMES`.
     fn of(&self, name: &HeaderName) -> Option<HeaderName> {
-        let place = UPSTREAM_NAMES.identity.iter().position(|ours| ours == name);
-        match place {
-            Some(place) => self.identity.get(place).cloned(),
+        let index = UPSTREAM_NAMES.identity.iter().position(|ours| ours == name);
+        match index {
+            Some(index) => self.identity.get(index).cloned(),
             None => (*name == UPSTREAM_NAMES.access_token).then(|| self.access_token.clone()),
         }
     }

@@ -82,7 +82,7 @@ fn with_own(own: &[(&'static str, &str)]) -> Route {
 }
 
 #[test]
-fn a_person_is_named_and_what_the_client_said_is_gone() {
+fn identity_headers_are_set_and_those_of_the_client_removed() {
     let lies = parts(
         "/",
         &[("X-Forwarded-User", "root"), ("x_forwarded_user", "root")],
@@ -102,7 +102,7 @@ fn a_person_is_named_and_what_the_client_said_is_gone() {
 }
 
 #[test]
-fn one_person_is_written_in_each_routes_encoding() {
+fn one_person_is_encoded_as_each_route_says() {
     use HeaderEncoding::{Base64, Percent, Rfc8187, Utf8};
     let caller = zhang();
     for _ in 0..2 {
@@ -125,13 +125,13 @@ fn one_person_is_written_in_each_routes_encoding() {
 }
 
 #[test]
-fn hops_are_written_anew_unless_a_trusted_peer_sent_them() {
-    let said = [
+fn forwarding_headers_are_replaced_unless_a_trusted_peer_sent_them() {
+    let sent_headers = [
         ("x-forwarded-for", "192.0.2.7"),
         ("x-request-id", "abc-1"),
         ("forwarded", "for=x"),
     ];
-    let headers = sent(&said);
+    let headers = sent(&sent_headers);
     assert_eq!(headers["x-forwarded-for"], "10.0.0.9");
     assert_eq!(headers["x-real-ip"], "10.0.0.9");
     assert_eq!(headers["x-forwarded-proto"], "https");
@@ -139,7 +139,7 @@ fn hops_are_written_anew_unless_a_trusted_peer_sent_them() {
     assert_eq!(headers["x-forwarded-port"], "443");
     assert_ne!(headers["x-request-id"], "abc-1");
     assert!(!headers.contains_key("forwarded"));
-    let trusted = sent_by(route(), anonymous(), parts("/", &said), true)
+    let trusted = sent_by(route(), anonymous(), parts("/", &sent_headers), true)
         .0
         .headers;
     assert_eq!(trusted["x-forwarded-for"], "192.0.2.7, 10.0.0.9");
@@ -157,7 +157,7 @@ fn hops_are_written_anew_unless_a_trusted_peer_sent_them() {
 }
 
 #[test]
-fn a_valid_trace_is_continued_and_a_broken_one_begun_anew() {
+fn a_valid_trace_is_continued_and_a_broken_one_replaced() {
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
     let headers = sent(&[("traceparent", parent), ("tracestate", "a=b")]);
     let text = headers["traceparent"].to_str().unwrap();
@@ -177,8 +177,8 @@ fn a_valid_trace_is_continued_and_a_broken_one_begun_anew() {
 }
 
 #[test]
-fn what_concerns_one_hop_stays_and_nominations_cannot_touch_ours() {
-    let said = [
+fn hop_by_hop_headers_are_removed_and_connection_cannot_remove_identity_headers() {
+    let sent_headers = [
         (
             "connection",
             "close, X-Custom, x-forwarded-user, X-Forwarded-For, host",
@@ -192,7 +192,7 @@ fn what_concerns_one_hop_stays_and_nominations_cannot_touch_ours() {
         ("x-original-url", "/admin"),
         ("accept", "text/html"),
     ];
-    let headers = sent_by(route(), zhang(), parts("/", &said), false)
+    let headers = sent_by(route(), zhang(), parts("/", &sent_headers), false)
         .0
         .headers;
     for gone in [
@@ -218,12 +218,12 @@ fn what_concerns_one_hop_stays_and_nominations_cannot_touch_ours() {
 }
 
 #[test]
-fn a_route_readmits_hearsay_but_never_an_identity() {
+fn pass_headers_never_passes_identity_headers() {
     let mut route = route();
     route.headers.pass = ["x-original-url", "x-forwarded-user", "connection"]
         .map(HeaderName::from_static)
         .to_vec();
-    let said = parts(
+    let sent_headers = parts(
         "/",
         &[
             ("x-original-url", "/a"),
@@ -232,7 +232,7 @@ fn a_route_readmits_hearsay_but_never_an_identity() {
             ("x-rewrite-url", "/b"),
         ],
     );
-    let headers = sent_by(route, anonymous(), said, false).0.headers;
+    let headers = sent_by(route, anonymous(), sent_headers, false).0.headers;
     assert_eq!(headers["x-original-url"], "/a");
     for gone in ["x-forwarded-user", "connection", "x-rewrite-url"] {
         assert!(!headers.contains_key(gone), "{gone}");
@@ -240,19 +240,19 @@ fn a_route_readmits_hearsay_but_never_an_identity() {
 }
 
 #[test]
-fn method_overrides_go_only_where_a_rule_looks_at_the_method() {
-    let said = [("x-http-method-override", "DELETE")];
-    assert!(sent(&said).contains_key("x-http-method-override"));
+fn method_overrides_are_removed_only_where_a_rule_reads_the_method() {
+    let sent_headers = [("x-http-method-override", "DELETE")];
+    assert!(sent(&sent_headers).contains_key("x-http-method-override"));
     let mut route = route();
     route.allow = Some(rule("request.method == 'GET'"));
-    let headers = sent_by(route, anonymous(), parts("/", &said), false)
+    let headers = sent_by(route, anonymous(), parts("/", &sent_headers), false)
         .0
         .headers;
     assert!(!headers.contains_key("x-http-method-override"));
 }
 
 #[test]
-fn own_headers_are_written_or_absent() {
+fn custom_headers_are_set_or_absent() {
     let route = with_own(&[
         ("x-remote-user", "user.login"),
         ("x-groups", "user.groups"),
@@ -264,7 +264,7 @@ fn own_headers_are_written_or_absent() {
         ("x_forwarded_name", "user.login"),
         ("host", "'evil'"),
     ]);
-    let said = parts(
+    let sent_headers = parts(
         "/",
         &[
             ("x_remote.user", "root"),
@@ -272,7 +272,7 @@ fn own_headers_are_written_or_absent() {
             ("x-null", "1"),
         ],
     );
-    let headers = sent_by(route, zhang(), said, false).0.headers;
+    let headers = sent_by(route, zhang(), sent_headers, false).0.headers;
     assert_eq!(headers["x-remote-user"], "zhangsan");
     assert_eq!(headers["x-groups"], "%E8%B4%A2%E5%8A%A1%E9%83%A8,a%2Cb");
     assert_eq!(headers["x-number"], "2");
@@ -291,31 +291,35 @@ fn own_headers_are_written_or_absent() {
 }
 
 #[test]
-fn authorization_is_the_applications_unless_the_route_writes_it() {
-    let said = [("authorization", "Bearer theirs")];
-    assert_eq!(sent(&said)["authorization"], "Bearer theirs");
+fn authorization_is_forwarded_unless_the_route_sets_it() {
+    let sent_headers = [("authorization", "Bearer theirs")];
+    assert_eq!(sent(&sent_headers)["authorization"], "Bearer theirs");
     let mut route = route();
     let password = Secret::new("secret".to_owned());
     route.headers.basic_auth = Some(BasicAuth {
         user: rule("user.login"),
         password,
     });
-    let headers = sent_by(route.clone(), zhang(), parts("/", &said), false)
+    let headers = sent_by(route.clone(), zhang(), parts("/", &sent_headers), false)
         .0
         .headers;
     assert_eq!(headers[AUTHORIZATION], "Basic emhhbmdzYW46c2VjcmV0");
-    let (_, request_rewrite) =
-        permit_and_rewrite(&Arc::new(route.clone()), zhang(), &parts("/", &said), false);
+    let (_, request_rewrite) = permit_and_rewrite(
+        &Arc::new(route.clone()),
+        zhang(),
+        &parts("/", &sent_headers),
+        false,
+    );
     let shown = format!("{request_rewrite:?}");
     assert!(!shown.contains("emhhbmdzYW4"), "{shown}");
-    let headers = sent_by(route, anonymous(), parts("/", &said), false)
+    let headers = sent_by(route, anonymous(), parts("/", &sent_headers), false)
         .0
         .headers;
     assert!(!headers.contains_key(AUTHORIZATION));
 }
 
 #[test]
-fn every_encoding_keeps_values_and_elements_apart() {
+fn every_encoding_keeps_list_elements_apart() {
     use HeaderEncoding::{Base64, Percent, Rfc8187, Utf8};
     let one = |encoding, value| text(encoding, value).map(|value| value.as_bytes().to_vec());
     assert_eq!(one(Percent, "100%, \r\n ").unwrap(), b"100%25%2C %0D%0A%20");
@@ -351,7 +355,7 @@ fn every_encoding_keeps_values_and_elements_apart() {
 }
 
 #[test]
-fn our_cookies_stay_and_others_pass_byte_for_byte() {
+fn own_cookies_are_removed_and_others_pass_byte_for_byte() {
     let cookie = |line: &[u8]| {
         let mut headers = HeaderMap::new();
         headers.insert("cookie", HeaderValue::from_bytes(line).unwrap());
@@ -373,7 +377,7 @@ fn our_cookies_stay_and_others_pass_byte_for_byte() {
 }
 
 #[test]
-fn an_upstream_cannot_set_our_cookies() {
+fn an_upstream_cannot_set_own_cookies() {
     let mut headers = HeaderMap::new();
     for value in [
         "menshen=x",
@@ -399,7 +403,7 @@ fn stripping() -> Route {
 }
 
 #[test]
-fn a_prefix_is_taken_off_and_the_rest_kept() {
+fn a_prefix_is_removed_and_the_rest_unchanged() {
     for (from, to) in [
         ("/app/a%2fb?x=%zz&y", "/a%2fb?x=%zz&y"),
         ("/app/", "/"),
@@ -419,7 +423,7 @@ fn a_prefix_is_taken_off_and_the_rest_kept() {
 }
 
 #[test]
-fn redirects_and_cookie_paths_get_the_prefix_back() {
+fn redirects_and_cookie_paths_get_the_prefix() {
     let (_, response_rewrite) = sent_by(stripping(), anonymous(), parts("/app/", &[]), false);
     let rewritten = |name: HeaderName, value: &'static str| {
         let mut parts = Response::new(()).into_parts().0;
@@ -455,7 +459,7 @@ fn redirects_and_cookie_paths_get_the_prefix_back() {
 }
 
 #[test]
-fn a_response_loses_what_concerned_the_upstreams_hop() {
+fn hop_by_hop_headers_of_a_response_are_removed() {
     let (_, response_rewrite) = sent_by(route(), anonymous(), parts("/", &[]), false);
     let response = Response::builder()
         .header("connection", "x-private, keep-alive")
@@ -472,10 +476,11 @@ fn a_response_loses_what_concerned_the_upstreams_hop() {
 }
 
 #[test]
-fn only_protocols_that_carry_no_requests_may_be_changed_to() {
+fn upgrades_to_http_and_tls_are_not_forwarded() {
     let asked = |protocol| {
-        let said = [("connection", "keep-alive, Upgrade"), ("upgrade", protocol)];
-        let (parts, response_rewrite) = sent_by(route(), anonymous(), parts("/", &said), false);
+        let sent_headers = [("connection", "keep-alive, Upgrade"), ("upgrade", protocol)];
+        let (parts, response_rewrite) =
+            sent_by(route(), anonymous(), parts("/", &sent_headers), false);
         assert_eq!(
             parts.headers.contains_key("upgrade"),
             response_rewrite.upgrade().is_some()
@@ -512,15 +517,15 @@ proptest! {
         alias in proptest::sample::select(&IDENTITY[..]).prop_flat_map(alias),
         copies in 1_usize..3,
     ) {
-        let said = vec![(alias.as_str(), "root"); copies];
+        let sent_headers = vec![(alias.as_str(), "root"); copies];
         let route = with_own(&[("x-remote-user", "user.login")]);
-        let headers = sent_by(route, anonymous(), parts("/", &said), false).0.headers;
+        let headers = sent_by(route, anonymous(), parts("/", &sent_headers), false).0.headers;
         prop_assert!(!headers.keys().any(|left| are_aliases(left.as_str().as_bytes(), alias.as_bytes())));
     }
 
     #[test]
-    fn nothing_a_client_sends_makes_ours_disappear(
-        said in proptest::collection::vec(
+    fn no_client_header_removes_an_identity_header(
+        sent_headers in proptest::collection::vec(
             (
                 prop_oneof![
                     Just("connection".to_owned()),
@@ -536,10 +541,10 @@ proptest! {
             0..6,
         ),
     ) {
-        let said: Vec<_> = said.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let said: Vec<_> = said.into_iter().filter(|(name, _)| *name != "host").collect();
+        let sent_headers: Vec<_> = sent_headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let sent_headers: Vec<_> = sent_headers.into_iter().filter(|(name, _)| *name != "host").collect();
         let route = with_own(&[("x-remote-user", "user.login")]);
-        let headers = sent_by(route, zhang(), parts("/", &said), false).0.headers;
+        let headers = sent_by(route, zhang(), parts("/", &sent_headers), false).0.headers;
         for name in ["x-forwarded-user", "x-forwarded-preferred-username", "x-remote-user"] {
             let values: Vec<_> = headers.get_all(name).iter().collect();
             prop_assert_eq!(values, vec!["zhangsan"]);
@@ -549,7 +554,7 @@ proptest! {
     }
 
     #[test]
-    fn no_cookie_of_ours_survives_any_bytes(
+    fn no_own_cookie_survives_any_bytes(
         pieces in proptest::collection::vec(
             prop_oneof![
                 proptest::sample::select(&["menshen", "__Host-", "-flow-", "=", ";", " ", "\"", "a"][..])
@@ -576,7 +581,7 @@ proptest! {
     }
 
     #[test]
-    fn no_value_leaves_with_a_line_end(value in any::<String>()) {
+    fn no_encoded_value_has_a_line_end(value in any::<String>()) {
         use HeaderEncoding::{Base64, Percent, Rfc8187, Utf8};
         for encoding in [Percent, Utf8, Base64, Rfc8187] {
             let one = text(encoding, &value).ok();

@@ -64,7 +64,7 @@ mod tests {
     use crate::expression::Scope;
 
     #[test]
-    fn a_rule_is_asked_about_text_that_it_can_recognize() {
+    fn a_rule_gets_the_path_as_text_that_it_can_recognize() {
         let chinese = "!request.path.startsWith('/财务')";
         let escaped = r"!request.path.startsWith('/\u8d22')";
         let pattern = r"!request.path.matches('^/\\p{Han}')";

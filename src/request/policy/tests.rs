@@ -128,7 +128,7 @@ fn says(verdict: &Verdict) -> String {
 }
 
 #[test]
-fn only_a_context_the_route_names_is_enough() {
+fn only_the_acr_values_of_the_route_are_accepted() {
     for (acr, expected) in [
         (Some("gold"), "allow"),
         (Some("silver"), "allow"),
@@ -148,7 +148,7 @@ fn only_a_context_the_route_names_is_enough() {
 }
 
 #[test]
-fn a_proof_grows_old_from_when_the_source_says_or_from_the_login() {
+fn max_age_counts_from_auth_time_or_from_the_login() {
     for (auth_time, age, expected) in [
         (None, 600, "allow"),
         (None, 601, "StepUp"),
@@ -168,7 +168,7 @@ fn a_proof_grows_old_from_when_the_source_says_or_from_the_login() {
 }
 
 #[test]
-fn who_proved_too_little_is_nobody_to_a_rule_and_sent_to_prove_more() {
+fn a_weak_session_is_anonymous_to_a_rule_and_needs_step_up() {
     let ruled = |allow: &str| Route {
         access: Access::Rule,
         allow: Some(rule(allow)),
@@ -204,7 +204,7 @@ fn who_proved_too_little_is_nobody_to_a_rule_and_sent_to_prove_more() {
 }
 
 #[test]
-fn a_token_proves_as_much_as_it_says_and_is_never_sent_to_log_in() {
+fn demands_apply_to_the_claims_of_a_token_which_never_needs_a_login() {
     let program = |auth_context| {
         Caller::Program(Arc::new(Program {
             issuer: "corp".to_owned().try_into().unwrap(),
@@ -235,7 +235,7 @@ fn a_token_proves_as_much_as_it_says_and_is_never_sent_to_log_in() {
 }
 
 #[test]
-fn a_source_is_asked_again_before_a_page_and_whoever_may_pass_keeps_the_permit() {
+fn a_due_confirmation_keeps_the_permit() {
     let asks = |embedded, parts: &Parts, age| {
         let verdict = judged(
             reloading(embedded),

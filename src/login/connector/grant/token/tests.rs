@@ -100,7 +100,7 @@ fn only_a_bearer_token_is_one() {
 }
 
 #[test]
-fn what_is_no_token_is_refused() {
+fn malformed_tokens_are_refused() {
     let long = "x".repeat(TOKEN_BYTES_MAX + 1);
     for bad in [
         with("access_token", json!(7)),
