@@ -292,7 +292,10 @@ async fn caller(
         closed: simulated.closed,
     };
     if simulated.closed {
-        notes.push("the account is closed: they cannot sign in, and are nobody here".to_owned());
+        notes.push(
+            "the account is closed: the person cannot sign in, so the request is anonymous"
+                .to_owned(),
+        );
         return Ok((
             Caller::Anonymous(LoginReason::NotSignedIn),
             explained_caller,
@@ -302,7 +305,7 @@ async fn caller(
     let caller = gate.caller_of(simulated.person);
     if matches!(caller, Caller::Anonymous(_)) {
         notes.push(format!(
-            "the connector {via} is not configured: whoever came in through it is nobody here"
+            "the connector {via} is not configured: its sessions are not accepted"
         ));
     }
     Ok((caller, explained_caller))

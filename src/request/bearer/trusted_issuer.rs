@@ -154,7 +154,7 @@ impl TrustedIssuer {
                 .count_keys()
                 .await
                 .map_err(IssuerUnavailable::Issuer)?;
-            return Ok(format!("its keys are known: {keys}"));
+            return Ok(format!("its keys are loaded: {keys}"));
         };
         let random_token = URL_SAFE_NO_PAD.encode(keys::random::<32>());
         match introspection
@@ -163,7 +163,7 @@ impl TrustedIssuer {
         {
             Err(VerifyError::Unavailable(why)) => Err(why),
             Ok(_) | Err(VerifyError::Refused(_) | VerifyError::Limited | VerifyError::Store(_)) => {
-                Ok("it explains tokens to us".to_owned())
+                Ok("its introspection endpoint answers".to_owned())
             }
         }
     }
@@ -252,7 +252,7 @@ impl TrustedIssuer {
             tracing::warn!(
                 issuer = %self.id,
                 %client,
-                "a client brings more new bearer tokens than [issuer.{}] {} allows: they get 503",
+                "a client sends more new bearer tokens than [issuer.{}] {} allows: they get 503",
                 self.id,
                 key
             );

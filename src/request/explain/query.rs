@@ -38,7 +38,7 @@ pub struct ExplainArguments {
 /// Why a query is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExplainQueryError {
-    #[error("`{url}` cannot be asked about: write the whole URL, as https://host/path")]
+    #[error("`{url}` cannot be explained: write the whole URL, as https://host/path")]
     Url { url: String },
     #[error("{0}")]
     Login(IdError),

@@ -56,11 +56,11 @@ pub(super) fn explain_rule(
         return rule("preflight", "pass".to_owned(), says);
     }
     if route.access == Access::Public {
-        return rule("access", "public".to_owned(), "everybody passes");
+        return rule("access", "public".to_owned(), "no session is needed");
     }
     if route.is_public(head) {
         let text = Json::from(head.path.as_str()).to_string();
-        return rule("public_paths", text, "everybody may ask for this path");
+        return rule("public_paths", text, "this path needs no session");
     }
     let short = match &caller {
         Caller::Person(person) => person_shortfall(route, person, head),
@@ -71,21 +71,19 @@ pub(super) fn explain_rule(
         (Some(LoginReason::OtherConnector), _) if route.access == Access::SignedIn => rule(
             "connectors",
             connector_list(route),
-            "whoever came in through another counts as nobody",
+            "sessions of other connectors are not accepted",
         ),
         (Some(LoginReason::StepUp), _) if route.access == Access::SignedIn => {
             let (key, text, says) = unmet_requirement(route, &caller, head);
             rule(key, text, says)
         }
-        (Some(_), _) if route.access == Access::SignedIn => rule(
-            "access",
-            "signed-in".to_owned(),
-            "whoever is not signed in must log in",
-        ),
+        (Some(_), _) if route.access == Access::SignedIn => {
+            rule("access", "signed-in".to_owned(), "a login is needed")
+        }
         (_, None) => rule(
             "access",
             "signed-in".to_owned(),
-            "whoever is signed in passes",
+            "signed-in persons are allowed",
         ),
         (why, Some(allow)) => {
             // As in `judge`: a caller that the route does not accept is anonymous to its rule.
@@ -108,13 +106,13 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
     {
         let (key, text, says) = unmet_requirement(route, caller, head);
         notes.push(format!(
-            "{key} = {text} → {says}; the rule sees nobody until then"
+            "{key} = {text} → {says}; until then the request is anonymous to the rule"
         ));
     }
     if !route.issuers.is_empty() {
         let names: Vec<_> = route.issuers.iter().map(|issuer| issuer.as_str()).collect();
         notes.push(format!(
-            "programs with a bearer token of {} come in here, too; tokens are not explained",
+            "programs with a bearer token of {} are accepted too; tokens are not explained",
             names.join(", ")
         ));
     }
@@ -124,7 +122,7 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
         && (route.is_public(head) || route.allow.is_some())
     {
         notes.push(format!(
-            "connectors = {}: whoever came in through {} is nobody on this route",
+            "connectors = {}: a session of {} is anonymous on this route",
             connector_list(route),
             person.session.via
         ));
@@ -170,12 +168,12 @@ fn unmet_requirement(
         (true, Some(max_age)) => (
             "max_age",
             format!("{} s", max_age.as_secs()),
-            "they proved themselves too long ago",
+            "the authentication is too old",
         ),
         _ => (
             "acr_values",
             Json::from(demands.acr_values).to_string(),
-            "not met: what a login would prove is known only after it",
+            "not met; whether a login meets it is known only afterwards",
         ),
     }
 }
@@ -199,9 +197,9 @@ fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> St
     };
     let mut says = match seen {
         Caller::Anonymous(why) if *why != LoginReason::NotSignedIn => {
-            format!("{first}, of nobody ({})", why.as_str())
+            format!("{first}, for an anonymous request ({})", why.as_str())
         }
-        Caller::Anonymous(_) => format!("{first}, of nobody"),
+        Caller::Anonymous(_) => format!("{first}, for an anonymous request"),
         Caller::Person(_) | Caller::Program(_) => first.clone(),
     };
     if reads_path {

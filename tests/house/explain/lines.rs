@@ -255,12 +255,12 @@ async fn a_session_that_does_not_count_is_anonymous_to_the_rule_and_a_note_says_
     for (path, says, note) in [
         (
             "/ruled",
-            "yes, of nobody (other connector)",
+            "yes, for an anonymous request (other connector)",
             "connectors = [\"other\"]",
         ),
         (
             "/strong/ruled",
-            "no, of nobody (step up)",
+            "no, for an anonymous request (step up)",
             "acr_values = [\"gold\"]",
         ),
     ] {
@@ -295,7 +295,7 @@ async fn a_preflight_and_a_public_route_are_explained_as_allowed() {
         explained["notes"][0]
             .as_str()
             .unwrap()
-            .contains("nobody on this route")
+            .contains("anonymous on this route")
     );
     let names = name_value_pairs(&explained["upstream"]["headers"], "name", "value");
     assert!(names.iter().all(|(name, _)| name != "x-forwarded-user"));

@@ -40,8 +40,8 @@ async fn check_online_reports_each_issuer() {
     let (output, said) = check(config.clone()).await;
     assert_eq!(output.status.code(), Some(0), "{said} {output:?}");
     for line in [
-        "issuer ci:\n  ok its keys are known: 1",
-        "issuer opaque:\n  ok it explains tokens to us",
+        "issuer ci:\n  ok its keys are loaded: 1",
+        "issuer opaque:\n  ok its introspection endpoint answers",
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }
