@@ -22,7 +22,7 @@ pub(crate) const PAGE: [(&str, &str); 1] = [("Accept", "text/html")];
 fn auth(uri: &str) -> TestRequest {
     TestRequest::get("/.menshen/auth")
         .header("X-Forwarded-Uri", uri)
-        .header("X-OriginalRequest-Method", "GET")
+        .header("X-Original-Method", "GET")
         .header("X-Forwarded-Proto", "http")
         .header("X-Forwarded-For", "192.0.2.7")
 }
@@ -209,7 +209,7 @@ async fn facts_missing_from_a_check_are_never_guessed() {
     let ask = |uri: &str| TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", uri);
     let told = |uri: &str| {
         ask(uri)
-            .header("X-OriginalRequest-Method", "GET")
+            .header("X-Original-Method", "GET")
             .header("X-Forwarded-For", "192.0.2.7")
     };
     for (uri, status) in [("/method", 202), ("/unsaid", 401), ("/ip", 202)] {
@@ -231,7 +231,7 @@ async fn facts_missing_from_a_check_are_never_guessed() {
     // The first complaint of a second is written down, with what to send.
     let said = log.text();
     assert!(
-        said.contains("send X-OriginalRequest-Method at /auth"),
+        said.contains("send X-Original-Method at /auth"),
         "no remedy"
     );
 }

@@ -87,7 +87,7 @@ impl OriginalRequest {
             Face::Auth => TestRequest::get("/.menshen/auth")
                 .host(&self.host)
                 .bytes("X-Forwarded-Uri", &self.target)
-                .header("X-OriginalRequest-Method", &self.method)
+                .header("X-Original-Method", &self.method)
                 .header("X-Forwarded-Proto", "http"),
             Face::ForwardAuth => TestRequest::get("/.menshen/forward-auth?what=the+user+asked")
                 .host("menshen.internal:9")

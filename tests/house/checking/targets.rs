@@ -172,7 +172,7 @@ async fn the_original_target_is_read_as_bytes_from_every_header() {
         ] {
             let url = [origin.as_bytes(), target].concat();
             let ask = TestRequest::get("/.menshen/auth").bytes(header, &url);
-            let ask = ask.header("X-OriginalRequest-Method", "GET");
+            let ask = ask.header("X-Original-Method", "GET");
             let ask = ask.header("X-Forwarded-Proto", "http").session(&cookie);
             let what = String::from_utf8_lossy(&url);
             assert_eq!(ask.send(&menshen).await.status, status, "{header} {what}");
