@@ -1,8 +1,8 @@
-//! `Config`: the document as typed values. Parse, say where it is wrong.
+//! `Config`: the parsed and validated configuration, with errors that name line and column.
 //!
-//! Parsing is pure: it reads no file, no secret and no clock. Whoever gets a [`Config`] holds a
-//! document whose every value was parsed by its own type and whose parts fit together; building a
-//! [`crate::site::Site`] from [`Config::site`] can then only fail on the world.
+//! Parsing is pure: it reads no other file, no secret and no clock. In a [`Config`] every value is valid
+//! and the values fit together, so that building a [`crate::site::Site`] from [`Config::site`] fails
+//! only for reasons outside of the document, such as a missing file.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -48,38 +48,38 @@ use text::ConfigText;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where it listens and what browsers call it.
+    /// The addresses to listen on, and the URL that browsers use.
     pub server: ServerConfig,
     /// Metrics, health and the admin API, on a listener of their own. Absent: none.
     #[serde(default)]
     pub admin: Option<AdminConfig>,
-    /// Envoy's ext_authz over gRPC. Absent: not spoken.
+    /// Envoy's ext_authz over gRPC. Absent: not available.
     #[serde(default)]
     pub ext_authz: Option<ExtAuthzConfig>,
-    /// How long somebody who logged in is here, and the cookie that says so.
+    /// The lifetime of sessions, and the session cookie.
     #[serde(default)]
     pub session: SessionConfig,
-    /// Where accounts, sessions and revocations are kept.
+    /// The database of accounts, sessions and revocations.
     #[serde(default)]
     pub store: StoreConfig,
-    /// How many logins are begun and finished.
+    /// Limits of logins.
     #[serde(default)]
     pub login: LoginConfig,
-    /// What is written to the log.
+    /// The log.
     #[serde(default)]
     pub log: LogConfig,
-    /// Ways of proving who a person is. The id never changes: accounts hang on it.
+    /// The sources of logins. An id must never change, because accounts belong to it.
     #[serde(default)]
     pub connector: BTreeMap<ConnectorId, ConnectorConfig>,
-    /// The ways through the house. The host is chosen first (exact, then the longest wildcard,
-    /// then any), then the longest path within it.
+    /// The routes to applications. A request goes to the route with the best matching host (exact, then
+    /// the longest wildcard, then any), and among these to the one with the longest matching path.
     #[serde(default)]
     pub route: Vec<RouteConfig>,
-    /// The check faces for other proxies.
+    /// The check endpoints for other proxies.
     #[serde(default)]
     pub check: CheckConfig,
-    /// Whose bearer tokens routes may name in `issuers`. A token lets a program in, or a person
-    /// where `people` says so.
+    /// Issuers of bearer tokens, which routes name in `issuers`. A token identifies a program, or a
+    /// person if `people` is set.
     #[serde(default)]
     pub issuer: BTreeMap<IssuerId, IssuerConfig>,
     /// The web console.
@@ -90,10 +90,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// Parses a document. `name` is what errors call it, usually its path.
+    /// Parses a document. `name` is its name in errors, usually its path.
     ///
-    /// Pure: reads nothing else. The error names every place that does not fit, with line, column
-    /// and what is allowed there, and shows no secret.
+    /// The error has every problem with its line, column and help, and shows no secret.
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
         let source = ConfigText::new(text, name);
         let mut config: Self = toml::from_str(text).map_err(|error| {
@@ -108,14 +107,14 @@ impl Config {
         }
     }
 
-    /// Which document this is, in sixteen hexadecimal digits: the same text, the same digits.
+    /// A hash of the text of the document: 16 hexadecimal digits.
     pub fn hash(&self) -> String {
         let digest = keys::fingerprint(&[b"config", self.source.text.as_bytes()]);
         let digits = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
         digits.collect()
     }
 
-    /// The part a site is built from.
+    /// The part from which a site is built.
     pub fn site(&self) -> site::Config {
         let files = self.server.files.iter();
         site::Config {
@@ -137,8 +136,8 @@ impl Config {
         }
     }
 
-    /// Every file the configuration names and menshen reads, for watching. The document itself is
-    /// not among them: only its reader knows its path.
+    /// Every file that the configuration names and menshen reads, for watching. The document itself is
+    /// not among them, because only the caller knows its path.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = self
             .server
@@ -165,27 +164,27 @@ impl Config {
         files
     }
 
-    /// What a change to `new` alters that only a restart applies, as the document names it.
+    /// The parts of `new` that differ and need a restart, as the document names them.
     pub fn restart_needed(&self, new: &Self) -> Vec<&'static str> {
         reload::restart_needed(self, new)
     }
 
-    /// Every key that weakens the house, for `menshen check`. Nothing here is an error.
+    /// Every setting that weakens security, for `menshen check`.
     pub fn warnings(&self) -> Vec<Warning> {
         warn::warnings(self)
     }
 
-    /// What is odd about the files the document names, and is read as it must be meant. Reads them.
+    /// Oddities of the files that the document names, such as white space around a secret. Reads them.
     pub fn file_warnings(&self) -> Vec<Warning> {
         warn::file_warnings(self)
     }
 
-    /// What does not fit into the limits that the system sets this process.
+    /// Settings that exceed the limits of the operating system for this process.
     pub fn system_warnings(&self, files: OpenFiles) -> Vec<Warning> {
         warn::system_warnings(self, files)
     }
 
-    /// Every secret the document names, with its place.
+    /// Every secret in the document, with its place.
     fn secrets(&self) -> Vec<(Place<'_>, &SecretSource)> {
         let mut secrets = Vec::new();
         if let Some(token) = self.admin.as_ref().and_then(|admin| admin.token.as_ref()) {
@@ -224,7 +223,7 @@ impl Config {
 }
 
 impl PartialEq for Config {
-    /// Whether they mean the same; how they are written does not count.
+    /// Compares the values; the text of the document does not matter.
     fn eq(&self, other: &Self) -> bool {
         self.server == other.server
             && self.admin == other.admin

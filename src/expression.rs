@@ -1,13 +1,12 @@
-//! CEL: compiled once, evaluated within limits; for mapping, rules and headers alike.
+//! CEL expressions for mappings, rules and headers: compiled once, evaluated within limits.
 //!
-//! An [`Expression`] names variables, and the caller lends what they stand for as [`Variables`]:
-//! owned data as a [`Document`], computed fields as a [`Record`]. Nothing is copied to lend it.
+//! An [`Expression`] reads variables, which the caller passes as [`Variables`]: owned data as a
+//! [`Document`], computed fields as a [`Record`]. They are borrowed, not copied.
 //!
-//! Limits: a source of [`SOURCE_BYTES_MAX`], a syntax tree of [`DEPTH_MAX`] levels,
-//! [`MACROS_MAX`] macros in [`MACRO_LEVELS_MAX`] levels over [`OUTER_ITEMS_MAX`] and
-//! [`INNER_ITEMS_MAX`] items, and patterns known when compiling; where the facts come with a
-//! [`Budget`], so many steps for all evaluations that share it. The author of an expression is
-//! trusted to want an answer; the data it reads is not trusted at all.
+//! Limits: a source of [`SOURCE_BYTES_MAX`], a syntax tree of [`DEPTH_MAX`] levels, [`MACROS_MAX`]
+//! macros in [`MACRO_LEVELS_MAX`] levels over [`OUTER_ITEMS_MAX`] and [`INNER_ITEMS_MAX`] items,
+//! literal patterns only, and a [`Budget`] of steps for all evaluations of one request. The author of
+//! an expression is trusted; the data it reads is not.
 
 mod budget;
 mod capitals;
@@ -41,13 +40,13 @@ use self::variables::ResolvedVariables;
 
 /// A compiled expression.
 ///
-/// Cheap to clone. Two expressions are equal when they were written alike for the same scope.
+/// Cheap to clone. Two expressions are equal if they have the same source and scope.
 #[derive(Clone)]
 pub struct Expression {
     compiled: Arc<Compiled>,
 }
 
-/// Where an expression is written, and so which variables it may name.
+/// Where an expression is used, which decides the variables it may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Reads the raw answer of a source: `profile`.
@@ -60,13 +59,13 @@ struct Compiled {
     source: Box<str>,
     scope: Scope,
     root: IdedExpr,
-    /// How many nodes `root` has.
+    /// The number of nodes of `root`.
     nodes: u64,
-    /// What literals became when compiling; the tree refers to them by index.
+    /// Compiled literals, which the tree refers to by index.
     constants: Vec<Constant>,
-    /// Every path read from a variable, as `request.path`.
+    /// Every path that is read from a variable, such as `request.path`.
     reads: Vec<Box<str>>,
-    /// Everything it names as a whole: `user.login`, `request.headers["x-a"]`.
+    /// Every value that is named, such as `user.login` or `request.headers["x-a"]`.
     names: Vec<Box<str>>,
     literal_chars: LiteralChars,
 }
@@ -74,12 +73,12 @@ struct Compiled {
 impl Expression {
     /// Compiles `source`, of at most [`SOURCE_BYTES_MAX`] bytes.
     ///
-    /// Not for the hot path: it parses on a thread of its own, because parsing is recursive.
+    /// Slow: it parses on a thread of its own, because parsing is recursive.
     ///
     /// # Errors
     ///
-    /// Refuses what does not parse, variables outside the scope, unknown functions, literal
-    /// patterns and networks that are malformed, and whatever exceeds a limit.
+    /// Syntax errors, variables outside the scope, unknown functions, malformed literal patterns and
+    /// networks, and everything that exceeds a limit.
     pub fn compile(source: &str, scope: Scope) -> Result<Self, CompileError> {
         let CheckedTree {
             root,
@@ -105,19 +104,16 @@ impl Expression {
         })
     }
 
-    /// The text it was compiled from.
     pub fn source(&self) -> &str {
         &self.compiled.source
     }
 
-    /// Which characters its texts and patterns hold.
     pub fn literal_chars(&self) -> LiteralChars {
         self.compiled.literal_chars
     }
 
-    /// Whether it may read `path`, such as `request.path`, or anything within it.
-    ///
-    /// Errs on the side of yes: a variable that is used whole is read in all its fields.
+    /// Whether it may read `path`, such as `request.path`, or anything below it. A variable that is used
+    /// as a whole counts as read in all its fields.
     pub fn reads(&self, path: &str) -> bool {
         let within = |inner: &str, outer: &str| {
             inner
@@ -130,9 +126,9 @@ impl Expression {
             .any(|read| within(read, path) || within(path, read))
     }
 
-    /// Every value it names, each as an expression of its own, in the order of the source: what
-    /// `'a' in user.groups && request.headers['x-b'] == 'c'` looks at is `user.groups` and
-    /// `request.headers["x-b"]`. Not for the hot path.
+    /// Every value it reads, as expressions in the order of the source: for
+    /// `'a' in user.groups && request.headers['x-b'] == 'c'` these are `user.groups` and
+    /// `request.headers["x-b"]`. Slow, because it compiles them.
     pub fn named_values(&self) -> Vec<Self> {
         let names = &self.compiled.names;
         let positions = names.iter().enumerate();
@@ -142,8 +138,8 @@ impl Expression {
             .collect()
     }
 
-    /// The first text or pattern that it compares with a field and that holds a capital letter. Not
-    /// for the hot path.
+    /// The first string or pattern with a capital letter that it compares with a field. Slow, because it
+    /// parses the source again.
     pub fn capitals_compared_with(&self, variable: &str, field: &str) -> Option<String> {
         let found = parse::with_parsed(self.source(), |program| {
             let root = program.expression();
@@ -156,19 +152,18 @@ impl Expression {
     ///
     /// # Errors
     ///
-    /// [`EvalError::Missing`] for a fact, field, key or item that is not there,
-    /// [`EvalError::BudgetExceeded`] where the facts' [`Budget`] is spent; the other variants for
-    /// everything else that has no value.
+    /// [`EvalError::Missing`] for a variable, field, key or item that does not exist,
+    /// [`EvalError::BudgetExceeded`] if the [`Budget`] is spent, the other variants for everything else
+    /// that has no value.
     pub fn evaluate(&self, variables: &dyn Variables) -> Result<Value, EvalError> {
         self.run(variables, Value::from_engine)
     }
 
-    /// Evaluates it to a yes or no over `facts`.
+    /// Evaluates it to a bool. After an error the caller must deny.
     ///
     /// # Errors
     ///
-    /// As [`Expression::evaluate`], and [`EvalError::WrongType`] when the answer is not a
-    /// bool. An error is never a yes: a caller denies.
+    /// As [`Expression::evaluate`], and [`EvalError::WrongType`] if the value is not a bool.
     pub fn evaluate_bool(&self, variables: &dyn Variables) -> Result<bool, EvalError> {
         self.run(variables, value::read_bool)
     }
@@ -191,13 +186,13 @@ impl Expression {
                 Err(error) => Err(EvalError::translate(error, &compiled.source)),
             }
         });
-        // The engine takes an error within `||` or `exists` for no answer and goes on.
+        // The engine ignores an error within `||` or `exists`, so a spent budget is checked here.
         evaluated.unwrap_or(Err(EvalError::BudgetExceeded))
     }
 }
 
 impl Scope {
-    /// The variables an expression in this scope may name.
+    /// The variables that an expression in this scope may read.
     pub fn variables(self) -> &'static [&'static str] {
         match self {
             Self::Mapping => &["profile"],

@@ -1,7 +1,7 @@
-//! `Issuer`: who signs tokens: its metadata and keys, asked lazily and kept; verifies what it signed.
+//! `Issuer`: fetches and caches the metadata and keys of a token issuer and verifies its tokens.
 //!
-//! OpenID Connect Discovery 1.0, RFC 7517 (keys), RFC 7519 (claims), RFC 8725 (how such tokens were
-//! broken). An issuer that is down keeps what it last said: whoever has its keys goes on.
+//! OpenID Connect Discovery 1.0, RFC 7517 (keys), RFC 7519 (claims), RFC 8725 (attacks on tokens).
+//! While an issuer is down, the last metadata and keys stay in use.
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,8 +35,8 @@ pub use verify::{TokenError, TokenRequirements, VerifiedToken};
 use cached_document::CachedDocument;
 use keys::Keys;
 
-/// The algorithms that count unless a configuration pins others: asymmetric ones only, so that a
-/// public key can never be taken for a shared secret.
+/// The algorithms that are accepted by default: asymmetric ones only, so that a public key is never
+/// used as a shared secret.
 pub const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
     Algorithm::RS384,
@@ -49,30 +49,30 @@ pub const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::EdDSA,
 ];
 
-/// How far the issuer's clock and ours may lie apart.
+/// The clock difference to the issuer that is tolerated.
 pub const LEEWAY: Duration = Duration::from_secs(60);
 
-/// How long metadata is used before it is asked for again, behind the requests.
+/// How long metadata is used before it is fetched again in the background.
 const METADATA_FRESH: Duration = Duration::from_secs(3600);
-/// The same for keys: a key that was withdrawn stops counting soon after.
+/// The same for keys. It is shorter, so that a withdrawn key is soon refused.
 const KEYS_FRESH: Duration = Duration::from_secs(600);
 
-/// What an issuer is known by.
+/// The settings of one issuer.
 #[derive(Clone, Debug)]
 pub struct IssuerSettings {
-    /// Its name, as it stands in tokens.
+    /// The `iss` claim of its tokens.
     pub name: IssuerName,
-    /// Whose tokens count, where the name stands for many tenants.
+    /// The tenants whose tokens are accepted, where the name has a placeholder for the tenant.
     pub tenants: Vec<TenantName>,
-    /// Where its metadata is, when that is not `.well-known/openid-configuration` below the name.
+    /// The URL of the metadata. Absent: `.well-known/openid-configuration` below the name.
     pub metadata_url: Option<Url>,
-    /// Where its keys are, when the metadata is not to be asked for that.
+    /// The URL of the keys. Absent: `jwks_uri` of the metadata.
     pub keys_url: Option<Url>,
-    /// The algorithms that count; symmetric ones never do.
+    /// The algorithms that are accepted; symmetric ones never are.
     pub algorithms: Vec<Algorithm>,
 }
 
-/// One issuer. Asks nobody until it is used.
+/// One issuer. Its metadata and keys are fetched at the first use.
 pub struct Issuer {
     settings: IssuerSettings,
     outbound: Outbound,
@@ -89,33 +89,25 @@ impl fmt::Debug for Issuer {
     }
 }
 
-/// Why an issuer could not be asked what it says of itself, or said nothing of use.
+/// Why the metadata or keys of an issuer are not available.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum IssuerError {
-    /// It gave no answer that can be read.
-    #[error("ask the issuer {issuer}")]
+    /// It gave no response that can be read.
+    #[error("ask the issuer {issuer} for its metadata or keys")]
     Unreachable {
-        /// Which.
         issuer: IssuerName,
-        /// Why.
         #[source]
         source: Arc<OutboundError>,
     },
-    /// What it says of itself cannot be used.
     #[error("read the metadata of {issuer}")]
     Metadata {
-        /// Which.
         issuer: IssuerName,
-        /// Why.
         #[source]
         source: Arc<MetadataError>,
     },
-    /// It was asked in vain a moment ago.
-    #[error("the issuer {issuer} gave no answer a moment ago")]
-    RecentFailure {
-        /// Which.
-        issuer: IssuerName,
-    },
+    /// A request to it failed a moment ago, and the next one is not due yet.
+    #[error("the issuer {issuer} did not answer a moment ago; it is not asked again yet")]
+    RecentFailure { issuer: IssuerName },
 }
 
 impl IssuerError {
@@ -138,7 +130,7 @@ impl IssuerError {
 }
 
 impl Issuer {
-    /// An issuer that is reached by this road.
+    /// An issuer that is reached through `outbound`.
     pub fn new(settings: IssuerSettings, outbound: Outbound, clock: Clock) -> Self {
         Self {
             metadata: CachedDocument::new(settings.name.clone(), METADATA_FRESH, clock.clone()),
@@ -149,53 +141,55 @@ impl Issuer {
         }
     }
 
-    /// Its name, as it stands in tokens.
+    /// The `iss` claim of its tokens.
     pub fn name(&self) -> &IssuerName {
         &self.settings.name
     }
 
-    /// Whether it is this issuer that a name means, and which tenant of it that counts here. The name
-    /// may have come from anybody.
-    pub fn tenant_of(&self, said: &str) -> Option<Tenant> {
+    /// The tenant that an `iss` value names, if it is a value of this issuer and the tenant is allowed.
+    /// The value may be untrusted.
+    pub fn tenant_of(&self, iss: &str) -> Option<Tenant> {
         let name = &self.settings.name;
         if !name.serves_tenants() {
-            return (said == name.as_str()).then(Tenant::default);
+            return (iss == name.as_str()).then(Tenant::default);
         }
-        let id = name.tenant_in(said)?;
-        tenant::counts(&self.settings.tenants, id).then(|| Tenant::of(id))
+        let id = name.tenant_in(iss)?;
+        tenant::is_allowed(&self.settings.tenants, id).then(|| Tenant::of(id))
     }
 
-    /// What it says of itself: asked for by the first who needs it, kept for all, and asked for
-    /// again behind the requests. Cancel-safe.
+    /// The metadata: fetched at the first use, cached, and refreshed in the background. Cancel-safe.
     pub async fn metadata(&self) -> Result<Arc<Metadata>, IssuerError> {
         let fetch = metadata::fetch(self.settings.clone(), self.outbound.for_probes());
         self.metadata.get(fetch).await
     }
 
-    /// The same, but asked for again unless it was said within this time: for whoever is about to
-    /// lead a person there. An error does not take away what is known. Cancel-safe.
+    /// The metadata, fetched again unless it is younger than `age`. Before a browser is redirected to
+    /// the issuer this shows whether the issuer answers. An error leaves the cached metadata as it
+    /// is. Cancel-safe.
     pub async fn metadata_newer_than(&self, age: Duration) -> Result<Arc<Metadata>, IssuerError> {
         let fetch = metadata::fetch(self.settings.clone(), self.outbound.for_probes());
         self.metadata.get_newer_than(age, fetch).await
     }
 
-    /// What it last said of itself, when it ever did; asks nobody.
+    /// The metadata as it was last fetched; sends no request.
     pub fn cached_metadata(&self) -> Option<Arc<Metadata>> {
         self.metadata.cached()
     }
 
-    /// How many keys it has that could sign something for us; asks when they are not known.
+    /// How many of its keys can sign with an accepted algorithm. Fetches the keys if they are not
+    /// cached.
     pub async fn count_keys(&self) -> Result<usize, IssuerError> {
         let keys = self.keys(None).await?;
         Ok(keys.count(&self.settings.algorithms))
     }
 
-    /// Its keys; with `again` they are asked for although they are known, as often as this sender may.
-    async fn keys(&self, again: Option<TokenSender>) -> Result<Arc<Keys>, IssuerError> {
-        if let (Some(sender), Some(known)) = (again, self.keys.cached())
+    /// Its keys, from the cache if they are there. With `refetch_for` they are fetched again, as often
+    /// as that sender of tokens may cause it.
+    async fn keys(&self, refetch_for: Option<TokenSender>) -> Result<Arc<Keys>, IssuerError> {
+        if let (Some(sender), Some(cached)) = (refetch_for, self.keys.cached())
             && !self.keys.may_refetch(sender)
         {
-            return Ok(known);
+            return Ok(cached);
         }
         let url = match &self.settings.keys_url {
             Some(url) => url.clone(),
@@ -203,7 +197,7 @@ impl Issuer {
         };
         let name = self.settings.name.clone();
         let fetch = keys::fetch(name, url, self.outbound.clone());
-        match again {
+        match refetch_for {
             Some(_) => self.keys.refetch(fetch).await,
             None => self.keys.get(fetch).await,
         }

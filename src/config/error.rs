@@ -1,4 +1,4 @@
-//! `ConfigError`: everything that is wrong with a document, each at its place.
+//! `ConfigError`: all problems of a document with their lines, and how they are printed.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,28 +8,27 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use super::text::ConfigText;
 use crate::setting::Place;
 
-/// A document that is refused. `Display` shows every problem with its line, a caret and what is
-/// allowed there, in plain ASCII but for what the document itself says.
+/// Why a document is refused. `Display` shows every problem with its line, a caret and help, in ASCII
+/// except for quoted text of the document.
 #[derive(Clone, Debug)]
 pub struct ConfigError {
-    /// What is wrong, in the order of the document. Never empty.
+    /// In the order of the document. Never empty.
     pub problems: Vec<Problem>,
     rendering: String,
 }
 
-/// One thing that is wrong.
+/// One problem of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What.
     pub message: String,
-    /// What is allowed there, or what to do.
+    /// What is allowed, or what to do.
     pub help: Option<String>,
-    /// The line, from 1.
+    /// From 1.
     pub line: usize,
-    /// The column in characters, from 1.
+    /// In characters, from 1.
     pub column: usize,
     span: Range<usize>,
-    /// Whether texts of that line must not be shown.
+    /// Whether the values of that line are not shown.
     is_masked: bool,
 }
 
@@ -56,7 +55,6 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl Problem {
-    /// At some bytes of the document.
     pub(super) fn at(source: &ConfigText, span: Range<usize>, message: impl Into<String>) -> Self {
         let (line, column) = source.line_column(span.start);
         Self {
@@ -69,7 +67,7 @@ impl Problem {
         }
     }
 
-    /// At a value.
+    /// Points at a value.
     pub(super) fn value(
         source: &ConfigText,
         place: &Place<'_>,
@@ -78,24 +76,23 @@ impl Problem {
         Self::at(source, source.value_span(place), message)
     }
 
-    /// At the key of a value.
+    /// Points at the key of a value.
     pub(super) fn key(source: &ConfigText, place: &Place<'_>, message: impl Into<String>) -> Self {
         Self::at(source, source.key_span(place), message)
     }
 
-    /// Adds what is allowed there.
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Shows none of the texts on its line: nobody knows what they are.
+    /// Hides the values of its line, which may be secrets.
     pub(super) fn mask(mut self) -> Self {
         self.is_masked = true;
         self
     }
 
-    /// One line of the document and a caret under it.
+    /// Renders the problem with one line of the document and a caret below it.
     fn render(&self, source: &ConfigText) -> String {
         let text = &*source.text;
         let start = text.floor_char_boundary(self.span.start);
@@ -104,7 +101,7 @@ impl Problem {
             .find('\n')
             .map_or(text.len(), |length| start + length);
         let line = text[line_start..line_end].trim_end_matches('\r');
-        // A table's bytes go on below its header: the caret stays on the first line.
+        // The span of a table continues below its header, but the caret stays on the first line.
         let start = (start - line_start).min(line.len());
         let end = text
             .floor_char_boundary(self.span.end)
@@ -128,7 +125,8 @@ impl Problem {
     }
 }
 
-/// Whether the last line may hold a secret: it belongs to a key that does, or to a URL with a user.
+/// Whether the last line may hold a secret: the value of a key such as `client_secret`, or a URL with
+/// credentials.
 fn may_hold_secret(text_up_to_line_end: &str) -> bool {
     const SECRET: [&str; 5] = ["secret", "password", "token", "keys", "private_key"];
     for (back, line) in text_up_to_line_end.lines().rev().enumerate() {
@@ -143,7 +141,7 @@ fn may_hold_secret(text_up_to_line_end: &str) -> bool {
         if keys.any(|key| SECRET.iter().any(|secret| key.ends_with(secret))) {
             return true;
         }
-        // An earlier line counts only while a value that began there goes on.
+        // Earlier lines matter only if a value of several lines begins there.
         if line.contains('=') || line.trim_start().starts_with('[') {
             return false;
         }
@@ -151,8 +149,8 @@ fn may_hold_secret(text_up_to_line_end: &str) -> bool {
     false
 }
 
-/// The line with `*` for every byte but its keys and punctuation, so that the caret still points
-/// right. Works on what is no TOML, too: a secret without quotes.
+/// Replaces every byte except keys and punctuation by `*`, so that the caret still points at the same
+/// column. It also works on invalid TOML, such as a secret without quotes.
 fn mask_texts(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
     let mut quote = None;
@@ -178,7 +176,7 @@ fn mask_texts(line: &str) -> String {
     shown
 }
 
-/// Whether a key begins here: a word and `=`, where a table or a line begins.
+/// Whether `rest` starts with a key: a word and `=` at the start of a line or an inline table.
 fn starts_with_key(rest: &str, before: &str) -> bool {
     let begins = matches!(before.trim_end().chars().last(), None | Some('{' | ','));
     let Some((word, _)) = rest.split_once('=') else {

@@ -1,4 +1,5 @@
-//! What the TOML reader and serde say, in our words: place, what is allowed there, did you mean.
+//! Converts errors of the TOML parser and of serde into problems with a position, the allowed values
+//! and a suggestion.
 
 use std::ops::Range;
 
@@ -7,13 +8,13 @@ use super::error::Problem;
 use super::text::ConfigText;
 use crate::setting::{UNSUPPORTED_KEY, UnsupportedKey};
 
-/// How many items of an array are tried one by one.
+/// The number of array items that are tried one by one.
 const ITEMS_MAX: usize = 64;
 
-/// How many letters may differ between what was written and what is suggested.
+/// The edit distance up to which a name is suggested.
 const DISTANCE_MAX: usize = 2;
 
-/// Says what is wrong with a document that could not be read.
+/// The problem of a document that cannot be parsed.
 pub(super) fn problem(source: &ConfigText, error: &toml::de::Error) -> Problem {
     let span = error.span().unwrap_or(0..0);
     let message = error.message().trim_end();
@@ -22,7 +23,7 @@ pub(super) fn problem(source: &ConfigText, error: &toml::de::Error) -> Problem {
         let built = |key: &&str| !not_built.iter().any(|other| other == key);
         let allowed: Vec<_> = allowed.into_iter().filter(built).collect();
         let problem = Problem::at(source, span, format!("unknown key `{written}`"));
-        // Its value may be a secret under a name that was mistyped.
+        // The key may be a mistyped name of a secret.
         return problem.help(suggestion(written, &allowed)).mask();
     }
     let span = narrow_to_item(source, span, message);
@@ -50,9 +51,9 @@ pub(super) fn problem(source: &ConfigText, error: &toml::de::Error) -> Problem {
     invalid_value(source, span, message)
 }
 
-/// A syntax error, a wrong type, or what a value's own type says of it.
+/// A syntax error, a wrong type, or an error of the type of a value.
 fn invalid_value(source: &ConfigText, span: Range<usize>, message: &str) -> Problem {
-    // serde repeats the value, which may be a secret; the caret shows it where it may be shown.
+    // serde repeats the value, which may be a secret.
     if let Some(rest) = message.strip_prefix("invalid type: ") {
         let (found, expected) = rest.rsplit_once(", expected ").unwrap_or((rest, "another"));
         let found = match found.split([' ', '`', '"']).next().unwrap_or(found) {
@@ -80,7 +81,7 @@ fn invalid_value(source: &ConfigText, span: Range<usize>, message: &str) -> Prob
     }
 }
 
-/// What serde and the TOML reader expect, without the names of our types.
+/// The expected type in words, without names of Rust types.
 fn plain_type(expected: &str) -> &str {
     match expected {
         "a sequence" => "an array: [...]",
@@ -94,8 +95,8 @@ fn plain_type(expected: &str) -> &str {
     }
 }
 
-/// The item of an array that is wrong, where the reader only knows the array: the one that is
-/// refused alike when it stands there alone.
+/// The span of the invalid item if the error only names the array: the item that alone in the array
+/// causes the same error.
 fn narrow_to_item(source: &ConfigText, span: Range<usize>, message: &str) -> Range<usize> {
     let text = &*source.text;
     let Some(written) = text
@@ -125,10 +126,10 @@ fn narrow_to_item(source: &ConfigText, span: Range<usize>, message: &str) -> Ran
     }
 }
 
-/// The path of keys an error stands at.
+/// The path of keys of an error.
 fn key_path(error: &toml::de::Error) -> String {
     let mut error = error.clone();
-    // Without the document the reader names the keys instead of showing the line.
+    // Without the document the error names the keys instead of the line.
     error.set_input(None);
     let shown = error.to_string();
     let path = shown
@@ -137,11 +138,11 @@ fn key_path(error: &toml::de::Error) -> String {
     path.trim_end().trim_end_matches('`').to_owned()
 }
 
-/// Takes ``unknown field `x`, expected one of `a`, `b` `` apart.
+/// Splits ``unknown field `x`, expected one of `a`, `b` `` into `x` and the allowed names.
 fn split_unknown<'a>(message: &'a str, what: &str) -> Option<(&'a str, Vec<&'a str>)> {
     let rest = message.strip_prefix(what)?.trim_start().strip_prefix('`')?;
     let (written, rest) = rest.split_once('`')?;
-    // Names stand at every other place between backticks.
+    // Every other part between backticks is a name.
     Some((written, rest.split('`').skip(1).step_by(2).collect()))
 }
 
@@ -162,7 +163,7 @@ fn suggestion(written: &str, allowed: &[&str]) -> String {
     }
 }
 
-/// How many letters to insert, delete, replace or swap with their neighbour.
+/// The number of letters to insert, delete, replace or swap with their neighbour.
 fn edit_distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.chars().collect());
     if a.len().abs_diff(b.len()) > DISTANCE_MAX {
@@ -189,7 +190,7 @@ fn edit_distance(a: &str, b: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
-/// Keys of the design that this version refuses, by the schema.
+/// The keys whose type in the schema is [`NotBuilt`].
 fn unbuilt_keys() -> Vec<String> {
     let reference = schemars::generate::SchemaSettings::default()
         .into_generator()
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_is_never_offered() {
+    fn a_key_that_is_not_built_is_never_suggested() {
         let found = unbuilt_keys();
         assert_eq!(found, ["console"]);
         let built = [

@@ -1,9 +1,9 @@
-//! What a reload cannot apply.
+//! Changes of the configuration that a reload does not apply.
 
 use super::Config;
 use crate::door::ServerLimits;
 
-/// Which parts differ that are only read when the process starts, as the document names them.
+/// The parts that differ and are only read at the start of the process, as the document names them.
 pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
     let parts = [
         ("[server] listen", old.server.listen != new.server.listen),
@@ -11,7 +11,7 @@ pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
             "[server.limits]",
             startup_limits(old) != startup_limits(new),
         ),
-        // Other certificates are taken without a restart; that there are any is not.
+        // A reload replaces certificates, but it does not switch TLS on or off.
         (
             "[server.tls]",
             old.server.tls.is_some() != new.server.tls.is_some(),
@@ -35,7 +35,7 @@ pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
         .collect()
 }
 
-/// The limits that are only read when the process starts: who is counted by address is read anew.
+/// The limits that are only read at the start of the process. A reload applies `count_by_address`.
 fn startup_limits(config: &Config) -> ServerLimits {
     ServerLimits {
         count_by_address: Vec::new(),
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reload_applies_is_not() {
+    fn what_a_reload_applies_is_not_named() {
         let old = config("");
         let new = config("prefix = '/oauth2'\n[session]\nlifetime = '3h'\n");
         assert!(old.restart_needed(&new).is_empty());

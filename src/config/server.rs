@@ -1,4 +1,4 @@
-//! `[server]` and `[store]` as they are written: each field's type is its rule.
+//! `[server]` and `[store]`. The type of each value validates it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,40 +14,40 @@ use crate::request::route::PathPrefix;
 use crate::setting::text_schema;
 use crate::store::{SqliteUrl, StoreUrl};
 
-/// `[server]`: where it listens and what browsers call it.
+/// `[server]`: the addresses to listen on, and the URL that browsers use.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
     /// Addresses to listen on: `"127.0.0.1:8080"`, `"unix:/run/menshen/http.sock"`, `"systemd"`,
     /// or a table { address, tls, redirect_https, proxy_protocol }. `tls` is true on IP addresses
-    /// and systemd sockets when `[server.tls]` is there; `redirect_https = true` sends everybody to
+    /// and systemd sockets if `[server.tls]` exists; `redirect_https = true` redirects every request to
     /// https; with `proxy_protocol = true` every connection begins with a PROXY header (1 or 2).
     #[serde(default = "default_listen")]
     pub listen: Vec<ListenConfig>,
-    /// What browsers type: scheme, host and port. Callbacks are built from it, never from `Host`.
+    /// The URL that browsers use: scheme, host and port. Callbacks are built from it, never from `Host`.
     pub external_url: ExternalUrl,
-    /// Under which path menshen's own pages live; `/oauth2` where oauth2-proxy's were.
+    /// The path below which menshen's own pages are; `/oauth2` replaces oauth2-proxy.
     #[serde(default)]
     pub prefix: OwnPrefix,
-    /// Whose `X-Forwarded-*` count: networks, addresses, and `unix` for peers on unix sockets.
-    /// Everybody else's are removed and written anew. A proxy that ends TLS must be among them and
-    /// send `X-Forwarded-Proto`, or browsers are redirected in circles. Where one names no client in
-    /// `X-Forwarded-For`, rules that look at `request.ip` deny.
+    /// The proxies whose `X-Forwarded-*` headers are trusted: networks, addresses, and `unix` for peers
+    /// on unix sockets. Those of other clients are replaced. A proxy that terminates TLS must be in the
+    /// list and send `X-Forwarded-Proto`, or browsers are redirected in a loop. If a proxy names no
+    /// client in `X-Forwarded-For`, rules that read `request.ip` deny.
     #[serde(default)]
     pub trusted_proxies: Vec<TrustedProxy>,
-    /// Files that prove a domain's ownership, path = content; served before any login, on every
-    /// host.
+    /// Files that prove the ownership of a domain, path = content. They are served without login on
+    /// every host.
     #[serde(default)]
     pub files: BTreeMap<FilePath, String>,
-    /// Certificates, so that TLS ends here. Absent: plain HTTP.
+    /// Certificates for TLS. Absent: plain HTTP.
     #[serde(default)]
     pub tls: Option<TlsConfig>,
-    /// How many connections, and how patiently.
+    /// Limits of connections and requests.
     #[serde(default)]
     pub limits: ServerLimits,
 }
 
-/// `[store]`: where accounts, sessions and revocations are kept.
+/// `[store]`: the database of accounts, sessions and revocations.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
@@ -63,67 +63,62 @@ impl Default for StoreConfig {
     }
 }
 
-/// What browsers type: an origin, `http` or `https`.
+/// The origin that browsers use, with `http` or `https`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ExternalUrl(Url);
 
-/// The path under which menshen's own pages live.
+/// The path below which menshen's own pages are.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct OwnPrefix(String);
 
-/// The path of one file, compared as a whole.
+/// The path of a file in `files`. A request must have exactly this path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct FilePath(String);
 
-/// Peers whose word about the original client counts.
+/// A proxy whose information about the original client is trusted.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum TrustedProxy {
-    /// All of a network; one address is a network of its own.
+    /// A network, or an address as a network of its own.
     Network(IpNet),
-    /// Whoever may open our unix socket.
+    /// Every peer on a unix socket.
     Unix,
 }
 
 /// Why a value of `[server]` is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServerConfigError {
-    /// `external_url`.
     #[error(
         "external_url is http:// or https://, a host and perhaps a port; no path, query or user"
     )]
     ExternalUrl,
-    /// `prefix`.
     #[error(
         "a prefix is a plain path such as /.menshen: it starts with /, does not end with it, \
          and holds no `%`, `;`, `\\`, `?`, `#`, `//` or dot segment"
     )]
     Prefix,
-    /// A key of `files`.
+    /// Of a key of `files`.
     #[error(
         "a file's path is plain, such as /WW_verify_abc.txt: it starts with /, does not end with \
          it, and holds no `%`, `;`, `\\`, `?`, `#`, `//` or dot segment"
     )]
     File,
-    /// `trusted_proxies`.
     #[error("a trusted proxy is an address, a network such as 10.0.0.0/8, or `unix`")]
     TrustedProxy,
 }
 
 impl ExternalUrl {
-    /// The origin, lower case, its path `/`, without its scheme's own port.
+    /// The origin in lower case, with the path `/` and without the default port of its scheme.
     pub fn url(&self) -> &Url {
         &self.0
     }
 
-    /// Its host: a name, or an address (IPv6 in brackets).
+    /// The host: a name, or an address (IPv6 in brackets).
     pub fn host(&self) -> &str {
-        self.0
-            .host_str()
-            .expect("an http origin was parsed with a host")
+        self.0.host_str().expect("the constructor requires a host")
     }
 
     /// Whether browsers use https.
@@ -131,13 +126,13 @@ impl ExternalUrl {
         self.0.scheme() == "https"
     }
 
-    /// At which port browsers use https, unless at its own.
+    /// The https port, if it is not the default one.
     pub fn https_port(&self) -> Option<u16> {
         self.0.port().filter(|_| self.secure())
     }
 }
 
-/// Whether a URL is nothing but scheme `http` or `https`, host and port.
+/// Whether a URL has only a scheme (`http` or `https`), a host and perhaps a port.
 pub(super) fn is_origin(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
         && url.has_host()
@@ -152,7 +147,7 @@ impl TryFrom<String> for ExternalUrl {
     type Error = ServerConfigError;
 
     fn try_from(text: String) -> Result<Self, ServerConfigError> {
-        // The parser mends `https:\\host` and drops tabs and spaces; what needs mending is refused.
+        // The URL parser corrects `https:\\host` and drops tabs and spaces; such a value is refused.
         let tidy = text
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
@@ -167,7 +162,6 @@ impl TryFrom<String> for ExternalUrl {
 }
 
 impl OwnPrefix {
-    /// `/.menshen`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -192,7 +186,6 @@ impl TryFrom<String> for OwnPrefix {
 }
 
 impl FilePath {
-    /// `/WW_verify_abc.txt`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -230,7 +223,7 @@ impl TryFrom<String> for TrustedProxy {
     }
 }
 
-/// Peers are compared as IPv4 where they can be; so are networks.
+/// Converts a network of IPv4-mapped IPv6 addresses to IPv4, as it is done with the address of a peer.
 fn canonical(network: IpNet) -> IpNet {
     match (
         network.addr().to_canonical(),
@@ -243,7 +236,7 @@ fn canonical(network: IpNet) -> IpNet {
     }
 }
 
-/// What the configuration says of whom requests come from.
+/// The settings that decide which peers are proxies and how clients are counted.
 pub(super) fn trust(server: &ServerConfig) -> Trust {
     let proxies = &server.trusted_proxies;
     let by_address = server.limits.count_by_address.iter();
@@ -282,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_external_url_is_an_origin_in_lower_case_without_its_own_port() {
+    fn an_external_url_is_an_origin_in_lower_case_without_the_default_port() {
         let written = "https://SSO.Corp.Example:443";
         assert_eq!(
             external(written).as_deref(),

@@ -1,4 +1,4 @@
-//! Where a value stands in the document: path of keys → bytes → line and column.
+//! `ConfigText`: the text of the document, and the position of each key and value in it.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::setting::{Place, Step};
 
-/// The document as it was written, and what errors call it.
+/// The text of the document, and its name in errors.
 #[derive(Clone, Default)]
 pub(super) struct ConfigText {
     pub(super) text: Arc<str>,
@@ -23,7 +23,6 @@ impl fmt::Debug for ConfigText {
 }
 
 impl ConfigText {
-    /// Keeps a copy of the document.
     pub(super) fn new(text: &str, name: &str) -> Self {
         Self {
             text: text.into(),
@@ -31,23 +30,25 @@ impl ConfigText {
         }
     }
 
-    /// The bytes of a value; where it is not written, those of the innermost table that holds it.
+    /// The byte range of a value; if the document does not have it, that of the innermost table around
+    /// it.
     pub(super) fn value_span(&self, place: &Place<'_>) -> Range<usize> {
         self.find(place, false).unwrap_or_else(|around| around)
     }
 
-    /// Whether a value is written at all.
+    /// Whether the document has this value.
     pub(super) fn contains(&self, place: &Place<'_>) -> bool {
         self.find(place, false).is_ok()
     }
 
-    /// The bytes of the key a value stands behind; likewise.
+    /// The byte range of the key of a value; if the document does not have it, that of the innermost
+    /// table around it.
     pub(super) fn key_span(&self, place: &Place<'_>) -> Range<usize> {
         self.find(place, true).unwrap_or_else(|around| around)
     }
 
-    /// Bytes within the string literal at `place`, `offset` bytes into its value; the whole literal
-    /// when what is written differs from what it means.
+    /// The byte range of the word that is `offset` bytes into the string at `place`. A string with
+    /// escapes yields its whole range.
     pub(super) fn span_in_string(
         &self,
         place: &Place<'_>,
@@ -82,7 +83,7 @@ impl ConfigText {
         start..start + word.max(first)
     }
 
-    /// Line and column of a byte, both from 1, the column in characters.
+    /// The line and the column in characters of a byte offset, both from 1.
     pub(super) fn line_column(&self, offset: usize) -> (usize, usize) {
         let before = &self.text[..self.text.floor_char_boundary(offset)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -92,9 +93,9 @@ impl ConfigText {
         )
     }
 
-    /// The bytes of a place, or of the innermost table around it that is written.
+    /// The byte range of a place, or as error that of the innermost table around it.
     fn find(&self, place: &Place<'_>, wants_key: bool) -> Result<Range<usize>, Range<usize>> {
-        // The document was parsed before: it parses again.
+        // The document was parsed before, so this does not fail.
         let document = DeTable::parse(&self.text).map_err(|_| 0..0)?;
         let mut found = 0..0;
         let mut here = DeValue::Table(document.into_inner());
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_written_is_where_it_would_stand() {
+    fn a_missing_value_is_reported_at_its_table() {
         let source = ConfigText::new(TEXT, "t");
         let absent = Place::of(["route"]).item(1).key("host");
         assert_eq!(at(&source.value_span(&absent)), "[[route]]");
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_inside_a_string_is_found_unless_it_is_escaped() {
+    fn a_word_inside_a_string_is_found_unless_the_string_has_escapes() {
         let source = ConfigText::new(TEXT, "t");
         let allow = Place::of(["route"]).item(1).key("allow");
         let place = source.span_in_string(&allow, "one\ntwo", 4);

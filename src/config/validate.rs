@@ -1,4 +1,4 @@
-//! Whether the parts of a document fit together. What one value alone must be, its type says.
+//! Checks that the settings of a document fit together. Single values are checked by their types.
 
 use url::Url;
 
@@ -16,7 +16,7 @@ mod issuers;
 mod routes;
 mod server;
 
-/// Everything that does not fit, in no order.
+/// All problems, in any order.
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let mut problems = Problems {
         config,
@@ -31,26 +31,26 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     problems.list
 }
 
-/// What was found so far.
+/// The problems found so far.
 struct Problems<'a> {
     config: &'a Config,
     list: Vec<Problem>,
 }
 
 impl<'a> Problems<'a> {
-    /// Refuses a value.
+    /// Adds a problem that points at a value.
     fn value(&mut self, place: &Place<'_>, message: impl Into<String>, help: impl Into<String>) {
         let problem = Problem::value(&self.config.source, place, message);
         self.list.push(problem.help(help));
     }
 
-    /// Refuses a key, or the table behind it.
+    /// Adds a problem that points at a key.
     fn key(&mut self, place: &Place<'_>, message: impl Into<String>, help: impl Into<String>) {
         let problem = Problem::key(&self.config.source, place, message);
         self.list.push(problem.help(help));
     }
 
-    /// Refuses an expression that does not compile, pointing into it.
+    /// Refuses an expression that does not compile, and points at the wrong part of it.
     fn expression(&mut self, place: &Place<'_>, text: &'a str, scope: Scope) {
         let Err(error) = Expression::compile(text, scope) else {
             return;
@@ -60,7 +60,7 @@ impl<'a> Problems<'a> {
             Some(at) => source.span_in_string(place, text, at.offset),
             None => source.value_span(place),
         };
-        // The parser goes on with every token it would have taken.
+        // The parser lists all tokens that it would have accepted.
         let message = error.message();
         let message = message.split(" expecting ").next().unwrap_or(&message);
         let message = format!("this expression does not compile: {message}");
@@ -70,21 +70,17 @@ impl<'a> Problems<'a> {
             .push(problem.help(format!("it is CEL over {names}")));
     }
 
-    /// Refuses no time at all.
+    /// Refuses periods of zero.
     fn positive(&mut self, table: &Place<'a>, periods: &[(&'a str, Period)]) {
         for (key, period) in periods {
             if period.duration().is_zero() {
                 let place = table.clone().key(key);
-                self.value(
-                    &place,
-                    format!("{key} must be longer than nothing"),
-                    "such as \"30s\"",
-                );
+                self.value(&place, format!("{key} must not be 0"), "such as \"30s\"");
             }
         }
     }
 
-    /// Refuses none at all.
+    /// Refuses numbers that are 0.
     fn at_least_one(&mut self, table: &Place<'a>, numbers: &[(&'a str, u64)]) {
         for (key, number) in numbers {
             if *number == 0 {
@@ -92,13 +88,13 @@ impl<'a> Problems<'a> {
                 self.value(
                     &place,
                     format!("{key} must be at least 1"),
-                    "leave it out for the default",
+                    "remove it for the default",
                 );
             }
         }
     }
 
-    /// Refuses a URL with more than scheme, host and port.
+    /// Refuses a URL that is not an origin.
     fn origin(&mut self, place: &Place<'_>, url: &Url) {
         if !super::server::is_origin(url) {
             let help = "http:// or https://, a host and perhaps a port; no path, query or user";

@@ -1,4 +1,4 @@
-//! Keys that are allowed and weaken the house; `menshen check` reads them out.
+//! Warnings of `menshen check`: settings that are allowed and weaken security.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -24,18 +24,18 @@ mod limits;
 mod path_case;
 mod public_paths;
 
-/// A key that weakens the house.
+/// A setting that weakens security.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// Which key, as `route[0].preflight`.
+    /// The path of the key, such as `route[0].preflight`.
     pub key: String,
-    /// What it does, and what to do instead.
+    /// The consequence, and what to do instead.
     pub text: String,
-    /// The document's name.
+    /// The name of the document.
     pub file: String,
-    /// The line, from 1.
+    /// From 1.
     pub line: usize,
-    /// The column in characters, from 1.
+    /// In characters, from 1.
     pub column: usize,
 }
 
@@ -52,7 +52,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// All of them, in the order of the document.
+/// All warnings, in the order of the document.
 pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     let mut warnings = Warnings {
         config,
@@ -102,14 +102,14 @@ impl Warnings<'_> {
 fn secrets(warnings: &mut Warnings<'_>) {
     for (place, secret) in warnings.config.secrets() {
         if matches!(secret, SecretSource::Literal(_)) {
-            let text = "the secret stands in the configuration itself, and so in its backups: \
-                        write { file = \"...\" } or { env = \"...\" }";
+            let text = "the secret is in the configuration itself, and so in its backups: write \
+                        { file = \"...\" } or { env = \"...\" }";
             warnings.add(&place, text);
         }
     }
 }
 
-/// What is odd about the files that the document names. Reads them.
+/// Oddities of the files that the document names. Reads them.
 pub(super) fn file_warnings(config: &Config) -> Vec<Warning> {
     let mut warnings = Warnings {
         config,
@@ -118,8 +118,8 @@ pub(super) fn file_warnings(config: &Config) -> Vec<Warning> {
     for (place, secret) in config.secrets() {
         if let Some(stray) = secret.trimmed_parts() {
             let text = format!(
-                "the file has {stray} around the secret, which is not taken for a part of it: write \
-                 the file anew, as printf does"
+                "the file has {stray} around the secret, which menshen ignores: write the file without \
+                 it, for example with printf"
             );
             warnings.add(&place, text);
         }
@@ -127,7 +127,7 @@ pub(super) fn file_warnings(config: &Config) -> Vec<Warning> {
     warnings.in_order()
 }
 
-/// What does not fit into the limits of the system, as this process has them.
+/// Settings that exceed the limits of the operating system for this process.
 pub(super) fn system_warnings(config: &Config, files: OpenFiles) -> Vec<Warning> {
     let mut warnings = Warnings {
         config,
@@ -142,12 +142,12 @@ fn server(warnings: &mut Warnings<'_>) {
     let external = &server.external_url;
     let place = Place::of(["server", "external_url"]);
     if !external.secure() && !is_loopback(external.url()) {
-        let text = "plain http: whoever is on the way can read and steal sessions; use https";
+        let text = "plain http: an attacker in the network can steal sessions; use https";
         warnings.add(&place, text);
     }
     if external.secure() && server.tls.is_none() && server.trusted_proxies.is_empty() {
-        let text = "browsers use https, but nothing here ends TLS and no proxy is trusted to say \
-                    so: requests will count as plain http; add [server.tls] or trusted_proxies";
+        let text = "browsers use https, but there is no [server.tls] and no trusted proxy that could \
+                    terminate TLS: requests are treated as plain http; add one of them";
         warnings.add(&place, text);
     }
     for (at, proxy) in server.trusted_proxies.iter().enumerate() {
@@ -155,8 +155,8 @@ fn server(warnings: &mut Warnings<'_>) {
             continue;
         };
         if network.prefix_len() == 0 {
-            let text = "everybody may say which address, host and scheme they come from; name \
-                        the proxies in front of menshen only";
+            let text = "every client can forge its address, host and scheme; name only the proxies in \
+                        front of menshen";
             warnings.add(&Place::of(["server", "trusted_proxies"]).item(at), text);
         }
     }
@@ -171,8 +171,8 @@ fn admin(warnings: &mut Warnings<'_>) {
         .parse::<SocketAddr>()
         .is_ok_and(|address| !address.ip().is_loopback())
     {
-        let text = "other machines can reach metrics, health and the admin API, in plain http: \
-                    keep them away by a firewall";
+        let text = "other machines can reach metrics, health and the admin API in plain http: block \
+                    them with a firewall";
         warnings.add(&Place::of(["admin", "listen"]), text);
     }
 }
@@ -182,8 +182,8 @@ fn ext_authz(warnings: &mut Warnings<'_>) {
     let listen = listen.and_then(|ext_authz| ext_authz.grpc_listen.as_deref());
     let address = listen.and_then(|listen| listen.parse::<SocketAddr>().ok());
     if address.is_some_and(|address| !address.ip().is_loopback()) {
-        let text = "your proxy's questions carry session cookies here in plain HTTP/2: let only \
-                    your own network see them";
+        let text = "the requests of your proxy hold session cookies and use plain HTTP/2: keep them in \
+                    a network that you trust";
         warnings.add(&Place::of(["ext_authz", "grpc_listen"]), text);
     }
 }
@@ -191,22 +191,20 @@ fn ext_authz(warnings: &mut Warnings<'_>) {
 fn session(warnings: &mut Warnings<'_>) {
     let session = &warnings.config.session;
     if let Some(domain) = &session.cookie_domain {
-        let text = format!(
-            "every host below {domain} receives the session cookie, yours or not, and can use it"
-        );
+        let text = format!("every host below {domain} receives the session cookie and can use it");
         warnings.add(&Place::of(["session", "cookie_domain"]), text);
     }
     if session.cookie_same_site == SameSiteConfig::None {
         let text = match session.frame_ancestors.is_empty() {
             true => {
-                "other sites' pages may embed and call your applications with the visitor's \
-                 session: the applications must defend themselves against forged requests; \
-                 frame_ancestors limits whose frames people may sign in to"
+                "pages of other sites can embed and call your applications with the session of the \
+                 visitor: the applications need protection against forged requests (CSRF); \
+                 frame_ancestors limits the sites in whose frames people can sign in"
             }
             false => {
-                "pages of frame_ancestors, and of every site in browsers that do not keep the \
-                 cookies of frames apart, may embed and call your applications with the visitor's \
-                 session: the applications must defend themselves against forged requests"
+                "pages of frame_ancestors, and in browsers without partitioned cookies pages of every \
+                 site, can embed and call your applications with the session of the visitor: the \
+                 applications need protection against forged requests (CSRF)"
             }
         };
         warnings.add(&Place::of(["session", "cookie_same_site"]), text);
@@ -217,8 +215,8 @@ fn connectors(warnings: &mut Warnings<'_>) {
     for (id, connector) in &warnings.config.connector {
         let place = Place::of(["connector", id.as_str()]);
         if !connector.link_by.is_empty() {
-            let text = "whoever this source says has a person's number or address becomes that \
-                        person: it must check both";
+            let text = "a person whose number or address the source reports gets the account with it: \
+                        the source must verify both";
             warnings.add(&place.clone().key("link_by"), text);
         }
         shared_callback(warnings, &place, id, connector);
@@ -228,8 +226,8 @@ fn connectors(warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Two sources that return to one address: one of them may have codes of the other sent there as
-/// answers to its own logins (RFC 9700 §4.4).
+/// Warns of two connectors with the same callback: a hostile provider can send codes of the other one
+/// there as response to its own logins (mix-up attack, RFC 9700 §4.4).
 fn shared_callback<'a>(
     warnings: &mut Warnings<'a>,
     place: &Place<'a>,
@@ -243,9 +241,9 @@ fn shared_callback<'a>(
     let other = others.find(|(other, it)| *other != id && it.callback.as_ref() == Some(callback));
     if let Some((other, _)) = other {
         let text = format!(
-            "`{other}` returns there, too: a provider that turns hostile could get at codes of the \
-             other, unless that names itself in its answers (RFC 9207); share an address only among \
-             providers you trust"
+            "`{other}` has the same callback: a hostile provider can obtain codes of the other one, \
+             unless that sends `iss` in its responses (RFC 9207); share a callback only among \
+             providers that you trust"
         );
         warnings.add(&place.clone().key("callback"), text);
     }
@@ -255,61 +253,62 @@ fn routes(warnings: &mut Warnings<'_>) {
     if warnings.config.route.is_empty() {
         warnings.add(
             &Place::of(["route"]),
-            "there is no [[route]]: every address answers 404",
+            "there is no [[route]]: every request gets 404",
         );
     }
     let routes = &warnings.config.route;
-    // At the side of a proxy that asks, nothing is forwarded here.
+    // If another proxy uses the check endpoints, no route needs an upstream.
     let only_asked = !warnings.config.server.trusted_proxies.is_empty()
         && routes.iter().all(|route| route.upstream.is_empty());
     for (at, route) in routes.iter().enumerate() {
         let place = Place::of(["route"]).item(at);
         if route.upstream.is_empty() && !only_asked {
-            let text = "it has no upstream: whoever may take it finds nothing there, a 404";
+            let text = "it has no upstream: allowed requests get 404";
             warnings.add(&place, text);
         }
         if route.preflight == Preflight::Pass && route.access != AccessConfig::Public {
-            let text = "OPTIONS with Origin reach the application from anybody, without identity";
+            let text =
+                "OPTIONS requests with Origin reach the application without login and identity";
             warnings.add(&place.clone().key("preflight"), text);
         }
         public_paths::warn(warnings, &place, route);
         if !route.pass_headers.is_empty() {
-            let text = "clients can say this themselves; some frameworks let it override the \
-                        path or method that was judged";
+            let text = "clients can set these headers; in some frameworks they override the path or \
+                        method that menshen has checked";
             warnings.add(&place.clone().key("pass_headers"), text);
         }
         tokens_in_plain_http(warnings, &place, route);
         if route.upstream_tls.as_ref().is_some_and(|tls| !tls.verify) {
-            let text = "whoever is on the way can answer as the application, and read and change \
-                        everything: name its authority or its own certificate in `ca` instead";
+            let text = "an attacker in the network can pose as the application and read and change \
+                        everything: name its CA or its own certificate in `ca` instead";
             let place = place.clone().key("upstream_tls").key("verify");
             warnings.add(&place, text);
         }
         if route.case_insensitive == Some(true) {
-            let text = "paths are compared without case; that is right only if the application \
-                        does so, too";
+            let text = "paths are compared without case; that is correct only if the application does \
+                        so, too";
             warnings.add(&place.clone().key("case_insensitive"), text);
         }
         path_case::capitals_in_rule(warnings, &place, route);
         if shares_its_audience(warnings.config, at) {
-            let text = "another application on this host gets assertions for the same audience, \
-                        and each may use them at the other: add an audience to both";
+            let text = "another application on this host gets assertions for the same audience, and \
+                        each can use them at the other: add an audience to both";
             warnings.add(&place.clone().key("assertion"), text);
         }
         if !route.acr_values.is_empty() && !reports_acr(warnings.config, route) {
-            let text = "none of the connectors that count here says how somebody proved \
-                        themselves: nobody ever passes";
+            let text = "none of the connectors of this route reports how people authenticated (acr): \
+                        nobody passes";
             warnings.add(&place.clone().key("acr_values"), text);
         }
         let nobody = warnings.config.connector.is_empty() && route.issuers.is_empty();
         if route.access == AccessConfig::Rule && nobody {
-            let text = "nobody can sign in: the rule only ever sees nobody";
+            let text = "there is no connector and no issuer: in the rule `user` is always null";
             warnings.add(&place.key("access"), text);
         }
     }
 }
 
-/// The provider's tokens on the way to an application.
+/// Warns of tokens of the provider that are sent to an application in plain http.
 fn tokens_in_plain_http<'a>(warnings: &mut Warnings<'a>, place: &Place<'a>, route: &RouteConfig) {
     let plain = |upstream: &UpstreamUrl| match upstream {
         UpstreamUrl::Tcp { tls, host, .. } => {
@@ -319,8 +318,8 @@ fn tokens_in_plain_http<'a>(warnings: &mut Warnings<'a>, place: &Place<'a>, rout
         UpstreamUrl::Unix(_) => false,
     };
     if route.upstream.iter().any(plain) {
-        let text = "the provider's tokens travel to the application in plain http: whoever is \
-                    on the way can use them";
+        let text = "tokens of the provider are sent to the application in plain http: an attacker in \
+                    the network can use them";
         let keys = [
             ("pass_access_token", route.pass_access_token),
             ("pass_id_token", route.pass_id_token),
@@ -334,15 +333,15 @@ fn tokens_in_plain_http<'a>(warnings: &mut Warnings<'a>, place: &Place<'a>, rout
 fn wildcard_hosts(warnings: &mut Warnings<'_>) {
     for (at, route) in warnings.config.route.iter().enumerate() {
         if sends_sessions_to_wildcard(warnings.config, route) {
-            let text = "whoever has a name below it in the DNS has an address of this site: people \
-                        are asked before their session goes there; name the hosts, or set \
-                        [session] cookie_domain where all of them are yours";
+            let text = "every host below it in the DNS belongs to this site: people must confirm before \
+                        their session is sent there; name the hosts, or set [session] cookie_domain \
+                        if all of them are yours";
             warnings.add(&Place::of(["route"]).item(at).key("host"), text);
         }
     }
 }
 
-/// Whether people's sessions go to hosts that only the DNS names.
+/// Whether sessions are handed over to hosts that only a wildcard names.
 fn sends_sessions_to_wildcard(config: &Config, route: &RouteConfig) -> bool {
     let HostPattern::Wildcard { suffix, .. } = &route.host else {
         return false;
@@ -353,7 +352,7 @@ fn sends_sessions_to_wildcard(config: &Config, route: &RouteConfig) -> bool {
     route.access != AccessConfig::Public && !config.connector.is_empty() && !covered
 }
 
-/// Whether an assertion for the host of this route is one for another application, too.
+/// Whether another application on the host of this route accepts its assertions.
 fn shares_its_audience(config: &Config, at: usize) -> bool {
     let by_host = |route: &RouteConfig| route.assertion && route.audience.is_none();
     let this = &config.route[at];
@@ -365,7 +364,7 @@ fn shares_its_audience(config: &Config, at: usize) -> bool {
     by_host(this) && config.route.iter().any(same)
 }
 
-/// A host pattern without its port, as an audience has none.
+/// The host pattern without its port, because an audience has no port.
 fn host_without_port(host: &HostPattern) -> (bool, &str) {
     match host {
         HostPattern::Any { .. } => (false, ""),

@@ -1,27 +1,25 @@
-//! `Budget`: how much the expressions of one request may cost together, however often they are
-//! evaluated.
+//! `Budget`: the limit of steps for all evaluations of one request.
 //!
-//! The engine counts nothing itself. Counted are the nodes of an expression, once for every item
-//! that a macro walks, and the bytes of a request that it reads or matches.
+//! The engine has no such limit. Steps are charged for the nodes of an expression (in a macro once for
+//! each item) and for the bytes of text that it reads or matches.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many steps the expressions of one request may take, all together. A step is about a node of
-/// an expression: a tenth of a microsecond.
+/// The steps of one request. A step costs about as much as a node of an expression: 0.1 µs.
 pub const STEPS_MAX: u64 = 250_000;
 
-/// How many bytes of a text are read in a step.
+/// The bytes of text that are read in one step.
 const BYTES_READ: usize = 64;
-/// How many bytes of a text are matched in a step.
+/// The bytes of text that are matched with a pattern in one step.
 const BYTES_MATCHED: usize = 16;
 
 thread_local! {
-    /// What is left to the evaluation that runs on this thread.
+    /// The steps left to the evaluation on this thread.
     static REMAINING: Cell<u64> = const { Cell::new(u64::MAX) };
 }
 
-/// What is left to one request.
+/// The steps left to one request.
 #[derive(Debug)]
 pub struct Budget(AtomicU64);
 
@@ -31,7 +29,8 @@ impl Default for Budget {
     }
 }
 
-/// A copy has as much left, and is spent for itself: [`Budget::continue_from`] makes one of two again.
+/// A copy starts with the remaining steps and counts on its own. [`Budget::continue_from`] takes its
+/// count back.
 impl Clone for Budget {
     fn clone(&self) -> Self {
         Self(AtomicU64::new(self.remaining()))
@@ -39,17 +38,16 @@ impl Clone for Budget {
 }
 
 impl Budget {
-    /// Whether nothing is left: what was evaluated last has no value.
     pub fn is_spent(&self) -> bool {
         self.remaining() == 0
     }
 
-    /// Begins anew, for whoever evaluates a second time only to explain.
+    /// Restores all steps, for an evaluation that only explains a decision.
     pub fn reset(&self) {
         self.0.store(STEPS_MAX, Ordering::Relaxed);
     }
 
-    /// Leaves as much as another has left, that was copied from this one and evaluated with since.
+    /// Takes over the remaining steps of a copy of this budget.
     pub fn continue_from(&self, copy: &Self) {
         self.0.store(copy.remaining(), Ordering::Relaxed);
     }
@@ -59,38 +57,36 @@ impl Budget {
     }
 }
 
-/// Evaluates something within what is left, which is all there is without a limit. Nothing when it
-/// was not enough: then no part of the answer counts.
+/// Evaluates within the budget, or without a limit if there is none. Returns `None` if the steps did not
+/// suffice: then the result must not be used.
 pub(super) fn run_within<T>(budget: Option<&Budget>, evaluate: impl FnOnce() -> T) -> Option<T> {
     let Some(budget) = budget else {
         REMAINING.set(u64::MAX);
         return Some(evaluate());
     };
     REMAINING.set(budget.remaining());
-    let answer = evaluate();
-    let left = REMAINING.replace(u64::MAX);
-    budget.0.store(left, Ordering::Relaxed);
-    (left > 0).then_some(answer)
+    let result = evaluate();
+    let remaining = REMAINING.replace(u64::MAX);
+    budget.0.store(remaining, Ordering::Relaxed);
+    (remaining > 0).then_some(result)
 }
 
-/// Takes some steps; says whether there were as many left.
+/// Subtracts steps; returns whether any are left.
 pub(super) fn charge(steps: u64) -> bool {
-    let left = REMAINING.get().saturating_sub(steps);
-    REMAINING.set(left);
-    left > 0
+    let remaining = REMAINING.get().saturating_sub(steps);
+    REMAINING.set(remaining);
+    remaining > 0
 }
 
-/// What a text that is read costs.
 pub(super) fn charge_read(text: &str) -> bool {
     charge(steps(text.len() / BYTES_READ + 1))
 }
 
-/// What a text that is matched costs.
 pub(super) fn charge_match(text: &str) -> bool {
     charge(steps(text.len() / BYTES_MATCHED + 1))
 }
 
-/// What so many items cost, each so many nodes.
+/// Charges for the items of a list, over each of which a macro evaluates `nodes` nodes.
 pub(super) fn charge_items(items: usize, nodes: i64) -> bool {
     charge(steps(items).saturating_mul(u64::try_from(nodes).unwrap_or(u64::MAX)))
 }

@@ -1,13 +1,12 @@
-//! Capital letters in the texts and patterns that an expression compares with one field.
+//! Finds strings and patterns with capital letters that an expression compares with one field.
 
 use cel::IdedExpr;
 use cel::common::ast::operators;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr};
 
-/// The first text or pattern with a capital letter that is compared with `variable.field`.
+/// The first string or pattern with a capital letter that is compared with `variable.field`.
 ///
-/// Errs on the side of no: what a comparison in any case holds is none, and neither is what only
-/// stands in another comparison of the same rule.
+/// Case-insensitive patterns and strings of other comparisons in the same rule are not reported.
 pub(super) fn first_compared_with(root: &IdedExpr, variable: &str, field: &str) -> Option<String> {
     let mut search = Search {
         variable,
@@ -22,24 +21,23 @@ pub(super) fn first_compared_with(root: &IdedExpr, variable: &str, field: &str) 
 struct Search<'a> {
     variable: &'a str,
     field: &'a str,
-    /// What macros call their items, innermost last, and what the lists hold that they walk.
+    /// The item variables of the enclosing macros, innermost last, with the contents of their lists.
     items: Vec<(&'a str, Contents)>,
     found: Option<String>,
 }
 
-/// What a part of an expression holds.
+/// What a part of an expression contains.
 #[derive(Clone, Default)]
 struct Contents {
-    /// The field.
     has_field: bool,
-    /// A text or pattern with a capital letter.
+    /// A string or pattern with a capital letter.
     capitals: Option<String>,
-    /// A change into capitals.
+    /// Whether `upperAscii` is called.
     is_upper_cased: bool,
 }
 
 impl<'a> Search<'a> {
-    /// Looks at every comparison on its own.
+    /// Visits every comparison separately.
     fn visit(&mut self, node: &'a IdedExpr) {
         match &node.expr {
             Expr::Call(call) if is_logical(&call.func_name) => {
@@ -118,7 +116,7 @@ impl<'a> Search<'a> {
                 };
                 text.merge(Contents::of(pattern.inner(), requires_capital))
             }
-            // A key names a field, which is no text that is compared.
+            // The key of an index is not compared.
             (operators::INDEX | operators::OPT_INDEX, [operand, key])
                 if matches!(key.expr, Expr::Literal(_)) =>
             {
@@ -165,7 +163,7 @@ fn is_logical(name: &str) -> bool {
     )
 }
 
-/// A letter that is another one in lower case, in any script.
+/// Whether the letter changes in lower case, in any script.
 fn is_capital(letter: char) -> bool {
     !letter.to_lowercase().eq([letter])
 }
@@ -174,8 +172,8 @@ fn has_capital(text: &str) -> bool {
     text.chars().any(is_capital)
 }
 
-/// Whether a pattern asks for a capital letter that it does not take in lower case, too. `\S` and
-/// names of groups hold none.
+/// Whether a pattern requires a capital letter. `\S`, names of groups and classes such as `[A-Za-z]` do
+/// not.
 fn requires_capital(pattern: &str) -> bool {
     let mut rest = pattern;
     while let Some(letter) = rest.chars().next() {
@@ -207,7 +205,7 @@ fn requires_capital(pattern: &str) -> bool {
     false
 }
 
-/// How long `\S`, `\x{41}` or `\p{Greek}` is at the beginning of a text.
+/// The length of an escape such as `\S`, `\x{41}` or `\p{Greek}` at the start of a text.
 fn escape_length(text: &str) -> usize {
     let mut letters = text.char_indices().skip(2);
     match letters.next() {
@@ -217,7 +215,7 @@ fn escape_length(text: &str) -> usize {
     }
 }
 
-/// How long `[a-z]` is at the beginning of a text.
+/// The length of a class such as `[a-z]` at the start of a text.
 fn class_length(text: &str) -> usize {
     let mut at = 1;
     while let Some(letter) = text[at..].chars().next() {
@@ -254,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_compared_with_the_field_is_found() {
+    fn a_string_that_is_compared_with_the_field_is_found() {
         for rule in [
             "!request.path.startsWith('/Admin')",
             "request.path == '/Admin' || user.login == 'boss'",
@@ -271,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compared_with_something_else_is_not() {
+    fn a_string_that_is_compared_with_something_else_is_not_found() {
         for rule in [
             "request.path.startsWith('/admin') && 'HR' in user.groups",
             "user.groups.exists(g, g == 'HR' && request.path.startsWith('/hr'))",
@@ -285,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_counts_where_it_takes_no_small_letter_instead() {
+    fn a_pattern_counts_if_it_requires_a_capital_letter() {
         for (pattern, counts) in [
             ("^/Admin", true),
             ("^/[A-Z]+$", true),

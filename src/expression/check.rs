@@ -1,5 +1,5 @@
-//! The check of a parsed tree: who may be named and called, how deep, how often; literals made
-//! ready on the way.
+//! Checks a parsed tree: known variables and functions, limits of depth and macros. Literal patterns and
+//! networks are compiled on the way.
 
 use cel::common::ast::operators;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SourceInfo};
@@ -12,11 +12,11 @@ use super::function::{self, Constant, INNER_RANGE, OUTER_RANGE};
 use super::literal_chars::LiteralChars;
 use super::variables::constant_name;
 
-/// Deepest syntax tree; unoptimized, a level needs 50 KiB of stack.
+/// The most levels of a syntax tree. In a debug build each needs 50 KiB of stack.
 pub const DEPTH_MAX: usize = 24;
-/// Most macros of an expression.
+/// The most macros of an expression.
 pub const MACROS_MAX: usize = 16;
-/// Deepest nesting of macros.
+/// The most levels of nested macros.
 pub const MACRO_LEVELS_MAX: usize = 2;
 
 const TYPES: &[&str] = &[
@@ -30,7 +30,7 @@ const TYPES: &[&str] = &[
     "type",
 ];
 
-/// A tree that may be evaluated.
+/// A tree that is safe to evaluate.
 pub(super) struct CheckedTree {
     pub(super) root: IdedExpr,
     pub(super) nodes: u64,
@@ -40,7 +40,7 @@ pub(super) struct CheckedTree {
     pub(super) literal_chars: LiteralChars,
 }
 
-/// Checks `program` and makes its literals ready.
+/// Checks `program` and compiles its literals.
 pub(super) fn check(
     program: &Program,
     source: &str,
@@ -89,17 +89,17 @@ struct Checker<'a> {
     info: &'a SourceInfo,
     constants: Vec<Constant>,
     reads: Vec<Box<str>>,
-    /// Everything that is named as a whole, in the order of the source.
+    /// Every value that is named, in the order of the source.
     names: Vec<Box<str>>,
     literal_chars: LiteralChars,
-    /// Whether what is visited is part of something named already.
+    /// Whether the visited node is part of a value that is named already.
     inside_name: bool,
-    /// The names macros have given to their items, innermost last.
+    /// The item variables of the enclosing macros, innermost last.
     macro_names: Vec<String>,
     macros: usize,
     macro_level: usize,
     depth: usize,
-    /// How many nodes were visited.
+    /// The number of visited nodes.
     nodes: i64,
 }
 
@@ -153,7 +153,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// How a source spells `a`, `a.b` or `a["b"]` of a variable; nothing for anything else.
+    /// The source text of a value such as `a`, `a.b` or `a["b"]` of a variable; `None` for other nodes.
     fn named_value(&self, mut node: &IdedExpr) -> Option<String> {
         let mut fields = Vec::new();
         loop {
@@ -177,7 +177,7 @@ impl Checker<'_> {
                     let Expr::Literal(LiteralValue::String(key)) = &key.expr else {
                         return None;
                     };
-                    // Text in JSON is text in CEL.
+                    // A JSON string is also a CEL string.
                     fields.push(format!("[{}]", serde_json::json!(key.inner())));
                     operand
                 }
@@ -186,7 +186,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Visits `a`, `a.b.c`, `has(a.b.c)`, or a field of anything else.
+    /// Visits `a`, `a.b.c`, `has(a.b.c)`, or a field of another expression.
     fn visit_path(&mut self, node: &mut IdedExpr) -> Result<(), CompileError> {
         let Some(path) = FieldPath::of(node) else {
             return match &mut node.expr {
@@ -202,7 +202,7 @@ impl Checker<'_> {
                 },
             ));
         }
-        // No source can spell an `@`: those names are the engine's and our own.
+        // Names with `@` are internal: the parser does not accept them in a source.
         let is_bound =
             path.root.starts_with('@') || self.macro_names.iter().any(|name| name == path.root);
         if is_bound || (path.fields.is_empty() && TYPES.contains(&path.root)) {
@@ -234,8 +234,8 @@ impl Checker<'_> {
         if matches!(call.func_name.as_str(), "matches" | "in_network")
             && let Some(last) = call.args.pop()
         {
-            let ready = self.compile_literal(&call.func_name, last)?;
-            call.args.push(ready);
+            let compiled = self.compile_literal(&call.func_name, last)?;
+            call.args.push(compiled);
         }
         for argument in &mut call.args {
             self.visit(argument)?;
@@ -243,7 +243,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Replaces a literal pattern or network by a reference to what it means.
+    /// Replaces a literal pattern or network by a reference to its compiled form.
     fn compile_literal(
         &mut self,
         function: &str,
@@ -333,7 +333,7 @@ impl Checker<'_> {
     }
 }
 
-/// What a macro walks, checked by a function of ours that is told what each item costs.
+/// Wraps the list of a macro in an internal function that limits its items and charges for them.
 fn limit_range(range: IdedExpr, limit: &str, nodes: i64) -> IdedExpr {
     let id = range.id;
     let nodes = IdedExpr {
@@ -348,7 +348,7 @@ fn limit_range(range: IdedExpr, limit: &str, nodes: i64) -> IdedExpr {
     IdedExpr { id, expr }
 }
 
-/// A name and the fields selected from it, last first.
+/// A variable and the fields that are selected from it, last first.
 struct FieldPath<'a> {
     id: u64,
     root: &'a str,

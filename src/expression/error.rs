@@ -1,86 +1,56 @@
-//! Why an expression is refused when it is compiled, and why it has no value when evaluated.
+//! Errors of compiling and of evaluating an expression.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use cel::ExecutionError;
 
-/// An expression that was refused, and where in its source.
+/// Why an expression does not compile, and where.
 #[derive(Debug)]
 pub struct CompileError {
-    /// What is wrong.
     pub kind: CompileErrorKind,
-    /// Where, when it is known.
     pub position: Option<Position>,
 }
 
-/// A place in the source of an expression.
+/// A position in the source of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// Bytes before it.
+    /// In bytes.
     pub offset: usize,
-    /// Its line, from 1.
+    /// From 1.
     pub line: usize,
-    /// Its column in characters, from 1.
+    /// In characters, from 1.
     pub column: usize,
 }
 
 /// What is wrong with a source.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileErrorKind {
-    /// The source is too long.
     #[error("the expression is longer than {bytes_max} bytes")]
-    TooLong {
-        /// The limit.
-        bytes_max: usize,
-    },
-    /// Brackets or operators are nested too deeply.
+    TooLong { bytes_max: usize },
     #[error("the expression is nested deeper than {levels_max} levels")]
-    TooDeep {
-        /// The limit.
-        levels_max: usize,
-    },
-    /// Macros such as `exists` are nested too deeply.
+    TooDeep { levels_max: usize },
     #[error("macros are nested deeper than {levels_max} levels")]
-    MacrosTooDeep {
-        /// The limit.
-        levels_max: usize,
-    },
-    /// There are too many macros.
+    MacrosTooDeep { levels_max: usize },
     #[error("more than {macros_max} macros")]
-    TooManyMacros {
-        /// The limit.
-        macros_max: usize,
-    },
-    /// It is not CEL.
+    TooManyMacros { macros_max: usize },
     #[error("{message}")]
-    Syntax {
-        /// What the parser says.
-        message: String,
-    },
-    /// A variable that is not lent here.
+    Syntax { message: String },
     #[error("unknown variable `{name}`, known here: {}", .known.join(", "))]
     UnknownVariable {
-        /// What was written.
         name: String,
-        /// What could have been.
         known: &'static [&'static str],
     },
-    /// A macro calls its item by the name of a variable.
     #[error("`{name}` is a variable, a macro must call its item differently")]
-    Shadowed {
-        /// The name.
-        name: String,
-    },
-    /// A function that does not exist, or not in this form.
+    Shadowed { name: String },
     #[error("unknown function `{name}` with {arguments} arguments")]
     UnknownFunction {
-        /// What was written; a method starts with a dot.
+        /// A method starts with a dot.
         name: String,
-        /// How many arguments, not counting what a method is called on.
+        /// Without the target of a method.
         arguments: usize,
     },
-    /// The pattern of `matches` is computed.
+    /// `matches` takes only a literal, so that every pattern is compiled once.
     #[error("the pattern of `matches` must be a literal")]
     ComputedPattern,
     /// The pattern of `matches` is malformed or too large.
@@ -89,39 +59,35 @@ pub enum CompileErrorKind {
     /// The network of `in_network` is malformed.
     #[error("malformed network `{text}`")]
     Network {
-        /// What was written.
         text: String,
-        /// What the parser of networks says.
         #[source]
         source: ipnet::AddrParseError,
     },
     /// A message such as `Name{field: 1}` is constructed.
     #[error("messages cannot be constructed")]
     Message,
-    /// The thread that parses could not start.
-    #[error("no thread to parse on")]
+    #[error("start a thread for the parser")]
     Thread(#[source] std::io::Error),
 }
 
-/// Why an evaluation has no value. It carries names and types, never data.
+/// Why an evaluation has no value. It holds names and types, never data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvalError {
-    /// A fact, field, key or item is not there.
+    /// A variable, field, key or item does not exist.
     #[error("{name} is missing")]
     Missing {
-        /// The name as the expression has it, else a description.
+        /// The name from the source, or a description.
         name: String,
     },
-    /// Something is of a type that cannot be used so.
     #[error("wrong type: {problem}")]
     WrongType {
-        /// The operation and the types it met.
+        /// The operation and the types of its operands.
         problem: String,
     },
-    /// It would cost more than one request may.
+    /// The [`super::Budget`] of the request is spent.
     #[error("evaluating it takes too much work")]
     BudgetExceeded,
-    /// An operation did not succeed on values of the right type.
+    /// An operation failed on values of the right type.
     #[error("{operation} failed")]
     Failed {
         /// The function or operator.
@@ -130,7 +96,7 @@ pub enum EvalError {
 }
 
 impl CompileError {
-    /// What is wrong, without the position.
+    /// The error without the position.
     pub fn message(&self) -> String {
         self.kind.to_string()
     }
@@ -153,7 +119,7 @@ impl std::error::Error for CompileError {
 }
 
 impl Position {
-    /// The place `offset` bytes into `source`; past its end, the end.
+    /// The position `offset` bytes into `source`, or its end.
     pub(super) fn at_offset(source: &str, offset: usize) -> Self {
         let offset = source.floor_char_boundary(offset);
         let before = &source[..offset];
@@ -166,7 +132,7 @@ impl Position {
         }
     }
 
-    /// The place of a line and a column in characters, both from 1.
+    /// The position of a line and a column in characters, both from 1.
     pub(super) fn at_column(source: &str, line: usize, column: usize) -> Self {
         let lines = source.split_inclusive('\n').take(line.saturating_sub(1));
         let line_start: usize = lines.map(str::len).sum();
@@ -181,11 +147,11 @@ impl Position {
 }
 
 impl EvalError {
-    /// Says what `error` says, without the data it may hold.
+    /// Converts an error of the engine and drops the data it may hold.
     pub(super) fn translate(error: ExecutionError, source: &str) -> Self {
         match error {
             ExecutionError::NoSuchKey(key) | ExecutionError::UndeclaredReference(key) => {
-                // A computed key is data; one that is written in the source is not.
+                // A computed key is data and is not repeated.
                 let written = source.contains(key.as_str());
                 let name = if written {
                     format!("`{key}`")

@@ -1,5 +1,5 @@
-//! The functions an expression may call: CEL's own, some for text, `in_network`, and `matches`
-//! with a pattern that was compiled once.
+//! The functions of expressions: those of CEL, string functions, `in_network`, and `matches` with a
+//! precompiled pattern.
 
 use std::any::Any;
 use std::net::IpAddr;
@@ -13,26 +13,26 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::budget;
 
-/// Most items a macro walks.
+/// The most items of the list of a macro.
 pub const OUTER_ITEMS_MAX: usize = 1000;
-/// Most items a macro walks inside another macro.
+/// The most items of the list of a macro inside another macro.
 pub const INNER_ITEMS_MAX: usize = 100;
 
-/// Passes on what an outer macro walks, unless it is too long; also takes how many nodes are
-/// evaluated for each item.
+/// The internal function that limits the list of an outer macro. Its second argument is the number of
+/// nodes that are evaluated for each item.
 pub(super) const OUTER_RANGE: &str = "@outer_range";
-/// Passes on what an inner macro walks, unless it is too long.
+/// The same for a macro inside another macro.
 pub(super) const INNER_RANGE: &str = "@inner_range";
 
-/// The environment every evaluation shares.
+/// The engine's environment, shared by all evaluations.
 pub(super) fn environment() -> Arc<Env> {
-    // One for each thread: every evaluation clones the Arc, and one shared counter would be
-    // fought over by all cores.
+    // One for each thread, because every evaluation clones the Arc and all cores would contend for
+    // one reference counter.
     thread_local!(static ENVIRONMENT: Arc<Env> = Arc::new(build()));
     ENVIRONMENT.with(Arc::clone)
 }
 
-/// Whether `name` can be called with so many arguments; a method's target is not counted.
+/// Whether the function exists with this number of arguments, without the target of a method.
 pub(super) fn is_known(name: &str, method: bool, arguments: usize) -> bool {
     let known = if method { METHODS } else { FUNCTIONS };
     known
@@ -40,12 +40,12 @@ pub(super) fn is_known(name: &str, method: bool, arguments: usize) -> bool {
         .any(|(known, arity)| *known == name && arity.contains(&arguments))
 }
 
-/// A literal that was made ready when compiling.
+/// A literal that was compiled with the expression.
 #[derive(Debug)]
 pub(super) enum Constant {
-    /// The pattern of a `matches`.
+    /// Of `matches`.
     Pattern(regex::Regex),
-    /// The network of an `in_network`.
+    /// Of `in_network`.
     Network(IpNet),
 }
 
@@ -58,7 +58,7 @@ impl Constant {
         pattern.map(Self::Pattern)
     }
 
-    /// Parses `10.0.0.0/8`, or an address alone.
+    /// Parses a network such as `10.0.0.0/8`, or an address.
     pub(super) fn network(text: &str) -> Result<Self, ipnet::AddrParseError> {
         network(text).map(Self::Network)
     }
@@ -183,7 +183,7 @@ fn in_network<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> CallResult<'b, 'v> {
     )))
 }
 
-/// Parses a network; one of mapped IPv6 addresses becomes the IPv4 network it maps.
+/// Parses a network. A network of IPv4-mapped IPv6 addresses becomes an IPv4 network.
 fn network(text: &str) -> Result<IpNet, ipnet::AddrParseError> {
     let parsed = text.parse().or_else(|error| match text.parse::<IpAddr>() {
         Ok(address) => Ok(IpNet::from(address)),

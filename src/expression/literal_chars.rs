@@ -1,19 +1,17 @@
-//! `LiteralChars`: which characters the texts and patterns of an expression hold.
+//! `LiteralChars`: the kinds of characters in the literals of an expression.
 
-/// Which characters the texts and patterns of an expression hold, as far as that changes how a
-/// path is read.
+/// The kinds of characters in the strings and patterns of an expression. They decide how the path of a
+/// request is decoded before the expression reads it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LiteralChars {
-    /// Those of two bytes in UTF-8: Latin with accents, Greek, Cyrillic, …
+    /// Two bytes in UTF-8, such as Greek and Cyrillic.
     pub has_two_byte: bool,
-    /// Those of more bytes: Chinese, Japanese, Korean, …
+    /// Three or four bytes in UTF-8, such as Chinese.
     pub has_longer: bool,
-    /// A `%`.
     pub has_percent: bool,
 }
 
 impl LiteralChars {
-    /// Whether there are any beyond ASCII.
     pub fn has_non_ascii(self) -> bool {
         self.has_two_byte || self.has_longer
     }
@@ -28,7 +26,7 @@ impl LiteralChars {
         }
     }
 
-    /// A pattern may name characters by number, script or class: which ones, is not looked up.
+    /// Adds a pattern. Escapes of characters, scripts and classes count as characters of three bytes.
     pub(super) fn add_pattern(&mut self, pattern: &str) {
         self.add(pattern);
         let names = ["\\p", "\\P", "\\x", "\\u", "\\U"];

@@ -1,4 +1,4 @@
-//! From source to a checked tree: the limits that must hold before and while parsing.
+//! Parses a source into a checked tree, within limits of length, depth and stack.
 
 use std::thread;
 
@@ -8,10 +8,10 @@ use super::Scope;
 use super::check::{CheckedTree, DEPTH_MAX, check};
 use super::error::{CompileError, CompileErrorKind, Position};
 
-/// Longest source of an expression.
+/// The longest source of an expression.
 pub const SOURCE_BYTES_MAX: usize = 4096;
 
-/// Four times what the worst source of the longest length was seen to need.
+/// Four times the stack that the worst source of the longest length needs.
 const STACK_BYTES: usize = 64 << 20;
 const MESSAGE_CHARS_MAX: usize = 200;
 
@@ -20,7 +20,7 @@ pub(super) fn parse(source: &str, scope: Scope) -> Result<CheckedTree, CompileEr
     with_parsed(source, |program| check(program, source, scope))
 }
 
-/// Parses `source` and does something with its tree.
+/// Parses `source` and calls `work` with its tree.
 pub(super) fn with_parsed<T: Send>(
     source: &str,
     work: impl FnOnce(&Program) -> Result<T, CompileError> + Send,
@@ -43,8 +43,8 @@ pub(super) fn with_parsed<T: Send>(
             Some(position),
         ));
     }
-    // The parser recurses once for each operator in a chain, not only for brackets: a source
-    // within the limit can need more stack than the caller has left.
+    // The parser recurses for each operator in a chain, not only for brackets, so that a source within
+    // the limit can need more stack than the caller has.
     thread::scope(|threads| {
         let parser = thread::Builder::new()
             .name("expression".into())
@@ -65,7 +65,7 @@ pub(super) fn with_parsed<T: Send>(
     })
 }
 
-/// Where brackets outside of text are nested too deeply.
+/// The offset of the first bracket outside of strings that is nested too deeply.
 fn first_too_deep(source: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut quote = None;
@@ -89,7 +89,7 @@ fn first_too_deep(source: &str) -> Option<usize> {
     None
 }
 
-/// Says the first thing the parser says, at the place it says it.
+/// The first error of the parser, with its position.
 fn syntax_error(errors: &ParseErrors, source: &str) -> CompileError {
     if errors
         .errors

@@ -1,4 +1,4 @@
-//! What expressions promise to mapping, rules and headers.
+//! Tests of compiling and evaluating expressions.
 
 mod budget;
 mod refused;
@@ -13,7 +13,7 @@ use super::{
     Record, SOURCE_BYTES_MAX, Scope, Value, Variable, Variables,
 };
 
-struct Lent {
+struct TestVariables {
     user: Option<Document>,
     profile: Option<Document>,
     request: Request,
@@ -27,7 +27,7 @@ struct Request {
 
 struct Headers;
 
-impl Variables for Lent {
+impl Variables for TestVariables {
     fn variable(&self, name: &str) -> Option<Variable<'_>> {
         match name {
             "user" => Some(
@@ -81,13 +81,13 @@ fn document() -> Document {
     }))
 }
 
-fn lent() -> Lent {
+fn variables() -> TestVariables {
     let request = Request {
         path: "/pay/list",
         ip: "10.1.2.3",
         headers: Headers,
     };
-    Lent {
+    TestVariables {
         user: Some(document()),
         profile: Some(document()),
         request,
@@ -97,19 +97,19 @@ fn lent() -> Lent {
 fn test(source: &str) -> Result<bool, EvalError> {
     Expression::compile(source, Scope::Rule)
         .unwrap()
-        .evaluate_bool(&lent())
+        .evaluate_bool(&variables())
 }
 
 fn value(source: &str) -> Result<Value, EvalError> {
     Expression::compile(source, Scope::Rule)
         .unwrap()
-        .evaluate(&lent())
+        .evaluate(&variables())
 }
 
 fn mapped(source: &str) -> Result<Value, EvalError> {
     Expression::compile(source, Scope::Mapping)
         .unwrap()
-        .evaluate(&lent())
+        .evaluate(&variables())
 }
 
 fn refused(source: &str) -> CompileError {
@@ -161,7 +161,7 @@ fn a_rule_reads_computed_fields_of_a_request() {
 }
 
 #[test]
-fn what_is_missing_is_an_error_and_never_a_no() {
+fn a_missing_value_is_an_error_and_not_false() {
     for source in [
         "user.title == 'boss'",
         "user.title != 'boss'",
@@ -194,10 +194,10 @@ fn what_is_missing_is_an_error_and_never_a_no() {
 }
 
 #[test]
-fn nobody_has_a_null_user() {
-    let nobody = Lent {
+fn without_a_session_user_is_null() {
+    let nobody = TestVariables {
         user: None,
-        ..lent()
+        ..variables()
     };
     let rule = |source| {
         Expression::compile(source, Scope::Rule)
@@ -210,7 +210,7 @@ fn nobody_has_a_null_user() {
 }
 
 #[test]
-fn a_test_is_a_bool_or_an_error() {
+fn a_rule_evaluates_to_a_bool_or_an_error() {
     for source in [
         "user.login",
         "1",
@@ -231,7 +231,7 @@ fn a_test_is_a_bool_or_an_error() {
 }
 
 #[test]
-fn a_mapping_digs_into_a_raw_profile() {
+fn a_mapping_reads_nested_values_of_a_profile() {
     assert_eq!(mapped("profile.extattr.attrs[2].value"), Ok(text("工号7")));
     assert!(matches!(
         mapped("profile.extattr.attrs[3].value"),
@@ -330,7 +330,7 @@ fn an_address_is_in_a_network_however_it_is_written() {
 }
 
 #[test]
-fn it_knows_which_fields_it_looks_at() {
+fn an_expression_knows_which_fields_it_reads() {
     let looks = |source: &str, path: &str| {
         Expression::compile(source, Scope::Rule)
             .unwrap()
@@ -385,7 +385,7 @@ fn debug_and_errors_show_the_source_and_no_data() {
 }
 
 #[test]
-fn equal_expressions_are_written_alike_for_the_same_scope() {
+fn expressions_are_equal_if_source_and_scope_are_equal() {
     let compile = |source, scope| Expression::compile(source, scope).unwrap();
     assert_eq!(compile("1", Scope::Rule), compile("1", Scope::Rule));
     assert_ne!(compile("1", Scope::Rule), compile("2", Scope::Rule));
@@ -400,7 +400,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn what_a_rule_names_is_known_as_a_whole_and_has_the_values_it_saw() {
+fn the_values_that_a_rule_reads_can_be_listed_and_evaluated() {
     let rule = "'总经办' in user.departments && user != null && has(user.email) \
                 && request.headers['x-y'] == 'z' && user.extattr[\"attrs\"].exists(a, a.value == user.login) \
                 && request.headers[user.login] == '' && user.departments.size() > 0";
@@ -419,9 +419,9 @@ fn what_a_rule_names_is_known_as_a_whole_and_has_the_values_it_saw() {
             "request.headers",
         ]
     );
-    assert_eq!(named[3].evaluate(&lent()), Ok(text("z")));
+    assert_eq!(named[3].evaluate(&variables()), Ok(text("z")));
     assert_eq!(
-        named[0].evaluate(&lent()),
+        named[0].evaluate(&variables()),
         Ok(Value::List(vec![text("财务部"), text("总经办")]))
     );
 }

@@ -1,4 +1,4 @@
-//! Value: what an evaluation gives back, owned and independent of the engine.
+//! `Value`: the result of an evaluation, independent of the engine.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,21 @@ use cel::common::value::Val;
 
 use super::error::EvalError;
 
-/// What an expression evaluates to.
+/// The result of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Nothing.
     Null,
-    /// Yes or no.
     Bool(bool),
-    /// A whole number.
     Int(i64),
-    /// Any other number.
     Float(f64),
-    /// Text.
     Text(String),
-    /// Values in order.
     List(Vec<Self>),
-    /// Values by name; keys that are not text are written as text.
+    /// Keys of other types are converted to text.
     Map(BTreeMap<String, Self>),
 }
 
 impl Value {
-    /// Copies `value` out of the engine. An empty optional is missing.
+    /// Copies a value of the engine. An empty optional is [`EvalError::Missing`].
     pub(super) fn from_engine(value: &dyn Val) -> Result<Self, EvalError> {
         if let Some(text) = value.downcast_ref::<CelString>() {
             return Ok(Self::Text(text.inner().to_owned()));
@@ -77,7 +71,7 @@ impl Value {
     }
 }
 
-/// Reads a yes or no, and nothing else, out of the engine.
+/// Reads a bool of the engine; no other type is converted.
 pub(super) fn read_bool(value: &dyn Val) -> Result<bool, EvalError> {
     match value.downcast_ref::<CelBool>() {
         Some(read_bool) => Ok(*read_bool.inner()),

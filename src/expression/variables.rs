@@ -1,4 +1,4 @@
-//! What an evaluation may see, lent by the caller: documents, records, and the resolved over both.
+//! The variables of an evaluation: documents and records of the caller, and their view for the engine.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,68 +17,60 @@ use super::Scope;
 use super::budget::{self, Budget};
 use super::function::Constant;
 
-/// Owned data, converted once and lent to many evaluations. Cheap to clone.
+/// Owned data, converted once for many evaluations. Cheap to clone.
 ///
-/// Whole numbers become `int`; those beyond 64 signed bits become text, so that none is
-/// rounded into another. Its `Debug` shows nothing: it may hold personal data.
+/// Whole numbers become `int`. Numbers beyond 64 signed bits become text, because rounding could make two
+/// of them equal. `Debug` shows nothing, because it may hold personal data.
 #[derive(Clone)]
 pub struct Document(Arc<dyn Val>);
 
-/// What one evaluation may see, by the name of a variable.
+/// The variables of an evaluation.
 pub trait Variables: Send + Sync {
-    /// The fact of that name. It is asked once for each variable of an evaluation.
+    /// Called once for each variable of an evaluation.
     fn variable(&self, name: &str) -> Option<Variable<'_>>;
 
-    /// What is left to everything that is evaluated for the same request; absent: there is no limit.
+    /// The budget that all evaluations of one request share; `None`: no limit.
     fn budget(&self) -> Option<&Budget> {
         None
     }
 }
 
-/// What a variable stands for.
+/// The value of a variable.
 #[derive(Clone, Copy)]
 pub enum Variable<'a> {
-    /// Known to be nothing: the `user` of somebody who is not signed in.
+    /// For example the `user` of a request without a session.
     Null,
-    /// Owned data.
     Document(&'a Document),
-    /// RecordMap that are computed when asked for.
     Record(&'a dyn Record),
 }
 
-/// Something with named fields that are computed when asked for, such as a request.
+/// A value whose fields are computed when an expression reads them, such as a request.
 ///
 /// An expression can select, index and test its fields, but not list or return them.
 pub trait Record: Send + Sync {
-    /// The field of that name.
     fn field(&self, name: &str) -> Option<Field<'_>>;
 }
 
-/// What a field of a [`Record`] stands for.
+/// The value of a field of a [`Record`].
 #[derive(Clone)]
 pub enum Field<'a> {
-    /// Known to be nothing.
     Null,
-    /// Text.
     Text(Cow<'a, str>),
-    /// A whole number.
     Int(i64),
-    /// Yes or no.
     Bool(bool),
-    /// RecordMap of its own.
     Record(&'a dyn Record),
-    /// Owned data. It is lent, not copied, unless the record is a field of a field.
+    /// It is borrowed, not copied, unless the record is itself a field of a record.
     Document(&'a Document),
 }
 
-/// The variables of one evaluation as the engine asks for them.
+/// The view of the engine on the variables of one evaluation.
 pub(super) struct ResolvedVariables<'a> {
     scope: Scope,
     variables: &'a dyn Variables,
     constants: &'a [Constant],
-    /// By the position of the name in its scope. Filled when asked, so that a record is lent
-    /// by reference without a box.
-    lent: [OnceLock<Option<ResolvedVariable<'a>>>; 4],
+    /// By the index of the name in its scope. Filled at the first read, so that the engine can borrow a
+    /// record without a box.
+    resolved: [OnceLock<Option<ResolvedVariable<'a>>>; 4],
 }
 
 enum ResolvedVariable<'a> {
@@ -138,12 +130,12 @@ impl<'a> ResolvedVariables<'a> {
             scope,
             variables,
             constants,
-            lent: Default::default(),
+            resolved: Default::default(),
         }
     }
 }
 
-/// The variable that stands for a constant in the tree. No source can spell it.
+/// The name of the variable that refers to a constant. The parser does not accept it in a source.
 pub(super) fn constant_name(index: usize) -> String {
     format!("@{index}")
 }
@@ -154,20 +146,20 @@ impl VariableResolver for ResolvedVariables<'_> {
             let constant = self.constants.get(index.parse::<usize>().ok()?)?;
             return Some(CowVal::Borrowed(constant));
         }
-        // The engine asks for `user.login` before it asks for `user`.
+        // The engine resolves `user.login` before `user`: only the latter is a variable.
         let position = self
             .scope
             .variables()
             .iter()
             .position(|name| *name == variable)?;
-        let lent = self.lent.get(position)?.get_or_init(|| {
+        let resolved = self.resolved.get(position)?.get_or_init(|| {
             Some(match self.variables.variable(variable)? {
                 Variable::Null => ResolvedVariable::Null,
                 Variable::Document(document) => ResolvedVariable::Document(document),
                 Variable::Record(record) => ResolvedVariable::Record(RecordMap(record)),
             })
         });
-        Some(CowVal::Borrowed(match lent.as_ref()? {
+        Some(CowVal::Borrowed(match resolved.as_ref()? {
             ResolvedVariable::Null => &NULL,
             ResolvedVariable::Document(document) => &*document.0,
             ResolvedVariable::Record(fields) => fields,

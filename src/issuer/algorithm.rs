@@ -1,11 +1,11 @@
-//! `SigningAlgorithm`: what an issuer may be said to sign with.
+//! `SigningAlgorithm`: a signature algorithm as the configuration names it.
 
 use jsonwebtoken::Algorithm;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// An algorithm by which an issuer signs with a key of its own, as RFC 7518 and RFC 8037 name it.
-/// Those with a shared secret, and `none`, have no name here.
+/// An asymmetric signature algorithm, as RFC 7518 and RFC 8037 name it. Algorithms with a shared
+/// secret and `none` cannot be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum SigningAlgorithm {
     /// RSA, PKCS #1, SHA-256.

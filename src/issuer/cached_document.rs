@@ -1,4 +1,5 @@
-//! `CachedDocument`: a document of the issuer: asked for once for all who wait, kept while it is down.
+//! `CachedDocument`: a document of the issuer, fetched once for all who wait and kept while the issuer
+//! is down.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,182 +10,187 @@ use crate::client::{Client, Network};
 use crate::clock::{Clock, Timestamp};
 use crate::single_flight::{CacheLookup, Cached, CachedValue, LoadPermit};
 
-/// How long nobody asks again after asking in vain.
-const PAUSE: Duration = Duration::from_secs(2);
-/// How often the document is asked for again although it is fresh: three times at once, and then
-/// every 30 s.
-const AGAIN: Allowance = Allowance {
-    at_once: 3,
-    every: Duration::from_secs(30),
+/// The time after a failed request before the next one.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// How often unknown keys may cause a refetch of a document that is still fresh.
+const REFETCH_RATE: RefetchRate = RefetchRate {
+    burst: 3,
+    interval: Duration::from_secs(30),
 };
-/// How much of that one client may use up, so that its made-up tokens leave something for others. Two
-/// of three are the share of a whole /48, too.
-const AGAIN_PER_CLIENT: Allowance = Allowance {
-    at_once: 2,
-    every: Duration::from_secs(60),
+/// How much of that rate one client may use, so that its forged tokens leave some of it to others.
+/// Clients of one IPv6 /48 share it.
+const REFETCH_RATE_PER_CLIENT: RefetchRate = RefetchRate {
+    burst: 2,
+    interval: Duration::from_secs(60),
 };
 
-/// Asks the issuer for a document.
+/// A request for the document.
 pub(super) trait Fetch<T>: Future<Output = Result<T, IssuerError>> + Send + 'static {}
 
 impl<T, F: Future<Output = Result<T, IssuerError>> + Send + 'static> Fetch<T> for F {}
 
-/// On whose account a document is asked for again.
+/// Who sent the token that causes a refetch. The refetches are limited for each sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenSender {
-    /// The source itself sent the token, over a connection that we opened to it.
+    /// The provider, over a connection that this process opened.
     Provider,
-    /// This client sent the token, which may be made up; absent: a proxy that names nobody.
+    /// A client, whose token may be forged; `None`: a trusted proxy that names no client.
     Client(Option<Client>),
 }
 
+/// The parameters of a token bucket.
 #[derive(Clone, Copy)]
-struct Allowance {
-    at_once: u32,
-    every: Duration,
+struct RefetchRate {
+    burst: u32,
+    /// The time after which one more refetch is allowed.
+    interval: Duration,
 }
 
-/// What is left of an allowance, and since when.
+/// A token bucket: how many refetches are left, and when that was last increased.
 #[derive(Clone, Copy)]
-struct Left(u32, Timestamp);
+struct Bucket(u32, Timestamp);
 
 pub(super) struct CachedDocument<T> {
     issuer: IssuerName,
     document: Cached<Arc<T>, IssuerError>,
-    again: Mutex<Again>,
+    refetches: Mutex<RefetchBuckets>,
     fresh_for: Duration,
     clock: Clock,
 }
 
-/// What is left of the allowances for asking again.
-struct Again {
-    /// What the source's own tokens may still ask for.
-    source: Left,
-    /// What the tokens of all clients together may still ask for.
-    clients: Left,
-    /// What each of those clients may still ask for that did so lately.
-    client: HashMap<Network, Left>,
+struct RefetchBuckets {
+    provider: Bucket,
+    all_clients: Bucket,
+    /// Only clients whose bucket is not full.
+    by_client: HashMap<Network, Bucket>,
 }
 
 impl<T: Send + Sync + 'static> CachedDocument<T> {
     pub(super) fn new(issuer: IssuerName, fresh_for: Duration, clock: Clock) -> Self {
-        let again = Again {
-            source: Left(AGAIN.at_once, clock.now()),
-            clients: Left(AGAIN.at_once, clock.now()),
-            client: HashMap::new(),
+        let refetches = RefetchBuckets {
+            provider: Bucket(REFETCH_RATE.burst, clock.now()),
+            all_clients: Bucket(REFETCH_RATE.burst, clock.now()),
+            by_client: HashMap::new(),
         };
         Self {
             issuer,
             document: Cached::new(clock.clone()),
-            again: Mutex::new(again),
+            refetches: Mutex::new(refetches),
             fresh_for,
             clock,
         }
     }
 
-    /// The document as it is known.
+    /// The cached document, however old it is.
     pub(super) fn cached(&self) -> Option<Arc<T>> {
         Some(self.document.latest()?.value)
     }
 
-    /// The document: fresh, or stale while somebody asks behind us, or as `fetch` brings it.
+    /// The cached document. A stale one is refreshed in the background; only without one the caller
+    /// waits for `fetch`.
     pub(super) async fn get(&self, fetch: impl Fetch<T>) -> Result<Arc<T>, IssuerError> {
         let Some(latest) = self.document.latest() else {
-            return self.ask(fetch, |_| true).await;
+            return self.fetch_unless(fetch, |_| true).await;
         };
         if let Some(turn) = self.document.try_load_permit() {
-            let asking = bring(turn, fetch, self.fresh_for);
+            let refresh = fetch_and_store(turn, fetch, self.fresh_for);
             let issuer = self.issuer.clone();
             tokio::spawn(async move {
-                if let Err(error) = asking.await {
+                if let Err(error) = refresh.await {
                     let error = crate::telemetry::error_chain(&error);
-                    tracing::warn!(%issuer, %error, "what an issuer said before is used on");
+                    tracing::warn!(
+                        %issuer,
+                        %error,
+                        "an issuer cannot be reached: its cached metadata and keys stay in use"
+                    );
                 }
             });
         }
         Ok(latest.value)
     }
 
-    /// The document, asked for now; another who asked meanwhile did it for us.
+    /// The document, fetched now or by another caller since this call began.
     pub(super) async fn refetch(&self, fetch: impl Fetch<T>) -> Result<Arc<T>, IssuerError> {
         let since = self.clock.now();
-        self.ask(fetch, |latest| latest.kept_at > since).await
+        self.fetch_unless(fetch, |latest| latest.kept_at > since)
+            .await
     }
 
-    /// The document, asked for again unless somebody brought it within this time.
+    /// The document, fetched again unless it is younger than `age`.
     pub(super) async fn get_newer_than(
         &self,
         age: Duration,
         fetch: impl Fetch<T>,
     ) -> Result<Arc<T>, IssuerError> {
-        let young = |latest: &CachedValue<_>| self.clock.now().since(latest.kept_at) < age;
-        self.ask(fetch, young).await
+        let is_young = |latest: &CachedValue<_>| self.clock.now().since(latest.kept_at) < age;
+        self.fetch_unless(fetch, is_young).await
     }
 
-    /// Whether the document may be asked for again although it is fresh; counts it.
+    /// Whether this sender may cause a refetch now. Counts it.
     pub(super) fn may_refetch(&self, sender: TokenSender) -> bool {
         let now = self.clock.now();
-        let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        let buckets = self.refetches.lock();
+        let mut buckets = buckets.unwrap_or_else(PoisonError::into_inner);
         let TokenSender::Client(client) = sender else {
-            return again.source.take(AGAIN, now);
+            return buckets.provider.take(REFETCH_RATE, now);
         };
         let Some(client) = client else {
-            return again.clients.take(AGAIN, now);
+            return buckets.all_clients.take(REFETCH_RATE, now);
         };
         let client = client.site().unwrap_or_else(|| client.network());
-        let unused = Left(AGAIN_PER_CLIENT.at_once, now);
-        let mut own = again.client.get(&client).copied().unwrap_or(unused);
-        if !own.take(AGAIN_PER_CLIENT, now) || !again.clients.take(AGAIN, now) {
+        let full = Bucket(REFETCH_RATE_PER_CLIENT.burst, now);
+        let mut own = buckets.by_client.get(&client).copied().unwrap_or(full);
+        if !own.take(REFETCH_RATE_PER_CLIENT, now) || !buckets.all_clients.take(REFETCH_RATE, now) {
             return false;
         }
-        // Only those are kept whose allowance is not whole again: few, as all together are limited.
-        let whole_after = AGAIN_PER_CLIENT.every * AGAIN_PER_CLIENT.at_once;
-        let lately = |left: &Left| now.since(left.1) < whole_after;
-        again.client.retain(|_, left| lately(left));
-        again.client.insert(client, own);
+        // Full buckets are dropped. The limit for all clients together keeps the others few.
+        let full_after = REFETCH_RATE_PER_CLIENT.interval * REFETCH_RATE_PER_CLIENT.burst;
+        let is_not_full = |bucket: &Bucket| now.since(bucket.1) < full_after;
+        buckets.by_client.retain(|_, bucket| is_not_full(bucket));
+        buckets.by_client.insert(client, own);
         true
     }
 
-    async fn ask(
+    async fn fetch_unless(
         &self,
         fetch: impl Fetch<T>,
-        enough: impl Fn(&CachedValue<Arc<T>>) -> bool,
+        is_enough: impl Fn(&CachedValue<Arc<T>>) -> bool,
     ) -> Result<Arc<T>, IssuerError> {
-        let turn = match self.document.get_if(enough).await {
+        let turn = match self.document.get_if(is_enough).await {
             CacheLookup::Value(document) => return Ok(document),
             CacheLookup::Pausing(error) => return Err(error),
             CacheLookup::LoadPermit(turn) => turn,
         };
-        // In a task: the others wait for its answer, also when whoever asks is gone by then.
-        let asking = tokio::spawn(bring(turn, fetch, self.fresh_for));
+        // In a task, because other callers wait for the result even if this caller is cancelled.
+        let request = tokio::spawn(fetch_and_store(turn, fetch, self.fresh_for));
         let issuer = || self.issuer.clone();
-        let pausing = |_| IssuerError::RecentFailure { issuer: issuer() };
-        asking.await.map_err(pausing)?
+        let panicked = |_| IssuerError::RecentFailure { issuer: issuer() };
+        request.await.map_err(panicked)?
     }
 }
 
-async fn bring<T>(
+async fn fetch_and_store<T>(
     turn: LoadPermit<Arc<T>, IssuerError>,
     fetch: impl Fetch<T>,
     fresh_for: Duration,
 ) -> Result<Arc<T>, IssuerError> {
     match fetch.await {
         Ok(document) => Ok(turn.keep(Arc::new(document), fresh_for)),
-        Err(error) => Err(turn.fail(error, PAUSE)),
+        Err(error) => Err(turn.fail(error, RETRY_PAUSE)),
     }
 }
 
-impl Left {
-    fn take(&mut self, allowance: Allowance, now: Timestamp) -> bool {
-        let Allowance { at_once, every } = allowance;
-        let grown = now.since(self.1).as_millis() / every.as_millis();
-        let grown = u32::try_from(grown).unwrap_or(at_once);
-        if grown > 0 {
-            *self = Self(self.0.saturating_add(grown).min(at_once), now);
+impl Bucket {
+    fn take(&mut self, rate: RefetchRate, now: Timestamp) -> bool {
+        let RefetchRate { burst, interval } = rate;
+        let added = now.since(self.1).as_millis() / interval.as_millis();
+        let added = u32::try_from(added).unwrap_or(burst);
+        if added > 0 {
+            *self = Self(self.0.saturating_add(added).min(burst), now);
         }
-        let good = self.0 > 0;
+        let is_allowed = self.0 > 0;
         self.0 = self.0.saturating_sub(1);
-        good
+        is_allowed
     }
 }
 
@@ -195,19 +201,21 @@ mod tests {
 
     use super::*;
 
-    struct Desk {
-        kept: CachedDocument<usize>,
+    /// A document whose value is the number of requests before it.
+    struct Fixture {
+        document: CachedDocument<usize>,
         clock: Clock,
-        asked: Arc<AtomicUsize>,
+        requests: Arc<AtomicUsize>,
     }
 
-    impl Desk {
-        fn open() -> Self {
+    impl Fixture {
+        fn new() -> Self {
             let clock = Clock::manual(Timestamp::from_unix_s(1_000));
+            let fresh_for = Duration::from_secs(600);
             Self {
-                kept: CachedDocument::new(Self::issuer(), Duration::from_secs(600), clock.clone()),
+                document: CachedDocument::new(Self::issuer(), fresh_for, clock.clone()),
                 clock,
-                asked: Arc::default(),
+                requests: Arc::default(),
             }
         }
 
@@ -215,18 +223,18 @@ mod tests {
             IssuerName::try_from("https://id.corp.example".to_owned()).unwrap()
         }
 
-        fn brings(&self) -> impl Future<Output = Result<usize, IssuerError>> + Send + use<> {
-            let asked = Arc::clone(&self.asked);
+        fn succeeding(&self) -> impl Future<Output = Result<usize, IssuerError>> + Send + use<> {
+            let requests = Arc::clone(&self.requests);
             async move {
                 tokio::task::yield_now().await;
-                Ok(asked.fetch_add(1, Ordering::SeqCst))
+                Ok(requests.fetch_add(1, Ordering::SeqCst))
             }
         }
 
-        fn fails(&self) -> impl Future<Output = Result<usize, IssuerError>> + Send + use<> {
-            let asked = Arc::clone(&self.asked);
+        fn failing(&self) -> impl Future<Output = Result<usize, IssuerError>> + Send + use<> {
+            let requests = Arc::clone(&self.requests);
             async move {
-                asked.fetch_add(1, Ordering::SeqCst);
+                requests.fetch_add(1, Ordering::SeqCst);
                 Err(IssuerError::RecentFailure {
                     issuer: Self::issuer(),
                 })
@@ -234,81 +242,81 @@ mod tests {
         }
 
         async fn get(&self) -> Result<usize, IssuerError> {
-            let document = self.kept.get(self.brings()).await;
+            let document = self.document.get(self.succeeding()).await;
             document.map(|document| *document)
         }
 
-        fn asked(&self) -> usize {
-            self.asked.load(Ordering::SeqCst)
+        fn requests(&self) -> usize {
+            self.requests.load(Ordering::SeqCst)
         }
     }
 
     #[tokio::test]
-    async fn one_asks_for_all_who_wait() {
-        let desk = Desk::open();
-        let all = futures_util::future::join_all((0..20).map(|_| desk.get())).await;
+    async fn concurrent_callers_share_one_request() {
+        let fixture = Fixture::new();
+        let all = futures_util::future::join_all((0..20).map(|_| fixture.get())).await;
         assert!(all.into_iter().all(|document| document.unwrap() == 0));
-        assert_eq!(desk.asked(), 1);
+        assert_eq!(fixture.requests(), 1);
     }
 
     #[tokio::test]
-    async fn an_old_document_serves_while_somebody_asks_behind() {
-        let desk = Desk::open();
-        desk.get().await.unwrap();
-        desk.clock.advance(Duration::from_secs(601));
-        assert_eq!(desk.get().await.unwrap(), 0);
-        while desk.asked() < 2 {
+    async fn a_stale_document_is_served_while_it_is_refreshed() {
+        let fixture = Fixture::new();
+        fixture.get().await.unwrap();
+        fixture.clock.advance(Duration::from_secs(601));
+        assert_eq!(fixture.get().await.unwrap(), 0);
+        while fixture.requests() < 2 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(desk.get().await.unwrap(), 1);
+        assert_eq!(fixture.get().await.unwrap(), 1);
     }
 
     #[tokio::test]
-    async fn who_gives_no_answer_is_left_alone_for_a_moment_and_then_asked_again() {
-        let desk = Desk::open();
+    async fn a_failed_request_is_repeated_after_a_pause_only() {
+        let fixture = Fixture::new();
         for _ in 0..5 {
-            assert!(desk.kept.get(desk.fails()).await.is_err());
+            assert!(fixture.document.get(fixture.failing()).await.is_err());
         }
-        assert_eq!(desk.asked(), 1);
-        desk.clock.advance(PAUSE);
-        assert_eq!(desk.get().await.unwrap(), 1);
+        assert_eq!(fixture.requests(), 1);
+        fixture.clock.advance(RETRY_PAUSE);
+        assert_eq!(fixture.get().await.unwrap(), 1);
     }
 
     #[tokio::test]
-    async fn a_failure_takes_nothing_away_that_was_known() {
-        let desk = Desk::open();
-        desk.get().await.unwrap();
-        assert!(desk.kept.refetch(desk.fails()).await.is_err());
-        assert_eq!(desk.get().await.unwrap(), 0);
+    async fn a_failed_refetch_keeps_the_cached_document() {
+        let fixture = Fixture::new();
+        fixture.get().await.unwrap();
+        assert!(fixture.document.refetch(fixture.failing()).await.is_err());
+        assert_eq!(fixture.get().await.unwrap(), 0);
     }
 
     #[test]
-    fn asking_again_is_throttled() {
-        let desk = Desk::open();
-        let may = || desk.kept.may_refetch(TokenSender::Provider);
+    fn refetches_are_limited() {
+        let fixture = Fixture::new();
+        let may = || fixture.document.may_refetch(TokenSender::Provider);
         let burst = (0..10).filter(|_| may()).count();
         assert_eq!(burst, 3);
-        desk.clock.advance(Duration::from_secs(29));
+        fixture.clock.advance(Duration::from_secs(29));
         assert!(!may());
-        desk.clock.advance(Duration::from_secs(1));
+        fixture.clock.advance(Duration::from_secs(1));
         assert!(may() && !may());
     }
 
     #[test]
-    fn one_client_leaves_something_for_another_and_clients_for_the_source() {
-        let desk = Desk::open();
-        let may = |sender| desk.kept.may_refetch(sender);
+    fn one_client_leaves_refetches_to_others_and_clients_leave_them_to_the_provider() {
+        let fixture = Fixture::new();
+        let may = |sender| fixture.document.may_refetch(sender);
         let [one, two, three] =
             [1, 2, 3].map(|last| TokenSender::Client(Some(IpAddr::from([192, 0, 2, last]).into())));
         assert_eq!((0..10).filter(|_| may(one)).count(), 2);
         assert!(may(two));
-        // All that clients may ask for together is used up.
+        // The limit for all clients together is reached.
         assert!(!may(three));
         assert!(may(TokenSender::Provider));
-        // What grows again is not all the first one's, who is always quicker.
+        // The first client is always quicker, and still does not get every further refetch.
         let (mut first, mut second) = (0, 0);
         for _ in 0..20 {
-            desk.clock.advance(Duration::from_secs(30));
+            fixture.clock.advance(Duration::from_secs(30));
             first += usize::from(may(one));
             second += usize::from(may(two));
         }

@@ -1,4 +1,4 @@
-//! `Claims`: what a verified token says, read with care.
+//! `Claims`: typed access to the claims of a verified token.
 
 use std::fmt;
 
@@ -6,16 +6,16 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 
-/// What a verified token says. `Debug` shows only the names.
+/// The claims of a verified token. `Debug` shows only their names.
 #[derive(Clone, PartialEq)]
 pub struct Claims(Map<String, Value>);
 
-/// A claim is missing or of another type.
+/// A claim that is missing or has the wrong type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the claim `{0}` is missing or malformed")]
 pub struct ClaimError(pub &'static str);
 
-/// Later moments are no moments: the year 9999 is enough for everybody.
+/// The end of the year 9999. A later time is refused.
 const TIMESTAMP_MAX_S: f64 = 253_402_300_799.0;
 
 impl fmt::Debug for Claims {
@@ -25,23 +25,21 @@ impl fmt::Debug for Claims {
 }
 
 impl Claims {
-    /// Of what was verified.
     pub fn new(claims: Map<String, Value>) -> Self {
         Self(claims)
     }
 
-    /// A claim.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
 
-    /// A text that is there and not empty.
+    /// A claim that must be a string and not empty.
     pub fn text(&self, name: &'static str) -> Result<&str, ClaimError> {
         let text = self.0.get(name).and_then(Value::as_str);
         text.filter(|text| !text.is_empty()).ok_or(ClaimError(name))
     }
 
-    /// A text or a list of texts; nothing when it is not there.
+    /// A string or a list of strings; empty if the claim is absent.
     pub fn texts(&self, name: &'static str) -> Result<Vec<&str>, ClaimError> {
         match self.0.get(name) {
             None => Ok(Vec::new()),
@@ -54,7 +52,7 @@ impl Claims {
         }
     }
 
-    /// A moment in seconds since 1970 (RFC 7519 §2); nothing when it is not there.
+    /// A `NumericDate` (RFC 7519 §2): seconds since 1970.
     pub fn timestamp(&self, name: &'static str) -> Result<Option<Timestamp>, ClaimError> {
         let Some(value) = self.0.get(name) else {
             return Ok(None);
@@ -71,12 +69,10 @@ impl Claims {
             .ok_or(ClaimError(name))
     }
 
-    /// Everything.
     pub fn into_map(self) -> Map<String, Value> {
         self.0
     }
 
-    /// Everything, lent.
     pub fn as_map(&self) -> &Map<String, Value> {
         &self.0
     }
@@ -96,13 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_a_number_of_this_era() {
-        let moment = |value: Value| claims(json!({ "exp": value })).timestamp("exp");
+    fn a_timestamp_is_a_number_between_1970_and_9999() {
+        let timestamp = |value: Value| claims(json!({ "exp": value })).timestamp("exp");
         assert_eq!(
-            moment(json!(2_147_483_648_i64)),
+            timestamp(json!(2_147_483_648_i64)),
             Ok(Some(Timestamp::from_unix_s(2_147_483_648)))
         );
-        assert_eq!(moment(json!(1.9)), Ok(Some(Timestamp::from_unix_s(1))));
+        assert_eq!(timestamp(json!(1.9)), Ok(Some(Timestamp::from_unix_s(1))));
         assert_eq!(claims(json!({})).timestamp("exp"), Ok(None));
         for bad in [
             json!(1e300),
@@ -111,12 +107,12 @@ mod tests {
             json!(null),
             json!([1]),
         ] {
-            assert_eq!(moment(bad.clone()), Err(ClaimError("exp")), "{bad}");
+            assert_eq!(timestamp(bad.clone()), Err(ClaimError("exp")), "{bad}");
         }
     }
 
     #[test]
-    fn a_list_of_texts_has_only_texts() {
+    fn a_list_of_strings_holds_only_strings() {
         let aud = |value: Value| {
             claims(json!({ "aud": value }))
                 .texts("aud")
@@ -129,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_person_is_printed() {
+    fn debug_shows_names_and_no_values() {
         let shown = format!("{:?}", claims(json!({ "email": "zhangsan@corp.example" })));
         assert!(
             shown.contains("email") && !shown.contains("zhangsan"),

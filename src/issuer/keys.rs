@@ -1,4 +1,4 @@
-//! `Keys`: an issuer's public keys (RFC 7517), chosen by `kid` and use.
+//! `Keys`: the public keys of an issuer (RFC 7517), found by `kid` and algorithm.
 
 use std::sync::Arc;
 
@@ -10,19 +10,20 @@ use url::Url;
 use super::{IssuerError, IssuerName};
 use crate::outbound::{Outbound, OutboundCall, OutboundError};
 
-/// How many keys of one issuer are kept.
+/// The number of keys of one issuer that are used.
 const KEYS_MAX: usize = 100;
 
 const CALL: OutboundCall = OutboundCall::repeatable("the issuer's keys");
 
-/// The public keys of an issuer that may have signed something.
+/// The public signature keys of an issuer.
 pub(super) struct Keys(Vec<Key>);
 
 pub(super) struct Key {
     id: Option<String>,
     algorithm: Option<Algorithm>,
-    pub(super) verifying: DecodingKey,
-    /// Whose tokens it signs among those of many tenants, where that is said; may be a template.
+    pub(super) decoding_key: DecodingKey,
+    /// The `iss` of the tokens it signs, where the key set says so (Entra ID). It may hold the
+    /// placeholder for the tenant.
     pub(super) issuer: Option<String>,
 }
 
@@ -35,58 +36,58 @@ pub(super) async fn fetch(
         issuer: issuer.clone(),
         source: Arc::new(source),
     };
-    let said = outbound.get_json(&url, &[], CALL).await;
-    let said = said.map_err(unreachable)?;
-    let keys = said.get("keys").and_then(Value::as_array);
+    let response = outbound.get_json(&url, &[], CALL).await;
+    let response = response.map_err(unreachable)?;
+    let keys = response.get("keys").and_then(Value::as_array);
     let keys = keys.ok_or_else(|| {
         unreachable(OutboundError::Incomplete {
             call: CALL.name(),
             missing: "`keys`",
         })
     })?;
-    // A key of a kind we do not know is no reason to do without the others.
-    Ok(Keys(keys.iter().filter_map(read).take(KEYS_MAX).collect()))
+    // Keys of unknown types are skipped.
+    Ok(Keys(keys.iter().filter_map(parse).take(KEYS_MAX).collect()))
 }
 
-fn read(key: &Value) -> Option<Key> {
+fn parse(key: &Value) -> Option<Key> {
     let jwk: Jwk = serde_json::from_value(key.clone()).ok()?;
-    let signs = match &jwk.common.public_key_use {
+    let is_for_signatures = match &jwk.common.public_key_use {
         None | Some(PublicKeyUse::Signature) => true,
         Some(PublicKeyUse::Encryption | PublicKeyUse::Other(_)) => false,
     };
-    let verifying = DecodingKey::from_jwk(&jwk).ok()?;
-    // A shared secret among public keys would let everybody sign.
-    let public = verifying.family() != AlgorithmFamily::Hmac;
+    let decoding_key = DecodingKey::from_jwk(&jwk).ok()?;
+    // With a published shared secret anybody could sign.
+    let is_public = decoding_key.family() != AlgorithmFamily::Hmac;
     let algorithm = match &jwk.common.key_algorithm {
         None => None,
         Some(named) => Some(named.to_string().parse().ok()?),
     };
-    (signs && public).then_some(Key {
+    (is_for_signatures && is_public).then_some(Key {
         id: jwk.common.key_id,
         algorithm,
-        verifying,
+        decoding_key,
         issuer: key.get("issuer").and_then(Value::as_str).map(str::to_owned),
     })
 }
 
 impl Keys {
-    /// How many could sign by one of these algorithms.
+    /// How many of them can sign with one of these algorithms.
     pub(super) fn count(&self, algorithms: &[Algorithm]) -> usize {
         let signs = |key: &&Key| {
             algorithms.iter().any(|algorithm| {
-                key.verifying.family() == algorithm.family()
+                key.decoding_key.family() == algorithm.family()
                     && key.algorithm.is_none_or(|own| own == *algorithm)
             })
         };
         self.0.iter().filter(signs).count()
     }
 
-    /// The key of this name for this algorithm. A token without a name is taken only from an issuer
-    /// whose only key has none either.
+    /// The key with this `kid` for this algorithm. A token without `kid` is accepted only if the issuer
+    /// has a single key and that has no `kid` either.
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
         let family = algorithm.family();
         let fits = |key: &&Key| {
-            key.verifying.family() == family
+            key.decoding_key.family() == family
                 && key.algorithm.is_none_or(|own| own == algorithm)
                 && key.id.as_deref() == id
         };

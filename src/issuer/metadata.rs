@@ -1,4 +1,4 @@
-//! `Metadata`: what an issuer says of itself (OpenID Connect Discovery 1.0 §3, RFC 8414).
+//! `Metadata`: the metadata document of an issuer (OpenID Connect Discovery 1.0 §3, RFC 8414).
 
 use std::sync::Arc;
 
@@ -8,58 +8,53 @@ use url::Url;
 use super::{IssuerError, IssuerName, IssuerSettings, tenant};
 use crate::outbound::{Outbound, OutboundCall, OutboundError};
 
-/// What an issuer says of itself, as far as somebody here asks for it.
+/// The fields of the metadata that are used.
 #[derive(Clone, Debug)]
 pub struct Metadata {
-    /// Where its keys are.
     pub jwks_uri: Url,
-    /// Where a browser logs in.
     pub authorization_endpoint: Option<Url>,
-    /// Where codes are redeemed.
     pub token_endpoint: Option<Url>,
-    /// Where it says more of a person.
     pub userinfo_endpoint: Option<Url>,
-    /// Where a browser logs out (RP-Initiated Logout 1.0).
+    /// The page that logs a browser out (RP-Initiated Logout 1.0).
     pub end_session_endpoint: Option<Url>,
-    /// Where an opaque token is explained (RFC 7662).
+    /// RFC 7662.
     pub introspection_endpoint: Option<Url>,
-    /// Whether every answer of the authorization endpoint names it (RFC 9207).
+    /// Whether every authorization response has an `iss` parameter (RFC 9207).
     pub sends_iss: bool,
-    /// How clients may prove themselves; the default of the standard when it does not say.
+    /// How clients may authenticate; `client_secret_basic` if the metadata does not say.
     pub token_endpoint_auth_methods: Vec<String>,
-    /// The ways a code's verifier may be hidden; empty when it does not say.
+    /// The PKCE methods; empty if the metadata does not say.
     pub code_challenge_methods: Vec<String>,
 }
 
 /// Why metadata cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MetadataError {
-    /// It is another's: whoever answers is not who was asked for.
-    #[error("it names itself `{said}`; write exactly that as `issuer` if it is the one you mean")]
+    /// It is the metadata of another issuer.
+    #[error("it names itself `{found}`; write exactly that as `issuer` if it is the one you mean")]
     WrongIssuer {
-        /// What it calls itself, bounded.
-        said: String,
+        /// The `issuer` of the metadata, truncated.
+        found: String,
     },
-    /// It serves many tenants, and a configuration must say which.
+    /// It serves many tenants, and the configuration does not say which are allowed.
     #[error(
-        "it serves many tenants and names itself `{said}`; write exactly that as its name, \
-         metadata_url = \"{asked}\", and in `tenants` the ids of those whose people count"
+        "it serves many tenants and names itself `{found}`; write exactly that as its name, \
+         metadata_url = \"{url}\", and in `tenants` the ids of the tenants that are allowed"
     )]
     MultiTenant {
-        /// What it calls itself, bounded.
-        said: String,
-        /// Where it said so.
-        asked: Url,
+        /// The `issuer` of the metadata, truncated.
+        found: String,
+        /// The URL of the metadata.
+        url: Url,
     },
-    /// Something is not there.
     #[error("it lacks `{0}`")]
     Missing(&'static str),
-    /// An address is none, or leaves https although the issuer is https.
-    #[error("its `{0}` is no address that can be used")]
+    /// Not an http(s) URL, or plain http although the issuer uses https.
+    #[error("its `{0}` is not a URL that can be used")]
     InvalidUrl(&'static str),
 }
 
-/// The longest foreign name an error repeats, in characters.
+/// The longest name from the metadata that an error repeats, in characters.
 const NAME_CHARS_MAX: usize = 200;
 
 const CALL: OutboundCall = OutboundCall::repeatable("the issuer's metadata");
@@ -75,9 +70,9 @@ pub(super) async fn fetch(
     };
     let url = settings.metadata_url.clone();
     let url = url.unwrap_or_else(|| well_known(name));
-    let said = outbound.get_json(&url, &[], CALL).await;
-    let said = said.map_err(unreachable)?;
-    read(name, &said, &url).map_err(|source| IssuerError::Metadata {
+    let document = outbound.get_json(&url, &[], CALL).await;
+    let document = document.map_err(unreachable)?;
+    parse(name, &document, &url).map_err(|source| IssuerError::Metadata {
         issuer: name.clone(),
         source: Arc::new(source),
     })
@@ -89,32 +84,23 @@ fn well_known(name: &IssuerName) -> Url {
     Url::parse(&format!("{text}/.well-known/openid-configuration")).unwrap_or_else(|_| name.url())
 }
 
-fn read(name: &IssuerName, said: &Value, asked: &Url) -> Result<Metadata, MetadataError> {
-    let own = said.get("issuer").and_then(Value::as_str);
-    let own = own.ok_or(MetadataError::Missing("issuer"))?;
-    if own != name.as_str() {
-        let plain = own.chars().filter(|c| !c.is_control());
-        let said = plain.take(NAME_CHARS_MAX).collect();
-        let many = IssuerName::try_from(own.to_owned()).is_ok_and(|own| own.serves_tenants());
-        return Err(match many {
-            true => MetadataError::MultiTenant {
-                said,
-                asked: asked.clone(),
-            },
-            false => MetadataError::WrongIssuer { said },
-        });
+fn parse(name: &IssuerName, document: &Value, url: &Url) -> Result<Metadata, MetadataError> {
+    let issuer = document.get("issuer").and_then(Value::as_str);
+    let issuer = issuer.ok_or(MetadataError::Missing("issuer"))?;
+    if issuer != name.as_str() {
+        return Err(wrong_issuer(issuer, url));
     }
-    let address = |field: &'static str| match said.get(field) {
+    let address = |field: &'static str| match document.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(text) => {
             let url = text.as_str().and_then(|text| Url::parse(text).ok());
-            url.filter(|url| fits(name, url))
+            url.filter(|url| is_allowed(name, url))
                 .map(Some)
                 .ok_or(MetadataError::InvalidUrl(field))
         }
     };
     let texts = |field: &str| -> Vec<String> {
-        let listed = said.get(field).and_then(Value::as_array);
+        let listed = document.get(field).and_then(Value::as_array);
         let texts = listed.into_iter().flatten().filter_map(Value::as_str);
         texts.map(str::to_owned).collect()
     };
@@ -129,15 +115,28 @@ fn read(name: &IssuerName, said: &Value, asked: &Url) -> Result<Metadata, Metada
         userinfo_endpoint: address("userinfo_endpoint")?,
         end_session_endpoint: address("end_session_endpoint")?,
         introspection_endpoint: address("introspection_endpoint")?,
-        sends_iss: said.get("authorization_response_iss_parameter_supported")
+        sends_iss: document.get("authorization_response_iss_parameter_supported")
             == Some(&Value::Bool(true)),
         token_endpoint_auth_methods: methods,
         code_challenge_methods: texts("code_challenge_methods_supported"),
     })
 }
 
-/// An https issuer sends nobody to plain http; and no address carries credentials.
-fn fits(name: &IssuerName, url: &Url) -> bool {
+fn wrong_issuer(issuer: &str, url: &Url) -> MetadataError {
+    let plain = issuer.chars().filter(|c| !c.is_control());
+    let found = plain.take(NAME_CHARS_MAX).collect();
+    let parsed = IssuerName::try_from(issuer.to_owned());
+    match parsed.is_ok_and(|issuer| issuer.serves_tenants()) {
+        true => MetadataError::MultiTenant {
+            found,
+            url: url.clone(),
+        },
+        false => MetadataError::WrongIssuer { found },
+    }
+}
+
+/// An issuer with https must not name plain http endpoints, and no URL may hold credentials.
+fn is_allowed(name: &IssuerName, url: &Url) -> bool {
     let scheme = match url.scheme() {
         "https" => true,
         "http" => name.as_str().starts_with("http:"),
@@ -156,12 +155,12 @@ mod tests {
         IssuerName::try_from("https://id.corp.example/realms/corp".to_owned()).unwrap()
     }
 
-    fn read_of(name: &IssuerName, said: &Value) -> Result<Metadata, MetadataError> {
-        read(name, said, &well_known(name))
+    fn parsed(name: &IssuerName, document: &Value) -> Result<Metadata, MetadataError> {
+        parse(name, document, &well_known(name))
     }
 
     #[test]
-    fn an_issuer_of_many_tenants_is_asked_for_all_of_them_and_said_to_be_one() {
+    fn a_multi_tenant_issuer_has_one_metadata_document_and_is_recognised_by_it() {
         let many = "https://login.example/{tenantid}/v2.0";
         let template = IssuerName::try_from(many.to_owned()).unwrap();
         assert_eq!(
@@ -169,10 +168,10 @@ mod tests {
             "https://login.example/organizations/v2.0/.well-known/openid-configuration"
         );
         let said = json!({ "issuer": many, "jwks_uri": "https://login.example/keys" });
-        assert!(read_of(&template, &said).is_ok());
+        assert!(parsed(&template, &said).is_ok());
         let common = "https://login.example/common/v2.0".to_owned();
         let common = IssuerName::try_from(common).unwrap();
-        let error = read_of(&common, &said).unwrap_err().to_string();
+        let error = parsed(&common, &said).unwrap_err().to_string();
         for word in [
             many,
             "`tenants`",
@@ -183,9 +182,9 @@ mod tests {
     }
 
     #[test]
-    fn the_least_there_must_be_is_a_name_and_keys() {
+    fn metadata_needs_only_an_issuer_and_keys() {
         let least = json!({ "issuer": "https://id.corp.example/realms/corp", "jwks_uri": "https://id.corp.example/keys" });
-        let metadata = read_of(&name(), &least).unwrap();
+        let metadata = parsed(&name(), &least).unwrap();
         assert_eq!(
             metadata.token_endpoint_auth_methods,
             ["client_secret_basic"]
@@ -198,9 +197,9 @@ mod tests {
     }
 
     #[test]
-    fn metadata_of_another_issuer_is_refused_with_its_name() {
+    fn metadata_of_another_issuer_is_refused_and_that_issuer_is_named() {
         let other = json!({ "issuer": "https://id.corp.example/realms/corp/", "jwks_uri": "https://id.corp.example/keys" });
-        let error = read_of(&name(), &other).unwrap_err();
+        let error = parsed(&name(), &other).unwrap_err();
         assert!(
             error
                 .to_string()
@@ -208,13 +207,13 @@ mod tests {
             "{error}"
         );
         assert!(matches!(
-            read_of(&name(), &json!({})),
+            parsed(&name(), &json!({})),
             Err(MetadataError::Missing("issuer"))
         ));
     }
 
     #[test]
-    fn an_https_issuer_leads_nobody_to_plain_http() {
+    fn endpoints_of_an_https_issuer_must_use_https() {
         for bad in [
             "http://id.corp.example/keys",
             "ftp://a/b",
@@ -224,7 +223,7 @@ mod tests {
             let said = json!({ "issuer": name().as_str(), "jwks_uri": bad });
             assert!(
                 matches!(
-                    read_of(&name(), &said),
+                    parsed(&name(), &said),
                     Err(MetadataError::InvalidUrl("jwks_uri"))
                 ),
                 "{bad}"
@@ -233,7 +232,7 @@ mod tests {
         let said =
             json!({ "issuer": name().as_str(), "jwks_uri": "https://a/b", "token_endpoint": 7 });
         assert!(matches!(
-            read_of(&name(), &said),
+            parsed(&name(), &said),
             Err(MetadataError::InvalidUrl("token_endpoint"))
         ));
     }

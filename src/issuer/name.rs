@@ -1,4 +1,4 @@
-//! `IssuerName`: the name of an issuer, compared byte for byte.
+//! `IssuerName`: the `iss` value of an issuer, compared byte by byte.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use url::Url;
 
 use super::tenant;
 
-/// The name of an issuer as its tokens spell it: an http(s) address without query and fragment.
+/// The `iss` value of an issuer: an http(s) URL without query and fragment.
 ///
-/// `{tenantid}` in its path stands for the id of a tenant, where an issuer serves many.
+/// `{tenantid}` in its path is the placeholder for the tenant of a multi-tenant issuer.
 ///
-/// CachedDocument as text: a URL library would add or drop a slash, and the comparison is by bytes
+/// It is kept as text because a URL library adds or removes a slash, and the comparison is by bytes
 /// (OpenID Connect Core §3.1.3.7, RFC 9207 §2.4).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -19,44 +19,41 @@ pub struct IssuerName(String);
 
 crate::setting::text_schema!(IssuerName: "the address that names an issuer, as its tokens spell it");
 
-/// Not the name of an issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "an issuer is an http(s) address without query, fragment and credentials; braces only stand \
-     around tenantid, for an issuer of many tenants"
+    "an issuer is an http(s) address without query, fragment and credentials; braces are allowed \
+     only as {{tenantid}}, for an issuer of many tenants"
 )]
 pub struct InvalidIssuerName;
 
 impl IssuerName {
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The address.
     pub fn url(&self) -> Url {
-        Url::parse(&self.0).expect("an issuer's name was parsed as an address when it was made")
+        Url::parse(&self.0).expect("the constructor parsed the issuer's name as a URL")
     }
 
-    /// Whether it stands for many tenants, each with a name of its own.
+    /// Whether it has the placeholder for a tenant.
     pub fn serves_tenants(&self) -> bool {
         self.0.contains(tenant::TENANT_PLACEHOLDER)
     }
 
-    /// Whether tokens of that name could be of this issuer, too.
+    /// Whether a token with the other name could also be a token of this issuer.
     pub fn covers(&self, other: &Self) -> bool {
         self == other || self.tenant_in(&other.0).is_some()
     }
 
-    /// The name with the id of a tenant, or another word, in its place.
+    /// The name with the placeholder replaced.
     pub(super) fn with_tenant(&self, id: &str) -> String {
         self.0.replace(tenant::TENANT_PLACEHOLDER, id)
     }
 
-    /// What stands in the place of the tenant in a name that is otherwise this one.
-    pub(super) fn tenant_in<'a>(&self, said: &'a str) -> Option<&'a str> {
+    /// The part of `iss` where this name has the placeholder, if the rest is equal.
+    pub(super) fn tenant_in<'a>(&self, iss: &'a str) -> Option<&'a str> {
         let (before, after) = self.0.split_once(tenant::TENANT_PLACEHOLDER)?;
-        said.strip_prefix(before)?.strip_suffix(after)
+        iss.strip_prefix(before)?.strip_suffix(after)
     }
 }
 
@@ -72,23 +69,23 @@ impl TryFrom<String> for IssuerName {
             && url.username().is_empty()
             && url.password().is_none()
             && !text.contains(|c: char| c.is_whitespace() || c.is_control())
-            && has_one_place(&text);
+            && has_valid_braces(&text);
         plain.then_some(Self(text)).ok_or(InvalidIssuerName)
     }
 }
 
-/// No braces, or those of one segment of the path that stands for a tenant.
-fn has_one_place(text: &str) -> bool {
+/// Whether the text has no braces, or only those of one path segment that is the placeholder.
+fn has_valid_braces(text: &str) -> bool {
     let path = text
         .split_once("://")
         .and_then(|(_, rest)| rest.split_once('/'));
     let mut segments = path.map_or("", |(_, path)| path).split('/');
-    let places = segments
+    let placeholders = segments
         .by_ref()
         .filter(|one| *one == tenant::TENANT_PLACEHOLDER);
     match text.matches(['{', '}']).count() {
         0 => true,
-        2 => places.count() == 1,
+        2 => placeholders.count() == 1,
         _ => false,
     }
 }
@@ -110,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_keeps_its_bytes_and_has_no_query() {
+    fn a_name_keeps_its_bytes_and_has_no_query_or_credentials() {
         for good in [
             "https://id.corp.example",
             "http://127.0.0.1:8080/realms/corp",
@@ -146,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_for_many_tenants_finds_each_in_its_place() {
+    fn a_multi_tenant_name_finds_the_tenant_in_an_iss_value() {
         let name = "https://login.example/{tenantid}/v2.0".to_owned();
         let name = IssuerName::try_from(name).unwrap();
         assert!(name.serves_tenants());

@@ -1,5 +1,5 @@
-//! Issuers that serve many tenants: Entra ID names itself `https://…/{tenantid}/v2.0`, and the tokens
-//! of each tenant name it with the tenant's own id in that place.
+//! Tenants of a multi-tenant issuer. Entra ID names itself `https://…/{tenantid}/v2.0` in its metadata;
+//! `iss` of a token has the id of the tenant instead of the placeholder.
 
 use std::fmt;
 
@@ -7,26 +7,24 @@ use serde::Deserialize;
 
 use super::IssuerName;
 
-/// What stands in an issuer's name for the id of a tenant.
+/// The placeholder for the id of a tenant in the name of an issuer.
 pub(super) const TENANT_PLACEHOLDER: &str = "{tenantid}";
 
-/// What stands there in the address of the metadata, unless a configuration says otherwise: Entra's
-/// endpoint for the accounts of every organisation.
+/// Replaces the placeholder in the URL of the metadata if the configuration names none: the endpoint
+/// of Entra ID for the accounts of all organisations.
 pub(super) const EVERY_ORGANISATION: &str = "organizations";
 
-/// A tenant whose tokens count: its id, or `*` for every one.
+/// An allowed tenant: its id, or `*` for every tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum TenantName {
-    /// Whatever the id.
     Any,
-    /// This one, in lower case.
+    /// In lower case.
     Id(String),
 }
 
 crate::setting::text_schema!(TenantName: "the id of a tenant, as `tid` of its tokens spells it, or *");
 
-/// Not a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a tenant is an id such as 72f988bf-86f1-41af-91ab-2d7cd011db47, not a domain, or \"*\" for \
@@ -47,8 +45,8 @@ impl TryFrom<String> for TenantName {
     }
 }
 
-/// What about a name and its tenants does not fit together, with the one of the two that is wrong:
-/// nobody's tokens would count, or a setting would mean nothing.
+/// Checks that the issuer's name and the list of tenants fit together. Returns the wrong setting and
+/// the reason.
 pub fn tenants_problem(
     name: &IssuerName,
     tenants: &[TenantName],
@@ -56,39 +54,37 @@ pub fn tenants_problem(
     match (name.serves_tenants(), tenants) {
         (true, []) => Some((
             TenantSetting::Issuer,
-            "{tenantid} stands for the id of a tenant: say in `tenants` whose tokens count",
+            "{tenantid} is the placeholder for a tenant: name the allowed tenants in `tenants`",
         )),
         (false, [_, ..]) => Some((
             TenantSetting::Tenants,
-            "the name of the issuer has no {tenantid}, so its tokens are of one tenant: leave it out",
+            "the name of the issuer has no {tenantid}, so all its tokens are of one tenant: remove it",
         )),
         (true, [_, _, ..]) if tenants.contains(&TenantName::Any) => Some((
             TenantSetting::Tenants,
-            "\"*\" stands for every tenant: leave out the others, or it",
+            "\"*\" allows every tenant: remove the others, or remove it",
         )),
         (true | false, _) => None,
     }
 }
 
-/// Which setting is wrong.
+/// The setting that [`tenants_problem`] refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TenantSetting {
-    /// The issuer's name.
     Issuer,
-    /// The list of tenants.
     Tenants,
 }
 
-/// Whether tokens of this tenant count.
-pub(super) fn counts(tenants: &[TenantName], said: &str) -> bool {
-    is_id(said)
+/// Whether tokens of the tenant `id` are accepted.
+pub(super) fn is_allowed(tenants: &[TenantName], id: &str) -> bool {
+    is_id(id)
         && tenants.iter().any(|tenant| match tenant {
             TenantName::Any => true,
-            TenantName::Id(id) => id.eq_ignore_ascii_case(said),
+            TenantName::Id(allowed) => allowed.eq_ignore_ascii_case(id),
         })
 }
 
-/// 32 hexadecimal digits in five groups. An id is put into addresses and before the names of people.
+/// Whether it is a UUID. Nothing else may become part of a URL or of a subject.
 fn is_id(text: &str) -> bool {
     let hyphens = [8, 13, 18, 23];
     text.len() == 36
@@ -101,9 +97,9 @@ fn is_id(text: &str) -> bool {
         })
 }
 
-/// The tenant that a token or a notice is of; none where an issuer has no tenants.
+/// The tenant of a token; none for an issuer without tenants.
 ///
-/// What an issuer says of its own things, such as `sub` and `sid`, is unique within one tenant only.
+/// `sub` and `sid` are unique within one tenant only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tenant(Option<String>);
 
@@ -112,7 +108,7 @@ impl Tenant {
         Self(Some(id.to_ascii_lowercase()))
     }
 
-    /// A name the tenant gives, as it is kept: unique among all tenants.
+    /// Makes a name of the tenant, such as `sub`, unique among all tenants.
     pub fn qualify(&self, name: &str) -> String {
         match &self.0 {
             None => name.to_owned(),
@@ -141,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_is_an_id_and_nothing_else() {
+    fn a_tenant_is_a_uuid_or_a_star() {
         assert_eq!(tenant("*"), Ok(TenantName::Any));
         assert_eq!(tenant(&CORP.to_uppercase()), tenant(CORP));
         for bad in [
@@ -160,20 +156,20 @@ mod tests {
     }
 
     #[test]
-    fn only_tenants_that_are_named_count() {
+    fn only_listed_tenants_are_allowed() {
         let named = [tenant(CORP).unwrap()];
-        assert!(counts(&named, CORP) && counts(&named, &CORP.to_uppercase()));
+        assert!(is_allowed(&named, CORP) && is_allowed(&named, &CORP.to_uppercase()));
         let other = CORP.replace('7', "8");
-        assert!(!counts(&named, &other));
-        assert!(counts(&[TenantName::Any], &other));
+        assert!(!is_allowed(&named, &other));
+        assert!(is_allowed(&[TenantName::Any], &other));
         for bad in ["", "*", "x/../y", "common"] {
-            assert!(!counts(&[TenantName::Any], bad), "{bad}");
+            assert!(!is_allowed(&[TenantName::Any], bad), "{bad}");
         }
-        assert!(!counts(&[], CORP));
+        assert!(!is_allowed(&[], CORP));
     }
 
     #[test]
-    fn two_tenants_never_share_a_name() {
+    fn names_of_two_tenants_never_collide() {
         let (one, other) = (Tenant::of(CORP), Tenant::of(&CORP.replace('7', "8")));
         assert_ne!(one.qualify("u1"), other.qualify("u1"));
         assert_eq!(one, Tenant::of(&CORP.to_uppercase()));

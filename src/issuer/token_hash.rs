@@ -1,13 +1,13 @@
-//! The half hash by which a token says which code or access token it came with.
+//! The hash by which an ID token names the code and the access token that belong to it.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 
-/// `at_hash` and its kin (OpenID Connect Core §3.1.3.6, §3.3.2.11): the left half of the hash that
-/// goes with the token's algorithm. Ed25519 hashes by SHA-512. A shared secret's algorithm has
-/// none here.
+/// The value of `at_hash` and `c_hash` (OpenID Connect Core §3.1.3.6, §3.3.2.11): the left half of the
+/// hash that belongs to the algorithm of the token. Ed25519 uses SHA-512. Symmetric algorithms have
+/// no hash.
 pub fn token_hash(algorithm: Algorithm, text: &str) -> Option<String> {
     let hash = match algorithm {
         Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 => &digest::SHA256,
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_half_hash_is_that_of_the_standard() {
+    fn the_hash_matches_the_examples_of_the_standard() {
         // OpenID Connect Core, appendix A.3 and A.4.
         let access = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
         assert_eq!(

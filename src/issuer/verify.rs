@@ -1,4 +1,4 @@
-//! Verifying: is this text a token that this issuer signed, for us, and now?
+//! Verification of a signed token (JWS): algorithm, signature, issuer, audience and times.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,99 +11,67 @@ use super::keys::Key;
 use super::{ClaimError, Claims, Issuer, IssuerError, LEEWAY, Tenant, TokenSender, tenant};
 use crate::clock::Timestamp;
 
-/// The longest token that is looked at, in bytes.
 const TOKEN_BYTES_MAX: usize = 64 * 1024;
-/// The longest foreign name an error repeats, in characters.
+/// The longest value from a token that an error repeats, in characters.
 const NAME_CHARS_MAX: usize = 80;
 
-/// What a token must be besides signed by the issuer.
+/// What a token must fulfil besides the signature of the issuer.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenRequirements<'a> {
-    /// For one of these; an empty list lets nothing pass.
+    /// The audiences of which it must have one; an empty list refuses every token.
     pub audiences: &'a [String],
-    /// Its type in the head (`typ`), where it must have one: `logout+jwt`.
+    /// The required `typ` of the header, such as `logout+jwt`.
     pub token_type: Option<&'a str>,
-    /// Whether it must say when it ends. Only a logout token of an older provider may not.
+    /// Whether `exp` is required. Logout tokens of older providers have none.
     pub requires_expiry: bool,
-    /// Who brought it: on their account the keys are asked for again when it names an unknown one.
+    /// Who sent it. An unknown `kid` refetches the keys, and that is limited for each sender.
     pub sender: TokenSender,
 }
 
-/// Why a text is no token that counts.
+/// Why a token is refused.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TokenError {
     /// Not three parts of base64url with JSON in them, or too long.
-    #[error("it is no signed token")]
+    #[error("it is not a signed token")]
     Malformed,
-    /// Its head demands an extension we do not speak (RFC 7515 §4.1.11).
-    #[error("it demands an extension that is not known")]
+    /// Its header requires an extension that is not implemented (RFC 7515 §4.1.11, `crit`).
+    #[error("its header requires an unknown extension")]
     UnknownExtension,
-    /// An algorithm that does not count: none, a symmetric one, one that is not pinned.
-    #[error("its algorithm {said} does not count here")]
-    Algorithm {
-        /// What it says, bounded.
-        said: String,
-    },
-    /// Its type is another.
-    #[error("its type is {said}")]
-    Kind {
-        /// What it says, bounded.
-        said: String,
-    },
-    /// The issuer has no such key.
+    /// The algorithm is `none`, symmetric or not in the list of accepted ones.
+    #[error("its algorithm {found} is not accepted")]
+    Algorithm { found: String },
+    #[error("its type is {found}")]
+    TokenType { found: String },
     #[error("the issuer has no key {kid} for it")]
-    UnknownKey {
-        /// What it says, bounded.
-        kid: String,
-    },
-    /// The signature does not fit.
-    #[error("its signature does not fit")]
+    UnknownKey { kid: String },
+    #[error("its signature is wrong")]
     Signature,
-    /// Another issuer's.
-    #[error("it was issued by {said}")]
-    Issuer {
-        /// What it says, bounded.
-        said: String,
-    },
-    /// Of a tenant whose tokens do not count.
-    #[error("it is of the tenant {said}, which does not count here: see `tenants`")]
-    Tenant {
-        /// What it says, bounded.
-        said: String,
-    },
-    /// Signed by a key that signs for other tenants.
+    #[error("it was issued by {found}")]
+    Issuer { found: String },
+    #[error("its tenant {found} is not allowed: see `tenants`")]
+    Tenant { found: String },
+    /// It is signed by a key that is only for other tenants.
     #[error("its key does not sign for its tenant")]
     TenantKey,
-    /// For somebody else.
-    #[error("it is for {said}")]
-    Audience {
-        /// What it says, bounded.
-        said: String,
-    },
-    /// Over.
+    #[error("it is for {found}")]
+    Audience { found: String },
     #[error("it has expired")]
     Expired,
-    /// From the future.
     #[error("it is not valid yet")]
     NotYetValid,
-    /// A claim.
     #[error(transparent)]
     Claim(#[from] ClaimError),
-    /// Whether it counts could not be found out.
-    #[error("its issuer's keys are not known")]
+    #[error("the keys of its issuer are not available")]
     KeysUnavailable(#[source] IssuerError),
 }
 
-/// What was verified, with what its head says that a protocol may still look at.
+/// A verified token, with the parts of its header that a protocol may check.
 #[derive(Clone, Debug)]
 pub struct VerifiedToken {
-    /// What it says.
     pub claims: Claims,
-    /// What signed it.
     pub algorithm: Algorithm,
-    /// Its type (`typ`), without the `application/` before it.
+    /// `typ` without the prefix `application/`.
     pub token_type: Option<String>,
-    /// Whose it is, where the issuer serves many tenants.
     pub tenant: Tenant,
 }
 
@@ -116,144 +84,138 @@ struct JoseHeader {
 }
 
 impl Issuer {
-    /// Verifies signature, issuer, audience and times; answers the claims.
+    /// Verifies algorithm, signature, issuer, audience and times.
     ///
-    /// A key of an unknown name is asked for once more, as often as the throttle allows.
-    /// Cancel-safe.
-    pub async fn verify(
-        &self,
-        token: &str,
-        requirements: &TokenRequirements<'_>,
-    ) -> Result<Claims, TokenError> {
-        let verified = self.verify_token(token, requirements).await?;
-        Ok(verified.claims)
-    }
-
-    /// The same; answers what the head says, too. Cancel-safe.
+    /// An unknown `kid` refetches the keys once, within the limits of the sender. Cancel-safe.
     pub async fn verify_token(
         &self,
         token: &str,
         requirements: &TokenRequirements<'_>,
     ) -> Result<VerifiedToken, TokenError> {
-        let head = head_of(token)?;
-        let algorithm = self.pinned(&head.alg)?;
-        let kind = head.typ.as_deref();
-        let kind = kind.map(|said| said.strip_prefix("application/").unwrap_or(said));
-        if let Some(wanted) = requirements.token_type {
-            let said = kind.unwrap_or("none");
-            if !said.eq_ignore_ascii_case(wanted) {
-                return Err(TokenError::Kind {
-                    said: bounded(said),
+        let header = parse_header(token)?;
+        let algorithm = self.accepted_algorithm(&header.alg)?;
+        let token_type = header.typ.as_deref();
+        let token_type = token_type.map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
+        if let Some(required) = requirements.token_type {
+            let found = token_type.unwrap_or("none");
+            if !found.eq_ignore_ascii_case(required) {
+                return Err(TokenError::TokenType {
+                    found: truncated(found),
                 });
             }
         }
         let claims = self
-            .signed(token, &head, algorithm, requirements.sender)
+            .verify_signature(token, &header, algorithm, requirements.sender)
             .await?;
-        let tenant = self.judge(&claims, requirements)?;
+        let tenant = self.check_claims(&claims, requirements)?;
         Ok(VerifiedToken {
             claims,
             algorithm,
             tenant,
-            token_type: kind.map(bounded),
+            token_type: token_type.map(truncated),
         })
     }
 
-    fn pinned(&self, said: &str) -> Result<Algorithm, TokenError> {
-        let algorithm = said.parse::<Algorithm>().ok().filter(|algorithm| {
+    fn accepted_algorithm(&self, name: &str) -> Result<Algorithm, TokenError> {
+        let algorithm = name.parse::<Algorithm>().ok().filter(|algorithm| {
             algorithm.family() != AlgorithmFamily::Hmac
                 && self.settings.algorithms.contains(algorithm)
         });
         algorithm.ok_or_else(|| TokenError::Algorithm {
-            said: bounded(said),
+            found: truncated(name),
         })
     }
 
-    async fn signed(
+    async fn verify_signature(
         &self,
         token: &str,
-        head: &JoseHeader,
+        header: &JoseHeader,
         algorithm: Algorithm,
         sender: TokenSender,
     ) -> Result<Claims, TokenError> {
-        let kid = head.kid.as_deref();
+        let kid = header.kid.as_deref();
         let keys = self.keys(None).await.map_err(TokenError::KeysUnavailable)?;
         if let Some(key) = keys.find(kid, algorithm) {
-            return self.decode(token, key, algorithm);
+            return self.decode_with(key, token, algorithm);
         }
         let keys = self.keys(Some(sender)).await;
         let keys = keys.map_err(TokenError::KeysUnavailable)?;
         match keys.find(kid, algorithm) {
-            Some(key) => self.decode(token, key, algorithm),
+            Some(key) => self.decode_with(key, token, algorithm),
             None => Err(TokenError::UnknownKey {
-                kid: bounded(kid.unwrap_or("without a name")),
+                kid: truncated(kid.unwrap_or("without a name")),
             }),
         }
     }
 
-    /// Judges claims this issuer vouches for without a signature: what it answered when it was
-    /// asked about a token. An issuer or audience that is missing is held against them only when
-    /// `needs_audience` says so; what is there must fit.
+    /// Checks the claims of an introspection response (RFC 7662), which has no signature. `iss` may be
+    /// absent, and `aud` too unless `needs_audience`; if they are present they are checked.
     pub fn check_introspected(
         &self,
         claims: &Claims,
         requirements: &TokenRequirements<'_>,
         needs_audience: bool,
     ) -> Result<Tenant, TokenError> {
-        // Without its name nobody knows of which tenant it is.
-        let unnamed = claims.get("iss").is_none() && !self.settings.name.serves_tenants();
-        let tenant = match unnamed {
+        // A multi-tenant issuer must send `iss`, because only that names the tenant.
+        let may_lack_iss = claims.get("iss").is_none() && !self.settings.name.serves_tenants();
+        let tenant = match may_lack_iss {
             true => Tenant::default(),
-            false => self.is_ours(claims)?,
+            false => self.check_issuer(claims)?,
         };
         if needs_audience || claims.get("aud").is_some() {
-            is_for(claims, requirements.audiences)?;
+            check_audience(claims, requirements.audiences)?;
         }
-        self.is_in_time(claims, requirements.requires_expiry)?;
+        self.check_times(claims, requirements.requires_expiry)?;
         Ok(tenant)
     }
 
-    fn judge(
+    fn check_claims(
         &self,
         claims: &Claims,
         requirements: &TokenRequirements<'_>,
     ) -> Result<Tenant, TokenError> {
-        let tenant = self.is_ours(claims)?;
-        is_for(claims, requirements.audiences)?;
-        self.is_in_time(claims, requirements.requires_expiry)?;
+        let tenant = self.check_issuer(claims)?;
+        check_audience(claims, requirements.audiences)?;
+        self.check_times(claims, requirements.requires_expiry)?;
         Ok(tenant)
     }
 
-    /// Whether this issuer says so, and for which tenant: the one that `tid` names, whose id must
-    /// stand in the issuer's name, too. Both are compared when the signature has been checked.
-    fn is_ours(&self, claims: &Claims) -> Result<Tenant, TokenError> {
+    /// Checks `iss` and returns the tenant. For a multi-tenant issuer `iss` must hold the tenant that
+    /// `tid` names.
+    fn check_issuer(&self, claims: &Claims) -> Result<Tenant, TokenError> {
         let issuer = claims.text("iss")?;
         let name = &self.settings.name;
-        let other = || TokenError::Issuer {
-            said: bounded(issuer),
+        let wrong_issuer = || TokenError::Issuer {
+            found: truncated(issuer),
         };
         if !name.serves_tenants() {
             return if issuer == name.as_str() {
                 Ok(Tenant::default())
             } else {
-                Err(other())
+                Err(wrong_issuer())
             };
         }
         let id = claims.text("tid")?;
         if name.with_tenant(id) != issuer {
-            return Err(other());
+            return Err(wrong_issuer());
         }
-        self.tenant_of(issuer)
-            .ok_or_else(|| TokenError::Tenant { said: bounded(id) })
+        self.tenant_of(issuer).ok_or_else(|| TokenError::Tenant {
+            found: truncated(id),
+        })
     }
 
-    /// Checks the signature, and whether the key signs for the token's issuer: among the keys of many
-    /// tenants some are of one alone, and say so (Entra ID's `issuer` of a key).
-    fn decode(&self, token: &str, key: &Key, algorithm: Algorithm) -> Result<Claims, TokenError> {
-        let claims = decode(token, &key.verifying, algorithm)?;
-        if let Some(signs_for) = &key.issuer
+    /// Checks the signature, and that the key may sign for the tenant: Entra ID publishes keys with an
+    /// `issuer`, of which some belong to a single tenant.
+    fn decode_with(
+        &self,
+        key: &Key,
+        token: &str,
+        algorithm: Algorithm,
+    ) -> Result<Claims, TokenError> {
+        let claims = decode(token, &key.decoding_key, algorithm)?;
+        if let Some(issuer) = &key.issuer
             && self.settings.name.serves_tenants()
-            && signs_for.replace(tenant::TENANT_PLACEHOLDER, claims.text("tid")?)
+            && issuer.replace(tenant::TENANT_PLACEHOLDER, claims.text("tid")?)
                 != claims.text("iss")?
         {
             return Err(TokenError::TenantKey);
@@ -261,50 +223,50 @@ impl Issuer {
         Ok(claims)
     }
 
-    fn is_in_time(&self, claims: &Claims, requires_expiry: bool) -> Result<(), TokenError> {
+    fn check_times(&self, claims: &Claims, requires_expiry: bool) -> Result<(), TokenError> {
         let now = self.clock.now();
-        let ahead = now.plus(LEEWAY);
+        let latest = now.plus(LEEWAY);
         match claims.timestamp("exp")? {
             Some(end) if end.plus(LEEWAY) <= now => return Err(TokenError::Expired),
             None if requires_expiry => return Err(ClaimError("exp").into()),
             Some(_) | None => {}
         }
-        let early = |at: Option<Timestamp>| at.is_some_and(|at| at > ahead);
-        if early(claims.timestamp("nbf")?) || early(claims.timestamp("iat")?) {
+        let is_early = |at: Option<Timestamp>| at.is_some_and(|at| at > latest);
+        if is_early(claims.timestamp("nbf")?) || is_early(claims.timestamp("iat")?) {
             return Err(TokenError::NotYetValid);
         }
         Ok(())
     }
 }
 
-fn is_for(claims: &Claims, audiences: &[String]) -> Result<(), TokenError> {
-    let audience = claims.texts("aud")?;
-    let ours = |aud: &&str| audiences.iter().any(|own| own == aud);
-    if audience.iter().any(ours) {
+fn check_audience(claims: &Claims, audiences: &[String]) -> Result<(), TokenError> {
+    let found = claims.texts("aud")?;
+    let is_accepted = |aud: &&str| audiences.iter().any(|accepted| accepted == aud);
+    if found.iter().any(is_accepted) {
         return Ok(());
     }
     Err(TokenError::Audience {
-        said: bounded(&audience.join(", ")),
+        found: truncated(&found.join(", ")),
     })
 }
 
-fn head_of(token: &str) -> Result<JoseHeader, TokenError> {
+fn parse_header(token: &str) -> Result<JoseHeader, TokenError> {
     let parts = token.split('.').count();
     if token.len() > TOKEN_BYTES_MAX || parts != 3 {
         return Err(TokenError::Malformed);
     }
-    let (head, _) = token.split_once('.').ok_or(TokenError::Malformed)?;
+    let (header, _) = token.split_once('.').ok_or(TokenError::Malformed)?;
     let bytes = URL_SAFE_NO_PAD
-        .decode(head)
+        .decode(header)
         .map_err(|_| TokenError::Malformed)?;
-    let head: JoseHeader = serde_json::from_slice(&bytes).map_err(|_| TokenError::Malformed)?;
-    match head.crit {
+    let header: JoseHeader = serde_json::from_slice(&bytes).map_err(|_| TokenError::Malformed)?;
+    match header.crit {
         Some(_) => Err(TokenError::UnknownExtension),
-        None => Ok(head),
+        None => Ok(header),
     }
 }
 
-/// Checks the signature and nothing else; the claims are judged by our own clock.
+/// Checks the signature only. `Issuer::check_times` checks the times, by the clock of this process.
 fn decode(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Claims, TokenError> {
     let mut only_signature = Validation::new(algorithm);
     only_signature.required_spec_claims.clear();
@@ -314,13 +276,13 @@ fn decode(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Claims
     jsonwebtoken::decode::<Map<String, Value>>(token, key, &only_signature)
         .map(|token| Claims::new(token.claims))
         .map_err(|error| match error.kind() {
-            // Signed, but what was signed are no claims.
+            // The signature is good, but the payload is not a JSON object.
             ErrorKind::Json(_) => TokenError::Malformed,
             _ => TokenError::Signature,
         })
 }
 
-fn bounded(text: &str) -> String {
+fn truncated(text: &str) -> String {
     let plain = text.chars().filter(|c| !c.is_control());
     plain.take(NAME_CHARS_MAX).collect()
 }

@@ -516,7 +516,7 @@ async fn a_connector_that_is_gone_or_of_another_source_has_no_such_people() {
     for (issuer, words) in [
         ("people = 'nobody'", "no OpenID Connect connector `nobody`"),
         ("people = 'other'", "no OpenID Connect connector `other`"),
-        ("people = 'elsewhere'", "another issuer's names"),
+        ("people = 'elsewhere'", "belongs to another issuer"),
         (
             "people = 'keycloak'\n[issuer.apps.introspection]\nclient_id = 'a'\n\
              client_secret = 'hunter2hunter2'\naudience_optional = true",

@@ -1,4 +1,4 @@
-//! `[connector.ID]`: its kind, who starts by itself, where logins land, its mapping.
+//! Validates `[connector.ID]`: its kind, callback, home, mapping and automatic login.
 
 use super::Problems;
 use super::destinations::Destinations;
@@ -36,7 +36,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
     auto_logins(problems);
 }
 
-/// What the kind itself finds.
+/// The problems that the kind of the connector finds.
 fn kind_problems<'a>(
     problems: &mut Problems<'a>,
     place: &Place<'a>,
@@ -56,7 +56,7 @@ fn kind_problems<'a>(
     }
 }
 
-/// An address that no answer could ever come to, or that a page of ours has.
+/// Refuses a callback that the provider's response cannot reach, or that is one of menshen's pages.
 fn callback<'a>(problems: &mut Problems<'a>, place: &Place<'a>, connector: &'a ConnectorConfig) {
     let Some(callback) = &connector.callback else {
         return;
@@ -71,8 +71,8 @@ fn callback<'a>(problems: &mut Problems<'a>, place: &Place<'a>, connector: &'a C
         .any(|url| url.origin() == callback.origin())
     {
         let help = format!(
-            "logins run on {}: name that host and scheme, or in `callback_base` the one from which \
-             answers reach it",
+            "logins run on {}: use that scheme and host, or set `callback_base` to the one from which \
+             responses reach it",
             external.origin().ascii_serialization()
         );
         problems.value(&place, "no answer would come back to menshen", help);
@@ -90,8 +90,8 @@ fn callback<'a>(problems: &mut Problems<'a>, place: &Place<'a>, connector: &'a C
     match below.filter(is_path).filter(|_| bare) {
         None => {
             let help = format!(
-                "a path below {prefix}/ of letters, digits and -._~/, without query; set `prefix` \
-                 to what comes before it, such as \"/oauth2\""
+                "a path below {prefix}/ of letters, digits and -._~/, without query; `prefix` can be \
+                 changed, such as to \"/oauth2\""
             );
             problems.value(&place, "this is no address below `prefix`", help);
         }
@@ -99,7 +99,7 @@ fn callback<'a>(problems: &mut Problems<'a>, place: &Place<'a>, connector: &'a C
             let first = path.split('/').next().unwrap_or_default();
             if OWN_PAGES.contains(&first) {
                 let help = "choose another, such as callback";
-                let message = format!("{prefix}/{first} is a page of menshen's");
+                let message = format!("{prefix}/{first} is a page of menshen");
                 problems.value(&place, message, help);
             }
         }
@@ -132,14 +132,14 @@ fn mapping<'a>(problems: &mut Problems<'a>, place: &Place<'a>, connector: &'a Co
         let place = place.clone().key(field);
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if field.is_empty() || field.len() > 64 || !field.bytes().all(plain) {
-            let help = "letters, digits and _, at most 64: rules say user.attributes.NAME";
-            problems.key(&place, "this is no name for a field", help);
+            let help = "letters, digits and _, at most 64: rules read it as user.attributes.NAME";
+            problems.key(&place, "this name cannot be used for a field", help);
         }
         problems.expression(&place, expression, Scope::Mapping);
     }
 }
 
-/// A client that logs in without a click must know through which connector.
+/// Refuses settings in which two connectors would start a login automatically in the same app.
 fn auto_logins(problems: &mut Problems<'_>) {
     let mut always: Option<&str> = None;
     let mut in_app: Vec<(&'static str, &str)> = Vec::new();
@@ -157,7 +157,7 @@ fn auto_logins(problems: &mut Problems<'_>) {
             },
             AutoLogin::InApp => {}
         }
-        // Who always starts a login also does inside its own client.
+        // `always` includes the provider's own app.
         let starts = !matches!(connector.auto_login, AutoLogin::Never);
         let app = connector.kind().ok().and_then(|kind| kind.features().app);
         let Some(client) = app.filter(|_| starts).map(|app| app.name) else {

@@ -1,4 +1,4 @@
-//! What counts as a place on the site, before the site is built.
+//! The URLs of the site that a login may return to, from the configuration alone.
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use crate::config::{Config, FilePath};
 use crate::login::return_to;
 use crate::request::route::{HostPattern, OwnPaths};
 
-/// The origins a document's routes serve.
+/// The origins that the routes of the document serve.
 pub(super) struct Destinations<'a>(&'a Config);
 
 impl<'a> Destinations<'a> {
@@ -16,7 +16,7 @@ impl<'a> Destinations<'a> {
 }
 
 impl return_to::Destinations for Destinations<'_> {
-    /// A route for any host names none: it makes no host a place on this site.
+    /// A route for any host adds no host to the site.
     fn serves(&self, origin: &Url) -> bool {
         let external = self.0.server.external_url.url();
         let (Some(host), port) = (origin.host_str(), origin.port_or_known_default()) else {

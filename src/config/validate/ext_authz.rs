@@ -1,4 +1,4 @@
-//! `[ext_authz]`: somewhere to ask, and somebody who may.
+//! Validates `[ext_authz]`: it has a listener, and a proxy that may use it.
 
 use super::Problems;
 use crate::door::Address;
@@ -13,14 +13,18 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
     if config.server.trusted_proxies.is_empty() {
         let help = "name Envoy's addresses in [server] trusted_proxies, such as [\"127.0.0.1\"]; \
                     \"unix\" stands for peers on unix sockets";
-        problems.key(&table, "nobody may ask: trusted_proxies is empty", help);
+        problems.key(
+            &table,
+            "no proxy may use it: trusted_proxies is empty",
+            help,
+        );
     }
     let listen = table.clone().key("grpc_listen");
     match &ext_authz.grpc_listen {
         None if !ext_authz.on_main => {
             let help =
                 "add grpc_listen, such as \"127.0.0.1:9181\", or on_main = true, or remove it";
-            problems.key(&table, "nobody can ask: it is answered nowhere", help);
+            problems.key(&table, "no proxy can reach it: it has no listener", help);
         }
         None => {}
         Some(written) => match Address::try_from(written.clone()) {
@@ -29,7 +33,11 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
                 let main = config.server.listen.iter().map(|listen| &listen.address);
                 if main.into_iter().any(|other| *other == address) {
                     let help = "take another port, or on_main = true instead of grpc_listen";
-                    problems.value(&listen, "this address is listened on twice", help);
+                    problems.value(
+                        &listen,
+                        "this address is used by [server] listen, too",
+                        help,
+                    );
                 }
             }
             Err(error) => {

@@ -1,4 +1,4 @@
-//! `[route.headers]` and `pass_headers`: names that may be set, names that may pass.
+//! Validates the header names in `[route.headers]` and `pass_headers`.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::request::headers::is_reserved;
 use crate::request::route::RouteConfig;
 use crate::setting::Place;
 
-/// Identity that only menshen may claim, on every route.
+/// Identity headers, which only menshen may set, on every route.
 const IDENTITY: [&str; 6] = [
     "x-forwarded-user",
     "x-forwarded-preferred-username",
@@ -21,7 +21,7 @@ const IDENTITY: [&str; 6] = [
 ];
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
-    let ours: HashSet<String> = problems
+    let identity: HashSet<String> = problems
         .config
         .route
         .iter()
@@ -36,7 +36,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
             let place = place.clone().key("headers").key(name);
             check_settable(problems, &place, name);
             if !seen.insert(normalized(name)) {
-                let help = "applications take `-` and `_`, small and capital letters for the same";
+                let help = "applications do not distinguish `-` and `_`, or upper and lower case";
                 problems.key(&place, format!("`{name}` is set twice"), help);
             }
             problems.expression(&place, expression, Scope::Rule);
@@ -44,12 +44,12 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
         duplicates(problems, &place, route, &seen);
         for (item, name) in route.pass_headers.iter().enumerate() {
             let place = place.clone().key("pass_headers").item(item);
-            check_passable(problems, &place, name, &ours);
+            check_passable(problems, &place, name, &identity);
         }
     }
 }
 
-/// What more than one key would write.
+/// Refuses headers that more than one key would set.
 fn duplicates(
     problems: &mut Problems<'_>,
     place: &Place<'_>,
@@ -84,7 +84,7 @@ fn check_settable(problems: &mut Problems<'_>, place: &Place<'_>, name: &str) {
     match HeaderName::try_from(name) {
         Err(_) => {
             let help = "letters, digits and -, such as X-Remote-User";
-            problems.key(place, format!("`{name}` is not a header's name"), help);
+            problems.key(place, format!("`{name}` is not a valid header name"), help);
         }
         Ok(header) if is_reserved(&header) => {
             let help = "it frames the message, names its target or holds cookies; for Host there \
@@ -99,15 +99,15 @@ fn check_passable(
     problems: &mut Problems<'_>,
     place: &Place<'_>,
     name: &str,
-    ours: &HashSet<String>,
+    identity: &HashSet<String>,
 ) {
     let message = match HeaderName::try_from(name) {
-        Err(_) => format!("`{name}` is not a header's name"),
+        Err(_) => format!("`{name}` is not a valid header name"),
         Ok(header) if is_reserved(&header) => {
-            format!("`{name}` belongs to one connection and never passes")
+            format!("`{name}` belongs to one connection and is never passed on")
         }
-        Ok(header) if is_identity(&normalized(header.as_str()), ours) => {
-            format!("`{name}` says who somebody is: a client's own never passes")
+        Ok(header) if is_identity(&normalized(header.as_str()), identity) => {
+            format!("`{name}` is an identity header: that of a client is never passed on")
         }
         Ok(_) => return,
     };
@@ -118,13 +118,13 @@ fn check_passable(
     );
 }
 
-fn is_identity(normalized: &str, ours: &HashSet<String>) -> bool {
+fn is_identity(normalized: &str, identity: &HashSet<String>) -> bool {
     let built_in =
         normalized.starts_with("x-menshen-") || normalized.starts_with("x-auth-request-");
-    built_in || ours.contains(normalized)
+    built_in || identity.contains(normalized)
 }
 
-/// As an application might read it: without case, any other byte as `-`.
+/// The name as an application may read it: in lower case, with `-` for all punctuation.
 fn normalized(name: &str) -> String {
     let letter = |c: char| {
         if c.is_ascii_alphanumeric() {

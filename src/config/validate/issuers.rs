@@ -1,5 +1,4 @@
-//! `[issuer.NAME]`, and the routes that name issuers: that a token can be verified by one, and by
-//! one only.
+//! Validates `[issuer.NAME]` and the `issuers` of routes: each token is verified by exactly one issuer.
 
 use url::Url;
 
@@ -26,28 +25,32 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
 fn token_settings<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
     if let Some((wrong, why)) = tenants_problem(&issuer.url, &issuer.tenants) {
         let (key, message) = match wrong {
-            TenantSetting::Issuer => ("url", "no tenant's tokens would count"),
-            TenantSetting::Tenants => ("tenants", "tenants makes no sense"),
+            TenantSetting::Issuer => ("url", "the tokens of every tenant would be refused"),
+            TenantSetting::Tenants => ("tenants", "the value of tenants cannot be used"),
         };
         problems.value(&place.clone().key(key), message, why);
     }
     if issuer.audiences.is_empty() {
-        let help = "name what the issuer writes into `aud` of tokens for these applications";
+        let help = "list the `aud` values of the tokens for these applications";
         let place = place.clone().key("audiences");
-        problems.value(&place, "no token is ever for nobody", help);
+        problems.value(&place, "without audiences every token is refused", help);
     }
     for (at, audience) in issuer.audiences.iter().enumerate() {
         if audience.is_empty() {
             let place = place.clone().key("audiences").item(at);
-            problems.value(&place, "this is no audience", "such as \"menshen\"");
+            problems.value(
+                &place,
+                "an audience must not be empty",
+                "such as \"menshen\"",
+            );
         }
     }
     if issuer.algorithms.as_ref().is_some_and(Vec::is_empty) {
         let place = place.clone().key("algorithms");
         problems.value(
             &place,
-            "no signature ever counts",
-            "leave it out for the default",
+            "without algorithms every token is refused",
+            "remove it for the default",
         );
     }
     problems.positive(place, &[("token_life_max", issuer.token_life_max)]);
@@ -71,13 +74,14 @@ fn token_settings<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: &'
         let place = place.clone().key("introspection").key("client_id");
         problems.value(
             &place,
-            "we must be somebody to ask",
-            "a client of the issuer",
+            "introspection needs a client_id",
+            "the id of a client of the issuer",
         );
     }
 }
 
-/// A token names a person as its issuer does: only a connector of that issuer knows them by it.
+/// `people` must name a connector of the same issuer, because only its accounts have the `sub` of the
+/// token.
 fn people_connector<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
     let Some(people) = &issuer.people else {
         return;
@@ -97,16 +101,16 @@ fn people_connector<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: 
             "its issuer is {}; `url` and `tenants` here must be the same",
             known.issuer
         );
-        let message = format!("`{people}` knows its people by another issuer's names");
+        let message = format!("the connector `{people}` belongs to another issuer");
         problems.value(&place, message, help);
     }
     let optional = issuer.introspection.as_ref();
     if optional.is_some_and(|introspection| introspection.audience_optional) {
-        let help = "remove `audience_optional`: a token that was made for another application would \
-                    make its holder a person here";
+        let help = "remove `audience_optional`: otherwise another application could use the tokens \
+                    it receives to act as their persons";
         problems.value(
             &place,
-            "whoever gets hold of any token would be its person",
+            "tokens for any application would identify a person",
             help,
         );
     }
@@ -136,7 +140,7 @@ fn addresses<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: &'a Iss
         };
         if url.is_some_and(bad) {
             let help = "http:// or https://, a host and a path, without credentials";
-            problems.value(&place, "this is no address to ask at", help);
+            problems.value(&place, "this URL cannot be used", help);
         }
     }
 }
@@ -156,21 +160,21 @@ fn route_issuers<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a 
     }
     if !route.issuers.is_empty() && route.access == AccessConfig::Public {
         let help =
-            "access = \"rule\" with allow = \"true\" lets everybody pass and looks at tokens";
-        let message = "a public route lets everybody pass: `issuers` would not count";
+            "access = \"rule\" with allow = \"true\" lets everybody pass and verifies tokens";
+        let message = "a public route lets everybody pass: `issuers` has no effect";
         problems.key(&place.clone().key("issuers"), message, help);
     }
     if route.issuers.is_empty() && !route.scopes.is_empty() {
         let help = "only tokens have scopes: add issuers = [...]";
         problems.key(
             &place.clone().key("scopes"),
-            "`scopes` would not count",
+            "`scopes` has no effect without `issuers`",
             help,
         );
     }
 }
 
-/// A token belongs to one issuer of a route; an opaque one must not be shown to others.
+/// Refuses routes whose issuers overlap. An opaque token must not be sent to two issuers.
 fn overlapping_issuers<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
     let known = &problems.config.issuer;
     let all: Vec<_> = route.issuers.iter().map(|id| known.get(id)).collect();
@@ -186,8 +190,8 @@ fn overlapping_issuers<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route
             let message = format!("this route names an issuer of {} already", issuer.url);
             problems.value(&place, message, "name one of them");
         } else if asks(issuer) && before.clone().any(|other| asks(other)) {
-            let help = "a token of one would be shown to the other: use two routes";
-            let message = "two issuers of this route are asked about opaque tokens";
+            let help = "tokens of one issuer would be sent to the other: use two routes";
+            let message = "two issuers of this route use introspection";
             problems.value(&place, message, help);
         }
     }

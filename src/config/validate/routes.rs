@@ -1,4 +1,4 @@
-//! `[[route]]`: names, places, who may pass, and that somebody can.
+//! Validates `[[route]]`: names, paths, access, connectors, limits and TLS.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::setting::Place;
 
 mod session_requirements;
 
-/// How long an audience can be in bytes: it travels with every request.
+/// The longest audience in bytes; it is sent with every request.
 const AUDIENCE_BYTES_MAX: usize = 256;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
@@ -33,17 +33,17 @@ fn name_and_path<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a 
         let help = "1 to 64 bytes, for logs, pages and metrics";
         problems.value(
             &place.clone().key("name"),
-            "this is no name for a route",
+            "this name cannot be used for a route",
             help,
         );
     }
     let prefix = problems.config.server.prefix.as_str();
     let below = route.path.as_str().strip_prefix(prefix);
     if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-        let help = format!("everything under {prefix} is menshen's own: change server.prefix");
+        let help = format!("everything below {prefix} is menshen's own: change server.prefix");
         problems.value(
             &place.clone().key("path"),
-            "nobody ever reaches this route",
+            "no request reaches this route",
             help,
         );
     }
@@ -52,11 +52,11 @@ fn name_and_path<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a 
 fn access<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
     match (route.access, &route.allow) {
         (AccessConfig::Public, Some(_)) => {
-            let help = "access = \"rule\" asks `allow` for everybody, signed in or not";
+            let help = "access = \"rule\" evaluates `allow` for everybody, signed in or not";
             let place = place.clone().key("allow");
             problems.key(
                 &place,
-                "a public route lets everybody pass: `allow` would not count",
+                "a public route lets everybody pass: `allow` has no effect",
                 help,
             );
         }
@@ -92,8 +92,8 @@ fn public_paths<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a R
     let any_case = route.case_insensitive == Some(true);
     for (at, path) in route.public_paths.iter().enumerate() {
         if !route.path.includes(path.as_str().as_bytes(), any_case) {
-            let help = format!("it serves what is below {}", route.path.as_str());
-            let message = "this route never serves this path";
+            let help = format!("the route serves paths below {}", route.path.as_str());
+            let message = "this route does not serve this path";
             problems.value(&place.clone().item(at), message, help);
         }
     }
@@ -114,7 +114,7 @@ fn connectors<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a Rou
     }
     if known.is_empty() && route.issuers.is_empty() && route.access == AccessConfig::SignedIn {
         let help = "add a [connector.ID], or write access = \"public\"";
-        let message = format!("nobody can sign in, so nobody ever passes `{}`", route.name);
+        let message = format!("nobody can sign in, so nobody passes `{}`", route.name);
         problems.value(place, message, help);
     }
 }
@@ -125,7 +125,7 @@ fn audience<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a Route
     };
     let place = place.clone().key("audience");
     if !route.assertion {
-        let message = "without an assertion nobody reads its audience";
+        let message = "without an assertion `audience` has no effect";
         problems.key(&place, message, "add assertion = true, or remove it");
     }
     if audience.trim().is_empty()
@@ -133,7 +133,7 @@ fn audience<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a Route
         || audience.chars().any(char::is_control)
     {
         let help = format!("1 to {AUDIENCE_BYTES_MAX} bytes, such as \"oa\"");
-        problems.value(&place, "this is no audience", help);
+        problems.value(&place, "this audience cannot be used", help);
     }
 }
 
@@ -158,7 +158,7 @@ fn upstream_tls<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a R
     let place = place.clone().key("upstream_tls");
     let secure = |upstream: &UpstreamUrl| matches!(upstream, UpstreamUrl::Tcp { tls: true, .. });
     if !route.upstream.iter().any(secure) {
-        let message = "no upstream of this route speaks TLS";
+        let message = "no upstream of this route uses TLS";
         problems.key(&place, message, "write https:// in upstream, or remove it");
     }
     match (&tls.certificate, &tls.key) {
@@ -175,12 +175,12 @@ fn upstream_tls<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a R
         (Some(_), Some(_)) | (None, None) => {}
     }
     if tls.ca.is_some() && !tls.verify {
-        let message = "with verify = false nobody is believed or not: `ca` would not count";
+        let message = "with verify = false `ca` has no effect";
         problems.key(&place.key("ca"), message, "remove one of them");
     }
 }
 
-/// Two routes that share a name, or a host, port and path.
+/// Refuses two routes with the same name, or with the same host, port and path.
 fn duplicates(problems: &mut Problems<'_>) {
     let source = &problems.config.source;
     let line_of = |at: usize| {
@@ -197,7 +197,7 @@ fn duplicates(problems: &mut Problems<'_>) {
             let message = format!("two routes are named `{}`", route.name);
             problems.value(&place.clone().key("name"), message, help);
         }
-        // Without case whatever `case_insensitive` says: two such routes are a mistake on any server.
+        // If one route ignores case, paths that differ in case only are duplicates.
         let any_case = problems
             .config
             .route

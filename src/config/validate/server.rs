@@ -1,4 +1,4 @@
-//! `[server]`, `[session]` and `[login]`: addresses, own paths, cookies, limits.
+//! Validates `[server]`, `[session]` and `[login]`: listeners, own paths, cookies, limits.
 
 use std::net::IpAddr;
 
@@ -18,20 +18,20 @@ fn listeners(problems: &mut Problems<'_>) {
     let config = problems.config;
     let place = Place::of(["server", "listen"]);
     if config.server.listen.is_empty() {
-        let help = "leave listen out, or name an address such as \"127.0.0.1:8080\"";
+        let help = "remove listen, or name an address such as \"127.0.0.1:8080\"";
         problems.value(&place, "no address to listen on", help);
     }
     for (at, listen) in config.server.listen.iter().enumerate() {
         let place = place.clone().item(at);
         if listen.tls == Some(true) && config.server.tls.is_none() {
             let help = "add [server.tls] with certificate and key";
-            problems.value(&place, "there is no certificate to speak TLS with", help);
+            problems.value(&place, "there is no certificate for TLS", help);
         }
         if listen.tls == Some(true) && listen.redirect_https {
             let help = "remove tls, or redirect_https";
-            problems.value(&place, "this would send people from https to https", help);
+            problems.value(&place, "it would redirect from https to https", help);
         }
-        // Port 0 is a free one: two of them are two ports.
+        // The system chooses a free port for port 0, so two of them do not collide.
         let free = matches!(&listen.address, Address::Ip(ip) if ip.port() == 0);
         if !free
             && config.server.listen[..at]
@@ -40,7 +40,7 @@ fn listeners(problems: &mut Problems<'_>) {
         {
             problems.value(
                 &place,
-                "this address is listened on twice",
+                "this address is in the list twice",
                 "remove one of them",
             );
         }
@@ -53,7 +53,11 @@ fn listeners(problems: &mut Problems<'_>) {
     }
     if tracing_subscriber::EnvFilter::try_new(&config.log.level).is_err() {
         let help = "error, warn, info, debug, trace, or directives such as info,menshen=debug";
-        problems.value(&Place::of(["log", "level"]), "this is no log level", help);
+        problems.value(
+            &Place::of(["log", "level"]),
+            "this is not a log level",
+            help,
+        );
     }
 }
 
@@ -64,8 +68,8 @@ fn own_paths(problems: &mut Problems<'_>) {
         let below = path.as_str().strip_prefix(prefix);
         if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             let place = Place::of(["server", "files", path.as_str()]);
-            let help = format!("everything under {prefix} is menshen's own");
-            problems.key(&place, "this file would hide a page of menshen's", help);
+            let help = format!("everything below {prefix} is menshen's own");
+            problems.key(&place, "this file would hide a page of menshen", help);
         }
     }
     for (at, origin) in problems.config.login.origins.iter().enumerate() {
@@ -96,20 +100,20 @@ fn cookies(problems: &mut Problems<'_>) {
     };
     if is_address(domain) || !domain.contains('.') || !domain.split('.').all(label) {
         let help = "write a domain of at least two labels in lower case, such as corp.example";
-        problems.value(&place, "cookie_domain is not a domain of yours", help);
+        problems.value(&place, "cookie_domain cannot be used", help);
         return;
     }
     let above = external.host().strip_suffix(domain.as_str());
     if !above.is_some_and(|rest| rest.is_empty() || rest.ends_with('.')) {
         let help = format!(
-            "external_url's host is {}: write a domain it is in",
+            "the host of external_url is {}: write a domain that it is in",
             external.host()
         );
         problems.value(&place, "cookie_domain does not cover external_url", help);
     }
 }
 
-/// A share is a percentage.
+/// Refuses shares of more than 100 percent.
 fn upstream_shares(problems: &mut Problems<'_>, table: &Place<'_>) {
     let limits = &problems.config.server.limits;
     let (client, anonymous) = (limits.upstream_share, limits.upstream_share_anonymous);
@@ -117,12 +121,12 @@ fn upstream_shares(problems: &mut Problems<'_>, table: &Place<'_>) {
         (
             "upstream_share",
             client,
-            "100 lets one client have all of them",
+            "100 lets one client use all connections",
         ),
         (
             "upstream_share_anonymous",
             anonymous,
-            "100 leaves nothing to people who are signed in",
+            "100 leaves no connections to people who are signed in",
         ),
     ] {
         if share > 100 {
@@ -178,7 +182,7 @@ fn limits(problems: &mut Problems<'_>) {
         } else {
             table.clone().key("lifetime")
         };
-        let help = "a session ends at the end of its lifetime, used or not: make one of them fit";
+        let help = "a session ends after its lifetime even if it is used: change one of them";
         problems.value(&place, "idle_timeout is longer than lifetime", help);
     }
     problems.at_least_one(

@@ -1,4 +1,4 @@
-//! What the check paths answer besides the identity, and who may read it.
+//! Secrets in the responses of the check endpoints, and who can read them.
 
 use super::Warnings;
 use crate::request::route::CheckHeaders;
@@ -6,7 +6,7 @@ use crate::setting::Place;
 
 pub(super) fn warn(warnings: &mut Warnings<'_>) {
     let config = warnings.config;
-    // Nobody may ask.
+    // Without trusted proxies the check endpoints refuse every request.
     if config.server.trusted_proxies.is_empty() {
         return;
     }
@@ -20,14 +20,14 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         let place = Place::of(["route"]).item(at);
         if route.check_headers == CheckHeaders::All {
             let text = format!(
-                "whoever reaches the check paths through one of trusted_proxies reads what only the \
-                 application should, visitors too: let each of them keep visitors away from \
-                 {prefix}/auth, {prefix}/forward-auth and {prefix}/ext_authz"
+                "whoever reaches the check endpoints through one of trusted_proxies can read secrets of \
+                 the application: configure each of these proxies to block {prefix}/auth, \
+                 {prefix}/forward-auth and {prefix}/ext_authz for visitors"
             );
             warnings.add(&place.key("check_headers"), text);
         } else if route.upstream.is_empty() && !over_grpc {
-            let text = "the proxy that asks is not answered this, so the application does not get it: \
-                        where visitors cannot reach the check paths, write check_headers = \"all\"";
+            let text = "the check endpoints do not return this, so the application does not get it: if \
+                        visitors cannot reach the check endpoints, write check_headers = \"all\"";
             warnings.add(&place.key(key), text);
         }
     }

@@ -1,10 +1,10 @@
-//! Signing in inside another site's frame, and what keeps it from working.
+//! Settings that prevent a login in a frame of another site.
 
 use super::Warnings;
 use crate::people::cookie::SameSiteConfig;
 use crate::setting::Place;
 
-/// Applications that share the origin of `external_url`: nothing is handed over to frames then.
+/// Warns of applications on the origin of `external_url`: then no session is handed over to frames.
 pub(super) fn warn(warnings: &mut Warnings<'_>) {
     let config = warnings.config;
     if config.session.cookie_same_site != SameSiteConfig::None {
@@ -22,8 +22,8 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
     };
     let text = format!(
         "nobody can sign in inside another site's frame: {who}, and a script of an application there \
-         could take the visitor's session for every other host; give sign-in a host of its own, which \
-         no route serves (a route without `host` serves every host)"
+         could take the session of the visitor for every other host; give menshen a host of its own, \
+         which no route serves (a route without `host` serves every host)"
     );
     warnings.add(&Place::of(["server", "external_url"]), text);
 }

@@ -1,4 +1,4 @@
-//! What weakens the verification of bearer tokens.
+//! Settings that weaken the verification of bearer tokens.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::issuer::TenantName;
 use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::setting::Place;
 
-/// Longer than this nobody should wait for a withdrawn token or key to stop counting.
+/// The longest time for which a revoked token may stay valid without a warning.
 const CACHE_LONG: Duration = Duration::from_secs(300);
 
 pub(super) fn warn(warnings: &mut Warnings<'_>) {
@@ -17,30 +17,30 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         let place = Place::of(["issuer", id.as_str()]);
         let mut routes = warnings.config.route.iter();
         if !routes.any(|route| route.issuers.contains(id)) {
-            let text = format!("no route names it: add issuers = [\"{id}\"] to one");
+            let text = format!("no route uses it: add issuers = [\"{id}\"] to a route");
             warnings.add(&place, text);
         }
         plain_http(warnings, &place, id, issuer);
         if issuer.tenants.contains(&TenantName::Any) {
-            let text = "tokens of every organisation there is let programs in: name the tenants";
+            let text = "tokens of every organisation are accepted: list the tenants";
             warnings.add(&place.clone().key("tenants"), text);
         }
         login_audiences(warnings, &place, issuer);
         if issuer.cache.duration() > CACHE_LONG {
-            let text = "a token that was withdrawn lets its program in for that long";
+            let text = "a revoked token stays valid for up to this time";
             warnings.add(&place.clone().key("cache"), text);
         }
         let introspection = issuer.introspection.as_ref();
         if introspection.is_some_and(|introspection| introspection.audience_optional) {
-            let text =
-                "tokens that the issuer made for other applications let programs in here, too";
+            let text = "tokens that the issuer made for other applications are accepted, too";
             let place = place.key("introspection").key("audience_optional");
             warnings.add(&place, text);
         }
     }
 }
 
-/// An ID token is for the client that people log in by: as an audience it is no program's.
+/// Warns of an audience that is the client id of a connector: then ID tokens of people are accepted as
+/// bearer tokens.
 fn login_audiences(warnings: &mut Warnings<'_>, place: &Place<'_>, issuer: &IssuerConfig) {
     let found: Vec<_> = warnings
         .config
@@ -57,8 +57,8 @@ fn login_audiences(warnings: &mut Warnings<'_>, place: &Place<'_>, issuer: &Issu
         .collect();
     for (at, id) in found {
         let text = format!(
-            "people's ID tokens of [connector.{id}] let programs in here: let the issuer make \
-             tokens for an audience of their own"
+            "ID tokens of [connector.{id}] are accepted as bearer tokens: let the issuer use another \
+             audience for bearer tokens"
         );
         warnings.add(&place.clone().key("audiences").item(at), text);
     }
@@ -85,15 +85,15 @@ fn plain_http(
         if url.is_some_and(is_plain) {
             let place = keys.iter().fold(place.clone(), |place, key| place.key(key));
             let text = format!(
-                "keys and tokens of {id} travel in plain http: whoever is on the way can make \
-                 tokens that count"
+                "keys and tokens of {id} are sent in plain http: an attacker in the network can forge \
+                 tokens"
             );
             warnings.add(&place, text);
         }
     }
 }
 
-/// Whether others than this machine could listen.
+/// Whether requests leave this machine without TLS.
 fn is_plain(url: &Url) -> bool {
     let loopback = match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),

@@ -1,13 +1,12 @@
-//! Paths in other letters: what an application that compares without case answers, and another
-//! route judges.
+//! Routes and rules that are bypassed by a path in upper or lower case, if the application ignores case.
 
 use super::Warnings;
 use crate::expression::{Expression, Scope};
 use crate::request::route::{AccessConfig, RouteConfig};
 use crate::setting::Place;
 
-/// Warns of every route that somebody may get past by writing its path in other letters, unless it
-/// says how its application compares.
+/// Warns of routes without `case_insensitive` whose path in another case belongs to a route with fewer
+/// requirements.
 pub(super) fn warn(warnings: &mut Warnings<'_>) {
     let routes = &warnings.config.route;
     for (at, route) in routes.iter().enumerate() {
@@ -25,9 +24,8 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         let next = others.max_by_key(|other| other.path.as_str().len());
         if let Some(other) = next.filter(|other| lets_others_pass(other, route)) {
             let text = format!(
-                "an application that compares paths without case answers {}, too, and that is \
-                 judged as `{}`: write case_insensitive = true if yours does so, false if it does \
-                 not",
+                "an application that ignores case in paths serves {}, too, and for that path the route \
+                 `{}` decides: write case_insensitive = true if yours ignores case, else false",
                 path.to_ascii_uppercase(),
                 other.name
             );
@@ -36,8 +34,8 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Warns of every rule that compares the path with capital letters where paths are compared without
-/// case: it is asked about the path in lower case, too, and its answers have to agree.
+/// Warns of rules that compare the path with capital letters on a route with `case_insensitive`. Such a
+/// rule is evaluated for the path in lower case, too, and both results must agree.
 pub(super) fn capitals_in_rule(
     warnings: &mut Warnings<'_>,
     place: &Place<'_>,
@@ -51,15 +49,15 @@ pub(super) fn capitals_in_rule(
     let written = rule.and_then(|rule| rule.capitals_compared_with("request", "path"));
     if let Some(written) = written {
         let text = format!(
-            "`{written}` has capital letters, and this route is case_insensitive, so its paths are \
-             judged in lower case, too: what the rule forbids by this text passes in lower case, \
-             and what it allows by it is always refused (403 or 400); write it in lower case"
+            "`{written}` has capital letters, but this route is case_insensitive: the rule is evaluated \
+             with the path in lower case, too, so that what it forbids by this text passes in lower \
+             case, and what it allows is always refused (403 or 400); write it in lower case"
         );
         warnings.add(&place.clone().key("allow"), text);
     }
 }
 
-/// Whether a route may let somebody pass whom the one that was meant does not.
+/// Whether `other` may allow a request that `meant` denies.
 fn lets_others_pass(other: &RouteConfig, meant: &RouteConfig) -> bool {
     if meant.access == AccessConfig::Public {
         return false;

@@ -1,4 +1,4 @@
-//! Paths that everybody may ask for on a route that is not for everybody.
+//! `public_paths` of a route that otherwise requires a login.
 
 use super::Warnings;
 use crate::request::route::RouteConfig;
@@ -8,12 +8,12 @@ pub(super) fn warn(warnings: &mut Warnings<'_>, place: &Place<'_>, route: &Route
     if route.public_paths.is_empty() {
         return;
     }
-    let text = "everybody may ask the application for these paths, by every method, without signing in \
-                and whatever `allow` says: name only what holds nothing of anybody's";
+    let text = "everybody can request these paths, with every method, without signing in and without \
+                `allow`: name only paths that show no private data";
     warnings.add(&place.clone().key("public_paths"), text);
     if route.basic_auth.is_some() {
-        let text = "a rule for `user` that does not look at who is there gives the application's \
-                    password to everybody on the `public_paths`";
+        let text = "unless `user` reads who is signed in, every request for `public_paths` is sent to \
+                    the application with this password";
         warnings.add(&place.clone().key("basic_auth").key("user"), text);
     }
 }

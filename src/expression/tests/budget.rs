@@ -1,8 +1,8 @@
-//! What the evaluations for one request may cost together.
+//! The budget that the evaluations of one request share.
 
 use super::*;
 
-/// Variables whose evaluations share what they may cost.
+/// Variables whose evaluations share one budget.
 struct Limited {
     text: String,
     budget: Budget,
@@ -24,7 +24,7 @@ impl Record for Limited {
     }
 }
 
-/// How often an expression has a value before the work of one request is spent, at most 10,000 times.
+/// How often an expression can be evaluated before the budget is spent, at most 10,000 times.
 fn times(source: &str, text: &str) -> usize {
     let variables = Limited {
         text: text.to_owned(),
@@ -36,7 +36,7 @@ fn times(source: &str, text: &str) -> usize {
     if let Some(outcome) = outcomes.next() {
         assert_eq!(outcome, Err(EvalError::BudgetExceeded), "{source}");
         assert!(variables.budget.is_spent());
-        // And so it stays, for everything.
+        // A spent budget refuses every further evaluation.
         let other = Expression::compile("true || request.path == ''", Scope::Rule).unwrap();
         assert_eq!(other.evaluate(&variables), Err(EvalError::BudgetExceeded));
         variables.budget.reset();
@@ -46,7 +46,7 @@ fn times(source: &str, text: &str) -> usize {
 }
 
 #[test]
-fn what_is_evaluated_for_one_request_costs_so_much_at_most() {
+fn evaluations_of_one_request_share_a_limited_budget() {
     let long = "x,".repeat(30_000);
     let (list, pairs) = ("x,".repeat(900), "x,".repeat(99));
     let walk = "request.path.split(',').exists(i, i == request.path)";
@@ -56,7 +56,7 @@ fn what_is_evaluated_for_one_request_costs_so_much_at_most() {
         ("request.path.matches('^(a|b)*$')", long.as_str(), 30, 70),
         (walk, "/", 5_000, 9_999),
         (walk, list.as_str(), 3, 12),
-        // What cannot be answered within the limit is not answered by what stands beside it.
+        // `true ||` does not hide that the other operand exceeds the budget.
         (
             "true || request.path.split(',').exists(i, i == request.path)",
             list.as_str(),

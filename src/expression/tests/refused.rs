@@ -1,9 +1,9 @@
-//! Which sources are refused, with what words, and how deep and how many-fold the others may be.
+//! Sources that are refused, and the limits of depth and macros.
 
 use super::*;
 
 #[test]
-fn only_the_variables_of_the_scope_may_be_named() {
+fn only_the_variables_of_the_scope_may_be_read() {
     let error = refused("'财务部' in usr.departments");
     assert_eq!(
         error.message(),
@@ -62,7 +62,7 @@ fn unknown_functions_are_refused_with_their_arity() {
 }
 
 #[test]
-fn a_syntax_error_is_told_with_its_place() {
+fn a_syntax_error_has_a_position() {
     let error = refused("user.login ==\n  财 && true");
     assert_eq!(
         error.position,
@@ -86,7 +86,7 @@ fn a_syntax_error_is_told_with_its_place() {
 }
 
 #[test]
-fn a_source_is_accepted_up_to_its_longest_length() {
+fn a_source_is_accepted_up_to_the_longest_length() {
     let padded = |length: usize| format!("{:<length$}", "user.login");
     assert!(Expression::compile(&padded(SOURCE_BYTES_MAX), Scope::Rule).is_ok());
     let error = refused(&padded(SOURCE_BYTES_MAX + 1));
@@ -94,7 +94,7 @@ fn a_source_is_accepted_up_to_its_longest_length() {
 }
 
 #[test]
-fn deep_sources_are_refused_and_break_nothing() {
+fn deep_sources_are_refused_without_a_stack_overflow() {
     let fill = |unit: &str, end: &str| {
         let count = (SOURCE_BYTES_MAX - end.len()) / unit.len();
         format!("{}{end}", unit.repeat(count))
@@ -121,7 +121,7 @@ fn deep_sources_are_refused_and_break_nothing() {
         let error = Expression::compile(&source, Scope::Rule).unwrap_err();
         assert!(!error.message().is_empty(), "{}", &source[..9]);
     }
-    // Signs beside each other collapse into one.
+    // The parser merges repeated minus signs.
     assert!(Expression::compile(&fill("- ", "1"), Scope::Rule).is_ok());
     let allowed = format!("{}true{}", "(".repeat(24), ")".repeat(24));
     assert_eq!(test(&allowed), Ok(true));
@@ -129,7 +129,7 @@ fn deep_sources_are_refused_and_break_nothing() {
 }
 
 #[test]
-fn the_deepest_expressions_leave_stack_for_others() {
+fn the_deepest_expressions_fit_into_the_stack_of_a_worker_thread() {
     let deepest = [
         format!("1{} == 23", "+1".repeat(22)),
         format!("{}true{} == null", "[".repeat(22), "]".repeat(22)),
@@ -141,7 +141,7 @@ fn the_deepest_expressions_leave_stack_for_others() {
     let evaluate = move || {
         deepest
             .iter()
-            .map(|rule| rule.evaluate_bool(&lent()))
+            .map(|rule| rule.evaluate_bool(&variables()))
             .collect::<Vec<_>>()
     };
     let three_quarters = std::thread::Builder::new().stack_size(3 << 19);
@@ -151,7 +151,7 @@ fn the_deepest_expressions_leave_stack_for_others() {
 }
 
 #[test]
-fn macros_are_bounded_in_levels_number_and_items() {
+fn macros_are_limited_in_levels_number_and_items() {
     let two = "[1].exists(a, [2].exists(b, a + b == 3))";
     assert_eq!(test(two), Ok(true));
     let three = "[1].exists(a, [2].exists(b, [3].exists(c, a + b == c)))";

@@ -1,4 +1,5 @@
-//! OAuth 2: a code buys a token, and the token a profile, for providers without an ID token.
+//! Login by OAuth 2 for providers without ID tokens: the authorization code is redeemed for an access
+//! token, and the profile is fetched with it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,13 +34,13 @@ pub use presets::Preset;
 use profile::FetchedProfile;
 use settings::{ProviderSettings, SettingError};
 
-/// How long all questions about one person may take together.
+/// The time limit of all requests of one login together.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// What OpenID Connect RP-Initiated Logout 1.0 calls the address to return to.
+/// The return parameter of OpenID Connect RP-Initiated Logout 1.0, which also defines `state`.
 const OIDC_RETURN_PARAM: &str = "post_logout_redirect_uri";
 
-/// Login through one client of one provider.
+/// A client of one provider.
 #[derive(Debug)]
 pub struct OAuth2 {
     settings: ProviderSettings,
@@ -47,12 +48,12 @@ pub struct OAuth2 {
     callback: Url,
     outbound: Outbound,
     clock: Clock,
-    /// Of the token endpoint: people's browsers reach the page they log in at, and we may not.
+    /// Of the token endpoint. The login page is only reached by browsers.
     reachability: Reachability,
 }
 
 impl OAuth2 {
-    /// Builds the connector; reads its secret now and asks nobody.
+    /// Builds the connector. Reads the secret or key; sends no request.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
         let settings =
             ProviderSettings::of(config).map_err(|setting_error| match setting_error {
@@ -77,8 +78,8 @@ impl OAuth2 {
         })
     }
 
-    /// The provider's page that logs people out there and sends them `back`, when it has one. What
-    /// takes the address as OpenID Connect calls it also takes its `state`.
+    /// The logout page of the provider with the URL to return to. `state` is added if the page uses the
+    /// parameter of OpenID Connect.
     fn logout_page(&self, back: &Url, state: &str) -> Option<Url> {
         let (page, parameter) = self.settings.logout.as_ref()?;
         let mut page = page.clone();
@@ -91,7 +92,7 @@ impl OAuth2 {
         Some(page)
     }
 
-    /// Keeps in mind that the token endpoint gave no answer.
+    /// Records that the token endpoint does not respond.
     fn note_error(&self, error: &ConnectorError) {
         if error.is_no_response() {
             self.reachability.record_failure();
@@ -110,7 +111,7 @@ impl OAuth2 {
         }
     }
 
-    /// Who is behind the answer, and what was granted.
+    /// Redeems the code and fetches the profile.
     async fn identify(
         &self,
         pending: &Pending,
@@ -128,7 +129,7 @@ impl OAuth2 {
         Ok((fetched, granted))
     }
 
-    /// What was granted, as a session keeps it; what was not replaced is kept from `before`.
+    /// The new tokens, and those of `before` that were not replaced.
     fn tokens(&self, granted: TokenResponse, before: Tokens) -> Tokens {
         let now = self.clock.now();
         Tokens {
@@ -139,8 +140,8 @@ impl OAuth2 {
         }
     }
 
-    /// The address that opens a login (RFC 6749 §4.1.1). Nothing replaces what binds the answer to
-    /// this login.
+    /// The URL of the authorization request (RFC 6749 §4.1.1). Configured parameters cannot replace
+    /// those that bind the response to this login.
     fn authorize_url(&self, pending: &Pending, ask: &AuthnRequest) -> Url {
         let settings = &self.settings;
         let challenge = settings
@@ -173,7 +174,7 @@ impl OAuth2 {
         grant::authorize_url(&settings.authorize, &own, &extra)
     }
 
-    /// What a provider has a word for, of what a login is asked.
+    /// The optional parameters that the provider supports.
     fn optional_params<'a>(&'a self, ask: &'a AuthnRequest) -> Vec<(&'static str, &'a str)> {
         let defaults = self.settings.defaults;
         let mut asked = Vec::new();
@@ -248,7 +249,7 @@ impl ProviderLogout for OAuth2 {
         back: &Url,
         state: &str,
     ) -> Option<Url> {
-        // Or somebody who leaves here would end on a page that never comes.
+        // A browser is not redirected to a provider that does not respond.
         let down = self.reachability.is_down();
         self.logout_page(back, state).filter(|_| !down)
     }

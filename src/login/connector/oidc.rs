@@ -1,7 +1,7 @@
 //! `Oidc`: login by OpenID Connect.
 //!
-//! The authorization code flow, always with PKCE (S256) and a nonce. The issuer is asked when the
-//! first person logs in, never before: a provider that is down keeps nothing else from working.
+//! The authorization code flow, always with PKCE (S256) and a nonce. The first request to the provider
+//! is made by the first login, so that menshen starts and serves while the provider is down.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,10 +43,10 @@ mod userinfo;
 pub use config::{Config, ResponseMode};
 use id_token::{ExpectedIdToken, IdToken, IdTokenError, IdTokenOrigin};
 
-/// How long all questions about one person may take together.
+/// The time limit of all requests of one login together.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// What becomes of a profile unless the configuration says otherwise.
+/// The default mapping of a profile.
 const MAPPING: &[(&str, &str)] = &[
     (
         "login",
@@ -60,7 +60,7 @@ const MAPPING: &[(&str, &str)] = &[
     ("groups", "profile.groups"),
 ];
 
-/// Login at one issuer, as one client.
+/// A client of one issuer.
 #[derive(Debug)]
 pub struct Oidc {
     id: ConnectorId,
@@ -69,16 +69,16 @@ pub struct Oidc {
     client: Client,
     issuer: Issuer,
     callback: Url,
-    /// What our own pages lie below.
+    /// The base URL of menshen's own pages.
     own: Url,
     outbound: Outbound,
     clock: Clock,
-    /// Whether it gave no answer when it was last asked.
+    /// Whether the last request to the issuer got no response.
     is_silent: AtomicBool,
 }
 
 impl Oidc {
-    /// Builds the connector; reads the secret or key now and asks nobody.
+    /// Builds the connector. Reads the secret or key; sends no request.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
         if let Some((key, why)) = config.setting_problems().into_iter().next() {
             return Err(ConnectorBuildError::Setting(format!("{key}: {why}")));
@@ -111,8 +111,7 @@ impl Oidc {
         })
     }
 
-    /// Keeps in mind that the issuer gave no answer, until it gives one again: a logout leads nobody
-    /// to a page that never comes.
+    /// Records that the issuer does not respond. Until it does, a logout does not redirect to it.
     fn note_error(&self, error: &ConnectorError) {
         if error.is_no_response() {
             self.is_silent.store(true, Ordering::Relaxed);
@@ -128,13 +127,13 @@ impl Oidc {
         metadata.inspect_err(|error| self.note_error(error))
     }
 
-    /// The same for a login that begins: whoever gives no answer is asked again before a browser is
-    /// led to a page that never comes. One who takes the connection and is slow, or answers anything
-    /// else, is believed to be where it was.
+    /// The metadata for a login that begins. It is fetched again if it is not fresh, so that no browser
+    /// is redirected to a provider that does not respond. A provider that accepts the connection but
+    /// is slow, or sends an unusable response, is still used with the cached metadata.
     async fn metadata_for_login(&self) -> Result<Arc<Metadata>, ConnectorError> {
-        let asking = self.issuer.metadata_newer_than(SUCCESS_TTL);
-        let asked = timeout(PROBE_TIMEOUT, asking).await;
-        match (asked, self.issuer.cached_metadata()) {
+        let request = self.issuer.metadata_newer_than(SUCCESS_TTL);
+        let result = timeout(PROBE_TIMEOUT, request).await;
+        match (result, self.issuer.cached_metadata()) {
             (Ok(Ok(metadata)), _) => Ok(metadata),
             (Ok(Err(error)), Some(known)) if !error.is_no_response() || error.is_timeout() => {
                 Ok(known)
@@ -234,13 +233,13 @@ impl Oidc {
         })
     }
 
-    /// Who we are, proved as this provider wants it.
+    /// The client with an authentication method that the provider supports.
     fn client_for(&self, metadata: &Metadata) -> Client {
         self.client
             .with_supported_methods(&metadata.token_endpoint_auth_methods)
     }
 
-    /// Where more is asked about a person, when the configuration wants that and the provider can.
+    /// The userinfo endpoint, if the provider has one and the configuration uses it.
     fn userinfo_endpoint<'a>(&self, metadata: &'a Metadata) -> Option<&'a Url> {
         let endpoint = metadata.userinfo_endpoint.as_ref();
         endpoint.filter(|_| self.config.userinfo)
@@ -249,11 +248,11 @@ impl Oidc {
     async fn identify(
         &self,
         pending: &Pending,
-        answer: &AuthnResponse,
+        response: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
         let metadata = self.metadata().await?;
-        self.check_response(&metadata, pending, &answer.fields)?;
-        let code = grant::authorization_code(&answer.fields, &self.callback)?;
+        self.check_response(&metadata, pending, &response.fields)?;
+        let code = grant::authorization_code(&response.fields, &self.callback)?;
         let granted = self
             .client_for(&metadata)
             .redeem(
@@ -272,28 +271,25 @@ impl Oidc {
         };
         let verified = id_token::verify(&self.issuer, &self.clock, token, expected).await;
         let id_token = verified.map_err(IdTokenError::into_login_error)?;
-        if let Ok(Some(name)) = answer.fields.one("iss")
-            && id_token.claims.text("iss") != Ok(name)
+        if let Ok(Some(iss)) = response.fields.one("iss")
+            && id_token.claims.text("iss") != Ok(iss)
         {
             return Err(invalid_response(
-                "another tenant answered than the token is of",
+                "its iss names another tenant than the ID token",
             ));
         }
-        let said = match self.userinfo_endpoint(&metadata) {
+        let userinfo = match self.userinfo_endpoint(&metadata) {
             None => None,
             Some(url) => {
                 let sub = self.provider_sub(&id_token.subject);
-                let said = userinfo::fetch(&self.outbound, url, &granted.access, sub);
-                Some(
-                    said.await
-                        .map_err(userinfo::UserinfoError::into_login_error)?,
-                )
+                let userinfo = userinfo::fetch(&self.outbound, url, &granted.access, sub).await;
+                Some(userinfo.map_err(userinfo::UserinfoError::into_login_error)?)
             }
         };
-        Ok(self.profile(id_token, said, granted))
+        Ok(self.profile(id_token, userinfo, granted))
     }
 
-    /// What the provider itself calls a person: `sub`, without the tenant it is unique in.
+    /// `sub` as the provider sends it: the subject without the tenant.
     fn provider_sub<'a>(&self, subject: &'a Subject) -> &'a str {
         let subject = subject.as_str();
         match subject.split_once(':') {
@@ -302,20 +298,20 @@ impl Oidc {
         }
     }
 
-    /// The raw profile, as the mapping sees it.
+    /// The profile that the mapping reads.
     fn raw_profile(
         &self,
         subject: &Subject,
         claims: Map<String, Value>,
-        said: Option<Map<String, Value>>,
+        userinfo: Option<Map<String, Value>>,
     ) -> Map<String, Value> {
-        let raw = userinfo::merge_claims(claims, said);
+        let raw = userinfo::merge_claims(claims, userinfo);
         if userinfo::has_distributed_groups(&raw) {
             tracing::warn!(
                 connector = %self.id,
                 %subject,
-                "the person has too many groups for a token, so none are known here: let the \
-                 provider send only those of this application, or roles instead of groups"
+                "the provider sends no groups because the person has too many for a token: let it \
+                 send only the groups of this application, or roles instead of groups"
             );
         }
         raw
@@ -324,10 +320,10 @@ impl Oidc {
     fn profile(
         &self,
         id_token: IdToken,
-        said: Option<Map<String, Value>>,
+        userinfo: Option<Map<String, Value>>,
         granted: TokenResponse,
     ) -> Profile {
-        let raw = self.raw_profile(&id_token.subject, id_token.claims.into_map(), said);
+        let raw = self.raw_profile(&id_token.subject, id_token.claims.into_map(), userinfo);
         Profile {
             subject: id_token.subject,
             vouched: userinfo::verified_emails(&raw),

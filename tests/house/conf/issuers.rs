@@ -28,13 +28,13 @@ fn an_issuer_says_who_it_is_and_for_whom_its_tokens_are() {
         "[issuer.ci]\nurl = 'https://a'\naudiences = []\n",
         5,
         13,
-        &["for nobody", "`aud`"],
+        &["without audiences", "`aud`"],
     );
     refused(
         "[issuer.ci]\nurl = 'https://a'\naudiences = ['a', '']\n",
         5,
         19,
-        &["no audience"],
+        &["must not be empty"],
     );
     refused(
         "[issuer.Ci]\nurl = 'https://a'\naudiences = ['a']\n",
@@ -51,14 +51,17 @@ fn only_what_can_be_verified_is_accepted() {
     for (bad, word) in [
         ("algorithms = ['HS256']\n", "not a choice here"),
         ("algorithms = ['none']\n", "not a choice here"),
-        ("algorithms = []\n", "no signature ever counts"),
+        ("algorithms = []\n", "every token is refused"),
         ("scopes = ['a b']\n", "without spaces"),
         ("scopes = ['a\"b']\n", "without spaces"),
         ("cached_max = 0\n", "at least 1"),
         ("new_tokens_per_client_per_minute = 0\n", "at least 1"),
         ("new_tokens_per_client_at_once = 0\n", "at least 1"),
-        ("jwks_url = 'file:///keys'\n", "no address to ask at"),
-        ("metadata_url = 'https://u:p@a/'\n", "no address to ask at"),
+        ("jwks_url = 'file:///keys'\n", "this URL cannot be used"),
+        (
+            "metadata_url = 'https://u:p@a/'\n",
+            "this URL cannot be used",
+        ),
     ] {
         let column = bad.find(['[', '\'', '0']).unwrap() + 1;
         let column = if bad.contains("['") {
@@ -79,13 +82,13 @@ fn only_what_can_be_verified_is_accepted() {
         &introspection("client_id = ''\nclient_secret = { env = 'A' }\n"),
         7,
         13,
-        &["somebody to ask"],
+        &["needs a client_id"],
     );
     refused(
         &introspection("client_id = 'a'\nclient_secret = { env = 'A' }\nurl = 'ftp://a'\n"),
         9,
         7,
-        &["no address to ask at"],
+        &["this URL cannot be used"],
     );
 }
 
@@ -96,7 +99,7 @@ fn an_issuer_of_many_tenants_says_whose_tokens_count() {
         format!("[issuer.ci]\nurl = 'https://a{url}'\naudiences = ['a']\n{lines}")
     };
     let many = |lines: &str| issuer("/{tenantid}/v2.0", lines);
-    refused(&many(""), 4, 7, &["no tenant's tokens", "`tenants`"]);
+    refused(&many(""), 4, 7, &["tokens of every tenant", "`tenants`"]);
     let two = format!("tenants = ['*', '{ID}']\n");
     refused(&many(&two), 6, 11, &["every tenant"]);
     let one = format!("tenants = ['{ID}']\n");
@@ -140,13 +143,13 @@ fn a_route_names_issuers_that_are_there_and_looks_at_their_tokens() {
         &route("access = 'public'\nissuers = ['ci']"),
         12,
         1,
-        &["would not count", "access = \"rule\""],
+        &["has no effect", "access = \"rule\""],
     );
     refused(
         &route("access = 'public'\nscopes = ['x']"),
         12,
         1,
-        &["`scopes` would not count"],
+        &["`scopes` has no effect"],
     );
     // Nobody can sign in, but programs come.
     parse(&format!(
@@ -169,7 +172,7 @@ fn a_token_belongs_to_one_issuer_of_a_route() {
         format!("[issuer.{id}.introspection]\nclient_id = 'a'\nclient_secret = {{ env = 'A' }}\n")
     };
     let both = format!("{TWO}{}{}{route}", asks("ci"), asks("other"));
-    refused(&both, 17, 18, &["would be shown to the other"]);
+    refused(&both, 17, 18, &["would be sent to the other"]);
 }
 
 #[test]

@@ -45,7 +45,12 @@ fn a_provider_without_a_preset_says_everything_itself() {
         says(&refuse(&text), 5, 15, &[words, "[connector.gh.oauth2]"]);
     }
     let text = whole.replace("login = \"profile.login\"\n", "");
-    says(&refuse(&text), 4, 15, &["what people are called", "login"]);
+    says(
+        &refuse(&text),
+        4,
+        15,
+        &["mapping must have a login", "login"],
+    );
     let text = whole.replace("client_id = \"me\"\n", "");
     says(&refuse(&text), 5, 1, &["client_id"]);
     let text = whole.replace("\"me\"", "\"\"");
@@ -77,11 +82,15 @@ fn a_preset_is_enough_where_its_address_is_known() {
 fn what_does_not_fit_is_refused_at_its_place() {
     for (more, column, words) in [
         ("base_url = 'https://p.example'", 12, "without a preset"),
-        ("logout_url = 'ftp://p.example'", 14, "no address to ask"),
+        (
+            "logout_url = 'ftp://p.example'",
+            14,
+            "this URL cannot be used",
+        ),
         (
             "logout_url = 'https://me:hunter2@p.example'",
             14,
-            "no address to ask",
+            "this URL cannot be used",
         ),
         ("logout_return_param = 'service'", 23, "`logout_url`"),
         ("token_at = 'data'", 12, "JSON pointer"),
@@ -97,11 +106,15 @@ fn what_does_not_fit_is_refused_at_its_place() {
         ("pkce = 'yes'", 8, "true or false"),
         ("vouched_email = 'profile.('", 26, "does not compile"),
         ("vouched_email = 'user.email'", 18, "profile"),
-        ("profiles = { 'a-b' = 'https://p.example' }", 22, "no name"),
+        (
+            "profiles = { 'a-b' = 'https://p.example' }",
+            22,
+            "cannot be used",
+        ),
         (
             "profiles = { teams = 'mailto:a@b' }",
             22,
-            "no address to ask",
+            "this URL cannot be used",
         ),
         ("authorize_params = { state = 'x' }", 30, "menshen itself"),
         (

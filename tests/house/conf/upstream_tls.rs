@@ -37,7 +37,7 @@ fn a_table_that_would_do_nothing_or_half_is_refused() {
     let whole = format!("[server]\nexternal_url = \"https://sso.corp.example\"\n{text}");
     let shown = refuse(&whole).to_string();
     assert!(
-        shown.contains("no upstream of this route speaks TLS"),
+        shown.contains("no upstream of this route uses TLS"),
         "{shown}"
     );
 }

@@ -97,7 +97,7 @@ async fn a_refresh_about_somebody_else_ends_the_session() {
     refreshed(
         "another subject",
         claims("sub", other()),
-        Then::Over("somebody else"),
+        Then::Over("another person"),
     )
     .await;
     let userinfo = |provider: &Provider| {
@@ -108,7 +108,7 @@ async fn a_refresh_about_somebody_else_ends_the_session() {
     refreshed(
         "another subject in userinfo",
         userinfo,
-        Then::Over("somebody else than the ID token"),
+        Then::Over("another person than the ID token"),
     )
     .await;
 }
@@ -130,7 +130,7 @@ async fn a_refresh_with_an_id_token_that_proves_nothing_ends_the_session() {
     refreshed(
         "another party",
         claims("azp", json!("wiki")),
-        Then::Over("somebody else"),
+        Then::Over("another client"),
     )
     .await;
     refreshed(

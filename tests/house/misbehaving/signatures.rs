@@ -86,7 +86,7 @@ async fn an_algorithm_that_proves_nothing_lets_nobody_in() {
         signed(
             "no alg at all",
             |claims, key| compact(&json!({ "kid": key.kid }), claims, |_| String::new()),
-            "no signed token",
+            "not a signed token",
         ),
         head(
             "the name of another algorithm",
@@ -110,13 +110,13 @@ async fn an_algorithm_that_proves_nothing_lets_nobody_in() {
             "the type of a logout token",
             "typ",
             json!("logout+jwt"),
-            "its type is another's",
+            "`typ` is not that of an ID token",
         ),
         head(
             "the type of an access token",
             "typ",
             json!("application/at+jwt"),
-            "its type is another's",
+            "`typ` is not that of an ID token",
         ),
     ];
     all_refused(Algorithm::ES256, rows).await;

@@ -89,14 +89,14 @@ async fn an_id_token_of_another_issuer_or_for_another_client_lets_nobody_in() {
             "several audiences and another azp",
             several(json!("wiki")),
             Cause::BadAnswer,
-            "somebody else",
+            "another client",
         ),
-        claim("another azp", "azp", json!("wiki"), "somebody else asked"),
+        claim("another azp", "azp", json!("wiki"), "another client"),
         claim(
             "an azp that is no text",
             "azp",
             json!(["menshen"]),
-            "somebody else asked",
+            "another client",
         ),
     ];
     all_refused(Algorithm::ES256, rows).await;
@@ -193,7 +193,7 @@ async fn an_id_token_about_nobody_lets_nobody_in() {
             "a list",
             "sub",
             json!(["f5b7e6c0-zhangsan"]),
-            "no signed token",
+            "not a signed token",
         ),
     ];
     all_refused(Algorithm::ES256, rows).await;
@@ -214,18 +214,18 @@ async fn what_is_no_id_token_lets_nobody_in() {
         wrong(
             "an ID token of two parts",
             json!("e30.e30"),
-            "no signed token",
+            "not a signed token",
         ),
         wrong(
             "an encrypted ID token",
             json!("e30.a.b.c.d"),
-            "no signed token",
+            "not a signed token",
         ),
-        wrong("an ID token of dots", json!("..."), "no signed token"),
+        wrong("an ID token of dots", json!("..."), "not a signed token"),
         wrong(
             "an ID token that is no base64",
             json!("!.!.!"),
-            "no signed token",
+            "not a signed token",
         ),
         answer(
             "an ID token that is a number",

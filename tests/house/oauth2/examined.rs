@@ -31,7 +31,7 @@ async fn a_provider_that_knows_us_is_fine_and_what_to_register_is_printed() {
     for words in [
         "register http://sso.test/.menshen/callback/gh",
         "ok authorize_url answers",
-        "ok token_url takes client_id",
+        "ok token_url accepts client_id",
         "ok profile_url answers",
     ] {
         assert!(said.contains(words), "{words}: {said}");

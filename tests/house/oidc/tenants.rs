@@ -306,5 +306,5 @@ async fn what_check_says_of_such_an_issuer_leads_to_one_that_logs_people_in() {
     let more = table(&provider, &format!("['{CORP}']"));
     let said = check_online(&menshen, &Setup::default().more(&more)).await;
     assert!(!said.contains("!!"), "{said}");
-    assert!(said.contains(&format!("these count: {CORP}")), "{said}");
+    assert!(said.contains(&format!("may sign in: {CORP}")), "{said}");
 }

@@ -1,4 +1,4 @@
-//! What a route asks of a session: that somebody can prove it, and that a source can be asked.
+//! Validates what a route requires of a session: `acr_values`, `max_age` and `reload_user`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, HostPattern, ReloadUser, RouteConfig};
 use crate::setting::Place;
 
-/// How many contexts a route can name, and how long each can be in bytes: they travel in addresses.
+/// The most `acr_values` of a route, and the longest one in bytes; they are sent in URLs.
 const ACR_VALUES_MAX: usize = 8;
 const ACR_BYTES_MAX: usize = 128;
-/// Less would be over before a browser is back from the source.
+/// The shortest period in which a browser can complete a login at the source.
 const PERIOD_MIN: Duration = Duration::from_secs(10);
 
 pub(super) fn validate<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
@@ -28,7 +28,7 @@ pub(super) fn validate<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route
     for (key, period) in periods {
         if period.is_some_and(|period| period.duration() < PERIOD_MIN) {
             let place = place.clone().key(key);
-            let help = "the way to the source and back takes longer: write \"10s\" or more";
+            let help = "a login at the source takes longer: write \"10s\" or more";
             problems.value(&place, format!("{key} is too short"), help);
         }
     }
@@ -48,7 +48,7 @@ fn on_public<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteCo
         ("reload_user", route.reload_user != ReloadUser::Never),
     ];
     for (key, _) in written.into_iter().filter(|(_, written)| *written) {
-        let message = format!("a public route lets everybody pass: {key} would not count");
+        let message = format!("a public route lets everybody pass: {key} has no effect");
         let help = "remove it, or write access = \"signed-in\"";
         problems.key(&place.clone().key(key), message, help);
     }
@@ -57,22 +57,22 @@ fn on_public<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteCo
 fn acr_values<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteConfig) {
     let place = place.clone().key("acr_values");
     if route.acr_values.len() > ACR_VALUES_MAX {
-        let help = format!("at most {ACR_VALUES_MAX}, the best first");
-        problems.value(&place, "these are too many contexts", help);
+        let help = format!("at most {ACR_VALUES_MAX}, the preferred one first");
+        problems.value(&place, "there are too many acr_values", help);
     }
     for (at, acr) in route.acr_values.iter().enumerate() {
-        // They travel side by side in one parameter and in a quoted header (RFC 9470).
+        // They are sent in one parameter, separated by spaces, and in a quoted header (RFC 9470).
         let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\".contains(&byte);
         if acr.is_empty() || acr.len() > ACR_BYTES_MAX || !acr.bytes().all(plain) {
             let help =
                 format!("1 to {ACR_BYTES_MAX} letters, digits and signs, no spaces or quotes");
             let place = place.clone().item(at);
-            problems.value(&place, "this is no name of a context", help);
+            problems.value(&place, "this acr value cannot be used", help);
         }
     }
 }
 
-/// Somebody who counts here must come from a source that can be asked.
+/// One of the connectors of the route must support a login without interaction.
 fn silent_login<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteConfig) {
     let counts = |id| route.connectors.is_empty() || route.connectors.contains(id);
     let connectors = problems.config.connector.iter();
@@ -81,7 +81,7 @@ fn silent_login<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &Rout
         .filter_map(|(_, connector)| Some(connector.kind().ok()?.features()))
         .collect();
     if !known.is_empty() && !known.iter().any(Features::supports_silent_login) {
-        let message = "none of the connectors that count here can be asked without a click";
+        let message = "none of the connectors of this route can log in without a click";
         let ways: BTreeSet<_> = known
             .iter()
             .map(|features| features.silent_requirements)
@@ -95,12 +95,12 @@ fn silent_login<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &Rout
     }
 }
 
-/// A browser brings cookies into another site's frame only where they are made for it.
+/// The session cookie must be sent in a frame of another site, and reach this host.
 fn embedded_login<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteConfig) {
     let place = place.clone().key("reload_user");
     let session = &problems.config.session;
     if session.cookie_same_site != SameSiteConfig::None {
-        let message = "in another site's frame no browser sends the session cookie";
+        let message = "browsers do not send the session cookie in a frame of another site";
         let help = "add cookie_same_site = \"none\" to [session]";
         problems.value(&place, message, help);
     }
@@ -117,7 +117,7 @@ fn embedded_login<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &Ro
         HostPattern::Wildcard { suffix, .. } => covered(suffix),
     };
     if !reached {
-        let message = "a login in a frame cannot bring its session to this host";
+        let message = "a login in a frame cannot set the session cookie of this host";
         let help = "serve it on the host of external_url, or set cookie_domain";
         problems.value(&place, message, help);
     }

@@ -1,4 +1,4 @@
-//! `[connector.ID.oauth2]`: what an administrator copies from the provider.
+//! `[connector.ID.oauth2]`: the settings of one client at one OAuth 2 provider.
 
 use std::collections::BTreeMap;
 
@@ -10,107 +10,109 @@ use super::super::grant::{ClientAuth, ClientSettings};
 use super::presets::Preset;
 use crate::secret::SecretSource;
 
-/// OAuth 2 with a profile endpoint, for providers without an ID token.
+/// Login with an OAuth 2 provider that has a profile endpoint and no ID tokens.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// A provider whose endpoints, scopes and mapping are known: `github`, `gitlab`, `google`,
-    /// `microsoft`, `keycloak`, `gitee` or `feishu`. Every key below that is given counts instead
-    /// of what the preset says.
+    /// A provider with built-in endpoints, scopes and mapping: `github`, `gitlab`, `google`,
+    /// `microsoft`, `keycloak`, `gitee` or `feishu`. Every key below overrides the preset.
     #[serde(default)]
     pub preset: Option<Preset>,
-    /// Where a preset's provider is when it is one's own: of GitLab or GitHub the address before
-    /// its paths, of Keycloak the realm (`https://id.corp.example/realms/corp`), of Microsoft
-    /// `https://login.microsoftonline.com/TENANT`, of Lark `https://open.larksuite.com`.
+    /// The base URL of a self-hosted provider with a preset: for GitLab and GitHub the site, for Keycloak
+    /// the realm (`https://id.corp.example/realms/corp`), for Microsoft
+    /// `https://login.microsoftonline.com/TENANT`, for Lark `https://open.larksuite.com`.
     #[serde(default)]
     pub base_url: Option<Url>,
-    /// What the provider calls this site.
+    /// The client id that the provider gave to menshen.
     pub client_id: String,
-    /// What proves it; absent, with no `private_key` either: a public client.
+    /// The client secret. Without it and without `private_key` menshen is a public client, which only
+    /// PKCE protects.
     #[serde(default)]
     pub client_secret: Option<SecretSource>,
-    /// A PEM key (PKCS#8: RSA, P-256, P-384 or Ed25519) that proves it instead, by signed
-    /// assertions.
+    /// A private key (PEM, PKCS#8: RSA, P-256, P-384 or Ed25519) instead of a secret, for
+    /// `private_key_jwt`.
     #[serde(default)]
     pub private_key: Option<SecretSource>,
-    /// The name by which the provider knows that key.
+    /// The `kid` of that key at the provider.
     #[serde(default)]
     pub private_key_id: Option<String>,
-    /// How the proof is sent: `basic` (the header), `post` (the form) or `private-key-jwt`.
-    /// Absent: as the preset or, without one, `basic`.
+    /// How menshen authenticates at the token endpoint: `basic` (the secret in the `Authorization`
+    /// header), `post` (the secret in the form) or `private-key-jwt`. Absent: as the preset, else
+    /// `basic`.
     #[serde(default)]
     pub client_auth: Option<ClientAuth>,
-    /// The page that asks people to log in. Needed without a preset.
+    /// The authorization endpoint, where people log in. Required without a preset.
     #[serde(default)]
     pub authorize_url: Option<Url>,
-    /// Where a code buys a token. Needed without a preset. While nobody answers at this host, or no
-    /// proxy builds a tunnel to it, no browser is led to the provider: it is asked for `/` before a
-    /// login, at most every ten seconds while it answers and every two while it does not.
+    /// The token endpoint. Required without a preset. Before a login its host is probed with a request
+    /// for `/`, at most every ten seconds while it responds and every two while it does not. While it
+    /// does not respond, no browser is redirected to the provider.
     #[serde(default)]
     pub token_url: Option<Url>,
-    /// Where in the answer of `token_url` the tokens stand, as a JSON pointer such as `/data`.
+    /// The JSON pointer to the tokens in the response of `token_url`, such as `/data`.
     #[serde(default)]
     pub token_at: Option<String>,
-    /// Where a token buys the profile. Needed without a preset.
+    /// The URL of the profile. Required without a preset.
     #[serde(default)]
     pub profile_url: Option<Url>,
-    /// Where in the answers of `profile_url` and `profiles` the profile stands, as a JSON pointer
-    /// such as `/data`.
+    /// The JSON pointer to the profile in the responses of `profile_url` and `profiles`, such as
+    /// `/data`.
     #[serde(default)]
     pub profile_at: Option<String>,
-    /// How the token is sent there: `bearer` (the header) or `query` (`access_token=`).
+    /// How the access token is sent there: `bearer` (in the `Authorization` header) or `query` (as
+    /// `access_token`).
     #[serde(default)]
     pub profile_auth: Option<ProfileAuth>,
-    /// What is asked for.
+    /// The scopes to request.
     #[serde(default)]
     pub scopes: Option<Vec<String>>,
-    /// What stands between two scopes. Absent: a space, as the standard says.
+    /// The separator of scopes. Absent: a space, as in RFC 6749.
     #[serde(default)]
     pub scope_separator: Option<String>,
-    /// Whether a proof key (PKCE, S256) goes with each login. Absent: as the preset, else true.
+    /// Whether PKCE (S256) is used. Absent: as the preset, else true.
     #[serde(default)]
     pub pkce: Option<bool>,
-    /// CEL over `profile`: the id of a person that never changes and is nobody else's ever. Accounts
-    /// hang on it. Needed without a preset.
+    /// CEL over `profile`: the id that identifies the account. It must never change and never be given
+    /// to another person. Required without a preset.
     #[serde(default)]
     pub subject: Option<String>,
-    /// CEL over `profile`: the e-mail address, where the provider has verified it, else null; the
-    /// only one that `link_by` looks at.
+    /// CEL over `profile`: the e-mail address if the provider has verified it, else null. `link_by` uses
+    /// no other address.
     #[serde(default)]
     pub vouched_email: Option<String>,
-    /// What the authorization request says of the address a person wanted: the name of a parameter
-    /// that carries it. Absent: nothing.
+    /// The name of a parameter of the authorization request that carries the URL to which the person
+    /// returns after the login. Absent: none.
     #[serde(default)]
     pub return_param: Option<String>,
-    /// The provider's page that logs people out there.
+    /// The page of the provider that logs people out there.
     #[serde(default)]
     pub logout_url: Option<Url>,
-    /// Its parameter for the address to return to.
+    /// The parameter of `logout_url` for the URL to return to.
     #[serde(default)]
     pub logout_return_param: Option<String>,
-    /// Further calls at a login: what each answers becomes `profile.NAME`. They come on top of the
-    /// preset's; one of the same name counts instead. A list whose address has `per_page` is read to its
-    /// end, ten pages at most. If one fails, the login fails.
+    /// Further requests at a login; each response becomes `profile.NAME`. They are added to those of the
+    /// preset; one of the same name replaces it. A list whose URL has `per_page` is read to its end, at
+    /// most ten pages. If a request fails, the login fails.
     #[serde(default)]
     pub profiles: BTreeMap<String, Url>,
-    /// Further parameters of the authorization request. None can say what binds an answer to its
-    /// login.
+    /// Further parameters of the authorization request. They cannot replace a parameter that menshen
+    /// sets itself.
     #[serde(default)]
     pub authorize_params: BTreeMap<String, String>,
 }
 
-/// How a token is sent to the profile.
+/// How the access token is sent to the profile endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ProfileAuth {
-    /// In the `Authorization` header (RFC 6750 §2.1).
+    /// RFC 6750 §2.1.
     Bearer,
-    /// As the parameter `access_token` (RFC 6750 §2.3).
+    /// RFC 6750 §2.3.
     Query,
 }
 
 impl Config {
-    /// Every address that is written here, with its key.
+    /// Every configured URL, with its key.
     pub(super) fn addresses(&self) -> impl Iterator<Item = (&'static str, &Url)> {
         [
             ("base_url", &self.base_url),
@@ -123,9 +125,8 @@ impl Config {
         .filter_map(|(key, url)| url.as_ref().map(|url| (key, url)))
     }
 
-    /// Who we are to the provider.
     pub(super) fn client(&self) -> ClientSettings<'_> {
-        let usual = self.client_secret.as_ref().and_then(|_| {
+        let default = self.client_secret.as_ref().and_then(|_| {
             let defaults = self.preset?.defaults();
             Some(defaults.client_auth)
         });
@@ -134,7 +135,7 @@ impl Config {
             client_secret: self.client_secret.as_ref(),
             private_key: self.private_key.as_ref(),
             private_key_id: self.private_key_id.as_deref(),
-            client_auth: self.client_auth.or(usual),
+            client_auth: self.client_auth.or(default),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `check --online`: whether the provider is there and takes us for who we are.
+//! `check --online`: checks the endpoints of the provider, and that it accepts the client.
 
 use std::error::Error;
 
@@ -11,10 +11,10 @@ use crate::secret::Secret;
 const AUTHORIZE: OutboundCall = OutboundCall::repeatable("authorize");
 const PROFILE: OutboundCall = OutboundCall::repeatable("profile");
 
-/// Asks everything that can be asked without a person; one finding a line.
+/// Checks everything that needs no login. Each finding is one line of output.
 pub(super) async fn examine(oauth2: &OAuth2) -> Vec<Finding> {
     let mut findings = vec![Finding::good(format!(
-        "register {} at the provider, exactly so, as where logins return to",
+        "register {} at the provider as redirect URI, exactly as shown",
         oauth2.callback
     ))];
     findings.push(authorize_page(oauth2).await);
@@ -23,19 +23,19 @@ pub(super) async fn examine(oauth2: &OAuth2) -> Vec<Finding> {
     findings
 }
 
-/// The page people see: anything that answers will do.
+/// Any response counts: without a login the page has no defined status.
 async fn authorize_page(oauth2: &OAuth2) -> Finding {
     let url = &oauth2.settings.authorize;
     match oauth2.outbound.get_json(url, &[], AUTHORIZE).await {
         Err(error) if is_unavailable(&error) => failed("authorize_url", &error),
         Err(OutboundError::Status {
             status: 404 | 410, ..
-        }) => Finding::bad("authorize_url: there is no such page"),
+        }) => Finding::bad("authorize_url: the page does not exist"),
         _ => Finding::good(format!("authorize_url answers ({})", origin(url))),
     }
 }
 
-/// A code that is none: whoever knows us says so, and whoever does not says that.
+/// Redeems an invented code: a provider that accepts the client refuses the code only.
 async fn client_credentials(oauth2: &OAuth2) -> Finding {
     let code = random_text();
     let verifier = oauth2
@@ -48,14 +48,14 @@ async fn client_credentials(oauth2: &OAuth2) -> Finding {
         .await;
     match redeemed {
         Err(ConnectorError::Stale(_)) => {
-            Finding::good("token_url takes client_id and its proof, and no code that is none")
+            Finding::good("token_url accepts client_id and its secret, and refuses an invalid code")
         }
-        Ok(_) => Finding::bad("token_url takes any code: it is no provider's"),
+        Ok(_) => Finding::bad("token_url accepts an invalid code: it is not a token endpoint"),
         Err(error) => failed("token_url, client_id and client_secret", &error),
     }
 }
 
-/// The profile, with a token that is none.
+/// Requests the profile with an invented token.
 async fn profile_endpoint(oauth2: &OAuth2) -> Finding {
     let url = &oauth2.settings.profile;
     let token = random_text();
@@ -63,7 +63,7 @@ async fn profile_endpoint(oauth2: &OAuth2) -> Finding {
         Err(error) if is_unavailable(&error) => failed("profile_url", &error),
         Err(OutboundError::Status {
             status: 404 | 410, ..
-        }) => Finding::bad("profile_url: there is no such address"),
+        }) => Finding::bad("profile_url: the address does not exist"),
         _ => Finding::good(format!("profile_url answers ({})", origin(url))),
     }
 }

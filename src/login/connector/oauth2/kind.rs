@@ -1,4 +1,4 @@
-//! `[connector.ID.oauth2]` as a kind of connector.
+//! `impl Kind` for `[connector.ID.oauth2]`: problems, warnings and features of the settings.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl Kind for Config {
         _external_url: &Url,
     ) -> Vec<SettingProblem<'_>> {
         let mut problems = Vec::new();
-        // Who compiles the expressions points into them.
+        // `config::validate` reports expressions, because it can point into them.
         if let Err(SettingError::Key {
             key,
             name,
@@ -63,7 +63,7 @@ impl Kind for Config {
             });
         }
         if self.preset.is_none() && !connector.mapping.0.contains_key("login") {
-            let message = "without a preset nothing says what people are called";
+            let message = "without a preset the mapping must have a login";
             let help = "add [connector.ID.mapping] with login = \"profile.…\"";
             problems.push(SettingProblem::key(Place::of([NAME]), message, help));
         }
@@ -72,7 +72,7 @@ impl Kind for Config {
 
     fn warnings(&self) -> Vec<(Place<'_>, String)> {
         let mut warnings = Vec::new();
-        let text = "codes, tokens and everybody's data travel in plain http";
+        let text = "plain http: an attacker in the network can read codes, tokens and profiles";
         let addresses = self.addresses();
         let addresses = addresses.map(|(key, url)| (Place::of([NAME, key]), url));
         let profiles = self.profiles.iter();
@@ -83,8 +83,8 @@ impl Kind for Config {
             }
         }
         if self.pkce == Some(false) {
-            let text = "a stolen code is good for whoever has it: leave it out unless the provider \
-                        refuses logins with it";
+            let text = "without PKCE whoever steals a code can redeem it: remove this key unless the \
+                        provider refuses PKCE";
             warnings.push((Place::of([NAME, "pkce"]), text.to_owned()));
         }
         warnings

@@ -1,4 +1,4 @@
-//! What is known of well-known providers: data, so that one more is a few lines.
+//! Presets: the endpoints, scopes and mapping of well-known providers.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -7,15 +7,14 @@ use super::super::SourceApp;
 use super::super::grant::ClientAuth;
 use super::config::ProfileAuth;
 
-/// A provider whose endpoints are known.
+/// A provider with built-in settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
-    /// GitHub, in the cloud or on premises.
+    /// GitHub, in the cloud or self-hosted.
     Github,
-    /// GitLab, in the cloud or on premises.
+    /// GitLab, in the cloud or self-hosted.
     Gitlab,
-    /// Google.
     Google,
     /// Microsoft Entra ID; `base_url` names the tenant.
     Microsoft,
@@ -23,60 +22,56 @@ pub enum Preset {
     Keycloak,
     /// Gitee 码云.
     Gitee,
-    /// 飞书, and what speaks like it.
+    /// 飞书, or Lark with `base_url`.
     Feishu,
 }
 
-/// What is known of one.
+/// The settings of a provider that the configuration does not override.
 #[derive(Debug)]
 pub(super) struct ProviderDefaults {
-    /// Its endpoints in the cloud, where it has any.
+    /// Without `base_url`.
     pub(super) cloud: Option<Endpoints>,
-    /// Those on premises; `{base}` is `base_url`.
+    /// With `base_url`.
     pub(super) self_hosted: Option<Endpoints>,
-    /// What is asked for.
     pub(super) scopes: &'static [&'static str],
-    /// How it wants a secret.
     pub(super) client_auth: ClientAuth,
-    /// Whether it takes a proof key.
     pub(super) pkce: bool,
-    /// How it wants the token at its profile.
     pub(super) profile_auth: ProfileAuth,
-    /// Where in its answers the profile stands.
+    /// The JSON pointer to the profile in responses.
     pub(super) profile_at: Option<&'static str>,
-    /// The immutable id.
+    /// CEL: the id that never changes.
     pub(super) subject: &'static str,
-    /// The e-mail that it has verified.
+    /// CEL: the e-mail address that the provider has verified.
     pub(super) vouched_email: Option<&'static str>,
-    /// What becomes of a profile.
+    /// Field and CEL.
     pub(super) mapping: &'static [(&'static str, &'static str)],
     /// Further parameters of the authorization request.
     pub(super) params: &'static [(&'static str, &'static str)],
-    /// Its word for who it probably is.
+    /// The name of its parameter for the login name.
     pub(super) login_hint: Option<&'static str>,
-    /// Its word for the domain they are probably in.
+    /// The name of its parameter for the domain of the organisation.
     pub(super) domain_hint: Option<&'static str>,
-    /// Whether it heeds `prompt`, as OpenID Connect has it.
+    /// Whether it supports `prompt` as OpenID Connect defines it.
     pub(super) supports_prompt: bool,
-    /// Whether it answers `prompt=none` without a page.
+    /// Whether it supports `prompt=none`.
     pub(super) supports_prompt_none: bool,
-    /// What the User-Agent of its own client contains, in lower case.
+    /// Parts of the User-Agent of its own mobile app, in lower case.
     pub(super) app_user_agents: &'static [&'static str],
 }
 
-/// Where it is asked. `{base}` is `base_url`, `{client_id}` is ours.
+/// URL templates. `{base}` is `base_url`, `{client_id}` is `client_id`.
 #[derive(Debug)]
 pub(super) struct Endpoints {
     pub(super) authorize: &'static str,
     pub(super) token: &'static str,
     pub(super) profile: &'static str,
-    /// Further calls: the name under `profile`, and the address.
+    /// Further requests: the name below `profile`, and the URL.
     pub(super) profiles: &'static [(&'static str, &'static str)],
-    /// The page that logs people out there, and its parameter for the way back.
+    /// The logout page, and its parameter for the URL to return to.
     pub(super) logout: Option<(&'static str, &'static str)>,
 }
 
-/// What most have in common.
+/// The common values of most presets.
 const COMMON: ProviderDefaults = ProviderDefaults {
     cloud: None,
     self_hosted: None,
@@ -121,7 +116,7 @@ const GITHUB: ProviderDefaults = ProviderDefaults {
             "email",
             "profile.emails.filter(e, e.primary && e.verified)[0].email",
         ),
-        // With `profiles = { teams = ".../user/teams?per_page=100" }` and the scope read:org.
+        // Needs `profiles = { teams = ".../user/teams?per_page=100" }` and the scope read:org.
         (
             "groups",
             "profile.teams.map(t, t.organization.login + '/' + t.slug)",
@@ -198,7 +193,7 @@ const MICROSOFT: ProviderDefaults = ProviderDefaults {
         ("name", "profile.displayName"),
         ("email", "profile.mail"),
         ("mobile", "profile.mobilePhone"),
-        // With `profiles = { groups = "https://graph.microsoft.com/v1.0/me/memberOf" }`.
+        // Needs `profiles = { groups = "https://graph.microsoft.com/v1.0/me/memberOf" }`.
         ("groups", "profile.groups.value.map(g, g.displayName)"),
     ],
     login_hint: Some("login_hint"),
@@ -279,7 +274,7 @@ const FEISHU: ProviderDefaults = ProviderDefaults {
     }),
     scopes: &[],
     profile_at: Some("/data"),
-    // Of one person across all applications of a developer; open_id is another one in each.
+    // The same for all applications of a developer, while open_id differs between applications.
     subject: "profile.union_id",
     mapping: &[
         (
@@ -301,7 +296,7 @@ const FEISHU: ProviderDefaults = ProviderDefaults {
 };
 
 impl Preset {
-    /// As it stands in a configuration.
+    /// Its name in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Github => "github",
@@ -314,7 +309,7 @@ impl Preset {
         }
     }
 
-    /// The client of its own, in which people are signed in already.
+    /// The provider's own mobile app, in which people are signed in already.
     pub(super) fn app(self) -> Option<SourceApp> {
         let app = SourceApp {
             name: self.as_str(),
@@ -336,7 +331,7 @@ impl Preset {
     }
 }
 
-/// What is known of a provider without a preset.
+/// The defaults of a provider without a preset.
 pub(super) fn no_preset() -> &'static ProviderDefaults {
     &NO_PRESET
 }

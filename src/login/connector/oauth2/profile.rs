@@ -1,4 +1,4 @@
-//! What the provider knows of a person: the profile, and further calls merged into it.
+//! Fetches the profile of a person: the profile endpoint, and further requests merged into it.
 
 use futures_util::future::try_join_all;
 use serde_json::{Map, Value};
@@ -14,17 +14,16 @@ use crate::people::profile::evaluate_over_profile;
 use crate::secret::Secret;
 use crate::store::{LinkField, Subject};
 
-/// The calls, as errors and logs name them.
+/// The names of the requests in errors and logs.
 const PROFILE: &str = "profile";
 const PROFILES: &str = "profiles";
 
-/// How many pages of a list are read; one with more is refused rather than cut.
+/// The most pages of a list. A longer list is an error, because a truncated one could change groups.
 const PAGES_MAX: usize = 10;
 
-/// The longest message of a provider that is kept, in characters.
+/// The longest message in an error, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// A person as the provider tells of them.
 pub(super) struct FetchedProfile {
     pub(super) subject: Subject,
     pub(super) raw: Value,
@@ -39,8 +38,8 @@ impl std::fmt::Debug for FetchedProfile {
     }
 }
 
-/// Asks who somebody is. Every call must answer: with a part missing they might be let in, or kept
-/// out, as somebody they are not.
+/// Fetches the profile. Every request must succeed, because rules would decide wrongly without a part
+/// of the profile.
 pub(super) async fn fetch(
     outbound: &Outbound,
     settings: &ProviderSettings,
@@ -63,7 +62,7 @@ pub(super) async fn fetch(
     read_profile(settings, profile, further)
 }
 
-/// One road to every part of a profile.
+/// Fetches the parts of a profile with one access token.
 struct ProfileClient<'a> {
     outbound: &'a Outbound,
     settings: &'a ProviderSettings,
@@ -71,8 +70,8 @@ struct ProfileClient<'a> {
 }
 
 impl ProfileClient<'_> {
-    /// One answer, or all pages of a list that comes in pages: a list that is as long as the
-    /// address's `per_page` goes on at `page=2`, as at GitHub, GitLab and Gitee.
+    /// Fetches a document, or all pages of a list. A list with as many items as `per_page` in the URL
+    /// continues at `page=2`, as at GitHub, GitLab and Gitee.
     async fn get(&self, url: &Url, name: Option<&str>) -> Result<Value, ConnectorError> {
         let mut first = self.get_page(url, name).await?;
         let (Some(length), Some(all)) = (page_length(url), first.as_array_mut()) else {
@@ -98,28 +97,28 @@ impl ProfileClient<'_> {
 
     async fn get_page(&self, url: &Url, name: Option<&str>) -> Result<Value, ConnectorError> {
         let call = if name.is_some() { PROFILES } else { PROFILE };
-        let asked = outbound::OutboundCall::repeatable(call);
-        let said = match self.settings.profile_auth {
-            ProfileAuth::Bearer => self.outbound.get_json_as(url, self.access, asked).await,
+        let request = outbound::OutboundCall::repeatable(call);
+        let response = match self.settings.profile_auth {
+            ProfileAuth::Bearer => self.outbound.get_json_as(url, self.access, request).await,
             ProfileAuth::Query => {
                 let token = [("access_token", self.access.expose().as_str())];
-                self.outbound.get_json(url, &token, asked).await
+                self.outbound.get_json(url, &token, request).await
             }
         };
-        let mut said = said.map_err(|error| request_failed(error, call, name))?;
+        let mut response = response.map_err(|error| request_failed(error, call, name))?;
         let Some(at) = &self.settings.profile_at else {
-            return Ok(said);
+            return Ok(response);
         };
-        if let Some(refusal) = error_in_body(&said, call, self.access) {
+        if let Some(refusal) = error_in_body(&response, call, self.access) {
             return Err(misconfigured(refusal, name));
         }
-        let part = said.pointer_mut(at).map(Value::take);
+        let part = response.pointer_mut(at).map(Value::take);
         part.filter(|part| !part.is_null())
             .ok_or_else(|| incomplete(call, "anything where `profile_at` points"))
     }
 }
 
-/// How long a page of a list is, where the address says so.
+/// The page size of a list, if the URL has one.
 fn page_length(url: &Url) -> Option<usize> {
     let (_, length) = url.query_pairs().find(|(name, _)| name == "per_page")?;
     length.parse().ok().filter(|length| *length > 0)
@@ -140,7 +139,7 @@ fn read_profile(
     };
     let subject = subject
         .and_then(|text| Subject::try_from(text).ok())
-        .ok_or_else(|| unusable("`subject` is no text and no number, or none that can be kept"))?;
+        .ok_or_else(|| unusable("the value of `subject` is not a non-empty text or a number"))?;
     let vouched = match &settings.vouched_email {
         None => None,
         Some(expression) => email(expression, &raw)?,
@@ -155,7 +154,7 @@ fn read_profile(
     })
 }
 
-/// Only a text is an address: nothing else is vouched for, whatever it could be turned into.
+/// The verified e-mail address. A value that is not a string with `@` is ignored.
 fn email(expression: &Expression, raw: &Value) -> Result<Option<String>, ConnectorError> {
     match evaluate_over_profile(expression, raw) {
         Ok(expression::Value::Text(text)) if text.contains('@') => Ok(Some(text)),
@@ -164,7 +163,7 @@ fn email(expression: &Expression, raw: &Value) -> Result<Option<String>, Connect
     }
 }
 
-/// Providers that have numbers for errors answer them with status 200.
+/// The error in a response with status 200, as providers with numeric error codes send it.
 fn error_in_body(
     said: &Value,
     call: &'static str,
@@ -187,14 +186,14 @@ fn error_in_body(
     ))
 }
 
-fn bounded(text: &str) -> String {
+fn truncated(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_control())
         .take(MESSAGE_CHARS_MAX)
         .collect()
 }
 
-/// A provider that took the code and refuses the profile: most often a scope is missing.
+/// The provider accepted the code and refuses the profile: most often a scope is missing.
 fn request_failed(error: OutboundError, call: &'static str, name: Option<&str>) -> ConnectorError {
     let OutboundError::Status {
         status,
@@ -235,7 +234,7 @@ fn incomplete(call: &'static str, missing: &'static str) -> ConnectorError {
 }
 
 fn expression_failed(key: &str, error: &EvalError) -> ConnectorError {
-    unusable(&bounded(&format!("`{key}` has no value: {error}")))
+    unusable(&truncated(&format!("`{key}` has no value: {error}")))
 }
 
 fn unusable(why: &str) -> ConnectorError {

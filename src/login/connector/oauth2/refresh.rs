@@ -1,4 +1,4 @@
-//! The provider asked again while somebody is here.
+//! Refresh of a session: the refresh token and the profile.
 
 use async_trait::async_trait;
 use tokio::time::timeout;
@@ -9,12 +9,12 @@ use crate::outbound::OutboundError;
 use crate::people::source::{Refreshed, Source, SourceError, Tokens};
 use crate::store::Subject;
 
-/// The call that spends a refresh token, as errors and logs name it.
+/// The name of the request in errors and logs.
 const REFRESH: &str = "refresh";
 
 #[async_trait]
 impl Source for OAuth2 {
-    /// Without a refresh token the access token asks for the profile, for as long as it lives.
+    /// Without a refresh token the access token is used until it expires.
     async fn refresh(&self, subject: &Subject, tokens: &Tokens) -> Result<Refreshed, SourceError> {
         let tokens = match &tokens.refresh {
             Some(refresh) => {
@@ -32,7 +32,7 @@ impl Source for OAuth2 {
             .filter(|_| tokens.access_expires_at.is_none_or(|end| now < end));
         let Some(access) = usable else {
             return Err(SourceError::Unavailable(Box::new(said(
-                "there is no token left to ask with",
+                "the session has no valid access token",
             ))));
         };
         let asked = profile::fetch(&self.outbound, &self.settings, access);
@@ -48,15 +48,15 @@ impl Source for OAuth2 {
                 vouched: fetched.vouched,
             }),
             Ok(_) => Err(SourceError::Gone(Box::new(said(
-                "the profile is now another person's",
+                "the profile is now that of another person",
             )))),
             Err(ConnectorError::Misconfigured { source, .. }) if source.code == 401 => {
                 Err(SourceError::Gone(Box::new(source)))
             }
-            // The tokens are new, and the old ones are spent: they must not be lost with the rest.
+            // The old tokens are spent, so the new ones are kept although the profile is missing.
             Err(error) => {
                 let error = crate::telemetry::error_chain(&error).to_string();
-                tracing::warn!(error, "a refresh brought tokens and no profile");
+                tracing::warn!(error, "the tokens were refreshed, but the profile was not");
                 Ok(Refreshed {
                     tokens,
                     raw: None,

@@ -1,4 +1,4 @@
-//! `ProviderSettings`: the configuration and its preset, put together and found to fit.
+//! `ProviderSettings`: the configuration merged with its preset and validated.
 
 use url::{Url, form_urlencoded};
 
@@ -7,13 +7,13 @@ use super::config::{Config, ProfileAuth};
 use super::presets::{self, Endpoints, ProviderDefaults};
 use crate::expression::{CompileError, Expression, Scope};
 
-/// The most further calls a login makes.
+/// The most further requests of a login (`profiles`).
 const PROFILES_MAX: usize = 8;
 
-/// The longest pointer into an answer, in bytes.
+/// The longest JSON pointer, in bytes.
 const POINTER_BYTES_MAX: usize = 200;
 
-/// Everything a login needs to know of its provider.
+/// All settings that a login needs.
 #[derive(Debug)]
 pub(super) struct ProviderSettings {
     pub(super) defaults: &'static ProviderDefaults,
@@ -33,27 +33,20 @@ pub(super) struct ProviderSettings {
     pub(super) logout: Option<(Url, Option<String>)>,
 }
 
-/// Why a configuration does not fit together.
+/// An invalid setting.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SettingError {
-    /// A key, or what stands at `name` in it, cannot be so.
     #[error("{key}: {message}: {help}")]
     Key {
-        /// Which key of the table.
         key: &'static str,
-        /// Which name within it.
+        /// The name within the table of that key.
         name: Option<String>,
-        /// What is wrong.
         message: String,
-        /// What helps.
         help: &'static str,
     },
-    /// An expression does not compile.
     #[error("the expression `{key}` does not compile")]
     Expression {
-        /// Which key of the table.
         key: &'static str,
-        /// Why.
         #[source]
         source: CompileError,
     },
@@ -73,10 +66,10 @@ fn setting_error(
 }
 
 impl ProviderSettings {
-    /// Puts both together. Pure: no secret is read, nobody is asked.
+    /// Merges both. Reads no secret and sends no request.
     pub(super) fn of(config: &Config) -> Result<Self, SettingError> {
         if let Some(why) = grant::settings_conflict(config.client()) {
-            let help = "a client has one proof: a secret, a key, or none";
+            let help = "a client has a secret, or a key, or neither";
             let both = config.client_secret.is_some() && config.private_key.is_some();
             let key = if both { "private_key" } else { "client_auth" };
             return Err(setting_error(key, why, help));
@@ -85,7 +78,7 @@ impl ProviderSettings {
             return Err(setting_error(
                 "client_id",
                 "it is empty",
-                "copy it from the provider",
+                "enter the client id of the provider",
             ));
         }
         let defaults = config
@@ -93,7 +86,7 @@ impl ProviderSettings {
             .map_or_else(presets::no_preset, |preset| preset.defaults());
         let endpoints = preset_endpoints(config, defaults)?;
         let address = |key, own: &Option<Url>, default: fn(&Endpoints) -> &'static str| {
-            let help = "without a preset every endpoint is given";
+            let help = "without a preset every endpoint is required";
             let default =
                 endpoints.map(|(all, base)| expand(default(all), base, &config.client_id));
             own.clone()
@@ -127,7 +120,7 @@ impl ProviderSettings {
     }
 }
 
-/// The preset's endpoints, and what `{base}` means in them.
+/// The endpoints of the preset, and the value of `{base}` in them.
 fn preset_endpoints<'a>(
     config: &'a Config,
     defaults: &'static ProviderDefaults,
@@ -141,17 +134,17 @@ fn preset_endpoints<'a>(
     let name = config.preset.map_or("", |preset| preset.as_str());
     match (&config.base_url, &defaults.self_hosted, &defaults.cloud) {
         (Some(_), None, _) if config.preset.is_none() => {
-            let help = "leave it out, or name a preset";
+            let help = "remove it, or name a preset";
             Err(setting_error(
                 "base_url",
-                "it means nothing without a preset",
+                "it has no effect without a preset",
                 help,
             ))
         }
         (Some(_), None, _) => Err(setting_error(
             "base_url",
             format!("the preset {name} has one address only"),
-            "leave it out",
+            "remove it",
         )),
         (Some(base), Some(own), _) => {
             checked_url("base_url", base.clone())?;
@@ -176,21 +169,21 @@ fn preset_endpoints<'a>(
     }
 }
 
-/// An address of a preset; nothing when `base_url` makes it none.
+/// A URL of a preset; `None` if `base_url` makes it invalid.
 fn expand(template: &str, base: &str, client_id: &str) -> Option<Url> {
     let client_id: String = form_urlencoded::byte_serialize(client_id.as_bytes()).collect();
     let text = template.replace("{base}", base);
     Url::parse(&text.replace("{client_id}", &client_id)).ok()
 }
 
-/// An address that can be asked: http or https, a host, nobody's password.
+/// Requires an http(s) URL with a host and without credentials.
 fn checked_url(key: &'static str, url: Url) -> Result<Url, SettingError> {
     let plain = url.username().is_empty() && url.password().is_none();
     if matches!(url.scheme(), "http" | "https") && url.has_host() && plain {
         return Ok(url);
     }
-    let help = "it begins with https:// and holds no user or password";
-    Err(setting_error(key, "this is no address to ask", help))
+    let help = "a URL with https:// and a host, without user and password";
+    Err(setting_error(key, "this URL cannot be used", help))
 }
 
 fn profiles(
@@ -220,16 +213,16 @@ fn profiles(
         };
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
-            let help = "letters, digits and _, at most 64: a mapping says profile.NAME";
-            return Err(at("this is no name for a part of a profile", help));
+            let help = "letters, digits and _, at most 64: the mapping reads it as profile.NAME";
+            return Err(at("this name cannot be used", help));
         }
         let url = checked_url("profiles", url.clone())
-            .map_err(|_| at("this is no address to ask", "it begins with https://"))?;
+            .map_err(|_| at("this URL cannot be used", "it begins with https://"))?;
         all.push((name.clone(), url));
     }
     if all.len() > PROFILES_MAX {
-        let message = format!("a login makes at most {PROFILES_MAX} further calls");
-        return Err(setting_error("profiles", message, "leave some out"));
+        let message = format!("a login makes at most {PROFILES_MAX} further requests");
+        return Err(setting_error("profiles", message, "remove some"));
     }
     Ok(all)
 }
@@ -240,7 +233,7 @@ fn pointer(key: &'static str, text: Option<String>) -> Result<Option<String>, Se
             let help = "it begins with /, such as /data";
             Err(setting_error(
                 key,
-                "this is no JSON pointer (RFC 6901)",
+                "this is not a JSON pointer (RFC 6901)",
                 help,
             ))
         }
@@ -254,10 +247,10 @@ fn scope(
     separator: &str,
 ) -> Result<Option<String>, SettingError> {
     if !matches!(separator, " " | "," | ";" | "+" | "|") {
-        let help = "a space, or what the provider says: a comma, most often";
+        let help = "a space, or what the provider requires, most often a comma";
         return Err(setting_error(
             "scope_separator",
-            "nothing of the kind stands between scopes",
+            "this cannot stand between scopes",
             help,
         ));
     }
@@ -266,13 +259,13 @@ fn scope(
         None => defaults.scopes.to_vec(),
     };
     // RFC 6749 §3.3.
-    let sound = |scope: &&str| {
+    let is_valid = |scope: &&str| {
         let letter = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
         !scope.is_empty() && scope.bytes().all(letter)
     };
-    if !scopes.iter().all(sound) {
-        let help = "each scope is a text of its own, without spaces";
-        return Err(setting_error("scopes", "this is no list of scopes", help));
+    if !scopes.iter().all(is_valid) {
+        let help = "each scope is a string of its own, without spaces";
+        return Err(setting_error("scopes", "a scope is not valid", help));
     }
     Ok(Some(scopes.join(separator)).filter(|all| !all.is_empty()))
 }
@@ -280,8 +273,8 @@ fn scope(
 fn subject(config: &Config, defaults: &ProviderDefaults) -> Result<Expression, SettingError> {
     let source = config.subject.as_deref().unwrap_or(defaults.subject);
     if source.is_empty() {
-        let help = "CEL over profile: an id that never changes and is given to nobody else, such \
-                    as string(profile.id); no e-mail address, no name";
+        let help = "CEL over profile: an id that never changes and is never reused, such as \
+                    string(profile.id); not an e-mail address or a name";
         return Err(setting_error("subject", "it is not given", help));
     }
     compile("subject", source)
@@ -304,8 +297,8 @@ fn params(
         return Err(SettingError::Key {
             key: "authorize_params",
             name: Some(name.clone()),
-            message: format!("`{name}` is said by menshen itself"),
-            help: "leave it out; scopes stand in `scopes`",
+            message: format!("`{name}` is set by menshen itself"),
+            help: "remove it; scopes belong in `scopes`",
         });
     }
     let default = defaults.params.iter();
@@ -325,7 +318,11 @@ fn return_param(config: &Config) -> Result<Option<String>, SettingError> {
     match &config.return_param {
         Some(name) if name.is_empty() || is_own_path(name) => {
             let help = "the name of a parameter that the provider reads, such as returnUrl";
-            Err(setting_error("return_param", "this name is taken", help))
+            Err(setting_error(
+                "return_param",
+                "this name is empty or taken",
+                help,
+            ))
         }
         name => Ok(name.clone()),
     }
@@ -351,10 +348,10 @@ fn logout(
     match url {
         Some(url) => Ok(Some((checked_url("logout_url", url)?, parameter))),
         None if config.logout_return_param.is_some() => {
-            let help = "give `logout_url`, too";
+            let help = "add `logout_url`";
             Err(setting_error(
                 "logout_return_param",
-                "there is no page it belongs to",
+                "it has no effect without `logout_url`",
                 help,
             ))
         }

@@ -1,4 +1,4 @@
-//! A token of this issuer that somebody brings instead of logging in: whom it is about.
+//! The person that a bearer token of this issuer names.
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ use crate::store::Subject;
 /// The longest subject, in bytes (OpenID Connect Core §2).
 const SUBJECT_BYTES_MAX: usize = 255;
 
-/// The names of the client that a token was issued to.
+/// The claims that name the client of an access token.
 const CLIENT_ID_CLAIMS: [&str; 5] = ["client_id", "azp", "appid", "cid", "clientId"];
 
 impl TokenReader for Oidc {
@@ -31,11 +31,8 @@ impl TokenReader for Oidc {
                 .map(|sid| shown.tenant.qualify(&sid)),
             raw: Value::Object(raw),
             auth_context: AuthContext {
-                // An issuer that does not say when somebody proved themselves never says "lately".
-                auth_time: shown
-                    .auth_context
-                    .auth_time
-                    .or(Some(Timestamp::from_unix_s(0))),
+                // Without `auth_time` the authentication counts as old.
+                auth_time: shown.auth_context.auth_time.or(Some(Timestamp::from_unix_s(0))),
                 ..shown.auth_context.clone()
             },
             tokens: None,
@@ -43,14 +40,14 @@ impl TokenReader for Oidc {
     }
 }
 
-/// Whether a client asked for a token for itself (RFC 6749 §4.4), by the marks of those who issue
-/// such tokens: nobody logged in for it.
+/// Whether the token comes from a client credentials grant (RFC 6749 §4.4), so that no person logged
+/// in for it. Providers mark such tokens in different ways.
 fn is_client_credentials_token(claims: &Map<String, Value>, sub: &str) -> bool {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let clients = || CLIENT_ID_CLAIMS.iter().filter_map(|name| text(name));
-    // RFC 9068 §2.2: without a person the subject is the client. Auth0 marks it.
+    // RFC 9068 §2.2: without a person the subject is the client. Auth0 adds `@clients`.
     let is_client = clients().any(|client| sub == client || sub == format!("{client}@clients"));
-    // Entra ID: a person is known to each application by another `sub` than by their `oid`.
+    // Entra ID: the `sub` of a person differs from their `oid`.
     let is_app = text("idtyp") == Some("app")
         || (text("tid").is_some() && text("oid") == Some(sub) && text("scp").is_none());
     let grants = ["gty", "grant_type"].map(text);
@@ -58,7 +55,7 @@ fn is_client_credentials_token(claims: &Map<String, Value>, sub: &str) -> bool {
         .iter()
         .flatten()
         .any(|grant| matches!(*grant, "client-credentials" | "client_credentials"));
-    // Keycloak gives each client that may do so a user of its own.
+    // Keycloak has a user `service-account-CLIENT` for such a client.
     let user = text("preferred_username").and_then(|user| user.strip_prefix("service-account-"));
     let is_account = user.is_some_and(|user| clients().any(|it| it.eq_ignore_ascii_case(user)));
     is_client || is_app || by_grant || is_account
@@ -70,13 +67,13 @@ mod tests {
 
     use super::*;
 
-    fn is_program(claims: Value) -> bool {
+    fn is_client_credentials(claims: Value) -> bool {
         let claims = claims.as_object().unwrap();
         is_client_credentials_token(claims, claims["sub"].as_str().unwrap())
     }
 
     #[test]
-    fn a_token_that_a_client_got_for_itself_is_a_programs() {
+    fn a_token_of_a_client_credentials_grant_is_recognised() {
         for claims in [
             json!({ "sub": "runner", "client_id": "runner" }),
             json!({ "sub": "runner", "azp": "runner" }),
@@ -86,12 +83,12 @@ mod tests {
             json!({ "sub": "x", "oid": "x", "tid": "t", "roles": ["a"] }),
             json!({ "sub": "f3", "azp": "Runner", "preferred_username": "service-account-runner" }),
         ] {
-            assert!(is_program(claims.clone()), "{claims}");
+            assert!(is_client_credentials(claims.clone()), "{claims}");
         }
     }
 
     #[test]
-    fn a_token_that_somebody_logged_in_for_is_theirs() {
+    fn a_token_of_a_login_names_a_person() {
         for claims in [
             json!({ "sub": "u1" }),
             json!({ "sub": "u1", "azp": "app", "scope": "openid" }),
@@ -99,7 +96,7 @@ mod tests {
             json!({ "sub": "u1", "azp": "app", "preferred_username": "service-account-runner" }),
             json!({ "sub": "u1", "azp": "app", "gty": "refresh-token" }),
         ] {
-            assert!(!is_program(claims.clone()), "{claims}");
+            assert!(!is_client_credentials(claims.clone()), "{claims}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `[connector.ID.oidc]`: an issuer, and who we are to it.
+//! `[connector.ID.oidc]`: the settings of one client at one OpenID provider.
 
 use std::collections::BTreeMap;
 
@@ -11,86 +11,83 @@ use super::super::grant::{self, ClientAuth, ClientSettings};
 use crate::issuer::{self, IssuerName, SigningAlgorithm, TenantName, TenantSetting};
 use crate::secret::SecretSource;
 
-/// The scope without which there is no ID token.
+/// The scope that requests an ID token.
 pub(super) const OPENID: &str = "openid";
 
-/// What an authorization request says because of a key of its own.
+/// Parameters of the authorization request that other keys set.
 const PARAMS_WITH_OWN_KEY: [&str; 2] = ["scope", "response_mode"];
 
-/// OpenID Connect as a source of logins: Keycloak, Entra ID, Google and their kin.
+/// Login with an OpenID Connect provider such as Keycloak, Entra ID or Google.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The provider's name, exactly as it calls itself: slash or no slash at the end counts. What
-    /// it says of itself is read from `.well-known/openid-configuration` below it.
+    /// The issuer of the provider, exactly as its metadata names it; a slash at the end matters. The
+    /// metadata is read from `.well-known/openid-configuration` below it.
     ///
-    /// Entra ID serves many tenants under one name, `https://login.microsoftonline.com/{tenantid}/v2.0`:
-    /// then `tenants` says whose people may come, and a token's `tid` fills the place.
+    /// A multi-tenant issuer of Entra ID is `https://login.microsoftonline.com/{tenantid}/v2.0`:
+    /// `tenants` lists the tenants whose people may sign in.
     pub issuer: IssuerName,
-    /// The tenants whose people count, by their ids (`tid`), where `issuer` has `{tenantid}`; `["*"]`
-    /// is every one there is.
+    /// The ids (`tid`) of the tenants whose people may sign in, where `issuer` has `{tenantid}`; `["*"]`
+    /// allows every tenant.
     #[serde(default)]
     pub tenants: Vec<TenantName>,
-    /// What the provider calls us.
+    /// The client id that the provider gave to menshen.
     pub client_id: String,
-    /// What we prove it with. Without it and without `private_key` we are a public client, whom
-    /// only PKCE protects.
+    /// The client secret. Without it and without `private_key` menshen is a public client, which only
+    /// PKCE protects.
     #[serde(default)]
     pub client_secret: Option<SecretSource>,
-    /// The private key (PEM: RSA, EC P-256 or P-384, Ed25519) to prove it with instead, by
-    /// `private_key_jwt`; the provider knows the public one.
+    /// A private key (PEM: RSA, EC P-256 or P-384, Ed25519) instead of a secret, for
+    /// `private_key_jwt`; its public key is registered at the provider.
     #[serde(default)]
     pub private_key: Option<SecretSource>,
-    /// The name (`kid`) by which the provider knows that key.
+    /// The `kid` of that key at the provider.
     #[serde(default)]
     pub private_key_id: Option<String>,
-    /// How a secret is shown: `basic` (in the `Authorization` header) or `post` (in the form);
-    /// `private-key-jwt` for a key. Without it the provider's metadata decides.
+    /// How menshen authenticates at the token endpoint: `basic` (the secret in the `Authorization`
+    /// header), `post` (the secret in the form) or `private-key-jwt`. Absent: as the metadata says.
     #[serde(default)]
     pub client_auth: Option<ClientAuth>,
-    /// What is asked for; `openid` must be there. Some providers hand out refresh tokens only for
+    /// The scopes to request; `openid` is required. Some providers issue refresh tokens only for
     /// `offline_access`.
     #[serde(default = "default_scopes")]
     pub scopes: Vec<String>,
-    /// Where the provider's metadata is, when that is not below `issuer`.
+    /// The URL of the metadata, if it is not below `issuer`.
     #[serde(default)]
     pub metadata_url: Option<Url>,
-    /// Where the provider's keys are, when its metadata is not to be believed in that.
+    /// The URL of the keys, instead of `jwks_uri` in the metadata.
     #[serde(default)]
     pub jwks_url: Option<Url>,
-    /// The algorithms its ID tokens may be signed with. Without it every one with a public key
-    /// counts: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA. None with a shared
-    /// secret ever does.
+    /// The signature algorithms that are accepted for ID tokens. Absent: RS256, RS384, RS512, PS256,
+    /// PS384, PS512, ES256, ES384, EdDSA. Algorithms with a shared secret are never accepted.
     #[serde(default)]
     pub algorithms: Option<Vec<SigningAlgorithm>>,
-    /// How the browser brings the answer: `query`, in the address, or `form_post`, by a POST from
-    /// the provider's page, which keeps the code out of logs. `form_post` needs an https
+    /// How the browser sends the authorization response: `query` (in the URL) or `form_post` (by a POST
+    /// from the provider's page, which keeps the code out of logs). `form_post` needs an https
     /// `external_url`.
     #[serde(default)]
     pub response_mode: ResponseMode,
-    /// Further parameters of the authorization request, such as `hd`, `kc_idp_hint` or
-    /// `audience`. They never replace one of ours.
+    /// Further parameters of the authorization request, such as `hd`, `kc_idp_hint` or `audience`. They
+    /// cannot replace a parameter that menshen sets itself.
     #[serde(default)]
     pub authorize_params: BTreeMap<String, String>,
-    /// Whether the provider is asked at its userinfo endpoint, if it has one. What it says there is
-    /// added to the claims of the ID token.
+    /// Whether userinfo is fetched, if the provider has the endpoint. It is added to the claims of the ID
+    /// token.
     #[serde(default = "default_userinfo")]
     pub userinfo: bool,
 }
 
-/// How the answer comes back.
+/// How the browser sends the authorization response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseMode {
-    /// In the address.
     #[default]
     Query,
-    /// By a POST from the provider's page.
     FormPost,
 }
 
 impl Config {
-    /// What of it makes no sense, each with its key; reads no secret and asks nobody.
+    /// The invalid settings: the key and the reason. Reads no secret and sends no request.
     pub(super) fn setting_problems(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
         let mut add = |key: &'static str, why: &str| found.push((key, why.to_owned()));
@@ -100,7 +97,10 @@ impl Config {
             None => {}
         }
         if self.client_id.is_empty() {
-            add("client_id", "it is empty: copy it from the provider");
+            add(
+                "client_id",
+                "it is empty: enter the client id of the provider",
+            );
         }
         if let Some(why) = grant::settings_conflict(self.client()) {
             add("client_id", why);
@@ -109,10 +109,10 @@ impl Config {
             add("scopes", "without \"openid\" there is no ID token");
         }
         if !self.scopes.iter().all(|scope| is_scope(scope)) {
-            add("scopes", "a scope is one word; write one text for each");
+            add("scopes", "a scope has no spaces; write one string for each");
         }
         if self.algorithms.as_ref().is_some_and(Vec::is_empty) {
-            add("algorithms", "name one, or leave it out");
+            add("algorithms", "it is empty: name one, or remove the key");
         }
         let addresses = [
             ("metadata_url", &self.metadata_url),
@@ -126,14 +126,14 @@ impl Config {
         }
         for name in self.authorize_params.keys() {
             if name.is_empty() || is_own_path(name) {
-                let why = format!("menshen itself says `{name}`: remove it here");
+                let why = format!("menshen itself sets `{name}`: remove it here");
                 add("authorize_params", &why);
             }
         }
         found
     }
 
-    /// The algorithms that count.
+    /// The accepted signature algorithms.
     pub(super) fn algorithms(&self) -> Vec<Algorithm> {
         match &self.algorithms {
             None => issuer::ALGORITHMS.to_vec(),
@@ -141,7 +141,6 @@ impl Config {
         }
     }
 
-    /// Who we are to it.
     pub(super) fn client(&self) -> ClientSettings<'_> {
         ClientSettings {
             client_id: &self.client_id,
@@ -153,7 +152,7 @@ impl Config {
     }
 }
 
-/// Whether this parameter of an authorization request is ours to say.
+/// Whether menshen itself sets this parameter of the authorization request.
 pub(super) fn is_own_path(name: &str) -> bool {
     grant::is_reserved(name) || PARAMS_WITH_OWN_KEY.contains(&name)
 }
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_refused() {
+    fn unknown_keys_and_values_are_refused() {
         for more in [
             "scope = 'openid'",
             "algorithms = ['HS256']",
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_found_under_its_key() {
+    fn an_invalid_setting_is_reported_with_its_key() {
         for (more, key) in [
             ("scopes = ['profile']", "scopes"),
             ("scopes = ['openid profile']", "scopes"),

@@ -1,4 +1,4 @@
-//! What the troubles of an issuer mean for a login.
+//! Errors of the issuer and of its tokens as errors of a login.
 
 use std::error::Error;
 
@@ -6,14 +6,14 @@ use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::issuer::IssuerError;
 use crate::telemetry;
 
-/// The longest reason that is kept, in characters.
+/// The longest reason in an error, in characters.
 const REASON_CHARS_MAX: usize = 300;
 
-/// The issuer did not say what we need of it.
+/// The metadata or keys are not available or cannot be used.
 pub(super) fn from_issuer(error: IssuerError) -> ConnectorError {
     match &error {
         IssuerError::Metadata { issuer, source } => {
-            misconfigured(source.to_string(), &format!("what {issuer} says of itself"))
+            misconfigured(source.to_string(), &format!("the metadata of {issuer}"))
         }
         IssuerError::Unreachable { .. } | IssuerError::RecentFailure { .. } => {
             ConnectorError::Issuer(error)
@@ -21,30 +21,30 @@ pub(super) fn from_issuer(error: IssuerError) -> ConnectorError {
     }
 }
 
-/// The provider has no such endpoint.
+/// The metadata lacks an endpoint that a login needs.
 pub(super) fn missing_endpoint(endpoint: &'static str) -> ConnectorError {
     let remedy = "see that `issuer` names an OpenID Connect provider that logs people in";
     misconfigured(remedy.to_owned(), &format!("it lacks `{endpoint}`"))
 }
 
-/// The settings and the provider do not fit together.
+/// The settings do not fit the provider.
 pub(super) fn misconfigured(remedy: String, message: &str) -> ConnectorError {
     ConnectorError::Misconfigured {
         remedy,
         source: SourceRefusal {
             call: "discovery",
             code: 0,
-            message: bounded(message),
+            message: truncated(message),
         },
     }
 }
 
-/// What came proves nothing, and why.
+/// A token or response is not valid.
 pub(super) fn refused(call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
     refused_as(RefusalReason::BadAnswer, call, why)
 }
 
-/// What came proves less than was asked for, and why.
+/// A token is valid but proves less than the login asked for.
 pub(super) fn unproven(call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
     refused_as(RefusalReason::InsufficientProof, call, why)
 }
@@ -59,12 +59,12 @@ fn refused_as(
         source: SourceRefusal {
             call,
             code: 0,
-            message: bounded(&telemetry::error_chain(why).to_string()),
+            message: truncated(&telemetry::error_chain(why).to_string()),
         },
     }
 }
 
-fn bounded(text: &str) -> String {
+fn truncated(text: &str) -> String {
     let plain = text.chars().filter(|c| !c.is_control());
     plain.take(REASON_CHARS_MAX).collect()
 }

@@ -1,4 +1,4 @@
-//! `check --online`: whether the issuer is there, is who it should be, and takes us for who we are.
+//! `check --online`: checks the metadata and keys of the issuer, and that it accepts the client.
 
 use std::error::Error;
 
@@ -9,7 +9,7 @@ use crate::issuer::Metadata;
 use crate::keys;
 use crate::telemetry;
 
-/// Asks everything that can be asked without a person; one finding a line.
+/// Checks everything that needs no login. Each finding is one line of output.
 pub(super) async fn examine(oidc: &Oidc) -> Vec<Finding> {
     let mut findings = urls_to_register(oidc);
     let metadata = match oidc.metadata().await {
@@ -28,28 +28,27 @@ pub(super) async fn examine(oidc: &Oidc) -> Vec<Finding> {
     findings
 }
 
-/// What an administrator enters at the provider.
+/// The URLs that an administrator registers at the provider.
 fn urls_to_register(oidc: &Oidc) -> Vec<Finding> {
     let own = |path: &str| format!("{}{path}", oidc.own);
     let id = &oidc.id;
     vec![
         Finding::good(format!(
-            "register {} at the provider, exactly so, as where logins return to (redirect URI)",
+            "register {} at the provider as redirect URI, exactly as shown",
             oidc.callback
         )),
         Finding::good(format!(
-            "and {} as where logouts return to (post-logout redirect URI)",
+            "register {} as post-logout redirect URI",
             own("/sign_out")
         )),
         Finding::good(format!(
-            "and {} as where it says that it ended a session (back-channel logout URI), which the \
-             provider must be able to reach",
+            "register {} as back-channel logout URI; the provider must be able to reach it",
             own(&format!("/backchannel-logout/{id}"))
         )),
     ]
 }
 
-/// Whose people come in, where the issuer serves many tenants.
+/// The tenants that are allowed, for a multi-tenant issuer.
 fn allowed_tenants(oidc: &Oidc) -> Option<Finding> {
     let tenants: Vec<_> = oidc
         .config
@@ -59,7 +58,7 @@ fn allowed_tenants(oidc: &Oidc) -> Option<Finding> {
         .collect();
     (!tenants.is_empty()).then(|| {
         Finding::good(format!(
-            "of its tenants these count: {}",
+            "people of these tenants may sign in: {}",
             tenants.join(", ")
         ))
     })
@@ -68,15 +67,15 @@ fn allowed_tenants(oidc: &Oidc) -> Option<Finding> {
 async fn signing_keys(oidc: &Oidc) -> Finding {
     match oidc.issuer.count_keys().await {
         Ok(0) => Finding::bad(
-            "it has no key that `algorithms` counts: its tokens cannot be verified; see by which \
-             algorithm the provider signs ID tokens",
+            "it has no key for one of `algorithms`, so its tokens cannot be verified: add the \
+             algorithm by which the provider signs ID tokens",
         ),
-        Ok(keys) => Finding::good(format!("{keys} of its keys may sign ID tokens")),
+        Ok(keys) => Finding::good(format!("it has keys that can sign ID tokens: {keys}")),
         Err(error) => failed("its keys", &errors::from_issuer(error)),
     }
 }
 
-/// What the metadata says it can do, and we want of it.
+/// Whether the metadata offers what a login needs.
 fn supported_features(oidc: &Oidc, metadata: &Metadata) -> Vec<Finding> {
     let mut findings = Vec::new();
     let needed = [
@@ -91,36 +90,36 @@ fn supported_features(oidc: &Oidc, metadata: &Metadata) -> Vec<Finding> {
     let methods = &metadata.code_challenge_methods;
     if !methods.is_empty() {
         findings.push(if methods.iter().any(|method| method == "S256") {
-            Finding::good("it takes PKCE by S256")
+            Finding::good("it supports PKCE with S256")
         } else {
             Finding::bad(
-                "it takes PKCE, but not by S256, the only way menshen speaks: allow it there",
+                "it supports PKCE, but not S256, which menshen uses: enable it at the provider",
             )
         });
     }
     let supported = &metadata.token_endpoint_auth_methods;
     let method = oidc.client_for(metadata).method();
-    // Few providers list that they take public clients.
+    // Few providers list the method of public clients.
     if method != "none" && !supported.iter().any(|known| known == method) {
         findings.push(Finding::bad(format!(
-            "it takes clients by {}, and we come by {method}: see `client_auth`",
+            "it supports the client authentication {}, not {method}: see `client_auth`",
             supported.join(", ")
         )));
     }
     if metadata.end_session_endpoint.is_none() {
         findings.push(Finding::good(
-            "it has no page that logs people out: signing out here does not sign them out there",
+            "it has no end_session_endpoint: signing out of menshen does not sign people out there",
         ));
     }
     if oidc.config.userinfo && metadata.userinfo_endpoint.is_none() {
         findings.push(Finding::good(
-            "it has no userinfo endpoint: the ID token must say everything",
+            "it has no userinfo endpoint: the ID token must hold all claims",
         ));
     }
     findings
 }
 
-/// A code that is none: whoever knows us says so, and whoever does not says that.
+/// Redeems an invented code: a provider that accepts the client refuses the code only.
 async fn client_credentials(oidc: &Oidc, metadata: &Metadata) -> Finding {
     let endpoint = match oidc.token_endpoint(metadata) {
         Ok(endpoint) => endpoint,
@@ -133,10 +132,13 @@ async fn client_credentials(oidc: &Oidc, metadata: &Metadata) -> Finding {
         .await;
     match redeemed {
         Err(ConnectorError::Stale(_)) => {
-            Finding::good("it takes our client_id and its proof, and no code that is none")
+            Finding::good("it accepts client_id and its secret or key, and refuses an invalid code")
         }
-        Ok(_) => failed("token_endpoint", &invalid_response("it takes any code")),
-        Err(error) => failed("client_id and its proof", &error),
+        Ok(_) => failed(
+            "token_endpoint",
+            &invalid_response("it accepts an invalid code"),
+        ),
+        Err(error) => failed("client_id and its secret or key", &error),
     }
 }
 
@@ -177,23 +179,23 @@ mod tests {
     }
 
     #[test]
-    fn an_administrator_is_told_what_to_enter_at_the_provider() {
-        let told: Vec<_> = urls_to_register(&oidc(""))
+    fn the_urls_to_register_at_the_provider_are_printed() {
+        let printed: Vec<_> = urls_to_register(&oidc(""))
             .into_iter()
             .map(|it| it.text)
             .collect();
-        let told = told.join("\n");
+        let printed = printed.join("\n");
         for url in [
             "https://sso.corp.example/.menshen/callback/keycloak",
             "https://sso.corp.example/.menshen/sign_out",
             "https://sso.corp.example/.menshen/backchannel-logout/keycloak",
         ] {
-            assert!(told.contains(&format!("{url} ")), "{told}");
+            assert!(printed.contains(&format!("{url} ")), "{printed}");
         }
     }
 
     #[test]
-    fn what_the_provider_cannot_is_told() {
+    fn features_that_the_provider_lacks_are_named() {
         assert_eq!(problems("", &metadata()), Vec::<String>::new());
         let without = |edit: &dyn Fn(&mut Metadata)| {
             let mut metadata = metadata();

@@ -1,5 +1,5 @@
-//! `IdToken`: what the issuer signed about a person, believed after every check of OpenID Connect
-//! Core §3.1.3.7; signature, issuer, audience and times are [`Issuer::verify_token`]'s.
+//! `IdToken`: the checks of OpenID Connect Core §3.1.3.7. [`Issuer::verify_token`] checks signature,
+//! issuer, audience and times; this file checks the rest.
 
 use std::time::Duration;
 
@@ -23,52 +23,48 @@ use crate::store::Subject;
 /// The longest subject, in bytes (OpenID Connect Core §2).
 const SUBJECT_BYTES_MAX: usize = 255;
 
-/// The longest name of a provider's session, of a context or of a method, in bytes.
+/// The longest `sid`, `acr` or `amr` value, in bytes.
 const NAME_BYTES_MAX: usize = 255;
 
-/// How many authentication methods are kept.
+/// The number of authentication methods (`amr`) that are kept.
 const AMR_MAX: usize = 32;
 
-/// How long ago an ID token may have been issued: a login takes no longer.
+/// The longest time since an ID token was issued: the longest time a login may take.
 const ISSUED_AGE_MAX: Duration = Duration::from_secs(PENDING_AGE_MAX_S);
 
-/// Types of tokens that are not of a login.
+/// The `typ` of tokens that the same issuer signs and that are no ID tokens.
 const OTHER_TOKEN_TYPES: [&str; 2] = ["logout+jwt", "at+jwt"];
 
-/// What an ID token must fit.
+/// What an ID token must match.
 #[derive(Clone, Copy)]
 pub(super) struct ExpectedIdToken<'a> {
-    /// Whom it is for.
     pub(super) client_id: &'a str,
-    /// The access token that came with it.
+    /// The access token of the same response.
     pub(super) access_token: &'a Secret<String>,
-    /// What asked for it.
     pub(super) origin: IdTokenOrigin<'a>,
 }
 
-/// What asked for an ID token.
+/// The request that an ID token answers.
 #[derive(Clone, Copy)]
 pub(super) enum IdTokenOrigin<'a> {
-    /// A login, with this code.
+    /// A login, and its code.
     Login(&'a Pending, &'a str),
-    /// A refresh, about this person.
+    /// A refresh of the session of this person.
     Refresh(&'a Subject),
 }
 
-/// An ID token that counts.
+/// A valid ID token.
 #[derive(Debug)]
 pub(super) struct IdToken {
-    /// Who it is about.
     pub(super) subject: Subject,
-    /// What it says.
     pub(super) claims: Claims,
-    /// What the login proved besides.
+    /// How and when the person authenticated.
     pub(super) proof: AuthContext,
-    /// The session's name at the provider.
+    /// The `sid` of the provider's session.
     pub(super) provider_sid: Option<String>,
 }
 
-/// Why an ID token does not count.
+/// Why an ID token is refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum IdTokenError {
     #[error("the provider answered without an ID token")]
@@ -77,11 +73,11 @@ pub(super) enum IdTokenError {
     Token(#[from] TokenError),
     #[error(transparent)]
     Claim(#[from] ClaimError),
-    #[error("its type is another's")]
+    #[error("its `typ` is not that of an ID token")]
     TokenType,
-    #[error("it is for several, and does not say who asked for it")]
+    #[error("it is for several audiences and has no `azp`")]
     MissingParty,
-    #[error("somebody else asked for it")]
+    #[error("another client asked for it (`azp`)")]
     WrongParty,
     #[error("its nonce is not that of this login")]
     Nonce,
@@ -91,29 +87,29 @@ pub(super) enum IdTokenError {
     CodeHash,
     #[error("it was issued too long ago")]
     TooOld,
-    #[error("it is about somebody else than before")]
+    #[error("it is about another person than the ID token of the login")]
     WrongSubject,
-    #[error("it does not say when the person proved themselves, although that was asked for")]
+    #[error("it has no `auth_time`, although the login asked for a maximum age")]
     MissingAuthTime,
-    #[error("the person proved themselves longer ago than was asked for")]
+    #[error("the person authenticated longer ago than was asked for")]
     AuthTooOld,
 }
 
 impl IdTokenError {
-    /// What it means while somebody logs in.
     pub(super) fn into_login_error(self) -> ConnectorError {
         match self {
             Self::Token(TokenError::KeysUnavailable(error)) => errors::from_issuer(error),
-            weak @ (Self::MissingAuthTime | Self::AuthTooOld) => {
-                errors::unproven("the ID token", &weak)
+            error @ (Self::MissingAuthTime | Self::AuthTooOld) => {
+                errors::unproven("the ID token", &error)
             }
             other => errors::refused("the ID token", &other),
         }
     }
 
-    /// Whether it says nothing of the person: keys are not there, or clocks lie apart.
+    /// Whether a later token of the same person may be valid: keys are not available, or the clocks
+    /// differ.
     pub(super) fn is_temporary(&self) -> bool {
-        let passing = [
+        let temporary = [
             matches!(self, Self::Token(TokenError::KeysUnavailable(_))),
             matches!(self, Self::Token(TokenError::UnknownKey { .. })),
             matches!(
@@ -122,11 +118,11 @@ impl IdTokenError {
             ),
             matches!(self, Self::TooOld),
         ];
-        passing.contains(&true)
+        temporary.contains(&true)
     }
 }
 
-/// Verifies an ID token; asks for the issuer's keys when they are not known. Cancel-safe.
+/// Verifies an ID token. Fetches the keys of the issuer if it needs them. Cancel-safe.
 pub(super) async fn verify(
     issuer: &Issuer,
     clock: &Clock,
@@ -150,10 +146,10 @@ fn check_claims(
     now: Timestamp,
 ) -> Result<IdToken, IdTokenError> {
     let claims = &verified.claims;
-    let kind = verified.token_type.as_deref().unwrap_or_default();
+    let token_type = verified.token_type.as_deref().unwrap_or_default();
     if OTHER_TOKEN_TYPES
         .iter()
-        .any(|other| kind.eq_ignore_ascii_case(other))
+        .any(|other| token_type.eq_ignore_ascii_case(other))
     {
         return Err(IdTokenError::TokenType);
     }
@@ -163,14 +159,14 @@ fn check_claims(
     if now.since(issued_at) > ISSUED_AGE_MAX + LEEWAY {
         return Err(IdTokenError::TooOld);
     }
-    let hash_fits = |name: &str, text: &str| match claims.get(name) {
+    let hash_matches = |name: &str, text: &str| match claims.get(name) {
         None => true,
-        Some(said) => {
-            let own = token_hash(verified.algorithm, text);
-            own.is_some_and(|own| said.as_str() == Some(&own))
+        Some(claimed) => {
+            let hash = token_hash(verified.algorithm, text);
+            hash.is_some_and(|hash| claimed.as_str() == Some(&hash))
         }
     };
-    if !hash_fits("at_hash", expected.access_token.expose()) {
+    if !hash_matches("at_hash", expected.access_token.expose()) {
         return Err(IdTokenError::AccessHash);
     }
     match expected.origin {
@@ -179,7 +175,7 @@ fn check_claims(
         }
         IdTokenOrigin::Refresh(_) => {}
         IdTokenOrigin::Login(pending, code) => {
-            if !hash_fits("c_hash", code) {
+            if !hash_matches("c_hash", code) {
                 return Err(IdTokenError::CodeHash);
             }
             let nonce = claims.get("nonce").and_then(Value::as_str);
@@ -197,19 +193,19 @@ fn check_claims(
     })
 }
 
-/// Whether it was issued to us: `azp`, which must be there when it is for several.
+/// Checks the authorized party (`azp`). It is required for a token with several audiences.
 fn check_party(claims: &Claims, client_id: &str) -> Result<(), IdTokenError> {
-    let several = claims.texts("aud")?.len() > 1;
+    let has_several_audiences = claims.texts("aud")?.len() > 1;
     match claims.get("azp") {
-        None if several => Err(IdTokenError::MissingParty),
+        None if has_several_audiences => Err(IdTokenError::MissingParty),
         None => Ok(()),
         Some(party) if party.as_str() == Some(client_id) => Ok(()),
         Some(_) => Err(IdTokenError::WrongParty),
     }
 }
 
-/// Whether the person proved themselves as lately as this login asked for. Measured from the
-/// begin: what they did since then is fresh, however long it took.
+/// Checks that the person authenticated within the `max_age` of the login. It counts back from the
+/// begin of the login, because the login itself may take long.
 fn check_auth_time(claims: &Claims, pending: &Pending, now: Timestamp) -> Result<(), IdTokenError> {
     let Some(max_age) = pending.max_age else {
         return Ok(());
@@ -219,14 +215,14 @@ fn check_auth_time(claims: &Claims, pending: &Pending, now: Timestamp) -> Result
     if at > now.plus(LEEWAY) {
         return Err(TokenError::NotYetValid.into());
     }
-    let good_until = at.plus(Duration::from_secs(u64::from(max_age)) + LEEWAY);
-    if good_until < pending.begun_at {
+    let valid_until = at.plus(Duration::from_secs(u64::from(max_age)) + LEEWAY);
+    if valid_until < pending.begun_at {
         return Err(IdTokenError::AuthTooOld);
     }
     Ok(())
 }
 
-/// The subject a token names: two tenants may give two people the same `sub`.
+/// The subject: `sub` with the tenant, because two tenants may use the same `sub`.
 pub(super) fn subject(verified: &VerifiedToken) -> Result<Subject, ClaimError> {
     let text = verified.claims.text("sub")?;
     if text.len() > SUBJECT_BYTES_MAX {
@@ -235,15 +231,15 @@ pub(super) fn subject(verified: &VerifiedToken) -> Result<Subject, ClaimError> {
     Subject::try_from(verified.tenant.qualify(text)).map_err(|_| ClaimError("sub"))
 }
 
-/// A name of the provider's, when it is one.
+/// A string that is not empty, not too long and without control characters.
 pub(super) fn short_text(value: Option<&Value>) -> Option<String> {
     let text = value.and_then(Value::as_str)?;
-    let sound = !text.is_empty() && !text.chars().any(char::is_control);
-    (sound && text.len() <= NAME_BYTES_MAX).then(|| text.to_owned())
+    let is_valid = !text.is_empty() && !text.chars().any(char::is_control);
+    (is_valid && text.len() <= NAME_BYTES_MAX).then(|| text.to_owned())
 }
 
-/// What the login proved besides. An issuer says when somebody proved themselves if it is asked: what
-/// it did not say, and a moment that lies ahead, is never fresh.
+/// How and when the person authenticated. Without an `auth_time`, or with one in the future, the
+/// authentication counts as old.
 fn authentication_proof(claims: &Claims, now: Timestamp) -> AuthContext {
     let methods: Vec<_> = match claims.get("amr") {
         Some(Value::Array(methods)) => methods
@@ -262,13 +258,12 @@ fn authentication_proof(claims: &Claims, now: Timestamp) -> AuthContext {
     }
 }
 
-/// Compares without telling by the time it takes where they differ.
-fn equals_in_constant_time(said: &str, own: &str) -> bool {
+fn equals_in_constant_time(one: &str, other: &str) -> bool {
     let hash = |text: &str| keys::fingerprint(&[text.as_bytes()]);
-    aws_lc_rs::constant_time::verify_slices_are_equal(&hash(said), &hash(own)).is_ok()
+    aws_lc_rs::constant_time::verify_slices_are_equal(&hash(one), &hash(other)).is_ok()
 }
 
-/// What an ID token says that counted when it came and was kept since; not verified again.
+/// The claims of a stored ID token, which was verified when it was received.
 pub(super) fn decode_unverified(token: &Secret<String>) -> Option<Map<String, Value>> {
     let claims = token.expose().split('.').nth(1)?;
     let bytes = URL_SAFE_NO_PAD.decode(claims).ok()?;

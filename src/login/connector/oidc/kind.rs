@@ -1,4 +1,4 @@
-//! `[connector.ID.oidc]` as a kind of connector.
+//! `impl Kind` for `[connector.ID.oidc]`: problems, warnings and features of the settings.
 
 use std::sync::Arc;
 
@@ -31,19 +31,19 @@ impl Kind for Config {
     fn problems(&self, connector: &ConnectorConfig, external_url: &Url) -> Vec<SettingProblem<'_>> {
         let mut problems = Vec::new();
         if self.tenants.contains(&TenantName::Any) && !connector.link_by.is_empty() {
-            let help = "an administrator of any organisation can write any address into its people: \
-                        name the tenants that you trust with that";
-            let message = "with tenants = [\"*\"] anybody could become anybody";
+            let help = "an administrator of any organisation can give its people any e-mail address: \
+                        list the tenants that you trust in `tenants`";
+            let message = "with tenants = [\"*\"] a stranger could take over any account";
             problems.push(SettingProblem::value(Place::of(["link_by"]), message, help));
         }
         for (key, why) in self.setting_problems() {
-            let message = format!("{key} makes no sense");
+            let message = format!("the value of {key} cannot be used");
             problems.push(SettingProblem::value(Place::of([NAME, key]), message, why));
         }
         if self.response_mode == ResponseMode::FormPost && external_url.scheme() != "https" {
-            let help = "browsers send no cookie with such a POST over plain http: make external_url \
-                        https:// or remove this key";
-            let message = "no answer would ever be taken";
+            let help = "over plain http browsers send no cookie with a POST from another site: make \
+                        external_url https:// or remove this key";
+            let message = "with form_post and a plain http external_url every login fails";
             let place = Place::of([NAME, "response_mode"]);
             problems.push(SettingProblem::value(place, message, help));
         }
@@ -53,9 +53,9 @@ impl Kind for Config {
     fn warnings(&self) -> Vec<(Place<'_>, String)> {
         let mut warnings = Vec::new();
         if self.tenants.contains(&TenantName::Any) {
-            let text = "everybody with an account in any organisation comes in, and every \
-                        organisation's administrator says what its people are called and belong \
-                        to: name the tenants";
+            let text = "everybody with an account in any organisation can sign in, and the \
+                        administrator of each organisation decides the names and groups of its \
+                        people: list the tenants";
             warnings.push((Place::of([NAME, "tenants"]), text.to_owned()));
         }
         let issuer = self.issuer.url();
@@ -66,7 +66,8 @@ impl Kind for Config {
         ];
         for (key, url) in addresses {
             if url.is_some_and(setting::sends_in_clear_text) {
-                let text = "plain http: whoever is on the way can say who anybody is; use https";
+                let text =
+                    "plain http: an attacker in the network can forge any identity; use https";
                 warnings.push((Place::of([NAME, key]), text.to_owned()));
             }
         }
@@ -76,7 +77,7 @@ impl Kind for Config {
     fn features(&self) -> Features {
         Features {
             mapping: MAPPING,
-            // `prompt=none` belongs to the standard.
+            // `prompt=none` is part of OpenID Connect Core.
             silent_in: &[Mode::Web, Mode::InApp],
             login_method: LoginMethod::Callback(Callback {
                 method: match self.response_mode {

@@ -1,5 +1,5 @@
-//! Logging out at the issuer, and what it says when it ends a session itself: RP-Initiated,
-//! Back-Channel and Front-Channel Logout 1.0.
+//! Logout at the provider and by the provider: OpenID Connect RP-Initiated, Back-Channel and
+//! Front-Channel Logout 1.0.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,38 +20,38 @@ use crate::login::fields::Fields;
 use crate::secret::Secret;
 use crate::store::LogoutTarget;
 
-/// How long a logout waits for the metadata of an issuer that nobody asked before.
+/// How long a logout waits for metadata that is not cached.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest ID token that travels in an address, in bytes: many servers take no more than 8 KiB
-/// of address and headers together. Without it the provider may ask the person.
+/// The longest ID token that is sent as `id_token_hint`, in bytes: many servers accept at most 8 KiB of
+/// URL and headers. Without the hint the provider may ask the person to confirm the logout.
 const ID_TOKEN_HINT_BYTES_MAX: usize = 4096;
 
-/// How old a logout token may be: it is sent when it is made.
+/// The maximum age of a logout token, which providers send at once.
 const LOGOUT_TOKEN_AGE_MAX: Duration = Duration::from_secs(300);
 
-/// The event of a logout token (Back-Channel Logout 1.0 §2.4).
+/// The member of `events` in a logout token (Back-Channel Logout 1.0 §2.4).
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-/// The type of a logout token, and that of whoever gives all tokens the same one.
+/// The `typ` of a logout token. Some providers use `JWT` for all tokens.
 const TOKEN_TYPES: [&str; 2] = ["logout+jwt", "JWT"];
 
-/// Why a logout token does not count.
+/// Why a logout token is refused.
 #[derive(Debug, thiserror::Error)]
 enum LogoutTokenError {
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
     Claim(#[from] ClaimError),
-    #[error("its type is another's")]
+    #[error("its `typ` is not that of a logout token")]
     TokenType,
-    #[error("it does not say that somebody logged out")]
+    #[error("its `events` do not name a back-channel logout")]
     Event,
-    #[error("it has a nonce, so it is of a login")]
+    #[error("it has a nonce, so it is an ID token")]
     Nonce,
     #[error("it is too old")]
     TooOld,
-    #[error("it names neither a session nor a person")]
+    #[error("it has neither `sid` nor `sub`")]
     NoSubject,
 }
 
@@ -61,8 +61,8 @@ impl ProviderLogout for Oidc {
         self.issuer.cached_metadata()?.end_session_endpoint.clone()
     }
 
-    /// Nowhere while the issuer gives no answer, or somebody who leaves here would end on a page that
-    /// never comes.
+    /// Nothing while the issuer does not respond, so that the browser shows menshen's page and not a
+    /// connection error.
     async fn address(
         &self,
         id_token: Option<&Secret<String>>,
@@ -115,7 +115,7 @@ impl Oidc {
         grant::authorize_url(endpoint, &own, &[])
     }
 
-    /// Checks a logout token that a client brought (Back-Channel Logout 1.0 §2.6).
+    /// Verifies a logout token (Back-Channel Logout 1.0 §2.6).
     async fn verify_logout_token(
         &self,
         token: &str,
@@ -140,7 +140,7 @@ impl Oidc {
         })
     }
 
-    /// The session that a front-channel logout names, when it is this issuer's.
+    /// The session that a front-channel logout of this issuer names.
     fn front_channel_session(&self, fields: &Fields) -> Option<LogoutTarget> {
         let issuer = fields.one("iss").ok()??;
         let sid = fields.one("sid").ok()??;
@@ -166,7 +166,7 @@ fn check_claims(
     if now.since(issued_at) > LOGOUT_TOKEN_AGE_MAX + LEEWAY {
         return Err(LogoutTokenError::TooOld);
     }
-    // Others may stand beside it, and be anything.
+    // Other events are allowed.
     let event = claims.get("events").and_then(|events| events.get(EVENT));
     if !event.is_some_and(Value::is_object) {
         return Err(LogoutTokenError::Event);
@@ -175,7 +175,7 @@ fn check_claims(
         return Err(LogoutTokenError::Nonce);
     }
     let id = id_token::short_text(claims.get("jti")).ok_or(ClaimError("jti"))?;
-    // With a session and a person it is that session; a person alone means all of theirs (§2.4).
+    // With `sid` it ends that session; `sub` alone ends all sessions of the person (§2.4).
     let sid = |sid| {
         let sid = id_token::short_text(Some(sid)).ok_or(ClaimError("sid"))?;
         Ok::<_, ClaimError>(verified.tenant.qualify(&sid))
@@ -246,13 +246,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_logout_token_ends_nothing() {
+    fn other_tokens_are_not_accepted_as_logout_token() {
         for (bad, word) in [
-            (json!({ "events": null }), "logged out"),
-            (json!({ "events": { EVENT: true } }), "logged out"),
-            (json!({ "events": { EVENT: null } }), "logged out"),
-            (json!({ "events": [EVENT] }), "logged out"),
-            (json!({ "events": { "other": {} } }), "logged out"),
+            (json!({ "events": null }), "`events`"),
+            (json!({ "events": { EVENT: true } }), "`events`"),
+            (json!({ "events": { EVENT: null } }), "`events`"),
+            (json!({ "events": [EVENT] }), "`events`"),
+            (json!({ "events": { "other": {} } }), "`events`"),
             (json!({ "nonce": "n" }), "nonce"),
             (json!({ "nonce": "" }), "nonce"),
             (json!({ "iat": null }), "`iat`"),
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_front_channel_names_its_issuer_and_a_session() {
+    fn a_front_channel_logout_names_its_issuer_and_one_session() {
         let named =
             |query: &str| oidc("").front_channel_session(&Fields::parse(query.as_bytes()).unwrap());
         let issuer = "iss=https://id.corp.example/realms/corp";
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_issuer_learns_whom_to_log_out_and_where_to_go_back_to() {
+    fn the_end_session_url_has_the_hint_and_the_return_url() {
         let endpoint = Url::parse("https://id.corp.example/logout?kc=1&state=theirs").unwrap();
         let back = Url::parse("https://sso.corp.example/.menshen/sign_out").unwrap();
         let at = |token: Option<&str>, state: &str| {
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_issuer_that_was_never_reached_delays_no_logout() {
+    async fn an_unreachable_issuer_does_not_delay_a_logout() {
         let back = Url::parse("https://sso.corp.example/.menshen/sign_out").unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let silent = format!(

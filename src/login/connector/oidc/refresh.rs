@@ -1,4 +1,4 @@
-//! The issuer asked again while somebody is here (OpenID Connect Core §12).
+//! Refresh of a session: refresh token, ID token and userinfo (OpenID Connect Core §12).
 
 use std::error::Error;
 
@@ -14,19 +14,19 @@ use crate::people::source::{Refreshed, Source, SourceError, Tokens};
 use crate::secret::Secret;
 use crate::store::Subject;
 
-/// What a refresh refreshed.
+/// The tokens after a refresh.
 struct RefreshResult {
     tokens: Tokens,
-    /// What the ID token says; nothing when that is not known.
+    /// The claims of the newest valid ID token.
     claims: Option<Map<String, Value>>,
-    /// Whether they are new.
+    /// Whether that ID token came with this refresh.
     has_new_id_token: bool,
 }
 
 #[async_trait]
 impl Source for Oidc {
-    /// Without a refresh token the access token asks, for as long as it lives. What was refreshed is
-    /// never lost because the issuer fell silent afterwards: then nothing is known of the person.
+    /// Without a refresh token the access token is used until it expires. New tokens are returned even
+    /// if the profile cannot be fetched afterwards, because the old ones are spent.
     async fn refresh(&self, subject: &Subject, tokens: &Tokens) -> Result<Refreshed, SourceError> {
         let metadata = self.metadata().await.map_err(unavailable)?;
         let refreshed = match &tokens.refresh {
@@ -48,9 +48,11 @@ impl Source for Oidc {
         let raw = match claims {
             None => None,
             Some(claims) => {
-                let said = self.fetch_userinfo(&metadata, subject, &tokens).await?;
-                let news = has_new_id_token && self.userinfo_endpoint(&metadata).is_none();
-                (said.is_some() || news).then(|| self.raw_profile(subject, claims, said))
+                let userinfo = self.fetch_userinfo(&metadata, subject, &tokens).await?;
+                let is_id_token_enough =
+                    has_new_id_token && self.userinfo_endpoint(&metadata).is_none();
+                (userinfo.is_some() || is_id_token_enough)
+                    .then(|| self.raw_profile(subject, claims, userinfo))
             }
         };
         Ok(Refreshed {
@@ -65,8 +67,8 @@ impl Source for Oidc {
 }
 
 impl Oidc {
-    /// Spends the refresh token. A new ID token must be about the same person; one that cannot be
-    /// verified now is left out.
+    /// Redeems the refresh token. A new ID token must name the same person; one that cannot be verified
+    /// now is dropped.
     async fn redeem_refresh_token(
         &self,
         metadata: &Metadata,
@@ -105,7 +107,7 @@ impl Oidc {
         })
     }
 
-    /// The new tokens, and of the old ones what was not replaced.
+    /// The new tokens, and the old ones that were not replaced.
     fn merged_tokens(&self, granted: TokenResponse, old: &Tokens) -> Tokens {
         let new = self.tokens(granted);
         Tokens {
@@ -115,8 +117,8 @@ impl Oidc {
         }
     }
 
-    /// What userinfo says now, when it is asked and answers. An access token that it no longer
-    /// takes although it lives means that the person is gone.
+    /// The current userinfo, if the endpoint is used and responds. If it refuses an access token that
+    /// has not expired, the person is gone.
     async fn fetch_userinfo(
         &self,
         metadata: &Metadata,
@@ -127,13 +129,15 @@ impl Oidc {
             return Ok(None);
         };
         let Some(access) = tokens.access_at(self.clock.now()) else {
-            return Err(unavailable(refusal("there is no token left to ask with")));
+            return Err(unavailable(refusal(
+                "the session has no valid access token",
+            )));
         };
-        // Without either nobody knows whether it lives.
-        let lives = tokens.refresh.is_some() || tokens.access_expires_at.is_some();
+        // Without a refresh token and an expiry time the access token may have expired.
+        let is_valid = tokens.refresh.is_some() || tokens.access_expires_at.is_some();
         match userinfo::fetch(&self.outbound, url, access, self.provider_sub(subject)).await {
-            Ok(said) => Ok(Some(said)),
-            Err(error) if error.is_unauthorized() && !lives => Err(unavailable(error)),
+            Ok(userinfo) => Ok(Some(userinfo)),
+            Err(error) if error.is_unauthorized() && !is_valid => Err(unavailable(error)),
             Err(error) if error.is_temporary() => {
                 self.warn_no_profile(&error);
                 Ok(None)
@@ -152,15 +156,15 @@ impl Oidc {
 
     fn warn_no_profile(&self, error: &(dyn Error + 'static)) {
         let error = crate::telemetry::error_chain(error);
-        tracing::warn!(connector = %self.id, %error, "a refresh brought tokens and no profile");
+        tracing::warn!(connector = %self.id, %error, "the tokens were refreshed, but the profile was not");
     }
 }
 
-/// What the ID token of the login says, when it is about them.
+/// The claims of the stored ID token, if it names this person.
 fn stored_claims(tokens: &Tokens, sub: &str) -> Option<Map<String, Value>> {
     let claims = id_token::decode_unverified(tokens.id.as_ref()?)?;
-    let about = claims.get("sub").and_then(Value::as_str);
-    (about == Some(sub)).then_some(claims)
+    let stored_sub = claims.get("sub").and_then(Value::as_str);
+    (stored_sub == Some(sub)).then_some(claims)
 }
 
 fn unavailable(error: impl Error + Send + Sync + 'static) -> SourceError {

@@ -12,7 +12,7 @@ use crate::people::profile::{Mapping, MappingConfig};
 
 const LEAST: &str = "issuer = 'https://id.corp.example/realms/corp'\nclient_id = 'menshen'\n";
 
-/// A connector with these further lines.
+/// A connector with these further lines in its configuration.
 pub(super) fn oidc(more: &str) -> Oidc {
     build(more).unwrap()
 }
@@ -56,7 +56,7 @@ fn metadata(sends_iss: bool) -> Metadata {
     }
 }
 
-fn asked(oidc: &Oidc, ask: &AuthnRequest) -> Vec<(String, String)> {
+fn authorize_params(oidc: &Oidc, ask: &AuthnRequest) -> Vec<(String, String)> {
     let endpoint = Url::parse("https://id.corp.example/authorize?kc=1&nonce=theirs").unwrap();
     let url = oidc.authorize_url(&endpoint, &pending(0), ask);
     url.query_pairs().into_owned().collect()
@@ -65,14 +65,14 @@ fn asked(oidc: &Oidc, ask: &AuthnRequest) -> Vec<(String, String)> {
 fn one<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
     let mut values = pairs.iter().filter(|(key, _)| key == name);
     let value = values.next().map(|(_, value)| value.as_str());
-    assert!(values.next().is_none(), "{name} stands twice");
+    assert!(values.next().is_none(), "{name} is sent twice");
     value
 }
 
 #[test]
-fn a_login_always_has_a_state_a_nonce_and_a_challenge() {
+fn every_authorization_request_has_state_nonce_and_code_challenge() {
     let oidc = oidc("");
-    let pairs = asked(&oidc, &AuthnRequest::default());
+    let pairs = authorize_params(&oidc, &AuthnRequest::default());
     for name in ["state", "nonce", "code_challenge"] {
         assert!(one(&pairs, name).is_some_and(|it| it.len() >= 22), "{name}");
     }
@@ -94,17 +94,17 @@ fn a_login_always_has_a_state_a_nonce_and_a_challenge() {
     }
     assert_ne!(
         one(&pairs, "nonce"),
-        one(&asked(&oidc, &AuthnRequest::default()), "nonce")
+        one(&authorize_params(&oidc, &AuthnRequest::default()), "nonce")
     );
 }
 
 #[test]
-fn what_a_route_asks_for_beats_what_the_configuration_adds() {
+fn parameters_of_the_route_override_configured_ones() {
     let added = "response_mode = 'form_post'\n\
                  authorize_params = { prompt = 'consent', max_age = '9', hd = 'corp.example' }";
     let oidc = oidc(added);
     assert!(oidc.config.features().returns_by_post());
-    let pairs = asked(&oidc, &AuthnRequest::default());
+    let pairs = authorize_params(&oidc, &AuthnRequest::default());
     assert_eq!(one(&pairs, "prompt"), Some("consent"));
     assert_eq!(one(&pairs, "response_mode"), Some("form_post"));
     let ask = AuthnRequest {
@@ -114,7 +114,7 @@ fn what_a_route_asks_for_beats_what_the_configuration_adds() {
         login_hint: Some("zhangsan@corp.example".to_owned()),
         domain_hint: Some("corp.example".to_owned()),
     };
-    let pairs = asked(&oidc, &ask);
+    let pairs = authorize_params(&oidc, &ask);
     for (name, value) in [
         ("acr_values", "mfa pwd"),
         ("max_age", "300"),
@@ -128,7 +128,7 @@ fn what_a_route_asks_for_beats_what_the_configuration_adds() {
 }
 
 #[test]
-fn an_answer_of_another_issuer_or_login_is_refused() {
+fn an_authorization_response_of_another_issuer_or_login_is_refused() {
     let (oidc, pending) = (oidc(""), pending(0));
     let state = pending.flow.as_str();
     let judged = |sends_iss: bool, query: &str| {
@@ -169,7 +169,7 @@ fn an_answer_of_another_issuer_or_login_is_refused() {
 }
 
 #[test]
-fn userinfo_is_asked_where_there_is_one_and_it_is_wanted() {
+fn userinfo_is_fetched_if_it_exists_and_is_configured() {
     let all = metadata(true);
     assert!(oidc("").userinfo_endpoint(&all).is_some());
     assert!(oidc("userinfo = false").userinfo_endpoint(&all).is_none());
@@ -181,7 +181,7 @@ fn userinfo_is_asked_where_there_is_one_and_it_is_wanted() {
 }
 
 #[test]
-fn settings_that_make_no_sense_build_nothing() {
+fn invalid_settings_are_refused_when_the_connector_is_built() {
     for bad in [
         "scopes = ['profile']",
         "client_secret = 'a'\nclient_auth = 'private-key-jwt'",
@@ -198,7 +198,7 @@ fn settings_that_make_no_sense_build_nothing() {
 }
 
 #[test]
-fn a_person_is_called_by_what_is_there() {
+fn the_login_name_falls_back_to_the_address_and_the_subject() {
     let mapping = Mapping::build(MAPPING, &MappingConfig::default(), "").unwrap();
     let login = |raw: serde_json::Value| mapping.map(&raw).unwrap().login.to_string();
     let all = json!({ "sub": "u1", "preferred_username": "zhangsan", "email": "z@corp.example" });
@@ -223,10 +223,10 @@ fn a_person_is_called_by_what_is_there() {
 }
 
 #[test]
-fn an_issuer_of_another_name_is_the_administrators_business() {
+fn metadata_of_another_issuer_is_a_misconfiguration() {
     let issuer = IssuerName::try_from("https://id.corp.example".to_owned()).unwrap();
     let source = issuer::MetadataError::WrongIssuer {
-        said: "https://id.corp.example/".to_owned(),
+        found: "https://id.corp.example/".to_owned(),
     };
     let error = errors::from_issuer(issuer::IssuerError::Metadata {
         issuer: issuer.clone(),

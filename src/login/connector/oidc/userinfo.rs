@@ -1,4 +1,4 @@
-//! The userinfo endpoint (OpenID Connect Core §5.3), and what becomes of what a provider says.
+//! The userinfo endpoint (OpenID Connect Core §5.3), and the profile made of userinfo and ID token.
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -9,10 +9,10 @@ use crate::outbound::{Outbound, OutboundCall, OutboundError};
 use crate::secret::Secret;
 use crate::store::LinkField;
 
-/// The call, as errors and logs name it.
+/// The name of the request in errors and logs.
 const CALL: &str = "userinfo";
 
-/// What the ID token alone says: who it is, who says so, and what the login proved.
+/// Claims that only the ID token may set: identity, issuer and authentication.
 const ID_TOKEN_ONLY: [&str; 16] = [
     "acr",
     "amr",
@@ -32,10 +32,10 @@ const ID_TOKEN_ONLY: [&str; 16] = [
     "sub",
 ];
 
-/// What binds a token to one login; of no use afterwards.
+/// Claims that bind a token to one login. The profile does not keep them.
 const LOGIN_BINDING: [&str; 4] = ["at_hash", "c_hash", "nonce", "s_hash"];
 
-/// What is text (OpenID Connect Core §5.1); of another type it is not there.
+/// Claims that must be strings (OpenID Connect Core §5.1). Values of another type are ignored.
 const TEXT_CLAIMS: [&str; 14] = [
     "birthdate",
     "email",
@@ -53,32 +53,31 @@ const TEXT_CLAIMS: [&str; 14] = [
     "website",
 ];
 
-/// Values and the words that vouch for them: neither is taken without the other.
+/// Claims, and the claims that say whether they are verified. Both are taken from one document.
 const VERIFICATION_CLAIMS: [(&str, &str); 2] = [
     ("email", "email_verified"),
     ("phone_number", "phone_number_verified"),
 ];
 
-/// Why what the userinfo endpoint said does not count.
+/// Why userinfo is not used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UserinfoError {
-    #[error("ask for more about the person")]
+    #[error("ask the userinfo endpoint")]
     Request(#[source] OutboundError),
-    #[error("it is no object")]
+    #[error("it is not a JSON object")]
     NotAnObject,
-    #[error("it does not say about whom it is")]
+    #[error("it has no `sub`")]
     NoSubject,
-    #[error("it is about somebody else than the ID token")]
+    #[error("its `sub` names another person than the ID token")]
     WrongSubject,
 }
 
 impl UserinfoError {
-    /// What it means while somebody logs in.
     pub(super) fn into_login_error(self) -> ConnectorError {
         match self {
             Self::Request(OutboundError::Status { status, .. }) if matches!(status, 401 | 403) => {
-                let remedy = "the provider does not let the access token ask its userinfo \
-                              endpoint: set `userinfo = false`, or see which scope it wants";
+                let remedy = "the provider does not accept the access token at its userinfo \
+                              endpoint: set `userinfo = false`, or add the scope it requires";
                 let message = format!("{CALL} answered with HTTP status {status}");
                 errors::misconfigured(remedy.to_owned(), &message)
             }
@@ -87,7 +86,7 @@ impl UserinfoError {
         }
     }
 
-    /// Whether the provider no longer takes the access token it just handed out.
+    /// Whether the endpoint refused the access token.
     pub(super) fn is_unauthorized(&self) -> bool {
         matches!(
             self,
@@ -95,54 +94,55 @@ impl UserinfoError {
         )
     }
 
-    /// Whether it says nothing of the person: the endpoint could not be asked.
+    /// Whether the request failed for another reason, which says nothing about the person.
     pub(super) fn is_temporary(&self) -> bool {
         matches!(self, Self::Request(_)) && !self.is_unauthorized()
     }
 }
 
-/// Asks, and believes only what is about `sub`.
+/// Fetches userinfo and checks that it is about `sub`.
 pub(super) async fn fetch(
     outbound: &Outbound,
     url: &Url,
     access: &Secret<String>,
     sub: &str,
 ) -> Result<Map<String, Value>, UserinfoError> {
-    let said = outbound
+    let userinfo = outbound
         .get_json_as(url, access, OutboundCall::repeatable(CALL))
         .await;
-    check_subject(said.map_err(UserinfoError::Request)?, sub)
+    check_subject(userinfo.map_err(UserinfoError::Request)?, sub)
 }
 
-fn check_subject(said: Value, sub: &str) -> Result<Map<String, Value>, UserinfoError> {
-    let Value::Object(said) = said else {
+fn check_subject(userinfo: Value, sub: &str) -> Result<Map<String, Value>, UserinfoError> {
+    let Value::Object(userinfo) = userinfo else {
         return Err(UserinfoError::NotAnObject);
     };
-    match said.get("sub").and_then(Value::as_str) {
+    match userinfo.get("sub").and_then(Value::as_str) {
         None => Err(UserinfoError::NoSubject),
         Some(other) if other != sub => Err(UserinfoError::WrongSubject),
-        Some(_) => Ok(said),
+        Some(_) => Ok(userinfo),
     }
 }
 
-/// The raw profile: the claims, and over them what userinfo said. What is null, or of a type it
-/// cannot be, is not there.
+/// The raw profile: the claims of the ID token, overridden by userinfo. Null values and values of a
+/// wrong type are left out.
 pub(super) fn merge_claims(
     claims: Map<String, Value>,
-    said: Option<Map<String, Value>>,
+    userinfo: Option<Map<String, Value>>,
 ) -> Map<String, Value> {
     let mut merged = claims;
-    let mut said = said.unwrap_or_default();
-    said.retain(|name, value| !ID_TOKEN_ONLY.contains(&name.as_str()) && is_usable(name, value));
+    let mut userinfo = userinfo.unwrap_or_default();
+    userinfo
+        .retain(|name, value| !ID_TOKEN_ONLY.contains(&name.as_str()) && is_usable(name, value));
     for (value, verified) in VERIFICATION_CLAIMS {
-        if said.contains_key(value) {
-            // The claims vouch for their own value, which may be another.
+        if userinfo.contains_key(value) {
+            // The ID token verifies its own value, which may differ.
             merged.remove(verified);
         } else {
-            said.remove(verified);
+            userinfo.remove(verified);
         }
     }
-    merged.extend(said);
+    merged.extend(userinfo);
     merged.retain(|name, value| !LOGIN_BINDING.contains(&name.as_str()) && is_usable(name, value));
     merged
 }
@@ -155,8 +155,7 @@ fn is_usable(name: &str, value: &Value) -> bool {
     }
 }
 
-/// What the provider vouches for: an address it has verified, by its own word. Some write it as
-/// text.
+/// The e-mail address, if the provider says it is verified. Some providers send `"true"` as a string.
 pub(super) fn verified_emails(profile: &Map<String, Value>) -> Vec<(LinkField, String)> {
     let verified = match profile.get("email_verified") {
         Some(Value::Bool(verified)) => *verified,
@@ -171,18 +170,18 @@ pub(super) fn verified_emails(profile: &Map<String, Value>) -> Vec<(LinkField, S
         .collect()
 }
 
-/// Whether groups stand elsewhere: too many for a token, so that it holds only where to ask
-/// (OpenID Connect Core §5.6.2).
+/// Whether the groups are not in the token because they are too many (OpenID Connect Core §5.6.2,
+/// and `hasgroups` of Entra ID).
 pub(super) fn has_distributed_groups(profile: &Map<String, Value>) -> bool {
-    let elsewhere = profile
+    let is_distributed = profile
         .get("_claim_names")
         .is_some_and(|names| names.get("groups").is_some());
-    let hinted = profile.get("hasgroups").is_some_and(|has| match has {
+    let has_hint = profile.get("hasgroups").is_some_and(|has| match has {
         Value::Bool(has) => *has,
         Value::String(text) => text == "true",
         _ => false,
     });
-    !profile.contains_key("groups") && (elsewhere || hinted)
+    !profile.contains_key("groups") && (is_distributed || has_hint)
 }
 
 #[cfg(test)]
@@ -195,20 +194,20 @@ mod tests {
         value.as_object().unwrap().clone()
     }
 
-    fn merged(claims: Value, said: Value) -> Value {
-        Value::Object(merge_claims(map(claims), Some(map(said))))
+    fn merged(claims: Value, userinfo: Value) -> Value {
+        Value::Object(merge_claims(map(claims), Some(map(userinfo))))
     }
 
     #[test]
-    fn userinfo_is_about_the_same_person_or_refused() {
+    fn userinfo_of_another_person_is_refused() {
         let subject = "u1";
         assert!(check_subject(json!({ "sub": "u1", "name": "张三" }), subject).is_ok());
         for (bad, why) in [
-            (json!({ "sub": "u2" }), "somebody else"),
-            (json!({ "sub": "U1" }), "somebody else"),
-            (json!({}), "about whom"),
-            (json!({ "sub": 1 }), "about whom"),
-            (json!([]), "no object"),
+            (json!({ "sub": "u2" }), "another person"),
+            (json!({ "sub": "U1" }), "another person"),
+            (json!({}), "no `sub`"),
+            (json!({ "sub": 1 }), "no `sub`"),
+            (json!([]), "not a JSON object"),
         ] {
             let error = check_subject(bad.clone(), subject).unwrap_err();
             assert!(error.to_string().contains(why), "{bad}: {error}");
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn userinfo_adds_and_never_says_who_it_is_or_what_was_proved() {
+    fn userinfo_cannot_change_identity_or_authentication() {
         let claims =
             json!({ "sub": "u1", "iss": "i", "exp": 1, "acr": "1", "name": "a", "nonce": "n" });
         let said = json!({
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_no_text_is_none() {
+    fn a_text_claim_of_another_type_is_ignored() {
         let claims = json!({ "sub": "u", "email": 7, "name": ["a"], "preferred_username": "z" });
         let said = json!({ "preferred_username": { "a": 1 }, "phone_number": 138, "age": 7 });
         assert_eq!(
@@ -248,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_vouches_for_a_value_of_the_other() {
+    fn a_verification_claim_never_applies_to_a_value_of_the_other_document() {
         let signed = json!({ "sub": "u", "email": "own@corp.example", "email_verified": true });
         let other = merged(signed.clone(), json!({ "email": "boss@corp.example" }));
         assert_eq!(other, json!({ "sub": "u", "email": "boss@corp.example" }));
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_verified_address_is_vouched_for() {
+    fn only_a_verified_address_is_returned() {
         let vouched = |value: Value| verified_emails(&map(value));
         for verified in [json!(true), json!("true")] {
             let profile = json!({ "email": "a@b", "email_verified": verified });
@@ -284,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_stand_elsewhere_are_noticed() {
+    fn distributed_groups_are_detected() {
         let elsewhere = json!({ "_claim_names": { "groups": "src1" } });
         assert!(has_distributed_groups(&map(elsewhere)));
         assert!(has_distributed_groups(&map(json!({ "hasgroups": true }))));

@@ -12,7 +12,7 @@ fn settings(more: &str) -> ProviderSettings {
     ProviderSettings::of(&toml::from_str::<Config>(&text).unwrap()).unwrap()
 }
 
-fn tell(subject: &str, profile: Value) -> Result<FetchedProfile, ConnectorError> {
+fn profile_of(subject: &str, profile: Value) -> Result<FetchedProfile, ConnectorError> {
     let Value::Object(profile) = profile else {
         panic!("an object");
     };
@@ -24,7 +24,7 @@ fn tell(subject: &str, profile: Value) -> Result<FetchedProfile, ConnectorError>
 }
 
 #[test]
-fn a_subject_is_a_text_or_a_number() {
+fn a_subject_is_a_non_empty_text_or_a_number() {
     for (subject, profile, expected) in [
         ("profile.id", json!({ "id": "a b" }), Some("a b")),
         ("profile.id", json!({ "id": 7 }), Some("7")),
@@ -40,7 +40,7 @@ fn a_subject_is_a_text_or_a_number() {
         ("string(profile.id)", json!({ "id": null }), None),
         ("profile.id + 1", json!({ "id": "a" }), None),
     ] {
-        let fetched = tell(subject, profile.clone());
+        let fetched = profile_of(subject, profile.clone());
         let subject = fetched
             .as_ref()
             .ok()
@@ -60,8 +60,8 @@ fn a_subject_is_a_text_or_a_number() {
 }
 
 #[test]
-fn only_an_address_the_provider_verified_is_vouched_for() {
-    let vouched = |profile| tell("profile.id", profile).map(|fetched| fetched.vouched);
+fn only_a_verified_address_is_vouched_for() {
+    let vouched = |profile| profile_of("profile.id", profile).map(|fetched| fetched.vouched);
     let one = |address: &str| vec![(LinkField::Email, address.to_owned())];
     let profile = json!({ "id": 1, "email": "a@b", "verified": true });
     assert_eq!(vouched(profile).unwrap(), one("a@b"));
@@ -80,7 +80,7 @@ fn only_an_address_the_provider_verified_is_vouched_for() {
 }
 
 #[test]
-fn further_calls_stand_under_their_names() {
+fn further_responses_are_merged_under_their_names() {
     let further = vec![("emails".to_owned(), json!([{ "email": "a@b" }]))];
     let profile = json!({ "id": 1, "emails": "what the profile says itself" });
     let Value::Object(profile) = profile else {

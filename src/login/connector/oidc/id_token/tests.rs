@@ -9,7 +9,8 @@ const NOW_S: i64 = 1_800_000_000;
 const ACCESS: &str = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
 const CODE: &str = "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk";
 
-/// A good ID token with these claims put in, or taken out by null; `NONCE` is that of the login.
+/// A valid ID token with these claims added, or removed by null. `NONCE` stands for the nonce of the
+/// login.
 fn verified(pending: &Pending, with: &Value, kind: Option<&str>) -> VerifiedToken {
     let mut claims = json!({
         "iss": "https://id.corp.example", "aud": "menshen", "sub": "u1", "iat": NOW_S,
@@ -53,7 +54,7 @@ fn checked(verified: VerifiedToken, origin: IdTokenOrigin<'_>) -> Result<IdToken
 }
 
 #[test]
-fn a_good_token_says_who_it_is_and_what_was_proved() {
+fn a_valid_token_yields_the_subject_the_session_and_the_authentication() {
     let token = login(
         None,
         &json!({
@@ -77,21 +78,21 @@ fn a_good_token_says_who_it_is_and_what_was_proved() {
 }
 
 #[test]
-fn what_does_not_fit_this_login_is_refused() {
+fn a_token_that_does_not_match_the_login_is_refused() {
     let long = "s".repeat(256);
     for (bad, word) in [
         (json!({ "nonce": null }), "nonce"),
         (json!({ "nonce": "" }), "nonce"),
         (json!({ "nonce": "other" }), "nonce"),
         (json!({ "nonce": ["NONCE"] }), "nonce"),
-        (json!({ "aud": ["menshen", "other"] }), "who asked"),
+        (json!({ "aud": ["menshen", "other"] }), "azp"),
         (
             json!({ "aud": ["menshen", "other"], "azp": "other" }),
-            "somebody else",
+            "another client",
         ),
-        (json!({ "azp": "other" }), "somebody else"),
-        (json!({ "azp": "" }), "somebody else"),
-        (json!({ "azp": 1 }), "somebody else"),
+        (json!({ "azp": "other" }), "another client"),
+        (json!({ "azp": "" }), "another client"),
+        (json!({ "azp": 1 }), "another client"),
         (
             json!({ "at_hash": "77QmUPtjPfzWtF2AnpK9RR" }),
             "access token",
@@ -121,7 +122,7 @@ fn what_does_not_fit_this_login_is_refused() {
 }
 
 #[test]
-fn a_token_of_another_kind_proves_nobody() {
+fn a_logout_or_access_token_is_not_accepted_as_id_token() {
     let pending = pending(NOW_S);
     for kind in ["logout+jwt", "at+JWT"] {
         let verified = verified(&pending, &json!({}), Some(kind));
@@ -133,9 +134,9 @@ fn a_token_of_another_kind_proves_nobody() {
 }
 
 #[test]
-fn who_was_asked_for_a_fresh_proof_must_say_when_it_was() {
+fn with_max_age_a_recent_auth_time_is_required() {
     let at = |max_age, value: Value| login(Some(max_age), &json!({ "auth_time": value }));
-    // The login began 30 seconds ago; a minute is between the clocks.
+    // The login began 30 seconds ago; the clocks may differ by a minute.
     assert!(at(300, json!(NOW_S - 390)).is_ok());
     assert!(matches!(
         at(300, json!(NOW_S - 391)),
@@ -178,7 +179,7 @@ fn a_refreshed_token_is_about_the_same_person_and_needs_no_nonce() {
 }
 
 #[test]
-fn a_kept_token_is_read_again_and_a_broken_one_says_nothing() {
+fn the_claims_of_a_stored_token_are_read_and_a_broken_token_has_none() {
     let read = |text: &str| decode_unverified(&Secret::new(text.to_owned()));
     let claims = URL_SAFE_NO_PAD.encode(r#"{"sub":"u1"}"#);
     assert_eq!(read(&format!("e30.{claims}.c2ln")).unwrap()["sub"], "u1");
@@ -188,7 +189,7 @@ fn a_kept_token_is_read_again_and_a_broken_one_says_nothing() {
 }
 
 #[test]
-fn no_reason_repeats_what_a_token_says_of_a_person() {
+fn no_error_repeats_a_claim_of_the_token() {
     for bad in [
         json!({ "nonce": "hunter2" }),
         json!({ "sub": "hunter2\n" }),
