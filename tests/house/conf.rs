@@ -1,29 +1,29 @@
-//! Every file in conf/ parses; full.toml matches the code; what is wrong is said where it is.
+//! Configuration: the examples in conf/, full.toml, problems and warnings.
 
-mod accepted;
-mod capitals;
+mod capital_letters;
+mod connector_kinds;
+mod examples;
 mod full;
 mod issuers;
 mod keys;
-mod kinds;
 mod mutated;
+mod oauth2;
 mod oidc;
-mod providers;
-mod refused;
+mod problems;
 mod schema;
 mod upstream_tls;
-mod warned;
+mod warnings;
 
 use std::path::{Path, PathBuf};
 
 use menshen::config::Config;
 
-/// A file below the project's root.
+/// A file below the root of the project.
 pub(crate) fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Parses what must be right.
+/// Parses a valid configuration.
 pub(crate) fn parse(text: &str) -> Config {
     Config::parse(text, "menshen.toml").unwrap_or_else(|error| panic!("{error}\n{text}"))
 }

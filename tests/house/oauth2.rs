@@ -1,13 +1,13 @@
-//! Logins through providers that speak OAuth 2 and have a profile endpoint.
+//! Logins with OAuth 2 providers that have a profile endpoint.
 
-mod apart;
-mod away;
-mod examined;
+mod check_online;
 mod presets;
 pub(crate) mod provider;
-mod refreshing;
-mod refused;
-mod synced;
+mod provider_down;
+mod provider_errors;
+mod refresh;
+mod sync;
+mod two_providers;
 
 use serde_json::json;
 
@@ -26,24 +26,24 @@ async fn start_menshen(provider: &Provider, more: &str) -> Menshen {
         .await
 }
 
-/// Where a login through a connector begins.
+/// The URL that starts a login with a connector.
 fn start(connector: &str) -> String {
     format!("{OWN}/start?connector={connector}&rd=/echo%3Fa=b")
 }
 
-/// A whole login through a connector, in a browser of its own.
+/// Logs in with a connector in a new browser.
 async fn through(menshen: &Menshen, connector: &str) -> (Browser, Page) {
     let mut browser = Browser::new(menshen);
     let page = browser.follow(&start(connector)).await;
     (browser, page)
 }
 
-/// Why the last one was turned away, for the operator.
+/// The error of the last refused login in the audit log.
 fn last_error(menshen: &Menshen) -> String {
     let audit = menshen.audit();
-    let last = audit.last().expect("somebody was turned away");
+    let last = audit.last().expect("a refused login");
     assert_eq!(last["event"], "refused", "{last}");
-    last["error"].as_str().expect("it says why").to_owned()
+    last["error"].as_str().expect("an error").to_owned()
 }
 
 async fn account(browser: &mut Browser) -> String {
@@ -52,7 +52,7 @@ async fn account(browser: &mut Browser) -> String {
 }
 
 #[tokio::test]
-async fn somebody_of_a_provider_signs_in_and_the_upstream_sees_them() {
+async fn a_person_signs_in_and_the_upstream_receives_the_identity() {
     let provider = Provider::start().await;
     provider.person(json!({
         "id": 583231, "login": "zhangsan", "name": "张三", "email": "z@corp.example",
@@ -86,12 +86,12 @@ async fn somebody_of_a_provider_signs_in_and_the_upstream_sees_them() {
     assert_eq!(asked["redirect_uri"], format!("{OWN}/callback/gh"));
     assert!(
         !world.forms[0].contains_key("client_secret"),
-        "the header has it"
+        "the secret is sent in the header"
     );
 }
 
 #[tokio::test]
-async fn the_provider_gets_a_proof_key_unless_that_is_switched_off() {
+async fn pkce_is_used_unless_it_is_disabled() {
     let provider = Provider::start().await;
     for (setting, sent) in [("", true), ("pkce = true", true), ("pkce = false", false)] {
         let menshen = start_menshen(&provider, setting).await;
@@ -119,7 +119,7 @@ async fn the_provider_gets_a_proof_key_unless_that_is_switched_off() {
 }
 
 #[tokio::test]
-async fn two_logins_share_no_state_and_no_proof_key() {
+async fn two_logins_share_no_state_and_no_pkce_verifier() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     for _ in 0..2 {
@@ -136,7 +136,7 @@ async fn two_logins_share_no_state_and_no_proof_key() {
 }
 
 #[tokio::test]
-async fn somebody_without_name_and_address_comes_in_all_the_same() {
+async fn a_person_without_name_and_address_can_sign_in() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     for me in [
@@ -153,7 +153,7 @@ async fn somebody_without_name_and_address_comes_in_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_secret_and_a_token_go_the_way_that_is_set() {
+async fn secret_and_access_token_are_sent_as_configured() {
     let provider = Provider::start().await;
     let settings = "client_auth = 'post'\nprofile_auth = 'query'";
     let menshen = start_menshen(&provider, settings).await;
@@ -166,7 +166,7 @@ async fn a_secret_and_a_token_go_the_way_that_is_set() {
 }
 
 #[tokio::test]
-async fn the_address_a_person_wanted_travels_where_that_is_set() {
+async fn the_return_url_is_sent_in_return_param() {
     let provider = Provider::start().await;
     let settings =
         "return_param = 'returnUrl'\n[connector.gh.oauth2.authorize_params]\nbrand = '甲'";
@@ -179,7 +179,7 @@ async fn the_address_a_person_wanted_travels_where_that_is_set() {
 }
 
 #[tokio::test]
-async fn signing_out_leads_to_the_providers_own_page_where_there_is_one() {
+async fn signing_out_redirects_to_the_logout_page_of_the_provider() {
     let provider = Provider::start().await;
     let page = format!("{}/logout?brand=a", provider.url());
     let there = format!("logout_url = '{page}'");
@@ -200,11 +200,11 @@ async fn signing_out_leads_to_the_providers_own_page_where_there_is_one() {
         let led = answer.header("location").map(str::to_owned);
         let expected = expected.map(|path| format!("{}{path}", provider.url()));
         assert_eq!(led, expected, "{settings}");
-        // Here it is over, whatever happens there.
+        // The local session has ended, independently of the provider.
         assert!(browser.cookie("menshen").is_none());
         let info = stolen.visit(&format!("{OWN}/userinfo")).await;
         assert_eq!(info.status, 401, "{settings}");
-        // Whoever comes back finds a page that starts nothing.
+        // The page after the return starts no login.
         let page = browser.visit(&back).await;
         assert_eq!(page.status, 200);
         assert!(browser.cookie("menshen").is_none());
@@ -217,7 +217,7 @@ async fn signing_out_leads_to_the_providers_own_page_where_there_is_one() {
 }
 
 #[tokio::test]
-async fn no_secret_of_a_login_is_written_or_shown() {
+async fn no_secret_of_a_login_is_logged_or_shown() {
     let log = Records::process_log();
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "profile_auth = 'query'").await;
@@ -258,6 +258,6 @@ async fn no_secret_of_a_login_is_written_or_shown() {
     }
     assert!(
         written[0].contains("no …"),
-        "what the provider said stands there without it"
+        "the log has the message of the provider without the secret"
     );
 }

@@ -1,4 +1,4 @@
-//! Login by OpenID Connect, through a provider that behaves.
+//! Logins with a correct OpenID Connect provider.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use crate::provider::{CLIENT_ID, CLIENT_SECRET, ClientProof, Key, Provider, star
 use crate::setup::{HOME, Menshen};
 use crate::upstream::Folder;
 
-mod crowd;
-mod down;
-mod expired;
+mod concurrent_logins;
+mod content_types;
+mod expired_login_page;
 mod form_post;
 mod keys;
-mod labels;
+mod provider_down;
 mod refresh;
 mod secret_files;
 pub(crate) mod tenants;
 
-/// 张三, and the two groups they are in, as an application gets them.
+/// The name 张三 and the two groups of this person, in the encoding of the identity headers.
 const ZHANG_SAN: &str = "%E5%BC%A0%E4%B8%89";
 const GROUPS: &str = "%E8%B4%A2%E5%8A%A1%E9%83%A8,%E5%B9%B3%E5%8F%B0%E9%83%A8";
 
@@ -29,7 +29,7 @@ async fn sign_in(provider: &Provider, menshen: &Menshen, login: &str) -> (Browse
     (browser, page)
 }
 
-/// The application was reached by this person.
+/// The application received a request of this person.
 fn is_here(page: &Page, login: &str) {
     assert_eq!(
         page.answer.status,
@@ -48,7 +48,7 @@ fn last_error(menshen: &Menshen) -> String {
 }
 
 #[tokio::test]
-async fn the_application_learns_who_came_from_the_provider() {
+async fn the_application_receives_the_identity_of_the_person() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let (browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
@@ -70,7 +70,7 @@ async fn the_application_learns_who_came_from_the_provider() {
             &"zhangsan".into()
         )
     );
-    // Once each, and everything that is known of the provider by now stays known.
+    // One request for each endpoint; metadata and keys are cached for the next login.
     for (what, calls) in [("discovery", 1), ("keys", 1), ("token", 1), ("userinfo", 1)] {
         assert_eq!(provider.calls(what), calls, "{what}");
     }
@@ -83,19 +83,19 @@ async fn the_application_learns_who_came_from_the_provider() {
 }
 
 #[tokio::test]
-async fn what_the_provider_does_not_know_of_a_person_is_absent() {
+async fn missing_claims_are_left_out_and_the_login_has_a_fallback() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "lisi").await;
     is_here(&page, "lisi");
     assert_eq!(page.answer.echoed("x-forwarded-email"), [""; 0]);
-    // An address nobody verified is still what the provider says of them.
+    // An unverified address is passed on, too.
     let (_, page) = sign_in(&provider, &menshen, "wangfang").await;
     assert_eq!(
         page.answer.echoed("x-forwarded-email"),
         ["wangfang@corp.example"]
     );
-    // Without a login name it is the address, and without that the subject.
+    // Without a login name the address is used, and without an address the subject.
     let nameless = provider
         .person("wangfang")
         .claim("preferred_username", ().into());
@@ -109,7 +109,7 @@ async fn what_the_provider_does_not_know_of_a_person_is_absent() {
 }
 
 #[tokio::test]
-async fn fields_of_another_type_are_absent_and_nobodys_login() {
+async fn claims_of_a_wrong_type_are_ignored() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let person = provider.person("zhangsan");
@@ -135,7 +135,7 @@ async fn groups_may_come_from_userinfo_alone() {
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
     assert_eq!(page.answer.echoed("x-forwarded-groups"), [GROUPS]);
-    // Who does not want that asks nobody, and knows no more than the token says.
+    // Without userinfo there are only the claims of the ID token.
     let menshen = provider.setup("userinfo = false").start().await;
     let asked = provider.calls("userinfo");
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
@@ -152,7 +152,7 @@ async fn groups_may_come_from_userinfo_alone() {
 }
 
 #[tokio::test]
-async fn every_login_has_a_state_a_nonce_and_a_proof_key_of_its_own() {
+async fn every_login_has_its_own_state_nonce_and_pkce_verifier() {
     let provider = Provider::new().await;
     let lines = "scopes = ['openid', 'groups', 'offline_access']\n\
                  authorize_params = { kc_idp_hint = '企业 微信&x=1', audience = 'menshen' }";
@@ -187,7 +187,7 @@ async fn every_login_has_a_state_a_nonce_and_a_proof_key_of_its_own() {
             seen.push(own);
         }
     }
-    // They are sent to a provider that says it knows nothing of them, or something weaker.
+    // PKCE with S256 is also used with a provider that lists only weaker methods.
     let weaker = crate::provider::Misbehavior::answer("discovery", |said| {
         said["code_challenge_methods_supported"] = vec!["plain"].into();
     });
@@ -201,7 +201,7 @@ async fn every_login_has_a_state_a_nonce_and_a_proof_key_of_its_own() {
 }
 
 #[tokio::test]
-async fn the_client_proves_itself_as_the_provider_wants_it() {
+async fn the_client_uses_an_authentication_method_of_the_provider() {
     let provider = Provider::new().await;
     let folder = Folder::new();
     let secret = "";
@@ -239,7 +239,7 @@ async fn the_client_proves_itself_as_the_provider_wants_it() {
 }
 
 #[tokio::test]
-async fn a_client_the_provider_does_not_know_is_the_operators_trouble() {
+async fn an_unknown_client_is_reported_as_misconfiguration() {
     let provider = Provider::new().await;
     let folder = Folder::new();
     let other = Key::generate(jsonwebtoken::Algorithm::ES256);
@@ -273,7 +273,7 @@ async fn a_client_the_provider_does_not_know_is_the_operators_trouble() {
 }
 
 #[tokio::test]
-async fn whoever_is_shut_out_at_the_provider_does_not_come_in() {
+async fn a_person_whom_the_provider_refuses_gets_no_session() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     provider.person("zhangsan").disabled(true);
@@ -289,7 +289,7 @@ async fn whoever_is_shut_out_at_the_provider_does_not_come_in() {
 }
 
 #[tokio::test]
-async fn a_code_that_came_too_late_is_asked_for_once_more_by_itself() {
+async fn an_expired_code_starts_one_more_login_automatically() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
@@ -300,7 +300,7 @@ async fn a_code_that_came_too_late_is_asked_for_once_more_by_itself() {
     let page = browser.follow(&back).await;
     is_here(&page, "zhangsan");
     assert_eq!(provider.calls("code"), 2);
-    // A provider that takes no code at all is asked twice, and no more.
+    // With a provider that accepts no code, two logins are started and no more.
     provider.set(|settings| settings.code_s = 0);
     let mut browser = Browser::new(&menshen);
     provider.start_session(&mut browser, "zhangsan");

@@ -1,4 +1,4 @@
-//! Who becomes whom: identities, accounts and logins over more than one login.
+//! Identities, accounts and login names over several logins.
 
 use menshen::face::page::Cause;
 
@@ -8,7 +8,7 @@ use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
 use crate::test_request::{TestRequest, signed_in};
 use crate::wecom::AGENT_ID;
 
-/// Logs in by a click on one connector.
+/// Logs in with one connector.
 async fn through(menshen: &Menshen, connector: &str, who: &str) -> (Browser, Page) {
     let mut browser = Browser::new(menshen);
     let start = format!("{OWN}/start?connector={connector}&rd=/echo");
@@ -27,7 +27,7 @@ fn other(settings: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_login_of_another_identity_is_refused_and_both_are_named() {
+async fn a_login_name_of_another_identity_is_refused_and_both_are_logged() {
     let menshen = Setup::default().more(&other("")).start().await;
     let (mut first, _) = through(&menshen, "corp", "zhangsan").await;
     let owner = account(&mut first).await;
@@ -44,7 +44,7 @@ async fn a_login_of_another_identity_is_refused_and_both_are_named() {
         "{refused}"
     );
     assert!(refused.contains("\"connector\":\"other\""), "{refused}");
-    // Whoever came first is still here, and somebody whose login is free comes in.
+    // The first session goes on, and a person with a free login name can sign in.
     assert_eq!(first.visit(&format!("{HOME}/echo")).await.status, 200);
     assert_eq!(
         through(&menshen, "other", "lisi").await.1.answer.status,
@@ -52,9 +52,8 @@ async fn a_login_of_another_identity_is_refused_and_both_are_named() {
     );
 }
 
-/// Design §2.10: the trail names the identity that was refused, too, so that an operator can act.
 #[tokio::test]
-async fn the_trail_names_the_identity_that_was_refused() {
+async fn the_audit_log_names_the_refused_identity() {
     let menshen = Setup::default().more(&other("")).start().await;
     through(&menshen, "corp", "zhangsan").await;
     through(&menshen, "other", "zhangsan").await;
@@ -67,7 +66,7 @@ async fn the_trail_names_the_identity_that_was_refused() {
 }
 
 #[tokio::test]
-async fn a_prefix_keeps_the_logins_of_two_sources_apart() {
+async fn login_prefix_separates_two_sources() {
     let menshen = Setup::default()
         .more(&other("login_prefix = 'gh-'"))
         .start()
@@ -80,15 +79,15 @@ async fn a_prefix_keeps_the_logins_of_two_sources_apart() {
 }
 
 #[tokio::test]
-async fn only_what_a_source_vouches_for_joins_an_account() {
+async fn only_verified_fields_link_accounts() {
     for (link_by, old_app, edit, joined) in [
         ("", true, None, false),
         ("link_by = ['email']", true, None, true),
         ("link_by = ['mobile']", true, None, true),
         ("link_by = ['mobile', 'email']", true, None, true),
-        // Nothing is vouched for where the source withholds it.
+        // The source returns no verified fields.
         ("link_by = ['mobile', 'email']", false, None, false),
-        // `email` is what a member edits; only `biz_mail` is the corporation's.
+        // Members edit `email` themselves; only `biz_mail` is verified.
         ("link_by = ['email']", true, Some("biz_mail"), false),
     ] {
         let menshen = Setup::default().more(&other(link_by)).start().await;
@@ -115,7 +114,7 @@ async fn only_what_a_source_vouches_for_joins_an_account() {
 }
 
 #[tokio::test]
-async fn an_address_that_somebody_gave_themselves_opens_nobody_elses_account() {
+async fn a_self_entered_address_does_not_link_to_another_account() {
     let menshen = Setup::default()
         .more(&other("link_by = ['email', 'mobile']"))
         .start()
@@ -132,7 +131,7 @@ async fn an_address_that_somebody_gave_themselves_opens_nobody_elses_account() {
 }
 
 #[tokio::test]
-async fn a_directory_that_admits_nobody_new_knows_whom_it_knows() {
+async fn admission_existing_refuses_new_people_only() {
     let setup = |admission: &str| {
         let table = other("link_by = ['email']");
         Setup::default()
@@ -163,7 +162,7 @@ async fn a_directory_that_admits_nobody_new_knows_whom_it_knows() {
 }
 
 #[tokio::test]
-async fn one_person_is_one_account_however_their_id_is_spelt() {
+async fn the_case_of_a_user_id_does_not_create_another_account() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     let mut accounts = Vec::new();
     for spelling in ["zhangsan", "ZhangSan", "ZHANGSAN"] {
@@ -182,7 +181,7 @@ async fn one_person_is_one_account_however_their_id_is_spelt() {
 }
 
 #[tokio::test]
-async fn a_profile_without_a_login_makes_no_account() {
+async fn a_profile_without_a_login_creates_no_account() {
     for mapping in [
         "login = 'profile.nothing_of_this_name'",
         "login = 'profile.email'",
@@ -203,7 +202,7 @@ async fn a_profile_without_a_login_makes_no_account() {
 }
 
 #[tokio::test]
-async fn a_mapped_login_that_is_somebodys_already_is_theirs_alone() {
+async fn a_mapped_login_name_that_is_taken_is_refused() {
     let more = format!("[connector.corp.mapping]\nlogin = 'profile.alias'\n{UNLIMITED}");
     let menshen = Setup::default().more(&more).start().await;
     assert_eq!(through(&menshen, "corp", "lisi").await.1.answer.status, 200);
@@ -222,7 +221,7 @@ async fn a_mapped_login_that_is_somebodys_already_is_theirs_alone() {
 }
 
 #[tokio::test]
-async fn a_route_of_another_connector_offers_that_connector() {
+async fn a_route_with_another_connector_offers_a_login_with_it() {
     let routes = r#"
         [[route]]
         name = "anybody"
@@ -242,7 +241,7 @@ async fn a_route_of_another_connector_offers_that_connector() {
     assert_eq!(offered.status, 200);
     assert!(href(&html, "/start?connector=other").is_some(), "{html}");
     assert!(href(&html, "/start?connector=corp").is_none(), "{html}");
-    // A program is told 401, and the application never saw the request.
+    // A program gets 401, and the request is not forwarded.
     let program = browser
         .send("GET", &format!("{HOME}/theirs/echo"), &[], b"")
         .await;
@@ -253,14 +252,14 @@ async fn a_route_of_another_connector_offers_that_connector() {
         (page.answer.status, page.url),
         (200, format!("{HOME}/theirs/echo"))
     );
-    // Their login of the other source counts where any does.
+    // The session of the other connector is valid on routes for any connector.
     let echo = browser.visit(&format!("{HOME}/echo")).await;
     assert_eq!(echo.echoed("x-forwarded-user"), ["o-zhangsan"]);
     assert_eq!(menshen.app.requests(), 3 - 1 + 1);
 }
 
 #[tokio::test]
-async fn what_a_second_login_learns_counts_for_the_first_session_at_once() {
+async fn a_second_login_updates_the_first_session_at_once() {
     let menshen = Setup::default().more(UNLIMITED).start().await;
     let (mut first, _) = through(&menshen, "corp", "lisi").await;
     let finance = format!("{HOME}/finance");
@@ -268,7 +267,7 @@ async fn what_a_second_login_learns_counts_for_the_first_session_at_once() {
     menshen
         .source
         .member("lisi", |one| one.department = vec![4]);
-    // Nothing is known of the change before somebody asks the source.
+    // Without another login the change is not visible.
     assert_eq!(first.visit(&finance).await.status, 200);
     through(&menshen, "corp", "lisi").await;
     let refused = first.visit(&finance).await;
@@ -278,13 +277,13 @@ async fn what_a_second_login_learns_counts_for_the_first_session_at_once() {
         .member("lisi", |one| one.department = vec![2]);
     through(&menshen, "corp", "lisi").await;
     assert_eq!(first.visit(&finance).await.status, 200);
-    // Somebody else's login changes nothing here.
+    // The login of another person changes nothing.
     through(&menshen, "corp", "zhangsan").await;
     assert_eq!(first.visit(&finance).await.status, 200);
 }
 
 #[tokio::test]
-async fn who_may_not_is_told_so_and_can_come_back_as_somebody_else() {
+async fn a_forbidden_person_can_switch_the_account() {
     let menshen = Menshen::new().await;
     let (mut browser, _) = through(&menshen, "corp", "zhangsan").await;
     let refused = browser.visit(&format!("{HOME}/finance?year=2026")).await;
@@ -307,7 +306,7 @@ async fn who_may_not_is_told_so_and_can_come_back_as_somebody_else() {
 }
 
 #[tokio::test]
-async fn a_login_that_was_given_up_names_one_person_only() {
+async fn a_released_login_name_belongs_to_one_person_only() {
     let more = "[connector.corp.mapping]\nlogin = 'profile.alias'";
     let setup = Setup::default().more(more);
     let menshen = setup.start().await;
@@ -326,7 +325,7 @@ async fn a_login_that_was_given_up_names_one_person_only() {
     };
     let old = signed_in(&menshen, "zhangsan").await;
     assert_eq!(who(&old).await, (200, vec!["boss".to_owned()]));
-    // They get another login elsewhere, which frees this one for somebody else.
+    // The person gets another login name, which releases the old one.
     menshen
         .source
         .member("zhangsan", |it| it.alias = "zhang".to_owned());

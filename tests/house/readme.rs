@@ -1,4 +1,4 @@
-//! What the READMEs tell an operator to write and to type is what the program takes.
+//! Configurations, commands, pages and links in the READMEs are valid.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ const ENGLISH: &str = "README.md";
 const CHINESE: &str = "README.zh-CN.md";
 
 #[test]
-fn every_configuration_in_a_readme_is_taken() {
+fn every_configuration_in_a_readme_is_valid() {
     for name in [ENGLISH, CHINESE] {
         let tables = tables(name);
         let (whole, parts): (Vec<_>, Vec<_>) = tables
@@ -30,7 +30,7 @@ fn every_configuration_in_a_readme_is_taken() {
 }
 
 #[test]
-fn the_page_of_the_assertion_shows_a_configuration_that_is_taken() {
+fn the_configuration_in_the_page_of_the_assertion_is_valid() {
     let pages = ["docs/assertion.md", "docs/assertion.zh-CN.md"].map(tables);
     assert_eq!(pages[0], pages[1]);
     for part in &pages[0] {
@@ -43,7 +43,7 @@ fn the_page_of_the_assertion_shows_a_configuration_that_is_taken() {
 }
 
 #[test]
-fn the_main_configuration_of_a_readme_is_not_warned_of() {
+fn the_main_configuration_of_a_readme_has_no_warnings() {
     for name in [ENGLISH, CHINESE] {
         assert_eq!(parse(&tables(name)[0].to_string()).warnings(), [], "{name}");
     }
@@ -86,7 +86,7 @@ fn every_command_in_a_readme_exists() {
 
 #[test]
 fn every_page_a_readme_names_exists() {
-    // A browser's own words, and a notice on the sign-in page.
+    // The error of a browser, and a notice on the sign-in page.
     let others = ["too many redirects", "The automatic sign-in did not finish"];
     let english = text(ENGLISH);
     for quoted in english.split('\u{201c}').skip(1) {
@@ -108,7 +108,7 @@ fn every_page_a_readme_names_exists() {
 }
 
 #[test]
-fn every_file_a_readme_leads_to_is_there() {
+fn every_file_that_a_readme_links_exists() {
     for name in [ENGLISH, CHINESE] {
         let text = text(name);
         let links = text.split("](").skip(1).filter_map(|rest| {
@@ -131,7 +131,7 @@ fn every_file_a_readme_leads_to_is_there() {
     }
 }
 
-/// The TOML of a README, in order, without its comments.
+/// The TOML blocks of a README, in order.
 fn tables(name: &str) -> Vec<Table> {
     let blocks = blocks(name, "toml");
     let tables = blocks.iter().map(|block| {
@@ -141,7 +141,7 @@ fn tables(name: &str) -> Vec<Table> {
     tables.collect()
 }
 
-/// What operators type, without remarks, which are in their language.
+/// The shell commands, without comments, which are translated.
 fn shell(name: &str) -> Vec<String> {
     let blocks = blocks(name, "sh");
     let lines = blocks.iter().flat_map(|block| block.lines());
@@ -150,10 +150,10 @@ fn shell(name: &str) -> Vec<String> {
         .collect()
 }
 
-/// What follows `menshen` where a command line begins, in blocks and within a line.
+/// The arguments of all `menshen` commands, in blocks and inline code.
 fn commands(name: &str) -> Vec<String> {
     let text = text(name);
-    // The blocks stand between backticks, too; their lines are those of `shell`.
+    // Blocks are between backticks, too, but their lines come from `shell`.
     let spans = text.split('`').skip(1).step_by(2);
     let spans = spans.filter(|span| !span.contains('\n')).map(str::to_owned);
     let lines = shell(name).into_iter().chain(spans);
@@ -182,7 +182,7 @@ fn text(name: &str) -> String {
     std::fs::read_to_string(file(name)).unwrap()
 }
 
-/// Puts the keys of a part into a whole, as an operator would.
+/// Merges a part into a complete configuration.
 fn join(whole: &mut Table, part: &Table) {
     for (key, value) in part {
         match (whole.get_mut(key), value) {

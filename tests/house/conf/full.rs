@@ -20,7 +20,7 @@ const HEAD: &str = "\
 # A period is a whole number and a unit: 500ms, 30s, 5m, 12h, 7d.
 ";
 
-/// Which keys are written, and how.
+/// How a key is written.
 #[derive(Clone, Copy)]
 enum RawConnection {
     Live,
@@ -47,12 +47,12 @@ fn full_toml_has_every_key_and_no_other() {
     let known: BTreeSet<_> = schema.keys.keys().map(String::as_str).collect();
     let shown: BTreeSet<_> = KEYS.iter().map(|(path, ..)| *path).collect();
     assert_eq!(known, shown);
-    let silent: Vec<_> = schema
+    let undocumented: Vec<_> = schema
         .keys
         .iter()
         .filter(|(_, doc)| doc.is_empty())
         .collect();
-    assert!(silent.is_empty(), "keys that say nothing: {silent:?}");
+    assert!(undocumented.is_empty(), "{undocumented:?}");
 }
 
 #[test]
@@ -75,8 +75,8 @@ fn a_default_that_is_shown_is_the_default() {
     }
 }
 
-/// full.toml with everything live, also what is commented out there; of two that exclude each other
-/// the first.
+/// full.toml with all keys, also those that are commented out there. Of two keys that exclude each other
+/// it has the first.
 pub(super) fn everything() -> String {
     document(&|_, shown| (shown != Shown::Instead).then_some(RawConnection::Live))
 }
@@ -146,11 +146,11 @@ fn write(choose: &dyn Fn(&str, Shown) -> Option<RawConnection>, schema: Option<&
     text
 }
 
-/// `[connector.corp.wecom]`, and what is said of it.
+/// Writes a table header such as `[connector.corp.wecom]` with its comment.
 fn header(text: &mut String, table: &str, line: RawConnection, schema: Option<&Schema>) {
     if let Some(schema) = schema {
         text.push('\n');
-        // A table that only holds tables has no header of its own; what is said of it stands here.
+        // A table that holds only tables has no header of its own, so its comment is written here.
         let doc = schema.tables.get(table).or_else(|| schema.keys.get(table));
         comment(text, doc.map_or("", String::as_str));
     }
@@ -175,7 +175,7 @@ fn is_in(path: &str, table: &str) -> bool {
         .is_some_and(|(parent, _)| parent == table)
 }
 
-/// Writes a comment, broken at a hundred columns.
+/// Writes a comment in lines of at most 100 columns.
 fn comment(text: &mut String, doc: &str) {
     let mut line = String::from("#");
     for word in doc.split_whitespace() {

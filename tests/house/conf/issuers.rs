@@ -1,42 +1,42 @@
-//! `[issuer.NAME]` is whole, routes name issuers that are there, and what weakens them is said.
+//! Problems and warnings of `[issuer.NAME]` and of the `issuers` of routes.
 
 use super::parse;
-use super::refused::refused;
-use super::warned::warned;
+use super::problems::assert_refused;
+use super::warnings::warned_keys;
 
 #[test]
-fn an_issuer_says_who_it_is_and_for_whom_its_tokens_are() {
-    refused(
+fn an_issuer_needs_a_url_and_audiences() {
+    assert_refused(
         "[issuer.ci]\nurl = 'https://a'\n",
         3,
         1,
         &["`audiences` is missing"],
     );
-    refused(
+    assert_refused(
         "[issuer.ci]\naudiences = ['a']\n",
         3,
         1,
         &["`url` is missing"],
     );
-    refused(
+    assert_refused(
         "[issuer.ci]\nurl = 'a'\naudiences = ['a']\n",
         4,
         7,
         &["http(s) address without query"],
     );
-    refused(
+    assert_refused(
         "[issuer.ci]\nurl = 'https://a'\naudiences = []\n",
         5,
         13,
         &["without audiences", "`aud`"],
     );
-    refused(
+    assert_refused(
         "[issuer.ci]\nurl = 'https://a'\naudiences = ['a', '']\n",
         5,
         19,
         &["must not be empty"],
     );
-    refused(
+    assert_refused(
         "[issuer.Ci]\nurl = 'https://a'\naudiences = ['a']\n",
         3,
         9,
@@ -45,7 +45,7 @@ fn an_issuer_says_who_it_is_and_for_whom_its_tokens_are() {
 }
 
 #[test]
-fn only_what_can_be_verified_is_accepted() {
+fn invalid_issuer_settings_are_refused() {
     let issuer =
         |lines: &str| format!("[issuer.ci]\nurl = 'https://a'\naudiences = ['a']\n{lines}");
     for (bad, word) in [
@@ -69,22 +69,22 @@ fn only_what_can_be_verified_is_accepted() {
         } else {
             column
         };
-        refused(&issuer(bad), 6, column, &[word]);
+        assert_refused(&issuer(bad), 6, column, &[word]);
     }
     let introspection = |lines: &str| issuer(&format!("[issuer.ci.introspection]\n{lines}"));
-    refused(
+    assert_refused(
         &introspection("client_id = 'a'\n"),
         6,
         1,
         &["`client_secret` is missing"],
     );
-    refused(
+    assert_refused(
         &introspection("client_id = ''\nclient_secret = { env = 'A' }\n"),
         7,
         13,
         &["needs a client_id"],
     );
-    refused(
+    assert_refused(
         &introspection("client_id = 'a'\nclient_secret = { env = 'A' }\nurl = 'ftp://a'\n"),
         9,
         7,
@@ -93,24 +93,24 @@ fn only_what_can_be_verified_is_accepted() {
 }
 
 #[test]
-fn an_issuer_of_many_tenants_says_whose_tokens_count() {
+fn a_multi_tenant_issuer_needs_a_list_of_tenants() {
     const ID: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
     let issuer = |url: &str, lines: &str| {
         format!("[issuer.ci]\nurl = 'https://a{url}'\naudiences = ['a']\n{lines}")
     };
     let many = |lines: &str| issuer("/{tenantid}/v2.0", lines);
-    refused(&many(""), 4, 7, &["tokens of every tenant", "`tenants`"]);
+    assert_refused(&many(""), 4, 7, &["tokens of every tenant", "`tenants`"]);
     let two = format!("tenants = ['*', '{ID}']\n");
-    refused(&many(&two), 6, 11, &["every tenant"]);
+    assert_refused(&many(&two), 6, 11, &["every tenant"]);
     let one = format!("tenants = ['{ID}']\n");
-    refused(&issuer("/v2.0", &one), 6, 11, &["no {tenantid}"]);
-    // A token would be of both.
+    assert_refused(&issuer("/v2.0", &one), 6, 11, &["no {tenantid}"]);
+    // A token could belong to both.
     let both = format!(
         "{}[issuer.one]\nurl = 'https://a/{ID}/v2.0'\naudiences = ['a']\n[[route]]\nname = 'r'\n\
          issuers = ['ci', 'one']\n",
         many(&one)
     );
-    refused(&both, 12, 18, &["already"]);
+    assert_refused(&both, 12, 18, &["already"]);
 }
 
 const TWO: &str = "\
@@ -123,35 +123,35 @@ audiences = ['a']
 ";
 
 #[test]
-fn a_route_names_issuers_that_are_there_and_looks_at_their_tokens() {
+fn a_route_names_existing_issuers_and_is_not_public() {
     let route = |lines: &str| format!("{TWO}[[route]]\nname = 'r'\n{lines}\n");
-    refused(
+    assert_refused(
         &route("issuers = ['ci', 'cI']"),
         11,
         18,
         &["1 to 32 characters"],
     );
-    refused(
+    assert_refused(
         &route("issuers = ['ci', 'si']"),
         11,
         18,
         &["no issuer `si`", "there are: ci, other"],
     );
     let bare = "[[route]]\nname = 'r'\nissuers = ['ci']\n";
-    refused(bare, 5, 12, &["no issuer `ci`", "add [issuer.ci]"]);
-    refused(
+    assert_refused(bare, 5, 12, &["no issuer `ci`", "add [issuer.ci]"]);
+    assert_refused(
         &route("access = 'public'\nissuers = ['ci']"),
         12,
         1,
         &["has no effect", "access = \"rule\""],
     );
-    refused(
+    assert_refused(
         &route("access = 'public'\nscopes = ['x']"),
         12,
         1,
         &["`scopes` has no effect"],
     );
-    // Nobody can sign in, but programs come.
+    // No connector is needed if only programs use the route.
     parse(&format!(
         "[server]\nexternal_url = 'https://a.example'\n{}",
         route("issuers = ['ci', 'other']")
@@ -162,7 +162,7 @@ fn a_route_names_issuers_that_are_there_and_looks_at_their_tokens() {
 fn a_token_belongs_to_one_issuer_of_a_route() {
     let same = TWO.replace("https://b", "https://a");
     let route = "[[route]]\nname = 'r'\nissuers = ['ci', 'other']\n";
-    refused(
+    assert_refused(
         &format!("{same}{route}"),
         11,
         18,
@@ -172,11 +172,11 @@ fn a_token_belongs_to_one_issuer_of_a_route() {
         format!("[issuer.{id}.introspection]\nclient_id = 'a'\nclient_secret = {{ env = 'A' }}\n")
     };
     let both = format!("{TWO}{}{}{route}", asks("ci"), asks("other"));
-    refused(&both, 17, 18, &["would be sent to the other"]);
+    assert_refused(&both, 17, 18, &["would be sent to the other"]);
 }
 
 #[test]
-fn what_weakens_an_issuer_is_named_with_its_line() {
+fn insecure_issuer_settings_are_warned_of_with_their_lines() {
     let text = r#"[server]
 external_url = "http://localhost"
 [issuer.idle]
@@ -211,13 +211,13 @@ issuers = ["loose", "sound"]
         ("issuer.loose.introspection.audience_optional", 15),
     ];
     assert_eq!(
-        warned(text),
+        warned_keys(text),
         expected.map(|(key, line)| (key.to_owned(), line))
     );
 }
 
 #[test]
-fn an_audience_that_is_the_client_of_a_login_is_named_with_its_line() {
+fn an_audience_that_is_the_client_id_of_a_connector_is_warned_of() {
     let text = |issuer: &str, audience: &str| {
         format!(
             r#"[server]
@@ -241,7 +241,7 @@ issuers = ["ci"]
     let corp = "https://id.corp.example/realms/corp";
     let bad = text(corp, "menshen");
     let place = ("issuer.ci.audiences[1]".to_owned(), 11);
-    assert_eq!(warned(&bad), [place]);
+    assert_eq!(warned_keys(&bad), [place]);
     let warnings = parse(&bad).warnings();
     assert!(warnings[0].text.contains("[connector.keycloak]"));
     for (issuer, audience) in [
@@ -249,6 +249,10 @@ issuers = ["ci"]
         (corp, "Menshen"),
         ("https://id.corp.example/realms/corp/", "menshen"),
     ] {
-        assert_eq!(warned(&text(issuer, audience)), [], "{issuer} {audience}");
+        assert_eq!(
+            warned_keys(&text(issuer, audience)),
+            [],
+            "{issuer} {audience}"
+        );
     }
 }

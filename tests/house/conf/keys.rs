@@ -1,23 +1,23 @@
 //! The keys in the order of full.toml, each with its default or an example.
 
-/// How a key stands in full.toml.
+/// How full.toml shows a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
-    /// It has no default and must be there.
+    /// It has no default and is required.
     Needed,
     /// With its default.
     Default,
-    /// With an example, so that the file is of use.
+    /// With an example, which makes the file usable.
     Example,
-    /// Commented out, with an example: it has no default and may be absent.
+    /// Commented out, with an example: it is optional and has no default.
     Absent,
-    /// The same, and it does not stand beside what is shown before it.
+    /// As `Absent`, and it excludes a key that is shown before it.
     Instead,
 }
 
 use Shown::{Absent, Default, Example, Instead, Needed};
 
-/// Path, how it is shown, TOML of its value; for a table of free names its lines.
+/// The path, how it is shown, and the TOML of its value; for a table with free names its lines.
 pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("server.listen", Default, r#"["127.0.0.1:8080"]"#),
     (
@@ -425,7 +425,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("route.upstream_tls.verify", Absent, "true"),
 ];
 
-/// Keys whose value is a table of names the administrator chooses, written as a table of its own.
+/// Keys whose value is a table with names that the administrator chooses.
 pub(super) const FREE: [&str; 5] = [
     "connector.*.mapping",
     "connector.*.oauth2.profiles",
@@ -434,11 +434,11 @@ pub(super) const FREE: [&str; 5] = [
     "route.headers",
 ];
 
-/// Tables of a kind that stands in a connector of its own, and the name of that one.
+/// Kinds that are shown in a connector of their own, and the id of that connector.
 pub(super) const OTHERS: [(&str, &str); 2] = [
     ("connector.*.oauth2", "github"),
     ("connector.*.oidc", "keycloak"),
 ];
 
-/// Tables that may stand several times.
+/// Arrays of tables.
 pub(super) const SEVERAL: [&str; 2] = ["route", "server.tls.more"];

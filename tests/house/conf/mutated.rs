@@ -1,11 +1,11 @@
-//! Whatever is typed into a configuration, the answer is a configuration or an error.
+//! The parser never panics on a mutated configuration.
 
 use menshen::config::Config;
 use proptest::prelude::*;
 
 use super::full::everything;
 
-/// What people and editors leave behind, and what breaks parsers.
+/// Text that people and editors insert by mistake, and that breaks parsers.
 const PIECES: [&str; 20] = [
     "\"",
     "'",

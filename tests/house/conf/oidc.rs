@@ -1,9 +1,9 @@
-//! `[connector.ID.oidc]`: what does not fit is refused at its place, what weakens is read out.
+//! Problems and warnings of `[connector.ID.oidc]`.
 
 use super::parse;
-use super::refused::{refuse, says};
+use super::problems::{assert_problem, parse_error};
 
-/// Everything an issuer needs; six lines.
+/// All required keys, in six lines.
 const WHOLE: &str = "\
 [server]
 external_url = \"https://sso.corp.example\"
@@ -24,12 +24,17 @@ fn issuer_and_client_id_are_enough() {
             .filter(|line| !line.starts_with(missing))
             .map(|line| format!("{line}\n"))
             .collect();
-        says(&refuse(&text), 4, 1, &[&format!("`{missing}` is missing")]);
+        assert_problem(
+            &parse_error(&text),
+            4,
+            1,
+            &[&format!("`{missing}` is missing")],
+        );
     }
 }
 
 #[test]
-fn what_does_not_fit_is_refused_at_its_place() {
+fn an_invalid_setting_is_refused_at_its_value() {
     for (more, column, words) in [
         ("scopes = ['profile']", 10, ["scopes", "\"openid\""]),
         ("algorithms = ['HS256']", 15, ["HS256", "RS256"]),
@@ -44,24 +49,29 @@ fn what_does_not_fit_is_refused_at_its_place() {
         ("response_mode = 'fragment'", 17, ["fragment", "form_post"]),
         ("issuer_url = 'https://a'", 1, ["issuer_url", "issuer"]),
     ] {
-        says(&refuse(&format!("{WHOLE}{more}\n")), 7, column, &words);
+        assert_problem(&parse_error(&format!("{WHOLE}{more}\n")), 7, column, &words);
     }
     let both = "client_secret = { env = 'A' }\nprivate_key = { env = 'B' }\n";
-    says(&refuse(&format!("{WHOLE}{both}")), 6, 13, &["not both"]);
+    assert_problem(
+        &parse_error(&format!("{WHOLE}{both}")),
+        6,
+        13,
+        &["not both"],
+    );
     let bad = WHOLE.replace("realms/corp", "realms/corp?x=y");
-    says(&refuse(&bad), 5, 10, &["without query"]);
+    assert_problem(&parse_error(&bad), 5, 10, &["without query"]);
 }
 
 #[test]
-fn a_post_from_elsewhere_needs_https() {
+fn form_post_needs_https() {
     let post = format!("{WHOLE}response_mode = 'form_post'\n");
     parse(&post);
     let plain = post.replace("https://sso.corp.example", "http://sso.corp.example");
-    says(&refuse(&plain), 7, 17, &["external_url", "https://"]);
+    assert_problem(&parse_error(&plain), 7, 17, &["external_url", "https://"]);
 }
 
 #[test]
-fn plain_http_on_the_way_to_an_issuer_is_read_out() {
+fn plain_http_urls_of_a_provider_are_warned_of() {
     let warned = |text: &str| -> Vec<(String, usize)> {
         let warnings = parse(&format!("{text}{ROUTE}")).warnings();
         warnings
@@ -84,13 +94,13 @@ fn plain_http_on_the_way_to_an_issuer_is_read_out() {
 }
 
 #[test]
-fn an_issuer_of_many_tenants_says_whose_people_count() {
+fn a_multi_tenant_provider_needs_a_list_of_tenants() {
     const ID: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
     let many = WHOLE.replace(
         "id.corp.example/realms/corp",
         "login.example/{tenantid}/v2.0",
     );
-    says(&refuse(&many), 5, 10, &["issuer", "`tenants`"]);
+    assert_problem(&parse_error(&many), 5, 10, &["issuer", "`tenants`"]);
     assert_eq!(
         parse(&format!("{many}tenants = ['{ID}']\n{ROUTE}")).warnings(),
         []
@@ -110,22 +120,27 @@ fn an_issuer_of_many_tenants_says_whose_people_count() {
         ),
     ] {
         let line = if lines.ends_with("[]") { 5 } else { 7 };
-        says(&refuse(&format!("{many}{lines}\n")), line, column, &words);
+        assert_problem(
+            &parse_error(&format!("{many}{lines}\n")),
+            line,
+            column,
+            &words,
+        );
     }
     let one = format!("{WHOLE}tenants = ['{ID}']\n");
-    says(&refuse(&one), 7, 11, &["no {tenantid}"]);
+    assert_problem(&parse_error(&one), 7, 11, &["no {tenantid}"]);
     let all = format!("{many}tenants = ['*']\n");
-    let warned = super::warned::warned(&format!("{all}{ROUTE}"));
+    let warned = super::warnings::warned_keys(&format!("{all}{ROUTE}"));
     assert_eq!(warned, [("connector.kc.oidc.tenants".to_owned(), 7)]);
-    // Whoever may write an address anywhere would become whoever has it here.
+    // With "*" the administrator of any organisation could take over accounts by their address.
     let linked = all.replace(
         "[connector.kc.oidc]",
         "[connector.kc]\nlink_by = ['email']\n[connector.kc.oidc]",
     );
-    says(&refuse(&linked), 5, 11, &["link_by", "tenants"]);
+    assert_problem(&parse_error(&linked), 5, 11, &["link_by", "tenants"]);
     parse(&linked.replace("['*']", &format!("['{ID}']")));
     for bad in ["{tenant}", "{tenantid}x", "{tenantid}/{tenantid}"] {
         let text = many.replace("{tenantid}", bad);
-        says(&refuse(&text), 5, 10, &["braces"]);
+        assert_problem(&parse_error(&text), 5, 10, &["braces"]);
     }
 }

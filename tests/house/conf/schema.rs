@@ -1,16 +1,16 @@
-//! The keys of the configuration and what their doc comments say, read from its JSON schema.
+//! The keys of the configuration and their doc comments, read from the JSON schema.
 
 use std::collections::BTreeMap;
 
 use menshen::config::Config;
 use serde_json::Value;
 
-/// Every key by its path; `*` stands for a name the administrator chooses.
+/// Every key by its path; `*` stands for a name that the administrator chooses.
 #[derive(Debug, Default)]
 pub(super) struct Schema {
-    /// Tables, and what is said of them.
+    /// Tables with their doc comments.
     pub(super) tables: BTreeMap<String, String>,
-    /// Keys with a value, and what is said of them.
+    /// Keys of values with their doc comments.
     pub(super) keys: BTreeMap<String, String>,
     /// Keys that this version refuses.
     pub(super) not_built: Vec<String>,
@@ -34,8 +34,10 @@ impl Schema {
                 format!("{path}.{name}")
             };
             let value = resolve(root, property);
-            let said = |schema: &Value| schema["description"].as_str().map(str::to_owned);
-            let doc = said(property).or_else(|| said(value)).unwrap_or_default();
+            let doc_of = |schema: &Value| schema["description"].as_str().map(str::to_owned);
+            let doc = doc_of(property)
+                .or_else(|| doc_of(value))
+                .unwrap_or_default();
             let items = resolve(root, &value["items"]);
             let named = named_tables(root, value);
             if value.get("not").is_some() {
@@ -57,7 +59,7 @@ impl Schema {
     }
 }
 
-/// What every value of a map is, when it is a table.
+/// The schema of the values of a map, if they are tables.
 fn named_tables<'a>(root: &'a Value, map: &'a Value) -> Option<&'a Value> {
     let patterns = map["patternProperties"]
         .as_object()
@@ -69,7 +71,7 @@ fn named_tables<'a>(root: &'a Value, map: &'a Value) -> Option<&'a Value> {
     each["properties"].is_object().then_some(each)
 }
 
-/// Follows references, and takes the `null` of optional values away.
+/// Follows references, and removes the `null` of optional values.
 fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     if let Some(reference) = schema["$ref"].as_str() {
         let target = root.pointer(reference.trim_start_matches('#')).unwrap();

@@ -1,13 +1,13 @@
 //! `[route.upstream_tls]`: what does not fit is refused, and what weakens menshen is said.
 
-use super::refused::{refuse, refused};
-use super::warned::warned;
+use super::problems::{assert_refused, parse_error};
+use super::warnings::warned_keys;
 
 const ROUTE: &str =
     "[[route]]\nname = \"a\"\naccess = \"public\"\nupstream = [\"https://a.test\"]\n";
 
 #[test]
-fn a_table_that_would_do_nothing_or_half_is_refused() {
+fn an_incomplete_or_useless_table_is_refused() {
     // The route begins in line 3, its table in line 7.
     for (lines, line, column, words) in [
         (
@@ -30,12 +30,12 @@ fn a_table_that_would_do_nothing_or_half_is_refused() {
         ),
     ] {
         let text = format!("{ROUTE}[route.upstream_tls]\n{lines}\n");
-        refused(&text, line, column, &words);
+        assert_refused(&text, line, column, &words);
     }
     let plain = ROUTE.replace("https://", "http://");
     let text = format!("{plain}[route.upstream_tls]\nca = \"/a\"\n");
     let whole = format!("[server]\nexternal_url = \"https://sso.corp.example\"\n{text}");
-    let shown = refuse(&whole).to_string();
+    let shown = parse_error(&whole).to_string();
     assert!(
         shown.contains("no upstream of this route uses TLS"),
         "{shown}"
@@ -43,7 +43,7 @@ fn a_table_that_would_do_nothing_or_half_is_refused() {
 }
 
 #[test]
-fn an_application_that_anybody_may_pose_as_is_warned_of() {
+fn an_unverified_upstream_certificate_is_warned_of() {
     let head = "[server]\nexternal_url = \"http://127.0.0.1:8080\"\n";
     for (lines, keys) in [
         ("ca = \"/a\"", vec![]),
@@ -54,6 +54,6 @@ fn an_application_that_anybody_may_pose_as_is_warned_of() {
         ),
     ] {
         let text = format!("{head}{ROUTE}[route.upstream_tls]\n{lines}\n");
-        assert_eq!(warned(&text), keys, "{lines}");
+        assert_eq!(warned_keys(&text), keys, "{lines}");
     }
 }

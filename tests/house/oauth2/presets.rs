@@ -1,4 +1,4 @@
-//! Providers by name, with their endpoints led to loopback.
+//! Presets, with their endpoints on loopback.
 
 use menshen::face::page::Cause;
 use serde_json::json;
@@ -24,7 +24,7 @@ fn github(provider: &Provider, connector: &str) -> String {
     )
 }
 
-/// 张三 as GitHub tells of them.
+/// A person with the profile, addresses and teams of GitHub.
 fn at_github(provider: &Provider) {
     provider.person(json!({
         "login": "zhangsan", "id": 583_231, "node_id": "MDQ6", "name": "张三", "email": null,
@@ -45,7 +45,7 @@ fn at_github(provider: &Provider) {
 }
 
 #[tokio::test]
-async fn github_tells_addresses_and_teams() {
+async fn github_profiles_include_addresses_and_teams() {
     let provider = Provider::start().await;
     at_github(&provider);
     let menshen = start_menshen(&github(&provider, "")).await;
@@ -63,19 +63,19 @@ async fn github_tells_addresses_and_teams() {
     assert_eq!(world.asked[0]["scope"], "read:user user:email read:org");
     assert!(
         world.forms[0].contains_key("client_secret"),
-        "as GitHub wants it"
+        "GitHub expects the secret in the form"
     );
     drop(world);
     let emails = provider.calls("/api/emails");
     assert_eq!(emails[0].target(), "/api/emails?per_page=100");
     assert!(
         emails[0].one("user-agent").is_some(),
-        "GitHub refuses who says no name"
+        "GitHub refuses requests without User-Agent"
     );
 }
 
 #[tokio::test]
-async fn a_part_that_is_missing_ends_the_login_with_what_to_do() {
+async fn a_failed_further_request_ends_the_login_with_a_remedy() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&github(&provider, "")).await;
     for (path, status, cause, words) in [
@@ -114,7 +114,7 @@ async fn a_part_that_is_missing_ends_the_login_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_list_in_pages_is_read_to_its_end_and_never_cut() {
+async fn a_paginated_list_is_read_completely_or_refused() {
     let provider = Provider::start().await;
     let kind = provider.kind("gh", "preset = 'github'");
     let url = provider.url();
@@ -156,7 +156,7 @@ async fn a_list_in_pages_is_read_to_its_end_and_never_cut() {
 }
 
 #[tokio::test]
-async fn github_vouches_for_the_primary_verified_address_alone() {
+async fn only_the_primary_verified_address_of_github_links_accounts() {
     for (verified, joined) in [(true, true), (false, false)] {
         let (github_site, other) = (Provider::start().await, Provider::start().await);
         at_github(&github_site);
@@ -184,7 +184,7 @@ async fn github_vouches_for_the_primary_verified_address_alone() {
 }
 
 #[tokio::test]
-async fn an_answer_in_an_envelope_is_opened() {
+async fn a_profile_inside_an_envelope_is_read() {
     let provider = Provider::start().await;
     let me = json!({ "name": "张三", "union_id": "on_7", "open_id": "ou_7", "user_id": "zhangsan",
                      "enterprise_email": "z@corp.example", "tenant_key": "t1" });
@@ -233,7 +233,7 @@ async fn an_answer_in_an_envelope_is_opened() {
 }
 
 #[tokio::test]
-async fn a_token_that_an_envelope_repeats_is_not_written_down() {
+async fn a_token_in_an_error_message_is_not_logged() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider.kind("fs", "preset = 'feishu'")).await;
     let access = provider.world().give_access();
@@ -249,11 +249,11 @@ async fn a_token_that_an_envelope_repeats_is_not_written_down() {
 }
 
 #[tokio::test]
-async fn tokens_in_an_envelope_are_found() {
+async fn tokens_inside_an_envelope_are_read() {
     let provider = Provider::start().await;
     let tables = provider.table("odd", "", "token_at = '/data'");
     let menshen = start_menshen(&tables).await;
-    // The real answer, and then the same one deeper.
+    // The tokens at the top level, and then inside the envelope.
     assert_eq!(
         through(&menshen, "odd").await.1.cause(),
         Some(Cause::SourceUnreachable)

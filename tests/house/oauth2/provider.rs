@@ -1,4 +1,4 @@
-//! `Provider`: an OAuth 2 provider on loopback that goes by the book, unless a test tells it not to.
+//! `Provider`: an OAuth 2 provider on loopback that follows the standard unless a test changes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,26 +21,26 @@ pub(crate) struct Provider {
     world: Arc<Mutex<World>>,
 }
 
-/// What it knows, and what it met with. Tests edit it.
+/// The data and the received requests of the provider. Tests edit it.
 #[derive(Debug)]
 pub(crate) struct World {
-    /// What each call under `/api/` answers, by its last part; `me` is the profile.
+    /// The responses below `/api/` by the last segment of the path; `me` is the profile.
     pub(crate) api: BTreeMap<String, Value>,
-    /// The lists that come in pages, and how long a page is.
+    /// The lists that are paginated, and their page size.
     pub(crate) pages: BTreeMap<String, usize>,
-    /// Whether every connection is cut before anybody is answered.
+    /// Whether every connection is closed without a response.
     pub(crate) down: bool,
-    /// What a path answers instead, whole.
+    /// Responses that replace those of a path.
     pub(crate) instead: BTreeMap<String, Reply>,
-    /// The query the browser comes back with instead; `STATE` and `CODE` stand for the real ones.
+    /// The query of the authorization response; `STATE` and `CODE` stand for the real ones.
     pub(crate) back: Option<String>,
-    /// What is merged into every answer with tokens; null takes a field away.
+    /// Fields that are merged into every token response; null removes a field.
     pub(crate) tokens: Value,
     /// Every authorization request.
     pub(crate) asked: Vec<BTreeMap<String, String>>,
     /// Every form of the token endpoint.
     pub(crate) forms: Vec<BTreeMap<String, String>>,
-    /// Every code and token that was given out.
+    /// Every code and token that was issued.
     pub(crate) secrets: Vec<String>,
     codes: BTreeMap<String, BTreeMap<String, String>>,
     access: BTreeSet<String>,
@@ -49,7 +49,7 @@ pub(crate) struct World {
 }
 
 impl Provider {
-    /// 张三 is signed in at it.
+    /// Starts a provider at which 张三 is signed in.
     pub(crate) async fn start() -> Self {
         let me = json!({ "id": 7, "login": "zhangsan", "name": "张三" });
         let world = Arc::new(Mutex::new(World {
@@ -80,7 +80,7 @@ impl Provider {
         self.world.lock().unwrap()
     }
 
-    /// Every request whose path this is.
+    /// All requests for a path.
     pub(crate) fn calls(&self, path: &str) -> Vec<Message> {
         let all = self
             .upstream
@@ -91,12 +91,12 @@ impl Provider {
             .collect()
     }
 
-    /// Who is signed in at it from now on.
+    /// Sets the person who is signed in.
     pub(crate) fn person(&self, me: Value) {
         self.world().api.insert("me".to_owned(), me);
     }
 
-    /// What a path answers from now on, whole.
+    /// Replaces the response of a path.
     pub(crate) fn instead(&self, path: &str, status: u16, headers: &str, body: &str) {
         let length = body.len();
         let answer =
@@ -105,23 +105,23 @@ impl Provider {
         self.world().instead.insert(path.to_owned(), reply);
     }
 
-    /// Never answers at this path again.
+    /// Stops responding at this path.
     pub(crate) fn hang(&self, path: &str) {
         let reply = Reply::Hang(Vec::new());
         self.world().instead.insert(path.to_owned(), reply);
     }
 
-    /// Answers nobody any more.
+    /// Stops responding to all requests.
     pub(crate) fn down(&self) {
         self.world().down = true;
     }
 
-    /// Answers again.
+    /// Responds again.
     pub(crate) fn up(&self) {
         self.world().down = false;
     }
 
-    /// Goes by the book again.
+    /// Removes all replaced responses.
     pub(crate) fn mend(&self) {
         let mut world = self.world();
         world.instead.clear();
@@ -129,8 +129,7 @@ impl Provider {
         world.tokens = json!({});
     }
 
-    /// `[connector.ID.oauth2]` with its endpoints and nothing of a preset, after lines of
-    /// `[connector.ID]`.
+    /// `[connector.ID]` with these lines, and `[connector.ID.oauth2]` without a preset.
     pub(crate) fn table(&self, id: &str, connector: &str, more: &str) -> String {
         let subject = "subject = \"string(profile.id)\"";
         let mapping = format!(
@@ -177,7 +176,7 @@ impl World {
         }
     }
 
-    /// Whoever is signed in is sent back at once.
+    /// Redirects back at once, because the person is signed in.
     fn authorize(&mut self, query: BTreeMap<String, String>) -> Reply {
         if !query.contains_key("redirect_uri") {
             let html = "Content-Type: text/html\r\n";
@@ -200,7 +199,7 @@ impl World {
             let body = json!({ "error": error, "error_description": "so it is" });
             Reply::Keep(answer(status, JSON, &body.to_string()))
         };
-        if !knows(message, &form) {
+        if !is_authenticated(message, &form) {
             return refuse(401, "invalid_client");
         }
         let good = match form["grant_type"].as_str() {
@@ -257,21 +256,21 @@ impl World {
         }
     }
 
-    /// An access token that counts, without a login.
+    /// Issues an access token without a login.
     pub(crate) fn give_access(&mut self) -> String {
         let access = self.give("access");
         self.access.insert(access.clone());
         access
     }
 
-    /// A refresh token that counts, without a login.
+    /// Issues a refresh token without a login.
     pub(crate) fn give_refresh(&mut self) -> String {
         let refresh = self.give("refresh");
         self.refresh.insert(refresh.clone());
         refresh
     }
 
-    /// Every code on its way is spent.
+    /// Invalidates all issued codes.
     pub(crate) fn forget_codes(&mut self) {
         self.codes.clear();
     }
@@ -292,8 +291,8 @@ fn answer(status: u16, headers: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// By the header or by the form, and never by both (RFC 6749 §2.3).
-fn knows(message: &Message, form: &BTreeMap<String, String>) -> bool {
+/// Whether the client is authenticated by the header or the form, but not by both (RFC 6749 §2.3).
+fn is_authenticated(message: &Message, form: &BTreeMap<String, String>) -> bool {
     let basic = message
         .one("authorization")
         .and_then(|value| value.strip_prefix("Basic "));
@@ -308,11 +307,11 @@ fn knows(message: &Message, form: &BTreeMap<String, String>) -> bool {
     }
 }
 
-/// Each stands once, or it is no request.
+/// Requires that no parameter is repeated.
 fn pairs(text: &[u8]) -> BTreeMap<String, String> {
     let all: Vec<_> = form_urlencoded::parse(text).into_owned().collect();
     let map: BTreeMap<_, _> = all.iter().cloned().collect();
-    assert_eq!(all.len(), map.len(), "a parameter stands twice: {all:?}");
+    assert_eq!(all.len(), map.len(), "a parameter is repeated: {all:?}");
     map
 }
 

@@ -1,4 +1,4 @@
-//! The answer by a POST from the provider's page.
+//! Authorization responses by POST (`response_mode = 'form_post'`).
 
 use menshen::config::Config;
 
@@ -16,7 +16,7 @@ fn setup(provider: &Provider) -> Setup {
 }
 
 #[tokio::test]
-async fn the_answer_may_come_by_a_post_from_the_providers_page() {
+async fn the_authorization_response_can_be_a_form_post() {
     let provider = Provider::new().await;
     let menshen = setup(&provider).start().await;
     let mut browser = Browser::new(&menshen).over_https();
@@ -36,7 +36,7 @@ async fn the_answer_may_come_by_a_post_from_the_providers_page() {
         .cookies()
         .iter()
         .filter(|cookie| cookie.name.contains("flow"));
-    let one = pending.next().expect("a memory of this login");
+    let one = pending.next().expect("a cookie of this login");
     assert!(one.name.starts_with("__Host-menshen-flow-"), "{}", one.name);
     assert!(one.secure && one.same_site == "none" && !one.wide);
     assert!(pending.next().is_none());
@@ -51,14 +51,14 @@ async fn the_answer_may_come_by_a_post_from_the_providers_page() {
             .iter()
             .any(|cookie| cookie.name.contains("flow"))
     );
-    // No code was ever in an address of ours.
+    // No URL of menshen ever held a code.
     let ours = browser.visited.iter().filter(|url| url.starts_with(HTTPS));
     assert!(ours.clone().count() > 0);
     assert!(ours.into_iter().all(|url| !url.contains("code=")));
 }
 
 #[tokio::test]
-async fn a_form_that_another_site_made_up_lets_nobody_in() {
+async fn a_forged_form_post_creates_no_session() {
     let provider = Provider::new().await;
     let menshen = setup(&provider).start().await;
     let mut attacker = Browser::new(&menshen).over_https();
@@ -75,7 +75,7 @@ async fn a_form_that_another_site_made_up_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn it_needs_https_and_says_so() {
+async fn form_post_without_https_is_refused_by_the_configuration() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let plain = provider.setup(BY_POST);

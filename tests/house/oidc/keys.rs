@@ -1,4 +1,4 @@
-//! Keys that change: nobody who logs in notices, and a flood of unknown names costs nothing.
+//! Rotation of keys, and limits for requests caused by unknown `kid` values.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{is_here, last_error, sign_in};
 use crate::provider::{CLIENT_ID, Misbehavior, Provider};
 
 #[tokio::test]
-async fn keys_change_between_two_logins_and_nobody_notices() {
+async fn logins_go_on_when_keys_are_rotated() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut asked = 0;
@@ -19,7 +19,11 @@ async fn keys_change_between_two_logins_and_nobody_notices() {
         let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
         is_here(&page, "zhangsan");
         asked += 1;
-        assert_eq!(provider.calls("keys"), asked, "an unknown name asks once");
+        assert_eq!(
+            provider.calls("keys"),
+            asked,
+            "one refetch for an unknown kid"
+        );
         provider.rotate(soft);
         menshen.advance(Duration::from_secs(60));
     }
@@ -28,7 +32,7 @@ async fn keys_change_between_two_logins_and_nobody_notices() {
 }
 
 #[tokio::test]
-async fn every_algorithm_with_a_public_key_counts_unless_others_are_pinned() {
+async fn asymmetric_algorithms_are_accepted_unless_others_are_configured() {
     for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
         let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let provider = Provider::start(&clock, algorithm).await;
@@ -57,7 +61,7 @@ async fn every_algorithm_with_a_public_key_counts_unless_others_are_pinned() {
 }
 
 #[tokio::test]
-async fn a_provider_may_change_to_another_algorithm() {
+async fn a_provider_can_rotate_to_another_algorithm() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     for algorithm in [Algorithm::EdDSA, Algorithm::ES256] {
@@ -70,7 +74,7 @@ async fn a_provider_may_change_to_another_algorithm() {
 }
 
 #[tokio::test]
-async fn one_key_without_a_name_needs_none() {
+async fn a_single_key_needs_no_kid() {
     let provider = Provider::new().await;
     provider.misbehave(Misbehavior::head(|head| head["kid"] = ().into()));
     provider.misbehave(Misbehavior::answer("keys", |said| {
@@ -82,7 +86,7 @@ async fn one_key_without_a_name_needs_none() {
 }
 
 #[tokio::test]
-async fn made_up_logout_tokens_keep_nobody_from_logging_in_by_a_new_key() {
+async fn forged_logout_tokens_do_not_delay_logins_with_a_new_key() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
@@ -103,7 +107,7 @@ async fn made_up_logout_tokens_keep_nobody_from_logging_in_by_a_new_key() {
 }
 
 #[tokio::test]
-async fn a_flood_of_unknown_names_is_throttled_and_a_real_key_still_found() {
+async fn refetches_for_unknown_kids_are_limited_and_a_new_key_is_still_found() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
@@ -122,7 +126,7 @@ async fn a_flood_of_unknown_names_is_throttled_and_a_real_key_still_found() {
     let asked = provider.calls("keys") - before;
     assert!((1..=3).contains(&asked), "{asked}");
     provider.behave();
-    // Whose key is known comes in meanwhile; a new one is found once the throttle opens.
+    // Known keys still work; a new key is found when a refetch is allowed again.
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
     provider.rotate(false);

@@ -1,4 +1,4 @@
-//! An issuer asked again while somebody is here: what it says then counts from the next request on.
+//! Refresh of a session: changes at the provider take effect on the next request.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ allow = "'财务部' in user.groups"
 pass_access_token = true
 "#;
 
-/// Somebody who came in, and whose access token has just ended.
-async fn whose_token_ended(provider: &Provider) -> (Menshen, Browser) {
+/// A signed-in browser whose access token has just expired.
+async fn with_expired_token(provider: &Provider) -> (Menshen, Browser) {
     let menshen = provider.setup("").routes(ROUTES).start().await;
     let mut browser = Browser::new(&menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
@@ -41,11 +41,11 @@ async fn status(browser: &mut Browser, path: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_group_that_is_lost_at_the_issuer_is_lost_on_the_next_request() {
+async fn a_group_removed_at_the_provider_is_gone_on_the_next_request() {
     for id_tokens in [true, false] {
         let provider = Provider::new().await;
         provider.set(|it| it.refresh_gives_id_token = id_tokens);
-        let (_menshen, mut browser) = whose_token_ended(&provider).await;
+        let (_menshen, mut browser) = with_expired_token(&provider).await;
         provider.person("zhangsan").groups(&["平台部"]);
         assert_eq!(status(&mut browser, "/finance/echo").await, 403);
         assert_eq!(status(&mut browser, "/echo").await, 200);
@@ -54,7 +54,7 @@ async fn a_group_that_is_lost_at_the_issuer_is_lost_on_the_next_request() {
 }
 
 #[tokio::test]
-async fn a_refresh_about_somebody_else_or_nobody_ends_the_session() {
+async fn a_refresh_with_an_invalid_or_foreign_identity_ends_the_session() {
     for how in [
         Misbehavior::claims(|claims| claims["sub"] = json!("f5b7e6c0-lisi")),
         Misbehavior::claims(|claims| claims["aud"] = json!("other")),
@@ -68,7 +68,7 @@ async fn a_refresh_about_somebody_else_or_nobody_ends_the_session() {
         ),
     ] {
         let provider = Provider::new().await;
-        let (menshen, mut browser) = whose_token_ended(&provider).await;
+        let (menshen, mut browser) = with_expired_token(&provider).await;
         provider.misbehave(how);
         assert_eq!(status(&mut browser, "/echo").await, 401);
         let audit = menshen.audit();
@@ -82,7 +82,7 @@ async fn a_refresh_about_somebody_else_or_nobody_ends_the_session() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_falls_silent_after_a_refresh_ends_nothing_and_loses_no_token() {
+async fn new_tokens_are_kept_if_the_profile_cannot_be_fetched() {
     for how in [
         Misbehavior::At("userinfo", EndpointFault::Json(503, "{}".to_owned())),
         Misbehavior::At("userinfo", EndpointFault::Html),
@@ -90,13 +90,13 @@ async fn an_issuer_that_falls_silent_after_a_refresh_ends_nothing_and_loses_no_t
         Misbehavior::claims(|claims| claims["iat"] = json!(1_900_000_000)),
     ] {
         let provider = Provider::new().await;
-        let (menshen, mut browser) = whose_token_ended(&provider).await;
+        let (menshen, mut browser) = with_expired_token(&provider).await;
         provider.misbehave(how);
         assert_eq!(status(&mut browser, "/finance/echo").await, 200);
         provider.behave();
         provider.person("zhangsan").groups(&[]);
         menshen.advance(Duration::from_secs(301));
-        // The refresh token that came with the first answer buys the second.
+        // The second refresh uses the refresh token of the first one.
         assert_eq!(status(&mut browser, "/finance/echo").await, 403);
         assert_eq!(status(&mut browser, "/echo").await, 200);
         assert_eq!(provider.calls("refresh"), 2);

@@ -1,4 +1,4 @@
-//! A secret in a file that an editor wrote, with what editors add.
+//! Secret files with white space or a byte order mark, as editors write them.
 
 use super::is_here;
 use crate::browser::Browser;
@@ -8,7 +8,7 @@ use crate::setup::Menshen;
 use crate::upstream::Folder;
 
 #[tokio::test]
-async fn a_secret_from_an_editor_logs_people_in_and_check_says_what_stands_around_it() {
+async fn white_space_around_a_secret_is_ignored_and_check_warns_of_it() {
     let provider = Provider::new().await;
     let folder = Folder::new();
     for (at, (before, after, said)) in [
@@ -56,7 +56,7 @@ async fn checked(menshen: &Menshen, folder: &Folder) -> String {
 }
 
 #[tokio::test]
-async fn a_private_key_from_an_editor_is_a_key() {
+async fn white_space_around_a_private_key_is_ignored() {
     let provider = Provider::new().await;
     let folder = Folder::new();
     let key = Key::generate(jsonwebtoken::Algorithm::ES256);

@@ -1,5 +1,5 @@
-//! An issuer of many tenants, as Entra ID's `common` and `organizations`: it names itself by a
-//! template, and each token by its own tenant.
+//! A multi-tenant issuer, such as Entra ID's `common` and `organizations`: its metadata has a
+//! placeholder for the tenant, and `iss` of a token has the tenant.
 
 use std::time::Duration;
 
@@ -13,31 +13,31 @@ use crate::provider::{Misbehavior, Provider};
 use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::upstream::Folder;
 
-/// Three tenants; the last is of strangers.
+/// Three tenants; the last one is not allowed by the configuration.
 pub(crate) const CORP: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 pub(crate) const PARTNER: &str = "11111111-2222-3333-4444-555555555555";
 const STRANGERS: &str = "99999999-8888-7777-6666-555555555555";
 
-/// Refresh tokens that are good, and access tokens that end after five minutes.
+/// After this time access tokens have expired, but refresh tokens have not.
 const ENDS: Duration = Duration::from_secs(301);
 
-/// The issuer's name for a tenant, or for none: `{tenantid}`.
+/// The name of the issuer for a tenant, or with the placeholder `{tenantid}`.
 pub(crate) fn name_of(provider: &Provider, tenant: &str) -> String {
     format!("http://{}/{tenant}/v2.0", provider.address())
 }
 
-/// The provider serves many tenants, and everybody who comes from now on is of this one.
-fn everybody_is_of(provider: &Provider, tenant: &str) {
+/// Makes the provider multi-tenant; all further logins belong to this tenant.
+fn use_tenant(provider: &Provider, tenant: &str) {
     let (name, tenant) = (name_of(provider, tenant), tenant.to_owned());
-    serves_many(provider);
+    make_multi_tenant(provider);
     provider.misbehave(Misbehavior::claims(move |claims| {
         claims["iss"] = json!(name);
         claims["tid"] = json!(tenant);
     }));
 }
 
-/// The same, and claims are as they are.
-fn serves_many(provider: &Provider) {
+/// Makes the provider multi-tenant without changing the claims.
+fn make_multi_tenant(provider: &Provider) {
     provider.behave();
     provider.set(|settings| settings.names_itself = false);
     let template = name_of(provider, "{tenantid}");
@@ -46,7 +46,7 @@ fn serves_many(provider: &Provider) {
     }));
 }
 
-/// The connector with this line for its tenants.
+/// The settings of the connector with these tenants.
 fn table(provider: &Provider, tenants: &str) -> String {
     let template = name_of(provider, "{tenantid}");
     let metadata = provider.url("/.well-known/openid-configuration");
@@ -74,9 +74,9 @@ async fn account(browser: &mut Browser) -> Value {
 }
 
 #[tokio::test]
-async fn people_of_the_tenants_that_are_named_come_in_and_nobody_else() {
+async fn only_people_of_listed_tenants_can_sign_in() {
     let provider = Provider::new().await;
-    everybody_is_of(&provider, CORP);
+    use_tenant(&provider, CORP);
     let both = format!("['{CORP}', '{}']", PARTNER.to_uppercase());
     let menshen = menshen_of(&provider, &both).await;
     let (_, page) = sign_in(&provider, &menshen).await;
@@ -84,10 +84,10 @@ async fn people_of_the_tenants_that_are_named_come_in_and_nobody_else() {
     provider
         .person("zhangsan")
         .claim("preferred_username", "zs@partner".into());
-    everybody_is_of(&provider, PARTNER);
+    use_tenant(&provider, PARTNER);
     let (_, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zs@partner");
-    everybody_is_of(&provider, STRANGERS);
+    use_tenant(&provider, STRANGERS);
     let (browser, page) = sign_in(&provider, &menshen).await;
     assert_eq!(page.cause(), Some(Cause::BadAnswer));
     assert!(browser.cookie("menshen").is_none());
@@ -96,21 +96,21 @@ async fn people_of_the_tenants_that_are_named_come_in_and_nobody_else() {
         error.contains(STRANGERS) && error.contains("tenants"),
         "{error}"
     );
-    // Where everybody may come, strangers may.
+    // "*" allows every tenant.
     let menshen = menshen_of(&provider, "['*']").await;
     let (_, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zs@partner");
 }
 
 #[tokio::test]
-async fn the_same_name_in_two_tenants_is_two_people() {
+async fn the_same_sub_in_two_tenants_is_two_accounts() {
     let provider = Provider::new().await;
     let menshen = menshen_of(&provider, "['*']").await;
-    everybody_is_of(&provider, CORP);
+    use_tenant(&provider, CORP);
     let (mut corps, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zhangsan");
-    // The same `sub`, and the same login: an application could not tell them apart.
-    everybody_is_of(&provider, PARTNER);
+    // With the same `sub` and login name an application could not distinguish them.
+    use_tenant(&provider, PARTNER);
     let (browser, page) = sign_in(&provider, &menshen).await;
     assert_eq!(page.cause(), Some(Cause::LoginTaken));
     assert!(browser.cookie("menshen").is_none());
@@ -135,7 +135,7 @@ async fn the_same_name_in_two_tenants_is_two_people() {
 }
 
 #[tokio::test]
-async fn a_token_whose_tenant_and_issuer_differ_lets_nobody_in() {
+async fn a_token_whose_tid_and_iss_differ_is_refused() {
     for tenants in [format!("['{CORP}']"), "['*']".to_owned()] {
         let provider = Provider::new().await;
         let menshen = menshen_of(&provider, &tenants).await;
@@ -165,7 +165,7 @@ async fn a_token_whose_tenant_and_issuer_differ_lets_nobody_in() {
             ),
             ("a slash more", &format!("{corps}/"), json!(CORP)),
         ] {
-            serves_many(&provider);
+            make_multi_tenant(&provider);
             let iss = iss.clone();
             provider.misbehave(Misbehavior::claims(move |claims| {
                 claims["iss"] = json!(iss);
@@ -175,14 +175,14 @@ async fn a_token_whose_tenant_and_issuer_differ_lets_nobody_in() {
             assert_eq!(page.cause(), Some(Cause::BadAnswer), "{tenants} {what}");
             assert!(browser.cookie("menshen").is_none(), "{what}");
         }
-        everybody_is_of(&provider, CORP);
+        use_tenant(&provider, CORP);
         let (_, page) = sign_in(&provider, &menshen).await;
         is_here(&page, "zhangsan");
     }
 }
 
 #[tokio::test]
-async fn a_key_of_one_tenant_signs_for_no_other() {
+async fn a_key_of_one_tenant_does_not_sign_for_another() {
     for (signs_for, tenant, comes_in) in [
         ("{tenantid}", CORP, true),
         (CORP, CORP, true),
@@ -191,7 +191,7 @@ async fn a_key_of_one_tenant_signs_for_no_other() {
     ] {
         let provider = Provider::new().await;
         let menshen = menshen_of(&provider, "['*']").await;
-        everybody_is_of(&provider, tenant);
+        use_tenant(&provider, tenant);
         let name = name_of(&provider, signs_for);
         provider.misbehave(Misbehavior::answer("keys", move |said| {
             for key in said["keys"].as_array_mut().unwrap() {
@@ -205,9 +205,9 @@ async fn a_key_of_one_tenant_signs_for_no_other() {
 }
 
 #[tokio::test]
-async fn who_was_refreshed_stays_who_they_are_in_their_tenant() {
+async fn a_refresh_must_name_the_same_tenant() {
     let provider = Provider::new().await;
-    everybody_is_of(&provider, CORP);
+    use_tenant(&provider, CORP);
     let menshen = menshen_of(&provider, "['*']").await;
     let (mut browser, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zhangsan");
@@ -216,8 +216,8 @@ async fn who_was_refreshed_stays_who_they_are_in_their_tenant() {
     let page = browser.follow(&echo).await;
     is_here(&page, "zhangsan");
     assert_eq!(provider.calls("refresh"), 1);
-    // The same person of another tenant is somebody else.
-    everybody_is_of(&provider, PARTNER);
+    // The same `sub` in another tenant is another person.
+    use_tenant(&provider, PARTNER);
     menshen.advance(ENDS);
     let answer = browser
         .send("GET", &echo, &[("Accept", "application/json")], b"")
@@ -228,9 +228,9 @@ async fn who_was_refreshed_stays_who_they_are_in_their_tenant() {
 }
 
 #[tokio::test]
-async fn a_logout_of_one_tenant_ends_nothing_of_another() {
+async fn a_logout_of_one_tenant_ends_no_session_of_another() {
     let provider = Provider::new().await;
-    everybody_is_of(&provider, CORP);
+    use_tenant(&provider, CORP);
     let both = format!("['{CORP}', '{PARTNER}']");
     let menshen = menshen_of(&provider, &both).await;
     let sub = provider.sub("zhangsan");
@@ -288,11 +288,11 @@ async fn check_online(menshen: &Menshen, setup: &Setup) -> String {
 }
 
 #[tokio::test]
-async fn what_check_says_of_such_an_issuer_leads_to_one_that_logs_people_in() {
+async fn check_online_explains_how_to_configure_a_multi_tenant_issuer() {
     let provider = Provider::new().await;
-    everybody_is_of(&provider, CORP);
+    use_tenant(&provider, CORP);
     let menshen = Menshen::new().await;
-    // The address people find in the portal.
+    // The URL that the portal of Entra ID shows.
     let said = check_online(&menshen, &provider.setup("")).await;
     let template = name_of(&provider, "{tenantid}");
     let metadata = provider.url("/.well-known/openid-configuration");

@@ -60,7 +60,7 @@ const PRESETS: [(Preset, &str); 7] = [
 ];
 
 #[test]
-fn every_preset_builds_and_sends_people_to_its_provider() {
+fn every_preset_builds_and_redirects_to_its_provider() {
     for (preset, more) in PRESETS {
         let name = preset.as_str();
         let oauth2 = build(&format!("preset = '{name}'\n{more}")).unwrap();
@@ -93,7 +93,7 @@ fn every_preset_builds_and_sends_people_to_its_provider() {
 }
 
 #[test]
-fn nothing_configured_says_what_binds_an_answer_to_its_login() {
+fn configured_parameters_cannot_replace_those_of_menshen() {
     let oauth2 = build(&format!(
         "{ENDPOINTS}subject = 'profile.id'\nreturn_param = 'back'\nscopes = ['a', 'b']\n\
          scope_separator = ','\n[authorize_params]\nbrand = '甲'\nsite = 'b'"
@@ -119,7 +119,7 @@ fn nothing_configured_says_what_binds_an_answer_to_its_login() {
 }
 
 #[test]
-fn a_provider_is_told_what_it_has_a_word_for() {
+fn only_supported_optional_parameters_are_sent() {
     let ask = AuthnRequest {
         acr_values: vec!["high".to_owned()],
         max_age: Some(Duration::from_secs(60)),
@@ -162,7 +162,7 @@ fn a_provider_is_told_what_it_has_a_word_for() {
 }
 
 #[test]
-fn a_providers_own_client_is_known() {
+fn the_app_of_a_provider_is_recognised() {
     let features = |preset: &str| {
         let text = format!("client_id = 'me'\npreset = '{preset}'");
         toml::from_str::<Config>(&text).unwrap().features()
@@ -175,7 +175,7 @@ fn a_providers_own_client_is_known() {
 }
 
 #[test]
-fn the_logout_page_brings_people_back() {
+fn the_logout_url_has_the_return_parameter() {
     let back = Url::parse("https://sso.corp.example/bye?a=b").unwrap();
     let page = |text: &str| {
         build(text)
@@ -200,7 +200,7 @@ fn the_logout_page_brings_people_back() {
 }
 
 #[test]
-fn one_at_home_is_asked_at_home() {
+fn base_url_selects_the_endpoints_of_a_self_hosted_provider() {
     let own = |preset: &str| {
         let text = format!("preset = '{preset}'\nbase_url = 'https://git.corp.example/sub/'");
         build(&text).unwrap().settings
@@ -263,7 +263,7 @@ fn mapped(preset: &str, raw: &Value) -> (MappedProfile, String, Option<String>) 
 }
 
 #[test]
-fn github_vouches_for_the_primary_verified_address_alone() {
+fn only_the_primary_verified_address_of_github_links_accounts() {
     let mut raw = json!({
         "id": 583231, "login": "octocat", "name": null, "email": "shown@example.com",
         "emails": [
@@ -296,7 +296,7 @@ fn github_vouches_for_the_primary_verified_address_alone() {
 }
 
 #[test]
-fn what_gitlab_and_google_tell_becomes_a_person() {
+fn gitlab_and_google_profiles_are_mapped() {
     let (all, subject, vouched) = mapped(
         "gitlab",
         &json!({
@@ -338,7 +338,7 @@ fn what_gitlab_and_google_tell_becomes_a_person() {
 }
 
 #[test]
-fn what_microsoft_and_keycloak_tell_becomes_a_person() {
+fn microsoft_and_keycloak_profiles_are_mapped() {
     let (all, subject, vouched) = mapped(
         "microsoft",
         &json!({
@@ -373,7 +373,7 @@ fn what_microsoft_and_keycloak_tell_becomes_a_person() {
 }
 
 #[test]
-fn what_gitee_and_feishu_tell_becomes_a_person() {
+fn gitee_and_feishu_profiles_are_mapped() {
     let (all, subject, _) = mapped(
         "gitee",
         &json!({

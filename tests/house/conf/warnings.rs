@@ -2,8 +2,8 @@
 
 use super::parse;
 
-/// The keys `check` warns of, with their lines.
-pub(super) fn warned(text: &str) -> Vec<(String, usize)> {
+/// The keys of all warnings, with their lines.
+pub(super) fn warned_keys(text: &str) -> Vec<(String, usize)> {
     let warnings = parse(text).warnings();
     warnings
         .into_iter()
@@ -12,7 +12,7 @@ pub(super) fn warned(text: &str) -> Vec<(String, usize)> {
 }
 
 #[test]
-fn a_sound_configuration_is_not_warned_of() {
+fn a_secure_configuration_has_no_warnings() {
     for name in ["minimal.toml", "sidecar.toml", "oauth2-proxy.toml"] {
         let text = std::fs::read_to_string(super::file("conf").join(name)).unwrap();
         assert_eq!(parse(&text).warnings(), [], "{name}");
@@ -20,7 +20,7 @@ fn a_sound_configuration_is_not_warned_of() {
 }
 
 #[test]
-fn a_route_without_upstream_is_sound_only_where_all_are_for_others_to_ask() {
+fn a_route_without_upstream_is_warned_of_unless_no_route_has_one() {
     let head = "[server]\nexternal_url = \"http://sso.corp.example\"\n";
     let trusting = format!("{head}trusted_proxies = [\"10.0.0.1\"]\n");
     let route = |name: &str| format!("[[route]]\nname = \"{name}\"\naccess = \"public\"\n");
@@ -35,14 +35,14 @@ fn a_route_without_upstream_is_sound_only_where_all_are_for_others_to_ask() {
         (format!("{trusting}{forwarded}"), 0),
         (format!("{head}{asked}"), 1),
     ] {
-        let warned = warned(&text);
+        let warned = warned_keys(&text);
         let of_route = warned.iter().filter(|(key, _)| key.starts_with("route"));
         assert_eq!(of_route.count(), warnings, "{text}");
     }
 }
 
 #[test]
-fn what_the_check_paths_answer_is_warned_of_where_it_is_too_much_or_too_little() {
+fn secrets_of_the_check_endpoints_are_warned_of_if_exposed_or_missing() {
     let head = "[server]\nexternal_url = \"http://localhost\"\n";
     let trusting = format!("{head}trusted_proxies = [\"10.0.0.1\"]\n");
     let grpc = "[ext_authz]\ngrpc_listen = \"127.0.0.1:9181\"\n";
@@ -74,14 +74,14 @@ fn what_the_check_paths_answer_is_warned_of_where_it_is_too_much_or_too_little()
                 format!("{trusting}{}", route(&format!("{secret}\n{up}"))),
                 None,
             ),
-            // Nobody may ask.
+            // Without trusted proxies the check endpoints are disabled.
             (
                 format!("{head}{}", route(&format!("{secret}\n{all}\n{up}"))),
                 None,
             ),
             (format!("{trusting}{}", route(all)), None),
         ] {
-            let warned = warned(&text);
+            let warned = warned_keys(&text);
             let keys: Vec<_> = warned.iter().map(|(key, _)| key.as_str()).collect();
             let expected = expected.map(|key| format!("route[0].{key}"));
             assert_eq!(keys, Vec::from_iter(expected.as_deref()), "{text}");
@@ -90,7 +90,7 @@ fn what_the_check_paths_answer_is_warned_of_where_it_is_too_much_or_too_little()
 }
 
 #[test]
-fn applications_that_would_take_each_others_assertions_are_named() {
+fn applications_that_accept_each_others_assertions_are_warned_of() {
     let head = "[server]\nexternal_url = \"https://sso.corp.example\"\n[server.tls]\n\
                 certificate = \"/a\"\nkey = \"/b\"\n[connector.corp.wecom]\ncorp_id = \"ww1\"\n\
                 agent_id = 7\nsecret = { env = \"S\" }\n";
@@ -105,13 +105,13 @@ fn applications_that_would_take_each_others_assertions_are_named() {
         (route("a", "oa", 1, on), route("b", "oa", 2, on), 2),
         (route("a", "oa:81", 1, on), route("b", "oa:82", 2, on), 2),
         (route("a", "*.oa", 1, on), route("b", "*.oa", 2, on), 2),
-        // One application on two paths, another host, and audiences of their own are well.
+        // One application on two paths, another host, or different audiences are no problem.
         (route("a", "oa", 1, on), route("b", "oa", 1, on), 0),
         (route("a", "oa", 1, on), route("b", "hr", 2, on), 0),
         (route("a", "oa", 1, on), route("b", "oa", 2, named), 0),
         (route("a", "oa", 1, on), route("b", "oa", 2, ""), 0),
     ] {
-        let mut warned = warned(&format!("{head}{one}{other}"));
+        let mut warned = warned_keys(&format!("{head}{one}{other}"));
         warned.retain(|(key, _)| !key.ends_with(".host"));
         let keys = warned.iter().filter(|(key, _)| key.ends_with(".assertion"));
         assert_eq!(
@@ -123,7 +123,7 @@ fn applications_that_would_take_each_others_assertions_are_named() {
 }
 
 #[test]
-fn a_path_in_other_letters_is_warned_of_where_another_route_judges_it() {
+fn a_path_that_another_case_bypasses_is_warned_of() {
     let head = "[server]\nexternal_url = 'https://sso.test'\ntrusted_proxies = ['10.0.0.1']\n\
                 [connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { env = 'X' }\n";
     let route = |name: &str, path: &str, more: &str| {
@@ -144,12 +144,12 @@ fn a_path_in_other_letters_is_warned_of_where_another_route_judges_it() {
         ("", ("/finance", one), true),
         ("", ("/finance", "max_age = '1m'"), true),
         (rule, ("/finance", one), true),
-        // It lets nobody pass whom the other one keeps out.
+        // The other route allows nobody whom this one denies.
         ("", ("/finance", ""), false),
         (rule, ("/finance", ""), false),
         (rule, ("/finance", rule), false),
         ("", ("/finance", public), false),
-        // There is no other way to write it, or the operator says how the application reads it.
+        // The path has no letters, or `case_insensitive` is set.
         ("", ("/2026", rule), false),
         ("", ("/finance", &no), false),
     ] {
@@ -158,7 +158,7 @@ fn a_path_in_other_letters_is_warned_of_where_another_route_judges_it() {
             route("all", "/", all),
             route("one", path.0, path.1)
         );
-        let keys: Vec<_> = warned(&text).into_iter().map(|(key, _)| key).collect();
+        let keys: Vec<_> = warned_keys(&text).into_iter().map(|(key, _)| key).collect();
         let named = ["route[1].path".to_owned()];
         let expected = if expected { &named[..] } else { &[] };
         assert_eq!(keys, expected, "{text}");
@@ -169,18 +169,18 @@ fn a_path_in_other_letters_is_warned_of_where_another_route_judges_it() {
         route("one", "/finance", &yes)
     );
     assert_eq!(
-        warned(&text).len(),
+        warned_keys(&text).len(),
         1,
         "case_insensitive itself is warned of"
     );
     let other =
         route("one", "/finance", rule).replace("host = 'oa.test'\npath = '/finance'", elsewhere);
     let text = format!("{head}{}{other}", route("all", "/", public));
-    assert_eq!(warned(&text), [], "another host");
+    assert_eq!(warned_keys(&text), [], "another host");
 }
 
 #[test]
-fn limits_that_limit_nothing_are_named() {
+fn limits_that_limit_nothing_are_warned_of() {
     let head = "[server]\nexternal_url = \"http://localhost\"\n[server.limits]\n";
     let route = "[[route]]\nname = \"a\"\naccess = \"public\"\n\
                  upstream = [\"http://localhost:1\"]\n";
@@ -193,16 +193,16 @@ fn limits_that_limit_nothing_are_named() {
         ("server.limits.upstream_share_anonymous", 7),
     ];
     assert_eq!(
-        warned(&format!("{head}{wide}{route}")),
+        warned_keys(&format!("{head}{wide}{route}")),
         expected.map(|(key, line)| (key.to_owned(), line))
     );
     let narrow = "upstream_share = 99\nconnections_per_client_max = 19999\n\
                   upstream_share_anonymous = 99\n";
-    assert_eq!(warned(&format!("{head}{narrow}{route}")), []);
+    assert_eq!(warned_keys(&format!("{head}{narrow}{route}")), []);
 }
 
 #[test]
-fn an_application_beside_the_sign_in_keeps_people_from_signing_in_in_frames() {
+fn an_application_on_the_host_of_the_sign_in_prevents_logins_in_frames() {
     let with = |session: &str, rest: &str| {
         let session = format!("[session]\n{session}\n");
         let server = "[server]\nexternal_url = \"https://sso.corp.example\"\n\
@@ -246,7 +246,7 @@ fn an_application_beside_the_sign_in_keeps_people_from_signing_in_in_frames() {
 }
 
 #[test]
-fn every_key_that_weakens_is_named_with_its_line() {
+fn every_insecure_setting_is_warned_of_with_its_line() {
     let text = r#"[server]
 external_url = "https://sso.corp.example"
 trusted_proxies = ["10.0.0.0/8", "0.0.0.0/0"]
@@ -301,7 +301,7 @@ pass_access_token = true
         ("route[1].pass_id_token", 30),
     ];
     assert_eq!(
-        warned(text),
+        warned_keys(text),
         expected.map(|(key, line)| (key.to_owned(), line))
     );
     let said = parse(text)
@@ -313,7 +313,7 @@ pass_access_token = true
 }
 
 #[test]
-fn paths_that_everybody_may_ask_for_are_warned_of() {
+fn public_paths_are_warned_of() {
     let head = "[server]\nexternal_url = 'https://sso.test'\ntrusted_proxies = ['10.0.0.1']\n\
                 [connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { env = 'X' }\n\
                 [[route]]\nname = 'a'\nupstream = ['http://[::1]']\n";
@@ -328,14 +328,14 @@ fn paths_that_everybody_may_ask_for_are_warned_of() {
             &["route[0].public_paths", "route[0].basic_auth.user"],
         ),
     ] {
-        let warned = warned(&format!("{head}{more}"));
+        let warned = warned_keys(&format!("{head}{more}"));
         let said: Vec<_> = warned.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(said, keys, "{more}");
     }
 }
 
 #[test]
-fn a_wildcard_to_which_sessions_would_go_is_warned_of() {
+fn a_wildcard_host_that_receives_sessions_is_warned_of() {
     let head = "[server]\nexternal_url = 'https://sso.corp.example'\ntrusted_proxies = ['unix']\n";
     let connector = "[connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\n\
                      secret = { env = 'S' }\n";
@@ -366,17 +366,17 @@ fn a_wildcard_to_which_sessions_would_go_is_warned_of() {
         (one_cookie("corp.example"), route("*.xcorp.example", ""), 1),
         (one_cookie("corp.example"), route("*.example", ""), 1),
     ] {
-        let warned = warned(&format!("{head}{session}{connector}{route}"));
+        let warned = warned_keys(&format!("{head}{session}{connector}{route}"));
         let hosts = warned.iter().filter(|(key, _)| key == "route[0].host");
         assert_eq!(hosts.count(), warnings, "{session}{route}");
     }
 }
 
 #[test]
-fn plain_http_is_warned_of_unless_it_stays_on_this_machine() {
+fn plain_http_is_warned_of_except_on_loopback() {
     let site = |url: &str| {
         let route = "[[route]]\nname = 'a'\naccess = 'public'\nupstream = ['http://a']\n";
-        warned(&format!("[server]\nexternal_url = '{url}'\n{route}"))
+        warned_keys(&format!("[server]\nexternal_url = '{url}'\n{route}"))
     };
     assert_eq!(
         site("http://sso.corp.example"),
@@ -387,28 +387,28 @@ fn plain_http_is_warned_of_unless_it_stays_on_this_machine() {
 }
 
 #[test]
-fn https_that_nobody_ends_is_warned_of() {
+fn https_without_tls_or_a_proxy_is_warned_of() {
     let route = "[[route]]\nname = 'a'\naccess = 'public'\nupstream = ['http://a']\n";
     let external = "[server]\nexternal_url = 'https://sso.corp.example'\n";
     assert_eq!(
-        warned(&format!("{external}{route}")),
+        warned_keys(&format!("{external}{route}")),
         [("server.external_url".to_owned(), 2)]
     );
     let proxied = format!("{external}trusted_proxies = ['127.0.0.1']\n{route}");
-    assert_eq!(warned(&proxied), []);
+    assert_eq!(warned_keys(&proxied), []);
 }
 
 #[test]
-fn a_route_that_leads_nowhere_is_warned_of() {
+fn a_single_route_without_upstream_is_warned_of() {
     let text =
         "[server]\nexternal_url = 'http://127.0.0.1'\n[[route]]\nname = 'a'\naccess = 'public'\n";
-    assert_eq!(warned(text), [("route[0]".to_owned(), 3)]);
+    assert_eq!(warned_keys(text), [("route[0]".to_owned(), 3)]);
 }
 
 #[test]
-fn a_context_that_no_source_names_is_warned_of() {
+fn acr_values_that_no_connector_reports_are_warned_of() {
     let text = "[server]\nexternal_url = 'http://127.0.0.1'\n[connector.corp.wecom]\n\
                 corp_id = 'ww1'\nagent_id = 7\nsecret = { file = '/s' }\n[[route]]\nname = 'a'\n\
                 upstream = ['http://a']\nacr_values = ['gold']\n";
-    assert_eq!(warned(text), [("route[0].acr_values".to_owned(), 10)]);
+    assert_eq!(warned_keys(text), [("route[0].acr_values".to_owned(), 10)]);
 }

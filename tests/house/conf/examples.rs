@@ -1,5 +1,4 @@
-//! What stands in conf/ is what `menshen check` says is fine, once the files and variables it names
-//! are there.
+//! `menshen check` accepts the examples in conf/ if the files and variables that they name exist.
 
 use std::process::Command;
 
@@ -8,17 +7,17 @@ use crate::tls;
 use crate::upstream::Folder;
 
 #[test]
-fn check_accepts_every_configuration_in_conf() {
+fn check_accepts_every_example_in_conf() {
     for entry in std::fs::read_dir(file("conf")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|end| end == "toml") {
-            is_fine(&std::fs::read_to_string(&path).unwrap());
+            assert_accepted(&std::fs::read_to_string(&path).unwrap());
         }
     }
 }
 
-/// Moves what belongs in /etc into a folder, and asks the program.
-fn is_fine(text: &str) {
+/// Runs `menshen check` with a folder instead of /etc/menshen.
+fn assert_accepted(text: &str) {
     let folder = Folder::new();
     let text = text.replace("/etc/menshen/", folder.path("").to_str().unwrap());
     for path in parse(&text).files() {
@@ -32,12 +31,12 @@ fn is_fine(text: &str) {
         .envs(variables(&text))
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{output:?}\n{text}");
-    assert!(said.ends_with(": fine\n"), "{said}\n{text}");
+    assert!(printed.ends_with(": fine\n"), "{printed}\n{text}");
 }
 
-/// The variables that secrets are read from, with something in them.
+/// The environment variables of the secrets, with a value.
 fn variables(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let names = text.split("{ env = \"").skip(1);
     names.map(|rest| (rest.split('"').next().unwrap(), "a secret"))

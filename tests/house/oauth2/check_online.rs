@@ -1,4 +1,4 @@
-//! `menshen check --online` over a provider: what it says, and what to enter where.
+//! `menshen check --online` with an OAuth 2 provider.
 
 use std::process::Output;
 
@@ -23,7 +23,7 @@ async fn check(provider: &Provider, edit: impl Fn(String) -> String) -> Output {
 }
 
 #[tokio::test]
-async fn a_provider_that_knows_us_is_fine_and_what_to_register_is_printed() {
+async fn check_online_accepts_a_working_provider_and_prints_the_redirect_uri() {
     let provider = Provider::start().await;
     let output = check(&provider, |text| text).await;
     let said = text(&output.stdout);
@@ -40,7 +40,7 @@ async fn a_provider_that_knows_us_is_fine_and_what_to_register_is_printed() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_exit_code_1_with_the_way_out() {
+async fn check_online_fails_for_a_wrong_secret_with_a_remedy() {
     let provider = Provider::start().await;
     let output = check(&provider, |text| {
         text.replace(SECRET, "not-the-secret-at-all")
@@ -56,7 +56,7 @@ async fn a_wrong_secret_is_exit_code_1_with_the_way_out() {
 }
 
 #[tokio::test]
-async fn endpoints_that_are_not_there_are_named() {
+async fn check_online_names_missing_endpoints() {
     let provider = Provider::start().await;
     let gone = crate::upstream::listener().await.local_addr().unwrap();
     let url = provider.url().to_owned();

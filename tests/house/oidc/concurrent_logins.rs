@@ -1,4 +1,4 @@
-//! Many people at once: each gets a session of their own.
+//! Many concurrent logins: each person gets a session of their own.
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -9,11 +9,11 @@ use crate::setup::HOME;
 
 const LOGINS: usize = 1000;
 const PEOPLE: usize = 25;
-/// On a busy machine more of them would wait longer than the provider may take.
+/// With more concurrent logins requests would time out on a busy machine.
 const AT_ONCE: usize = 12;
 
 #[tokio::test]
-async fn among_a_thousand_interleaved_logins_everybody_stays_themselves() {
+async fn a_thousand_interleaved_logins_never_mix_up_persons() {
     let provider = Provider::new().await;
     let menshen = provider.setup("userinfo = false").start().await;
     let log_in = async |nth: usize| {
@@ -22,7 +22,7 @@ async fn among_a_thousand_interleaved_logins_everybody_stays_themselves() {
         let back = provider
             .callback_url(&mut browser, "keycloak", &login)
             .await;
-        // Others begin and finish between the way there and the way back.
+        // Other logins begin and finish between the redirects of this one.
         for _ in 0..nth % 7 {
             tokio::task::yield_now().await;
         }

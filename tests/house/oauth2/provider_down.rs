@@ -1,4 +1,4 @@
-//! A provider that is away keeps nobody away who is here, and nobody is led to it.
+//! An OAuth 2 provider that is down: sessions go on, and no browser is redirected to it.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::wire;
 
 const ADMIN: &str = "[admin]\nlisten = '127.0.0.1:0'\n";
 
-/// A browser that begins a login and stops before it is led away.
+/// Begins a login and stops before the redirect to the provider.
 async fn begins(menshen: &Menshen) -> (Browser, Page) {
     let mut browser = Browser::new(menshen);
     let page = led(&mut browser, &start("gh")).await;
@@ -29,9 +29,9 @@ async fn led(browser: &mut Browser, url: &str) -> Page {
         .await
 }
 
-/// Nobody is led anywhere, and they read why.
+/// There is an error page and no redirect.
 #[track_caller]
-fn is_told(page: &Page) {
+fn is_error_page(page: &Page) {
     assert_eq!(
         (page.answer.status, page.cause()),
         (502, Some(Cause::SourceUnreachable)),
@@ -57,9 +57,9 @@ async fn asking(provider: &Provider, connector: &str, token: &str) -> Menshen {
 }
 
 #[tokio::test]
-async fn the_house_starts_and_serves_while_the_provider_is_away() {
+async fn menshen_starts_and_serves_while_the_provider_is_down() {
     let provider = Provider::start().await;
-    // A port that is taken, and where nobody listens.
+    // A bound port without a listener.
     let closed = TcpSocket::new_v4().unwrap();
     closed.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let nowhere = format!("http://{}", closed.local_addr().unwrap());
@@ -78,7 +78,7 @@ async fn the_house_starts_and_serves_while_the_provider_is_away() {
         let speaks = ("Accept-Language".to_owned(), language.to_owned());
         browser.extra.push(speaks);
         let page = led(&mut browser, &start("gh")).await;
-        is_told(&page);
+        is_error_page(&page);
         let html = page.answer.text();
         assert!(html.contains(words) && html.contains("/.menshen/sign_in"));
         assert_eq!(browser.cookies(), []);
@@ -94,7 +94,7 @@ async fn the_house_starts_and_serves_while_the_provider_is_away() {
 }
 
 #[tokio::test]
-async fn an_answer_counts_for_ten_seconds_and_then_somebody_makes_sure() {
+async fn a_successful_probe_is_valid_for_ten_seconds() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     is_led(&begins(&menshen).await.1, "it answers");
@@ -104,25 +104,25 @@ async fn an_answer_counts_for_ten_seconds_and_then_somebody_makes_sure() {
     for wait_s in [1, 7200] {
         menshen.advance(Duration::from_secs(wait_s));
         let (browser, page) = begins(&menshen).await;
-        is_told(&page);
+        is_error_page(&page);
         assert_eq!(browser.cookies(), []);
     }
     provider.up();
-    is_told(&begins(&menshen).await.1);
+    is_error_page(&begins(&menshen).await.1);
     menshen.advance(Duration::from_secs(2));
     let (_, page) = through(&menshen, "gh").await;
     assert_eq!(page.url, format!("{HOME}/echo?a=b"));
 }
 
 #[tokio::test]
-async fn a_login_that_was_answered_counts_and_one_that_was_not_does_not() {
+async fn a_redeemed_code_counts_as_successful_probe() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     let (mut browser, _) = begins(&menshen).await;
     menshen.advance(Duration::from_secs(10));
     let probes = || provider.calls("/").len();
     assert_eq!(probes(), 1);
-    // The whole login of one person probes once; what they redeem counts from then on.
+    // A login probes once; a redeemed code counts as successful probe.
     let mut coming = Browser::new(&menshen);
     let back = coming
         .follow_until(&start("gh"), |next| next.contains("/callback/gh"))
@@ -133,17 +133,17 @@ async fn a_login_that_was_answered_counts_and_one_that_was_not_does_not() {
     menshen.advance(Duration::from_secs(9));
     is_led(&begins(&menshen).await.1, "somebody came in");
     assert_eq!(probes(), 2);
-    // Whoever finds it silent on their way makes the next one ask.
+    // A login that gets no response makes the next login probe.
     let back = browser
         .follow_until(&start("gh"), |next| next.contains("/callback/gh"))
         .await;
     provider.down();
-    is_told(&browser.follow(&back.url).await);
-    is_told(&begins(&menshen).await.1);
+    is_error_page(&browser.follow(&back.url).await);
+    is_error_page(&begins(&menshen).await.1);
 }
 
 #[tokio::test]
-async fn whoever_is_here_stays_and_leaves_while_the_provider_is_away() {
+async fn sessions_and_logouts_work_while_the_provider_is_down() {
     let provider = Provider::start().await;
     let page = format!("logout_url = '{}/logout'", provider.url());
     let menshen = start_menshen(&provider, &page).await;
@@ -156,13 +156,13 @@ async fn whoever_is_here_stays_and_leaves_while_the_provider_is_away() {
     assert_eq!(answer.header("location"), Some(there.as_str()));
     provider.down();
     menshen.advance(Duration::from_secs(10));
-    is_told(&begins(&menshen).await.1);
+    is_error_page(&begins(&menshen).await.1);
     for _ in 0..3 {
         let page = stays.follow(&format!("{HOME}/echo")).await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
         menshen.advance(Duration::from_secs(1200));
     }
-    // They leave here, and are not led to a page that never comes.
+    // The session ends without a redirect to the unreachable provider.
     let mut stolen = leaves.clone();
     let answer = leaves.visit(&out).await;
     assert_eq!(answer.header("location"), None, "{}", answer.text());
@@ -172,7 +172,7 @@ async fn whoever_is_here_stays_and_leaves_while_the_provider_is_away() {
 }
 
 #[tokio::test]
-async fn any_answer_is_one_and_nothing_of_the_login_is_told_for_it() {
+async fn any_status_is_a_successful_probe_and_a_probe_has_no_login_data() {
     let elsewhere = Upstream::start(|_| Reply::Close(Vec::new())).await;
     for (status, headers) in [
         (200, String::new()),
@@ -198,11 +198,11 @@ async fn any_answer_is_one_and_nothing_of_the_login_is_told_for_it() {
             assert!(known, "{status}: {name}: {value}");
         }
     }
-    assert_eq!(elsewhere.connections(), 0, "nobody follows it");
+    assert_eq!(elsewhere.connections(), 0, "redirects are not followed");
 }
 
 #[tokio::test]
-async fn a_crowd_asks_once_whatever_the_answer() {
+async fn concurrent_logins_share_one_probe() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     let crowd = || join_all((0..20).map(async |_| begins(&menshen).await.1));
@@ -212,26 +212,30 @@ async fn a_crowd_asks_once_whatever_the_answer() {
     assert_eq!(provider.calls("/").len(), 1);
     provider.down();
     menshen.advance(Duration::from_secs(10));
-    crowd().await.iter().for_each(is_told);
+    crowd().await.iter().for_each(is_error_page);
     let asked = provider.calls("/").len();
-    // A client may repeat what was cut before its first byte.
+    // The HTTP client may repeat a request whose connection was cut before the first byte.
     assert!((2..=3).contains(&asked), "{asked}");
     menshen.advance(Duration::from_secs(1));
-    is_told(&begins(&menshen).await.1);
-    assert_eq!(provider.calls("/").len(), asked, "left alone for a moment");
+    is_error_page(&begins(&menshen).await.1);
+    assert_eq!(
+        provider.calls("/").len(),
+        asked,
+        "no probe during the pause"
+    );
     menshen.advance(Duration::from_secs(1));
-    is_told(&begins(&menshen).await.1);
+    is_error_page(&begins(&menshen).await.1);
     assert!(provider.calls("/").len() > asked);
 }
 
 #[tokio::test]
-async fn who_is_slow_is_there_and_who_takes_no_connection_is_away() {
+async fn a_slow_provider_is_reachable_and_a_refused_connection_is_not() {
     let slow = async {
         let provider = Provider::start().await;
         provider.hang("/");
         let menshen = start_menshen(&provider, "").await;
         is_led(&begins(&menshen).await.1, "it took the connection");
-        // That is an answer, too: nobody else waits.
+        // A timeout counts as a response, so that the next login does not wait.
         is_led(&begins(&menshen).await.1, "it took the connection");
         assert_eq!(provider.calls("/").len(), 1);
     };
@@ -246,7 +250,7 @@ async fn who_is_slow_is_there_and_who_takes_no_connection_is_away() {
         ];
         let provider = Provider::start().await;
         let menshen = asking(&provider, "", &format!("http://{address}/token")).await;
-        is_told(&begins(&menshen).await.1);
+        is_error_page(&begins(&menshen).await.1);
         let error = last_error(&menshen);
         assert!(error.contains("connect for a probe"), "{error}");
         drop(open);
@@ -255,7 +259,7 @@ async fn who_is_slow_is_there_and_who_takes_no_connection_is_away() {
 }
 
 #[tokio::test]
-async fn somebody_who_goes_away_meanwhile_has_asked_for_the_others() {
+async fn a_cancelled_login_still_completes_the_probe_for_others() {
     let provider = Provider::start().await;
     provider.hang("/");
     let menshen = start_menshen(&provider, "").await;
@@ -271,7 +275,7 @@ async fn somebody_who_goes_away_meanwhile_has_asked_for_the_others() {
 }
 
 #[tokio::test]
-async fn through_a_proxy_it_is_away_when_there_is_no_tunnel_to_it() {
+async fn behind_a_proxy_a_failed_tunnel_counts_as_unreachable() {
     let proxy = Upstream::start(|_| {
         let answer = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
         Reply::Close(answer.as_bytes().to_vec())
@@ -280,21 +284,25 @@ async fn through_a_proxy_it_is_away_when_there_is_no_tunnel_to_it() {
     let connector = format!("proxy = '{}'", proxy.url());
     let provider = Provider::start().await;
     let menshen = asking(&provider, &connector, "https://id.corp.example/token").await;
-    is_told(&begins(&menshen).await.1);
+    is_error_page(&begins(&menshen).await.1);
     assert_eq!(proxy.last().first, "CONNECT id.corp.example:443 HTTP/1.1");
-    // What stands in the way of plain http answers for whom it stands before.
+    // For plain http the response of the proxy counts.
     let menshen = asking(&provider, &connector, "http://id.corp.example/token").await;
     is_led(&begins(&menshen).await.1, "an answer");
     assert_eq!(proxy.last().first, "GET http://id.corp.example/ HTTP/1.1");
-    // And a proxy that is away itself keeps every login from its end.
+    // If the proxy itself is down, the provider is unreachable.
     drop(proxy);
     menshen.advance(Duration::from_secs(10));
-    is_told(&begins(&menshen).await.1);
-    assert_eq!(provider.calls("/").len(), 0, "nobody goes around it");
+    is_error_page(&begins(&menshen).await.1);
+    assert_eq!(
+        provider.calls("/").len(),
+        0,
+        "no request bypasses the proxy"
+    );
 }
 
 #[tokio::test]
-async fn a_reload_that_would_ask_a_provider_that_is_away_locks_nobody_out() {
+async fn reload_user_is_skipped_while_the_provider_is_down() {
     let provider = Provider::start().await;
     let routes = "[[route]]\nname = 'app'\nhost = 'sso.test'\nupstream = ['{app}']\n\
                   reload_user = 'always'\n";
@@ -319,7 +327,7 @@ async fn a_reload_that_would_ask_a_provider_that_is_away_locks_nobody_out() {
 }
 
 #[tokio::test]
-async fn a_front_end_is_told_as_well() {
+async fn the_login_config_of_a_front_end_reports_an_unreachable_provider() {
     let provider = Provider::start().await;
     provider.down();
     let menshen = start_menshen(&provider, "").await;

@@ -1,4 +1,4 @@
-//! What every kind of connector promises of its settings. One row a kind.
+//! The promises of every kind of connector about its settings. Each kind has a row.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use menshen::outbound::{self, Outbound};
 use menshen::people::profile::{Mapping, MappingConfig};
 
 use super::parse;
-use super::refused::{refuse, says};
+use super::problems::{assert_problem, parse_error};
 use super::schema;
-use super::warned::warned;
+use super::warnings::warned_keys;
 
-/// A kind: the name of its table, the least it needs, and the keys of its secrets, of which the least
-/// has the first. `SECRET` stands for that one.
+/// A kind: the name of its table, its required keys, and the keys of its secrets. `SECRET` stands for the
+/// value of the first secret.
 const KINDS: &[(&str, &str, &[&str])] = &[
     (
         "wecom",
@@ -35,7 +35,7 @@ const KINDS: &[(&str, &str, &[&str])] = &[
 
 const FILE: &str = "{ file = '/etc/menshen/source.secret' }";
 
-/// A sound site of six lines before the connector.
+/// A valid configuration of six lines before the connector.
 fn document(connector: &str) -> String {
     format!(
         "[server]\nexternal_url = 'https://sso.corp.example'\ntrusted_proxies = ['10.0.0.1']\n\
@@ -43,7 +43,7 @@ fn document(connector: &str) -> String {
     )
 }
 
-/// The table of a kind, which begins in line 7.
+/// The table of a kind; in [`document`] it begins in line 7.
 fn table((name, least, _): &(&str, &str, &[&str]), secret: &str) -> String {
     format!(
         "[connector.corp.{name}]\n{}",
@@ -70,7 +70,7 @@ fn every_kind_has_its_row_here() {
 }
 
 #[test]
-fn the_least_a_kind_needs_is_sound() {
+fn the_required_keys_of_a_kind_are_enough() {
     for kind in KINDS {
         let config = parse(&document(&table(kind, FILE)));
         assert_eq!(config.warnings(), [], "{kind:?}");
@@ -79,7 +79,7 @@ fn the_least_a_kind_needs_is_sound() {
 }
 
 #[test]
-fn a_kind_names_its_secrets_and_shows_none() {
+fn a_kind_lists_its_secrets_and_shows_none() {
     for kind in KINDS {
         let (name, _, secrets) = kind;
         let files = parse(&document(&table(kind, FILE))).files();
@@ -90,31 +90,31 @@ fn a_kind_names_its_secrets_and_shows_none() {
             let text = document(&text);
             let at = text.lines().position(|line| line.contains("hunter2"));
             let key = format!("connector.corp.{name}.{secret}");
-            assert_eq!(warned(&text), [(key, at.unwrap() + 1)], "{text}");
+            assert_eq!(warned_keys(&text), [(key, at.unwrap() + 1)], "{text}");
             assert!(!format!("{:?}", parse(&text)).contains("hunter2"), "{name}");
         }
     }
 }
 
 #[test]
-fn what_a_kind_does_not_know_or_lacks_is_refused_in_its_table() {
+fn unknown_and_missing_keys_of_a_kind_are_refused_at_its_table() {
     for kind in KINDS {
         let table = table(kind, FILE);
         let more = document(&format!("{table}no_such_key = 1\n"));
         let line = more.lines().count();
-        says(&refuse(&more), line, 1, &["no_such_key"]);
+        assert_problem(&parse_error(&more), line, 1, &["no_such_key"]);
         let (name, ..) = kind;
         let bare = document(&format!("[connector.corp.{name}]\n"));
-        says(&refuse(&bare), 7, 1, &["is missing"]);
+        assert_problem(&parse_error(&bare), 7, 1, &["is missing"]);
     }
 }
 
 #[test]
-fn a_connector_is_of_one_kind_whichever_they_are() {
+fn a_connector_with_two_kinds_is_refused() {
     for (at, one) in KINDS.iter().enumerate() {
         for other in &KINDS[at + 1..] {
             let both = format!("{}{}", table(other, FILE), table(one, FILE));
-            let error = refuse(&document(&both)).to_string();
+            let error = parse_error(&document(&both)).to_string();
             let names = format!(
                 "keep [connector.corp.{}] or [connector.corp.{}]",
                 one.0, other.0
@@ -128,7 +128,7 @@ fn a_connector_is_of_one_kind_whichever_they_are() {
 }
 
 #[tokio::test]
-async fn a_kind_builds_without_asking_anybody() {
+async fn a_kind_builds_without_sending_a_request() {
     menshen::keys::install_crypto();
     for kind in KINDS {
         let config = parse(&document(&table(kind, "'hunter2'")));
@@ -156,7 +156,7 @@ async fn a_kind_builds_without_asking_anybody() {
 }
 
 #[test]
-fn an_address_or_id_that_is_none_is_refused_at_its_place() {
+fn an_invalid_url_or_id_is_refused_at_its_value() {
     let table = table(&KINDS[0], FILE);
     for (key, value, rule) in [
         ("corp_id", "''", "letters and digits"),
@@ -169,6 +169,11 @@ fn an_address_or_id_that_is_none_is_refused_at_its_place() {
         let rest = if key == "corp_id" { &rest } else { &table };
         let text = document(&format!("{rest}{key} = {value}\n"));
         let column = key.len() + 4;
-        says(&refuse(&text), text.lines().count(), column, &[key, rule]);
+        assert_problem(
+            &parse_error(&text),
+            text.lines().count(),
+            column,
+            &[key, rule],
+        );
     }
 }

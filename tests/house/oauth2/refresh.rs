@@ -1,4 +1,4 @@
-//! The provider asked again while somebody is here, as whoever keeps sessions asks it.
+//! Refresh of tokens and profile, called as the session code calls it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::provider::Provider;
 
-/// A connector by itself, and tokens of a login of 张三.
+/// A connector without a running menshen, and the tokens of a login of 张三.
 async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, Tokens) {
     menshen::keys::install_crypto();
     let text = provider.table("gh", "", "vouched_email = 'profile.email'");
@@ -54,7 +54,7 @@ async fn refresh(
     source.refresh(&subject, tokens).await
 }
 
-/// A login that begins: whether it leads to the provider.
+/// Whether a new login is redirected to the provider.
 async fn begins(connector: &Arc<dyn Connector>, clock: &Clock) -> bool {
     let id = "gh".parse().unwrap();
     let pending = Pending::new(id, Mode::Web, ReturnTo::home(), clock.now());
@@ -67,7 +67,7 @@ fn token(secret: Option<&Secret<String>>) -> &str {
 }
 
 #[tokio::test]
-async fn a_refresh_brings_new_tokens_and_what_the_person_is_now() {
+async fn a_refresh_returns_new_tokens_and_the_current_profile() {
     let (provider, clock) = (Provider::start().await, clock());
     let (connector, tokens) = connector(&provider, &clock).await;
     provider
@@ -85,7 +85,7 @@ async fn a_refresh_brings_new_tokens_and_what_the_person_is_now() {
     );
     let end = clock.now().plus(Duration::from_secs(3600));
     assert_eq!(new.tokens.access_expires_at, Some(end));
-    // Each refresh token is good once; the next one is kept.
+    // A refresh token can be used once.
     let again = refresh(&connector, &new.tokens).await.unwrap();
     assert!(again.raw.is_some());
     let spent = refresh(&connector, &tokens).await;
@@ -105,7 +105,7 @@ async fn a_refresh_token_that_is_not_replaced_is_kept() {
 }
 
 #[tokio::test]
-async fn only_the_providers_own_word_ends_a_session() {
+async fn only_a_rejected_refresh_token_ends_a_session() {
     let (provider, clock) = (Provider::start().await, clock());
     let (connector, tokens) = connector(&provider, &clock).await;
     let json = "Content-Type: application/json\r\n";
@@ -134,7 +134,7 @@ async fn only_the_providers_own_word_ends_a_session() {
 }
 
 #[tokio::test]
-async fn a_person_who_is_another_or_gone_ends_the_session() {
+async fn a_changed_subject_or_rejected_token_ends_the_session() {
     let (provider, clock) = (Provider::start().await, clock());
     let (connector, tokens) = connector(&provider, &clock).await;
     provider.person(json!({ "id": 8, "login": "zhangsan" }));
@@ -147,7 +147,7 @@ async fn a_person_who_is_another_or_gone_ends_the_session() {
 }
 
 #[tokio::test]
-async fn new_tokens_are_kept_also_where_the_profile_does_not_come() {
+async fn new_tokens_are_kept_even_without_a_profile() {
     let (provider, clock) = (Provider::start().await, clock());
     let (connector, tokens) = connector(&provider, &clock).await;
     for status in [403, 429, 500, 200] {
@@ -170,7 +170,7 @@ async fn new_tokens_are_kept_also_where_the_profile_does_not_come() {
 }
 
 #[tokio::test]
-async fn without_a_refresh_token_the_access_token_asks_for_as_long_as_it_lives() {
+async fn without_a_refresh_token_the_access_token_is_used_until_it_expires() {
     let (provider, clock) = (Provider::start().await, clock());
     let (connector, tokens) = connector(&provider, &clock).await;
     let tokens = Tokens {
@@ -191,7 +191,7 @@ async fn without_a_refresh_token_the_access_token_asks_for_as_long_as_it_lives()
 }
 
 #[tokio::test]
-async fn a_provider_that_renews_tokens_is_there_for_a_login() {
+async fn a_refresh_counts_as_successful_probe() {
     let (provider, clock) = (Provider::start().await, clock());
     let (connector, tokens) = connector(&provider, &clock).await;
     refresh(&connector, &tokens).await.unwrap();

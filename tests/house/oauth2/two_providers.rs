@@ -1,4 +1,4 @@
-//! Two providers never make one person of two, nor two logins one.
+//! Two providers: accounts and login names are never mixed up.
 
 use menshen::face::page::Cause;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::{account, through};
 use crate::browser::href;
 use crate::setup::{Menshen, Setup, UNLIMITED};
 
-/// Two providers at which somebody called `zhangsan` is signed in.
+/// Two providers; at both a person with the login name `zhangsan` is signed in.
 async fn two(other: &str, kind: &str) -> (Provider, Provider, Menshen) {
     let (first, second) = (Provider::start().await, Provider::start().await);
     let vouches = "vouched_email = 'profile.email_verified ? profile.email : null'";
@@ -29,7 +29,7 @@ fn person(id: u32, email: &str, verified: Value) -> Value {
 const VOUCHES: &str = "vouched_email = 'profile.email_verified ? profile.email : null'";
 
 #[tokio::test]
-async fn a_login_two_providers_give_is_only_the_first_ones() {
+async fn a_login_name_belongs_to_the_provider_that_used_it_first() {
     let (_first, second, menshen) = two("", VOUCHES).await;
     let (mut owner, page) = through(&menshen, "gh").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
@@ -55,7 +55,7 @@ async fn a_login_two_providers_give_is_only_the_first_ones() {
             .unwrap()
             .contains(&account(&mut owner).await)
     );
-    // The same id at another provider is another identity, and a free login comes in.
+    // The same id at another provider is another identity; with a free login name it can sign in.
     second.person(json!({ "id": 7, "login": "lisi" }));
     let (mut other, page) = through(&menshen, "gl").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
@@ -63,7 +63,7 @@ async fn a_login_two_providers_give_is_only_the_first_ones() {
 }
 
 #[tokio::test]
-async fn a_prefix_keeps_two_providers_apart() {
+async fn login_prefix_separates_two_providers() {
     let (_first, _second, menshen) = two("login_prefix = 'gl-'", VOUCHES).await;
     let (mut one, page) = through(&menshen, "gh").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
@@ -73,12 +73,12 @@ async fn a_prefix_keeps_two_providers_apart() {
 }
 
 #[tokio::test]
-async fn only_an_address_the_provider_verified_joins_an_account() {
+async fn only_a_verified_address_links_accounts() {
     for (link_by, kind, verified, joined) in [
         ("link_by = ['email']", VOUCHES, json!(true), true),
         ("link_by = ['email']", VOUCHES, json!(false), false),
         ("link_by = ['email']", VOUCHES, json!(null), false),
-        // Without a word about what is verified nothing is.
+        // Without `vouched_email` no address is verified.
         ("link_by = ['email']", "", json!(true), false),
         ("link_by = ['mobile']", VOUCHES, json!(true), false),
         ("", VOUCHES, json!(true), false),
@@ -92,7 +92,7 @@ async fn only_an_address_the_provider_verified_joins_an_account() {
         if joined {
             assert_eq!(account(&mut one).await, account(&mut two).await, "{what}");
         } else if verified.is_null() && !kind.is_empty() {
-            // `null ? …` has no value: a login that says nothing sound ends here.
+            // `null ? …` has no value, so the login is refused.
             assert_eq!(page.cause(), Some(Cause::BadAnswer), "{what}");
         } else {
             assert_eq!(page.cause(), Some(Cause::LoginTaken), "{what}");
@@ -101,7 +101,7 @@ async fn only_an_address_the_provider_verified_joins_an_account() {
 }
 
 #[tokio::test]
-async fn an_address_of_the_first_that_nobody_verified_joins_nobody() {
+async fn an_unverified_address_of_the_existing_account_links_nothing() {
     let (first, second, menshen) = two("link_by = ['email']", VOUCHES).await;
     first.person(person(1, "z@corp.example", json!(false)));
     second.person(person(2, "z@corp.example", json!(true)));
@@ -113,14 +113,14 @@ async fn an_address_of_the_first_that_nobody_verified_joins_nobody() {
 }
 
 #[tokio::test]
-async fn who_changes_their_login_at_the_provider_stays_the_same_account() {
+async fn a_changed_login_name_keeps_the_account() {
     let (first, _second, menshen) = two("", VOUCHES).await;
     let (mut before, _) = through(&menshen, "gh").await;
     first.person(json!({ "id": 7, "login": "zhangsan2" }));
     let (mut after, page) = through(&menshen, "gh").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan2"]);
     assert_eq!(account(&mut before).await, account(&mut after).await);
-    // And whoever takes the login there now is somebody else.
+    // Another person who takes over the login name gets another account.
     first.person(json!({ "id": 8, "login": "zhangsan" }));
     let (mut new, page) = through(&menshen, "gh").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);

@@ -1,5 +1,5 @@
-//! Somebody left the provider's page open too long, or came in through another tab meanwhile: the
-//! provider sends them back without a code, and the login begins once more by itself.
+//! A login page that expired at the provider, or that another tab completed: the provider redirects
+//! back with an error, and the login starts once more automatically.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,10 +11,10 @@ use crate::browser::{Browser, Page};
 use crate::provider::{Misbehavior, Provider, start};
 use crate::setup::{HOME, Menshen, Setup};
 
-/// Keycloak's words for it.
+/// The error of Keycloak for it.
 const EXPIRED: (&str, &str) = ("temporarily_unavailable", "authentication_expired");
 
-/// The next so many answers of the provider are this error, with these words.
+/// The next `times` authorization responses are this error with this description.
 fn answers(times: usize, error: (&'static str, &'static str)) -> Misbehavior {
     let left = Arc::new(AtomicUsize::new(times));
     Misbehavior::back(move |pairs| {
@@ -31,7 +31,7 @@ fn answers(times: usize, error: (&'static str, &'static str)) -> Misbehavior {
     })
 }
 
-/// Somebody whom the provider knows already begins a login.
+/// Logs in with a person who is signed in at the provider.
 async fn sign_in(provider: &Provider, menshen: &Menshen) -> (Browser, Page) {
     let mut browser = Browser::new(menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
@@ -44,23 +44,23 @@ fn flows(browser: &Browser) -> usize {
 }
 
 #[tokio::test]
-async fn a_login_page_that_was_open_too_long_leads_in_all_the_same() {
+async fn an_expired_login_page_at_the_provider_is_opened_again() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     provider.misbehave(answers(1, EXPIRED));
     let (browser, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zhangsan");
-    assert_eq!(page.url, format!("{HOME}/echo"), "where they wanted to go");
+    assert_eq!(page.url, format!("{HOME}/echo"));
     assert_eq!(provider.calls("authorize"), 2);
-    assert_eq!(flows(&browser), 0, "no memory of either login is left");
-    // The operator still sees what happened.
+    assert_eq!(flows(&browser), 0, "the cookies of both logins are deleted");
+    // The audit log has the error.
     let audit = menshen.audit();
     let said = audit.iter().filter_map(|line| line["error"].as_str());
     assert_eq!(said.filter(|it| it.contains(EXPIRED.1)).count(), 1);
 }
 
 #[tokio::test]
-async fn it_begins_again_once_and_never_goes_round() {
+async fn an_expired_login_is_repeated_once_only() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     provider.misbehave(answers(100, EXPIRED));
@@ -69,14 +69,14 @@ async fn it_begins_again_once_and_never_goes_round() {
     assert_eq!(provider.calls("authorize"), 2);
     assert!(browser.cookie("menshen").is_none());
     assert!(last_error(&menshen).contains(EXPIRED.1));
-    // Beginning once more is the person's choice, and is as good as the first time.
+    // A new login works as the first one does.
     provider.behave();
     let (_, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zhangsan");
 }
 
 #[tokio::test]
-async fn other_words_and_other_errors_begin_nothing() {
+async fn other_errors_do_not_repeat_the_login() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     for (error, cause) in [
@@ -104,9 +104,9 @@ async fn other_words_and_other_errors_begin_nothing() {
 }
 
 #[tokio::test]
-async fn many_who_were_too_slow_keep_nobody_else_out() {
+async fn expired_login_pages_do_not_count_as_wrong_codes() {
     let provider = Provider::new().await;
-    // A single wrong code closes the way to the source for everybody: here there was none.
+    // A single wrong code would pause the source for everybody; an expired page is not a wrong code.
     let more = format!("{}[login]\nbad_codes_max = 1\n", provider.toml("keycloak"));
     let setup = Setup::default().clock(provider.clock()).more(&more);
     let menshen = setup.start().await;
@@ -120,7 +120,7 @@ async fn many_who_were_too_slow_keep_nobody_else_out() {
 }
 
 #[tokio::test]
-async fn a_login_that_another_tab_overtook_ends_where_it_should() {
+async fn a_login_that_another_tab_completed_ends_at_its_target() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
@@ -129,7 +129,7 @@ async fn a_login_that_another_tab_overtook_ends_where_it_should() {
         .await;
     let page = browser.follow(&start("keycloak")).await;
     is_here(&page, "zhangsan");
-    // The provider has no code for the tab that was slower.
+    // The provider sends an error to the slower tab.
     let mut back = url::Url::parse(&slow).unwrap();
     let kept: Vec<_> = back
         .query_pairs()

@@ -1,4 +1,4 @@
-//! JSON that is called something else is JSON all the same; what is none says what it was called.
+//! JSON responses with other content types are accepted; an error for invalid JSON names the type.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::browser::{Browser, Page};
 use crate::provider::{CLIENT_SECRET, ClientProof, EndpointFault, Misbehavior, Provider};
 use crate::setup::{HOME, Menshen};
 
-/// What old servers, and servers behind other servers, call JSON.
+/// Content types that servers and proxies send for JSON.
 const LABELS: [Option<&str>; 6] = [
     None,
     Some("text/html; charset=utf-8"),
@@ -19,7 +19,7 @@ const LABELS: [Option<&str>; 6] = [
     Some("text/javascript;charset=GBK"),
 ];
 
-/// Everything that is asked while somebody logs in.
+/// All endpoints that a login uses.
 const ENDPOINTS: [&str; 4] = ["discovery", "keys", "token", "userinfo"];
 
 async fn sign_in(provider: &Provider, menshen: &Menshen) -> (Browser, Page) {
@@ -29,7 +29,7 @@ async fn sign_in(provider: &Provider, menshen: &Menshen) -> (Browser, Page) {
 }
 
 #[tokio::test]
-async fn json_is_read_whatever_it_is_called() {
+async fn json_is_accepted_with_any_content_type() {
     for label in LABELS {
         let provider = Provider::new().await;
         for endpoint in ENDPOINTS {
@@ -42,7 +42,7 @@ async fn json_is_read_whatever_it_is_called() {
             page.answer.echoed("x-forwarded-groups").len() == 1,
             "{label:?}"
         );
-        // A refresh is asked for in the same way.
+        // The same holds for a refresh.
         menshen.advance(Duration::from_secs(301));
         is_here(&browser.follow(&format!("{HOME}/echo")).await, "zhangsan");
         assert_eq!(provider.calls("refresh"), 1, "{label:?}");
@@ -50,7 +50,7 @@ async fn json_is_read_whatever_it_is_called() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_protocol_is_one_whatever_it_is_called() {
+async fn protocol_errors_are_accepted_with_any_content_type() {
     for label in LABELS {
         let provider = Provider::new().await;
         provider.misbehave(Misbehavior::Label("token", label));
@@ -73,7 +73,7 @@ async fn an_error_of_the_protocol_is_one_whatever_it_is_called() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_says_what_it_was_called_and_nothing_it_held() {
+async fn an_error_for_invalid_json_names_the_content_type_and_no_content() {
     for endpoint in ENDPOINTS {
         for (status, body, type_of_it) in [
             (200, format!("<html>{CLIENT_SECRET}"), "text/html"),

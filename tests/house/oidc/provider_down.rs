@@ -1,4 +1,4 @@
-//! A provider that is down keeps nobody away who is here, and tells whoever wants to come.
+//! An OpenID provider that is down: sessions go on, and logins get an error page.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{upstream, wire};
 const ADMIN: &str = "[admin]\nlisten = '127.0.0.1:0'\n";
 
 #[tokio::test]
-async fn the_house_starts_and_serves_while_the_provider_is_down() {
+async fn menshen_starts_and_serves_while_the_provider_is_down() {
     let provider = Provider::new().await;
     provider.down();
     let menshen = provider.setup(ADMIN).start().await;
@@ -45,7 +45,7 @@ async fn the_house_starts_and_serves_while_the_provider_is_down() {
     let metrics = wire::raw(admin, metrics).await.text();
     let counted = "menshen_logins_total{connector=\"keycloak\",outcome=\"failed\"} 1\n";
     assert!(metrics.contains(counted), "{metrics}");
-    // Whoever gave no answer is left alone for a moment, and then asked again.
+    // After a failed request there is a pause of two seconds.
     provider.up();
     menshen.advance(Duration::from_secs(2));
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
@@ -53,7 +53,7 @@ async fn the_house_starts_and_serves_while_the_provider_is_down() {
 }
 
 #[tokio::test]
-async fn whoever_is_here_stays_and_can_leave_while_the_provider_is_down() {
+async fn sessions_and_logouts_work_while_the_provider_is_down() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let (mut browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
@@ -64,7 +64,7 @@ async fn whoever_is_here_stays_and_can_leave_while_the_provider_is_down() {
         is_here(&page, "zhangsan");
         menshen.advance(Duration::from_secs(1200));
     }
-    // They leave here first; that the way on leads to a provider that is down takes nothing back.
+    // The local session ends although the provider cannot be reached.
     let left = browser.visit(&format!("{HOME}/.menshen/sign_out")).await;
     assert!(left.status < 400, "{}", left.text());
     assert!(browser.cookie("menshen").is_none());
@@ -73,7 +73,7 @@ async fn whoever_is_here_stays_and_can_leave_while_the_provider_is_down() {
 }
 
 #[tokio::test]
-async fn nobody_is_led_to_a_provider_that_gives_no_answer() {
+async fn no_browser_is_redirected_to_a_provider_that_does_not_respond() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
@@ -81,14 +81,14 @@ async fn nobody_is_led_to_a_provider_that_gives_no_answer() {
         .callback_url(&mut browser, "keycloak", "zhangsan")
         .await;
     provider.down();
-    // Who was there already cannot be let in, and is told why.
+    // A login that is already at the provider ends with an error page.
     let page = browser.follow(&back).await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (502, Some(Cause::SourceUnreachable))
     );
     assert!(browser.cookie("menshen").is_none());
-    // Whoever comes now is told here, not by their browser's own page. Long after, too.
+    // A new login gets an error page of menshen and not one of the browser, also much later.
     for wait_s in [10, 7200] {
         menshen.advance(Duration::from_secs(wait_s));
         let mut stranger = Browser::new(&menshen);
@@ -106,7 +106,7 @@ async fn nobody_is_led_to_a_provider_that_gives_no_answer() {
 }
 
 #[tokio::test]
-async fn what_is_known_of_a_provider_stays_known_while_it_says_nothing_of_itself() {
+async fn cached_metadata_stays_in_use_while_the_provider_sends_none() {
     for odd in [
         EndpointFault::HtmlStatus(503),
         EndpointFault::Html,
@@ -126,7 +126,7 @@ async fn what_is_known_of_a_provider_stays_known_while_it_says_nothing_of_itself
 }
 
 #[tokio::test]
-async fn strangers_cost_a_provider_that_is_down_one_question_in_two_seconds() {
+async fn a_provider_that_is_down_gets_one_request_in_two_seconds() {
     let provider = Provider::new().await;
     provider.misbehave(Misbehavior::At("discovery", EndpointFault::Cut));
     let menshen = provider.setup("").start().await;
@@ -136,21 +136,21 @@ async fn strangers_cost_a_provider_that_is_down_one_question_in_two_seconds() {
     });
     join_all(strangers).await;
     let asked = provider.calls("discovery");
-    // A client may repeat what was cut before its first byte.
+    // The HTTP client may repeat a request whose connection was cut before the first byte.
     assert!(asked <= 2, "{asked}");
     menshen.advance(Duration::from_secs(2));
     Browser::new(&menshen).follow(&start("keycloak")).await;
     assert!(provider.calls("discovery") > asked);
 }
 
-/// The socket of a provider that says of itself what it must, as often as a test has it do so.
+/// A provider that only serves metadata, when the test calls [`Socket::answer`].
 struct Socket {
     listener: TcpListener,
     url: String,
 }
 
 impl Socket {
-    /// Takes hardly anybody who is not served.
+    /// Its backlog takes hardly any connection that is not accepted.
     fn open() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
@@ -169,7 +169,7 @@ impl Socket {
         Setup::default().more(&more).start().await
     }
 
-    /// Answers whoever comes next; the connection stays open and is served no more.
+    /// Answers the next request; the connection stays open without further responses.
     async fn answer(&self) -> RawConnection<TcpStream> {
         let mut line = upstream::accept(&self.listener).await;
         let asked = line.request().await.unwrap();
@@ -189,7 +189,8 @@ impl Socket {
         line
     }
 
-    /// From now on nobody's packets are answered, as behind a firewall that drops them.
+    /// Fills the backlog, so that no further connection is accepted, as behind a firewall that drops
+    /// packets.
     async fn vanish(&self) -> [TcpStream; 2] {
         let address = self.listener.local_addr().unwrap();
         let fill = async || TcpStream::connect(address).await.unwrap();
@@ -197,7 +198,7 @@ impl Socket {
     }
 }
 
-/// Somebody begins a login and stops before they are led away.
+/// Begins a login and stops before the redirect to the provider.
 async fn begins(menshen: &Menshen) -> Page {
     let away = |next: &str| next.contains("/authorize");
     let mut browser = Browser::new(menshen);
@@ -215,12 +216,12 @@ fn is_led(page: &Page) {
 }
 
 #[tokio::test]
-async fn nobody_is_led_to_a_provider_whose_packets_vanish() {
+async fn no_browser_is_redirected_to_a_provider_whose_packets_are_dropped() {
     let socket = Socket::open();
     let menshen = socket.start_menshen().await;
     let (page, kept) = join(begins(&menshen), socket.answer()).await;
     is_led(&page);
-    // A connection from better days is no sign of life.
+    // An old open connection does not count as a response.
     let open = socket.vanish().await;
     menshen.advance(Duration::from_secs(10));
     let crowd = join_all((0..3).map(|_| begins(&menshen))).await;
@@ -236,33 +237,33 @@ async fn nobody_is_led_to_a_provider_whose_packets_vanish() {
 }
 
 #[tokio::test]
-async fn who_goes_away_has_asked_a_provider_whose_packets_vanish_for_the_others() {
+async fn a_cancelled_probe_still_answers_other_waiting_logins() {
     let socket = Socket::open();
     let menshen = socket.start_menshen().await;
     let (page, kept) = join(begins(&menshen), socket.answer()).await;
     is_led(&page);
     let open = socket.vanish().await;
     menshen.advance(Duration::from_secs(10));
-    // The first is gone before there is an answer; whoever came meanwhile is told by the same one.
+    // The first login is cancelled before the probe ends; the second one gets its result.
     let (gone, page) = join(
         tokio::time::timeout(Duration::from_millis(1500), begins(&menshen)),
         begins(&menshen),
     )
     .await;
-    assert!(gone.is_err(), "nobody is told so early");
+    assert!(gone.is_err(), "the probe is still running");
     assert_eq!(page.answer.status, 502, "{}", page.url);
     drop((open, kept));
 }
 
 #[tokio::test]
-async fn a_provider_that_takes_the_connection_is_there_however_slow_it_is() {
+async fn a_slow_provider_that_accepts_connections_counts_as_reachable() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
     provider.misbehave(Misbehavior::At("discovery", EndpointFault::Hold));
     menshen.advance(Duration::from_secs(10));
-    // Long enough that the first question is given up amid them.
+    // Longer than the time limit of the first request.
     for _ in 0..4 {
         is_led(&begins(&menshen).await);
     }

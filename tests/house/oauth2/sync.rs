@@ -1,4 +1,4 @@
-//! Whether later logins bring what the provider says now, or the first one's word stays.
+//! `sync`: later logins update the profile, or the profile of the first login is kept.
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ async fn may(browser: &mut Browser) -> bool {
 }
 
 #[tokio::test]
-async fn a_later_login_brings_what_the_provider_says_now() {
+async fn a_later_login_updates_the_profile() {
     for setting in ["", "sync = true"] {
         let provider = Provider::start().await;
         let menshen = start_menshen(&provider, setting).await;
@@ -47,13 +47,13 @@ async fn a_later_login_brings_what_the_provider_says_now() {
         provider.person(person("zhang", json!([])));
         let (mut after, page) = through(&menshen, "gh").await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhang"]);
-        // The older session of the same person sees it at once.
+        // The older session of the same person changes at once.
         assert!(!may(&mut after).await && !may(&mut before).await);
     }
 }
 
 #[tokio::test]
-async fn without_sync_the_first_logins_word_stays() {
+async fn without_sync_the_profile_of_the_first_login_is_kept() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "sync = false").await;
     provider.person(person("zhangsan", json!(["ops"])));
@@ -70,11 +70,11 @@ async fn without_sync_the_first_logins_word_stays() {
         (&info["login"], &info["name"]),
         (&json!("zhangsan"), &json!("zhangsan"))
     );
-    // Somebody new brings what they have.
+    // A new account gets its profile.
     provider.person(json!({ "id": 8, "login": "lisi", "groups": [] }));
     let (mut new, _) = through(&menshen, "gh").await;
     assert!(!may(&mut new).await);
-    // Switched on again, the next login brings it all.
+    // With `sync` enabled again, the next login updates the profile.
     let tables = provider.table("gh", "", "");
     let setup = Setup::default()
         .routes(ROUTES)

@@ -1,4 +1,4 @@
-//! Rules that name capital letters on routes whose applications compare without case.
+//! Rules with capital letters on routes with `case_insensitive`.
 
 use super::parse;
 use crate::setup::Setup;
@@ -7,8 +7,8 @@ use crate::test_request::TestRequest;
 const HEAD: &str = "[server]\nexternal_url = 'https://sso.test'\ntrusted_proxies = ['10.0.0.1']\n\
                     [connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { env = 'X' }\n";
 
-/// What is said of the rule of a route.
-fn said(rule: &str, case: &str) -> Vec<String> {
+/// The warnings of the rule of a route.
+fn warnings_of(rule: &str, case: &str) -> Vec<String> {
     let text = format!(
         "{HEAD}[[route]]\nname = 'a'\nupstream = ['http://[::1]']\naccess = 'rule'\n\
          allow = '''{rule}'''\n{case}\n"
@@ -19,7 +19,7 @@ fn said(rule: &str, case: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_rule_in_capitals_is_warned_of_where_paths_are_compared_without_case() {
+fn a_rule_with_capital_letters_is_warned_of_if_paths_ignore_case() {
     let yes = "case_insensitive = true";
     for (rule, written) in [
         ("!request.path.startsWith('/Admin')", "/Admin"),
@@ -29,10 +29,10 @@ fn a_rule_in_capitals_is_warned_of_where_paths_are_compared_without_case() {
         ("request.path.matches('^/Admin(/|$)')", "^/Admin(/|$)"),
         ("!request.path.startsWith('/Отчёты')", "/Отчёты"),
     ] {
-        let said = said(rule, yes);
-        assert_eq!(said.len(), 1, "{rule}: {said:?}");
+        let warnings = warnings_of(rule, yes);
+        assert_eq!(warnings.len(), 1, "{rule}: {warnings:?}");
         for part in [written, "case_insensitive", "in lower case"] {
-            assert!(said[0].contains(part), "{rule}: {}", said[0]);
+            assert!(warnings[0].contains(part), "{rule}: {}", warnings[0]);
         }
     }
     for rule in [
@@ -44,15 +44,16 @@ fn a_rule_in_capitals_is_warned_of_where_paths_are_compared_without_case() {
         "user.login == 'Boss'",
         "!request.path.startsWith('/财务')",
     ] {
-        assert_eq!(said(rule, yes), [""; 0], "{rule}");
+        assert_eq!(warnings_of(rule, yes), [""; 0], "{rule}");
     }
     for case in ["", "case_insensitive = false"] {
-        assert_eq!(said("request.path == '/Admin'", case), [""; 0], "{case}");
+        let warnings = warnings_of("request.path == '/Admin'", case);
+        assert_eq!(warnings, [""; 0], "{case}");
     }
 }
 
 #[tokio::test]
-async fn what_the_warning_says_of_capitals_is_so() {
+async fn the_warning_of_capital_letters_is_true() {
     let rule = |name: &str, rule: &str| {
         format!(
             "[[route]]\nname = '{name}'\nhost = '{name}.test'\nupstream = ['{{app}}']\n\
@@ -67,7 +68,7 @@ async fn what_the_warning_says_of_capitals_is_so() {
     ];
     let menshen = Setup::default().routes(&routes.concat()).start().await;
     for (host, path, passes) in [
-        // The application takes it for /Admin.
+        // The application treats it as /Admin.
         ("forbids", "/admin", true),
         ("forbids", "/Admin", false),
         ("allows", "/admin", false),
@@ -81,7 +82,7 @@ async fn what_the_warning_says_of_capitals_is_so() {
         let status = ask.send(&menshen).await.status;
         assert_eq!(status == 200, passes, "{host}{path}: {status}");
     }
-    // In other letters the answers of the rule differ, which nobody may settle.
+    // The results for both spellings differ, so the request is refused.
     let other = TestRequest::get("/Admin").host("allows-small.test");
     assert_eq!(other.send(&menshen).await.status, 400);
 }

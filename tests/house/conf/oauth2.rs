@@ -1,11 +1,11 @@
-//! `[connector.ID.oauth2]`: what does not fit is refused at its place, what weakens is read out.
+//! Problems and warnings of `[connector.ID.oauth2]`.
 
 use super::parse;
-use super::refused::{refuse, says};
+use super::problems::{assert_problem, parse_error};
 
 const SERVER: &str = "[server]\nexternal_url = \"https://sso.corp.example\"\n";
 
-/// Everything a provider without a preset needs; lines 3 to 9.
+/// All required keys of a provider without a preset; lines 3 to 9.
 const WHOLE: &str = "\
 [connector.gh.mapping]
 login = \"profile.login\"
@@ -16,14 +16,14 @@ token_url = \"https://p.example/t\"
 profile_url = \"https://p.example/me\"
 ";
 
-/// The lines of `more` stand from line 10 on.
-fn refused(more: &str, line: usize, column: usize, words: &[&str]) {
+/// Parses `more`, which begins in line 11.
+fn assert_refused(more: &str, line: usize, column: usize, words: &[&str]) {
     let text = format!("{SERVER}{WHOLE}subject = \"profile.id\"\n{more}");
-    says(&refuse(&text), line, column, words);
+    assert_problem(&parse_error(&text), line, column, words);
 }
 
 #[test]
-fn a_provider_without_a_preset_says_everything_itself() {
+fn a_provider_without_a_preset_needs_all_keys() {
     let whole = format!("{SERVER}{WHOLE}subject = \"profile.id\"\n");
     parse(&whole);
     for (missing, words) in [
@@ -42,23 +42,28 @@ fn a_provider_without_a_preset_says_everything_itself() {
         ("subject = \"profile.id\"\n", "subject: it is not given"),
     ] {
         let text = whole.replace(missing, "");
-        says(&refuse(&text), 5, 15, &[words, "[connector.gh.oauth2]"]);
+        assert_problem(
+            &parse_error(&text),
+            5,
+            15,
+            &[words, "[connector.gh.oauth2]"],
+        );
     }
     let text = whole.replace("login = \"profile.login\"\n", "");
-    says(
-        &refuse(&text),
+    assert_problem(
+        &parse_error(&text),
         4,
         15,
         &["mapping must have a login", "login"],
     );
     let text = whole.replace("client_id = \"me\"\n", "");
-    says(&refuse(&text), 5, 1, &["client_id"]);
+    assert_problem(&parse_error(&text), 5, 1, &["client_id"]);
     let text = whole.replace("\"me\"", "\"\"");
-    says(&refuse(&text), 6, 13, &["client_id: it is empty"]);
+    assert_problem(&parse_error(&text), 6, 13, &["client_id: it is empty"]);
 }
 
 #[test]
-fn a_preset_is_enough_where_its_address_is_known() {
+fn a_preset_with_a_cloud_service_needs_no_base_url() {
     for preset in ["github", "gitlab", "google", "gitee", "feishu"] {
         parse(&format!(
             "{SERVER}[connector.x.oauth2]\npreset = '{preset}'\nclient_id = 'me'\n"
@@ -66,20 +71,20 @@ fn a_preset_is_enough_where_its_address_is_known() {
     }
     for preset in ["microsoft", "keycloak"] {
         let text = format!("{SERVER}[connector.x.oauth2]\npreset = '{preset}'\nclient_id = 'me'\n");
-        says(&refuse(&text), 3, 14, &["base_url", "needs it"]);
+        assert_problem(&parse_error(&text), 3, 14, &["base_url", "needs it"]);
         parse(&format!(
             "{text}base_url = 'https://id.corp.example/realms/corp'\n"
         ));
     }
     let google = "[connector.x.oauth2]\npreset = 'google'\nclient_id = 'me'\n";
     let text = format!("{SERVER}{google}base_url = 'https://g.corp.example'\n");
-    says(&refuse(&text), 6, 12, &["one address only"]);
+    assert_problem(&parse_error(&text), 6, 12, &["one address only"]);
     let text = format!("{SERVER}[connector.x.oauth2]\npreset = 'githab'\nclient_id = 'me'\n");
-    says(&refuse(&text), 4, 10, &["githab", "github"]);
+    assert_problem(&parse_error(&text), 4, 10, &["githab", "github"]);
 }
 
 #[test]
-fn what_does_not_fit_is_refused_at_its_place() {
+fn an_invalid_setting_is_refused_at_its_value() {
     for (more, column, words) in [
         ("base_url = 'https://p.example'", 12, "without a preset"),
         (
@@ -124,17 +129,17 @@ fn what_does_not_fit_is_refused_at_its_place() {
         ),
         ("authorize_params = { scope = 'x' }", 30, "`scopes`"),
     ] {
-        refused(more, 11, column, &[words]);
+        assert_refused(more, 11, column, &[words]);
     }
-    refused("scpes = []", 11, 1, &["did you mean `scopes`"]);
+    assert_refused("scpes = []", 11, 1, &["did you mean `scopes`"]);
     let text = format!("{SERVER}{WHOLE}subject = \"profile.id +\"\n");
-    says(&refuse(&text), 10, 24, &["does not compile"]);
+    assert_problem(&parse_error(&text), 10, 24, &["does not compile"]);
     let both = "client_secret = 'a'\nprivate_key = 'b'";
-    refused(both, 12, 15, &["not both"]);
+    assert_refused(both, 12, 15, &["not both"]);
     let nine: String = (0..9)
         .map(|at| format!("p{at} = 'https://p.example'\n"))
         .collect();
-    refused(
+    assert_refused(
         &format!("[connector.gh.oauth2.profiles]\n{nine}"),
         11,
         1,
@@ -151,13 +156,13 @@ fn one_connector_is_of_one_kind() {
         "of two kinds",
         "[connector.gh.wecom] or [connector.gh.oauth2]",
     ];
-    says(&refuse(&text), 5, 15, &words);
+    assert_problem(&parse_error(&text), 5, 15, &words);
     let none = format!("{SERVER}[connector.gh]\nsync = false\n");
-    says(&refuse(&none), 3, 12, &["of no kind"]);
+    assert_problem(&parse_error(&none), 3, 12, &["of no kind"]);
 }
 
 #[test]
-fn several_providers_stand_beside_each_other() {
+fn several_providers_can_be_configured() {
     let kind = |id: &str, preset: &str| {
         format!("[connector.{id}.oauth2]\npreset = '{preset}'\nclient_id = 'me'\n")
     };
@@ -166,13 +171,18 @@ fn several_providers_stand_beside_each_other() {
         kind("a", "github"),
         kind("b", "gitlab")
     ));
-    // Both are signed in to by themselves within the one client.
+    // In the app of Feishu a login would start automatically with both.
     let text = format!("{SERVER}{}{}", kind("a", "feishu"), kind("b", "feishu"));
-    says(&refuse(&text), 6, 12, &["client of feishu", "`a` already"]);
+    assert_problem(
+        &parse_error(&text),
+        6,
+        12,
+        &["client of feishu", "`a` already"],
+    );
 }
 
 #[test]
-fn what_weakens_is_read_out() {
+fn insecure_settings_are_warned_of() {
     let text = "[server]
 external_url = \"https://sso.corp.example\"
 trusted_proxies = [\"10.0.0.1\"]

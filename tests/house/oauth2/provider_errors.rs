@@ -1,5 +1,5 @@
-//! What a provider may refuse, garble or keep us waiting for: a page that helps, a line that
-//! explains, nobody inside, and a login that is fine again afterwards.
+//! Errors and invalid responses of a provider: an error page, a logged reason, no session, and a working
+//! login afterwards.
 
 use menshen::face::page::Cause;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::setup::{HOME, Menshen};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
-/// One login that must end so.
+/// A login that must end with this error page and these words in the log.
 async fn ends(menshen: &Menshen, cause: Cause, words: &str, what: &str) {
     let (browser, page) = through(menshen, "gh").await;
     let text = page.answer.text();
@@ -31,7 +31,7 @@ async fn ends(menshen: &Menshen, cause: Cause, words: &str, what: &str) {
 }
 
 #[tokio::test]
-async fn every_error_of_the_authorization_endpoint_has_its_page_and_its_reason() {
+async fn every_authorization_error_has_a_page_and_a_logged_reason() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     let callback = format!("{OWN}/callback/gh");
@@ -88,7 +88,7 @@ async fn every_error_of_the_authorization_endpoint_has_its_page_and_its_reason()
 }
 
 #[tokio::test]
-async fn a_login_page_that_was_open_too_long_is_opened_once_more_and_no_more() {
+async fn an_expired_login_page_is_opened_once_more_only() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     let words = "error=temporarily_unavailable&error_description=authentication_expired";
@@ -115,7 +115,7 @@ async fn a_login_page_that_was_open_too_long_is_opened_once_more_and_no_more() {
 }
 
 #[tokio::test]
-async fn an_answer_that_says_something_twice_says_nothing() {
+async fn a_response_with_a_repeated_parameter_is_refused() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     for back in [
@@ -142,13 +142,13 @@ async fn an_answer_that_says_something_twice_says_nothing() {
         Some(Cause::BadAnswer)
     );
     assert_eq!(provider.calls("/token").len(), 0, "nothing was redeemed");
-    // What means nothing may stand twice.
+    // Unknown parameters may be repeated.
     provider.world().back = Some("code=CODE&state=STATE&utm=1&utm=2".to_owned());
     assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
 }
 
 #[tokio::test]
-async fn every_error_of_the_token_endpoint_has_its_page_and_its_reason() {
+async fn every_token_endpoint_error_has_a_page_and_a_logged_reason() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     let callback = format!("{OWN}/callback/gh");
@@ -206,13 +206,17 @@ async fn every_error_of_the_token_endpoint_has_its_page_and_its_reason() {
         provider.instead("/token", 429, JSON, body);
         ends(&menshen, Cause::SourceBusy, "429", body).await;
     }
-    assert_eq!(provider.calls("/api/me").len(), 0, "nobody was asked after");
+    assert_eq!(
+        provider.calls("/api/me").len(),
+        0,
+        "no profile was requested"
+    );
     provider.mend();
     assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
 }
 
 #[tokio::test]
-async fn a_spent_code_starts_the_login_once_more_by_itself_and_then_stops() {
+async fn a_spent_code_repeats_the_login_once_only() {
     for (status, error) in [(400, "invalid_grant"), (200, "bad_verification_code")] {
         let provider = Provider::start().await;
         let menshen = start_menshen(&provider, "").await;
@@ -223,7 +227,7 @@ async fn a_spent_code_starts_the_login_once_more_by_itself_and_then_stops() {
         assert!(browser.cookies().is_empty());
         assert_eq!(provider.world().asked.len(), 2, "{error}");
         provider.mend();
-        // Whose first code alone is spent sees nothing of it.
+        // If only the first code is spent, the login succeeds.
         let mut browser = Browser::new(&menshen);
         let back = browser
             .follow_until(&start("gh"), |next| next.contains("/callback/gh"))
@@ -235,7 +239,7 @@ async fn a_spent_code_starts_the_login_once_more_by_itself_and_then_stops() {
 }
 
 #[tokio::test]
-async fn nonsense_for_tokens_lets_nobody_in() {
+async fn an_invalid_token_response_creates_no_session() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     for odd in [
@@ -268,14 +272,14 @@ async fn nonsense_for_tokens_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_none_lets_nobody_in() {
+async fn an_invalid_http_response_creates_no_session() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     let huge = format!(
         "{{\"access_token\":\"A\",\"id\":7,\"login\":\"boss\",\"x\":\"{}\"}}",
         "x".repeat(2 << 20)
     );
-    // It is a good answer wherever the status says so, whatever it is called.
+    // A valid body is accepted only with a successful status.
     let good = "{\"access_token\":\"A\",\"token_type\":\"bearer\",\"id\":7,\"login\":\"boss\"}";
     let elsewhere = format!("{JSON}Location: {}/api/me\r\n", provider.url());
     for (status, headers, body) in [
@@ -324,12 +328,12 @@ async fn an_answer_that_is_none_lets_nobody_in() {
             .one("authorization")
             .is_some_and(|value| value == "Bearer A")
     });
-    assert!(!redirected, "nobody followed");
+    assert!(!redirected, "redirects are not followed");
     assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
 }
 
 #[tokio::test]
-async fn a_profile_that_names_nobody_lets_nobody_in() {
+async fn a_profile_without_subject_or_login_creates_no_session() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     let cases: [(Value, Cause, &str); 8] = [
@@ -369,7 +373,7 @@ async fn a_profile_that_names_nobody_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_told_to_the_operator_alone() {
+async fn a_wrong_secret_is_only_reported_in_the_log() {
     let provider = Provider::start().await;
     let table = provider
         .table("gh", "", "")
@@ -386,7 +390,7 @@ async fn a_wrong_secret_is_told_to_the_operator_alone() {
 }
 
 #[tokio::test]
-async fn while_a_provider_hangs_nobody_waits_for_ever_and_whoever_is_here_goes_on() {
+async fn a_hanging_provider_times_out_and_does_not_block_sessions() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     let (mut here, _) = through(&menshen, "gh").await;
@@ -410,7 +414,7 @@ async fn while_a_provider_hangs_nobody_waits_for_ever_and_whoever_is_here_goes_o
 }
 
 #[tokio::test]
-async fn when_the_provider_is_gone_whoever_is_here_goes_on() {
+async fn sessions_go_on_when_the_provider_is_gone() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     let (mut here, _) = through(&menshen, "gh").await;
