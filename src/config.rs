@@ -23,6 +23,7 @@ use crate::site;
 use crate::store::ConnectorId;
 
 mod error;
+mod files;
 mod parse_error;
 mod reload;
 mod server;
@@ -139,29 +140,13 @@ impl Config {
     /// Every file that the configuration names and menshen reads, for watching. The document itself is
     /// not among them, because only the caller knows its path.
     pub fn files(&self) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> = self
-            .server
-            .tls
-            .iter()
-            .flat_map(TlsConfig::files)
-            .map(PathBuf::from)
-            .collect();
-        files.extend(
-            self.connector
-                .values()
-                .filter_map(|connector| connector.ca.clone()),
-        );
-        files.extend(self.issuer.values().filter_map(|issuer| issuer.ca.clone()));
-        let upstreams = self
-            .route
-            .iter()
-            .filter_map(|route| route.upstream_tls.as_ref());
-        files.extend(upstreams.flat_map(|tls| tls.files().map(PathBuf::from)));
-        let secrets = self.secrets().into_iter();
-        files.extend(secrets.filter_map(|(_, source)| source.file().map(PathBuf::from)));
-        files.sort();
-        files.dedup();
-        files
+        files::paths(self)
+    }
+
+    /// Opens every file that the configuration names. The error has each that cannot be read, at its
+    /// line.
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        files::check(self)
     }
 
     /// The parts of `new` that differ and need a restart, as the document names them.

@@ -217,6 +217,8 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     for warning in weaknesses(&config) {
         print(format_args!("warning: {warning}"))?;
     }
+    let files = config.check_files();
+    files.map_err(|error| Failure::Refused(error.to_string()))?;
     let (site, _shared) = run::dry_run(&config).await?;
     let mut good = true;
     for entry in site.login.entries().iter().filter(|_| online) {

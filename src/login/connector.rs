@@ -102,11 +102,14 @@ pub struct ConnectorConfig {
     external_kind: Option<ExternalKind>,
 }
 
+/// The names of all kinds.
+const KIND_NAMES: [&str; 3] = [wecom::KIND_NAME, oidc::KIND_NAME, oauth2::KIND_NAME];
+
 /// Why the kind of a connector is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KindError {
     /// No table names a kind.
-    #[error("it needs one table named after its kind, such as [connector.ID.wecom]")]
+    #[error("it needs one table named after its kind: {}", kind_tables())]
     Missing,
     /// More than one does.
     #[error("it is of one kind: keep [connector.ID.{0}] or [connector.ID.{1}]")]
@@ -134,8 +137,8 @@ impl ConnectorConfig {
 
     /// Every kind that has a table here; anything but one is an error.
     pub fn kinds(&self) -> impl Iterator<Item = &dyn Kind> {
-        // A new kind needs a field above and a line in this list.
-        let kinds = [
+        // A new kind needs a field above, a name in `KIND_NAMES` and a line in this list.
+        let kinds: [_; KIND_NAMES.len()] = [
             written(&self.wecom),
             written(&self.oidc),
             written(&self.oauth2),
@@ -149,6 +152,11 @@ impl ConnectorConfig {
             .into_iter()
             .chain(written.filter(move |_| external_kind.is_none()))
     }
+}
+
+fn kind_tables() -> String {
+    let tables = KIND_NAMES.map(|name| format!("[connector.ID.{name}]"));
+    tables.join(" or ")
 }
 
 fn written(table: &Option<impl Kind>) -> Option<&dyn Kind> {

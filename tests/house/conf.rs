@@ -6,6 +6,7 @@ mod examples;
 mod full;
 mod issuers;
 mod keys;
+mod missing_files;
 mod mutated;
 mod oauth2;
 mod oidc;

@@ -514,8 +514,14 @@ async fn a_connector_that_is_gone_or_of_another_source_has_no_such_people() {
     let provider = Provider::new().await;
     let menshen = Menshen::new().await;
     for (issuer, words) in [
-        ("people = 'nobody'", "no OpenID Connect connector `nobody`"),
-        ("people = 'other'", "no OpenID Connect connector `other`"),
+        (
+            "people = 'nobody'",
+            "`nobody` is not a connector whose provider signs tokens",
+        ),
+        (
+            "people = 'other'",
+            "`other` is not a connector whose provider signs tokens",
+        ),
         ("people = 'elsewhere'", "belongs to another issuer"),
         (
             "people = 'keycloak'\n[issuer.apps.introspection]\nclient_id = 'a'\n\

@@ -91,8 +91,11 @@ fn people_connector<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: 
     let known =
         connector.and_then(|connector| connector.kinds().find_map(|kind| kind.token_issuer()));
     let Some(known) = known else {
-        let help = "name a connector that has an [connector.ID.oidc] of the same issuer";
-        let message = format!("there is no OpenID Connect connector `{people}`");
+        let help = match connectors_with_tokens(problems).as_slice() {
+            [] => "there is no connector whose provider signs tokens".to_owned(),
+            names => format!("there are: {}", names.join(", ")),
+        };
+        let message = format!("`{people}` is not a connector whose provider signs tokens");
         problems.value(&place, message, help);
         return;
     };
@@ -114,6 +117,14 @@ fn people_connector<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: 
             help,
         );
     }
+}
+
+fn connectors_with_tokens<'a>(problems: &Problems<'a>) -> Vec<&'a str> {
+    let connectors = problems.config.connector.iter();
+    connectors
+        .filter(|(_, connector)| connector.kinds().any(|kind| kind.token_issuer().is_some()))
+        .map(|(id, _)| id.as_str())
+        .collect()
 }
 
 fn same_tenants(one: &[TenantName], other: &[TenantName]) -> bool {

@@ -1,6 +1,7 @@
 //! `Kind`: the settings of one kind of connector, and what follows from them without a network.
 
 use std::fmt::Debug;
+use std::path::Path;
 use std::sync::Arc;
 
 use url::Url;
@@ -24,6 +25,11 @@ pub trait Kind: Debug + Send + Sync {
 
     /// The secrets in the table.
     fn secrets(&self) -> Vec<(Place<'_>, &SecretSource)>;
+
+    /// The files, besides those of secrets, that the table names and the connector reads.
+    fn files(&self) -> Vec<(Place<'_>, &Path)> {
+        Vec::new()
+    }
 
     /// The CEL expressions in the table. The reader of the document compiles them and points at
     /// their errors.

@@ -30,6 +30,7 @@ mod refresh;
 mod settings;
 
 pub use config::{Config, ProfileAuth};
+pub(super) use kind::NAME as KIND_NAME;
 pub use presets::Preset;
 use profile::FetchedProfile;
 use settings::{ProviderSettings, SettingError};

@@ -42,6 +42,7 @@ mod userinfo;
 
 pub use config::{Config, ResponseMode};
 use id_token::{ExpectedIdToken, IdToken, IdTokenError, IdTokenOrigin};
+pub(super) use kind::NAME as KIND_NAME;
 
 /// The time limit of all requests of one login together.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);

@@ -34,6 +34,7 @@ use app_login::AppLogin;
 pub use config::{AuthorizeScope, Config, LoginPage};
 use departments::Departments;
 use errors::{ApiError, ConsoleSettings};
+pub(super) use kind::NAME as KIND_NAME;
 
 /// The time limit of all API calls of one login together, except for departments.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);

@@ -70,6 +70,15 @@ fn every_kind_has_its_row_here() {
 }
 
 #[test]
+fn a_connector_without_a_kind_is_told_every_kind() {
+    let error = parse_error(&document("[connector.corp]\nsync = true\n")).to_string();
+    for (name, ..) in KINDS {
+        let table = format!("[connector.corp.{name}]");
+        assert!(error.contains(&table), "{table}: {error}");
+    }
+}
+
+#[test]
 fn the_required_keys_of_a_kind_are_enough() {
     for kind in KINDS {
         let config = parse(&document(&table(kind, FILE)));

@@ -1,6 +1,6 @@
-//! conf/full.toml is the doc comments of the code, rendered; its defaults are the defaults.
+//! conf/full.toml is rendered from the doc comments of the code, and its defaults are true.
 //!
-//! `MENSHEN_BLESS=1 cargo test --test menshen conf` writes it anew.
+//! `MENSHEN_BLESS=1 cargo test --test menshen conf` writes the file.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

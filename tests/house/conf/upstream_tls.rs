@@ -1,4 +1,4 @@
-//! `[route.upstream_tls]`: what does not fit is refused, and what weakens menshen is said.
+//! Problems and warnings of `[route.upstream_tls]`.
 
 use super::problems::{assert_refused, parse_error};
 use super::warnings::warned_keys;

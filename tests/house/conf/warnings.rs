@@ -1,4 +1,4 @@
-//! What weakens menshen is said by `check`, at its place.
+//! `menshen check` warns of insecure settings with their lines.
 
 use super::parse;
 

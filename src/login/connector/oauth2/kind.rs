@@ -14,7 +14,7 @@ use crate::login::pending::Mode;
 use crate::secret::SecretSource;
 use crate::setting::{Place, sends_in_clear_text};
 
-const NAME: &str = "oauth2";
+pub(in crate::login::connector) const NAME: &str = "oauth2";
 
 impl Kind for Config {
     fn name(&self) -> &'static str {

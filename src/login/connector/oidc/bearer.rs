@@ -32,7 +32,10 @@ impl TokenReader for Oidc {
             raw: Value::Object(raw),
             auth_context: AuthContext {
                 // Without `auth_time` the authentication counts as old.
-                auth_time: shown.auth_context.auth_time.or(Some(Timestamp::from_unix_s(0))),
+                auth_time: shown
+                    .auth_context
+                    .auth_time
+                    .or(Some(Timestamp::from_unix_s(0))),
                 ..shown.auth_context.clone()
             },
             tokens: None,

@@ -14,7 +14,7 @@ use crate::login::pending::Mode;
 use crate::secret::SecretSource;
 use crate::setting::{self, Place};
 
-const NAME: &str = "oidc";
+pub(in crate::login::connector) const NAME: &str = "oidc";
 
 impl Kind for Config {
     fn name(&self) -> &'static str {

@@ -13,7 +13,7 @@ use crate::login::pending::Mode;
 use crate::secret::SecretSource;
 use crate::setting::Place;
 
-const NAME: &str = "wecom";
+pub(in crate::login::connector) const NAME: &str = "wecom";
 
 /// Every WeCom client has `wxwork/` in its User-Agent, also that of a private deployment.
 const APP: SourceApp = SourceApp {

@@ -1,0 +1,91 @@
+//! The files that a configuration names.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::error::Problem;
+use super::{Config, ConfigError, TlsConfig};
+use crate::setting::Place;
+
+/// A file, and the setting that names it.
+struct NamedFile<'a> {
+    place: Place<'a>,
+    path: &'a Path,
+    is_secret: bool,
+}
+
+/// The paths of all files, sorted.
+pub(super) fn paths(config: &Config) -> Vec<PathBuf> {
+    let mut paths: Vec<_> = named_files(config)
+        .into_iter()
+        .map(|file| file.path.to_owned())
+        .collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// Opens all files and reports those that cannot be opened.
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    let problems: Vec<_> = named_files(config)
+        .iter()
+        .filter_map(|file| problem(config, file))
+        .collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(ConfigError::new(&config.source, problems)),
+    }
+}
+
+fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {
+    let error = File::open(file.path).err()?;
+    let what = if file.is_secret {
+        "secret file"
+    } else {
+        "file"
+    };
+    let message = format!("read the {what} {}: {error}", file.path.display());
+    let problem = Problem::value(&config.source, &file.place, message);
+    Some(problem.help("the file must exist, and the user of menshen must be allowed to read it"))
+}
+
+fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {
+    let mut files = Vec::new();
+    let mut add = |place: Place<'a>, path: &'a Path, is_secret: bool| {
+        files.push(NamedFile {
+            place,
+            path,
+            is_secret,
+        });
+    };
+    for path in config.server.tls.iter().flat_map(TlsConfig::files) {
+        add(Place::of(["server", "tls"]), path, false);
+    }
+    for (id, connector) in &config.connector {
+        let table = Place::of(["connector", id.as_str()]);
+        if let Some(ca) = &connector.ca {
+            add(table.clone().key("ca"), ca, false);
+        }
+        for (below, path) in connector.kinds().flat_map(|kind| kind.files()) {
+            add(table.clone().join(below), path, false);
+        }
+    }
+    for (id, issuer) in &config.issuer {
+        if let Some(ca) = &issuer.ca {
+            add(Place::of(["issuer", id.as_str(), "ca"]), ca, false);
+        }
+    }
+    for (at, route) in config.route.iter().enumerate() {
+        let tls = route.upstream_tls.iter();
+        for path in tls.flat_map(|tls| tls.files()) {
+            let place = Place::of(["route"]).item(at).key("upstream_tls");
+            add(place, path, false);
+        }
+    }
+    for (place, secret) in config.secrets() {
+        if let Some(path) = secret.file() {
+            add(place, path, true);
+        }
+    }
+    files
+}
