@@ -1,91 +1,97 @@
-//! menshen 门神: an authenticating reverse proxy. This page is the map of its modules;
-//! `docs/architecture.svg` draws it, and `CONTRIBUTING.md` says how a change travels.
+//! menshen 门神: an authenticating reverse proxy. This page is the map of its modules.
+//! `docs/architecture.svg` is a drawing of it; `CONTRIBUTING.md` explains how to make a change.
 //!
 //! # Words
 //!
-//! A **connector** is one configured way of proving who a person is; the **subject** is the name its
-//! source gives them, and (connector, subject) is an **identity**. A **profile** is what a source
-//! said at one login; an **account** is the person as our directory keeps them, and their **login**
-//! is the name applications know them by. A **session** is somebody who is here: an immutable
-//! snapshot minted at a login; their **entitlements** are what may change meanwhile. A **route** says
-//! who may pass where. An **issuer** makes the bearer tokens by which **programs** come in, on routes
-//! that name it; a program is never a person. A **head** is what a decision may look at, a **caller**
-//! who is asking, a **verdict** the answer: allow with a **permit**, allow once the person's source
-//! was asked again, log in first, or deny with a **denial**. An **assertion** is a person's name signed
-//! for one **audience**, so that an application can check it for itself. A **face** speaks a
-//! protocol to the outside and decides nothing. A **site** is one configuration, built; a reload
-//! replaces it whole by another, in [`site::live`].
+//! | word | meaning |
+//! |---|---|
+//! | connector | one configured way to authenticate people: a WeCom application, an OIDC provider … |
+//! | source | the system behind a connector that knows the people |
+//! | subject | the name a source gives to a person; (connector, subject) is an *identity* |
+//! | profile | what a source said about a person at one login |
+//! | account | the person in our own directory; an account can have several identities |
+//! | login | the user name by which applications know an account; also the act of signing in |
+//! | session | a signed-in browser; immutable once minted |
+//! | entitlements | groups, departments and roles of a session: what may change while it lasts |
+//! | route | a host and a path, who may pass there, and the upstream behind it |
+//! | issuer | who signs the bearer tokens with which programs authenticate |
+//! | head | the parts of a request on which a decision may depend |
+//! | caller | who sends a request: nobody, a person or a program |
+//! | verdict | the answer of a decision: allow with a permit, allow after the source was asked again, log in first, or deny |
+//! | assertion | a signed statement of who a person is, for one application |
+//! | face | a protocol in which menshen is asked; it decides nothing |
+//! | site | one configuration, built; a reload replaces it as a whole ([`site::live`]) |
 //!
 //! # Two journeys
 //!
-//! A request walks [`door`] → [`face`] → [`request`]:
+//! A request goes [`door`] → [`face`] → [`request`]:
 //!
 //! ```text
-//! door      peel the PROXY header, end TLS, one task per connection
-//! face      LiveSite::handle: parse the head once; own path, or decide
+//! door      read the PROXY header, terminate TLS, one task per connection
+//! face      LiveSite::handle: parse the head once; serve an own path, or decide
 //! request   decide: Routes::find → Gate::identify → policy::judge → Verdict
 //! request   forward: a Permit and the request → the upstream's response
-//! telemetry one access record, always last
+//! telemetry one access log entry, always last
 //! ```
 //!
-//! Where another proxy only asks, the request it asks about walks the same way and is not forwarded:
-//! a contract tells what it was (`Head::from_original`), `decide` answers, and the contract says so in its own
-//! words: `face::check` over HTTP, [`face::ext_authz`] over gRPC. What was not told is unknown, and a
-//! decision that needs it denies.
+//! When another proxy asks whether a request may pass, the same function decides and nothing is
+//! forwarded. `face::check` (HTTP) and [`face::ext_authz`] (gRPC) parse the question into a head
+//! (`Head::from_original`) and translate the verdict into their protocol. Whatever the other proxy did
+//! not say is unknown, and a decision that depends on it denies.
 //!
-//! A login walks [`face`] → [`login`] → [`people`]:
+//! A login goes [`face`] → [`login`] → [`people`]:
 //!
 //! ```text
-//! face      sign_in: where to, from whom, how often
-//! login     Login::begin: state, nonce, verifier; sealed into the browser's cookie
-//! ...       the browser goes to the source and comes back
-//! login     Login::open_pending: is it this browser's login? Then Login::finish
-//! login     Connector::finish: the source says who it is → Profile
-//! people    People::admit: mapping, directory → Account
+//! face      sign_in: which connector, where to return, rate limits
+//! login     Login::begin: state, nonce and PKCE verifier, sealed into a cookie of the browser
+//! ...       the browser goes to the source and returns
+//! login     Login::open_pending: does the login belong to this browser? Then Login::finish
+//! login     Connector::finish: redeem the answer at the source → Profile
+//! people    People::admit: mapping and directory → Account
 //! people    Sessions::mint → the session cookie
 //! ```
 //!
-//! Where a connector asks for a password, the way to the source and back is a form of ours. Where people
-//! arrive with a ticket that nobody here asked for, `Login::redeem_unsolicited` takes the ticket once and
-//! `Login::finish_unsolicited` mints, after whoever else is signed in here has agreed.
+//! A connector that checks passwords itself shows a form of ours in place of the redirect. A person may
+//! also arrive with a ticket that menshen did not request: `Login::redeem_unsolicited` redeems it once,
+//! and `Login::finish_unsolicited` mints a session, after a confirmation when another person is signed in.
 //!
 //! # Floors
 //!
-//! Each module uses only what stands under it; neighbours never use each other. Within [`request`],
-//! `face::sign_in` and [`login`] no two files or folders use each other in a circle, and a decision
-//! goes one way through [`request`]: `head`, `route`, `gate`, `policy`, `forward`. A test keeps this.
+//! A module uses only modules of lower floors, and none of its own floor. Inside [`request`],
+//! `face::sign_in` and [`login`], files and folders do not use each other in a circle, and the steps of a
+//! decision use each other in one direction only: `head`, `route`, `gate`, `policy`, `forward`. A test
+//! checks this.
 //!
 //! | floor | modules | must never |
 //! |---|---|---|
-//! | 8 | `main`, [`run`] | hold logic of their own |
+//! | 8 | `main`, [`run`] | contain logic of their own |
 //! | 7 | [`config`] | be used by anything but floor 8 and tests |
-//! | 6 | [`door`] | know routes, people or pages |
+//! | 6 | [`door`] | depend on routes, people or pages |
 //! | 5 | [`face`] | decide who may pass |
 //! | 4 | [`site`] | decide who may pass; change a site that is built |
-//! | 3 | [`request`], [`login`] | know each other; choose the status of an answer |
-//! | 2 | [`people`] | know a protocol |
-//! | 1 | [`store`] | decide anything |
-//! | 0 | [`client`], [`clock`], [`expression`], [`issuer`], [`keys`], [`open_files`], [`outbound`], [`resolver`], [`secret`], [`setting`], [`single_flight`], [`telemetry`] | know the house |
+//! | 3 | [`request`], [`login`] | use each other; choose the status of a response |
+//! | 2 | [`people`] | depend on a protocol |
+//! | 1 | [`store`] | decide anything but what a transaction must decide |
+//! | 0 | [`client`], [`clock`], [`expression`], [`issuer`], [`keys`], [`open_files`], [`outbound`], [`resolver`], [`secret`], [`setting`], [`single_flight`], [`telemetry`] | depend on any floor above |
 //!
 //! # Invariants
 //!
-//! * One function decides: [`request::decide`]; every face calls it, and one table of tests drives
-//!   them all.
-//! * Whoever explains a decision asks the functions that make it, with a person as a load builds
-//!   them, and changes nothing: [`request::explain`].
-//! * Only [`request::policy::judge`] makes a [`request::policy::Permit`], and only a permit can be
-//!   forwarded by [`request::forward::Forwarder::forward`].
-//! * The bytes of a path that are judged are the bytes that are sent: [`request::path::Path`].
-//! * Every error maps to deny or "come back later", never to allow.
-//! * The browser is checked before a code is redeemed; nothing is stored for strangers:
+//! * One function decides: [`request::decide`]. Every face calls it, and one table of tests covers all
+//!   faces.
+//! * [`request::explain`] explains a decision by calling the functions that make it, and changes nothing.
+//! * Only [`request::policy::judge`] makes a [`request::policy::Permit`], and
+//!   [`request::forward::Forwarder::forward`] requires one.
+//! * The path that is judged is byte for byte the path that is sent: [`request::path::Path`].
+//! * Every error leads to a denial or to "try again later", never to access.
+//! * A login is bound to its browser before its code is redeemed, and anonymous clients cause no writes:
 //!   [`login::pending::Pending`].
-//! * What is cached of a session is immutable and carries the numbers it was loaded under; every hit
+//! * A cached session is immutable and carries the epochs under which it was loaded; every cache hit
 //!   compares them: [`people::session::Sessions`].
-//! * A refresh token is spent once: one task in a process, one lease among processes, one version in
-//!   the store: [`people::session::Refresher`].
-//! * Only [`people`], [`site`] and [`run`] ask a store; faces and decisions ask [`people::People`] and
+//! * A refresh token is used once: by one task in a process, under one lease among processes, for one
+//!   version in the store: [`people::session::Refresher`].
+//! * Only [`people`], [`site`] and [`run`] use a store; faces and decisions use [`people::People`] and
 //!   [`people::session::Sessions`].
-//! * Connectors never see a cookie and never write a response: [`login::connector::Connector`].
+//! * A connector never sees a cookie and never writes a response: [`login::connector::Connector`].
 
 pub mod run;
 
