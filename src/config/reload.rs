@@ -3,7 +3,7 @@
 use super::Config;
 use crate::door::ServerLimits;
 
-/// The parts that differ and are only read at the start of the process, as the document names them.
+/// The changed settings that are only read at the start of the process, by their names in the file.
 pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
     let parts = [
         ("[server] listen", old.server.listen != new.server.listen),

@@ -1,4 +1,5 @@
-//! What a connection is doing, as cheaply as it can be known: no timer and no lock per request.
+//! `Activity`: the state of a connection, from which idle and slow connections are found. It needs no
+//! timer per request, and for HTTP/1.1 no lock.
 
 use std::io;
 use std::pin::Pin;
@@ -22,69 +23,69 @@ use crate::request::client_quota::{ClientQuota, QuotaCells, QuotaGuard};
 use crate::request::{Body, BodyError};
 use crate::telemetry::GaugeGuard;
 
-/// The most that an HTTP/2 stream is given of an answer at once, in bytes: what its client has not
-/// taken of it stays in memory, and what it took is known no finer.
+/// The longest piece of a response that an HTTP/2 stream gets at once, in bytes. A piece stays in
+/// memory until the client has read it, and progress is counted in pieces.
 const PIECE_BYTES_MAX: usize = 8 * 1024;
 
-/// How much of an answer may stay in memory once its request is over, in bytes.
+/// How much of a response may still be unread in memory when its request ends, in bytes.
 const UNREAD_BYTES_MAX: usize = 512;
 
-/// One connection's state. Lives as long as its socket, in a tunnel too.
+/// The state of one connection. It lives as long as the socket, also in a tunnel.
 #[derive(Debug)]
 pub(super) struct Activity {
     opened: Instant,
-    /// Requests that were received and not yet note_response_piece to their last byte.
+    /// The number of requests whose responses are not complete.
     open: AtomicU32,
     /// Whether any request was received.
     has_request: AtomicBool,
-    /// When the last request was note_response_piece, in milliseconds since `opened`.
+    /// When the last request ended, in milliseconds since `opened`.
     ended_ms: AtomicU64,
-    /// Whether any byte came.
+    /// Whether any byte was received.
     received_bytes: AtomicBool,
-    /// How much was written, in bytes; it wraps.
+    /// The number of bytes written; wraps.
     written: AtomicU32,
-    /// Whether the last write found the client not reading.
+    /// Whether the last write or flush was pending because the client does not read.
     blocked: AtomicBool,
-    /// Of the one request that HTTP/1.1 has at a time.
+    /// The progress of the current HTTP/1.1 request.
     progress: Arc<Progress>,
-    /// Of the many that HTTP/2 has.
+    /// The HTTP/2 requests.
     streams: StreamTasks,
     resets: ResetCounter,
     client_shares: ClientShares,
     _guards: ConnectionGuards,
 }
 
-/// What the house knows of a client at its door.
+/// What a connection uses of its client's limits.
 #[derive(Debug, Default)]
 pub(super) struct ClientShares {
-    /// Of the connections it may hold.
+    /// Counts the connection.
     pub(super) _connection: Option<QuotaGuard>,
-    /// Where its requests are counted. Absent: they are not.
+    /// Counts its requests. Absent: they are not counted.
     pub(super) requests: Option<(Arc<ClientQuota>, QuotaCells)>,
 }
 
-/// What a connection holds of the house's limits and counts, given back at its end.
+/// What a connection uses of the limits for all clients, and its gauge; released when it ends.
 pub(super) type ConnectionGuards = (OwnedSemaphorePermit, TaskTrackerToken, GaugeGuard);
 
-/// What is to be done about a connection now.
+/// What to do with a connection now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Nothing until then.
+    /// Check it again at this time.
     CheckAt(Instant),
-    /// Let it end as its protocol does.
+    /// Shut it down gracefully, as its protocol defines.
     ShutDown,
-    /// End it now.
+    /// Close it now, for this reason.
     Close(&'static str),
-    /// End it now: its client was slower than this key allows.
+    /// Close it now: its client was slower than this configuration key allows.
     CloseSlow(&'static str),
 }
 
-/// How a connection went on over the last looks.
+/// The speed checks of one connection.
 #[derive(Debug, Default)]
 pub(super) struct SlownessChecks {
     written: SpeedCheck,
     request: RequestSpeed,
-    /// Limits that single requests did not keep, which were ended for it.
+    /// The configuration keys of the limits for which HTTP/2 requests were aborted in the last check.
     pub(super) ended: Vec<&'static str>,
 }
 
@@ -106,8 +107,7 @@ impl Activity {
         })
     }
 
-    /// Notes that a request was received; it is open until the answer is dropped. `in_stream`: over
-    /// HTTP/2.
+    /// Counts a request as open until the result is dropped. `in_stream`: it came over HTTP/2.
     pub(super) fn begin_request(self: &Arc<Self>, in_stream: bool) -> OpenRequest {
         self.has_request.store(true, Ordering::Relaxed);
         self.open.fetch_add(1, Ordering::Relaxed);
@@ -122,28 +122,28 @@ impl Activity {
         }
     }
 
-    /// Where the requests of HTTP/2 run.
+    /// The executor of the HTTP/2 requests.
     pub(super) fn streams(&self) -> StreamTasks {
         self.streams.clone()
     }
 
-    /// Whether the client resets so many of its streams that its connection is to be closed. A proxy
-    /// speaks for many clients, who give up one by one.
+    /// Whether the client resets so many of its streams that the connection must be closed. Never for a
+    /// client whose requests are not counted: a trusted proxy forwards the cancellations of many clients.
     pub(super) fn has_too_many_resets(&self) -> bool {
         self.resets.are_too_many() && self.client_shares.requests.is_some()
     }
 
-    /// Notes that bytes came in.
+    /// Records that bytes were received.
     pub(super) fn note_bytes_received(&self) {
         self.received_bytes.store(true, Ordering::Relaxed);
     }
 
-    /// Whether anything at all came in.
+    /// Whether any byte was received.
     pub(super) fn has_received_bytes(&self) -> bool {
         self.received_bytes.load(Ordering::Relaxed)
     }
 
-    /// Judges the connection.
+    /// Decides what to do with the connection. `leaving`: its graceful shutdown has begun.
     pub(super) fn next_action(
         &self,
         limits: &ServerLimits,
@@ -155,7 +155,7 @@ impl Activity {
             let until = self.opened + limits.header_read.duration();
             return match now < until {
                 true => Action::CheckAt(until),
-                false => Action::Close("no request came"),
+                false => Action::Close("no request was received within header_read"),
             };
         }
         let blocked = self.blocked.load(Ordering::Relaxed);
@@ -174,21 +174,23 @@ impl Activity {
         let ended = Duration::from_millis(self.ended_ms.load(Ordering::Relaxed));
         let until = self.opened + ended + limits.keep_alive.duration();
         match (now < until, leaving) {
-            // What begins meanwhile is looked at soon.
+            // A request that begins in the meantime must be checked soon.
             (true, _) => Action::CheckAt(until.min(now + limits.progress_interval.duration())),
             (false, false) => Action::ShutDown,
-            (false, true) => Action::Close("the client did not close"),
+            (false, true) => {
+                Action::Close("the client did not close the connection after its shutdown")
+            }
         }
     }
 }
 
-/// A request that is being note_response_piece.
+/// A request whose response is not complete.
 #[derive(Debug)]
 pub(super) struct OpenRequest {
     activity: Arc<Activity>,
-    /// Its own progress, over HTTP/2.
+    /// The progress of an HTTP/2 request.
     stream: Option<Arc<Progress>>,
-    /// Whether its client may have another request under way.
+    /// Whether the client was within its limit of open requests.
     is_within_limit: bool,
 }
 
@@ -197,7 +199,7 @@ impl OpenRequest {
         self.is_within_limit
     }
 
-    /// How many its client may have, when they are counted.
+    /// The limit of the client's open requests; absent: they are not counted.
     pub(super) fn requests_max(&self) -> Option<u32> {
         let requests = self.activity.client_shares.requests.as_ref();
         requests.map(|(quota, _)| quota.max())
@@ -233,15 +235,15 @@ impl Drop for OpenRequest {
     }
 }
 
-/// A body that keeps its request open until its end. One that fails is cut off only after what came
-/// of it was sent.
+/// A response body that keeps its request open until it is dropped. Its error is delayed until the
+/// bytes before the error were sent.
 #[derive(Debug)]
 pub(super) struct TrackedBody {
     body: Body,
-    /// Of a piece that is longer than a stream is given at once.
+    /// The rest of a chunk that is longer than a piece.
     rest: Bytes,
     open: OpenRequest,
-    /// What the connection's writes stood at when the last piece was handed over.
+    /// [`Activity::written`] when hyper took the last piece.
     written: u32,
     failed: Option<Box<DelayedError>>,
 }
@@ -259,19 +261,19 @@ impl TrackedBody {
         }
     }
 
-    /// Whether what was handed over has left, as far as the connection's writes tell.
+    /// Whether the last piece was sent, as far as the writes of the connection show.
     fn is_sent(&self) -> bool {
         let activity = &self.open.activity;
         activity.written.load(Ordering::Relaxed) != self.written
             && !activity.blocked.load(Ordering::Relaxed)
     }
 
-    /// Whether something surely follows what came of the body so far.
+    /// Whether more data certainly follows.
     fn goes_on(&self) -> bool {
         !self.body.is_end_stream() && self.body.size_hint().exact().is_some_and(|left| left > 0)
     }
 
-    /// The next piece for a stream, which is watched.
+    /// Returns the next piece for an HTTP/2 stream and records its progress.
     fn poll_piece(
         &mut self,
         cx: &mut Context<'_>,
@@ -293,8 +295,9 @@ impl TrackedBody {
         }
         let mut bytes = data.len().min(PIECE_BYTES_MAX);
         if bytes == data.len() && bytes > UNREAD_BYTES_MAX && !self.goes_on() {
-            // The library lets go of a request once it has its last piece, whether that fits into
-            // the client's window or not. A single byte it keeps until there is room for it.
+            // hyper ends a request as soon as it has the last piece, even if that does not fit into
+            // the client's window. But it takes a piece only when the window has room for a byte, so
+            // the last byte is held back until then.
             bytes -= 1;
         }
         self.rest = data.split_off(bytes);
@@ -312,7 +315,7 @@ impl http_body::Body for TrackedBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.failed.is_none() {
-            // Over HTTP/1.1 the connection's own writes say whether its client reads.
+            // Over HTTP/1.1 the writes of the connection show whether the client reads.
             let polled = match self.open.stream.is_some() {
                 true => self.poll_piece(cx),
                 false => Pin::new(&mut self.body).poll_frame(cx),
@@ -350,7 +353,7 @@ impl http_body::Body for TrackedBody {
     }
 }
 
-/// A stream that progress whether its client still writes and reads.
+/// A stream that records its reads and writes in the [`Activity`] of the connection.
 #[derive(Debug)]
 pub(super) struct TrackedStream<T> {
     stream: T,

@@ -3,8 +3,8 @@
 use super::ServerLimits;
 
 impl ServerLimits {
-    /// The same with no more connections than so many. One client address gets at most half of them
-    /// then.
+    /// These limits with at most this many connections. If that lowers the limit, one client address
+    /// gets at most half of them.
     #[must_use]
     pub fn capped_at(&self, connections: usize) -> Self {
         let connections = connections.max(1);

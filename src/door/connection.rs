@@ -1,4 +1,4 @@
-//! One connection, from the first byte to the last: PROXY header, TLS, HTTP.
+//! Serves one connection: PROXY header, TLS handshake, HTTP.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -32,22 +32,22 @@ use crate::request::Body;
 use crate::request::head::{Connection, ConnectionExtension, Peer};
 use crate::telemetry::error_chain;
 
-/// How long a load balancer may take for its PROXY header.
+/// How long a load balancer may take to send its PROXY header.
 const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a client may take for its TLS handshake.
+/// How long the TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is special about the guards a connection came in at.
+/// The settings of the listener that accepted a connection.
 #[derive(Clone)]
 pub(super) struct ListenerOptions {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) redirect_https: bool,
     pub(super) proxy_protocol: bool,
-    /// Whether HTTP/2 is understood without TLS, too.
+    /// Whether HTTP/2 is accepted without TLS.
     pub(super) http2: bool,
-    /// Where `redirect_https` leads, unless to 443.
+    /// The port in the redirects of `redirect_https`; absent: 443.
     pub(super) https_port: Option<u16>,
-    /// Whether the case of header names is kept over HTTP/1.1.
+    /// Whether the case of header names is preserved over HTTP/1.1.
     pub(super) header_case: Arc<AtomicBool>,
 }
 
@@ -59,30 +59,30 @@ impl fmt::Debug for ListenerOptions {
     }
 }
 
-/// Why a connection ended before it spoke HTTP.
+/// Why a connection ended before its first HTTP request.
 #[derive(Debug, thiserror::Error)]
 enum ConnectionError {
-    #[error("a PROXY header is taken from trusted_proxies only")]
+    #[error("a PROXY header is accepted only from trusted_proxies")]
     UntrustedPeer,
     #[error("the PROXY header took longer than {} s", PROXY_HEADER_TIMEOUT.as_secs())]
     ProxyHeaderTimeout,
-    #[error("take the PROXY header")]
+    #[error("read the PROXY header")]
     ProxyHeader(#[source] ProxyError),
     #[error("the TLS handshake took longer than {} s", HANDSHAKE_TIMEOUT.as_secs())]
     HandshakeTimeout,
-    #[error("shake hands in TLS")]
+    #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
-    #[error("no request came in {0:?}")]
+    #[error("no request was received within {0:?}")]
     NoRequest(Duration),
     #[error("read the first bytes")]
     Read(#[source] io::Error),
-    #[error("the door is being closed")]
+    #[error("the server is shutting down")]
     ShuttingDown,
-    #[error("its address has all the connections it may have")]
+    #[error("its client has reached connections_per_client_max")]
     TooManyConnections,
 }
 
-/// Serves a connection to its end.
+/// Serves a connection until it ends.
 pub(super) async fn serve<H: Handler>(
     shared: Arc<Shared<H>>,
     options: ListenerOptions,
@@ -97,7 +97,7 @@ pub(super) async fn serve<H: Handler>(
             | ConnectionError::ProxyHeader(_)
             | ConnectionError::ProxyHeaderTimeout => {
                 if shared.refusals.allow() {
-                    tracing::warn!(?peer, error = %error_chain(&error), "a connection was error");
+                    tracing::warn!(?peer, error = %error_chain(&error), "a connection was refused");
                 }
             }
             ConnectionError::HandshakeTimeout
@@ -105,13 +105,13 @@ pub(super) async fn serve<H: Handler>(
             | ConnectionError::NoRequest(_)
             | ConnectionError::Read(_)
             | ConnectionError::ShuttingDown => {
-                tracing::debug!(?peer, error = %error_chain(&error), "a connection came to nothing");
+                tracing::debug!(?peer, error = %error_chain(&error), "a connection ended before its first request");
             }
         }
     }
 }
 
-/// Finds out who is there and what they speak, then serves them.
+/// Determines the client's address and the protocol, then serves the connection.
 async fn negotiate<H: Handler>(
     shared: &Arc<Shared<H>>,
     options: &ListenerOptions,
@@ -165,7 +165,7 @@ async fn negotiate<H: Handler>(
     Ok(())
 }
 
-/// Serves whoever speaks either version without TLS.
+/// Detects HTTP/1.1 or HTTP/2 on a connection without TLS, then serves it.
 async fn detect_version<H: Handler>(
     shared: &Arc<Shared<H>>,
     options: &ListenerOptions,
@@ -207,7 +207,7 @@ async fn peer_from_proxy_header<H>(
 }
 
 impl<H> Shared<H> {
-    /// Does something that may wait for a client, but not longer than the door is open.
+    /// Does work that may wait for a client; ends it when the server shuts down.
     async fn unless_shutting_down<T>(
         &self,
         work: impl Future<Output = Result<T, ConnectionError>>,
@@ -228,8 +228,8 @@ async fn serve_http1<H: Handler, T: AsyncRead + AsyncWrite + Send + Unpin + 'sta
 ) {
     let (peer, header_bytes_max) = (connection.peer, shared.limits.header_bytes_max);
     let (stream, framing) = InspectedStream::new(stream, header_bytes_max);
-    // Our own clock watches heads and idle times: hyper's costs a timer per request. A limit on
-    // the number of headers is hyper's own, 100: to set another costs memory per request.
+    // `Activity` limits the time for heads and idle connections, because hyper would use a timer per
+    // request. hyper's default of at most 100 headers stays: another limit costs memory per request.
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
@@ -274,8 +274,8 @@ async fn serve_http2<H: Handler, T: AsyncRead + AsyncWrite + Send + Unpin + 'sta
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)
         .max_send_buf_size(64 * 1024)
-        // StreamTasks opened only to be reset (CVE-2023-44487) end the connection. Those that were handed
-        // on before their reset came are counted by `ResetCounter`.
+        // Too many streams that are reset right after they were opened (CVE-2023-44487) end the
+        // connection. `ResetCounter` counts those that reached the service before their reset.
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(256)
         .serve_connection(
@@ -292,7 +292,7 @@ async fn serve_http2<H: Handler, T: AsyncRead + AsyncWrite + Send + Unpin + 'sta
     .await;
 }
 
-/// What hyper asks for every request of a connection.
+/// The service that hyper calls for every request of a connection.
 fn http_service<H: Handler>(
     shared: &Arc<Shared<H>>,
     options: &ListenerOptions,
@@ -306,9 +306,9 @@ fn http_service<H: Handler>(
     Future = impl Future<Output = Result<http::Response<TrackedBody>, Infallible>> + Send + 'static,
 > + Send
 + 'static {
-    // Requests of HTTP/2 come in streams; only those of HTTP/1.1 are read beside hyper.
+    // Only the heads of HTTP/1.1 requests are inspected.
     let in_streams = framing.is_none();
-    // One count of the connection's own: the shared's would be shared by all processors.
+    // One reference count per connection, because all processors would contend for that of `shared`.
     let state = Arc::new(ConnectionState {
         shared: Arc::clone(shared),
         connection: Arc::new(connection),
@@ -322,7 +322,7 @@ fn http_service<H: Handler>(
         let framing = state.framing.as_ref();
         let is_unambiguous = framing.is_none_or(|framing| framing.is_unambiguous(&request));
         async move {
-            // Who waits to be asked for a body has sent none.
+            // A client that waits for `100 Continue` has not sent its body.
             let sends = !http_body::Body::is_end_stream(request.body());
             let waits = sends && !in_streams && request.headers().contains_key(EXPECT);
             let drains = is_unambiguous && !waits;
@@ -335,8 +335,8 @@ fn http_service<H: Handler>(
                 redirect::to_https(&request, state.https_port)
             } else {
                 let connection = Arc::clone(&state.connection);
-                // hyper moves the future of a request, and keeps room for it while a connection is
-                // idle: so only a pointer to the handler's stands in it.
+                // hyper moves the future of a request and reserves memory for it while the connection
+                // is idle, so the handler's future is boxed.
                 box_in_place(|| state.shared.handler.handle(request, connection)).await
             };
             if let (StatusCode::SWITCHING_PROTOCOLS, Some(framing)) =
@@ -349,20 +349,20 @@ fn http_service<H: Handler>(
     })
 }
 
-/// Boxes a future. `Box::pin` makes it on the stack and copies all of it, even room that is not used
-/// yet; here it is made in its box, so that only its arguments are copied.
+/// Boxes a future and builds it in its box, which copies only its arguments. `Box::pin` would build it
+/// on the stack and copy all of it, including memory that is not used yet.
 fn box_in_place<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
     let room = Box::new_uninit();
     Box::into_pin(Box::write(room, make()))
 }
 
-/// What all requests of a connection share.
+/// The state that all requests of a connection share.
 struct ConnectionState<H> {
     shared: Arc<Shared<H>>,
     connection: Arc<Connection>,
     redirects: bool,
     https_port: Option<u16>,
-    /// What the heads of HTTP/1.1 requests say; in HTTP/2 there is one way to say it.
+    /// The framing that HTTP/1.1 heads declare; absent for HTTP/2, where it is always unambiguous.
     framing: Option<Arc<Framing>>,
 }
 
@@ -372,17 +372,18 @@ impl<H> ConnectionState<H> {
             let peer = self.connection.peer;
             tracing::warn!(
                 ?peer,
-                "a request was error that does not say in one is_unambiguous way where its body ends"
+                "a request was refused: it needs either one Content-Length or one \"Transfer-Encoding: chunked\""
             );
         }
         framing::refusal()
     }
 }
 
-/// Drives a connection, ends it when its client has gone silent, sees it off when the door closes.
+/// Serves HTTP until the connection ends. Closes it when it is idle or its client is slow, and shuts it
+/// down when the server shuts down.
 ///
-/// The wake-up calls for closing are registered once, not at every turn: the task keeps its waker,
-/// and registering takes a lock that all connections share.
+/// `leave` is polled once to register the waker, and again only when `closing` is set: every poll takes
+/// a lock that all connections share.
 async fn drive<C: Future<Output = hyper::Result<()>>, H>(
     http: C,
     shut_down: fn(Pin<&mut C>),
@@ -410,7 +411,7 @@ async fn drive<C: Future<Output = hyper::Result<()>>, H>(
                 return Poll::Ready(Err("the client reset too many of its streams".to_owned()));
             }
             if told && cut.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err("the door was closed over it".to_owned()));
+                return Poll::Ready(Err("the server shut down before it ended".to_owned()));
             }
             if !told && (!registered || shared.closing.load(Ordering::Acquire)) {
                 registered = true;

@@ -1,7 +1,7 @@
-//! `DelayedError`: the end of a body that broke off.
+//! `DelayedError`: the error of a response body, delayed until the bytes before it were sent.
 //!
-//! hyper and h2 drop what waits to be written as soon as a body fails, the head of the answer, too.
-//! So the failure waits until that was sent: the client gets what came, and then notices the cut.
+//! As soon as a body fails, hyper and h2 discard all bytes that are not written yet, even the head of
+//! the response. After the delay the client has received them when the connection or stream is reset.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,20 +11,20 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::request::BodyError;
 
-/// How often the connection is looked at.
+/// The interval between two checks whether everything was written.
 const CHECK_EVERY: Duration = Duration::from_millis(10);
-/// How often in a row it must have nothing left to write.
+/// How many checks in a row must find nothing left to write.
 const CHECKS: u8 = 2;
-/// How long a client may take for what came.
+/// The longest delay.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why a body broke off, kept until the client can be told.
+/// The error of a body, until it can be returned.
 #[derive(Debug)]
 pub(super) struct DelayedError {
     error: Option<BodyError>,
     timer: Pin<Box<Sleep>>,
     until: Instant,
-    /// How often in a row nothing was left to write.
+    /// The number of checks in a row that found nothing left to write.
     idle_checks: u8,
 }
 
@@ -38,7 +38,8 @@ impl DelayedError {
         }
     }
 
-    /// Ready with the error, once, when everything before it was sent or the time for that is up.
+    /// Returns the error once, when everything before it was sent or [`TIMEOUT`] has passed. `sent`:
+    /// whether everything was written.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, sent: bool) -> Poll<Option<BodyError>> {
         loop {
             ready!(self.timer.as_mut().poll(cx));

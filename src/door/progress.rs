@@ -1,7 +1,7 @@
-//! Whether a client goes on: sends what it began to send, and reads what it asked for.
+//! `Progress`: finds clients that send a request body or read a response too slowly.
 //!
-//! Nothing is measured per piece. Bodies note for whom they wait and how many bytes moved; the
-//! connection checks at the progress a few times in each interval, while a request is open.
+//! Bodies record whether they wait for the client and how many bytes were transferred. While a request
+//! is open, its connection checks these records a few times in each interval.
 
 use std::fmt;
 use std::pin::Pin;
@@ -18,47 +18,48 @@ use tokio::task::AbortHandle;
 
 use super::{ServerLimits, discard};
 
-/// How often the progress are looked at in each interval. Who waits for its client at every look, and
-/// gets less than the minimum from the first to the last, has a slow client.
+/// The number of checks in each interval. A client is slow if every check finds the server waiting for
+/// it, and fewer bytes than the minimum are transferred from the first check to the last.
 const CHECKS_PER_INTERVAL: u8 = 4;
 
 /// The progress of one request.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// Whether more of the request's body is awaited from the client.
+    /// Whether the server waits for more of the request body.
     sending: AtomicBool,
-    /// How much of it came, in bytes; it wraps.
+    /// The received bytes of the request body; wraps.
     sent: AtomicU32,
-    /// Whether the answer began. From then on a client may send as it likes.
+    /// Whether the response began. From then on the client may send at any speed.
     answering: AtomicBool,
-    /// Whether the client has a piece of the answer that it has not taken.
+    /// Whether the last piece of the response waits for the client to read it.
     reading: AtomicBool,
-    /// How much of the answer went, in bytes; it wraps.
+    /// The bytes of the response that were passed to the HTTP/2 stream; wraps.
     read: AtomicU32,
-    /// Whether the request is over.
+    /// Whether the request ended.
     over: AtomicBool,
-    /// Whether it was ended because its client was slow.
+    /// Whether it was aborted because its client was slow.
     cut: AtomicBool,
 }
 
 impl Progress {
-    /// Forgets a request that is over.
+    /// Resets the record for the next request of an HTTP/1.1 connection.
     pub(super) fn clear(&self) {
         self.sending.store(false, Ordering::Relaxed);
         self.answering.store(false, Ordering::Relaxed);
     }
 
-    /// Notes that the head of the answer is there.
+    /// Records that the response began.
     pub(super) fn mark_response_started(&self) {
         self.answering.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the request ended before its answer began, and not because its client was slow.
+    /// Whether the client cancelled the request: it ended before its response began, and was not aborted
+    /// for slowness. Meaningful once the request ended.
     pub(super) fn was_abandoned(&self) -> bool {
         !self.answering.load(Ordering::Relaxed) && !self.cut.load(Ordering::Relaxed)
     }
 
-    /// Notes what asking an answer's body for its next piece came to.
+    /// Records the next piece of the response by its length, or `None` if the body is pending.
     pub(super) fn note_response_piece(&self, bytes: Option<usize>) {
         if let Some(bytes) = bytes {
             add(&self.read, bytes);
@@ -67,14 +68,14 @@ impl Progress {
     }
 }
 
-/// Only one task moves a body: a load and a store lose nothing.
+/// Adds to a wrapping counter. Only one task writes to it, so a load and a store suffice.
 pub(super) fn add(counter: &AtomicU32, bytes: usize) {
     let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     let sum = counter.load(Ordering::Relaxed).wrapping_add(bytes);
     counter.store(sum, Ordering::Relaxed);
 }
 
-/// How one direction went on over the last checks.
+/// The last checks of one direction of a request.
 #[derive(Debug, Default)]
 pub(super) struct SpeedCheck {
     checks: u8,
@@ -82,7 +83,8 @@ pub(super) struct SpeedCheck {
 }
 
 impl SpeedCheck {
-    /// Takes a look. Says whether the client was slow over a whole interval.
+    /// Makes one check. Returns whether the client was slow over a whole interval. `waits`: whether the
+    /// server waits for the client.
     pub(super) fn is_slow(&mut self, waits: bool, bytes: u32, min: u32) -> bool {
         if !waits {
             self.checks = 0;
@@ -101,20 +103,20 @@ impl SpeedCheck {
     }
 }
 
-/// How both directions of a request went on.
+/// The last checks of both directions of a request.
 #[derive(Debug, Default)]
 pub(super) struct RequestSpeed {
     up: SpeedCheck,
     down: SpeedCheck,
 }
 
-/// A limit a client did not keep, by its key.
+/// The configuration key of the lowest upload speed.
 pub(super) const UPLOAD: &str = "upload_bytes_min";
-/// The other one.
+/// The configuration key of the lowest download speed.
 pub(super) const DOWNLOAD: &str = "download_bytes_min";
 
 impl RequestSpeed {
-    /// Takes a look at a request. Names the limit that its client did not keep.
+    /// Makes one check. Returns the configuration key of the limit that the client violates.
     pub(super) fn check(
         &mut self,
         progress: &Progress,
@@ -134,21 +136,21 @@ impl RequestSpeed {
 }
 
 impl ServerLimits {
-    /// From one look to the next.
+    /// The time between two checks.
     pub(super) fn check_interval(&self) -> Duration {
         self.progress_interval.duration() / u32::from(CHECKS_PER_INTERVAL)
     }
 }
 
-/// The body of a request, as it comes in.
+/// The body of a request, which records its progress.
 pub struct RequestBody {
-    /// There until it is dropped.
+    /// Absent only while this is dropped.
     body: Option<Incoming>,
-    /// Whether it came to its end.
+    /// Whether it was read to its end or failed.
     ended: bool,
-    /// Whether its client is to be heard out when nobody wants the rest.
+    /// Whether the rest is received and discarded when this is dropped.
     drains: bool,
-    /// Absent where there is no body.
+    /// Absent for an empty body.
     progress: Option<Arc<Progress>>,
 }
 
@@ -175,7 +177,7 @@ impl Drop for RequestBody {
         let Some(progress) = &self.progress else {
             return;
         };
-        // Nobody waits for the rest of it.
+        // The server no longer waits for the rest.
         progress.sending.store(false, Ordering::Relaxed);
         let hears_out = self.drains && !self.ended && !progress.cut.load(Ordering::Relaxed);
         let body = self.body.take().filter(|_| hears_out);
@@ -221,16 +223,16 @@ impl http_body::Body for RequestBody {
     }
 }
 
-/// The requests of an HTTP/2 connection, each in a task of its own that can be ended.
+/// The requests of an HTTP/2 connection, each in a task that can be aborted.
 ///
-/// The library keeps a stream whose client opens no window for ever, and asks no body about it.
-/// Ending its task drops the answer and resets the stream.
+/// hyper keeps a stream whose client opens no window forever, and does not poll its body. Aborting
+/// the task drops the response and resets the stream.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StreamTasks(Arc<Mutex<OpenStreams>>);
 
 #[derive(Debug, Default)]
 struct OpenStreams {
-    /// Of the request that was received just now, until its task is there.
+    /// The progress of the last received request, until its task is spawned.
     next: Option<Arc<Progress>>,
     all: Vec<Stream>,
 }
@@ -243,14 +245,14 @@ struct Stream {
 }
 
 impl StreamTasks {
-    /// Notes of a request whose task comes next.
+    /// Adds a request, whose task is the next one to be spawned.
     pub(super) fn begin(&self) -> Arc<Progress> {
         let progress = Arc::new(Progress::default());
         self.open().next = Some(Arc::clone(&progress));
         progress
     }
 
-    /// Forgets a request that is over.
+    /// Removes a request that ended.
     pub(super) fn end(&self, progress: &Arc<Progress>) {
         progress.over.store(true, Ordering::Release);
         let mut open = self.open();
@@ -263,7 +265,8 @@ impl StreamTasks {
         drop(ended);
     }
 
-    /// Looks at every request, ends the slow ones and names the limits they did not keep.
+    /// Checks every request and aborts the slow ones. Returns the configuration keys of the limits that
+    /// they violate.
     pub(super) fn end_slow(&self, limits: &ServerLimits) -> Vec<&'static str> {
         let mut slow = Vec::new();
         for stream in &mut self.open().all {
@@ -277,7 +280,7 @@ impl StreamTasks {
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, OpenStreams> {
-        // Nothing that holds the lock can leave it half done.
+        // No code that holds the lock can panic halfway through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -286,9 +289,10 @@ impl<F> Executor<F> for StreamTasks
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    /// Called right behind the service, so what comes next is the task of that request.
+    /// hyper calls this right after the service, so `task` is that of the request in `next`.
     fn execute(&self, task: F) {
-        // Not under the lock: a runtime that ends drops the task here, and with it the request.
+        // Outside the lock, which `end` takes: a runtime that shuts down drops the task at once, and
+        // with it the request.
         let task = tokio::spawn(task).abort_handle();
         let mut open = self.open();
         let next = open.next.take();
@@ -306,7 +310,7 @@ where
 mod tests {
     use super::*;
 
-    /// Whether a client was slow at each look; what it is waited for at, and what moved so far.
+    /// Whether the client was slow at each check: whether the server waits, and the bytes so far.
     fn slow(checks: &[(bool, u32)]) -> Vec<bool> {
         let mut pace = SpeedCheck::default();
         let of = |(waits, bytes): &(bool, u32)| pace.is_slow(*waits, *bytes, 100);

@@ -1,4 +1,5 @@
-//! Certificates, SNI, ALPN; new certificates without a connection lost.
+//! `Tls`: the certificates of the listeners, selected by SNI and key type. A reload replaces them and
+//! closes no connection.
 
 use std::fmt;
 use std::io;
@@ -20,12 +21,12 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
-    /// PEM: the certificate, then the ones that vouch for it.
+    /// PEM: the certificate, then its intermediate certificates.
     pub certificate: PathBuf,
     /// PEM: its private key.
     pub key: PathBuf,
-    /// Further pairs, chosen by the name the client asks for and the keys it can use: RSA and ECDSA
-    /// for one name serve old clients and new ones.
+    /// Further pairs, chosen by the server name that the client requests and the keys it supports:
+    /// with an RSA and an ECDSA pair for one name, old and new clients are served.
     #[serde(default)]
     pub more: Vec<CertificateConfig>,
 }
@@ -34,59 +35,46 @@ pub struct TlsConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateConfig {
-    /// PEM: the certificate, then the ones that vouch for it.
+    /// PEM: the certificate, then its intermediate certificates.
     pub certificate: PathBuf,
     /// PEM: its private key.
     pub key: PathBuf,
 }
 
-/// Why certificates were not taken.
+/// Why certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read.
     #[error("read {}: it must exist and be readable by the user menshen runs as", path.display())]
     Read {
-        /// Which.
         path: PathBuf,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// A file holds no certificate.
     #[error("{} holds no certificate: expected PEM, the server's own first", path.display())]
     NoCertificate {
-        /// Which.
         path: PathBuf,
-        /// What the parser said.
         #[source]
         source: PemError,
     },
-    /// A file holds no private key.
     #[error("{} holds no private key: expected PEM that is not encrypted", path.display())]
     NoKey {
-        /// Which.
         path: PathBuf,
-        /// What the parser said.
         #[source]
         source: PemError,
     },
     /// The key is of a kind that cannot sign, or belongs to another certificate.
     #[error("the key {} does not fit the certificate {}", key.display(), certificate.display())]
     KeyMismatch {
-        /// The certificate.
         certificate: PathBuf,
-        /// The key.
         key: PathBuf,
-        /// What rustls said.
         #[source]
         source: rustls::Error,
     },
-    /// The crypto library refused to start.
     #[error("set up TLS")]
     Setup(#[source] rustls::Error),
 }
 
-/// The certificates of the door. They may be replaced while it stands open.
+/// The TLS configuration of the listeners. A reload replaces its certificates.
 pub struct Tls {
     server: Arc<ServerConfig>,
     certificates: Arc<Certificates>,
@@ -113,7 +101,7 @@ impl TlsConfig {
 }
 
 impl Tls {
-    /// Reads the files and gets ready to speak TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
+    /// Reads the files. Supports TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
     pub fn load(config: &TlsConfig) -> Result<Self, TlsError> {
         let certificates = Arc::new(Certificates(ArcSwap::from_pointee(config.load()?)));
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -123,7 +111,7 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&certificates) as _);
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // One for all certificates to come, so that a reload resumes who was here before.
+        // Reloads keep the ticketer, so that TLS sessions can be resumed after a reload.
         server.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?;
         Ok(Self {
             server: Arc::new(server),
@@ -131,13 +119,13 @@ impl Tls {
         })
     }
 
-    /// Reads the files again. Only when all are good are they taken; else the old ones stay.
+    /// Reads the files again. Replaces the certificates only if all of them can be used.
     pub fn reload(&self, config: &TlsConfig) -> Result<(), TlsError> {
         self.certificates.0.store(Arc::new(config.load()?));
         Ok(())
     }
 
-    /// For the handshakes.
+    /// The configuration for handshakes.
     pub(super) fn server(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.server)
     }
@@ -187,12 +175,12 @@ fn load_pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsErr
         })
 }
 
-/// Without the byte order mark that editors of Windows put before the first line.
+/// Removes the byte order mark that Windows editors write before the first line.
 fn without_byte_order_mark(pem: &[u8]) -> &[u8] {
     pem.strip_prefix("\u{feff}".as_bytes()).unwrap_or(pem)
 }
 
-/// The pairs in force, in the order they were written. Never empty.
+/// The current pairs, in the order of the configuration. Never empty.
 struct Certificates(ArcSwap<Vec<Arc<CertifiedKey>>>);
 
 impl fmt::Debug for Certificates {
@@ -210,8 +198,9 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-/// The pair for a name among those whose key the client can use: one that says exactly it, one that
-/// covers it by a wildcard, the first. So there may be an RSA and an ECDSA certificate for one name.
+/// The pair for a name among those whose key the client supports: the first with exactly this name,
+/// else with a matching wildcard, else the first of all. One name may have an RSA and an ECDSA
+/// certificate.
 fn choose<'a>(
     pairs: &'a [Arc<CertifiedKey>],
     name: Option<&str>,
@@ -225,7 +214,7 @@ fn choose<'a>(
     let Some(name) = name else {
         return first;
     };
-    // A certificate that also covers a sibling nobody has does so by its wildcard.
+    // A certificate that also covers an invented sibling of the name has a wildcard.
     let sibling = name
         .split_once('.')
         .map(|(_, parent)| format!("no-such-sibling.{parent}"));

@@ -29,8 +29,8 @@ impl Default for Budget {
     }
 }
 
-/// A copy starts with the remaining steps and counts on its own. [`Budget::continue_from`] takes its
-/// count back.
+/// A copy starts with the remaining steps and is charged separately. [`Budget::continue_from`] takes
+/// over its remaining steps.
 impl Clone for Budget {
     fn clone(&self) -> Self {
         Self(AtomicU64::new(self.remaining()))
@@ -86,7 +86,7 @@ pub(super) fn charge_match(text: &str) -> bool {
     charge(steps(text.len() / BYTES_MATCHED + 1))
 }
 
-/// Charges for the items of a list, over each of which a macro evaluates `nodes` nodes.
+/// Charges for a macro that evaluates `nodes` nodes for each item of a list.
 pub(super) fn charge_items(items: usize, nodes: i64) -> bool {
     charge(steps(items).saturating_mul(u64::try_from(nodes).unwrap_or(u64::MAX)))
 }

@@ -1,5 +1,5 @@
-//! `CachedDocument`: a document of the issuer, fetched once for all who wait and kept while the issuer
-//! is down.
+//! `CachedDocument`: a document of the issuer, fetched once for all concurrent callers and kept while
+//! the issuer cannot be reached.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,8 +86,8 @@ impl<T: Send + Sync + 'static> CachedDocument<T> {
         Some(self.document.latest()?.value)
     }
 
-    /// The cached document. A stale one is refreshed in the background; only without one the caller
-    /// waits for `fetch`.
+    /// The cached document. A stale one is refreshed in the background; the caller waits for `fetch`
+    /// only if no document is cached.
     pub(super) async fn get(&self, fetch: impl Fetch<T>) -> Result<Arc<T>, IssuerError> {
         let Some(latest) = self.document.latest() else {
             return self.fetch_unless(fetch, |_| true).await;
@@ -126,7 +126,7 @@ impl<T: Send + Sync + 'static> CachedDocument<T> {
         self.fetch_unless(fetch, is_young).await
     }
 
-    /// Whether this sender may cause a refetch now. Counts it.
+    /// Takes one refetch from the sender's limit. Returns whether there was one left.
     pub(super) fn may_refetch(&self, sender: TokenSender) -> bool {
         let now = self.clock.now();
         let buckets = self.refetches.lock();

@@ -21,9 +21,9 @@ pub struct Metadata {
     pub introspection_endpoint: Option<Url>,
     /// Whether every authorization response has an `iss` parameter (RFC 9207).
     pub sends_iss: bool,
-    /// How clients may authenticate; `client_secret_basic` if the metadata does not say.
+    /// How clients may authenticate; `client_secret_basic` if the metadata does not list any.
     pub token_endpoint_auth_methods: Vec<String>,
-    /// The PKCE methods; empty if the metadata does not say.
+    /// The PKCE methods; empty if the metadata does not list any.
     pub code_challenge_methods: Vec<String>,
 }
 
@@ -31,14 +31,14 @@ pub struct Metadata {
 #[derive(Debug, thiserror::Error)]
 pub enum MetadataError {
     /// It is the metadata of another issuer.
-    #[error("it names itself `{found}`; write exactly that as `issuer` if it is the one you mean")]
+    #[error("its `issuer` is `{found}`; write exactly that as `issuer` if it is the one you mean")]
     WrongIssuer {
         /// The `issuer` of the metadata, truncated.
         found: String,
     },
     /// It serves many tenants, and the configuration does not say which are allowed.
     #[error(
-        "it serves many tenants and names itself `{found}`; write exactly that as its name, \
+        "it serves many tenants and its `issuer` is `{found}`; write exactly that as its name, \
          metadata_url = \"{url}\", and in `tenants` the ids of the tenants that are allowed"
     )]
     MultiTenant {
@@ -135,7 +135,7 @@ fn wrong_issuer(issuer: &str, url: &Url) -> MetadataError {
     }
 }
 
-/// An issuer with https must not name plain http endpoints, and no URL may hold credentials.
+/// An https issuer must not have plain http endpoints, and no URL may contain credentials.
 fn is_allowed(name: &IssuerName, url: &Url) -> bool {
     let scheme = match url.scheme() {
         "https" => true,

@@ -1,5 +1,5 @@
-//! Tenants of a multi-tenant issuer. Entra ID names itself `https://…/{tenantid}/v2.0` in its metadata;
-//! `iss` of a token has the id of the tenant instead of the placeholder.
+//! Tenants of a multi-tenant issuer. The `issuer` in the metadata of Entra ID is
+//! `https://…/{tenantid}/v2.0`; `iss` of a token has the id of the tenant instead of the placeholder.
 
 use std::fmt;
 
@@ -58,7 +58,7 @@ pub fn tenants_problem(
         )),
         (false, [_, ..]) => Some((
             TenantSetting::Tenants,
-            "the name of the issuer has no {tenantid}, so all its tokens are of one tenant: remove it",
+            "the name of the issuer has no {tenantid}, so all its tokens are of one tenant: remove `tenants`",
         )),
         (true, [_, _, ..]) if tenants.contains(&TenantName::Any) => Some((
             TenantSetting::Tenants,
@@ -108,7 +108,7 @@ impl Tenant {
         Self(Some(id.to_ascii_lowercase()))
     }
 
-    /// Makes a name of the tenant, such as `sub`, unique among all tenants.
+    /// Prefixes an identifier, such as `sub`, with the tenant, so that it is unique among all tenants.
     pub fn qualify(&self, name: &str) -> String {
         match &self.0 {
             None => name.to_owned(),

@@ -19,7 +19,7 @@ pub struct ClientQuota {
     sites: CounterTable,
 }
 
-/// The counters of one client.
+/// The indices of the counters of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaCells {
     client: Cells,
@@ -103,7 +103,7 @@ impl ClientQuota {
 }
 
 impl QuotaGuard {
-    /// Where its client is counted.
+    /// The counters of its client.
     pub fn cells(&self) -> QuotaCells {
         self.cells
     }

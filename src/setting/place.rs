@@ -1,33 +1,33 @@
-//! `Place`: where a value stands in a document, as a path of keys and positions.
+//! `Place`: the path of a value in a document: keys and array indices.
 
 use std::fmt;
 
-/// A path of keys and positions, such as `route`, 2, `allow`.
+/// A path of keys and array indices, such as `route`, 2, `allow`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place<'a>(Vec<Step<'a>>);
 
-/// One step into the document.
+/// One element of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// The value behind a key.
+    /// The value of a key.
     Key(&'a str),
     /// An item of an array, from 0.
     Item(usize),
 }
 
 impl<'a> Place<'a> {
-    /// The value behind these keys.
+    /// The path of these keys.
     pub fn of<const N: usize>(keys: [&'a str; N]) -> Self {
         Self(keys.into_iter().map(Step::Key).collect())
     }
 
-    /// A place that is written relative to this one.
+    /// Appends a path that is relative to this one.
     pub fn join(mut self, below: Self) -> Self {
         self.0.extend(below.0);
         self
     }
 
-    /// The value of a key in here.
+    /// Appends a key.
     pub fn key(mut self, key: &'a str) -> Self {
         self.0.push(Step::Key(key));
         self
@@ -38,7 +38,7 @@ impl<'a> Place<'a> {
         &self.0
     }
 
-    /// One item in here, from 0.
+    /// Appends an array index, from 0.
     pub fn item(mut self, at: usize) -> Self {
         self.0.push(Step::Item(at));
         self

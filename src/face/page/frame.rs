@@ -1,33 +1,32 @@
-//! The page that a frame on another site shows to strangers: it opens a tab to sign in, and takes the
-//! ticket that the tab hands over.
+//! The page for a frame on another site when the person is not signed in: it opens a tab for the
+//! login and receives a ticket from that tab.
 
 use askama::Template;
 
 use super::{Cause, Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page, texts};
 
-/// The script of the page; served as `{prefix}/frame.js`, `text/javascript`.
-///
-/// It posts the ticket that a page of the host that logs people in sends it.
+/// The script of the page, served as `{prefix}/frame.js`. It receives a ticket from a page of the login
+/// host and posts it.
 pub const FRAME_JS: &str = include_str!("../../../templates/frame.js");
 
-/// The page that a frame on another site shows to strangers.
+/// The sign-in page in a frame on another site.
 #[derive(Clone, Debug)]
 pub struct FramePage<'a> {
-    /// What every page says of itself.
+    /// The site and request of the page.
     pub info: PageInfo<'a>,
-    /// Opens the login, in a tab that keeps this page as its opener.
+    /// The link to the login, in a tab whose opener is this page.
     pub start: Href,
-    /// The page that was asked for.
+    /// The requested page.
     pub return_to: Href,
-    /// The origin of the host that logs people in: only its pages hand tickets over.
+    /// The origin of the login host: tickets are accepted only from its pages.
     pub home: &'a str,
-    /// Where the ticket is posted, on this host.
+    /// The path to which the ticket is posted.
     pub post_to: Href,
-    /// Where [`FRAME_JS`] is, on this host.
+    /// The path of [`FRAME_JS`].
     pub script: Href,
-    /// The origins whose pages may show it; empty: all.
+    /// The origins whose pages may embed it; empty: all.
     pub framed_by: &'a [String],
-    /// Whether a ticket came and let nobody in.
+    /// Whether a ticket was posted and refused.
     pub failed: bool,
 }
 
@@ -40,7 +39,7 @@ struct FrameTemplate<'a> {
 }
 
 impl FramePage<'_> {
-    /// The page as HTML, in a language.
+    /// Renders the page in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let template = FrameTemplate {
             layout: Layout::new(self.info, lang),

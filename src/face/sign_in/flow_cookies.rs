@@ -19,8 +19,8 @@ const LOGINS_MAX: usize = 5;
 /// The total length of their cookies in the `Cookie` header, in bytes.
 const LINE_BYTES_MAX: usize = 6 * 1024;
 
-/// How many login cookies of a request are read: four times as many as a browser keeps. More were
-/// planted, and each one would be decrypted, or cleared by a header of the response.
+/// How many login cookies of a request are read: four times as many as we let a browser keep. An
+/// attacker may plant more, and each one would be decrypted, or cleared by a header of the response.
 const COOKIES_READ_MAX: usize = 4 * 2 * LOGINS_MAX;
 
 /// The longest value of one cookie, in bytes. Browsers drop cookies whose name and value exceed

@@ -1,4 +1,4 @@
-//! `/sign_out`: ends the session and shows a page that begins no login by itself.
+//! `/sign_out`: ends the session and shows a page that does not start a login by itself.
 
 use http::{Method, Response, StatusCode};
 use url::Url;

@@ -156,8 +156,8 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
     LoggedResponse::own_path("start", response)
 }
 
-/// Whether the caller is signed in although a check has just found nobody: a proxy that does not
-/// pass the cookie to the check would redirect here in a loop.
+/// Whether the caller is signed in although a check has just found no session: a proxy that does not
+/// pass the cookie to the check redirects to the login again and again.
 async fn is_missed_by_proxy_check(context: &RequestContext<'_>, target: &Target) -> bool {
     let Ok(Caller::Person(person)) = caller(context).await else {
         return false;
@@ -176,7 +176,7 @@ async fn is_missed_by_proxy_check(context: &RequestContext<'_>, target: &Target)
     is_loop
 }
 
-/// No login begins in a frame. A silent login of a signed-in person may, where the route has
+/// Starts no login in a frame, except a silent login of a signed-in person for a route with
 /// `reload_user`.
 async fn start_in_frame(
     context: &RequestContext<'_>,

@@ -139,7 +139,7 @@ pub struct AuthnResponse {
     pub kind: Option<String>,
 }
 
-/// Where a source sends people who did not start a login here.
+/// The URL to which a source sends people who did not start a login at menshen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryPoint {
     /// The parameter that holds the entry token.

@@ -20,7 +20,7 @@ pub struct Namespace(Arc<SiteNames>);
 struct SiteNames {
     /// Folded, without duplicates.
     names: Vec<Box<[u8]>>,
-    /// Every name that can be listed, once, as it is sent.
+    /// The built-in and custom names, each in one spelling.
     known: Vec<HeaderName>,
     /// The lengths that occur in `names` as bits; bit 63 stands for all longer ones.
     lengths: u64,
@@ -133,7 +133,7 @@ impl Namespace {
         &self.0.signed
     }
 
-    /// The names in one spelling each.
+    /// The built-in and custom names, each in one spelling.
     pub(super) fn known(&self) -> &[HeaderName] {
         &self.0.known
     }

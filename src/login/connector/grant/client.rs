@@ -122,7 +122,7 @@ pub fn settings_conflict(settings: ClientSettings<'_>) -> Option<&'static str> {
         }
         Some(ClientAuth::PrivateKeyJwt) if !key => Some("this `client_auth` needs a `private_key`"),
         _ if settings.private_key_id.is_some() && !key => {
-            Some("`private_key_id` names a `private_key`, and there is none")
+            Some("`private_key_id` needs a `private_key`")
         }
         _ => None,
     }
@@ -149,7 +149,7 @@ impl Client {
                 let pem = key.read().map_err(ConnectorBuildError::Secret)?;
                 let key = SigningKey::read(&pem, settings.private_key_id).ok_or_else(|| {
                     ConnectorBuildError::Setting(
-                        "private_key is no RSA, EC (P-256, P-384) or Ed25519 key in PEM (PKCS#8)"
+                        "private_key is not an RSA, EC (P-256, P-384) or Ed25519 key in PEM (PKCS#8)"
                             .to_owned(),
                     )
                 })?;
@@ -264,7 +264,7 @@ impl ClientAuthentication {
 }
 
 impl SigningKey {
-    /// Reads a PEM key, whose type determines the algorithm; nothing if it cannot sign.
+    /// Reads a PEM key, whose type determines the algorithm; `None` if it cannot sign.
     fn read(pem: &Secret<String>, kid: Option<&str>) -> Option<Self> {
         let pem = pem.expose().as_bytes();
         let keys = [

@@ -17,7 +17,7 @@ use crate::single_flight::{CacheLookup, Cached};
 /// How long before its expiry a token is replaced.
 const RENEWAL_MARGIN: Duration = Duration::from_secs(300);
 
-/// How long a lasting refusal is answered from memory.
+/// How long a lasting refusal is cached.
 const REFUSAL_TTL: Duration = Duration::from_secs(60);
 
 /// A token from the source, and its lifetime from the time of the request.
@@ -26,7 +26,7 @@ pub(crate) struct IssuedToken {
     pub(crate) lifetime: Duration,
 }
 
-/// The error of an API call, and what it says about the application's token.
+/// The error of an API call, and whether it concerns the application's token.
 pub(crate) trait CallError: From<SourceRefusal> + From<OutboundError> {
     /// Whether the source rejects the token of the call, so that a new one may help.
     fn is_token_refused(&self) -> bool;

@@ -44,7 +44,7 @@ pub(super) struct ExpectedIdToken<'a> {
     pub(super) origin: IdTokenOrigin<'a>,
 }
 
-/// The request that an ID token answers.
+/// The request whose response contains an ID token.
 #[derive(Clone, Copy)]
 pub(super) enum IdTokenOrigin<'a> {
     /// A login, and its code.
@@ -77,7 +77,7 @@ pub(super) enum IdTokenError {
     TokenType,
     #[error("it is for several audiences and has no `azp`")]
     MissingParty,
-    #[error("another client asked for it (`azp`)")]
+    #[error("it was issued to another client (`azp`)")]
     WrongParty,
     #[error("its nonce is not that of this login")]
     Nonce,
@@ -89,7 +89,7 @@ pub(super) enum IdTokenError {
     TooOld,
     #[error("it is about another person than the ID token of the login")]
     WrongSubject,
-    #[error("it has no `auth_time`, although the login asked for a maximum age")]
+    #[error("it has no `auth_time`, although the login requested a `max_age`")]
     MissingAuthTime,
     #[error("the person authenticated longer ago than was asked for")]
     AuthTooOld,
@@ -204,8 +204,8 @@ fn check_party(claims: &Claims, client_id: &str) -> Result<(), IdTokenError> {
     }
 }
 
-/// Checks that the person authenticated within the `max_age` of the login. It counts back from the
-/// begin of the login, because the login itself may take long.
+/// Checks that the person authenticated within the `max_age` of the login. It is counted back from
+/// the start of the login, because the login itself may take long.
 fn check_auth_time(claims: &Claims, pending: &Pending, now: Timestamp) -> Result<(), IdTokenError> {
     let Some(max_age) = pending.max_age else {
         return Ok(());
