@@ -1,39 +1,38 @@
-//! How many files and sockets this process may have open, and how they are shared out: connections
-//! of clients never take those that upstreams, the store and the log need.
+//! `OpenFiles`: divides the files and sockets that the process may have open, so that connections of
+//! clients leave enough for upstreams, the store and the log.
 
 use std::sync::LazyLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// How many files are for neither clients nor upstreams: the store, the log, listeners, calls to
-/// providers, and whatever the runtime opens.
+/// The number of files for the store, the log, listeners, calls to providers and the runtime.
 const RESERVE: u64 = 256;
 
-/// What a system without a limit is taken for.
+/// The assumed limit of a system without a limit.
 const UNLIMITED: u64 = 1 << 20;
 
-/// How open files are shared out.
+/// How the open files of the process are divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenFiles {
-    /// How many the process may have open.
+    /// The limit of the process.
     pub limit: u64,
-    /// How many of them connections of clients to the main listeners may be.
+    /// The share of client connections to the main listeners.
     pub clients: usize,
-    /// How many of them connections to each of the other listeners may be, `[admin]` and gRPC.
+    /// The share of connections to each of the other listeners, `[admin]` and gRPC.
     pub others: usize,
-    /// How many of them connections to upstreams may be.
+    /// The share of connections to upstreams.
     pub upstreams: usize,
 }
 
 impl OpenFiles {
-    /// Those of this process. The first call raises the limit as far as it may be raised without
-    /// privileges: the usual one, 1,024, is for programs that wait for files by `select(2)`.
+    /// The division for this process. The first call raises the limit as far as possible without
+    /// privileges: the usual 1,024 is for programs that use `select(2)`.
     pub fn of_process() -> Self {
         static OF_PROCESS: LazyLock<OpenFiles> = LazyLock::new(|| OpenFiles::within(raise()));
         *OF_PROCESS
     }
 
-    /// A request that is forwarded has two connections, so upstreams get as much as all clients.
+    /// A forwarded request has two connections, so upstreams get as many as all listeners together.
     fn within(limit: u64) -> Self {
         let free = limit - RESERVE.min(limit / 4);
         let eighths = |count| {
@@ -49,7 +48,7 @@ impl OpenFiles {
     }
 }
 
-/// Raises the limit, and says what it is then.
+/// Raises the limit as far as possible and returns it.
 fn raise() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let current = current.unwrap_or(UNLIMITED);
@@ -64,7 +63,7 @@ fn raise() -> u64 {
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => wanted,
         Err(error) => {
-            tracing::warn!(%error, current, wanted, "the limit of open files was not raised");
+            tracing::warn!(%error, current, wanted, "cannot raise the limit of open files: fewer connections are accepted");
             current
         }
     }

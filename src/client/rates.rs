@@ -1,4 +1,4 @@
-//! `Rates`: how often each client does something, in memory that does not grow with their number.
+//! `Rates`: limits how often each client does something, in memory of fixed size.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -7,18 +7,19 @@ use std::time::Instant;
 
 use super::{Client, Network, site_share};
 
-/// How many buckets a row has.
+/// The number of buckets in a row.
 const ROW: usize = 16_384;
 const ROWS: usize = 2;
-/// Over how long a rate is measured, in microseconds.
+/// The period of a rate, in microseconds.
 const MINUTE_US: u64 = 60_000_000;
 
-/// A rate for each client, and a larger one for the /48 of each IPv6 client.
+/// A rate limit for each client, and a higher one for the /48 of each IPv6 client.
 ///
-/// A network has one bucket in each row, at a place that nobody outside can compute; it may go on as
-/// long as one of them has room. Two networks disturb each other only where they meet in every row.
+/// A network has one leaky bucket in each row, at an index that clients cannot predict. It is within
+/// its limit if one of them has room, so two networks affect each other only if they share a bucket in
+/// every row.
 pub struct Rates {
-    /// When each bucket is empty again, in microseconds since `start`.
+    /// When each bucket will be empty, in microseconds since `start`.
     buckets: Box<[AtomicU64]>,
     hasher: RandomState,
     start: Instant,
@@ -27,7 +28,7 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Lets each client do something `client` times in a minute, and all of them together `all` times.
+    /// Allows each client `client` events per minute. `all` bounds the rate of a /48.
     pub fn per_minute(client: u32, all: u32) -> Self {
         let cost = |times: u32| MINUTE_US / u64::from(times.max(1));
         Self {
@@ -39,7 +40,7 @@ impl Rates {
         }
     }
 
-    /// Counts one more, unless the client or its site did it too often.
+    /// Counts one more event; false if the client or its /48 has reached its limit.
     pub fn take(&self, client: Client) -> bool {
         let now = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.take_at(client, now)
@@ -55,13 +56,13 @@ impl Rates {
         };
         let taken = self.fill(site, self.site_cost_us, now);
         if !taken {
-            // What is refused for its site costs the client nothing.
+            // An event that is refused for the /48 is not counted for the client.
             self.give_back(own, self.client_cost_us);
         }
         taken
     }
 
-    /// Fills every bucket of a network that has room; false when none has.
+    /// Fills every bucket of a network that has room; false if none has.
     fn fill(&self, network: Network, cost: u64, now: u64) -> bool {
         let filled = self.places(network).map(|at| {
             let more = |empty_at: u64| {
@@ -134,7 +135,7 @@ mod tests {
         assert_eq!(of_site, 18);
         assert_eq!(taken(&rates, "2001:db8:2:1::1", 0), 6);
         assert_eq!(taken(&rates, "192.0.2.1", 0), 6);
-        // A client that was refused for its site was not counted itself.
+        // An event that was refused for the /48 was not counted for its client.
         let soon = MINUTE_US / 18;
         assert_eq!(taken(&rates, "2001:db8:1:99::1", soon), 1);
     }
@@ -153,7 +154,7 @@ mod tests {
             let client = Client::from(IpAddr::from(client.to_be_bytes()));
             !rates.take_at(client, 0)
         });
-        // By chance a client meets a greedy one in both rows once in half a million.
+        // By chance a client shares both buckets with a greedy one once in half a million.
         assert!(refused.count() <= 2);
     }
 }

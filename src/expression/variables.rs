@@ -1,4 +1,4 @@
-//! The variables of an evaluation: documents and records of the caller, and their view for the engine.
+//! The variables of an evaluation: the documents and records, and how the engine reads them.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -63,7 +63,7 @@ pub enum Field<'a> {
     Document(&'a Document),
 }
 
-/// The view of the engine on the variables of one evaluation.
+/// The variables of one evaluation, as the engine reads them.
 pub(super) struct ResolvedVariables<'a> {
     scope: Scope,
     variables: &'a dyn Variables,

@@ -1,4 +1,4 @@
-//! An explanation in words for operators, line by line or as JSON; both say the same.
+//! Formats an [`Explanation`] for operators, as lines of text or as JSON with the same content.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::request::explain::{
 };
 use crate::telemetry::escape;
 
-/// As one JSON object.
+/// Formats an explanation as a JSON object.
 pub fn json(explanation: &Explanation) -> Value {
     let mut value = json!(explanation);
     let kind = explanation.verdict.kind;
@@ -20,8 +20,8 @@ pub fn json(explanation: &Explanation) -> Value {
     value
 }
 
-/// As lines: `request:`, `caller:`, `route:`, `not:`, `rule:`, `value:`, `note:`, `verdict:`,
-/// `upstream:`, `header:`, each where there is something to say.
+/// Formats an explanation as lines, in this order: `request:`, `caller:`, `route:`, `not:`, `rule:`,
+/// `value:`, `note:`, `verdict:`, `upstream:`, `header:`. Lines without content are left out.
 pub fn text(explanation: &Explanation) -> String {
     let mut lines = Lines(String::new());
     let Explanation {
@@ -62,7 +62,7 @@ pub fn text(explanation: &Explanation) -> String {
 struct Lines(String);
 
 impl Lines {
-    /// One line, whatever stands in the text.
+    /// Adds one line; line ends in the text are escaped.
     fn add(&mut self, kind: &str, text: &str) {
         let text = escape::for_terminal_line(text);
         writeln!(self.0, "{kind}: {text}").expect("a string takes every text");
@@ -105,7 +105,7 @@ fn route_text(explained_match: &ExplainedMatch) -> String {
     }
 }
 
-/// What the records call it.
+/// The verdict in the access log.
 fn recorded_verdict(kind: VerdictKind) -> &'static str {
     match kind {
         VerdictKind::Allow
@@ -120,7 +120,7 @@ fn recorded_verdict(kind: VerdictKind) -> &'static str {
     }
 }
 
-/// What is answered where we answer; logins depend on whether a browser asks.
+/// The status of menshen's own response. A login has none, because it depends on the client.
 fn status(kind: VerdictKind) -> Option<u16> {
     let status = match kind {
         VerdictKind::Allow | VerdictKind::OwnPage | VerdictKind::LogIn => return None,

@@ -1,8 +1,7 @@
-//! What lasts ends when its request would no longer be let in: an answer that streams, an upload, a
-//! tunnel.
+//! Ends long responses, uploads and tunnels when their request is no longer allowed.
 //!
-//! An answer that is over soon costs nothing but a look at the time. One that lasts is watched by a
-//! task of its own, which can end it also while its client reads nothing.
+//! A short response costs only a check of the time. A long one is rechecked by a task of its own, which
+//! can end it even while the client does not read.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -25,7 +24,7 @@ use crate::request::{Body, BodyError};
 use crate::site::live::LiveSite;
 use crate::telemetry::{StreamEnd, StreamKind};
 
-/// A request that was let in and goes on, with everything that judging it again needs.
+/// An allowed request in progress, with everything that a new decision needs.
 pub(super) struct LongRequest {
     pub(super) live: Arc<LiveSite>,
     pub(super) head: Parts,
@@ -33,12 +32,12 @@ pub(super) struct LongRequest {
     pub(super) permit: Permit,
     pub(super) id: RequestId,
     pub(super) client: IpAddr,
-    /// When it was sent to the upstream.
+    /// When the request was sent to the upstream.
     pub(super) since: Instant,
 }
 
 impl LongRequest {
-    /// Ready once it would not be let in any more.
+    /// Waits until the request is no longer allowed.
     pub(super) async fn until_refused(&self) {
         let request = AllowedRequest {
             head: &self.head,
@@ -48,7 +47,7 @@ impl LongRequest {
         until_refused(&self.live, request).await;
     }
 
-    /// Writes down that it was ended.
+    /// Logs that the request was ended.
     pub(super) fn record(&self, what: StreamKind) {
         let shared = self.live.services();
         let caller = self.permit.caller();
@@ -76,7 +75,8 @@ impl LongRequest {
     }
 }
 
-/// Waits for `work`, but once it lasts only while its request would still be let in.
+/// Waits for `work`. After `recheck_after` it is ended, with `None`, when the request is no longer
+/// allowed.
 pub(super) async fn run_while_allowed<T>(
     work: impl Future<Output = T>,
     recheck_after: Duration,
@@ -94,26 +94,26 @@ pub(super) async fn run_while_allowed<T>(
     }
 }
 
-/// The body of an answer that may last.
+/// A response body whose request is rechecked if it lasts.
 pub(super) struct RecheckedBody {
     stage: Stage,
     recheck_at: Instant,
 }
 
 enum Stage {
-    /// It may be over soon.
+    /// It has not lasted until `recheck_at`.
     Short(Body, Option<Box<LongRequest>>),
-    /// It lasts.
+    /// It lasts: a task rechecks its request.
     Rechecked(Arc<RevocableBody>, AbortHandle),
 }
 
-/// The request would no longer be let in, so its answer ends before its end.
+/// The request is no longer allowed, so its response is truncated.
 #[derive(Debug, thiserror::Error)]
-#[error("whoever asked may no longer pass")]
+#[error("the request is no longer allowed")]
 pub(super) struct NoLongerAllowed;
 
 impl RecheckedBody {
-    /// Wraps a body that is polled again, at the latest when it begins to last.
+    /// Wraps a response body. The recheck begins when the body is polled after `recheck_at`.
     pub(super) fn wrap(body: Body, request: LongRequest) -> Body {
         let recheck_at = request.since + request.permit.route().limits.lasting;
         Body::new(Self {
@@ -149,7 +149,7 @@ impl Drop for RecheckedBody {
     fn drop(&mut self) {
         if let Stage::Rechecked(body, task) = &self.stage {
             task.abort();
-            // The task may hold it for a moment longer; the upstream should not.
+            // The task may own it for a moment longer; the upstream's connection is released now.
             body.end();
         }
     }
@@ -192,12 +192,12 @@ impl http_body::Body for RecheckedBody {
     }
 }
 
-/// A body that can be taken away from whoever reads it.
+/// A body that another task can end.
 struct RevocableBody(Mutex<State>);
 
 struct State {
     body: Option<Body>,
-    /// Whether it was taken away.
+    /// Whether [`RevocableBody::end`] was called.
     is_revoked: bool,
     reader: Option<Waker>,
 }
@@ -211,7 +211,7 @@ impl RevocableBody {
         }))
     }
 
-    /// Takes the body away. Says whether it was still there.
+    /// Drops the body, after which the reader gets an error. Returns whether it was not dropped yet.
     fn end(&self) -> bool {
         let mut state = self.state();
         state.is_revoked = true;
@@ -239,7 +239,7 @@ impl RevocableBody {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that holds the lock can leave it half done.
+        // No code that holds the lock can panic halfway through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,5 @@
-//! Denial → response: the status and the page or problem document of every no and every dead end, and
-//! the headers that all answers of ours have. A check may put a status of its contract in the place
-//! of a denial's; what is no denial names its own status where it is answered.
+//! Builds menshen's own responses: the status and the page or problem document of every denial and
+//! failure, and the headers of all own responses. A check may replace the status of a denial.
 
 use std::sync::Arc;
 
@@ -36,10 +35,10 @@ pub(super) use redirect::{redirect, see_other};
 
 pub(super) use program::{foreign_origin, json_problem, login_needed};
 
-/// Seconds after which somebody may come back to what is away for now.
+/// The value of `Retry-After`, in seconds.
 const RETRY_AFTER_S: u32 = 5;
 
-/// The status a dead end is sent with.
+/// The status of a problem page.
 pub(super) fn status_of(cause: Cause) -> StatusCode {
     match cause {
         Cause::NotFound => StatusCode::NOT_FOUND,
@@ -79,7 +78,7 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
     }
 }
 
-/// A request whose head nobody should act on.
+/// The response to a request with an invalid head.
 pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> LoggedResponse {
     let page = ProblemPage {
         info: PageInfo {
@@ -98,7 +97,7 @@ pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> LoggedRe
     LoggedResponse::denied(error.to_string(), None, None, response)
 }
 
-/// A request that was let in and would not be any more.
+/// The response to a request that was allowed and no longer is.
 pub(super) fn no_longer_allowed(lang: Lang, id: &RequestId) -> LoggedResponse {
     let page = ProblemPage {
         info: PageInfo {
@@ -114,7 +113,7 @@ pub(super) fn no_longer_allowed(lang: Lang, id: &RequestId) -> LoggedResponse {
     LoggedResponse::denied("revoked", None, None, response)
 }
 
-/// A decided no.
+/// The response to a denied request.
 pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedResponse {
     match denial {
         Denial::NoRoute => LoggedResponse::denied(
@@ -190,7 +189,7 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
     }
 }
 
-/// A request that would cost more than one may.
+/// The response to a request whose expressions exceed the budget.
 fn too_costly(context: &RequestContext<'_>, route: &Arc<Route>) -> LoggedResponse {
     context.shared.telemetry.count_costly_request();
     if context.site.untrusted_peer_warnings.allow() {
@@ -201,7 +200,7 @@ fn too_costly(context: &RequestContext<'_>, route: &Arc<Route>) -> LoggedRespons
     LoggedResponse::denied("too costly", Some(route), None, response)
 }
 
-/// Another address that the request names is not one it may name.
+/// The response to a request with a further address that is not allowed.
 fn bad_address(
     context: &RequestContext<'_>,
     route: &Arc<Route>,
@@ -213,7 +212,7 @@ fn bad_address(
     LoggedResponse::denied(why.to_string(), Some(route), None, response)
 }
 
-/// What a proxy sends to tell something of a request.
+/// The header with which a proxy sends the missing part of a request.
 fn remedy(untold: &str) -> &'static str {
     match untold {
         "path" => "X-Forwarded-Uri, or what [check] original names",
@@ -256,7 +255,7 @@ fn forbidden(context: &RequestContext<'_>, route: &str, caller: &Caller) -> Resp
         switch: Href::new(urls::switch_account(context)),
         back: None,
     };
-    // The form signs out, which may lead through the source and back to the host that logs in.
+    // The form signs out, which may redirect to the source and back to the login host.
     let entry = context.site.login.entry(&person.session.via);
     let source = entry.and_then(|entry| entry.connector.logout()?.page());
     let home = source.is_some().then_some(&context.site.external_url);
@@ -269,7 +268,7 @@ fn forbidden(context: &RequestContext<'_>, route: &str, caller: &Caller) -> Resp
     page_with_form_targets(StatusCode::FORBIDDEN, &page, &targets)
 }
 
-/// A dead end: a page for people, JSON for programs. `again` leads on.
+/// A problem response: a page for people, JSON for programs. `next` is the link of the page's button.
 pub(super) fn problem(
     context: &RequestContext<'_>,
     cause: Cause,
@@ -278,7 +277,7 @@ pub(super) fn problem(
     problem_at_source(context, cause, next, None)
 }
 
-/// A dead end at a source.
+/// A problem response that names a source.
 pub(super) fn problem_at_source(
     context: &RequestContext<'_>,
     cause: Cause,
@@ -313,12 +312,12 @@ fn has_home_link(cause: Cause) -> bool {
     )
 }
 
-/// What was asked for, to be asked for once more.
+/// The link that repeats a GET request.
 fn retry_link(head: &Head<'_>) -> Option<Href> {
     (head.method == Method::GET).then(|| Href::new(urls::requested_target(head)))
 }
 
-/// The upstream did not answer, or not in time.
+/// The response to a request that could not be forwarded.
 pub(super) fn upstream_failed(
     logged: LoggedResponse,
     headers: &HeaderMap,
@@ -340,7 +339,7 @@ pub(super) fn upstream_failed(
         } => "a request body was passed on in part, and the upstream's connection was closed",
         _ => "the upstream did not answer",
     };
-    // A client that takes too much writes no log: its pool speaks of it now and then.
+    // Requests beyond a limit are not logged here: the pool logs them, at a limited rate.
     if error.limit().is_none() {
         tracing::warn!(request_id = %id, upstream, error = %crate::telemetry::error_chain(&error), "{what}");
     }
@@ -408,12 +407,12 @@ pub(super) fn upstream_failed(
     logged.with_reason(cause.slug()).with_response(response)
 }
 
-/// A page with the headers it needs.
+/// A response with a page and its headers.
 pub(super) fn page_response(status: StatusCode, page: &Page) -> Response<Body> {
     page_with_form_targets(status, page, &[])
 }
 
-/// The same; its forms may lead to these origins.
+/// A response with a page whose forms may post or redirect to these origins.
 fn page_with_form_targets(
     status: StatusCode,
     page: &Page,
@@ -431,14 +430,14 @@ fn page_with_form_targets(
     response
 }
 
-/// A text of ours, never cached, which says when to come back to what is away for now.
+/// An uncacheable text, with `Retry-After` for a temporary failure.
 pub(super) fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
     let mut response = text_for_operators(status, kind, body);
     retry_after(&mut response);
     response
 }
 
-/// The same for operators, who come back when they like.
+/// An uncacheable text without `Retry-After`.
 pub(super) fn text_for_operators(
     status: StatusCode,
     kind: &'static str,
@@ -456,19 +455,19 @@ pub(super) fn text_for_operators(
     response
 }
 
-/// JSON of ours.
+/// An uncacheable JSON response.
 pub(super) fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
     text(status, "application/json", value.to_string())
 }
 
-/// The same answer for everybody, which caches may keep.
+/// Makes a response cacheable; `how` is its `Cache-Control`.
 pub(super) fn cacheable(mut response: Response<Body>, how: &'static str) -> Response<Body> {
     let how = HeaderValue::from_static(how);
     response.headers_mut().insert(CACHE_CONTROL, how);
     response
 }
 
-/// Another method is needed.
+/// Status 405 with the allowed methods.
 pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new());
     response
@@ -477,7 +476,7 @@ pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     response
 }
 
-/// Never happens; and if it does, it lets nobody in.
+/// The response to an error that should be impossible. It denies.
 pub(super) fn internal_error() -> LoggedResponse {
     let response = text(
         StatusCode::INTERNAL_SERVER_ERROR,
@@ -487,20 +486,20 @@ pub(super) fn internal_error() -> LoggedResponse {
     LoggedResponse::denied("lost", None, None, response)
 }
 
-/// Tells caches that an answer of the upstream now carries somebody's cookie.
+/// Forbids shared caches to store an upstream's response to which a session cookie was added.
 pub(super) fn mark_private(response: &mut Response<Body>) {
     let private = HeaderValue::from_static("private, no-cache");
     response.headers_mut().insert(CACHE_CONTROL, private);
 }
 
-/// Adds a `Set-Cookie`; what cannot stand in a header is not set.
+/// Adds a `Set-Cookie`, unless the value is invalid in a header.
 pub(super) fn add_cookie(response: &mut Response<Body>, cookie: &str) {
     if let Ok(value) = HeaderValue::from_str(cookie) {
         response.headers_mut().append(SET_COOKIE, value);
     }
 }
 
-/// Writes the cookies of an answer of ours as the browser that asks understands them.
+/// Removes `SameSite=None` from the cookies of an own response for browsers that misread it.
 pub(super) fn adapt_cookies(response: &mut Response<Body>, asked: &HeaderMap) {
     if !response.headers().contains_key(SET_COOKIE) {
         return;
@@ -520,7 +519,7 @@ pub(super) fn adapt_cookies(response: &mut Response<Body>, asked: &HeaderMap) {
     }
 }
 
-/// Whether whoever asks can show a page.
+/// Whether the client can show an HTML page.
 pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
     let navigates = super::browser::single_header(headers, "sec-fetch-mode") == Some("navigate");
     let accept = headers.get(ACCEPT).map(|accept| accept.as_bytes());
@@ -528,7 +527,7 @@ pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
     navigates || accept.is_some_and(names_html)
 }
 
-/// Takes the body off an answer to HEAD.
+/// Removes the body of a response to HEAD.
 pub(super) fn without_body_if_head(method: &Method, response: Response<Body>) -> Response<Body> {
     if method == Method::HEAD {
         response.map(|_| empty())
@@ -537,7 +536,7 @@ pub(super) fn without_body_if_head(method: &Method, response: Response<Body>) ->
     }
 }
 
-/// How many cookies a browser sent with a name that starts so.
+/// The cookies of a request whose names start with a prefix.
 pub(super) fn cookies_with_prefix<'a>(
     headers: &'a HeaderMap,
     prefix: &'a str,
@@ -561,7 +560,6 @@ fn full(text: String) -> Body {
     Body::new(Full::new(Bytes::from(text)).map_err(|never| match never {}))
 }
 
-/// No body.
 pub(super) fn empty() -> Body {
     Body::new(http_body_util::Empty::new().map_err(|never| match never {}))
 }

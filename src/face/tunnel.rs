@@ -1,10 +1,11 @@
-//! An open tunnel (WebSocket) stays open as long as its request would still be allowed.
+//! Runs a tunnel (WebSocket) as long as its request is still allowed.
 
 use super::long_request::LongRequest;
 use crate::request::forward::{Tunnel, TunnelEnd};
 use crate::telemetry::StreamKind;
 
-/// Lets a tunnel run in a task of its own until either side ends it, or it is no longer allowed.
+/// Spawns a task that runs the tunnel until a side ends it, its request is no longer allowed, or the
+/// process shuts down.
 pub(super) fn keep(tunnel: Tunnel, request: LongRequest) {
     tokio::spawn(async move {
         let live = &request.live;

@@ -1,4 +1,4 @@
-//! The addresses of our own pages, as a person or a program is told them.
+//! The URLs of menshen's own pages.
 
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -8,7 +8,7 @@ use super::browser::{RequestKind, request_kind};
 use crate::login::return_to::without_long_query;
 use crate::request::head::Head;
 
-/// Bytes that stay as they are in a query value.
+/// The bytes that are percent-encoded in a query value.
 pub(super) const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -16,9 +16,9 @@ pub(super) const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 
-/// Where a person can log in and come back to what they asked for, absolute.
+/// The absolute URL of `/sign_in`, with the requested URL as return address.
 pub(super) fn sign_in(context: &RequestContext<'_>) -> String {
-    // A POST cannot be asked for again: its person comes back to where they came from, or home.
+    // A POST cannot be repeated after the login, so the return address is the home page.
     let reads = matches!(*context.head.method, Method::GET | Method::HEAD);
     let program = request_kind(context.head) == RequestKind::Fetch;
     let rd = if reads && !program {
@@ -34,12 +34,12 @@ pub(super) fn sign_in(context: &RequestContext<'_>) -> String {
     )
 }
 
-/// Marks the address of a login for which a check has just found nobody: whoever is somebody there
-/// would be sent round for ever.
+/// The parameter that marks a redirect by a check that found no session. If the login host finds one,
+/// another redirect would loop.
 pub(super) const NO_SESSION_FOUND: (&str, &str) = ("n", "1");
 
-/// Where a login begins that comes back to what was asked for, absolute: on the host that logs
-/// people in when its cookie counts here, else on this one.
+/// The absolute URL of `/start`, with the requested URL as return address: on the login host if this
+/// host gets its session cookie, else on this host.
 pub(super) fn start(context: &RequestContext<'_>, no_session_found: bool) -> String {
     let (site, head) = (context.site, context.head);
     let rd = utf8_percent_encode(&requested(context), QUERY_VALUE).to_string();
@@ -55,7 +55,7 @@ pub(super) fn start(context: &RequestContext<'_>, no_session_found: bool) -> Str
     to
 }
 
-/// Where somebody who may not go here posts to become somebody else: signed out first.
+/// The URL to which a person who is denied posts to sign out and sign in with another account.
 pub(super) fn switch_account(context: &RequestContext<'_>) -> String {
     let rd = requested_target(context.head);
     format!(
@@ -65,7 +65,7 @@ pub(super) fn switch_account(context: &RequestContext<'_>) -> String {
     )
 }
 
-/// An own page on the host that logs people in.
+/// The absolute URL of an own page on the login host.
 pub(super) fn on_login_host(context: &RequestContext<'_>, page: &str) -> String {
     let site = context.site;
     format!(
@@ -75,7 +75,7 @@ pub(super) fn on_login_host(context: &RequestContext<'_>, page: &str) -> String 
     )
 }
 
-/// What was asked for, byte for byte: path and query.
+/// The requested path and query, byte for byte.
 pub(super) fn requested_target(head: &Head<'_>) -> String {
     match head.path.query() {
         Some(query) => format!("{}?{query}", head.path.as_str()),
@@ -83,7 +83,7 @@ pub(super) fn requested_target(head: &Head<'_>) -> String {
     }
 }
 
-/// The same with scheme and host, as much of it as survives a login.
+/// The requested URL, without a query that is too long for a login.
 pub(super) fn requested(context: &RequestContext<'_>) -> String {
     let mut here = format!(
         "{}{}",

@@ -1,4 +1,4 @@
-//! Host names of providers and proxies, looked up as all others of this process are.
+//! `DnsResolver`: resolves the host names of providers and proxies with the resolver of the process.
 
 use std::net::SocketAddr;
 
@@ -6,8 +6,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::resolver::Resolver;
 
-/// Gives the process's resolver to the HTTP client, which would block a thread of the runtime's pool
-/// for each call otherwise.
+/// The resolver of the process for the HTTP client, which would otherwise block a thread of the
+/// runtime's pool for each lookup.
 pub(super) struct DnsResolver(pub(super) Resolver);
 
 impl Resolve for DnsResolver {
@@ -15,7 +15,7 @@ impl Resolve for DnsResolver {
         let resolver = self.0.clone();
         Box::pin(async move {
             let found = resolver.resolve(name.as_str()).await?;
-            // The client puts its own port in place of 0.
+            // The HTTP client replaces port 0.
             let addresses: Vec<_> = found.iter().map(|ip| SocketAddr::new(*ip, 0)).collect();
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })

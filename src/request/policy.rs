@@ -38,6 +38,13 @@ pub enum Verdict {
 /// Proof that a caller may use a route. Only [`judge`] creates one.
 ///
 /// ```compile_fail,E0451
+/// # fn forge(route: std::sync::Arc<menshen::request::route::Route>) {
+/// let permit = menshen::request::policy::Permit {
+///     route,
+///     caller: menshen::request::gate::Caller::Anonymous(menshen::request::gate::LoginReason::NotSignedIn),
+/// };
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Permit {
     route: Arc<Route>,

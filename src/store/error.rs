@@ -2,15 +2,14 @@
 
 use super::sqlite;
 
-/// Why an operation failed. Says nothing about a person, except [`Self::NoAccount`].
+/// Why an operation failed. Contains no personal data, except [`Self::NoAccount`].
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database could not be opened or migrated.
     #[error("open the store {url}")]
     Open {
-        /// Where it is, without credentials.
+        /// Without credentials.
         url: String,
-        /// What the database said.
         #[source]
         source: sqlx::Error,
     },
@@ -19,9 +18,9 @@ pub enum StoreError {
         "the store {url} was written by a newer menshen: tables {found}, this one knows {supported}"
     )]
     NewerSchema {
-        /// Where it is, without credentials.
+        /// Without credentials.
         url: String,
-        /// The version of the tables that are there.
+        /// The version of the tables in the store.
         found: i64,
         /// The latest version of the tables that this program knows.
         supported: i64,
@@ -32,62 +31,48 @@ pub enum StoreError {
          `menshen run` brings it up to date"
     )]
     OlderSchema {
-        /// Where it is, without credentials.
+        /// Without credentials.
         url: String,
-        /// The version of the tables that are there.
+        /// The version of the tables in the store.
         found: i64,
-        /// The version of the tables that this program asks.
+        /// The version of the tables that this program requires.
         supported: i64,
     },
     /// The file is a database of another program; it is not changed.
     #[error("the store {url} belongs to another program")]
     OtherProgram {
-        /// Where it is, without credentials.
+        /// Without credentials.
         url: String,
     },
-    /// The database refused or failed.
+    /// The database reported an error.
     #[error("{operation} in the store")]
     Failed {
-        /// What was asked.
         operation: &'static str,
-        /// What the database said.
         #[source]
         source: sqlx::Error,
     },
     /// The opened file was deleted or replaced: writes to it would be lost.
     #[error("the store's file {} was taken away or replaced: put it back, or restart menshen", path.display())]
-    FileReplaced {
-        /// Where it was.
-        path: std::path::PathBuf,
-    },
+    FileReplaced { path: std::path::PathBuf },
     /// The log of revocations could not be read for longer than `[session] store_outage_grace`.
     #[error("the store has not answered for {for_s} s")]
-    Outage {
-        /// For how long.
-        for_s: u64,
-    },
+    Outage { for_s: u64 },
     /// menshen cannot have written the record.
     #[error("the store holds a damaged {record}")]
     Damaged {
-        /// Which kind of record.
+        /// The kind of the record.
         record: &'static str,
     },
-    /// The account that was named does not exist.
+    /// The account does not exist.
     #[error("there is no account {account}")]
-    NoAccount {
-        /// Which one.
-        account: super::AccountId,
-    },
-    /// No answer came in time.
+    NoAccount { account: super::AccountId },
+    /// The database did not respond in time.
     #[error("{operation} in the store: no answer in time")]
-    TimedOut {
-        /// What was asked.
-        operation: &'static str,
-    },
-    /// A write failed a moment ago.
+    TimedOut { operation: &'static str },
+    /// Writes are refused, because one failed a moment ago.
     #[error("writes to the store fail: {cause}")]
     WritesFail {
-        /// Why, in a word.
+        /// A short description, as in [`StoreError::cause`].
         cause: &'static str,
     },
 }

@@ -75,7 +75,11 @@ fn callback<'a>(problems: &mut Problems<'a>, place: &Place<'a>, connector: &'a C
              responses reach it",
             external.origin().ascii_serialization()
         );
-        problems.value(&place, "no answer would come back to menshen", help);
+        problems.value(
+            &place,
+            "the provider's response would not reach menshen",
+            help,
+        );
         return;
     }
     let prefix = server.prefix.as_str();
@@ -93,7 +97,7 @@ fn callback<'a>(problems: &mut Problems<'a>, place: &Place<'a>, connector: &'a C
                 "a path below {prefix}/ of letters, digits and -._~/, without query; `prefix` can be \
                  changed, such as to \"/oauth2\""
             );
-            problems.value(&place, "this is no address below `prefix`", help);
+            problems.value(&place, "this is not a URL below `prefix`", help);
         }
         Some(path) => {
             let first = path.split('/').next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Whether a request to the administrator's listener was meant for it: a page of another site can
-//! make a browser send some, by a name that leads here (DNS rebinding) or from its own address.
+//! Finds requests to the admin listener that a page of another site made a browser send, by a host name
+//! that resolves to the listener (DNS rebinding) or across origins.
 
 use std::net::IpAddr;
 
@@ -10,12 +10,12 @@ use serde::Deserialize;
 use crate::request::head::parse_host;
 use crate::setting::text_schema;
 
-/// A name by which the administrator's listener is asked.
+/// A host name of the admin listener.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct AdminHost(String);
 
-/// Not a name that can stand in `hosts`.
+/// The text is not a valid item of `hosts`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a host is a name such as menshen.monitoring.svc, without a port; addresses and localhost \
@@ -28,7 +28,7 @@ text_schema! {
 }
 
 impl AdminHost {
-    /// In lower case, without a last dot.
+    /// The name in lower case, without a trailing dot.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -47,8 +47,8 @@ impl TryFrom<String> for AdminHost {
     }
 }
 
-/// Whether every name in a request is an address, `localhost` or one of these. Browsers always name
-/// a host; a health check of a load balancer may name none.
+/// Whether every host name in a request is an IP address, `localhost` or one of `hosts`. A request
+/// without a host is accepted: browsers always send one, health checks of load balancers may not.
 pub(super) fn names_this_listener<B>(request: &Request<B>, hosts: &[AdminHost]) -> bool {
     let headers = request.headers().get_all(HOST);
     let mut headers = headers.iter().map(|value| value.to_str().unwrap_or(""));
@@ -58,7 +58,7 @@ pub(super) fn names_this_listener<B>(request: &Request<B>, hosts: &[AdminHost]) 
     second.is_none() && names.all(|name| is_accepted(name, hosts))
 }
 
-/// Whether a request names no host, as old health checks do. No browser sends one.
+/// Whether a request names no host, as old health checks do. Browsers always name one.
 pub(super) fn has_no_host<B>(request: &Request<B>) -> bool {
     let mut named = request.headers().get_all(HOST).iter();
     let is_empty = |host: &http::HeaderValue| host.as_bytes().trim_ascii().is_empty();
@@ -83,7 +83,7 @@ fn address(host: &str) -> Option<IpAddr> {
     bare.unwrap_or(host).parse().ok()
 }
 
-/// Whether a browser sends it for a page of another origin.
+/// Whether a page of another origin made a browser send the request.
 pub(super) fn is_cross_origin(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let own_origin = |origin: &http::HeaderValue| {

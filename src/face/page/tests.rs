@@ -1,4 +1,4 @@
-//! What every page promises.
+//! Tests of all pages.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::login::connector::{Features, Kind as _, LocalizedText, wecom::Config}
 const HOSTILE: &str = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&";
 const LANGS: [Lang; 2] = [Lang::Zh, Lang::En];
 
-/// What is put into a page from outside.
+/// The untrusted texts of a page.
 struct Inputs<'a> {
     text: &'a str,
     site: &'a str,
@@ -161,7 +161,7 @@ fn a_single_connector_is_one_button_without_a_list() {
     }
 }
 
-/// Shows the pages to whoever builds them: `MENSHEN_PAGES=/tmp/pages cargo test face::page`.
+/// Writes the pages to a folder for review: `MENSHEN_PAGES=/tmp/pages cargo test face::page`.
 #[test]
 fn pages_are_written_to_files_for_review() {
     let Some(directory) = std::env::var_os("MENSHEN_PAGES") else {
@@ -179,7 +179,7 @@ fn pages_are_written_to_files_for_review() {
     }
 }
 
-/// The tags of a page in their order, without attributes' values.
+/// The names of the tags of a page, in order.
 fn tag_names(page: &Page) -> Vec<String> {
     let tags = page.html.split('<').skip(1);
     tags.map(|tag| {
@@ -258,7 +258,7 @@ fn pages(inputs: &Inputs<'_>) -> Vec<(String, Page)> {
     pages
 }
 
-/// The pages by which somebody goes on to a source or types a password.
+/// The pages with a form: to a source, for a password, or to switch the account.
 fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     let post = PostPage {
         info: info(inputs),
@@ -304,7 +304,7 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     pages
 }
 
-/// The pages by which a session goes to another host or into a frame.
+/// The pages that transfer a session to another host or into a frame.
 fn cross_host_and_frame_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     let mut pages = Vec::new();
     for for_frame in [false, true] {
@@ -367,7 +367,7 @@ fn wecom() -> Features {
     toml::from_str::<Config>(config).unwrap().features()
 }
 
-/// What the page says about WeCom in a client.
+/// The hints about WeCom for a user agent.
 fn wecom_hints(user_agent: &str) -> (Vec<LocalizedText>, Vec<LocalizedText>) {
     let (above, below) = wecom().hints(user_agent);
     (above.into_iter().collect(), below.into_iter().collect())

@@ -1,5 +1,4 @@
-//! The response to a login that began: a redirect or form post to the provider, or the password
-//! form.
+//! The response that starts a login: a redirect or form post to the provider, or the password form.
 
 use http::{Response, StatusCode};
 use url::Url;

@@ -14,8 +14,8 @@ use crate::request::policy::shortfall;
 use crate::store::{RevocationScope, SessionKey};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
-/// How much older than `max_age` a proof may be at the callback, in milliseconds: it covers clock
-/// differences and the redirect back.
+/// How much older than `max_age` an authentication may be at the callback, in milliseconds: it covers
+/// clock differences and the redirect back.
 const PROOF_AGE_TOLERANCE_MS: i64 = 120_000;
 
 /// Records the login, ends the previous session, and sets the cookies.
@@ -103,10 +103,10 @@ async fn revoke(context: &RequestContext<'_>, key: SessionKey) -> bool {
     revoked.is_ok()
 }
 
-/// What a completed login lacks for the route of its return address.
+/// Why the authentication of a completed login does not suffice for the route of its return address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MissingProof {
-    /// The proof was fresh enough at the provider and became too old on the redirect back.
+    /// It was fresh enough at the provider and became too old on the redirect back.
     TooOld,
     TooWeak,
 }
@@ -134,8 +134,8 @@ pub(super) fn missing_proof(
     })
 }
 
-/// The page for a completed login whose proof does not satisfy the route. Another redirect would
-/// loop between the route and the provider.
+/// The page for a completed login whose authentication does not satisfy the route. Another redirect
+/// would loop between the route and the provider.
 pub(super) fn proof_too_weak(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,

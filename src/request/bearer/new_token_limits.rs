@@ -1,8 +1,8 @@
 //! `NewTokenLimits`: limits how many tokens that are not cached one client may send.
 //!
-//! Anybody can invent tokens without end, and an issuer answers only so many requests at a time. A
-//! client that sends too many is refused before its issuer is asked, and neither the client nor its
-//! /48 ever has more than its share of the running introspections. All new tokens together leave
+//! Anyone can invent any number of tokens, and an issuer handles a limited number of requests at a time.
+//! A client that sends too many is refused without a request to the issuer, and neither the client nor
+//! its /48 ever has more than its share of the running introspections. All new tokens together leave
 //! some introspections to tokens that were valid before.
 
 use std::collections::HashMap;

@@ -15,7 +15,7 @@ pub const VALUE_BYTES_MAX: usize = 8 * 1024;
 pub enum EncodeError {
     /// The encoding leaves bytes unchanged, and the value contains some that a header must not
     /// contain.
-    #[error("the value holds a control character, or begins or ends with a space")]
+    #[error("the value contains a control character, or begins or ends with a space")]
     Forbidden,
     /// It is longer than [`VALUE_BYTES_MAX`].
     #[error("the value is too long for a header")]

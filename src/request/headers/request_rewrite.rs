@@ -23,7 +23,7 @@ use crate::request::head::Head;
 use crate::request::policy::Permit;
 use crate::request::route::{HostHeader, Route};
 
-/// The rewrite of one request for its upstream. Owns everything it will write.
+/// The rewrite of one request for its upstream.
 ///
 /// `Debug` shows no values: they identify persons and may be credentials.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ pub enum BodyLength {
 }
 
 impl BodyLength {
-    /// In bytes; `None` if only the end of the body will tell.
+    /// The length in bytes; `None` for a chunked body.
     pub fn known(self) -> Option<u64> {
         match self {
             Self::NoBody => Some(0),

@@ -17,7 +17,7 @@ use super::{connection_options, cookies, namespace};
 use crate::people::cookie::CookieName;
 use crate::request::route::{HostHeader, Route};
 
-/// What a response needs of its request.
+/// The parts of a request that the rewrite of its response needs.
 #[derive(Clone, Debug)]
 pub struct ResponseRewrite {
     route: Arc<Route>,

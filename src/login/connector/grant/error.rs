@@ -9,20 +9,20 @@ use crate::people::source::SourceError;
 /// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// The shortest value that is redacted, in bytes. Shorter values are no secrets, and redacting them
+/// The shortest value that is redacted, in bytes. Shorter values are not secrets, and redacting them
 /// would garble the message.
 const REDACTED_BYTES_MIN: usize = 6;
 
 /// Why a token endpoint issued no tokens.
 #[derive(Debug)]
 pub(super) enum TokenEndpointError {
-    /// It answered with an error code.
+    /// Its response has an error code.
     Refused {
         /// The error code, such as `invalid_grant`.
         error: String,
         refusal: SourceRefusal,
     },
-    /// It gave no usable response.
+    /// It sent no usable response.
     Unreachable(OutboundError),
 }
 

@@ -83,7 +83,7 @@ impl Kind for Config {
             }
         }
         if self.pkce == Some(false) {
-            let text = "without PKCE whoever steals a code can redeem it: remove this key unless the \
+            let text = "without PKCE a stolen code can be redeemed: remove this key unless the \
                         provider refuses PKCE";
             warnings.push((Place::of([NAME, "pkce"]), text.to_owned()));
         }

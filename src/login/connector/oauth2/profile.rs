@@ -176,7 +176,7 @@ fn error_in_body(
     let words = ["msg", "message", "errmsg"]
         .iter()
         .find_map(|name| said.get(*name)?.as_str())
-        .unwrap_or("no words");
+        .unwrap_or("no message");
     Some(grant::source_refusal(
         call,
         code,
@@ -193,7 +193,7 @@ fn truncated(text: &str) -> String {
         .collect()
 }
 
-/// The provider accepted the code and refuses the profile: most often a scope is missing.
+/// The error of a profile request. If the provider refuses it, most often a scope is missing.
 fn request_failed(error: OutboundError, call: &'static str, name: Option<&str>) -> ConnectorError {
     let OutboundError::Status {
         status,
@@ -222,8 +222,8 @@ fn misconfigured(source: SourceRefusal, name: Option<&str>) -> ConnectorError {
     );
     ConnectorError::Misconfigured {
         remedy: format!(
-            "see that `{key}` is right, that `scopes` ask for what it needs, and that the provider \
-             allows them to this `client_id`"
+            "check that `{key}` is right, that `scopes` request what it needs, and that the provider \
+            allows them to this `client_id`"
         ),
         source,
     }

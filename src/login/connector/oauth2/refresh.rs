@@ -48,12 +48,12 @@ impl Source for OAuth2 {
                 vouched: fetched.vouched,
             }),
             Ok(_) => Err(SourceError::Gone(Box::new(said(
-                "the profile is now that of another person",
+                "the profile now belongs to another person",
             )))),
             Err(ConnectorError::Misconfigured { source, .. }) if source.code == 401 => {
                 Err(SourceError::Gone(Box::new(source)))
             }
-            // The old tokens are spent, so the new ones are kept although the profile is missing.
+            // The old refresh token is used up, so the new tokens are kept although the profile is missing.
             Err(error) => {
                 let error = crate::telemetry::error_chain(&error).to_string();
                 tracing::warn!(error, "the tokens were refreshed, but the profile was not");
