@@ -1,9 +1,9 @@
-//! What counts as one client where something is limited for each.
+//! `Client`: what counts as one client for limits per client.
 //!
-//! An IPv4 client is one address, also where it is written as IPv6. An IPv6 client may choose a new
-//! address in its /64 for every request, and whoever has a whole site has a /48: both networks are
-//! counted, and the /48 has a larger share than the /64. Where the configuration says so
-//! (`count_by_address`), an IPv6 client is one address, too.
+//! An IPv4 client is one address, also in the IPv4-mapped form. An IPv6 client may use a new address of
+//! its /64 for every request, and an organization has a whole /48 (a *site* in this module): both
+//! networks are counted, and the /48 has a larger share than the /64. With `count_by_address` an IPv6
+//! client is one address, too.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,12 +12,12 @@ mod rates;
 
 pub use rates::Rates;
 
-/// The bits of a network that one IPv6 client is taken to have to itself.
+/// The prefix length of the network that is taken to belong to one IPv6 client.
 const CLIENT_BITS: u8 = 64;
-/// The bits of a network that one IPv6 site is taken to have to itself.
+/// The prefix length of the network that is taken to belong to one IPv6 site.
 const SITE_BITS: u8 = 48;
 
-/// How many shares of a client a whole site has, as long as that leaves something for others.
+/// The share of a site as a multiple of a client's, before the bound of [`site_share`].
 const SITE_SHARES: u32 = 3;
 
 /// A client, and how it is counted.
@@ -35,7 +35,7 @@ pub struct Network {
 }
 
 impl Client {
-    /// The client at this address; `by_address`: an IPv6 client is counted by its address alone.
+    /// The client at this address. With `by_address` an IPv6 client is counted by its address alone.
     pub fn new(address: IpAddr, by_address: bool) -> Self {
         Self {
             address: address.to_canonical(),
@@ -43,7 +43,7 @@ impl Client {
         }
     }
 
-    /// The network that it has to itself: an IPv4 address, an IPv6 /64, or an IPv6 address.
+    /// The network of this client alone: an IPv4 address, an IPv6 /64, or a single IPv6 address.
     pub fn network(self) -> Network {
         match self.address {
             IpAddr::V6(_) if !self.by_address => Network::of(self.address, CLIENT_BITS),
@@ -58,8 +58,7 @@ impl Client {
         }
     }
 
-    /// The /48 around it. One that is counted by its address has none: its neighbours are other
-    /// clients.
+    /// The /48 of an IPv6 client; none for a client that is counted by its address.
     pub fn site(self) -> Option<Network> {
         let has_site = self.address.is_ipv6() && !self.by_address;
         has_site.then(|| Network::of(self.address, SITE_BITS))
@@ -72,7 +71,7 @@ impl fmt::Display for Client {
     }
 }
 
-/// Counted as where nothing is configured.
+/// A client without `count_by_address`.
 #[cfg(test)]
 impl From<IpAddr> for Client {
     fn from(address: IpAddr) -> Self {
@@ -81,10 +80,10 @@ impl From<IpAddr> for Client {
 }
 
 impl Network {
-    /// A number that no other network of the same kind has: IPv6 networks whose number is also that
-    /// of an IPv4 address are nobody's. Two single IPv6 addresses may share one.
+    /// A number for hash tables. It is unique among the networks of one kind: IPv6 networks with the
+    /// number of an IPv4 address are not in use. Only two single IPv6 addresses may share a number.
     pub fn number(self) -> u64 {
-        /// Spreads what differs in the lower half over all bits.
+        /// An odd factor, which spreads differences of the lower half over all bits.
         const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
         match self.address {
             IpAddr::V4(ip) => u64::from(ip.to_bits()),
@@ -97,7 +96,7 @@ impl Network {
         }
     }
 
-    /// The network of an IPv6 client with so many bits.
+    /// The network of an IPv6 client with this prefix length.
     fn of(client: IpAddr, bits: u8) -> Self {
         let address = match client {
             IpAddr::V6(ip) => {
@@ -110,8 +109,8 @@ impl Network {
     }
 }
 
-/// What a whole site may have of `all` where one client may have `share`: several shares, and never
-/// more than half of what one client leaves to others.
+/// The limit of a site, where one client may have `share` of `all`: several shares, but at most one
+/// share and half of the rest.
 pub const fn site_share(share: u32, all: u32) -> u32 {
     let several = share.saturating_mul(SITE_SHARES);
     let bounded = share.saturating_add(all.saturating_sub(share) / 2);
@@ -171,7 +170,7 @@ mod tests {
         assert_eq!(site_share(768, 1_024), 896);
         assert_eq!(site_share(5, 20), 12);
         assert_eq!(site_share(10_000, u32::MAX), 30_000);
-        // Where one client may have all, so may a site.
+        // If one client may have all, so may a site.
         assert_eq!(site_share(20, 20), 20);
         assert_eq!(site_share(30, 20), 30);
     }

@@ -1,4 +1,4 @@
-//! Clock: what time it is, told by the system or, in a test, by hand.
+//! `Clock`: the system's clock, or in tests one that is set by hand.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,39 +7,37 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// A moment, in milliseconds since 1970-01-01T00:00:00Z.
+/// A point in time, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment so many milliseconds after the epoch.
     pub const fn from_unix_ms(ms: i64) -> Self {
         Self(ms)
     }
 
-    /// The moment so many seconds after the epoch; saturates.
+    /// Saturates.
     pub const fn from_unix_s(s: i64) -> Self {
         Self(s.saturating_mul(1000))
     }
 
-    /// Milliseconds since the epoch.
     pub const fn unix_ms(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since the epoch, rounded down.
+    /// Whole seconds, rounded down.
     pub const fn unix_s(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// This much later; saturates at the end of time.
+    /// Adds a duration; saturates.
     pub fn plus(self, duration: Duration) -> Self {
         let ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(ms))
     }
 
-    /// How long ago `earlier` was; zero when it lies ahead.
+    /// The time from `earlier` to this; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -64,7 +62,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Where the house reads the time. Clones show the same time.
+/// The source of the current time for all modules. Clones share the time.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Kind);
 
@@ -81,12 +79,11 @@ impl Clock {
         Self(Kind::System)
     }
 
-    /// A clock that stands still until [`Clock::advance`] moves it.
+    /// A clock that changes only by [`Clock::advance`].
     pub fn manual(start: Timestamp) -> Self {
         Self(Kind::Manual(Arc::new(AtomicI64::new(start.0))))
     }
 
-    /// Now.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Kind::System => {
@@ -99,7 +96,7 @@ impl Clock {
         }
     }
 
-    /// Moves a clock by hand forward; the system's clock is left alone.
+    /// Advances a manual clock; no effect on the system's clock.
     pub fn advance(&self, duration: Duration) {
         if let Kind::Manual(ms) = &self.0 {
             let step = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
@@ -108,8 +105,8 @@ impl Clock {
     }
 }
 
-/// The Gregorian date so many days after 1970-01-01. Years are counted from March, so that the day
-/// that comes and goes is their last.
+/// The Gregorian date `days` days after 1970-01-01. The computation starts years in March, so that the
+/// leap day is the last day of a year.
 fn date(days: i64) -> (i64, i64, i64) {
     const DAYS_PER_400_YEARS: i64 = 146_097;
     let since_march_0 = days + 719_468;

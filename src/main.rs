@@ -1,4 +1,4 @@
-//! Command line, signals, exit code. No logic of its own.
+//! The command line, signals and exit codes.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -22,14 +22,14 @@ use menshen::{keys, telemetry};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Faster than the system's allocator for many small pieces on many threads, and the same on musl.
+/// Faster than the system's allocator for many small allocations on many threads, above all on musl.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The longest configuration that is read, in bytes.
+/// The maximum size of the configuration, in bytes.
 const CONFIG_BYTES_MAX: u64 = 4 << 20;
 
-/// How long a process that ends waits for system calls that block.
+/// How long a process that exits waits for blocking system calls.
 const BLOCKING_WAIT: Duration = Duration::from_secs(3);
 
 /// menshen 门神: an authenticating reverse proxy.
@@ -81,7 +81,7 @@ enum Command {
     },
 }
 
-/// Which request is explained.
+/// The request to explain.
 #[derive(Debug, clap::Args)]
 struct Asked {
     /// The whole URL, as it stands in a browser.
@@ -103,12 +103,12 @@ struct Asked {
     header: Vec<String>,
 }
 
-/// Why the program ends otherwise than well; each has its exit code.
+/// Why the program fails. The exit code depends on the variant.
 #[derive(Debug)]
 enum Failure {
-    /// 1: the configuration, or something it names.
+    /// 1: the configuration, a file that it names or a source is at fault.
     Refused(String),
-    /// 2: what was asked.
+    /// 2: the command line is invalid.
     Usage(String),
     /// 3: a socket could not be bound.
     NotBound(String),
@@ -137,8 +137,8 @@ fn main() -> ExitCode {
             Ok(())
         }
     };
-    // What was logged before comes first. Where nobody reads it, nobody reads a complaint either, and
-    // writing one could wait for ever.
+    // Log lines come before the error. If nobody reads the log, writing the error could block for
+    // ever.
     let is_read = telemetry::flush_log();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -147,9 +147,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Serves until a signal ends it.
+/// Serves until SIGTERM or SIGINT, then drains.
 async fn serve(path: &Path) -> Result<(), Failure> {
-    // Watched before it is read, so that no change slips through in between.
+    // The watch begins before the file is read, so that no change in between is missed.
     let mut watch = FileWatcher::new(vec![path.to_owned()]).await;
     let config = load(path).await?;
     telemetry::init(&config.log).map_err(|error| Failure::refused(&error))?;
@@ -180,7 +180,7 @@ async fn serve(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Serves the configuration as it is now, or goes on as before and says why.
+/// Applies the current configuration file, or keeps the running configuration and logs why.
 async fn reload(path: &Path, running: &Running, watch: &mut FileWatcher) {
     let config = match load(path).await {
         Ok(config) => config,
@@ -191,7 +191,7 @@ async fn reload(path: &Path, running: &Running, watch: &mut FileWatcher) {
             return;
         }
     };
-    // Also when it is refused below: what it names may be what has to be mended.
+    // Also if it is refused below: the mistake may be in one of the files that it names.
     watch.set_files(watched(path, &config)).await;
     match running.reload(config).await {
         Ok(needed) if needed.is_empty() => tracing::info!("the configuration was reloaded"),
@@ -203,7 +203,7 @@ async fn reload(path: &Path, running: &Running, watch: &mut FileWatcher) {
     }
 }
 
-/// What is weak or odd about a configuration and the files it names.
+/// The warnings about a configuration, the files it names and the system.
 fn weaknesses(config: &Config) -> impl Iterator<Item = Warning> {
     let of_files = config.file_warnings();
     let of_system = config.system_warnings(OpenFiles::of_process());
@@ -211,7 +211,7 @@ fn weaknesses(config: &Config) -> impl Iterator<Item = Warning> {
     all.chain(of_system)
 }
 
-/// Builds everything and says what is wrong or weak; asks the sources, if they should be.
+/// Builds the site and prints warnings; with `online`, also checks the sources and issuers.
 async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     let config = load(path).await?;
     for warning in weaknesses(&config) {
@@ -244,7 +244,6 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     ))
 }
 
-/// Explains a request.
 async fn explain(path: &Path, asked: Asked, json: bool) -> Result<(), Failure> {
     let query = ExplainQuery::parse(ExplainArguments {
         url: asked.url,
@@ -267,7 +266,7 @@ async fn explain(path: &Path, asked: Asked, json: bool) -> Result<(), Failure> {
     }
 }
 
-/// Whether every issuer of bearer tokens can be asked what it is needed for.
+/// Checks every issuer of bearer tokens and prints the results; returns whether all are good.
 async fn ask_issuers(site: &Site) -> Result<bool, Failure> {
     let mut good = true;
     for (id, found) in site.gate.bearers.examine().await {
@@ -344,7 +343,7 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let why = telemetry::error_chain(&error).to_string();
         match error {
-            // Certificates are read before the sockets are bound.
+            // An invalid certificate is a fault of the configuration: no socket was bound yet.
             StartError::Bind(BindError::Tls(_)) => Self::Refused(why),
             StartError::Bind(_) => Self::NotBound(why),
             StartError::Store(_)
@@ -361,12 +360,12 @@ fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Fai
         .build();
     let runtime = runtime.map_err(|error| Failure::refused(&error))?;
     let outcome = runtime.block_on(work);
-    // A system call that hangs, on a file system that is away, must not keep the process.
+    // A system call that hangs, such as on a lost network file system, must not keep the process alive.
     runtime.shutdown_timeout(BLOCKING_WAIT);
     outcome
 }
 
-/// Nobody listens where menshen was not started by systemd.
+/// Notifies systemd. Does nothing if systemd did not start menshen.
 fn tell_systemd(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!(%error, "systemd was not told");
@@ -374,23 +373,23 @@ fn tell_systemd(state: &[NotifyState<'_>]) {
 }
 
 fn print(line: impl Display) -> Result<(), Failure> {
-    // Names and addresses come from anywhere, and a terminal obeys what it is shown.
+    // Names and addresses may come from an attacker and hold control sequences for the terminal.
     match writeln!(
         std::io::stdout(),
         "{}",
         escape::for_terminal(&line.to_string())
     ) {
-        // Whoever read has read enough: `menshen schema | head`.
+        // The reader closed the pipe: `menshen schema | head`.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|error| Failure::refused(&error)),
     }
 }
 
 fn complain(failure: &Failure) -> ExitCode {
-    // When nobody reads what is wrong, the exit code still says it.
-    // What is shown with its line begins so already.
+    // An error with its source line already starts with `error: `.
     let why = failure.why();
     let why = why.strip_prefix("error: ").unwrap_or(why);
+    // If stderr is closed, the exit code still reports the failure.
     let _ = writeln!(std::io::stderr(), "error: {}", escape::for_terminal(why));
     ExitCode::from(failure.code())
 }

@@ -1,7 +1,7 @@
-//! `SingleFlight` and `Cached`: one caller asks, and everybody who needs the answer waits for it.
+//! `SingleFlight` and `Cached`: concurrent callers share one call and its result.
 //!
-//! [`SingleFlight`] runs one call per key at a time and keeps nothing afterwards. [`Cached`] keeps one
-//! value for as long as it is fresh, and pauses after a failure.
+//! [`SingleFlight`] runs one call per key at a time and stores no result. [`Cached`] stores one value
+//! while it is fresh, and pauses after a failure.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -15,21 +15,21 @@ mod cached;
 
 pub use cached::{CacheLookup, Cached, CachedValue, LoadPermit};
 
-/// Calls that are under way, at most one per key. Clones share them.
+/// The running calls, at most one per key. Clones share them.
 ///
-/// A call runs in a task of its own, so it goes on when a caller goes away, the one that started it
-/// included. It leaves the list before its callers get the answer; who asks after that starts
-/// another. Neither the number of calls nor their duration is limited here: the caller does that.
+/// A call runs in its own task, so it continues when any caller is dropped, even the one that started
+/// it. It is removed from the map before its callers get the result; a later caller starts a new call.
+/// The caller must limit the number and the duration of calls.
 #[derive(Clone, Debug)]
 pub struct SingleFlight<K, V>(Calls<K, V>);
 
 type Calls<K, V> = Arc<Mutex<HashMap<K, PendingCall<V>>>>;
 
-/// The answer of a call, for one of those who wait for it. Cancel-safe: dropping it ends nothing.
+/// A future of the result of a call, for one caller. Dropping it does not cancel the call.
 pub type PendingCall<V> =
     Shared<Map<JoinHandle<V>, fn(Result<V, JoinError>) -> Result<V, CallLost>>>;
 
-/// The call panicked, or the runtime is shutting down. Whoever asks next starts another.
+/// The call panicked, or the runtime is shutting down. The next caller starts a new call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the call ended without an answer")]
 pub struct CallLost;
@@ -39,7 +39,7 @@ where
     K: Clone + Eq + Hash + Send + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Joins the call of this key, or starts `call`. Needs a Tokio runtime.
+    /// Joins the running call of this key, or starts `call`. Must run in a Tokio runtime.
     pub fn run<F>(&self, key: K, call: impl FnOnce() -> F) -> PendingCall<V>
     where
         F: Future<Output = V> + Send + 'static,
@@ -48,9 +48,9 @@ where
         flight
     }
 
-    /// The same, but `call` may decline to start. It runs only when no call of this key is under way,
-    /// and under the lock of the list: it must neither block nor use this list. What a call stored
-    /// before it ended is visible to it.
+    /// As [`Self::run`], but `call` may return an error instead of a future. `call` is invoked only if
+    /// no call of this key is running, and under the lock of the map: it must not block and not use
+    /// this object. It sees everything that earlier calls of the key stored.
     pub fn try_run<F, E>(
         &self,
         key: K,
@@ -65,7 +65,8 @@ where
         }
         let (call, listed) = (call()?, (Arc::clone(&self.0), key.clone()));
         let task = tokio::spawn(async move {
-            // Not made before: a runtime that shuts down drops the call here, under the lock.
+            // Created inside the task: a runtime that shuts down drops this future in `spawn`, under
+            // the lock, and the guard would take the lock again.
             let _listed = Listed(listed.0, listed.1);
             call.await
         });
@@ -75,7 +76,7 @@ where
         Ok(flight)
     }
 
-    /// The call of this key, when it is under way.
+    /// The running call of this key, if any.
     pub fn under_way(&self, key: &K) -> Option<PendingCall<V>> {
         lock(&self.0).get(key).cloned()
     }
@@ -87,7 +88,7 @@ impl<K, V> Default for SingleFlight<K, V> {
     }
 }
 
-/// Takes a call off the list when it ends, by a panic too.
+/// Removes a call from the map when it ends, also by a panic.
 struct Listed<K: Eq + Hash, V>(Calls<K, V>, K);
 
 impl<K: Eq + Hash, V> Drop for Listed<K, V> {
@@ -109,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// Calls that take a second and answer how many ran before.
+    /// Calls that take a second and return the number of earlier calls.
     #[derive(Default)]
     struct Calls {
         calls: SingleFlight<&'static str, usize>,
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!(declines().unwrap_err(), "full");
         assert!(calls.calls.under_way(&"a").is_none());
         let flight = calls.run("a");
-        // A call that is under way is joined without asking whether it may start.
+        // A running call is joined; `call` is not invoked.
         assert!(declines().is_ok() && calls.calls.under_way(&"a").is_some());
         assert_eq!(flight.await, Ok(0));
         assert!(calls.calls.under_way(&"a").is_none());

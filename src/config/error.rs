@@ -1,4 +1,4 @@
-//! `ConfigError`: all problems of a document with their lines, and how they are printed.
+//! `ConfigError`: all problems of the configuration with their lines, and how they are printed.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,16 +8,16 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use super::text::ConfigText;
 use crate::setting::Place;
 
-/// Why a document is refused. `Display` shows every problem with its line, a caret and help, in ASCII
-/// except for quoted text of the document.
+/// Why the configuration is refused. `Display` shows every problem with its line, a caret and help, in
+/// ASCII except for quoted text of the configuration.
 #[derive(Clone, Debug)]
 pub struct ConfigError {
-    /// In the order of the document. Never empty.
+    /// In the order of the text. Never empty.
     pub problems: Vec<Problem>,
     rendering: String,
 }
 
-/// One problem of a document.
+/// One problem of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub message: String,
@@ -28,7 +28,7 @@ pub struct Problem {
     /// In characters, from 1.
     pub column: usize,
     span: Range<usize>,
-    /// Whether the values of that line are not shown.
+    /// Whether the values of that line are masked.
     is_masked: bool,
 }
 
@@ -67,7 +67,7 @@ impl Problem {
         }
     }
 
-    /// Points at a value.
+    /// A problem at a value.
     pub(super) fn value(
         source: &ConfigText,
         place: &Place<'_>,
@@ -76,7 +76,7 @@ impl Problem {
         Self::at(source, source.value_span(place), message)
     }
 
-    /// Points at the key of a value.
+    /// A problem at a key.
     pub(super) fn key(source: &ConfigText, place: &Place<'_>, message: impl Into<String>) -> Self {
         Self::at(source, source.key_span(place), message)
     }
@@ -86,13 +86,13 @@ impl Problem {
         self
     }
 
-    /// Hides the values of its line, which may be secrets.
+    /// Masks the values of its line, which may be secrets.
     pub(super) fn mask(mut self) -> Self {
         self.is_masked = true;
         self
     }
 
-    /// Renders the problem with one line of the document and a caret below it.
+    /// Renders the problem with its line and a caret below it.
     fn render(&self, source: &ConfigText) -> String {
         let text = &*source.text;
         let start = text.floor_char_boundary(self.span.start);
@@ -141,7 +141,7 @@ fn may_hold_secret(text_up_to_line_end: &str) -> bool {
         if keys.any(|key| SECRET.iter().any(|secret| key.ends_with(secret))) {
             return true;
         }
-        // Earlier lines matter only if a value of several lines begins there.
+        // Earlier lines matter only if this line continues a value that begins there.
         if line.contains('=') || line.trim_start().starts_with('[') {
             return false;
         }

@@ -1,4 +1,4 @@
-//! `ListenConfig`: where the door stands, as it is written; and the socket it becomes.
+//! `ListenConfig`: an entry of `listen`; its address and the errors of binding it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,33 +18,31 @@ pub(super) use socket::{AcceptedStream, Listener, bind_all};
 
 mod socket;
 
-/// One place to listen at: an address alone, or a table with what is special about it.
+/// A listening address: a string, or a table with options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenConfig {
-    /// Where.
     pub address: Address,
-    /// Whether TLS is spoken; absent: on IP addresses and systemd sockets when `[server.tls]` is
-    /// given, never on unix sockets, never with `redirect_https`.
+    /// Whether connections use TLS; absent: on IP addresses and systemd sockets if `[server.tls]` is
+    /// set, never on unix sockets, never with `redirect_https`.
     pub tls: Option<bool>,
-    /// Whether every request is sent to https instead of being served.
+    /// Whether every request is redirected to https instead of being served.
     pub redirect_https: bool,
     /// Whether every connection begins with a PROXY header, version 1 or 2.
     pub proxy_protocol: bool,
 }
 
-/// Where a socket is.
+/// The address of a listening socket.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Address {
-    /// An IP address and a port; port 0 takes a free one.
+    /// An IP address and a port; 0 is any free port.
     Ip(SocketAddr),
-    /// A path in the file system, absolute.
+    /// An absolute path.
     Unix(PathBuf),
-    /// A socket that systemd opened: by its `FileDescriptorName`, or all of them.
+    /// The sockets that systemd passed with this `FileDescriptorName`, or all of them.
     Systemd(Option<String>),
 }
 
-/// Not a place to listen at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no address: write \"0.0.0.0:443\", \"[::]:443\", \"unix:/run/menshen/http.sock\" \
@@ -52,70 +50,46 @@ pub enum Address {
 )]
 pub struct InvalidAddress(String);
 
-/// Why the door could not be put up.
+/// Why the listening sockets could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Another program listens there.
     #[error("listen on {address}: another program listens there already")]
     InUse {
-        /// Where.
         address: Address,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// The system does not allow it.
     #[error(
         "listen on {address}: a port below 1024 needs CAP_NET_BIND_SERVICE, a unix socket a folder \
          that menshen may write to"
     )]
     PermissionDenied {
-        /// Where.
         address: Address,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// Something that is no socket lies where the unix socket should be; it is left alone.
+    /// The path of the unix socket is a file of another type; it is not removed.
     #[error("listen on {address}: a file that is no socket is in the way")]
-    NotASocket {
-        /// Where.
-        address: Address,
-    },
-    /// Anything else the system said.
+    NotASocket { address: Address },
+    /// Any other error of the system.
     #[error("listen on {address}")]
     Failed {
-        /// Where.
         address: Address,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// systemd passed no such socket.
     #[error("listen on {address}: systemd passed no such socket; see `FileDescriptorName=`")]
-    NotPassedBySystemd {
-        /// Which.
-        address: Address,
-    },
-    /// TLS is asked for, but there is no certificate.
+    NotPassedBySystemd { address: Address },
     #[error("listen on {address}: `tls = true` needs a certificate in [server.tls]")]
-    NoCertificate {
-        /// Where.
-        address: Address,
-    },
-    /// Who sends people to https cannot speak it on the same socket.
+    NoCertificate { address: Address },
     #[error("listen on {address}: `redirect_https` is for plain HTTP, leave `tls` out")]
-    RedirectWithTls {
-        /// Where.
-        address: Address,
-    },
-    /// The certificates.
+    RedirectWithTls { address: Address },
     #[error("read the certificates of [server.tls]")]
     Tls(#[source] TlsError),
 }
 
 impl ListenConfig {
-    /// A place without anything special about it.
+    /// An address without options.
     pub fn plain(address: Address) -> Self {
         Self {
             address,
@@ -125,7 +99,7 @@ impl ListenConfig {
         }
     }
 
-    /// Whether TLS is spoken here, when certificates are there or not.
+    /// Whether connections use TLS; `certified`: certificates are configured.
     pub(super) fn uses_tls(&self, certified: bool) -> Result<bool, BindError> {
         let address = || self.address.clone();
         match (self.tls, self.redirect_https) {
@@ -154,7 +128,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         let refused = || InvalidAddress(text.to_owned());
         if let Some(path) = text.strip_prefix("unix:") {
-            // `unix:///run/x` is how some write it; both name the same file.
+            // `unix:///run/x` is the same file.
             let path = path.strip_prefix("//").unwrap_or(path);
             return if path.starts_with('/') {
                 Ok(Self::Unix(path.into()))

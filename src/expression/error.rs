@@ -45,9 +45,9 @@ pub enum CompileErrorKind {
     Shadowed { name: String },
     #[error("unknown function `{name}` with {arguments} arguments")]
     UnknownFunction {
-        /// A method starts with a dot.
+        /// The name; that of a method starts with a dot.
         name: String,
-        /// Without the target of a method.
+        /// The number of arguments without the target of a method.
         arguments: usize,
     },
     /// `matches` takes only a literal, so that every pattern is compiled once.
@@ -70,7 +70,7 @@ pub enum CompileErrorKind {
     Thread(#[source] std::io::Error),
 }
 
-/// Why an evaluation has no value. It holds names and types, never data.
+/// Why an evaluation has no value. It holds names and types, never data, so it may be logged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvalError {
     /// A variable, field, key or item does not exist.
@@ -84,7 +84,7 @@ pub enum EvalError {
         /// The operation and the types of its operands.
         problem: String,
     },
-    /// The [`super::Budget`] of the request is spent.
+    /// The [`super::Budget`] of the request is used up.
     #[error("evaluating it takes too much work")]
     BudgetExceeded,
     /// An operation failed on values of the right type.

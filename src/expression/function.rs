@@ -13,9 +13,9 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::budget;
 
-/// The most items of the list of a macro.
+/// The maximum number of items of the list that a macro iterates.
 pub const OUTER_ITEMS_MAX: usize = 1000;
-/// The most items of the list of a macro inside another macro.
+/// The same for a macro inside another macro.
 pub const INNER_ITEMS_MAX: usize = 100;
 
 /// The internal function that limits the list of an outer macro. Its second argument is the number of
@@ -24,15 +24,14 @@ pub(super) const OUTER_RANGE: &str = "@outer_range";
 /// The same for a macro inside another macro.
 pub(super) const INNER_RANGE: &str = "@inner_range";
 
-/// The engine's environment, shared by all evaluations.
+/// The environment of all evaluations, one per thread.
 pub(super) fn environment() -> Arc<Env> {
-    // One for each thread, because every evaluation clones the Arc and all cores would contend for
-    // one reference counter.
+    // Every evaluation clones the Arc; with a single one all cores would contend for its counter.
     thread_local!(static ENVIRONMENT: Arc<Env> = Arc::new(build()));
     ENVIRONMENT.with(Arc::clone)
 }
 
-/// Whether the function exists with this number of arguments, without the target of a method.
+/// Whether the function exists with this number of arguments; the target of a method is not counted.
 pub(super) fn is_known(name: &str, method: bool, arguments: usize) -> bool {
     let known = if method { METHODS } else { FUNCTIONS };
     known
@@ -40,12 +39,12 @@ pub(super) fn is_known(name: &str, method: bool, arguments: usize) -> bool {
         .any(|(known, arity)| *known == name && arity.contains(&arguments))
 }
 
-/// A literal that was compiled with the expression.
+/// A literal argument that was parsed when the expression was compiled.
 #[derive(Debug)]
 pub(super) enum Constant {
-    /// Of `matches`.
+    /// The second argument of `matches`.
     Pattern(regex::Regex),
-    /// Of `in_network`.
+    /// The second argument of `in_network`.
     Network(IpNet),
 }
 

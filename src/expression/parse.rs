@@ -1,4 +1,4 @@
-//! Parses a source into a checked tree, within limits of length, depth and stack.
+//! Parses the source text of an expression into a checked tree, within limits of length and depth.
 
 use std::thread;
 
@@ -8,10 +8,10 @@ use super::Scope;
 use super::check::{CheckedTree, DEPTH_MAX, check};
 use super::error::{CompileError, CompileErrorKind, Position};
 
-/// The longest source of an expression.
+/// The maximum length of an expression.
 pub const SOURCE_BYTES_MAX: usize = 4096;
 
-/// Four times the stack that the worst source of the longest length needs.
+/// The stack of the parser: four times what the worst source of the maximum length needs.
 const STACK_BYTES: usize = 64 << 20;
 const MESSAGE_CHARS_MAX: usize = 200;
 
@@ -44,7 +44,7 @@ pub(super) fn with_parsed<T: Send>(
         ));
     }
     // The parser recurses for each operator in a chain, not only for brackets, so that a source within
-    // the limit can need more stack than the caller has.
+    // the limits can need more stack than the calling thread has.
     thread::scope(|threads| {
         let parser = thread::Builder::new()
             .name("expression".into())

@@ -10,20 +10,20 @@ use url::Url;
 use super::{IssuerError, IssuerName};
 use crate::outbound::{Outbound, OutboundCall, OutboundError};
 
-/// The number of keys of one issuer that are used.
+/// The maximum number of keys of one issuer; further keys are ignored.
 const KEYS_MAX: usize = 100;
 
 const CALL: OutboundCall = OutboundCall::repeatable("the issuer's keys");
 
-/// The public signature keys of an issuer.
+/// The public keys with which an issuer's signatures are verified.
 pub(super) struct Keys(Vec<Key>);
 
 pub(super) struct Key {
     id: Option<String>,
     algorithm: Option<Algorithm>,
     pub(super) decoding_key: DecodingKey,
-    /// The `iss` of the tokens it signs, where the key set says so (Entra ID). It may hold the
-    /// placeholder for the tenant.
+    /// The `issuer` member of the key (Entra ID): the `iss` of the tokens that it signs. It may hold
+    /// the placeholder for the tenant.
     pub(super) issuer: Option<String>,
 }
 
@@ -56,7 +56,7 @@ fn parse(key: &Value) -> Option<Key> {
         Some(PublicKeyUse::Encryption | PublicKeyUse::Other(_)) => false,
     };
     let decoding_key = DecodingKey::from_jwk(&jwk).ok()?;
-    // With a published shared secret anybody could sign.
+    // Everybody could sign with a published HMAC secret.
     let is_public = decoding_key.family() != AlgorithmFamily::Hmac;
     let algorithm = match &jwk.common.key_algorithm {
         None => None,
@@ -71,7 +71,7 @@ fn parse(key: &Value) -> Option<Key> {
 }
 
 impl Keys {
-    /// How many of them can sign with one of these algorithms.
+    /// The number of keys for any of these algorithms.
     pub(super) fn count(&self, algorithms: &[Algorithm]) -> usize {
         let signs = |key: &&Key| {
             algorithms.iter().any(|algorithm| {

@@ -1,4 +1,4 @@
-//! `[connector.ID]` and the list of kinds; `Connector`: a login protocol with one source.
+//! `[connector.ID]` and the kinds of connectors; `Connector`: the login protocol with one source.
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -102,16 +102,14 @@ pub struct ConnectorConfig {
     external_kind: Option<ExternalKind>,
 }
 
-/// The names of all kinds.
 const KIND_NAMES: [&str; 3] = [wecom::KIND_NAME, oidc::KIND_NAME, oauth2::KIND_NAME];
 
-/// Why the kind of a connector is unknown.
+/// Why a connector has no single kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KindError {
-    /// No table names a kind.
     #[error("it needs one table named after its kind: {}", kind_tables())]
     Missing,
-    /// More than one does.
+    /// Two of the tables.
     #[error("it is of one kind: keep [connector.ID.{0}] or [connector.ID.{1}]")]
     Several(&'static str, &'static str),
 }
@@ -135,7 +133,7 @@ impl ConnectorConfig {
         }
     }
 
-    /// Every kind that has a table here; anything but one is an error.
+    /// The kinds that have a table in this connector; a valid connector has one.
     pub fn kinds(&self) -> impl Iterator<Item = &dyn Kind> {
         // A new kind needs a field above, a name in `KIND_NAMES` and a line in this list.
         let kinds: [_; KIND_NAMES.len()] = [
@@ -167,15 +165,15 @@ fn yes() -> bool {
     true
 }
 
-/// A login protocol with one source.
+/// The login protocol with one source.
 ///
-/// A connector only speaks its protocol: it never sees a cookie, mints a session, chooses a return
-/// address or writes a response. Its futures may be dropped at any await; a code that was being
-/// redeemed is then lost, and the person has to log in again.
+/// A connector never sees a cookie, mints a session, chooses a return address or writes a response.
+/// Its futures may be dropped at any await; a code that was being redeemed is then lost, and the person
+/// has to log in again.
 #[async_trait]
 pub trait Connector: Debug + Send + Sync {
-    /// Begins a login: returns the next step of the browser. Ignores demands that the protocol cannot
-    /// express; the route checks the resulting session.
+    /// Begins a login: returns the next step of the browser. Requirements that the protocol cannot
+    /// express are ignored; the route checks the resulting session.
     async fn begin(
         &self,
         pending: &Pending,
@@ -217,7 +215,7 @@ pub trait Connector: Debug + Send + Sync {
         None
     }
 
-    /// The reader of access tokens that identify people, if the source signs such tokens.
+    /// The verifier of the source's access tokens as bearer tokens of people, if it signs them.
     fn reads_tokens(self: Arc<Self>) -> Option<Arc<dyn TokenReader>> {
         None
     }

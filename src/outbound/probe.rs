@@ -1,4 +1,4 @@
-//! `Outbound::probe`, `Outbound::for_probes`: whether a server can be reached at all.
+//! `Outbound::probe`, `Outbound::for_probes`: check whether a server can be reached.
 
 use std::time::Duration;
 
@@ -7,20 +7,18 @@ use url::Url;
 use super::exchange::transport;
 use super::{Outbound, OutboundCall, OutboundError};
 
-/// How long a probe takes at most.
+/// The time limit of a probe.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long the connection of a probe may take. Less than the whole probe: a server that accepts the
-/// connection and then does not answer is slow, one that never accepts it is down.
+/// The time limit for the connection of a probe. It is shorter than that of the probe: a server that
+/// accepts the connection and does not respond is slow, one that does not accept it is down.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_millis(2500);
 
-/// The call, as errors name it.
 const PROBE: OutboundCall = OutboundCall::repeatable("a probe");
 
 impl Outbound {
-    /// The same client for a call that must find out whether the server can be reached: each call
-    /// opens a connection of its own and gives up early when that fails. On a connection that was
-    /// kept open, a server that is down now would look slow.
+    /// The same client with a new connection and a short connect time-out for every call. On a
+    /// connection that was kept open, a server that is down would look slow.
     pub fn for_probes(&self) -> Self {
         Self {
             kept: self.probing.clone(),
@@ -29,13 +27,13 @@ impl Outbound {
         }
     }
 
-    /// Checks that the server at the origin of this address can be reached: any HTTP answer will do,
-    /// and so will a server that accepts the connection and is slow. Asks for `/` there and for
-    /// nothing else, sends nothing of ours, follows nothing and reads no body.
+    /// Checks that the origin of this URL can be reached: it accepts the connection, and sends any
+    /// HTTP response or is slow. Sends `GET /` without credentials, follows no redirect and reads no
+    /// body.
     ///
-    /// Through a proxy an https origin is known to be down when the proxy builds no tunnel. What a
-    /// proxy answers in place of a plain http origin is taken for the origin's own answer: proxies
-    /// do not agree on how they say it.
+    /// Through a proxy, an https origin is down if the proxy opens no tunnel. For a plain http origin,
+    /// an error response of the proxy counts as a response of the origin: proxies have no common form
+    /// for it.
     pub async fn probe(&self, url: &Url) -> Result<(), OutboundError> {
         let origin = url.join("/").unwrap_or_else(|_| url.clone());
         let probe = self.probing.get(origin).timeout(PROBE_TIMEOUT);

@@ -12,7 +12,6 @@ use url::Url;
 #[serde(try_from = "String")]
 pub struct ProxyUrl(Url);
 
-/// Not the address of a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a proxy is written http://host:port or https://host:port")]
 pub struct InvalidProxyUrl;
@@ -32,7 +31,7 @@ impl TryFrom<String> for ProxyUrl {
 }
 
 impl ProxyUrl {
-    /// The address with its credentials. Whoever calls this answers for where it goes.
+    /// The URL with its credentials. The caller must not print it.
     pub(super) fn expose(&self) -> &Url {
         &self.0
     }

@@ -50,7 +50,7 @@ pub struct RewriteOptions<'a> {
     pub assertion_signer: &'a AssertionSigner,
 }
 
-/// Whether `pass_headers` of the route forwards a header that is removed by default.
+/// Whether `pass_headers` of the route keeps a header that is removed by default.
 fn passes_header(route: &Route, namespace: &Namespace, name: &HeaderName) -> bool {
     let pass = &route.headers.pass;
     !pass.is_empty() && pass.contains(name) && !namespace.includes(name)
@@ -62,7 +62,7 @@ fn judges_method(route: &Route) -> bool {
     route.preflight == Preflight::Pass || rule.is_some_and(|rule| rule.reads("request.method"))
 }
 
-/// Whether the route replaces `Authorization`, which otherwise belongs to the application.
+/// Whether the header is `Authorization` and the route sets it; otherwise the client's is forwarded.
 fn is_replaced_authorization(route: &Route, name: &HeaderName) -> bool {
     let rules = &route.headers;
     name == http::header::AUTHORIZATION
@@ -81,7 +81,7 @@ fn line(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     head.extend_from_slice(b"\r\n");
 }
 
-/// The announced trailers that are forwarded.
+/// The value of `Trailer`: the announced trailers that are forwarded.
 fn trailers_of(headers: &HeaderMap, namespace: &Namespace) -> Vec<u8> {
     let mut names = Vec::new();
     for token in tokens(headers, &TRAILER) {
@@ -98,7 +98,7 @@ fn trailers_of(headers: &HeaderMap, namespace: &Namespace) -> Vec<u8> {
     names
 }
 
-/// The header names in `Connection`, which are removed (RFC 9110 7.6.1).
+/// The header names in `Connection`; those headers are not forwarded (RFC 9110 7.6.1).
 fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     tokens(headers, &CONNECTION)
         .filter(|token| {

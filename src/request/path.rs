@@ -1,4 +1,5 @@
-//! `Path`: the bytes of a request's path, and every way in which an application may read them.
+//! `Path`: a request's path as sent, and its *readings*: every path that an application may decode or
+//! normalize it to.
 
 use std::borrow::Cow;
 
@@ -6,10 +7,10 @@ mod readings;
 
 pub use readings::ReadingBudget;
 
-/// The longest path that is not plain, in bytes: all its readings are computed.
+/// The maximum length in bytes of a path that is not plain, because all its readings are computed.
 const NOT_PLAIN_BYTES_MAX: usize = 8192;
 
-/// The path and query of a request as they were sent. The same bytes are judged and forwarded.
+/// The path and query of a request as sent. The same bytes are judged and forwarded.
 #[derive(Clone, Debug)]
 pub struct Path<'a> {
     raw: &'a str,
@@ -73,8 +74,8 @@ impl<'a> Path<'a> {
         self.query
     }
 
-    /// Whether all parsers read it alike: it has no escape, `;`, double slash, dot segment, or
-    /// other byte sequence that some parsers treat specially.
+    /// Whether it has only one reading: no escape, `;`, double slash, dot segment, or other byte
+    /// sequence that some parsers treat specially.
     pub fn is_plain(&self) -> bool {
         self.readings.is_empty()
     }
@@ -89,9 +90,9 @@ impl<'a> Path<'a> {
         readings
     }
 
-    /// Like [`Self::readings`], for an upstream that receives the path without this prefix: its
-    /// readings of the rest are judged below the prefix too. It may read the rest of
-    /// `/app//host/admin` as `/admin`, which is `/app/admin` here.
+    /// Like [`Self::readings`], for an upstream that receives the path without this prefix: the
+    /// readings of the rest are included with the prefix before them. An upstream may read the rest
+    /// of `/app//host/admin` as `/admin`, so `/app/admin` is included.
     pub fn readings_below(
         &self,
         prefix: &str,

@@ -6,14 +6,14 @@ use super::*;
 
 type Found = io::Result<Vec<IpAddr>>;
 
-/// A system whose look-ups end when a test says what they find.
+/// A resolver whose look-ups return when a test sends their result.
 struct System {
     asked: Receiver<String>,
     finds: Sender<Found>,
     resolver: Resolver,
 }
 
-/// Addresses that are asked for again at once, and usable for ever.
+/// Addresses are looked up again at every use and stay usable for an hour.
 const STALE: Periods = Periods {
     fresh: Duration::ZERO,
     usable: Duration::from_secs(3600),
@@ -28,7 +28,7 @@ fn system(periods: Periods) -> System {
     let found = Mutex::new(found);
     let resolver = Resolver::with(
         move |host: &str| {
-            // Nobody may look any more when the test has ended.
+            // The receiver is gone when the test has ended.
             let _ = asks.send(host.to_owned());
             let found = found.lock().unwrap();
             found.recv().unwrap_or_else(|_| failure())
@@ -109,20 +109,20 @@ async fn the_last_addresses_are_used_while_the_name_server_hangs_or_fails() {
     let resolve = || system.resolver.resolve("app.test");
     system.finds.send(Ok(vec![ip(1)])).unwrap();
     assert_eq!(*resolve().await.unwrap(), [ip(1)]);
-    // It hangs: nobody asks a second time.
+    // The second look-up hangs: no third one starts.
     for _ in 0..10 {
         assert_eq!(*resolve().await.unwrap(), [ip(1)]);
     }
     assert_eq!(system.asked.iter().take(2).count(), 2);
     assert!(system.asked.try_recv().is_err());
-    // It fails, and it finds something else once it is back.
+    // The look-up fails; a later one finds another address.
     system.finds.send(failure()).unwrap();
     assert_eq!(*resolve().await.unwrap(), [ip(1)]);
     system.finds.send(Ok(vec![ip(2)])).unwrap();
     let mut found = resolve().await.unwrap();
     while *found != [ip(2)] {
         assert_eq!(*found, [ip(1)]);
-        // Look-ups that were begun meanwhile fail.
+        // Look-ups that began meanwhile fail.
         let _ = system.finds.send(failure());
         tokio::task::yield_now().await;
         found = resolve().await.unwrap();
@@ -206,7 +206,7 @@ async fn more_names_than_may_be_looked_up_at_once_are_refused() {
     }
 }
 
-/// One whose look-ups of names that begin with `hangs` end when the test says so.
+/// A resolver whose look-ups of names with the prefix `hangs` return when the test sends a value.
 fn hanging() -> (Resolver, Sender<()>, Arc<AtomicUsize>) {
     let (ends, end) = channel();
     let end = Mutex::new(end);
@@ -215,7 +215,7 @@ fn hanging() -> (Resolver, Sender<()>, Arc<AtomicUsize>) {
     let resolver = Resolver::with_lookup(move |host| {
         count.fetch_add(1, Ordering::Relaxed);
         if host.starts_with("hangs") {
-            // Nobody waits any more when the test has ended.
+            // The sender is gone when the test has ended.
             let _ = end.lock().unwrap().recv();
             return Ok(vec![ip(9)]);
         }
@@ -224,7 +224,7 @@ fn hanging() -> (Resolver, Sender<()>, Arc<AtomicUsize>) {
     (resolver, ends, asked)
 }
 
-/// Asks for a name and is told to wait.
+/// Starts or joins a look-up.
 fn begin(resolver: &Resolver, host: &str, now: Instant) -> watch::Receiver<u64> {
     match resolver.0.next(&resolver.0.name(host), now) {
         Next::Wait { ended, .. } => ended,
@@ -254,17 +254,17 @@ async fn a_look_up_that_never_returns_is_lost_and_another_begins() {
     while asked.load(Ordering::Relaxed) == 0 {
         tokio::task::yield_now().await;
     }
-    // Until it is abandoned all wait for the same one.
+    // Until it is abandoned, all callers wait for the same look-up.
     let almost = now + PERIODS.abandoned - Duration::from_millis(1);
     begin(&resolver, "app.test", almost);
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     let later = now + PERIODS.abandoned;
     let found = outcome(&resolver, "app.test", later).await;
     assert_eq!(*found.unwrap(), [ip(1)]);
-    // Whoever waited for the abandoned one is woken.
+    // Callers that waited for the abandoned look-up are woken.
     waits.changed().await.unwrap();
     assert_eq!(resolver.0.abandoned.load(Ordering::Relaxed), 1);
-    // When it ends after all, it answers for nobody.
+    // When it returns after all, its result is dropped.
     hangs.wait();
     while resolver.0.abandoned.load(Ordering::Relaxed) > 0 {
         tokio::task::yield_now().await;
@@ -299,14 +299,14 @@ async fn lost_look_ups_have_a_limit_of_their_own() {
     }
     let busy = outcome(&resolver, "more.test", now).await;
     assert!(matches!(busy, Err(ResolveError::Busy { .. })), "{busy:?}");
-    // Nobody asks for those names again; yet they keep no new one from being looked up.
+    // Old look-ups are abandoned even if their names are not requested again.
     let later = now + PERIODS.abandoned;
     resolver.0.abandon_all_slow(later);
     assert_eq!(resolver.0.abandoned.load(Ordering::Relaxed), ABANDONED_MAX);
     let stuck = outcome(&resolver, "app.test", later).await.unwrap_err();
     assert!(matches!(stuck, ResolveError::Stuck { .. }), "{stuck:?}");
     assert!(stuck.to_string().contains("has not answered 64 earlier"));
-    // As soon as one of them ends, names are looked up again.
+    // As soon as one abandoned look-up returns, names are looked up again.
     ends.send(()).unwrap();
     while resolver.0.abandoned.load(Ordering::Relaxed) == ABANDONED_MAX {
         tokio::task::yield_now().await;
@@ -319,7 +319,7 @@ async fn lost_look_ups_have_a_limit_of_their_own() {
 async fn names_that_nobody_asks_for_again_make_room() {
     let (resolver, _ends, _) = hanging();
     let now = Instant::now();
-    // All but one are old when the next name comes.
+    // All but one are old when the next name is requested.
     for name in 0..LOOKUPS_MAX {
         let since = match name {
             0 => now + PERIODS.abandoned,
@@ -343,7 +343,7 @@ async fn addresses_that_are_too_old_are_no_outcome() {
     let name = system.resolver.0.name("app.test");
     let usable = now + PERIODS.fresh + PERIODS.usable;
     let almost = usable - Duration::from_millis(1);
-    // Of look-ups that began later and found nothing.
+    // The second argument is the start of a later look-up that failed.
     assert!(name.outcome(&PERIODS, almost, almost).is_ok());
     assert!(name.outcome(&PERIODS, usable, usable).is_err());
     assert!(name.outcome(&PERIODS, now, usable).is_ok());

@@ -1,4 +1,4 @@
-//! Newtypes for the ids of records, so that they cannot be confused.
+//! Newtypes for the ids of records, so that the compiler tells them apart.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,16 +11,13 @@ use serde::{Deserialize, Serialize};
 /// Why a text is not a valid id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// A connector's id.
     #[error("a connector's id is 1 to 32 characters of a-z, 0-9 and -")]
     Connector,
-    /// A subject.
     #[error("a subject is 1 to 512 bytes without control characters")]
     Subject,
-    /// A login.
     #[error("a login is 1 to 256 bytes without control characters or spaces at its ends")]
     Login,
-    /// An id of ours.
+    /// An id that menshen generated.
     #[error("not an id: expected 22 characters of base64url")]
     Random,
 }
@@ -62,17 +59,18 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// The id of a connector in the configuration: `corp` in `[connector.corp]`. Never changes.
+    /// The id of a connector in the configuration: `corp` in `[connector.corp]`. Must never change,
+    /// because accounts refer to it.
     ConnectorId
 }
 
 text_id! {
-    /// The subject identifier that a provider gives a person.
+    /// The identifier by which a source names a person.
     Subject
 }
 
 text_id! {
-    /// The login name that applications receive; compared without case.
+    /// The login name that applications receive; compared case-insensitively.
     LoginName
 }
 
@@ -177,16 +175,16 @@ macro_rules! random_id {
 }
 
 random_id! {
-    /// An account's id: 128 random bits, 22 characters.
+    /// An account's id: 128 random bits, written as 22 characters of base64url.
     AccountId
 }
 
 random_id! {
-    /// A session's public id, for logs, audit and the administrator. It does not authenticate.
+    /// A session's public id, for logs, audit and the administrator. It is not a credential.
     SessionId
 }
 
-/// The key of a session in the store: SHA-256 of the sid in its cookie.
+/// The primary key of a session in the store: SHA-256 of the secret sid in its cookie.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionKey([u8; 32]);
 

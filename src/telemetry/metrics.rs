@@ -13,7 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::loss_metrics::LossCollector;
 use super::{AccessRecord, FaceLabel, StreamKind, Telemetry, VerdictLabel};
 
-/// The histogram buckets in seconds: from a cached decision to a time-out.
+/// The upper bounds of the histogram buckets in seconds: from a cached decision to a time-out.
 const SECONDS: [f64; 13] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];

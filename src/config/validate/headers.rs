@@ -10,7 +10,7 @@ use crate::request::headers::is_reserved;
 use crate::request::route::RouteConfig;
 use crate::setting::Place;
 
-/// Identity headers, which only menshen may set, on every route.
+/// The identity headers, which only menshen may set. They are reserved on every route.
 const IDENTITY: [&str; 6] = [
     "x-forwarded-user",
     "x-forwarded-preferred-username",
@@ -49,7 +49,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
     }
 }
 
-/// Refuses headers that more than one key would set.
+/// Reports headers that more than one key would set.
 fn duplicates(
     problems: &mut Problems<'_>,
     place: &Place<'_>,
@@ -124,7 +124,7 @@ fn is_identity(normalized: &str, identity: &HashSet<String>) -> bool {
     built_in || identity.contains(normalized)
 }
 
-/// The name as an application may read it: in lower case, with `-` for all punctuation.
+/// The name as an application may compare it: in lower case, with `-` for all punctuation.
 fn normalized(name: &str) -> String {
     let letter = |c: char| {
         if c.is_ascii_alphanumeric() {

@@ -1,5 +1,5 @@
-//! The original request, as Envoy tells of it. What it does not tell is unknown; what it tells
-//! twice, and not the same, is refused.
+//! The original request in Envoy's `CheckRequest`. Missing parts are unknown; a part that is sent
+//! twice with different values is refused.
 
 use std::net::IpAddr;
 
@@ -11,12 +11,12 @@ use super::wire::{self, CheckRequest};
 use crate::request::head::{HeadError, Original, parse_scheme};
 use crate::request::target;
 
-/// How many headers a request may have: Envoy itself takes 100 unless it is told otherwise.
+/// The maximum number of headers of a request. Envoy's own default is 100.
 const HEADERS_MAX: usize = 1024;
-/// The key under which a route is named.
+/// The key of the route name in `context_extensions`.
 const ROUTE: &[u8] = b"route";
 
-/// What one question is about.
+/// The request that Envoy asks a decision for.
 #[derive(Debug)]
 pub(super) struct GrpcCheck {
     host: Bytes,
@@ -26,12 +26,12 @@ pub(super) struct GrpcCheck {
     client: Option<IpAddr>,
     /// The client's headers.
     pub(super) headers: HeaderMap,
-    /// The name of the route that is to judge.
+    /// The name of the route that decides.
     pub(super) route: Option<Bytes>,
 }
 
 impl GrpcCheck {
-    /// Reads a question. The peer is trusted.
+    /// Reads a message of a trusted peer.
     pub(super) fn read(question: CheckRequest) -> Result<Self, HeadError> {
         let attributes = question.attributes.unwrap_or_default();
         let http = attributes.request.and_then(|request| request.http);
@@ -52,7 +52,6 @@ impl GrpcCheck {
         })
     }
 
-    /// For the head.
     pub(super) fn original(&self) -> Result<Original<'_>, HeadError> {
         if self.host.is_empty() {
             return Err(HeadError::CheckWithoutHost("attributes.request.http.host"));
@@ -84,7 +83,7 @@ fn scheme(scheme: Bytes) -> Result<bool, HeadError> {
     parse_scheme(text)
 }
 
-/// An address that is an IP address; a client on a unix socket has none.
+/// The IP address of the client; a client on a unix socket has none.
 fn client(source: wire::Peer) -> Option<IpAddr> {
     let address = source.address?.socket_address?.address;
     std::str::from_utf8(&address).ok()?.parse().ok()
@@ -99,7 +98,7 @@ fn route(extensions: &[wire::HeaderValue]) -> Result<Option<Bytes>, HeadError> {
     Ok(first)
 }
 
-/// Both lists of headers, without what HTTP/2 says of the request in their form.
+/// Both lists of headers, without the pseudo-headers of HTTP/2.
 fn headers(
     merged: Vec<wire::HeaderValue>,
     raw: Vec<wire::HeaderValue>,

@@ -1,8 +1,8 @@
-//! The messages of Envoy's ext_authz v3, as far as we read and write them.
+//! The messages of Envoy's ext_authz v3, with the fields that menshen reads and writes.
 //!
-//! Field numbers are Envoy's; what is not listed is skipped when it comes. What Envoy calls a string
-//! and we only pass on is kept as bytes: they are lent from the message that came, not copied. A map
-//! is, on the wire, a list of pairs, and is read as one: a key that comes twice is seen twice.
+//! Unlisted fields of a received message are skipped. Strings are kept as bytes: slices of the
+//! received message, not copies. A map is a list of pairs, as on the wire, so that duplicate keys are
+//! visible.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub(super) struct CheckRequest {
     pub(super) attributes: Option<AttributeContext>,
 }
 
-/// `envoy.service.auth.v3.AttributeContext`: what is asked about.
+/// `envoy.service.auth.v3.AttributeContext`: the request to decide on.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct AttributeContext {
     #[prost(message, optional, tag = "1")]
@@ -34,7 +34,7 @@ pub(super) struct Peer {
     pub(super) address: Option<Address>,
 }
 
-/// `envoy.config.core.v3.Address`; the other kinds name no address that we know.
+/// `envoy.config.core.v3.Address`; the other kinds hold no IP address.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Address {
     #[prost(message, optional, tag = "1")]
@@ -55,23 +55,23 @@ pub(super) struct Request {
     pub(super) http: Option<HttpRequest>,
 }
 
-/// `envoy.service.auth.v3.AttributeContext.HttpRequest`. `Debug` shows none of it.
+/// `envoy.service.auth.v3.AttributeContext.HttpRequest`. `Debug` shows no field.
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
 pub(super) struct HttpRequest {
     #[prost(bytes = "bytes", tag = "2")]
     pub(super) method: Bytes,
-    /// Merged by name, values in UTF-8.
+    /// Values of equal names are joined; values are UTF-8.
     #[prost(message, repeated, tag = "3")]
     pub(super) headers: Vec<HeaderValue>,
-    /// Path and query, as they were sent.
+    /// Path and query as sent.
     #[prost(bytes = "bytes", tag = "4")]
     pub(super) path: Bytes,
     #[prost(bytes = "bytes", tag = "5")]
     pub(super) host: Bytes,
     #[prost(bytes = "bytes", tag = "6")]
     pub(super) scheme: Bytes,
-    /// Instead of `headers` with `encode_raw_headers`.
+    /// Sent instead of `headers` if Envoy's `encode_raw_headers` is set.
     #[prost(message, optional, tag = "13")]
     pub(super) header_map: Option<HeaderMap>,
 }
@@ -89,7 +89,7 @@ pub(super) struct HeaderMap {
     pub(super) headers: Vec<HeaderValue>,
 }
 
-/// `envoy.config.core.v3.HeaderValue`, and any pair of a map of strings. `Debug` shows the key only.
+/// `envoy.config.core.v3.HeaderValue`, and a pair of any map of strings. `Debug` shows only the key.
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
 pub(super) struct HeaderValue {
@@ -97,7 +97,7 @@ pub(super) struct HeaderValue {
     pub(super) key: Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     pub(super) value: Bytes,
-    /// What is not UTF-8.
+    /// The value if it is not UTF-8.
     #[prost(bytes = "bytes", tag = "3")]
     pub(super) raw_value: Bytes,
 }
@@ -119,7 +119,7 @@ pub(super) struct HeaderValueOption {
     pub(super) append_action: i32,
 }
 
-/// `envoy.service.auth.v3.CheckResponse`; at most one of the two responses.
+/// `envoy.service.auth.v3.CheckResponse`; at most one of the two responses is set.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct CheckResponse {
     #[prost(message, optional, tag = "1")]
@@ -132,7 +132,7 @@ pub(super) struct CheckResponse {
     pub(super) dynamic_metadata: Option<Struct>,
 }
 
-/// `google.rpc.Status`: 0 lets the request through, anything else does not.
+/// `google.rpc.Status`: 0 allows the request, any other code denies it.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(super) struct Status {
     #[prost(int32, tag = "1")]
@@ -175,7 +175,7 @@ pub(super) struct Struct {
     pub(super) fields: Vec<StructField>,
 }
 
-/// One pair of its map.
+/// A pair of the map of a [`Struct`].
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct StructField {
     #[prost(bytes = "bytes", tag = "1")]
@@ -193,7 +193,7 @@ impl StructField {
     }
 }
 
-/// `google.protobuf.Value`, of the kinds we write: one of them.
+/// `google.protobuf.Value`; one of the two kinds that menshen writes.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Value {
     #[prost(bytes = "bytes", optional, tag = "3")]

@@ -1,21 +1,19 @@
-//! The page for somebody we know who may not go there: who they are, and how to be somebody else.
+//! The page for a signed-in person whom the route denies. It offers to switch the account.
 
 use askama::Template;
 
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, PersonName, render_page};
 
-/// The page for somebody we know who may not go there.
+/// The page for a signed-in person whom the route denies.
 #[derive(Clone, Debug)]
 pub struct ForbiddenPage<'a> {
-    /// What every page says of itself.
     pub info: PageInfo<'a>,
     /// The name of the route.
     pub route: &'a str,
-    /// Who they are here.
     pub person: PersonName<'a>,
-    /// Where the form to change that is posted: the sign-out path, with `rd` in its query.
+    /// The action of the form that switches the account: the sign-out path, with `rd` in its query.
     pub switch: Href,
-    /// Where they came from, or another place they may go.
+    /// The previous page, or another that the person may open.
     pub back: Option<Href>,
 }
 
@@ -27,7 +25,6 @@ struct ForbiddenTemplate<'a> {
 }
 
 impl ForbiddenPage<'_> {
-    /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let layout = Layout::new(self.info, lang);
         render_page(

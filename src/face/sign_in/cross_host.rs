@@ -15,12 +15,12 @@ use crate::request::Body;
 /// How many nonce cookies one browser keeps for a host; the oldest is evicted.
 pub(super) const NONCES_MAX: usize = 5;
 
-/// Marks a redirect to the login host. If the target does not recognize itself as the login host,
-/// this prevents a redirect loop.
+/// The query parameter that marks a redirect to the login host. If the redirected request is not
+/// recognized as one to the login host, this prevents a redirect loop.
 const REDIRECTED_MARK: (&str, &str) = ("h", "1");
 
 /// Redirects a request for an own page to the login host. A request that was already redirected
-/// gets a problem page, and the log tells the administrator the cause.
+/// gets a problem page, and an error with the remedy is logged.
 pub(super) fn redirect_to_login_host(
     context: &RequestContext<'_>,
     page: &str,
@@ -61,7 +61,7 @@ pub(super) fn redirect_here(context: &RequestContext<'_>, page: &str) -> Respons
     response
 }
 
-/// A page whose script appends the URL's fragment to the return address.
+/// A page whose script appends the URL's fragment to the return address and goes to the login host.
 pub(super) fn fragment_page(context: &RequestContext<'_>) -> Response<Body> {
     let (start, cookie) = login_host_url(context, "start", &urls::requested(context));
     let site = context.head.host.to_string();

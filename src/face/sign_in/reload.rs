@@ -1,6 +1,6 @@
-//! Silent logins for routes with `reload_user`: before a page is loaded, the browser asks the
-//! connector (`prompt=none`) who is signed in there. When the connector cannot be asked, the
-//! session goes on.
+//! Silent logins for routes with `reload_user`: before a page loads, the browser is redirected to the
+//! source with `prompt=none`, which returns the person who is signed in there. If the source is
+//! unavailable, the session continues.
 
 use std::time::Duration;
 
@@ -24,18 +24,18 @@ use crate::request::gate::Caller;
 use crate::request::policy::Permit;
 use crate::store::ConnectorId;
 
-/// How long after a login the browser's report that the provider is unavailable is believed. The
-/// person at the browser can forge it; failures that menshen sees itself count without a limit.
+/// How long after a login an error that the browser brings back from the provider keeps the session.
+/// The person can forge such an error; failures that menshen observes itself count without a limit.
 const BROWSER_REPORT_TRUSTED_FOR: Duration = Duration::from_secs(600);
 
 /// The reason in log entries of a request that is redirected to a silent login.
 pub(in crate::face) const RELOAD_REASON: &str = "reload";
 
-/// What happens to a request for a route with `reload_user`.
+/// The next step for a request of a route with `reload_user`.
 pub(in crate::face) enum ReloadDecision {
     /// The browser is redirected to a silent login.
     Respond(Box<LoggedResponse>),
-    /// The request is forwarded: the connector cannot be asked.
+    /// The request is forwarded: no silent login is possible now.
     Continue(Permit),
 }
 
@@ -43,12 +43,12 @@ pub(in crate::face) enum ReloadDecision {
 enum SilentLogin {
     /// It begins with this response.
     Respond(Response<Body>),
-    /// It does not. With `true` the time is recorded in the cookie, so that it is not tried again
-    /// for a while.
+    /// It does not begin. With `true` the time is recorded in the session cookie, so that it is not
+    /// tried again for a while.
     Skip(bool),
 }
 
-/// Begins a silent login before a request is forwarded, where that is possible.
+/// Begins a silent login instead of forwarding the request, if that is possible.
 pub(in crate::face) async fn reload_user(
     context: &RequestContext<'_>,
     permit: Permit,
@@ -63,7 +63,7 @@ pub(in crate::face) async fn reload_user(
     }
 }
 
-/// Decides for the request of an application's page.
+/// Decides for a request of an application's page.
 async fn silent_login(context: &RequestContext<'_>, permit: &Permit) -> SilentLogin {
     let Caller::Person(person) = permit.caller() else {
         return SilentLogin::Skip(false);
@@ -115,14 +115,14 @@ fn silent_login_source<'a>(
     person: &Person,
 ) -> Option<&'a ConnectorEntry> {
     let entry = context.site.login.entry(&person.session.via)?;
-    // A frame needs cookies that work in frames, and cannot wait for a ticket.
+    // In a frame, cookies must be allowed in frames, and the session cookie of the login host must be
+    // valid for this host.
     let host = context.head.host.as_str();
     let cookie_is_valid =
         context.site.is_login_host(context.head) || context.site.session_cookie_reaches(host);
     let embedded = context.site.cookies.allow_embedding();
     let is_supported_here = !loads_in_frame(context.head) || (embedded && cookie_is_valid);
-    // A response by cross-site POST comes without the session cookie, so it could not be compared
-    // with the session.
+    // A response by cross-site POST has no session cookie, so it cannot be compared with the session.
     let response_has_cookies = !entry.features.returns_by_post() || embedded;
     (is_supported_here && response_has_cookies && entry.can_log_in_silently(&user_agent(context)))
         .then_some(&**entry)
@@ -135,7 +135,7 @@ async fn begin_silent_login(
     person: &Person,
 ) -> SilentLogin {
     let session = &person.session;
-    // The last silent login did not return: most likely the browser cannot reach the provider.
+    // The last silent login did not return: probably the browser cannot reach the provider.
     if begin::has_unanswered_login(context, target, true)
         && is_recent_login(session, context.head.at)
     {
@@ -155,7 +155,7 @@ async fn begin_silent_login(
     }
 }
 
-/// A silent login that failed.
+/// The response after a silent login failed: keeps or ends the session.
 pub(super) async fn silent_login_failed(
     context: &RequestContext<'_>,
     via: &ConnectorId,
@@ -170,8 +170,8 @@ pub(super) async fn silent_login_failed(
     if let (Caller::Person(person), Some(return_to)) = (&caller, &target.return_to)
         && person.session.via != *via
     {
-        // The person signed in through another connector meanwhile, about which this one says
-        // nothing.
+        // The person signed in through another connector meanwhile: this result does not concern that
+        // session.
         let response = ticket::redirect_signed_in(context, person, return_to, target, None);
         return LoggedResponse::own_path("came in elsewhere", response);
     }
@@ -230,7 +230,7 @@ fn session_ended(
     }
 }
 
-/// Whether the session goes on although the silent login failed.
+/// Whether the session continues although the silent login failed.
 fn keeps_session(
     session: &Session,
     error: &LoginError,
@@ -245,7 +245,7 @@ fn keeps_session(
             | ConnectorError::Expired(_)
             | ConnectorError::Misconfigured { .. },
         ) => !from_browser || is_recent_login(session, now),
-        // Anybody can exceed the login limits on purpose.
+        // A person can exceed the login limits on purpose to keep the session.
         LoginError::Limited(_) => is_recent_login(session, now),
         LoginError::TaskFailed
         | LoginError::Admit {

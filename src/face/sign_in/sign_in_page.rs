@@ -17,7 +17,7 @@ use crate::request::Body;
 use crate::request::gate::{Caller, LoginReason};
 use crate::request::head::cookies;
 
-/// How long the browser keeps the last connector, in seconds.
+/// The `Max-Age` of the cookie that names the last connector, in seconds.
 const LAST_CONNECTOR_AGE_S: i64 = 365 * 24 * 3600;
 
 /// The page with the connectors that the route of the target allows.
@@ -82,7 +82,7 @@ pub(super) fn page(
     reply::page_response(StatusCode::OK, &page.render(context.lang()))
 }
 
-/// Hints above and below the buttons, once for each kind of connector.
+/// The hints above and below the buttons, one of each per kind of connector.
 fn hints(
     entries: &[&Arc<ConnectorEntry>],
     agent: &str,
@@ -97,7 +97,7 @@ fn hints(
     (above.collect(), below.collect())
 }
 
-/// The reason on the page for a required login.
+/// The explanation on the page why a login is required.
 pub(super) fn reason_for(why: LoginReason) -> Option<SignInReason> {
     match why {
         LoginReason::NotSignedIn => None,
@@ -144,7 +144,7 @@ fn last_connector<'a>(context: &RequestContext<'a>) -> Option<&'a str> {
     .next()
 }
 
-/// The `Set-Cookie` header with the last connector, when there are several.
+/// The `Set-Cookie` header with the last connector, if several connectors are configured.
 pub(super) fn last_connector_cookie(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,

@@ -1,11 +1,11 @@
 //! Removes `SameSite=None` for browsers that treat it as `Strict` or refuse the cookie. Without the
-//! attribute they send the cookie from other sites.
+//! attribute they send the cookie in cross-site requests.
 
 use std::borrow::Cow;
 
 const NONE: &str = "; SameSite=None";
 
-/// The `Set-Cookie` for this user agent.
+/// The `Set-Cookie` header for this user agent.
 pub fn adapt_to_user_agent<'a>(cookie: &'a str, user_agent: &str) -> Cow<'a, str> {
     match cookie.contains(NONE) && misreads_none(user_agent) {
         true => Cow::Owned(cookie.replace(NONE, "")),

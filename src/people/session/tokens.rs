@@ -75,14 +75,14 @@ pub(super) struct RefreshGuard {
     _ended: watch::Sender<()>,
 }
 
-/// What a request does when a refresh is due.
+/// What a request must do when a refresh is due.
 #[derive(Debug)]
 pub(super) enum RefreshStart {
-    /// Find the session again: another request has refreshed the tokens.
+    /// Look the session up again: another request has refreshed the tokens.
     NotDue,
-    /// Wait for the running refresh, if the token has expired.
+    /// Wait for the running refresh if the access token has expired.
     Joined(ActiveRefresh),
-    /// Run the refresh.
+    /// Run the refresh while holding the guard.
     Begun(ActiveRefresh, RefreshGuard),
 }
 
@@ -97,7 +97,7 @@ impl Default for TokenState {
 }
 
 impl TokenState {
-    /// Whether a refresh is due; reads a single number if not.
+    /// Whether a refresh is due.
     pub(super) fn due(&self, now: Timestamp) -> RefreshDue {
         if self.due_ms.load(Ordering::Acquire) > now.unix_ms() {
             return RefreshDue::NotDue;
@@ -125,7 +125,8 @@ impl TokenState {
             .map(|current| (Arc::clone(&current.tokens), current.version))
     }
 
-    /// Adopts the tokens of the store if they are newer. Tokens that cannot be decrypted are dropped.
+    /// Adopts the tokens of the store if they are newer. If they cannot be decrypted, the session has no
+    /// tokens.
     pub(super) fn adopt_stored(&self, ring: &KeyRing, session: &SessionKey, stored: &StoredTokens) {
         let opened = open(ring, session, &stored.sealed);
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -166,7 +167,7 @@ impl TokenState {
         self.due_ms.store(at.unix_ms(), Ordering::Release);
     }
 
-    /// Doubles the pause before the next refresh with each failure.
+    /// Schedules the next refresh after a failure; the pause doubles with each failure.
     pub(super) fn record_failure(&self, now: Timestamp) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let pause = PAUSE_MIN.saturating_mul(1 << progress.failures.min(16));
@@ -214,7 +215,7 @@ impl ActiveRefresh {
 }
 
 impl RefreshGuard {
-    /// Marks the refresh as ended; it has scheduled the next one.
+    /// Ends a refresh that has scheduled the next one.
     pub(super) fn finish(mut self) {
         self.again_at = None;
     }
@@ -364,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_shows_no_token() {
+    fn debug_shows_no_token() {
         let state = TokenState::default();
         state.replace(tokens(60), 1, RECEIVED);
         let shown = format!("{state:?}");

@@ -1,4 +1,4 @@
-//! A request that another proxy received and asks a decision for.
+//! The original request: one that another proxy received and asks a decision for.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::expression::Budget;
 use crate::request::path::Path;
 
-/// What a trusted proxy passes on of a request. The rest is unknown.
+/// The parts of a request that a trusted proxy passes on. The others are unknown.
 #[derive(Clone, Copy, Debug)]
 pub struct Original<'a> {
     /// `host[:port]` as the client sent it.
@@ -22,7 +22,7 @@ pub struct Original<'a> {
     pub method: Option<&'a Method>,
     /// Whether the client uses https.
     pub secure: Option<bool>,
-    /// The client, behind trusted proxies.
+    /// The client address, determined through the trusted proxies.
     pub client: Option<IpAddr>,
     /// The client's headers, as far as the proxy passes them on.
     pub headers: &'a HeaderMap,
@@ -32,7 +32,7 @@ pub struct Original<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OriginalHeader {
-    /// Path and query, as oauth2-proxy's users have nginx send them.
+    /// Path and query, as in nginx configurations for oauth2-proxy.
     #[default]
     XForwardedUri,
     /// Scheme, host, path and query, as ingress-nginx sends them.
@@ -52,15 +52,16 @@ impl OriginalHeader {
     }
 }
 
-/// The parts of a request that a proxy did not pass on. The [`Head`] has a harmless value in their
-/// place, and a decision that needs one of them denies.
+/// The parts of a request that a proxy did not pass on. The [`Head`] has a placeholder for each, and a
+/// decision that needs one of them denies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unknown {
     /// The path in the head is `/`.
     pub path: bool,
     /// The method in the head is GET.
     pub method: bool,
-    /// The scheme in the head is that of the site, as is a missing port.
+    /// The scheme in the head is that of `external_url`; a missing port is the default port of that
+    /// scheme.
     pub scheme: bool,
     /// The client in the head is the proxy, or the last hop with an address.
     pub client: bool,
@@ -72,7 +73,7 @@ impl Unknown {
         self != Self::default()
     }
 
-    /// Whether a field of `request` in rules, such as `method`, is unknown.
+    /// Whether the variable `request.VARIABLE` of rules is unknown.
     pub fn hides_variable(self, variable: &str) -> bool {
         match variable {
             "path" => self.path,
@@ -84,8 +85,7 @@ impl Unknown {
 }
 
 impl<'a> Head<'a> {
-    /// The head of a request that a trusted proxy asks a decision for. A missing scheme is that of
-    /// the site.
+    /// The head of a request that a trusted proxy asks a decision for. Placeholders: see [`Unknown`].
     pub fn from_original(
         original: Original<'a>,
         peer: Peer,

@@ -1,4 +1,4 @@
-//! Revocations, in SQLite.
+//! [`RevocationStore`] in SQLite.
 
 use std::borrow::Cow;
 use std::iter;
@@ -128,7 +128,7 @@ impl RevocationStore for Sqlite {
             for row in &rows {
                 match log_entry(row) {
                     Ok(entry) => part.entries.push(entry),
-                    // The rows after it still count.
+                    // A damaged row must not hide the rows after it.
                     Err(QueryError::Damaged(_)) => part.damaged.push(row.try_get("number")?),
                     Err(error) => return Err(error),
                 }
@@ -139,7 +139,7 @@ impl RevocationStore for Sqlite {
     }
 }
 
-/// Whether a session exists that was minted from this session of the provider.
+/// Whether a session of ours belongs to this session of the provider.
 pub(super) async fn has_provider_session(
     db: &Sqlite,
     connector: &ConnectorId,
@@ -154,7 +154,7 @@ pub(super) async fn has_provider_session(
     Ok(exists)
 }
 
-/// Deletes the sessions that match the logout; returns their keys.
+/// Deletes the sessions that the provider's logout ends; returns their keys.
 async fn delete_matching_sessions(
     tx: &mut SqliteConnection,
     connector: &ConnectorId,
@@ -252,7 +252,8 @@ async fn insert_front_channel_mark(
     Ok(())
 }
 
-/// Rate-limited, because unauthenticated requests cause this line.
+/// Logs that marks were evicted before they expired. Rate-limited, because unauthenticated requests
+/// cause this line.
 fn warn_of_dropped_marks(connector: &ConnectorId, logouts: usize) {
     static LOG_LIMITER: LogLimiter = LogLimiter::new();
     if logouts > 0 && LOG_LIMITER.allow() {

@@ -1,4 +1,4 @@
-//! The schema version, and the migrations of older files.
+//! The schema version, and the migrations of older databases.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::super::StoreError;
 use super::SqliteUrl;
 use super::open::{BUSY_TIMEOUT, failed};
 
-/// Marks the files of menshen; the first migration writes it.
+/// SQLite's `application_id` of menshen's databases; the first migration writes it.
 const APPLICATION_ID: i64 = 0x6d65_6e73;
 
 /// The schema version of this program.
@@ -19,8 +19,8 @@ pub(super) fn latest_version() -> i64 {
     versions.unwrap_or(0)
 }
 
-/// Opens the file read-only and checks that it belongs to menshen and is not newer than this program.
-/// Returns its schema version, if it has tables.
+/// Opens the file read-only and checks that it belongs to menshen and its schema is not newer than this
+/// program. Returns the schema version, if it has tables.
 pub(super) async fn check_file(url: &SqliteUrl, path: &Path) -> Result<Option<i64>, StoreError> {
     let empty = tokio::fs::metadata(path)
         .await
@@ -53,7 +53,7 @@ pub(super) async fn check_file(url: &SqliteUrl, path: &Path) -> Result<Option<i6
     }
 }
 
-/// The application id of the file and its schema version, if it has tables.
+/// The application id and, if the database has tables, the schema version; 0 for another program's.
 async fn application_and_version(db: &mut SqliteConnection) -> sqlx::Result<(i64, Option<i64>)> {
     let sql = "SELECT count(*) FROM sqlite_schema";
     let tables: i64 = sqlx::query_scalar(sql).fetch_one(&mut *db).await?;
@@ -77,7 +77,8 @@ pub(super) async fn migrate(writer: &SqlitePool) -> sqlx::Result<()> {
     tx.commit().await
 }
 
-/// A released migration must not change, not even in a comment: every database stores its checksum.
+/// All migrations. A released one must not change, not even in a comment: every database stores its
+/// checksum.
 fn migrator() -> Migrator {
     let migration = |version, description: &'static str, sql: &'static str| {
         let kind = MigrationType::Simple;

@@ -1,4 +1,4 @@
-//! `WriteTransaction`: a transaction whose connection is reused only after a clean end.
+//! `WriteTransaction`: a transaction whose connection is reused only after a commit or rollback.
 //!
 //! A transaction can end in many ways: SQLite rolls it back when the disk is full, a commit can fail, and
 //! a caller can drop its future between two statements. Closing the connection is safe in all cases:
@@ -12,8 +12,8 @@ use sqlx::{SqliteConnection, SqlitePool};
 use super::QueryError;
 use super::opened_file::OpenedFile;
 
-/// A transaction that holds the write lock. When it is dropped before its end, its connection is
-/// closed, which rolls it back; the pool opens another connection for the next write.
+/// A transaction that holds the write lock. If it is dropped before its end, its connection is closed,
+/// which rolls it back, and the pool opens another connection for the next write.
 #[derive(Debug)]
 pub(super) struct WriteTransaction {
     connection: PoolConnection<sqlx::Sqlite>,
@@ -25,14 +25,14 @@ impl WriteTransaction {
         writer: &SqlitePool,
         opened_file: &OpenedFile,
     ) -> Result<Self, QueryError> {
-        // Checked before a connection is opened: opening one writes to an empty file.
+        // Check before a connection is opened: opening one writes to an empty file.
         opened_file.check()?;
-        // Made before BEGIN: a caller that drops the future during it may have begun a transaction.
+        // Created before BEGIN: if this future is dropped during it, a transaction may have begun.
         let mut write = Self {
             connection: writer.acquire().await?,
             ended: false,
         };
-        // Checked again: the pool may have opened the connection a moment ago, in another file.
+        // Check again: the pool may have opened the connection just now, in another file.
         opened_file.check()?;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *write).await?;
         Ok(write)

@@ -1,11 +1,11 @@
-//! `SqliteUrl`: which file, or memory.
+//! `SqliteUrl`: the location of a SQLite database.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
-/// What `sqlite:` in the URL of a store names.
+/// A `sqlite:` URL of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SqliteUrl {
     /// `sqlite:///path/to/file`.
@@ -15,7 +15,7 @@ pub enum SqliteUrl {
 }
 
 impl SqliteUrl {
-    /// Reads what follows `sqlite:`. Parameters are not known: menshen decides how it opens its file.
+    /// Parses the part after `sqlite:`. Query parameters are refused: menshen chooses the options.
     pub(in crate::store) fn parse(rest: &str) -> Option<Self> {
         if matches!(rest, ":memory:" | "//:memory:") {
             return Some(Self::Memory);

@@ -1,4 +1,4 @@
-//! `check --online`: checks the endpoints of the provider, and that it accepts the client.
+//! `check --online`: checks the endpoints of the provider and the client's credentials.
 
 use std::error::Error;
 
@@ -11,7 +11,7 @@ use crate::secret::Secret;
 const AUTHORIZE: OutboundCall = OutboundCall::repeatable("authorize");
 const PROFILE: OutboundCall = OutboundCall::repeatable("profile");
 
-/// Checks everything that needs no login. Each finding is one line of output.
+/// Checks everything that needs no login.
 pub(super) async fn examine(oauth2: &OAuth2) -> Vec<Finding> {
     let mut findings = vec![Finding::good(format!(
         "register {} at the provider as redirect URI, exactly as shown",
@@ -35,7 +35,7 @@ async fn authorize_page(oauth2: &OAuth2) -> Finding {
     }
 }
 
-/// Redeems an invented code: a provider that accepts the client refuses the code only.
+/// Redeems a random code: a provider that accepts the client's credentials refuses only the code.
 async fn client_credentials(oauth2: &OAuth2) -> Finding {
     let code = random_text();
     let verifier = oauth2
@@ -55,7 +55,7 @@ async fn client_credentials(oauth2: &OAuth2) -> Finding {
     }
 }
 
-/// Requests the profile with an invented token.
+/// Requests the profile with a random token; any response below 500 counts, except 404 and 410.
 async fn profile_endpoint(oauth2: &OAuth2) -> Finding {
     let url = &oauth2.settings.profile;
     let token = random_text();

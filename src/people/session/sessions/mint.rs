@@ -14,21 +14,16 @@ use crate::store::{
 /// A login for which a session is minted.
 #[derive(Clone, Debug)]
 pub struct NewLogin {
-    /// The account, with its epoch at the admission.
+    /// The account as it was admitted, with its epoch at that time.
     pub account: Account,
-    /// The connector of the login.
     pub via: ConnectorId,
-    /// The subject identifier at the provider.
     pub subject: Subject,
     /// The session id at the provider.
     pub provider_sid: Option<String>,
-    /// How the person authenticated.
     pub auth_context: AuthContext,
-    /// The provider's tokens.
     pub tokens: Option<Tokens>,
     /// The latest end of the session, if the provider limits it.
     pub expires_at: Option<Timestamp>,
-    /// When the login began.
     pub began_at: Timestamp,
     /// The connector's epoch at the start of the login.
     pub connector_epoch: u64,
@@ -36,34 +31,31 @@ pub struct NewLogin {
     pub everyone_epoch: u64,
 }
 
-/// A session that is minted only once, such as the session of a bearer token.
+/// What makes a session one-time: at most one is minted for a token, such as a bearer token.
 #[derive(Clone, Copy, Debug)]
 pub struct OneTimeSession {
-    /// The sid of the session.
     pub sid: Sid,
-    /// The one-time value that is spent in the same transaction.
+    /// The hash of the token, which is spent in the transaction that stores the session.
     pub token_hash: [u8; 32],
-    /// How long the one-time value is remembered.
+    /// Until when the hash is stored.
     pub until: Timestamp,
 }
 
 /// Why no session was minted.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
-    /// The account was closed during the login.
     #[error("the account was closed during the login")]
     Closed,
     /// The account, the connector or everyone was revoked during the login.
     #[error("the login was overtaken by a revocation")]
     Revoked,
-    /// The one-time value was spent before.
+    /// The hash of a [`OneTimeSession`] was spent before.
     #[error("it has had its session")]
     Spent,
     #[error("mint the session")]
     Store(#[source] StoreError),
 }
 
-/// A session that was minted.
 #[derive(Clone, Debug)]
 pub struct MintedSession {
     /// The content of its cookie.
@@ -85,7 +77,7 @@ impl Sessions {
             .await
     }
 
-    /// Mints the one session of something.
+    /// Mints a session unless one was minted for the same token before.
     pub async fn mint_once(
         &self,
         ring: &KeyRing,

@@ -23,7 +23,7 @@ impl Sessions {
             .map(drop)
     }
 
-    /// Whether a session exists that was minted from this session of the provider.
+    /// Whether a session of ours belongs to this session of the provider.
     pub async fn has_provider_session(
         &self,
         connector: &ConnectorId,
@@ -35,8 +35,8 @@ impl Sessions {
     }
 
     /// Applies a logout at a provider: ends the matching sessions, and until `until` refuses sessions of
-    /// logins that began before. Returns the number of ended sessions; `None` if `message_id` was used
-    /// before.
+    /// matching logins that began before the logout. Returns the number of ended sessions; `None` if
+    /// `message_id` was used before.
     ///
     /// # Errors
     /// As [`Self::revoke`].
@@ -100,11 +100,11 @@ impl Sessions {
         Ok(true)
     }
 
-    /// Applies a page of the log of revocations. A damaged row may have ended any session, so it causes a
-    /// reload of all cached sessions.
+    /// Applies a page of the log of revocations. A damaged row may concern any session, so after one all
+    /// cached sessions are loaded from the store again.
     ///
     /// # Errors
-    /// After a damaged row the epochs could not be read. The page must be applied again.
+    /// The page has a damaged row and the epochs could not be read. The page must be applied again.
     pub(super) async fn apply_page(&self, page: &RevocationPage) -> Result<(), StoreError> {
         for entry in &page.entries {
             self.apply(entry);

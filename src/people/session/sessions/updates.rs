@@ -13,7 +13,7 @@ use crate::people::session::{Entitlements, Session};
 use crate::store::{Account, ConnectorId, SessionKey, StoreError, StoredSession, Subject};
 
 impl Sessions {
-    /// The shared state of the identity, updated unless it is newer than `found`.
+    /// The shared state of the identity. `found` replaces it unless it is newer.
     pub(super) fn identity_state(
         &self,
         found: &StoredSession,
@@ -31,7 +31,7 @@ impl Sessions {
         Ok(state)
     }
 
-    /// The shared state of the tokens, updated unless it is newer than `found`.
+    /// The shared state of the session's tokens. `found` replaces it unless it is newer.
     pub(super) fn token_state(
         &self,
         found: &StoredSession,
@@ -48,7 +48,7 @@ impl Sessions {
         Some(state)
     }
 
-    /// Updates the entitlements of an identity with cached sessions after another login.
+    /// Updates the entitlements of an identity after another login, if it has cached sessions.
     pub(crate) fn update_after_login(
         &self,
         via: &ConnectorId,
@@ -105,7 +105,7 @@ impl Sessions {
         changed
     }
 
-    /// Updates a session after another process refreshed it.
+    /// Updates a session from the store after another process refreshed it.
     pub(in crate::people::session) fn adopt_stored(
         &self,
         found: &StoredSession,
@@ -133,7 +133,7 @@ impl Sessions {
         }
     }
 
-    /// Counts damaged records; other errors pass unchanged.
+    /// Counts a damaged record; returns other errors unchanged.
     pub(super) fn count_damage(&self, error: StoreError) -> StoreError {
         match error {
             StoreError::Damaged { record } => self.store.report_damaged(record),
