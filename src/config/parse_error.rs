@@ -190,7 +190,7 @@ fn edit_distance(a: &str, b: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
-/// The keys whose type in the schema is [`NotBuilt`].
+/// The keys whose type in the schema is [`UnsupportedKey`].
 fn unbuilt_keys() -> Vec<String> {
     let reference = schemars::generate::SchemaSettings::default()
         .into_generator()

@@ -1,4 +1,4 @@
-//! The PROXY header, version 1 or 2: who is at the other end of a trusted load balancer.
+//! The PROXY protocol header, version 1 or 2: the client's address behind a trusted load balancer.
 //!
 //! <https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt>
 
@@ -18,7 +18,7 @@ const V2_FIXED_BYTES: usize = 16;
 /// The longest header of version 2 that is read, with its extensions.
 const V2_BYTES_MAX: usize = 4096;
 
-/// Why a connection's PROXY header was not taken.
+/// Why a connection's PROXY header is refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ProxyError {
     #[error("read the PROXY header")]
@@ -31,8 +31,8 @@ pub(super) enum ProxyError {
     NotStream,
 }
 
-/// Reads the header and not one byte more; answers whom it names. `None`: the load balancer speaks
-/// for itself, to see whether we are well.
+/// Reads exactly the header; returns the client that it names. `None` if the connection is the load
+/// balancer's own, such as a health check.
 pub(super) async fn read<T: AsyncRead + Unpin>(stream: &mut T) -> Result<Option<Peer>, ProxyError> {
     let mut header = vec![0; BYTES_MIN];
     stream
@@ -58,7 +58,7 @@ pub(super) async fn read<T: AsyncRead + Unpin>(stream: &mut T) -> Result<Option<
     }
 }
 
-/// Byte by byte to the line end: what follows it belongs to the next protocol.
+/// Reads byte by byte to the line end, because the bytes after it belong to the next protocol.
 async fn read_v1<T: AsyncRead + Unpin>(
     stream: &mut T,
     header: &mut Vec<u8>,

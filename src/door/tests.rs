@@ -1,4 +1,4 @@
-//! The door from outside: real sockets on the loopback, time that is passed by hand.
+//! Tests of the door over loopback sockets; time-outs are tested with a paused clock.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ fn body(text: String) -> Body {
         .boxed_unsync()
 }
 
-/// Says who asked, and how.
+/// Responds with the path, the peer, whether TLS is used, and the TLS server name.
 async fn tell(request: Request<RequestBody>, connection: Arc<Connection>) -> Response<Body> {
     let Connection {
         peer,
@@ -89,11 +89,11 @@ fn plain<H: Handler>(handler: H, limits: ServerLimits) -> Open {
     )
 }
 
-/// Sends, and answers everything that comes until the other side closes.
+/// Sends the bytes; returns everything received until the connection closes.
 async fn ask<T: AsyncRead + AsyncWrite + Unpin>(mut stream: T, bytes: &[u8]) -> String {
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
-    // A reset is an end, too.
+    // A reset also ends the response.
     let _ = stream.read_to_end(&mut answer).await;
     String::from_utf8_lossy(&answer).into_owned()
 }
@@ -102,7 +102,7 @@ async fn tcp(open: &Open) -> TcpStream {
     TcpStream::connect(open.address).await.unwrap()
 }
 
-/// Sends a request and reads its whole answer, which must end in `tls=false -`.
+/// Sends a GET and reads the whole response, which must end in `tls=false -`.
 async fn once(stream: &mut TcpStream) -> String {
     stream.write_all(GET).await.unwrap();
     let mut answer = Vec::new();
@@ -309,7 +309,7 @@ async fn a_head_that_is_too_long_is_refused() {
     );
 }
 
-/// A handler that begins, waits to be let go, and answers.
+/// A handler that reports its start, waits for a signal and responds.
 fn held() -> (Arc<Notify>, Arc<Notify>, impl Handler) {
     let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell_begun, wait) = (Arc::clone(&begun), Arc::clone(&go));

@@ -1,4 +1,4 @@
-//! Whether a request that was let in some time ago would still be let in.
+//! Checks whether a running request is still allowed.
 
 use std::time::Duration;
 
@@ -13,61 +13,61 @@ use crate::request::policy::{Denial, Permit, Verdict};
 use crate::site::live::LiveSite;
 use crate::store::{SessionId, Subject};
 
-/// How long a request goes on at most until it is recheck again, within the grace that sessions have
-/// while the store is away.
+/// The longest time between two checks of a running request. It is shorter than the default
+/// `store_outage_grace` of sessions.
 const RECHECK_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long a request goes on while it cannot be found out whether it still may. A store or an
-/// issuer that is restarted is back by then, and a session that was revoked meanwhile lives no
-/// longer than this.
+/// How long a request continues while its verdict is unknown. A restarted store or issuer responds
+/// again within this time, and a session that was revoked meanwhile lasts no longer.
 const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 
-/// How soon a request is recheck again when it could not be found out.
+/// The time until the next check while the verdict is unknown.
 const UNKNOWN_RECHECK_WITHIN: Duration = Duration::from_secs(2);
 
-/// A request that was let in.
+/// A request that was allowed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllowedRequest<'a> {
     pub(super) head: &'a Parts,
     pub(super) connection: &'a Connection,
-    /// Whom the upstream was told of.
+    /// The original permit, with the caller that the upstream received.
     pub(super) permit: &'a Permit,
 }
 
-/// A person's session, or a program.
+/// The identity of a caller: a person's session, or a program.
 #[derive(Debug, PartialEq, Eq)]
 enum CallerId<'a> {
     Person(SessionId),
     Program(&'a IssuerId, &'a Subject),
 }
 
-/// What a request comes to when it is recheck again.
+/// The result of one check.
 enum Recheck {
-    /// It would be let in, until then unless something changes.
+    /// The request is allowed; its session or token ends at this time.
     Allowed(Option<Timestamp>),
-    /// It cannot be found out.
+    /// The verdict is unknown, such as when the store does not respond.
     Unknown,
     Refused,
 }
 
-/// What becomes of a request that was recheck again.
+/// What happens to a request after a check.
 enum NextCheck {
-    /// It goes on, and is recheck again after so long.
+    /// The request continues and is checked again after this time.
     Continue(Duration),
-    /// It could not be found out: it is recheck again after so long.
+    /// The verdict is unknown; the request is checked again after this time.
     Retry(Duration),
     End,
 }
 
-/// What was found out about a request before.
+/// The result of the previous checks of a request.
 struct RecheckState {
     /// When its session or token ends.
     ends_at: Option<Timestamp>,
-    /// Since when it cannot be found out.
+    /// Since when the verdict is unknown.
     unknown_since: Option<Timestamp>,
 }
 
-/// Ready once the request would not be let in any more: revoked, expired, or not by the new site.
+/// Returns once the request is no longer allowed: its session was revoked or expired, or a reloaded
+/// site denies it.
 pub(super) async fn until_refused(live: &LiveSite, request: AllowedRequest<'_>) {
     let mut changes = live.services().sessions.changes();
     let mut reloads = live.subscribe_to_reloads();
@@ -85,8 +85,8 @@ pub(super) async fn until_refused(live: &LiveSite, request: AllowedRequest<'_>) 
     }
 }
 
-/// Whether the request would be let in now. Where it cannot be found out, this asks again for a
-/// while.
+/// Whether the request is allowed now. While the verdict is unknown, it is checked again for up to
+/// `UNKNOWN_MAX`.
 pub(super) async fn is_still_allowed(live: &LiveSite, request: AllowedRequest<'_>) -> bool {
     let mut state = RecheckState::of(request.permit);
     loop {
@@ -139,14 +139,14 @@ async fn judge(live: &LiveSite, request: AllowedRequest<'_>) -> Recheck {
         return Recheck::Refused;
     };
     match decide(&site.routes, &site.gate, &head).await {
-        // That the source should be asked before the next page is no refusal of this one.
+        // `Reconfirm` concerns the next page; it does not end this request.
         Verdict::Allow(permit) | Verdict::Reconfirm(permit) => {
             let (original, found) = (caller_id(request.permit), caller_id(&permit));
             if original.is_none() || original == found {
                 return Recheck::Allowed(ends_at(&permit));
             }
-            // A public route lets them pass as nobody, but the upstream still takes them for whom
-            // it was told of. They are nobody there, too, while the store is away.
+            // A public route allows the caller as anonymous, but the upstream still serves the
+            // original caller. The caller is also anonymous there while the store does not respond.
             match (found, site.gate.person(&head).await) {
                 (None, Err(_)) => Recheck::Unknown,
                 (_, Ok(_) | Err(_)) => Recheck::Refused,
@@ -169,7 +169,7 @@ fn caller_id(permit: &Permit) -> Option<CallerId<'_>> {
     }
 }
 
-/// When the session or the token of whoever was let in ends.
+/// When the session or the token of the caller ends.
 fn ends_at(permit: &Permit) -> Option<Timestamp> {
     match permit.caller() {
         Caller::Person(person) => Some(person.session.expires_at),

@@ -68,7 +68,7 @@ impl ReturnTo {
         }
     }
 
-    /// A path on the sign-in host; nothing if it could lead to another site.
+    /// A path on the sign-in host; `None` if it could lead to another site.
     pub fn path(text: &str) -> Option<Self> {
         Some(Self {
             origin: None,
@@ -76,7 +76,7 @@ impl ReturnTo {
         })
     }
 
-    /// Parses a return address from a request; nothing if it is not on this site.
+    /// Parses a return address from a request; `None` if it is not on this site.
     pub fn parse(text: &str, destinations: &dyn Destinations) -> Option<Self> {
         if text.len() > INPUT_BYTES_MAX || text.bytes().any(is_unsafe) {
             return None;
@@ -185,7 +185,8 @@ fn split_path(text: &str) -> (&str, &str) {
     text.split_at(text.find(['?', '#']).unwrap_or(text.len()))
 }
 
-/// A path, query and fragment with resolved dot segments; nothing if they could lead to another site.
+/// A path, query and fragment with resolved dot segments; `None` if they could lead to another
+/// site.
 fn local(text: &str) -> Option<String> {
     if !is_local(text) {
         return None;

@@ -1,4 +1,4 @@
-//! `OutboundCall`: what a source is asked for, and whether it may be asked for that twice.
+//! `OutboundCall`: the name of a call to a source, and whether the call may be repeated.
 
 /// A call to a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,23 +7,22 @@ pub struct OutboundCall {
     repeatable: Repeatable,
 }
 
-/// Whether a source may be asked the same twice. This decides on which connection a call is sent,
-/// and what happens when the connection breaks before the answer is complete.
+/// Whether a call may be sent twice. This decides which connection it uses, and what happens if the
+/// connection breaks before the response is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeatable {
-    /// The second time changes nothing. The call is sent on a connection that earlier calls left
-    /// open; the source may be closing it at this moment. When the connection breaks, the call is
-    /// sent once more on a new connection.
+    /// The call is idempotent. It uses an idle connection of earlier calls, which the source may be
+    /// closing at this moment. If the connection breaks, the call is repeated once on a new
+    /// connection.
     Yes,
-    /// The call spends something, such as a code or a refresh token: a source that receives it twice
-    /// may take the second for theft. Nobody can tell whether the source read the call before the
-    /// connection broke, so it is sent once, and on a new connection, which no source closes for
-    /// having been idle.
+    /// The call uses up a one-time value, such as a code or a refresh token; a source may treat a
+    /// second use as theft. After a broken connection it is unknown whether the source received the
+    /// call. Therefore it is sent once, on a new connection, which no source closes as idle.
     No,
 }
 
 impl OutboundCall {
-    /// A question. `name` stands in errors and logs.
+    /// An idempotent call. Errors and logs contain `name`.
     pub const fn repeatable(name: &'static str) -> Self {
         Self {
             name,
@@ -31,7 +30,7 @@ impl OutboundCall {
         }
     }
 
-    /// A call that spends something. `name` stands in errors and logs.
+    /// A call that uses up a one-time value. Errors and logs contain `name`.
     pub const fn once(name: &'static str) -> Self {
         Self {
             name,
@@ -39,7 +38,7 @@ impl OutboundCall {
         }
     }
 
-    /// What errors and logs name it.
+    /// The name in errors and logs.
     pub const fn name(self) -> &'static str {
         self.name
     }

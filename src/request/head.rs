@@ -34,7 +34,7 @@ const METHOD_BYTES_MAX: usize = 64;
 /// Which peers are trusted proxies (`trusted_proxies`), and which clients are counted by address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
-    /// Networks, IPv4 written as IPv4.
+    /// The networks of trusted proxies. IPv4-mapped IPv6 networks are converted to IPv4.
     pub networks: Vec<IpNet>,
     /// Whether peers on unix sockets are trusted.
     pub unix: bool,
@@ -56,7 +56,7 @@ impl Trust {
         self.networks.iter().any(|network| network.contains(&ip))
     }
 
-    /// The client for the purpose of limits.
+    /// The client that limits count for this address.
     pub fn client(&self, ip: IpAddr) -> Client {
         Client::new(ip, self.counts_by_address(ip))
     }
@@ -169,8 +169,8 @@ pub enum HeadError {
 }
 
 impl ParseOptions<'_> {
-    /// Whether users type this host with https: the scheme of a request through a trusted proxy
-    /// that does not name one.
+    /// Whether `external_url` has this host and https. It decides the scheme if a trusted proxy
+    /// does not name one.
     fn is_typed_with_https(&self, host: &Host<'_>) -> bool {
         self.external_url.scheme() == "https" && self.external_url.host_str() == Some(host.as_str())
     }

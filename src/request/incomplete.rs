@@ -1,5 +1,5 @@
-//! Decides requests of which a proxy that asks for a decision did not pass on everything. A verdict
-//! is given only if the missing parts cannot change it.
+//! Decides a request whose scheme or path the asking proxy did not pass on. If the missing part
+//! could change the verdict, the request is denied as incomplete.
 
 use std::sync::Arc;
 

@@ -1,15 +1,15 @@
-//! `Rewrite`: the bytes that received over a connection, on their way to hyper.
+//! `Rewrite`: replaces parts of the bytes received on a connection before hyper parses them.
 
 use std::ops::Range;
 
-/// Bytes that received, and what hyper is to be given into_output.
+/// The received bytes, and the bytes that hyper parses in their place.
 pub(super) struct Rewrite<'a> {
     pub(super) received: &'a [u8],
-    /// How many of them are in `output`, as they received or replaced.
+    /// How many of the received bytes are in `output`, unchanged or replaced.
     until: usize,
-    /// Absent: hyper is given them as they received.
+    /// The bytes for hyper; absent while nothing is replaced.
     output: Option<Vec<u8>>,
-    /// Whether hyper has them already, so that nothing can be replaced.
+    /// Whether hyper has the received bytes already, so that nothing can be replaced.
     pub(super) is_already_delivered: bool,
 }
 

@@ -1,8 +1,8 @@
-//! Certificates in files, as an operator keeps them.
+//! Tests with certificates and keys in files.
 
 use super::*;
 
-/// A folder of its own, gone after the test.
+/// A temporary folder, deleted on drop.
 pub(in crate::door) struct Folder(PathBuf);
 
 impl Folder {
@@ -20,12 +20,12 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// Writes a fresh pair under a file name; answers the certificate.
+    /// Writes a new certificate and its key as `file.pem` and `file.key`; returns the certificate.
     pub(in crate::door) fn pair(&self, file: &str, names: &[&str]) -> CertificateDer<'static> {
         self.pair_signed(file, names, &rcgen::PKCS_ECDSA_P256_SHA256)
     }
 
-    /// The same with a key of another kind.
+    /// Like [`Self::pair`], with this signature algorithm.
     fn pair_signed(
         &self,
         file: &str,
@@ -99,7 +99,8 @@ fn of_two_pairs_for_a_name_the_client_gets_one_that_it_can_use() {
     assert_eq!(chosen(oa, &[ECDSA_NISTP256_SHA256]), usual);
     assert_eq!(chosen(oa, &[ED25519]), modern);
     assert_eq!(chosen(oa, &[ECDSA_NISTP256_SHA256, ED25519]), modern);
-    // No name, or one that nobody has: the first that can be used; else the handshake says why not.
+    // Without a name, or with an unknown one: the first usable pair. If none is usable: the first
+    // pair, and the handshake reports the error.
     assert_eq!(chosen(None, &[ED25519]), modern);
     assert_eq!(chosen(Some("b.example"), &[ECDSA_NISTP256_SHA256]), other);
     assert_eq!(chosen(oa, &[]), other);

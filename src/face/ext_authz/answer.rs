@@ -1,4 +1,4 @@
-//! A verdict in Envoy's words.
+//! Converts a verdict to Envoy's `CheckResponse`.
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE};
@@ -14,21 +14,21 @@ use crate::request::gate::Caller;
 use crate::request::headers::{HeaderChanges, RequestId};
 use crate::request::policy::Permit;
 
-/// Codes of gRPC, as far as we say them.
+/// The gRPC status codes that are sent.
 const OK: i32 = 0;
 const PERMISSION_DENIED: i32 = 7;
 const UNAVAILABLE: i32 = 14;
 const UNAUTHENTICATED: i32 = 16;
 
-/// `append_action`: beside what is there; and instead of it.
+/// Values of `append_action`: add a value to existing ones, or replace them.
 const APPEND: i32 = 0;
 const OVERWRITE: i32 = 2;
 
-/// About what an answer holds, so that its bytes are kept in one place.
+/// The initial capacity of the buffer in bytes, enough for most responses.
 const CAPACITY: usize = 2048;
 
-/// It may pass: what changes of the request, who it is, and the session's cookie if it was signed
-/// again.
+/// The response for an allowed request: the header changes, the caller as dynamic metadata, and the
+/// session cookie if it was signed again.
 pub(super) fn ok_response(
     permit: &Permit,
     changes: &HeaderChanges,
@@ -45,7 +45,7 @@ pub(super) fn ok_response(
     let mut response_headers_to_add = Vec::new();
     if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(cookie).ok()) {
         let private = HeaderValue::from_static("private, no-cache");
-        // Caches must not keep an answer that now carries somebody's cookie.
+        // Caches must not store a response with a session cookie.
         response_headers_to_add.push(buffer.option(&CACHE_CONTROL, &private, OVERWRITE));
         response_headers_to_add.push(buffer.option(&SET_COOKIE, &cookie, APPEND));
     }
@@ -61,7 +61,8 @@ pub(super) fn ok_response(
     }
 }
 
-/// It may not: what the client gets instead of the application's answer.
+/// The response for a request that is not allowed, with the response that Envoy sends to the
+/// client.
 pub(super) async fn denied_response(response: Response<Body>) -> CheckResponse {
     let (parts, body) = response.into_parts();
     let code = match parts.status {
@@ -70,14 +71,15 @@ pub(super) async fn denied_response(response: Response<Body>) -> CheckResponse {
         redirect if redirect.is_redirection() => UNAUTHENTICATED,
         _ => PERMISSION_DENIED,
     };
-    // Ours are whole and at hand; one that breaks off leaves a no without words.
+    // menshen's own bodies are complete in memory. If reading one fails, the denial has an empty
+    // body.
     let body = body.collect().await;
     let body = body.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
     let mut buffer = SharedBuffer::default();
     let headers = parts.headers.iter();
-    // Envoy counts for itself.
+    // Envoy sets `Content-Length` itself.
     let headers = headers.filter(|(name, _)| *name != CONTENT_LENGTH);
-    // A name that comes twice, such as Set-Cookie, comes side by side.
+    // `HeaderMap` iterates over the values of a repeated header, such as `Set-Cookie`, in a row.
     let mut last = None;
     let headers = headers.map(|(name, value)| {
         let again = last.replace(name) == Some(name);
@@ -96,7 +98,7 @@ pub(super) async fn denied_response(response: Response<Body>) -> CheckResponse {
     }
 }
 
-/// The bytes of an answer, in one place that many lend from: most answers ask for memory once.
+/// One buffer for all values of a response, so that most responses need one allocation.
 struct SharedBuffer(BytesMut);
 
 impl Default for SharedBuffer {
@@ -127,7 +129,7 @@ impl SharedBuffer {
         }
     }
 
-    /// Who passes, for filters behind this one; never a token.
+    /// The caller, as dynamic metadata for later filters. It contains no token.
     fn identity(&mut self, permit: &Permit, id: &RequestId) -> Struct {
         let mut fields = Vec::with_capacity(7);
         let mut add = |key: &'static str, value| fields.push(StructField::new(key, value));

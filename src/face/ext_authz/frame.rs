@@ -1,7 +1,9 @@
-//! gRPC for one question and one answer: the frame around a message, the trailers behind it.
+//! Unary gRPC: reads the length-prefixed message of a request, and writes a response with its
+//! trailers.
 //!
-//! Own, because a question that cannot be read must be a no: what libraries answer to it is an error
-//! of the call, and an Envoy that is told `failure_mode_allow` lets those through.
+//! It is implemented here because an unreadable check must be denied. gRPC libraries respond to it
+//! with an error of the call, and an Envoy with `failure_mode_allow` forwards a request after such
+//! an error.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,28 +17,27 @@ use prost::Message;
 
 use crate::request::{Body, BodyError};
 
-/// The longest question: all headers there may be, and what Envoy may be told to send of a body.
+/// The longest request message, in bytes. It has room for the largest headers and for the part of a
+/// body that Envoy can be configured to send.
 pub(super) const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
-/// A flag and a length before every message.
+/// The length of the prefix of a message: the compression flag and the message length.
 const PREFIX_BYTES: usize = 5;
-/// The library below writes pieces of up to this many bytes together with the headers before and the
-/// trailers behind them; a longer one is written for itself, and a write costs more than the check.
+/// The longest data frame, in bytes, that the HTTP/2 library writes together with the headers and
+/// the trailers. A longer frame needs a separate write, which costs more than the decision.
 const PIECE_BYTES_MAX: usize = 255;
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// LoginReason there is no message in a body.
+/// Why a body contains no readable message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FrameError {
-    /// It is longer than [`MESSAGE_BYTES_MAX`].
     #[error("the message is longer than {MESSAGE_BYTES_MAX} bytes")]
     TooLong,
-    /// It is compressed; we never said that we could read that.
+    /// menshen advertises no compression, so a client must not use it.
     #[error("the message is compressed")]
     Compressed,
-    /// It is not one whole message.
     #[error("the body is not one whole message")]
     Broken,
-    /// The client went away.
+    /// The client closed the stream before the end of the body.
     #[error("the body did not come whole")]
     Lost,
 }
@@ -67,7 +68,7 @@ where
     }
 }
 
-/// Answers with one message.
+/// Builds the response with one message.
 pub(super) fn message_response(message: &impl Message) -> Response<Body> {
     let length = message.encoded_len();
     let mut bytes = BytesMut::with_capacity(PREFIX_BYTES + length);
@@ -83,7 +84,7 @@ pub(super) fn message_response(message: &impl Message) -> Response<Body> {
     response
 }
 
-/// A message, then the trailers that say the call went well.
+/// A message, then the trailers with `grpc-status: 0`.
 enum MessageBody {
     Message(Bytes),
     Trailers,

@@ -1,22 +1,22 @@
-//! The stop before a login that carries the URL's fragment along, which browsers never send.
+//! The page before a login that keeps the URL's fragment, which browsers never send.
 
 use askama::Template;
 
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 
-/// The script of the stop; served as `{prefix}/fragment.js`, `text/javascript`.
+/// The script of the page, served as `{prefix}/fragment.js`, `text/javascript`.
 ///
-/// It appends the fragment to the value of `rd` in the start address and goes there.
+/// It appends the fragment to the value of `rd` in the start URL and navigates to it.
 pub const FRAGMENT_JS: &str = include_str!("../../../templates/fragment.js");
 
-/// The stop before a login that carries the URL's fragment along.
+/// The page before a login that keeps the URL's fragment.
 #[derive(Clone, Debug)]
 pub struct FragmentPage<'a> {
-    /// What every page says of itself.
+    /// The data that every page shows.
     pub info: PageInfo<'a>,
-    /// Opens the login; its query must hold `rd`, percent-encoded.
+    /// The URL that starts the login. Its query must contain `rd`, percent-encoded.
     pub start: Href,
-    /// Where [`FRAGMENT_JS`] is, on this host.
+    /// The URL of [`FRAGMENT_JS`], on this host.
     pub script: Href,
 }
 
@@ -28,7 +28,7 @@ struct FragmentTemplate<'a> {
 }
 
 impl FragmentPage<'_> {
-    /// The page as HTML, in a language.
+    /// Renders the page as HTML.
     pub fn render(&self, lang: Lang) -> Page {
         let layout = Layout::new(self.info, lang);
         render_page(

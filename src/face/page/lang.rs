@@ -1,13 +1,13 @@
-//! `Lang`: the language a page speaks.
+//! `Lang`: the language of a page, and its choice by `Accept-Language`.
 
 use crate::login::connector::LocalizedText;
 
-/// How many ranges of an Accept-Language are looked at.
+/// The maximum number of language ranges that are read from an `Accept-Language` header.
 const RANGES_MAX: usize = 32;
-/// What a range weighs that says nothing of it, in thousandths.
+/// The highest weight, which is also that of a range without `q`, in thousandths.
 const WEIGHT_MAX: u16 = 1000;
 
-/// The language a page speaks.
+/// The language of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Lang {
     /// 简体中文.
@@ -18,9 +18,10 @@ pub enum Lang {
 }
 
 impl Lang {
-    /// The language to answer an Accept-Language in (RFC 9110, 12.5.4).
+    /// Chooses the language by `Accept-Language` (RFC 9110 §12.5.4).
     ///
-    /// Chinese where it is asked for or nothing is; English where it, or any other language, is.
+    /// English if it has a higher weight than Chinese, or if the header lists only other languages;
+    /// otherwise Chinese.
     pub fn of(accept_language: Option<&str>) -> Self {
         let (mut zh, mut en, mut other) = (0, 0, 0);
         for range in accept_language
@@ -39,7 +40,7 @@ impl Lang {
             };
             *best = weight.max(*best);
             if zh == WEIGHT_MAX {
-                // Nothing weighs more, and Chinese wins a draw.
+                // No weight is higher, and at equal weights Chinese is chosen.
                 return Self::Zh;
             }
         }
@@ -59,7 +60,7 @@ impl Lang {
         }
     }
 
-    /// Its tag for `lang` and Content-Language (BCP 47).
+    /// The language tag for `lang` and `Content-Language` (BCP 47).
     pub fn tag(self) -> &'static str {
         match self {
             Self::Zh => "zh-CN",
@@ -68,7 +69,7 @@ impl Lang {
     }
 }
 
-/// A weight in thousandths; one without a readable `q` weighs most.
+/// The weight in thousandths; the highest if there is no valid `q`.
 fn weight(parameters: &str) -> u16 {
     let q = parameters
         .trim()

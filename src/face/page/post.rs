@@ -1,26 +1,26 @@
-//! The stop on the way to a source that wants its request by a form.
+//! The page that sends a login request to a source by a form.
 
 use askama::Template;
 
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 
-/// The script of the stop; served as `{prefix}/post.js`, `text/javascript`.
+/// The script of the page, served as `{prefix}/post.js`, `text/javascript`.
 ///
-/// It sends the form off. Where no script runs, the person presses the button.
+/// It submits the form. Without scripts the person presses the button.
 pub const POST_JS: &str = include_str!("../../../templates/post.js");
 
-/// The stop on the way to a source that wants its request by a form.
+/// The page that sends a login request to a source by a form.
 #[derive(Clone, Debug)]
 pub struct PostPage<'a> {
-    /// What every page says of itself.
+    /// The data that every page shows.
     pub info: PageInfo<'a>,
-    /// The source, as people know it.
+    /// The display name of the source.
     pub source: &'a str,
-    /// Its address.
+    /// The URL to which the form is posted.
     pub to: Href,
-    /// What the form holds.
+    /// The names and values of the form's fields.
     pub fields: Vec<(&'a str, &'a str)>,
-    /// Where [`POST_JS`] is, on this host.
+    /// The URL of [`POST_JS`], on this host.
     pub script: Href,
 }
 
@@ -32,7 +32,7 @@ struct PostTemplate<'a> {
 }
 
 impl PostPage<'_> {
-    /// The page as HTML, in a language.
+    /// Renders the page as HTML.
     pub fn render(&self, lang: Lang) -> Page {
         let layout = Layout::new(self.info, lang);
         render_page(

@@ -49,7 +49,7 @@ pub struct OAuth2 {
     callback: Url,
     outbound: Outbound,
     clock: Clock,
-    /// Of the token endpoint. The login page is only reached by browsers.
+    /// The reachability of the token endpoint. Only browsers request the login page.
     reachability: Reachability,
 }
 

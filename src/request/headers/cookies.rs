@@ -39,8 +39,8 @@ pub(super) fn write_application_cookies(
     }
 }
 
-/// The other cookies of a request that contains own cookies; the inner value is absent if there are
-/// none.
+/// The `Cookie` header without own cookies, if the request contains own cookies; the inner value is
+/// absent if no other cookie remains.
 pub(super) fn application_cookies(
     headers: &HeaderMap,
     namespace: &Namespace,
@@ -139,7 +139,7 @@ fn name(pair: &[u8]) -> &[u8] {
         .trim_ascii()
 }
 
-/// Whether a client's cookie is an own one by its name or its value.
+/// Whether the name or the value of a client's cookie identifies it as an own cookie.
 fn is_own_cookie(pair: &[u8], namespace: &Namespace) -> bool {
     // A cookie without a name consists of its value.
     let (name, value) = match memchr::memchr(b'=', pair) {

@@ -31,7 +31,7 @@ const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 /// The access token header that upstreams receive.
 pub(super) const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
-/// `host[:port]` as the client sent it; its own header value if that is equal.
+/// `host[:port]` as the client sent it. Reuses the client's header value if it is equal.
 pub(super) fn authority(head: &Head<'_>) -> HeaderValue {
     let host = head.host.as_str();
     let sent = head.headers.get(HOST).filter(|sent| {
@@ -66,7 +66,7 @@ pub(super) struct HeaderLines {
 }
 
 impl HeaderLines {
-    /// No lines are written for these names.
+    /// No lines yet; [`Self::line`] adds none with these names.
     pub(super) fn without(passed: Vec<HeaderName>) -> Self {
         Self {
             passed,
@@ -192,7 +192,7 @@ impl HeaderLines {
             self.remove(name);
             let value = match expression.evaluate(&facts) {
                 Ok(value) => encode(name, rules.encoding, &value),
-                // The request is refused afterwards if its work is spent.
+                // If the evaluation budget is exceeded, the request is refused afterwards.
                 Err(EvalError::Missing { .. } | EvalError::BudgetExceeded) => None,
                 Err(error @ (EvalError::WrongType { .. } | EvalError::Failed { .. })) => {
                     let (route, header) = (route.name.as_str(), name.as_str());
@@ -321,7 +321,6 @@ fn forwarded_for(head: &Head<'_>) -> Option<HeaderValue> {
         .filter(|value| !value.is_empty())
 }
 
-/// An address as text.
 fn format_ip(ip: IpAddr, text: &mut [u8; 48]) -> &[u8] {
     match ip {
         IpAddr::V4(v4) => {

@@ -15,7 +15,7 @@ pub struct UpstreamOrigin<'a> {
     pub tls: bool,
 }
 
-/// The names on both sides of the proxy.
+/// The addresses on both sides of the proxy.
 pub(super) struct AddressRewrite<'a> {
     /// `https` or `http`, as the client sees it.
     pub(super) scheme: &'static str,
@@ -257,7 +257,7 @@ fn port_or_default(port: Option<&[u8]>, https: bool) -> &[u8] {
     port.unwrap_or(if https { b"443" } else { b"80" })
 }
 
-/// Whether a host is a domain or below it.
+/// Whether a host equals a domain or is a subdomain of it.
 fn is_same_or_subdomain(host: &[u8], domain: &[u8]) -> bool {
     let Some(above) = host.len().checked_sub(domain.len()) else {
         return false;

@@ -34,7 +34,7 @@ fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-/// What an upstream reads of what is written.
+/// The request that an upstream parses, and the rewrite of its response.
 fn sent_by(route: Route, caller: Caller, parts: Parts, trusted: bool) -> (Parts, ResponseRewrite) {
     let (_, request_rewrite) = permit_and_rewrite(&Arc::new(route), caller, &parts, trusted);
     let response_rewrite = request_rewrite.response_rewrite(&parts);

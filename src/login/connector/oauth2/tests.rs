@@ -222,7 +222,7 @@ fn base_url_selects_the_endpoints_of_a_self_hosted_provider() {
         own("gitlab").token.as_str(),
         "https://git.corp.example/sub/oauth/token"
     );
-    // What is given counts instead, one by one.
+    // Each configured URL replaces that of the preset.
     let mixed = "preset = 'github'\ntoken_url = 'https://p.example/t'\n\
                  [profiles]\nemails = 'https://p.example/e'\nteams = 'https://p.example/teams'";
     let mixed = build(mixed).unwrap().settings;

@@ -133,7 +133,7 @@ impl Oidc {
                 "the session has no valid access token",
             )));
         };
-        // Without a refresh token and an expiry time the access token may have expired.
+        // With neither a refresh token nor an expiry time the access token may have expired.
         let is_valid = tokens.refresh.is_some() || tokens.access_expires_at.is_some();
         match userinfo::fetch(&self.outbound, url, access, self.provider_sub(subject)).await {
             Ok(userinfo) => Ok(Some(userinfo)),
