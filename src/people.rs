@@ -88,8 +88,7 @@ impl People {
 
     /// Closes an account and ends its sessions, or reopens it; false if it does not exist.
     ///
-    /// # Errors
-    /// As [`Sessions::revoke`]; an account that could not be opened stays closed.
+    /// # Errors As [`Sessions::revoke`]; an account that could not be reopened stays closed.
     pub async fn close_account(
         &self,
         account: &AccountId,

@@ -1,9 +1,9 @@
-//! `Resolver`: looks host names up for the whole process.
+//! `Resolver`: resolves host names for the whole process.
 //!
-//! The system's look-up blocks its thread, for half a minute when the name server does not answer.
-//! So each name has at most one look-up under way, on a thread of its own: names that hang neither
-//! delay other names nor take the threads that files and the runtime need. A look-up that takes much
-//! longer than any name server is abandoned, and the next one who asks begins another.
+//! The system's lookup blocks its thread, for half a minute if the name server does not respond.
+//! Therefore each name has at most one running lookup, on its own thread: a slow name neither
+//! delays other names nor occupies the threads of the runtime. A lookup that takes much longer than
+//! the timeout of any name server is abandoned, and the next caller starts another.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,30 +21,30 @@ mod error;
 
 pub use error::ResolveError;
 
-/// How many look-ups may be under way. Only configured hosts and those that a provider names are
-/// looked up, so this is reached only when very many of them hang.
+/// The maximum number of running lookups. Only configured hosts and hosts that a provider names are
+/// resolved, so it is reached only if very many lookups hang.
 const LOOKUPS_MAX: usize = 64;
-/// How many more may be abandoned: each holds a thread that nobody can end.
+/// The maximum number of abandoned lookups. Each occupies a thread, which cannot be ended.
 const ABANDONED_MAX: usize = 64;
-/// How often the time of a look-up is doubled at most: to half a day.
+/// How often the timeout of a lookup is doubled at most: from 60 s to 17 hours.
 const DOUBLED_MAX: u32 = 10;
-/// How many names are remembered.
+/// The maximum number of cached names.
 const NAMES_MAX: usize = 1024;
 
-/// How long the answers of a look-up count, from its beginning.
+/// The periods of lookups and their results, from the start of the lookup.
 #[derive(Clone, Copy, Debug)]
 struct Periods {
-    /// So long nobody asks again.
+    /// How long addresses are used without another lookup.
     fresh: Duration,
-    /// So long after that the addresses are used where a new look-up fails or takes longer than
+    /// How long after that addresses are used if a new lookup fails or takes longer than
     /// `max_wait`.
     usable: Duration,
-    /// How long somebody waits for a look-up while there are usable addresses.
+    /// How long a caller waits for a lookup if there are usable addresses.
     max_wait: Duration,
-    /// How long a failure is the answer before there is another look-up.
+    /// How long a failure is cached.
     failure: Duration,
-    /// How long a look-up may take before it is abandoned; twice that after each that was abandoned in a row,
-    /// so that one name does not use up the threads.
+    /// How long a lookup may take before it is abandoned. It doubles with each abandoned lookup of
+    /// a name in a row, so that one name does not occupy all threads.
     abandoned: Duration,
 }
 
@@ -56,12 +56,12 @@ const PERIODS: Periods = Periods {
     abandoned: Duration::from_secs(60),
 };
 
-/// Asks for the addresses of a name, and blocks meanwhile.
+/// Resolves a name and blocks the thread meanwhile.
 type LookupFn = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
 type Answer = Result<Arc<[IpAddr]>, ResolveError>;
 
-/// The addresses of the names that this process connects to. Clones share them.
+/// Resolves host names and caches the results. Clones share the cache.
 #[derive(Clone)]
 pub struct Resolver(Arc<Inner>);
 
@@ -70,15 +70,15 @@ struct Inner {
     periods: Periods,
     names: Mutex<HashMap<Arc<str>, Arc<NameEntry>>>,
     running: AtomicUsize,
-    /// The look-ups that are not counted as under way any more though their threads run.
+    /// The number of abandoned lookups whose threads still run.
     abandoned: AtomicUsize,
 }
 
-/// What is known of one name.
+/// A cached name: its results and its running lookup.
 struct NameEntry {
     host: Arc<str>,
     state: Mutex<NameState>,
-    /// Counts the look-ups that ended or were abandoned.
+    /// The number of lookups that ended or were abandoned.
     ended: watch::Sender<u64>,
 }
 
@@ -87,27 +87,27 @@ struct NameState {
     good: Option<(Arc<[IpAddr]>, Instant)>,
     failed: Option<(ResolveError, Instant)>,
     running: Option<RunningLookup>,
-    /// How many look-ups began.
+    /// The number of lookups that were started.
     begun: u64,
-    /// How many were abandoned since the system answered last.
+    /// The number of lookups abandoned since the last response of the system.
     abandoned: u32,
 }
 
-/// The look-up that those who ask now wait for.
+/// The lookup for which callers wait.
 #[derive(Clone, Copy)]
 struct RunningLookup {
     number: u64,
     since: Instant,
 }
 
-/// What to do for somebody who asks.
+/// What a caller does next.
 enum Next {
     Answer(Answer),
     Wait {
         ended: watch::Receiver<u64>,
-        /// When the look-up began.
+        /// When the lookup started.
         since: Instant,
-        /// What to use when the look-up takes longer than that.
+        /// The usable addresses, and the time at which they are used if the lookup has not ended.
         usable: Option<(Arc<[IpAddr]>, Instant)>,
     },
 }
@@ -119,14 +119,14 @@ impl fmt::Debug for Resolver {
 }
 
 impl Resolver {
-    /// The one of this process, which asks the operating system.
+    /// The resolver of this process, which uses the operating system.
     pub fn system() -> Self {
         static SYSTEM: LazyLock<Resolver> =
             LazyLock::new(|| Resolver::with(system_lookup, PERIODS));
         SYSTEM.clone()
     }
 
-    /// One that asks somebody else, for tests.
+    /// A resolver with another lookup function, for tests.
     #[cfg(test)]
     pub(crate) fn with_lookup(
         system: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
@@ -147,10 +147,10 @@ impl Resolver {
         }))
     }
 
-    /// The addresses of a host, in the order in which they should be tried; never none. An address
-    /// is its own answer.
+    /// Returns the addresses of a host, at least one, in the order in which to try them. An IP
+    /// address is returned as it is.
     ///
-    /// The caller limits how long this may take; the look-up goes on for others who ask.
+    /// The caller sets a timeout; the lookup continues for other callers.
     pub async fn resolve(&self, host: &str) -> Result<Arc<[IpAddr]>, ResolveError> {
         if let Ok(ip) = host.parse() {
             return Ok(Arc::from([ip]));
@@ -178,7 +178,7 @@ impl Resolver {
     }
 }
 
-/// Uses the last known addresses because of an error.
+/// Logs the error and returns the last known addresses.
 fn still_usable(addresses: Arc<[IpAddr]>, error: &ResolveError) -> Answer {
     let cause = std::error::Error::source(error).map(tracing::field::display);
     tracing::warn!(%error, cause, "the last known addresses are used");
@@ -197,7 +197,7 @@ impl Inner {
             return Arc::clone(name);
         }
         if names.len() >= NAMES_MAX {
-            // Whoever waits for one of them has it, too.
+            // Callers that wait for a name hold another reference to it.
             names.retain(|_, name| Arc::strong_count(name) > 1);
         }
         let host: Arc<str> = host.into();
@@ -210,7 +210,7 @@ impl Inner {
         name
     }
 
-    /// Answers from what is known, or makes sure that a look-up is under way.
+    /// Returns a cached result, or starts a lookup unless one is running.
     fn next(self: &Arc<Self>, name: &Arc<NameEntry>, now: Instant) -> Next {
         let Periods {
             fresh,
@@ -239,7 +239,8 @@ impl Inner {
             });
         }
         self.abandon_slow(name, &mut state, now);
-        // Not before: those who waited for the abandoned one are woken, this one waits for the next.
+        // Subscribes after `abandon_slow`, which wakes the callers of the abandoned lookup: this
+        // caller waits for the next lookup.
         let ended = name.ended.subscribe();
         let (one, begins) = match state.running {
             Some(one) => (one, false),
@@ -256,7 +257,7 @@ impl Inner {
         }
     }
 
-    /// Gives a name's look-up up when it takes too long.
+    /// Abandons the lookup of a name if it takes too long.
     fn abandon_slow(&self, name: &NameEntry, state: &mut NameState, now: Instant) {
         let abandoned = self.periods.abandoned * (1 << state.abandoned.min(DOUBLED_MAX));
         if state.running.is_none_or(|one| now < one.since + abandoned) {
@@ -271,7 +272,7 @@ impl Inner {
         tracing::error!(%host, "the system does not answer a look-up: it is given up");
     }
 
-    /// The same for every name: nobody may ask again for those that hang.
+    /// Abandons the slow lookups of all names, because some names may not be requested again.
     fn abandon_all_slow(&self, now: Instant) {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         for name in names.values() {
@@ -279,7 +280,7 @@ impl Inner {
         }
     }
 
-    /// Begins a look-up. However it ends, those who wait for it are woken.
+    /// Starts a lookup. Its end wakes the waiting callers, even if no thread could be started.
     fn start(self: &Arc<Self>, name: &Arc<NameEntry>, one: RunningLookup) {
         if self.running.load(Ordering::Relaxed) >= LOOKUPS_MAX {
             self.abandon_all_slow(one.since);
@@ -304,7 +305,8 @@ impl Inner {
     }
 }
 
-/// A look-up. Dropping it wakes those who wait and lets the next one begin, unless it was abandoned.
+/// A running lookup. Dropping it wakes the waiting callers and allows the next lookup, unless it
+/// was abandoned.
 struct Lookup {
     shared: Arc<Inner>,
     name: Arc<NameEntry>,
@@ -370,7 +372,7 @@ impl NameState {
         *self.running.insert(one)
     }
 
-    /// Whether a look-up is not abandoned.
+    /// Whether this lookup is the running one; false if it was abandoned.
     fn waits_for(&self, one: RunningLookup) -> bool {
         self.running
             .is_some_and(|waited| waited.number == one.number)
@@ -382,13 +384,13 @@ impl NameEntry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the look-up found that began then and just ended.
+    /// The result of the lookup that started at `began` and has ended.
     fn outcome(&self, periods: &Periods, began: Instant, now: Instant) -> Answer {
         let state = self.lock();
         if let Some((error, _)) = &state.failed {
             return Err(error.clone());
         }
-        // Older ones are left when a look-up was abandoned or had no thread.
+        // Older addresses remain if the lookup was abandoned or no thread could be started.
         let usable = periods.fresh + periods.usable;
         match &state.good {
             Some((addresses, since)) if *since >= began || now < *since + usable => {

@@ -1,4 +1,4 @@
-//! `Secret<T>`: a value that never prints; and where a configuration says it is kept.
+//! `Secret<T>`: a value that is never printed. `SecretSource`: where it is stored.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,10 +9,9 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// The character that says nothing but how a file is encoded.
+/// The Unicode byte order mark, which some editors write at the start of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// What ends a line.
 const LINE_END: [char; 2] = ['\r', '\n'];
 
 /// A value whose `Debug` shows nothing and whose memory is wiped when it is dropped.
@@ -20,12 +19,11 @@ const LINE_END: [char; 2] = ['\r', '\n'];
 pub struct Secret<T: Zeroize>(Zeroizing<T>);
 
 impl<T: Zeroize> Secret<T> {
-    /// Keeps `value` from being printed.
     pub fn new(value: T) -> Self {
         Self(Zeroizing::new(value))
     }
 
-    /// Lends the value. Whoever calls this answers for where it goes.
+    /// Returns the value. The caller must not log or show it.
     pub fn expose(&self) -> &T {
         &self.0
     }
@@ -39,17 +37,17 @@ impl<T: Zeroize> fmt::Debug for Secret<T> {
 
 impl<T: Zeroize> ZeroizeOnDrop for Secret<T> {}
 
-/// Where a secret is kept: a file, an environment variable, or the configuration itself.
+/// Where a secret is stored: a file, an environment variable, or the configuration itself.
 ///
 /// Written `{ file = "/path" }`, `{ env = "NAME" }` or `"text"`. Nothing is read before
 /// [`SecretSource::read`].
 #[derive(Clone, Debug)]
 pub enum SecretSource {
-    /// The file's content, without what editors add at its ends: a byte order mark, blanks, line ends.
+    /// The file's content, without a byte order mark and without white space at its ends.
     File(PathBuf),
-    /// The variable's content.
+    /// The value of an environment variable, without line ends at its end.
     Env(String),
-    /// Written down in the configuration; `check` warns.
+    /// A value in the configuration itself; `check` warns.
     Literal(Secret<String>),
 }
 
@@ -67,25 +65,20 @@ impl PartialEq for SecretSource {
 /// Why a secret could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// The file is missing or may not be read.
+    /// The file is missing, not readable or not UTF-8.
     #[error("read the secret file {}", path.display())]
     File {
-        /// Which file.
         path: PathBuf,
-        /// What the system said.
         #[source]
         source: std::io::Error,
     },
     /// The variable is unset or not UTF-8.
     #[error("read the secret from the environment variable {name}")]
     Env {
-        /// Which variable.
         name: String,
-        /// What is wrong with it.
         #[source]
         source: std::env::VarError,
     },
-    /// There is nothing in it.
     #[error("the secret from {place} is empty")]
     Empty {
         /// File, variable or configuration.
@@ -112,7 +105,7 @@ impl SecretSource {
         let text = Zeroizing::new(text);
         let trimmed = match self {
             Self::File(_) => trimmed(&text),
-            // Nobody's editor writes these: what is there is meant.
+            // Editors add nothing to these, so only line ends are removed.
             Self::Env(_) | Self::Literal(_) => text.trim_end_matches(LINE_END),
         };
         if trimmed.is_empty() {
@@ -123,8 +116,8 @@ impl SecretSource {
         Ok(Secret::new(trimmed.to_owned()))
     }
 
-    /// What of its file is not taken for a part of the secret, besides the end of the last line: nothing
-    /// for most files, and for those that cannot be read.
+    /// What [`Self::read`] removes from the ends of the file, besides line ends at its end. `None`
+    /// for most files, and for files that cannot be read.
     pub fn trimmed_parts(&self) -> Option<TrimmedParts> {
         let Self::File(path) = self else {
             return None;
@@ -144,7 +137,7 @@ impl SecretSource {
         }
     }
 
-    /// The file to watch for changes, when there is one.
+    /// The file to watch for changes, if there is one.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
@@ -161,10 +154,10 @@ impl SecretSource {
     }
 }
 
-/// What stood at the ends of a secret's file and is not part of it.
+/// What was removed from the ends of a secret file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrimmedParts {
-    /// A byte order mark, as Windows' editors write it.
+    /// A byte order mark, which editors on Windows write.
     ByteOrderMark,
     /// Blanks, tabs or empty lines.
     WhiteSpace,
@@ -182,7 +175,7 @@ impl fmt::Display for TrimmedParts {
     }
 }
 
-/// A secret without what stands around it in its file.
+/// The content of a secret file without a byte order mark and white space at its ends.
 fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c == BYTE_ORDER_MARK)
 }
@@ -309,7 +302,7 @@ mod tests {
         let read = SecretSource::File(empty).read();
         assert!(matches!(read, Err(SecretError::Empty { .. })));
         std::fs::remove_dir_all(&folder).unwrap();
-        // What somebody wrote into a configuration or a variable is what they meant.
+        // A literal and a variable keep their spaces.
         let literal = SecretSource::Literal(Secret::new(" hunter2 ".to_owned()));
         assert_eq!(literal.read().unwrap().expose(), " hunter2 ");
     }

@@ -1,4 +1,4 @@
-//! What one client address may have, and what it gets beyond that.
+//! Limits for each client: connections, concurrent requests and stream resets.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ const CONNECTIONS: &str = "connections_per_client_max";
 const REQUESTS: &str = "requests_per_client_max";
 const RESETS: &str = "stream_resets";
 
-/// What somebody reads whose address has too many requests under way.
+/// The response body for a client with too many concurrent requests.
 const WORDS: &str = "Too many requests at once from your address. Try again in a few seconds.\n\
                      您所在的地址同时发出的请求过多，请几秒后再试。\n";
 
 impl<H> Shared<H> {
-    /// Counts a connection of a client that has room for it; nothing where it has none. A proxy is
-    /// not one client, and whoever may open our unix socket has no address.
+    /// Counts a connection for its client; `None` if the client has reached its limit. Trusted
+    /// proxies and peers on unix sockets are not limited, because many clients share them.
     pub(super) fn admit(&self, peer: Peer) -> Option<ClientShares> {
         let trust = self.trust.load();
         let Peer::Ip(address) = peer else {
@@ -46,7 +46,7 @@ impl<H> Shared<H> {
         })
     }
 
-    /// The answer to one request too many.
+    /// The response to a request beyond the limit.
     pub(super) fn too_many_requests(&self, client: Peer, open: &OpenRequest) -> Response<Body> {
         self.telemetry.count_limit_reached(REQUESTS);
         if self.client_limits.allow() {
@@ -72,7 +72,7 @@ impl<H> Shared<H> {
         response
     }
 
-    /// Notes that a connection is closed because its client reset too many of its streams.
+    /// Counts and logs that a connection is closed because its client reset too many streams.
     pub(super) fn log_resets(&self, client: Peer) {
         self.telemetry.count_limit_reached(RESETS);
         if self.client_limits.allow() {
@@ -84,7 +84,7 @@ impl<H> Shared<H> {
         }
     }
 
-    /// Notes that a request was ended because its client was too slow.
+    /// Counts and logs that a request was ended because its client was too slow.
     pub(super) fn log_slow_client(&self, client: Peer, key: &'static str) {
         self.telemetry.count_limit_reached(key);
         if self.client_limits.allow() {

@@ -1,4 +1,4 @@
-//! HTTP/2 without TLS: its clients begin with a line that no HTTP/1.1 request is.
+//! Detects HTTP/2 without TLS by its connection preface, which is no valid HTTP/1.1 request.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -6,20 +6,20 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// What a client with prior knowledge sends first (RFC 9113 §3.4).
+/// The connection preface of a client with prior knowledge (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream some of whose bytes were looked at; they are read again.
+/// A stream whose first bytes were read for the detection and are read again.
 #[derive(Debug)]
 pub(super) struct PrefixedStream<T> {
     prefix: [u8; PREFACE.len()],
-    /// Where what is not read again yet begins, and where it ends.
+    /// The start and the end of the part of `prefix` that is still to be read again.
     unread: (usize, usize),
     stream: T,
 }
 
-/// Looks at no more bytes than it takes to know whether a client speaks HTTP/2. A client that went
-/// away speaks it no more.
+/// Detects whether a client uses HTTP/2, with as few bytes as possible. False if the client closes
+/// the connection within the preface.
 pub(super) async fn detect<T: AsyncRead + Unpin>(
     mut stream: T,
 ) -> io::Result<(PrefixedStream<T>, bool)> {
@@ -94,7 +94,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for PrefixedStream<T> {
 mod tests {
     use super::*;
 
-    /// What comes of pieces that arrive one after another.
+    /// The result of `detect` and all bytes that are read afterwards, for a client that sends these
+    /// pieces.
     async fn looked(pieces: &[&[u8]]) -> (bool, Vec<u8>) {
         use tokio::io::AsyncWriteExt as _;
 

@@ -1,4 +1,4 @@
-//! One call and its answer: on which connection it is sent, and when it is sent once more.
+//! Sends a call and reads its response; repeats an idempotent call if the connection breaks.
 
 use std::error::Error;
 
@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 use super::{CALL_TIMEOUT, Outbound, OutboundCall, OutboundError};
 
-/// The longest content type an error repeats, in characters.
+/// The longest content type in an error, in characters.
 const CONTENT_TYPE_CHARS_MAX: usize = 80;
 
 impl Outbound {
-    /// Sends a call and reads its answer, JSON of a status that `answers`. Whatever happens, it
-    /// takes no longer than [`CALL_TIMEOUT`].
+    /// Sends a call and reads the JSON of its response, whose status `answers` must accept. Takes
+    /// at most [`CALL_TIMEOUT`], including a repetition.
     pub(super) async fn exchange(
         &self,
         request: RequestBuilder,
@@ -65,8 +65,8 @@ impl Outbound {
             return Err(refused());
         }
         let body = self.read(&mut response, call).await?;
-        // What it is called says little: older servers call JSON a page, or nothing at all. A page,
-        // on the other hand, never is JSON.
+        // The content type is not checked: older servers send JSON as `text/html` or without a
+        // type. An HTML page is never valid JSON.
         match serde_json::from_slice(&body) {
             Ok(body) => Ok((status, body)),
             Err(_) if status != StatusCode::OK => Err(refused()),
@@ -101,8 +101,8 @@ impl Outbound {
     }
 }
 
-/// Whether the connection broke before the answer was complete: another one may carry it. An answer
-/// that is not HTTP is no better on another connection.
+/// Whether the connection broke before the response was complete, so that a repetition can succeed.
+/// A response that is not HTTP would be the same on another connection.
 fn is_broken(error: &OutboundError) -> bool {
     let OutboundError::Exchange { source, .. } = error else {
         return false;
@@ -120,7 +120,7 @@ fn is_broken(error: &OutboundError) -> bool {
     true
 }
 
-/// The address is taken out: its query carries tokens and secrets.
+/// Converts an error and removes its URL, because the query contains tokens and secrets.
 pub(super) fn transport(error: reqwest::Error, call: OutboundCall) -> OutboundError {
     let call = call.name();
     let source = error.without_url();
@@ -167,7 +167,7 @@ mod tests {
     use super::super::Config;
     use super::*;
 
-    /// A source that speaks HTTP/2, and drops a connection when a second request arrives on it.
+    /// An HTTP/2 server that drops a connection when a second request arrives on it.
     struct Source {
         address: SocketAddr,
         certificate: String,
@@ -263,7 +263,7 @@ mod tests {
                 .await;
             assert_eq!(answer.unwrap(), serde_json::json!({}));
         }
-        // The second was asked on the connection of the first, and then again.
+        // The second call was sent on the connection of the first, and then repeated.
         assert_eq!(source.requests.load(Ordering::SeqCst), 3);
     }
 

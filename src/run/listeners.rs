@@ -1,4 +1,4 @@
-//! Every door of the house: bound together, then opened.
+//! Binds all listeners of a configuration, then serves them.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::open_files::OpenFiles;
 use crate::request::head::Connection;
 use crate::site::live::LiveSite;
 
-/// The listeners a configuration names.
+/// The bound listeners of a configuration.
 #[derive(Debug)]
 pub(super) struct AllListeners {
     pub(super) main: Listeners,
@@ -44,7 +44,7 @@ impl AllListeners {
         })
     }
 
-    /// Serves at all of them in the background; done when the last is closed.
+    /// Serves all listeners in background tasks, which end when the listeners are closed.
     pub(super) fn open(
         self,
         config: &Config,
@@ -81,7 +81,7 @@ impl AllListeners {
             let (live, envoys) = (Arc::clone(&live), on_main.clone());
             async move {
                 match envoys.filter(|_| ExtAuthz::is_check(&request)) {
-                    // In a box: what is seldom asked here makes no other request's way longer.
+                    // Boxed, so that this rare branch does not enlarge the future of every request.
                     Some((envoys, _)) => {
                         let at = CheckListener::Main;
                         Box::pin(envoys.handle(request, connection, at)).await
@@ -116,7 +116,7 @@ impl AllListeners {
     }
 }
 
-/// What a configuration writes for an address.
+/// Parses the address in a key of the configuration.
 pub(super) fn address(key: &'static str, text: &str) -> Result<Address, StartError> {
     let parsed = Address::try_from(text.to_owned());
     parsed.map_err(|error| StartError::Address {

@@ -1,4 +1,4 @@
-//! `Cached`: one value, asked for by one caller for all who need it.
+//! `Cached`: one value that one caller loads for all callers.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,15 +7,15 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::clock::{Clock, Timestamp};
 
-/// One value with the time until which it is fresh, and the last failure with its pause. Clones share
-/// them.
+/// One value with the time until which it is fresh, and the last failure with its pause. Clones
+/// share both.
 ///
-/// It asks nobody itself. [`Cached::get`] answers from memory, or gives one caller the [`LoadPermit`] to ask
-/// while the others wait. Times are those of the [`Clock`]; a caller waits without a limit, unless it
-/// sets one with a timeout around `get`.
+/// [`Cached::get`] returns the cached value, or gives one caller the [`LoadPermit`] to load it
+/// while the others wait. Times are those of the [`Clock`]. A caller waits without a limit, unless
+/// it sets a timeout around `get`.
 ///
-/// A turn that is dropped, because its caller went away or panicked, changes nothing: the next who
-/// waits gets it. Who wants the asking to go on without the caller moves the turn into a task.
+/// A permit that is dropped, because its caller was cancelled or panicked, changes nothing: the
+/// next waiting caller gets it. To continue a load without its caller, move the permit into a task.
 #[derive(Clone, Debug)]
 pub struct Cached<T, E> {
     state: Arc<Mutex<State<T, E>>>,
@@ -26,33 +26,32 @@ pub struct Cached<T, E> {
 #[derive(Debug)]
 struct State<T, E> {
     latest: Option<CachedValue<T>>,
-    /// Why the last asking failed, and when the next may begin.
+    /// Why the last load failed, and when the next may start.
     failure: Option<(E, Timestamp)>,
 }
 
-/// The last value that was kept, fresh or not.
+/// The last value that was stored, fresh or not.
 #[derive(Clone, Debug)]
 pub struct CachedValue<T> {
-    /// The value.
     pub value: T,
-    /// When it was kept.
+    /// When it was stored.
     pub kept_at: Timestamp,
     /// When it stops being fresh.
     pub fresh_until: Timestamp,
 }
 
-/// What a caller gets.
+/// The result of [`Cached::get`].
 #[derive(Debug)]
 pub enum CacheLookup<T, E> {
-    /// A value that is good enough.
+    /// A value that is fresh or that the caller accepts.
     Value(T),
     /// The last failure, whose pause has not ended.
     Pausing(E),
-    /// Neither: the caller asks, and the others wait.
+    /// Neither: the caller must load the value, and the others wait.
     LoadPermit(LoadPermit<T, E>),
 }
 
-/// The right to ask. One caller has it at a time.
+/// The right to load the value. One caller has it at a time.
 #[derive(Debug)]
 pub struct LoadPermit<T, E> {
     cached: Cached<T, E>,
@@ -60,7 +59,7 @@ pub struct LoadPermit<T, E> {
 }
 
 impl<T: Clone, E: Clone> Cached<T, E> {
-    /// Without a value.
+    /// An empty cache.
     pub fn new(clock: Clock) -> Self {
         let state = State {
             latest: None,
@@ -78,7 +77,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         self.get_if(|latest| self.is_fresh(latest)).await
     }
 
-    /// A value that is `enough` for this caller, fresh or not. Cancel-safe.
+    /// A value for which `enough` is true, fresh or not. Cancel-safe.
     pub async fn get_if(&self, enough: impl Fn(&CachedValue<T>) -> bool) -> CacheLookup<T, E> {
         if let Some(known) = self.known(&enough) {
             return known;
@@ -88,15 +87,15 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         known.unwrap_or_else(|| CacheLookup::LoadPermit(self.turn(only)))
     }
 
-    /// The turn to ask for a fresh value while the old one is used on; none when the value is fresh,
-    /// somebody asks already, or a failure's pause has not ended.
+    /// The permit to load a fresh value while the old one is still used; `None` if the value is
+    /// fresh, a load is running, or the pause after a failure has not ended.
     pub fn try_load_permit(&self) -> Option<LoadPermit<T, E>> {
         let only = Arc::clone(&self.turn).try_lock_owned().ok()?;
         let known = self.known(&|latest| self.is_fresh(latest));
         known.is_none().then(|| self.turn(only))
     }
 
-    /// The last value that was kept.
+    /// The last value that was stored.
     pub fn latest(&self) -> Option<CachedValue<T>> {
         self.state().latest.clone()
     }
@@ -105,12 +104,12 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         self.clock.now() < latest.fresh_until
     }
 
-    /// Whether the last asking failed, however long ago.
+    /// Whether the last load failed, however long ago.
     pub fn is_failing(&self) -> bool {
         self.state().failure.is_some()
     }
 
-    /// Keeps a value that was learnt without a turn.
+    /// Stores a value that was obtained without a permit.
     pub fn put(&self, value: T, fresh_for: Duration) {
         let now = self.clock.now();
         let mut state = self.state();
@@ -122,12 +121,12 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         });
     }
 
-    /// Drops the value, if it is this one.
+    /// Drops the value if `is_it` is true for it.
     pub fn forget_if(&self, is_it: impl FnOnce(&T) -> bool) {
         self.state().latest.take_if(|latest| is_it(&latest.value));
     }
 
-    /// What is known well enough not to ask.
+    /// The cached value or failure, if no load is necessary.
     fn known(&self, enough: &impl Fn(&CachedValue<T>) -> bool) -> Option<CacheLookup<T, E>> {
         let state = self.state();
         if let Some((error, until)) = &state.failure
@@ -152,14 +151,14 @@ impl<T: Clone, E: Clone> Cached<T, E> {
 }
 
 impl<T: Clone, E: Clone> LoadPermit<T, E> {
-    /// Ends the turn with a value, for all who wait.
+    /// Stores the loaded value for all waiting callers.
     pub fn keep(self, value: T, fresh_for: Duration) -> T {
         self.cached.put(value.clone(), fresh_for);
         value
     }
 
-    /// Ends the turn with a failure. All who wait or come within the pause get it, and nobody asks
-    /// again; the last value stays.
+    /// Stores a failure. Until the pause ends, all callers get it and no load starts. The last
+    /// value is kept.
     pub fn fail(self, error: E, pause: Duration) -> E {
         let until = self.cached.clock.now().plus(pause);
         self.cached.state().failure = Some((error.clone(), until));
@@ -194,7 +193,7 @@ mod tests {
             }
         }
 
-        /// Asks for a second when it is its turn: for a number, or for a failure.
+        /// With a permit, loads a number or a failure within one second.
         async fn get(&self, succeeds: bool) -> Result<u32, &'static str> {
             match self.cached.get().await {
                 CacheLookup::Value(value) => Ok(value),

@@ -198,8 +198,8 @@ impl MaintenanceStore for MonitoredStore {
         self.run("ping", PROBE_TIMEOUT, self.inner.ping()).await
     }
 
-    /// The result of a recent write, of any kind, is the answer; without one, a single caller tries for
-    /// all who ask.
+    /// Returns the result of a recent write of any kind. If there is none, one caller probes for
+    /// all.
     async fn probe_write(&self) -> Result<(), StoreError> {
         let _guard = self.probe_lock.lock().await;
         if let Some(known) = self.recent_write_result() {

@@ -1,4 +1,4 @@
-//! gRPC's own health question, for whoever watches us from outside.
+//! The gRPC health checking protocol (`grpc.health.v1`), for load balancers and probes.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_server};
 use super::SERVICE;
 use crate::face::admin::Health;
 
-/// Says how the process is doing: the whole of it and the one service are the same.
+/// Reports the health of the process. The empty service name and the `Authorization` service have
+/// the same status.
 #[derive(Debug)]
 pub(super) struct HealthService {
     pub(super) health: Arc<Health>,
@@ -50,8 +51,8 @@ impl health_server::Health for HealthService {
         Ok(Response::new(health_response(status)))
     }
 
-    /// Tells how it is now and, when the door closes, that it is over; then the stream ends, so that
-    /// nobody who only watches holds the door open.
+    /// Sends the current status and, at shutdown, `NOT_SERVING`. Then the stream ends, so that it
+    /// does not delay the shutdown.
     async fn watch(
         &self,
         request: Request<HealthCheckRequest>,

@@ -1,32 +1,32 @@
-//! `ProblemJson`: a dead end as programs read it, `application/problem+json` (RFC 9457).
+//! `ProblemJson`: an error response for programs, `application/problem+json` (RFC 9457).
 
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-/// A dead end as programs read it.
+/// An error response for programs.
 #[derive(Clone, Copy, Debug)]
 pub struct ProblemJson<'a> {
-    /// The status it is sent with.
+    /// The status of the response.
     pub status: u16,
-    /// What kind of problem: [`super::Cause::slug`], or a name of the same form.
+    /// The kind of the problem: [`super::Cause::slug`], or a name of the same form.
     pub slug: &'a str,
-    /// The kind in a few words.
+    /// A short summary of the kind.
     pub title: &'a str,
-    /// What happened this time.
+    /// What happened to this request.
     pub detail: &'a str,
-    /// What the administrator finds this request by in the log.
+    /// The request ID, by which an administrator finds the request in the log.
     pub request_id: &'a str,
-    /// Where a person could log in, absolute.
+    /// The absolute URL where a person can log in.
     pub login_url: Option<&'a str>,
-    /// Authentication contexts that would be enough there, when the person's is not.
+    /// The `acr` values of which the login must have one, if that of the session is not sufficient.
     pub acr_values: &'a [String],
-    /// How long ago they may have proved themselves there at most.
+    /// The maximum time since the person authenticated at the source.
     pub max_age: Option<Duration>,
 }
 
 impl ProblemJson<'_> {
-    /// The content type it is sent with.
+    /// The content type of the response.
     pub const CONTENT_TYPE: &'static str = "application/problem+json";
 
     /// The JSON: the members of RFC 9457 and `request_id`, `login_url`, `acr_values`, `max_age`.

@@ -1,4 +1,4 @@
-//! The style sheet of every page, and the hash by which the policy admits it.
+//! The style sheet of every page, and its hash for the Content-Security-Policy.
 
 use std::sync::LazyLock;
 
@@ -6,13 +6,13 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The style sheet, byte for byte as it stands between the tags.
+/// The style sheet: exactly the bytes between the `style` tags.
 pub(super) const STYLE: &str = include_str!("../../../templates/style.css");
 
 static DIGEST: LazyLock<String> =
     LazyLock::new(|| STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes())));
 
-/// The SHA-256 of [`STYLE`] in base64, as a CSP hash source wants it.
+/// The SHA-256 of [`STYLE`] in base64, for a CSP hash source.
 pub(super) fn digest() -> &'static str {
     &DIGEST
 }

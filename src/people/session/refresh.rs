@@ -123,9 +123,9 @@ impl Refresher {
         })
     }
 
-    /// Joins the refresh of a person's tokens, or begins it, when one is due. When their access token has
-    /// ended it waits for the end of the refresh, but no longer than [`RefreshTimeouts::wait`] after it began.
-    /// Cancel-safe: the refresh goes on for the others, and for the next request.
+    /// Starts or joins the refresh of a person's tokens if one is due. If the access token has
+    /// expired, waits for the end of the refresh, at most until [`RefreshTimeouts::wait`] after its
+    /// start. Cancel-safe: the refresh continues for other requests.
     pub async fn refresh_if_due(self: &Arc<Self>, person: &Person) -> AfterRefresh {
         let Some(state) = person
             .tokens

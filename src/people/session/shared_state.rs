@@ -28,7 +28,7 @@ impl Epoch {
         self.value() & !BLOCKED
     }
 
-    /// Raises it to at least `number`; true when it was lower.
+    /// Raises it to at least `number`; true if it was lower.
     pub(super) fn raise_to(&self, number: u64) -> bool {
         let raised = |now: u64| (now & !BLOCKED < number).then_some(now & BLOCKED | number);
         self.0
@@ -146,7 +146,7 @@ impl IdentityState {
     }
 }
 
-/// WeakMap by key. A cell lives as long as something refers to it.
+/// A map of weak references. A value lives as long as something else refers to it.
 #[derive(Debug)]
 pub(super) struct WeakMap<K, V>(Mutex<(HashMap<K, Weak<V>>, usize)>);
 
@@ -157,7 +157,7 @@ impl<K, V> Default for WeakMap<K, V> {
 }
 
 impl<K: Eq + Hash, V> WeakMap<K, V> {
-    /// The cell of a key, made when there is none.
+    /// The value of a key; created if there is none.
     pub(super) fn get_or_insert_with(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (map, sweep_at) = &mut *guard;
@@ -173,7 +173,7 @@ impl<K: Eq + Hash, V> WeakMap<K, V> {
         state
     }
 
-    /// The cell of a key, when there is one.
+    /// The value of a key, if there is one.
     pub(super) fn get(&self, key: &K) -> Option<Arc<V>> {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         guard.0.get(key).and_then(Weak::upgrade)
