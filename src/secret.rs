@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_never_prints() {
+    fn a_secret_is_never_printed() {
         let holder: Holder = toml::from_str("secret = 'hunter2'").unwrap();
         assert!(!format!("{holder:?}").contains("hunter2"));
         assert!(!format!("{:?}", holder.secret.read().unwrap()).contains("hunter2"));
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_without_what_editors_put_around_the_secret() {
+    fn a_secret_file_is_trimmed() {
         let folder = std::env::temp_dir().join(format!("menshen-secret-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         for (at, (content, stray)) in [

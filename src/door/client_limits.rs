@@ -16,7 +16,7 @@ const REQUESTS: &str = "requests_per_client_max";
 const RESETS: &str = "stream_resets";
 
 /// The response body for a client with too many concurrent requests.
-const WORDS: &str = "Too many requests at once from your address. Try again in a few seconds.\n\
+const REFUSAL_TEXT: &str = "Too many requests at once from your address. Try again in a few seconds.\n\
                      您所在的地址同时发出的请求过多，请几秒后再试。\n";
 
 impl<H> Shared<H> {
@@ -58,7 +58,7 @@ impl<H> Shared<H> {
                 "a client has all the requests under way that it may have: a further one was refused"
             );
         }
-        let body = Full::from(WORDS).map_err(|never| match never {});
+        let body = Full::from(REFUSAL_TEXT).map_err(|never| match never {});
         let mut response = Response::new(body.boxed_unsync());
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         for (name, value) in [

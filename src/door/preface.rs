@@ -96,7 +96,7 @@ mod tests {
 
     /// The result of `detect` and all bytes that are read afterwards, for a client that sends these
     /// pieces.
-    async fn looked(pieces: &[&[u8]]) -> (bool, Vec<u8>) {
+    async fn detect_in_pieces(pieces: &[&[u8]]) -> (bool, Vec<u8>) {
         use tokio::io::AsyncWriteExt as _;
 
         let (mut client, server) = tokio::io::duplex(64);
@@ -117,17 +117,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_begins_as_http2_does_speaks_it_and_nothing_is_lost() {
+    async fn the_preface_means_http2_and_no_byte_is_lost() {
         let (head, tail) = PREFACE.split_at(7);
         for pieces in [vec![&PREFACE[..], b"frames"], vec![head, tail, b"frames"]] {
-            let (is_http2, all) = looked(&pieces).await;
+            let (is_http2, all) = detect_in_pieces(&pieces).await;
             assert!(is_http2);
             assert_eq!(all, [PREFACE, &b"frames"[..]].concat());
         }
     }
 
     #[tokio::test]
-    async fn who_begins_otherwise_does_not_and_nothing_is_lost() {
+    async fn other_bytes_do_not_mean_http2_and_no_byte_is_lost() {
         for pieces in [
             vec![&b"GET / HTTP/1.1\r\n\r\n"[..]],
             vec![b"PRI * HTTP/2.0\r\n\r\n", b"XX\r\n\r\n"],
@@ -135,7 +135,7 @@ mod tests {
             vec![b"PRI * HTTP/2.0\r\n"],
             vec![],
         ] {
-            let (is_http2, all) = looked(&pieces).await;
+            let (is_http2, all) = detect_in_pieces(&pieces).await;
             assert!(!is_http2, "{pieces:?}");
             assert_eq!(all, pieces.concat());
         }

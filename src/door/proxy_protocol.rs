@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_balancer_that_speaks_for_itself_names_nobody() {
+    async fn a_connection_of_the_balancer_itself_names_no_client() {
         let (found, rest) = peer(b"PROXY UNKNOWN\r\nGET").await;
         assert_eq!((found.unwrap(), rest), (None, &b"GET"[..]));
         let mut v2 = Vec::new();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_header_is_refused() {
+    async fn a_malformed_header_is_refused() {
         let long = format!("PROXY TCP4 {}", "1".repeat(200));
         let mut huge = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff".to_vec();
         huge.resize(70_000, 0);

@@ -18,14 +18,14 @@ use crate::telemetry::LogConfig;
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nhost: a\r\n\r\n";
 const LAST: &[u8] = b"GET /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
-struct Open {
+struct RunningDoor {
     address: SocketAddr,
     shutdown: CancellationToken,
     served: JoinHandle<()>,
     telemetry: Telemetry,
 }
 
-fn at(text: &str) -> ListenConfig {
+fn listen_config(text: &str) -> ListenConfig {
     text.parse().unwrap()
 }
 
@@ -36,7 +36,10 @@ fn body(text: String) -> Body {
 }
 
 /// Responds with the path, the peer, whether TLS is used, and the TLS server name.
-async fn tell(request: Request<RequestBody>, connection: Arc<Connection>) -> Response<Body> {
+async fn describe_connection(
+    request: Request<RequestBody>,
+    connection: Arc<Connection>,
+) -> Response<Body> {
     let Connection {
         peer,
         tls,
@@ -54,7 +57,12 @@ async fn tell(request: Request<RequestBody>, connection: Arc<Connection>) -> Res
     )))
 }
 
-fn open<H: Handler>(door: Listeners, handler: H, limits: ServerLimits, trusted: &[&str]) -> Open {
+fn open<H: Handler>(
+    door: Listeners,
+    handler: H,
+    limits: ServerLimits,
+    trusted: &[&str],
+) -> RunningDoor {
     let networks = trusted
         .iter()
         .map(|network| network.parse().unwrap())
@@ -72,7 +80,7 @@ fn open<H: Handler>(door: Listeners, handler: H, limits: ServerLimits, trusted: 
         shutdown: shutdown.clone(),
     };
     let served = tokio::spawn(door.serve(handler, serving));
-    Open {
+    RunningDoor {
         address,
         shutdown,
         served,
@@ -80,9 +88,9 @@ fn open<H: Handler>(door: Listeners, handler: H, limits: ServerLimits, trusted: 
     }
 }
 
-fn plain<H: Handler>(handler: H, limits: ServerLimits) -> Open {
+fn plain<H: Handler>(handler: H, limits: ServerLimits) -> RunningDoor {
     open(
-        Listeners::bind(&[at("127.0.0.1:0")], None).unwrap(),
+        Listeners::bind(&[listen_config("127.0.0.1:0")], None).unwrap(),
         handler,
         limits,
         &[],
@@ -90,7 +98,7 @@ fn plain<H: Handler>(handler: H, limits: ServerLimits) -> Open {
 }
 
 /// Sends the bytes; returns everything received until the connection closes.
-async fn ask<T: AsyncRead + AsyncWrite + Unpin>(mut stream: T, bytes: &[u8]) -> String {
+async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(mut stream: T, bytes: &[u8]) -> String {
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
     // A reset also ends the response.
@@ -98,7 +106,7 @@ async fn ask<T: AsyncRead + AsyncWrite + Unpin>(mut stream: T, bytes: &[u8]) -> 
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-async fn tcp(open: &Open) -> TcpStream {
+async fn tcp(open: &RunningDoor) -> TcpStream {
     TcpStream::connect(open.address).await.unwrap()
 }
 
@@ -118,12 +126,12 @@ async fn once(stream: &mut TcpStream) -> String {
 async fn requests_are_answered_on_every_socket() {
     let folder = Folder::new();
     let path = folder.path("http.sock");
-    let unix = at(&format!("unix:{}", path.display()));
-    let door = Listeners::bind(&[at("127.0.0.1:0"), unix], None).unwrap();
-    let open = open(door, tell, ServerLimits::default(), &[]);
-    let answer = ask(tcp(&open).await, LAST).await;
+    let unix = listen_config(&format!("unix:{}", path.display()));
+    let door = Listeners::bind(&[listen_config("127.0.0.1:0"), unix], None).unwrap();
+    let open = open(door, describe_connection, ServerLimits::default(), &[]);
+    let answer = exchange(tcp(&open).await, LAST).await;
     assert!(answer.ends_with("/a 127.0.0.1 tls=false -"), "{answer}");
-    let answer = ask(UnixStream::connect(&path).await.unwrap(), LAST).await;
+    let answer = exchange(UnixStream::connect(&path).await.unwrap(), LAST).await;
     assert!(answer.ends_with("/a unix tls=false -"), "{answer}");
     open.shutdown.cancel();
     open.served.await.unwrap();
@@ -131,9 +139,9 @@ async fn requests_are_answered_on_every_socket() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_named() {
-    let first = Listeners::bind(&[at("127.0.0.1:0")], None).unwrap();
-    let place = at(&first.ip().unwrap().to_string());
+async fn an_error_names_the_port_in_use() {
+    let first = Listeners::bind(&[listen_config("127.0.0.1:0")], None).unwrap();
+    let place = listen_config(&first.ip().unwrap().to_string());
     let error = Listeners::bind(std::slice::from_ref(&place), None).unwrap_err();
     assert!(matches!(&error, BindError::InUse { .. }), "{error}");
     assert!(
@@ -143,9 +151,10 @@ async fn a_port_that_is_taken_is_named() {
 }
 
 #[tokio::test]
-async fn only_a_socket_that_nobody_answers_on_is_cleared_away() {
+async fn only_a_socket_without_a_listener_is_removed() {
     let folder = Folder::new();
-    let bind = |path: &Path| Listeners::bind(&[at(&format!("unix:{}", path.display()))], None);
+    let bind =
+        |path: &Path| Listeners::bind(&[listen_config(&format!("unix:{}", path.display()))], None);
     let stale = folder.path("stale.sock");
     drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
     assert!(stale.exists());
@@ -159,14 +168,14 @@ async fn only_a_socket_that_nobody_answers_on_is_cleared_away() {
     assert_eq!(std::fs::read(&file).unwrap(), b"keep me");
 }
 
-fn behind_balancer(trusted: &[&str]) -> Open {
+fn behind_balancer(trusted: &[&str]) -> RunningDoor {
     let place = ListenConfig {
         proxy_protocol: true,
         ..at("127.0.0.1:0")
     };
     open(
         Listeners::bind(&[place], None).unwrap(),
-        tell,
+        describe_connection,
         ServerLimits::default(),
         trusted,
     )
@@ -177,41 +186,44 @@ const PROXY_V1: &[u8] = b"PROXY TCP4 203.0.113.9 10.0.0.1 5 443\r\n";
 #[tokio::test]
 async fn a_trusted_balancer_names_the_client() {
     let open = behind_balancer(&["127.0.0.0/8"]);
-    let answer = ask(tcp(&open).await, &[PROXY_V1, LAST].concat()).await;
+    let answer = exchange(tcp(&open).await, &[PROXY_V1, LAST].concat()).await;
     assert!(answer.ends_with("/a 203.0.113.9 tls=false -"), "{answer}");
     let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x0a\x0a\0\0\x01\0\x05\x01\xbb";
-    let answer = ask(tcp(&open).await, &[v2, LAST].concat()).await;
+    let answer = exchange(tcp(&open).await, &[v2, LAST].concat()).await;
     assert!(answer.ends_with("/a 203.0.113.10 tls=false -"), "{answer}");
     assert_eq!(
-        ask(tcp(&open).await, LAST).await,
+        exchange(tcp(&open).await, LAST).await,
         "",
         "a header is not optional"
     );
 }
 
 #[tokio::test]
-async fn a_stranger_names_nobody() {
+async fn an_untrusted_peer_cannot_name_the_client() {
     let open = behind_balancer(&["10.0.0.0/8"]);
-    assert_eq!(ask(tcp(&open).await, &[PROXY_V1, LAST].concat()).await, "");
-    assert_eq!(ask(tcp(&open).await, LAST).await, "");
-    let unasked = plain(tell, ServerLimits::default());
-    let answer = ask(tcp(&unasked).await, &[PROXY_V1, LAST].concat()).await;
+    assert_eq!(
+        exchange(tcp(&open).await, &[PROXY_V1, LAST].concat()).await,
+        ""
+    );
+    assert_eq!(exchange(tcp(&open).await, LAST).await, "");
+    let unasked = plain(describe_connection, ServerLimits::default());
+    let answer = exchange(tcp(&unasked).await, &[PROXY_V1, LAST].concat()).await;
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_says_nothing_is_cut_off() {
+async fn a_silent_client_is_disconnected() {
     let folder = Folder::new();
     folder.pair("a", &["a.example"]);
     let tls = folder.config(&["a"]);
     let with_tls = open(
-        Listeners::bind(&[at("127.0.0.1:0")], Some(&tls)).unwrap(),
-        tell,
+        Listeners::bind(&[listen_config("127.0.0.1:0")], Some(&tls)).unwrap(),
+        describe_connection,
         ServerLimits::default(),
         &[],
     );
     let balanced = behind_balancer(&["127.0.0.0/8"]);
-    let quiet = plain(tell, ServerLimits::default());
+    let quiet = plain(describe_connection, ServerLimits::default());
     for (open, said, seconds) in [
         (&quiet, &b""[..], 30),
         (&quiet, b"GET / HTTP/1.1\r\nhost:", 30),
@@ -220,7 +232,7 @@ async fn a_client_that_says_nothing_is_cut_off() {
     ] {
         let began = Instant::now();
         let stream = tcp(open).await;
-        assert_eq!(ask(stream, said).await, "");
+        assert_eq!(exchange(stream, said).await, "");
         let took = began.elapsed().as_secs();
         assert!(
             (seconds..=seconds + 1).contains(&took),
@@ -231,7 +243,7 @@ async fn a_client_that_says_nothing_is_cut_off() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_closed_after_its_keep_alive() {
-    let open = plain(tell, ServerLimits::default());
+    let open = plain(describe_connection, ServerLimits::default());
     let mut stream = tcp(&open).await;
     once(&mut stream).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
@@ -246,14 +258,18 @@ async fn an_idle_connection_is_closed_after_its_keep_alive() {
 async fn a_slow_answer_is_not_an_idle_connection() {
     let slow = |request, connection| async {
         sleep(Duration::from_secs(600)).await;
-        tell(request, connection).await
+        describe_connection(request, connection).await
     };
     let open = plain(slow, ServerLimits::default());
-    assert!(ask(tcp(&open).await, LAST).await.ends_with("tls=false -"));
+    assert!(
+        exchange(tcp(&open).await, LAST)
+            .await
+            .ends_with("tls=false -")
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_stops_reading_is_cut_off() {
+async fn a_client_that_stops_reading_is_disconnected() {
     struct Endless(Arc<Notify>);
     impl http_body::Body for Endless {
         type Data = bytes::Bytes;
@@ -295,14 +311,14 @@ async fn a_head_that_is_too_long_is_refused() {
         header_bytes_max: 10_000,
         ..ServerLimits::default()
     };
-    let open = plain(tell, limits);
+    let open = plain(describe_connection, limits);
     let of = |bytes: usize| {
         let filler = "x".repeat(bytes);
         format!("GET /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {filler}\r\n\r\n")
     };
-    let answer = ask(tcp(&open).await, of(9_000).as_bytes()).await;
+    let answer = exchange(tcp(&open).await, of(9_000).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let answer = ask(tcp(&open).await, of(11_000).as_bytes()).await;
+    let answer = exchange(tcp(&open).await, of(11_000).as_bytes()).await;
     assert!(
         answer.starts_with("HTTP/1.1 431") || answer.is_empty(),
         "{answer}"
@@ -318,32 +334,32 @@ fn held() -> (Arc<Notify>, Arc<Notify>, impl Handler) {
         async move {
             begun.notify_one();
             go.notified().await;
-            tell(request, connection).await
+            describe_connection(request, connection).await
         }
     };
     (begun, go, handler)
 }
 
 #[tokio::test]
-async fn a_closing_door_finishes_what_it_began_and_begins_nothing() {
+async fn a_closing_door_finishes_requests_and_accepts_none() {
     let (begun, go, handler) = held();
     let open = plain(handler, ServerLimits::default());
     let silent = tcp(&open).await;
-    let asking = tokio::spawn(ask(tcp(&open).await, GET));
+    let exchanging = tokio::spawn(exchange(tcp(&open).await, GET));
     begun.notified().await;
     open.shutdown.cancel();
     assert_eq!(
-        ask(silent, b"").await,
+        exchange(silent, b"").await,
         "",
         "an idle connection is closed at once"
     );
     assert!(
         TcpStream::connect(open.address).await.is_err(),
-        "nobody listens any more"
+        "the listener is closed"
     );
     assert!(!open.served.is_finished());
     go.notify_one();
-    let answer = asking.await.unwrap();
+    let answer = exchanging.await.unwrap();
     assert!(
         answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"),
         "{answer}"
@@ -352,21 +368,21 @@ async fn a_closing_door_finishes_what_it_began_and_begins_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closing_door_waits_only_so_long() {
+async fn a_closing_door_waits_at_most_30_seconds() {
     let (begun, _go, handler) = held();
     let open = plain(handler, ServerLimits::default());
-    let asking = tokio::spawn(ask(tcp(&open).await, GET));
+    let exchanging = tokio::spawn(exchange(tcp(&open).await, GET));
     begun.notified().await;
     let began = Instant::now();
     open.shutdown.cancel();
     open.served.await.unwrap();
     assert_eq!(began.elapsed().as_secs(), 30);
-    assert_eq!(asking.await.unwrap(), "");
+    assert_eq!(exchanging.await.unwrap(), "");
 }
 
 #[tokio::test]
 async fn an_idle_keep_alive_is_closed_at_once_by_a_closing_door() {
-    let open = plain(tell, ServerLimits::default());
+    let open = plain(describe_connection, ServerLimits::default());
     let mut stream = tcp(&open).await;
     once(&mut stream).await;
     open.shutdown.cancel();
@@ -375,26 +391,26 @@ async fn an_idle_keep_alive_is_closed_at_once_by_a_closing_door() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_for_a_place() {
+async fn connections_beyond_the_limit_wait_for_a_free_slot() {
     let limits = ServerLimits {
         connections_max: 1,
         ..ServerLimits::default()
     };
-    let open = plain(tell, limits);
+    let open = plain(describe_connection, limits);
     let mut first = tcp(&open).await;
     once(&mut first).await;
     assert!(open.telemetry.render().contains("menshen_connections 1\n"));
     let mut second = tcp(&open).await;
     second.write_all(GET).await.unwrap();
     let none = timeout(Duration::from_millis(50), second.readable()).await;
-    assert!(none.is_err(), "nobody serves the second");
+    assert!(none.is_err(), "the second connection is not served");
     drop(first);
     second.readable().await.unwrap();
     assert!(open.telemetry.render().contains("menshen_connections 1\n"));
 }
 
 #[tokio::test]
-async fn a_tunnel_keeps_its_place_and_the_door_waits_for_it() {
+async fn a_tunnel_counts_as_a_connection_and_delays_the_shutdown() {
     let (opened, tunnel) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell_opened, wait) = (Arc::clone(&opened), Arc::clone(&tunnel));
     let upgrade = move |request: Request<RequestBody>, _| {
@@ -417,30 +433,30 @@ async fn a_tunnel_keeps_its_place_and_the_door_waits_for_it() {
     };
     let open = plain(upgrade, ServerLimits::default());
     let upgrade = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
-    let asking = tokio::spawn(ask(tcp(&open).await, upgrade));
+    let exchanging = tokio::spawn(exchange(tcp(&open).await, upgrade));
     opened.notified().await;
     open.shutdown.cancel();
     tokio::task::yield_now().await;
     assert!(!open.served.is_finished());
     assert!(open.telemetry.render().contains("menshen_connections 1\n"));
     tunnel.notify_one();
-    assert!(asking.await.unwrap().ends_with("bye"));
+    assert!(exchanging.await.unwrap().ends_with("bye"));
     open.served.await.unwrap();
 }
 
 #[tokio::test]
-async fn a_redirecting_listener_serves_nothing() {
+async fn a_redirecting_listener_only_redirects() {
     let place = ListenConfig {
         redirect_https: true,
         ..at("127.0.0.1:0")
     };
     let open = open(
         Listeners::bind(&[place], None).unwrap(),
-        tell,
+        describe_connection,
         ServerLimits::default(),
         &[],
     );
-    let answer = ask(tcp(&open).await, LAST).await;
+    let answer = exchange(tcp(&open).await, LAST).await;
     assert!(answer.starts_with("HTTP/1.1 308"), "{answer}");
     assert!(answer.contains("location: https://a/a\r\n"), "{answer}");
 }
@@ -454,7 +470,7 @@ mod over_tls {
     use super::*;
 
     async fn connect(
-        open: &Open,
+        open: &RunningDoor,
         name: &'static str,
         trusted: &CertificateDer<'static>,
         alpn: &[u8],
@@ -472,15 +488,18 @@ mod over_tls {
             .await
     }
 
-    fn door(folder: &Folder, files: &[&str]) -> (Open, Arc<Tls>) {
+    fn door(folder: &Folder, files: &[&str]) -> (RunningDoor, Arc<Tls>) {
         let config = folder.config(files);
-        let door = Listeners::bind(&[at("127.0.0.1:0")], Some(&config)).unwrap();
+        let door = Listeners::bind(&[listen_config("127.0.0.1:0")], Some(&config)).unwrap();
         let tls = Arc::clone(door.tls().unwrap());
-        (open(door, tell, ServerLimits::default(), &[]), tls)
+        (
+            open(door, describe_connection, ServerLimits::default(), &[]),
+            tls,
+        )
     }
 
     #[tokio::test]
-    async fn the_name_chooses_the_certificate_and_is_told_in_lower_case() {
+    async fn the_server_name_chooses_the_certificate_and_is_reported_in_lower_case() {
         let folder = Folder::new();
         let (a, b) = (
             folder.pair("a", &["a.example"]),
@@ -488,7 +507,7 @@ mod over_tls {
         );
         let (open, _) = door(&folder, &["a", "b"]);
         let stream = connect(&open, "a.example", &a, b"http/1.1").await.unwrap();
-        let answer = ask(stream, LAST).await;
+        let answer = exchange(stream, LAST).await;
         assert!(
             answer.ends_with("/a 127.0.0.1 tls=true a.example"),
             "{answer}"
@@ -496,7 +515,7 @@ mod over_tls {
         let stream = connect(&open, "X.B.example", &b, b"http/1.1")
             .await
             .unwrap();
-        let answer = ask(stream, LAST).await;
+        let answer = exchange(stream, LAST).await;
         assert!(
             answer.ends_with("/a 127.0.0.1 tls=true x.b.example"),
             "{answer}"
@@ -505,7 +524,7 @@ mod over_tls {
     }
 
     #[tokio::test]
-    async fn new_certificates_are_taken_while_the_door_is_open() {
+    async fn certificates_are_reloaded_while_the_door_is_open() {
         let folder = Folder::new();
         let old = folder.pair("a", &["a.example"]);
         let (open, tls) = door(&folder, &["a"]);
@@ -524,13 +543,13 @@ mod over_tls {
                 .is_err()
         );
         assert!(
-            ask(&mut before, LAST).await.ends_with("a.example"),
-            "who was here stays"
+            exchange(&mut before, LAST).await.ends_with("a.example"),
+            "open connections continue"
         );
     }
 
     #[tokio::test]
-    async fn http_2_is_spoken_to_whoever_asks_for_it() {
+    async fn http_2_is_negotiated_by_alpn() {
         use hyper_util::rt::TokioExecutor;
 
         let folder = Folder::new();

@@ -13,22 +13,22 @@ use super::{CALL_TIMEOUT, Outbound, OutboundCall, OutboundError};
 const CONTENT_TYPE_CHARS_MAX: usize = 80;
 
 impl Outbound {
-    /// Sends a call and reads the JSON of its response, whose status `answers` must accept. Takes
-    /// at most [`CALL_TIMEOUT`], including a repetition.
+    /// Sends a call and reads the JSON of its response, if `is_accepted` is true for its status.
+    /// Takes at most [`CALL_TIMEOUT`], including a repetition.
     pub(super) async fn exchange(
         &self,
         request: RequestBuilder,
         call: OutboundCall,
-        answers: impl Fn(StatusCode) -> bool,
+        is_accepted: impl Fn(StatusCode) -> bool,
     ) -> Result<(u16, Value), OutboundError> {
         let request = request.header(ACCEPT, "application/json").build();
         let request = request.map_err(|error| transport(error, call))?;
         if !call.is_repeatable() {
-            return self.attempt(&self.fresh, request, call, &answers).await;
+            return self.attempt(&self.fresh, request, call, &is_accepted).await;
         }
         let began = Instant::now();
         let again = request.try_clone();
-        let first = self.attempt(&self.kept, request, call, &answers).await;
+        let first = self.attempt(&self.kept, request, call, &is_accepted).await;
         match (first, again) {
             (Err(error), Some(mut again)) if is_broken(&error) => {
                 let call_name = call.name();
@@ -38,7 +38,7 @@ impl Outbound {
                 );
                 let left = CALL_TIMEOUT.saturating_sub(began.elapsed());
                 *again.timeout_mut() = Some(left);
-                self.attempt(&self.fresh, again, call, &answers).await
+                self.attempt(&self.fresh, again, call, &is_accepted).await
             }
             (first, _) => first,
         }
@@ -49,7 +49,7 @@ impl Outbound {
         client: &Client,
         request: Request,
         call: OutboundCall,
-        answers: &impl Fn(StatusCode) -> bool,
+        is_accepted: &impl Fn(StatusCode) -> bool,
     ) -> Result<(u16, Value), OutboundError> {
         let response = client.execute(request).await;
         let mut response = response.map_err(|error| transport(error, call))?;
@@ -61,7 +61,7 @@ impl Outbound {
             status,
             content_type: content_type.clone(),
         };
-        if !answers(response.status()) {
+        if !is_accepted(response.status()) {
             return Err(refused());
         }
         let body = self.read(&mut response, call).await?;
@@ -216,7 +216,7 @@ mod tests {
             built.unwrap()
         }
 
-        async fn asked(
+        async fn send(
             &self,
             outbound: &Outbound,
             call: OutboundCall,
@@ -254,12 +254,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_question_over_http_2_is_asked_once_more_when_its_connection_ends() {
+    async fn an_idempotent_call_over_http_2_is_repeated_when_its_connection_ends() {
         let source = Source::start().await;
         let outbound = source.outbound();
         for _ in 0..2 {
             let answer = source
-                .asked(&outbound, OutboundCall::repeatable("userinfo"))
+                .send(&outbound, OutboundCall::repeatable("userinfo"))
                 .await;
             assert_eq!(answer.unwrap(), serde_json::json!({}));
         }
@@ -268,11 +268,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_spends_something_is_sent_once_over_http_2_on_a_connection_of_its_own() {
+    async fn a_one_time_call_over_http_2_is_sent_once_on_a_new_connection() {
         let source = Source::start().await;
         let outbound = source.outbound();
         for _ in 0..3 {
-            let answer = source.asked(&outbound, OutboundCall::once("token")).await;
+            let answer = source.send(&outbound, OutboundCall::once("token")).await;
             assert_eq!(answer.unwrap(), serde_json::json!({}));
         }
         assert_eq!(source.requests.load(Ordering::SeqCst), 3);

@@ -69,47 +69,48 @@ impl AllListeners {
         let admin = config.admin.as_ref();
         let admin = admin.map(|admin| Admin::new(admin, Arc::clone(live), Arc::clone(health)));
         let admin = admin.transpose().map_err(StartError::AdminToken)?;
-        let envoys = config.ext_authz.as_ref().map(|settings| {
+        let ext_authz = config.ext_authz.as_ref().map(|settings| {
             let closing = front.shutdown.clone();
-            let envoys = ExtAuthz::new(Arc::clone(live), Arc::clone(health), closing);
-            (Arc::new(envoys), settings.on_main)
+            let ext_authz = ExtAuthz::new(Arc::clone(live), Arc::clone(health), closing);
+            (Arc::new(ext_authz), settings.on_main)
         });
-        let on_main = envoys.clone().filter(|(_, on_main)| *on_main);
+        let on_main = ext_authz.clone().filter(|(_, on_main)| *on_main);
         let live = Arc::clone(live);
         let serving = TaskTracker::new();
-        let visits = move |request: Request<RequestBody>, connection: Arc<Connection>| {
-            let (live, envoys) = (Arc::clone(&live), on_main.clone());
+        let handler = move |request: Request<RequestBody>, connection: Arc<Connection>| {
+            let (live, ext_authz) = (Arc::clone(&live), on_main.clone());
             async move {
-                match envoys.filter(|_| ExtAuthz::is_check(&request)) {
+                match ext_authz.filter(|_| ExtAuthz::is_check(&request)) {
                     // Boxed, so that this rare branch does not enlarge the future of every request.
-                    Some((envoys, _)) => {
+                    Some((ext_authz, _)) => {
                         let at = CheckListener::Main;
-                        Box::pin(envoys.handle(request, connection, at)).await
+                        Box::pin(ext_authz.handle(request, connection, at)).await
                     }
                     None => live.handle(request, connection).await,
                 }
             }
         };
-        serving.spawn(self.main.serve(visits, with(limits)));
-        if let (Some(door), Some((envoys, _))) = (self.grpc, envoys) {
-            let calls = move |request: Request<RequestBody>, connection: Arc<Connection>| {
-                let envoys = Arc::clone(&envoys);
+        serving.spawn(self.main.serve(handler, with(limits)));
+        if let (Some(door), Some((ext_authz, _))) = (self.grpc, ext_authz) {
+            let check_handler = move |request: Request<RequestBody>,
+                                      connection: Arc<Connection>| {
+                let ext_authz = Arc::clone(&ext_authz);
                 async move {
                     let at = CheckListener::Own;
-                    envoys.handle(request, connection, at).await
+                    ext_authz.handle(request, connection, at).await
                 }
             };
             let limits = front.limits.capped_at(files.others);
-            serving.spawn(door.serve(calls, with(limits)));
+            serving.spawn(door.serve(check_handler, with(limits)));
         }
         if let (Some(door), Some(admin)) = (self.admin, admin) {
             let admin = Arc::new(admin);
-            let visits = move |request: Request<RequestBody>, _: Arc<Connection>| {
+            let handler = move |request: Request<RequestBody>, _: Arc<Connection>| {
                 let admin = Arc::clone(&admin);
                 async move { admin.handle(request).await }
             };
             let limits = ServerLimits::default().capped_at(files.others);
-            serving.spawn(door.serve(visits, with(limits)));
+            serving.spawn(door.serve(handler, with(limits)));
         }
         serving.close();
         Ok(serving)

@@ -19,7 +19,7 @@ use crate::clock::{Clock, Timestamp};
 #[derive(Clone, Debug)]
 pub struct Cached<T, E> {
     state: Arc<Mutex<State<T, E>>>,
-    turn: Arc<AsyncMutex<()>>,
+    permit: Arc<AsyncMutex<()>>,
     clock: Clock,
 }
 
@@ -55,7 +55,7 @@ pub enum CacheLookup<T, E> {
 #[derive(Debug)]
 pub struct LoadPermit<T, E> {
     cached: Cached<T, E>,
-    _only: OwnedMutexGuard<()>,
+    _guard: OwnedMutexGuard<()>,
 }
 
 impl<T: Clone, E: Clone> Cached<T, E> {
@@ -67,7 +67,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         };
         Self {
             state: Arc::new(Mutex::new(state)),
-            turn: Arc::default(),
+            permit: Arc::default(),
             clock,
         }
     }
@@ -82,17 +82,17 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         if let Some(known) = self.known(&enough) {
             return known;
         }
-        let only = Arc::clone(&self.turn).lock_owned().await;
+        let guard = Arc::clone(&self.permit).lock_owned().await;
         let known = self.known(&enough);
-        known.unwrap_or_else(|| CacheLookup::LoadPermit(self.turn(only)))
+        known.unwrap_or_else(|| CacheLookup::LoadPermit(self.permit(guard)))
     }
 
     /// The permit to load a fresh value while the old one is still used; `None` if the value is
     /// fresh, a load is running, or the pause after a failure has not ended.
     pub fn try_load_permit(&self) -> Option<LoadPermit<T, E>> {
-        let only = Arc::clone(&self.turn).try_lock_owned().ok()?;
+        let guard = Arc::clone(&self.permit).try_lock_owned().ok()?;
         let known = self.known(&|latest| self.is_fresh(latest));
-        known.is_none().then(|| self.turn(only))
+        known.is_none().then(|| self.permit(guard))
     }
 
     /// The last value that was stored.
@@ -138,10 +138,10 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         Some(CacheLookup::Value(latest.value.clone()))
     }
 
-    fn turn(&self, only: OwnedMutexGuard<()>) -> LoadPermit<T, E> {
+    fn permit(&self, guard: OwnedMutexGuard<()>) -> LoadPermit<T, E> {
         LoadPermit {
             cached: self.clone(),
-            _only: only,
+            _guard: guard,
         }
     }
 
@@ -177,19 +177,19 @@ mod tests {
     const FRESH: Duration = Duration::from_secs(600);
     const PAUSE: Duration = Duration::from_secs(2);
 
-    struct Desk {
+    struct Loader {
         cached: Cached<u32, &'static str>,
         clock: Clock,
-        asked: AtomicU32,
+        loads: AtomicU32,
     }
 
-    impl Desk {
+    impl Loader {
         fn new() -> Self {
             let clock = Clock::manual(Timestamp::from_unix_s(1_000));
             Self {
                 cached: Cached::new(clock.clone()),
                 clock,
-                asked: AtomicU32::new(0),
+                loads: AtomicU32::new(0),
             }
         }
 
@@ -198,143 +198,146 @@ mod tests {
             match self.cached.get().await {
                 CacheLookup::Value(value) => Ok(value),
                 CacheLookup::Pausing(error) => Err(error),
-                CacheLookup::LoadPermit(turn) => {
-                    let number = self.asked.fetch_add(1, Ordering::Relaxed);
+                CacheLookup::LoadPermit(permit) => {
+                    let number = self.loads.fetch_add(1, Ordering::Relaxed);
                     sleep(Duration::from_secs(1)).await;
                     if succeeds {
-                        Ok(turn.keep(number, FRESH))
+                        Ok(permit.keep(number, FRESH))
                     } else {
-                        Err(turn.fail("down", PAUSE))
+                        Err(permit.fail("down", PAUSE))
                     }
                 }
             }
         }
 
-        fn asked(&self) -> u32 {
-            self.asked.load(Ordering::Relaxed)
+        fn loads(&self) -> u32 {
+            self.loads.load(Ordering::Relaxed)
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_asks_for_all_who_wait_until_the_value_is_old() {
-        let desk = Desk::new();
-        let all = futures_util::future::join_all((0..20).map(|_| desk.get(true))).await;
+    async fn one_caller_loads_for_all_until_the_value_is_stale() {
+        let loader = Loader::new();
+        let all = futures_util::future::join_all((0..20).map(|_| loader.get(true))).await;
         assert!(all.into_iter().all(|value| value == Ok(0)));
-        desk.clock.advance(FRESH - Duration::from_millis(1));
-        assert_eq!(desk.get(true).await, Ok(0));
-        desk.clock.advance(Duration::from_millis(1));
-        assert_eq!(desk.get(true).await, Ok(1));
+        loader.clock.advance(FRESH - Duration::from_millis(1));
+        assert_eq!(loader.get(true).await, Ok(0));
+        loader.clock.advance(Duration::from_millis(1));
+        assert_eq!(loader.get(true).await, Ok(1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_is_the_answer_for_all_until_its_pause_ends() {
-        let desk = Desk::new();
-        let all = futures_util::future::join_all((0..20).map(|_| desk.get(false))).await;
+    async fn a_failure_is_returned_to_all_until_its_pause_ends() {
+        let loader = Loader::new();
+        let all = futures_util::future::join_all((0..20).map(|_| loader.get(false))).await;
         assert!(all.into_iter().all(|value| value == Err("down")));
-        desk.clock.advance(PAUSE - Duration::from_millis(1));
-        assert_eq!(desk.get(true).await, Err("down"));
-        assert_eq!(desk.asked(), 1);
-        desk.clock.advance(Duration::from_millis(1));
-        assert!(desk.cached.is_failing());
-        assert_eq!(desk.get(true).await, Ok(1));
-        assert!(!desk.cached.is_failing());
+        loader.clock.advance(PAUSE - Duration::from_millis(1));
+        assert_eq!(loader.get(true).await, Err("down"));
+        assert_eq!(loader.loads(), 1);
+        loader.clock.advance(Duration::from_millis(1));
+        assert!(loader.cached.is_failing());
+        assert_eq!(loader.get(true).await, Ok(1));
+        assert!(!loader.cached.is_failing());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failure_leaves_the_last_value() {
-        let desk = Desk::new();
-        desk.get(true).await.unwrap();
-        desk.clock.advance(FRESH);
-        assert_eq!(desk.get(false).await, Err("down"));
-        let latest = desk.cached.latest().unwrap();
-        assert!(latest.value == 0 && !desk.cached.is_fresh(&latest));
+        let loader = Loader::new();
+        loader.get(true).await.unwrap();
+        loader.clock.advance(FRESH);
+        assert_eq!(loader.get(false).await, Err("down"));
+        let latest = loader.cached.latest().unwrap();
+        assert!(latest.value == 0 && !loader.cached.is_fresh(&latest));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_who_goes_away_lets_the_next_one_ask() {
-        let desk = Desk::new();
-        let leaves = timeout(Duration::from_millis(500), desk.get(true));
-        let (left, value) = futures_util::future::join(leaves, desk.get(true)).await;
+    async fn a_cancelled_load_leaves_the_permit_to_the_next_caller() {
+        let loader = Loader::new();
+        let leaves = timeout(Duration::from_millis(500), loader.get(true));
+        let (left, value) = futures_util::future::join(leaves, loader.get(true)).await;
         assert!(left.is_err());
-        assert_eq!((value, desk.asked()), (Ok(1), 2));
+        assert_eq!((value, loader.loads()), (Ok(1), 2));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_asking_that_panics_lets_the_next_one_ask() {
-        let desk = Desk::new();
-        let CacheLookup::LoadPermit(turn) = desk.cached.get().await else {
-            panic!("nothing is known yet");
+    async fn a_panicking_load_leaves_the_permit_to_the_next_caller() {
+        let loader = Loader::new();
+        let CacheLookup::LoadPermit(permit) = loader.cached.get().await else {
+            panic!("no value is stored yet");
         };
-        let asking = tokio::spawn(async move {
-            let _turn = turn;
+        let loading = tokio::spawn(async move {
+            let _permit = permit;
             panic!("as the test wants");
         });
-        assert_eq!(desk.get(true).await, Ok(0));
-        assert!(asking.await.is_err());
+        assert_eq!(loader.get(true).await, Ok(0));
+        assert!(loading.await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_asking_in_a_task_goes_on_without_its_caller() {
-        let desk = Desk::new();
-        let CacheLookup::LoadPermit(turn) = desk.cached.get().await else {
-            panic!("nothing is known yet");
+    async fn a_load_in_a_task_continues_without_its_caller() {
+        let loader = Loader::new();
+        let CacheLookup::LoadPermit(permit) = loader.cached.get().await else {
+            panic!("no value is stored yet");
         };
         drop(tokio::spawn(async move {
             sleep(Duration::from_secs(1)).await;
-            turn.keep(7, FRESH);
+            permit.keep(7, FRESH);
         }));
-        assert_eq!((desk.get(true).await, desk.asked()), (Ok(7), 0));
+        assert_eq!((loader.get(true).await, loader.loads()), (Ok(7), 0));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_no_longer_takes_no_turn() {
-        let desk = Desk::new();
-        let impatient = timeout(Duration::from_millis(500), desk.get(true));
-        let (value, waited) = futures_util::future::join(desk.get(false), impatient).await;
+    async fn a_caller_that_stopped_waiting_takes_no_permit() {
+        let loader = Loader::new();
+        let impatient = timeout(Duration::from_millis(500), loader.get(true));
+        let (value, waited) = futures_util::future::join(loader.get(false), impatient).await;
         assert!(value == Err("down") && waited.is_err());
-        desk.clock.advance(PAUSE);
-        assert_eq!((desk.get(true).await, desk.asked()), (Ok(1), 2));
+        loader.clock.advance(PAUSE);
+        assert_eq!((loader.get(true).await, loader.loads()), (Ok(1), 2));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_old_value_is_used_on_while_one_asks() {
-        let desk = Desk::new();
-        desk.get(true).await.unwrap();
-        assert!(desk.cached.try_load_permit().is_none(), "it is fresh");
-        desk.clock.advance(FRESH);
-        let turn = desk.cached.try_load_permit().unwrap();
-        assert!(desk.cached.try_load_permit().is_none(), "somebody asks");
-        assert_eq!(desk.cached.latest().unwrap().value, 0);
-        turn.fail("down", PAUSE);
-        assert!(desk.cached.try_load_permit().is_none(), "it pauses");
-        desk.clock.advance(PAUSE);
-        assert!(desk.cached.try_load_permit().is_some());
+    async fn a_stale_value_is_used_during_a_load() {
+        let loader = Loader::new();
+        loader.get(true).await.unwrap();
+        assert!(loader.cached.try_load_permit().is_none(), "it is fresh");
+        loader.clock.advance(FRESH);
+        let permit = loader.cached.try_load_permit().unwrap();
+        assert!(
+            loader.cached.try_load_permit().is_none(),
+            "a load is running"
+        );
+        assert_eq!(loader.cached.latest().unwrap().value, 0);
+        permit.fail("down", PAUSE);
+        assert!(loader.cached.try_load_permit().is_none(), "it pauses");
+        loader.clock.advance(PAUSE);
+        assert!(loader.cached.try_load_permit().is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_says_which_value_is_enough() {
-        let desk = Desk::new();
-        desk.get(true).await.unwrap();
-        let came_at = desk.clock.now();
-        let newer = || desk.cached.get_if(|latest| latest.kept_at > came_at);
-        let CacheLookup::LoadPermit(turn) = newer().await else {
-            panic!("it was kept before the caller came");
+    async fn a_caller_decides_which_value_is_enough() {
+        let loader = Loader::new();
+        loader.get(true).await.unwrap();
+        let came_at = loader.clock.now();
+        let newer = || loader.cached.get_if(|latest| latest.kept_at > came_at);
+        let CacheLookup::LoadPermit(permit) = newer().await else {
+            panic!("the value is older than the caller");
         };
-        desk.clock.advance(FRESH);
-        turn.keep(8, FRESH);
-        desk.clock.advance(FRESH);
+        loader.clock.advance(FRESH);
+        permit.keep(8, FRESH);
+        loader.clock.advance(FRESH);
         assert!(matches!(newer().await, CacheLookup::Value(8)));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_value_is_dropped_or_replaced_without_a_turn() {
-        let desk = Desk::new();
-        desk.get(false).await.unwrap_err();
-        desk.cached.put(5, FRESH);
-        assert_eq!((desk.get(true).await, desk.asked()), (Ok(5), 1));
-        desk.cached.forget_if(|value| *value == 4);
-        assert_eq!(desk.get(true).await, Ok(5));
-        desk.cached.forget_if(|value| *value == 5);
-        assert_eq!(desk.get(true).await, Ok(1));
+    async fn a_value_is_dropped_or_replaced_without_a_permit() {
+        let loader = Loader::new();
+        loader.get(false).await.unwrap_err();
+        loader.cached.put(5, FRESH);
+        assert_eq!((loader.get(true).await, loader.loads()), (Ok(5), 1));
+        loader.cached.forget_if(|value| *value == 4);
+        assert_eq!(loader.get(true).await, Ok(5));
+        loader.cached.forget_if(|value| *value == 5);
+        assert_eq!(loader.get(true).await, Ok(1));
     }
 }

@@ -226,7 +226,7 @@ impl MaintenanceStore for MonitoredStore {
         idle_before: Timestamp,
         max: u32,
     ) -> Result<u64, StoreError> {
-        let swept = self.inner.delete_expired(at, idle_before, max);
-        self.write("delete_expired", swept).await
+        let deleted = self.inner.delete_expired(at, idle_before, max);
+        self.write("delete_expired", deleted).await
     }
 }

@@ -62,7 +62,7 @@ impl Drop for Folder {
 }
 
 #[test]
-fn the_name_asked_for_chooses_exactly_then_by_wildcard_then_the_first() {
+fn the_server_name_matches_exactly_then_by_wildcard_else_the_first_pair() {
     let folder = Folder::new();
     let first = folder.pair("first", &["sso.example"]);
     let wide = folder.pair("wide", &["*.corp.example"]);
@@ -107,7 +107,7 @@ fn of_two_pairs_for_a_name_the_client_gets_one_that_it_can_use() {
 }
 
 #[test]
-fn a_pair_from_an_editor_of_windows_is_a_pair() {
+fn a_byte_order_mark_and_crlf_line_ends_are_accepted() {
     let folder = Folder::new();
     let made = folder.pair("site", &["a.example"]);
     for file in ["site.pem", "site.key"] {
@@ -140,7 +140,7 @@ fn a_broken_file_leaves_the_old_certificates_in_force() {
 }
 
 #[test]
-fn a_refusal_names_the_file_and_what_is_expected() {
+fn an_error_names_the_file_and_what_is_expected() {
     let folder = Folder::new();
     folder.pair("a", &["a.example"]);
     folder.pair("b", &["b.example"]);

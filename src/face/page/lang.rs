@@ -44,8 +44,8 @@ impl Lang {
                 return Self::Zh;
             }
         }
-        let asked_elsewhere = en == 0 && other > 0;
-        if zh == 0 && asked_elsewhere || en > zh {
+        let only_other_languages = en == 0 && other > 0;
+        if zh == 0 && only_other_languages || en > zh {
             Self::En
         } else {
             Self::Zh

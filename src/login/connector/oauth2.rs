@@ -143,12 +143,12 @@ impl OAuth2 {
 
     /// The URL of the authorization request (RFC 6749 §4.1.1). Configured parameters cannot replace
     /// those that bind the response to this login.
-    fn authorize_url(&self, pending: &Pending, ask: &AuthnRequest) -> Url {
+    fn authorize_url(&self, pending: &Pending, request: &AuthnRequest) -> Url {
         let settings = &self.settings;
         let challenge = settings
             .pkce
             .then(|| grant::pkce_challenge(&pending.verifier));
-        let wanted = settings
+        let return_url = settings
             .return_param
             .as_ref()
             .map(|name| (name, pending.return_to.absolute_from(&self.callback)));
@@ -163,8 +163,8 @@ impl OAuth2 {
             own.push(("code_challenge", challenge));
             own.push(("code_challenge_method", "S256"));
         }
-        own.extend(self.optional_params(ask));
-        if let Some((name, url)) = &wanted {
+        own.extend(self.optional_params(request));
+        if let Some((name, url)) = &return_url {
             own.push((name, url));
         }
         let extra: Vec<_> = settings
@@ -176,19 +176,19 @@ impl OAuth2 {
     }
 
     /// The optional parameters that the provider supports.
-    fn optional_params<'a>(&'a self, ask: &'a AuthnRequest) -> Vec<(&'static str, &'a str)> {
+    fn optional_params<'a>(&'a self, request: &'a AuthnRequest) -> Vec<(&'static str, &'a str)> {
         let defaults = self.settings.defaults;
-        let mut asked = Vec::new();
-        if let (Some(word), Some(hint)) = (defaults.login_hint, &ask.login_hint) {
-            asked.push((word, hint.as_str()));
+        let mut optional = Vec::new();
+        if let (Some(name), Some(hint)) = (defaults.login_hint, &request.login_hint) {
+            optional.push((name, hint.as_str()));
         }
-        if let (Some(word), Some(hint)) = (defaults.domain_hint, &ask.domain_hint) {
-            asked.push((word, hint.as_str()));
+        if let (Some(name), Some(hint)) = (defaults.domain_hint, &request.domain_hint) {
+            optional.push((name, hint.as_str()));
         }
-        if let Some(prompt) = ask.prompt.filter(|_| defaults.supports_prompt) {
-            asked.push(("prompt", prompt.as_str()));
+        if let Some(prompt) = request.prompt.filter(|_| defaults.supports_prompt) {
+            optional.push(("prompt", prompt.as_str()));
         }
-        asked
+        optional
     }
 }
 
@@ -197,11 +197,11 @@ impl Connector for OAuth2 {
     async fn begin(
         &self,
         pending: &Pending,
-        ask: &AuthnRequest,
+        request: &AuthnRequest,
     ) -> Result<Challenge, ConnectorError> {
         let reachable = self.reachability.check().await;
         reachable.map_err(ConnectorError::Unreachable)?;
-        Ok(Challenge::Redirect(self.authorize_url(pending, ask)))
+        Ok(Challenge::Redirect(self.authorize_url(pending, request)))
     }
 
     async fn finish(

@@ -84,17 +84,17 @@ impl CircuitBreakers {
     }
 
     /// Records whether the source accepted a code of this client.
-    pub(super) fn record(&self, connector: &ConnectorId, client: Option<Client>, taken: bool) {
+    pub(super) fn record(&self, connector: &ConnectorId, client: Option<Client>, accepted: bool) {
         let now = self.clock.now();
         let mut breakers = self.lock();
         let breaker = breakers.entry(connector.clone()).or_default();
-        if taken || breaker.open_until.is_some_and(|until| until <= now) {
+        if accepted || breaker.open_until.is_some_and(|until| until <= now) {
             *breaker = CircuitBreaker {
                 half_open_calls: breaker.half_open_calls,
                 ..CircuitBreaker::default()
             };
         }
-        if taken || !self.count_bad_code(breaker, client) {
+        if accepted || !self.count_bad_code(breaker, client) {
             return;
         }
         breaker.consecutive_bad_codes += 1;

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_use_is_written_down_once_in_a_while_by_one_caller() {
+    fn a_use_is_written_once_per_interval_by_one_caller() {
         let state = SessionState::default();
         state.set_stored_use(Timestamp::from_unix_ms(1_000));
         assert!(!state.touch(Timestamp::from_unix_ms(1_500), 1_000));
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_never_goes_back() {
+    fn an_epoch_never_decreases() {
         let epoch = Epoch::default();
         assert!(epoch.raise_to(3));
         assert!(!epoch.raise_to(2));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_equals_a_number_that_is_withheld() {
+    fn a_blocked_epoch_equals_no_number() {
         let epoch = Epoch::default();
         epoch.raise_to(3);
         epoch.block();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_nobody_stands_on_are_forgotten() {
+    fn unreferenced_values_are_dropped() {
         let map = WeakMap::<u32, u32>::default();
         let kept = map.get_or_insert_with(1, || 1);
         for key in 2..1_000 {

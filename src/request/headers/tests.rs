@@ -83,11 +83,11 @@ fn with_own(own: &[(&'static str, &str)]) -> Route {
 
 #[test]
 fn identity_headers_are_set_and_those_of_the_client_removed() {
-    let lies = parts(
+    let spoofed = parts(
         "/",
         &[("X-Forwarded-User", "root"), ("x_forwarded_user", "root")],
     );
-    let (parts, _) = sent_by(route(), zhang(), lies, false);
+    let (parts, _) = sent_by(route(), zhang(), spoofed, false);
     let header = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap());
     assert_eq!(header("x-forwarded-user"), Some("zhangsan"));
     assert_eq!(header("x-forwarded-preferred-username"), Some("zhangsan"));

@@ -39,7 +39,7 @@ fn sent(oauth2: &OAuth2, ask: &AuthnRequest) -> (Url, BTreeMap<String, String>) 
     let url = oauth2.authorize_url(&pending(), ask);
     let all: Vec<_> = url.query_pairs().into_owned().collect();
     let map: BTreeMap<_, _> = all.iter().cloned().collect();
-    assert_eq!(all.len(), map.len(), "nothing stands twice: {url}");
+    assert_eq!(all.len(), map.len(), "a parameter is repeated: {url}");
     (url, map)
 }
 

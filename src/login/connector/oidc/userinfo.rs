@@ -223,12 +223,12 @@ mod tests {
     fn userinfo_cannot_change_identity_or_authentication() {
         let claims =
             json!({ "sub": "u1", "iss": "i", "exp": 1, "acr": "1", "name": "a", "nonce": "n" });
-        let said = json!({
+        let userinfo = json!({
             "sub": "u2", "iss": "j", "exp": 2, "acr": "9", "amr": ["mfa"], "auth_time": 3, "sid": "s",
             "aud": "x", "name": "张三", "groups": ["财务部"], "picture": null,
         });
         assert_eq!(
-            merged(claims, said),
+            merged(claims, userinfo),
             json!({
                 "sub": "u1", "iss": "i", "exp": 1, "acr": "1", "name": "张三",
                 "groups": ["财务部"],
@@ -239,9 +239,9 @@ mod tests {
     #[test]
     fn a_text_claim_of_another_type_is_ignored() {
         let claims = json!({ "sub": "u", "email": 7, "name": ["a"], "preferred_username": "z" });
-        let said = json!({ "preferred_username": { "a": 1 }, "phone_number": 138, "age": 7 });
+        let userinfo = json!({ "preferred_username": { "a": 1 }, "phone_number": 138, "age": 7 });
         assert_eq!(
-            merged(claims, said),
+            merged(claims, userinfo),
             json!({ "sub": "u", "preferred_username": "z", "age": 7 })
         );
     }

@@ -96,14 +96,14 @@ impl Api {
         if !self.old_paths.load(Ordering::Relaxed) {
             match self.call(api_call(new)).await {
                 Err(error) if error.is_missing_path() => {}
-                answered => return answered.map(|said| code_owner(new, &said)),
+                result => return result.map(|fields| code_owner(new, &fields)),
             }
         }
-        let answered = self.call(api_call(old)).await;
-        if !matches!(&answered, Err(error) if error.is_missing_path()) {
+        let result = self.call(api_call(old)).await;
+        if !matches!(&result, Err(error) if error.is_missing_path()) {
             self.old_paths.store(true, Ordering::Relaxed);
         }
-        answered.map(|said| code_owner(old, &said))
+        result.map(|fields| code_owner(old, &fields))
     }
 
     /// Redeems a code of a mini program (`wx.qy.login`); discards the session key.
@@ -111,7 +111,7 @@ impl Api {
     pub(super) async fn redeem_mini_program(&self, code: &str) -> Result<CodeOwner, ApiError> {
         let call = "miniprogram/jscode2session";
         let query = [("js_code", code), ("grant_type", "authorization_code")];
-        let said = self
+        let fields = self
             .call(ApiCall {
                 call: OutboundCall::once(call),
                 query: &query,
@@ -119,7 +119,7 @@ impl Api {
                 redacted: code,
             })
             .await?;
-        Ok(code_owner(call, &said))
+        Ok(code_owner(call, &fields))
     }
 
     /// The fields of a member; <https://developer.work.weixin.qq.com/document/path/96255>.
@@ -187,13 +187,13 @@ impl Api {
 
     /// Whether the secret is sent unencrypted to another machine.
     pub(super) fn sends_secret_unencrypted(&self) -> bool {
-        let stays = match self.base.host() {
+        let is_local = match self.base.host() {
             Some(Host::Ipv4(ip)) => ip.is_loopback(),
             Some(Host::Ipv6(ip)) => ip.is_loopback(),
             Some(Host::Domain(name)) => name == "localhost",
             None => false,
         };
-        self.base.scheme() != "https" && !stays
+        self.base.scheme() != "https" && !is_local
     }
 
     async fn call(&self, api_call: ApiCall<'_>) -> Result<ResponseObject, ApiError> {
@@ -228,13 +228,13 @@ impl Api {
         let mut query = vec![("access_token", token.expose().as_str())];
         query.extend(api_call.query);
         let url = self.url(call.name());
-        let answered = match body {
+        let result = match body {
             None => outbound.get_json(&url, &query, call).await,
             Some(body) => outbound.post_json(&url, &query, body, call).await,
         };
         accepted(
             call.name(),
-            answered.map_err(ApiError::Unreachable)?,
+            result.map_err(ApiError::Unreachable)?,
             &[token.expose().as_str(), redacted],
         )
     }
@@ -250,13 +250,13 @@ impl Api {
                 OutboundCall::repeatable(GET_TOKEN),
             )
             .await?;
-        let mut said = accepted(GET_TOKEN, answer, &[secret])?;
-        let lifetime_s = said
+        let mut fields = accepted(GET_TOKEN, answer, &[secret])?;
+        let lifetime_s = fields
             .get("expires_in")
             .and_then(number)
             .unwrap_or(TOKEN_LIFETIME_S);
         let lifetime = Duration::from_secs(u64::try_from(lifetime_s).unwrap_or(0));
-        match said.remove("access_token") {
+        match fields.remove("access_token") {
             Some(Value::String(token)) if !token.is_empty() && token.len() <= TOKEN_BYTES_MAX => {
                 Ok(IssuedToken {
                     token: Secret::new(token),
@@ -291,25 +291,25 @@ fn accepted(
     answer: Value,
     redacted: &[&str],
 ) -> Result<ResponseObject, ApiError> {
-    let Value::Object(mut said) = answer else {
+    let Value::Object(mut fields) = answer else {
         return Err(incomplete(call, "an object"));
     };
-    let message = said.remove("errmsg");
-    let code = match said.remove("errcode") {
+    let message = fields.remove("errmsg");
+    let code = match fields.remove("errcode") {
         None | Some(Value::Null) => 0,
         Some(code) => number(&code).ok_or_else(|| incomplete(call, "`errcode`"))?,
     };
     if code == 0 {
-        return Ok(said);
+        return Ok(fields);
     }
     let message = message.as_ref().and_then(Value::as_str).unwrap_or_default();
     Err(ApiError::Refused(refusal(call, code, message, redacted)))
 }
 
 /// Reads the response of either call; the older one capitalizes its fields.
-fn code_owner(call: &'static str, said: &ResponseObject) -> CodeOwner {
+fn code_owner(call: &'static str, fields: &ResponseObject) -> CodeOwner {
     let text = |names: &[&str]| {
-        let found = names.iter().find_map(|name| said.get(*name)?.as_str());
+        let found = names.iter().find_map(|name| fields.get(*name)?.as_str());
         found.filter(|text| !text.is_empty()).map(str::to_owned)
     };
     CodeOwner {
@@ -382,8 +382,8 @@ mod tests {
     #[test]
     fn both_spellings_of_a_response_are_read() {
         for name in ["userid", "UserId"] {
-            let said = json!({ name: "ZhangSan", "DeviceId": "d", "user_ticket": "t" });
-            let code_owner = code_owner("x", said.as_object().unwrap());
+            let fields = json!({ name: "ZhangSan", "DeviceId": "d", "user_ticket": "t" });
+            let code_owner = code_owner("x", fields.as_object().unwrap());
             assert_eq!(code_owner.userid.as_deref(), Some("ZhangSan"));
             assert_eq!(code_owner.user_ticket.as_deref(), Some("t"));
         }

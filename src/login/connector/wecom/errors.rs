@@ -347,9 +347,9 @@ mod tests {
 
     #[test]
     fn a_message_keeps_its_hint_and_no_secret() {
-        let said = "invalid credential hunter2\r\n, hint: [168640223], from ip: 192.0.2.1, \
+        let original = "invalid credential hunter2\r\n, hint: [168640223], from ip: 192.0.2.1, \
                     more info at https://open.work.weixin.qq.com/devtool/query?e=40001";
-        let kept = refusal(GET_TOKEN, 40001, said, &["hunter2", ""]).message;
+        let kept = refusal(GET_TOKEN, 40001, original, &["hunter2", ""]).message;
         assert_eq!(
             kept,
             "invalid credential …, hint: [168640223], from ip: 192.0.2.1"

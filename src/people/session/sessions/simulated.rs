@@ -28,7 +28,7 @@ impl Person {
             subject,
             provider_sid: None,
             auth_context: serde_json::to_string(&AuthContext::default())
-                .expect("a proof is plain data"),
+                .expect("an authentication context is plain data"),
             minted_at: now,
             expires_at: now.plus(timeouts.lifetime),
             used_at: now,
