@@ -38,7 +38,7 @@ pub struct AdmissionPolicy {
 #[derive(Debug, thiserror::Error)]
 pub enum AdmitError {
     /// The profile could not be mapped.
-    #[error("make an account of the profile")]
+    #[error("map the profile to an account")]
     Map(#[source] ProfileMappingError),
     /// The identity is unknown, and unknown people get no account.
     #[error("the directory does not know {login}, and this connector admits nobody new")]

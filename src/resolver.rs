@@ -171,7 +171,7 @@ impl Resolver {
             return outcome();
         };
         if timeout_at(until, ended.changed()).await.is_err() {
-            tracing::warn!(%host, "the name server does not answer: the last known addresses are used");
+            tracing::warn!(%host, "the name server does not respond: the last known addresses are used");
             return Ok(addresses);
         }
         outcome().or_else(|error| still_usable(addresses, &error))
@@ -269,7 +269,7 @@ impl Inner {
         self.abandoned.fetch_add(1, Ordering::Relaxed);
         name.ended.send_modify(|ended| *ended += 1);
         let host = &name.host;
-        tracing::error!(%host, "the system does not answer a look-up: it is given up");
+        tracing::error!(%host, "the system did not respond to a lookup, which was abandoned: check the name servers");
     }
 
     /// Abandons the slow lookups of all names, because some names may not be requested again.
@@ -300,7 +300,7 @@ impl Inner {
         }
         let thread = thread::Builder::new().name("resolver".to_owned());
         if let Err(error) = thread.spawn(move || lookup.run()) {
-            tracing::error!(%error, %host, "no thread can be started to look a name up");
+            tracing::error!(%error, %host, "no thread could be started to resolve a name");
         }
     }
 }

@@ -36,7 +36,7 @@ impl<H> Shared<H> {
             self.telemetry.count_limit_reached(CONNECTIONS);
             if self.client_limits.allow() {
                 let max = self.connections.max();
-                tracing::warn!(%client, key = CONNECTIONS, max, "a client has all the connections it may have: a further one was closed");
+                tracing::warn!(%client, key = CONNECTIONS, max, "a client reached its limit of connections: a further one was closed");
             }
         }
         let requests = (Arc::clone(&self.requests), self.requests.cells(client));
@@ -55,7 +55,7 @@ impl<H> Shared<H> {
                 ?client,
                 key = REQUESTS,
                 max,
-                "a client has all the requests under way that it may have: a further one was refused"
+                "a client reached its limit of concurrent requests: a further one was refused"
             );
         }
         let body = Full::from(REFUSAL_TEXT).map_err(|never| match never {});

@@ -27,7 +27,7 @@ pub(super) enum ProxyError {
     TooLong,
     #[error("the connection does not begin with a PROXY header")]
     Malformed(#[source] proxy_header::Error),
-    #[error("the PROXY header is not about a stream")]
+    #[error("the PROXY header names no stream (TCP) connection")]
     NotStream,
 }
 

@@ -43,7 +43,9 @@ impl<'a> PasswordCredentials<'a> {
             return Err(wrong("the user name or the password is empty"));
         }
         if login.contains('\0') || password.contains('\0') {
-            return Err(wrong("the user name or the password holds a NUL"));
+            return Err(wrong(
+                "the user name or the password contains a NUL character",
+            ));
         }
         if login.len() > LOGIN_BYTES_MAX || password.len() > PASSWORD_BYTES_MAX {
             return Err(wrong("the user name or the password is too long"));

@@ -38,7 +38,7 @@ pub(super) enum FrameError {
     #[error("the body is not one whole message")]
     Broken,
     /// The client closed the stream before the end of the body.
-    #[error("the body did not come whole")]
+    #[error("the stream was closed before the end of the body")]
     Lost,
 }
 

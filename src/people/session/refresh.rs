@@ -92,7 +92,7 @@ impl Sessions {
         let all = u32::try_from(REFRESHES_MAX).unwrap_or(u32::MAX);
         let ended = self.refresh_permits.acquire_many(all);
         if tokio::time::timeout(patience, ended).await.is_err() {
-            tracing::warn!("a refresh of tokens did not end in time");
+            tracing::warn!("a token refresh did not end in time: its new tokens may be lost");
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn from_issuer(error: IssuerError) -> ConnectorError {
 
 /// The metadata lacks an endpoint that a login needs.
 pub(super) fn missing_endpoint(endpoint: &'static str) -> ConnectorError {
-    let remedy = "see that `issuer` names an OpenID Connect provider that logs people in";
+    let remedy = "check that `issuer` names an OpenID Connect provider that supports logins";
     misconfigured(remedy.to_owned(), &format!("it lacks `{endpoint}`"))
 }
 

@@ -62,7 +62,7 @@ const VERIFICATION_CLAIMS: [(&str, &str); 2] = [
 /// Why userinfo is not used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UserinfoError {
-    #[error("ask the userinfo endpoint")]
+    #[error("request userinfo")]
     Request(#[source] OutboundError),
     #[error("it is not a JSON object")]
     NotAnObject,

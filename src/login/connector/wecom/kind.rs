@@ -79,8 +79,8 @@ impl Kind for Config {
                 AuthorizeScope::Base => &[Mode::InApp],
                 AuthorizeScope::PrivateInfo => &[],
             },
-            silent_requirements: "WeCom can be inside its own client only, by mode \"auto\" or \"in-app\" and \
-                        scope \"snsapi_base\"",
+            silent_requirements: "WeCom can do so only inside its own client, with mode \"auto\" or \
+                        \"in-app\" and scope \"snsapi_base\"",
             icon: Some(include_str!("icon.svg").trim_ascii_end()),
             hint: Some(HINT),
             ..Features::default()
