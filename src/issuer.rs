@@ -1,7 +1,7 @@
 //! `Issuer`: fetches and caches the metadata and keys of a token issuer and verifies its tokens.
 //!
-//! OpenID Connect Discovery 1.0, RFC 7517 (keys), RFC 7519 (claims), RFC 8725 (attacks on tokens).
-//! While an issuer is down, the last metadata and keys stay in use.
+//! OpenID Connect Discovery 1.0, RFC 7517 (keys), RFC 7519 (claims), RFC 8725 (best practices against
+//! attacks). While an issuer is down, the last metadata and keys stay in use.
 
 use std::fmt;
 use std::sync::Arc;
@@ -62,13 +62,13 @@ const KEYS_FRESH: Duration = Duration::from_secs(600);
 pub struct IssuerSettings {
     /// The `iss` claim of its tokens.
     pub name: IssuerName,
-    /// The tenants whose tokens are accepted, where the name has a placeholder for the tenant.
+    /// The tenants whose tokens are accepted, if the name has a placeholder for the tenant.
     pub tenants: Vec<TenantName>,
     /// The URL of the metadata. Absent: `.well-known/openid-configuration` below the name.
     pub metadata_url: Option<Url>,
     /// The URL of the keys. Absent: `jwks_uri` of the metadata.
     pub keys_url: Option<Url>,
-    /// The algorithms that are accepted; symmetric ones never are.
+    /// The accepted algorithms; symmetric ones are never accepted.
     pub algorithms: Vec<Algorithm>,
 }
 
@@ -92,7 +92,7 @@ impl fmt::Debug for Issuer {
 /// Why the metadata or keys of an issuer are not available.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum IssuerError {
-    /// It gave no response that can be read.
+    /// It sent no valid response.
     #[error("ask the issuer {issuer} for its metadata or keys")]
     Unreachable {
         issuer: IssuerName,
@@ -105,13 +105,13 @@ pub enum IssuerError {
         #[source]
         source: Arc<MetadataError>,
     },
-    /// A request to it failed a moment ago, and the next one is not due yet.
+    /// A recent request failed, and the pause before the next one is not over.
     #[error("the issuer {issuer} did not answer a moment ago; it is not asked again yet")]
     RecentFailure { issuer: IssuerName },
 }
 
 impl IssuerError {
-    /// Whether it is there and did not answer in time.
+    /// Whether the issuer accepted the connection and did not respond in time.
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => source.is_timeout(),
@@ -119,7 +119,7 @@ impl IssuerError {
         }
     }
 
-    /// Whether nobody answered at all: a browser that was led there would meet nobody, too.
+    /// Whether no response arrived at all: a browser that is redirected there would get none either.
     pub fn is_no_response(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => source.is_no_response(),
@@ -130,7 +130,6 @@ impl IssuerError {
 }
 
 impl Issuer {
-    /// An issuer that is reached through `outbound`.
     pub fn new(settings: IssuerSettings, outbound: Outbound, clock: Clock) -> Self {
         Self {
             metadata: CachedDocument::new(settings.name.clone(), METADATA_FRESH, clock.clone()),
@@ -163,28 +162,27 @@ impl Issuer {
         self.metadata.get(fetch).await
     }
 
-    /// The metadata, fetched again unless it is younger than `age`. Before a browser is redirected to
-    /// the issuer this shows whether the issuer answers. An error leaves the cached metadata as it
-    /// is. Cancel-safe.
+    /// The metadata, fetched again unless it is younger than `age`. This shows, before a browser is
+    /// redirected to the issuer, whether the issuer responds. An error keeps the cached metadata.
+    /// Cancel-safe.
     pub async fn metadata_newer_than(&self, age: Duration) -> Result<Arc<Metadata>, IssuerError> {
         let fetch = metadata::fetch(self.settings.clone(), self.outbound.for_probes());
         self.metadata.get_newer_than(age, fetch).await
     }
 
-    /// The metadata as it was last fetched; sends no request.
+    /// The last fetched metadata; sends no request.
     pub fn cached_metadata(&self) -> Option<Arc<Metadata>> {
         self.metadata.cached()
     }
 
-    /// How many of its keys can sign with an accepted algorithm. Fetches the keys if they are not
-    /// cached.
+    /// The number of its keys for accepted algorithms. Fetches the keys if they are not cached.
     pub async fn count_keys(&self) -> Result<usize, IssuerError> {
         let keys = self.keys(None).await?;
         Ok(keys.count(&self.settings.algorithms))
     }
 
-    /// Its keys, from the cache if they are there. With `refetch_for` they are fetched again, as often
-    /// as that sender of tokens may cause it.
+    /// Its keys, from the cache if possible. With `refetch_for` they are fetched again, if that sender
+    /// of tokens has not caused too many fetches.
     async fn keys(&self, refetch_for: Option<TokenSender>) -> Result<Arc<Keys>, IssuerError> {
         if let (Some(sender), Some(cached)) = (refetch_for, self.keys.cached())
             && !self.keys.may_refetch(sender)

@@ -1,7 +1,8 @@
-//! `KeyRing`: the house's keys. The first signs and seals, all verify and open.
+//! `KeyRing`: the session keys of the configuration. The first key signs and encrypts; all keys verify
+//! and decrypt.
 //!
-//! From each key of the ring HKDF-SHA-256 (RFC 5869) derives one sub-key per purpose, so that what
-//! is made for one purpose means nothing to another.
+//! HKDF-SHA-256 (RFC 5869) derives one sub-key per purpose from each key, so that a value of one
+//! purpose is never valid for another.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,29 +19,29 @@ mod signing_pair;
 
 pub use signing_pair::{PublicKey, SigningPair};
 
-/// How many random bytes a key must at least hold.
+/// The minimum length of a key, in bytes.
 pub const KEY_BYTES_MIN: usize = 32;
 
-/// How many keys a ring may hold.
+/// The maximum number of keys in a ring.
 pub const KEYS_MAX: usize = 8;
 
-/// What something sealed is for.
+/// The purpose of a sealed value; each has its own sub-key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The memory of a login between its begin and its finish.
+    /// The state of a login between its begin and its finish.
     Pending,
-    /// A session on its way to another host.
+    /// A ticket, which transfers a session to another host.
     Ticket,
-    /// What a provider handed out with a session.
+    /// A provider's tokens of a session.
     Tokens,
 }
 
-/// The thumbprint of a key: says which key signed, tells nothing about it.
+/// The identifier of a key, derived from it. It reveals nothing about the key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyId(String);
 
 impl KeyId {
-    /// The thumbprint as it stands in a token's header.
+    /// The identifier as in the `kid` of a token.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -49,27 +50,17 @@ impl KeyId {
 /// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// Neither base64 nor hexadecimal.
     #[error("a session key must be base64 or hexadecimal, as `menshen keygen` prints it")]
     Encoding,
-    /// Too little randomness.
     #[error("a session key must hold at least {KEY_BYTES_MIN} bytes, this one holds {bytes}")]
-    Short {
-        /// What it holds.
-        bytes: usize,
-    },
-    /// No key at all, or too many.
+    Short { bytes: usize },
     #[error("a key ring holds 1 to {KEYS_MAX} keys, this one {keys}")]
-    Count {
-        /// How many there were.
-        keys: usize,
-    },
-    /// The same key stands twice.
+    Count { keys: usize },
     #[error("the key ring holds the same key twice")]
     Duplicate,
 }
 
-/// The keys of a site. Immutable; a reload builds another.
+/// The keys of a site. Immutable; a reload builds a new ring.
 pub struct KeyRing {
     keys: Vec<Key>,
     epoch: u64,
@@ -95,14 +86,14 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// Makes aws-lc-rs the one crypto provider of this process; doing it again changes nothing.
+/// Makes aws-lc-rs the crypto provider of this process. Repeated calls have no effect.
 pub fn install_crypto() {
-    // Whoever was first installed the same provider: an error says only that it was done before.
+    // An error means only that an earlier call installed the same provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }
 
-/// Makes a new key, base64, for `menshen keygen` and for a store that has none yet.
+/// A new random key in base64, for `menshen keygen` and for a store without keys.
 pub fn generate() -> Secret<String> {
     Secret::new(STANDARD.encode(random::<KEY_BYTES_MIN>()))
 }
@@ -127,10 +118,10 @@ pub fn fingerprint(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 impl KeyRing {
-    /// Builds the ring from its keys' texts, the signing key first.
+    /// Builds the ring from the encoded keys, the signing key first.
     ///
-    /// The epoch stays that of `previous` when the keys are the same in the same order, and is one
-    /// more otherwise: whoever remembers something verified under another epoch verifies it again.
+    /// The epoch is that of `previous` if the keys and their order are the same, and one more
+    /// otherwise. Caches of verified values compare it and verify again after a change.
     pub fn new(texts: &[Secret<String>], previous: Option<&Self>) -> Result<Self, KeyError> {
         if texts.is_empty() || texts.len() > KEYS_MAX {
             return Err(KeyError::Count { keys: texts.len() });
@@ -149,17 +140,17 @@ impl KeyRing {
         Ok(Self { keys, epoch })
     }
 
-    /// The number of this ring among those the process has held.
+    /// A number that changes with the keys; see [`Self::new`].
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// The key that signs.
+    /// The id of the key that signs.
     pub fn signer(&self) -> &KeyId {
         &self.keys[0].id
     }
 
-    /// Every key, the signer first.
+    /// The ids of all keys, the signing key first.
     pub fn ids(&self) -> impl Iterator<Item = &KeyId> {
         self.keys.iter().map(|key| &key.id)
     }
@@ -169,7 +160,7 @@ impl KeyRing {
         &self.keys[0].signing
     }
 
-    /// The sub-key that verifies what the key named `id` signed, when this ring holds it.
+    /// The sub-key that verifies session cookies of the key `id`, if the ring has that key.
     pub fn verifying(&self, id: &str) -> Option<&DecodingKey> {
         self.keys
             .iter()
@@ -177,17 +168,18 @@ impl KeyRing {
             .map(|key| &key.verifying)
     }
 
-    /// What signs for others to verify, of the key that signs.
+    /// The asymmetric key pair of the signing key, for signatures that other parties verify.
     pub fn signing_pair(&self) -> &Arc<SigningPair> {
         &self.keys[0].pair
     }
 
-    /// What others verify with: every key's, so that what an older one signed still counts.
+    /// The public keys of all pairs, so that signatures of older keys can be verified.
     pub fn public(&self) -> impl Iterator<Item = &PublicKey> {
         self.keys.iter().map(|key| key.pair.public())
     }
 
-    /// Seals `plain` with AES-256-GCM under a fresh nonce, bound to `name`; URL-safe text.
+    /// Encrypts `plain` with AES-256-GCM and a random nonce; `name` is the associated data. Returns
+    /// base64url.
     pub fn seal(&self, purpose: Purpose, name: &[u8], plain: &[u8]) -> String {
         let nonce = random::<NONCE_LEN>();
         let mut sealed = plain.to_vec();
@@ -205,7 +197,7 @@ impl KeyRing {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Opens what any key of this ring sealed for the same purpose and name; else nothing.
+    /// Decrypts a value that any key of this ring sealed for the same purpose and name.
     pub fn open(&self, purpose: Purpose, name: &[u8], sealed: &str) -> Option<Vec<u8>> {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, body) = bytes.split_first_chunk::<NONCE_LEN>()?;

@@ -1,7 +1,8 @@
-//! `ResetCounter`: the streams of an HTTP/2 connection that its client gave up before they were answered.
+//! `ResetCounter`: counts the streams of an HTTP/2 connection that the client resets before the response.
 //!
-//! Asking and giving up at once makes work for us and the upstream and costs the client next to nothing
-//! (CVE-2023-44487). The library counts only what is reset before we see it.
+//! Requests that are reset at once cost menshen and the upstream work and the client almost nothing
+//! (CVE-2023-44487). The HTTP/2 library counts only streams that are reset before menshen receives
+//! them.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,10 +10,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many unanswered streams a connection may reset, however few others it has.
+/// How many unanswered streams a connection may reset at any share and rate.
 const RESETS_MAX: u32 = 200;
-/// How many it may reset in a `PERIOD`, however many others are answered: a page of images that is
-/// left at once resets some hundreds, and answers to cheap requests must not buy resets of dear ones.
+/// How many it may reset in a [`PERIOD`], even if most streams are answered. Leaving a page with many
+/// images resets some hundreds. The limit stops clients that hide resets of expensive requests among
+/// many answered cheap ones.
 const FAST_MAX: u32 = 1000;
 const PERIOD: Duration = Duration::from_secs(10);
 
@@ -25,7 +27,7 @@ pub(super) struct ResetCounter {
     too_fast: AtomicBool,
 }
 
-/// The resets since some time.
+/// The resets of the current period.
 #[derive(Debug, Default)]
 struct Period {
     since: Option<Instant>,
@@ -52,8 +54,8 @@ impl ResetCounter {
         }
     }
 
-    /// Whether more than the maximum, and more than half of all streams, were given up; or very many
-    /// in a short time.
+    /// Whether more than [`RESETS_MAX`] streams were reset, and these were more than half of all
+    /// streams, or more than [`FAST_MAX`] in one period.
     pub(super) fn are_too_many(&self) -> bool {
         let unanswered = self.unanswered.load(Ordering::Relaxed);
         unanswered > RESETS_MAX
@@ -66,7 +68,8 @@ impl ResetCounter {
 mod tests {
     use super::*;
 
-    /// ResetCounter so many streams at even distances within so long, with two answered for each.
+    /// Whether `resets` at even intervals within this time are too many, with two answered streams for
+    /// each.
     fn too_many(resets: u32, within: Duration) -> bool {
         let counted = ResetCounter::default();
         let began = Instant::now();

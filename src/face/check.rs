@@ -1,5 +1,5 @@
-//! The same verdict for another proxy over HTTP: nginx, Traefik, Caddy, Envoy; one endpoint a
-//! contract. Each says what it reads; all ask [`ask`], which decides nothing itself.
+//! Checks over HTTP: nginx, Traefik, Caddy or Envoy asks whether a request may pass. Each protocol has
+//! its endpoint; all call [`decide`] and translate its verdict.
 
 use std::sync::Arc;
 
@@ -27,46 +27,46 @@ mod query_restriction;
 pub use http_check::CheckConfig;
 use http_check::HttpCheck;
 
-/// Says in one word why something was not allowed, for programs and for operators.
+/// The reason of a refusal in one word, for programs and operators.
 pub(super) const REASON_HEADER: HeaderName = HeaderName::from_static("x-menshen-reason");
-/// What Envoy is to take off a request, by commas.
+/// The names of the headers that Envoy must remove from the request, separated by commas.
 const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
 
-/// How another proxy asks, and how it is answered.
+/// The protocol in which another proxy sends a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CheckProtocol {
-    /// nginx `auth_request`: 202, 401, 403 and 503, never a redirect.
+    /// nginx `auth_request`: responses are 202, 401, 403 and 503, never a redirect.
     AuthRequest,
-    /// Traefik ForwardAuth, Caddy forward_auth: whatever is no 2xx goes to the browser.
+    /// Traefik ForwardAuth, Caddy forward_auth: the browser receives every response but a 2xx.
     ForwardAuth,
-    /// Envoy's ext_authz over HTTP: exactly 200 allows, and a 5xx may, so none is ever sent.
+    /// Envoy's ext_authz over HTTP: 200 allows. Envoy may be configured to allow at a 5xx, so none is
+    /// sent.
     Envoy,
 }
 
-/// What became of a question, before a contract puts it into its own words.
+/// The result of a check, before it is translated into a protocol.
 #[derive(Debug)]
 pub(super) enum CheckOutcome {
-    /// It may pass. The cookie is the session's, signed again.
+    /// The request may pass. The text is a renewed session cookie.
     Allow(Permit, Option<String>),
-    /// It may not; the response is for whoever sent the original request.
+    /// The request may not pass. The response is for the client of the original request.
     Refuse(RefusalKind, &'static str, Box<LoggedResponse>),
 }
 
-/// LoginReason something may not pass, as far as contracts tell it apart.
+/// Why a request may not pass, as far as the protocols distinguish it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RefusalKind {
-    /// A login would help: the response says how, or leads there.
+    /// A login is required: the response redirects to it or describes it.
     Login,
-    /// A bearer token does not count.
+    /// The bearer token is not accepted.
     Unauthorized,
-    /// No.
     Denied,
-    /// It cannot be found out now.
+    /// No decision is possible now.
     Unavailable,
 }
 
 impl CheckProtocol {
-    /// The contract that is spoken at a path, if it is one of these.
+    /// The protocol of the endpoint at this path.
     pub(super) fn at(site: &Site, path: &str) -> Option<Self> {
         let own = path.strip_prefix(site.prefix.as_str())?;
         match own {
@@ -79,7 +79,7 @@ impl CheckProtocol {
         }
     }
 
-    /// The status that leads a person on, where the contract has one.
+    /// The status of redirects, if the protocol allows them.
     fn redirect_status(self) -> Option<StatusCode> {
         match self {
             Self::AuthRequest => None,
@@ -89,7 +89,7 @@ impl CheckProtocol {
     }
 }
 
-/// Answers a check. Infallible: every failure is a no.
+/// Answers a check. Every failure is a refusal.
 pub(super) async fn answer(
     protocol: CheckProtocol,
     (site, shared): (&Site, &Services),
@@ -126,7 +126,7 @@ pub(super) async fn answer(
     response_for(protocol, &context, outcome)
 }
 
-/// The head of what is asked about. Where the scheme is not told, it is the one of the site.
+/// The head of the original request.
 pub(super) fn head_of<'a>(
     site: &Site,
     original: Original<'a>,
@@ -136,8 +136,8 @@ pub(super) fn head_of<'a>(
     Head::from_original(original, peer, site.parse_options(), at)
 }
 
-/// Makes an answer of a verdict: `redirect_status` is the status that sends a person to log in, where
-/// there is one.
+/// Turns a verdict into the result of a check. `redirect_status` is the status of redirects to a login,
+/// if the protocol allows them.
 pub(super) async fn outcome_of(
     context: &RequestContext<'_>,
     verdict: Verdict,
@@ -180,7 +180,7 @@ fn allow(context: &RequestContext<'_>, permit: Permit) -> CheckOutcome {
     CheckOutcome::Allow(permit, cookie)
 }
 
-/// Whoever cannot be led to their source goes on as who they are.
+/// Redirects to a silent login. Without a redirect, or if none is possible, the request is allowed.
 async fn reload_user(
     context: &RequestContext<'_>,
     permit: Permit,
@@ -195,7 +195,7 @@ async fn reload_user(
         ReloadDecision::Respond(logged) if logged.status().is_redirection() => {
             logged.map_response(|response| *response.status_mut() = status)
         }
-        // A page of ours would read as leave to pass.
+        // The status of a page would allow the request.
         ReloadDecision::Respond(_) => LoggedResponse::login_needed(
             RELOAD_REASON,
             &route,
@@ -231,13 +231,13 @@ fn refuse_without_login(
     CheckOutcome::Refuse(RefusalKind::Login, reason, Box::new(logged))
 }
 
-/// Sends a person to log in, by way of a page of ours that sets what a login needs.
+/// Redirects to a page of menshen that begins the login and sets its cookies.
 fn login_redirect(
     context: &RequestContext<'_>,
     status: StatusCode,
     no_session_found: bool,
 ) -> Response<Body> {
-    // HEAD starts nothing: it is told where a GET would go.
+    // A HEAD request begins no login: it is redirected to the sign-in page.
     let to = match *context.head.method {
         Method::HEAD => urls::sign_in(context),
         _ => urls::start(context, no_session_found),
@@ -247,7 +247,7 @@ fn login_redirect(
     response
 }
 
-/// Puts an answer into the words of a contract.
+/// Translates the result of a check into the response of a protocol.
 fn response_for(
     protocol: CheckProtocol,
     context: &RequestContext<'_>,
@@ -297,14 +297,14 @@ fn response_for(
     .from_check()
 }
 
-/// What the route writes into the request takes too much work.
+/// The refusal if evaluating the route's headers exceeds the limit.
 pub(super) fn too_costly(context: &RequestContext<'_>, denial: &Denial) -> LoggedResponse {
     let logged = reply::deny(context, denial);
     let logged = logged.map_response(|response| *response.status_mut() = StatusCode::FORBIDDEN);
     with_reason_header(logged, classify(denial).1).from_check()
 }
 
-/// Names by commas; nothing where there is none.
+/// The names separated by commas; `None` if there are none.
 fn comma_separated(names: &[HeaderName]) -> Option<HeaderValue> {
     let (first, rest) = names.split_first()?;
     let bytes = names.iter().map(|name| name.as_str().len() + 1).sum();
@@ -317,7 +317,7 @@ fn comma_separated(names: &[HeaderName]) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(line.freeze()).ok()
 }
 
-/// Adds the reason to a no.
+/// Adds the reason to a refusal.
 pub(super) fn with_reason_header(logged: LoggedResponse, reason: &'static str) -> LoggedResponse {
     logged.map_response(|response| {
         let reason = HeaderValue::from_static(reason);
@@ -325,7 +325,7 @@ pub(super) fn with_reason_header(logged: LoggedResponse, reason: &'static str) -
     })
 }
 
-/// How a denial is told apart, and its word.
+/// The kind of a denial, and its word in [`REASON_HEADER`].
 fn classify(denial: &Denial) -> (RefusalKind, &'static str) {
     match denial {
         Denial::NoRoute => (RefusalKind::Denied, "no-route"),
@@ -345,7 +345,7 @@ fn classify(denial: &Denial) -> (RefusalKind, &'static str) {
     }
 }
 
-/// Somebody asks whose word does not count.
+/// The refusal of a check from a peer that is not in `trusted_proxies`.
 pub(super) fn untrusted_peer(site: &Site, peer: Peer, id: &RequestId) -> LoggedResponse {
     let entry = match peer {
         Peer::Ip(ip) => ip.to_canonical().to_string(),
@@ -366,7 +366,7 @@ pub(super) fn untrusted_peer(site: &Site, peer: Peer, id: &RequestId) -> LoggedR
     .from_check()
 }
 
-/// The question itself cannot be read.
+/// The refusal of a check that cannot be parsed.
 pub(super) fn bad_head(
     site: &Site,
     peer: Peer,

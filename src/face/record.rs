@@ -1,4 +1,4 @@
-//! What is remembered of a request for its access record, and nothing that is not asked for.
+//! Collects the data of the access record of a request.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,14 +20,14 @@ use crate::request::policy::Permit;
 use crate::request::route::Route;
 use crate::telemetry::{AccessRecord, CutBy, FaceLabel, Telemetry, VerdictLabel};
 
-/// What the access record says of the request itself.
+/// The data about the request.
 #[derive(Clone, Debug)]
 pub(super) struct AccessEntry {
-    /// When it came.
+    /// When it arrived.
     pub(super) at: Timestamp,
-    /// Who sent it; behind trusted proxies once the head is parsed.
+    /// The peer's address; once the head is parsed, the client's behind trusted proxies.
     pub(super) client: IpAddr,
-    /// Spared when nobody reads it.
+    /// Absent if the access log is off.
     line: Option<Box<RequestLine>>,
 }
 
@@ -59,14 +59,14 @@ impl AccessEntry {
             Box::new(RequestLine {
                 method: parts.method.clone(),
                 host: host.unwrap_or_default().into_owned(),
-                // Never the query: codes, states and tickets travel there.
+                // Without the query: it may hold codes, states and tickets.
                 path: parts.uri.path().to_owned(),
             })
         });
         Self { at, client, line }
     }
 
-    /// From now on it is about another request, which this one asks about.
+    /// Replaces the data by that of the original request of a check.
     pub(super) fn set_original(&mut self, head: &Head<'_>) {
         self.client = head.client;
         if let Some(line) = &mut self.line {
@@ -80,7 +80,7 @@ impl AccessEntry {
     }
 }
 
-/// A response with what the access record says of how it came about.
+/// A response with the data about its decision and its upstream.
 #[derive(Debug)]
 pub(super) struct LoggedResponse {
     response: Option<Response<Body>>,
@@ -90,25 +90,25 @@ pub(super) struct LoggedResponse {
     route: Option<Arc<Route>>,
     caller: Option<Caller>,
     upstream_took: Option<Duration>,
-    /// When the head of the upstream's answer was there; ours follows at once.
+    /// When the head of the upstream's response was received.
     answered_at: Option<Instant>,
     upstream: Option<HeaderValue>,
     /// Whether the response's body still comes from an upstream.
     is_streaming: bool,
 }
 
-/// What the access record says of an answer.
+/// The data about the response.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ResponseSummary {
     pub(super) status: StatusCode,
-    /// From the request to the head of the answer.
+    /// The time from the request to the head of the response.
     pub(super) took: Duration,
     pub(super) bytes: Option<u64>,
     pub(super) cut: Option<CutBy>,
 }
 
 impl LoggedResponse {
-    /// An own path's answer.
+    /// The response of an own path.
     pub(super) fn own_path(reason: &'static str, response: Response<Body>) -> Self {
         Self::new(FaceLabel::Own, VerdictLabel::Allow, reason).with_response(response)
     }
@@ -139,13 +139,13 @@ impl LoggedResponse {
         .with_response(response)
     }
 
-    /// The same with something more in the response.
+    /// Modifies the response.
     pub(super) fn map_response(mut self, add: impl FnOnce(&mut Response<Body>)) -> Self {
         self.response.as_mut().map(add);
         self
     }
 
-    /// The same, told by a check.
+    /// Marks this as the response to a check.
     pub(super) fn from_check(self) -> Self {
         Self {
             face: FaceLabel::Check,
@@ -153,13 +153,13 @@ impl LoggedResponse {
         }
     }
 
-    /// What is answered, as far as that is known.
+    /// The status of the response; 200 if there is none yet.
     pub(super) fn status(&self) -> StatusCode {
         let response = self.response.as_ref();
         response.map_or(StatusCode::OK, Response::status)
     }
 
-    /// A permitted request on its way to the upstream; its response comes later.
+    /// A permitted request; the response is set later.
     pub(super) fn allowed(permit: &Permit) -> Self {
         Self {
             route: Some(Arc::clone(permit.route())),
@@ -183,7 +183,6 @@ impl LoggedResponse {
         }
     }
 
-    /// Notes when the upstream was asked, and when it answered.
     pub(super) fn with_upstream_times(self, sent_at: Instant, answered_at: Instant) -> Self {
         Self {
             upstream_took: Some(answered_at.saturating_duration_since(sent_at)),
@@ -192,7 +191,6 @@ impl LoggedResponse {
         }
     }
 
-    /// Names the upstream that answered.
     pub(super) fn with_upstream(self, upstream: HeaderValue) -> Self {
         Self {
             upstream: Some(upstream),
@@ -200,7 +198,7 @@ impl LoggedResponse {
         }
     }
 
-    /// Says which upstream answered, and whether the response's body still comes from it.
+    /// Sets the upstream, and whether the response's body still comes from it.
     pub(super) fn with_upstream_response(self, upstream: HeaderValue, is_streaming: bool) -> Self {
         Self {
             upstream: Some(upstream),
@@ -223,8 +221,8 @@ impl LoggedResponse {
         }
     }
 
-    /// Writes the record, always last, and lets the response go. Of an answer that still streams
-    /// the record is written at its end.
+    /// Writes the record and returns the response. If the body is still streaming, the record is
+    /// written at its end.
     pub(super) fn record(
         mut self,
         telemetry: &Telemetry,
@@ -236,8 +234,8 @@ impl LoggedResponse {
         self.record_response(response, telemetry, entry, id, started)
     }
 
-    /// The same for a response that stands beside it: every forwarded request is recorded so, and its
-    /// response does not move twice more.
+    /// As [`Self::record`], with the response as an argument. This saves two moves of the response of
+    /// every forwarded request.
     pub(super) fn record_response(
         self,
         response: Response<Body>,
@@ -261,7 +259,7 @@ impl LoggedResponse {
         response
     }
 
-    /// The access record, when `given` was answered.
+    /// The access record.
     pub(super) fn access<'a>(
         &'a self,
         entry: &'a AccessEntry,
@@ -303,12 +301,12 @@ impl LoggedResponse {
         }
     }
 
-    /// The route's name, when one was found.
+    /// The name of the route, if one was found.
     pub(super) fn route_name(&self) -> Option<&str> {
         self.route.as_ref().map(|route| route.name.as_str())
     }
 
-    /// Who behind us answered, as `host:port`.
+    /// The upstream that responded, as `host:port`.
     pub(super) fn upstream_name(&self) -> Option<&str> {
         self.upstream.as_ref().and_then(|name| name.to_str().ok())
     }

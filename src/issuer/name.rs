@@ -11,8 +11,8 @@ use super::tenant;
 ///
 /// `{tenantid}` in its path is the placeholder for the tenant of a multi-tenant issuer.
 ///
-/// It is kept as text because a URL library adds or removes a slash, and the comparison is by bytes
-/// (OpenID Connect Core §3.1.3.7, RFC 9207 §2.4).
+/// It is stored as text because a URL library may add or remove a slash, and the comparison is by
+/// bytes (OpenID Connect Core §3.1.3.7, RFC 9207 §2.4).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct IssuerName(String);
@@ -35,12 +35,12 @@ impl IssuerName {
         Url::parse(&self.0).expect("the constructor parsed the issuer's name as a URL")
     }
 
-    /// Whether it has the placeholder for a tenant.
+    /// Whether it has the placeholder for a tenant, so that it stands for several `iss` values.
     pub fn serves_tenants(&self) -> bool {
         self.0.contains(tenant::TENANT_PLACEHOLDER)
     }
 
-    /// Whether a token with the other name could also be a token of this issuer.
+    /// Whether a token whose `iss` is the other name could also be a token of this issuer.
     pub fn covers(&self, other: &Self) -> bool {
         self == other || self.tenant_in(&other.0).is_some()
     }

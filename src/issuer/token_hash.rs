@@ -1,4 +1,4 @@
-//! The hash by which an ID token names the code and the access token that belong to it.
+//! The hash by which an ID token is bound to its code and access token.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;

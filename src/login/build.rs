@@ -33,10 +33,10 @@ pub struct Deps<'a> {
     pub clock: &'a Clock,
 }
 
-/// Why a connector could not be built.
+/// Why a connector cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Its table names no kind, or several.
+    /// It has no kind, or several.
     #[error("connector {id}")]
     Kind {
         id: ConnectorId,
@@ -70,8 +70,8 @@ pub enum BuildError {
 }
 
 impl Login {
-    /// Builds all connectors. One whose settings did not change is reused with its caches. Makes no
-    /// network call.
+    /// Builds all connectors. A connector of `previous` with the same settings is reused with its
+    /// caches. Makes no network call.
     pub fn build(
         connectors: &BTreeMap<ConnectorId, ConnectorConfig>,
         config: &LoginConfig,
@@ -120,7 +120,7 @@ impl Login {
 }
 
 impl ConnectorEntry {
-    /// Whether the settings name no file, whose content could change while they stay the same.
+    /// Whether the settings name no file. The content of a file may change without the settings.
     fn reads_no_files(&self) -> bool {
         let secrets = self.config.kinds().flat_map(|kind| kind.secrets());
         let in_files = secrets
@@ -147,7 +147,7 @@ fn callback_of(
     .ok_or_else(|| BuildError::Callback { id: id.clone() })
 }
 
-/// The URL of one of our own paths at a public origin; nothing if that is no HTTP origin.
+/// The URL of an own path at the origin of `base`; `None` if that is not an HTTP origin.
 fn own_url(base: &Url, prefix: &str, path: &str) -> Option<Url> {
     let origin = base.origin();
     let good = origin.is_tuple() && matches!(base.scheme(), "http" | "https");

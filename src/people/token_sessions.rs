@@ -3,8 +3,8 @@
 //! The first request with a token admits its person as a login does and mints a session. Later requests
 //! with the token use that session, which is checked like any other, so a revocation applies to the next
 //! request. The session id is derived from the canonical form of the token, and a token gets a session
-//! only once: a session that was ended does not come back, in any process and after any restart. No
-//! cookie is set for it.
+//! only once: an ended session is not minted again, in any process and after any restart. No cookie is
+//! set for it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,33 +27,31 @@ use crate::secret::Secret;
 use crate::store::{ConnectorId, StoreError, StoredSession};
 use crate::telemetry::{AuditEvent, AuditRecord, Telemetry};
 
-/// The token expires by itself, so an idle timeout is not needed. This one is shorter than the time for
+/// The idle timeout of these sessions. Tokens expire, so it only has to be shorter than the time for
 /// which the store keeps idle sessions.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(14 * 86_400);
 
 /// A verified token.
 #[derive(Debug)]
 pub struct PresentedToken {
-    /// The token itself.
     pub token: Secret<String>,
-    /// The same for all encodings of the token, and different for any other token. The session id is
-    /// derived from it.
+    /// The canonical form: equal for all encodings of the token, and different for any other token. The
+    /// session id is derived from it.
     pub canonical: Secret<String>,
-    /// Its claims.
     pub claims: Map<String, Value>,
-    /// Its tenant, where the issuer has several.
+    /// Its tenant, if the issuer has several.
     pub tenant: Tenant,
-    /// How the person authenticated, as far as the token says.
+    /// How the person authenticated, as far as the claims show.
     pub auth_context: AuthContext,
-    /// When the token was issued: a revocation since then refuses it.
+    /// When the token was issued. A later revocation makes it invalid.
     pub issued_at: Timestamp,
     /// The latest end of the session.
     pub ends_at: Timestamp,
 }
 
-/// A connector whose bearer tokens identify people.
+/// Reads the bearer tokens of people for one connector.
 pub trait TokenReader: fmt::Debug + Send + Sync {
-    /// The profile of the token's person, as at a login.
+    /// The profile of the token's person, in the same form as at a login.
     fn read(&self, shown: &PresentedToken) -> Result<Profile, TokenSubjectError>;
 }
 
@@ -71,24 +69,22 @@ pub enum TokenSubjectError {
 /// Why a token gets no session.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenSessionError {
-    /// The connector does not read tokens.
+    /// The connector has no [`TokenReader`].
     #[error("no connector of this name reads tokens")]
     NoConnector,
     /// The token does not identify a person.
     #[error(transparent)]
     TokenSubjectError(#[from] TokenSubjectError),
-    /// The person is not admitted.
     #[error("admit the person")]
     Admit(#[source] AdmitError),
     /// The session was ended by sign-out, revocation, a closed account or a logout at the provider.
     #[error("its session was ended")]
     Ended,
-    /// The store failed.
     #[error("look for the session of the token")]
     Store(#[source] Arc<StoreError>),
 }
 
-/// The person of a token, as they were admitted.
+/// The session of a token, and the fields that the token gives its person.
 pub struct TokenSession {
     /// The signed session handle, as in a cookie. It is never sent.
     handle: Secret<String>,
@@ -109,13 +105,11 @@ impl fmt::Debug for TokenSession {
 /// A connector whose bearer tokens are accepted.
 #[derive(Clone, Debug)]
 pub struct TokenConnector {
-    /// Reads the token.
     pub reader: Arc<dyn TokenReader>,
-    /// How they are admitted.
     pub admission: AdmissionPolicy,
 }
 
-/// The connectors whose people may send tokens. One per site.
+/// The connectors whose people may send bearer tokens. One per site.
 #[derive(Debug)]
 pub struct TokenSessions {
     connectors: BTreeMap<ConnectorId, TokenConnector>,
@@ -126,7 +120,6 @@ pub struct TokenSessions {
 }
 
 impl TokenSessions {
-    /// Over the people of these connectors.
     pub fn new(
         connectors: impl Iterator<Item = TokenConnector>,
         people: &People,
@@ -144,8 +137,8 @@ impl TokenSessions {
         }
     }
 
-    /// Admits the person of a token, or finds the session it has. Called once for all requests that bring
-    /// the same token.
+    /// Admits the person of a token, or finds the session of the token. The caller shares one call among
+    /// all requests with the same token.
     pub async fn admit(
         &self,
         via: &ConnectorId,
@@ -184,10 +177,10 @@ impl TokenSessions {
         })
     }
 
-    /// Finds the session of a token; nothing when it was ended.
+    /// Finds the person of a token's session; `None` if the session was ended.
     ///
     /// # Errors
-    /// The store failed. The request must not pass.
+    /// The store failed. The request must be denied.
     pub async fn find(&self, session: &TokenSession) -> Result<Option<Person>, Arc<StoreError>> {
         let terms = SessionTimeouts {
             lifetime: IDLE_TIMEOUT,
@@ -206,7 +199,7 @@ impl TokenSessions {
         found.map_err(|error| TokenSessionError::Store(Arc::new(error)))
     }
 
-    /// Admits the person and mints the one session that this token ever gets.
+    /// Admits the person and mints the only session of this token.
     async fn admit_new(
         &self,
         terms: &TokenConnector,
@@ -265,7 +258,7 @@ impl TokenSessions {
                 });
                 Ok((minted_session.handle, kept.fields))
             }
-            // Another process admitted them a moment ago, or this session was ended.
+            // Another process has just minted the session, or it was ended.
             Err(MintError::Spent) => match self.stored(sid).await? {
                 Some(found) => session_of_token(sid, &found),
                 None => Err(TokenSessionError::Ended),
@@ -276,7 +269,7 @@ impl TokenSessions {
     }
 }
 
-/// The handle and the fields of a session that the token already has.
+/// The handle and the stored fields of a token's existing session.
 fn session_of_token(
     sid: Sid,
     found: &StoredSession,
@@ -298,13 +291,13 @@ fn session_of_token(
 }
 
 impl TokenSession {
-    /// Through which connector.
+    /// The connector of the token.
     pub fn via(&self) -> &ConnectorId {
         &self.via
     }
 
-    /// The person of a session with the fields that this token gives, whatever other tokens and logins
-    /// give.
+    /// The person of a session with the fields of this token, even if other tokens and logins of the
+    /// person have other fields.
     fn with_token_fields(&self, person: Person) -> Person {
         let (session, login) = (&person.session, &person.session.login);
         let made = self.entitlements.load_full();

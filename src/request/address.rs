@@ -1,6 +1,6 @@
 //! The further addresses of a request: the `Destination` of WebDAV and Subversion, and the tagged
-//! lists of `If` (RFC 4918 10.3, 10.4). The application acts on them as on the request target, so
-//! each is judged for the same caller, and rewritten as the application knows it.
+//! lists of `If` (RFC 4918 10.3, 10.4). The application acts on them as on the request target, so each
+//! is judged for the same caller and rewritten like the request target.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ const METHOD_OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-method-override"),
 ];
 
-/// How many addresses `If` may contain. Clients name the resource, its destination and the folders
+/// The maximum number of addresses in `If`. Clients name the resource, its destination and the folders
 /// of both.
 const ADDRESSES_MAX: usize = 8;
 
@@ -33,7 +33,7 @@ pub enum AddressError {
          ways to read them"
     )]
     Unreadable(&'static str),
-    /// It belongs to another application than the request target.
+    /// Its application is not that of the request target.
     #[error("`{0}` leads to another application")]
     OtherApplication(&'static str),
 }
@@ -60,8 +60,8 @@ pub(super) struct Address<'a> {
     pub(super) target: Cow<'a, str>,
 }
 
-/// Whether a request may contain further addresses; a cheap check before they are parsed. GET and
-/// HEAD do not act on them.
+/// Whether a request may contain further addresses; a cheap check before they are parsed. Applications
+/// ignore them in GET and HEAD requests.
 pub(super) fn may_have_further_addresses(head: &Head<'_>) -> bool {
     let safe = matches!(*head.method, Method::GET | Method::HEAD) && !head.unknown.method;
     !safe && (head.headers.contains_key(IF) || has_destination(head))
@@ -89,8 +89,8 @@ pub(super) fn read<'a>(head: &Head<'a>) -> Result<Vec<AddressHeader<'a>>, Addres
     Ok(found)
 }
 
-/// The other methods of HTTP itself have no destination; some applications use the header name for
-/// something else.
+/// Whether `Destination` is an address in this request. The methods of HTTP itself have no destination:
+/// some applications use the header name for something else.
 fn has_destination(head: &Head<'_>) -> bool {
     let plain = matches!(
         *head.method,
@@ -147,7 +147,8 @@ fn parse_tagged_lists<'a>(value: &'a str, base: Option<&str>) -> Option<Vec<Piec
     }
 }
 
-/// What follows a list of conditions: `Not`, `<token>` and `["entity tag"]`.
+/// The text after a list of conditions, which are `<token>` or `["entity tag"]`, each with or without
+/// `Not`.
 fn after_list(mut rest: &str) -> Option<&str> {
     loop {
         rest = rest.trim_ascii_start();
@@ -199,7 +200,7 @@ impl<'a> Address<'a> {
                 target: Cow::Borrowed(target),
             });
         }
-        // A colon before the first slash would end a scheme.
+        // Before the first slash, a parser may take a colon for the end of a scheme.
         let first = text.split(['/', '?']).next()?;
         if first.is_empty() || first.contains(':') {
             return None;

@@ -24,7 +24,7 @@ pub use route_match::{ExplainedMatch, RejectedRoute};
 pub use rule::{DecidingRule, NamedValue};
 pub use upstream::{ExplainedUpstream, HeaderLine};
 
-/// The longest text that is shown in full, in characters.
+/// The maximum length of displayed texts, in characters.
 const TRUNCATE_AT_CHARS: usize = 400;
 
 /// The parts of a site that decide requests.
@@ -64,14 +64,13 @@ pub struct ExplainedRequest {
     pub method: String,
     /// `scheme://host[:port]/path`, as it is judged, without the query.
     pub url: String,
-    /// The client's address, behind trusted proxies.
+    /// The client address, determined through the trusted proxies.
     pub client: Option<String>,
 }
 
-/// The caller.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ExplainedCaller {
-    /// Absent: anonymous.
+    /// Absent for an anonymous caller.
     pub login: Option<String>,
     /// The id of the account.
     pub account: Option<String>,
@@ -95,27 +94,27 @@ pub struct ExplainedVerdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VerdictKind {
-    /// It is forwarded.
+    /// The request is forwarded.
     Allow,
-    /// It is allowed, but the route has no upstream.
+    /// The request is allowed, but the route has no upstream.
     NoUpstream,
-    /// It is allowed, but its method is never forwarded.
+    /// The request is allowed, but its method is never forwarded.
     Method,
-    /// menshen answers it itself.
+    /// The path is one of menshen's own.
     OwnPage,
-    /// A login is needed.
+    /// A login is required.
     LogIn,
     /// The request is invalid.
     BadRequest,
     /// No route matches.
     NoRoute,
-    /// The readings of its path do not agree.
+    /// The readings of its path match different routes.
     AmbiguousPath,
-    /// The rule denies it.
+    /// The rule denies the request.
     Forbidden,
 }
 
-/// Explains a request. `directory` is asked for the caller's account only.
+/// Explains a request. `directory` is used only to look up the caller's account.
 pub async fn explain(
     context: &ExplainContext<'_>,
     directory: &Directory,

@@ -108,7 +108,7 @@ pub enum ForwardError {
     /// `CONNECT` or `TRACE`, which no route forwards.
     #[error("the method is never forwarded")]
     Method,
-    /// The upstream has `connections_max` requests in progress, and none ended in time.
+    /// The upstream has `connections_max` requests in progress, and the wait for one to end timed out.
     #[error("every connection to the upstream is in use")]
     Busy,
     #[error("the client has as many requests in progress as one client may have")]
@@ -120,7 +120,7 @@ pub enum ForwardError {
     /// A wait took longer than the route allows.
     #[error("timed out while {0}")]
     Timeout(Phase),
-    /// The upstream closed the connection before it responded, or within the response body.
+    /// The upstream closed the connection before it responded, or during the response body.
     #[error("the upstream closed the connection early")]
     Broken(#[source] BodyError),
     /// The head of the response is not HTTP, too large or ambiguous.
@@ -208,8 +208,7 @@ pub enum BuildError {
 struct UnrequestedUpgrade;
 
 impl Forwarder {
-    /// Builds a pool for each of the settings. A pool with the same settings is taken over from
-    /// `previous`.
+    /// Builds a pool for each of the settings. A pool of `previous` with the same settings is reused.
     pub fn build(settings: Vec<PoolSettings>, previous: Option<&Self>) -> Result<Self, BuildError> {
         Self::build_with(settings, previous, &Dialer::of_process())
     }
@@ -305,7 +304,7 @@ impl Forwarder {
 /// the headers that menshen adds.
 pub fn is_never_forwarded(method: &Method) -> bool {
     let method = method.as_str();
-    // Some applications ignore the case of methods.
+    // Some applications compare methods case-insensitively.
     method.eq_ignore_ascii_case("CONNECT") || method.eq_ignore_ascii_case("TRACE")
 }
 
@@ -439,8 +438,8 @@ impl ExchangeError {
     }
 }
 
-/// Turns an upstream's response into the client's response, and says whether its body is still to
-/// be read.
+/// Turns an upstream's response into the client's response; returns whether its body is still to be
+/// read.
 fn finish(
     lease: Lease,
     head: ResponseHead,

@@ -24,7 +24,7 @@ impl Record for Limited {
     }
 }
 
-/// How often an expression can be evaluated before the budget is spent, at most 10,000 times.
+/// How often an expression can be evaluated within the budget, at most 9,999 times.
 fn times(source: &str, text: &str) -> usize {
     let variables = Limited {
         text: text.to_owned(),

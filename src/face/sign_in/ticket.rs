@@ -1,4 +1,4 @@
-//! `/ticket`: transfers a session to another host of the site, for the browser that consent there.
+//! `/ticket`: transfers a session to another host of the site, if necessary after the person's consent.
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
@@ -20,12 +20,12 @@ use crate::request::{Body, BodyError};
 
 /// How a session is transferred to the host of the return address.
 enum SessionTransfer<'a> {
-    /// The session cookie is valid there, or nobody waits for a ticket.
+    /// The session cookie is valid there, or the request does not ask for a ticket.
     NotNeeded,
     /// By a ticket for this origin, bound to this nonce.
     Ticket(Url, &'a NonceHash),
-    /// The same, after the person agreed: only DNS says who owns the host (it matches a wildcard),
-    /// or the ticket is for a page in a third-party frame.
+    /// The same after the person's consent, because the host only matches a wildcard route, so that
+    /// DNS alone determines its owner, or because the ticket is for a page in a third-party frame.
     AfterConsent(Url, &'a NonceHash),
 }
 
@@ -89,8 +89,8 @@ pub(super) fn next_url(
     }
 }
 
-/// Redirects a signed-in person to the return address, with a ticket where the cookie is not valid.
-/// After a failed silent login the cookie is signed again with the time of the attempt.
+/// Redirects a signed-in person to the return address, with a ticket if the cookie is not valid there.
+/// After a failed silent login, `asked_at` is its time and is written into the cookie.
 pub(super) fn redirect_signed_in(
     context: &RequestContext<'_>,
     person: &Person,
@@ -227,8 +227,8 @@ fn authority(origin: &url::Url) -> String {
     format!("{}:{port}", origin.host_str().unwrap_or_default())
 }
 
-/// `/ticket`: exchanges a ticket for a session cookie. A redirect brings it in the URL; menshen's
-/// page in a frame posts it.
+/// `/ticket`: exchanges a ticket for a session cookie. The ticket is in the URL of a redirect, or in a
+/// form that menshen's page in a frame posts.
 pub(super) async fn redeem<B>(
     context: &RequestContext<'_>,
     query: &Fields,
@@ -279,8 +279,7 @@ async fn redeem_sealed(context: &RequestContext<'_>, sealed: &str) -> LoggedResp
     let opened = match unsealed.check(nonce_of, head.at) {
         Ok(opened) => opened,
         Err(error) => {
-            // The ticket was sent to the wrong browser: spend it, so that nobody who sees the URL
-            // can use it.
+            // Another browser sent the ticket: the URL has leaked, so the ticket is spent.
             if error == TicketError::OtherBrowser
                 && let Err(logged) = ticket_use.spend_misused(context).await
             {
@@ -334,8 +333,8 @@ struct TicketUse {
 }
 
 impl TicketUse {
-    /// Marks the ticket of the right browser as used; `false` when it was used before. A replay
-    /// costs no store query, and the client's rate limit applies.
+    /// Marks the ticket of the right browser as used; `false` if it was used before. A replay in this
+    /// process costs no store query. The client's rate limit applies.
     async fn spend(&self, context: &RequestContext<'_>) -> Result<bool, Box<LoggedResponse>> {
         let login = &context.site.login;
         let spent = login.spent_tickets();
@@ -351,8 +350,8 @@ impl TicketUse {
         self.store(context).await
     }
 
-    /// Marks a ticket as used that another browser presented. Above the client's rate limit only
-    /// this process remembers it.
+    /// Marks a ticket as used that another browser presented. Above the client's rate limit the mark is
+    /// kept only in this process.
     async fn spend_misused(&self, context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
         let login = &context.site.login;
         if login.spent_tickets().try_spend(&self.what)
@@ -382,7 +381,8 @@ fn this_url(context: &RequestContext<'_>) -> Option<Href> {
     Some(Href::new(urls::requested_target(context.head)))
 }
 
-/// A ticket was refused. A signed-in person is redirected all the same.
+/// The response to a refused ticket. A signed-in person is redirected to the return address
+/// nevertheless.
 async fn refused(
     context: &RequestContext<'_>,
     to: Option<&str>,

@@ -17,13 +17,13 @@ use crate::issuer::{Claims, Issuer};
 use crate::outbound::{Credentials, Outbound, OutboundCall, OutboundError};
 use crate::secret::{Secret, SecretError};
 
-/// How many introspection requests to an issuer run at a time.
+/// The maximum number of concurrent introspection requests to an issuer.
 pub(super) const INTROSPECTIONS_MAX: u32 = 32;
-/// How long a request waits for its turn.
+/// How long a request waits for a permit.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an unreachable issuer is not asked again.
+/// How long no requests are sent to an unreachable issuer.
 const PAUSE: Duration = Duration::from_secs(2);
-/// The longest response that is read, in bytes.
+/// The maximum length of a response, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 const OUTBOUND_CALL: OutboundCall = OutboundCall::repeatable("the introspection of a token");
@@ -144,8 +144,8 @@ impl Introspection {
         }
     }
 
-    /// Pauses only after connection failures: an error that one token provokes must not block other
-    /// tokens.
+    /// Begins or ends a pause. Only connection failures begin one: an error response to one token must
+    /// not block other tokens.
     fn record_reachability(&self, response: &Result<Value, OutboundError>) {
         let unreachable = matches!(
             response,
@@ -167,7 +167,7 @@ impl Introspection {
     }
 }
 
-/// RFC 6749 §2.3.1 form-encodes both before they are joined.
+/// Form-encodes the client id or secret; RFC 6749 §2.3.1 requires this before they are joined.
 fn form_encoded(text: &str) -> Secret<String> {
     Secret::new(form_urlencoded::byte_serialize(text.as_bytes()).collect())
 }

@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 use super::Refusal;
 use crate::issuer::{ClaimError, Claims};
 
-/// The longest accepted token, in bytes.
+/// The maximum length of a token, in bytes.
 const TOKEN_BYTES_MAX: usize = 32 * 1024;
-/// The longest foreign text in an error, in characters.
+/// The maximum length of text from a token in an error, in characters.
 const NAME_CHARS_MAX: usize = 80;
-/// How many scopes of one token are kept.
+/// The maximum number of scopes of a token; further ones are ignored.
 const SCOPES_MAX: usize = 500;
 
 /// The bearer token in a request's `Authorization` header. It must never be printed.
@@ -55,16 +55,16 @@ fn is_token(text: &str) -> bool {
     !letters.is_empty() && text.len() <= TOKEN_BYTES_MAX && letters.bytes().all(allowed)
 }
 
-/// The form of a token. It proves nothing and only selects the issuer to ask.
+/// The form of a token before its verification. It only selects the issuer.
 pub(super) enum TokenForm {
-    /// A JWT that names this issuer.
+    /// A JWT with this `iss`.
     Signed { issuer: String },
-    /// Only its issuer can read it.
+    /// Another form, which only the issuer can verify.
     Opaque,
 }
 
-/// Reads the issuer that a token names, and refuses JWTs of other types: a token made for one
-/// purpose must not be used for another (RFC 8725 §3.11).
+/// Reads the `iss` of a JWT, and refuses JWTs of other types: a token that was issued for one purpose
+/// must not be used for another (RFC 8725 §3.11).
 pub(super) fn form(token: &str) -> Result<TokenForm, Refusal> {
     let mut parts = token.split('.');
     let (Some(head), Some(body), Some(_), None) =
@@ -94,8 +94,8 @@ fn object(part: &str) -> Option<Map<String, Value>> {
     serde_json::from_slice(&bytes).ok()
 }
 
-/// Refuses verified tokens that are not bearer tokens: other types, and those that are bound to a
-/// key (RFC 9449 §7.2, RFC 8705 §3).
+/// Refuses verified tokens that are not bearer tokens: tokens of other types, and tokens that are bound
+/// to a key (RFC 9449 §7.2, RFC 8705 §3).
 pub(super) fn require_bearer(claims: &Claims) -> Result<(), Refusal> {
     let kinds: [(&str, &[&str]); 3] = [
         ("token_type", &["bearer"]),
@@ -124,12 +124,12 @@ pub(super) fn require_bearer(claims: &Claims) -> Result<(), Refusal> {
     }
 }
 
-/// An identifier that all spellings of a verified token share, and no other token of the person
-/// has.
+/// An identifier that is equal for all encodings of a verified token, and different for every other
+/// token of the person.
 ///
-/// A signature is not part of it: ECDSA has two valid signatures for the same content. An issuer
-/// may also accept several spellings of an opaque token, so its `jti` is used where there is one,
-/// together with `iat`, because some issuers keep the `jti` when they renew a token.
+/// The signature is not part of it: ECDSA has two valid signatures for the same content. An issuer may
+/// also accept several encodings of an opaque token, so its `jti` is used if there is one, together
+/// with `iat`, because some issuers keep the `jti` when they renew a token.
 pub(super) fn canonical_id(token: &str, claims: &Claims) -> String {
     if let Ok(TokenForm::Signed { .. }) = form(token)
         && let Some((signed, _)) = token.rsplit_once('.')
@@ -154,7 +154,7 @@ pub(super) fn scopes(claims: &Claims) -> Result<Vec<String>, ClaimError> {
     Ok(words.take(SCOPES_MAX).map(str::to_owned).collect())
 }
 
-/// Foreign text for an error: without control characters, and truncated.
+/// Text from a token for an error: without control characters, and truncated.
 pub(super) fn truncated(text: &str) -> String {
     let plain = text.chars().filter(|c| !c.is_control());
     plain.take(NAME_CHARS_MAX).collect()

@@ -24,7 +24,7 @@ pub enum ExplainedMatch {
     },
     #[serde(rename = "nothing")]
     None,
-    /// The readings of the path do not agree.
+    /// The readings of the path match different routes.
     Ambiguous {
         /// Two readings with different matches, the path as sent first.
         readings: Vec<PathReading>,

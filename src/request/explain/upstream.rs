@@ -27,8 +27,7 @@ const SECRETS: [HeaderName; 6] = [
     HeaderName::from_static("x-menshen-assertion"),
 ];
 
-/// The request that an upstream would receive. Headers of the body and of the connection are left
-/// out.
+/// The request that an upstream would receive, without headers of the body and of the connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExplainedUpstream {
     /// The servers, as `host:port`; several share the load.
@@ -43,7 +42,7 @@ pub struct ExplainedUpstream {
 pub struct HeaderLine {
     pub name: String,
     pub value: String,
-    /// The text behind percent-encoding.
+    /// The value without its percent-encoding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decoded: Option<String>,
 }
@@ -136,7 +135,7 @@ fn tokens(permit: &Permit, lines: &[HeaderLine]) -> Vec<HeaderLine> {
     .collect()
 }
 
-/// The text behind `%E5%BC%A0`; `None` if the value contains no such text.
+/// The text that a value such as `%E5%BC%A0` encodes; `None` if the value contains no such text.
 fn decoded(value: &str) -> Option<String> {
     let bare = value.strip_prefix("UTF-8''").unwrap_or(value);
     let text = percent_decode_str(bare).decode_utf8().ok()?;

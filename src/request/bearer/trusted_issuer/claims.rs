@@ -12,8 +12,8 @@ use crate::secret::Secret;
 use crate::store::Subject;
 
 impl TrustedIssuer {
-    /// The claims of a token about a person. Without its times it cannot be compared with logouts,
-    /// and logouts are not remembered for ever.
+    /// The verified token of a person. Its `iat` is required for the comparison with logouts. Its
+    /// lifetime is limited because logouts are stored only as long as `token_life_max`.
     pub(super) fn presented(
         &self,
         token: &str,
@@ -46,7 +46,7 @@ impl TrustedIssuer {
 
     /// The program of a verified token.
     pub(super) fn program(&self, claims: Claims, tenant: &Tenant) -> Result<Program, Refusal> {
-        // Some tokens of machines name only the client they were issued to.
+        // Some tokens of programs name only the client to which they were issued.
         let named = ["sub", "client_id", "azp"];
         let named = named.into_iter().find(|name| claims.get(name).is_some());
         let subject = claims
@@ -71,8 +71,8 @@ impl TrustedIssuer {
         })
     }
 
-    /// The authentication of the person behind the token, as far as its claims tell; a time in the
-    /// future is ignored.
+    /// How the token's subject authenticated, as far as its claims show. An `auth_time` in the future
+    /// is ignored.
     fn auth_context(&self, claims: &Claims) -> AuthContext {
         let latest = self.clock.now().plus(LEEWAY);
         let proved_at = claims.timestamp("auth_time").ok().flatten();
