@@ -1,8 +1,8 @@
 //! `Config`: the parsed and validated configuration, with errors that name line and column.
 //!
-//! Parsing is pure: it reads no other file, no secret and no clock. In a [`Config`] every value is valid
-//! and the values fit together, so that building a [`crate::site::Site`] from [`Config::site`] fails
-//! only for reasons outside of the document, such as a missing file.
+//! Parsing is pure: it reads no other file, no secret and no clock. All values of a [`Config`] are valid
+//! and consistent, so that building a [`crate::site::Site`] from [`Config::site`] fails only for
+//! reasons outside of the configuration file, such as another file that is missing.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -91,9 +91,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// Parses a document. `name` is its name in errors, usually its path.
+    /// Parses and validates the text of a configuration file. `name` is its name in errors, usually its
+    /// path.
     ///
-    /// The error has every problem with its line, column and help, and shows no secret.
+    /// The error has all problems with line, column and help, and shows no secret.
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
         let source = ConfigText::new(text, name);
         let mut config: Self = toml::from_str(text).map_err(|error| {
@@ -108,7 +109,7 @@ impl Config {
         }
     }
 
-    /// A hash of the text of the document: 16 hexadecimal digits.
+    /// A hash of the text: 16 hexadecimal digits.
     pub fn hash(&self) -> String {
         let digest = keys::fingerprint(&[b"config", self.source.text.as_bytes()]);
         let digits = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
@@ -137,29 +138,28 @@ impl Config {
         }
     }
 
-    /// Every file that the configuration names and menshen reads, for watching. The document itself is
-    /// not among them, because only the caller knows its path.
+    /// All files that the configuration names and menshen reads, for watching. The configuration file
+    /// itself is not included, because only the caller knows its path.
     pub fn files(&self) -> Vec<PathBuf> {
         files::paths(self)
     }
 
-    /// Opens every file that the configuration names. The error has each that cannot be read, at its
-    /// line.
+    /// Opens all files that the configuration names. The error has each unreadable file at its line.
     pub fn check_files(&self) -> Result<(), ConfigError> {
         files::check(self)
     }
 
-    /// The parts of `new` that differ and need a restart, as the document names them.
+    /// The keys that differ in `new` and take effect only after a restart.
     pub fn restart_needed(&self, new: &Self) -> Vec<&'static str> {
         reload::restart_needed(self, new)
     }
 
-    /// Every setting that weakens security, for `menshen check`.
+    /// The warnings about settings, for `menshen check`.
     pub fn warnings(&self) -> Vec<Warning> {
         warn::warnings(self)
     }
 
-    /// Oddities of the files that the document names, such as white space around a secret. Reads them.
+    /// The warnings about files of secrets, such as white space around a secret. Reads these files.
     pub fn file_warnings(&self) -> Vec<Warning> {
         warn::file_warnings(self)
     }
@@ -169,7 +169,7 @@ impl Config {
         warn::system_warnings(self, files)
     }
 
-    /// Every secret in the document, with its place.
+    /// All secrets with their places.
     fn secrets(&self) -> Vec<(Place<'_>, &SecretSource)> {
         let mut secrets = Vec::new();
         if let Some(token) = self.admin.as_ref().and_then(|admin| admin.token.as_ref()) {
@@ -208,7 +208,7 @@ impl Config {
 }
 
 impl PartialEq for Config {
-    /// Compares the values; the text of the document does not matter.
+    /// Compares the values and not the text.
     fn eq(&self, other: &Self) -> bool {
         self.server == other.server
             && self.admin == other.admin

@@ -1,6 +1,6 @@
-//! The door: binds sockets, accepts, keeps the limits, drains. One task per connection.
+//! The door: binds sockets, accepts connections, enforces limits and drains. One task per connection.
 //!
-//! It ends TLS and peels PROXY headers off; what is asked is somebody else's business ([`Handler`]).
+//! It terminates TLS and reads PROXY headers. A [`Handler`] answers the requests.
 
 use std::io;
 use std::net::SocketAddr;
@@ -47,11 +47,12 @@ mod redirect;
 mod resets;
 mod tls;
 
-/// Whoever answers requests. Infallible: what went wrong is a response, too.
+/// Answers requests. Infallible: errors are responses, too.
 ///
-/// Any `Fn(Request<RequestBody>, Arc<Connection>) -> impl Future<Output = Response<Body>>` is one.
+/// Implemented by every `Fn(Request<RequestBody>, Arc<Connection>) -> impl Future<Output =
+/// Response<Body>>`.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one request. The future is dropped when the client goes away.
+    /// Answers one request. The future is dropped when the client closes the connection or stream.
     fn handle(
         &self,
         request: Request<RequestBody>,
@@ -122,7 +123,7 @@ pub struct ServerLimits {
 }
 
 impl ServerLimits {
-    /// The smallest buffer HTTP/1.1 can be read with.
+    /// The minimum buffer size of hyper for HTTP/1.1.
     const BUFFER_BYTES_MIN: usize = 8192;
 }
 
@@ -148,20 +149,19 @@ impl Default for ServerLimits {
     }
 }
 
-/// What the door needs to serve.
+/// The parameters of [`Listeners::serve`].
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// Whose PROXY headers count; read anew for every connection.
+    /// The peers whose PROXY headers are accepted; loaded for every connection.
     pub trust: Arc<ArcSwap<Trust>>,
-    /// The limits.
     pub limits: ServerLimits,
-    /// Where connections are counted.
+    /// Counts the connections.
     pub telemetry: Telemetry,
-    /// Cancelled to close the door. Whoever holds a tunnel open listens to it, too.
+    /// Its cancellation starts the drain. Open tunnels observe it, too.
     pub shutdown: CancellationToken,
 }
 
-/// Sockets that are bound and not yet served.
+/// Bound sockets that do not accept connections yet.
 #[derive(Debug)]
 pub struct Listeners {
     listeners: Vec<(Listener, ListenerOptions)>,
@@ -170,7 +170,7 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds every place, or none. Must be called within a tokio runtime.
+    /// Binds all addresses, or none. Must be called in a Tokio runtime.
     pub fn bind(places: &[ListenConfig], tls: Option<&TlsConfig>) -> Result<Self, BindError> {
         let tls = tls
             .map(Tls::load)
@@ -199,7 +199,7 @@ impl Listeners {
         })
     }
 
-    /// Understands HTTP/2 without TLS, too, from clients that begin with it.
+    /// Also accepts HTTP/2 without TLS, from clients that send its preface.
     #[must_use]
     pub fn with_plain_http2(mut self) -> Self {
         for (_, options) in &mut self.listeners {
@@ -208,7 +208,7 @@ impl Listeners {
         self
     }
 
-    /// Sends to https at this port, where it sends everybody there; absent: 443.
+    /// Sets the port in redirects to https; `None` is 443.
     #[must_use]
     pub fn with_https_port(mut self, port: Option<u16>) -> Self {
         for (_, options) in &mut self.listeners {
@@ -217,12 +217,12 @@ impl Listeners {
         self
     }
 
-    /// Where it stands: the ports that were found for port 0, too.
+    /// The bound addresses, with the actual port in place of port 0.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         self.listeners.iter().map(|(listener, _)| &listener.address)
     }
 
-    /// The first IP address it stands at.
+    /// The first bound IP address.
     pub fn ip(&self) -> Option<SocketAddr> {
         self.addresses().find_map(|address| match address {
             Address::Ip(ip) => Some(*ip),
@@ -230,18 +230,19 @@ impl Listeners {
         })
     }
 
-    /// Its certificates, to be read again when they change.
+    /// The certificates, which the caller reloads when their files change.
     pub fn tls(&self) -> Option<&Arc<Tls>> {
         self.tls.as_ref()
     }
 
-    /// Whether new connections keep the case of header names, which costs; may be set at any time.
+    /// Whether new connections keep the case of header names, which costs time; may be set at any time.
     pub fn header_case(&self) -> &Arc<AtomicBool> {
         &self.header_case
     }
 
-    /// Serves until `serving.shutdown` is cancelled; then accepts no more, closes idle connections,
-    /// waits for requests in flight and for tunnels, and cuts off what is left after `drain`.
+    /// Serves until `serving.shutdown` is cancelled. Then stops accepting, closes idle connections,
+    /// waits for requests in progress and for tunnels, and closes the remaining connections after
+    /// `drain`.
     pub async fn serve<H: Handler>(self, handler: H, serving: ServeOptions) {
         let ServeOptions {
             trust,
@@ -276,7 +277,7 @@ impl Listeners {
             accepting.spawn(accept(Arc::clone(&shared), listener, options));
         }
         shutdown.cancelled().await;
-        // In this order: who is woken must find the flag.
+        // In this order: tasks that the cancellation wakes read the flag.
         shared.closing.store(true, Ordering::Release);
         shared.leave.cancel();
         accepting.close();
@@ -292,27 +293,27 @@ impl Listeners {
     }
 }
 
-/// What all connections of a door share.
+/// The state that all connections share.
 struct Shared<H> {
     handler: H,
     trust: Arc<ArcSwap<Trust>>,
     limits: ServerLimits,
     telemetry: Telemetry,
     places: Arc<Semaphore>,
-    /// What each client has of them.
+    /// The number of connections of each client.
     connections: Arc<ClientQuota>,
-    /// What each client has under way.
+    /// The number of requests in progress of each client.
     requests: Arc<ClientQuota>,
     tracker: TaskTracker,
-    /// Set just before `leave`, and cheaper to look at.
+    /// Set just before `leave` is cancelled, and cheaper to read.
     closing: AtomicBool,
-    /// Cancelled when connections should come to their end.
+    /// Cancelled when connections must close after their current requests.
     leave: CancellationToken,
-    /// Cancelled when they must.
+    /// Cancelled when connections must close at once.
     cut: CancellationToken,
     refusals: LogLimiter,
     complaints: LogLimiter,
-    /// Leave to complain of clients that take too much, or too long.
+    /// Limits the log lines about clients that exceed a limit or are too slow.
     client_limits: LogLimiter,
 }
 
@@ -353,14 +354,14 @@ async fn accept<H: Handler>(shared: Arc<Shared<H>>, listener: Listener, options:
                     connection::serve(Arc::clone(&shared), options.clone(), stream, peer, guards);
                 tokio::spawn(served);
             }
-            // The client was gone before we looked (accept(2)): nothing is short.
+            // The client closed the connection before accept(2): no resource is exhausted.
             Err(error) if is_client_error(&error) => {}
             Err(error) => {
                 if shared.complaints.allow() {
                     let address = &listener.address;
                     tracing::error!(%address, %error, "connections cannot be accepted");
                 }
-                // Out of files or memory: to ask again at once would only burn the processor.
+                // Files or memory are exhausted: without a pause this loop would only use the processor.
                 sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }

@@ -1,4 +1,4 @@
-//! `ConfigText`: the text of the document, and the position of each key and value in it.
+//! `ConfigText`: the text of the configuration, and the position of each key and value in it.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::setting::{Place, Step};
 
-/// The text of the document, and its name in errors.
+/// The text of the configuration, and its name in errors.
 #[derive(Clone, Default)]
 pub(super) struct ConfigText {
     pub(super) text: Arc<str>,
@@ -30,19 +30,17 @@ impl ConfigText {
         }
     }
 
-    /// The byte range of a value; if the document does not have it, that of the innermost table around
-    /// it.
+    /// The byte range of a value; if it is absent, that of the innermost table around it.
     pub(super) fn value_span(&self, place: &Place<'_>) -> Range<usize> {
         self.find(place, false).unwrap_or_else(|around| around)
     }
 
-    /// Whether the document has this value.
+    /// Whether the text has this value.
     pub(super) fn contains(&self, place: &Place<'_>) -> bool {
         self.find(place, false).is_ok()
     }
 
-    /// The byte range of the key of a value; if the document does not have it, that of the innermost
-    /// table around it.
+    /// The byte range of the key of a value; if it is absent, that of the innermost table around it.
     pub(super) fn key_span(&self, place: &Place<'_>) -> Range<usize> {
         self.find(place, true).unwrap_or_else(|around| around)
     }
@@ -93,9 +91,9 @@ impl ConfigText {
         )
     }
 
-    /// The byte range of a place, or as error that of the innermost table around it.
+    /// The byte range of a value or its key; the error is that of the innermost table around it.
     fn find(&self, place: &Place<'_>, wants_key: bool) -> Result<Range<usize>, Range<usize>> {
-        // The document was parsed before, so this does not fail.
+        // A text that is not valid TOML has no positions.
         let document = DeTable::parse(&self.text).map_err(|_| 0..0)?;
         let mut found = 0..0;
         let mut here = DeValue::Table(document.into_inner());

@@ -1,4 +1,4 @@
-//! Warnings of `menshen check`: settings that are allowed and weaken security.
+//! Warnings of `menshen check`: settings that are valid but weaken security or have no effect.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -24,14 +24,14 @@ mod limits;
 mod path_case;
 mod public_paths;
 
-/// A setting that weakens security.
+/// A warning about a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// The path of the key, such as `route[0].preflight`.
     pub key: String,
     /// The consequence, and what to do instead.
     pub text: String,
-    /// The name of the document.
+    /// The name of the configuration file.
     pub file: String,
     /// From 1.
     pub line: usize,
@@ -52,7 +52,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// All warnings, in the order of the document.
+/// The warnings about the configuration itself, in the order of its text.
 pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     let mut warnings = Warnings {
         config,
@@ -109,7 +109,7 @@ fn secrets(warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Oddities of the files that the document names. Reads them.
+/// The warnings about the files of secrets. Reads these files.
 pub(super) fn file_warnings(config: &Config) -> Vec<Warning> {
     let mut warnings = Warnings {
         config,
@@ -226,8 +226,8 @@ fn connectors(warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Warns of two connectors with the same callback: a hostile provider can send codes of the other one
-/// there as response to its own logins (mix-up attack, RFC 9700 §4.4).
+/// Warns of two connectors with the same callback: a hostile provider can send the browser there with a
+/// code of the other provider (mix-up attack, RFC 9700 §4.4).
 fn shared_callback<'a>(
     warnings: &mut Warnings<'a>,
     place: &Place<'a>,
@@ -308,7 +308,7 @@ fn routes(warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Warns of tokens of the provider that are sent to an application in plain http.
+/// Warns if the provider's tokens are sent to an application in plain http.
 fn tokens_in_plain_http<'a>(warnings: &mut Warnings<'a>, place: &Place<'a>, route: &RouteConfig) {
     let plain = |upstream: &UpstreamUrl| match upstream {
         UpstreamUrl::Tcp { tls, host, .. } => {
@@ -341,7 +341,7 @@ fn wildcard_hosts(warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Whether sessions are handed over to hosts that only a wildcard names.
+/// Whether sessions are transferred to hosts that only match a wildcard.
 fn sends_sessions_to_wildcard(config: &Config, route: &RouteConfig) -> bool {
     let HostPattern::Wildcard { suffix, .. } = &route.host else {
         return false;

@@ -1,6 +1,6 @@
-//! `HeadReader`: follows the requests of a connection from head to head, as strictly as it can. Where
-//! it cannot follow it says so, and is never sure again. It also says in which spelling hyper is to
-//! be rewrite the request lines.
+//! `HeadReader`: parses the framing of all HTTP/1.1 requests on a connection, more strictly than hyper.
+//! After a request whose framing is not certain, all later ones are unknown. It also rewrites the
+//! request lines before hyper receives them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,58 +8,57 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::request_line;
 use super::rewrite::Rewrite;
 
-/// How many bytes are kept before they are read.
+/// The maximum number of bytes that are stored before they are parsed.
 const UNREAD_BYTES_MAX: usize = 16 * 1024;
-/// How much of a line is looked at, in bytes. Those that matter are short.
+/// How much of a line is parsed, in bytes. The relevant lines are short.
 const LINE_BYTES_MAX: usize = 256;
-/// How many heads may be read before their requests are served.
+/// How many heads may be parsed before their requests are served.
 const HEADS_MAX: usize = 64 * 1024;
 
-/// Whether the body of a request is in chunks, by its head.
+/// The transfer coding that the head of a request declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TransferCoding {
-    /// No coding.
     None,
-    /// One `chunked`, and nothing else says anything of the length.
+    /// One `chunked` and no `Content-Length`.
     Chunked,
-    /// Several codings, other ones, an unusual spelling, or a length beside them.
+    /// Several or other codings, an unusual spelling, or also a `Content-Length`.
     Ambiguous,
 }
 
-/// How far a connection was read.
+/// The state of the parser of one connection.
 #[derive(Debug)]
 pub(super) struct HeadReader {
-    /// The longest head that hyper takes, in bytes.
+    /// The maximum length of a head that hyper accepts, in bytes.
     head_bytes_max: usize,
-    /// What received since the beginning of a head and was not read yet: one head or its beginning, whose
-    /// request line is ordinary.
+    /// Received bytes that are not parsed yet: one head, or its beginning, with an ordinary request
+    /// line.
     unread: Vec<u8>,
-    /// The beginning of a request line. hyper is rewrite it when its end has come.
+    /// The beginning of a request line. hyper receives it when the line is complete.
     held_back: Vec<u8>,
     position: Position,
-    /// The beginning of a line whose end did not come yet.
+    /// The beginning of an incomplete line.
     line: Vec<u8>,
-    /// What the head that is being read says so far.
+    /// The fields of the current head so far.
     head: HeadFields,
-    /// What the heads say whose requests were not served yet.
+    /// The codings of the requests that are not served yet.
     heads: VecDeque<TransferCoding>,
 }
 
-/// Where in a request the next byte stands.
+/// The position of the next byte in a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Position {
-    /// Before a request; empty lines may come first.
+    /// Before a request; empty lines may precede it.
     #[default]
     Start,
     Head,
-    /// In a body, so many bytes before its end.
+    /// In a body, with the number of bytes to its end.
     Body(u64),
     ChunkSize,
-    /// In a chunk, so many bytes before its end.
+    /// In a chunk, with the number of bytes to its end.
     Chunk(u64),
     ChunkEnd,
     Trailers,
-    /// Nobody knows.
+    /// The framing is not certain.
     Unknown,
 }
 
@@ -69,7 +68,7 @@ struct HeadFields {
     is_chunked: bool,
     has_length: bool,
     length: u64,
-    /// A line that ends without CR, or whose length cannot be read.
+    /// Whether a line ends without CR, or the length is invalid.
     is_odd: bool,
 }
 
@@ -86,13 +85,13 @@ impl HeadReader {
         }
     }
 
-    /// Takes what was read from a client, and gives what hyper is to be rewrite into_output, if anything.
-    /// `bodiless` is how many requests without a body were served.
+    /// Takes the bytes received from a client. Returns the bytes that hyper must receive instead, if
+    /// they differ. `bodiless` is the number of served requests without a body.
     pub(super) fn note(&mut self, bytes: &[u8], bodiless: &AtomicU32) -> Option<Vec<u8>> {
         self.pass_over(bodiless);
         if self.position == Position::Start {
-            // More is read only when no whole head is left. So if the kept bytes end as a head does,
-            // their request was served and had no body.
+            // hyper reads more only when it has no complete head left. So if the stored bytes end like a
+            // head, their request was served and had no body.
             let served = bodiless.load(Ordering::Relaxed) > 0 && self.heads.is_empty();
             if served && self.unread.ends_with(b"\r\n\r\n") {
                 self.unread.clear();
@@ -111,7 +110,7 @@ impl HeadReader {
         rewrite.into_output()
     }
 
-    /// What the head of the next request says, after so many that had no body.
+    /// The coding of the next request after `bodiless` requests without a body; `None` if unknown.
     pub(super) fn next(&mut self, bodiless: u32) -> Option<TransferCoding> {
         self.read_kept();
         let bodiless = usize::try_from(bodiless).unwrap_or(usize::MAX);
@@ -131,7 +130,8 @@ impl HeadReader {
         };
     }
 
-    /// What was held_back back and is no request line any more: what follows is not HTTP, or nothing.
+    /// The held-back bytes, if they cannot become a request line: the connection ended, or what follows
+    /// is not HTTP.
     pub(super) fn release(&mut self, at_end: bool) -> Vec<u8> {
         if at_end {
             self.stop();
@@ -142,7 +142,7 @@ impl HeadReader {
         }
     }
 
-    /// Forgets the heads of requests that were served.
+    /// Removes the heads of requests that were served.
     fn pass_over(&mut self, bodiless: &AtomicU32) {
         let served = bodiless.load(Ordering::Relaxed);
         let known = u32::try_from(self.heads.len()).unwrap_or(u32::MAX);
@@ -189,8 +189,8 @@ impl HeadReader {
         }
     }
 
-    /// Reads to the end of a request line and respells it, or holds its beginning back. Gives how much
-    /// was read.
+    /// Reads to the end of a request line and rewrites it, or holds its beginning back. Returns the
+    /// number of bytes read.
     fn read_request_line(&mut self, at: usize, rewrite: &mut Rewrite<'_>) -> usize {
         let rest = &rewrite.received[at..];
         let end = memchr::memchr(b'\n', rest).map(|end| end + 1);
@@ -212,14 +212,14 @@ impl HeadReader {
             rewrite.replace(range, b"");
             self.held_back = whole;
         } else {
-            // hyper refuses it.
+            // hyper refuses this line.
             rewrite.replace(range, line);
             self.position = Position::Unknown;
         }
         here.len()
     }
 
-    /// Reads to the end of a line, or keeps its beginning. Gives how much was read.
+    /// Reads to the end of a line, or stores its beginning. Returns the number of bytes read.
     fn read_line(&mut self, bytes: &[u8]) -> usize {
         let end = memchr::memchr(b'\n', bytes);
         let here = &bytes[..end.map_or(bytes.len(), |end| end + 1)];
@@ -227,7 +227,7 @@ impl HeadReader {
             self.take_line(here);
             return here.len();
         }
-        // Of a longer line the last two bytes are kept: they say how it ends.
+        // The last two bytes of a longer line are kept, because they show whether it ends with CRLF.
         let mut line = std::mem::take(&mut self.line);
         line.extend_from_slice(here);
         if line.len() > LINE_BYTES_MAX {
@@ -244,7 +244,7 @@ impl HeadReader {
         here.len()
     }
 
-    /// Takes a line with its end.
+    /// Parses a line, including its line end.
     fn take_line(&mut self, line: &[u8]) {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let (line, has_cr) = match line.strip_suffix(b"\r") {
@@ -328,7 +328,7 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     text.parse().ok()
 }
 
-/// The size in a line, whose extensions nobody uses.
+/// The chunk size in a line; extensions are ignored.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let end = line.iter().position(|byte| *byte == b';');
     let digits = &line[..end.unwrap_or(line.len())];

@@ -1,4 +1,4 @@
-//! `GET /api/explain`: what would become of a request, as JSON.
+//! `GET /api/explain`: how a request would be decided, as JSON.
 
 use http::{Response, StatusCode};
 
@@ -9,7 +9,7 @@ use crate::people::directory::SimulateError;
 use crate::request::Body;
 use crate::request::explain::{ExplainArguments, ExplainQuery, explain};
 
-/// Explains what the query asks, by the site that is served now.
+/// Explains the request in the query with the active site.
 pub(super) async fn answer(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
     let query = ExplainQuery::parse(parse_query(query)?)?;
     let (site, shared) = (admin.live.site(), admin.live.services());
@@ -28,7 +28,7 @@ pub(super) async fn answer(admin: &Admin, query: &str) -> Result<Response<Body>,
     ))
 }
 
-/// What the query says; only headers may be said more than once.
+/// Parses the query. Only `header` may be repeated.
 fn parse_query(query: &str) -> Result<ExplainArguments, ApiError> {
     let mut arguments = ExplainArguments::default();
     let mut url = None;

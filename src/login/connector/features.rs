@@ -1,9 +1,9 @@
-//! `Features`: the capabilities of a connector, as data.
+//! `Features`: the capabilities of a connector.
 
 use super::{Callback, EntryPoint, LoginMethod};
 use crate::login::pending::Mode;
 
-/// The capabilities of a connector, as its settings determine them.
+/// The capabilities of a connector, which depend on its kind and settings.
 #[derive(Clone, Debug, Default)]
 pub struct Features {
     /// The default mapping: field names and CEL expressions over `profile`.
@@ -12,21 +12,21 @@ pub struct Features {
     pub app: Option<SourceApp>,
     /// The mode of every login; absent: the User-Agent decides.
     pub forced_mode: Option<Mode>,
-    /// The modes in which a login can run without any page of the source: by
-    /// [`super::Prompt::None`], or because the source never shows one. Where nobody is signed in at
-    /// the source, the login ends with [`super::RefusalReason::InteractionRequired`].
+    /// The modes in which a login can run without any page of the source: by [`super::Prompt::None`],
+    /// or because the source never shows one. If the person is not signed in at the source, the login
+    /// fails with [`super::RefusalReason::InteractionRequired`].
     pub silent_in: &'static [Mode],
     /// The settings that `silent_in` depends on, for the help text of an error.
     pub silent_requirements: &'static str,
-    /// How the person proves who they are.
+    /// How the person authenticates.
     pub login_method: LoginMethod,
-    /// The entry point for logins that the source starts; absent: the kind has none.
+    /// The entry point for logins that the source starts, if the kind has one.
     pub entry_point: Option<EntryPoint>,
     /// Whether the source reports the authentication context (`acr`).
     pub reports_acr: bool,
     /// The values of `kind` that `/login` accepts besides `code`.
     pub code_kinds: &'static [&'static str],
-    /// The icon on the sign-in page, as SVG; absent: a key.
+    /// The icon on the sign-in page, as SVG; absent: the icon of a key.
     pub icon: Option<&'static str>,
     /// The text about this connector on the sign-in page.
     pub hint: Option<SignInHint>,
@@ -35,10 +35,10 @@ pub struct Features {
 /// The text about a connector on the sign-in page.
 #[derive(Clone, Copy, Debug)]
 pub struct SignInHint {
-    /// Shown below the buttons in every other browser.
+    /// The text below the buttons.
     pub default_text: LocalizedText,
-    /// A substring of a User-Agent in lower case, and the text that is shown there instead, above
-    /// the buttons.
+    /// A substring of a User-Agent in lower case, and the text above the buttons that replaces
+    /// `default_text` in browsers with it.
     pub for_user_agent: Option<(&'static str, LocalizedText)>,
 }
 
@@ -52,7 +52,7 @@ pub struct LocalizedText {
 /// A source's own app, in which people are signed in already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceApp {
-    /// Its name. In one app, only one connector of a site can start logins automatically.
+    /// Its name. Of the connectors with the same app, only one can start logins automatically.
     pub name: &'static str,
     /// Substrings of its User-Agent in lower case; any of them identifies the app. A User-Agent can
     /// be forged, so this only selects a page and never grants access.
@@ -60,7 +60,7 @@ pub struct SourceApp {
 }
 
 impl Features {
-    /// The format of callback requests, for connectors that have them.
+    /// The format of callback requests, if the connector has them.
     pub fn callback(&self) -> Option<&Callback> {
         match &self.login_method {
             LoginMethod::Callback(callback) => Some(callback),

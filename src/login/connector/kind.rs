@@ -1,4 +1,5 @@
-//! `Kind`: the settings of one kind of connector, and what follows from them without a network.
+//! `Kind`: the settings of one kind of connector, and what can be derived from them without a network
+//! call.
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -17,8 +18,7 @@ use crate::store::ConnectorId;
 
 /// The settings of one kind of connector: the table `[connector.ID.NAME]`.
 ///
-/// Each kind implements it beside its connector. Places are relative to `[connector.ID]`. All methods
-/// except [`Kind::build`] are pure.
+/// Places are relative to `[connector.ID]`. All methods except [`Kind::build`] are pure.
 pub trait Kind: Debug + Send + Sync {
     /// The name of the table: `wecom`.
     fn name(&self) -> &'static str;
@@ -26,18 +26,18 @@ pub trait Kind: Debug + Send + Sync {
     /// The secrets in the table.
     fn secrets(&self) -> Vec<(Place<'_>, &SecretSource)>;
 
-    /// The files, besides those of secrets, that the table names and the connector reads.
+    /// The files that the connector reads, without those of secrets.
     fn files(&self) -> Vec<(Place<'_>, &Path)> {
         Vec::new()
     }
 
-    /// The CEL expressions in the table. The reader of the document compiles them and points at
+    /// The CEL expressions in the table. The validation of the configuration compiles them and reports
     /// their errors.
     fn expressions(&self) -> Vec<(Place<'_>, &str, Scope)> {
         Vec::new()
     }
 
-    /// Settings that contradict each other, the keys that all kinds share, or `external_url`.
+    /// Settings that contradict each other, the keys that all kinds have, or `external_url`.
     fn problems(&self, connector: &ConnectorConfig, external_url: &Url) -> Vec<SettingProblem<'_>>;
 
     /// Settings that weaken security, each with a safer alternative.
@@ -91,7 +91,7 @@ pub struct TokenIssuer<'a> {
     pub issuer: &'a IssuerName,
     /// The accepted tenants, if the issuer serves several.
     pub tenants: &'a [TenantName],
-    /// Our client ID: the audience of the ID tokens for logins here.
+    /// The connector's client ID, which is the audience of ID tokens of its logins.
     pub client_id: &'a str,
 }
 
@@ -99,7 +99,6 @@ pub struct TokenIssuer<'a> {
 #[derive(Clone, Debug)]
 pub struct ConnectorDeps {
     pub id: ConnectorId,
-    /// The callback URL.
     pub callback: Url,
     /// The public base URL of our own pages: `https://sso.corp.example/.menshen`.
     pub own: Url,
@@ -108,7 +107,7 @@ pub struct ConnectorDeps {
     pub clock: Clock,
 }
 
-/// Why a connector could not be built.
+/// Why a connector cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorBuildError {
     #[error("read its secret")]

@@ -51,8 +51,8 @@ enum Stream {
 }
 
 impl Endpoint {
-    /// `trust` returns the TLS settings; it is called for `https` only. `name` is the expected name
-    /// of the certificate if it is not the host.
+    /// `trust` returns the TLS settings; it is called only for `https`. `name` is the expected name in
+    /// the certificate if it is not the host.
     pub(super) fn new(
         url: &UpstreamUrl,
         trust: &mut dyn FnMut() -> Result<Arc<ClientConfig>, BuildError>,
@@ -85,7 +85,7 @@ impl Endpoint {
         })
     }
 
-    /// The names that the upstream may use for itself in its responses.
+    /// The origin that the upstream may use for itself in its responses.
     pub(super) fn name(&self) -> UpstreamOrigin<'_> {
         UpstreamOrigin {
             authority: &self.authority,
@@ -171,7 +171,7 @@ impl AsyncRead for Transport {
     ) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            // A server that requires a client certificate says so only after the handshake.
+            // In TLS 1.3, the alert about a missing client certificate arrives after the handshake.
             Stream::Tls(stream) => Pin::new(stream)
                 .poll_read(cx, buf)
                 .map_err(tls::with_remedy),

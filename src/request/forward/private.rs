@@ -1,8 +1,8 @@
 //! Private upstream connections, for authentication schemes that authenticate the connection
 //! instead of the request (NTLM, Negotiate).
 //!
-//! Such a connection never returns to the pool. It is reserved for the same caller on the same
-//! client connection and is closed together with that, or at the idle time-out of the pool. So all
+//! Such a connection never returns to the pool. It is reserved for one caller on one client connection
+//! and is closed together with the client connection, or at the idle time-out of the pool. So all
 //! steps of a handshake use one upstream connection, and no other caller can use an authenticated
 //! connection.
 
@@ -43,8 +43,8 @@ struct PrivateConnection {
     owner: ConnectionOwner,
 }
 
-/// The caller that a private connection is reserved for. A front proxy multiplexes many users over
-/// one connection.
+/// The caller that a private connection is reserved for. It is compared because a front proxy sends
+/// the requests of many callers over one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ConnectionOwner {
     Person(SessionId),
@@ -57,11 +57,11 @@ enum ConnectionOwner {
 #[derive(Debug)]
 pub(super) struct ClientBinding {
     client: Weak<Connection>,
-    /// `None`: the connection is closed after the request.
+    /// `None` if the connection must be closed after the request.
     owner: Option<ConnectionOwner>,
 }
 
-/// The parts of a request that decide which connection it may use.
+/// The parts of a request that determine which connection it may use.
 #[derive(Clone, Copy)]
 pub(super) struct LeaseContext<'a> {
     pub(super) client: &'a Arc<Connection>,
@@ -75,7 +75,7 @@ impl LeaseContext<'_> {
     /// pool. A request that needs a private connection and has none gets a new one.
     ///
     /// Most requests get an idle connection without waiting. The future that waits or connects is
-    /// boxed, so that it does not enlarge the future of every request.
+    /// boxed, so that the future of these requests is small.
     ///
     /// `now` is the current time; the result contains the time at which the lease was obtained.
     pub(super) async fn lease(
@@ -181,8 +181,8 @@ impl LeaseContext<'_> {
 }
 
 impl ClientBinding {
-    /// Reserves a connection for the next request while the client's connection is open. `now` is
-    /// the current time.
+    /// Keeps a connection for the owner's next request, as long as the client connection is open.
+    /// `now` is the current time.
     pub(super) fn park(
         self,
         held: (Box<Http1Connection>, Option<QuotaGuard>, CallerKind),

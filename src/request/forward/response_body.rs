@@ -1,5 +1,5 @@
-//! `ResponseBody`: a response body that is read from its upstream connection as the client reads
-//! it.
+//! `ResponseBody`: a response body that is read from the upstream connection only as fast as the client
+//! reads it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ struct ResponseBody {
     idle: Duration,
     body_bytes_max: u64,
     waiting_since: Option<Instant>,
-    /// When the reader is woken to check the session again; `None` once it was.
+    /// When the task is woken to check the session again; `None` after that.
     recheck_at: Option<Instant>,
 }
 
@@ -51,7 +51,7 @@ pub(super) fn stream(
         };
         return (Body::new(body), true);
     };
-    // The whole body was read together with the head: the connection is free.
+    // The whole body was read together with the head, so the connection is free.
     lease.release(now);
     if whole.is_empty() {
         return (empty(), false);

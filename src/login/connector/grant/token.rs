@@ -13,19 +13,19 @@ use crate::outbound::{FormResponse, Outbound, OutboundCall, OutboundError};
 use crate::people::source::SourceError;
 use crate::secret::Secret;
 
-/// The longest accepted response, in bytes.
+/// The maximum length of a response, in bytes.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
 
-/// The longest accepted access or refresh token, in bytes.
+/// The maximum length of an access or refresh token, in bytes.
 const TOKEN_BYTES_MAX: usize = 16 << 10;
 
-/// The longest accepted ID token, in bytes. It may contain many groups.
+/// The maximum length of an ID token, in bytes. It may contain many groups.
 const ID_TOKEN_BYTES_MAX: usize = 128 << 10;
 
-/// The longest accepted list of scopes, in bytes.
+/// The maximum length of `scope`, in bytes.
 const SCOPE_BYTES_MAX: usize = 4096;
 
-/// The longest lifetime of an access token; longer ones are cut.
+/// The maximum lifetime of an access token; longer ones are reduced to it.
 const LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 // The names of the calls in errors and logs.
@@ -96,8 +96,8 @@ impl Client {
             .map_err(|error| error.at_redemption(at.callback))
     }
 
-    /// Redeems a refresh token (RFC 6749 §6). Not cancel-safe, since a provider may rotate the token:
-    /// run it in a task of its own.
+    /// Redeems a refresh token (RFC 6749 §6). Not cancel-safe, because a provider may rotate the token:
+    /// call it in a task of its own.
     pub async fn refresh(
         &self,
         at: TokenEndpoint<'_>,
@@ -129,13 +129,13 @@ impl Client {
             .map_err(TokenEndpointError::Unreachable)?;
         let mut redacted = redacted.to_vec();
         redacted.extend(authentication.secrets());
-        // A Basic credential contains the secret in encoded form only.
+        // A Basic credential contains the secret only in encoded form.
         redacted.extend(self.secret());
         read(&said, at.dialect, &redacted, call.name())
     }
 }
 
-/// Reads a response. An error code counts with any status, since some providers send it with 200.
+/// Reads a response. An error code counts with any status, because some providers send it with 200.
 fn read(
     said: &FormResponse,
     dialect: TokenEndpointDialect<'_>,
@@ -171,7 +171,7 @@ fn read(
     granted(tokens, dialect).map_err(incomplete)
 }
 
-/// The error code of a response that follows RFC 6749.
+/// The error code and description of a response as in RFC 6749.
 fn error_of(body: &Map<String, Value>) -> Option<(String, Option<&str>)> {
     let error = match body.get("error")? {
         Value::Null | Value::Bool(false) => return None,
@@ -185,7 +185,7 @@ fn error_of(body: &Map<String, Value>) -> Option<(String, Option<&str>)> {
     ))
 }
 
-/// The error code of a response with a number and a message, as some providers send it.
+/// The error code and message of providers that send a number.
 fn number_of(body: &Map<String, Value>) -> Option<(String, Option<&str>)> {
     let number = ["code", "errcode"]
         .iter()
@@ -236,7 +236,7 @@ fn granted(
     })
 }
 
-/// A token, which must be visible ASCII because it is sent in headers. Empty and null mean none.
+/// A token. It must be visible ASCII because it is sent in headers. Empty and null mean none.
 fn token(
     tokens: &Map<String, Value>,
     name: &str,
@@ -254,8 +254,9 @@ fn token(
     }
 }
 
-/// The lifetime of a token: a number, or text with one. 0 and null mean unknown, since some providers
-/// use them for tokens without expiry. Longer lifetimes are cut to the maximum; negative ones are invalid.
+/// The lifetime of a token: a number, or a string with one. 0 and null mean unknown, because some
+/// providers use them for tokens without expiry. A negative or non-numeric lifetime is invalid, for
+/// which this returns `None`.
 fn lifetime(value: Option<&Value>) -> Option<Option<Duration>> {
     let seconds = match value {
         None | Some(Value::Null) => return Some(None),

@@ -10,7 +10,7 @@ use tokio::io::AsyncWrite;
 
 use super::super::request_body::{BodyAborted, RequestBody};
 
-/// Enough for a usual head; an idle connection keeps no larger buffer.
+/// Enough for most heads. An idle connection keeps no larger buffer.
 const PREFIX_CAPACITY: usize = 4 * 1024;
 
 /// Bytes that are to be written, in this order: `prefix`, `data`, `suffix`.
@@ -33,7 +33,7 @@ pub(super) struct RequestWriter {
 
 struct BodySource {
     body: RequestBody,
-    /// The bytes left of the announced length; `None`: the body is chunked.
+    /// The remaining bytes of the announced length; `None` if the body is chunked.
     left: Option<u64>,
 }
 
@@ -58,7 +58,7 @@ fn write_trailers(prefix: &mut Vec<u8>, trailers: &HeaderMap) {
 }
 
 impl RequestWriter {
-    /// The buffer that the head of the next request is written to.
+    /// The empty buffer for the head of the next request.
     pub(super) fn head(&mut self) -> &mut Vec<u8> {
         self.prefix.clear();
         self.prefix_written = 0;
@@ -91,7 +91,7 @@ impl RequestWriter {
         self.has_sent_bytes
     }
 
-    /// Frees the buffer of an unusually long head.
+    /// Frees the buffer if an unusually long head enlarged it.
     pub(super) fn release_buffers(&mut self) {
         if self.prefix.capacity() > PREFIX_CAPACITY {
             self.prefix = Vec::new();
@@ -156,7 +156,7 @@ impl RequestWriter {
                 self.prefix.clear();
                 self.prefix_written = 0;
             }
-            // Trailers come without data.
+            // Trailers are never in the same piece as data.
             if let Some(trailers) = upload.body.take_trailers().filter(|_| data.is_empty()) {
                 self.suffix = b"\r\n";
                 write_trailers(&mut self.prefix, &trailers);

@@ -1,4 +1,4 @@
-//! Reuse, replacement and sharing of connections; no response is taken for another.
+//! Reuse, replacement and sharing of connections; every request gets its own response.
 
 use super::*;
 

@@ -9,7 +9,7 @@ use http::header::CONTENT_LENGTH;
 
 use super::{Framing, ResponseHeadError};
 
-/// What these headers say together.
+/// The combined content of these headers.
 #[derive(Debug, Default)]
 pub(super) struct ControlFields {
     lengths: Lengths,
@@ -28,7 +28,7 @@ pub(super) struct ControlFields {
 struct Lengths {
     value: Option<u64>,
     count: usize,
-    /// Whether one is not a number or two differ.
+    /// Whether a value is not a number, or two values differ.
     is_invalid: bool,
 }
 
@@ -59,7 +59,7 @@ impl ControlFields {
         }
     }
 
-    /// The framing of the body (RFC 9112 6.3), if the headers agree.
+    /// The framing of the body (RFC 9112 6.3).
     pub(super) fn framing(&self, is_http_1_0: bool) -> Result<Framing, ResponseHeadError> {
         let length = match self.lengths.is_invalid {
             true => return Err(ResponseHeadError::Length),
