@@ -173,6 +173,7 @@ impl Menshen {
                 connectors: vec![corp],
                 bearers: BearerTokens::default(),
                 conflict_log: LogLimiter::default(),
+                outage_log: LogLimiter::default(),
             },
             cookie,
         })

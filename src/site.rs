@@ -348,6 +348,7 @@ fn build_gate(
         connectors: config.connectors.keys().cloned().collect(),
         bearers: bearers.map_err(BuildError::Bearer)?,
         conflict_log: LogLimiter::default(),
+        outage_log: LogLimiter::default(),
     })
 }
 

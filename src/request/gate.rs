@@ -78,6 +78,8 @@ pub struct Gate {
     pub bearers: BearerTokens,
     /// Limits the log lines about requests with two valid session cookies.
     pub conflict_log: LogLimiter,
+    /// Limits the warnings of a store outage: every request and every recheck would write one.
+    pub outage_log: LogLimiter,
 }
 
 impl Gate {
@@ -94,7 +96,13 @@ impl Gate {
         }
         match (self.refreshed_caller(head).await, route.is_public(head)) {
             (Err(error), true) => {
-                tracing::warn!(error = %crate::telemetry::error_chain(&error), "the session could not be loaded: a request to a public route goes on without identity");
+                if self.outage_log.allow() {
+                    tracing::warn!(
+                        route = route.name.as_str(),
+                        error = %crate::telemetry::error_chain(&error),
+                        "the session could not be loaded: a request to a public route goes on without identity"
+                    );
+                }
                 Ok(Caller::Anonymous(LoginReason::NotSignedIn))
             }
             (found, _) => found,

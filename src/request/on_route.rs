@@ -12,11 +12,11 @@ use super::route::Route;
 pub(super) async fn decide_on_route(route: &Arc<Route>, gate: &Gate, head: &Head<'_>) -> Verdict {
     match gate.identify(route, head).await {
         Ok(caller) => judge(route, caller, head),
-        Err(error) => Verdict::Deny(denial(route, error)),
+        Err(error) => Verdict::Deny(denial(route, gate, error)),
     }
 }
 
-fn denial(route: &Arc<Route>, error: GateError) -> Denial {
+fn denial(route: &Arc<Route>, gate: &Gate, error: GateError) -> Denial {
     let route = Arc::clone(route);
     match error {
         // Callers can cause these at any rate, so they go to the access log and not to the program
@@ -37,11 +37,13 @@ fn denial(route: &Arc<Route>, error: GateError) -> Denial {
         }
         GateError::TwoCallers => Denial::TwoCallers { route },
         GateError::Bearer(BearerError::Store(_)) | GateError::Unavailable(_) => {
-            tracing::warn!(
-                route = route.name.as_str(),
-                error = %crate::telemetry::error_chain(&error),
-                "the caller could not be identified"
-            );
+            if gate.outage_log.allow() {
+                tracing::warn!(
+                    route = route.name.as_str(),
+                    error = %crate::telemetry::error_chain(&error),
+                    "the caller could not be identified"
+                );
+            }
             Denial::Unavailable { route }
         }
     }

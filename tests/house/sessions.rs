@@ -5,6 +5,7 @@ mod entry_logins;
 mod long_responses;
 mod nodes;
 mod outage;
+mod outage_log;
 mod overtaken;
 mod reloaded;
 mod revoked;
