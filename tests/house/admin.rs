@@ -1,4 +1,4 @@
-//! The administrator's listener: what it shows, what opens it, and what it ends.
+//! The administrator's listener: access to it, and what its API reads and changes.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ mod store_failures;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
-/// Every path of the API, with a method and a body that would do something.
+/// Every path of the API, with a method and a body that would have an effect.
 const API: [(&str, &str, &str); 6] = [
     ("GET", "/api/sessions", ""),
     ("DELETE", "/api/sessions/AAAAAAAAAAAAAAAAAAAAAA", ""),
@@ -48,7 +48,7 @@ async fn ask(menshen: &Menshen, method: &str, path: &str, headers: &str, body: &
     wire::raw(admin_of(menshen), request.as_bytes()).await
 }
 
-/// As somebody who has the token.
+/// Sends a request with the token.
 async fn api(menshen: &Menshen, method: &str, path: &str, body: &Value) -> Answer {
     let body = if body.is_null() {
         String::new()
@@ -207,7 +207,7 @@ async fn an_ended_session_is_refused_on_its_next_request() {
             .iter()
             .all(|session| session["connector"] == "corp")
     );
-    // The list names both alike; end them one after the other.
+    // Both sessions look alike in the list; end them one by one.
     let end = |at: usize| format!("/api/sessions/{}", sessions[at]["id"].as_str().unwrap());
     assert!(is_signed_in(&mut desk).await && is_signed_in(&mut phone).await);
     assert_eq!(
@@ -225,10 +225,10 @@ async fn an_ended_session_is_refused_on_its_next_request() {
         200
     );
     assert!(!is_signed_in(&mut desk).await && !is_signed_in(&mut phone).await);
-    // Their WebSocket is told why and closed.
+    // Their WebSocket gets a close frame.
     assert_eq!(socket.rest().await, [0x88, 2, 0x03, 0xf0]);
     assert!(is_signed_in(&mut other).await);
-    // It cannot be ended twice, nor can one that never was.
+    // A session cannot be ended twice, nor an unknown one.
     assert_eq!(
         api(&menshen, "DELETE", &end(0), &Value::Null).await.status,
         404
@@ -272,9 +272,9 @@ async fn sessions_of_an_account_a_connector_and_everyone_end_at_once() {
             "{body}"
         );
         assert_eq!(is_signed_in(&mut other).await, spares_others, "{body}");
-        // A login must have begun after that.
+        // A login that began before the revocation is refused.
         menshen.advance(Duration::from_secs(1));
-        // The way back in is open.
+        // They can sign in again.
         assert!(is_signed_in(&mut signed_in(&menshen, "zhangsan").await).await);
     }
 }
@@ -351,7 +351,7 @@ async fn a_closed_account_cannot_sign_in_until_it_is_opened() {
         200
     );
     menshen.advance(Duration::from_secs(1));
-    // What was ended stays ended; a new login works.
+    // Ended sessions stay ended; a new login works.
     assert!(!is_signed_in(&mut browser).await);
     assert!(is_signed_in(&mut signed_in(&menshen, "zhangsan").await).await);
     let never = "/api/accounts/AAAAAAAAAAAAAAAAAAAAAA/close";

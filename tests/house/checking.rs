@@ -1,4 +1,4 @@
-//! Other proxies ask, each in its own words, and hear what the application's own door would say.
+//! Checks by other proxies: every protocol gives the same verdict as the proxy itself.
 
 mod addresses;
 pub(crate) mod faces;
@@ -14,7 +14,7 @@ use crate::setup::{HOME, Menshen, Setup};
 use crate::test_request::{TestRequest, signed_in};
 use crate::wire::Answer;
 
-/// The peer of every test is a proxy whose word counts.
+/// The peer of every test is a trusted proxy.
 pub(crate) const TRUSTED: &str = "trusted_proxies = [\"127.0.0.1\"]";
 
 pub(crate) const PAGE: [(&str, &str); 1] = [("Accept", "text/html")];
@@ -45,7 +45,7 @@ async fn start_menshen() -> Menshen {
     Setup::default().server(TRUSTED).start().await
 }
 
-/// Serves these routes, whose upstream is a mirror, and answers every check face.
+/// Starts menshen with these routes, a mirror as their upstream, and all check endpoints.
 async fn menshen_with(routes: &str, mirror: &Mirror) -> Menshen {
     let routes = routes.replace("{mirror}", &mirror.base_url());
     let setup = Setup::default()
@@ -115,7 +115,7 @@ async fn envoy_removes_headers_that_override_the_method() {
         .await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
     for (path, taken) in [("/reads", true), ("/works", false)] {
-        // Envoy itself passes on no more to menshen than it is told to.
+        // Envoy itself decides which headers it sends to menshen.
         let answer = envoy(path).session(&cookie).send(&menshen).await;
         let removed = answer.header("x-envoy-auth-headers-to-remove").unwrap();
         for name in [
@@ -169,7 +169,7 @@ async fn a_check_from_an_untrusted_peer_is_refused() {
     }
 }
 
-/// A route for what each fact decides, and one on a port of its own.
+/// One route for each fact that a rule may need, and one on its own port.
 const ROUTES_NEEDING_FACTS: &str = r#"
 [[route]]
 name = "method"
@@ -207,13 +207,13 @@ async fn facts_missing_from_a_check_are_never_guessed() {
         .start()
         .await;
     let ask = |uri: &str| TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", uri);
-    let told = |uri: &str| {
+    let with_facts = |uri: &str| {
         ask(uri)
             .header("X-Original-Method", "GET")
             .header("X-Forwarded-For", "192.0.2.7")
     };
     for (uri, status) in [("/method", 202), ("/unsaid", 401), ("/ip", 202)] {
-        assert_eq!(told(uri).send(&menshen).await.status, status, "{uri}");
+        assert_eq!(with_facts(uri).send(&menshen).await.status, status, "{uri}");
         let answer = ask(uri).send(&menshen).await;
         assert_eq!((answer.status, reason(&answer)), (403, "untold"), "{uri}");
     }
@@ -228,10 +228,10 @@ async fn facts_missing_from_a_check_are_never_guessed() {
     assert_eq!(board(Some("https")).send(&menshen).await.status, 401);
     let answer = board(None).send(&menshen).await;
     assert_eq!((answer.status, reason(&answer)), (403, "untold"));
-    // The first complaint of a second is written down, with what to send.
-    let said = log.text();
+    // The log names the remedy.
+    let log_text = log.text();
     assert!(
-        said.contains("send X-Original-Method at /auth"),
+        log_text.contains("send X-Original-Method at /auth"),
         "no remedy"
     );
 }
@@ -272,7 +272,7 @@ async fn a_check_about_an_own_page_is_refused_with_a_reason() {
     }
     assert!(
         log.text()
-            .contains("lead /.menshen/ to menshen without asking")
+            .contains("route /.menshen/ to menshen without a check")
     );
 }
 
@@ -283,7 +283,7 @@ async fn a_redirect_loop_is_detected_when_the_proxy_strips_the_cookie() {
     for (home, at) in [("sso.test", HOME), ("oa.test", "http://oa.test")] {
         let mut browser = Browser::new(&menshen);
         browser.sign_in(&format!("{at}/echo"), "lisi").await;
-        // The check is asked without the browser's cookie, as a proxy that names no cookie does.
+        // The check has no cookie, as with a proxy that does not forward it.
         let check = forward_auth("/echo").headers(&PAGE);
         let check = match home {
             "sso.test" => check,
@@ -298,7 +298,7 @@ async fn a_redirect_loop_is_detected_when_the_proxy_strips_the_cookie() {
         assert!(page.answer.text().contains("/start?"), "there is a way on");
     }
     assert!(log.text().contains("let it pass Cookie"));
-    // Who is nobody in truth signs in by the very same address.
+    // A person without a session signs in through the same URL.
     let led = forward_auth("/echo").headers(&PAGE).send(&menshen).await;
     let mut browser = Browser::new(&menshen);
     let to = led.header("location").unwrap();

@@ -1,4 +1,4 @@
-//! Where oauth2-proxy stood, menshen stands with its paths, parameters and headers.
+//! menshen replaces oauth2-proxy with its paths, parameters and headers.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn start_menshen() -> Menshen {
     Setup::default().server(&server).more(mapping).start().await
 }
 
-/// What the recipe of oauth2-proxy for nginx sends, and nothing more.
+/// The headers that oauth2-proxy's nginx recipe sends.
 fn auth(query: &str, uri: &str) -> TestRequest {
     TestRequest::get(&format!("/oauth2/auth{query}"))
         .header("X-Real-IP", "192.0.2.7")
@@ -54,7 +54,7 @@ async fn without_an_original_uri_only_hosts_with_one_verdict_are_decided() {
             .host(host)
             .session(&cookies[who])
     };
-    // sso.test has a route for everybody and one for 财务部.
+    // sso.test has a public route and one for 财务部.
     assert_eq!(ask("sso.test", 1).send(&menshen).await.status, 202);
     let answer = ask("sso.test", 0).send(&menshen).await;
     assert_eq!(
@@ -67,7 +67,7 @@ async fn without_an_original_uri_only_hosts_with_one_verdict_are_decided() {
     assert_eq!(answer.status, 403);
 }
 
-/// An application at `/`, and what a route below it says of its own.
+/// An application at `/` with a route below it that has further lines.
 fn below(own: &str) -> String {
     let route = "[[route]]\nname = 'NAME'\nhost = 'sso.test'\nupstream = ['{app}']\n";
     let (whole, part) = (
@@ -171,7 +171,7 @@ async fn allowed_lists_only_restrict() {
             .await;
         assert_ne!(answer.status, 202, "{query}");
     }
-    // On a public route, too, nobody is on a list.
+    // On a public route an anonymous caller is on no list, either.
     let answer = auth("?allowed_groups=a", "/public").send(&menshen).await;
     assert_eq!(answer.status, 401);
     assert_eq!(auth("", "/public").send(&menshen).await.status, 202);
@@ -191,7 +191,7 @@ async fn an_unencoded_rd_keeps_its_query() {
         let wanted = format!("{HOME}/echo?x=1&y=%2f&connector=other");
         assert_eq!((page.answer.status, page.url), (200, wanted), "{url}");
     }
-    // Nowhere else, encoded or not.
+    // Other URLs are refused, encoded or not.
     for url in [
         "/oauth2/start?rd=http://evil.test/echo?x=1&y=2",
         "/oauth2/start?rd=//evil.test/echo?x=1&y=2",
@@ -217,7 +217,7 @@ async fn a_trusted_proxys_headers_name_the_return_url_unless_rd_does() {
         ("/echo?a=1&b=2", "/oauth2/start?rd=/echo?c=3", "/echo?c=3"),
         ("/echo?a=1&b=2", "/oauth2/start", "/echo?a=1&b=2"),
         ("http://sso.test/echo?a=1", "/oauth2/start", "/echo?a=1"),
-        // The address of our own page is what nginx's $request_uri says when a person went there.
+        // nginx's $request_uri is the own page if a person opened that page.
         (
             "/oauth2/start?rd=%2Fecho%3Fa=1",
             "/oauth2/start?rd=/echo%3Fa=1",
@@ -278,7 +278,7 @@ async fn a_health_probe_without_a_host_is_answered() {
             }
         }
     }
-    // Nothing else is told to whoever names no host.
+    // Other paths need a host.
     for path in ["/", "/echo", "/oauth2/sign_in", "/oauth2/ping/x", "/pingx"] {
         let probe = format!("GET {path} HTTP/1.0\r\n\r\n");
         let answer = wire::raw_head(menshen.address(), probe.as_bytes()).await;
@@ -337,7 +337,7 @@ async fn ingress_nginx_sends_the_original_url() {
         ("http://nowhere.test/deep", 403),
         ("http://sso.test/deep#/finance", 403),
         ("http://sso.test@nowhere.test/deep", 403),
-        // Where a visitor's Host ends is not where the path begins.
+        // The Host of a client must not move the end of the host.
         ("http://sso.test?.apps.test/deep", 403),
         ("http://sso.test", 403),
         ("//sso.test/deep", 403),
@@ -346,28 +346,28 @@ async fn ingress_nginx_sends_the_original_url() {
     ] {
         assert_eq!(ask(url).send(&menshen).await.status, status, "{url}");
     }
-    // The other names are not read.
+    // The other header names are not read.
     let answer = ask("http://sso.test/finance").header("X-Forwarded-Uri", "/deep");
     assert_eq!(answer.send(&menshen).await.status, 403);
     let twice = ask("http://sso.test/deep").header("X-Original-URL", "http://sso.test/finance");
     assert_eq!(twice.send(&menshen).await.status, 403);
 }
 
-/// What a person can click where a proxy shows a redirect under a status that browsers do not follow.
+/// The link for browsers when a proxy sends a redirect with a status that they do not follow.
 #[tokio::test]
 async fn a_redirect_sent_with_another_status_still_has_a_link() {
     let connector = "auto_login = \"always\"";
     let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
     let setup = Setup::default().server(&server).connector(connector);
     let menshen = setup.start().await;
-    let told = [
+    let forwarded = [
         ("X-Forwarded-Host", "sso.test"),
         ("X-Forwarded-Uri", "/a?b=1&c=%3C2%3E"),
     ];
     let asks = [
         TestRequest::get("/oauth2/sign_in?rd=%2Fa%3Fb%3D1%26c%3D%3C2%3E"),
         TestRequest::get("/oauth2/start?rd=%2Fa%3Fb%3D1"),
-        TestRequest::get("/oauth2/forward-auth").headers(&told),
+        TestRequest::get("/oauth2/forward-auth").headers(&forwarded),
         TestRequest::get("/app?b=1&c=2"),
     ];
     for ask in asks {

@@ -1,4 +1,4 @@
-//! Signing in inside another site's frame, where a browser keeps cookies apart from those of a tab.
+//! Logins inside a frame of another site, where browsers partition cookies from those of tabs.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ mod signing_in;
 
 const HOME: &str = "https://sso.test";
 
-/// No application on the host that logs people in.
+/// No application is on the login host.
 const ROUTES: &str = r#"
 [[route]]
 name = "oa"
@@ -29,7 +29,7 @@ host = "hr.test"
 upstream = ["{app}"]
 "#;
 
-/// A site whose cookies are made for frames.
+/// A site with cookies for frames.
 fn setup() -> Setup {
     Setup::default()
         .external_url(HOME)
@@ -39,7 +39,7 @@ fn setup() -> Setup {
         .more(UNLIMITED)
 }
 
-/// The same with one cookie for all its hosts, which are below `corp.test`.
+/// Like [`setup`], with one cookie for all hosts below `corp.test`.
 fn setup_with_domain(routes: &str) -> Setup {
     let routes = routes.replace("hr.test", "hr.corp.test");
     setup()
@@ -48,7 +48,7 @@ fn setup_with_domain(routes: &str) -> Setup {
         .routes(&routes.replace("oa.test", "oa.corp.test"))
 }
 
-/// A page in a frame. Its cookies are those of the portal around it and not those of a tab.
+/// A page in a frame. Its cookies are partitioned by the portal around it.
 #[derive(Clone)]
 struct Frame {
     cookies: Browser,
@@ -75,14 +75,14 @@ impl Frame {
             .await
     }
 
-    /// The portal loads the page, or the person reloads it.
+    /// Loads or reloads the page.
     async fn load(&mut self) -> Answer {
         let url = self.url.clone();
         let from = [("Sec-Fetch-Site", "cross-site")];
         self.ask("GET", &url, &from, "").await
     }
 
-    /// The address that the button of the page opens in a tab.
+    /// The URL that the page's button opens in a tab.
     async fn button(&mut self) -> String {
         let page = self.load().await;
         assert_eq!(page.status, 401, "{}", page.text());
@@ -90,7 +90,7 @@ impl Frame {
         button(&page)
     }
 
-    /// What the script of the page does with a message from the tab.
+    /// Does what the page's script does with a message from the tab.
     async fn receive(&mut self, ticket: &str) -> Answer {
         let origin = origin(&self.url);
         self.receive_from(ticket, &origin, "same-origin").await
@@ -107,7 +107,7 @@ impl Frame {
             .await
     }
 
-    /// The person that the application in the frame sees.
+    /// The user that the application in the frame sees.
     async fn person(&mut self) -> Vec<String> {
         let page = self.load().await;
         assert_eq!(page.status, 200, "{}", page.text());
@@ -119,18 +119,18 @@ fn origin(url: &str) -> String {
     Url::parse(url).unwrap().origin().ascii_serialization()
 }
 
-/// Where the button of a framed page leads.
+/// The URL of the button of a framed page.
 fn button(page: &Answer) -> String {
     let html = page.text();
     href(&html, "/.menshen/start?").unwrap_or_else(|| panic!("no way to sign in: {html}"))
 }
 
-/// A member signs in in a tab, at the address that a framed page opened, up to the question.
+/// Signs in in a tab, from the URL of a framed page to the consent page.
 async fn sign_in(tab: &mut Browser, url: &str) -> Answer {
     tab.sign_in(url, "lisi").await.answer
 }
 
-/// A browser whose person is signed in on the host that logs people in.
+/// A tab that is signed in on the login host.
 async fn signed_in_tab(menshen: &Menshen) -> Browser {
     let mut browser = Browser::new(menshen).over_https();
     let chooser = format!("{HOME}/.menshen/sign_in");
@@ -139,7 +139,7 @@ async fn signed_in_tab(menshen: &Menshen) -> Browser {
     browser
 }
 
-/// Presses the button of the question in the tab.
+/// Presses the consent button in the tab.
 async fn consent(tab: &mut Browser, question: &Answer) -> Answer {
     let html = question.text();
     assert_eq!(question.status, 200, "{html}");
@@ -165,7 +165,7 @@ fn attribute(html: &str, name: &str) -> Option<String> {
     Some(rest.split_once('"')?.0.to_owned())
 }
 
-/// The ticket that a page of the tab gives to its opener.
+/// The ticket that the tab's page gives to its opener.
 fn ticket_in(page: &Answer) -> Option<String> {
     attribute(&page.text(), "data-ticket")
 }

@@ -1,4 +1,4 @@
-//! Envoy's ext_authz over gRPC: whoever may ask always gets an answer, and the same as everybody.
+//! Envoy's ext_authz over gRPC: trusted peers always get a response, with the verdict of the proxy.
 
 mod answers;
 mod calls;
@@ -12,10 +12,10 @@ pub(crate) use messages::{CheckResult, check_request, field, parse_response};
 
 use crate::setup::{Menshen, Setup};
 
-/// Answers Envoy where everybody else is answered.
+/// Answers gRPC on the main listener.
 pub(crate) const ON_MAIN: &str = "[ext_authz]\non_main = true\n";
 
-/// An instance of menshen that answers Envoy on a listener of its own.
+/// A setup with a separate gRPC listener.
 pub(crate) fn setup() -> Setup {
     Setup::default()
         .server("trusted_proxies = [\"127.0.0.1\"]")

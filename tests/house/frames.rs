@@ -1,4 +1,4 @@
-//! `Frames`: an HTTP/2 client (RFC 9113) that sends what it is told and opens no window by itself.
+//! An HTTP/2 client (RFC 9113) that sends frames as told and never enlarges its windows by itself.
 
 use std::net::SocketAddr;
 
@@ -17,16 +17,16 @@ const ACK: u8 = 1;
 pub(crate) const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Lines of a configuration with which HTTP/2 is spoken without TLS. Tests come from elsewhere.
+/// Configuration for HTTP/2 without TLS on the main listener.
 pub(crate) const PLAIN_HTTP2: &str = "[ext_authz]\non_main = true\n";
-/// What such a configuration needs in `[server]`.
+/// Lines of `[server]`: the test client is not a trusted proxy.
 pub(crate) const NOBODY_TRUSTED: &str = "trusted_proxies = [\"192.0.2.1\"]\n";
 
-/// One connection.
+/// A connection.
 #[derive(Debug)]
 pub(crate) struct Frames(RawConnection<TcpStream>);
 
-/// One frame.
+/// A frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
@@ -36,7 +36,7 @@ pub(crate) struct Frame {
 }
 
 impl Frames {
-    /// Connects; each stream may be sent `window` bytes.
+    /// Connects with this window for each stream.
     pub(crate) async fn open(address: SocketAddr, window: u32) -> Self {
         let mut frames = Self(RawConnection::open(address).await);
         frames.0.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
@@ -75,7 +75,7 @@ impl Frames {
             .await;
     }
 
-    /// Opens a stream with a request without a body, if the connection is still open.
+    /// Opens a stream with a request without a body, unless the connection is closed.
     pub(crate) async fn try_get(&mut self, stream: u32, host: &str, path: &str) -> bool {
         let headers = request(("GET", host, path), &[]);
         let flags = END_STREAM | END_HEADERS;
@@ -84,18 +84,18 @@ impl Frames {
             .is_ok()
     }
 
-    /// Opens a stream with a request that has no body.
+    /// Opens a stream with a request without a body.
     pub(crate) async fn get(&mut self, stream: u32, host: &str, path: &str) {
         self.ask(stream, END_STREAM, ("GET", host, path), &[]).await;
     }
 
-    /// Lets so much more be sent; stream 0 is the whole connection.
+    /// Enlarges a window; stream 0 is the connection.
     pub(crate) async fn allow(&mut self, stream: u32, bytes: u32) {
         let bytes = bytes.to_be_bytes();
         self.send(WINDOW_UPDATE, 0, stream, &bytes).await;
     }
 
-    /// Whether the other side has closed the connection. What comes meanwhile is read later.
+    /// Whether the server closed the connection. Frames received meanwhile are kept.
     pub(crate) fn is_closed(&mut self) -> bool {
         let mut piece = [0; 1024];
         loop {
@@ -107,7 +107,7 @@ impl Frames {
         }
     }
 
-    /// The next frame that is about a stream; nothing at the end of the connection.
+    /// The next frame of any stream; `None` at the end of the connection.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         loop {
             let head = self.0.bytes(9).await?;
@@ -127,7 +127,7 @@ impl Frames {
         }
     }
 
-    /// The next frame of a stream; those of others are passed over.
+    /// The next frame of a stream; frames of other streams are skipped.
     pub(crate) async fn next_of(&mut self, stream: u32) -> Option<Frame> {
         loop {
             let frame = self.next().await?;
@@ -137,7 +137,7 @@ impl Frames {
         }
     }
 
-    /// Reads until a stream is reset; how much of an answer it got before.
+    /// Reads until a stream is reset and returns the size of the body received before.
     pub(crate) async fn reset(&mut self, stream: u32) -> usize {
         let mut bytes = 0;
         loop {
@@ -151,7 +151,7 @@ impl Frames {
         }
     }
 
-    /// Reads a whole answer's body.
+    /// Reads the body of a response to its end.
     pub(crate) async fn body(&mut self, stream: u32) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
@@ -177,10 +177,10 @@ fn request((method, host, path): (&str, &str, &str), headers: &[(&str, &str)]) -
     ];
     let mut block = Vec::new();
     for (name, value) in own.iter().chain(headers) {
-        // A literal that is not indexed, with a new name (RFC 7541 6.2.2).
+        // A literal without indexing, with a new name (RFC 7541 §6.2.2).
         block.push(0);
         for text in [name, value] {
-            // Its length: seven bits, and the rest of it in groups of seven (RFC 7541 5.1).
+            // Its length: seven bits, and the rest in groups of seven (RFC 7541 §5.1).
             match u8::try_from(text.len()) {
                 Ok(short @ 0..127) => block.push(short),
                 _ => {

@@ -1,4 +1,4 @@
-//! Own front ends and apps: the login pair, and who am I.
+//! Own front ends and apps: the login endpoints for scripts, and userinfo.
 
 mod cross_origin;
 
@@ -16,7 +16,7 @@ const JSON: (&str, &str) = ("Content-Type", "application/json");
 const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
 const MINI_PROGRAM: &str = "/cgi-bin/miniprogram/jscode2session";
 
-/// What a page of our own asks with.
+/// Headers of a page of the same origin.
 const FROM_HERE: [(&str, &str); 3] = [
     ("Origin", HOME),
     ("Sec-Fetch-Site", "same-origin"),
@@ -130,7 +130,7 @@ async fn an_app_logs_in_with_the_sealed_flow_it_kept() {
     let answer = post(&mut app, &[JSON], &body).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(app.visit(&format!("{HOME}/echo")).await.status, 200);
-    // A retry after a lost answer is redeemed no second time.
+    // A retry after a lost response redeems no second code.
     let again = post(&mut Browser::new(&menshen), &[JSON], &body).await;
     assert_eq!(again.status, 200);
     assert_eq!(menshen.source.calls(REDEEM), 1);
@@ -163,7 +163,7 @@ async fn a_mini_program_code_is_redeemed_at_its_own_endpoint() {
     );
 }
 
-/// Posts what must be refused, for this reason, and lets nobody in.
+/// Posts a request that must be refused for this reason without a session.
 async fn assert_refused(
     browser: &mut Browser,
     headers: &[(&str, &str)],
@@ -294,7 +294,7 @@ async fn a_code_without_a_login_begun_by_the_client_is_refused() {
         0,
         "no code was shown to the source"
     );
-    // It was still good, until it was too late.
+    // The code was valid until it expired.
     menshen.advance(Duration::from_secs(601));
     assert_refused(
         &mut browser,
@@ -364,7 +364,7 @@ async fn only_configured_origins_may_call_cross_origin() {
                 );
             }
         }
-        // A refusal can be read there, too; and nothing else of ours can.
+        // The origin can read the refusal, but nothing else.
         let answer = post(&mut browser, &from, &json!({})).await;
         assert_eq!(
             answer.header("access-control-allow-origin"),

@@ -1,4 +1,4 @@
-//! Several hosts: one login is enough for all, and what brings it across works once, there, here.
+//! Several hosts: one login is enough for all, and the ticket that carries it works once.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 
 const OTHER_HOSTS: [&str; 2] = ["http://oa.test", "http://hr.test"];
 
-/// A browser that is signed in at home, and the ticket that oa.test's browser is handed.
+/// A browser that is signed in on the login host, and its ticket for oa.test.
 async fn browser_with_ticket(menshen: &Menshen) -> (Browser, String) {
     let mut browser = Browser::new(menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
@@ -51,7 +51,7 @@ async fn a_session_reaches_every_host_without_another_login() {
             assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
         }
         assert_eq!(menshen.source.calls("/wwlogin/sso/login"), asked);
-        // Nothing of all that is left but one session each.
+        // One session on each host is all that remains.
         assert_eq!(browser.cookies().len(), 3, "{:?}", browser.cookies());
     }
 }
@@ -126,7 +126,7 @@ async fn a_ticket_works_once() {
         (page.answer.status, page.url.as_str()),
         (200, "http://oa.test/echo?x=1")
     );
-    // Seen again where it counted, it is harmless; its copy lets nobody in.
+    // A repeated ticket is harmless in its browser, and useless in another.
     let page = browser.follow(&ticket).await;
     assert_eq!(page.url, "http://oa.test/echo?x=1");
     let mut copy = before;
@@ -215,15 +215,15 @@ async fn a_nonce_works_only_on_its_host() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
-    // An attacker's link: their own nonce in the address, for a host where the victim has none.
+    // An attacker's link has the attacker's nonce, for a host where the victim has none.
     let mut attacker = Browser::new(&menshen);
     let bait = attacker.visit("http://oa.test/echo").await;
     let bait = bait.header("location").unwrap().to_owned();
     let page = browser.follow(&bait).await;
     assert_eq!(page.cause(), Some(Cause::TicketBad));
     assert_eq!(sessions_on(&browser, "oa.test"), 0);
-    // And the ticket, were it seen on its way, is bound to the attacker's nonce and to this visit
-    // alone: the attacker may spend it, which is why it must not leave the victim's browser.
+    // The ticket is bound to the attacker's nonce. The attacker could redeem it, so it must not
+    // leave the victim's browser.
     assert!(page.url.contains("/ticket?t="));
 }
 

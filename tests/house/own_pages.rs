@@ -1,4 +1,4 @@
-//! The pages of menshen itself: whole, bilingual, quiet about secrets, and nobody's to write on.
+//! The own pages: self-contained, bilingual, without secrets, and safe from injection.
 
 use menshen::face::page::Cause;
 
@@ -8,10 +8,10 @@ use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
 use crate::wecom::SECRET;
 use crate::wire::Answer;
 
-/// What no page may ever repeat as it is.
+/// Text that no page may repeat unescaped.
 const HOSTILE: &str = "<i>\"'`&{{1009*1013}}";
 
-/// Every kind of page menshen shows, as a browser with this header meets it.
+/// Every kind of own page, requested with these headers.
 async fn pages(menshen: &Menshen, extra: &[(&str, &str)]) -> Vec<(&'static str, Answer)> {
     let fresh = || {
         let mut browser = Browser::new(menshen);
@@ -105,7 +105,7 @@ async fn every_page_is_self_contained_and_cannot_be_framed() {
         let framed = what == "framed";
         assert_eq!(page.header("x-frame-options").is_none(), framed, "{what}");
         assert_eq!(policy.contains("frame-ancestors 'none'"), !framed, "{what}");
-        // Nothing is fetched from anywhere, and nothing runs.
+        // Pages load nothing and run nothing.
         for part in [
             "<script", "<iframe", "<object", "<embed", "<img", "@import", "url(", " on",
         ] {
@@ -204,7 +204,7 @@ async fn untrusted_text_is_never_markup() {
         }
     }
     assert!(named >= 3, "names are shown, as text: {named}");
-    // Agents and hosts are read, too.
+    // The user agent and the host are untrusted, too.
     let mut odd = Browser::new(&menshen).with_agent("MicroMessenger/8 <i>\"");
     let page = odd.visit(&format!("{OWN}/sign_in")).await;
     assert!(!page.text().contains("<i>"));
@@ -243,7 +243,7 @@ async fn no_page_repeats_credentials() {
     ] {
         seen.push(browser.visit(&format!("{HOME}{path}")).await);
     }
-    // Seen again, in other browsers, broken: the code stands in the address only.
+    // The code is only in the URL of the callback, also for repeated and broken requests.
     seen.push(browser.visit(&back).await);
     seen.push(Browser::new(&menshen).visit(&back).await);
     seen.push(
@@ -258,7 +258,7 @@ async fn no_page_repeats_credentials() {
             assert!(!whole.contains(secret.as_str()), "{whole}");
         }
     }
-    // Neither does the application behind get to see any of it.
+    // The application sees no credentials, either.
     browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     let echo = browser.visit(&format!("{HOME}/echo")).await.text();
     assert!(
@@ -330,7 +330,7 @@ async fn own_paths_are_never_forwarded() {
         }
     }
     assert_eq!(menshen.app.requests(), served);
-    // What only begins alike is the application's.
+    // Paths that only share a prefix belong to the application.
     assert_eq!(
         browser.visit(&format!("{HOME}/.menshenx")).await.status,
         200

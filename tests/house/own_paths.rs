@@ -1,5 +1,5 @@
-//! Every path of ours, asked in every way that a person, a page, another site or a stranger can:
-//! what ends a session, what sets a cookie and what leads away is written here, and nothing else does.
+//! Sends every own path all kinds of requests by people, scripts, other sites and programs. A table
+//! says which of them end a session, set a cookie or redirect; nothing else may.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::logging_in::OWN;
 use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::wire::{self, Answer};
 
-/// Every path under the prefix, with a query where one says more.
+/// Every path below the prefix, with a query where needed.
 const PATHS: &[&str] = &[
     "",
     "/",
@@ -60,28 +60,28 @@ const PATHS: &[&str] = &[
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// Who asks, as a browser says it.
+/// The initiator of a request, as its headers show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Initiator {
     /// A person, by the address bar or a link of this site.
     Person,
-    /// A person, by a link or a form on another site.
+    /// A person, by a link or form of another site.
     LinkElsewhere,
-    /// A page of this host, by a script.
+    /// A script of this origin.
     OwnScript,
-    /// A page of this host, by a form.
+    /// A form of this origin.
     OwnForm,
-    /// A page of another site, by a script.
+    /// A script of another site.
     ScriptElsewhere,
-    /// A page of another site, by an image.
+    /// An image on another site.
     ImageElsewhere,
-    /// A page of another site, in a frame.
+    /// A frame on another site.
     FrameElsewhere,
-    /// A page of another host below the same domain, by a script.
+    /// A script of another host below the same domain.
     ScriptOfSibling,
-    /// A program, or whoever says nothing.
+    /// A program without such headers.
     Program,
-    /// An old browser that says no more than what it shows.
+    /// An old browser that only sends `Accept`.
     OldBrowser,
 }
 
@@ -129,7 +129,7 @@ impl Initiator {
         }
     }
 
-    /// Whether a person goes to the page in a window of its own.
+    /// Whether the page opens in a tab.
     fn is_navigation(self) -> bool {
         matches!(
             self,
@@ -142,7 +142,7 @@ impl Initiator {
     }
 }
 
-/// Whether a request may end the session that came with it.
+/// Whether a request may end its session.
 fn may_end_session(path: &str, method: &str, from: Initiator) -> bool {
     let leaves = path.starts_with("/sign_out");
     leaves
@@ -153,7 +153,7 @@ fn may_end_session(path: &str, method: &str, from: Initiator) -> bool {
         }
 }
 
-/// Whether it may begin a login: a cookie of that login, and the way to the source.
+/// Whether a request may begin a login, with a flow cookie and a redirect to the provider.
 fn may_begin_login(path: &str, method: &str, from: Initiator) -> bool {
     let goes = path.starts_with("/start") && from.is_navigation();
     let asks = path.starts_with("/login-config")
@@ -165,7 +165,7 @@ fn may_begin_login(path: &str, method: &str, from: Initiator) -> bool {
     method == "GET" && (goes || asks)
 }
 
-/// Where an answer leads: nowhere, to a host of the site, to the source, or away.
+/// Whether a response redirects to another place than the site or, if allowed, the provider.
 fn redirects_off_site(menshen: &Menshen, answer: &Answer, may_begin_login: bool) -> bool {
     let Some(to) = answer.header("location") else {
         return false;
@@ -176,7 +176,8 @@ fn redirects_off_site(menshen: &Menshen, answer: &Answer, may_begin_login: bool)
     !(ours || may_begin_login && to.origin() == source.origin())
 }
 
-/// Nothing but what it may do; `here` says whether the session still counts.
+/// Asserts that a response has no unexpected effects; `here` says whether the session is still
+/// valid.
 fn assert_nothing_else(
     menshen: &Menshen,
     answer: &Answer,
@@ -230,7 +231,7 @@ async fn no_own_path_has_unexpected_side_effects() {
                 assert_nothing_else(&menshen, &answer, asked, "somebody");
                 if may_end_session(path, method, from) {
                     assert!(!is_signed_in(&signed_in).await, "{asked:?} ends it");
-                    // A login must begin after everything of the person's was ended.
+                    // A login that began before the revocation would be refused.
                     menshen.advance(Duration::from_secs(1));
                     signed_in = Browser::new(&menshen);
                     signed_in.sign_in(&format!("{HOME}/echo"), "lisi").await;
@@ -267,9 +268,9 @@ async fn own_paths_refuse_a_missing_host_and_never_redirect_to_a_forged_one() {
                 );
                 let answer = wire::raw(menshen.address(), request.as_bytes()).await;
                 let what = format!("{method} {path} {version} {host:?}: {answer:?}");
-                // A check never tells a proxy more than no; everybody else is told what is wrong.
+                // A check only gets a refusal; every other path explains the error.
                 let refused = [400, 403, 404, 405].contains(&answer.status);
-                // The probes of load balancers name no host; the answers hold nothing.
+                // Health probes may have no host; their responses hold nothing secret.
                 let names_none = ["", "Host: \r\n"].contains(&host);
                 let probes = names_none && ["/ping", "/ready"].contains(path);
                 assert!(refused || !bad || probes, "{what}");

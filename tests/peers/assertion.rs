@@ -1,6 +1,6 @@
-//! The applications of `docs/assertion.md`, in Python, Java and Go, as they stand there: each greets
-//! whom menshen sends and turns away whoever comes with anything else.
-//! `tests/peers/assertion/install` gets the library that the one in Python uses.
+//! The example applications of `docs/assertion.md` in Python, Java and Go accept menshen's
+//! assertions and refuse everything else. `tests/peers/assertion/install` installs the Python
+//! library.
 
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,14 +20,14 @@ use super::visitor::{Visitor, echoed};
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 
 const HEADER: &str = "x-menshen-assertion";
-/// Longer than an assertion lives, and than the applications allow clocks to differ.
+/// Longer than an assertion is valid, and than the clock skew that the applications allow.
 const TOO_LONG: Duration = Duration::from_secs(400);
-/// How long a compiler may take on a busy machine.
+/// The time limit of a compiler on a busy machine.
 const COMPILED_WITHIN: Duration = Duration::from_secs(300);
-/// What stands before the point in a public key of P-256 (RFC 5480).
+/// The prefix of a P-256 public key in DER (RFC 5480).
 const SPKI: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE";
 
-/// menshen before an application that checks for itself, and before one that echoes.
+/// menshen in front of an application that verifies assertions, and of one that echoes.
 struct Stage {
     menshen: Menshen,
     clock: Clock,
@@ -37,8 +37,8 @@ struct Stage {
 }
 
 impl Stage {
-    /// Starts it with this key, before an application on this port; somebody signs in. Its clock
-    /// stands a while ago.
+    /// Starts menshen with this key in front of an application on this port, and signs a person in.
+    /// Its clock is in the past.
     async fn start(key: &Secret<String>, port: u16) -> Self {
         let wecom = WeCom::start(Options::default()).await.unwrap();
         let legacy = LegacyApp::start(([127, 0, 0, 1], 0).into(), "应用");
@@ -66,7 +66,7 @@ impl Stage {
         }
     }
 
-    /// What an application at this path is sent.
+    /// The assertion that an application at this path receives.
     async fn assertion(&mut self, path: &str) -> String {
         let address = format!("{}{path}", self.menshen.url);
         let page = self.visitor.visit(&address).await;
@@ -75,7 +75,7 @@ impl Stage {
         all.remove(0)
     }
 
-    /// The key that everybody may read.
+    /// The published key.
     async fn key(&self) -> Value {
         let address = format!("{}/.menshen/jwks.json", self.menshen.url);
         let page = Visitor::new().visit(&address).await;
@@ -142,7 +142,7 @@ fn configuration(
     )
 }
 
-/// The block of the page in this language.
+/// The code block of the page in this language.
 fn block(language: &str) -> String {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/assertion.md");
     let page = std::fs::read_to_string(page).unwrap();
@@ -166,7 +166,7 @@ fn java(dir: &TempDir) -> Command {
     command
 }
 
-/// Compiled first: what `go run` starts would outlive it.
+/// Compiled first, because the child process of `go run` would outlive it.
 fn go(dir: &TempDir) -> Command {
     let (source, program) = (dir.write("application.go", &block("go")), "application");
     let mut compile = Command::new("go");
@@ -185,7 +185,7 @@ fn go(dir: &TempDir) -> Command {
     Command::new(dir.path().join(program))
 }
 
-/// An application that runs, and the menshen before it.
+/// A running application and the menshen in front of it.
 struct SigningPair {
     stage: Stage,
     address: String,
@@ -208,7 +208,7 @@ impl SigningPair {
                 .env_remove("KEYS");
             let mut application = Program::start("application", &mut command);
             let line = |line: &str| line.strip_prefix("listening on ").map(str::to_owned);
-            // It ends when somebody was faster and took the port.
+            // It ends if another process took the port.
             if let Some(said) = application.line_within(COMPILED_WITHIN, line) {
                 assert_eq!(said, port.to_string());
                 return Self {
@@ -223,7 +223,7 @@ impl SigningPair {
         panic!("the application finds no port, or does not start");
     }
 
-    /// What it answers whoever comes past menshen with this.
+    /// The application's response to a direct request with this assertion.
     async fn call_directly(&self, assertion: Option<&str>) -> (u16, String) {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = client.get(&self.address);
@@ -236,13 +236,13 @@ impl SigningPair {
     }
 }
 
-/// A token of these parts.
+/// Builds a token from its parts.
 fn token(head: &Value, claims: &str, signature: &[u8]) -> String {
     let head = URL_SAFE_NO_PAD.encode(head.to_string());
     format!("{head}.{claims}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// What nobody signed, made of what menshen did.
+/// Forged tokens made from a valid one.
 fn forged(good: &str, key: &Value) -> Vec<(&'static str, String)> {
     let parts: Vec<_> = good.split('.').collect();
     let read = |at: usize| URL_SAFE_NO_PAD.decode(parts[at]).unwrap();
@@ -291,8 +291,8 @@ fn forged(good: &str, key: &Value) -> Vec<(&'static str, String)> {
     all
 }
 
-/// Signed by HS256 with what everybody may read: a verifier that lets the token choose takes the public
-/// key for a shared secret.
+/// Tokens signed by HS256 with public data, for verifiers that let the token choose the algorithm
+/// and take the public key as a shared secret.
 fn by_shared_secrets(head: &Value, claims: &str, key: &Value) -> Vec<(&'static str, String)> {
     let coordinates = ["x", "y"].map(|name| key[name].as_str().unwrap());
     let coordinates = coordinates.map(|text| URL_SAFE_NO_PAD.decode(text).unwrap());
@@ -333,7 +333,7 @@ async fn verifies_assertions(command: impl Fn(&TempDir) -> Command) {
     let expired = pair.stage.assertion("/echo").await;
     pair.stage.clock.advance(TOO_LONG);
     let good = pair.stage.assertion("/echo").await;
-    // Behind menshen, and past it with what menshen signed.
+    // Through menshen, and directly with a valid assertion.
     let page = pair
         .stage
         .visitor
@@ -367,7 +367,7 @@ async fn verifies_assertions(command: impl Fn(&TempDir) -> Command) {
         assert!(!said.contains("Hello"), "{what}: {said}");
     }
     assert_eq!(pair.call_directly(None).await.0, 401);
-    // All that changed nothing.
+    // The application still works afterwards.
     assert_eq!(pair.call_directly(Some(&good)).await.0, 200);
 }
 

@@ -1,6 +1,6 @@
-//! The programs with which people reach what their team shares, unchanged: git, svn, rclone over
-//! WebDAV, and curl. Behind menshen stands the Apache of Debian; programs sign in with a bearer token
-//! of a real provider, or, where a program can send none, the network counts.
+//! Programs of users, unchanged: git, svn, rclone over WebDAV, and curl, with Debian's Apache
+//! behind menshen. Programs send a bearer token of a real provider; for programs that cannot, the
+//! client's network is the rule.
 
 mod apache;
 mod curl;
@@ -19,37 +19,37 @@ use super::setup::Menshen;
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 use apache::Apache;
 
-/// For whom the tokens of the tests are made.
+/// The audience of the tests' tokens.
 const AUDIENCE: &str = "urn:menshen:tests";
-/// How many seconds a program may take.
+/// The time limit of a program.
 const SECONDS_MAX: &str = "120";
 
-/// Which HTTP a program speaks.
+/// The HTTP version of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Version {
     One,
     Two,
 }
 
-/// menshen with TLS before Apache, and a program with a token.
+/// menshen with TLS in front of Apache, and a program's token.
 #[derive(Debug)]
 struct Stage {
-    /// What programs call it: scheme, host and port.
+    /// The public origin.
     url: String,
     token: String,
     apache: Apache,
-    /// Where programs work; `tls.pem` in it is the certificate.
+    /// The working directory of programs; `tls.pem` in it is the certificate.
     dir: TempDir,
     _menshen: Menshen,
     _provider: OidcProvider,
     _wecom: WeCom,
 }
 
-/// What became of a program.
+/// The result of a program.
 #[derive(Debug)]
 struct CommandOutput {
     good: bool,
-    /// What it said on both streams.
+    /// The output on both streams.
     said: String,
 }
 
@@ -84,7 +84,7 @@ impl Stage {
         self.dir.path().join(name).display().to_string()
     }
 
-    /// A program in the directory of the test, that knows nothing of who runs the tests.
+    /// A program in the test's directory, without the environment of the user who runs the tests.
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new("timeout");
         command.env_clear().current_dir(self.dir.path());
@@ -112,7 +112,7 @@ async fn run(mut command: Command) -> CommandOutput {
     }
 }
 
-/// The same for one that must come to a good end: what it said.
+/// Runs a program that must succeed and returns its output.
 async fn done(command: Command) -> String {
     let shown = format!("{command:?}");
     let ran = run(command).await;
@@ -120,7 +120,7 @@ async fn done(command: Command) -> String {
     ran.said
 }
 
-/// A file's content that no compression makes small.
+/// Content that does not compress.
 fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 88_172_645_463_325_252_u64;
     let mut made = Vec::with_capacity(bytes + 8);

@@ -1,22 +1,22 @@
-//! The demo as a user starts it: the release binary, on ports of its own.
+//! Starts the demo as a user does: the release binary, on its own ports.
 
 use std::process::Command;
 
 use super::processes::{Program, free_ports, target_dir};
 use super::webdriver::Browser;
 
-/// A running demo; ends when dropped.
+/// A running demo, stopped when dropped.
 #[derive(Debug)]
 pub(crate) struct Demo {
-    /// The first application, through menshen: scheme, host and port.
+    /// The origin of the first application through menshen.
     pub(crate) office: String,
-    /// The second one.
+    /// The origin of the second application.
     pub(crate) expenses: String,
     _program: Program,
 }
 
 impl Demo {
-    /// Starts it and reads from its output where it is.
+    /// Starts the demo and reads its URLs from its output.
     pub(crate) fn start() -> Self {
         let binary = target_dir().join("release/examples/demo");
         assert!(
@@ -42,13 +42,13 @@ impl Demo {
                     _program: program,
                 };
             }
-            // Somebody was faster and took one of the ports.
+            // Another process took one of the ports.
         }
         panic!("the demo does not start");
     }
 }
 
-/// From menshen's page for strangers to the page of the simulated WeCom.
+/// Goes from menshen's sign-in page to the page of the simulated WeCom.
 pub(crate) async fn go_to_wecom(browser: &Browser) {
     browser.click("main a[href*='connector=']").await;
     browser
@@ -56,13 +56,13 @@ pub(crate) async fn go_to_wecom(browser: &Browser) {
         .await;
 }
 
-/// From menshen's page for strangers to wherever this person wanted to go.
+/// Signs this person in, from menshen's sign-in page to the requested page.
 pub(crate) async fn sign_in_as(browser: &Browser, userid: &str) {
     go_to_wecom(browser).await;
     browser.click(&format!("[data-userid='{userid}']")).await;
 }
 
-/// Waits until the application shows this person, at exactly this address.
+/// Waits until the application shows this person at exactly this URL.
 pub(crate) async fn assert_signed_in_at(browser: &Browser, name: &str, address: &str) {
     let shown = async || browser.text_of("[data-name]").await.as_deref() == Some(name);
     browser.until(name, shown).await;

@@ -1,13 +1,13 @@
-//! The walk of the demo, by a person with a real Chromium.
+//! User journeys through the demo with a real Chromium.
 
 use serde_json::{Value, json};
 
 use super::demo::{Demo, assert_signed_in_at, go_to_wecom, sign_in_as};
 use super::webdriver::{Browser, BrowserOptions};
 
-/// A deep address with a query that is not ASCII.
+/// A path with a query that is not ASCII.
 const REPORT: &str = "/dept/report?year=2026&q=%E5%BC%A0";
-/// What the client of WeCom says it is.
+/// The user agent of the WeCom client.
 const WECOM_AGENT: &str = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) \
     Chrome/130.0.0.0 Mobile Safari/537.36 wxwork/4.1.30 MicroMessenger/7.0.1 Language/zh";
 
@@ -18,7 +18,7 @@ async fn stranger() -> (Demo, Browser) {
     )
 }
 
-/// 张三, in front of a deep address of the first application.
+/// 张三, signed in at the first application.
 async fn zhang_san() -> (Demo, Browser) {
     let (demo, browser) = stranger().await;
     browser.open(&format!("{}{REPORT}", demo.office)).await;
@@ -27,7 +27,7 @@ async fn zhang_san() -> (Demo, Browser) {
     (demo, browser)
 }
 
-/// Whether the cookies of the page hold a login under way.
+/// Whether the browser has a cookie of a login in progress.
 async fn has_a_flow(browser: &Browser) -> bool {
     browser
         .cookies()
@@ -141,7 +141,7 @@ async fn a_replayed_cookie_is_refused_after_sign_out() {
     assert_signed_in_at(&browser, "李四", &format!("{}/contacts", demo.office)).await;
 }
 
-/// Asks for a page by hand, with a cookie that was written down.
+/// Requests a page without a browser, with a copied cookie.
 async fn replay(application: &str, cookie: &str) -> (u16, String) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let request = client
@@ -181,13 +181,13 @@ async fn going_back_after_a_login_shows_no_error() {
     browser
         .until("WeCom again", async || browser.has("[data-userid]").await)
         .await;
-    // Whoever chooses once more is here already, and goes on.
+    // Choosing a connector again continues with the existing session.
     browser.click("[data-userid=zhangsan]").await;
     let here = async || browser.text_of("[data-name]").await.as_deref() == Some("张三");
     browser.until("the application", here).await;
     browser.back().await;
     browser.back().await;
-    // The page that asked who they are knows them now.
+    // The reloaded sign-in page shows the session.
     browser.click(".present a.primary").await;
     assert_signed_in_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
 }
@@ -201,7 +201,7 @@ async fn inside_wecom_the_login_needs_no_click() {
     };
     let browser = Browser::start(&person).await;
     browser.open(&format!("{}{REPORT}", demo.office)).await;
-    // WeCom's own fragment came along up to the callback, and no further: an empty one is left.
+    // WeCom's own fragment was kept up to the callback only; an empty one is left.
     assert_signed_in_at(&browser, "张三", &format!("{}{REPORT}#", demo.office)).await;
     assert_eq!(browser.script("return location.hash", json!([])).await, "");
 }
@@ -291,7 +291,7 @@ async fn sign_out_closes_open_websockets() {
     assert_eq!(refused, "no socket", "and no other is opened");
 }
 
-/// A script that says what a WebSocket of the page's host echoes; the scheme is its argument.
+/// A script that returns what a WebSocket of the page's host echoes; its argument is the scheme.
 pub(crate) fn echo(then: &str) -> String {
     format!(
         "return new Promise((done) => {{
@@ -302,7 +302,7 @@ pub(crate) fn echo(then: &str) -> String {
     )
 }
 
-/// Signs out in another tab, and comes back to this one.
+/// Signs out in another tab and returns to this one.
 async fn sign_out_elsewhere(demo: &Demo, browser: &Browser) {
     let here = browser.tab().await;
     browser.new_tab().await;

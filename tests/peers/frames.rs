@@ -1,5 +1,5 @@
-//! An application in a frame of another site, in a real Chromium that keeps third-party cookies, and in
-//! one that does not.
+//! An application in a frame of another site, in a real Chromium with and without third-party
+//! cookies.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,9 +22,9 @@ use super::setup::Menshen;
 use super::webdriver::{Browser, BrowserOptions};
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 
-/// The button of the page that a frame shows to strangers.
+/// The button of the sign-in page inside the frame.
 const SIGN_IN: &str = "main a.primary";
-/// The button of the page that asks, in the tab.
+/// The consent button in the tab.
 const AGREE: &str = "form.ways button";
 
 /// menshen with its own TLS, an application, and a portal on another site.
@@ -40,7 +40,7 @@ impl Stage {
         Self::with("").await
     }
 
-    /// With further lines of `[session]`; `{port}` is where menshen listens.
+    /// Starts with further lines of `[session]`; `{port}` is menshen's port.
     async fn with(session: &str) -> Self {
         let wecom = WeCom::start(Options::default()).await.unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -67,7 +67,7 @@ impl Stage {
         format!("https://{host}:{}{path}", self.port)
     }
 
-    /// A page of a portal with the application in a frame.
+    /// The URL of a portal page with the application in a frame.
     fn portal(&self, framed: &str) -> String {
         let framed = framed.replace('#', "%23");
         self.at("www.portal.example", &format!("/portal?{framed}"))
@@ -129,7 +129,7 @@ async fn accept(listener: TcpListener) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         connections.spawn(async move {
-            // A connection that breaks off is no concern of the application.
+            // A connection error does not concern the application.
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service_fn(serve))
                 .await;
@@ -137,8 +137,8 @@ async fn accept(listener: TcpListener) {
     }
 }
 
-/// `/portal?ADDRESS` frames that address and keeps every message it is sent; everything else says who
-/// asks, and whether an ordinary cookie came back.
+/// `/portal?URL` frames that URL and keeps every message it receives. Other paths show the user,
+/// and whether an ordinary cookie came back.
 async fn serve(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let text = |name: &str| {
         let value = request.headers().get(name)?;
@@ -185,7 +185,7 @@ async fn serve(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infa
     Ok(answer.unwrap())
 }
 
-/// `m=ADDRESS` links a manifest, `c=ADDRESS` one that is fetched with cookies.
+/// `m=URL` links a manifest, `c=URL` one that is fetched with cookies.
 fn manifest_link(query: &str) -> String {
     match query.split_once('=') {
         Some(("m", at)) => format!("<link rel=\"manifest\" href=\"{at}\">"),
@@ -205,7 +205,7 @@ async fn browser(third_party_cookies: bool) -> Browser {
     Browser::start(&person).await
 }
 
-/// Presses the button in the frame, and goes to the tab that opens.
+/// Presses the button in the frame and switches to the tab that opens.
 async fn to_the_tab(browser: &Browser, portal: &str) {
     browser.enter_frame("iframe").await;
     browser.click(SIGN_IN).await;
@@ -217,7 +217,7 @@ async fn to_the_tab(browser: &Browser, portal: &str) {
     browser.switch(tab).await;
 }
 
-/// Waits until the tab has closed itself, and the frame shows this person.
+/// Waits until the tab has closed itself and the frame shows this person.
 async fn is_in_the_frame(browser: &Browser, portal: &str, user: &str) {
     browser
         .until_quietly("the tab closes", async || browser.tabs().await == [portal])
@@ -242,7 +242,7 @@ async fn signs_the_frame_in(third_party_cookies: bool) {
         is_in_the_frame(&browser, &portal, "zhangsan").await;
         let at = browser.script("return location.href", json!([])).await;
         assert_eq!(at, framed.as_str(), "the fragment, too");
-        // It stays so.
+        // A reload shows the same person.
         browser.open(&stage.portal(&framed)).await;
         browser.enter_frame("iframe").await;
         assert_eq!(
@@ -276,7 +276,7 @@ async fn pressing_the_button_again_recovers_a_lost_opener() {
     browser
         .until("the question", async || browser.has(AGREE).await)
         .await;
-    // As a login page does that says `Cross-Origin-Opener-Policy: same-origin`.
+    // A login page with `Cross-Origin-Opener-Policy: same-origin` has this effect.
     browser.script("window.opener = null", json!([])).await;
     browser.click(AGREE).await;
     browser.reads("请回到刚才的页面").await;
@@ -284,7 +284,7 @@ async fn pressing_the_button_again_recovers_a_lost_opener() {
     browser.close_tab().await;
     browser.switch(&portal).await;
     to_the_tab(&browser, &portal).await;
-    // Nobody is asked who they are any more.
+    // No further login is needed.
     browser.click(AGREE).await;
     is_in_the_frame(&browser, &portal, "zhangsan").await;
 }
@@ -310,7 +310,7 @@ async fn a_cross_site_opener_receives_no_message() {
     sign_in_as(&browser, "zhangsan").await;
     browser.click(AGREE).await;
     browser.reads("请回到刚才的页面").await;
-    // Messages arrive in their order: what the page sent would be there before this.
+    // Messages arrive in order, so a message of the page would have arrived before this one.
     let after = "window.opener.postMessage('after', '*')";
     browser.script(after, json!([])).await;
     browser.switch(&evil).await;

@@ -1,6 +1,5 @@
-//! menshen at the side of proxies that nobody here wrote. Each runs its recipe from conf/, and what
-//! the recipes promise is asked of all of them alike. `tests/peers/fronts/install` gets those that
-//! Debian does not have.
+//! menshen beside real proxies. Each proxy runs its recipe from conf/, and the same promises are
+//! tested for all of them. `tests/peers/fronts/install` installs those that Debian does not have.
 
 mod anonymous;
 mod application;
@@ -29,13 +28,13 @@ use recipes::{Front, Places, recipe};
 
 /// The host of the recipes.
 const HOST: &str = "oa.corp.example";
-/// What opens the admin API.
+/// The token of the admin API.
 const ADMIN_TOKEN: &str = "a-token-for-the-tests-of-the-fronts";
-/// 张三, who is not of 财务部, and 李四, who is.
+/// 张三 is not in 财务部, and 李四 is.
 const ZHANG_SAN: &str = "zhangsan";
 const LI_SI: &str = "lisi";
 
-/// What no recipe needs, and the tests do.
+/// Routes that the tests need besides the recipes.
 const MORE_ROUTES: &str = r#"
 [[route]]
 name = "public"
@@ -68,16 +67,16 @@ host = "elsewhere.corp.example"
 access = "public"
 "#;
 
-/// A front, an application behind it, and menshen at its side.
+/// A proxy, an application behind it, and menshen beside it.
 #[derive(Debug)]
 struct Stage {
     front: Front,
-    /// What browsers call it: scheme, host and port.
+    /// The public origin.
     url: String,
     client: Client,
     application: Application,
     clock: Clock,
-    /// Where the admin API is.
+    /// The address of the admin API.
     admin: String,
     menshen: Option<Menshen>,
     _wecom: WeCom,
@@ -113,7 +112,7 @@ impl Stage {
             };
             let client = Client::new(port, CertificateDer::from(made.cert.der().to_vec()));
             let mut program = front.start(places);
-            // Traefik listens before it has read whom to ask.
+            // Traefik accepts connections before it has read its middleware.
             if !program.until(async || client.is_served().await).await {
                 continue;
             }
@@ -137,7 +136,7 @@ impl Stage {
         format!("{}{target}", self.url)
     }
 
-    /// Somebody who signed in through the front, and the cookie that says so.
+    /// A person signed in through the proxy, and their session cookie.
     async fn member(&self, userid: &str) -> (Visitor, String) {
         let mut visitor = Visitor::trusting(HOST);
         let page = sign_in(&mut visitor, &self.at("/"), userid).await;
@@ -149,7 +148,7 @@ impl Stage {
         (visitor, session.to_owned())
     }
 
-    /// Asks the admin API.
+    /// Sends a request to the admin API.
     async fn administrate(&self, method: reqwest::Method, path: &str) -> serde_json::Value {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let asked = client.request(method, format!("{}/api/{path}", self.admin));
@@ -163,7 +162,8 @@ impl Stage {
     }
 }
 
-/// menshen's side of the recipes, at these ports: the front's, the administrator's, gRPC's.
+/// The configuration of menshen for the recipes, with the ports of the proxy, the admin API and
+/// gRPC.
 fn sidecar(
     name: &str,
     wecom: &WeCom,
@@ -210,10 +210,10 @@ fn sidecar(
     )
 }
 
-/// How many pages somebody goes through at most before they are signed in.
+/// The maximum number of pages of a login.
 const PAGES_MAX: usize = 6;
 
-/// Goes to an address, and on through the simulated WeCom to wherever that leads.
+/// Opens a URL and signs in through the simulated WeCom.
 async fn sign_in(visitor: &mut Visitor, address: &str, userid: &str) -> Page {
     let mut page = visitor.open(address).await;
     for _ in 0..PAGES_MAX {
@@ -230,7 +230,7 @@ async fn sign_in(visitor: &mut Visitor, address: &str, userid: &str) -> Page {
     panic!("not signed in: {:?}", visitor.visited);
 }
 
-/// Each of these promises for each of the fronts.
+/// One test for each promise and each proxy.
 macro_rules! promised {
     ($($promise:ident)*) => {
         promised!(@ nginx Nginx $($promise)*);

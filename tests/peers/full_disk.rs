@@ -1,4 +1,4 @@
-//! A file system that is really full, under an instance of menshen of its own.
+//! A full file system under a menshen process.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,11 +11,11 @@ use super::processes::{Program, TempDir, free_ports, until};
 use super::visitor::{Page, Visitor};
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 
-/// Where the store is, and how many bytes the file system there has.
+/// The store's mount point, and the size of its file system.
 const DISK: &str = "/mnt";
 const DISK_BYTES: usize = 16 << 20;
 
-/// An instance of menshen whose store lies on a small file system that nobody else sees.
+/// A menshen whose store is on a small file system in its own mount namespace.
 struct Menshen {
     url: String,
     admin: String,
@@ -139,7 +139,7 @@ async fn a_full_disk_refuses_logins_and_recovers_when_freed() {
         until("it is not ready", async || menshen.ready().await.0 == 503).await;
         let reason = menshen.ready().await.1["reasons"][0].clone();
         assert_eq!(reason, "the store cannot be written to: the disk is full");
-        // Nobody comes in, and is told so; who is here goes on.
+        // Logins fail with a problem page; existing sessions continue.
         let (wang, page) = menshen.sign_in("wangfang").await;
         assert_eq!((page.status, page.cause()), (503, Some(Cause::StoreAway)));
         assert!(!wang.has("menshen"));

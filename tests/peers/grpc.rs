@@ -1,5 +1,5 @@
-//! Envoy's questions, asked by a client that knows them from Envoy's own definitions: Python with
-//! grpcio and envoy-data-plane. `tests/peers/grpc/install` gets them.
+//! Checks by a gRPC client with Envoy's own definitions: Python with grpcio and envoy-data-plane.
+//! `tests/peers/grpc/install` installs them.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -12,7 +12,7 @@ use super::processes::{Program, counterparts, free_ports};
 use super::setup::{Menshen, Setup};
 use super::wecom::{Options, WeCom};
 
-/// The session cookie of somebody who logs in, as `Cookie` carries it.
+/// The `Cookie` header of a person who logs in.
 async fn signed_in(url: &str, userid: &str) -> String {
     menshen::keys::install_crypto();
     let client = reqwest::Client::builder()
@@ -36,7 +36,7 @@ async fn signed_in(url: &str, userid: &str) -> String {
     session.expect("a login sets the session cookie").to_owned()
 }
 
-/// Every answer of the client's, by its question.
+/// The client's responses by the name of the check.
 fn asked(address: &str, site: &str, cookie: &str) -> BTreeMap<String, Value> {
     let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/grpc/client.py");
     let mut command = Command::new(counterparts().join("grpc/bin/python"));

@@ -1,7 +1,6 @@
-//! Against real counterparts: Chromium, nginx and HAProxy from Debian, Caddy, Traefik and Envoy by
-//! pip, oidc-provider from npm, Keycloak by Maven, applications in Python, Java and Go, and the
-//! programs with which people reach what Apache serves: git, svn, rclone and curl.
-//! `tests/run` installs and runs them.
+//! Tests against real programs: Chromium, nginx and HAProxy from Debian; Caddy, Traefik and Envoy
+//! by pip; oidc-provider from npm; Keycloak by Maven; applications in Python, Java and Go; and git,
+//! svn, rclone and curl with Apache. `tests/run` installs and runs them.
 
 #![expect(
     clippy::unwrap_used,

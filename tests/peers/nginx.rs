@@ -1,4 +1,4 @@
-//! The nginx that Debian ships, behind menshen and before it.
+//! Debian's nginx behind menshen and in front of it.
 
 use std::net::IpAddr;
 use std::process::Command;
@@ -13,10 +13,10 @@ use super::setup::{Menshen, Setup};
 use super::webdriver::{Browser, Person};
 use super::wecom::{Options, WeCom};
 
-/// The address from which nginx speaks to menshen, so that it differs from everybody else's.
+/// The address from which nginx connects to menshen, distinct from all other clients.
 const NGINX_ADDRESS: &str = "127.0.0.2";
 
-/// A running nginx; ends when dropped.
+/// A running nginx, stopped when dropped.
 #[derive(Debug)]
 struct Nginx {
     port: u16,
@@ -25,10 +25,10 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// Starts one with this `server` block in this directory; `None` when the port is taken.
+    /// Starts nginx with this `server` block in this directory; `None` if the port is taken.
     async fn start(port: u16, dir: TempDir, server: &str) -> Option<Self> {
         let file = dir.write("nginx.conf", &around(server, &dir));
-        // Debian keeps it where only root's PATH leads.
+        // Debian installs it outside the PATH of ordinary users.
         let mut command = Command::new("/usr/sbin/nginx");
         command
             .arg("-p")
@@ -46,7 +46,7 @@ impl Nginx {
     }
 }
 
-/// The rest of a configuration that needs no rights and writes nothing outside of its directory.
+/// The rest of a configuration that needs no privileges and writes only to its directory.
 fn around(server: &str, dir: &TempDir) -> String {
     let dir = dir.path().display();
     let kept = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
@@ -60,7 +60,7 @@ fn around(server: &str, dir: &TempDir) -> String {
     )
 }
 
-/// How nginx is told to pass WebSockets on (nginx.org, "WebSocket proxying").
+/// nginx's documented settings for WebSockets (nginx.org, "WebSocket proxying").
 const UPGRADE: &str = "proxy_http_version 1.1;
     proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection;";
 
@@ -92,7 +92,7 @@ async fn nginx_as_upstream_receives_the_identity() {
     let cookie = session(&browser).await;
     let client = client_at(None);
     let host = menshen.url.trim_start_matches("http://");
-    // nginx closes every third connection: not one of these may notice.
+    // nginx closes every third connection; no request may fail because of it.
     for _ in 0..20 {
         let request = client
             .get(format!("{}/said", menshen.url))
@@ -147,19 +147,19 @@ async fn only_nginx_in_front_is_trusted() {
         cookie.starts_with("__Host-menshen="),
         "https in front makes the cookie one for https"
     );
-    // Somebody at another address, who makes up one more hop.
+    // A client at another address that forges one more hop.
     let client = client_at(Some([127, 0, 0, 3].into()));
     let through = said(&client, &format!("{front}/echo"), &cookie).await;
     assert_eq!(header(&through, "x-real-ip"), "127.0.0.3");
     assert_eq!(header(&through, "x-forwarded-proto"), "https");
     assert_eq!(header(&through, "x-forwarded-user"), "zhangsan");
-    // Past nginx: then neither https nor the address counts.
+    // A direct client: neither https nor the address is accepted.
     let past = said(&client_at(None), &format!("{}/echo", menshen.url), &cookie).await;
     assert_eq!(header(&past, "x-real-ip"), "127.0.0.1");
     assert_eq!(header(&past, "x-forwarded-proto"), "http");
 }
 
-/// nginx in its plainest form before an application.
+/// A plain nginx in front of an application.
 async fn before(app: &LegacyApp) -> Nginx {
     for _ in 0..10 {
         let port = free_ports(1);
@@ -177,7 +177,7 @@ async fn before(app: &LegacyApp) -> Nginx {
     panic!("nginx does not start");
 }
 
-/// menshen that believes nginx alone, and nginx with TLS before it.
+/// menshen that trusts only nginx, and an nginx with TLS in front of it.
 async fn behind_nginx(wecom: &WeCom, rest: &str) -> (Menshen, Nginx) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
@@ -210,7 +210,7 @@ async fn behind_nginx(wecom: &WeCom, rest: &str) -> (Menshen, Nginx) {
     panic!("nginx does not start");
 }
 
-/// What the application says it was sent; the request makes up forwarding headers.
+/// What the application received from a request with forged forwarding headers.
 async fn said(client: &reqwest::Client, url: &str, cookie: &str) -> Value {
     let request = client
         .get(url)
@@ -226,7 +226,7 @@ async fn said(client: &reqwest::Client, url: &str, cookie: &str) -> Value {
     answer.json().await.unwrap()
 }
 
-/// The one value of a header that the application was sent.
+/// The only value of a header that the application received.
 fn header(said: &Value, name: &str) -> String {
     let pairs = said["headers"].as_array().unwrap().iter();
     let values: Vec<_> = pairs
@@ -239,7 +239,7 @@ fn header(said: &Value, name: &str) -> String {
     value.clone()
 }
 
-/// The session cookie of the browser, as a header would bring it.
+/// The browser's session cookie as a `Cookie` header.
 async fn session(browser: &Browser) -> String {
     let cookies = browser.cookies().await;
     let (name, value) = cookies
@@ -249,7 +249,7 @@ async fn session(browser: &Browser) -> String {
     format!("{name}={value}")
 }
 
-/// A client that follows nothing, speaks from this address and takes any certificate.
+/// A client that follows no redirects, connects from this address and accepts every certificate.
 fn client_at(address: Option<IpAddr>) -> reqwest::Client {
     let client = reqwest::Client::builder()
         .no_proxy()

@@ -1,5 +1,5 @@
-//! OpenID Connect before two providers that nobody here wrote: npm's certified oidc-provider over
-//! plain HTTP, and Keycloak with Chromium. `tests/peers/op/install` gets both.
+//! OpenID Connect with two real providers: npm's certified oidc-provider over plain HTTP, and
+//! Keycloak with Chromium. `tests/peers/op/install` installs both.
 
 mod key_rotation;
 mod keycloak;
@@ -20,33 +20,33 @@ use super::processes::TempDir;
 use super::setup::Menshen;
 use super::visitor;
 
-/// The client that both providers know, and its secret.
+/// The client registered at both providers, and its secret.
 const CLIENT_ID: &str = "menshen";
 const CLIENT_SECRET: &str = "secret-of-the-client-menshen";
 
-/// menshen before an application, with one connector that leads to an OpenID provider.
+/// menshen in front of an application, with one connector to an OpenID provider.
 #[derive(Debug)]
 struct Stage {
-    /// What browsers call it: scheme, host and port.
+    /// The public origin.
     url: String,
     _menshen: Menshen,
     _app: LegacyApp,
     clock: Clock,
-    /// What makes the clock go; it stops with the stage.
+    /// The task that advances the clock; it stops with the stage.
     _going: JoinSet<()>,
 }
 
-/// How often the clock of a stage is put right.
+/// How often the clock is synchronised.
 const TICK: Duration = Duration::from_millis(10);
 
 impl Stage {
-    /// Starts it with the usual client and further lines of the connector's own table.
+    /// Starts with the usual client and further lines of the connector's table.
     async fn start(issuer: &str, lines: &str) -> Self {
         let secret = format!("client_secret = '{CLIENT_SECRET}'");
         Self::start_as(issuer, &format!("{secret}\n{lines}")).await
     }
 
-    /// The same with all the lines that follow the client's id.
+    /// Starts with all lines that follow the client's id.
     async fn start_as(issuer: &str, lines: &str) -> Self {
         let table = format!(
             "[connector.corp.oidc]\nissuer = '{issuer}'\nclient_id = '{CLIENT_ID}'\n{lines}"
@@ -54,12 +54,12 @@ impl Stage {
         Self::start_with(&table).await
     }
 
-    /// Starts it with these tables of the connector.
+    /// Starts with these tables of the connector.
     async fn start_with(tables: &str) -> Self {
         Self::built(tables, "http").await
     }
 
-    /// The same behind a certificate that nobody signed.
+    /// Starts with TLS and a self-signed certificate.
     async fn start_secure(issuer: &str, lines: &str) -> Self {
         let table = format!("[connector.corp.oidc]\nissuer = '{issuer}'\n{lines}");
         let client = format!("client_id = '{CLIENT_ID}'\nclient_secret = '{CLIENT_SECRET}'");
@@ -95,12 +95,12 @@ impl Stage {
         }
     }
 
-    /// An address at menshen.
+    /// The URL of a path at menshen.
     fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
 
-    /// So much time passes here at once, and none at the provider.
+    /// Advances the clock of menshen, but not of the provider.
     fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
@@ -146,13 +146,14 @@ fn configuration(tables: &str, url: &str, dir: &TempDir, app: &LegacyApp) -> Str
     )
 }
 
-/// Lets a clock go as the world's does: what a provider signs now must not lie ahead here.
+/// Advances the clock with real time, because tokens that a provider issues now must not be in the
+/// future.
 async fn go(clock: Clock) {
     let mut ticks = tokio::time::interval(TICK);
     let mut last = Instant::now();
     loop {
         ticks.tick().await;
-        // Whole milliseconds, since the clock keeps no more.
+        // Whole milliseconds, the resolution of the clock.
         let gone = Duration::from_millis(u64::try_from(last.elapsed().as_millis()).unwrap());
         clock.advance(gone);
         last += gone;

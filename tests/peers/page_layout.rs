@@ -1,5 +1,5 @@
-//! Every page a person can meet, in both languages, at a desk and on a phone: it fits, it speaks the
-//! language, and the browser has nothing to complain about. Pictures go to `MENSHEN_SHOTS`.
+//! Every page in both languages, on a desktop and a phone: it fits, it is translated, and the
+//! browser reports no errors. Screenshots go to `MENSHEN_SHOTS`.
 
 use std::path::PathBuf;
 
@@ -11,14 +11,14 @@ use super::setup::{Menshen, Setup};
 use super::webdriver::{Browser, BrowserOptions};
 use super::wecom::{CORP_ID, OTHER_AGENT_ID, OTHER_SECRET, Options, WeCom};
 
-/// How the pages are looked at.
+/// A screen and a language.
 #[derive(Clone, Copy, Debug)]
 struct Screen {
     name: &'static str,
     width: u32,
     height: u32,
     phone: bool,
-    /// `Accept-Language`, and the `lang` of our pages that it leads to.
+    /// `Accept-Language`, and the expected `lang` of own pages.
     language: (&'static str, &'static str),
 }
 
@@ -56,12 +56,12 @@ const SCREENS: [Screen; 4] = [
     },
 ];
 
-/// Whose page is looked at.
+/// Who serves a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PageOwner {
-    /// One of menshen's own.
+    /// menshen itself.
     Ours,
-    /// One of the applications' or of the simulated WeCom.
+    /// An application or the simulated WeCom.
     Theirs,
 }
 
@@ -78,7 +78,7 @@ async fn every_page_of_the_demo_fits_and_is_translated() {
     }
 }
 
-/// A stranger comes in, and is turned away here and there.
+/// The pages of a login and of refusals.
 async fn sign_in_pages(browser: &Browser, demo: &Demo, screen: Screen) {
     let at = async |name: &str, whose| check(browser, screen, name, whose).await;
     let (office, expenses) = (&demo.office, &demo.expenses);
@@ -123,7 +123,7 @@ async fn sign_in_pages(browser: &Browser, demo: &Demo, screen: Screen) {
     at("12-ambiguous", PageOwner::Ours).await;
 }
 
-/// Somebody who is here leaves, and is a stranger again.
+/// The pages of a sign-out.
 async fn sign_out_pages(browser: &Browser, demo: &Demo, screen: Screen) {
     let at = async |name: &str, whose| check(browser, screen, name, whose).await;
     let office = &demo.office;
@@ -145,7 +145,7 @@ async fn sign_out_pages(browser: &Browser, demo: &Demo, screen: Screen) {
     at("15-not-remembered", PageOwner::Ours).await;
     let post = "document.body.innerHTML = '<form method=post action=/notices></form>';
         document.forms[0].submit()";
-    // Our own pages let no script in, so the form is posted from one of WeCom's.
+    // Own pages run no foreign script, so the form is posted from a page of WeCom.
     browser.open(&format!("{office}/")).await;
     go_to_wecom(browser).await;
     browser
@@ -166,7 +166,7 @@ async fn every_page_of_a_large_site_fits_and_is_translated() {
     let app = LegacyApp::start(([127, 0, 0, 1], 0).into(), "门后")
         .await
         .unwrap();
-    // Nobody listens on port 1.
+    // No server listens on port 1.
     let rest = format!(
         r#"
         [connector.partners]
@@ -265,13 +265,13 @@ async fn the_url_fragment_survives_a_login() {
     assert_eq!(browser.console_errors().await, [""; 0]);
 }
 
-/// Takes the picture, and looks whether the page is as it should be.
+/// Takes a screenshot and checks the page.
 async fn check(browser: &Browser, screen: Screen, name: &str, whose: PageOwner) {
     let what = format!("{name}-{}", screen.name);
     keep(&what, &browser.picture().await);
     let widths = "return [innerWidth, document.documentElement.scrollWidth]";
     let widths = browser.script(widths, json!([])).await;
-    // A phone that must show more than fits makes its window wider: so that one is looked at, too.
+    // A phone widens its viewport for content that does not fit, so its width is checked, too.
     assert_eq!(widths[0], screen.width, "{what} is wider than the window");
     assert!(
         widths[1].as_u64() <= Some(u64::from(screen.width)),

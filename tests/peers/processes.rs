@@ -1,4 +1,4 @@
-//! What runs beside a test and ends with it: programs, directories; free ports; waiting.
+//! Processes, temporary directories, free ports and waiting for tests.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
@@ -13,17 +13,17 @@ use std::time::{Duration, Instant};
 use menshen::keys;
 use menshen::store::SessionId;
 
-/// How long anything may take before the test that waits for it fails.
+/// The time-out of everything that a test waits for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// How often is looked.
+/// The polling interval.
 const POLL: Duration = Duration::from_millis(20);
 
-/// How long a program on a leash may take to end by itself.
+/// How long a program may take to end after its stdin closes.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many of its last lines are shown of what a program said.
+/// The number of output lines shown after a failure.
 const LINES_SHOWN: usize = 200;
 
-/// A running program, ended when dropped; what it said is shown when the test fails.
+/// A running program, ended when dropped. Its output is shown if the test fails.
 #[derive(Debug)]
 pub(crate) struct Program {
     name: String,
@@ -33,13 +33,13 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it. A program that is not there is a failure that says where it comes from.
+    /// Starts a program. A missing program fails with the place where it can be installed.
     pub(crate) fn start(name: &str, command: &mut Command) -> Self {
         Self::spawn(name, command.stdin(Stdio::null()))
     }
 
-    /// Starts one that promises to end, with all it started, when its standard input does. So it
-    /// also ends when this process does, however that happens.
+    /// Starts a program that ends with all its children when its stdin closes, and so also when
+    /// this process ends for any reason.
     pub(crate) fn start_stopped_by_stdin(name: &str, command: &mut Command) -> Self {
         Self::spawn(name, command.stdin(Stdio::piped()))
     }
@@ -63,12 +63,12 @@ impl Program {
         }
     }
 
-    /// The first line that `find` makes something of; `None` when the program ends before it.
+    /// The first result of `find` on an output line; `None` if the program ends before.
     pub(crate) fn line<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         self.line_within(PATIENCE, find)
     }
 
-    /// The same for a program that needs longer.
+    /// Like [`Self::line`] with another time-out.
     pub(crate) fn line_within<T>(
         &mut self,
         patience: Duration,
@@ -93,24 +93,24 @@ impl Program {
         }
     }
 
-    /// Its process; a program that it becomes by `exec` has the same.
+    /// The process id, which stays the same after `exec`.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Whether it has ended by itself.
+    /// Whether the program has ended by itself.
     pub(crate) fn ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits until somebody listens on this port of this machine, or the program ends without that.
+    /// Waits until the port accepts connections; false if the program ends before.
     pub(crate) async fn listens(&mut self, port: u16) -> bool {
         let here = (Ipv4Addr::LOCALHOST, port);
         self.until(async || tokio::net::TcpStream::connect(here).await.is_ok())
             .await
     }
 
-    /// Waits until it is so; false when the program ends before.
+    /// Waits for a condition; false if the program ends before.
     pub(crate) async fn until(&mut self, is_so: impl AsyncFn() -> bool) -> bool {
         let name = self.name.clone();
         let program = Mutex::new(&mut *self);
@@ -119,7 +119,7 @@ impl Program {
         !self.ended()
     }
 
-    /// Shows what it said last.
+    /// Shows the last output lines.
     pub(crate) fn show(&mut self) {
         self.heard.extend(self.said.try_iter());
         let skipped = self.heard.len().saturating_sub(LINES_SHOWN);
@@ -149,18 +149,18 @@ impl Drop for Program {
     }
 }
 
-/// Reads to the end, so that the program never waits for a reader.
+/// Reads to the end, so that the program never blocks on a full pipe.
 fn listen(pipe: Option<impl Read + Send + 'static>, sender: Sender<String>) {
     let pipe = pipe.unwrap();
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            // Nobody listens any more: the test is over.
+            // The receiver is gone: the test is over.
             let _ = sender.send(line);
         }
     });
 }
 
-/// A directory of its own for one test, removed with it.
+/// A temporary directory of one test, removed with it.
 #[derive(Debug)]
 pub(crate) struct TempDir(PathBuf);
 
@@ -176,7 +176,7 @@ impl TempDir {
         &self.0
     }
 
-    /// A file in it with this content.
+    /// Writes a file into the directory.
     pub(crate) fn write(&self, name: &str, content: &str) -> PathBuf {
         let path = self.0.join(name);
         std::fs::write(&path, content).unwrap();
@@ -186,16 +186,15 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        // Whatever stays behind is in the system's own place for it.
+        // A directory that cannot be removed stays in the system's temporary directory.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// So many free ports in a row, as the system says, that were not given to another test. Somebody may
-/// still take one before it is used, so whoever binds them is asked, and given others when they are
-/// gone.
+/// Finds consecutive free ports that were not given to another test. Another process may still take
+/// one, so a server that cannot bind its port must be started again with others.
 pub(crate) fn free_ports(count: u16) -> u16 {
-    // Some servers share a port with whoever lets them, and nobody would notice.
+    // Some servers can share a port without an error.
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -204,7 +203,7 @@ pub(crate) fn free_ports(count: u16) -> u16 {
             let next = port.checked_add(more)?;
             TcpListener::bind((Ipv4Addr::LOCALHOST, next)).ok()
         });
-        // All are held until each is known to be free.
+        // All are bound until each is known to be free.
         let held = rest.collect::<Option<Vec<_>>>();
         let mut given = GIVEN.lock().unwrap();
         let ports = port..port.saturating_add(count);
@@ -215,7 +214,7 @@ pub(crate) fn free_ports(count: u16) -> u16 {
     }
 }
 
-/// Looks until it is so, or fails with what was waited for.
+/// Polls until a condition holds, or fails with its description.
 pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !is_so().await {
@@ -224,12 +223,12 @@ pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     }
 }
 
-/// Where `tests/run` keeps counterparts that Debian does not have.
+/// Where `tests/run` installs programs that Debian does not have.
 pub(crate) fn counterparts() -> PathBuf {
     target_dir().join("counterparts")
 }
 
-/// Where cargo puts what it builds.
+/// The target directory of cargo.
 pub(crate) fn target_dir() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap()
 }

@@ -1,12 +1,12 @@
-//! An application's service worker that fetches every page itself, in a real Chromium: it keeps nobody
-//! from signing in or out.
+//! An application's service worker that fetches every page itself, in a real Chromium, does not
+//! prevent sign-in or sign-out.
 
 use serde_json::json;
 
 use super::demo::{Demo, assert_signed_in_at, sign_in_as};
 use super::webdriver::{Browser, BrowserOptions};
 
-/// Registers the application's worker and waits until it is between the page and the network.
+/// Registers the application's worker and waits until it controls the page.
 const REGISTER: &str = "return navigator.serviceWorker.register('/worker.js').then(() =>
     new Promise((done) => {
         const look = () => navigator.serviceWorker.controller ? done(true) : setTimeout(look, 10);
@@ -24,7 +24,7 @@ async fn sign_out_and_in_work_with_a_service_worker() {
     assert_signed_in_at(&browser, "张三", &report).await;
     assert_eq!(browser.script(REGISTER, json!([])).await, true);
 
-    // It is the worker that asks: the application sees a page without a destination.
+    // The worker sends the request, so the application sees no fetch destination.
     browser.open(&format!("{}/echo", demo.office)).await;
     let says = browser.text().await;
     for (name, value) in [
@@ -44,7 +44,7 @@ async fn sign_out_and_in_work_with_a_service_worker() {
     browser.open(&report).await;
     sign_in_as(&browser, "lisi").await;
     assert_signed_in_at(&browser, "李四", &report).await;
-    // A link to the login and a form to sign out are the worker's to fetch, too.
+    // The worker also fetches the login link and the sign-out form.
     browser.open(&sign_out).await;
     browser.reads("已退出").await;
     browser.click("main a.primary").await;

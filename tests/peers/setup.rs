@@ -1,4 +1,4 @@
-//! menshen itself, built from a configuration file's text, before what a test gives it.
+//! A menshen in the test process, built from a configuration text.
 
 use menshen::clock::Clock;
 use menshen::config::Config;
@@ -7,30 +7,30 @@ use menshen::run::{self, Running, StartError};
 use super::processes::{TempDir, free_ports};
 use super::wecom::{AGENT_ID, CORP_ID, SECRET, WeCom};
 
-/// What differs between one menshen and another.
+/// The variable parts of the configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Setup<'a> {
-    /// What browsers type; `None` is where it listens.
+    /// The external URL; `None` uses the listener's address.
     pub(crate) external_url: Option<&'a str>,
     /// Further lines of `[server]`.
     pub(crate) server: &'a str,
-    /// Everything after the connector: routes, and what else there is.
+    /// Routes and other tables after the connector.
     pub(crate) rest: &'a str,
 }
 
-/// A running menshen; ends when dropped.
+/// A running menshen, stopped when dropped.
 #[derive(Debug)]
 pub(crate) struct Menshen {
-    /// Where it listens: scheme, host and port.
+    /// The origin of its listener.
     pub(crate) url: String,
-    /// The configuration it was started with.
+    /// The configuration text it was started with.
     text: String,
     running: Running,
     _dir: TempDir,
 }
 
 impl Menshen {
-    /// Starts it, with one connector that leads to the simulated WeCom.
+    /// Starts menshen with one connector to the simulated WeCom.
     pub(crate) async fn start(wecom: &WeCom, setup: Setup<'_>) -> Self {
         Self::built(Clock::system(), |url, dir| {
             let external = setup.external_url.unwrap_or(url);
@@ -41,7 +41,7 @@ impl Menshen {
         .await
     }
 
-    /// Starts it from a text that is told where to listen, and which directory is its own.
+    /// Starts menshen from a function of its listen address and directory.
     pub(crate) async fn built(clock: Clock, text: impl Fn(&str, &TempDir) -> String) -> Self {
         for _ in 0..100 {
             let url = format!("http://127.0.0.1:{}", free_ports(1));
@@ -57,7 +57,7 @@ impl Menshen {
                         _dir: dir,
                     };
                 }
-                // Somebody was faster and took the port.
+                // Another process took the port.
                 Err(StartError::Bind(_)) => {}
                 Err(error) => panic!("menshen does not start: {error:?}"),
             }
@@ -65,7 +65,7 @@ impl Menshen {
         panic!("menshen finds no port");
     }
 
-    /// Goes on with what becomes of its configuration.
+    /// Reloads with a changed configuration.
     pub(crate) async fn reload(&self, change: impl FnOnce(&str) -> String) {
         let config = Config::parse(&change(&self.text), "menshen.toml").unwrap();
         self.running.reload(config).await.unwrap();

@@ -1,4 +1,4 @@
-//! A browser without eyes: cookies, redirects and forms over plain HTTP.
+//! An HTTP client with cookies, redirects and forms, in place of a browser.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,19 +9,19 @@ use reqwest::redirect::Policy;
 use reqwest::{ClientBuilder, Method};
 use url::Url;
 
-/// How many redirects are followed before a test fails: more is a loop.
+/// More redirects than this are a loop.
 const HOPS_MAX: usize = 12;
 
-/// Somebody with a cookie jar.
+/// A client with a cookie jar.
 #[derive(Clone, Debug)]
 pub(crate) struct Visitor {
     client: reqwest::Client,
     jar: Vec<Kept>,
-    /// Every address that was visited, oldest first.
+    /// Every visited URL, oldest first.
     pub(crate) visited: Vec<Url>,
 }
 
-/// One cookie; ports are all the same to cookies.
+/// A cookie; cookies ignore ports.
 #[derive(Clone, Debug)]
 struct Kept {
     host: String,
@@ -30,7 +30,7 @@ struct Kept {
     value: String,
 }
 
-/// What is shown.
+/// A response that is not followed any further.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     pub(crate) url: Url,
@@ -44,12 +44,12 @@ impl Visitor {
         Self::with(|client| client)
     }
 
-    /// One for whom this name is on this machine, with a certificate that nobody signed.
+    /// A client that resolves this name to this machine and accepts every certificate.
     pub(crate) fn trusting(name: &str) -> Self {
         Self::trusting_at(name, Ipv4Addr::LOCALHOST)
     }
 
-    /// The same for a name at this address of this machine.
+    /// Like [`Self::trusting`] with another loopback address.
     pub(crate) fn trusting_at(name: &str, address: Ipv4Addr) -> Self {
         Self::with(|client| {
             client
@@ -70,35 +70,35 @@ impl Visitor {
         }
     }
 
-    /// Goes to an address and on to where it leads.
+    /// Opens a URL and follows redirects.
     pub(crate) async fn open(&mut self, url: &str) -> Page {
         let page = self.visit(url).await;
         self.follow(page).await
     }
 
-    /// Goes to an address and follows nothing.
+    /// Opens a URL without following redirects.
     pub(crate) async fn visit(&mut self, url: &str) -> Page {
         self.send(Method::GET, Url::parse(url).unwrap(), &[]).await
     }
 
-    /// How an address answers; whatever cookies come with it are not kept.
+    /// The status of a URL; its cookies are not kept.
     pub(crate) async fn peek(&self, url: &str) -> u16 {
         self.clone().visit(url).await.status
     }
 
-    /// Whether something is at this address already.
+    /// Whether a server answers at this URL.
     pub(crate) async fn finds(&self, url: &str) -> bool {
         let answer = self.client.get(url).send().await;
         answer.is_ok_and(|answer| answer.status() != 404)
     }
 
-    /// Sends the page's form with what it holds and these fields, and goes on to where that leads.
+    /// Submits the page's form with these fields and follows redirects.
     pub(crate) async fn submit(&mut self, page: &Page, filled: &[(&str, &str)]) -> Page {
         let page = self.submit_only(page, filled).await;
         self.follow(page).await
     }
 
-    /// Sends the page's form and follows nothing.
+    /// Submits the page's form without following redirects.
     pub(crate) async fn submit_only(&mut self, page: &Page, filled: &[(&str, &str)]) -> Page {
         let (action, mut fields) = page.form();
         fields.retain(|(name, _)| filled.iter().all(|(filled, _)| filled != name));
@@ -107,7 +107,7 @@ impl Visitor {
         self.send(Method::POST, action, &fields).await
     }
 
-    /// What would be sent as `Cookie` to this address.
+    /// The `Cookie` header for a URL.
     pub(crate) fn cookies(&self, url: &Url) -> String {
         let mine = |kept: &&Kept| {
             Some(kept.host.as_str()) == url.host_str() && url.path().starts_with(&kept.path)
@@ -117,12 +117,12 @@ impl Visitor {
         pairs.collect::<Vec<_>>().join("; ")
     }
 
-    /// Whether there is such a cookie.
+    /// Whether the jar has this cookie.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.jar.iter().any(|kept| kept.name == name)
     }
 
-    /// Goes on from a page to one that leads to an address with this path, and no further.
+    /// Follows redirects up to the one that leads to this path.
     pub(crate) async fn follow_until(&mut self, mut page: Page, path: &str) -> Url {
         for _ in 0..HOPS_MAX {
             let next = page.leads_to();
@@ -203,7 +203,7 @@ impl Visitor {
 }
 
 impl Page {
-    /// Where it sends the browser on to.
+    /// The redirect's target.
     pub(crate) fn leads_to(&self) -> Option<Url> {
         let to = self.headers.get(LOCATION)?.to_str().unwrap();
         (300..400)
@@ -211,7 +211,7 @@ impl Page {
             .then(|| self.url.join(to).unwrap())
     }
 
-    /// The dead end it tells of.
+    /// The cause of a problem page.
     pub(crate) fn cause(&self) -> Option<Cause> {
         let (_, rest) = self.body.split_once("<title>")?;
         let (title, _) = rest.split_once(" · ")?;
@@ -223,7 +223,7 @@ impl Page {
         Cause::ALL.into_iter().find(titled)
     }
 
-    /// The first link that holds this.
+    /// The first link with this text in its URL.
     pub(crate) fn link(&self, part: &str) -> String {
         let links = tags(&self.body, "a").filter_map(|tag| attribute(tag, "href"));
         let mut fitting = links.filter(|link| link.contains(part));
@@ -232,7 +232,7 @@ impl Page {
         self.url.join(&link).unwrap().into()
     }
 
-    /// Where the page's form leads, and what it holds already.
+    /// The target and the fields of the page's form.
     fn form(&self) -> (Url, Vec<(String, String)>) {
         let action = tags(&self.body, "form").find_map(|tag| attribute(tag, "action"));
         let action = action.unwrap_or_else(|| panic!("no form at {}: {}", self.url, self.body));
@@ -242,7 +242,7 @@ impl Page {
     }
 }
 
-/// Every value of a header that the application got, from the JSON of its `/echo`.
+/// Every value of a header that the application received, from the JSON of its `/echo`.
 pub(crate) fn echoed(body: &str, name: &str) -> Vec<String> {
     let json: serde_json::Value =
         serde_json::from_str(body).unwrap_or_else(|_| panic!("no echo: {body}"));

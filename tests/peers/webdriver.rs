@@ -1,4 +1,4 @@
-//! A small WebDriver client (W3C) over chromedriver: one real, headless Chromium for each test.
+//! A small W3C WebDriver client for chromedriver, with one headless Chromium for each test.
 
 use std::fmt;
 use std::io::{Read as _, Write as _};
@@ -12,24 +12,24 @@ use serde_json::{Value, json};
 
 use super::processes::{PATIENCE, Program, TempDir, until};
 
-/// The member under which WebDriver names an element (W3C WebDriver §12).
+/// The key of an element reference (W3C WebDriver §12).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// How long chromedriver may take to close its browser before both are killed.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often chromedriver is started before a test gives up: about one start of ten fails.
+/// The number of attempts to start chromedriver, of which about one in ten fails.
 const STARTS_MAX: usize = 10;
 
-/// Who sits in front of the browser.
+/// How the browser is configured.
 #[derive(Clone, Debug)]
 pub(crate) struct BrowserOptions {
-    /// The preferred languages, as `Accept-Language` lists them.
+    /// The preferred languages for `Accept-Language`.
     pub(crate) language: &'static str,
-    /// What the browser says it is; `None` is what Chromium says of itself.
+    /// The user agent; `None` is Chromium's own.
     pub(crate) user_agent: Option<&'static str>,
-    /// Whether a certificate that nobody signed is good enough.
+    /// Whether untrusted certificates are accepted.
     pub(crate) accepts_any_certificate: bool,
-    /// Whether pages in frames keep cookies that are shared with tabs; `None` is Chromium's own choice.
+    /// Whether frames may use third-party cookies; `None` is Chromium's default.
     pub(crate) third_party_cookies: Option<bool>,
 }
 
@@ -44,7 +44,7 @@ impl Default for BrowserOptions {
     }
 }
 
-/// One browser with an empty profile; it and its driver end when this is dropped.
+/// A browser with an empty profile. Browser and driver end when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Browser {
     client: reqwest::Client,
@@ -54,7 +54,7 @@ pub(crate) struct Browser {
     profile: TempDir,
 }
 
-/// What the driver refused, in its words.
+/// An error of the driver.
 struct Refused(Value);
 
 impl fmt::Display for Refused {
@@ -64,7 +64,7 @@ impl fmt::Display for Refused {
 }
 
 impl Browser {
-    /// Starts chromedriver on a port of its own choice, and Chromium with a new profile.
+    /// Starts chromedriver on a port of its choice, and Chromium with a new profile.
     pub(crate) async fn start(person: &BrowserOptions) -> Self {
         menshen::keys::install_crypto();
         let profile = TempDir::new();
@@ -90,17 +90,17 @@ impl Browser {
         browser
     }
 
-    /// Goes to an address and waits until it has loaded.
+    /// Opens a URL and waits until it is loaded.
     pub(crate) async fn open(&self, url: &str) {
         self.must("POST", "/url", json!({ "url": url })).await;
     }
 
-    /// The address in the bar.
+    /// The current URL.
     pub(crate) async fn url(&self) -> String {
         self.get("/url").await.as_str().unwrap().to_owned()
     }
 
-    /// What a person can read on the page.
+    /// The visible text of the page.
     pub(crate) async fn text(&self) -> String {
         let text = self.script(
             "return document.body ? document.body.innerText : ''",
@@ -109,7 +109,7 @@ impl Browser {
         text.await.as_str().unwrap_or_default().to_owned()
     }
 
-    /// The text of the first element that the selector finds.
+    /// The text of the first element that matches the selector.
     pub(crate) async fn text_of(&self, css: &str) -> Option<String> {
         let script = "const e = document.querySelector(arguments[0]); return e && e.textContent";
         self.script(script, json!([css]))
@@ -118,7 +118,7 @@ impl Browser {
             .map(|text| text.trim().to_owned())
     }
 
-    /// Whether the page has such an element.
+    /// Whether an element matches the selector.
     pub(crate) async fn has(&self, css: &str) -> bool {
         self.text_of(css).await.is_some()
     }
@@ -142,19 +142,19 @@ impl Browser {
         .await;
     }
 
-    /// Waits for a link or button that says this, and clicks it.
+    /// Waits for a link or button with this text and clicks it.
     pub(crate) async fn click_text(&self, text: &str) {
         let path = format!("//*[self::a or self::button][contains(normalize-space(.), '{text}')]");
         self.click_by("xpath", &path).await;
     }
 
-    /// Waits until the page says this.
+    /// Waits until the page contains this text.
     pub(crate) async fn reads(&self, text: &str) {
         self.until(text, async || self.text().await.contains(text))
             .await;
     }
 
-    /// Waits until it is so; on failure says where the browser is and what it shows.
+    /// Waits for a condition; a failure shows the URL and the page.
     pub(crate) async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
         let end = Instant::now() + PATIENCE;
         until(what, async || {
@@ -171,12 +171,12 @@ impl Browser {
         .await;
     }
 
-    /// The same where there may be no page to show.
+    /// Waits for a condition where there may be no page to show.
     pub(crate) async fn until_quietly(&self, what: &str, is_so: impl AsyncFn() -> bool) {
         until(what, is_so).await;
     }
 
-    /// Runs a function body in the page; a promise that it returns is waited for.
+    /// Runs a function body in the page and awaits a returned promise.
     pub(crate) async fn script(&self, body: &str, arguments: Value) -> Value {
         self.must(
             "POST",
@@ -186,17 +186,17 @@ impl Browser {
         .await
     }
 
-    /// One step back in the history.
+    /// Goes back in the history.
     pub(crate) async fn back(&self) {
         self.must("POST", "/back", json!({})).await;
     }
 
-    /// The tab that is driven now.
+    /// The current tab.
     pub(crate) async fn tab(&self) -> String {
         self.get("/window").await.as_str().unwrap().to_owned()
     }
 
-    /// Opens a further tab and drives it from now on.
+    /// Opens a new tab and switches to it.
     pub(crate) async fn new_tab(&self) -> String {
         let opened = self
             .must("POST", "/window/new", json!({ "type": "tab" }))
@@ -206,20 +206,20 @@ impl Browser {
         tab
     }
 
-    /// Every tab there is.
+    /// All tabs.
     pub(crate) async fn tabs(&self) -> Vec<String> {
         let tabs = self.get("/window/handles").await;
         let tabs = tabs.as_array().unwrap().iter();
         tabs.map(|tab| tab.as_str().unwrap().to_owned()).collect()
     }
 
-    /// Closes the tab that is driven now; another must be chosen.
+    /// Closes the current tab; the caller must switch to another.
     pub(crate) async fn close_tab(&self) {
         let answer = self.ask("DELETE", "/window", None).await;
         answer.unwrap_or_else(|refused| panic!("close a tab: {refused}"));
     }
 
-    /// Waits for the frame and drives the page in it, until another tab or page is chosen.
+    /// Waits for the frame and switches into it.
     pub(crate) async fn enter_frame(&self, css: &str) {
         let wanted = json!({ "using": "css selector", "value": css });
         self.until(css, async || {
@@ -232,17 +232,17 @@ impl Browser {
         .await;
     }
 
-    /// Drives the tab's own page again.
+    /// Switches back to the tab's top page.
     pub(crate) async fn leave_frames(&self) {
         self.must("POST", "/frame", json!({ "id": null })).await;
     }
 
-    /// Drives another tab from now on.
+    /// Switches to another tab.
     pub(crate) async fn switch(&self, tab: &str) {
         self.must("POST", "/window", json!({ "handle": tab })).await;
     }
 
-    /// The cookies that the page's address would get: name and value, `HttpOnly` ones too.
+    /// Names and values of the cookies for the current URL, including `HttpOnly` ones.
     pub(crate) async fn cookies(&self) -> Vec<(String, String)> {
         let cookies = self.get("/cookie").await;
         let text = |cookie: &Value, name: &str| cookie[name].as_str().unwrap().to_owned();
@@ -252,8 +252,8 @@ impl Browser {
             .collect()
     }
 
-    /// What the console says since it was last asked: violations of policy, errors of scripts. That a
-    /// page came with a status of 4xx or 5xx is no complaint.
+    /// New console errors, such as policy violations and script errors. Responses with 4xx or 5xx
+    /// are left out.
     pub(crate) async fn console_errors(&self) -> Vec<String> {
         let log = self
             .must("POST", "/se/log", json!({ "type": "browser" }))
@@ -264,7 +264,7 @@ impl Browser {
             .collect()
     }
 
-    /// Looks like this device, and prefers this language, from the next page on.
+    /// Emulates this device and language from the next page on.
     pub(crate) async fn device(&self, width: u32, height: u32, mobile: bool, language: &str) {
         let metrics =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile });
@@ -275,14 +275,14 @@ impl Browser {
         self.devtools("Emulation.setUserAgentOverride", agent).await;
     }
 
-    /// The page as a PNG.
+    /// A screenshot as PNG.
     pub(crate) async fn picture(&self) -> Vec<u8> {
         STANDARD
             .decode(self.get("/screenshot").await.as_str().unwrap())
             .unwrap()
     }
 
-    /// The manifest of the page's application, fetched as Chromium does to install it.
+    /// The application's manifest, fetched as Chromium does to install it.
     pub(crate) async fn manifest(&self) -> Option<String> {
         let found = self.devtools("Page.getAppManifest", json!({})).await;
         let text = found["data"].as_str().filter(|text| !text.is_empty());
@@ -301,7 +301,7 @@ impl Browser {
                 return false;
             };
             let path = format!("/element/{}/click", found[ELEMENT].as_str().unwrap());
-            // The page may have gone on in between: then look again.
+            // The page may have changed in between, so try again.
             self.ask("POST", &path, Some(json!({}))).await.is_ok()
         })
         .await;
@@ -332,7 +332,8 @@ impl Browser {
         if good { Ok(value) } else { Err(Refused(value)) }
     }
 
-    /// Asks the driver to close its browser; nothing asynchronous runs while a test unwinds.
+    /// Asks the driver to close its browser. It is blocking, because no async code runs during a
+    /// panic.
     fn end_session(&self) -> std::io::Result<()> {
         let mut line = TcpStream::connect_timeout(&self.address, SHUTDOWN_TIMEOUT)?;
         line.set_read_timeout(Some(SHUTDOWN_TIMEOUT))?;
@@ -348,7 +349,7 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         let end = Instant::now() + SHUTDOWN_TIMEOUT;
-        // When it does not listen any more, there is all the more reason to kill it.
+        // If it does not respond, it is killed below.
         let _ = self.end_session();
         while !self.driver.ended() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(10));
@@ -357,8 +358,8 @@ impl Drop for Browser {
     }
 }
 
-/// Starts chromedriver on a port of its own choice. It looks for a free one of IPv6 and then wants the
-/// same of IPv4, too; where that is taken it ends, and is started again.
+/// Starts chromedriver on a port of its choice. It picks a free IPv6 port and also needs the same
+/// IPv4 port; if that is taken, it ends and is started again.
 fn start_driver() -> (Program, u16) {
     for start in 1.. {
         let mut driver =
@@ -375,7 +376,7 @@ fn start_driver() -> (Program, u16) {
     unreachable!("one start succeeds or the last one fails the test");
 }
 
-/// Kills, one by one, the processes that were started with this profile and are still there.
+/// Kills the processes of this profile one by one.
 fn kill_processes_of(profile: &TempDir) {
     let mark = format!("--user-data-dir={}", profile.path().display());
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -405,7 +406,7 @@ fn capabilities(person: &BrowserOptions, profile: &TempDir) -> Value {
         "--disable-sync".to_owned(),
         "--disable-dev-shm-usage".to_owned(),
         "--window-size=1280,800".to_owned(),
-        // Loopback only: the hosts of the recipes in conf/ are here, and no other name is asked for.
+        // Resolve only to loopback: the hosts of the recipes in conf/ are on this machine.
         "--host-resolver-rules=MAP *.corp.example 127.0.0.1, MAP *.portal.example 127.0.0.1, \
          MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
             .to_owned(),

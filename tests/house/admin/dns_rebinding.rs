@@ -1,5 +1,5 @@
-//! A page of another site whose name leads to the administrator's listener (DNS rebinding), and
-//! pages that send requests there: neither reads or changes anything.
+//! Requests to the administrator's listener by pages of other sites, by DNS rebinding or
+//! cross-origin: they read and change nothing.
 
 use super::{TOKEN, admin_of, is_signed_in, sessions_of, setup, signed_in};
 use crate::setup::{Menshen, Setup};
@@ -13,7 +13,7 @@ const PATHS: [&str; 5] = [
     "/no-such-thing",
 ];
 
-/// The first line and headers as they are, with the token.
+/// Sends a first line and headers unchanged, with the token.
 async fn send(menshen: &Menshen, first: &str, headers: &str) -> Answer {
     let request = format!(
         "{first}\r\n{headers}Authorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n\
@@ -62,14 +62,14 @@ async fn an_unconfigured_host_name_reads_nothing() {
             assert_eq!(answer.status, 403, "{path} {host:?}");
         }
     }
-    // What can stand in no address is nobody's name.
+    // Invalid host names.
     for target in ["/metrics#x", "/api/sessions?a#b", "/healthz x", "//\u{7f}"] {
         let first = format!("GET {target} HTTP/1.1");
         let answer = send(&menshen, &first, "Host: 127.0.0.1\r\n").await;
         assert_eq!(answer.status, 400, "{target}");
         assert!(answer.text().contains("the target holds"), "{target}");
     }
-    // Two names are none, also when the first is good, and the target's counts, too.
+    // Two hosts are refused even if the first is accepted; the host in the target counts, too.
     for (first, headers) in [
         (
             "GET /metrics HTTP/1.1",
@@ -116,13 +116,13 @@ async fn requests_by_ip_address_and_localhost_are_answered() {
     for (version, headers) in [
         ("1.1", "Host: 127.0.0.1\r\n"),
         ("1.1", "Host: 127.0.0.1:9180\r\n"),
-        // A kubelet and Prometheus name the pod by its address.
+        // A kubelet and Prometheus use the IP address of the pod.
         ("1.1", "Host: 10.244.1.17:9180\r\n"),
         ("1.1", "Host: [::1]\r\n"),
         ("1.1", "Host: [fd00::7]:9180\r\n"),
         ("1.1", "Host: localhost\r\n"),
         ("1.1", "Host: LocalHost:9180\r\n"),
-        // Old health checks of load balancers name nothing; browsers always do.
+        // Some health checks of load balancers send no host; browsers always do.
         ("1.0", ""),
         ("1.0", "Host: 127.0.0.1\r\n"),
     ] {
@@ -238,7 +238,7 @@ async fn a_cross_origin_page_changes_nothing_even_with_the_token() {
             .await;
         }
     }
-    // Reading is what a link on another page may do: nothing of it is told to that page.
+    // A cross-origin GET is answered, but the page cannot read the response.
     let linked = format!("{own}Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n");
     let answer = send(&menshen, "GET /metrics HTTP/1.1", &linked).await;
     assert_eq!(answer.status, 200);

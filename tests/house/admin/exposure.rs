@@ -1,4 +1,4 @@
-//! Metrics, health and readiness; and that nothing secret is in any answer.
+//! Metrics, health and readiness, without secrets in any response.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::setup::Menshen;
 use crate::upstream::{Folder, until};
 use crate::wire;
 
-/// The value of one line of the metrics; 0 when there is none yet.
+/// The value of one line of the metrics, or 0 if it is missing.
 pub(super) async fn metric(menshen: &Menshen, line: &str) -> f64 {
     let page = ask(menshen, "GET", "/metrics", "", "").await.text();
     let found = page.lines().find_map(|shown| {
@@ -94,7 +94,7 @@ async fn the_documented_metrics_are_counted() {
         assert!(metric(&menshen, line).await > before, "{line} did not move");
     }
     assert_eq!(metric(&menshen, "menshen_sessions_cached").await, 1.0);
-    // Gauges go up and come down.
+    // Gauges rise and fall.
     let connections = metric(&menshen, "menshen_connections").await;
     let value = &browser.cookie("menshen").unwrap().value;
     let socket = open_socket(
@@ -114,7 +114,7 @@ async fn the_documented_metrics_are_counted() {
         telemetry.render().contains("menshen_tunnels 0\n")
     })
     .await;
-    // Which configuration is in force, and how many there were.
+    // The configuration in use and the number of reloads.
     let hash = |page: String| {
         page.lines()
             .find(|line| line.starts_with("menshen_config{hash="))
@@ -153,7 +153,7 @@ async fn a_failing_store_makes_readiness_fail_but_not_liveness() {
     let answer = api(&menshen, "GET", "/api/sessions", &Value::Null).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert!(metric(&menshen, "menshen_store_errors_total").await >= 1.0);
-    // Mended, it is ready again without a restart.
+    // Readiness recovers without a restart.
     let mended = "ALTER TABLE lost RENAME TO key_ring";
     sqlx::query(mended).execute(&vandal).await.unwrap();
     assert_eq!(ask(&menshen, "GET", "/readyz", "", "").await.status, 200);

@@ -1,5 +1,5 @@
-//! A store that takes no writes, as an operator and the people see it: nothing is half done, everybody
-//! is told, and it works again without a restart.
+//! A store that cannot be written to, as operators and people see it. Nothing is half done,
+//! everyone concerned gets an error, and it recovers without a restart.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ async fn on_file() -> (Menshen, Meddler, TempDir) {
     (menshen, meddler, dir)
 }
 
-/// Waits until `/readyz` says so.
+/// Waits until `/readyz` has this state.
 async fn ready(menshen: &Menshen, ready: bool) -> Value {
     for _ in 0..300 {
         let answer = ask(menshen, "GET", "/readyz", "", "").await;
@@ -43,7 +43,7 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
         .fail_all("SELECT RAISE(ROLLBACK, 'disk full')")
         .await;
 
-    // Whoever comes in now gets a page, and nothing of them stays.
+    // A login gets a problem page and leaves no session.
     for _ in 0..2 {
         let mut wang = Browser::new(&menshen);
         let page = wang.sign_in(&format!("{HOME}/echo"), "wangfang").await;
@@ -62,14 +62,14 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
     );
     assert!(metric(&menshen, "menshen_store_errors_total").await > errors);
 
-    // Who signs out is out here, and is told that it is not stored.
+    // A sign-out holds in this process, and the page says that it is not saved.
     let page = zhang.follow(&format!("{HOME}/.menshen/sign_out")).await;
     assert_eq!(page.cause(), Some(Cause::SignOutUnstored));
     assert_eq!(page.answer.status, 503);
     assert_eq!(zhang.cookie("menshen"), None);
-    let kept = crate::test_request::TestRequest::get("/echo").session(&zhang_was);
-    assert_eq!(kept.send(&menshen).await.status, 401);
-    // So is who is ended by the administrator; everybody else goes on.
+    let old_cookie = crate::test_request::TestRequest::get("/echo").session(&zhang_was);
+    assert_eq!(old_cookie.send(&menshen).await.status, 401);
+    // The same for a session ended by an administrator; other sessions continue.
     assert!(is_signed_in(&mut li).await);
     let ended = api(&menshen, "POST", "/api/revoke", &json!({"login": "lisi"})).await;
     assert_eq!(ended.status, 503, "{}", ended.text());
@@ -88,18 +88,18 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
     })
     .await;
     assert_eq!(store.sessions(None, 9).await.unwrap(), []);
-    assert_eq!(kept.send(&menshen).await.status, 401);
+    assert_eq!(old_cookie.send(&menshen).await.status, 401);
     menshen.advance(std::time::Duration::from_secs(1));
     for who in ["zhangsan", "lisi", "wangfang"] {
         let mut browser = signed_in(&menshen, who).await;
         assert!(is_signed_in(&mut browser).await, "{who}");
     }
-    let told = menshen.audit();
+    let audit = menshen.audit();
     let unstored = |line: &&Value| {
         let reason = line["reason"].as_str().unwrap_or_default();
         reason.contains("not stored yet")
     };
-    assert_eq!(told.iter().filter(unstored).count(), 2, "{told:?}");
+    assert_eq!(audit.iter().filter(unstored).count(), 2, "{audit:?}");
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_store_whose_file_is_removed_or_replaced_is_not_written_to() {
         let mut wang = Browser::new(&menshen);
         let page = wang.sign_in(&format!("{HOME}/echo"), "wangfang").await;
         assert_eq!(page.cause(), Some(Cause::StoreAway));
-        // Who is here goes on for a while, as in every outage.
+        // Sessions continue for a while, as in every store outage.
         assert!(is_signed_in(&mut zhang).await);
     }
     assert_eq!(std::fs::metadata(dir.file()).unwrap().len(), 0);

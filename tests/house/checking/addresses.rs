@@ -1,5 +1,5 @@
-//! WebDAV and Subversion name further addresses in `Destination` and `If`: they are judged as the
-//! request's own is, through every face.
+//! WebDAV and Subversion name further URLs in `Destination` and `If`. Every face decides about them
+//! as about the request's own URL.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-/// Addresses, and whether 张三 (not of 财务部) and 李四 (of it) may name them in a request to `/a/b`.
+/// URLs, and whether 张三 (not in 财务部) and 李四 (in it) may name them in a request to `/a/b`.
 const ADDRESSES: [(&str, bool, bool); 37] = [
     ("/a/c", true, true),
     ("/a/%E6%96%87", true, true),
@@ -59,7 +59,7 @@ const ADDRESSES: [(&str, bool, bool); 37] = [
     ("http://sso.test/finance/c", false, true),
     ("https://sso.test/finance/c", false, true),
     ("HTTP://SSO.TEST:80/finance/c", false, true),
-    // Readers differ, or could.
+    // Paths that parsers read differently.
     ("/%66inance/c", false, false),
     ("/finance%2fc", false, false),
     ("/a/../finance/c", false, false),
@@ -83,7 +83,7 @@ const ADDRESSES: [(&str, bool, bool); 37] = [
     ("/stripped/c", false, false),
     ("http://no.test/a/c", false, false),
     ("http://sso.test/.menshen/c", false, false),
-    // A rule on the path judges it, too.
+    // A rule on the path also applies.
     ("/drafts/c", true, true),
     ("/drafts/final", false, false),
 ];
@@ -105,25 +105,29 @@ async fn a_destination_header_is_decided_like_a_request_for_that_url() {
                     .header("Cookie", &cookie)
             };
             let list = format!("<{address}> (<urn:uuid:1> [\"x\"]) (Not <DAV:no-lock>)");
-            let mut asked = vec![
+            let mut requests = vec![
                 original("MOVE").header("Destination", address),
                 original("PUT").header("If", &list),
             ];
-            // The rest is the same for whoever may not name it.
+            // The remaining cases do not depend on the person.
             if zhang != li || zhang {
                 let second = format!("</a/b> (<urn:uuid:1>) {list}");
-                asked.push(original("DELETE").header("If", &second));
+                requests.push(original("DELETE").header("If", &second));
                 let posted = original("POST").header("X-HTTP-Method-Override", "MOVE");
-                asked.push(posted.header("destination", address));
+                requests.push(posted.header("destination", address));
             }
             if address != "/drafts/c" {
-                asked.push(original("COPY").header("Destination", address));
+                requests.push(original("COPY").header("Destination", address));
             }
-            for original in asked {
+            for original in requests {
                 for face in Face::ALL {
                     let response = original.send_to(face, menshen.address()).await;
-                    let said = response.verdict == Verdict::Allow;
-                    assert_eq!(said, may, "{face:?} {original:?}: {:?}", response.answer);
+                    let is_allowed = response.verdict == Verdict::Allow;
+                    assert_eq!(
+                        is_allowed, may,
+                        "{face:?} {original:?}: {:?}",
+                        response.answer
+                    );
                     let login = response.verdict == Verdict::Login;
                     assert!(!login, "{face:?} {original:?}: {:?}", response.answer);
                 }
@@ -132,15 +136,14 @@ async fn a_destination_header_is_decided_like_a_request_for_that_url() {
     }
 }
 
-/// Addresses, and whether 张三 may name them in a request to `/drafts/a` for which Envoy names the
-/// route.
+/// URLs, and whether 张三 may name them in a request to `/drafts/a` for which Envoy names the route.
 const ON_A_NAMED_ROUTE: [(&str, bool); 19] = [
     ("/drafts/c", true),
     ("c", true),
     ("http://sso.test/drafts/c", true),
     ("https://SSO.test./drafts/c", true),
     ("http://sso.test:80/drafts/c", true),
-    // Which routes the paths of a host have is Envoy's to know.
+    // Only Envoy knows the routes of the other paths of a host.
     ("/other/c", true),
     ("/drafts/final", false),
     ("/drafts/final/c", false),
@@ -174,11 +177,11 @@ async fn a_destination_header_is_decided_on_the_route_envoy_names() {
                 .route("drafts");
             let original = original.header("Cookie", &cookie).header(header, value);
             let response = original.send_to(Face::Grpc, menshen.address()).await;
-            let said = match may {
+            let expected = match may {
                 true => Verdict::Allow,
                 false => Verdict::Deny,
             };
-            assert_eq!(response.verdict, said, "{original:?}");
+            assert_eq!(response.verdict, expected, "{original:?}");
         }
     }
 }
@@ -231,7 +234,7 @@ async fn all_urls_of_a_request_share_one_cost_limit() {
 async fn all_paths_of_a_request_share_one_limit_of_readings() {
     let mirror = Mirror::start().await;
     let menshen = menshen_with(COSTLY_ROUTES, &mirror).await;
-    // It has 49 readings.
+    // The path has 49 readings.
     let tricky = "a;%253bc%3b%252fB%2f/x//y%5cz%255c";
     let chinese = "%E8%B4%A2%E5%8A%A1%20%E6%8A%A5%E8%A1%A8";
     for (path, count, verdict) in [
@@ -278,7 +281,7 @@ async fn a_repeated_or_malformed_destination_is_refused() {
             assert_eq!(response.verdict, Verdict::Deny, "{face:?} {headers:?}");
         }
     }
-    // Where the methods of HTTP itself are used the name means something else, if anything.
+    // With the methods of HTTP itself these headers have no such meaning.
     for method in ["GET", "POST", "PUT", "DELETE"] {
         let original = OriginalRequest::get("/public/b").method(method);
         let original = original.header("Destination", "queue://orders");
@@ -287,7 +290,7 @@ async fn a_repeated_or_malformed_destination_is_refused() {
             assert_eq!(response.verdict, Verdict::Allow, "{face:?} {method}");
         }
     }
-    // Nobody has to log in to go where everybody may, and does elsewhere.
+    // The request's own route is public, but the destination needs a login.
     for (address, verdict) in [
         ("/public/c", Verdict::Allow),
         ("/a/c", Verdict::Login),
@@ -322,7 +325,7 @@ async fn a_destination_is_decided_even_when_a_silent_recheck_is_due() {
     let menshen = menshen_with(RECONFIRMED_ROUTES, &mirror).await;
     let cookie = signed_in(&menshen, "zhangsan").await;
     menshen.advance(Duration::from_secs(60));
-    // The proxy does not tell the method, so it may be a GET, or a MOVE.
+    // The proxy does not send the method, so it may be GET or MOVE.
     for (address, status) in [("/a/c", 202), ("/finance/c", 403)] {
         let ask = TestRequest::get("/.menshen/auth")
             .header("X-Forwarded-Uri", "/a/b")

@@ -1,4 +1,4 @@
-//! One request, put to every face in its own words, and what each of them says heard alike.
+//! Sends one request to every face and reads all responses as the same kind of result.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,18 +8,18 @@ use crate::mirror;
 use crate::test_request::TestRequest;
 use crate::wire::Answer;
 
-/// Who speaks.
+/// A way to ask menshen about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Face {
-    /// The application's own door.
+    /// The proxy itself.
     Proxy,
-    /// nginx.
+    /// nginx `auth_request`.
     Auth,
-    /// Traefik and Caddy.
+    /// Traefik ForwardAuth and Caddy forward_auth.
     ForwardAuth,
-    /// Envoy over HTTP.
+    /// Envoy's ext_authz over HTTP.
     Envoy,
-    /// Envoy over gRPC.
+    /// Envoy's ext_authz over gRPC.
     Grpc,
 }
 
@@ -32,7 +32,7 @@ impl Face {
         Self::Grpc,
     ];
 
-    /// Whether it can lead a person to log in.
+    /// Whether the face can redirect a person to the login.
     pub(crate) fn can_redirect(self) -> bool {
         self != Self::Auth
     }
@@ -109,7 +109,7 @@ impl OriginalRequest {
         ask
     }
 
-    /// The question as Envoy writes it when it is to change no byte.
+    /// The `CheckRequest` as Envoy writes it with raw headers.
     fn grpc_message(&self) -> Vec<u8> {
         let pair = |(name, value): &(String, Vec<u8>)| {
             let name = name.to_ascii_lowercase();
@@ -133,24 +133,24 @@ impl OriginalRequest {
         field(1, &attributes.concat())
     }
 
-    /// What it comes to over gRPC, as the answer of a proxy that does as it is told.
+    /// Sends the request over gRPC and returns what Envoy would respond to the client.
     async fn send_grpc(&self, at: SocketAddr) -> Answer {
-        let said = parse_response(
+        let result = parse_response(
             &Client::connect(at)
                 .await
                 .check_bytes(&self.grpc_message())
                 .await,
         );
         Answer {
-            status: said
+            status: result
                 .http
                 .map_or(200, |status| u16::try_from(status).unwrap()),
-            headers: said.set.into_iter().collect(),
-            body: said.body.into_bytes(),
+            headers: result.set.into_iter().collect(),
+            body: result.body.into_bytes(),
         }
     }
 
-    /// What a face says to it.
+    /// Sends the request to a face and reads the result.
     pub(crate) async fn send_to(&self, face: Face, at: SocketAddr) -> FaceResponse {
         let answer = match face {
             Face::Grpc => self.send_grpc(at).await,
@@ -175,23 +175,23 @@ impl OriginalRequest {
     }
 }
 
-/// What was decided, in whatever words.
+/// The verdict that a response expresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Allow,
-    /// Log in first.
+    /// A login is needed.
     Login,
-    /// A bearer token that does not count.
+    /// The bearer token is not valid.
     Unauthorized,
     Deny,
-    /// Come back later.
+    /// A temporary failure.
     Unavailable,
 }
 
 #[derive(Debug)]
 pub(crate) struct FaceResponse {
     pub(crate) verdict: Verdict,
-    /// Header, as the proxy face calls it, and value.
+    /// The identity headers, under the names that the proxy face uses.
     pub(crate) identity: BTreeMap<String, String>,
     pub(crate) answer: Answer,
 }

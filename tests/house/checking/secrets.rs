@@ -1,5 +1,5 @@
-//! The check paths stand where visitors come, too: what a route tells its application alone is not
-//! answered there, unless the route says that visitors are kept away.
+//! Clients can often reach the check endpoints. Headers for the application are not disclosed there
+//! unless the route allows it.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::ext_authz::{ON_MAIN, check_request, grpc_client, parse_response};
 use crate::setup::{Menshen, Setup};
 use crate::test_request::signed_in;
 
-/// Whatever a route can tell its application, and for whom.
+/// The headers that a route can send to its application.
 const DISCLOSED_HEADERS: [(&str, &str); 6] = [
     (
         "basic",
@@ -35,7 +35,7 @@ const DISCLOSED_HEADERS: [(&str, &str); 6] = [
     ),
 ];
 
-/// What must not be read by a visitor.
+/// Values that a client must not read.
 const SECRETS: [&str; 4] = [
     "authorization",
     "x-api-key",
@@ -43,7 +43,7 @@ const SECRETS: [&str; 4] = [
     "x-menshen-assertion",
 ];
 
-/// An instance of menshen of such routes, each with further lines.
+/// Starts menshen with these routes, each with further lines.
 async fn start_menshen(more: &str, ext_authz: &str) -> Menshen {
     let route = |(name, tells): (&str, &str)| {
         format!(
@@ -61,12 +61,12 @@ async fn start_menshen(more: &str, ext_authz: &str) -> Menshen {
     setup.more(ext_authz).start().await
 }
 
-/// The faces that answer another proxy where visitors come, too.
+/// The check faces that clients may also reach.
 fn checks() -> impl Iterator<Item = Face> {
     Face::ALL.into_iter().filter(|face| *face != Face::Proxy)
 }
 
-/// What a face answers besides the status.
+/// The response headers of a face.
 async fn check_headers(
     menshen: &Menshen,
     face: Face,
@@ -97,16 +97,16 @@ async fn a_visitor_at_the_check_paths_reads_no_application_headers() {
     let cookie = signed_in(&menshen, "lisi").await;
     for face in checks() {
         for (name, _) in DISCLOSED_HEADERS {
-            let told = check_headers(&menshen, face, name, &cookie).await;
-            let read = SECRETS.iter().find(|secret| told.contains_key(**secret));
-            assert_eq!(read, None, "{face:?} {name}: {told:?}");
-            // Who it is they are told, under the name the route has for it.
+            let headers = check_headers(&menshen, face, name, &cookie).await;
+            let read = SECRETS.iter().find(|secret| headers.contains_key(**secret));
+            assert_eq!(read, None, "{face:?} {name}: {headers:?}");
+            // The user name is disclosed, under the header name of the route.
             let login = if name == "renamed" {
                 "corp/lisi"
             } else {
                 "lisi"
             };
-            assert_eq!(told[user(face)], login, "{face:?} {name}");
+            assert_eq!(headers[user(face)], login, "{face:?} {name}");
         }
     }
 }
@@ -123,16 +123,19 @@ async fn a_route_with_all_headers_discloses_them_on_checks() {
             ("public", &["x-api-key"]),
             ("renamed", &["x-api-key"]),
         ] {
-            let told = check_headers(&menshen, face, name, &cookie).await;
+            let headers = check_headers(&menshen, face, name, &cookie).await;
             for secret in secrets {
-                assert!(told.contains_key(*secret), "{face:?} {name}: {told:?}");
+                assert!(
+                    headers.contains_key(*secret),
+                    "{face:?} {name}: {headers:?}"
+                );
             }
             let login = if name == "renamed" {
                 "corp/lisi"
             } else {
                 "lisi"
             };
-            assert_eq!(told[user(face)], login, "{face:?} {name}");
+            assert_eq!(headers[user(face)], login, "{face:?} {name}");
         }
     }
 }
@@ -171,7 +174,7 @@ async fn the_grpc_listener_returns_all_headers() {
         ("assertion", "x-menshen-assertion"),
     ] {
         let question = check_request(&format!("/{name}")).session(&cookie);
-        let said = parse_response(&envoy.check(&question.json()).await);
-        assert!(said.set.contains_key(secret), "{name}: {said:?}");
+        let result = parse_response(&envoy.check(&question.json()).await);
+        assert!(result.set.contains_key(secret), "{name}: {result:?}");
     }
 }

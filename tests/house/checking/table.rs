@@ -1,4 +1,4 @@
-//! Every face says the same of the same request: one table, and heads made up by the hundred.
+//! Every face gives the same verdict for the same request: a table of requests, and random ones.
 
 use std::time::Duration;
 
@@ -135,7 +135,8 @@ impl Faces {
         format!("Bearer {}", self.provider.sign(&claims, &json!({})))
     }
 
-    /// Puts a request to every face; all must say this, for the same reason, of the same person.
+    /// Sends a request to every face. All must give this verdict, with the same reason and
+    /// identity.
     async fn assert_all_decide(&self, what: &str, original: &OriginalRequest, verdict: Verdict) {
         let mut first = None;
         for face in Face::ALL {
@@ -146,18 +147,18 @@ impl Faces {
                 response.answer
             );
             let record = self.last_record();
-            let said = (
+            let facts = (
                 response.identity,
                 record["verdict"].clone(),
                 record["reason"].clone(),
                 record["route"].clone(),
                 record["login"].clone(),
-                // What could not be read is told of as it came.
+                // An unreadable request is recorded as it arrived.
                 Some(record["path"].clone()).filter(|_| record["route"].is_string()),
                 Some(record["client"].clone()).filter(|_| record["route"].is_string()),
             );
-            let known = first.get_or_insert_with(|| said.clone());
-            assert_eq!(&said, known, "{what}: {face:?}");
+            let expected = first.get_or_insert_with(|| facts.clone());
+            assert_eq!(&facts, expected, "{what}: {face:?}");
         }
     }
 
@@ -300,7 +301,7 @@ async fn a_public_path_is_public_only_as_written() {
         let response = original.send_to(face, faces.menshen.address()).await;
         assert_eq!(response.verdict, Allow, "{method}");
     }
-    // Whoever is signed in is named there, as on a public route; nobody is nobody.
+    // A signed-in person is named there, as on a public route.
     for face in Face::ALL {
         let at = faces.menshen.address();
         let response = with(OriginalRequest::get(path), &lisi)
@@ -345,7 +346,7 @@ async fn no_request_exceeds_the_cost_limit() {
         ("/costly", &short, Allow),
         ("/costly", &many, Allow),
         ("/costly", &long, Deny),
-        // Every reading of a path is asked about.
+        // Every reading of a path is decided.
         (tricky, &short, Allow),
         (tricky, &many, Deny),
         ("/costly-header", &short, Allow),
@@ -563,16 +564,16 @@ fn the_faces_agree_on_random_requests() {
         cases: 300,
         ..ProptestConfig::default()
     };
-    proptest!(config, |(original in arbitrary_request(), known in any::<bool>())| {
-        // What the application's door keeps for itself is asked of nobody.
+    proptest!(config, |(original in arbitrary_request(), has_session in any::<bool>())| {
+        // Paths that the proxy itself answers are left out.
         prop_assume!(!original.target.starts_with(b"/.menshen"));
-        let original = if known { with(original, &lisi) } else { original };
+        let original = if has_session { with(original, &lisi) } else { original };
         runtime.block_on(async {
             let proxy = original.send_to(Face::Proxy, at).await;
             for face in Face::ALL {
                 let response = original.send_to(face, at).await;
                 assert_eq!(response.verdict, proxy.verdict, "{face:?} {original:?} {:?}", response.answer);
-                // A mirror shows nothing to HEAD.
+                // The mirror sends no body to HEAD.
                 if original.method != "HEAD" {
                     assert_eq!(response.identity, proxy.identity, "{face:?} {original:?}");
                 }

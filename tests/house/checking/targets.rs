@@ -1,4 +1,4 @@
-//! Addresses in bytes that are no text or that browsers encode, through every face.
+//! Request targets that are not text, or that browsers encode, on every face.
 
 use super::faces::{Face, OriginalRequest, Verdict};
 use super::{TRUSTED, menshen_with};
@@ -57,7 +57,7 @@ async fn a_target_of_any_bytes_gets_the_same_verdict_on_every_face() {
         signed_in(&menshen, "zhangsan").await,
         signed_in(&menshen, "lisi").await,
     ];
-    // Whether 张三 (not of 财务部) and 李四 (of it) may pass.
+    // Whether 张三 (not in 财务部) and 李四 (in it) may pass.
     for (target, zhang, li) in [
         (&b"/a?query=b>1"[..], true, true),
         (b"/a?key=\"b\"", true, true),
@@ -68,7 +68,7 @@ async fn a_target_of_any_bytes_gets_the_same_verdict_on_every_face() {
         (b"/finance?a>1", false, true),
         ("/财务/<x>".as_bytes(), true, true),
         (b"/ruled/<a", true, true),
-        // Readers differ, or could.
+        // Targets that parsers read differently.
         (b"/fin%61nce/<", false, false),
         (b"/x//\xb2/%2e%2e", false, false),
         (b"//\xb2/finance", false, false),
@@ -138,7 +138,7 @@ async fn bytes_invalid_in_a_target_are_refused_on_every_face() {
             }
         }
     }
-    // Controls can stand in no header either.
+    // Control characters are invalid in headers, too.
     for target in [&b"/public/\x01"[..], b"/public?\x7f", b"/public\0"] {
         for face in [Face::Proxy, Face::Envoy, Face::Grpc] {
             let response = original(target, None)

@@ -1,8 +1,8 @@
-//! What an attacker gets from frames, tabs and tickets: nothing.
+//! Attacks on frame logins.
 
 use super::*;
 
-/// Whether an answer lets somebody in.
+/// Whether a response sets a session cookie.
 fn sets_session(answer: &Answer) -> bool {
     let session = |cookie: &str| {
         let is_session = cookie.starts_with("__Host-menshen=") || cookie.contains("-menshen=e");
@@ -19,13 +19,13 @@ async fn a_ticket_works_once_in_the_frame_that_requested_it() {
     let ticket = ticket_for(&menshen, &mut frame).await;
     let copy = frame.clone();
     assert!(sets_session(&frame.receive(&ticket).await));
-    // Again, also by whoever had the frame's cookies.
+    // A second use is refused, even with the frame's cookies.
     for mut again in [copy.clone(), Frame::new(&menshen, url)] {
         let answer = again.receive(&ticket).await;
         assert!(!sets_session(&answer), "{}", answer.text());
         assert_eq!(again.load().await.status, 401);
     }
-    // By the address, as between hosts.
+    // A ticket in the URL, as between hosts, is refused.
     let address = format!("https://oa.test/.menshen/ticket?t={ticket}");
     let answer = copy.clone().ask("GET", &address, &[], "").await;
     assert!(!sets_session(&answer));
@@ -36,12 +36,12 @@ async fn an_attackers_ticket_does_not_sign_a_victim_in() {
     let menshen = setup().start().await;
     let mut attacker = Frame::new(&menshen, "https://oa.test/echo");
     let theirs = ticket_for(&menshen, &mut attacker).await;
-    // The victim's frame has a nonce of its own.
+    // The victim's frame has its own nonce.
     let mut victim = Frame::new(&menshen, "https://oa.test/echo");
     victim.load().await;
     let answer = victim.receive(&theirs).await;
     assert!(!sets_session(&answer), "{}", answer.text());
-    // What was shown to another browser is spent.
+    // The attempt in another browser has spent the ticket.
     assert!(!sets_session(&attacker.receive(&theirs).await));
 }
 
@@ -81,7 +81,7 @@ async fn only_the_framed_page_may_redeem_a_ticket_by_form() {
         assert_eq!(answer.status, 403, "{from}");
         assert!(!sets_session(&answer), "{from}");
     }
-    // None of them spent it.
+    // None of the attempts spent the ticket.
     assert!(sets_session(&frame.receive(&ticket).await));
 }
 
@@ -95,11 +95,11 @@ async fn an_attackers_link_hands_no_ticket_to_their_window() {
     let html = question.text();
     assert_eq!(ticket_in(&question), None, "{html}");
     assert!(html.contains("oa.test"), "it names the host: {html}");
-    // No page around it can press its button.
+    // No page can frame it and press its button.
     let policy = question.header("content-security-policy").unwrap();
     assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
     assert_eq!(question.header("x-frame-options"), Some("DENY"));
-    // The message is for the frame's host alone, and the ticket stands in no address.
+    // Only the frame's origin receives the message, and no URL holds the ticket.
     let page = consent(&mut victim, &question).await;
     assert_eq!(page.header("location"), None);
     assert_eq!(page.header("cache-control"), Some("no-store"));
@@ -239,7 +239,7 @@ async fn a_url_without_a_valid_nonce_starts_an_ordinary_login() {
             .await;
         assert_eq!(answer.header("location"), Some("/echo"), "{query}");
     }
-    // Nothing leads off the site.
+    // No redirect leaves the site.
     let query = format!("rd=https://evil.example/&k={nonce}&f=1");
     let answer = victim
         .visit(&format!("{HOME}/.menshen/start?{query}"))

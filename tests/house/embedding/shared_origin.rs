@@ -1,9 +1,9 @@
-//! Applications on the host of `external_url`: their scripts are of the origin of the page that asks, so
-//! nothing is handed over to frames.
+//! Applications on the login host: their scripts share the origin of the consent page, so tickets
+//! for frames are disabled.
 
 use super::*;
 
-/// Routes and `[login]` that put an application there.
+/// Routes and `[login]` lines that put an application there.
 fn applications() -> Vec<(String, String)> {
     let route = |lines: &str| format!("{ROUTES}\n[[route]]\nname = \"home\"\n{lines}\n");
     let routes = [
@@ -11,7 +11,7 @@ fn applications() -> Vec<(String, String)> {
         route("host = \"sso.test:443\"\npath = \"/wiki\"\nupstream = [\"{app}\"]"),
         route("host = \"*.test\"\nupstream = [\"{app}\"]"),
         route("upstream = [\"{app}\"]"),
-        // One that another proxy serves, which asks.
+        // An application served by another proxy, which uses checks.
         route("host = \"sso.test\""),
     ];
     let login = format!("{UNLIMITED}\norigins = [\"{HOME}\"]\n");
@@ -24,7 +24,7 @@ async fn a_same_origin_script_cannot_read_consent_or_ticket() {
     for (routes, login) in applications() {
         let menshen = setup().routes(&routes).more(&login).start().await;
         let mut victim = signed_in_tab(&menshen).await;
-        // The attacker's own nonce, and an address that says that a frame waits.
+        // The attacker's nonce, in a URL that claims that a frame waits.
         let rd = "https%3A%2F%2Foa.test%2Fecho&k=AAAAAAAAAAAAAAAAAAAAAA&f=1";
         for page in ["start", "sign_in"] {
             let answer = victim
@@ -65,7 +65,7 @@ async fn a_frame_on_the_shared_origin_offers_a_tab() {
     }
 }
 
-/// Where the only button of the page leads.
+/// The URL of the page's only button.
 fn tab_link(html: &str) -> String {
     let found = href(html, "/.menshen/").unwrap_or_else(|| panic!("no way to sign in: {html}"));
     let base = Url::parse("https://oa.test").unwrap();

@@ -1,8 +1,8 @@
-//! How somebody comes into a frame.
+//! Logins of frames.
 
 use super::*;
 
-/// A cookie that a frame keeps has all of this; others are dropped by the browser.
+/// Whether a cookie has the attributes that browsers require in frames.
 fn is_partitioned(cookie: &str) -> bool {
     ["SameSite=None", "Secure", "Partitioned", "HttpOnly"]
         .iter()
@@ -32,7 +32,7 @@ async fn signing_in_in_a_tab_signs_the_frame_in() {
         let page = consent(&mut tab, &question).await;
         let html = page.text();
         assert_eq!(page.status, 200, "{html}");
-        // Only the host of the frame hears the message, whoever opened the tab.
+        // Only the frame's origin receives the message.
         assert_eq!(attribute(&html, "data-to"), Some(origin(url)));
 
         let answer = frame.receive(&ticket_in(&page).unwrap()).await;
@@ -88,7 +88,7 @@ async fn several_frames_of_a_page_sign_in_one_by_one() {
     let menshen = setup().start().await;
     let mut first = Frame::new(&menshen, "https://oa.test/echo?1");
     let one = first.load().await;
-    // The second one is of the same host: it has the first one's cookies.
+    // The second frame is of the same host and shares the first one's cookies.
     let mut second = Frame {
         url: "https://oa.test/echo?2".to_owned(),
         ..first.clone()
@@ -113,7 +113,7 @@ async fn several_frames_of_a_page_sign_in_one_by_one() {
 #[tokio::test]
 async fn an_own_page_in_a_frame_offers_the_frame_login() {
     let menshen = setup().start().await;
-    // Proxies that ask `/auth` send strangers to one of these.
+    // Proxies with `/auth` checks redirect to one of these.
     for page in ["start", "sign_in"] {
         for (at, place) in [
             ("https://oa.test", "https://oa.test/echo?a=1"),
@@ -250,7 +250,7 @@ async fn the_page_helps_where_cookies_or_scripts_are_blocked() {
         assert!(answer.header("x-frame-options").is_none(), "it can be read");
         assert!(html.contains(words[0]) && html.contains(words[2]), "{html}");
         assert!(frame.cookies.cookie("__Host-menshen").is_none());
-        // It may be tried again from there.
+        // The page offers another attempt.
         let question = tab.follow(&button(&answer)).await.answer;
         let handed = consent(&mut tab, &question).await;
         let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
@@ -267,7 +267,7 @@ async fn without_partitioned_cookies_a_frame_only_offers_a_tab() {
     assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
     assert_eq!(page.all("set-cookie").count(), 0);
     assert!(!page.text().contains("<script"));
-    // Nor does an address make it one.
+    // A URL parameter does not enable it, either.
     let rd = "https%3A%2F%2Foa.test%2Fecho&k=AAAAAAAAAAAAAAAAAAAAAA&f=1";
     let mut tab = signed_in_tab(&menshen).await;
     let answer = tab.visit(&format!("{HOME}/.menshen/start?rd={rd}")).await;

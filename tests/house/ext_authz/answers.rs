@@ -1,4 +1,4 @@
-//! What Envoy is told: what the application would get, who it is, or what the client gets instead.
+//! The contents of check responses: header changes, the identity, or the response for the client.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::setup::{Menshen, Setup};
 use crate::test_request::{TestRequest, signed_in};
 use crate::upstream::Folder;
 
-/// menshen, a way to ask, and 李四 of 财务部.
+/// Starts menshen with a gRPC client and the session cookie of 李四, who is in 财务部.
 async fn lisi() -> (Menshen, Client, String) {
     let menshen = setup().start().await;
     let client = grpc_client(&menshen).await;
@@ -28,7 +28,7 @@ async fn a_member_passes_with_the_headers_the_proxy_would_send() {
         .header("x-auth-request-groups", "admin");
     let answer = parse_response(&client.check(&question.json()).await);
     assert_eq!((answer.code, answer.http), (0, None));
-    // What it gets through our own door.
+    // The headers that the proxy itself sends to the application.
     let direct = TestRequest::get("/echo?x=1")
         .header("Cookie", &cookies)
         .send(&menshen)
@@ -88,21 +88,25 @@ async fn dynamic_metadata_names_the_caller_and_holds_no_token() {
         .session(&cookie)
         .header("x-request-id", "one-7");
     let answer = client.check(&question.json()).await;
-    let told = answer["dynamic_metadata"].as_object().unwrap();
-    assert_eq!(told["login"], "lisi");
-    assert_eq!(told["connector"], "corp");
-    assert_eq!(told["route"], "finance");
-    assert_eq!(told["request_id"], "one-7");
+    let metadata = answer["dynamic_metadata"].as_object().unwrap();
+    assert_eq!(metadata["login"], "lisi");
+    assert_eq!(metadata["connector"], "corp");
+    assert_eq!(metadata["route"], "finance");
+    assert_eq!(metadata["request_id"], "one-7");
     let minted = menshen.audit();
     let session = minted.iter().find_map(|line| line["session"].as_str());
-    assert_eq!(told["session"].as_str(), session);
-    assert!(told["account"].as_str().is_some_and(|id| !id.is_empty()));
-    assert!(told["groups"].is_array());
+    assert_eq!(metadata["session"].as_str(), session);
+    assert!(
+        metadata["account"]
+            .as_str()
+            .is_some_and(|id| !id.is_empty())
+    );
+    assert!(metadata["groups"].is_array());
     assert!(!answer.to_string().contains(&cookie));
-    // Nobody is nobody.
+    // An anonymous caller has no identity.
     let answer = client.check(&check_request("/public").json()).await;
-    let told = answer["dynamic_metadata"].as_object().unwrap();
-    let keys: Vec<_> = told.keys().map(String::as_str).collect();
+    let metadata = answer["dynamic_metadata"].as_object().unwrap();
+    let keys: Vec<_> = metadata.keys().map(String::as_str).collect();
     assert_eq!(keys, ["request_id", "route"]);
     assert_eq!(answer["ok_response"].get("headers"), None);
 }
@@ -227,7 +231,7 @@ async fn a_check_without_a_request_is_refused() {
 async fn unknown_fields_are_ignored() {
     let (_menshen, mut client, cookie) = lisi().await;
     let question = client.question(&check_request("/finance").session(&cookie).json());
-    // Field 1000: a varint; 1001: bytes; 1002: a fixed64.
+    // Field 1000 is a varint, 1001 is bytes, 1002 is a fixed64.
     let unknown = b"\xc0\x3e\x07\xca\x3e\x03abc\xd1\x3e\x01\x02\x03\x04\x05\x06\x07\x08";
     let answer = client
         .check_bytes(&[&question, &unknown[..]].concat())
@@ -255,7 +259,7 @@ async fn raw_headers_are_read_like_merged_headers() {
         (answer.code, answer.set["x-forwarded-user"].as_str()),
         (0, "lisi")
     );
-    // Two that differ are two cookies: one that does not verify is passed over, two sessions are nobody.
+    // An invalid cookie beside a valid one is ignored; two different sessions are ambiguous.
     let second = signed_in(&menshen, "zhangsan").await;
     for (value, code) in [("a.b.c", 0), (second.as_str(), 16)] {
         let two = &mut question["attributes"]["request"]["http"]["headers"];
@@ -292,7 +296,7 @@ async fn a_named_route_decides_regardless_of_host_and_path() {
     assert_eq!(answer.code, 0);
 }
 
-/// A route for one network only.
+/// A route for one network.
 const NEAR: &str = r#"
 [[route]]
 name = "near"
@@ -341,7 +345,7 @@ async fn a_missing_fact_is_unknown_and_denies_where_a_rule_needs_it() {
         (json!({ "address": {} }), 7, "untold"),
         (json!({}), 7, "untold"),
     ] {
-        // What the client says of itself is not heard.
+        // Forwarding headers of the client are ignored.
         let question = check_request("/").header("x-forwarded-for", "192.0.2.9");
         let mut question = question.json();
         question["attributes"]["source"] = source.clone();
@@ -360,7 +364,7 @@ async fn a_missing_fact_is_unknown_and_denies_where_a_rule_needs_it() {
             "{method:?}"
         );
     }
-    // A path that was not told is no path: only a host whose every path says the same is answered.
+    // Without a path, only a host whose paths all have the same verdict is decided.
     let question = check_request("").host("read.test");
     assert_eq!(
         parse_response(&client.check(&question.json()).await).code,

@@ -1,4 +1,4 @@
-//! Calls that are none: what is refused as a call, and what is answered with a no all the same.
+//! Invalid calls: which get a gRPC error, and which get a refusal.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -12,11 +12,11 @@ const DEADLINE_EXCEEDED: u32 = 4;
 const NOT_FOUND: u32 = 5;
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
-/// A no, with its status and its reason.
+/// The status and reason of a refusal.
 fn no(answer: &Value) -> (i64, String) {
-    let said = parse_response(answer);
-    assert_ne!(said.code, 0);
-    (said.http.unwrap(), said.reason().to_owned())
+    let result = parse_response(answer);
+    assert_ne!(result.code, 0);
+    (result.http.unwrap(), result.reason().to_owned())
 }
 
 #[tokio::test]
@@ -28,11 +28,11 @@ async fn an_unreadable_check_is_refused_and_never_a_grpc_error() {
         ("nothing", Bytes::new()),
         ("half a prefix", Bytes::from_static(b"\0\0\0")),
         (
-            "less than is said",
+            "less than is result",
             Bytes::from_static(b"\0\0\0\0\x09\x0a\x00"),
         ),
         (
-            "more than is said",
+            "more than is result",
             Bytes::from_static(b"\0\0\0\0\x00\x0a\x00"),
         ),
         ("two messages", Bytes::from_static(b"\0\0\0\0\0\0\0\0\0\0")),
@@ -48,7 +48,7 @@ async fn an_unreadable_check_is_refused_and_never_a_grpc_error() {
             "{what}"
         );
     }
-    // The connection lives on.
+    // The connection stays open.
     let mut health = client.call(HEALTH, &[], framed(b"")).await;
     assert_eq!(health.status.take(), Some(0));
 }
@@ -125,7 +125,7 @@ async fn a_passed_deadline_is_reported_as_deadline_exceeded() {
             "{path}"
         );
     }
-    // What can be answered at once needs no time.
+    // A response that is ready at once needs no time.
     let headers = [("grpc-timeout", "1S")];
     let called = client.call(CHECK, &headers, framed(b"")).await;
     client.answer(&called);
@@ -143,7 +143,7 @@ async fn an_untrusted_peer_is_refused_and_the_log_says_what_to_add() {
         let answer = client.check_bytes(question).await;
         assert_eq!(no(&answer), (403, "not-trusted".to_owned()));
     }
-    // Health is nobody's secret.
+    // Health is answered without trust.
     let called = client.call(HEALTH, &[], framed(b"")).await;
     assert_eq!(called.status, Some(0));
 }

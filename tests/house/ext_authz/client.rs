@@ -1,4 +1,4 @@
-//! A gRPC client: frames by hand, messages by the descriptors that menshen itself shows.
+//! A gRPC client that writes frames itself and messages by menshen's own descriptors.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,24 +25,23 @@ const WITHIN: Duration = Duration::from_secs(60);
 
 type Sent = UnsyncBoxBody<Bytes, Infallible>;
 
-/// One connection.
+/// A connection.
 pub(crate) struct Client {
     sender: SendRequest<Sent>,
     pool: DescriptorPool,
 }
 
-/// How a call ended.
+/// The result of a call.
 #[derive(Clone, Debug)]
 pub(crate) struct GrpcResponse {
     pub(crate) http: u16,
-    /// `grpc-status`, wherever it stood.
+    /// `grpc-status`, from the headers or the trailers.
     pub(crate) status: Option<u32>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
 impl GrpcResponse {
-    /// The one message.
     pub(crate) fn message(&self) -> Bytes {
         let messages = unframed(&self.body);
         assert_eq!(messages.len(), 1, "one message: {self:?}");
@@ -59,7 +58,7 @@ pub(crate) fn framed(message: &[u8]) -> Bytes {
     bytes.freeze()
 }
 
-/// Every message of a body.
+/// All messages of a body.
 pub(crate) fn unframed(mut body: &[u8]) -> Vec<Bytes> {
     let mut messages = Vec::new();
     while let [flag, a, b, c, d, rest @ ..] = body {
@@ -78,12 +77,12 @@ fn endless(body: Bytes) -> Sent {
 }
 
 impl Client {
-    /// With prior knowledge of HTTP/2.
+    /// Connects with prior knowledge of HTTP/2.
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect(address).await.unwrap()).await
     }
 
-    /// Over whatever leads there.
+    /// Connects over an open stream.
     pub(crate) async fn over<S>(stream: S) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -103,19 +102,19 @@ impl Client {
         self.pool.get_message_by_name(&name).unwrap()
     }
 
-    /// The bytes of a question.
+    /// Encodes a `CheckRequest` from JSON.
     pub(crate) fn question(&self, question: &Value) -> Vec<u8> {
-        let asked = DynamicMessage::deserialize(self.described("CheckRequest"), question);
-        asked.unwrap().encode_to_vec()
+        let request = DynamicMessage::deserialize(self.described("CheckRequest"), question);
+        request.unwrap().encode_to_vec()
     }
 
-    /// What an answer says.
+    /// Decodes a `CheckResponse` to JSON.
     pub(crate) fn answer(&self, called: &GrpcResponse) -> Value {
         assert_eq!((called.http, called.status), (200, Some(0)), "{called:?}");
         assert_eq!(called.headers["content-type"], "application/grpc");
         let message = DynamicMessage::decode(self.described("CheckResponse"), called.message());
         let message = message.unwrap();
-        // Whatever we write is described.
+        // Every field in the response is in the descriptors.
         assert_eq!(message.unknown_fields().count(), 0);
         let options = SerializeOptions::new().use_proto_field_name(true);
         message
@@ -123,19 +122,19 @@ impl Client {
             .unwrap()
     }
 
-    /// Asks; an answer is what comes, never an error.
+    /// Sends a check; the call itself must succeed.
     pub(crate) async fn check(&mut self, question: &Value) -> Value {
         let question = self.question(question);
         self.check_bytes(&question).await
     }
 
-    /// The same for a question that is not quite one.
+    /// Sends a check of raw bytes, which may be invalid.
     pub(crate) async fn check_bytes(&mut self, question: &[u8]) -> Value {
         let called = self.call(CHECK, &[], framed(question)).await;
         self.answer(&called)
     }
 
-    /// Calls a method with a body, to its end.
+    /// Calls a method with a body and reads the whole response.
     pub(crate) async fn call(
         &mut self,
         path: &str,
@@ -146,7 +145,7 @@ impl Client {
             .await
     }
 
-    /// The same with a body that begins and never ends.
+    /// Calls a method with a body that never ends.
     pub(crate) async fn call_endless(
         &mut self,
         path: &str,
@@ -156,7 +155,7 @@ impl Client {
         self.call_with(path, headers, endless(body)).await
     }
 
-    /// Begins a call with a body that begins and never ends.
+    /// Begins a call with a body that never ends.
     pub(crate) async fn open_endless(&mut self, path: &str, body: Bytes) -> Response<Incoming> {
         self.open_with(path, &[], endless(body)).await
     }
@@ -182,7 +181,7 @@ impl Client {
         }
     }
 
-    /// Begins a call; headers of ours take the place of the usual ones.
+    /// Begins a call; the given headers replace the usual ones.
     pub(crate) async fn open(
         &mut self,
         path: &str,

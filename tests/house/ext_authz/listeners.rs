@@ -1,4 +1,4 @@
-//! Where it is asked: on a listener of its own, on a unix socket, on the main one when wanted.
+//! The listeners of ext_authz: its own, a unix socket, and the main listener.
 
 use serde_json::json;
 use tokio::net::UnixStream;
@@ -40,7 +40,7 @@ async fn the_main_listener_answers_grpc_only_with_on_main() {
     let mut client = Client::connect(menshen.address()).await;
     let answer = client.check(&json!({})).await;
     assert!(answer.get("denied_response").is_some());
-    // What else is asked there is asked as ever: a page that does not exist, over HTTP/2 or 1.1.
+    // Other requests on the main listener work as usual, over HTTP/2 and HTTP/1.1.
     let called = client
         .call(
             "/grpc.health.v1.Health/Check",
@@ -92,7 +92,7 @@ async fn a_unix_socket_answers_trusted_peers() {
         let answer = parse_response(&client.check(&check_request("/echo").json()).await);
         assert_eq!(answer.reason(), reason);
     }
-    // The log says what to add.
+    // The log names the setting.
     let lines = log.text();
     let mut refusals = lines
         .lines()

@@ -1,17 +1,17 @@
-//! A question put together, and an answer taken apart.
+//! Builds check requests and parses check responses.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-/// What Envoy would ask.
+/// A `CheckRequest` as Envoy sends it.
 #[derive(Clone, Debug)]
 pub(crate) struct GrpcCheck {
     http: Value,
     route: Option<String>,
 }
 
-/// Asks about a GET of the home host, from 192.0.2.7.
+/// A check of a GET on the login host, from 192.0.2.7.
 pub(crate) fn check_request(path: &str) -> GrpcCheck {
     GrpcCheck {
         http: json!({
@@ -50,18 +50,18 @@ impl GrpcCheck {
         headers.iter().fold(self, add)
     }
 
-    /// With the session cookie of a site on plain http.
+    /// Adds the session cookie of a site on plain HTTP.
     pub(crate) fn session(self, cookie: &str) -> Self {
         self.header("cookie", &format!("menshen={cookie}"))
     }
 
-    /// Names the route that is to judge.
+    /// Names the route to decide on.
     pub(crate) fn route(self, name: &str) -> Self {
         let route = Some(name.to_owned());
         Self { route, ..self }
     }
 
-    /// As JSON of `CheckRequest`.
+    /// The `CheckRequest` as JSON.
     pub(crate) fn json(&self) -> Value {
         let source = json!({ "address": { "socket_address": { "address": "192.0.2.7" } } });
         let mut question = json!({
@@ -74,7 +74,7 @@ impl GrpcCheck {
     }
 }
 
-/// One field of a message, in bytes that need not be text.
+/// Encodes one length-delimited field, whose bytes need not be text.
 pub(crate) fn field(number: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = vec![number << 3 | 2];
     let mut length = content.len();
@@ -87,30 +87,29 @@ pub(crate) fn field(number: u8, content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What an answer comes to.
+/// A parsed `CheckResponse`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CheckResult {
-    /// 0: it may pass.
+    /// 0 allows the request.
     pub(crate) code: i64,
-    /// The status the client gets instead.
+    /// The status for the client of a refused request.
     pub(crate) http: Option<i64>,
-    /// Headers of the request to set, or of what the client gets instead.
+    /// Headers to set in the request, or headers of the refusal.
     pub(crate) set: BTreeMap<String, String>,
     pub(crate) removed: Vec<String>,
-    /// Headers the client gets beside the application's answer.
+    /// Headers to add to the application's response.
     pub(crate) to_client: BTreeMap<String, String>,
     pub(crate) body: String,
 }
 
 impl CheckResult {
-    /// Why not.
     pub(crate) fn reason(&self) -> &str {
         self.set.get("x-menshen-reason").map_or("", String::as_str)
     }
 }
 
-/// Takes the JSON of a `CheckResponse` apart: exactly one of the two responses must be there, and it
-/// must fit the code.
+/// Parses the JSON of a `CheckResponse`. Exactly one of the two responses must be present, and it
+/// must match the code.
 pub(crate) fn parse_response(answer: &Value) -> CheckResult {
     let code = answer["status"]["code"].as_i64().unwrap_or(0);
     assert!(answer.get("status").is_some(), "{answer}");

@@ -1,4 +1,4 @@
-//! What tools are shown of the service, and that it is what is spoken.
+//! gRPC reflection: tools can list the services, and the descriptors match the messages in use.
 
 use http_body_util::BodyExt;
 use menshen::face::ext_authz::DESCRIPTORS;
@@ -19,7 +19,7 @@ const FILES: [&str; 6] = [
     "google/rpc/status.proto",
 ];
 
-/// `MENSHEN_BLESS=1 cargo test --test menshen described` compiles them anew.
+/// `MENSHEN_BLESS=1 cargo test --test house reflection` compiles the files again.
 #[test]
 fn the_descriptors_match_the_proto_files() {
     let folder = conf::file("src/face/ext_authz/proto");
@@ -38,7 +38,7 @@ fn the_descriptors_match_the_proto_files() {
     );
 }
 
-/// Asks the reflection service of a version; answers every field of one kind in its answers.
+/// Calls the reflection service of a version and returns the response.
 async fn reflected(version: &str, question: &[u8]) -> Vec<u8> {
     let menshen = setup().start().await;
     let mut client = grpc_client(&menshen).await;
@@ -58,13 +58,13 @@ fn has(bytes: &[u8], text: &str) -> bool {
 async fn reflection_lists_the_services() {
     for version in ["v1", "v1alpha"] {
         // list_services = 7: "*"
-        let told = reflected(version, b"\x3a\x01*").await;
+        let reflected_bytes = reflected(version, b"\x3a\x01*").await;
         for service in [
             "envoy.service.auth.v3.Authorization",
             "grpc.health.v1.Health",
             "ServerReflection",
         ] {
-            assert!(has(&told, service), "{version}: {service}");
+            assert!(has(&reflected_bytes, service), "{version}: {service}");
         }
     }
 }
@@ -75,9 +75,9 @@ async fn reflection_describes_a_message() {
         // file_containing_symbol = 4
         let symbol = b"envoy.service.auth.v3.CheckRequest";
         let question = [&[0x22, u8::try_from(symbol.len()).unwrap()][..], symbol].concat();
-        let told = reflected(version, &question).await;
-        assert!(has(&told, "external_auth.proto"), "{version}");
-        assert!(has(&told, "AttributeContext"), "{version}");
+        let reflected_bytes = reflected(version, &question).await;
+        assert!(has(&reflected_bytes, "external_auth.proto"), "{version}");
+        assert!(has(&reflected_bytes, "AttributeContext"), "{version}");
     }
 }
 
@@ -92,7 +92,7 @@ async fn a_long_reflection_stream_does_not_block_shutdown() {
     assert!(has(&first, "Authorization"));
     let stopped = tokio::spawn(menshen.running.stop());
     let last = body.frame().await.unwrap().unwrap();
-    // UNAVAILABLE: ask somebody else.
+    // UNAVAILABLE
     assert_eq!(last.into_trailers().unwrap()["grpc-status"], "14");
     drop((body, client));
     stopped.await.unwrap();

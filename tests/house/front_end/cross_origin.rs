@@ -20,7 +20,7 @@ async fn a_cross_origin_front_end_can_read_that_login_is_needed() {
             ("Sec-Fetch-Site", "same-site"),
             ("Sec-Fetch-Mode", "cors"),
         ];
-        // Nobody is signed in; a rule turns 张三 away.
+        // Without a session, and with one that a rule refuses.
         let mut nobody = Browser::new(&menshen);
         for (method, signed_in, target, status) in [
             ("GET", false, "/echo", 401),
@@ -39,7 +39,7 @@ async fn a_cross_origin_front_end_can_read_that_login_is_needed() {
             let mut vary = answer.all("vary");
             assert!(vary.any(|vary| vary.contains("origin")), "{what}");
         }
-        // What the application says is its own business.
+        // Responses of the application are not changed.
         let answer = zhang.send("GET", &format!("{HOME}/echo"), &from, b"").await;
         assert_eq!(answer.status, 200, "{origin}");
         assert_eq!(answer.header("access-control-allow-origin"), None);

@@ -1,20 +1,20 @@
-//! Apache as teams run it for what they share: git over HTTP, Subversion and WebDAV.
+//! Apache with git over HTTP, Subversion and WebDAV.
 
 use std::path::{Display, Path, PathBuf};
 use std::process::Command;
 
 use crate::processes::{Program, TempDir, free_ports};
 
-/// As whom Apache serves when root starts it, which it does not do as root.
+/// The user that Apache runs as when root starts it.
 const SERVED_AS: &str = "www-data";
 
-/// The account that Subversion asks for, and its secret.
+/// The account of the Subversion repository and its password.
 pub(super) const SVN_USER: &str = "zhangsan";
 pub(super) const SVN_SECRET: &str = "secret-of-svn";
-/// The same, as Apache keeps it.
+/// The account in Apache's format.
 const SVN_ACCOUNTS: &str = "zhangsan:{SHA}TDOnCQCgFXzLXqQT+mUFBZsUxUc=\n";
 
-/// A running Apache; ends when dropped.
+/// A running Apache, stopped when dropped.
 #[derive(Debug)]
 pub(super) struct Apache {
     pub(super) port: u16,
@@ -23,14 +23,15 @@ pub(super) struct Apache {
 }
 
 impl Apache {
-    /// Starts one with an empty git repository, an empty Subversion repository and an empty folder.
+    /// Starts Apache with an empty git repository, an empty Subversion repository and an empty
+    /// folder.
     pub(super) async fn start() -> Self {
         for _ in 0..10 {
             let port = free_ports(1);
             let dir = TempDir::new();
             fill(&dir);
             let file = dir.write("apache.conf", &configuration(port, &dir));
-            // One process, so that it ends whole.
+            // One process, so that it ends completely.
             let mut command = Command::new("/usr/sbin/apache2");
             command.arg("-X").arg("-f").arg(file);
             let mut program = Program::start("apache2", &mut command);
@@ -45,18 +46,18 @@ impl Apache {
         panic!("apache2 does not start");
     }
 
-    /// The git repository, as its owner sees it.
+    /// The path of the git repository.
     pub(super) fn repository(&self) -> PathBuf {
         self.dir.path().join("shared/git/wall.git")
     }
 
-    /// The WebDAV folder, as its owner sees it.
+    /// The path of the WebDAV folder.
     pub(super) fn folder(&self) -> PathBuf {
         self.dir.path().join("shared/dav")
     }
 }
 
-/// What is served lies below `shared`, and belongs to whom Apache serves as.
+/// Served files are below `shared` and belong to Apache's user.
 fn fill(dir: &TempDir) {
     let shared = dir.path().join("shared");
     for folder in ["git", "dav", "lock"] {
@@ -80,7 +81,7 @@ fn fill(dir: &TempDir) {
     done(Command::new("chown").args(["-R", SERVED_AS]).arg(&shared));
 }
 
-/// Runs what prepares a test.
+/// Runs a setup command that must succeed.
 fn done(command: &mut Command) {
     let ran = command.output();
     let ran = ran
@@ -140,7 +141,7 @@ fn module(name: &str) -> String {
     format!("LoadModule {name}_module {}", file.display())
 }
 
-/// The repository at one of its paths, for whoever has an account.
+/// The Subversion repository at one of its paths, with accounts.
 fn subversion(at: &str, dir: &Display<'_>) -> String {
     format!(
         "<Location /{at}>

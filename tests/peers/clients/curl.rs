@@ -1,11 +1,11 @@
-//! curl, whose older versions take a stream that is reset for an answer that never came.
+//! curl, whose older versions lose a response when the stream is reset.
 
 use super::{Stage, Version, noise, run};
 
-/// How often each request is tried: an answer that is lost is lost in some tries only.
+/// Repetitions, because a response is only lost in some attempts.
 const TRIES: usize = 20;
 
-/// Bodies of people and of programs: a form, a page, and more than one window of HTTP/2.
+/// Request bodies: a form, a page, and more than one HTTP/2 window.
 const BODIES: [usize; 4] = [3, 70_000, 1_100_000, 6_000_000];
 
 async fn a_refusal_is_received(version: Version) {

@@ -1,15 +1,15 @@
-//! git against Apache with git's own backend.
+//! git with Apache and git's own HTTP backend.
 
 use std::process::Command;
 
 use super::{CommandOutput, Stage, Version, done, noise, run};
 
-/// More than git sends in one piece here, so that it sends chunks.
+/// Larger than git's post buffer, so that it sends chunks.
 const PICTURE_BYTES: usize = 3_000_000;
 const PIECE_BYTES: &str = "http.postBuffer=65536";
 
 impl Stage {
-    /// git, with a token or without.
+    /// git with or without a token.
     fn git(&self, version: Version, token: Option<&str>) -> Command {
         let mut git = self.program("git");
         git.env("GIT_CONFIG_NOSYSTEM", "1");
@@ -40,7 +40,7 @@ impl Stage {
         format!("{}/git/wall.git", self.url)
     }
 
-    /// Which branches the repository has.
+    /// The branches of the repository.
     async fn branches(&self) -> String {
         let mut list = self.program("git");
         list.args(["-c", "safe.directory=*", "-C"]);
@@ -117,7 +117,7 @@ fn refused(ran: CommandOutput, version: Version) {
         Version::Two => "HTTP/2 401",
     };
     assert!(!ran.good && ran.said.contains(answered), "{}", ran.said);
-    // What a person sees without the trace.
+    // The output without the trace.
     let seen = ["could not read Username", "Authentication failed"];
     assert!(
         seen.iter().any(|seen| ran.said.contains(seen)),

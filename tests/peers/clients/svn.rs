@@ -1,4 +1,4 @@
-//! svn against Apache with Subversion's own module. svn speaks HTTP/1.1 only, and sends no token.
+//! svn with Apache and Subversion's own module. svn only uses HTTP/1.1 and sends no token.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ impl Stage {
         let authority = self.path("tls.pem");
         svn.args(["--non-interactive", "--no-auth-cache", "--config-option"]);
         svn.arg(format!("servers:global:ssl-authority-files={authority}"));
-        // svn knows names in certificates, but no addresses.
+        // svn accepts names in certificates, but no IP addresses.
         svn.args(["--trust-server-cert-failures", "cn-mismatch"]);
         svn.args(["--username", SVN_USER, "--password", SVN_SECRET]);
         svn
@@ -48,7 +48,7 @@ async fn svn_checks_out_commits_copies_and_moves() {
     let (from, to) = (format!("{wall}/门 1.png"), format!("{wall}/图 2/门.png"));
     svn(&["move", "-m", "换个地方", &from, &to]).await;
     svn(&["update", "first"]).await;
-    // A copy and a move within the working copy are one commit with two second addresses.
+    // A copy and a move in the working copy are one commit with two `Destination` URLs.
     svn(&["copy", "first/图 2", "first/图 3"]).await;
     svn(&["move", "first/图/说明.txt", "first/说明.txt"]).await;
     svn(&["commit", "-m", "整理", "first"]).await;
@@ -87,10 +87,10 @@ async fn svn_from_another_network_is_refused_and_says_so() {
     checkout.args(["checkout", &format!("{}/closed", stage.url), "never"]);
     let ran = run(checkout).await;
     assert!(!ran.good, "{}", ran.said);
-    // It says of a 401 that it knows no such way to sign in.
+    // svn does not support the challenge of the 401.
     let seen = "authentication type(s) are not supported";
     assert!(ran.said.contains(seen), "{}", ran.said);
-    // The rule lets the network in; without the account Apache still refuses.
+    // The rule allows the network; without an account Apache still refuses.
     let mut stranger = stage.svn();
     stranger.args(["--password", "wrong", "list", &format!("{}/svn", stage.url)]);
     let ran = run(stranger).await;

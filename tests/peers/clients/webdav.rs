@@ -1,4 +1,4 @@
-//! rclone against Apache's WebDAV.
+//! rclone with Apache's WebDAV.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use super::{Stage, Version, done, noise, run};
 const PICTURE_BYTES: usize = 2_000_000;
 
 impl Stage {
-    /// rclone, which shows the heads of what it sends and gets.
+    /// rclone, with a trace of request and response headers.
     fn rclone(&self, version: Version, token: Option<&str>) -> Command {
         let mut rclone = self.program("rclone");
         rclone.args(["--config", "", "--retries", "1", "--low-level-retries", "1"]);

@@ -1,4 +1,4 @@
-//! Nobody signed in: people are led to sign in and come back, programs are told, nobody passes.
+//! Requests without a session: people are redirected to the login and return, programs get 401.
 
 use futures_util::future::join_all;
 
@@ -14,10 +14,10 @@ promised! {
     without_menshen_every_request_is_refused
 }
 
-/// A deep address with what is easily mended away.
+/// A URL with parts that proxies like to normalize.
 const DEEP: &str = "/dept%20a/c%2fd//e;v=1?year=2026&q=%E5%BC%A0&r=%26";
 
-/// Paths that some server reads as one below /finance.
+/// Paths that some servers read as a path below /finance.
 const TRICKS: [&str; 17] = [
     "//finance/ledger",
     "/finance//ledger",
@@ -41,7 +41,7 @@ const TRICKS: [&str; 17] = [
 async fn a_login_returns_to_the_requested_url(stage: Stage) {
     let mut visitor = Visitor::trusting(HOST);
     let page = sign_in(&mut visitor, &stage.at(DEEP), ZHANG_SAN).await;
-    // Traefik writes the digits of an escape large.
+    // Traefik writes percent-encodings in upper case.
     assert_eq!(
         page.url.as_str().to_lowercase(),
         stage.at(DEEP).to_lowercase()
@@ -55,7 +55,7 @@ async fn a_login_returns_to_the_requested_url(stage: Stage) {
     let own: Vec<_> = visitor.visited.iter().map(|url| url.path()).collect();
     assert!(own.contains(&"/.menshen/callback/corp"), "{own:?}");
 
-    // HEAD starts nothing, and what is loaded into a frame or ahead of time does not, either.
+    // HEAD, frames and prefetches begin no login.
     let before = stage.application.requests();
     let [mut head, mut frame, mut ahead] = [(); 3].map(|()| Ask::get("/page").navigating());
     head.method = "HEAD";
@@ -70,9 +70,9 @@ async fn a_login_returns_to_the_requested_url(stage: Stage) {
     assert_eq!(stage.application.requests(), before);
 }
 
-/// A session cookie whose signature is another.
+/// A session cookie with another signature.
 pub(super) fn forged(cookie: &str) -> String {
-    // The last letter of a signature may hold bits that nobody reads; one further in does not.
+    // The last base64 character may have unused bits, so an earlier one is changed.
     let at = cookie.len() - 8;
     let other = match cookie.as_bytes()[at] {
         b'A' => "B",
@@ -135,14 +135,14 @@ async fn the_decided_path_is_the_forwarded_path(stage: Stage) {
             assert!(answer.status >= 300, "{trick} {answer:?}");
         }
     }
-    // The one who may go there does, by the plain name.
+    // A permitted person reaches it by the plain path.
     let (_, cookie) = stage.member(LI_SI).await;
     let ledger = Ask::get("/finance/ledger").with("cookie", &cookie);
     assert_eq!(
         stage.client.send(&ledger).await.said()["target"],
         "/finance/ledger"
     );
-    // What only fronts ask is nobody else's to ask.
+    // The check endpoints refuse clients.
     for target in ["/auth", "/forward-auth", "/ext_authz/", "/ext_authz/public"] {
         let target = format!("/.menshen{target}");
         let ask = Ask::get(&target).with("cookie", &cookie);
@@ -157,7 +157,7 @@ async fn the_decided_path_is_the_forwarded_path(stage: Stage) {
 async fn another_applications_host_name_does_not_reach_this_one(stage: Stage) {
     let (_, cookie) = stage.member(ZHANG_SAN).await;
     let before = stage.application.requests();
-    // To menshen that one is open to everybody.
+    // For menshen the other application is public.
     let port = stage.url.rsplit(':').next().unwrap();
     let with_port = format!("elsewhere.corp.example:{port}");
     for host in [
@@ -183,7 +183,7 @@ async fn without_menshen_every_request_is_refused(mut stage: Stage) {
     stage.menshen = None;
     let targets = ["/data", "/public", "/.menshen/sign_in", "/.menshen/../data"];
     let asks = targets.map(|target| [Ask::get(target), Ask::get(target).navigating()]);
-    // All at once: HAProxy tries for seconds before it gives up.
+    // All requests at once, because HAProxy retries for seconds.
     let answers = asks.into_iter().flatten().map(async |ask| {
         let ask = ask.with("cookie", &cookie);
         (stage.client.send(&ask).await, ask)

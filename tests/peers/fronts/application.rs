@@ -1,5 +1,5 @@
-//! The application behind a front: it says as JSON what it was sent, whatever the path, sets a cookie,
-//! and echoes over a WebSocket.
+//! The application behind a proxy. It returns the received request as JSON on every path, sets a
+//! cookie, and echoes over a WebSocket.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// A running application; it ends when dropped.
+/// A running application, stopped when dropped.
 #[derive(Debug)]
 pub(super) struct Application {
     pub(super) address: SocketAddr,
@@ -40,7 +40,7 @@ impl Application {
         }
     }
 
-    /// How many requests reached it.
+    /// The number of requests received.
     pub(super) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
@@ -55,7 +55,7 @@ async fn accept(listener: TcpListener, requests: Arc<AtomicUsize>) {
                 requests.fetch_add(1, Ordering::SeqCst);
                 serve(request)
             });
-            // A front that goes away early is no concern of the application.
+            // A proxy may close its connection early.
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), serve)
                 .with_upgrades()

@@ -1,11 +1,11 @@
-//! A real browser through two of the fronts.
+//! A real browser through two of the proxies.
 
 use super::recipes::Front;
 use super::{Stage, ZHANG_SAN};
 use crate::demo::sign_in_as;
 use crate::webdriver::{Browser, BrowserOptions};
 
-/// What a browser does not rewrite by itself.
+/// A URL that browsers do not normalize.
 const DEEP: &str = "/dept%20a/c%2fd?year=2026&q=%E5%BC%A0";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! A client that sends to a front exactly what it is told, over TLS, and follows nothing.
+//! A TLS client that sends exactly the given bytes and follows no redirects.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -19,20 +19,20 @@ use tokio_rustls::client::TlsStream;
 use super::HOST;
 use crate::processes::PATIENCE;
 
-/// What one request is.
+/// A request.
 #[derive(Clone, Debug)]
 pub(super) struct Ask<'a> {
     pub(super) method: &'a str,
-    /// Path and query, as they are sent.
+    /// Path and query as they are sent.
     pub(super) target: &'a str,
-    /// In this order; a name may stand twice.
+    /// Headers in this order; names may repeat.
     pub(super) headers: Vec<(&'a str, &'a str)>,
     pub(super) body: &'static str,
-    /// From which address of this machine.
+    /// The client's loopback address.
     pub(super) from: Ipv4Addr,
 }
 
-/// What came back.
+/// A response.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -40,7 +40,7 @@ pub(super) struct Answer {
     pub(super) body: String,
 }
 
-/// Where a front is, and how its certificate is known.
+/// The address and certificate of a proxy.
 #[derive(Clone)]
 pub(super) struct Client {
     port: u16,
@@ -64,13 +64,13 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// The same with one more header.
+    /// Adds a header.
     pub(super) fn with(mut self, name: &'a str, value: &'a str) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// The same by a browser that goes to a page.
+    /// Adds the headers of a browser's navigation.
     pub(super) fn navigating(self) -> Self {
         self.with("accept", "text/html,*/*;q=0.8")
             .with("sec-fetch-mode", "navigate")
@@ -80,7 +80,7 @@ impl<'a> Ask<'a> {
 }
 
 impl Answer {
-    /// The one value of a header.
+    /// The only value of a header.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next().map(|value| value.to_str().unwrap());
@@ -88,19 +88,19 @@ impl Answer {
         value
     }
 
-    /// What the application says it was sent; nothing when it is not the application that answered.
+    /// The request that the application received; `None` if it did not respond.
     pub(super) fn of_application(&self) -> Option<Value> {
         let said: Value = serde_json::from_str(&self.body).ok()?;
         said.get("target").is_some().then_some(said)
     }
 
-    /// The same where it must have answered.
+    /// The request that the application received.
     pub(super) fn said(&self) -> Value {
         self.of_application()
             .unwrap_or_else(|| panic!("not the application: {self:?}"))
     }
 
-    /// Every value of a header that the application was sent.
+    /// Every value of a header that the application received.
     pub(super) fn told(&self, name: &str) -> Vec<String> {
         let said = self.said();
         let pairs = said["headers"].as_array().unwrap().iter();
@@ -112,7 +112,7 @@ impl Answer {
 }
 
 impl Client {
-    /// For a front on this port that shows this certificate.
+    /// A client of the proxy on this port with this certificate.
     pub(super) fn new(port: u16, certificate: CertificateDer<'static>) -> Self {
         menshen::keys::install_crypto();
         let mut roots = RootCertStore::empty();
@@ -125,13 +125,13 @@ impl Client {
         }
     }
 
-    /// Whether the front shows its certificate and asks menshen before it lets a program in.
+    /// Whether the proxy accepts TLS connections and sends checks to menshen.
     pub(super) async fn is_served(&self) -> bool {
         let shown = self.connect(Ipv4Addr::LOCALHOST).await.is_ok();
         shown && self.send(&Ask::get("/data")).await.status == 401
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the whole response.
     pub(super) async fn send(&self, ask: &Ask<'_>) -> Answer {
         let answer = tokio::time::timeout(PATIENCE, self.exchange(ask)).await;
         answer.unwrap_or_else(|_| panic!("no answer in time: {ask:?}"))
@@ -148,7 +148,7 @@ impl Client {
         }
     }
 
-    /// Asks for a WebSocket: what comes back for `门神` over it, or the status that refused it.
+    /// Opens a WebSocket and returns the echo of `门神`, or the status of a refusal.
     pub(super) async fn echo(&self, ask: Ask<'_>) -> Result<String, u16> {
         let ask = ask
             .with("connection", "Upgrade")

@@ -1,6 +1,6 @@
-//! menshen in oauth2-proxy's place behind nginx, Caddy and Traefik as oauth2-proxy's own pages set them
-//! up: the same directives with the same values, but for names and addresses. They name port 443, so
-//! each front gets an address of this machine to itself.
+//! menshen replaces oauth2-proxy behind nginx, Caddy and Traefik with the configurations of
+//! oauth2-proxy's documentation: the same directives and values, with other names and addresses.
+//! They use port 443, so each proxy has its own loopback address.
 
 use std::net::Ipv4Addr;
 use std::process::Command;
@@ -18,7 +18,7 @@ use crate::processes::{Program, TempDir, free_ports};
 use crate::setup::Menshen;
 use crate::visitor::{Visitor, echoed};
 
-/// The page of nginx; `$host` has no port, and nothing says https.
+/// The nginx configuration; its `$host` has no port, and nothing sends the scheme.
 const NGINX: &str = "
     upstream backend { server APPLICATION; }
     server {
@@ -67,7 +67,7 @@ const NGINX: &str = "
         }
     }";
 
-/// The page of Caddy, with the line for names that it has as a comment.
+/// The Caddy configuration, with the line for names that the documentation has as a comment.
 const CADDY: &str = "{
     admin off
     auto_https disable_redirects
@@ -96,8 +96,9 @@ oa.corp.example {
     }
 }";
 
-/// The page of Traefik has two ways to lead strangers. Both ask an address below
-/// `https://oauth.example.com`, which is Traefik itself; one line differs, and names menshen.
+/// The Traefik configuration has two ways to redirect to the login. Both send checks to a path
+/// below `https://oauth.example.com`, which is Traefik itself; only the line that names menshen
+/// differs.
 const TRAEFIK: &str = r#"{"http": {
     "routers": {
         "a-service": {
@@ -135,20 +136,20 @@ const TRAEFIK: &str = r#"{"http": {
         "certFile": "DIR/tls.pem", "keyFile": "DIR/tls.key"
     }}}}}"#;
 
-/// What Traefik itself is told: to read rules as its second version did.
+/// Traefik's static configuration: rules in the syntax of version 2.
 const TRAEFIK_ITSELF: &str = r#"{
     "core": {"defaultRuleSyntax": "v2"},
     "entryPoints": {"web": {"address": "FRONT:443"}},
     "providers": {"file": {"filename": "DIR/dynamic.yaml"}}}"#;
 
-/// A front as a page of oauth2-proxy's shows it.
+/// A documented proxy configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shown {
     Nginx,
     Caddy,
-    /// Strangers are led by Traefik's own page for errors.
+    /// Redirects by Traefik's errors middleware.
     TraefikByErrors,
-    /// They are led by the answer to the question.
+    /// Redirects by the response of the check.
     TraefikByAnswer,
 }
 
@@ -172,7 +173,7 @@ impl Shown {
                     _ => r#""oauth-auth-redirect""#,
                 };
                 let text = fill(TRAEFIK).replace("MIDDLEWARES", middlewares);
-                // JSON is YAML, too.
+                // JSON is valid YAML.
                 dir.write("dynamic.yaml", &text);
                 let mut command = program("traefik");
                 let file = dir.write("static.yaml", &fill(TRAEFIK_ITSELF));
@@ -182,18 +183,18 @@ impl Shown {
         }
     }
 
-    /// The headers by which the application knows a login.
+    /// The header with the login name for the application.
     fn user(self) -> Option<&'static str> {
         match self {
             Self::Nginx => Some("x-user"),
             Self::Caddy => Some("x-auth-request-user"),
-            // What the page shows hands no name on.
+            // The documented configuration forwards no login name.
             Self::TraefikByErrors | Self::TraefikByAnswer => None,
         }
     }
 }
 
-/// Everything that runs.
+/// All running programs.
 #[derive(Debug)]
 struct Stage {
     address: Ipv4Addr,
@@ -233,7 +234,7 @@ async fn stage(shown: Shown) -> Stage {
         });
         let mut front = Program::start(&format!("{shown:?}"), &mut command);
         let visitor = Visitor::trusting_at(HOST, address);
-        // Traefik listens before it has read whom to ask.
+        // Traefik accepts connections before it has read its middleware.
         let page = format!("{url}/page");
         let serves = async || visitor.finds(&page).await;
         if front.until(serves).await {
@@ -271,7 +272,7 @@ async fn signs_in_and_returns(shown: Shown) {
     assert_eq!(left.url.path(), "/session/end", "{left:?}");
     assert!(visitor.visit(&deep).await.leads_to().is_some());
 
-    // 李四 has no address at corp.example.
+    // 李四 has no e-mail address at corp.example.
     let before = stage.application.requests();
     let mut visitor = Visitor::trusting_at(HOST, stage.address);
     let page = sign_in(&mut visitor, &deep, "lisi").await;

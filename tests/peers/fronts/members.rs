@@ -1,4 +1,4 @@
-//! Somebody signed in: who may pass passes, and the application knows who it is.
+//! Requests with a session: permitted people pass, and the application receives their identity.
 
 use super::anonymous::forged;
 use super::client::Ask;
@@ -12,7 +12,7 @@ promised! {
     bodies_and_websockets_go_through
 }
 
-/// The header that tells the application a login: Traefik cannot rename what menshen answers.
+/// The header with the login name; Traefik cannot rename response headers of a check.
 pub(super) fn login_header(front: Front) -> &'static str {
     match front {
         Front::Traefik => "x-auth-request-user",
@@ -24,7 +24,7 @@ async fn members_pass_and_the_application_gets_their_identity(stage: Stage) {
     let (_, cookie) = stage.member(ZHANG_SAN).await;
     let login = login_header(stage.front);
     let name = login.replace("user", "name");
-    // Once as the only cookie, once in the middle of the application's own.
+    // As the only cookie, and between cookies of the application.
     let among = format!("own=1; {cookie}; other=2");
     for (sent, kept) in [(&cookie, ""), (&among, "own=1; other=2")] {
         for target in ["/data?x=1", "/public/data"] {
@@ -33,14 +33,14 @@ async fn members_pass_and_the_application_gets_their_identity(stage: Stage) {
             assert_eq!(answer.said()["target"], target);
             assert_eq!(answer.told(login), [ZHANG_SAN], "{answer:?}");
             assert_eq!(answer.told(&name), ["%E5%BC%A0%E4%B8%89"], "{answer:?}");
-            // Traefik cannot cut a cookie.
+            // Traefik cannot remove a single cookie.
             if stage.front != Front::Traefik {
                 let told = answer.told("cookie").join("; ");
                 assert_eq!(told, kept, "{sent}");
             }
         }
     }
-    // Beside one that does not verify, wherever it stands; the application gets neither.
+    // Beside a cookie that does not verify, in both orders; the application receives neither.
     let forged = forged(&cookie);
     for sent in [
         format!("{cookie}; {forged}"),
@@ -67,7 +67,7 @@ async fn the_assertion_arrives_where_a_route_asks_for_it(stage: Stage) {
         let ask = ask.with("x-menshen-assertion", "made.up.here");
         let told = stage.client.send(&ask).await.told("x-menshen-assertion");
         assert_eq!(told.len(), proofs, "{target}");
-        // A JWT begins so, and 张三 has one of menshen's.
+        // Every JWT begins like this, and 张三 has one of menshen's.
         assert!(
             told.iter().all(|proof| proof.starts_with("eyJ")),
             "{told:?}"

@@ -1,5 +1,4 @@
-//! The recipes in conf/, started as they stand there: only addresses, and where files are, are put
-//! into them.
+//! Starts the recipes in conf/ unchanged except for addresses and paths of files.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,7 +6,7 @@ use std::process::Command;
 
 use crate::processes::{Program, TempDir, counterparts};
 
-/// A proxy in front, by the way it asks.
+/// A proxy, named by its recipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Front {
     Nginx,
@@ -18,22 +17,22 @@ pub(super) enum Front {
     EnvoyGrpc,
 }
 
-/// Where everything is.
+/// Addresses and paths for a recipe.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Places<'a> {
-    /// Where the front listens.
+    /// The proxy's port.
     pub(super) port: u16,
     pub(super) application: SocketAddr,
-    /// Where menshen listens: host and port.
+    /// menshen's host and port.
     pub(super) menshen: &'a str,
-    /// Where menshen speaks gRPC.
+    /// menshen's gRPC port.
     pub(super) grpc: u16,
-    /// Holds `tls.pem`, `tls.key` and `both.pem`, and whatever a front writes.
+    /// Holds `tls.pem`, `tls.key`, `both.pem` and the files that the proxy writes.
     pub(super) dir: &'a TempDir,
 }
 
 impl Front {
-    /// Starts it; it ends by itself when somebody was faster and took its port.
+    /// Starts the proxy; it ends by itself if its port is taken.
     pub(super) fn start(self, places: Places<'_>) -> Program {
         let mut command = match self {
             Self::Nginx => nginx(places),
@@ -61,7 +60,7 @@ impl Places<'_> {
     }
 }
 
-/// A file of conf/ in which each of these texts stands once and is replaced by another.
+/// A file of conf/ with each of these texts, which must occur once, replaced.
 pub(super) fn recipe<F: AsRef<str>, T: AsRef<str>>(name: &str, changes: &[(F, T)]) -> String {
     let mut text = std::fs::read_to_string(conf(name)).unwrap();
     for (from, to) in changes {
@@ -112,7 +111,7 @@ fn nginx(places: Places<'_>) -> Command {
     nginx_including(places.dir)
 }
 
-/// nginx with what stands in `menshen.conf` of this directory, and nothing else of its own.
+/// nginx with `menshen.conf` of this directory and no other configuration.
 pub(super) fn nginx_including(dir: &TempDir) -> Command {
     let at = dir.path().display();
     let kept = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
@@ -123,7 +122,7 @@ pub(super) fn nginx_including(dir: &TempDir) -> Command {
         http {{ access_log off; {} include menshen.conf; }}",
         kept.join("\n")
     );
-    // Debian keeps it where only root's PATH leads.
+    // Debian installs it outside the PATH of ordinary users.
     let mut command = Command::new("/usr/sbin/nginx");
     command
         .arg("-p")
@@ -191,7 +190,7 @@ fn caddy(places: Places<'_>) -> Command {
             format!("reverse_proxy {}", places.application),
         ),
     ];
-    // No administrator's port, no port 80, and nothing kept outside.
+    // No admin port, no port 80, and no files outside the directory.
     let at = places.dir.path().display();
     let text = format!(
         "{{\n\tadmin off\n\tauto_https disable_redirects\n\tstorage file_system {at}\n}}\n{}",
@@ -230,7 +229,7 @@ fn traefik(places: Places<'_>) -> Command {
     ];
     let text = recipe("traefik.yaml", &changes(own, places.tls()));
     places.dir.write("dynamic.yaml", &text);
-    // The static part stands in the comment at its top, further in than words do.
+    // The static configuration is the indented part of the comment at the top.
     let fixed = text.lines().filter_map(|line| line.strip_prefix("#     "));
     let fixed = fixed.collect::<Vec<_>>().join("\n");
     let mut command = program("traefik");
@@ -239,7 +238,7 @@ fn traefik(places: Places<'_>) -> Command {
     command
 }
 
-/// Envoy with the listener that stands on `wanted` where it is asked for, and the other on any port.
+/// Envoy with one of its listeners on the `wanted` port, and the other on any port.
 fn envoy(places: Places<'_>, wanted: &str, other: &str) -> Command {
     let listener = |stands: &str| format!("address: 0.0.0.0, {stands}");
     let own = [

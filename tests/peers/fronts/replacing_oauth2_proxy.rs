@@ -1,4 +1,4 @@
-//! menshen in oauth2-proxy's place: nginx as its users have it, not one line changed.
+//! menshen replaces oauth2-proxy behind an unchanged nginx.
 
 use menshen::clock::Clock;
 use rustls::pki_types::CertificateDer;
@@ -13,8 +13,8 @@ use crate::processes::{Program, TempDir, free_ports};
 use crate::setup::Menshen;
 use crate::visitor::{Page, Visitor, echoed};
 
-/// How nginx is told, by those who run oauth2-proxy, to ask it; the second way to lead people to
-/// sign in encodes nothing.
+/// An nginx configuration for oauth2-proxy as its users write it. The second redirect to the login
+/// encodes nothing.
 const NGINX: &str = "
     server {
         listen 127.0.0.1:FRONT ssl;
@@ -68,7 +68,7 @@ const NGINX: &str = "
         }
     }";
 
-/// Everything that runs.
+/// All running programs.
 #[derive(Debug)]
 struct ReplacedStage {
     url: String,
@@ -121,7 +121,7 @@ async fn swapped() -> ReplacedStage {
     panic!("nginx does not start");
 }
 
-/// menshen's side, with the addresses of this machine.
+/// The configuration of menshen.
 pub(super) fn configuration(
     issuer: &str,
     url: &str,
@@ -156,7 +156,7 @@ pub(super) fn configuration(
     recipe("oauth2-proxy.toml", &changes)
 }
 
-/// Goes to an address, from there without a click to the provider, and on as this person.
+/// Opens a URL, is redirected to the provider, and signs in as this person.
 pub(super) async fn sign_in(visitor: &mut Visitor, address: &str, person: &str) -> Page {
     let page = visitor.open(address).await;
     visitor.submit(&page, &[("person", person)]).await
@@ -173,7 +173,7 @@ async fn an_nginx_configured_for_oauth2_proxy_works_unchanged() {
         assert_eq!(echoed(&page.body, "x-user"), ["zhangsan"]);
         assert_eq!(echoed(&page.body, "x-email"), ["zhangsan@corp.example"]);
         let cookie = visitor.cookies(&page.url);
-        // A rule of the route and one of the check itself.
+        // A rule of the route, and one of the check itself.
         for (target, status) in [("/page", 200), ("/engineers/page", 403)] {
             let ask = Ask::get(target).with("cookie", &cookie);
             assert_eq!(stage.client.send(&ask).await.status, status, "{target}");
@@ -186,7 +186,7 @@ async fn an_nginx_configured_for_oauth2_proxy_works_unchanged() {
         let ask = Ask::get("/engineers/page").with("cookie", &cookie);
         assert_eq!(stage.client.send(&ask).await.status, 401);
     }
-    // 李四 has no address at corp.example.
+    // 李四 has no e-mail address at corp.example.
     let mut visitor = Visitor::trusting(HOST);
     let page = sign_in(&mut visitor, &format!("{}/page", stage.url), "lisi").await;
     assert_eq!(page.status, 403);

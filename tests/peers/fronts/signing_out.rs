@@ -1,5 +1,5 @@
-//! Who was signed in and is not any more, on the very next request; and who still is, with a new
-//! cookie.
+//! Ended sessions are refused on the next request, and continuing sessions get a new cookie after a
+//! key change.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ promised! {
 }
 
 impl Stage {
-    /// How a program with this cookie fares.
+    /// The status that a program gets with this cookie.
     async fn fares(&self, cookie: &str) -> u16 {
         self.client
             .send(&Ask::get("/data").with("cookie", cookie))

@@ -1,4 +1,4 @@
-//! Headers that a client makes up, of every kind that an endpoint reads or an application believes.
+//! Forged headers of every kind that an endpoint reads or an application trusts.
 
 use super::client::Ask;
 use super::members::login_header;
@@ -10,7 +10,7 @@ promised! {
     spoofed_identity_headers_reach_no_application
 }
 
-/// What some endpoint reads of the original request, told so that it would help.
+/// Headers that describe the original request in a favourable way.
 const HELPFUL: [(&str, &str); 14] = [
     ("x-forwarded-uri", "/public"),
     ("x-original-uri", "/public"),
@@ -31,7 +31,7 @@ const HELPFUL: [(&str, &str); 14] = [
     ("x-envoy-original-path", "/public"),
 ];
 
-/// The identity headers, under the name that counts.
+/// The identity headers.
 const IDENTITY: [&str; 13] = [
     "x-forwarded-user",
     "x-forwarded-preferred-username",
@@ -48,7 +48,7 @@ const IDENTITY: [&str; 13] = [
     "x-menshen-assertion",
 ];
 
-/// What nobody else says.
+/// A value that only the client sends.
 const MADE_UP: &str = "made-up-by-a-client";
 
 async fn spoofed_request_headers_change_no_verdict(stage: Stage) {
@@ -78,11 +78,11 @@ async fn spoofed_request_headers_change_no_verdict(stage: Stage) {
             assert_eq!(answer.status, status, "{ask:?} {answer:?}");
         }
     }
-    // Whose address it really is passes.
+    // A client with the permitted address passes.
     let mut inside = member("GET", "/office");
     inside.from = Ipv4Addr::new(127, 0, 0, 3);
     assert_eq!(stage.client.send(&inside).await.status, 200);
-    // Who is led to sign in is led back to where they were, over https.
+    // The login returns to the requested URL over https.
     let mut ask = Ask::get("/page?x=1").navigating();
     let plain = stage.client.send(&ask).await;
     ask.headers.extend(HELPFUL);
@@ -91,7 +91,7 @@ async fn spoofed_request_headers_change_no_verdict(stage: Stage) {
     let answer = stage.client.send(&ask).await;
     assert_eq!(answer.status, plain.status);
     assert_eq!(answer.header("location"), plain.header("location"));
-    // The application is not told any of it, either.
+    // The application does not receive the forged headers, either.
     let mut ask = member("GET", "/data");
     ask.headers.extend(HELPFUL);
     let said = stage.client.send(&ask).await.said().to_string();
@@ -132,7 +132,7 @@ async fn spoofed_identity_headers_reach_no_application(stage: Stage) {
                     .extend(cookie.map(|cookie| ("cookie", cookie.as_str())));
                 ask.headers.extend(made_up.clone());
                 let answer = stage.client.send(&ask).await;
-                // A front may refuse a name that it does not take for one.
+                // A proxy may refuse an invalid header name.
                 if answer.status == 400 {
                     continue;
                 }

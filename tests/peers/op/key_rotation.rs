@@ -1,4 +1,4 @@
-//! Keys: a provider changes them between two logins, with and without a time for both.
+//! Key rotation between two logins, with and without overlap.
 
 use serde_json::json;
 
@@ -56,8 +56,8 @@ async fn every_asymmetric_algorithm_of_keycloak_works_and_no_hmac() {
     realm.open(&stage.url).await;
     for algorithm in ["PS256", "ES256", "ES384", "EdDSA", "HS256"] {
         realm.sign_with(algorithm).await;
-        // Each is a new key to menshen, which does not ask for keys without end; what
-        // Keycloak signs lives five minutes.
+        // Each algorithm uses a new key. menshen limits how often it fetches keys, and what
+        // Keycloak signs is valid for five minutes.
         stage.advance(30);
         let mut visitor = Visitor::new();
         let page = keycloak::sign_in_over_http(&mut visitor, &stage.at("/echo"), "lisi").await;

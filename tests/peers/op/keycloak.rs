@@ -1,5 +1,4 @@
-//! Keycloak: one server for all tests, since it needs seconds to start, and a realm of its own for
-//! each.
+//! Keycloak: one server for all tests, because it starts slowly, and one realm for each test.
 
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -15,11 +14,11 @@ use super::super::webdriver::Browser;
 use super::CLIENT_ID;
 use super::visitor::{Page, Visitor};
 
-/// The version that `install` gets.
+/// The version that `install` downloads.
 const DIRECTORY: &str = "keycloak-26.0.8";
-/// How long a start may take: seconds on a machine with nothing else to do.
+/// The time-out of a start, which takes seconds on an idle machine.
 const START: Duration = Duration::from_secs(180);
-/// The realm of `realm.json`, under whose name every test makes its own.
+/// The template of every realm.
 const REALM: &str = include_str!("realm.json");
 
 /// The running server; it ends with this process.
@@ -54,7 +53,7 @@ fn server() -> &'static Server {
         .expect("Keycloak does not start; tests/run installs it")
 }
 
-/// One test's realm.
+/// The realm of one test.
 #[derive(Debug)]
 pub(super) struct Realm {
     pub(super) issuer: String,
@@ -63,7 +62,7 @@ pub(super) struct Realm {
 }
 
 impl Realm {
-    /// A realm that is known by name, but not there before [`Realm::open`].
+    /// Chooses a name; [`Realm::open`] creates the realm.
     pub(super) fn new() -> Self {
         keys::install_crypto();
         let server = tokio::task::block_in_place(server);
@@ -75,7 +74,7 @@ impl Realm {
         }
     }
 
-    /// Makes the realm, with menshen, at this address, as its client.
+    /// Creates the realm with menshen at this URL as its client.
     pub(super) async fn open(&self, menshen: &str) {
         let text = REALM.replace("{menshen}", menshen);
         let mut realm: Value = serde_json::from_str(&text).unwrap();
@@ -83,7 +82,7 @@ impl Realm {
         self.ask(Method::POST, "", Some(&realm)).await;
     }
 
-    /// Signs with a new key.
+    /// Adds a new signing key.
     pub(super) async fn add_key(&self) {
         self.make_key("RS256").await;
     }
@@ -99,7 +98,7 @@ impl Realm {
         self.of_realm(Method::POST, "/components", Some(&key)).await;
     }
 
-    /// Forgets the key that the realm was made with.
+    /// Removes the original signing key.
     pub(super) async fn forget_first_key(&self) {
         let path = "/components?type=org.keycloak.keys.KeyProvider&name=rsa-generated";
         let found = self.of_realm(Method::GET, path, None).await;
@@ -108,10 +107,10 @@ impl Realm {
             .await;
     }
 
-    /// Signs what it says about people with another algorithm.
+    /// Signs ID tokens with another algorithm.
     pub(super) async fn sign_with(&self, algorithm: &str) {
         if algorithm.starts_with("PS") {
-            // Else it makes one while somebody signs in, which takes its time.
+            // Otherwise Keycloak creates a key during the login, which takes long.
             self.make_key(algorithm).await;
         }
         let path = format!("/clients?clientId={CLIENT_ID}");
@@ -121,7 +120,7 @@ impl Realm {
         self.of_realm(Method::PUT, &path, Some(&client)).await;
     }
 
-    /// Somebody leaves a group that stands at the top.
+    /// Removes a person from a top-level group.
     pub(super) async fn leave(&self, person: &str, group: &str) {
         let person = self.person(person).await;
         let groups = self
@@ -133,14 +132,14 @@ impl Realm {
         self.of_realm(Method::DELETE, &path, None).await;
     }
 
-    /// An administrator ends all sessions of somebody.
+    /// Ends all sessions of a person as an administrator.
     pub(super) async fn end_sessions(&self, person: &str) {
         let person = self.person(person).await;
         self.of_realm(Method::POST, &format!("/users/{person}/logout"), None)
             .await;
     }
 
-    /// How many sessions somebody has.
+    /// The number of sessions of a person.
     pub(super) async fn sessions(&self, person: &str) -> usize {
         let person = self.person(person).await;
         let path = format!("/users/{person}/sessions");
@@ -148,7 +147,7 @@ impl Realm {
         sessions.as_array().unwrap().len()
     }
 
-    /// Nobody may sign in as this person any more.
+    /// Disables the account.
     pub(super) async fn disable(&self, person: &str) {
         let path = format!("/users/{}", self.person(person).await);
         let body = json!({ "enabled": false });
@@ -166,7 +165,7 @@ impl Realm {
             .await
     }
 
-    /// Asks as the administrator.
+    /// Sends a request as the administrator.
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         let server = server();
         let form = [
@@ -218,7 +217,7 @@ pub(super) async fn sign_in(browser: &Browser, person: &str) {
     browser.click("#kc-login").await;
 }
 
-/// From an address that a stranger types to what they see in the end, without a browser.
+/// Signs in without a browser, from the requested URL to the final page.
 pub(super) async fn sign_in_over_http(visitor: &mut Visitor, url: &str, person: &str) -> Page {
     let chooser = visitor.open(url).await;
     let page = visitor.open(&chooser.link("connector=corp")).await;

@@ -1,4 +1,4 @@
-//! The certified provider: npm's oidc-provider, one for each test, on a port of its own.
+//! npm's certified oidc-provider, one process for each test, on its own port.
 
 use std::process::Command;
 
@@ -10,10 +10,10 @@ use super::super::processes::{Program, counterparts};
 use super::visitor::{Page, Visitor};
 use super::{CLIENT_ID, CLIENT_SECRET};
 
-/// What menshen's connector is told besides the client.
+/// Settings of the connector besides the client.
 pub(super) const SETTINGS: &str = "scopes = ['openid', 'profile', 'email', 'groups']";
 
-/// The tables of a connector that knows the provider as what it is.
+/// The configuration of an `oidc` connector.
 pub(super) fn openid(issuer: &str) -> String {
     format!(
         "[connector.corp.oidc]
@@ -24,7 +24,7 @@ pub(super) fn openid(issuer: &str) -> String {
     )
 }
 
-/// The tables of one that knows it as a provider of plain OAuth 2.
+/// The configuration of an `oauth2` connector to the same provider.
 pub(super) fn only_oauth2(issuer: &str) -> String {
     format!(
         "[connector.corp.mapping]
@@ -43,7 +43,7 @@ pub(super) fn only_oauth2(issuer: &str) -> String {
     )
 }
 
-/// A running provider; ends when dropped.
+/// A running provider, stopped when dropped.
 #[derive(Debug)]
 pub(crate) struct OidcProvider {
     pub(crate) issuer: String,
@@ -52,7 +52,7 @@ pub(crate) struct OidcProvider {
 }
 
 impl OidcProvider {
-    /// Starts one with the wishes that `provider.mjs` lists.
+    /// Starts a provider with options of `provider.mjs`.
     pub(crate) async fn start(wishes: Value) -> Self {
         menshen::keys::install_crypto();
         let installed = counterparts();
@@ -80,12 +80,12 @@ impl OidcProvider {
         provider
     }
 
-    /// Makes menshen, at this address, its client.
+    /// Registers menshen at this URL as a client.
     pub(super) async fn register(&self, menshen: &str) {
         self.register_with(menshen, json!({})).await;
     }
 
-    /// The same with further metadata, by the names of RFC 7591; null takes one away.
+    /// Registers with further client metadata (RFC 7591); null removes a value.
     pub(crate) async fn register_with(&self, menshen: &str, more: Value) {
         let mut client = json!({
             "client_id": CLIENT_ID,
@@ -107,7 +107,7 @@ impl OidcProvider {
         self.control(Method::PUT, "client", Some(&client)).await;
     }
 
-    /// The token that a program gets itself for this audience.
+    /// An access token of a program for this audience.
     pub(crate) async fn token_of_a_program(&self, audience: &str) -> String {
         let client = json!({
             "client_id": "robot", "client_secret": CLIENT_SECRET, "redirect_uris": [],
@@ -127,32 +127,32 @@ impl OidcProvider {
             .to_owned()
     }
 
-    /// Somebody is, or from now on is, like this.
+    /// Sets the claims of a person.
     pub(super) async fn is(&self, id: &str, claims: &Value) {
         self.control(Method::PUT, &format!("person/{id}"), Some(claims))
             .await;
     }
 
-    /// Somebody is not there any more.
+    /// Removes a person.
     pub(super) async fn gone(&self, id: &str) {
         self.control(Method::DELETE, &format!("person/{id}"), None)
             .await;
     }
 
-    /// Signs with a new key; the old ones stay published, or not.
+    /// Signs with a new key, and keeps or removes the published old ones.
     pub(super) async fn rotate_keys(&self, keep: bool) {
         let path = if keep { "keys?keep=1" } else { "keys" };
         self.control(Method::POST, path, None).await;
     }
 
-    /// How often a grant was asked for with this outcome.
+    /// The number of token requests with this grant and result.
     pub(super) async fn asked(&self, grant: &str, good: bool) -> usize {
         let all = self.all_asked().await;
         let same = |one: &&Value| one["grant"] == grant && one["good"] == good;
         all.iter().filter(same).count()
     }
 
-    /// Whether an access token of its own still opens anything.
+    /// Whether an access token is still valid.
     pub(super) async fn honours(&self, token: &str) -> bool {
         let url = format!("{}/token/introspection", self.issuer);
         let request = self.client.post(url).form(&[("token", token)]);
@@ -161,7 +161,7 @@ impl OidcProvider {
         answer["active"] == true
     }
 
-    /// Of each logout that it told its client of, whether the client took it.
+    /// For each back-channel logout, whether the client accepted it.
     pub(super) async fn told_of_logout(&self) -> Vec<bool> {
         let all = self.all_asked().await;
         let told = all.iter().filter(|one| one["backchannel"] == true);
@@ -173,12 +173,12 @@ impl OidcProvider {
         serde_json::from_str(&all).unwrap()
     }
 
-    /// Is not there any more.
+    /// Stops the provider.
     pub(super) fn stop(&mut self) {
         self.program = None;
     }
 
-    /// Is there again where it was, with new keys, and remembers nothing.
+    /// Starts the provider again at the same URL, with new keys and without state.
     pub(super) async fn start_again(&mut self) {
         let url: Url = self.issuer.parse().unwrap();
         let again = Self::start(json!({ "port": url.port() })).await;
@@ -197,13 +197,13 @@ impl OidcProvider {
     }
 }
 
-/// From an address that a stranger types to the provider's page.
+/// Follows the redirects from a requested URL to the provider's page.
 pub(super) async fn to_provider(visitor: &mut Visitor, url: &str) -> Page {
     let chooser = visitor.open(url).await;
     visitor.open(&chooser.link("connector=corp")).await
 }
 
-/// From an address that a stranger types to what they see in the end; nobody is who turns back.
+/// Signs in from a requested URL to the final page; the person `nobody` declines.
 pub(super) async fn sign_in(visitor: &mut Visitor, url: &str, person: &str) -> Page {
     let page = to_provider(visitor, url).await;
     visitor.submit(&page, &[("person", person)]).await

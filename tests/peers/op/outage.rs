@@ -1,4 +1,4 @@
-//! The provider is down: who is here stays, who wants to leave leaves, who comes is told why not.
+//! A provider outage: sessions continue, sign-out works, and logins fail with a problem page.
 
 use menshen::face::page::Cause;
 use serde_json::json;
@@ -20,7 +20,7 @@ async fn menshen_starts_and_serves_while_its_oauth2_provider_is_down() {
 async fn serves_without_provider(tables: fn(&str) -> String) {
     let mut provider = OidcProvider::start(json!({})).await;
     provider.stop();
-    // It starts before its provider does.
+    // menshen starts before its provider.
     let stage = Stage::start_with(&tables(&provider.issuer)).await;
     assert_logins_fail(&stage).await;
 
@@ -33,7 +33,7 @@ async fn serves_without_provider(tables: fn(&str) -> String) {
         assert_eq!((page.status, page.url.path()), (200, "/echo"));
     }
 
-    // Somebody is at the provider's page, and then it is away.
+    // The provider stops during a login.
     let mut comes = Visitor::new();
     let page = oidc_provider::to_provider(&mut comes, &stage.at("/echo")).await;
     let back = comes.submit_only(&page, &[("person", "lisi")]).await;
@@ -48,14 +48,14 @@ async fn serves_without_provider(tables: fn(&str) -> String) {
     assert!(!leaves.has("menshen"));
     let me = stage.at("/.menshen/userinfo");
     assert_eq!(leaves.peek(&me).await, 401);
-    // It comes back with other keys.
+    // It returns with other keys.
     provider.start_again().await;
     provider.register(&stage.url).await;
     stage.advance(60);
     let page = oidc_provider::sign_in(&mut comes, &stage.at("/echo"), "lisi").await;
     assert_eq!((page.status, page.url.path()), (200, "/echo"));
 
-    // Nor does it matter how long it is away.
+    // The length of the outage does not matter.
     provider.stop();
     stage.advance(3600);
     for visitor in [stays, comes] {
@@ -64,7 +64,7 @@ async fn serves_without_provider(tables: fn(&str) -> String) {
     assert_logins_fail(&stage).await;
 }
 
-/// Who wants to come in is told that the source is away, and what to do.
+/// A login gets a page that says that the provider is unreachable.
 async fn assert_logins_fail(stage: &Stage) {
     let mut visitor = Visitor::new();
     let page = oidc_provider::to_provider(&mut visitor, &stage.at("/echo")).await;
@@ -75,6 +75,6 @@ async fn assert_logins_fail(stage: &Stage) {
 fn assert_outage_page(page: &Page) {
     assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
     assert_eq!(page.status, 502);
-    // The page leads on, and not in circles.
+    // The page has a link, and there is no redirect loop.
     page.link("/.menshen/");
 }

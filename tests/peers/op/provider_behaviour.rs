@@ -1,4 +1,4 @@
-//! The providers themselves: they punish what the other tests rely on being punished.
+//! Tests of the providers themselves: the other tests rely on this behaviour.
 
 use serde_json::{Value, json};
 use url::Url;
@@ -9,11 +9,11 @@ use super::oidc_provider::OidcProvider;
 use super::visitor::{Page, Visitor};
 use super::{CLIENT_ID, CLIENT_SECRET};
 
-/// A verifier of RFC 7636 and its challenge, from its Appendix B.
+/// A PKCE verifier and its challenge from RFC 7636, Appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// A client without menshen: the application plays its part.
+/// A client of the provider without menshen; the application plays the client.
 struct Client {
     http: reqwest::Client,
     discovered: Value,
@@ -73,7 +73,7 @@ impl Client {
             .await
     }
 
-    /// A spent token is refused, and takes down the one that was bought with it.
+    /// A used refresh token is refused and revokes the token that replaced it.
     async fn assert_reuse_revokes(&self, first: Value) {
         let (status, second) = self.refresh(&first).await;
         assert_eq!(status, 200, "{second}");
@@ -134,7 +134,7 @@ async fn oidc_provider_requires_pkce_and_revokes_on_refresh_token_reuse() {
     assert_eq!(provider.asked("refresh_token", true).await, 1);
     assert_eq!(provider.asked("refresh_token", false).await, 2);
 
-    // It also tells its client, on this machine, of a logout.
+    // It also notifies its client of a logout.
     let asks = visitor
         .open(&format!("{}/session/end", provider.issuer))
         .await;
@@ -167,7 +167,7 @@ async fn keycloak_requires_pkce_and_revokes_on_refresh_token_reuse() {
         .assert_reuse_revokes(client.redeem(&landed).await)
         .await;
 
-    // Its client is told that a session is over before the administrator is.
+    // The client is notified before the administrator gets the response.
     visitor.open(&client.authorization(&PKCE)).await;
     assert_eq!(realm.sessions("zhangsan").await, 1);
     let before = app.requests();

@@ -1,4 +1,4 @@
-//! Tokens: bought anew before they end, each refresh token once, and what that brings counts at once.
+//! Token refresh: in time, with each refresh token used once, and with immediate effect.
 
 use serde_json::json;
 
@@ -8,14 +8,14 @@ use super::keycloak::{self, Realm};
 use super::oidc_provider::{self, OidcProvider};
 use super::visitor::{Visitor, echoed};
 
-/// How long an access token of oidc-provider lives, in seconds.
+/// The lifetime of an access token of oidc-provider, in seconds.
 const LIFE: u64 = 60;
-/// The same in the realm of `realm.json`.
+/// The lifetime in the realm of `realm.json`, in seconds.
 const REALM_LIFE: u64 = 300;
-/// How many come at once.
+/// The number of concurrent requests.
 const CROWD: usize = 100;
 
-/// What a connector to oidc-provider may be.
+/// The kinds of connectors to oidc-provider.
 const KINDS: [fn(&str) -> String; 2] = [oidc_provider::openid, oidc_provider::only_oauth2];
 
 async fn oidc_provider(kind: fn(&str) -> String) -> (OidcProvider, Stage) {
@@ -33,7 +33,7 @@ async fn concurrent_requests_spend_one_refresh_token() {
         oidc_provider::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
         assert_eq!(provider.asked("refresh_token", true).await, 0);
         for round in 1..=3 {
-            // The old access token is over, so nobody is served by it.
+            // The old access token has expired, so every request needs the new one.
             stage.advance(LIFE);
             let crowd = (0..CROWD).map(|_| {
                 let (visitor, url) = (visitor.clone(), stage.at("/echo"));
@@ -103,7 +103,7 @@ async fn an_account_removed_at_oidc_provider_loses_its_session_at_the_next_refre
         stage.advance(LIFE);
         let me = stage.at("/.menshen/userinfo");
         until("a stranger", async || {
-            // Any request will do to notice it.
+            // Any request triggers the refresh.
             goes.peek(&stage.at("/echo")).await;
             goes.peek(&me).await == 401
         })
@@ -140,7 +140,7 @@ async fn changes_by_a_keycloak_administrator_apply_at_the_next_refresh() {
     until("403", async || visitor.peek(&finance).await == 403).await;
     assert_eq!(visitor.peek(&stage.at("/echo")).await, 200);
 
-    // Keycloak sends no word of this: the next refresh is refused.
+    // Keycloak sends no notification; the next refresh is refused.
     realm.disable("zhangsan").await;
     stage.advance(REALM_LIFE);
     let me = stage.at("/.menshen/userinfo");

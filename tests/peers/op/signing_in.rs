@@ -1,4 +1,4 @@
-//! Signing in: back to the page that was asked for, and the application knows who it is.
+//! Logins return to the requested page with the person's identity.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,17 +10,17 @@ use super::oidc_provider::{self, OidcProvider, SETTINGS};
 use super::visitor::{Visitor, echoed};
 use super::{CLIENT_ID, CLIENT_SECRET, Stage};
 
-/// Where somebody was going, with a query that only survives when it is treated as bytes.
+/// A path with a query that only survives if it is treated as bytes.
 const DEEP: &str = "/echo?from=a%20b&to=%E5%8C%97%E4%BA%AC&x=1+1";
 
-/// What an application is sent of 张三, of 研发中心 and 财务部.
+/// The name and groups of 张三 as the application receives them.
 const NAME: &str = "%E5%BC%A0%E4%B8%89";
 const GROUPS: [&str; 2] = [
     "%E7%A0%94%E5%8F%91%E4%B8%AD%E5%BF%83",
     "%E8%B4%A2%E5%8A%A1%E9%83%A8",
 ];
 
-/// The headers that say who it is: user, name, e-mail, groups.
+/// The identity headers: user, name, e-mail, groups.
 fn identity(echo: &str) -> [Vec<String>; 4] {
     ["user", "name", "email", "groups"].map(|header| echoed(echo, &format!("x-forwarded-{header}")))
 }
@@ -50,7 +50,7 @@ async fn oidc_provider_claims_come_from_the_id_token_or_userinfo() {
         assert_eq!(identity(&page.body), expected, "{claims_in_id_token}");
         assert_eq!(visitor.open(&stage.at("/finance")).await.status, 200);
 
-        // 李四 has no e-mail and no group, and is 李四 all the same.
+        // 李四 has no e-mail address and no group.
         let mut visitor = Visitor::new();
         let page = oidc_provider::sign_in(&mut visitor, &stage.at("/echo"), "lisi").await;
         let expected = all(["lisi", "%E6%9D%8E%E5%9B%9B", "", ""]);
@@ -81,7 +81,7 @@ async fn a_code_of_another_browser_is_refused() {
     let page = oidc_provider::to_provider(&mut theirs, &stage.at("/echo")).await;
     let back = theirs.submit_only(&page, &[("person", "zhangsan")]).await;
     let callback = theirs.follow_until(back, "/.menshen/callback/corp").await;
-    // Whoever is lured to that address stays a stranger, and the code is not spent on them.
+    // A victim of the link gets no session, and the code is not redeemed.
     let mut lured = Visitor::new();
     let page = lured.open(callback.as_str()).await;
     assert!((400..500).contains(&page.status), "{}", page.body);
@@ -126,7 +126,7 @@ async fn every_client_authentication_method_of_the_provider_works() {
     }
 }
 
-/// The public half as a key of RFC 7517.
+/// The public key as a JWK (RFC 7517).
 fn public(key: &rcgen::KeyPair) -> Value {
     // An uncompressed point: 4, then both coordinates.
     let (x, y) = key.public_key_raw()[1..].split_at(32);
@@ -148,10 +148,10 @@ async fn a_keycloak_login_in_chromium_returns_with_the_identity() {
         .await;
     let [user, name, email, groups] = identity(&browser.text().await);
     assert_eq!(user, ["zhangsan"]);
-    // Keycloak puts the given name first and a space between: 三 张.
+    // Keycloak builds the name as given name, space, family name: 三 张.
     assert_eq!(name, ["%E4%B8%89 %E5%BC%A0"]);
     assert_eq!(email, ["zhangsan@corp.example"]);
-    // It promises no order.
+    // The order of groups is undefined.
     let mut groups: Vec<_> = groups[0].split(',').collect();
     groups.sort_unstable();
     let platform = "%E5%B9%B3%E5%8F%B0%E7%BB%84";
@@ -175,7 +175,7 @@ async fn a_keycloak_user_without_an_e_mail_address_can_log_in() {
     assert_eq!(identity(&browser.text().await), expected);
 }
 
-/// The answer comes by a POST from another site, with which only a cookie that says so travels.
+/// The response is a cross-site POST, which needs a cookie with `SameSite=None`.
 #[tokio::test(flavor = "multi_thread")]
 async fn keycloak_in_chromium_may_use_form_post() {
     let realm = Realm::new();
@@ -193,7 +193,8 @@ async fn keycloak_in_chromium_may_use_form_post() {
     assert_eq!(identity(&browser.text().await)[0], ["zhangsan"]);
 }
 
-/// Both providers also speak plain OAuth 2: no ID token is looked at, the profile says who it is.
+/// Both providers work as plain OAuth 2: no ID token is read, the profile endpoint names the
+/// person.
 #[tokio::test(flavor = "multi_thread")]
 async fn both_providers_work_with_the_oauth2_connector() {
     let expected = all(["zhangsan", NAME, "zhangsan@corp.example", &GROUPS.join(",")]);

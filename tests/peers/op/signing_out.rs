@@ -1,4 +1,4 @@
-//! Leaving: here and at the provider, whoever of the two is told first.
+//! Sign-out here and at the provider, in both directions.
 
 use serde_json::json;
 
@@ -18,7 +18,7 @@ async fn sign_out_also_ends_the_oidc_provider_session() {
         oidc_provider::sign_in(visitor, &stage.at("/echo"), "zhangsan").await;
     }
     let asks = leaves.open(&stage.at("/.menshen/sign_out")).await;
-    // It is over here whatever is answered there.
+    // The session ends here whatever the provider responds.
     assert!(!leaves.has("menshen"));
     assert!(
         asks.url.as_str().starts_with(&provider.issuer),
@@ -33,16 +33,16 @@ async fn sign_out_also_ends_the_oidc_provider_session() {
         page.url
     );
     assert!(page.body.contains("已退出"), "{}", page.body);
-    // Nobody is known there either: it asks who it is.
+    // The provider's session has ended, too: it asks for a login.
     let who = oidc_provider::to_provider(&mut leaves, &stage.at("/echo")).await;
     assert!(who.body.contains("zhangsan"), "{}", who.body);
-    // The same person's other browser was not meant.
+    // The person's session in another browser continues.
     assert_eq!(stays.peek(&stage.at("/.menshen/userinfo")).await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sign_out_at_oidc_provider_ends_the_session_here() {
-    // By the session's id, or without one by the person's.
+    // By session id, or without one by subject.
     for by_sid in [true, false] {
         let provider = OidcProvider::start(json!({})).await;
         let stage = Stage::start(&provider.issuer, oidc_provider::SETTINGS).await;
@@ -102,7 +102,7 @@ async fn sessions_ended_by_a_keycloak_administrator_end_here() {
     let mut other = Visitor::new();
     keycloak::sign_in_over_http(&mut other, &stage.at("/echo"), "lisi").await;
 
-    // Keycloak answers the administrator after it has told its clients.
+    // Keycloak responds to the administrator after it has notified its clients.
     realm.end_sessions("zhangsan").await;
     browser.open(&stage.at("/todo")).await;
     browser
