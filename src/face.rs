@@ -1,4 +1,5 @@
-//! `handle()`: own path, or proxy? Then say the verdict in HTTP. A face decides nothing.
+//! Answers HTTP requests: own paths, checks of other proxies, and requests to forward. The verdict
+//! comes from [`decide`]; this module only turns it into a response.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ use record::{AccessEntry, LoggedResponse};
 pub use sign_in::OWN_PAGES;
 use sign_in::ReloadDecision;
 
-/// One request on its way through a face.
+/// What every handler of one request needs.
 #[derive(Clone, Copy, Debug)]
 struct RequestContext<'a> {
     site: &'a Site,
@@ -50,19 +51,19 @@ struct RequestContext<'a> {
 }
 
 impl RequestContext<'_> {
-    /// The language to answer in; most requests are never answered by us.
+    /// The language of a page for this client. It is computed on demand: most requests are forwarded.
     fn lang(&self) -> page::Lang {
         browser::lang(self.head.headers)
     }
 }
 
-/// How far a request came before its body moves.
+/// How a request goes on after its head was read.
 enum Step {
     Respond(LoggedResponse),
     Forward(Permit, RequestRewrite),
 }
 
-/// Computes what is forwarded; the route's headers may take more work than the request is worth.
+/// Computes the headers to forward, or refuses if the route's header expressions cost too much.
 fn prepare_forward(context: &RequestContext<'_>, permit: Permit) -> Step {
     let rewrite = RequestRewrite::new(
         &permit,
@@ -76,9 +77,8 @@ fn prepare_forward(context: &RequestContext<'_>, permit: Permit) -> Step {
     }
 }
 
-/// What the faces do with the site that is served now.
 impl LiveSite {
-    /// Answers one request. Infallible: every failure is a response.
+    /// Answers one request. Every failure is a response.
     pub async fn handle<B>(
         self: &Arc<Self>,
         request: Request<B>,
@@ -109,15 +109,15 @@ impl LiveSite {
                     .forward(&site, sent, &id, &mut entry, request, started)
                     .await;
             }
-            // A body moves only into an own path, and those are told.
+            // Only own paths take the body, and they always respond.
             (Step::Forward(..), None) => reply::internal_error(),
         };
         logged.record(&self.services().telemetry, &entry, &id, started)
     }
 
-    /// Parses the head, and answers the request or permits it. The body is taken by own paths only.
+    /// Parses the head, then responds or returns a permit. Only own paths take the body.
     ///
-    /// What is rare is in a box: the future of every request has room for all that is not.
+    /// Rare branches are boxed, because the future of every request is as large as its largest branch.
     async fn respond_or_permit<B>(
         &self,
         site: &Site,
@@ -132,8 +132,8 @@ impl LiveSite {
         B::Error: Into<BodyError>,
     {
         if let Some(protocol) = CheckProtocol::at(site, parts.uri.path()) {
-            let (answer, asked) = (check::answer, (site, self.services()));
-            let answer = answer(protocol, asked, parts, connection, id, entry);
+            let site = (site, self.services());
+            let answer = check::answer(protocol, site, parts, connection, id, entry);
             return Step::Respond(Box::pin(answer).await);
         }
         let head = match Head::parse(parts, connection, site.parse_options(), entry.at) {
@@ -175,7 +175,7 @@ impl LiveSite {
         }
     }
 
-    /// Forwards a request, and records what came of it.
+    /// Forwards a request and records the result.
     async fn forward<B>(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -190,11 +190,11 @@ impl LiveSite {
         B::Error: Into<BodyError>,
     {
         let upgrade = parts.extensions.remove::<OnUpgrade>();
-        let renewed = sign_in::renewed_cookie(site, &permit, &parts.headers, entry.at);
+        let renewed_cookie = sign_in::renewed_cookie(site, &permit, &parts.headers, entry.at);
         let sent_at = Instant::now();
         let recheck_after = permit.route().limits.lasting;
         let uploads = !body.is_end_stream();
-        let sent = {
+        let result = {
             let request = ClientRequest {
                 parts,
                 upgrade,
@@ -202,46 +202,46 @@ impl LiveSite {
                 connection,
                 at: sent_at,
             };
-            let mut sent = pin!(site.forwarder.forward(&permit, rewrite, request));
+            let mut forwarding = pin!(site.forwarder.forward(&permit, rewrite, request));
             if uploads {
                 let request = allowed_request(parts, connection, &permit);
-                // In a box: whoever sends nothing pays nothing for it.
+                // Boxed, so that requests without a body do not pay for its size.
                 Box::pin(long_request::run_while_allowed(
-                    sent.as_mut(),
+                    forwarding.as_mut(),
                     recheck_after,
                     self,
                     request,
                 ))
                 .await
             } else {
-                Some(sent.as_mut().await)
+                Some(forwarding.as_mut().await)
             }
         };
-        let answered_at = match &sent {
-            Some(Ok(answered)) => answered.received_at,
+        let answered_at = match &result {
+            Some(Ok(forwarded)) => forwarded.received_at,
             _ => Instant::now(),
         };
-        // A request that was ended without an answer was judged when it ended.
-        let stale = sent.is_some()
+        // `None` means that the request was already rechecked and ended.
+        let is_refused = result.is_some()
             && answered_at.saturating_duration_since(sent_at) >= recheck_after
             && !Box::pin(self.is_still_allowed(&permit, parts, connection)).await;
-        let Some(sent) = sent.filter(|_| !stale) else {
+        let Some(result) = result.filter(|_| !is_refused) else {
             let logged = Box::pin(self.refuse_midway::<B>(parts, connection, id, entry)).await;
             return logged.record(&self.services().telemetry, entry, id, started);
         };
         let logged = LoggedResponse::allowed(&permit).with_upstream_times(sent_at, answered_at);
         let ForwardedResponse {
             response: forwarded,
-            upstream: by,
-            is_streaming: streams,
+            upstream,
+            is_streaming,
             ..
-        } = match sent {
-            Ok(answered) => answered,
+        } = match result {
+            Ok(forwarded) => forwarded,
             Err(failed) => {
                 if let Some(key) = failed.error.limit() {
                     self.services().telemetry.count_limit_reached(key);
                 }
-                // Read again: whoever is answered pays nothing for the page of a failure.
+                // Parsed again here, so that successful requests need not keep the head.
                 let head = Head::parse(parts, connection, site.parse_options(), entry.at).ok();
                 let logged =
                     reply::upstream_failed(logged, &parts.headers, head.as_ref(), id, failed);
@@ -250,7 +250,6 @@ impl LiveSite {
         };
         let long_request = || LongRequest {
             live: Arc::clone(self),
-            // Nobody needs the head any more.
             head: std::mem::replace(parts, Request::new(()).into_parts().0),
             connection: Arc::clone(connection),
             permit,
@@ -258,16 +257,16 @@ impl LiveSite {
             client: entry.client,
             since: sent_at,
         };
-        let mut response = end_when_refused(forwarded, streams, long_request);
-        if let Some(cookie) = renewed {
+        let mut response = end_when_refused(forwarded, is_streaming, long_request);
+        if let Some(cookie) = renewed_cookie {
             reply::add_cookie(&mut response, &cookie);
             reply::mark_private(&mut response);
         }
-        let logged = logged.with_upstream_response(by, streams);
+        let logged = logged.with_upstream_response(upstream, is_streaming);
         logged.record_response(response, &self.services().telemetry, entry, id, started)
     }
 
-    /// Whether a request that took long would still be let in, for the same person.
+    /// Whether a request that took long is still allowed for the same caller.
     async fn is_still_allowed(
         &self,
         permit: &Permit,
@@ -277,7 +276,7 @@ impl LiveSite {
         recheck::is_still_allowed(self, allowed_request(head, connection, permit)).await
     }
 
-    /// The answer to a request that is no longer let in: what it would get if it came now.
+    /// The response to a request that is no longer allowed: what the same request would get now.
     async fn refuse_midway<B>(
         &self,
         parts: &Parts,
@@ -294,21 +293,21 @@ impl LiveSite {
         let step = self.respond_or_permit(&site, parts, connection, id, entry, &mut no_body);
         let logged = match step.await {
             Step::Respond(logged) => logged,
-            // As somebody else, who did not send it.
+            // It would be allowed for another caller, who did not send it.
             Step::Forward(..) => reply::no_longer_allowed(browser::lang(&parts.headers), id),
         };
         logged.with_reason("no longer allowed")
     }
 }
 
-/// The response to send. What goes on after it ends once its request would be refused.
+/// The response to send. Its stream or tunnel ends when the request is no longer allowed.
 fn end_when_refused(
     forwarded: UpstreamResponse,
-    streams: bool,
+    is_streaming: bool,
     long_request: impl FnOnce() -> LongRequest,
 ) -> Response<Body> {
     match forwarded {
-        UpstreamResponse::Response(response) if streams => {
+        UpstreamResponse::Response(response) if is_streaming => {
             let request = long_request();
             response.map(|body| RecheckedBody::wrap(body, request))
         }
@@ -320,12 +319,12 @@ fn end_when_refused(
     }
 }
 
-/// Says that a request was refused because of its head. What a trusted proxy sends is its
-/// administrator's to mend.
+/// Logs that a request head was refused. A header of a trusted proxy is a warning, because an
+/// administrator can correct it.
 fn log_bad_head(site: &Site, peer: Peer, id: &RequestId, error: HeadError) {
     match error {
         HeadError::Forwarded(header) if site.unreadable_header_warnings.allow() => {
-            tracing::warn!(request_id = %id, ?peer, header, "a header of a trusted proxy cannot be read, so its requests are refused");
+            tracing::warn!(request_id = %id, ?peer, header, "a trusted proxy sends a header that cannot be read, so its requests are refused");
         }
         _ => tracing::info!(request_id = %id, %error, "a malformed request was refused"),
     }

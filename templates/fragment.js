@@ -1,4 +1,4 @@
-// Carries the fragment of the address through a login: browsers never send it to a server.
+// Adds the URL fragment to the login, because browsers do not send it to the server.
 (function () {
   "use strict";
   var link = document.getElementById("go-on");

@@ -1,5 +1,5 @@
-// Takes the ticket that the tab hands over, and posts it for this frame's own session cookie. A ticket
-// that was made for another frame lets nobody in: this frame's nonce cookie is not its.
+// Receives the ticket from the tab and posts it to get a session cookie for this frame. A ticket of
+// another frame is refused, because it does not match this frame's nonce cookie.
 (function () {
   "use strict";
   var form = document.getElementById("redeem");

@@ -1,4 +1,4 @@
-// Gives the ticket to the frame that opened this tab. The browser delivers it only to the one origin.
+// Posts the ticket to the frame that opened this tab. The browser delivers it only to that origin.
 (function () {
   "use strict";
   var ways = document.getElementById("hand-over");

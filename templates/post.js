@@ -1,9 +1,9 @@
-// Sends the form of this page off: it leads to where the person signs in.
+// Submits the form of this page to the provider.
 (function () {
   "use strict";
   var form = document.getElementById("post");
   if (form) {
-    // A field may have the name `submit`.
+    // A field named `submit` would hide the method of the form.
     HTMLFormElement.prototype.submit.call(form);
   }
 })();

@@ -1,4 +1,4 @@
-//! The administrator's listener: metrics, health, and who is here, as JSON.
+//! The administrator's listener: metrics, health and the admin API.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,20 +33,19 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdminConfig {
-    /// Where: `127.0.0.1:9180`, or a `unix:` path. Not for the open network.
+    /// The address of the listener: `127.0.0.1:9180`, or a `unix:` path. Keep it off public networks.
     pub listen: String,
-    /// What opens the API, as `Authorization: Bearer`; read at the start only. Absent: health and
-    /// metrics only.
+    /// The bearer token of the API, read at the start only. Absent: health and metrics only.
     #[serde(default)]
     pub token: Option<SecretSource>,
-    /// Names by which the listener is asked, besides its address and `localhost`, such as
-    /// `"menshen.monitoring.svc"`. Any other name is refused: a page of another site could bring a
-    /// browser here by one. On a `unix:` path every name counts.
+    /// Host names that requests to this listener may use besides IP addresses and `localhost`, such as
+    /// `"menshen.monitoring.svc"`. Other names are refused against DNS rebinding. A `unix:` path
+    /// accepts every name.
     #[serde(default)]
     pub hosts: Vec<AdminHost>,
 }
 
-/// How the process is doing, as far as only `main` knows it.
+/// The state of the process for health and readiness probes.
 #[derive(Debug, Default)]
 pub struct Health {
     site_loaded: AtomicBool,
@@ -55,33 +54,33 @@ pub struct Health {
 }
 
 impl Health {
-    /// From now on requests can be decided.
+    /// Called when the first site is loaded and requests can be decided.
     pub fn set_site_loaded(&self) {
         self.site_loaded.store(true, Ordering::Release);
     }
 
-    /// From now on a load balancer should send its requests elsewhere.
+    /// Called at shutdown, so that load balancers send no further requests.
     pub fn set_draining(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Whether requests are decided, and will be.
+    /// Whether a site is loaded and the process is not shutting down.
     pub fn is_ready(&self) -> bool {
         self.site_loaded.load(Ordering::Acquire) && !self.draining.load(Ordering::Acquire)
     }
 
-    /// What works less well than configured, such as a reload that was refused; replaces what was
-    /// said before. Nothing secret: whoever can reach the listener reads it.
+    /// Replaces the list of degradations, such as a refused reload. They must not contain secrets,
+    /// because probes need no token.
     pub fn set_degraded(&self, reasons: Vec<String>) {
         *self.degraded.lock().unwrap_or_else(PoisonError::into_inner) = reasons;
     }
 }
 
-/// Answers on the administrator's listener.
+/// Handles requests on the administrator's listener.
 pub struct Admin {
-    /// By which names it is asked; absent: by any, because no browser reaches a unix socket.
+    /// The accepted host names; `None` on a unix socket, which no browser can reach.
     hosts: Option<Vec<AdminHost>>,
-    /// The hash of the token: comparing hashes tells nothing about the token or its length.
+    /// The hash of the token, because comparing hashes reveals neither the token nor its length.
     token: Option<[u8; 32]>,
     sessions: Arc<Sessions>,
     people: People,
@@ -99,7 +98,6 @@ impl fmt::Debug for Admin {
 }
 
 impl Admin {
-    /// Reads the token, when there is one.
     pub fn new(
         config: &AdminConfig,
         live: Arc<LiveSite>,
@@ -122,7 +120,7 @@ impl Admin {
         })
     }
 
-    /// Answers one request. Nothing changes by GET.
+    /// Answers one request. GET requests change nothing.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send,
@@ -140,13 +138,13 @@ impl Admin {
             let host = request.headers().get(HOST);
             tracing::warn!(
                 ?host,
-                "the admin listener was asked by a name it does not know: put it into [admin] hosts if it is yours"
+                "an admin request names an unknown host, so it is refused: add the host to [admin] hosts if it is yours"
             );
-            let detail = "only by address, by localhost, or by a name in [admin] hosts";
+            let detail = "use an IP address, localhost or a name in [admin] hosts";
             return problem(StatusCode::FORBIDDEN, detail);
         }
         if !reading && host_check::is_cross_origin(request.headers()) {
-            let detail = "a page of another origin changes nothing here";
+            let detail = "cross-origin requests cannot change anything";
             return problem(StatusCode::FORBIDDEN, detail);
         }
         match path.as_str() {
@@ -173,7 +171,7 @@ impl Admin {
         same_origin_text(StatusCode::OK, OPEN_METRICS, self.telemetry.render())
     }
 
-    /// LoginReason nobody can be looked for, or nobody can come in and nothing can be ended.
+    /// Why the store cannot be read or written, if so.
     async fn store_problem(&self) -> Option<String> {
         if let Err(error) = self.people.ping_store().await {
             tracing::warn!(error = %error_chain(&error), "the store does not answer");
@@ -189,10 +187,10 @@ impl Admin {
     async fn readiness(&self) -> Response<Body> {
         let mut reasons = Vec::new();
         if !self.health.site_loaded.load(Ordering::Acquire) {
-            reasons.push("no configuration is in force yet".to_owned());
+            reasons.push("no configuration is loaded yet".to_owned());
         }
         if self.health.draining.load(Ordering::Acquire) {
-            reasons.push("the process is about to end".to_owned());
+            reasons.push("the process is shutting down".to_owned());
         }
         if let Some(reason) = self.store_problem().await {
             reasons.push(reason);
@@ -203,7 +201,7 @@ impl Admin {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        // No reason to send requests elsewhere: they are served all the same.
+        // Lost log lines do not make the process unready, because requests are still served.
         degraded.extend(self.telemetry.log_problems());
         let status = if reasons.is_empty() {
             StatusCode::OK
@@ -218,7 +216,8 @@ impl Admin {
     }
 }
 
-/// Whether exactly one bearer token came, and it is this one. Takes as long for any other.
+/// Whether the request has exactly one bearer token and it is this one. The comparison takes
+/// constant time.
 fn has_token(headers: &HeaderMap, token: &[u8; 32]) -> bool {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -235,7 +234,7 @@ fn fingerprint(token: &str) -> [u8; 32] {
     keys::fingerprint(&[b"admin", token.as_bytes()])
 }
 
-/// A text that no page of another origin can load.
+/// A text that pages of other origins cannot load.
 fn same_origin_text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
     let mut response = reply::text_for_operators(status, kind, body);
     response.headers_mut().insert(
@@ -259,11 +258,11 @@ fn problem(status: StatusCode, detail: &str) -> Response<Body> {
 }
 
 fn not_found() -> Response<Body> {
-    problem(StatusCode::NOT_FOUND, "there is no such thing here")
+    problem(StatusCode::NOT_FOUND, "not found")
 }
 
 fn not_allowed(allowed: &'static str) -> Response<Body> {
-    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "not with this method");
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
     response
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(allowed));
@@ -271,7 +270,10 @@ fn not_allowed(allowed: &'static str) -> Response<Body> {
 }
 
 fn unauthorized() -> Response<Body> {
-    let mut response = problem(StatusCode::UNAUTHORIZED, "the token of [admin] opens this");
+    let mut response = problem(
+        StatusCode::UNAUTHORIZED,
+        "the bearer token of [admin] is required",
+    );
     response
         .headers_mut()
         .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -1,5 +1,5 @@
-//! Checks over HTTP: nginx, Traefik, Caddy or Envoy asks whether a request may pass. Each protocol has
-//! its endpoint; all call [`decide`] and translate its verdict.
+//! Checks over HTTP: another proxy (nginx, Traefik, Caddy, Envoy) asks for the verdict of a request.
+//! Each protocol has its own endpoint, and [`outcome_of`] turns the verdict into a result for all.
 
 use std::sync::Arc;
 
@@ -27,46 +27,46 @@ mod query_restriction;
 pub use http_check::CheckConfig;
 use http_check::HttpCheck;
 
-/// The reason of a refusal in one word, for programs and operators.
+/// Names the reason of a refusal in one word, for programs and operators.
 pub(super) const REASON_HEADER: HeaderName = HeaderName::from_static("x-menshen-reason");
-/// The names of the headers that Envoy must remove from the request, separated by commas.
+/// The headers that Envoy removes from the request, separated by commas.
 const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
 
-/// The protocol in which another proxy sends a check.
+/// The protocol of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CheckProtocol {
-    /// nginx `auth_request`: responses are 202, 401, 403 and 503, never a redirect.
+    /// nginx `auth_request`: 202, 401, 403 or 503, never a redirect.
     AuthRequest,
-    /// Traefik ForwardAuth, Caddy forward_auth: the browser receives every response but a 2xx.
+    /// Traefik ForwardAuth, Caddy forward_auth: every response but 2xx goes to the browser.
     ForwardAuth,
-    /// Envoy's ext_authz over HTTP: 200 allows. Envoy may be configured to allow at a 5xx, so none is
-    /// sent.
+    /// Envoy's ext_authz over HTTP: only 200 allows. A 5xx is never sent, because
+    /// `failure_mode_allow` would let it pass.
     Envoy,
 }
 
-/// The result of a check, before it is translated into a protocol.
+/// The result of a check, before it becomes a response of its protocol.
 #[derive(Debug)]
 pub(super) enum CheckOutcome {
-    /// The request may pass. The text is a renewed session cookie.
+    /// Allowed. The cookie is set when the session cookie was renewed.
     Allow(Permit, Option<String>),
-    /// The request may not pass. The response is for the client of the original request.
+    /// Refused, with the reason. The response is for the client of the original request.
     Refuse(RefusalKind, &'static str, Box<LoggedResponse>),
 }
 
-/// Why a request may not pass, as far as the protocols distinguish it.
+/// The kinds of refusals that protocols distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RefusalKind {
-    /// A login is required: the response redirects to it or describes it.
+    /// A login is needed; the response says how or redirects there.
     Login,
-    /// The bearer token is not accepted.
+    /// The bearer token is not valid.
     Unauthorized,
     Denied,
-    /// No decision is possible now.
+    /// The verdict is unknown because of a temporary failure.
     Unavailable,
 }
 
 impl CheckProtocol {
-    /// The protocol of the endpoint at this path.
+    /// The protocol of an endpoint, if the path is one.
     pub(super) fn at(site: &Site, path: &str) -> Option<Self> {
         let own = path.strip_prefix(site.prefix.as_str())?;
         match own {
@@ -79,7 +79,7 @@ impl CheckProtocol {
         }
     }
 
-    /// The status of redirects, if the protocol allows them.
+    /// The status of a redirect to the login, if the protocol has redirects.
     fn redirect_status(self) -> Option<StatusCode> {
         match self {
             Self::AuthRequest => None,
@@ -136,8 +136,7 @@ pub(super) fn head_of<'a>(
     Head::from_original(original, peer, site.parse_options(), at)
 }
 
-/// Turns a verdict into the result of a check. `redirect_status` is the status of redirects to a login,
-/// if the protocol allows them.
+/// Turns a verdict into an outcome. `redirect_status` is the status of a redirect to the login.
 pub(super) async fn outcome_of(
     context: &RequestContext<'_>,
     verdict: Verdict,
@@ -157,8 +156,8 @@ pub(super) async fn outcome_of(
                     tracing::warn!(
                         request_id = %context.id,
                         host = %head.host,
-                        "a check asks about a page of menshen's own: let the proxy that asks lead \
-                         {prefix}/ to menshen without asking, or nobody can sign in"
+                        "a check is about an own page of menshen: let the proxy route {prefix}/ to menshen \
+                         without a check, or nobody can sign in"
                     );
                 }
             }
@@ -180,7 +179,7 @@ fn allow(context: &RequestContext<'_>, permit: Permit) -> CheckOutcome {
     CheckOutcome::Allow(permit, cookie)
 }
 
-/// Redirects to a silent login. Without a redirect, or if none is possible, the request is allowed.
+/// Redirects to the silent recheck at the provider. Without a redirect the session stays valid.
 async fn reload_user(
     context: &RequestContext<'_>,
     permit: Permit,
@@ -195,7 +194,7 @@ async fn reload_user(
         ReloadDecision::Respond(logged) if logged.status().is_redirection() => {
             logged.map_response(|response| *response.status_mut() = status)
         }
-        // The status of a page would allow the request.
+        // A page with status 200 would allow the request.
         ReloadDecision::Respond(_) => LoggedResponse::login_needed(
             RELOAD_REASON,
             &route,
@@ -231,13 +230,13 @@ fn refuse_without_login(
     CheckOutcome::Refuse(RefusalKind::Login, reason, Box::new(logged))
 }
 
-/// Redirects to a page of menshen that begins the login and sets its cookies.
+/// Redirects to the own page that sets the flow cookie and begins the login.
 fn login_redirect(
     context: &RequestContext<'_>,
     status: StatusCode,
     no_session_found: bool,
 ) -> Response<Body> {
-    // A HEAD request begins no login: it is redirected to the sign-in page.
+    // A HEAD request begins no login.
     let to = match *context.head.method {
         Method::HEAD => urls::sign_in(context),
         _ => urls::start(context, no_session_found),
@@ -247,7 +246,7 @@ fn login_redirect(
     response
 }
 
-/// Translates the result of a check into the response of a protocol.
+/// The response of a protocol.
 fn response_for(
     protocol: CheckProtocol,
     context: &RequestContext<'_>,
@@ -297,14 +296,14 @@ fn response_for(
     .from_check()
 }
 
-/// The refusal if evaluating the route's headers exceeds the limit.
+/// The refusal when the route's header expressions cost too much.
 pub(super) fn too_costly(context: &RequestContext<'_>, denial: &Denial) -> LoggedResponse {
     let logged = reply::deny(context, denial);
     let logged = logged.map_response(|response| *response.status_mut() = StatusCode::FORBIDDEN);
     with_reason_header(logged, classify(denial).1).from_check()
 }
 
-/// The names separated by commas; `None` if there are none.
+/// The names as one header value; `None` if there are none.
 fn comma_separated(names: &[HeaderName]) -> Option<HeaderValue> {
     let (first, rest) = names.split_first()?;
     let bytes = names.iter().map(|name| name.as_str().len() + 1).sum();
@@ -317,7 +316,6 @@ fn comma_separated(names: &[HeaderName]) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(line.freeze()).ok()
 }
 
-/// Adds the reason to a refusal.
 pub(super) fn with_reason_header(logged: LoggedResponse, reason: &'static str) -> LoggedResponse {
     logged.map_response(|response| {
         let reason = HeaderValue::from_static(reason);
@@ -325,7 +323,7 @@ pub(super) fn with_reason_header(logged: LoggedResponse, reason: &'static str) -
     })
 }
 
-/// The kind of a denial, and its word in [`REASON_HEADER`].
+/// The kind of a denial and its reason for [`REASON_HEADER`].
 fn classify(denial: &Denial) -> (RefusalKind, &'static str) {
     match denial {
         Denial::NoRoute => (RefusalKind::Denied, "no-route"),
@@ -345,7 +343,7 @@ fn classify(denial: &Denial) -> (RefusalKind, &'static str) {
     }
 }
 
-/// The refusal of a check from a peer that is not in `trusted_proxies`.
+/// The refusal of a check from a peer that is not a trusted proxy.
 pub(super) fn untrusted_peer(site: &Site, peer: Peer, id: &RequestId) -> LoggedResponse {
     let entry = match peer {
         Peer::Ip(ip) => ip.to_canonical().to_string(),
@@ -354,8 +352,8 @@ pub(super) fn untrusted_peer(site: &Site, peer: Peer, id: &RequestId) -> LoggedR
     if site.untrusted_peer_warnings.allow() {
         tracing::warn!(
             request_id = %id,
-            "a check was refused: \"{entry}\" may not speak for others; add it to [server] trusted_proxies \
-             if it is a proxy of yours"
+            "a check was refused because its peer \"{entry}\" is not a trusted proxy; add it to \
+             [server] trusted_proxies if it is a proxy of yours"
         );
     }
     let response = reply::text(StatusCode::FORBIDDEN, "text/plain", String::new());
@@ -366,7 +364,7 @@ pub(super) fn untrusted_peer(site: &Site, peer: Peer, id: &RequestId) -> LoggedR
     .from_check()
 }
 
-/// The refusal of a check that cannot be parsed.
+/// The refusal of a check that cannot be read.
 pub(super) fn bad_head(
     site: &Site,
     peer: Peer,

@@ -1,4 +1,4 @@
-//! Formats an [`Explanation`] for operators, as lines of text or as JSON with the same content.
+//! Renders an explanation of a decision as lines or as JSON for operators.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::request::explain::{
 };
 use crate::telemetry::escape;
 
-/// Formats an explanation as a JSON object.
+/// The explanation as one JSON object.
 pub fn json(explanation: &Explanation) -> Value {
     let mut value = json!(explanation);
     let kind = explanation.verdict.kind;
@@ -20,8 +20,8 @@ pub fn json(explanation: &Explanation) -> Value {
     value
 }
 
-/// Formats an explanation as lines, in this order: `request:`, `caller:`, `route:`, `not:`, `rule:`,
-/// `value:`, `note:`, `verdict:`, `upstream:`, `header:`. Lines without content are left out.
+/// The explanation as lines: `request:`, `caller:`, `route:`, `not:`, `rule:`, `value:`, `note:`,
+/// `verdict:`, `upstream:`, `header:`. Lines without content are left out.
 pub fn text(explanation: &Explanation) -> String {
     let mut lines = Lines(String::new());
     let Explanation {
@@ -62,10 +62,10 @@ pub fn text(explanation: &Explanation) -> String {
 struct Lines(String);
 
 impl Lines {
-    /// Adds one line; line ends in the text are escaped.
+    /// Adds one line; line breaks and control characters in the text are escaped.
     fn add(&mut self, kind: &str, text: &str) {
         let text = escape::for_terminal_line(text);
-        writeln!(self.0, "{kind}: {text}").expect("a string takes every text");
+        writeln!(self.0, "{kind}: {text}").expect("writing to a String does not fail");
     }
 }
 
@@ -105,7 +105,7 @@ fn route_text(explained_match: &ExplainedMatch) -> String {
     }
 }
 
-/// The verdict in the access log.
+/// The verdict as the access record names it.
 fn recorded_verdict(kind: VerdictKind) -> &'static str {
     match kind {
         VerdictKind::Allow
@@ -120,7 +120,7 @@ fn recorded_verdict(kind: VerdictKind) -> &'static str {
     }
 }
 
-/// The status of menshen's own response. A login has none, because it depends on the client.
+/// The status that menshen itself responds with. A login has none, because it depends on the client.
 fn status(kind: VerdictKind) -> Option<u16> {
     let status = match kind {
         VerdictKind::Allow | VerdictKind::OwnPage | VerdictKind::LogIn => return None,

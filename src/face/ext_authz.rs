@@ -1,5 +1,4 @@
-//! Envoy's ext_authz v3 over gRPC: may this request pass? The verdict is everybody's; this is how
-//! Envoy asks for it.
+//! Envoy's external authorization (ext_authz v3) over gRPC.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,36 +41,35 @@ mod health;
 mod reflection;
 mod wire;
 
-/// The service, as Envoy calls it.
 const SERVICE: &str = "envoy.service.auth.v3.Authorization";
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
-/// The longest an answer may take, also where the question names no time or a longer one.
+/// The limit of a call's deadline, and its default.
 const ANSWER_WITHIN_MAX: Duration = Duration::from_secs(10);
 
-/// `[ext_authz]`: answers Envoy's external authorization filter over gRPC, version 3. Over HTTP it is
-/// always answered, under `/ext_authz/` of `[server] prefix`.
+/// `[ext_authz]`: answers Envoy's external authorization filter (version 3) over gRPC. Over HTTP it is
+/// always answered at `/ext_authz/` below `[server] prefix`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExtAuthzConfig {
-    /// Where, in plain HTTP/2: `127.0.0.1:9181`, or a `unix:` path. Health and reflection are
-    /// answered there, too. Who asks must be in `trusted_proxies`. Absent: no listener of its own.
+    /// The address of a listener for plain HTTP/2: `127.0.0.1:9181`, or a `unix:` path. It also serves
+    /// health and reflection. Peers must be in `trusted_proxies`. Absent: no such listener.
     #[serde(default)]
     pub grpc_listen: Option<String>,
-    /// Answers it on `[server] listen`, too; HTTP/2 without TLS is understood there then.
+    /// Also answers gRPC on `[server] listen`, which then accepts HTTP/2 without TLS.
     #[serde(default)]
     pub on_main: bool,
 }
 
-/// Where a question came in.
+/// The listener that received a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckListener {
-    /// Where nothing but gRPC is spoken: only proxies come there.
+    /// The listener for gRPC, which only proxies use.
     Own,
-    /// Where a proxy brings its visitors, too, and each of them may put a question.
+    /// The main listener, where a proxy may also forward the requests of clients.
     Main,
 }
 
-/// Answers Envoy.
+/// The gRPC services.
 #[derive(Debug)]
 pub struct ExtAuthz {
     live: Arc<LiveSite>,
@@ -80,7 +78,7 @@ pub struct ExtAuthz {
 }
 
 impl ExtAuthz {
-    /// Answers for `live`, until `closing` is cancelled.
+    /// Open streams end when `closing` is cancelled.
     pub fn new(live: Arc<LiveSite>, health: Arc<Health>, closing: CancellationToken) -> Self {
         let service = HealthService {
             health,
@@ -93,12 +91,12 @@ impl ExtAuthz {
         }
     }
 
-    /// Whether a request that came where other things are asked, too, asks this.
+    /// Whether a request on the main listener is a check.
     pub fn is_check<B>(request: &Request<B>) -> bool {
         request.uri().path() == CHECK && is_grpc(request)
     }
 
-    /// Answers one call. A no is an answer; an error is what is no question at all.
+    /// Answers one call. A refusal is a normal response; a gRPC error is only for invalid calls.
     pub async fn handle<B>(
         &self,
         request: Request<B>,
@@ -110,8 +108,8 @@ impl ExtAuthz {
         B::Error: Into<BodyError>,
     {
         if request.version() != Version::HTTP_2 {
-            let words = "This is gRPC: it is spoken in HTTP/2.\n".to_owned();
-            return reply::text(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "text/plain", words);
+            let text = "This is a gRPC service; use HTTP/2.\n".to_owned();
+            return reply::text(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "text/plain", text);
         }
         if request.method() != Method::POST {
             let mut response =
@@ -122,16 +120,14 @@ impl ExtAuthz {
             return response;
         }
         if !is_grpc(&request) {
-            let words = "This is gRPC: application/grpc is understood.\n".to_owned();
-            return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "text/plain", words);
+            let text = "This is a gRPC service; use application/grpc.\n".to_owned();
+            return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "text/plain", text);
         }
         let within = deadline(request.headers());
-        // What answers is large, and the door would move it about: a box is cheaper than that.
+        // Boxed, because moving this large future costs more than the allocation.
         let answer = Box::pin(self.answer(request, &connection, at));
         let answer = timeout(within, answer).await;
-        answer.unwrap_or_else(|_| {
-            grpc_error(Status::deadline_exceeded("there was no time to answer"))
-        })
+        answer.unwrap_or_else(|_| grpc_error(Status::deadline_exceeded("the deadline passed")))
     }
 
     async fn answer<B>(
@@ -155,7 +151,7 @@ impl ExtAuthz {
         }
         match self.reflection.answer(request).await {
             Ok(response) => response,
-            Err(_) => grpc_error(Status::unimplemented("there is no such method here")),
+            Err(_) => grpc_error(Status::unimplemented("unknown method")),
         }
     }
 
@@ -182,7 +178,7 @@ impl ExtAuthz {
                     .and_then(GrpcCheck::read)),
                 Err(FrameError::Compressed) => {
                     return grpc_error(Status::unimplemented(
-                        "messages are read uncompressed only",
+                        "compressed messages are not supported",
                     ));
                 }
                 Err(FrameError::TooLong | FrameError::Broken | FrameError::Lost) => {
@@ -216,13 +212,13 @@ impl ExtAuthz {
     }
 }
 
-/// What is answered, and what the record says of it.
+/// The result of a gRPC check with its access record.
 enum GrpcOutcome {
     Allow(LoggedResponse, CheckResponse),
     Refuse(LoggedResponse),
 }
 
-/// Decides what was asked: by the route that the question names, else as everybody does.
+/// Decides a check: on the route that it names, else on the route of its URL.
 async fn decide_check(
     (site, shared): (&Site, &Services),
     asked: &GrpcCheck,
@@ -248,7 +244,7 @@ async fn decide_check(
         Some(Some(route)) => decide_on(route, &site.gate, &head).await,
         Some(None) => {
             if site.untrusted_peer_warnings.allow() {
-                tracing::warn!(request_id = %id, "a check names a route in context_extensions that there is not");
+                tracing::warn!(request_id = %id, "a check names an unknown route in context_extensions, so it is denied");
             }
             Verdict::Deny(Denial::NoRoute)
         }
@@ -277,14 +273,13 @@ fn route_named<'a>(site: &'a Site, name: &[u8]) -> Option<&'a Arc<Route>> {
     site.routes.by_name(name)
 }
 
-/// Whether these are the media types of gRPC with protocol buffers.
 fn is_grpc<B>(request: &Request<B>) -> bool {
     let kind = request.headers().get(CONTENT_TYPE);
     let kind = kind.map(|kind| kind.as_bytes());
     matches!(kind, Some(b"application/grpc" | b"application/grpc+proto"))
 }
 
-/// How long the answer may take: as the caller says, within reason.
+/// The deadline of a call.
 fn deadline(headers: &HeaderMap) -> Duration {
     let said = headers
         .get("grpc-timeout")
@@ -293,7 +288,7 @@ fn deadline(headers: &HeaderMap) -> Duration {
     said.min(ANSWER_WITHIN_MAX)
 }
 
-/// At most eight digits and a unit.
+/// Parses `grpc-timeout`: at most eight digits and a unit.
 fn parse_timeout(said: &str) -> Option<Duration> {
     let (digits, unit) = said.split_at_checked(said.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -311,7 +306,6 @@ fn parse_timeout(said: &str) -> Option<Duration> {
     }
 }
 
-/// What is no question that we answer.
 fn grpc_error(status: Status) -> Response<Body> {
     status.into_http().map(boxed)
 }

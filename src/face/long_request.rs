@@ -1,7 +1,7 @@
-//! Ends long responses, uploads and tunnels when their request is no longer allowed.
+//! Ends long requests that are no longer allowed: streamed responses, uploads and tunnels.
 //!
-//! A short response costs only a check of the time. A long one is rechecked by a task of its own, which
-//! can end it even while the client does not read.
+//! A short response only costs a look at the clock. A long one gets a task that rechecks it, so that
+//! it ends even while its client reads nothing.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ use crate::request::{Body, BodyError};
 use crate::site::live::LiveSite;
 use crate::telemetry::{StreamEnd, StreamKind};
 
-/// An allowed request in progress, with everything that a new decision needs.
+/// An allowed request that is still running, with everything a recheck needs.
 pub(super) struct LongRequest {
     pub(super) live: Arc<LiveSite>,
     pub(super) head: Parts,
@@ -37,7 +37,7 @@ pub(super) struct LongRequest {
 }
 
 impl LongRequest {
-    /// Waits until the request is no longer allowed.
+    /// Completes when the request is no longer allowed.
     pub(super) async fn until_refused(&self) {
         let request = AllowedRequest {
             head: &self.head,
@@ -47,7 +47,7 @@ impl LongRequest {
         until_refused(&self.live, request).await;
     }
 
-    /// Logs that the request was ended.
+    /// Writes the record of a request that was ended early.
     pub(super) fn record(&self, what: StreamKind) {
         let shared = self.live.services();
         let caller = self.permit.caller();
@@ -75,8 +75,7 @@ impl LongRequest {
     }
 }
 
-/// Waits for `work`. After `recheck_after` it is ended, with `None`, when the request is no longer
-/// allowed.
+/// Awaits `work`, and after `recheck_after` only while its request is still allowed.
 pub(super) async fn run_while_allowed<T>(
     work: impl Future<Output = T>,
     recheck_after: Duration,
@@ -94,26 +93,26 @@ pub(super) async fn run_while_allowed<T>(
     }
 }
 
-/// A response body whose request is rechecked if it lasts.
+/// A response body that is rechecked once it lasts.
 pub(super) struct RecheckedBody {
     stage: Stage,
     recheck_at: Instant,
 }
 
 enum Stage {
-    /// It has not lasted until `recheck_at`.
+    /// Younger than `recheck_after`.
     Short(Body, Option<Box<LongRequest>>),
-    /// It lasts: a task rechecks its request.
+    /// Rechecked by a task.
     Rechecked(Arc<RevocableBody>, AbortHandle),
 }
 
-/// The request is no longer allowed, so its response is truncated.
+/// The request is no longer allowed, so its response is cut off.
 #[derive(Debug, thiserror::Error)]
 #[error("the request is no longer allowed")]
 pub(super) struct NoLongerAllowed;
 
 impl RecheckedBody {
-    /// Wraps a response body. The recheck begins when the body is polled after `recheck_at`.
+    /// Wraps the body. The recheck starts with the first poll after `recheck_after`.
     pub(super) fn wrap(body: Body, request: LongRequest) -> Body {
         let recheck_at = request.since + request.permit.route().limits.lasting;
         Body::new(Self {
@@ -149,7 +148,7 @@ impl Drop for RecheckedBody {
     fn drop(&mut self) {
         if let Stage::Rechecked(body, task) = &self.stage {
             task.abort();
-            // The task may own it for a moment longer; the upstream's connection is released now.
+            // The task may keep its reference a moment longer; close the upstream's connection now.
             body.end();
         }
     }
@@ -192,12 +191,11 @@ impl http_body::Body for RecheckedBody {
     }
 }
 
-/// A body that another task can end.
+/// A body that another task can take away from its reader.
 struct RevocableBody(Mutex<State>);
 
 struct State {
     body: Option<Body>,
-    /// Whether [`RevocableBody::end`] was called.
     is_revoked: bool,
     reader: Option<Waker>,
 }
@@ -211,7 +209,7 @@ impl RevocableBody {
         }))
     }
 
-    /// Drops the body, after which the reader gets an error. Returns whether it was not dropped yet.
+    /// Takes the body away and returns whether it was still there.
     fn end(&self) -> bool {
         let mut state = self.state();
         state.is_revoked = true;
@@ -239,7 +237,7 @@ impl RevocableBody {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No code that holds the lock can panic halfway through a change.
+        // No holder of the lock panics between two related changes.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

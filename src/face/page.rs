@@ -1,9 +1,8 @@
-//! The pages people see: typed data in, HTML in Chinese or English out. No request, no status.
+//! Renders the pages for people as HTML in Chinese or English, from typed data.
 //!
-//! A page needs nothing from elsewhere: its style and its pictures stand in it, so it also works
-//! where the own paths cannot be reached. Only [`FragmentPage`], [`FramePage`], [`HandOverPage`] and
-//! [`PostPage`] run a script, each a file of ours.
-//! Everything that comes from outside is escaped by askama.
+//! Pages embed their style and images, so that they also work where own paths cannot be reached. Only
+//! [`FragmentPage`], [`FramePage`], [`HandOverPage`] and [`PostPage`] run a script, from an own path.
+//! Askama escapes all values.
 
 use askama::Template;
 
@@ -46,37 +45,35 @@ pub use switch::SwitchPage;
 use style::STYLE;
 use texts::Texts;
 
-/// A finished page.
+/// A rendered page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// The whole document, UTF-8.
     pub html: String,
-    /// The language it speaks.
     pub lang: Lang,
     policy: PagePolicy,
-    /// The origins whose pages may show a page that may be shown in a frame; empty: all.
+    /// The origins that may frame the page if its policy allows framing; empty: all.
     framed_by: Vec<String>,
 }
 
-/// What a page asks of the browser beyond showing it.
+/// Which Content-Security-Policy and framing headers a page needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PagePolicy {
-    /// Nothing.
+    /// No script, no framing, and forms only to this host.
     Plain,
-    /// To run our script.
+    /// Runs an own script.
     Script,
-    /// To post a form that leads to another host. What is there may lead on to anywhere, and Chromium
-    /// holds `form-action` against every redirect after a form.
+    /// A form whose response redirects to another host, which may redirect anywhere. Chromium applies
+    /// `form-action` to all redirects after a form.
     RedirectingForm,
-    /// The same, and to be out of reach of the page that opened its window, whose script could press
-    /// the button where it is of this origin.
+    /// Like [`Self::RedirectingForm`], and isolated from the page that opened the window, whose script
+    /// could press the button if it is of the same origin.
     IsolatedForm,
-    /// To run our script, and to post a form to another site, which may lead on to anywhere.
+    /// Runs an own script that posts a form to another site, which may redirect anywhere.
     ScriptedPost,
-    /// To be shown in somebody's frame: it says that frames cannot log in, and does nothing else.
+    /// May be framed by every site: a notice that a frame cannot log in.
     FramedNotice,
-    /// To be shown in somebody's frame, to run our script there, and to post a form to this host,
-    /// whose application may lead on to anywhere.
+    /// May be framed by the configured origins, runs an own script, and posts a form to this host,
+    /// whose application may redirect anywhere.
     FramedSignIn,
 }
 
@@ -97,30 +94,29 @@ impl PagePolicy {
     }
 }
 
-/// What every page says of itself.
+/// What every page shows about itself.
 #[derive(Clone, Copy, Debug)]
 pub struct PageInfo<'a> {
-    /// The host people know the site by: `sso.corp.example`.
+    /// The host name of the site, such as `sso.corp.example`.
     pub site: &'a str,
-    /// What the administrator finds this request by in the log.
+    /// The request id, by which an administrator finds the request in the log.
     pub request_id: &'a str,
 }
 
-/// Somebody, as a page names them.
+/// The names of a person on a page.
 #[derive(Clone, Copy, Debug)]
 pub struct PersonName<'a> {
-    /// What people call them, when that is known.
+    /// The display name, if known.
     pub name: Option<&'a str>,
-    /// What applications call them.
+    /// The login name.
     pub login: &'a str,
 }
 
 impl Page {
-    /// Every header a page is sent with, names in lower case.
+    /// The response headers of the page, with names in lower case.
     ///
-    /// `form_targets` are the origins that a sign-out may be redirected to besides this host:
-    /// Chromium holds `form-action` against redirects after a form, too. What is not an origin is
-    /// left out.
+    /// `form_targets` are further origins that a form may redirect to, because Chromium applies
+    /// `form-action` to redirects. Values that are not origins are left out.
     pub fn headers(&self, form_targets: &[&str]) -> Vec<(&'static str, String)> {
         let mut headers = vec![
             ("content-type", "text/html; charset=utf-8".to_owned()),
@@ -132,7 +128,7 @@ impl Page {
             ("cache-control", "no-store".to_owned()),
             ("vary", "accept-language".to_owned()),
             ("x-content-type-options", "nosniff".to_owned()),
-            // `no-referrer` would make browsers send `Origin: null` with our own sign-out form.
+            // With `no-referrer` browsers would send `Origin: null` with the sign-out form.
             ("referrer-policy", "same-origin".to_owned()),
         ];
         if !self.policy.allows_framing() {
@@ -157,7 +153,7 @@ impl Page {
         }
     }
 
-    /// The value of Content-Security-Policy (CSP level 3) for this page; see [`Page::headers`].
+    /// The Content-Security-Policy (CSP level 3) of this page; see [`Page::headers`].
     pub fn content_security_policy(&self, form_targets: &[&str]) -> String {
         let style = style::digest();
         let script = if self.policy.runs_script() {
@@ -181,7 +177,7 @@ impl Page {
     }
 }
 
-/// Whether a text is scheme, host and port and can stand in a policy as it is.
+/// Whether a text is an origin that can be inserted into a policy unchanged.
 fn is_origin(text: &str) -> bool {
     let rest = text
         .strip_prefix("https://")
@@ -190,7 +186,7 @@ fn is_origin(text: &str) -> bool {
     rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(plain))
 }
 
-/// What every template is given.
+/// The values that every template uses.
 #[derive(Debug)]
 struct Layout<'a> {
     info: PageInfo<'a>,
@@ -213,7 +209,7 @@ impl<'a> Layout<'a> {
 fn render_page(template: &impl Template, lang: Lang, policy: PagePolicy) -> Page {
     let html = template
         .render()
-        .expect("a template of texts alone is written to memory");
+        .expect("rendering to a String does not fail");
     Page {
         html,
         lang,

@@ -1,4 +1,4 @@
-//! Checks whether a running request is still allowed.
+//! Decides again about requests that last: open streams, uploads and tunnels.
 
 use std::time::Duration;
 
@@ -13,61 +13,60 @@ use crate::request::policy::{Denial, Permit, Verdict};
 use crate::site::live::LiveSite;
 use crate::store::{SessionId, Subject};
 
-/// The longest time between two checks of a running request. It is shorter than the default
-/// `store_outage_grace` of sessions.
+/// The longest time between two rechecks. It is within the grace that sessions have during a store
+/// outage.
 const RECHECK_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long a request continues while its verdict is unknown. A restarted store or issuer responds
-/// again within this time, and a session that was revoked meanwhile lasts no longer.
+/// How long a request continues while its verdict is unknown. A restarted store or issuer is back
+/// within this time, and a session revoked meanwhile lives no longer than this.
 const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 
-/// The time until the next check while the verdict is unknown.
+/// The time between two rechecks while the verdict is unknown.
 const UNKNOWN_RECHECK_WITHIN: Duration = Duration::from_secs(2);
 
-/// A request that was allowed.
+/// A request that was allowed and is still running.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllowedRequest<'a> {
     pub(super) head: &'a Parts,
     pub(super) connection: &'a Connection,
-    /// The original permit, with the caller that the upstream received.
+    /// The permit names the caller that the upstream was told.
     pub(super) permit: &'a Permit,
 }
 
-/// The identity of a caller: a person's session, or a program.
 #[derive(Debug, PartialEq, Eq)]
 enum CallerId<'a> {
     Person(SessionId),
     Program(&'a IssuerId, &'a Subject),
 }
 
-/// The result of one check.
+/// The result of deciding again.
 enum Recheck {
-    /// The request is allowed; its session or token ends at this time.
+    /// Still allowed; the session or token ends at this time.
     Allowed(Option<Timestamp>),
-    /// The verdict is unknown, such as when the store does not respond.
+    /// The store or an issuer did not answer.
     Unknown,
     Refused,
 }
 
-/// What happens to a request after a check.
+/// What to do after a recheck.
 enum NextCheck {
-    /// The request continues and is checked again after this time.
+    /// The request continues; recheck it after this time.
     Continue(Duration),
-    /// The verdict is unknown; the request is checked again after this time.
+    /// The verdict is unknown; recheck after this time.
     Retry(Duration),
     End,
 }
 
-/// The result of the previous checks of a request.
+/// What earlier rechecks found out.
 struct RecheckState {
     /// When its session or token ends.
     ends_at: Option<Timestamp>,
-    /// Since when the verdict is unknown.
+    /// When the verdict became unknown.
     unknown_since: Option<Timestamp>,
 }
 
-/// Returns once the request is no longer allowed: its session was revoked or expired, or a reloaded
-/// site denies it.
+/// Completes when the request is no longer allowed: its session was revoked or expired, or a new
+/// configuration refuses it.
 pub(super) async fn until_refused(live: &LiveSite, request: AllowedRequest<'_>) {
     let mut changes = live.services().sessions.changes();
     let mut reloads = live.subscribe_to_reloads();
@@ -85,8 +84,8 @@ pub(super) async fn until_refused(live: &LiveSite, request: AllowedRequest<'_>) 
     }
 }
 
-/// Whether the request is allowed now. While the verdict is unknown, it is checked again for up to
-/// `UNKNOWN_MAX`.
+/// Whether the request is allowed now. While the verdict is unknown, this retries for
+/// [`UNKNOWN_MAX`].
 pub(super) async fn is_still_allowed(live: &LiveSite, request: AllowedRequest<'_>) -> bool {
     let mut state = RecheckState::of(request.permit);
     loop {
@@ -139,14 +138,14 @@ async fn judge(live: &LiveSite, request: AllowedRequest<'_>) -> Recheck {
         return Recheck::Refused;
     };
     match decide(&site.routes, &site.gate, &head).await {
-        // `Reconfirm` concerns the next page; it does not end this request.
+        // `Reconfirm` concerns the next page, not this request.
         Verdict::Allow(permit) | Verdict::Reconfirm(permit) => {
             let (original, found) = (caller_id(request.permit), caller_id(&permit));
             if original.is_none() || original == found {
                 return Recheck::Allowed(ends_at(&permit));
             }
-            // A public route allows the caller as anonymous, but the upstream still serves the
-            // original caller. The caller is also anonymous there while the store does not respond.
+            // The route allows another caller, but the upstream was told the original one. On a
+            // public route a store outage also makes the caller anonymous.
             match (found, site.gate.person(&head).await) {
                 (None, Err(_)) => Recheck::Unknown,
                 (_, Ok(_) | Err(_)) => Recheck::Refused,
@@ -169,7 +168,7 @@ fn caller_id(permit: &Permit) -> Option<CallerId<'_>> {
     }
 }
 
-/// When the session or the token of the caller ends.
+/// When the caller's session or token ends.
 fn ends_at(permit: &Permit) -> Option<Timestamp> {
     match permit.caller() {
         Caller::Person(person) => Some(person.session.expires_at),

@@ -1,4 +1,4 @@
-//! Collects the data of the access record of a request.
+//! What the access record needs to know about a request and its response.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,14 +20,14 @@ use crate::request::policy::Permit;
 use crate::request::route::Route;
 use crate::telemetry::{AccessRecord, CutBy, FaceLabel, Telemetry, VerdictLabel};
 
-/// The data about the request.
+/// The request's part of an access record.
 #[derive(Clone, Debug)]
 pub(super) struct AccessEntry {
-    /// When it arrived.
+    /// When the request arrived.
     pub(super) at: Timestamp,
-    /// The peer's address; once the head is parsed, the client's behind trusted proxies.
+    /// The peer; after the head is parsed, the client that trusted proxies name.
     pub(super) client: IpAddr,
-    /// Absent if the access log is off.
+    /// Absent when the access log is off.
     line: Option<Box<RequestLine>>,
 }
 
@@ -59,14 +59,14 @@ impl AccessEntry {
             Box::new(RequestLine {
                 method: parts.method.clone(),
                 host: host.unwrap_or_default().into_owned(),
-                // Without the query: it may hold codes, states and tickets.
+                // Never the query, which holds codes, states and tickets.
                 path: parts.uri.path().to_owned(),
             })
         });
         Self { at, client, line }
     }
 
-    /// Replaces the data by that of the original request of a check.
+    /// Replaces the request by the original one that a check is about.
     pub(super) fn set_original(&mut self, head: &Head<'_>) {
         self.client = head.client;
         if let Some(line) = &mut self.line {
@@ -80,7 +80,7 @@ impl AccessEntry {
     }
 }
 
-/// A response with the data about its decision and its upstream.
+/// A response with what the access record says about it.
 #[derive(Debug)]
 pub(super) struct LoggedResponse {
     response: Option<Response<Body>>,
@@ -90,25 +90,24 @@ pub(super) struct LoggedResponse {
     route: Option<Arc<Route>>,
     caller: Option<Caller>,
     upstream_took: Option<Duration>,
-    /// When the head of the upstream's response was received.
+    /// When the head of the upstream's response arrived.
     answered_at: Option<Instant>,
     upstream: Option<HeaderValue>,
     /// Whether the response's body still comes from an upstream.
     is_streaming: bool,
 }
 
-/// The data about the response.
+/// The response's part of an access record.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ResponseSummary {
     pub(super) status: StatusCode,
-    /// The time from the request to the head of the response.
+    /// From the arrival of the request to the head of the response.
     pub(super) took: Duration,
     pub(super) bytes: Option<u64>,
     pub(super) cut: Option<CutBy>,
 }
 
 impl LoggedResponse {
-    /// The response of an own path.
     pub(super) fn own_path(reason: &'static str, response: Response<Body>) -> Self {
         Self::new(FaceLabel::Own, VerdictLabel::Allow, reason).with_response(response)
     }
@@ -139,13 +138,12 @@ impl LoggedResponse {
         .with_response(response)
     }
 
-    /// Modifies the response.
     pub(super) fn map_response(mut self, add: impl FnOnce(&mut Response<Body>)) -> Self {
         self.response.as_mut().map(add);
         self
     }
 
-    /// Marks this as the response to a check.
+    /// Marks it as the response to a check.
     pub(super) fn from_check(self) -> Self {
         Self {
             face: FaceLabel::Check,
@@ -153,13 +151,12 @@ impl LoggedResponse {
         }
     }
 
-    /// The status of the response; 200 if there is none yet.
     pub(super) fn status(&self) -> StatusCode {
         let response = self.response.as_ref();
         response.map_or(StatusCode::OK, Response::status)
     }
 
-    /// A permitted request; the response is set later.
+    /// An allowed request whose response is not known yet.
     pub(super) fn allowed(permit: &Permit) -> Self {
         Self {
             route: Some(Arc::clone(permit.route())),
@@ -198,7 +195,6 @@ impl LoggedResponse {
         }
     }
 
-    /// Sets the upstream, and whether the response's body still comes from it.
     pub(super) fn with_upstream_response(self, upstream: HeaderValue, is_streaming: bool) -> Self {
         Self {
             upstream: Some(upstream),
@@ -221,8 +217,8 @@ impl LoggedResponse {
         }
     }
 
-    /// Writes the record and returns the response. If the body is still streaming, the record is
-    /// written at its end.
+    /// Writes the access record and returns the response. A streamed response is recorded when it
+    /// ends.
     pub(super) fn record(
         mut self,
         telemetry: &Telemetry,
@@ -234,8 +230,7 @@ impl LoggedResponse {
         self.record_response(response, telemetry, entry, id, started)
     }
 
-    /// As [`Self::record`], with the response as an argument. This saves two moves of the response of
-    /// every forwarded request.
+    /// Like [`Self::record`] for a separate response, which forwarded requests use to move it less.
     pub(super) fn record_response(
         self,
         response: Response<Body>,
@@ -259,7 +254,6 @@ impl LoggedResponse {
         response
     }
 
-    /// The access record.
     pub(super) fn access<'a>(
         &'a self,
         entry: &'a AccessEntry,
@@ -301,12 +295,11 @@ impl LoggedResponse {
         }
     }
 
-    /// The name of the route, if one was found.
     pub(super) fn route_name(&self) -> Option<&str> {
         self.route.as_ref().map(|route| route.name.as_str())
     }
 
-    /// The upstream that responded, as `host:port`.
+    /// The upstream that answered, as `host:port`.
     pub(super) fn upstream_name(&self) -> Option<&str> {
         self.upstream.as_ref().and_then(|name| name.to_str().ok())
     }

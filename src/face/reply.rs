@@ -1,5 +1,6 @@
-//! Builds menshen's own responses: the status and the page or problem document of every denial and
-//! failure, and the headers of all own responses. A check may replace the status of a denial.
+//! Responses that menshen makes itself: the status and the page or problem document of every denial
+//! and error, and the headers of all own responses. Checks replace the status by that of their
+//! protocol.
 
 use std::sync::Arc;
 
@@ -35,10 +36,10 @@ pub(super) use redirect::{redirect, see_other};
 
 pub(super) use program::{foreign_origin, json_problem, login_needed};
 
-/// The value of `Retry-After`, in seconds.
+/// `Retry-After` of a temporary failure.
 const RETRY_AFTER_S: u32 = 5;
 
-/// The status of a problem page.
+/// The HTTP status of a problem.
 pub(super) fn status_of(cause: Cause) -> StatusCode {
     match cause {
         Cause::NotFound => StatusCode::NOT_FOUND,
@@ -78,7 +79,7 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
     }
 }
 
-/// The response to a request with an invalid head.
+/// The response to a malformed request head.
 pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> LoggedResponse {
     let page = ProblemPage {
         info: PageInfo {
@@ -97,7 +98,7 @@ pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> LoggedRe
     LoggedResponse::denied(error.to_string(), None, None, response)
 }
 
-/// The response to a request that was allowed and no longer is.
+/// The response to a request that is no longer allowed.
 pub(super) fn no_longer_allowed(lang: Lang, id: &RequestId) -> LoggedResponse {
     let page = ProblemPage {
         info: PageInfo {
@@ -113,7 +114,7 @@ pub(super) fn no_longer_allowed(lang: Lang, id: &RequestId) -> LoggedResponse {
     LoggedResponse::denied("revoked", None, None, response)
 }
 
-/// The response to a denied request.
+/// The response to a denial.
 pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedResponse {
     match denial {
         Denial::NoRoute => LoggedResponse::denied(
@@ -164,7 +165,7 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
             let reason = match reason {
                 ForbiddenReason::Rule => "rule".to_owned(),
                 ForbiddenReason::RuleFailed(error) => {
-                    tracing::warn!(request_id = %context.id, route = route.name.as_str(), error, "a rule failed, which denies");
+                    tracing::warn!(request_id = %context.id, route = route.name.as_str(), error, "a rule failed, so the request is denied");
                     format!("rule failed: {error}")
                 }
             };
@@ -176,7 +177,7 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
             let route_name = route.as_ref().map_or("", |route| route.name.as_str());
             if context.site.untrusted_peer_warnings.allow() {
                 let send = remedy(what);
-                tracing::warn!(request_id = %context.id, route = route_name, host = %context.head.host, "a trusted proxy does not tell the {what} that the decision needs, which denies: let the proxy send {send}");
+                tracing::warn!(request_id = %context.id, route = route_name, host = %context.head.host, "a trusted proxy does not send the {what} that the decision needs, so the request is denied: let the proxy send {send}");
             }
             let (status, title) = (StatusCode::FORBIDDEN, "Not allowed here");
             let response = json_problem(context, status, "untold", title, "");
@@ -189,30 +190,30 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
     }
 }
 
-/// The response to a request whose expressions exceed the budget.
+/// The route's expressions would take more work than one request may cost.
 fn too_costly(context: &RequestContext<'_>, route: &Arc<Route>) -> LoggedResponse {
     context.shared.telemetry.count_costly_request();
     if context.site.untrusted_peer_warnings.allow() {
         let name = route.name.as_str();
-        tracing::warn!(request_id = %context.id, route = name, client = %context.head.client, "the expressions of a route take too much work for a request, which denies: its path has too many readings, or its headers are too long for the rule");
+        tracing::warn!(request_id = %context.id, route = name, client = %context.head.client, "the expressions of a route take too much work for a request, so it is denied: its path has too many readings, or its headers are too long for the rule");
     }
     let response = problem(context, Cause::BadRequest, None);
     LoggedResponse::denied("too costly", Some(route), None, response)
 }
 
-/// The response to a request with a further address that is not allowed.
+/// A further URL in the request, such as in `Destination`, is not allowed.
 fn bad_address(
     context: &RequestContext<'_>,
     route: &Arc<Route>,
     why: AddressError,
 ) -> LoggedResponse {
     let (id, name) = (context.id, route.name.as_str());
-    tracing::info!(request_id = %id, route = name, %why, "a request was refused");
+    tracing::info!(request_id = %id, route = name, %why, "a request names another URL that is not allowed, so it is denied");
     let response = problem(context, Cause::BadRequest, None);
     LoggedResponse::denied(why.to_string(), Some(route), None, response)
 }
 
-/// The header with which a proxy sends the missing part of a request.
+/// The header by which a proxy can send a missing fact.
 fn remedy(untold: &str) -> &'static str {
     match untold {
         "path" => "X-Forwarded-Uri, or what [check] original names",
@@ -255,7 +256,7 @@ fn forbidden(context: &RequestContext<'_>, route: &str, caller: &Caller) -> Resp
         switch: Href::new(urls::switch_account(context)),
         back: None,
     };
-    // The form signs out, which may redirect to the source and back to the login host.
+    // The form signs out, which may redirect to the provider and back to the login host.
     let entry = context.site.login.entry(&person.session.via);
     let source = entry.and_then(|entry| entry.connector.logout()?.page());
     let home = source.is_some().then_some(&context.site.external_url);
@@ -268,7 +269,7 @@ fn forbidden(context: &RequestContext<'_>, route: &str, caller: &Caller) -> Resp
     page_with_form_targets(StatusCode::FORBIDDEN, &page, &targets)
 }
 
-/// A problem response: a page for people, JSON for programs. `next` is the link of the page's button.
+/// A problem: a page for browsers, JSON for programs. `next` is the link of the page's main button.
 pub(super) fn problem(
     context: &RequestContext<'_>,
     cause: Cause,
@@ -277,7 +278,7 @@ pub(super) fn problem(
     problem_at_source(context, cause, next, None)
 }
 
-/// A problem response that names a source.
+/// A problem of a login, with the display name of its connector.
 pub(super) fn problem_at_source(
     context: &RequestContext<'_>,
     cause: Cause,
@@ -312,12 +313,12 @@ fn has_home_link(cause: Cause) -> bool {
     )
 }
 
-/// The link that repeats a GET request.
+/// A link that repeats the request. Only a GET can be repeated.
 fn retry_link(head: &Head<'_>) -> Option<Href> {
     (head.method == Method::GET).then(|| Href::new(urls::requested_target(head)))
 }
 
-/// The response to a request that could not be forwarded.
+/// The response when forwarding failed.
 pub(super) fn upstream_failed(
     logged: LoggedResponse,
     headers: &HeaderMap,
@@ -329,19 +330,19 @@ pub(super) fn upstream_failed(
     }: ForwardFailure,
 ) -> LoggedResponse {
     let upstream = by.as_ref().and_then(|by| by.to_str().ok());
-    let what = match error {
-        ForwardError::Unreadable(_) => "the upstream's answer was not passed on",
+    let message = match error {
+        ForwardError::Unreadable(_) => "the upstream's response was not forwarded",
         ForwardError::TooLarge {
             partly_sent: false, ..
-        } => "a request body was not passed on",
+        } => "a request body was not forwarded",
         ForwardError::TooLarge {
             partly_sent: true, ..
-        } => "a request body was passed on in part, and the upstream's connection was closed",
-        _ => "the upstream did not answer",
+        } => "a request body was forwarded in part, and the upstream's connection was closed",
+        _ => "the upstream did not respond",
     };
-    // Requests beyond a limit are not logged here: the pool logs them, at a limited rate.
+    // Exceeded limits are logged by the pool at a limited rate.
     if error.limit().is_none() {
-        tracing::warn!(request_id = %id, upstream, error = %crate::telemetry::error_chain(&error), "{what}");
+        tracing::warn!(request_id = %id, upstream, error = %crate::telemetry::error_chain(&error), "{message}");
     }
     let logged = match by {
         Some(by) => logged.with_upstream(by),
@@ -407,12 +408,11 @@ pub(super) fn upstream_failed(
     logged.with_reason(cause.slug()).with_response(response)
 }
 
-/// A response with a page and its headers.
 pub(super) fn page_response(status: StatusCode, page: &Page) -> Response<Body> {
     page_with_form_targets(status, page, &[])
 }
 
-/// A response with a page whose forms may post or redirect to these origins.
+/// Like [`page_response`]; forms of the page may redirect to these origins.
 fn page_with_form_targets(
     status: StatusCode,
     page: &Page,
@@ -430,14 +430,14 @@ fn page_with_form_targets(
     response
 }
 
-/// An uncacheable text, with `Retry-After` for a temporary failure.
+/// An own text that is never cached, with `Retry-After` for a temporary failure.
 pub(super) fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
     let mut response = text_for_operators(status, kind, body);
     retry_after(&mut response);
     response
 }
 
-/// An uncacheable text without `Retry-After`.
+/// Like [`text`] without `Retry-After`, for operators.
 pub(super) fn text_for_operators(
     status: StatusCode,
     kind: &'static str,
@@ -455,19 +455,17 @@ pub(super) fn text_for_operators(
     response
 }
 
-/// An uncacheable JSON response.
 pub(super) fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
     text(status, "application/json", value.to_string())
 }
 
-/// Makes a response cacheable; `how` is its `Cache-Control`.
+/// Lets caches keep a response that is the same for every client.
 pub(super) fn cacheable(mut response: Response<Body>, how: &'static str) -> Response<Body> {
     let how = HeaderValue::from_static(how);
     response.headers_mut().insert(CACHE_CONTROL, how);
     response
 }
 
-/// Status 405 with the allowed methods.
 pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new());
     response
@@ -476,7 +474,7 @@ pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     response
 }
 
-/// The response to an error that should be impossible. It denies.
+/// The response for a state that cannot happen; it denies.
 pub(super) fn internal_error() -> LoggedResponse {
     let response = text(
         StatusCode::INTERNAL_SERVER_ERROR,
@@ -486,20 +484,20 @@ pub(super) fn internal_error() -> LoggedResponse {
     LoggedResponse::denied("lost", None, None, response)
 }
 
-/// Forbids shared caches to store an upstream's response to which a session cookie was added.
+/// Keeps shared caches from storing an upstream response that now sets a session cookie.
 pub(super) fn mark_private(response: &mut Response<Body>) {
     let private = HeaderValue::from_static("private, no-cache");
     response.headers_mut().insert(CACHE_CONTROL, private);
 }
 
-/// Adds a `Set-Cookie`, unless the value is invalid in a header.
+/// Adds a `Set-Cookie`. A cookie with bytes that are invalid in a header is left out.
 pub(super) fn add_cookie(response: &mut Response<Body>, cookie: &str) {
     if let Ok(value) = HeaderValue::from_str(cookie) {
         response.headers_mut().append(SET_COOKIE, value);
     }
 }
 
-/// Removes `SameSite=None` from the cookies of an own response for browsers that misread it.
+/// Adapts the cookie attributes of an own response to the browser's known faults.
 pub(super) fn adapt_cookies(response: &mut Response<Body>, asked: &HeaderMap) {
     if !response.headers().contains_key(SET_COOKIE) {
         return;
@@ -527,7 +525,6 @@ pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
     navigates || accept.is_some_and(names_html)
 }
 
-/// Removes the body of a response to HEAD.
 pub(super) fn without_body_if_head(method: &Method, response: Response<Body>) -> Response<Body> {
     if method == Method::HEAD {
         response.map(|_| empty())

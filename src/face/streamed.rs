@@ -1,5 +1,5 @@
-//! `Streamed`: an answer that still comes from an upstream when its head is sent. Its access record
-//! is written when it ends, because only then it is known whether all of it came.
+//! Records a streamed response when its body ends, because only then it is known whether it was
+//! complete.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,15 +15,15 @@ use crate::request::headers::RequestId;
 use crate::request::{Body, BodyError};
 use crate::telemetry::{CutBy, Telemetry, error_chain};
 
-/// A body of which every byte is counted.
+/// A body that counts its bytes and writes its access record at its end.
 struct Streamed {
     body: Body,
     bytes: u64,
-    /// Absent once it is written.
+    /// `None` once it is written.
     record: Option<Box<Record>>,
 }
 
-/// What is known of a request when the head of its answer is sent.
+/// What is known when the head of the response is sent.
 struct Record {
     telemetry: Telemetry,
     logged: LoggedResponse,
@@ -64,7 +64,7 @@ impl Streamed {
         }
     }
 
-    /// It will not come to its end; the log says why.
+    /// Logs why the body did not end, and records it as cut off.
     fn fail(&mut self, error: &BodyError) {
         let cut = match error.downcast_ref() {
             Some(ForwardError::Client | ForwardError::TooLarge { .. }) => CutBy::Client,
@@ -94,12 +94,12 @@ impl Record {
         let error = error_chain(&**error);
         match cut {
             CutBy::Upstream => {
-                tracing::warn!(request_id = %self.id, route, upstream, %error, bytes, "an answer was cut off: its end did not come");
+                tracing::warn!(request_id = %self.id, route, upstream, %error, bytes, "a response was cut off: the upstream did not send its end");
             }
             CutBy::Client => {
-                tracing::info!(request_id = %self.id, route, upstream, %error, bytes, "an answer was cut off: its request broke off");
+                tracing::info!(request_id = %self.id, route, upstream, %error, bytes, "a response was cut off: the client did not finish its request");
             }
-            // The record says it all.
+            // The record of the ended request says why.
             CutBy::Session => {}
         }
     }
@@ -118,7 +118,7 @@ impl http_body::Body for Streamed {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 self.bytes += bytes as u64;
-                // Whoever sends it need not ask for more than its length.
+                // The server may stop polling once the declared length was sent.
                 if self.body.is_end_stream() {
                     self.end(None);
                 }
@@ -141,7 +141,7 @@ impl http_body::Body for Streamed {
 
 impl Drop for Streamed {
     fn drop(&mut self) {
-        // Nobody wants the rest of it.
+        // The client closed the connection or the stream.
         self.end(Some(CutBy::Client));
     }
 }

@@ -1,11 +1,11 @@
-//! Runs a tunnel (WebSocket) as long as its request is still allowed.
+//! Runs tunnels (WebSocket) while their request is allowed.
 
 use super::long_request::LongRequest;
 use crate::request::forward::{Tunnel, TunnelEnd};
 use crate::telemetry::StreamKind;
 
-/// Spawns a task that runs the tunnel until a side ends it, its request is no longer allowed, or the
-/// process shuts down.
+/// Runs a tunnel in its own task until either side closes it, its request is no longer allowed, or
+/// the process shuts down.
 pub(super) fn keep(tunnel: Tunnel, request: LongRequest) {
     tokio::spawn(async move {
         let live = &request.live;

@@ -1,4 +1,4 @@
-//! The URLs of menshen's own pages.
+//! URLs of own pages, and the URL that was requested.
 
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -16,9 +16,9 @@ pub(super) const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 
-/// The absolute URL of `/sign_in`, with the requested URL as return address.
+/// The absolute URL of the sign-in page, which returns to the requested URL.
 pub(super) fn sign_in(context: &RequestContext<'_>) -> String {
-    // A POST cannot be repeated after the login, so the return address is the home page.
+    // A POST cannot be repeated after a login, so its login returns to the home page.
     let reads = matches!(*context.head.method, Method::GET | Method::HEAD);
     let program = request_kind(context.head) == RequestKind::Fetch;
     let rd = if reads && !program {
@@ -34,12 +34,12 @@ pub(super) fn sign_in(context: &RequestContext<'_>) -> String {
     )
 }
 
-/// The parameter that marks a redirect by a check that found no session. If the login host finds one,
-/// another redirect would loop.
+/// Marks a login URL returned by a check that saw no session. If the login host sees one, the proxy
+/// strips the cookie, and another redirect would loop.
 pub(super) const NO_SESSION_FOUND: (&str, &str) = ("n", "1");
 
-/// The absolute URL of `/start`, with the requested URL as return address: on the login host if this
-/// host gets its session cookie, else on this host.
+/// The absolute URL that begins a login and returns to the requested URL: on the login host if its
+/// cookie is valid on this host, else on this host.
 pub(super) fn start(context: &RequestContext<'_>, no_session_found: bool) -> String {
     let (site, head) = (context.site, context.head);
     let rd = utf8_percent_encode(&requested(context), QUERY_VALUE).to_string();
@@ -55,7 +55,7 @@ pub(super) fn start(context: &RequestContext<'_>, no_session_found: bool) -> Str
     to
 }
 
-/// The URL to which a person who is denied posts to sign out and sign in with another account.
+/// The form target that signs out and returns here, to sign in with another account.
 pub(super) fn switch_account(context: &RequestContext<'_>) -> String {
     let rd = requested_target(context.head);
     format!(
@@ -83,13 +83,13 @@ pub(super) fn requested_target(head: &Head<'_>) -> String {
     }
 }
 
-/// The requested URL, without a query that is too long for a login.
+/// The requested absolute URL, cut to the length that a login can carry.
 pub(super) fn requested(context: &RequestContext<'_>) -> String {
-    let mut here = format!(
+    let mut url = format!(
         "{}{}",
         context.head.origin(),
         requested_target(context.head)
     );
-    here.truncate(without_long_query(&here).len());
-    here
+    url.truncate(without_long_query(&url).len());
+    url
 }

@@ -10,7 +10,7 @@ use super::demo_journeys::echo;
 use super::legacy_app::LegacyApp;
 use super::processes::{Program, TempDir, free_ports};
 use super::setup::{Menshen, Setup};
-use super::webdriver::{Browser, Person};
+use super::webdriver::{Browser, BrowserOptions};
 use super::wecom::{Options, WeCom};
 
 /// The address from which nginx connects to menshen, distinct from all other clients.
@@ -83,7 +83,7 @@ async fn nginx_as_upstream_receives_the_identity() {
         },
     )
     .await;
-    let browser = Browser::start(&Person::default()).await;
+    let browser = Browser::start(&BrowserOptions::default()).await;
     browser.open(&format!("{}/todo", menshen.url)).await;
     sign_in_as(&browser, "zhangsan").await;
     assert_signed_in_at(&browser, "张三", &format!("{}/todo", menshen.url)).await;
@@ -132,9 +132,9 @@ async fn only_nginx_in_front_is_trusted() {
     );
     let (menshen, nginx) = behind_nginx(&wecom, &rest).await;
     let front = format!("https://127.0.0.1:{}", nginx.port);
-    let person = Person {
+    let person = BrowserOptions {
         accepts_any_certificate: true,
-        ..Person::default()
+        ..BrowserOptions::default()
     };
     let browser = Browser::start(&person).await;
     browser.open(&format!("{front}/todo?a=%2F")).await;

@@ -1,4 +1,4 @@
-//! The admin API: list sessions, end them, close and open accounts, explain a request.
+//! The admin API: lists and ends sessions, closes and opens accounts, explains requests.
 
 use std::time::Duration;
 
@@ -20,18 +20,18 @@ use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
 
 const BODY_BYTES_MAX: usize = 16 * 1024;
 const BODY_WITHIN: Duration = Duration::from_secs(10);
-/// How many sessions one list shows, and how many unless `max` says otherwise.
+/// The limit of `max`, and its default.
 const SESSIONS_LISTED_MAX: u32 = 10_000;
 const SESSIONS_LISTED: u32 = 100;
 
-/// LoginReason a question was not answered.
+/// Why an API request failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ApiError {
     #[error("{0}")]
     Malformed(&'static str),
     #[error(transparent)]
     ExplainQuery(#[from] ExplainQueryError),
-    #[error("there is no such thing here")]
+    #[error("not found")]
     NotFound,
     #[error("{0}")]
     UnknownPerson(String),
@@ -39,7 +39,7 @@ pub(super) enum ApiError {
     Method(&'static str),
     #[error(transparent)]
     Store(StoreError),
-    /// Sessions were ended in this process, but not in the store.
+    /// The change holds in this process, but is not stored yet.
     #[error(transparent)]
     NotYetStored(StoreError),
 }
@@ -53,7 +53,7 @@ impl From<StoreError> for ApiError {
     }
 }
 
-/// Answers a request whose token was checked. `path` is what follows `/api/`.
+/// Answers a request whose token was verified. `path` is the part after `/api/`.
 pub(super) async fn answer<B>(admin: &Admin, path: &str, request: Request<B>) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes> + Send,
@@ -82,15 +82,15 @@ where
         ApiError::UnknownPerson(detail) => problem(StatusCode::NOT_FOUND, &detail),
         ApiError::Method(allowed) => not_allowed(allowed),
         ApiError::Store(error) => {
-            tracing::error!(error = %error_chain(&error), "the admin API could not ask the store");
+            tracing::error!(error = %error_chain(&error), "the admin API could not read the store");
             let detail = format!("the store does not answer: {}", error.cause());
             problem(StatusCode::SERVICE_UNAVAILABLE, &detail)
         }
         ApiError::NotYetStored(error) => {
-            tracing::error!(error = %error_chain(&error), "what the admin API ended could not be stored");
+            tracing::error!(error = %error_chain(&error), "a change by the admin API could not be stored yet");
             let detail = format!(
-                "it holds in this process, but the store did not take it yet: {}; \
-                 menshen asks it again until it does",
+                "the change holds in this process, but is not stored yet: {}; \
+                 menshen retries until it is",
                 error.cause()
             );
             problem(StatusCode::SERVICE_UNAVAILABLE, &detail)
@@ -107,10 +107,14 @@ async fn list(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
             "max" => {
                 let number = value
                     .parse()
-                    .map_err(|_| ApiError::Malformed("max is a number"))?;
+                    .map_err(|_| ApiError::Malformed("max must be a number"))?;
                 max = SESSIONS_LISTED_MAX.min(number);
             }
-            _ => return Err(ApiError::Malformed("known are login, account and max")),
+            _ => {
+                return Err(ApiError::Malformed(
+                    "unknown parameter; known are login, account and max",
+                ));
+            }
         }
     }
     let directory = admin.people.directory();
@@ -135,7 +139,7 @@ async fn list(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
     ))
 }
 
-/// A session as the administrator sees it: nothing in it opens anything.
+/// A session as JSON, without its secrets.
 fn session_json(session: &SessionRecord) -> serde_json::Value {
     json!({
         "id": session.public_id,
@@ -161,7 +165,7 @@ async fn end_session(admin: &Admin, id: &str) -> Result<Response<Body>, ApiError
     Ok(done())
 }
 
-/// Whose sessions are ended: exactly one of these.
+/// The body of a revocation: exactly one of these.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 enum RevokeTarget {
@@ -176,7 +180,7 @@ where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<BodyError>,
 {
-    let bad_body = || ApiError::Malformed("the body is too long or did not come");
+    let bad_body = || ApiError::Malformed("the body is too long or did not arrive");
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
     let body = timeout(BODY_WITHIN, body)
         .await
@@ -196,11 +200,12 @@ where
             RevocationScope::Account(account.ok_or(ApiError::NotFound)?.id)
         }
         RevokeTarget::Connector(id) => RevocationScope::Connector(
-            ConnectorId::try_from(id).map_err(|_| ApiError::Malformed("no id of a connector"))?,
+            ConnectorId::try_from(id)
+                .map_err(|_| ApiError::Malformed("not the id of a connector"))?,
         ),
         RevokeTarget::Everyone(true) => RevocationScope::Everyone,
         RevokeTarget::Everyone(false) => {
-            return Err(ApiError::Malformed("everyone is true or absent"));
+            return Err(ApiError::Malformed("everyone must be true or absent"));
         }
     };
     let stored = admin.sessions.revoke(&scope).await;
@@ -250,7 +255,7 @@ async fn set_closed(admin: &Admin, id: &str, closed: bool) -> Result<Response<Bo
     Ok(done())
 }
 
-/// What was ended holds here; whether it is stored as well is another matter.
+/// A store failure after a change that already holds in this process.
 fn not_yet_stored(error: StoreError) -> ApiError {
     match error {
         StoreError::NoAccount { .. } => ApiError::NotFound,
@@ -269,11 +274,11 @@ fn admin_audit<'a, T>(event: AuditEvent, stored: &Result<T, StoreError>) -> Audi
 }
 
 fn parse_account(text: String) -> Result<AccountId, ApiError> {
-    AccountId::try_from(text).map_err(|_| ApiError::Malformed("no id of an account"))
+    AccountId::try_from(text).map_err(|_| ApiError::Malformed("not the id of an account"))
 }
 
 fn parse_login(text: String) -> Result<LoginName, ApiError> {
-    LoginName::try_from(text).map_err(|_| ApiError::Malformed("no login"))
+    LoginName::try_from(text).map_err(|_| ApiError::Malformed("not a login name"))
 }
 
 fn done() -> Response<Body> {

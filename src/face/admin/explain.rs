@@ -1,4 +1,4 @@
-//! `GET /api/explain`: how a request would be decided, as JSON.
+//! `GET /api/explain`: explains the decision about a request, as JSON.
 
 use http::{Response, StatusCode};
 
@@ -9,7 +9,7 @@ use crate::people::directory::SimulateError;
 use crate::request::Body;
 use crate::request::explain::{ExplainArguments, ExplainQuery, explain};
 
-/// Explains the request in the query with the active site.
+/// Explains the request in the query with the current configuration.
 pub(super) async fn answer(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
     let query = ExplainQuery::parse(parse_query(query)?)?;
     let (site, shared) = (admin.live.site(), admin.live.services());
@@ -45,14 +45,14 @@ fn parse_query(query: &str) -> Result<ExplainArguments, ApiError> {
             }
             _ => {
                 return Err(ApiError::Malformed(
-                    "known are url, as, via, method, from and header",
+                    "unknown parameter; known are url, as, via, method, from and header",
                 ));
             }
         };
         if place.replace(value.into_owned()).is_some() {
-            return Err(ApiError::Malformed("say everything but headers once"));
+            return Err(ApiError::Malformed("only header may be repeated"));
         }
     }
-    let url = url.ok_or(ApiError::Malformed("say which url"))?;
+    let url = url.ok_or(ApiError::Malformed("url is missing"))?;
     Ok(ExplainArguments { url, ..arguments })
 }

@@ -1,5 +1,4 @@
-//! Finds requests to the admin listener that a page of another site made a browser send, by a host name
-//! that resolves to the listener (DNS rebinding) or across origins.
+//! Protects the administrator's listener from browsers: DNS rebinding and cross-origin requests.
 
 use std::net::IpAddr;
 
@@ -10,16 +9,16 @@ use serde::Deserialize;
 use crate::request::head::parse_host;
 use crate::setting::text_schema;
 
-/// A host name of the admin listener.
+/// A host name that requests to the administrator's listener may use.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct AdminHost(String);
 
-/// The text is not a valid item of `hosts`.
+/// The text is not a host name for `[admin] hosts`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a host is a name such as menshen.monitoring.svc, without a port; addresses and localhost \
-     count already"
+    "a host is a name such as menshen.monitoring.svc, without a port; IP addresses and localhost \
+     are always accepted"
 )]
 pub struct AdminHostError;
 
@@ -47,8 +46,7 @@ impl TryFrom<String> for AdminHost {
     }
 }
 
-/// Whether every host name in a request is an IP address, `localhost` or one of `hosts`. A request
-/// without a host is accepted: browsers always send one, health checks of load balancers may not.
+/// Whether the host in the request is an IP address, `localhost` or one of `hosts`.
 pub(super) fn names_this_listener<B>(request: &Request<B>, hosts: &[AdminHost]) -> bool {
     let headers = request.headers().get_all(HOST);
     let mut headers = headers.iter().map(|value| value.to_str().unwrap_or(""));
@@ -58,7 +56,7 @@ pub(super) fn names_this_listener<B>(request: &Request<B>, hosts: &[AdminHost]) 
     second.is_none() && names.all(|name| is_accepted(name, hosts))
 }
 
-/// Whether a request names no host, as old health checks do. Browsers always name one.
+/// Whether a request has no host, as some health checks of load balancers. Browsers always send one.
 pub(super) fn has_no_host<B>(request: &Request<B>) -> bool {
     let mut named = request.headers().get_all(HOST).iter();
     let is_empty = |host: &http::HeaderValue| host.as_bytes().trim_ascii().is_empty();
@@ -83,7 +81,7 @@ fn address(host: &str) -> Option<IpAddr> {
     bare.unwrap_or(host).parse().ok()
 }
 
-/// Whether a page of another origin made a browser send the request.
+/// Whether a browser sends the request for a page of another origin.
 pub(super) fn is_cross_origin(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let own_origin = |origin: &http::HeaderValue| {

@@ -1,4 +1,4 @@
-//! Tests of the admin listener, without a socket.
+//! Tests of the administrator's listener without a socket.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -100,11 +100,11 @@ impl TestAdmin {
         (status, serde_json::from_str(&text).unwrap())
     }
 
-    /// Creates an account and a session; returns the account and the public id of the session.
+    /// Logs a person in and returns their account and the public id of their session.
     async fn person(&self, login: &str) -> (AccountId, String) {
         let sessions = &self.admin.sessions;
         let (via, subject) = ("corp".parse().unwrap(), login.parse().unwrap());
-        // A login that begins at the time of a revocation is refused.
+        // A login that began in the second of a revocation is refused.
         self.clock.advance(Duration::from_secs(1));
         let now = self.clock.now();
         let admission = Admission {

@@ -1,4 +1,4 @@
-//! What each contract reads of the original request: a fixed set of headers, and nothing else.
+//! Reads the original request from a check. Each protocol has a fixed set of headers.
 
 use std::net::IpAddr;
 
@@ -16,20 +16,20 @@ use crate::request::head::{
 use crate::request::target;
 use crate::site::Site;
 
-/// Where Envoy's `path_prefix` leads, below the prefix of the own paths.
+/// The path of Envoy's `path_prefix`, below the prefix of own paths.
 pub(super) const ENVOY_PATH: &str = "/ext_authz";
 
-/// `[check]`: how other proxies ask.
+/// `[check]`: how other proxies send the original request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckConfig {
-    /// The one header from which `/auth` reads the original URI; whoever asks must overwrite what
-    /// clients send under that name. With `x-original-url` it may be a whole URL, and then `Host`
-    /// and `X-Forwarded-Proto` are not read.
+    /// The one header from which `/auth` reads the original URI. The proxy must overwrite this header
+    /// if a client sends it. With `x-original-url` the value may be an absolute URL; then `Host` and
+    /// `X-Forwarded-Proto` are not read.
     pub original: OriginalHeader,
 }
 
-/// The original request, as far as it was told.
+/// The original request, as far as the check names it.
 #[derive(Debug)]
 pub(super) struct HttpCheck {
     host: String,
@@ -37,12 +37,12 @@ pub(super) struct HttpCheck {
     method: Option<Method>,
     secure: Option<bool>,
     client: Option<IpAddr>,
-    /// Who may pass besides, where the check itself says so.
+    /// A restriction from the query of the check.
     pub(super) restriction: Option<QueryRestriction>,
 }
 
 impl HttpCheck {
-    /// Reads a check as its contract says. The peer is trusted.
+    /// Reads a check of a trusted peer.
     pub(super) fn read(
         protocol: CheckProtocol,
         site: &Site,
@@ -102,9 +102,9 @@ impl HttpCheck {
                 ..asked
             });
         };
-        // A whole URL says everything; the Host is that of the check.
+        // An absolute URL has scheme and host; the Host header names the check's own host.
         let broken = || HeadError::Forwarded(name);
-        // Its host ends where its path begins, or a visitor's `Host: a?.b` would name another one.
+        // The host must end at the path, or a client's `Host: a?.b` would change it.
         let url = Some(url).filter(|url| has_path(url)).ok_or_else(broken)?;
         let url: Uri = target::parse(url).ok_or(HeadError::Target)?;
         let (Some(authority), Some(scheme)) = (url.authority(), url.scheme_str()) else {
@@ -118,7 +118,6 @@ impl HttpCheck {
         })
     }
 
-    /// For the head.
     pub(super) fn original<'a>(&'a self, headers: &'a HeaderMap) -> Original<'a> {
         Original {
             host: &self.host,
@@ -142,7 +141,7 @@ fn target(headers: &HeaderMap, name: &'static str) -> Result<Option<PathAndQuery
     text.map(|target| path_and_query(target, name)).transpose()
 }
 
-/// The one value of a header; copies must agree.
+/// The value of a header; repeated values must be equal.
 fn bytes<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a [u8]>, HeadError> {
     let mut values = headers.get_all(HeaderName::from_static(name)).iter();
     let first = values.next();
@@ -152,7 +151,7 @@ fn bytes<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a [u
     }
 }
 
-/// Whether the first thing after scheme and authority is a path.
+/// Whether a path follows the authority directly.
 fn has_path(url: &[u8]) -> bool {
     let authority = url.windows(3).position(|three| three == b"://");
     let rest = authority.map_or(&[][..], |at| &url[at + 3..]);
@@ -160,7 +159,7 @@ fn has_path(url: &[u8]) -> bool {
     end == Some(&b'/')
 }
 
-/// Parses what a client sent as its target; whoever asks says it as it came.
+/// Parses the original request target, byte for byte as the client sent it.
 fn path_and_query(target: &[u8], name: &'static str) -> Result<PathAndQuery, HeadError> {
     if !target.starts_with(b"/") {
         return Err(HeadError::Forwarded(name));

@@ -1,4 +1,4 @@
-//! `Only`: who may pass besides, where the check itself says so; it only narrows.
+//! Restrictions in the query of a check, as oauth2-proxy knows them. They only restrict a verdict.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::request::gate::{Caller, LoginReason};
 use crate::request::head::HeadError;
 use crate::request::policy::{Denial, ForbiddenReason, LoginNeeded, Verdict};
 
-/// `allowed_groups`, `allowed_emails`, `allowed_email_domains` of oauth2-proxy's check, each a list
-/// with commas. All that are there must hold; an empty one lets nobody pass.
+/// `allowed_groups`, `allowed_emails` and `allowed_email_domains`, each a list separated by commas.
+/// Every list that is present must match; an empty list matches nobody.
 #[derive(Debug, Default)]
 pub(super) struct QueryRestriction {
     groups: Option<Vec<String>>,
@@ -18,7 +18,7 @@ pub(super) struct QueryRestriction {
 }
 
 impl QueryRestriction {
-    /// From the query of a check; nothing when none of them is there.
+    /// Parses the query of a check; `None` if it has none of the lists.
     pub(super) fn of(query: Option<&str>) -> Result<Option<Self>, HeadError> {
         let Some(query) = query else { return Ok(None) };
         let broken = HeadError::Forwarded("query");
@@ -42,8 +42,8 @@ impl QueryRestriction {
         Ok(any.then_some(restriction))
     }
 
-    /// Turns away whoever is not on every list, also who may go on because their source need not
-    /// answer. Nobody is asked to log in first, also on a route that is open to all.
+    /// Denies a person who is not on every list, and requires a login of an anonymous caller even on
+    /// a public route.
     pub(super) fn restrict(&self, verdict: Verdict) -> Verdict {
         let (Verdict::Allow(permit) | Verdict::Reconfirm(permit)) = &verdict else {
             return verdict;
@@ -81,14 +81,13 @@ impl QueryRestriction {
     }
 }
 
-/// The domain of an address. One with two `@` has none: readers differ about which it is.
+/// The domain of an e-mail address. An address with two `@` has none, because parsers differ.
 fn domain_of(email: &str) -> Option<&str> {
     let (local, domain) = email.split_once('@')?;
     (!local.is_empty() && !domain.contains('@')).then_some(domain)
 }
 
-/// Whether a domain is the one that is named, or below one that is written `.example.com` or
-/// `*.example.com`.
+/// Whether a domain equals `named`, or is a subdomain of `.example.com` or `*.example.com`.
 fn covers(named: &str, own: &str) -> bool {
     let (named, own) = (named.to_ascii_lowercase(), own.to_ascii_lowercase());
     match named.strip_prefix('*').unwrap_or(&named).strip_prefix('.') {

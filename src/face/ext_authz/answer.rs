@@ -1,4 +1,4 @@
-//! Converts a verdict to Envoy's `CheckResponse`.
+//! Builds `CheckResponse` messages.
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE};
@@ -14,21 +14,21 @@ use crate::request::gate::Caller;
 use crate::request::headers::{HeaderChanges, RequestId};
 use crate::request::policy::Permit;
 
-/// The gRPC status codes that are sent.
+/// The gRPC status codes in use.
 const OK: i32 = 0;
 const PERMISSION_DENIED: i32 = 7;
 const UNAVAILABLE: i32 = 14;
 const UNAUTHENTICATED: i32 = 16;
 
-/// Values of `append_action`: add a value to existing ones, or replace them.
+/// Values of `append_action`: add a header, or replace it.
 const APPEND: i32 = 0;
 const OVERWRITE: i32 = 2;
 
-/// The initial capacity of the buffer in bytes, enough for most responses.
+/// The usual size of a response, so that its bytes need one allocation.
 const CAPACITY: usize = 2048;
 
-/// The response for an allowed request: the header changes, the caller as dynamic metadata, and the
-/// session cookie if it was signed again.
+/// The response to an allowed request: header changes, the caller's identity, and a renewed session
+/// cookie.
 pub(super) fn ok_response(
     permit: &Permit,
     changes: &HeaderChanges,
@@ -45,7 +45,7 @@ pub(super) fn ok_response(
     let mut response_headers_to_add = Vec::new();
     if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(cookie).ok()) {
         let private = HeaderValue::from_static("private, no-cache");
-        // Caches must not store a response with a session cookie.
+        // Shared caches must not store a response that sets a session cookie.
         response_headers_to_add.push(buffer.option(&CACHE_CONTROL, &private, OVERWRITE));
         response_headers_to_add.push(buffer.option(&SET_COOKIE, &cookie, APPEND));
     }
@@ -61,8 +61,7 @@ pub(super) fn ok_response(
     }
 }
 
-/// The response for a request that is not allowed, with the response that Envoy sends to the
-/// client.
+/// The response to a refused request: what Envoy sends to the client.
 pub(super) async fn denied_response(response: Response<Body>) -> CheckResponse {
     let (parts, body) = response.into_parts();
     let code = match parts.status {
@@ -71,15 +70,14 @@ pub(super) async fn denied_response(response: Response<Body>) -> CheckResponse {
         redirect if redirect.is_redirection() => UNAUTHENTICATED,
         _ => PERMISSION_DENIED,
     };
-    // menshen's own bodies are complete in memory. If reading one fails, the denial has an empty
-    // body.
+    // Own bodies are complete in memory; after an error the refusal has no body.
     let body = body.collect().await;
     let body = body.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
     let mut buffer = SharedBuffer::default();
     let headers = parts.headers.iter();
-    // Envoy sets `Content-Length` itself.
+    // Envoy sets Content-Length itself.
     let headers = headers.filter(|(name, _)| *name != CONTENT_LENGTH);
-    // `HeaderMap` iterates over the values of a repeated header, such as `Set-Cookie`, in a row.
+    // Repeated names, such as Set-Cookie, are adjacent.
     let mut last = None;
     let headers = headers.map(|(name, value)| {
         let again = last.replace(name) == Some(name);
@@ -98,7 +96,7 @@ pub(super) async fn denied_response(response: Response<Body>) -> CheckResponse {
     }
 }
 
-/// One buffer for all values of a response, so that most responses need one allocation.
+/// One buffer for all bytes of a response, so that most responses need one allocation.
 struct SharedBuffer(BytesMut);
 
 impl Default for SharedBuffer {
@@ -129,7 +127,7 @@ impl SharedBuffer {
         }
     }
 
-    /// The caller, as dynamic metadata for later filters. It contains no token.
+    /// The caller's identity as dynamic metadata for later filters; never a token.
     fn identity(&mut self, permit: &Permit, id: &RequestId) -> Struct {
         let mut fields = Vec::with_capacity(7);
         let mut add = |key: &'static str, value| fields.push(StructField::new(key, value));

@@ -1,9 +1,7 @@
-//! Unary gRPC: reads the length-prefixed message of a request, and writes a response with its
-//! trailers.
+//! gRPC framing of unary calls.
 //!
-//! It is implemented here because an unreadable check must be denied. gRPC libraries respond to it
-//! with an error of the call, and an Envoy with `failure_mode_allow` forwards a request after such
-//! an error.
+//! Written by hand, because an unreadable check must be refused. Libraries answer it with a gRPC error,
+//! which an Envoy with `failure_mode_allow` lets pass.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,32 +15,30 @@ use prost::Message;
 
 use crate::request::{Body, BodyError};
 
-/// The longest request message, in bytes. It has room for the largest headers and for the part of a
-/// body that Envoy can be configured to send.
+/// The maximum size of a message: all headers, and the part of a body that Envoy may send.
 pub(super) const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
-/// The length of the prefix of a message: the compression flag and the message length.
+/// The flag and length before every message.
 const PREFIX_BYTES: usize = 5;
-/// The longest data frame, in bytes, that the HTTP/2 library writes together with the headers and
-/// the trailers. A longer frame needs a separate write, which costs more than the decision.
+/// The HTTP/2 library writes pieces of up to this size together with headers and trailers. A longer
+/// piece needs a system call of its own, which costs more than the check.
 const PIECE_BYTES_MAX: usize = 255;
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// Why a body contains no readable message.
+/// Why a body is not one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FrameError {
     #[error("the message is longer than {MESSAGE_BYTES_MAX} bytes")]
     TooLong,
-    /// menshen advertises no compression, so a client must not use it.
+    /// The server does not advertise any compression.
     #[error("the message is compressed")]
     Compressed,
-    #[error("the body is not one whole message")]
+    #[error("the body is not one complete message")]
     Broken,
-    /// The client closed the stream before the end of the body.
-    #[error("the stream was closed before the end of the body")]
+    /// The client closed the stream.
+    #[error("the body did not arrive completely")]
     Lost,
 }
 
-/// Reads the one message of a body.
 pub(super) async fn read_message<B>(body: B) -> Result<Bytes, FrameError>
 where
     B: http_body::Body<Data = Bytes>,
@@ -68,7 +64,6 @@ where
     }
 }
 
-/// Builds the response with one message.
 pub(super) fn message_response(message: &impl Message) -> Response<Body> {
     let length = message.encoded_len();
     let mut bytes = BytesMut::with_capacity(PREFIX_BYTES + length);
@@ -76,7 +71,7 @@ pub(super) fn message_response(message: &impl Message) -> Response<Body> {
     bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
     message
         .encode(&mut bytes)
-        .expect("a buffer that grows has room for every message");
+        .expect("a growing buffer has room for every message");
     let mut response = Response::new(Body::new(MessageBody::Message(bytes.freeze())));
     response
         .headers_mut()
@@ -84,7 +79,7 @@ pub(super) fn message_response(message: &impl Message) -> Response<Body> {
     response
 }
 
-/// A message, then the trailers with `grpc-status: 0`.
+/// A body with one message and the trailers of a successful call.
 enum MessageBody {
     Message(Bytes),
     Trailers,

@@ -1,5 +1,5 @@
-//! The original request in Envoy's `CheckRequest`. Missing parts are unknown; a part that is sent
-//! twice with different values is refused.
+//! Reads the original request from Envoy's `CheckRequest`. Missing fields are unknown, and
+//! contradictory ones are refused.
 
 use std::net::IpAddr;
 
@@ -11,12 +11,12 @@ use super::wire::{self, CheckRequest};
 use crate::request::head::{HeadError, Original, parse_scheme};
 use crate::request::target;
 
-/// The maximum number of headers of a request. Envoy's own default is 100.
+/// The maximum number of headers. Envoy's own default limit is 100.
 const HEADERS_MAX: usize = 1024;
-/// The key of the route name in `context_extensions`.
+/// The key in `context_extensions` that names a route.
 const ROUTE: &[u8] = b"route";
 
-/// The request that Envoy asks a decision for.
+/// The original request of one check.
 #[derive(Debug)]
 pub(super) struct GrpcCheck {
     host: Bytes,
@@ -24,16 +24,15 @@ pub(super) struct GrpcCheck {
     method: Option<Method>,
     secure: Option<bool>,
     client: Option<IpAddr>,
-    /// The client's headers.
     pub(super) headers: HeaderMap,
-    /// The name of the route that decides.
+    /// The route to decide on, if the check names one.
     pub(super) route: Option<Bytes>,
 }
 
 impl GrpcCheck {
-    /// Reads a message of a trusted peer.
-    pub(super) fn read(question: CheckRequest) -> Result<Self, HeadError> {
-        let attributes = question.attributes.unwrap_or_default();
+    /// Reads a check of a trusted peer.
+    pub(super) fn read(request: CheckRequest) -> Result<Self, HeadError> {
+        let attributes = request.attributes.unwrap_or_default();
         let http = attributes.request.and_then(|request| request.http);
         let http = http.unwrap_or_default();
         let is_given = |bytes: &Bytes| !bytes.is_empty();
@@ -83,7 +82,7 @@ fn scheme(scheme: Bytes) -> Result<bool, HeadError> {
     parse_scheme(text)
 }
 
-/// The IP address of the client; a client on a unix socket has none.
+/// The client's IP address; a client on a unix socket has none.
 fn client(source: wire::Peer) -> Option<IpAddr> {
     let address = source.address?.socket_address?.address;
     std::str::from_utf8(&address).ok()?.parse().ok()
@@ -98,7 +97,7 @@ fn route(extensions: &[wire::HeaderValue]) -> Result<Option<Bytes>, HeadError> {
     Ok(first)
 }
 
-/// Both lists of headers, without the pseudo-headers of HTTP/2.
+/// Both lists of headers without pseudo-headers.
 fn headers(
     merged: Vec<wire::HeaderValue>,
     raw: Vec<wire::HeaderValue>,

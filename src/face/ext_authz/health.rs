@@ -1,4 +1,4 @@
-//! The gRPC health checking protocol (`grpc.health.v1`), for load balancers and probes.
+//! The standard gRPC health service.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,8 +12,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_server};
 use super::SERVICE;
 use crate::face::admin::Health;
 
-/// Reports the health of the process. The empty service name and the `Authorization` service have
-/// the same status.
+/// Reports the same status for the process and for the authorization service.
 #[derive(Debug)]
 pub(super) struct HealthService {
     pub(super) health: Arc<Health>,
@@ -47,12 +46,12 @@ impl health_server::Health for HealthService {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
         let status = self.status(&request.get_ref().service);
-        let status = status.ok_or_else(|| Status::not_found("no such service"))?;
+        let status = status.ok_or_else(|| Status::not_found("unknown service"))?;
         Ok(Response::new(health_response(status)))
     }
 
-    /// Sends the current status and, at shutdown, `NOT_SERVING`. Then the stream ends, so that it
-    /// does not delay the shutdown.
+    /// Sends the current status and, at shutdown, `NOT_SERVING`. Then the stream ends, so that it does
+    /// not delay the shutdown.
     async fn watch(
         &self,
         request: Request<HealthCheckRequest>,

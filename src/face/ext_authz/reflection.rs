@@ -1,4 +1,4 @@
-//! What tools such as grpcurl ask for: which services there are, and how their messages look.
+//! The gRPC reflection service for tools such as grpcurl.
 
 use std::fmt;
 use std::pin::Pin;
@@ -16,15 +16,15 @@ use tonic_reflection::server::Builder;
 use super::frame::MESSAGE_BYTES_MAX;
 use crate::request::{Body, BodyError};
 
-/// The files below `proto`, compiled; a test keeps them the same.
+/// The compiled descriptors of the files below `proto`; a test compares them.
 pub const DESCRIPTORS: &[u8] = include_bytes!("proto/descriptors.bin");
-/// How long somebody may look at it in one go.
+/// The longest time a reflection stream stays open.
 const STREAM_TIME_MAX: Duration = Duration::from_secs(60);
 
 type GrpcFuture = Pin<Box<dyn Future<Output = Response<tonic::body::Body>> + Send>>;
 type GrpcMethod = Box<dyn Fn(Request<tonic::body::Body>) -> GrpcFuture + Send + Sync>;
 
-/// The reflection service, in the version everybody has and in the one older tools ask for.
+/// The reflection service in its current version and the one that older tools use.
 pub(super) struct Reflection {
     v1: GrpcMethod,
     v1alpha: GrpcMethod,
@@ -46,7 +46,7 @@ fn builder() -> Builder<'static> {
 macro_rules! service_method {
     ($server:expr) => {{
         let server = $server
-            .expect("the descriptors are in the program, and a test reads them")
+            .expect("the built-in descriptors are valid, as a test verifies")
             .max_decoding_message_size(MESSAGE_BYTES_MAX);
         Box::new(move |request| {
             let answer = server.clone().call(request);
@@ -61,7 +61,7 @@ macro_rules! service_method {
 }
 
 impl Reflection {
-    /// Describes what is served; whoever looks when `closing` is cancelled looks no longer.
+    /// Open streams end when `closing` is cancelled.
     pub(super) fn new(closing: CancellationToken) -> Self {
         Self {
             v1: service_method!(builder().build_v1()),
@@ -70,7 +70,7 @@ impl Reflection {
         }
     }
 
-    /// Answers a call of either version; `None`: it is of neither.
+    /// Answers a call of either version, or returns the request.
     pub(super) async fn answer(
         &self,
         request: Request<tonic::body::Body>,
@@ -80,11 +80,11 @@ impl Reflection {
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo" => &self.v1alpha,
             _ => return Err(request),
         };
-        // Both ways end: the library reads on for as long as there may be a question.
-        let asked = request.map(|body| tonic::body::Body::new(self.until_closed(body, None)));
-        let response = call(asked).await;
+        // The request body ends, too, because the library reads it as long as it is open.
+        let request = request.map(|body| tonic::body::Body::new(self.until_closed(body, None)));
+        let response = call(request).await;
         let mut trailers = HeaderMap::with_capacity(1);
-        // UNAVAILABLE: whoever needs more asks again.
+        // UNAVAILABLE: the client may call again.
         trailers.insert("grpc-status", HeaderValue::from_static("14"));
         let last = Some(Frame::trailers(trailers));
         Ok(response.map(|body| Body::new(self.until_closed(body, last))))
@@ -106,7 +106,7 @@ impl Reflection {
     }
 }
 
-/// A body that ends by itself when it is over, and with one frame of ours when its time is.
+/// A body that ends early, with `last` as its last frame, when `end` completes.
 struct BodyUntilClosed {
     body: tonic::body::Body,
     end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,

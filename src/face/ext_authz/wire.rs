@@ -1,8 +1,7 @@
-//! The messages of Envoy's ext_authz v3, with the fields that menshen reads and writes.
+//! The messages of Envoy's ext_authz v3 with the fields in use; unknown fields are skipped.
 //!
-//! Unlisted fields of a received message are skipped. Strings are kept as bytes: slices of the
-//! received message, not copies. A map is a list of pairs, as on the wire, so that duplicate keys are
-//! visible.
+//! Strings are kept as bytes, which share the received buffer instead of being copied. A map is read
+//! as its list of pairs, so that repeated keys are visible.
 
 use std::fmt;
 
@@ -16,7 +15,7 @@ pub(super) struct CheckRequest {
     pub(super) attributes: Option<AttributeContext>,
 }
 
-/// `envoy.service.auth.v3.AttributeContext`: the request to decide on.
+/// `envoy.service.auth.v3.AttributeContext`: the original request.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct AttributeContext {
     #[prost(message, optional, tag = "1")]
@@ -34,7 +33,7 @@ pub(super) struct Peer {
     pub(super) address: Option<Address>,
 }
 
-/// `envoy.config.core.v3.Address`; the other kinds hold no IP address.
+/// `envoy.config.core.v3.Address`; other kinds than a socket address are not used.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Address {
     #[prost(message, optional, tag = "1")]
@@ -61,17 +60,17 @@ pub(super) struct Request {
 pub(super) struct HttpRequest {
     #[prost(bytes = "bytes", tag = "2")]
     pub(super) method: Bytes,
-    /// Values of equal names are joined; values are UTF-8.
+    /// Headers merged by name, with UTF-8 values.
     #[prost(message, repeated, tag = "3")]
     pub(super) headers: Vec<HeaderValue>,
-    /// Path and query as sent.
+    /// Path and query as the client sent them.
     #[prost(bytes = "bytes", tag = "4")]
     pub(super) path: Bytes,
     #[prost(bytes = "bytes", tag = "5")]
     pub(super) host: Bytes,
     #[prost(bytes = "bytes", tag = "6")]
     pub(super) scheme: Bytes,
-    /// Sent instead of `headers` if Envoy's `encode_raw_headers` is set.
+    /// Used instead of `headers` with `encode_raw_headers`.
     #[prost(message, optional, tag = "13")]
     pub(super) header_map: Option<HeaderMap>,
 }
@@ -89,7 +88,7 @@ pub(super) struct HeaderMap {
     pub(super) headers: Vec<HeaderValue>,
 }
 
-/// `envoy.config.core.v3.HeaderValue`, and a pair of any map of strings. `Debug` shows only the key.
+/// `envoy.config.core.v3.HeaderValue`, and a pair of a map of strings. `Debug` shows only the key.
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
 pub(super) struct HeaderValue {
@@ -97,7 +96,7 @@ pub(super) struct HeaderValue {
     pub(super) key: Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     pub(super) value: Bytes,
-    /// The value if it is not UTF-8.
+    /// A value that is not UTF-8.
     #[prost(bytes = "bytes", tag = "3")]
     pub(super) raw_value: Bytes,
 }
@@ -119,7 +118,7 @@ pub(super) struct HeaderValueOption {
     pub(super) append_action: i32,
 }
 
-/// `envoy.service.auth.v3.CheckResponse`; at most one of the two responses is set.
+/// `envoy.service.auth.v3.CheckResponse`, with at most one of the two responses.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct CheckResponse {
     #[prost(message, optional, tag = "1")]
@@ -132,7 +131,7 @@ pub(super) struct CheckResponse {
     pub(super) dynamic_metadata: Option<Struct>,
 }
 
-/// `google.rpc.Status`: 0 allows the request, any other code denies it.
+/// `google.rpc.Status`: 0 allows the request, every other code refuses it.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(super) struct Status {
     #[prost(int32, tag = "1")]
@@ -175,7 +174,7 @@ pub(super) struct Struct {
     pub(super) fields: Vec<StructField>,
 }
 
-/// A pair of the map of a [`Struct`].
+/// One pair of the map in [`Struct`].
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct StructField {
     #[prost(bytes = "bytes", tag = "1")]
@@ -193,7 +192,7 @@ impl StructField {
     }
 }
 
-/// `google.protobuf.Value`; one of the two kinds that menshen writes.
+/// `google.protobuf.Value` with one of the two kinds in use.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Value {
     #[prost(bytes = "bytes", optional, tag = "3")]

@@ -1,104 +1,101 @@
-//! `Cause`: why somebody stands at a dead end, in words for them and for programs.
+//! The causes of problem pages and problem documents.
 
 use super::lang::Lang;
 use super::texts;
 
-/// LoginReason somebody stands at a dead end.
+/// The cause of a problem page or problem document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// Nothing serves this address.
+    /// No route serves this URL.
     NotFound,
     /// The request is malformed.
     BadRequest,
-    /// What a proxy in front says of the request cannot be read.
+    /// A header of a trusted proxy cannot be read.
     ProxyUnreadable,
-    /// The address could be read as another one behind us.
+    /// The application might read the path as another path.
     AmbiguousPath,
-    /// The store does not answer, so nobody can be recognised.
+    /// The store does not answer, so sessions cannot be looked up.
     StoreAway,
-    /// They are signed out in this process, and the store did not take it yet.
+    /// The session ended in this process, but the store could not save it yet.
     SignOutUnstored,
     /// The application cannot be reached.
     UpstreamDown,
-    /// The application's answer is no HTTP, or could be read in two ways.
+    /// The application's response is not valid HTTP, or is ambiguous.
     UpstreamUnreadable,
-    /// The application does not answer in time.
+    /// The application does not respond in time.
     UpstreamSlow,
-    /// As many requests as it may have are with the application already.
+    /// The limit of concurrent requests to the application is reached.
     UpstreamBusy,
-    /// What was sent is larger than allowed.
+    /// The request body is larger than allowed.
     TooLarge,
-    /// The same, noticed when the application had a part of it.
+    /// Like [`Self::TooLarge`], noticed after a part was forwarded.
     TooLargeBegun,
-    /// Too many logins from here, or in all.
+    /// Too many logins from this client, or in total.
     TooManyLogins,
-    /// This browser has no memory of the login: cookies blocked, another browser or app.
+    /// The browser sent no cookie of the login: cookies are blocked, or it is another browser or app.
     LoginMissing,
     /// The login began too long ago.
     LoginLate,
-    /// The memory of the login was not made by this site.
+    /// The cookie of the login was not issued by this site.
     LoginForged,
-    /// They said no at the source.
+    /// The person declined at the provider.
     LoginDeclined,
-    /// The user name and the password do not belong together.
+    /// The user name or the password is wrong.
     WrongPassword,
-    /// The source does not know them as a member.
+    /// The account is not a member of the organisation.
     NotMember,
-    /// Their membership is disabled, not activated or ended.
+    /// The membership is disabled, not activated or ended.
     Inactive,
-    /// They are a member, but not where the application may be used.
+    /// The member is outside the visibility range of the provider's application.
     OutOfRange,
-    /// What the source sent back makes no sense.
+    /// The provider's response is incomplete or contradictory.
     BadAnswer,
-    /// The source refused a code as spent, and a second one as well.
+    /// The provider rejected two authorization codes in a row as used or expired.
     StaleTwice,
-    /// The source refuses this site: an administrator must act.
+    /// The provider rejects this site's requests, so an administrator must act.
     SourceMisconfigured,
-    /// The source is busy or limits this site.
+    /// The provider is busy or limits this site's requests.
     SourceBusy,
-    /// The source cannot be reached.
+    /// The provider cannot be reached.
     SourceUnreachable,
-    /// Their login belongs to somebody else's account.
+    /// The login name belongs to another account.
     LoginTaken,
-    /// They are not in the directory, and this source only admits who is.
+    /// The person has no account, and the connector does not create one.
     UnknownPerson,
-    /// Their account is closed.
+    /// The account is closed.
     AccountClosed,
-    /// Sessions were ended while they logged in.
+    /// The session was revoked during the login or the request.
     Revoked,
-    /// The source sent nothing a login could be made of.
+    /// The profile has no value for the login name.
     NoLogin,
-    /// The source did not confirm the proof that the place demands.
+    /// The provider did not confirm the authentication that the route demands.
     ProofTooWeak,
-    /// A ticket that is used, late or another browser's.
+    /// The ticket is used, expired or of another browser.
     TicketBad,
-    /// A ticket that the person arrived with was used before, or does not count.
+    /// The login link from a portal is used, expired or not accepted.
     EntryRefused,
-    /// The question whether to switch accounts is expired or answered; another person is signed in.
+    /// The consent to switch accounts expired or was used; another person is signed in.
     NotSwitched,
-    /// Logins run on another host.
+    /// Logins only work on the login host.
     NotHere,
-    /// A frame wants a login; only a page of its own can have one.
+    /// A frame needs a login, which is only possible in a tab.
     FrameLogin,
-    /// A form was sent by somebody who is not signed in.
+    /// A form was sent without a valid session.
     FormLogin,
 }
 
-/// What a page offers as the way on.
+/// The main button of a problem page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NextStep {
-    /// The same once more.
+    /// Repeats the request.
     Retry,
-    /// Logging in, from the beginning.
+    /// Begins a new login.
     SignIn,
-    /// Logging in, where logins run.
     SignInOnLoginHost,
-    /// Logging in, while this page stays.
     SignInInNewTab,
 }
 
 impl Cause {
-    /// Every cause.
     pub const ALL: [Self; 38] = [
         Self::NotFound,
         Self::BadRequest,
@@ -140,7 +137,7 @@ impl Cause {
         Self::FormLogin,
     ];
 
-    /// Its name for logs and for the `type` of a JSON problem; never changes.
+    /// The stable name in logs and in the `type` of a problem document.
     pub fn slug(self) -> &'static str {
         match self {
             Self::NotFound => "not-found",
@@ -184,12 +181,12 @@ impl Cause {
         }
     }
 
-    /// What it is, in a few words.
+    /// A short title.
     pub fn title(self, lang: Lang) -> &'static str {
         texts::of(lang).causes.of(self).title
     }
 
-    /// What happened, in a sentence or two.
+    /// What happened, in one or two sentences.
     pub fn detail(self, lang: Lang) -> &'static str {
         texts::of(lang).causes.of(self).detail
     }
@@ -250,7 +247,7 @@ mod tests {
         assert_eq!(
             Cause::FormLogin as usize + 1,
             Cause::ALL.len(),
-            "the last one is the last"
+            "ALL includes the last variant"
         );
     }
 }

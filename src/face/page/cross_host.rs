@@ -1,26 +1,23 @@
-//! The page that asks before a session goes to a host that the configuration does not name, or into a
-//! page in another site's frame.
+//! The consent page before a session is carried to a host that the configuration does not name, or
+//! into a frame of another site.
 
 use askama::Template;
 
 use super::texts::Cross;
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, PersonName, render_page};
 
-/// The page that asks before a session goes to a host that the configuration does not name, or into a
-/// page in another site's frame.
+/// The consent page before a session is carried to another host or into a frame.
 #[derive(Clone, Debug)]
 pub struct CrossHostPage<'a> {
-    /// What every page says of itself.
     pub info: PageInfo<'a>,
-    /// Where they would go: a host, with its port where that matters.
+    /// The target host, with its port if it is not the default.
     pub host: &'a str,
-    /// Who they would be there.
+    /// The person who would be signed in there.
     pub person: PersonName<'a>,
-    /// Where the form is posted.
     pub post_to: Href,
-    /// What the form brings along: nobody else can make it.
+    /// The sealed form value, which nobody else can forge.
     pub sealed: &'a str,
-    /// Whether the session goes into a page in another site's frame.
+    /// Whether the session is for a frame of another site.
     pub for_frame: bool,
 }
 
@@ -33,10 +30,9 @@ struct CrossHostTemplate<'a> {
 }
 
 impl CrossHostPage<'_> {
-    /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let layout = Layout::new(self.info, lang);
-        // A frame that waits for the ticket is the opener of the tab.
+        // The waiting frame is the opener of this tab, so the page must not be isolated from it.
         let (texts, policy) = match self.for_frame {
             true => (&layout.texts.into_frame, PagePolicy::RedirectingForm),
             false => (&layout.texts.cross, PagePolicy::IsolatedForm),

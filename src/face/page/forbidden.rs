@@ -1,19 +1,19 @@
-//! The page for a signed-in person whom the route denies. It offers to switch the account.
+//! The page for a signed-in person without access, with a button to switch accounts.
 
 use askama::Template;
 
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, PersonName, render_page};
 
-/// The page for a signed-in person whom the route denies.
+/// The page for a signed-in person without access.
 #[derive(Clone, Debug)]
 pub struct ForbiddenPage<'a> {
     pub info: PageInfo<'a>,
     /// The name of the route.
     pub route: &'a str,
     pub person: PersonName<'a>,
-    /// The action of the form that switches the account: the sign-out path, with `rd` in its query.
+    /// The form target that switches accounts: the sign-out path with `rd` in its query.
     pub switch: Href,
-    /// The previous page, or another that the person may open.
+    /// A link back to an accessible page.
     pub back: Option<Href>,
 }
 

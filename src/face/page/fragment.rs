@@ -1,22 +1,20 @@
-//! The page before a login that keeps the URL's fragment, which browsers never send.
+//! The page that adds the URL fragment to a login, because browsers do not send fragments.
 
 use askama::Template;
 
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 
-/// The script of the page, served as `{prefix}/fragment.js`, `text/javascript`.
-///
-/// It appends the fragment to the value of `rd` in the start URL and navigates to it.
+/// The script of the page, served at `{prefix}/fragment.js`. It appends the fragment to `rd` in the
+/// start URL and navigates there.
 pub const FRAGMENT_JS: &str = include_str!("../../../templates/fragment.js");
 
-/// The page before a login that keeps the URL's fragment.
+/// The page that adds the URL fragment to a login.
 #[derive(Clone, Debug)]
 pub struct FragmentPage<'a> {
-    /// The data that every page shows.
     pub info: PageInfo<'a>,
-    /// The URL that starts the login. Its query must contain `rd`, percent-encoded.
+    /// The URL that begins the login; its query must have a percent-encoded `rd`.
     pub start: Href,
-    /// The URL of [`FRAGMENT_JS`], on this host.
+    /// The URL of [`FRAGMENT_JS`].
     pub script: Href,
 }
 
@@ -28,7 +26,6 @@ struct FragmentTemplate<'a> {
 }
 
 impl FragmentPage<'_> {
-    /// Renders the page as HTML.
     pub fn render(&self, lang: Lang) -> Page {
         let layout = Layout::new(self.info, lang);
         render_page(

@@ -1,32 +1,31 @@
-//! The page for a frame on another site when the person is not signed in: it opens a tab for the
-//! login and receives a ticket from that tab.
+//! The sign-in page inside a frame of another site. It opens a tab for the login and receives the
+//! session ticket from the tab.
 
 use askama::Template;
 
 use super::{Cause, Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page, texts};
 
-/// The script of the page, served as `{prefix}/frame.js`. It receives a ticket from a page of the login
-/// host and posts it.
+/// The script of the page, served at `{prefix}/frame.js`. It posts the ticket that it receives from a
+/// page of the login host.
 pub const FRAME_JS: &str = include_str!("../../../templates/frame.js");
 
-/// The sign-in page in a frame on another site.
+/// The sign-in page inside a frame of another site.
 #[derive(Clone, Debug)]
 pub struct FramePage<'a> {
-    /// The site and request of the page.
     pub info: PageInfo<'a>,
-    /// The link to the login, in a tab whose opener is this page.
+    /// The URL that begins the login, in a tab whose opener is this page.
     pub start: Href,
     /// The requested page.
     pub return_to: Href,
-    /// The origin of the login host: tickets are accepted only from its pages.
+    /// The origin of the login host, whose messages are accepted.
     pub home: &'a str,
-    /// The path to which the ticket is posted.
+    /// The form target for the ticket.
     pub post_to: Href,
-    /// The path of [`FRAME_JS`].
+    /// The URL of [`FRAME_JS`].
     pub script: Href,
-    /// The origins whose pages may embed it; empty: all.
+    /// The origins that may frame the page; empty: all.
     pub framed_by: &'a [String],
-    /// Whether a ticket was posted and refused.
+    /// Whether the last ticket was refused.
     pub failed: bool,
 }
 
@@ -39,7 +38,6 @@ struct FrameTemplate<'a> {
 }
 
 impl FramePage<'_> {
-    /// Renders the page in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let template = FrameTemplate {
             layout: Layout::new(self.info, lang),

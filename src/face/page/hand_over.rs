@@ -1,27 +1,23 @@
-//! The page of a tab that hands a session over to the frame that opened it.
+//! The page in a tab that hands a session ticket to the frame that opened the tab.
 
 use askama::Template;
 
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 
-/// The script of the page; served as `{prefix}/hand_over.js`, `text/javascript`.
-///
-/// It gives the ticket to the opener, if that is of the one origin, and closes the tab when the opener
-/// has it.
+/// The script of the page, served at `{prefix}/hand_over.js`. It posts the ticket to the opener if that
+/// has the expected origin, and closes the tab after the opener confirmed it.
 pub const HAND_OVER_JS: &str = include_str!("../../../templates/hand_over.js");
 
-/// The page of a tab that hands a session over to the frame that opened it.
+/// The page that hands a session ticket to the frame that opened the tab.
 #[derive(Clone, Debug)]
 pub struct HandOverPage<'a> {
-    /// What every page says of itself.
     pub info: PageInfo<'a>,
-    /// The origin that may have the ticket.
+    /// The origin that may receive the ticket.
     pub to: &'a str,
-    /// The ticket.
     pub ticket: &'a str,
-    /// The page that was asked for.
+    /// The requested page.
     pub return_to: Href,
-    /// Where [`HAND_OVER_JS`] is, on this host.
+    /// The URL of [`HAND_OVER_JS`].
     pub script: Href,
 }
 
@@ -33,7 +29,6 @@ struct HandOverTemplate<'a> {
 }
 
 impl HandOverPage<'_> {
-    /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let layout = Layout::new(self.info, lang);
         render_page(

@@ -1,18 +1,18 @@
-//! `Href`: a link that leads to a page and to nothing else.
+//! Links on pages, restricted to safe targets.
 
 use std::fmt;
 
-/// A link on a page: a path of this host or an absolute `http` or `https` address.
+/// A link on a page: a path on this host or an absolute `http` or `https` URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Href(String);
 
 impl Href {
-    /// Takes an address as it is; what is neither a path nor a web address becomes `/`.
+    /// Keeps a path or web URL unchanged; everything else becomes `/`.
     pub fn new(address: impl Into<String>) -> Self {
         let address = address.into();
         let local = address.starts_with('/') && !address[1..].starts_with(['/', '\\']);
         let web = address.starts_with("https://") || address.starts_with("http://");
-        // Browsers drop tabs and line breaks, so `/<tab>/host` would lead to another host.
+        // Browsers remove tabs and line breaks, so `/<tab>/host` would link to another host.
         let clean = !address.chars().any(|c| c.is_ascii_control());
         if clean && (local || web) {
             Self(address)
@@ -21,7 +21,6 @@ impl Href {
         }
     }
 
-    /// The address.
     pub fn as_str(&self) -> &str {
         &self.0
     }

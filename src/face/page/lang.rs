@@ -1,10 +1,10 @@
-//! `Lang`: the language of a page, and its choice by `Accept-Language`.
+//! The language of pages.
 
 use crate::login::connector::LocalizedText;
 
-/// The maximum number of language ranges that are read from an `Accept-Language` header.
+/// Further ranges of an Accept-Language are ignored.
 const RANGES_MAX: usize = 32;
-/// The highest weight, which is also that of a range without `q`, in thousandths.
+/// The weight of a range without `q`, in thousandths.
 const WEIGHT_MAX: u16 = 1000;
 
 /// The language of a page.
@@ -18,10 +18,8 @@ pub enum Lang {
 }
 
 impl Lang {
-    /// Chooses the language by `Accept-Language` (RFC 9110 §12.5.4).
-    ///
-    /// English if it has a higher weight than Chinese, or if the header lists only other languages;
-    /// otherwise Chinese.
+    /// The language for an Accept-Language header (RFC 9110 §12.5.4): Chinese by default, English if
+    /// it or another language is preferred.
     pub fn of(accept_language: Option<&str>) -> Self {
         let (mut zh, mut en, mut other) = (0, 0, 0);
         for range in accept_language
@@ -40,12 +38,12 @@ impl Lang {
             };
             *best = weight.max(*best);
             if zh == WEIGHT_MAX {
-                // No weight is higher, and at equal weights Chinese is chosen.
+                // No weight is higher, and Chinese wins a tie.
                 return Self::Zh;
             }
         }
-        let only_other_languages = en == 0 && other > 0;
-        if zh == 0 && only_other_languages || en > zh {
+        let prefers_other = en == 0 && other > 0;
+        if zh == 0 && prefers_other || en > zh {
             Self::En
         } else {
             Self::Zh
@@ -60,7 +58,7 @@ impl Lang {
         }
     }
 
-    /// The language tag for `lang` and `Content-Language` (BCP 47).
+    /// The BCP 47 tag for `lang` and Content-Language.
     pub fn tag(self) -> &'static str {
         match self {
             Self::Zh => "zh-CN",
@@ -69,7 +67,7 @@ impl Lang {
     }
 }
 
-/// The weight in thousandths; the highest if there is no valid `q`.
+/// The weight in thousandths; the maximum without a valid `q`.
 fn weight(parameters: &str) -> u16 {
     let q = parameters
         .trim()

@@ -8,23 +8,20 @@ use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 /// The form for a user name and a password.
 #[derive(Clone)]
 pub struct PasswordPage<'a> {
-    /// What every page says of itself.
     pub info: PageInfo<'a>,
-    /// Where the account is, as people know it.
+    /// The display name of the connector.
     pub source: &'a str,
-    /// Where the form is posted.
     pub post_to: Href,
-    /// The name of the login that this browser remembers.
+    /// The id of the pending login in the browser's cookie.
     pub flow: &'a str,
-    /// Where the person wants to go, in case the login is lost.
+    /// The return URL, in case the login's cookie is lost.
     pub return_to: &'a str,
-    /// The user name that was typed before.
+    /// The user name of the previous attempt.
     pub login: &'a str,
-    /// What went wrong before.
     pub notice: Option<PasswordNotice>,
-    /// The page with the other ways to sign in, where there are some.
+    /// The link to the other connectors, if there are any.
     pub others: Option<Href>,
-    /// Whether a page in another site's frame opened the tab and waits for it.
+    /// Whether a frame of another site opened the tab and waits for the login.
     pub for_frame: bool,
 }
 
@@ -36,14 +33,13 @@ impl std::fmt::Debug for PasswordPage<'_> {
     }
 }
 
-/// LoginReason the form is shown again.
+/// Why the form is shown again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordNotice {
-    /// The user name and the password do not belong together.
     WrongPassword,
-    /// The form was open for too long.
+    /// The form was open for longer than a login may take.
     Expired,
-    /// The browser does not remember the login, or the form came incomplete.
+    /// The login's cookie is missing or the form is incomplete.
     Incomplete,
 }
 
@@ -57,7 +53,6 @@ struct PasswordTemplate<'a> {
 }
 
 impl PasswordPage<'_> {
-    /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let layout = Layout::new(self.info, lang);
         let texts = &layout.texts.password;
@@ -66,7 +61,7 @@ impl PasswordPage<'_> {
             PasswordNotice::Expired => texts.expired,
             PasswordNotice::Incomplete => texts.incomplete,
         });
-        // A frame that waits for the ticket is the opener of the tab.
+        // The waiting frame is the opener of this tab, so the page must not be isolated from it.
         let policy = match self.for_frame {
             true => PagePolicy::RedirectingForm,
             false => PagePolicy::IsolatedForm,

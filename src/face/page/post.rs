@@ -1,26 +1,24 @@
-//! The page that sends a login request to a source by a form.
+//! The page that posts a login request to a provider, such as a SAML request.
 
 use askama::Template;
 
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 
-/// The script of the page, served as `{prefix}/post.js`, `text/javascript`.
-///
-/// It submits the form. Without scripts the person presses the button.
+/// The script of the page, served at `{prefix}/post.js`. It submits the form; without scripts the
+/// person presses the button.
 pub const POST_JS: &str = include_str!("../../../templates/post.js");
 
-/// The page that sends a login request to a source by a form.
+/// The page that posts a login request to a provider.
 #[derive(Clone, Debug)]
 pub struct PostPage<'a> {
-    /// The data that every page shows.
     pub info: PageInfo<'a>,
-    /// The display name of the source.
+    /// The display name of the connector.
     pub source: &'a str,
-    /// The URL to which the form is posted.
+    /// The provider's URL.
     pub to: Href,
-    /// The names and values of the form's fields.
+    /// Names and values of the form's fields.
     pub fields: Vec<(&'a str, &'a str)>,
-    /// The URL of [`POST_JS`], on this host.
+    /// The URL of [`POST_JS`].
     pub script: Href,
 }
 
@@ -32,7 +30,6 @@ struct PostTemplate<'a> {
 }
 
 impl PostPage<'_> {
-    /// Renders the page as HTML.
     pub fn render(&self, lang: Lang) -> Page {
         let layout = Layout::new(self.info, lang);
         render_page(

@@ -1,4 +1,4 @@
-//! The page of a dead end: the cause, what to do, the request id and a way on.
+//! The problem page: what happened, what to do, the request id and a next step.
 
 use askama::Template;
 
@@ -6,18 +6,16 @@ use super::cause::NextStep;
 use super::texts::ProblemText;
 use super::{Cause, Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page, texts};
 
-/// The page of a dead end.
+/// A problem page.
 #[derive(Clone, Debug)]
 pub struct ProblemPage<'a> {
-    /// What every page says of itself.
     pub info: PageInfo<'a>,
-    /// LoginReason it is one.
     pub cause: Cause,
-    /// The display name of the connector, when the cause is about a login.
+    /// The display name of the connector, if the problem is about a login.
     pub source: Option<&'a str>,
-    /// The way on: the same again or a fresh login, as the cause says.
+    /// The link of the main button, which the cause labels.
     pub next: Option<Href>,
-    /// The way home.
+    /// The link to the home page.
     pub home: Option<Href>,
 }
 
@@ -32,8 +30,8 @@ struct ProblemTemplate<'a> {
 }
 
 impl ProblemPage<'_> {
-    /// Writes it. Only the pages of [`Cause::FrameLogin`] and [`Cause::FormLogin`] may be shown in a
-    /// frame: an old browser does not say whether a form was sent from one.
+    /// Renders the page. Only [`Cause::FrameLogin`] and [`Cause::FormLogin`] may be framed; old browsers
+    /// do not say whether a form was sent from a frame.
     pub fn render(&self, lang: Lang) -> Page {
         let texts = texts::of(lang);
         let (next_label, policy) = match self.cause.next_step() {

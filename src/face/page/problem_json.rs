@@ -1,35 +1,32 @@
-//! `ProblemJson`: an error response for programs, `application/problem+json` (RFC 9457).
+//! Problems for programs: `application/problem+json` (RFC 9457).
 
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-/// An error response for programs.
+/// A problem document.
 #[derive(Clone, Copy, Debug)]
 pub struct ProblemJson<'a> {
-    /// The status of the response.
+    /// The HTTP status.
     pub status: u16,
-    /// The kind of the problem: [`super::Cause::slug`], or a name of the same form.
+    /// The kind of problem: [`super::Cause::slug`], or a name of the same form.
     pub slug: &'a str,
-    /// A short summary of the kind.
     pub title: &'a str,
-    /// What happened to this request.
     pub detail: &'a str,
-    /// The request ID, by which an administrator finds the request in the log.
+    /// The request id, by which an administrator finds the request in the log.
     pub request_id: &'a str,
     /// The absolute URL where a person can log in.
     pub login_url: Option<&'a str>,
-    /// The `acr` values of which the login must have one, if that of the session is not sufficient.
+    /// The authentication contexts that the route accepts, if the caller's is not sufficient.
     pub acr_values: &'a [String],
-    /// The maximum time since the person authenticated at the source.
+    /// The maximum age of the authentication that the route accepts.
     pub max_age: Option<Duration>,
 }
 
 impl ProblemJson<'_> {
-    /// The content type of the response.
     pub const CONTENT_TYPE: &'static str = "application/problem+json";
 
-    /// The JSON: the members of RFC 9457 and `request_id`, `login_url`, `acr_values`, `max_age`.
+    /// The JSON with the members of RFC 9457 and `request_id`, `login_url`, `acr_values`, `max_age`.
     pub fn render(&self) -> String {
         let mut members = Map::new();
         members.insert(

@@ -1,4 +1,4 @@
-//! The sign-in page: who you can prove yourself to, and who you are already.
+//! The sign-in page: the connectors to choose from, and who is signed in.
 
 use askama::Template;
 
@@ -8,58 +8,54 @@ use crate::login::connector::LocalizedText;
 /// The sign-in page.
 #[derive(Clone, Debug)]
 pub struct SignInPage<'a> {
-    /// What every page says of itself.
     pub info: PageInfo<'a>,
-    /// LoginReason they stand here, when there is something to say.
+    /// Why the page is shown, if the person should know.
     pub reason: Option<SignInReason>,
-    /// Who is signed in here now.
     pub signed_in: Option<SignedInPerson<'a>>,
-    /// The connectors, in the order they are shown; one alone becomes a big button.
+    /// The connectors in order of display; a single one becomes a large button.
     pub choices: Vec<ConnectorChoice<'a>>,
-    /// Whether people only arrive from a portal, when there is nothing to choose.
+    /// Whether logins can only begin at a portal, so that there is nothing to choose.
     pub is_portal_only: bool,
-    /// What is said above the buttons about some of them.
+    /// Notices above the buttons.
     pub notices: Vec<LocalizedText>,
-    /// What is said below.
+    /// Hints below the buttons.
     pub hints: Vec<LocalizedText>,
 }
 
-/// LoginReason somebody stands at the sign-in page.
+/// Why the sign-in page is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignInReason {
-    /// Their session is over.
+    /// The session has expired.
     Expired,
-    /// Their session came through a connector that does not count where they want to go.
+    /// The requested route does not accept the session's connector.
     OtherConnector,
-    /// A stronger proof is needed there.
+    /// The requested route needs a stronger authentication.
     StepUp,
-    /// They just signed out.
+    /// The person just signed out.
     SignedOut,
-    /// A login began by itself a moment ago and never came back.
+    /// An automatic login began a moment ago and did not finish.
     LoopDetected,
-    /// Their source was asked again, and nobody is signed in there.
+    /// A silent recheck found no session at the provider.
     ProviderSignedOut,
 }
 
-/// Who is signed in.
+/// The person who is signed in.
 #[derive(Clone, Debug)]
 pub struct SignedInPerson<'a> {
-    /// Whom.
     pub person: PersonName<'a>,
-    /// Where they go on without logging in again; absent when what they have is not enough.
+    /// The link to continue without a login; absent if the session is not sufficient.
     pub continue_to: Option<Href>,
 }
 
-/// One connector to choose.
+/// A connector on the sign-in page.
 #[derive(Clone, Debug)]
 pub struct ConnectorChoice<'a> {
-    /// Its display name.
+    /// The display name.
     pub name: &'a str,
-    /// Its picture, as SVG; absent: a key.
+    /// The icon as SVG; absent: a key.
     pub icon: Option<&'static str>,
-    /// Opens the login.
+    /// The URL that begins the login.
     pub href: Href,
-    /// Whether this browser used it last.
     pub is_last_used: bool,
 }
 
@@ -71,12 +67,11 @@ struct SignInTemplate<'a> {
     reason: Option<&'static str>,
     notices: Vec<&'static str>,
     hints: Vec<&'static str>,
-    /// Whether they may go on as who they are; else the way to log in is what matters here.
+    /// Whether "continue" is the primary button instead of the login.
     can_continue: bool,
 }
 
 impl SignInPage<'_> {
-    /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let layout = Layout::new(self.info, lang);
         let texts = &layout.texts.sign_in;

@@ -1,4 +1,4 @@
-//! The page after a sign-out. It starts nothing by itself.
+//! The page after a sign-out. It does not begin a new login by itself.
 
 use askama::Template;
 
@@ -7,13 +7,12 @@ use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 /// The page after a sign-out.
 #[derive(Clone, Debug)]
 pub struct SignedOutPage<'a> {
-    /// What every page says of itself.
     pub info: PageInfo<'a>,
-    /// The display name of the source that stays signed in itself, such as 企业微信.
+    /// The display name of a provider whose own session continues, such as 企业微信.
     pub source: Option<&'a str>,
-    /// Whether every session of the person was ended, not this browser's alone.
+    /// Whether all sessions of the person were ended.
     pub everywhere: bool,
-    /// Leads to the sign-in page.
+    /// The link to the sign-in page.
     pub sign_in: Href,
 }
 
@@ -25,7 +24,6 @@ struct SignedOutTemplate<'a> {
 }
 
 impl SignedOutPage<'_> {
-    /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let layout = Layout::new(self.info, lang);
         render_page(

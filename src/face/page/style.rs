@@ -1,4 +1,4 @@
-//! The style sheet of every page, and its hash for the Content-Security-Policy.
+//! The style sheet of all pages and its hash for the Content-Security-Policy.
 
 use std::sync::LazyLock;
 
@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The style sheet: exactly the bytes between the `style` tags.
+/// The style sheet, byte for byte as embedded in pages.
 pub(super) const STYLE: &str = include_str!("../../../templates/style.css");
 
 static DIGEST: LazyLock<String> =

@@ -1,26 +1,24 @@
-//! The page that asks before somebody else takes the place of who is here.
+//! The page that asks before a login replaces the session of another person.
 
 use askama::Template;
 
 use super::texts::Switch;
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, PersonName, render_page};
 
-/// The page that asks before somebody else takes the place of who is here.
+/// The page that asks before a login replaces the session of another person.
 #[derive(Clone, Debug)]
 pub struct SwitchPage<'a> {
-    /// What every page says of itself.
     pub info: PageInfo<'a>,
-    /// Who is signed in.
+    /// The person who is signed in.
     pub current: PersonName<'a>,
-    /// Whom the ticket names.
+    /// The person named by the ticket.
     pub new_person: PersonName<'a>,
-    /// Where the form is posted.
     pub post_to: Href,
-    /// The name of the arrival that this browser remembers.
+    /// The id of the pending login in the browser's cookie.
     pub flow: &'a str,
     /// The id of the account that the ticket names.
     pub account: &'a str,
-    /// Where they go as who they are.
+    /// The link that keeps the current session.
     pub stay: Href,
 }
 
@@ -33,7 +31,6 @@ struct SwitchTemplate<'a> {
 }
 
 impl SwitchPage<'_> {
-    /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let layout = Layout::new(self.info, lang);
         let texts = &layout.texts.switch;

@@ -1,4 +1,4 @@
-//! Tests of all pages.
+//! Tests over all pages.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::login::connector::{Features, Kind as _, LocalizedText, wecom::Config}
 const HOSTILE: &str = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&";
 const LANGS: [Lang; 2] = [Lang::Zh, Lang::En];
 
-/// The untrusted texts of a page.
+/// The values that a page gets from outside.
 struct Inputs<'a> {
     text: &'a str,
     site: &'a str,
@@ -62,11 +62,7 @@ fn untrusted_text_is_never_markup() {
         assert!(!page.html.contains("<script>"), "{name}");
         assert!(!page.html.contains("<img"), "{name}");
         assert!(!page.html.contains("javascript:"), "{name}");
-        assert_eq!(
-            tag_names(&page),
-            expected,
-            "{name} has the tags it was written with"
-        );
+        assert_eq!(tag_names(&page), expected, "{name} has no additional tags");
     }
 }
 
@@ -161,7 +157,7 @@ fn a_single_connector_is_one_button_without_a_list() {
     }
 }
 
-/// Writes the pages to a folder for review: `MENSHEN_PAGES=/tmp/pages cargo test face::page`.
+/// Writes all pages to a folder: `MENSHEN_PAGES=/tmp/pages cargo test face::page`.
 #[test]
 fn pages_are_written_to_files_for_review() {
     let Some(directory) = std::env::var_os("MENSHEN_PAGES") else {
@@ -258,7 +254,6 @@ fn pages(inputs: &Inputs<'_>) -> Vec<(String, Page)> {
     pages
 }
 
-/// The pages with a form: to a source, for a password, or to switch the account.
 fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     let post = PostPage {
         info: info(inputs),
@@ -304,7 +299,6 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     pages
 }
 
-/// The pages that transfer a session to another host or into a frame.
 fn cross_host_and_frame_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     let mut pages = Vec::new();
     for for_frame in [false, true] {
@@ -367,7 +361,7 @@ fn wecom() -> Features {
     toml::from_str::<Config>(config).unwrap().features()
 }
 
-/// The hints about WeCom for a user agent.
+/// The notices and hints about WeCom for a user agent.
 fn wecom_hints(user_agent: &str) -> (Vec<LocalizedText>, Vec<LocalizedText>) {
     let (above, below) = wecom().hints(user_agent);
     (above.into_iter().collect(), below.into_iter().collect())

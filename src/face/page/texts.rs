@@ -1,4 +1,4 @@
-//! Every sentence of the pages: one struct, one table per language, so that none can lack one.
+//! All texts of the pages: one struct and one value per language, so that no translation is missing.
 
 use super::cause::Cause;
 use super::lang::Lang;
@@ -6,7 +6,6 @@ use super::lang::Lang;
 mod en;
 mod zh;
 
-/// The table of a language.
 pub(super) fn of(lang: Lang) -> &'static Texts {
     match lang {
         Lang::Zh => &zh::TEXTS,
@@ -14,14 +13,14 @@ pub(super) fn of(lang: Lang) -> &'static Texts {
     }
 }
 
-/// What stands around a name: before it and after it, spaces included.
+/// The text before and after a name, including spaces.
 #[derive(Debug)]
 pub(super) struct AroundName {
     pub(super) before: &'static str,
     pub(super) after: &'static str,
 }
 
-/// A dead end: what it is, what happened, what to do.
+/// The texts of a problem: its title, what happened and what to do.
 #[derive(Debug)]
 pub(super) struct ProblemText {
     pub(super) title: &'static str,
@@ -29,7 +28,7 @@ pub(super) struct ProblemText {
     pub(super) remedy: &'static str,
 }
 
-/// Every sentence of the pages.
+/// All texts of the pages in one language.
 #[derive(Debug)]
 pub(super) struct Texts {
     pub(super) request_id: &'static str,
@@ -56,19 +55,19 @@ pub(super) struct Texts {
 #[derive(Debug)]
 pub(super) struct SignIn {
     pub(super) title: &'static str,
-    /// Around the site's name.
+    /// Encloses the site's name.
     pub(super) lead: AroundName,
-    /// Around a connector's name.
+    /// Encloses a connector's name.
     pub(super) with: AroundName,
     pub(super) choose: &'static str,
     pub(super) last_used: &'static str,
-    /// Around a person's name.
+    /// Encloses a person's name.
     pub(super) current: AroundName,
-    /// Around a person's name.
+    /// Encloses a person's name.
     pub(super) continue_as: AroundName,
     pub(super) as_somebody_else: &'static str,
     pub(super) no_choice: &'static str,
-    /// Where people only arrive from a portal.
+    /// Shown where logins can only begin at a portal.
     pub(super) by_portal: &'static str,
     pub(super) expired: &'static str,
     pub(super) other_connector: &'static str,
@@ -95,80 +94,80 @@ pub(super) struct Password {
 #[derive(Debug)]
 pub(super) struct SignedOut {
     pub(super) title: &'static str,
-    /// Around the site's name.
+    /// Encloses the site's name.
     pub(super) here: AroundName,
     pub(super) everywhere: &'static str,
-    /// Around the source's name.
+    /// Encloses the provider's name.
     pub(super) source_stays: AroundName,
     pub(super) sign_in: &'static str,
 }
 
-/// The page of somebody who may not go there.
+/// The page for a person without access.
 #[derive(Debug)]
 pub(super) struct Forbidden {
-    /// For the window's title, where the route's name is not wanted.
+    /// The window title, without the route's name.
     pub(super) short: &'static str,
-    /// Around the route's name.
+    /// Encloses the route's name.
     pub(super) title: AroundName,
     pub(super) detail: &'static str,
     pub(super) remedy: &'static str,
-    /// The person's name stands after it.
+    /// The label before the person's name.
     pub(super) you_are: &'static str,
     pub(super) switch: &'static str,
     pub(super) back: &'static str,
 }
 
-/// The page that asks before a session goes to another host, or into another site's frame.
+/// The consent page before a session is carried to another host or into a frame.
 #[derive(Debug)]
 pub(super) struct Cross {
-    /// For the window's title.
+    /// The window title.
     pub(super) short: &'static str,
-    /// The question, which names the host.
+    /// The question; encloses the host.
     pub(super) title: AroundName,
-    /// Says as whom somebody is signed in.
+    /// Encloses the name of the person who is signed in.
     pub(super) signed_in_as: AroundName,
     pub(super) warning: &'static str,
-    /// The button that agrees, with the host.
+    /// The consent button; encloses the host.
     pub(super) confirm: AroundName,
 }
 
-/// The page that asks before somebody else takes the place of who is here.
+/// The page that asks before a login replaces another person's session.
 #[derive(Debug)]
 pub(super) struct Switch {
     pub(super) title: &'static str,
-    /// Around who is here.
+    /// Encloses the name of the person who is signed in.
     pub(super) current: AroundName,
-    /// Around who arrived.
+    /// Encloses the name of the new person.
     pub(super) new_person: AroundName,
     pub(super) warning: &'static str,
-    /// The button, around who arrived.
+    /// The button that switches; encloses the name of the new person.
     pub(super) confirm: AroundName,
-    /// The way that changes nothing, around who is here.
+    /// The button that changes nothing; encloses the name of the person who is signed in.
     pub(super) stay: AroundName,
 }
 
-/// The page that a frame shows to strangers; its title is that of a cause.
+/// The sign-in page inside a frame. Its title is that of [`Cause::FrameLogin`].
 #[derive(Debug)]
 pub(super) struct FrameSignIn {
     pub(super) detail: &'static str,
-    /// When a sign-in did not come into the frame.
+    /// Shown when the last ticket was refused.
     pub(super) failed: &'static str,
-    /// Where no script runs.
+    /// Shown where scripts are blocked.
     pub(super) no_script: &'static str,
     pub(super) own_tab: &'static str,
 }
 
-/// The page that hands a session over to the frame that opened it.
+/// The page that hands a session ticket to the frame that opened the tab.
 #[derive(Debug)]
 pub(super) struct HandOver {
     pub(super) title: &'static str,
     pub(super) detail: &'static str,
     pub(super) remedy: &'static str,
-    /// For a way that needs no frame.
+    /// The link that opens the page in this tab.
     pub(super) open_here: &'static str,
 }
 
-/// The stop before a login that carries a fragment along.
+/// The page that adds the URL fragment to a login, and the page that posts a login request.
 #[derive(Debug)]
 pub(super) struct Fragment {
     pub(super) title: &'static str,
@@ -176,7 +175,6 @@ pub(super) struct Fragment {
     pub(super) continue_button: &'static str,
 }
 
-/// A story for every cause.
 #[derive(Debug)]
 pub(super) struct Causes {
     pub(super) not_found: ProblemText,
@@ -220,7 +218,6 @@ pub(super) struct Causes {
 }
 
 impl Causes {
-    /// The story of a cause.
     pub(super) fn of(&self, cause: Cause) -> &ProblemText {
         match cause {
             Cause::NotFound => &self.not_found,

@@ -1,4 +1,4 @@
-//! What a program hears whose bearer token lets it nowhere: RFC 6750 §3, and never a redirect.
+//! Responses to refused bearer tokens (RFC 6750 §3); never a redirect.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::request::gate::{Caller, GateError};
 use crate::request::route::Route;
 use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
 
-/// A token that does not prove what it says. Whoever brought it is not told why; the records are.
+/// The token is not valid. The reason goes to the log and the audit log, not to the client.
 pub(super) fn refused(
     context: &RequestContext<'_>,
     route: Option<&Arc<Route>>,
@@ -39,14 +39,14 @@ pub(super) fn refused(
     LoggedResponse::denied(reason, route, None, response)
 }
 
-/// A token that is good, but not for this.
+/// The token is valid, but lacks the scope that the route needs.
 pub(super) fn lacks_scope(
     context: &RequestContext<'_>,
     route: Option<&Arc<Route>>,
     caller: &Caller,
     needed: &str,
 ) -> LoggedResponse {
-    let title = "The bearer token is not good for this";
+    let title = "The bearer token lacks the scope for this";
     let mut response = json_problem(
         context,
         StatusCode::FORBIDDEN,
@@ -59,7 +59,7 @@ pub(super) fn lacks_scope(
     LoggedResponse::denied("scope", route, Some(caller), response)
 }
 
-/// A session and a token at once (RFC 6750 §3.1, `invalid_request`).
+/// The request has a session cookie and a token (RFC 6750 §3.1, `invalid_request`).
 pub(super) fn two_callers(
     context: &RequestContext<'_>,
     route: Option<&Arc<Route>>,
@@ -77,19 +77,20 @@ pub(super) fn two_callers(
     LoggedResponse::denied("two callers", route, None, response)
 }
 
-/// Nobody can say whether the token counts.
+/// The issuer's keys cannot be loaded, so the token cannot be verified.
 pub(super) fn issuer_away(
     context: &RequestContext<'_>,
     route: Option<&Arc<Route>>,
     issuer: &IssuerId,
 ) -> LoggedResponse {
-    let title = "Whether the bearer token is valid cannot be found out now";
+    let title = "The bearer token cannot be verified now";
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let response = json_problem(context, status, "issuer-away", title, "");
     LoggedResponse::denied(format!("issuer {issuer} away"), route, None, response)
 }
 
-/// The same for a page of ours, which is on no route; nothing when it is not about a token.
+/// The response to a bearer token's error on an own page, which has no route. `None` if the error is
+/// not about the token.
 pub(in crate::face) fn bearer_error(
     context: &RequestContext<'_>,
     error: &GateError,
@@ -113,22 +114,22 @@ pub(in crate::face) fn bearer_error(
     }
 }
 
-/// The client brings too many new tokens. Not 401: the token may be good, and not 429: a check that
-/// another proxy makes has one status for what may be repeated later, and every face says the same.
+/// The client sends too many new tokens. The status is not 401, because the token may be valid, and
+/// not 429, because check protocols have only 503 for "try again later".
 pub(super) fn too_many_tokens(
     context: &RequestContext<'_>,
     route: Option<&Arc<Route>>,
     issuer: &IssuerId,
 ) -> LoggedResponse {
     let title = "Too many new bearer tokens come from this address";
-    let detail = "Nobody looked at this one: send it again later.";
+    let detail = "This token was not verified. Send it again later.";
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let response = json_problem(context, status, "too-many-tokens", title, detail);
     let reason = format!("too many new tokens for issuer {issuer}");
     LoggedResponse::denied(reason, route, None, response)
 }
 
-/// Says that a bearer token would do, beside what the answer offers already.
+/// Adds a challenge that offers bearer authentication.
 pub(in crate::face) fn offer_bearer(context: &RequestContext<'_>, response: &mut Response<Body>) {
     response
         .headers_mut()

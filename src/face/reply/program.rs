@@ -1,4 +1,4 @@
-//! What programs read instead of a page: `application/problem+json`.
+//! Problems as JSON for programs: `application/problem+json` (RFC 9457).
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ORIGIN, VARY, WWW_AUTHENTICATE,
@@ -11,7 +11,7 @@ use super::text;
 use crate::request::Body;
 use crate::request::route::Demands;
 
-/// Programs read that a person must log in, and what the login must prove.
+/// A person must log in; `demands` names what the login must prove.
 pub(in crate::face) fn login_needed(
     context: &RequestContext<'_>,
     reason: &str,
@@ -28,7 +28,7 @@ pub(in crate::face) fn login_needed(
     )
 }
 
-/// The challenge for a token that proves too little (RFC 9470, 3).
+/// The challenge for a token whose authentication is too weak (RFC 9470 §3).
 pub(super) fn step_up_challenge(demands: &Demands) -> Option<HeaderValue> {
     let mut text = "Bearer error=\"insufficient_user_authentication\"".to_owned();
     if !demands.acr_values.is_empty() {
@@ -43,7 +43,7 @@ pub(super) fn step_up_challenge(demands: &Demands) -> Option<HeaderValue> {
     HeaderValue::from_str(&text).ok()
 }
 
-/// Programs read what happened and where a person could log in.
+/// A problem; a 401 also names the URL where a person can log in.
 pub(in crate::face) fn json_problem(
     context: &RequestContext<'_>,
     status: StatusCode,
@@ -75,7 +75,7 @@ fn problem_json(
     };
     let mut response = text(status, ProblemJson::CONTENT_TYPE, problem.render());
     if status == StatusCode::UNAUTHORIZED {
-        // RFC 9110 15.5.2 demands a challenge; this one makes no browser ask for a password.
+        // RFC 9110 §15.5.2 requires a challenge. Browsers show no password dialog for this scheme.
         let challenge = HeaderValue::from_static("menshen");
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         response
@@ -86,9 +86,8 @@ fn problem_json(
     response
 }
 
-/// Lets a front end on another origin that `[login] origins` names read what is said in place of its
-/// application: without these headers a browser shows it no status, and it cannot know that somebody
-/// must sign in. Our own paths say by themselves who may read them.
+/// Lets a front end of an origin in `[login] origins` read the problem. Without CORS headers its
+/// script cannot see the status, and so not that a login is needed. Own paths set their own headers.
 fn allow_cross_origin_read(context: &RequestContext<'_>, response: &mut Response<Body>) {
     let site = context.site;
     if site.origins.is_empty() || site.routes.is_own(context.head.path.as_str()) {
@@ -107,7 +106,7 @@ fn allow_cross_origin_read(context: &RequestContext<'_>, response: &mut Response
     }
 }
 
-/// A request from another site that must come from ours.
+/// A cross-site request to an endpoint that only own pages may use.
 pub(in crate::face) fn foreign_origin(context: &RequestContext<'_>) -> Response<Body> {
     json_problem(
         context,

@@ -1,4 +1,4 @@
-//! Answers that send a browser on to another address.
+//! Redirects.
 
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
@@ -7,8 +7,8 @@ use percent_encoding::{AsciiSet, utf8_percent_encode};
 use super::{empty, full};
 use crate::request::Body;
 
-/// Sends a browser on by GET; what cannot stand in a header leads home. Browsers guess the encoding of
-/// what is not ASCII in a `Location`, and proxies refuse it.
+/// Redirects with 302. Other characters than ASCII are percent-encoded, because browsers guess their
+/// encoding and proxies refuse them. A URL that is invalid in a header becomes `/`.
 pub(in crate::face) fn redirect(to: &str) -> Response<Body> {
     let to = utf8_percent_encode(to, &AsciiSet::EMPTY).to_string();
     let mut response = Response::new(match link_page(&to) {
@@ -27,16 +27,16 @@ pub(in crate::face) fn redirect(to: &str) -> Response<Body> {
     response
 }
 
-/// The same after a POST: the browser must not post again.
+/// Redirects with 303, so that the browser does not repeat a POST.
 pub(in crate::face) fn see_other(to: &str) -> Response<Body> {
     let mut response = redirect(to);
     *response.status_mut() = StatusCode::SEE_OTHER;
     response
 }
 
-/// A page with a link to the same address. A proxy may show the answer under another status, as nginx
-/// does by `error_page 401 =403` and Traefik by its middleware for errors; browsers follow `Location`
-/// of a 3xx only, and an empty page would be the end.
+/// A page that links to the same URL. A proxy may send the response with another status (nginx with
+/// `error_page 401 =403`, Traefik with its errors middleware), and browsers follow `Location` only
+/// for a 3xx.
 fn link_page(to: &str) -> Option<String> {
     let leads = ["/", "http://", "https://"];
     if !leads.iter().any(|start| to.starts_with(start)) {

@@ -1,4 +1,4 @@
-//! The sentences in English.
+//! The texts in English.
 
 use super::{
     AroundName, Causes, Cross, Forbidden, Fragment, FrameSignIn, HandOver, Password, ProblemText,
@@ -38,11 +38,11 @@ pub(super) static TEXTS: Texts = Texts {
         by_portal: "You cannot sign in here directly. Please go back to your portal and come from \
                     there.",
         expired: "Your last sign-in has expired. Please sign in again.",
-        other_connector: "Where you are going accepts another way of signing in. Please choose it \
+        other_connector: "The page you want accepts only another way of signing in. Please choose it \
                           below.",
-        step_up: "Where you are going policy you to confirm once more who you are.",
+        step_up: "The page you want needs you to confirm once more who you are.",
         signed_out: "You have signed out.",
-        loop_detected: "The automatic sign-in did not render_page, so we stopped here. Press the button \
+        loop_detected: "The automatic sign-in did not finish, so we stopped here. Press the button \
                       to try again. If you keep coming back, check that cookies are not blocked.",
         provider_signed_out: "Your sign-in service says that you are no longer signed in there, so we ended your \
                sign-in here. Please sign in again.",
@@ -55,7 +55,7 @@ pub(super) static TEXTS: Texts = Texts {
         others: "Choose another way to sign in",
         wrong_password: "The user name or the password is wrong. Please try again.",
         expired: "This page was open for too long. Please enter your password again.",
-        incomplete: "Your sign-in did not arrive complete. Please enter it once more. If this keeps \
+        incomplete: "Your sign-in arrived incomplete. Please enter it once more. If this keeps \
                happening, check that cookies are not blocked.",
     },
     signed_out: SignedOut {
@@ -77,7 +77,7 @@ pub(super) static TEXTS: Texts = Texts {
             before: "You have no access to ",
             after: "",
         },
-        detail: "Your sign-in is fine. The rules of this place just do not include you.",
+        detail: "Your sign-in worked, but the access rules of this application do not include you.",
         remedy: "If you need to get in, give your administrator the request ID below. If you \
                  have another account, you can come back with that one.",
         you_are: "You are",
@@ -163,7 +163,7 @@ pub(super) static TEXTS: Texts = Texts {
     },
     causes: Causes {
         not_found: ProblemText {
-            title: "There is nothing here",
+            title: "There is no application here",
             detail: "No application answers at this address.",
             remedy: "Check that the address is complete, or start again from the home page.",
         },
@@ -174,7 +174,7 @@ pub(super) static TEXTS: Texts = Texts {
                      this site's cookies and try again.",
         },
         proxy_unreadable: ProblemText {
-            title: "The way to this site is set up wrongly",
+            title: "A proxy in front of this site is set up wrongly",
             detail: "A proxy in front of this site described your request in a way we cannot read. \
                    Your browser did nothing wrong.",
             remedy: "Tell your administrator the request ID: the log names the header.",
@@ -187,19 +187,19 @@ pub(super) static TEXTS: Texts = Texts {
                      you this link, tell your administrator the request ID.",
         },
         store_away: ProblemText {
-            title: "We cannot recognise anyone just now",
-            detail: "The place where sign-ins are kept does not answer. Until it does, we cannot \
-                   let anybody through.",
+            title: "We cannot check who you are right now",
+            detail: "The database that keeps sign-ins does not answer. Until it does, we cannot let \
+                   anybody through.",
             remedy: "This usually passes quickly. Please try again in a moment.",
         },
         sign_out_unstored: ProblemText {
-            title: "You are signed out here, but it is not on record yet",
-            detail: "Your session was ended on this server. It could not be written down, so another \
-                   server may not know yet.",
+            title: "You are signed out, but this is not saved yet",
+            detail: "Your session was ended on this server. It could not be saved, so another server \
+                   may not know yet.",
             remedy: "We keep trying. If you used a shared device, close the browser as well.",
         },
         upstream_down: ProblemText {
-            title: "The application is not there",
+            title: "The application cannot be reached",
             detail: "We let you through, but the application behind us cannot be reached.",
             remedy: "Please try again in a moment. If it stays like this, tell your administrator \
                      the request ID.",
@@ -218,8 +218,8 @@ pub(super) static TEXTS: Texts = Texts {
         },
         upstream_busy: ProblemText {
             title: "The application is busy",
-            detail: "We let you through, but as many requests as it may have are with the \
-                   application already.",
+            detail: "We let you through, but the application already handles as many requests as it \
+                   may.",
             remedy: "Please try again in a moment.",
         },
         too_large: ProblemText {
@@ -229,9 +229,9 @@ pub(super) static TEXTS: Texts = Texts {
         },
         too_large_begun: ProblemText {
             title: "That is too large, and was stopped",
-            detail: "What you sent is larger than allowed here. The application had received a part of \
-                   it when that came out, and the rest was stopped.",
-            remedy: "Choose a smaller file, or ask your administrator to raise the limit. See whether \
+            detail: "What you sent is larger than allowed here. The application had already received a \
+                   part of it, and the rest was stopped.",
+            remedy: "Choose a smaller file, or ask your administrator to raise the limit. Check whether \
                      the application kept half a file.",
         },
         too_many_logins: ProblemText {
@@ -346,22 +346,21 @@ pub(super) static TEXTS: Texts = Texts {
             title: "There is no login name for you",
             detail: "The sign-in service knows you, but sent nothing that can serve as your login \
                    name.",
-            remedy: "Tell your administrator the request ID; the mapping of the login name policy \
-                     a look.",
+            remedy: "Tell your administrator the request ID; the mapping of the login name must be \
+                     corrected.",
         },
         proof_too_weak: ProblemText {
             title: "One more confirmation is missing",
-            detail: "We know who you are. But where you are going wants you to confirm who you are in \
-                   a stronger way, or just now, and the sign-in service did not tell us that you \
-                   did.",
+            detail: "We know who you are, but the page you want needs a stronger or more recent \
+                   confirmation, and the sign-in service did not confirm that you gave it.",
             remedy: "Sign in again and complete every step you are asked for, or choose another \
                      way to sign in. If you are asked for nothing more, tell your administrator \
                      the request ID.",
         },
         ticket_bad: ProblemText {
-            title: "This pass no longer works",
-            detail: "The pass that brings your sign-in here works once, for one minute, and only in \
-                   the browser that asked for it.",
+            title: "This sign-in pass is no longer valid",
+            detail: "The pass that carries your sign-in to this site works once, for one minute, and only \
+                   in the browser that requested it.",
             remedy: "Sign in once more; usually there is nothing to enter.",
         },
         entry_refused: ProblemText {
@@ -379,7 +378,7 @@ pub(super) static TEXTS: Texts = Texts {
                      link in your portal once more.",
         },
         not_here: ProblemText {
-            title: "Signing in happens elsewhere",
+            title: "Sign in at another address",
             detail: "This site signs everyone in at another address; it cannot be finished here.",
             remedy: "Press the button to go there. Afterwards you are brought back.",
         },

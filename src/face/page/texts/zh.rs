@@ -1,4 +1,4 @@
-//! The sentences in Chinese.
+//! The texts in Chinese.
 
 use super::{
     AroundName, Causes, Cross, Forbidden, Fragment, FrameSignIn, HandOver, Password, ProblemText,
@@ -37,12 +37,12 @@ pub(super) static TEXTS: Texts = Texts {
         no_choice: "这里还没有可用的登录方式，请联系管理员。",
         by_portal: "这里不能直接登录。请回到门户（例如公司内网首页），从那里点进来。",
         expired: "上次登录已经过期，请重新登录。",
-        other_connector: "要去的地方只认另一种登录方式，请从下面选择。",
-        step_up: "要去的地方需要再确认一次你的身份。",
+        other_connector: "要访问的页面只接受另一种登录方式，请从下面选择。",
+        step_up: "要访问的页面需要再确认一次你的身份。",
         signed_out: "你已退出登录。",
-        loop_detected: "刚才的自动登录没有完成，所以在这里停一下。请点按钮再试；\
+        loop_detected: "刚才的自动登录没有完成，所以停在这里。请点按钮再试；\
                       如果总是回到这里，请确认浏览器没有禁用 Cookie。",
-        provider_signed_out: "登录服务说你在那边已经退出，所以这里的登录也结束了，请重新登录。",
+        provider_signed_out: "你已在登录服务退出，所以这里的登录也结束了，请重新登录。",
     },
     password: Password {
         title: "登录",
@@ -136,9 +136,9 @@ pub(super) static TEXTS: Texts = Texts {
     },
     frame: FrameSignIn {
         detail: "这部分内容需要登录。登录在新标签页里进行，完成后这里会自动打开。",
-        failed: "刚才的登录没有带进来，请再点一次登录。如果还是这样，说明浏览器不让嵌入的页面\
+        failed: "刚才的登录没有传到这里，请再点一次登录。如果还是这样，说明浏览器不让嵌入的页面\
                  保存 Cookie，请在单独的标签页中打开。",
-        no_script: "这里不能运行脚本，登录带不进来。请在单独的标签页中打开。",
+        no_script: "这里不能运行脚本，登录无法传到这里。请在单独的标签页中打开。",
         own_tab: "在单独的标签页中打开",
     },
     hand_over: HandOver {
@@ -155,18 +155,18 @@ pub(super) static TEXTS: Texts = Texts {
     },
     causes: Causes {
         not_found: ProblemText {
-            title: "这里什么也没有",
+            title: "这个地址没有应用",
             detail: "这个地址没有对应的应用。",
             remedy: "请检查地址是否写全，或从首页重新进入。",
         },
         bad_request: ProblemText {
-            title: "看不懂这个请求",
-            detail: "浏览器发来的地址或内容格式不对，所以没有交给应用。",
+            title: "请求格式不正确",
+            detail: "浏览器发来的地址或内容格式不正确，所以没有转发给应用。",
             remedy: "请从应用首页重新进入；如果总是这样，清除本站的 Cookie 后再试。",
         },
         proxy_unreadable: ProblemText {
             title: "前面的代理配置有误",
-            detail: "本站前面的代理转来的请求头看不懂，问题不在您的浏览器。",
+            detail: "本站前面的代理发来的请求头无法识别，与你的浏览器无关。",
             remedy: "请把请求编号告诉管理员，日志里写着是哪个请求头。",
         },
         ambiguous_path: ProblemText {
@@ -175,48 +175,48 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "请从应用首页重新进入。如果这是应用自己给出的链接，请把请求编号告诉管理员。",
         },
         store_away: ProblemText {
-            title: "暂时认不出是谁",
-            detail: "登记登录的地方没有回应，现在无法核对身份，所以谁也不能放行。",
+            title: "暂时无法确认身份",
+            detail: "保存登录状态的数据库没有响应，现在无法核对身份，所以暂时不能放行。",
             remedy: "一般很快就会恢复，请过一会儿再试。",
         },
         sign_out_unstored: ProblemText {
-            title: "已在这里退出，但还没能存下来",
-            detail: "您在这台服务器上的会话已经结束，但写入数据库失败，其他服务器可能还不知道。",
+            title: "已退出，但尚未保存",
+            detail: "你在这台服务器上的会话已经结束，但写入数据库失败，其他服务器可能还不知道。",
             remedy: "我们会继续尝试。如果这是公用设备，请同时关闭浏览器。",
         },
         upstream_down: ProblemText {
-            title: "应用没有开门",
-            detail: "这边已经放行，但后面的应用连接不上。",
+            title: "无法访问应用",
+            detail: "本站已经放行，但连接不到应用。",
             remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
         },
         upstream_unreadable: ProblemText {
-            title: "应用的回应读不懂",
-            detail: "这边已经放行，应用也有回应，但回应的格式有问题，无法转给你。",
+            title: "应用的响应无法识别",
+            detail: "本站已经放行，应用也有响应，但响应的格式有问题，无法转发给你。",
             remedy: "刚才的操作可能已经生效，重做之前请先确认一下；如果一直这样，请把请求编号告诉管理员。",
         },
         upstream_slow: ProblemText {
-            title: "应用迟迟没有回应",
-            detail: "这边已经放行，但后面的应用没有在规定时间内答复。",
+            title: "应用响应超时",
+            detail: "本站已经放行，但应用没有在规定时间内响应。",
             remedy: "刚才的操作可能已经生效，重做之前请先确认一下。",
         },
         upstream_busy: ProblemText {
             title: "应用正忙",
-            detail: "这边已经放行，但同时使用这个应用的人太多，暂时没有空位。",
+            detail: "本站已经放行，但应用同时处理的请求已达上限。",
             remedy: "请过一会儿再试。",
         },
         too_large: ProblemText {
             title: "内容太大了",
-            detail: "发送的内容超过了这里允许的大小，没有交给应用。",
+            detail: "发送的内容超过了允许的大小，没有转发给应用。",
             remedy: "请换小一些的文件，或请管理员放宽限制。",
         },
         too_large_begun: ProblemText {
             title: "内容太大了，只传了一部分",
-            detail: "发送的内容超过了这里允许的大小。发现时应用已经收到一部分，传送随即中断。",
+            detail: "发送的内容超过了允许的大小。发现时应用已经收到一部分，传输随即中断。",
             remedy: "请换小一些的文件，或请管理员放宽限制；顺便看一下应用里有没有留下半个文件。",
         },
         too_many_logins: ProblemText {
-            title: "登录太频繁了",
-            detail: "短时间内从这里发起的登录太多，先歇一歇。",
+            title: "登录过于频繁",
+            detail: "短时间内从这里发起的登录太多。",
             remedy: "请等一分钟再试。同一办公室的人可能共用一个出口地址，不一定是你造成的。",
         },
         login_missing: ProblemText {
@@ -231,8 +231,8 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "重新登录一次就好。",
         },
         login_forged: ProblemText {
-            title: "这次登录对不上",
-            detail: "浏览器带回来的登录记录不是本站发出的，或属于另一次登录，所以没有采用。",
+            title: "登录信息不匹配",
+            detail: "浏览器带回来的登录信息不是本站发出的，或属于另一次登录，所以没有采用。",
             remedy: "请重新登录。如果你是点了别人发来的链接才到这里，请不要再点它。",
         },
         login_declined: ProblemText {
@@ -271,35 +271,35 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "请稍等再重新登录，其间不要刷新或后退。",
         },
         source_misconfigured: ProblemText {
-            title: "登录方式没有设置好",
+            title: "登录方式配置有误",
             detail: "登录服务拒绝了本站的请求。这不是你的问题，需要管理员处理。",
             remedy: "请把请求编号告诉管理员，日志里写着该改哪里。",
         },
         source_busy: ProblemText {
-            title: "登录服务有点忙",
-            detail: "登录服务现在很忙，或限制了本站的请求次数。",
+            title: "登录服务繁忙",
+            detail: "登录服务繁忙，或限制了本站的请求次数。",
             remedy: "请过一会儿再试。",
         },
         source_unreachable: ProblemText {
-            title: "登录服务联系不上",
+            title: "无法连接登录服务",
             detail: "本站暂时连接不到登录服务，无法确认你是谁。这不是你的问题。",
             remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
         },
         login_taken: ProblemText {
             title: "登录名已经属于别人",
-            detail: "你的身份得到了确认，但你的登录名在这里已经登记在另一个账号名下，\
-                   为了不把两个人当成一个人，没有放行。",
+            detail: "你的身份已经确认，但你的登录名在这里属于另一个账号。\
+                   为了避免把两个人当成一个人，没有放行。",
             remedy: "请把请求编号告诉管理员，由管理员核对后处理。",
         },
         unknown_person: ProblemText {
-            title: "这里还没有你的登记",
-            detail: "你的身份得到了确认，但这里只接纳已经登记的人。",
+            title: "你还没有登记",
+            detail: "你的身份已经确认，但这里只允许已登记的人进入。",
             remedy: "请联系管理员为你登记；如果你有别的登录方式，也可以换一种。",
         },
         account_closed: ProblemText {
             title: "你的账号已停用",
             detail: "这个账号已经被关闭，不能再登录。",
-            remedy: "如果这不应该，请把请求编号告诉管理员。",
+            remedy: "如果你认为这不对，请把请求编号告诉管理员。",
         },
         revoked: ProblemText {
             title: "登录被中途结束",
@@ -313,13 +313,13 @@ pub(super) static TEXTS: Texts = Texts {
         },
         proof_too_weak: ProblemText {
             title: "还差一步身份确认",
-            detail: "我们知道你是谁，但要去的地方需要更严格或刚刚完成的身份确认，而登录服务没有告诉我们你已完成。",
+            detail: "你的身份已经确认，但要访问的页面需要更严格或刚刚完成的身份验证，而登录服务没有确认你已完成。",
             remedy: "请重新登录，并完成要求的每一步，或换一种登录方式。如果没有出现更多步骤，\
                      请把请求编号告诉管理员。",
         },
         ticket_bad: ProblemText {
-            title: "通行票已经失效",
-            detail: "从登录页带过来的通行票只能用一次、只有一分钟，而且只在发起它的浏览器里有效。",
+            title: "登录凭证已失效",
+            detail: "从登录页带来的登录凭证只能使用一次，一分钟内有效，而且只能在发起登录的浏览器里使用。",
             remedy: "重新登录一次就好，通常不需要再输入什么。",
         },
         entry_refused: ProblemText {
