@@ -1,33 +1,34 @@
-//! `Client`: what counts as one client for limits per client.
+//! What counts as one client for limits per client.
 //!
-//! An IPv4 client is one address, also in the IPv4-mapped form. An IPv6 client may use a new address of
-//! its /64 for every request, and an organization has a whole /48 (a *site* in this module): both
-//! networks are counted, and the /48 has a larger share than the /64. With `count_by_address` an IPv6
-//! client is one address, too.
+//! An IPv4 client is one address, also if it is written as an IPv4-mapped IPv6 address. An IPv6 client
+//! can use any address of its /64, and often any /64 of its /48, so both networks are counted; the limit
+//! of the /48 is higher. In the networks of `count_by_address`, an IPv6 client is one address, too.
 
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 mod rates;
 
 pub use rates::Rates;
 
-/// The prefix length of the network that is taken to belong to one IPv6 client.
+/// The prefix length of the network that one IPv6 client is assumed to have.
 const CLIENT_BITS: u8 = 64;
-/// The prefix length of the network that is taken to belong to one IPv6 site.
+/// The prefix length of the network that one IPv6 site is assumed to have.
 const SITE_BITS: u8 = 48;
 
-/// The share of a site as a multiple of a client's, before the bound of [`site_share`].
+/// The limit of a site, as a multiple of the limit of a client; [`site_share`] lowers it.
 const SITE_SHARES: u32 = 3;
 
-/// A client, and how it is counted.
+/// A client address, and whether it is counted alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
     address: IpAddr,
     by_address: bool,
 }
 
-/// A network that a client is counted by.
+/// A network that limits count as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
     address: IpAddr,
@@ -35,7 +36,7 @@ pub struct Network {
 }
 
 impl Client {
-    /// The client at this address. With `by_address` an IPv6 client is counted by its address alone.
+    /// `by_address`: an IPv6 address is counted alone, not with its /64 and /48.
     pub fn new(address: IpAddr, by_address: bool) -> Self {
         Self {
             address: address.to_canonical(),
@@ -43,7 +44,7 @@ impl Client {
         }
     }
 
-    /// The network of this client alone: an IPv4 address, an IPv6 /64, or a single IPv6 address.
+    /// The network that counts as this client: an IPv4 address, an IPv6 /64, or an IPv6 address.
     pub fn network(self) -> Network {
         match self.address {
             IpAddr::V6(_) if !self.by_address => Network::of(self.address, CLIENT_BITS),
@@ -58,7 +59,7 @@ impl Client {
         }
     }
 
-    /// The /48 of an IPv6 client; none for a client that is counted by its address.
+    /// The /48 of an IPv6 client, unless the client is counted by its address.
     pub fn site(self) -> Option<Network> {
         let has_site = self.address.is_ipv6() && !self.by_address;
         has_site.then(|| Network::of(self.address, SITE_BITS))
@@ -71,7 +72,7 @@ impl fmt::Display for Client {
     }
 }
 
-/// A client without `count_by_address`.
+/// Without `count_by_address`.
 #[cfg(test)]
 impl From<IpAddr> for Client {
     fn from(address: IpAddr) -> Self {
@@ -80,23 +81,23 @@ impl From<IpAddr> for Client {
 }
 
 impl Network {
-    /// A number for hash tables. It is unique among the networks of one kind: IPv6 networks with the
-    /// number of an IPv4 address are not in use. Only two single IPv6 addresses may share a number.
+    /// A number to count the network by. It is unique among IPv4 addresses, and among networks of the
+    /// same prefix length up to /64. For a longer prefix it is a hash with a key of this process: nobody
+    /// can choose an address that has the number of another one.
     pub fn number(self) -> u64 {
-        /// An odd factor, which spreads differences of the lower half over all bits.
-        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         match self.address {
             IpAddr::V4(ip) => u64::from(ip.to_bits()),
+            IpAddr::V6(ip) if self.bits > CLIENT_BITS => KEY.hash_one(ip.to_bits()),
             IpAddr::V6(ip) => {
-                let bits = ip.to_bits();
-                let [upper, lower] = [bits >> 64, bits & u128::from(u64::MAX)]
-                    .map(|half| u64::try_from(half).unwrap_or(0));
-                upper ^ (0xffff << 48) ^ lower.wrapping_mul(ODD)
+                let upper = u64::try_from(ip.to_bits() >> 64).unwrap_or(0);
+                // Keeps global unicast networks, 2000::/3, apart from the numbers of IPv4 addresses.
+                upper ^ (0xffff << 48)
             }
         }
     }
 
-    /// The network of an IPv6 client with this prefix length.
+    /// The network of an IPv6 address with this prefix length.
     fn of(client: IpAddr, bits: u8) -> Self {
         let address = match client {
             IpAddr::V6(ip) => {
@@ -109,8 +110,8 @@ impl Network {
     }
 }
 
-/// The limit of a site, where one client may have `share` of `all`: several shares, but at most one
-/// share and half of the rest.
+/// The limit of a site where the limit of a client is `share` of `all`: a multiple of `share`, but never
+/// more than half of what one client leaves to others.
 pub const fn site_share(share: u32, all: u32) -> u32 {
     let several = share.saturating_mul(SITE_SHARES);
     let bounded = share.saturating_add(all.saturating_sub(share) / 2);
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_is_one_client_however_it_is_written() {
+    fn an_ipv4_mapped_address_is_the_same_client_as_the_ipv4_address() {
         let v4 = client("192.0.2.1").network();
         assert_eq!(v4, client("::ffff:192.0.2.1").network());
         assert_ne!(v4, client("192.0.2.2").network());
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_client_that_is_counted_by_its_address_has_no_neighbours() {
+    fn an_ipv6_client_that_is_counted_by_its_address_shares_no_network() {
         let of = |text: &str| Client::new(text.parse().unwrap(), true);
         let (one, other) = (of("fd00:1:2:3::1"), of("fd00:1:2:3::2"));
         assert_eq!((one.site(), other.site()), (None, None));
@@ -150,6 +151,22 @@ mod tests {
     }
 
     #[test]
+    fn no_address_can_be_chosen_that_has_the_number_of_another() {
+        let number = |text: &str| {
+            let client = Client::new(text.parse().unwrap(), true);
+            client.network().number()
+        };
+        // The upper half xor the lower half times 0x9e3779b97f4a7c15 is the same for each pair.
+        for (victim, chosen) in [
+            ("fd00:1:2:3::1", "fd00:1:2:4:2a64:745b:3459:a64a"),
+            ("fd00:1:2:4:2a64:745b:3459:a64a", "fd00:1:2:3::1"),
+        ] {
+            assert_ne!(number(victim), number(chosen), "{victim} {chosen}");
+            assert_eq!(number(victim), number(victim), "the number is stable");
+        }
+    }
+
+    #[test]
     fn an_ipv6_client_is_counted_with_its_64_and_with_its_48() {
         let of = |text| (client(text).network(), client(text).site());
         let (own, site) = of("2001:db8:1:2::1");
@@ -158,7 +175,7 @@ mod tests {
         assert_ne!(other, own);
         assert_eq!(same_site, site);
         assert_ne!(of("2001:db8:2:2::1").1, site);
-        // The first /64 of a site is not the site.
+        // The first /64 of a /48 has the same address but another prefix length.
         let (first, site) = of("2001:db8:1::1");
         assert_ne!(Some(first), site);
     }
@@ -170,7 +187,7 @@ mod tests {
         assert_eq!(site_share(768, 1_024), 896);
         assert_eq!(site_share(5, 20), 12);
         assert_eq!(site_share(10_000, u32::MAX), 30_000);
-        // If one client may have all, so may a site.
+        // If one client may use everything, so may a site.
         assert_eq!(site_share(20, 20), 20);
         assert_eq!(site_share(30, 20), 30);
     }

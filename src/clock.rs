@@ -1,4 +1,4 @@
-//! `Clock`: the system's clock, or in tests one that is set by hand.
+//! `Clock`: the time of the system or, in tests, a time that the test sets.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ impl Timestamp {
         Self(ms)
     }
 
-    /// Saturates.
+    /// Saturates at the largest time.
     pub const fn from_unix_s(s: i64) -> Self {
         Self(s.saturating_mul(1000))
     }
@@ -31,13 +31,13 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// Adds a duration; saturates.
+    /// Adds a duration; saturates at the largest time.
     pub fn plus(self, duration: Duration) -> Self {
         let ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(ms))
     }
 
-    /// The time from `earlier` to this; zero if `earlier` is later.
+    /// The duration since `earlier`; zero if that is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -62,7 +62,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The source of the current time for all modules. Clones share the time.
+/// The source of the current time. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Kind);
 
@@ -79,7 +79,7 @@ impl Clock {
         Self(Kind::System)
     }
 
-    /// A clock that changes only by [`Clock::advance`].
+    /// A clock for tests, which only [`Clock::advance`] moves.
     pub fn manual(start: Timestamp) -> Self {
         Self(Kind::Manual(Arc::new(AtomicI64::new(start.0))))
     }
@@ -96,7 +96,7 @@ impl Clock {
         }
     }
 
-    /// Advances a manual clock; no effect on the system's clock.
+    /// Advances a manual clock; does nothing to the system's clock.
     pub fn advance(&self, duration: Duration) {
         if let Kind::Manual(ms) = &self.0 {
             let step = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
@@ -105,8 +105,8 @@ impl Clock {
     }
 }
 
-/// The Gregorian date `days` days after 1970-01-01. The computation starts years in March, so that the
-/// leap day is the last day of a year.
+/// The Gregorian date (year, month, day) of a number of days after 1970-01-01. The computation starts
+/// years in March, so that the leap day is the last day of a year.
 fn date(days: i64) -> (i64, i64, i64) {
     const DAYS_PER_400_YEARS: i64 = 146_097;
     let since_march_0 = days + 719_468;
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_that_lies_ahead_was_no_time_ago() {
+    fn the_time_since_a_later_time_is_zero() {
         let now = Timestamp::from_unix_s(100);
         assert_eq!(now.since(now.plus(Duration::from_secs(5))), Duration::ZERO);
         assert_eq!(
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_written_as_rfc_3339() {
+    fn a_timestamp_is_displayed_as_rfc_3339() {
         for (ms, text) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_782_399_999, "2000-02-28T23:59:59.999Z"),

@@ -1,6 +1,7 @@
-//! The door: binds sockets, accepts connections, enforces limits and drains. One task per connection.
+//! The listeners: bind sockets, accept connections, enforce their limits and drain them at shutdown.
 //!
-//! It terminates TLS and reads PROXY headers. A [`Handler`] answers the requests.
+//! Each connection has one task, which reads the PROXY header, terminates TLS and speaks HTTP. A
+//! [`Handler`] answers the requests.
 
 use std::io;
 use std::net::SocketAddr;
@@ -47,12 +48,11 @@ mod redirect;
 mod resets;
 mod tls;
 
-/// Answers requests. Infallible: errors are responses, too.
+/// Answers requests. It is infallible: a failure is a response, too.
 ///
-/// Implemented by every `Fn(Request<RequestBody>, Arc<Connection>) -> impl Future<Output =
-/// Response<Body>>`.
+/// Implemented by every `Fn(Request<RequestBody>, Arc<Connection>) -> impl Future<Output = Response<Body>>`.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one request. The future is dropped when the client closes the connection or stream.
+    /// Answers one request. The future is dropped when the client disconnects.
     fn handle(
         &self,
         request: Request<RequestBody>,
@@ -74,56 +74,59 @@ where
     }
 }
 
-/// `[server.limits]`: what all clients together, and each of them, may take of us.
+/// `[server.limits]`: limits for all clients together and for each client.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerLimits {
-    /// Connections that are served at a time, tunnels included; further ones wait. Fewer where the
-    /// process may not open enough files: it raises its limit to the hard one, keeps 256, and gives
-    /// clients three eighths of the rest. One client address has at most half of them then.
+    /// Connections that are served at a time, tunnels included; further connections wait. The number
+    /// is lower if the process may not open enough files: menshen raises its limit of open files to
+    /// the hard limit, reserves 256, and gives clients three eighths of the rest. One client address
+    /// then has at most half of these connections.
     pub connections_max: usize,
-    /// Connections that one client address may hold; a further one is closed. Here and wherever a
-    /// client is counted, an IPv6 /64 is one address, and its /48 has what three clients have but
-    /// never all, unless `count_by_address` has it; `trusted_proxies` are not counted.
+    /// Connections that one client address may hold; a further connection is closed. For this limit
+    /// and all other limits per client, an IPv6 /64 is one address, and its /48 may hold as much as
+    /// three clients but never everything, unless `count_by_address` contains it. `trusted_proxies`
+    /// are not limited.
     pub connections_per_client_max: usize,
-    /// IPv6 networks in which each address is counted as a client of its own, as IPv4 addresses are:
-    /// for an intranet whose people share a /64 or a /48. Whoever can take many addresses there has a
-    /// share for each of them. It counts from a reload on. Absent: none.
+    /// IPv6 networks in which each address is a client of its own, as each IPv4 address is: for an
+    /// intranet whose people share a /64 or a /48. A client that can use many addresses there has a
+    /// separate limit for each. A reload applies it. Absent: none.
     pub count_by_address: Vec<AddressNetwork>,
-    /// Requests that one client address may have under way; a further one is a 503.
+    /// Concurrent requests of one client address; a further request is answered with 503.
     pub requests_per_client_max: usize,
-    /// Requests that one HTTP/2 connection may have under way; further ones wait.
+    /// Concurrent requests of one HTTP/2 connection; further requests wait.
     pub streams_max: u32,
-    /// How many percent of the requests that may be under way at the upstreams of a route one client
-    /// address may have; a further one is a 503. Behind `trusted_proxies` the client they name
-    /// counts.
+    /// Percentage of the concurrent requests to the upstreams of a route that one client address may
+    /// use; a further request is answered with 503. Behind `trusted_proxies` this is the client that
+    /// they name.
     pub upstream_share: u8,
-    /// How many percent of them people together may have who are not signed in and bring no bearer
-    /// token; a further one waits as for a connection, and then is a 503. The rest is for people and
-    /// programs that are known.
+    /// Percentage of the concurrent requests to the upstreams of a route that all requests without a
+    /// session and without a bearer token may use together; a further request waits as it would for
+    /// a connection, and is then answered with 503. The rest is reserved for people who are signed
+    /// in and for programs with a token.
     pub upstream_share_anonymous: u8,
-    /// From the opening of a connection to the end of its first request's head.
+    /// Time from the opening of a connection to the end of the head of its first request.
     pub header_read: Period,
-    /// From the end of an answer to the end of the next request's head.
+    /// Time from the end of a response to the end of the head of the next request.
     pub keep_alive: Period,
-    /// Over how long a client's speed is measured while it is the one that is waited for. One that is
-    /// too slow loses its request: over HTTP/1.1 with the connection, over HTTP/2 without.
+    /// Interval over which the speed of a client is measured while menshen waits for it. The request
+    /// of a client that is too slow is aborted; over HTTP/1.1 its connection is closed.
     pub progress_interval: Period,
-    /// How much of a request's body a client must send in each interval, in bytes.
+    /// Bytes of a request's body that a client must send in each interval.
     pub upload_bytes_min: u32,
-    /// How much of an answer a client must take in each interval, in bytes.
+    /// Bytes of a response that a client must read in each interval.
     pub download_bytes_min: u32,
-    /// After how long an answer or an upload that goes on is watched as WebSockets are: it ends when
-    /// the session does, or when a changed configuration no longer lets it pass.
+    /// Age from which a response or an upload that is still running is checked again as WebSockets
+    /// are: it is aborted when its session ends, or when a new configuration no longer allows it.
     pub judged_again_after: Period,
-    /// How long requests in flight may go on when the door closes.
+    /// Time that requests in flight have to finish when menshen stops.
     pub drain: Period,
-    /// The head of a request, in bytes; a longer one is a 431.
+    /// Maximum size of the head of a request, in bytes; a longer head is answered with 431.
     pub header_bytes_max: usize,
 }
 
 impl ServerLimits {
-    /// The minimum buffer size of hyper for HTTP/1.1.
+    /// The smallest read buffer that hyper accepts for HTTP/1.1.
     const BUFFER_BYTES_MIN: usize = 8192;
 }
 
@@ -149,15 +152,14 @@ impl Default for ServerLimits {
     }
 }
 
-/// The parameters of [`Listeners::serve`].
+/// What [`Listeners::serve`] needs besides the handler.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// The peers whose PROXY headers are accepted; loaded for every connection.
+    /// The proxies whose PROXY headers are trusted; read anew for every connection.
     pub trust: Arc<ArcSwap<Trust>>,
     pub limits: ServerLimits,
-    /// Counts the connections.
     pub telemetry: Telemetry,
-    /// Its cancellation starts the drain. Open tunnels observe it, too.
+    /// Cancelled to stop serving. Tunnels listen to it, too.
     pub shutdown: CancellationToken,
 }
 
@@ -170,8 +172,8 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds all addresses, or none. Must be called in a Tokio runtime.
-    pub fn bind(places: &[ListenConfig], tls: Option<&TlsConfig>) -> Result<Self, BindError> {
+    /// Binds all addresses, or none. Must be called within a Tokio runtime.
+    pub fn bind(configs: &[ListenConfig], tls: Option<&TlsConfig>) -> Result<Self, BindError> {
         let tls = tls
             .map(Tls::load)
             .transpose()
@@ -179,13 +181,13 @@ impl Listeners {
             .map(Arc::new);
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.server()));
         let header_case = Arc::new(AtomicBool::new(false));
-        let mut listeners = Vec::with_capacity(places.len());
-        for (listener, place) in listen::bind_all(places)? {
-            let uses_tls = place.uses_tls(acceptor.is_some())?;
+        let mut listeners = Vec::with_capacity(configs.len());
+        for (listener, config) in listen::bind_all(configs)? {
+            let uses_tls = config.uses_tls(acceptor.is_some())?;
             let options = ListenerOptions {
                 tls: acceptor.clone().filter(|_| uses_tls),
-                redirect_https: place.redirect_https,
-                proxy_protocol: place.proxy_protocol,
+                redirect_https: config.redirect_https,
+                proxy_protocol: config.proxy_protocol,
                 http2: false,
                 https_port: None,
                 header_case: Arc::clone(&header_case),
@@ -199,7 +201,7 @@ impl Listeners {
         })
     }
 
-    /// Also accepts HTTP/2 without TLS, from clients that send its preface.
+    /// Accepts HTTP/2 without TLS, too, from clients with prior knowledge (RFC 9113 §3.3).
     #[must_use]
     pub fn with_plain_http2(mut self) -> Self {
         for (_, options) in &mut self.listeners {
@@ -208,7 +210,7 @@ impl Listeners {
         self
     }
 
-    /// Sets the port in redirects to https; `None` is 443.
+    /// Sets the port of the URLs that `redirect_https` redirects to; absent: 443.
     #[must_use]
     pub fn with_https_port(mut self, port: Option<u16>) -> Self {
         for (_, options) in &mut self.listeners {
@@ -217,7 +219,7 @@ impl Listeners {
         self
     }
 
-    /// The bound addresses, with the actual port in place of port 0.
+    /// The bound addresses, with the port that the system chose for port 0.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         self.listeners.iter().map(|(listener, _)| &listener.address)
     }
@@ -230,31 +232,31 @@ impl Listeners {
         })
     }
 
-    /// The certificates, which the caller reloads when their files change.
+    /// The certificates, which can be reloaded.
     pub fn tls(&self) -> Option<&Arc<Tls>> {
         self.tls.as_ref()
     }
 
-    /// Whether new connections keep the case of header names, which costs time; may be set at any time.
+    /// Whether new connections preserve the case of header names, which takes memory per request; may
+    /// be set at any time.
     pub fn header_case(&self) -> &Arc<AtomicBool> {
         &self.header_case
     }
 
-    /// Serves until `serving.shutdown` is cancelled. Then stops accepting, closes idle connections,
-    /// waits for requests in progress and for tunnels, and closes the remaining connections after
-    /// `drain`.
-    pub async fn serve<H: Handler>(self, handler: H, serving: ServeOptions) {
+    /// Serves until `options.shutdown` is cancelled. Then accepts no more connections, closes idle
+    /// ones, waits for requests in flight and for tunnels, and closes what is left after `drain`.
+    pub async fn serve<H: Handler>(self, handler: H, options: ServeOptions) {
         let ServeOptions {
             trust,
             limits,
             telemetry,
             shutdown,
-        } = serving;
+        } = options;
         let drain = limits.drain.duration();
         let shared = Arc::new(Shared {
             handler,
             trust,
-            places: Arc::new(Semaphore::new(
+            connection_permits: Arc::new(Semaphore::new(
                 limits.connections_max.min(Semaphore::MAX_PERMITS),
             )),
             connections: Arc::new(ClientQuota::new(
@@ -265,81 +267,82 @@ impl Listeners {
             limits,
             telemetry,
             tracker: TaskTracker::new(),
-            closing: AtomicBool::new(false),
-            leave: CancellationToken::new(),
-            cut: CancellationToken::new(),
-            refusals: LogLimiter::default(),
-            complaints: LogLimiter::default(),
-            client_limits: LogLimiter::default(),
+            is_draining: AtomicBool::new(false),
+            drain: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            refusal_log: LogLimiter::default(),
+            accept_log: LogLimiter::default(),
+            client_limit_log: LogLimiter::default(),
         });
         let accepting = TaskTracker::new();
         for (listener, options) in self.listeners {
             accepting.spawn(accept(Arc::clone(&shared), listener, options));
         }
         shutdown.cancelled().await;
-        // In this order: tasks that the cancellation wakes read the flag.
-        shared.closing.store(true, Ordering::Release);
-        shared.leave.cancel();
+        // A task that the token wakes must find the flag set.
+        shared.is_draining.store(true, Ordering::Release);
+        shared.drain.cancel();
         accepting.close();
         accepting.wait().await;
         shared.tracker.close();
         if timeout(drain, shared.tracker.wait()).await.is_err() {
             tracing::warn!(
                 connections = shared.tracker.len(),
-                "connections were cut off"
+                "the drain time is over: the remaining connections are closed"
             );
-            shared.cut.cancel();
+            shared.abort.cancel();
         }
     }
 }
 
-/// The state that all connections share.
+/// What all connections of the listeners share.
 struct Shared<H> {
     handler: H,
     trust: Arc<ArcSwap<Trust>>,
     limits: ServerLimits,
     telemetry: Telemetry,
-    places: Arc<Semaphore>,
-    /// The number of connections of each client.
+    connection_permits: Arc<Semaphore>,
+    /// Open connections by client.
     connections: Arc<ClientQuota>,
-    /// The number of requests in progress of each client.
+    /// Concurrent requests by client.
     requests: Arc<ClientQuota>,
     tracker: TaskTracker,
-    /// Set just before `leave` is cancelled, and cheaper to read.
-    closing: AtomicBool,
-    /// Cancelled when connections must close after their current requests.
-    leave: CancellationToken,
+    /// Set just before `drain` is cancelled; reading it takes no lock.
+    is_draining: AtomicBool,
+    /// Cancelled when connections should shut down gracefully.
+    drain: CancellationToken,
     /// Cancelled when connections must close at once.
-    cut: CancellationToken,
-    refusals: LogLimiter,
-    complaints: LogLimiter,
-    /// Limits the log lines about clients that exceed a limit or are too slow.
-    client_limits: LogLimiter,
+    abort: CancellationToken,
+    refusal_log: LogLimiter,
+    accept_log: LogLimiter,
+    /// Limits log lines about clients that reach a limit.
+    client_limit_log: LogLimiter,
 }
 
 async fn accept<H: Handler>(shared: Arc<Shared<H>>, listener: Listener, options: ListenerOptions) {
     const PAUSE_MIN: Duration = Duration::from_millis(10);
     const PAUSE_MAX: Duration = Duration::from_secs(1);
-    let mut leave = pin!(shared.leave.cancelled());
+    let mut drain = pin!(shared.drain.cancelled());
     let mut pause = PAUSE_MIN;
     loop {
         let next = async {
             let accepted = listener.accept().await?;
-            let permit = if let Ok(permit) = Arc::clone(&shared.places).try_acquire_owned() {
-                permit
-            } else {
-                if shared.complaints.allow() {
-                    let max = shared.limits.connections_max;
-                    tracing::warn!(max, "connections_max is reached: new connections wait");
-                }
-                let permit = Arc::clone(&shared.places).acquire_owned().await;
-                permit.map_err(io::Error::other)?
-            };
+            let permit =
+                if let Ok(permit) = Arc::clone(&shared.connection_permits).try_acquire_owned() {
+                    permit
+                } else {
+                    if shared.accept_log.allow() {
+                        let max = shared.limits.connections_max;
+                        tracing::warn!(max, "connections_max is reached: new connections wait");
+                    }
+                    let permit = Arc::clone(&shared.connection_permits).acquire_owned().await;
+                    permit.map_err(io::Error::other)?
+                };
             io::Result::Ok((accepted, permit))
         };
         let accepted = tokio::select! {
             biased;
-            () = &mut leave => return,
+            () = &mut drain => return,
             accepted = next => accepted,
         };
         match accepted {
@@ -354,14 +357,14 @@ async fn accept<H: Handler>(shared: Arc<Shared<H>>, listener: Listener, options:
                     connection::serve(Arc::clone(&shared), options.clone(), stream, peer, guards);
                 tokio::spawn(served);
             }
-            // The client closed the connection before accept(2): no resource is exhausted.
+            // The client disconnected before accept(2): no resource is exhausted.
             Err(error) if is_client_error(&error) => {}
             Err(error) => {
-                if shared.complaints.allow() {
+                if shared.accept_log.allow() {
                     let address = &listener.address;
-                    tracing::error!(%address, %error, "connections cannot be accepted");
+                    tracing::error!(%address, %error, "accepting a connection failed");
                 }
-                // Files or memory are exhausted: without a pause this loop would only use the processor.
+                // Out of files or memory: retrying at once would only use up the processor.
                 sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }

@@ -1,8 +1,7 @@
-//! `KeyRing`: the session keys of the configuration. The first key signs and encrypts; all keys verify
-//! and decrypt.
+//! `KeyRing`: the session keys. The first key signs and encrypts; every key verifies and decrypts.
 //!
-//! HKDF-SHA-256 (RFC 5869) derives one sub-key per purpose from each key, so that a value of one
-//! purpose is never valid for another.
+//! HKDF-SHA-256 (RFC 5869) derives one sub-key per purpose from each key, so that a value made for one
+//! purpose is invalid for every other.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,26 +21,26 @@ pub use signing_pair::{PublicKey, SigningPair};
 /// The minimum length of a key, in bytes.
 pub const KEY_BYTES_MIN: usize = 32;
 
-/// The maximum number of keys in a ring.
+/// The most keys of a ring.
 pub const KEYS_MAX: usize = 8;
 
-/// The purpose of a sealed value; each has its own sub-key.
+/// The purpose of an encrypted value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// The state of a login between its begin and its finish.
     Pending,
-    /// A ticket, which transfers a session to another host.
+    /// A ticket that transfers a session to another host.
     Ticket,
-    /// A provider's tokens of a session.
+    /// The tokens of a provider that belong to a session.
     Tokens,
 }
 
-/// The identifier of a key, derived from it. It reveals nothing about the key.
+/// The thumbprint of a key, which names it without revealing it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyId(String);
 
 impl KeyId {
-    /// The identifier as in the `kid` of a token.
+    /// The thumbprint, as a token's `kid`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -52,15 +51,15 @@ impl KeyId {
 pub enum KeyError {
     #[error("a session key must be base64 or hexadecimal, as `menshen keygen` prints it")]
     Encoding,
-    #[error("a session key must hold at least {KEY_BYTES_MIN} bytes, this one holds {bytes}")]
+    #[error("a session key must have at least {KEY_BYTES_MIN} bytes, this one has {bytes}")]
     Short { bytes: usize },
-    #[error("a key ring holds 1 to {KEYS_MAX} keys, this one {keys}")]
+    #[error("a key ring must have 1 to {KEYS_MAX} keys, this one has {keys}")]
     Count { keys: usize },
-    #[error("the key ring holds the same key twice")]
+    #[error("the key ring has the same key twice")]
     Duplicate,
 }
 
-/// The keys of a site. Immutable; a reload builds a new ring.
+/// The keys of a site. Immutable: a reload builds another ring.
 pub struct KeyRing {
     keys: Vec<Key>,
     epoch: u64,
@@ -86,14 +85,14 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// Makes aws-lc-rs the crypto provider of this process. Repeated calls have no effect.
+/// Installs aws-lc-rs as the crypto provider of this process; a second call does nothing.
 pub fn install_crypto() {
-    // An error means only that an earlier call installed the same provider.
+    // An error only means that the provider is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }
 
-/// A new random key in base64, for `menshen keygen` and for a store without keys.
+/// Generates a key, in base64, for `menshen keygen` and for a store that has none yet.
 pub fn generate() -> Secret<String> {
     Secret::new(STANDARD.encode(random::<KEY_BYTES_MIN>()))
 }
@@ -105,7 +104,7 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// SHA-256 of `parts`, each preceded by its length so that no two tuples share an input.
+/// SHA-256 of `parts`. Each part is preceded by its length, so that different tuples have different inputs.
 pub fn fingerprint(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {
@@ -118,10 +117,10 @@ pub fn fingerprint(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 impl KeyRing {
-    /// Builds the ring from the encoded keys, the signing key first.
+    /// Builds the ring; the first key signs.
     ///
-    /// The epoch is that of `previous` if the keys and their order are the same, and one more
-    /// otherwise. Caches of verified values compare it and verify again after a change.
+    /// The epoch is that of `previous` if the keys are the same in the same order, else one more. A cached
+    /// verification from another epoch must be repeated.
     pub fn new(texts: &[Secret<String>], previous: Option<&Self>) -> Result<Self, KeyError> {
         if texts.is_empty() || texts.len() > KEYS_MAX {
             return Err(KeyError::Count { keys: texts.len() });
@@ -140,17 +139,17 @@ impl KeyRing {
         Ok(Self { keys, epoch })
     }
 
-    /// A number that changes with the keys; see [`Self::new`].
+    /// The number of this ring among those that the process has built.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// The id of the key that signs.
+    /// The thumbprint of the signing key.
     pub fn signer(&self) -> &KeyId {
         &self.keys[0].id
     }
 
-    /// The ids of all keys, the signing key first.
+    /// The thumbprints of all keys, the signing key first.
     pub fn ids(&self) -> impl Iterator<Item = &KeyId> {
         self.keys.iter().map(|key| &key.id)
     }
@@ -160,7 +159,7 @@ impl KeyRing {
         &self.keys[0].signing
     }
 
-    /// The sub-key that verifies session cookies of the key `id`, if the ring has that key.
+    /// The sub-key that verifies signatures of the key `id`, if the ring has that key.
     pub fn verifying(&self, id: &str) -> Option<&DecodingKey> {
         self.keys
             .iter()
@@ -168,18 +167,17 @@ impl KeyRing {
             .map(|key| &key.verifying)
     }
 
-    /// The asymmetric key pair of the signing key, for signatures that other parties verify.
+    /// The key pair of the signing key, for signatures that others verify.
     pub fn signing_pair(&self) -> &Arc<SigningPair> {
         &self.keys[0].pair
     }
 
-    /// The public keys of all pairs, so that signatures of older keys can be verified.
+    /// The public keys of all keys, so that signatures of older keys stay valid.
     pub fn public(&self) -> impl Iterator<Item = &PublicKey> {
         self.keys.iter().map(|key| key.pair.public())
     }
 
-    /// Encrypts `plain` with AES-256-GCM and a random nonce; `name` is the associated data. Returns
-    /// base64url.
+    /// Encrypts `plain` with AES-256-GCM, with `name` as additional data; the result is URL-safe base64.
     pub fn seal(&self, purpose: Purpose, name: &[u8], plain: &[u8]) -> String {
         let nonce = random::<NONCE_LEN>();
         let mut sealed = plain.to_vec();
@@ -197,7 +195,7 @@ impl KeyRing {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Decrypts a value that any key of this ring sealed for the same purpose and name.
+    /// Decrypts what any key of the ring sealed for the same purpose and name.
     pub fn open(&self, purpose: Purpose, name: &[u8], sealed: &str) -> Option<Vec<u8>> {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, body) = bytes.split_first_chunk::<NONCE_LEN>()?;
@@ -296,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_of_the_ring_opens_and_the_first_seals() {
+    fn the_first_key_seals_and_every_key_opens() {
         let (old, new) = (generate(), generate());
         let sealed = ring(&[&old]).seal(Purpose::Pending, b"flow", b"memory");
         let both = ring(&[&new, &old]);
@@ -312,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_for_one_purpose_or_name_opens_for_no_other() {
+    fn a_value_sealed_for_one_purpose_or_name_opens_for_no_other() {
         let ring = ring(&[&generate()]);
         let sealed = ring.seal(Purpose::Pending, b"flow", b"memory");
         assert!(ring.open(Purpose::Ticket, b"flow", &sealed).is_none());
@@ -323,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_plain_text_is_never_sealed_alike() {
+    fn sealing_the_same_text_twice_gives_different_values() {
         let ring = ring(&[&generate()]);
         assert_ne!(
             ring.seal(Purpose::Ticket, b"", b"x"),
@@ -356,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weak_or_doubled_key_is_refused() {
+    fn a_short_or_duplicate_key_is_refused() {
         let short = Secret::new("c2hvcnQ=".to_owned());
         assert!(matches!(
             KeyRing::new(&[short], None),

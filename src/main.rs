@@ -1,4 +1,4 @@
-//! The command line, signals and exit codes.
+//! The program: command line, signals and exit codes.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -22,21 +22,21 @@ use menshen::{keys, telemetry};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Faster than the system's allocator for many small allocations on many threads, above all on musl.
+/// Faster than the system's allocator for small allocations on many threads, and the same on musl.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The maximum size of the configuration, in bytes.
+/// The longest configuration file that is accepted, in bytes.
 const CONFIG_BYTES_MAX: u64 = 4 << 20;
 
-/// How long a process that exits waits for blocking system calls.
+/// Time that the process waits at its end for blocking system calls.
 const BLOCKING_WAIT: Duration = Duration::from_secs(3);
 
 /// menshen 门神: an authenticating reverse proxy.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 struct Arguments {
-    /// The configuration.
+    /// The configuration file.
     #[arg(
         short,
         long,
@@ -52,20 +52,20 @@ struct Arguments {
 
 #[derive(Debug, Default, Subcommand)]
 enum Command {
-    /// Serve (the default); SIGHUP or a changed file reloads, SIGTERM drains.
+    /// Serve (the default). SIGHUP or a changed file reloads the configuration, SIGTERM drains and stops.
     #[default]
     Run,
-    /// Parse and build the configuration, bind nothing.
+    /// Check the configuration and the files it names, without serving.
     Check {
-        /// Ask every connector, and say what must be entered where.
+        /// Also contact every source, and print what must be registered there.
         #[arg(long)]
         online: bool,
     },
-    /// Say what would become of a request, and why. Asks no source and writes nothing; works beside
-    /// a running server.
+    /// Explain whether a request would be allowed, and why. Contacts no source and writes nothing; a
+    /// server may be running.
     Explain {
         #[command(flatten)]
-        asked: Asked,
+        request: ExplainOptions,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -75,27 +75,24 @@ enum Command {
     /// Print the JSON schema of the configuration.
     Schema,
     /// Print completions for a shell.
-    Completions {
-        /// Which shell.
-        shell: Shell,
-    },
+    Completions { shell: Shell },
 }
 
 /// The request to explain.
 #[derive(Debug, clap::Args)]
-struct Asked {
-    /// The whole URL, as it stands in a browser.
+struct ExplainOptions {
+    /// The URL, as a browser shows it.
     url: String,
-    /// As if the person of this login had just signed in; absent: nobody.
+    /// The login of a person, who is taken to have just signed in; absent: a request without a session.
     #[arg(long = "as", value_name = "LOGIN")]
     login: Option<String>,
-    /// Through this connector; absent: the one they came in by last.
+    /// The connector the person signs in with; absent: the one of their last login.
     #[arg(long, value_name = "CONNECTOR")]
     via: Option<String>,
-    /// The method.
+    /// The HTTP method.
     #[arg(long, default_value = "GET")]
     method: String,
-    /// The address at the other end of the connection.
+    /// The IP address of the peer.
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     from: String,
     /// A header of the request; may be given more than once.
@@ -103,12 +100,12 @@ struct Asked {
     header: Vec<String>,
 }
 
-/// Why the program fails. The exit code depends on the variant.
+/// Why the program failed; each variant has its exit code.
 #[derive(Debug)]
 enum Failure {
-    /// 1: the configuration, a file that it names or a source is at fault.
+    /// 1: the configuration or something that it names is invalid.
     Refused(String),
-    /// 2: the command line is invalid.
+    /// 2: an argument is invalid.
     Usage(String),
     /// 3: a socket could not be bound.
     NotBound(String),
@@ -121,7 +118,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command.unwrap_or_default() {
         Command::Run => in_runtime(serve(config)),
         Command::Check { online } => in_runtime(check(config, online)),
-        Command::Explain { asked, json } => in_runtime(explain(config, asked, json)),
+        Command::Explain { request, json } => in_runtime(explain(config, request, json)),
         Command::Keygen => print(keys::generate().expose()),
         Command::Schema => print(format_args!(
             "{:#}",
@@ -137,29 +134,29 @@ fn main() -> ExitCode {
             Ok(())
         }
     };
-    // Log lines come before the error. If nobody reads the log, writing the error could block for
-    // ever.
+    // The log comes before the error message. If nobody reads standard output, writing the message
+    // could block forever, so the exit code alone reports the error.
     let is_read = telemetry::flush_log();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if !is_read => ExitCode::from(failure.code()),
-        Err(failure) => complain(&failure),
+        Err(failure) => report(&failure),
     }
 }
 
-/// Serves until SIGTERM or SIGINT, then drains.
+/// Serves until a signal stops it.
 async fn serve(path: &Path) -> Result<(), Failure> {
-    // The watch begins before the file is read, so that no change in between is missed.
+    // The watcher starts before the file is read, so that no change in between is lost.
     let mut watch = FileWatcher::new(vec![path.to_owned()]).await;
     let config = load(path).await?;
     telemetry::init(&config.log).map_err(|error| Failure::refused(&error))?;
-    for warning in weaknesses(&config) {
+    for warning in warnings(&config) {
         tracing::warn!(key = warning.key, line = warning.line, "{}", warning.text);
     }
     let mut signals = Signals::new()?;
     watch.set_files(watched(path, &config)).await;
     let running = run::start(config, Clock::system()).await?;
-    tell_systemd(&[NotifyState::Ready]);
+    notify_systemd(&[NotifyState::Ready]);
     let admin = running.admin_address().map(tracing::field::display);
     tracing::info!(addresses = ?running.addresses(), admin, "serving");
     loop {
@@ -170,8 +167,8 @@ async fn serve(path: &Path) -> Result<(), Failure> {
             _ = signals.interrupt.recv() => break,
         }
     }
-    tell_systemd(&[NotifyState::Stopping]);
-    tracing::info!("draining; another signal ends it at once");
+    notify_systemd(&[NotifyState::Stopping]);
+    tracing::info!("draining; another signal stops at once");
     tokio::select! {
         () = running.stop() => {}
         _ = signals.terminate.recv() => {}
@@ -180,22 +177,25 @@ async fn serve(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Applies the current configuration file, or keeps the running configuration and logs why.
+/// Applies the current configuration file, or logs why it is refused.
 async fn reload(path: &Path, running: &Running, watch: &mut FileWatcher) {
     let config = match load(path).await {
         Ok(config) => config,
         Err(failure) => {
-            running.refuse();
+            running.note_unparsable_config();
             let error = failure.why().trim_start_matches("error: ");
             tracing::error!(error, "the configuration was not reloaded");
             return;
         }
     };
-    // Also if it is refused below: the mistake may be in one of the files that it names.
+    // Even if the configuration is refused below: a file that it names may need the fix.
     watch.set_files(watched(path, &config)).await;
     match running.reload(config).await {
         Ok(needed) if needed.is_empty() => tracing::info!("the configuration was reloaded"),
-        Ok(needed) => tracing::warn!(?needed, "reloaded; these changes count after a restart"),
+        Ok(needed) => tracing::warn!(
+            ?needed,
+            "the configuration was reloaded; these changes need a restart"
+        ),
         Err(error) => {
             let error = telemetry::error_chain(&error);
             tracing::error!(%error, "the configuration was not reloaded");
@@ -203,24 +203,24 @@ async fn reload(path: &Path, running: &Running, watch: &mut FileWatcher) {
     }
 }
 
-/// The warnings about a configuration, the files it names and the system.
-fn weaknesses(config: &Config) -> impl Iterator<Item = Warning> {
+/// The warnings about a configuration, the files it names and the limits of the system.
+fn warnings(config: &Config) -> impl Iterator<Item = Warning> {
     let of_files = config.file_warnings();
     let of_system = config.system_warnings(OpenFiles::of_process());
     let all = config.warnings().into_iter().chain(of_files);
     all.chain(of_system)
 }
 
-/// Builds the site and prints warnings; with `online`, also checks the sources and issuers.
+/// `menshen check`: builds everything and prints warnings; contacts the sources if `online`.
 async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     let config = load(path).await?;
-    for warning in weaknesses(&config) {
+    for warning in warnings(&config) {
         print(format_args!("warning: {warning}"))?;
     }
     let files = config.check_files();
     files.map_err(|error| Failure::Refused(error.to_string()))?;
     let (site, _shared) = run::dry_run(&config).await?;
-    let mut good = true;
+    let mut is_good = true;
     for entry in site.login.entries().iter().filter(|_| online) {
         let kind = entry.kind;
         print(format_args!(
@@ -228,15 +228,15 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
             entry.id, entry.callback
         ))?;
         for finding in entry.connector.examine().await {
-            good &= finding.good;
+            is_good &= finding.good;
             let mark = if finding.good { "ok" } else { "!!" };
             print(format_args!("  {mark} {}", finding.text))?;
         }
     }
     if online {
-        good &= ask_issuers(&site).await?;
+        is_good &= check_issuers(&site).await?;
     }
-    if good {
+    if is_good {
         return print(format_args!("{}: fine", path.display()));
     }
     Err(Failure::Refused(
@@ -244,14 +244,15 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     ))
 }
 
-async fn explain(path: &Path, asked: Asked, json: bool) -> Result<(), Failure> {
+/// `menshen explain`.
+async fn explain(path: &Path, request: ExplainOptions, json: bool) -> Result<(), Failure> {
     let query = ExplainQuery::parse(ExplainArguments {
-        url: asked.url,
-        login: asked.login,
-        via: asked.via,
-        method: Some(asked.method),
-        from: Some(asked.from),
-        headers: asked.header,
+        url: request.url,
+        login: request.login,
+        via: request.via,
+        method: Some(request.method),
+        from: Some(request.from),
+        headers: request.header,
     });
     let query = query.map_err(|error| Failure::Usage(error.to_string()))?;
     let config = load(path).await?;
@@ -266,8 +267,8 @@ async fn explain(path: &Path, asked: Asked, json: bool) -> Result<(), Failure> {
     }
 }
 
-/// Checks every issuer of bearer tokens and prints the results; returns whether all are good.
-async fn ask_issuers(site: &Site) -> Result<bool, Failure> {
+/// Contacts every issuer of bearer tokens; whether all of them work.
+async fn check_issuers(site: &Site) -> Result<bool, Failure> {
     let mut good = true;
     for (id, found) in site.gate.bearers.examine().await {
         good &= found.is_ok();
@@ -295,7 +296,7 @@ async fn load(path: &Path) -> Result<Config, Failure> {
     Config::parse(&text, &name.to_string()).map_err(|error| Failure::Refused(error.to_string()))
 }
 
-/// The configuration and every file it names.
+/// The configuration file and every file that it names.
 fn watched(path: &Path, config: &Config) -> Vec<PathBuf> {
     let mut files = config.files();
     files.push(path.to_owned());
@@ -360,33 +361,33 @@ fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Fai
         .build();
     let runtime = runtime.map_err(|error| Failure::refused(&error))?;
     let outcome = runtime.block_on(work);
-    // A system call that hangs, such as on a lost network file system, must not keep the process alive.
+    // A system call that hangs, for example on an unreachable file system, must not keep the process.
     runtime.shutdown_timeout(BLOCKING_WAIT);
     outcome
 }
 
-/// Notifies systemd. Does nothing if systemd did not start menshen.
-fn tell_systemd(state: &[NotifyState<'_>]) {
+/// Notifies systemd; does nothing if menshen was not started by it.
+fn notify_systemd(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(%error, "systemd was not told");
+        tracing::debug!(%error, "systemd was not notified");
     }
 }
 
 fn print(line: impl Display) -> Result<(), Failure> {
-    // Names and addresses may come from an attacker and hold control sequences for the terminal.
+    // Names and addresses may contain control characters that a terminal would execute.
     match writeln!(
         std::io::stdout(),
         "{}",
         escape::for_terminal(&line.to_string())
     ) {
-        // The reader closed the pipe: `menshen schema | head`.
+        // The reader has closed the pipe, as in `menshen schema | head`.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|error| Failure::refused(&error)),
     }
 }
 
-fn complain(failure: &Failure) -> ExitCode {
-    // An error with its source line already starts with `error: `.
+fn report(failure: &Failure) -> ExitCode {
+    // Errors of the configuration begin with `error: ` already.
     let why = failure.why();
     let why = why.strip_prefix("error: ").unwrap_or(why);
     // If stderr is closed, the exit code still reports the failure.

@@ -1,38 +1,39 @@
-//! `OpenFiles`: divides the files and sockets that the process may have open, so that connections of
-//! clients leave enough for upstreams, the store and the log.
+//! The limit of open files, divided among clients, upstreams and the rest: connections of clients never
+//! use up the files that upstreams, the store and the log need.
 
 use std::sync::LazyLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The number of files for the store, the log, listeners, calls to providers and the runtime.
+/// Files for neither clients nor upstreams: the store, the log, listeners, calls to sources, and files of
+/// the runtime.
 const RESERVE: u64 = 256;
 
-/// The assumed limit of a system without a limit.
+/// The limit that is assumed on a system without one.
 const UNLIMITED: u64 = 1 << 20;
 
-/// How the open files of the process are divided.
+/// The division of the limit of open files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenFiles {
-    /// The limit of the process.
+    /// Files that the process may have open.
     pub limit: u64,
-    /// The share of client connections to the main listeners.
+    /// Connections of clients to the main listeners.
     pub clients: usize,
-    /// The share of connections to each of the other listeners, `[admin]` and gRPC.
+    /// Connections of clients to each other listener, `[admin]` and gRPC.
     pub others: usize,
-    /// The share of connections to upstreams.
+    /// Connections to upstreams.
     pub upstreams: usize,
 }
 
 impl OpenFiles {
-    /// The division for this process. The first call raises the limit as far as possible without
-    /// privileges: the usual 1,024 is for programs that use `select(2)`.
+    /// The division for this process. The first call raises the soft limit to the hard limit: the usual
+    /// soft limit, 1,024, is meant for programs that use `select(2)`.
     pub fn of_process() -> Self {
         static OF_PROCESS: LazyLock<OpenFiles> = LazyLock::new(|| OpenFiles::within(raise()));
         *OF_PROCESS
     }
 
-    /// A forwarded request has two connections, so upstreams get as many as all listeners together.
+    /// A forwarded request has two connections, so upstreams get as many files as all clients.
     fn within(limit: u64) -> Self {
         let free = limit - RESERVE.min(limit / 4);
         let eighths = |count| {
@@ -48,7 +49,7 @@ impl OpenFiles {
     }
 }
 
-/// Raises the limit as far as possible and returns it.
+/// Raises the soft limit; the limit in force afterwards.
 fn raise() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let current = current.unwrap_or(UNLIMITED);

@@ -1,4 +1,4 @@
-//! `Outbound`: the outbound to a provider: bounded in time and size, with its own proxy and CA.
+//! `Outbound`: the HTTP client for sources, with time-outs, size limits, and its own proxy and CA.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,105 +27,89 @@ pub use probe::PROBE_TIMEOUT;
 pub use proxy::{InvalidProxyUrl, ProxyUrl};
 pub use tls::OutboundBuildError;
 
-/// How long a provider may take to accept a connection.
+/// The time-out for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a call may take from its beginning to the last byte of its answer.
+/// The time-out for a call, from its start to the last byte of the response.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many connections to one origin wait for their next call.
+/// The most idle connections per origin.
 const IDLE_MAX: usize = 32;
 
-/// The longest answer that is read unless [`Outbound::with_response_limit`] says otherwise, in bytes.
+/// The default limit of [`Outbound::with_response_limit`], in bytes.
 pub const RESPONSE_BYTES_MAX: usize = 1 << 20;
 
 /// How a connector reaches its source: keys of `[connector.ID]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The proxy for calls to the source, `http://user:password@host:port` or `https://…`. Without
-    /// it calls go straight; the variables `HTTP_PROXY` and their kin are never read.
+    /// The HTTP proxy for calls to the source, `http://user:password@host:port` or `https://…`. Absent: a
+    /// direct connection; environment variables such as `HTTP_PROXY` are ignored.
     pub proxy: Option<ProxyUrl>,
-    /// A PEM file with certificate authorities to trust besides those of the system.
+    /// A PEM file with certificate authorities that are trusted in addition to those of the system.
     pub ca: Option<PathBuf>,
 }
 
-/// Why a call gave no answer that can be read. Never holds an address, a query or a body.
+/// Why a call failed. Never contains a URL, a query or a body.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
-    /// No connection came about, or not in time: name, network, proxy or TLS.
+    /// The connection failed or timed out: DNS, network, proxy or TLS.
     #[error("connect for {call}")]
     Connect {
-        /// Which call.
         call: &'static str,
-        /// What went wrong.
         #[source]
         source: reqwest::Error,
     },
-    /// Somebody took the connection and took too long to answer.
+    /// The server accepted the connection and did not respond in time.
     #[error("{call} was not answered in time")]
-    Timeout {
-        /// Which call.
-        call: &'static str,
-    },
-    /// The connection broke, or spoke no HTTP.
+    Timeout { call: &'static str },
+    /// The connection broke, or the response is not HTTP.
     #[error("exchange {call}")]
     Exchange {
-        /// Which call.
         call: &'static str,
-        /// What went wrong.
         #[source]
         source: reqwest::Error,
     },
-    /// The answer has another HTTP status than 200.
+    /// The response has another status than 200.
     #[error("{call} answered with HTTP status {status} and {content_type}")]
     Status {
-        /// Which call.
         call: &'static str,
-        /// The status.
         status: u16,
-        /// What the answer claims to hold.
+        /// The `Content-Type` of the response.
         content_type: String,
     },
-    /// The answer is not JSON: a login page of the network, a gateway's error page.
+    /// The response is not JSON, but for example a captive portal or the error page of a gateway.
     #[error("{call} answered with HTTP status 200 and something else than JSON ({content_type})")]
     NotJson {
-        /// Which call.
         call: &'static str,
-        /// What the answer claims to hold.
+        /// The `Content-Type` of the response.
         content_type: String,
     },
-    /// The answer is JSON, but not what this call answers.
+    /// The response is JSON without a member that the call needs.
     #[error("{call} answered with JSON that lacks {missing}")]
     Incomplete {
-        /// Which call.
         call: &'static str,
-        /// What is not there or of another type.
+        /// The member that is absent or of another type.
         missing: &'static str,
     },
-    /// The answer is longer than is read.
+    /// The response is longer than the limit.
     #[error("{call} answered with more than {bytes_max} bytes")]
     TooLarge {
-        /// Which call.
         call: &'static str,
-        /// The limit.
         bytes_max: usize,
     },
-    /// There was no answer a moment ago, and nobody asks again yet.
+    /// The last call failed, and its back-off lasts.
     #[error("{call} was not answered a moment ago")]
-    Pausing {
-        /// Which call.
-        call: &'static str,
-    },
+    Pausing { call: &'static str },
 }
 
 impl OutboundError {
-    /// Whether somebody is there who did not answer in time.
+    /// Whether the server accepted the connection and did not respond in time.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout { .. })
     }
 
-    /// Whether there was no answer of any kind.
+    /// Whether there was no HTTP response.
     pub fn is_no_response(&self) -> bool {
         match self {
             Self::Connect { .. }
@@ -140,18 +124,13 @@ impl OutboundError {
     }
 }
 
-/// How we prove ourselves to whom we ask by a form.
+/// How a form authenticates the client.
 #[derive(Clone, Copy)]
 pub enum Credentials<'a> {
-    /// Not in the head.
+    /// Not by a header.
     None,
-    /// RFC 7617; whoever follows RFC 6749 §2.3.1 encodes both first.
-    Basic {
-        /// The user.
-        user: &'a str,
-        /// Their password.
-        password: &'a str,
-    },
+    /// HTTP Basic (RFC 7617). RFC 6749 §2.3.1 requires the caller to encode both first.
+    Basic { user: &'a str, password: &'a str },
 }
 
 impl fmt::Debug for Credentials<'_> {
@@ -163,12 +142,11 @@ impl fmt::Debug for Credentials<'_> {
     }
 }
 
-/// What a form was answered with. May hold tokens: never print it.
+/// The response to a form. May contain tokens: `Debug` omits the body.
 #[derive(Clone, PartialEq)]
 pub struct FormResponse {
     /// The HTTP status, 2xx or 4xx.
     pub status: u16,
-    /// The JSON.
     pub body: Value,
 }
 
@@ -180,17 +158,16 @@ impl fmt::Debug for FormResponse {
     }
 }
 
-/// The outbound to a source. Clones share their connections; `Debug` shows no credentials.
+/// The HTTP client for a source. Clones share connections; `Debug` shows no credentials.
 ///
-/// Follows no redirect and reads no environment variable. What it repeats, and on which connection,
-/// is written in [`Repeatable`].
+/// It follows no redirects and reads no environment variables. [`Repeatable`] describes its retries.
 #[derive(Clone)]
 pub struct Outbound {
-    /// Keeps its connections for the next call.
-    kept: Client,
-    /// Makes a connection for each call.
-    fresh: Client,
-    /// The same with less patience, for [`Outbound::for_probes`].
+    /// Keeps connections for later calls.
+    pooled: Client,
+    /// Opens a connection for each call.
+    unpooled: Client,
+    /// The same with a shorter time-out, for [`Outbound::for_probes`].
     probing: Client,
     proxy: Option<ProxyUrl>,
     response_bytes_max: usize,
@@ -205,7 +182,7 @@ impl fmt::Debug for Outbound {
 }
 
 impl Outbound {
-    /// Builds the outbound; reads the certificate authorities now and asks nobody.
+    /// Builds the client and reads the certificate authorities; opens no connection.
     pub fn build(config: &Config) -> Result<Self, OutboundBuildError> {
         let tls = tls::client_config(config.ca.as_deref())?;
         let resolver = Arc::new(dns::DnsResolver(Resolver::system()));
@@ -230,15 +207,15 @@ impl Outbound {
             client.map_err(|error| OutboundBuildError::Client(error.without_url()))
         };
         Ok(Self {
-            kept: built(CONNECT_TIMEOUT, IDLE_MAX)?,
-            fresh: built(CONNECT_TIMEOUT, 0)?,
+            pooled: built(CONNECT_TIMEOUT, IDLE_MAX)?,
+            unpooled: built(CONNECT_TIMEOUT, 0)?,
             probing: built(probe::CONNECT_TIMEOUT, 0)?,
             proxy: config.proxy.clone(),
             response_bytes_max: RESPONSE_BYTES_MAX,
         })
     }
 
-    /// The same outbound, reading answers of up to so many bytes.
+    /// The same client with another limit for the length of responses, in bytes.
     pub fn with_response_limit(&self, response_bytes_max: usize) -> Self {
         Self {
             response_bytes_max,
@@ -246,17 +223,18 @@ impl Outbound {
         }
     }
 
-    /// Asks by GET with these parameters after those the address has.
+    /// Sends a GET request; `query` is appended to the query of the URL.
     pub async fn get_json(
         &self,
         url: &Url,
         query: &[(&str, &str)],
         call: OutboundCall,
     ) -> Result<Value, OutboundError> {
-        self.ask(self.kept.get(with_query(url, query)), call).await
+        self.send(self.pooled.get(with_query(url, query)), call)
+            .await
     }
 
-    /// Asks by POST with these parameters and a JSON body.
+    /// Sends a POST request with a JSON body; `query` is appended to the query of the URL.
     pub async fn post_json(
         &self,
         url: &Url,
@@ -264,23 +242,23 @@ impl Outbound {
         body: &Value,
         call: OutboundCall,
     ) -> Result<Value, OutboundError> {
-        self.ask(self.kept.post(with_query(url, query)).json(body), call)
+        self.send(self.pooled.post(with_query(url, query)).json(body), call)
             .await
     }
 
-    /// Asks by GET as whoever an access token stands for.
+    /// Sends a GET request with an access token.
     pub async fn get_json_as(
         &self,
         url: &Url,
         token: &Secret<String>,
         call: OutboundCall,
     ) -> Result<Value, OutboundError> {
-        let request = self.kept.get(url.clone());
-        self.ask(request.bearer_auth(token.expose()), call).await
+        let request = self.pooled.get(url.clone());
+        self.send(request.bearer_auth(token.expose()), call).await
     }
 
-    /// Asks by POST of a form. Protocols of the OAuth family answer JSON with a status of their
-    /// own when they refuse: that is an answer here, as long as it is JSON and no redirect.
+    /// Posts a form. OAuth servers refuse with a 4xx status and JSON, so such a response is not an error
+    /// of this function.
     pub async fn post_form(
         &self,
         url: &Url,
@@ -288,7 +266,7 @@ impl Outbound {
         credentials: Credentials<'_>,
         call: OutboundCall,
     ) -> Result<FormResponse, OutboundError> {
-        let request = self.kept.post(url.clone()).form(form);
+        let request = self.pooled.post(url.clone()).form(form);
         let request = match credentials {
             Credentials::None => request,
             Credentials::Basic { user, password } => request.basic_auth(user, Some(password)),
@@ -297,7 +275,7 @@ impl Outbound {
         Ok(FormResponse { status, body })
     }
 
-    async fn ask(
+    async fn send(
         &self,
         request: RequestBuilder,
         call: OutboundCall,
@@ -308,7 +286,7 @@ impl Outbound {
     }
 }
 
-/// Success, or the refusals of RFC 6749 §5.2 and what providers answer instead of them.
+/// Whether a response may be a success or an error of RFC 6749 §5.2; providers use any 4xx for that.
 fn may_carry_json(status: StatusCode) -> bool {
     status.is_success() || status.is_client_error()
 }
@@ -361,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_of_authorities_is_refused() {
+    fn an_invalid_file_of_authorities_is_refused() {
         let build = |ca: &str| {
             Outbound::build(&Config {
                 proxy: None,
@@ -381,7 +359,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_error_shows_the_address_that_was_asked() {
+    async fn no_error_shows_the_url_of_the_call() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!(
             "http://{}/cgi-bin/gettoken?a=hunter1",
@@ -409,9 +387,9 @@ mod tests {
     #[test]
     fn parameters_are_encoded_once() {
         let url = Url::parse("https://relay.corp.example/wecom?site=a").unwrap();
-        let asked = with_query(&url, &[("code", "a b&c=d+e"), ("x", "中")]);
+        let extended = with_query(&url, &[("code", "a b&c=d+e"), ("x", "中")]);
         assert_eq!(
-            asked.query(),
+            extended.query(),
             Some("site=a&code=a+b%26c%3Dd%2Be&x=%E4%B8%AD")
         );
         assert_eq!(with_query(&url, &[]), url);

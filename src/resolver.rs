@@ -1,9 +1,9 @@
-//! `Resolver`: resolves host names for the whole process.
+//! `Resolver`: DNS look-ups of the whole process.
 //!
-//! The system's lookup blocks its thread, for half a minute if the name server does not respond.
-//! Therefore each name has at most one running lookup, on its own thread: a slow name neither
-//! delays other names nor occupies the threads of the runtime. A lookup that takes much longer than
-//! the timeout of any name server is abandoned, and the next caller starts another.
+//! The look-up of the system blocks its thread, for half a minute if the name server does not respond.
+//! So each name has at most one running look-up, on a thread of its own: names that hang neither delay
+//! other names nor use up the threads for files. A look-up that takes longer than any name server is
+//! abandoned, and the next caller starts another.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,30 +21,29 @@ mod error;
 
 pub use error::ResolveError;
 
-/// The maximum number of running lookups. Only configured hosts and hosts that a provider names are
-/// resolved, so it is reached only if very many lookups hang.
+/// The most running look-ups. Only configured hosts and those that a provider names are looked up, so the
+/// limit is reached only if very many of them hang.
 const LOOKUPS_MAX: usize = 64;
-/// The maximum number of abandoned lookups. Each occupies a thread, which cannot be ended.
+/// The most abandoned look-ups. Each holds a thread that cannot be stopped.
 const ABANDONED_MAX: usize = 64;
-/// How often the timeout of a lookup is doubled at most: from 60 s to 17 hours.
+/// How often `Periods::abandoned` is doubled at most: to half a day.
 const DOUBLED_MAX: u32 = 10;
-/// The maximum number of cached names.
+/// The most cached names.
 const NAMES_MAX: usize = 1024;
 
-/// The periods of lookups and their results, from the start of the lookup.
+/// How long results of a look-up are used, from its start.
 #[derive(Clone, Copy, Debug)]
 struct Periods {
-    /// How long addresses are used without another lookup.
+    /// How long addresses are used without another look-up.
     fresh: Duration,
-    /// How long after that addresses are used if a new lookup fails or takes longer than
-    /// `max_wait`.
+    /// How much longer they are used if a new look-up fails or takes longer than `max_wait`.
     usable: Duration,
-    /// How long a caller waits for a lookup if there are usable addresses.
+    /// How long a caller waits for a look-up while there are usable addresses.
     max_wait: Duration,
-    /// How long a failure is cached.
+    /// How long a failure is returned without another look-up.
     failure: Duration,
-    /// How long a lookup may take before it is abandoned. It doubles with each abandoned lookup of
-    /// a name in a row, so that one name does not occupy all threads.
+    /// How long a look-up may take before it is abandoned. The time doubles with each abandoned look-up
+    /// in a row, so that one name does not use up the threads.
     abandoned: Duration,
 }
 
@@ -56,12 +55,12 @@ const PERIODS: Periods = Periods {
     abandoned: Duration::from_secs(60),
 };
 
-/// Resolves a name and blocks the thread meanwhile.
+/// A blocking look-up.
 type LookupFn = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
 type Answer = Result<Arc<[IpAddr]>, ResolveError>;
 
-/// Resolves host names and caches the results. Clones share the cache.
+/// Looks up host names and caches their addresses. Clones share the cache.
 #[derive(Clone)]
 pub struct Resolver(Arc<Inner>);
 
@@ -70,15 +69,15 @@ struct Inner {
     periods: Periods,
     names: Mutex<HashMap<Arc<str>, Arc<NameEntry>>>,
     running: AtomicUsize,
-    /// The number of abandoned lookups whose threads still run.
+    /// Abandoned look-ups whose threads still run. `running` does not include them.
     abandoned: AtomicUsize,
 }
 
-/// A cached name: its results and its running lookup.
+/// The cache entry of a name.
 struct NameEntry {
     host: Arc<str>,
     state: Mutex<NameState>,
-    /// The number of lookups that ended or were abandoned.
+    /// The number of look-ups that ended or were abandoned; callers wait for its change.
     ended: watch::Sender<u64>,
 }
 
@@ -87,13 +86,13 @@ struct NameState {
     good: Option<(Arc<[IpAddr]>, Instant)>,
     failed: Option<(ResolveError, Instant)>,
     running: Option<RunningLookup>,
-    /// The number of lookups that were started.
+    /// The number of look-ups that were started.
     begun: u64,
-    /// The number of lookups abandoned since the last response of the system.
+    /// Look-ups abandoned in a row.
     abandoned: u32,
 }
 
-/// The lookup for which callers wait.
+/// The look-up that callers wait for.
 #[derive(Clone, Copy)]
 struct RunningLookup {
     number: u64,
@@ -107,7 +106,7 @@ enum Next {
         ended: watch::Receiver<u64>,
         /// When the lookup started.
         since: Instant,
-        /// The usable addresses, and the time at which they are used if the lookup has not ended.
+        /// Addresses to use if the look-up takes longer than until this time.
         usable: Option<(Arc<[IpAddr]>, Instant)>,
     },
 }
@@ -126,7 +125,7 @@ impl Resolver {
         SYSTEM.clone()
     }
 
-    /// A resolver with another lookup function, for tests.
+    /// A resolver with another look-up, for tests.
     #[cfg(test)]
     pub(crate) fn with_lookup(
         system: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
@@ -147,10 +146,10 @@ impl Resolver {
         }))
     }
 
-    /// Returns the addresses of a host, at least one, in the order in which to try them. An IP
-    /// address is returned as it is.
+    /// The addresses of a host, at least one, in the order in which to try them. An IP address is returned
+    /// as it is.
     ///
-    /// The caller sets a timeout; the lookup continues for other callers.
+    /// The caller must set a time-out. The look-up continues for other callers.
     pub async fn resolve(&self, host: &str) -> Result<Arc<[IpAddr]>, ResolveError> {
         if let Ok(ip) = host.parse() {
             return Ok(Arc::from([ip]));
@@ -166,7 +165,7 @@ impl Resolver {
         };
         let outcome = || name.outcome(&self.0.periods, since, Instant::now());
         let Some((addresses, until)) = usable else {
-            // The sender lives as long as the name.
+            // An error is impossible: `name` owns the sender.
             let _ = ended.changed().await;
             return outcome();
         };
@@ -197,7 +196,7 @@ impl Inner {
             return Arc::clone(name);
         }
         if names.len() >= NAMES_MAX {
-            // Callers that wait for a name hold another reference to it.
+            // Names with waiting callers or a running look-up stay.
             names.retain(|_, name| Arc::strong_count(name) > 1);
         }
         let host: Arc<str> = host.into();
@@ -210,7 +209,7 @@ impl Inner {
         name
     }
 
-    /// Returns a cached result, or starts a lookup unless one is running.
+    /// Returns a cached result, or makes sure that a look-up is running.
     fn next(self: &Arc<Self>, name: &Arc<NameEntry>, now: Instant) -> Next {
         let Periods {
             fresh,
@@ -239,25 +238,24 @@ impl Inner {
             });
         }
         self.abandon_slow(name, &mut state, now);
-        // Subscribes after `abandon_slow`, which wakes the callers of the abandoned lookup: this
-        // caller waits for the next lookup.
+        // Subscribed after abandoning, which wakes the waiting callers: this caller waits for the next end.
         let ended = name.ended.subscribe();
-        let (one, begins) = match state.running {
-            Some(one) => (one, false),
+        let (lookup, is_new) = match state.running {
+            Some(lookup) => (lookup, false),
             None => (state.begin(now), true),
         };
         drop(state);
-        if begins {
-            self.start(name, one);
+        if is_new {
+            self.start(name, lookup);
         }
         Next::Wait {
             ended,
-            since: one.since,
-            usable: good.map(|(addresses, _)| (addresses, one.since + max_wait)),
+            since: lookup.since,
+            usable: good.map(|(addresses, _)| (addresses, lookup.since + max_wait)),
         }
     }
 
-    /// Abandons the lookup of a name if it takes too long.
+    /// Abandons the look-up of a name if it takes too long.
     fn abandon_slow(&self, name: &NameEntry, state: &mut NameState, now: Instant) {
         let abandoned = self.periods.abandoned * (1 << state.abandoned.min(DOUBLED_MAX));
         if state.running.is_none_or(|one| now < one.since + abandoned) {
@@ -269,10 +267,10 @@ impl Inner {
         self.abandoned.fetch_add(1, Ordering::Relaxed);
         name.ended.send_modify(|ended| *ended += 1);
         let host = &name.host;
-        tracing::error!(%host, "the system did not respond to a lookup, which was abandoned: check the name servers");
+        tracing::error!(%host, "a look-up of the system does not end: it is abandoned");
     }
 
-    /// Abandons the slow lookups of all names, because some names may not be requested again.
+    /// Abandons the slow look-ups of all names: some may have no further caller.
     fn abandon_all_slow(&self, now: Instant) {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         for name in names.values() {
@@ -280,7 +278,7 @@ impl Inner {
         }
     }
 
-    /// Starts a lookup. Its end wakes the waiting callers, even if no thread could be started.
+    /// Starts a look-up. However it ends, the waiting callers are woken.
     fn start(self: &Arc<Self>, name: &Arc<NameEntry>, one: RunningLookup) {
         if self.running.load(Ordering::Relaxed) >= LOOKUPS_MAX {
             self.abandon_all_slow(one.since);
@@ -300,13 +298,12 @@ impl Inner {
         }
         let thread = thread::Builder::new().name("resolver".to_owned());
         if let Err(error) = thread.spawn(move || lookup.run()) {
-            tracing::error!(%error, %host, "no thread could be started to resolve a name");
+            tracing::error!(%error, %host, "the thread for a look-up cannot be started");
         }
     }
 }
 
-/// A running lookup. Dropping it wakes the waiting callers and allows the next lookup, unless it
-/// was abandoned.
+/// A look-up. Dropping it wakes the waiting callers and allows the next look-up, unless it was abandoned.
 struct Lookup {
     shared: Arc<Inner>,
     name: Arc<NameEntry>,
@@ -329,7 +326,7 @@ impl Lookup {
 
     fn end(self, found: Answer) {
         let mut state = self.name.lock();
-        if state.waits_for(self.one) {
+        if state.is_running(self.one) {
             if !matches!(
                 found,
                 Err(ResolveError::Stuck { .. } | ResolveError::Busy { .. })
@@ -344,7 +341,7 @@ impl Lookup {
                 Err(error) => state.failed = Some((error, self.one.since)),
             }
         }
-        // Dropping `self` takes the lock.
+        // `drop` of `self` takes the lock.
         drop(state);
     }
 }
@@ -352,7 +349,7 @@ impl Lookup {
 impl Drop for Lookup {
     fn drop(&mut self) {
         let mut state = self.name.lock();
-        if state.waits_for(self.one) {
+        if state.is_running(self.one) {
             state.running = None;
             self.shared.running.fetch_sub(1, Ordering::Relaxed);
             self.name.ended.send_modify(|ended| *ended += 1);
@@ -372,8 +369,8 @@ impl NameState {
         *self.running.insert(one)
     }
 
-    /// Whether this lookup is the running one; false if it was abandoned.
-    fn waits_for(&self, one: RunningLookup) -> bool {
+    /// Whether this look-up is the running one, so was not abandoned.
+    fn is_running(&self, one: RunningLookup) -> bool {
         self.running
             .is_some_and(|waited| waited.number == one.number)
     }
@@ -384,13 +381,13 @@ impl NameEntry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The result of the lookup that started at `began` and has ended.
+    /// The result of the look-up that started at `began` and has just ended.
     fn outcome(&self, periods: &Periods, began: Instant, now: Instant) -> Answer {
         let state = self.lock();
         if let Some((error, _)) = &state.failed {
             return Err(error.clone());
         }
-        // Older addresses remain if the lookup was abandoned or no thread could be started.
+        // If the look-up was abandoned or had no thread, older addresses may be left.
         let usable = periods.fresh + periods.usable;
         match &state.good {
             Some((addresses, since)) if *since >= began || now < *since + usable => {
@@ -398,7 +395,7 @@ impl NameEntry {
             }
             _ => Err(ResolveError::Failed {
                 host: Arc::clone(&self.host),
-                source: Arc::new(io::Error::other("the look-up ended without an answer")),
+                source: Arc::new(io::Error::other("the look-up ended without a result")),
             }),
         }
     }

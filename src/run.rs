@@ -1,5 +1,4 @@
-//! `start()`: a parsed configuration → a running menshen. The program, the demo and the tests start
-//! the very same thing.
+//! `start()`: starts menshen from a parsed configuration, for the program, the demo and the tests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,10 +25,10 @@ use crate::site::{self, Services, Site};
 use crate::store::{self, MonitoredStore, Store, StoreError, StoreUrl};
 use crate::telemetry::{ReloadOutcome, Telemetry};
 
-/// How long a process that stops waits for refreshes of tokens.
+/// Time that [`Running::stop`] waits for token refreshes in flight.
 const REFRESHES_DRAIN: Duration = Duration::from_secs(10);
 
-/// How long a process that stops tries to store what was ended and is not stored yet.
+/// Time that [`Running::stop`] retries to store revocations that the store has not taken.
 const STORE_DRAIN: Duration = Duration::from_secs(5);
 
 mod listeners;
@@ -40,35 +39,24 @@ use listeners::AllListeners;
 /// Why menshen did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The database.
     #[error("open the store")]
     Store(#[source] StoreError),
-    /// The configuration could not be built.
     #[error("build the site")]
     Build(#[source] Box<site::BuildError>),
-    /// A socket could not be bound.
-    #[error("open the door")]
+    #[error("open the listeners")]
     Bind(#[source] BindError),
-    /// What is no address to listen at.
+    /// A text that is not an address to listen on.
     #[error("{key}: {why}")]
-    Address {
-        /// Where it is written.
-        key: &'static str,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The administrator's token.
-    #[error("[admin] token")]
+    Address { key: &'static str, why: String },
+    #[error("read [admin] token")]
     AdminToken(#[source] SecretError),
 }
 
-/// Why a reload was refused. What was served before is served on.
+/// Why a reload was refused. The previous configuration stays in force.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    /// The configuration could not be built.
     #[error("build the site")]
     Build(#[source] Box<site::BuildError>),
-    /// The certificates.
     #[error("read the certificates")]
     Tls(#[source] TlsError),
 }
@@ -76,18 +64,16 @@ pub enum ReloadError {
 /// Why a request was not explained.
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
-    /// The configuration could not be built.
     #[error(transparent)]
     Start(StartError),
-    /// The database could not be read.
-    #[error("look at the store")]
+    #[error("read the store")]
     Store(#[source] StoreError),
-    /// Nobody is known by that login.
+    /// The store has no account with that login.
     #[error(transparent)]
     Simulate(SimulateError),
 }
 
-/// A running menshen. Dropping it closes everything at once; [`Running::stop`] drains first.
+/// A running instance of menshen. Dropping it closes everything at once; [`Running::stop`] drains first.
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<SocketAddr>,
@@ -104,20 +90,20 @@ pub struct Running {
     serving: TaskTracker,
 }
 
-/// Opens the store, builds the site, binds, and serves in the background. Records go to standard
+/// Opens the store, builds the site, binds the sockets, and serves in the background. Logs to standard
 /// output.
 ///
 /// # Errors
-/// Nothing is left behind when it fails: no socket, no task.
+/// If it fails, no socket and no task is left.
 pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
     let telemetry = Telemetry::new(&config.log);
     start_with_telemetry(config, clock, telemetry).await
 }
 
-/// The same with its records wherever `telemetry` writes them.
+/// [`start`] with another destination for the log.
 ///
 /// # Errors
-/// Nothing is left behind when it fails: no socket, no task.
+/// If it fails, no socket and no task is left.
 pub async fn start_with_telemetry(
     config: Config,
     clock: Clock,
@@ -164,8 +150,8 @@ pub async fn start_with_telemetry(
     })
 }
 
-/// Builds everything a configuration names, and binds nothing: what `menshen check` does. The store
-/// is not touched; secrets and certificates are read.
+/// Builds everything that a configuration names, for `menshen check`. Binds no socket and opens no store;
+/// reads secrets and certificates.
 pub async fn dry_run(config: &Config) -> Result<(Site, Services), StartError> {
     keys::install_crypto();
     let telemetry = Telemetry::new(&config.log);
@@ -185,8 +171,8 @@ pub async fn dry_run(config: &Config) -> Result<(Site, Services), StartError> {
     Ok((site, shared))
 }
 
-/// Explains a request by a configuration, beside whoever serves with it: nothing is bound, and the
-/// store is only looked at, and only to know somebody.
+/// Explains the decision about a request. Binds no socket; reads the store only if the query names a
+/// person, and never writes to it. A server with the same configuration may be running.
 pub async fn explain(config: &Config, query: &ExplainQuery) -> Result<Explanation, ExplainError> {
     let (site, shared) = dry_run(config).await.map_err(ExplainError::Start)?;
     let directory = match query.names_login() {
@@ -203,28 +189,27 @@ pub async fn explain(config: &Config, query: &ExplainQuery) -> Result<Explanatio
 }
 
 impl Running {
-    /// The IP addresses it listens at; the port that was found for port 0.
+    /// The bound IP addresses, with the port that the system chose for port 0.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Where the administrator's listener is, when it is an IP address.
+    /// The IP address of the `[admin]` listener, if it has one.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
     }
 
-    /// Where Envoy may ask over gRPC alone, when it is an IP address.
+    /// The IP address of `[ext_authz] grpc_listen`, if it has one.
     pub fn grpc_address(&self) -> Option<SocketAddr> {
         self.grpc_address
     }
 
-    /// What is served.
     pub fn live(&self) -> &Arc<LiveSite> {
         &self.live
     }
 
-    /// Serves another configuration from the next request on, or refuses it whole. Answers what it
-    /// changes that only a restart applies.
+    /// Applies a configuration from the next request on, or refuses it as a whole. Returns the changed
+    /// keys that need a restart.
     pub async fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
         let _one_at_a_time = self.reloading.lock().await;
         let outcome = self.replace(&config).await;
@@ -243,17 +228,17 @@ impl Running {
             }
         }
         outcome?;
-        // Compared with how it started: what waits for a restart is told at every reload.
+        // Compared with the configuration of the start, so that every reload reports what needs a restart.
         Ok(self.started.restart_needed(&config))
     }
 
-    /// Notes that there was a configuration that could not even be parsed. The log says why.
-    pub fn refuse(&self) {
+    /// Records that the configuration of a reload could not be parsed. The caller logs why.
+    pub fn note_unparsable_config(&self) {
         self.live
             .services()
             .telemetry
             .count_reload(ReloadOutcome::Refused);
-        let reason = "the last reload was refused: the configuration does not parse";
+        let reason = "the last reload was refused: the configuration cannot be parsed";
         self.health.set_degraded(vec![reason.to_owned()]);
     }
 
@@ -271,8 +256,8 @@ impl Running {
         Ok(())
     }
 
-    /// Accepts no more, lets requests in flight end within the drain time, and refreshes of tokens
-    /// within some seconds more, and returns.
+    /// Stops accepting connections, and waits for requests in flight, for token refreshes and for
+    /// revocations that are not stored, each for a limited time.
     pub async fn stop(self) {
         self.health.set_draining();
         self.shutdown.cancel();
@@ -286,7 +271,7 @@ impl Running {
         let left = tokio::time::timeout(STORE_DRAIN, sessions.retry_pending(0)).await;
         if left != Ok(0) {
             tracing::error!(
-                "sessions that were ended count again after a restart: the store did not take it"
+                "the store did not take all revocations: the sessions they ended are valid again after a restart"
             );
         }
         telemetry.flush();
@@ -322,8 +307,8 @@ async fn open(
     })
 }
 
-fn ips(door: &Listeners) -> Vec<SocketAddr> {
-    let ips = door.addresses().filter_map(|address| match address {
+fn ips(listeners: &Listeners) -> Vec<SocketAddr> {
+    let ips = listeners.addresses().filter_map(|address| match address {
         Address::Ip(ip) => Some(*ip),
         Address::Unix(_) | Address::Systemd(_) => None,
     });

@@ -1,4 +1,4 @@
-//! `Secret<T>`: a value that is never printed. `SecretSource`: where it is stored.
+//! `Secret<T>`: a value that is never printed. `SecretSource`: where a configuration keeps it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,6 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// The Unicode byte order mark, which some editors write at the start of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 const LINE_END: [char; 2] = ['\r', '\n'];
@@ -23,7 +22,7 @@ impl<T: Zeroize> Secret<T> {
         Self(Zeroizing::new(value))
     }
 
-    /// Returns the value. The caller must not log or show it.
+    /// The value. The caller must not print or log it.
     pub fn expose(&self) -> &T {
         &self.0
     }
@@ -43,11 +42,11 @@ impl<T: Zeroize> ZeroizeOnDrop for Secret<T> {}
 /// [`SecretSource::read`].
 #[derive(Clone, Debug)]
 pub enum SecretSource {
-    /// The file's content, without a byte order mark and without white space at its ends.
+    /// The content of a file, without a byte order mark and white space at its ends.
     File(PathBuf),
-    /// The value of an environment variable, without line ends at its end.
+    /// The value of an environment variable.
     Env(String),
-    /// A value in the configuration itself; `check` warns.
+    /// Written in the configuration; `menshen check` warns.
     Literal(Secret<String>),
 }
 
@@ -65,14 +64,12 @@ impl PartialEq for SecretSource {
 /// Why a secret could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// The file is missing, not readable or not UTF-8.
     #[error("read the secret file {}", path.display())]
     File {
         path: PathBuf,
         #[source]
         source: std::io::Error,
     },
-    /// The variable is unset or not UTF-8.
     #[error("read the secret from the environment variable {name}")]
     Env {
         name: String,
@@ -80,10 +77,7 @@ pub enum SecretError {
         source: std::env::VarError,
     },
     #[error("the secret from {place} is empty")]
-    Empty {
-        /// File, variable or configuration.
-        place: String,
-    },
+    Empty { place: String },
 }
 
 impl SecretSource {
@@ -105,7 +99,7 @@ impl SecretSource {
         let text = Zeroizing::new(text);
         let trimmed = match self {
             Self::File(_) => trimmed(&text),
-            // Editors add nothing to these, so only line ends are removed.
+            // No editor writes these, so white space is part of the secret.
             Self::Env(_) | Self::Literal(_) => text.trim_end_matches(LINE_END),
         };
         if trimmed.is_empty() {
@@ -116,8 +110,8 @@ impl SecretSource {
         Ok(Secret::new(trimmed.to_owned()))
     }
 
-    /// What [`Self::read`] removes from the ends of the file, besides line ends at its end. `None`
-    /// for most files, and for files that cannot be read.
+    /// What [`Self::read`] trims off the file, besides line ends after the secret; `None` if nothing, or
+    /// if the file cannot be read.
     pub fn trimmed_parts(&self) -> Option<TrimmedParts> {
         let Self::File(path) = self else {
             return None;
@@ -154,14 +148,12 @@ impl SecretSource {
     }
 }
 
-/// What was removed from the ends of a secret file.
+/// What is trimmed off the content of a secret file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrimmedParts {
-    /// A byte order mark, which editors on Windows write.
+    /// A byte order mark, as editors on Windows write it.
     ByteOrderMark,
-    /// Blanks, tabs or empty lines.
     WhiteSpace,
-    /// Both.
     Both,
 }
 
@@ -175,7 +167,7 @@ impl fmt::Display for TrimmedParts {
     }
 }
 
-/// The content of a secret file without a byte order mark and white space at its ends.
+/// The secret in the content of its file.
 fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c == BYTE_ORDER_MARK)
 }
@@ -211,7 +203,7 @@ impl<'de> Visitor<'de> for SourceVisitor {
         match map.next_key::<String>()? {
             None => Ok(source),
             Some(_) => Err(A::Error::custom(
-                "a secret has one place: either `file` or `env`",
+                "a secret has one source: either `file` or `env`",
             )),
         }
     }
@@ -238,26 +230,26 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Deserialize)]
-    struct Holder {
+    struct Document {
         secret: SecretSource,
     }
 
     #[test]
-    fn a_secret_is_never_printed() {
-        let holder: Holder = toml::from_str("secret = 'hunter2'").unwrap();
-        assert!(!format!("{holder:?}").contains("hunter2"));
-        assert!(!format!("{:?}", holder.secret.read().unwrap()).contains("hunter2"));
+    fn a_secret_never_prints() {
+        let document: Document = toml::from_str("secret = 'hunter2'").unwrap();
+        assert!(!format!("{document:?}").contains("hunter2"));
+        assert!(!format!("{:?}", document.secret.read().unwrap()).contains("hunter2"));
     }
 
     #[test]
-    fn a_secret_comes_from_one_place_only() {
-        assert!(toml::from_str::<Holder>("secret = { file = '/a', env = 'B' }").is_err());
-        assert!(toml::from_str::<Holder>("secret = { path = '/a' }").is_err());
-        assert!(toml::from_str::<Holder>("secret = { file = '/a' }").is_ok());
+    fn a_secret_has_exactly_one_source() {
+        assert!(toml::from_str::<Document>("secret = { file = '/a', env = 'B' }").is_err());
+        assert!(toml::from_str::<Document>("secret = { path = '/a' }").is_err());
+        assert!(toml::from_str::<Document>("secret = { file = '/a' }").is_ok());
     }
 
     #[test]
-    fn a_missing_file_is_named() {
+    fn an_error_names_the_missing_file() {
         let source = SecretSource::File("/nowhere/secret".into());
         assert!(
             source
@@ -275,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_file_is_trimmed() {
+    fn a_file_is_read_without_byte_order_mark_and_white_space() {
         let folder = std::env::temp_dir().join(format!("menshen-secret-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         for (at, (content, stray)) in [
@@ -302,7 +294,7 @@ mod tests {
         let read = SecretSource::File(empty).read();
         assert!(matches!(read, Err(SecretError::Empty { .. })));
         std::fs::remove_dir_all(&folder).unwrap();
-        // A literal and a variable keep their spaces.
+        // In a configuration or a variable, white space is part of the secret.
         let literal = SecretSource::Literal(Secret::new(" hunter2 ".to_owned()));
         assert_eq!(literal.read().unwrap().expose(), " hunter2 ");
     }

@@ -1,5 +1,4 @@
-//! The small types a configuration is written in: a period, a place in the document, and a key of
-//! a later version.
+//! Small types of configuration values: a period, a path within the document, and an unsupported key.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,7 +12,7 @@ mod place;
 
 pub use place::{Place, Step};
 
-/// Whether a URL names this machine.
+/// Whether the host of a URL is this machine.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -23,7 +22,7 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Whether others can read what is sent to this address: it leaves this machine without TLS.
+/// Whether requests to a URL leave this machine without TLS.
 pub fn sends_in_clear_text(url: &Url) -> bool {
     url.scheme() != "https" && !is_loopback(url)
 }
@@ -33,18 +32,16 @@ pub fn sends_in_clear_text(url: &Url) -> bool {
 #[serde(try_from = "String")]
 pub struct Period(Duration);
 
-/// Not a length of time.
+/// A text that is not a period.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a period is a whole number and a unit: 500ms, 30s, 5m, 12h or 7d")]
 pub struct InvalidPeriod;
 
 impl Period {
-    /// So many seconds.
     pub const fn s(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
 
-    /// The length.
     pub const fn duration(self) -> Duration {
         self.0
     }
@@ -83,10 +80,11 @@ impl JsonSchema for Period {
     }
 }
 
-/// What is said of a [`UnsupportedKey`] key.
-pub const UNSUPPORTED_KEY: &str = "this version of menshen does not build this key yet: remove it";
+/// The error message for an [`UnsupportedKey`].
+pub const UNSUPPORTED_KEY: &str =
+    "this version of menshen does not support this key yet: remove it";
 
-/// A key of the design that this version does not build: refused as such, never ignored.
+/// The type of a key that a later version supports: any value is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnsupportedKey {}
 
@@ -103,11 +101,11 @@ impl JsonSchema for UnsupportedKey {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "not": {}, "description": "not built yet" })
+        json_schema!({ "not": {}, "description": "not supported yet" })
     }
 }
 
-/// Describes types that are written as one string to whoever reads the schema.
+/// Implements `JsonSchema` for types that are written as a string.
 macro_rules! text_schema {
     ($($name:ident: $description:literal),* $(,)?) => {$(
         impl schemars::JsonSchema for $name {

@@ -1,7 +1,7 @@
-//! `SingleFlight` and `Cached`: concurrent callers share one call and its result.
+//! `SingleFlight` and `Cached`: concurrent callers that need the same value share one call.
 //!
-//! [`SingleFlight`] runs one call per key at a time and stores no result. [`Cached`] stores one value
-//! while it is fresh, and pauses after a failure.
+//! [`SingleFlight`] runs at most one call per key at a time and caches nothing. [`Cached`] keeps one value
+//! while it is fresh, and backs off after a failure.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -15,23 +15,23 @@ mod cached;
 
 pub use cached::{CacheLookup, Cached, CachedValue, LoadPermit};
 
-/// The running calls, at most one per key. Clones share them.
+/// Running calls, at most one per key. Clones share them.
 ///
-/// A call runs in its own task, so it continues when any caller is dropped, even the one that started
-/// it. It is removed from the map before its callers get the result; a later caller starts a new call.
-/// The caller must limit the number and the duration of calls.
+/// A call runs in a task of its own, so it continues when its callers are cancelled, including the one
+/// that started it. It is removed before its callers get the result; a later caller starts another
+/// call. The caller must limit the number of calls and their duration.
 #[derive(Clone, Debug)]
 pub struct SingleFlight<K, V>(Calls<K, V>);
 
 type Calls<K, V> = Arc<Mutex<HashMap<K, PendingCall<V>>>>;
 
-/// A future of the result of a call, for one caller. Dropping it does not cancel the call.
+/// The result of a running call, for one of its callers. Cancel-safe: dropping it does not stop the call.
 pub type PendingCall<V> =
     Shared<Map<JoinHandle<V>, fn(Result<V, JoinError>) -> Result<V, CallLost>>>;
 
-/// The call panicked, or the runtime is shutting down. The next caller starts a new call.
+/// The call panicked, or the runtime is shutting down. The next caller starts another call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the call ended without an answer")]
+#[error("the call ended without a result")]
 pub struct CallLost;
 
 impl<K, V> SingleFlight<K, V>
@@ -39,7 +39,7 @@ where
     K: Clone + Eq + Hash + Send + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Joins the running call of this key, or starts `call`. Must run in a Tokio runtime.
+    /// Joins the running call of this key, or starts `call`. Needs a Tokio runtime.
     pub fn run<F>(&self, key: K, call: impl FnOnce() -> F) -> PendingCall<V>
     where
         F: Future<Output = V> + Send + 'static,
@@ -48,9 +48,9 @@ where
         flight
     }
 
-    /// As [`Self::run`], but `call` may return an error instead of a future. `call` is invoked only if
-    /// no call of this key is running, and under the lock of the map: it must not block and not use
-    /// this object. It sees everything that earlier calls of the key stored.
+    /// Joins the running call of this key, or starts `call`, which may fail to start. `call` runs under
+    /// the lock of the list: it must neither block nor use the list. It sees what the previous call of
+    /// the key stored.
     pub fn try_run<F, E>(
         &self,
         key: K,
@@ -65,8 +65,8 @@ where
         }
         let (call, listed) = (call()?, (Arc::clone(&self.0), key.clone()));
         let task = tokio::spawn(async move {
-            // Created inside the task: a runtime that shuts down drops this future in `spawn`, under
-            // the lock, and the guard would take the lock again.
+            // Created in the task: a runtime that shuts down drops the task under the lock, where dropping
+            // this guard would deadlock.
             let _listed = Listed(listed.0, listed.1);
             call.await
         });
@@ -88,7 +88,7 @@ impl<K, V> Default for SingleFlight<K, V> {
     }
 }
 
-/// Removes a call from the map when it ends, also by a panic.
+/// Removes a call from the list when it ends or panics.
 struct Listed<K: Eq + Hash, V>(Calls<K, V>, K);
 
 impl<K: Eq + Hash, V> Drop for Listed<K, V> {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn all_who_ask_for_a_key_share_one_call() {
+    async fn concurrent_callers_of_a_key_share_one_call() {
         let calls = Calls::default();
         let all = futures_util::future::join_all((0..20).map(|_| calls.run("a"))).await;
         assert!(all.into_iter().all(|answer| answer == Ok(0)));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_goes_on_when_every_caller_is_gone() {
+    async fn a_call_continues_when_every_caller_is_cancelled() {
         let calls = Calls::default();
         let waiting = timeout(Duration::from_millis(500), calls.run("a"));
         assert!(waiting.await.is_err());
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_panic_reaches_all_who_wait_and_nobody_who_asks_later() {
+    async fn a_panic_fails_all_waiting_callers_and_no_later_one() {
         let calls = Calls::default();
         let panics = || {
             calls.calls.run("a", || async {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_declines_to_start_leaves_nothing_behind() {
+    async fn a_call_that_fails_to_start_leaves_nothing_in_the_list() {
         let calls = Calls::default();
         let declines = || {
             let call = || Err::<std::future::Ready<usize>, _>("full");
@@ -176,14 +176,14 @@ mod tests {
         assert_eq!(declines().unwrap_err(), "full");
         assert!(calls.calls.under_way(&"a").is_none());
         let flight = calls.run("a");
-        // A running call is joined; `call` is not invoked.
+        // A running call is joined even if another could not start.
         assert!(declines().is_ok() && calls.calls.under_way(&"a").is_some());
         assert_eq!(flight.await, Ok(0));
         assert!(calls.calls.under_way(&"a").is_none());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_is_off_the_list_when_its_answer_comes() {
+    async fn a_call_is_removed_before_its_result_arrives() {
         let calls = Calls::default();
         for number in 0..100 {
             assert_eq!(calls.run("a").await, Ok(number));

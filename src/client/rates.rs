@@ -1,4 +1,4 @@
-//! `Rates`: limits how often each client does something, in memory of fixed size.
+//! `Rates`: limits how often each client does something, in memory that does not grow with the clients.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -7,19 +7,18 @@ use std::time::Instant;
 
 use super::{Client, Network, site_share};
 
-/// The number of buckets in a row.
+/// Buckets in a row.
 const ROW: usize = 16_384;
 const ROWS: usize = 2;
-/// The period of a rate, in microseconds.
+/// The period of the rates, in microseconds.
 const MINUTE_US: u64 = 60_000_000;
 
 /// A rate limit for each client, and a higher one for the /48 of each IPv6 client.
 ///
-/// A network has one leaky bucket in each row, at an index that clients cannot predict. It is within
-/// its limit if one of them has room, so two networks affect each other only if they share a bucket in
-/// every row.
+/// A hash with a random key gives a network one leaky bucket in each row. It is refused only when all of
+/// its buckets are full, so two networks affect each other only if they share the bucket of every row.
 pub struct Rates {
-    /// When each bucket will be empty, in microseconds since `start`.
+    /// When each bucket is empty, in microseconds after `start`.
     buckets: Box<[AtomicU64]>,
     hasher: RandomState,
     start: Instant,
@@ -28,7 +27,7 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Allows each client `client` events per minute. `all` bounds the rate of a /48.
+    /// Allows each client `client` times per minute; `all` bounds the limit of a /48.
     pub fn per_minute(client: u32, all: u32) -> Self {
         let cost = |times: u32| MINUTE_US / u64::from(times.max(1));
         Self {
@@ -40,7 +39,7 @@ impl Rates {
         }
     }
 
-    /// Counts one more event; false if the client or its /48 has reached its limit.
+    /// Counts one time; false if the client or its /48 has reached its limit.
     pub fn take(&self, client: Client) -> bool {
         let now = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.take_at(client, now)
@@ -56,15 +55,15 @@ impl Rates {
         };
         let taken = self.fill(site, self.site_cost_us, now);
         if !taken {
-            // An event that is refused for the /48 is not counted for the client.
+            // What the limit of the /48 refuses does not count for the client.
             self.give_back(own, self.client_cost_us);
         }
         taken
     }
 
-    /// Fills every bucket of a network that has room; false if none has.
+    /// Adds to every bucket of a network that is not full; false if all are full.
     fn fill(&self, network: Network, cost: u64, now: u64) -> bool {
-        let filled = self.places(network).map(|at| {
+        let filled = self.buckets_of(network).map(|at| {
             let more = |empty_at: u64| {
                 let filled = empty_at.max(now).saturating_add(cost);
                 (filled <= now.saturating_add(MINUTE_US)).then_some(filled)
@@ -77,14 +76,14 @@ impl Rates {
     }
 
     fn give_back(&self, network: Network, cost: u64) {
-        for at in self.places(network) {
+        for at in self.buckets_of(network) {
             let less = |empty_at: u64| Some(empty_at.saturating_sub(cost));
             let bucket = &self.buckets[at];
             let _ = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
     }
 
-    fn places(&self, network: Network) -> [usize; ROWS] {
+    fn buckets_of(&self, network: Network) -> [usize; ROWS] {
         let hash = self.hasher.hash_one(network);
         std::array::from_fn(|row| {
             let part = hash >> (row * 32) & 0xffff_ffff;
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_has_its_rate_at_once_and_gets_it_back_in_time() {
+    fn a_client_may_use_its_rate_at_once_and_regains_it_over_time() {
         let rates = Rates::per_minute(6, 1_000);
         assert_eq!(taken(&rates, "192.0.2.1", 0), 6);
         assert_eq!(taken(&rates, "::ffff:192.0.2.1", 0), 0);
@@ -135,13 +134,13 @@ mod tests {
         assert_eq!(of_site, 18);
         assert_eq!(taken(&rates, "2001:db8:2:1::1", 0), 6);
         assert_eq!(taken(&rates, "192.0.2.1", 0), 6);
-        // An event that was refused for the /48 was not counted for its client.
+        // The refusals for the /48 did not count for the client.
         let soon = MINUTE_US / 18;
         assert_eq!(taken(&rates, "2001:db8:1:99::1", soon), 1);
     }
 
     #[test]
-    fn many_greedy_clients_cost_nobody_else_theirs() {
+    fn clients_at_their_limit_do_not_reduce_the_rate_of_others() {
         let rates = Rates::per_minute(2, 1_000);
         for client in 0..20_u32 {
             let client = Client::from(IpAddr::from(client.to_be_bytes()));
@@ -154,7 +153,7 @@ mod tests {
             let client = Client::from(IpAddr::from(client.to_be_bytes()));
             !rates.take_at(client, 0)
         });
-        // By chance a client shares both buckets with a greedy one once in half a million.
+        // The chance that a client shares both buckets with one of the 20 is one in half a million.
         assert!(refused.count() <= 2);
     }
 }

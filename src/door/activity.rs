@@ -1,5 +1,4 @@
-//! `Activity`: the state of a connection, from which idle and slow connections are found. It needs no
-//! timer per request, and for HTTP/1.1 no lock.
+//! `Activity`: what a connection is doing. Tracking it needs no timer and no lock per request.
 
 use std::io;
 use std::pin::Pin;
@@ -23,48 +22,46 @@ use crate::request::client_quota::{ClientQuota, QuotaCells, QuotaGuard};
 use crate::request::{Body, BodyError};
 use crate::telemetry::GaugeGuard;
 
-/// The longest piece of a response that an HTTP/2 stream gets at once, in bytes. A piece stays in
-/// memory until the client has read it, and progress is counted in pieces.
+/// The longest piece of a response that is handed to an HTTP/2 stream at once, in bytes. A piece that
+/// the client has not read stays in memory, and progress is measured in pieces.
 const PIECE_BYTES_MAX: usize = 8 * 1024;
 
-/// How much of a response may still be unread in memory when its request ends, in bytes.
+/// The longest end of a response that may stay in memory after its request, in bytes.
 const UNREAD_BYTES_MAX: usize = 512;
 
-/// The state of one connection. It lives as long as the socket, also in a tunnel.
+/// The activity of one connection. Lives as long as its socket, also while that is a tunnel.
 #[derive(Debug)]
 pub(super) struct Activity {
     opened: Instant,
-    /// The number of requests whose responses are not complete.
+    /// Requests whose response is not complete.
     open: AtomicU32,
-    /// Whether any request was received.
+    /// Whether the connection has received a request.
     has_request: AtomicBool,
-    /// When the last request ended, in milliseconds since `opened`.
+    /// When the last response ended, in milliseconds after `opened`.
     ended_ms: AtomicU64,
-    /// Whether any byte was received.
     received_bytes: AtomicBool,
-    /// The number of bytes written; wraps.
+    /// Bytes written; wraps around.
     written: AtomicU32,
-    /// Whether the last write or flush was pending because the client does not read.
+    /// Whether the last write had to wait for the client to read.
     blocked: AtomicBool,
-    /// The progress of the current HTTP/1.1 request.
+    /// Progress of the only request that HTTP/1.1 has at a time.
     progress: Arc<Progress>,
-    /// The HTTP/2 requests.
+    /// Progress of the requests of HTTP/2.
     streams: StreamTasks,
     resets: ResetCounter,
     client_shares: ClientShares,
     _guards: ConnectionGuards,
 }
 
-/// What a connection uses of its client's limits.
+/// What a connection takes of the limits of its client.
 #[derive(Debug, Default)]
 pub(super) struct ClientShares {
-    /// Counts the connection.
     pub(super) _connection: Option<QuotaGuard>,
-    /// Counts its requests. Absent: they are not counted.
+    /// Where the requests are counted; absent: they are not limited.
     pub(super) requests: Option<(Arc<ClientQuota>, QuotaCells)>,
 }
 
-/// What a connection uses of the limits for all clients, and its gauge; released when it ends.
+/// What a connection releases when it is dropped: its permit, and its places in two counts.
 pub(super) type ConnectionGuards = (OwnedSemaphorePermit, TaskTrackerToken, GaugeGuard);
 
 /// What to do with a connection now.
@@ -72,21 +69,21 @@ pub(super) type ConnectionGuards = (OwnedSemaphorePermit, TaskTrackerToken, Gaug
 pub(super) enum Action {
     /// Check it again at this time.
     CheckAt(Instant),
-    /// Shut it down gracefully, as its protocol defines.
+    /// Shut it down gracefully.
     ShutDown,
-    /// Close it now, for this reason.
+    /// Close it, for this reason.
     Close(&'static str),
-    /// Close it now: its client was slower than this configuration key allows.
+    /// Close it: the client was slower than this configuration key allows.
     CloseSlow(&'static str),
 }
 
-/// The speed checks of one connection.
+/// The speed of a connection's client, as the last checks found it.
 #[derive(Debug, Default)]
 pub(super) struct SlownessChecks {
     written: SpeedCheck,
     request: RequestSpeed,
-    /// The configuration keys of the limits for which HTTP/2 requests were aborted in the last check.
-    pub(super) ended: Vec<&'static str>,
+    /// For each HTTP/2 request that the last check aborted, the key of the limit.
+    pub(super) aborted: Vec<&'static str>,
 }
 
 impl Activity {
@@ -107,7 +104,7 @@ impl Activity {
         })
     }
 
-    /// Counts a request as open until the result is dropped. `in_stream`: it came over HTTP/2.
+    /// Starts tracking a request until its response is dropped. `in_stream`: it is an HTTP/2 request.
     pub(super) fn begin_request(self: &Arc<Self>, in_stream: bool) -> OpenRequest {
         self.has_request.store(true, Ordering::Relaxed);
         self.open.fetch_add(1, Ordering::Relaxed);
@@ -127,27 +124,25 @@ impl Activity {
         self.streams.clone()
     }
 
-    /// Whether the client resets so many of its streams that the connection must be closed. Never for a
-    /// client whose requests are not counted: a trusted proxy forwards the cancellations of many clients.
+    /// Whether the client reset so many streams that the connection must be closed. Trusted proxies are
+    /// exempt: they forward the resets of many clients.
     pub(super) fn has_too_many_resets(&self) -> bool {
         self.resets.are_too_many() && self.client_shares.requests.is_some()
     }
 
-    /// Records that bytes were received.
     pub(super) fn note_bytes_received(&self) {
         self.received_bytes.store(true, Ordering::Relaxed);
     }
 
-    /// Whether any byte was received.
     pub(super) fn has_received_bytes(&self) -> bool {
         self.received_bytes.load(Ordering::Relaxed)
     }
 
-    /// Decides what to do with the connection. `leaving`: its graceful shutdown has begun.
+    /// Checks the time-outs and the minimum speeds.
     pub(super) fn next_action(
         &self,
         limits: &ServerLimits,
-        leaving: bool,
+        is_shutting_down: bool,
         checks: &mut SlownessChecks,
     ) -> Action {
         let now = Instant::now();
@@ -155,7 +150,7 @@ impl Activity {
             let until = self.opened + limits.header_read.duration();
             return match now < until {
                 true => Action::CheckAt(until),
-                false => Action::Close("no request was received within header_read"),
+                false => Action::Close("the client sent no request"),
             };
         }
         let blocked = self.blocked.load(Ordering::Relaxed);
@@ -167,19 +162,17 @@ impl Activity {
         if let Some(key) = checks.request.check(&self.progress, limits) {
             return Action::CloseSlow(key);
         }
-        checks.ended = self.streams.end_slow(limits);
+        checks.aborted = self.streams.abort_slow(limits);
         if blocked || self.open.load(Ordering::Acquire) > 0 {
             return Action::CheckAt(now + limits.check_interval());
         }
         let ended = Duration::from_millis(self.ended_ms.load(Ordering::Relaxed));
         let until = self.opened + ended + limits.keep_alive.duration();
-        match (now < until, leaving) {
-            // A request that begins in the meantime must be checked soon.
+        match (now < until, is_shutting_down) {
+            // A request that begins meanwhile must be checked after at most one interval.
             (true, _) => Action::CheckAt(until.min(now + limits.progress_interval.duration())),
             (false, false) => Action::ShutDown,
-            (false, true) => {
-                Action::Close("the client did not close the connection after its shutdown")
-            }
+            (false, true) => Action::Close("the client did not close the connection"),
         }
     }
 }
@@ -188,9 +181,9 @@ impl Activity {
 #[derive(Debug)]
 pub(super) struct OpenRequest {
     activity: Arc<Activity>,
-    /// The progress of an HTTP/2 request.
+    /// Its own progress; absent over HTTP/1.1, where the connection has one.
     stream: Option<Arc<Progress>>,
-    /// Whether the client was within its limit of open requests.
+    /// Whether its client had not reached its limit of concurrent requests.
     is_within_limit: bool,
 }
 
@@ -199,7 +192,7 @@ impl OpenRequest {
         self.is_within_limit
     }
 
-    /// The limit of the client's open requests; absent: they are not counted.
+    /// The limit of concurrent requests per client, if the client is limited.
     pub(super) fn requests_max(&self) -> Option<u32> {
         let requests = self.activity.client_shares.requests.as_ref();
         requests.map(|(quota, _)| quota.max())
@@ -235,17 +228,17 @@ impl Drop for OpenRequest {
     }
 }
 
-/// A response body that keeps its request open until it is dropped. Its error is delayed until the
-/// bytes before the error were sent.
+/// A response body that keeps its request open until it is dropped. An error of the body is delayed
+/// until everything before it was sent.
 #[derive(Debug)]
 pub(super) struct TrackedBody {
     body: Body,
-    /// The rest of a chunk that is longer than a piece.
+    /// What is left of a frame that is longer than [`PIECE_BYTES_MAX`].
     rest: Bytes,
     open: OpenRequest,
-    /// [`Activity::written`] when hyper took the last piece.
+    /// The connection's `written` when the last frame was handed to hyper.
     written: u32,
-    failed: Option<Box<DelayedError>>,
+    error: Option<Box<DelayedError>>,
 }
 
 impl TrackedBody {
@@ -257,23 +250,23 @@ impl TrackedBody {
             rest: Bytes::new(),
             open,
             written,
-            failed: None,
+            error: None,
         }
     }
 
-    /// Whether the last piece was sent, as far as the writes of the connection show.
+    /// Whether the last frame was written to the socket, as far as the counters of the connection show.
     fn is_sent(&self) -> bool {
         let activity = &self.open.activity;
         activity.written.load(Ordering::Relaxed) != self.written
             && !activity.blocked.load(Ordering::Relaxed)
     }
 
-    /// Whether more data certainly follows.
-    fn goes_on(&self) -> bool {
+    /// Whether the body certainly has more data.
+    fn has_more(&self) -> bool {
         !self.body.is_end_stream() && self.body.size_hint().exact().is_some_and(|left| left > 0)
     }
 
-    /// Returns the next piece for an HTTP/2 stream and records its progress.
+    /// The next piece for an HTTP/2 stream.
     fn poll_piece(
         &mut self,
         cx: &mut Context<'_>,
@@ -294,10 +287,9 @@ impl TrackedBody {
             }
         }
         let mut bytes = data.len().min(PIECE_BYTES_MAX);
-        if bytes == data.len() && bytes > UNREAD_BYTES_MAX && !self.goes_on() {
-            // hyper ends a request as soon as it has the last piece, even if that does not fit into
-            // the client's window. But it takes a piece only when the window has room for a byte, so
-            // the last byte is held back until then.
+        if bytes == data.len() && bytes > UNREAD_BYTES_MAX && !self.has_more() {
+            // h2 drops a request as soon as it has the last frame, even if that does not fit into the
+            // client's window. So the last byte is kept back as a frame of its own.
             bytes -= 1;
         }
         self.rest = data.split_off(bytes);
@@ -314,14 +306,14 @@ impl http_body::Body for TrackedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.failed.is_none() {
-            // Over HTTP/1.1 the writes of the connection show whether the client reads.
+        if self.error.is_none() {
+            // Over HTTP/1.1 the writes of the connection already show whether the client reads.
             let polled = match self.open.stream.is_some() {
                 true => self.poll_piece(cx),
                 false => Pin::new(&mut self.body).poll_frame(cx),
             };
             match ready!(polled) {
-                Some(Err(error)) => self.failed = Some(Box::new(DelayedError::new(error))),
+                Some(Err(error)) => self.error = Some(Box::new(DelayedError::new(error))),
                 piece => {
                     self.written = self.open.activity.written.load(Ordering::Relaxed);
                     return Poll::Ready(piece);
@@ -329,15 +321,15 @@ impl http_body::Body for TrackedBody {
             }
         }
         let sent = self.is_sent();
-        let Some(failed) = &mut self.failed else {
+        let Some(error) = &mut self.error else {
             return Poll::Ready(None);
         };
-        let error = ready!(failed.poll(cx, sent));
+        let error = ready!(error.poll(cx, sent));
         Poll::Ready(error.map(Err))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.failed.is_none() && self.rest.is_empty() && self.body.is_end_stream()
+        self.error.is_none() && self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -353,7 +345,7 @@ impl http_body::Body for TrackedBody {
     }
 }
 
-/// A stream that records its reads and writes in the [`Activity`] of the connection.
+/// A stream that records in [`Activity`] whether its client sends and reads.
 #[derive(Debug)]
 pub(super) struct TrackedStream<T> {
     stream: T,
@@ -365,7 +357,7 @@ impl<T> TrackedStream<T> {
         Self { stream, activity }
     }
 
-    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn record(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let activity = &self.activity;
         if let Poll::Ready(Ok(bytes)) = &written {
             add(&activity.written, *bytes);
@@ -398,7 +390,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for TrackedStream<T> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.note(written)
+        self.record(written)
     }
 
     fn poll_write_vectored(
@@ -407,7 +399,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for TrackedStream<T> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.note(written)
+        self.record(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -12,13 +12,12 @@ use crate::setting::text_schema;
 #[serde(try_from = "String")]
 pub struct AddressNetwork(IpNet);
 
-/// Not a network.
+/// A text that is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a network is an address and how many of its bits count, such as fd00::/8, or one address")]
 pub struct InvalidNetwork;
 
 impl AddressNetwork {
-    /// The network.
     pub fn network(self) -> IpNet {
         self.0
     }

@@ -1,10 +1,10 @@
-//! Connection limits that fit the number of files the process may have open.
+//! Lowers the connection limits to the number of files that the process may open.
 
 use super::ServerLimits;
 
 impl ServerLimits {
-    /// These limits with at most this many connections. If that lowers the limit, one client address
-    /// gets at most half of them.
+    /// The limits with at most this many connections; if that lowers them, one client address has at
+    /// most half.
     #[must_use]
     pub fn capped_at(&self, connections: usize) -> Self {
         let connections = connections.max(1);
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fits_stays_and_the_rest_leaves_half_to_others() {
+    fn a_lowered_limit_leaves_half_of_the_connections_to_other_clients() {
         let limits = ServerLimits::default();
         assert_eq!(limits.capped_at(20_000), limits);
         let fitted = limits.capped_at(100);

@@ -1,4 +1,4 @@
-//! Limits for each client: connections, concurrent requests and stream resets.
+//! Limits of one client address, and the responses and log lines when it reaches them.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ const CONNECTIONS: &str = "connections_per_client_max";
 const REQUESTS: &str = "requests_per_client_max";
 const RESETS: &str = "stream_resets";
 
-/// The response body for a client with too many concurrent requests.
-const REFUSAL_TEXT: &str = "Too many requests at once from your address. Try again in a few seconds.\n\
+/// The body of the response to a request beyond `requests_per_client_max`.
+const TOO_MANY_REQUESTS: &str = "Too many requests at once from your address. Try again in a few seconds.\n\
                      您所在的地址同时发出的请求过多，请几秒后再试。\n";
 
 impl<H> Shared<H> {
-    /// Counts a connection for its client; `None` if the client has reached its limit. Trusted
-    /// proxies and peers on unix sockets are not limited, because many clients share them.
+    /// Counts a connection of a client; `None` if the client has reached its limit. Trusted proxies and
+    /// peers on a unix socket are not limited, because they are not single clients.
     pub(super) fn admit(&self, peer: Peer) -> Option<ClientShares> {
         let trust = self.trust.load();
         let Peer::Ip(address) = peer else {
@@ -34,9 +34,9 @@ impl<H> Shared<H> {
         let connection = self.connections.take(client);
         if connection.is_none() {
             self.telemetry.count_limit_reached(CONNECTIONS);
-            if self.client_limits.allow() {
+            if self.client_limit_log.allow() {
                 let max = self.connections.max();
-                tracing::warn!(%client, key = CONNECTIONS, max, "a client reached its limit of connections: a further one was closed");
+                tracing::warn!(%client, key = CONNECTIONS, max, "a client reached its limit of connections: a further connection was closed");
             }
         }
         let requests = (Arc::clone(&self.requests), self.requests.cells(client));
@@ -49,16 +49,16 @@ impl<H> Shared<H> {
     /// The response to a request beyond the limit.
     pub(super) fn too_many_requests(&self, client: Peer, open: &OpenRequest) -> Response<Body> {
         self.telemetry.count_limit_reached(REQUESTS);
-        if self.client_limits.allow() {
+        if self.client_limit_log.allow() {
             let max = open.requests_max();
             tracing::warn!(
                 ?client,
                 key = REQUESTS,
                 max,
-                "a client reached its limit of concurrent requests: a further one was refused"
+                "a client reached its limit of concurrent requests: a further request was refused"
             );
         }
-        let body = Full::from(REFUSAL_TEXT).map_err(|never| match never {});
+        let body = Full::from(TOO_MANY_REQUESTS).map_err(|never| match never {});
         let mut response = Response::new(body.boxed_unsync());
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         for (name, value) in [
@@ -72,28 +72,28 @@ impl<H> Shared<H> {
         response
     }
 
-    /// Counts and logs that a connection is closed because its client reset too many streams.
+    /// Counts and logs a connection that is closed because of too many resets.
     pub(super) fn log_resets(&self, client: Peer) {
         self.telemetry.count_limit_reached(RESETS);
-        if self.client_limits.allow() {
+        if self.client_limit_log.allow() {
             tracing::warn!(
                 ?client,
                 key = RESETS,
-                "a client reset too many of its HTTP/2 streams before they were answered: its connection was closed"
+                "a client reset too many HTTP/2 streams before their responses: its connection was closed"
             );
         }
     }
 
-    /// Counts and logs that a request was ended because its client was too slow.
+    /// Counts and logs a request that is aborted because its client is slow.
     pub(super) fn log_slow_client(&self, client: Peer, key: &'static str) {
         self.telemetry.count_limit_reached(key);
-        if self.client_limits.allow() {
+        if self.client_limit_log.allow() {
             let within = self.limits.progress_interval.duration();
             tracing::warn!(
                 ?client,
                 key,
                 ?within,
-                "a client was too slow: its request was ended"
+                "a client was too slow: its request was aborted"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Serves one connection: PROXY header, TLS handshake, HTTP.
+//! Serves one connection: PROXY header, TLS, HTTP.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -37,17 +37,17 @@ const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The settings of the listener that accepted a connection.
+/// How a listener serves its connections.
 #[derive(Clone)]
 pub(super) struct ListenerOptions {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) redirect_https: bool,
     pub(super) proxy_protocol: bool,
-    /// Whether HTTP/2 is accepted without TLS.
+    /// Whether HTTP/2 is accepted without TLS, too.
     pub(super) http2: bool,
-    /// The port in the redirects of `redirect_https`; absent: 443.
+    /// The port that `redirect_https` redirects to; absent: 443.
     pub(super) https_port: Option<u16>,
-    /// Whether the case of header names is preserved over HTTP/1.1.
+    /// Whether HTTP/1.1 preserves the case of header names.
     pub(super) header_case: Arc<AtomicBool>,
 }
 
@@ -59,26 +59,26 @@ impl fmt::Debug for ListenerOptions {
     }
 }
 
-/// Why a connection ended before its first HTTP request.
+/// Why a connection was closed before its first request.
 #[derive(Debug, thiserror::Error)]
 enum ConnectionError {
-    #[error("a PROXY header is accepted only from trusted_proxies")]
+    #[error("the peer is not in trusted_proxies and must not send a PROXY header")]
     UntrustedPeer,
     #[error("the PROXY header took longer than {} s", PROXY_HEADER_TIMEOUT.as_secs())]
     ProxyHeaderTimeout,
-    #[error("read the PROXY header")]
+    #[error("accept the PROXY header")]
     ProxyHeader(#[source] ProxyError),
     #[error("the TLS handshake took longer than {} s", HANDSHAKE_TIMEOUT.as_secs())]
     HandshakeTimeout,
-    #[error("the TLS handshake failed")]
+    #[error("TLS handshake")]
     Handshake(#[source] io::Error),
-    #[error("no request was received within {0:?}")]
+    #[error("the client sent no request within {0:?}")]
     NoRequest(Duration),
-    #[error("read the first bytes")]
+    #[error("read the first bytes of the connection")]
     Read(#[source] io::Error),
-    #[error("the server is shutting down")]
+    #[error("menshen is stopping")]
     ShuttingDown,
-    #[error("its client has reached connections_per_client_max")]
+    #[error("the client has reached connections_per_client_max")]
     TooManyConnections,
 }
 
@@ -86,17 +86,17 @@ enum ConnectionError {
 pub(super) async fn serve<H: Handler>(
     shared: Arc<Shared<H>>,
     options: ListenerOptions,
-    wire: AcceptedStream,
+    stream: AcceptedStream,
     peer: Peer,
     guards: ConnectionGuards,
 ) {
-    if let Err(error) = negotiate(&shared, &options, wire, peer, guards).await {
+    if let Err(error) = negotiate(&shared, &options, stream, peer, guards).await {
         match error {
             ConnectionError::TooManyConnections => {}
             ConnectionError::UntrustedPeer
             | ConnectionError::ProxyHeader(_)
             | ConnectionError::ProxyHeaderTimeout => {
-                if shared.refusals.allow() {
+                if shared.refusal_log.allow() {
                     tracing::warn!(?peer, error = %error_chain(&error), "a connection was refused");
                 }
             }
@@ -111,17 +111,17 @@ pub(super) async fn serve<H: Handler>(
     }
 }
 
-/// Determines the client's address and the protocol, then serves the connection.
+/// Reads the PROXY header, does the TLS handshake, and serves the HTTP version that was negotiated.
 async fn negotiate<H: Handler>(
     shared: &Arc<Shared<H>>,
     options: &ListenerOptions,
-    mut wire: AcceptedStream,
+    mut stream: AcceptedStream,
     mut peer: Peer,
     guards: ConnectionGuards,
 ) -> Result<(), ConnectionError> {
     if options.proxy_protocol {
         peer = shared
-            .unless_shutting_down(peer_from_proxy_header(shared, &mut wire, peer))
+            .unless_shutting_down(peer_from_proxy_header(shared, &mut stream, peer))
             .await?;
     }
     let activity = Activity::new(
@@ -139,15 +139,15 @@ async fn negotiate<H: Handler>(
     };
     let Some(acceptor) = &options.tls else {
         if options.http2 {
-            return detect_version(shared, options, wire, connection, activity).await;
+            return detect_version(shared, options, stream, connection, activity).await;
         }
-        let stream = TrackedStream::new(wire, Arc::clone(&activity));
+        let stream = TrackedStream::new(stream, Arc::clone(&activity));
         serve_http1(shared, options, stream, connection, activity).await;
         return Ok(());
     };
     let handshake = async {
-        let shaken = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(wire)).await;
-        shaken
+        let accepted = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await;
+        accepted
             .map_err(|_| ConnectionError::HandshakeTimeout)?
             .map_err(ConnectionError::Handshake)
     };
@@ -165,22 +165,22 @@ async fn negotiate<H: Handler>(
     Ok(())
 }
 
-/// Detects HTTP/1.1 or HTTP/2 on a connection without TLS, then serves it.
+/// Serves HTTP/1.1 or HTTP/2 without TLS: the first bytes of the client decide.
 async fn detect_version<H: Handler>(
     shared: &Arc<Shared<H>>,
     options: &ListenerOptions,
-    wire: AcceptedStream,
+    stream: AcceptedStream,
     connection: Connection,
     activity: Arc<Activity>,
 ) -> Result<(), ConnectionError> {
     let within = shared.limits.header_read.duration();
-    let begin = async {
-        let looked = timeout(within, preface::detect(wire)).await;
-        looked
+    let detection = async {
+        let detected = timeout(within, preface::detect(stream)).await;
+        detected
             .map_err(|_| ConnectionError::NoRequest(within))?
             .map_err(ConnectionError::Read)
     };
-    let (stream, is_http2) = shared.unless_shutting_down(begin).await?;
+    let (stream, is_http2) = shared.unless_shutting_down(detection).await?;
     activity.note_bytes_received();
     let stream = TrackedStream::new(stream, Arc::clone(&activity));
     if is_http2 {
@@ -193,13 +193,13 @@ async fn detect_version<H: Handler>(
 
 async fn peer_from_proxy_header<H>(
     shared: &Shared<H>,
-    wire: &mut AcceptedStream,
+    stream: &mut AcceptedStream,
     peer: Peer,
 ) -> Result<Peer, ConnectionError> {
     if !shared.trust.load().includes(peer) {
         return Err(ConnectionError::UntrustedPeer);
     }
-    let read = timeout(PROXY_HEADER_TIMEOUT, proxy_protocol::read(wire)).await;
+    let read = timeout(PROXY_HEADER_TIMEOUT, proxy_protocol::read(stream)).await;
     let named = read
         .map_err(|_| ConnectionError::ProxyHeaderTimeout)?
         .map_err(ConnectionError::ProxyHeader)?;
@@ -207,14 +207,14 @@ async fn peer_from_proxy_header<H>(
 }
 
 impl<H> Shared<H> {
-    /// Does work that may wait for a client; ends it when the server shuts down.
+    /// Runs `work`, which may wait for a client, until shutdown begins.
     async fn unless_shutting_down<T>(
         &self,
         work: impl Future<Output = Result<T, ConnectionError>>,
     ) -> Result<T, ConnectionError> {
         tokio::select! {
             done = work => done,
-            () = self.leave.cancelled() => Err(ConnectionError::ShuttingDown),
+            () = self.drain.cancelled() => Err(ConnectionError::ShuttingDown),
         }
     }
 }
@@ -228,8 +228,8 @@ async fn serve_http1<H: Handler, T: AsyncRead + AsyncWrite + Send + Unpin + 'sta
 ) {
     let (peer, header_bytes_max) = (connection.peer, shared.limits.header_bytes_max);
     let (stream, framing) = InspectedStream::new(stream, header_bytes_max);
-    // `Activity` limits the time for heads and idle connections, because hyper would use a timer per
-    // request. hyper's default of at most 100 headers stays: another limit costs memory per request.
+    // `drive` enforces the time-outs, because hyper's need a timer per request. The number of headers
+    // has hyper's default limit, 100: another limit would allocate memory per request.
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
@@ -274,8 +274,8 @@ async fn serve_http2<H: Handler, T: AsyncRead + AsyncWrite + Send + Unpin + 'sta
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)
         .max_send_buf_size(64 * 1024)
-        // Too many streams that are reset right after they were opened (CVE-2023-44487) end the
-        // connection. `ResetCounter` counts those that reached the service before their reset.
+        // Rapid reset (CVE-2023-44487): hyper limits streams that are reset before it hands them on,
+        // and `ResetCounter` limits the others.
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(256)
         .serve_connection(
@@ -292,7 +292,7 @@ async fn serve_http2<H: Handler, T: AsyncRead + AsyncWrite + Send + Unpin + 'sta
     .await;
 }
 
-/// The service that hyper calls for every request of a connection.
+/// The service that answers the requests of a connection.
 fn http_service<H: Handler>(
     shared: &Arc<Shared<H>>,
     options: &ListenerOptions,
@@ -306,9 +306,9 @@ fn http_service<H: Handler>(
     Future = impl Future<Output = Result<http::Response<TrackedBody>, Infallible>> + Send + 'static,
 > + Send
 + 'static {
-    // Only the heads of HTTP/1.1 requests are inspected.
+    // Only HTTP/1.1 has a `Framing`.
     let in_streams = framing.is_none();
-    // One reference count per connection, because all processors would contend for that of `shared`.
+    // An `Arc` per connection: all processors would contend for the reference count of `shared`.
     let state = Arc::new(ConnectionState {
         shared: Arc::clone(shared),
         connection: Arc::new(connection),
@@ -322,11 +322,12 @@ fn http_service<H: Handler>(
         let framing = state.framing.as_ref();
         let is_unambiguous = framing.is_none_or(|framing| framing.is_unambiguous(&request));
         async move {
-            // A client that waits for `100 Continue` has not sent its body.
-            let sends = !http_body::Body::is_end_stream(request.body());
-            let waits = sends && !in_streams && request.headers().contains_key(EXPECT);
-            let drains = is_unambiguous && !waits;
-            let request = request.map(|body| RequestBody::new(body, open.progress(), drains));
+            // A client that expects `100 Continue` has not sent its body yet.
+            let has_body = !http_body::Body::is_end_stream(request.body());
+            let expects = has_body && !in_streams && request.headers().contains_key(EXPECT);
+            let discards_rest = is_unambiguous && !expects;
+            let request =
+                request.map(|body| RequestBody::new(body, open.progress(), discards_rest));
             let response = if !is_unambiguous {
                 state.refuse_ambiguous()
             } else if !open.is_within_limit() {
@@ -335,8 +336,8 @@ fn http_service<H: Handler>(
                 redirect::to_https(&request, state.https_port)
             } else {
                 let connection = Arc::clone(&state.connection);
-                // hyper moves the future of a request and reserves memory for it while the connection
-                // is idle, so the handler's future is boxed.
+                // hyper moves the future of a request and reserves its size in every connection, so
+                // the large future of the handler is boxed.
                 box_in_place(|| state.shared.handler.handle(request, connection)).await
             };
             if let (StatusCode::SWITCHING_PROTOCOLS, Some(framing)) =
@@ -349,11 +350,11 @@ fn http_service<H: Handler>(
     })
 }
 
-/// Boxes a future and builds it in its box, which copies only its arguments. `Box::pin` would build it
-/// on the stack and copy all of it, including memory that is not used yet.
+/// Creates a future in its box. `Box::pin` would create it on the stack and copy all of it, including
+/// the space that it does not use yet.
 fn box_in_place<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
-    let room = Box::new_uninit();
-    Box::into_pin(Box::write(room, make()))
+    let uninit = Box::new_uninit();
+    Box::into_pin(Box::write(uninit, make()))
 }
 
 /// The state that all requests of a connection share.
@@ -362,28 +363,27 @@ struct ConnectionState<H> {
     connection: Arc<Connection>,
     redirects: bool,
     https_port: Option<u16>,
-    /// The framing that HTTP/1.1 heads declare; absent for HTTP/2, where it is always unambiguous.
+    /// How the HTTP/1.1 requests frame their bodies; absent over HTTP/2, where framing is unambiguous.
     framing: Option<Arc<Framing>>,
 }
 
 impl<H> ConnectionState<H> {
     fn refuse_ambiguous(&self) -> http::Response<Body> {
-        if self.shared.refusals.allow() {
+        if self.shared.refusal_log.allow() {
             let peer = self.connection.peer;
             tracing::warn!(
                 ?peer,
-                "a request was refused: it needs either one Content-Length or one \"Transfer-Encoding: chunked\""
+                "a request was refused: its Content-Length and Transfer-Encoding do not say unambiguously where its body ends"
             );
         }
         framing::refusal()
     }
 }
 
-/// Serves HTTP until the connection ends. Closes it when it is idle or its client is slow, and shuts it
-/// down when the server shuts down.
+/// Drives a connection to its end: enforces the time-outs, and shuts it down when menshen stops.
 ///
-/// `leave` is polled once to register the waker, and again only when `closing` is set: every poll takes
-/// a lock that all connections share.
+/// The wakers for draining are registered once, not at every poll: registering takes a lock that all
+/// connections share, and the waker of the task does not change.
 async fn drive<C: Future<Output = hyper::Result<()>>, H>(
     http: C,
     shut_down: fn(Pin<&mut C>),
@@ -392,14 +392,14 @@ async fn drive<C: Future<Output = hyper::Result<()>>, H>(
     activity: &Activity,
 ) {
     let mut http = pin!(http);
-    let mut leave = pin!(shared.leave.cancelled());
-    let mut cut = pin!(shared.cut.cancelled());
+    let mut drain = pin!(shared.drain.cancelled());
+    let mut abort = pin!(shared.abort.cancelled());
     let soon = shared
         .limits
         .header_read
         .min(shared.limits.progress_interval);
     let mut wake = pin!(sleep_until(Instant::now() + soon.duration()));
-    let (mut registered, mut told, mut leaving) = (false, false, false);
+    let (mut is_registered, mut is_draining, mut is_shutting_down) = (false, false, false);
     let mut checks = SlownessChecks::default();
     let outcome = poll_fn(|cx| {
         loop {
@@ -410,16 +410,16 @@ async fn drive<C: Future<Output = hyper::Result<()>>, H>(
                 shared.log_resets(peer);
                 return Poll::Ready(Err("the client reset too many of its streams".to_owned()));
             }
-            if told && cut.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err("the server shut down before it ended".to_owned()));
+            if is_draining && abort.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err("the drain time is over".to_owned()));
             }
-            if !told && (!registered || shared.closing.load(Ordering::Acquire)) {
-                registered = true;
-                if leave.as_mut().poll(cx).is_ready() {
+            if !is_draining && (!is_registered || shared.is_draining.load(Ordering::Acquire)) {
+                is_registered = true;
+                if drain.as_mut().poll(cx).is_ready() {
                     if !activity.has_received_bytes() {
                         return Poll::Ready(Ok(()));
                     }
-                    (told, leaving) = (true, true);
+                    (is_draining, is_shutting_down) = (true, true);
                     shut_down(http.as_mut());
                     continue;
                 }
@@ -427,9 +427,9 @@ async fn drive<C: Future<Output = hyper::Result<()>>, H>(
             if wake.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            let action = activity.next_action(&shared.limits, leaving, &mut checks);
+            let action = activity.next_action(&shared.limits, is_shutting_down, &mut checks);
             checks
-                .ended
+                .aborted
                 .drain(..)
                 .for_each(|key| shared.log_slow_client(peer, key));
             match action {
@@ -440,7 +440,7 @@ async fn drive<C: Future<Output = hyper::Result<()>>, H>(
                     return Poll::Ready(Err(format!("the client was slower than {key}")));
                 }
                 Action::ShutDown => {
-                    leaving = true;
+                    is_shutting_down = true;
                     wake.as_mut()
                         .reset(Instant::now() + shared.limits.header_read.duration());
                     shut_down(http.as_mut());

@@ -1,7 +1,7 @@
-//! `DelayedError`: the error of a response body, delayed until the bytes before it were sent.
+//! `DelayedError`: an error of a response body, held back until everything before it was sent.
 //!
-//! As soon as a body fails, hyper and h2 discard all bytes that are not written yet, even the head of
-//! the response. After the delay the client has received them when the connection or stream is reset.
+//! hyper and h2 discard their write buffers as soon as a body fails, including the head of the response.
+//! With the delay the client receives what the upstream sent, and then sees that it is incomplete.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,20 +11,20 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::request::BodyError;
 
-/// The interval between two checks whether everything was written.
+/// Time between two checks whether the write buffers are empty.
 const CHECK_EVERY: Duration = Duration::from_millis(10);
-/// How many checks in a row must find nothing left to write.
+/// Checks in a row that must find them empty.
 const CHECKS: u8 = 2;
 /// The longest delay.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The error of a body, until it can be returned.
+/// An error and the timer that delays it.
 #[derive(Debug)]
 pub(super) struct DelayedError {
     error: Option<BodyError>,
     timer: Pin<Box<Sleep>>,
     until: Instant,
-    /// The number of checks in a row that found nothing left to write.
+    /// Checks in a row that found the write buffers empty.
     idle_checks: u8,
 }
 
@@ -38,8 +38,7 @@ impl DelayedError {
         }
     }
 
-    /// Returns the error once, when everything before it was sent or [`TIMEOUT`] has passed. `sent`:
-    /// whether everything was written.
+    /// Ready with the error, once, when everything before it was sent or [`TIMEOUT`] is over.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, sent: bool) -> Poll<Option<BodyError>> {
         loop {
             ready!(self.timer.as_mut().poll(cx));

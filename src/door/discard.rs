@@ -1,7 +1,7 @@
-//! What is still to come of a request's body when the answer is there: it is read and thrown away.
+//! Reads and discards the rest of a request body after its response.
 //!
-//! Closing a connection, or resetting a stream, while its client is sending makes many clients throw
-//! away the answer: they see a broken connection instead of a 401 or a 413.
+//! If a server closes a connection or resets a stream while the client is sending, many clients discard
+//! the response: they report a broken connection instead of a 401 or a 413.
 
 use std::time::Duration;
 
@@ -11,14 +11,13 @@ use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-/// How much of a body is read for nothing, in bytes. Who sends more is cut off.
+/// The most that is discarded, in bytes. A longer body is aborted.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long it is waited for.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Reads a body to its end, or to its limits, beside whatever else goes on.
-pub(super) fn rest_of(body: Incoming) {
-    // A runtime that ends has no time for it.
+/// Discards a body in a task of its own.
+pub(super) fn spawn(body: Incoming) {
+    // Without a runtime, at its shutdown, the body is dropped.
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(timeout(TIMEOUT, read(body)));
     }

@@ -1,12 +1,12 @@
-//! The heads of HTTP/1.1 requests, read beside hyper: where their bodies end, and their targets.
+//! A second parser for the heads of HTTP/1.1 requests, which protects against request smuggling.
 //!
-//! hyper takes `Transfer-Encoding` in many spellings, and hides a `Content-Length` beside it. A proxy
-//! in front of us may read such a request in another way, and then two people share what one sent.
-//! So the bytes of a connection are kept until it is known what their head says.
+//! hyper accepts many spellings of `Transfer-Encoding`, and hides a `Content-Length` beside it. A proxy
+//! in front of menshen may find another end of such a body and take the rest for another request, or
+//! the reverse. So menshen parses the heads itself and refuses requests with ambiguous framing.
 //!
-//! Most requests have no body. Their bytes are copied and forgotten, and nobody reads them a second
-//! time but for the request line: the URI type of hyper refuses targets that old clients send, and
-//! cuts off what begins with `#`. hyper is delivered such a target in another spelling.
+//! Most requests have no body; their heads are not parsed a second time, except for the request line:
+//! the URI type of hyper refuses targets that old clients send, and drops a fragment. Such a target is
+//! rewritten before hyper reads it.
 
 use std::io;
 use std::pin::Pin;
@@ -27,32 +27,32 @@ mod heads;
 mod request_line;
 mod rewrite;
 
-/// What a client is told whose request says in two ways, or in an unusual one, where its body ends.
+/// The body of the response to a request with ambiguous framing.
 const REFUSAL: &[u8] =
     b"A request must have either one Content-Length or one \"Transfer-Encoding: chunked\".\n";
 
-/// A stream whose bytes are noted as they are read, some of them in another spelling than they received.
+/// A stream whose bytes pass through [`Framing`] as hyper reads them.
 #[derive(Debug)]
 pub(super) struct InspectedStream<T> {
     stream: T,
     framing: Arc<Framing>,
-    /// What is delivered in the place of bytes that received, and how much of it was.
+    /// Bytes that hyper reads instead of received ones, and how many of them it has read.
     replacement: Vec<u8>,
     delivered: usize,
-    /// Whether some bytes did not go on as they received: then the reader may hold some back.
+    /// Whether the reader has replaced bytes; only then it may hold some back.
     may_hold_back: bool,
 }
 
-/// What is known of the heads that received over a connection.
+/// The framing of the requests of a connection.
 #[derive(Debug)]
 pub(super) struct Framing {
     reader: Mutex<HeadReader>,
-    /// How many requests without a body were served since the reader was last asked.
+    /// Requests without a body that hyper has parsed and the reader has not accounted for.
     bodiless: AtomicU32,
 }
 
 impl<T> InspectedStream<T> {
-    /// `head_bytes_max` is the longest head that hyper takes.
+    /// `head_bytes_max`: the longest head that hyper accepts.
     pub(super) fn new(stream: T, head_bytes_max: usize) -> (Self, Arc<Framing>) {
         let framing = Arc::new(Framing {
             reader: Mutex::new(HeadReader::new(head_bytes_max)),
@@ -68,7 +68,7 @@ impl<T> InspectedStream<T> {
         (inspected, framing)
     }
 
-    /// Gives what stands in the place of other bytes; false when there is nothing.
+    /// Copies replacement bytes into `buffer`; whether there were any.
     fn deliver(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
         if self.may_hold_back {
             let released = self.framing.reader().release(false);
@@ -86,10 +86,10 @@ impl<T> InspectedStream<T> {
 }
 
 impl Framing {
-    /// Whether the head of a request says where its body ends in the one way that nobody reads
-    /// otherwise. Must be asked about every request of the connection, in order.
+    /// Whether the framing of a request is unambiguous. Must be called for every request of the
+    /// connection, in order.
     pub(super) fn is_unambiguous<B: http_body::Body>(&self, request: &Request<B>) -> bool {
-        // A coding always comes with a body, even if that turns out to be empty.
+        // hyper reports a body for every request with a transfer coding, even for an empty one.
         if request.body().is_end_stream() {
             self.bodiless.fetch_add(1, Ordering::Relaxed);
             return true;
@@ -99,24 +99,24 @@ impl Framing {
             || !request.headers().contains_key(TRANSFER_ENCODING)
     }
 
-    /// Stops reading: what follows is not HTTP.
+    /// Stops parsing: the connection is a tunnel from here on.
     pub(super) fn stop(&self) {
         self.reader().stop();
     }
 
-    /// Takes what received; gives what hyper is to be delivered replacement, if anything.
+    /// Parses received bytes; the bytes that hyper must read instead, if they differ.
     fn note(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         self.reader().note(bytes, &self.bodiless)
     }
 
     fn reader(&self) -> MutexGuard<'_, HeadReader> {
-        // Only the task of the connection asks: nobody ever waits here.
+        // Only the task of the connection takes the lock, so it is never contended.
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The answer to a request that is not clear. It ends the connection: where the next request begins
-/// is a matter of opinion.
+/// The response to a request with ambiguous framing. It closes the connection, because the start of the
+/// next request is ambiguous, too.
 pub(super) fn refusal() -> Response<Body> {
     let body = Full::new(Bytes::from_static(REFUSAL)).map_err(|never| match never {});
     let mut response = Response::new(body.boxed_unsync());
@@ -143,7 +143,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for InspectedStream<T> {
             let received = &buffer.filled()[before..];
             let replacement = match received.is_empty() {
                 false => this.framing.note(received),
-                // The client sends no more: what was held back becomes no request line.
+                // At the end of the stream, hyper gets the incomplete request line that was held back.
                 true => Some(this.framing.reader().release(true)).filter(|held| !held.is_empty()),
             };
             let Some(replacement) = replacement else {

@@ -1,4 +1,4 @@
-//! `ListenConfig`: an entry of `listen`; its address and the errors of binding it.
+//! `ListenConfig`: an address to listen on and its options, as the configuration writes them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,12 +18,12 @@ pub(super) use socket::{AcceptedStream, Listener, bind_all};
 
 mod socket;
 
-/// A listening address: a string, or a table with options.
+/// An address to listen on: a string, or a table with options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenConfig {
     pub address: Address,
-    /// Whether connections use TLS; absent: on IP addresses and systemd sockets if `[server.tls]` is
-    /// set, never on unix sockets, never with `redirect_https`.
+    /// Whether the listener uses TLS; absent: if `[server.tls]` is present, except on unix sockets and
+    /// with `redirect_https`.
     pub tls: Option<bool>,
     /// Whether every request is redirected to https instead of being served.
     pub redirect_https: bool,
@@ -35,22 +35,23 @@ pub struct ListenConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Address {
-    /// An IP address and a port; 0 is any free port.
+    /// An IP address and a port; with port 0 the system chooses one.
     Ip(SocketAddr),
     /// An absolute path.
     Unix(PathBuf),
-    /// The sockets that systemd passed with this `FileDescriptorName`, or all of them.
+    /// The sockets that systemd passed: those with this `FileDescriptorName`, or all.
     Systemd(Option<String>),
 }
 
+/// A text that is not an address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no address: write \"0.0.0.0:443\", \"[::]:443\", \"unix:/run/menshen/http.sock\" \
+    "`{0}` is not an address: write \"0.0.0.0:443\", \"[::]:443\", \"unix:/run/menshen/http.sock\" \
      or \"systemd\""
 )]
 pub struct InvalidAddress(String);
 
-/// Why the listening sockets could not be opened.
+/// Why listening failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     #[error("listen on {address}: another program listens there already")]
@@ -68,8 +69,8 @@ pub enum BindError {
         #[source]
         source: io::Error,
     },
-    /// The path of the unix socket is a file of another type; it is not removed.
-    #[error("listen on {address}: a file that is no socket is in the way")]
+    /// The path of the unix socket is another kind of file, which is not removed.
+    #[error("listen on {address}: a file that is not a socket has this name")]
     NotASocket { address: Address },
     /// Any other error of the system.
     #[error("listen on {address}")]
@@ -82,6 +83,7 @@ pub enum BindError {
     NotPassedBySystemd { address: Address },
     #[error("listen on {address}: `tls = true` needs a certificate in [server.tls]")]
     NoCertificate { address: Address },
+    /// A socket with TLS cannot redirect to https: its requests are https already.
     #[error("listen on {address}: `redirect_https` is for plain HTTP, leave `tls` out")]
     RedirectWithTls { address: Address },
     #[error("read the certificates of [server.tls]")]
@@ -99,17 +101,17 @@ impl ListenConfig {
         }
     }
 
-    /// Whether connections use TLS; `certified`: certificates are configured.
-    pub(super) fn uses_tls(&self, certified: bool) -> Result<bool, BindError> {
+    /// Whether the listener uses TLS. `has_certificates`: whether `[server.tls]` is present.
+    pub(super) fn uses_tls(&self, has_certificates: bool) -> Result<bool, BindError> {
         let address = || self.address.clone();
         match (self.tls, self.redirect_https) {
             (Some(true), true) => Err(BindError::RedirectWithTls { address: address() }),
-            (Some(true), false) if !certified => {
+            (Some(true), false) if !has_certificates => {
                 Err(BindError::NoCertificate { address: address() })
             }
             (Some(tls), _) => Ok(tls),
             (None, true) => Ok(false),
-            (None, false) => Ok(certified && !matches!(self.address, Address::Unix(_))),
+            (None, false) => Ok(has_certificates && !matches!(self.address, Address::Unix(_))),
         }
     }
 }
@@ -233,19 +235,19 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Deserialize)]
-    struct Holder {
+    struct Document {
         listen: Vec<ListenConfig>,
     }
 
     #[test]
-    fn a_place_is_written_as_a_text_or_a_table() {
-        let holder: Holder = toml::from_str(
+    fn an_address_is_written_as_a_string_or_a_table() {
+        let document: Document = toml::from_str(
             "listen = ['0.0.0.0:443', '[::]:80', 'unix:/run/a.sock', 'systemd', 'systemd:web', \
              { address = '0.0.0.0:80', tls = false, redirect_https = true, \
              proxy_protocol = true }]",
         )
         .unwrap();
-        let texts: Vec<_> = holder
+        let texts: Vec<_> = document
             .listen
             .iter()
             .map(|one| one.address.to_string())
@@ -259,12 +261,12 @@ mod tests {
             "0.0.0.0:80",
         ];
         assert_eq!(texts, expected);
-        assert!(holder.listen[5].redirect_https && holder.listen[5].proxy_protocol);
-        assert_eq!(holder.listen[5].tls, Some(false));
+        assert!(document.listen[5].redirect_https && document.listen[5].proxy_protocol);
+        assert_eq!(document.listen[5].tls, Some(false));
     }
 
     #[test]
-    fn what_is_no_place_is_refused_with_a_word_on_what_is() {
+    fn an_invalid_address_is_refused_with_examples_of_valid_ones() {
         for bad in [
             "'443'",
             "'unix:run/a'",
@@ -274,29 +276,29 @@ mod tests {
             "7",
         ] {
             assert!(
-                toml::from_str::<Holder>(&format!("listen = [{bad}]")).is_err(),
+                toml::from_str::<Document>(&format!("listen = [{bad}]")).is_err(),
                 "{bad}"
             );
         }
-        let error = toml::from_str::<Holder>("listen = ['example']").unwrap_err();
+        let error = toml::from_str::<Document>("listen = ['example']").unwrap_err();
         assert!(error.to_string().contains("0.0.0.0:443"), "{error}");
-        let error = toml::from_str::<Holder>("listen = [{ adress = 'a' }]").unwrap_err();
+        let error = toml::from_str::<Document>("listen = [{ adress = 'a' }]").unwrap_err();
         assert!(error.to_string().contains("adress"), "{error}");
     }
 
     #[test]
-    fn tls_is_spoken_where_it_can_be() {
+    fn tls_is_used_by_default_where_it_is_possible() {
         let at = |text: &str| text.parse::<ListenConfig>().unwrap();
         assert!(at("0.0.0.0:443").uses_tls(true).unwrap());
         assert!(!at("0.0.0.0:80").uses_tls(false).unwrap());
         assert!(!at("unix:/run/a").uses_tls(true).unwrap());
-        let asked = ListenConfig {
+        let explicit = ListenConfig {
             tls: Some(true),
             ..at("0.0.0.0:443")
         };
-        assert!(asked.uses_tls(true).unwrap());
+        assert!(explicit.uses_tls(true).unwrap());
         assert!(matches!(
-            asked.uses_tls(false),
+            explicit.uses_tls(false),
             Err(BindError::NoCertificate { .. })
         ));
         let redirects = ListenConfig {
@@ -306,7 +308,7 @@ mod tests {
         assert!(!redirects.uses_tls(true).unwrap());
         let both = ListenConfig {
             redirect_https: true,
-            ..asked
+            ..explicit
         };
         assert!(matches!(
             both.uses_tls(true),

@@ -1,4 +1,4 @@
-//! Detects HTTP/2 without TLS by its connection preface, which is no valid HTTP/1.1 request.
+//! Detects HTTP/2 without TLS by its connection preface.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -6,20 +6,19 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// The connection preface of a client with prior knowledge (RFC 9113 §3.4).
+/// The connection preface of HTTP/2 (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream whose first bytes were read for the detection and are read again.
+/// A stream whose first bytes were read for detection, and are read again.
 #[derive(Debug)]
 pub(super) struct PrefixedStream<T> {
     prefix: [u8; PREFACE.len()],
-    /// The start and the end of the part of `prefix` that is still to be read again.
+    /// Start and end of the bytes of `prefix` that are not read again yet.
     unread: (usize, usize),
     stream: T,
 }
 
-/// Detects whether a client uses HTTP/2, with as few bytes as possible. False if the client closes
-/// the connection within the preface.
+/// Reads only as many bytes as the detection needs; whether the client speaks HTTP/2.
 pub(super) async fn detect<T: AsyncRead + Unpin>(
     mut stream: T,
 ) -> io::Result<(PrefixedStream<T>, bool)> {
@@ -94,9 +93,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for PrefixedStream<T> {
 mod tests {
     use super::*;
 
-    /// The result of `detect` and all bytes that are read afterwards, for a client that sends these
-    /// pieces.
-    async fn detect_in_pieces(pieces: &[&[u8]]) -> (bool, Vec<u8>) {
+    /// Whether HTTP/2 is detected when these pieces arrive, and all bytes that are read afterwards.
+    async fn detected(pieces: &[&[u8]]) -> (bool, Vec<u8>) {
         use tokio::io::AsyncWriteExt as _;
 
         let (mut client, server) = tokio::io::duplex(64);
@@ -117,17 +115,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_preface_means_http2_and_no_byte_is_lost() {
+    async fn the_preface_is_http2_and_is_read_again() {
         let (head, tail) = PREFACE.split_at(7);
         for pieces in [vec![&PREFACE[..], b"frames"], vec![head, tail, b"frames"]] {
-            let (is_http2, all) = detect_in_pieces(&pieces).await;
+            let (is_http2, all) = detected(&pieces).await;
             assert!(is_http2);
             assert_eq!(all, [PREFACE, &b"frames"[..]].concat());
         }
     }
 
     #[tokio::test]
-    async fn other_bytes_do_not_mean_http2_and_no_byte_is_lost() {
+    async fn other_first_bytes_are_not_http2_and_are_read_again() {
         for pieces in [
             vec![&b"GET / HTTP/1.1\r\n\r\n"[..]],
             vec![b"PRI * HTTP/2.0\r\n\r\n", b"XX\r\n\r\n"],
@@ -135,7 +133,7 @@ mod tests {
             vec![b"PRI * HTTP/2.0\r\n"],
             vec![],
         ] {
-            let (is_http2, all) = detect_in_pieces(&pieces).await;
+            let (is_http2, all) = detected(&pieces).await;
             assert!(!is_http2, "{pieces:?}");
             assert_eq!(all, pieces.concat());
         }

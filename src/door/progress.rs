@@ -1,7 +1,7 @@
-//! `Progress`: finds clients that send a request body or read a response too slowly.
+//! `Progress`: whether a client sends the request body and reads the response fast enough.
 //!
-//! Bodies record whether they wait for the client and how many bytes were transferred. While a request
-//! is open, its connection checks these records a few times in each interval.
+//! Bodies only record whether they wait for the client and how many bytes moved. While a request is
+//! open, its connection checks the records a few times in each `progress_interval`.
 
 use std::fmt;
 use std::pin::Pin;
@@ -18,48 +18,46 @@ use tokio::task::AbortHandle;
 
 use super::{ServerLimits, discard};
 
-/// The number of checks in each interval. A client is slow if every check finds the server waiting for
-/// it, and fewer bytes than the minimum are transferred from the first check to the last.
+/// Checks in each `progress_interval`. A client is slow if every check of an interval finds that menshen
+/// waits for it, and fewer bytes than the minimum moved between the first and the last.
 const CHECKS_PER_INTERVAL: u8 = 4;
 
 /// The progress of one request.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// Whether the server waits for more of the request body.
+    /// Whether menshen waits for more of the request body.
     sending: AtomicBool,
-    /// The received bytes of the request body; wraps.
+    /// Bytes of the request body received; wraps around.
     sent: AtomicU32,
-    /// Whether the response began. From then on the client may send at any speed.
-    answering: AtomicBool,
-    /// Whether the last piece of the response waits for the client to read it.
+    /// Whether the response has started. From then on the upload has no minimum speed.
+    has_response: AtomicBool,
+    /// Whether a piece of the response waits for the client to read it.
     reading: AtomicBool,
-    /// The bytes of the response that were passed to the HTTP/2 stream; wraps.
+    /// Bytes of the response sent; wraps around.
     read: AtomicU32,
-    /// Whether the request ended.
-    over: AtomicBool,
-    /// Whether it was aborted because its client was slow.
-    cut: AtomicBool,
+    /// Whether the request has ended.
+    is_ended: AtomicBool,
+    /// Whether the request was aborted because its client was slow.
+    is_aborted: AtomicBool,
 }
 
 impl Progress {
-    /// Resets the record for the next request of an HTTP/1.1 connection.
+    /// Prepares for the next request of an HTTP/1.1 connection.
     pub(super) fn clear(&self) {
         self.sending.store(false, Ordering::Relaxed);
-        self.answering.store(false, Ordering::Relaxed);
+        self.has_response.store(false, Ordering::Relaxed);
     }
 
-    /// Records that the response began.
     pub(super) fn mark_response_started(&self) {
-        self.answering.store(true, Ordering::Relaxed);
+        self.has_response.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the client cancelled the request: it ended before its response began, and was not aborted
-    /// for slowness. Meaningful once the request ended.
+    /// Whether the client gave the request up before its response started.
     pub(super) fn was_abandoned(&self) -> bool {
-        !self.answering.load(Ordering::Relaxed) && !self.cut.load(Ordering::Relaxed)
+        !self.has_response.load(Ordering::Relaxed) && !self.is_aborted.load(Ordering::Relaxed)
     }
 
-    /// Records the next piece of the response by its length, or `None` if the body is pending.
+    /// Records the length of the piece that was handed to hyper; `None`: the body has no piece yet.
     pub(super) fn note_response_piece(&self, bytes: Option<usize>) {
         if let Some(bytes) = bytes {
             add(&self.read, bytes);
@@ -68,14 +66,14 @@ impl Progress {
     }
 }
 
-/// Adds to a wrapping counter. Only one task writes to it, so a load and a store suffice.
+/// Adds to a counter that only one task writes, so that a load and a store are enough.
 pub(super) fn add(counter: &AtomicU32, bytes: usize) {
     let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     let sum = counter.load(Ordering::Relaxed).wrapping_add(bytes);
     counter.store(sum, Ordering::Relaxed);
 }
 
-/// The last checks of one direction of a request.
+/// The checks of one direction in the current interval.
 #[derive(Debug, Default)]
 pub(super) struct SpeedCheck {
     checks: u8,
@@ -83,10 +81,10 @@ pub(super) struct SpeedCheck {
 }
 
 impl SpeedCheck {
-    /// Makes one check. Returns whether the client was slow over a whole interval. `waits`: whether the
-    /// server waits for the client.
-    pub(super) fn is_slow(&mut self, waits: bool, bytes: u32, min: u32) -> bool {
-        if !waits {
+    /// Records a check; whether the client was slow over a whole interval. `is_waiting`: menshen waits for
+    /// the client.
+    pub(super) fn is_slow(&mut self, is_waiting: bool, bytes: u32, min: u32) -> bool {
+        if !is_waiting {
             self.checks = 0;
             return false;
         }
@@ -103,27 +101,26 @@ impl SpeedCheck {
     }
 }
 
-/// The last checks of both directions of a request.
+/// The checks of both directions of a request.
 #[derive(Debug, Default)]
 pub(super) struct RequestSpeed {
     up: SpeedCheck,
     down: SpeedCheck,
 }
 
-/// The configuration key of the lowest upload speed.
+/// The configuration keys of the two minimum speeds.
 pub(super) const UPLOAD: &str = "upload_bytes_min";
-/// The configuration key of the lowest download speed.
 pub(super) const DOWNLOAD: &str = "download_bytes_min";
 
 impl RequestSpeed {
-    /// Makes one check. Returns the configuration key of the limit that the client violates.
+    /// Checks a request; the key of the limit that its client fell below, if any.
     pub(super) fn check(
         &mut self,
         progress: &Progress,
         limits: &ServerLimits,
     ) -> Option<&'static str> {
-        let answering = progress.answering.load(Ordering::Relaxed);
-        let sending = progress.sending.load(Ordering::Relaxed) && !answering;
+        let has_response = progress.has_response.load(Ordering::Relaxed);
+        let sending = progress.sending.load(Ordering::Relaxed) && !has_response;
         let sent = progress.sent.load(Ordering::Relaxed);
         if self.up.is_slow(sending, sent, limits.upload_bytes_min) {
             return Some(UPLOAD);
@@ -136,31 +133,30 @@ impl RequestSpeed {
 }
 
 impl ServerLimits {
-    /// The time between two checks.
+    /// Time from one check to the next.
     pub(super) fn check_interval(&self) -> Duration {
         self.progress_interval.duration() / u32::from(CHECKS_PER_INTERVAL)
     }
 }
 
-/// The body of a request, which records its progress.
+/// The body of a request, whose progress is recorded.
 pub struct RequestBody {
-    /// Absent only while this is dropped.
+    /// Taken when this is dropped.
     body: Option<Incoming>,
-    /// Whether it was read to its end or failed.
     ended: bool,
-    /// Whether the rest is received and discarded when this is dropped.
-    drains: bool,
+    /// Whether the rest is read and discarded when this is dropped before its end.
+    discards_rest: bool,
     /// Absent for an empty body.
     progress: Option<Arc<Progress>>,
 }
 
 impl RequestBody {
-    pub(super) fn new(body: Incoming, progress: &Arc<Progress>, drains: bool) -> Self {
+    pub(super) fn new(body: Incoming, progress: &Arc<Progress>, discards_rest: bool) -> Self {
         let progress = (!http_body::Body::is_end_stream(&body)).then(|| Arc::clone(progress));
         Self {
             body: Some(body),
             ended: false,
-            drains,
+            discards_rest,
             progress,
         }
     }
@@ -177,12 +173,12 @@ impl Drop for RequestBody {
         let Some(progress) = &self.progress else {
             return;
         };
-        // The server no longer waits for the rest.
         progress.sending.store(false, Ordering::Relaxed);
-        let hears_out = self.drains && !self.ended && !progress.cut.load(Ordering::Relaxed);
-        let body = self.body.take().filter(|_| hears_out);
+        let discards =
+            self.discards_rest && !self.ended && !progress.is_aborted.load(Ordering::Relaxed);
+        let body = self.body.take().filter(|_| discards);
         if let Some(body) = body.filter(|body| !http_body::Body::is_end_stream(body)) {
-            discard::rest_of(body);
+            discard::spawn(body);
         }
     }
 }
@@ -223,16 +219,16 @@ impl http_body::Body for RequestBody {
     }
 }
 
-/// The requests of an HTTP/2 connection, each in a task that can be aborted.
+/// The requests of an HTTP/2 connection, each in a task of its own that can be aborted.
 ///
-/// hyper keeps a stream whose client opens no window forever, and does not poll its body. Aborting
-/// the task drops the response and resets the stream.
+/// h2 keeps a stream forever whose client opens no window, and does not poll its body meanwhile.
+/// Aborting the task drops the response and resets the stream.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StreamTasks(Arc<Mutex<OpenStreams>>);
 
 #[derive(Debug, Default)]
 struct OpenStreams {
-    /// The progress of the last received request, until its task is spawned.
+    /// The progress of the request whose task hyper spawns next.
     next: Option<Arc<Progress>>,
     all: Vec<Stream>,
 }
@@ -245,16 +241,16 @@ struct Stream {
 }
 
 impl StreamTasks {
-    /// Adds a request, whose task is the next one to be spawned.
+    /// Starts a request. hyper spawns its task next.
     pub(super) fn begin(&self) -> Arc<Progress> {
         let progress = Arc::new(Progress::default());
         self.open().next = Some(Arc::clone(&progress));
         progress
     }
 
-    /// Removes a request that ended.
+    /// Ends a request.
     pub(super) fn end(&self, progress: &Arc<Progress>) {
-        progress.over.store(true, Ordering::Release);
+        progress.is_ended.store(true, Ordering::Release);
         let mut open = self.open();
         let at = open
             .all
@@ -265,14 +261,13 @@ impl StreamTasks {
         drop(ended);
     }
 
-    /// Checks every request and aborts the slow ones. Returns the configuration keys of the limits that
-    /// they violate.
-    pub(super) fn end_slow(&self, limits: &ServerLimits) -> Vec<&'static str> {
+    /// Checks every request and aborts the slow ones; the key of the limit for each of them.
+    pub(super) fn abort_slow(&self, limits: &ServerLimits) -> Vec<&'static str> {
         let mut slow = Vec::new();
         for stream in &mut self.open().all {
             if let Some(key) = stream.speed.check(&stream.progress, limits) {
                 slow.push(key);
-                stream.progress.cut.store(true, Ordering::Relaxed);
+                stream.progress.is_aborted.store(true, Ordering::Relaxed);
                 stream.task.abort();
             }
         }
@@ -280,7 +275,7 @@ impl StreamTasks {
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, OpenStreams> {
-        // No code that holds the lock can panic halfway through a change.
+        // No code under the lock can panic between two changes that belong together.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -289,14 +284,13 @@ impl<F> Executor<F> for StreamTasks
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    /// hyper calls this right after the service, so `task` is that of the request in `next`.
+    /// hyper calls this right after the service, so the task belongs to the request in `next`.
     fn execute(&self, task: F) {
-        // Outside the lock, which `end` takes: a runtime that shuts down drops the task at once, and
-        // with it the request.
+        // Not under the lock: a runtime that shuts down drops the task here, which calls `end`.
         let task = tokio::spawn(task).abort_handle();
         let mut open = self.open();
         let next = open.next.take();
-        if let Some(progress) = next.filter(|progress| !progress.over.load(Ordering::Acquire)) {
+        if let Some(progress) = next.filter(|progress| !progress.is_ended.load(Ordering::Acquire)) {
             open.all.push(Stream {
                 progress,
                 speed: RequestSpeed::default(),
@@ -310,15 +304,15 @@ where
 mod tests {
     use super::*;
 
-    /// Whether the client was slow at each check: whether the server waits, and the bytes so far.
+    /// Whether a client is slow at each check. A check: whether menshen waits, and bytes moved so far.
     fn slow(checks: &[(bool, u32)]) -> Vec<bool> {
-        let mut pace = SpeedCheck::default();
-        let of = |(waits, bytes): &(bool, u32)| pace.is_slow(*waits, *bytes, 100);
+        let mut speed = SpeedCheck::default();
+        let of = |(waits, bytes): &(bool, u32)| speed.is_slow(*waits, *bytes, 100);
         checks.iter().map(of).collect()
     }
 
     #[test]
-    fn whoever_is_waited_for_over_an_interval_must_move_the_minimum() {
+    fn a_client_that_moves_less_than_the_minimum_in_an_interval_is_slow() {
         let still = [(true, 7); 6];
         assert_eq!(slow(&still), [false, false, false, false, true, false]);
         let trickles: [_; 5] = std::array::from_fn(|at| (true, 20 * at as u32));
@@ -331,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_not_waited_for_now_and_then_is_not_slow() {
+    fn a_client_that_catches_up_within_an_interval_is_not_slow() {
         let checks: [_; 20] = std::array::from_fn(|at| (at % 4 != 3, 7));
         assert_eq!(slow(&checks), [false; 20]);
     }

@@ -1,4 +1,4 @@
-//! The PROXY protocol header, version 1 or 2: the client's address behind a trusted load balancer.
+//! The PROXY header, version 1 or 2: the client address behind a trusted load balancer.
 //!
 //! <https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt>
 
@@ -9,16 +9,16 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::request::head::Peer;
 
-/// `PROXY UNKNOWN` and its line end: no header is shorter.
+/// The shortest header, `PROXY UNKNOWN` with its line end.
 const BYTES_MIN: usize = 15;
-/// The longest line of version 1, by the specification.
+/// The longest header of version 1, by the specification.
 const V1_BYTES_MAX: usize = 107;
 /// The fixed part of version 2: signature, command, family, length.
 const V2_FIXED_BYTES: usize = 16;
-/// The longest header of version 2 that is read, with its extensions.
+/// The longest header of version 2 that is accepted, with its extensions.
 const V2_BYTES_MAX: usize = 4096;
 
-/// Why a connection's PROXY header is refused.
+/// Why a PROXY header was refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ProxyError {
     #[error("read the PROXY header")]
@@ -27,12 +27,12 @@ pub(super) enum ProxyError {
     TooLong,
     #[error("the connection does not begin with a PROXY header")]
     Malformed(#[source] proxy_header::Error),
-    #[error("the PROXY header names no stream (TCP) connection")]
+    #[error("the PROXY header is for another protocol than TCP")]
     NotStream,
 }
 
-/// Reads exactly the header; returns the client that it names. `None` if the connection is the load
-/// balancer's own, such as a health check.
+/// Reads the header and no byte after it; the client that it names. `None`: the load balancer connects
+/// for itself, as for a health check.
 pub(super) async fn read<T: AsyncRead + Unpin>(stream: &mut T) -> Result<Option<Peer>, ProxyError> {
     let mut header = vec![0; BYTES_MIN];
     stream
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_of_the_balancer_itself_names_no_client() {
+    async fn a_health_check_of_the_balancer_names_no_client() {
         let (found, rest) = peer(b"PROXY UNKNOWN\r\nGET").await;
         assert_eq!((found.unwrap(), rest), (None, &b"GET"[..]));
         let mut v2 = Vec::new();

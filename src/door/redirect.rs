@@ -1,4 +1,4 @@
-//! The answer of a listener that sends everybody to https.
+//! The responses of a listener with `redirect_https`.
 
 use http::header::{HOST, LOCATION};
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -8,10 +8,11 @@ use crate::request::Body;
 use crate::request::head::parse_host;
 use crate::request::target;
 
-/// Where certificate authorities look (RFC 8555 8.3); whoever answers them sits elsewhere.
+/// The path of ACME challenges (RFC 8555 §8.3), which must not be redirected.
 const ACME: &str = "/.well-known/acme-challenge/";
 
-/// The same address at https, at `port` or 443: 308, so that a method stays what it is (RFC 9110 15.4.9).
+/// A redirect to the same URL at https and `port`, or 443. Its status is 308, which preserves the method
+/// (RFC 9110 §15.4.9).
 pub(super) fn to_https<B>(request: &Request<B>, port: Option<u16>) -> Response<Body> {
     if request.uri().path().starts_with(ACME) {
         return answer(StatusCode::NOT_FOUND);
@@ -46,7 +47,7 @@ fn target<B>(request: &Request<B>, port: Option<u16>) -> Option<HeaderValue> {
         .uri()
         .path_and_query()
         .map_or("/", |path| path.as_str());
-    // The `*` of OPTIONS is no path.
+    // The target of OPTIONS may be `*`.
     let path = if path.starts_with('/') { path } else { "/" };
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     HeaderValue::try_from(format!("https://{host}{port}{path}")).ok()
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_sent_to_the_same_address_at_https() {
+    fn a_request_is_redirected_to_the_same_url_at_https() {
         let to = |text: &str| (308, Some(text.to_owned()));
         assert_eq!(
             sent("/a?b=c", &["OA.Example:80"]),
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_port_of_https_is_the_one_that_browsers_type() {
+    fn the_redirect_has_the_port_of_the_external_url() {
         let request = Request::builder()
             .uri("/a?b")
             .header(HOST, "oa.example:8080");
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_none_leads_nowhere() {
+    fn a_request_without_a_valid_host_is_refused() {
         for hosts in [&[][..], &["a", "b"], &["a b"], &["a/@evil"], &["a\\b"]] {
             assert_eq!(sent("/", hosts), (400, None), "{hosts:?}");
         }

@@ -1,8 +1,7 @@
-//! `ResetCounter`: counts the streams of an HTTP/2 connection that the client resets before the response.
+//! `ResetCounter`: the streams of an HTTP/2 connection that its client reset before their responses.
 //!
-//! Requests that are reset at once cost menshen and the upstream work and the client almost nothing
-//! (CVE-2023-44487). The HTTP/2 library counts only streams that are reset before menshen receives
-//! them.
+//! A request that is reset at once makes menshen and the upstream work and costs the client little (rapid
+//! reset, CVE-2023-44487). hyper limits only streams that are reset before it hands them on.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,11 +9,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many unanswered streams a connection may reset at any share and rate.
+/// Resets that a connection may have in any case.
 const RESETS_MAX: u32 = 200;
-/// How many it may reset in a [`PERIOD`], even if most streams are answered. Leaving a page with many
-/// images resets some hundreds. The limit stops clients that hide resets of expensive requests among
-/// many answered cheap ones.
+/// Resets that a connection may have in a [`PERIOD`], however many other streams get responses. Leaving
+/// a page of images resets some hundreds; cheap requests must not excuse resets of expensive ones.
 const FAST_MAX: u32 = 1000;
 const PERIOD: Duration = Duration::from_secs(10);
 
@@ -27,7 +25,7 @@ pub(super) struct ResetCounter {
     too_fast: AtomicBool,
 }
 
-/// The resets of the current period.
+/// The resets of the current [`PERIOD`].
 #[derive(Debug, Default)]
 struct Period {
     since: Option<Instant>,
@@ -54,8 +52,7 @@ impl ResetCounter {
         }
     }
 
-    /// Whether more than [`RESETS_MAX`] streams were reset, and these were more than half of all
-    /// streams, or more than [`FAST_MAX`] in one period.
+    /// Whether the resets exceed [`RESETS_MAX`] and half of all streams, or [`FAST_MAX`] in a [`PERIOD`].
     pub(super) fn are_too_many(&self) -> bool {
         let unanswered = self.unanswered.load(Ordering::Relaxed);
         unanswered > RESETS_MAX
@@ -68,8 +65,7 @@ impl ResetCounter {
 mod tests {
     use super::*;
 
-    /// Whether `resets` at even intervals within this time are too many, with two answered streams for
-    /// each.
+    /// Whether `resets` at even distances `within` a time, with two responses for each, are too many.
     fn too_many(resets: u32, within: Duration) -> bool {
         let counted = ResetCounter::default();
         let began = Instant::now();
@@ -83,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn answered_streams_excuse_resets_only_while_they_are_slow() {
+    fn responses_excuse_resets_only_at_a_low_rate() {
         assert!(!too_many(FAST_MAX, Duration::ZERO));
         assert!(too_many(FAST_MAX + 1, Duration::ZERO));
         assert!(too_many(2 * FAST_MAX, PERIOD));
@@ -92,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn without_answers_the_share_decides() {
+    fn without_responses_a_small_number_of_resets_is_too_many() {
         let counted = ResetCounter::default();
         let now = Instant::now();
         for number in 0..=RESETS_MAX {

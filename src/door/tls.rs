@@ -1,5 +1,4 @@
-//! `Tls`: the certificates of the listeners, selected by SNI and key type. A reload replaces them and
-//! closes no connection.
+//! TLS for listeners: certificates chosen by SNI, ALPN, and reloading without closing connections.
 
 use std::fmt;
 use std::io;
@@ -17,16 +16,16 @@ use rustls::sign::CertifiedKey;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// `[server.tls]`: the certificate, and further ones for other names.
+/// `[server.tls]`: the certificate, and more certificates for other names.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
-    /// PEM: the certificate, then its intermediate certificates.
+    /// A PEM file with the certificate, followed by its intermediate certificates.
     pub certificate: PathBuf,
-    /// PEM: its private key.
+    /// A PEM file with its private key.
     pub key: PathBuf,
-    /// Further pairs, chosen by the server name that the client requests and the keys it supports:
-    /// with an RSA and an ECDSA pair for one name, old and new clients are served.
+    /// More certificates. The server name and the signature schemes of the client choose one, so that
+    /// an RSA and an ECDSA certificate for one name serve old and new clients.
     #[serde(default)]
     pub more: Vec<CertificateConfig>,
 }
@@ -35,13 +34,13 @@ pub struct TlsConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateConfig {
-    /// PEM: the certificate, then its intermediate certificates.
+    /// A PEM file with the certificate, followed by its intermediate certificates.
     pub certificate: PathBuf,
-    /// PEM: its private key.
+    /// A PEM file with its private key.
     pub key: PathBuf,
 }
 
-/// Why certificates cannot be used.
+/// Why certificates were refused.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("read {}: it must exist and be readable by the user menshen runs as", path.display())]
@@ -50,20 +49,20 @@ pub enum TlsError {
         #[source]
         source: io::Error,
     },
-    #[error("{} holds no certificate: expected PEM, the server's own first", path.display())]
+    #[error("{} contains no certificate: expected PEM with the server's certificate first", path.display())]
     NoCertificate {
         path: PathBuf,
         #[source]
         source: PemError,
     },
-    #[error("{} holds no private key: expected PEM that is not encrypted", path.display())]
+    #[error("{} contains no private key: expected PEM without encryption", path.display())]
     NoKey {
         path: PathBuf,
         #[source]
         source: PemError,
     },
-    /// The key is of a kind that cannot sign, or belongs to another certificate.
-    #[error("the key {} does not fit the certificate {}", key.display(), certificate.display())]
+    /// The key belongs to another certificate, or is of a kind that cannot sign.
+    #[error("the key {} does not match the certificate {}", key.display(), certificate.display())]
     KeyMismatch {
         certificate: PathBuf,
         key: PathBuf,
@@ -74,14 +73,14 @@ pub enum TlsError {
     Setup(#[source] rustls::Error),
 }
 
-/// The TLS configuration of the listeners. A reload replaces its certificates.
+/// The TLS configuration of the listeners, whose certificates can be replaced while they serve.
 pub struct Tls {
     server: Arc<ServerConfig>,
     certificates: Arc<Certificates>,
 }
 
 impl TlsConfig {
-    /// Every file to watch for changes.
+    /// The files to watch for changes.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let more = self.more.iter().map(|pair| (&pair.certificate, &pair.key));
         std::iter::once((&self.certificate, &self.key))
@@ -101,7 +100,7 @@ impl TlsConfig {
 }
 
 impl Tls {
-    /// Reads the files. Supports TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
+    /// Reads the files, for TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1.
     pub fn load(config: &TlsConfig) -> Result<Self, TlsError> {
         let certificates = Arc::new(Certificates(ArcSwap::from_pointee(config.load()?)));
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -111,7 +110,7 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&certificates) as _);
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Reloads keep the ticketer, so that TLS sessions can be resumed after a reload.
+        // The ticket keys survive a reload, so that clients can resume their TLS sessions.
         server.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?;
         Ok(Self {
             server: Arc::new(server),
@@ -119,13 +118,12 @@ impl Tls {
         })
     }
 
-    /// Reads the files again. Replaces the certificates only if all of them can be used.
+    /// Reads the files again. If any of them is invalid, the old certificates stay in force.
     pub fn reload(&self, config: &TlsConfig) -> Result<(), TlsError> {
         self.certificates.0.store(Arc::new(config.load()?));
         Ok(())
     }
 
-    /// The configuration for handshakes.
     pub(super) fn server(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.server)
     }
@@ -175,12 +173,12 @@ fn load_pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsErr
         })
 }
 
-/// Removes the byte order mark that Windows editors write before the first line.
+/// Strips the byte order mark that editors on Windows write.
 fn without_byte_order_mark(pem: &[u8]) -> &[u8] {
     pem.strip_prefix("\u{feff}".as_bytes()).unwrap_or(pem)
 }
 
-/// The current pairs, in the order of the configuration. Never empty.
+/// The certificates and keys in force, in the order of the configuration. Never empty.
 struct Certificates(ArcSwap<Vec<Arc<CertifiedKey>>>);
 
 impl fmt::Debug for Certificates {
@@ -198,9 +196,8 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-/// The pair for a name among those whose key the client supports: the first with exactly this name,
-/// else with a matching wildcard, else the first of all. One name may have an RSA and an ECDSA
-/// certificate.
+/// Among the certificates whose key the client can use: the first that names `name` exactly, else the
+/// first that covers it by a wildcard, else the first of all.
 fn choose<'a>(
     pairs: &'a [Arc<CertifiedKey>],
     name: Option<&str>,
@@ -214,7 +211,7 @@ fn choose<'a>(
     let Some(name) = name else {
         return first;
     };
-    // A certificate that also covers an invented sibling of the name has a wildcard.
+    // A certificate that covers a made-up sibling of the name has a wildcard.
     let sibling = name
         .split_once('.')
         .map(|(_, parent)| format!("no-such-sibling.{parent}"));

@@ -1,4 +1,4 @@
-//! `SigningPair`: what signs so that others can verify, without being able to sign (ES256).
+//! `SigningPair`: a key pair for signatures that others verify with the public key (ES256).
 
 use std::fmt;
 
@@ -13,18 +13,18 @@ use serde::Serialize;
 use super::expand;
 use crate::secret::Secret;
 
-/// How many bytes a coordinate of P-256 has.
+/// The length of a coordinate of P-256, in bytes.
 const COORDINATE_BYTES: usize = 32;
 
-/// A private key of P-256 and its public half. Its `Debug` shows the public half.
+/// A private key of P-256 and its public key. `Debug` shows only the public key.
 pub struct SigningPair {
     signing: EcdsaKeyPair,
     public: PublicKey,
-    /// The first part of every token, with the dot behind it.
-    head: String,
+    /// The encoded header of every token, with the dot after it.
+    header: String,
 }
 
-/// The public half as a JSON Web Key (RFC 7517); it has no other members.
+/// The public key as a JSON Web Key (RFC 7517).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PublicKey {
     kty: &'static str,
@@ -46,15 +46,15 @@ impl fmt::Debug for SigningPair {
 }
 
 impl SigningPair {
-    /// Derives it: the same root makes the same pair in every process and version.
+    /// Derives the pair. The same root gives the same pair in every process and version.
     pub(super) fn derive(root: &hkdf::Prk) -> Self {
-        // About one of 2^32 candidates is no private key of this curve; the next one is taken then.
+        // About one of 2^32 candidates is not a private key of the curve; then the next one is used.
         (0..=u8::MAX)
             .find_map(|number| Self::of(&expand(root, &[b"assertion", &[number]])))
             .expect("one of 256 candidates is a private key, or SHA-256 is broken")
     }
 
-    /// Of a private key; nothing when it lies outside of the curve's order.
+    /// The pair of a private key; `None` if it is zero or not below the order of the curve.
     fn of(scalar: &Secret<Vec<u8>>) -> Option<Self> {
         let private = agreement::PrivateKey::from_private_key(&ECDH_P256, scalar.expose()).ok()?;
         let point = private.compute_public_key().ok()?;
@@ -67,22 +67,21 @@ impl SigningPair {
         // An uncompressed point: 4, x, y.
         let (x, y) = point.as_ref().get(1..)?.split_at(COORDINATE_BYTES);
         let public = PublicKey::new(x, y);
-        let head = format!(r#"{{"alg":"ES256","typ":"JWT","kid":"{}"}}"#, public.kid);
+        let header = format!(r#"{{"alg":"ES256","typ":"JWT","kid":"{}"}}"#, public.kid);
         Some(Self {
             signing,
-            head: format!("{}.", URL_SAFE_NO_PAD.encode(head)),
+            header: format!("{}.", URL_SAFE_NO_PAD.encode(header)),
             public,
         })
     }
 
-    /// What others verify with.
     pub fn public(&self) -> &PublicKey {
         &self.public
     }
 
-    /// Signs claims, which are JSON: a whole JSON Web Token (RFC 7519).
+    /// A signed JSON Web Token (RFC 7519) with these claims, which are JSON.
     pub fn token(&self, claims: &[u8]) -> String {
-        let mut token = self.head.clone();
+        let mut token = self.header.clone();
         URL_SAFE_NO_PAD.encode_string(claims, &mut token);
         let signature = self
             .signing
@@ -97,7 +96,7 @@ impl SigningPair {
 impl PublicKey {
     fn new(x: &[u8], y: &[u8]) -> Self {
         let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
-        // RFC 7638: the required members in this order, without spaces.
+        // RFC 7638 §3: the required members in lexicographic order, without spaces.
         let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
         let hash = digest::digest(&digest::SHA256, members.as_bytes());
         Self {
@@ -111,7 +110,7 @@ impl PublicKey {
         }
     }
 
-    /// Its thumbprint (RFC 7638), by which tokens name it.
+    /// The thumbprint (RFC 7638), which is the `kid` of tokens.
     pub fn id(&self) -> &str {
         &self.kid
     }
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_lies_within_the_order_is_a_key() {
+    fn a_key_must_be_below_the_order_of_the_curve() {
         let (mut below, mut above, mut one) = (ORDER, ORDER, [0; 32]);
         below[31] -= 1;
         above[31] += 1;
@@ -145,8 +144,8 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_a_ring_has_one_pair_in_every_version() {
-        // Computed by another program: nodes of two versions must agree.
+    fn a_key_has_the_same_pair_in_every_version() {
+        // Computed with another program. Nodes of different versions must agree.
         let ring = KeyRing::new(&[Secret::new("ab".repeat(32))], None).unwrap();
         let public = ring.signing_pair().public();
         assert_eq!(
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_prints_no_private_half() {
+    fn the_debug_output_has_no_private_key() {
         let scalar = Secret::new([7; 32].to_vec());
         let pair = SigningPair::of(&scalar).unwrap();
         let shown = format!("{pair:?}");

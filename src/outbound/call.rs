@@ -1,4 +1,4 @@
-//! `OutboundCall`: the name of a call to a source, and whether the call may be repeated.
+//! `OutboundCall`: the name of a call to a source, and whether it may be repeated.
 
 /// A call to a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,18 +11,17 @@ pub struct OutboundCall {
 /// connection breaks before the response is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeatable {
-    /// The call is idempotent. It uses an idle connection of earlier calls, which the source may be
-    /// closing at this moment. If the connection breaks, the call is repeated once on a new
-    /// connection.
+    /// A second call changes nothing. The call may use an idle connection, which the server may be closing
+    /// at this moment. If the connection breaks, the call is repeated once on a new connection.
     Yes,
-    /// The call uses up a one-time value, such as a code or a refresh token; a source may treat a
-    /// second use as theft. After a broken connection it is unknown whether the source received the
-    /// call. Therefore it is sent once, on a new connection, which no source closes as idle.
+    /// The call redeems something that is valid once, such as a code or a refresh token; a source may take
+    /// the second call for theft. Whether the source received the call before the connection broke is
+    /// unknown, so the call is sent once, on a new connection, which no server closes as idle.
     No,
 }
 
 impl OutboundCall {
-    /// An idempotent call. Errors and logs contain `name`.
+    /// A call that may be repeated. `name` appears in errors and logs.
     pub const fn repeatable(name: &'static str) -> Self {
         Self {
             name,
@@ -30,7 +29,7 @@ impl OutboundCall {
         }
     }
 
-    /// A call that uses up a one-time value. Errors and logs contain `name`.
+    /// A call that must be sent once. `name` appears in errors and logs.
     pub const fn once(name: &'static str) -> Self {
         Self {
             name,
@@ -38,7 +37,6 @@ impl OutboundCall {
         }
     }
 
-    /// The name in errors and logs.
     pub const fn name(self) -> &'static str {
         self.name
     }

@@ -1,4 +1,4 @@
-//! `DnsResolver`: resolves the host names of providers and proxies with the resolver of the process.
+//! `DnsResolver`: lets the HTTP client use the resolver of the process.
 
 use std::net::SocketAddr;
 
@@ -6,8 +6,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::resolver::Resolver;
 
-/// The resolver of the process for the HTTP client, which would otherwise block a thread of the
-/// runtime's pool for each lookup.
+/// Replaces the HTTP client's own look-ups, each of which would block a thread of the runtime's pool.
 pub(super) struct DnsResolver(pub(super) Resolver);
 
 impl Resolve for DnsResolver {

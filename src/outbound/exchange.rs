@@ -1,4 +1,4 @@
-//! Sends a call and reads its response; repeats an idempotent call if the connection breaks.
+//! Sends a call: the choice of the connection, the retry, and reading the response.
 
 use std::error::Error;
 
@@ -9,36 +9,36 @@ use tokio::time::Instant;
 
 use super::{CALL_TIMEOUT, Outbound, OutboundCall, OutboundError};
 
-/// The longest content type in an error, in characters.
+/// The longest `Content-Type` that an error quotes, in characters.
 const CONTENT_TYPE_CHARS_MAX: usize = 80;
 
 impl Outbound {
-    /// Sends a call and reads the JSON of its response, if `is_accepted` is true for its status.
-    /// Takes at most [`CALL_TIMEOUT`], including a repetition.
+    /// Sends a call and reads its JSON response, whose status `accepts` must accept. Takes no longer than
+    /// [`CALL_TIMEOUT`], including a retry.
     pub(super) async fn exchange(
         &self,
         request: RequestBuilder,
         call: OutboundCall,
-        is_accepted: impl Fn(StatusCode) -> bool,
+        accepts: impl Fn(StatusCode) -> bool,
     ) -> Result<(u16, Value), OutboundError> {
         let request = request.header(ACCEPT, "application/json").build();
         let request = request.map_err(|error| transport(error, call))?;
         if !call.is_repeatable() {
-            return self.attempt(&self.fresh, request, call, &is_accepted).await;
+            return self.attempt(&self.unpooled, request, call, &accepts).await;
         }
         let began = Instant::now();
         let again = request.try_clone();
-        let first = self.attempt(&self.kept, request, call, &is_accepted).await;
+        let first = self.attempt(&self.pooled, request, call, &accepts).await;
         match (first, again) {
             (Err(error), Some(mut again)) if is_broken(&error) => {
                 let call_name = call.name();
                 tracing::debug!(
                     call = call_name,
-                    "the connection broke; the call is repeated"
+                    "the connection broke: the call is repeated on a new connection"
                 );
                 let left = CALL_TIMEOUT.saturating_sub(began.elapsed());
                 *again.timeout_mut() = Some(left);
-                self.attempt(&self.fresh, again, call, &is_accepted).await
+                self.attempt(&self.unpooled, again, call, &accepts).await
             }
             (first, _) => first,
         }
@@ -49,7 +49,7 @@ impl Outbound {
         client: &Client,
         request: Request,
         call: OutboundCall,
-        is_accepted: &impl Fn(StatusCode) -> bool,
+        accepts: &impl Fn(StatusCode) -> bool,
     ) -> Result<(u16, Value), OutboundError> {
         let response = client.execute(request).await;
         let mut response = response.map_err(|error| transport(error, call))?;
@@ -61,12 +61,11 @@ impl Outbound {
             status,
             content_type: content_type.clone(),
         };
-        if !is_accepted(response.status()) {
+        if !accepts(response.status()) {
             return Err(refused());
         }
         let body = self.read(&mut response, call).await?;
-        // The content type is not checked: older servers send JSON as `text/html` or without a
-        // type. An HTML page is never valid JSON.
+        // The content type is ignored: older servers send JSON as text/html or without a type.
         match serde_json::from_slice(&body) {
             Ok(body) => Ok((status, body)),
             Err(_) if status != StatusCode::OK => Err(refused()),
@@ -101,8 +100,8 @@ impl Outbound {
     }
 }
 
-/// Whether the connection broke before the response was complete, so that a repetition can succeed.
-/// A response that is not HTTP would be the same on another connection.
+/// Whether the connection broke before the response was complete. A response that is not HTTP does not
+/// count: a retry would get the same.
 fn is_broken(error: &OutboundError) -> bool {
     let OutboundError::Exchange { source, .. } = error else {
         return false;
@@ -120,7 +119,7 @@ fn is_broken(error: &OutboundError) -> bool {
     true
 }
 
-/// Converts an error and removes its URL, because the query contains tokens and secrets.
+/// Converts an error, without the URL: its query contains tokens and secrets.
 pub(super) fn transport(error: reqwest::Error, call: OutboundCall) -> OutboundError {
     let call = call.name();
     let source = error.without_url();
@@ -167,7 +166,7 @@ mod tests {
     use super::super::Config;
     use super::*;
 
-    /// An HTTP/2 server that drops a connection when a second request arrives on it.
+    /// A source with HTTP/2 that closes a connection when a second request arrives on it.
     struct Source {
         address: SocketAddr,
         certificate: String,
@@ -216,7 +215,7 @@ mod tests {
             built.unwrap()
         }
 
-        async fn send(
+        async fn call(
             &self,
             outbound: &Outbound,
             call: OutboundCall,
@@ -254,25 +253,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_idempotent_call_over_http_2_is_repeated_when_its_connection_ends() {
+    async fn a_repeatable_call_is_repeated_when_its_http2_connection_ends() {
         let source = Source::start().await;
         let outbound = source.outbound();
         for _ in 0..2 {
             let answer = source
-                .send(&outbound, OutboundCall::repeatable("userinfo"))
+                .call(&outbound, OutboundCall::repeatable("userinfo"))
                 .await;
             assert_eq!(answer.unwrap(), serde_json::json!({}));
         }
-        // The second call was sent on the connection of the first, and then repeated.
+        // The second call used the connection of the first, and was then repeated.
         assert_eq!(source.requests.load(Ordering::SeqCst), 3);
     }
 
     #[tokio::test]
-    async fn a_one_time_call_over_http_2_is_sent_once_on_a_new_connection() {
+    async fn a_call_that_is_not_repeatable_is_sent_once_on_its_own_http2_connection() {
         let source = Source::start().await;
         let outbound = source.outbound();
         for _ in 0..3 {
-            let answer = source.send(&outbound, OutboundCall::once("token")).await;
+            let answer = source.call(&outbound, OutboundCall::once("token")).await;
             assert_eq!(answer.unwrap(), serde_json::json!({}));
         }
         assert_eq!(source.requests.load(Ordering::SeqCst), 3);

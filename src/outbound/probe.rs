@@ -1,4 +1,4 @@
-//! `Outbound::probe`, `Outbound::for_probes`: check whether a server can be reached.
+//! Probes: whether a server is reachable.
 
 use std::time::Duration;
 
@@ -7,33 +7,32 @@ use url::Url;
 use super::exchange::transport;
 use super::{Outbound, OutboundCall, OutboundError};
 
-/// The time limit of a probe.
+/// The time-out for a probe.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The time limit for the connection of a probe. It is shorter than that of the probe: a server that
-/// accepts the connection and does not respond is slow, one that does not accept it is down.
+/// The time-out for the connection of a probe. Shorter than [`PROBE_TIMEOUT`], to tell a server that is
+/// slow (it accepts the connection and does not respond) from one that is down.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_millis(2500);
 
 const PROBE: OutboundCall = OutboundCall::repeatable("a probe");
 
 impl Outbound {
-    /// The same client with a new connection and a short connect time-out for every call. On a
-    /// connection that was kept open, a server that is down would look slow.
+    /// The same client for calls that check whether a server is reachable: each call opens a connection,
+    /// with a short time-out. On an idle connection, a server that is down would look slow.
     pub fn for_probes(&self) -> Self {
         Self {
-            kept: self.probing.clone(),
-            fresh: self.probing.clone(),
+            pooled: self.probing.clone(),
+            unpooled: self.probing.clone(),
             ..self.clone()
         }
     }
 
-    /// Checks that the origin of this URL can be reached: it accepts the connection, and sends any
-    /// HTTP response or is slow. Sends `GET /` without credentials, follows no redirect and reads no
-    /// body.
+    /// Checks that the origin of this URL is reachable: any HTTP response counts, and so does a server that
+    /// accepts the connection and is slow. Requests only `/`, without credentials, follows no redirect and
+    /// reads no body.
     ///
-    /// Through a proxy, an https origin is down if the proxy opens no tunnel. For a plain http origin,
-    /// an error response of the proxy counts as a response of the origin: proxies have no common form
-    /// for it.
+    /// Behind a proxy, an https origin is down if the proxy opens no tunnel. For a plain http origin, an
+    /// error response of the proxy counts as reachable, because it cannot be told from the origin's.
     pub async fn probe(&self, url: &Url) -> Result<(), OutboundError> {
         let origin = url.join("/").unwrap_or_else(|_| url.clone());
         let probe = self.probing.get(origin).timeout(PROBE_TIMEOUT);

@@ -1,4 +1,4 @@
-//! `ProxyUrl`: the address of an HTTP proxy.
+//! `ProxyUrl`: the URL of an HTTP proxy.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,11 +7,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use url::Url;
 
-/// The address of an HTTP proxy; never prints its credentials.
+/// The URL of an HTTP proxy. `Display` and `Debug` omit its credentials.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ProxyUrl(Url);
 
+/// A text that is not the URL of an HTTP proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a proxy is written http://host:port or https://host:port")]
 pub struct InvalidProxyUrl;
@@ -21,8 +22,8 @@ impl TryFrom<String> for ProxyUrl {
 
     fn try_from(text: String) -> Result<Self, InvalidProxyUrl> {
         let url = Url::parse(&text).map_err(|_| InvalidProxyUrl)?;
-        let known = matches!(url.scheme(), "http" | "https") && url.has_host();
-        if known {
+        let is_valid = matches!(url.scheme(), "http" | "https") && url.has_host();
+        if is_valid {
             Ok(Self(url))
         } else {
             Err(InvalidProxyUrl)
@@ -31,7 +32,7 @@ impl TryFrom<String> for ProxyUrl {
 }
 
 impl ProxyUrl {
-    /// The URL with its credentials. The caller must not print it.
+    /// The URL with its credentials. The caller must not print or log it.
     pub(super) fn expose(&self) -> &Url {
         &self.0
     }

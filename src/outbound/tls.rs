@@ -1,4 +1,4 @@
-//! TLS towards a source: whom we believe, and what is wrong with a file of authorities.
+//! TLS for calls to sources: the trusted certificate authorities.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,47 +7,37 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
 
-/// Why the road to a source could not be built.
+/// Why the client for a source could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundBuildError {
-    /// The file of certificate authorities cannot be read or is not PEM.
+    /// The file cannot be read or is not PEM.
     #[error("read the certificate authorities {}", path.display())]
     Ca {
-        /// Which file.
         path: PathBuf,
-        /// What is wrong with it.
         #[source]
         source: pem::Error,
     },
-    /// There is no certificate in the file.
     #[error("there is no certificate in {}", path.display())]
-    NoCertificate {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// A certificate in the file cannot be trusted as an authority.
+    NoCertificate { path: PathBuf },
+    /// A certificate of the file cannot be a certificate authority.
     #[error("trust a certificate of {}", path.display())]
     BadCertificate {
-        /// Which file.
         path: PathBuf,
-        /// What is wrong with it.
         #[source]
         source: rustls::Error,
     },
-    /// TLS could not be set up.
     #[error("set up TLS")]
     Tls(#[source] rustls::Error),
-    /// The client could not be set up.
     #[error("set up the client")]
     Client(#[source] reqwest::Error),
 }
 
-/// TLS that believes the system's authorities and those of this file.
+/// A TLS configuration that trusts the authorities of the system and those of the file `ca`.
 pub(super) fn client_config(ca: Option<&Path>) -> Result<ClientConfig, OutboundBuildError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
-        // An image without certificate files: better the web's authorities than none.
+        // A container image without certificate files: Mozilla's authorities are used instead.
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     if let Some(path) = ca {
@@ -76,7 +66,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, OutboundBui
         source,
     };
     let text = std::fs::read(path).map_err(|error| broken(pem::Error::Io(error)))?;
-    // Editors of Windows put a byte order mark before the first line.
+    // Editors on Windows write a byte order mark before the first line.
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
     let found: Vec<_> = CertificateDer::pem_slice_iter(text)
         .collect::<Result<_, _>>()
@@ -106,7 +96,7 @@ mod tests {
 
     const GET_TOKEN: OutboundCall = OutboundCall::repeatable("gettoken");
 
-    /// A source with a certificate of its own, that answers `{}` to everyone.
+    /// A source with a self-signed certificate that responds with `{}`.
     async fn source() -> (SocketAddr, String) {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
@@ -137,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_own_authority_is_believed_only_where_it_is_configured() {
+    async fn an_authority_is_trusted_only_if_it_is_configured() {
         let (address, pem) = source().await;
         let url = Url::parse(&format!("https://{address}/")).unwrap();
         let strict = Outbound::build(&Config::default()).unwrap();

@@ -6,14 +6,14 @@ use super::*;
 
 type Found = io::Result<Vec<IpAddr>>;
 
-/// A resolver whose look-ups return when a test sends their result.
+/// A system whose look-ups end when the test sends their result.
 struct System {
     asked: Receiver<String>,
     finds: Sender<Found>,
     resolver: Resolver,
 }
 
-/// Addresses are looked up again at every use and stay usable for an hour.
+/// Addresses that are stale at once and stay usable.
 const STALE: Periods = Periods {
     fresh: Duration::ZERO,
     usable: Duration::from_secs(3600),
@@ -28,7 +28,7 @@ fn system(periods: Periods) -> System {
     let found = Mutex::new(found);
     let resolver = Resolver::with(
         move |host: &str| {
-            // The receiver is gone when the test has ended.
+            // The test may have ended.
             let _ = asks.send(host.to_owned());
             let found = found.lock().unwrap();
             found.recv().unwrap_or_else(|_| failure())
@@ -51,7 +51,7 @@ fn failure() -> Found {
 }
 
 #[tokio::test]
-async fn an_address_is_its_own_answer() {
+async fn an_ip_address_is_returned_as_it_is() {
     let system = system(PERIODS);
     for address in ["192.0.2.1", "2001:db8::1"] {
         let found = system.resolver.resolve(address).await.unwrap();
@@ -61,7 +61,7 @@ async fn an_address_is_its_own_answer() {
 }
 
 #[tokio::test]
-async fn all_who_ask_for_a_name_share_one_look_up_and_its_answer() {
+async fn concurrent_callers_share_one_look_up_and_its_result() {
     let system = system(PERIODS);
     let asking = |_| {
         let resolver = system.resolver.clone();
@@ -77,7 +77,7 @@ async fn all_who_ask_for_a_name_share_one_look_up_and_its_answer() {
 }
 
 #[tokio::test]
-async fn a_name_that_hangs_delays_no_other() {
+async fn a_look_up_that_hangs_delays_no_other_name() {
     let gate = Arc::new(Barrier::new(2));
     let closed = Arc::clone(&gate);
     let resolver = Resolver::with_lookup(move |host| {
@@ -109,20 +109,20 @@ async fn the_last_addresses_are_used_while_the_name_server_hangs_or_fails() {
     let resolve = || system.resolver.resolve("app.test");
     system.finds.send(Ok(vec![ip(1)])).unwrap();
     assert_eq!(*resolve().await.unwrap(), [ip(1)]);
-    // The second look-up hangs: no third one starts.
+    // The look-up hangs: no second one starts.
     for _ in 0..10 {
         assert_eq!(*resolve().await.unwrap(), [ip(1)]);
     }
     assert_eq!(system.asked.iter().take(2).count(), 2);
     assert!(system.asked.try_recv().is_err());
-    // The look-up fails; a later one finds another address.
+    // It fails; the next one succeeds with another address.
     system.finds.send(failure()).unwrap();
     assert_eq!(*resolve().await.unwrap(), [ip(1)]);
     system.finds.send(Ok(vec![ip(2)])).unwrap();
     let mut found = resolve().await.unwrap();
     while *found != [ip(2)] {
         assert_eq!(*found, [ip(1)]);
-        // Look-ups that began meanwhile fail.
+        // Look-ups that started meanwhile fail.
         let _ = system.finds.send(failure());
         tokio::task::yield_now().await;
         found = resolve().await.unwrap();
@@ -130,7 +130,7 @@ async fn the_last_addresses_are_used_while_the_name_server_hangs_or_fails() {
 }
 
 #[tokio::test]
-async fn a_new_address_is_used_as_soon_as_the_name_server_says_so() {
+async fn a_new_address_is_used_at_once() {
     let periods = Periods {
         max_wait: Duration::from_secs(3600),
         ..STALE
@@ -144,7 +144,7 @@ async fn a_new_address_is_used_as_soon_as_the_name_server_says_so() {
 }
 
 #[tokio::test]
-async fn addresses_of_long_ago_are_not_used() {
+async fn addresses_beyond_their_usable_time_are_not_used() {
     let periods = Periods {
         usable: Duration::ZERO,
         ..STALE
@@ -160,7 +160,7 @@ async fn addresses_of_long_ago_are_not_used() {
 }
 
 #[tokio::test]
-async fn a_failure_is_the_answer_for_a_moment() {
+async fn a_failure_is_cached_for_a_short_time() {
     let periods = Periods {
         failure: Duration::from_secs(3600),
         ..PERIODS
@@ -182,7 +182,7 @@ async fn a_name_without_addresses_is_an_error() {
 }
 
 #[tokio::test]
-async fn more_names_than_may_be_looked_up_at_once_are_refused() {
+async fn look_ups_beyond_the_limit_are_refused() {
     let gate = Arc::new(Barrier::new(LOOKUPS_MAX + 1));
     let closed = Arc::clone(&gate);
     let resolver = Resolver::with_lookup(move |_| {
@@ -206,7 +206,7 @@ async fn more_names_than_may_be_looked_up_at_once_are_refused() {
     }
 }
 
-/// A resolver whose look-ups of names with the prefix `hangs` return when the test sends a value.
+/// A resolver whose look-ups of names that begin with `hangs` end when the test lets them.
 fn hanging() -> (Resolver, Sender<()>, Arc<AtomicUsize>) {
     let (ends, end) = channel();
     let end = Mutex::new(end);
@@ -215,7 +215,7 @@ fn hanging() -> (Resolver, Sender<()>, Arc<AtomicUsize>) {
     let resolver = Resolver::with_lookup(move |host| {
         count.fetch_add(1, Ordering::Relaxed);
         if host.starts_with("hangs") {
-            // The sender is gone when the test has ended.
+            // The test may have ended.
             let _ = end.lock().unwrap().recv();
             return Ok(vec![ip(9)]);
         }
@@ -224,7 +224,7 @@ fn hanging() -> (Resolver, Sender<()>, Arc<AtomicUsize>) {
     (resolver, ends, asked)
 }
 
-/// Starts or joins a look-up.
+/// Starts or joins the look-up of a name.
 fn begin(resolver: &Resolver, host: &str, now: Instant) -> watch::Receiver<u64> {
     match resolver.0.next(&resolver.0.name(host), now) {
         Next::Wait { ended, .. } => ended,
@@ -238,7 +238,7 @@ async fn outcome(resolver: &Resolver, host: &str, now: Instant) -> Answer {
 }
 
 #[tokio::test]
-async fn a_look_up_that_never_returns_is_lost_and_another_begins() {
+async fn a_look_up_that_never_returns_is_abandoned_and_another_begins() {
     let hangs = Arc::new(Barrier::new(2));
     let (first, asked) = (Arc::clone(&hangs), Arc::new(AtomicUsize::new(0)));
     let count = Arc::clone(&asked);
@@ -254,17 +254,17 @@ async fn a_look_up_that_never_returns_is_lost_and_another_begins() {
     while asked.load(Ordering::Relaxed) == 0 {
         tokio::task::yield_now().await;
     }
-    // Until it is abandoned, all callers wait for the same look-up.
+    // Until then all callers wait for the same look-up.
     let almost = now + PERIODS.abandoned - Duration::from_millis(1);
     begin(&resolver, "app.test", almost);
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     let later = now + PERIODS.abandoned;
     let found = outcome(&resolver, "app.test", later).await;
     assert_eq!(*found.unwrap(), [ip(1)]);
-    // Callers that waited for the abandoned look-up are woken.
+    // Callers that wait for the abandoned look-up are woken.
     waits.changed().await.unwrap();
     assert_eq!(resolver.0.abandoned.load(Ordering::Relaxed), 1);
-    // When it returns after all, its result is dropped.
+    // When it ends after all, its result is ignored.
     hangs.wait();
     while resolver.0.abandoned.load(Ordering::Relaxed) > 0 {
         tokio::task::yield_now().await;
@@ -275,7 +275,7 @@ async fn a_look_up_that_never_returns_is_lost_and_another_begins() {
 }
 
 #[tokio::test]
-async fn one_name_that_hangs_for_days_keeps_no_other_from_being_looked_up() {
+async fn a_name_that_hangs_for_days_blocks_no_other() {
     let (resolver, _ends, _) = hanging();
     let now = Instant::now();
     for minute in 0..3 * 24 * 60 {
@@ -291,7 +291,7 @@ async fn one_name_that_hangs_for_days_keeps_no_other_from_being_looked_up() {
 }
 
 #[tokio::test]
-async fn lost_look_ups_have_a_limit_of_their_own() {
+async fn abandoned_look_ups_have_a_limit_of_their_own() {
     let (resolver, ends, _) = hanging();
     let now = Instant::now();
     for name in 0..LOOKUPS_MAX {
@@ -299,14 +299,14 @@ async fn lost_look_ups_have_a_limit_of_their_own() {
     }
     let busy = outcome(&resolver, "more.test", now).await;
     assert!(matches!(busy, Err(ResolveError::Busy { .. })), "{busy:?}");
-    // Old look-ups are abandoned even if their names are not requested again.
+    // Those names have no further callers, but other names can be looked up.
     let later = now + PERIODS.abandoned;
     resolver.0.abandon_all_slow(later);
     assert_eq!(resolver.0.abandoned.load(Ordering::Relaxed), ABANDONED_MAX);
     let stuck = outcome(&resolver, "app.test", later).await.unwrap_err();
     assert!(matches!(stuck, ResolveError::Stuck { .. }), "{stuck:?}");
     assert!(stuck.to_string().contains("has not answered 64 earlier"));
-    // As soon as one abandoned look-up returns, names are looked up again.
+    // When one of them ends, names are looked up again.
     ends.send(()).unwrap();
     while resolver.0.abandoned.load(Ordering::Relaxed) == ABANDONED_MAX {
         tokio::task::yield_now().await;
@@ -316,10 +316,10 @@ async fn lost_look_ups_have_a_limit_of_their_own() {
 }
 
 #[tokio::test]
-async fn names_that_nobody_asks_for_again_make_room() {
+async fn slow_look_ups_without_callers_are_abandoned_for_new_ones() {
     let (resolver, _ends, _) = hanging();
     let now = Instant::now();
-    // All but one are old when the next name is requested.
+    // All but one are slow when the next name is looked up.
     for name in 0..LOOKUPS_MAX {
         let since = match name {
             0 => now + PERIODS.abandoned,
@@ -334,7 +334,7 @@ async fn names_that_nobody_asks_for_again_make_room() {
 }
 
 #[tokio::test]
-async fn addresses_that_are_too_old_are_no_outcome() {
+async fn addresses_that_are_too_old_are_no_result() {
     let system = system(PERIODS);
     system.finds.send(Ok(vec![ip(1)])).unwrap();
     let now = Instant::now();
@@ -343,7 +343,7 @@ async fn addresses_that_are_too_old_are_no_outcome() {
     let name = system.resolver.0.name("app.test");
     let usable = now + PERIODS.fresh + PERIODS.usable;
     let almost = usable - Duration::from_millis(1);
-    // The second argument is the start of a later look-up that failed.
+    // For look-ups that started later and have no result.
     assert!(name.outcome(&PERIODS, almost, almost).is_ok());
     assert!(name.outcome(&PERIODS, usable, usable).is_err());
     assert!(name.outcome(&PERIODS, now, usable).is_ok());

@@ -1,4 +1,4 @@
-//! Binds all listeners of a configuration, then serves them.
+//! The main, `[admin]` and gRPC listeners: bound together, then served.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::open_files::OpenFiles;
 use crate::request::head::Connection;
 use crate::site::live::LiveSite;
 
-/// The bound listeners of a configuration.
+/// The listeners of a configuration.
 #[derive(Debug)]
 pub(super) struct AllListeners {
     pub(super) main: Listeners,
@@ -44,7 +44,7 @@ impl AllListeners {
         })
     }
 
-    /// Serves all listeners in background tasks, which end when the listeners are closed.
+    /// Serves all of them in the background. The tracker is empty when the last one has stopped.
     pub(super) fn open(
         self,
         config: &Config,
@@ -81,7 +81,7 @@ impl AllListeners {
             let (live, ext_authz) = (Arc::clone(&live), on_main.clone());
             async move {
                 match ext_authz.filter(|_| ExtAuthz::is_check(&request)) {
-                    // Boxed, so that this rare branch does not enlarge the future of every request.
+                    // Boxed, so that this rare case does not enlarge the future of every request.
                     Some((ext_authz, _)) => {
                         let at = CheckListener::Main;
                         Box::pin(ext_authz.handle(request, connection, at)).await
@@ -117,7 +117,7 @@ impl AllListeners {
     }
 }
 
-/// Parses the address in a key of the configuration.
+/// Parses the address of this configuration key.
 pub(super) fn address(key: &'static str, text: &str) -> Result<Address, StartError> {
     let parsed = Address::try_from(text.to_owned());
     parsed.map_err(|error| StartError::Address {

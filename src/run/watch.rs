@@ -1,4 +1,4 @@
-//! `FileWatcher`: notices when one of the files a configuration names has changed.
+//! `FileWatcher`: waits for changes of the files that a configuration names.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
@@ -9,37 +9,36 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-/// How long nothing must happen before files count as written.
+/// Time without events after which a file is taken to be written completely.
 const QUIET: Duration = Duration::from_millis(300);
-/// How long to wait for that at most.
+/// The longest wait for [`QUIET`].
 const QUIET_WITHIN: Duration = Duration::from_secs(3);
-/// How often to look without being told, for file systems that tell nothing.
+/// Time between two checks without events, for file systems that send none.
 const CHECK_EVERY: Duration = Duration::from_secs(30);
-/// How many links are followed from a file.
+/// Symbolic links that are followed from a file.
 const LINKS_MAX: usize = 8;
 
-/// Watches files, whether they are there or not, and whether they are written in place, renamed
-/// over or reached through links that are changed.
+/// Watches files that may or may not exist, and that may be overwritten, replaced by renaming, or changed
+/// through symbolic links.
 ///
-/// What is watched is the folders they are in, and those of what links lead to; what counts is that a file is another one or was
-/// written to.
+/// It watches the folders of the files and of the targets of their links, and compares metadata.
 #[derive(Debug)]
 pub struct FileWatcher {
     files: Vec<PathBuf>,
     seen: Vec<Option<FileStamp>>,
-    /// Whether something happened that was not looked at yet.
+    /// Whether events came since the last check.
     is_dirty: bool,
     events: mpsc::Receiver<()>,
     event_sender: mpsc::Sender<()>,
     watcher: Option<RecommendedWatcher>,
 }
 
-/// What changes when a file does: seconds and nanoseconds of its change, size, number.
+/// Metadata that changes with a file: seconds and nanoseconds of its ctime, size and inode.
 type FileStamp = (i64, i64, u64, u64);
 
 impl FileWatcher {
-    /// Watches `files` from how they are now on. Where the system cannot tell of changes, they are
-    /// looked at every half minute.
+    /// Watches `files` for changes from their current state. Without events of the system, they are
+    /// checked every 30 s.
     pub async fn new(files: Vec<PathBuf>) -> Self {
         let (event_sender, events) = mpsc::channel(1);
         let mut watch = Self {
@@ -54,8 +53,8 @@ impl FileWatcher {
         watch
     }
 
-    /// Watches other files from now on: those a new configuration names. What changed of a file
-    /// that was watched before and was not told yet will still be told.
+    /// Watches other files, which a new configuration names. Changes of files that are in both lists are
+    /// not lost.
     pub async fn set_files(&mut self, files: Vec<PathBuf>) {
         if files == self.files {
             return;
@@ -68,16 +67,16 @@ impl FileWatcher {
             None => now,
         });
         self.seen = seen.collect();
-        // A change that came while nobody listened has no event any more.
+        // A change between the two watchers has no event.
         self.is_dirty = true;
         self.files = files;
     }
 
-    /// Waits until a file has changed and nothing happened for a moment. Cancel-safe.
+    /// Waits until a file has changed and no event came for [`QUIET`]. Cancel-safe.
     pub async fn changed(&mut self) {
         loop {
             if !self.is_dirty {
-                // Told or not, it is time to look.
+                // With or without an event, the files are checked now.
                 let _ = timeout(CHECK_EVERY, self.events.recv()).await;
                 self.is_dirty = true;
             }
@@ -91,7 +90,7 @@ impl FileWatcher {
         }
     }
 
-    /// Whether a file is another one than when it was last looked at.
+    /// Whether a file has changed since the last check.
     async fn check(&mut self) -> bool {
         let stamps = stamps(&self.files).await;
         self.is_dirty = false;
@@ -101,18 +100,18 @@ impl FileWatcher {
     }
 }
 
-/// Tells of everything that happens in the folders of `files`.
-fn watcher(files: &[PathBuf], told: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
-    let tell = move |event: notify::Result<notify::Event>| {
+/// Sends an event for every change in the folders of `files`.
+fn watcher(files: &[PathBuf], events: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let send = move |event: notify::Result<notify::Event>| {
         if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
-            // A full channel already says what there is to say.
-            let _ = told.try_send(());
+            // If the channel is full, an event is pending already.
+            let _ = events.try_send(());
         }
     };
-    let mut watcher = match notify::recommended_watcher(tell) {
+    let mut watcher = match notify::recommended_watcher(send) {
         Ok(watcher) => watcher,
         Err(error) => {
-            tracing::warn!(%error, "files are looked at every 30 s: the system notices of no changes");
+            tracing::warn!(%error, "the system sends no events about files: they are checked every 30 s");
             return None;
         }
     };
@@ -120,14 +119,14 @@ fn watcher(files: &[PathBuf], told: mpsc::Sender<()>) -> Option<RecommendedWatch
     for folder in folders {
         if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
             let folder = folder.display();
-            tracing::warn!(%folder, %error, "files there are looked at every 30 s");
+            tracing::warn!(%folder, %error, "a folder cannot be watched: its files are checked every 30 s");
         }
     }
     Some(watcher)
 }
 
-/// The folder of a file and, where it is a link, those of what that leads to: certbot's certificates
-/// are links to files in another folder, and links to such links change in neither.
+/// The folder of a file and, if it is a symbolic link, the folders of all targets on the way: certbot's
+/// certificates are links to files in another folder.
 fn folders_of(file: &Path) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     let mut file = file.to_owned();
@@ -158,7 +157,7 @@ async fn stamps(files: &[PathBuf]) -> Vec<Option<FileStamp>> {
 mod tests {
     use super::*;
 
-    /// A folder of its own, removed afterwards.
+    /// A temporary folder, removed when it is dropped.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -177,7 +176,7 @@ mod tests {
 
     impl Drop for Folder {
         fn drop(&mut self) {
-            // A folder that stays behind harms no test.
+            // A leftover folder does no harm.
             let _ = std::fs::remove_dir_all(&self.0);
         }
     }
@@ -189,20 +188,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_is_written_renamed_over_or_made_is_told() {
+    async fn a_file_that_is_overwritten_replaced_or_created_is_noticed() {
         let folder = Folder::new("watch");
         let (a, b) = (folder.write("a", "1"), folder.0.join("b"));
         let mut watch = FileWatcher::new(vec![a.clone(), b.clone()]).await;
         folder.write("a", "22");
-        assert!(notices(&mut watch).await, "written");
+        assert!(notices(&mut watch).await, "overwritten");
         std::fs::rename(folder.write("new", "333"), &a).unwrap();
-        assert!(notices(&mut watch).await, "renamed over");
+        assert!(notices(&mut watch).await, "replaced");
         folder.write("b", "1");
-        assert!(notices(&mut watch).await, "made");
+        assert!(notices(&mut watch).await, "created");
     }
 
     #[tokio::test]
-    async fn a_file_behind_a_link_that_is_changed_is_told() {
+    async fn a_change_of_a_symbolic_link_is_noticed() {
         let folder = Folder::new("watch-link");
         let (old, new) = (folder.write("old", "1"), folder.write("new", "2"));
         let link = folder.0.join("link");
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_link_to_a_link_in_another_folder_that_is_changed_is_told_at_once() {
+    async fn a_change_of_a_link_in_another_folder_is_noticed_at_once() {
         let (own, live) = (Folder::new("watch-own"), Folder::new("watch-live"));
         let (old, new) = (live.write("old", "1"), live.write("new", "2"));
         let link = |to: &Path, at: PathBuf| {
@@ -227,15 +226,15 @@ mod tests {
         let inner = link(&old, live.0.join("inner"));
         let outer = link(&inner, own.0.join("outer"));
         let mut watch = FileWatcher::new(vec![outer]).await;
-        // As it begins it looks once by itself.
+        // The first check follows the start without an event.
         assert!(!watch.check().await);
         link(&new, inner);
-        let told = timeout(CHECK_EVERY / 2, watch.changed()).await;
-        assert!(told.is_ok());
+        let noticed = timeout(CHECK_EVERY / 2, watch.changed()).await;
+        assert!(noticed.is_ok());
     }
 
     #[tokio::test]
-    async fn what_changed_while_other_files_were_named_is_told() {
+    async fn a_change_before_other_files_are_set_is_noticed() {
         let folder = Folder::new("watch-meanwhile");
         let a = folder.write("a", "1");
         let mut watch = FileWatcher::new(vec![a.clone()]).await;
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_lies_beside_is_not_told() {
+    async fn a_change_of_another_file_in_the_folder_is_ignored() {
         let folder = Folder::new("watch-beside");
         let file = folder.write("a", "1");
         let mut watch = FileWatcher::new(vec![file]).await;

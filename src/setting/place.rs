@@ -1,22 +1,22 @@
-//! `Place`: the path of a value in a document: keys and array indices.
+//! `Place`: the place of a value in a document, as a path of keys and array indices.
 
 use std::fmt;
 
-/// A path of keys and array indices, such as `route`, 2, `allow`.
+/// A path of keys and array indices, such as `route[2].allow`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place<'a>(Vec<Step<'a>>);
 
-/// One element of the path.
+/// One element of a [`Place`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// The value of a key.
+    /// The value of a key in a table.
     Key(&'a str),
-    /// An item of an array, from 0.
+    /// The item of an array with this index.
     Item(usize),
 }
 
 impl<'a> Place<'a> {
-    /// The path of these keys.
+    /// The path of these keys from the root.
     pub fn of<const N: usize>(keys: [&'a str; N]) -> Self {
         Self(keys.into_iter().map(Step::Key).collect())
     }
@@ -33,12 +33,11 @@ impl<'a> Place<'a> {
         self
     }
 
-    /// The steps from the root of the document.
     pub fn steps(&self) -> &[Step<'a>] {
         &self.0
     }
 
-    /// Appends an array index, from 0.
+    /// Appends an array index.
     pub fn item(mut self, at: usize) -> Self {
         self.0.push(Step::Item(at));
         self

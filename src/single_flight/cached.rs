@@ -1,4 +1,4 @@
-//! `Cached`: one value that one caller loads for all callers.
+//! `Cached`: one cached value, which one caller loads for all that need it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,26 +7,26 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::clock::{Clock, Timestamp};
 
-/// One value with the time until which it is fresh, and the last failure with its pause. Clones
-/// share both.
+/// A value with the time until which it is fresh, and the last failure with its back-off. Clones share
+/// them.
 ///
-/// [`Cached::get`] returns the cached value, or gives one caller the [`LoadPermit`] to load it
-/// while the others wait. Times are those of the [`Clock`]. A caller waits without a limit, unless
-/// it sets a timeout around `get`.
+/// It does not load the value itself: [`Cached::get`] returns the cached value, or gives one caller the
+/// [`LoadPermit`] while the others wait. Times are those of the [`Clock`]. A caller waits without limit
+/// unless it puts a time-out around `get`.
 ///
-/// A permit that is dropped, because its caller was cancelled or panicked, changes nothing: the
-/// next waiting caller gets it. To continue a load without its caller, move the permit into a task.
+/// A permit that is dropped, because its caller was cancelled or panicked, goes to the next waiting
+/// caller. To continue loading without the caller, move the permit into a task.
 #[derive(Clone, Debug)]
 pub struct Cached<T, E> {
     state: Arc<Mutex<State<T, E>>>,
-    permit: Arc<AsyncMutex<()>>,
+    loading: Arc<AsyncMutex<()>>,
     clock: Clock,
 }
 
 #[derive(Debug)]
 struct State<T, E> {
     latest: Option<CachedValue<T>>,
-    /// Why the last load failed, and when the next may start.
+    /// The last failure, and the end of its back-off.
     failure: Option<(E, Timestamp)>,
 }
 
@@ -34,20 +34,18 @@ struct State<T, E> {
 #[derive(Clone, Debug)]
 pub struct CachedValue<T> {
     pub value: T,
-    /// When it was stored.
     pub kept_at: Timestamp,
-    /// When it stops being fresh.
     pub fresh_until: Timestamp,
 }
 
-/// The result of [`Cached::get`].
+/// The result of a look-up.
 #[derive(Debug)]
 pub enum CacheLookup<T, E> {
-    /// A value that is fresh or that the caller accepts.
+    /// A cached value.
     Value(T),
-    /// The last failure, whose pause has not ended.
+    /// The last failure, while its back-off lasts.
     Pausing(E),
-    /// Neither: the caller must load the value, and the others wait.
+    /// Neither: this caller loads the value, and the others wait.
     LoadPermit(LoadPermit<T, E>),
 }
 
@@ -59,7 +57,6 @@ pub struct LoadPermit<T, E> {
 }
 
 impl<T: Clone, E: Clone> Cached<T, E> {
-    /// An empty cache.
     pub fn new(clock: Clock) -> Self {
         let state = State {
             latest: None,
@@ -67,35 +64,35 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         };
         Self {
             state: Arc::new(Mutex::new(state)),
-            permit: Arc::default(),
+            loading: Arc::default(),
             clock,
         }
     }
 
-    /// A fresh value. Cancel-safe.
+    /// Looks up a fresh value. Cancel-safe.
     pub async fn get(&self) -> CacheLookup<T, E> {
         self.get_if(|latest| self.is_fresh(latest)).await
     }
 
-    /// A value for which `enough` is true, fresh or not. Cancel-safe.
+    /// Looks up a value that `enough` accepts, fresh or not. Cancel-safe.
     pub async fn get_if(&self, enough: impl Fn(&CachedValue<T>) -> bool) -> CacheLookup<T, E> {
-        if let Some(known) = self.known(&enough) {
-            return known;
+        if let Some(found) = self.lookup(&enough) {
+            return found;
         }
-        let guard = Arc::clone(&self.permit).lock_owned().await;
-        let known = self.known(&enough);
-        known.unwrap_or_else(|| CacheLookup::LoadPermit(self.permit(guard)))
+        let only = Arc::clone(&self.loading).lock_owned().await;
+        let found = self.lookup(&enough);
+        found.unwrap_or_else(|| CacheLookup::LoadPermit(self.permit(only)))
     }
 
-    /// The permit to load a fresh value while the old one is still used; `None` if the value is
-    /// fresh, a load is running, or the pause after a failure has not ended.
+    /// A permit to load a fresh value while others use the old one; `None` if the value is fresh, another
+    /// caller is loading, or the back-off after a failure lasts.
     pub fn try_load_permit(&self) -> Option<LoadPermit<T, E>> {
-        let guard = Arc::clone(&self.permit).try_lock_owned().ok()?;
-        let known = self.known(&|latest| self.is_fresh(latest));
-        known.is_none().then(|| self.permit(guard))
+        let only = Arc::clone(&self.loading).try_lock_owned().ok()?;
+        let found = self.lookup(&|latest| self.is_fresh(latest));
+        found.is_none().then(|| self.permit(only))
     }
 
-    /// The last value that was stored.
+    /// The last value that was stored, fresh or not.
     pub fn latest(&self) -> Option<CachedValue<T>> {
         self.state().latest.clone()
     }
@@ -109,7 +106,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         self.state().failure.is_some()
     }
 
-    /// Stores a value that was obtained without a permit.
+    /// Stores a value without a permit.
     pub fn put(&self, value: T, fresh_for: Duration) {
         let now = self.clock.now();
         let mut state = self.state();
@@ -121,13 +118,13 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         });
     }
 
-    /// Drops the value if `is_it` is true for it.
+    /// Removes the value if `is_it` accepts it.
     pub fn forget_if(&self, is_it: impl FnOnce(&T) -> bool) {
         self.state().latest.take_if(|latest| is_it(&latest.value));
     }
 
-    /// The cached value or failure, if no load is necessary.
-    fn known(&self, enough: &impl Fn(&CachedValue<T>) -> bool) -> Option<CacheLookup<T, E>> {
+    /// The value or the failure that makes a load unnecessary.
+    fn lookup(&self, enough: &impl Fn(&CachedValue<T>) -> bool) -> Option<CacheLookup<T, E>> {
         let state = self.state();
         if let Some((error, until)) = &state.failure
             && self.clock.now() < *until
@@ -151,13 +148,13 @@ impl<T: Clone, E: Clone> Cached<T, E> {
 }
 
 impl<T: Clone, E: Clone> LoadPermit<T, E> {
-    /// Stores the loaded value for all waiting callers.
+    /// Stores the value for all waiting callers, and returns it.
     pub fn keep(self, value: T, fresh_for: Duration) -> T {
         self.cached.put(value.clone(), fresh_for);
         value
     }
 
-    /// Stores a failure. Until the pause ends, all callers get it and no load starts. The last
+    /// Stores the failure: until the end of `pause` every caller gets it, and no load starts. The last
     /// value is kept.
     pub fn fail(self, error: E, pause: Duration) -> E {
         let until = self.cached.clock.now().plus(pause);
@@ -193,7 +190,7 @@ mod tests {
             }
         }
 
-        /// With a permit, loads a number or a failure within one second.
+        /// Looks the value up; a load takes a second and returns its number, or fails.
         async fn get(&self, succeeds: bool) -> Result<u32, &'static str> {
             match self.cached.get().await {
                 CacheLookup::Value(value) => Ok(value),
@@ -216,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_caller_loads_for_all_until_the_value_is_stale() {
+    async fn concurrent_callers_share_a_load_until_the_value_is_old() {
         let loader = Loader::new();
         let all = futures_util::future::join_all((0..20).map(|_| loader.get(true))).await;
         assert!(all.into_iter().all(|value| value == Ok(0)));
@@ -227,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_is_returned_to_all_until_its_pause_ends() {
+    async fn every_caller_gets_the_failure_until_its_pause_ends() {
         let loader = Loader::new();
         let all = futures_util::future::join_all((0..20).map(|_| loader.get(false))).await;
         assert!(all.into_iter().all(|value| value == Err("down")));
@@ -241,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_leaves_the_last_value() {
+    async fn a_failure_keeps_the_last_value() {
         let loader = Loader::new();
         loader.get(true).await.unwrap();
         loader.clock.advance(FRESH);
@@ -251,7 +248,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_cancelled_load_leaves_the_permit_to_the_next_caller() {
+    async fn a_cancelled_load_lets_the_next_caller_load() {
         let loader = Loader::new();
         let leaves = timeout(Duration::from_millis(500), loader.get(true));
         let (left, value) = futures_util::future::join(leaves, loader.get(true)).await;
@@ -260,10 +257,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_panicking_load_leaves_the_permit_to_the_next_caller() {
+    async fn a_load_that_panics_lets_the_next_caller_load() {
         let loader = Loader::new();
         let CacheLookup::LoadPermit(permit) = loader.cached.get().await else {
-            panic!("no value is stored yet");
+            panic!("nothing is cached yet");
         };
         let loading = tokio::spawn(async move {
             let _permit = permit;
@@ -277,7 +274,7 @@ mod tests {
     async fn a_load_in_a_task_continues_without_its_caller() {
         let loader = Loader::new();
         let CacheLookup::LoadPermit(permit) = loader.cached.get().await else {
-            panic!("no value is stored yet");
+            panic!("nothing is cached yet");
         };
         drop(tokio::spawn(async move {
             sleep(Duration::from_secs(1)).await;
@@ -287,7 +284,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_that_stopped_waiting_takes_no_permit() {
+    async fn a_caller_that_stopped_waiting_gets_no_permit() {
         let loader = Loader::new();
         let impatient = timeout(Duration::from_millis(500), loader.get(true));
         let (value, waited) = futures_util::future::join(loader.get(false), impatient).await;
@@ -297,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stale_value_is_used_during_a_load() {
+    async fn an_old_value_stays_available_during_a_load() {
         let loader = Loader::new();
         loader.get(true).await.unwrap();
         assert!(loader.cached.try_load_permit().is_none(), "it is fresh");
@@ -305,23 +302,26 @@ mod tests {
         let permit = loader.cached.try_load_permit().unwrap();
         assert!(
             loader.cached.try_load_permit().is_none(),
-            "a load is running"
+            "another caller loads"
         );
         assert_eq!(loader.cached.latest().unwrap().value, 0);
         permit.fail("down", PAUSE);
-        assert!(loader.cached.try_load_permit().is_none(), "it pauses");
+        assert!(
+            loader.cached.try_load_permit().is_none(),
+            "the back-off lasts"
+        );
         loader.clock.advance(PAUSE);
         assert!(loader.cached.try_load_permit().is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_decides_which_value_is_enough() {
+    async fn a_caller_chooses_which_values_are_enough() {
         let loader = Loader::new();
         loader.get(true).await.unwrap();
         let came_at = loader.clock.now();
         let newer = || loader.cached.get_if(|latest| latest.kept_at > came_at);
         let CacheLookup::LoadPermit(permit) = newer().await else {
-            panic!("the value is older than the caller");
+            panic!("the cached value is older than the caller");
         };
         loader.clock.advance(FRESH);
         permit.keep(8, FRESH);
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_value_is_dropped_or_replaced_without_a_permit() {
+    async fn a_value_is_removed_or_replaced_without_a_permit() {
         let loader = Loader::new();
         loader.get(false).await.unwrap_err();
         loader.cached.put(5, FRESH);

@@ -7,7 +7,7 @@ use menshen::face::page::Cause;
 use crate::browser::Browser;
 use crate::records::Records;
 use crate::setup::{HOME, Setup, UNLIMITED};
-use crate::troubles::{DETAIL, MEMBER, REDEEM, TOKEN, last_error, log_in, talkative};
+use crate::troubles::{DETAIL, MEMBER, REDEEM, TOKEN, last_error, log_in, with_all_calls};
 use crate::wecom::{AGENT_ID, SECRET};
 
 const OLD_REDEEM: &str = "/cgi-bin/user/getuserinfo";
@@ -35,7 +35,7 @@ async fn a_hundred_concurrent_logins_request_one_token() {
 
 #[tokio::test]
 async fn a_rejected_token_is_replaced_once() {
-    let menshen = talkative().await;
+    let menshen = with_all_calls().await;
     assert_eq!(log_in(&menshen).await.1.answer.status, 200);
     menshen.source.expire_tokens();
     assert_eq!(log_in(&menshen).await.1.answer.status, 200);

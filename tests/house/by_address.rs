@@ -1,5 +1,5 @@
-//! An intranet whose people share an IPv6 /64 or /48: with `count_by_address` each of them is counted
-//! alone, as over IPv4.
+//! `count_by_address`, for an intranet whose people share an IPv6 /64 or /48: each address has its own
+//! limits, as over IPv4.
 
 use crate::browser::Browser;
 use crate::conf::parse;
@@ -12,7 +12,7 @@ use crate::upstream::get;
 const TRUSTING: &str = "trusted_proxies = ['127.0.0.1']\n";
 const LIMIT: &str = "[login]\nbegins_per_client_per_minute = 3\n";
 
-/// How many of 20 logins begin that this client opens, as a trusted proxy names it.
+/// How many of 20 logins of a client, which a trusted proxy names, are not refused.
 async fn begun(menshen: &Menshen, client: &str) -> usize {
     let mut begun = 0;
     for _ in 0..20 {
@@ -28,9 +28,9 @@ async fn begun(menshen: &Menshen, client: &str) -> usize {
 }
 
 #[tokio::test]
-async fn people_of_one_network_begin_logins_each_for_themselves() {
+async fn each_address_of_the_network_has_its_own_login_rate() {
     let [same_64, same_48] = ["fd00:1:2:3", "fd00:1:2"];
-    let colleagues: Vec<String> = (1..=5)
+    let clients: Vec<String> = (1..=5)
         .map(|last| format!("{same_64}::{last:x}"))
         .chain((10..=15).map(|subnet| format!("{same_48}:{subnet:x}::1")))
         .collect();
@@ -40,20 +40,20 @@ async fn people_of_one_network_begin_logins_each_for_themselves() {
     };
     let menshen = setup("").start().await;
     let mut all = 0;
-    for client in &colleagues {
+    for client in &clients {
         all += begun(&menshen, client).await;
     }
-    // Time passes while the test runs; each would have three.
+    // Together about nine, and some more because time passes; alone each client would have three.
     assert!((9..30).contains(&all), "{all}");
 
-    // It counts from a reload on.
+    // A reload applies it.
     let key = "limits.count_by_address = ['fd00::/8']\n";
     menshen.reload(&setup(key)).await.unwrap();
-    for client in &colleagues {
+    for client in &clients {
         let begun = begun(&menshen, client).await;
         assert!((3..20).contains(&begun), "{client}: {begun}");
     }
-    // Others are counted as before.
+    // Other networks are counted as before.
     let mut all = 0;
     for last in 1..=9 {
         all += begun(&menshen, &format!("2001:db8:1:2::{last:x}")).await;
@@ -62,7 +62,7 @@ async fn people_of_one_network_begin_logins_each_for_themselves() {
 }
 
 #[tokio::test]
-async fn people_of_one_network_connect_each_for_themselves() {
+async fn each_address_of_the_network_has_its_own_connections() {
     let menshen = Menshen::new().await;
     let place = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
     for (key, both) in [
@@ -87,14 +87,41 @@ async fn people_of_one_network_connect_each_for_themselves() {
         let (first, _kept) = from("fd00:1:2:3::1").await;
         let (second, _kept) = from("fd00:1:2:3::2").await;
         assert_eq!((first, second), (true, both), "{key}");
-        // The same address twice is one client in any case.
+        // The same address is one client in any case.
         let (third, _kept) = from("fd00:1:2:3::1").await;
         assert!(!third, "{key}");
     }
 }
 
+#[tokio::test]
+async fn no_address_can_be_chosen_that_uses_up_the_connections_of_another() {
+    let menshen = Menshen::new().await;
+    let listen = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
+    let server = format!(
+        "{TRUSTING}limits.connections_per_client_max = 1\nlimits.count_by_address = ['fd00::/8']\n"
+    );
+    let running = beside(&menshen, &echo_route().server(&server), listen).await;
+    let is_served = async |client: &str| {
+        let mut connection = RawConnection::open(running.addresses()[0]).await;
+        let head = format!("PROXY TCP6 {client} fd00:1:2::1 5 443\r\n");
+        let _ = connection
+            .try_send(format!("{head}{}", get("/echo", "")))
+            .await;
+        let answer = connection.try_answer().await;
+        (
+            answer.is_some_and(|answer| answer.status == 200),
+            connection,
+        )
+    };
+    // A hash without a key (the upper half xor the lower half times 0x9e3779b97f4a7c15) is the same
+    // number for both addresses.
+    let (victim, _kept) = is_served("fd00:1:2:3::1").await;
+    let (attacker, _kept) = is_served("fd00:1:2:4:2a64:745b:3459:a64a").await;
+    assert!(victim && attacker);
+}
+
 #[test]
-fn networks_that_hold_strangers_are_warned_of() {
+fn networks_of_the_public_internet_are_warned_about() {
     let warned = |networks: &str| {
         let text = format!(
             "[server]\nexternal_url = 'https://sso.test'\ntrusted_proxies = ['10.0.0.1']\n\

@@ -1,4 +1,4 @@
-//! Headers hold bytes, not text: names in any encoding hide nothing that stands beside them.
+//! Header values are bytes: a value in another encoding does not hide the session cookie or a parameter.
 
 use crate::browser::Browser;
 use crate::checking::{PAGE, TRUSTED};
@@ -10,7 +10,7 @@ use crate::test_request::{TestRequest, signed_in};
 const NAMES: [&[u8]; 3] = ["张三".as_bytes(), b"Jos\xe9", b"\xd5\xc5\xc8\xfd"];
 
 #[tokio::test]
-async fn a_cookie_of_any_bytes_hides_no_session() {
+async fn a_cookie_of_any_bytes_does_not_hide_the_session() {
     let menshen = Setup::default().server(TRUSTED).start().await;
     let cookie = signed_in(&menshen, "zhangsan").await;
     for name in NAMES {
@@ -31,7 +31,7 @@ async fn a_cookie_of_any_bytes_hides_no_session() {
             let envoy = TestRequest::get("/.menshen/ext_authz/echo").bytes("Cookie", &line);
             assert_eq!(envoy.send(&menshen).await.status, 200, "{line:?}");
         }
-        // And makes none of what is broken.
+        // A session cookie with other bytes in it is invalid.
         let broken = [b"menshen=", name, b"; a=", cookie.as_bytes()].concat();
         let answer = TestRequest::get("/echo")
             .bytes("Cookie", &broken)
@@ -42,7 +42,7 @@ async fn a_cookie_of_any_bytes_hides_no_session() {
 }
 
 #[tokio::test]
-async fn a_person_whose_cookies_hold_a_name_signs_in() {
+async fn a_person_with_non_ascii_cookies_signs_in() {
     let menshen = Menshen::new().await;
     for name in ["张三", "José"] {
         let mut browser = Browser::new(&menshen);
@@ -53,7 +53,7 @@ async fn a_person_whose_cookies_hold_a_name_signs_in() {
 }
 
 #[tokio::test]
-async fn the_client_of_wecom_is_known_whatever_the_phone_is_called() {
+async fn the_wecom_client_is_recognized_despite_a_non_ascii_phone_name() {
     let menshen = Menshen::new().await;
     for model in NAMES {
         let agent = [b"Mozilla/5.0 (Linux; Android 14; ", model, b") "].concat();
@@ -66,7 +66,7 @@ async fn the_client_of_wecom_is_known_whatever_the_phone_is_called() {
 }
 
 #[tokio::test]
-async fn an_old_browser_signs_out_by_a_form_on_a_page_with_any_address() {
+async fn an_old_browser_signs_out_from_a_page_with_a_non_ascii_referer() {
     let menshen = Menshen::new().await;
     for (name, status) in [(&b"/\xd5\xc5\xc8\xfd"[..], 200), (&b""[..], 200)] {
         let cookie = signed_in(&menshen, "zhangsan").await;
@@ -86,7 +86,7 @@ async fn an_old_browser_signs_out_by_a_form_on_a_page_with_any_address() {
 }
 
 #[tokio::test]
-async fn an_address_of_ours_is_ascii() {
+async fn redirects_of_menshen_are_ascii() {
     let menshen = Setup::default().server(TRUSTED).start().await;
     for rd in [
         "%2F%E4%BD%A0%E5%A5%BD%3Fq=%E5%BC%A0%E4%B8%89",
@@ -99,12 +99,12 @@ async fn an_address_of_ours_is_ascii() {
         let to = answer.header("location").unwrap();
         let wanted = "/%E4%BD%A0%E5%A5%BD?q=%E5%BC%A0%E4%B8%89";
         assert_eq!(to.trim_start_matches(HOME), wanted, "{rd}");
-        // Whoever is here already goes there at once.
+        // With a session the redirect is immediate.
         let answer = browser.visit(&format!("{OWN}/start?rd={rd}")).await;
         let to = answer.header("location").unwrap();
         assert_eq!(to.trim_start_matches(HOME), wanted, "{rd}");
     }
-    // What a front says of it, in GBK.
+    // A header of a proxy in front, in GBK.
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();

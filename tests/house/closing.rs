@@ -1,5 +1,5 @@
-//! A source closes a connection on which it was asked before, just as the next question arrives.
-//! Nobody notices: questions are asked once more. What spends something is never sent twice.
+//! A source closes an idle connection just as the next call is sent on it. Repeatable calls are repeated;
+//! calls that redeem something are never sent twice.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::test_request::TestRequest;
 use crate::troubles::{self, DETAIL, MEMBER, REDEEM, TOKEN};
 
-/// How many logins may pass before a question meets a connection that was used before.
+/// Logins within which every call must have used an idle connection.
 const LOGINS_MAX: usize = 5;
 
 fn address(url: &str) -> SocketAddr {
@@ -45,8 +45,8 @@ async fn wecom(relay: &Relay, source: &Menshen) -> Menshen {
 }
 
 #[tokio::test]
-async fn every_question_of_a_wecom_login_outlives_its_connection() {
-    let source = troubles::talkative().await;
+async fn every_repeatable_call_of_a_wecom_login_survives_a_closed_connection() {
+    let source = troubles::with_all_calls().await;
     let relay = Relay::to(address(&source.source.base_url())).await;
     let menshen = wecom(&relay, &source).await;
     let start = format!("{HOME}/.menshen/start?connector=relayed&rd=%2Fecho");
@@ -56,7 +56,7 @@ async fn every_question_of_a_wecom_login_outlives_its_connection() {
             relay.cut(call, how, When::Reused);
             for login in 1.. {
                 assert!(login <= LOGINS_MAX, "{call} was never asked twice");
-                // Tokens and departments are asked for anew.
+                // The token and the departments are loaded again.
                 menshen.advance(Duration::from_secs(7201));
                 source.advance(Duration::from_secs(7201));
                 let mut phone = Browser::new(&menshen).with_agent(PHONE);
@@ -75,8 +75,8 @@ async fn every_question_of_a_wecom_login_outlives_its_connection() {
 }
 
 #[tokio::test]
-async fn a_code_of_wecom_is_never_sent_twice() {
-    let source = troubles::talkative().await;
+async fn a_wecom_code_is_never_sent_twice() {
+    let source = troubles::with_all_calls().await;
     let relay = Relay::to(address(&source.source.base_url())).await;
     let menshen = wecom(&relay, &source).await;
     let start = format!("{HOME}/.menshen/start?connector=relayed&rd=%2Fecho");
@@ -95,7 +95,7 @@ async fn a_code_of_wecom_is_never_sent_twice() {
 }
 
 #[tokio::test]
-async fn every_question_of_an_openid_login_outlives_its_connection() {
+async fn every_repeatable_call_of_an_openid_login_survives_a_closed_connection() {
     let provider = Provider::new().await;
     let relay = Relay::to(provider.address()).await;
     let menshen = behind(&provider, &relay).await;
@@ -110,7 +110,7 @@ async fn every_question_of_an_openid_login_outlives_its_connection() {
             relay.cut(&path(name), how, when);
             for login in 1.. {
                 assert!(login <= LOGINS_MAX, "{name} was never asked twice");
-                // What the provider says of itself is asked for anew, and its new key.
+                // The metadata and the new key are loaded again.
                 menshen.advance(Duration::from_secs(3601));
                 provider.rotate(false);
                 let mut browser = Browser::new(&menshen);
@@ -150,12 +150,12 @@ async fn a_code_and_a_refresh_token_are_never_sent_twice() {
         browser.visit(&format!("{HOME}/echo")).await;
         assert_eq!(relay.cuts(), 1, "{how:?}");
         assert!(provider.calls("refresh") <= before + 1, "{how:?}");
-        // Whatever was going on there is over.
+        // The running calls have ended.
         menshen.advance(Duration::from_secs(3600));
     }
 }
 
-/// An instance of menshen that reaches its provider through a relay, and renews tokens.
+/// An instance of menshen that reaches its provider through a relay, and refreshes tokens.
 async fn behind(provider: &Provider, relay: &Relay) -> Menshen {
     let more = format!("{}{UNLIMITED}", provider.toml("keycloak"));
     let head = "[connector.keycloak]\n";
@@ -171,7 +171,7 @@ async fn behind(provider: &Provider, relay: &Relay) -> Menshen {
 }
 
 #[tokio::test]
-async fn a_profile_outlives_its_connection_and_its_code_is_sent_once() {
+async fn a_profile_call_survives_a_closed_connection_and_the_code_is_sent_once() {
     let provider = oauth2::provider::Provider::start().await;
     let relay = Relay::to(address(provider.url())).await;
     let table = provider.table("gh", "", "");
@@ -192,7 +192,7 @@ async fn a_profile_outlives_its_connection_and_its_code_is_sent_once() {
     for how in Cut::ALL {
         relay.cut("/api/me", how, When::Reused);
         for login in 1.. {
-            assert!(login <= LOGINS_MAX, "the profile was never asked for twice");
+            assert!(login <= LOGINS_MAX, "the profile call was never repeated");
             let page = Browser::new(&menshen).follow(&provider::start("gh")).await;
             logins += 1;
             assert_eq!(page.answer.status, 200, "{how:?}: {}", page.answer.text());
@@ -206,7 +206,7 @@ async fn a_profile_outlives_its_connection_and_its_code_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_token_is_explained_and_keys_are_found_although_the_connection_ends() {
+async fn introspection_and_key_look_ups_survive_a_closed_connection() {
     let ci = Provider::new().await;
     let relay = Relay::to(ci.address()).await;
     let mirror = mirror::Mirror::start().await;
@@ -250,7 +250,7 @@ async fn a_token_is_explained_and_keys_are_found_although_the_connection_ends() 
                 let token = format!("Bearer {}", ci.sign(&claims, &json!({})));
                 let ask = TestRequest::get(&format!("/{id}")).header("Authorization", &token);
                 let answer = ask.send(&menshen).await;
-                // The provider calls no such token active; that it was asked is enough.
+                // The provider reports the token as inactive; the call itself is what counts.
                 let expected = if id == "signed" { 200 } else { 401 };
                 assert_eq!(answer.status, expected, "{how:?} at {path}");
                 if relay.cuts() > 0 {

@@ -1,4 +1,4 @@
-//! The command line: what it prints, and the exit codes that scripts and systemd rely on.
+//! The command line: its output, and the exit codes that scripts and systemd rely on.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ mod screen;
 mod serving;
 mod unread;
 
-/// A folder with a configuration, removed afterwards.
+/// A temporary folder with a configuration, removed when it is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -37,7 +37,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // A folder that stays behind harms no test.
+        // A leftover folder does no harm.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -57,7 +57,7 @@ pub(crate) fn text(bytes: &[u8]) -> &str {
 }
 
 #[test]
-fn a_good_configuration_is_fine() {
+fn a_valid_configuration_passes_the_check() {
     let folder = Folder::new("good");
     let config = folder.config("");
     let output = run_menshen(&["check", "-c", config.to_str().unwrap()]);
@@ -65,12 +65,12 @@ fn a_good_configuration_is_fine() {
     assert!(text(&output.stdout).ends_with("menshen.toml: fine\n"));
     assert!(
         !folder.0.join("menshen.db").exists(),
-        "check makes no store"
+        "check creates no store"
     );
 }
 
 #[test]
-fn a_refused_configuration_is_exit_code_1_with_the_place() {
+fn an_invalid_configuration_is_exit_code_1_with_line_and_column() {
     let folder = Folder::new("refused");
     let config = folder.config("lisen = 7");
     for command in ["check", "run"] {
@@ -91,13 +91,13 @@ fn a_refused_configuration_is_exit_code_1_with_the_place() {
 }
 
 #[test]
-fn a_command_that_does_not_exist_is_exit_code_2() {
+fn an_unknown_command_is_exit_code_2() {
     assert_eq!(run_menshen(&["serve"]).status.code(), Some(2));
     assert_eq!(run_menshen(&["check", "--offline"]).status.code(), Some(2));
 }
 
 #[test]
-fn an_address_that_is_taken_is_exit_code_3() {
+fn an_address_in_use_is_exit_code_3() {
     let folder = Folder::new("taken");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let config = folder.config(&format!("listen = ['{}']", taken.local_addr().unwrap()));
@@ -110,7 +110,7 @@ fn an_address_that_is_taken_is_exit_code_3() {
 }
 
 #[test]
-fn every_key_that_is_made_is_another() {
+fn every_generated_key_is_different() {
     let (a, b) = (
         run_menshen(&["keygen"]).stdout,
         run_menshen(&["keygen"]).stdout,
@@ -120,7 +120,7 @@ fn every_key_that_is_made_is_another() {
 }
 
 #[test]
-fn the_schema_is_json_and_completions_name_the_commands() {
+fn the_schema_is_json_and_the_completions_contain_the_commands() {
     let schema: serde_json::Value =
         serde_json::from_slice(&run_menshen(&["schema"]).stdout).unwrap();
     assert!(schema["properties"]["server"].is_object());

@@ -1,4 +1,4 @@
-//! The import table of `src/lib.rs`: a module uses only what stands under it, and no sibling.
+//! Checks the layers of `src/lib.rs`: a module uses only modules of lower layers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 mod stores;
 mod within;
 
-/// Roof to cellar; modules of one floor never use each other.
+/// From the top layer to the bottom. Modules of one layer must not use each other.
 const FLOORS: &[(u8, &[&str])] = &[
     (8, &["run"]),
     (7, &["config"]),
@@ -35,7 +35,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     ),
 ];
 
-/// Neighbours in the cellar that may use another: the other stands deeper in it.
+/// Exceptions in the bottom layer: the first module may use the second.
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("issuer", "client"),
     ("issuer", "clock"),
@@ -68,7 +68,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every top-level module that a text reaches by `crate::`, also within a grouped `use`.
+/// Every top-level module that a source text names after `crate::`, also within a grouped `use`.
 fn used(text: &str) -> Vec<String> {
     let code: String = text
         .lines()
@@ -111,8 +111,8 @@ fn name_at(text: &str) -> String {
         .collect()
 }
 
-/// What `module`, with this text, uses and must not.
-fn trespasses(module: &str, text: &str) -> Vec<String> {
+/// The modules that `module`, with this source text, uses and must not use.
+fn forbidden_uses(module: &str, text: &str) -> Vec<String> {
     let own = floor_of(module);
     let mut found = Vec::new();
     for target in used(text) {
@@ -121,7 +121,7 @@ fn trespasses(module: &str, text: &str) -> Vec<String> {
             (Some(own), Some(theirs)) => {
                 theirs < own || NEIGHBOURS.contains(&(module, target.as_str()))
             }
-            // A name that is no module of the top: a macro or an item of lib.rs.
+            // Not a top-level module, but a macro or an item of lib.rs.
             (_, None) => true,
             (None, _) => false,
         };
@@ -133,11 +133,11 @@ fn trespasses(module: &str, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_module_uses_only_the_floors_below() {
+fn every_module_uses_only_lower_layers() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&root, &mut files);
-    let mut complaints = Vec::new();
+    let mut violations = Vec::new();
     for file in files {
         let inside = file.strip_prefix(&root).unwrap();
         let first = inside
@@ -153,27 +153,30 @@ fn every_module_uses_only_the_floors_below() {
         }
         assert!(
             floor_of(module).is_some(),
-            "{} stands on no floor",
+            "{} is in no layer",
             inside.display()
         );
-        for target in trespasses(module, &fs::read_to_string(&file).unwrap()) {
-            complaints.push(format!("src/{} uses crate::{target}", inside.display()));
+        for target in forbidden_uses(module, &fs::read_to_string(&file).unwrap()) {
+            violations.push(format!("src/{} uses crate::{target}", inside.display()));
         }
     }
-    assert!(complaints.is_empty(), "{complaints:#?}");
+    assert!(violations.is_empty(), "{violations:#?}");
 }
 
 #[test]
-fn an_upward_import_and_a_hidden_sibling_are_caught() {
-    assert_eq!(trespasses("people", "use crate::login::Login;"), ["login"]);
+fn a_use_of_a_higher_or_the_same_layer_is_found() {
     assert_eq!(
-        trespasses("login", "use crate::{people::x, request::{a, b}};"),
+        forbidden_uses("people", "use crate::login::Login;"),
+        ["login"]
+    );
+    assert_eq!(
+        forbidden_uses("login", "use crate::{people::x, request::{a, b}};"),
         ["request"]
     );
     assert_eq!(
-        trespasses("store", "fn f() { crate::site::go() }"),
+        forbidden_uses("store", "fn f() { crate::site::go() }"),
         ["site"]
     );
-    assert!(trespasses("login", "use crate::{people::x, store::{request, y}};").is_empty());
-    assert!(trespasses("people", "// crate::login is upstairs").is_empty());
+    assert!(forbidden_uses("login", "use crate::{people::x, store::{request, y}};").is_empty());
+    assert!(forbidden_uses("people", "// crate::login is upstairs").is_empty());
 }

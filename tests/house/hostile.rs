@@ -1,4 +1,4 @@
-//! Whatever a client sends: no 5xx, nothing protected, and menshen stands afterwards.
+//! Random input: no request gets a 5xx or a protected response, and menshen still serves logins afterwards.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,11 +12,11 @@ use crate::wire::{self, Answer};
 
 mod plenty;
 
-/// How many inputs each property sees.
+/// Inputs per property.
 const CASES: u32 = 192;
 
-/// What may never come of a stranger's bytes on a protected route.
-fn is_no(answer: &Answer) -> Result<(), TestCaseError> {
+/// Checks that a response of a protected route is an error or a redirect to the login.
+fn is_refused(answer: &Answer) -> Result<(), TestCaseError> {
     let status = answer.status;
     prop_assert!((300..500).contains(&status), "{status}: {}", answer.text());
     let location = answer.header("location").unwrap_or("");
@@ -27,13 +27,12 @@ fn is_no(answer: &Answer) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Sends what `request` makes of each input to one menshen, and judges every answer.
-///
-/// A connection that is closed without an answer is a no as well.
-fn holds<S: Strategy>(
+/// Sends the request for each input to one instance, and checks every response. A connection that is
+/// closed without a response counts as a refusal.
+fn check_all<S: Strategy>(
     inputs: S,
     request: impl Fn(S::Value) -> Vec<u8>,
-    judge: impl Fn(&Answer) -> Result<(), TestCaseError>,
+    check: impl Fn(&Answer) -> Result<(), TestCaseError>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -52,23 +51,23 @@ fn holds<S: Strategy>(
             return Ok(());
         };
         answered.fetch_add(1, Ordering::Relaxed);
-        judge(&answer)
+        check(&answer)
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
     assert!(
         answered.into_inner() > CASES as usize / 2,
-        "most inputs are answered"
+        "most inputs must get a response"
     );
     assert_eq!(
         menshen.app.requests(),
         0,
-        "something reached the application"
+        "a request reached the application"
     );
-    runtime.block_on(stands(&menshen));
+    runtime.block_on(serves_logins(&menshen));
 }
 
-/// Somebody can still log in.
-async fn stands(menshen: &Menshen) {
+/// Checks that a person can still log in.
+async fn serves_logins(menshen: &Menshen) {
     let page = crate::browser::Browser::new(menshen)
         .sign_in(&format!("{HOME}/echo"), "zhangsan")
         .await;
@@ -91,13 +90,13 @@ fn head(target: &[u8], headers: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// Bytes that may stand in a header's value.
+/// Bytes that a header value may contain.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![4 => 0x20..0x7f_u8, 1 => 0x80..=0xff_u8, 1 => Just(b'\t')];
     prop::collection::vec(byte, 0..300)
 }
 
-/// Cookies that look a little like ours.
+/// Cookies, some of which resemble those of menshen.
 fn cookie() -> impl Strategy<Value = Vec<u8>> {
     let jwt = "(menshen|__Host-menshen|menshen-flow-[a-z0-9]{1,12})=[A-Za-z0-9_-]{0,80}\\.[A-Za-z0-9_-]{0,120}\\.[A-Za-z0-9_=-]{0,60}";
     prop_oneof![
@@ -108,8 +107,8 @@ fn cookie() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn no_cookie_that_we_did_not_make_lets_anybody_in() {
-    holds(
+fn no_forged_cookie_gives_access() {
+    check_all(
         prop::collection::vec(cookie(), 1..4),
         |lines| {
             let lines = lines
@@ -117,12 +116,12 @@ fn no_cookie_that_we_did_not_make_lets_anybody_in() {
                 .map(|line| [b"Cookie: ", &line[..], b"\r\n"].concat());
             head(b"/finance/echo", &lines.collect::<Vec<_>>().concat())
         },
-        is_no,
+        is_refused,
     );
 }
 
 #[test]
-fn no_header_lets_anybody_in() {
+fn no_header_gives_access() {
     let name = prop_oneof![
         "[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}",
         prop::sample::select(vec![
@@ -154,7 +153,7 @@ fn no_header_lets_anybody_in() {
         ])
         .prop_map(str::to_owned),
     ];
-    holds(
+    check_all(
         prop::collection::vec((name, value()), 1..12),
         |headers| {
             let line = |(name, value): &(String, Vec<u8>)| {
@@ -165,12 +164,12 @@ fn no_header_lets_anybody_in() {
                 &headers.iter().map(line).collect::<Vec<_>>().concat(),
             )
         },
-        is_no,
+        is_refused,
     );
 }
 
 #[test]
-fn no_target_lets_anybody_in() {
+fn no_target_gives_access() {
     let piece = prop_oneof![
         "[ -~]{0,12}",
         prop::sample::select(vec![
@@ -203,15 +202,15 @@ fn no_target_lets_anybody_in() {
         ])
         .prop_map(str::to_owned),
     ];
-    holds(
+    check_all(
         prop::collection::vec(piece, 1..8),
         |pieces| {
-            // The public route is another promise's: here everything must be protected.
+            // The public route is replaced: here everything must be protected.
             let target = format!("/{}", pieces.concat().replace(' ', "+"));
             head(target.replace("public", "finance").as_bytes(), b"")
         },
         |answer| {
-            // Own paths may answer; the application may not.
+            // Own paths may respond; the application may not.
             prop_assert!(answer.status < 500, "{}: {}", answer.status, answer.text());
             prop_assert!(
                 !answer.text().contains("body_complete"),
@@ -224,7 +223,7 @@ fn no_target_lets_anybody_in() {
 }
 
 #[test]
-fn no_callback_lets_anybody_in() {
+fn no_forged_callback_creates_a_session() {
     let name = prop_oneof![
         prop::sample::select(vec![
             "code",
@@ -239,7 +238,7 @@ fn no_callback_lets_anybody_in() {
         "[ -~]{0,20}".prop_map(|text| text.replace([' ', '#'], "")),
     ];
     let part = (name, "[!-~]{0,200}");
-    holds(
+    check_all(
         (
             prop::sample::select(vec![
                 "/callback",
@@ -269,21 +268,21 @@ fn no_callback_lets_anybody_in() {
             let set = answer
                 .all("set-cookie")
                 .any(|line| line.starts_with("menshen=") && !line.contains("Max-Age=0"));
-            prop_assert!(!set, "a session was made of nothing: {:?}", answer.headers);
+            prop_assert!(!set, "a session was created: {:?}", answer.headers);
             Ok(())
         },
     );
 }
 
 #[test]
-fn no_body_of_a_login_lets_anybody_in() {
+fn no_forged_login_body_creates_a_session() {
     let json = prop_oneof![
         "[ -~]{0,200}",
         "\\{(\"(code|state|flow|kind)\": ?(\"[ -!#-\\[\\]-~]{0,40}\"|[0-9]{1,20}|null|\\[\\]),? ?){0,5}\\}",
         Just("[".repeat(10_000)),
         Just("{\"a\":".repeat(3_000)),
     ];
-    holds(
+    check_all(
         (
             json,
             prop::sample::select(vec![
@@ -315,7 +314,7 @@ fn no_body_of_a_login_lets_anybody_in() {
 }
 
 #[test]
-fn noise_is_no_request() {
+fn random_bytes_are_refused() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -345,5 +344,5 @@ fn noise_is_no_request() {
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(menshen.app.requests(), 0);
-    runtime.block_on(stands(&menshen));
+    runtime.block_on(serves_logins(&menshen));
 }

@@ -1,4 +1,4 @@
-//! The door from the outside: sockets, TLS, PROXY headers, limits, and how it closes.
+//! Listeners: sockets, redirects, PROXY headers, limits and draining.
 
 use std::net::SocketAddr;
 
@@ -20,8 +20,8 @@ mod greed;
 mod resets;
 mod secure;
 
-/// The configuration of a setup that listens elsewhere.
-fn at(menshen: &Menshen, setup: &Setup, listen: &str) -> String {
+/// The configuration of a setup with another `listen`.
+fn config_text(menshen: &Menshen, setup: &Setup, listen: &str) -> String {
     let text = setup.text(&menshen.source, &menshen.app);
     text.replace(
         "listen = [\"127.0.0.1:0\"]",
@@ -29,9 +29,9 @@ fn at(menshen: &Menshen, setup: &Setup, listen: &str) -> String {
     )
 }
 
-/// Starts another instance that listens at `listen`.
+/// Starts another instance with the same source and upstream, and another `listen`.
 pub(crate) async fn beside(menshen: &Menshen, setup: &Setup, listen: &str) -> Running {
-    let config = Config::parse(&at(menshen, setup, listen), "test.toml").unwrap();
+    let config = Config::parse(&config_text(menshen, setup, listen), "test.toml").unwrap();
     let started = menshen::run::start(config, menshen.clock.clone()).await;
     started.expect("menshen starts")
 }
@@ -71,7 +71,7 @@ async fn a_unix_socket_is_a_peer_without_an_address() {
 }
 
 #[tokio::test]
-async fn a_balancers_proxy_header_names_the_client_when_it_is_trusted() {
+async fn a_proxy_header_of_a_trusted_balancer_names_the_client() {
     let menshen = Menshen::new().await;
     let place = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
     let request = get("/echo", "");
@@ -86,17 +86,17 @@ async fn a_balancers_proxy_header_names_the_client_when_it_is_trusted() {
         assert_eq!(answer.echoed("x-forwarded-for"), ["203.0.113.9"]);
         assert_eq!(answer.echoed("x-real-ip"), ["203.0.113.9"]);
     }
-    // Without the header nobody is believed to be anybody.
+    // A request without the header is refused.
     let bare = wire::try_raw(running.addresses()[0], request.as_bytes()).await;
     assert!(bare.is_none(), "{bare:?}");
 
-    // From a stranger the same bytes are refused, and never taken for a name.
+    // From an untrusted peer the header is refused.
     let running = beside(&menshen, &echo_route(), place).await;
     for bytes in [v1.as_bytes(), &v2] {
         let answer = wire::try_raw(running.addresses()[0], bytes).await;
         assert!(answer.is_none(), "{answer:?}");
     }
-    // Where no header is agreed upon it is no HTTP.
+    // On a listener without `proxy_protocol` the header is a malformed request.
     let running = beside(&menshen, &setup, "\"127.0.0.1:0\"").await;
     assert_eq!(
         wire::raw(running.addresses()[0], v1.as_bytes())
@@ -107,7 +107,7 @@ async fn a_balancers_proxy_header_names_the_client_when_it_is_trusted() {
 }
 
 #[tokio::test]
-async fn which_balancer_is_trusted_changes_with_a_reload() {
+async fn a_reload_changes_the_trusted_balancers() {
     let menshen = Menshen::new().await;
     let place = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
     let setup = |server: &str| echo_route().server(server);
@@ -121,7 +121,8 @@ async fn which_balancer_is_trusted_changes_with_a_reload() {
         ("trusted_proxies = [\"127.0.0.1\"]", true),
         ("trusted_proxies = [\"10.0.0.0/8\"]", false),
     ] {
-        let config = Config::parse(&at(&menshen, &setup(server), place), "test.toml").unwrap();
+        let config =
+            Config::parse(&config_text(&menshen, &setup(server), place), "test.toml").unwrap();
         running.reload(config).await.unwrap();
         let answer = wire::try_raw(running.addresses()[0], bytes.as_bytes()).await;
         assert_eq!(answer.is_some(), served, "{server}");
@@ -129,7 +130,7 @@ async fn which_balancer_is_trusted_changes_with_a_reload() {
 }
 
 #[tokio::test]
-async fn a_redirecting_listener_serves_nothing_but_the_way_to_https() {
+async fn a_redirecting_listener_only_redirects_to_https() {
     let menshen = Menshen::new().await;
     let place = "{ address = \"127.0.0.1:0\", redirect_https = true }";
     let running = beside(&menshen, &echo_route(), place).await;
@@ -155,7 +156,7 @@ async fn a_redirecting_listener_serves_nothing_but_the_way_to_https() {
 }
 
 #[tokio::test]
-async fn the_way_to_https_leads_to_the_port_that_browsers_type() {
+async fn the_redirect_to_https_has_the_port_of_the_external_url() {
     let menshen = Menshen::new().await;
     let place = "{ address = \"127.0.0.1:0\", redirect_https = true }";
     for (url, to) in [
@@ -174,14 +175,15 @@ async fn the_way_to_https_leads_to_the_port_that_browsers_type() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_named_and_leaves_nothing_behind() {
+async fn an_address_in_use_is_named_and_nothing_is_served() {
     let menshen = Menshen::new().await;
     let taken = listener().await;
     let taken = taken.local_addr().unwrap();
     let folder = Folder::new();
     let path = folder.path("never.sock");
     let listen = format!("\"unix:{}\", \"{}\"", path.display(), menshen.address());
-    let config = Config::parse(&at(&menshen, &echo_route(), &listen), "test.toml").unwrap();
+    let config =
+        Config::parse(&config_text(&menshen, &echo_route(), &listen), "test.toml").unwrap();
     let error = menshen::run::start(config, Clock::system())
         .await
         .unwrap_err();
@@ -196,7 +198,7 @@ async fn a_taken_port_is_named_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_closing_listener_finishes_what_it_began_and_begins_nothing() {
+async fn draining_finishes_open_requests_and_accepts_no_new_ones() {
     let socket = listener().await;
     let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let address = menshen.address();
@@ -211,7 +213,7 @@ async fn a_closing_listener_finishes_what_it_began_and_begins_nothing() {
     assert_eq!(busy.answer_head().await.status, 200);
     let Menshen { running, .. } = menshen;
     let stopping = tokio::spawn(running.stop());
-    // The idle connection is let go at once, and nobody new is let in.
+    // The idle connection is closed at once, and no new connection is accepted.
     assert!(idle.rest().await.is_empty());
     let refused = async {
         while tokio::net::TcpStream::connect(address).await.is_ok() {
@@ -221,7 +223,7 @@ async fn a_closing_listener_finishes_what_it_began_and_begins_nothing() {
     tokio::time::timeout(crate::raw_connection::PATIENCE, refused)
         .await
         .expect("the socket is closed");
-    assert!(!stopping.is_finished(), "a request is still under way");
+    assert!(!stopping.is_finished(), "a request is still open");
     upstream.send("full").await;
     assert_eq!(busy.bytes(8).await.unwrap(), b"halffull");
     assert!(
@@ -232,7 +234,7 @@ async fn a_closing_listener_finishes_what_it_began_and_begins_nothing() {
 }
 
 #[tokio::test]
-async fn what_does_not_end_within_the_drain_time_is_cut_off() {
+async fn a_request_that_outlasts_the_drain_time_is_aborted() {
     let upstream = Upstream::start(|_| Reply::Hang(Vec::new())).await;
     let setup = Setup::default().routes(&open_route(upstream.url(), ""));
     let menshen = setup.server("limits.drain = \"100ms\"").start().await;
@@ -248,10 +250,10 @@ async fn what_does_not_end_within_the_drain_time_is_cut_off() {
 }
 
 #[tokio::test]
-async fn whoever_dawdles_is_cut_off() {
+async fn a_client_that_sends_no_complete_head_in_time_is_disconnected() {
     let limits = "limits.header_read = \"200ms\"\nlimits.keep_alive = \"200ms\"";
     let menshen = echo_route().server(limits).start().await;
-    // Not a byte, half a head, a byte at a time, silence after an answer.
+    // No byte; half a head; a header line at a time; no second request.
     let mut connection = RawConnection::open(menshen.address()).await;
     assert!(connection.rest().await.is_empty());
     let mut connection = RawConnection::open(menshen.address()).await;
@@ -305,24 +307,24 @@ async fn a_head_that_is_too_large_is_431_and_one_at_the_limit_passes() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_for_a_place() {
+async fn connections_beyond_the_limit_wait() {
     let menshen = echo_route()
         .server("limits.connections_max = 2")
         .start()
         .await;
-    let mut here = Vec::new();
+    let mut open = Vec::new();
     for _ in 0..2 {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get("/echo", "")).await;
         assert_eq!(connection.answer().await.status, 200);
-        here.push(connection);
+        open.push(connection);
     }
     let mut third = RawConnection::open(menshen.address()).await;
     third.send(get("/echo", "")).await;
-    here[0].send(get("/echo", "")).await;
-    assert_eq!(here[0].answer().await.status, 200);
-    // Those who are here were served thrice; the third still waits.
+    open[0].send(get("/echo", "")).await;
+    assert_eq!(open[0].answer().await.status, 200);
+    // Three requests of the open connections were served; the third connection still waits.
     assert_eq!(menshen.app.requests(), 3);
-    here.pop();
+    open.pop();
     assert_eq!(third.answer().await.status, 200);
 }

@@ -1,5 +1,5 @@
-//! What strangers and sources write into the log: nothing that hides, moves or splits a line on an
-//! operator's screen, and never more lines than a disk takes.
+//! Log injection: values of clients and sources cannot hide, move or split log lines, and cannot fill the
+//! disk.
 
 use serde_json::Value;
 
@@ -8,9 +8,9 @@ use crate::logging_in::OWN;
 use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::test_request::TestRequest;
 
-/// Every character that terminals and viewers obey instead of showing it: C1 controls, line and
-/// paragraph separators, marks of direction, and what has no width.
-pub(crate) fn unseen() -> Vec<char> {
+/// Characters that terminals and viewers interpret instead of showing them: C1 controls, line and
+/// paragraph separators, directional marks, and characters without width.
+pub(crate) fn control_characters() -> Vec<char> {
     let ranges = [
         0x7f..=0x9f,
         0xad..=0xad,
@@ -28,11 +28,11 @@ pub(crate) fn unseen() -> Vec<char> {
     points.map(|point| char::from_u32(point).unwrap()).collect()
 }
 
-/// Whether any of them stands in a text as it is.
-pub(crate) fn shows(text: &str) -> Option<char> {
-    let unseen = unseen();
+/// The first of them in a text, if any.
+pub(crate) fn first_control(text: &str) -> Option<char> {
+    let controls = control_characters();
     text.chars()
-        .find(|c| unseen.contains(c) || (c.is_control() && *c != '\n'))
+        .find(|c| controls.contains(c) || (c.is_control() && *c != '\n'))
 }
 
 fn lines(menshen: &Menshen, target: &str) -> Vec<Value> {
@@ -45,19 +45,19 @@ fn lines(menshen: &Menshen, target: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_path_of_any_characters_is_one_line_that_shows_all_of_it() {
+async fn a_path_of_any_characters_is_logged_completely_in_one_line() {
     let menshen = Setup::default().access_log().start().await;
-    for c in unseen().into_iter().filter(|c| *c > '\u{7f}') {
+    for c in control_characters().into_iter().filter(|c| *c > '\u{7f}') {
         let path = format!("/a{c}b");
         TestRequest::raw(path.as_bytes()).send(&menshen).await;
     }
     menshen.running.live().services().telemetry.flush();
     let text = menshen.records.text();
-    assert_eq!(shows(&text), None);
+    assert_eq!(first_control(&text), None);
     let access = lines(&menshen, "menshen::access");
-    for c in unseen().into_iter().filter(|c| *c > '\u{7f}') {
+    for c in control_characters().into_iter().filter(|c| *c > '\u{7f}') {
         let path = format!("/a{c}b");
-        // Where the server takes such a path at all, a reader of the JSON gets it back whole.
+        // If the server accepts the path, the JSON contains it unchanged.
         let whole = access.iter().any(|line| line["path"] == path.as_str());
         let refused = !access
             .iter()
@@ -68,7 +68,7 @@ async fn a_path_of_any_characters_is_one_line_that_shows_all_of_it() {
 }
 
 #[tokio::test]
-async fn a_name_of_any_characters_is_one_line_of_the_audit_trail() {
+async fn a_login_of_any_characters_is_one_audit_line() {
     let marks: String = [
         '\u{85}', '\u{9b}', '\u{2028}', '\u{202e}', '\u{2066}', '\u{200f}', '\u{61c}',
     ]
@@ -80,8 +80,8 @@ async fn a_name_of_any_characters_is_one_line_of_the_audit_trail() {
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     browser.visit(&format!("{OWN}/sign_out")).await;
     menshen.running.live().services().telemetry.flush();
-    assert_eq!(shows(&menshen.records.text()), None);
-    // Whoever reads the record as JSON reads what there was, or why there was nobody.
+    assert_eq!(first_control(&menshen.records.text()), None);
+    // The JSON contains the login unchanged.
     let audit = menshen.audit();
     assert!(!audit.is_empty());
     for line in &audit {
@@ -92,7 +92,7 @@ async fn a_name_of_any_characters_is_one_line_of_the_audit_trail() {
 }
 
 #[tokio::test]
-async fn strangers_who_are_turned_away_cannot_fill_the_audit_trail() {
+async fn refused_requests_cannot_fill_the_audit_log() {
     const TRIES: usize = 1_000;
     let menshen = Setup::default().more(UNLIMITED).start().await;
     let state = "a".repeat(32);
@@ -120,7 +120,7 @@ async fn strangers_who_are_turned_away_cannot_fill_the_audit_trail() {
         "{}",
         audit.len()
     );
-    // Somebody who is known is written down all the same, and how many lines were left out.
+    // A successful login is logged all the same, with the number of suppressed lines.
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     let audit = menshen.audit();

@@ -1,6 +1,6 @@
-//! A provider that misbehaves: each time nobody comes in, the person gets a page with its cause,
-//! the operator the reason, and nobody what is secret. Beside each no stands its yes: the same login
-//! as soon as the provider behaves.
+//! A provider that misbehaves: the login is refused with a page for its cause, the audit log has the
+//! reason, and neither contains a secret. Each test also shows that the same login succeeds when the
+//! provider behaves.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -23,19 +23,19 @@ mod secrets;
 mod signatures;
 mod tokens;
 
-/// One misbehaviour and what must come of it.
+/// One misbehavior and its expected result.
 struct Row {
     what: &'static str,
-    /// Bends the provider, before anybody asked it anything.
-    bend: Box<dyn Fn(&Provider)>,
+    /// Makes the provider misbehave, before its first request.
+    misbehave: Box<dyn Fn(&Provider)>,
     cause: Cause,
-    /// What the audit line must say.
+    /// What the error of the audit line must contain.
     says: &'static str,
 }
 
-/// A row that bends in one way.
+/// A row with one [`Misbehavior`].
 fn row(what: &'static str, how: Misbehavior, cause: Cause, says: &'static str) -> Row {
-    by(
+    row_with(
         what,
         move |provider| provider.misbehave(how.clone()),
         cause,
@@ -43,22 +43,22 @@ fn row(what: &'static str, how: Misbehavior, cause: Cause, says: &'static str) -
     )
 }
 
-/// A row that bends as it likes.
-fn by(
+/// A row with any change of the provider.
+fn row_with(
     what: &'static str,
-    bend: impl Fn(&Provider) + 'static,
+    misbehave: impl Fn(&Provider) + 'static,
     cause: Cause,
     says: &'static str,
 ) -> Row {
     Row {
         what,
-        bend: Box::new(bend),
+        misbehave: Box::new(misbehave),
         cause,
         says,
     }
 }
 
-/// The status of a page.
+/// The HTTP status of the page for a cause.
 fn status(cause: Cause) -> u16 {
     match cause {
         Cause::BadAnswer => 400,
@@ -69,8 +69,8 @@ fn status(cause: Cause) -> u16 {
     }
 }
 
-/// Every row is refused, on a Chinese and on an English page in turn, and the login that follows
-/// is fine. A row that fails does not keep the others from being tried.
+/// Checks that every row is refused, on a Chinese or an English page in turn, and that the next login
+/// succeeds. All rows are tried, even if one fails.
 async fn all_refused(algorithm: Algorithm, rows: Vec<Row>) {
     let mut failed = Vec::new();
     for (at, row) in rows.into_iter().enumerate() {
@@ -88,8 +88,8 @@ async fn all_refused(algorithm: Algorithm, rows: Vec<Row>) {
 
 async fn refused(provider: &Provider, menshen: &Menshen, row: &Row, language: &str) {
     let what = row.what;
-    (row.bend)(provider);
-    let mut browser = speaking(menshen, language);
+    (row.misbehave)(provider);
+    let mut browser = browser_with_language(menshen, language);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     is_refusal(menshen, &browser, &page, row, language);
     assert_eq!(
@@ -98,7 +98,7 @@ async fn refused(provider: &Provider, menshen: &Menshen, row: &Row, language: &s
         "{what}: a redirect was followed"
     );
     provider.behave();
-    // Whoever gave no answer is left alone for two seconds.
+    // The back-off after a call without a response is two seconds.
     menshen.advance(Duration::from_secs(3));
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     assert_eq!(page.answer.status, 200, "{what}: {}", page.answer.text());
@@ -107,14 +107,17 @@ async fn refused(provider: &Provider, menshen: &Menshen, row: &Row, language: &s
         ["zhangsan"],
         "{what}"
     );
-    let told = menshen.records.text();
+    let records = menshen.records.text();
     for secret in provider.secrets() {
-        assert!(!told.contains(&secret), "{what}: a record tells {secret}");
+        assert!(
+            !records.contains(&secret),
+            "{what}: a record contains {secret}"
+        );
     }
 }
 
-/// A browser of somebody who reads this language.
-fn speaking(menshen: &Menshen, language: &str) -> Browser {
+/// A browser whose `Accept-Language` is `language`.
+fn browser_with_language(menshen: &Menshen, language: &str) -> Browser {
     let mut browser = Browser::new(menshen);
     browser
         .extra
@@ -132,7 +135,7 @@ fn is_refusal(menshen: &Menshen, browser: &Browser, page: &Page, row: &Row, lang
         (status(*cause), Some(*cause)),
         "{what}: {} {}\n{:?}",
         page.url,
-        words(page),
+        main_part(page),
         menshen.audit().last()
     );
     assert_eq!(
@@ -158,17 +161,17 @@ fn is_refusal(menshen: &Menshen, browser: &Browser, page: &Page, row: &Row, lang
         error.len() < 1500 && !error.contains(['\r', '\n']),
         "{what}: {error}"
     );
-    // The reason is the operator's; the page says it in a person's words. Chance may have spelled a
-    // short reason in the id of the request.
+    // The page does not show the reason of the audit line. The request id may contain a short reason by
+    // chance, so it is removed first.
     let id = last["request_id"].as_str().unwrap();
     assert!(html.contains(id), "{what}: {id}");
     let html = html.replace(id, "");
-    assert!(!html.contains(says), "{what}: {}", words(page));
-    assert!(!html.contains("simulated"), "{what}: {}", words(page));
+    assert!(!html.contains(says), "{what}: {}", main_part(page));
+    assert!(!html.contains("simulated"), "{what}: {}", main_part(page));
 }
 
-/// What a page says to its reader, without its dress.
-fn words(page: &Page) -> String {
+/// The main part of a page.
+fn main_part(page: &Page) -> String {
     let html = page.answer.text();
     let main = html
         .split_once("<main")

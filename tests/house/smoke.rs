@@ -1,10 +1,10 @@
-//! The spine: a stranger comes, is proved at the source, and reaches the application.
+//! The main path: a person without a session signs in with WeCom and reaches the application.
 
 use crate::browser::Browser;
 use crate::setup::{HOME, Menshen};
 
 #[tokio::test]
-async fn a_stranger_signs_in_with_wecom_and_reaches_what_they_asked_for() {
+async fn a_person_signs_in_with_wecom_and_reaches_the_requested_page() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     let page = browser

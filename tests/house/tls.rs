@@ -1,4 +1,4 @@
-//! Certificates of a test's own, and a client that trusts exactly one.
+//! Test certificates, and a TLS client that trusts one of them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::upstream::Folder;
 
-/// Writes `name.pem` and `name.key` for these hosts.
+/// Writes a new certificate for `hosts` as `name.pem` and `name.key`.
 pub(crate) fn pair(folder: &Folder, name: &str, hosts: &[&str]) -> CertificateDer<'static> {
     menshen::keys::install_crypto();
     let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
@@ -22,7 +22,7 @@ pub(crate) fn pair(folder: &Folder, name: &str, hosts: &[&str]) -> CertificateDe
     made.cert.der().clone()
 }
 
-/// Shakes hands as a client of `host`; `alpn` is empty for one that knows no ALPN.
+/// Connects with TLS to `host`; with an empty `alpn` the client does not use ALPN.
 pub(crate) async fn connect(
     address: SocketAddr,
     host: &str,

@@ -1,5 +1,5 @@
-//! When the source refuses, is away or talks nonsense: a page that helps, a line that explains, and
-//! whoever is here goes on.
+//! A source that refuses, is unreachable or sends invalid responses: the person gets a page with help,
+//! the log has the reason, and existing sessions continue.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ pub(crate) const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
 pub(crate) const MEMBER: &str = "/cgi-bin/user/get";
 pub(crate) const DETAIL: &str = "/cgi-bin/auth/getuserdetail";
 
-/// Every call whose failure ends a login.
+/// The calls whose failure fails a login.
 const CALLS: [&str; 4] = [TOKEN, REDEEM, MEMBER, DETAIL];
 
-/// What the source's codes mean, wherever they come.
+/// The causes of WeCom's error codes.
 const CODES: [(Cause, u16, &[i64]); 3] = [
     (
         Cause::OutOfRange,
@@ -41,7 +41,7 @@ const CODES: [(Cause, u16, &[i64]); 3] = [
 ];
 
 /// An instance of menshen whose logins make every call.
-pub(crate) async fn talkative() -> Menshen {
+pub(crate) async fn with_all_calls() -> Menshen {
     let setup = Setup::default().wecom("scope = 'snsapi_privateinfo'");
     setup.more(UNLIMITED).start().await
 }
@@ -67,12 +67,12 @@ pub(crate) fn last_error(menshen: &Menshen) -> String {
 }
 
 #[tokio::test]
-async fn every_code_at_every_call_ends_at_its_page_and_is_explained_to_the_operator() {
-    let menshen = talkative().await;
+async fn every_error_code_at_every_call_has_its_page_and_its_log_line() {
+    let menshen = with_all_calls().await;
     for call in CALLS {
         for (cause, status, codes) in CODES {
             for code in codes {
-                // Older tokens and remembered refusals are over.
+                // Cached tokens and failures have expired.
                 menshen.advance(Duration::from_secs(7201));
                 menshen.source.fail(call, *code, usize::MAX);
                 let (phone, page) = log_in(&menshen).await;
@@ -107,7 +107,7 @@ async fn every_code_at_every_call_ends_at_its_page_and_is_explained_to_the_opera
 }
 
 #[tokio::test]
-async fn an_address_that_is_not_trusted_is_named_to_the_operator() {
+async fn an_untrusted_ip_address_is_named_in_the_log() {
     let menshen = Menshen::new().await;
     menshen.source.set_allowed_ips(Some(Vec::new()));
     let page = Browser::new(&menshen)
@@ -127,7 +127,7 @@ async fn an_address_that_is_not_trusted_is_named_to_the_operator() {
 }
 
 #[tokio::test]
-async fn a_domain_that_is_not_trusted_is_named_to_the_operator() {
+async fn an_untrusted_domain_is_named_in_the_log() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     let source = browser.to_source(&format!("{HOME}/echo")).await;
@@ -141,9 +141,9 @@ async fn a_domain_that_is_not_trusted_is_named_to_the_operator() {
 }
 
 #[tokio::test]
-async fn no_secret_comes_out_again_whatever_the_source_says() {
+async fn no_secret_appears_in_pages_or_logs_whatever_the_source_sends() {
     let log = Records::process_log();
-    let menshen = talkative().await;
+    let menshen = with_all_calls().await;
     let mut hidden = vec![SECRET.to_owned()];
     for call in CALLS {
         let (here, page) = log_in(&menshen).await;
@@ -186,8 +186,8 @@ async fn no_secret_comes_out_again_whatever_the_source_says() {
 }
 
 #[tokio::test]
-async fn nonsense_from_the_source_lets_nobody_in_and_troubles_nobody_who_is_here() {
-    let menshen = talkative().await;
+async fn invalid_responses_of_the_source_fail_logins_and_no_sessions() {
+    let menshen = with_all_calls().await;
     let (mut here, _) = log_in(&menshen).await;
     let huge = format!(
         "{{\"errcode\":0,\"userid\":\"lisi\",\"x\":\"{}\"}}",
@@ -240,8 +240,8 @@ async fn nonsense_from_the_source_lets_nobody_in_and_troubles_nobody_who_is_here
 }
 
 #[tokio::test]
-async fn an_answer_about_somebody_else_lets_nobody_in() {
-    let menshen = talkative().await;
+async fn a_response_about_another_person_fails_the_login() {
+    let menshen = with_all_calls().await;
     let said = |value: Value| value.to_string();
     let cases = [
         (REDEEM, said(json!({ "errcode": 0 })), Cause::NotMember),
@@ -295,7 +295,7 @@ async fn an_answer_about_somebody_else_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn while_the_source_hangs_whoever_is_here_goes_on() {
+async fn sessions_continue_while_the_source_hangs() {
     let menshen = Menshen::new().await;
     let mut here = Browser::new(&menshen);
     here.sign_in(&format!("{HOME}/echo"), "lisi").await;
@@ -317,14 +317,14 @@ async fn while_the_source_hangs_whoever_is_here_goes_on() {
     };
     futures_util::future::join(stuck, goes_on).await;
     assert!(last_error(&menshen).contains("not answered in time"));
-    // The code is spent by now; the next login is fine again.
+    // The code is redeemed by now; the next login succeeds.
     menshen.source.clear_faults(MEMBER);
     let page = waiting.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     assert_eq!(page.answer.status, 200);
 }
 
 #[tokio::test]
-async fn when_the_source_is_gone_whoever_is_here_goes_on() {
+async fn sessions_continue_when_the_source_is_unreachable() {
     let menshen = Menshen::new().await;
     let mut here = Browser::new(&menshen);
     here.sign_in(&format!("{HOME}/echo"), "lisi").await;
@@ -344,7 +344,7 @@ async fn when_the_source_is_gone_whoever_is_here_goes_on() {
         (502, Some(Cause::SourceUnreachable))
     );
     assert_eq!(here.visit(&format!("{HOME}/echo")).await.status, 200);
-    // Strangers are still offered the login, and told where it leads when they try.
+    // The login is still offered, and fails with the cause.
     assert_eq!(
         Browser::at(running.addresses()[0])
             .follow(&format!("{HOME}/echo"))

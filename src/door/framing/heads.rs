@@ -1,6 +1,7 @@
-//! `HeadReader`: parses the framing of all HTTP/1.1 requests on a connection, more strictly than hyper.
-//! After a request whose framing is not certain, all later ones are unknown. It also rewrites the
-//! request lines before hyper receives them.
+//! `HeadReader`: a strict parser for the requests of a connection.
+//!
+//! It finds the framing of each request and rewrites request lines for hyper. After input that it cannot
+//! parse, its position is [`Position::Unknown`] for the rest of the connection.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,57 +9,56 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::request_line;
 use super::rewrite::Rewrite;
 
-/// The maximum number of bytes that are stored before they are parsed.
-const UNREAD_BYTES_MAX: usize = 16 * 1024;
-/// How much of a line is parsed, in bytes. The relevant lines are short.
+/// The longest head that may be kept unparsed, in bytes.
+const UNPARSED_BYTES_MAX: usize = 16 * 1024;
+/// The longest part of a line that is kept, in bytes. The lines that matter are shorter.
 const LINE_BYTES_MAX: usize = 256;
-/// How many heads may be parsed before their requests are served.
+/// Heads that may be parsed before hyper has parsed their requests.
 const HEADS_MAX: usize = 64 * 1024;
 
-/// The transfer coding that the head of a request declares.
+/// The transfer coding of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TransferCoding {
     None,
-    /// One `chunked` and no `Content-Length`.
+    /// One `chunked`, without a `Content-Length`.
     Chunked,
-    /// Several or other codings, an unusual spelling, or also a `Content-Length`.
+    /// Several codings, another coding, an unusual spelling, or a `Content-Length` beside it.
     Ambiguous,
 }
 
-/// The state of the parser of one connection.
+/// The parser's state for one connection.
 #[derive(Debug)]
 pub(super) struct HeadReader {
-    /// The maximum length of a head that hyper accepts, in bytes.
+    /// The longest head that hyper accepts, in bytes.
     head_bytes_max: usize,
-    /// Received bytes that are not parsed yet: one head, or its beginning, with an ordinary request
-    /// line.
-    unread: Vec<u8>,
-    /// The beginning of a request line. hyper receives it when the line is complete.
+    /// Received bytes that are not parsed yet: a head or its beginning, with an ordinary request line.
+    unparsed: Vec<u8>,
+    /// The beginning of a request line, which hyper gets when the line is complete.
     held_back: Vec<u8>,
     position: Position,
     /// The beginning of an incomplete line.
     line: Vec<u8>,
-    /// The fields of the current head so far.
+    /// What the current head contains so far.
     head: HeadFields,
-    /// The codings of the requests that are not served yet.
+    /// The transfer codings of parsed requests that hyper has not parsed yet.
     heads: VecDeque<TransferCoding>,
 }
 
-/// The position of the next byte in a request.
+/// The position of the next byte within a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Position {
-    /// Before a request; empty lines may precede it.
+    /// Before a request line; empty lines may precede it.
     #[default]
     Start,
     Head,
-    /// In a body, with the number of bytes to its end.
+    /// In a body with this many bytes left.
     Body(u64),
     ChunkSize,
-    /// In a chunk, with the number of bytes to its end.
+    /// In a chunk with this many bytes left.
     Chunk(u64),
     ChunkEnd,
     Trailers,
-    /// The framing is not certain.
+    /// Unparsable input came before, or the connection is a tunnel.
     Unknown,
 }
 
@@ -68,15 +68,15 @@ struct HeadFields {
     is_chunked: bool,
     has_length: bool,
     length: u64,
-    /// Whether a line ends without CR, or the length is invalid.
-    is_odd: bool,
+    /// Whether a line ends without CR, or a `Content-Length` cannot be parsed.
+    is_malformed: bool,
 }
 
 impl HeadReader {
     pub(super) fn new(head_bytes_max: usize) -> Self {
         Self {
             head_bytes_max,
-            unread: Vec::new(),
+            unparsed: Vec::new(),
             held_back: Vec::new(),
             position: Position::default(),
             line: Vec::new(),
@@ -85,34 +85,36 @@ impl HeadReader {
         }
     }
 
-    /// Takes the bytes received from a client. Returns the bytes that hyper must receive instead, if
-    /// they differ. `bodiless` is the number of served requests without a body.
+    /// Parses received bytes; the bytes that hyper must read instead, if they differ. `bodiless`:
+    /// requests without a body that hyper has parsed.
     pub(super) fn note(&mut self, bytes: &[u8], bodiless: &AtomicU32) -> Option<Vec<u8>> {
-        self.pass_over(bodiless);
+        self.drop_parsed(bodiless);
         if self.position == Position::Start {
-            // hyper reads more only when it has no complete head left. So if the stored bytes end like a
-            // head, their request was served and had no body.
+            // hyper reads more only after it has parsed every complete head. So a kept head that is
+            // complete belongs to a request without a body, which is accounted for here.
             let served = bodiless.load(Ordering::Relaxed) > 0 && self.heads.is_empty();
-            if served && self.unread.ends_with(b"\r\n\r\n") {
-                self.unread.clear();
+            if served && self.unparsed.ends_with(b"\r\n\r\n") {
+                self.unparsed.clear();
                 bodiless.store(0, Ordering::Relaxed);
             }
-            let is_first = self.unread.is_empty() && self.held_back.is_empty();
-            if is_first && bytes.len() <= UNREAD_BYTES_MAX && request_line::is_ordinary_head(bytes)
+            let is_first = self.unparsed.is_empty() && self.held_back.is_empty();
+            if is_first
+                && bytes.len() <= UNPARSED_BYTES_MAX
+                && request_line::is_ordinary_head(bytes)
             {
-                self.unread.extend_from_slice(bytes);
+                self.unparsed.extend_from_slice(bytes);
                 return None;
             }
-            self.read_kept();
+            self.parse_kept();
         }
         let mut rewrite = Rewrite::new(bytes, false);
-        self.read(&mut rewrite);
+        self.parse(&mut rewrite);
         rewrite.into_output()
     }
 
-    /// The coding of the next request after `bodiless` requests without a body; `None` if unknown.
+    /// The transfer coding of the next request, after `bodiless` requests without a body.
     pub(super) fn next(&mut self, bodiless: u32) -> Option<TransferCoding> {
-        self.read_kept();
+        self.parse_kept();
         let bodiless = usize::try_from(bodiless).unwrap_or(usize::MAX);
         if bodiless > self.heads.len() {
             self.stop();
@@ -130,8 +132,7 @@ impl HeadReader {
         };
     }
 
-    /// The held-back bytes, if they cannot become a request line: the connection ended, or what follows
-    /// is not HTTP.
+    /// Takes the bytes that were held back, if they cannot become a request line any more.
     pub(super) fn release(&mut self, at_end: bool) -> Vec<u8> {
         if at_end {
             self.stop();
@@ -142,8 +143,8 @@ impl HeadReader {
         }
     }
 
-    /// Removes the heads of requests that were served.
-    fn pass_over(&mut self, bodiless: &AtomicU32) {
+    /// Drops the codings of requests that hyper has parsed.
+    fn drop_parsed(&mut self, bodiless: &AtomicU32) {
         let served = bodiless.load(Ordering::Relaxed);
         let known = u32::try_from(self.heads.len()).unwrap_or(u32::MAX);
         let count = served.min(known);
@@ -153,14 +154,14 @@ impl HeadReader {
         }
     }
 
-    fn read_kept(&mut self) {
-        let mut kept = std::mem::take(&mut self.unread);
-        self.read(&mut Rewrite::new(&kept, true));
+    fn parse_kept(&mut self) {
+        let mut kept = std::mem::take(&mut self.unparsed);
+        self.parse(&mut Rewrite::new(&kept, true));
         kept.clear();
-        self.unread = kept;
+        self.unparsed = kept;
     }
 
-    fn read(&mut self, rewrite: &mut Rewrite<'_>) {
+    fn parse(&mut self, rewrite: &mut Rewrite<'_>) {
         let mut at = 0;
         while at < rewrite.received.len() {
             let rest = &rewrite.received[at..];
@@ -176,7 +177,7 @@ impl HeadReader {
                     here
                 }
                 Position::Start if !rewrite.is_already_delivered => {
-                    self.read_request_line(at, rewrite)
+                    self.parse_request_line(at, rewrite)
                 }
                 Position::Unknown => {
                     if !self.held_back.is_empty() {
@@ -184,14 +185,14 @@ impl HeadReader {
                     }
                     return;
                 }
-                _ => self.read_line(rest),
+                _ => self.parse_line(rest),
             };
         }
     }
 
-    /// Reads to the end of a request line and rewrites it, or holds its beginning back. Returns the
-    /// number of bytes read.
-    fn read_request_line(&mut self, at: usize, rewrite: &mut Rewrite<'_>) -> usize {
+    /// Parses to the end of a request line and rewrites it, or holds its beginning back. Returns the
+    /// number of bytes parsed.
+    fn parse_request_line(&mut self, at: usize, rewrite: &mut Rewrite<'_>) -> usize {
         let rest = &rewrite.received[at..];
         let end = memchr::memchr(b'\n', rest).map(|end| end + 1);
         let here = &rest[..end.unwrap_or(rest.len())];
@@ -212,22 +213,22 @@ impl HeadReader {
             rewrite.replace(range, b"");
             self.held_back = whole;
         } else {
-            // hyper refuses this line.
+            // Too long, or not HTTP: hyper refuses it.
             rewrite.replace(range, line);
             self.position = Position::Unknown;
         }
         here.len()
     }
 
-    /// Reads to the end of a line, or stores its beginning. Returns the number of bytes read.
-    fn read_line(&mut self, bytes: &[u8]) -> usize {
+    /// Parses to the end of a line, or keeps its beginning. Returns the number of bytes parsed.
+    fn parse_line(&mut self, bytes: &[u8]) -> usize {
         let end = memchr::memchr(b'\n', bytes);
         let here = &bytes[..end.map_or(bytes.len(), |end| end + 1)];
         if self.line.is_empty() && end.is_some() {
             self.take_line(here);
             return here.len();
         }
-        // The last two bytes of a longer line are kept, because they show whether it ends with CRLF.
+        // The last two bytes of a longer line are kept, because its line end matters.
         let mut line = std::mem::take(&mut self.line);
         line.extend_from_slice(here);
         if line.len() > LINE_BYTES_MAX {
@@ -244,7 +245,7 @@ impl HeadReader {
         here.len()
     }
 
-    /// Parses a line, including its line end.
+    /// Advances the position by a complete line.
     fn take_line(&mut self, line: &[u8]) {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let (line, has_cr) = match line.strip_suffix(b"\r") {
@@ -255,12 +256,12 @@ impl HeadReader {
             Position::Start if line.is_empty() => Position::Start,
             Position::Start => {
                 self.head = HeadFields::default();
-                self.head.is_odd = !has_cr;
+                self.head.is_malformed = !has_cr;
                 Position::Head
             }
             Position::Head if line.is_empty() => self.end_of_head(has_cr),
             Position::Head => {
-                self.head.is_odd |= !has_cr;
+                self.head.is_malformed |= !has_cr;
                 self.head.take_field(line);
                 Position::Head
             }
@@ -282,10 +283,12 @@ impl HeadReader {
         }
         let head = self.head;
         let (coding, position) = match (head.codings, head.length) {
-            (0, _) if head.has_length && head.is_odd => (TransferCoding::None, Position::Unknown),
+            (0, _) if head.has_length && head.is_malformed => {
+                (TransferCoding::None, Position::Unknown)
+            }
             (0, 0) => (TransferCoding::None, Position::Start),
             (0, length) => (TransferCoding::None, Position::Body(length)),
-            (1, _) if head.is_chunked && !head.has_length && !head.is_odd && has_cr => {
+            (1, _) if head.is_chunked && !head.has_length && !head.is_malformed && has_cr => {
                 (TransferCoding::Chunked, Position::ChunkSize)
             }
             _ => (TransferCoding::Ambiguous, Position::Unknown),
@@ -309,7 +312,7 @@ impl HeadFields {
             self.has_length = true;
             match decimal(value.trim_ascii()) {
                 Some(length) if line.len() < LINE_BYTES_MAX / 2 => self.length = length,
-                _ => self.is_odd = true,
+                _ => self.is_malformed = true,
             }
         }
     }
@@ -328,7 +331,7 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     text.parse().ok()
 }
 
-/// The chunk size in a line; extensions are ignored.
+/// The chunk size of a line; extensions are ignored.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let end = line.iter().position(|byte| *byte == b';');
     let digits = &line[..end.unwrap_or(line.len())];

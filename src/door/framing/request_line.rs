@@ -1,4 +1,4 @@
-//! The first line of a request's head, in bytes: whether hyper can be given it as it received.
+//! The request line: whether hyper can parse it as it is, and how it is rewritten if not.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -7,10 +7,10 @@ use memchr::memmem::Finder;
 
 use crate::request::target;
 
-/// How much of a method is looked at before its line is whole, in bytes.
+/// The longest part of an incomplete line that is checked for a method, in bytes.
 const METHOD_BYTES_SEEN: usize = 128;
 
-/// What nobody needs to look at twice in a target.
+/// The bytes of a target that hyper accepts as they are.
 const ORDINARY: [bool; 256] = {
     let mut ordinary = [false; 256];
     let mut byte = b'!';
@@ -21,19 +21,19 @@ const ORDINARY: [bool; 256] = {
     ordinary
 };
 
-/// Whether these bytes are one head or its beginning, and their request line is an ordinary one.
+/// Whether the bytes are one head or its beginning, with a request line that hyper accepts as it is.
 pub(super) fn is_ordinary_head(bytes: &[u8]) -> bool {
     static HEAD_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\r\n"));
     let Some(end) = ordinary_line(bytes) else {
         return false;
     };
-    // From the last byte of the line on: the head may have no fields.
+    // The search begins at the line end of the request line: the head may have no fields.
     let fields = &bytes[end - 1..];
     let found = HEAD_END.find(fields);
     found.is_none_or(|at| at + 3 == fields.len())
 }
 
-/// Where an ordinary request line ends that stands at the beginning of these bytes.
+/// The length of the request line at the start of the bytes, if hyper accepts it as it is.
 fn ordinary_line(bytes: &[u8]) -> Option<usize> {
     let method = bytes.iter().position(|byte| *byte == b' ')?;
     let target = bytes
@@ -45,7 +45,7 @@ fn ordinary_line(bytes: &[u8]) -> Option<usize> {
     ends_well.then_some(bytes.len() - version.len() + 3)
 }
 
-/// How many ordinary bytes these begin with. To look at four at a time costs a third less.
+/// The number of ordinary bytes at the start. Checking four at a time takes a third less time.
 fn ordinary_length(target: &[u8]) -> usize {
     let is_ordinary = |byte: u8| ORDINARY[usize::from(byte)];
     let (fours, _) = target.as_chunks::<4>();
@@ -58,8 +58,8 @@ fn ordinary_length(target: &[u8]) -> usize {
     whole + rest.take_while(|byte| is_ordinary(**byte)).count()
 }
 
-/// The line, with its end, as hyper is to be given it, when that is not as it received. What is wrong
-/// with more than the target is hyper's to refuse.
+/// The line with a target that hyper can parse; `None` if it needs no change. hyper refuses a line with
+/// any other fault.
 pub(super) fn rewritten(line: &[u8]) -> Option<Vec<u8>> {
     if ordinary_line(line).is_some() {
         return None;
@@ -77,7 +77,7 @@ pub(super) fn rewritten(line: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether these bytes may become a request line, or the empty line before one.
+/// Whether the bytes can be the beginning of a request line, or of an empty line before one.
 pub(super) fn may_begin(line: &[u8]) -> bool {
     let is_method = |byte: &u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(byte);
     let start = &line[..line.len().min(METHOD_BYTES_SEEN)];
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ordinary_head_is_not_looked_at_twice() {
+    fn an_ordinary_head_is_recognized() {
         for head in [
             "GET / HTTP/1.1\r\n\r\n",
             "GET /a?b=%zz&c={d}|^\\ HTTP/1.0\r\nHost: h\r\n\r\n",
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_target_of_a_line_is_respelled() {
+    fn only_the_target_of_a_request_line_is_rewritten() {
         for (line, wanted) in [
             (&b"GET /a<b HTTP/1.1\r\n"[..], "GET /a%3Cb HTTP/1.1\r\n"),
             (b"GET /?\xb2 HTTP/1.0\n", "GET /?%B2 HTTP/1.0\n"),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_like_no_request_is_not_waited_for() {
+    fn bytes_that_cannot_begin_a_request_line_are_recognized() {
         for begin in [
             "",
             "\r",

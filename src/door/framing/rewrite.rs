@@ -1,15 +1,15 @@
-//! `Rewrite`: replaces parts of the bytes received on a connection before hyper parses them.
+//! `Rewrite`: received bytes, with the replacements that hyper reads instead.
 
 use std::ops::Range;
 
-/// The received bytes, and the bytes that hyper parses in their place.
+/// Received bytes and their replacements. Without a replacement nothing is copied.
 pub(super) struct Rewrite<'a> {
     pub(super) received: &'a [u8],
-    /// How many of the received bytes are in `output`, unchanged or replaced.
-    until: usize,
-    /// The bytes for hyper; absent while nothing is replaced.
+    /// The number of received bytes that `output` already accounts for.
+    consumed: usize,
+    /// Absent as long as nothing is replaced.
     output: Option<Vec<u8>>,
-    /// Whether hyper has the received bytes already, so that nothing can be replaced.
+    /// Whether hyper has read the bytes, so that nothing can be replaced.
     pub(super) is_already_delivered: bool,
 }
 
@@ -17,7 +17,7 @@ impl<'a> Rewrite<'a> {
     pub(super) fn new(received: &'a [u8], is_already_delivered: bool) -> Self {
         Self {
             received,
-            until: 0,
+            consumed: 0,
             output: None,
             is_already_delivered,
         }
@@ -25,14 +25,14 @@ impl<'a> Rewrite<'a> {
 
     pub(super) fn replace(&mut self, range: Range<usize>, by: &[u8]) {
         let output = self.output.get_or_insert_default();
-        output.extend_from_slice(&self.received[self.until..range.start]);
+        output.extend_from_slice(&self.received[self.consumed..range.start]);
         output.extend_from_slice(by);
-        self.until = range.end;
+        self.consumed = range.end;
     }
 
     pub(super) fn into_output(self) -> Option<Vec<u8>> {
         let mut output = self.output?;
-        output.extend_from_slice(&self.received[self.until..]);
+        output.extend_from_slice(&self.received[self.consumed..]);
         Some(output)
     }
 }

@@ -1,4 +1,4 @@
-//! Sockets that listen: made, taken over from systemd, cleared away.
+//! Listening sockets: created, or passed by systemd, and removed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,12 +15,12 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use super::{Address, BindError, ListenConfig};
 use crate::request::head::Peer;
 
-/// How many connections the system keeps for us until we accept them.
+/// Connections that the system queues until menshen accepts them.
 const BACKLOG: i32 = 4096;
-/// Who may open our unix socket: us and our group.
+/// The mode of the unix socket: the user and the group may connect.
 const SOCKET_MODE: u32 = 0o660;
 
-/// A socket that listens, and where it does.
+/// A listening socket and its address.
 #[derive(Debug)]
 pub(in crate::door) struct Listener {
     pub(in crate::door) address: Address,
@@ -32,36 +32,36 @@ enum Kind {
     Tcp(TcpListener),
     Unix {
         listener: UnixListener,
-        /// To clear away with it, when it is ours.
+        /// The file of the socket, which is removed with it; absent if systemd created it.
         _file: Option<SocketFile>,
     },
 }
 
-/// A connection that was accepted, of either kind.
+/// An accepted connection.
 #[derive(Debug)]
 pub(in crate::door) enum AcceptedStream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
-/// The sockets of every place, each with the place it belongs to.
+/// Binds all addresses; each socket with its configuration.
 pub(in crate::door) fn bind_all(
-    places: &[ListenConfig],
+    configs: &[ListenConfig],
 ) -> Result<Vec<(Listener, &ListenConfig)>, BindError> {
     let mut systemd_sockets = SystemdSockets::default();
-    let mut bound = Vec::with_capacity(places.len());
-    for place in places {
-        match &place.address {
+    let mut bound = Vec::with_capacity(configs.len());
+    for config in configs {
+        match &config.address {
             Address::Ip(ip) => {
-                let beside_v4 = places
+                let beside_v4 = configs
                     .iter()
                     .any(|other| is_same_v4_wildcard(&other.address, ip));
-                bound.push((bind_ip(*ip, beside_v4)?, place));
+                bound.push((bind_ip(*ip, beside_v4)?, config));
             }
-            Address::Unix(path) => bound.push((bind_unix(path)?, place)),
+            Address::Unix(path) => bound.push((bind_unix(path)?, config)),
             Address::Systemd(name) => {
-                let listeners = systemd_sockets.take(name.as_deref(), &place.address)?;
-                bound.extend(listeners.into_iter().map(|listener| (listener, place)));
+                let listeners = systemd_sockets.take(name.as_deref(), &config.address)?;
+                bound.extend(listeners.into_iter().map(|listener| (listener, config)));
             }
         }
     }
@@ -69,12 +69,12 @@ pub(in crate::door) fn bind_all(
 }
 
 impl Listener {
-    /// The next connection, and who opened it. Cancel-safe.
+    /// The next connection and its peer. Cancel-safe.
     pub(in crate::door) async fn accept(&self) -> io::Result<(AcceptedStream, Peer)> {
         match &self.kind {
             Kind::Tcp(listener) => {
                 let (stream, from) = listener.accept().await?;
-                // Small answers leave at once; a connection that is gone already says so later.
+                // Small responses must not wait. A connection that is closed already fails later.
                 let _ = stream.set_nodelay(true);
                 Ok((
                     AcceptedStream::Tcp(stream),
@@ -104,7 +104,7 @@ fn bind_ip(ip: SocketAddr, beside_v4: bool) -> Result<Listener, BindError> {
         if beside_v4 {
             socket.set_only_v6(true)?;
         }
-        // So that a restart need not wait for connections that are still being closed.
+        // A restart must not wait for old connections in TIME_WAIT.
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&ip.into())?;
@@ -149,19 +149,19 @@ fn bind_unix(path: &Path) -> Result<Listener, BindError> {
     }
 }
 
-/// Removes the socket of a process that is gone: nobody answers on it.
+/// Removes the socket file of a process that has ended: connecting to it is refused.
 fn remove_stale_socket(path: &Path, address: &Address) -> Result<(), BindError> {
-    let Ok(there) = std::fs::symlink_metadata(path) else {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else {
         return Ok(());
     };
-    if !there.file_type().is_socket() {
+    if !metadata.file_type().is_socket() {
         return Err(BindError::NotASocket {
             address: address.clone(),
         });
     }
     let connect = || {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        // A full backlog is somebody, too: we do not wait in it.
+        // Non-blocking: a server whose backlog is full is running, too.
         socket.set_nonblocking(true)?;
         socket.connect(&SockAddr::unix(path)?)
     };
@@ -191,7 +191,7 @@ fn refusal(address: Address, source: io::Error) -> BindError {
     }
 }
 
-/// The file of our unix socket; cleared away with it, unless somebody else's is there by then.
+/// The file of a unix socket; removed when this is dropped, unless another process replaced it.
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
@@ -200,22 +200,22 @@ struct SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|now| now.ino() == self.inode);
-        if ours {
-            // What cannot be removed now is cleared away by the next start.
+        let is_own = std::fs::symlink_metadata(&self.path).is_ok_and(|now| now.ino() == self.inode);
+        if is_own {
+            // If this fails, the next start removes the file.
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// What systemd systemd_sockets to this process, taken over at the first question.
+/// The sockets that systemd passed to this process, read from the environment on first use.
 #[derive(Default)]
 struct SystemdSockets(Option<(ListenFd, Vec<String>)>);
 
 impl SystemdSockets {
     fn take(&mut self, name: Option<&str>, address: &Address) -> Result<Vec<Listener>, BindError> {
         let (sockets, names) = self.0.get_or_insert_with(|| {
-            // The names are read first: taking the sockets over clears the environment.
+            // The names come first, because reading the sockets clears the environment.
             let names = sd_notify::listen_fds_with_names();
             let names = names
                 .map(|all| all.map(|(_, name)| name).collect())
@@ -242,7 +242,7 @@ impl SystemdSockets {
     }
 }
 
-/// One systemd_sockets socket, of either kind; nothing when an earlier place took it.
+/// One socket that systemd passed; `None` if an earlier address took it.
 fn listener(
     sockets: &mut ListenFd,
     index: usize,
@@ -308,7 +308,7 @@ impl AsyncWrite for AcceptedStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Sockets keep nothing back.
+        // Sockets have no buffer of ours.
         Poll::Ready(Ok(()))
     }
 

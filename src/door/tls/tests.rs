@@ -1,8 +1,8 @@
-//! Tests with certificates and keys in files.
+//! Certificates read from files.
 
 use super::*;
 
-/// A temporary folder, deleted on drop.
+/// A temporary folder, removed when it is dropped.
 pub(in crate::door) struct Folder(PathBuf);
 
 impl Folder {
@@ -20,12 +20,12 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// Writes a new certificate and its key as `file.pem` and `file.key`; returns the certificate.
+    /// Writes a new certificate and key as `file.pem` and `file.key`; returns the certificate.
     pub(in crate::door) fn pair(&self, file: &str, names: &[&str]) -> CertificateDer<'static> {
         self.pair_signed(file, names, &rcgen::PKCS_ECDSA_P256_SHA256)
     }
 
-    /// Like [`Self::pair`], with this signature algorithm.
+    /// Writes a pair with a key of this kind.
     fn pair_signed(
         &self,
         file: &str,
@@ -62,7 +62,7 @@ impl Drop for Folder {
 }
 
 #[test]
-fn the_server_name_matches_exactly_then_by_wildcard_else_the_first_pair() {
+fn the_server_name_chooses_an_exact_match_then_a_wildcard_then_the_first() {
     let folder = Folder::new();
     let first = folder.pair("first", &["sso.example"]);
     let wide = folder.pair("wide", &["*.corp.example"]);
@@ -83,7 +83,7 @@ fn the_server_name_matches_exactly_then_by_wildcard_else_the_first_pair() {
 }
 
 #[test]
-fn of_two_pairs_for_a_name_the_client_gets_one_that_it_can_use() {
+fn of_two_certificates_for_a_name_the_client_gets_one_that_it_can_use() {
     use rustls::SignatureScheme::{ECDSA_NISTP256_SHA256, ED25519};
 
     let folder = Folder::new();
@@ -99,15 +99,14 @@ fn of_two_pairs_for_a_name_the_client_gets_one_that_it_can_use() {
     assert_eq!(chosen(oa, &[ECDSA_NISTP256_SHA256]), usual);
     assert_eq!(chosen(oa, &[ED25519]), modern);
     assert_eq!(chosen(oa, &[ECDSA_NISTP256_SHA256, ED25519]), modern);
-    // Without a name, or with an unknown one: the first usable pair. If none is usable: the first
-    // pair, and the handshake reports the error.
+    // Without a matching name: the first usable certificate; without a usable one: the first of all.
     assert_eq!(chosen(None, &[ED25519]), modern);
     assert_eq!(chosen(Some("b.example"), &[ECDSA_NISTP256_SHA256]), other);
     assert_eq!(chosen(oa, &[]), other);
 }
 
 #[test]
-fn a_byte_order_mark_and_crlf_line_ends_are_accepted() {
+fn files_written_by_a_windows_editor_are_accepted() {
     let folder = Folder::new();
     let made = folder.pair("site", &["a.example"]);
     for file in ["site.pem", "site.key"] {

@@ -1,4 +1,4 @@
-//! A disk that fails under a running menshen: every write to a file is an I/O error for a while.
+//! A disk that fails while menshen runs: for a time, every write to a file is an I/O error.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::setup::{HOME, Menshen, Setup};
 use crate::upstream::Folder;
 use crate::wire;
 
-/// Lets writes fail beyond so many bytes into a file. A soft limit can be raised again.
+/// Makes writes beyond this size of a file fail. The soft limit can be raised again.
 pub(super) fn limit_files(program: u32, bytes: &str) {
     let pid = program.to_string();
     let limited = Command::new("prlimit")
@@ -26,7 +26,7 @@ pub(super) async fn admin(address: SocketAddr, path: &str) -> wire::Answer {
 }
 
 #[tokio::test]
-async fn an_io_error_is_counted_and_forgotten_once_it_is_over() {
+async fn an_io_error_is_counted_and_readiness_returns_after_it() {
     let menshen = Menshen::new().await;
     let folder = Folder::new();
     let setup = Setup::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");

@@ -1,4 +1,4 @@
-//! `menshen check --online`: what a source says of the configuration, and what to enter where.
+//! `menshen check --online`: the checks at the source, and the values to register there.
 
 use std::process::Output;
 
@@ -6,7 +6,7 @@ use super::{run_menshen, text};
 use crate::setup::{Menshen, Setup};
 use crate::upstream::Folder;
 
-/// Runs the check over a setup; the simulated source answers meanwhile.
+/// Runs the check for a setup with the simulated source.
 async fn check(menshen: &Menshen, setup: &Setup, edit: impl Fn(String) -> String) -> Output {
     let folder = Folder::new();
     let config = edit(setup.text(&menshen.source, &menshen.app));
@@ -18,7 +18,7 @@ async fn check(menshen: &Menshen, setup: &Setup, edit: impl Fn(String) -> String
 }
 
 #[tokio::test]
-async fn a_source_that_agrees_is_fine_and_what_to_enter_is_printed() {
+async fn a_source_that_accepts_the_configuration_passes_and_the_callback_is_printed() {
     let menshen = Menshen::new().await;
     let output = check(&menshen, &Setup::default(), |text| text).await;
     let said = text(&output.stdout);
@@ -38,12 +38,12 @@ async fn a_source_that_agrees_is_fine_and_what_to_enter_is_printed() {
     }
     assert!(!said.contains("!!"), "{said}");
     assert!(said.ends_with("menshen.toml: fine\n"), "{said}");
-    // Without a login nobody was asked anything about a person.
+    // No call about a person was made.
     assert_eq!(menshen.source.calls("/cgi-bin/auth/getuserinfo"), 0);
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_exit_code_1_with_the_way_out() {
+async fn a_wrong_secret_is_exit_code_1_with_the_remedy() {
     let menshen = Menshen::new().await;
     let output = check(&menshen, &Setup::default(), |text| {
         text.replace(crate::wecom::SECRET, "not-the-secret-of-this-application")
@@ -71,7 +71,7 @@ async fn an_address_that_is_not_trusted_is_printed_with_the_remedy() {
 }
 
 #[tokio::test]
-async fn another_domain_at_the_source_is_named_with_ours() {
+async fn a_wrong_domain_at_the_source_is_named_with_the_right_one() {
     let menshen = Menshen::new().await;
     menshen
         .source
@@ -86,7 +86,7 @@ async fn another_domain_at_the_source_is_named_with_ours() {
 }
 
 #[tokio::test]
-async fn a_source_that_cannot_be_reached_is_said_so() {
+async fn an_unreachable_source_is_reported() {
     let menshen = Menshen::new().await;
     let gone = crate::upstream::listener().await.local_addr().unwrap();
     let api = menshen.source.base_url();
@@ -102,7 +102,7 @@ async fn a_source_that_cannot_be_reached_is_said_so() {
 }
 
 #[tokio::test]
-async fn without_online_nobody_is_asked() {
+async fn without_online_no_source_is_called() {
     let menshen = Menshen::new().await;
     menshen.source.set_allowed_ips(Some(Vec::new()));
     let folder = Folder::new();

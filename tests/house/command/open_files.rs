@@ -14,7 +14,7 @@ use crate::raw_connection::RawConnection;
 use crate::setup::{HOME, Menshen, Setup};
 use crate::upstream::Folder;
 
-/// menshen with a soft and a hard limit.
+/// menshen with these limits of open files.
 fn limited(limits: &str) -> Command {
     let mut command = Command::new("prlimit");
     command
@@ -23,7 +23,7 @@ fn limited(limits: &str) -> Command {
     command
 }
 
-/// A connection from one of the addresses of this machine.
+/// Connects from this loopback address.
 async fn connect(from: &str, to: SocketAddr) -> RawConnection<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(from.parse().unwrap()).unwrap();
@@ -52,7 +52,7 @@ async fn the_usual_soft_limit_is_raised() {
 }
 
 #[tokio::test]
-async fn one_client_that_takes_all_the_connections_it_can_get_keeps_nobody_out() {
+async fn one_client_with_all_its_connections_does_not_block_others() {
     let (menshen, folder) = (Menshen::new().await, Folder::new());
     let setup = Setup::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");
     let config = write(&folder, &menshen, &setup);
@@ -78,7 +78,7 @@ async fn one_client_that_takes_all_the_connections_it_can_get_keeps_nobody_out()
 }
 
 #[tokio::test]
-async fn more_clients_than_there_are_files_for_wait_and_those_who_are_here_are_served() {
+async fn clients_beyond_the_limit_of_files_wait_and_the_others_are_served() {
     let (menshen, folder) = (Menshen::new().await, Folder::new());
     let setup = Setup::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");
     let config = write(&folder, &menshen, &setup);
@@ -96,7 +96,7 @@ async fn more_clients_than_there_are_files_for_wait_and_those_who_are_here_are_s
     }
     for _ in 0..10 {
         assert_eq!(status(&mut here).await, 401);
-        // The store has a reserve.
+        // The store has reserved files.
         assert_eq!(admin(admin_address, "/readyz").await.status, 200);
     }
     drop(taken);
@@ -117,7 +117,7 @@ fn check(limits: &str, config: &Path) -> Output {
 }
 
 #[test]
-fn check_names_a_number_of_connections_that_does_not_fit() {
+fn check_warns_about_more_connections_than_files() {
     let folder = Place::new("open-files");
     let warned = |limits: &str, line: &str| {
         let output = check(limits, &folder.config(line));

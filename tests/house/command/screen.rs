@@ -1,19 +1,19 @@
-//! What the program writes to an operator's screen: nothing hides there, and nobody floods it.
+//! Output to a terminal: control characters are escaped, and repeated log lines are limited.
 
 use serde_json::Value;
 
 use super::serving::{Program, write};
 use super::{Folder, run_menshen, text};
-use crate::log_lines::{shows, unseen};
+use crate::log_lines::{control_characters, first_control};
 use crate::setup::{Menshen, Setup};
 use crate::upstream;
 use crate::wire;
 
-/// Text that turns a line round, clears a screen and begins another line.
+/// Characters that reverse a line, clear the screen and start another line.
 const MARKS: &str = "\u{202e}\u{9b}2J\u{85}\u{2028}\u{200b}\u{feff}";
 
 #[test]
-fn an_explanation_shows_what_it_was_asked() {
+fn an_explanation_escapes_control_characters_of_the_request() {
     let folder = Folder::new("marks");
     let config = folder.config("");
     let config = config.to_str().unwrap();
@@ -24,17 +24,17 @@ fn an_explanation_shows_what_it_was_asked() {
         arguments.extend(more);
         let output = run_menshen(&arguments);
         for written in [&output.stdout, &output.stderr] {
-            assert_eq!(shows(text(written)), None, "{arguments:?}");
+            assert_eq!(first_control(text(written)), None, "{arguments:?}");
         }
     }
-    // Whoever reads the JSON reads what there was.
+    // The JSON contains the original text.
     let url = "http://localhost/a";
     let output = run_menshen(&["explain", url, "-c", config, "--json"]);
     let _: Value = serde_json::from_slice(&output.stdout).unwrap();
 }
 
 #[test]
-fn a_configuration_is_complained_of_without_its_marks() {
+fn a_configuration_error_escapes_control_characters() {
     let folder = Folder::new("marked");
     for line in [
         format!("\"{MARKS}\" = 7"),
@@ -45,16 +45,16 @@ fn a_configuration_is_complained_of_without_its_marks() {
         let output = run_menshen(&["check", "-c", config.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         for written in [&output.stdout, &output.stderr] {
-            assert_eq!(shows(text(written)), None, "{line:?}");
+            assert_eq!(first_control(text(written)), None, "{line:?}");
         }
     }
-    let every: String = unseen().iter().collect();
+    let every: String = control_characters().iter().collect();
     let output = run_menshen(&["check", "-c", &format!("/no/such/{every}")]);
-    assert_eq!(shows(text(&output.stderr)), None);
+    assert_eq!(first_control(text(&output.stderr)), None);
 }
 
 #[tokio::test]
-async fn a_stranger_who_causes_one_line_over_and_over_fills_no_log() {
+async fn a_client_that_causes_the_same_log_line_repeatedly_cannot_fill_the_log() {
     const TRIES: usize = 400;
     let (menshen, folder) = (Menshen::new().await, upstream::Folder::new());
     let config = write(&folder, &menshen, &Setup::default());
@@ -69,7 +69,7 @@ async fn a_stranger_who_causes_one_line_over_and_over_fills_no_log() {
         .filter(|line| line.contains("a malformed request was refused"));
     let written = lines.count();
     assert!((1..TRIES / 2).contains(&written), "{written}");
-    // Each has its record, where the access log was asked for.
+    // With the access log, each request has its line.
     let access = records
         .iter()
         .filter(|line| line.contains("menshen::access"));
@@ -77,7 +77,7 @@ async fn a_stranger_who_causes_one_line_over_and_over_fills_no_log() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_new_configuration_is_logged_without_its_marks() {
+async fn the_log_line_of_a_refused_reload_escapes_control_characters() {
     let (menshen, folder) = (Menshen::new().await, upstream::Folder::new());
     let config = write(&folder, &menshen, &Setup::default());
     let (program, _) = Program::run(&config).await;
@@ -88,7 +88,7 @@ async fn what_is_wrong_with_a_new_configuration_is_logged_without_its_marks() {
     program.says("the configuration was not reloaded").await;
     let (_, _, log) = program.end().await;
     for line in &log {
-        assert_eq!(shows(line), None, "{line:?}");
+        assert_eq!(first_control(line), None, "{line:?}");
         let _: Value = serde_json::from_str(line).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! `menshen run` as systemd and operators meet it: signals, changed files, lines on both outputs.
+//! `menshen run`: signals, changed files, standard output and standard error.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::setup::{HOME, Menshen, Setup};
 use crate::upstream::{Folder, until};
 use crate::wire;
 
-/// A program under test; it is killed when the test ends otherwise.
+/// A running menshen process, killed when it is dropped.
 pub(super) struct Program {
     child: Child,
     stdout: Arc<Mutex<Vec<String>>>,
@@ -29,7 +29,7 @@ impl Program {
         Self::run_by(command, config).await
     }
 
-    /// The same for one that ignores a signal.
+    /// Starts it with a signal ignored.
     pub(super) async fn run_ignoring(config: &Path, signal: &str) -> (Self, SocketAddr) {
         let mut command = Command::new("sh");
         let script = format!("trap '' {signal}; exec \"$0\"");
@@ -57,7 +57,7 @@ impl Program {
         (program, address)
     }
 
-    /// One of the addresses it says it serves at.
+    /// An address of its log line `serving`.
     pub(super) fn address(&self, name: &str) -> SocketAddr {
         let line = self.line("serving").unwrap();
         let addresses: Value = serde_json::from_str(&line).unwrap();
@@ -74,7 +74,7 @@ impl Program {
         lines.iter().find(|line| line.contains(part)).cloned()
     }
 
-    /// Waits until it logs something.
+    /// Waits for a log line that contains `part`.
     pub(super) async fn says(&self, part: &str) {
         until(part, || self.line(part).is_some()).await;
     }
@@ -86,7 +86,7 @@ impl Program {
         assert!(sent.unwrap().success());
     }
 
-    /// Asks it to end and says its exit code and what it wrote, standard output first.
+    /// Terminates it; its exit code, standard output and standard error.
     pub(super) async fn end(mut self) -> (Option<i32>, Vec<String>, Vec<String>) {
         self.signal("-TERM");
         let mut code = None;
@@ -95,7 +95,7 @@ impl Program {
             code.is_some()
         })
         .await;
-        // The readers end with the pipes.
+        // The reader threads end when the pipes close.
         until("all is read", || {
             Arc::strong_count(&self.stdout) + Arc::strong_count(&self.stderr) == 2
         })
@@ -110,7 +110,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -146,7 +146,7 @@ async fn status(address: SocketAddr, host: &str, target: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn sigterm_lets_a_request_end_and_is_exit_code_0() {
+async fn sigterm_drains_open_requests_and_is_exit_code_0() {
     let (menshen, folder) = (Menshen::new().await, Folder::new());
     let routes = crate::upstream::open_route("{app}", "");
     let config = write(&folder, &menshen, &Setup::default().routes(&routes));
@@ -173,7 +173,7 @@ async fn a_changed_file_and_sighup_reload() {
     assert_eq!(status(address, "old.test", "/echo").await, 200);
     program.signal("-HUP");
     program.says("the configuration was reloaded").await;
-    // A file that is written is enough.
+    // Writing the file is enough.
     write(&folder, &menshen, &with("new.test"));
     let mut now = 0;
     for _ in 0..6000 {
@@ -185,7 +185,7 @@ async fn a_changed_file_and_sighup_reload() {
     }
     assert_eq!(now, 200);
     assert_eq!(status(address, "old.test", "/echo").await, 404);
-    // A bad one is refused with its place, and the old one is served on.
+    // An invalid file is refused with line and column, and the old configuration stays.
     let good = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, good.replace("[server]", "[server]\nlisen = 7")).unwrap();
     program.says("the configuration was not reloaded").await;
@@ -195,20 +195,20 @@ async fn a_changed_file_and_sighup_reload() {
         "{why}"
     );
     assert_eq!(status(address, "new.test", "/echo").await, 200);
-    // What counts after a restart only is said.
+    // A change that needs a restart is reported.
     std::fs::write(
         &config,
         good.replace("[session]", "[session]\ncached_sessions_max = 7"),
     )
     .unwrap();
-    program.says("these changes count after a restart").await;
-    let needed = program.line("these changes count after a restart").unwrap();
+    program.says("these changes need a restart").await;
+    let needed = program.line("these changes need a restart").unwrap();
     assert!(needed.contains("cached_sessions_max"), "{needed}");
     assert_eq!(program.end().await.0, Some(0));
 }
 
 #[tokio::test]
-async fn who_is_here_outlives_the_program() {
+async fn sessions_survive_a_restart() {
     let (menshen, folder) = (Menshen::new().await, Folder::new());
     let config = write(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run(&config).await;
@@ -226,7 +226,7 @@ async fn who_is_here_outlives_the_program() {
 }
 
 #[tokio::test]
-async fn every_line_is_json_and_none_holds_a_secret_or_a_query() {
+async fn every_line_is_json_without_secrets_and_queries() {
     let (menshen, folder) = (Menshen::new().await, Folder::new());
     let config = write(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run(&config).await;
@@ -267,7 +267,7 @@ async fn every_line_is_json_and_none_holds_a_secret_or_a_query() {
         assert!(!all.contains(secret), "{secret} is in the log");
     }
     assert_written_down(&lines, &cookie);
-    // Records on standard output, the program's own words on standard error.
+    // Access and audit lines on standard output, other log lines on standard error.
     assert!(
         out.iter()
             .all(|line| line.contains("\"target\":\"menshen::a")),
@@ -279,7 +279,7 @@ async fn every_line_is_json_and_none_holds_a_secret_or_a_query() {
     );
 }
 
-/// Who came in and who was let through stand in the records.
+/// Checks that the log contains the login and the forwarded request.
 fn assert_written_down(lines: &[Value], cookie: &str) {
     let of = |target: &str| {
         lines
@@ -324,7 +324,7 @@ fn assert_written_down(lines: &[Value], cookie: &str) {
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_read_is_exit_code_1_and_named() {
+async fn an_unreadable_secret_is_exit_code_1_and_named() {
     let (menshen, folder) = (Menshen::new().await, Folder::new());
     let missing = folder.path("no-such-secret");
     let text_of = |secret: &str| {
@@ -355,11 +355,11 @@ async fn a_secret_that_cannot_be_read_is_exit_code_1_and_named() {
 }
 
 #[tokio::test]
-async fn an_error_shows_its_line_with_a_caret_under_the_place() {
+async fn an_error_shows_its_line_with_a_caret() {
     let (menshen, folder) = (Menshen::new().await, Folder::new());
     let path = write(&folder, &menshen, &Setup::default());
     let good = std::fs::read_to_string(&path).unwrap();
-    // What a key nobody knows holds may be a secret, and is not shown.
+    // The value of an unknown key may be a secret, and is not shown.
     for (from, to, shown) in [
         (
             "[session]",

@@ -1,6 +1,5 @@
-//! `menshen run` whose log nobody reads: a pipe whose reader stalls, a pipe without one, a file
-//! that cannot grow. Requests are answered, SIGTERM ends the process, and the log goes on
-//! afterwards.
+//! `menshen run` with a blocked log: a pipe whose reader stalls, a pipe without a reader, a full file.
+//! Requests are served, SIGTERM stops the process, and logging continues when the log is writable again.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
@@ -18,7 +17,7 @@ use crate::raw_connection::RawConnection;
 use crate::setup::{HOME, Menshen, Setup};
 use crate::upstream::{Folder, until};
 
-/// Reads a pipe only while it may.
+/// Reads a pipe except while it is stalled.
 #[derive(Clone, Default)]
 struct Reader(Arc<(Mutex<Reading>, Condvar)>);
 
@@ -69,7 +68,7 @@ impl Reader {
     }
 }
 
-/// A program whose standard error is read until it serves.
+/// A menshen process whose standard error is read until it serves.
 struct Program {
     child: Child,
     stderr: Reader,
@@ -77,7 +76,7 @@ struct Program {
 
 impl Program {
     async fn run(config: &Path, stdout: Stdio) -> Self {
-        // A file that may not grow is an error then and no signal that kills.
+        // With SIGXFSZ ignored, writing to a full file is an error instead of a fatal signal.
         let child = Command::new("sh")
             .args(["-c", "trap '' XFSZ; exec \"$0\""])
             .arg(env!("CARGO_BIN_EXE_menshen"))
@@ -119,7 +118,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -136,7 +135,7 @@ fn logging_everything(config: &Path) {
     std::fs::write(config, text).unwrap();
 }
 
-/// Requests with paths of this length, over one connection, all of which are answered.
+/// Sends requests with paths of this length over one connection, and reads their responses.
 async fn ask(address: SocketAddr, times: usize, path_bytes: usize) {
     let path = "a".repeat(path_bytes);
     let mut line = RawConnection::open(address).await;
@@ -163,7 +162,7 @@ const ACCESS_DROPPED: &str = "menshen_log_lines_dropped_total{kind=\"access\"}";
 const PROGRAM_DROPPED: &str = "menshen_log_lines_dropped_total{kind=\"program\"}";
 
 #[tokio::test]
-async fn while_nobody_reads_the_log_requests_and_logins_are_served_and_sigterm_ends_it() {
+async fn requests_are_served_and_sigterm_works_while_the_log_is_blocked() {
     let (menshen, folder) = (Menshen::new().await, Folder::new());
     let config = write(&folder, &menshen, &setup());
     logging_everything(&config);
@@ -176,7 +175,7 @@ async fn while_nobody_reads_the_log_requests_and_logins_are_served_and_sigterm_e
     let reading = stdout.clone();
     std::thread::spawn(move || reading.read(pipe));
 
-    // Far more than both pipes and the memory for access lines hold.
+    // Far more than the pipes and the buffer for access lines can hold.
     while metric(admin_address, ACCESS_DROPPED).await < 100 {
         ask(address, 100, 30_000).await;
     }
@@ -188,7 +187,7 @@ async fn while_nobody_reads_the_log_requests_and_logins_are_served_and_sigterm_e
     let degraded = ready.json()["degraded"][0].to_string();
     assert!(degraded.contains("stdout is not read"), "{degraded}");
 
-    // The reader is back.
+    // The reader continues.
     stdout.stall(false);
     program.stderr.stall(false);
     stdout.says("log lines were dropped").await;
@@ -207,7 +206,7 @@ async fn while_nobody_reads_the_log_requests_and_logins_are_served_and_sigterm_e
     stdout.stall(false);
     stdout.ended().await;
     let lines = stdout.lines();
-    // The last line ends where the process did.
+    // The last line may be incomplete.
     let records: Vec<Value> = lines[..lines.len() - 1]
         .iter()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
@@ -224,14 +223,14 @@ async fn while_nobody_reads_the_log_requests_and_logins_are_served_and_sigterm_e
 }
 
 #[tokio::test]
-async fn while_nobody_reads_standard_error_requests_are_served_and_the_rest_is_counted() {
+async fn requests_are_served_while_standard_error_is_blocked_and_dropped_lines_are_counted() {
     let (menshen, folder) = (Menshen::new().await, Folder::new());
     let config = write(&folder, &menshen, &setup());
     logging_everything(&config);
     let mut program = Program::run(&config, Stdio::null()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
     program.stderr.stall(true);
-    // Each change of a file beside the configuration is a line at this level, and each connection.
+    // At this level, each connection and each change of a file in the folder is logged.
     let files = ["a", "b"].map(|name| folder.path(name));
     while metric(admin_address, PROGRAM_DROPPED).await == 0 {
         for _ in 0..1_000 {
@@ -258,12 +257,12 @@ async fn while_nobody_reads_standard_error_requests_are_served_and_the_rest_is_c
 }
 
 #[tokio::test]
-async fn a_log_file_that_cannot_grow_is_an_error_that_ends() {
+async fn a_full_log_file_is_an_error_until_there_is_space() {
     let (menshen, folder) = (Menshen::new().await, Folder::new());
     let config = write(&folder, &menshen, &setup());
     let log = folder.path("records.log");
     let mut file = File::create(&log).unwrap();
-    // Longer than every other file of the process, which the limit below does not concern then.
+    // Longer than every other file of the process, which the limit then does not affect.
     writeln!(file, "\"{}\"", "x".repeat(8 << 20)).unwrap();
     let mut program = Program::run(&config, file.into()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
@@ -292,7 +291,7 @@ async fn a_log_file_that_cannot_grow_is_an_error_that_ends() {
 }
 
 #[tokio::test]
-async fn a_log_without_a_reader_keeps_nobody_out_and_the_process_not_alive() {
+async fn a_log_without_a_reader_blocks_neither_requests_nor_the_shutdown() {
     let (menshen, folder) = (Menshen::new().await, Folder::new());
     let config = write(&folder, &menshen, &setup());
     let mut program = Program::run(&config, Stdio::piped()).await;

@@ -139,7 +139,7 @@ fn ext_authz_needs_a_listener_and_a_trusted_proxy() {
         &trusting("grpc_listen = 'a'\n"),
         5,
         15,
-        &["`a` is no address", "unix:/path"],
+        &["`a` is not an address", "unix:/path"],
     );
     assert_refused(
         &trusting("grpc_listen = '127.0.0.1:8080'\n"),
@@ -554,7 +554,7 @@ fn listeners_must_be_valid() {
         "listen = ['127.0.0.1:1', 'localhost']\n",
         3,
         26,
-        &["is no address"],
+        &["is not an address"],
     );
     let tls = "listen = [{ address = '127.0.0.1:1', tls = true }]\n";
     assert_refused(tls, 3, 11, &["no certificate for TLS", "[server.tls]"]);
@@ -567,7 +567,7 @@ fn listeners_must_be_valid() {
         "[admin]\nlisten = '9180'\n",
         4,
         10,
-        &["is no address", "127.0.0.1:9180"],
+        &["is not an address", "127.0.0.1:9180"],
     );
     assert_refused(
         "[log]\nlevel = 'a=loud'\n",

@@ -1,14 +1,14 @@
-//! Only few modules ask a store; all others ask `people`.
+//! Checks that only some modules use a store; the others use `people`.
 
 use std::fs;
 use std::path::Path;
 
 use super::sources;
 
-/// The modules that ask `people` for everything that a store keeps.
-const NEVER_ASK_A_STORE: &[&str] = &["door", "face", "request", "login"];
+/// The modules that must not use a store.
+const WITHOUT_STORE: &[&str] = &["door", "face", "request", "login"];
 
-/// Types through which a store is asked.
+/// The types of a store.
 const STORES: &[&str] = &[
     "dyn Store",
     "impl Store",
@@ -21,20 +21,20 @@ const STORES: &[&str] = &[
     "Sqlite",
 ];
 
-/// Whether a text asks a store: through one of its types, or through a field `store`.
-fn asks_a_store(text: &str) -> bool {
+/// Whether a source text uses a store: one of its types, or a field `store`.
+fn uses_a_store(text: &str) -> bool {
     let code: Vec<_> = text
         .lines()
         .map(str::trim_start)
         .filter(|line| !line.starts_with("//"))
         .collect();
     let code = code.join("\n");
-    // `.store(` is the method of an atomic.
+    // `.store(` is a method of atomics.
     contains(&code, ".store", |next| next == '(' || is_name(next))
         || STORES.iter().any(|store| contains(&code, store, is_name))
 }
 
-/// Whether a text contains a part that does not go on with a letter like this.
+/// Whether a text contains `part`, not followed by a character that `goes_on` accepts.
 fn contains(text: &str, part: &str, goes_on: fn(char) -> bool) -> bool {
     text.match_indices(part)
         .any(|(at, _)| !text[at + part.len()..].starts_with(goes_on))
@@ -45,16 +45,16 @@ fn is_name(letter: char) -> bool {
 }
 
 #[test]
-fn faces_and_decisions_ask_people_and_no_store() {
+fn faces_and_decisions_do_not_use_a_store() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut complaints = Vec::new();
-    for module in NEVER_ASK_A_STORE {
+    for module in WITHOUT_STORE {
         let mut files = vec![root.join(format!("{module}.rs"))];
         sources(&root.join(module), &mut files);
-        // Tests put people into a store.
+        // Tests may prepare a store.
         files.retain(|file| file.file_name().unwrap() != "tests.rs");
         for file in files {
-            if asks_a_store(&fs::read_to_string(&file).unwrap()) {
+            if uses_a_store(&fs::read_to_string(&file).unwrap()) {
                 complaints.push(file.strip_prefix(&root).unwrap().to_owned());
             }
         }
@@ -63,14 +63,14 @@ fn faces_and_decisions_ask_people_and_no_store() {
 }
 
 #[test]
-fn a_face_that_asks_a_store_is_caught() {
+fn a_face_that_uses_a_store_is_found() {
     for text in [
         "async fn f(store: &dyn Store) {}",
         "async fn f(accounts: &dyn AccountStore) {}",
         "let spent = visit.shared.store.spend(&ticket, until).await;",
         "shared\n    .store\n    .ping()",
     ] {
-        assert!(asks_a_store(text), "{text}");
+        assert!(uses_a_store(text), "{text}");
     }
     for text in [
         "use crate::store::{ConnectorId, StoreError};",
@@ -79,6 +79,6 @@ fn a_face_that_asks_a_store_is_caught() {
         "// The store that `shared.store` holds.",
         "shared.people.ping_store().await",
     ] {
-        assert!(!asks_a_store(text), "{text}");
+        assert!(!uses_a_store(text), "{text}");
     }
 }

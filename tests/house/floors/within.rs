@@ -1,5 +1,5 @@
-//! One level down: within some modules, the files and folders directly under them never use each
-//! other in a circle. The code of tests is not looked at.
+//! Checks that within some modules the direct submodules do not depend on each other in a cycle. Test
+//! code is ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,16 +10,16 @@ use super::sources;
 /// The modules that are checked, as folders below `src`.
 const MODULES: [&str; 3] = ["request", "face/sign_in", "login"];
 
-/// The way of a decision through `request`: whoever stands earlier never depends on a later one.
+/// The order of a decision through `request`: no module may depend on a later one.
 const REQUEST_ORDER: [&str; 5] = ["head", "route", "gate", "policy", "forward"];
 
-/// Which child of a module uses which others.
+/// For each submodule, the submodules that it uses.
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
 /// A source file: its path below `src`, and its text.
 type Source = (String, String);
 
-/// The file of a module itself and everything under it.
+/// The source files of a module and its submodules.
 fn read(module: &str) -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = vec![root.join(format!("{module}.rs"))];
@@ -34,7 +34,7 @@ fn read(module: &str) -> Vec<Source> {
         .collect()
 }
 
-/// The code of a file without comments and without its tests, which stand at its end.
+/// The code of a file without comments and without its tests at the end.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
     let lines = text.lines();
@@ -53,20 +53,20 @@ fn only_for_tests(text: &str) -> BTreeSet<String> {
     declared.map(str::to_owned).collect()
 }
 
-/// The path of modules that a file is: `request/explain/rule.rs` is `request`, `explain`, `rule`.
+/// The module path of a file: `request/explain/rule.rs` is `request`, `explain`, `rule`.
 fn module_path(file: &str) -> Vec<String> {
     let path = file.strip_suffix(".rs").unwrap();
     path.split('/').map(str::to_owned).collect()
 }
 
-/// A path in the code, and the name by which what it leads to is known afterwards.
+/// A path in a `use`, and the name that it binds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Named {
     path: Vec<String>,
     name: String,
 }
 
-/// Every path of a text, those in groups one by one: `a::{b, c::d as e}` gives `a::b` and `a::c::d`.
+/// Every path of a text, with groups expanded: `a::{b, c::d as e}` gives `a::b` and `a::c::d`.
 fn paths(code: &str) -> Vec<Named> {
     let mut found = Vec::new();
     let mut rest = code;
@@ -76,7 +76,7 @@ fn paths(code: &str) -> Vec<Named> {
     found
 }
 
-/// Reads a path at the beginning of a text; returns what follows it.
+/// Parses a path at the start of a text; returns the rest.
 fn path<'a>(text: &'a str, before: &[String], found: &mut Vec<Named>) -> &'a str {
     let end = text.find(|c| !is_of_name(c)).unwrap_or(text.len());
     let mut whole = before.to_vec();
@@ -106,7 +106,7 @@ fn path<'a>(text: &'a str, before: &[String], found: &mut Vec<Named>) -> &'a str
     }
 }
 
-/// Reads the members of a group up to its end; returns what follows it.
+/// Parses the members of a group up to its end; returns the rest.
 fn group<'a>(text: &'a str, before: &[String], found: &mut Vec<Named>) -> &'a str {
     let mut rest = text;
     loop {
@@ -125,7 +125,7 @@ fn is_of_name(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_'
 }
 
-/// A path from `crate` on, as code in the module `at` means it; nothing for any other.
+/// The absolute path of `path` in the module `at`; `None` if it is not in this crate.
 fn resolved(path: &[String], at: &[String]) -> Option<Vec<String>> {
     let (first, mut rest) = path.split_first()?;
     let mut whole = match first.as_str() {
@@ -142,7 +142,7 @@ fn resolved(path: &[String], at: &[String]) -> Option<Vec<String>> {
     Some(whole)
 }
 
-/// Which children of a module use which others, also by a name that the module itself passes on.
+/// For each submodule, the submodules that it uses, also through re-exports of the module.
 fn uses(module: &str, sources: &[Source]) -> Uses {
     let own = module_path(&format!("{module}.rs"));
     let file = format!("{module}.rs");
@@ -200,8 +200,8 @@ fn uses(module: &str, sources: &[Source]) -> Uses {
     uses
 }
 
-/// How one child reaches another, itself included; nothing when it does not.
-fn way(uses: &Uses, from: &str, to: &str) -> Option<Vec<String>> {
+/// The chain of uses from one submodule to another or to itself, if there is one.
+fn dependency_chain(uses: &Uses, from: &str, to: &str) -> Option<Vec<String>> {
     let mut came_from = BTreeMap::from([(from, "")]);
     let mut open = vec![from];
     while let Some(at) = open.pop() {
@@ -225,34 +225,38 @@ fn way(uses: &Uses, from: &str, to: &str) -> Option<Vec<String>> {
     None
 }
 
-/// A circle, if there is one.
-fn circle(uses: &Uses) -> Option<Vec<String>> {
-    uses.keys().find_map(|child| way(uses, child, child))
+/// A cycle, if there is one.
+fn cycle(uses: &Uses) -> Option<Vec<String>> {
+    uses.keys()
+        .find_map(|child| dependency_chain(uses, child, child))
 }
 
 #[test]
-fn nothing_under_these_modules_uses_each_other_in_a_circle() {
+fn submodules_do_not_depend_on_each_other_in_a_cycle() {
     for module in MODULES {
         let uses = uses(module, &read(module));
         assert!(uses.len() > 5, "{module}: {uses:?}");
         assert!(uses.values().any(|used| !used.is_empty()), "{module}");
-        assert_eq!(circle(&uses), None, "{module}");
+        assert_eq!(cycle(&uses), None, "{module}");
     }
 }
 
 #[test]
-fn a_decision_goes_one_way_through_request() {
+fn the_steps_of_a_decision_depend_only_on_earlier_steps() {
     let uses = uses("request", &read("request"));
     for (at, early) in REQUEST_ORDER.iter().enumerate() {
         for late in &REQUEST_ORDER[at + 1..] {
-            assert!(way(&uses, late, early).is_some(), "{late} needs no {early}");
-            assert_eq!(way(&uses, early, late), None);
+            assert!(
+                dependency_chain(&uses, late, early).is_some(),
+                "{late} needs no {early}"
+            );
+            assert_eq!(dependency_chain(&uses, early, late), None);
         }
     }
 }
 
 #[test]
-fn a_planted_circle_is_found() {
+fn a_cycle_is_found() {
     for (module, file, line) in [
         (
             "request",
@@ -274,7 +278,7 @@ fn a_planted_circle_is_found() {
             "request/head.rs",
             "use crate::{clock::Clock, request::{gate::Gate, target}};",
         ),
-        // By a name that the module itself passes on.
+        // Through a re-export of the module.
         ("request", "request/path.rs", "use super::AddressError;"),
         (
             "face/sign_in",
@@ -288,15 +292,15 @@ fn a_planted_circle_is_found() {
         ),
     ] {
         let mut sources = read(module);
-        assert_eq!(circle(&uses(module, &sources)), None, "{module}");
+        assert_eq!(cycle(&uses(module, &sources)), None, "{module}");
         let planted = sources.iter_mut().find(|(path, _)| path == file);
         planted.unwrap().1.insert_str(0, &format!("{line}\n"));
-        assert!(circle(&uses(module, &sources)).is_some(), "{file}: {line}");
+        assert!(cycle(&uses(module, &sources)).is_some(), "{file}: {line}");
     }
 }
 
 #[test]
-fn what_tests_and_comments_use_is_no_circle() {
+fn uses_in_tests_and_comments_are_ignored() {
     for (file, line) in [
         ("request/path.rs", "// use super::forward::Forwarder;\n"),
         (
@@ -312,12 +316,12 @@ fn what_tests_and_comments_use_is_no_circle() {
         let mut sources = read("request");
         let changed = sources.iter_mut().find(|(path, _)| path == file);
         changed.unwrap().1.insert_str(0, line);
-        assert_eq!(circle(&uses("request", &sources)), None, "{file}: {line}");
+        assert_eq!(cycle(&uses("request", &sources)), None, "{file}: {line}");
     }
 }
 
 #[test]
-fn paths_are_read_out_of_groups() {
+fn paths_in_groups_are_expanded() {
     let read = |text| {
         let of = |Named { path, name }: Named| format!("{} {name}", path.join("::"));
         paths(text).into_iter().map(of).collect::<Vec<_>>()

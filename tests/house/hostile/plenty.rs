@@ -1,11 +1,11 @@
-//! Very many of what is harmless alone, and addresses that would be headers.
+//! Very many cookies, parameters and connector names, and return addresses that contain line ends.
 
-use super::{head, stands};
+use super::{head, serves_logins};
 use crate::setup::{HOME, Menshen};
 use crate::wire;
 
 #[tokio::test]
-async fn thousands_of_cookies_and_parameters_are_no_way_in_and_no_way_down() {
+async fn thousands_of_cookies_and_parameters_neither_give_access_nor_stop_the_server() {
     let menshen = Menshen::new().await;
     let cookies: String = (0..3000).map(|at| format!("c{at}={at}; ")).collect();
     let flows: String = (0..1500)
@@ -25,7 +25,7 @@ async fn thousands_of_cookies_and_parameters_are_no_way_in_and_no_way_down() {
                 "{target}: {}",
                 answer.status
             );
-            // What is sent back must itself fit into a browser's next request.
+            // The response must not set more than fits into the browser's next request.
             let bytes: usize = answer
                 .headers
                 .iter()
@@ -52,11 +52,11 @@ async fn thousands_of_cookies_and_parameters_are_no_way_in_and_no_way_down() {
         );
     }
     assert_eq!(menshen.app.requests(), 0);
-    stands(&menshen).await;
+    serves_logins(&menshen).await;
 }
 
 #[tokio::test]
-async fn connectors_that_are_made_up_leave_nothing_behind_in_the_metrics() {
+async fn unknown_connector_names_add_nothing_to_the_metrics() {
     let menshen = Menshen::new().await;
     for at in 0..50 {
         let target = format!("/.menshen/callback/made-up-{at}");
@@ -73,7 +73,7 @@ async fn connectors_that_are_made_up_leave_nothing_behind_in_the_metrics() {
 }
 
 #[tokio::test]
-async fn a_return_address_adds_no_header_and_leads_nowhere_else() {
+async fn a_return_address_adds_no_header_and_no_open_redirect() {
     let menshen = Menshen::new().await;
     for rd in [
         "/%0d%0aSet-Cookie:%20menshen=evil",

@@ -1,14 +1,14 @@
-//! An answer that comes before the body was sent is heard, whoever gives it.
+//! A response that comes before the end of the request body reaches the client.
 
 use crate::frames::{DATA, END_STREAM, Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{UPSTREAM_HOST, accept, listener, ok, open_route};
 
-/// What an application says without reading on.
+/// The response of an application that does not read the body.
 const REFUSED: &str = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno\n";
 
-/// A place for everybody, one that needs a login, and one that few bytes may be sent to.
+/// A public route, a route that needs a session, and one with a small limit for bodies.
 async fn start_menshen(url: &str) -> Menshen {
     let routes = format!(
         "{}[[route]]\nname = \"small\"\nhost = \"{UPSTREAM_HOST}\"\npath = \"/small\"\naccess = \"public\"\n\
@@ -27,7 +27,7 @@ async fn over_http_2_no_stream_is_reset_while_its_client_sends() {
     for path in ["/in", "/small", "/", "/.menshen/x"] {
         for length in [&[][..], &[("content-length", "50000")]] {
             if path == "/small" && length.is_empty() {
-                // Nobody knows yet that it is too large.
+                // The length is not announced, so it is not refused before the body.
                 continue;
             }
             let mut client = Frames::open(menshen.address(), 1 << 20).await;
@@ -47,7 +47,7 @@ async fn over_http_2_no_stream_is_reset_while_its_client_sends() {
                 ended = frame.flags & END_STREAM != 0;
             }
             assert_eq!(heads, 1, "{path}");
-            // The rest of the body comes after the answer, and ends the stream in peace.
+            // The client sends the rest after the response, and the stream ends without a reset.
             for piece in vec![b'x'; 50_000].chunks(16_000) {
                 client.send(DATA, 0, 1, piece).await;
             }
@@ -65,7 +65,7 @@ async fn over_http_2_no_stream_is_reset_while_its_client_sends() {
 }
 
 #[tokio::test]
-async fn over_http_1_the_connection_stays_for_who_sends_on() {
+async fn over_http_1_the_connection_stays_open_while_the_client_sends() {
     let socket = listener().await;
     let menshen = start_menshen(&format!("http://{}", socket.local_addr().unwrap())).await;
     let body = vec![b'x'; 2_000_000];
@@ -99,7 +99,7 @@ async fn over_http_1_the_connection_stays_for_who_sends_on() {
 }
 
 #[tokio::test]
-async fn who_waits_to_be_asked_for_a_body_is_not_asked_after_the_answer() {
+async fn a_client_that_expects_100_continue_gets_none_after_the_response() {
     let menshen = start_menshen("http://127.0.0.1:9").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection
@@ -111,7 +111,7 @@ async fn who_waits_to_be_asked_for_a_body_is_not_asked_after_the_answer() {
 }
 
 #[tokio::test]
-async fn who_never_stops_sending_is_cut_off() {
+async fn a_client_that_never_stops_sending_is_disconnected() {
     let menshen = start_menshen("http://127.0.0.1:9").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection

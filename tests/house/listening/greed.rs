@@ -1,4 +1,4 @@
-//! A client that takes its time, or all there is, costs nobody else their place.
+//! A slow client, or one with very many connections or requests, does not starve other clients.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::upstream::{
 };
 use crate::wire::Answer;
 
-/// A client must move a hundred bytes in each fifth of a second.
+/// A client must send and read a hundred bytes in each fifth of a second.
 const IMPATIENT: &str = "limits.progress_interval = \"200ms\"\nlimits.upload_bytes_min = 100\n\
                          limits.download_bytes_min = 100\n";
-/// The same with time enough for whoever goes on on a busy machine.
+/// A longer interval, for a client that is fast enough on a busy machine.
 const PATIENT: &str = "limits.progress_interval = \"2s\"\nlimits.upload_bytes_min = 100\n";
 
 async fn start_menshen(url: &str, server: &str) -> Menshen {
@@ -39,7 +39,7 @@ fn reached(menshen: &Menshen, key: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_reads_over_http_2_frees_its_upstream() {
+async fn a_response_that_the_client_does_not_read_over_http_2_frees_its_upstream() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let menshen = start_menshen(&url, IMPATIENT).await;
@@ -53,7 +53,7 @@ async fn an_answer_that_nobody_reads_over_http_2_frees_its_upstream() {
         upstream.send(vec![b'x'; 50_000]).await;
         assert!(client.reset(1).await <= window as usize);
         assert!(upstream.rest().await.is_empty(), "its connection is closed");
-        // The connection stays, for whoever reads.
+        // The connection stays open for streams whose client reads.
         client.get(3, UPSTREAM_HOST, "/").await;
         let mut upstream = accept(&socket).await;
         upstream.request().await.unwrap();
@@ -65,7 +65,7 @@ async fn an_answer_that_nobody_reads_over_http_2_frees_its_upstream() {
 }
 
 #[tokio::test]
-async fn our_own_pages_that_nobody_reads_are_not_kept() {
+async fn own_pages_that_the_client_does_not_read_are_not_kept() {
     let menshen = start_menshen("http://127.0.0.1:9", IMPATIENT).await;
     for window in [0, 1, 4_000] {
         let mut client = Frames::open(menshen.address(), window).await;
@@ -79,7 +79,7 @@ async fn our_own_pages_that_nobody_reads_are_not_kept() {
         }
     }
     assert_eq!(reached(&menshen, "download_bytes_min"), 30);
-    // Who has room for exactly one page gets it.
+    // A client with a window for exactly one page gets it.
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
     client.get(1, "sso.test", "/.menshen/sign_in").await;
     let page = client.body(1).await;
@@ -94,7 +94,7 @@ async fn our_own_pages_that_nobody_reads_are_not_kept() {
 }
 
 #[tokio::test]
-async fn whoever_reads_on_gets_all_of_it_however_slow_the_upstream_is() {
+async fn a_client_that_reads_gets_the_whole_response_of_a_slow_upstream() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let menshen = start_menshen(&url, IMPATIENT).await;
@@ -121,7 +121,7 @@ async fn whoever_reads_on_gets_all_of_it_however_slow_the_upstream_is() {
     assert_eq!(reached(&menshen, "download_bytes_min"), 0);
 }
 
-/// Sends a byte now and then for as long as it can.
+/// Sends a byte at intervals until the connection closes.
 fn trickle(mut client: RawConnection<TcpStream>) -> JoinHandle<Vec<u8>> {
     tokio::spawn(async move {
         for _ in 0..400 {
@@ -135,11 +135,11 @@ fn trickle(mut client: RawConnection<TcpStream>) -> JoinHandle<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn an_upload_of_a_byte_at_a_time_is_cut_off() {
+async fn an_upload_of_a_byte_at_a_time_is_aborted() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let menshen = start_menshen(&url, IMPATIENT).await;
-    // To an application.
+    // An upload to the application.
     let mut client = RawConnection::open(menshen.address()).await;
     let head =
         format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 100000\r\n\r\n");
@@ -150,7 +150,7 @@ async fn an_upload_of_a_byte_at_a_time_is_cut_off() {
     assert!(upstream.rest().await.len() < 10_000);
     assert!(sending.await.unwrap().is_empty());
     assert_eq!(reached(&menshen, "upload_bytes_min"), 1);
-    // Over HTTP/2 the connection stays.
+    // Over HTTP/2 the connection stays open.
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
     client.ask(1, 0, ("POST", UPSTREAM_HOST, "/"), &[]).await;
     let mut upstream = accept(&socket).await;
@@ -164,7 +164,7 @@ async fn an_upload_of_a_byte_at_a_time_is_cut_off() {
 }
 
 #[tokio::test]
-async fn an_upload_that_goes_on_passes_however_long_the_upstream_thinks_about_it() {
+async fn a_steady_upload_passes_however_late_the_upstream_responds() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let menshen = start_menshen(&url, PATIENT).await;
@@ -185,12 +185,12 @@ async fn an_upload_that_goes_on_passes_however_long_the_upstream_thinks_about_it
 }
 
 #[tokio::test]
-async fn whoever_asks_on_and_on_and_reads_nothing_is_cut_off() {
+async fn a_client_that_sends_requests_and_reads_nothing_is_disconnected() {
     let upstream = Upstream::start(|_| Reply::Keep(ok(vec![b'x'; 1 << 20]))).await;
     let menshen = start_menshen(upstream.url(), IMPATIENT).await;
     let mut client = RawConnection::open(menshen.address()).await;
     let all = get("/", "").repeat(1_000);
-    // They may be too many to be taken at all.
+    // The server may close the connection before it has read all requests.
     let _ = client.try_send(all).await;
     until("the connection is cut off", || {
         reached(&menshen, "download_bytes_min") == 1
@@ -211,11 +211,11 @@ async fn from(last: u8, to: SocketAddr) -> RawConnection<TcpStream> {
 }
 
 #[tokio::test]
-async fn connections_beyond_a_clients_share_are_closed_and_others_get_theirs() {
+async fn connections_beyond_the_limit_of_a_client_are_closed_and_others_are_served() {
     let menshen = start_menshen("{app}", "limits.connections_per_client_max = 2").await;
     let mut here = Vec::new();
     for _ in 0..2 {
-        // An idle WebSocket is one of them.
+        // An idle WebSocket counts as a connection.
         here.push(open_socket(&menshen, UPSTREAM_HOST, "").await);
     }
     for _ in 0..3 {
@@ -227,7 +227,7 @@ async fn connections_beyond_a_clients_share_are_closed_and_others_get_theirs() {
     let mut other = from(2, menshen.address()).await;
     other.send(get("/echo", "")).await;
     assert_eq!(other.answer().await.status, 200);
-    // What was given back is there again, a little later.
+    // A closed connection makes room for another.
     drop(here);
     let again = async {
         loop {
@@ -246,7 +246,7 @@ async fn connections_beyond_a_clients_share_are_closed_and_others_get_theirs() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_is_not_one_client() {
+async fn a_trusted_proxy_is_not_limited_as_a_client() {
     let limits = "trusted_proxies = [\"127.0.0.1\"]\nlimits.connections_per_client_max = 1\n\
                   limits.requests_per_client_max = 1";
     let upstream = Upstream::start(|asked| match asked.message.target() {
@@ -269,7 +269,7 @@ async fn a_trusted_proxy_is_not_one_client() {
 }
 
 #[tokio::test]
-async fn requests_beyond_a_clients_share_are_503_and_others_get_theirs() {
+async fn requests_beyond_the_limit_of_a_client_are_503_and_others_are_served() {
     let upstream = Upstream::start(|asked| match asked.message.target() {
         "/hang" => Reply::Hang(Vec::new()),
         _ => Reply::Keep(ok("fine")),
@@ -299,7 +299,7 @@ async fn requests_beyond_a_clients_share_are_503_and_others_get_theirs() {
     let mut other = from(2, menshen.address()).await;
     other.send(get("/", "")).await;
     assert_eq!(other.answer().await.text(), "fine");
-    // One that ends makes room.
+    // A request that ends makes room for another.
     drop(third);
     let again = async {
         loop {
@@ -352,12 +352,12 @@ async fn hangs() -> Upstream {
 }
 
 #[tokio::test]
-async fn a_48_of_ipv6_never_has_all_of_an_upstream() {
+async fn an_ipv6_48_cannot_use_up_an_upstream() {
     let upstream = hangs().await;
     let setup = Setup::default().routes(&open_route(upstream.url(), ""));
     let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share = 1";
     let menshen = setup.server(server).start().await;
-    // One percent of 1024 for each client, and three times as much for its site.
+    // One percent of 1024 for each client, and three times as much for its /48.
     let of_site = (0..30).map(|at| format!("2001:db8:1:{}::{at}", at / 10));
     let _held = hang(&menshen, &upstream, &of_site.collect::<Vec<_>>()).await;
     for (client, status) in [
@@ -371,7 +371,7 @@ async fn a_48_of_ipv6_never_has_all_of_an_upstream() {
 }
 
 #[tokio::test]
-async fn strangers_never_have_all_of_an_upstream() {
+async fn anonymous_requests_cannot_use_up_an_upstream() {
     let upstream = hangs().await;
     let url = upstream.url();
     let limits = "limits.connect = \"500ms\"";
@@ -396,7 +396,7 @@ async fn strangers_never_have_all_of_an_upstream() {
     assert!(late.header("retry-after").is_some());
     assert_eq!(reached(&menshen, "upstream_share_anonymous"), 1);
     assert_eq!(member.send(&menshen).await.status, 200);
-    // One that ends makes room, also for one that waits.
+    // A request that ends makes room for another, also for one that waits.
     drop(held);
     let again = async { while ask_as(&menshen, "203.0.113.1").await.status != 200 {} };
     timeout(PATIENCE, again).await.expect("there is room again");
@@ -404,7 +404,7 @@ async fn strangers_never_have_all_of_an_upstream() {
 }
 
 #[tokio::test]
-async fn one_client_never_has_all_of_an_upstream() {
+async fn one_client_cannot_use_up_an_upstream() {
     let upstream = Upstream::start(|asked| match asked.message.target() {
         "/hang" => Reply::Hang(Vec::new()),
         _ => Reply::Keep(ok("fine")),
@@ -442,7 +442,7 @@ async fn one_client_never_has_all_of_an_upstream() {
         asked += 1;
     }
     assert_eq!(reached(&menshen, "upstream_share"), 2);
-    // The proxy itself is no client.
+    // The proxy itself is not limited.
     let mut held = Vec::new();
     for _ in 0..=share {
         let mut connection = RawConnection::open(menshen.address()).await;

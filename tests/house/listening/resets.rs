@@ -1,4 +1,4 @@
-//! A client that opens streams only to reset them loses its connection.
+//! Rapid reset: a client that resets too many streams is disconnected.
 
 use crate::frames::{Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
 use crate::setup::{Menshen, Setup};
@@ -19,10 +19,9 @@ async fn start_menshen(upstream: &Upstream, server: &str) -> Menshen {
     setup.more(PLAIN_HTTP2).server(server).start().await
 }
 
-/// Opens a stream that the upstream gets and does not answer, and resets it. Says whether the
-/// connection was open for that.
-async fn ask_and_reset(client: &mut Frames, upstream: &Upstream, stream: u32) -> bool {
-    let asked = upstream.received().len();
+/// Opens a stream whose request reaches the upstream, and resets it; whether the connection was open.
+async fn request_and_reset(client: &mut Frames, upstream: &Upstream, stream: u32) -> bool {
+    let asked = upstream.asked().len();
     if !client.try_get(stream, UPSTREAM_HOST, "/hang").await {
         return false;
     }
@@ -39,11 +38,11 @@ async fn ask_and_reset(client: &mut Frames, upstream: &Upstream, stream: u32) ->
             .is_ok()
 }
 
-/// How many streams a client can open and reset, up to so many.
+/// The number of streams that a client can open and reset, at most `most`.
 async fn resets(menshen: &Menshen, upstream: &Upstream, most: u32) -> u32 {
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
     for number in 0..most {
-        if !ask_and_reset(&mut client, upstream, 1 + 2 * number).await {
+        if !request_and_reset(&mut client, upstream, 1 + 2 * number).await {
             return number;
         }
     }
@@ -51,25 +50,25 @@ async fn resets(menshen: &Menshen, upstream: &Upstream, most: u32) -> u32 {
 }
 
 #[tokio::test]
-async fn a_client_that_resets_its_streams_before_they_are_answered_loses_its_connection() {
+async fn a_client_that_resets_its_streams_before_their_responses_is_disconnected() {
     let upstream = upstream().await;
     let menshen = start_menshen(&upstream, NOBODY_TRUSTED).await;
     let opened = resets(&menshen, &upstream, 400).await;
     assert!((201..300).contains(&opened), "{opened}");
-    // It may come again, over another connection.
+    // A new connection of the client is served.
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
     client.get(1, UPSTREAM_HOST, "/").await;
     assert_eq!(client.body(1).await, b"fine");
 }
 
 #[tokio::test]
-async fn a_client_that_waits_for_most_answers_may_reset_as_many_as_it_likes() {
+async fn a_client_that_waits_for_most_responses_may_reset_many_streams() {
     let upstream = upstream().await;
     let menshen = start_menshen(&upstream, NOBODY_TRUSTED).await;
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
     let mut stream = 1;
     for _ in 0..220 {
-        assert!(ask_and_reset(&mut client, &upstream, stream).await);
+        assert!(request_and_reset(&mut client, &upstream, stream).await);
         for _ in 0..2 {
             stream += 2;
             client.get(stream, UPSTREAM_HOST, "/").await;

@@ -1,4 +1,4 @@
-//! TLS ends at the door: HTTP/1.1 and HTTP/2, the certificate by name, and new ones by a reload.
+//! TLS termination: HTTP/1.1 and HTTP/2, certificates by server name, and reloading them.
 
 use bytes::Bytes;
 use http::Request;
@@ -8,14 +8,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use menshen::config::Config;
 use rustls::pki_types::CertificateDer;
 
-use super::{at, echo_route};
+use super::{config_text, echo_route};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::tls::{connect, pair};
 use crate::upstream::{Folder, UPSTREAM_HOST, get};
 use crate::wire::Answer;
 
-/// Lines of `[server]` with a certificate and, perhaps, a second one.
+/// Lines of `[server]` with a certificate and optionally a second one.
 fn lines(folder: &Folder, first: &str, second: Option<&str>) -> String {
     let files = |name: &str| {
         let (certificate, key) = (
@@ -35,7 +35,7 @@ fn secure(folder: &Folder, first: &str, second: Option<&str>) -> Setup {
 }
 
 #[tokio::test]
-async fn http_1_is_spoken_over_tls_and_the_upstream_is_told() {
+async fn http_1_is_served_over_tls_and_the_upstream_learns_the_scheme() {
     let folder = Folder::new();
     let trusted = pair(&folder, "a", &[UPSTREAM_HOST]);
     let menshen = secure(&folder, "a", None).start().await;
@@ -56,7 +56,7 @@ async fn http_1_is_spoken_over_tls_and_the_upstream_is_told() {
         assert_eq!(answer.echoed("x-forwarded-proto"), ["https"]);
         assert_eq!(answer.echoed("x-forwarded-port"), ["443"]);
     }
-    // Who does not speak TLS is not served.
+    // A client without TLS is not served.
     let answer = crate::wire::try_raw(menshen.address(), get("/echo", "").as_bytes()).await;
     assert!(answer.is_none(), "{answer:?}");
     assert_eq!(menshen.app.requests(), 2);
@@ -95,12 +95,12 @@ async fn ask(
 }
 
 #[tokio::test]
-async fn http_2_is_spoken_to_whoever_asks_for_it() {
+async fn http_2_is_served_to_clients_that_negotiate_it() {
     let folder = Folder::new();
     let trusted = pair(&folder, "a", &[UPSTREAM_HOST]);
     let menshen = secure(&folder, "a", None).start().await;
     let mut client = h2(&menshen, &trusted).await;
-    // A browser sends each cookie on its own; HTTP/1.1 knows one connection only (RFC 9113 8.2.3).
+    // A browser may split its cookies into several fields; HTTP/1.1 allows one (RFC 9113 §8.2.3).
     let get = Request::get("https://up.test/echo?a=%20b")
         .header("cookie", "a=1")
         .header("cookie", "__Host-menshen=forged")
@@ -117,7 +117,7 @@ async fn http_2_is_spoken_to_whoever_asks_for_it() {
     let answer = ask(&mut client, post, body).await;
     assert_eq!(answer.json()["body_bytes"], 3 << 20);
     assert_eq!(answer.json()["body_complete"], true);
-    // Many at a time over one connection, each with its own answer.
+    // Concurrent requests over one connection, each with its own response.
     let mut asking = tokio::task::JoinSet::new();
     for number in 0..100 {
         let mut client = client.clone();
@@ -143,7 +143,7 @@ async fn two_names_of_one_request_must_agree_in_http_2_too() {
         let answer = ask(&mut client, get, Bytes::new()).await;
         assert_eq!(answer.status, status, "{host}: {}", answer.text());
     }
-    // A dead end is told over HTTP/2 as over HTTP/1.1.
+    // The error page is the same over HTTP/2 as over HTTP/1.1.
     let answer = ask(&mut client, Request::get("https://no.test/"), Bytes::new()).await;
     assert_eq!(
         (answer.status, answer.json()["status"].as_u64()),
@@ -152,7 +152,7 @@ async fn two_names_of_one_request_must_agree_in_http_2_too() {
 }
 
 #[tokio::test]
-async fn the_name_a_client_asks_for_chooses_the_certificate() {
+async fn the_server_name_chooses_the_certificate() {
     let folder = Folder::new();
     let (a, b) = (
         pair(&folder, "a", &["sso.test"]),
@@ -177,7 +177,7 @@ async fn the_name_a_client_asks_for_chooses_the_certificate() {
 }
 
 #[tokio::test]
-async fn new_certificates_come_with_a_reload_and_cost_nobody_a_connection() {
+async fn a_reload_replaces_the_certificates_and_closes_no_connection() {
     let folder = Folder::new();
     let old = pair(&folder, "a", &[UPSTREAM_HOST]);
     let setup = secure(&folder, "a", None);
@@ -188,7 +188,7 @@ async fn new_certificates_come_with_a_reload_and_cost_nobody_a_connection() {
             .unwrap(),
     );
     let mut there = h2(&menshen, &old).await;
-    // Half a pair is refused whole, and the old one stays.
+    // A certificate without its key is refused, and the old one stays in force.
     let good_key = std::fs::read_to_string(folder.path("a.key")).unwrap();
     folder.write("a.key", "no key");
     let refused = menshen.reload(&setup).await.unwrap_err();
@@ -199,7 +199,7 @@ async fn new_certificates_come_with_a_reload_and_cost_nobody_a_connection() {
             .is_ok()
     );
     folder.write("a.key", &good_key);
-    // A key of somebody else's does not fit.
+    // A key of another certificate is refused.
     pair(&folder, "other", &[UPSTREAM_HOST]);
     folder.write(
         "a.key",
@@ -225,14 +225,14 @@ async fn new_certificates_come_with_a_reload_and_cost_nobody_a_connection() {
 }
 
 #[tokio::test]
-async fn certificates_that_cannot_be_read_are_named_before_anything_listens() {
+async fn unreadable_certificates_are_named_before_anything_listens() {
     let folder = Folder::new();
     let menshen = Menshen::new().await;
     for (write, named) in [(None, "a.pem"), (Some("no certificate"), "a.pem")] {
         if let Some(text) = write {
             folder.write("a.pem", text);
         }
-        let text = at(&menshen, &secure(&folder, "a", None), "\"127.0.0.1:0\"");
+        let text = config_text(&menshen, &secure(&folder, "a", None), "\"127.0.0.1:0\"");
         let config = Config::parse(&text, "test.toml").unwrap();
         let error = menshen::run::start(config, menshen.clock.clone())
             .await

@@ -1,17 +1,17 @@
-//! What the browser brings back from a provider that misbehaves.
+//! Invalid authorization responses: parameters of the callback.
 
 use jsonwebtoken::Algorithm;
 use menshen::face::page::Cause;
 
-use super::{all_refused, by, row};
+use super::{all_refused, row, row_with};
 use crate::provider::Misbehavior;
 
-/// The same parameter once more.
+/// Repeats the parameter with this value.
 fn twice(name: &'static str, value: &'static str) -> Misbehavior {
     Misbehavior::back(move |pairs| pairs.push((name.to_owned(), value.to_owned())))
 }
 
-/// Another value; nothing takes the parameter away.
+/// Replaces the value of the parameter; `None` removes it.
 fn other(name: &'static str, value: Option<&'static str>) -> Misbehavior {
     Misbehavior::back(move |pairs| {
         pairs.retain(|(key, _)| key != name);
@@ -19,7 +19,7 @@ fn other(name: &'static str, value: Option<&'static str>) -> Misbehavior {
     })
 }
 
-/// An error instead of a code.
+/// Sends an error instead of a code.
 fn error(name: &'static str) -> Misbehavior {
     Misbehavior::back(move |pairs| {
         pairs.retain(|(key, _)| key != "code");
@@ -30,12 +30,12 @@ fn error(name: &'static str) -> Misbehavior {
 }
 
 #[tokio::test]
-async fn an_answer_that_says_something_twice_or_too_little_lets_nobody_in() {
+async fn a_response_with_a_repeated_or_missing_parameter_is_refused() {
     const TWICE: &str = "a parameter is repeated";
     const STATE: &str = "the state is not one of this site's flow IDs";
     const DAMAGED: &str = "its code is empty, too long or malformed";
     let long: &'static str = Box::leak("c".repeat(5000).into_boxed_str());
-    let bad = |what, bend, says| row(what, bend, Cause::BadAnswer, says);
+    let bad = |what, change, says| row(what, change, Cause::BadAnswer, says);
     let rows = vec![
         bad("two codes", twice("code", "another"), TWICE),
         bad("two issuers", twice("iss", "https://evil.test"), TWICE),
@@ -63,10 +63,10 @@ async fn an_answer_that_says_something_twice_or_too_little_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn an_answer_that_names_another_issuer_lets_nobody_in_and_costs_no_code() {
+async fn a_response_of_another_issuer_is_refused_without_redeeming_the_code() {
     const OTHER: &str = "another issuer answered";
     let evil = || other("iss", Some("https://evil.test"));
-    let bad = |what, bend, says| row(what, bend, Cause::BadAnswer, says);
+    let bad = |what, change, says| row(what, change, Cause::BadAnswer, says);
     let rows = vec![
         bad("another issuer", evil(), OTHER),
         bad("an empty issuer", other("iss", Some("")), OTHER),
@@ -75,7 +75,7 @@ async fn an_answer_that_names_another_issuer_lets_nobody_in_and_costs_no_code() 
             other("iss", None),
             "does not name the issuer",
         ),
-        by(
+        row_with(
             "another issuer that was not announced",
             move |provider| {
                 provider.set(|settings| settings.names_itself = false);
@@ -84,7 +84,7 @@ async fn an_answer_that_names_another_issuer_lets_nobody_in_and_costs_no_code() 
             Cause::BadAnswer,
             OTHER,
         ),
-        by(
+        row_with(
             "another issuer's refusal",
             move |provider| {
                 provider.misbehave(error("access_denied"));
@@ -98,7 +98,7 @@ async fn an_answer_that_names_another_issuer_lets_nobody_in_and_costs_no_code() 
 }
 
 #[tokio::test]
-async fn an_error_is_told_in_words_and_to_the_operator_by_its_name() {
+async fn an_error_has_a_page_for_the_person_and_its_code_in_the_log() {
     let rows = vec![
         row(
             "no",

@@ -1,4 +1,4 @@
-//! Endpoints that answer something else, too much, too late, or from elsewhere.
+//! Endpoints with invalid, endless, late or redirected responses.
 
 use jsonwebtoken::Algorithm;
 use menshen::clock::{Clock, Timestamp};
@@ -7,7 +7,7 @@ use menshen::face::page::Cause;
 use super::{Row, all_refused, refused, row};
 use crate::provider::{EndpointFault, Misbehavior, Provider};
 
-/// Everything that is asked for during a login, in this order.
+/// The endpoints that a login calls, in this order.
 const ENDPOINTS: [(&str, &str); 4] = [
     ("discovery", "the issuer's metadata"),
     ("token", "token"),
@@ -15,7 +15,7 @@ const ENDPOINTS: [(&str, &str); 4] = [
     ("userinfo", "userinfo"),
 ];
 
-/// The same at every endpoint; `says` follows the name of the call in the audit line.
+/// A row for every endpoint; `says` follows the name of the call in the audit line.
 fn everywhere(what: &'static str, odd: &EndpointFault, says: &'static str) -> Vec<Row> {
     let one = |(endpoint, _): (&'static str, &str)| {
         row(
@@ -29,7 +29,7 @@ fn everywhere(what: &'static str, odd: &EndpointFault, says: &'static str) -> Ve
 }
 
 #[tokio::test]
-async fn a_page_instead_of_json_is_no_answer() {
+async fn an_html_page_instead_of_json_is_refused() {
     all_refused(
         Algorithm::ES256,
         everywhere("a page", &EndpointFault::Html, "something else than JSON"),
@@ -56,7 +56,7 @@ async fn no_redirect_is_followed() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_no_answer() {
+async fn invalid_json_is_refused() {
     let deep = "[".repeat(100_000);
     for text in ["", "{", "{}{}", "\u{feff}{}", "\u{1f}", deep.as_str()] {
         let odd = EndpointFault::Json(200, text.to_owned());
@@ -66,7 +66,7 @@ async fn what_is_no_json_is_no_answer() {
 }
 
 #[tokio::test]
-async fn json_of_another_shape_is_no_answer() {
+async fn json_of_another_shape_is_refused() {
     for text in ["[]", "7", "null", "\"{}\"", "{}"] {
         let odd = || EndpointFault::Json(200, text.to_owned());
         let at =
@@ -90,7 +90,7 @@ async fn json_of_another_shape_is_no_answer() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_read_to_a_bound() {
+async fn an_endless_response_is_read_up_to_a_limit() {
     for (endpoint, call) in ENDPOINTS {
         let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let provider = Provider::start(&clock, Algorithm::ES256).await;
@@ -105,7 +105,7 @@ async fn an_answer_without_end_is_read_to_a_bound() {
         refused(&provider, &menshen, &row, "en").await;
         let error = menshen.audit()[0]["error"].as_str().unwrap().to_owned();
         assert!(error.contains(call), "{endpoint}: {error}");
-        // What is read, and what fits into the buffers on the way.
+        // The bytes read, and those in the buffers on the way.
         let streamed = provider.streamed();
         assert!(
             streamed < 16 << 20,
@@ -115,7 +115,7 @@ async fn an_answer_without_end_is_read_to_a_bound() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_is_waited_for_in_bounds() {
+async fn a_missing_response_times_out() {
     let mut waiting = Vec::new();
     for (endpoint, _) in ENDPOINTS {
         for odd in [EndpointFault::Hold, EndpointFault::HoldBody] {
@@ -138,7 +138,7 @@ async fn an_answer_that_does_not_come_is_waited_for_in_bounds() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_cut_is_no_answer() {
+async fn an_incomplete_response_is_refused() {
     all_refused(
         Algorithm::ES256,
         everywhere("a cut", &EndpointFault::Cut, "exchange"),
@@ -147,7 +147,7 @@ async fn a_connection_that_is_cut_is_no_answer() {
 }
 
 #[tokio::test]
-async fn what_the_provider_says_when_it_refuses_is_told_apart() {
+async fn different_errors_of_the_provider_are_distinguished() {
     let error = |status, error: &str| {
         let body = format!(r#"{{"error":"{error}","error_description":"simulated {error}"}}"#);
         Misbehavior::At("token", EndpointFault::Json(status, body))

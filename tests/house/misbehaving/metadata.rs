@@ -1,19 +1,19 @@
-//! Metadata that leads astray.
+//! Invalid provider metadata.
 
 use jsonwebtoken::Algorithm;
 use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
-use super::{Row, all_refused, by, is_refusal, speaking};
+use super::{Row, all_refused, browser_with_language, is_refusal, row_with};
 use crate::browser::Browser;
 use crate::provider::{Misbehavior, Provider, start};
 use crate::raw_connection::RawConnection;
 use crate::tls;
 use crate::upstream::Folder;
 
-/// Metadata with another value; null takes it away.
+/// Replaces a member of the metadata; null removes it.
 fn says(what: &'static str, name: &'static str, value: Value, reason: &'static str) -> Row {
-    let bend = move |provider: &Provider| {
+    let change = move |provider: &Provider| {
         let value = value.clone();
         provider.misbehave(Misbehavior::answer("discovery", move |said| {
             let said = said.as_object_mut().unwrap();
@@ -24,11 +24,11 @@ fn says(what: &'static str, name: &'static str, value: Value, reason: &'static s
             }
         }));
     };
-    by(what, bend, Cause::SourceMisconfigured, reason)
+    row_with(what, change, Cause::SourceMisconfigured, reason)
 }
 
 #[tokio::test]
-async fn metadata_of_somebody_else_or_without_the_least_is_not_used() {
+async fn metadata_of_another_issuer_or_without_required_members_is_refused() {
     let rows = vec![
         says(
             "another issuer",
@@ -73,18 +73,18 @@ async fn metadata_of_somebody_else_or_without_the_least_is_not_used() {
     all_refused(Algorithm::ES256, rows).await;
 }
 
-/// What such metadata says is kept for an hour, so each yes is another instance.
+/// Metadata is cached for an hour, so each row has its own instance.
 #[tokio::test]
-async fn metadata_without_an_endpoint_that_a_login_needs_is_told_to_the_operator() {
+async fn metadata_without_a_needed_endpoint_is_reported_in_the_log() {
     for (name, language) in [
         ("authorization_endpoint", "zh-CN"),
         ("token_endpoint", "en"),
     ] {
         let provider = Provider::new().await;
         let row = says("nothing", name, Value::Null, name);
-        (row.bend)(&provider);
+        (row.misbehave)(&provider);
         let menshen = provider.setup("").start().await;
-        let mut browser = speaking(&menshen, language);
+        let mut browser = browser_with_language(&menshen, language);
         let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
         is_refusal(&menshen, &browser, &page, &row, language);
         assert_eq!(provider.calls("token"), 0);
@@ -97,7 +97,7 @@ async fn metadata_without_an_endpoint_that_a_login_needs_is_told_to_the_operator
 }
 
 #[tokio::test]
-async fn an_https_provider_leads_nobody_to_plain_http() {
+async fn an_https_provider_cannot_name_http_endpoints() {
     let folder = Folder::new();
     let (provider, certificate) = Provider::over_tls(&folder).await;
     let plain = Provider::start(provider.clock(), Algorithm::ES256).await;
@@ -113,18 +113,18 @@ async fn an_https_provider_leads_nobody_to_plain_http() {
         "authorization_endpoint",
     ] {
         let row = says("plain http", name, json!(plain.url("/keys")), name);
-        (row.bend)(&provider);
+        (row.misbehave)(&provider);
         let more = trusting(provider.toml("keycloak"));
         let menshen = crate::setup::Setup::default()
             .clock(provider.clock())
             .more(&more)
             .start()
             .await;
-        let mut browser = speaking(&menshen, "en");
+        let mut browser = browser_with_language(&menshen, "en");
         let page = browser.follow(&start("keycloak")).await;
         is_refusal(&menshen, &browser, &page, &row, "en");
         provider.behave();
-        // Over https all the way somebody comes in.
+        // With https endpoints the login succeeds.
         menshen.advance(std::time::Duration::from_secs(3));
         let back = {
             let answer = browser.visit(&start("keycloak")).await;
@@ -150,7 +150,7 @@ async fn an_https_provider_leads_nobody_to_plain_http() {
         );
     }
     assert_eq!(plain.calls("keys"), 0);
-    // Whoever is not told to trust that certificate talks to nobody.
+    // Without trust in the certificate there is no connection.
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
     let page = browser.follow(&start("keycloak")).await;

@@ -1,4 +1,4 @@
-//! Answers that are brought to the wrong place, by the wrong browser, or more than once.
+//! Mix-up attacks: authorization responses at the wrong callback, from the wrong browser, or repeated.
 
 use menshen::face::page::Cause;
 
@@ -6,7 +6,7 @@ use crate::browser::Browser;
 use crate::provider::{Misbehavior, Provider};
 use crate::setup::{Menshen, Setup, UNLIMITED};
 
-/// Two providers on one clock, and an instance of menshen that has both.
+/// Two providers with one clock, and an instance of menshen with both.
 async fn two() -> (Provider, Provider, Menshen) {
     let a = Provider::new().await;
     let b = Provider::start(a.clock(), jsonwebtoken::Algorithm::ES256).await;
@@ -22,7 +22,7 @@ fn parameter(url: &str, name: &str) -> String {
     found.expect("the parameter is there").1.into_owned()
 }
 
-/// The same address with other values.
+/// The URL with other values of these parameters.
 fn with(url: &str, values: &[(&str, &str)]) -> String {
     let mut url = url::Url::parse(url).unwrap();
     let pairs: Vec<_> = url.query_pairs().into_owned().collect();
@@ -36,7 +36,7 @@ fn with(url: &str, values: &[(&str, &str)]) -> String {
     url.into()
 }
 
-fn nobody_came_in(browser: &Browser) {
+fn assert_no_session(browser: &Browser) {
     assert!(
         browser.cookie("menshen").is_none(),
         "{:?}",
@@ -45,7 +45,7 @@ fn nobody_came_in(browser: &Browser) {
 }
 
 #[tokio::test]
-async fn an_answer_of_one_provider_means_nothing_at_the_callback_of_another() {
+async fn a_response_of_one_provider_is_refused_at_the_callback_of_another() {
     let (a, b, menshen) = two().await;
     let mut browser = Browser::new(&menshen);
     let back = a.callback_url(&mut browser, "a", "zhangsan").await;
@@ -54,16 +54,16 @@ async fn an_answer_of_one_provider_means_nothing_at_the_callback_of_another() {
     assert_eq!(page.answer.status, 400);
     let forged = [Some(Cause::LoginForged), Some(Cause::LoginMissing)];
     assert!(forged.contains(&page.cause()), "{:?}", page.cause());
-    nobody_came_in(&browser);
+    assert_no_session(&browser);
     assert_eq!((a.calls("token"), b.calls("token")), (0, 0));
-    // Its own place takes it, if the browser still remembers.
+    // Its own callback accepts it.
     let mut browser = Browser::new(&menshen);
     let back = a.callback_url(&mut browser, "a", "zhangsan").await;
     assert_eq!(browser.follow(&back).await.answer.status, 200);
 }
 
 #[tokio::test]
-async fn a_code_of_one_provider_is_never_shown_to_another() {
+async fn a_code_of_one_provider_is_never_sent_to_another() {
     for (from, to) in [("a", "b"), ("b", "a")] {
         let (a, b, menshen) = two().await;
         let provider = |id| if id == "a" { &a } else { &b };
@@ -74,7 +74,7 @@ async fn a_code_of_one_provider_is_never_shown_to_another() {
         let state = provider(to)
             .callback_url(&mut browser, to, "zhangsan")
             .await;
-        // The state of one login with everything else of the other.
+        // The state of one login, everything else of the other.
         let mixed = with(
             &state,
             &[
@@ -87,18 +87,18 @@ async fn a_code_of_one_provider_is_never_shown_to_another() {
             (answer.status, answer.cause()),
             (400, Some(Cause::BadAnswer))
         );
-        nobody_came_in(&browser);
+        assert_no_session(&browser);
         assert_eq!((a.calls("token"), b.calls("token")), (0, 0));
         let error = menshen.audit().last().unwrap()["error"].to_string();
         assert!(error.contains("another issuer"), "{error}");
-        // The other login is untouched.
+        // The other login still works.
         assert_eq!(browser.follow(&code).await.answer.status, 200);
         assert_eq!(provider(from).calls("token"), 1);
     }
 }
 
 #[tokio::test]
-async fn a_provider_that_does_not_name_itself_gets_no_session_out_of_anothers_code() {
+async fn a_provider_without_iss_gets_no_session_from_the_code_of_another() {
     let (a, b, menshen) = two().await;
     for provider in [&a, &b] {
         provider.set(|settings| settings.names_itself = false);
@@ -108,17 +108,17 @@ async fn a_provider_that_does_not_name_itself_gets_no_session_out_of_anothers_co
     let state = b.callback_url(&mut browser, "b", "zhangsan").await;
     let mixed = with(&state, &[("code", &parameter(&code, "code"))]);
     let answer = browser.visit(&mixed).await;
-    // B does not know the code; the login through B begins once more.
+    // B refuses the code, and the login through B starts again.
     let to = answer
         .header("location")
         .unwrap_or_else(|| panic!("{}", answer.text()));
     assert!(to.starts_with(&b.url("/authorize")), "{to}");
-    nobody_came_in(&browser);
+    assert_no_session(&browser);
     assert_eq!((a.calls("token"), b.calls("code")), (0, 1));
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_twice_is_redeemed_once() {
+async fn a_repeated_response_is_redeemed_once() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
@@ -137,7 +137,7 @@ async fn an_answer_that_comes_twice_is_redeemed_once() {
     assert!(session(&tabs[0]).is_some());
     assert!(tabs.iter().all(|tab| session(tab) == session(&tabs[0])));
     assert_eq!(provider.calls("code"), 1);
-    // Once more, later, with the memory of this login gone: they are here, and nothing happens.
+    // Later, without the state of this login: the session exists, and the response is ignored.
     menshen.advance(std::time::Duration::from_secs(300));
     let page = tabs[0].follow(&back).await;
     assert_eq!(page.answer.status, 200);
@@ -145,14 +145,14 @@ async fn an_answer_that_comes_twice_is_redeemed_once() {
 }
 
 #[tokio::test]
-async fn a_code_that_another_browser_got_lets_nobody_in() {
+async fn a_code_of_another_browser_is_refused() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut attacker = Browser::new(&menshen);
     let bait = provider
         .callback_url(&mut attacker, "keycloak", "lisi")
         .await;
-    // A browser that began nothing.
+    // A browser without a pending login.
     let mut victim = Browser::new(&menshen);
     let page = victim.follow(&bait).await;
     assert_eq!(
@@ -161,25 +161,25 @@ async fn a_code_that_another_browser_got_lets_nobody_in() {
     );
     assert_eq!(victim.cookies(), []);
     assert_eq!(provider.calls("token"), 0);
-    // A browser that began a login of its own, and is given the other one's code.
+    // A browser with a pending login of its own, and the code of the other.
     let own = provider
         .callback_url(&mut victim, "keycloak", "zhangsan")
         .await;
     let injected = with(&own, &[("code", &parameter(&bait, "code"))]);
     let answer = victim.visit(&injected).await;
-    nobody_came_in(&victim);
+    assert_no_session(&victim);
     let to = answer
         .header("location")
         .unwrap_or_else(|| panic!("{}", answer.text()));
     assert!(to.starts_with(&provider.url("/authorize")), "{to}");
     assert_eq!(provider.calls("code"), 1);
-    // What it ends at is never the other one's session.
+    // It never gets the session of the other.
     let page = victim.follow(to).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
 }
 
 #[tokio::test]
-async fn without_pkce_at_the_provider_the_nonce_still_tells_logins_apart() {
+async fn without_pkce_the_nonce_still_binds_the_code_to_its_login() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut attacker = Browser::new(&menshen);
@@ -197,28 +197,28 @@ async fn without_pkce_at_the_provider_the_nonce_still_tells_logins_apart() {
         (answer.status, answer.cause()),
         (400, Some(Cause::BadAnswer))
     );
-    nobody_came_in(&victim);
+    assert_no_session(&victim);
     let error = menshen.audit().last().unwrap()["error"].to_string();
     assert!(error.contains("nonce"), "{error}");
 }
 
 #[tokio::test]
-async fn two_providers_never_share_a_person_and_a_token_of_one_means_nothing_at_the_other() {
+async fn providers_share_no_people_and_accept_no_tokens_of_each_other() {
     let (a, b, menshen) = two().await;
     let mut browser = Browser::new(&menshen);
     assert_eq!(
         a.sign_in(&mut browser, "a", "zhangsan").await.answer.status,
         200
     );
-    // The same login from another source is somebody else.
+    // The same login name at another source is another person.
     let mut other = Browser::new(&menshen);
     let page = b.sign_in(&mut other, "b", "zhangsan").await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (403, Some(Cause::LoginTaken))
     );
-    nobody_came_in(&other);
-    // B answers with an ID token that A signed for the same client.
+    assert_no_session(&other);
+    // B sends an ID token that A signed for the same client id.
     let claims = a.claims("lisi", crate::provider::CLIENT_ID);
     let key = a.key();
     b.misbehave(Misbehavior::sign(move |own, _| {
@@ -229,7 +229,7 @@ async fn two_providers_never_share_a_person_and_a_token_of_one_means_nothing_at_
     let mut other = Browser::new(&menshen);
     let page = b.sign_in(&mut other, "b", "lisi").await;
     assert_eq!(page.cause(), Some(Cause::BadAnswer));
-    nobody_came_in(&other);
+    assert_no_session(&other);
     b.behave();
     let page = b.sign_in(&mut other, "b", "lisi").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);

@@ -1,4 +1,4 @@
-//! A provider that misbehaves when it is asked again about somebody who is here.
+//! A provider that misbehaves when a session is refreshed.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::browser::Browser;
 use crate::provider::{EndpointFault, Key, Misbehavior, Provider};
 use crate::setup::{HOME, Menshen};
 
-/// How long an access token lives: whoever comes after that waits for a new one.
+/// The lifetime of an access token, after which a request waits for a refresh.
 const LIFETIME: Duration = Duration::from_secs(300);
 
 const ROUTES: &str = r#"
@@ -19,18 +19,18 @@ upstream = ["{app}"]
 allow = "'财务部' in user.groups"
 "#;
 
-/// What becomes of the session.
+/// The expected state of the session after the refresh.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Then {
-    /// It is over, and the operator reads why.
+    /// It has ended, and the log says why.
     Over(&'static str),
-    /// It goes on, as it was.
+    /// It continues unchanged.
     Stays,
-    /// It goes on; the route is closed to them.
+    /// It continues, but the route denies access.
     Loses,
 }
 
-async fn here(provider: &Provider) -> (Menshen, Browser) {
+async fn signed_in(provider: &Provider) -> (Menshen, Browser) {
     let menshen = provider.setup("").routes(ROUTES).start().await;
     let mut browser = Browser::new(&menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
@@ -38,7 +38,7 @@ async fn here(provider: &Provider) -> (Menshen, Browser) {
     (menshen, browser)
 }
 
-async fn look(menshen: &Menshen, browser: &mut Browser) -> Then {
+async fn check(menshen: &Menshen, browser: &mut Browser) -> Then {
     let answer = browser.visit(&format!("{HOME}/echo")).await;
     match answer.status {
         200 => Then::Stays,
@@ -54,26 +54,26 @@ async fn look(menshen: &Menshen, browser: &mut Browser) -> Then {
     }
 }
 
-async fn refreshed(what: &str, bend: impl FnOnce(&Provider), then: Then) {
+async fn refreshed(what: &str, misbehave: impl FnOnce(&Provider), then: Then) {
     let provider = Provider::new().await;
-    let (menshen, mut browser) = here(&provider).await;
-    // Beside the no its yes: the same refresh, unbent.
+    let (menshen, mut browser) = signed_in(&provider).await;
+    // The same refresh succeeds when the provider behaves.
     menshen.advance(LIFETIME);
     assert_eq!(
-        look(&menshen, &mut browser).await,
+        check(&menshen, &mut browser).await,
         Then::Stays,
         "{what}: unbent"
     );
     assert_eq!(provider.calls("refresh"), 1, "{what}");
-    bend(&provider);
+    misbehave(&provider);
     menshen.advance(LIFETIME);
-    match (look(&menshen, &mut browser).await, then) {
+    match (check(&menshen, &mut browser).await, then) {
         (Then::Over(error), Then::Over(says)) => assert!(error.contains(says), "{what}: {error}"),
         (is, then) => assert_eq!(is, then, "{what}"),
     }
     if let Then::Over(_) = then {
         provider.behave();
-        // It does not come back with the provider's senses.
+        // It stays ended when the provider behaves again.
         let again = browser.visit(&format!("{HOME}/echo")).await;
         assert_ne!(again.status, 200, "{what}");
     }
@@ -92,7 +92,7 @@ fn claims(name: &'static str, value: serde_json::Value) -> impl FnOnce(&Provider
 }
 
 #[tokio::test]
-async fn a_refresh_about_somebody_else_ends_the_session() {
+async fn a_refresh_for_another_person_ends_the_session() {
     let other = || json!("f5b7e6c0-lisi");
     refreshed(
         "another subject",
@@ -114,7 +114,7 @@ async fn a_refresh_about_somebody_else_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_refresh_with_an_id_token_that_proves_nothing_ends_the_session() {
+async fn a_refresh_with_an_invalid_id_token_ends_the_session() {
     refreshed(
         "another issuer",
         claims("iss", json!("https://evil.test")),
@@ -163,7 +163,7 @@ async fn a_refresh_that_is_refused_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_refresh_without_the_group_closes_the_route_at_once() {
+async fn a_refresh_without_the_group_denies_the_route_at_once() {
     let leaves = |provider: &Provider| {
         provider.person("zhangsan").groups(&["平台部"]);
     };
@@ -175,7 +175,7 @@ async fn a_refresh_without_the_group_closes_the_route_at_once() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_says_nothing_changes_nothing() {
+async fn a_refresh_without_an_id_token_changes_nothing() {
     for odd in [
         EndpointFault::Html,
         EndpointFault::HtmlStatus(502),

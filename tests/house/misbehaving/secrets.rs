@@ -1,5 +1,5 @@
-//! Whatever a provider says, and however it misbehaves: no page, no record and no log line of any
-//! part of the program has a code, a token, a nonce, a verifier or a secret in it.
+//! However a provider misbehaves, no page and no log line contains a code, a token, a nonce, a verifier
+//! or a secret.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::provider::{CLIENT_SECRET, EndpointFault, Misbehavior, Provider};
 use crate::records::Records;
 
 #[tokio::test]
-async fn no_secret_comes_out_again_whatever_the_provider_does() {
+async fn no_secret_appears_in_pages_or_logs_whatever_the_provider_does() {
     let log = Records::process_log();
     let provider = Provider::new().await;
     provider.set(|settings| settings.access_token_is_jwt = true);
@@ -22,7 +22,7 @@ async fn no_secret_comes_out_again_whatever_the_provider_does() {
             .callback_url(&mut browser, "keycloak", "zhangsan")
             .await;
         let code = parameter(&back, "code").expect("a code");
-        if let Some(how) = bend(round, &code) {
+        if let Some(how) = misbehavior(round, &code) {
             provider.misbehave(how);
         }
         let page = browser.follow(&back).await;
@@ -58,9 +58,9 @@ async fn no_secret_comes_out_again_whatever_the_provider_does() {
     }
 }
 
-/// How it misbehaves in a round; in the first not at all.
-fn bend(round: usize, code: &str) -> Option<Misbehavior> {
-    // It repeats what it was told in confidence.
+/// The misbehavior of a round; none in the first.
+fn misbehavior(round: usize, code: &str) -> Option<Misbehavior> {
+    // The provider repeats a secret that it received.
     let told = |endpoint, status: u16| {
         let words = format!("{code} {CLIENT_SECRET}");
         let body = json!({ "error": "invalid_client", "error_description": words });

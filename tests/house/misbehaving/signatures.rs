@@ -1,16 +1,16 @@
-//! Signatures that prove nothing: broken, another's, none, or made with what everybody knows.
+//! ID tokens with invalid, foreign, missing or forgeable signatures.
 
 use jsonwebtoken::Algorithm;
 use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
-use super::{Row, all_refused, by, row};
+use super::{Row, all_refused, row, row_with};
 use crate::provider::{Key, Misbehavior, compact};
 
-/// An ID token with another value in its head.
+/// An ID token with another value in its header.
 fn head(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
-    let bend = Misbehavior::head(move |head| head[name] = value.clone());
-    row(what, bend, Cause::BadAnswer, says)
+    let change = Misbehavior::head(move |head| head[name] = value.clone());
+    row(what, change, Cause::BadAnswer, says)
 }
 
 /// An ID token signed in another way.
@@ -23,7 +23,7 @@ fn signed(
 }
 
 #[tokio::test]
-async fn a_token_that_the_issuer_did_not_sign_lets_nobody_in() {
+async fn a_token_that_the_issuer_did_not_sign_is_refused() {
     let other = Key::generate(Algorithm::ES256);
     let (stranger, offered) = (other.clone(), other.clone());
     let rows = vec![
@@ -71,7 +71,7 @@ async fn a_token_that_the_issuer_did_not_sign_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn an_algorithm_that_proves_nothing_lets_nobody_in() {
+async fn a_weak_or_unexpected_algorithm_is_refused() {
     let rows = vec![
         signed(
             "alg none",
@@ -123,7 +123,7 @@ async fn an_algorithm_that_proves_nothing_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_the_issuers_lets_nobody_in() {
+async fn a_key_of_another_issuer_is_refused() {
     let rows = vec![
         head("an unknown key", "kid", json!("ghost"), "has no key ghost"),
         head(
@@ -132,7 +132,7 @@ async fn a_key_that_is_not_the_issuers_lets_nobody_in() {
             json!("k".repeat(20_000)),
             "has no key",
         ),
-        by(
+        row_with(
             "several keys and no name",
             |provider| {
                 provider.rotate(true);
@@ -159,9 +159,9 @@ async fn a_key_that_is_not_the_issuers_lets_nobody_in() {
     all_refused(Algorithm::ES256, rows).await;
 }
 
-/// The public key as a shared secret, in each shape in which somebody may hold it (RFC 8725 §2.1).
+/// Algorithm confusion: HMAC with the public key as the secret, in each of its encodings (RFC 8725 §2.1).
 #[tokio::test]
-async fn a_public_key_is_no_shared_secret() {
+async fn a_public_key_is_not_accepted_as_a_shared_secret() {
     let shared = |said: &mut Value| {
         let key = json!({ "kty": "oct", "kid": "shared", "alg": "HS256", "k": "c2VjcmV0" });
         said["keys"].as_array_mut().unwrap().push(key);
@@ -188,7 +188,7 @@ async fn a_public_key_is_no_shared_secret() {
             },
             "algorithm HS256",
         ),
-        by(
+        row_with(
             "a shared secret among the keys",
             move |provider| {
                 provider.misbehave(Misbehavior::answer("keys", shared));
@@ -203,14 +203,14 @@ async fn a_public_key_is_no_shared_secret() {
     all_refused(Algorithm::RS256, rows).await;
 }
 
-/// One character of the signature changed.
+/// A token with one character of the signature changed.
 fn broken(token: &str) -> String {
     let (input, signature) = token.rsplit_once('.').unwrap();
     let first = if signature.starts_with('A') { 'B' } else { 'A' };
     format!("{input}.{first}{}", &signature[1..])
 }
 
-/// The signature of other claims.
+/// A token with the signature of other claims.
 fn changed_after(claims: &Value, key: &Key) -> String {
     let mut other = claims.clone();
     other["groups"] = json!(["管理员"]);

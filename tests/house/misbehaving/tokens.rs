@@ -1,24 +1,24 @@
-//! Tokens that prove nothing, or something else.
+//! ID tokens and token responses with invalid contents.
 
 use jsonwebtoken::Algorithm;
 use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
-use super::{Row, all_refused, by, row};
+use super::{Row, all_refused, row, row_with};
 use crate::provider::{Misbehavior, Provider};
 
 const NOW_S: i64 = 1_800_000_000;
 
-/// An ID token with another value of a claim; null takes it away.
+/// An ID token with another value of a claim; null removes it.
 fn claim(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
-    let bend = Misbehavior::claims(move |claims| put(claims, name, &value));
-    row(what, bend, Cause::BadAnswer, says)
+    let change = Misbehavior::claims(move |claims| put(claims, name, &value));
+    row(what, change, Cause::BadAnswer, says)
 }
 
-/// An answer of the token endpoint with another value.
+/// A token response with another value of a member; null removes it.
 fn answer(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
-    let bend = Misbehavior::answer("token", move |answer| put(answer, name, &value));
-    row(what, bend, Cause::SourceUnreachable, says)
+    let change = Misbehavior::answer("token", move |answer| put(answer, name, &value));
+    row(what, change, Cause::SourceUnreachable, says)
 }
 
 fn put(object: &mut Value, name: &str, value: &Value) {
@@ -30,24 +30,24 @@ fn put(object: &mut Value, name: &str, value: &Value) {
     }
 }
 
-/// The same issuer with a slash at the end: another one, byte for byte.
+/// The issuer with a trailing slash, which is another issuer.
 fn slash() -> Row {
-    let bend = |provider: &Provider| {
+    let change = |provider: &Provider| {
         let slash = format!("{}/", provider.issuer());
         provider.misbehave(Misbehavior::claims(move |claims| {
             claims["iss"] = json!(slash)
         }));
     };
-    by(
+    row_with(
         "a slash at the end",
-        bend,
+        change,
         Cause::BadAnswer,
         "it was issued by",
     )
 }
 
 #[tokio::test]
-async fn an_id_token_of_another_issuer_or_for_another_client_lets_nobody_in() {
+async fn an_id_token_of_another_issuer_or_for_another_client_is_refused() {
     let several = |azp: Value| {
         Misbehavior::claims(move |claims| {
             claims["aud"] = json!(["menshen", "wiki"]);
@@ -103,7 +103,7 @@ async fn an_id_token_of_another_issuer_or_for_another_client_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn an_id_token_of_another_login_lets_nobody_in() {
+async fn an_id_token_of_another_login_is_refused() {
     let rows = vec![
         claim("another nonce", "nonce", json!("n-0S6_WzA2Mj"), "nonce"),
         claim("no nonce", "nonce", Value::Null, "nonce"),
@@ -132,7 +132,7 @@ async fn an_id_token_of_another_login_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn an_id_token_from_another_time_lets_nobody_in() {
+async fn an_id_token_outside_its_validity_is_refused() {
     let rows = vec![
         claim("over", "exp", json!(NOW_S - 61), "it has expired"),
         claim("over since long", "exp", json!(1), "it has expired"),
@@ -165,7 +165,7 @@ async fn an_id_token_from_another_time_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn an_id_token_about_nobody_lets_nobody_in() {
+async fn an_id_token_without_a_valid_subject_is_refused() {
     let rows = vec![
         claim("nobody", "sub", Value::Null, "`sub`"),
         claim("an empty name", "sub", json!(""), "`sub`"),
@@ -200,7 +200,7 @@ async fn an_id_token_about_nobody_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn what_is_no_id_token_lets_nobody_in() {
+async fn a_malformed_id_token_is_refused() {
     let wrong = |what, value, says| {
         row(
             what,
@@ -244,7 +244,7 @@ async fn what_is_no_id_token_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_that_answers_nonsense_lets_nobody_in() {
+async fn an_invalid_token_response_is_refused() {
     let rows = vec![
         answer(
             "no access token",
@@ -283,10 +283,10 @@ async fn a_token_endpoint_that_answers_nonsense_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn userinfo_about_somebody_else_lets_nobody_in() {
+async fn userinfo_of_another_subject_is_refused() {
     let userinfo = |what, value: Value| {
-        let bend = Misbehavior::answer("userinfo", move |said| put(said, "sub", &value));
-        row(what, bend, Cause::BadAnswer, "userinfo")
+        let change = Misbehavior::answer("userinfo", move |said| put(said, "sub", &value));
+        row(what, change, Cause::BadAnswer, "userinfo")
     };
     let rows = vec![
         userinfo("another subject", json!("f5b7e6c0-lisi")),

@@ -80,7 +80,7 @@ fn requests_without_a_body_leave_nothing_behind() {
     for _ in 0..5_000 {
         reader.note(head.as_bytes(), &bodiless);
         bodiless.fetch_add(1, Ordering::Relaxed);
-        assert!(reader.unread.len() <= UNREAD_BYTES_MAX && reader.heads.len() < 20);
+        assert!(reader.unparsed.len() <= UNPARSED_BYTES_MAX && reader.heads.len() < 20);
     }
     let post = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
     reader.note(post, &bodiless);
@@ -93,7 +93,7 @@ fn requests_without_a_body_leave_nothing_behind() {
     for _ in 0..5_000 {
         reader.note(b"GET / HTTP/1.1\n\n", &bodiless);
         bodiless.fetch_add(1, Ordering::Relaxed);
-        assert!(reader.unread.len() <= UNREAD_BYTES_MAX && reader.heads.len() < 5_000);
+        assert!(reader.unparsed.len() <= UNPARSED_BYTES_MAX && reader.heads.len() < 5_000);
     }
     reader.note(post, &bodiless);
     assert_eq!(
