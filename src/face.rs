@@ -10,7 +10,7 @@ use http::{Request, Response};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
-use crate::request::forward::{ClientRequest, ForwardedResponse, UpstreamResponse};
+use crate::request::forward::{ClientRequest, ForwardFailure, ForwardedResponse, UpstreamResponse};
 use crate::request::head::{Connection, Head, HeadError, Peer};
 use crate::request::headers::{RequestId, RequestRewrite};
 use crate::request::policy::{Permit, Verdict};
@@ -237,14 +237,9 @@ impl LiveSite {
             ..
         } = match result {
             Ok(forwarded) => forwarded,
-            Err(failed) => {
-                if let Some(key) = failed.error.limit() {
-                    self.services().telemetry.count_limit_reached(key);
-                }
-                // Parsed again here, so that successful requests need not keep the head.
-                let head = Head::parse(parts, connection, site.parse_options(), entry.at).ok();
-                let logged =
-                    reply::upstream_failed(logged, &parts.headers, head.as_ref(), id, failed);
+            Err(failure) => {
+                let request = (&*parts, connection);
+                let logged = self.forward_failed(site, request, id, entry, logged, failure);
                 return logged.record(&self.services().telemetry, entry, id, started);
             }
         };
@@ -264,6 +259,24 @@ impl LiveSite {
         }
         let logged = logged.with_upstream_response(upstream, is_streaming);
         logged.record_response(response, &self.services().telemetry, entry, id, started)
+    }
+
+    /// The response when forwarding failed.
+    fn forward_failed(
+        &self,
+        site: &Site,
+        (parts, connection): (&Parts, &Arc<Connection>),
+        id: &RequestId,
+        entry: &AccessEntry,
+        logged: LoggedResponse,
+        failure: ForwardFailure,
+    ) -> LoggedResponse {
+        if let Some(key) = failure.error.limit() {
+            self.services().telemetry.count_limit_reached(key);
+        }
+        // Parsed again here, so that successful requests need not keep the head.
+        let head = Head::parse(parts, connection, site.parse_options(), entry.at).ok();
+        reply::upstream_failed(logged, &parts.headers, head.as_ref(), id, failure)
     }
 
     /// Whether a request that took long is still allowed for the same caller.

@@ -293,14 +293,14 @@ fn response_for(
         }
         CheckOutcome::Refuse(_, reason, logged) => with_reason_header(*logged, reason),
     }
-    .from_check()
+    .for_check()
 }
 
 /// The refusal when the route's header expressions cost too much.
 pub(super) fn too_costly(context: &RequestContext<'_>, denial: &Denial) -> LoggedResponse {
     let logged = reply::deny(context, denial);
     let logged = logged.map_response(|response| *response.status_mut() = StatusCode::FORBIDDEN);
-    with_reason_header(logged, classify(denial).1).from_check()
+    with_reason_header(logged, classify(denial).1).for_check()
 }
 
 /// The names as one header value; `None` if there are none.
@@ -361,7 +361,7 @@ pub(super) fn untrusted_peer(site: &Site, peer: Peer, id: &RequestId) -> LoggedR
         LoggedResponse::denied("not a trusted proxy", None, None, response),
         "not-trusted",
     )
-    .from_check()
+    .for_check()
 }
 
 /// The refusal of a check that cannot be read.
@@ -374,5 +374,5 @@ pub(super) fn bad_head(
     log_bad_head(site, peer, id, error);
     let response = reply::text(StatusCode::FORBIDDEN, "text/plain", String::new());
     let logged = LoggedResponse::denied(error.to_string(), None, None, response);
-    with_reason_header(logged, Cause::BadRequest.slug()).from_check()
+    with_reason_header(logged, Cause::BadRequest.slug()).for_check()
 }

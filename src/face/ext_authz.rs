@@ -260,10 +260,10 @@ async fn decide_check(
                 return GrpcOutcome::Refuse(check::too_costly(&context, &denial));
             }
             let answer = answer::ok_response(&permit, &changes, cookie.as_deref(), id);
-            GrpcOutcome::Allow(LoggedResponse::allowed(&permit).from_check(), answer)
+            GrpcOutcome::Allow(LoggedResponse::allowed(&permit).for_check(), answer)
         }
         CheckOutcome::Refuse(_, reason, logged) => {
-            GrpcOutcome::Refuse(check::with_reason_header(*logged, reason).from_check())
+            GrpcOutcome::Refuse(check::with_reason_header(*logged, reason).for_check())
         }
     }
 }

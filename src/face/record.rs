@@ -144,7 +144,7 @@ impl LoggedResponse {
     }
 
     /// Marks it as the response to a check.
-    pub(super) fn from_check(self) -> Self {
+    pub(super) fn for_check(self) -> Self {
         Self {
             face: FaceLabel::Check,
             ..self

@@ -117,18 +117,14 @@ pub(super) fn no_longer_allowed(lang: Lang, id: &RequestId) -> LoggedResponse {
 /// The response to a denial.
 pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedResponse {
     match denial {
-        Denial::NoRoute => LoggedResponse::denied(
-            "no route",
-            None,
-            None,
-            problem(context, Cause::NotFound, None),
-        ),
-        Denial::AmbiguousPath => LoggedResponse::denied(
-            "ambiguous path",
-            None,
-            None,
-            problem(context, Cause::AmbiguousPath, None),
-        ),
+        Denial::NoRoute => {
+            let response = problem(context, Cause::NotFound, None);
+            LoggedResponse::denied("no route", None, None, response)
+        }
+        Denial::AmbiguousPath => {
+            let response = problem(context, Cause::AmbiguousPath, None);
+            LoggedResponse::denied("ambiguous path", None, None, response)
+        }
         Denial::Method { route } => {
             let response = problem(context, Cause::BadRequest, None);
             LoggedResponse::denied("method not in capitals", Some(route), None, response)
@@ -371,8 +367,19 @@ pub(super) fn upstream_failed(
         ForwardError::Unreachable(_) | ForwardError::Broken(_) => Cause::UpstreamDown,
         ForwardError::Unreadable(_) => Cause::UpstreamUnreadable,
     };
+    let response = upstream_problem(cause, headers, head, id);
+    logged.with_reason(cause.slug()).with_response(response)
+}
+
+/// A page for a browser, JSON for a program.
+fn upstream_problem(
+    cause: Cause,
+    headers: &HeaderMap,
+    head: Option<&Head<'_>>,
+    id: &RequestId,
+) -> Response<Body> {
     let lang = lang(headers);
-    let response = if let Some(head) = head.filter(|_| accepts_html(headers)) {
+    if let Some(head) = head.filter(|_| accepts_html(headers)) {
         let passes = matches!(
             cause,
             Cause::UpstreamDown | Cause::UpstreamUnreadable | Cause::StoreAway
@@ -404,8 +411,7 @@ pub(super) fn upstream_failed(
             ProblemJson::CONTENT_TYPE,
             problem.render(),
         )
-    };
-    logged.with_reason(cause.slug()).with_response(response)
+    }
 }
 
 pub(super) fn page_response(status: StatusCode, page: &Page) -> Response<Body> {

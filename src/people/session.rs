@@ -192,7 +192,7 @@ impl Entitlements {
         self.epoch + u64::from(self.has_store_epoch && self.fields != *fields)
     }
 
-    fn as_guess(self) -> Self {
+    fn into_guess(self) -> Self {
         Self {
             has_store_epoch: false,
             ..self

@@ -329,6 +329,27 @@ impl OutgoingRequest<'_> {
     }
 }
 
+/// Why the upload failed, if it did.
+fn upload_error(request: &OutgoingRequest<'_>, lease: &Lease) -> Option<ForwardError> {
+    match request.upload.map(UploadProgress::state)? {
+        UploadState::TooLarge => Some(ForwardError::TooLarge {
+            bytes_max: request.limits.body_bytes_max,
+            partly_sent: lease.connection().has_sent_bytes(),
+        }),
+        UploadState::Broken => Some(ForwardError::Client),
+        UploadState::Sending | UploadState::Sent => None,
+    }
+}
+
+/// Whether a request that failed in this way may be sent once more.
+fn may_retry_after(error: &ExchangeError, is_repeatable: bool) -> bool {
+    match error {
+        ExchangeError::NotSent => true,
+        ExchangeError::NoResponse(_) | ExchangeError::IncompleteHead(_) => is_repeatable,
+        ExchangeError::Invalid(_) | ExchangeError::TimedOut => false,
+    }
+}
+
 /// Sends a request and returns the head of the response. If the connection breaks before that, the
 /// request is retried once on a new connection, provided that nothing was sent or that it is
 /// idempotent and has no body.
@@ -342,14 +363,13 @@ async fn exchange(
     let repeatable = upload.is_none() && parts.method.is_idempotent();
     let mut body = body.map(|body| (body, request.length.known()));
     let leased = |error| ForwardFailure::before_lease(pool, error);
-    let freshness = match repeatable {
-        true => Freshness::Any,
-        false => Freshness::Recent,
+    let freshness = if repeatable {
+        Freshness::Any
+    } else {
+        Freshness::Recent
     };
-    let lease = request
-        .lease_context
-        .lease(pool, freshness, request.at)
-        .await;
+    let context = &request.lease_context;
+    let lease = context.lease(pool, freshness, request.at).await;
     let (mut lease, mut start) = lease.map_err(leased)?;
     lease.attach_share(share);
     let mut may_repeat = true;
@@ -386,7 +406,7 @@ async fn exchange(
                 let binds_connection =
                     head.has_challenge && private::asks_for_connection_auth(&head.headers);
                 if binds_connection && lease.binding.is_none() {
-                    lease.binding = Some(request.lease_context.binding());
+                    lease.binding = Some(context.binding());
                 }
                 return Ok((lease, head));
             }
@@ -394,30 +414,18 @@ async fn exchange(
         };
         // A connection that was closed while it was idle does not use up the retry.
         let was_stale = lease.is_reused && matches!(lost, ExchangeError::NotSent);
-        let may_follow = may_repeat
-            && match lost {
-                ExchangeError::NotSent => true,
-                ExchangeError::NoResponse(_) | ExchangeError::IncompleteHead(_) => repeatable,
-                ExchangeError::Invalid(_) | ExchangeError::TimedOut => false,
-            };
-        let error = match upload.map(UploadProgress::state) {
-            Some(UploadState::TooLarge) => Some(ForwardError::TooLarge {
-                bytes_max: request.limits.body_bytes_max,
-                partly_sent: lease.connection().has_sent_bytes(),
-            }),
-            Some(UploadState::Broken) => Some(ForwardError::Client),
-            _ if may_follow => None,
-            _ => Some(lost.into_error(phase(upload))),
+        let may_follow = may_repeat && may_retry_after(&lost, repeatable);
+        let error = match upload_error(request, &lease) {
+            None if may_follow => None,
+            None => Some(lost.into_error(phase(upload))),
+            error => error,
         };
         if let Some(error) = error {
             return Err(ForwardFailure::at_upstream(lease, error));
         }
         may_repeat = was_stale;
         let share = lease.close();
-        let another = request
-            .lease_context
-            .lease(pool, Freshness::New, Instant::now())
-            .await;
+        let another = context.lease(pool, Freshness::New, Instant::now()).await;
         (lease, start) = another.map_err(leased)?;
         lease.attach_share(share);
     }

@@ -110,25 +110,8 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
         Ok(Some("in-app")) => Some(Mode::InApp),
         _ => None,
     };
-    let named = query.one("connector").ok().flatten();
-    if let Some(named) = named {
-        let entry = named.parse::<ConnectorId>().ok();
-        let entry = entry.and_then(|id| context.site.login.entry(&id));
-        let entry = entry.filter(|entry| entry.can_begin_login());
-        let Some(entry) = entry else {
-            return LoggedResponse::own_path(
-                "no connector",
-                reply::problem(context, Cause::NotFound, None),
-            );
-        };
-        let start = BeginOptions {
-            mode,
-            ..BeginOptions::default()
-        };
-        return LoggedResponse::own_path(
-            "start",
-            begin::begin_login(context, entry, &target, start).await,
-        );
+    if let Some(name) = query.one("connector").ok().flatten() {
+        return start_with_connector(context, &target, name, mode).await;
     }
     let caller = match caller(context).await {
         Ok(caller) => caller,
@@ -153,6 +136,27 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
             sign_in_page::page(context, &target, &caller, round.or(why))
         }
     };
+    LoggedResponse::own_path("start", response)
+}
+
+/// Begins a login through the connector that the query names.
+async fn start_with_connector(
+    context: &RequestContext<'_>,
+    target: &Target,
+    name: &str,
+    mode: Option<Mode>,
+) -> LoggedResponse {
+    let entry = name.parse::<ConnectorId>().ok();
+    let entry = entry.and_then(|id| context.site.login.entry(&id));
+    let Some(entry) = entry.filter(|entry| entry.can_begin_login()) else {
+        let response = reply::problem(context, Cause::NotFound, None);
+        return LoggedResponse::own_path("no connector", response);
+    };
+    let options = BeginOptions {
+        mode,
+        ..BeginOptions::default()
+    };
+    let response = begin::begin_login(context, entry, target, options).await;
     LoggedResponse::own_path("start", response)
 }
 

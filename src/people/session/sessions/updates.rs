@@ -71,7 +71,7 @@ impl Sessions {
         if !same {
             let epoch = current.next_guessed_epoch(fields);
             let fresh = Entitlements::new(account.id, &account.login, via, fields.clone(), epoch);
-            state.0.store(Arc::new(fresh.as_guess()));
+            state.0.store(Arc::new(fresh.into_guess()));
         }
     }
 
@@ -94,7 +94,7 @@ impl Sessions {
             |epoch| Entitlements::new(account, login, &session.via, fields.clone(), epoch);
         let fresh = match epoch {
             Some(epoch) => with_epoch(epoch),
-            None => with_epoch(before.next_guessed_epoch(fields)).as_guess(),
+            None => with_epoch(before.next_guessed_epoch(fields)).into_guess(),
         };
         state.replace_after_refresh(&Arc::new(fresh));
         let changed = differences(&before.fields, fields);
