@@ -21,7 +21,7 @@ async fn start_menshen(upstream: &Upstream, server: &str) -> Menshen {
 
 /// Opens a stream whose request reaches the upstream, and resets it; whether the connection was open.
 async fn request_and_reset(client: &mut Frames, upstream: &Upstream, stream: u32) -> bool {
-    let asked = upstream.asked().len();
+    let asked = upstream.received().len();
     if !client.try_get(stream, UPSTREAM_HOST, "/hang").await {
         return false;
     }
