@@ -151,10 +151,7 @@ fn require_navigation(context: &RequestContext<'_>) -> Result<(), Box<LoggedResp
             reply::problem(context, Cause::FrameLogin, Some(again))
         }
         RequestKind::Navigation | RequestKind::Fetch => {
-            let (status, title) = (
-                StatusCode::UNAUTHORIZED,
-                "Only for a person caller is_navigation here",
-            );
+            let (status, title) = (StatusCode::UNAUTHORIZED, "Only for browser navigations");
             reply::json_problem(context, status, "login-needed", title, "")
         }
     };

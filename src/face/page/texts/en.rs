@@ -40,7 +40,7 @@ pub(super) static TEXTS: Texts = Texts {
         expired: "Your last sign-in has expired. Please sign in again.",
         other_connector: "The page you want accepts only another way of signing in. Please choose it \
                           below.",
-        step_up: "The page you want needs you to confirm once more who you are.",
+        step_up: "Where you are going needs you to confirm once more who you are.",
         signed_out: "You have signed out.",
         loop_detected: "The automatic sign-in did not finish, so we stopped here. Press the button \
                       to try again. If you keep coming back, check that cookies are not blocked.",
@@ -346,8 +346,8 @@ pub(super) static TEXTS: Texts = Texts {
             title: "There is no login name for you",
             detail: "The sign-in service knows you, but sent nothing that can serve as your login \
                    name.",
-            remedy: "Tell your administrator the request ID; the mapping of the login name must be \
-                     corrected.",
+            remedy: "Tell your administrator the request ID; the mapping of the login name needs \
+                     a look.",
         },
         proof_too_weak: ProblemText {
             title: "One more confirmation is missing",
