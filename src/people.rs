@@ -111,8 +111,7 @@ impl People {
 
     /// Probes a read of the store.
     ///
-    /// # Errors
-    /// The store does not answer, so no session can be loaded.
+    /// # Errors The store does not respond, so no session can be loaded.
     pub async fn ping_store(&self) -> Result<(), StoreError> {
         self.store.ping().await
     }

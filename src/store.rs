@@ -1,10 +1,10 @@
-//! `Store`: the database interface, one trait with its records for each subject.
+//! `Store`: the database interface, with one trait and its records for each area, such as sessions.
 //!
 //! A store decides only what needs a transaction: that a login name is free, that the account is open
 //! when its session is inserted, that a ticket is spent once.
 //!
-//! Each database has a folder with one file for each subject. Another one needs its folder, a variant
-//! of [`StoreUrl`], and an arm in the function that opens it.
+//! Each database has a folder with one file for each trait. A new database needs a folder, a
+//! variant of [`StoreUrl`], and an arm in the function that opens it.
 
 use std::sync::Arc;
 
@@ -36,8 +36,8 @@ pub use sqlite::{Sqlite, SqliteUrl};
 pub use tokens::{IdentityUpdate, StoredTokens, TokenStore, TokenUpdate, TokenUpdateOutcome};
 pub use url::{StoreUrl, StoreUrlError};
 
-/// A database with all its subjects. Every method is cancel-safe: it takes effect completely or not at
-/// all.
+/// All storage traits of a database. Every method is cancel-safe: it takes effect completely or not
+/// at all.
 pub trait Store:
     AccountStore + SessionStore + RevocationStore + TokenStore + CoordinationStore + MaintenanceStore
 {

@@ -1,4 +1,4 @@
-//! `PasswordCredentials`: the user name and the password from our form.
+//! `PasswordCredentials`: the user name and the password from the sign-in form.
 
 use std::fmt;
 

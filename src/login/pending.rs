@@ -1,5 +1,5 @@
-//! `Pending`: the state of a login between begin and finish. It is sealed into a cookie of the
-//! browser; the server stores nothing.
+//! `Pending`: the state of a login between its start and its callback. It is sealed into a cookie
+//! of the browser; the server stores nothing.
 
 use std::fmt;
 
@@ -83,7 +83,7 @@ pub enum Mode {
     InApp,
 }
 
-/// What a callback needs to know of the begin of its login.
+/// The state that a callback needs from the start of its login.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Pending {
     #[serde(rename = "f")]
@@ -103,10 +103,10 @@ pub struct Pending {
     pub return_to: ReturnTo,
     #[serde(rename = "t")]
     pub begun_at: Timestamp,
-    /// The connector's revocation epoch at the begin.
+    /// The connector's revocation epoch at the start.
     #[serde(rename = "e")]
     pub connector_epoch: u64,
-    /// The site's revocation epoch at the begin.
+    /// The revocation epoch of everyone at the start.
     #[serde(rename = "a")]
     pub everyone_epoch: u64,
     /// How often the login was restarted automatically.
@@ -124,7 +124,7 @@ pub struct Pending {
     /// Whether a page in another site's frame waits for the ticket.
     #[serde(rename = "w", default, skip_serializing_if = "is_false")]
     pub for_frame: bool,
-    /// The browser's session at the begin, for a callback to which browsers send no session cookie.
+    /// The browser's session at the start, for a callback to which browsers send no session cookie.
     #[serde(
         rename = "o",
         default,

@@ -54,8 +54,8 @@ pub trait Destinations: Send + Sync {
     /// The origin of the sign-in host.
     fn home(&self) -> &Url;
 
-    /// Whether a path could be one of our own pages or is always refused, so that it is no return
-    /// address.
+    /// Whether a path could be one of menshen's own pages or is always refused, so that it is no
+    /// return address.
     fn is_own_path(&self, path: &str) -> bool;
 }
 

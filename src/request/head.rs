@@ -239,8 +239,8 @@ impl<'a> Head<'a> {
         !method.bytes().any(|byte| byte.is_ascii_lowercase())
     }
 
-    /// The client that limits count the request for. `None` if it comes from a trusted proxy that
-    /// did not name its client, or over the unix socket: many clients share these.
+    /// The client for which limits count the request. `None` if the request comes from a trusted
+    /// proxy that did not name its client, or over the unix socket: many clients share these.
     pub fn client_for_limits(&self) -> Option<Client> {
         let is_peer = match self.peer {
             Peer::Ip(ip) => self.peer_trusted && ip.to_canonical() == self.client,
@@ -249,7 +249,7 @@ impl<'a> Head<'a> {
         (!is_peer).then(|| Client::new(self.client, self.counted_by_address))
     }
 
-    /// The port the client used: the one it named, or the default of its scheme.
+    /// The port in the host header, or the default port of the scheme.
     pub fn effective_port(&self) -> u16 {
         self.port.unwrap_or(if self.secure { 443 } else { 80 })
     }

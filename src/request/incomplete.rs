@@ -80,7 +80,8 @@ fn are_equivalent(a: &Verdict, b: &Verdict) -> bool {
     }
 }
 
-/// Whether a route sends the application the identity headers and nothing of its own.
+/// Whether a route sends the application the identity headers and no custom headers, tokens or
+/// assertion.
 fn writes_identity_only(rules: &HeaderRules) -> bool {
     rules.own.is_empty()
         && rules.basic_auth.is_none()

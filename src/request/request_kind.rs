@@ -7,7 +7,7 @@ use http::{HeaderMap, Method};
 
 use super::head::Head;
 
-/// What a request is for, as far as its headers tell.
+/// The purpose of a request, according to its headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestKind {
     /// A top-level page load, which may be redirected to a login. Behind a service worker, which
@@ -47,7 +47,7 @@ pub fn request_kind(head: &Head<'_>) -> RequestKind {
     }
     let html = single_header_lossy(head.headers, ACCEPT.as_str())
         .is_some_and(|accept| accept.contains("text/html"));
-    // Android WebViews send the name of their app here, such as `com.tencent.wework`.
+    // Android WebViews send the name of their app in this header, such as `com.tencent.wework`.
     let mut requested_with = head.headers.get_all("x-requested-with").iter();
     let from_script =
         requested_with.any(|it| it.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"));

@@ -41,7 +41,7 @@ const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
 /// The return parameter of OpenID Connect RP-Initiated Logout 1.0, which also defines `state`.
 const OIDC_RETURN_PARAM: &str = "post_logout_redirect_uri";
 
-/// A client of one provider.
+/// The OAuth 2 client of one provider.
 #[derive(Debug)]
 pub struct OAuth2 {
     settings: ProviderSettings,

@@ -136,7 +136,7 @@ impl CircuitBreakers {
         below_maximum
     }
 
-    /// Whether this client sent a wrong code, or its site sent as many as count for one client.
+    /// Whether this client sent a wrong code, or its /48 site sent as many as count for one client.
     fn is_suspect(&self, breaker: &CircuitBreaker, client: Option<Client>) -> bool {
         let bad = |sender| {
             breaker

@@ -124,7 +124,7 @@ fn write_without_own(head: &mut Vec<u8>, line: &[u8], namespace: &Namespace) -> 
     true
 }
 
-/// The cookies before the first own one.
+/// Removes white space and semicolons before the first cookie.
 fn trim_leading_separators(before: &[u8]) -> &[u8] {
     let filled = before
         .iter()

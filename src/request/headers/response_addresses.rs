@@ -1,5 +1,5 @@
-//! Rewrites the addresses in a response: the upstream's name becomes the one that the client used,
-//! and a removed path prefix is added again.
+//! Rewrites the URLs and cookies in a response: the upstream's host becomes the host that the
+//! client used, and a removed path prefix is added again.
 
 use http::header::{CONTENT_LOCATION, LINK, LOCATION, REFRESH, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};

@@ -276,7 +276,7 @@ impl Api {
     }
 }
 
-/// An integer, or text with one.
+/// An integer, or text that contains an integer.
 pub(super) fn number(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64(),

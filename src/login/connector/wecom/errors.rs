@@ -195,7 +195,7 @@ fn trusted_address(message: &str) -> String {
     )
 }
 
-/// Our IP address as WeCom reports it: `…, from ip: 203.0.113.9, more info …`.
+/// menshen's outgoing IP address, as WeCom reports it: `…, from ip: 203.0.113.9, more info …`.
 fn from_ip(message: &str) -> Option<IpAddr> {
     let (_, rest) = message.split_once("from ip:")?;
     let end = rest.trim_start().find([',', ' ', ']']);

@@ -305,8 +305,8 @@ impl Sessions {
         ended
     }
 
-    /// Ends the sessions in this process before the store is asked, because the caller may be dropped.
-    /// Returns the time of the revocation, and whether the request was registered.
+    /// Ends the sessions in this process before the store is called, because the caller may be
+    /// dropped. Returns the time of the revocation, and whether the request was registered.
     fn register(&self, request: &RevocationRequest) -> (Timestamp, bool) {
         let at = self.clock.now();
         let mut pending = self.pending.lock();
