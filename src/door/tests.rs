@@ -255,7 +255,7 @@ async fn an_idle_connection_is_closed_after_its_keep_alive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_answer_is_not_an_idle_connection() {
+async fn a_slow_response_is_not_an_idle_connection() {
     let slow = |request, connection| async {
         sleep(Duration::from_secs(600)).await;
         describe_connection(request, connection).await

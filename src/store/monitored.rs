@@ -119,12 +119,12 @@ impl MonitoredStore {
 
 /// Delegates each operation to the wrapped store.
 macro_rules! delegate {
-    ($($subject:ident {
+    ($($store_trait:ident {
         reads { $($read:ident($($read_part:ident: $read_kind:ty),*) -> $read_answer:ty;)* }
         writes { $($write:ident($($part:ident: $kind:ty),*) -> $answer:ty;)* }
     })*) => {$(
         #[async_trait]
-        impl $subject for MonitoredStore {
+        impl $store_trait for MonitoredStore {
             $(async fn $read(&self, $($read_part: $read_kind),*) -> Result<$read_answer, StoreError> {
                 self.read(stringify!($read), self.inner.$read($($read_part),*)).await
             })*

@@ -83,7 +83,7 @@ fn the_server_name_chooses_an_exact_match_then_a_wildcard_then_the_first() {
 }
 
 #[test]
-fn of_two_certificates_for_a_name_the_client_gets_one_that_it_can_use() {
+fn a_client_gets_a_certificate_whose_signature_scheme_it_supports() {
     use rustls::SignatureScheme::{ECDSA_NISTP256_SHA256, ED25519};
 
     let folder = Folder::new();
