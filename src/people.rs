@@ -88,7 +88,8 @@ impl People {
 
     /// Closes an account and ends its sessions, or reopens it; false if it does not exist.
     ///
-    /// # Errors As [`Sessions::revoke`]; an account that could not be reopened stays closed.
+    /// # Errors
+    /// As [`Sessions::revoke`]; an account that could not be reopened stays closed.
     pub async fn close_account(
         &self,
         account: &AccountId,
@@ -111,7 +112,8 @@ impl People {
 
     /// Probes a read of the store.
     ///
-    /// # Errors The store does not respond, so no session can be loaded.
+    /// # Errors
+    /// The store does not respond, so no session can be loaded.
     pub async fn ping_store(&self) -> Result<(), StoreError> {
         self.store.ping().await
     }

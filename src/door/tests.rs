@@ -171,7 +171,7 @@ async fn only_a_socket_without_a_listener_is_removed() {
 fn behind_balancer(trusted: &[&str]) -> RunningDoor {
     let place = ListenConfig {
         proxy_protocol: true,
-        ..at("127.0.0.1:0")
+        ..listen_config("127.0.0.1:0")
     };
     open(
         Listeners::bind(&[place], None).unwrap(),
@@ -448,7 +448,7 @@ async fn a_tunnel_counts_as_a_connection_and_delays_the_shutdown() {
 async fn a_redirecting_listener_only_redirects() {
     let place = ListenConfig {
         redirect_https: true,
-        ..at("127.0.0.1:0")
+        ..listen_config("127.0.0.1:0")
     };
     let open = open(
         Listeners::bind(&[place], None).unwrap(),

@@ -341,14 +341,16 @@ impl Sessions {
 
     /// Loads a session from the store, even if it has expired; `None` if it was ended.
     ///
-    /// # Errors The store did not respond.
+    /// # Errors
+    /// The store did not respond.
     pub async fn find_stored(&self, key: &SessionKey) -> Result<Option<StoredSession>, StoreError> {
         self.store.session(key).await
     }
 
     /// The sessions of one account, or all, newest first, at most `max`.
     ///
-    /// # Errors The store did not respond.
+    /// # Errors
+    /// The store did not respond.
     pub async fn list(
         &self,
         account: Option<&AccountId>,
