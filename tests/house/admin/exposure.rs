@@ -114,7 +114,12 @@ async fn the_documented_metrics_are_counted() {
         telemetry.render().contains("menshen_tunnels 0\n")
     })
     .await;
-    // The configuration in use and the number of reloads.
+}
+
+#[tokio::test]
+async fn the_metrics_name_the_configuration_in_use() {
+    let menshen = setup().start().await;
+    let telemetry = menshen.running.live().services().telemetry.clone();
     let hash = |page: String| {
         page.lines()
             .find(|line| line.starts_with("menshen_config{hash="))

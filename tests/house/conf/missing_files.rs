@@ -93,7 +93,7 @@ fn a_kind_can_name_a_file_that_is_not_a_secret() {
     let connector = config.connector.remove(&id).unwrap();
     let kind = Arc::new(WithMetadata(path.clone()));
     config.connector.insert(id, connector.with_kind(kind));
-    assert_eq!(config.files(), [path.clone()]);
+    assert_eq!(config.files(), std::slice::from_ref(&path));
     let error = config.check_files().unwrap_err();
     assert_problem(&error, 3, 12, &["read the file", "metadata.xml"]);
     folder.write("metadata.xml", "<EntityDescriptor/>");
