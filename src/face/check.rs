@@ -101,11 +101,11 @@ pub(super) async fn answer(
     if !site.trust.includes(connection.peer) {
         return untrusted_peer(site, connection.peer, id);
     }
-    let asked = match HttpCheck::read(protocol, site, parts) {
-        Ok(asked) => asked,
+    let check = match HttpCheck::read(protocol, site, parts) {
+        Ok(check) => check,
         Err(error) => return bad_head(site, connection.peer, id, error),
     };
-    let original = asked.original(&parts.headers);
+    let original = check.original(&parts.headers);
     let head = match head_of(site, original, connection.peer, entry.at) {
         Ok(head) => head,
         Err(error) => return bad_head(site, connection.peer, id, error),
@@ -118,7 +118,7 @@ pub(super) async fn answer(
         id,
     };
     let verdict = decide(&site.routes, &site.gate, &head).await;
-    let verdict = match (&asked.restriction, verdict) {
+    let verdict = match (&check.restriction, verdict) {
         (Some(restriction), verdict) => restriction.restrict(verdict),
         (None, verdict) => verdict,
     };

@@ -52,7 +52,7 @@ pub struct PresentedToken {
 /// Reads the bearer tokens of people for one connector.
 pub trait TokenReader: fmt::Debug + Send + Sync {
     /// The profile of the token's person, in the same form as at a login.
-    fn read(&self, shown: &PresentedToken) -> Result<Profile, TokenSubjectError>;
+    fn read(&self, presented: &PresentedToken) -> Result<Profile, TokenSubjectError>;
 }
 
 /// Why a token does not identify a person.
@@ -142,25 +142,25 @@ impl TokenSessions {
     pub async fn admit(
         &self,
         via: &ConnectorId,
-        shown: PresentedToken,
+        presented: PresentedToken,
     ) -> Result<TokenSession, TokenSessionError> {
         let terms = self
             .connectors
             .get(via)
             .ok_or(TokenSessionError::NoConnector)?;
-        let profile = terms.reader.read(&shown)?;
+        let profile = terms.reader.read(&presented)?;
         let mapped = terms.admission.mapping.map(&profile.raw);
         let mapped = mapped.map_err(|error| TokenSessionError::Admit(AdmitError::Map(error)))?;
         let sid = Sid::derived(&[
             b"token",
             via.as_str().as_bytes(),
             profile.subject.as_str().as_bytes(),
-            shown.canonical.expose().as_bytes(),
+            presented.canonical.expose().as_bytes(),
         ]);
         let (handle, kept) = match self.stored(sid).await? {
             Some(found) => session_of_token(sid, &found)?,
             None => {
-                self.admit_new(terms, sid, &shown, profile, mapped.session_expires)
+                self.admit_new(terms, sid, &presented, profile, mapped.session_expires)
                     .await?
             }
         };
@@ -172,7 +172,7 @@ impl TokenSessions {
             } else {
                 kept
             },
-            token: Arc::new(shown.token),
+            token: Arc::new(presented.token),
             entitlements: ArcSwapOption::empty(),
         })
     }
@@ -204,7 +204,7 @@ impl TokenSessions {
         &self,
         terms: &TokenConnector,
         sid: Sid,
-        shown: &PresentedToken,
+        presented: &PresentedToken,
         profile: Profile,
         session_expires: Option<Timestamp>,
     ) -> Result<(SessionHandle, UserFields), TokenSessionError> {
@@ -218,7 +218,7 @@ impl TokenSessions {
             AdmitError::Store(error) => TokenSessionError::Store(Arc::new(error)),
             other => TokenSessionError::Admit(other),
         })?;
-        let ends_at = session_expires.map_or(shown.ends_at, |end| end.min(shown.ends_at));
+        let ends_at = session_expires.map_or(presented.ends_at, |end| end.min(presented.ends_at));
         let login = NewLogin {
             account,
             via: via.clone(),
@@ -227,17 +227,17 @@ impl TokenSessions {
             auth_context: profile.auth_context,
             tokens: None,
             expires_at: Some(ends_at),
-            began_at: shown.issued_at,
+            began_at: presented.issued_at,
             connector_epoch,
             everyone_epoch,
         };
         let once = OneTimeSession {
             sid,
             token_hash: keys::fingerprint(&[b"a token's session", sid.key().as_bytes()]),
-            until: shown.ends_at,
+            until: presented.ends_at,
         };
         let lifetime = SessionTimeouts {
-            lifetime: shown.ends_at.since(self.clock.now()),
+            lifetime: presented.ends_at.since(self.clock.now()),
             idle_timeout: IDLE_TIMEOUT,
         };
         let (name, subject) = (login.account.login.clone(), login.subject.clone());

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_survives_its_text() {
+    fn an_id_is_parsed_from_its_own_text() {
         let id = AccountId::new([7; 16]);
         assert_eq!(AccountId::try_from(id.to_string()).unwrap(), id);
         assert!(AccountId::try_from("short".to_owned()).is_err());

@@ -123,7 +123,7 @@ impl Client {
         let mut form = form.to_vec();
         form.extend(authentication.form());
         let outbound = at.outbound.with_response_limit(ANSWER_BYTES_MAX);
-        let said = outbound
+        let response = outbound
             .post_form(at.url, &form, authentication.credentials(), call)
             .await
             .map_err(TokenEndpointError::Unreachable)?;
@@ -131,35 +131,40 @@ impl Client {
         redacted.extend(authentication.secrets());
         // A Basic credential contains the secret only in encoded form.
         redacted.extend(self.secret());
-        read(&said, at.dialect, &redacted, call.name())
+        read(&response, at.dialect, &redacted, call.name())
     }
 }
 
 /// Reads a response. An error code counts with any status, because some providers send it with 200.
 fn read(
-    said: &FormResponse,
+    response: &FormResponse,
     dialect: TokenEndpointDialect<'_>,
     redacted: &[&str],
     call: &'static str,
 ) -> Result<TokenResponse, TokenEndpointError> {
     let incomplete =
         |missing| TokenEndpointError::Unreachable(OutboundError::Incomplete { call, missing });
-    let body = said
+    let body = response
         .body
         .as_object()
         .ok_or_else(|| incomplete("an object"))?;
     let tokens = match dialect.tokens_pointer {
         None => Some(body),
-        Some(at) => said.body.pointer(at).and_then(Value::as_object),
+        Some(at) => response.body.pointer(at).and_then(Value::as_object),
     };
     let granted_any = tokens.is_some_and(|tokens| tokens.contains_key("access_token"));
     let error = error_of(body).or_else(|| number_of(body).filter(|_| !granted_any));
     if let Some((error, description)) = error {
-        let refusal =
-            error::source_refusal(call, i64::from(said.status), &error, description, redacted);
+        let refusal = error::source_refusal(
+            call,
+            i64::from(response.status),
+            &error,
+            description,
+            redacted,
+        );
         return Err(TokenEndpointError::Refused { error, refusal });
     }
-    let (status, content_type) = (said.status, "JSON without an error".to_owned());
+    let (status, content_type) = (response.status, "JSON without an error".to_owned());
     if !(200..300).contains(&status) {
         return Err(TokenEndpointError::Unreachable(OutboundError::Status {
             call,

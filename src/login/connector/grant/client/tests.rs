@@ -37,7 +37,7 @@ fn form(proof: &ClientAuthentication) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_secret_goes_by_basic_encoded_first() {
+fn a_secret_is_form_encoded_and_sent_by_basic() {
     let secret = literal("hunter2:+/ 密");
     let client = Client::build(settings(Some(&secret), None), clock()).unwrap();
     let proof = client.authentication(&token_url());
@@ -53,7 +53,7 @@ fn a_secret_goes_by_basic_encoded_first() {
 }
 
 #[test]
-fn a_secret_goes_by_the_form_where_that_is_said_or_the_only_way() {
+fn a_secret_is_sent_in_the_form_if_configured_or_the_only_supported_method() {
     let secret = literal("hunter2");
     let in_form = |client: &Client| form(&client.authentication(&token_url())).len() == 2;
     let how = |client_auth| {
@@ -79,7 +79,7 @@ fn a_secret_goes_by_the_form_where_that_is_said_or_the_only_way() {
 }
 
 #[test]
-fn a_public_client_names_itself_alone() {
+fn a_public_client_sends_only_its_id() {
     let client = Client::build(settings(None, None), clock()).unwrap();
     let proof = client.authentication(&token_url());
     assert!(matches!(proof.credentials(), Credentials::None));
@@ -90,7 +90,7 @@ fn a_public_client_names_itself_alone() {
 }
 
 #[test]
-fn a_key_signs_what_is_good_once_and_for_a_minute() {
+fn a_private_key_signs_unique_assertions_that_are_valid_for_a_minute() {
     keys::install_crypto();
     for (kind, algorithm) in [
         (&PKCS_ECDSA_P256_SHA256, Algorithm::ES256),
