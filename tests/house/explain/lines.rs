@@ -392,7 +392,7 @@ async fn the_api_refuses_invalid_parameters() {
     let server = server_with_two_sessions().await;
     let url = ("url", "http://sso.test/x");
     for (asked, status, part) in [
-        (vec![], 400, "say which url"),
+        (vec![], 400, "url is missing"),
         (vec![("url", "/x")], 400, "write the whole URL"),
         (
             vec![("url", "ftp://sso.test/x")],
@@ -404,7 +404,7 @@ async fn the_api_refuses_invalid_parameters() {
             400,
             "write the whole URL",
         ),
-        (vec![url, url], 400, "once"),
+        (vec![url, url], 400, "only header may be repeated"),
         (vec![url, ("who", "lisi")], 400, "known are url"),
         (vec![url, ("as", " lisi")], 400, "a login is"),
         (
