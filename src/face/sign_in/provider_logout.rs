@@ -18,7 +18,7 @@ use crate::login::fields::Fields;
 use crate::login::limits::Limited;
 use crate::login::pending::PENDING_AGE_MAX_S;
 use crate::request::{Body, BodyError};
-use crate::store::{ConnectorId, LogoutTarget};
+use crate::store::{ConnectorId, LogoutTarget, StoreError};
 use crate::telemetry::{AuditEvent, AuditRecord, LogLimiter};
 
 /// How long a logout mark refuses logins that began before it, at least: as long as a login may
@@ -114,7 +114,13 @@ async fn end_sessions(
         ];
         keys::fingerprint(&parts)
     });
-    let until = mark_expiry(context, entry, mark, notice).await;
+    let done = reply::text(StatusCode::OK, "text/plain; charset=utf-8", String::new());
+    let done = LoggedResponse::own_path("logout at the source", done);
+    let until = match mark_expiry(context, entry, mark, notice).await {
+        Ok(Some(until)) => until,
+        Ok(None) => return done,
+        Err(error) => return unavailable(context, entry, notice, &error),
+    };
     let sessions = &context.shared.sessions;
     let ended = sessions
         .apply_provider_logout(&entry.id, mark, name.as_ref(), until)
@@ -127,21 +133,9 @@ async fn end_sessions(
                 invalid_request("the logout token was used before"),
             );
         }
-        Err(error) => {
-            // Any browser can cause this line.
-            static LOG_LIMITER: LogLimiter = LogLimiter::new();
-            if notice.is_some() || LOG_LIMITER.allow() {
-                tracing::error!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::error_chain(&error), "a provider logout is in force in this process, but could not be stored");
-            }
-            return LoggedResponse::own_path(
-                "unavailable",
-                reply::problem(context, Cause::StoreAway, None),
-            );
-        }
+        Err(error) => return unavailable(context, entry, notice, &error),
     };
     // Any browser can name a session; one that does not exist is not worth an audit entry.
-    let done = reply::text(StatusCode::OK, "text/plain; charset=utf-8", String::new());
-    let done = LoggedResponse::own_path("logout at the source", done);
     if notice.is_none() && ended == 0 {
         return done;
     }
@@ -163,30 +157,47 @@ async fn end_sessions(
     done
 }
 
+/// The response to a logout that the store did not write.
+fn unavailable(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    notice: Option<&LogoutNotice>,
+    error: &StoreError,
+) -> LoggedResponse {
+    // Any browser can cause this line.
+    static LOG_LIMITER: LogLimiter = LogLimiter::new();
+    if notice.is_some() || LOG_LIMITER.allow() {
+        tracing::error!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::error_chain(error), "a provider logout could not be stored");
+    }
+    LoggedResponse::own_path(
+        "unavailable",
+        reply::problem(context, Cause::StoreAway, None),
+    )
+}
+
 /// Until when a logout mark refuses logins and bearer tokens that began before it: as long as a
-/// login may take or, where people send bearer tokens, as long as those are valid. Marks for
-/// unknown sessions from the front channel are rate-limited.
+/// login may take or, where people send bearer tokens, as long as those are valid.
+///
+/// `None` if the rate limit refuses a front-channel logout of an unknown session. It is dropped before
+/// it takes a place among the pending revocations, because any browser can send it.
 async fn mark_expiry(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     mark: &LogoutTarget,
     notice: Option<&LogoutNotice>,
-) -> Timestamp {
+) -> Result<Option<Timestamp>, StoreError> {
     if let (None, LogoutTarget::Session(sid)) = (notice, mark) {
         let sessions = &context.shared.sessions;
-        let is_known = sessions
-            .has_provider_session(&entry.id, sid)
-            .await
-            .unwrap_or(false);
-        if !is_known && !may_record_mark(context, entry) {
-            return context.head.at;
+        let is_known = sessions.has_provider_session(&entry.id, sid).await;
+        if !matches!(is_known, Ok(true)) && !may_record_mark(context, entry) {
+            return is_known.map(|_| None);
         }
     }
     let token_lifetime = context.site.gate.bearers.token_life_of(&entry.id);
     let lifetime = token_lifetime.map_or(MARK_LIFETIME_MIN, |token_lifetime| {
         token_lifetime.max(MARK_LIFETIME_MIN)
     });
-    context.head.at.plus(lifetime)
+    Ok(Some(context.head.at.plus(lifetime)))
 }
 
 /// Whether the rate limit allows a mark for an unknown session; logs when it does not.

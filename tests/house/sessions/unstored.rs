@@ -8,6 +8,7 @@ use super::eventually;
 use super::watched::{Fault, WatchedHouse, When};
 use crate::checking::TRUSTED;
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
+use crate::provider::Provider;
 use crate::setup::Setup;
 use crate::test_request::TestRequest;
 
@@ -287,4 +288,40 @@ async fn a_stranger_who_ends_nothing_wakes_nobody() {
     // Whoever is ended by the source itself is woken at once.
     assert!(End::Session.ask(&menshen).await.is_ok());
     assert!(changes.has_changed().unwrap());
+}
+
+#[tokio::test]
+async fn a_front_channel_logout_over_the_rate_limit_takes_no_place_in_an_outage() {
+    let provider = Provider::new().await;
+    let connector = provider.toml("busy");
+    let limits = "[login]\nfinishes_per_minute = 5\nfinishes_per_client_per_minute = 1000\n";
+    let setup = Setup::default().more(&format!("{connector}{limits}"));
+    let menshen = WatchedHouse::start(setup).await;
+    let issuer: String =
+        url::form_urlencoded::byte_serialize(provider.issuer().as_bytes()).collect();
+    let mut sids = 0..;
+    let mut logout = async || {
+        let sid = sids.next().unwrap();
+        let path = format!("/.menshen/frontchannel-logout/busy?iss={issuer}&sid=made-up-{sid}");
+        TestRequest::get(&path).at(menshen.address).await.status
+    };
+    // The limit takes time from the process clock, so one more may pass now and then.
+    eventually("the limit refuses", async || {
+        let before = menshen.store.asked("apply_provider_logout");
+        assert_eq!(logout().await, 200);
+        menshen.store.asked("apply_provider_logout") == before
+    })
+    .await;
+    let passed = menshen.store.asked("apply_provider_logout");
+    menshen.store.fail(Some(Fault::Failed));
+    for _ in 0..20 {
+        assert_eq!(logout().await, 503, "the store does not answer");
+    }
+    menshen
+        .store
+        .fail_at("apply_provider_logout", Some(Fault::Failed));
+    menshen.store.fail(None);
+    let tried = menshen.store.asked("apply_provider_logout") - passed;
+    let waiting = menshen.sessions.retry_pending(0).await;
+    assert!(waiting <= tried && tried < 20, "{waiting} of {tried} wait");
 }
