@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::super::{MaintenanceStore, StoreError};
-use super::{Sqlite, run};
+use super::{Sqlite, revocations, run};
 use crate::clock::Timestamp;
 
 /// How long entries of the log are kept. A process that did not read the log for longer must reload its
@@ -59,6 +59,7 @@ impl MaintenanceStore for Sqlite {
                     .await?;
                 deleted += done.rows_affected();
             }
+            deleted += revocations::delete_oldest_marks(&mut tx, at, max).await?;
             tx.commit().await?;
             Ok(deleted)
         })

@@ -238,18 +238,39 @@ async fn insert_front_channel_mark(
         .bind(until.unix_ms())
         .execute(&mut *tx)
         .await?;
-    let sql = "DELETE FROM front_channel_mark WHERE connector = ?1 AND number <= \
-               (SELECT number FROM front_channel_mark WHERE connector = ?1 \
-               ORDER BY number DESC LIMIT 1 OFFSET ?2) RETURNING until";
-    let dropped: Vec<i64> = sqlx::query_scalar(sql)
-        .bind(connector.as_str())
+    tx.commit().await
+}
+
+/// Deletes the oldest front-channel marks of every connector that has too many, at most `max` rows;
+/// returns how many it deleted. Runs at intervals, because finding the oldest mark to keep reads all the
+/// others.
+pub(super) async fn delete_oldest_marks(
+    tx: &mut SqliteConnection,
+    at: Timestamp,
+    max: u32,
+) -> Result<u64, QueryError> {
+    let sql = "SELECT connector FROM front_channel_mark GROUP BY connector HAVING count(*) > ?1";
+    let rows = sqlx::query(sql)
         .bind(FRONT_CHANNEL_MARKS_MAX)
         .fetch_all(&mut *tx)
         .await?;
-    tx.commit().await?;
-    let early = dropped.iter().filter(|until| **until > at.unix_ms());
-    warn_of_dropped_marks(connector, early.count());
-    Ok(())
+    let mut deleted = 0;
+    for found in &rows {
+        let connector: ConnectorId = row::parsed(found, "connector", "logout mark")?;
+        let sql = "DELETE FROM front_channel_mark WHERE number IN \
+                   (SELECT number FROM front_channel_mark WHERE connector = ?1 \
+                   ORDER BY number DESC LIMIT ?3 OFFSET ?2) RETURNING until";
+        let dropped: Vec<i64> = sqlx::query_scalar(sql)
+            .bind(connector.as_str())
+            .bind(FRONT_CHANNEL_MARKS_MAX)
+            .bind(max)
+            .fetch_all(&mut *tx)
+            .await?;
+        let early = dropped.iter().filter(|until| **until > at.unix_ms());
+        warn_of_dropped_marks(&connector, early.count());
+        deleted += u64::try_from(dropped.len()).unwrap_or(u64::MAX);
+    }
+    Ok(deleted)
 }
 
 /// Logs that marks were evicted before they expired. Rate-limited, because unauthenticated requests

@@ -228,16 +228,29 @@ async fn what_strangers_say_fills_no_store() {
     let said = store.apply_provider_logout(&corp, &sid, None, at(10), at(600));
     said.await.unwrap();
     assert_eq!(store.mint(&new).await.unwrap(), MintOutcome::LoggedOut);
-    let content = meddler.content().await;
-    let marks = content
-        .iter()
-        .filter(|row| row.starts_with("front_channel_mark"));
-    assert_eq!(marks.count(), 50_000);
+    let count = |content: &[String]| {
+        let marks = content
+            .iter()
+            .filter(|row| row.starts_with("front_channel_mark"));
+        marks.count()
+    };
+    // A logout only adds its own mark; the oldest are deleted with what has expired.
+    assert_eq!(count(&meddler.content().await), 50_006);
+    let delete = || store.delete_expired(at(10), at(0), 4);
+    assert_eq!(
+        [delete().await.unwrap(), delete().await.unwrap()],
+        [4, 2],
+        "no more rows at once than it may delete"
+    );
+    assert_eq!(delete().await.unwrap(), 0);
+    assert_eq!(count(&meddler.content().await), 50_000);
+    assert_eq!(store.mint(&new).await.unwrap(), MintOutcome::LoggedOut);
     // The oldest that stands is said once more, and then the next to come pushes out another.
     for sid in ["made up 7", "new"] {
         let sid = LogoutTarget::Session(sid.to_owned());
         let said = store.apply_provider_logout(&corp, &sid, None, at(9), at(600));
         said.await.unwrap();
+        while delete().await.unwrap() > 0 {}
     }
     let content = meddler.content().await;
     let renewed =

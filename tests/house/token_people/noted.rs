@@ -182,6 +182,8 @@ async fn a_logout_that_is_forgotten_before_its_time_is_warned_of() {
     let say = async |sid: &str| {
         let said = front_channel_of("flooded", &provider, &menshen, (sid, "192.0.2.1"));
         assert_eq!(said.await, 200);
+        let sessions = &menshen.running.live().services().sessions;
+        sessions.delete_expired().await.unwrap();
     };
     let words = "dropped before";
     say("first").await;
