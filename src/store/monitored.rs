@@ -59,13 +59,15 @@ impl MonitoredStore {
         self.run(operation, QUERY_TIMEOUT, query).await
     }
 
-    async fn write<T>(
+    async fn write<T: WriteEvidence>(
         &self,
         operation: &'static str,
         query: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let answer = self.run(operation, QUERY_TIMEOUT, query).await;
-        self.record_write(&answer);
+        if answer.as_ref().map_or(true, T::shows_a_write) {
+            self.record_write(&answer);
+        }
         answer
     }
 
@@ -115,6 +117,39 @@ impl MonitoredStore {
             Some(cause) => Err(StoreError::WritesFail { cause }),
         })
     }
+}
+
+/// Whether the result of an operation shows that rows were written. A transaction that changes nothing
+/// succeeds on a full disk, too, so it says nothing about the next write.
+trait WriteEvidence {
+    fn shows_a_write(&self) -> bool;
+}
+
+macro_rules! write_evidence {
+    ($($result:ty: |$it:ident| $shown:expr;)*) => {$(
+        impl WriteEvidence for $result {
+            fn shows_a_write(&self) -> bool {
+                let $it = self;
+                $shown
+            }
+        }
+    )*};
+}
+
+write_evidence! {
+    AdmissionOutcome: |it| matches!(it, Self::Account(_));
+    MintOutcome: |it| *it == Self::Session;
+    TokenUpdateOutcome: |it| matches!(it, Self::Stored { .. });
+    Revocation: |_it| true;
+    Option<Revocation>: |it| it.is_some();
+    // Without entries, a logout may have ended nothing and left no mark.
+    Option<Vec<Revocation>>: |it| it.as_ref().is_some_and(|entries| !entries.is_empty());
+    bool: |it| *it;
+    u64: |it| *it > 0;
+    // An update of sessions that are gone changes no row.
+    (): |_it| false;
+    // The key ring is written only once.
+    Vec<Secret<String>>: |_it| false;
 }
 
 /// Delegates each operation to the wrapped store.
@@ -198,8 +233,9 @@ impl MaintenanceStore for MonitoredStore {
         self.run("ping", PROBE_TIMEOUT, self.inner.ping()).await
     }
 
-    /// Returns the result of a recent write of any kind. If there is none, one caller probes for
-    /// all.
+    /// Returns the result of the last write if it is recent. Otherwise one caller tries a write, and the
+    /// others wait for its result. `Cached` does not fit: here every write sets the result, not only the
+    /// caller that tries.
     async fn probe_write(&self) -> Result<(), StoreError> {
         let _guard = self.probe_lock.lock().await;
         if let Some(known) = self.recent_write_result() {

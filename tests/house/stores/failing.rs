@@ -1,12 +1,18 @@
 //! Writes that fail in the middle, at their end, or because somebody else holds the file: nothing of
 //! them stays, and the next one works.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use menshen::store::{self, RevocationScope};
+use menshen::store::{
+    self, AccountId, AccountStore as _, Admission, AdmissionOutcome, LogoutTarget,
+    MaintenanceStore as _, MonitoredStore, RevocationScope, RevocationStore as _,
+    SessionStore as _,
+};
+use menshen::telemetry::Telemetry;
 
 use super::writes::{Prepared, Write, writes_work};
-use super::{Backend, Meddler, TempDir, at, backends, is_here};
+use super::{Backend, Meddler, TempDir, admission, at, backends, corp, is_here};
 
 /// What a full disk, a broken disk and a broken rule each leave of a transaction: SQLite ends it by
 /// itself, takes back one statement of it, or keeps what the statement did so far.
@@ -165,4 +171,44 @@ fn anonymous(content: Vec<String>) -> Vec<String> {
     let mut rows: Vec<_> = rows.collect();
     rows.sort();
     rows
+}
+
+#[tokio::test]
+async fn an_operation_that_writes_nothing_does_not_show_that_writes_work() {
+    let (backend, mut meddler) = on_file().await;
+    let prepared = Prepared::on(&*backend.store).await;
+    let (corp, key) = (corp(), prepared.session.record.key);
+    let log = menshen::telemetry::LogConfig::default();
+    let telemetry = Telemetry::writing_to(&log, Box::new(std::io::sink()));
+    let store = MonitoredStore::new(Arc::clone(&backend.store), telemetry);
+    let end = meddler.fail_all("SELECT RAISE(ABORT, 'disk full')").await;
+    let unknown = LogoutTarget::Session("no session came from it".to_owned());
+    let stranger = Admission {
+        create: false,
+        ..admission("wangwu")
+    };
+    assert!(store.probe_write().await.is_err());
+    store.touch(&[]).await.unwrap();
+    assert!(store.probe_write().await.is_err(), "touch");
+    assert_eq!(store.delete_expired(at(1), at(0), 10).await.unwrap(), 0);
+    assert!(store.probe_write().await.is_err(), "delete_expired");
+    let none = AccountId::new([9; 16]);
+    let closed = store.close_account(&none, true, at(1)).await.unwrap();
+    assert_eq!(closed, None);
+    assert!(store.probe_write().await.is_err(), "close_account");
+    let admitted = store.admit(&stranger).await.unwrap();
+    assert_eq!(admitted, AdmissionOutcome::Unknown);
+    assert!(store.probe_write().await.is_err(), "admit");
+    let logout = store.apply_provider_logout(&corp, &unknown, None, at(1), at(1));
+    assert_eq!(logout.await.unwrap(), Some(Vec::new()));
+    assert!(
+        store.probe_write().await.is_err(),
+        "a logout that leaves no mark"
+    );
+    meddler.run(&end).await;
+    store
+        .revoke(&RevocationScope::Session(key), at(1))
+        .await
+        .unwrap();
+    store.probe_write().await.unwrap();
 }
