@@ -86,7 +86,7 @@ async fn a_session_of_one_connector_is_refused_on_a_route_of_another() {
     let page = browser.follow(&format!("{HOME}/other/echo?a")).await;
     assert!(page.url.contains("/sign_in?why=other&rd="), "{}", page.url);
     let html = page.answer.text();
-    assert!(html.contains("只认另一种登录方式"), "{html}");
+    assert!(html.contains("只接受另一种登录方式"), "{html}");
     let offered = start_links(&html);
     assert_eq!(offered.len(), 1, "{offered:?}");
     assert!(offered[0].contains("connector=other"), "{offered:?}");
@@ -121,7 +121,7 @@ async fn a_session_of_one_connector_is_refused_on_a_route_of_another() {
     let far = browser.follow("http://far.test/echo").await;
     assert!(far.url.starts_with(&format!("{OWN}/start")), "{}", far.url);
     assert_eq!(start_links(&far.answer.text()).len(), 1);
-    assert!(far.answer.text().contains("只认另一种登录方式"));
+    assert!(far.answer.text().contains("只接受另一种登录方式"));
     // The session stays valid on other routes.
     let info = get("/.menshen/userinfo").send(&menshen).await;
     assert_eq!(

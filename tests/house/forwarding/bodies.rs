@@ -280,8 +280,8 @@ async fn the_413_page_says_whether_the_application_received_part_of_the_body() {
     ]
     .concat();
     for (request, cause, words) in [
-        (begun, Cause::TooLargeBegun, "was passed on in part"),
-        (announced, Cause::TooLarge, "was not passed on"),
+        (begun, Cause::TooLargeBegun, "was forwarded in part"),
+        (announced, Cause::TooLarge, "was not forwarded"),
     ] {
         let mut line = RawConnection::open(menshen.address()).await;
         line.send(&request).await;

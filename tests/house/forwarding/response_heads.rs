@@ -78,7 +78,7 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
         .collect();
     for (number, (answer, why)) in answers.iter().enumerate() {
         let target = format!("/{number}");
-        for (language, words) in [("en", "cannot be read"), ("zh-CN", "读不懂")] {
+        for (language, words) in [("en", "cannot be read"), ("zh-CN", "无法识别")] {
             let headers = format!("{html}Accept-Language: {language}\r\n");
             let page = wire::raw(menshen.address(), get(&target, &headers).as_bytes()).await;
             assert_eq!(page.status, 502, "{answer:.99?}");
