@@ -14,12 +14,17 @@
 //! | session | a signed-in browser; immutable once minted |
 //! | entitlements | groups, departments and roles of a session: what may change while it lasts |
 //! | route | a host and a path, who may pass there, and the upstream behind it |
-//! | issuer | who signs the bearer tokens with which programs authenticate |
+//! | issuer | who issues tokens: bearer tokens of programs, ID tokens of an OIDC source |
 //! | head | the parts of a request on which a decision may depend |
 //! | caller | who sends a request: nobody, a person or a program |
 //! | verdict | the answer of a decision: allow with a permit, allow after the source was asked again, log in first, or deny |
 //! | assertion | a signed statement of who a person is, for one application |
-//! | face | a protocol in which menshen is asked; it decides nothing |
+//! | face | the code that takes requests over one protocol (HTTP, forward-auth check, ext_authz) and turns the verdict into its response; it decides nothing |
+//! | own path | a path below `/.menshen` that menshen serves itself |
+//! | epoch | a counter that a revocation increments; a session minted under an older one is void |
+//! | flow | one pending login; its ID is the `state` at the source, and the sealed flow cookie holds it |
+//! | entry token | what a portal sends a person with, so that a login begins without a request of ours |
+//! | ticket | what passes a session on to another host of the site |
 //! | site | one configuration, built; a reload replaces it as a whole ([`site::live`]) |
 //!
 //! # Two journeys
@@ -28,11 +33,18 @@
 //!
 //! ```text
 //! door      read the PROXY header, terminate TLS, one task per connection
-//! face      LiveSite::handle: parse the head once; serve an own path, or decide
-//! request   decide: Routes::find → Gate::identify → policy::judge → Verdict
-//! request   forward: a Permit and the request → the upstream's response
-//! telemetry one access log entry, always last
+//! run       AllListeners gives each listener its handler: gRPC checks to ExtAuthz, the rest to the site
+//! face      LiveSite::handle (in `face.rs`): parse the head; serve one of menshen's own paths, or decide
+//! request   decide: Routes::find → Gate::identify (the cookie's session: Sessions::find) →
+//!           policy::judge → Verdict; gate and judge meet in `request::on_route`
+//! request   RequestRewrite::new: the headers that the upstream receives
+//! request   Forwarder::forward: a Permit and the request → the upstream's response
+//! telemetry one access log entry: before the response is sent if its body is complete, otherwise when
+//!           the body ends (`face::streamed`)
 //! ```
+//!
+//! The head is parsed again only when forwarding failed or a long request is checked again. A response
+//! of the door itself (a malformed request, too many requests, the redirect to https) has no entry.
 //!
 //! When another proxy asks whether a request may pass, the same function decides and nothing is
 //! forwarded. `face::check` (HTTP) and [`face::ext_authz`] (gRPC) parse the question into a head
@@ -42,17 +54,26 @@
 //! A login goes [`face`] → [`login`] → [`people`]:
 //!
 //! ```text
-//! face      sign_in: which connector, where to return, rate limits
-//! login     Login::begin: state, nonce and PKCE verifier, sealed into a cookie of the browser
+//! face      sign_in: which connector, where to return; the page of connectors unless one begins
+//!           automatically. `sign_in::answer` dispatches every own path
+//! login     Login::begin: rate limits; state, nonce and PKCE verifier are sealed; Connector::begin → Challenge
+//! face      sign_in::challenge: the redirect and the flow cookie
 //! ...       the browser goes to the source and returns
-//! login     Login::open_pending: does the login belong to this browser? Then Login::finish
-//! login     Connector::finish: redeem the answer at the source → Profile
+//! face      sign_in::callback: which pending login does the response belong to?
+//! login     Login::open_pending: does the login belong to this browser? Then Login::finish, once for each
+//!           response, in a task of `login/finish.rs` that does the next four steps
+//! login     Connector::finish: redeem the response at the source → Profile
 //! people    People::admit: mapping and directory → Account
-//! people    Sessions::mint → the session cookie
+//! people    Sessions::mint → the session
+//! people    cookie::sign → the value of the session cookie
+//! face      sign_in::complete: Set-Cookie, and the redirect to the return address
 //! ```
 //!
+//! A login that began on another host of the site goes through the login host (`sign_in::cross_host`) and
+//! returns with a ticket (`sign_in::ticket`).
+//!
 //! A connector that checks passwords itself shows a form of ours in place of the redirect. A person may
-//! also arrive with a ticket that menshen did not request: `Login::redeem_unsolicited` redeems it once,
+//! also arrive with an entry token that menshen did not request: `Login::redeem_unsolicited` redeems it once,
 //! and `Login::finish_unsolicited` mints a session, after a confirmation when another person is signed in.
 //!
 //! # Floors
@@ -76,8 +97,8 @@
 //!
 //! # Invariants
 //!
-//! * One function decides: [`request::decide`]. Every face calls it, and one table of tests covers all
-//!   faces.
+//! * One function decides: [`request::decide`], or [`request::decide_on`] when the asking proxy names the
+//!   route. Every face calls it, and one table of tests covers all faces.
 //! * [`request::explain`] explains a decision by calling the functions that make it, and changes nothing.
 //! * Only [`request::policy::judge`] makes a [`request::policy::Permit`], and
 //!   [`request::forward::Forwarder::forward`] requires one.
@@ -87,8 +108,8 @@
 //!   [`login::pending::Pending`].
 //! * A cached session is immutable and carries the epochs under which it was loaded; every cache hit
 //!   compares them: [`people::session::Sessions`].
-//! * A refresh token is used once: by one task in a process, under one lease among processes, for one
-//!   version in the store: [`people::session::Refresher`].
+//! * A refresh token is used once: one task per process redeems it, a lease in the store excludes other
+//!   processes, and the write fails if the stored version has changed: [`people::session::Refresher`].
 //! * Only [`people`], [`site`] and [`run`] use a store; faces and decisions use [`people::People`] and
 //!   [`people::session::Sessions`].
 //! * A connector never sees a cookie and never writes a response: [`login::connector::Connector`].

@@ -120,7 +120,7 @@ fn recorded_verdict(kind: VerdictKind) -> &'static str {
     }
 }
 
-/// The status that menshen itself responds with. A login has none, because it depends on the client.
+/// The status, if the decision fixes it: none for allow, for own paths and for a login.
 fn status(kind: VerdictKind) -> Option<u16> {
     let status = match kind {
         VerdictKind::Allow | VerdictKind::OwnPage | VerdictKind::LogIn => return None,

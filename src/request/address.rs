@@ -238,7 +238,8 @@ impl<'a> Address<'a> {
     }
 }
 
-/// Whether two heads address the same host and port.
+/// Whether two heads address the same host and the same port. Two absent ports count as the same,
+/// whatever the scheme.
 pub(super) fn same_host(own: &Head<'_>, other: &Head<'_>) -> bool {
     let by_default = own.port.is_none() && other.port.is_none();
     own.host == other.host && (by_default || own.effective_port() == other.effective_port())

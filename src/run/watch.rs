@@ -72,7 +72,7 @@ impl FileWatcher {
         self.files = files;
     }
 
-    /// Waits until a file has changed and no event came for [`QUIET`]. Cancel-safe.
+    /// Waits until a file has changed and no event came for 300 ms. Cancel-safe.
     pub async fn changed(&mut self) {
         loop {
             if !self.is_dirty {

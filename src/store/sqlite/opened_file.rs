@@ -12,7 +12,7 @@ use super::QueryError;
 #[derive(Clone, Debug)]
 pub(super) struct OpenedFile(Option<(PathBuf, Identity)>);
 
-/// Device and number of a file.
+/// Device and inode number of a file.
 type Identity = (u64, u64);
 
 impl OpenedFile {

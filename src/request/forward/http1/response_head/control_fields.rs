@@ -74,7 +74,7 @@ impl ControlFields {
         }
     }
 
-    /// Replaces several equal `Content-Length` headers by one.
+    /// Replaces a repeated `Content-Length` (several lines, or a list in one) by one.
     pub(super) fn join_lengths(&self, headers: &mut HeaderMap) {
         if let (Some(length), 2..) = (self.lengths.value, self.lengths.count) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
