@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -178,6 +178,14 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 /// A socket whose connections the test serves itself.
 pub(crate) async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// A socket whose port refuses connections while it lives: it is bound and does not listen, so no other
+/// test gets the port.
+pub(crate) fn refusing_socket() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    socket
 }
 
 pub(crate) async fn accept(listener: &TcpListener) -> RawConnection<TcpStream> {

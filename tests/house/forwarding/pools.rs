@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use crate::raw_connection::{PATIENCE, RawConnection};
 use crate::upstream::{
     Folder, Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok, open_route,
-    post, until,
+    post, refusing_socket, until,
 };
 use crate::wire;
 
@@ -326,9 +326,8 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
 
 #[tokio::test]
 async fn one_upstream_that_is_down_fails_no_request() {
-    let down = listener().await;
+    let down = refusing_socket();
     let gone = format!("http://{}", down.local_addr().unwrap());
-    drop(down);
     let upstream = Upstream::start(|_| Reply::Keep(ok("up"))).await;
     let menshen = menshen_before(&format!("{gone}\", \"{}", upstream.url()), "").await;
     for number in 0..10 {

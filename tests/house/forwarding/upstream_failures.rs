@@ -8,14 +8,15 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::browser::navigation;
 use crate::raw_connection::RawConnection;
-use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok};
+use crate::upstream::{
+    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok, refusing_socket,
+};
 use crate::wire;
 
 #[tokio::test]
 async fn an_upstream_that_is_down_is_a_502_in_the_language_of_the_client() {
-    let down = listener().await;
+    let down = refusing_socket();
     let url = format!("http://{}", down.local_addr().unwrap());
-    drop(down);
     let menshen = menshen_before(&url, "").await;
     let html: String = navigation()
         .iter()
