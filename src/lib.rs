@@ -78,7 +78,8 @@
 //!
 //! # Floors
 //!
-//! A module uses only modules of lower floors, and none of its own floor. Inside [`request`],
+//! A module uses only modules of lower floors, and none of its own floor; a few modules of floor 0 use
+//! each other, in one direction, and the test lists them. Inside [`request`],
 //! `face::sign_in` and [`login`], files and folders do not use each other in a circle, and the steps of a
 //! decision use each other in one direction only: `head`, `route`, `gate`, `policy`, `forward`. A test
 //! checks this.

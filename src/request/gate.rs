@@ -57,7 +57,6 @@ pub enum GateError {
     /// A valid session and a valid bearer token of different callers in one request.
     #[error("the request has both a session and a bearer token")]
     TwoCallers,
-    /// The store failed.
     #[error("load the session")]
     Unavailable(#[source] Arc<StoreError>),
 }

@@ -111,7 +111,6 @@ pub enum RefreshOutcome {
     Unavailable,
     /// Another process held the lease for too long.
     Busy,
-    /// The store failed.
     Store,
 }
 

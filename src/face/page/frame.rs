@@ -15,7 +15,6 @@ pub struct FramePage<'a> {
     pub info: PageInfo<'a>,
     /// The URL that begins the login, in a tab whose opener is this page.
     pub start: Href,
-    /// The requested page.
     pub return_to: Href,
     /// The origin of the login host, whose messages are accepted.
     pub home: &'a str,

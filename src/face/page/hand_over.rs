@@ -15,7 +15,6 @@ pub struct HandOverPage<'a> {
     /// The origin that may receive the ticket.
     pub to: &'a str,
     pub ticket: &'a str,
-    /// The requested page.
     pub return_to: Href,
     /// The URL of [`HAND_OVER_JS`].
     pub script: Href,

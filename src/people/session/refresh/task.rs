@@ -52,7 +52,6 @@ enum TaskOutcome {
     Unavailable(Box<dyn Error + Send + Sync>),
     /// No permit or lease in time.
     Busy,
-    /// The store failed.
     Store(StoreError),
 }
 
