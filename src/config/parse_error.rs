@@ -44,7 +44,7 @@ pub(super) fn problem(source: &ConfigText, error: &toml::de::Error) -> Problem {
         let problem = Problem::at(
             source,
             span,
-            format!("this version does not build `{key}` yet"),
+            format!("this version does not support `{key}` yet"),
         );
         return problem.help("remove it");
     }

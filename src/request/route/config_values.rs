@@ -67,7 +67,7 @@ pub enum UpstreamUrl {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteConfigError {
     /// `host`.
-    #[error("a host is a name, `*.name`, or either with `:port`; no scheme, no path")]
+    #[error("a host is a name, `*.name` or `*`, each optionally with `:port`; no scheme, no path")]
     Host,
     /// `path`.
     #[error(

@@ -26,7 +26,8 @@ struct RefreshResult {
 #[async_trait]
 impl Source for Oidc {
     /// Without a refresh token the access token is used until it expires. New tokens are returned even
-    /// if the profile cannot be fetched afterwards, because the old ones are spent.
+    /// if the profile cannot be fetched afterwards, because the old ones are spent; not if the new access
+    /// token has already expired.
     async fn refresh(&self, subject: &Subject, tokens: &Tokens) -> Result<Refreshed, SourceError> {
         let metadata = self.metadata().await.map_err(unavailable)?;
         let refreshed = match &tokens.refresh {
