@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::forwarding::upgrades::open_socket;
-use crate::setup::{HOME, Menshen, Setup};
+use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::wire::{self, Answer};
 
 mod dns_rebinding;
@@ -27,7 +27,7 @@ const API: [(&str, &str, &str); 6] = [
 ];
 
 fn setup() -> Setup {
-    Setup::default().more(&format!(
+    Setup::default().tables(&format!(
         "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n"
     ))
 }
@@ -45,7 +45,7 @@ async fn ask(menshen: &Menshen, method: &str, path: &str, headers: &str, body: &
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}Content-Length: {length}\r\n\
          Connection: close\r\n\r\n{body}"
     );
-    wire::raw(admin_of(menshen), request.as_bytes()).await
+    wire::send(admin_of(menshen), request.as_bytes()).await
 }
 
 /// Sends a request with the token.
@@ -79,13 +79,13 @@ async fn sessions_of(menshen: &Menshen, login: &str) -> Vec<Value> {
 
 async fn signed_in(menshen: &Menshen, userid: &str) -> Browser {
     let mut browser = Browser::new(menshen);
-    let page = browser.sign_in(&format!("{HOME}/echo"), userid).await;
+    let page = browser.sign_in(&format!("{SSO_URL}/echo"), userid).await;
     assert_eq!(page.answer.status, 200);
     browser
 }
 
 async fn is_signed_in(browser: &mut Browser) -> bool {
-    browser.visit(&format!("{HOME}/echo")).await.status == 200
+    browser.visit(&format!("{SSO_URL}/echo")).await.status == 200
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn only_the_token_opens_the_api() {
 #[tokio::test]
 async fn without_a_configured_token_there_is_no_api() {
     let menshen = Setup::default()
-        .more("[admin]\nlisten = \"127.0.0.1:0\"\n")
+        .tables("[admin]\nlisten = \"127.0.0.1:0\"\n")
         .start()
         .await;
     for (method, path, body) in API {
@@ -169,7 +169,7 @@ async fn get_changes_nothing_and_post_shows_nothing() {
                 "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n\
                  Connection: close\r\n\r\n"
             );
-            let answer = wire::raw(admin_of(&menshen), request.as_bytes()).await;
+            let answer = wire::send(admin_of(&menshen), request.as_bytes()).await;
             assert_eq!(answer.status, 405, "{method} {path}");
         }
     }
@@ -226,7 +226,7 @@ async fn an_ended_session_is_refused_on_its_next_request() {
     );
     assert!(!is_signed_in(&mut desk).await && !is_signed_in(&mut phone).await);
     // Their WebSocket gets a close frame.
-    assert_eq!(socket.rest().await, [0x88, 2, 0x03, 0xf0]);
+    assert_eq!(socket.read_to_end().await, [0x88, 2, 0x03, 0xf0]);
     assert!(is_signed_in(&mut other).await);
     // A session cannot be ended twice, nor an unknown one.
     assert_eq!(
@@ -341,7 +341,7 @@ async fn a_closed_account_cannot_sign_in_until_it_is_opened() {
     );
     assert!(!is_signed_in(&mut browser).await);
     let page = Browser::new(&menshen)
-        .sign_in(&format!("{HOME}/echo"), "zhangsan")
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
         .await;
     assert_eq!(page.answer.status, 403, "{}", page.answer.text());
     assert_eq!(

@@ -6,7 +6,7 @@ use menshen::face::page::Cause;
 
 use crate::browser::Browser;
 use crate::records::Records;
-use crate::setup::{HOME, Setup, UNLIMITED};
+use crate::setup::{NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::troubles::{DETAIL, MEMBER, REDEEM, TOKEN, last_error, log_in, with_all_calls};
 use crate::wecom::{AGENT_ID, SECRET};
 
@@ -14,11 +14,11 @@ const OLD_REDEEM: &str = "/cgi-bin/user/getuserinfo";
 
 #[tokio::test]
 async fn a_hundred_concurrent_logins_request_one_token() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let mut waiting = Vec::new();
     for _ in 0..100 {
         let mut browser = Browser::new(&menshen);
-        let source = browser.to_source(&format!("{HOME}/echo")).await;
+        let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
         let back = browser.choose(&source, "lisi").await;
         waiting.push((browser, back));
     }
@@ -28,58 +28,58 @@ async fn a_hundred_concurrent_logins_request_one_token() {
     for answer in futures_util::future::join_all(visits).await {
         assert_eq!(answer.header("location"), Some("/echo"));
     }
-    assert_eq!(menshen.source.calls(TOKEN), 1);
-    assert_eq!(menshen.source.calls(REDEEM), 100);
-    assert_eq!(menshen.source.calls("/cgi-bin/department/list"), 1);
+    assert_eq!(menshen.wecom.calls(TOKEN), 1);
+    assert_eq!(menshen.wecom.calls(REDEEM), 100);
+    assert_eq!(menshen.wecom.calls("/cgi-bin/department/list"), 1);
 }
 
 #[tokio::test]
 async fn a_rejected_token_is_replaced_once() {
     let menshen = with_all_calls().await;
     assert_eq!(log_in(&menshen).await.1.answer.status, 200);
-    menshen.source.expire_tokens();
+    menshen.wecom.expire_tokens();
     assert_eq!(log_in(&menshen).await.1.answer.status, 200);
     assert_eq!(
-        (menshen.source.calls(TOKEN), menshen.source.calls(REDEEM)),
+        (menshen.wecom.calls(TOKEN), menshen.wecom.calls(REDEEM)),
         (2, 3)
     );
-    menshen.source.revoke_tokens();
+    menshen.wecom.revoke_tokens();
     assert_eq!(log_in(&menshen).await.1.answer.status, 200);
     assert_eq!(
-        (menshen.source.calls(TOKEN), menshen.source.calls(REDEEM)),
+        (menshen.wecom.calls(TOKEN), menshen.wecom.calls(REDEEM)),
         (3, 5)
     );
     for call in [REDEEM, MEMBER, DETAIL] {
         for code in [40001, 40014, 42001] {
-            menshen.source.fail(call, code, 1);
+            menshen.wecom.fail(call, code, 1);
             let (_, page) = log_in(&menshen).await;
             assert_eq!(page.answer.status, 200, "{code} at {call}");
             // If WeCom rejects every token, the call is made twice and no more.
-            let (sold, asked) = (menshen.source.calls(TOKEN), menshen.source.calls(call));
-            menshen.source.fail(call, code, usize::MAX);
+            let (sold, asked) = (menshen.wecom.calls(TOKEN), menshen.wecom.calls(call));
+            menshen.wecom.fail(call, code, usize::MAX);
             let (_, page) = log_in(&menshen).await;
-            menshen.source.clear_faults(call);
+            menshen.wecom.clear_faults(call);
             assert_eq!(
                 page.cause(),
                 Some(Cause::SourceMisconfigured),
                 "{code} at {call}"
             );
-            assert_eq!(menshen.source.calls(call), asked + 2, "{code} at {call}");
-            assert!(menshen.source.calls(TOKEN) <= sold + 1, "{code} at {call}");
+            assert_eq!(menshen.wecom.calls(call), asked + 2, "{code} at {call}");
+            assert!(menshen.wecom.calls(TOKEN) <= sold + 1, "{code} at {call}");
         }
     }
 }
 
 #[tokio::test]
 async fn a_wrong_secret_is_tried_once_a_minute() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     menshen
-        .source
+        .wecom
         .app(AGENT_ID, |app| app.secret = "another".to_owned());
     for minute in 1..=3 {
         for _ in 0..8 {
             let page = Browser::new(&menshen)
-                .sign_in(&format!("{HOME}/echo"), "lisi")
+                .sign_in(&format!("{SSO_URL}/echo"), "lisi")
                 .await;
             assert_eq!(page.cause(), Some(Cause::SourceMisconfigured));
             assert!(
@@ -88,14 +88,14 @@ async fn a_wrong_secret_is_tried_once_a_minute() {
                 last_error(&menshen)
             );
         }
-        assert_eq!(menshen.source.calls(TOKEN), minute);
+        assert_eq!(menshen.wecom.calls(TOKEN), minute);
         menshen.advance(Duration::from_secs(61));
     }
     menshen
-        .source
+        .wecom
         .app(AGENT_ID, |app| app.secret = SECRET.to_owned());
     let page = Browser::new(&menshen)
-        .sign_in(&format!("{HOME}/echo"), "lisi")
+        .sign_in(&format!("{SSO_URL}/echo"), "lisi")
         .await;
     assert_eq!(page.answer.status, 200);
 }
@@ -104,14 +104,14 @@ async fn a_wrong_secret_is_tried_once_a_minute() {
 async fn a_refused_secret_logs_when_it_is_tried_again() {
     let log = Records::process_log();
     for code in [40001, 40091, 60020, 301_002] {
-        let menshen = Setup::default().more(UNLIMITED).start().await;
-        menshen.source.fail(TOKEN, code, 1);
+        let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
+        menshen.wecom.fail(TOKEN, code, 1);
         // The test clock starts at 2027-01-15 08:00.
         let until = "2027-01-15T08:01:00.000Z";
         for second in [0, 30, 29] {
             menshen.advance(Duration::from_secs(second));
             let page = Browser::new(&menshen)
-                .sign_in(&format!("{HOME}/echo"), "lisi")
+                .sign_in(&format!("{SSO_URL}/echo"), "lisi")
                 .await;
             assert_eq!(page.cause(), Some(Cause::SourceMisconfigured), "{code}");
             let error = last_error(&menshen);
@@ -124,7 +124,7 @@ async fn a_refused_secret_logs_when_it_is_tried_again() {
                 "the page must not show the time"
             );
         }
-        assert_eq!(menshen.source.calls(TOKEN), 1);
+        assert_eq!(menshen.wecom.calls(TOKEN), 1);
         let text = log.text();
         let mut said = text
             .lines()
@@ -134,15 +134,15 @@ async fn a_refused_secret_logs_when_it_is_tried_again() {
         // After that time a new request succeeds.
         menshen.advance(Duration::from_secs(1));
         let page = Browser::new(&menshen)
-            .sign_in(&format!("{HOME}/echo"), "lisi")
+            .sign_in(&format!("{SSO_URL}/echo"), "lisi")
             .await;
         assert_eq!(page.answer.status, 200, "{code}");
     }
     // A transient error is retried at once, and not logged as a refusal.
-    let menshen = Setup::default().more(UNLIMITED).start().await;
-    menshen.source.fail(TOKEN, -1, 1);
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
+    menshen.wecom.fail(TOKEN, -1, 1);
     let page = Browser::new(&menshen)
-        .sign_in(&format!("{HOME}/echo"), "lisi")
+        .sign_in(&format!("{SSO_URL}/echo"), "lisi")
         .await;
     assert_eq!(page.cause(), Some(Cause::SourceBusy));
     assert!(
@@ -151,7 +151,7 @@ async fn a_refused_secret_logs_when_it_is_tried_again() {
         last_error(&menshen)
     );
     let page = Browser::new(&menshen)
-        .sign_in(&format!("{HOME}/echo"), "lisi")
+        .sign_in(&format!("{SSO_URL}/echo"), "lisi")
         .await;
     assert_eq!(page.answer.status, 200);
 }
@@ -159,29 +159,26 @@ async fn a_refused_secret_logs_when_it_is_tried_again() {
 #[tokio::test]
 async fn an_older_deployment_is_called_at_its_older_path() {
     for retired in [false, true] {
-        let menshen = Setup::default().more(UNLIMITED).start().await;
+        let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
         if retired {
-            menshen.source.fail(REDEEM, 48005, usize::MAX);
+            menshen.wecom.fail(REDEEM, 48005, usize::MAX);
         } else {
-            menshen.source.set_without_new_redeem_path(true);
+            menshen.wecom.set_without_new_redeem_path(true);
         }
         for _ in 0..3 {
             let page = Browser::new(&menshen)
-                .sign_in(&format!("{HOME}/echo"), "zhangsan")
+                .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
                 .await;
             assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
         }
         assert_eq!(
-            (
-                menshen.source.calls(REDEEM),
-                menshen.source.calls(OLD_REDEEM)
-            ),
+            (menshen.wecom.calls(REDEEM), menshen.wecom.calls(OLD_REDEEM)),
             (1, 3)
         );
         // The older call also recognizes people who are no members.
-        menshen.source.set_non_member_next();
+        menshen.wecom.set_non_member_next();
         let page = Browser::new(&menshen)
-            .sign_in(&format!("{HOME}/echo"), "zhangsan")
+            .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
             .await;
         assert_eq!(page.cause(), Some(Cause::NotMember));
     }

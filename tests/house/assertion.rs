@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::mirror::{self, Mirror};
 use crate::provider::{Provider, compact};
-use crate::setup::{HOME, Menshen, Setup};
-use crate::test_request::{TestRequest, signed_in};
+use crate::setup::{Menshen, SSO_URL, Setup};
+use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire::Answer;
 
 /// Routes with and without an assertion and an audience.
@@ -142,7 +142,7 @@ fn keys_setting(keys: &[&menshen::secret::Secret<String>]) -> String {
 /// The assertion that the upstream received, if any.
 fn single_assertion(answer: &Answer) -> Option<String> {
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let mut all = mirror::values(answer, "x-menshen-assertion");
+    let mut all = mirror::received_values(answer, "x-menshen-assertion");
     assert!(all.len() <= 1, "{all:?}");
     all.pop()
 }
@@ -155,7 +155,7 @@ fn verify_as_application(keys: &JwkSet, token: &str, audience: &str) -> Result<V
     let mut validation = Validation::new(Algorithm::ES256);
     validation.leeway = 0;
     validation.set_audience(&[audience]);
-    validation.set_issuer(&[HOME]);
+    validation.set_issuer(&[SSO_URL]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     let key = DecodingKey::from_jwk(key).unwrap();
     let told = jsonwebtoken::decode::<Value>(token, &key, &validation);
@@ -172,16 +172,16 @@ fn decode_part(token: &str, at: usize) -> Value {
 #[tokio::test]
 async fn an_application_verifies_an_assertion_with_the_published_keys() {
     let env = AssertionEnv::open("").await;
-    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let keys = env.keys().await;
     let answer = TestRequest::get("/x")
         .session(&cookie)
         .send(&env.menshen)
         .await;
     let token = single_assertion(&answer).unwrap();
-    let account = mirror::values(&answer, "x-account");
+    let account = mirror::received_values(&answer, "x-account");
     let expected = json!({
-        "iss": HOME,
+        "iss": SSO_URL,
         "sub": account[0],
         "login": "zhangsan",
         "aud": "sso.test",
@@ -200,7 +200,7 @@ async fn an_application_verifies_an_assertion_with_the_published_keys() {
 #[tokio::test]
 async fn the_audience_is_that_of_the_route_or_the_host_without_its_port() {
     let env = AssertionEnv::open("").await;
-    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let keys = env.keys().await;
     for (path, host, audience) in [
         ("/finance", "sso.test", "财务 finance"),
@@ -235,13 +235,13 @@ async fn an_assertion_is_sent_only_for_persons_and_only_on_configured_routes() {
                upstream = [\"{mirror}\"]\nassertion = true\n";
     let routes = format!("{ROUTES}{api}").replace("{mirror}", &mirror.base_url());
     let menshen = Setup::default()
-        .more(&issuer)
+        .tables(&issuer)
         .routes(&routes)
         .clock(&clock)
         .start()
         .await;
     let env = AssertionEnv { menshen, mirror };
-    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     for (path, expected) in [
         ("/x", true),
         ("/api", true),
@@ -269,7 +269,7 @@ async fn an_assertion_is_sent_only_for_persons_and_only_on_configured_routes() {
         .session(&cookie);
     assert_eq!(single_assertion(&preflight.send(&env.menshen).await), None);
     // A program has no assertion.
-    let token = ci.sign(&ci.claims("zhangsan", "menshen"), &json!({}));
+    let token = ci.sign(&ci.access_token_claims("zhangsan", "menshen"), &json!({}));
     let program = TestRequest::get("/api").header("Authorization", &format!("Bearer {token}"));
     assert_eq!(single_assertion(&program.send(&env.menshen).await), None);
     // After a sign-out the request is anonymous, although the cached assertion is still valid.
@@ -291,7 +291,7 @@ async fn an_assertion_is_sent_only_for_persons_and_only_on_configured_routes() {
 #[tokio::test]
 async fn an_assertion_header_from_the_client_is_removed() {
     let env = AssertionEnv::open("").await;
-    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let own = env.assertion_at("/x", &cookie).await.unwrap();
     for name in [
         "X-Menshen-Assertion",
@@ -324,7 +324,7 @@ async fn an_assertion_header_from_the_client_is_removed() {
 #[tokio::test]
 async fn a_modified_assertion_fails_verification() {
     let env = AssertionEnv::open("").await;
-    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let (keys, token) = (
         env.keys().await,
         env.assertion_at("/x", &cookie).await.unwrap(),
@@ -352,7 +352,7 @@ async fn a_modified_assertion_fails_verification() {
     }
     let kid = decode_part(&token, 0)["kid"].clone();
     let other = AssertionEnv::open("").await;
-    let others = signed_in(&other.menshen, "zhangsan").await;
+    let others = session_cookie_of(&other.menshen, "zhangsan").await;
     let others = other.assertion_at("/x", &others).await.unwrap();
     // A key of another server, under its own key id and under this server's.
     assert_eq!(refused(&others), ErrorKind::InvalidKeyFormat);
@@ -370,7 +370,7 @@ async fn a_modified_assertion_fails_verification() {
 #[tokio::test]
 async fn an_assertion_expires_at_its_exp() {
     let past = AssertionEnv::at(now_s() - LIFE_S - 10, "").await;
-    let cookie = signed_in(&past.menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&past.menshen, "zhangsan").await;
     let (keys, token) = (
         past.keys().await,
         past.assertion_at("/x", &cookie).await.unwrap(),
@@ -389,7 +389,7 @@ async fn a_checking_proxy_gets_the_assertion_for_the_requested_host() {
     let mirror = Mirror::start().await;
     let setup = setup(&mirror, "").server("trusted_proxies = ['127.0.0.1']");
     let menshen = setup.start().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let own = single_assertion(&TestRequest::get("/x").session(&cookie).send(&menshen).await);
     let auth = |uri: &str| {
         TestRequest::get("/.menshen/auth")
@@ -418,7 +418,7 @@ async fn a_checking_proxy_gets_the_assertion_for_the_requested_host() {
         let ask = ask.header("X-Menshen-Assertion", "lie");
         let answer = ask.send(&menshen).await;
         assert_eq!(answer.status, status, "{ask:?}");
-        let given: Vec<_> = answer.all("x-menshen-assertion").collect();
+        let given: Vec<_> = answer.header_values("x-menshen-assertion").collect();
         assert_eq!(given, Vec::from_iter(expected.as_deref()), "{ask:?}");
     }
 }

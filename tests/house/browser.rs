@@ -311,8 +311,11 @@ impl Browser {
         request.push_str("\r\n");
         let mut bytes = request.into_bytes();
         bytes.extend_from_slice(body);
-        let answer = wire::raw(address, &bytes).await;
-        let set: Vec<_> = answer.all("set-cookie").map(str::to_owned).collect();
+        let answer = wire::send(address, &bytes).await;
+        let set: Vec<_> = answer
+            .header_values("set-cookie")
+            .map(str::to_owned)
+            .collect();
         set.iter().for_each(|line| self.store(&host, line));
         answer
     }

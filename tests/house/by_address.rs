@@ -35,7 +35,7 @@ async fn each_address_of_the_network_has_its_own_login_rate() {
         .chain((10..=15).map(|subnet| format!("{same_48}:{subnet:x}::1")))
         .collect();
     let setup = |key: &str| {
-        let setup = Setup::default().more(LIMIT);
+        let setup = Setup::default().tables(LIMIT);
         setup.server(&format!("{TRUSTING}{key}"))
     };
     let menshen = setup("").start().await;
@@ -78,7 +78,7 @@ async fn each_address_of_the_network_has_its_own_connections() {
             let _ = connection
                 .try_send(format!("{head}{}", get("/echo", "")))
                 .await;
-            let answer = connection.try_answer().await;
+            let answer = connection.try_read_answer().await;
             (
                 answer.is_some_and(|answer| answer.status == 200),
                 connection,
@@ -107,7 +107,7 @@ async fn no_address_can_be_chosen_that_uses_up_the_connections_of_another() {
         let _ = connection
             .try_send(format!("{head}{}", get("/echo", "")))
             .await;
-        let answer = connection.try_answer().await;
+        let answer = connection.try_read_answer().await;
         (
             answer.is_some_and(|answer| answer.status == 200),
             connection,

@@ -3,8 +3,8 @@
 use crate::browser::Browser;
 use crate::checking::{PAGE, TRUSTED};
 use crate::logging_in::{OWN, PHONE};
-use crate::setup::{HOME, Menshen, Setup};
-use crate::test_request::{TestRequest, signed_in};
+use crate::setup::{Menshen, SSO_URL, Setup};
+use crate::test_request::{TestRequest, session_cookie_of};
 
 /// A name as UTF-8, as Latin-1 and as GBK.
 const NAMES: [&[u8]; 3] = ["张三".as_bytes(), b"Jos\xe9", b"\xd5\xc5\xc8\xfd"];
@@ -12,7 +12,7 @@ const NAMES: [&[u8]; 3] = ["张三".as_bytes(), b"Jos\xe9", b"\xd5\xc5\xc8\xfd"]
 #[tokio::test]
 async fn a_cookie_of_any_bytes_does_not_hide_the_session() {
     let menshen = Setup::default().server(TRUSTED).start().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     for name in NAMES {
         let ours = format!("menshen={cookie}").into_bytes();
         for line in [
@@ -47,7 +47,7 @@ async fn a_person_with_non_ascii_cookies_signs_in() {
     for name in ["张三", "José"] {
         let mut browser = Browser::new(&menshen);
         browser.set("sso.test", "name", name);
-        let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+        let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
         assert_eq!(page.answer.status, 200, "{name}");
     }
 }
@@ -69,11 +69,11 @@ async fn the_wecom_client_is_recognized_despite_a_non_ascii_phone_name() {
 async fn an_old_browser_signs_out_from_a_page_with_a_non_ascii_referer() {
     let menshen = Menshen::new().await;
     for (name, status) in [(&b"/\xd5\xc5\xc8\xfd"[..], 200), (&b""[..], 200)] {
-        let cookie = signed_in(&menshen, "zhangsan").await;
+        let cookie = session_cookie_of(&menshen, "zhangsan").await;
         let ask = TestRequest::get("/.menshen/sign_out")
             .method("POST")
             .session(&cookie);
-        let referer = [HOME.as_bytes(), name].concat();
+        let referer = [SSO_URL.as_bytes(), name].concat();
         let ask = ask.bytes("Referer", &referer).header("Content-Length", "0");
         assert_eq!(ask.send(&menshen).await.status, status, "{name:?}");
         let foreign = [b"http://evil.test", name].concat();
@@ -98,15 +98,15 @@ async fn redirects_of_menshen_are_ascii() {
         let answer = browser.visit(&back).await;
         let to = answer.header("location").unwrap();
         let wanted = "/%E4%BD%A0%E5%A5%BD?q=%E5%BC%A0%E4%B8%89";
-        assert_eq!(to.trim_start_matches(HOME), wanted, "{rd}");
+        assert_eq!(to.trim_start_matches(SSO_URL), wanted, "{rd}");
         // With a session the redirect is immediate.
         let answer = browser.visit(&format!("{OWN}/start?rd={rd}")).await;
         let to = answer.header("location").unwrap();
-        assert_eq!(to.trim_start_matches(HOME), wanted, "{rd}");
+        assert_eq!(to.trim_start_matches(SSO_URL), wanted, "{rd}");
     }
     // A header of a proxy in front, in GBK.
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
     let ask = TestRequest::get("/.menshen/start")
         .headers(&PAGE)

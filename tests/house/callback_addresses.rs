@@ -4,8 +4,8 @@ use menshen::face::page::Cause;
 
 use crate::browser::Browser;
 use crate::conf::parse;
-use crate::provider::{Misbehavior, Provider, start};
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::provider::{Misbehavior, Provider, start_url};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 
 /// The callback URL of oauth2-proxy.
 const KNOWN: &str = "http://sso.test/oauth2/callback";
@@ -17,18 +17,18 @@ async fn shared(one: &Provider, other: &Provider, address: &str, prefix: &str) -
         let head = format!("[connector.{id}]\n");
         table.replace(&head, &format!("{head}callback = \"{address}\"\n"))
     };
-    let more = format!("{}{}{UNLIMITED}", at("one", one), at("two", other));
+    let more = format!("{}{}{NO_LOGIN_LIMITS}", at("one", one), at("two", other));
     Setup::default()
         .clock(one.clock())
         .server(&format!("prefix = \"{prefix}\""))
         .connector(&format!("callback = \"{address}\""))
-        .more(&more)
+        .tables(&more)
         .start()
         .await
 }
 
 fn start_of(id: &str, prefix: &str) -> String {
-    start(id).replace("/.menshen/", &format!("{prefix}/"))
+    start_url(id).replace("/.menshen/", &format!("{prefix}/"))
 }
 
 #[tokio::test]
@@ -53,12 +53,15 @@ async fn logins_return_to_the_configured_callback_url() {
             let page = browser.follow(&start_of(id, prefix)).await;
             assert_eq!(page.answer.status, 200, "{address}: {}", page.answer.text());
             assert_eq!(page.answer.echoed("x-forwarded-user"), [login.as_str()]);
-            assert_eq!(page.url, format!("{HOME}/echo"));
+            assert_eq!(page.url, format!("{SSO_URL}/echo"));
             assert_eq!(
-                provider.last("authorize").one("redirect_uri"),
+                provider.last_request("authorize").parameter("redirect_uri"),
                 Some(address)
             );
-            assert_eq!(provider.last("token").one("redirect_uri"), Some(address));
+            assert_eq!(
+                provider.last_request("token").parameter("redirect_uri"),
+                Some(address)
+            );
             let back = browser
                 .visited
                 .iter()
@@ -75,7 +78,7 @@ async fn logins_return_to_the_configured_callback_url() {
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
         // A repeated callback by the same browser does no harm.
         let page = browser.follow(&back).await;
-        assert_eq!(page.url, format!("{HOME}/echo"));
+        assert_eq!(page.url, format!("{SSO_URL}/echo"));
     }
 }
 
@@ -97,13 +100,13 @@ async fn a_response_belongs_to_the_login_in_the_browsers_cookie() {
     let others = callback_url(&mut browser, "two", &other).await;
     let page = browser.follow(&ones).await;
     assert_eq!(page.answer.status, 200);
-    assert_eq!((one.calls("code"), other.calls("code")), (1, 0));
+    assert_eq!((one.code_grants(), other.code_grants()), (1, 0));
     other
         .person("zhangsan")
         .claim("preferred_username", "two".into());
     let page = browser.follow(&others).await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
-    assert_eq!((one.calls("code"), other.calls("code")), (1, 1));
+    assert_eq!((one.code_grants(), other.code_grants()), (1, 1));
     // A response with another login's state names its issuer and is refused.
     let mut browser = Browser::new(&menshen);
     let ones = url::Url::parse(&callback_url(&mut browser, "one", &one).await).unwrap();
@@ -115,7 +118,7 @@ async fn a_response_belongs_to_the_login_in_the_browsers_cookie() {
     let mixed = ones.as_str().replace(&state(&ones), &state(&others));
     let page = browser.follow(&mixed).await;
     assert_eq!(page.cause(), Some(Cause::BadAnswer));
-    assert_eq!((one.calls("code"), other.calls("code")), (1, 1));
+    assert_eq!((one.code_grants(), other.code_grants()), (1, 1));
     // The response is refused in another browser.
     let mut attacker = Browser::new(&menshen);
     let bait = callback_url(&mut attacker, "one", &one).await;
@@ -125,7 +128,7 @@ async fn a_response_belongs_to_the_login_in_the_browsers_cookie() {
         Some(Cause::LoginMissing)
     );
     assert!(victim.cookie("menshen").is_none());
-    assert_eq!(one.calls("code"), 1);
+    assert_eq!(one.code_grants(), 1);
 }
 
 #[tokio::test]
@@ -138,13 +141,13 @@ async fn a_login_does_not_return_to_another_connectors_callback_url() {
     );
     let setup = Setup::default()
         .clock(provider.clock())
-        .more(&format!("{own}{UNLIMITED}"));
+        .tables(&format!("{own}{NO_LOGIN_LIMITS}"));
     let menshen = setup.start().await;
     let mut browser = Browser::new(&menshen);
     provider.start_session(&mut browser, "zhangsan");
     let at_callback = |next: &str| next.contains("/sso/return");
     let back = browser
-        .follow_until(&start("keycloak"), at_callback)
+        .follow_until(&start_url("keycloak"), at_callback)
         .await
         .url;
     let elsewhere = back.replace("/sso/return", "/callback/corp");
@@ -178,7 +181,9 @@ async fn a_form_post_response_works_at_a_shared_callback_url() {
         .external_url(https)
         .server("trusted_proxies = ['127.0.0.1']")
         .connector("callback = 'https://sso.test/.menshen/return'")
-        .more(&format!("{table}response_mode = 'form_post'\n{UNLIMITED}"));
+        .tables(&format!(
+            "{table}response_mode = 'form_post'\n{NO_LOGIN_LIMITS}"
+        ));
     let menshen = setup.start().await;
     let mut browser = Browser::new(&menshen).over_https();
     provider.start_session(&mut browser, "zhangsan");
@@ -194,14 +199,14 @@ async fn a_response_without_an_issuer_is_sent_to_no_other_provider() {
     let (one, other) = (Provider::new().await, Provider::new().await);
     let menshen = shared(&one, &other, KNOWN, "/oauth2").await;
     // A provider that announces the `iss` parameter and omits it.
-    one.misbehave(Misbehavior::back(|pairs| {
+    one.misbehave(Misbehavior::redirect_parameters(|pairs| {
         pairs.retain(|(name, _)| name != "iss")
     }));
     let mut browser = Browser::new(&menshen);
     one.start_session(&mut browser, "zhangsan");
     let page = browser.follow(&start_of("one", "/oauth2")).await;
     assert_eq!(page.cause(), Some(Cause::BadAnswer));
-    assert_eq!((one.calls("code"), other.calls("code")), (0, 0));
+    assert_eq!((one.code_grants(), other.code_grants()), (0, 0));
 }
 
 const HEAD: &str = "\

@@ -6,7 +6,7 @@ use menshen::face::page::Cause;
 
 use crate::browser::{Browser, href, navigation};
 use crate::logging_in::{OWN, parameter};
-use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::wecom::WeCom;
 
 const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
@@ -14,7 +14,7 @@ const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
 /// A browser that was at the provider, and the callback URL.
 async fn at_callback(menshen: &Menshen) -> (Browser, String) {
     let mut browser = Browser::new(menshen);
-    let page = browser.to_source(&format!("{HOME}/echo?way=back")).await;
+    let page = browser.to_source(&format!("{SSO_URL}/echo?way=back")).await;
     let back = browser.choose(&page, "zhangsan").await;
     (browser, back)
 }
@@ -31,12 +31,12 @@ async fn a_repeated_callback_does_no_harm() {
     let first = session(&browser);
     for again in 0..3 {
         let page = browser.follow(&back).await;
-        assert_eq!(page.url, format!("{HOME}/echo?way=back"), "time {again}");
+        assert_eq!(page.url, format!("{SSO_URL}/echo?way=back"), "time {again}");
         assert_eq!(page.answer.status, 200);
         menshen.advance(Duration::from_secs(60));
     }
     assert_eq!(session(&browser), first);
-    assert_eq!(menshen.source.calls(REDEEM), 1);
+    assert_eq!(menshen.wecom.calls(REDEEM), 1);
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn concurrent_callbacks_redeem_the_code_once() {
     let sessions: Vec<_> = tabs.iter().map(session).collect();
     assert!(sessions[0].is_some());
     assert!(sessions.iter().all(|one| *one == sessions[0]));
-    assert_eq!(menshen.source.calls(REDEEM), 1);
+    assert_eq!(menshen.wecom.calls(REDEEM), 1);
 }
 
 #[tokio::test]
@@ -69,13 +69,13 @@ async fn a_callback_in_another_browser_is_refused_and_redeems_no_code() {
         );
         assert_eq!(other.cookies(), []);
     }
-    assert_eq!(menshen.source.calls(REDEEM), 0);
+    assert_eq!(menshen.wecom.calls(REDEEM), 0);
     assert_eq!(owner.follow(&back).await.answer.status, 200);
     // The outcome of the login is remembered, for its own browser only.
     let page = other.follow(&back).await;
     assert_eq!(page.cause(), Some(Cause::LoginMissing));
     assert_eq!(other.cookies(), []);
-    assert_eq!(menshen.source.calls(REDEEM), 1);
+    assert_eq!(menshen.wecom.calls(REDEEM), 1);
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn the_callback_of_another_person_does_not_change_the_session() {
     let menshen = Menshen::new().await;
     let (mut attacker, bait) = at_callback(&menshen).await;
     let mut victim = Browser::new(&menshen);
-    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    victim.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     for spent in [false, true] {
         if spent {
             attacker.follow(&bait).await;
@@ -92,8 +92,8 @@ async fn the_callback_of_another_person_does_not_change_the_session() {
         let page = victim.follow(&bait).await;
         assert_eq!(session(&victim), before);
         // The return address of the other login is not disclosed.
-        assert_eq!(page.url, format!("{HOME}/"));
-        let echo = victim.visit(&format!("{HOME}/echo")).await;
+        assert_eq!(page.url, format!("{SSO_URL}/"));
+        let echo = victim.visit(&format!("{SSO_URL}/echo")).await;
         assert_eq!(echo.echoed("x-forwarded-user"), ["lisi"]);
     }
 }
@@ -109,7 +109,7 @@ async fn a_late_callback_gets_a_page_that_says_so() {
         (400, Some(Cause::LoginLate))
     );
     assert_eq!(browser.cookies(), [], "it will never be of use again");
-    assert_eq!(menshen.source.calls(REDEEM), 0);
+    assert_eq!(menshen.wecom.calls(REDEEM), 0);
     // In time it is accepted; the code is valid for five minutes.
     let (mut browser, back) = at_callback(&menshen).await;
     menshen.advance(Duration::from_secs(299));
@@ -120,24 +120,26 @@ async fn a_late_callback_gets_a_page_that_says_so() {
 async fn a_declined_login_gets_a_page_and_can_be_repeated() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    let page = browser.to_source(&format!("{HOME}/echo?x=1")).await;
+    let page = browser.to_source(&format!("{SSO_URL}/echo?x=1")).await;
     let page = browser.follow(&WeCom::refuse(&page)).await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (403, Some(Cause::LoginDeclined))
     );
     assert_eq!(browser.cookies(), []);
-    assert_eq!(menshen.source.calls(REDEEM), 0);
+    assert_eq!(menshen.wecom.calls(REDEEM), 0);
     let again = href(&page.answer.text(), "/sign_in").unwrap();
-    let page = browser.sign_in(&format!("{HOME}{again}"), "lisi").await;
-    assert_eq!(page.url, format!("{HOME}/echo?x=1"));
+    let page = browser.sign_in(&format!("{SSO_URL}{again}"), "lisi").await;
+    assert_eq!(page.url, format!("{SSO_URL}/echo?x=1"));
 }
 
 #[tokio::test]
 async fn a_signed_in_person_may_sign_in_as_another_person() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    browser
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
     let before = session(&browser);
     let start = format!("{OWN}/start?connector=corp&rd=/echo");
     let page = browser.sign_in(&start, "lisi").await;
@@ -151,7 +153,7 @@ async fn a_signed_in_person_may_sign_in_as_another_person() {
 
 #[tokio::test]
 async fn a_malformed_callback_gets_a_page_without_asking_the_provider() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for (broken, cause) in [
         ("", Cause::BadAnswer),
         ("?code=C", Cause::BadAnswer),
@@ -182,7 +184,7 @@ async fn a_malformed_callback_gets_a_page_without_asking_the_provider() {
         assert!(session(&browser).is_none(), "{broken}");
         assert!(href(&page.answer.text(), "/sign_in").is_some(), "{broken}");
     }
-    assert_eq!(menshen.source.calls(REDEEM), 0);
+    assert_eq!(menshen.wecom.calls(REDEEM), 0);
     // Other parameters do not matter.
     let (mut browser, back) = at_callback(&menshen).await;
     let page = browser
@@ -207,12 +209,12 @@ async fn a_forged_login_cookie_is_refused() {
         assert!(victim.cookie(&theirs.name).is_none(), "what is forged goes");
     }
     assert!(victim.cookie(&own.name).is_some(), "what is not stays");
-    assert_eq!(menshen.source.calls(REDEEM), 0);
+    assert_eq!(menshen.wecom.calls(REDEEM), 0);
 }
 
 #[tokio::test]
 async fn a_callback_is_accepted_only_by_the_connector_that_began_the_login() {
-    let menshen = Setup::default().more(OTHER_CONNECTOR).start().await;
+    let menshen = Setup::default().tables(SECOND_CONNECTOR).start().await;
     for (path, good) in [
         ("/callback/other", false),
         ("/callback/nobody", false),
@@ -223,12 +225,12 @@ async fn a_callback_is_accepted_only_by_the_connector_that_began_the_login() {
         let start = format!("{OWN}/start?connector=corp&rd=/echo");
         let page = browser.to_source(&start).await;
         let back = browser.choose(&page, "zhangsan").await;
-        let asked = menshen.source.calls(REDEEM);
+        let asked = menshen.wecom.calls(REDEEM);
         let page = browser.follow(&back.replace("/callback/corp", path)).await;
         assert_eq!(session(&browser).is_some(), good, "{path}");
         if !good {
             assert_eq!(page.cause(), Some(Cause::LoginForged), "{path}");
-            assert_eq!(menshen.source.calls(REDEEM), asked, "{path}");
+            assert_eq!(menshen.wecom.calls(REDEEM), asked, "{path}");
         }
     }
     let mut browser = Browser::new(&menshen);
@@ -242,7 +244,7 @@ async fn a_callback_is_accepted_only_by_the_connector_that_began_the_login() {
 async fn the_back_button_after_a_login_does_no_harm() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    let source = browser.to_source(&format!("{HOME}/echo?x=1")).await;
+    let source = browser.to_source(&format!("{SSO_URL}/echo?x=1")).await;
     let back = browser.choose(&source, "zhangsan").await;
     browser.follow(&back).await;
     let before = session(&browser);
@@ -251,13 +253,13 @@ async fn the_back_button_after_a_login_does_no_harm() {
     let page = browser.follow(&again).await;
     assert_eq!(page.answer.status, 200);
     assert_eq!(session(&browser), before);
-    assert_eq!(menshen.source.calls(REDEEM), 1);
+    assert_eq!(menshen.wecom.calls(REDEEM), 1);
     // Back at the sign-in page: it names the signed-in person.
     let page = browser.follow(&format!("{OWN}/sign_in?rd=/echo?x=1")).await;
     assert_eq!(page.answer.status, 200);
     let go_on = href(&page.answer.text(), "/start?rd=").unwrap();
-    let page = browser.follow(&format!("{HOME}{go_on}")).await;
-    assert_eq!(page.url, format!("{HOME}/echo?x=1"));
+    let page = browser.follow(&format!("{SSO_URL}{go_on}")).await;
+    assert_eq!(page.url, format!("{SSO_URL}/echo?x=1"));
 }
 
 #[tokio::test]
@@ -265,15 +267,15 @@ async fn a_used_code_retries_the_login_once_and_then_stops() {
     for errcode in [40029, 42003, 42022] {
         let menshen = Menshen::new().await;
         let (mut browser, back) = at_callback(&menshen).await;
-        menshen.source.fail(REDEEM, errcode, 1);
+        menshen.wecom.fail(REDEEM, errcode, 1);
         let again = browser.to_source(&back).await;
         assert_ne!(parameter(&again, "state"), parameter(&back, "state"));
         let back = browser.choose(&again, "zhangsan").await;
         let page = browser.follow(&back).await;
-        assert_eq!(page.url, format!("{HOME}/echo?way=back"), "{errcode}");
+        assert_eq!(page.url, format!("{SSO_URL}/echo?way=back"), "{errcode}");
 
         let (mut browser, back) = at_callback(&menshen).await;
-        menshen.source.fail(REDEEM, errcode, 2);
+        menshen.wecom.fail(REDEEM, errcode, 2);
         let again = browser.to_source(&back).await;
         let back = browser.choose(&again, "zhangsan").await;
         let page = browser.follow(&back).await;
@@ -284,9 +286,9 @@ async fn a_used_code_retries_the_login_once_and_then_stops() {
         assert!(browser.cookies().is_empty());
         let way_on = href(&page.answer.text(), "/sign_in").unwrap();
         let page = browser
-            .sign_in(&format!("{HOME}{way_on}"), "zhangsan")
+            .sign_in(&format!("{SSO_URL}{way_on}"), "zhangsan")
             .await;
-        assert_eq!(page.url, format!("{HOME}/echo?way=back"), "{errcode}");
+        assert_eq!(page.url, format!("{SSO_URL}/echo?way=back"), "{errcode}");
     }
 }
 
@@ -299,6 +301,6 @@ async fn only_get_redeems_a_code() {
         assert_eq!(answer.status, 405, "{method}");
         assert!(session(&browser).is_none(), "{method}");
     }
-    assert_eq!(menshen.source.calls(REDEEM), 0);
+    assert_eq!(menshen.wecom.calls(REDEEM), 0);
     assert_eq!(browser.follow(&back).await.answer.status, 200);
 }

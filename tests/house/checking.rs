@@ -10,8 +10,8 @@ use crate::browser::Browser;
 use crate::ext_authz::ON_MAIN;
 use crate::mirror::Mirror;
 use crate::records::Records;
-use crate::setup::{HOME, Menshen, Setup};
-use crate::test_request::{TestRequest, signed_in};
+use crate::setup::{Menshen, SSO_URL, Setup};
+use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire::Answer;
 
 /// The peer of every test is a trusted proxy.
@@ -50,7 +50,7 @@ async fn menshen_with(routes: &str, mirror: &Mirror) -> Menshen {
     let routes = routes.replace("{mirror}", &mirror.base_url());
     let setup = Setup::default()
         .server(TRUSTED)
-        .more(ON_MAIN)
+        .tables(ON_MAIN)
         .routes(&routes);
     setup.start().await
 }
@@ -62,7 +62,7 @@ fn reason(answer: &Answer) -> &str {
 #[tokio::test]
 async fn every_check_protocol_allows_a_member_and_names_them() {
     let menshen = start_menshen().await;
-    let cookie = signed_in(&menshen, "lisi").await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     let answer = auth("/finance?x=1").session(&cookie).send(&menshen).await;
     assert_eq!(
         (answer.status, answer.header("x-auth-request-user")),
@@ -111,7 +111,7 @@ async fn envoy_removes_headers_that_override_the_method() {
         .await;
     let mut browser = Browser::new(&menshen);
     browser
-        .sign_in(&format!("{HOME}/.menshen/start?connector=corp"), "lisi")
+        .sign_in(&format!("{SSO_URL}/.menshen/start?connector=corp"), "lisi")
         .await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
     for (path, taken) in [("/reads", true), ("/works", false)] {
@@ -132,7 +132,7 @@ async fn envoy_removes_headers_that_override_the_method() {
 #[tokio::test]
 async fn every_check_protocol_refuses_with_its_own_status() {
     let menshen = start_menshen().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let at = menshen.address();
     for (ask, nobody, program) in [
         (auth as fn(&str) -> TestRequest, 401, 401),
@@ -161,7 +161,7 @@ async fn every_check_protocol_refuses_with_its_own_status() {
 #[tokio::test]
 async fn a_check_from_an_untrusted_peer_is_refused() {
     let menshen = Setup::default().start().await;
-    let cookie = signed_in(&menshen, "lisi").await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     for ask in [auth("/"), forward_auth("/"), envoy("/")] {
         let answer = ask.session(&cookie).send(&menshen).await;
         assert_eq!((answer.status, reason(&answer)), (403, "not-trusted"));
@@ -239,7 +239,7 @@ async fn facts_missing_from_a_check_are_never_guessed() {
 #[tokio::test]
 async fn a_check_about_a_client_without_an_address_is_answered() {
     let menshen = start_menshen().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     for chain in ["unix:", "unknown", "", "203.0.113.9, unknown"] {
         let auth = TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", "/echo");
         let auth = auth.header("X-Forwarded-Proto", "https, http");
@@ -280,7 +280,7 @@ async fn a_check_about_an_own_page_is_refused_with_a_reason() {
 async fn a_redirect_loop_is_detected_when_the_proxy_strips_the_cookie() {
     let log = Records::process_log();
     let menshen = start_menshen().await;
-    for (home, at) in [("sso.test", HOME), ("oa.test", "http://oa.test")] {
+    for (home, at) in [("sso.test", SSO_URL), ("oa.test", "http://oa.test")] {
         let mut browser = Browser::new(&menshen);
         browser.sign_in(&format!("{at}/echo"), "lisi").await;
         // The check has no cookie, as with a proxy that does not forward it.
@@ -306,5 +306,5 @@ async fn a_redirect_loop_is_detected_when_the_proxy_strips_the_cookie() {
     let mut browser = Browser::new(&menshen);
     let to = led.header("location").unwrap();
     let page = browser.sign_in(to, "lisi").await;
-    assert_eq!(page.url, format!("{HOME}/echo"));
+    assert_eq!(page.url, format!("{SSO_URL}/echo"));
 }

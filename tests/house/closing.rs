@@ -11,9 +11,9 @@ use crate::browser::Browser;
 use crate::logging_in::PHONE;
 use crate::mirror;
 use crate::oauth2;
-use crate::provider::{self, Provider};
-use crate::relay::{Cut, Relay, When};
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::provider::{self, OldKey, Provider};
+use crate::relay::{Cut, CutOn, Relay};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::test_request::TestRequest;
 use crate::troubles::{self, DETAIL, MEMBER, REDEEM, TOKEN};
 
@@ -35,11 +35,11 @@ async fn wecom(relay: &Relay, source: &Menshen) -> Menshen {
         agent = crate::wecom::AGENT_ID,
         secret = crate::wecom::SECRET,
         api = relay.url(),
-        authorize = source.source.authorize_url(),
-        login = source.source.login_url(),
+        authorize = source.wecom.authorize_url(),
+        login = source.wecom.login_url(),
     );
     Setup::default()
-        .more(&format!("{login}{UNLIMITED}"))
+        .tables(&format!("{login}{NO_LOGIN_LIMITS}"))
         .start()
         .await
 }
@@ -47,13 +47,13 @@ async fn wecom(relay: &Relay, source: &Menshen) -> Menshen {
 #[tokio::test]
 async fn every_repeatable_call_of_a_wecom_login_survives_a_closed_connection() {
     let source = troubles::with_all_calls().await;
-    let relay = Relay::to(address(&source.source.base_url())).await;
+    let relay = Relay::to(address(&source.wecom.base_url())).await;
     let menshen = wecom(&relay, &source).await;
-    let start = format!("{HOME}/.menshen/start?connector=relayed&rd=%2Fecho");
+    let start = format!("{SSO_URL}/.menshen/start?connector=relayed&rd=%2Fecho");
     let mut logins = 0;
     for call in [TOKEN, MEMBER, DETAIL, "/cgi-bin/department/list"] {
         for how in Cut::ALL {
-            relay.cut(call, how, When::Reused);
+            relay.cut(call, how, CutOn::ReusedConnection);
             for login in 1.. {
                 assert!(login <= LOGINS_MAX, "{call} was never asked twice");
                 // The token and the departments are loaded again.
@@ -71,24 +71,24 @@ async fn every_repeatable_call_of_a_wecom_login_survives_a_closed_connection() {
             assert!(!relay.reused().iter().any(|path| path == REDEEM));
         }
     }
-    assert_eq!(source.source.calls(REDEEM), logins);
+    assert_eq!(source.wecom.calls(REDEEM), logins);
 }
 
 #[tokio::test]
 async fn a_wecom_code_is_never_sent_twice() {
     let source = troubles::with_all_calls().await;
-    let relay = Relay::to(address(&source.source.base_url())).await;
+    let relay = Relay::to(address(&source.wecom.base_url())).await;
     let menshen = wecom(&relay, &source).await;
-    let start = format!("{HOME}/.menshen/start?connector=relayed&rd=%2Fecho");
+    let start = format!("{SSO_URL}/.menshen/start?connector=relayed&rd=%2Fecho");
     for how in Cut::ALL {
-        let before = source.source.calls(REDEEM);
-        relay.cut(REDEEM, how, When::Always);
+        let before = source.wecom.calls(REDEEM);
+        relay.cut(REDEEM, how, CutOn::EveryRequest);
         let mut phone = Browser::new(&menshen).with_agent(PHONE);
         let page = troubles::agree(&mut phone, &start).await;
         assert_eq!(page.cause(), Some(Cause::SourceUnreachable), "{how:?}");
         assert_eq!(relay.cuts(), 1, "{how:?}");
-        assert!(source.source.calls(REDEEM) <= before + 1, "{how:?}");
-        relay.cut("/nowhere", how, When::Next);
+        assert!(source.wecom.calls(REDEEM) <= before + 1, "{how:?}");
+        relay.cut("/nowhere", how, CutOn::NextRequest);
         let page = troubles::agree(&mut phone, &start).await;
         assert_eq!(page.answer.status, 200, "{how:?}");
     }
@@ -103,16 +103,16 @@ async fn every_repeatable_call_of_an_openid_login_survives_a_closed_connection()
     let mut logins = 0;
     for how in Cut::ALL {
         for (name, when) in [
-            ("/.well-known/openid-configuration", When::Next),
-            ("/keys", When::Reused),
-            ("/userinfo", When::Reused),
+            ("/.well-known/openid-configuration", CutOn::NextRequest),
+            ("/keys", CutOn::ReusedConnection),
+            ("/userinfo", CutOn::ReusedConnection),
         ] {
             relay.cut(&path(name), how, when);
             for login in 1.. {
                 assert!(login <= LOGINS_MAX, "{name} was never asked twice");
                 // The metadata and the new key are loaded again.
                 menshen.advance(Duration::from_secs(3601));
-                provider.rotate(false);
+                provider.rotate(OldKey::Removed);
                 let mut browser = Browser::new(&menshen);
                 let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
                 logins += 1;
@@ -124,7 +124,7 @@ async fn every_repeatable_call_of_an_openid_login_survives_a_closed_connection()
             assert!(!relay.reused().contains(&path("/token")));
         }
     }
-    assert_eq!(provider.calls("code"), logins);
+    assert_eq!(provider.code_grants(), logins);
 }
 
 #[tokio::test]
@@ -133,23 +133,23 @@ async fn a_code_and_a_refresh_token_are_never_sent_twice() {
     let relay = Relay::to(provider.address()).await;
     let menshen = behind(&provider, &relay).await;
     for how in Cut::ALL {
-        let before = provider.calls("code");
-        relay.cut("/realms/corp/token", how, When::Always);
+        let before = provider.code_grants();
+        relay.cut("/realms/corp/token", how, CutOn::EveryRequest);
         let mut browser = Browser::new(&menshen);
         let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
         assert_eq!(page.cause(), Some(Cause::SourceUnreachable), "{how:?}");
         assert_eq!(relay.cuts(), 1, "{how:?}");
-        assert!(provider.calls("code") <= before + 1, "{how:?}");
+        assert!(provider.code_grants() <= before + 1, "{how:?}");
 
-        relay.cut("/nowhere", how, When::Next);
+        relay.cut("/nowhere", how, CutOn::NextRequest);
         let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
         assert_eq!(page.answer.status, 200, "{how:?}");
-        let before = provider.calls("refresh");
+        let before = provider.refresh_grants();
         menshen.advance(Duration::from_secs(301));
-        relay.cut("/realms/corp/token", how, When::Always);
-        browser.visit(&format!("{HOME}/echo")).await;
+        relay.cut("/realms/corp/token", how, CutOn::EveryRequest);
+        browser.visit(&format!("{SSO_URL}/echo")).await;
         assert_eq!(relay.cuts(), 1, "{how:?}");
-        assert!(provider.calls("refresh") <= before + 1, "{how:?}");
+        assert!(provider.refresh_grants() <= before + 1, "{how:?}");
         // The running calls have ended.
         menshen.advance(Duration::from_secs(3600));
     }
@@ -157,14 +157,14 @@ async fn a_code_and_a_refresh_token_are_never_sent_twice() {
 
 /// An instance of menshen that reaches its provider through a relay, and refreshes tokens.
 async fn behind(provider: &Provider, relay: &Relay) -> Menshen {
-    let more = format!("{}{UNLIMITED}", provider.toml("keycloak"));
+    let more = format!("{}{NO_LOGIN_LIMITS}", provider.toml("keycloak"));
     let head = "[connector.keycloak]\n";
     let more = more.replace(head, &format!("{head}{}", relay.as_proxy()));
     let routes = "[[route]]\nname = \"app\"\nhost = \"sso.test\"\nupstream = [\"{app}\"]\n\
                   pass_access_token = true\n";
     Setup::default()
         .clock(provider.clock())
-        .more(&more)
+        .tables(&more)
         .routes(routes)
         .start()
         .await
@@ -185,15 +185,17 @@ async fn a_profile_call_survives_a_closed_connection_and_the_code_is_sent_once()
             &format!("{}/api/", relay.url()),
         );
     let menshen = Setup::default()
-        .more(&format!("{table}{UNLIMITED}"))
+        .tables(&format!("{table}{NO_LOGIN_LIMITS}"))
         .start()
         .await;
     let mut logins = 0;
     for how in Cut::ALL {
-        relay.cut("/api/me", how, When::Reused);
+        relay.cut("/api/me", how, CutOn::ReusedConnection);
         for login in 1.. {
             assert!(login <= LOGINS_MAX, "the profile call was never repeated");
-            let page = Browser::new(&menshen).follow(&provider::start("gh")).await;
+            let page = Browser::new(&menshen)
+                .follow(&provider::start_url("gh"))
+                .await;
             logins += 1;
             assert_eq!(page.answer.status, 200, "{how:?}: {}", page.answer.text());
             if relay.cuts() > 0 {
@@ -231,7 +233,7 @@ async fn introspection_and_key_look_ups_survive_a_closed_connection() {
     };
     let menshen = Setup::default()
         .clock(ci.clock())
-        .more(&format!(
+        .tables(&format!(
             "{}{}",
             issuer("signed", ""),
             issuer("opaque", &introspection)
@@ -241,12 +243,12 @@ async fn introspection_and_key_look_ups_survive_a_closed_connection() {
         .await;
     for how in Cut::ALL {
         for (id, path) in [("signed", "/keys"), ("opaque", "/introspect")] {
-            relay.cut(&format!("/realms/corp{path}"), how, When::Reused);
+            relay.cut(&format!("/realms/corp{path}"), how, CutOn::ReusedConnection);
             for token in 1.. {
                 assert!(token <= LOGINS_MAX, "{path} was never asked twice");
-                ci.rotate(false);
+                ci.rotate(OldKey::Removed);
                 menshen.advance(Duration::from_secs(3601));
-                let claims = ci.claims("zhangsan", "menshen");
+                let claims = ci.access_token_claims("zhangsan", "menshen");
                 let token = format!("Bearer {}", ci.sign(&claims, &json!({})));
                 let ask = TestRequest::get(&format!("/{id}")).header("Authorization", &token);
                 let answer = ask.send(&menshen).await;

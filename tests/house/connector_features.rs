@@ -10,7 +10,7 @@ pub(crate) mod test_source;
 use menshen::config::Config;
 
 use crate::browser::Browser;
-use crate::setup::{Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 
 /// The connector's id.
 const ID: &str = "idp";
@@ -20,7 +20,7 @@ const HTTPS: &str = "https://sso.test";
 /// A setup over https, because the cookies for a cross-site POST need it.
 fn secure_plan() -> Setup {
     Setup::default()
-        .more(UNLIMITED)
+        .tables(NO_LOGIN_LIMITS)
         .external_url(HTTPS)
         .server("trusted_proxies = ['127.0.0.1']")
 }
@@ -48,7 +48,7 @@ pub(crate) fn flow_in(text: &str) -> String {
 #[tokio::test]
 async fn no_configuration_can_use_the_test_connector() {
     let menshen = Menshen::new().await;
-    let text = Setup::default().text(&menshen.source, &menshen.app);
+    let text = Setup::default().text(&menshen.wecom, &menshen.app);
     for table in [
         "[connector.idp.provided]\n",
         "[connector.idp]\nprovided = true\n",

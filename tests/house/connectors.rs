@@ -5,7 +5,7 @@ use menshen::face::page::Cause;
 use crate::browser::{Browser, Page, href};
 use crate::logging_in::{OWN, parameter};
 use crate::provider::Provider;
-use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, ROUTES, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, ROUTES, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::test_request::TestRequest;
 
 /// Routes that accept only the connector `other`.
@@ -34,15 +34,18 @@ connectors = ["other"]
 "#;
 
 async fn start_menshen() -> Menshen {
-    let more = OTHER_CONNECTOR.replace(
+    let more = SECOND_CONNECTOR.replace(
         "[connector.other]\n",
         "[connector.other]\ndisplay_name = \"Other\"\nlink_by = ['email']\n",
     );
     let setup = Setup::default().routes(&format!("{ROUTES}{OTHER_ONLY}"));
-    let menshen = setup.more(&format!("{more}{UNLIMITED}")).start().await;
+    let menshen = setup
+        .tables(&format!("{more}{NO_LOGIN_LIMITS}"))
+        .start()
+        .await;
     // An old application gets verified e-mail addresses, which link one person to both connectors.
     menshen
-        .source
+        .wecom
         .set_shows_personal_fields(crate::wecom::AGENT_ID, true);
     menshen
 }
@@ -59,7 +62,7 @@ async fn a_public_route_identifies_only_people_of_its_connectors() {
     for (connector, named) in [("corp", &nobody[..]), ("other", &["zhangsan"])] {
         let mut browser = Browser::new(&menshen);
         sign_in_with(&mut browser, connector, "/hello").await;
-        let page = browser.visit(&format!("{HOME}/open/echo")).await;
+        let page = browser.visit(&format!("{SSO_URL}/open/echo")).await;
         assert_eq!(page.status, 200);
         assert_eq!(page.echoed("x-forwarded-user"), named, "{connector}");
     }
@@ -83,7 +86,7 @@ async fn a_session_of_one_connector_is_refused_on_a_route_of_another() {
     let corp = browser.cookie("menshen").unwrap().value.clone();
     let get = |path: &str| TestRequest::get(path).session(&corp);
     // A page request is redirected to the sign-in page with the reason and the accepted connector.
-    let page = browser.follow(&format!("{HOME}/other/echo?a")).await;
+    let page = browser.follow(&format!("{SSO_URL}/other/echo?a")).await;
     assert!(page.url.contains("/sign_in?why=other&rd="), "{}", page.url);
     let html = page.answer.text();
     assert!(html.contains("只接受另一种登录方式"), "{html}");
@@ -131,11 +134,11 @@ async fn a_session_of_one_connector_is_refused_on_a_route_of_another() {
     assert_eq!(get("/echo").send(&menshen).await.status, 200);
     // A login with the other connector passes as the same account, and ends the first session.
     let back = browser
-        .sign_in(&format!("{HOME}/other/echo?a"), "zhangsan")
+        .sign_in(&format!("{SSO_URL}/other/echo?a"), "zhangsan")
         .await;
     assert_eq!(
         (back.answer.status, back.url),
-        (200, format!("{HOME}/other/echo?a"))
+        (200, format!("{SSO_URL}/other/echo?a"))
     );
     let info = browser.visit(&format!("{OWN}/userinfo")).await.json();
     assert_eq!(
@@ -171,7 +174,7 @@ async fn the_last_used_connector_is_listed_first_and_starts_no_login() {
     let mut later = browser.clone();
     later.forget("menshen");
     later.set("sso.test", "menshen-last", "other");
-    let page = later.follow(&format!("{HOME}/echo")).await;
+    let page = later.follow(&format!("{SSO_URL}/echo")).await;
     assert!(page.url.contains("/sign_in"), "{}", page.url);
     let html = page.answer.text();
     let sorted = start_links(&html);
@@ -197,12 +200,14 @@ async fn the_last_used_connector_is_listed_first_and_starts_no_login() {
 async fn a_site_with_one_connector_sets_no_cookie_for_the_last_used_one() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    browser
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
     assert_eq!(browser.cookies().len(), 1, "{:?}", browser.cookies());
     let https = Setup::default()
         .external_url("https://sso.test")
         .server("trusted_proxies = ['127.0.0.1']")
-        .more(&format!("{OTHER_CONNECTOR}{UNLIMITED}"));
+        .tables(&format!("{SECOND_CONNECTOR}{NO_LOGIN_LIMITS}"));
     let menshen = https.start().await;
     let mut browser = Browser::new(&menshen).over_https();
     browser.sign_in("https://sso.test/echo", "zhangsan").await;
@@ -219,7 +224,7 @@ async fn valid_hints_are_passed_to_the_login() {
         .visit(&format!("{OWN}/sign_in?rd=/echo&{hints}"))
         .await;
     for link in start_links(&page.text()) {
-        let link = format!("{HOME}{link}");
+        let link = format!("{SSO_URL}{link}");
         assert_eq!(
             parameter(&link, "login_hint").as_deref(),
             Some("zhang@corp.example")
@@ -253,7 +258,7 @@ async fn valid_hints_are_passed_to_the_login() {
         assert_eq!(links.len(), 2, "{bad}");
         for link in links {
             assert_eq!(
-                parameter(&format!("{HOME}{link}"), "login_hint"),
+                parameter(&format!("{SSO_URL}{link}"), "login_hint"),
                 None,
                 "{bad}"
             );
@@ -263,8 +268,8 @@ async fn valid_hints_are_passed_to_the_login() {
 
 #[tokio::test]
 async fn a_taken_login_name_ends_on_an_error_page_and_keeps_the_current_session() {
-    let more = format!("{OTHER_CONNECTOR}{UNLIMITED}");
-    let menshen = Setup::default().more(&more).start().await;
+    let more = format!("{SECOND_CONNECTOR}{NO_LOGIN_LIMITS}");
+    let menshen = Setup::default().tables(&more).start().await;
     let mut browser = Browser::new(&menshen);
     sign_in_with(&mut browser, "corp", "/echo").await;
     let page = sign_in_with(&mut browser, "other", "/echo").await;
@@ -288,7 +293,10 @@ async fn the_same_login_name_at_two_sources_is_never_one_account() {
             .toml("keycloak")
             .replace(table, &format!("{table}{prefix}\n"));
         let setup = Setup::default().clock(provider.clock()).routes(&routes);
-        let menshen = setup.more(&format!("{toml}{UNLIMITED}")).start().await;
+        let menshen = setup
+            .tables(&format!("{toml}{NO_LOGIN_LIMITS}"))
+            .start()
+            .await;
         let mut browser = Browser::new(&menshen);
         let page = sign_in_with(&mut browser, "corp", "/echo").await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
@@ -311,7 +319,7 @@ async fn the_same_login_name_at_two_sources_is_never_one_account() {
             continue;
         };
         assert_eq!(page.answer.echoed("x-forwarded-user"), [login]);
-        let passed = browser.visit(&format!("{HOME}/other/echo")).await;
+        let passed = browser.visit(&format!("{SSO_URL}/other/echo")).await;
         assert_eq!(passed.status, 200);
         assert_eq!(
             TestRequest::get("/echo")
@@ -330,7 +338,10 @@ async fn the_sign_in_page_shows_hints_only_for_listed_connectors() {
     const GITHUB_ONLY: &str = "[[route]]\nname = 'gh'\nhost = 'sso.test'\npath = '/gh'\n\
                                upstream = ['{app}']\nconnectors = ['gh']\n";
     let setup = Setup::default().routes(&format!("{ROUTES}{GITHUB_ONLY}"));
-    let menshen = setup.more(&format!("{PROVIDER}{UNLIMITED}")).start().await;
+    let menshen = setup
+        .tables(&format!("{PROVIDER}{NO_LOGIN_LIMITS}"))
+        .start()
+        .await;
     let (scan, leave_wechat) = ("用企业微信扫码", "请改在企业微信中打开");
     let (wecom, wechat) = ("wxwork/4.1.30 MicroMessenger/7.0.1", "MicroMessenger/8");
     for (agent, place, said) in [

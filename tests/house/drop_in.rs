@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use crate::browser::{Browser, href};
 use crate::checking::TRUSTED;
-use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup};
-use crate::test_request::{TestRequest, signed_in};
+use crate::setup::{Menshen, SECOND_CONNECTOR, SSO_URL, Setup};
+use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire;
 
 async fn start_menshen() -> Menshen {
     let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
     let mapping = "[connector.corp.mapping]\nemail = \"profile.userid + '@corp.example'\"\n\
                    groups = \"['engineers', 'night shift']\"\n";
-    Setup::default().server(&server).more(mapping).start().await
+    Setup::default()
+        .server(&server)
+        .tables(mapping)
+        .start()
+        .await
 }
 
 /// The headers that oauth2-proxy's nginx recipe sends.
@@ -25,7 +29,7 @@ fn auth(query: &str, uri: &str) -> TestRequest {
 #[tokio::test]
 async fn the_check_of_oauth2_proxys_nginx_recipe_works_unchanged() {
     let menshen = start_menshen().await;
-    let cookie = signed_in(&menshen, "lisi").await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     let answer = auth("", "/deep?x=1").send(&menshen).await;
     assert_eq!((answer.status, answer.header("location")), (401, None));
     let answer = auth("", "/deep?x=1").session(&cookie).send(&menshen).await;
@@ -37,7 +41,7 @@ async fn the_check_of_oauth2_proxys_nginx_recipe_works_unchanged() {
     ] {
         assert_eq!(answer.header(name), value, "{name}");
     }
-    let other = signed_in(&menshen, "zhangsan").await;
+    let other = session_cookie_of(&menshen, "zhangsan").await;
     let answer = auth("", "/finance").session(&other).send(&menshen).await;
     assert_eq!(answer.status, 403);
 }
@@ -46,8 +50,8 @@ async fn the_check_of_oauth2_proxys_nginx_recipe_works_unchanged() {
 async fn without_an_original_uri_only_hosts_with_one_verdict_are_decided() {
     let menshen = start_menshen().await;
     let cookies = [
-        signed_in(&menshen, "zhangsan").await,
-        signed_in(&menshen, "lisi").await,
+        session_cookie_of(&menshen, "zhangsan").await,
+        session_cookie_of(&menshen, "lisi").await,
     ];
     let ask = |host: &str, who: usize| {
         TestRequest::get("/oauth2/auth")
@@ -84,10 +88,10 @@ async fn without_an_original_uri_no_identity_is_sent_to_public_routes() {
         ("access = 'public'\nconnectors = ['other']", 403),
     ] {
         let setup = Setup::default().server(TRUSTED).routes(&below(own));
-        let menshen = setup.more(OTHER_CONNECTOR).start().await;
+        let menshen = setup.tables(SECOND_CONNECTOR).start().await;
         let mut browser = Browser::new(&menshen);
         browser
-            .sign_in(&format!("{HOME}/.menshen/start?connector=corp"), "lisi")
+            .sign_in(&format!("{SSO_URL}/.menshen/start?connector=corp"), "lisi")
             .await;
         let cookie = browser.cookie("menshen").unwrap().value.clone();
         let ask = |ask: TestRequest| ask.session(&cookie);
@@ -113,7 +117,7 @@ async fn allowed_lists_apply_when_a_silent_recheck_is_due() {
                  reload_user = 'always'\n";
     let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
     let menshen = Setup::default().server(&server).routes(route).start().await;
-    let cookie = signed_in(&menshen, "lisi").await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     for wait_s in [0, 60] {
         menshen.advance(Duration::from_secs(wait_s));
         for (query, status) in [("", 202), ("?allowed_groups=nobody", 403)] {
@@ -127,7 +131,7 @@ async fn allowed_lists_apply_when_a_silent_recheck_is_due() {
 #[tokio::test]
 async fn allowed_lists_only_restrict() {
     let menshen = start_menshen().await;
-    let cookie = signed_in(&menshen, "lisi").await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     for (query, status) in [
         ("?allowed_emails=lisi@corp.example", 202),
         ("?allowed_emails=boss@corp.example,LISI@corp.example", 202),
@@ -187,8 +191,8 @@ async fn an_unencoded_rd_keeps_its_query() {
         "/oauth2/start?rd=http%3A%2F%2Fsso.test%2Fecho%3Fx%3D1%26y%3D%252f%26connector%3Dother",
     ] {
         let mut browser = Browser::new(&menshen);
-        let page = browser.sign_in(&format!("{HOME}{url}"), "lisi").await;
-        let wanted = format!("{HOME}/echo?x=1&y=%2f&connector=other");
+        let page = browser.sign_in(&format!("{SSO_URL}{url}"), "lisi").await;
+        let wanted = format!("{SSO_URL}/echo?x=1&y=%2f&connector=other");
         assert_eq!((page.answer.status, page.url), (200, wanted), "{url}");
     }
     // Other URLs are refused, encoded or not.
@@ -197,8 +201,8 @@ async fn an_unencoded_rd_keeps_its_query() {
         "/oauth2/start?rd=//evil.test/echo?x=1&y=2",
     ] {
         let mut browser = Browser::new(&menshen);
-        let page = browser.sign_in(&format!("{HOME}{url}"), "lisi").await;
-        assert!(page.url.starts_with(HOME), "{url}: {}", page.url);
+        let page = browser.sign_in(&format!("{SSO_URL}{url}"), "lisi").await;
+        assert!(page.url.starts_with(SSO_URL), "{url}: {}", page.url);
     }
 }
 
@@ -211,7 +215,10 @@ async fn a_trusted_proxys_headers_name_the_return_url_unless_rd_does() {
             .split_once(": ")
             .unwrap_or(("X-Auth-Request-Redirect", header));
         browser.extra.push((name.to_owned(), value.to_owned()));
-        browser.sign_in(&format!("{HOME}{url}"), "lisi").await.url
+        browser
+            .sign_in(&format!("{SSO_URL}{url}"), "lisi")
+            .await
+            .url
     };
     for (header, url, wanted) in [
         ("/echo?a=1&b=2", "/oauth2/start?rd=/echo?c=3", "/echo?c=3"),
@@ -234,29 +241,33 @@ async fn a_trusted_proxys_headers_name_the_return_url_unless_rd_does() {
         ("//evil.test/", "/oauth2/start?rd=/echo", "/echo"),
     ] {
         let url = sign_in(&trusted, header, url).await;
-        assert_eq!(url, format!("{HOME}{wanted}"), "{header}");
+        assert_eq!(url, format!("{SSO_URL}{wanted}"), "{header}");
     }
     let untrusting = Setup::default()
         .server("prefix = \"/oauth2\"")
         .start()
         .await;
     let url = sign_in(&untrusting, "/other", "/oauth2/start?rd=/echo").await;
-    assert_eq!(url, format!("{HOME}/echo"), "not from whom nobody trusts");
+    assert_eq!(
+        url,
+        format!("{SSO_URL}/echo"),
+        "not from whom nobody trusts"
+    );
 }
 
 #[tokio::test]
 async fn sign_out_may_redirect_to_another_host_of_the_site() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
-    let url = format!("{HOME}/oauth2/sign_out?rd=http://oa.test/echo?a=1");
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
+    let url = format!("{SSO_URL}/oauth2/sign_out?rd=http://oa.test/echo?a=1");
     let page = browser.visit(&url).await;
     let again = href(&page.text(), "/sign_in?").expect("a way back in");
-    let again = url::Url::parse(HOME).unwrap().join(&again).unwrap();
+    let again = url::Url::parse(SSO_URL).unwrap().join(&again).unwrap();
     let page = browser.sign_in(again.as_str(), "lisi").await;
     let wanted = "http://oa.test/echo?a=1".to_owned();
     assert_eq!((page.answer.status, page.url), (200, wanted));
-    let url = format!("{HOME}/oauth2/sign_out?rd=http://evil.test/echo");
+    let url = format!("{SSO_URL}/oauth2/sign_out?rd=http://evil.test/echo");
     let page = browser.visit(&url).await;
     assert!(!page.text().contains("evil.test"), "{}", page.text());
 }
@@ -272,7 +283,7 @@ async fn a_health_probe_without_a_host_is_answered() {
                     let probe = format!(
                         "{method} {path} HTTP/{version}\r\n{host}Connection: close\r\n\r\n"
                     );
-                    let answer = wire::raw_head(menshen.address(), probe.as_bytes()).await;
+                    let answer = wire::send_for_status(menshen.address(), probe.as_bytes()).await;
                     assert_eq!(answer, 200, "{probe:?}");
                 }
             }
@@ -281,16 +292,16 @@ async fn a_health_probe_without_a_host_is_answered() {
     // Other paths need a host.
     for path in ["/", "/echo", "/oauth2/sign_in", "/oauth2/ping/x", "/pingx"] {
         let probe = format!("GET {path} HTTP/1.0\r\n\r\n");
-        let answer = wire::raw_head(menshen.address(), probe.as_bytes()).await;
+        let answer = wire::send_for_status(menshen.address(), probe.as_bytes()).await;
         assert_eq!(answer, 400, "{path}");
     }
     let admin = Setup::default()
-        .more("[admin]\nlisten = '127.0.0.1:0'")
+        .tables("[admin]\nlisten = '127.0.0.1:0'")
         .start()
         .await;
     let address = admin.running.admin_address().unwrap();
     let probe = b"GET /healthz HTTP/1.0\r\n\r\n";
-    assert_eq!(wire::raw_head(address, probe).await, 200);
+    assert_eq!(wire::send_for_status(address, probe).await, 200);
 }
 
 #[tokio::test]
@@ -318,10 +329,10 @@ async fn ping_and_ready_are_answered_at_the_root() {
 async fn ingress_nginx_sends_the_original_url() {
     let menshen = Setup::default()
         .server(TRUSTED)
-        .more("[check]\noriginal = \"x-original-url\"\n")
+        .tables("[check]\noriginal = \"x-original-url\"\n")
         .start()
         .await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let ask = |url: &str| {
         TestRequest::get("/.menshen/auth")
             .host("menshen.default.svc.cluster.local")

@@ -7,14 +7,14 @@ use url::Url;
 
 use crate::browser::{Browser, href};
 use crate::logging_in::parameter;
-use crate::setup::{Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 use crate::wire::Answer;
 
 mod attacks;
 mod shared_origin;
 mod signing_in;
 
-const HOME: &str = "https://sso.test";
+const SSO_URL: &str = "https://sso.test";
 
 /// No application is on the login host.
 const ROUTES: &str = r#"
@@ -32,11 +32,11 @@ upstream = ["{app}"]
 /// A site with cookies for frames.
 fn setup() -> Setup {
     Setup::default()
-        .external_url(HOME)
+        .external_url(SSO_URL)
         .server("trusted_proxies = ['127.0.0.1']")
         .session("cookie_same_site = 'none'")
         .routes(ROUTES)
-        .more(UNLIMITED)
+        .tables(NO_LOGIN_LIMITS)
 }
 
 /// Like [`setup`], with one cookie for all hosts below `corp.test`.
@@ -133,7 +133,7 @@ async fn sign_in(tab: &mut Browser, url: &str) -> Answer {
 /// A tab that is signed in on the login host.
 async fn signed_in_tab(menshen: &Menshen) -> Browser {
     let mut browser = Browser::new(menshen).over_https();
-    let chooser = format!("{HOME}/.menshen/sign_in");
+    let chooser = format!("{SSO_URL}/.menshen/sign_in");
     browser.sign_in(&chooser, "lisi").await;
     assert!(browser.cookie("__Host-menshen").is_some());
     browser

@@ -8,8 +8,8 @@ use menshen::store::{Admission, AdmissionOutcome, ConnectorId, LinkField};
 use serde_json::Value;
 
 use crate::mirror::Mirror;
-use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
-use crate::test_request::{TestRequest, signed_in};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
+use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire::Answer;
 
 const TOKEN: &str = "correct-horse-battery-staple";
@@ -254,7 +254,7 @@ impl ExplainServer {
 fn setup(mirror: &Mirror) -> Setup {
     let admin = format!("[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n");
     Setup::default()
-        .more(&format!("{admin}{UNLIMITED}{OTHER_CONNECTOR}"))
+        .tables(&format!("{admin}{NO_LOGIN_LIMITS}{SECOND_CONNECTOR}"))
         .routes(&ROUTES.replace("{mirror}", &mirror.base_url()))
 }
 

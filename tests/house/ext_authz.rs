@@ -19,7 +19,7 @@ pub(crate) const ON_MAIN: &str = "[ext_authz]\non_main = true\n";
 pub(crate) fn setup() -> Setup {
     Setup::default()
         .server("trusted_proxies = [\"127.0.0.1\"]")
-        .more("[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n")
+        .tables("[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n")
 }
 
 pub(crate) async fn grpc_client(menshen: &Menshen) -> Client {

@@ -101,7 +101,7 @@ impl Frames {
         loop {
             match self.0.stream.try_read(&mut piece) {
                 Ok(0) => return true,
-                Ok(count) => self.0.early.extend_from_slice(&piece[..count]),
+                Ok(count) => self.0.unparsed.extend_from_slice(&piece[..count]),
                 Err(error) => return error.kind() != std::io::ErrorKind::WouldBlock,
             }
         }
@@ -110,13 +110,13 @@ impl Frames {
     /// The next frame of any stream; `None` at the end of the connection.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         loop {
-            let head = self.0.bytes(9).await?;
+            let head = self.0.read_bytes(9).await?;
             let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
             let frame = Frame {
                 kind: head[3],
                 flags: head[4],
                 stream: u32::from_be_bytes([head[5], head[6], head[7], head[8]]),
-                payload: self.0.bytes(length as usize).await?,
+                payload: self.0.read_bytes(length as usize).await?,
             };
             match (frame.kind, frame.flags) {
                 (SETTINGS, 0) => self.try_send(SETTINGS, ACK, 0, &[]).await.ok()?,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::browser::{Browser, navigation};
 use crate::logging_in::OWN;
-use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::wecom::{AGENT_ID, CORP_ID, SECRET};
 use crate::wire::Answer;
 
@@ -18,7 +18,7 @@ const MINI_PROGRAM: &str = "/cgi-bin/miniprogram/jscode2session";
 
 /// Headers of a page of the same origin.
 const FROM_HERE: [(&str, &str); 3] = [
-    ("Origin", HOME),
+    ("Origin", SSO_URL),
     ("Sec-Fetch-Site", "same-origin"),
     ("Sec-Fetch-Mode", "cors"),
 ];
@@ -69,7 +69,7 @@ async fn the_login_config_holds_what_a_front_end_needs_and_no_secret() {
     for url in ["web_url", "in_app_url"] {
         let url = config[url].as_str().unwrap();
         assert!(url.contains(&format!("state={state}")), "{url}");
-        assert!(url.starts_with(&menshen.source.base_url()), "{url}");
+        assert!(url.starts_with(&menshen.wecom.base_url()), "{url}");
     }
     let cookie = browser.cookie(&format!("menshen-flow-{state}")).unwrap();
     assert_eq!(config["flow"], cookie.value.as_str());
@@ -82,7 +82,7 @@ async fn a_front_end_logs_in_with_the_flow_cookie() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     let config = config_with(&mut browser, &FROM_HERE).await;
-    let code = menshen.source.issue_code("lisi", "sso.test");
+    let code = menshen.wecom.issue_code("lisi", "sso.test");
     let headers = [FROM_HERE[0], FROM_HERE[1], FROM_HERE[2], JSON];
     let body = json!({ "code": code, "state": config["state"] });
     let answer = post(&mut browser, &headers, &body).await;
@@ -116,7 +116,7 @@ async fn a_front_end_logs_in_with_the_flow_cookie() {
         1,
         "the memory of the login is gone"
     );
-    let echo = browser.visit(&format!("{HOME}/echo")).await;
+    let echo = browser.visit(&format!("{SSO_URL}/echo")).await;
     assert_eq!(echo.echoed("x-forwarded-user"), ["lisi"]);
 }
 
@@ -124,26 +124,26 @@ async fn a_front_end_logs_in_with_the_flow_cookie() {
 async fn an_app_logs_in_with_the_sealed_flow_it_kept() {
     let menshen = Menshen::new().await;
     let config = config_with(&mut Browser::new(&menshen), &[]).await;
-    let code = menshen.source.issue_code("zhangsan", "sso.test");
+    let code = menshen.wecom.issue_code("zhangsan", "sso.test");
     let body = json!({ "code": code, "state": config["state"], "flow": config["flow"] });
     let mut app = Browser::new(&menshen);
     let answer = post(&mut app, &[JSON], &body).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(app.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_eq!(app.visit(&format!("{SSO_URL}/echo")).await.status, 200);
     // A retry after a lost response redeems no second code.
     let again = post(&mut Browser::new(&menshen), &[JSON], &body).await;
     assert_eq!(again.status, 200);
-    assert_eq!(menshen.source.calls(REDEEM), 1);
+    assert_eq!(menshen.wecom.calls(REDEEM), 1);
 }
 
 #[tokio::test]
 async fn a_mini_program_code_is_redeemed_at_its_own_endpoint() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for (corp_id, good) in [(CORP_ID, true), ("ww00000000000000a1", false)] {
         let config = config_with(&mut Browser::new(&menshen), &[]).await;
         let said =
             json!({ "errcode": 0, "corpid": corp_id, "userid": "lisi", "session_key": "k3y" });
-        menshen.source.answer(MINI_PROGRAM, said.to_string(), 1);
+        menshen.wecom.answer(MINI_PROGRAM, said.to_string(), 1);
         let (state, flow) = (&config["state"], &config["flow"]);
         let body = json!({ "code": "c", "state": state, "flow": flow, "kind": "miniprogram" });
         let mut app = Browser::new(&menshen);
@@ -156,8 +156,8 @@ async fn a_mini_program_code_is_redeemed_at_its_own_endpoint() {
     }
     assert_eq!(
         (
-            menshen.source.calls(MINI_PROGRAM),
-            menshen.source.calls(REDEEM)
+            menshen.wecom.calls(MINI_PROGRAM),
+            menshen.wecom.calls(REDEEM)
         ),
         (2, 0)
     );
@@ -202,7 +202,7 @@ async fn a_code_from_another_site_is_refused() {
         assert_refused(&mut browser, &headers, &good, (403, "foreign-origin")).await;
     }
     assert_eq!(
-        menshen.source.calls(REDEEM),
+        menshen.wecom.calls(REDEEM),
         0,
         "no code was shown to the source"
     );
@@ -246,7 +246,7 @@ async fn a_malformed_code_request_is_refused() {
         assert_eq!(answer.status, status, "{method}");
     }
     assert_eq!(
-        menshen.source.calls(REDEEM),
+        menshen.wecom.calls(REDEEM),
         0,
         "no code was shown to the source"
     );
@@ -254,12 +254,12 @@ async fn a_malformed_code_request_is_refused() {
 
 #[tokio::test]
 async fn a_code_without_a_login_begun_by_the_client_is_refused() {
-    let more = format!("{OTHER_CONNECTOR}{UNLIMITED}");
-    let menshen = Setup::default().more(&more).start().await;
+    let more = format!("{SECOND_CONNECTOR}{NO_LOGIN_LIMITS}");
+    let menshen = Setup::default().tables(&more).start().await;
     let mut browser = Browser::new(&menshen);
     let one = config_with(&mut browser, &FROM_HERE).await;
     let two = config_with(&mut Browser::new(&menshen), &[]).await;
-    let code = menshen.source.issue_code("lisi", "sso.test");
+    let code = menshen.wecom.issue_code("lisi", "sso.test");
     let (mine, theirs) = (&one["state"], &two["state"]);
     for (body, reason) in [
         (json!({ "code": code, "state": theirs }), "login-missing"),
@@ -290,7 +290,7 @@ async fn a_code_without_a_login_begun_by_the_client_is_refused() {
         );
     }
     assert_eq!(
-        menshen.source.calls(REDEEM),
+        menshen.wecom.calls(REDEEM),
         0,
         "no code was shown to the source"
     );
@@ -307,7 +307,7 @@ async fn a_code_without_a_login_begun_by_the_client_is_refused() {
 
 #[tokio::test]
 async fn errors_of_the_source_are_returned_as_json() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for (errcode, status, reason) in [
         (40029, 400, "stale-twice"),
         (60111, 403, "out-of-range"),
@@ -316,7 +316,7 @@ async fn errors_of_the_source_are_returned_as_json() {
     ] {
         let mut browser = Browser::new(&menshen);
         let config = config_with(&mut browser, &FROM_HERE).await;
-        menshen.source.fail(REDEEM, errcode, 1);
+        menshen.wecom.fail(REDEEM, errcode, 1);
         let body = json!({ "code": "c", "state": config["state"] });
         let answer = post(&mut browser, &[JSON], &body).await;
         assert_eq!((answer.status, slug(&answer).as_str()), (status, reason));
@@ -332,7 +332,7 @@ async fn errors_of_the_source_are_returned_as_json() {
 #[tokio::test]
 async fn only_configured_origins_may_call_cross_origin() {
     let more = "[login]\norigins = ['https://portal.test']";
-    let menshen = Setup::default().more(more).start().await;
+    let menshen = Setup::default().tables(more).start().await;
     for (origin, allowed) in [
         ("https://portal.test", true),
         ("http://portal.test", false),
@@ -359,7 +359,9 @@ async fn only_configured_origins_may_call_cross_origin() {
             assert_eq!(cookies, allowed.then_some("true"), "{what}");
             if allowed {
                 assert!(
-                    answer.all("vary").any(|vary| vary.contains("origin")),
+                    answer
+                        .header_values("vary")
+                        .any(|vary| vary.contains("origin")),
                     "{what}"
                 );
             }
@@ -393,7 +395,7 @@ async fn userinfo_needs_a_session() {
         let login = answer.json()["login_url"].as_str().unwrap().to_owned();
         assert!(login.starts_with(&format!("{OWN}/sign_in?rd=")), "{login}");
     }
-    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     menshen.advance(Duration::from_secs(60));
     let answer = browser.visit(&url).await;
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -429,7 +431,7 @@ async fn a_front_end_login_works_only_on_the_login_host() {
         .send("GET", &format!("{elsewhere}/login-config/corp"), &[], b"")
         .await;
     assert_eq!((asked.status, slug(&asked)), (400, "not-here".to_owned()));
-    let code = menshen.source.issue_code("lisi", "sso.test");
+    let code = menshen.wecom.issue_code("lisi", "sso.test");
     let body = json!({ "code": code, "state": config["state"], "flow": config["flow"] });
     let url = format!("{elsewhere}/login/corp");
     let body = body.to_string();

@@ -6,14 +6,14 @@ use menshen::face::page::Cause;
 
 use crate::browser::{Browser, href, navigation};
 use crate::logging_in::OWN;
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 
 const OTHER_HOSTS: [&str; 2] = ["http://oa.test", "http://hr.test"];
 
 /// A browser that is signed in on the login host, and its ticket for oa.test.
 async fn browser_with_ticket(menshen: &Menshen) -> (Browser, String) {
     let mut browser = Browser::new(menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let page = browser
         .follow_until("http://oa.test/echo?x=1", |next| next.contains("/ticket?"))
         .await;
@@ -35,7 +35,7 @@ fn sessions_on(browser: &Browser, host: &str) -> usize {
 #[tokio::test]
 async fn a_session_reaches_every_host_without_another_login() {
     let menshen = Menshen::new().await;
-    for first in [HOME, "http://oa.test"] {
+    for first in [SSO_URL, "http://oa.test"] {
         let mut browser = Browser::new(&menshen);
         let page = browser
             .sign_in(&format!("{first}/echo?a=%2f"), "lisi")
@@ -44,13 +44,13 @@ async fn a_session_reaches_every_host_without_another_login() {
             (page.answer.status, page.url),
             (200, format!("{first}/echo?a=%2f"))
         );
-        let asked = menshen.source.calls("/wwlogin/sso/login");
-        for host in OTHER_HOSTS.iter().chain([&HOME]) {
+        let asked = menshen.wecom.calls("/wwlogin/sso/login");
+        for host in OTHER_HOSTS.iter().chain([&SSO_URL]) {
             let page = browser.follow(&format!("{host}/echo?b=%2F+")).await;
             assert_eq!(page.url, format!("{host}/echo?b=%2F+"));
             assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
         }
-        assert_eq!(menshen.source.calls("/wwlogin/sso/login"), asked);
+        assert_eq!(menshen.wecom.calls("/wwlogin/sso/login"), asked);
         // One session on each host is all that remains.
         assert_eq!(browser.cookies().len(), 3, "{:?}", browser.cookies());
     }
@@ -82,9 +82,9 @@ async fn a_login_always_runs_on_the_login_host() {
 
 #[tokio::test]
 async fn an_absolute_return_url_is_kept_on_every_host() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for (asked_at, rd, reached) in [
-        (HOME, "http://oa.test/echo", "http://oa.test/echo"),
+        (SSO_URL, "http://oa.test/echo", "http://oa.test/echo"),
         (
             "http://hr.test",
             "http://oa.test/echo",
@@ -150,7 +150,7 @@ async fn a_ticket_redeemed_twice_concurrently_works_once() {
 
 #[tokio::test]
 async fn a_ticket_works_only_on_its_host_in_time_for_its_browser() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     type Change = fn(&Menshen, &mut Browser, String) -> String;
     let cases: [(&str, Change); 9] = [
         ("late", |menshen, _, ticket| {
@@ -214,7 +214,7 @@ async fn a_ticket_works_only_on_its_host_in_time_for_its_browser() {
 async fn a_nonce_works_only_on_its_host() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     // An attacker's link has the attacker's nonce, for a host where the victim has none.
     let mut attacker = Browser::new(&menshen);
     let bait = attacker.visit("http://oa.test/echo").await;
@@ -248,10 +248,10 @@ async fn a_session_cookie_works_only_on_its_host() {
 
 #[tokio::test]
 async fn sign_out_on_one_host_ends_the_session_on_all() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
-    for left in [HOME, "http://oa.test", "http://hr.test"] {
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
+    for left in [SSO_URL, "http://oa.test", "http://hr.test"] {
         let mut browser = Browser::new(&menshen);
-        browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+        browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
         for host in OTHER_HOSTS {
             browser.follow(&format!("{host}/echo")).await;
         }
@@ -259,7 +259,7 @@ async fn sign_out_on_one_host_ends_the_session_on_all() {
         let page = browser.visit(&format!("{left}/.menshen/sign_out")).await;
         assert_eq!(page.status, 200);
         for mut browser in [browser, kept] {
-            for host in OTHER_HOSTS.iter().chain([&HOME]) {
+            for host in OTHER_HOSTS.iter().chain([&SSO_URL]) {
                 let info = format!("{host}/.menshen/userinfo");
                 assert_eq!(browser.visit(&info).await.status, 401, "{left} {host}");
             }

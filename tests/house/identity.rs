@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::mirror::{self, Mirror};
 use crate::setup::{Menshen, Setup};
-use crate::test_request::{TestRequest, signed_in};
+use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire::Answer;
 
 /// The built-in names, and those of the route `own` below.
@@ -60,7 +60,7 @@ async fn start_menshen() -> (Menshen, Mirror, [String; 2]) {
     let mirror = Mirror::start().await;
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
     let menshen = Setup::default().routes(&routes).start().await;
-    let zhang = signed_in(&menshen, "zhangsan").await;
+    let zhang = session_cookie_of(&menshen, "zhangsan").await;
     (menshen, mirror, [String::new(), zhang])
 }
 
@@ -90,7 +90,7 @@ fn identity_headers(answer: &Answer) -> Vec<(String, String)> {
         .iter()
         .map(|name| normalized(name))
         .collect();
-    let all = mirror::headers(answer).into_iter();
+    let all = mirror::received_headers(answer).into_iter();
     let mut found: Vec<_> = all
         .map(|(name, value)| (normalized(&name), value))
         .filter(|(name, _)| ours.contains(name))
@@ -128,7 +128,8 @@ async fn identity_headers_from_the_client_never_reach_the_upstream() {
             let lies = aliases(name).iter().fold(ask(path, cookie), lie);
             let answer = lies.send(&menshen).await;
             assert_eq!(identity_headers(&answer), plain, "{name} on {path}");
-            let text = String::from_utf8_lossy(mirror::reflected(&answer).unwrap()).into_owned();
+            let text =
+                String::from_utf8_lossy(mirror::received_bytes(&answer).unwrap()).into_owned();
             assert!(!text.contains("boss"), "{text}");
         }
     }
@@ -151,10 +152,16 @@ async fn identity_headers_named_in_connection_are_still_sent() {
             .header("X-Remote-User", "boss");
         let answer = lie.send(&menshen).await;
         assert_eq!(identity_headers(&answer), plain, "{line}");
-        assert_eq!(mirror::values(&answer, "x-forwarded-for"), ["127.0.0.1"]);
-        assert_eq!(mirror::values(&answer, "host"), ["sso.test"]);
-        assert_eq!(mirror::values(&answer, "x-forwarded-host"), ["sso.test"]);
-        assert_eq!(mirror::values(&answer, "x-request-id").len(), 1);
+        assert_eq!(
+            mirror::received_values(&answer, "x-forwarded-for"),
+            ["127.0.0.1"]
+        );
+        assert_eq!(mirror::received_values(&answer, "host"), ["sso.test"]);
+        assert_eq!(
+            mirror::received_values(&answer, "x-forwarded-host"),
+            ["sso.test"]
+        );
+        assert_eq!(mirror::received_values(&answer, "x-request-id").len(), 1);
     }
 }
 
@@ -181,7 +188,7 @@ async fn a_trailer_never_becomes_a_header() {
         .body(body.as_bytes());
     let answer = posted.send(&menshen).await;
     assert_eq!(identity_headers(&answer), plain);
-    let text = String::from_utf8_lossy(mirror::reflected(&answer).unwrap()).into_owned();
+    let text = String::from_utf8_lossy(mirror::received_bytes(&answer).unwrap()).into_owned();
     assert!(text.contains("\r\nhi\r\n"), "{text}");
     assert!(!text.contains("boss"), "{text}");
 }
@@ -200,7 +207,7 @@ async fn hop_by_hop_headers_are_not_forwarded() {
         .header("HTTP2-Settings", "AAMAAABkAAQAAP__")
         .header("Connection", "Upgrade, HTTP2-Settings");
     let answer = asked.send(&menshen).await;
-    let names: Vec<_> = mirror::headers(&answer)
+    let names: Vec<_> = mirror::received_headers(&answer)
         .into_iter()
         .map(|(n, _)| n)
         .collect();
@@ -218,7 +225,7 @@ async fn hop_by_hop_headers_are_not_forwarded() {
     // It is removed even if `Connection` does not name it.
     let asked = ask("/x", &zhang).header("HTTP2-Settings", "AAMAAABkAAQAAP__");
     let answer = asked.send(&menshen).await;
-    let told = mirror::headers(&answer);
+    let told = mirror::received_headers(&answer);
     assert!(
         told.iter().all(|(name, _)| name != "http2-settings"),
         "{told:?}"

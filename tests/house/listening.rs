@@ -10,8 +10,8 @@ use tokio::net::UnixStream;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{
-    Folder, Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, open_route,
-    until,
+    Reply, TempFolder, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of,
+    public_route, until,
 };
 use crate::wire;
 
@@ -22,7 +22,7 @@ mod secure;
 
 /// The configuration of a setup with another `listen`.
 fn config_text(menshen: &Menshen, setup: &Setup, listen: &str) -> String {
-    let text = setup.text(&menshen.source, &menshen.app);
+    let text = setup.text(&menshen.wecom, &menshen.app);
     text.replace(
         "listen = [\"127.0.0.1:0\"]",
         &format!("listen = [{listen}]"),
@@ -37,18 +37,18 @@ pub(crate) async fn beside(menshen: &Menshen, setup: &Setup, listen: &str) -> Ru
 }
 
 async fn echoes(address: SocketAddr, bytes: &[u8]) -> wire::Answer {
-    let answer = wire::raw(address, bytes).await;
+    let answer = wire::send(address, bytes).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer
 }
 
 pub(crate) fn echo_route() -> Setup {
-    Setup::default().routes(&open_route("{app}", ""))
+    Setup::default().routes(&public_route("{app}", ""))
 }
 
 #[tokio::test]
 async fn a_unix_socket_is_a_peer_without_an_address() {
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let path = folder.path("http.sock");
     let menshen = Menshen::new().await;
     for (trusted, client) in [
@@ -62,7 +62,7 @@ async fn a_unix_socket_is_a_peer_without_an_address() {
         connection
             .send(get("/echo", "X-Forwarded-For: 203.0.113.9\r\n"))
             .await;
-        let answer = connection.answer().await;
+        let answer = connection.read_answer().await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.echoed("x-real-ip"), [client], "{trusted}");
         drop(connection);
@@ -87,19 +87,19 @@ async fn a_proxy_header_of_a_trusted_balancer_names_the_client() {
         assert_eq!(answer.echoed("x-real-ip"), ["203.0.113.9"]);
     }
     // A request without the header is refused.
-    let bare = wire::try_raw(running.addresses()[0], request.as_bytes()).await;
+    let bare = wire::try_send(running.addresses()[0], request.as_bytes()).await;
     assert!(bare.is_none(), "{bare:?}");
 
     // From an untrusted peer the header is refused.
     let running = beside(&menshen, &echo_route(), place).await;
     for bytes in [v1.as_bytes(), &v2] {
-        let answer = wire::try_raw(running.addresses()[0], bytes).await;
+        let answer = wire::try_send(running.addresses()[0], bytes).await;
         assert!(answer.is_none(), "{answer:?}");
     }
     // On a listener without `proxy_protocol` the header is a malformed request.
     let running = beside(&menshen, &setup, "\"127.0.0.1:0\"").await;
     assert_eq!(
-        wire::raw(running.addresses()[0], v1.as_bytes())
+        wire::send(running.addresses()[0], v1.as_bytes())
             .await
             .status,
         400
@@ -124,7 +124,7 @@ async fn a_reload_changes_the_trusted_balancers() {
         let config =
             Config::parse(&config_text(&menshen, &setup(server), place), "test.toml").unwrap();
         running.reload(config).await.unwrap();
-        let answer = wire::try_raw(running.addresses()[0], bytes.as_bytes()).await;
+        let answer = wire::try_send(running.addresses()[0], bytes.as_bytes()).await;
         assert_eq!(answer.is_some(), served, "{server}");
     }
 }
@@ -137,18 +137,18 @@ async fn a_redirecting_listener_only_redirects_to_https() {
     let address = running.addresses()[0];
     for method in ["GET", "POST"] {
         let request = format!("{method} /a%2Fb?c=d HTTP/1.1\r\nHost: {UPSTREAM_HOST}:80\r\n\r\n");
-        let answer = wire::raw(address, request.as_bytes()).await;
+        let answer = wire::send(address, request.as_bytes()).await;
         assert_eq!(answer.status, 308);
         assert_eq!(answer.header("location"), Some("https://up.test/a%2Fb?c=d"));
     }
-    let own = wire::raw(address, get("/.menshen/sign_in", "").as_bytes()).await;
+    let own = wire::send(address, get("/.menshen/sign_in", "").as_bytes()).await;
     assert_eq!(own.status, 308);
-    let answer = wire::raw(address, get("/a?b>\"", "").as_bytes()).await;
+    let answer = wire::send(address, get("/a?b>\"", "").as_bytes()).await;
     assert_eq!(answer.header("location"), Some("https://up.test/a?b%3E%22"));
     for target in ["/a#b", "/a b", "a/b"] {
         let no_host = format!("GET {target} HTTP/1.0\r\n\r\n");
         for request in [get(target, ""), no_host] {
-            let answer = wire::raw(address, request.as_bytes()).await;
+            let answer = wire::send(address, request.as_bytes()).await;
             assert_eq!(answer.status, 400, "{request}");
         }
     }
@@ -169,7 +169,7 @@ async fn the_redirect_to_https_has_the_port_of_the_external_url() {
         let running = beside(&menshen, &setup, place).await;
         let address = running.addresses()[0];
         let request = format!("GET /a?b HTTP/1.1\r\nHost: {UPSTREAM_HOST}:8080\r\n\r\n");
-        let answer = wire::raw(address, request.as_bytes()).await;
+        let answer = wire::send(address, request.as_bytes()).await;
         assert_eq!(answer.header("location"), Some(to), "{url}");
     }
 }
@@ -179,7 +179,7 @@ async fn an_address_in_use_is_named_and_nothing_is_served() {
     let menshen = Menshen::new().await;
     let taken = listener().await;
     let taken = taken.local_addr().unwrap();
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let path = folder.path("never.sock");
     let listen = format!("\"unix:{}\", \"{}\"", path.display(), menshen.address());
     let config =
@@ -200,34 +200,35 @@ async fn an_address_in_use_is_named_and_nothing_is_served() {
 #[tokio::test]
 async fn draining_finishes_open_requests_and_accepts_no_new_ones() {
     let socket = listener().await;
-    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen =
+        menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let address = menshen.address();
     let mut idle = RawConnection::open(address).await;
     let mut busy = RawConnection::open(address).await;
     busy.send(get("/", "")).await;
     let mut upstream = accept(&socket).await;
-    upstream.request().await.unwrap();
+    upstream.read_request().await.unwrap();
     upstream
         .send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
         .await;
-    assert_eq!(busy.answer_head().await.status, 200);
+    assert_eq!(busy.read_answer_head().await.status, 200);
     let Menshen { running, .. } = menshen;
     let stopping = tokio::spawn(running.stop());
     // The idle connection is closed at once, and no new connection is accepted.
-    assert!(idle.rest().await.is_empty());
+    assert!(idle.read_to_end().await.is_empty());
     let refused = async {
         while tokio::net::TcpStream::connect(address).await.is_ok() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(crate::raw_connection::PATIENCE, refused)
+    tokio::time::timeout(crate::raw_connection::TEST_TIMEOUT, refused)
         .await
         .expect("the socket is closed");
     assert!(!stopping.is_finished(), "a request is still open");
     upstream.send("full").await;
-    assert_eq!(busy.bytes(8).await.unwrap(), b"halffull");
+    assert_eq!(busy.read_bytes(8).await.unwrap(), b"halffull");
     assert!(
-        busy.rest().await.is_empty(),
+        busy.read_to_end().await.is_empty(),
         "the connection ends with its answer"
     );
     stopping.await.unwrap();
@@ -235,8 +236,8 @@ async fn draining_finishes_open_requests_and_accepts_no_new_ones() {
 
 #[tokio::test]
 async fn a_request_that_outlasts_the_drain_time_is_aborted() {
-    let upstream = Upstream::start(|_| Reply::Hang(Vec::new())).await;
-    let setup = Setup::default().routes(&open_route(upstream.url(), ""));
+    let upstream = Upstream::start(|_| Reply::HoldOpen(Vec::new())).await;
+    let setup = Setup::default().routes(&public_route(upstream.url(), ""));
     let menshen = setup.server("limits.drain = \"100ms\"").start().await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get("/", "")).await;
@@ -246,7 +247,7 @@ async fn a_request_that_outlasts_the_drain_time_is_aborted() {
     .await;
     let Menshen { running, .. } = menshen;
     running.stop().await;
-    assert!(connection.rest().await.is_empty());
+    assert!(connection.read_to_end().await.is_empty());
 }
 
 #[tokio::test]
@@ -255,10 +256,10 @@ async fn a_client_that_sends_no_complete_head_in_time_is_disconnected() {
     let menshen = echo_route().server(limits).start().await;
     // No byte; half a head; a header line at a time; no second request.
     let mut connection = RawConnection::open(menshen.address()).await;
-    assert!(connection.rest().await.is_empty());
+    assert!(connection.read_to_end().await.is_empty());
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send("GET / HTTP/1.1\r\nHost: up").await;
-    connection.rest().await;
+    connection.read_to_end().await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send("GET / HTTP/1.1\r\n").await;
     let mut sent = 0;
@@ -274,8 +275,8 @@ async fn a_client_that_sends_no_complete_head_in_time_is_disconnected() {
     assert!(sent < 1000, "a head of {sent} lines was waited for");
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get("/echo", "")).await;
-    assert_eq!(connection.answer().await.status, 200);
-    assert!(connection.rest().await.is_empty());
+    assert_eq!(connection.read_answer().await.status, 200);
+    assert!(connection.read_to_end().await.is_empty());
     assert_eq!(menshen.app.requests(), 1);
 }
 
@@ -290,7 +291,7 @@ async fn a_head_that_is_too_large_is_431_and_one_at_the_limit_passes() {
         let head = get("/echo", &format!("X-Long: {}\r\n", "x".repeat(size)));
         // The server may answer and close before it has read everything.
         let _ = connection.try_send(head).await;
-        match connection.try_answer().await {
+        match connection.try_read_answer().await {
             Some(answer) => assert_eq!(answer.status, status, "{size}"),
             None => assert_ne!(status, 200, "{size} was refused"),
         }
@@ -298,10 +299,10 @@ async fn a_head_that_is_too_large_is_431_and_one_at_the_limit_passes() {
     let many: String = (0..200)
         .map(|number| format!("X-{number}: y\r\n"))
         .collect();
-    let answer = wire::raw(menshen.address(), get("/echo", &many).as_bytes()).await;
+    let answer = wire::send(menshen.address(), get("/echo", &many).as_bytes()).await;
     assert_eq!(answer.status, 431);
     let long = get(&format!("/echo?{}", "q".repeat(70_000)), "");
-    let answer = wire::try_raw(menshen.address(), long.as_bytes()).await;
+    let answer = wire::try_send(menshen.address(), long.as_bytes()).await;
     assert!(answer.is_none_or(|answer| [414, 431].contains(&answer.status)));
     assert_eq!(menshen.app.requests(), 1);
 }
@@ -316,15 +317,15 @@ async fn connections_beyond_the_limit_wait() {
     for _ in 0..2 {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get("/echo", "")).await;
-        assert_eq!(connection.answer().await.status, 200);
+        assert_eq!(connection.read_answer().await.status, 200);
         open.push(connection);
     }
     let mut third = RawConnection::open(menshen.address()).await;
     third.send(get("/echo", "")).await;
     open[0].send(get("/echo", "")).await;
-    assert_eq!(open[0].answer().await.status, 200);
+    assert_eq!(open[0].read_answer().await.status, 200);
     // Three requests of the open connections were served; the third connection still waits.
     assert_eq!(menshen.app.requests(), 3);
     open.pop();
-    assert_eq!(third.answer().await.status, 200);
+    assert_eq!(third.read_answer().await.status, 200);
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::browser::Browser;
 use crate::logging_in::OWN;
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::test_request::TestRequest;
 
 /// Characters that terminals and viewers interpret instead of showing them: C1 controls, line and
@@ -49,7 +49,9 @@ async fn a_path_of_any_characters_is_logged_completely_in_one_line() {
     let menshen = Setup::default().access_log().start().await;
     for c in control_characters().into_iter().filter(|c| *c > '\u{7f}') {
         let path = format!("/a{c}b");
-        TestRequest::raw(path.as_bytes()).send(&menshen).await;
+        TestRequest::with_target(path.as_bytes())
+            .send(&menshen)
+            .await;
     }
     menshen.running.live().services().telemetry.flush();
     let text = menshen.records.text();
@@ -75,9 +77,9 @@ async fn a_login_of_any_characters_is_one_audit_line() {
     .iter()
     .collect();
     let mapping = format!("[connector.corp.mapping]\nlogin = \"profile.userid + '{marks}x'\"\n");
-    let menshen = Setup::default().more(&mapping).access_log().start().await;
+    let menshen = Setup::default().tables(&mapping).access_log().start().await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     browser.visit(&format!("{OWN}/sign_out")).await;
     menshen.running.live().services().telemetry.flush();
     assert_eq!(first_control(&menshen.records.text()), None);
@@ -94,7 +96,7 @@ async fn a_login_of_any_characters_is_one_audit_line() {
 #[tokio::test]
 async fn refused_requests_cannot_fill_the_audit_log() {
     const TRIES: usize = 1_000;
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let state = "a".repeat(32);
     for at in 0..TRIES / 5 {
         for target in [
@@ -122,7 +124,7 @@ async fn refused_requests_cannot_fill_the_audit_log() {
     );
     // A successful login is logged all the same, with the number of suppressed lines.
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let audit = menshen.audit();
     let last = audit.last().unwrap();
     assert_eq!(

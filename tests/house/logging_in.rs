@@ -8,7 +8,7 @@ use menshen::face::page::Cause;
 use url::Url;
 
 use crate::browser::{Browser, href};
-use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 
 /// The `User-Agent` of the provider's app on a phone.
 pub(crate) const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) \
@@ -58,7 +58,7 @@ async fn the_user_agent_selects_the_login_page_unless_the_request_or_the_configu
         let to = answer.header("location").unwrap_or_default();
         assert_eq!(answer.status, 302, "{setting} {agent} {asked}");
         assert!(
-            to.starts_with(&format!("{}{door}?", menshen.source.base_url())),
+            to.starts_with(&format!("{}{door}?", menshen.wecom.base_url())),
             "{setting} {agent} {asked}: {to}"
         );
     }
@@ -67,12 +67,12 @@ async fn the_user_agent_selects_the_login_page_unless_the_request_or_the_configu
 #[tokio::test]
 async fn the_providers_app_signs_in_without_a_click() {
     let menshen = Menshen::new().await;
-    menshen.source.set_phone_owner("lisi");
+    menshen.wecom.set_phone_owner("lisi");
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
-    let page = phone.follow(&format!("{HOME}/echo?a=1")).await;
+    let page = phone.follow(&format!("{SSO_URL}/echo?a=1")).await;
     assert_eq!(
         (page.answer.status, page.url),
-        (200, format!("{HOME}/echo?a=1"))
+        (200, format!("{SSO_URL}/echo?a=1"))
     );
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     let authorize = phone
@@ -103,9 +103,11 @@ async fn a_login_begins_automatically_only_where_the_configuration_says_so() {
         let setup = Setup::default().connector(&format!("auto_login = '{setting}'"));
         let menshen = setup.start().await;
         let mut browser = Browser::new(&menshen).with_agent(agent);
-        let source = menshen.source.base_url();
+        let source = menshen.wecom.base_url();
         let page = browser
-            .follow_until(&format!("{HOME}{place}"), |next| next.starts_with(&source))
+            .follow_until(&format!("{SSO_URL}{place}"), |next| {
+                next.starts_with(&source)
+            })
             .await;
         let answer = page.answer;
         let what = format!("{setting} {agent} {place}: {}", answer.status);
@@ -129,11 +131,11 @@ async fn a_login_begins_automatically_only_where_the_configuration_says_so() {
 async fn with_two_connectors_the_person_chooses_unless_one_begins_automatically() {
     for (setting, by_itself) in [("in-app", false), ("always", true)] {
         let setup = Setup::default().connector(&format!("auto_login = '{setting}'"));
-        let menshen = setup.more(OTHER_CONNECTOR).start().await;
+        let menshen = setup.tables(SECOND_CONNECTOR).start().await;
         let mut browser = Browser::new(&menshen);
-        let answer = browser.visit(&format!("{HOME}/x")).await;
+        let answer = browser.visit(&format!("{SSO_URL}/x")).await;
         let to = answer.header("location").unwrap_or_default();
-        let source = to.starts_with(&menshen.source.base_url());
+        let source = to.starts_with(&menshen.wecom.base_url());
         assert_eq!(source, by_itself, "{setting}");
         assert_eq!(browser.cookies().len(), usize::from(by_itself));
         let answer = Browser::new(&menshen)
@@ -154,11 +156,11 @@ async fn with_two_connectors_the_person_chooses_unless_one_begins_automatically(
 
 #[tokio::test]
 async fn a_state_is_thirty_two_letters_and_never_the_same() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let mut seen = HashSet::new();
     for _ in 0..50 {
         let mut browser = Browser::new(&menshen);
-        let page = browser.to_source(&format!("{HOME}/x")).await;
+        let page = browser.to_source(&format!("{SSO_URL}/x")).await;
         let state = parameter(&page, "state").unwrap();
         assert_eq!(state.len(), 32);
         assert!(state.bytes().all(|byte| byte.is_ascii_alphanumeric()));
@@ -198,7 +200,7 @@ async fn the_cookie_of_a_pending_login_is_small_and_bound_to_its_host() {
         for rd in ["/", &format!("/a?{query}")] {
             let start = format!("{scheme}://sso.test/.menshen/start?connector=corp&rd={rd}");
             let answer = browser.visit(&start).await;
-            let lines: Vec<_> = answer.all("set-cookie").collect();
+            let lines: Vec<_> = answer.header_values("set-cookie").collect();
             let [line] = lines.as_slice() else {
                 panic!("{lines:?}");
             };
@@ -218,7 +220,7 @@ async fn a_browser_keeps_five_pending_logins_and_the_oldest_is_evicted() {
     let mut browser = Browser::new(&menshen);
     let mut pages = Vec::new();
     for at in 0..7 {
-        pages.push(browser.to_source(&format!("{HOME}/echo?{at}")).await);
+        pages.push(browser.to_source(&format!("{SSO_URL}/echo?{at}")).await);
         assert_eq!(flows(&browser).len(), (at + 1).min(5));
         menshen.advance(Duration::from_secs(1));
     }
@@ -229,7 +231,7 @@ async fn a_browser_keeps_five_pending_logins_and_the_oldest_is_evicted() {
         if at < 2 {
             assert_eq!(page.cause(), Some(Cause::LoginMissing), "login {at}");
         } else {
-            assert_eq!(page.url, format!("{HOME}/echo?{at}"));
+            assert_eq!(page.url, format!("{SSO_URL}/echo?{at}"));
         }
     }
 }
@@ -238,7 +240,7 @@ async fn a_browser_keeps_five_pending_logins_and_the_oldest_is_evicted() {
 async fn planted_cookies_do_not_prevent_a_login_and_cost_little() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    browser.to_source(&format!("{HOME}/echo?first")).await;
+    browser.to_source(&format!("{SSO_URL}/echo?first")).await;
     let name = flows(&browser).remove(0);
     let prefix = &name[..name.find("-flow-").unwrap() + "-flow-".len()];
     let planted = |browser: &mut Browser| {
@@ -254,10 +256,10 @@ async fn planted_cookies_do_not_prevent_a_login_and_cost_little() {
             _ => &mut browser,
         };
         planted(tab);
-        let page = tab.to_source(&format!("{HOME}/echo?{order}")).await;
+        let page = tab.to_source(&format!("{SSO_URL}/echo?{order}")).await;
         let back = tab.choose(&page, "zhangsan").await;
         let page = tab.follow(&back).await;
-        assert_eq!(page.url, format!("{HOME}/echo?{order}"), "{order}");
+        assert_eq!(page.url, format!("{SSO_URL}/echo?{order}"), "{order}");
     }
     // One response clears some of them, not all at once.
     let mut again = Browser::new(&menshen);
@@ -265,7 +267,7 @@ async fn planted_cookies_do_not_prevent_a_login_and_cost_little() {
     let answer = again
         .visit(&format!("{OWN}/start?connector=corp&rd=/x"))
         .await;
-    let set = answer.all("set-cookie").count();
+    let set = answer.header_values("set-cookie").count();
     assert!((2..=40).contains(&set), "{set} cookies in one answer");
 }
 
@@ -278,10 +280,10 @@ async fn a_return_address_that_is_too_long_is_cut_to_its_path() {
         ("/echo?short".to_owned(), "/echo?short"),
     ] {
         let mut browser = Browser::new(&menshen);
-        let page = browser.sign_in(&format!("{HOME}{asked}"), "lisi").await;
+        let page = browser.sign_in(&format!("{SSO_URL}{asked}"), "lisi").await;
         assert_eq!(
             (page.answer.status, page.url),
-            (200, format!("{HOME}{reached}"))
+            (200, format!("{SSO_URL}{reached}"))
         );
     }
 }
@@ -292,14 +294,14 @@ async fn parallel_tabs_finish_in_any_order() {
     let mut browser = Browser::new(&menshen);
     let mut pages = Vec::new();
     for at in 0..3 {
-        pages.push(browser.to_source(&format!("{HOME}/echo?tab={at}")).await);
+        pages.push(browser.to_source(&format!("{SSO_URL}/echo?tab={at}")).await);
     }
     for at in [2, 0, 1] {
         let back = browser.choose(&pages[at], "zhangsan").await;
         let page = browser.follow(&back).await;
         assert_eq!(
             (page.answer.status, page.url),
-            (200, format!("{HOME}/echo?tab={at}"))
+            (200, format!("{SSO_URL}/echo?tab={at}"))
         );
     }
     assert!(flows(&browser).is_empty());
@@ -307,7 +309,7 @@ async fn parallel_tabs_finish_in_any_order() {
 
 #[tokio::test]
 async fn a_login_preserves_the_query_byte_for_byte() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for query in [
         "?q=%e5%BC%a0&r=a+b%20c",
         "?&&x=%2F%2f;%25%32%35&e=&u",
@@ -320,7 +322,7 @@ async fn a_login_preserves_the_query_byte_for_byte() {
         let target = format!("/echo{query}");
         let mut browser = Browser::new(&menshen);
         let page = browser
-            .sign_in(&format!("{HOME}{target}"), "zhangsan")
+            .sign_in(&format!("{SSO_URL}{target}"), "zhangsan")
             .await;
         assert_eq!(page.answer.status, 200, "{target}");
         assert_eq!(page.answer.json()["target"], target.as_str());
@@ -332,14 +334,14 @@ async fn a_login_preserves_the_fragment_where_the_route_keeps_it() {
     let routes = "[[route]]\nname = 'app'\nkeep_fragment = true\nupstream = ['{app}']";
     let menshen = Setup::default().routes(routes).start().await;
     let mut browser = Browser::new(&menshen);
-    let stop = browser.visit(&format!("{HOME}/echo?a=1")).await;
+    let stop = browser.visit(&format!("{SSO_URL}/echo?a=1")).await;
     assert_eq!(stop.status, 200);
     let policy = stop.header("content-security-policy").unwrap();
     assert!(policy.contains("script-src 'self'"), "{policy}");
     let html = stop.text();
     assert!(!html.contains("onload") && html.matches("<script").count() == 1);
     let script = href(&html, "/.menshen/fragment.js").unwrap();
-    let script = browser.visit(&format!("{HOME}{script}")).await;
+    let script = browser.visit(&format!("{SSO_URL}{script}")).await;
     let kind = script.header("content-type").unwrap_or_default();
     assert!(kind.starts_with("text/javascript"), "{kind}");
     assert!(script.text().contains("encodeURIComponent(fragment)"));
@@ -348,6 +350,6 @@ async fn a_login_preserves_the_fragment_where_the_route_keeps_it() {
     let page = browser
         .sign_in(&format!("{start}%23%2Fdeep%2Flink%3Fx%3D1"), "lisi")
         .await;
-    assert_eq!(page.url, format!("{HOME}/echo?a=1#/deep/link?x=1"));
+    assert_eq!(page.url, format!("{SSO_URL}/echo?a=1#/deep/link?x=1"));
     assert_eq!(page.answer.json()["target"], "/echo?a=1");
 }

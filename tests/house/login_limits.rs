@@ -6,7 +6,7 @@ use menshen::face::page::Cause;
 
 use crate::browser::{Browser, href, navigation};
 use crate::logging_in::{OWN, parameter};
-use crate::setup::{HOME, Menshen, Setup};
+use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::wire::Answer;
 
 const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
@@ -23,7 +23,7 @@ fn browser_at(menshen: &Menshen, client: &str) -> Browser {
 
 /// Begins a login and returns with a code that the source does not know.
 async fn send_wrong_code(mut browser: Browser) -> Answer {
-    let page = browser.to_source(&format!("{HOME}/echo")).await;
+    let page = browser.to_source(&format!("{SSO_URL}/echo")).await;
     let state = parameter(&page, "state").unwrap();
     let url = format!("{OWN}/callback/corp?code=wrong&state={state}");
     browser.visit(&url).await
@@ -36,7 +36,7 @@ async fn a_second_automatic_start_within_a_minute_shows_the_sign_in_page() {
         .start()
         .await;
     let mut browser = Browser::new(&menshen);
-    let place = format!("{HOME}/echo");
+    let place = format!("{SSO_URL}/echo");
     assert_eq!(browser.visit(&place).await.status, 302);
     menshen.advance(Duration::from_secs(59));
     let stopped = browser.follow(&place).await.answer;
@@ -45,7 +45,7 @@ async fn a_second_automatic_start_within_a_minute_shows_the_sign_in_page() {
     let sign_in = format!("{OWN}/sign_in?rd=/echo");
     assert_eq!(browser.visit(&sign_in).await.status, 200);
     // Another return address is no loop, and after a minute the same one is none.
-    assert_eq!(browser.visit(&format!("{HOME}/other")).await.status, 302);
+    assert_eq!(browser.visit(&format!("{SSO_URL}/other")).await.status, 302);
     menshen.advance(Duration::from_secs(2));
     assert_eq!(browser.visit(&place).await.status, 302);
     // A start by a click is no loop.
@@ -62,7 +62,7 @@ async fn a_start_after_a_finished_login_is_no_loop() {
         .await;
     let mut browser = Browser::new(&menshen);
     for _ in 0..2 {
-        let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+        let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
         assert_eq!(page.answer.status, 200);
         browser.visit(&format!("{OWN}/sign_out")).await;
         assert_eq!(browser.cookies(), []);
@@ -76,7 +76,7 @@ async fn too_many_starts_get_429_and_retry_after() {
         ("begins_per_minute = 3", false),
     ] {
         let setup = Setup::default().server(BEHIND_A_PROXY);
-        let menshen = setup.more(&format!("[login]\n{limit}")).start().await;
+        let menshen = setup.tables(&format!("[login]\n{limit}")).start().await;
         let start = format!("{OWN}/start?connector=corp&rd=/x");
         for _ in 0..3 {
             let answer = browser_at(&menshen, "192.0.2.1").visit(&start).await;
@@ -98,20 +98,20 @@ async fn too_many_starts_get_429_and_retry_after() {
 #[tokio::test]
 async fn too_many_finished_logins_get_429_without_a_call_to_the_source() {
     let limit = "[login]\nfinishes_per_client_per_minute = 1";
-    let menshen = Setup::default().more(limit).start().await;
+    let menshen = Setup::default().tables(limit).start().await;
     let first = Browser::new(&menshen)
-        .sign_in(&format!("{HOME}/echo"), "lisi")
+        .sign_in(&format!("{SSO_URL}/echo"), "lisi")
         .await;
     assert_eq!(first.answer.status, 200);
     let second = Browser::new(&menshen)
-        .sign_in(&format!("{HOME}/echo"), "lisi")
+        .sign_in(&format!("{SSO_URL}/echo"), "lisi")
         .await;
     assert_eq!(
         (second.answer.status, second.cause()),
         (429, Some(Cause::TooManyLogins))
     );
     assert!(second.answer.header("retry-after").is_some());
-    assert_eq!(menshen.source.calls("/cgi-bin/auth/getuserinfo"), 1);
+    assert_eq!(menshen.wecom.calls("/cgi-bin/auth/getuserinfo"), 1);
 }
 
 #[tokio::test]
@@ -129,25 +129,25 @@ async fn head_requests_start_no_login_and_end_no_session() {
         ("/.menshen/ticket?t=x", 405),
         ("/.menshen/login-config/corp", 405),
     ] {
-        let url = format!("{HOME}{path}");
+        let url = format!("{SSO_URL}{path}");
         let answer = stranger.send("HEAD", &url, &navigation(), b"").await;
         assert_eq!((answer.status, answer.body.len()), (status, 0), "{path}");
         assert!(stranger.cookies().is_empty(), "{path}");
-        let to = answer.header("location").unwrap_or(HOME);
-        assert!(to.starts_with(HOME), "{path}: {to}");
+        let to = answer.header("location").unwrap_or(SSO_URL);
+        assert!(to.starts_with(SSO_URL), "{path}: {to}");
     }
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let sign_out = format!("{OWN}/sign_out");
     let answer = browser.send("HEAD", &sign_out, &navigation(), b"").await;
     assert_eq!(answer.status, 405);
-    assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_eq!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
 }
 
 #[tokio::test]
 async fn wrong_codes_open_the_circuit_breaker_to_protect_the_quota_of_the_source() {
     let limits = "[login]\nbad_codes_max = 3\nbad_codes_pause = '10s'";
-    let menshen = Setup::default().more(limits).start().await;
+    let menshen = Setup::default().tables(limits).start().await;
     for _ in 0..3 {
         assert_eq!(send_wrong_code(Browser::new(&menshen)).await.status, 302);
     }
@@ -157,21 +157,21 @@ async fn wrong_codes_open_the_circuit_breaker_to_protect_the_quota_of_the_source
         (503, Some(Cause::SourceBusy))
     );
     assert!(stopped.header("retry-after").is_some());
-    assert_eq!(menshen.source.calls(REDEEM), 3);
+    assert_eq!(menshen.wecom.calls(REDEEM), 3);
     // The pending login of a right code stays, so that a reload succeeds later.
     let mut browser = Browser::new(&menshen);
-    let page = browser.to_source(&format!("{HOME}/echo")).await;
+    let page = browser.to_source(&format!("{SSO_URL}/echo")).await;
     let back = browser.choose(&page, "zhangsan").await;
     assert_eq!(browser.visit(&back).await.status, 503);
     menshen.advance(Duration::from_secs(11));
     assert_eq!(browser.follow(&back).await.answer.status, 200);
-    assert_eq!(menshen.source.calls(REDEEM), 4);
+    assert_eq!(menshen.wecom.calls(REDEEM), 4);
 }
 
 #[tokio::test]
 async fn one_ipv6_48_cannot_use_up_the_logins_of_other_clients() {
     let limit = "[login]\nbegins_per_client_per_minute = 2";
-    let setup = Setup::default().server(BEHIND_A_PROXY).more(limit);
+    let setup = Setup::default().server(BEHIND_A_PROXY).tables(limit);
     let menshen = setup.start().await;
     let start = format!("{OWN}/start?connector=corp&rd=/x");
     let mut begun = 0;
@@ -191,11 +191,11 @@ async fn one_ipv6_48_cannot_use_up_the_logins_of_other_clients() {
 async fn requests_without_a_client_address_are_not_limited_as_one_client() {
     let limits = "[login]\nbegins_per_client_per_minute = 1\nfinishes_per_client_per_minute = 1\n\
                   bad_codes_max = 20";
-    let setup = Setup::default().server(BEHIND_A_PROXY).more(limits);
+    let setup = Setup::default().server(BEHIND_A_PROXY).tables(limits);
     let menshen = setup.start().await;
     for round in 0..3 {
         let mut browser = Browser::new(&menshen);
-        let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+        let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
         assert_eq!(page.answer.status, 200, "{round}");
         // The other host redeems a ticket.
         let page = browser.follow("http://oa.test/echo").await;
@@ -210,11 +210,11 @@ async fn requests_without_a_client_address_are_not_limited_as_one_client() {
 #[tokio::test]
 async fn wrong_codes_of_one_ipv6_48_do_not_lock_out_other_clients() {
     let limits = "[login]\nbad_codes_max = 8\nbad_codes_pause = '1h'";
-    let setup = Setup::default().server(BEHIND_A_PROXY).more(limits);
+    let setup = Setup::default().server(BEHIND_A_PROXY).tables(limits);
     let menshen = setup.start().await;
     let honest = async |client: &str| {
         let mut browser = browser_at(&menshen, client);
-        let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+        let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
         page.answer.status
     };
     for subnet in (1..=3).flat_map(|subnet| [subnet; 5]) {
@@ -228,7 +228,7 @@ async fn wrong_codes_of_one_ipv6_48_do_not_lock_out_other_clients() {
 #[tokio::test]
 async fn an_open_circuit_breaker_refuses_only_clients_that_sent_wrong_codes() {
     let limits = "[login]\nbad_codes_max = 8\nbad_codes_pause = '1h'";
-    let setup = Setup::default().server(BEHIND_A_PROXY).more(limits);
+    let setup = Setup::default().server(BEHIND_A_PROXY).tables(limits);
     let menshen = setup.start().await;
     let (one, two) = ("2001:db8:9:1::1", "203.0.113.9");
     for attacker in [[one; 4], [two; 4]].concat() {
@@ -240,7 +240,7 @@ async fn an_open_circuit_breaker_refuses_only_clients_that_sent_wrong_codes() {
         let stopped = (answer.status, answer.cause());
         assert_eq!(stopped, (503, Some(Cause::SourceBusy)), "{attacker}");
     }
-    assert_eq!(menshen.source.calls(REDEEM), 8);
+    assert_eq!(menshen.wecom.calls(REDEEM), 8);
     // The first wrong code of another client is sent to the source, the second is refused.
     let third = "198.51.100.1";
     assert_eq!(
@@ -251,10 +251,10 @@ async fn an_open_circuit_breaker_refuses_only_clients_that_sent_wrong_codes() {
         send_wrong_code(browser_at(&menshen, third)).await.status,
         503
     );
-    assert_eq!(menshen.source.calls(REDEEM), 9);
+    assert_eq!(menshen.wecom.calls(REDEEM), 9);
     for client in ["192.0.2.1", "2001:db8:1::1"] {
         let mut browser = browser_at(&menshen, client);
-        let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+        let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
         assert_eq!(page.answer.status, 200, "{client}");
     }
 }
@@ -266,7 +266,7 @@ async fn a_site_behind_an_untrusted_proxy_shows_an_error_instead_of_a_redirect_l
     for page in ["start", "sign_in"] {
         let mut browser = Browser::new(&menshen).over_https();
         let stopped = browser
-            .follow(&format!("{HOME}/.menshen/{page}?rd=/echo"))
+            .follow(&format!("{SSO_URL}/.menshen/{page}?rd=/echo"))
             .await;
         assert_eq!(stopped.answer.status, 400, "{page}");
         assert_eq!(stopped.cause(), Some(Cause::NotHere), "{page}");

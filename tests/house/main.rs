@@ -1,7 +1,7 @@
-//! menshen: one hermetic test binary, a module for each promise.
+//! The tests that need no other program: one binary, a module for each subject.
 #![expect(
     clippy::unwrap_used,
-    reason = "a test that cannot go on has failed; its helpers are part of it"
+    reason = "a panic in a test or its helpers is a failed test"
 )]
 
 mod admin;

@@ -6,7 +6,7 @@ use menshen::face::page::Cause;
 
 use crate::browser::{Browser, Page};
 use crate::logging_in::{OWN, PHONE};
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::troubles::agree;
 use crate::wecom::{AGENT_ID, Department, OUTSIDER, WeCom};
 
@@ -42,21 +42,21 @@ allow = "'2' in user.department_ids"
 "#;
 
 fn setup() -> Setup {
-    Setup::default().routes(ROUTES).more(&format!(
-        "[connector.corp.mapping]\nbadge = 'profile.extattr.attrs[2].value'\n{UNLIMITED}"
+    Setup::default().routes(ROUTES).tables(&format!(
+        "[connector.corp.mapping]\nbadge = 'profile.extattr.attrs[2].value'\n{NO_LOGIN_LIMITS}"
     ))
 }
 
 async fn on_the_phone(menshen: &Menshen, who: &str) -> (Browser, Page) {
-    menshen.source.set_phone_owner(who);
+    menshen.wecom.set_phone_owner(who);
     let mut phone = Browser::new(menshen).with_agent(PHONE);
-    let page = phone.follow(&format!("{HOME}/echo")).await;
+    let page = phone.follow(&format!("{SSO_URL}/echo")).await;
     (phone, page)
 }
 
 #[tokio::test]
 async fn only_active_members_within_the_scope_of_the_application_sign_in() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for (who, status, expected) in [
         (OUTSIDER, None, Some(Cause::NotMember)),
         ("ww00000000000000a1/lisi", None, Some(Cause::NotMember)),
@@ -71,7 +71,7 @@ async fn only_active_members_within_the_scope_of_the_application_sign_in() {
         ("nobody-of-this-name", None, Some(Cause::OutOfRange)),
     ] {
         if let Some(status) = status {
-            menshen.source.set_status(who, status);
+            menshen.wecom.set_status(who, status);
         }
         let (mut phone, page) = on_the_phone(&menshen, who).await;
         assert_eq!(page.cause(), expected, "{who} {status:?}");
@@ -100,9 +100,9 @@ async fn only_active_members_within_the_scope_of_the_application_sign_in() {
 async fn a_member_deleted_between_the_scan_and_the_callback_is_refused() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    let source = browser.to_source(&format!("{HOME}/echo")).await;
+    let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
     let back = browser.choose(&source, "wangfang").await;
-    menshen.source.delete_member("wangfang");
+    menshen.wecom.delete_member("wangfang");
     assert_eq!(browser.follow(&back).await.cause(), Some(Cause::OutOfRange));
 }
 
@@ -111,7 +111,7 @@ async fn fields_that_wecom_withholds_are_absent_without_an_error() {
     let menshen = Menshen::new().await;
     for who in ["zhangsan", "wangfang"] {
         let mut browser = Browser::new(&menshen);
-        let page = browser.sign_in(&format!("{HOME}/echo"), who).await;
+        let page = browser.sign_in(&format!("{SSO_URL}/echo"), who).await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), [who]);
         assert!(page.answer.echoed("x-forwarded-email").is_empty());
         let info = browser.visit(&format!("{OWN}/userinfo")).await.json();
@@ -121,21 +121,21 @@ async fn fields_that_wecom_withholds_are_absent_without_an_error() {
         );
     }
     // Older applications get more fields.
-    menshen.source.set_shows_personal_fields(AGENT_ID, true);
+    menshen.wecom.set_shows_personal_fields(AGENT_ID, true);
     for (who, email) in [
         ("zhangsan", vec!["zhangsan@corp.example"]),
         ("wangfang", vec![]),
     ] {
         let page = Browser::new(&menshen)
-            .sign_in(&format!("{HOME}/echo"), who)
+            .sign_in(&format!("{SSO_URL}/echo"), who)
             .await;
         assert_eq!(page.answer.echoed("x-forwarded-email"), email);
     }
     menshen
-        .source
+        .wecom
         .member("lisi", |one| one.biz_mail = String::new());
     let page = Browser::new(&menshen)
-        .sign_in(&format!("{HOME}/echo"), "lisi")
+        .sign_in(&format!("{SSO_URL}/echo"), "lisi")
         .await;
     assert_eq!(
         page.answer.echoed("x-forwarded-email"),
@@ -148,7 +148,7 @@ async fn fields_that_a_member_agrees_to_share_are_loaded() {
     let setup = Setup::default().wecom("scope = 'snsapi_privateinfo'");
     let menshen = setup.start().await;
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
-    let page = agree(&mut phone, &format!("{HOME}/echo")).await;
+    let page = agree(&mut phone, &format!("{SSO_URL}/echo")).await;
     assert_eq!(
         page.answer.echoed("x-forwarded-email"),
         ["zhangsan@corp.example"]
@@ -158,15 +158,15 @@ async fn fields_that_a_member_agrees_to_share_are_loaded() {
         info["mobile"].as_str().unwrap().starts_with("138"),
         "{info}"
     );
-    assert_eq!(menshen.source.calls("/cgi-bin/auth/getuserdetail"), 1);
+    assert_eq!(menshen.wecom.calls("/cgi-bin/auth/getuserdetail"), 1);
     // An ordinary browser has no consent page, so the fields are absent.
     let mut browser = Browser::new(&menshen);
-    let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);
     assert!(page.answer.echoed("x-forwarded-email").is_empty());
     // A member who refuses consent declines the login.
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
-    let page = phone.follow(&format!("{HOME}/echo")).await;
+    let page = phone.follow(&format!("{SSO_URL}/echo")).await;
     let page = page.url.trim_end_matches("#wechat_redirect").to_owned();
     let page = phone.follow(&WeCom::refuse(&page)).await;
     assert_eq!(page.cause(), Some(Cause::LoginDeclined));
@@ -177,7 +177,7 @@ async fn departments_and_further_fields_reach_rules_and_headers() {
     let menshen = setup().start().await;
     let mut zhang = Browser::new(&menshen);
     let echo = zhang
-        .sign_in(&format!("{HOME}/echo"), "zhangsan")
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
         .await
         .answer;
     for (header, value) in [
@@ -193,15 +193,15 @@ async fn departments_and_further_fields_reach_rules_and_headers() {
         assert_eq!(echo.echoed(header), [value], "{header}");
     }
     let mut li = Browser::new(&menshen);
-    li.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    li.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     for path in ["/by-name", "/by-path", "/by-id"] {
         assert_eq!(
-            li.visit(&format!("{HOME}{path}")).await.status,
+            li.visit(&format!("{SSO_URL}{path}")).await.status,
             200,
             "{path}"
         );
         assert_eq!(
-            zhang.visit(&format!("{HOME}{path}")).await.status,
+            zhang.visit(&format!("{SSO_URL}{path}")).await.status,
             403,
             "{path}"
         );
@@ -212,80 +212,82 @@ async fn departments_and_further_fields_reach_rules_and_headers() {
 async fn a_missing_field_is_absent_for_that_member_only() {
     let menshen = setup().start().await;
     menshen
-        .source
+        .wecom
         .member("zhangsan", |one| one.attributes.truncate(1));
-    menshen.source.member("lisi", |one| one.department.clear());
+    menshen.wecom.member("lisi", |one| one.department.clear());
     let echo = Browser::new(&menshen)
-        .sign_in(&format!("{HOME}/echo"), "zhangsan")
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
         .await
         .answer;
     assert_eq!(echo.status, 200);
     assert!(echo.echoed("x-badge").is_empty());
     assert_eq!(echo.echoed("x-ids"), ["5,6"]);
     let mut li = Browser::new(&menshen);
-    let echo = li.sign_in(&format!("{HOME}/echo"), "lisi").await.answer;
+    let echo = li.sign_in(&format!("{SSO_URL}/echo"), "lisi").await.answer;
     assert_eq!(echo.echoed("x-badge"), ["20117"]);
     assert!(echo.echoed("x-departments").iter().all(String::is_empty));
-    assert_eq!(li.visit(&format!("{HOME}/by-name")).await.status, 403);
+    assert_eq!(li.visit(&format!("{SSO_URL}/by-name")).await.status, 403);
 }
 
 #[tokio::test]
 async fn rules_on_department_names_deny_while_the_names_are_unknown() {
     let menshen = setup().start().await;
     menshen
-        .source
+        .wecom
         .fail("/cgi-bin/department/list", 60011, usize::MAX);
     let mut li = Browser::new(&menshen);
-    let echo = li.sign_in(&format!("{HOME}/echo"), "lisi").await.answer;
+    let echo = li.sign_in(&format!("{SSO_URL}/echo"), "lisi").await.answer;
     assert_eq!(
         (echo.status, echo.echoed("x-departments")),
         (200, vec!["2".to_owned()])
     );
     for (path, status) in [("/by-name", 403), ("/by-path", 403), ("/by-id", 200)] {
         assert_eq!(
-            li.visit(&format!("{HOME}{path}")).await.status,
+            li.visit(&format!("{SSO_URL}{path}")).await.status,
             status,
             "{path}"
         );
     }
-    menshen.source.clear_faults("/cgi-bin/department/list");
+    menshen.wecom.clear_faults("/cgi-bin/department/list");
     menshen.advance(Duration::from_secs(61));
     li.sign_in(&format!("{OWN}/start?connector=corp&rd=/echo"), "lisi")
         .await;
-    assert_eq!(li.visit(&format!("{HOME}/by-name")).await.status, 200);
+    assert_eq!(li.visit(&format!("{SSO_URL}/by-name")).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_renamed_or_moved_department_takes_effect_at_a_login_ten_minutes_later() {
     let menshen = setup().start().await;
     let mut li = Browser::new(&menshen);
-    li.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    li.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let rename = |all: &mut Vec<Department>| {
         all.retain(|one| one.id != 1);
         let finance = all.iter_mut().find(|one| one.id == 2).unwrap();
         finance.name = "财务中心".to_owned();
     };
-    menshen.source.departments(rename);
+    menshen.wecom.departments(rename);
     menshen.advance(Duration::from_secs(601));
     let again = format!("{OWN}/start?connector=corp&rd=/echo");
     let echo = li.sign_in(&again, "lisi").await.answer;
     assert_eq!(echo.echoed("x-departments"), ["财务中心"]);
     // Without the old root the tree has several roots.
     assert_eq!(echo.echoed("x-paths"), ["财务中心"]);
-    assert_eq!(li.visit(&format!("{HOME}/by-name")).await.status, 403);
-    assert_eq!(li.visit(&format!("{HOME}/by-id")).await.status, 200);
+    assert_eq!(li.visit(&format!("{SSO_URL}/by-name")).await.status, 403);
+    assert_eq!(li.visit(&format!("{SSO_URL}/by-id")).await.status, 200);
 }
 
 #[tokio::test]
 async fn concurrent_logins_never_mix_up_people() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let names: Vec<_> = (0..300).map(|at| format!("member-{at}")).collect();
     for name in &names {
-        menshen.source.member(name, |_| {});
+        menshen.wecom.member(name, |_| {});
     }
     let one = async |name: &String| {
         let mut browser = Browser::new(&menshen);
-        let page = browser.sign_in(&format!("{HOME}/echo?{name}"), name).await;
+        let page = browser
+            .sign_in(&format!("{SSO_URL}/echo?{name}"), name)
+            .await;
         assert_eq!(page.answer.json()["target"], format!("/echo?{name}"));
         assert_eq!(page.answer.echoed("x-forwarded-user"), [name.as_str()]);
         let info = browser.visit(&format!("{OWN}/userinfo")).await.json();

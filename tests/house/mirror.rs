@@ -1,4 +1,4 @@
-//! `Mirror`: an upstream that understands nothing and answers with the very bytes it was sent.
+//! `Mirror`: an upstream that answers each request with the bytes of that request.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::wire::Answer;
 
-/// A running mirror; dropping it closes it.
+/// A running mirror. Dropping it closes its socket and every connection.
 pub(crate) struct Mirror {
     address: SocketAddr,
     accepting: JoinHandle<()>,
@@ -19,14 +19,14 @@ impl Mirror {
         Self::answering("").await
     }
 
-    /// One that sends these lines with every answer; each ends with CR LF.
+    /// A mirror that adds these header lines to every answer; each ends with CR LF.
     pub(crate) async fn answering(lines: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepting = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(reflect(stream, lines));
+                connections.spawn(answer_with_request(stream, lines));
             }
         });
         Self { address, accepting }
@@ -43,9 +43,9 @@ impl Drop for Mirror {
     }
 }
 
-async fn reflect(mut stream: TcpStream, lines: &str) {
+async fn answer_with_request(mut stream: TcpStream, lines: &str) {
     let mut received = Vec::new();
-    while !is_whole(&received) {
+    while !is_complete(&received) {
         let mut piece = [0; 4096];
         match stream.read(&mut piece).await {
             Ok(n) if n > 0 => received.extend_from_slice(&piece[..n]),
@@ -56,12 +56,12 @@ async fn reflect(mut stream: TcpStream, lines: &str) {
         "HTTP/1.1 200 OK\r\nX-Mirror: yes\r\n{lines}Content-Length: {}\r\nConnection: close\r\n\r\n",
         received.len()
     );
-    // Whoever hung up does not look into the mirror.
+    // The client may have closed the connection.
     let _ = stream.write_all(head.as_bytes()).await;
     let _ = stream.write_all(&received).await;
 }
 
-fn is_whole(bytes: &[u8]) -> bool {
+fn is_complete(bytes: &[u8]) -> bool {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return false;
     };
@@ -75,22 +75,25 @@ fn is_whole(bytes: &[u8]) -> bool {
     }
 }
 
-/// What the upstream was sent, when it was asked at all.
-pub(crate) fn reflected(answer: &Answer) -> Option<&[u8]> {
+/// The request that the mirror received; `None` if the answer is not from the mirror.
+pub(crate) fn received_bytes(answer: &Answer) -> Option<&[u8]> {
     (answer.header("x-mirror") == Some("yes")).then_some(&answer.body)
 }
 
-/// The target of what the upstream was sent.
-pub(crate) fn target(answer: &Answer) -> Option<&[u8]> {
-    let line = reflected(answer)?.split(|byte| *byte == b'\r').next()?;
+/// The target of the request that the mirror received.
+pub(crate) fn received_target(answer: &Answer) -> Option<&[u8]> {
+    let line = received_bytes(answer)?
+        .split(|byte| *byte == b'\r')
+        .next()?;
     let from = line.iter().position(|byte| *byte == b' ')? + 1;
     let to = line.iter().rposition(|byte| *byte == b' ')?;
     line.get(from..to)
 }
 
-/// Every header the upstream was sent, names in lower case.
-pub(crate) fn headers(answer: &Answer) -> Vec<(String, String)> {
-    let text = String::from_utf8_lossy(reflected(answer).expect("the upstream was asked"));
+/// The headers of the request that the mirror received, names in lower case.
+pub(crate) fn received_headers(answer: &Answer) -> Vec<(String, String)> {
+    let text =
+        String::from_utf8_lossy(received_bytes(answer).expect("the answer is from the mirror"));
     let head = text.split("\r\n\r\n").next().unwrap();
     let lines = head.split("\r\n").skip(1);
     lines
@@ -99,9 +102,9 @@ pub(crate) fn headers(answer: &Answer) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Every value of one header.
-pub(crate) fn values(answer: &Answer, name: &str) -> Vec<String> {
-    let all = headers(answer).into_iter();
+/// The values of one of these headers.
+pub(crate) fn received_values(answer: &Answer, name: &str) -> Vec<String> {
+    let all = received_headers(answer).into_iter();
     all.filter(|(key, _)| key == name)
         .map(|(_, value)| value)
         .collect()

@@ -14,14 +14,14 @@ use serde_json::json;
 use crate::browser::{Browser, Page};
 use crate::logging_in::OWN;
 use crate::records::Records;
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use provider::{CLIENT_ID, Provider, SECRET};
 
 /// An instance of menshen whose connector `gh` leads to the provider.
 async fn start_menshen(provider: &Provider, more: &str) -> Menshen {
     let tables = provider.table("gh", "", more);
     Setup::default()
-        .more(&format!("{tables}{UNLIMITED}"))
+        .tables(&format!("{tables}{NO_LOGIN_LIMITS}"))
         .start()
         .await
 }
@@ -60,7 +60,7 @@ async fn a_person_signs_in_and_the_upstream_receives_the_identity() {
     }));
     let menshen = start_menshen(&provider, "scopes = ['read', 'mail']").await;
     let (mut browser, page) = through(&menshen, "gh").await;
-    assert_eq!(page.url, format!("{HOME}/echo?a=b"));
+    assert_eq!(page.url, format!("{SSO_URL}/echo?a=b"));
     for (header, value) in [
         ("x-forwarded-user", "zhangsan"),
         ("x-forwarded-name", "%E5%BC%A0%E4%B8%89"),
@@ -159,10 +159,13 @@ async fn secret_and_access_token_are_sent_as_configured() {
     let menshen = start_menshen(&provider, settings).await;
     assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
     assert_eq!(provider.world().forms[0]["client_secret"], SECRET);
-    assert_eq!(provider.calls("/token")[0].one("authorization"), None);
+    assert_eq!(
+        provider.calls("/token")[0].single_header("authorization"),
+        None
+    );
     let asked = &provider.calls("/api/me")[0];
     assert!(asked.target().starts_with("/api/me?access_token=access-"));
-    assert_eq!(asked.one("authorization"), None);
+    assert_eq!(asked.single_header("authorization"), None);
 }
 
 #[tokio::test]
@@ -172,9 +175,9 @@ async fn the_return_url_is_sent_in_return_param() {
         "return_param = 'returnUrl'\n[connector.gh.oauth2.authorize_params]\nbrand = '甲'";
     let menshen = start_menshen(&provider, settings).await;
     let (_, page) = through(&menshen, "gh").await;
-    assert_eq!(page.url, format!("{HOME}/echo?a=b"));
+    assert_eq!(page.url, format!("{SSO_URL}/echo?a=b"));
     let world = provider.world();
-    assert_eq!(world.asked[0]["returnUrl"], format!("{HOME}/echo?a=b"));
+    assert_eq!(world.asked[0]["returnUrl"], format!("{SSO_URL}/echo?a=b"));
     assert_eq!(world.asked[0]["brand"], "甲");
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, Page};
-use crate::provider::{CLIENT_ID, CLIENT_SECRET, ClientProof, Key, Provider, start};
-use crate::setup::{HOME, Menshen};
-use crate::upstream::Folder;
+use crate::provider::{CLIENT_ID, CLIENT_SECRET, ClientProof, Key, Provider, start_url};
+use crate::setup::{Menshen, SSO_URL};
+use crate::upstream::TempFolder;
 
 mod concurrent_logins;
 mod content_types;
@@ -53,7 +53,7 @@ async fn the_application_receives_the_identity_of_the_person() {
     let menshen = provider.setup("").start().await;
     let (browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
-    assert_eq!(page.url, format!("{HOME}/echo"));
+    assert_eq!(page.url, format!("{SSO_URL}/echo"));
     let got = |name| page.answer.echoed(name);
     assert_eq!(got("x-forwarded-preferred-username"), ["zhangsan"]);
     assert_eq!(got("x-forwarded-name"), [ZHANG_SAN]);
@@ -161,22 +161,22 @@ async fn every_login_has_its_own_state_nonce_and_pkce_verifier() {
     for _ in 0..3 {
         let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
         is_here(&page, "zhangsan");
-        let asked = provider.last("authorize");
-        let one = |name: &str| asked.one(name).unwrap_or_default().to_owned();
+        let asked = provider.last_request("authorize");
+        let one = |name: &str| asked.parameter(name).unwrap_or_default().to_owned();
         assert_eq!(one("response_type"), "code");
         assert_eq!(one("client_id"), CLIENT_ID);
         assert_eq!(
             one("redirect_uri"),
-            format!("{HOME}/.menshen/callback/keycloak")
+            format!("{SSO_URL}/.menshen/callback/keycloak")
         );
         assert_eq!(one("scope"), "openid groups offline_access");
         assert_eq!(one("code_challenge_method"), "S256");
         assert_eq!(one("kc_idp_hint"), "企业 微信&x=1");
         assert_eq!(one("audience"), "menshen");
-        assert!(asked.one("prompt").is_none() && asked.one("response_mode").is_none());
+        assert!(asked.parameter("prompt").is_none() && asked.parameter("response_mode").is_none());
         let verifier = provider
-            .last("token")
-            .one("code_verifier")
+            .last_request("token")
+            .parameter("code_verifier")
             .unwrap()
             .to_owned();
         assert!((43..=128).contains(&verifier.len()), "{verifier}");
@@ -188,22 +188,27 @@ async fn every_login_has_its_own_state_nonce_and_pkce_verifier() {
         }
     }
     // PKCE with S256 is also used with a provider that lists only weaker methods.
-    let weaker = crate::provider::Misbehavior::answer("discovery", |said| {
+    let weaker = crate::provider::Misbehavior::json("discovery", |said| {
         said["code_challenge_methods_supported"] = vec!["plain"].into();
     });
     provider.misbehave(weaker);
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
-    let asked = provider.last("authorize");
-    assert_eq!(asked.one("code_challenge_method"), Some("S256"));
-    assert!(provider.last("token").one("code_verifier").is_some());
+    let asked = provider.last_request("authorize");
+    assert_eq!(asked.parameter("code_challenge_method"), Some("S256"));
+    assert!(
+        provider
+            .last_request("token")
+            .parameter("code_verifier")
+            .is_some()
+    );
 }
 
 #[tokio::test]
 async fn the_client_uses_an_authentication_method_of_the_provider() {
     let provider = Provider::new().await;
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let secret = "";
     for (proof, lines) in [
         (ClientProof::Secret, secret),
@@ -216,8 +221,8 @@ async fn the_client_uses_an_authentication_method_of_the_provider() {
         let menshen = provider.setup(lines).start().await;
         let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
         is_here(&page, "zhangsan");
-        let asked = provider.last("token");
-        let in_form = asked.one("client_secret") == Some(CLIENT_SECRET);
+        let asked = provider.last_request("token");
+        let in_form = asked.parameter("client_secret") == Some(CLIENT_SECRET);
         assert_eq!(in_form, matches!(proof, ClientProof::Post), "{proof:?}");
     }
     for algorithm in ["RS256", "ES256", "EdDSA"] {
@@ -225,23 +230,23 @@ async fn the_client_uses_an_authentication_method_of_the_provider() {
         let path = folder.write("client.key", &key.private_pem);
         provider.set(|settings| settings.client = ClientProof::PrivateKey(key.public_pem.clone()));
         let lines = format!("private_key = {{ file = '{}' }}", path.display());
-        let menshen = provider.plan_without_secret(&lines).start().await;
+        let menshen = provider.setup_with_client_lines(&lines).start().await;
         for _ in 0..2 {
             let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
             is_here(&page, "zhangsan");
         }
     }
     provider.set(|settings| settings.client = ClientProof::Public);
-    let menshen = provider.plan_without_secret("").start().await;
+    let menshen = provider.setup_with_client_lines("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
-    assert!(provider.last("token").authorization.is_none());
+    assert!(provider.last_request("token").authorization.is_none());
 }
 
 #[tokio::test]
 async fn an_unknown_client_is_reported_as_misconfiguration() {
     let provider = Provider::new().await;
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let other = Key::generate(jsonwebtoken::Algorithm::ES256);
     let path = folder.write("client.key", &other.private_pem);
     let by_key = format!("private_key = {{ file = '{}' }}", path.display());
@@ -256,7 +261,7 @@ async fn an_unknown_client_is_reported_as_misconfiguration() {
         (ClientProof::PrivateKey(known), by_key.as_str()),
     ] {
         provider.set(|settings| settings.client = proof.clone());
-        let menshen = provider.plan_without_secret(lines).start().await;
+        let menshen = provider.setup_with_client_lines(lines).start().await;
         let (browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
         assert_eq!(page.cause(), Some(Cause::SourceMisconfigured), "{proof:?}");
         assert!(browser.cookie("menshen").is_none());
@@ -299,13 +304,13 @@ async fn an_expired_code_starts_one_more_login_automatically() {
     menshen.advance(Duration::from_secs(61));
     let page = browser.follow(&back).await;
     is_here(&page, "zhangsan");
-    assert_eq!(provider.calls("code"), 2);
+    assert_eq!(provider.code_grants(), 2);
     // With a provider that accepts no code, two logins are started and no more.
-    provider.set(|settings| settings.code_s = 0);
+    provider.set(|settings| settings.code_lifetime_s = 0);
     let mut browser = Browser::new(&menshen);
     provider.start_session(&mut browser, "zhangsan");
-    let page = browser.follow(&start("keycloak")).await;
+    let page = browser.follow(&start_url("keycloak")).await;
     assert_eq!(page.cause(), Some(Cause::StaleTwice));
-    assert_eq!(provider.calls("code"), 4);
+    assert_eq!(provider.code_grants(), 4);
     assert!(browser.cookie("menshen").is_none());
 }

@@ -4,7 +4,7 @@ use menshen::face::page::Cause;
 
 use crate::browser::{Browser, navigation};
 use crate::logging_in::{OWN, parameter};
-use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::wecom::SECRET;
 use crate::wire::Answer;
 
@@ -42,7 +42,7 @@ async fn pages(menshen: &Menshen, extra: &[(&str, &str)]) -> Vec<(&'static str, 
         ("ambiguous", "/a/..;/b"),
     ] {
         let url = if path.starts_with('/') {
-            format!("{HOME}{path}")
+            format!("{SSO_URL}{path}")
         } else {
             path.to_owned()
         };
@@ -51,14 +51,14 @@ async fn pages(menshen: &Menshen, extra: &[(&str, &str)]) -> Vec<(&'static str, 
     let mut framed = navigation();
     framed[2].1 = "iframe";
     let answer = fresh()
-        .send("GET", &format!("{HOME}/x"), &framed, b"")
+        .send("GET", &format!("{SSO_URL}/x"), &framed, b"")
         .await;
     pages.push(("framed", answer));
     let mut here = fresh();
-    here.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    here.sign_in(&format!("{SSO_URL}/echo"), "zhangsan").await;
     pages.push((
         "forbidden",
-        here.visit(&format!("{HOME}/finance?%3Ci%3E")).await,
+        here.visit(&format!("{SSO_URL}/finance?%3Ci%3E")).await,
     ));
     pages.push((
         "somebody is here",
@@ -69,7 +69,7 @@ async fn pages(menshen: &Menshen, extra: &[(&str, &str)]) -> Vec<(&'static str, 
         here.visit(&format!("{OWN}/sign_out")).await,
     ));
     let mut refused = fresh();
-    let source = refused.to_source(&format!("{HOME}/x")).await;
+    let source = refused.to_source(&format!("{SSO_URL}/x")).await;
     let back = refused.choose(&source, "zhaomin").await;
     pages.push(("refused", refused.visit(&back).await));
     pages
@@ -77,7 +77,7 @@ async fn pages(menshen: &Menshen, extra: &[(&str, &str)]) -> Vec<(&'static str, 
 
 #[tokio::test]
 async fn every_page_is_self_contained_and_cannot_be_framed() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for (what, page) in pages(&menshen, &[]).await {
         let html = page.text();
         assert!(html.starts_with("<!doctype html>"), "{what}: {html}");
@@ -136,7 +136,7 @@ async fn every_page_is_self_contained_and_cannot_be_framed() {
 
 #[tokio::test]
 async fn every_page_follows_accept_language() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for (accept, lang) in [
         ("zh-CN,zh;q=0.9,en;q=0.8", "zh-CN"),
         ("en-GB,en;q=0.9", "en"),
@@ -177,13 +177,13 @@ async fn untrusted_text_is_never_markup() {
         "[connector.other]\ndisplay_name = '''{}'''",
         HOSTILE.replace('\'', "")
     );
-    let more = OTHER_CONNECTOR.replace("[connector.other]", &name);
+    let more = SECOND_CONNECTOR.replace("[connector.other]", &name);
     let setup = Setup::default()
         .server("trusted_proxies = ['127.0.0.1']")
-        .more(&format!("{more}{UNLIMITED}"));
+        .tables(&format!("{more}{NO_LOGIN_LIMITS}"));
     let menshen = setup.start().await;
     menshen
-        .source
+        .wecom
         .member("zhangsan", |one| one.name = HOSTILE.to_owned());
     let extra = [
         ("X-Request-Id", HOSTILE),
@@ -212,7 +212,7 @@ async fn untrusted_text_is_never_markup() {
         let head = format!(
             "GET / HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
         );
-        let answer = crate::wire::raw(menshen.address(), head.as_bytes()).await;
+        let answer = crate::wire::send(menshen.address(), head.as_bytes()).await;
         assert_eq!(answer.status, 400, "{host}");
         assert!(!answer.text().contains("<i>"), "{host}");
     }
@@ -220,16 +220,16 @@ async fn untrusted_text_is_never_markup() {
 
 #[tokio::test]
 async fn no_page_repeats_credentials() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let mut browser = Browser::new(&menshen);
-    let source = browser.to_source(&format!("{HOME}/finance")).await;
+    let source = browser.to_source(&format!("{SSO_URL}/finance")).await;
     let sealed = browser.cookies()[0].value.clone();
     let back = browser.choose(&source, "zhangsan").await;
     let code = parameter(&back, "code").unwrap();
     let forbidden = browser.follow(&back).await.answer;
     assert_eq!(forbidden.status, 403);
     let session = browser.cookie("menshen").unwrap().value.clone();
-    let query = menshen.source.last_query("/cgi-bin/user/get").unwrap();
+    let query = menshen.wecom.last_query("/cgi-bin/user/get").unwrap();
     let token = parameter(&format!("http://x/?{query}"), "access_token").unwrap();
     let mut seen = vec![forbidden];
     for path in [
@@ -241,7 +241,7 @@ async fn no_page_repeats_credentials() {
         "/.menshen/callback/corp?code=x&state=y",
         "/a/..;/b",
     ] {
-        seen.push(browser.visit(&format!("{HOME}{path}")).await);
+        seen.push(browser.visit(&format!("{SSO_URL}{path}")).await);
     }
     // The code is only in the URL of the callback, also for repeated and broken requests.
     seen.push(browser.visit(&back).await);
@@ -259,8 +259,10 @@ async fn no_page_repeats_credentials() {
         }
     }
     // The application sees no credentials, either.
-    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
-    let echo = browser.visit(&format!("{HOME}/echo")).await.text();
+    browser
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
+    let echo = browser.visit(&format!("{SSO_URL}/echo")).await.text();
     assert!(
         !echo.contains("menshen=") && !echo.contains("menshen-flow"),
         "{echo}"
@@ -294,7 +296,7 @@ async fn a_domain_verification_file_is_served_without_login() {
         "/x/WW_verify_abcdefghijklmnop.txt",
     ] {
         let answer = browser
-            .send("GET", &format!("{HOME}{near}"), &[], b"")
+            .send("GET", &format!("{SSO_URL}{near}"), &[], b"")
             .await;
         assert_eq!(answer.status, 401, "{near}");
     }
@@ -305,7 +307,7 @@ async fn a_domain_verification_file_is_served_without_login() {
 async fn own_paths_are_never_forwarded() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let served = menshen.app.requests();
     for path in [
         "",
@@ -332,7 +334,7 @@ async fn own_paths_are_never_forwarded() {
     assert_eq!(menshen.app.requests(), served);
     // Paths that only share a prefix belong to the application.
     assert_eq!(
-        browser.visit(&format!("{HOME}/.menshenx")).await.status,
+        browser.visit(&format!("{SSO_URL}/.menshenx")).await.status,
         200
     );
     assert_eq!(menshen.app.requests(), served + 1);
@@ -355,10 +357,10 @@ async fn ping_is_answered_on_every_host() {
     let menshen = Setup::default().server("prefix = '/oauth2'").start().await;
     let mut nobody = Browser::new(&menshen);
     let answer = nobody
-        .send("GET", &format!("{HOME}/oauth2/ping"), &[], b"")
+        .send("GET", &format!("{SSO_URL}/oauth2/ping"), &[], b"")
         .await;
     assert_eq!(answer.status, 200);
-    let page = nobody.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let page = nobody.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);
     assert!(
         nobody

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::browser::Browser;
 use crate::logging_in::OWN;
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wire::{self, Answer};
 
 /// Every path below the prefix, with a query where needed.
@@ -118,8 +118,8 @@ impl Initiator {
                 fetch("navigate", "document", "cross-site"),
                 "http://evil.test",
             ),
-            Self::OwnScript => and(fetch("cors", "empty", "same-origin"), HOME),
-            Self::OwnForm => and(fetch("navigate", "document", "same-origin"), HOME),
+            Self::OwnScript => and(fetch("cors", "empty", "same-origin"), SSO_URL),
+            Self::OwnForm => and(fetch("navigate", "document", "same-origin"), SSO_URL),
             Self::ScriptElsewhere => and(fetch("cors", "empty", "cross-site"), "http://evil.test"),
             Self::ImageElsewhere => fetch("no-cors", "image", "cross-site"),
             Self::FrameElsewhere => fetch("navigate", "iframe", "cross-site"),
@@ -170,9 +170,9 @@ fn redirects_off_site(menshen: &Menshen, answer: &Answer, may_begin_login: bool)
     let Some(to) = answer.header("location") else {
         return false;
     };
-    let to = Url::parse(HOME).unwrap().join(to).unwrap();
-    let source = Url::parse(&menshen.source.base_url()).unwrap();
-    let ours = to.origin() == Url::parse(HOME).unwrap().origin();
+    let to = Url::parse(SSO_URL).unwrap().join(to).unwrap();
+    let source = Url::parse(&menshen.wecom.base_url()).unwrap();
+    let ours = to.origin() == Url::parse(SSO_URL).unwrap().origin();
     !(ours || may_begin_login && to.origin() == source.origin())
 }
 
@@ -194,7 +194,7 @@ fn assert_nothing_else(
         !redirects_off_site(menshen, answer, begins),
         "{what}: {answer:?}"
     );
-    for cookie in answer.all("set-cookie") {
+    for cookie in answer.header_values("set-cookie") {
         let flow = cookie.starts_with("menshen-flow-");
         let cleared = cookie.starts_with("menshen=;") && cookie.contains("Max-Age=0");
         assert!(flow && begins || cleared && ends, "{what}: {cookie}");
@@ -215,9 +215,9 @@ async fn is_signed_in(browser: &Browser) -> bool {
 
 #[tokio::test]
 async fn no_own_path_has_unexpected_side_effects() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let mut signed_in = Browser::new(&menshen);
-    signed_in.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    signed_in.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     for path in PATHS {
         let url = format!("{OWN}{path}");
         for method in METHODS {
@@ -234,7 +234,7 @@ async fn no_own_path_has_unexpected_side_effects() {
                     // A login that began before the revocation would be refused.
                     menshen.advance(Duration::from_secs(1));
                     signed_in = Browser::new(&menshen);
-                    signed_in.sign_in(&format!("{HOME}/echo"), "lisi").await;
+                    signed_in.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
                 } else {
                     assert!(is_signed_in(&signed_in).await, "{asked:?} ends nothing");
                 }
@@ -245,7 +245,7 @@ async fn no_own_path_has_unexpected_side_effects() {
 
 #[tokio::test]
 async fn own_paths_refuse_a_missing_host_and_never_redirect_to_a_forged_one() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for path in PATHS {
         for method in METHODS {
             for (version, host, bad) in [
@@ -266,7 +266,7 @@ async fn own_paths_refuse_a_missing_host_and_never_redirect_to_a_forged_one() {
                      Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\
                      Content-Length: 0\r\nConnection: close\r\n\r\n"
                 );
-                let answer = wire::raw(menshen.address(), request.as_bytes()).await;
+                let answer = wire::send(menshen.address(), request.as_bytes()).await;
                 let what = format!("{method} {path} {version} {host:?}: {answer:?}");
                 // A check only gets a refusal; every other path explains the error.
                 let refused = [400, 403, 404, 405].contains(&answer.status);
@@ -278,7 +278,7 @@ async fn own_paths_refuse_a_missing_host_and_never_redirect_to_a_forged_one() {
                 let session = |cookie: &str| {
                     cookie.starts_with("menshen=") && !cookie.starts_with("menshen=;")
                 };
-                assert!(!answer.all("set-cookie").any(session), "{what}");
+                assert!(!answer.header_values("set-cookie").any(session), "{what}");
             }
         }
     }

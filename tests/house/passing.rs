@@ -7,7 +7,7 @@ mod rules;
 use std::time::Duration;
 
 use crate::setup::{Menshen, Setup};
-use crate::test_request::{TestRequest, signed_in, signed_in_by};
+use crate::test_request::{TestRequest, session_cookie_after, session_cookie_of};
 use crate::wecom::{CORP_ID, OTHER_AGENT_ID, OTHER_SECRET};
 use crate::wire::Answer;
 
@@ -125,14 +125,14 @@ fn assert_outcome(answer: &Answer, expected: Outcome, what: &str) {
 /// One session cookie for each kind of caller.
 async fn callers(menshen: &Menshen) -> Vec<(&'static str, String)> {
     menshen
-        .source
+        .wecom
         .set_agent_domains(OTHER_AGENT_ID, &["sso.test"]);
-    let expired = signed_in(menshen, "wangfang").await;
+    let expired = session_cookie_of(menshen, "wangfang").await;
     menshen.advance(Duration::from_secs(12 * 3600));
-    let denied = signed_in(menshen, "zhangsan").await;
-    let allowed = signed_in(menshen, "lisi").await;
+    let denied = session_cookie_of(menshen, "zhangsan").await;
+    let allowed = session_cookie_of(menshen, "lisi").await;
     let start = "/.menshen/start?connector=guests&rd=%2Fecho";
-    let other = signed_in_by(menshen, start, "zhangsan").await;
+    let other = session_cookie_after(menshen, start, "zhangsan").await;
     let tail = if denied.ends_with('A') { "B" } else { "A" };
     let forged = format!("{}{tail}", &denied[..denied.len() - 1]);
     vec![
@@ -149,7 +149,11 @@ async fn callers(menshen: &Menshen) -> Vec<(&'static str, String)> {
 #[tokio::test]
 async fn each_caller_reaches_exactly_the_routes_that_admit_them() {
     use Outcome::{Forbidden, Login, Passes};
-    let menshen = Setup::default().more(&guests()).routes(KINDS).start().await;
+    let menshen = Setup::default()
+        .tables(&guests())
+        .routes(KINDS)
+        .start()
+        .await;
     let zhang = Passes(Some("zhangsan"));
     let li = Passes(Some("lisi"));
     let guest = Passes(Some("guest-zhangsan"));
@@ -182,7 +186,11 @@ async fn each_caller_reaches_exactly_the_routes_that_admit_them() {
 
 #[tokio::test]
 async fn a_refused_request_never_reaches_the_application() {
-    let menshen = Setup::default().more(&guests()).routes(KINDS).start().await;
+    let menshen = Setup::default()
+        .tables(&guests())
+        .routes(KINDS)
+        .start()
+        .await;
     let callers = callers(&menshen).await;
     let before = menshen.app.requests();
     for (who, cookie) in callers.iter().filter(|(who, _)| !who.contains("allows")) {
@@ -200,7 +208,7 @@ async fn a_refused_request_never_reaches_the_application() {
 #[tokio::test]
 async fn two_copies_of_one_session_cookie_identify_one_person() {
     let menshen = Menshen::new().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let twice = TestRequest::get("/echo").session(&format!("{cookie}; menshen={cookie}"));
     assert_outcome(
         &twice.send(&menshen).await,

@@ -102,7 +102,7 @@ upstream = ["{mirror}"]
 async fn start_menshen() -> (Menshen, Mirror) {
     let mirror = Mirror::start().await;
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
-    let setup = Setup::default().more(ON_MAIN).routes(&routes);
+    let setup = Setup::default().tables(ON_MAIN).routes(&routes);
     // HTTP/2 without TLS is only accepted together with gRPC, which needs a trusted proxy.
     let setup = setup.server("trusted_proxies = [\"192.0.2.1\"]");
     (setup.start().await, mirror)
@@ -143,7 +143,7 @@ enum PathResult {
 }
 
 fn path_result(answer: &Answer, sent: &[u8]) -> PathResult {
-    if let Some(target) = mirror::target(answer) {
+    if let Some(target) = mirror::received_target(answer) {
         assert_eq!(target, sent, "{}", String::from_utf8_lossy(sent));
         return PathResult::Forwarded;
     }
@@ -201,7 +201,7 @@ async fn bytes_that_are_not_utf8_are_percent_encoded_before_the_decision() {
         // UTF-8 stays unescaped.
         (b"/\xe8\xb4\xa2", b"/\xe8\xb4\xa2"),
     ] {
-        let answer = TestRequest::raw(path).send(&menshen).await;
+        let answer = TestRequest::with_target(path).send(&menshen).await;
         assert_eq!(
             path_result(&answer, sent),
             PathResult::Forwarded,
@@ -213,7 +213,7 @@ async fn bytes_that_are_not_utf8_are_percent_encoded_before_the_decision() {
         (b"/%61dmin/\xb2", PathResult::Refused),
         (b"//\xb2/admin", PathResult::Refused),
     ] {
-        let answer = TestRequest::raw(path).send(&menshen).await;
+        let answer = TestRequest::with_target(path).send(&menshen).await;
         assert_eq!(path_result(&answer, path), expected, "{path:?}");
     }
 }
@@ -314,7 +314,11 @@ async fn a_stripped_path_is_checked_as_the_application_parses_it() {
             .host("strip.test")
             .send(&menshen)
             .await;
-        assert_eq!(mirror::target(&answer), Some(sent.as_bytes()), "{path}");
+        assert_eq!(
+            mirror::received_target(&answer),
+            Some(sent.as_bytes()),
+            "{path}"
+        );
     }
     // Only a whole segment is removed.
     for path in ["/mountedhttp://x/", "/mounted@x", "/mounted:80/"] {
@@ -418,9 +422,17 @@ async fn a_forwarded_target_begins_with_a_slash() {
         ("HTTP://sso.test/", "/"),
     ] {
         let answer = TestRequest::get(target).send(&menshen).await;
-        assert_eq!(mirror::target(&answer), Some(sent.as_bytes()), "{target}");
+        assert_eq!(
+            mirror::received_target(&answer),
+            Some(sent.as_bytes()),
+            "{target}"
+        );
         let answer = ask_over_http2(&menshen, "GET", target).await;
-        assert_eq!(mirror::target(&answer), Some(sent.as_bytes()), "{target}");
+        assert_eq!(
+            mirror::received_target(&answer),
+            Some(sent.as_bytes()),
+            "{target}"
+        );
     }
 }
 
@@ -526,8 +538,8 @@ async fn controls_backslashes_and_broken_escapes_are_refused() {
     assert_all("sso.test", PathResult::Refused, &paths).await;
     let (menshen, _mirror) = start_menshen().await;
     for path in [&b"/a\0b"[..], b"/a\rb", b"/a\x7fb", b"/a\tb"] {
-        let wire = TestRequest::raw(path).on_the_wire();
-        let answer = crate::wire::raw(menshen.address(), &wire).await;
+        let wire = TestRequest::with_target(path).to_bytes();
+        let answer = crate::wire::send(menshen.address(), &wire).await;
         assert_eq!(answer.status, 400, "{path:?}");
     }
 }
@@ -626,7 +638,7 @@ async fn a_rule_with_chinese_letters_refuses_paths_that_may_be_gbk() {
     ];
     assert_all(host, PathResult::Refused, &paths).await;
     let (menshen, _mirror) = start_menshen().await;
-    let raw = TestRequest::raw(b"/\xb2\xc6\xce\xf1/x").host(host);
+    let raw = TestRequest::with_target(b"/\xb2\xc6\xce\xf1/x").host(host);
     assert_eq!(raw.send(&menshen).await.status, 400);
     let answer = ask_over_http2(&menshen, "GET", &format!("http://{host}/%B2%C6%CE%F1/x")).await;
     assert_eq!(answer.status, 400);

@@ -4,8 +4,8 @@ use menshen::face::page::Cause;
 
 use crate::browser::{Browser, Page, href};
 use crate::logging_in::OWN;
-use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
-use crate::test_request::{TestRequest, signed_in};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
+use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wecom::AGENT_ID;
 
 /// Logs in with one connector.
@@ -23,12 +23,12 @@ async fn account(browser: &mut Browser) -> String {
 
 fn other(settings: &str) -> String {
     let table = "[connector.other]\n";
-    OTHER_CONNECTOR.replace(table, &format!("{table}{settings}\n")) + UNLIMITED
+    SECOND_CONNECTOR.replace(table, &format!("{table}{settings}\n")) + NO_LOGIN_LIMITS
 }
 
 #[tokio::test]
 async fn a_login_name_of_another_identity_is_refused_and_both_are_logged() {
-    let menshen = Setup::default().more(&other("")).start().await;
+    let menshen = Setup::default().tables(&other("")).start().await;
     let (mut first, _) = through(&menshen, "corp", "zhangsan").await;
     let owner = account(&mut first).await;
     let (second, page) = through(&menshen, "other", "zhangsan").await;
@@ -45,7 +45,7 @@ async fn a_login_name_of_another_identity_is_refused_and_both_are_logged() {
     );
     assert!(refused.contains("\"connector\":\"other\""), "{refused}");
     // The first session goes on, and a person with a free login name can sign in.
-    assert_eq!(first.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_eq!(first.visit(&format!("{SSO_URL}/echo")).await.status, 200);
     assert_eq!(
         through(&menshen, "other", "lisi").await.1.answer.status,
         200
@@ -54,7 +54,7 @@ async fn a_login_name_of_another_identity_is_refused_and_both_are_logged() {
 
 #[tokio::test]
 async fn the_audit_log_names_the_refused_identity() {
-    let menshen = Setup::default().more(&other("")).start().await;
+    let menshen = Setup::default().tables(&other("")).start().await;
     through(&menshen, "corp", "zhangsan").await;
     through(&menshen, "other", "zhangsan").await;
     let refused = menshen.audit().pop().unwrap();
@@ -68,7 +68,7 @@ async fn the_audit_log_names_the_refused_identity() {
 #[tokio::test]
 async fn login_prefix_separates_two_sources() {
     let menshen = Setup::default()
-        .more(&other("login_prefix = 'gh-'"))
+        .tables(&other("login_prefix = 'gh-'"))
         .start()
         .await;
     let (mut one, page) = through(&menshen, "corp", "zhangsan").await;
@@ -90,12 +90,10 @@ async fn only_verified_fields_link_accounts() {
         // Members edit `email` themselves; only `biz_mail` is verified.
         ("link_by = ['email']", true, Some("biz_mail"), false),
     ] {
-        let menshen = Setup::default().more(&other(link_by)).start().await;
-        menshen.source.set_shows_personal_fields(AGENT_ID, old_app);
+        let menshen = Setup::default().tables(&other(link_by)).start().await;
+        menshen.wecom.set_shows_personal_fields(AGENT_ID, old_app);
         if edit.is_some() {
-            menshen
-                .source
-                .member("zhangsan", |one| one.biz_mail.clear());
+            menshen.wecom.member("zhangsan", |one| one.biz_mail.clear());
         }
         let (mut first, _) = through(&menshen, "corp", "zhangsan").await;
         let (mut second, page) = through(&menshen, "other", "zhangsan").await;
@@ -116,12 +114,12 @@ async fn only_verified_fields_link_accounts() {
 #[tokio::test]
 async fn a_self_entered_address_does_not_link_to_another_account() {
     let menshen = Setup::default()
-        .more(&other("link_by = ['email', 'mobile']"))
+        .tables(&other("link_by = ['email', 'mobile']"))
         .start()
         .await;
-    menshen.source.set_shows_personal_fields(AGENT_ID, true);
+    menshen.wecom.set_shows_personal_fields(AGENT_ID, true);
     let (mut boss, _) = through(&menshen, "corp", "lisi").await;
-    menshen.source.member("wangfang", |one| {
+    menshen.wecom.member("wangfang", |one| {
         one.email = "lisi@corp.example".to_owned();
         one.biz_mail.clear();
     });
@@ -136,10 +134,10 @@ async fn admission_existing_refuses_new_people_only() {
         let table = other("link_by = ['email']");
         Setup::default()
             .connector(&format!("admission = '{admission}'"))
-            .more(&table)
+            .tables(&table)
     };
     let menshen = setup("create").start().await;
-    menshen.source.set_shows_personal_fields(AGENT_ID, true);
+    menshen.wecom.set_shows_personal_fields(AGENT_ID, true);
     assert_eq!(
         through(&menshen, "corp", "zhangsan").await.1.answer.status,
         200
@@ -163,11 +161,11 @@ async fn admission_existing_refuses_new_people_only() {
 
 #[tokio::test]
 async fn the_case_of_a_user_id_does_not_create_another_account() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let mut accounts = Vec::new();
     for spelling in ["zhangsan", "ZhangSan", "ZHANGSAN"] {
         menshen
-            .source
+            .wecom
             .member("zhangsan", |one| one.userid = spelling.to_owned());
         let (mut browser, page) = through(&menshen, "corp", spelling).await;
         assert_eq!(page.answer.status, 200, "{spelling}");
@@ -190,7 +188,7 @@ async fn a_profile_without_a_login_creates_no_account() {
         "login = \"'a\\\\nb'\"",
     ] {
         let more = format!("[connector.corp.mapping]\n{mapping}");
-        let menshen = Setup::default().more(&more).start().await;
+        let menshen = Setup::default().tables(&more).start().await;
         let (browser, page) = through(&menshen, "corp", "zhangsan").await;
         assert_eq!(
             (page.answer.status, page.cause()),
@@ -203,18 +201,18 @@ async fn a_profile_without_a_login_creates_no_account() {
 
 #[tokio::test]
 async fn a_mapped_login_name_that_is_taken_is_refused() {
-    let more = format!("[connector.corp.mapping]\nlogin = 'profile.alias'\n{UNLIMITED}");
-    let menshen = Setup::default().more(&more).start().await;
+    let more = format!("[connector.corp.mapping]\nlogin = 'profile.alias'\n{NO_LOGIN_LIMITS}");
+    let menshen = Setup::default().tables(&more).start().await;
     assert_eq!(through(&menshen, "corp", "lisi").await.1.answer.status, 200);
     for alias in ["lisi", "LiSi", "LISI"] {
         menshen
-            .source
+            .wecom
             .member("zhangsan", |one| one.alias = alias.to_owned());
         let (_, page) = through(&menshen, "corp", "zhangsan").await;
         assert_eq!(page.cause(), Some(Cause::LoginTaken), "{alias}");
     }
     menshen
-        .source
+        .wecom
         .member("zhangsan", |one| one.alias = "zhang3".to_owned());
     let (_, page) = through(&menshen, "corp", "zhangsan").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhang3"]);
@@ -233,48 +231,49 @@ async fn a_route_with_another_connector_offers_a_login_with_it() {
         upstream = ["{app}"]
     "#;
     let more = other("login_prefix = 'o-'");
-    let menshen = Setup::default().routes(routes).more(&more).start().await;
+    let menshen = Setup::default().routes(routes).tables(&more).start().await;
     let (mut browser, page) = through(&menshen, "corp", "zhangsan").await;
     assert_eq!(page.answer.status, 200);
-    let offered = browser.follow(&format!("{HOME}/theirs/echo")).await.answer;
+    let offered = browser
+        .follow(&format!("{SSO_URL}/theirs/echo"))
+        .await
+        .answer;
     let html = offered.text();
     assert_eq!(offered.status, 200);
     assert!(href(&html, "/start?connector=other").is_some(), "{html}");
     assert!(href(&html, "/start?connector=corp").is_none(), "{html}");
     // A program gets 401, and the request is not forwarded.
     let program = browser
-        .send("GET", &format!("{HOME}/theirs/echo"), &[], b"")
+        .send("GET", &format!("{SSO_URL}/theirs/echo"), &[], b"")
         .await;
     assert_eq!(program.status, 401);
     let start = href(&html, "/start?connector=other").unwrap();
-    let page = browser.sign_in(&format!("{HOME}{start}"), "zhangsan").await;
+    let page = browser
+        .sign_in(&format!("{SSO_URL}{start}"), "zhangsan")
+        .await;
     assert_eq!(
         (page.answer.status, page.url),
-        (200, format!("{HOME}/theirs/echo"))
+        (200, format!("{SSO_URL}/theirs/echo"))
     );
     // The session of the other connector is valid on routes for any connector.
-    let echo = browser.visit(&format!("{HOME}/echo")).await;
+    let echo = browser.visit(&format!("{SSO_URL}/echo")).await;
     assert_eq!(echo.echoed("x-forwarded-user"), ["o-zhangsan"]);
     assert_eq!(menshen.app.requests(), 3 - 1 + 1);
 }
 
 #[tokio::test]
 async fn a_second_login_updates_the_first_session_at_once() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let (mut first, _) = through(&menshen, "corp", "lisi").await;
-    let finance = format!("{HOME}/finance");
+    let finance = format!("{SSO_URL}/finance");
     assert_eq!(first.visit(&finance).await.status, 200);
-    menshen
-        .source
-        .member("lisi", |one| one.department = vec![4]);
+    menshen.wecom.member("lisi", |one| one.department = vec![4]);
     // Without another login the change is not visible.
     assert_eq!(first.visit(&finance).await.status, 200);
     through(&menshen, "corp", "lisi").await;
     let refused = first.visit(&finance).await;
     assert_eq!(refused.status, 403);
-    menshen
-        .source
-        .member("lisi", |one| one.department = vec![2]);
+    menshen.wecom.member("lisi", |one| one.department = vec![2]);
     through(&menshen, "corp", "lisi").await;
     assert_eq!(first.visit(&finance).await.status, 200);
     // The login of another person changes nothing.
@@ -286,35 +285,37 @@ async fn a_second_login_updates_the_first_session_at_once() {
 async fn a_forbidden_person_can_switch_the_account() {
     let menshen = Menshen::new().await;
     let (mut browser, _) = through(&menshen, "corp", "zhangsan").await;
-    let refused = browser.visit(&format!("{HOME}/finance?year=2026")).await;
+    let refused = browser.visit(&format!("{SSO_URL}/finance?year=2026")).await;
     let html = refused.text();
     assert_eq!(refused.status, 403);
     assert!(html.contains("张三") && html.contains("zhangsan"), "{html}");
     let switch = href(&html, "/sign_out?rd=").unwrap();
-    let from = [("Origin", HOME), ("Accept", "text/html")];
+    let from = [("Origin", SSO_URL), ("Accept", "text/html")];
     let out = browser
-        .send("POST", &format!("{HOME}{switch}"), &from, b"")
+        .send("POST", &format!("{SSO_URL}{switch}"), &from, b"")
         .await;
     assert_eq!(out.status, 200);
     assert!(browser.cookie("menshen").is_none());
     let sign_in = href(&out.text(), "/sign_in?rd=").unwrap();
-    let page = browser.sign_in(&format!("{HOME}{sign_in}"), "lisi").await;
+    let page = browser
+        .sign_in(&format!("{SSO_URL}{sign_in}"), "lisi")
+        .await;
     assert_eq!(
         (page.answer.status, page.url),
-        (200, format!("{HOME}/finance?year=2026"))
+        (200, format!("{SSO_URL}/finance?year=2026"))
     );
 }
 
 #[tokio::test]
 async fn a_released_login_name_belongs_to_one_person_only() {
     let more = "[connector.corp.mapping]\nlogin = 'profile.alias'";
-    let setup = Setup::default().more(more);
+    let setup = Setup::default().tables(more);
     let menshen = setup.start().await;
     menshen
-        .source
+        .wecom
         .member("zhangsan", |it| it.alias = "boss".to_owned());
     menshen
-        .source
+        .wecom
         .member("lisi", |it| it.alias = "boss".to_owned());
     let who = async |cookie: &str| {
         let answer = TestRequest::get("/echo")
@@ -323,15 +324,15 @@ async fn a_released_login_name_belongs_to_one_person_only() {
             .await;
         (answer.status, answer.echoed("x-forwarded-user"))
     };
-    let old = signed_in(&menshen, "zhangsan").await;
+    let old = session_cookie_of(&menshen, "zhangsan").await;
     assert_eq!(who(&old).await, (200, vec!["boss".to_owned()]));
     // The person gets another login name, which releases the old one.
     menshen
-        .source
+        .wecom
         .member("zhangsan", |it| it.alias = "zhang".to_owned());
-    let new = signed_in(&menshen, "zhangsan").await;
+    let new = session_cookie_of(&menshen, "zhangsan").await;
     assert_eq!(who(&new).await, (200, vec!["zhang".to_owned()]));
-    let other = signed_in(&menshen, "lisi").await;
+    let other = session_cookie_of(&menshen, "lisi").await;
     assert_eq!(who(&other).await, (200, vec!["boss".to_owned()]));
     assert_eq!(who(&old).await, (200, vec!["zhang".to_owned()]));
 }

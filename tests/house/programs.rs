@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::mirror::{self, Mirror};
 use crate::provider::Provider;
 use crate::setup::{Menshen, Setup};
-use crate::test_request::{TestRequest, signed_in};
+use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire::Answer;
 
 /// Routes with different issuers, and one without.
@@ -105,15 +105,15 @@ impl TwoIssuers {
     }
 
     /// The claims of a token that is accepted on every route of the issuer `ci`.
-    fn claims(&self) -> Value {
+    fn access_token_claims(&self) -> Value {
         with(
-            self.ci.claims("zhangsan", "menshen"),
+            self.ci.access_token_claims("zhangsan", "menshen"),
             &json!({ "scope": "read deploy", "groups": ["runner"], "azp": "runner" }),
         )
     }
 
     fn token(&self) -> String {
-        self.ci.sign(&self.claims(), &json!({}))
+        self.ci.sign(&self.access_token_claims(), &json!({}))
     }
 
     async fn ask(&self, path: &str, token: &str) -> Answer {
@@ -138,7 +138,7 @@ fn setup(issuers: &[(&str, &Provider, &str)], mirror: &Mirror, routes: &str) -> 
     });
     let routes = format!("{ROUTES}{routes}").replace("{mirror}", &mirror.base_url());
     Setup::default()
-        .more(&tables.collect::<String>())
+        .tables(&tables.collect::<String>())
         .routes(&routes)
 }
 
@@ -161,13 +161,13 @@ fn with(mut claims: Value, more: &Value) -> Value {
 }
 
 fn passed(answer: &Answer) -> bool {
-    mirror::reflected(answer).is_some()
+    mirror::received_bytes(answer).is_some()
 }
 
 /// Whether the response is an error of RFC 6750, without a redirect.
 fn is_refused(answer: &Answer, status: u16, error: &str) -> bool {
     let challenge = format!("Bearer realm=\"sso.test\", error=\"{error}\"");
-    let challenges: Vec<_> = answer.all("www-authenticate").collect();
+    let challenges: Vec<_> = answer.header_values("www-authenticate").collect();
     answer.status == status
         && matches!(challenges[..], [one] if one.starts_with(&challenge))
         && answer.header("location").is_none()
@@ -199,7 +199,7 @@ async fn a_program_is_accepted_only_on_routes_that_name_its_issuer() {
         refused(&env.ask("/partner", &token).await, "another's route");
         // The token is ignored there, so the request is anonymous.
         assert_eq!(env.ask("/x", &token).await.status, 401);
-        let partners = env.partner.claims("zhangsan", "menshen");
+        let partners = env.partner.access_token_claims("zhangsan", "menshen");
         let partners = env.partner.sign(&partners, &json!({}));
         assert!(passed(&env.ask("/partner", &partners).await));
         assert!(passed(&env.ask("/either", &partners).await));
@@ -220,12 +220,15 @@ async fn the_bearer_scheme_is_case_insensitive() {
 #[tokio::test]
 async fn a_route_accepts_a_session_or_a_token_but_not_both() {
     let env = TwoIssuers::open().await;
-    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let person = TestRequest::get("/api")
         .session(&cookie)
         .send(&env.menshen)
         .await;
-    assert_eq!(mirror::values(&person, "x-forwarded-user"), ["zhangsan"]);
+    assert_eq!(
+        mirror::received_values(&person, "x-forwarded-user"),
+        ["zhangsan"]
+    );
     // An invalid token is refused, whatever other credentials there are.
     let bad = bearer("/api", "a.b.c").session(&cookie);
     refused(
@@ -254,7 +257,7 @@ async fn a_route_accepts_a_session_or_a_token_but_not_both() {
 async fn without_credentials_a_program_gets_challenges_and_a_browser_a_login() {
     let env = TwoIssuers::open().await;
     let answer = TestRequest::get("/api").send(&env.menshen).await;
-    let challenges: Vec<_> = answer.all("www-authenticate").collect();
+    let challenges: Vec<_> = answer.header_values("www-authenticate").collect();
     assert_eq!(answer.status, 401);
     assert_eq!(challenges, ["menshen", "Bearer realm=\"sso.test\""]);
     assert!(answer.json()["login_url"].is_string());
@@ -266,7 +269,7 @@ async fn without_credentials_a_program_gets_challenges_and_a_browser_a_login() {
     // Without issuers there is no Bearer challenge.
     let answer = TestRequest::get("/x").send(&env.menshen).await;
     assert_eq!(
-        answer.all("www-authenticate").collect::<Vec<_>>(),
+        answer.header_values("www-authenticate").collect::<Vec<_>>(),
         ["menshen"]
     );
 }
@@ -282,7 +285,9 @@ async fn scopes_are_checked_on_every_route_and_request() {
         (json!({ "scope": ["deploy"] }), true),
     ];
     for (more, good) in cases {
-        let token = env.ci.sign(&with(env.claims(), &more), &json!({}));
+        let token = env
+            .ci
+            .sign(&with(env.access_token_claims(), &more), &json!({}));
         // Also in reverse order: a result cached for one route must not satisfy the next.
         let paths = ["/api", "/deploy", "/api", "/deploy"];
         for path in paths {
@@ -306,7 +311,7 @@ async fn the_scopes_of_an_issuer_are_required_on_all_its_routes() {
         ("partner", &env.partner, ""),
     ];
     let token = |scope: &str| {
-        let claims = with(env.claims(), &json!({ "scope": scope }));
+        let claims = with(env.access_token_claims(), &json!({ "scope": scope }));
         env.ci.sign(&claims, &json!({}))
     };
     assert!(passed(&env.ask("/api", &token("deploy")).await));
@@ -325,7 +330,7 @@ async fn a_rule_reads_the_claims_and_denies_with_403() {
     let env = TwoIssuers::open().await;
     assert!(passed(&env.ask("/rule", &env.token()).await));
     for groups in [json!(["guest"]), json!(null), json!(7)] {
-        let claims = with(env.claims(), &json!({ "groups": groups }));
+        let claims = with(env.access_token_claims(), &json!({ "groups": groups }));
         let token = env.ci.sign(&claims, &json!({}));
         let ask = bearer("/rule", &token);
         for ask in [ask.clone(), ask.navigating()] {
@@ -355,7 +360,9 @@ async fn acr_values_and_max_age_apply_to_tokens() {
         (json!({ "acr": "gold", "auth_time": now + 3600 }), false),
     ];
     for (more, good) in cases {
-        let token = env.ci.sign(&with(env.claims(), &more), &json!({}));
+        let token = env
+            .ci
+            .sign(&with(env.access_token_claims(), &more), &json!({}));
         let answer = env.ask("/gold", &token).await;
         assert_eq!(passed(&answer), good, "{more}: {}", answer.text());
         if !good {
@@ -373,7 +380,7 @@ async fn acr_values_and_max_age_apply_to_tokens() {
 async fn an_expired_token_is_refused() {
     let env = TwoIssuers::open().await;
     let now = env.menshen.clock.now().unix_s();
-    let claims = with(env.claims(), &json!({ "exp": now + 30 }));
+    let claims = with(env.access_token_claims(), &json!({ "exp": now + 30 }));
     let token = env.ci.sign(&claims, &json!({}));
     assert!(passed(&env.ask("/api", &token).await));
     // Clocks may differ by a minute.

@@ -14,9 +14,9 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::browser::{Browser, Page};
-use crate::setup::{HOME, Setup, UNLIMITED};
+use crate::setup::{NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::tls;
-use crate::upstream::{self, Folder};
+use crate::upstream::{self, TempFolder};
 use crate::wire::{self, Answer};
 
 mod authorize;
@@ -31,7 +31,7 @@ mod token;
 
 pub(crate) use keys::{Key, compact};
 pub(crate) use misbehavior::{EndpointFault, Misbehavior};
-pub(crate) use people::Login;
+pub(crate) use people::PersonHandle;
 pub(crate) use state::{ClientProof, ReceivedRequest, Settings};
 
 use state::{Shared, State};
@@ -40,10 +40,17 @@ use state::{Shared, State};
 pub(crate) const CLIENT_ID: &str = "menshen";
 /// The client secret. Contains characters that a form and a header encode differently.
 pub(crate) const CLIENT_SECRET: &str = "simulated:secret+of%2Fmenshen&co=é";
-/// The path of the issuer, since most issuers have one.
+/// The path of the issuer URL. Most providers with several realms or tenants have one.
 const REALM: &str = "/realms/corp";
 /// The event of a logout token (OpenID Connect Back-Channel Logout 1.0 §2.4).
 pub(crate) const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+/// What a key rotation does with the previous key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OldKey {
+    Published,
+    Removed,
+}
 
 /// A running provider. Dropping it closes its socket and every connection.
 pub(crate) struct Provider {
@@ -79,8 +86,8 @@ impl Provider {
     }
 
     /// A provider over HTTPS, whose certificate is `op.pem` in this folder.
-    pub(crate) async fn over_tls(folder: &Folder) -> (Self, CertificateDer<'static>) {
-        let certificate = tls::pair(folder, "op", &["127.0.0.1"]);
+    pub(crate) async fn over_tls(folder: &TempFolder) -> (Self, CertificateDer<'static>) {
+        let certificate = tls::write_certificate(folder, "op", &["127.0.0.1"]);
         let key = PrivateKeyDer::from_pem_file(folder.path("op.key")).unwrap();
         let config = rustls::ServerConfig::builder()
             .with_no_client_auth()
@@ -140,29 +147,29 @@ impl Provider {
         )
     }
 
-    /// The same without a client secret.
+    /// Like [`Self::toml`], without a client secret.
     pub(crate) fn toml_without_secret(&self, id: &str) -> String {
         let all = self.toml(id);
-        let kept = all
+        let lines = all
             .lines()
             .filter(|line| !line.starts_with("client_secret"));
-        kept.fold(String::new(), |text, line| text + line + "\n")
+        lines.fold(String::new(), |text, line| text + line + "\n")
     }
 
     /// A setup with this provider's clock and this provider as the connector `keycloak`; `lines` are
     /// added to its `oidc` table.
     pub(crate) fn setup(&self, lines: &str) -> Setup {
-        let more = format!("{}{lines}\n{UNLIMITED}", self.toml("keycloak"));
-        Setup::default().clock(self.clock()).more(&more)
+        let more = format!("{}{lines}\n{NO_LOGIN_LIMITS}", self.toml("keycloak"));
+        Setup::default().clock(self.clock()).tables(&more)
     }
 
-    /// The same without a client secret.
-    pub(crate) fn plan_without_secret(&self, lines: &str) -> Setup {
+    /// Like [`Self::setup`], without the client secret: `lines` say how the client authenticates.
+    pub(crate) fn setup_with_client_lines(&self, lines: &str) -> Setup {
         let more = format!(
-            "{}{lines}\n{UNLIMITED}",
+            "{}{lines}\n{NO_LOGIN_LIMITS}",
             self.toml_without_secret("keycloak")
         );
-        Setup::default().clock(self.clock()).more(&more)
+        Setup::default().clock(self.clock()).tables(&more)
     }
 
     /// Edits its settings.
@@ -170,7 +177,7 @@ impl Provider {
         edit(&mut self.shared.state().settings);
     }
 
-    /// Adds a misbehavior until [`Provider::behave`].
+    /// Switches on a misbehavior until [`Provider::behave`].
     pub(crate) fn misbehave(&self, how: Misbehavior) {
         self.shared.state().misbehavior.push(how);
     }
@@ -181,27 +188,47 @@ impl Provider {
     }
 
     /// Simulates an outage: new and existing connections are closed.
-    pub(crate) fn down(&self) {
+    pub(crate) fn start_outage(&self) {
         self.shared.down.store(true, Ordering::SeqCst);
     }
 
     /// Ends the outage.
-    pub(crate) fn up(&self) {
+    pub(crate) fn end_outage(&self) {
         self.shared.down.store(false, Ordering::SeqCst);
     }
 
     /// The number of requests to an endpoint: `discovery`, `keys`, `authorize`, `token`, `userinfo`,
-    /// `introspect`, `end_session`. `code` and `refresh` count the grants at `token`; `elsewhere` is
-    /// the target of redirects that menshen must not follow.
-    pub(crate) fn calls(&self, what: &str) -> usize {
-        self.shared.state().calls.get(what).copied().unwrap_or(0)
+    /// `introspect`, `end_session`, or `elsewhere`, the target of redirects that menshen must not follow.
+    pub(crate) fn calls(&self, endpoint: &str) -> usize {
+        self.shared
+            .state()
+            .calls
+            .get(endpoint)
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// The number of token requests that redeemed an authorization code, or tried to.
+    pub(crate) fn code_grants(&self) -> usize {
+        self.calls("code")
+    }
+
+    /// The number of token requests that used a refresh token, or tried to.
+    pub(crate) fn refresh_grants(&self) -> usize {
+        self.calls("refresh")
+    }
+
+    /// The number of refresh tokens that were used a second time.
+    pub(crate) fn reused_refresh_tokens(&self) -> usize {
+        self.calls("refresh spent twice")
     }
 
     /// The last request to an endpoint.
-    pub(crate) fn last(&self, what: &str) -> ReceivedRequest {
+    pub(crate) fn last_request(&self, endpoint: &str) -> ReceivedRequest {
         let state = self.shared.state();
-        let seen = state.last.get(what);
-        seen.unwrap_or_else(|| panic!("no request to {what}"))
+        let request = state.last.get(endpoint);
+        request
+            .unwrap_or_else(|| panic!("no request to {endpoint}"))
             .clone()
     }
 
@@ -215,9 +242,9 @@ impl Provider {
         self.shared.state().secrets.clone()
     }
 
-    /// A handle to edit a person; creates an unknown one.
-    pub(crate) fn person(&self, login: &str) -> Login<'_> {
-        Login::of(&self.shared, login)
+    /// A handle to edit a person, who is created if there is none with this login name.
+    pub(crate) fn person(&self, login: &str) -> PersonHandle<'_> {
+        PersonHandle::of(&self.shared, login)
     }
 
     pub(crate) fn sub(&self, login: &str) -> String {
@@ -232,16 +259,16 @@ impl Provider {
     /// Starts a session of a person at the provider in this browser, in place of any other.
     pub(crate) fn start_session(&self, browser: &mut Browser, login: &str) {
         let now = self.clock().now();
-        let seat = self.shared.state().start_session(login, now, "pwd");
-        browser.set("127.0.0.1", &self.cookie(), &seat);
+        let session = self.shared.state().start_session(login, now, "pwd");
+        browser.set("127.0.0.1", &self.cookie_name(), &session);
     }
 
     /// Ends the provider's session of this browser without a logout message.
     pub(crate) fn end_session_silently(&self, browser: &mut Browser) {
-        browser.forget(&self.cookie());
+        browser.forget(&self.cookie_name());
     }
 
-    fn cookie(&self) -> String {
+    fn cookie_name(&self) -> String {
         format!("op-{}", self.address.port())
     }
 
@@ -253,7 +280,7 @@ impl Provider {
     /// Logs a person in through a connector; returns the last page.
     pub(crate) async fn sign_in(&self, browser: &mut Browser, id: &str, login: &str) -> Page {
         self.start_session(browser, login);
-        self.follow_login(browser, &start(id)).await
+        self.follow_login(browser, &start_url(id)).await
     }
 
     /// Follows a login from a URL of menshen through the provider to the last page.
@@ -275,7 +302,7 @@ impl Provider {
         self.start_session(browser, login);
         let callback = format!("/callback/{id}");
         let page = browser
-            .follow_until(&start(id), |next| next.contains(&callback))
+            .follow_until(&start_url(id), |next| next.contains(&callback))
             .await;
         assert!(
             page.url.contains(&callback),
@@ -286,17 +313,17 @@ impl Provider {
         page.url
     }
 
-    /// Changes the signing key. With `soft` the old one stays published.
-    pub(crate) fn rotate(&self, soft: bool) {
-        self.rotate_to(soft, None);
+    /// Replaces the signing key with a new one of the same algorithm.
+    pub(crate) fn rotate(&self, old_key: OldKey) {
+        self.rotate_to(old_key, None);
     }
 
-    /// The same with a key of another algorithm.
-    pub(crate) fn rotate_to(&self, soft: bool, algorithm: Option<Algorithm>) {
+    /// Like [`Self::rotate`], with a key of another algorithm.
+    pub(crate) fn rotate_to(&self, old_key: OldKey, algorithm: Option<Algorithm>) {
         let mut state = self.shared.state();
         let algorithm = algorithm.unwrap_or(state.keys[0].algorithm);
         state.keys.insert(0, Key::generate(algorithm));
-        if !soft {
+        if old_key == OldKey::Removed {
             state.keys.truncate(1);
         }
     }
@@ -308,17 +335,17 @@ impl Provider {
     }
 
     /// The current signing key.
-    pub(crate) fn key(&self) -> Key {
+    pub(crate) fn signing_key(&self) -> Key {
         self.shared.state().keys[0].clone()
     }
 
     /// Signs claims with the current key. `head` overrides header fields; null removes one.
     pub(crate) fn sign(&self, claims: &Value, head: &Value) -> String {
-        self.key().sign(claims, head)
+        self.signing_key().sign(claims, head)
     }
 
     /// The claims of a JWT access token of this provider, valid for an hour.
-    pub(crate) fn claims(&self, login: &str, audience: &str) -> Value {
+    pub(crate) fn access_token_claims(&self, login: &str, audience: &str) -> Value {
         let now = self.clock().now().unix_s();
         json!({
             "iss": self.issuer(), "sub": people::sub(login), "aud": audience,
@@ -338,7 +365,12 @@ impl Provider {
     }
 
     /// Posts a logout token to an instance of menshen (back-channel logout).
-    pub(crate) async fn push_logout(&self, menshen: SocketAddr, id: &str, token: &str) -> Answer {
+    pub(crate) async fn post_logout_token(
+        &self,
+        menshen: SocketAddr,
+        id: &str,
+        token: &str,
+    ) -> Answer {
         let body = server::form(&[("logout_token", token)]);
         let request = format!(
             "POST /.menshen/backchannel-logout/{id} HTTP/1.1\r\nHost: sso.test\r\n\
@@ -346,7 +378,7 @@ impl Provider {
              Connection: close\r\n\r\n{body}",
             body.len()
         );
-        wire::raw(menshen, request.as_bytes()).await
+        wire::send(menshen, request.as_bytes()).await
     }
 
     /// Revokes all tokens of a person, as the end of a session at the provider does.
@@ -356,6 +388,6 @@ impl Provider {
 }
 
 /// The URL that starts a login through a connector and returns to `/echo`.
-pub(crate) fn start(id: &str) -> String {
-    format!("{HOME}/.menshen/start?connector={id}&rd=%2Fecho")
+pub(crate) fn start_url(id: &str) -> String {
+    format!("{SSO_URL}/.menshen/start?connector={id}&rd=%2Fecho")
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::provider::{
-    CLIENT_ID, CLIENT_SECRET, ClientProof, EndpointFault, Key, Misbehavior, Provider, start,
+    CLIENT_ID, CLIENT_SECRET, ClientProof, EndpointFault, Key, Misbehavior, OldKey, Provider,
+    start_url,
 };
 use crate::wire::{self, Answer};
 
@@ -43,7 +44,7 @@ impl<'a> Client<'a> {
             body.len(),
             self.cookie
         );
-        wire::raw(self.provider.address(), request.as_bytes()).await
+        wire::send(self.provider.address(), request.as_bytes()).await
     }
 
     async fn get(&self, path: &str, pairs: &[(&str, &str)]) -> Answer {
@@ -141,8 +142,8 @@ async fn a_code_buys_tokens_once_and_for_its_verifier_only() {
     assert_eq!(client.token(&other).await.status, 400);
     provider.clock().advance(Duration::from_secs(60));
     assert_eq!(client.redeem(&code).await.status, 400, "late");
-    assert_eq!((provider.calls("token"), provider.calls("code")), (5, 4));
-    assert_eq!(provider.calls("refresh"), 1);
+    assert_eq!((provider.calls("token"), provider.code_grants()), (5, 4));
+    assert_eq!(provider.refresh_grants(), 1);
 }
 
 #[tokio::test]
@@ -253,9 +254,9 @@ async fn every_signature_verifies_with_the_published_key() {
     let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
     let provider = Provider::start(&clock, Algorithm::ES256).await;
     for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
-        provider.rotate_to(true, Some(algorithm));
+        provider.rotate_to(OldKey::Published, Some(algorithm));
         let token = provider.sign(
-            &provider.claims("zhangsan", "api"),
+            &provider.access_token_claims("zhangsan", "api"),
             &json!({ "typ": "at+jwt" }),
         );
         let published = Client::new(&provider).get("/keys", &[]).await.json();
@@ -282,7 +283,7 @@ async fn every_signature_verifies_with_the_published_key() {
             .len(),
         4
     );
-    provider.rotate(false);
+    provider.rotate(OldKey::Removed);
     assert_eq!(
         Client::new(&provider).get("/keys", &[]).await.json()["keys"]
             .as_array()
@@ -299,24 +300,24 @@ async fn it_misbehaves_until_the_test_stops_it() {
     provider.misbehave(Misbehavior::claims(|claims| {
         claims["iss"] = json!("https://evil.test")
     }));
-    provider.misbehave(Misbehavior::answer("userinfo", |said| {
+    provider.misbehave(Misbehavior::json("userinfo", |said| {
         said["sub"] = json!("other")
     }));
-    provider.misbehave(Misbehavior::At("keys", EndpointFault::Redirect(302)));
+    provider.misbehave(Misbehavior::Fault("keys", EndpointFault::Redirect(302)));
     let bought = client.log_in(&[]).await;
     assert_eq!(claims(&bought["id_token"])["iss"], "https://evil.test");
     assert_eq!(client.get("/keys", &[]).await.status, 302);
     provider.behave();
     let bought = client.log_in(&[]).await;
     assert_eq!(claims(&bought["id_token"])["iss"], provider.issuer());
-    provider.down();
+    provider.start_outage();
     let address = provider.address();
     assert!(
-        wire::try_raw(address, b"GET / HTTP/1.1\r\nHost: op\r\n\r\n")
+        wire::try_send(address, b"GET / HTTP/1.1\r\nHost: op\r\n\r\n")
             .await
             .is_none()
     );
-    provider.up();
+    provider.end_outage();
     assert_eq!(client.get("/keys", &[]).await.status, 200);
 }
 
@@ -326,7 +327,7 @@ async fn choosing_a_person_signs_them_in_at_the_provider() {
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
     let who = async |browser: &mut Browser| {
-        let page = provider.follow_login(browser, &start("keycloak")).await;
+        let page = provider.follow_login(browser, &start_url("keycloak")).await;
         page.answer.echoed("x-forwarded-user").concat()
     };
     assert_eq!(who(&mut browser).await, "zhangsan");

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::browser::{Browser, Page};
 use crate::logging_in::OWN;
 use crate::provider::{Key, LOGOUT_EVENT, Misbehavior, Provider};
-use crate::setup::{HOME, Menshen};
+use crate::setup::{Menshen, SSO_URL};
 use jsonwebtoken::Algorithm;
 
 /// Whether the application answers the browser.
 async fn is_signed_in(browser: &mut Browser) -> bool {
-    browser.visit(&format!("{HOME}/echo")).await.status == 200
+    browser.visit(&format!("{SSO_URL}/echo")).await.status == 200
 }
 
 /// A browser that signed in at the provider.
@@ -22,7 +22,7 @@ async fn somebody(provider: &Provider, menshen: &Menshen, login: &str) -> Browse
 }
 
 async fn push(provider: &Provider, menshen: &Menshen, token: &str) -> u16 {
-    let answer = provider.push_logout(menshen.address(), "keycloak", token);
+    let answer = provider.post_logout_token(menshen.address(), "keycloak", token);
     answer.await.status
 }
 
@@ -46,15 +46,15 @@ async fn sign_out_redirects_to_the_provider_and_ends_on_a_page_that_begins_no_lo
         .await;
 
     assert_eq!(provider.calls("end_session"), 1);
-    let asked = provider.last("end_session");
-    assert_eq!(asked.one("client_id"), Some("menshen"));
+    let asked = provider.last_request("end_session");
+    assert_eq!(asked.parameter("client_id"), Some("menshen"));
     assert_eq!(
-        asked.one("post_logout_redirect_uri"),
+        asked.parameter("post_logout_redirect_uri"),
         Some(format!("{OWN}/sign_out").as_str())
     );
     assert!(
         asked
-            .one("id_token_hint")
+            .parameter("id_token_hint")
             .is_some_and(|hint| hint.split('.').count() == 3)
     );
     assert!(
@@ -93,7 +93,7 @@ async fn a_program_that_signs_out_is_not_redirected() {
     let menshen = provider.setup("").start().await;
     let mut browser = somebody(&provider, &menshen, "zhangsan").await;
     let by_script = [
-        ("Origin", HOME),
+        ("Origin", SSO_URL),
         ("Sec-Fetch-Mode", "cors"),
         ("Sec-Fetch-Dest", "empty"),
     ];
@@ -107,7 +107,7 @@ async fn a_program_that_signs_out_is_not_redirected() {
 
     let mut browser = somebody(&provider, &menshen, "zhangsan").await;
     let by_form = [
-        ("Origin", HOME),
+        ("Origin", SSO_URL),
         ("Sec-Fetch-Mode", "navigate"),
         ("Sec-Fetch-Dest", "document"),
         ("Sec-Fetch-Site", "same-origin"),
@@ -128,7 +128,7 @@ async fn sign_out_works_while_the_provider_is_down() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut browser = somebody(&provider, &menshen, "zhangsan").await;
-    provider.down();
+    provider.start_outage();
     let answer = browser.visit(&format!("{OWN}/sign_out")).await;
     assert!(matches!(answer.status, 200 | 303), "{}", answer.text());
     assert!(!is_signed_in(&mut browser).await);
@@ -330,7 +330,7 @@ async fn an_invalid_logout_token_ends_nothing() {
     }
     for (id, status) in [("corp", 404), ("nobody", 404)] {
         let answer = provider
-            .push_logout(menshen.address(), id, &with(&provider, &json!({})))
+            .post_logout_token(menshen.address(), id, &with(&provider, &json!({})))
             .await;
         assert_eq!(answer.status, status, "{id}");
     }

@@ -16,33 +16,33 @@ use crate::wire;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// After the request has arrived, without forwarding it.
-    Unread,
+    BeforeForwarding,
     /// After the source has answered, without returning the response.
-    Unanswered,
+    BeforeResponse,
     /// After half of the response header.
-    AmidHead,
+    InResponseHead,
     /// Before the last byte of the response body.
-    AmidBody,
+    InResponseBody,
 }
 
 impl Cut {
     pub(crate) const ALL: [Self; 4] = [
-        Self::Unread,
-        Self::Unanswered,
-        Self::AmidHead,
-        Self::AmidBody,
+        Self::BeforeForwarding,
+        Self::BeforeResponse,
+        Self::InResponseHead,
+        Self::InResponseBody,
     ];
 }
 
 /// The requests for which the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum When {
+pub(crate) enum CutOn {
     /// The first request on a reused connection.
-    Reused,
+    ReusedConnection,
     /// The next request.
-    Next,
+    NextRequest,
     /// Every request.
-    Always,
+    EveryRequest,
 }
 
 /// A running relay. Dropping it closes its socket and every connection.
@@ -55,7 +55,7 @@ pub(crate) struct Relay {
 
 #[derive(Debug, Default)]
 struct State {
-    wanted: Option<(String, Cut, When)>,
+    configured: Option<(String, Cut, CutOn)>,
     cuts: usize,
     reused: Vec<String>,
 }
@@ -90,9 +90,9 @@ impl Relay {
     }
 
     /// Closes connections of requests for this path from now on, and resets the counters.
-    pub(crate) fn cut(&self, path: &str, how: Cut, when: When) {
+    pub(crate) fn cut(&self, path: &str, cut: Cut, when: CutOn) {
         *self.state() = State {
-            wanted: Some((path.to_owned(), how, when)),
+            configured: Some((path.to_owned(), cut, when)),
             ..State::default()
         };
     }
@@ -119,20 +119,23 @@ impl Drop for Relay {
 }
 
 impl State {
-    /// Whether and where to close the connection of this request.
+    /// The point at which to close the connection of this request; `None` to keep it open.
     fn decide(&mut self, path: &str, reused: bool) -> Option<Cut> {
         if reused {
             self.reused.push(path.to_owned());
         }
-        let (_, how, when) = self.wanted.clone().filter(|(wanted, ..)| wanted == path)?;
-        if when == When::Reused && !reused {
+        let (_, cut, when) = self
+            .configured
+            .clone()
+            .filter(|(configured, ..)| configured == path)?;
+        if when == CutOn::ReusedConnection && !reused {
             return None;
         }
-        if when != When::Always {
-            self.wanted = None;
+        if when != CutOn::EveryRequest {
+            self.configured = None;
         }
         self.cuts += 1;
-        Some(how)
+        Some(cut)
     }
 }
 
@@ -142,19 +145,19 @@ async fn serve(stream: TcpStream, source: SocketAddr, state: Arc<Mutex<State>>) 
     while let Some(path) = peek_path(&connection.stream).await {
         let cut = state.lock().unwrap().decide(&path, reused);
         reused = true;
-        if cut == Some(Cut::Unread) {
+        if cut == Some(Cut::BeforeForwarding) {
             return;
         }
-        let Some(request) = connection.request().await else {
+        let Some(request) = connection.read_request().await else {
             return;
         };
-        let Some(answer) = wire::try_raw(source, &forwarded(&request)).await else {
+        let Some(answer) = wire::try_send(source, &forwarded(&request)).await else {
             return;
         };
         let mut bytes = format!("HTTP/1.1 {} X\r\n", answer.status);
-        let own = ["content-length", "transfer-encoding", "connection"];
+        let framing = ["content-length", "transfer-encoding", "connection"];
         for (name, value) in &answer.headers {
-            if !own.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+            if !framing.iter().any(|one| name.eq_ignore_ascii_case(one)) {
                 bytes.push_str(&format!("{name}: {value}\r\n"));
             }
         }
@@ -164,9 +167,9 @@ async fn serve(stream: TcpStream, source: SocketAddr, state: Arc<Mutex<State>>) 
         bytes.extend_from_slice(&answer.body);
         let sent = match cut {
             None => bytes.len(),
-            Some(Cut::Unread | Cut::Unanswered) => 0,
-            Some(Cut::AmidHead) => head / 2,
-            Some(Cut::AmidBody) => bytes.len() - 1,
+            Some(Cut::BeforeForwarding | Cut::BeforeResponse) => 0,
+            Some(Cut::InResponseHead) => head / 2,
+            Some(Cut::InResponseBody) => bytes.len() - 1,
         };
         let written = connection.stream.write_all(&bytes[..sent]).await;
         if cut.is_some() || written.is_err() {
@@ -175,11 +178,11 @@ async fn serve(stream: TcpStream, source: SocketAddr, state: Arc<Mutex<State>>) 
     }
 }
 
-/// Peeks at the path of the next request; nothing if the connection ends before its header is
-/// complete.
+/// The path of the next request, without reading it; `None` if the connection ends before its header
+/// is complete.
 async fn peek_path(stream: &TcpStream) -> Option<String> {
     let mut bytes = vec![0; 64 * 1024];
-    let mut known = 0;
+    let mut peeked = 0;
     loop {
         let n = stream.peek(&mut bytes).await.ok()?;
         if n == 0 || n == bytes.len() {
@@ -192,11 +195,11 @@ async fn peek_path(stream: &TcpStream) -> Option<String> {
             let target = origin_form(target);
             return target.split('?').next().map(str::to_owned);
         }
-        if n == known {
+        if n == peeked {
             // `peek` returns at once with the same bytes: yield until more arrive.
             tokio::task::yield_now().await;
         }
-        known = n;
+        peeked = n;
     }
 }
 
@@ -208,7 +211,7 @@ fn origin_form(target: &str) -> &str {
 }
 
 fn forwarded(request: &Message) -> Vec<u8> {
-    let mut words = request.first.splitn(3, ' ');
+    let mut words = request.start_line.splitn(3, ' ');
     let method = words.next().unwrap_or_default();
     let target = origin_form(words.next().unwrap_or_default());
     let mut head = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::browser::{Browser, Page};
 use crate::logging_in::{OWN, PHONE};
-use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::test_request::TestRequest;
 use crate::troubles::REDEEM;
 use crate::wire::Answer;
@@ -42,9 +42,9 @@ const AUTHORIZE_PATH: &str = "/connect/oauth2/authorize";
 
 /// Without automatic login: flows begin by a click or a confirmation.
 async fn start_menshen() -> Menshen {
-    let setup = Setup::default().routes(ROUTES).more(UNLIMITED);
+    let setup = Setup::default().routes(ROUTES).tables(NO_LOGIN_LIMITS);
     let menshen = setup.connector("auto_login = 'never'").start().await;
-    menshen.source.set_phone_owner("zhangsan");
+    menshen.wecom.set_phone_owner("zhangsan");
     menshen
 }
 
@@ -73,13 +73,13 @@ fn source_visits(browser: &Browser) -> usize {
 }
 
 async fn load_page(browser: &mut Browser) -> Page {
-    browser.follow(&format!("{HOME}/portal/echo?a=1")).await
+    browser.follow(&format!("{SSO_URL}/portal/echo?a=1")).await
 }
 
 fn assert_page_of(page: &Page, login: &str) {
     assert_eq!(
         (page.answer.status, &page.url),
-        (200, &format!("{HOME}/portal/echo?a=1"))
+        (200, &format!("{SSO_URL}/portal/echo?a=1"))
     );
     assert_eq!(page.answer.echoed("x-forwarded-user"), [login]);
 }
@@ -129,7 +129,7 @@ async fn a_page_load_reconfirms_the_person_and_renews_the_session() {
         ),
     ] {
         let answer = phone
-            .send(method, &format!("{HOME}{path}"), headers, b"")
+            .send(method, &format!("{SSO_URL}{path}"), headers, b"")
             .await;
         assert_eq!(answer.status, 200, "{method} {path} {headers:?}");
     }
@@ -147,7 +147,7 @@ async fn a_different_person_at_the_source_replaces_the_session() {
     let menshen = start_menshen().await;
     let mut phone = signed_in_on_phone(&menshen).await;
     let old = session_cookie(&phone);
-    menshen.source.set_phone_owner("lisi");
+    menshen.wecom.set_phone_owner("lisi");
     menshen.advance(Duration::from_secs(30));
     assert_page_of(&load_page(&mut phone).await, "lisi");
     assert_eq!(
@@ -184,7 +184,7 @@ async fn on_another_host_the_result_arrives_by_ticket() {
     // Without a nonce cookie no ticket is issued, so the host requests one.
     assert_eq!((page.answer.status, page.url.as_str()), (200, page_url));
     phone.visited.clear();
-    menshen.source.set_phone_owner("lisi");
+    menshen.wecom.set_phone_owner("lisi");
     assert_eq!(
         phone
             .follow(page_url)
@@ -207,16 +207,18 @@ async fn a_ticket_does_not_renew_the_confirmation() {
     let free = "[[route]]\nname = 'free'\nhost = 'oa.test'\npath = '/free'\n\
                 upstream = ['{app}']\n";
     let setup = Setup::default().routes(&format!("{ROUTES}{free}"));
-    let setup = setup.more(UNLIMITED).connector("auto_login = 'never'");
+    let setup = setup
+        .tables(NO_LOGIN_LIMITS)
+        .connector("auto_login = 'never'");
     let menshen = setup.start().await;
-    menshen.source.set_phone_owner("zhangsan");
+    menshen.wecom.set_phone_owner("zhangsan");
     let mut phone = signed_in_on_phone(&menshen).await;
     menshen.advance(Duration::from_secs(60));
     // Gets a cookie for the other host on a route without `reload_user`.
     let free = phone.follow("http://oa.test/free").await;
     assert!(free.url.starts_with("http://oa.test/free"), "{}", free.url);
     assert_eq!(source_visits(&phone), 0);
-    menshen.source.set_phone_owner("lisi");
+    menshen.wecom.set_phone_owner("lisi");
     let page = phone.follow("http://oa.test/echo").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     assert_eq!(source_visits(&phone), 1);
@@ -238,7 +240,7 @@ async fn a_person_that_the_source_does_not_confirm_loses_the_session() {
                 // The source returns without a code: nobody is signed in there.
                 let at = |url: &str| url.contains(AUTHORIZE_PATH);
                 let page = phone
-                    .follow_until(&format!("{HOME}/portal/echo?a=1"), at)
+                    .follow_until(&format!("{SSO_URL}/portal/echo?a=1"), at)
                     .await;
                 let state = crate::logging_in::parameter(&page.url, "state").unwrap();
                 phone
@@ -246,11 +248,11 @@ async fn a_person_that_the_source_does_not_confirm_loses_the_session() {
                     .await
             }
             "left" => {
-                menshen.source.set_status("zhangsan", 2);
+                menshen.wecom.set_status("zhangsan", 2);
                 load_page(&mut phone).await
             }
             _ => {
-                menshen.source.set_non_member_next();
+                menshen.wecom.set_non_member_next();
                 load_page(&mut phone).await
             }
         };
@@ -281,7 +283,7 @@ async fn an_unavailable_source_locks_nobody_out_and_is_asked_again_later() {
     let menshen = start_menshen().await;
     let mut phone = signed_in_on_phone(&menshen).await;
     menshen.advance(Duration::from_secs(3600));
-    menshen.source.answer_with(REDEEM, 503, "away", usize::MAX);
+    menshen.wecom.answer_with(REDEEM, 503, "away", usize::MAX);
     let old = session_cookie(&phone);
     for round in 1..4 {
         assert_page_of(&load_page(&mut phone).await, "zhangsan");
@@ -297,8 +299,8 @@ async fn an_unavailable_source_locks_nobody_out_and_is_asked_again_later() {
         ask.send(&menshen).await.json()["expires_in"].clone()
     };
     assert_eq!(info(&old).await, info(&session_cookie(&phone)).await);
-    menshen.source.clear_faults(REDEEM);
-    menshen.source.set_phone_owner("lisi");
+    menshen.wecom.clear_faults(REDEEM);
+    menshen.wecom.set_phone_owner("lisi");
     assert_page_of(&load_page(&mut phone).await, "lisi");
     assert_eq!(source_visits(&phone), 4);
 }
@@ -308,7 +310,7 @@ async fn a_browser_that_does_not_return_from_the_source_keeps_the_session_for_a_
     let menshen = start_menshen().await;
     let mut phone = signed_in_on_phone(&menshen).await;
     let at = |url: &str| url.contains(AUTHORIZE_PATH);
-    let page_url = format!("{HOME}/portal/echo?a=1");
+    let page_url = format!("{SSO_URL}/portal/echo?a=1");
     menshen.advance(Duration::from_secs(30));
     // The browser does not reach the source; the user navigates back.
     let stopped = phone.follow_until(&page_url, at).await;
@@ -334,13 +336,13 @@ async fn a_browser_that_does_not_return_from_the_source_keeps_the_session_for_a_
 
 #[tokio::test]
 async fn the_login_limit_does_not_bypass_the_confirmation() {
-    let limited = UNLIMITED.replace(
+    let limited = NO_LOGIN_LIMITS.replace(
         "begins_per_client_per_minute = 1000000",
         "begins_per_client_per_minute = 3",
     );
-    let setup = Setup::default().routes(ROUTES).more(&limited);
+    let setup = Setup::default().routes(ROUTES).tables(&limited);
     let menshen = setup.connector("auto_login = 'never'").start().await;
-    menshen.source.set_phone_owner("zhangsan");
+    menshen.wecom.set_phone_owner("zhangsan");
     let mut phone = signed_in_on_phone(&menshen).await;
     menshen.advance(Duration::from_secs(601));
     for _ in 0..8 {
@@ -357,10 +359,10 @@ async fn a_source_without_silent_login_is_not_asked() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     browser
-        .sign_in(&format!("{HOME}/portal/echo?a=1"), "zhangsan")
+        .sign_in(&format!("{SSO_URL}/portal/echo?a=1"), "zhangsan")
         .await;
     menshen.advance(Duration::from_secs(3600));
-    let answer = browser.visit(&format!("{HOME}/portal/echo?a=1")).await;
+    let answer = browser.visit(&format!("{SSO_URL}/portal/echo?a=1")).await;
     assert_eq!(answer.status, 200);
     let far = browser.follow("http://oa.test/echo").await;
     assert_eq!(far.answer.status, 200);
@@ -370,7 +372,10 @@ async fn a_source_without_silent_login_is_not_asked() {
     let setup = Setup::default()
         .routes(ROUTES)
         .wecom("scope = 'snsapi_privateinfo'");
-    let menshen = setup.more(&format!("{}{UNLIMITED}", other())).start().await;
+    let menshen = setup
+        .tables(&format!("{}{NO_LOGIN_LIMITS}", other()))
+        .start()
+        .await;
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
     phone
         .sign_in(
@@ -379,13 +384,13 @@ async fn a_source_without_silent_login_is_not_asked() {
         )
         .await;
     menshen.advance(Duration::from_secs(3600));
-    let answer = phone.visit(&format!("{HOME}/portal/echo")).await;
+    let answer = phone.visit(&format!("{SSO_URL}/portal/echo")).await;
     assert_eq!(answer.status, 200, "a consent page needs a click");
 }
 
 /// A second connector with silent login, which `reload_user` requires.
 fn other() -> String {
-    OTHER_CONNECTOR.to_owned()
+    SECOND_CONNECTOR.to_owned()
 }
 
 /// A browser with the application in another site's frame.
@@ -406,7 +411,7 @@ impl FramedBrowser {
         let (mut url, mut set) = (url.to_owned(), Vec::new());
         for _ in 0..12 {
             let answer = self.load_page(&url).await;
-            set.extend(answer.all("set-cookie").map(str::to_owned));
+            set.extend(answer.header_values("set-cookie").map(str::to_owned));
             match answer.header("location") {
                 Some(to) => {
                     let next = Url::parse(&url).unwrap().join(to).unwrap().to_string();
@@ -430,14 +435,14 @@ async fn a_framed_page_reconfirms_only_with_embedded_and_third_party_cookies() {
         .server("trusted_proxies = ['127.0.0.1']")
         .session("cookie_same_site = 'none'");
     let setup = setup.routes(&routes).connector("auto_login = 'never'");
-    let menshen = setup.more(UNLIMITED).start().await;
-    menshen.source.set_phone_owner("zhangsan");
+    let menshen = setup.tables(NO_LOGIN_LIMITS).start().await;
+    menshen.wecom.set_phone_owner("zhangsan");
     let mut phone = Browser::new(&menshen).with_agent(PHONE).over_https();
     let start = "https://sso.test/.menshen/start?connector=corp&rd=/portal/echo";
     assert_eq!(phone.follow(start).await.answer.status, 200);
     menshen.advance(Duration::from_secs(30));
     phone.visited.clear();
-    menshen.source.set_phone_owner("lisi");
+    menshen.wecom.set_phone_owner("lisi");
     let page_url = "https://sso.test/portal/echo?a=1";
     let window = phone.follow(page_url).await;
     assert_eq!(window.answer.echoed("x-forwarded-user"), ["zhangsan"]);

@@ -4,18 +4,18 @@ use menshen::config::Config;
 
 use crate::browser::Browser;
 use crate::raw_connection::RawConnection;
-use crate::setup::{HOME, Menshen, Setup};
+use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::upstream::{
-    Folder, Reply, UPSTREAM_HOST, Upstream, accept, get, listener, ok, open_route,
+    Reply, TempFolder, UPSTREAM_HOST, Upstream, accept, get, listener, ok, public_route,
 };
 use crate::wire;
 
 async fn says(text: &'static str) -> Upstream {
-    Upstream::start(move |_| Reply::Keep(ok(text))).await
+    Upstream::start(move |_| Reply::KeepAlive(ok(text))).await
 }
 
 fn parsed(menshen: &Menshen, setup: &Setup) -> Config {
-    Config::parse(&setup.text(&menshen.source, &menshen.app), "test.toml").unwrap()
+    Config::parse(&setup.text(&menshen.wecom, &menshen.app), "test.toml").unwrap()
 }
 
 /// The admin listener's own words about reloads.
@@ -25,7 +25,7 @@ async fn told(menshen: &Menshen, path: &str) -> wire::Answer {
         .admin_address()
         .expect("there is an admin listener");
     let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
-    wire::raw(address, request.as_bytes()).await
+    wire::send(address, request.as_bytes()).await
 }
 
 const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n";
@@ -34,34 +34,38 @@ const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n";
 async fn another_configuration_counts_from_the_next_request_on() {
     let (one, two) = (says("one").await, says("two").await);
     let menshen = Setup::default()
-        .routes(&open_route(one.url(), ""))
+        .routes(&public_route(one.url(), ""))
         .start()
         .await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get("/", "")).await;
-    assert_eq!(connection.answer().await.text(), "one");
+    assert_eq!(connection.read_answer().await.text(), "one");
     let more = "[[route]]\nname = \"new\"\nhost = \"new.test\"\naccess = \"public\"\nupstream = [\"{app}\"]";
-    let setup = Setup::default().routes(&open_route(two.url(), more));
+    let setup = Setup::default().routes(&public_route(two.url(), more));
     menshen.reload(&setup).await.unwrap();
     // Over the connection that is already there, too.
     connection.send(get("/", "")).await;
-    assert_eq!(connection.answer().await.text(), "two");
+    assert_eq!(connection.read_answer().await.text(), "two");
     let new = "GET /echo HTTP/1.1\r\nHost: new.test\r\n\r\n";
     connection.send(new).await;
-    assert_eq!(connection.answer().await.status, 200);
+    assert_eq!(connection.read_answer().await.status, 200);
     // What was taken away is gone.
     menshen
-        .reload(&Setup::default().routes(&open_route(two.url(), "")))
+        .reload(&Setup::default().routes(&public_route(two.url(), "")))
         .await
         .unwrap();
     connection.send(new).await;
-    assert_eq!(connection.answer().await.status, 404);
+    assert_eq!(connection.read_answer().await.status, 404);
 }
 
 #[tokio::test]
 async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
     let (one, two) = (says("one").await, says("two").await);
-    let setup = |url: &str| Setup::default().routes(&open_route(url, "")).more(ADMIN);
+    let setup = |url: &str| {
+        Setup::default()
+            .routes(&public_route(url, ""))
+            .tables(ADMIN)
+    };
     let menshen = setup(one.url()).start().await;
     assert_eq!(
         told(&menshen, "/readyz").await.json()["degraded"],
@@ -70,7 +74,7 @@ async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
     let bad = setup(two.url()).session("keys = [{ file = \"/nonexistent/session.key\" }]");
     let why = menshen.reload(&bad).await.unwrap_err();
     assert!(why.contains("/nonexistent/session.key"), "{why}");
-    let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+    let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
     assert_eq!(answer.text(), "one");
     // Everybody who looks is told; menshen is ready all the same.
     let ready = told(&menshen, "/readyz").await;
@@ -97,7 +101,7 @@ async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
     );
     // A good one mends it.
     menshen.reload(&setup(two.url())).await.unwrap();
-    let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+    let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
     assert_eq!(answer.text(), "two");
     assert_eq!(
         told(&menshen, "/readyz").await.json()["degraded"],
@@ -114,7 +118,10 @@ async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
 async fn a_request_that_is_under_way_ends_by_the_site_it_began_with() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let menshen = Setup::default().routes(&open_route(&url, "")).start().await;
+    let menshen = Setup::default()
+        .routes(&public_route(&url, ""))
+        .start()
+        .await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection
         .send(format!(
@@ -122,25 +129,25 @@ async fn a_request_that_is_under_way_ends_by_the_site_it_began_with() {
         ))
         .await;
     let mut upstream = accept(&socket).await;
-    upstream.head().await.unwrap();
+    upstream.read_head().await.unwrap();
     menshen.reload(&Setup::default()).await.unwrap();
     connection.send("full").await;
-    assert_eq!(upstream.bytes(8).await.unwrap(), b"halffull");
+    assert_eq!(upstream.read_bytes(8).await.unwrap(), b"halffull");
     upstream
         .send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
         .await;
-    assert_eq!(connection.answer_head().await.status, 200);
+    assert_eq!(connection.read_answer_head().await.status, 200);
     upstream.send("full").await;
-    assert_eq!(connection.bytes(8).await.unwrap(), b"halffull");
+    assert_eq!(connection.read_bytes(8).await.unwrap(), b"halffull");
     // The next one finds no such host.
     connection.send(get("/", "")).await;
-    assert_eq!(connection.answer().await.status, 404);
+    assert_eq!(connection.read_answer().await.status, 404);
 }
 
 #[tokio::test]
 async fn connections_to_an_upstream_that_did_not_change_live_on() {
     let upstream = says("same").await;
-    let setup = |more: &str| Setup::default().routes(&open_route(upstream.url(), more));
+    let setup = |more: &str| Setup::default().routes(&public_route(upstream.url(), more));
     let menshen = setup("").start().await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for (more, connections) in [
@@ -155,7 +162,7 @@ async fn connections_to_an_upstream_that_did_not_change_live_on() {
     ] {
         menshen.reload(&setup(more)).await.unwrap();
         connection.send(get("/", "")).await;
-        assert_eq!(connection.answer().await.text(), "same");
+        assert_eq!(connection.read_answer().await.text(), "same");
         assert_eq!(upstream.connections(), connections, "{more}");
     }
 }
@@ -165,7 +172,7 @@ async fn what_needs_a_restart_is_named_until_it_is_no_longer_asked_for() {
     let menshen = Menshen::new().await;
     let other = Setup::default()
         .session("cached_sessions_max = 7")
-        .more(ADMIN);
+        .tables(ADMIN);
     let named = ["[admin]", "[session] cached_sessions_max"];
     for _ in 0..2 {
         let needed = menshen
@@ -187,8 +194,8 @@ async fn what_needs_a_restart_is_named_until_it_is_no_longer_asked_for() {
 async fn who_is_here_stays_and_who_was_sent_away_stays_away() {
     let menshen = Menshen::new().await;
     let (mut here, mut gone) = (Browser::new(&menshen), Browser::new(&menshen));
-    here.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
-    gone.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    here.sign_in(&format!("{SSO_URL}/echo"), "zhangsan").await;
+    gone.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let account = menshen::store::LoginName::try_from("lisi".to_owned()).unwrap();
     let shared = menshen.running.live().services().clone();
     let account = shared
@@ -204,10 +211,10 @@ async fn who_is_here_stays_and_who_was_sent_away_stays_away() {
             .reload(&Setup::default().session(session))
             .await
             .unwrap();
-        let answer = here.visit(&format!("{HOME}/echo")).await;
+        let answer = here.visit(&format!("{SSO_URL}/echo")).await;
         assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"], "{session}");
         assert_ne!(
-            gone.visit(&format!("{HOME}/echo")).await.status,
+            gone.visit(&format!("{SSO_URL}/echo")).await.status,
             200,
             "{session}"
         );
@@ -218,26 +225,28 @@ async fn who_is_here_stays_and_who_was_sent_away_stays_away() {
 async fn sessions_of_a_connector_that_is_gone_do_not_count() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
-    let text = Setup::default().text(&menshen.source, &menshen.app);
+    browser
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
+    let text = Setup::default().text(&menshen.wecom, &menshen.app);
     let renamed = text.replace("connector.corp", "connector.other");
     menshen
         .running
         .reload(Config::parse(&renamed, "t").unwrap())
         .await
         .unwrap();
-    assert_ne!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_ne!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
     menshen
         .running
         .reload(Config::parse(&text, "t").unwrap())
         .await
         .unwrap();
-    assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_eq!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
 }
 
 #[tokio::test]
 async fn keys_change_in_turn_and_nobody_is_sent_away() {
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let key = |name: &str| {
         let path = folder.write(name, menshen::keys::generate().expose());
         format!("{{ file = {path:?} }}")
@@ -246,25 +255,27 @@ async fn keys_change_in_turn_and_nobody_is_sent_away() {
     let setup = |keys: &str| Setup::default().session(&format!("keys = [{keys}]"));
     let menshen = setup(&old).start().await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    browser
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
     let before = browser.cookie("menshen").unwrap().value.clone();
     menshen
         .reload(&setup(&format!("{new}, {old}")))
         .await
         .unwrap();
-    assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_eq!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
     let after = browser.cookie("menshen").unwrap().value.clone();
     assert_ne!(before, after, "the cookie is signed again");
     menshen.reload(&setup(&new)).await.unwrap();
-    assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_eq!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
     // What only the old key signed counts no more.
     browser.set("sso.test", "menshen", &before);
-    assert_ne!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_ne!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
 }
 
 #[tokio::test]
 async fn whose_word_counts_changes_with_the_next_request() {
-    let routes = open_route("{app}", "");
+    let routes = public_route("{app}", "");
     let setup = |server: &str| Setup::default().routes(&routes).server(server);
     let menshen = setup("").start().await;
     let mut connection = RawConnection::open(menshen.address()).await;
@@ -278,7 +289,7 @@ async fn whose_word_counts_changes_with_the_next_request() {
             .send(get("/echo", "X-Forwarded-For: 203.0.113.9\r\n"))
             .await;
         assert_eq!(
-            connection.answer().await.echoed("x-real-ip"),
+            connection.read_answer().await.echoed("x-real-ip"),
             [client],
             "{server}"
         );
@@ -289,7 +300,7 @@ async fn whose_word_counts_changes_with_the_next_request() {
 async fn a_tunnel_that_the_new_site_would_not_allow_ends() {
     use crate::forwarding::upgrades::open_socket;
 
-    let open = open_route("{app}", "");
+    let open = public_route("{app}", "");
     let menshen = Setup::default().routes(&open).start().await;
     let mut connection = open_socket(&menshen, UPSTREAM_HOST, "").await;
     menshen
@@ -297,14 +308,14 @@ async fn a_tunnel_that_the_new_site_would_not_allow_ends() {
         .await
         .unwrap();
     connection.send([0x81, 0x81, 0, 0, 0, 0, b'x']).await;
-    assert_eq!(connection.bytes(3).await.unwrap(), [0x81, 1, b'x']);
+    assert_eq!(connection.read_bytes(3).await.unwrap(), [0x81, 1, b'x']);
     let closed = open.replace("public", "signed-in");
     menshen
         .reload(&Setup::default().routes(&closed))
         .await
         .unwrap();
     // Told why: 1008, policy violation.
-    assert_eq!(connection.rest().await, [0x88, 2, 0x03, 0xf0]);
+    assert_eq!(connection.read_to_end().await, [0x88, 2, 0x03, 0xf0]);
 }
 
 #[tokio::test]
@@ -312,7 +323,7 @@ async fn fifty_reloads_under_load_cost_nobody_a_request() {
     let upstream = says("same").await;
     let setup = |number: usize| {
         let more = format!("limits.response = \"{}s\"", number + 10);
-        Setup::default().routes(&open_route(upstream.url(), &more))
+        Setup::default().routes(&public_route(upstream.url(), &more))
     };
     let menshen = setup(0).start().await;
     let address = menshen.address();
@@ -320,7 +331,7 @@ async fn fifty_reloads_under_load_cost_nobody_a_request() {
         let mut connection = RawConnection::open(address).await;
         for _ in 0..500 {
             connection.send(get("/", "")).await;
-            assert_eq!(connection.answer().await.text(), "same");
+            assert_eq!(connection.read_answer().await.text(), "same");
         }
     });
     for number in 0..50 {

@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::browser::{Browser, navigation};
 use crate::logging_in::{OWN, PHONE};
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wire::Answer;
 
 mod hostile;
@@ -16,8 +16,11 @@ use hostile::HOSTILE;
 
 /// The URLs that a response leads to: `Location`, links, forms, refreshes.
 fn link_targets(answer: &Answer) -> Vec<String> {
-    let mut ways: Vec<_> = answer.all("location").map(str::to_owned).collect();
-    ways.extend(answer.all("refresh").map(str::to_owned));
+    let mut ways: Vec<_> = answer
+        .header_values("location")
+        .map(str::to_owned)
+        .collect();
+    ways.extend(answer.header_values("refresh").map(str::to_owned));
     let kind = answer.header("content-type").unwrap_or_default();
     if kind.starts_with("text/html") {
         let html = answer.text();
@@ -53,7 +56,7 @@ fn unescaped(text: &str) -> String {
 /// Asserts that every URL leads to the site or the provider, for a strict and for a lax URL parser.
 fn assert_stays(menshen: &Menshen, at: &str, answer: &Answer, why: &str) {
     let base = Url::parse(at).unwrap();
-    let source = Url::parse(&menshen.source.base_url()).unwrap();
+    let source = Url::parse(&menshen.wecom.base_url()).unwrap();
     for way in link_targets(answer) {
         if way.starts_with("data:image/svg+xml") {
             continue;
@@ -95,9 +98,9 @@ fn spellings(rd: &str) -> Vec<String> {
 #[tokio::test]
 async fn no_return_address_leads_off_the_site() {
     assert!(HOSTILE.len() >= 120);
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let mut here = Browser::new(&menshen).with_agent(PHONE);
-    here.follow(&format!("{HOME}/x")).await;
+    here.follow(&format!("{SSO_URL}/x")).await;
     for rd in HOSTILE {
         for spelt in spellings(rd) {
             for page in ["start", "sign_in", "start?connector=corp&", "sign_in?x=1&"] {
@@ -111,7 +114,7 @@ async fn no_return_address_leads_off_the_site() {
             let url = format!("{OWN}/sign_out?rd={spelt}");
             let answer = Browser::new(&menshen).visit(&url).await;
             assert_stays(&menshen, &url, &answer, rd);
-            let origin = [("Origin", HOME), ("Accept", "text/html")];
+            let origin = [("Origin", SSO_URL), ("Accept", "text/html")];
             let answer = Browser::new(&menshen)
                 .send("POST", &url, &origin, b"")
                 .await;
@@ -122,7 +125,7 @@ async fn no_return_address_leads_off_the_site() {
 
 #[tokio::test]
 async fn no_login_leads_off_the_site() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for rd in HOSTILE {
         for spelt in spellings(rd) {
             let mut phone = Browser::new(&menshen).with_agent(PHONE);
@@ -148,7 +151,7 @@ async fn no_login_leads_off_the_site() {
 
 /// The provider's own pages are not menshen's responsibility.
 fn assert_stays_or_is_the_source(menshen: &Menshen, url: &str, answer: &Answer, why: &str) {
-    if !url.starts_with(&menshen.source.base_url()) && answer.header("server").is_none() {
+    if !url.starts_with(&menshen.wecom.base_url()) && answer.header("server").is_none() {
         let ours = answer.header("location").is_some() || url.contains("/.menshen/");
         if ours {
             assert_stays(menshen, url, answer, why);
@@ -158,7 +161,7 @@ fn assert_stays_or_is_the_source(menshen: &Menshen, url: &str, answer: &Answer, 
 
 #[tokio::test]
 async fn a_return_address_on_this_site_is_reached() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for (rd, reached) in [
         ("/", "http://sso.test/"),
         (
@@ -204,12 +207,12 @@ async fn no_login_redirects_to_the_login_pages_or_twice() {
         let page = phone
             .follow(&format!("{OWN}/start?rd={}", encoded(rd)))
             .await;
-        assert_eq!(page.url, format!("{HOME}/"), "{rd}");
+        assert_eq!(page.url, format!("{SSO_URL}/"), "{rd}");
     }
     // A repeated return address is ignored.
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let page = phone.follow(&format!("{OWN}/start?rd=/a&rd=/b")).await;
-    assert_eq!(page.url, format!("{HOME}/"));
+    assert_eq!(page.url, format!("{SSO_URL}/"));
 }
 
 #[tokio::test]
@@ -220,7 +223,7 @@ async fn a_host_that_is_not_configured_is_no_return_address() {
             "GET /x HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\nX-Forwarded-Host: {host}\r\n\
              Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nConnection: close\r\n\r\n"
         );
-        let answer = crate::wire::raw(menshen.address(), head.as_bytes()).await;
+        let answer = crate::wire::send(menshen.address(), head.as_bytes()).await;
         assert_eq!(answer.status, 404, "{host}");
         assert_eq!(answer.header("location"), None, "{host}");
     }

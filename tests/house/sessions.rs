@@ -22,8 +22,8 @@ use menshen::people::session::SessionLookup;
 use menshen::store::{SessionRecord, Store};
 
 use crate::browser::Browser;
-use crate::setup::{HOME, Menshen, Setup};
-use crate::test_request::{TestRequest, signed_in};
+use crate::setup::{Menshen, SSO_URL, Setup};
+use crate::test_request::{TestRequest, session_cookie_of};
 use watched::WatchedHouse;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -56,7 +56,7 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
 #[tokio::test]
 async fn a_session_ends_at_its_absolute_end_however_busy_it_is() {
     let menshen = Menshen::new().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     for _ in 0..11 {
         menshen.advance(HOUR);
         assert_eq!(status(&menshen, &cookie).await, 200);
@@ -70,7 +70,7 @@ async fn a_session_ends_at_its_absolute_end_however_busy_it_is() {
 #[tokio::test]
 async fn a_session_nobody_uses_ends_after_the_idle_timeout() {
     let menshen = Menshen::new().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     menshen.advance(2 * HOUR - Duration::from_secs(1));
     assert_eq!(status(&menshen, &cookie).await, 200, "just in time");
     menshen.advance(2 * HOUR);
@@ -81,7 +81,7 @@ async fn a_session_nobody_uses_ends_after_the_idle_timeout() {
 #[tokio::test]
 async fn a_session_that_was_never_used_here_is_idle_too() {
     let menshen = Menshen::new().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     // The first request finds nothing in memory after this.
     menshen.advance(2 * HOUR);
     assert_eq!(status(&menshen, &cookie).await, 401);
@@ -122,9 +122,9 @@ async fn more_people_than_the_memory_holds_still_pass() {
     let setup = Setup::default().session("cached_sessions_max = 1");
     let menshen = setup.start().await;
     let cookies = [
-        signed_in(&menshen, "zhangsan").await,
-        signed_in(&menshen, "lisi").await,
-        signed_in(&menshen, "wangfang").await,
+        session_cookie_of(&menshen, "zhangsan").await,
+        session_cookie_of(&menshen, "lisi").await,
+        session_cookie_of(&menshen, "wangfang").await,
     ];
     let tasks: Vec<_> = (0..12)
         .map(|at| {
@@ -155,9 +155,9 @@ async fn every_login_gets_a_new_session() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     // Somebody planted a session of their own: it is not the one that is signed in.
-    let planted = signed_in(&menshen, "wangfang").await;
+    let planted = session_cookie_of(&menshen, "wangfang").await;
     browser.set("sso.test", "menshen", &planted);
-    let start = format!("{HOME}/.menshen/start?connector=corp&rd=%2Fecho");
+    let start = format!("{SSO_URL}/.menshen/start?connector=corp&rd=%2Fecho");
     browser.sign_in(&start, "zhangsan").await;
     let first = browser.cookie("menshen").unwrap().value.clone();
     browser.sign_in(&start, "zhangsan").await;

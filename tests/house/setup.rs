@@ -1,4 +1,4 @@
-//! `Menshen`: a whole menshen from configuration text, with a simulated WeCom and an upstream.
+//! `Menshen`: menshen started from configuration text, with a simulated WeCom and an upstream.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::legacy_app::LegacyApp;
 use crate::records::Records;
 use crate::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 
-/// The host that logs people in, in every test.
-pub(crate) const HOME: &str = "http://sso.test";
+/// The `external_url` of most tests: logins take place on this host.
+pub(crate) const SSO_URL: &str = "http://sso.test";
 
-/// The routes most tests use: an application for everybody who is signed in, one for 财务部, one
-/// for the public, and one on another host.
+/// The routes of most tests: an application for every signed-in person, one for 财务部, a public one,
+/// and applications on two other hosts.
 pub(crate) const ROUTES: &str = r#"
 [[route]]
 name = "app"
@@ -50,8 +50,8 @@ host = "hr.test"
 upstream = ["{app}"]
 "#;
 
-/// For tests that log in more often than people do.
-pub(crate) const UNLIMITED: &str = r"
+/// The table `[login]` without effective limits, for tests that log in often.
+pub(crate) const NO_LOGIN_LIMITS: &str = r"
 [login]
 begins_per_client_per_minute = 1000000
 begins_per_minute = 1000000
@@ -60,8 +60,8 @@ finishes_per_minute = 1000000
 bad_codes_max = 1000000
 ";
 
-/// A second connector to the same source, with the same people.
-pub(crate) const OTHER_CONNECTOR: &str = r#"
+/// A second connector to the same simulated WeCom, with the same people.
+pub(crate) const SECOND_CONNECTOR: &str = r#"
 [connector.other]
 auto_login = "never"
 [connector.other.wecom]
@@ -73,7 +73,8 @@ authorize_url = "{source}/connect/oauth2/authorize"
 login_url = "{source}/wwlogin/sso/login"
 "#;
 
-/// How an instance of menshen is built: text with places for what is known only when everything runs.
+/// The configuration of a test. Its texts may contain placeholders for addresses that exist only once
+/// the simulated WeCom and the upstream run.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     external_url: String,
@@ -81,34 +82,33 @@ pub(crate) struct Setup {
     session: String,
     connector: String,
     wecom: String,
-    more: String,
+    tables: String,
     routes: String,
     store: String,
     clock: Option<Clock>,
     access: bool,
-    provided: Vec<(String, Arc<dyn Kind>)>,
+    connector_kinds: Vec<(String, Arc<dyn Kind>)>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            external_url: HOME.to_owned(),
+            external_url: SSO_URL.to_owned(),
             server: String::new(),
             session: String::new(),
             connector: String::new(),
             wecom: String::new(),
-            more: String::new(),
+            tables: String::new(),
             routes: ROUTES.to_owned(),
             store: "sqlite::memory:".to_owned(),
             clock: None,
             access: false,
-            provided: Vec::new(),
+            connector_kinds: Vec::new(),
         }
     }
 }
 
 impl Setup {
-    /// What browsers type.
     pub(crate) fn external_url(self, url: &str) -> Self {
         Self {
             external_url: url.to_owned(),
@@ -116,7 +116,7 @@ impl Setup {
         }
     }
 
-    /// Lines of `[server]`.
+    /// Sets lines of `[server]`.
     pub(crate) fn server(self, lines: &str) -> Self {
         Self {
             server: lines.to_owned(),
@@ -124,7 +124,7 @@ impl Setup {
         }
     }
 
-    /// Lines of `[session]`.
+    /// Sets lines of `[session]`.
     pub(crate) fn session(self, lines: &str) -> Self {
         Self {
             session: lines.to_owned(),
@@ -132,7 +132,7 @@ impl Setup {
         }
     }
 
-    /// Lines of `[connector.corp]`.
+    /// Sets lines of `[connector.corp]`.
     pub(crate) fn connector(self, lines: &str) -> Self {
         Self {
             connector: lines.to_owned(),
@@ -140,7 +140,7 @@ impl Setup {
         }
     }
 
-    /// Lines of `[connector.corp.wecom]`.
+    /// Sets lines of `[connector.corp.wecom]`.
     pub(crate) fn wecom(self, lines: &str) -> Self {
         Self {
             wecom: lines.to_owned(),
@@ -148,15 +148,16 @@ impl Setup {
         }
     }
 
-    /// Further tables; `{source}`, `{api}`, `{authorize}` and `{login}` are the source's addresses.
-    pub(crate) fn more(self, text: &str) -> Self {
+    /// Sets further tables; `{source}`, `{api}`, `{authorize}` and `{login}` stand for addresses of the
+    /// simulated WeCom.
+    pub(crate) fn tables(self, text: &str) -> Self {
         Self {
-            more: text.to_owned(),
+            tables: text.to_owned(),
             ..self
         }
     }
 
-    /// Routes instead of [`ROUTES`]; `{app}` is the upstream's address.
+    /// Replaces [`ROUTES`]; `{app}` stands for the address of the upstream.
     pub(crate) fn routes(self, text: &str) -> Self {
         Self {
             routes: text.to_owned(),
@@ -164,7 +165,7 @@ impl Setup {
         }
     }
 
-    /// Where the store is.
+    /// Sets the URL of the store.
     pub(crate) fn store(self, url: &str) -> Self {
         Self {
             store: url.to_owned(),
@@ -172,7 +173,7 @@ impl Setup {
         }
     }
 
-    /// The time of somebody else, instead of a clock of its own.
+    /// Uses this clock instead of a new one.
     pub(crate) fn clock(self, clock: &Clock) -> Self {
         Self {
             clock: Some(clock.clone()),
@@ -180,19 +181,19 @@ impl Setup {
         }
     }
 
-    /// With a connector that no document can name: a source of the test's own.
-    pub(crate) fn provided(mut self, id: &str, lines: &str, kind: Arc<dyn Kind>) -> Self {
-        // A document is of some kind; [`Self::config`] puts the connector in its place.
-        self.more = format!(
+    /// Adds a connector whose kind exists only in the test.
+    pub(crate) fn connector_of_kind(mut self, id: &str, lines: &str, kind: Arc<dyn Kind>) -> Self {
+        // The text needs a kind that the parser supports; [`Self::config`] replaces it.
+        self.tables = format!(
             "{}\n[connector.{id}]\n{lines}\n[connector.{id}.oidc]\n\
              issuer = \"https://idp.test\"\nclient_id = \"menshen\"\n",
-            self.more
+            self.tables
         );
-        self.provided.push((id.to_owned(), kind));
+        self.connector_kinds.push((id.to_owned(), kind));
         self
     }
 
-    /// With a record of every request among its records.
+    /// Enables the access log.
     pub(crate) fn access_log(self) -> Self {
         Self {
             access: true,
@@ -200,7 +201,7 @@ impl Setup {
         }
     }
 
-    /// The configuration as an operator would write it.
+    /// The text of the configuration file.
     pub(crate) fn text(&self, source: &WeCom, app: &LegacyApp) -> String {
         let Self {
             external_url,
@@ -208,15 +209,15 @@ impl Setup {
             session,
             connector,
             wecom,
-            more,
+            tables,
             routes,
             store,
             clock: _,
             access,
-            provided: _,
+            connector_kinds: _,
         } = self;
         let routes = routes.replace("{app}", &app.base_url());
-        let more = more
+        let tables = tables
             .replace("{source}", &source.base_url())
             .replace("{api}", &source.base_url())
             .replace("{authorize}", &source.authorize_url())
@@ -244,7 +245,7 @@ api_base = "{api}"
 authorize_url = "{authorize}"
 login_url = "{login}"
 {wecom}
-{more}
+{tables}
 {routes}
 "#,
             api = source.base_url(),
@@ -253,20 +254,23 @@ login_url = "{login}"
         )
     }
 
-    /// The configuration as the program has it.
+    /// The parsed configuration.
     pub(crate) fn config(&self, source: &WeCom, app: &LegacyApp) -> Result<Config, String> {
         let text = self.text(source, app);
         let parsed = Config::parse(&text, "test.toml");
         let mut config = parsed.map_err(|error| error.to_string())?;
-        for (id, kind) in &self.provided {
+        for (id, kind) in &self.connector_kinds {
             let id = id.parse().expect("the id of a connector");
-            let connector = config.connector.get_mut(&id).expect("it stands there");
+            let connector = config
+                .connector
+                .get_mut(&id)
+                .expect("the text has the connector");
             *connector = connector.clone().with_kind(Arc::clone(kind));
         }
         Ok(config)
     }
 
-    /// Builds and starts everything.
+    /// Starts menshen, the simulated WeCom and the upstream.
     pub(crate) async fn start(self) -> Menshen {
         Menshen::start(self).await
     }
@@ -275,7 +279,7 @@ login_url = "{login}"
 /// A running menshen. Dropping it stops everything.
 pub(crate) struct Menshen {
     pub(crate) setup: Setup,
-    pub(crate) source: WeCom,
+    pub(crate) wecom: WeCom,
     pub(crate) app: LegacyApp,
     pub(crate) clock: Clock,
     pub(crate) records: Records,
@@ -283,31 +287,31 @@ pub(crate) struct Menshen {
 }
 
 impl Menshen {
-    /// menshen most tests live in.
+    /// Menshen with the default [`Setup`].
     pub(crate) async fn new() -> Self {
         Setup::default().start().await
     }
 
     async fn start(setup: Setup) -> Self {
         menshen::keys::install_crypto();
-        let free: SocketAddr = ([127, 0, 0, 1], 0).into();
-        let source = WeCom::start(Options::default())
+        let any_port: SocketAddr = ([127, 0, 0, 1], 0).into();
+        let wecom = WeCom::start(Options::default())
             .await
-            .expect("the source starts");
-        let app = LegacyApp::start(free, "应用")
+            .expect("the simulated WeCom starts");
+        let app = LegacyApp::start(any_port, "应用")
             .await
             .expect("the upstream starts");
         let host = setup.external_url.split_once("://").expect("a URL").1;
-        source.set_agent_domains(AGENT_ID, &[host]);
+        wecom.set_agent_domains(AGENT_ID, &[host]);
         let clock = setup.clock.clone();
         let clock = clock.unwrap_or_else(|| Clock::manual(Timestamp::from_unix_s(1_800_000_000)));
         let records = Records::default();
-        let config = setup.config(&source, &app);
+        let config = setup.config(&wecom, &app);
         let config = config.unwrap_or_else(|error| panic!("{error}"));
         let running = start(config, &clock, &records).await;
         Self {
             setup,
-            source,
+            wecom,
             app,
             clock,
             records,
@@ -315,26 +319,26 @@ impl Menshen {
         }
     }
 
-    /// Where it listens.
+    /// The address of its first listener.
     pub(crate) fn address(&self) -> SocketAddr {
         self.running.addresses()[0]
     }
 
-    /// Time passes, here and at the source.
+    /// Advances the clocks of menshen and of the simulated WeCom.
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
-        self.source.advance(by);
+        self.wecom.advance(by);
     }
 
-    /// Who came, who left and who was turned away: every audit line so far.
+    /// All records of the audit log, oldest first.
     pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
         self.running.live().services().telemetry.flush();
         self.records.audit()
     }
 
-    /// Serves another configuration, as SIGHUP would.
+    /// Loads another configuration, as SIGHUP does.
     pub(crate) async fn reload(&self, setup: &Setup) -> Result<(), String> {
-        let config = setup.config(&self.source, &self.app)?;
+        let config = setup.config(&self.wecom, &self.app)?;
         let outcome = self.running.reload(config).await;
         outcome
             .map(drop)
@@ -349,7 +353,7 @@ async fn start(config: Config, clock: &Clock, records: &Records) -> Running {
         .expect("menshen starts")
 }
 
-/// Starts an instance of menshen from configuration text, beside an instance of menshen.
+/// Starts an instance of menshen from configuration text alone, without WeCom and an upstream.
 pub(crate) async fn run(text: &str, clock: &Clock) -> Running {
     let config = Config::parse(text, "test.toml").unwrap_or_else(|error| panic!("{error}\n{text}"));
     start(config, clock, &Records::default()).await

@@ -6,9 +6,9 @@ use crate::checking::faces::{Face, OriginalRequest};
 use crate::ext_authz::ON_MAIN;
 use crate::mirror::{self, Mirror};
 use crate::records::Records;
-use crate::setup::{HOME, Menshen, Setup};
-use crate::test_request::{TestRequest, signed_in};
-use crate::upstream::Folder;
+use crate::setup::{Menshen, SSO_URL, Setup};
+use crate::test_request::{TestRequest, session_cookie_of};
+use crate::upstream::TempFolder;
 
 fn both(first: &str, second: &str) -> String {
     format!("menshen={first}; other=1; menshen={second}")
@@ -20,8 +20,8 @@ async fn the_cookie_of_another_site_hides_no_session() {
         Setup::default().server(TRUSTED).start().await,
         Menshen::new().await,
     );
-    let ours = signed_in(&menshen, "zhangsan").await;
-    let theirs = signed_in(&other, "lisi").await;
+    let ours = session_cookie_of(&menshen, "zhangsan").await;
+    let theirs = session_cookie_of(&other, "lisi").await;
     let mut junk = "menshen=junk; ".repeat(5);
     junk.push_str(&both(&theirs, &ours));
     for line in [
@@ -58,8 +58,8 @@ async fn the_cookie_of_another_site_hides_no_session() {
 async fn two_session_cookies_are_refused_and_logged() {
     let log = Records::process_log();
     let menshen = Menshen::new().await;
-    let zhang = signed_in(&menshen, "zhangsan").await;
-    let li = signed_in(&menshen, "lisi").await;
+    let zhang = session_cookie_of(&menshen, "zhangsan").await;
+    let li = session_cookie_of(&menshen, "lisi").await;
     for line in [both(&zhang, &li), both(&li, &zhang)] {
         let answer = TestRequest::get("/echo")
             .header("Cookie", &line)
@@ -76,19 +76,21 @@ async fn two_session_cookies_are_refused_and_logged() {
 #[tokio::test]
 async fn a_browser_that_keeps_the_cookie_of_a_wider_domain_signs_in() {
     let (menshen, other) = (Menshen::new().await, Menshen::new().await);
-    let theirs = signed_in(&other, "lisi").await;
+    let theirs = session_cookie_of(&other, "lisi").await;
     let mut browser = Browser::new(&menshen);
     // As set by a site of the parent domain.
     browser.set("test", "menshen", &theirs);
     browser.widen("menshen");
-    let page = browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    let page = browser
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
     assert_eq!(page.answer.status, 200, "{}", page.url);
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
     // Sign-out works.
-    browser.visit(&format!("{HOME}/.menshen/sign_out")).await;
+    browser.visit(&format!("{SSO_URL}/.menshen/sign_out")).await;
     assert_eq!(
         browser
-            .visit(&format!("{HOME}/.menshen/userinfo"))
+            .visit(&format!("{SSO_URL}/.menshen/userinfo"))
             .await
             .status,
         401
@@ -97,12 +99,12 @@ async fn a_browser_that_keeps_the_cookie_of_a_wider_domain_signs_in() {
 
 fn named(lines: &str) -> Setup {
     let setup = Setup::default().server(TRUSTED).session(lines);
-    setup.more(ON_MAIN)
+    setup.tables(ON_MAIN)
 }
 
 async fn signed_in_as(menshen: &Menshen, name: &str, login: &str) -> String {
     let mut browser = Browser::new(menshen);
-    browser.sign_in(&format!("{HOME}/echo"), login).await;
+    browser.sign_in(&format!("{SSO_URL}/echo"), login).await;
     let cookie = browser.cookie(name).expect("a cookie of that name");
     format!("{name}={}", cookie.value)
 }
@@ -110,7 +112,7 @@ async fn signed_in_as(menshen: &Menshen, name: &str, login: &str) -> String {
 #[tokio::test]
 async fn two_sites_with_cookie_names_of_their_own_do_not_disturb_each_other() {
     // Both sites have the same key: only the names keep their cookies apart.
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let key = folder.write("key", menshen::keys::generate().expose());
     let keys = format!("keys = [{{ file = {key:?} }}]");
     let one = named(&keys).start().await;
@@ -153,7 +155,7 @@ async fn two_sites_with_cookie_names_of_their_own_do_not_disturb_each_other() {
 
 #[tokio::test]
 async fn no_application_gets_a_session_under_a_former_cookie_name() {
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let (first, second) = (
         folder.write("first", menshen::keys::generate().expose()),
         folder.write("second", menshen::keys::generate().expose()),
@@ -181,7 +183,7 @@ async fn no_application_gets_a_session_under_a_former_cookie_name() {
         .await;
     assert_eq!(by_new.echoed("x-forwarded-user"), ["lisi"]);
     let renewed = signed_in_as(&menshen, "portal", "zhangsan").await;
-    let theirs = signed_in(&elsewhere, "lisi").await;
+    let theirs = session_cookie_of(&elsewhere, "lisi").await;
     let others = format!("a=b; inner={theirs}; jwt=eyJhbGciOiJIUzI1NiIsImtpZCI6ImFwcCJ9.e30.x");
     for line in [
         format!("{old}; {renewed}; {others}"),
@@ -218,7 +220,7 @@ async fn the_pending_logins_of_two_sites_do_not_interfere() {
     for name in ["menshen", "menshen-last"] {
         browser.set("sso.test", name, "theirs");
     }
-    let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     let theirs = |browser: &Browser| {
         let cookies = browser.cookies();
@@ -226,8 +228,8 @@ async fn the_pending_logins_of_two_sites_do_not_interfere() {
         theirs.count()
     };
     assert_eq!(theirs(&browser), 11);
-    browser.visit(&format!("{HOME}/.menshen/sign_out")).await;
-    let info = browser.visit(&format!("{HOME}/.menshen/userinfo")).await;
+    browser.visit(&format!("{SSO_URL}/.menshen/sign_out")).await;
+    let info = browser.visit(&format!("{SSO_URL}/.menshen/userinfo")).await;
     assert_eq!((info.status, theirs(&browser)), (401, 11));
     assert!(browser.cookie("gate").is_none());
 }
@@ -253,9 +255,9 @@ async fn an_application_cannot_set_a_cookie_with_a_name_of_the_site() {
     let ask =
         TestRequest::get("/x").header("Cookie", "gate-flow-1=x; __Secure-gate=y; gate-x=1; gate=z");
     let answer = ask.send(&menshen).await;
-    let set: Vec<_> = answer.all("set-cookie").collect();
+    let set: Vec<_> = answer.header_values("set-cookie").collect();
     assert_eq!(set, ["gate-x=kept", "gates=kept"]);
-    assert_eq!(mirror::values(&answer, "cookie"), ["gate-x=1"]);
+    assert_eq!(mirror::received_values(&answer, "cookie"), ["gate-x=1"]);
 }
 
 #[tokio::test]

@@ -7,13 +7,13 @@ use serde_json::json;
 
 use crate::browser::{Browser, navigation};
 use crate::logging_in::OWN;
-use crate::setup::{HOME, Menshen};
+use crate::setup::{Menshen, SSO_URL};
 
 #[tokio::test]
 async fn only_a_navigation_or_an_own_page_signs_out() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let url = format!("{OWN}/sign_out");
     let fetch = |mode, dest, site| {
         vec![
@@ -49,8 +49,8 @@ async fn only_a_navigation_or_an_own_page_signs_out() {
             vec![("Referer", "http://evil.test/sso.test")],
             false,
         ),
-        ("DELETE", vec![("Origin", HOME)], false),
-        ("POST", vec![("Origin", HOME)], true),
+        ("DELETE", vec![("Origin", SSO_URL)], false),
+        ("POST", vec![("Origin", SSO_URL)], true),
         ("POST", vec![("Sec-Fetch-Site", "same-origin")], true),
         ("POST", vec![("Referer", "http://sso.test/page")], true),
         ("GET", navigation().to_vec(), true),
@@ -60,7 +60,7 @@ async fn only_a_navigation_or_an_own_page_signs_out() {
         ("GET", vec![("Accept", "text/html")], true),
     ] {
         let mut tab = Browser::new(&menshen);
-        tab.sign_in(&format!("{HOME}/echo"), "lisi").await;
+        tab.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
         let kept = tab.clone();
         let answer = tab.send(method, &url, &headers, b"").await;
         let what = format!("{method} {headers:?}");
@@ -79,7 +79,7 @@ async fn only_a_navigation_or_an_own_page_signs_out() {
 #[tokio::test]
 async fn sign_in_and_sign_out_work_behind_a_service_worker_on_every_host() {
     let menshen = Menshen::new().await;
-    for start in [format!("{HOME}/echo"), "http://oa.test/echo".to_owned()] {
+    for start in [format!("{SSO_URL}/echo"), "http://oa.test/echo".to_owned()] {
         let mut browser = Browser::new(&menshen).behind_a_service_worker();
         let page = browser.sign_in(&start, "lisi").await;
         assert_eq!((page.answer.status, &page.url), (200, &start));
@@ -97,7 +97,7 @@ async fn sign_out_everywhere_ends_all_sessions_of_that_person_only() {
     let mut all = Vec::new();
     for who in ["lisi", "lisi", "lisi", "zhangsan"] {
         let mut browser = Browser::new(&menshen);
-        browser.sign_in(&format!("{HOME}/echo"), who).await;
+        browser.sign_in(&format!("{SSO_URL}/echo"), who).await;
         all.push(browser);
     }
     let url = format!("{OWN}/sign_out?everywhere=1");
@@ -110,7 +110,7 @@ async fn sign_out_everywhere_ends_all_sessions_of_that_person_only() {
         .send(
             "POST",
             &url,
-            &[("Origin", HOME), ("Accept", "text/html")],
+            &[("Origin", SSO_URL), ("Accept", "text/html")],
             b"",
         )
         .await;
@@ -124,6 +124,6 @@ async fn sign_out_everywhere_ends_all_sessions_of_that_person_only() {
     );
     // They may sign in again at once; a login that began earlier is refused.
     menshen.advance(Duration::from_millis(1));
-    let page = all[0].sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let page = all[0].sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);
 }

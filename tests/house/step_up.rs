@@ -9,8 +9,8 @@ use menshen::face::page::Cause;
 
 use crate::browser::{Browser, href};
 use crate::logging_in::{OWN, PHONE};
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
-use crate::test_request::{TestRequest, signed_in};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
+use crate::test_request::{TestRequest, session_cookie_of};
 
 /// A route without demands, one that demands a recent login, one that demands an `acr` value which
 /// WeCom never sends, and one of that kind on another host.
@@ -69,7 +69,7 @@ max_age = "10m"
 "#;
 
 fn setup() -> Setup {
-    Setup::default().routes(ROUTES).more(UNLIMITED)
+    Setup::default().routes(ROUTES).tables(NO_LOGIN_LIMITS)
 }
 
 async fn start_menshen() -> Menshen {
@@ -81,14 +81,14 @@ async fn an_old_login_is_repeated_and_returns_to_the_route() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     let page = browser
-        .sign_in(&format!("{HOME}/fresh/echo?a=1"), "zhangsan")
+        .sign_in(&format!("{SSO_URL}/fresh/echo?a=1"), "zhangsan")
         .await;
     assert_eq!(page.answer.status, 200);
     menshen.advance(Duration::from_secs(600));
     assert_eq!(browser.visit(&page.url).await.status, 200);
     menshen.advance(Duration::from_secs(1));
     // The session stays valid on other routes.
-    assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_eq!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
     let asked = browser.follow(&page.url).await;
     assert!(
         asked.url.contains("/sign_in?why=step-up&rd="),
@@ -112,12 +112,14 @@ async fn an_old_login_is_repeated_and_returns_to_the_route() {
 async fn the_page_says_why_in_english_too() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    browser
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
     menshen.advance(Duration::from_secs(601));
     browser
         .extra
         .push(("Accept-Language".to_owned(), "en".to_owned()));
-    let page = browser.follow(&format!("{HOME}/fresh/echo")).await;
+    let page = browser.follow(&format!("{SSO_URL}/fresh/echo")).await;
     let words = "needs you to confirm once more who you are";
     assert!(page.answer.text().contains(words), "{}", page.answer.text());
 }
@@ -125,7 +127,7 @@ async fn the_page_says_why_in_english_too() {
 #[tokio::test]
 async fn a_program_gets_the_missing_proof_and_no_redirect() {
     let menshen = start_menshen().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let get = |path: &str| TestRequest::get(path).session(&cookie);
     assert_eq!(get("/fresh/echo").send(&menshen).await.status, 200);
     menshen.advance(Duration::from_secs(601));
@@ -139,7 +141,7 @@ async fn a_program_gets_the_missing_proof_and_no_redirect() {
         said["login_url"].as_str().unwrap().contains("/sign_in"),
         "{said}"
     );
-    assert_eq!(answer.all("set-cookie").count(), 0);
+    assert_eq!(answer.header_values("set-cookie").count(), 0);
     let strong = get("/strong/echo").send(&menshen).await.json();
     assert_eq!(strong["acr_values"], serde_json::json!(["gold", "silver"]));
     assert_eq!(strong["max_age"], 3600);
@@ -170,8 +172,8 @@ async fn a_program_gets_the_missing_proof_and_no_redirect() {
 #[tokio::test]
 async fn rules_apply_after_the_proof_and_a_public_route_demands_none() {
     let menshen = start_menshen().await;
-    let zhang = signed_in(&menshen, "zhangsan").await;
-    let li = signed_in(&menshen, "lisi").await;
+    let zhang = session_cookie_of(&menshen, "zhangsan").await;
+    let li = session_cookie_of(&menshen, "lisi").await;
     let status = async |path: &str, cookie: &str| {
         let answer = TestRequest::get(path).session(cookie).send(&menshen).await;
         let said = serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap_or_default();
@@ -203,9 +205,9 @@ async fn an_unconfirmed_proof_ends_on_a_page_and_never_in_a_loop() {
         ("", PHONE),
     ] {
         let menshen = setup().connector(settings).start().await;
-        menshen.source.set_phone_owner("zhangsan");
+        menshen.wecom.set_phone_owner("zhangsan");
         for place in [
-            format!("{HOME}/strong/echo?a"),
+            format!("{SSO_URL}/strong/echo?a"),
             "http://oa.test/echo?a".to_owned(),
         ] {
             let mut browser = Browser::new(&menshen).with_agent(agent);
@@ -231,7 +233,7 @@ async fn an_unconfirmed_proof_ends_on_a_page_and_never_in_a_loop() {
                 0
             );
             // A retry shows the reason and the connectors, and does not bypass the demand.
-            let chooser = browser.visit(&format!("{HOME}{again}")).await;
+            let chooser = browser.visit(&format!("{SSO_URL}{again}")).await;
             assert_eq!(chooser.status, 200, "{what}");
             let html = chooser.text();
             assert!(html.contains("需要再确认一次你的身份"), "{what} {html}");
@@ -242,10 +244,10 @@ async fn an_unconfirmed_proof_ends_on_a_page_and_never_in_a_loop() {
             assert!(href(&html, "/start?rd=").is_none(), "{what} {html}");
             // Requesting the URLs by hand leads at most to another login.
             let start = again.replace("/sign_in?", "/start?");
-            let started = browser.visit(&format!("{HOME}{start}")).await;
+            let started = browser.visit(&format!("{SSO_URL}{start}")).await;
             let to = started.header("location").unwrap_or_default();
             assert!(
-                to.is_empty() || to.starts_with(&menshen.source.base_url()),
+                to.is_empty() || to.starts_with(&menshen.wecom.base_url()),
                 "{what} {to}"
             );
         }
@@ -274,7 +276,9 @@ async fn another_host_gets_the_new_session_and_not_the_old_one() {
 async fn the_login_url_cannot_weaken_the_demand_of_a_route() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    browser
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
     for extra in [
         "max_age=999999",
         "acr_values=",
@@ -286,7 +290,10 @@ async fn the_login_url_cannot_weaken_the_demand_of_a_route() {
         let page = browser.sign_in(&start, "zhangsan").await;
         assert_eq!(page.cause(), Some(Cause::ProofTooWeak), "{extra}");
         assert_eq!(
-            browser.visit(&format!("{HOME}/strong/echo")).await.status,
+            browser
+                .visit(&format!("{SSO_URL}/strong/echo"))
+                .await
+                .status,
             302,
             "{extra}"
         );
@@ -298,7 +305,7 @@ async fn the_login_url_cannot_weaken_the_demand_of_a_route() {
         "//strong/echo",
         "/./strong/echo",
     ] {
-        let answer = browser.visit(&format!("{HOME}{place}")).await;
+        let answer = browser.visit(&format!("{SSO_URL}{place}")).await;
         assert!(
             matches!(answer.status, 302 | 400),
             "{place} {}",

@@ -1,13 +1,13 @@
-//! `TestRequest`: one request put together byte by byte, and people who are signed in.
+//! `TestRequest`: a request of arbitrary bytes; and session cookies of people who sign in.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::browser::{Browser, navigation};
-use crate::setup::{HOME, Menshen};
+use crate::setup::{Menshen, SSO_URL};
 use crate::wire::{self, Answer};
 
-/// One request as it will stand on the wire.
+/// An HTTP/1.1 request with any target, headers and body.
 #[derive(Clone, Debug)]
 pub(crate) struct TestRequest {
     method: String,
@@ -19,11 +19,11 @@ pub(crate) struct TestRequest {
 
 impl TestRequest {
     pub(crate) fn get(target: &str) -> Self {
-        Self::raw(target.as_bytes())
+        Self::with_target(target.as_bytes())
     }
 
-    /// A target of any bytes.
-    pub(crate) fn raw(target: &[u8]) -> Self {
+    /// A GET request whose target may be any bytes.
+    pub(crate) fn with_target(target: &[u8]) -> Self {
         Self {
             method: "GET".to_owned(),
             target: target.to_vec(),
@@ -47,34 +47,34 @@ impl TestRequest {
         self.bytes(name, value.as_bytes())
     }
 
-    /// A header whose value need not be text.
+    /// Adds a header whose value may be any bytes.
     pub(crate) fn bytes(mut self, name: &str, value: &[u8]) -> Self {
         self.headers.push((name.to_owned(), value.to_vec()));
         self
     }
 
     pub(crate) fn headers(self, headers: &[(&str, &str)]) -> Self {
-        let add = |ask: Self, (name, value): &(&str, &str)| ask.header(name, value);
+        let add = |request: Self, (name, value): &(&str, &str)| request.header(name, value);
         headers.iter().fold(self, add)
     }
 
-    /// With the session cookie of a site on plain http.
+    /// Adds the session cookie of a site on plain http.
     pub(crate) fn session(self, cookie: &str) -> Self {
         self.header("Cookie", &format!("menshen={cookie}"))
     }
 
-    /// As a person going somewhere.
+    /// Adds the headers with which a browser opens a page.
     pub(crate) fn navigating(self) -> Self {
         self.headers(&navigation())
     }
 
-    /// What is sent after the head, as it stands there.
+    /// Sets the bytes after the head. Adds no `Content-Length`.
     pub(crate) fn body(self, body: &[u8]) -> Self {
         let body = body.to_vec();
         Self { body, ..self }
     }
 
-    pub(crate) fn on_the_wire(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{} ", self.method).into_bytes();
         bytes.extend_from_slice(&self.target);
         bytes.extend_from_slice(format!(" HTTP/1.1\r\nHost: {}\r\n", self.host).as_bytes());
@@ -89,7 +89,7 @@ impl TestRequest {
     }
 
     pub(crate) async fn at(&self, address: SocketAddr) -> Answer {
-        wire::raw(address, &self.on_the_wire()).await
+        wire::send(address, &self.to_bytes()).await
     }
 
     pub(crate) async fn send(&self, menshen: &Menshen) -> Answer {
@@ -97,30 +97,30 @@ impl TestRequest {
     }
 }
 
-/// The session cookie of somebody who logs in at `start`, a path of the home host.
-pub(crate) async fn signed_in_by(menshen: &Menshen, start: &str, userid: &str) -> String {
+/// The session cookie of a person who opens the path `start` of [`SSO_URL`] and signs in.
+pub(crate) async fn session_cookie_after(menshen: &Menshen, start: &str, userid: &str) -> String {
     let mut browser = Browser::new(menshen);
-    let page = browser.sign_in(&format!("{HOME}{start}"), userid).await;
+    let page = browser.sign_in(&format!("{SSO_URL}{start}"), userid).await;
     let cookie = browser.cookie("menshen");
     let cookie = cookie.unwrap_or_else(|| panic!("{}: {}", page.url, page.answer.text()));
     cookie.value.clone()
 }
 
-/// The session cookie of somebody who logs in.
-pub(crate) async fn signed_in(menshen: &Menshen, userid: &str) -> String {
-    signed_in_by(menshen, "/echo", userid).await
+/// The session cookie of a person who signs in.
+pub(crate) async fn session_cookie_of(menshen: &Menshen, userid: &str) -> String {
+    session_cookie_after(menshen, "/echo", userid).await
 }
 
-/// Asks until the answer is as it should be, for a minute at most.
+/// Repeats a request until its answer is accepted, for at most a minute.
 pub(crate) async fn until(
-    ask: &TestRequest,
+    request: &TestRequest,
     at: SocketAddr,
-    good: impl Fn(&Answer) -> bool,
+    accepted: impl Fn(&Answer) -> bool,
 ) -> Answer {
     let start = Instant::now();
     loop {
-        let answer = ask.at(at).await;
-        if good(&answer) {
+        let answer = request.at(at).await;
+        if accepted(&answer) {
             return answer;
         }
         assert!(

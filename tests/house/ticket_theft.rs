@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::browser::{Browser, Page, href, navigation};
 use crate::logging_in::{OWN, PHONE};
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wire::Answer;
 
 /// The application behind the attacker's host name, and one with a configured host.
@@ -39,7 +39,7 @@ const EVIL: &str = "http://evil.lab.test";
 async fn start_menshen() -> Menshen {
     Setup::default()
         .routes(ROUTES)
-        .more(UNLIMITED)
+        .tables(NO_LOGIN_LIMITS)
         .start()
         .await
 }
@@ -95,7 +95,7 @@ async fn agree(browser: &mut Browser, fields: &[(String, String)]) -> Answer {
     post(
         browser,
         fields,
-        &[("Origin", HOME), ("Sec-Fetch-Site", "same-origin")],
+        &[("Origin", SSO_URL), ("Sec-Fetch-Site", "same-origin")],
     )
     .await
 }
@@ -124,7 +124,7 @@ async fn post(
 async fn the_owner_of_a_name_below_a_wildcard_gets_no_session_of_a_signed_in_person() {
     let menshen = start_menshen().await;
     let mut victim = Browser::new(&menshen);
-    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    victim.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     for host in [EVIL, "http://a.b.lab.test", "http://evil.lab.test:8080"] {
         let bait = bait(&menshen, &format!("{host}/echo?a=1")).await;
         let page = victim.follow(&bait).await;
@@ -144,7 +144,7 @@ async fn the_owner_of_a_name_below_a_wildcard_gets_no_session_of_a_person_who_si
     let page = Browser::new(&menshen).sign_in(&bait, "lisi").await;
     question(&page.answer, "evil.lab.test");
     // Inside the provider's app the login needs no click.
-    menshen.source.set_phone_owner("lisi");
+    menshen.wecom.set_phone_owner("lisi");
     let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let page = phone.follow(&bait).await;
     question(&page.answer, "evil.lab.test");
@@ -154,7 +154,7 @@ async fn the_owner_of_a_name_below_a_wildcard_gets_no_session_of_a_person_who_si
     question(&page.answer, "evil.lab.test");
     let shown = phone.visit(&chooser).await;
     let on = href(&shown.text(), "/start?rd=").unwrap();
-    let page = phone.follow(&format!("{HOME}{on}")).await;
+    let page = phone.follow(&format!("{SSO_URL}{on}")).await;
     question(&page.answer, "evil.lab.test");
 }
 
@@ -166,11 +166,11 @@ async fn the_owner_of_a_name_below_a_wildcard_gets_no_session_by_a_silent_login(
     );
     let menshen = Setup::default()
         .routes(&routes)
-        .more(UNLIMITED)
+        .tables(NO_LOGIN_LIMITS)
         .start()
         .await;
     let mut victim = Browser::new(&menshen);
-    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    victim.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     menshen.advance(Duration::from_secs(60));
     let bait = bait(&menshen, &format!("{EVIL}/echo")).await;
     let page = victim
@@ -196,7 +196,7 @@ async fn a_person_who_agrees_is_redirected_and_signed_in_there() {
     // A script of the login host cannot reach the opened page, nor fetch it.
     let opener = page.answer.header("cross-origin-opener-policy");
     assert_eq!(opener, Some("same-origin"));
-    let by_script = [("Origin", HOME), ("Sec-Fetch-Mode", "cors")];
+    let by_script = [("Origin", SSO_URL), ("Sec-Fetch-Mode", "cors")];
     let answer = post(&mut browser, &fields, &by_script).await;
     assert_eq!(answer.status, 403);
     let answer = agree(&mut browser, &fields).await;
@@ -224,7 +224,7 @@ async fn a_person_who_agrees_is_redirected_and_signed_in_there() {
 async fn nobody_can_agree_for_another_person() {
     let menshen = start_menshen().await;
     let mut victim = Browser::new(&menshen);
-    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    victim.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let bait = bait(&menshen, &format!("{EVIL}/echo")).await;
     let page = victim.visit(&bait).await;
     let token = question(&page, "evil.lab.test");
@@ -234,7 +234,7 @@ async fn nobody_can_agree_for_another_person() {
     let theirs = question(&page.answer, "evil.lab.test");
     let nothing: Vec<(String, String)> = Vec::new();
     let made_up = vec![("go".to_owned(), "AAAA".to_owned())];
-    let same = [("Origin", HOME), ("Sec-Fetch-Site", "same-origin")];
+    let same = [("Origin", SSO_URL), ("Sec-Fetch-Site", "same-origin")];
     for (what, fields, headers) in [
         ("another's token", &theirs, &same[..]),
         ("no token", &nothing, &same[..]),
@@ -309,11 +309,11 @@ upstream = ["{app}"]
 "#;
     let menshen = Setup::default()
         .routes(routes)
-        .more(UNLIMITED)
+        .tables(NO_LOGIN_LIMITS)
         .start()
         .await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     for (host, goes) in [
         ("named.lab.test:8080", true),
         // No route serves the port: the host is matched first.
@@ -339,7 +339,7 @@ async fn a_cookie_domain_needs_no_question() {
         .external_url("http://sso.lab.test")
         .session("cookie_domain = \"lab.test\"")
         .routes(&routes)
-        .more(UNLIMITED)
+        .tables(NO_LOGIN_LIMITS)
         .start()
         .await;
     let mut browser = Browser::new(&menshen);
@@ -354,7 +354,7 @@ async fn a_cookie_domain_needs_no_question() {
 async fn a_ticket_presented_by_the_wrong_browser_is_spent() {
     let menshen = start_menshen().await;
     let mut victim = Browser::new(&menshen);
-    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    victim.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     // An attacker with a page on the configured host reads the URL that the victim is redirected
     // to.
     let mut attacker = Browser::new(&menshen);
@@ -375,7 +375,7 @@ async fn a_ticket_presented_by_the_wrong_browser_is_spent() {
 async fn a_prefetch_without_fetch_metadata_begins_no_login_and_spends_no_ticket() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let ticket = browser
         .follow_until("http://named.lab.test/echo", |next| {
             next.contains("/ticket?")

@@ -10,16 +10,23 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::upstream::Folder;
+use crate::upstream::TempFolder;
 
-/// Writes a new certificate for `hosts` as `name.pem` and `name.key`.
-pub(crate) fn pair(folder: &Folder, name: &str, hosts: &[&str]) -> CertificateDer<'static> {
+/// Writes a new self-signed certificate for `hosts` as `name.pem` and `name.key`; returns the certificate.
+pub(crate) fn write_certificate(
+    folder: &TempFolder,
+    name: &str,
+    hosts: &[&str],
+) -> CertificateDer<'static> {
     menshen::keys::install_crypto();
     let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
-    let made = rcgen::generate_simple_self_signed(hosts).unwrap();
-    folder.write(&format!("{name}.pem"), &made.cert.pem());
-    folder.write(&format!("{name}.key"), &made.signing_key.serialize_pem());
-    made.cert.der().clone()
+    let generated = rcgen::generate_simple_self_signed(hosts).unwrap();
+    folder.write(&format!("{name}.pem"), &generated.cert.pem());
+    folder.write(
+        &format!("{name}.key"),
+        &generated.signing_key.serialize_pem(),
+    );
+    generated.cert.der().clone()
 }
 
 /// Connects with TLS to `host`; with an empty `alpn` the client does not use ALPN.

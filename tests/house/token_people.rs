@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::browser::Browser;
 use crate::checking::TRUSTED;
 use crate::provider::{CLIENT_ID, Provider};
-use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::test_request::TestRequest;
 use crate::wire::Answer;
 
@@ -73,13 +73,13 @@ fn setup(provider: &Provider, connector: &str, issuer: &str) -> Setup {
     let head = "[connector.keycloak]\n";
     let table = table.replace(head, &format!("{head}{connector}\n"));
     let more = format!(
-        "{table}{UNLIMITED}[issuer.apps]\nurl = \"{}\"\naudiences = [\"{APPS}\"]\n{issuer}\n",
+        "{table}{NO_LOGIN_LIMITS}[issuer.apps]\nurl = \"{}\"\naudiences = [\"{APPS}\"]\n{issuer}\n",
         provider.issuer()
     );
     Setup::default()
         .clock(provider.clock())
         .server(TRUSTED)
-        .more(&more)
+        .tables(&more)
         .routes(ROUTES)
 }
 
@@ -89,7 +89,7 @@ async fn start_menshen(provider: &Provider) -> Menshen {
 
 /// The claims of a token that somebody's app got for them.
 fn claims(provider: &Provider, login: &str) -> Value {
-    let mut claims = provider.claims(login, APPS);
+    let mut claims = provider.access_token_claims(login, APPS);
     let more = json!({
         "azp": "mobile", "scope": "openid email", "preferred_username": login,
         "name": "张三", "email": format!("{login}@corp.example"), "groups": ["财务部"],
@@ -280,7 +280,7 @@ async fn a_person_is_the_same_by_cookie_and_by_token() {
     let mut browser = Browser::new(&menshen);
     provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     let said = browser
-        .visit(&format!("{HOME}/.menshen/userinfo"))
+        .visit(&format!("{SSO_URL}/.menshen/userinfo"))
         .await
         .json();
     assert_eq!(said["id"], by_token);
@@ -308,12 +308,15 @@ async fn a_person_is_the_same_by_cookie_and_by_token() {
         &json!({ "groups": null, "email": null }),
     );
     assert_eq!(status(&menshen, "/finance", &poor).await, 403);
-    let answer = browser.visit(&format!("{HOME}/echo")).await;
+    let answer = browser.visit(&format!("{SSO_URL}/echo")).await;
     assert_eq!(
         answer.echoed("x-forwarded-email"),
         ["zhangsan@corp.example"]
     );
-    assert_eq!(browser.visit(&format!("{HOME}/finance")).await.status, 200);
+    assert_eq!(
+        browser.visit(&format!("{SSO_URL}/finance")).await.status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -382,7 +385,9 @@ async fn who_would_not_come_in_by_a_login_does_not_by_a_token() {
     // The login is a WeCom member's.
     let menshen = self::start_menshen(&provider).await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/other"), "zhangsan").await;
+    browser
+        .sign_in(&format!("{SSO_URL}/other"), "zhangsan")
+        .await;
     refused(
         &bearer("/echo", &token_of("zhangsan")).send(&menshen).await,
         "another's login",
@@ -413,7 +418,7 @@ async fn end(provider: &Provider, menshen: &Menshen, what: &str, account: Accoun
             let sub = provider.sub("zhangsan");
             let notice = provider.logout_token(&json!({ "sub": sub }));
             let pushed = provider
-                .push_logout(menshen.address(), "keycloak", &notice)
+                .post_logout_token(menshen.address(), "keycloak", &notice)
                 .await;
             assert_eq!(pushed.status, 200);
         }
@@ -531,10 +536,10 @@ async fn a_connector_that_is_gone_or_of_another_source_has_no_such_people() {
     ] {
         let elsewhere =
             "[connector.elsewhere.oidc]\nissuer = 'https://id.example'\nclient_id = 'a'\n";
-        let text = setup(&provider, "", issuer).text(&menshen.source, &menshen.app);
+        let text = setup(&provider, "", issuer).text(&menshen.wecom, &menshen.app);
         let text = format!(
             "{text}{elsewhere}{}",
-            OTHER_CONNECTOR.replace("{source}", "http://127.0.0.1:1")
+            SECOND_CONNECTOR.replace("{source}", "http://127.0.0.1:1")
         );
         let error = match menshen::config::Config::parse(&text, "test.toml") {
             Ok(_) => panic!("{issuer} is accepted"),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::browser::{Browser, Page};
 use crate::logging_in::{PHONE, parameter};
 use crate::records::Records;
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wecom::{AGENT_ID, SECRET, WeCom};
 
 pub(crate) const TOKEN: &str = "/cgi-bin/gettoken";
@@ -43,7 +43,7 @@ const CODES: [(Cause, u16, &[i64]); 3] = [
 /// An instance of menshen whose logins make every call.
 pub(crate) async fn with_all_calls() -> Menshen {
     let setup = Setup::default().wecom("scope = 'snsapi_privateinfo'");
-    setup.more(UNLIMITED).start().await
+    setup.tables(NO_LOGIN_LIMITS).start().await
 }
 
 /// A login on a phone whose owner agrees to show personal fields.
@@ -55,7 +55,7 @@ pub(crate) async fn agree(phone: &mut Browser, url: &str) -> Page {
 
 pub(crate) async fn log_in(menshen: &Menshen) -> (Browser, Page) {
     let mut phone = Browser::new(menshen).with_agent(PHONE);
-    let page = agree(&mut phone, &format!("{HOME}/echo")).await;
+    let page = agree(&mut phone, &format!("{SSO_URL}/echo")).await;
     (phone, page)
 }
 
@@ -74,9 +74,9 @@ async fn every_error_code_at_every_call_has_its_page_and_its_log_line() {
             for code in codes {
                 // Cached tokens and failures have expired.
                 menshen.advance(Duration::from_secs(7201));
-                menshen.source.fail(call, *code, usize::MAX);
+                menshen.wecom.fail(call, *code, usize::MAX);
                 let (phone, page) = log_in(&menshen).await;
-                menshen.source.clear_faults(call);
+                menshen.wecom.clear_faults(call);
                 let what = format!("{code} at {call}");
                 assert_eq!(
                     (page.answer.status, page.cause()),
@@ -109,9 +109,9 @@ async fn every_error_code_at_every_call_has_its_page_and_its_log_line() {
 #[tokio::test]
 async fn an_untrusted_ip_address_is_named_in_the_log() {
     let menshen = Menshen::new().await;
-    menshen.source.set_allowed_ips(Some(Vec::new()));
+    menshen.wecom.set_allowed_ips(Some(Vec::new()));
     let page = Browser::new(&menshen)
-        .sign_in(&format!("{HOME}/echo"), "lisi")
+        .sign_in(&format!("{SSO_URL}/echo"), "lisi")
         .await;
     assert_eq!(page.cause(), Some(Cause::SourceMisconfigured));
     let error = last_error(&menshen);
@@ -119,9 +119,9 @@ async fn an_untrusted_ip_address_is_named_in_the_log() {
         error.contains("enter 127.0.0.1 at the application under 企业可信IP"),
         "{error}"
     );
-    menshen.source.set_allowed_ips(None);
+    menshen.wecom.set_allowed_ips(None);
     let page = Browser::new(&menshen)
-        .sign_in(&format!("{HOME}/echo"), "lisi")
+        .sign_in(&format!("{SSO_URL}/echo"), "lisi")
         .await;
     assert_eq!(page.answer.status, 200);
 }
@@ -130,10 +130,10 @@ async fn an_untrusted_ip_address_is_named_in_the_log() {
 async fn an_untrusted_domain_is_named_in_the_log() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    let source = browser.to_source(&format!("{HOME}/echo")).await;
+    let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
     let back = browser.choose(&source, "lisi").await;
     menshen
-        .source
+        .wecom
         .set_agent_domains(AGENT_ID, &["elsewhere.test"]);
     let page = browser.follow(&back).await;
     assert_eq!(page.cause(), Some(Cause::SourceMisconfigured));
@@ -149,7 +149,7 @@ async fn no_secret_appears_in_pages_or_logs_whatever_the_source_sends() {
         let (here, page) = log_in(&menshen).await;
         assert_eq!(page.answer.status, 200);
         hidden.push(here.cookie("menshen").unwrap().value.clone());
-        let asked = menshen.source.last_query(MEMBER).unwrap();
+        let asked = menshen.wecom.last_query(MEMBER).unwrap();
         let token = parameter(&format!("http://x/?{asked}"), "access_token").unwrap();
         hidden.push(token.clone());
         for errcode in [40013, 40029, 45009, 60020, 60111] {
@@ -159,9 +159,9 @@ async fn no_secret_appears_in_pages_or_logs_whatever_the_source_sends() {
             }
             let words = format!("wrong {known} from ip: 203.0.113.9, more info at {known}");
             let body = json!({ "errcode": errcode, "errmsg": words }).to_string();
-            menshen.source.answer(call, body, usize::MAX);
+            menshen.wecom.answer(call, body, usize::MAX);
             let (phone, page) = log_in(&menshen).await;
-            menshen.source.clear_faults(call);
+            menshen.wecom.clear_faults(call);
             let back = phone.visited.iter().find(|url| url.contains("code="));
             hidden.push(parameter(back.unwrap(), "code").unwrap());
             for secret in &hidden {
@@ -216,13 +216,13 @@ async fn invalid_responses_of_the_source_fail_logins_and_no_sessions() {
     for call in CALLS {
         for (status, body) in bodies {
             if call == TOKEN {
-                menshen.source.expire_tokens();
+                menshen.wecom.expire_tokens();
             }
             menshen
-                .source
+                .wecom
                 .answer_with(call, status, body.to_owned(), usize::MAX);
             let (phone, page) = log_in(&menshen).await;
-            menshen.source.clear_faults(call);
+            menshen.wecom.clear_faults(call);
             let start: String = body.chars().take(40).collect();
             let what = format!("{status} {start} at {call}");
             assert_eq!(
@@ -235,7 +235,7 @@ async fn invalid_responses_of_the_source_fail_logins_and_no_sessions() {
             assert!(!last_error(&menshen).contains("Hotel"), "{what}");
         }
     }
-    assert_eq!(here.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_eq!(here.visit(&format!("{SSO_URL}/echo")).await.status, 200);
     assert_eq!(log_in(&menshen).await.1.answer.status, 200);
 }
 
@@ -287,7 +287,7 @@ async fn a_response_about_another_person_fails_the_login() {
         ),
     ];
     for (call, body, cause) in cases {
-        menshen.source.answer(call, body.clone(), 1);
+        menshen.wecom.answer(call, body.clone(), 1);
         let (phone, page) = log_in(&menshen).await;
         assert_eq!(page.cause(), Some(cause), "{call} {body}");
         assert!(phone.cookie("menshen").is_none());
@@ -298,11 +298,11 @@ async fn a_response_about_another_person_fails_the_login() {
 async fn sessions_continue_while_the_source_hangs() {
     let menshen = Menshen::new().await;
     let mut here = Browser::new(&menshen);
-    here.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    here.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let mut waiting = Browser::new(&menshen);
-    let source = waiting.to_source(&format!("{HOME}/echo")).await;
+    let source = waiting.to_source(&format!("{SSO_URL}/echo")).await;
     let back = waiting.choose(&source, "zhangsan").await;
-    menshen.source.hang(MEMBER);
+    menshen.wecom.hang(MEMBER);
     let stuck = async {
         let page = waiting.follow(&back).await;
         assert_eq!(
@@ -312,14 +312,16 @@ async fn sessions_continue_while_the_source_hangs() {
     };
     let goes_on = async {
         for _ in 0..20 {
-            assert_eq!(here.visit(&format!("{HOME}/echo")).await.status, 200);
+            assert_eq!(here.visit(&format!("{SSO_URL}/echo")).await.status, 200);
         }
     };
     futures_util::future::join(stuck, goes_on).await;
     assert!(last_error(&menshen).contains("not answered in time"));
     // The code is redeemed by now; the next login succeeds.
-    menshen.source.clear_faults(MEMBER);
-    let page = waiting.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    menshen.wecom.clear_faults(MEMBER);
+    let page = waiting
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
     assert_eq!(page.answer.status, 200);
 }
 
@@ -327,27 +329,27 @@ async fn sessions_continue_while_the_source_hangs() {
 async fn sessions_continue_when_the_source_is_unreachable() {
     let menshen = Menshen::new().await;
     let mut here = Browser::new(&menshen);
-    here.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    here.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let mut coming = Browser::new(&menshen);
-    let page = coming.to_source(&format!("{HOME}/echo")).await;
+    let page = coming.to_source(&format!("{SSO_URL}/echo")).await;
     let back = coming.choose(&page, "zhangsan").await;
     let Menshen {
-        source,
+        wecom,
         running,
         app,
         ..
     } = menshen;
-    drop(source);
+    drop(wecom);
     let page = coming.follow(&back).await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (502, Some(Cause::SourceUnreachable))
     );
-    assert_eq!(here.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_eq!(here.visit(&format!("{SSO_URL}/echo")).await.status, 200);
     // The login is still offered, and fails with the cause.
     assert_eq!(
         Browser::at(running.addresses()[0])
-            .follow(&format!("{HOME}/echo"))
+            .follow(&format!("{SSO_URL}/echo"))
             .await
             .answer
             .status,

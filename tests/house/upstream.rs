@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use crate::raw_connection::{Message, PATIENCE, RawConnection};
+use crate::raw_connection::{Message, RawConnection, TEST_TIMEOUT};
 use crate::setup::{Menshen, Setup};
 
 /// The host whose route leads to a test's upstream.
@@ -43,11 +43,11 @@ pub(crate) struct ReceivedRequest {
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     /// Sends these bytes and reads the next request.
-    Keep(Vec<u8>),
+    KeepAlive(Vec<u8>),
     /// Sends these bytes and closes.
     Close(Vec<u8>),
     /// Sends these bytes and nothing more.
-    Hang(Vec<u8>),
+    HoldOpen(Vec<u8>),
 }
 
 impl Upstream {
@@ -106,20 +106,20 @@ impl Upstream {
         self.recorded.lock().unwrap().connections
     }
 
-    /// How many connections are open.
-    pub(crate) fn open(&self) -> usize {
+    /// The number of open connections.
+    pub(crate) fn open_connections(&self) -> usize {
         let recorded = self.recorded.lock().unwrap();
         recorded.connections - recorded.closed
     }
 
-    /// All requests so far.
+    /// All requests, oldest first.
     pub(crate) fn received(&self) -> Vec<ReceivedRequest> {
         self.recorded.lock().unwrap().received.clone()
     }
 
-    pub(crate) fn last(&self) -> Message {
-        let asked = self.received();
-        asked.last().expect("a request arrived").message.clone()
+    pub(crate) fn last_request(&self) -> Message {
+        let requests = self.received();
+        requests.last().expect("a request arrived").message.clone()
     }
 }
 
@@ -143,39 +143,39 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut nth = 0;
     loop {
         // A pooled connection may be idle for any time.
-        while connection.early.is_empty() {
+        while connection.unparsed.is_empty() {
             let mut piece = vec![0; 64 * 1024];
             let read = tokio::io::AsyncReadExt::read(&mut connection.stream, &mut piece);
             let Ok(count @ 1..) = read.await else { return };
-            connection.early.extend_from_slice(&piece[..count]);
+            connection.unparsed.extend_from_slice(&piece[..count]);
         }
-        let Some(message) = connection.request().await else {
+        let Some(message) = connection.read_request().await else {
             return;
         };
         nth += 1;
-        let asked = ReceivedRequest {
+        let request = ReceivedRequest {
             connection: number,
             nth,
             message,
         };
-        recorded.lock().unwrap().received.push(asked.clone());
-        let reply = script(&asked);
-        let (Reply::Keep(bytes) | Reply::Close(bytes) | Reply::Hang(bytes)) = &reply;
+        recorded.lock().unwrap().received.push(request.clone());
+        let reply = script(&request);
+        let (Reply::KeepAlive(bytes) | Reply::Close(bytes) | Reply::HoldOpen(bytes)) = &reply;
         if connection.try_send(bytes).await.is_err() {
             return;
         }
         match reply {
-            Reply::Keep(_) => {}
+            Reply::KeepAlive(_) => {}
             Reply::Close(_) => {
                 let _ = connection.stream.shutdown().await;
                 return;
             }
-            Reply::Hang(_) => std::future::pending().await,
+            Reply::HoldOpen(_) => std::future::pending().await,
         }
     }
 }
 
-/// A socket whose connections the test serves itself.
+/// A listener on a free loopback port, whose connections the test serves itself.
 pub(crate) async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
@@ -189,7 +189,7 @@ pub(crate) fn refusing_socket() -> TcpSocket {
 }
 
 pub(crate) async fn accept(listener: &TcpListener) -> RawConnection<TcpStream> {
-    let accepted = timeout(PATIENCE, listener.accept()).await;
+    let accepted = timeout(TEST_TIMEOUT, listener.accept()).await;
     RawConnection::over(accepted.expect("a connection arrives").unwrap().0)
 }
 
@@ -207,17 +207,17 @@ pub(crate) fn with(headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 /// A public route from [`UPSTREAM_HOST`] to `url`, with further lines.
-pub(crate) fn open_route(url: &str, more: &str) -> String {
+pub(crate) fn public_route(url: &str, more: &str) -> String {
     format!(
         "[[route]]\nname = \"up\"\nhost = \"{UPSTREAM_HOST}\"\naccess = \"public\"\n\
          upstream = [\"{url}\"]\n{more}\n"
     )
 }
 
-/// A server with only such a route.
-pub(crate) async fn menshen_before(url: &str, more: &str) -> Menshen {
+/// An instance of menshen with only such a route.
+pub(crate) async fn menshen_in_front_of(url: &str, more: &str) -> Menshen {
     Setup::default()
-        .routes(&open_route(url, more))
+        .routes(&public_route(url, more))
         .start()
         .await
 }
@@ -244,16 +244,16 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     };
-    timeout(PATIENCE, waiting)
+    timeout(TEST_TIMEOUT, waiting)
         .await
         .unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 /// A temporary folder, removed when dropped.
 #[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct TempFolder(PathBuf);
 
-impl Folder {
+impl TempFolder {
     pub(crate) fn new() -> Self {
         let name = format!(
             "menshen-{:016x}",
@@ -276,7 +276,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TempFolder {
     fn drop(&mut self) {
         // A folder that cannot be removed stays in the system's temporary folder.
         let _ = std::fs::remove_dir_all(&self.0);

@@ -1,4 +1,4 @@
-//! A plain HTTP/1.1 client that sends exactly what it is told, and reads one answer.
+//! An HTTP/1.1 client that sends given bytes and reads one answer.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// One answer as it came over the wire.
+/// A complete HTTP answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -17,11 +17,11 @@ pub(crate) struct Answer {
 impl Answer {
     /// The first value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.all(name).next()
+        self.header_values(name).next()
     }
 
-    /// Every value of a header.
-    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+    /// The values of a header.
+    pub(crate) fn header_values(&self, name: &str) -> impl Iterator<Item = &str> {
         let name = name.to_owned();
         let same = move |(key, _): &&(String, String)| key.eq_ignore_ascii_case(&name);
         self.headers
@@ -38,7 +38,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
     }
 
-    /// What the upstream's `/echo` says it got of a header: every value, as received.
+    /// The values of a request header that `/echo` of the upstream received.
     pub(crate) fn echoed(&self, name: &str) -> Vec<String> {
         let json = self.json();
         let headers = json["headers"].as_array().expect("the echo lists headers");
@@ -55,13 +55,13 @@ impl Answer {
     }
 }
 
-/// Sends bytes to an address and reads one answer; a deadline keeps a hung server from hanging us.
-pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> Answer {
-    try_raw(address, bytes).await.expect("the server answers")
+/// Sends bytes and reads one answer. Panics after a minute without a complete answer.
+pub(crate) async fn send(address: SocketAddr, bytes: &[u8]) -> Answer {
+    try_send(address, bytes).await.expect("the server answers")
 }
 
-/// The status of an answer whose body, if it has one, is not waited for.
-pub(crate) async fn raw_head(address: SocketAddr, bytes: &[u8]) -> u16 {
+/// Sends bytes and reads until the server closes the connection; returns the status.
+pub(crate) async fn send_for_status(address: SocketAddr, bytes: &[u8]) -> u16 {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
@@ -79,8 +79,8 @@ pub(crate) async fn raw_head(address: SocketAddr, bytes: &[u8]) -> u16 {
         .expect("an answer within 60 s")
 }
 
-/// The same where no answer is an answer, too.
-pub(crate) async fn try_raw(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+/// Like [`send`]; `None` if the connection fails or ends before the answer is complete.
+pub(crate) async fn try_send(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.ok()?;
         stream.write_all(bytes).await.ok()?;
@@ -102,7 +102,7 @@ pub(crate) async fn try_raw(address: SocketAddr, bytes: &[u8]) -> Option<Answer>
         .expect("an answer within 60 s")
 }
 
-/// Parses an answer once it is whole.
+/// Parses an answer; `None` if it is not complete yet.
 fn parse(bytes: &[u8], ended: bool) -> Option<Answer> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -125,7 +125,7 @@ fn parse(bytes: &[u8], ended: bool) -> Option<Answer> {
         unchunk(rest)?
     } else if let Some(length) = answer.header("content-length").and_then(|v| v.parse().ok()) {
         let length: usize = length;
-        // An answer to HEAD names a length and carries nothing.
+        // An answer to HEAD has a length and no body: it is complete when the connection ends.
         if rest.len() < length && !ended {
             return None;
         }

@@ -19,11 +19,11 @@ async fn send(menshen: &Menshen, first: &str, headers: &str) -> Answer {
         "{first}\r\n{headers}Authorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n\
          Connection: close\r\n\r\n"
     );
-    wire::raw(admin_of(menshen), request.as_bytes()).await
+    wire::send(admin_of(menshen), request.as_bytes()).await
 }
 
 fn naming(hosts: &str) -> Setup {
-    Setup::default().more(&format!(
+    Setup::default().tables(&format!(
         "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\nhosts = {hosts}\n"
     ))
 }

@@ -6,7 +6,7 @@ use super::{TOKEN, admin_of, api, ask, is_signed_in, setup, signed_in};
 use crate::forwarding::upgrades::open_socket;
 use crate::raw_connection::RawConnection;
 use crate::setup::Menshen;
-use crate::upstream::{Folder, until};
+use crate::upstream::{TempFolder, until};
 use crate::wire;
 
 /// The value of one line of the metrics, or 0 if it is missing.
@@ -78,14 +78,14 @@ async fn the_documented_metrics_are_counted() {
     assert!(is_signed_in(&mut browser).await);
     let stranger = "GET / HTTP/1.1\r\nHost: sso.test\r\n\r\n";
     assert_eq!(
-        wire::raw(menshen.address(), stranger.as_bytes())
+        wire::send(menshen.address(), stranger.as_bytes())
             .await
             .status,
         401
     );
     let nowhere = "GET / HTTP/1.1\r\nHost: nowhere.test\r\n\r\n";
     assert_eq!(
-        wire::raw(menshen.address(), nowhere.as_bytes())
+        wire::send(menshen.address(), nowhere.as_bytes())
             .await
             .status,
         404
@@ -137,7 +137,7 @@ async fn the_metrics_name_the_configuration_in_use() {
 
 #[tokio::test]
 async fn a_failing_store_makes_readiness_fail_but_not_liveness() {
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let url = format!("sqlite://{}", folder.path("menshen.db").display());
     let menshen = setup().store(&url).start().await;
     assert_eq!(ask(&menshen, "GET", "/readyz", "", "").await.status, 200);
@@ -178,14 +178,14 @@ async fn the_main_and_admin_listeners_serve_separate_paths() {
             "GET {path} HTTP/1.1\r\nHost: nowhere.test\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
         );
         assert_eq!(
-            wire::raw(menshen.address(), request.as_bytes())
+            wire::send(menshen.address(), request.as_bytes())
                 .await
                 .status,
             404,
             "{path}"
         );
         let request = request.replace("nowhere.test", "sso.test");
-        let status = wire::raw(menshen.address(), request.as_bytes())
+        let status = wire::send(menshen.address(), request.as_bytes())
             .await
             .status;
         assert!([401, 404].contains(&status), "{path}: {status}");
@@ -202,7 +202,7 @@ async fn the_main_and_admin_listeners_serve_separate_paths() {
             let mut line = RawConnection::open(admin_of(&menshen)).await;
             line.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
                 .await;
-            assert_eq!(line.answer().await.status, status, "{path} {host}");
+            assert_eq!(line.read_answer().await.status, status, "{path} {host}");
         }
     }
     assert_eq!(menshen.app.requests(), 0);

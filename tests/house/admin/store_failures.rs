@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::exposure::metric;
 use super::{api, ask, is_signed_in, setup, signed_in};
 use crate::browser::Browser;
-use crate::setup::{HOME, Menshen};
+use crate::setup::{Menshen, SSO_URL};
 use crate::stores::{Meddler, TempDir};
 use crate::upstream::until;
 use menshen::face::page::Cause;
@@ -46,7 +46,7 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
     // A login gets a problem page and leaves no session.
     for _ in 0..2 {
         let mut wang = Browser::new(&menshen);
-        let page = wang.sign_in(&format!("{HOME}/echo"), "wangfang").await;
+        let page = wang.sign_in(&format!("{SSO_URL}/echo"), "wangfang").await;
         assert_eq!(page.cause(), Some(Cause::StoreAway));
         assert_eq!(page.answer.status, 503);
         assert_eq!(wang.cookie("menshen"), None);
@@ -63,7 +63,7 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
     assert!(metric(&menshen, "menshen_store_errors_total").await > errors);
 
     // A sign-out holds in this process, and the page says that it is not saved.
-    let page = zhang.follow(&format!("{HOME}/.menshen/sign_out")).await;
+    let page = zhang.follow(&format!("{SSO_URL}/.menshen/sign_out")).await;
     assert_eq!(page.cause(), Some(Cause::SignOutUnstored));
     assert_eq!(page.answer.status, 503);
     assert_eq!(zhang.cookie("menshen"), None);
@@ -116,7 +116,7 @@ async fn a_store_whose_file_is_removed_or_replaced_is_not_written_to() {
         let reason = why["reasons"][0].as_str().unwrap();
         assert!(reason.contains("taken away or replaced"), "{reason}");
         let mut wang = Browser::new(&menshen);
-        let page = wang.sign_in(&format!("{HOME}/echo"), "wangfang").await;
+        let page = wang.sign_in(&format!("{SSO_URL}/echo"), "wangfang").await;
         assert_eq!(page.cause(), Some(Cause::StoreAway));
         // Sessions continue for a while, as in every store outage.
         assert!(is_signed_in(&mut zhang).await);

@@ -4,7 +4,7 @@ use menshen::keys::generate;
 use serde_json::{Value, json};
 
 use super::{AssertionEnv, decode_part, keys_setting, setup, verify_as_application};
-use crate::test_request::{TestRequest, signed_in};
+use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire::Answer;
 
 const PATH: &str = "/.menshen/jwks.json";
@@ -91,7 +91,7 @@ async fn assertions_verify_with_the_keys_of_every_node() {
         AssertionEnv::open(&keys_setting(&[&two, &one])).await,
     ];
     for (here, there) in [(0, 1), (1, 0)] {
-        let cookie = signed_in(&envs[here].menshen, "zhangsan").await;
+        let cookie = session_cookie_of(&envs[here].menshen, "zhangsan").await;
         let token = envs[here].assertion_at("/x", &cookie).await.unwrap();
         let keys = envs[there].keys().await;
         assert!(verify_as_application(&keys, &token, "sso.test").is_ok());
@@ -102,7 +102,7 @@ async fn assertions_verify_with_the_keys_of_every_node() {
 async fn keys_are_rotated_with_an_overlap() {
     let (old, new) = (generate(), generate());
     let env = AssertionEnv::open(&keys_setting(&[&old])).await;
-    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let before = env.assertion_at("/x", &cookie).await.unwrap();
     let with = |keys: &str| setup(&env.mirror, keys);
     // A reload without changes keeps cached assertions.
@@ -145,7 +145,7 @@ async fn keys_are_rotated_with_an_overlap() {
 #[tokio::test]
 async fn a_changed_external_url_changes_the_issuer_at_once() {
     let env = AssertionEnv::open(&keys_setting(&[&generate()])).await;
-    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let before = env.assertion_at("/x", &cookie).await.unwrap();
     assert_eq!(decode_part(&before, 1)["iss"], "http://sso.test");
     let keys = env.menshen.setup.clone();

@@ -6,13 +6,13 @@ use futures_util::future::join_all;
 
 use super::{AssertionEnv, LIFE_S, decode_part, setup, single_assertion, verify_as_application};
 use crate::browser::Browser;
-use crate::setup::UNLIMITED;
-use crate::test_request::{TestRequest, signed_in};
+use crate::setup::NO_LOGIN_LIMITS;
+use crate::test_request::{TestRequest, session_cookie_of};
 
 #[tokio::test]
 async fn an_assertion_is_reused_while_a_third_of_its_lifetime_remains() {
     let env = AssertionEnv::open("").await;
-    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let first = env.assertion_at("/x", &cookie).await.unwrap();
     let from = env.now_s();
     for (step, reused) in [(0, true), (120, true), (80, true), (1, false)] {
@@ -31,7 +31,7 @@ async fn an_assertion_is_reused_while_a_third_of_its_lifetime_remains() {
 #[tokio::test]
 async fn no_assertion_outlives_its_session() {
     let env = AssertionEnv::open("lifetime = '10m'\nidle_timeout = '10m'").await;
-    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let end = env.now_s() + 600;
     for (step, expected) in [
         (0, end - 300),
@@ -72,7 +72,7 @@ async fn an_assertion_is_never_reused_for_another_person_session_or_audience() {
     let people = ["zhangsan", "lisi", "zhangsan"];
     let mut cookies = Vec::new();
     for login in people {
-        cookies.push(signed_in(&env.menshen, login).await);
+        cookies.push(session_cookie_of(&env.menshen, login).await);
     }
     let keys = env.keys().await;
     let mut seen = BTreeSet::new();
@@ -102,7 +102,7 @@ async fn an_assertion_is_never_reused_for_another_person_session_or_audience() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_requests_share_one_signature() {
     let env = AssertionEnv::open("").await;
-    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let keys = env.keys().await;
     for round in 0..3 {
         let tokens = join_all((0..100).map(|_| env.assertion_at("/x", &cookie))).await;
@@ -117,13 +117,13 @@ async fn concurrent_requests_share_one_signature() {
 async fn a_new_login_is_asserted_with_the_current_name() {
     let mapping = "[connector.corp.mapping]\nlogin = 'profile.name'\n";
     let env = AssertionEnv::open("").await;
-    let named = setup(&env.mirror, "").more(&format!("{mapping}{UNLIMITED}"));
+    let named = setup(&env.mirror, "").tables(&format!("{mapping}{NO_LOGIN_LIMITS}"));
     env.menshen.reload(&named).await.unwrap();
     let mut browser = Browser::new(&env.menshen);
     let mut last = None;
     for name in ["张三", "张三丰"] {
         env.menshen
-            .source
+            .wecom
             .member("zhangsan", |one| one.name = name.to_owned());
         browser.forget("menshen");
         browser.sign_in("http://sso.test/x", "zhangsan").await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::faces::{Face, OriginalRequest, Verdict};
 use super::menshen_with;
 use crate::mirror::Mirror;
-use crate::test_request::{TestRequest, signed_in};
+use crate::test_request::{TestRequest, session_cookie_of};
 
 const ROUTES: &str = r#"
 [[route]]
@@ -93,8 +93,8 @@ async fn a_destination_header_is_decided_like_a_request_for_that_url() {
     let mirror = Mirror::start().await;
     let menshen = menshen_with(ROUTES, &mirror).await;
     let people = [
-        signed_in(&menshen, "zhangsan").await,
-        signed_in(&menshen, "lisi").await,
+        session_cookie_of(&menshen, "zhangsan").await,
+        session_cookie_of(&menshen, "lisi").await,
     ];
     for (address, zhang, li) in ADDRESSES {
         for (cookie, may) in people.iter().zip([zhang, li]) {
@@ -164,7 +164,7 @@ const ON_A_NAMED_ROUTE: [(&str, bool); 19] = [
 async fn a_destination_header_is_decided_on_the_route_envoy_names() {
     let mirror = Mirror::start().await;
     let menshen = menshen_with(ROUTES, &mirror).await;
-    let cookie = format!("menshen={}", signed_in(&menshen, "zhangsan").await);
+    let cookie = format!("menshen={}", session_cookie_of(&menshen, "zhangsan").await);
     for (address, may) in ON_A_NAMED_ROUTE {
         let list = format!("</drafts/a> (<urn:uuid:1>) <{address}> (<urn:uuid:1>)");
         for (method, header, value) in [
@@ -323,7 +323,7 @@ allow = "'财务部' in user.departments"
 async fn a_destination_is_decided_even_when_a_silent_recheck_is_due() {
     let mirror = Mirror::start().await;
     let menshen = menshen_with(RECONFIRMED_ROUTES, &mirror).await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     menshen.advance(Duration::from_secs(60));
     // The proxy does not send the method, so it may be GET or MOVE.
     for (address, status) in [("/a/c", 202), ("/finance/c", 403)] {

@@ -80,7 +80,7 @@ impl OriginalRequest {
 
     fn http_request(&self, face: Face) -> TestRequest {
         let mut ask = match face {
-            Face::Proxy | Face::Grpc => TestRequest::raw(&self.target)
+            Face::Proxy | Face::Grpc => TestRequest::with_target(&self.target)
                 .method(&self.method)
                 .host(&self.host)
                 .header("X-Forwarded-Proto", "http"),
@@ -97,7 +97,7 @@ impl OriginalRequest {
                 .header("X-Forwarded-Proto", "http"),
             Face::Envoy => {
                 let target = [b"/.menshen/ext_authz", self.target.as_slice()].concat();
-                TestRequest::raw(&target)
+                TestRequest::with_target(&target)
                     .method(&self.method)
                     .host(&self.host)
             }
@@ -229,7 +229,7 @@ fn carries_identity(answer: &Answer) -> bool {
 
 fn identity(face: Face, answer: &Answer) -> BTreeMap<String, String> {
     let pairs: Vec<(String, String)> = match face {
-        Face::Proxy => mirror::headers(answer),
+        Face::Proxy => mirror::received_headers(answer),
         Face::Auth | Face::ForwardAuth | Face::Envoy | Face::Grpc => answer.headers.clone(),
     };
     let known = |name: &str| {

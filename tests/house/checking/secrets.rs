@@ -7,7 +7,7 @@ use super::TRUSTED;
 use super::faces::{Face, OriginalRequest};
 use crate::ext_authz::{ON_MAIN, check_request, grpc_client, parse_response};
 use crate::setup::{Menshen, Setup};
-use crate::test_request::signed_in;
+use crate::test_request::session_cookie_of;
 
 /// The headers that a route can send to its application.
 const DISCLOSED_HEADERS: [(&str, &str); 6] = [
@@ -58,7 +58,7 @@ async fn start_menshen(more: &str, ext_authz: &str) -> Menshen {
         .map(route)
         .collect();
     let setup = Setup::default().server(TRUSTED).routes(&routes);
-    setup.more(ext_authz).start().await
+    setup.tables(ext_authz).start().await
 }
 
 /// The check faces that clients may also reach.
@@ -94,7 +94,7 @@ fn user(face: Face) -> &'static str {
 #[tokio::test]
 async fn a_visitor_at_the_check_paths_reads_no_application_headers() {
     let menshen = start_menshen("", ON_MAIN).await;
-    let cookie = signed_in(&menshen, "lisi").await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     for face in checks() {
         for (name, _) in DISCLOSED_HEADERS {
             let headers = check_headers(&menshen, face, name, &cookie).await;
@@ -114,7 +114,7 @@ async fn a_visitor_at_the_check_paths_reads_no_application_headers() {
 #[tokio::test]
 async fn a_route_with_all_headers_discloses_them_on_checks() {
     let menshen = start_menshen("check_headers = \"all\"", ON_MAIN).await;
-    let cookie = signed_in(&menshen, "lisi").await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     for face in checks() {
         for (name, secrets) in [
             ("basic", &["authorization"][..]),
@@ -143,7 +143,7 @@ async fn a_route_with_all_headers_discloses_them_on_checks() {
 #[tokio::test]
 async fn envoy_removes_forged_headers_that_the_check_does_not_set() {
     let menshen = start_menshen("", ON_MAIN).await;
-    let cookie = signed_in(&menshen, "lisi").await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     for face in [Face::Envoy, Face::Grpc] {
         let original = OriginalRequest::get("/own")
             .header("Cookie", &format!("menshen={cookie}"))
@@ -166,7 +166,7 @@ async fn envoy_removes_forged_headers_that_the_check_does_not_set() {
 #[tokio::test]
 async fn the_grpc_listener_returns_all_headers() {
     let menshen = start_menshen("", "[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n").await;
-    let cookie = signed_in(&menshen, "lisi").await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     let mut envoy = grpc_client(&menshen).await;
     for (name, secret) in [
         ("basic", "authorization"),

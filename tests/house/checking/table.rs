@@ -16,8 +16,8 @@ use crate::logging_in::OWN;
 use crate::mirror::Mirror;
 use crate::passing::guests;
 use crate::provider::Provider;
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
-use crate::test_request::{signed_in, signed_in_by};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
+use crate::test_request::{session_cookie_after, session_cookie_of};
 use crate::wecom::OTHER_AGENT_ID;
 
 use Verdict::{Allow, Deny, Login, Unauthorized};
@@ -117,11 +117,11 @@ impl Faces {
             .server(TRUSTED)
             .clock(&clock)
             .access_log()
-            .more(&format!("{ON_MAIN}{}{issuer}{UNLIMITED}", guests()))
+            .tables(&format!("{ON_MAIN}{}{issuer}{NO_LOGIN_LIMITS}", guests()))
             .routes(&ROUTES.replace("{mirror}", &mirror.base_url()));
         let menshen = setup.start().await;
         menshen
-            .source
+            .wecom
             .set_agent_domains(OTHER_AGENT_ID, &["sso.test"]);
         Self {
             menshen,
@@ -131,7 +131,7 @@ impl Faces {
     }
 
     fn token(&self, audience: &str) -> String {
-        let claims = self.provider.claims("zhangsan", audience);
+        let claims = self.provider.access_token_claims("zhangsan", audience);
         format!("Bearer {}", self.provider.sign(&claims, &json!({})))
     }
 
@@ -183,16 +183,22 @@ fn with(original: OriginalRequest, cookie: &str) -> OriginalRequest {
 async fn every_face_gives_every_caller_the_same_verdict() {
     let faces = Faces::start().await;
     let menshen = &faces.menshen;
-    let signed_out = signed_in(menshen, "lisi").await;
+    let signed_out = session_cookie_of(menshen, "lisi").await;
     let mut browser = Browser::new(menshen);
     browser.set("sso.test", "menshen", &signed_out);
     let post = browser
-        .send("POST", &format!("{OWN}/sign_out"), &[("Origin", HOME)], b"")
+        .send(
+            "POST",
+            &format!("{OWN}/sign_out"),
+            &[("Origin", SSO_URL)],
+            b"",
+        )
         .await;
     assert!(post.status < 400, "{}", post.text());
-    let lisi = signed_in(menshen, "lisi").await;
-    let zhangsan = signed_in(menshen, "zhangsan").await;
-    let guest = signed_in_by(menshen, "/.menshen/start?connector=guests&rd=/echo", "lisi").await;
+    let lisi = session_cookie_of(menshen, "lisi").await;
+    let zhangsan = session_cookie_of(menshen, "zhangsan").await;
+    let guest =
+        session_cookie_after(menshen, "/.menshen/start?connector=guests&rd=/echo", "lisi").await;
     let other = if lisi.ends_with('A') { 'E' } else { 'A' };
     let forged = format!("{}{other}", &lisi[..lisi.len() - 1]);
 
@@ -262,7 +268,7 @@ async fn programs(faces: &Faces, lisi: &str) {
 #[tokio::test]
 async fn every_face_gives_every_request_the_same_verdict() {
     let faces = Faces::start().await;
-    let lisi = signed_in(&faces.menshen, "lisi").await;
+    let lisi = session_cookie_of(&faces.menshen, "lisi").await;
     for (what, original, verdict) in requests(&lisi).into_iter().chain(disguises(&lisi)) {
         faces.assert_all_decide(what, &original, verdict).await;
     }
@@ -271,7 +277,7 @@ async fn every_face_gives_every_request_the_same_verdict() {
 #[tokio::test]
 async fn a_public_path_is_public_only_as_written() {
     let faces = Faces::start().await;
-    let lisi = signed_in(&faces.menshen, "lisi").await;
+    let lisi = session_cookie_of(&faces.menshen, "lisi").await;
     let path = "/shop/manifest.webmanifest";
     for (target, verdict) in [
         (path, Allow),
@@ -484,13 +490,13 @@ async fn every_face_redirects_to_the_same_login_url() {
             .await;
         let mut to = response.answer.header("location").unwrap().to_owned();
         if to.starts_with('/') {
-            to = format!("{HOME}{to}");
+            to = format!("{SSO_URL}{to}");
         }
         let mut browser = Browser::new(&faces.menshen);
         let page = browser.sign_in(&to, "lisi").await;
         assert_eq!(
             (page.answer.status, page.url),
-            (200, format!("{HOME}/app?x=1&y=%2f")),
+            (200, format!("{SSO_URL}/app?x=1&y=%2f")),
             "{face:?}"
         );
     }
@@ -556,7 +562,7 @@ fn the_faces_agree_on_random_requests() {
     let runtime = Runtime::new().unwrap();
     let (faces, lisi) = runtime.block_on(async {
         let faces = Faces::start().await;
-        let lisi = signed_in(&faces.menshen, "lisi").await;
+        let lisi = session_cookie_of(&faces.menshen, "lisi").await;
         (faces, lisi)
     });
     let at = faces.menshen.address();

@@ -4,7 +4,7 @@ use super::faces::{Face, OriginalRequest, Verdict};
 use super::{TRUSTED, menshen_with};
 use crate::mirror::Mirror;
 use crate::setup::Setup;
-use crate::test_request::{TestRequest, signed_in};
+use crate::test_request::{TestRequest, session_cookie_of};
 
 const ROUTES: &str = r#"
 [[route]]
@@ -54,8 +54,8 @@ async fn a_target_of_any_bytes_gets_the_same_verdict_on_every_face() {
     let mirror = Mirror::start().await;
     let menshen = menshen_with(ROUTES, &mirror).await;
     let people = [
-        signed_in(&menshen, "zhangsan").await,
-        signed_in(&menshen, "lisi").await,
+        session_cookie_of(&menshen, "zhangsan").await,
+        session_cookie_of(&menshen, "lisi").await,
     ];
     // Whether 张三 (not in 财务部) and 李四 (in it) may pass.
     for (target, zhang, li) in [
@@ -113,7 +113,7 @@ async fn a_target_of_any_bytes_gets_the_same_verdict_on_every_face() {
 async fn bytes_invalid_in_a_target_are_refused_on_every_face() {
     let mirror = Mirror::start().await;
     let menshen = menshen_with(ROUTES, &mirror).await;
-    let cookie = signed_in(&menshen, "lisi").await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     for target in [
         &b"/public/#"[..],
         b"/public#",
@@ -158,9 +158,9 @@ async fn the_original_target_is_read_as_bytes_from_every_header() {
         ("x-original-url", "http://sso.test"),
     ] {
         let setup = Setup::default().server(TRUSTED).routes(&routes);
-        let setup = setup.more(&format!("[check]\noriginal = \"{header}\"\n"));
+        let setup = setup.tables(&format!("[check]\noriginal = \"{header}\"\n"));
         let menshen = setup.start().await;
-        let cookie = signed_in(&menshen, "zhangsan").await;
+        let cookie = session_cookie_of(&menshen, "zhangsan").await;
         for (target, status) in [
             (&b"/a?query=b>1&\xb2"[..], 202),
             (b"/\xb2\xc6/<", 202),

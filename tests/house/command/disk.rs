@@ -7,8 +7,8 @@ use menshen::face::page::Cause;
 
 use super::serving::{Program, write};
 use crate::browser::Browser;
-use crate::setup::{HOME, Menshen, Setup};
-use crate::upstream::Folder;
+use crate::setup::{Menshen, SSO_URL, Setup};
+use crate::upstream::TempFolder;
 use crate::wire;
 
 /// Makes writes beyond this size of a file fail. The soft limit can be raised again.
@@ -22,25 +22,25 @@ pub(super) fn limit_files(program: u32, bytes: &str) {
 
 pub(super) async fn admin(address: SocketAddr, path: &str) -> wire::Answer {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    wire::raw(address, request.as_bytes()).await
+    wire::send(address, request.as_bytes()).await
 }
 
 #[tokio::test]
 async fn an_io_error_is_counted_and_readiness_returns_after_it() {
     let menshen = Menshen::new().await;
-    let folder = Folder::new();
-    let setup = Setup::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let folder = TempFolder::new();
+    let setup = Setup::default().tables("[admin]\nlisten = \"127.0.0.1:0\"\n");
     let config = write(&folder, &menshen, &setup);
     let (program, address) = Program::run_ignoring(&config, "XFSZ").await;
     let admin_address = program.address("admin");
     let mut li = Browser::at(address);
-    let page = li.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let page = li.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
 
     for _ in 0..2 {
         limit_files(program.id(), "1");
         let mut zhang = Browser::at(address);
-        let page = zhang.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+        let page = zhang.sign_in(&format!("{SSO_URL}/echo"), "zhangsan").await;
         assert_eq!(page.answer.status, 503, "{}", page.answer.text());
         assert_eq!(page.cause(), Some(Cause::StoreAway));
         assert_eq!(zhang.cookie("menshen"), None);
@@ -53,11 +53,11 @@ async fn an_io_error_is_counted_and_readiness_returns_after_it() {
             !metrics.contains("menshen_store_errors_total 0\n"),
             "{metrics}"
         );
-        assert_eq!(li.visit(&format!("{HOME}/echo")).await.status, 200);
+        assert_eq!(li.visit(&format!("{SSO_URL}/echo")).await.status, 200);
 
         limit_files(program.id(), "unlimited");
         until_ready(admin_address).await;
-        let page = zhang.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+        let page = zhang.sign_in(&format!("{SSO_URL}/echo"), "zhangsan").await;
         assert_eq!(page.answer.status, 200, "{}", page.answer.text());
     }
     let (code, ..) = program.end().await;

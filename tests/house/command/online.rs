@@ -4,12 +4,12 @@ use std::process::Output;
 
 use super::{run_menshen, text};
 use crate::setup::{Menshen, Setup};
-use crate::upstream::Folder;
+use crate::upstream::TempFolder;
 
 /// Runs the check for a setup with the simulated source.
 async fn check(menshen: &Menshen, setup: &Setup, edit: impl Fn(String) -> String) -> Output {
-    let folder = Folder::new();
-    let config = edit(setup.text(&menshen.source, &menshen.app));
+    let folder = TempFolder::new();
+    let config = edit(setup.text(&menshen.wecom, &menshen.app));
     let path = folder.write("menshen.toml", &config);
     let path = path.display().to_string();
     tokio::task::spawn_blocking(move || run_menshen(&["check", "--online", "-c", &path]))
@@ -39,7 +39,7 @@ async fn a_source_that_accepts_the_configuration_passes_and_the_callback_is_prin
     assert!(!said.contains("!!"), "{said}");
     assert!(said.ends_with("menshen.toml: fine\n"), "{said}");
     // No call about a person was made.
-    assert_eq!(menshen.source.calls("/cgi-bin/auth/getuserinfo"), 0);
+    assert_eq!(menshen.wecom.calls("/cgi-bin/auth/getuserinfo"), 0);
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn a_wrong_secret_is_exit_code_1_with_the_remedy() {
 #[tokio::test]
 async fn an_address_that_is_not_trusted_is_printed_with_the_remedy() {
     let menshen = Menshen::new().await;
-    menshen.source.set_allowed_ips(Some(Vec::new()));
+    menshen.wecom.set_allowed_ips(Some(Vec::new()));
     let output = check(&menshen, &Setup::default(), |text| text).await;
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -74,7 +74,7 @@ async fn an_address_that_is_not_trusted_is_printed_with_the_remedy() {
 async fn a_wrong_domain_at_the_source_is_named_with_the_right_one() {
     let menshen = Menshen::new().await;
     menshen
-        .source
+        .wecom
         .set_agent_domains(crate::wecom::AGENT_ID, &["old.test"]);
     let output = check(&menshen, &Setup::default(), |text| text).await;
     let said = text(&output.stdout);
@@ -89,7 +89,7 @@ async fn a_wrong_domain_at_the_source_is_named_with_the_right_one() {
 async fn an_unreachable_source_is_reported() {
     let menshen = Menshen::new().await;
     let gone = crate::upstream::listener().await.local_addr().unwrap();
-    let api = menshen.source.base_url();
+    let api = menshen.wecom.base_url();
     let output = check(&menshen, &Setup::default(), |text| {
         text.replace(
             &format!("api_base = \"{api}\""),
@@ -104,15 +104,15 @@ async fn an_unreachable_source_is_reported() {
 #[tokio::test]
 async fn without_online_no_source_is_called() {
     let menshen = Menshen::new().await;
-    menshen.source.set_allowed_ips(Some(Vec::new()));
-    let folder = Folder::new();
+    menshen.wecom.set_allowed_ips(Some(Vec::new()));
+    let folder = TempFolder::new();
     let path = folder.write(
         "menshen.toml",
-        &Setup::default().text(&menshen.source, &menshen.app),
+        &Setup::default().text(&menshen.wecom, &menshen.app),
     );
     let path = path.display().to_string();
     let output = tokio::task::spawn_blocking(move || run_menshen(&["check", "-c", &path]));
     let output = output.await.unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert_eq!(menshen.source.calls("/cgi-bin/gettoken"), 0);
+    assert_eq!(menshen.wecom.calls("/cgi-bin/gettoken"), 0);
 }

@@ -8,11 +8,11 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::disk::admin;
 use super::serving::{Program, write};
-use super::{Folder as Place, text};
+use super::{TempFolder as Place, text};
 use crate::browser::Browser;
 use crate::raw_connection::RawConnection;
-use crate::setup::{HOME, Menshen, Setup};
-use crate::upstream::Folder;
+use crate::setup::{Menshen, SSO_URL, Setup};
+use crate::upstream::TempFolder;
 
 /// menshen with these limits of open files.
 fn limited(limits: &str) -> Command {
@@ -33,12 +33,12 @@ async fn connect(from: &str, to: SocketAddr) -> RawConnection<TcpStream> {
 async fn status(line: &mut RawConnection<TcpStream>) -> u16 {
     line.send("GET /echo HTTP/1.1\r\nHost: sso.test\r\n\r\n")
         .await;
-    line.answer().await.status
+    line.read_answer().await.status
 }
 
 #[tokio::test]
 async fn the_usual_soft_limit_is_raised() {
-    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let config = write(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run_by(limited("64:2048"), &config).await;
     let mut open = Vec::new();
@@ -53,8 +53,8 @@ async fn the_usual_soft_limit_is_raised() {
 
 #[tokio::test]
 async fn one_client_with_all_its_connections_does_not_block_others() {
-    let (menshen, folder) = (Menshen::new().await, Folder::new());
-    let setup = Setup::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
+    let setup = Setup::default().tables("[admin]\nlisten = \"127.0.0.1:0\"\n");
     let config = write(&folder, &menshen, &setup);
     let (program, address) = Program::run_by(limited("200:200"), &config).await;
     let admin_address = program.address("admin");
@@ -63,7 +63,7 @@ async fn one_client_with_all_its_connections_does_not_block_others() {
         taken.push(connect("127.0.0.2:0", address).await);
     }
     let mut browser = Browser::at(address);
-    let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
     let metrics = admin(admin_address, "/metrics").await.text();
     let refused = "menshen_limits_reached_total{key=\"connections_per_client_max\"}";
@@ -79,13 +79,13 @@ async fn one_client_with_all_its_connections_does_not_block_others() {
 
 #[tokio::test]
 async fn clients_beyond_the_limit_of_files_wait_and_the_others_are_served() {
-    let (menshen, folder) = (Menshen::new().await, Folder::new());
-    let setup = Setup::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
+    let setup = Setup::default().tables("[admin]\nlisten = \"127.0.0.1:0\"\n");
     let config = write(&folder, &menshen, &setup);
     let (program, address) = Program::run_by(limited("200:200"), &config).await;
     let admin_address = program.address("admin");
     let mut browser = Browser::at(address);
-    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let mut here = connect("127.0.0.1:0", address).await;
     assert_eq!(status(&mut here).await, 401);
     let mut taken = Vec::new();
@@ -100,7 +100,7 @@ async fn clients_beyond_the_limit_of_files_wait_and_the_others_are_served() {
         assert_eq!(admin(admin_address, "/readyz").await.status, 200);
     }
     drop(taken);
-    let answer = browser.visit(&format!("{HOME}/echo")).await;
+    let answer = browser.visit(&format!("{SSO_URL}/echo")).await;
     assert_eq!(answer.echoed("x-forwarded-user"), ["lisi"]);
     let (code, _, log) = program.end().await;
     assert_eq!(code, Some(0));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::serving::{Program, write};
-use super::{Folder, run_menshen, text};
+use super::{TempFolder, run_menshen, text};
 use crate::log_lines::{control_characters, first_control};
 use crate::setup::{Menshen, Setup};
 use crate::upstream;
@@ -14,7 +14,7 @@ const MARKS: &str = "\u{202e}\u{9b}2J\u{85}\u{2028}\u{200b}\u{feff}";
 
 #[test]
 fn an_explanation_escapes_control_characters_of_the_request() {
-    let folder = Folder::new("marks");
+    let folder = TempFolder::new("marks");
     let config = folder.config("");
     let config = config.to_str().unwrap();
     let header = format!("X-Any: {MARKS}");
@@ -35,7 +35,7 @@ fn an_explanation_escapes_control_characters_of_the_request() {
 
 #[test]
 fn a_configuration_error_escapes_control_characters() {
-    let folder = Folder::new("marked");
+    let folder = TempFolder::new("marked");
     for line in [
         format!("\"{MARKS}\" = 7"),
         format!("prefix = \"/{MARKS}\""),
@@ -56,12 +56,12 @@ fn a_configuration_error_escapes_control_characters() {
 #[tokio::test]
 async fn a_client_that_causes_the_same_log_line_repeatedly_cannot_fill_the_log() {
     const TRIES: usize = 400;
-    let (menshen, folder) = (Menshen::new().await, upstream::Folder::new());
+    let (menshen, folder) = (Menshen::new().await, upstream::TempFolder::new());
     let config = write(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run(&config).await;
     for _ in 0..TRIES {
         let request = b"GET /%zz HTTP/1.1\r\nHost: sso.test\r\nConnection: close\r\n\r\n";
-        assert_eq!(wire::raw(address, request).await.status, 400);
+        assert_eq!(wire::send(address, request).await.status, 400);
     }
     let (_, records, log) = program.end().await;
     let lines = log
@@ -78,7 +78,7 @@ async fn a_client_that_causes_the_same_log_line_repeatedly_cannot_fill_the_log()
 
 #[tokio::test]
 async fn the_log_line_of_a_refused_reload_escapes_control_characters() {
-    let (menshen, folder) = (Menshen::new().await, upstream::Folder::new());
+    let (menshen, folder) = (Menshen::new().await, upstream::TempFolder::new());
     let config = write(&folder, &menshen, &Setup::default());
     let (program, _) = Program::run(&config).await;
     let good = std::fs::read_to_string(&config).unwrap();

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::{run_menshen, text};
 use crate::browser::Browser;
 use crate::raw_connection::RawConnection;
-use crate::setup::{HOME, Menshen, Setup};
-use crate::upstream::{Folder, until};
+use crate::setup::{Menshen, SSO_URL, Setup};
+use crate::upstream::{TempFolder, until};
 use crate::wire;
 
 /// A running menshen process, killed when it is dropped.
@@ -128,12 +128,12 @@ fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
 }
 
 /// Writes a setup as a file with its store beside it.
-pub(super) fn write(folder: &Folder, menshen: &Menshen, setup: &Setup) -> PathBuf {
+pub(super) fn write(folder: &TempFolder, menshen: &Menshen, setup: &Setup) -> PathBuf {
     let store = format!("sqlite://{}", folder.path("menshen.db").display());
     let text = setup
         .clone()
         .store(&store)
-        .text(&menshen.source, &menshen.app);
+        .text(&menshen.wecom, &menshen.app);
     folder.write(
         "menshen.toml",
         &text.replace("access = false", "access = true"),
@@ -142,20 +142,20 @@ pub(super) fn write(folder: &Folder, menshen: &Menshen, setup: &Setup) -> PathBu
 
 async fn status(address: SocketAddr, host: &str, target: &str) -> u16 {
     let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    wire::raw(address, request.as_bytes()).await.status
+    wire::send(address, request.as_bytes()).await.status
 }
 
 #[tokio::test]
 async fn sigterm_drains_open_requests_and_is_exit_code_0() {
-    let (menshen, folder) = (Menshen::new().await, Folder::new());
-    let routes = crate::upstream::open_route("{app}", "");
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
+    let routes = crate::upstream::public_route("{app}", "");
     let config = write(&folder, &menshen, &Setup::default().routes(&routes));
     let (program, address) = Program::run(&config).await;
     let mut line = RawConnection::open(address).await;
     line.send("GET /slow?ms=400 HTTP/1.1\r\nHost: up.test\r\n\r\n")
         .await;
     until("the request is under way", || menshen.app.requests() == 1).await;
-    let (ended, answer) = tokio::join!(program.end(), line.answer());
+    let (ended, answer) = tokio::join!(program.end(), line.read_answer());
     assert_eq!(answer.status, 200);
     assert!(answer.text().contains("done at last"));
     assert_eq!(ended.0, Some(0), "{:?}", ended.2);
@@ -163,9 +163,9 @@ async fn sigterm_drains_open_requests_and_is_exit_code_0() {
 
 #[tokio::test]
 async fn a_changed_file_and_sighup_reload() {
-    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let with = |host: &str| {
-        let route = crate::upstream::open_route("{app}", "").replace("up.test", host);
+        let route = crate::upstream::public_route("{app}", "").replace("up.test", host);
         Setup::default().routes(&route)
     };
     let config = write(&folder, &menshen, &with("old.test"));
@@ -209,30 +209,32 @@ async fn a_changed_file_and_sighup_reload() {
 
 #[tokio::test]
 async fn sessions_survive_a_restart() {
-    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let config = write(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run(&config).await;
     let mut browser = Browser::at(address);
-    let page = browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    let page = browser
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
     let cookie = browser.cookie("menshen").unwrap().value.clone();
     assert_eq!(program.end().await.0, Some(0));
     let (program, address) = Program::run(&config).await;
     let mut again = Browser::at(address);
     again.set("sso.test", "menshen", &cookie);
-    let answer = again.visit(&format!("{HOME}/echo")).await;
+    let answer = again.visit(&format!("{SSO_URL}/echo")).await;
     assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"]);
     assert_eq!(program.end().await.0, Some(0));
 }
 
 #[tokio::test]
 async fn every_line_is_json_without_secrets_and_queries() {
-    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let config = write(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run(&config).await;
     let mut browser = Browser::at(address);
     let page = browser
-        .sign_in(&format!("{HOME}/echo?private=q"), "zhangsan")
+        .sign_in(&format!("{SSO_URL}/echo?private=q"), "zhangsan")
         .await;
     assert_eq!(page.answer.status, 200);
     assert_eq!(status(address, "sso.test", "/echo?private=q").await, 401);
@@ -325,7 +327,7 @@ fn assert_written_down(lines: &[Value], cookie: &str) {
 
 #[tokio::test]
 async fn an_unreadable_secret_is_exit_code_1_and_named() {
-    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let missing = folder.path("no-such-secret");
     let text_of = |secret: &str| {
         let path = write(&folder, &menshen, &Setup::default());
@@ -356,7 +358,7 @@ async fn an_unreadable_secret_is_exit_code_1_and_named() {
 
 #[tokio::test]
 async fn an_error_shows_its_line_with_a_caret() {
-    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let path = write(&folder, &menshen, &Setup::default());
     let good = std::fs::read_to_string(&path).unwrap();
     // The value of an unknown key may be a secret, and is not shown.

@@ -14,8 +14,8 @@ use super::disk::{admin, limit_files};
 use super::serving::write;
 use crate::browser::Browser;
 use crate::raw_connection::RawConnection;
-use crate::setup::{HOME, Menshen, Setup};
-use crate::upstream::{Folder, until};
+use crate::setup::{Menshen, SSO_URL, Setup};
+use crate::upstream::{TempFolder, until};
 
 /// Reads a pipe except while it is stalled.
 #[derive(Clone, Default)]
@@ -125,7 +125,7 @@ impl Drop for Program {
 }
 
 fn setup() -> Setup {
-    Setup::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n")
+    Setup::default().tables("[admin]\nlisten = \"127.0.0.1:0\"\n")
 }
 
 /// Every request of a developer's log level is logged, too.
@@ -142,7 +142,7 @@ async fn ask(address: SocketAddr, times: usize, path_bytes: usize) {
     for _ in 0..times {
         line.send(&format!("GET /{path} HTTP/1.1\r\nHost: sso.test\r\n\r\n"))
             .await;
-        assert_eq!(line.answer().await.status, 401);
+        assert_eq!(line.read_answer().await.status, 401);
     }
 }
 
@@ -163,7 +163,7 @@ const PROGRAM_DROPPED: &str = "menshen_log_lines_dropped_total{kind=\"program\"}
 
 #[tokio::test]
 async fn requests_are_served_and_sigterm_works_while_the_log_is_blocked() {
-    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let config = write(&folder, &menshen, &setup());
     logging_everything(&config);
     let mut program = Program::run(&config, Stdio::piped()).await;
@@ -180,7 +180,7 @@ async fn requests_are_served_and_sigterm_works_while_the_log_is_blocked() {
         ask(address, 100, 30_000).await;
     }
     let mut browser = Browser::at(address);
-    let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);
     let ready = admin(admin_address, "/readyz").await;
     assert_eq!(ready.status, 200, "{}", ready.text());
@@ -224,7 +224,7 @@ async fn requests_are_served_and_sigterm_works_while_the_log_is_blocked() {
 
 #[tokio::test]
 async fn requests_are_served_while_standard_error_is_blocked_and_dropped_lines_are_counted() {
-    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let config = write(&folder, &menshen, &setup());
     logging_everything(&config);
     let mut program = Program::run(&config, Stdio::null()).await;
@@ -241,7 +241,7 @@ async fn requests_are_served_while_standard_error_is_blocked_and_dropped_lines_a
         ask(address, 1, 1).await;
     }
     let mut browser = Browser::at(address);
-    let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);
     let ready = admin(admin_address, "/readyz").await.json();
     let degraded = ready["degraded"][0].to_string();
@@ -258,7 +258,7 @@ async fn requests_are_served_while_standard_error_is_blocked_and_dropped_lines_a
 
 #[tokio::test]
 async fn a_full_log_file_is_an_error_until_there_is_space() {
-    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let config = write(&folder, &menshen, &setup());
     let log = folder.path("records.log");
     let mut file = File::create(&log).unwrap();
@@ -292,7 +292,7 @@ async fn a_full_log_file_is_an_error_until_there_is_space() {
 
 #[tokio::test]
 async fn a_log_without_a_reader_blocks_neither_requests_nor_the_shutdown() {
-    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let config = write(&folder, &menshen, &setup());
     let mut program = Program::run(&config, Stdio::piped()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));

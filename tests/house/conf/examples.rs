@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::{file, parse};
 use crate::tls;
-use crate::upstream::Folder;
+use crate::upstream::TempFolder;
 
 #[test]
 fn check_accepts_every_example_in_conf() {
@@ -18,12 +18,12 @@ fn check_accepts_every_example_in_conf() {
 
 /// Runs `menshen check` with a folder instead of /etc/menshen.
 fn assert_accepted(text: &str) {
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let text = text.replace("/etc/menshen/", folder.path("").to_str().unwrap());
     for path in parse(&text).files() {
         std::fs::write(path, "a secret that is long enough for everything").unwrap();
     }
-    tls::pair(&folder, "tls", &["oa.corp.example"]);
+    tls::write_certificate(&folder, "tls", &["oa.corp.example"]);
     let config = folder.write("menshen.toml", &text);
     let output = Command::new(env!("CARGO_BIN_EXE_menshen"))
         .args(["check", "-c"])

@@ -13,11 +13,11 @@ use url::Url;
 use super::parse;
 use super::problems::assert_problem;
 use crate::command::{run_menshen, text};
-use crate::upstream::Folder;
+use crate::upstream::TempFolder;
 
 #[test]
 fn check_reports_every_missing_file_at_its_line() {
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let secret = folder.write("wecom.secret", "hunter2");
     let missing = folder.path("missing");
     let document = |ca: &Path, secret: &Path| {
@@ -83,7 +83,7 @@ impl Kind for WithMetadata {
 
 #[test]
 fn a_kind_can_name_a_file_that_is_not_a_secret() {
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let mut config = parse(
         "[server]\nexternal_url = 'https://sso.corp.example'\n\
          [connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { env = 'X' }\n",

@@ -8,7 +8,7 @@ use super::test_source::TestSource;
 use super::{HTTPS, ID, secure_plan};
 use crate::browser::Browser;
 use crate::logging_in::OWN;
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wire::Answer;
 
 fn by(flow_parameter: &'static str, method: CallbackMethod) -> Callback {
@@ -20,12 +20,15 @@ fn by(flow_parameter: &'static str, method: CallbackMethod) -> Callback {
 }
 
 async fn start_menshen(source: &TestSource) -> Menshen {
-    let setup = Setup::default().more(UNLIMITED);
-    setup.provided(ID, "", source.provided()).start().await
+    let setup = Setup::default().tables(NO_LOGIN_LIMITS);
+    setup
+        .connector_of_kind(ID, "", source.provided())
+        .start()
+        .await
 }
 
 async fn secure_menshen(source: &TestSource) -> Menshen {
-    let setup = secure_plan().provided(ID, "", source.provided());
+    let setup = secure_plan().connector_of_kind(ID, "", source.provided());
     setup.start().await
 }
 
@@ -59,7 +62,7 @@ async fn a_connector_reads_the_flow_id_from_its_own_parameter() {
         let source = TestSource::returning(by(parameter, CallbackMethod::Get));
         let menshen = start_menshen(&source).await;
         let mut browser = Browser::new(&menshen);
-        let flow = flow_of(&mut browser, HOME).await;
+        let flow = flow_of(&mut browser, SSO_URL).await;
         let callback = format!("{OWN}/callback/{ID}");
         // Another parameter names no login, and a repeated one names none either.
         for bad in [
@@ -84,11 +87,11 @@ async fn a_connector_reads_the_flow_id_from_its_own_parameter() {
         assert_eq!(answer.cause(), Some(Cause::LoginMissing), "{parameter}");
         assert_eq!(source.asked(), [""; 0], "{parameter}");
         let page = browser.follow(&good).await;
-        assert_eq!(page.url, format!("{HOME}/echo"));
+        assert_eq!(page.url, format!("{SSO_URL}/echo"));
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
         // A repeated callback does no harm, and the provider is not asked again.
         let page = browser.follow(&good).await;
-        assert_eq!(page.url, format!("{HOME}/echo"));
+        assert_eq!(page.url, format!("{SSO_URL}/echo"));
         assert_eq!(source.asked(), ["lisi"], "{parameter}");
     }
 }
@@ -110,7 +113,7 @@ async fn a_callback_is_accepted_only_by_the_connectors_method() {
         let by_post = post(&mut browser.clone(), &fields).await;
         for (answer, counts) in [(by_get, get), (by_post, posted)] {
             let came_in = answer
-                .all("set-cookie")
+                .header_values("set-cookie")
                 .any(|it| it.starts_with("__Host-menshen="));
             assert_eq!(came_in, counts, "{method:?}: {answer:?}");
             if !counts {
@@ -151,10 +154,13 @@ async fn connectors_with_different_parameters_may_share_a_callback_path() {
     let address = format!("{OWN}/callback");
     let lines = format!("callback = \"{address}\"");
     let source = TestSource::returning(by("RelayState", CallbackMethod::Get));
-    let setup = Setup::default().connector(&lines).more(UNLIMITED);
-    let menshen = setup.provided(ID, &lines, source.provided()).start().await;
+    let setup = Setup::default().connector(&lines).tables(NO_LOGIN_LIMITS);
+    let menshen = setup
+        .connector_of_kind(ID, &lines, source.provided())
+        .start()
+        .await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_of(&mut browser, HOME).await;
+    let flow = flow_of(&mut browser, SSO_URL).await;
     let start = format!("{OWN}/start?connector=corp&rd=%2Fecho");
     let theirs = browser.to_source(&start).await;
     let back = browser.choose(&theirs, "zhangsan").await;
@@ -178,7 +184,7 @@ async fn an_invalid_response_does_not_spoil_a_valid_one_of_the_same_login() {
     let source = TestSource::returning(by("state", CallbackMethod::Get));
     let menshen = start_menshen(&source).await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_of(&mut browser, HOME).await;
+    let flow = flow_of(&mut browser, SSO_URL).await;
     let at = |more: &str| format!("{OWN}/callback/{ID}?state={flow}&{more}");
     for wrong in ["assertion=wrong", "assertion=wrong&code=1", "code=1"] {
         let answer = browser.clone().visit(&at(wrong)).await;

@@ -7,7 +7,7 @@ use super::test_source::TestSource;
 use super::{ID, flow_in, remembers};
 use crate::browser::{Browser, Page};
 use crate::logging_in::OWN;
-use crate::setup::{HOME, Menshen, ROUTES, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, ROUTES, SSO_URL, Setup};
 use crate::stores::TempDir;
 use crate::wire::Answer;
 
@@ -23,15 +23,15 @@ const LINK: [(&str, &str); 4] = [
 pub(super) const BUTTON: [(&str, &str); 6] = [
     ("Accept", "text/html"),
     ("Content-Type", "application/x-www-form-urlencoded"),
-    ("Origin", HOME),
+    ("Origin", SSO_URL),
     ("Sec-Fetch-Mode", "navigate"),
     ("Sec-Fetch-Dest", "document"),
     ("Sec-Fetch-Site", "same-origin"),
 ];
 
 pub(super) fn setup(source: &TestSource) -> Setup {
-    let setup = Setup::default().more(UNLIMITED).access_log();
-    setup.provided(ID, "", source.provided())
+    let setup = Setup::default().tables(NO_LOGIN_LIMITS).access_log();
+    setup.connector_of_kind(ID, "", source.provided())
 }
 
 pub(super) async fn start_menshen() -> (Menshen, TestSource) {
@@ -68,7 +68,7 @@ async fn press(browser: &mut Browser, flow: &str) -> Answer {
 }
 
 pub(super) fn is_signed_in_by(answer: &Answer) -> bool {
-    let mut cookies = answer.all("set-cookie");
+    let mut cookies = answer.header_values("set-cookie");
     cookies.any(|cookie| cookie.starts_with("menshen=") && !cookie.starts_with("menshen=;"))
 }
 
@@ -125,7 +125,7 @@ async fn a_ticket_signs_its_person_in_and_is_never_disclosed() {
     // A form post keeps the ticket out of URLs.
     let mut browser = Browser::new(&menshen);
     let page = post(&mut browser, "wangwu.hunter9").await;
-    assert_eq!(page.url, format!("{HOME}/echo"));
+    assert_eq!(page.url, format!("{SSO_URL}/echo"));
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["wangwu"]);
     assert!(browser.visited.iter().all(|url| !url.contains("hunter9")));
     assert_eq!(source.asked().len(), 6);
@@ -444,8 +444,8 @@ async fn no_login_begins_at_a_connector_with_unsolicited_logins_only() {
         "host = \"oa.test\"",
         "host = \"oa.test\"\nconnectors = [\"idp\"]",
     );
-    let setup = Setup::default().more(UNLIMITED).routes(&by_portal);
-    let setup = setup.provided(
+    let setup = Setup::default().tables(NO_LOGIN_LIMITS).routes(&by_portal);
+    let setup = setup.connector_of_kind(
         ID,
         "auto_login = \"always\"\ndisplay_name = \"Portal One\"",
         source.provided(),
@@ -461,7 +461,7 @@ async fn no_login_begins_at_a_connector_with_unsolicited_logins_only() {
         assert_eq!(answer.status, 404, "{path}: {}", answer.text());
     }
     // An unauthenticated person chooses among the other connectors.
-    let page = browser.follow(&format!("{HOME}/echo")).await;
+    let page = browser.follow(&format!("{SSO_URL}/echo")).await;
     let html = page.answer.text();
     assert!(
         page.url.contains("/sign_in") && html.contains("/start?connector=corp"),

@@ -9,7 +9,7 @@ use super::test_source::{PASSWORD, TestSource};
 use super::{ID, flow_in, remembers};
 use crate::browser::{Browser, Page};
 use crate::logging_in::OWN;
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wire::Answer;
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
@@ -17,7 +17,7 @@ const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded")
 /// The headers of a form post of menshen's own page.
 const FROM_HERE: [(&str, &str); 5] = [
     ("Accept", "text/html"),
-    ("Origin", HOME),
+    ("Origin", SSO_URL),
     ("Sec-Fetch-Mode", "navigate"),
     ("Sec-Fetch-Dest", "document"),
     ("Sec-Fetch-Site", "same-origin"),
@@ -25,8 +25,8 @@ const FROM_HERE: [(&str, &str); 5] = [
 
 async fn start_menshen(lines: &str) -> (Menshen, TestSource) {
     let source = TestSource::with_passwords();
-    let setup = Setup::default().more(UNLIMITED);
-    let setup = setup.provided(ID, lines, source.provided());
+    let setup = Setup::default().tables(NO_LOGIN_LIMITS);
+    let setup = setup.connector_of_kind(ID, lines, source.provided());
     (setup.start().await, source)
 }
 
@@ -132,7 +132,7 @@ async fn a_right_password_signs_in_and_a_wrong_one_is_reported() {
     );
     assert!(is_in(&browser));
     assert!(!remembers(&browser), "{:?}", browser.cookies());
-    let echo = browser.visit(&format!("{HOME}/echo")).await;
+    let echo = browser.visit(&format!("{SSO_URL}/echo")).await;
     assert_eq!(echo.echoed("x-forwarded-user"), ["lisi"]);
     // A second submission by the same browser does no harm.
     let again = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
@@ -181,7 +181,7 @@ async fn a_form_of_another_site_never_reaches_the_source() {
         assert!(answer.header("set-cookie").is_none(), "{from:?}");
     }
     let by_script = [
-        ("Origin", HOME),
+        ("Origin", SSO_URL),
         ("Sec-Fetch-Mode", "cors"),
         ("Sec-Fetch-Site", "same-origin"),
     ];
@@ -368,7 +368,7 @@ async fn only_a_connector_with_a_form_has_the_paths_of_the_form() {
 async fn an_unauthenticated_navigation_is_redirected_to_the_form_where_configured() {
     let (menshen, _) = start_menshen("auto_login = \"always\"").await;
     let mut browser = Browser::new(&menshen);
-    let page = browser.follow(&format!("{HOME}/echo")).await;
+    let page = browser.follow(&format!("{SSO_URL}/echo")).await;
     assert!(page.url.contains("/sign_in?connector=idp"), "{}", page.url);
     let flow = flow_in(&page.answer.text());
     let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
@@ -382,7 +382,7 @@ async fn an_unauthenticated_navigation_is_redirected_to_the_form_where_configure
 async fn a_front_end_posts_a_password_as_json() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let from = [("Origin", HOME), ("Sec-Fetch-Site", "same-origin")];
+    let from = [("Origin", SSO_URL), ("Sec-Fetch-Site", "same-origin")];
     let url = format!("{OWN}/login-config/{ID}?rd=/echo");
     let config = browser.send("GET", &url, &from, b"").await.json();
     assert_eq!(config["kind"], json!("test"), "{config}");

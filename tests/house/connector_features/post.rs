@@ -18,7 +18,7 @@ const BY_POST: Callback = Callback {
 
 async fn start_menshen(lines: &str) -> (Menshen, TestSource) {
     let source = TestSource::posted_to(BY_POST);
-    let setup = secure_plan().provided(ID, lines, source.provided());
+    let setup = secure_plan().connector_of_kind(ID, lines, source.provided());
     (setup.start().await, source)
 }
 

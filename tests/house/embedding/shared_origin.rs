@@ -14,21 +14,23 @@ fn applications() -> Vec<(String, String)> {
         // An application served by another proxy, which uses checks.
         route("host = \"sso.test\""),
     ];
-    let login = format!("{UNLIMITED}\norigins = [\"{HOME}\"]\n");
-    let routes = routes.into_iter().map(|it| (it, UNLIMITED.to_owned()));
+    let login = format!("{NO_LOGIN_LIMITS}\norigins = [\"{SSO_URL}\"]\n");
+    let routes = routes
+        .into_iter()
+        .map(|it| (it, NO_LOGIN_LIMITS.to_owned()));
     routes.chain([(ROUTES.to_owned(), login)]).collect()
 }
 
 #[tokio::test]
 async fn a_same_origin_script_cannot_read_consent_or_ticket() {
     for (routes, login) in applications() {
-        let menshen = setup().routes(&routes).more(&login).start().await;
+        let menshen = setup().routes(&routes).tables(&login).start().await;
         let mut victim = signed_in_tab(&menshen).await;
         // The attacker's nonce, in a URL that claims that a frame waits.
         let rd = "https%3A%2F%2Foa.test%2Fecho&k=AAAAAAAAAAAAAAAAAAAAAA&f=1";
         for page in ["start", "sign_in"] {
             let answer = victim
-                .visit(&format!("{HOME}/.menshen/{page}?rd={rd}"))
+                .visit(&format!("{SSO_URL}/.menshen/{page}?rd={rd}"))
                 .await;
             let html = answer.text();
             assert!(!html.contains("name=\"go\""), "{routes} {html}");
@@ -41,7 +43,7 @@ async fn a_same_origin_script_cannot_read_consent_or_ticket() {
 #[tokio::test]
 async fn a_frame_on_the_shared_origin_offers_a_tab() {
     for (routes, login) in applications() {
-        let menshen = setup().routes(&routes).more(&login).start().await;
+        let menshen = setup().routes(&routes).tables(&login).start().await;
         for (lang, words) in [
             ("zh-CN", ["请在新标签页中登录", "请在新标签页里继续使用"]),
             ("en", ["sign in in a new tab", "go on in the new tab"]),
@@ -54,7 +56,11 @@ async fn a_frame_on_the_shared_origin_offers_a_tab() {
             assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
             assert!(page.header("x-frame-options").is_none(), "it can be read");
             assert!(words.iter().all(|it| html.contains(it)), "{html}");
-            assert_eq!(page.all("set-cookie").count(), 0, "no nonce: {routes}");
+            assert_eq!(
+                page.header_values("set-cookie").count(),
+                0,
+                "no nonce: {routes}"
+            );
             assert!(!html.contains("<script"), "{html}");
             // The tab shows the application itself.
             let mut tab = Browser::new(&menshen).over_https();

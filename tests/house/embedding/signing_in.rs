@@ -21,7 +21,7 @@ async fn signing_in_in_a_tab_signs_the_frame_in() {
         let mut frame = Frame::new(&menshen, url);
         let page = frame.load().await;
         assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
-        let set: Vec<_> = page.all("set-cookie").collect();
+        let set: Vec<_> = page.header_values("set-cookie").collect();
         assert_eq!(set.len(), 1, "{set:?}");
         assert!(set[0].starts_with("__Host-menshen-nonce-"), "{set:?}");
         assert!(is_partitioned(set[0]), "{set:?}");
@@ -39,7 +39,7 @@ async fn signing_in_in_a_tab_signs_the_frame_in() {
         assert_eq!(answer.status, 303, "{}", answer.text());
         let path = url.strip_prefix(&origin(url)).unwrap();
         assert_eq!(answer.header("location"), Some(path));
-        for cookie in answer.all("set-cookie") {
+        for cookie in answer.header_values("set-cookie") {
             assert!(is_partitioned(cookie), "{cookie}");
         }
         assert_eq!(frame.person().await, ["lisi"], "{url}");
@@ -77,7 +77,7 @@ async fn every_login_of_a_frame_ends_at_the_consent_page() {
     let mut tab = signed_in_tab(&menshen).await;
     let chooser = tab.visit(&start.replace("/start?", "/sign_in?")).await;
     let on = href(&chooser.text(), "/start?rd=").unwrap();
-    let question = tab.follow(&format!("{HOME}{on}")).await.answer;
+    let question = tab.follow(&format!("{SSO_URL}{on}")).await.answer;
     let page = consent(&mut tab, &question).await;
     let answer = frame.receive(&ticket_in(&page).unwrap()).await;
     assert_eq!(answer.status, 303);
@@ -204,7 +204,7 @@ async fn a_silent_recheck_works_in_a_frame_signed_in_by_ticket() {
         assert_eq!(frame.receive(&ticket).await.status, 303);
         assert_eq!(frame.person().await, ["lisi"]);
         menshen.advance(Duration::from_secs(60));
-        menshen.source.set_phone_owner("zhangsan");
+        menshen.wecom.set_phone_owner("zhangsan");
         let mut next = frame.url.clone();
         let mut seen = Vec::new();
         for _ in 0..8 {
@@ -265,12 +265,14 @@ async fn without_partitioned_cookies_a_frame_only_offers_a_tab() {
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let page = frame.load().await;
     assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
-    assert_eq!(page.all("set-cookie").count(), 0);
+    assert_eq!(page.header_values("set-cookie").count(), 0);
     assert!(!page.text().contains("<script"));
     // A URL parameter does not enable it, either.
     let rd = "https%3A%2F%2Foa.test%2Fecho&k=AAAAAAAAAAAAAAAAAAAAAA&f=1";
     let mut tab = signed_in_tab(&menshen).await;
-    let answer = tab.visit(&format!("{HOME}/.menshen/start?rd={rd}")).await;
+    let answer = tab
+        .visit(&format!("{SSO_URL}/.menshen/start?rd={rd}"))
+        .await;
     assert_eq!(ticket_in(&answer), None);
     assert_eq!(answer.status, 302, "{}", answer.text());
 }

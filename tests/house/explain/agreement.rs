@@ -80,7 +80,7 @@ async fn explain_and_the_proxy_agree_on_every_verdict_and_header() {
     let server = ExplainServer::start().await;
     let mut callers = vec![(None, String::new())];
     for who in ["lisi", "zhangsan"] {
-        callers.push((Some(who), signed_in(&server.menshen, who).await));
+        callers.push((Some(who), session_cookie_of(&server.menshen, who).await));
     }
     let mut ends = std::collections::BTreeMap::<String, usize>::new();
     for (who, cookie) in &callers {
@@ -134,18 +134,19 @@ async fn compare_with_proxy(
     let what = format!("{who:?} {method} {url}: {explained}");
 
     let end = explained["verdict"]["end"].as_str().unwrap();
-    let sent = mirror::reflected(&answer).is_some();
+    let sent = mirror::received_bytes(&answer).is_some();
     assert_eq!(sent, end == "allow", "{} {what}", answer.status);
     match (end, explained["verdict"]["status"].as_u64()) {
         ("allow", None) => {
-            let target = String::from_utf8_lossy(mirror::target(&answer).unwrap()).into_owned();
+            let target =
+                String::from_utf8_lossy(mirror::received_target(&answer).unwrap()).into_owned();
             assert_eq!(
                 explained["upstream"]["request"],
                 format!("{method} {target}"),
                 "{what}"
             );
             let told = name_value_pairs(&explained["upstream"]["headers"], "name", "value");
-            let got = mirror::headers(&answer);
+            let got = mirror::received_headers(&answer);
             assert_eq!(
                 without_varying_values(told),
                 without_varying_values(got),

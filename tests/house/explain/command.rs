@@ -6,24 +6,24 @@ use menshen::store::SqliteUrl;
 
 use super::*;
 use crate::command::{run_menshen, text};
-use crate::upstream::Folder;
+use crate::upstream::TempFolder;
 
 /// A running server with a store in a file, and its configuration in a file.
 struct CommandFixture {
     server: ExplainServer,
-    folder: Folder,
+    folder: TempFolder,
     config: String,
 }
 
 impl CommandFixture {
     async fn start() -> Self {
-        let folder = Folder::new();
+        let folder = TempFolder::new();
         let store = format!("sqlite://{}", folder.path("menshen.db").display());
         let server = ExplainServer::with_store(&store).await;
         let menshen = &server.menshen;
         let path = folder.write(
             "menshen.toml",
-            &menshen.setup.text(&menshen.source, &menshen.app),
+            &menshen.setup.text(&menshen.wecom, &menshen.app),
         );
         let config = path.to_str().unwrap().to_owned();
         Self {
@@ -68,8 +68,8 @@ async fn account_and_session_rows(file: &Path) -> Vec<String> {
 #[tokio::test]
 async fn the_command_prints_the_explanation_line_by_line() {
     let fixture = CommandFixture::start().await;
-    signed_in(&fixture.server.menshen, "lisi").await;
-    let url = format!("{HOME}/finance/x?y=1");
+    session_cookie_of(&fixture.server.menshen, "lisi").await;
+    let url = format!("{SSO_URL}/finance/x?y=1");
     let (code, out, err) = fixture.explain(&[&url, "--as", "lisi", "--from", "192.0.2.7"]);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
     for line in [
@@ -95,7 +95,7 @@ async fn the_command_prints_the_explanation_line_by_line() {
         upstream.unwrap().ends_with(" gets GET /finance/x?y=1"),
         "{out}"
     );
-    let (code, out, _) = fixture.explain(&[&format!("{HOME}/failing"), "--as", "lisi"]);
+    let (code, out, _) = fixture.explain(&[&format!("{SSO_URL}/failing"), "--as", "lisi"]);
     assert_eq!(code, Some(0));
     for line in [
         "value: user.attributes.level: not there",
@@ -104,7 +104,7 @@ async fn the_command_prints_the_explanation_line_by_line() {
         assert!(out.lines().any(|own| own == line), "{line}\n{out}");
     }
     assert!(out.contains("verdict: deny, 403 (rule failed: "), "{out}");
-    let (code, out, _) = fixture.explain(&[&format!("{HOME}/x")]);
+    let (code, out, _) = fixture.explain(&[&format!("{SSO_URL}/x")]);
     assert_eq!(code, Some(0));
     assert!(out.contains("\ncaller: nobody\n"), "{out}");
     assert!(out.contains("\nverdict: login (nobody): "), "{out}");
@@ -113,7 +113,7 @@ async fn the_command_prints_the_explanation_line_by_line() {
 #[tokio::test]
 async fn the_command_and_the_api_return_the_same_json() {
     let fixture = CommandFixture::start().await;
-    signed_in(&fixture.server.menshen, "lisi").await;
+    session_cookie_of(&fixture.server.menshen, "lisi").await;
     for path in [
         "/finance/x",
         "/dressed/a",
@@ -122,7 +122,7 @@ async fn the_command_and_the_api_return_the_same_json() {
         "/a/../b",
         "/strong",
     ] {
-        let url = format!("{HOME}{path}");
+        let url = format!("{SSO_URL}{path}");
         let asked = [
             ("url", url.as_str()),
             ("as", "lisi"),
@@ -156,8 +156,8 @@ async fn the_command_and_the_api_return_the_same_json() {
 #[tokio::test]
 async fn an_unknown_login_exits_with_1_and_a_usage_error_with_2() {
     let fixture = CommandFixture::start().await;
-    signed_in(&fixture.server.menshen, "lisi").await;
-    let url = format!("{HOME}/x");
+    session_cookie_of(&fixture.server.menshen, "lisi").await;
+    let url = format!("{SSO_URL}/x");
     for (arguments, code, part) in [
         (
             vec![&*url, "--as", "nobody"],
@@ -188,12 +188,12 @@ async fn an_unknown_login_exits_with_1_and_a_usage_error_with_2() {
 #[tokio::test]
 async fn explaining_writes_nothing_to_the_store_of_a_running_server() {
     let fixture = CommandFixture::start().await;
-    let cookie = signed_in(&fixture.server.menshen, "lisi").await;
+    let cookie = session_cookie_of(&fixture.server.menshen, "lisi").await;
     let file = fixture.folder.path("menshen.db");
     let before = account_and_session_rows(&file).await;
     assert!(before.iter().any(|row| row.contains("lisi")), "{before:?}");
-    let url = format!("{HOME}/finance/x");
-    let calls = |path| fixture.server.menshen.source.calls(path);
+    let url = format!("{SSO_URL}/finance/x");
+    let calls = |path| fixture.server.menshen.wecom.calls(path);
     let asked = || (calls("/cgi-bin/gettoken"), calls("/cgi-bin/user/get"));
     let asked_before = asked();
     for _ in 0..3 {
@@ -212,8 +212,8 @@ async fn explaining_writes_nothing_to_the_store_of_a_running_server() {
 #[tokio::test]
 async fn a_missing_store_or_one_of_another_version_is_not_changed() {
     let fixture = CommandFixture::start().await;
-    signed_in(&fixture.server.menshen, "lisi").await;
-    let url = format!("{HOME}/x");
+    session_cookie_of(&fixture.server.menshen, "lisi").await;
+    let url = format!("{SSO_URL}/x");
     let file = fixture.folder.path("other.db");
     let text = std::fs::read_to_string(&fixture.config).unwrap();
     std::fs::write(&fixture.config, text.replace("menshen.db", "other.db")).unwrap();

@@ -5,7 +5,7 @@ use super::*;
 async fn server_with_two_sessions() -> ExplainServer {
     let server = ExplainServer::start().await;
     for who in ["lisi", "zhangsan"] {
-        signed_in(&server.menshen, who).await;
+        session_cookie_of(&server.menshen, who).await;
     }
     server
 }
@@ -66,7 +66,7 @@ async fn every_other_route_is_listed_with_the_reason_it_does_not_match() {
         ),
     ] {
         let url = match url.starts_with('/') {
-            true => format!("{HOME}{url}"),
+            true => format!("{SSO_URL}{url}"),
             false => url.to_owned(),
         };
         let explained = server.explained(&[("url", &url)]).await;
@@ -86,7 +86,7 @@ async fn every_other_route_is_listed_with_the_reason_it_does_not_match() {
 #[tokio::test]
 async fn an_ambiguous_path_is_explained_with_two_readings() {
     let server = ExplainServer::start().await;
-    let url = format!("{HOME}/finance%2fx");
+    let url = format!("{SSO_URL}/finance%2fx");
     let explained = server.explained(&[("url", &url)]).await;
     assert_eq!(
         name_value_pairs(&explained["route"]["readings"], "path", "finds"),
@@ -99,8 +99,8 @@ async fn an_ambiguous_path_is_explained_with_two_readings() {
     assert_eq!(explained["verdict"]["status"], 400);
     assert!(explained["upstream"].is_null());
     // The rule is true for one reading and false for another.
-    signed_in(&server.menshen, "lisi").await;
-    let url = format!("{HOME}/by-path/a%2f/b");
+    session_cookie_of(&server.menshen, "lisi").await;
+    let url = format!("{SSO_URL}/by-path/a%2f/b");
     let explained = server.explained(&[("url", &url), ("as", "lisi")]).await;
     assert_eq!(explained["route"]["name"], "by-path");
     assert_eq!(explained["verdict"]["reason"], "ambiguous path");
@@ -149,7 +149,7 @@ async fn own_pages_are_explained_by_name() {
 #[tokio::test]
 async fn a_rule_is_explained_with_its_result_and_the_values_it_read() {
     let server = server_with_two_sessions().await;
-    let finance = format!("{HOME}/finance/x");
+    let finance = format!("{SSO_URL}/finance/x");
     let text = "'财务部' in user.departments && request.ip != '10.9.9.9'";
     for (who, from, says, departments) in [
         ("lisi", "192.0.2.7", "yes", r#"["财务部"]"#),
@@ -184,7 +184,7 @@ async fn a_rule_is_explained_with_its_result_and_the_values_it_read() {
 #[tokio::test]
 async fn a_failing_rule_is_explained_with_the_missing_values() {
     let server = server_with_two_sessions().await;
-    let url = format!("{HOME}/failing");
+    let url = format!("{SSO_URL}/failing");
     let asked = [("url", url.as_str()), ("as", "lisi")];
     let explained = server.explained(&asked).await;
     let says = explained["rule"]["says"].as_str().unwrap();
@@ -238,7 +238,7 @@ async fn connectors_and_proof_requirements_are_explained_as_the_deciding_rule() 
             "not-found",
         ),
     ] {
-        let url = format!("{HOME}{path}");
+        let url = format!("{SSO_URL}{path}");
         let mut asked = vec![("url", url.as_str())];
         asked.extend((!who.is_empty()).then_some(("as", who)));
         let explained = server.explained(&asked).await;
@@ -264,7 +264,7 @@ async fn a_session_that_does_not_count_is_anonymous_to_the_rule_and_a_note_says_
             "acr_values = [\"gold\"]",
         ),
     ] {
-        let url = format!("{HOME}{path}");
+        let url = format!("{SSO_URL}{path}");
         let explained = server.explained(&[("url", &url), ("as", "lisi")]).await;
         assert_eq!(explained["rule"]["says"], says);
         let said = explained["notes"][0].as_str().unwrap();
@@ -275,7 +275,7 @@ async fn a_session_that_does_not_count_is_anonymous_to_the_rule_and_a_note_says_
 #[tokio::test]
 async fn a_preflight_and_a_public_route_are_explained_as_allowed() {
     let server = server_with_two_sessions().await;
-    let url = format!("{HOME}/preflight");
+    let url = format!("{SSO_URL}/preflight");
     let mut asked = vec![
         ("url", url.as_str()),
         ("method", "options"),
@@ -289,7 +289,7 @@ async fn a_preflight_and_a_public_route_are_explained_as_allowed() {
     let explained = server.explained(&asked).await;
     assert_eq!(explained["verdict"]["verdict"], "login");
     // On a public route a session of another connector is anonymous.
-    let url = format!("{HOME}/public/named");
+    let url = format!("{SSO_URL}/public/named");
     let explained = server.explained(&[("url", &url), ("as", "lisi")]).await;
     assert!(
         explained["notes"][0]
@@ -305,7 +305,7 @@ async fn a_preflight_and_a_public_route_are_explained_as_allowed() {
 async fn the_explained_caller_is_the_account_right_after_a_login() {
     let server = ExplainServer::start().await;
     server.admit_by_both_connectors("wang", "other").await;
-    let url = format!("{HOME}/other");
+    let url = format!("{SSO_URL}/other");
     let asked = [("url", url.as_str()), ("as", "wang")];
     for (via, expected, verdict) in [
         (None, "other", "allow"),
@@ -347,7 +347,7 @@ async fn the_explained_caller_is_the_account_right_after_a_login() {
 async fn secrets_are_hidden_and_long_values_are_truncated() {
     let server = server_with_two_sessions().await;
     let explained = server
-        .explained(&[("url", &format!("{HOME}/basic")), ("as", "lisi")])
+        .explained(&[("url", &format!("{SSO_URL}/basic")), ("as", "lisi")])
         .await;
     let headers = name_value_pairs(&explained["upstream"]["headers"], "name", "value");
     for name in ["authorization", "x-menshen-assertion"] {
@@ -356,7 +356,7 @@ async fn secrets_are_hidden_and_long_values_are_truncated() {
     }
     assert!(!explained.to_string().contains("swordfish"));
     let explained = server
-        .explained(&[("url", &format!("{HOME}/tokens")), ("as", "lisi")])
+        .explained(&[("url", &format!("{SSO_URL}/tokens")), ("as", "lisi")])
         .await;
     for name in ["authorization", "x-forwarded-access-token"] {
         let all = explained["upstream"]["headers"].as_array().unwrap();
@@ -364,7 +364,7 @@ async fn secrets_are_hidden_and_long_values_are_truncated() {
         assert_eq!(line["value"], "(hidden, when the session has one)");
     }
     let long = format!("X-Long: {}", "长".repeat(500));
-    let url = format!("{HOME}/x/{}", "a".repeat(500));
+    let url = format!("{SSO_URL}/x/{}", "a".repeat(500));
     let explained = server
         .explained(&[("url", &url), ("as", "lisi"), ("header", &long)])
         .await;
@@ -465,11 +465,11 @@ async fn a_public_path_is_explained_by_public_paths() {
         ("/finance/icon.png", "public_paths"),
         ("/finance/x", "allow"),
     ] {
-        let url = format!("{HOME}{path}");
+        let url = format!("{SSO_URL}{path}");
         let explained = server.explained(&[("url", &url), ("as", "lisi")]).await;
         assert_eq!(explained["rule"]["key"], key, "{path}: {explained}");
     }
-    let url = format!("{HOME}/finance/icon.png");
+    let url = format!("{SSO_URL}/finance/icon.png");
     let explained = server.explained(&[("url", &url)]).await;
     assert_eq!(explained["rule"]["text"], "\"/finance/icon.png\"");
     assert_eq!(explained["verdict"]["verdict"], "allow");

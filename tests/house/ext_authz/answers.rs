@@ -6,14 +6,14 @@ use super::client::Client;
 use super::{CheckResult, ON_MAIN, check_request, grpc_client, parse_response, setup};
 use crate::browser::navigation;
 use crate::setup::{Menshen, Setup};
-use crate::test_request::{TestRequest, signed_in};
-use crate::upstream::Folder;
+use crate::test_request::{TestRequest, session_cookie_of};
+use crate::upstream::TempFolder;
 
 /// Starts menshen with a gRPC client and the session cookie of 李四, who is in 财务部.
 async fn lisi() -> (Menshen, Client, String) {
     let menshen = setup().start().await;
     let client = grpc_client(&menshen).await;
-    let cookie = signed_in(&menshen, "lisi").await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     (menshen, client, cookie)
 }
 
@@ -151,7 +151,7 @@ async fn a_program_and_a_forged_cookie_get_401() {
 #[tokio::test]
 async fn every_other_refusal_is_403() {
     let (menshen, mut client, cookie) = lisi().await;
-    let zhangsan = signed_in(&menshen, "zhangsan").await;
+    let zhangsan = session_cookie_of(&menshen, "zhangsan").await;
     for (question, reason) in [
         (check_request("/finance").session(&zhangsan), "forbidden"),
         (
@@ -260,7 +260,7 @@ async fn raw_headers_are_read_like_merged_headers() {
         (0, "lisi")
     );
     // An invalid cookie beside a valid one is ignored; two different sessions are ambiguous.
-    let second = signed_in(&menshen, "zhangsan").await;
+    let second = session_cookie_of(&menshen, "zhangsan").await;
     for (value, code) in [("a.b.c", 0), (second.as_str(), 16)] {
         let two = &mut question["attributes"]["request"]["http"]["headers"];
         *two = json!({ "cookie": format!("menshen={value}") });
@@ -275,7 +275,7 @@ async fn raw_headers_are_read_like_merged_headers() {
 #[tokio::test]
 async fn a_named_route_decides_regardless_of_host_and_path() {
     let (menshen, mut client, cookie) = lisi().await;
-    let zhangsan = signed_in(&menshen, "zhangsan").await;
+    let zhangsan = session_cookie_of(&menshen, "zhangsan").await;
     let at = |cookie: &str| {
         check_request("/anything")
             .host("elsewhere.test")
@@ -374,7 +374,7 @@ async fn a_missing_fact_is_unknown_and_denies_where_a_rule_needs_it() {
 
 #[tokio::test]
 async fn a_renewed_cookie_is_added_to_the_response() {
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let key = |name: &str| {
         let path = folder.write(name, menshen::keys::generate().expose());
         format!("{{ file = {path:?} }}")
@@ -382,7 +382,7 @@ async fn a_renewed_cookie_is_added_to_the_response() {
     let (old, new) = (key("old"), key("new"));
     let with = |keys: &str| setup().session(&format!("keys = [{keys}]"));
     let menshen = with(&old).start().await;
-    let cookie = signed_in(&menshen, "lisi").await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     menshen
         .reload(&with(&format!("{new}, {old}")))
         .await
@@ -432,10 +432,10 @@ async fn a_revoked_session_is_refused_at_the_next_check() {
 async fn the_main_listener_gives_the_same_verdicts() {
     let menshen = Setup::default()
         .server("trusted_proxies = [\"127.0.0.1\"]")
-        .more(ON_MAIN)
+        .tables(ON_MAIN)
         .start()
         .await;
-    let cookie = signed_in(&menshen, "lisi").await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     let mut client = Client::connect(menshen.address()).await;
     let answer = parse_response(
         &client

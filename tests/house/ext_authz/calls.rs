@@ -135,7 +135,7 @@ async fn a_passed_deadline_is_reported_as_deadline_exceeded() {
 async fn an_untrusted_peer_is_refused_and_the_log_says_what_to_add() {
     let menshen = Setup::default()
         .server("trusted_proxies = [\"192.0.2.0/24\"]")
-        .more("[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n")
+        .tables("[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n")
         .start()
         .await;
     let mut client = grpc_client(&menshen).await;

@@ -7,8 +7,8 @@ use super::client::{CHECK, Client, framed};
 use super::{ON_MAIN, check_request, grpc_client, parse_response, setup};
 use crate::records::Records;
 use crate::setup::Setup;
-use crate::tls::{connect, pair};
-use crate::upstream::Folder;
+use crate::tls::{connect, write_certificate};
+use crate::upstream::TempFolder;
 use crate::wire;
 
 const TRUSTING: &str = "trusted_proxies = [\"127.0.0.1\"]";
@@ -17,11 +17,11 @@ const TRUSTING: &str = "trusted_proxies = [\"127.0.0.1\"]";
 async fn the_grpc_listener_answers_http1_with_an_explanation() {
     let menshen = setup().start().await;
     let address = menshen.running.grpc_address().unwrap();
-    let answer = wire::raw(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let answer = wire::send(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(answer.status, 505);
     assert!(answer.text().contains("gRPC"), "{}", answer.text());
     assert!(
-        wire::try_raw(address, b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n")
+        wire::try_send(address, b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n")
             .await
             .is_none_or(|a| a.status == 400 || a.status == 505)
     );
@@ -33,7 +33,7 @@ async fn the_grpc_listener_answers_http1_with_an_explanation() {
 async fn the_main_listener_answers_grpc_only_with_on_main() {
     let menshen = Setup::default()
         .server(TRUSTING)
-        .more(ON_MAIN)
+        .tables(ON_MAIN)
         .start()
         .await;
     assert_eq!(menshen.running.grpc_address(), None);
@@ -49,7 +49,7 @@ async fn the_main_listener_answers_grpc_only_with_on_main() {
         )
         .await;
     assert_eq!((called.http, called.status), (400, None));
-    let answer = wire::raw(
+    let answer = wire::send(
         menshen.address(),
         b"GET /public/echo HTTP/1.1\r\nHost: sso.test\r\n\r\n",
     )
@@ -64,17 +64,17 @@ async fn without_on_main_the_main_listener_speaks_no_plain_http2() {
         "POST {CHECK} HTTP/1.1\r\nHost: nobody.test\r\nContent-Type: application/grpc\r\n\
          Content-Length: 5\r\nConnection: close\r\n\r\n\0\0\0\0\0"
     );
-    let answer = wire::raw(menshen.address(), request.as_bytes()).await;
+    let answer = wire::send(menshen.address(), request.as_bytes()).await;
     assert_eq!(answer.status, 404);
-    let answer = wire::try_raw(menshen.address(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    let answer = wire::try_send(menshen.address(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     assert!(answer.is_none_or(|answer| answer.status == 400));
 }
 
-fn at_a_path(folder: &Folder, trusted: &str) -> Setup {
+fn at_a_path(folder: &TempFolder, trusted: &str) -> Setup {
     let path = folder.path("grpc.sock");
     Setup::default()
         .server(&format!("trusted_proxies = [\"{trusted}\"]"))
-        .more(&format!(
+        .tables(&format!(
             "[ext_authz]\ngrpc_listen = \"unix:{}\"\n",
             path.display()
         ))
@@ -84,7 +84,7 @@ fn at_a_path(folder: &Folder, trusted: &str) -> Setup {
 async fn a_unix_socket_answers_trusted_peers() {
     let log = Records::process_log();
     for (trusted, reason) in [("unix", "nobody"), ("127.0.0.1", "not-trusted")] {
-        let folder = Folder::new();
+        let folder = TempFolder::new();
         let menshen = at_a_path(&folder, trusted).start().await;
         assert_eq!(menshen.running.grpc_address(), None);
         let stream = UnixStream::connect(folder.path("grpc.sock")).await.unwrap();
@@ -105,15 +105,15 @@ async fn a_unix_socket_answers_trusted_peers() {
 
 #[tokio::test]
 async fn the_main_listener_answers_grpc_over_tls() {
-    let folder = Folder::new();
-    let trusted = pair(&folder, "a", &["sso.test"]);
+    let folder = TempFolder::new();
+    let trusted = write_certificate(&folder, "a", &["sso.test"]);
     let file = |name: &str| folder.path(name);
     let (certificate, key) = (file("a.pem"), file("a.key"));
     let tls = format!("tls = {{ certificate = {certificate:?}, key = {key:?} }}");
     let menshen = Setup::default()
         .external_url("https://sso.test")
         .server(&format!("{TRUSTING}\n{tls}"))
-        .more(ON_MAIN)
+        .tables(ON_MAIN)
         .start()
         .await;
     let stream = connect(menshen.address(), "sso.test", &trusted, b"h2").await;

@@ -8,9 +8,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::frames::{DATA, Frames, PLAIN_HTTP2, RST_STREAM};
-use crate::raw_connection::{PATIENCE, RawConnection};
+use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{UPSTREAM_HOST, accept, get, listener, ok, open_route};
+use crate::upstream::{UPSTREAM_HOST, accept, get, listener, ok, public_route};
 
 /// The share of a client: one percent of 1024.
 const SHARE: u32 = 10;
@@ -43,9 +43,9 @@ enum Stage {
 
 async fn start_menshen(socket: &TcpListener, limits: &str) -> Menshen {
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let setup = Setup::default().routes(&open_route(&url, limits));
+    let setup = Setup::default().routes(&public_route(&url, limits));
     let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share = 1";
-    setup.more(PLAIN_HTTP2).server(server).start().await
+    setup.tables(PLAIN_HTTP2).server(server).start().await
 }
 
 fn forwarded_for(client: &str) -> String {
@@ -76,7 +76,7 @@ async fn abandon_request(
             connection.send(request).await;
             upstream = received(socket, stage).await;
             if stage == Stage::Answering {
-                assert_eq!(connection.answer_head().await.status, 200);
+                assert_eq!(connection.read_answer_head().await.status, 200);
             }
             drop(connection);
         }
@@ -106,17 +106,17 @@ async fn abandon_request(
 
 /// Reads to the end of the connection, by which the upstream sees the abort.
 async fn read_to_end(upstream: &mut RawConnection<TcpStream>, uploads: bool) {
-    let rest = upstream.rest().await;
+    let rest = upstream.read_to_end().await;
     assert!(uploads || rest.is_empty(), "{rest:?}");
 }
 
 /// Accepts a request and returns the upstream's side of the connection.
 async fn received(socket: &TcpListener, stage: Stage) -> RawConnection<TcpStream> {
     let mut upstream = accept(socket).await;
-    upstream.head().await.unwrap();
+    upstream.read_head().await.unwrap();
     match stage {
         // The data, or the size line of a chunk.
-        Stage::Uploading => drop(upstream.bytes(4).await.unwrap()),
+        Stage::Uploading => drop(upstream.read_bytes(4).await.unwrap()),
         Stage::Interim => upstream.send("HTTP/1.1 102 Processing\r\n\r\n").await,
         Stage::Answering => {
             let head = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
@@ -133,11 +133,11 @@ async fn status_of_one_more(menshen: &Menshen, socket: &TcpListener, client: &st
     connection.send(get("/", &forwarded_for(client))).await;
     let answering = async {
         let mut upstream = accept(socket).await;
-        upstream.head().await.unwrap();
+        upstream.read_head().await.unwrap();
         upstream.send(ok("fine")).await;
         upstream
     };
-    let mut answer = pin!(connection.answer());
+    let mut answer = pin!(connection.read_answer());
     tokio::select! {
         answer = &mut answer => answer.status,
         upstream = answering => {
@@ -174,7 +174,7 @@ async fn abandoned_requests_count_toward_the_share_of_the_client() {
 /// Sends requests until one is not refused.
 async fn until_accepted(menshen: &Menshen, socket: &TcpListener, what: &str) {
     let asking = async { while status_of_one_more(menshen, socket, "203.0.113.7").await != 200 {} };
-    timeout(PATIENCE, asking)
+    timeout(TEST_TIMEOUT, asking)
         .await
         .unwrap_or_else(|_| panic!("{what}"));
 }
@@ -232,5 +232,5 @@ async fn an_abandoned_request_stops_counting_after_the_limit_of_the_route() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(PATIENCE, writing).await.expect("it is closed");
+    timeout(TEST_TIMEOUT, writing).await.expect("it is closed");
 }

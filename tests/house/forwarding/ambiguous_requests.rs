@@ -2,7 +2,7 @@
 
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, ok, open_route};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, ok, public_route};
 
 /// A hidden request; if an upstream receives it, smuggling succeeded.
 const HIDDEN: &str = "GET /in/smuggled HTTP/1.1\r\nHost: up.test\r\nX-Forwarded-User: boss\r\n\r\n";
@@ -16,19 +16,19 @@ async fn statuses(address: std::net::SocketAddr, bytes: &[u8]) -> Vec<u16> {
     let mut connection = RawConnection::open(address).await;
     let _ = connection.try_send(bytes).await;
     let mut statuses = Vec::new();
-    while let Some(answer) = connection.try_answer().await {
+    while let Some(answer) = connection.try_read_answer().await {
         statuses.push(answer.status);
     }
     statuses
 }
 
 async fn ok_upstream() -> Upstream {
-    Upstream::start(|_| Reply::Keep(ok("fine"))).await
+    Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await
 }
 
 /// An instance of menshen with short time-outs.
 async fn menshen_with_short_limits(upstream: &Upstream) -> Menshen {
-    let routes = open_route(
+    let routes = public_route(
         upstream.url(),
         &format!("limits.idle = \"200ms\"\n{PROTECTED}"),
     );
@@ -45,8 +45,8 @@ fn assert_one_reading(shape: &str, upstream: &Upstream) {
     for asked in upstream.received() {
         let message = asked.message;
         let (length, coding) = (
-            message.all("content-length"),
-            message.all("transfer-encoding"),
+            message.header_values("content-length"),
+            message.header_values("transfer-encoding"),
         );
         assert!(length.len() + coding.len() <= 1, "{shape:?}: {message:?}");
         assert!(
@@ -60,7 +60,7 @@ fn assert_one_reading(shape: &str, upstream: &Upstream) {
             "{shape:?}: {message:?}"
         );
         assert!(
-            !message.first.contains("smuggled"),
+            !message.start_line.contains("smuggled"),
             "{shape:?} smuggled a request"
         );
         for (name, value) in &message.headers {
@@ -226,14 +226,14 @@ async fn invalid_request_heads_are_refused() {
         assert!(
             upstream.received().is_empty(),
             "{request:?}: {:?}",
-            upstream.last()
+            upstream.last_request()
         );
     }
     // The absolute form is accepted if it agrees with `Host`.
     let request =
         format!("GET http://{UPSTREAM_HOST}/a?b HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n");
     assert_eq!(statuses(menshen.address(), request.as_bytes()).await, [200]);
-    assert_eq!(upstream.last().first, "GET /a?b HTTP/1.1");
+    assert_eq!(upstream.last_request().start_line, "GET /a?b HTTP/1.1");
 }
 
 #[tokio::test]
@@ -242,7 +242,7 @@ async fn an_http_1_0_request_is_served_and_its_connection_closed() {
     let menshen = menshen_with_short_limits(&upstream).await;
     let request = format!("GET / HTTP/1.0\r\nHost: {UPSTREAM_HOST}\r\n\r\n{HIDDEN}");
     assert_eq!(statuses(menshen.address(), request.as_bytes()).await, [200]);
-    assert_eq!(upstream.last().first, "GET / HTTP/1.1");
+    assert_eq!(upstream.last_request().start_line, "GET / HTTP/1.1");
     // HTTP/1.0 has no transfer codings, so the end of the body is ambiguous.
     let head =
         format!("POST / HTTP/1.0\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\r\n");

@@ -2,7 +2,9 @@
 
 use crate::raw_connection::RawConnection;
 use crate::setup::Menshen;
-use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok};
+use crate::upstream::{
+    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of, ok,
+};
 
 /// A hidden response that the next request must not receive.
 const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
@@ -11,13 +13,13 @@ const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
 async fn lying_upstream(lies: Vec<String>) -> (Upstream, Menshen) {
     let upstream = Upstream::start(move |asked| {
         let number = asked.message.target().trim_start_matches('/').parse();
-        Reply::Keep(number.map_or_else(
+        Reply::KeepAlive(number.map_or_else(
             |_| ok("fine"),
             |number: usize| lies[number].clone().into_bytes(),
         ))
     })
     .await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     (upstream, menshen)
 }
 
@@ -25,7 +27,7 @@ async fn assert_next_requests_succeed(menshen: &Menshen, after: &str) {
     let mut connection = RawConnection::open(menshen.address()).await;
     for _ in 0..2 {
         connection.send(get("/", "")).await;
-        let told = connection.try_answer().await.map(|told| told.text());
+        let told = connection.try_read_answer().await.map(|told| told.text());
         assert_eq!(told.as_deref(), Some("fine"), "after {after:?}");
     }
 }
@@ -69,7 +71,7 @@ async fn an_ambiguous_response_head_is_a_502_and_poisons_no_later_request() {
     for (number, lie) in lies.iter().enumerate() {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get(&format!("/{number}"), "")).await;
-        let told = connection.try_answer().await;
+        let told = connection.try_read_answer().await;
         assert_eq!(told.map(|told| told.status), Some(502), "{lie:.200?}");
         assert_next_requests_succeed(&menshen, &lie[..lie.len().min(200)]).await;
     }
@@ -103,7 +105,7 @@ async fn ambiguous_chunks_end_the_response_and_poison_no_later_request() {
     for (number, lie) in lies.iter().enumerate() {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get(&format!("/{number}"), "")).await;
-        let whole = connection.try_answer().await;
+        let whole = connection.try_read_answer().await;
         assert!(whole.is_none(), "{lie:.200?}: {whole:?}");
         assert_next_requests_succeed(&menshen, &lie[..lie.len().min(200)]).await;
     }
@@ -129,7 +131,7 @@ async fn bytes_after_a_response_never_answer_another_request() {
                 "{method} /0 HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"
             ))
             .await;
-        let head = connection.answer_head().await;
+        let head = connection.read_answer_head().await;
         assert!(head.status < 400, "{end:?}: {}", head.status);
         assert_next_requests_succeed(&menshen, end).await;
         assert_eq!(upstream.connections(), 2, "{end:?}");
@@ -159,7 +161,7 @@ async fn a_connection_whose_response_announces_an_impossible_body_is_not_reused(
                 "{method} /0 HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"
             ))
             .await;
-        let head = connection.answer_head().await;
+        let head = connection.read_answer_head().await;
         assert!(head.status < 400, "{end:?}: {}", head.status);
         assert_next_requests_succeed(&menshen, end).await;
         assert_eq!(upstream.connections(), connections, "{method} {end:?}");
@@ -169,11 +171,12 @@ async fn a_connection_whose_response_announces_an_impossible_body_is_not_reused(
 #[tokio::test]
 async fn a_response_that_arrives_byte_by_byte_is_forwarded_unchanged() {
     let socket = listener().await;
-    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen =
+        menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
     client.send(get("/", "")).await;
     let mut upstream = accept(&socket).await;
-    upstream.request().await.unwrap();
+    upstream.read_request().await.unwrap();
     upstream.stream.set_nodelay(true).unwrap();
     let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     for answer in [
@@ -186,13 +189,13 @@ async fn a_response_that_arrives_byte_by_byte_is_forwarded_unchanged() {
             upstream.send([byte]).await;
             tokio::task::yield_now().await;
         }
-        let told = client.answer().await;
+        let told = client.read_answer().await;
         assert_eq!((told.status, told.text().as_str()), (200, "hello"), "{answer:?}");
-        assert!(told.all("content-length").count() <= 1, "{answer:?}");
+        assert!(told.header_values("content-length").count() <= 1, "{answer:?}");
         assert_eq!(told.header("x-forwarded-user"), None);
         client.send(get("/", "")).await;
         // Each response was read to its end, so the connection is reused.
-        upstream.request().await.unwrap();
+        upstream.read_request().await.unwrap();
     }
 }
 
@@ -200,13 +203,13 @@ async fn a_response_that_arrives_byte_by_byte_is_forwarded_unchanged() {
 async fn an_http_1_0_response_ends_with_its_connection() {
     let upstream = Upstream::start(|asked| match asked.message.target() {
         "/close" => Reply::Close(b"HTTP/1.0 200 OK\r\n\r\nto the end".to_vec()),
-        "/kept" => Reply::Keep(
+        "/kept" => Reply::KeepAlive(
             b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nkept".to_vec(),
         ),
-        _ => Reply::Keep(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nplain".to_vec()),
+        _ => Reply::KeepAlive(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nplain".to_vec()),
     })
     .await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for (target, text, connections) in [
         ("/kept", "kept", 1),
@@ -217,7 +220,7 @@ async fn an_http_1_0_response_ends_with_its_connection() {
         ("/kept", "kept", 4),
     ] {
         connection.send(get(target, "")).await;
-        assert_eq!(connection.answer().await.text(), text, "{target}");
+        assert_eq!(connection.read_answer().await.text(), text, "{target}");
         assert_eq!(upstream.connections(), connections, "{target}");
     }
 }
@@ -225,30 +228,32 @@ async fn an_http_1_0_response_ends_with_its_connection() {
 #[tokio::test]
 async fn a_connection_with_an_incomplete_request_is_never_reused() {
     let socket = listener().await;
-    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen =
+        menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
     let half =
         format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 100\r\n\r\nhalf");
     client.send(half).await;
     let mut upstream = accept(&socket).await;
-    upstream.head().await.unwrap();
+    upstream.read_head().await.unwrap();
     upstream
         .send("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
         .await;
-    let told = client.answer_head().await;
+    let told = client.read_answer_head().await;
     assert_eq!(told.status, 413);
     let mut other = RawConnection::open(menshen.address()).await;
     other.send(get("/other", "")).await;
     let mut fresh = accept(&socket).await;
-    assert_eq!(fresh.request().await.unwrap().target(), "/other");
+    assert_eq!(fresh.read_request().await.unwrap().target(), "/other");
     fresh.send(ok("fine")).await;
-    assert_eq!(other.answer().await.text(), "fine");
+    assert_eq!(other.read_answer().await.text(), "fine");
 }
 
 #[tokio::test]
 async fn an_upgrade_before_the_end_of_the_request_is_a_502() {
     let socket = listener().await;
-    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen =
+        menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
     client
         .send(format!(
@@ -257,19 +262,20 @@ async fn an_upgrade_before_the_end_of_the_request_is_a_502() {
         ))
         .await;
     let mut upstream = accept(&socket).await;
-    upstream.head().await.unwrap();
+    upstream.read_head().await.unwrap();
     upstream
         .send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n")
         .await;
-    assert_eq!(client.answer_head().await.status, 502);
+    assert_eq!(client.read_answer_head().await.status, 502);
     // No bytes of the request are sent as the new protocol.
-    assert!(!upstream.rest().await.starts_with(b"GET"));
+    assert!(!upstream.read_to_end().await.starts_with(b"GET"));
 }
 
 #[tokio::test]
 async fn an_aborted_request_body_never_looks_complete_to_the_upstream() {
     let socket = listener().await;
-    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen =
+        menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     for (framing, sent) in [
         ("Content-Length: 100", "half"),
         ("Transfer-Encoding: chunked", "4\r\nhalf\r\n"),
@@ -282,9 +288,9 @@ async fn an_aborted_request_body_never_looks_complete_to_the_upstream() {
             ))
             .await;
         let mut upstream = accept(&socket).await;
-        upstream.head().await.unwrap();
+        upstream.read_head().await.unwrap();
         drop(client);
-        let rest = upstream.rest().await;
+        let rest = upstream.read_to_end().await;
         assert!(
             !rest.ends_with(b"0\r\n\r\n") && rest.len() < 100,
             "{framing}: {rest:?}"

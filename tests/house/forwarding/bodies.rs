@@ -4,7 +4,7 @@ use menshen::face::page::Cause;
 
 use crate::raw_connection::{Message, RawConnection};
 use crate::records::Records;
-use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, get, menshen_before, ok, post};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, get, menshen_in_front_of, ok, post};
 
 /// Pseudo-random bytes, so that moved bytes are detected.
 fn pattern(length: usize) -> Vec<u8> {
@@ -27,7 +27,7 @@ fn chunked(body: &[u8], size: usize) -> Vec<u8> {
 async fn mirror() -> Upstream {
     Upstream::start(|asked| {
         let Message { body, .. } = &asked.message;
-        Reply::Keep(match asked.message.one("transfer-encoding") {
+        Reply::KeepAlive(match asked.message.single_header("transfer-encoding") {
             None => ok(body),
             Some(_) => {
                 let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -41,7 +41,7 @@ async fn mirror() -> Upstream {
 #[tokio::test]
 async fn methods_and_targets_are_forwarded_byte_for_byte() {
     let upstream = mirror().await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut line = RawConnection::open(menshen.address()).await;
     let target = "/a%2Fb//c;v=1/%E5%BC%A0?x=%e5%bc%a0&y=a+b&&=&q=%zz|{}";
     for method in [
@@ -50,12 +50,15 @@ async fn methods_and_targets_are_forwarded_byte_for_byte() {
         let request = format!("{method} {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n");
         line.send(request).await;
         let answer = if method == "HEAD" {
-            line.answer_head().await
+            line.read_answer_head().await
         } else {
-            line.answer().await
+            line.read_answer().await
         };
         assert_eq!(answer.status, 200, "{method}: {}", answer.text());
-        assert_eq!(upstream.last().first, format!("{method} {target} HTTP/1.1"));
+        assert_eq!(
+            upstream.last_request().start_line,
+            format!("{method} {target} HTTP/1.1")
+        );
     }
     assert_eq!(upstream.connections(), 1);
 }
@@ -63,7 +66,7 @@ async fn methods_and_targets_are_forwarded_byte_for_byte() {
 #[tokio::test]
 async fn connect_and_trace_are_refused() {
     let upstream = mirror().await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     for (request, statuses) in [
         (
             format!("TRACE / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"),
@@ -78,7 +81,7 @@ async fn connect_and_trace_are_refused() {
             400..406,
         ),
     ] {
-        let answer = crate::wire::raw(menshen.address(), request.as_bytes()).await;
+        let answer = crate::wire::send(menshen.address(), request.as_bytes()).await;
         assert!(statuses.contains(&answer.status), "{request}: {answer:?}");
     }
     assert!(upstream.received().is_empty());
@@ -87,7 +90,7 @@ async fn connect_and_trace_are_refused() {
 #[tokio::test]
 async fn bodies_of_every_size_are_forwarded_completely_in_both_directions() {
     let upstream = mirror().await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut line = RawConnection::open(menshen.address()).await;
     for size in [0, 1, 16 * 1024, 1 << 20, 20 << 20] {
         let body = pattern(size);
@@ -112,23 +115,23 @@ async fn bodies_of_every_size_are_forwarded_completely_in_both_directions() {
                     to
                 });
                 let mut reading = RawConnection::over(tokio::io::join(from, tokio::io::sink()));
-                let answer = reading.answer().await;
+                let answer = reading.read_answer().await;
                 assert_eq!(answer.status, 200);
                 assert!(answer.body == body, "{size} bytes with {framing} changed");
                 sending.await.unwrap();
                 line = RawConnection::open(address).await;
             } else {
                 line.send(&request).await;
-                let answer = line.answer().await;
+                let answer = line.read_answer().await;
                 assert_eq!(answer.status, 200);
                 assert!(answer.body == body, "{size} bytes with {framing} changed");
             }
-            let got = upstream.last();
+            let got = upstream.last_request();
             assert!(got.body == body, "{size} bytes with {framing} changed");
             let framings = ["content-length", "transfer-encoding"];
             let used: Vec<_> = framings
                 .into_iter()
-                .filter(|name| got.one(name).is_some())
+                .filter(|name| got.single_header(name).is_some())
                 .collect();
             // An empty chunked body may be forwarded with a length.
             if size > 0 {
@@ -143,7 +146,7 @@ async fn bodies_of_every_size_are_forwarded_completely_in_both_directions() {
 #[tokio::test]
 async fn a_body_above_the_limit_of_the_route_is_413_and_one_at_the_limit_passes() {
     let upstream = mirror().await;
-    let menshen = menshen_before(upstream.url(), "limits.body_bytes_max = 1000").await;
+    let menshen = menshen_in_front_of(upstream.url(), "limits.body_bytes_max = 1000").await;
     let by_chunks = |size| {
         let head = format!(
             "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -156,7 +159,7 @@ async fn a_body_above_the_limit_of_the_route_is_413_and_one_at_the_limit_passes(
         (by_chunks(1000), 200),
         (by_chunks(1001), 413),
     ] {
-        let answer = crate::wire::raw(menshen.address(), &request).await;
+        let answer = crate::wire::send(menshen.address(), &request).await;
         assert_eq!(answer.status, status, "{}", answer.text());
     }
     let whole = upstream.received();
@@ -166,13 +169,13 @@ async fn a_body_above_the_limit_of_the_route_is_413_and_one_at_the_limit_passes(
     let head =
         format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 99999999999\r\n\r\n");
     line.send(head).await;
-    assert_eq!(line.answer().await.status, 413);
+    assert_eq!(line.read_answer().await.status, 413);
 }
 
 #[tokio::test]
 async fn responses_without_a_body_do_not_desynchronise_the_connection() {
     let upstream = Upstream::start(|asked| {
-        Reply::Keep(match asked.message.target() {
+        Reply::KeepAlive(match asked.message.target() {
             "/204" => b"HTTP/1.1 204 No Content\r\nX-Kept: 1\r\n\r\n".to_vec(),
             "/304" => {
                 b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 7\r\n\r\n".to_vec()
@@ -187,7 +190,7 @@ async fn responses_without_a_body_do_not_desynchronise_the_connection() {
         })
     })
     .await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut line = RawConnection::open(menshen.address()).await;
     for (method, target, status, body) in [
         ("GET", "/204", 204, ""),
@@ -201,9 +204,9 @@ async fn responses_without_a_body_do_not_desynchronise_the_connection() {
         ))
         .await;
         let answer = if method == "HEAD" {
-            line.answer_head().await
+            line.read_answer_head().await
         } else {
-            line.answer().await
+            line.read_answer().await
         };
         assert_eq!((answer.status, answer.text().as_str()), (status, body));
         match target {
@@ -223,7 +226,7 @@ async fn a_client_that_expects_100_continue_gets_it() {
     let upstream = mirror().await;
     let more =
         "[[route]]\nname = \"in\"\nhost = \"up.test\"\npath = \"/in\"\nupstream = [\"{app}\"]";
-    let menshen = menshen_before(upstream.url(), more).await;
+    let menshen = menshen_in_front_of(upstream.url(), more).await;
     let ask = |target: &str| {
         format!(
             "POST {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nExpect: 100-continue\r\n\
@@ -232,34 +235,34 @@ async fn a_client_that_expects_100_continue_gets_it() {
     };
     let mut line = RawConnection::open(menshen.address()).await;
     line.send(ask("/")).await;
-    assert_eq!(line.answer_head().await.status, 100);
+    assert_eq!(line.read_answer_head().await.status, 100);
     line.send("hello").await;
-    let answer = line.answer().await;
+    let answer = line.read_answer().await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
     // menshen handles the expectation; the upstream receives the body at once.
-    assert!(upstream.last().all("expect").is_empty());
+    assert!(upstream.last_request().header_values("expect").is_empty());
 
     // A request that is not allowed is refused instead.
     let mut line = RawConnection::open(menshen.address()).await;
     line.send(ask("/in")).await;
-    assert_eq!(line.answer_head().await.status, 401);
+    assert_eq!(line.read_answer_head().await.status, 401);
     assert_eq!(menshen.app.requests(), 0);
 }
 
 #[tokio::test]
 async fn successive_requests_of_a_client_reuse_one_upstream_connection() {
     let upstream = mirror().await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut line = RawConnection::open(menshen.address()).await;
     for _ in 0..20 {
         line.send(get("/", "")).await;
-        assert_eq!(line.answer().await.status, 200);
+        assert_eq!(line.read_answer().await.status, 200);
     }
     // Pipelined requests are answered in order.
     let two = [post("/", "", "one"), post("/", "", "two")].concat();
     line.send(two).await;
-    assert_eq!(line.answer().await.text(), "one");
-    assert_eq!(line.answer().await.text(), "two");
+    assert_eq!(line.read_answer().await.text(), "one");
+    assert_eq!(line.read_answer().await.text(), "two");
     assert_eq!(upstream.connections(), 1);
 }
 
@@ -267,7 +270,8 @@ async fn successive_requests_of_a_client_reuse_one_upstream_connection() {
 async fn the_413_page_says_whether_the_application_received_part_of_the_body() {
     let log = Records::process_log();
     let upstream = mirror().await;
-    let menshen = menshen_before(upstream.url(), "[route.limits]\nbody_bytes_max = 123457").await;
+    let menshen =
+        menshen_in_front_of(upstream.url(), "[route.limits]\nbody_bytes_max = 123457").await;
     let head = format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nAccept: text/html\r\n");
     let begun = [
         format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes(),
@@ -285,7 +289,7 @@ async fn the_413_page_says_whether_the_application_received_part_of_the_body() {
     ] {
         let mut line = RawConnection::open(menshen.address()).await;
         line.send(&request).await;
-        let answer = line.answer().await;
+        let answer = line.read_answer().await;
         assert_eq!((answer.status, answer.cause()), (413, Some(cause)));
         let text = log.text();
         let mut said = text.lines().filter(|line| line.contains("123457"));

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::task::JoinSet;
 
 use crate::raw_connection::RawConnection;
-use crate::upstream::{ReceivedRequest, Reply, UPSTREAM_HOST, Upstream, menshen_before};
+use crate::upstream::{ReceivedRequest, Reply, UPSTREAM_HOST, Upstream, menshen_in_front_of};
 
 const CLIENTS: usize = 200;
 const REQUESTS: usize = 12;
@@ -14,7 +14,7 @@ const REQUESTS: usize = 12;
 /// Returns the path, cookie and body of a request, with various framings and failures.
 fn answer(asked: &ReceivedRequest, number: usize) -> Reply {
     let message = &asked.message;
-    let cookie = message.one("cookie").unwrap_or("");
+    let cookie = message.single_header("cookie").unwrap_or("");
     let body = String::from_utf8_lossy(&message.body);
     let text = format!("{} {cookie} {body}", message.target());
     let (length, own) = (text.len(), format!("Set-Cookie: {cookie}; Path=/\r\n"));
@@ -25,13 +25,13 @@ fn answer(asked: &ReceivedRequest, number: usize) -> Reply {
         7 => Reply::Close(format!("HTTP/1.1 200 OK\r\n{own}\r\n{text}").into_bytes()),
         9 => Reply::Close(b"HTTP/1.1 garbage\r\n\r\n".to_vec()),
         11 => Reply::Close(whole.into_bytes()),
-        13 => Reply::Keep(
+        13 => Reply::KeepAlive(
             format!("HTTP/1.1 200 OK\r\n{own}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{text}\r\n0\r\n\r\n")
                 .into_bytes(),
         ),
         // Extra bytes that must not reach another request.
-        15 => Reply::Keep(format!("{whole}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison").into_bytes()),
-        _ => Reply::Keep(whole.into_bytes()),
+        15 => Reply::KeepAlive(format!("{whole}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison").into_bytes()),
+        _ => Reply::KeepAlive(whole.into_bytes()),
     }
 }
 
@@ -40,7 +40,7 @@ async fn two_hundred_concurrent_clients_each_get_their_own_responses() {
     let count = AtomicUsize::new(0);
     let upstream =
         Upstream::start(move |asked| answer(asked, count.fetch_add(1, Ordering::SeqCst))).await;
-    let menshen = Arc::new(menshen_before(upstream.url(), "limits.response = \"20s\"").await);
+    let menshen = Arc::new(menshen_in_front_of(upstream.url(), "limits.response = \"20s\"").await);
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
         let menshen = Arc::clone(&menshen);
@@ -62,7 +62,8 @@ async fn two_hundred_concurrent_clients_each_get_their_own_responses() {
                 };
                 let body = if request % 3 == 0 { "" } else { body.as_str() };
                 let sent = connection.try_send(&head).await;
-                let Some(answer) = connection.try_answer().await.filter(|_| sent.is_ok()) else {
+                let Some(answer) = connection.try_read_answer().await.filter(|_| sent.is_ok())
+                else {
                     // The response was truncated, so the client reconnects.
                     connection = RawConnection::open(menshen.address()).await;
                     failed += 1;

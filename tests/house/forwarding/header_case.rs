@@ -3,7 +3,7 @@
 use super::tls_setup::{TlsSetup, ask};
 use crate::raw_connection::{Message, RawConnection};
 use crate::setup::Setup;
-use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, menshen_before, open_route};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, menshen_in_front_of, public_route};
 
 const REQUEST: &str = "POST / HTTP/1.1\r\nHOST: up.test\r\nSOAPAction: \"x\"\r\nx-lower: 1\r\n\
     X-UPPER: 2\r\nCookie: a=1\r\nuser-AGENT: firmware\r\nContent-length: 2\r\n\r\nhi";
@@ -21,7 +21,7 @@ fn names(message: &Message) -> Vec<&str> {
 
 async fn soap_upstream() -> Upstream {
     Upstream::start(|asked| {
-        Reply::Keep(match asked.message.target() {
+        Reply::KeepAlive(match asked.message.target() {
             "/chunked" => "HTTP/1.1 200 OK\r\nX-Chunked: 1\r\nTransfer-ENCODING: chunked\r\n\r\n\
                            4\r\nfine\r\n0\r\n\r\n"
                 .into(),
@@ -37,15 +37,15 @@ async fn exchange(
     upstream: &Upstream,
 ) -> (Message, Message) {
     connection.send(REQUEST).await;
-    let head = connection.head().await.expect("a response arrives");
-    assert_eq!(connection.bytes(4).await.unwrap(), b"fine");
-    (head, upstream.last())
+    let head = connection.read_head().await.expect("a response arrives");
+    assert_eq!(connection.read_bytes(4).await.unwrap(), b"fine");
+    (head, upstream.last_request())
 }
 
 #[tokio::test]
 async fn keep_header_case_preserves_the_case_of_header_names_in_both_directions() {
     let upstream = soap_upstream().await;
-    let menshen = menshen_before(upstream.url(), "keep_header_case = true").await;
+    let menshen = menshen_in_front_of(upstream.url(), "keep_header_case = true").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for _ in 0..2 {
         let (answer, request) = exchange(&mut connection, &upstream).await;
@@ -71,16 +71,16 @@ async fn keep_header_case_preserves_the_case_of_header_names_in_both_directions(
             "GET /chunked HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"
         ))
         .await;
-    let head = connection.head().await.unwrap();
+    let head = connection.read_head().await.unwrap();
     assert!(names(&head).contains(&"X-Chunked"), "{head:?}");
-    assert_eq!(connection.chunk().await.unwrap(), b"fine");
-    assert_eq!(connection.chunk().await.unwrap(), b"");
+    assert_eq!(connection.read_chunk().await.unwrap(), b"fine");
+    assert_eq!(connection.read_chunk().await.unwrap(), b"");
 }
 
 #[tokio::test]
 async fn by_default_header_names_are_in_lower_case() {
     let upstream = soap_upstream().await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     let (answer, request) = exchange(&mut connection, &upstream).await;
     for name in names(&answer).into_iter().chain(names(&request)) {
@@ -91,7 +91,7 @@ async fn by_default_header_names_are_in_lower_case() {
 #[tokio::test]
 async fn identity_headers_are_removed_in_every_spelling() {
     let upstream = soap_upstream().await;
-    let menshen = menshen_before(upstream.url(), "keep_header_case = true").await;
+    let menshen = menshen_in_front_of(upstream.url(), "keep_header_case = true").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for name in ["X-FORWARDED-USER", "x-Forwarded-user", "X_Forwarded_User"] {
         connection
@@ -99,8 +99,8 @@ async fn identity_headers_are_removed_in_every_spelling() {
                 "GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{name}: boss\r\n\r\n"
             ))
             .await;
-        assert_eq!(connection.answer().await.status, 200);
-        let request = upstream.last();
+        assert_eq!(connection.read_answer().await.status, 200);
+        let request = upstream.last_request();
         let boss = request.headers.iter().find(|(_, value)| value == "boss");
         assert_eq!(boss, None, "{name}");
     }
@@ -109,9 +109,9 @@ async fn identity_headers_are_removed_in_every_spelling() {
 #[tokio::test]
 async fn keep_header_case_applies_to_new_connections_after_a_reload() {
     let upstream = soap_upstream().await;
-    let setup = Setup::default().routes(&open_route(upstream.url(), ""));
+    let setup = Setup::default().routes(&public_route(upstream.url(), ""));
     let menshen = setup.clone().start().await;
-    let keeping = setup.routes(&open_route(upstream.url(), "keep_header_case = true"));
+    let keeping = setup.routes(&public_route(upstream.url(), "keep_header_case = true"));
     menshen.reload(&keeping).await.unwrap();
     let mut connection = RawConnection::open(menshen.address()).await;
     let (_, request) = exchange(&mut connection, &upstream).await;
@@ -127,7 +127,7 @@ async fn over_http_2_names_are_in_lower_case_and_the_upstream_receives_capitals(
         (response.status, response.headers["soapversion"].as_bytes()),
         (200, &b"1"[..])
     );
-    let request = upstream.last();
+    let request = upstream.last_request();
     assert!(
         names(&request).contains(&"X-Forwarded-Proto"),
         "{request:?}"

@@ -2,12 +2,12 @@
 
 use crate::raw_connection::RawConnection;
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, get, menshen_before, ok, open_route, post, with,
+    Reply, UPSTREAM_HOST, Upstream, get, menshen_in_front_of, ok, post, public_route, with,
 };
 use crate::wire;
 
 async fn ok_upstream() -> Upstream {
-    Upstream::start(|_| Reply::Keep(ok("fine"))).await
+    Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await
 }
 
 #[tokio::test]
@@ -22,20 +22,20 @@ async fn the_upstream_receives_the_configured_host_header() {
         ("host_header = \"upstream\"", String::new()),
     ] {
         let upstream = ok_upstream().await;
-        let menshen = menshen_before(upstream.url(), line).await;
-        let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+        let menshen = menshen_in_front_of(upstream.url(), line).await;
+        let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
         assert_eq!(answer.status, 200);
         let expected = match expected.as_str() {
             "" => upstream.url().trim_start_matches("http://").to_owned(),
             text => text.to_owned(),
         };
         assert_eq!(
-            upstream.last().one("host"),
+            upstream.last_request().single_header("host"),
             Some(expected.as_str()),
             "{line}"
         );
         assert_eq!(
-            upstream.last().one("x-forwarded-host"),
+            upstream.last_request().single_header("x-forwarded-host"),
             Some(UPSTREAM_HOST),
             "{line}"
         );
@@ -45,15 +45,15 @@ async fn the_upstream_receives_the_configured_host_header() {
 #[tokio::test]
 async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
     let upstream = Upstream::start(|asked| {
-        let wanted = asked.message.one("x-want").unwrap_or("/").to_owned();
-        Reply::Keep(with(
+        let wanted = asked.message.single_header("x-want").unwrap_or("/").to_owned();
+        Reply::KeepAlive(with(
             &format!("Location: {wanted}\r\nSet-Cookie: a=1; path=/x; HttpOnly\r\nSet-Cookie: b=2; Path=/\r\nSet-Cookie: c=3\r\n"),
             "",
         ))
     })
     .await;
     let own = upstream.url().trim_start_matches("http://").to_owned();
-    let menshen = menshen_before(upstream.url(), "path = \"/app\"\nstrip_path = true").await;
+    let menshen = menshen_in_front_of(upstream.url(), "path = \"/app\"\nstrip_path = true").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for (target, stripped) in [
         ("/app", "/"),
@@ -63,10 +63,10 @@ async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
         ("/app//a", "//a"),
     ] {
         connection.send(get(target, "")).await;
-        assert_eq!(connection.answer().await.status, 200, "{target}");
-        let got = upstream.last();
+        assert_eq!(connection.read_answer().await.status, 200, "{target}");
+        let got = upstream.last_request();
         assert_eq!(got.target(), stripped, "{target}");
-        assert_eq!(got.one("x-forwarded-prefix"), Some("/app"));
+        assert_eq!(got.single_header("x-forwarded-prefix"), Some("/app"));
     }
     for (location, mended) in [
         ("/login", "/app/login".to_owned()),
@@ -86,13 +86,13 @@ async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
         connection
             .send(get("/app", &format!("X-Want: {location}\r\n")))
             .await;
-        let answer = connection.answer().await;
+        let answer = connection.read_answer().await;
         assert_eq!(
             answer.header("location"),
             Some(mended.as_str()),
             "{location}"
         );
-        let cookies: Vec<_> = answer.all("set-cookie").collect();
+        let cookies: Vec<_> = answer.header_values("set-cookie").collect();
         assert_eq!(
             cookies,
             ["a=1; Path=/app/x; HttpOnly", "b=2; Path=/app", "c=3"]
@@ -100,22 +100,27 @@ async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
     }
     // A path that only starts with the same letters belongs to another route.
     connection.send(get("/apple", "")).await;
-    assert_eq!(connection.answer().await.status, 404);
+    assert_eq!(connection.read_answer().await.status, 404);
 }
 
 #[tokio::test]
 async fn without_strip_path_nothing_is_rewritten_and_the_clients_prefix_header_is_removed() {
     let upstream = Upstream::start(|_| {
-        Reply::Keep(with("Location: /login\r\nSet-Cookie: a=1; Path=/x\r\n", ""))
+        Reply::KeepAlive(with("Location: /login\r\nSet-Cookie: a=1; Path=/x\r\n", ""))
     })
     .await;
-    let menshen = menshen_before(upstream.url(), "path = \"/app\"").await;
+    let menshen = menshen_in_front_of(upstream.url(), "path = \"/app\"").await;
     let request = get("/app/a", "X-Forwarded-Prefix: /evil\r\n");
-    let answer = wire::raw(menshen.address(), request.as_bytes()).await;
+    let answer = wire::send(menshen.address(), request.as_bytes()).await;
     assert_eq!(answer.header("location"), Some("/login"));
     assert_eq!(answer.header("set-cookie"), Some("a=1; Path=/x"));
-    assert_eq!(upstream.last().target(), "/app/a");
-    assert!(upstream.last().all("x-forwarded-prefix").is_empty());
+    assert_eq!(upstream.last_request().target(), "/app/a");
+    assert!(
+        upstream
+            .last_request()
+            .header_values("x-forwarded-prefix")
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -135,24 +140,24 @@ async fn a_request_id_is_accepted_from_trusted_peers_only() {
         } else {
             ""
         };
-        let setup = crate::setup::Setup::default().routes(&open_route(upstream.url(), ""));
+        let setup = crate::setup::Setup::default().routes(&public_route(upstream.url(), ""));
         let menshen = setup.server(server).start().await;
         let request = get("/", &format!("X-Request-Id: {sent}\r\n"));
         assert_eq!(
-            wire::raw(menshen.address(), request.as_bytes())
+            wire::send(menshen.address(), request.as_bytes())
                 .await
                 .status,
             200
         );
-        let last = upstream.last();
-        let got = last.one("x-request-id").unwrap();
+        let last = upstream.last_request();
+        let got = last.single_header("x-request-id").unwrap();
         assert!(
             if kept { got == sent } else { is_ours(got) },
             "{trusted} {sent}: {got}"
         );
         // Error pages contain the same id.
         let request = format!("GET / HTTP/1.1\r\nHost: no.test\r\nX-Request-Id: {sent}\r\n\r\n");
-        let answer = wire::raw(menshen.address(), request.as_bytes()).await;
+        let answer = wire::send(menshen.address(), request.as_bytes()).await;
         let named = answer.json()["request_id"].as_str().unwrap().to_owned();
         assert!(
             if kept { named == sent } else { is_ours(&named) },
@@ -164,7 +169,7 @@ async fn a_request_id_is_accepted_from_trusted_peers_only() {
 #[tokio::test]
 async fn a_valid_trace_is_continued_and_an_invalid_one_replaced() {
     let upstream = ok_upstream().await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     for (sent, continued, flags) in [
         (format!("00-{trace}-00f067aa0ba902b7-01"), true, "01"),
@@ -184,10 +189,14 @@ async fn a_valid_trace_is_continued_and_an_invalid_one_replaced() {
         ("garbage".to_owned(), false, "01"),
     ] {
         let headers = format!("traceparent: {sent}\r\ntracestate: vendor=1\r\n");
-        let answer = wire::raw(menshen.address(), get("/", &headers).as_bytes()).await;
+        let answer = wire::send(menshen.address(), get("/", &headers).as_bytes()).await;
         assert_eq!(answer.status, 200);
-        let got = upstream.last();
-        let parts: Vec<_> = got.one("traceparent").unwrap().split('-').collect();
+        let got = upstream.last_request();
+        let parts: Vec<_> = got
+            .single_header("traceparent")
+            .unwrap()
+            .split('-')
+            .collect();
         assert_eq!(
             (parts[0], parts[1].len(), parts[2].len()),
             ("00", 32, 16),
@@ -195,14 +204,18 @@ async fn a_valid_trace_is_continued_and_an_invalid_one_replaced() {
         );
         assert_eq!((parts[1] == trace, parts[3]), (continued, flags), "{sent}");
         assert_ne!(parts[2], "00f067aa0ba902b7", "menshen creates a new span");
-        assert_eq!(got.one("tracestate").is_some(), continued, "{sent}");
+        assert_eq!(
+            got.single_header("tracestate").is_some(),
+            continued,
+            "{sent}"
+        );
     }
 }
 
 #[tokio::test]
 async fn hop_by_hop_headers_are_removed_in_both_directions() {
     let upstream = Upstream::start(|_| {
-        Reply::Keep(with(
+        Reply::KeepAlive(with(
             "Connection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\
              Proxy-Authenticate: Basic\r\nProxy-Connection: close\r\nTrailer: X-T\r\n\
              Upgrade: h2c\r\nX-Stays: 1\r\nServer: legacy\r\n",
@@ -210,11 +223,11 @@ async fn hop_by_hop_headers_are_removed_in_both_directions() {
         ))
     })
     .await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let headers = "Connection: X-Hop, close, X-Forwarded-For\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n\
                    Proxy-Authorization: Basic eA==\r\nProxy-Connection: x\r\nTE: gzip\r\n\
                    Trailer: X-T\r\nX-Stays: 1\r\nAuthorization: Bearer app\r\n";
-    let answer = wire::raw(menshen.address(), &post("/", headers, "body")).await;
+    let answer = wire::send(menshen.address(), &post("/", headers, "body")).await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "body"));
     let gone = [
         "x-hop",
@@ -228,31 +241,42 @@ async fn hop_by_hop_headers_are_removed_in_both_directions() {
     ];
     for name in gone {
         assert_eq!(answer.header(name), None, "{name} was returned");
-        assert!(upstream.last().all(name).is_empty(), "{name} was forwarded");
+        assert!(
+            upstream.last_request().header_values(name).is_empty(),
+            "{name} was forwarded"
+        );
     }
     assert_eq!(answer.header("x-stays"), Some("1"));
     assert_eq!(answer.header("server"), Some("legacy"));
-    let got = upstream.last();
-    assert_eq!(got.one("x-stays"), Some("1"));
+    let got = upstream.last_request();
+    assert_eq!(got.single_header("x-stays"), Some("1"));
     // A header that the client lists in `Connection` is still set; the application's credentials
     // are forwarded.
-    assert_eq!(got.one("x-forwarded-for"), Some("127.0.0.1"));
-    assert_eq!(got.one("authorization"), Some("Bearer app"));
-    assert!(got.all("connection").is_empty() || got.one("connection") == Some("keep-alive"));
+    assert_eq!(got.single_header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(got.single_header("authorization"), Some("Bearer app"));
+    assert!(
+        got.header_values("connection").is_empty()
+            || got.single_header("connection") == Some("keep-alive")
+    );
 }
 
 #[tokio::test]
 async fn request_trailers_never_become_headers() {
     let upstream = ok_upstream().await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let request = format!(
         "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTE: trailers\r\nTrailer: X-Forwarded-User\r\n\
          Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Forwarded-User: boss\r\n\r\n"
     );
-    let answer = wire::raw(menshen.address(), request.as_bytes()).await;
+    let answer = wire::send(menshen.address(), request.as_bytes()).await;
     assert_eq!(answer.status, 200);
-    assert_eq!(upstream.last().body, b"hi");
-    assert!(upstream.last().all("x-forwarded-user").is_empty());
+    assert_eq!(upstream.last_request().body, b"hi");
+    assert!(
+        upstream
+            .last_request()
+            .header_values("x-forwarded-user")
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -263,14 +287,17 @@ async fn response_headers_keep_their_number_order_and_bytes() {
             answer.extend_from_slice(format!("Set-Cookie: c{number}={number}\r\n").as_bytes());
         }
         answer.extend_from_slice(b"Content-Length: 0\r\n\r\n");
-        Reply::Keep(answer)
+        Reply::KeepAlive(answer)
     })
     .await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get("/", "")).await;
-    let answer = connection.answer().await;
-    let cookies: Vec<_> = answer.all("set-cookie").map(str::to_owned).collect();
+    let answer = connection.read_answer().await;
+    let cookies: Vec<_> = answer
+        .header_values("set-cookie")
+        .map(str::to_owned)
+        .collect();
     let expected: Vec<_> = (0..50)
         .map(|number| format!("c{number}={number}"))
         .collect();

@@ -14,11 +14,11 @@ use tokio::task::JoinSet;
 
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, ROUTES, Setup};
-use crate::test_request::signed_in;
-use crate::tls::{connect, pair};
+use crate::test_request::session_cookie_of;
+use crate::tls::{connect, write_certificate};
 use crate::upstream::{
-    Folder, ReceivedRequest, Reply, UPSTREAM_HOST, Upstream, get, menshen_before, open_route,
-    until, with,
+    ReceivedRequest, Reply, TempFolder, UPSTREAM_HOST, Upstream, get, menshen_in_front_of,
+    public_route, until, with,
 };
 use crate::wire::Answer;
 
@@ -40,12 +40,12 @@ const CHALLENGES: [&str; 8] = [
 async fn ntlm_upstream(challenge: &'static str) -> Upstream {
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
     Upstream::start(move |asked: &ReceivedRequest| {
-        let sent = asked.message.one("authorization").unwrap_or("");
+        let sent = asked.message.single_header("authorization").unwrap_or("");
         let words: Vec<_> = sent.split(' ').collect();
         let mut users = users.lock().unwrap();
         let number = asked.connection.to_string();
         let refused = |line: &str| {
-            Reply::Keep(
+            Reply::KeepAlive(
                 format!("HTTP/1.1 401 Unauthorized\r\n{line}Content-Length: 0\r\n\r\n")
                     .into_bytes(),
             )
@@ -54,10 +54,10 @@ async fn ntlm_upstream(challenge: &'static str) -> Upstream {
             [_, "hello"] => refused(&format!("WWW-Authenticate: NTLM challenge {number}\r\n")),
             [_, user, answered] if answered == number => {
                 users.insert(asked.connection, user.to_owned());
-                Reply::Keep(with("", user))
+                Reply::KeepAlive(with("", user))
             }
             _ => match users.get(&asked.connection) {
-                Some(user) => Reply::Keep(with("", user)),
+                Some(user) => Reply::KeepAlive(with("", user)),
                 None => refused(challenge),
             },
         }
@@ -68,7 +68,7 @@ async fn ntlm_upstream(challenge: &'static str) -> Upstream {
 /// Sends a request with further header lines.
 async fn ask(connection: &mut RawConnection<TcpStream>, lines: &str) -> Answer {
     connection.send(get("/", lines)).await;
-    connection.answer().await
+    connection.read_answer().await
 }
 
 /// Does the handshake as a browser does, with further header lines in every request.
@@ -87,7 +87,7 @@ async fn log_in(connection: &mut RawConnection<TcpStream>, user: &str, lines: &s
 async fn an_ntlm_login_stays_with_its_client_and_no_other_client_gets_the_connection() {
     for challenge in CHALLENGES {
         let upstream = ntlm_upstream(challenge).await;
-        let menshen = menshen_before(upstream.url(), "").await;
+        let menshen = menshen_in_front_of(upstream.url(), "").await;
         let mut one = RawConnection::open(menshen.address()).await;
         assert_eq!(
             log_in(&mut one, "boss", "").await.text(),
@@ -106,14 +106,17 @@ async fn an_ntlm_login_stays_with_its_client_and_no_other_client_gets_the_connec
         assert_eq!(ask(&mut one, "").await.text(), "boss");
         assert_eq!(ask(&mut two, "").await.text(), "clerk");
         drop((one, two));
-        until("their connections are closed", || upstream.open() == 0).await;
+        until("their connections are closed", || {
+            upstream.open_connections() == 0
+        })
+        .await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_clients_never_share_an_ntlm_login() {
     let upstream = ntlm_upstream(CHALLENGES[0]).await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let address = menshen.address();
     let mut crowd = JoinSet::new();
     for number in 0..24 {
@@ -146,16 +149,16 @@ async fn ntlm_credentials_in_a_request_make_the_connection_private() {
         let users: Mutex<HashMap<usize, String>> = Mutex::default();
         let upstream = Upstream::start(move |asked| {
             let mut users = users.lock().unwrap();
-            if let Some(sent) = asked.message.one("authorization") {
+            if let Some(sent) = asked.message.single_header("authorization") {
                 users.insert(asked.connection, sent.to_owned());
             }
-            Reply::Keep(with(
+            Reply::KeepAlive(with(
                 "",
                 users.get(&asked.connection).map_or("nobody", |user| user),
             ))
         })
         .await;
-        let menshen = menshen_before(upstream.url(), "").await;
+        let menshen = menshen_in_front_of(upstream.url(), "").await;
         let mut one = RawConnection::open(menshen.address()).await;
         assert_eq!(ask(&mut one, "").await.text(), "nobody");
         let sent = format!("Authorization: {scheme} abc\r\n");
@@ -173,11 +176,14 @@ async fn ntlm_credentials_set_by_a_route_make_the_connection_private() {
         let users: Mutex<HashMap<usize, String>> = Mutex::default();
         Upstream::start(move |asked| {
             let mut users = users.lock().unwrap();
-            let sent = asked.message.one("authorization").map(str::to_owned);
+            let sent = asked
+                .message
+                .single_header("authorization")
+                .map(str::to_owned);
             let user = users
                 .entry(asked.connection)
                 .or_insert_with(|| sent.unwrap_or_else(|| "nobody".to_owned()));
-            Reply::Keep(with("", &*user))
+            Reply::KeepAlive(with("", &*user))
         })
     };
     for (scheme, encoding, private) in [
@@ -192,7 +198,7 @@ async fn ntlm_credentials_set_by_a_route_make_the_connection_private() {
             "header_encoding = \"{encoding}\"\n[route.headers]\n\
              Authorization = '\"{scheme}\" + request.headers[\"x-badge\"]'"
         );
-        let menshen = menshen_before(upstream.url(), &headers).await;
+        let menshen = menshen_in_front_of(upstream.url(), &headers).await;
         let open = || RawConnection::open(menshen.address());
         let (mut one, mut other, mut third) = (open().await, open().await, open().await);
         let boss = ask(&mut one, "X-Badge: boss\r\n").await.text();
@@ -212,12 +218,16 @@ async fn a_private_route_never_shares_a_connection_between_clients() {
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
     let upstream = Upstream::start(move |asked| {
         let mut users = users.lock().unwrap();
-        let sent = asked.message.one("x-badge").unwrap_or("nobody").to_owned();
+        let sent = asked
+            .message
+            .single_header("x-badge")
+            .unwrap_or("nobody")
+            .to_owned();
         let user = users.entry(asked.connection).or_insert(sent);
-        Reply::Keep(with("", user))
+        Reply::KeepAlive(with("", user))
     })
     .await;
-    let menshen = menshen_before(upstream.url(), "upstream_connections = \"private\"").await;
+    let menshen = menshen_in_front_of(upstream.url(), "upstream_connections = \"private\"").await;
     let mut one = RawConnection::open(menshen.address()).await;
     assert_eq!(ask(&mut one, "X-Badge: boss\r\n").await.text(), "boss");
     let mut other = RawConnection::open(menshen.address()).await;
@@ -225,7 +235,10 @@ async fn a_private_route_never_shares_a_connection_between_clients() {
     assert_eq!(ask(&mut one, "").await.text(), "boss");
     assert_eq!(upstream.connections(), 2);
     drop((one, other));
-    until("the connections are closed", || upstream.open() == 0).await;
+    until("the connections are closed", || {
+        upstream.open_connections() == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -235,7 +248,7 @@ async fn users_behind_one_proxy_never_share_an_ntlm_login() {
     let routes = format!(
         "{ROUTES}\n[[route]]\nname = \"win\"\nhost = \"sso.test\"\npath = \"/win\"\n\
          upstream = [\"{url}\"]\n{}",
-        open_route(url, "")
+        public_route(url, "")
     );
     for trusted in ["", "trusted_proxies = [\"127.0.0.1\"]"] {
         let menshen = Setup::default()
@@ -244,8 +257,8 @@ async fn users_behind_one_proxy_never_share_an_ntlm_login() {
             .start()
             .await;
         let cookies = [
-            signed_in(&menshen, "zhangsan").await,
-            signed_in(&menshen, "lisi").await,
+            session_cookie_of(&menshen, "zhangsan").await,
+            session_cookie_of(&menshen, "lisi").await,
         ];
         // The front proxy sends requests of both users over one connection.
         let mut connection = RawConnection::open(menshen.address()).await;
@@ -258,7 +271,7 @@ async fn users_behind_one_proxy_never_share_an_ntlm_login() {
                 )
             };
             connection.send(request("")).await;
-            let answer = connection.answer().await;
+            let answer = connection.read_answer().await;
             if answer.status == 200 {
                 assert_eq!(answer.text(), user);
                 continue;
@@ -266,12 +279,12 @@ async fn users_behind_one_proxy_never_share_an_ntlm_login() {
             connection
                 .send(request("Authorization: NTLM hello\r\n"))
                 .await;
-            let hello = connection.answer().await;
+            let hello = connection.read_answer().await;
             let challenge = hello.header("www-authenticate").unwrap().to_owned();
             let number = challenge.rsplit(' ').next().unwrap();
             let proof = format!("Authorization: NTLM {user} {number}\r\n");
             connection.send(request(&proof)).await;
-            assert_eq!(connection.answer().await.text(), user);
+            assert_eq!(connection.read_answer().await.text(), user);
         }
         // Behind a proxy, the next anonymous request may come from another client.
         for trace in ["X-Forwarded-For: 192.0.2.1\r\n", "Via: 1.1 front\r\n"] {
@@ -303,13 +316,13 @@ async fn users_behind_one_proxy_never_share_an_ntlm_login() {
 #[tokio::test]
 async fn a_reload_keeps_or_closes_private_connections_and_never_shares_them() {
     let upstream = ntlm_upstream(CHALLENGES[0]).await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut one = RawConnection::open(menshen.address()).await;
     assert_eq!(log_in(&mut one, "boss", "").await.text(), "boss");
     let same = menshen.setup.clone();
     menshen.reload(&same).await.unwrap();
     assert_eq!(ask(&mut one, "").await.text(), "boss");
-    let other = open_route(upstream.url(), "limits.connect = \"7s\"");
+    let other = public_route(upstream.url(), "limits.connect = \"7s\"");
     menshen
         .reload(&Setup::default().routes(&other))
         .await
@@ -343,8 +356,8 @@ async fn ask_h2(
 
 #[tokio::test]
 async fn over_http_2_no_other_client_gets_the_connection() {
-    let folder = Folder::new();
-    let trusted = pair(&folder, "a", &[UPSTREAM_HOST]);
+    let folder = TempFolder::new();
+    let trusted = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
     let upstream = ntlm_upstream(CHALLENGES[0]).await;
     let files = (folder.path("a.pem"), folder.path("a.key"));
     let menshen: Menshen = Setup::default()
@@ -353,7 +366,7 @@ async fn over_http_2_no_other_client_gets_the_connection() {
             "tls = {{ certificate = {:?}, key = {:?} }}",
             files.0, files.1
         ))
-        .routes(&open_route(upstream.url(), ""))
+        .routes(&public_route(upstream.url(), ""))
         .start()
         .await;
     let open = async || {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::raw_connection::{PATIENCE, RawConnection};
+use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
 use crate::upstream::{
-    Folder, Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok, open_route,
-    post, refusing_socket, until,
+    Reply, TempFolder, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of, ok,
+    post, public_route, refusing_socket, until,
 };
 use crate::wire;
 
@@ -25,7 +25,7 @@ async fn advance_time(time: Duration) {
 async fn stale_upstream() -> Upstream {
     Upstream::start(|asked| match (asked.connection, asked.nth) {
         (1, 2..) => Reply::Close(Vec::new()),
-        _ => Reply::Keep(ok("fine")),
+        _ => Reply::KeepAlive(ok("fine")),
     })
     .await
 }
@@ -40,11 +40,11 @@ async fn a_stale_connection_is_replaced_for_repeatable_requests_only() {
     ] {
         let (upstream, answer) = loop {
             let upstream = stale_upstream().await;
-            let menshen = menshen_before(upstream.url(), "").await;
+            let menshen = menshen_in_front_of(upstream.url(), "").await;
             let start = Instant::now();
-            let first = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+            let first = wire::send(menshen.address(), get("/", "").as_bytes()).await;
             assert_eq!(first.status, 200);
-            let answer = wire::raw(menshen.address(), &request).await;
+            let answer = wire::send(menshen.address(), &request).await;
             // After that, a request that must not be repeated gets a new connection.
             if start.elapsed() < RECENT {
                 break (upstream, answer);
@@ -65,15 +65,15 @@ async fn a_post_is_not_sent_on_a_connection_that_may_be_closing() {
             // A PUT may be repeated, but only without a body.
             let is_lost = method != "PUT" || !body.is_empty();
             let upstream = stale_upstream().await;
-            let menshen = menshen_before(upstream.url(), "").await;
-            let first = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+            let menshen = menshen_in_front_of(upstream.url(), "").await;
+            let first = wire::send(menshen.address(), get("/", "").as_bytes()).await;
             assert_eq!(first.status, 200);
             advance_time(RECENT).await;
             let length = body.len();
             let request = format!(
                 "{method} /second HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: {length}\r\n\r\n{body}"
             );
-            let answer = wire::raw(menshen.address(), request.as_bytes()).await;
+            let answer = wire::send(menshen.address(), request.as_bytes()).await;
             assert_eq!(answer.status, 200, "{method} {body}: {}", answer.text());
             let asked = upstream.received();
             let second =
@@ -102,10 +102,10 @@ async fn an_idle_connection_is_kept_as_long_as_the_application_and_the_route_all
         ("Keep-Alive: max=5\r\n", "", 25_000, true),
     ] {
         let upstream =
-            Upstream::start(move |_| Reply::Keep(crate::upstream::with(says, "fine"))).await;
-        let menshen = menshen_before(upstream.url(), more).await;
+            Upstream::start(move |_| Reply::KeepAlive(crate::upstream::with(says, "fine"))).await;
+        let menshen = menshen_in_front_of(upstream.url(), more).await;
         for _ in 0..2 {
-            let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+            let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
             assert_eq!(answer.status, 200, "{}", answer.text());
             advance_time(Duration::from_millis(waits_ms)).await;
         }
@@ -117,12 +117,12 @@ async fn an_idle_connection_is_kept_as_long_as_the_application_and_the_route_all
 
 #[tokio::test]
 async fn a_post_reuses_a_connection_that_was_just_used() {
-    let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let upstream = Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     for _ in 0..100 {
         let start = Instant::now();
-        wire::raw(menshen.address(), get("/", "").as_bytes()).await;
-        wire::raw(menshen.address(), &post("/", "", "body")).await;
+        wire::send(menshen.address(), get("/", "").as_bytes()).await;
+        wire::send(menshen.address(), &post("/", "", "body")).await;
         if start.elapsed() < RECENT {
             let asked = upstream.received();
             let [.., before, last] = &asked[..] else {
@@ -138,20 +138,20 @@ async fn a_post_reuses_a_connection_that_was_just_used() {
 #[tokio::test]
 async fn a_request_is_repeated_at_most_once() {
     let upstream = Upstream::start(|asked| match asked.message.target() {
-        "/" => Reply::Keep(ok("fine")),
+        "/" => Reply::KeepAlive(ok("fine")),
         _ => Reply::Close(Vec::new()),
     })
     .await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get("/", "")).await;
-    assert_eq!(connection.answer().await.status, 200);
+    assert_eq!(connection.read_answer().await.status, 200);
     connection.send(get("/broken", "")).await;
-    assert_eq!(connection.answer().await.status, 502);
+    assert_eq!(connection.read_answer().await.status, 502);
     assert_eq!(upstream.received().len(), 3);
     // The same if the first connection was a new one.
     connection.send(get("/broken", "")).await;
-    assert_eq!(connection.answer().await.status, 502);
+    assert_eq!(connection.read_answer().await.status, 502);
     assert_eq!(upstream.received().len(), 5);
 }
 
@@ -178,16 +178,16 @@ async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response
                 let bytes = moment.clone();
                 let upstream = Upstream::start(move |asked| match asked.connection {
                     1 if asked.nth > served => Reply::Close(bytes.clone().into_bytes()),
-                    _ if asked.message.first.starts_with("HEAD") => {
-                        Reply::Keep(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n".to_vec())
+                    _ if asked.message.start_line.starts_with("HEAD") => {
+                        Reply::KeepAlive(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n".to_vec())
                     }
-                    _ => Reply::Keep(ok("fine")),
+                    _ => Reply::KeepAlive(ok("fine")),
                 })
                 .await;
-                let menshen = menshen_before(upstream.url(), "").await;
+                let menshen = menshen_in_front_of(upstream.url(), "").await;
                 let start = Instant::now();
                 for _ in 0..served {
-                    let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+                    let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
                     assert_eq!(answer.status, 200);
                 }
                 let request = format!(
@@ -196,7 +196,7 @@ async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response
                 let answer = RawConnection::open(menshen.address()).await;
                 let mut connection = answer;
                 connection.send(request).await;
-                let status = connection.answer_head().await.status;
+                let status = connection.read_answer_head().await.status;
                 if !repeats && served > 0 && start.elapsed() >= RECENT {
                     // Too late: the request got a new connection.
                     continue;
@@ -217,12 +217,15 @@ async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_body_is_not_lost_on_an_idle_connection_that_was_closed() {
     let upstream = Upstream::start(|_| Reply::Close(ok("and goodbye"))).await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     for sent in 1..=200 {
-        let answer = wire::raw(menshen.address(), &post("/", "", "body")).await;
+        let answer = wire::send(menshen.address(), &post("/", "", "body")).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(upstream.received().len(), sent);
-        until("the connection is closed", || upstream.open() == 0).await;
+        until("the connection is closed", || {
+            upstream.open_connections() == 0
+        })
+        .await;
     }
 }
 
@@ -233,8 +236,8 @@ async fn an_invalid_response_is_not_retried() {
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
     ] {
         let upstream = Upstream::start(move |_| Reply::Close(bytes.to_vec())).await;
-        let menshen = menshen_before(upstream.url(), "").await;
-        let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+        let menshen = menshen_in_front_of(upstream.url(), "").await;
+        let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
         assert_eq!((answer.status, upstream.received().len()), (502, 1));
     }
 }
@@ -244,18 +247,21 @@ async fn a_connection_closed_before_anything_is_read_fails_no_request() {
     for method in ["GET", "DELETE"] {
         let listener = listener().await;
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let menshen = menshen_before(&url, "").await;
+        let menshen = menshen_in_front_of(&url, "").await;
         let serving = async {
             drop(accept(&listener).await);
             let mut connection = accept(&listener).await;
-            let asked = connection.request().await.expect("the request is repeated");
+            let asked = connection
+                .read_request()
+                .await
+                .expect("the request is repeated");
             connection.send(ok("fine")).await;
             asked
         };
         let request = format!("{method} / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n");
-        let asking = wire::raw(menshen.address(), request.as_bytes());
+        let asking = wire::send(menshen.address(), request.as_bytes());
         let (asked, answer) = tokio::join!(serving, asking);
-        assert!(asked.first.starts_with(method));
+        assert!(asked.start_line.starts_with(method));
         assert_eq!((answer.status, answer.text().as_str()), (200, "fine"));
     }
 }
@@ -263,38 +269,41 @@ async fn a_connection_closed_before_anything_is_read_fails_no_request() {
 #[tokio::test]
 async fn an_idle_connection_that_was_closed_fails_no_request() {
     let upstream = Upstream::start(|_| Reply::Close(ok("and goodbye"))).await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     for _ in 0..10 {
         // A request that was not sent may be repeated on another connection.
-        let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+        let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 }
 
 #[tokio::test]
 async fn an_upstream_may_listen_on_a_unix_socket() {
-    let folder = Folder::new();
-    let upstream = Upstream::start_unix(&folder.path("app.sock"), |_| Reply::Keep(ok("unix")));
-    let menshen = menshen_before(upstream.url(), "").await;
+    let folder = TempFolder::new();
+    let upstream = Upstream::start_unix(&folder.path("app.sock"), |_| Reply::KeepAlive(ok("unix")));
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     for _ in 0..3 {
-        let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+        let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
         assert_eq!(answer.text(), "unix");
     }
     assert_eq!(upstream.connections(), 1);
-    assert_eq!(upstream.last().one("host"), Some(UPSTREAM_HOST));
-    let answer = wire::raw(menshen.address(), &post("/", "", "body")).await;
+    assert_eq!(
+        upstream.last_request().single_header("host"),
+        Some(UPSTREAM_HOST)
+    );
+    let answer = wire::send(menshen.address(), &post("/", "", "body")).await;
     assert_eq!(answer.text(), "unix");
 }
 
 #[tokio::test]
 async fn the_upstream_with_the_fewest_requests_is_chosen() {
     let busy = |asked: &crate::upstream::ReceivedRequest| match asked.message.target() {
-        "/long" => Reply::Hang(Vec::new()),
-        _ => Reply::Keep(ok("quick")),
+        "/long" => Reply::HoldOpen(Vec::new()),
+        _ => Reply::KeepAlive(ok("quick")),
     };
     let (one, two) = (Upstream::start(busy).await, Upstream::start(busy).await);
     let both = format!("{}\", \"{}", one.url(), two.url());
-    let menshen = menshen_before(&both, "[route.limits]\nabandoned = \"100ms\"").await;
+    let menshen = menshen_in_front_of(&both, "[route.limits]\nabandoned = \"100ms\"").await;
     let mut long = RawConnection::open(menshen.address()).await;
     long.send(get("/long", "")).await;
     crate::upstream::until("the long request is in progress", || {
@@ -308,7 +317,7 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
     let mut connection = RawConnection::open(menshen.address()).await;
     for _ in 0..8 {
         connection.send(get("/", "")).await;
-        assert_eq!(connection.answer().await.status, 200);
+        assert_eq!(connection.read_answer().await.status, 200);
     }
     assert_eq!((held.received().len(), free.received().len()), (1, 8));
     // Without requests in progress, the upstreams are used in turn.
@@ -316,10 +325,10 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
     let asking = async {
         while held.received().len() == 1 {
             connection.send(get("/", "")).await;
-            assert_eq!(connection.answer().await.status, 200);
+            assert_eq!(connection.read_answer().await.status, 200);
         }
     };
-    timeout(PATIENCE, asking)
+    timeout(TEST_TIMEOUT, asking)
         .await
         .expect("the upstreams are used in turn");
 }
@@ -328,11 +337,11 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
 async fn one_upstream_that_is_down_fails_no_request() {
     let down = refusing_socket();
     let gone = format!("http://{}", down.local_addr().unwrap());
-    let upstream = Upstream::start(|_| Reply::Keep(ok("up"))).await;
-    let menshen = menshen_before(&format!("{gone}\", \"{}", upstream.url()), "").await;
+    let upstream = Upstream::start(|_| Reply::KeepAlive(ok("up"))).await;
+    let menshen = menshen_in_front_of(&format!("{gone}\", \"{}", upstream.url()), "").await;
     for number in 0..10 {
         // Nothing was sent to the upstream that is down, so a request with a body can be retried.
-        let answer = wire::raw(menshen.address(), &post("/", "", "body")).await;
+        let answer = wire::send(menshen.address(), &post("/", "", "body")).await;
         assert_eq!(answer.status, 200, "request {number}: {}", answer.text());
     }
     assert_eq!(upstream.received().len(), 10);
@@ -340,39 +349,40 @@ async fn one_upstream_that_is_down_fails_no_request() {
 
 #[tokio::test]
 async fn routes_with_different_upstreams_never_share_connections() {
-    let one = Upstream::start(|_| Reply::Keep(ok("one"))).await;
-    let two = Upstream::start(|_| Reply::Keep(ok("two"))).await;
+    let one = Upstream::start(|_| Reply::KeepAlive(ok("one"))).await;
+    let two = Upstream::start(|_| Reply::KeepAlive(ok("two"))).await;
     let more = format!(
         "[[route]]\nname = \"two\"\nhost = \"{UPSTREAM_HOST}\"\npath = \"/two\"\naccess = \"public\"\n\
          upstream = [\"{}\"]",
         two.url()
     );
-    let routes = open_route(one.url(), &more);
+    let routes = public_route(one.url(), &more);
     let menshen = crate::setup::Setup::default().routes(&routes).start().await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for (target, expected) in [("/", "one"), ("/two", "two"), ("/twofold", "one")] {
         connection.send(get(target, "")).await;
-        assert_eq!(connection.answer().await.text(), expected, "{target}");
+        assert_eq!(connection.read_answer().await.text(), expected, "{target}");
     }
 }
 
 #[tokio::test]
 async fn unsolicited_bytes_of_an_upstream_never_answer_a_request() {
     let socket = listener().await;
-    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen =
+        menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get("/first", "")).await;
     let mut upstream = accept(&socket).await;
-    upstream.request().await.unwrap();
+    upstream.read_request().await.unwrap();
     // A second response directly after the first one must not reach the next request.
     upstream.send([ok("first"), ok("poison")].concat()).await;
-    assert_eq!(connection.answer().await.text(), "first");
+    assert_eq!(connection.read_answer().await.text(), "first");
     connection.send(get("/second", "")).await;
     let second = async {
         let mut fresh = accept(&socket).await;
-        let asked = fresh.request().await.unwrap();
+        let asked = fresh.read_request().await.unwrap();
         fresh.send(ok(asked.target())).await;
     };
     second.await;
-    assert_eq!(connection.answer().await.text(), "/second");
+    assert_eq!(connection.read_answer().await.text(), "/second");
 }

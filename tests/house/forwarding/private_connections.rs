@@ -5,18 +5,18 @@ use tokio::net::TcpStream;
 use crate::frames::{DATA, END_STREAM, Frames, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
 use crate::raw_connection::RawConnection;
 use crate::setup::{ROUTES, Setup};
-use crate::test_request::signed_in;
+use crate::test_request::session_cookie_of;
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok, open_route, until,
-    with,
+    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of, ok, public_route,
+    until, with,
 };
 
 #[tokio::test]
 async fn an_idle_private_connection_is_closed_while_its_client_stays_connected() {
     for (keep_alive, says) in [("200ms", ""), ("10s", "Keep-Alive: timeout=1\r\n")] {
-        let upstream = Upstream::start(move |_| Reply::Keep(with(says, "x"))).await;
+        let upstream = Upstream::start(move |_| Reply::KeepAlive(with(says, "x"))).await;
         let limits = format!("[route.limits]\nkeep_alive = \"{keep_alive}\"\n");
-        let menshen = menshen_before(upstream.url(), &limits).await;
+        let menshen = menshen_in_front_of(upstream.url(), &limits).await;
         for sent in [
             "",
             "Authorization: NTLM x\r\n",
@@ -25,15 +25,21 @@ async fn an_idle_private_connection_is_closed_while_its_client_stays_connected()
             let mut client = RawConnection::open(menshen.address()).await;
             let before = upstream.connections();
             client.send(get("/", sent)).await;
-            assert_eq!(client.answer().await.status, 200);
+            assert_eq!(client.read_answer().await.status, 200);
             assert_eq!(upstream.connections(), before + 1, "{sent}");
-            until("its connection is closed", || upstream.open() == 0).await;
+            until("its connection is closed", || {
+                upstream.open_connections() == 0
+            })
+            .await;
             // The client is still connected and is served on a new upstream connection.
             client.send(get("/.menshen/ping", "")).await;
-            assert_eq!(client.answer().await.status, 200);
+            assert_eq!(client.read_answer().await.status, 200);
             client.send(get("/", sent)).await;
-            assert_eq!(client.answer().await.status, 200);
-            until("the new connection is closed, too", || upstream.open() == 0).await;
+            assert_eq!(client.read_answer().await.status, 200);
+            until("the new connection is closed, too", || {
+                upstream.open_connections() == 0
+            })
+            .await;
         }
     }
 }
@@ -74,11 +80,11 @@ async fn anonymous_clients_keep_two_private_connections_and_signed_in_clients_ei
     let own = "[[route]]\nname = \"win\"\nhost = \"sso.test\"\npath = \"/win\"";
     let routes = format!(
         "{ROUTES}\n{own}\nupstream = [\"{url}\"]\n{}",
-        open_route(&url, "")
+        public_route(&url, "")
     );
-    let setup = Setup::default().routes(&routes).more(PLAIN_HTTP2);
+    let setup = Setup::default().routes(&routes).tables(PLAIN_HTTP2);
     let menshen = setup.server(NOBODY_TRUSTED).start().await;
-    let cookie = format!("menshen={}", signed_in(&menshen, "zhangsan").await);
+    let cookie = format!("menshen={}", session_cookie_of(&menshen, "zhangsan").await);
     let named = ("authorization", "NTLM x");
     let known = [named, ("cookie", &*cookie)];
     for (address, sent, most) in [
@@ -90,7 +96,7 @@ async fn anonymous_clients_keep_two_private_connections_and_signed_in_clients_ei
         let mut lines = Vec::new();
         for _ in 0..8 {
             let mut line = accept(&socket).await;
-            line.request().await.unwrap();
+            line.read_request().await.unwrap();
             lines.push(line);
         }
         for line in &mut lines {
@@ -103,7 +109,7 @@ async fn anonymous_clients_keep_two_private_connections_and_signed_in_clients_ei
         lines.retain(|line| !is_closed(line));
         client.ask(most, address, sent).await;
         for line in &mut lines {
-            line.request().await.unwrap();
+            line.read_request().await.unwrap();
         }
         for line in &mut lines {
             line.send(ok("y")).await;

@@ -8,7 +8,9 @@ use crate::frames::{Frames, NOBODY_TRUSTED, PLAIN_HTTP2};
 use crate::raw_connection::RawConnection;
 use crate::records::Records;
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, get, menshen_before, ok, open_route, post};
+use crate::upstream::{
+    Reply, UPSTREAM_HOST, Upstream, get, menshen_in_front_of, ok, post, public_route,
+};
 
 /// Targets as they are sent and as the upstream receives them.
 const RAW: [(&[u8], &str); 14] = [
@@ -58,9 +60,12 @@ fn head(target: &[u8], version: &str, more: &str) -> Vec<u8> {
 }
 
 async fn ok_upstream() -> (Upstream, Menshen) {
-    let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
+    let upstream = Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await;
     let setup = Setup::default().access_log();
-    let menshen = setup.routes(&open_route(upstream.url(), "")).start().await;
+    let menshen = setup
+        .routes(&public_route(upstream.url(), ""))
+        .start()
+        .await;
     (upstream, menshen)
 }
 
@@ -85,8 +90,8 @@ async fn raw_bytes_in_a_target_are_percent_encoded_where_necessary() {
         for version in ["1.1", "1.0"] {
             let mut line = RawConnection::open(menshen.address()).await;
             line.send(head(target, version, "")).await;
-            assert_eq!(line.answer().await.status, 200, "{wanted}");
-            assert_eq!(upstream.last().target(), wanted);
+            assert_eq!(line.read_answer().await.status, 200, "{wanted}");
+            assert_eq!(upstream.last_request().target(), wanted);
         }
     }
 }
@@ -121,7 +126,7 @@ async fn a_raw_target_is_encoded_the_same_way_in_pieces_and_between_other_reques
         let mut line = RawConnection::open(menshen.address()).await;
         send_in_pieces(&mut line, &sent, size).await;
         for _ in &wanted {
-            assert_eq!(line.answer().await.status, 200, "{size}");
+            assert_eq!(line.read_answer().await.status, 200, "{size}");
         }
         let asked = upstream.received();
         for (asked, (target, body)) in asked[before..].iter().zip(&wanted) {
@@ -144,7 +149,7 @@ async fn an_invalid_target_gets_a_page_with_a_request_id_and_a_log_line() {
                 size,
             )
             .await;
-            let answer = line.answer().await;
+            let answer = line.read_answer().await;
             let what = String::from_utf8_lossy(target).into_owned();
             assert_eq!(answer.status, 400, "{what:?}");
             menshen.running.live().services().telemetry.flush();
@@ -162,8 +167,8 @@ async fn an_invalid_target_gets_a_page_with_a_request_id_and_a_log_line() {
             assert!(why.is_some_and(|line| line.contains("target")), "{what:?}");
             // The connection stays usable.
             line.send(get("/next", "")).await;
-            assert_eq!(line.answer().await.status, 200, "{what:?}");
-            assert_eq!(upstream.last().target(), "/next", "{what:?}");
+            assert_eq!(line.read_answer().await.status, 200, "{what:?}");
+            assert_eq!(upstream.last_request().target(), "/next", "{what:?}");
         }
     }
     let next = upstream.received().len();
@@ -172,15 +177,18 @@ async fn an_invalid_target_gets_a_page_with_a_request_id_and_a_log_line() {
 
 #[tokio::test]
 async fn a_request_line_without_an_end_is_refused_when_it_is_too_long() {
-    let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
+    let upstream = Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await;
     let setup = Setup::default().server("limits = { header_bytes_max = 10000 }");
-    let menshen = setup.routes(&open_route(upstream.url(), "")).start().await;
+    let menshen = setup
+        .routes(&public_route(upstream.url(), ""))
+        .start()
+        .await;
     for begin in ["GET /", "GET /<", "GET /#"] {
         let mut line = RawConnection::open(menshen.address()).await;
         let _ = line
             .try_send(format!("{begin}{}", "a".repeat(200_000)))
             .await;
-        let answer = line.try_answer().await;
+        let answer = line.try_read_answer().await;
         let status = answer.map_or(431, |answer| answer.status);
         assert!([414, 431].contains(&status), "{begin}: {status}");
     }
@@ -189,7 +197,7 @@ async fn a_request_line_without_an_end_is_refused_when_it_is_too_long() {
         let mut line = RawConnection::open(menshen.address()).await;
         line.send(get(&format!("/?{}", ">".repeat(count)), ""))
             .await;
-        let answer = line.answer().await;
+        let answer = line.read_answer().await;
         assert_eq!(answer.status, if fits { 200 } else { 431 }, "{count}");
     }
     assert_eq!(upstream.received().len(), 1);
@@ -205,7 +213,7 @@ async fn bytes_that_are_not_http_are_refused_at_once() {
     ] {
         let mut line = RawConnection::open(menshen.address()).await;
         line.send(bytes).await;
-        let answer = line.try_answer().await;
+        let answer = line.try_read_answer().await;
         assert!(
             answer.is_none_or(|answer| answer.status == 400),
             "{bytes:?}"
@@ -216,7 +224,7 @@ async fn bytes_that_are_not_http_are_refused_at_once() {
     line.send("GET /a<b").await;
     line.stream.shutdown().await.unwrap();
     assert!(
-        line.try_answer()
+        line.try_read_answer()
             .await
             .is_none_or(|answer| answer.status == 400)
     );
@@ -224,7 +232,7 @@ async fn bytes_that_are_not_http_are_refused_at_once() {
 
 #[tokio::test]
 async fn a_tunnel_forwards_bytes_that_look_like_a_request_line() {
-    let menshen = menshen_before("{app}", "").await;
+    let menshen = menshen_in_front_of("{app}", "").await;
     let mut line = open_socket(&menshen, UPSTREAM_HOST, "").await;
     for data in [
         &b"GET /a<b#c HTTP/1.1\r\n\r\n"[..],
@@ -240,11 +248,11 @@ async fn a_tunnel_forwards_bytes_that_look_like_a_request_line() {
 
 #[tokio::test]
 async fn over_http_2_forwarded_targets_are_the_judged_ones_and_others_are_reset() {
-    let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
-    let setup = Setup::default().server(NOBODY_TRUSTED).more(PLAIN_HTTP2);
+    let upstream = Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await;
+    let setup = Setup::default().server(NOBODY_TRUSTED).tables(PLAIN_HTTP2);
     let routes = format!(
         "{}[[route]]\nname = \"in\"\nhost = \"{UPSTREAM_HOST}\"\npath = \"/in\"\nupstream = [\"{}\"]\n",
-        open_route(upstream.url(), ""),
+        public_route(upstream.url(), ""),
         upstream.url()
     );
     let menshen = setup.routes(&routes).start().await;
@@ -263,7 +271,7 @@ async fn over_http_2_forwarded_targets_are_the_judged_ones_and_others_are_reset(
         match arrives {
             Some(target) => {
                 assert_eq!(client.body(stream).await, b"fine", "{path}");
-                assert_eq!(upstream.last().target(), target);
+                assert_eq!(upstream.last_request().target(), target);
             }
             None => assert_eq!(client.reset(stream).await, 0, "{path}"),
         }

@@ -2,14 +2,14 @@
 
 use super::tls_setup::{TlsSetup, ask};
 use crate::raw_connection::RawConnection;
-use crate::upstream::{Reply, Upstream, get, menshen_before, with};
+use crate::upstream::{Reply, Upstream, get, menshen_in_front_of, with};
 
 /// An upstream that returns the header lines of `X-Want`, and its own `host:port`.
 async fn echoing_upstream() -> (Upstream, String) {
     let upstream = Upstream::start(|asked| {
-        let wanted = asked.message.one("x-want").unwrap_or_default();
+        let wanted = asked.message.single_header("x-want").unwrap_or_default();
         let lines = wanted.replace('|', "\r\n");
-        Reply::Keep(with(&format!("{lines}\r\n"), ""))
+        Reply::KeepAlive(with(&format!("{lines}\r\n"), ""))
     })
     .await;
     let own = upstream.url().trim_start_matches("http://").to_owned();
@@ -25,7 +25,7 @@ async fn rewritten(
     connection
         .send(get("/", &format!("X-Want: {name}: {value}\r\n")))
         .await;
-    let answer = connection.answer().await;
+    let answer = connection.read_answer().await;
     assert_eq!(answer.status, 200);
     answer.header(name).unwrap_or_default().to_owned()
 }
@@ -33,7 +33,7 @@ async fn rewritten(
 #[tokio::test]
 async fn location_headers_that_name_the_upstream_are_rewritten_to_the_public_address() {
     let (upstream, own) = echoing_upstream().await;
-    let menshen = menshen_before(upstream.url(), "host_header = \"Legacy.internal\"").await;
+    let menshen = menshen_in_front_of(upstream.url(), "host_header = \"Legacy.internal\"").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for name in ["Location", "Content-Location"] {
         for (sent, expected) in [
@@ -92,7 +92,7 @@ async fn location_headers_that_name_the_upstream_are_rewritten_to_the_public_add
 #[tokio::test]
 async fn refresh_and_link_headers_that_name_the_upstream_are_rewritten() {
     let (upstream, own) = echoing_upstream().await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for (name, sent, expected) in [
         (
@@ -136,14 +136,17 @@ async fn refresh_and_link_headers_that_name_the_upstream_are_rewritten() {
     connection
         .send(get("/", &format!("X-Want: {want}\r\n")))
         .await;
-    let answer = connection.answer().await;
-    assert_eq!(answer.all("link").collect::<Vec<_>>(), ["</a>", "</b>"]);
+    let answer = connection.read_answer().await;
+    assert_eq!(
+        answer.header_values("link").collect::<Vec<_>>(),
+        ["</a>", "</b>"]
+    );
 }
 
 #[tokio::test]
 async fn a_stripped_prefix_is_restored_in_every_address_header() {
     let (upstream, own) = echoing_upstream().await;
-    let menshen = menshen_before(upstream.url(), "path = \"/app\"\nstrip_path = true").await;
+    let menshen = menshen_in_front_of(upstream.url(), "path = \"/app\"\nstrip_path = true").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for (name, sent, expected) in [
         ("Location", format!("http://{own}/x"), "/app/x"),
@@ -165,7 +168,7 @@ async fn a_stripped_prefix_is_restored_in_every_address_header() {
             .send(get("/app/", &format!("X-Want: {name}: {sent}\r\n")))
             .await;
         assert_eq!(
-            connection.answer().await.header(name),
+            connection.read_answer().await.header(name),
             Some(expected),
             "{name}: {sent}"
         );
@@ -176,17 +179,17 @@ async fn a_stripped_prefix_is_restored_in_every_address_header() {
 async fn addresses_that_are_not_utf_8_are_rewritten_byte_for_byte() {
     for target in [&b"/\xe4\xbd\xa0"[..], b"/\xc4\xe3"] {
         let upstream = Upstream::start(move |asked| {
-            let host = asked.message.one("host").unwrap_or_default();
+            let host = asked.message.single_header("host").unwrap_or_default();
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nLocation: http://{host}");
-            Reply::Keep([head.as_bytes(), target, b"\r\n\r\n"].concat())
+            Reply::KeepAlive([head.as_bytes(), target, b"\r\n\r\n"].concat())
         })
         .await;
-        let menshen = menshen_before(upstream.url(), "host_header = \"upstream\"").await;
+        let menshen = menshen_in_front_of(upstream.url(), "host_header = \"upstream\"").await;
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get("/", "")).await;
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            head.extend(connection.bytes(1).await.unwrap());
+            head.extend(connection.read_bytes(1).await.unwrap());
         }
         let expected = [b"location: ", target, b"\r\n"].concat();
         let found = head.windows(expected.len()).any(|part| part == expected);
@@ -197,7 +200,8 @@ async fn addresses_that_are_not_utf_8_are_rewritten_byte_for_byte() {
 #[tokio::test]
 async fn a_cookie_domain_of_the_upstream_is_removed() {
     let (upstream, _) = echoing_upstream().await;
-    let menshen = menshen_before(upstream.url(), "host_header = \"oa.legacy.internal:81\"").await;
+    let menshen =
+        menshen_in_front_of(upstream.url(), "host_header = \"oa.legacy.internal:81\"").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for (sent, expected) in [
         ("a=1; Domain=127.0.0.1; Path=/x", "a=1; Path=/x"),
@@ -242,7 +246,7 @@ async fn http_addresses_of_the_public_host_become_https_for_https_clients() {
             let want = format!("X-Want: {name}: {sent}\r\n");
             connection.send(get("/", &want)).await;
             assert_eq!(
-                connection.answer().await.header(name),
+                connection.read_answer().await.header(name),
                 Some(expected),
                 "{name}: {sent}"
             );
@@ -250,11 +254,11 @@ async fn http_addresses_of_the_public_host_become_https_for_https_clients() {
     }
     let want = "X-Want: Refresh: 0; url=http://up.test/x|Link: <http://up.test/x>\r\n";
     connection.send(get("/", want)).await;
-    let answer = connection.answer().await;
+    let answer = connection.read_answer().await;
     assert_eq!(answer.header("refresh"), Some("0; url=https://up.test/x"));
     assert_eq!(answer.header("link"), Some("<https://up.test/x>"));
     // Over plain HTTP the scheme is unchanged.
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     let location = rewritten(&mut connection, "Location", "http://up.test/x").await;
     assert_eq!(location, "http://up.test/x");
@@ -263,9 +267,9 @@ async fn http_addresses_of_the_public_host_become_https_for_https_clients() {
 #[tokio::test]
 async fn addresses_are_rewritten_over_http_2_too() {
     let upstream = Upstream::start(|asked| {
-        let host = asked.message.one("host").unwrap_or_default();
+        let host = asked.message.single_header("host").unwrap_or_default();
         let lines = format!("Location: http://{host}:81/x\r\n");
-        Reply::Keep(with(&lines, ""))
+        Reply::KeepAlive(with(&lines, ""))
     })
     .await;
     let tls = TlsSetup::start(upstream.url(), "").await;

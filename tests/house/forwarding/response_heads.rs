@@ -3,7 +3,7 @@
 use crate::browser::navigation;
 use crate::raw_connection::RawConnection;
 use crate::records::Records;
-use crate::upstream::{Reply, Upstream, get, menshen_before};
+use crate::upstream::{Reply, Upstream, get, menshen_in_front_of};
 use crate::wire;
 
 /// The warning about an invalid response with this request id.
@@ -22,22 +22,27 @@ async fn a_response_with_hundreds_of_header_lines_is_forwarded_completely() {
         let lines: String = (0..count)
             .map(|number| format!("Set-Cookie: c{number}={number}\r\n"))
             .collect();
-        Reply::Keep(format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 4\r\n\r\nfine").into_bytes())
+        Reply::KeepAlive(
+            format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 4\r\n\r\nfine").into_bytes(),
+        )
     })
     .await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut line = RawConnection::open(menshen.address()).await;
     for count in [99, 100, 101, 300, 999] {
         line.send(get(&format!("/{count}"), "")).await;
-        let answer = line.answer().await;
+        let answer = line.read_answer().await;
         assert_eq!((answer.status, answer.text().as_str()), (200, "fine"));
-        let cookies: Vec<_> = answer.all("set-cookie").map(str::to_owned).collect();
+        let cookies: Vec<_> = answer
+            .header_values("set-cookie")
+            .map(str::to_owned)
+            .collect();
         let expected: Vec<_> = (0..count).map(|n| format!("c{n}={n}")).collect();
         assert_eq!(cookies, expected);
     }
     // Together with `Content-Length` that is one line too many.
     line.send(get("/1000", "")).await;
-    assert_eq!(line.answer().await.status, 502);
+    assert_eq!(line.read_answer().await.status, 502);
 }
 
 #[tokio::test]
@@ -71,7 +76,7 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
     })
     .await;
     let own = upstream.url().trim_start_matches("http://").to_owned();
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let html: String = navigation()
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
@@ -80,7 +85,7 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
         let target = format!("/{number}");
         for (language, words) in [("en", "cannot be read"), ("zh-CN", "无法识别")] {
             let headers = format!("{html}Accept-Language: {language}\r\n");
-            let page = wire::raw(menshen.address(), get(&target, &headers).as_bytes()).await;
+            let page = wire::send(menshen.address(), get(&target, &headers).as_bytes()).await;
             assert_eq!(page.status, 502, "{answer:.99?}");
             assert!(
                 page.text().contains(words),
@@ -92,7 +97,7 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
                 "the page must not reveal the upstream address"
             );
         }
-        let told = wire::raw(menshen.address(), get(&target, "").as_bytes()).await;
+        let told = wire::send(menshen.address(), get(&target, "").as_bytes()).await;
         assert_eq!(told.status, 502, "{answer:.99?}");
         let told = told.json();
         assert_eq!(told["type"], "urn:menshen:problem:upstream-unreadable");
@@ -107,8 +112,8 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
 #[tokio::test]
 async fn an_upstream_that_closes_without_a_response_counts_as_down() {
     let upstream = Upstream::start(|_| Reply::Close(Vec::new())).await;
-    let menshen = menshen_before(upstream.url(), "").await;
-    let told = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
+    let told = wire::send(menshen.address(), get("/", "").as_bytes()).await;
     assert_eq!(told.status, 502);
     assert_eq!(told.json()["type"], "urn:menshen:problem:upstream-down");
 }
@@ -137,11 +142,11 @@ async fn the_reason_phrase_of_the_application_is_forwarded() {
         Reply::Close(format!("{first}\r\nContent-Length: 0\r\n\r\n").into_bytes())
     })
     .await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     for (number, (sent, expected)) in firsts.iter().enumerate() {
         let mut line = RawConnection::open(menshen.address()).await;
         line.send(get(&format!("/{number}"), "")).await;
-        let head = line.head().await.expect("a response arrives");
-        assert_eq!(head.first, *expected, "{sent}");
+        let head = line.read_head().await.expect("a response arrives");
+        assert_eq!(head.start_line, *expected, "{sent}");
     }
 }

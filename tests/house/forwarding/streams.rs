@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::raw_connection::RawConnection;
-use crate::upstream::{UPSTREAM_HOST, accept, get, listener, menshen_before, until};
+use crate::upstream::{UPSTREAM_HOST, accept, get, listener, menshen_in_front_of, until};
 
 /// Much more than all socket buffers between two programs.
 const FLOOD: usize = 128 << 20;
@@ -55,29 +55,31 @@ async fn bytes_written_when_stalled(written: &AtomicUsize) -> usize {
 #[tokio::test]
 async fn a_client_that_does_not_read_slows_the_upstream_down() {
     let socket = listener().await;
-    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen =
+        menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
     client.send(get("/", "")).await;
     let mut upstream = accept(&socket).await;
-    upstream.request().await.unwrap();
+    upstream.read_request().await.unwrap();
     upstream
         .send(format!(
             "HTTP/1.1 200 OK\r\nContent-Length: {FLOOD}\r\n\r\n"
         ))
         .await;
     let written = flood(upstream.stream);
-    assert_eq!(client.answer_head().await.status, 200);
+    assert_eq!(client.read_answer_head().await.status, 200);
     let held = bytes_written_when_stalled(&written).await;
     assert!(held < HELD_MAX, "{held} bytes were buffered");
     // Nothing is lost: reading on yields all bytes.
-    assert!(client.bytes(FLOOD).await.is_some());
+    assert!(client.read_bytes(FLOOD).await.is_some());
     assert_eq!(written.load(Ordering::SeqCst), FLOOD);
 }
 
 #[tokio::test]
 async fn an_upstream_that_does_not_read_slows_the_client_down() {
     let socket = listener().await;
-    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen =
+        menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
     client
         .send(format!(
@@ -86,7 +88,7 @@ async fn an_upstream_that_does_not_read_slows_the_client_down() {
         .await;
     let written = flood(client.stream);
     let mut upstream = accept(&socket).await;
-    upstream.head().await.unwrap();
+    upstream.read_head().await.unwrap();
     let held = bytes_written_when_stalled(&written).await;
     assert!(held < HELD_MAX, "{held} bytes were buffered");
 }
@@ -94,7 +96,8 @@ async fn an_upstream_that_does_not_read_slows_the_client_down() {
 #[tokio::test]
 async fn each_piece_of_a_body_is_forwarded_at_once() {
     let socket = listener().await;
-    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen =
+        menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
     client
         .send(format!(
@@ -102,50 +105,52 @@ async fn each_piece_of_a_body_is_forwarded_at_once() {
         ))
         .await;
     let mut upstream = accept(&socket).await;
-    upstream.head().await.unwrap();
-    assert_eq!(upstream.chunk().await.unwrap(), b"one");
+    upstream.read_head().await.unwrap();
+    assert_eq!(upstream.read_chunk().await.unwrap(), b"one");
     client.send("3\r\ntwo\r\n").await;
-    assert_eq!(upstream.chunk().await.unwrap(), b"two");
+    assert_eq!(upstream.read_chunk().await.unwrap(), b"two");
     // The response may begin before the end of the request.
     upstream
         .send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         .await;
     upstream.send("8\r\ndata: 1\n\r\n").await;
-    assert_eq!(client.answer_head().await.status, 200);
-    assert_eq!(client.chunk().await.unwrap(), b"data: 1\n");
+    assert_eq!(client.read_answer_head().await.status, 200);
+    assert_eq!(client.read_chunk().await.unwrap(), b"data: 1\n");
     client.send("5\r\nthree\r\n0\r\n\r\n").await;
-    assert_eq!(upstream.chunk().await.unwrap(), b"three");
-    assert_eq!(upstream.chunk().await.unwrap(), b"");
+    assert_eq!(upstream.read_chunk().await.unwrap(), b"three");
+    assert_eq!(upstream.read_chunk().await.unwrap(), b"");
     upstream.send("8\r\ndata: 2\n\r\n0\r\n\r\n").await;
-    assert_eq!(client.chunk().await.unwrap(), b"data: 2\n");
-    assert_eq!(client.chunk().await.unwrap(), b"");
+    assert_eq!(client.read_chunk().await.unwrap(), b"data: 2\n");
+    assert_eq!(client.read_chunk().await.unwrap(), b"");
 }
 
 #[tokio::test]
 async fn a_client_that_disconnects_closes_the_upstream_connection() {
     let socket = listener().await;
-    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen =
+        menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     for begun in [false, true] {
         let mut client = RawConnection::open(menshen.address()).await;
         client.send(get("/", "")).await;
         let mut upstream = accept(&socket).await;
-        upstream.request().await.unwrap();
+        upstream.read_request().await.unwrap();
         if begun {
             upstream
                 .send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
                 .await;
-            assert_eq!(client.answer_head().await.status, 200);
+            assert_eq!(client.read_answer_head().await.status, 200);
         }
         drop(client);
         // The connection ends without further bytes.
-        assert!(upstream.rest().await.is_empty());
+        assert!(upstream.read_to_end().await.is_empty());
     }
 }
 
 #[tokio::test]
 async fn a_truncated_response_never_looks_complete() {
     let socket = listener().await;
-    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen =
+        menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     for answer in [
         "Content-Length: 100\r\n\r\nhalf",
         "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
@@ -155,10 +160,10 @@ async fn a_truncated_response_never_looks_complete() {
         let mut client = RawConnection::open(menshen.address()).await;
         client.send(get("/", "")).await;
         let mut upstream = accept(&socket).await;
-        upstream.request().await.unwrap();
+        upstream.read_request().await.unwrap();
         upstream.send(format!("HTTP/1.1 200 OK\r\n{answer}")).await;
         upstream.stream.shutdown().await.unwrap();
-        let whole = client.try_answer().await;
+        let whole = client.try_read_answer().await;
         // The response is truncated or an error, but never complete.
         assert!(
             whole.as_ref().is_none_or(|answer| answer.status == 502),
@@ -172,17 +177,17 @@ async fn a_stalled_body_is_cut_off() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let limits = "limits.idle = \"2s\"\nlimits.response = \"30s\"";
-    let menshen = menshen_before(&url, limits).await;
+    let menshen = menshen_in_front_of(&url, limits).await;
     // A stalled response body.
     let mut client = RawConnection::open(menshen.address()).await;
     client.send(get("/", "")).await;
     let mut upstream = accept(&socket).await;
-    upstream.request().await.unwrap();
+    upstream.read_request().await.unwrap();
     upstream
         .send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
         .await;
-    assert!(client.try_answer().await.is_none());
-    assert!(upstream.rest().await.is_empty());
+    assert!(client.try_read_answer().await.is_none());
+    assert!(upstream.read_to_end().await.is_empty());
     // A stalled request body.
     let mut client = RawConnection::open(menshen.address()).await;
     client
@@ -190,16 +195,16 @@ async fn a_stalled_body_is_cut_off() {
             "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 100\r\n\r\nhalf"
         ))
         .await;
-    assert_eq!(client.answer().await.status, 504);
+    assert_eq!(client.read_answer().await.status, 504);
     // A slow body that makes progress is not cut off.
     let mut client = RawConnection::open(menshen.address()).await;
     client.send(get("/", "")).await;
     let mut first = accept(&socket).await;
     // The connection of the previous request was closed.
     while first
-        .head()
+        .read_head()
         .await
-        .is_some_and(|head| head.first.starts_with("POST"))
+        .is_some_and(|head| head.start_line.starts_with("POST"))
     {
         first = accept(&socket).await;
     }
@@ -210,5 +215,5 @@ async fn a_stalled_body_is_cut_off() {
         tokio::time::sleep(Duration::from_millis(250)).await;
         first.send("x").await;
     }
-    assert_eq!(client.answer().await.text(), "xxxxxxxxxx");
+    assert_eq!(client.read_answer().await.text(), "xxxxxxxxxx");
 }

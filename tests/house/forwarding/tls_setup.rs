@@ -14,8 +14,8 @@ use tokio_rustls::client::TlsStream;
 
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
-use crate::tls::{connect, pair};
-use crate::upstream::{Folder, UPSTREAM_HOST, open_route};
+use crate::tls::{connect, write_certificate};
+use crate::upstream::{TempFolder, UPSTREAM_HOST, public_route};
 
 type Http2Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 
@@ -23,7 +23,7 @@ type Http2Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 pub(super) struct TlsSetup {
     pub(super) menshen: Menshen,
     trusted: CertificateDer<'static>,
-    _folder: Arc<Folder>,
+    _folder: Arc<TempFolder>,
 }
 
 /// A complete or truncated response over HTTP/2.
@@ -40,15 +40,15 @@ pub(super) struct Http2Response {
 impl TlsSetup {
     /// Starts menshen in front of `url`, with further lines of the route.
     pub(super) async fn start(url: &str, more: &str) -> Self {
-        let folder = Folder::new();
-        let trusted = pair(&folder, "a", &[UPSTREAM_HOST]);
+        let folder = TempFolder::new();
+        let trusted = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
         let (certificate, key) = (folder.path("a.pem"), folder.path("a.key"));
         let menshen = Setup::default()
             .external_url("https://up.test")
             .server(&format!(
                 "tls = {{ certificate = {certificate:?}, key = {key:?} }}"
             ))
-            .routes(&open_route(url, more))
+            .routes(&public_route(url, more))
             .access_log()
             .start()
             .await;

@@ -9,7 +9,7 @@ use super::tls_setup::{TlsSetup, ask, send};
 use crate::raw_connection::RawConnection;
 use crate::setup::Setup;
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok, open_route,
+    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of, ok, public_route,
 };
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\
@@ -43,7 +43,7 @@ where
     while !read.ends_with(b"\r\n\r\n") {
         read.extend(
             connection
-                .bytes(1)
+                .read_bytes(1)
                 .await
                 .expect("the end of the chunks arrives"),
         );
@@ -55,14 +55,14 @@ where
 
 #[tokio::test]
 async fn response_trailers_reach_http_1_clients_that_accept_them() {
-    let upstream = Upstream::start(|_| Reply::Keep(ANSWER.as_bytes().to_vec())).await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let upstream = Upstream::start(|_| Reply::KeepAlive(ANSWER.as_bytes().to_vec())).await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection
         .send(get("/", "TE: trailers\r\nConnection: te\r\n"))
         .await;
-    let head = connection.answer_head().await;
-    let announced: Vec<_> = head.all("trailer").collect();
+    let head = connection.read_answer_head().await;
+    let announced: Vec<_> = head.header_values("trailer").collect();
     assert_eq!(
         announced.join(", ").to_ascii_lowercase(),
         "x-sum, server-timing"
@@ -78,14 +78,14 @@ async fn response_trailers_reach_http_1_clients_that_accept_them() {
     }
     // A client that does not accept trailers gets none, and the connection stays usable.
     connection.send(get("/", "")).await;
-    assert_eq!(connection.answer().await.text(), "hi");
+    assert_eq!(connection.read_answer().await.text(), "hi");
     connection.send(get("/", "")).await;
-    assert_eq!(connection.answer().await.text(), "hi");
+    assert_eq!(connection.read_answer().await.text(), "hi");
 }
 
 #[tokio::test]
 async fn response_trailers_reach_http_2_clients() {
-    let upstream = Upstream::start(|_| Reply::Keep(ANSWER.as_bytes().to_vec())).await;
+    let upstream = Upstream::start(|_| Reply::KeepAlive(ANSWER.as_bytes().to_vec())).await;
     let setup = TlsSetup::start(upstream.url(), "").await;
     let response = ask(&mut setup.h2().await, "/").await;
     assert_eq!(
@@ -100,7 +100,7 @@ async fn response_trailers_reach_http_2_clients() {
 async fn request_trailers_reach_the_upstream_without_header_names() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let routes = open_route(&url, "headers = { X-Remote-User = \"'nobody'\" }");
+    let routes = public_route(&url, "headers = { X-Remote-User = \"'nobody'\" }");
     let menshen = Setup::default().routes(&routes).start().await;
     let mut client = RawConnection::open(menshen.address()).await;
     let evil: String = FORBIDDEN.map(|name| format!("{name}: boss\r\n")).concat();
@@ -112,19 +112,21 @@ async fn request_trailers_reach_the_upstream_without_header_names() {
         ))
         .await;
     let mut upstream = accept(&socket).await;
-    let head = upstream.head().await.unwrap();
+    let head = upstream.read_head().await.unwrap();
     assert_eq!(
-        head.one("trailer").map(str::to_ascii_lowercase).as_deref(),
+        head.single_header("trailer")
+            .map(str::to_ascii_lowercase)
+            .as_deref(),
         Some("x-sum")
     );
-    assert_eq!(head.all("x-forwarded-user"), Vec::<&str>::new());
+    assert_eq!(head.header_values("x-forwarded-user"), Vec::<&str>::new());
     let trailers = trailer_lines(&mut upstream).await;
     assert_eq!(trailers, "x-sum: 1\r\nserver-timing: a\r\n\r\n");
     upstream.send(ok("fine")).await;
-    assert_eq!(client.answer().await.text(), "fine");
+    assert_eq!(client.read_answer().await.text(), "fine");
     // The connection is reused.
     client.send(get("/next", "")).await;
-    assert_eq!(upstream.request().await.unwrap().target(), "/next");
+    assert_eq!(upstream.read_request().await.unwrap().target(), "/next");
 }
 
 #[tokio::test]
@@ -151,8 +153,8 @@ async fn http_2_request_trailers_reach_the_upstream() {
         .unwrap();
     let asking = tokio::spawn(async move { send(&mut client, request).await });
     let mut upstream = accept(&socket).await;
-    let head = upstream.head().await.unwrap();
-    assert_eq!(head.one("transfer-encoding"), Some("chunked"));
+    let head = upstream.read_head().await.unwrap();
+    assert_eq!(head.single_header("transfer-encoding"), Some("chunked"));
     assert_eq!(trailer_lines(&mut upstream).await, "x-sum: 1\r\n\r\n");
     upstream.send(ok("fine")).await;
     assert_eq!(asking.await.unwrap().body, b"fine");
@@ -161,7 +163,9 @@ async fn http_2_request_trailers_reach_the_upstream() {
 #[tokio::test]
 async fn a_body_of_known_length_announces_no_trailers() {
     let upstream = Upstream::start(|_| {
-        Reply::Keep(b"HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nContent-Length: 2\r\n\r\nhi".to_vec())
+        Reply::KeepAlive(
+            b"HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nContent-Length: 2\r\n\r\nhi".to_vec(),
+        )
     })
     .await;
     let setup = TlsSetup::start(upstream.url(), "").await;
@@ -174,5 +178,5 @@ async fn a_body_of_known_length_announces_no_trailers() {
         "{:?}",
         response.headers
     );
-    assert!(upstream.last().all("trailer").is_empty());
+    assert!(upstream.last_request().header_values("trailer").is_empty());
 }

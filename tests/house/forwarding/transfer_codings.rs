@@ -4,10 +4,10 @@ use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use crate::raw_connection::{PATIENCE, RawConnection};
+use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
 use crate::setup::{Menshen, Setup};
-use crate::tls::{connect, pair};
-use crate::upstream::{Folder, Reply, UPSTREAM_HOST, Upstream, get, ok, open_route};
+use crate::tls::{connect, write_certificate};
+use crate::upstream::{Reply, TempFolder, UPSTREAM_HOST, Upstream, get, ok, public_route};
 use crate::wire::Answer;
 
 /// Header lines that two servers could interpret differently, or that some servers do not support.
@@ -44,17 +44,20 @@ const REST: &str = "5\r\nhello\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: up.test
 
 async fn menshen_of(upstream: &Upstream) -> Menshen {
     let setup = Setup::default().server("trusted_proxies = [\"127.0.0.1\"]");
-    setup.routes(&open_route(upstream.url(), "")).start().await
+    setup
+        .routes(&public_route(upstream.url(), ""))
+        .start()
+        .await
 }
 
 async fn ok_upstream() -> Upstream {
-    Upstream::start(|_| Reply::Keep(ok("fine"))).await
+    Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await
 }
 
 /// All responses until the connection is closed.
 async fn answers(connection: &mut RawConnection<tokio::net::TcpStream>) -> Vec<Answer> {
     let mut answers = Vec::new();
-    while let Some(answer) = connection.try_answer().await {
+    while let Some(answer) = connection.try_read_answer().await {
         answers.push(answer);
     }
     answers
@@ -133,18 +136,18 @@ async fn later_requests_on_a_connection_are_checked_like_the_first() {
                 } else {
                     for request in &before {
                         connection.send(request).await;
-                        served.push(connection.answer().await);
+                        served.push(connection.read_answer().await);
                     }
                     let _ = connection.try_send(&last).await;
                 }
                 while served.len() < before.len() {
-                    served.push(connection.answer().await);
+                    served.push(connection.read_answer().await);
                 }
                 assert!(
                     served.iter().all(|answer| answer.status == 200),
                     "{served:?}"
                 );
-                let end = connection.answer().await;
+                let end = connection.read_answer().await;
                 let is_clear = *lines == "Transfer-Encoding: chunked\r\n";
                 assert_eq!(end.status, if is_clear { 200 } else { 400 }, "{lines:?}");
                 if is_clear {
@@ -152,9 +155,9 @@ async fn later_requests_on_a_connection_are_checked_like_the_first() {
                         upstream.received()[asked + before.len()].message.body,
                         b"hello"
                     );
-                    assert_eq!(connection.answer().await.status, 200);
+                    assert_eq!(connection.read_answer().await.status, 200);
                 } else {
-                    assert!(connection.try_answer().await.is_none(), "{lines:?}");
+                    assert!(connection.try_read_answer().await.is_none(), "{lines:?}");
                     assert_eq!(upstream.received().len(), asked + before.len(), "{lines:?}");
                 }
             }
@@ -176,8 +179,8 @@ async fn a_head_that_arrives_byte_by_byte_is_checked_as_a_whole() {
         }
         tokio::task::yield_now().await;
     }
-    assert_eq!(connection.answer().await.status, 400);
-    assert!(connection.try_answer().await.is_none());
+    assert_eq!(connection.read_answer().await.status, 400);
+    assert!(connection.try_read_answer().await.is_none());
     assert!(upstream.received().is_empty());
 }
 
@@ -193,8 +196,8 @@ async fn a_single_chunked_is_forwarded_in_any_letter_case() {
         connection
             .send(format!("{head}5\r\nhello\r\n0\r\n\r\n"))
             .await;
-        assert_eq!(connection.answer().await.status, 200, "{coding:?}");
-        assert_eq!(upstream.last().body, b"hello");
+        assert_eq!(connection.read_answer().await.status, 200, "{coding:?}");
+        assert_eq!(upstream.last_request().body, b"hello");
     }
 }
 
@@ -248,13 +251,15 @@ async fn answered_over_h2(
             }
         }
     };
-    timeout(PATIENCE, reading).await.expect("menshen responds")
+    timeout(TEST_TIMEOUT, reading)
+        .await
+        .expect("menshen responds")
 }
 
 #[tokio::test]
 async fn http_2_requests_with_connection_specific_headers_are_refused() {
-    let folder = Folder::new();
-    let trusted = pair(&folder, "a", &[UPSTREAM_HOST]);
+    let folder = TempFolder::new();
+    let trusted = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
     let upstream = ok_upstream().await;
     let files = (folder.path("a.pem"), folder.path("a.key"));
     let menshen = Setup::default()
@@ -263,7 +268,7 @@ async fn http_2_requests_with_connection_specific_headers_are_refused() {
             "tls = {{ certificate = {:?}, key = {:?} }}",
             files.0, files.1
         ))
-        .routes(&open_route(upstream.url(), ""))
+        .routes(&public_route(upstream.url(), ""))
         .start()
         .await;
     for field in [

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::tls_setup::{TlsSetup, ask};
 use crate::raw_connection::RawConnection;
 use crate::records::Records;
-use crate::upstream::{Reply, Upstream, get, menshen_before, until};
+use crate::upstream::{Reply, Upstream, get, menshen_in_front_of, until};
 
 /// The truncated response for each target: its bytes, and the part of them that is body.
 fn truncated(target: &str) -> (Vec<u8>, &'static str) {
@@ -94,11 +94,11 @@ async fn the_received_part_of_a_truncated_response_is_forwarded_over_http_1() {
         for _ in 0..10 {
             let mut connection = setup.connection().await;
             connection.send(get(path, "")).await;
-            let head = connection.answer_head().await;
+            let head = connection.read_answer_head().await;
             assert_eq!(head.status, 200, "{path}");
             assert_eq!(head.header("x-kept"), Some("yes"), "{path}");
             // The connection ends without a last chunk.
-            let rest = String::from_utf8(connection.rest().await).unwrap();
+            let rest = String::from_utf8(connection.read_to_end().await).unwrap();
             assert!(rest.contains(body), "{path}: {rest:?}");
             assert!(!rest.contains("0\r\n\r\n"), "{path}: {rest:?}");
         }
@@ -132,19 +132,19 @@ async fn every_received_byte_of_a_long_truncated_response_is_forwarded() {
     let setup = TlsSetup::start(upstream.url(), "").await;
     let mut connection = setup.connection().await;
     connection.send(get("/long", "")).await;
-    assert_eq!(connection.answer_head().await.status, 200);
-    assert_eq!(connection.rest().await.len(), 300_000);
+    assert_eq!(connection.read_answer_head().await.status, 200);
+    assert_eq!(connection.read_to_end().await.len(), 300_000);
     let response = ask(&mut setup.h2().await, "/long").await;
     assert_eq!(
         (response.body.len(), response.is_complete),
         (300_000, false)
     );
     // The same without TLS.
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get("/long", "")).await;
-    assert_eq!(connection.answer_head().await.status, 200);
-    assert_eq!(connection.rest().await.len(), 300_000);
+    assert_eq!(connection.read_answer_head().await.status, 200);
+    assert_eq!(connection.read_to_end().await.len(), 300_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,7 +169,7 @@ async fn a_complete_response_is_not_logged_as_cut() {
     ] {
         let mut connection = setup.connection().await;
         connection.send(get(path, "")).await;
-        assert_eq!(connection.answer().await.body.len(), bytes);
+        assert_eq!(connection.read_answer().await.body.len(), bytes);
         let response = ask(&mut setup.h2().await, path).await;
         assert_eq!((response.body.len(), response.is_complete), (bytes, true));
         let lines = || {
@@ -187,13 +187,13 @@ async fn a_complete_response_is_not_logged_as_cut() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_distinguishes_a_client_that_disconnects_from_an_upstream_that_does() {
     let upstream = Upstream::start(|_| {
-        Reply::Hang(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhi".to_vec())
+        Reply::HoldOpen(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhi".to_vec())
     })
     .await;
     let setup = TlsSetup::start(upstream.url(), "").await;
     let mut connection = setup.connection().await;
     connection.send(get("/left", "")).await;
-    assert_eq!(connection.answer_head().await.status, 200);
+    assert_eq!(connection.read_answer_head().await.status, 200);
     let telemetry = &setup.menshen.running.live().services().telemetry;
     let lines = || {
         telemetry.flush();

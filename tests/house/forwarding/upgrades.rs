@@ -3,8 +3,10 @@
 use tokio::net::TcpStream;
 
 use crate::raw_connection::RawConnection;
-use crate::setup::{HOME, Menshen};
-use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok};
+use crate::setup::{Menshen, SSO_URL};
+use crate::upstream::{
+    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of, ok,
+};
 
 const WEBSOCKET_HEADERS: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -31,15 +33,15 @@ pub(crate) fn frame(first: u8, data: &[u8]) -> Vec<u8> {
 
 /// Reads a frame of a server: its first byte and its data.
 pub(crate) async fn read_frame(connection: &mut RawConnection<TcpStream>) -> Option<(u8, Vec<u8>)> {
-    let head = connection.bytes(2).await?;
+    let head = connection.read_bytes(2).await?;
     let length = match head[1] {
         126 => {
-            let length = connection.bytes(2).await?;
+            let length = connection.read_bytes(2).await?;
             usize::from(u16::from_be_bytes([length[0], length[1]]))
         }
         short => usize::from(short),
     };
-    Some((head[0], connection.bytes(length).await?))
+    Some((head[0], connection.read_bytes(length).await?))
 }
 
 /// Opens a WebSocket through menshen.
@@ -54,7 +56,7 @@ pub(crate) async fn open_socket(
             "GET /ws HTTP/1.1\r\nHost: {host}\r\n{headers}{WEBSOCKET_HEADERS}\r\n"
         ))
         .await;
-    let answer = connection.answer_head().await;
+    let answer = connection.read_answer_head().await;
     assert_eq!(answer.status, 101, "{answer:?}");
     assert_eq!(
         answer.header("sec-websocket-accept"),
@@ -73,7 +75,7 @@ pub(crate) async fn open_socket(
 
 #[tokio::test]
 async fn websocket_frames_are_forwarded_in_both_directions() {
-    let menshen = menshen_before("{app}", "").await;
+    let menshen = menshen_in_front_of("{app}", "").await;
     let mut connection = open_socket(&menshen, UPSTREAM_HOST, "").await;
     let long = vec![b'x'; 60_000];
     for (first, data) in [
@@ -117,7 +119,7 @@ async fn websocket_frames_are_forwarded_in_both_directions() {
         read_frame(&mut connection).await,
         Some((0x88, vec![0x03, 0xe8]))
     );
-    assert!(connection.rest().await.is_empty());
+    assert!(connection.read_to_end().await.is_empty());
 }
 
 #[tokio::test]
@@ -129,10 +131,12 @@ async fn an_anonymous_websocket_is_refused_before_it_reaches_the_upstream() {
             "GET /ws HTTP/1.1\r\nHost: sso.test\r\n{WEBSOCKET_HEADERS}\r\n"
         ))
         .await;
-    assert_eq!(connection.answer().await.status, 401);
+    assert_eq!(connection.read_answer().await.status, 401);
     assert_eq!(menshen.app.requests(), 0);
     let mut browser = crate::browser::Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    browser
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
     let cookie = browser.cookie("menshen").unwrap();
     let headers = format!("Cookie: menshen={}\r\n", cookie.value);
     let mut connection = open_socket(&menshen, "sso.test", &headers).await;
@@ -146,34 +150,38 @@ async fn an_anonymous_websocket_is_refused_before_it_reaches_the_upstream() {
 #[tokio::test]
 async fn any_protocol_is_forwarded_when_both_sides_name_it() {
     let socket = listener().await;
-    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen =
+        menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     let ask = "Connection: upgrade\r\nUpgrade: chat/2\r\n";
     // Bytes that follow the request belong to the new protocol.
     connection.send(format!("{}early", get("/", ask))).await;
     let mut upstream = accept(&socket).await;
-    let asked = upstream.request().await.unwrap();
-    assert_eq!(asked.one("upgrade"), Some("chat/2"));
+    let asked = upstream.read_request().await.unwrap();
+    assert_eq!(asked.single_header("upgrade"), Some("chat/2"));
     assert_eq!(
-        asked.one("connection").map(str::to_lowercase).as_deref(),
+        asked
+            .single_header("connection")
+            .map(str::to_lowercase)
+            .as_deref(),
         Some("upgrade")
     );
     upstream
         .send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat/2\r\n\r\nhello")
         .await;
-    assert_eq!(connection.answer_head().await.status, 101);
-    assert_eq!(connection.bytes(5).await.unwrap(), b"hello");
-    assert_eq!(upstream.bytes(5).await.unwrap(), b"early");
+    assert_eq!(connection.read_answer_head().await.status, 101);
+    assert_eq!(connection.read_bytes(5).await.unwrap(), b"hello");
+    assert_eq!(upstream.read_bytes(5).await.unwrap(), b"early");
     upstream.send([0, 1, 2, 255]).await;
-    assert_eq!(connection.bytes(4).await.unwrap(), [0, 1, 2, 255]);
+    assert_eq!(connection.read_bytes(4).await.unwrap(), [0, 1, 2, 255]);
     // Each side may close its direction separately.
     tokio::io::AsyncWriteExt::shutdown(&mut connection.stream)
         .await
         .unwrap();
-    assert!(upstream.rest().await.is_empty());
+    assert!(upstream.read_to_end().await.is_empty());
     upstream.send("still here").await;
     drop(upstream);
-    assert_eq!(connection.rest().await, b"still here");
+    assert_eq!(connection.read_to_end().await, b"still here");
 }
 
 #[tokio::test]
@@ -193,20 +201,24 @@ async fn an_unrequested_upgrade_is_a_502() {
     ] {
         let upstream = Upstream::start(move |_| {
             let answer = format!("HTTP/1.1 101 Switching Protocols\r\n{given}\r\nGET /poison");
-            Reply::Keep(answer.into_bytes())
+            Reply::KeepAlive(answer.into_bytes())
         })
         .await;
-        let menshen = menshen_before(upstream.url(), "").await;
+        let menshen = menshen_in_front_of(upstream.url(), "").await;
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get("/", asked)).await;
-        assert_eq!(connection.answer().await.status, 502, "{asked:?} {given:?}");
+        assert_eq!(
+            connection.read_answer().await.status,
+            502,
+            "{asked:?} {given:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn an_upgrade_to_http_2_or_tls_is_never_requested() {
-    let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let upstream = Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     for ask in [
         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
         "Connection: upgrade\r\nUpgrade: H2C\r\n",
@@ -218,16 +230,19 @@ async fn an_upgrade_to_http_2_or_tls_is_never_requested() {
     ] {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get("/", ask)).await;
-        assert_eq!(connection.answer().await.status, 200, "{ask:?}");
-        let got = upstream.last();
-        assert!(got.all("upgrade").is_empty(), "{ask:?}: {got:?}");
-        assert!(got.all("http2-settings").is_empty(), "{ask:?}: {got:?}");
+        assert_eq!(connection.read_answer().await.status, 200, "{ask:?}");
+        let got = upstream.last_request();
+        assert!(got.header_values("upgrade").is_empty(), "{ask:?}: {got:?}");
+        assert!(
+            got.header_values("http2-settings").is_empty(),
+            "{ask:?}: {got:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn an_upstream_may_decline_an_upgrade() {
-    let menshen = menshen_before("{app}", "").await;
+    let menshen = menshen_in_front_of("{app}", "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     // The path requires a WebSocket key, which this request lacks.
     connection
@@ -235,7 +250,7 @@ async fn an_upstream_may_decline_an_upgrade() {
             "GET /ws HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
         ))
         .await;
-    let answer = connection.answer().await;
+    let answer = connection.read_answer().await;
     assert_eq!(
         (answer.status, answer.text().as_str()),
         (426, "WebSocket only\n")
@@ -246,17 +261,17 @@ async fn an_upstream_may_decline_an_upgrade() {
             "GET /echo HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"
         ))
         .await;
-    assert_eq!(connection.answer().await.status, 200);
+    assert_eq!(connection.read_answer().await.status, 200);
 }
 
 #[tokio::test]
 async fn an_idle_tunnel_ends_after_the_idle_limit_of_the_route() {
-    let menshen = menshen_before("{app}", "limits.idle = \"200ms\"").await;
+    let menshen = menshen_in_front_of("{app}", "limits.idle = \"200ms\"").await;
     let mut connection = open_socket(&menshen, UPSTREAM_HOST, "").await;
     connection.send(frame(0x81, b"here")).await;
     assert_eq!(
         read_frame(&mut connection).await,
         Some((0x81, b"here".to_vec()))
     );
-    assert!(connection.rest().await.is_empty());
+    assert!(connection.read_to_end().await.is_empty());
 }

@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::browser::navigation;
 use crate::raw_connection::RawConnection;
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_before, ok, refusing_socket,
+    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of, ok, refusing_socket,
 };
 use crate::wire;
 
@@ -17,14 +17,14 @@ use crate::wire;
 async fn an_upstream_that_is_down_is_a_502_in_the_language_of_the_client() {
     let down = refusing_socket();
     let url = format!("http://{}", down.local_addr().unwrap());
-    let menshen = menshen_before(&url, "").await;
+    let menshen = menshen_in_front_of(&url, "").await;
     let html: String = navigation()
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
     for (language, words) in [("zh-CN", "zh"), ("en", "en")] {
         let headers = format!("{html}Accept-Language: {language}\r\n");
-        let page = wire::raw(menshen.address(), get("/", &headers).as_bytes()).await;
+        let page = wire::send(menshen.address(), get("/", &headers).as_bytes()).await;
         assert_eq!(page.status, 502);
         let kind = page.header("content-type").unwrap();
         assert!(kind.starts_with("text/html"), "{kind}");
@@ -38,7 +38,7 @@ async fn an_upstream_that_is_down_is_a_502_in_the_language_of_the_client() {
             "the page must not reveal the upstream address"
         );
     }
-    let json = wire::raw(menshen.address(), get("/", "Accept: */*\r\n").as_bytes()).await;
+    let json = wire::send(menshen.address(), get("/", "Accept: */*\r\n").as_bytes()).await;
     assert_eq!(json.status, 502);
     assert_eq!(
         json.header("content-type"),
@@ -56,21 +56,21 @@ async fn an_upstream_that_is_down_is_a_502_in_the_language_of_the_client() {
 #[tokio::test]
 async fn a_response_time_out_is_a_504() {
     let upstream = Upstream::start(|asked| match asked.message.target() {
-        "/silent" => Reply::Hang(Vec::new()),
-        "/half" => Reply::Hang(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec()),
-        "/interim" => Reply::Hang(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()),
-        _ => Reply::Keep(ok("fine")),
+        "/silent" => Reply::HoldOpen(Vec::new()),
+        "/half" => Reply::HoldOpen(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec()),
+        "/interim" => Reply::HoldOpen(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()),
+        _ => Reply::KeepAlive(ok("fine")),
     })
     .await;
-    let menshen = menshen_before(upstream.url(), "limits.response = \"200ms\"").await;
+    let menshen = menshen_in_front_of(upstream.url(), "limits.response = \"200ms\"").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for target in ["/silent", "/half", "/interim"] {
         connection.send(get(target, "")).await;
-        assert_eq!(connection.answer().await.status, 504, "{target}");
+        assert_eq!(connection.read_answer().await.status, 504, "{target}");
     }
     // The client's connection stays usable.
     connection.send(get("/", "")).await;
-    assert_eq!(connection.answer().await.text(), "fine");
+    assert_eq!(connection.read_answer().await.text(), "fine");
 }
 
 #[tokio::test]
@@ -98,28 +98,29 @@ async fn a_response_that_is_not_http_is_a_502() {
         ))
     })
     .await;
-    let menshen = menshen_before(upstream.url(), "").await;
+    let menshen = menshen_in_front_of(upstream.url(), "").await;
     for (number, answer) in answers.iter().enumerate() {
         let target = format!("/{number}");
-        let told = wire::raw(menshen.address(), get(&target, "").as_bytes()).await;
+        let told = wire::send(menshen.address(), get(&target, "").as_bytes()).await;
         assert_eq!(told.status, 502, "{answer:?}: {told:?}");
         assert_eq!(
             told.header("content-type"),
             Some("application/problem+json")
         );
     }
-    let told = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+    let told = wire::send(menshen.address(), get("/", "").as_bytes()).await;
     assert_eq!(told.text(), "fine");
 }
 
 #[tokio::test]
 async fn an_endless_response_head_is_a_502() {
     let socket = listener().await;
-    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen =
+        menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
     client.send(get("/", "")).await;
     let mut upstream = accept(&socket).await;
-    upstream.request().await.unwrap();
+    upstream.read_request().await.unwrap();
     let writing = tokio::spawn(async move {
         let _ = upstream.try_send("HTTP/1.1 200 OK\r\n").await;
         let line = format!("X-More: {}\r\n", "x".repeat(1000));
@@ -130,7 +131,7 @@ async fn an_endless_response_head_is_a_502() {
         }
         false
     });
-    assert_eq!(client.answer().await.status, 502);
+    assert_eq!(client.read_answer().await.status, 502);
     assert!(writing.await.unwrap(), "ten megabytes of head were read");
 }
 
@@ -153,12 +154,12 @@ async fn an_https_upstream_with_an_untrusted_certificate_is_a_502() {
         };
         // A client that trusts the certificate gets a response.
         let mut connection = RawConnection::over(stream);
-        let asked = connection.head().await.is_some();
+        let asked = connection.read_head().await.is_some();
         let _ = connection.try_send(ok("believed")).await;
         asked
     });
-    let menshen = menshen_before(&format!("https://localhost:{port}"), "").await;
-    let told = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+    let menshen = menshen_in_front_of(&format!("https://localhost:{port}"), "").await;
+    let told = wire::send(menshen.address(), get("/", "").as_bytes()).await;
     assert_eq!(told.status, 502, "{}", told.text());
     assert!(!serving.await.unwrap(), "the request was sent");
     assert_eq!(told.header("host"), None);

@@ -11,8 +11,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::raw_connection::RawConnection;
 use crate::records::Records;
 use crate::setup::{Menshen, Setup};
-use crate::tls::pair;
-use crate::upstream::{Folder, accept, get, listener, menshen_before, ok, open_route};
+use crate::tls::write_certificate;
+use crate::upstream::{TempFolder, accept, get, listener, menshen_in_front_of, ok, public_route};
 use crate::wire;
 
 /// The TLS settings of an upstream.
@@ -35,7 +35,7 @@ impl<'a> ServerTls<'a> {
 }
 
 /// Starts an upstream with TLS and returns its URL.
-async fn tls_application(folder: &Folder, server_tls: ServerTls<'_>) -> String {
+async fn tls_application(folder: &TempFolder, server_tls: ServerTls<'_>) -> String {
     menshen::keys::install_crypto();
     let file = |end: &str| folder.path(&format!("{}.{end}", server_tls.certificate));
     let certificate = CertificateDer::from_pem_file(file("pem")).unwrap();
@@ -63,7 +63,7 @@ async fn tls_application(folder: &Folder, server_tls: ServerTls<'_>) -> String {
                     return;
                 };
                 let mut line = RawConnection::over(stream);
-                while line.head().await.is_some() {
+                while line.read_head().await.is_some() {
                     if line.try_send(ok("trusted")).await.is_err() {
                         return;
                     }
@@ -77,7 +77,7 @@ async fn tls_application(folder: &Folder, server_tls: ServerTls<'_>) -> String {
 /// Sends a request and returns the response text, or the log line about the failure.
 async fn response_text(menshen: &Menshen) -> Result<String, String> {
     let log = Records::process_log();
-    let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+    let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
     if answer.status == 200 {
         return Ok(answer.text());
     }
@@ -107,9 +107,9 @@ fn tls(lines: &str) -> String {
 
 #[tokio::test]
 async fn an_upstream_is_trusted_by_its_ca_or_by_its_own_certificate() {
-    let folder = Folder::new();
-    pair(&folder, "app", &["localhost"]);
-    pair(&folder, "other", &["localhost"]);
+    let folder = TempFolder::new();
+    write_certificate(&folder, "app", &["localhost"]);
+    write_certificate(&folder, "other", &["localhost"]);
     let (own, other) = (folder.path("app.pem"), folder.path("other.pem"));
     for versions in [rustls::ALL_VERSIONS, &[&rustls::version::TLS12]] {
         let server_tls = ServerTls {
@@ -117,20 +117,20 @@ async fn an_upstream_is_trusted_by_its_ca_or_by_its_own_certificate() {
             ..ServerTls::of("app")
         };
         let url = tls_application(&folder, server_tls).await;
-        let menshen = menshen_before(&url, &tls(&format!("ca = {own:?}"))).await;
+        let menshen = menshen_in_front_of(&url, &tls(&format!("ca = {own:?}"))).await;
         assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
-        let menshen = menshen_before(&url, &tls(&format!("ca = {other:?}"))).await;
+        let menshen = menshen_in_front_of(&url, &tls(&format!("ca = {other:?}"))).await;
         assert_refused(&menshen, &["[route.upstream_tls] ca"]).await;
-        let menshen = menshen_before(&url, "").await;
+        let menshen = menshen_in_front_of(&url, "").await;
         assert_refused(&menshen, &["UnknownIssuer", "[route.upstream_tls] ca"]).await;
-        let menshen = menshen_before(&url, &tls("verify = false")).await;
+        let menshen = menshen_in_front_of(&url, &tls("verify = false")).await;
         assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
     }
 }
 
 #[tokio::test]
 async fn a_self_signed_ca_certificate_is_trusted_when_it_is_configured() {
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     menshen::keys::install_crypto();
     // Certificates as `openssl req -x509` creates them for appliances: marked as an authority,
     // often without a server name or expired.
@@ -153,7 +153,7 @@ async fn a_self_signed_ca_certificate_is_trusted_when_it_is_configured() {
         let file = folder.write("app.pem", &certificate.pem());
         folder.write("app.key", &key.serialize_pem());
         let url = tls_application(&folder, ServerTls::of("app")).await;
-        let menshen = menshen_before(&url, &tls(&format!("ca = {file:?}\n{lines}"))).await;
+        let menshen = menshen_in_front_of(&url, &tls(&format!("ca = {file:?}\n{lines}"))).await;
         match believed {
             true => assert_eq!(
                 response_text(&menshen).await.as_deref(),
@@ -167,7 +167,7 @@ async fn a_self_signed_ca_certificate_is_trusted_when_it_is_configured() {
 
 #[tokio::test]
 async fn server_name_overrides_the_expected_certificate_name() {
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     menshen::keys::install_crypto();
     let authority_key = rcgen::KeyPair::generate().unwrap();
     let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
@@ -182,25 +182,25 @@ async fn server_name_overrides_the_expected_certificate_name() {
     let ca = folder.write("ca.pem", &authority.pem());
     let url = tls_application(&folder, ServerTls::of("app")).await;
     let named = format!("ca = {ca:?}\nserver_name = \"oa.internal\"");
-    let menshen = menshen_before(&url, &tls(&named)).await;
+    let menshen = menshen_in_front_of(&url, &tls(&named)).await;
     assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
-    let menshen = menshen_before(&url, &tls(&format!("ca = {ca:?}"))).await;
+    let menshen = menshen_in_front_of(&url, &tls(&format!("ca = {ca:?}"))).await;
     assert_refused(
         &menshen,
         &["not valid for name", "oa.internal", "server_name"],
     )
     .await;
     let wrong = format!("ca = {ca:?}\nserver_name = \"else.internal\"");
-    let menshen = menshen_before(&url, &tls(&wrong)).await;
+    let menshen = menshen_in_front_of(&url, &tls(&wrong)).await;
     assert_refused(&menshen, &["server_name"]).await;
 }
 
 #[tokio::test]
 async fn an_upstream_that_requests_a_client_certificate_gets_the_configured_one() {
-    let folder = Folder::new();
-    pair(&folder, "app", &["localhost"]);
-    let ours = pair(&folder, "ours", &["menshen"]);
-    pair(&folder, "stranger", &["menshen"]);
+    let folder = TempFolder::new();
+    write_certificate(&folder, "app", &["localhost"]);
+    let ours = write_certificate(&folder, "ours", &["menshen"]);
+    write_certificate(&folder, "stranger", &["menshen"]);
     let ca = folder.path("app.pem");
     for versions in [rustls::ALL_VERSIONS, &[&rustls::version::TLS12]] {
         let server_tls = ServerTls {
@@ -217,11 +217,11 @@ async fn an_upstream_that_requests_a_client_certificate_gets_the_configured_one(
             let pair = format!("certificate = {certificate:?}\nkey = {{ file = {key:?} }}");
             tls(&format!("ca = {ca:?}\n{pair}"))
         };
-        let menshen = menshen_before(&url, &lines("ours")).await;
+        let menshen = menshen_in_front_of(&url, &lines("ours")).await;
         assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
-        let menshen = menshen_before(&url, &lines("stranger")).await;
+        let menshen = menshen_in_front_of(&url, &lines("stranger")).await;
         assert_refused(&menshen, &["[route.upstream_tls] certificate and key"]).await;
-        let menshen = menshen_before(&url, &tls(&format!("ca = {ca:?}"))).await;
+        let menshen = menshen_in_front_of(&url, &tls(&format!("ca = {ca:?}"))).await;
         assert_refused(&menshen, &["[route.upstream_tls] certificate and key"]).await;
     }
 }
@@ -245,28 +245,28 @@ async fn tls_failures_of_old_appliances_are_logged_with_the_remedy() {
         let port = socket.local_addr().unwrap().port();
         tokio::spawn(async move {
             let mut line = accept(&socket).await;
-            let _ = line.bytes(1).await;
+            let _ = line.read_bytes(1).await;
             line.send(&answer).await;
             let _ = tokio::io::AsyncWriteExt::shutdown(&mut line.stream).await;
-            line.rest().await;
+            line.read_to_end().await;
         });
-        let menshen = menshen_before(&format!("https://localhost:{port}"), "").await;
+        let menshen = menshen_in_front_of(&format!("https://localhost:{port}"), "").await;
         assert_refused(&menshen, &words).await;
     }
 }
 
 #[tokio::test]
 async fn new_certificate_files_apply_after_a_reload_and_invalid_ones_change_nothing() {
-    let folder = Folder::new();
-    pair(&folder, "app", &["localhost"]);
-    pair(&folder, "ca", &["localhost"]);
+    let folder = TempFolder::new();
+    write_certificate(&folder, "app", &["localhost"]);
+    write_certificate(&folder, "ca", &["localhost"]);
     let url = tls_application(&folder, ServerTls::of("app")).await;
     let ca = folder.path("ca.pem");
-    let setup = Setup::default().routes(&open_route(&url, &tls(&format!("ca = {ca:?}"))));
+    let setup = Setup::default().routes(&public_route(&url, &tls(&format!("ca = {ca:?}"))));
     let menshen = setup.clone().start().await;
     assert_refused(&menshen, &["[route.upstream_tls] ca"]).await;
     let files =
-        menshen::config::Config::parse(&setup.text(&menshen.source, &menshen.app), "t").unwrap();
+        menshen::config::Config::parse(&setup.text(&menshen.wecom, &menshen.app), "t").unwrap();
     assert!(files.files().contains(&ca), "the file is watched");
     std::fs::copy(folder.path("app.pem"), &ca).unwrap();
     menshen.reload(&setup).await.unwrap();

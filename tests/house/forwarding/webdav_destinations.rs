@@ -2,11 +2,11 @@
 //! addresses.
 
 use crate::setup::Setup;
-use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, menshen_before, ok, open_route};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, menshen_in_front_of, ok, public_route};
 use crate::wire;
 
 async fn ok_upstream() -> Upstream {
-    Upstream::start(|_| Reply::Keep(ok("fine"))).await
+    Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await
 }
 
 fn request(target: &str, lines: &str) -> Vec<u8> {
@@ -86,26 +86,27 @@ async fn a_destination_header_is_rewritten_to_the_addresses_of_the_application()
     let upstream = ok_upstream().await;
     let own = upstream.url().trim_start_matches("http://").to_owned();
     for (lines, sent, expected) in REWRITTEN {
-        let menshen = menshen_before(upstream.url(), &format!("path = '/mounted'\n{lines}")).await;
+        let menshen =
+            menshen_in_front_of(upstream.url(), &format!("path = '/mounted'\n{lines}")).await;
         let expected = expected.replace("{own}", &own);
         let destination = format!("Destination: {sent}\r\nOverwrite: F\r\n");
-        let answer = wire::raw(menshen.address(), &request("/mounted/a", &destination)).await;
+        let answer = wire::send(menshen.address(), &request("/mounted/a", &destination)).await;
         assert_eq!(answer.status, 200, "{lines:?} {sent}");
-        let response = upstream.last();
+        let response = upstream.last_request();
         assert_eq!(
-            response.one("destination"),
+            response.single_header("destination"),
             Some(expected.as_str()),
             "{lines:?} {sent}"
         );
-        assert_eq!(response.one("overwrite"), Some("F"));
+        assert_eq!(response.single_header("overwrite"), Some("F"));
         let list =
             format!("If: <{sent}>  (<urn:uuid:1> [\"</mounted/x>\"])\t(Not <DAV:no-lock>)\r\n");
-        let answer = wire::raw(menshen.address(), &request("/mounted/a", &list)).await;
+        let answer = wire::send(menshen.address(), &request("/mounted/a", &list)).await;
         assert_eq!(answer.status, 200, "{lines:?} {sent}");
         let expected =
             format!("<{expected}>  (<urn:uuid:1> [\"</mounted/x>\"])\t(Not <DAV:no-lock>)");
         assert_eq!(
-            upstream.last().one("if"),
+            upstream.last_request().single_header("if"),
             Some(expected.as_str()),
             "{lines:?}"
         );
@@ -115,16 +116,16 @@ async fn a_destination_header_is_rewritten_to_the_addresses_of_the_application()
 #[tokio::test]
 async fn an_if_header_without_addresses_is_unchanged() {
     let upstream = ok_upstream().await;
-    let menshen = menshen_before(upstream.url(), "path = '/mounted'\nstrip_path = true").await;
+    let menshen = menshen_in_front_of(upstream.url(), "path = '/mounted'\nstrip_path = true").await;
     for value in [
         "(<urn:uuid:1>)",
         "([\"a\"] <urn:uuid:1>) (Not <DAV:no-lock>)",
     ] {
         let lines = format!("If: {value}\r\n");
-        let answer = wire::raw(menshen.address(), &request("/mounted/a", &lines)).await;
+        let answer = wire::send(menshen.address(), &request("/mounted/a", &lines)).await;
         assert_eq!(answer.status, 200, "{value}");
-        assert_eq!(upstream.last().one("if"), Some(value));
-        assert_eq!(upstream.last().one("destination"), None);
+        assert_eq!(upstream.last_request().single_header("if"), Some(value));
+        assert_eq!(upstream.last_request().single_header("destination"), None);
     }
 }
 
@@ -143,7 +144,7 @@ async fn a_destination_in_another_application_is_refused() {
          upstream = [\"{}\"]\n",
         one.url()
     );
-    let routes = format!("{}{}{same}", open_route(one.url(), ""), other(""));
+    let routes = format!("{}{}{same}", public_route(one.url(), ""), other(""));
     let menshen = Setup::default().routes(&routes).start().await;
     for (destination, status) in [
         ("http://up.test/x", 200),
@@ -154,7 +155,7 @@ async fn a_destination_in_another_application_is_refused() {
         ("http://none.test/x", 404),
     ] {
         let lines = format!("Destination: {destination}\r\n");
-        let answer = wire::raw(menshen.address(), &request("/a", &lines)).await;
+        let answer = wire::send(menshen.address(), &request("/a", &lines)).await;
         assert_eq!(answer.status, status, "{destination}");
     }
     assert_eq!(one.received().len(), 2);

@@ -1,14 +1,14 @@
 //! A front end on another origin that calls an application behind menshen.
 
 use crate::browser::Browser;
-use crate::setup::{HOME, Setup};
+use crate::setup::{SSO_URL, Setup};
 
 #[tokio::test]
 async fn a_cross_origin_front_end_can_read_that_login_is_needed() {
     let more = "[login]\norigins = ['https://portal.test']";
-    let menshen = Setup::default().more(more).start().await;
+    let menshen = Setup::default().tables(more).start().await;
     let mut zhang = Browser::new(&menshen);
-    zhang.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    zhang.sign_in(&format!("{SSO_URL}/echo"), "zhangsan").await;
     for (origin, allowed) in [
         ("https://portal.test", true),
         ("https://portal.test.evil.test", false),
@@ -28,7 +28,7 @@ async fn a_cross_origin_front_end_can_read_that_login_is_needed() {
             ("GET", true, "/finance/x", 403),
         ] {
             let browser = if signed_in { &mut zhang } else { &mut nobody };
-            let url = format!("{HOME}{target}");
+            let url = format!("{SSO_URL}{target}");
             let answer = browser.send(method, &url, &from, b"").await;
             let what = format!("{origin} {method} {target}");
             assert_eq!(answer.status, status, "{what}");
@@ -36,11 +36,13 @@ async fn a_cross_origin_front_end_can_read_that_login_is_needed() {
             assert_eq!(granted, allowed.then_some(origin), "{what}");
             let cookies = answer.header("access-control-allow-credentials");
             assert_eq!(cookies, allowed.then_some("true"), "{what}");
-            let mut vary = answer.all("vary");
+            let mut vary = answer.header_values("vary");
             assert!(vary.any(|vary| vary.contains("origin")), "{what}");
         }
         // Responses of the application are not changed.
-        let answer = zhang.send("GET", &format!("{HOME}/echo"), &from, b"").await;
+        let answer = zhang
+            .send("GET", &format!("{SSO_URL}/echo"), &from, b"")
+            .await;
         assert_eq!(answer.status, 200, "{origin}");
         assert_eq!(answer.header("access-control-allow-origin"), None);
     }

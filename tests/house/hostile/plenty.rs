@@ -1,7 +1,7 @@
 //! Very many cookies, parameters and connector names, and return addresses that contain line ends.
 
 use super::{head, serves_logins};
-use crate::setup::{HOME, Menshen};
+use crate::setup::{Menshen, SSO_URL};
 use crate::wire;
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn thousands_of_cookies_and_parameters_neither_give_access_nor_stop_the_se
             "/.menshen/userinfo",
         ] {
             let request = head(target.as_bytes(), format!("Cookie: {line}\r\n").as_bytes());
-            let answer = wire::raw(menshen.address(), &request).await;
+            let answer = wire::send(menshen.address(), &request).await;
             assert!(
                 (300..500).contains(&answer.status),
                 "{target}: {}",
@@ -45,7 +45,7 @@ async fn thousands_of_cookies_and_parameters_neither_give_access_nor_stop_the_se
         "userinfo",
     ] {
         let target = format!("/.menshen/{path}?a=b{parameters}");
-        let answer = wire::try_raw(menshen.address(), &head(target.as_bytes(), b"")).await;
+        let answer = wire::try_send(menshen.address(), &head(target.as_bytes(), b"")).await;
         assert!(
             answer.is_none_or(|it| (300..500).contains(&it.status)),
             "{path}"
@@ -60,13 +60,13 @@ async fn unknown_connector_names_add_nothing_to_the_metrics() {
     let menshen = Menshen::new().await;
     for at in 0..50 {
         let target = format!("/.menshen/callback/made-up-{at}");
-        let answer = wire::raw(menshen.address(), &head(target.as_bytes(), b"")).await;
+        let answer = wire::send(menshen.address(), &head(target.as_bytes(), b"")).await;
         assert!((400..500).contains(&answer.status), "{}", answer.status);
         let target = format!("/.menshen/login-config/made-up-{at}");
-        let answer = wire::raw(menshen.address(), &head(target.as_bytes(), b"")).await;
+        let answer = wire::send(menshen.address(), &head(target.as_bytes(), b"")).await;
         assert!((400..500).contains(&answer.status), "{}", answer.status);
     }
-    wire::raw(menshen.address(), &head(b"/.menshen/callback/corp", b"")).await;
+    wire::send(menshen.address(), &head(b"/.menshen/callback/corp", b"")).await;
     let metrics = menshen.running.live().services().telemetry.render();
     assert!(!metrics.contains("made-up"), "{metrics}");
     assert!(metrics.contains("connector=\"corp\""), "{metrics}");
@@ -95,7 +95,7 @@ async fn a_return_address_adds_no_header_and_no_open_redirect() {
     ] {
         for path in ["sign_in", "start", "sign_out"] {
             let target = format!("/.menshen/{path}?rd={rd}");
-            let answer = wire::raw(menshen.address(), &head(target.as_bytes(), b"")).await;
+            let answer = wire::send(menshen.address(), &head(target.as_bytes(), b"")).await;
             assert!(answer.status < 500, "{target}: {}", answer.status);
             let names: Vec<_> = answer
                 .headers
@@ -107,12 +107,14 @@ async fn a_return_address_adds_no_header_and_no_open_redirect() {
                 "{names:?}"
             );
             assert!(
-                !answer.all("set-cookie").any(|line| line.contains("evil")),
+                !answer
+                    .header_values("set-cookie")
+                    .any(|line| line.contains("evil")),
                 "{target}"
             );
             let all = format!("{:?} {}", answer.headers, answer.text());
             let location = answer.header("location").unwrap_or("/");
-            let host = url::Url::parse(HOME).unwrap().join(location).unwrap();
+            let host = url::Url::parse(SSO_URL).unwrap().join(location).unwrap();
             let host = host.host_str().unwrap().to_owned();
             assert!(
                 host == "sso.test" || host == "127.0.0.1",

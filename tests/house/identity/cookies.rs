@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 use super::start_menshen;
 use crate::mirror::{self, Mirror};
 use crate::setup::{Menshen, Setup};
-use crate::test_request::{TestRequest, signed_in};
+use crate::test_request::{TestRequest, session_cookie_of};
 
 #[tokio::test]
 async fn own_cookies_are_removed_and_other_cookies_are_forwarded_byte_for_byte() {
@@ -39,7 +39,11 @@ async fn own_cookies_are_removed_and_other_cookies_are_forwarded_byte_for_byte()
             .send(&menshen)
             .await;
         assert_eq!(answer.status, 200, "{sent}");
-        assert_eq!(mirror::values(&answer, "cookie"), expected, "{sent}");
+        assert_eq!(
+            mirror::received_values(&answer, "cookie"),
+            expected,
+            "{sent}"
+        );
     }
     let two = TestRequest::get("/x")
         .header("Cookie", "a=1")
@@ -47,7 +51,10 @@ async fn own_cookies_are_removed_and_other_cookies_are_forwarded_byte_for_byte()
     let two = two.header("Cookie", "b=\u{4f1a}");
     let answer = two.send(&menshen).await;
     // Joined into a single header for HTTP/1.1.
-    assert_eq!(mirror::values(&answer, "cookie"), ["a=1; b=\u{4f1a}"]);
+    assert_eq!(
+        mirror::received_values(&answer, "cookie"),
+        ["a=1; b=\u{4f1a}"]
+    );
 }
 
 #[test]
@@ -102,7 +109,7 @@ async fn an_upstream_cannot_set_an_own_cookie() {
     );
     let menshen = Setup::default().routes(&routes).start().await;
     let answer = TestRequest::get("/x").send(&menshen).await;
-    let set: Vec<_> = answer.all("set-cookie").collect();
+    let set: Vec<_> = answer.header_values("set-cookie").collect();
     assert_eq!(
         set,
         [
@@ -116,11 +123,11 @@ async fn an_upstream_cannot_set_an_own_cookie() {
 #[tokio::test]
 async fn an_application_that_sets_a_session_cookie_keeps_only_its_other_cookies() {
     let menshen = Menshen::new().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let answer = TestRequest::get("/set-cookie")
         .session(&cookie)
         .send(&menshen)
         .await;
-    let set: Vec<_> = answer.all("set-cookie").collect();
+    let set: Vec<_> = answer.header_values("set-cookie").collect();
     assert_eq!(set, ["legacy_session=ordinary; Path=/; HttpOnly"]);
 }

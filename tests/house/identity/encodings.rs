@@ -1,7 +1,7 @@
 //! How identity headers are encoded: encodings, lists, Basic credentials.
 
 use crate::setup::{Menshen, Setup};
-use crate::test_request::{TestRequest, signed_in};
+use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire::Answer;
 
 /// One route below `/NAME` for each encoding, and one for everything else.
@@ -25,7 +25,7 @@ async fn start_menshen() -> (Menshen, String) {
     let mapping = "mapping.groups = \"['财务部', 'a,b', '100%', 'plain']\"";
     let setup = Setup::default().connector(mapping).routes(&routes());
     let menshen = setup.start().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     (menshen, cookie)
 }
 
@@ -113,9 +113,9 @@ async fn a_hostile_name_cannot_inject_a_header() {
     ] {
         let menshen = Setup::default().routes(&routes()).start().await;
         menshen
-            .source
+            .wecom
             .member("zhangsan", |member| member.name = hostile.to_owned());
-        let cookie = signed_in(&menshen, "zhangsan").await;
+        let cookie = session_cookie_of(&menshen, "zhangsan").await;
         for encoding in ["percent", "utf-8", "base64", "rfc8187"] {
             let ask = TestRequest::get(&format!("/{encoding}/echo")).session(&cookie);
             let answer = ask.send(&menshen).await;
@@ -166,7 +166,7 @@ upstream = ["{app}"]
 basic_auth = { user = "user.login", password = "one for all" }
 "#;
     let menshen = Setup::default().routes(routes).start().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let told = |path: &'static str, cookie: &str| {
         let ask = TestRequest::get(path).header("Authorization", "Basic Ym9zczp4");
         if cookie.is_empty() {
@@ -197,9 +197,9 @@ async fn a_user_name_with_a_colon_gets_no_basic_credentials() {
                   basic_auth = { user = 'user.name', password = 'p' }\n";
     let menshen = Setup::default().routes(routes).start().await;
     menshen
-        .source
+        .wecom
         .member("zhangsan", |member| member.name = "boss:x".to_owned());
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let answer = TestRequest::get("/echo")
         .session(&cookie)
         .send(&menshen)

@@ -39,7 +39,7 @@ async fn start_with_server_settings(server: &str) -> (Menshen, Mirror) {
 const TRUSTED_PROXIES: &str = "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\", \"::1\"]";
 
 fn single_value(answer: &Answer, name: &str) -> String {
-    let values = mirror::values(answer, name);
+    let values = mirror::received_values(answer, name);
     assert!(values.len() <= 1, "{name}: {values:?}");
     values.into_iter().next().unwrap_or_default()
 }
@@ -71,7 +71,7 @@ async fn forwarding_headers_of_an_untrusted_client_are_replaced() {
     ];
     let ask = TestRequest::get("/public/x").headers(&lies).headers(&lies);
     let answer = ask.send(&menshen).await;
-    let text = String::from_utf8_lossy(mirror::reflected(&answer).unwrap()).into_owned();
+    let text = String::from_utf8_lossy(mirror::received_bytes(&answer).unwrap()).into_owned();
     assert!(
         !text.contains("evil") && !text.contains("203.0.113.9"),
         "{text}"

@@ -3,7 +3,7 @@
 use crate::frames::{DATA, END_STREAM, Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{UPSTREAM_HOST, accept, listener, ok, open_route};
+use crate::upstream::{UPSTREAM_HOST, accept, listener, ok, public_route};
 
 /// The response of an application that does not read the body.
 const REFUSED: &str = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno\n";
@@ -14,9 +14,9 @@ async fn start_menshen(url: &str) -> Menshen {
         "{}[[route]]\nname = \"small\"\nhost = \"{UPSTREAM_HOST}\"\npath = \"/small\"\naccess = \"public\"\n\
          upstream = [\"{url}\"]\n[route.limits]\nbody_bytes_max = 10\n\
          [[route]]\nname = \"in\"\nhost = \"{UPSTREAM_HOST}\"\npath = \"/in\"\nupstream = [\"{url}\"]\n",
-        open_route(url, "")
+        public_route(url, "")
     );
-    let setup = Setup::default().server(NOBODY_TRUSTED).more(PLAIN_HTTP2);
+    let setup = Setup::default().server(NOBODY_TRUSTED).tables(PLAIN_HTTP2);
     setup.routes(&routes).start().await
 }
 
@@ -36,7 +36,7 @@ async fn over_http_2_no_stream_is_reset_while_its_client_sends() {
                 .await;
             if path == "/" {
                 let mut upstream = accept(&socket).await;
-                upstream.head().await.unwrap();
+                upstream.read_head().await.unwrap();
                 upstream.send(REFUSED).await;
             }
             let (mut heads, mut ended) = (0, false);
@@ -84,17 +84,17 @@ async fn over_http_1_the_connection_stays_open_while_the_client_sends() {
             .await;
         if path == "/" {
             let mut upstream = accept(&socket).await;
-            upstream.head().await.unwrap();
+            upstream.read_head().await.unwrap();
             upstream.send(REFUSED).await;
         }
-        assert_eq!(connection.answer().await.status, status, "{path}");
+        assert_eq!(connection.read_answer().await.status, status, "{path}");
         connection.send(&body).await;
         connection
             .send(format!(
                 "GET /.menshen/ping HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"
             ))
             .await;
-        assert_eq!(connection.answer().await.status, 200, "{path}");
+        assert_eq!(connection.read_answer().await.status, 200, "{path}");
     }
 }
 
@@ -107,7 +107,7 @@ async fn a_client_that_expects_100_continue_gets_none_after_the_response() {
             "POST /in HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
         ))
         .await;
-    assert_eq!(connection.answer_head().await.status, 401);
+    assert_eq!(connection.read_answer_head().await.status, 401);
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn a_client_that_never_stops_sending_is_disconnected() {
             "POST /in HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 1000000000\r\n\r\n"
         ))
         .await;
-    assert_eq!(connection.answer().await.status, 401);
+    assert_eq!(connection.read_answer().await.status, 401);
     let piece = vec![b'x'; 1 << 20];
     let mut sent = 0;
     while connection.try_send(&piece).await.is_ok() {
@@ -139,7 +139,7 @@ async fn a_body_that_the_application_reads_still_arrives() {
         ))
         .await;
     let mut upstream = accept(&socket).await;
-    assert_eq!(upstream.request().await.unwrap().body, b"body");
+    assert_eq!(upstream.read_request().await.unwrap().body, b"body");
     upstream.send(ok("fine")).await;
-    assert_eq!(connection.answer().await.text(), "fine");
+    assert_eq!(connection.read_answer().await.text(), "fine");
 }

@@ -9,11 +9,11 @@ use tokio::time::timeout;
 
 use crate::forwarding::upgrades::open_socket;
 use crate::frames::{DATA, END_STREAM, Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2};
-use crate::raw_connection::{PATIENCE, RawConnection};
+use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
 use crate::setup::{Menshen, ROUTES, Setup};
-use crate::test_request::{TestRequest, signed_in};
+use crate::test_request::{TestRequest, session_cookie_of};
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, ok, open_route, until,
+    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, ok, public_route, until,
 };
 use crate::wire::Answer;
 
@@ -24,8 +24,8 @@ const IMPATIENT: &str = "limits.progress_interval = \"200ms\"\nlimits.upload_byt
 const PATIENT: &str = "limits.progress_interval = \"2s\"\nlimits.upload_bytes_min = 100\n";
 
 async fn start_menshen(url: &str, server: &str) -> Menshen {
-    let routes = format!("{ROUTES}{}", open_route(url, ""));
-    let setup = Setup::default().routes(&routes).more(PLAIN_HTTP2);
+    let routes = format!("{ROUTES}{}", public_route(url, ""));
+    let setup = Setup::default().routes(&routes).tables(PLAIN_HTTP2);
     let server = format!("{NOBODY_TRUSTED}{server}");
     setup.server(&server).start().await
 }
@@ -47,16 +47,19 @@ async fn a_response_that_the_client_does_not_read_over_http_2_frees_its_upstream
         let mut client = Frames::open(menshen.address(), window).await;
         client.get(1, UPSTREAM_HOST, "/").await;
         let mut upstream = accept(&socket).await;
-        upstream.request().await.unwrap();
+        upstream.read_request().await.unwrap();
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
         upstream.send(head).await;
         upstream.send(vec![b'x'; 50_000]).await;
         assert!(client.reset(1).await <= window as usize);
-        assert!(upstream.rest().await.is_empty(), "its connection is closed");
+        assert!(
+            upstream.read_to_end().await.is_empty(),
+            "its connection is closed"
+        );
         // The connection stays open for streams whose client reads.
         client.get(3, UPSTREAM_HOST, "/").await;
         let mut upstream = accept(&socket).await;
-        upstream.request().await.unwrap();
+        upstream.read_request().await.unwrap();
         upstream.send(ok("y")).await;
         client.allow(3, 1).await;
         assert_eq!(client.body(3).await, b"y");
@@ -102,10 +105,10 @@ async fn a_client_that_reads_gets_the_whole_response_of_a_slow_upstream() {
     let mut second = RawConnection::open(menshen.address()).await;
     first.get(1, UPSTREAM_HOST, "/").await;
     let mut upstreams = [accept(&socket).await];
-    upstreams[0].request().await.unwrap();
+    upstreams[0].read_request().await.unwrap();
     second.send(get("/", "")).await;
     let mut other = accept(&socket).await;
-    other.request().await.unwrap();
+    other.read_request().await.unwrap();
     let [upstream] = &mut upstreams;
     for up in [&mut *upstream, &mut other] {
         up.send("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n")
@@ -117,7 +120,7 @@ async fn a_client_that_reads_gets_the_whole_response_of_a_slow_upstream() {
         other.send("x").await;
     }
     assert_eq!(first.body(1).await, b"xxxxxxxxxxxx");
-    assert_eq!(second.answer().await.text(), "xxxxxxxxxxxx");
+    assert_eq!(second.read_answer().await.text(), "xxxxxxxxxxxx");
     assert_eq!(reached(&menshen, "download_bytes_min"), 0);
 }
 
@@ -130,7 +133,7 @@ fn trickle(mut client: RawConnection<TcpStream>) -> JoinHandle<Vec<u8>> {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        client.rest().await
+        client.read_to_end().await
     })
 }
 
@@ -145,19 +148,19 @@ async fn an_upload_of_a_byte_at_a_time_is_aborted() {
         format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 100000\r\n\r\n");
     client.send(head).await;
     let mut upstream = accept(&socket).await;
-    upstream.head().await.unwrap();
+    upstream.read_head().await.unwrap();
     let sending = trickle(client);
-    assert!(upstream.rest().await.len() < 10_000);
+    assert!(upstream.read_to_end().await.len() < 10_000);
     assert!(sending.await.unwrap().is_empty());
     assert_eq!(reached(&menshen, "upload_bytes_min"), 1);
     // Over HTTP/2 the connection stays open.
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
     client.ask(1, 0, ("POST", UPSTREAM_HOST, "/"), &[]).await;
     let mut upstream = accept(&socket).await;
-    upstream.head().await.unwrap();
+    upstream.read_head().await.unwrap();
     client.send(DATA, 0, 1, b"x").await;
     assert_eq!(client.reset(1).await, 0);
-    upstream.rest().await;
+    upstream.read_to_end().await;
     client.get(3, "sso.test", "/.menshen/ping").await;
     client.body(3).await;
     assert_eq!(reached(&menshen, "upload_bytes_min"), 2);
@@ -172,21 +175,21 @@ async fn a_steady_upload_passes_however_late_the_upstream_responds() {
     let head = format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 10000\r\n\r\n");
     client.send(head).await;
     let mut upstream = accept(&socket).await;
-    upstream.head().await.unwrap();
+    upstream.read_head().await.unwrap();
     for _ in 0..10 {
         client.send([b'x'; 1_000]).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    assert_eq!(upstream.bytes(10_000).await.unwrap().len(), 10_000);
+    assert_eq!(upstream.read_bytes(10_000).await.unwrap().len(), 10_000);
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     upstream.send(ok("thanks")).await;
-    assert_eq!(client.answer().await.text(), "thanks");
+    assert_eq!(client.read_answer().await.text(), "thanks");
     assert_eq!(reached(&menshen, "upload_bytes_min"), 0);
 }
 
 #[tokio::test]
 async fn a_client_that_sends_requests_and_reads_nothing_is_disconnected() {
-    let upstream = Upstream::start(|_| Reply::Keep(ok(vec![b'x'; 1 << 20]))).await;
+    let upstream = Upstream::start(|_| Reply::KeepAlive(ok(vec![b'x'; 1 << 20]))).await;
     let menshen = start_menshen(upstream.url(), IMPATIENT).await;
     let mut client = RawConnection::open(menshen.address()).await;
     let all = get("/", "").repeat(1_000);
@@ -221,12 +224,12 @@ async fn connections_beyond_the_limit_of_a_client_are_closed_and_others_are_serv
     for _ in 0..3 {
         let mut third = RawConnection::open(menshen.address()).await;
         let _ = third.try_send(get("/echo", "")).await;
-        assert!(third.rest().await.is_empty());
+        assert!(third.read_to_end().await.is_empty());
     }
     assert_eq!(reached(&menshen, "connections_per_client_max"), 3);
     let mut other = from(2, menshen.address()).await;
     other.send(get("/echo", "")).await;
-    assert_eq!(other.answer().await.status, 200);
+    assert_eq!(other.read_answer().await.status, 200);
     // A closed connection makes room for another.
     drop(here);
     let again = async {
@@ -234,7 +237,7 @@ async fn connections_beyond_the_limit_of_a_client_are_closed_and_others_are_serv
             let mut again = RawConnection::open(menshen.address()).await;
             let _ = again.try_send(get("/echo", "")).await;
             if again
-                .try_answer()
+                .try_read_answer()
                 .await
                 .is_some_and(|one| one.status == 200)
             {
@@ -242,7 +245,9 @@ async fn connections_beyond_the_limit_of_a_client_are_closed_and_others_are_serv
             }
         }
     };
-    timeout(PATIENCE, again).await.expect("there is room again");
+    timeout(TEST_TIMEOUT, again)
+        .await
+        .expect("there is room again");
 }
 
 #[tokio::test]
@@ -250,11 +255,11 @@ async fn a_trusted_proxy_is_not_limited_as_a_client() {
     let limits = "trusted_proxies = [\"127.0.0.1\"]\nlimits.connections_per_client_max = 1\n\
                   limits.requests_per_client_max = 1";
     let upstream = Upstream::start(|asked| match asked.message.target() {
-        "/hang" => Reply::Hang(Vec::new()),
-        _ => Reply::Keep(ok("fine")),
+        "/hang" => Reply::HoldOpen(Vec::new()),
+        _ => Reply::KeepAlive(ok("fine")),
     })
     .await;
-    let setup = Setup::default().routes(&open_route(upstream.url(), ""));
+    let setup = Setup::default().routes(&public_route(upstream.url(), ""));
     let menshen = setup.server(limits).start().await;
     let mut waiting = Vec::new();
     for number in 1..=3 {
@@ -265,14 +270,14 @@ async fn a_trusted_proxy_is_not_limited_as_a_client() {
     }
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get("/", "")).await;
-    assert_eq!(connection.answer().await.text(), "fine");
+    assert_eq!(connection.read_answer().await.text(), "fine");
 }
 
 #[tokio::test]
 async fn requests_beyond_the_limit_of_a_client_are_503_and_others_are_served() {
     let upstream = Upstream::start(|asked| match asked.message.target() {
-        "/hang" => Reply::Hang(Vec::new()),
-        _ => Reply::Keep(ok("fine")),
+        "/hang" => Reply::HoldOpen(Vec::new()),
+        _ => Reply::KeepAlive(ok("fine")),
     })
     .await;
     let menshen = start_menshen(upstream.url(), "limits.requests_per_client_max = 3").await;
@@ -286,7 +291,7 @@ async fn requests_beyond_the_limit_of_a_client_are_503_and_others_are_served() {
     for path in ["/", "/.menshen/ping"] {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get(path, "")).await;
-        let answer = connection.answer().await;
+        let answer = connection.read_answer().await;
         assert_eq!(answer.status, 503, "{path}");
         assert!(answer.header("retry-after").is_some());
         assert!(answer.text().contains("稍后") || answer.text().contains("秒后"));
@@ -298,19 +303,21 @@ async fn requests_beyond_the_limit_of_a_client_are_503_and_others_are_served() {
     assert_eq!(reached(&menshen, "requests_per_client_max"), 3);
     let mut other = from(2, menshen.address()).await;
     other.send(get("/", "")).await;
-    assert_eq!(other.answer().await.text(), "fine");
+    assert_eq!(other.read_answer().await.text(), "fine");
     // A request that ends makes room for another.
     drop(third);
     let again = async {
         loop {
             let mut connection = RawConnection::open(menshen.address()).await;
             connection.send(get("/", "")).await;
-            if connection.answer().await.status == 200 {
+            if connection.read_answer().await.status == 200 {
                 break;
             }
         }
     };
-    timeout(PATIENCE, again).await.expect("there is room again");
+    timeout(TEST_TIMEOUT, again)
+        .await
+        .expect("there is room again");
 }
 
 /// Sends requests that hang, one for each client.
@@ -340,13 +347,13 @@ async fn ask_as(menshen: &Menshen, client: &str) -> Answer {
     connection
         .send(get("/", &format!("X-Forwarded-For: {client}\r\n")))
         .await;
-    connection.answer().await
+    connection.read_answer().await
 }
 
 async fn hangs() -> Upstream {
     Upstream::start(|asked| match asked.message.target() {
-        "/hang" => Reply::Hang(Vec::new()),
-        _ => Reply::Keep(ok("fine")),
+        "/hang" => Reply::HoldOpen(Vec::new()),
+        _ => Reply::KeepAlive(ok("fine")),
     })
     .await
 }
@@ -354,7 +361,7 @@ async fn hangs() -> Upstream {
 #[tokio::test]
 async fn an_ipv6_48_cannot_use_up_an_upstream() {
     let upstream = hangs().await;
-    let setup = Setup::default().routes(&open_route(upstream.url(), ""));
+    let setup = Setup::default().routes(&public_route(upstream.url(), ""));
     let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share = 1";
     let menshen = setup.server(server).start().await;
     // One percent of 1024 for each client, and three times as much for its /48.
@@ -378,7 +385,7 @@ async fn anonymous_requests_cannot_use_up_an_upstream() {
     let routes = format!(
         "{ROUTES}[[route]]\nname = \"members\"\nhost = \"sso.test\"\npath = \"/members\"\n\
          upstream = [\"{url}\"]\n{limits}\n{}",
-        open_route(url, limits)
+        public_route(url, limits)
     );
     let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share_anonymous = 1\n\
                   limits.upstream_share = 1";
@@ -387,7 +394,7 @@ async fn anonymous_requests_cannot_use_up_an_upstream() {
         .server(server)
         .start()
         .await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let member = TestRequest::get("/members").session(&cookie);
     let strangers: Vec<_> = (0..10).map(|at| format!("192.0.2.{at}")).collect();
     let held = hang(&menshen, &upstream, &strangers).await;
@@ -399,20 +406,22 @@ async fn anonymous_requests_cannot_use_up_an_upstream() {
     // A request that ends makes room for another, also for one that waits.
     drop(held);
     let again = async { while ask_as(&menshen, "203.0.113.1").await.status != 200 {} };
-    timeout(PATIENCE, again).await.expect("there is room again");
+    timeout(TEST_TIMEOUT, again)
+        .await
+        .expect("there is room again");
     assert_eq!(member.send(&menshen).await.status, 200);
 }
 
 #[tokio::test]
 async fn one_client_cannot_use_up_an_upstream() {
     let upstream = Upstream::start(|asked| match asked.message.target() {
-        "/hang" => Reply::Hang(Vec::new()),
-        _ => Reply::Keep(ok("fine")),
+        "/hang" => Reply::HoldOpen(Vec::new()),
+        _ => Reply::KeepAlive(ok("fine")),
     })
     .await;
     // One percent of 1024.
     let share = 10;
-    let setup = Setup::default().routes(&open_route(upstream.url(), ""));
+    let setup = Setup::default().routes(&public_route(upstream.url(), ""));
     let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share = 1";
     let menshen = setup.server(server).start().await;
     let mut asked = 0;
@@ -435,7 +444,7 @@ async fn one_client_cannot_use_up_an_upstream() {
         for (client, status) in [(same, 503), (other, 200)] {
             let mut connection = RawConnection::open(menshen.address()).await;
             connection.send(get("/", &named(client))).await;
-            let answer = connection.answer().await;
+            let answer = connection.read_answer().await;
             assert_eq!(answer.status, status, "{client}");
             assert_eq!(answer.header("retry-after").is_some(), status == 503);
         }

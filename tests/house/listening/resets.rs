@@ -2,21 +2,21 @@
 
 use crate::frames::{Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, ok, open_route, until};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, ok, public_route, until};
 
 const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
 
 async fn upstream() -> Upstream {
     Upstream::start(|asked| match asked.message.target() {
-        "/hang" => Reply::Hang(Vec::new()),
-        _ => Reply::Keep(ok("fine")),
+        "/hang" => Reply::HoldOpen(Vec::new()),
+        _ => Reply::KeepAlive(ok("fine")),
     })
     .await
 }
 
 async fn start_menshen(upstream: &Upstream, server: &str) -> Menshen {
-    let setup = Setup::default().routes(&open_route(upstream.url(), ""));
-    setup.more(PLAIN_HTTP2).server(server).start().await
+    let setup = Setup::default().routes(&public_route(upstream.url(), ""));
+    setup.tables(PLAIN_HTTP2).server(server).start().await
 }
 
 /// Opens a stream whose request reaches the upstream, and resets it; whether the connection was open.

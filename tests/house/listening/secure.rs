@@ -11,12 +11,12 @@ use rustls::pki_types::CertificateDer;
 use super::{config_text, echo_route};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
-use crate::tls::{connect, pair};
-use crate::upstream::{Folder, UPSTREAM_HOST, get};
+use crate::tls::{connect, write_certificate};
+use crate::upstream::{TempFolder, UPSTREAM_HOST, get};
 use crate::wire::Answer;
 
 /// Lines of `[server]` with a certificate and optionally a second one.
-fn lines(folder: &Folder, first: &str, second: Option<&str>) -> String {
+fn lines(folder: &TempFolder, first: &str, second: Option<&str>) -> String {
     let files = |name: &str| {
         let (certificate, key) = (
             folder.path(&format!("{name}.pem")),
@@ -28,7 +28,7 @@ fn lines(folder: &Folder, first: &str, second: Option<&str>) -> String {
     format!("tls = {{ {}{} }}", files(first), more.unwrap_or_default())
 }
 
-fn secure(folder: &Folder, first: &str, second: Option<&str>) -> Setup {
+fn secure(folder: &TempFolder, first: &str, second: Option<&str>) -> Setup {
     echo_route()
         .external_url("https://sso.test")
         .server(&lines(folder, first, second))
@@ -36,8 +36,8 @@ fn secure(folder: &Folder, first: &str, second: Option<&str>) -> Setup {
 
 #[tokio::test]
 async fn http_1_is_served_over_tls_and_the_upstream_learns_the_scheme() {
-    let folder = Folder::new();
-    let trusted = pair(&folder, "a", &[UPSTREAM_HOST]);
+    let folder = TempFolder::new();
+    let trusted = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
     let menshen = secure(&folder, "a", None).start().await;
     for alpn in [&b"http/1.1"[..], b""] {
         let mut connection = RawConnection::over(
@@ -51,13 +51,13 @@ async fn http_1_is_served_over_tls_and_the_upstream_learns_the_scheme() {
                 "X-Forwarded-Proto: http\r\nX-Forwarded-Port: 1\r\n",
             ))
             .await;
-        let answer = connection.answer().await;
+        let answer = connection.read_answer().await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.echoed("x-forwarded-proto"), ["https"]);
         assert_eq!(answer.echoed("x-forwarded-port"), ["443"]);
     }
     // A client without TLS is not served.
-    let answer = crate::wire::try_raw(menshen.address(), get("/echo", "").as_bytes()).await;
+    let answer = crate::wire::try_send(menshen.address(), get("/echo", "").as_bytes()).await;
     assert!(answer.is_none(), "{answer:?}");
     assert_eq!(menshen.app.requests(), 2);
 }
@@ -96,8 +96,8 @@ async fn ask(
 
 #[tokio::test]
 async fn http_2_is_served_to_clients_that_negotiate_it() {
-    let folder = Folder::new();
-    let trusted = pair(&folder, "a", &[UPSTREAM_HOST]);
+    let folder = TempFolder::new();
+    let trusted = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
     let menshen = secure(&folder, "a", None).start().await;
     let mut client = h2(&menshen, &trusted).await;
     // A browser may split its cookies into several fields; HTTP/1.1 allows one (RFC 9113 §8.2.3).
@@ -134,8 +134,8 @@ async fn http_2_is_served_to_clients_that_negotiate_it() {
 
 #[tokio::test]
 async fn two_names_of_one_request_must_agree_in_http_2_too() {
-    let folder = Folder::new();
-    let trusted = pair(&folder, "a", &[UPSTREAM_HOST]);
+    let folder = TempFolder::new();
+    let trusted = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
     let menshen = secure(&folder, "a", None).start().await;
     let mut client = h2(&menshen, &trusted).await;
     for (host, status) in [("up.test", 200), ("UP.Test", 200), ("sso.test", 400)] {
@@ -153,10 +153,10 @@ async fn two_names_of_one_request_must_agree_in_http_2_too() {
 
 #[tokio::test]
 async fn the_server_name_chooses_the_certificate() {
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let (a, b) = (
-        pair(&folder, "a", &["sso.test"]),
-        pair(&folder, "b", &[UPSTREAM_HOST]),
+        write_certificate(&folder, "a", &["sso.test"]),
+        write_certificate(&folder, "b", &[UPSTREAM_HOST]),
     );
     let menshen = secure(&folder, "a", Some("b")).start().await;
     let good = [("sso.test", &a), (UPSTREAM_HOST, &b)];
@@ -178,8 +178,8 @@ async fn the_server_name_chooses_the_certificate() {
 
 #[tokio::test]
 async fn a_reload_replaces_the_certificates_and_closes_no_connection() {
-    let folder = Folder::new();
-    let old = pair(&folder, "a", &[UPSTREAM_HOST]);
+    let folder = TempFolder::new();
+    let old = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
     let setup = secure(&folder, "a", None);
     let menshen = setup.clone().start().await;
     let mut here = RawConnection::over(
@@ -200,13 +200,13 @@ async fn a_reload_replaces_the_certificates_and_closes_no_connection() {
     );
     folder.write("a.key", &good_key);
     // A key of another certificate is refused.
-    pair(&folder, "other", &[UPSTREAM_HOST]);
+    write_certificate(&folder, "other", &[UPSTREAM_HOST]);
     folder.write(
         "a.key",
         &std::fs::read_to_string(folder.path("other.key")).unwrap(),
     );
     assert!(menshen.reload(&setup).await.is_err());
-    let new = pair(&folder, "a", &[UPSTREAM_HOST]);
+    let new = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
     menshen.reload(&setup).await.unwrap();
     assert!(
         connect(menshen.address(), UPSTREAM_HOST, &new, b"")
@@ -219,14 +219,14 @@ async fn a_reload_replaces_the_certificates_and_closes_no_connection() {
             .is_err()
     );
     here.send(get("/echo", "")).await;
-    assert_eq!(here.answer().await.status, 200);
+    assert_eq!(here.read_answer().await.status, 200);
     let get = Request::get("https://up.test/echo");
     assert_eq!(ask(&mut there, get, Bytes::new()).await.status, 200);
 }
 
 #[tokio::test]
 async fn unreadable_certificates_are_named_before_anything_listens() {
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let menshen = Menshen::new().await;
     for (write, named) in [(None, "a.pem"), (Some("no certificate"), "a.pem")] {
         if let Some(text) = write {

@@ -8,12 +8,12 @@ use crate::provider::Misbehavior;
 
 /// Repeats the parameter with this value.
 fn twice(name: &'static str, value: &'static str) -> Misbehavior {
-    Misbehavior::back(move |pairs| pairs.push((name.to_owned(), value.to_owned())))
+    Misbehavior::redirect_parameters(move |pairs| pairs.push((name.to_owned(), value.to_owned())))
 }
 
 /// Replaces the value of the parameter; `None` removes it.
 fn other(name: &'static str, value: Option<&'static str>) -> Misbehavior {
-    Misbehavior::back(move |pairs| {
+    Misbehavior::redirect_parameters(move |pairs| {
         pairs.retain(|(key, _)| key != name);
         pairs.extend(value.map(|value| (name.to_owned(), value.to_owned())));
     })
@@ -21,7 +21,7 @@ fn other(name: &'static str, value: Option<&'static str>) -> Misbehavior {
 
 /// Sends an error instead of a code.
 fn error(name: &'static str) -> Misbehavior {
-    Misbehavior::back(move |pairs| {
+    Misbehavior::redirect_parameters(move |pairs| {
         pairs.retain(|(key, _)| key != "code");
         pairs.push(("error".to_owned(), name.to_owned()));
         let words = format!("simulated {name} <script>alert(1)</script>");
@@ -78,7 +78,7 @@ async fn a_response_of_another_issuer_is_refused_without_redeeming_the_code() {
         row_with(
             "another issuer that was not announced",
             move |provider| {
-                provider.set(|settings| settings.names_itself = false);
+                provider.set(|settings| settings.sends_iss = false);
                 provider.misbehave(evil());
             },
             Cause::BadAnswer,

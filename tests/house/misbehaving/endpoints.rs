@@ -20,7 +20,7 @@ fn everywhere(what: &'static str, odd: &EndpointFault, says: &'static str) -> Ve
     let one = |(endpoint, _): (&'static str, &str)| {
         row(
             what,
-            Misbehavior::At(endpoint, odd.clone()),
+            Misbehavior::Fault(endpoint, odd.clone()),
             Cause::SourceUnreachable,
             says,
         )
@@ -70,7 +70,7 @@ async fn json_of_another_shape_is_refused() {
     for text in ["[]", "7", "null", "\"{}\"", "{}"] {
         let odd = || EndpointFault::Json(200, text.to_owned());
         let at =
-            |endpoint, cause, says| row(endpoint, Misbehavior::At(endpoint, odd()), cause, says);
+            |endpoint, cause, says| row(endpoint, Misbehavior::Fault(endpoint, odd()), cause, says);
         let rows = vec![
             at("discovery", Cause::SourceMisconfigured, "lacks `issuer`"),
             at(
@@ -95,7 +95,7 @@ async fn an_endless_response_is_read_up_to_a_limit() {
         let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let provider = Provider::start(&clock, Algorithm::ES256).await;
         let menshen = provider.setup("").start().await;
-        let how = Misbehavior::At(endpoint, EndpointFault::Endless);
+        let how = Misbehavior::Fault(endpoint, EndpointFault::Endless);
         let row = row(
             "no end",
             how,
@@ -118,12 +118,12 @@ async fn an_endless_response_is_read_up_to_a_limit() {
 async fn a_missing_response_times_out() {
     let mut waiting = Vec::new();
     for (endpoint, _) in ENDPOINTS {
-        for odd in [EndpointFault::Hold, EndpointFault::HoldBody] {
+        for odd in [EndpointFault::NoResponse, EndpointFault::UnfinishedBody] {
             waiting.push(async move {
                 let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
                 let provider = Provider::start(&clock, Algorithm::ES256).await;
                 let menshen = provider.setup("").start().await;
-                let how = Misbehavior::At(endpoint, odd);
+                let how = Misbehavior::Fault(endpoint, odd);
                 let row = row(
                     "silence",
                     how,
@@ -141,7 +141,7 @@ async fn a_missing_response_times_out() {
 async fn an_incomplete_response_is_refused() {
     all_refused(
         Algorithm::ES256,
-        everywhere("a cut", &EndpointFault::Cut, "exchange"),
+        everywhere("a cut", &EndpointFault::Disconnect, "exchange"),
     )
     .await;
 }
@@ -150,7 +150,7 @@ async fn an_incomplete_response_is_refused() {
 async fn different_errors_of_the_provider_are_distinguished() {
     let error = |status, error: &str| {
         let body = format!(r#"{{"error":"{error}","error_description":"simulated {error}"}}"#);
-        Misbehavior::At("token", EndpointFault::Json(status, body))
+        Misbehavior::Fault("token", EndpointFault::Json(status, body))
     };
     let rows = vec![
         row(

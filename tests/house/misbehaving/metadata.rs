@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 
 use super::{Row, all_refused, browser_with_language, is_refusal, row_with};
 use crate::browser::Browser;
-use crate::provider::{Misbehavior, Provider, start};
+use crate::provider::{Misbehavior, Provider, start_url};
 use crate::raw_connection::RawConnection;
 use crate::tls;
-use crate::upstream::Folder;
+use crate::upstream::TempFolder;
 
 /// Replaces a member of the metadata; null removes it.
 fn says(what: &'static str, name: &'static str, value: Value, reason: &'static str) -> Row {
     let change = move |provider: &Provider| {
         let value = value.clone();
-        provider.misbehave(Misbehavior::answer("discovery", move |said| {
+        provider.misbehave(Misbehavior::json("discovery", move |said| {
             let said = said.as_object_mut().unwrap();
             if value.is_null() {
                 said.remove(name);
@@ -98,7 +98,7 @@ async fn metadata_without_a_needed_endpoint_is_reported_in_the_log() {
 
 #[tokio::test]
 async fn an_https_provider_cannot_name_http_endpoints() {
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let (provider, certificate) = Provider::over_tls(&folder).await;
     let plain = Provider::start(provider.clock(), Algorithm::ES256).await;
     let ca = format!(
@@ -117,17 +117,17 @@ async fn an_https_provider_cannot_name_http_endpoints() {
         let more = trusting(provider.toml("keycloak"));
         let menshen = crate::setup::Setup::default()
             .clock(provider.clock())
-            .more(&more)
+            .tables(&more)
             .start()
             .await;
         let mut browser = browser_with_language(&menshen, "en");
-        let page = browser.follow(&start("keycloak")).await;
+        let page = browser.follow(&start_url("keycloak")).await;
         is_refusal(&menshen, &browser, &page, &row, "en");
         provider.behave();
         // With https endpoints the login succeeds.
         menshen.advance(std::time::Duration::from_secs(3));
         let back = {
-            let answer = browser.visit(&start("keycloak")).await;
+            let answer = browser.visit(&start_url("keycloak")).await;
             let to = url::Url::parse(answer.header("location").unwrap()).unwrap();
             let stream = tls::connect(provider.address(), "127.0.0.1", &certificate, b"http/1.1");
             let mut connection = RawConnection::over(stream.await.unwrap());
@@ -136,7 +136,7 @@ async fn an_https_provider_cannot_name_http_endpoints() {
                 .send(format!("GET {target} HTTP/1.1\r\nHost: op\r\n\r\n"))
                 .await;
             connection
-                .answer()
+                .read_answer()
                 .await
                 .header("location")
                 .unwrap()
@@ -153,6 +153,6 @@ async fn an_https_provider_cannot_name_http_endpoints() {
     // Without trust in the certificate there is no connection.
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
-    let page = browser.follow(&start("keycloak")).await;
+    let page = browser.follow(&start_url("keycloak")).await;
     assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
 }

@@ -4,14 +4,18 @@ use menshen::face::page::Cause;
 
 use crate::browser::Browser;
 use crate::provider::{Misbehavior, Provider};
-use crate::setup::{Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 
 /// Two providers with one clock, and an instance of menshen with both.
 async fn two() -> (Provider, Provider, Menshen) {
     let a = Provider::new().await;
     let b = Provider::start(a.clock(), jsonwebtoken::Algorithm::ES256).await;
-    let more = format!("{}{}{UNLIMITED}", a.toml("a"), b.toml("b"));
-    let menshen = Setup::default().clock(a.clock()).more(&more).start().await;
+    let more = format!("{}{}{NO_LOGIN_LIMITS}", a.toml("a"), b.toml("b"));
+    let menshen = Setup::default()
+        .clock(a.clock())
+        .tables(&more)
+        .start()
+        .await;
     (a, b, menshen)
 }
 
@@ -101,7 +105,7 @@ async fn a_code_of_one_provider_is_never_sent_to_another() {
 async fn a_provider_without_iss_gets_no_session_from_the_code_of_another() {
     let (a, b, menshen) = two().await;
     for provider in [&a, &b] {
-        provider.set(|settings| settings.names_itself = false);
+        provider.set(|settings| settings.sends_iss = false);
     }
     let mut browser = Browser::new(&menshen);
     let code = a.callback_url(&mut browser, "a", "zhangsan").await;
@@ -114,7 +118,7 @@ async fn a_provider_without_iss_gets_no_session_from_the_code_of_another() {
         .unwrap_or_else(|| panic!("{}", answer.text()));
     assert!(to.starts_with(&b.url("/authorize")), "{to}");
     assert_no_session(&browser);
-    assert_eq!((a.calls("token"), b.calls("code")), (0, 1));
+    assert_eq!((a.calls("token"), b.code_grants()), (0, 1));
 }
 
 #[tokio::test]
@@ -136,12 +140,12 @@ async fn a_repeated_response_is_redeemed_once() {
     let session = |tab: &Browser| tab.cookie("menshen").map(|one| one.value.clone());
     assert!(session(&tabs[0]).is_some());
     assert!(tabs.iter().all(|tab| session(tab) == session(&tabs[0])));
-    assert_eq!(provider.calls("code"), 1);
+    assert_eq!(provider.code_grants(), 1);
     // Later, without the state of this login: the session exists, and the response is ignored.
     menshen.advance(std::time::Duration::from_secs(300));
     let page = tabs[0].follow(&back).await;
     assert_eq!(page.answer.status, 200);
-    assert_eq!(provider.calls("code"), 1);
+    assert_eq!(provider.code_grants(), 1);
 }
 
 #[tokio::test]
@@ -172,7 +176,7 @@ async fn a_code_of_another_browser_is_refused() {
         .header("location")
         .unwrap_or_else(|| panic!("{}", answer.text()));
     assert!(to.starts_with(&provider.url("/authorize")), "{to}");
-    assert_eq!(provider.calls("code"), 1);
+    assert_eq!(provider.code_grants(), 1);
     // It never gets the session of the other.
     let page = victim.follow(to).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
@@ -219,9 +223,9 @@ async fn providers_share_no_people_and_accept_no_tokens_of_each_other() {
     );
     assert_no_session(&other);
     // B sends an ID token that A signed for the same client id.
-    let claims = a.claims("lisi", crate::provider::CLIENT_ID);
-    let key = a.key();
-    b.misbehave(Misbehavior::sign(move |own, _| {
+    let claims = a.access_token_claims("lisi", crate::provider::CLIENT_ID);
+    let key = a.signing_key();
+    b.misbehave(Misbehavior::token(move |own, _| {
         let mut claims = claims.clone();
         claims["nonce"] = own["nonce"].clone();
         key.sign(&claims, &serde_json::json!({}))

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::browser::Browser;
 use crate::provider::{EndpointFault, Key, Misbehavior, Provider};
-use crate::setup::{HOME, Menshen};
+use crate::setup::{Menshen, SSO_URL};
 
 /// The lifetime of an access token, after which a request waits for a refresh.
 const LIFETIME: Duration = Duration::from_secs(300);
@@ -39,7 +39,7 @@ async fn signed_in(provider: &Provider) -> (Menshen, Browser) {
 }
 
 async fn check(menshen: &Menshen, browser: &mut Browser) -> Then {
-    let answer = browser.visit(&format!("{HOME}/echo")).await;
+    let answer = browser.visit(&format!("{SSO_URL}/echo")).await;
     match answer.status {
         200 => Then::Stays,
         403 => Then::Loses,
@@ -64,7 +64,7 @@ async fn refreshed(what: &str, misbehave: impl FnOnce(&Provider), then: Then) {
         Then::Stays,
         "{what}: unbent"
     );
-    assert_eq!(provider.calls("refresh"), 1, "{what}");
+    assert_eq!(provider.refresh_grants(), 1, "{what}");
     misbehave(&provider);
     menshen.advance(LIFETIME);
     match (check(&menshen, &mut browser).await, then) {
@@ -74,7 +74,7 @@ async fn refreshed(what: &str, misbehave: impl FnOnce(&Provider), then: Then) {
     if let Then::Over(_) = then {
         provider.behave();
         // It stays ended when the provider behaves again.
-        let again = browser.visit(&format!("{HOME}/echo")).await;
+        let again = browser.visit(&format!("{SSO_URL}/echo")).await;
         assert_ne!(again.status, 200, "{what}");
     }
     let told = menshen.records.text();
@@ -101,7 +101,7 @@ async fn a_refresh_for_another_person_ends_the_session() {
     )
     .await;
     let userinfo = |provider: &Provider| {
-        provider.misbehave(Misbehavior::answer("userinfo", |said| {
+        provider.misbehave(Misbehavior::json("userinfo", |said| {
             said["sub"] = json!("x")
         }));
     };
@@ -141,13 +141,15 @@ async fn a_refresh_with_an_invalid_id_token_ends_the_session() {
     .await;
     let stranger = Key::generate(jsonwebtoken::Algorithm::ES256);
     let signed = move |provider: &Provider| {
-        provider.misbehave(Misbehavior::sign(move |claims, key| {
+        provider.misbehave(Misbehavior::token(move |claims, key| {
             stranger.sign(claims, &json!({ "kid": key.kid }))
         }));
     };
     refreshed("another's signature", signed, Then::Over("signature")).await;
     let none = |provider: &Provider| {
-        provider.misbehave(Misbehavior::head(|head| head["alg"] = json!("none")));
+        provider.misbehave(Misbehavior::token_header(|head| {
+            head["alg"] = json!("none")
+        }));
     };
     refreshed("alg none", none, Then::Over("algorithm none")).await;
 }
@@ -180,15 +182,15 @@ async fn a_refresh_without_an_id_token_changes_nothing() {
         EndpointFault::Html,
         EndpointFault::HtmlStatus(502),
         EndpointFault::Redirect(302),
-        EndpointFault::Cut,
+        EndpointFault::Disconnect,
     ] {
         let at = |endpoint| {
             let odd = odd.clone();
-            move |provider: &Provider| provider.misbehave(Misbehavior::At(endpoint, odd))
+            move |provider: &Provider| provider.misbehave(Misbehavior::Fault(endpoint, odd))
         };
         refreshed("token", at("token"), Then::Stays).await;
         refreshed("userinfo", at("userinfo"), Then::Stays).await;
     }
-    let down = |provider: &Provider| provider.down();
+    let down = |provider: &Provider| provider.start_outage();
     refreshed("down", down, Then::Stays).await;
 }

@@ -64,7 +64,7 @@ fn misbehavior(round: usize, code: &str) -> Option<Misbehavior> {
     let told = |endpoint, status: u16| {
         let words = format!("{code} {CLIENT_SECRET}");
         let body = json!({ "error": "invalid_client", "error_description": words });
-        Misbehavior::At(endpoint, EndpointFault::Json(status, body.to_string()))
+        Misbehavior::Fault(endpoint, EndpointFault::Json(status, body.to_string()))
     };
     Some(match round {
         0 => return None,
@@ -73,13 +73,13 @@ fn misbehavior(round: usize, code: &str) -> Option<Misbehavior> {
         3 => Misbehavior::claims(|claims| {
             claims["nonce"] = format!("{}x", claims["nonce"].as_str().unwrap()).into();
         }),
-        4 => Misbehavior::head(|head| head["kid"] = "ghost".into()),
-        5 => Misbehavior::At("token", EndpointFault::Html),
-        6 => Misbehavior::At("userinfo", EndpointFault::Cut),
-        7 => Misbehavior::answer("token", |said| said["token_type"] = 7.into()),
-        8 => Misbehavior::answer("userinfo", |said| said["sub"] = "x".into()),
-        9 => Misbehavior::sign(|claims, key| format!("{}x", key.sign(claims, &json!({})))),
-        10 => Misbehavior::At("token", EndpointFault::Redirect(307)),
-        _ => Misbehavior::At("token", EndpointFault::Endless),
+        4 => Misbehavior::token_header(|head| head["kid"] = "ghost".into()),
+        5 => Misbehavior::Fault("token", EndpointFault::Html),
+        6 => Misbehavior::Fault("userinfo", EndpointFault::Disconnect),
+        7 => Misbehavior::json("token", |said| said["token_type"] = 7.into()),
+        8 => Misbehavior::json("userinfo", |said| said["sub"] = "x".into()),
+        9 => Misbehavior::token(|claims, key| format!("{}x", key.sign(claims, &json!({})))),
+        10 => Misbehavior::Fault("token", EndpointFault::Redirect(307)),
+        _ => Misbehavior::Fault("token", EndpointFault::Endless),
     })
 }

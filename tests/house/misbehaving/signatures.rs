@@ -5,11 +5,11 @@ use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
 use super::{Row, all_refused, row, row_with};
-use crate::provider::{Key, Misbehavior, compact};
+use crate::provider::{Key, Misbehavior, OldKey, compact};
 
 /// An ID token with another value in its header.
 fn head(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
-    let change = Misbehavior::head(move |head| head[name] = value.clone());
+    let change = Misbehavior::token_header(move |head| head[name] = value.clone());
     row(what, change, Cause::BadAnswer, says)
 }
 
@@ -19,7 +19,7 @@ fn signed(
     sign: impl Fn(&Value, &Key) -> String + Send + Sync + 'static,
     says: &'static str,
 ) -> Row {
-    row(what, Misbehavior::sign(sign), Cause::BadAnswer, says)
+    row(what, Misbehavior::token(sign), Cause::BadAnswer, says)
 }
 
 #[tokio::test]
@@ -135,15 +135,15 @@ async fn a_key_of_another_issuer_is_refused() {
         row_with(
             "several keys and no name",
             |provider| {
-                provider.rotate(true);
-                provider.misbehave(Misbehavior::head(|head| head["kid"] = Value::Null));
+                provider.rotate(OldKey::Published);
+                provider.misbehave(Misbehavior::token_header(|head| head["kid"] = Value::Null));
             },
             Cause::BadAnswer,
             "without a name",
         ),
         row(
             "a key that is for encryption",
-            Misbehavior::answer("keys", |said| {
+            Misbehavior::json("keys", |said| {
                 said["keys"][0]["use"] = json!("enc");
             }),
             Cause::BadAnswer,
@@ -151,7 +151,7 @@ async fn a_key_of_another_issuer_is_refused() {
         ),
         row(
             "no key at all",
-            Misbehavior::answer("keys", |said| said["keys"] = json!([])),
+            Misbehavior::json("keys", |said| said["keys"] = json!([])),
             Cause::BadAnswer,
             "has no key",
         ),
@@ -191,8 +191,8 @@ async fn a_public_key_is_not_accepted_as_a_shared_secret() {
         row_with(
             "a shared secret among the keys",
             move |provider| {
-                provider.misbehave(Misbehavior::answer("keys", shared));
-                provider.misbehave(Misbehavior::sign(|claims, _| {
+                provider.misbehave(Misbehavior::json("keys", shared));
+                provider.misbehave(Misbehavior::token(|claims, _| {
                     hmac(b"secret", "shared", claims)
                 }));
             },

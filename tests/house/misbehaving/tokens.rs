@@ -17,7 +17,7 @@ fn claim(what: &'static str, name: &'static str, value: Value, says: &'static st
 
 /// A token response with another value of a member; null removes it.
 fn answer(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
-    let change = Misbehavior::answer("token", move |answer| put(answer, name, &value));
+    let change = Misbehavior::json("token", move |answer| put(answer, name, &value));
     row(what, change, Cause::SourceUnreachable, says)
 }
 
@@ -204,7 +204,7 @@ async fn a_malformed_id_token_is_refused() {
     let wrong = |what, value, says| {
         row(
             what,
-            Misbehavior::answer("token", move |answer| put(answer, "id_token", &value)),
+            Misbehavior::json("token", move |answer| put(answer, "id_token", &value)),
             Cause::BadAnswer,
             says,
         )
@@ -285,7 +285,7 @@ async fn an_invalid_token_response_is_refused() {
 #[tokio::test]
 async fn userinfo_of_another_subject_is_refused() {
     let userinfo = |what, value: Value| {
-        let change = Misbehavior::answer("userinfo", move |said| put(said, "sub", &value));
+        let change = Misbehavior::json("userinfo", move |said| put(said, "sub", &value));
         row(what, change, Cause::BadAnswer, "userinfo")
     };
     let rows = vec![

@@ -5,16 +5,16 @@ use std::process::Output;
 use super::provider::{Provider, SECRET};
 use crate::command::{run_menshen, text};
 use crate::setup::{Menshen, Setup};
-use crate::upstream::Folder;
+use crate::upstream::TempFolder;
 
 /// Checks an instance of menshen whose connector `gh` leads to the provider.
 async fn check(provider: &Provider, edit: impl Fn(String) -> String) -> Output {
     let menshen = Menshen::new().await;
-    let setup = Setup::default().more(&provider.table("gh", "", ""));
-    let folder = Folder::new();
+    let setup = Setup::default().tables(&provider.table("gh", "", ""));
+    let folder = TempFolder::new();
     let path = folder.write(
         "menshen.toml",
-        &edit(setup.text(&menshen.source, &menshen.app)),
+        &edit(setup.text(&menshen.wecom, &menshen.app)),
     );
     let path = path.display().to_string();
     tokio::task::spawn_blocking(move || run_menshen(&["check", "--online", "-c", &path]))

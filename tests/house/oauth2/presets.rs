@@ -5,11 +5,11 @@ use serde_json::json;
 
 use super::provider::Provider;
 use super::{account, last_error, through};
-use crate::setup::{Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 
 async fn start_menshen(tables: &str) -> Menshen {
-    let tables = format!("{tables}{UNLIMITED}");
-    Setup::default().more(&tables).start().await
+    let tables = format!("{tables}{NO_LOGIN_LIMITS}");
+    Setup::default().tables(&tables).start().await
 }
 
 fn github(provider: &Provider, connector: &str) -> String {
@@ -69,7 +69,7 @@ async fn github_profiles_include_addresses_and_teams() {
     let emails = provider.calls("/api/emails");
     assert_eq!(emails[0].target(), "/api/emails?per_page=100");
     assert!(
-        emails[0].one("user-agent").is_some(),
+        emails[0].single_header("user-agent").is_some(),
         "GitHub refuses requests without User-Agent"
     );
 }

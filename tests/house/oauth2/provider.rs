@@ -101,23 +101,23 @@ impl Provider {
         let length = body.len();
         let answer =
             format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
-        let reply = Reply::Keep(answer.into_bytes());
+        let reply = Reply::KeepAlive(answer.into_bytes());
         self.world().instead.insert(path.to_owned(), reply);
     }
 
     /// Stops responding at this path.
     pub(crate) fn hang(&self, path: &str) {
-        let reply = Reply::Hang(Vec::new());
+        let reply = Reply::HoldOpen(Vec::new());
         self.world().instead.insert(path.to_owned(), reply);
     }
 
     /// Stops responding to all requests.
-    pub(crate) fn down(&self) {
+    pub(crate) fn start_outage(&self) {
         self.world().down = true;
     }
 
     /// Responds again.
-    pub(crate) fn up(&self) {
+    pub(crate) fn end_outage(&self) {
         self.world().down = false;
     }
 
@@ -168,10 +168,10 @@ impl World {
         match path {
             "/authorize" => self.authorize(pairs(query.as_bytes())),
             "/token" => self.token(message),
-            "/logout" => Reply::Keep(answer(200, "", "bye")),
+            "/logout" => Reply::KeepAlive(answer(200, "", "bye")),
             _ => match path.strip_prefix("/api/") {
                 Some(name) => self.profile(message, name, &pairs(query.as_bytes())),
-                None => Reply::Keep(answer(404, "", "{}")),
+                None => Reply::KeepAlive(answer(404, "", "{}")),
             },
         }
     }
@@ -180,7 +180,7 @@ impl World {
     fn authorize(&mut self, query: BTreeMap<String, String>) -> Reply {
         if !query.contains_key("redirect_uri") {
             let html = "Content-Type: text/html\r\n";
-            return Reply::Keep(answer(400, html, "<html>no such client"));
+            return Reply::KeepAlive(answer(400, html, "<html>no such client"));
         }
         self.asked.push(query.clone());
         let code = self.give("code");
@@ -190,14 +190,14 @@ impl World {
             .replace("STATE", &query["state"]);
         let to = format!("{}?{back}", query["redirect_uri"]);
         self.codes.insert(code, query);
-        Reply::Keep(answer(302, &format!("Location: {to}\r\n"), ""))
+        Reply::KeepAlive(answer(302, &format!("Location: {to}\r\n"), ""))
     }
 
     fn token(&mut self, message: &Message) -> Reply {
         let form = pairs(&message.body);
         let refuse = |status, error: &str| {
             let body = json!({ "error": error, "error_description": "so it is" });
-            Reply::Keep(answer(status, JSON, &body.to_string()))
+            Reply::KeepAlive(answer(status, JSON, &body.to_string()))
         };
         if !is_authenticated(message, &form) {
             return refuse(401, "invalid_client");
@@ -228,19 +228,19 @@ impl World {
                     .insert(name.clone(), value.clone()),
             };
         }
-        Reply::Keep(answer(200, JSON, &body.to_string()))
+        Reply::KeepAlive(answer(200, JSON, &body.to_string()))
     }
 
     fn profile(&self, message: &Message, name: &str, query: &BTreeMap<String, String>) -> Reply {
         let bearer = message
-            .one("authorization")
+            .single_header("authorization")
             .and_then(|v| v.strip_prefix("Bearer "));
         let token = bearer.or_else(|| query.get("access_token").map(String::as_str));
         if !token.is_some_and(|token| self.access.contains(token)) {
-            return Reply::Keep(answer(401, JSON, "{\"message\":\"Bad credentials\"}"));
+            return Reply::KeepAlive(answer(401, JSON, "{\"message\":\"Bad credentials\"}"));
         }
         match self.api.get(name) {
-            None => Reply::Keep(answer(404, JSON, "{\"message\":\"Not Found\"}")),
+            None => Reply::KeepAlive(answer(404, JSON, "{\"message\":\"Not Found\"}")),
             Some(Value::Array(all)) if self.pages.contains_key(name) => {
                 let length = self.pages[name];
                 assert_eq!(query["per_page"], length.to_string());
@@ -250,9 +250,9 @@ impl World {
                     .skip(length * (number - 1))
                     .take(length)
                     .collect();
-                Reply::Keep(answer(200, JSON, &json!(page).to_string()))
+                Reply::KeepAlive(answer(200, JSON, &json!(page).to_string()))
             }
-            Some(body) => Reply::Keep(answer(200, JSON, &body.to_string())),
+            Some(body) => Reply::KeepAlive(answer(200, JSON, &body.to_string())),
         }
     }
 
@@ -294,7 +294,7 @@ fn answer(status: u16, headers: &str, body: &str) -> Vec<u8> {
 /// Whether the client is authenticated by the header or the form, but not by both (RFC 6749 §2.3).
 fn is_authenticated(message: &Message, form: &BTreeMap<String, String>) -> bool {
     let basic = message
-        .one("authorization")
+        .single_header("authorization")
         .and_then(|value| value.strip_prefix("Basic "));
     let posted = form.get("client_secret");
     match (basic, posted) {

@@ -10,7 +10,7 @@ use super::provider::Provider;
 use super::{last_error, start, start_menshen, through};
 use crate::browser::{Browser, Page};
 use crate::logging_in::OWN;
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::upstream::{Reply, Upstream};
 use crate::wire;
 
@@ -51,7 +51,7 @@ async fn asking(provider: &Provider, connector: &str, token: &str) -> Menshen {
         .table("gh", connector, "")
         .replace(&format!("{}/token", provider.url()), token);
     Setup::default()
-        .more(&format!("{table}{UNLIMITED}"))
+        .tables(&format!("{table}{NO_LOGIN_LIMITS}"))
         .start()
         .await
 }
@@ -66,9 +66,9 @@ async fn menshen_starts_and_serves_while_the_provider_is_down() {
     let table = provider
         .table("gh", "", "")
         .replace(provider.url(), &nowhere);
-    let more = format!("{table}{UNLIMITED}{ADMIN}");
-    let menshen = Setup::default().more(&more).start().await;
-    let public = format!("{HOME}/public/echo");
+    let more = format!("{table}{NO_LOGIN_LIMITS}{ADMIN}");
+    let menshen = Setup::default().tables(&more).start().await;
+    let public = format!("{SSO_URL}/public/echo");
     assert_eq!(Browser::new(&menshen).visit(&public).await.status, 200);
     for (at, (language, words)) in [("zh-CN", "lang=\"zh"), ("en", "lang=\"en\"")]
         .into_iter()
@@ -86,7 +86,7 @@ async fn menshen_starts_and_serves_while_the_provider_is_down() {
         assert!(error.contains("the source cannot be reached"), "{error}");
         let admin = menshen.running.admin_address().unwrap();
         let metrics = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
-        let metrics = wire::raw(admin, metrics).await.text();
+        let metrics = wire::send(admin, metrics).await.text();
         let counted = "menshen_logins_total{connector=\"gh\",outcome=\"failed\"}";
         let counted = format!("{counted} {}\n", at + 1);
         assert!(metrics.contains(&counted), "{metrics}");
@@ -98,7 +98,7 @@ async fn a_successful_probe_is_valid_for_ten_seconds() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     is_led(&begins(&menshen).await.1, "it answers");
-    provider.down();
+    provider.start_outage();
     menshen.advance(Duration::from_secs(9));
     is_led(&begins(&menshen).await.1, "it answered a moment ago");
     for wait_s in [1, 7200] {
@@ -107,11 +107,11 @@ async fn a_successful_probe_is_valid_for_ten_seconds() {
         is_error_page(&page);
         assert_eq!(browser.cookies(), []);
     }
-    provider.up();
+    provider.end_outage();
     is_error_page(&begins(&menshen).await.1);
     menshen.advance(Duration::from_secs(2));
     let (_, page) = through(&menshen, "gh").await;
-    assert_eq!(page.url, format!("{HOME}/echo?a=b"));
+    assert_eq!(page.url, format!("{SSO_URL}/echo?a=b"));
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn a_redeemed_code_counts_as_successful_probe() {
     let back = browser
         .follow_until(&start("gh"), |next| next.contains("/callback/gh"))
         .await;
-    provider.down();
+    provider.start_outage();
     is_error_page(&browser.follow(&back.url).await);
     is_error_page(&begins(&menshen).await.1);
 }
@@ -154,11 +154,11 @@ async fn sessions_and_logouts_work_while_the_provider_is_down() {
     let answer = leads.visit(&out).await;
     let there = format!("{}/logout", provider.url());
     assert_eq!(answer.header("location"), Some(there.as_str()));
-    provider.down();
+    provider.start_outage();
     menshen.advance(Duration::from_secs(10));
     is_error_page(&begins(&menshen).await.1);
     for _ in 0..3 {
-        let page = stays.follow(&format!("{HOME}/echo")).await;
+        let page = stays.follow(&format!("{SSO_URL}/echo")).await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
         menshen.advance(Duration::from_secs(1200));
     }
@@ -190,7 +190,7 @@ async fn any_status_is_a_successful_probe_and_a_probe_has_no_login_data() {
         let [probe] = &provider.calls("/")[..] else {
             panic!("{status}: it was asked once");
         };
-        assert_eq!(probe.first, "GET / HTTP/1.1");
+        assert_eq!(probe.start_line, "GET / HTTP/1.1");
         assert!(probe.body.is_empty());
         for (name, value) in &probe.headers {
             let plain = ["accept", "host", "user-agent"];
@@ -210,7 +210,7 @@ async fn concurrent_logins_share_one_probe() {
         is_led(&page, "it answers");
     }
     assert_eq!(provider.calls("/").len(), 1);
-    provider.down();
+    provider.start_outage();
     menshen.advance(Duration::from_secs(10));
     crowd().await.iter().for_each(is_error_page);
     let asked = provider.calls("/").len();
@@ -285,11 +285,17 @@ async fn behind_a_proxy_a_failed_tunnel_counts_as_unreachable() {
     let provider = Provider::start().await;
     let menshen = asking(&provider, &connector, "https://id.corp.example/token").await;
     is_error_page(&begins(&menshen).await.1);
-    assert_eq!(proxy.last().first, "CONNECT id.corp.example:443 HTTP/1.1");
+    assert_eq!(
+        proxy.last_request().start_line,
+        "CONNECT id.corp.example:443 HTTP/1.1"
+    );
     // For plain http the response of the proxy counts.
     let menshen = asking(&provider, &connector, "http://id.corp.example/token").await;
     is_led(&begins(&menshen).await.1, "an answer");
-    assert_eq!(proxy.last().first, "GET http://id.corp.example/ HTTP/1.1");
+    assert_eq!(
+        proxy.last_request().start_line,
+        "GET http://id.corp.example/ HTTP/1.1"
+    );
     // If the proxy itself is down, the provider is unreachable.
     drop(proxy);
     menshen.advance(Duration::from_secs(10));
@@ -307,21 +313,21 @@ async fn reload_user_is_skipped_while_the_provider_is_down() {
     let routes = "[[route]]\nname = 'app'\nhost = 'sso.test'\nupstream = ['{app}']\n\
                   reload_user = 'always'\n";
     let table = provider.table("gh", "auto_login = 'never'", "preset = 'keycloak'");
-    let more = format!("{table}base_url = '{}'\n{UNLIMITED}", provider.url());
-    let menshen = Setup::default().routes(routes).more(&more).start().await;
+    let more = format!("{table}base_url = '{}'\n{NO_LOGIN_LIMITS}", provider.url());
+    let menshen = Setup::default().routes(routes).tables(&more).start().await;
     let (mut browser, page) = through(&menshen, "gh").await;
     assert_eq!(page.answer.status, 200);
-    let place = format!("{HOME}/echo?a=1");
+    let place = format!("{SSO_URL}/echo?a=1");
     menshen.advance(Duration::from_secs(30));
     let page = led(&mut browser, &place).await;
     is_led(&page, "it is asked");
     assert!(page.url.contains("prompt=none"), "{}", page.url);
     browser.forget("-flow-");
     menshen.advance(Duration::from_secs(3600));
-    provider.down();
+    provider.start_outage();
     let page = led(&mut browser, &place).await;
     assert_eq!((page.answer.status, page.url), (200, place.clone()));
-    provider.up();
+    provider.end_outage();
     menshen.advance(Duration::from_secs(3600));
     is_led(&led(&mut browser, &place).await, "it is there again");
 }
@@ -329,11 +335,11 @@ async fn reload_user_is_skipped_while_the_provider_is_down() {
 #[tokio::test]
 async fn the_login_config_of_a_front_end_reports_an_unreachable_provider() {
     let provider = Provider::start().await;
-    provider.down();
+    provider.start_outage();
     let menshen = start_menshen(&provider, "").await;
     let url = format!("{OWN}/login-config/gh");
     let from_here = [
-        ("Origin", HOME),
+        ("Origin", SSO_URL),
         ("Sec-Fetch-Site", "same-origin"),
         ("Sec-Fetch-Mode", "cors"),
     ];

@@ -8,7 +8,7 @@ use super::provider::Provider;
 use super::{last_error, start, start_menshen, through};
 use crate::browser::{Browser, href};
 use crate::logging_in::OWN;
-use crate::setup::{HOME, Menshen};
+use crate::setup::{Menshen, SSO_URL};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
@@ -110,7 +110,7 @@ async fn an_expired_login_page_is_opened_once_more_only() {
         .await;
     provider.mend();
     let page = browser.follow(&first.url).await;
-    assert_eq!(page.url, format!("{HOME}/echo?a=b"));
+    assert_eq!(page.url, format!("{SSO_URL}/echo?a=b"));
     assert_eq!(page.answer.status, 200);
 }
 
@@ -234,7 +234,7 @@ async fn a_spent_code_repeats_the_login_once_only() {
             .await;
         provider.world().forget_codes();
         let page = browser.follow(&back.url).await;
-        assert_eq!(page.url, format!("{HOME}/echo?a=b"), "{error}");
+        assert_eq!(page.url, format!("{SSO_URL}/echo?a=b"), "{error}");
     }
 }
 
@@ -325,7 +325,7 @@ async fn an_invalid_http_response_creates_no_session() {
     }
     let redirected = provider.calls("/api/me").iter().any(|asked| {
         asked
-            .one("authorization")
+            .single_header("authorization")
             .is_some_and(|value| value == "Bearer A")
     });
     assert!(!redirected, "redirects are not followed");
@@ -378,7 +378,7 @@ async fn a_wrong_secret_is_only_reported_in_the_log() {
     let table = provider
         .table("gh", "", "")
         .replace(super::SECRET, "not-the-secret-at-all");
-    let menshen = crate::setup::Setup::default().more(&table).start().await;
+    let menshen = crate::setup::Setup::default().tables(&table).start().await;
     ends(
         &menshen,
         Cause::SourceMisconfigured,
@@ -404,7 +404,7 @@ async fn a_hanging_provider_times_out_and_does_not_block_sessions() {
     };
     let goes_on = async {
         for _ in 0..20 {
-            assert_eq!(here.visit(&format!("{HOME}/echo")).await.status, 200);
+            assert_eq!(here.visit(&format!("{SSO_URL}/echo")).await.status, 200);
         }
     };
     futures_util::future::join(stuck, goes_on).await;
@@ -425,5 +425,5 @@ async fn sessions_go_on_when_the_provider_is_gone() {
     drop(provider);
     let page = coming.follow(&back.url).await;
     assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
-    assert_eq!(here.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_eq!(here.visit(&format!("{SSO_URL}/echo")).await.status, 200);
 }

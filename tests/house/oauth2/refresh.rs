@@ -195,7 +195,7 @@ async fn a_refresh_counts_as_successful_probe() {
     let (provider, clock) = (Provider::start().await, clock());
     let (connector, tokens) = connector(&provider, &clock).await;
     refresh(&connector, &tokens).await.unwrap();
-    provider.down();
+    provider.start_outage();
     clock.advance(Duration::from_secs(9));
     assert!(begins(&connector, &clock).await);
     assert_eq!(provider.calls("/").len(), 0);

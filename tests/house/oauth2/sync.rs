@@ -6,7 +6,7 @@ use super::provider::Provider;
 use super::{account, through};
 use crate::browser::Browser;
 use crate::logging_in::OWN;
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 
 const ROUTES: &str = r#"
 [[route]]
@@ -29,11 +29,14 @@ fn person(login: &str, groups: Value) -> Value {
 async fn start_menshen(provider: &Provider, connector: &str) -> Menshen {
     let tables = provider.table("gh", connector, "");
     let setup = Setup::default().routes(ROUTES);
-    setup.more(&format!("{tables}{UNLIMITED}")).start().await
+    setup
+        .tables(&format!("{tables}{NO_LOGIN_LIMITS}"))
+        .start()
+        .await
 }
 
 async fn may(browser: &mut Browser) -> bool {
-    browser.visit(&format!("{HOME}/ops")).await.status == 200
+    browser.visit(&format!("{SSO_URL}/ops")).await.status == 200
 }
 
 #[tokio::test]
@@ -78,7 +81,7 @@ async fn without_sync_the_profile_of_the_first_login_is_kept() {
     let tables = provider.table("gh", "", "");
     let setup = Setup::default()
         .routes(ROUTES)
-        .more(&format!("{tables}{UNLIMITED}"));
+        .tables(&format!("{tables}{NO_LOGIN_LIMITS}"));
     menshen.reload(&setup).await.unwrap();
     provider.person(person("zhang", json!(["other"])));
     let (mut synced, page) = through(&menshen, "gh").await;

@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 use super::provider::Provider;
 use super::{account, through};
 use crate::browser::href;
-use crate::setup::{Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 
 /// Two providers; at both a person with the login name `zhangsan` is signed in.
 async fn two(other: &str, kind: &str) -> (Provider, Provider, Menshen) {
     let (first, second) = (Provider::start().await, Provider::start().await);
     let vouches = "vouched_email = 'profile.email_verified ? profile.email : null'";
     let tables = format!(
-        "{}{}{UNLIMITED}",
+        "{}{}{NO_LOGIN_LIMITS}",
         first.table("gh", "", vouches),
         second.table("gl", other, kind),
     );
-    let menshen = Setup::default().more(&tables).start().await;
+    let menshen = Setup::default().tables(&tables).start().await;
     (first, second, menshen)
 }
 

@@ -5,7 +5,7 @@ use futures_util::stream;
 
 use crate::browser::Browser;
 use crate::provider::Provider;
-use crate::setup::HOME;
+use crate::setup::SSO_URL;
 
 const LOGINS: usize = 1000;
 const PEOPLE: usize = 25;
@@ -27,7 +27,7 @@ async fn a_thousand_interleaved_logins_never_mix_up_persons() {
             tokio::task::yield_now().await;
         }
         let page = browser.follow(&back).await;
-        assert_eq!(page.url, format!("{HOME}/echo"), "{login}");
+        assert_eq!(page.url, format!("{SSO_URL}/echo"), "{login}");
         assert_eq!(page.answer.echoed("x-forwarded-user"), [login.as_str()]);
         let session = browser.cookie("menshen").expect("a session").value.clone();
         (login, session)
@@ -48,7 +48,7 @@ async fn a_thousand_interleaved_logins_never_mix_up_persons() {
         assert_eq!(line["subject"], provider.sub(login), "{line}");
     }
     assert_eq!(
-        (provider.calls("code"), provider.calls("discovery")),
+        (provider.code_grants(), provider.calls("discovery")),
         (LOGINS, 1)
     );
 }

@@ -7,7 +7,7 @@ use menshen::face::page::Cause;
 use super::{is_here, last_error};
 use crate::browser::{Browser, Page};
 use crate::provider::{CLIENT_SECRET, ClientProof, EndpointFault, Misbehavior, Provider};
-use crate::setup::{HOME, Menshen};
+use crate::setup::{Menshen, SSO_URL};
 
 /// Content types that servers and proxies send for JSON.
 const LABELS: [Option<&str>; 6] = [
@@ -33,7 +33,7 @@ async fn json_is_accepted_with_any_content_type() {
     for label in LABELS {
         let provider = Provider::new().await;
         for endpoint in ENDPOINTS {
-            provider.misbehave(Misbehavior::Label(endpoint, label));
+            provider.misbehave(Misbehavior::ContentType(endpoint, label));
         }
         let menshen = provider.setup("").start().await;
         let (mut browser, page) = sign_in(&provider, &menshen).await;
@@ -44,8 +44,11 @@ async fn json_is_accepted_with_any_content_type() {
         );
         // The same holds for a refresh.
         menshen.advance(Duration::from_secs(301));
-        is_here(&browser.follow(&format!("{HOME}/echo")).await, "zhangsan");
-        assert_eq!(provider.calls("refresh"), 1, "{label:?}");
+        is_here(
+            &browser.follow(&format!("{SSO_URL}/echo")).await,
+            "zhangsan",
+        );
+        assert_eq!(provider.refresh_grants(), 1, "{label:?}");
     }
 }
 
@@ -53,17 +56,17 @@ async fn json_is_accepted_with_any_content_type() {
 async fn protocol_errors_are_accepted_with_any_content_type() {
     for label in LABELS {
         let provider = Provider::new().await;
-        provider.misbehave(Misbehavior::Label("token", label));
+        provider.misbehave(Misbehavior::ContentType("token", label));
         let menshen = provider.setup("").start().await;
-        provider.set(|settings| settings.code_s = 0);
+        provider.set(|settings| settings.code_lifetime_s = 0);
         let (browser, page) = sign_in(&provider, &menshen).await;
         assert_eq!(page.cause(), Some(Cause::StaleTwice), "{label:?}");
         assert!(browser.cookie("menshen").is_none());
         provider.set(|settings| {
-            settings.code_s = 60;
+            settings.code_lifetime_s = 60;
             settings.client = ClientProof::Public;
         });
-        let wrong = provider.plan_without_secret("client_secret = 'hunter2hunter2'");
+        let wrong = provider.setup_with_client_lines("client_secret = 'hunter2hunter2'");
         let menshen = wrong.start().await;
         provider.set(|settings| settings.client = ClientProof::Secret);
         let (_, page) = sign_in(&provider, &menshen).await;
@@ -85,9 +88,9 @@ async fn an_error_for_invalid_json_names_the_content_type_and_no_content() {
             (502, format!("<html>{CLIENT_SECRET}"), "text/html"),
         ] {
             let provider = Provider::new().await;
-            provider.misbehave(Misbehavior::At(
+            provider.misbehave(Misbehavior::Fault(
                 endpoint,
-                EndpointFault::Called(status, type_of_it, body),
+                EndpointFault::Response(status, type_of_it, body),
             ));
             let menshen = provider.setup("").start().await;
             let (browser, page) = sign_in(&provider, &menshen).await;

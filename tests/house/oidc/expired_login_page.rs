@@ -8,8 +8,8 @@ use menshen::face::page::Cause;
 
 use super::{is_here, last_error};
 use crate::browser::{Browser, Page};
-use crate::provider::{Misbehavior, Provider, start};
-use crate::setup::{HOME, Menshen, Setup};
+use crate::provider::{Misbehavior, Provider, start_url};
+use crate::setup::{Menshen, SSO_URL, Setup};
 
 /// The error of Keycloak for it.
 const EXPIRED: (&str, &str) = ("temporarily_unavailable", "authentication_expired");
@@ -17,7 +17,7 @@ const EXPIRED: (&str, &str) = ("temporarily_unavailable", "authentication_expire
 /// The next `times` authorization responses are this error with this description.
 fn answers(times: usize, error: (&'static str, &'static str)) -> Misbehavior {
     let left = Arc::new(AtomicUsize::new(times));
-    Misbehavior::back(move |pairs| {
+    Misbehavior::redirect_parameters(move |pairs| {
         let one_less = |left: usize| left.checked_sub(1);
         if left
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
@@ -50,7 +50,7 @@ async fn an_expired_login_page_at_the_provider_is_opened_again() {
     provider.misbehave(answers(1, EXPIRED));
     let (browser, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zhangsan");
-    assert_eq!(page.url, format!("{HOME}/echo"));
+    assert_eq!(page.url, format!("{SSO_URL}/echo"));
     assert_eq!(provider.calls("authorize"), 2);
     assert_eq!(flows(&browser), 0, "the cookies of both logins are deleted");
     // The audit log has the error.
@@ -108,7 +108,7 @@ async fn expired_login_pages_do_not_count_as_wrong_codes() {
     let provider = Provider::new().await;
     // A single wrong code would pause the source for everybody; an expired page is not a wrong code.
     let more = format!("{}[login]\nbad_codes_max = 1\n", provider.toml("keycloak"));
-    let setup = Setup::default().clock(provider.clock()).more(&more);
+    let setup = Setup::default().clock(provider.clock()).tables(&more);
     let menshen = setup.start().await;
     provider.misbehave(answers(6, EXPIRED));
     for _ in 0..3 {
@@ -127,7 +127,7 @@ async fn a_login_that_another_tab_completed_ends_at_its_target() {
     let slow = provider
         .callback_url(&mut browser, "keycloak", "zhangsan")
         .await;
-    let page = browser.follow(&start("keycloak")).await;
+    let page = browser.follow(&start_url("keycloak")).await;
     is_here(&page, "zhangsan");
     // The provider sends an error to the slower tab.
     let mut back = url::Url::parse(&slow).unwrap();
@@ -143,5 +143,5 @@ async fn a_login_that_another_tab_completed_ends_at_its_target() {
         .append_pair("error_description", EXPIRED.1);
     let page = browser.follow(back.as_str()).await;
     is_here(&page, "zhangsan");
-    assert_eq!(page.url, format!("{HOME}/echo"));
+    assert_eq!(page.url, format!("{SSO_URL}/echo"));
 }

@@ -29,7 +29,9 @@ async fn the_authorization_response_can_be_a_form_post() {
         page.url
     );
     assert_eq!(
-        provider.last("authorize").one("response_mode"),
+        provider
+            .last_request("authorize")
+            .parameter("response_mode"),
         Some("form_post")
     );
     let mut pending = browser
@@ -79,12 +81,12 @@ async fn form_post_without_https_is_refused_by_the_configuration() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let plain = provider.setup(BY_POST);
-    let text = plain.text(&menshen.source, &menshen.app);
+    let text = plain.text(&menshen.wecom, &menshen.app);
     let error = Config::parse(&text, "test.toml").unwrap_err().to_string();
     assert!(
         error.contains("response_mode") && error.contains("https"),
         "{error}"
     );
-    let text = setup(&provider).text(&menshen.source, &menshen.app);
+    let text = setup(&provider).text(&menshen.wecom, &menshen.app);
     assert!(Config::parse(&text, "test.toml").is_ok());
 }

@@ -8,14 +8,19 @@ use menshen::face::page::Cause;
 use serde_json::json;
 
 use super::{is_here, last_error, sign_in};
-use crate::provider::{CLIENT_ID, Misbehavior, Provider};
+use crate::provider::{CLIENT_ID, Misbehavior, OldKey, Provider};
 
 #[tokio::test]
 async fn logins_go_on_when_keys_are_rotated() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut asked = 0;
-    for soft in [true, false, true, false] {
+    for old_key in [
+        OldKey::Published,
+        OldKey::Removed,
+        OldKey::Published,
+        OldKey::Removed,
+    ] {
         let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
         is_here(&page, "zhangsan");
         asked += 1;
@@ -24,7 +29,7 @@ async fn logins_go_on_when_keys_are_rotated() {
             asked,
             "one refetch for an unknown kid"
         );
-        provider.rotate(soft);
+        provider.rotate(old_key);
         menshen.advance(Duration::from_secs(60));
     }
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
@@ -67,7 +72,7 @@ async fn a_provider_can_rotate_to_another_algorithm() {
     for algorithm in [Algorithm::EdDSA, Algorithm::ES256] {
         let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
         is_here(&page, "zhangsan");
-        provider.rotate_to(true, Some(algorithm));
+        provider.rotate_to(OldKey::Published, Some(algorithm));
     }
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
@@ -76,8 +81,8 @@ async fn a_provider_can_rotate_to_another_algorithm() {
 #[tokio::test]
 async fn a_single_key_needs_no_kid() {
     let provider = Provider::new().await;
-    provider.misbehave(Misbehavior::head(|head| head["kid"] = ().into()));
-    provider.misbehave(Misbehavior::answer("keys", |said| {
+    provider.misbehave(Misbehavior::token_header(|head| head["kid"] = ().into()));
+    provider.misbehave(Misbehavior::json("keys", |said| {
         said["keys"][0].as_object_mut().unwrap().remove("kid");
     }));
     let menshen = provider.setup("").start().await;
@@ -94,14 +99,14 @@ async fn forged_logout_tokens_do_not_delay_logins_with_a_new_key() {
     let before = provider.calls("keys");
     for nth in 0..30 {
         let head = json!({ "kid": format!("ghost-{nth}"), "typ": "logout+jwt" });
-        let claims = provider.claims("zhangsan", CLIENT_ID);
+        let claims = provider.access_token_claims("zhangsan", CLIENT_ID);
         let token = provider.sign(&claims, &head);
-        let answer = provider.push_logout(menshen.address(), "keycloak", &token);
+        let answer = provider.post_logout_token(menshen.address(), "keycloak", &token);
         assert_eq!(answer.await.status, 400);
     }
     let asked = provider.calls("keys") - before;
     assert!((1..=3).contains(&asked), "{asked}");
-    provider.rotate(false);
+    provider.rotate(OldKey::Removed);
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
 }
@@ -115,7 +120,7 @@ async fn refetches_for_unknown_kids_are_limited_and_a_new_key_is_still_found() {
     let before = provider.calls("keys");
     let flood = (0..40).map(async |nth: usize| {
         let ghost = format!("ghost-{nth}");
-        provider.misbehave(Misbehavior::head(move |head| {
+        provider.misbehave(Misbehavior::token_header(move |head| {
             head["kid"] = ghost.clone().into()
         }));
         let (browser, page) = sign_in(&provider, &menshen, "lisi").await;
@@ -129,7 +134,7 @@ async fn refetches_for_unknown_kids_are_limited_and_a_new_key_is_still_found() {
     // Known keys still work; a new key is found when a refetch is allowed again.
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
-    provider.rotate(false);
+    provider.rotate(OldKey::Removed);
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     assert_eq!(page.cause(), Some(Cause::BadAnswer));
     menshen.advance(Duration::from_secs(30));

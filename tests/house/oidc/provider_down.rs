@@ -9,9 +9,9 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::{is_here, last_error, sign_in};
 use crate::browser::{Browser, Page};
-use crate::provider::{EndpointFault, Misbehavior, Provider, start};
+use crate::provider::{EndpointFault, Misbehavior, Provider, start_url};
 use crate::raw_connection::RawConnection;
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::{upstream, wire};
 
 const ADMIN: &str = "[admin]\nlisten = '127.0.0.1:0'\n";
@@ -19,17 +19,17 @@ const ADMIN: &str = "[admin]\nlisten = '127.0.0.1:0'\n";
 #[tokio::test]
 async fn menshen_starts_and_serves_while_the_provider_is_down() {
     let provider = Provider::new().await;
-    provider.down();
+    provider.start_outage();
     let menshen = provider.setup(ADMIN).start().await;
     assert_eq!(
         Browser::new(&menshen)
-            .visit(&format!("{HOME}/public/echo"))
+            .visit(&format!("{SSO_URL}/public/echo"))
             .await
             .status,
         200
     );
     let mut browser = Browser::new(&menshen);
-    let page = browser.follow(&start("keycloak")).await;
+    let page = browser.follow(&start_url("keycloak")).await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (502, Some(Cause::SourceUnreachable))
@@ -42,11 +42,11 @@ async fn menshen_starts_and_serves_while_the_provider_is_down() {
     );
     let metrics = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
     let admin = menshen.running.admin_address().unwrap();
-    let metrics = wire::raw(admin, metrics).await.text();
+    let metrics = wire::send(admin, metrics).await.text();
     let counted = "menshen_logins_total{connector=\"keycloak\",outcome=\"failed\"} 1\n";
     assert!(metrics.contains(counted), "{metrics}");
     // After a failed request there is a pause of two seconds.
-    provider.up();
+    provider.end_outage();
     menshen.advance(Duration::from_secs(2));
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
@@ -58,17 +58,17 @@ async fn sessions_and_logouts_work_while_the_provider_is_down() {
     let menshen = provider.setup("").start().await;
     let (mut browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
-    provider.down();
+    provider.start_outage();
     for _ in 0..3 {
-        let page = browser.follow(&format!("{HOME}/echo")).await;
+        let page = browser.follow(&format!("{SSO_URL}/echo")).await;
         is_here(&page, "zhangsan");
         menshen.advance(Duration::from_secs(1200));
     }
     // The local session ends although the provider cannot be reached.
-    let left = browser.visit(&format!("{HOME}/.menshen/sign_out")).await;
+    let left = browser.visit(&format!("{SSO_URL}/.menshen/sign_out")).await;
     assert!(left.status < 400, "{}", left.text());
     assert!(browser.cookie("menshen").is_none());
-    let after = browser.follow(&format!("{HOME}/echo")).await;
+    let after = browser.follow(&format!("{SSO_URL}/echo")).await;
     assert!(after.url.contains("/.menshen/sign_in"), "{}", after.url);
 }
 
@@ -80,7 +80,7 @@ async fn no_browser_is_redirected_to_a_provider_that_does_not_respond() {
     let back = provider
         .callback_url(&mut browser, "keycloak", "zhangsan")
         .await;
-    provider.down();
+    provider.start_outage();
     // A login that is already at the provider ends with an error page.
     let page = browser.follow(&back).await;
     assert_eq!(
@@ -92,14 +92,14 @@ async fn no_browser_is_redirected_to_a_provider_that_does_not_respond() {
     for wait_s in [10, 7200] {
         menshen.advance(Duration::from_secs(wait_s));
         let mut stranger = Browser::new(&menshen);
-        let page = stranger.follow(&start("keycloak")).await;
+        let page = stranger.follow(&start_url("keycloak")).await;
         assert_eq!(
             (page.answer.status, page.cause()),
             (502, Some(Cause::SourceUnreachable))
         );
         assert_eq!(stranger.cookies(), []);
     }
-    provider.up();
+    provider.end_outage();
     menshen.advance(Duration::from_secs(2));
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
@@ -116,7 +116,7 @@ async fn cached_metadata_stays_in_use_while_the_provider_sends_none() {
         let menshen = provider.setup("").start().await;
         let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
         is_here(&page, "zhangsan");
-        provider.misbehave(Misbehavior::At("discovery", odd));
+        provider.misbehave(Misbehavior::Fault("discovery", odd));
         for wait_s in [10, 7200] {
             menshen.advance(Duration::from_secs(wait_s));
             let (_, page) = sign_in(&provider, &menshen, "lisi").await;
@@ -128,10 +128,10 @@ async fn cached_metadata_stays_in_use_while_the_provider_sends_none() {
 #[tokio::test]
 async fn a_provider_that_is_down_gets_one_request_in_two_seconds() {
     let provider = Provider::new().await;
-    provider.misbehave(Misbehavior::At("discovery", EndpointFault::Cut));
+    provider.misbehave(Misbehavior::Fault("discovery", EndpointFault::Disconnect));
     let menshen = provider.setup("").start().await;
     let strangers = (0..20).map(async |_| {
-        let page = Browser::new(&menshen).follow(&start("keycloak")).await;
+        let page = Browser::new(&menshen).follow(&start_url("keycloak")).await;
         assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
     });
     join_all(strangers).await;
@@ -139,7 +139,7 @@ async fn a_provider_that_is_down_gets_one_request_in_two_seconds() {
     // The HTTP client may repeat a request whose connection was cut before the first byte.
     assert!(asked <= 2, "{asked}");
     menshen.advance(Duration::from_secs(2));
-    Browser::new(&menshen).follow(&start("keycloak")).await;
+    Browser::new(&menshen).follow(&start_url("keycloak")).await;
     assert!(provider.calls("discovery") > asked);
 }
 
@@ -164,15 +164,15 @@ impl Socket {
         let (url, never) = (&self.url, "auto_login = 'never'");
         let more = format!(
             "[connector.keycloak]\n{never}\n[connector.keycloak.oidc]\nissuer = '{url}'\n\
-             client_id = 'menshen'\n{UNLIMITED}"
+             client_id = 'menshen'\n{NO_LOGIN_LIMITS}"
         );
-        Setup::default().more(&more).start().await
+        Setup::default().tables(&more).start().await
     }
 
-    /// Answers the next request; the connection stays open without further responses.
-    async fn answer(&self) -> RawConnection<TcpStream> {
+    /// Answers the next request, which must be for the metadata; the connection stays open without further responses.
+    async fn answer_metadata_request(&self) -> RawConnection<TcpStream> {
         let mut line = upstream::accept(&self.listener).await;
-        let asked = line.request().await.unwrap();
+        let asked = line.read_request().await.unwrap();
         assert!(asked.target().ends_with("/openid-configuration"));
         let place = |path: &str| format!("{}/{path}", self.url);
         let said = json!({
@@ -202,7 +202,7 @@ impl Socket {
 async fn begins(menshen: &Menshen) -> Page {
     let away = |next: &str| next.contains("/authorize");
     let mut browser = Browser::new(menshen);
-    let page = browser.follow_until(&start("keycloak"), away).await;
+    let page = browser.follow_until(&start_url("keycloak"), away).await;
     if page.answer.status == 502 {
         assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
         assert_eq!(browser.cookies(), []);
@@ -219,7 +219,7 @@ fn is_led(page: &Page) {
 async fn no_browser_is_redirected_to_a_provider_whose_packets_are_dropped() {
     let socket = Socket::open();
     let menshen = socket.start_menshen().await;
-    let (page, kept) = join(begins(&menshen), socket.answer()).await;
+    let (page, kept) = join(begins(&menshen), socket.answer_metadata_request()).await;
     is_led(&page);
     // An old open connection does not count as a response.
     let open = socket.vanish().await;
@@ -240,7 +240,7 @@ async fn no_browser_is_redirected_to_a_provider_whose_packets_are_dropped() {
 async fn a_cancelled_probe_still_answers_other_waiting_logins() {
     let socket = Socket::open();
     let menshen = socket.start_menshen().await;
-    let (page, kept) = join(begins(&menshen), socket.answer()).await;
+    let (page, kept) = join(begins(&menshen), socket.answer_metadata_request()).await;
     is_led(&page);
     let open = socket.vanish().await;
     menshen.advance(Duration::from_secs(10));
@@ -261,7 +261,7 @@ async fn a_slow_provider_that_accepts_connections_counts_as_reachable() {
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
-    provider.misbehave(Misbehavior::At("discovery", EndpointFault::Hold));
+    provider.misbehave(Misbehavior::Fault("discovery", EndpointFault::NoResponse));
     menshen.advance(Duration::from_secs(10));
     // Longer than the time limit of the first request.
     for _ in 0..4 {

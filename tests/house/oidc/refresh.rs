@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::browser::Browser;
 use crate::provider::{EndpointFault, Misbehavior, Provider};
-use crate::setup::{HOME, Menshen};
+use crate::setup::{Menshen, SSO_URL};
 
 const ROUTES: &str = r#"
 [[route]]
@@ -36,7 +36,7 @@ async fn with_expired_token(provider: &Provider) -> (Menshen, Browser) {
 
 async fn status(browser: &mut Browser, path: &str) -> u16 {
     let headers = [("Accept", "application/json")];
-    let url = format!("{HOME}{path}");
+    let url = format!("{SSO_URL}{path}");
     browser.send("GET", &url, &headers, b"").await.status
 }
 
@@ -49,7 +49,7 @@ async fn a_group_removed_at_the_provider_is_gone_on_the_next_request() {
         provider.person("zhangsan").groups(&["平台部"]);
         assert_eq!(status(&mut browser, "/finance/echo").await, 403);
         assert_eq!(status(&mut browser, "/echo").await, 200);
-        assert_eq!(provider.calls("refresh"), 1);
+        assert_eq!(provider.refresh_grants(), 1);
     }
 }
 
@@ -60,9 +60,9 @@ async fn a_refresh_with_an_invalid_or_foreign_identity_ends_the_session() {
         Misbehavior::claims(|claims| claims["aud"] = json!("other")),
         Misbehavior::claims(|claims| claims["iss"] = json!("https://evil.example")),
         Misbehavior::claims(|claims| claims["at_hash"] = json!("AAAAAAAAAAAAAAAAAAAAAA")),
-        Misbehavior::answer("userinfo", |said| said["sub"] = json!("f5b7e6c0-lisi")),
-        Misbehavior::At("userinfo", EndpointFault::Json(401, "{}".to_owned())),
-        Misbehavior::At(
+        Misbehavior::json("userinfo", |said| said["sub"] = json!("f5b7e6c0-lisi")),
+        Misbehavior::Fault("userinfo", EndpointFault::Json(401, "{}".to_owned())),
+        Misbehavior::Fault(
             "token",
             EndpointFault::Json(400, r#"{"error":"invalid_grant"}"#.to_owned()),
         ),
@@ -84,9 +84,9 @@ async fn a_refresh_with_an_invalid_or_foreign_identity_ends_the_session() {
 #[tokio::test]
 async fn new_tokens_are_kept_if_the_profile_cannot_be_fetched() {
     for how in [
-        Misbehavior::At("userinfo", EndpointFault::Json(503, "{}".to_owned())),
-        Misbehavior::At("userinfo", EndpointFault::Html),
-        Misbehavior::head(|head| head["kid"] = json!("a key of tomorrow")),
+        Misbehavior::Fault("userinfo", EndpointFault::Json(503, "{}".to_owned())),
+        Misbehavior::Fault("userinfo", EndpointFault::Html),
+        Misbehavior::token_header(|head| head["kid"] = json!("a key of tomorrow")),
         Misbehavior::claims(|claims| claims["iat"] = json!(1_900_000_000)),
     ] {
         let provider = Provider::new().await;
@@ -99,6 +99,6 @@ async fn new_tokens_are_kept_if_the_profile_cannot_be_fetched() {
         // The second refresh uses the refresh token of the first one.
         assert_eq!(status(&mut browser, "/finance/echo").await, 403);
         assert_eq!(status(&mut browser, "/echo").await, 200);
-        assert_eq!(provider.calls("refresh"), 2);
+        assert_eq!(provider.refresh_grants(), 2);
     }
 }

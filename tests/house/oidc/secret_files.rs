@@ -5,12 +5,12 @@ use crate::browser::Browser;
 use crate::command::{run_menshen, text};
 use crate::provider::{CLIENT_SECRET, Key, Provider};
 use crate::setup::Menshen;
-use crate::upstream::Folder;
+use crate::upstream::TempFolder;
 
 #[tokio::test]
 async fn white_space_around_a_secret_is_ignored_and_check_warns_of_it() {
     let provider = Provider::new().await;
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     for (at, (before, after, said)) in [
         ("", "", None),
         ("", "\n", None),
@@ -28,7 +28,7 @@ async fn white_space_around_a_secret_is_ignored_and_check_warns_of_it() {
         let name = format!("{at}.secret");
         let path = folder.write(&name, &format!("{before}{CLIENT_SECRET}{after}"));
         let line = format!("client_secret = {{ file = \"{}\" }}", path.display());
-        let setup = provider.plan_without_secret(&line);
+        let setup = provider.setup_with_client_lines(&line);
         let menshen = setup.start().await;
         let mut browser = Browser::new(&menshen);
         let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
@@ -45,8 +45,8 @@ async fn white_space_around_a_secret_is_ignored_and_check_warns_of_it() {
 }
 
 /// What `check` prints of the configuration of an instance of menshen.
-async fn checked(menshen: &Menshen, folder: &Folder) -> String {
-    let text_of = menshen.setup.text(&menshen.source, &menshen.app);
+async fn checked(menshen: &Menshen, folder: &TempFolder) -> String {
+    let text_of = menshen.setup.text(&menshen.wecom, &menshen.app);
     let path = folder.write("menshen.toml", &text_of);
     let path = path.display().to_string();
     let checked = tokio::task::spawn_blocking(move || run_menshen(&["check", "-c", &path]));
@@ -58,7 +58,7 @@ async fn checked(menshen: &Menshen, folder: &Folder) -> String {
 #[tokio::test]
 async fn white_space_around_a_private_key_is_ignored() {
     let provider = Provider::new().await;
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let key = Key::generate(jsonwebtoken::Algorithm::ES256);
     let path = folder.write(
         "client.key",
@@ -66,7 +66,7 @@ async fn white_space_around_a_private_key_is_ignored() {
     );
     provider.set(|it| it.client = crate::provider::ClientProof::PrivateKey(key.public_pem.clone()));
     let line = format!("private_key = {{ file = '{}' }}", path.display());
-    let menshen = provider.plan_without_secret(&line).start().await;
+    let menshen = provider.setup_with_client_lines(&line).start().await;
     let mut browser = Browser::new(&menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     is_here(&page, "zhangsan");

@@ -10,8 +10,8 @@ use super::{is_here, last_error};
 use crate::browser::{Browser, Page};
 use crate::command::{run_menshen, text};
 use crate::provider::{Misbehavior, Provider};
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
-use crate::upstream::Folder;
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
+use crate::upstream::TempFolder;
 
 /// Three tenants; the last one is not allowed by the configuration.
 pub(crate) const CORP: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
@@ -39,9 +39,9 @@ fn use_tenant(provider: &Provider, tenant: &str) {
 /// Makes the provider multi-tenant without changing the claims.
 fn make_multi_tenant(provider: &Provider) {
     provider.behave();
-    provider.set(|settings| settings.names_itself = false);
+    provider.set(|settings| settings.sends_iss = false);
     let template = name_of(provider, "{tenantid}");
-    provider.misbehave(Misbehavior::answer("discovery", move |said| {
+    provider.misbehave(Misbehavior::json("discovery", move |said| {
         said["issuer"] = json!(template);
     }));
 }
@@ -57,8 +57,8 @@ fn table(provider: &Provider, tenants: &str) -> String {
 }
 
 async fn menshen_of(provider: &Provider, tenants: &str) -> Menshen {
-    let more = format!("{}{UNLIMITED}", table(provider, tenants));
-    let setup = Setup::default().clock(provider.clock()).more(&more);
+    let more = format!("{}{NO_LOGIN_LIMITS}", table(provider, tenants));
+    let setup = Setup::default().clock(provider.clock()).tables(&more);
     setup.start().await
 }
 
@@ -69,7 +69,7 @@ async fn sign_in(provider: &Provider, menshen: &Menshen) -> (Browser, Page) {
 }
 
 async fn account(browser: &mut Browser) -> Value {
-    let said = browser.visit(&format!("{HOME}/.menshen/userinfo")).await;
+    let said = browser.visit(&format!("{SSO_URL}/.menshen/userinfo")).await;
     said.json()["id"].clone()
 }
 
@@ -193,7 +193,7 @@ async fn a_key_of_one_tenant_does_not_sign_for_another() {
         let menshen = menshen_of(&provider, "['*']").await;
         use_tenant(&provider, tenant);
         let name = name_of(&provider, signs_for);
-        provider.misbehave(Misbehavior::answer("keys", move |said| {
+        provider.misbehave(Misbehavior::json("keys", move |said| {
             for key in said["keys"].as_array_mut().unwrap() {
                 key["issuer"] = json!(name);
             }
@@ -211,11 +211,11 @@ async fn a_refresh_must_name_the_same_tenant() {
     let menshen = menshen_of(&provider, "['*']").await;
     let (mut browser, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zhangsan");
-    let echo = format!("{HOME}/echo");
+    let echo = format!("{SSO_URL}/echo");
     menshen.advance(ENDS);
     let page = browser.follow(&echo).await;
     is_here(&page, "zhangsan");
-    assert_eq!(provider.calls("refresh"), 1);
+    assert_eq!(provider.refresh_grants(), 1);
     // The same `sub` in another tenant is another person.
     use_tenant(&provider, PARTNER);
     menshen.advance(ENDS);
@@ -235,7 +235,7 @@ async fn a_logout_of_one_tenant_ends_no_session_of_another() {
     let menshen = menshen_of(&provider, &both).await;
     let sub = provider.sub("zhangsan");
     let is_here = async |browser: &mut Browser| {
-        let said = browser.visit(&format!("{HOME}/.menshen/userinfo")).await;
+        let said = browser.visit(&format!("{SSO_URL}/.menshen/userinfo")).await;
         said.status == 200
     };
     let push = async |tenant: &str, with: Value| {
@@ -243,14 +243,14 @@ async fn a_logout_of_one_tenant_ends_no_session_of_another() {
         let more = with.as_object().unwrap().clone();
         claims.as_object_mut().unwrap().extend(more);
         let token = provider.logout_token(&claims);
-        let pushed = provider.push_logout(menshen.address(), "keycloak", &token);
+        let pushed = provider.post_logout_token(menshen.address(), "keycloak", &token);
         pushed.await.status
     };
     let front = async |tenant: &str, sid: &str| {
         let issuer = name_of(&provider, tenant);
         let issuer: String = url::form_urlencoded::byte_serialize(issuer.as_bytes()).collect();
         let query = format!("iss={issuer}&sid={sid}");
-        let address = format!("{HOME}/.menshen/frontchannel-logout/keycloak?{query}");
+        let address = format!("{SSO_URL}/.menshen/frontchannel-logout/keycloak?{query}");
         Browser::new(&menshen).visit(&address).await.status
     };
     let (mut browser, _) = sign_in(&provider, &menshen).await;
@@ -278,8 +278,8 @@ async fn a_logout_of_one_tenant_ends_no_session_of_another() {
 }
 
 async fn check_online(menshen: &Menshen, setup: &Setup) -> String {
-    let folder = Folder::new();
-    let path = folder.write("menshen.toml", &setup.text(&menshen.source, &menshen.app));
+    let folder = TempFolder::new();
+    let path = folder.write("menshen.toml", &setup.text(&menshen.wecom, &menshen.app));
     let path = path.display().to_string();
     let checked =
         tokio::task::spawn_blocking(move || run_menshen(&["check", "--online", "-c", &path]));
@@ -304,7 +304,7 @@ async fn check_online_explains_how_to_configure_a_multi_tenant_issuer() {
         assert!(said.contains(&words), "{words}: {said}");
     }
     let more = table(&provider, &format!("['{CORP}']"));
-    let said = check_online(&menshen, &Setup::default().more(&more)).await;
+    let said = check_online(&menshen, &Setup::default().tables(&more)).await;
     assert!(!said.contains("!!"), "{said}");
     assert!(said.contains(&format!("may sign in: {CORP}")), "{said}");
 }

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
 use crate::setup::{Menshen, Setup};
-use crate::test_request::{TestRequest, signed_in};
+use crate::test_request::{TestRequest, session_cookie_of};
 
 const ROUTES: &str = r#"
 [[route]]
@@ -35,8 +35,8 @@ upstream = ["{app}"]
 /// A server, and three cookies: none, of a person who is denied, and of one who is allowed.
 async fn start_menshen() -> (Menshen, [String; 3]) {
     let menshen = Setup::default().routes(ROUTES).start().await;
-    let zhang = signed_in(&menshen, "zhangsan").await;
-    let li = signed_in(&menshen, "lisi").await;
+    let zhang = session_cookie_of(&menshen, "zhangsan").await;
+    let li = session_cookie_of(&menshen, "lisi").await;
     (menshen, [String::new(), zhang, li])
 }
 

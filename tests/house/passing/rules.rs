@@ -9,7 +9,7 @@ use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::ext_authz::ON_MAIN;
 use crate::mirror::Mirror;
 use crate::setup::{Menshen, Setup};
-use crate::test_request::{TestRequest, signed_in};
+use crate::test_request::{TestRequest, session_cookie_of};
 
 /// A server with one route below `/r0`, `/r1`, … for each rule.
 async fn start_with_rules(rules: &[&str]) -> Menshen {
@@ -54,8 +54,8 @@ async fn a_rule_reads_user_request_and_session() {
     ];
     let rules: Vec<_> = table.iter().map(|(rule, ..)| *rule).collect();
     let menshen = start_with_rules(&rules).await;
-    let zhang = signed_in(&menshen, "zhangsan").await;
-    let li = signed_in(&menshen, "lisi").await;
+    let zhang = session_cookie_of(&menshen, "zhangsan").await;
+    let li = session_cookie_of(&menshen, "lisi").await;
     for (at, (rule, for_zhang, for_li)) in table.iter().enumerate() {
         for (cookie, login, passes) in [(&zhang, "zhangsan", for_zhang), (&li, "lisi", for_li)] {
             let ask = TestRequest::get(&format!("/r{at}/echo")).session(cookie);
@@ -84,7 +84,7 @@ async fn a_rule_that_fails_denies() {
         "user.name",
     ];
     let menshen = start_with_rules(&rules).await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     for (at, rule) in rules.iter().enumerate() {
         let ask = TestRequest::get(&format!("/r{at}/echo")).session(&cookie);
         let answer = ask.header("X-Net", "no address").send(&menshen).await;
@@ -99,7 +99,7 @@ async fn a_rule_that_fails_denies() {
 #[tokio::test]
 async fn a_repeated_header_has_no_value_in_a_rule() {
     let menshen = start_with_rules(&["request.headers['x-branch'] == 'east'"]).await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let once = TestRequest::get("/r0/echo")
         .session(&cookie)
         .header("x-branch", "east");
@@ -115,20 +115,20 @@ async fn a_repeated_header_has_no_value_in_a_rule() {
 #[tokio::test]
 async fn a_new_department_takes_effect_at_the_next_login() {
     let menshen = start_with_rules(&["'财务部' in user.departments"]).await;
-    let li = signed_in(&menshen, "lisi").await;
+    let li = session_cookie_of(&menshen, "lisi").await;
     let ask = TestRequest::get("/r0/echo").session(&li);
     assert_outcome(
         &ask.send(&menshen).await,
         Outcome::Passes(Some("lisi")),
         "before",
     );
-    menshen.source.member("lisi", |member| {
+    menshen.wecom.member("lisi", |member| {
         member.department = vec![4];
         member.is_leader_in_dept = vec![0];
         member.main_department = 4;
     });
     menshen.advance(Duration::from_secs(60));
-    let again = signed_in(&menshen, "lisi").await;
+    let again = session_cookie_of(&menshen, "lisi").await;
     let anew = TestRequest::get("/r0/echo").session(&again);
     assert_outcome(
         &anew.send(&menshen).await,
@@ -202,7 +202,7 @@ upstream = ["{app}"]
 #[tokio::test]
 async fn two_hosts_in_one_request_are_refused() {
     let menshen = Menshen::new().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let ask = |target: &str| TestRequest::get(target).session(&cookie);
     let two = ask("/echo").header("Host", "sso.test");
     assert_eq!(two.send(&menshen).await.status, 400);
@@ -263,7 +263,7 @@ async fn a_path_with_a_semicolon_is_checked_as_parsers_that_cut_it_there_read_it
     let mirror = Mirror::start().await;
     let routes = STYLES.replace("{mirror}", &mirror.base_url());
     let setup = Setup::default().routes(&routes).server(TRUSTED);
-    let menshen = setup.more(ON_MAIN).start().await;
+    let menshen = setup.tables(ON_MAIN).start().await;
     for (path, verdict) in [
         ("/echo/x.css", Verdict::Allow),
         ("/echo/x.css;v=1", Verdict::Deny),

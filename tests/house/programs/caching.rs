@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::{TwoIssuers, bearer, passed, refused, setup, with};
 use crate::mirror::{self, Mirror};
-use crate::provider::{EndpointFault, Misbehavior, Provider};
-use crate::raw_connection::{PATIENCE, RawConnection};
+use crate::provider::{EndpointFault, Misbehavior, OldKey, Provider};
+use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
 use crate::setup::Setup;
 use crate::upstream::{Reply, UPSTREAM_HOST, Upstream};
 
@@ -53,19 +53,19 @@ async fn no_issuer_is_contacted_before_a_token_needs_it() {
 
 #[tokio::test]
 async fn a_new_key_is_accepted_at_once_and_a_withdrawn_one_expires_soon() {
-    for soft in [true, false] {
+    for old_key in [OldKey::Published, OldKey::Removed] {
         let env = TwoIssuers::open().await;
         let old = env.token();
         assert!(passed(&env.ask("/api", &old).await));
-        env.ci.rotate(soft);
+        env.ci.rotate(old_key);
         let new = env.token();
-        assert!(passed(&env.ask("/api", &new).await), "soft: {soft}");
+        assert!(passed(&env.ask("/api", &new).await), "{old_key:?}");
         assert_eq!(env.ci.calls("keys"), 2);
         // A cached token is accepted for a minute.
         assert!(passed(&env.ask("/api", &old).await));
         env.advance(60);
         let answer = env.ask("/api", &old).await;
-        if soft {
+        if old_key == OldKey::Published {
             assert!(passed(&answer));
         } else {
             refused(&answer, "its key is gone");
@@ -77,8 +77,8 @@ async fn a_new_key_is_accepted_at_once_and_a_withdrawn_one_expires_soon() {
 async fn a_token_is_accepted_as_soon_as_its_key_is_published() {
     let env = TwoIssuers::open().await;
     assert!(passed(&env.ask("/api", &env.token()).await));
-    env.ci.rotate(true);
-    env.ci.misbehave(Misbehavior::answer("keys", |said| {
+    env.ci.rotate(OldKey::Published);
+    env.ci.misbehave(Misbehavior::json("keys", |said| {
         said["keys"].as_array_mut().unwrap().remove(0);
     }));
     let token = env.token();
@@ -93,7 +93,8 @@ async fn unknown_key_ids_cause_few_requests_to_the_issuer() {
     for at in 0..30 {
         let head = json!({ "kid": format!("made-up-{at}") });
         refused(
-            &env.ask("/api", &env.ci.sign(&env.claims(), &head)).await,
+            &env.ask("/api", &env.ci.sign(&env.access_token_claims(), &head))
+                .await,
             "no such key",
         );
     }
@@ -107,7 +108,7 @@ async fn an_unavailable_issuer_keeps_cached_tokens_valid_and_admits_no_new_ones(
     let ci = Provider::start(&clock, Algorithm::ES256).await;
     let partner = Provider::start(&clock, Algorithm::ES256).await;
     let mirror = Mirror::start().await;
-    ci.down();
+    ci.start_outage();
     // menshen starts without this issuer and serves other requests.
     let setup = setup(&[("ci", &ci, ""), ("partner", &partner, "")], &mirror, "");
     let menshen = setup.clock(&clock).start().await;
@@ -132,18 +133,20 @@ async fn an_unavailable_issuer_keeps_cached_tokens_valid_and_admits_no_new_ones(
     refused(&env.ask("/api", "garbage").await, "that needs nobody");
     let partners = env
         .partner
-        .sign(&env.partner.claims("a", "menshen"), &json!({}));
+        .sign(&env.partner.access_token_claims("a", "menshen"), &json!({}));
     assert!(passed(&env.ask("/either", &partners).await));
-    env.ci.up();
+    env.ci.end_outage();
     env.advance(2);
     assert!(passed(&env.ask("/api", &token).await));
     // Its keys are cached, so another token can be verified.
-    env.ci.down();
+    env.ci.start_outage();
     assert!(passed(&env.ask("/api", &token).await));
     let another = env.token();
     assert!(passed(&env.ask("/api", &another).await));
     // An unknown key id requires the issuer.
-    let unknown = env.ci.sign(&env.claims(), &json!({ "kid": "new" }));
+    let unknown = env
+        .ci
+        .sign(&env.access_token_claims(), &json!({ "kid": "new" }));
     assert_eq!(env.ask("/api", &unknown).await.status, 503);
     assert!(counter_value(&env, "away") >= 2);
 }
@@ -151,13 +154,13 @@ async fn an_unavailable_issuer_keeps_cached_tokens_valid_and_admits_no_new_ones(
 #[tokio::test]
 async fn invalid_metadata_or_keys_make_tokens_unverifiable() {
     let odd = [
-        Misbehavior::At("discovery", EndpointFault::Html),
-        Misbehavior::At("discovery", EndpointFault::Redirect(302)),
-        Misbehavior::At("keys", EndpointFault::HtmlStatus(502)),
-        Misbehavior::At("keys", EndpointFault::Endless),
-        Misbehavior::At("keys", EndpointFault::Cut),
-        Misbehavior::At("keys", EndpointFault::Json(200, "{\"keys\":{}}".to_owned())),
-        Misbehavior::answer("discovery", |said| {
+        Misbehavior::Fault("discovery", EndpointFault::Html),
+        Misbehavior::Fault("discovery", EndpointFault::Redirect(302)),
+        Misbehavior::Fault("keys", EndpointFault::HtmlStatus(502)),
+        Misbehavior::Fault("keys", EndpointFault::Endless),
+        Misbehavior::Fault("keys", EndpointFault::Disconnect),
+        Misbehavior::Fault("keys", EndpointFault::Json(200, "{\"keys\":{}}".to_owned())),
+        Misbehavior::json("discovery", |said| {
             said["issuer"] = json!("https://other.example")
         }),
     ];
@@ -221,7 +224,7 @@ async fn an_unchanged_issuer_keeps_its_cache_across_a_reload() {
         .reload(&setup(&issuers, &env.mirror, ""))
         .await
         .unwrap();
-    env.ci.down();
+    env.ci.start_outage();
     assert!(passed(&env.ask("/api", &token).await));
     assert_eq!((env.ci.calls("discovery"), env.ci.calls("keys")), (1, 1));
 }
@@ -236,7 +239,7 @@ async fn concurrent_programs_are_never_confused() {
     let partner = Provider::start(&clock, Algorithm::ES256).await;
     let issuers = [("ci", &ci, ""), ("partner", &partner, "")];
     let menshen = setup(&issuers, &mirror, route).clock(&clock).start().await;
-    let claims = ci.claims("zhangsan", "menshen");
+    let claims = ci.access_token_claims("zhangsan", "menshen");
     let tokens: Vec<_> = (0..60)
         .map(|at| {
             ci.sign(
@@ -252,7 +255,10 @@ async fn concurrent_programs_are_never_confused() {
             async move { ask.send(menshen).await }
         });
         for (at, answer) in join_all(asks).await.iter().enumerate() {
-            assert_eq!(mirror::values(answer, "x-client"), [format!("p{at}")]);
+            assert_eq!(
+                mirror::received_values(answer, "x-client"),
+                [format!("p{at}")]
+            );
         }
     }
     assert_eq!(ci.calls("keys"), 1, "the keys are loaded once");
@@ -264,12 +270,12 @@ async fn tunnel_setup() -> (Provider, Upstream, impl Fn(&str) -> Setup + use<>) 
     let ci = Provider::start(&clock, Algorithm::ES256).await;
     let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\
                   Upgrade: websocket\r\n\r\n";
-    let upstream = Upstream::start(move |_| Reply::Hang(switch.into())).await;
+    let upstream = Upstream::start(move |_| Reply::HoldOpen(switch.into())).await;
     let issuer = format!(
         "[issuer.ci]\nurl = \"{}\"\naudiences = [\"menshen\"]\n",
         ci.issuer()
     );
-    let setup = Setup::default().clock(&clock).more(&issuer);
+    let setup = Setup::default().clock(&clock).tables(&issuer);
     let route = format!(
         "[[route]]\nname = \"up\"\nhost = \"{UPSTREAM_HOST}\"\nupstream = [\"{}\"]\n",
         upstream.url()
@@ -285,17 +291,17 @@ async fn a_tunnel_ends_when_its_token_is_no_longer_accepted() {
     for (passes_s, lines) in [(3_660, "issuers = [\"ci\"]"), (0, "access = \"public\"")] {
         let (ci, _upstream, setup) = tunnel_setup().await;
         let menshen = setup("issuers = [\"ci\"]").start().await;
-        let token = ci.sign(&ci.claims("zhangsan", "menshen"), &json!({}));
+        let token = ci.sign(&ci.access_token_claims("zhangsan", "menshen"), &json!({}));
         let ask = format!(
             "GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nAuthorization: Bearer {token}\r\n\
              Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
         );
         let mut line = RawConnection::open(menshen.address()).await;
         line.send(&ask).await;
-        assert_eq!(line.answer_head().await.status, 101);
+        assert_eq!(line.read_answer_head().await.status, 101);
         menshen.advance(Duration::from_secs(passes_s));
         menshen.reload(&setup(lines)).await.unwrap();
-        let ended = tokio::time::timeout(PATIENCE, line.rest()).await;
+        let ended = tokio::time::timeout(TEST_TIMEOUT, line.read_to_end()).await;
         // The WebSocket close code 1008, policy violation.
         assert_eq!(ended.expect("it ends"), [0x88, 2, 3, 240], "{lines}");
     }
@@ -306,31 +312,31 @@ async fn a_tunnel_survives_a_short_outage_of_its_issuer() {
     for comes_back in [true, false] {
         let (ci, _upstream, setup) = tunnel_setup().await;
         let menshen = setup("issuers = [\"ci\"]").start().await;
-        let token = ci.sign(&ci.claims("zhangsan", "menshen"), &json!({}));
+        let token = ci.sign(&ci.access_token_claims("zhangsan", "menshen"), &json!({}));
         let ask = format!(
             "GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nAuthorization: Bearer {token}\r\n\
              Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
         );
         let mut line = RawConnection::open(menshen.address()).await;
         line.send(&ask).await;
-        assert_eq!(line.answer_head().await.status, 101);
-        ci.down();
+        assert_eq!(line.read_answer_head().await.status, 101);
+        ci.start_outage();
         // With changed settings its keys must be loaded again.
         let other = format!(
             "[issuer.ci]\nurl = \"{}\"\naudiences = [\"menshen\"]\ncached_max = 7\n",
             ci.issuer()
         );
-        let setup = setup("issuers = [\"ci\"]").more(&other);
+        let setup = setup("issuers = [\"ci\"]").tables(&other);
         menshen.reload(&setup).await.unwrap();
         let once = Duration::from_millis(300);
-        let ended = tokio::time::timeout(once, line.rest()).await;
+        let ended = tokio::time::timeout(once, line.read_to_end()).await;
         assert!(ended.is_err(), "it ended at once: {ended:?}");
         if comes_back {
-            ci.up();
+            ci.end_outage();
         }
         menshen.advance(Duration::from_secs(31));
-        let longer = if comes_back { once * 10 } else { PATIENCE };
-        let ended = tokio::time::timeout(longer, line.rest()).await;
+        let longer = if comes_back { once * 10 } else { TEST_TIMEOUT };
+        let ended = tokio::time::timeout(longer, line.read_to_end()).await;
         assert_eq!(ended.is_err(), comes_back, "{ended:?}");
     }
 }

@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::TwoIssuers;
 use super::introspection_issuer::{IntrospectionIssuer, SECRET};
 use crate::provider::{EndpointFault, Misbehavior};
-use crate::upstream::Folder;
+use crate::upstream::TempFolder;
 
 async fn check(text: String) -> (Output, String) {
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let path = folder.write("menshen.toml", &text);
     let run = move || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_menshen"));
@@ -29,10 +29,7 @@ async fn check(text: String) -> (Output, String) {
 async fn check_online_reports_each_issuer() {
     let env = TwoIssuers::open().await;
     let introspection_issuer = IntrospectionIssuer::start().await;
-    let config = env
-        .menshen
-        .setup
-        .text(&env.menshen.source, &env.menshen.app);
+    let config = env.menshen.setup.text(&env.menshen.wecom, &env.menshen.app);
     let config = format!(
         "{config}\n{}",
         introspection_issuer.toml("opaque", "/basic", "")
@@ -47,7 +44,7 @@ async fn check_online_reports_each_issuer() {
     }
     // A wrong client secret, and a server that is not an issuer.
     env.ci
-        .misbehave(Misbehavior::At("discovery", EndpointFault::Html));
+        .misbehave(Misbehavior::Fault("discovery", EndpointFault::Html));
     let secret = Value::from(SECRET).to_string();
     let (output, said) = check(config.replace(&secret, "\"hunter2\"")).await;
     assert_eq!(output.status.code(), Some(1), "{said}");

@@ -20,9 +20,9 @@ fn jws(head: &Value, claims: &Value, sign: impl Fn(&[u8]) -> String) -> String {
 
 /// Signed with HMAC, with the public key as the secret.
 fn signed_with_public_key_as_secret(env: &TwoIssuers, secret: &[u8]) -> String {
-    let head = json!({ "alg": "HS256", "kid": env.ci.key().kid, "typ": "JWT" });
+    let head = json!({ "alg": "HS256", "kid": env.ci.signing_key().kid, "typ": "JWT" });
     let key = EncodingKey::from_secret(secret);
-    jws(&head, &env.claims(), |input| {
+    jws(&head, &env.access_token_claims(), |input| {
         jsonwebtoken::crypto::sign(input, &key, Algorithm::HS256).unwrap()
     })
 }
@@ -66,13 +66,13 @@ fn wrong_claims(env: &TwoIssuers) -> Vec<(String, Value)> {
         json!({ "events": {} }),
     ];
     wrong
-        .map(|more| (more.to_string(), with(env.claims(), &more)))
+        .map(|more| (more.to_string(), with(env.access_token_claims(), &more)))
         .into()
 }
 
 /// Invalid token headers, correctly signed.
 fn wrong_heads(env: &TwoIssuers) -> Vec<Value> {
-    let jwk = env.partner.key().jwk();
+    let jwk = env.partner.signing_key().jwk();
     vec![
         json!({ "kid": "another" }),
         json!({ "kid": null }),
@@ -96,27 +96,42 @@ fn invalid_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
         all.push((what, env.ci.sign(&claims, &json!({}))));
     }
     for head in wrong_heads(env) {
-        all.push((head.to_string(), env.ci.sign(&env.claims(), &head)));
+        all.push((
+            head.to_string(),
+            env.ci.sign(&env.access_token_claims(), &head),
+        ));
     }
-    let key = env.ci.key();
+    let key = env.ci.signing_key();
     let mut add = |what: &str, token: String| all.push((what.to_owned(), token));
     let kid = json!({ "kid": key.kid });
-    add("another's key", env.partner.sign(&env.claims(), &json!({})));
+    add(
+        "another's key",
+        env.partner.sign(&env.access_token_claims(), &json!({})),
+    );
     add(
         "another's key, our name",
-        env.partner.sign(&env.claims(), &kid),
+        env.partner.sign(&env.access_token_claims(), &kid),
     );
-    let jwk = with(kid, &json!({ "jwk": env.partner.key().jwk() }));
-    add("it brings its key", env.partner.sign(&env.claims(), &jwk));
+    let jwk = with(kid, &json!({ "jwk": env.partner.signing_key().jwk() }));
+    add(
+        "it brings its key",
+        env.partner.sign(&env.access_token_claims(), &jwk),
+    );
     let stranger = Key::generate(Algorithm::RS256);
     add(
         "another kind of key",
-        stranger.sign(&env.claims(), &json!({ "kid": key.kid })),
+        stranger.sign(&env.access_token_claims(), &json!({ "kid": key.kid })),
     );
     for alg in ["none", "None", "NONE", ""] {
         let head = json!({ "alg": alg, "kid": key.kid });
-        add("no signature", jws(&head, &env.claims(), |_| String::new()));
-        add("nonsense", jws(&head, &env.claims(), |_| "AAAA".to_owned()));
+        add(
+            "no signature",
+            jws(&head, &env.access_token_claims(), |_| String::new()),
+        );
+        add(
+            "nonsense",
+            jws(&head, &env.access_token_claims(), |_| "AAAA".to_owned()),
+        );
     }
     add(
         "the public key",
@@ -137,7 +152,7 @@ fn malformed_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
     let mut add = |what: &str, token: String| all.push((what.to_owned(), token));
     let good = env.token();
     let (input, signature) = good.rsplit_once('.').unwrap();
-    let other = with(env.claims(), &json!({ "sub": "root" }));
+    let other = with(env.access_token_claims(), &json!({ "sub": "root" }));
     let other = env.ci.sign(&other, &json!({}));
     let parts: Vec<_> = other.split('.').collect();
     add(
@@ -149,7 +164,10 @@ fn malformed_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
     add("two tokens", format!("{good}.{good}"));
     add("five parts", format!("{good}.a.b"));
     add("an equals sign more", format!("{good}="));
-    let huge = with(env.claims(), &json!({ "x": "x".repeat(40_000) }));
+    let huge = with(
+        env.access_token_claims(),
+        &json!({ "x": "x".repeat(40_000) }),
+    );
     add("huge", env.ci.sign(&huge, &json!({})));
     let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
     let deep = URL_SAFE_NO_PAD.encode(format!("{{\"iss\":\"{}\",\"x\":{deep}}}", env.ci.issuer()));
@@ -240,14 +258,20 @@ async fn token_times_have_a_leeway_of_one_minute() {
         json!({ "exp": f64::from(i32::try_from(now).unwrap()) + 0.5 }),
     ];
     for more in edges {
-        let token = env.ci.sign(&with(env.claims(), &more), &json!({}));
+        let token = env
+            .ci
+            .sign(&with(env.access_token_claims(), &more), &json!({}));
         assert!(passed(&env.ask("/api", &token).await), "{more}");
     }
     for typ in ["at+jwt", "application/at+jwt", "AT+JWT", "jwt"] {
-        let token = env.ci.sign(&env.claims(), &json!({ "typ": typ }));
+        let token = env
+            .ci
+            .sign(&env.access_token_claims(), &json!({ "typ": typ }));
         assert!(passed(&env.ask("/api", &token).await), "{typ}");
     }
-    let token = env.ci.sign(&env.claims(), &json!({ "typ": null }));
+    let token = env
+        .ci
+        .sign(&env.access_token_claims(), &json!({ "typ": null }));
     assert!(passed(&env.ask("/api", &token).await));
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{TwoIssuers, bearer, passed, setup, with};
 use crate::mirror;
-use crate::test_request::{TestRequest, signed_in};
+use crate::test_request::{TestRequest, session_cookie_of};
 
 /// Routes with custom headers for programs.
 const CUSTOM_HEADER_ROUTES: &str = r#"
@@ -68,13 +68,15 @@ async fn env() -> TwoIssuers {
 async fn a_program_never_gets_identity_headers_of_a_person() {
     let env = env().await;
     // Zhang has a session, and the token claims to be Zhang in every claim.
-    signed_in(&env.menshen, "zhangsan").await;
+    session_cookie_of(&env.menshen, "zhangsan").await;
     let zhang = json!({
         "sub": "zhangsan", "preferred_username": "zhangsan", "username": "zhangsan",
         "login": "zhangsan", "name": "张三", "email": "zhangsan@corp.example",
         "email_verified": true, "groups": ["runner", "财务部"],
     });
-    let token = env.ci.sign(&with(env.claims(), &zhang), &json!({}));
+    let token = env
+        .ci
+        .sign(&with(env.access_token_claims(), &zhang), &json!({}));
     for path in [
         "/api", "/deploy", "/rule", "/either", "/named", "/kept", "/basic",
     ] {
@@ -86,7 +88,10 @@ async fn a_program_never_gets_identity_headers_of_a_person() {
         let answer = ask.send(&env.menshen).await;
         assert!(passed(&answer), "{path}: {}", answer.text());
         for name in IDENTITY_HEADERS {
-            assert!(mirror::values(&answer, name).is_empty(), "{path} {name}");
+            assert!(
+                mirror::received_values(&answer, name).is_empty(),
+                "{path} {name}"
+            );
         }
     }
 }
@@ -95,22 +100,25 @@ async fn a_program_never_gets_identity_headers_of_a_person() {
 async fn custom_headers_can_name_the_program() {
     let env = env().await;
     let answer = env.ask("/named", &env.token()).await;
-    assert_eq!(mirror::values(&answer, "x-client"), ["runner"]);
-    assert_eq!(mirror::values(&answer, "x-who"), [env.ci.sub("zhangsan")]);
-    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    assert_eq!(mirror::received_values(&answer, "x-client"), ["runner"]);
+    assert_eq!(
+        mirror::received_values(&answer, "x-who"),
+        [env.ci.sub("zhangsan")]
+    );
+    let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let answer = TestRequest::get("/named")
         .session(&cookie)
         .send(&env.menshen)
         .await;
-    assert_eq!(mirror::values(&answer, "x-who"), ["zhangsan"]);
-    assert!(mirror::values(&answer, "x-client").is_empty());
+    assert_eq!(mirror::received_values(&answer, "x-who"), ["zhangsan"]);
+    assert!(mirror::received_values(&answer, "x-client").is_empty());
 }
 
 #[tokio::test]
 async fn the_application_gets_the_token_unless_the_route_replaces_authorization() {
     let env = env().await;
     let token = env.token();
-    let value = |answer| mirror::values(&answer, "authorization");
+    let value = |answer| mirror::received_values(&answer, "authorization");
     assert_eq!(
         value(env.ask("/api", &token).await),
         [format!("Bearer {token}")]
@@ -128,7 +136,7 @@ async fn the_application_gets_the_token_unless_the_route_replaces_authorization(
 #[tokio::test]
 async fn without_issuers_authorization_is_forwarded_byte_for_byte_and_not_checked() {
     let env = env().await;
-    let cookie = signed_in(&env.menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let values: [&[&[u8]]; 7] = [
         &[b"Bearer a.b.c"],
         &[b"bearer   two  blanks"],
@@ -145,7 +153,7 @@ async fn without_issuers_authorization_is_forwarded_byte_for_byte_and_not_checke
                 .iter()
                 .fold(ask, |ask, line| ask.bytes("Authorization", line));
             let answer = ask.send(&env.menshen).await;
-            let sent = mirror::reflected(&answer).expect("they passed");
+            let sent = mirror::received_bytes(&answer).expect("they passed");
             let text: Vec<&[u8]> = sent.split(|byte| *byte == b'\n').collect();
             let found: Vec<_> = text
                 .iter()
@@ -156,11 +164,14 @@ async fn without_issuers_authorization_is_forwarded_byte_for_byte_and_not_checke
                 })
                 .collect();
             assert_eq!(found, lines, "{path}");
-            assert_eq!(mirror::values(&answer, "x-forwarded-user"), ["zhangsan"]);
+            assert_eq!(
+                mirror::received_values(&answer, "x-forwarded-user"),
+                ["zhangsan"]
+            );
         }
     }
     // A valid token is ignored on these routes.
     let answer = env.ask("/public", &env.token()).await;
-    assert!(mirror::values(&answer, "x-forwarded-user").is_empty() && passed(&answer));
+    assert!(mirror::received_values(&answer, "x-forwarded-user").is_empty() && passed(&answer));
     assert_eq!(env.ask("/x", &env.token()).await.status, 401);
 }

@@ -69,7 +69,7 @@ impl IntrospectionEnv {
 
 fn setup_with_issuer(mirror: &Mirror, issuer: &str) -> Setup {
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
-    Setup::default().more(issuer).routes(&routes)
+    Setup::default().tables(issuer).routes(&routes)
 }
 
 #[track_caller]
@@ -86,7 +86,7 @@ async fn an_active_token_is_accepted() {
             .says("good", env.introspection_issuer.active("runner"));
         let answer = env.ask("good").await;
         assert!(passed(&answer), "{path}: {}", answer.text());
-        assert_eq!(mirror::values(&answer, "x-client"), ["runner"]);
+        assert_eq!(mirror::received_values(&answer, "x-client"), ["runner"]);
         refused(&env.ask("other").await, "nobody knows it");
         assert_eq!(env.introspection_issuer.asked(), ["good", "other"]);
     }
@@ -112,9 +112,10 @@ async fn the_introspection_endpoint_comes_from_the_metadata() {
     refused(&env.ask("/api", "opaque").await, "unknown");
     assert_eq!(env.ci.calls("introspect"), 2);
     // A token of another issuer is not disclosed.
-    let strangers = env
-        .partner
-        .sign(&env.partner.claims("zhangsan", "menshen"), &json!({}));
+    let strangers = env.partner.sign(
+        &env.partner.access_token_claims("zhangsan", "menshen"),
+        &json!({}),
+    );
     refused(&env.ask("/api", &strangers).await, "a stranger's");
     assert_eq!(env.ci.calls("introspect"), 2);
 }
@@ -308,7 +309,7 @@ async fn an_unreachable_issuer_is_not_asked_again_at_once() {
         .says("known", env.introspection_issuer.active("runner"));
     assert!(passed(&env.ask("known").await));
     env.introspection_issuer
-        .answer_all_with(Some(Reply::Hang(Vec::new())));
+        .answer_all_with(Some(Reply::HoldOpen(Vec::new())));
     unavailable(&env.ask("good").await);
     let asked = env.asked();
     env.introspection_issuer.answer_all_with(None);
@@ -340,7 +341,7 @@ async fn a_hundred_requests_with_one_new_token_cause_one_introspection() {
          [issuer.opaque.introspection]\nurl = \"{url}/\"\nclient_id = \"a\"\nclient_secret = \"b\"\n"
     );
     let menshen = setup_with_issuer(&mirror, &issuer).start().await;
-    let ask = bearer("/opaque", "new").on_the_wire();
+    let ask = bearer("/opaque", "new").to_bytes();
     let mut lines = Vec::new();
     for _ in 0..100 {
         let mut connection = RawConnection::open(menshen.address()).await;
@@ -350,17 +351,17 @@ async fn a_hundred_requests_with_one_new_token_cause_one_introspection() {
     // The first client disconnects; the others still get their response.
     let first = lines.remove(0);
     let mut question = accept(&listener).await;
-    let asked = question.request().await.unwrap();
+    let asked = question.read_request().await.unwrap();
     assert!(String::from_utf8_lossy(&asked.body).contains("token=new"));
     drop(first);
     // A second introspection would fail.
     drop(listener);
     let said = json!({ "active": true, "sub": "runner", "aud": "menshen" }).to_string();
-    let Reply::Keep(answer) = says(200, "application/json", &said) else {
+    let Reply::KeepAlive(answer) = says(200, "application/json", &said) else {
         panic!("it keeps")
     };
     question.send(answer).await;
-    for answer in join_all(lines.iter_mut().map(RawConnection::answer)).await {
+    for answer in join_all(lines.iter_mut().map(RawConnection::read_answer)).await {
         assert!(passed(&answer), "{}", answer.text());
     }
 }
@@ -385,7 +386,10 @@ async fn similar_tokens_never_share_a_cached_result() {
             if at % 5 == 0 {
                 refused(answer, "nobody's");
             } else {
-                assert_eq!(mirror::values(answer, "x-client"), [format!("p{at}")]);
+                assert_eq!(
+                    mirror::received_values(answer, "x-client"),
+                    [format!("p{at}")]
+                );
             }
         }
     }
@@ -475,7 +479,7 @@ async fn concurrent_introspections_are_limited_and_the_rest_is_not_accepted() {
     let trusting = setup_with_issuer(&env._mirror, &issuer).server(TRUSTED);
     env.menshen.reload(&trusting).await.unwrap();
     env.introspection_issuer
-        .answer_all_with(Some(Reply::Hang(Vec::new())));
+        .answer_all_with(Some(Reply::HoldOpen(Vec::new())));
     // From twenty clients, so that the limit per client does not apply.
     let asks = (0..40).map(|at| {
         let ask = bearer("/opaque", &format!("t{at}"));

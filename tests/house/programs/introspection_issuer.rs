@@ -84,7 +84,7 @@ pub(super) fn says(status: u16, kind: &str, body: &str) -> Reply {
     let length = body.len();
     let head =
         format!("HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n");
-    Reply::Keep(format!("{head}\r\n{body}").into_bytes())
+    Reply::KeepAlive(format!("{head}\r\n{body}").into_bytes())
 }
 
 fn answer(state: &Mutex<IssuerState>, asked: &ReceivedRequest) -> Reply {
@@ -98,12 +98,12 @@ fn answer(state: &Mutex<IssuerState>, asked: &ReceivedRequest) -> Reply {
         return reply.clone();
     }
     if state.hang_on_unknown_tokens && !state.said.contains_key(&token) {
-        return Reply::Hang(Vec::new());
+        return Reply::HoldOpen(Vec::new());
     }
     let plain =
         |text: &str| -> String { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
     let basic = STANDARD.encode(format!("{}:{}", plain(CLIENT), plain(SECRET)));
-    let head = asked.message.one("authorization");
+    let head = asked.message.single_header("authorization");
     let by_head = head == Some(&*format!("Basic {basic}"));
     let by_form = head.is_none()
         && form.get("client_id").map(String::as_str) == Some(CLIENT)

@@ -7,12 +7,15 @@ use menshen::telemetry::Telemetry;
 
 use super::{TwoIssuers, bearer, passed, with};
 use crate::records::Records;
-use crate::test_request::{TestRequest, signed_in};
+use crate::test_request::{TestRequest, session_cookie_of};
 
 #[tokio::test]
 async fn own_paths_accept_no_program_tokens() {
     let env = TwoIssuers::open().await;
-    let (token, cookie) = (env.token(), signed_in(&env.menshen, "zhangsan").await);
+    let (token, cookie) = (
+        env.token(),
+        session_cookie_of(&env.menshen, "zhangsan").await,
+    );
     for token in [token.as_str(), "a.b.c"] {
         let ask = bearer("/.menshen/userinfo", token);
         assert_eq!(ask.clone().send(&env.menshen).await.status, 401);
@@ -28,7 +31,7 @@ async fn own_paths_accept_no_program_tokens() {
 #[tokio::test]
 async fn a_refused_token_is_audited_with_its_reason_at_a_limited_rate() {
     let env = TwoIssuers::open().await;
-    let expired = with(env.claims(), &json!({ "exp": 1 }));
+    let expired = with(env.access_token_claims(), &json!({ "exp": 1 }));
     let token = env.ci.sign(&expired, &json!({}));
     let answer = bearer("/api", &token)
         .header("User-Agent", "runner/1")
@@ -56,10 +59,7 @@ async fn a_refused_token_is_audited_with_its_reason_at_a_limited_rate() {
 async fn the_access_log_names_the_program_and_no_output_contains_a_token() {
     let log = Records::process_log();
     let env = TwoIssuers::open().await;
-    let text = env
-        .menshen
-        .setup
-        .text(&env.menshen.source, &env.menshen.app);
+    let text = env.menshen.setup.text(&env.menshen.wecom, &env.menshen.app);
     let text = text.replace("access = false", "access = true");
     let config = Config::parse(&text, "test.toml").unwrap();
     let records = Records::default();
@@ -70,18 +70,21 @@ async fn the_access_log_names_the_program_and_no_output_contains_a_token() {
     let address = running.addresses()[0];
     let good = env.token();
     assert!(passed(&bearer("/api", &good).at(address).await));
-    let bad = env.partner.sign(&env.claims(), &json!({}));
+    let bad = env.partner.sign(&env.access_token_claims(), &json!({}));
     assert_eq!(bearer("/api", &bad).at(address).await.status, 401);
     assert_eq!(
         bearer("/api", "opaque-secret").at(address).await.status,
         401
     );
-    let lacking = env
-        .ci
-        .sign(&with(env.claims(), &json!({ "scope": "x" })), &json!({}));
+    let lacking = env.ci.sign(
+        &with(env.access_token_claims(), &json!({ "scope": "x" })),
+        &json!({}),
+    );
     assert_eq!(bearer("/deploy", &lacking).at(address).await.status, 403);
-    env.ci.down();
-    let unknown = env.ci.sign(&env.claims(), &json!({ "kid": "new" }));
+    env.ci.start_outage();
+    let unknown = env
+        .ci
+        .sign(&env.access_token_claims(), &json!({ "kid": "new" }));
     assert_eq!(bearer("/api", &unknown).at(address).await.status, 503);
     running.live().services().telemetry.flush();
     let shown = records.text();
@@ -104,7 +107,7 @@ async fn the_access_log_names_the_program_and_no_output_contains_a_token() {
         access[1]["reason"],
         "bad token: the issuer has no key for it".replace(
             "no key for it",
-            &format!("no key {} for it", env.partner.key().kid)
+            &format!("no key {} for it", env.partner.signing_key().kid)
         )
     );
     assert_eq!(access[3]["reason"], "scope");

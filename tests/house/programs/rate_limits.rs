@@ -14,6 +14,7 @@ use crate::checking::TRUSTED;
 use crate::checking::faces::{Face, FaceResponse, OriginalRequest, Verdict};
 use crate::ext_authz::ON_MAIN;
 use crate::mirror::Mirror;
+use crate::provider::OldKey;
 use crate::setup::{Menshen, Setup};
 use crate::test_request::TestRequest;
 use crate::upstream::until;
@@ -48,7 +49,7 @@ impl IntrospectionEnv {
         let issuer = issuer.replace(head, &format!("{head}{lines}\n"));
         let menshen = Setup::default()
             .server(TRUSTED)
-            .more(&format!("{ON_MAIN}{issuer}"))
+            .tables(&format!("{ON_MAIN}{issuer}"))
             .routes(&ROUTE.replace("{mirror}", &mirror.base_url()))
             .start()
             .await;
@@ -324,11 +325,11 @@ async fn invented_key_ids_do_not_delay_a_new_key() {
     assert!(passed(&env.ask("/api", &env.token()).await));
     for at in 0..30 {
         let head = json!({ "kid": format!("made-up-{at}") });
-        let token = env.ci.sign(&env.claims(), &head);
+        let token = env.ci.sign(&env.access_token_claims(), &head);
         let ask = bearer("/api", &token).header("X-Forwarded-For", ATTACKER);
         refused(&ask.send(&env.menshen).await, "no such key");
     }
-    env.ci.rotate(false);
+    env.ci.rotate(OldKey::Removed);
     let ask = bearer("/api", &env.token()).header("X-Forwarded-For", OTHER);
     assert!(passed(&ask.send(&env.menshen).await));
     assert!(env.ci.calls("keys") <= 5, "{}", env.ci.calls("keys"));

@@ -25,16 +25,16 @@ async fn menshen_of(ci: &Provider, mirror: &Mirror, tenants: &str) -> Menshen {
         "[issuer.ci]\nurl = \"{template}\"\naudiences = [\"menshen\"]\n\
          metadata_url = \"{metadata}\"\ntenants = {tenants}\n"
     );
-    ci.misbehave(Misbehavior::answer("discovery", move |said| {
+    ci.misbehave(Misbehavior::json("discovery", move |said| {
         said["issuer"] = json!(template);
     }));
     let routes = ROUTE.replace("{mirror}", &mirror.base_url());
-    let setup = Setup::default().more(&issuer).routes(&routes);
+    let setup = Setup::default().tables(&issuer).routes(&routes);
     setup.clock(ci.clock()).start().await
 }
 
 fn token(ci: &Provider, iss: &str, tid: Value) -> String {
-    let claims = ci.claims("zhangsan", "menshen");
+    let claims = ci.access_token_claims("zhangsan", "menshen");
     ci.sign(
         &with(claims, &json!({ "iss": iss, "tid": tid })),
         &json!({}),

@@ -12,11 +12,11 @@ type Pairs = Vec<(String, String)>;
 pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
     let received = &request.received;
     let state = &mut *shared.state();
-    let known = received.one("client_id") == Some(CLIENT_ID);
-    let Some(back) = received.one("redirect_uri").filter(|_| known) else {
+    let known = received.parameter("client_id") == Some(CLIENT_ID);
+    let Some(back) = received.parameter("redirect_uri").filter(|_| known) else {
         return page(400, "<p>invalid client or redirect_uri");
     };
-    if let Some(nonce) = received.one("nonce") {
+    if let Some(nonce) = received.parameter("nonce") {
         state.secrets.push(nonce.to_owned());
     }
     let mut cookie = None;
@@ -27,17 +27,17 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
             ("error_description".to_owned(), format!("simulated {error}")),
         ],
     };
-    if let Some(value) = received.one("state") {
+    if let Some(value) = received.parameter("state") {
         pairs.push(("state".to_owned(), value.to_owned()));
     }
-    if state.settings.names_itself {
+    if state.settings.sends_iss {
         pairs.push(("iss".to_owned(), shared.issuer.clone()));
     }
     let pairs = state.misbehave_in_redirect(pairs);
     let mut reply = go_back(
         back,
         &pairs,
-        received.one("response_mode") == Some("form_post"),
+        received.parameter("response_mode") == Some("form_post"),
     );
     if let Some(cookie) = cookie {
         let line = format!("{}={cookie}; Path=/; HttpOnly", request.cookie_name);
@@ -55,15 +55,15 @@ fn granted(
     cookie: &mut Option<String>,
 ) -> Result<String, &'static str> {
     let received = &request.received;
-    if received.one("response_type") != Some("code") {
+    if received.parameter("response_type") != Some("code") {
         return Err("unsupported_response_type");
     }
-    let scope = received.one("scope").unwrap_or_default();
+    let scope = received.parameter("scope").unwrap_or_default();
     if !scope.split(' ').any(|one| one == "openid") {
         return Err("invalid_scope");
     }
-    let challenge = received.one("code_challenge").map(str::to_owned);
-    let s256 = received.one("code_challenge_method") == Some("S256");
+    let challenge = received.parameter("code_challenge").map(str::to_owned);
+    let s256 = received.parameter("code_challenge_method") == Some("S256");
     if state.settings.pkce && (challenge.is_none() || !s256) {
         return Err("invalid_request");
     }
@@ -74,13 +74,16 @@ fn granted(
     let code = state.secret();
     let grant = Grant {
         session,
-        nonce: received.one("nonce").map(str::to_owned),
+        nonce: received.parameter("nonce").map(str::to_owned),
         scope: scope.to_owned(),
         dead: false,
     };
     let kept = Code {
         grant,
-        redirect_uri: received.one("redirect_uri").unwrap_or_default().to_owned(),
+        redirect_uri: received
+            .parameter("redirect_uri")
+            .unwrap_or_default()
+            .to_owned(),
         challenge,
         born: shared.clock.now(),
         redeemed: None,
@@ -103,13 +106,13 @@ fn session_for(
         .as_ref()
         .and_then(|cookie| state.sessions.get(cookie))
         .cloned();
-    let prompt = received.one("prompt").unwrap_or_default();
+    let prompt = received.parameter("prompt").unwrap_or_default();
     let acr = acr_of(state, received);
     let hinted = received
-        .one("login_hint")
+        .parameter("login_hint")
         .and_then(|hint| login_of_hint(state, hint));
     let max_age = received
-        .one("max_age")
+        .parameter("max_age")
         .and_then(|text| text.parse::<u64>().ok());
     let good = here.as_ref().is_some_and(|session| {
         let fresh = max_age.is_none_or(|most| now.since(session.since).as_secs() <= most);
@@ -135,7 +138,7 @@ fn session_for(
 
 /// The first requested context that the provider supports; nothing if none was requested.
 fn acr_of(state: &State, received: &ReceivedRequest) -> Option<String> {
-    let asked = received.one("acr_values")?;
+    let asked = received.parameter("acr_values")?;
     let reached = asked
         .split(' ')
         .find(|acr| state.settings.acrs.iter().any(|own| own == acr));
@@ -179,7 +182,7 @@ pub(super) fn end_session(shared: &Shared, request: &Request) -> Reply {
     let received = &request.received;
     let state = &mut *shared.state();
     let hint = received
-        .one("id_token_hint")
+        .parameter("id_token_hint")
         .and_then(|token| state.id_tokens.get(token))
         .cloned();
     let theirs = request
@@ -197,11 +200,11 @@ pub(super) fn end_session(shared: &Shared, request: &Request) -> Reply {
     {
         grant.dead = true;
     }
-    match received.one("post_logout_redirect_uri") {
+    match received.parameter("post_logout_redirect_uri") {
         None => page(200, "<p>signed out"),
         Some(to) => {
             let joint = if to.contains('?') { '&' } else { '?' };
-            let kept = received.one("state");
+            let kept = received.parameter("state");
             let query = kept.map(|kept| format!("{joint}{}", form(&[("state", kept)])));
             redirect(302, &format!("{to}{}", query.unwrap_or_default()))
         }

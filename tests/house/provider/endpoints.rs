@@ -34,7 +34,7 @@ pub(super) fn discovery(shared: &Shared) -> Reply {
         "token_endpoint_auth_methods_supported": methods,
         "code_challenge_methods_supported": ["S256"],
         "acr_values_supported": state.settings.acrs,
-        "authorization_response_iss_parameter_supported": state.settings.names_itself,
+        "authorization_response_iss_parameter_supported": state.settings.sends_iss,
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
     });
@@ -78,7 +78,11 @@ pub(super) fn introspect(shared: &Shared, request: &Request) -> Reply {
     if let Err((status, error)) = token::client(shared, state, request) {
         return json_reply(status, &json!({ "error": error }));
     }
-    let asked = request.received.one("token").unwrap_or_default().to_owned();
+    let asked = request
+        .received
+        .parameter("token")
+        .unwrap_or_default()
+        .to_owned();
     let ends_s = state.access.get(&asked).map(|access| access.ends_s);
     let said: Value = match state.bearer(&asked, shared.clock.now()).zip(ends_s) {
         None => json!({ "active": false }),

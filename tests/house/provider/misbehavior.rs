@@ -17,17 +17,17 @@ pub(crate) enum Misbehavior {
     /// Edits the claims of each ID token before they are signed.
     Claims(Edit),
     /// Edits the header of each ID token before it is signed.
-    Head(Edit),
+    TokenHeader(Edit),
     /// Builds the ID token from its claims, instead of signing it.
-    Sign(Sign),
+    Token(Sign),
     /// Edits a JSON response of `discovery`, `keys`, `token`, `userinfo` or `introspect`.
-    Answer(&'static str, Edit),
+    Json(&'static str, Edit),
     /// Edits the parameters of the authorization response.
-    Back(Arc<dyn Fn(&mut Pairs) + Send + Sync>),
+    RedirectParameters(Arc<dyn Fn(&mut Pairs) + Send + Sync>),
     /// Replaces the content type of an endpoint's responses, or removes it.
-    Label(&'static str, Option<&'static str>),
+    ContentType(&'static str, Option<&'static str>),
     /// Makes an endpoint fail.
-    At(&'static str, EndpointFault),
+    Fault(&'static str, EndpointFault),
 }
 
 /// How an endpoint fails.
@@ -42,15 +42,15 @@ pub(crate) enum EndpointFault {
     /// Endless JSON.
     Endless,
     /// No response, on an open connection.
-    Hold,
+    NoResponse,
     /// The header and the first bytes of a response, then nothing, on an open connection.
-    HoldBody,
+    UnfinishedBody,
     /// This status and JSON body.
     Json(u16, String),
     /// This status, content type and body.
-    Called(u16, &'static str, String),
+    Response(u16, &'static str, String),
     /// Closes the connection.
-    Cut,
+    Disconnect,
 }
 
 impl Misbehavior {
@@ -58,23 +58,23 @@ impl Misbehavior {
         Self::Claims(Arc::new(edit))
     }
 
-    pub(crate) fn head(edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
-        Self::Head(Arc::new(edit))
+    pub(crate) fn token_header(edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
+        Self::TokenHeader(Arc::new(edit))
     }
 
-    pub(crate) fn sign(sign: impl Fn(&Value, &Key) -> String + Send + Sync + 'static) -> Self {
-        Self::Sign(Arc::new(sign))
+    pub(crate) fn token(sign: impl Fn(&Value, &Key) -> String + Send + Sync + 'static) -> Self {
+        Self::Token(Arc::new(sign))
     }
 
-    pub(crate) fn answer(
+    pub(crate) fn json(
         endpoint: &'static str,
         edit: impl Fn(&mut Value) + Send + Sync + 'static,
     ) -> Self {
-        Self::Answer(endpoint, Arc::new(edit))
+        Self::Json(endpoint, Arc::new(edit))
     }
 
-    pub(crate) fn back(edit: impl Fn(&mut Pairs) + Send + Sync + 'static) -> Self {
-        Self::Back(Arc::new(edit))
+    pub(crate) fn redirect_parameters(edit: impl Fn(&mut Pairs) + Send + Sync + 'static) -> Self {
+        Self::RedirectParameters(Arc::new(edit))
     }
 }
 
@@ -82,7 +82,7 @@ impl State {
     /// The fault of an endpoint, if one is switched on.
     pub(super) fn endpoint_fault(&self, endpoint: &str) -> Option<EndpointFault> {
         self.misbehavior.iter().find_map(|how| match how {
-            Misbehavior::At(at, odd) if *at == endpoint => Some(odd.clone()),
+            Misbehavior::Fault(at, odd) if *at == endpoint => Some(odd.clone()),
             _ => None,
         })
     }
@@ -90,7 +90,7 @@ impl State {
     /// The replaced content type of an endpoint's responses.
     pub(super) fn label(&self, endpoint: &str) -> Option<Option<&'static str>> {
         self.misbehavior.iter().find_map(|how| match how {
-            Misbehavior::Label(at, label) if *at == endpoint => Some(*label),
+            Misbehavior::ContentType(at, label) if *at == endpoint => Some(*label),
             _ => None,
         })
     }
@@ -98,7 +98,7 @@ impl State {
     /// Applies the misbehavior to a JSON response.
     pub(super) fn apply_misbehavior(&self, endpoint: &str, mut answer: Value) -> Value {
         for how in &self.misbehavior {
-            if let Misbehavior::Answer(at, edit) = how
+            if let Misbehavior::Json(at, edit) = how
                 && *at == endpoint
             {
                 edit(&mut answer);
@@ -110,7 +110,7 @@ impl State {
     /// Applies the misbehavior to an authorization response.
     pub(super) fn misbehave_in_redirect(&self, mut pairs: Pairs) -> Pairs {
         for how in &self.misbehavior {
-            if let Misbehavior::Back(edit) = how {
+            if let Misbehavior::RedirectParameters(edit) = how {
                 edit(&mut pairs);
             }
         }
@@ -124,12 +124,12 @@ impl State {
         for how in &self.misbehavior {
             match how {
                 Misbehavior::Claims(edit) => edit(&mut claims),
-                Misbehavior::Head(edit) => edit(&mut head),
-                Misbehavior::Sign(by) => sign = Some(by),
-                Misbehavior::Answer(..)
-                | Misbehavior::Back(_)
-                | Misbehavior::Label(..)
-                | Misbehavior::At(..) => {}
+                Misbehavior::TokenHeader(edit) => edit(&mut head),
+                Misbehavior::Token(by) => sign = Some(by),
+                Misbehavior::Json(..)
+                | Misbehavior::RedirectParameters(_)
+                | Misbehavior::ContentType(..)
+                | Misbehavior::Fault(..) => {}
             }
         }
         match sign {

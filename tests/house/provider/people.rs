@@ -54,12 +54,12 @@ pub(super) fn people() -> Vec<Person> {
 
 /// A handle to edit a person; every call takes effect at once.
 #[derive(Clone, Copy)]
-pub(crate) struct Login<'a> {
+pub(crate) struct PersonHandle<'a> {
     shared: &'a Shared,
     at: usize,
 }
 
-impl<'a> Login<'a> {
+impl<'a> PersonHandle<'a> {
     pub(super) fn of(shared: &'a Shared, login: &str) -> Self {
         let at = shared.state().person_at(login);
         Self { shared, at }

@@ -144,11 +144,11 @@ async fn fail(shared: &Arc<Shared>, fault: EndpointFault) -> Result<Reply, io::E
         EndpointFault::Redirect(status) => {
             redirect(status, &format!("{}/elsewhere", shared.issuer))
         }
-        EndpointFault::Called(status, label, text) => whole(status, label, text),
+        EndpointFault::Response(status, label, text) => whole(status, label, text),
         EndpointFault::Json(status, text) => whole(status, "application/json", text),
-        EndpointFault::Cut => return Err(io::ErrorKind::ConnectionReset.into()),
-        EndpointFault::Hold => std::future::pending().await,
-        EndpointFault::HoldBody => {
+        EndpointFault::Disconnect => return Err(io::ErrorKind::ConnectionReset.into()),
+        EndpointFault::NoResponse => std::future::pending().await,
+        EndpointFault::UnfinishedBody => {
             let first = stream::once(async { Ok(Frame::data(Bytes::from_static(b"{\"acce"))) });
             let never = stream::pending::<Result<Frame<Bytes>, Infallible>>();
             let body = StreamBody::new(futures_util::StreamExt::chain(first, never));

@@ -63,12 +63,12 @@ impl State {
         let mut answer = json!({
             "access_token": access,
             "token_type": "Bearer",
-            "expires_in": settings.access_s,
+            "expires_in": settings.access_token_lifetime_s,
             "scope": self.grants[grant].scope,
         });
         if settings.gives_refresh_token && (first || settings.rotates) {
             let refresh = self.secret();
-            let ends_s = now_s + settings.refresh_s;
+            let ends_s = now_s + settings.refresh_token_lifetime_s;
             let spent = false;
             let kept = Refresh {
                 grant,
@@ -91,7 +91,7 @@ impl State {
 
     fn access_token(&mut self, shared: &Shared, grant: usize) -> String {
         let now_s = shared.clock.now().unix_s();
-        let ends_s = now_s + self.settings.access_s;
+        let ends_s = now_s + self.settings.access_token_lifetime_s;
         let token = if self.settings.access_token_is_jwt {
             let login = self.grants[grant].session.login.clone();
             let claims = json!({
@@ -123,7 +123,7 @@ impl State {
             "aud": CLIENT_ID,
             "azp": CLIENT_ID,
             "iat": now_s,
-            "exp": now_s + self.settings.id_s,
+            "exp": now_s + self.settings.id_token_lifetime_s,
             "auth_time": session.since.unix_s(),
             "sid": session.sid,
             "acr": session.acr,

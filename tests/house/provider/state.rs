@@ -38,7 +38,7 @@ pub(crate) struct Settings {
     /// Whether a login without PKCE is refused.
     pub(crate) pkce: bool,
     /// Whether authorization responses contain `iss`, and the metadata says so (RFC 9207).
-    pub(crate) names_itself: bool,
+    pub(crate) sends_iss: bool,
     /// Whether ID tokens contain all claims of a person, or only `sub`.
     pub(crate) claims_in_id_token: bool,
     /// Whether userinfo contains all claims of a person, or only `sub`.
@@ -52,10 +52,10 @@ pub(crate) struct Settings {
     /// Whether the response to a refresh contains an ID token.
     pub(crate) refresh_gives_id_token: bool,
     // The lifetimes of codes and tokens, in seconds.
-    pub(crate) code_s: i64,
-    pub(crate) access_s: i64,
-    pub(crate) id_s: i64,
-    pub(crate) refresh_s: i64,
+    pub(crate) code_lifetime_s: i64,
+    pub(crate) access_token_lifetime_s: i64,
+    pub(crate) id_token_lifetime_s: i64,
+    pub(crate) refresh_token_lifetime_s: i64,
     /// The supported authentication contexts; the first is the default.
     pub(crate) acrs: Vec<String>,
 }
@@ -80,17 +80,17 @@ impl Default for Settings {
         Self {
             client: ClientProof::Secret,
             pkce: true,
-            names_itself: true,
+            sends_iss: true,
             claims_in_id_token: true,
             claims_in_userinfo: true,
             access_token_is_jwt: false,
             rotates: true,
             gives_refresh_token: true,
             refresh_gives_id_token: true,
-            code_s: 60,
-            access_s: 300,
-            id_s: 300,
-            refresh_s: 86_400,
+            code_lifetime_s: 60,
+            access_token_lifetime_s: 300,
+            id_token_lifetime_s: 300,
+            refresh_token_lifetime_s: 86_400,
             acrs: vec!["pwd".to_owned(), "mfa".to_owned()],
         }
     }
@@ -106,7 +106,7 @@ pub(crate) struct ReceivedRequest {
 
 impl ReceivedRequest {
     /// The value of a parameter of the query or the form. Panics if it is repeated.
-    pub(crate) fn one(&self, name: &str) -> Option<&str> {
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         let mut all = self
             .query
             .iter()

@@ -25,7 +25,7 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
 }
 
 fn grant(shared: &Shared, state: &mut State, request: &Request) -> Result<Value, Refused> {
-    match request.received.one("grant_type") {
+    match request.received.parameter("grant_type") {
         Some("authorization_code") => by_code(shared, state, request),
         Some("refresh_token") => by_refresh(shared, state, request),
         _ => Err((400, "unsupported_grant_type")),
@@ -36,20 +36,20 @@ fn by_code(shared: &Shared, state: &mut State, request: &Request) -> Result<Valu
     const BAD: Refused = (400, "invalid_grant");
     state.count("code");
     let received = &request.received;
-    if let Some(verifier) = received.one("code_verifier") {
+    if let Some(verifier) = received.parameter("code_verifier") {
         state.secrets.push(verifier.to_owned());
     }
-    let lives_s = state.settings.code_s;
-    let value = received.one("code").unwrap_or_default().to_owned();
+    let lives_s = state.settings.code_lifetime_s;
+    let value = received.parameter("code").unwrap_or_default().to_owned();
     let code = state.codes.get(&value).ok_or(BAD)?.clone();
     if let Some(grant) = code.redeemed {
         // RFC 6749 §4.1.2: the reuse of a code revokes its tokens.
         state.grants[grant].dead = true;
         return Err(BAD);
     }
-    let proof = received.one("code_verifier").map(challenge);
+    let proof = received.parameter("code_verifier").map(challenge);
     let late = shared.clock.now().unix_s() - code.born.unix_s() >= lives_s;
-    let other_place = received.one("redirect_uri") != Some(code.redirect_uri.as_str());
+    let other_place = received.parameter("redirect_uri") != Some(code.redirect_uri.as_str());
     if late || other_place || (code.challenge.is_some() && code.challenge != proof) {
         return Err(BAD);
     }
@@ -65,7 +65,10 @@ fn by_refresh(shared: &Shared, state: &mut State, request: &Request) -> Result<V
     const BAD: Refused = (400, "invalid_grant");
     state.count("refresh");
     let rotates = state.settings.rotates;
-    let token = request.received.one("refresh_token").unwrap_or_default();
+    let token = request
+        .received
+        .parameter("refresh_token")
+        .unwrap_or_default();
     let refresh = state.refresh.get_mut(token).ok_or(BAD)?;
     let (grant, spent) = (refresh.grant, refresh.spent);
     let late = refresh.ends_s <= shared.clock.now().unix_s();
@@ -89,15 +92,17 @@ pub(super) fn client(shared: &Shared, state: &mut State, request: &Request) -> R
     let basic = head
         .and_then(|head| head.strip_prefix("Basic "))
         .map(decode_basic);
-    let form = received.one("client_id").zip(received.one("client_secret"));
+    let form = received
+        .parameter("client_id")
+        .zip(received.parameter("client_secret"));
     let is_own = |user: &str, password: &str| user == CLIENT_ID && password == CLIENT_SECRET;
     let by_head = basic.is_some_and(|(user, password)| is_own(&user, &password));
     let by_form = form.is_some_and(|(user, password)| is_own(user, password));
-    let proof = received.one("client_assertion");
+    let proof = received.parameter("client_assertion");
     // RFC 6749 §2.3: only one authentication method in a request.
     let ways = [
         head.is_some(),
-        received.one("client_secret").is_some(),
+        received.parameter("client_secret").is_some(),
         proof.is_some(),
     ];
     let ways = ways.into_iter().filter(|used| *used).count();
@@ -105,10 +110,10 @@ pub(super) fn client(shared: &Shared, state: &mut State, request: &Request) -> R
         ClientProof::Secret => ways == 1 && (by_head || by_form),
         ClientProof::Basic => ways == 1 && by_head,
         ClientProof::Post => ways == 1 && by_form,
-        ClientProof::Public => ways == 0 && received.one("client_id") == Some(CLIENT_ID),
+        ClientProof::Public => ways == 0 && received.parameter("client_id") == Some(CLIENT_ID),
         ClientProof::PrivateKey(pem) => {
             let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-            let named = received.one("client_assertion_type") == Some(kind);
+            let named = received.parameter("client_assertion_type") == Some(kind);
             let signed = proof.is_some_and(|proof| signs(shared, state, proof, &pem));
             ways == 1 && named && signed
         }

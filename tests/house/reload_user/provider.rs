@@ -7,7 +7,7 @@ use menshen::face::page::Cause;
 use crate::browser::Browser;
 use crate::logging_in::{OWN, parameter};
 use crate::provider::Provider;
-use crate::setup::{Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 use crate::test_request::TestRequest;
 
 const ROUTES: &str = r#"
@@ -49,7 +49,10 @@ async fn the_provider_is_asked_silently_and_its_answer_applies() {
     let page = provider.follow_login(&mut browser, PAGE_URL).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, PAGE_URL));
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
-    assert_eq!(provider.last("authorize").one("prompt"), Some("none"));
+    assert_eq!(
+        provider.last_request("authorize").parameter("prompt"),
+        Some("none")
+    );
     assert_eq!(
         TestRequest::get("/echo")
             .session(&old)
@@ -121,17 +124,17 @@ async fn a_provider_outage_at_any_step_locks_nobody_out() {
     assert_eq!(browser.follow_until(PAGE_URL, there).await.url, PAGE_URL);
     // menshen does not reach the provider and does not redirect to it.
     menshen.advance(Duration::from_secs(3600));
-    provider.down();
+    provider.start_outage();
     let page = browser.follow_until(PAGE_URL, there).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, PAGE_URL));
-    provider.up();
+    provider.end_outage();
     // The browser returns from the provider, which menshen no longer reaches.
     menshen.advance(Duration::from_secs(3600));
     provider.start_session(&mut browser, "zhangsan");
     let back = browser
         .follow_until(PAGE_URL, |url| url.contains("/callback/"))
         .await;
-    provider.down();
+    provider.start_outage();
     let page = browser.follow(&back.url).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, PAGE_URL));
     let calls = provider.calls("authorize");
@@ -172,12 +175,12 @@ async fn an_error_reported_by_the_browser_is_believed_for_ten_minutes_only() {
 async fn a_form_post_response_replaces_the_session_and_is_never_used_silently() {
     let provider = Provider::new().await;
     let more = format!(
-        "{}response_mode = 'form_post'\n{UNLIMITED}",
+        "{}response_mode = 'form_post'\n{NO_LOGIN_LIMITS}",
         provider.toml("keycloak")
     );
     let setup = Setup::default()
         .clock(provider.clock())
-        .more(&more)
+        .tables(&more)
         .routes(ROUTES);
     let setup = setup
         .external_url("https://sso.test")

@@ -9,8 +9,8 @@ use super::source_visits;
 use crate::browser::Browser;
 use crate::logging_in::{OWN, PHONE};
 use crate::raw_connection::RawConnection;
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
-use crate::test_request::{TestRequest, signed_in};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
+use crate::test_request::{TestRequest, session_cookie_of};
 use crate::upstream::{accept, listener, ok};
 use crate::wire::Answer;
 
@@ -41,15 +41,15 @@ async fn start_menshen() -> (Menshen, TcpListener) {
         .routes(&ROUTES.replace("{url}", &url))
         .server("limits.judged_again_after = \"50ms\"")
         .connector("auto_login = 'never'")
-        .more(UNLIMITED);
+        .tables(NO_LOGIN_LIMITS);
     let menshen = setup.start().await;
-    menshen.source.set_phone_owner("zhangsan");
+    menshen.wecom.set_phone_owner("zhangsan");
     (menshen, socket)
 }
 
 /// Signs another person out, so that all open responses are checked again.
 async fn trigger_recheck_by_other_sign_out(menshen: &Menshen) {
-    let other = signed_in(menshen, "lisi").await;
+    let other = session_cookie_of(menshen, "lisi").await;
     sign_out(menshen, &other).await;
 }
 
@@ -68,9 +68,9 @@ async fn loading(
 ) -> (RawConnection<TcpStream>, RawConnection<TcpStream>) {
     let mut client = RawConnection::open(menshen.address()).await;
     let ask = TestRequest::get("/report").navigating().session(cookie);
-    client.send(ask.on_the_wire()).await;
+    client.send(ask.to_bytes()).await;
     let mut upstream = accept(socket).await;
-    upstream.request().await.unwrap();
+    upstream.read_request().await.unwrap();
     (client, upstream)
 }
 
@@ -78,7 +78,7 @@ async fn loading(
 async fn a_slow_page_is_delivered_although_a_confirmation_became_due() {
     let (menshen, socket) = start_menshen().await;
     for is_over in [false, true] {
-        let cookie = signed_in(&menshen, "zhangsan").await;
+        let cookie = session_cookie_of(&menshen, "zhangsan").await;
         let (mut client, mut upstream) = loading(&menshen, &socket, &cookie).await;
         menshen.advance(DUE);
         match is_over {
@@ -87,7 +87,7 @@ async fn a_slow_page_is_delivered_although_a_confirmation_became_due() {
         }
         sleep(RECHECKED).await;
         upstream.send(ok("the figures")).await;
-        let Answer { status, body, .. } = client.answer().await;
+        let Answer { status, body, .. } = client.read_answer().await;
         let is_shown = body.as_slice() == b"the figures";
         assert_eq!((status == 200, is_shown), (!is_over, !is_over), "{status}");
     }
@@ -96,22 +96,22 @@ async fn a_slow_page_is_delivered_although_a_confirmation_became_due() {
 #[tokio::test]
 async fn a_download_continues_although_a_confirmation_became_due() {
     let (menshen, socket) = start_menshen().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let (mut client, mut upstream) = loading(&menshen, &socket, &cookie).await;
     let begins = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nfir\r\n";
     upstream.send(begins).await;
-    assert_eq!(client.answer_head().await.status, 200);
-    assert_eq!(client.chunk().await.unwrap(), b"fir");
+    assert_eq!(client.read_answer_head().await.status, 200);
+    assert_eq!(client.read_chunk().await.unwrap(), b"fir");
     sleep(RECHECKED).await;
     menshen.advance(DUE);
     trigger_recheck_by_other_sign_out(&menshen).await;
     sleep(RECHECKED).await;
     upstream.send("3\r\nst!\r\n").await;
-    assert_eq!(client.chunk().await.unwrap(), b"st!");
+    assert_eq!(client.read_chunk().await.unwrap(), b"st!");
     // The person's own sign-out ends it.
     sign_out(&menshen, &cookie).await;
-    assert!(client.rest().await.is_empty());
-    assert!(upstream.rest().await.is_empty());
+    assert!(client.read_to_end().await.is_empty());
+    assert!(upstream.read_to_end().await.is_empty());
 }
 
 #[tokio::test]
@@ -125,13 +125,13 @@ async fn a_page_slower_than_reload_after_asks_the_source_once() {
     let served = async {
         for count in 1.. {
             let mut upstream = accept(&socket).await;
-            upstream.request().await.unwrap();
+            upstream.read_request().await.unwrap();
             sleep(RECHECKED).await;
             menshen.advance(DUE);
             upstream.send(ok(format!("report {count}"))).await;
         }
     };
-    let page_url = format!("{HOME}/report");
+    let page_url = format!("{SSO_URL}/report");
     let page = tokio::select! {
         page = phone.follow(&page_url) => page,
         () = served => unreachable!(),

@@ -8,7 +8,7 @@ use crate::browser::{Browser, Page, href};
 use crate::logging_in::OWN;
 use crate::provider::Provider;
 use crate::records::Records;
-use crate::setup::{HOME, Setup, UNLIMITED};
+use crate::setup::{NO_LOGIN_LIMITS, SSO_URL, Setup};
 
 /// The longest return address that is kept, in bytes.
 const KEPT: usize = 4_000;
@@ -83,23 +83,23 @@ async fn arrive(browser: &mut Browser, url: &str) -> Page {
 
 #[tokio::test]
 async fn a_long_return_address_survives_every_kind_of_login() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for bytes in [500, 600, 900, 1_500, 2_900, 3_999, KEPT] {
         let here = long("/echo", bytes);
         let there = format!("http://oa.test{}", long("/echo", bytes - 14));
         assert_eq!((here.len(), there.len()), (bytes, bytes));
         // On the login host, on another host by ticket, by connector, and by the sign-in page.
         for (url, lands) in [
-            (format!("{HOME}{here}"), format!("{HOME}{here}")),
+            (format!("{SSO_URL}{here}"), format!("{SSO_URL}{here}")),
             (there.clone(), there.clone()),
             (
                 format!("{OWN}/start?rd={}", encoded(&here)),
-                format!("{HOME}{here}"),
+                format!("{SSO_URL}{here}"),
             ),
             (format!("{OWN}/start?rd={}", encoded(&there)), there.clone()),
             (
                 format!("{OWN}/sign_in?rd={}", encoded(&here)),
-                format!("{HOME}{here}"),
+                format!("{SSO_URL}{here}"),
             ),
             (
                 format!("http://oa.test/.menshen/sign_in?rd={}", encoded(&here)),
@@ -120,9 +120,9 @@ async fn a_long_return_address_survives_every_kind_of_login() {
 #[tokio::test]
 async fn a_longer_one_is_cut_to_its_path_and_logged() {
     let log = Records::process_log();
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for bytes in [KEPT + 1, 9_000, 30_000] {
-        for host in [HOME, "http://oa.test"] {
+        for host in [SSO_URL, "http://oa.test"] {
             let url = format!("{host}{}", long("/echo", bytes));
             let mut browser = Browser::new(&menshen);
             let page = arrive(&mut browser, &url).await;
@@ -142,7 +142,7 @@ async fn a_longer_one_is_cut_to_its_path_and_logged() {
 
 #[tokio::test]
 async fn the_cookies_of_all_tabs_stay_small_and_the_oldest_login_is_evicted() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let mut browser = Browser::new(&menshen);
     let mut tabs = Vec::new();
     for bytes in [1_500, 1_501, 1_502, KEPT] {
@@ -162,7 +162,7 @@ async fn the_cookies_of_all_tabs_stay_small_and_the_oldest_login_is_evicted() {
     let (source, place) = tabs.pop().unwrap();
     let back = browser.choose(&source, "lisi").await;
     let page = browser.follow(&back).await;
-    assert_eq!(page.url, format!("{HOME}{place}"));
+    assert_eq!(page.url, format!("{SSO_URL}{place}"));
     // Five short ones fit.
     let mut browser = Browser::new(&menshen);
     let mut tabs = Vec::new();
@@ -182,12 +182,15 @@ async fn the_cookies_of_all_tabs_stay_small_and_the_oldest_login_is_evicted() {
         Some(Cause::LoginMissing)
     );
     let back = browser.choose(&tabs[1], "lisi").await;
-    assert_eq!(browser.follow(&back).await.url, format!("{HOME}/echo?n=1"));
+    assert_eq!(
+        browser.follow(&back).await.url,
+        format!("{SSO_URL}/echo?n=1")
+    );
 }
 
 #[tokio::test]
 async fn the_cookie_parts_of_two_logins_do_not_combine() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let place = long("/echo", KEPT);
     let start = format!("{OWN}/start?connector=corp&rd={}", encoded(&place));
     let mut other = Browser::new(&menshen);
@@ -218,7 +221,7 @@ async fn the_cookie_parts_of_two_logins_do_not_combine() {
 
 #[tokio::test]
 async fn a_custom_front_end_and_an_app_keep_it_too() {
-    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let place = long("/echo", KEPT);
     for by_cookie in [true, false] {
         let mut browser = Browser::new(&menshen);
@@ -241,7 +244,7 @@ async fn a_custom_front_end_and_an_app_keep_it_too() {
             body["flow"] = config["flow"].clone();
             browser.forget("flow");
         }
-        let headers = [("Content-Type", "application/json"), ("Origin", HOME)];
+        let headers = [("Content-Type", "application/json"), ("Origin", SSO_URL)];
         let url = format!("{OWN}/login/corp");
         let said = browser
             .send("POST", &url, &headers, body.to_string().as_bytes())
@@ -280,19 +283,19 @@ async fn a_form_post_response_finds_both_cookie_parts() {
 
 #[tokio::test]
 async fn every_connector_of_the_sign_in_page_keeps_it_whole() {
-    let more = format!("{}{UNLIMITED}", crate::setup::OTHER_CONNECTOR);
-    let menshen = Setup::default().more(&more).start().await;
+    let more = format!("{}{NO_LOGIN_LIMITS}", crate::setup::SECOND_CONNECTOR);
+    let menshen = Setup::default().tables(&more).start().await;
     let place = long("/echo", KEPT);
     // One login belongs to one connector.
     for (id, userid) in [("corp", "lisi"), ("other", "zhangsan")] {
         let mut browser = Browser::new(&menshen);
-        let page = browser.follow(&format!("{HOME}{place}")).await;
+        let page = browser.follow(&format!("{SSO_URL}{place}")).await;
         let start = href(&page.answer.text(), &format!("/start?connector={id}")).unwrap();
-        let source = browser.to_source(&format!("{HOME}{start}")).await;
+        let source = browser.to_source(&format!("{SSO_URL}{start}")).await;
         let back = browser.choose(&source, userid).await;
         assert_eq!(
             browser.follow(&back).await.url,
-            format!("{HOME}{place}"),
+            format!("{SSO_URL}{place}"),
             "{id}"
         );
     }

@@ -8,7 +8,7 @@ use super::encoded;
 use crate::browser::Browser;
 use crate::checking::TRUSTED;
 use crate::logging_in::PHONE;
-use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 
 /// Spellings of a path that a browser or a server normalizes to the page.
 const HIDDEN: &[&str] = &[
@@ -112,7 +112,7 @@ async fn start_menshen(prefix: &str) -> Menshen {
         format!("prefix = \"{prefix}\"\nfiles = {{ \"/WW_verify_abc.txt\" = \"abc\" }}\n{TRUSTED}");
     Setup::default()
         .server(&server)
-        .more(UNLIMITED)
+        .tables(NO_LOGIN_LIMITS)
         .start()
         .await
 }
@@ -122,10 +122,14 @@ async fn no_login_redirects_to_an_own_page_however_it_is_spelled() {
     for prefix in ["/.menshen", "/oauth2"] {
         let menshen = start_menshen(prefix).await;
         for rd in pages(prefix).iter().flat_map(|page| hidden(page)) {
-            for whole in [String::new(), HOME.to_owned(), "http://oa.test".to_owned()] {
+            for whole in [
+                String::new(),
+                SSO_URL.to_owned(),
+                "http://oa.test".to_owned(),
+            ] {
                 let rd = format!("{whole}{rd}");
                 let mut phone = Browser::new(&menshen).with_agent(PHONE);
-                let start = format!("{HOME}{prefix}/start?rd={}", encoded(&rd));
+                let start = format!("{SSO_URL}{prefix}/start?rd={}", encoded(&rd));
                 let end = phone.follow(&start).await;
                 assert_is_no_page_of_ours(&end.url, prefix, &rd);
                 assert!(phone.cookie("menshen").is_some(), "{rd} signs nobody out");
@@ -139,13 +143,13 @@ async fn no_own_path_accepts_an_own_page_as_return_address() {
     let prefix = "/.menshen";
     let menshen = start_menshen(prefix).await;
     let mut here = Browser::new(&menshen).with_agent(PHONE);
-    here.follow(&format!("{HOME}/x")).await;
+    here.follow(&format!("{SSO_URL}/x")).await;
     for rd in pages(prefix).iter().flat_map(|page| hidden(page)) {
         let spelt = encoded(&rd);
         // Pages whose links carry the return address on.
         for (page, part) in [("sign_in", "/start?"), ("sign_out", "/sign_in")] {
             let answer = Browser::new(&menshen)
-                .visit(&format!("{HOME}{prefix}/{page}?rd={spelt}"))
+                .visit(&format!("{SSO_URL}{prefix}/{page}?rd={spelt}"))
                 .await;
             let link = crate::browser::href(&answer.text(), part).unwrap_or_default();
             assert!(!link.contains("rd="), "{page} {rd}: {link}");
@@ -153,10 +157,10 @@ async fn no_own_path_accepts_an_own_page_as_return_address() {
         // A signed-in person is redirected at once.
         let there = here
             .clone()
-            .visit(&format!("{HOME}{prefix}/start?rd={spelt}"))
+            .visit(&format!("{SSO_URL}{prefix}/start?rd={spelt}"))
             .await;
         if let Some(to) = there.header("location") {
-            let to = Url::parse(HOME).unwrap().join(to).unwrap();
+            let to = Url::parse(SSO_URL).unwrap().join(to).unwrap();
             assert_is_no_page_of_ours(to.as_str(), prefix, &rd);
         }
         // A proxy in front names the return address in a header, which cannot contain a tab or
@@ -164,7 +168,7 @@ async fn no_own_path_accepts_an_own_page_as_return_address() {
         if rd.bytes().all(|byte| byte.is_ascii_graphic()) {
             let mut headers = crate::browser::navigation().to_vec();
             headers.push(("X-Auth-Request-Redirect", &rd));
-            let start = format!("{HOME}{prefix}/sign_in");
+            let start = format!("{SSO_URL}{prefix}/sign_in");
             let answer = Browser::new(&menshen)
                 .send("GET", &start, &headers, b"")
                 .await;
@@ -180,22 +184,22 @@ async fn a_custom_front_end_gets_no_own_page_as_return_address() {
     let menshen = start_menshen(prefix).await;
     for rd in hidden("/.menshen/sign_out") {
         let mut browser = Browser::new(&menshen);
-        let url = format!("{HOME}{prefix}/login-config/corp?rd={}", encoded(&rd));
+        let url = format!("{SSO_URL}{prefix}/login-config/corp?rd={}", encoded(&rd));
         let config = browser.send("GET", &url, &[], b"").await.json();
-        let code = menshen.source.issue_code("lisi", "sso.test");
+        let code = menshen.wecom.issue_code("lisi", "sso.test");
         let body = json!({ "code": code, "state": config["state"] }).to_string();
-        let headers = [("Origin", HOME), ("Content-Type", "application/json")];
+        let headers = [("Origin", SSO_URL), ("Content-Type", "application/json")];
         let answer = browser
             .send(
                 "POST",
-                &format!("{HOME}{prefix}/login/corp"),
+                &format!("{SSO_URL}{prefix}/login/corp"),
                 &headers,
                 body.as_bytes(),
             )
             .await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         let to = answer.json()["return_to"].as_str().unwrap().to_owned();
-        let to = Url::parse(HOME).unwrap().join(&to).unwrap();
+        let to = Url::parse(SSO_URL).unwrap().join(&to).unwrap();
         assert_is_no_page_of_ours(to.as_str(), prefix, &rd);
     }
 }
@@ -213,9 +217,9 @@ async fn a_path_with_dots_is_reached_as_a_browser_resolves_it() {
         ("http://oa.test/x/../echo", "http://oa.test/echo"),
     ] {
         let mut phone = Browser::new(&menshen).with_agent(PHONE);
-        let start = format!("{HOME}/.menshen/start?rd={}", encoded(rd));
+        let start = format!("{SSO_URL}/.menshen/start?rd={}", encoded(rd));
         let page = phone.follow(&start).await;
-        let reached = Url::parse(HOME).unwrap().join(reached).unwrap();
+        let reached = Url::parse(SSO_URL).unwrap().join(reached).unwrap();
         assert_eq!(page.url, reached.as_str(), "{rd}");
     }
 }

@@ -11,7 +11,10 @@ async fn login(browser: &mut Browser, home: &str) -> Vec<String> {
     let answer = browser.visit(&back).await;
     assert_eq!(answer.status, 302, "{}", answer.text());
     assert!(answer.header("cache-control").unwrap().contains("no-store"));
-    answer.all("set-cookie").map(str::to_owned).collect()
+    answer
+        .header_values("set-cookie")
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whether a line is `NAME=value; FLAGS`; the value is anything.
@@ -70,7 +73,10 @@ async fn a_browser_that_takes_none_for_strict_is_not_told_it() {
     ] {
         let mut browser = Browser::new(&menshen).with_agent(agent).over_https();
         let began = browser.visit("https://sso.corp.test/echo").await;
-        let began: Vec<_> = began.all("set-cookie").map(str::to_owned).collect();
+        let began: Vec<_> = began
+            .header_values("set-cookie")
+            .map(str::to_owned)
+            .collect();
         browser.forget("flow");
         let set = login(&mut browser, "https://sso.corp.test").await;
         let lives = |line: &&String| !line.contains("Max-Age=0");
@@ -172,7 +178,7 @@ async fn its_flags_are_the_strictest_the_site_allows() {
 #[tokio::test]
 async fn it_is_written_at_a_login_and_not_again() {
     let menshen = Menshen::new().await;
-    let cookie = crate::test_request::signed_in(&menshen, "zhangsan").await;
+    let cookie = crate::test_request::session_cookie_of(&menshen, "zhangsan").await;
     for ask in [
         TestRequest::get("/echo").session(&cookie),
         TestRequest::get("/echo")
@@ -182,7 +188,7 @@ async fn it_is_written_at_a_login_and_not_again() {
     ] {
         let answer = ask.send(&menshen).await;
         assert_eq!(answer.status, 200);
-        assert_eq!(answer.all("set-cookie").count(), 0);
+        assert_eq!(answer.header_values("set-cookie").count(), 0);
     }
 }
 

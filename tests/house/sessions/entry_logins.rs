@@ -6,7 +6,7 @@ use super::watched::{Fault, WatchedHouse, When};
 use crate::browser::Browser;
 use crate::connector_features::test_source::TestSource;
 use crate::logging_in::OWN;
-use crate::setup::{HOME, Setup, UNLIMITED};
+use crate::setup::{NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wire::Answer;
 
 const ENTRY: &str = "/enter/idp";
@@ -23,16 +23,16 @@ const LINK: [(&str, &str); 4] = [
 const BUTTON: [(&str, &str); 6] = [
     ("Accept", "text/html"),
     ("Content-Type", "application/x-www-form-urlencoded"),
-    ("Origin", HOME),
+    ("Origin", SSO_URL),
     ("Sec-Fetch-Mode", "navigate"),
     ("Sec-Fetch-Dest", "document"),
     ("Sec-Fetch-Site", "same-origin"),
 ];
 
 async fn start_menshen() -> WatchedHouse {
-    let setup = Setup::default().more(UNLIMITED);
+    let setup = Setup::default().tables(NO_LOGIN_LIMITS);
     let source = TestSource::with_tickets(&[]);
-    WatchedHouse::start(setup.provided("idp", "", source.provided())).await
+    WatchedHouse::start(setup.connector_of_kind("idp", "", source.provided())).await
 }
 
 async fn visit(browser: &mut Browser, url: &str) -> Answer {
@@ -85,7 +85,7 @@ async fn an_entry_login_succeeds_after_a_store_outage() {
         let url = format!("{OWN}{ENTRY}?ticket=lisi.{number}&rd=/echo");
         let sent = visit(&mut browser, &url).await;
         assert_eq!(sent.status, 303, "{fault:?}: {}", sent.text());
-        let again = format!("{HOME}{}", sent.header("location").unwrap());
+        let again = format!("{SSO_URL}{}", sent.header("location").unwrap());
         for _ in 0..2 {
             assert_unavailable(&visit(&mut browser, &again).await);
         }
@@ -126,7 +126,7 @@ async fn two_confirmations_at_once_get_the_same_session() {
         // The store goes on only after the second request was sent.
         let release = async {
             let mut third = Browser::at(menshen.address);
-            visit(&mut third, HOME).await;
+            visit(&mut third, SSO_URL).await;
             menshen.store.release();
         };
         tokio::join!(second, release).0
@@ -148,7 +148,7 @@ async fn a_browser_that_disconnects_during_the_confirmation_can_repeat_it() {
     leaving.abort();
     assert!(leaving.await.is_err());
     let mut other = Browser::at(menshen.address);
-    visit(&mut other, HOME).await;
+    visit(&mut other, SSO_URL).await;
     menshen.store.release();
     let mut browser = browser;
     let answer = confirm(&mut browser, &flow).await;

@@ -10,7 +10,7 @@ use super::HOUR;
 use crate::frames::{END_STREAM, Frames, NOBODY_TRUSTED, PLAIN_HTTP2};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, ROUTES, Setup};
-use crate::test_request::{TestRequest, signed_in};
+use crate::test_request::{TestRequest, session_cookie_of};
 use crate::upstream::{accept, listener, ok};
 
 /// Starts menshen with a short recheck interval, and the upstream behind `/slow`.
@@ -32,7 +32,7 @@ pub(super) fn setup(socket: &TcpListener, session: &str, lines: &str) -> Setup {
         .server(&format!(
             "{NOBODY_TRUSTED}limits.judged_again_after = \"50ms\"\n"
         ))
-        .more(PLAIN_HTTP2)
+        .tables(PLAIN_HTTP2)
         .access_log()
 }
 
@@ -54,14 +54,14 @@ pub(super) async fn open_events_at(
     cookie: &str,
 ) -> (RawConnection<TcpStream>, RawConnection<TcpStream>) {
     let mut client = RawConnection::open(menshen).await;
-    let ask = TestRequest::get("/slow").session(cookie).on_the_wire();
+    let ask = TestRequest::get("/slow").session(cookie).to_bytes();
     client.send(ask).await;
     let mut upstream = accept(socket).await;
-    upstream.request().await.unwrap();
+    upstream.read_request().await.unwrap();
     upstream.send(EVENTS).await;
-    assert_eq!(client.answer_head().await.status, 200);
+    assert_eq!(client.read_answer_head().await.status, 200);
     upstream.send("2\r\n1\n\r\n").await;
-    assert_eq!(client.chunk().await.unwrap(), b"1\n");
+    assert_eq!(client.read_chunk().await.unwrap(), b"1\n");
     (client, upstream)
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn assert_continues(
     upstream: &mut RawConnection<TcpStream>,
 ) {
     upstream.send("3\r\nyes\r\n").await;
-    assert_eq!(client.chunk().await.unwrap(), b"yes");
+    assert_eq!(client.read_chunk().await.unwrap(), b"yes");
 }
 
 /// Asserts that the response is truncated and the upstream's connection is closed.
@@ -78,9 +78,9 @@ pub(super) async fn assert_cut_off(
     mut client: RawConnection<TcpStream>,
     mut upstream: RawConnection<TcpStream>,
 ) {
-    let rest = client.rest().await;
+    let rest = client.read_to_end().await;
     assert!(!rest.ends_with(b"0\r\n\r\n"), "the response looks complete");
-    assert!(upstream.rest().await.is_empty());
+    assert!(upstream.read_to_end().await.is_empty());
 }
 
 async fn account(menshen: &Menshen, login: &str) -> menshen::store::AccountId {
@@ -98,14 +98,14 @@ async fn revoke(menshen: &Menshen, scope: &RevocationScope) {
 async fn an_event_stream_ends_when_its_session_is_revoked_and_others_continue() {
     let (menshen, socket) = start_menshen("").await;
     let [zhang, li] = [
-        signed_in(&menshen, "zhangsan").await,
-        signed_in(&menshen, "lisi").await,
+        session_cookie_of(&menshen, "zhangsan").await,
+        session_cookie_of(&menshen, "lisi").await,
     ];
     let mut lis = open_events(&menshen, &socket, &li).await;
     for at in 0..3 {
         let zhang = match at {
             0 => zhang.clone(),
-            _ => signed_in(&menshen, "zhangsan").await,
+            _ => session_cookie_of(&menshen, "zhangsan").await,
         };
         // One stream is idle, the other receives more events.
         let silent = open_events(&menshen, &socket, &zhang).await;
@@ -161,15 +161,15 @@ async fn an_event_stream_ends_when_its_session_is_revoked_and_others_continue() 
 #[tokio::test]
 async fn a_long_download_ends_with_its_session_over_http_1_and_http_2() {
     let (menshen, socket) = start_menshen("").await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nhalf";
     let mut client = RawConnection::open(menshen.address()).await;
-    let ask = TestRequest::get("/slow").session(&cookie).on_the_wire();
+    let ask = TestRequest::get("/slow").session(&cookie).to_bytes();
     client.send(ask).await;
     let mut upstream = accept(&socket).await;
-    upstream.request().await.unwrap();
+    upstream.read_request().await.unwrap();
     upstream.send(head).await;
-    assert_eq!(client.answer_head().await.status, 200);
+    assert_eq!(client.read_answer_head().await.status, 200);
     let mut streams = Frames::open(menshen.address(), 1 << 20).await;
     let cookie_header = format!("menshen={cookie}");
     let asked = ("GET", "sso.test", "/slow");
@@ -177,19 +177,19 @@ async fn a_long_download_ends_with_its_session_over_http_1_and_http_2() {
         .ask(1, END_STREAM, asked, &[("cookie", &cookie_header)])
         .await;
     let mut second = accept(&socket).await;
-    second.request().await.unwrap();
+    second.read_request().await.unwrap();
     second.send(head).await;
     assert_eq!(streams.next_of(1).await.unwrap().flags & END_STREAM, 0);
     revoke(&menshen, &RevocationScope::Everyone).await;
-    assert_eq!(client.rest().await, b"half");
+    assert_eq!(client.read_to_end().await, b"half");
     streams.reset(1).await;
-    assert!(upstream.rest().await.is_empty() && second.rest().await.is_empty());
+    assert!(upstream.read_to_end().await.is_empty() && second.read_to_end().await.is_empty());
 }
 
 #[tokio::test]
 async fn an_event_stream_ends_when_its_session_expires() {
     let (menshen, socket) = start_menshen("lifetime = \"2s\"\nidle_timeout = \"2s\"").await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let (client, upstream) = open_events(&menshen, &socket, &cookie).await;
     menshen.advance(HOUR);
     assert_cut_off(client, upstream).await;
@@ -199,8 +199,8 @@ async fn an_event_stream_ends_when_its_session_expires() {
 async fn a_reload_ends_only_the_streams_that_it_no_longer_allows() {
     let (menshen, socket) = start_menshen("").await;
     let [zhang, li] = [
-        signed_in(&menshen, "zhangsan").await,
-        signed_in(&menshen, "lisi").await,
+        session_cookie_of(&menshen, "zhangsan").await,
+        session_cookie_of(&menshen, "lisi").await,
     ];
     let zhangs = open_events(&menshen, &socket, &zhang).await;
     let mut lis = open_events(&menshen, &socket, &li).await;
@@ -222,7 +222,7 @@ async fn a_reload_ends_only_the_streams_that_it_no_longer_allows() {
 #[tokio::test]
 async fn an_upload_ends_with_its_session() {
     let (menshen, socket) = start_menshen("").await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let mut client = RawConnection::open(menshen.address()).await;
     client
         .send(format!(
@@ -231,11 +231,11 @@ async fn an_upload_ends_with_its_session() {
         ))
         .await;
     let mut upstream = accept(&socket).await;
-    upstream.head().await.unwrap();
-    assert_eq!(upstream.bytes(4).await.unwrap(), b"half");
+    upstream.read_head().await.unwrap();
+    assert_eq!(upstream.read_bytes(4).await.unwrap(), b"half");
     revoke(&menshen, &RevocationScope::Everyone).await;
-    assert_eq!(client.answer().await.status, 401);
-    assert!(upstream.rest().await.is_empty());
+    assert_eq!(client.read_answer().await.status, 401);
+    assert!(upstream.read_to_end().await.is_empty());
     menshen.running.live().services().telemetry.flush();
     let text = menshen.records.text();
     assert!(text.contains("\"reason\":\"no longer allowed\""), "{text}");
@@ -245,16 +245,16 @@ async fn an_upload_ends_with_its_session() {
 async fn a_response_that_arrives_after_the_end_of_its_session_is_not_delivered() {
     let (menshen, socket) = start_menshen("").await;
     let [zhang, li] = [
-        signed_in(&menshen, "zhangsan").await,
-        signed_in(&menshen, "lisi").await,
+        session_cookie_of(&menshen, "zhangsan").await,
+        session_cookie_of(&menshen, "lisi").await,
     ];
     let mut waiting = Vec::new();
     for cookie in [&zhang, &li] {
         let mut client = RawConnection::open(menshen.address()).await;
-        let ask = TestRequest::get("/slow").session(cookie).on_the_wire();
+        let ask = TestRequest::get("/slow").session(cookie).to_bytes();
         client.send(ask).await;
         let mut upstream = accept(&socket).await;
-        upstream.request().await.unwrap();
+        upstream.read_request().await.unwrap();
         waiting.push((client, upstream));
     }
     revoke(
@@ -265,7 +265,7 @@ async fn a_response_that_arrives_after_the_end_of_its_session_is_not_delivered()
     tokio::time::sleep(Duration::from_millis(100)).await;
     for ((client, upstream), status) in waiting.iter_mut().zip([401, 200]) {
         upstream.send(ok("the figures of the quarter")).await;
-        let answer = client.answer().await;
+        let answer = client.read_answer().await;
         assert_eq!(answer.status, status);
         assert_eq!(answer.text().contains("figures"), status == 200);
     }

@@ -8,11 +8,11 @@ use sqlx::{Connection as _, Executor as _};
 
 use crate::setup::{Menshen, Setup, run};
 use crate::stores::{Meddler, TempDir};
-use crate::test_request::{TestRequest, signed_in, until};
+use crate::test_request::{TestRequest, session_cookie_of, until};
 
 async fn two(dir: &TempDir) -> (Menshen, Running) {
     let menshen = Setup::default().store(&dir.url()).start().await;
-    let text = menshen.setup.text(&menshen.source, &menshen.app);
+    let text = menshen.setup.text(&menshen.wecom, &menshen.app);
     let other = run(&text, &menshen.clock).await;
     (menshen, other)
 }
@@ -21,7 +21,7 @@ async fn two(dir: &TempDir) -> (Menshen, Running) {
 async fn a_session_of_one_node_counts_on_the_other() {
     let dir = TempDir::new();
     let (menshen, other) = two(&dir).await;
-    let ask = TestRequest::get("/echo").session(&signed_in(&menshen, "zhangsan").await);
+    let ask = TestRequest::get("/echo").session(&session_cookie_of(&menshen, "zhangsan").await);
     let answer = ask.at(other.addresses()[0]).await;
     assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"]);
 }
@@ -34,8 +34,8 @@ async fn a_revocation_on_one_node_is_seen_by_the_other_within_seconds() {
     for at in 0..4 {
         // A login that began in the very moment of a revocation is refused, to be safe.
         menshen.advance(Duration::from_secs(1));
-        let cookie = signed_in(&menshen, "zhangsan").await;
-        let stays = (at < 2).then_some(signed_in(&menshen, "lisi").await);
+        let cookie = session_cookie_of(&menshen, "zhangsan").await;
+        let stays = (at < 2).then_some(session_cookie_of(&menshen, "lisi").await);
         let ask = TestRequest::get("/echo").session(&cookie);
         // Both have it in memory.
         assert_eq!(ask.send(&menshen).await.status, 200);
@@ -81,9 +81,9 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
         let (menshen, other) = two(&dir).await;
         let nodes = [menshen.address(), other.addresses()[0]];
         let [zhang, li, stays] = [
-            signed_in(&menshen, "zhangsan").await,
-            signed_in(&menshen, "lisi").await,
-            signed_in(&menshen, "lisi").await,
+            session_cookie_of(&menshen, "zhangsan").await,
+            session_cookie_of(&menshen, "lisi").await,
+            session_cookie_of(&menshen, "lisi").await,
         ]
         .map(|cookie| TestRequest::get("/echo").session(&cookie));
         for node in nodes {
@@ -103,7 +103,7 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
         let account = account.await.unwrap().unwrap().id;
         // What is revoked later is still heard of.
         menshen.advance(Duration::from_secs(1));
-        let ask = TestRequest::get("/echo").session(&signed_in(&menshen, "zhangsan").await);
+        let ask = TestRequest::get("/echo").session(&session_cookie_of(&menshen, "zhangsan").await);
         until(&ask, nodes[1], |answer| answer.status == 200).await;
         if !ends_all {
             for node in nodes {
@@ -133,7 +133,7 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
 async fn a_file_that_is_broken_under_a_node_lets_nobody_in() {
     let dir = TempDir::new();
     let (menshen, other) = two(&dir).await;
-    let ask = TestRequest::get("/echo").session(&signed_in(&menshen, "zhangsan").await);
+    let ask = TestRequest::get("/echo").session(&session_cookie_of(&menshen, "zhangsan").await);
     let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
     db.execute("DROP VIEW standing_session").await.unwrap();
     db.execute("DROP TABLE session").await.unwrap();

@@ -4,7 +4,7 @@ use super::watched::{Fault, WatchedHouse};
 use crate::browser::Browser;
 use crate::checking::TRUSTED;
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
-use crate::setup::{HOME, Setup};
+use crate::setup::{SSO_URL, Setup};
 use crate::test_request::{TestRequest, until};
 use crate::wire::Answer;
 
@@ -12,7 +12,7 @@ use crate::wire::Answer;
 async fn unseen() -> (WatchedHouse, String) {
     let menshen = WatchedHouse::start(Setup::default()).await;
     let mut browser = Browser::at(menshen.address);
-    let source = browser.to_source(&format!("{HOME}/echo")).await;
+    let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
     let back = browser.choose(&source, "zhangsan").await;
     browser.visit(&back).await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
@@ -25,7 +25,7 @@ fn is_away(answer: &Answer, what: &str) {
         .header("retry-after")
         .unwrap_or_else(|| panic!("{what}"));
     assert!(later.parse::<u32>().unwrap() > 0, "{what}");
-    assert_eq!(answer.all("set-cookie").count(), 0, "{what}");
+    assert_eq!(answer.header_values("set-cookie").count(), 0, "{what}");
     assert!(answer.header("cache-control").unwrap().contains("no-store"));
 }
 
@@ -86,7 +86,7 @@ async fn no_error_of_the_store_lets_anybody_in() {
 async fn no_face_lets_anybody_in_while_the_store_is_away() {
     let menshen = WatchedHouse::start(Setup::default().server(TRUSTED)).await;
     let mut browser = Browser::at(menshen.address);
-    let source = browser.to_source(&format!("{HOME}/echo")).await;
+    let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
     let back = browser.choose(&source, "lisi").await;
     browser.visit(&back).await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
@@ -134,7 +134,7 @@ async fn a_login_that_the_store_cannot_finish_gives_no_session() {
     for fault in Fault::ALL {
         let menshen = WatchedHouse::start(Setup::default()).await;
         let mut browser = Browser::at(menshen.address);
-        let source = browser.to_source(&format!("{HOME}/echo")).await;
+        let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
         let back = browser.choose(&source, "zhangsan").await;
         menshen.store.fail(Some(fault));
         let answer = browser.visit(&back).await;
@@ -171,7 +171,7 @@ async fn a_failing_sign_out_says_so() {
     let answer = out.at(menshen.address).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
     // The cookie is taken back all the same, and a copy of it does not count here any more.
-    let cleared: Vec<_> = answer.all("set-cookie").collect();
+    let cleared: Vec<_> = answer.header_values("set-cookie").collect();
     assert!(matches!(cleared[..], [line] if line.contains("Max-Age=0")));
     menshen.store.fail(None);
     assert_eq!(ask.at(menshen.address).await.status, 401);
@@ -182,7 +182,7 @@ async fn a_login_that_failed_with_the_store_goes_on_at_a_reload_once_it_is_back(
     for question in ["admit", "mint"] {
         let menshen = WatchedHouse::start(Setup::default()).await;
         let mut browser = Browser::at(menshen.address);
-        let source = browser.to_source(&format!("{HOME}/echo")).await;
+        let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
         let back = browser.choose(&source, "zhangsan").await;
         menshen.store.fail_at(question, Some(Fault::TimedOut));
         is_away(&browser.visit(&back).await, question);

@@ -7,7 +7,7 @@ use menshen::store::{RevocationScope, SessionStore as _};
 use super::only;
 use super::watched::{WatchedHouse, When};
 use crate::browser::Browser;
-use crate::setup::{HOME, Setup};
+use crate::setup::{SSO_URL, Setup};
 use crate::test_request::TestRequest;
 
 async fn scopes(menshen: &WatchedHouse) -> [RevocationScope; 4] {
@@ -25,7 +25,7 @@ async fn a_look_that_began_before_a_revocation_brings_nobody_back() {
     for at in 0..4 {
         let menshen = WatchedHouse::start(Setup::default()).await;
         let mut browser = Browser::at(menshen.address);
-        let source = browser.to_source(&format!("{HOME}/echo")).await;
+        let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
         let back = browser.choose(&source, "zhangsan").await;
         browser.visit(&back).await;
         let cookie = browser.cookie("menshen").unwrap().value.clone();
@@ -65,7 +65,7 @@ async fn a_login_that_began_before_a_revocation_lets_nobody_in() {
             menshen.signed_in("zhangsan").await;
             let scope = scopes(&menshen).await[at].clone();
             let mut browser = Browser::at(menshen.address);
-            let source = browser.to_source(&format!("{HOME}/echo")).await;
+            let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
             let back = browser.choose(&source, "zhangsan").await;
             menshen.store.hold(question, when);
             let login = tokio::spawn(async move {
@@ -97,7 +97,7 @@ async fn an_account_closed_during_a_login_gets_no_session() {
         menshen.signed_in("zhangsan").await;
         let account = only(&*menshen.store).await.account;
         let mut browser = Browser::at(menshen.address);
-        let source = browser.to_source(&format!("{HOME}/echo")).await;
+        let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
         let back = browser.choose(&source, "zhangsan").await;
         menshen.store.hold(question, when);
         let login = tokio::spawn(async move {
@@ -119,7 +119,7 @@ async fn nobody_of_a_crowd_outlives_the_revocation_of_everyone() {
     let mut ready = Vec::new();
     for at in 0..24 {
         let mut browser = Browser::at(menshen.address);
-        let source = browser.to_source(&format!("{HOME}/echo")).await;
+        let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
         let who = ["zhangsan", "lisi", "wangfang"][at % 3];
         let back = browser.choose(&source, who).await;
         ready.push((browser, back));
@@ -166,7 +166,7 @@ async fn people_who_are_looked_for_at_once_are_never_taken_for_each_other() {
     let mut cookies = Vec::new();
     for who in ["zhangsan", "lisi", "wangfang"] {
         let mut browser = Browser::at(menshen.address);
-        let source = browser.to_source(&format!("{HOME}/echo")).await;
+        let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
         let back = browser.choose(&source, who).await;
         browser.visit(&back).await;
         cookies.push((who, browser.cookie("menshen").unwrap().value.clone()));

@@ -5,8 +5,8 @@ use menshen::keys;
 use super::status;
 use crate::browser::Browser;
 use crate::passing::guests;
-use crate::setup::{HOME, Setup};
-use crate::test_request::{TestRequest, signed_in, signed_in_by};
+use crate::setup::{SSO_URL, Setup};
+use crate::test_request::{TestRequest, session_cookie_after, session_cookie_of};
 use crate::wecom::OTHER_AGENT_ID;
 
 fn with_keys(keys: &[&str]) -> Setup {
@@ -18,17 +18,17 @@ async fn keys_rotate_without_signing_anybody_out() {
     let (old, new) = (keys::generate(), keys::generate());
     let (old, new) = (old.expose().as_str(), new.expose().as_str());
     let menshen = with_keys(&[old]).start().await;
-    let before = signed_in(&menshen, "zhangsan").await;
+    let before = session_cookie_of(&menshen, "zhangsan").await;
     // Somebody is on their way to the source meanwhile.
     let mut under_way = Browser::new(&menshen);
-    let source = under_way.to_source(&format!("{HOME}/echo")).await;
+    let source = under_way.to_source(&format!("{SSO_URL}/echo")).await;
     menshen.reload(&with_keys(&[new, old])).await.unwrap();
     let answer = TestRequest::get("/echo")
         .session(&before)
         .send(&menshen)
         .await;
     assert_eq!(answer.status, 200);
-    let set: Vec<_> = answer.all("set-cookie").collect();
+    let set: Vec<_> = answer.header_values("set-cookie").collect();
     assert_eq!(set.len(), 1, "{set:?}");
     // No cache between may hand the cookie to the next person.
     assert_eq!(answer.header("cache-control"), Some("private, no-cache"));
@@ -43,7 +43,7 @@ async fn keys_rotate_without_signing_anybody_out() {
         .await;
     assert_eq!(again.status, 200);
     assert_eq!(
-        again.all("set-cookie").count(),
+        again.header_values("set-cookie").count(),
         0,
         "it was signed again once"
     );
@@ -56,7 +56,10 @@ async fn keys_rotate_without_signing_anybody_out() {
         .send(&menshen)
         .await;
     assert_eq!(
-        (stranger.status, stranger.all("set-cookie").count()),
+        (
+            stranger.status,
+            stranger.header_values("set-cookie").count()
+        ),
         (401, 0)
     );
     menshen.reload(&with_keys(&[new])).await.unwrap();
@@ -69,7 +72,7 @@ async fn a_session_signed_again_ends_when_it_would_have() {
     let (old, new) = (keys::generate(), keys::generate());
     let (old, new) = (old.expose().as_str(), new.expose().as_str());
     let menshen = with_keys(&[old]).start().await;
-    let before = signed_in(&menshen, "zhangsan").await;
+    let before = session_cookie_of(&menshen, "zhangsan").await;
     menshen.reload(&with_keys(&[new, old])).await.unwrap();
     menshen.advance(super::HOUR);
     let answer = TestRequest::get("/echo")
@@ -91,7 +94,7 @@ async fn a_session_signed_again_ends_when_it_would_have() {
 async fn keys_that_are_replaced_at_once_end_every_session() {
     let (old, new) = (keys::generate(), keys::generate());
     let menshen = with_keys(&[old.expose()]).start().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     assert_eq!(status(&menshen, &cookie).await, 200);
     menshen.reload(&with_keys(&[new.expose()])).await.unwrap();
     assert_eq!(status(&menshen, &cookie).await, 401);
@@ -100,7 +103,7 @@ async fn keys_that_are_replaced_at_once_end_every_session() {
 #[tokio::test]
 async fn a_reload_keeps_sessions_and_a_refused_one_changes_nothing() {
     let menshen = Setup::default().start().await;
-    let cookie = signed_in(&menshen, "lisi").await;
+    let cookie = session_cookie_of(&menshen, "lisi").await;
     let closed = "[[route]]\nname = 'app'\nhost = 'sso.test'\nupstream = ['{app}']\n\
                   allow = \"'人事部' in user.departments\"\n";
     let setup = Setup::default();
@@ -122,7 +125,7 @@ async fn a_reload_keeps_sessions_and_a_refused_one_changes_nothing() {
 #[tokio::test]
 async fn a_shorter_idle_timeout_counts_for_those_who_are_here() {
     let menshen = Setup::default().start().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     assert_eq!(status(&menshen, &cookie).await, 200);
     let strict = Setup::default().session("idle_timeout = \"10m\"");
     menshen.reload(&strict).await.unwrap();
@@ -132,14 +135,14 @@ async fn a_shorter_idle_timeout_counts_for_those_who_are_here() {
 
 #[tokio::test]
 async fn a_connector_that_is_removed_takes_its_sessions_along() {
-    let both = Setup::default().more(&guests());
+    let both = Setup::default().tables(&guests());
     let menshen = both.clone().start().await;
     menshen
-        .source
+        .wecom
         .set_agent_domains(OTHER_AGENT_ID, &["sso.test"]);
     let start = "/.menshen/start?connector=guests&rd=%2Fecho";
-    let guest = signed_in_by(&menshen, start, "zhangsan").await;
-    let member = signed_in(&menshen, "zhangsan").await;
+    let guest = session_cookie_after(&menshen, start, "zhangsan").await;
+    let member = session_cookie_of(&menshen, "zhangsan").await;
     assert_eq!(status(&menshen, &guest).await, 200);
     menshen.reload(&Setup::default()).await.unwrap();
     assert_eq!(status(&menshen, &guest).await, 401);

@@ -5,24 +5,24 @@ use std::time::Duration;
 use super::status;
 use crate::browser::Browser;
 use crate::passing::guests;
-use crate::setup::{HOME, Menshen, Setup};
-use crate::test_request::{TestRequest, signed_in, signed_in_by};
+use crate::setup::{Menshen, SSO_URL, Setup};
+use crate::test_request::{TestRequest, session_cookie_after, session_cookie_of};
 use crate::wecom::OTHER_AGENT_ID;
 
 const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"open sesame\"\n";
 
 /// 张三, 李四, and a guest by the other connector.
 async fn three() -> (Menshen, [String; 3]) {
-    let setup = Setup::default().more(&format!("{ADMIN}{}", guests()));
+    let setup = Setup::default().tables(&format!("{ADMIN}{}", guests()));
     let menshen = setup.start().await;
     menshen
-        .source
+        .wecom
         .set_agent_domains(OTHER_AGENT_ID, &["sso.test"]);
     let start = "/.menshen/start?connector=guests&rd=%2Fecho";
     let cookies = [
-        signed_in(&menshen, "zhangsan").await,
-        signed_in(&menshen, "lisi").await,
-        signed_in_by(&menshen, start, "zhangsan").await,
+        session_cookie_of(&menshen, "zhangsan").await,
+        session_cookie_of(&menshen, "lisi").await,
+        session_cookie_after(&menshen, start, "zhangsan").await,
     ];
     // All are in memory.
     assert_eq!(statuses(&menshen, &cookies).await, [200; 3]);
@@ -63,7 +63,7 @@ async fn a_revocation_ends_whom_it_names_at_the_next_request() {
         assert_eq!(statuses(&menshen, &cookies).await, left, "{body}");
         // They are not shut out: a new login counts.
         menshen.advance(Duration::from_secs(1));
-        let anew = signed_in(&menshen, "zhangsan").await;
+        let anew = session_cookie_of(&menshen, "zhangsan").await;
         assert_eq!(status(&menshen, &anew).await, 200, "{body}");
         assert_eq!(statuses(&menshen, &cookies).await, left, "{body}, later");
     }
@@ -72,7 +72,7 @@ async fn a_revocation_ends_whom_it_names_at_the_next_request() {
 #[tokio::test]
 async fn one_session_ends_and_the_persons_others_stay() {
     let (menshen, [zhang, ..]) = three().await;
-    let other = signed_in(&menshen, "zhangsan").await;
+    let other = session_cookie_of(&menshen, "zhangsan").await;
     let list = api(&menshen, "GET", "/api/sessions?login=zhangsan", "").await;
     let sessions = list["sessions"].as_array().unwrap();
     assert_eq!(sessions.len(), 2);
@@ -101,7 +101,9 @@ async fn a_closed_account_is_out_and_stays_out_until_it_is_opened() {
     assert_eq!(status(&menshen, &zhang).await, 401);
     assert_eq!(status(&menshen, &li).await, 200);
     let mut browser = Browser::new(&menshen);
-    let page = browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    let page = browser
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
     assert_eq!(page.answer.status, 403, "{}", page.answer.text());
     assert_eq!(browser.cookie("menshen"), None);
     api(
@@ -117,7 +119,7 @@ async fn a_closed_account_is_out_and_stays_out_until_it_is_opened() {
         "the old session is over"
     );
     menshen.advance(Duration::from_secs(1));
-    let anew = signed_in(&menshen, "zhangsan").await;
+    let anew = session_cookie_of(&menshen, "zhangsan").await;
     assert_eq!(status(&menshen, &anew).await, 200);
 }
 
@@ -125,9 +127,11 @@ async fn a_closed_account_is_out_and_stays_out_until_it_is_opened() {
 async fn a_session_that_was_signed_out_is_over_for_whoever_kept_its_cookie() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    browser
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
     let kept = browser.cookie("menshen").unwrap().value.clone();
-    let elsewhere = signed_in(&menshen, "zhangsan").await;
+    let elsewhere = session_cookie_of(&menshen, "zhangsan").await;
     // A program, a frame or another site cannot sign anybody out.
     for headers in [
         vec![("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")],
@@ -145,7 +149,7 @@ async fn a_session_that_was_signed_out_is_over_for_whoever_kept_its_cookie() {
         .navigating();
     assert_eq!(head.send(&menshen).await.status, 405);
     assert_eq!(status(&menshen, &kept).await, 200);
-    browser.visit(&format!("{HOME}/.menshen/sign_out")).await;
+    browser.visit(&format!("{SSO_URL}/.menshen/sign_out")).await;
     assert_eq!(browser.cookie("menshen"), None);
     assert_eq!(status(&menshen, &kept).await, 401);
     assert_eq!(status(&menshen, &elsewhere).await, 200, "only this session");
@@ -154,13 +158,13 @@ async fn a_session_that_was_signed_out_is_over_for_whoever_kept_its_cookie() {
 #[tokio::test]
 async fn signing_out_everywhere_ends_all_sessions_of_the_person() {
     let (menshen, [zhang, li, guest]) = three().await;
-    let elsewhere = signed_in(&menshen, "zhangsan").await;
+    let elsewhere = session_cookie_of(&menshen, "zhangsan").await;
     let ask = TestRequest::get("/.menshen/sign_out?everywhere=1").method("POST");
     let ask = ask.session(&zhang).header("Content-Length", "0");
     let foreign = ask.clone().header("Origin", "http://evil.test");
     assert_eq!(foreign.send(&menshen).await.status, 403);
     assert_eq!(status(&menshen, &elsewhere).await, 200);
-    let own = ask.header("Origin", HOME);
+    let own = ask.header("Origin", SSO_URL);
     assert_eq!(own.send(&menshen).await.status, 200);
     assert_eq!(status(&menshen, &elsewhere).await, 401);
     assert_eq!(

@@ -21,7 +21,7 @@ async fn start_menshen(socket: &TcpListener, session: &str, lines: &str) -> Watc
     let session = format!("store_outage_grace = \"1s\"\n{session}");
     let server = format!("{NOBODY_TRUSTED}limits.judged_again_after = \"3s\"\n");
     let setup = setup(socket, &session, lines).server(&server);
-    WatchedHouse::start(setup.more(PLAIN_HTTP2)).await
+    WatchedHouse::start(setup.tables(PLAIN_HTTP2)).await
 }
 
 /// The open exchanges at the start of the outage: an event stream and a page without a response.
@@ -39,9 +39,9 @@ async fn open_without_store(
     let mut stream = open_events_at(menshen.address, socket, cookie).await;
     let mut client = RawConnection::open(menshen.address).await;
     let ask = TestRequest::get("/slow").session(cookie);
-    client.send(ask.on_the_wire()).await;
+    client.send(ask.to_bytes()).await;
     let mut upstream = accept(socket).await;
-    upstream.request().await.unwrap();
+    upstream.read_request().await.unwrap();
     let rechecked_at = Instant::now() + FIRST_RECHECK;
     menshen.store.fail(Some(Fault::Failed));
     let ask = TestRequest::get("/echo").session(cookie);
@@ -67,7 +67,7 @@ async fn open_streams_continue_during_a_short_store_outage() {
         } = open_without_store(&menshen, &socket, &cookie).await;
         menshen.store.fail(None);
         // The response was held back until the session was checked.
-        let answer = page.0.answer().await;
+        let answer = page.0.read_answer().await;
         assert_eq!((answer.status, &*answer.text()), (200, "the figures"));
         assert_continues(&mut stream.0, &mut stream.1).await;
         let out = TestRequest::get("/.menshen/sign_out")
@@ -95,7 +95,7 @@ async fn open_streams_end_after_a_long_store_outage_or_with_their_session() {
         };
         let ends = async {
             assert_cut_off(stream.0, stream.1).await;
-            page.0.answer().await
+            page.0.read_answer().await
         };
         let answer = tokio::select! {
             answer = ends => answer,

@@ -7,12 +7,12 @@ use menshen::keys;
 
 use super::watched::{Fault, WatchedHouse};
 use crate::browser::Browser;
-use crate::setup::{HOME, Setup};
+use crate::setup::{SSO_URL, Setup};
 
 /// A browser that is signed in at home and holds a ticket for oa.test with its nonce.
 async fn with_ticket(menshen: &WatchedHouse) -> (Browser, String) {
     let mut browser = Browser::at(menshen.address);
-    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let ticket = next_ticket(&mut browser).await;
     (browser, ticket)
 }
@@ -73,7 +73,7 @@ async fn one_that_the_store_did_not_take_counts_once_it_is_back() {
 async fn fresh_tickets_are_limited_for_each_client() {
     let setup = Setup::default()
         .server("trusted_proxies = ['127.0.0.1']")
-        .more("[login]\nfinishes_per_client_per_minute = 2");
+        .tables("[login]\nfinishes_per_client_per_minute = 2");
     let menshen = WatchedHouse::start(setup).await;
     let (browser, first) = with_ticket(&menshen).await;
     let from = |client: &str| {

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::HOUR;
 use crate::setup::{Menshen, ROUTES, Setup};
-use crate::test_request::{TestRequest, signed_in};
+use crate::test_request::{TestRequest, session_cookie_of};
 
 /// A client's end of a WebSocket.
 pub(super) struct Socket(TcpStream);
@@ -60,8 +60,8 @@ impl Socket {
 pub(super) const GOODBYE: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
 
 async fn two(menshen: &Menshen) -> (Socket, Socket) {
-    let zhang = signed_in(menshen, "zhangsan").await;
-    let li = signed_in(menshen, "lisi").await;
+    let zhang = session_cookie_of(menshen, "zhangsan").await;
+    let li = session_cookie_of(menshen, "lisi").await;
     let mut sockets = (
         Socket::open(menshen.address(), "/ws", &zhang).await,
         Socket::open(menshen.address(), "/ws", &li).await,
@@ -109,7 +109,7 @@ async fn all_are_closed_when_everyone_is_revoked() {
 #[tokio::test]
 async fn it_is_closed_by_a_sign_out() {
     let menshen = Menshen::new().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let socket = Socket::open(menshen.address(), "/ws", &cookie).await;
     let out = TestRequest::get("/.menshen/sign_out")
         .session(&cookie)
@@ -122,7 +122,7 @@ async fn it_is_closed_by_a_sign_out() {
 async fn it_is_closed_when_its_session_expires() {
     let setup = Setup::default().session("lifetime = \"2s\"\nidle_timeout = \"2s\"");
     let menshen = setup.start().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let mut socket = Socket::open(menshen.address(), "/ws", &cookie).await;
     assert!(socket.echoes().await);
     // The door looks again when two seconds of the real time are over.
@@ -163,7 +163,7 @@ async fn one_on_a_public_route_is_closed_too_when_the_person_it_was_opened_for_i
                   upstream = ['{app}']\n";
     let setup = Setup::default().routes(&format!("{ROUTES}{public}"));
     let menshen = setup.start().await;
-    let cookie = signed_in(&menshen, "zhangsan").await;
+    let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let mut zhang = Socket::open(menshen.address(), "/ws", &cookie).await;
     let mut stranger = Socket::open(menshen.address(), "/ws", "").await;
     assert!(zhang.echoes().await && stranger.echoes().await);

@@ -295,7 +295,7 @@ async fn a_front_channel_logout_over_the_rate_limit_takes_no_place_in_an_outage(
     let provider = Provider::new().await;
     let connector = provider.toml("busy");
     let limits = "[login]\nfinishes_per_minute = 5\nfinishes_per_client_per_minute = 1000\n";
-    let setup = Setup::default().more(&format!("{connector}{limits}"));
+    let setup = Setup::default().tables(&format!("{connector}{limits}"));
     let menshen = WatchedHouse::start(setup).await;
     let issuer: String =
         url::form_urlencoded::byte_serialize(provider.issuer().as_bytes()).collect();

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::browser::Browser;
 use crate::legacy_app::LegacyApp;
 use crate::records::Records;
-use crate::setup::{HOME, Setup};
+use crate::setup::{SSO_URL, Setup};
 use crate::wecom::{AGENT_ID, Options, WeCom};
 
 /// How a store may fail.
@@ -315,7 +315,7 @@ impl WatchedHouse {
     /// The session cookie of somebody who logs in.
     pub(super) async fn signed_in(&self, userid: &str) -> String {
         let mut browser = Browser::at(self.address);
-        let page = browser.sign_in(&format!("{HOME}/echo"), userid).await;
+        let page = browser.sign_in(&format!("{SSO_URL}/echo"), userid).await;
         let cookie = browser.cookie("menshen");
         let cookie = cookie.unwrap_or_else(|| panic!("{}", page.answer.text()));
         cookie.value.clone()

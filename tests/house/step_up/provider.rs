@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::browser::{Browser, href};
 use crate::logging_in::OWN;
 use crate::provider::{Misbehavior, Provider};
-use crate::setup::{HOME, Menshen};
+use crate::setup::{Menshen, SSO_URL};
 
 /// A route without demands, one that demands a recent second factor, and one whose logins always
 /// show the provider's page.
@@ -54,7 +54,7 @@ async fn start_menshen(provider: &Provider, always: bool) -> Menshen {
     if always {
         let more = provider.toml("keycloak").replace("\"never\"", "\"always\"");
         return setup
-            .more(&format!("{more}{}", crate::setup::UNLIMITED))
+            .tables(&format!("{more}{}", crate::setup::NO_LOGIN_LIMITS))
             .start()
             .await;
     }
@@ -67,7 +67,7 @@ async fn walk(provider: &Provider, browser: &mut Browser, place: &str) -> crate:
     match href(&page.answer.text(), "/start?connector=keycloak") {
         Some(start) if page.url.contains("/.menshen/") => {
             provider
-                .follow_login(browser, &format!("{HOME}{start}"))
+                .follow_login(browser, &format!("{SSO_URL}{start}"))
                 .await
         }
         _ => page,
@@ -81,25 +81,25 @@ async fn a_second_factor_is_requested_only_for_routes_that_demand_it() {
     let mut browser = Browser::new(&menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     assert_eq!(page.answer.status, 200);
-    let asked = provider.last("authorize");
+    let asked = provider.last_request("authorize");
     assert_eq!(
         (
-            asked.one("acr_values"),
-            asked.one("max_age"),
-            asked.one("prompt")
+            asked.parameter("acr_values"),
+            asked.parameter("max_age"),
+            asked.parameter("prompt")
         ),
         (None, None, None)
     );
     let page = walk(&provider, &mut browser, STRONG).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, STRONG));
-    let asked = provider.last("authorize");
-    assert_eq!(asked.one("acr_values"), Some("gold mfa"));
-    assert_eq!(asked.one("max_age"), Some("600"));
+    let asked = provider.last_request("authorize");
+    assert_eq!(asked.parameter("acr_values"), Some("gold mfa"));
+    assert_eq!(asked.parameter("max_age"), Some("600"));
     // The stronger proof is valid on other routes, and ages only where `max_age` is set.
     let before = provider.calls("authorize");
-    assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_eq!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
     menshen.advance(Duration::from_secs(601));
-    assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_eq!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
     assert_eq!(browser.visit(STRONG).await.status, 302);
     assert_eq!(provider.calls("authorize"), before);
     let page = walk(&provider, &mut browser, STRONG).await;
@@ -121,7 +121,7 @@ async fn an_unconfirmed_second_factor_ends_on_a_page() {
             (403, Some(Cause::ProofTooWeak)),
             "{always}"
         );
-        assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+        assert_eq!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
         // The provider reports an old `auth_time`, whatever was asked.
         provider.set(|settings| settings.acrs = vec!["mfa".to_owned()]);
         let long_ago = menshen.clock.now().unix_s() - 7200;
@@ -159,7 +159,7 @@ async fn a_proof_that_becomes_too_old_during_the_redirect_is_requested_once_more
     let back = browser.follow_until(&start, callback).await;
     menshen.advance(Duration::from_secs(5));
     let page = browser.follow(&back.url).await;
-    let place = format!("{HOME}/fresh/echo");
+    let place = format!("{SSO_URL}/fresh/echo");
     assert_eq!((page.answer.status, page.url), (200, place));
     assert_eq!(provider.calls("authorize"), 2);
 }
@@ -170,17 +170,20 @@ async fn prompt_is_sent_with_every_login_for_the_route() {
     let menshen = start_menshen(&provider, false).await;
     let mut browser = Browser::new(&menshen);
     provider.set_default_user("zhangsan");
-    let place = format!("{HOME}/shown/echo");
+    let place = format!("{SSO_URL}/shown/echo");
     let page = walk(&provider, &mut browser, &place).await;
     assert_eq!((page.answer.status, page.url), (200, place));
     assert_eq!(
-        provider.last("authorize").one("prompt"),
+        provider.last_request("authorize").parameter("prompt"),
         Some("select_account")
     );
     // A session of a login for another route is accepted: `prompt` makes no session insufficient.
     let mut other = Browser::new(&menshen);
     provider.sign_in(&mut other, "keycloak", "lisi").await;
-    assert_eq!(other.visit(&format!("{HOME}/shown/echo")).await.status, 200);
+    assert_eq!(
+        other.visit(&format!("{SSO_URL}/shown/echo")).await.status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -212,9 +215,12 @@ async fn only_hints_of_own_urls_reach_the_provider() {
         Browser::new(&menshen)
             .follow(&format!("{OWN}/{address}"))
             .await;
-        let asked = provider.last("authorize");
+        let asked = provider.last_request("authorize");
         assert_eq!(
-            (asked.one("login_hint"), asked.one("domain_hint")),
+            (
+                asked.parameter("login_hint"),
+                asked.parameter("domain_hint")
+            ),
             (login, domain),
             "{address}"
         );
@@ -226,7 +232,7 @@ async fn only_hints_of_own_urls_reach_the_provider() {
         .await;
     let start = href(&page.text(), "/start?connector=keycloak").unwrap();
     let page = provider
-        .follow_login(&mut browser, &format!("{HOME}{start}"))
+        .follow_login(&mut browser, &format!("{SSO_URL}{start}"))
         .await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
 }

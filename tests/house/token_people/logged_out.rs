@@ -74,7 +74,7 @@ async fn a_token_that_comes_long_after_a_logout_at_the_provider_is_nobodys() {
         match &marked {
             Some(marked) => {
                 let notice = provider.logout_token(marked);
-                let pushed = provider.push_logout(menshen.address(), "keycloak", &notice);
+                let pushed = provider.post_logout_token(menshen.address(), "keycloak", &notice);
                 assert_eq!(pushed.await.status, 200, "{what}");
             }
             None => {
@@ -134,7 +134,7 @@ async fn one_client_notes_so_many_front_channel_logouts_and_still_ends_what_stan
     );
     let setup = Setup::default().clock(provider.clock()).server(TRUSTED);
     let menshen = setup
-        .more(&more)
+        .tables(&more)
         .routes(ROUTES)
         .store(&dir.url())
         .start()

@@ -20,7 +20,7 @@ async fn two(provider: &Provider, dir: &TempDir, login: &str) -> Menshen {
         provider.issuer()
     );
     let setup = Setup::default().clock(provider.clock()).server(TRUSTED);
-    let setup = setup.more(&more).routes(ROUTES).store(&dir.url());
+    let setup = setup.tables(&more).routes(ROUTES).store(&dir.url());
     setup.start().await
 }
 
@@ -87,7 +87,7 @@ async fn a_logout_through_one_connector_is_kept_whatever_comes_through_another()
 async fn a_login_under_way_never_outlives_its_logout() {
     let (provider, dir) = (Provider::new().await, TempDir::new());
     let menshen = two(&provider, &dir, "").await;
-    provider.set(|settings| settings.code_s = 3600);
+    provider.set(|settings| settings.code_lifetime_s = 3600);
     for (waits_s, by, login) in [
         (0, "busy", "lisi"),
         (590, "busy", "zhangsan"),
@@ -177,7 +177,7 @@ async fn a_logout_that_is_forgotten_before_its_time_is_warned_of() {
         provider.issuer()
     );
     let setup = Setup::default().clock(provider.clock()).server(TRUSTED);
-    let setup = setup.more(&more).routes(ROUTES);
+    let setup = setup.tables(&more).routes(ROUTES);
     let menshen = setup.store(&dir.url()).start().await;
     let say = async |sid: &str| {
         let said = front_channel_of("flooded", &provider, &menshen, (sid, "192.0.2.1"));

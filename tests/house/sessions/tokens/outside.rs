@@ -12,7 +12,12 @@ use crate::setup::Menshen;
 /// A provider whose tokens live for an hour.
 async fn idp() -> Idp {
     let idp = Idp::new().await;
-    idp.set(|settings| (settings.access_s, settings.id_s) = (3600, 3600));
+    idp.set(|settings| {
+        (
+            settings.access_token_lifetime_s,
+            settings.id_token_lifetime_s,
+        ) = (3600, 3600)
+    });
     idp
 }
 
@@ -27,7 +32,7 @@ fn setup(idp: &Idp) -> Setup {
     );
     Setup::default()
         .clock(idp.clock())
-        .more(&more)
+        .tables(&more)
         .routes(ROUTES)
 }
 
@@ -64,7 +69,7 @@ fn tokens(answer: &Answer) -> (Option<String>, Option<String>) {
 }
 
 fn spent(idp: &Idp) -> (usize, usize) {
-    (idp.calls("refresh"), idp.calls("refresh spent twice"))
+    (idp.refresh_grants(), idp.reused_refresh_tokens())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -118,10 +123,10 @@ async fn a_provider_that_is_away_ends_nothing_and_one_that_refuses_ends_the_sess
     let idp = idp().await;
     let menshen = setup(&idp).start().await;
     let cookie = signed_in(&menshen, &idp).await;
-    idp.down();
+    idp.start_outage();
     menshen.advance(LIFETIME);
     assert_eq!(tokens(&ask(&menshen, "/echo", &cookie).await), (None, None));
-    idp.up();
+    idp.end_outage();
     idp.person("zhangsan").disabled(true);
     menshen.advance(5 * SECOND);
     assert_eq!(status(&menshen, &cookie).await, 401);
