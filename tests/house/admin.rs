@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
-use crate::forwarding::upgrades::open_socket;
+use crate::forwarding::upgrades::open_websocket;
 use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::wire::{self, Answer};
 
@@ -194,7 +194,7 @@ async fn an_ended_session_is_refused_on_its_next_request() {
     );
     let mut other = signed_in(&menshen, "lisi").await;
     let value = &desk.cookie("menshen").unwrap().value;
-    let mut socket = open_socket(
+    let mut socket = open_websocket(
         &menshen,
         "sso.test",
         &format!("Cookie: menshen={value}\r\n"),

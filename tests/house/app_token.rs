@@ -18,8 +18,8 @@ async fn a_hundred_concurrent_logins_request_one_token() {
     let mut waiting = Vec::new();
     for _ in 0..100 {
         let mut browser = Browser::new(&menshen);
-        let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
-        let back = browser.choose(&source, "lisi").await;
+        let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+        let back = browser.choose_person(&source, "lisi").await;
         waiting.push((browser, back));
     }
     let visits = waiting

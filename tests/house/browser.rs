@@ -11,7 +11,7 @@ use crate::wecom::WeCom;
 use crate::wire::{self, Answer};
 
 /// How many redirects are followed before a test fails: more is a loop.
-const HOPS_MAX: usize = 12;
+const REDIRECTS_MAX: usize = 12;
 
 /// One person's browser. Every host name of a test leads to menshen; addresses lead where they
 /// say.
@@ -21,18 +21,18 @@ pub(crate) struct Browser {
     jar: Vec<Cookie>,
     user_agent: String,
     /// Sent with every request to menshen.
-    pub(crate) extra: Vec<(String, String)>,
+    pub(crate) extra_headers: Vec<(String, String)>,
     /// Every address that was visited, oldest first.
     pub(crate) visited: Vec<String>,
     /// Whether every page's service worker fetches what its page asks for.
-    has_workers: bool,
+    has_service_workers: bool,
 }
 
 /// One cookie as a browser keeps it (RFC 6265bis).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Cookie {
     pub(crate) host: String,
-    pub(crate) wide: bool,
+    pub(crate) for_subdomains: bool,
     pub(crate) name: String,
     pub(crate) value: String,
     pub(crate) secure: bool,
@@ -77,22 +77,22 @@ impl Browser {
             menshen,
             jar: Vec::new(),
             user_agent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0".to_owned(),
-            extra: Vec::new(),
+            extra_headers: Vec::new(),
             visited: Vec::new(),
-            has_workers: false,
+            has_service_workers: false,
         }
     }
 
     /// The same with a service worker on every host that fetches what its pages ask for.
     pub(crate) fn behind_a_service_worker(self) -> Self {
         Self {
-            has_workers: true,
+            has_service_workers: true,
             ..self
         }
     }
 
     /// The same with another User-Agent.
-    pub(crate) fn with_agent(self, user_agent: &str) -> Self {
+    pub(crate) fn with_user_agent(self, user_agent: &str) -> Self {
         Self {
             user_agent: user_agent.to_owned(),
             ..self
@@ -101,7 +101,7 @@ impl Browser {
 
     /// Behind a TLS-ending proxy that menshen trusts.
     pub(crate) fn over_https(mut self) -> Self {
-        self.extra
+        self.extra_headers
             .push(("X-Forwarded-Proto".to_owned(), "https".to_owned()));
         self
     }
@@ -114,24 +114,24 @@ impl Browser {
         self.jar.iter().find(|cookie| cookie.name == name)
     }
 
-    pub(crate) fn forget(&mut self, name_part: &str) {
+    pub(crate) fn delete_cookies(&mut self, name_part: &str) {
         self.jar.retain(|cookie| !cookie.name.contains(name_part));
     }
 
     /// Lets a cookie reach every host below its own.
-    pub(crate) fn widen(&mut self, name: &str) {
+    pub(crate) fn send_to_subdomains(&mut self, name: &str) {
         let named = self.jar.iter_mut().filter(|cookie| cookie.name == name);
-        named.for_each(|cookie| cookie.wide = true);
+        named.for_each(|cookie| cookie.for_subdomains = true);
     }
 
-    pub(crate) fn set(&mut self, host: &str, name: &str, value: &str) {
-        self.store(host, &format!("{name}={value}; Path=/"));
+    pub(crate) fn set_cookie(&mut self, host: &str, name: &str, value: &str) {
+        self.store_cookie(host, &format!("{name}={value}; Path=/"));
     }
 
     /// Goes to an address, as a person does; follows nothing.
     pub(crate) async fn visit(&mut self, url: &str) -> Answer {
-        let mut headers = navigation();
-        if self.has_workers {
+        let mut headers = navigation_headers();
+        if self.has_service_workers {
             headers[2] = ("Sec-Fetch-Dest", "empty");
             headers[3] = ("Sec-Fetch-Site", "same-origin");
         }
@@ -146,7 +146,7 @@ impl Browser {
     /// The same, but stops before an address that `stop` knows.
     pub(crate) async fn follow_until(&mut self, url: &str, stop: impl Fn(&str) -> bool) -> Page {
         let mut url = url.to_owned();
-        for _ in 0..HOPS_MAX {
+        for _ in 0..REDIRECTS_MAX {
             let answer = self.visit(&url).await;
             let next = answer.header("location").map(|to| {
                 Url::parse(&url)
@@ -166,7 +166,7 @@ impl Browser {
                 _ => return Page { url, answer },
             }
         }
-        panic!("more than {HOPS_MAX} redirects: {:?}", self.visited);
+        panic!("more than {REDIRECTS_MAX} redirects: {:?}", self.visited);
     }
 
     /// Goes to an address as a stranger and stops at the source's page.
@@ -174,7 +174,7 @@ impl Browser {
         clippy::wrong_self_convention,
         reason = "the browser goes to the source; nothing is converted"
     )]
-    pub(crate) async fn to_source(&mut self, url: &str) -> String {
+    pub(crate) async fn open_login_page(&mut self, url: &str) -> String {
         let page = self
             .follow_until(url, |next| next.contains("/wwlogin/sso/login"))
             .await;
@@ -200,7 +200,7 @@ impl Browser {
     }
 
     /// Chooses a member at the source's page; answers where the source sends the browser back to.
-    pub(crate) async fn choose(&mut self, login_page: &str, userid: &str) -> String {
+    pub(crate) async fn choose_person(&mut self, login_page: &str, userid: &str) -> String {
         let answer = self.visit(&WeCom::choose(login_page, userid)).await;
         answer
             .header("location")
@@ -210,8 +210,8 @@ impl Browser {
 
     /// A whole login from the address a stranger types to the page they see.
     pub(crate) async fn sign_in(&mut self, url: &str, userid: &str) -> Page {
-        let source = self.to_source(url).await;
-        let back = self.choose(&source, userid).await;
+        let source = self.open_login_page(url).await;
+        let back = self.choose_person(&source, userid).await;
         self.follow(&back).await
     }
 
@@ -297,7 +297,9 @@ impl Browser {
         let mut add = |name: &str, value: &str| request.push_str(&format!("{name}: {value}\r\n"));
         add("User-Agent", &self.user_agent);
         if to_menshen {
-            self.extra.iter().for_each(|(name, value)| add(name, value));
+            self.extra_headers
+                .iter()
+                .for_each(|(name, value)| add(name, value));
         }
         let own = self.cookie_header(&host, parsed.scheme() == "https");
         if !own.is_empty() {
@@ -316,13 +318,14 @@ impl Browser {
             .header_values("set-cookie")
             .map(str::to_owned)
             .collect();
-        set.iter().for_each(|line| self.store(&host, line));
+        set.iter().for_each(|line| self.store_cookie(&host, line));
         answer
     }
 
     fn cookie_header(&self, host: &str, https: bool) -> String {
         let mine = |cookie: &&Cookie| {
-            let reaches = cookie.host == host || (cookie.wide && is_below(host, &cookie.host));
+            let reaches =
+                cookie.host == host || (cookie.for_subdomains && is_below(host, &cookie.host));
             reaches && (https || !cookie.secure)
         };
         let pairs = self.jar.iter().filter(mine);
@@ -332,7 +335,7 @@ impl Browser {
             .join("; ")
     }
 
-    fn store(&mut self, host: &str, line: &str) {
+    fn store_cookie(&mut self, host: &str, line: &str) {
         let mut parts = line.split(';').map(str::trim);
         let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else {
             return;
@@ -353,7 +356,7 @@ impl Browser {
         {
             return;
         }
-        let wide = domain.is_some();
+        let for_subdomains = domain.is_some();
         if domain
             .as_ref()
             .is_some_and(|domain| !is_below(host, domain))
@@ -368,7 +371,7 @@ impl Browser {
             let same_site = flags.get("samesite").map_or("", String::as_str);
             self.jar.push(Cookie {
                 host,
-                wide,
+                for_subdomains,
                 name,
                 value,
                 secure,
@@ -385,7 +388,7 @@ fn is_below(host: &str, domain: &str) -> bool {
 }
 
 /// The headers of a person going somewhere.
-pub(crate) fn navigation() -> [(&'static str, &'static str); 4] {
+pub(crate) fn navigation_headers() -> [(&'static str, &'static str); 4] {
     [
         ("Accept", "text/html,application/xhtml+xml"),
         ("Sec-Fetch-Mode", "navigate"),

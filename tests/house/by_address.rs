@@ -3,8 +3,8 @@
 
 use crate::browser::Browser;
 use crate::conf::parse;
-use crate::listening::{beside, echo_route};
-use crate::logging_in::OWN;
+use crate::listening::{echo_setup, start_second_instance};
+use crate::logging_in::OWN_PAGES;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::upstream::get;
@@ -18,8 +18,8 @@ async fn begun(menshen: &Menshen, client: &str) -> usize {
     for _ in 0..20 {
         let mut browser = Browser::new(menshen);
         let header = ("X-Forwarded-For".to_owned(), client.to_owned());
-        browser.extra.push(header);
-        let start = format!("{OWN}/start?connector=corp&rd=/x");
+        browser.extra_headers.push(header);
+        let start = format!("{OWN_PAGES}/start?connector=corp&rd=/x");
         let answer = browser.visit(&start).await;
         assert!([302, 429].contains(&answer.status), "{}", answer.status);
         begun += usize::from(answer.status == 302);
@@ -71,7 +71,7 @@ async fn each_address_of_the_network_has_its_own_connections() {
         ("limits.count_by_address = ['fd00:1:3::/48']\n", false),
     ] {
         let server = format!("{TRUSTING}limits.connections_per_client_max = 1\n{key}");
-        let running = beside(&menshen, &echo_route().server(&server), place).await;
+        let running = start_second_instance(&menshen, &echo_setup().server(&server), place).await;
         let from = async |client: &str| {
             let mut connection = RawConnection::open(running.addresses()[0]).await;
             let head = format!("PROXY TCP6 {client} fd00:1:2::1 5 443\r\n");
@@ -100,7 +100,7 @@ async fn no_address_can_be_chosen_that_uses_up_the_connections_of_another() {
     let server = format!(
         "{TRUSTING}limits.connections_per_client_max = 1\nlimits.count_by_address = ['fd00::/8']\n"
     );
-    let running = beside(&menshen, &echo_route().server(&server), listen).await;
+    let running = start_second_instance(&menshen, &echo_setup().server(&server), listen).await;
     let is_served = async |client: &str| {
         let mut connection = RawConnection::open(running.addresses()[0]).await;
         let head = format!("PROXY TCP6 {client} fd00:1:2::1 5 443\r\n");

@@ -1,8 +1,8 @@
 //! Header values are bytes: a value in another encoding does not hide the session cookie or a parameter.
 
 use crate::browser::Browser;
-use crate::checking::{PAGE, TRUSTED};
-use crate::logging_in::{OWN, PHONE};
+use crate::checking::{ACCEPT_HTML, TRUST_LOOPBACK};
+use crate::logging_in::{OWN_PAGES, WECOM_PHONE_APP};
 use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 
@@ -11,7 +11,7 @@ const NAMES: [&[u8]; 3] = ["张三".as_bytes(), b"Jos\xe9", b"\xd5\xc5\xc8\xfd"]
 
 #[tokio::test]
 async fn a_cookie_of_any_bytes_does_not_hide_the_session() {
-    let menshen = Setup::default().server(TRUSTED).start().await;
+    let menshen = Setup::default().server(TRUST_LOOPBACK).start().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
     for name in NAMES {
         let ours = format!("menshen={cookie}").into_bytes();
@@ -46,7 +46,7 @@ async fn a_person_with_non_ascii_cookies_signs_in() {
     let menshen = Menshen::new().await;
     for name in ["张三", "José"] {
         let mut browser = Browser::new(&menshen);
-        browser.set("sso.test", "name", name);
+        browser.set_cookie("sso.test", "name", name);
         let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
         assert_eq!(page.answer.status, 200, "{name}");
     }
@@ -57,8 +57,8 @@ async fn the_wecom_client_is_recognized_despite_a_non_ascii_phone_name() {
     let menshen = Menshen::new().await;
     for model in NAMES {
         let agent = [b"Mozilla/5.0 (Linux; Android 14; ", model, b") "].concat();
-        let agent = [&agent, PHONE.as_bytes()].concat();
-        let ask = TestRequest::get("/.menshen/start?connector=corp").headers(&PAGE);
+        let agent = [&agent, WECOM_PHONE_APP.as_bytes()].concat();
+        let ask = TestRequest::get("/.menshen/start?connector=corp").headers(&ACCEPT_HTML);
         let answer = ask.bytes("User-Agent", &agent).send(&menshen).await;
         let to = answer.header("location").unwrap_or_default();
         assert!(to.contains("/connect/oauth2/authorize"), "{model:?}: {to}");
@@ -87,20 +87,22 @@ async fn an_old_browser_signs_out_from_a_page_with_a_non_ascii_referer() {
 
 #[tokio::test]
 async fn redirects_of_menshen_are_ascii() {
-    let menshen = Setup::default().server(TRUSTED).start().await;
+    let menshen = Setup::default().server(TRUST_LOOPBACK).start().await;
     for rd in [
         "%2F%E4%BD%A0%E5%A5%BD%3Fq=%E5%BC%A0%E4%B8%89",
         "/%E4%BD%A0%E5%A5%BD?q=%E5%BC%A0%E4%B8%89",
     ] {
         let mut browser = Browser::new(&menshen);
-        let source = browser.to_source(&format!("{OWN}/start?rd={rd}")).await;
-        let back = browser.choose(&source, "lisi").await;
+        let source = browser
+            .open_login_page(&format!("{OWN_PAGES}/start?rd={rd}"))
+            .await;
+        let back = browser.choose_person(&source, "lisi").await;
         let answer = browser.visit(&back).await;
         let to = answer.header("location").unwrap();
         let wanted = "/%E4%BD%A0%E5%A5%BD?q=%E5%BC%A0%E4%B8%89";
         assert_eq!(to.trim_start_matches(SSO_URL), wanted, "{rd}");
         // With a session the redirect is immediate.
-        let answer = browser.visit(&format!("{OWN}/start?rd={rd}")).await;
+        let answer = browser.visit(&format!("{OWN_PAGES}/start?rd={rd}")).await;
         let to = answer.header("location").unwrap();
         assert_eq!(to.trim_start_matches(SSO_URL), wanted, "{rd}");
     }
@@ -109,7 +111,7 @@ async fn redirects_of_menshen_are_ascii() {
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
     let ask = TestRequest::get("/.menshen/start")
-        .headers(&PAGE)
+        .headers(&ACCEPT_HTML)
         .session(&cookie);
     let ask = ask.bytes("X-Auth-Request-Redirect", b"/\xc4\xe3");
     let answer = ask.send(&menshen).await;

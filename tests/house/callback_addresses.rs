@@ -71,8 +71,8 @@ async fn logins_return_to_the_configured_callback_url() {
         }
         let mut browser = Browser::new(&menshen);
         let start = start_of("corp", prefix);
-        let source = browser.to_source(&start).await;
-        let back = browser.choose(&source, "lisi").await;
+        let source = browser.open_login_page(&start).await;
+        let back = browser.choose_person(&source, "lisi").await;
         assert!(back.starts_with(address), "{back}");
         let page = browser.follow(&back).await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use menshen::face::page::Cause;
 
-use crate::browser::{Browser, href, navigation};
-use crate::logging_in::{OWN, parameter};
+use crate::browser::{Browser, href, navigation_headers};
+use crate::logging_in::{OWN_PAGES, query_parameter};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::wecom::WeCom;
 
@@ -14,8 +14,10 @@ const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
 /// A browser that was at the provider, and the callback URL.
 async fn at_callback(menshen: &Menshen) -> (Browser, String) {
     let mut browser = Browser::new(menshen);
-    let page = browser.to_source(&format!("{SSO_URL}/echo?way=back")).await;
-    let back = browser.choose(&page, "zhangsan").await;
+    let page = browser
+        .open_login_page(&format!("{SSO_URL}/echo?way=back"))
+        .await;
+    let back = browser.choose_person(&page, "zhangsan").await;
     (browser, back)
 }
 
@@ -120,7 +122,9 @@ async fn a_late_callback_gets_a_page_that_says_so() {
 async fn a_declined_login_gets_a_page_and_can_be_repeated() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    let page = browser.to_source(&format!("{SSO_URL}/echo?x=1")).await;
+    let page = browser
+        .open_login_page(&format!("{SSO_URL}/echo?x=1"))
+        .await;
     let page = browser.follow(&WeCom::refuse(&page)).await;
     assert_eq!(
         (page.answer.status, page.cause()),
@@ -141,7 +145,7 @@ async fn a_signed_in_person_may_sign_in_as_another_person() {
         .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
         .await;
     let before = session(&browser);
-    let start = format!("{OWN}/start?connector=corp&rd=/echo");
+    let start = format!("{OWN_PAGES}/start?connector=corp&rd=/echo");
     let page = browser.sign_in(&start, "lisi").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     assert_ne!(session(&browser), before);
@@ -174,12 +178,17 @@ async fn a_malformed_callback_gets_a_page_without_asking_the_provider() {
         ),
     ] {
         let (mut browser, back) = at_callback(&menshen).await;
-        let (code, state) = (parameter(&back, "code"), parameter(&back, "state"));
+        let (code, state) = (
+            query_parameter(&back, "code"),
+            query_parameter(&back, "state"),
+        );
         let query = broken
             .replace("=LONG", &format!("={}", "x".repeat(513)))
             .replace("=S", &format!("={}", state.unwrap()))
             .replace("=C", &format!("={}", code.unwrap()));
-        let page = browser.follow(&format!("{OWN}/callback/corp{query}")).await;
+        let page = browser
+            .follow(&format!("{OWN_PAGES}/callback/corp{query}"))
+            .await;
         assert_eq!(page.cause(), Some(cause), "{broken}");
         assert!(session(&browser).is_none(), "{broken}");
         assert!(href(&page.answer.text(), "/sign_in").is_some(), "{broken}");
@@ -202,7 +211,7 @@ async fn a_forged_login_cookie_is_refused() {
     let own = victim.cookies()[0].clone();
     // The callback of another login with the cookie of this browser's login.
     for value in [own.value.as_str(), "x", "", &theirs.value[1..]] {
-        victim.set("sso.test", &theirs.name, value);
+        victim.set_cookie("sso.test", &theirs.name, value);
         let page = victim.follow(&bait).await;
         assert_eq!(page.cause(), Some(Cause::LoginForged), "{value}");
         assert!(session(&victim).is_none());
@@ -222,9 +231,9 @@ async fn a_callback_is_accepted_only_by_the_connector_that_began_the_login() {
         ("/callback", true),
     ] {
         let mut browser = Browser::new(&menshen);
-        let start = format!("{OWN}/start?connector=corp&rd=/echo");
-        let page = browser.to_source(&start).await;
-        let back = browser.choose(&page, "zhangsan").await;
+        let start = format!("{OWN_PAGES}/start?connector=corp&rd=/echo");
+        let page = browser.open_login_page(&start).await;
+        let back = browser.choose_person(&page, "zhangsan").await;
         let asked = menshen.wecom.calls(REDEEM);
         let page = browser.follow(&back.replace("/callback/corp", path)).await;
         assert_eq!(session(&browser).is_some(), good, "{path}");
@@ -235,7 +244,7 @@ async fn a_callback_is_accepted_only_by_the_connector_that_began_the_login() {
     }
     let mut browser = Browser::new(&menshen);
     let answer = browser
-        .visit(&format!("{OWN}/callback/no%20id?code=1&state=2"))
+        .visit(&format!("{OWN_PAGES}/callback/no%20id?code=1&state=2"))
         .await;
     assert_eq!(answer.status, 404);
 }
@@ -244,18 +253,22 @@ async fn a_callback_is_accepted_only_by_the_connector_that_began_the_login() {
 async fn the_back_button_after_a_login_does_no_harm() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    let source = browser.to_source(&format!("{SSO_URL}/echo?x=1")).await;
-    let back = browser.choose(&source, "zhangsan").await;
+    let source = browser
+        .open_login_page(&format!("{SSO_URL}/echo?x=1"))
+        .await;
+    let back = browser.choose_person(&source, "zhangsan").await;
     browser.follow(&back).await;
     let before = session(&browser);
     // Back at the provider's page, whose login is finished: a new code with the old state.
-    let again = browser.choose(&source, "zhangsan").await;
+    let again = browser.choose_person(&source, "zhangsan").await;
     let page = browser.follow(&again).await;
     assert_eq!(page.answer.status, 200);
     assert_eq!(session(&browser), before);
     assert_eq!(menshen.wecom.calls(REDEEM), 1);
     // Back at the sign-in page: it names the signed-in person.
-    let page = browser.follow(&format!("{OWN}/sign_in?rd=/echo?x=1")).await;
+    let page = browser
+        .follow(&format!("{OWN_PAGES}/sign_in?rd=/echo?x=1"))
+        .await;
     assert_eq!(page.answer.status, 200);
     let go_on = href(&page.answer.text(), "/start?rd=").unwrap();
     let page = browser.follow(&format!("{SSO_URL}{go_on}")).await;
@@ -268,16 +281,19 @@ async fn a_used_code_retries_the_login_once_and_then_stops() {
         let menshen = Menshen::new().await;
         let (mut browser, back) = at_callback(&menshen).await;
         menshen.wecom.fail(REDEEM, errcode, 1);
-        let again = browser.to_source(&back).await;
-        assert_ne!(parameter(&again, "state"), parameter(&back, "state"));
-        let back = browser.choose(&again, "zhangsan").await;
+        let again = browser.open_login_page(&back).await;
+        assert_ne!(
+            query_parameter(&again, "state"),
+            query_parameter(&back, "state")
+        );
+        let back = browser.choose_person(&again, "zhangsan").await;
         let page = browser.follow(&back).await;
         assert_eq!(page.url, format!("{SSO_URL}/echo?way=back"), "{errcode}");
 
         let (mut browser, back) = at_callback(&menshen).await;
         menshen.wecom.fail(REDEEM, errcode, 2);
-        let again = browser.to_source(&back).await;
-        let back = browser.choose(&again, "zhangsan").await;
+        let again = browser.open_login_page(&back).await;
+        let back = browser.choose_person(&again, "zhangsan").await;
         let page = browser.follow(&back).await;
         assert_eq!(
             (page.answer.status, page.cause()),
@@ -297,7 +313,9 @@ async fn only_get_redeems_a_code() {
     let menshen = Menshen::new().await;
     let (mut browser, back) = at_callback(&menshen).await;
     for method in ["HEAD", "POST", "PUT", "DELETE", "OPTIONS"] {
-        let answer = browser.send(method, &back, &navigation(), b"").await;
+        let answer = browser
+            .send(method, &back, &navigation_headers(), b"")
+            .await;
         assert_eq!(answer.status, 405, "{method}");
         assert!(session(&browser).is_none(), "{method}");
     }

@@ -7,7 +7,7 @@ mod table;
 mod targets;
 
 use crate::browser::Browser;
-use crate::ext_authz::ON_MAIN;
+use crate::ext_authz::GRPC_ON_MAIN;
 use crate::mirror::Mirror;
 use crate::records::Records;
 use crate::setup::{Menshen, SSO_URL, Setup};
@@ -15,9 +15,9 @@ use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire::Answer;
 
 /// The peer of every test is a trusted proxy.
-pub(crate) const TRUSTED: &str = "trusted_proxies = [\"127.0.0.1\"]";
+pub(crate) const TRUST_LOOPBACK: &str = "trusted_proxies = [\"127.0.0.1\"]";
 
-pub(crate) const PAGE: [(&str, &str); 1] = [("Accept", "text/html")];
+pub(crate) const ACCEPT_HTML: [(&str, &str); 1] = [("Accept", "text/html")];
 
 fn auth(uri: &str) -> TestRequest {
     TestRequest::get("/.menshen/auth")
@@ -42,15 +42,15 @@ fn envoy(uri: &str) -> TestRequest {
 }
 
 async fn start_menshen() -> Menshen {
-    Setup::default().server(TRUSTED).start().await
+    Setup::default().server(TRUST_LOOPBACK).start().await
 }
 
 /// Starts menshen with these routes, a mirror as their upstream, and all check endpoints.
 async fn menshen_with(routes: &str, mirror: &Mirror) -> Menshen {
     let routes = routes.replace("{mirror}", &mirror.base_url());
     let setup = Setup::default()
-        .server(TRUSTED)
-        .tables(ON_MAIN)
+        .server(TRUST_LOOPBACK)
+        .tables(GRPC_ON_MAIN)
         .routes(&routes);
     setup.start().await
 }
@@ -105,7 +105,7 @@ async fn envoy_removes_headers_that_override_the_method() {
         "allow = \"user != null && request.method == 'GET'\"",
     ) + &route("works", "allow = 'user != null'");
     let menshen = Setup::default()
-        .server(TRUSTED)
+        .server(TRUST_LOOPBACK)
         .routes(&routes)
         .start()
         .await;
@@ -139,7 +139,7 @@ async fn every_check_protocol_refuses_with_its_own_status() {
         (forward_auth, 303, 401),
         (envoy, 302, 401),
     ] {
-        let answer = ask("/deep?x=1&y=%2f").headers(&PAGE).at(at).await;
+        let answer = ask("/deep?x=1&y=%2f").headers(&ACCEPT_HTML).at(at).await;
         assert_eq!((answer.status, reason(&answer)), (nobody, "nobody"));
         let location = answer.header("location");
         let start =
@@ -202,7 +202,7 @@ host = "board.test:443"
 async fn facts_missing_from_a_check_are_never_guessed() {
     let log = Records::process_log();
     let menshen = Setup::default()
-        .server(TRUSTED)
+        .server(TRUST_LOOPBACK)
         .routes(ROUTES_NEEDING_FACTS)
         .start()
         .await;
@@ -264,7 +264,7 @@ async fn a_check_about_an_own_page_is_refused_with_a_reason() {
     let menshen = start_menshen().await;
     for ask in [auth as fn(&str) -> TestRequest, forward_auth, envoy] {
         let answer = ask("/.menshen/start?rd=/")
-            .headers(&PAGE)
+            .headers(&ACCEPT_HTML)
             .send(&menshen)
             .await;
         assert_eq!((answer.status, reason(&answer)), (403, "own-page"));
@@ -284,12 +284,12 @@ async fn a_redirect_loop_is_detected_when_the_proxy_strips_the_cookie() {
         let mut browser = Browser::new(&menshen);
         browser.sign_in(&format!("{at}/echo"), "lisi").await;
         // The check has no cookie, as with a proxy that does not forward it.
-        let check = forward_auth("/echo").headers(&PAGE);
+        let check = forward_auth("/echo").headers(&ACCEPT_HTML);
         let check = match home {
             "sso.test" => check,
             _ => TestRequest::get("/.menshen/ext_authz/echo")
                 .host(home)
-                .headers(&PAGE),
+                .headers(&ACCEPT_HTML),
         };
         let led = check.send(&menshen).await;
         let page = browser.follow(led.header("location").unwrap()).await;
@@ -302,7 +302,10 @@ async fn a_redirect_loop_is_detected_when_the_proxy_strips_the_cookie() {
             .contains("the Cookie header and the requested host to the check")
     );
     // A person without a session signs in through the same URL.
-    let led = forward_auth("/echo").headers(&PAGE).send(&menshen).await;
+    let led = forward_auth("/echo")
+        .headers(&ACCEPT_HTML)
+        .send(&menshen)
+        .await;
     let mut browser = Browser::new(&menshen);
     let to = led.header("location").unwrap();
     let page = browser.sign_in(to, "lisi").await;

@@ -8,7 +8,7 @@ use menshen::face::page::Cause;
 use serde_json::json;
 
 use crate::browser::Browser;
-use crate::logging_in::PHONE;
+use crate::logging_in::WECOM_PHONE_APP;
 use crate::mirror;
 use crate::oauth2;
 use crate::provider::{self, OldKey, Provider};
@@ -59,7 +59,7 @@ async fn every_repeatable_call_of_a_wecom_login_survives_a_closed_connection() {
                 // The token and the departments are loaded again.
                 menshen.advance(Duration::from_secs(7201));
                 source.advance(Duration::from_secs(7201));
-                let mut phone = Browser::new(&menshen).with_agent(PHONE);
+                let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
                 let page = troubles::agree(&mut phone, &start).await;
                 logins += 1;
                 assert_eq!(page.answer.status, 200, "{how:?} at {call}");
@@ -83,7 +83,7 @@ async fn a_wecom_code_is_never_sent_twice() {
     for how in Cut::ALL {
         let before = source.wecom.calls(REDEEM);
         relay.cut(REDEEM, how, CutOn::EveryRequest);
-        let mut phone = Browser::new(&menshen).with_agent(PHONE);
+        let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
         let page = troubles::agree(&mut phone, &start).await;
         assert_eq!(page.cause(), Some(Cause::SourceUnreachable), "{how:?}");
         assert_eq!(relay.cuts(), 1, "{how:?}");

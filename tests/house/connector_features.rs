@@ -32,7 +32,7 @@ fn remembers(browser: &Browser) -> bool {
 }
 
 /// The flow id in a page or URL: 32 letters and digits.
-pub(crate) fn flow_in(text: &str) -> String {
+pub(crate) fn flow_id_in(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     let mut flows = words.filter(|word| word.len() == 32 && word.bytes().all(plain));

@@ -3,7 +3,7 @@
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, Page, href};
-use crate::logging_in::{OWN, parameter};
+use crate::logging_in::{OWN_PAGES, query_parameter};
 use crate::provider::Provider;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, ROUTES, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::test_request::TestRequest;
@@ -51,7 +51,7 @@ async fn start_menshen() -> Menshen {
 }
 
 async fn sign_in_with(browser: &mut Browser, connector: &str, return_to: &str) -> Page {
-    let start = format!("{OWN}/start?connector={connector}&rd={return_to}");
+    let start = format!("{OWN_PAGES}/start?connector={connector}&rd={return_to}");
     browser.sign_in(&start, "zhangsan").await
 }
 
@@ -122,7 +122,11 @@ async fn a_session_of_one_connector_is_refused_on_a_route_of_another() {
     }
     // On another host of the site: `/start` issues no ticket.
     let far = browser.follow("http://far.test/echo").await;
-    assert!(far.url.starts_with(&format!("{OWN}/start")), "{}", far.url);
+    assert!(
+        far.url.starts_with(&format!("{OWN_PAGES}/start")),
+        "{}",
+        far.url
+    );
     assert_eq!(start_links(&far.answer.text()).len(), 1);
     assert!(far.answer.text().contains("只接受另一种登录方式"));
     // The session stays valid on other routes.
@@ -140,7 +144,7 @@ async fn a_session_of_one_connector_is_refused_on_a_route_of_another() {
         (back.answer.status, back.url),
         (200, format!("{SSO_URL}/other/echo?a"))
     );
-    let info = browser.visit(&format!("{OWN}/userinfo")).await.json();
+    let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
     assert_eq!(
         (&info["connector"], &info["login"]),
         (&"other".into(), &"zhangsan".into())
@@ -161,7 +165,9 @@ async fn a_login_with_a_connector_that_the_route_does_not_accept_ends_on_the_sig
 async fn the_last_used_connector_is_listed_first_and_starts_no_login() {
     let menshen = start_menshen().await;
     let mut browser = Browser::new(&menshen);
-    let page = browser.visit(&format!("{OWN}/sign_in?rd=/echo")).await;
+    let page = browser
+        .visit(&format!("{OWN_PAGES}/sign_in?rd=/echo"))
+        .await;
     let first = start_links(&page.text());
     assert!(first[0].contains("connector=corp"), "{first:?}");
     assert!(!page.text().contains("上次使用"));
@@ -170,10 +176,10 @@ async fn the_last_used_connector_is_listed_first_and_starts_no_login() {
     assert_eq!(cookie.value, "other");
     // The application does not receive the cookie.
     assert_eq!(back.answer.echoed("cookie"), Vec::<String>::new());
-    browser.forget("menshen=");
+    browser.delete_cookies("menshen=");
     let mut later = browser.clone();
-    later.forget("menshen");
-    later.set("sso.test", "menshen-last", "other");
+    later.delete_cookies("menshen");
+    later.set_cookie("sso.test", "menshen-last", "other");
     let page = later.follow(&format!("{SSO_URL}/echo")).await;
     assert!(page.url.contains("/sign_in"), "{}", page.url);
     let html = page.answer.text();
@@ -183,15 +189,17 @@ async fn the_last_used_connector_is_listed_first_and_starts_no_login() {
     // Unknown connectors, and those that the route does not accept, change nothing.
     for unknown in ["", "nobody", "\"><i>", "OTHER"] {
         let mut browser = Browser::new(&menshen);
-        browser.set("sso.test", "menshen-last", unknown);
-        let page = browser.visit(&format!("{OWN}/sign_in?rd=/echo")).await;
+        browser.set_cookie("sso.test", "menshen-last", unknown);
+        let page = browser
+            .visit(&format!("{OWN_PAGES}/sign_in?rd=/echo"))
+            .await;
         assert_eq!(start_links(&page.text()), first, "{unknown}");
         assert!(!page.text().contains("上次使用") && !page.text().contains("<i>"));
     }
     let mut browser = Browser::new(&menshen);
-    browser.set("sso.test", "menshen-last", "corp");
+    browser.set_cookie("sso.test", "menshen-last", "corp");
     let only = browser
-        .visit(&format!("{OWN}/sign_in?rd=/other/echo"))
+        .visit(&format!("{OWN_PAGES}/sign_in?rd=/other/echo"))
         .await;
     assert_eq!(start_links(&only.text()).len(), 1);
 }
@@ -212,7 +220,7 @@ async fn a_site_with_one_connector_sets_no_cookie_for_the_last_used_one() {
     let mut browser = Browser::new(&menshen).over_https();
     browser.sign_in("https://sso.test/echo", "zhangsan").await;
     let last = browser.cookie("__Host-menshen-last").unwrap();
-    assert!(last.secure && !last.wide, "{last:?}");
+    assert!(last.secure && !last.for_subdomains, "{last:?}");
 }
 
 #[tokio::test]
@@ -221,19 +229,19 @@ async fn valid_hints_are_passed_to_the_login() {
     let mut browser = Browser::new(&menshen);
     let hints = "login_hint=zhang%40corp.example&domain_hint=corp.example";
     let page = browser
-        .visit(&format!("{OWN}/sign_in?rd=/echo&{hints}"))
+        .visit(&format!("{OWN_PAGES}/sign_in?rd=/echo&{hints}"))
         .await;
     for link in start_links(&page.text()) {
         let link = format!("{SSO_URL}{link}");
         assert_eq!(
-            parameter(&link, "login_hint").as_deref(),
+            query_parameter(&link, "login_hint").as_deref(),
             Some("zhang@corp.example")
         );
         assert_eq!(
-            parameter(&link, "domain_hint").as_deref(),
+            query_parameter(&link, "domain_hint").as_deref(),
             Some("corp.example")
         );
-        assert_eq!(parameter(&link, "rd").as_deref(), Some("/echo"));
+        assert_eq!(query_parameter(&link, "rd").as_deref(), Some("/echo"));
     }
     // From another host to the sign-in host.
     let sent = browser
@@ -241,7 +249,7 @@ async fn valid_hints_are_passed_to_the_login() {
         .await;
     let to = sent.header("location").unwrap();
     assert_eq!(
-        parameter(to, "login_hint").as_deref(),
+        query_parameter(to, "login_hint").as_deref(),
         Some("zhang@corp.example")
     );
     // Repeated, too long, empty, or with control characters; or part of the return address.
@@ -253,12 +261,12 @@ async fn valid_hints_are_passed_to_the_login() {
         "login_hint=".to_owned(),
         "rd=/echo%3Flogin_hint%3Da".to_owned(),
     ] {
-        let page = browser.visit(&format!("{OWN}/sign_in?{bad}")).await;
+        let page = browser.visit(&format!("{OWN_PAGES}/sign_in?{bad}")).await;
         let links = start_links(&page.text());
         assert_eq!(links.len(), 2, "{bad}");
         for link in links {
             assert_eq!(
-                parameter(&format!("{SSO_URL}{link}"), "login_hint"),
+                query_parameter(&format!("{SSO_URL}{link}"), "login_hint"),
                 None,
                 "{bad}"
             );
@@ -275,7 +283,7 @@ async fn a_taken_login_name_ends_on_an_error_page_and_keeps_the_current_session(
     let page = sign_in_with(&mut browser, "other", "/echo").await;
     assert_eq!(page.cause(), Some(Cause::LoginTaken));
     // Without a new session the old one stays.
-    let info = browser.visit(&format!("{OWN}/userinfo")).await;
+    let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await;
     assert_eq!(
         (info.status, &info.json()["connector"]),
         (200, &"corp".into())
@@ -351,8 +359,10 @@ async fn the_sign_in_page_shows_hints_only_for_listed_connectors() {
         ("Firefox/140.0", "/gh/echo", None),
         (wechat, "/gh/echo", None),
     ] {
-        let mut browser = Browser::new(&menshen).with_agent(agent);
-        let page = browser.visit(&format!("{OWN}/sign_in?rd={place}")).await;
+        let mut browser = Browser::new(&menshen).with_user_agent(agent);
+        let page = browser
+            .visit(&format!("{OWN_PAGES}/sign_in?rd={place}"))
+            .await;
         let html = page.text();
         assert_eq!(page.status, 200);
         for text in [scan, leave_wechat] {

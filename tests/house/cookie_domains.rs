@@ -47,7 +47,7 @@ async fn one_cookie_covers_every_host_below_its_domain() {
     );
     assert_eq!(browser.visited.len(), visited + 1);
     let cookie = browser.cookie("menshen").unwrap();
-    assert!(cookie.wide && cookie.host == "corp.test");
+    assert!(cookie.for_subdomains && cookie.host == "corp.test");
     assert!(browser.cookies().len() == 1, "{:?}", browser.cookies());
     // A host outside still gets its own by ticket.
     let page = browser.follow("http://oa.test/echo").await;
@@ -98,7 +98,7 @@ async fn over_https_every_cookie_is_secure_and_bound_to_its_host() {
         );
         assert!(browser.cookies().iter().all(|cookie| cookie.secure));
         let cookie = browser.cookie(name).unwrap();
-        assert_eq!(cookie.wide, wide);
+        assert_eq!(cookie.for_subdomains, wide);
         let https = |url: &&String| url.contains("corp.test") && !url.contains("127.0.0.1");
         assert!(
             browser

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::browser::{Browser, href};
-use crate::checking::TRUSTED;
+use crate::checking::TRUST_LOOPBACK;
 use crate::setup::{Menshen, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire;
 
 async fn start_menshen() -> Menshen {
-    let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
+    let server = format!("prefix = \"/oauth2\"\n{TRUST_LOOPBACK}");
     let mapping = "[connector.corp.mapping]\nemail = \"profile.userid + '@corp.example'\"\n\
                    groups = \"['engineers', 'night shift']\"\n";
     Setup::default()
@@ -87,7 +87,7 @@ async fn without_an_original_uri_no_identity_is_sent_to_public_routes() {
         ("access = 'public'", 202),
         ("access = 'public'\nconnectors = ['other']", 403),
     ] {
-        let setup = Setup::default().server(TRUSTED).routes(&below(own));
+        let setup = Setup::default().server(TRUST_LOOPBACK).routes(&below(own));
         let menshen = setup.tables(SECOND_CONNECTOR).start().await;
         let mut browser = Browser::new(&menshen);
         browser
@@ -115,7 +115,7 @@ async fn without_an_original_uri_no_identity_is_sent_to_public_routes() {
 async fn allowed_lists_apply_when_a_silent_recheck_is_due() {
     let route = "[[route]]\nname = 'app'\nhost = 'sso.test'\nupstream = ['{app}']\n\
                  reload_user = 'always'\n";
-    let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
+    let server = format!("prefix = \"/oauth2\"\n{TRUST_LOOPBACK}");
     let menshen = Setup::default().server(&server).routes(route).start().await;
     let cookie = session_cookie_of(&menshen, "lisi").await;
     for wait_s in [0, 60] {
@@ -214,7 +214,9 @@ async fn a_trusted_proxys_headers_name_the_return_url_unless_rd_does() {
         let (name, value) = header
             .split_once(": ")
             .unwrap_or(("X-Auth-Request-Redirect", header));
-        browser.extra.push((name.to_owned(), value.to_owned()));
+        browser
+            .extra_headers
+            .push((name.to_owned(), value.to_owned()));
         browser
             .sign_in(&format!("{SSO_URL}{url}"), "lisi")
             .await
@@ -328,7 +330,7 @@ async fn ping_and_ready_are_answered_at_the_root() {
 #[tokio::test]
 async fn ingress_nginx_sends_the_original_url() {
     let menshen = Setup::default()
-        .server(TRUSTED)
+        .server(TRUST_LOOPBACK)
         .tables("[check]\noriginal = \"x-original-url\"\n")
         .start()
         .await;
@@ -368,7 +370,7 @@ async fn ingress_nginx_sends_the_original_url() {
 #[tokio::test]
 async fn a_redirect_sent_with_another_status_still_has_a_link() {
     let connector = "auto_login = \"always\"";
-    let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
+    let server = format!("prefix = \"/oauth2\"\n{TRUST_LOOPBACK}");
     let setup = Setup::default().server(&server).connector(connector);
     let menshen = setup.start().await;
     let forwarded = [

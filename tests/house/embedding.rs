@@ -6,7 +6,7 @@ use menshen::face::page::Cause;
 use url::Url;
 
 use crate::browser::{Browser, href};
-use crate::logging_in::parameter;
+use crate::logging_in::query_parameter;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 use crate::wire::Answer;
 

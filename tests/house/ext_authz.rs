@@ -13,7 +13,7 @@ pub(crate) use messages::{CheckResult, check_request, field, parse_response};
 use crate::setup::{Menshen, Setup};
 
 /// Answers gRPC on the main listener.
-pub(crate) const ON_MAIN: &str = "[ext_authz]\non_main = true\n";
+pub(crate) const GRPC_ON_MAIN: &str = "[ext_authz]\non_main = true\n";
 
 /// A setup with a separate gRPC listener.
 pub(crate) fn setup() -> Setup {

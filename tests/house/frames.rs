@@ -18,9 +18,9 @@ pub(crate) const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// Configuration for HTTP/2 without TLS on the main listener.
-pub(crate) const PLAIN_HTTP2: &str = "[ext_authz]\non_main = true\n";
+pub(crate) const HTTP2_WITHOUT_TLS: &str = "[ext_authz]\non_main = true\n";
 /// Lines of `[server]`: the test client is not a trusted proxy.
-pub(crate) const NOBODY_TRUSTED: &str = "trusted_proxies = [\"192.0.2.1\"]\n";
+pub(crate) const DISTRUST_LOOPBACK: &str = "trusted_proxies = [\"192.0.2.1\"]\n";
 
 /// A connection.
 #[derive(Debug)]

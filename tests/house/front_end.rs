@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::browser::{Browser, navigation};
-use crate::logging_in::OWN;
+use crate::browser::{Browser, navigation_headers};
+use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::wecom::{AGENT_ID, CORP_ID, SECRET};
 use crate::wire::Answer;
@@ -24,14 +24,14 @@ const FROM_HERE: [(&str, &str); 3] = [
 ];
 
 async fn config_with(browser: &mut Browser, headers: &[(&str, &str)]) -> Value {
-    let url = format!("{OWN}/login-config/corp?rd=/echo");
+    let url = format!("{OWN_PAGES}/login-config/corp?rd=/echo");
     let answer = browser.send("GET", &url, headers, b"").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
 }
 
 async fn post(browser: &mut Browser, headers: &[(&str, &str)], body: &Value) -> Answer {
-    let url = format!("{OWN}/login/corp");
+    let url = format!("{OWN_PAGES}/login/corp");
     browser
         .send("POST", &url, headers, body.to_string().as_bytes())
         .await
@@ -50,7 +50,12 @@ async fn the_login_config_holds_what_a_front_end_needs_and_no_secret() {
     let menshen = Setup::default().wecom("schema = 'wwauth1'").start().await;
     let mut browser = Browser::new(&menshen);
     let answer = browser
-        .send("GET", &format!("{OWN}/login-config/corp"), &FROM_HERE, b"")
+        .send(
+            "GET",
+            &format!("{OWN_PAGES}/login-config/corp"),
+            &FROM_HERE,
+            b"",
+        )
         .await;
     let config = answer.json();
     for (name, value) in [
@@ -59,7 +64,7 @@ async fn the_login_config_holds_what_a_front_end_needs_and_no_secret() {
         ("corp_id", json!(CORP_ID)),
         ("agent_id", json!(AGENT_ID.to_string())),
         ("schema", json!("wwauth1")),
-        ("redirect_uri", json!(format!("{OWN}/callback/corp"))),
+        ("redirect_uri", json!(format!("{OWN_PAGES}/callback/corp"))),
         ("expires_in", json!(600)),
     ] {
         assert_eq!(config[name], value, "{name}: {config}");
@@ -170,7 +175,7 @@ async fn assert_refused(
     body: &str,
     (status, reason): (u16, &str),
 ) {
-    let url = format!("{OWN}/login/corp");
+    let url = format!("{OWN_PAGES}/login/corp");
     let answer = browser.send("POST", &url, headers, body.as_bytes()).await;
     let start: String = body.chars().take(80).collect();
     let what = format!("{headers:?} {start}");
@@ -241,7 +246,7 @@ async fn a_malformed_code_request_is_refused() {
     }
     for (method, status) in [("GET", 405), ("PUT", 405), ("HEAD", 405)] {
         let answer = browser
-            .send(method, &format!("{OWN}/login/corp"), &[JSON], b"")
+            .send(method, &format!("{OWN_PAGES}/login/corp"), &[JSON], b"")
             .await;
         assert_eq!(answer.status, status, "{method}");
     }
@@ -280,7 +285,7 @@ async fn a_code_without_a_login_begun_by_the_client_is_refused() {
     }
     let good = json!({ "code": code, "state": mine });
     for connector in ["other", "nobody"] {
-        let url = format!("{OWN}/login/{connector}");
+        let url = format!("{OWN_PAGES}/login/{connector}");
         let answer = browser
             .send("POST", &url, &[JSON], good.to_string().as_bytes())
             .await;
@@ -349,7 +354,7 @@ async fn only_configured_origins_may_call_cross_origin() {
             ("GET", "login-config/corp"),
         ] {
             let answer = browser
-                .send(method, &format!("{OWN}/{page}"), &from, b"")
+                .send(method, &format!("{OWN_PAGES}/{page}"), &from, b"")
                 .await;
             let what = format!("{origin} {method} {page}");
             assert_eq!(answer.status < 300, allowed, "{what}");
@@ -373,7 +378,7 @@ async fn only_configured_origins_may_call_cross_origin() {
             allowed.then_some(origin)
         );
         let info = browser
-            .send("GET", &format!("{OWN}/userinfo"), &from, b"")
+            .send("GET", &format!("{OWN_PAGES}/userinfo"), &from, b"")
             .await;
         assert_eq!(info.header("access-control-allow-origin"), None);
     }
@@ -382,9 +387,13 @@ async fn only_configured_origins_may_call_cross_origin() {
 #[tokio::test]
 async fn userinfo_needs_a_session() {
     let menshen = Menshen::new().await;
-    let url = format!("{OWN}/userinfo");
+    let url = format!("{OWN_PAGES}/userinfo");
     let mut browser = Browser::new(&menshen);
-    for headers in [vec![], navigation().to_vec(), vec![("Accept", "text/html")]] {
+    for headers in [
+        vec![],
+        navigation_headers().to_vec(),
+        vec![("Accept", "text/html")],
+    ] {
         let answer = browser.send("GET", &url, &headers, b"").await;
         assert_eq!(
             (answer.status, slug(&answer).as_str()),
@@ -393,7 +402,10 @@ async fn userinfo_needs_a_session() {
         assert!(answer.header("www-authenticate").is_some());
         assert_eq!(answer.header("location"), None);
         let login = answer.json()["login_url"].as_str().unwrap().to_owned();
-        assert!(login.starts_with(&format!("{OWN}/sign_in?rd=")), "{login}");
+        assert!(
+            login.starts_with(&format!("{OWN_PAGES}/sign_in?rd=")),
+            "{login}"
+        );
     }
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     menshen.advance(Duration::from_secs(60));
@@ -413,7 +425,7 @@ async fn userinfo_needs_a_session() {
     ] {
         assert_eq!(info[name], value, "{name}");
     }
-    let head = browser.send("HEAD", &url, &navigation(), b"").await;
+    let head = browser.send("HEAD", &url, &navigation_headers(), b"").await;
     assert_eq!((head.status, head.body.len()), (200, 0));
     assert_eq!(
         browser.send("POST", &url, &FROM_HERE, b"").await.status,
@@ -441,7 +453,7 @@ async fn a_front_end_login_works_only_on_the_login_host() {
     let here = browser
         .send(
             "POST",
-            &format!("{OWN}/login/corp"),
+            &format!("{OWN_PAGES}/login/corp"),
             &[JSON],
             body.as_bytes(),
         )

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use crate::browser::navigation;
+use crate::browser::navigation_headers;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, SSO_URL};
 use crate::wire::{self, Answer};
@@ -75,7 +75,7 @@ async fn serves_logins(menshen: &Menshen) {
 }
 
 fn head(target: &[u8], headers: &[u8]) -> Vec<u8> {
-    let start: String = navigation()
+    let start: String = navigation_headers()
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use menshen::face::page::Cause;
 
-use crate::browser::{Browser, href, navigation};
-use crate::logging_in::OWN;
+use crate::browser::{Browser, href, navigation_headers};
+use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 
 const OTHER_HOSTS: [&str; 2] = ["http://oa.test", "http://hr.test"];
@@ -63,7 +63,7 @@ async fn a_login_always_runs_on_the_login_host() {
     let stop = browser.visit("http://hr.test/echo").await;
     let to = stop.header("location").unwrap();
     assert!(
-        to.starts_with(&format!("{OWN}/start?rd=http%3A//hr.test/echo&k=")),
+        to.starts_with(&format!("{OWN_PAGES}/start?rd=http%3A//hr.test/echo&k=")),
         "{to}"
     );
     for page in ["sign_in", "start"] {
@@ -71,11 +71,11 @@ async fn a_login_always_runs_on_the_login_host() {
         let answer = browser.visit(&url).await;
         let to = answer.header("location").unwrap();
         assert!(
-            to.starts_with(&format!("{OWN}/{page}?rd=http%3A//hr.test/echo&k=")),
+            to.starts_with(&format!("{OWN_PAGES}/{page}?rd=http%3A//hr.test/echo&k=")),
             "{to}"
         );
     }
-    let page = browser.to_source("http://hr.test/echo").await;
+    let page = browser.open_login_page("http://hr.test/echo").await;
     assert!(page.contains("redirect_uri=http%3A%2F%2Fsso.test%2F.menshen%2Fcallback%2Fcorp"));
     assert_eq!(sessions_on(&browser, "hr.test"), 0);
 }
@@ -164,7 +164,7 @@ async fn a_ticket_works_only_on_its_host_in_time_for_its_browser() {
             ticket.replace("oa.test", "sso.test")
         }),
         ("in a browser without the nonce", |_, browser, ticket| {
-            browser.forget("nonce");
+            browser.delete_cookies("nonce");
             ticket
         }),
         ("in another browser", |menshen, browser, ticket| {
@@ -177,7 +177,7 @@ async fn a_ticket_works_only_on_its_host_in_time_for_its_browser() {
                 .iter()
                 .find(|one| one.name.contains("nonce"));
             let name = nonce.unwrap().name.clone();
-            browser.set("oa.test", &name, "AAAAAAAAAAAAAAAAAAAAAA");
+            browser.set_cookie("oa.test", &name, "AAAAAAAAAAAAAAAAAAAAAA");
             ticket
         }),
         ("damaged", |_, _, ticket| {
@@ -236,7 +236,7 @@ async fn a_session_cookie_works_only_on_its_host() {
     let value = of_oa.unwrap().value.clone();
     for (host, counts) in [("oa.test", true), ("hr.test", false), ("sso.test", false)] {
         let mut thief = Browser::new(&menshen);
-        thief.set(host, "menshen", &value);
+        thief.set_cookie(host, "menshen", &value);
         let answer = thief
             .visit(&format!("http://{host}/.menshen/userinfo"))
             .await;
@@ -302,7 +302,7 @@ async fn switching_accounts_returns_to_the_host_that_refused() {
 async fn a_program_on_another_host_is_not_redirected() {
     let menshen = Menshen::new().await;
     let (mut browser, ticket) = browser_with_ticket(&menshen).await;
-    let mut headers = navigation();
+    let mut headers = navigation_headers();
     headers[1].1 = "cors";
     headers[2].1 = "empty";
     let answer = browser.send("GET", &ticket, &headers, b"").await;

@@ -30,7 +30,11 @@ fn config_text(menshen: &Menshen, setup: &Setup, listen: &str) -> String {
 }
 
 /// Starts another instance with the same source and upstream, and another `listen`.
-pub(crate) async fn beside(menshen: &Menshen, setup: &Setup, listen: &str) -> Running {
+pub(crate) async fn start_second_instance(
+    menshen: &Menshen,
+    setup: &Setup,
+    listen: &str,
+) -> Running {
     let config = Config::parse(&config_text(menshen, setup, listen), "test.toml").unwrap();
     let started = menshen::run::start(config, menshen.clock.clone()).await;
     started.expect("menshen starts")
@@ -42,7 +46,7 @@ async fn echoes(address: SocketAddr, bytes: &[u8]) -> wire::Answer {
     answer
 }
 
-pub(crate) fn echo_route() -> Setup {
+pub(crate) fn echo_setup() -> Setup {
     Setup::default().routes(&public_route("{app}", ""))
 }
 
@@ -55,9 +59,9 @@ async fn a_unix_socket_is_a_peer_without_an_address() {
         ("", "127.0.0.1"),
         ("trusted_proxies = [\"unix\"]", "203.0.113.9"),
     ] {
-        let setup = echo_route().server(trusted);
+        let setup = echo_setup().server(trusted);
         let listen = format!("\"127.0.0.1:0\", \"unix:{}\"", path.display());
-        let running = beside(&menshen, &setup, &listen).await;
+        let running = start_second_instance(&menshen, &setup, &listen).await;
         let mut connection = RawConnection::over(UnixStream::connect(&path).await.unwrap());
         connection
             .send(get("/echo", "X-Forwarded-For: 203.0.113.9\r\n"))
@@ -79,8 +83,8 @@ async fn a_proxy_header_of_a_trusted_balancer_names_the_client() {
     let mut v2 =
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\x0a\0\0\x01\xce\xd9\x01\xbb".to_vec();
     v2.extend_from_slice(request.as_bytes());
-    let setup = echo_route().server("trusted_proxies = [\"127.0.0.0/8\"]");
-    let running = beside(&menshen, &setup, place).await;
+    let setup = echo_setup().server("trusted_proxies = [\"127.0.0.0/8\"]");
+    let running = start_second_instance(&menshen, &setup, place).await;
     for bytes in [v1.as_bytes(), &v2] {
         let answer = echoes(running.addresses()[0], bytes).await;
         assert_eq!(answer.echoed("x-forwarded-for"), ["203.0.113.9"]);
@@ -91,13 +95,13 @@ async fn a_proxy_header_of_a_trusted_balancer_names_the_client() {
     assert!(bare.is_none(), "{bare:?}");
 
     // From an untrusted peer the header is refused.
-    let running = beside(&menshen, &echo_route(), place).await;
+    let running = start_second_instance(&menshen, &echo_setup(), place).await;
     for bytes in [v1.as_bytes(), &v2] {
         let answer = wire::try_send(running.addresses()[0], bytes).await;
         assert!(answer.is_none(), "{answer:?}");
     }
     // On a listener without `proxy_protocol` the header is a malformed request.
-    let running = beside(&menshen, &setup, "\"127.0.0.1:0\"").await;
+    let running = start_second_instance(&menshen, &setup, "\"127.0.0.1:0\"").await;
     assert_eq!(
         wire::send(running.addresses()[0], v1.as_bytes())
             .await
@@ -110,8 +114,8 @@ async fn a_proxy_header_of_a_trusted_balancer_names_the_client() {
 async fn a_reload_changes_the_trusted_balancers() {
     let menshen = Menshen::new().await;
     let place = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
-    let setup = |server: &str| echo_route().server(server);
-    let running = beside(&menshen, &setup(""), place).await;
+    let setup = |server: &str| echo_setup().server(server);
+    let running = start_second_instance(&menshen, &setup(""), place).await;
     let bytes = format!(
         "PROXY TCP4 203.0.113.9 10.0.0.1 5 443\r\n{}",
         get("/echo", "")
@@ -133,7 +137,7 @@ async fn a_reload_changes_the_trusted_balancers() {
 async fn a_redirecting_listener_only_redirects_to_https() {
     let menshen = Menshen::new().await;
     let place = "{ address = \"127.0.0.1:0\", redirect_https = true }";
-    let running = beside(&menshen, &echo_route(), place).await;
+    let running = start_second_instance(&menshen, &echo_setup(), place).await;
     let address = running.addresses()[0];
     for method in ["GET", "POST"] {
         let request = format!("{method} /a%2Fb?c=d HTTP/1.1\r\nHost: {UPSTREAM_HOST}:80\r\n\r\n");
@@ -165,8 +169,8 @@ async fn the_redirect_to_https_has_the_port_of_the_external_url() {
         ("https://sso.test", "https://up.test/a?b"),
         ("http://sso.test:8080", "https://up.test/a?b"),
     ] {
-        let setup = echo_route().external_url(url);
-        let running = beside(&menshen, &setup, place).await;
+        let setup = echo_setup().external_url(url);
+        let running = start_second_instance(&menshen, &setup, place).await;
         let address = running.addresses()[0];
         let request = format!("GET /a?b HTTP/1.1\r\nHost: {UPSTREAM_HOST}:8080\r\n\r\n");
         let answer = wire::send(address, request.as_bytes()).await;
@@ -183,7 +187,7 @@ async fn an_address_in_use_is_named_and_nothing_is_served() {
     let path = folder.path("never.sock");
     let listen = format!("\"unix:{}\", \"{}\"", path.display(), menshen.address());
     let config =
-        Config::parse(&config_text(&menshen, &echo_route(), &listen), "test.toml").unwrap();
+        Config::parse(&config_text(&menshen, &echo_setup(), &listen), "test.toml").unwrap();
     let error = menshen::run::start(config, Clock::system())
         .await
         .unwrap_err();
@@ -253,7 +257,7 @@ async fn a_request_that_outlasts_the_drain_time_is_aborted() {
 #[tokio::test]
 async fn a_client_that_sends_no_complete_head_in_time_is_disconnected() {
     let limits = "limits.header_read = \"200ms\"\nlimits.keep_alive = \"200ms\"";
-    let menshen = echo_route().server(limits).start().await;
+    let menshen = echo_setup().server(limits).start().await;
     // No byte; half a head; a header line at a time; no second request.
     let mut connection = RawConnection::open(menshen.address()).await;
     assert!(connection.read_to_end().await.is_empty());
@@ -282,7 +286,7 @@ async fn a_client_that_sends_no_complete_head_in_time_is_disconnected() {
 
 #[tokio::test]
 async fn a_head_that_is_too_large_is_431_and_one_at_the_limit_passes() {
-    let menshen = echo_route()
+    let menshen = echo_setup()
         .server("limits.header_bytes_max = 16384")
         .start()
         .await;
@@ -309,7 +313,7 @@ async fn a_head_that_is_too_large_is_431_and_one_at_the_limit_passes() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_wait() {
-    let menshen = echo_route()
+    let menshen = echo_setup()
         .server("limits.connections_max = 2")
         .start()
         .await;

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::browser::Browser;
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::test_request::TestRequest;
 
@@ -80,7 +80,7 @@ async fn a_login_of_any_characters_is_one_audit_line() {
     let menshen = Setup::default().tables(&mapping).access_log().start().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
-    browser.visit(&format!("{OWN}/sign_out")).await;
+    browser.visit(&format!("{OWN_PAGES}/sign_out")).await;
     menshen.running.live().services().telemetry.flush();
     assert_eq!(first_control(&menshen.records.text()), None);
     // The JSON contains the login unchanged.

@@ -11,14 +11,14 @@ use crate::browser::{Browser, href};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 
 /// The `User-Agent` of the provider's app on a phone.
-pub(crate) const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) \
+pub(crate) const WECOM_PHONE_APP: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) \
     AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 wxwork/4.1.30 MicroMessenger/7.0.1 \
     Language/zh";
-const DESKTOP: &str = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0";
-const WECHAT: &str = "Mozilla/5.0 (iPhone) Mobile/15E148 MicroMessenger/8.0.50 Language/zh_CN";
+const DESKTOP_BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0";
+const WECHAT_APP: &str = "Mozilla/5.0 (iPhone) Mobile/15E148 MicroMessenger/8.0.50 Language/zh_CN";
 
 /// The prefix of the own paths.
-pub(crate) const OWN: &str = "http://sso.test/.menshen";
+pub(crate) const OWN_PAGES: &str = "http://sso.test/.menshen";
 
 const WEB_LOGIN_PAGE: &str = "/wwlogin/sso/login";
 const IN_APP_LOGIN_PAGE: &str = "/connect/oauth2/authorize";
@@ -29,7 +29,7 @@ fn flows(browser: &Browser) -> Vec<String> {
     names.filter(|name| name.contains("-flow-")).collect()
 }
 
-pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
+pub(crate) fn query_parameter(url: &str, name: &str) -> Option<String> {
     let url = Url::parse(url).unwrap();
     let mut pairs = url.query_pairs();
     pairs
@@ -40,20 +40,30 @@ pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
 #[tokio::test]
 async fn the_user_agent_selects_the_login_page_unless_the_request_or_the_configuration_does() {
     for (setting, agent, asked, door) in [
-        ("", DESKTOP, "", WEB_LOGIN_PAGE),
-        ("", WECHAT, "", WEB_LOGIN_PAGE),
-        ("", PHONE, "", IN_APP_LOGIN_PAGE),
-        ("", DESKTOP, "&mode=in-app", IN_APP_LOGIN_PAGE),
-        ("", PHONE, "&mode=web", WEB_LOGIN_PAGE),
-        ("", DESKTOP, "&mode=whatever", WEB_LOGIN_PAGE),
-        ("mode = 'web'", PHONE, "", WEB_LOGIN_PAGE),
-        ("mode = 'web'", PHONE, "&mode=in-app", WEB_LOGIN_PAGE),
-        ("mode = 'in-app'", DESKTOP, "&mode=web", IN_APP_LOGIN_PAGE),
+        ("", DESKTOP_BROWSER, "", WEB_LOGIN_PAGE),
+        ("", WECHAT_APP, "", WEB_LOGIN_PAGE),
+        ("", WECOM_PHONE_APP, "", IN_APP_LOGIN_PAGE),
+        ("", DESKTOP_BROWSER, "&mode=in-app", IN_APP_LOGIN_PAGE),
+        ("", WECOM_PHONE_APP, "&mode=web", WEB_LOGIN_PAGE),
+        ("", DESKTOP_BROWSER, "&mode=whatever", WEB_LOGIN_PAGE),
+        ("mode = 'web'", WECOM_PHONE_APP, "", WEB_LOGIN_PAGE),
+        (
+            "mode = 'web'",
+            WECOM_PHONE_APP,
+            "&mode=in-app",
+            WEB_LOGIN_PAGE,
+        ),
+        (
+            "mode = 'in-app'",
+            DESKTOP_BROWSER,
+            "&mode=web",
+            IN_APP_LOGIN_PAGE,
+        ),
     ] {
         let menshen = Setup::default().wecom(setting).start().await;
-        let mut browser = Browser::new(&menshen).with_agent(agent);
+        let mut browser = Browser::new(&menshen).with_user_agent(agent);
         let answer = browser
-            .visit(&format!("{OWN}/start?connector=corp&rd=/x{asked}"))
+            .visit(&format!("{OWN_PAGES}/start?connector=corp&rd=/x{asked}"))
             .await;
         let to = answer.header("location").unwrap_or_default();
         assert_eq!(answer.status, 302, "{setting} {agent} {asked}");
@@ -68,7 +78,7 @@ async fn the_user_agent_selects_the_login_page_unless_the_request_or_the_configu
 async fn the_providers_app_signs_in_without_a_click() {
     let menshen = Menshen::new().await;
     menshen.wecom.set_phone_owner("lisi");
-    let mut phone = Browser::new(&menshen).with_agent(PHONE);
+    let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
     let page = phone.follow(&format!("{SSO_URL}/echo?a=1")).await;
     assert_eq!(
         (page.answer.status, page.url),
@@ -82,7 +92,7 @@ async fn the_providers_app_signs_in_without_a_click() {
     let authorize = authorize.unwrap();
     assert!(authorize.ends_with("#wechat_redirect"), "{authorize}");
     assert_eq!(
-        parameter(authorize, "scope").as_deref(),
+        query_parameter(authorize, "scope").as_deref(),
         Some("snsapi_base")
     );
 }
@@ -90,19 +100,19 @@ async fn the_providers_app_signs_in_without_a_click() {
 #[tokio::test]
 async fn a_login_begins_automatically_only_where_the_configuration_says_so() {
     for (setting, agent, place, by_itself) in [
-        ("never", DESKTOP, "/x", false),
-        ("never", PHONE, "/x", false),
-        ("in-app", DESKTOP, "/x", false),
-        ("in-app", WECHAT, "/x", false),
-        ("in-app", PHONE, "/x", true),
-        ("in-app", PHONE, "/.menshen/sign_in", false),
-        ("always", DESKTOP, "/x", true),
-        ("always", PHONE, "/x", true),
-        ("always", DESKTOP, "/.menshen/sign_in", true),
+        ("never", DESKTOP_BROWSER, "/x", false),
+        ("never", WECOM_PHONE_APP, "/x", false),
+        ("in-app", DESKTOP_BROWSER, "/x", false),
+        ("in-app", WECHAT_APP, "/x", false),
+        ("in-app", WECOM_PHONE_APP, "/x", true),
+        ("in-app", WECOM_PHONE_APP, "/.menshen/sign_in", false),
+        ("always", DESKTOP_BROWSER, "/x", true),
+        ("always", WECOM_PHONE_APP, "/x", true),
+        ("always", DESKTOP_BROWSER, "/.menshen/sign_in", true),
     ] {
         let setup = Setup::default().connector(&format!("auto_login = '{setting}'"));
         let menshen = setup.start().await;
-        let mut browser = Browser::new(&menshen).with_agent(agent);
+        let mut browser = Browser::new(&menshen).with_user_agent(agent);
         let source = menshen.wecom.base_url();
         let page = browser
             .follow_until(&format!("{SSO_URL}{place}"), |next| {
@@ -139,7 +149,7 @@ async fn with_two_connectors_the_person_chooses_unless_one_begins_automatically(
         assert_eq!(source, by_itself, "{setting}");
         assert_eq!(browser.cookies().len(), usize::from(by_itself));
         let answer = Browser::new(&menshen)
-            .visit(&format!("{OWN}/sign_in"))
+            .visit(&format!("{OWN_PAGES}/sign_in"))
             .await;
         assert_eq!(
             answer.status, 200,
@@ -149,7 +159,7 @@ async fn with_two_connectors_the_person_chooses_unless_one_begins_automatically(
             let link = format!("/start?connector={name}");
             assert!(href(&answer.text(), &link).is_some(), "{name}");
         }
-        let nowhere = format!("{OWN}/start?connector=nobody&rd=/x");
+        let nowhere = format!("{OWN_PAGES}/start?connector=nobody&rd=/x");
         assert_eq!(browser.visit(&nowhere).await.status, 404);
     }
 }
@@ -160,12 +170,12 @@ async fn a_state_is_thirty_two_letters_and_never_the_same() {
     let mut seen = HashSet::new();
     for _ in 0..50 {
         let mut browser = Browser::new(&menshen);
-        let page = browser.to_source(&format!("{SSO_URL}/x")).await;
-        let state = parameter(&page, "state").unwrap();
+        let page = browser.open_login_page(&format!("{SSO_URL}/x")).await;
+        let state = query_parameter(&page, "state").unwrap();
         assert_eq!(state.len(), 32);
         assert!(state.bytes().all(|byte| byte.is_ascii_alphanumeric()));
         assert_eq!(flows(&browser), [format!("menshen-flow-{state}")]);
-        let back = parameter(&page, "redirect_uri");
+        let back = query_parameter(&page, "redirect_uri");
         assert_eq!(
             back.as_deref(),
             Some("http://sso.test/.menshen/callback/corp")
@@ -220,13 +230,17 @@ async fn a_browser_keeps_five_pending_logins_and_the_oldest_is_evicted() {
     let mut browser = Browser::new(&menshen);
     let mut pages = Vec::new();
     for at in 0..7 {
-        pages.push(browser.to_source(&format!("{SSO_URL}/echo?{at}")).await);
+        pages.push(
+            browser
+                .open_login_page(&format!("{SSO_URL}/echo?{at}"))
+                .await,
+        );
         assert_eq!(flows(&browser).len(), (at + 1).min(5));
         menshen.advance(Duration::from_secs(1));
     }
     for (at, page) in pages.iter().enumerate() {
         let mut tab = browser.clone();
-        let back = tab.choose(page, "zhangsan").await;
+        let back = tab.choose_person(page, "zhangsan").await;
         let page = tab.follow(&back).await;
         if at < 2 {
             assert_eq!(page.cause(), Some(Cause::LoginMissing), "login {at}");
@@ -240,12 +254,14 @@ async fn a_browser_keeps_five_pending_logins_and_the_oldest_is_evicted() {
 async fn planted_cookies_do_not_prevent_a_login_and_cost_little() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    browser.to_source(&format!("{SSO_URL}/echo?first")).await;
+    browser
+        .open_login_page(&format!("{SSO_URL}/echo?first"))
+        .await;
     let name = flows(&browser).remove(0);
     let prefix = &name[..name.find("-flow-").unwrap() + "-flow-".len()];
     let planted = |browser: &mut Browser| {
         for at in 0..400 {
-            browser.set("sso.test", &format!("{prefix}{at}"), "x");
+            browser.set_cookie("sso.test", &format!("{prefix}{at}"), "x");
         }
     };
     // Some are sent before the cookies of a login, and some after them.
@@ -256,8 +272,10 @@ async fn planted_cookies_do_not_prevent_a_login_and_cost_little() {
             _ => &mut browser,
         };
         planted(tab);
-        let page = tab.to_source(&format!("{SSO_URL}/echo?{order}")).await;
-        let back = tab.choose(&page, "zhangsan").await;
+        let page = tab
+            .open_login_page(&format!("{SSO_URL}/echo?{order}"))
+            .await;
+        let back = tab.choose_person(&page, "zhangsan").await;
         let page = tab.follow(&back).await;
         assert_eq!(page.url, format!("{SSO_URL}/echo?{order}"), "{order}");
     }
@@ -265,7 +283,7 @@ async fn planted_cookies_do_not_prevent_a_login_and_cost_little() {
     let mut again = Browser::new(&menshen);
     planted(&mut again);
     let answer = again
-        .visit(&format!("{OWN}/start?connector=corp&rd=/x"))
+        .visit(&format!("{OWN_PAGES}/start?connector=corp&rd=/x"))
         .await;
     let set = answer.header_values("set-cookie").count();
     assert!((2..=40).contains(&set), "{set} cookies in one answer");
@@ -294,10 +312,14 @@ async fn parallel_tabs_finish_in_any_order() {
     let mut browser = Browser::new(&menshen);
     let mut pages = Vec::new();
     for at in 0..3 {
-        pages.push(browser.to_source(&format!("{SSO_URL}/echo?tab={at}")).await);
+        pages.push(
+            browser
+                .open_login_page(&format!("{SSO_URL}/echo?tab={at}"))
+                .await,
+        );
     }
     for at in [2, 0, 1] {
-        let back = browser.choose(&pages[at], "zhangsan").await;
+        let back = browser.choose_person(&pages[at], "zhangsan").await;
         let page = browser.follow(&back).await;
         assert_eq!(
             (page.answer.status, page.url),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use menshen::face::page::Cause;
 
-use crate::browser::{Browser, href, navigation};
-use crate::logging_in::{OWN, parameter};
+use crate::browser::{Browser, href, navigation_headers};
+use crate::logging_in::{OWN_PAGES, query_parameter};
 use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::wire::Answer;
 
@@ -17,15 +17,15 @@ const BEHIND_A_PROXY: &str = "trusted_proxies = ['127.0.0.1']";
 fn browser_at(menshen: &Menshen, client: &str) -> Browser {
     let mut browser = Browser::new(menshen);
     let header = ("X-Forwarded-For".to_owned(), client.to_owned());
-    browser.extra.push(header);
+    browser.extra_headers.push(header);
     browser
 }
 
 /// Begins a login and returns with a code that the source does not know.
 async fn send_wrong_code(mut browser: Browser) -> Answer {
-    let page = browser.to_source(&format!("{SSO_URL}/echo")).await;
-    let state = parameter(&page, "state").unwrap();
-    let url = format!("{OWN}/callback/corp?code=wrong&state={state}");
+    let page = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+    let state = query_parameter(&page, "state").unwrap();
+    let url = format!("{OWN_PAGES}/callback/corp?code=wrong&state={state}");
     browser.visit(&url).await
 }
 
@@ -42,14 +42,14 @@ async fn a_second_automatic_start_within_a_minute_shows_the_sign_in_page() {
     let stopped = browser.follow(&place).await.answer;
     assert_eq!(stopped.status, 200);
     assert!(href(&stopped.text(), "/start?connector=corp").is_some());
-    let sign_in = format!("{OWN}/sign_in?rd=/echo");
+    let sign_in = format!("{OWN_PAGES}/sign_in?rd=/echo");
     assert_eq!(browser.visit(&sign_in).await.status, 200);
     // Another return address is no loop, and after a minute the same one is none.
     assert_eq!(browser.visit(&format!("{SSO_URL}/other")).await.status, 302);
     menshen.advance(Duration::from_secs(2));
     assert_eq!(browser.visit(&place).await.status, 302);
     // A start by a click is no loop.
-    let click = format!("{OWN}/start?connector=corp&rd=/echo");
+    let click = format!("{OWN_PAGES}/start?connector=corp&rd=/echo");
     let page = browser.sign_in(&click, "lisi").await;
     assert_eq!(page.answer.status, 200);
 }
@@ -64,7 +64,7 @@ async fn a_start_after_a_finished_login_is_no_loop() {
     for _ in 0..2 {
         let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
         assert_eq!(page.answer.status, 200);
-        browser.visit(&format!("{OWN}/sign_out")).await;
+        browser.visit(&format!("{OWN_PAGES}/sign_out")).await;
         assert_eq!(browser.cookies(), []);
     }
 }
@@ -77,7 +77,7 @@ async fn too_many_starts_get_429_and_retry_after() {
     ] {
         let setup = Setup::default().server(BEHIND_A_PROXY);
         let menshen = setup.tables(&format!("[login]\n{limit}")).start().await;
-        let start = format!("{OWN}/start?connector=corp&rd=/x");
+        let start = format!("{OWN_PAGES}/start?connector=corp&rd=/x");
         for _ in 0..3 {
             let answer = browser_at(&menshen, "192.0.2.1").visit(&start).await;
             assert_eq!(answer.status, 302, "{limit}");
@@ -130,7 +130,9 @@ async fn head_requests_start_no_login_and_end_no_session() {
         ("/.menshen/login-config/corp", 405),
     ] {
         let url = format!("{SSO_URL}{path}");
-        let answer = stranger.send("HEAD", &url, &navigation(), b"").await;
+        let answer = stranger
+            .send("HEAD", &url, &navigation_headers(), b"")
+            .await;
         assert_eq!((answer.status, answer.body.len()), (status, 0), "{path}");
         assert!(stranger.cookies().is_empty(), "{path}");
         let to = answer.header("location").unwrap_or(SSO_URL);
@@ -138,8 +140,10 @@ async fn head_requests_start_no_login_and_end_no_session() {
     }
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
-    let sign_out = format!("{OWN}/sign_out");
-    let answer = browser.send("HEAD", &sign_out, &navigation(), b"").await;
+    let sign_out = format!("{OWN_PAGES}/sign_out");
+    let answer = browser
+        .send("HEAD", &sign_out, &navigation_headers(), b"")
+        .await;
     assert_eq!(answer.status, 405);
     assert_eq!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
 }
@@ -160,8 +164,8 @@ async fn wrong_codes_open_the_circuit_breaker_to_protect_the_quota_of_the_source
     assert_eq!(menshen.wecom.calls(REDEEM), 3);
     // The pending login of a right code stays, so that a reload succeeds later.
     let mut browser = Browser::new(&menshen);
-    let page = browser.to_source(&format!("{SSO_URL}/echo")).await;
-    let back = browser.choose(&page, "zhangsan").await;
+    let page = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+    let back = browser.choose_person(&page, "zhangsan").await;
     assert_eq!(browser.visit(&back).await.status, 503);
     menshen.advance(Duration::from_secs(11));
     assert_eq!(browser.follow(&back).await.answer.status, 200);
@@ -173,7 +177,7 @@ async fn one_ipv6_48_cannot_use_up_the_logins_of_other_clients() {
     let limit = "[login]\nbegins_per_client_per_minute = 2";
     let setup = Setup::default().server(BEHIND_A_PROXY).tables(limit);
     let menshen = setup.start().await;
-    let start = format!("{OWN}/start?connector=corp&rd=/x");
+    let start = format!("{OWN_PAGES}/start?connector=corp&rd=/x");
     let mut begun = 0;
     for subnet in (0..10).flat_map(|subnet| [subnet; 2]) {
         let mut browser = browser_at(&menshen, &format!("2001:db8:1:{subnet}::1"));
@@ -202,7 +206,7 @@ async fn requests_without_a_client_address_are_not_limited_as_one_client() {
         assert_eq!(page.answer.status, 200, "{round}");
     }
     // A named client has its own limit.
-    let start = format!("{OWN}/start?connector=corp&rd=/x");
+    let start = format!("{OWN_PAGES}/start?connector=corp&rd=/x");
     let named = async || browser_at(&menshen, "192.0.2.1").visit(&start).await.status;
     assert_eq!((named().await, named().await), (302, 429));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, Page};
-use crate::logging_in::{OWN, PHONE};
+use crate::logging_in::{OWN_PAGES, WECOM_PHONE_APP};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::troubles::agree;
 use crate::wecom::{AGENT_ID, Department, OUTSIDER, WeCom};
@@ -49,7 +49,7 @@ fn setup() -> Setup {
 
 async fn on_the_phone(menshen: &Menshen, who: &str) -> (Browser, Page) {
     menshen.wecom.set_phone_owner(who);
-    let mut phone = Browser::new(menshen).with_agent(PHONE);
+    let mut phone = Browser::new(menshen).with_user_agent(WECOM_PHONE_APP);
     let page = phone.follow(&format!("{SSO_URL}/echo")).await;
     (phone, page)
 }
@@ -80,7 +80,7 @@ async fn only_active_members_within_the_scope_of_the_application_sign_in() {
             expected.is_none(),
             "{who}"
         );
-        let info = phone.visit(&format!("{OWN}/userinfo")).await;
+        let info = phone.visit(&format!("{OWN_PAGES}/userinfo")).await;
         assert_eq!(info.status == 200, expected.is_none(), "{who}");
         if expected.is_some() {
             let refused = menshen.audit().pop().unwrap();
@@ -100,8 +100,8 @@ async fn only_active_members_within_the_scope_of_the_application_sign_in() {
 async fn a_member_deleted_between_the_scan_and_the_callback_is_refused() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
-    let back = browser.choose(&source, "wangfang").await;
+    let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+    let back = browser.choose_person(&source, "wangfang").await;
     menshen.wecom.delete_member("wangfang");
     assert_eq!(browser.follow(&back).await.cause(), Some(Cause::OutOfRange));
 }
@@ -114,7 +114,7 @@ async fn fields_that_wecom_withholds_are_absent_without_an_error() {
         let page = browser.sign_in(&format!("{SSO_URL}/echo"), who).await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), [who]);
         assert!(page.answer.echoed("x-forwarded-email").is_empty());
-        let info = browser.visit(&format!("{OWN}/userinfo")).await.json();
+        let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
         assert!(
             info["email"].is_null() && info["mobile"].is_null(),
             "{info}"
@@ -147,13 +147,13 @@ async fn fields_that_wecom_withholds_are_absent_without_an_error() {
 async fn fields_that_a_member_agrees_to_share_are_loaded() {
     let setup = Setup::default().wecom("scope = 'snsapi_privateinfo'");
     let menshen = setup.start().await;
-    let mut phone = Browser::new(&menshen).with_agent(PHONE);
+    let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
     let page = agree(&mut phone, &format!("{SSO_URL}/echo")).await;
     assert_eq!(
         page.answer.echoed("x-forwarded-email"),
         ["zhangsan@corp.example"]
     );
-    let info = phone.visit(&format!("{OWN}/userinfo")).await.json();
+    let info = phone.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
     assert!(
         info["mobile"].as_str().unwrap().starts_with("138"),
         "{info}"
@@ -165,7 +165,7 @@ async fn fields_that_a_member_agrees_to_share_are_loaded() {
     assert_eq!(page.answer.status, 200);
     assert!(page.answer.echoed("x-forwarded-email").is_empty());
     // A member who refuses consent declines the login.
-    let mut phone = Browser::new(&menshen).with_agent(PHONE);
+    let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
     let page = phone.follow(&format!("{SSO_URL}/echo")).await;
     let page = page.url.trim_end_matches("#wechat_redirect").to_owned();
     let page = phone.follow(&WeCom::refuse(&page)).await;
@@ -250,8 +250,11 @@ async fn rules_on_department_names_deny_while_the_names_are_unknown() {
     }
     menshen.wecom.clear_faults("/cgi-bin/department/list");
     menshen.advance(Duration::from_secs(61));
-    li.sign_in(&format!("{OWN}/start?connector=corp&rd=/echo"), "lisi")
-        .await;
+    li.sign_in(
+        &format!("{OWN_PAGES}/start?connector=corp&rd=/echo"),
+        "lisi",
+    )
+    .await;
     assert_eq!(li.visit(&format!("{SSO_URL}/by-name")).await.status, 200);
 }
 
@@ -267,7 +270,7 @@ async fn a_renamed_or_moved_department_takes_effect_at_a_login_ten_minutes_later
     };
     menshen.wecom.departments(rename);
     menshen.advance(Duration::from_secs(601));
-    let again = format!("{OWN}/start?connector=corp&rd=/echo");
+    let again = format!("{OWN_PAGES}/start?connector=corp&rd=/echo");
     let echo = li.sign_in(&again, "lisi").await.answer;
     assert_eq!(echo.echoed("x-departments"), ["财务中心"]);
     // Without the old root the tree has several roots.
@@ -290,7 +293,7 @@ async fn concurrent_logins_never_mix_up_people() {
             .await;
         assert_eq!(page.answer.json()["target"], format!("/echo?{name}"));
         assert_eq!(page.answer.echoed("x-forwarded-user"), [name.as_str()]);
-        let info = browser.visit(&format!("{OWN}/userinfo")).await.json();
+        let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
         assert_eq!(info["login"], name.as_str());
     };
     for some in names.chunks(100) {

@@ -120,7 +120,7 @@ async fn refused(provider: &Provider, menshen: &Menshen, row: &Row, language: &s
 fn browser_with_language(menshen: &Menshen, language: &str) -> Browser {
     let mut browser = Browser::new(menshen);
     browser
-        .extra
+        .extra_headers
         .push(("Accept-Language".to_owned(), language.to_owned()));
     browser
 }

@@ -12,7 +12,7 @@ mod two_providers;
 use serde_json::json;
 
 use crate::browser::{Browser, Page};
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::records::Records;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use provider::{CLIENT_ID, Provider, SECRET};
@@ -28,7 +28,7 @@ async fn start_menshen(provider: &Provider, more: &str) -> Menshen {
 
 /// The URL that starts a login with a connector.
 fn start(connector: &str) -> String {
-    format!("{OWN}/start?connector={connector}&rd=/echo%3Fa=b")
+    format!("{OWN_PAGES}/start?connector={connector}&rd=/echo%3Fa=b")
 }
 
 /// Logs in with a connector in a new browser.
@@ -47,7 +47,7 @@ fn last_error(menshen: &Menshen) -> String {
 }
 
 async fn account(browser: &mut Browser) -> String {
-    let info = browser.visit(&format!("{OWN}/userinfo")).await.json();
+    let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
     info["id"].as_str().expect("somebody is here").to_owned()
 }
 
@@ -69,7 +69,7 @@ async fn a_person_signs_in_and_the_upstream_receives_the_identity() {
     ] {
         assert_eq!(page.answer.echoed(header), [value], "{header}");
     }
-    let info = browser.visit(&format!("{OWN}/userinfo")).await.json();
+    let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
     assert_eq!(
         (&info["name"], &info["connector"]),
         (&json!("张三"), &json!("gh"))
@@ -83,7 +83,7 @@ async fn a_person_signs_in_and_the_upstream_receives_the_identity() {
     let asked = &world.asked[0];
     assert_eq!(asked["scope"], "read mail");
     assert_eq!(asked["client_id"], CLIENT_ID);
-    assert_eq!(asked["redirect_uri"], format!("{OWN}/callback/gh"));
+    assert_eq!(asked["redirect_uri"], format!("{OWN_PAGES}/callback/gh"));
     assert!(
         !world.forms[0].contains_key("client_secret"),
         "the secret is sent in the header"
@@ -147,7 +147,7 @@ async fn a_person_without_name_and_address_can_sign_in() {
         let (mut browser, page) = through(&menshen, "gh").await;
         assert_eq!(page.answer.status, 200);
         assert!(page.answer.echoed("x-forwarded-email").is_empty());
-        let info = browser.visit(&format!("{OWN}/userinfo")).await.json();
+        let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
         assert!(info["email"].is_null() && info["name"].is_null(), "{info}");
     }
 }
@@ -187,7 +187,7 @@ async fn signing_out_redirects_to_the_logout_page_of_the_provider() {
     let page = format!("{}/logout?brand=a", provider.url());
     let there = format!("logout_url = '{page}'");
     let and_back = format!("{there}\nlogout_return_param = 'service'");
-    let back = format!("{OWN}/sign_out");
+    let back = format!("{OWN_PAGES}/sign_out");
     for (settings, expected) in [
         ("", None),
         (there.as_str(), Some("/logout?brand=a".to_owned())),
@@ -205,7 +205,7 @@ async fn signing_out_redirects_to_the_logout_page_of_the_provider() {
         assert_eq!(led, expected, "{settings}");
         // The local session has ended, independently of the provider.
         assert!(browser.cookie("menshen").is_none());
-        let info = stolen.visit(&format!("{OWN}/userinfo")).await;
+        let info = stolen.visit(&format!("{OWN_PAGES}/userinfo")).await;
         assert_eq!(info.status, 401, "{settings}");
         // The page after the return starts no login.
         let page = browser.visit(&back).await;

@@ -2,8 +2,8 @@
 
 use menshen::face::page::Cause;
 
-use crate::browser::{Browser, navigation};
-use crate::logging_in::{OWN, parameter};
+use crate::browser::{Browser, navigation_headers};
+use crate::logging_in::{OWN_PAGES, query_parameter};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::wecom::SECRET;
 use crate::wire::Answer;
@@ -16,7 +16,7 @@ async fn pages(menshen: &Menshen, extra: &[(&str, &str)]) -> Vec<(&'static str, 
     let fresh = || {
         let mut browser = Browser::new(menshen);
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        browser.extra.extend(extra.iter().map(own));
+        browser.extra_headers.extend(extra.iter().map(own));
         browser
     };
     let mut pages = Vec::new();
@@ -48,7 +48,7 @@ async fn pages(menshen: &Menshen, extra: &[(&str, &str)]) -> Vec<(&'static str, 
         };
         pages.push((what, fresh().visit(&url).await));
     }
-    let mut framed = navigation();
+    let mut framed = navigation_headers();
     framed[2].1 = "iframe";
     let answer = fresh()
         .send("GET", &format!("{SSO_URL}/x"), &framed, b"")
@@ -62,15 +62,15 @@ async fn pages(menshen: &Menshen, extra: &[(&str, &str)]) -> Vec<(&'static str, 
     ));
     pages.push((
         "somebody is here",
-        here.visit(&format!("{OWN}/sign_in?rd=/x")).await,
+        here.visit(&format!("{OWN_PAGES}/sign_in?rd=/x")).await,
     ));
     pages.push((
         "signed out of a session",
-        here.visit(&format!("{OWN}/sign_out")).await,
+        here.visit(&format!("{OWN_PAGES}/sign_out")).await,
     ));
     let mut refused = fresh();
-    let source = refused.to_source(&format!("{SSO_URL}/x")).await;
-    let back = refused.choose(&source, "zhaomin").await;
+    let source = refused.open_login_page(&format!("{SSO_URL}/x")).await;
+    let back = refused.choose_person(&source, "zhaomin").await;
     pages.push(("refused", refused.visit(&back).await));
     pages
 }
@@ -162,7 +162,7 @@ async fn every_page_follows_accept_language() {
         }
     }
     let page = Browser::new(&menshen)
-        .visit(&format!("{OWN}/sign_in"))
+        .visit(&format!("{OWN_PAGES}/sign_in"))
         .await;
     assert_eq!(
         page.header("content-language"),
@@ -205,8 +205,8 @@ async fn untrusted_text_is_never_markup() {
     }
     assert!(named >= 3, "names are shown, as text: {named}");
     // The user agent and the host are untrusted, too.
-    let mut odd = Browser::new(&menshen).with_agent("MicroMessenger/8 <i>\"");
-    let page = odd.visit(&format!("{OWN}/sign_in")).await;
+    let mut odd = Browser::new(&menshen).with_user_agent("MicroMessenger/8 <i>\"");
+    let page = odd.visit(&format!("{OWN_PAGES}/sign_in")).await;
     assert!(!page.text().contains("<i>"));
     for host in ["<i>", "sso.test<i>", "sso.test\"", "sso.test:80<i>"] {
         let head = format!(
@@ -222,15 +222,15 @@ async fn untrusted_text_is_never_markup() {
 async fn no_page_repeats_credentials() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let mut browser = Browser::new(&menshen);
-    let source = browser.to_source(&format!("{SSO_URL}/finance")).await;
+    let source = browser.open_login_page(&format!("{SSO_URL}/finance")).await;
     let sealed = browser.cookies()[0].value.clone();
-    let back = browser.choose(&source, "zhangsan").await;
-    let code = parameter(&back, "code").unwrap();
+    let back = browser.choose_person(&source, "zhangsan").await;
+    let code = query_parameter(&back, "code").unwrap();
     let forbidden = browser.follow(&back).await.answer;
     assert_eq!(forbidden.status, 403);
     let session = browser.cookie("menshen").unwrap().value.clone();
     let query = menshen.wecom.last_query("/cgi-bin/user/get").unwrap();
-    let token = parameter(&format!("http://x/?{query}"), "access_token").unwrap();
+    let token = query_parameter(&format!("http://x/?{query}"), "access_token").unwrap();
     let mut seen = vec![forbidden];
     for path in [
         "/.menshen/userinfo",
@@ -251,7 +251,7 @@ async fn no_page_repeats_credentials() {
             .visit(&format!("{back}&code=2"))
             .await,
     );
-    seen.push(browser.visit(&format!("{OWN}/sign_out")).await);
+    seen.push(browser.visit(&format!("{OWN_PAGES}/sign_out")).await);
     for answer in &seen {
         let whole = format!("{:?} {}", answer.headers, answer.text());
         for secret in [&sealed, &code, &session, &token, &SECRET.to_owned()] {
@@ -375,7 +375,7 @@ async fn too_many_parameters_are_refused() {
     let menshen = Menshen::new().await;
     for (count, status) in [(64, 200), (65, 400), (2000, 400)] {
         let query = "a=1&".repeat(count - 1);
-        let url = format!("{OWN}/sign_in?{query}rd=/x");
+        let url = format!("{OWN_PAGES}/sign_in?{query}rd=/x");
         let answer = Browser::new(&menshen).visit(&url).await;
         assert_eq!(answer.status, status, "{count}");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::browser::Browser;
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wire::{self, Answer};
 
@@ -209,7 +209,7 @@ fn assert_nothing_else(
 }
 
 async fn is_signed_in(browser: &Browser) -> bool {
-    let url = format!("{OWN}/userinfo");
+    let url = format!("{OWN_PAGES}/userinfo");
     browser.clone().send("GET", &url, &[], b"").await.status == 200
 }
 
@@ -219,7 +219,7 @@ async fn no_own_path_has_unexpected_side_effects() {
     let mut signed_in = Browser::new(&menshen);
     signed_in.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     for path in PATHS {
-        let url = format!("{OWN}{path}");
+        let url = format!("{OWN_PAGES}{path}");
         for method in METHODS {
             for from in INITIATORS {
                 let asked = (*path, method, from);

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
-use crate::ext_authz::ON_MAIN;
+use crate::ext_authz::GRPC_ON_MAIN;
 use crate::mirror::{self, Mirror};
 use crate::setup::{Menshen, Setup};
 use crate::test_request::TestRequest;
@@ -102,7 +102,7 @@ upstream = ["{mirror}"]
 async fn start_menshen() -> (Menshen, Mirror) {
     let mirror = Mirror::start().await;
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
-    let setup = Setup::default().tables(ON_MAIN).routes(&routes);
+    let setup = Setup::default().tables(GRPC_ON_MAIN).routes(&routes);
     // HTTP/2 without TLS is only accepted together with gRPC, which needs a trusted proxy.
     let setup = setup.server("trusted_proxies = [\"192.0.2.1\"]");
     (setup.start().await, mirror)

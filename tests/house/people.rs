@@ -3,7 +3,7 @@
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, Page, href};
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wecom::AGENT_ID;
@@ -11,13 +11,13 @@ use crate::wecom::AGENT_ID;
 /// Logs in with one connector.
 async fn through(menshen: &Menshen, connector: &str, who: &str) -> (Browser, Page) {
     let mut browser = Browser::new(menshen);
-    let start = format!("{OWN}/start?connector={connector}&rd=/echo");
+    let start = format!("{OWN_PAGES}/start?connector={connector}&rd=/echo");
     let page = browser.sign_in(&start, who).await;
     (browser, page)
 }
 
 async fn account(browser: &mut Browser) -> String {
-    let info = browser.visit(&format!("{OWN}/userinfo")).await.json();
+    let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
     info["id"].as_str().expect("somebody is here").to_owned()
 }
 

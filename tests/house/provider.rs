@@ -260,12 +260,12 @@ impl Provider {
     pub(crate) fn start_session(&self, browser: &mut Browser, login: &str) {
         let now = self.clock().now();
         let session = self.shared.state().start_session(login, now, "pwd");
-        browser.set("127.0.0.1", &self.cookie_name(), &session);
+        browser.set_cookie("127.0.0.1", &self.cookie_name(), &session);
     }
 
     /// Ends the provider's session of this browser without a logout message.
     pub(crate) fn end_session_silently(&self, browser: &mut Browser) {
-        browser.forget(&self.cookie_name());
+        browser.delete_cookies(&self.cookie_name());
     }
 
     fn cookie_name(&self) -> String {

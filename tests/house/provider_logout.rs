@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Page};
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::provider::{Key, LOGOUT_EVENT, Misbehavior, Provider};
 use crate::setup::{Menshen, SSO_URL};
 use jsonwebtoken::Algorithm;
@@ -42,7 +42,7 @@ async fn sign_out_redirects_to_the_provider_and_ends_on_a_page_that_begins_no_lo
     let mut browser = somebody(&provider, &menshen, "zhangsan").await;
     let kept = browser.clone();
     let page = browser
-        .follow(&format!("{OWN}/sign_out?rd=%2Fecho%3Fa%3D1"))
+        .follow(&format!("{OWN_PAGES}/sign_out?rd=%2Fecho%3Fa%3D1"))
         .await;
 
     assert_eq!(provider.calls("end_session"), 1);
@@ -50,7 +50,7 @@ async fn sign_out_redirects_to_the_provider_and_ends_on_a_page_that_begins_no_lo
     assert_eq!(asked.parameter("client_id"), Some("menshen"));
     assert_eq!(
         asked.parameter("post_logout_redirect_uri"),
-        Some(format!("{OWN}/sign_out").as_str())
+        Some(format!("{OWN_PAGES}/sign_out").as_str())
     );
     assert!(
         asked
@@ -58,7 +58,8 @@ async fn sign_out_redirects_to_the_provider_and_ends_on_a_page_that_begins_no_lo
             .is_some_and(|hint| hint.split('.').count() == 3)
     );
     assert!(
-        page.url.starts_with(&format!("{OWN}/sign_out?state=")),
+        page.url
+            .starts_with(&format!("{OWN_PAGES}/sign_out?state=")),
         "{}",
         page.url
     );
@@ -80,7 +81,7 @@ async fn the_return_address_after_sign_out_cannot_be_forged() {
     let mut browser = Browser::new(&menshen);
     for state in ["https://evil.test/", "AAAA", "", "%00"] {
         let page = browser
-            .follow(&format!("{OWN}/sign_out?state={state}"))
+            .follow(&format!("{OWN_PAGES}/sign_out?state={state}"))
             .await;
         assert!(is_signed_out_page(&page), "{state}");
         assert!(!page.answer.text().contains("evil"), "{state}");
@@ -97,7 +98,7 @@ async fn a_program_that_signs_out_is_not_redirected() {
         ("Sec-Fetch-Mode", "cors"),
         ("Sec-Fetch-Dest", "empty"),
     ];
-    let url = format!("{OWN}/sign_out");
+    let url = format!("{OWN_PAGES}/sign_out");
     assert_eq!(
         browser.send("POST", &url, &by_script, b"").await.status,
         200
@@ -129,7 +130,7 @@ async fn sign_out_works_while_the_provider_is_down() {
     let menshen = provider.setup("").start().await;
     let mut browser = somebody(&provider, &menshen, "zhangsan").await;
     provider.start_outage();
-    let answer = browser.visit(&format!("{OWN}/sign_out")).await;
+    let answer = browser.visit(&format!("{OWN_PAGES}/sign_out")).await;
     assert!(matches!(answer.status, 200 | 303), "{}", answer.text());
     assert!(!is_signed_in(&mut browser).await);
 }
@@ -351,7 +352,7 @@ async fn the_front_channel_ends_only_a_session_that_it_names() {
     let issuer: String =
         url::form_urlencoded::byte_serialize(provider.issuer().as_bytes()).collect();
     let mut frame = Browser::new(&menshen);
-    let address = format!("{OWN}/frontchannel-logout/keycloak");
+    let address = format!("{OWN_PAGES}/frontchannel-logout/keycloak");
     for query in [
         String::new(),
         format!("iss={issuer}"),

@@ -10,7 +10,7 @@ use menshen::face::page::Cause;
 use url::Url;
 
 use crate::browser::{Browser, Page};
-use crate::logging_in::{OWN, PHONE};
+use crate::logging_in::{OWN_PAGES, WECOM_PHONE_APP};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::test_request::TestRequest;
 use crate::troubles::REDEEM;
@@ -50,9 +50,9 @@ async fn start_menshen() -> Menshen {
 
 /// A browser in the client app, signed in just now.
 async fn signed_in_on_phone(menshen: &Menshen) -> Browser {
-    let mut phone = Browser::new(menshen).with_agent(PHONE);
+    let mut phone = Browser::new(menshen).with_user_agent(WECOM_PHONE_APP);
     let page = phone
-        .follow(&format!("{OWN}/start?connector=corp&rd=/portal/echo"))
+        .follow(&format!("{OWN_PAGES}/start?connector=corp&rd=/portal/echo"))
         .await;
     assert_eq!(page.answer.status, 200, "{}", page.url);
     phone.visited.clear();
@@ -176,10 +176,10 @@ async fn a_different_person_at_the_source_replaces_the_session() {
 #[tokio::test]
 async fn on_another_host_the_result_arrives_by_ticket() {
     let menshen = start_menshen().await;
-    let mut phone = Browser::new(&menshen).with_agent(PHONE);
+    let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
     let page_url = "http://oa.test/echo?b";
     let page = phone
-        .follow(&format!("{OWN}/start?connector=corp&rd={page_url}"))
+        .follow(&format!("{OWN_PAGES}/start?connector=corp&rd={page_url}"))
         .await;
     // Without a nonce cookie no ticket is issued, so the host requests one.
     assert_eq!((page.answer.status, page.url.as_str()), (200, page_url));
@@ -242,9 +242,9 @@ async fn a_person_that_the_source_does_not_confirm_loses_the_session() {
                 let page = phone
                     .follow_until(&format!("{SSO_URL}/portal/echo?a=1"), at)
                     .await;
-                let state = crate::logging_in::parameter(&page.url, "state").unwrap();
+                let state = crate::logging_in::query_parameter(&page.url, "state").unwrap();
                 phone
-                    .follow(&format!("{OWN}/callback/corp?state={state}"))
+                    .follow(&format!("{OWN_PAGES}/callback/corp?state={state}"))
                     .await
             }
             "left" => {
@@ -347,7 +347,7 @@ async fn the_login_limit_does_not_bypass_the_confirmation() {
     menshen.advance(Duration::from_secs(601));
     for _ in 0..8 {
         phone
-            .visit(&format!("{OWN}/start?connector=corp&rd=/x"))
+            .visit(&format!("{OWN_PAGES}/start?connector=corp&rd=/x"))
             .await;
     }
     let page = load_page(&mut phone).await;
@@ -376,10 +376,10 @@ async fn a_source_without_silent_login_is_not_asked() {
         .tables(&format!("{}{NO_LOGIN_LIMITS}", other()))
         .start()
         .await;
-    let mut phone = Browser::new(&menshen).with_agent(PHONE);
+    let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
     phone
         .sign_in(
-            &format!("{OWN}/start?connector=corp&mode=web&rd=/portal/echo"),
+            &format!("{OWN_PAGES}/start?connector=corp&mode=web&rd=/portal/echo"),
             "zhangsan",
         )
         .await;
@@ -437,7 +437,9 @@ async fn a_framed_page_reconfirms_only_with_embedded_and_third_party_cookies() {
     let setup = setup.routes(&routes).connector("auto_login = 'never'");
     let menshen = setup.tables(NO_LOGIN_LIMITS).start().await;
     menshen.wecom.set_phone_owner("zhangsan");
-    let mut phone = Browser::new(&menshen).with_agent(PHONE).over_https();
+    let mut phone = Browser::new(&menshen)
+        .with_user_agent(WECOM_PHONE_APP)
+        .over_https();
     let start = "https://sso.test/.menshen/start?connector=corp&rd=/portal/echo";
     assert_eq!(phone.follow(start).await.answer.status, 200);
     menshen.advance(Duration::from_secs(30));
@@ -469,7 +471,7 @@ async fn a_framed_page_reconfirms_only_with_embedded_and_third_party_cookies() {
     menshen.advance(Duration::from_secs(30));
     let answer = frame.load_page(page_url).await;
     let to = answer.header("location").unwrap().to_owned();
-    let state = crate::logging_in::parameter(&to, "state").unwrap();
+    let state = crate::logging_in::query_parameter(&to, "state").unwrap();
     let back = format!("https://sso.test/.menshen/callback/corp?state={state}");
     let (url, answer, _) = frame.follow(&back).await;
     assert_eq!((answer.status, url.as_str()), (401, page_url));

@@ -269,7 +269,7 @@ async fn keys_change_in_turn_and_nobody_is_sent_away() {
     menshen.reload(&setup(&new)).await.unwrap();
     assert_eq!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
     // What only the old key signed counts no more.
-    browser.set("sso.test", "menshen", &before);
+    browser.set_cookie("sso.test", "menshen", &before);
     assert_ne!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
 }
 
@@ -298,11 +298,11 @@ async fn whose_word_counts_changes_with_the_next_request() {
 
 #[tokio::test]
 async fn a_tunnel_that_the_new_site_would_not_allow_ends() {
-    use crate::forwarding::upgrades::open_socket;
+    use crate::forwarding::upgrades::open_websocket;
 
     let open = public_route("{app}", "");
     let menshen = Setup::default().routes(&open).start().await;
-    let mut connection = open_socket(&menshen, UPSTREAM_HOST, "").await;
+    let mut connection = open_websocket(&menshen, UPSTREAM_HOST, "").await;
     menshen
         .reload(&Setup::default().routes(&open).session("lifetime = \"3h\""))
         .await

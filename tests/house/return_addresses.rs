@@ -3,8 +3,8 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use crate::browser::{Browser, navigation};
-use crate::logging_in::{OWN, PHONE};
+use crate::browser::{Browser, navigation_headers};
+use crate::logging_in::{OWN_PAGES, WECOM_PHONE_APP};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wire::Answer;
 
@@ -99,19 +99,19 @@ fn spellings(rd: &str) -> Vec<String> {
 async fn no_return_address_leads_off_the_site() {
     assert!(HOSTILE.len() >= 120);
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
-    let mut here = Browser::new(&menshen).with_agent(PHONE);
+    let mut here = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
     here.follow(&format!("{SSO_URL}/x")).await;
     for rd in HOSTILE {
         for spelt in spellings(rd) {
             for page in ["start", "sign_in", "start?connector=corp&", "sign_in?x=1&"] {
                 let joint = if page.contains('?') { "" } else { "?" };
-                let url = format!("{OWN}/{page}{joint}rd={spelt}");
+                let url = format!("{OWN_PAGES}/{page}{joint}rd={spelt}");
                 for visitor in [Browser::new(&menshen), here.clone()] {
                     let answer = visitor.clone().visit(&url).await;
                     assert_stays(&menshen, &url, &answer, rd);
                 }
             }
-            let url = format!("{OWN}/sign_out?rd={spelt}");
+            let url = format!("{OWN_PAGES}/sign_out?rd={spelt}");
             let answer = Browser::new(&menshen).visit(&url).await;
             assert_stays(&menshen, &url, &answer, rd);
             let origin = [("Origin", SSO_URL), ("Accept", "text/html")];
@@ -128,8 +128,8 @@ async fn no_login_leads_off_the_site() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for rd in HOSTILE {
         for spelt in spellings(rd) {
-            let mut phone = Browser::new(&menshen).with_agent(PHONE);
-            let mut url = format!("{OWN}/start?rd={spelt}");
+            let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
+            let mut url = format!("{OWN_PAGES}/start?rd={spelt}");
             let mut status = None;
             for _ in 0..8 {
                 let answer = phone.visit(&url).await;
@@ -181,9 +181,9 @@ async fn a_return_address_on_this_site_is_reached() {
         ("http://oa.test/echo?x=y", "http://oa.test/echo?x=y"),
         ("http://hr.test", "http://hr.test/"),
     ] {
-        let mut phone = Browser::new(&menshen).with_agent(PHONE);
+        let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
         let page = phone
-            .follow(&format!("{OWN}/start?rd={}", encoded(rd)))
+            .follow(&format!("{OWN_PAGES}/start?rd={}", encoded(rd)))
             .await;
         assert_eq!(
             (page.answer.status, page.url.as_str()),
@@ -203,15 +203,17 @@ async fn no_login_redirects_to_the_login_pages_or_twice() {
         "http://sso.test/.menshen/start",
         "http://oa.test/.menshen/sign_out",
     ] {
-        let mut phone = Browser::new(&menshen).with_agent(PHONE);
+        let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
         let page = phone
-            .follow(&format!("{OWN}/start?rd={}", encoded(rd)))
+            .follow(&format!("{OWN_PAGES}/start?rd={}", encoded(rd)))
             .await;
         assert_eq!(page.url, format!("{SSO_URL}/"), "{rd}");
     }
     // A repeated return address is ignored.
-    let mut phone = Browser::new(&menshen).with_agent(PHONE);
-    let page = phone.follow(&format!("{OWN}/start?rd=/a&rd=/b")).await;
+    let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
+    let page = phone
+        .follow(&format!("{OWN_PAGES}/start?rd=/a&rd=/b"))
+        .await;
     assert_eq!(page.url, format!("{SSO_URL}/"));
 }
 
@@ -228,10 +230,10 @@ async fn a_host_that_is_not_configured_is_no_return_address() {
         assert_eq!(answer.header("location"), None, "{host}");
     }
     let mut browser = Browser::new(&menshen);
-    let mut headers = navigation().to_vec();
+    let mut headers = navigation_headers().to_vec();
     headers.push(("X-Forwarded-Host", "evil.test"));
     headers.push(("X-Auth-Request-Redirect", "http://evil.test/"));
-    let start = format!("{OWN}/start?connector=corp&rd=/x");
+    let start = format!("{OWN_PAGES}/start?connector=corp&rd=/x");
     let answer = browser.send("GET", &start, &headers, b"").await;
     assert!(!answer.header("location").unwrap().contains("evil"));
 }

@@ -156,7 +156,7 @@ async fn every_login_gets_a_new_session() {
     let mut browser = Browser::new(&menshen);
     // Somebody planted a session of their own: it is not the one that is signed in.
     let planted = session_cookie_of(&menshen, "wangfang").await;
-    browser.set("sso.test", "menshen", &planted);
+    browser.set_cookie("sso.test", "menshen", &planted);
     let start = format!("{SSO_URL}/.menshen/start?connector=corp&rd=%2Fecho");
     browser.sign_in(&start, "zhangsan").await;
     let first = browser.cookie("menshen").unwrap().value.clone();

@@ -1,9 +1,9 @@
 //! Two sites whose cookies reach each other: below one domain, or at two ports of one host.
 
 use crate::browser::Browser;
-use crate::checking::TRUSTED;
+use crate::checking::TRUST_LOOPBACK;
 use crate::checking::faces::{Face, OriginalRequest};
-use crate::ext_authz::ON_MAIN;
+use crate::ext_authz::GRPC_ON_MAIN;
 use crate::mirror::{self, Mirror};
 use crate::records::Records;
 use crate::setup::{Menshen, SSO_URL, Setup};
@@ -17,7 +17,7 @@ fn both(first: &str, second: &str) -> String {
 #[tokio::test]
 async fn the_cookie_of_another_site_hides_no_session() {
     let (menshen, other) = (
-        Setup::default().server(TRUSTED).start().await,
+        Setup::default().server(TRUST_LOOPBACK).start().await,
         Menshen::new().await,
     );
     let ours = session_cookie_of(&menshen, "zhangsan").await;
@@ -79,8 +79,8 @@ async fn a_browser_that_keeps_the_cookie_of_a_wider_domain_signs_in() {
     let theirs = session_cookie_of(&other, "lisi").await;
     let mut browser = Browser::new(&menshen);
     // As set by a site of the parent domain.
-    browser.set("test", "menshen", &theirs);
-    browser.widen("menshen");
+    browser.set_cookie("test", "menshen", &theirs);
+    browser.send_to_subdomains("menshen");
     let page = browser
         .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
         .await;
@@ -98,8 +98,8 @@ async fn a_browser_that_keeps_the_cookie_of_a_wider_domain_signs_in() {
 }
 
 fn named(lines: &str) -> Setup {
-    let setup = Setup::default().server(TRUSTED).session(lines);
-    setup.tables(ON_MAIN)
+    let setup = Setup::default().server(TRUST_LOOPBACK).session(lines);
+    setup.tables(GRPC_ON_MAIN)
 }
 
 async fn signed_in_as(menshen: &Menshen, name: &str, login: &str) -> String {
@@ -211,14 +211,14 @@ async fn the_pending_logins_of_two_sites_do_not_interfere() {
     let menshen = named("cookie_name = 'gate'").start().await;
     let mut browser = Browser::new(&menshen);
     for number in 0..9 {
-        browser.set(
+        browser.set_cookie(
             "sso.test",
             &format!("menshen-flow-{number}"),
             &"x".repeat(900),
         );
     }
     for name in ["menshen", "menshen-last"] {
-        browser.set("sso.test", name, "theirs");
+        browser.set_cookie("sso.test", name, "theirs");
     }
     let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);

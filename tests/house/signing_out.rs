@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::browser::{Browser, navigation};
-use crate::logging_in::OWN;
+use crate::browser::{Browser, navigation_headers};
+use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, SSO_URL};
 
 #[tokio::test]
@@ -14,7 +14,7 @@ async fn only_a_navigation_or_an_own_page_signs_out() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
-    let url = format!("{OWN}/sign_out");
+    let url = format!("{OWN_PAGES}/sign_out");
     let fetch = |mode, dest, site| {
         vec![
             ("Sec-Fetch-Mode", mode),
@@ -53,7 +53,7 @@ async fn only_a_navigation_or_an_own_page_signs_out() {
         ("POST", vec![("Origin", SSO_URL)], true),
         ("POST", vec![("Sec-Fetch-Site", "same-origin")], true),
         ("POST", vec![("Referer", "http://sso.test/page")], true),
-        ("GET", navigation().to_vec(), true),
+        ("GET", navigation_headers().to_vec(), true),
         // A service worker passed the request on.
         ("GET", fetch("navigate", "empty", "same-origin"), true),
         ("POST", fetch("navigate", "empty", "same-origin"), true),
@@ -68,11 +68,11 @@ async fn only_a_navigation_or_an_own_page_signs_out() {
         assert_eq!(tab.cookie("menshen").is_none(), ends, "{what}");
         // The browser's cookie is cleared, and a copy of it is invalid.
         for mut tab in [tab, kept] {
-            let gone = tab.visit(&format!("{OWN}/userinfo")).await.status == 401;
+            let gone = tab.visit(&format!("{OWN_PAGES}/userinfo")).await.status == 401;
             assert_eq!(gone, ends, "{what}");
         }
     }
-    let still = browser.visit(&format!("{OWN}/userinfo")).await;
+    let still = browser.visit(&format!("{OWN_PAGES}/userinfo")).await;
     assert_eq!(still.status, 200, "nobody else's session was ended");
 }
 
@@ -100,11 +100,12 @@ async fn sign_out_everywhere_ends_all_sessions_of_that_person_only() {
         browser.sign_in(&format!("{SSO_URL}/echo"), who).await;
         all.push(browser);
     }
-    let url = format!("{OWN}/sign_out?everywhere=1");
+    let url = format!("{OWN_PAGES}/sign_out?everywhere=1");
     // A link cannot do it: a link ends the session of this browser only.
     assert_eq!(all[2].visit(&url).await.status, 200);
-    let here =
-        async |browser: &mut Browser| browser.visit(&format!("{OWN}/userinfo")).await.status == 200;
+    let here = async |browser: &mut Browser| {
+        browser.visit(&format!("{OWN_PAGES}/userinfo")).await.status == 200
+    };
     assert!(!here(&mut all[2]).await && here(&mut all[1]).await);
     let answer = all[0]
         .send(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, href};
-use crate::logging_in::{OWN, PHONE};
+use crate::logging_in::{OWN_PAGES, WECOM_PHONE_APP};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 
@@ -117,7 +117,7 @@ async fn the_page_says_why_in_english_too() {
         .await;
     menshen.advance(Duration::from_secs(601));
     browser
-        .extra
+        .extra_headers
         .push(("Accept-Language".to_owned(), "en".to_owned()));
     let page = browser.follow(&format!("{SSO_URL}/fresh/echo")).await;
     let words = "needs you to confirm once more who you are";
@@ -202,7 +202,7 @@ async fn an_unconfirmed_proof_ends_on_a_page_and_never_in_a_loop() {
     for (settings, agent) in [
         ("", "Firefox/140.0"),
         ("auto_login = 'always'", "Firefox/140.0"),
-        ("", PHONE),
+        ("", WECOM_PHONE_APP),
     ] {
         let menshen = setup().connector(settings).start().await;
         menshen.wecom.set_phone_owner("zhangsan");
@@ -210,8 +210,8 @@ async fn an_unconfirmed_proof_ends_on_a_page_and_never_in_a_loop() {
             format!("{SSO_URL}/strong/echo?a"),
             "http://oa.test/echo?a".to_owned(),
         ] {
-            let mut browser = Browser::new(&menshen).with_agent(agent);
-            let page = if agent == PHONE {
+            let mut browser = Browser::new(&menshen).with_user_agent(agent);
+            let page = if agent == WECOM_PHONE_APP {
                 browser.follow(&place).await
             } else {
                 browser.sign_in(&place, "zhangsan").await
@@ -222,7 +222,7 @@ async fn an_unconfirmed_proof_ends_on_a_page_and_never_in_a_loop() {
             assert!(page.url.contains("/callback/corp"), "{what}");
             let again = href(&page.answer.text(), "/sign_in?rd=").expect("a way to try again");
             // The session starts all the same, and the login cookie is cleared.
-            let info = browser.visit(&format!("{OWN}/userinfo")).await;
+            let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await;
             assert_eq!(info.json()["login"], "zhangsan", "{what}");
             assert_eq!(
                 browser
@@ -263,7 +263,7 @@ async fn another_host_gets_the_new_session_and_not_the_old_one() {
     menshen.advance(Duration::from_secs(601));
     let page = browser.follow(place).await;
     assert!(
-        page.url.starts_with(&format!("{OWN}/start")),
+        page.url.starts_with(&format!("{OWN_PAGES}/start")),
         "{}",
         page.url
     );
@@ -286,7 +286,7 @@ async fn the_login_url_cannot_weaken_the_demand_of_a_route() {
         "prompt=none",
         "acr=gold",
     ] {
-        let start = format!("{OWN}/start?connector=corp&rd=/strong/echo&{extra}");
+        let start = format!("{OWN_PAGES}/start?connector=corp&rd=/strong/echo&{extra}");
         let page = browser.sign_in(&start, "zhangsan").await;
         assert_eq!(page.cause(), Some(Cause::ProofTooWeak), "{extra}");
         assert_eq!(

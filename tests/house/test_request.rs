@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::browser::{Browser, navigation};
+use crate::browser::{Browser, navigation_headers};
 use crate::setup::{Menshen, SSO_URL};
 use crate::wire::{self, Answer};
 
@@ -65,7 +65,7 @@ impl TestRequest {
 
     /// Adds the headers with which a browser opens a page.
     pub(crate) fn navigating(self) -> Self {
-        self.headers(&navigation())
+        self.headers(&navigation_headers())
     }
 
     /// Sets the bytes after the head. Adds no `Content-Length`.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 use url::Url;
 
-use crate::browser::{Browser, Page, href, navigation};
-use crate::logging_in::{OWN, PHONE};
+use crate::browser::{Browser, Page, href, navigation_headers};
+use crate::logging_in::{OWN_PAGES, WECOM_PHONE_APP};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wire::Answer;
 
@@ -113,7 +113,7 @@ async fn post(
     browser
         .send(
             "POST",
-            &format!("{OWN}/start"),
+            &format!("{OWN_PAGES}/start"),
             &all,
             encoded(fields).as_bytes(),
         )
@@ -129,7 +129,7 @@ async fn the_owner_of_a_name_below_a_wildcard_gets_no_session_of_a_signed_in_per
         let bait = bait(&menshen, &format!("{host}/echo?a=1")).await;
         let page = victim.follow(&bait).await;
         assert!(
-            page.url.starts_with(&format!("{OWN}/start?")),
+            page.url.starts_with(&format!("{OWN_PAGES}/start?")),
             "{}",
             page.url
         );
@@ -145,7 +145,7 @@ async fn the_owner_of_a_name_below_a_wildcard_gets_no_session_of_a_person_who_si
     question(&page.answer, "evil.lab.test");
     // Inside the provider's app the login needs no click.
     menshen.wecom.set_phone_owner("lisi");
-    let mut phone = Browser::new(&menshen).with_agent(PHONE);
+    let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
     let page = phone.follow(&bait).await;
     question(&page.answer, "evil.lab.test");
     // By the sign-in page, signed in or not.
@@ -261,13 +261,13 @@ async fn nobody_can_agree_for_another_person() {
         assert!(!leads.starts_with(EVIL), "{what}: {leads}");
     }
     // The token is no URL parameter, and useless without the session.
-    let url = format!("{OWN}/start?{}", encoded(&token));
+    let url = format!("{OWN_PAGES}/start?{}", encoded(&token));
     assert!(!has_ticket(&victim.clone().visit(&url).await));
     assert!(!has_ticket(
         &agree(&mut Browser::new(&menshen), &token).await
     ));
     // The page does not load in a frame.
-    let mut framed = navigation();
+    let mut framed = navigation_headers();
     framed[2].1 = "iframe";
     let answer = victim.clone().send("GET", &bait, &framed, b"").await;
     assert!(fields(&answer.text()).is_empty(), "{}", answer.text());
@@ -278,7 +278,7 @@ async fn nobody_can_agree_for_another_person() {
     let page = victim.visit(&bait).await;
     let token = question(&page, "evil.lab.test");
     let mut ended = victim.clone();
-    victim.visit(&format!("{OWN}/sign_out")).await;
+    victim.visit(&format!("{OWN_PAGES}/sign_out")).await;
     assert!(!has_ticket(&agree(&mut ended, &token).await));
 }
 
@@ -324,7 +324,7 @@ upstream = ["{app}"]
         ("evil.test:8080", false),
     ] {
         let nonce = "A".repeat(22);
-        let url = format!("{OWN}/start?rd=http://{host}/echo&k={nonce}");
+        let url = format!("{OWN_PAGES}/start?rd=http://{host}/echo&k={nonce}");
         let answer = browser.clone().visit(&url).await;
         assert_eq!(has_ticket(&answer), goes, "{host}");
         let leads = answer.header("location").unwrap_or_default();
@@ -392,7 +392,7 @@ async fn a_prefetch_without_fetch_metadata_begins_no_login_and_spends_no_ticket(
         let mut tab = browser.clone();
         let answer = tab.send("GET", &ticket.url, &headers, b"").await;
         assert_eq!(answer.status, 403, "{name}: {value}");
-        let url = format!("{OWN}/start?connector=corp&rd=/x");
+        let url = format!("{OWN_PAGES}/start?connector=corp&rd=/x");
         let answer = Browser::new(&menshen)
             .send("GET", &url, &headers, b"")
             .await;
@@ -401,7 +401,7 @@ async fn a_prefetch_without_fetch_metadata_begins_no_login_and_spends_no_ticket(
             (401, None),
             "{name}"
         );
-        let url = format!("{OWN}/sign_out");
+        let url = format!("{OWN_PAGES}/sign_out");
         let answer = tab.send("GET", &url, &headers, b"").await;
         assert_eq!(answer.status, 403, "{name}");
     }

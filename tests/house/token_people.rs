@@ -6,7 +6,7 @@ use menshen::store::{AccountId, ConnectorId, LoginName, RevocationScope, Session
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
-use crate::checking::TRUSTED;
+use crate::checking::TRUST_LOOPBACK;
 use crate::provider::{CLIENT_ID, Provider};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::test_request::TestRequest;
@@ -78,7 +78,7 @@ fn setup(provider: &Provider, connector: &str, issuer: &str) -> Setup {
     );
     Setup::default()
         .clock(provider.clock())
-        .server(TRUSTED)
+        .server(TRUST_LOOPBACK)
         .tables(&more)
         .routes(ROUTES)
 }

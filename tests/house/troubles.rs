@@ -7,7 +7,7 @@ use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Page};
-use crate::logging_in::{PHONE, parameter};
+use crate::logging_in::{WECOM_PHONE_APP, query_parameter};
 use crate::records::Records;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wecom::{AGENT_ID, SECRET, WeCom};
@@ -54,7 +54,7 @@ pub(crate) async fn agree(phone: &mut Browser, url: &str) -> Page {
 }
 
 pub(crate) async fn log_in(menshen: &Menshen) -> (Browser, Page) {
-    let mut phone = Browser::new(menshen).with_agent(PHONE);
+    let mut phone = Browser::new(menshen).with_user_agent(WECOM_PHONE_APP);
     let page = agree(&mut phone, &format!("{SSO_URL}/echo")).await;
     (phone, page)
 }
@@ -130,8 +130,8 @@ async fn an_untrusted_ip_address_is_named_in_the_log() {
 async fn an_untrusted_domain_is_named_in_the_log() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
-    let back = browser.choose(&source, "lisi").await;
+    let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+    let back = browser.choose_person(&source, "lisi").await;
     menshen
         .wecom
         .set_agent_domains(AGENT_ID, &["elsewhere.test"]);
@@ -150,7 +150,7 @@ async fn no_secret_appears_in_pages_or_logs_whatever_the_source_sends() {
         assert_eq!(page.answer.status, 200);
         hidden.push(here.cookie("menshen").unwrap().value.clone());
         let asked = menshen.wecom.last_query(MEMBER).unwrap();
-        let token = parameter(&format!("http://x/?{asked}"), "access_token").unwrap();
+        let token = query_parameter(&format!("http://x/?{asked}"), "access_token").unwrap();
         hidden.push(token.clone());
         for errcode in [40013, 40029, 45009, 60020, 60111] {
             let known = if call == TOKEN { SECRET } else { &token };
@@ -163,7 +163,7 @@ async fn no_secret_appears_in_pages_or_logs_whatever_the_source_sends() {
             let (phone, page) = log_in(&menshen).await;
             menshen.wecom.clear_faults(call);
             let back = phone.visited.iter().find(|url| url.contains("code="));
-            hidden.push(parameter(back.unwrap(), "code").unwrap());
+            hidden.push(query_parameter(back.unwrap(), "code").unwrap());
             for secret in &hidden {
                 assert!(!page.answer.text().contains(secret), "{call}: {secret}");
             }
@@ -300,8 +300,8 @@ async fn sessions_continue_while_the_source_hangs() {
     let mut here = Browser::new(&menshen);
     here.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let mut waiting = Browser::new(&menshen);
-    let source = waiting.to_source(&format!("{SSO_URL}/echo")).await;
-    let back = waiting.choose(&source, "zhangsan").await;
+    let source = waiting.open_login_page(&format!("{SSO_URL}/echo")).await;
+    let back = waiting.choose_person(&source, "zhangsan").await;
     menshen.wecom.hang(MEMBER);
     let stuck = async {
         let page = waiting.follow(&back).await;
@@ -331,8 +331,8 @@ async fn sessions_continue_when_the_source_is_unreachable() {
     let mut here = Browser::new(&menshen);
     here.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let mut coming = Browser::new(&menshen);
-    let page = coming.to_source(&format!("{SSO_URL}/echo")).await;
-    let back = coming.choose(&page, "zhangsan").await;
+    let page = coming.open_login_page(&format!("{SSO_URL}/echo")).await;
+    let back = coming.choose_person(&page, "zhangsan").await;
     let Menshen {
         wecom,
         running,

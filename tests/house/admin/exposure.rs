@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{TOKEN, admin_of, api, ask, is_signed_in, setup, signed_in};
-use crate::forwarding::upgrades::open_socket;
+use crate::forwarding::upgrades::open_websocket;
 use crate::raw_connection::RawConnection;
 use crate::setup::Menshen;
 use crate::upstream::{TempFolder, until};
@@ -97,7 +97,7 @@ async fn the_documented_metrics_are_counted() {
     // Gauges rise and fall.
     let connections = metric(&menshen, "menshen_connections").await;
     let value = &browser.cookie("menshen").unwrap().value;
-    let socket = open_socket(
+    let socket = open_websocket(
         &menshen,
         "sso.test",
         &format!("Cookie: menshen={value}\r\n"),

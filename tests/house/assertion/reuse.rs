@@ -125,7 +125,7 @@ async fn a_new_login_is_asserted_with_the_current_name() {
         env.menshen
             .wecom
             .member("zhangsan", |one| one.name = name.to_owned());
-        browser.forget("menshen");
+        browser.delete_cookies("menshen");
         browser.sign_in("http://sso.test/x", "zhangsan").await;
         let cookie = browser.cookie("menshen").unwrap().value.clone();
         let token = env.assertion_at("/x", &cookie).await.unwrap();

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::TRUSTED;
+use super::TRUST_LOOPBACK;
 use super::faces::{Face, OriginalRequest};
-use crate::ext_authz::{ON_MAIN, check_request, grpc_client, parse_response};
+use crate::ext_authz::{GRPC_ON_MAIN, check_request, grpc_client, parse_response};
 use crate::setup::{Menshen, Setup};
 use crate::test_request::session_cookie_of;
 
@@ -57,7 +57,7 @@ async fn start_menshen(more: &str, ext_authz: &str) -> Menshen {
         .chain(DISCLOSED_HEADERS)
         .map(route)
         .collect();
-    let setup = Setup::default().server(TRUSTED).routes(&routes);
+    let setup = Setup::default().server(TRUST_LOOPBACK).routes(&routes);
     setup.tables(ext_authz).start().await
 }
 
@@ -93,7 +93,7 @@ fn user(face: Face) -> &'static str {
 
 #[tokio::test]
 async fn a_visitor_at_the_check_paths_reads_no_application_headers() {
-    let menshen = start_menshen("", ON_MAIN).await;
+    let menshen = start_menshen("", GRPC_ON_MAIN).await;
     let cookie = session_cookie_of(&menshen, "lisi").await;
     for face in checks() {
         for (name, _) in DISCLOSED_HEADERS {
@@ -113,7 +113,7 @@ async fn a_visitor_at_the_check_paths_reads_no_application_headers() {
 
 #[tokio::test]
 async fn a_route_with_all_headers_discloses_them_on_checks() {
-    let menshen = start_menshen("check_headers = \"all\"", ON_MAIN).await;
+    let menshen = start_menshen("check_headers = \"all\"", GRPC_ON_MAIN).await;
     let cookie = session_cookie_of(&menshen, "lisi").await;
     for face in checks() {
         for (name, secrets) in [
@@ -142,7 +142,7 @@ async fn a_route_with_all_headers_discloses_them_on_checks() {
 
 #[tokio::test]
 async fn envoy_removes_forged_headers_that_the_check_does_not_set() {
-    let menshen = start_menshen("", ON_MAIN).await;
+    let menshen = start_menshen("", GRPC_ON_MAIN).await;
     let cookie = session_cookie_of(&menshen, "lisi").await;
     for face in [Face::Envoy, Face::Grpc] {
         let original = OriginalRequest::get("/own")

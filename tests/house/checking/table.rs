@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::TRUSTED;
+use super::TRUST_LOOPBACK;
 use super::faces::{Face, OriginalRequest, Verdict};
 use crate::browser::Browser;
-use crate::ext_authz::ON_MAIN;
-use crate::logging_in::OWN;
+use crate::ext_authz::GRPC_ON_MAIN;
+use crate::logging_in::OWN_PAGES;
 use crate::mirror::Mirror;
 use crate::passing::guests;
 use crate::provider::Provider;
@@ -114,10 +114,13 @@ impl Faces {
             provider.issuer()
         );
         let setup = Setup::default()
-            .server(TRUSTED)
+            .server(TRUST_LOOPBACK)
             .clock(&clock)
             .access_log()
-            .tables(&format!("{ON_MAIN}{}{issuer}{NO_LOGIN_LIMITS}", guests()))
+            .tables(&format!(
+                "{GRPC_ON_MAIN}{}{issuer}{NO_LOGIN_LIMITS}",
+                guests()
+            ))
             .routes(&ROUTES.replace("{mirror}", &mirror.base_url()));
         let menshen = setup.start().await;
         menshen
@@ -185,11 +188,11 @@ async fn every_face_gives_every_caller_the_same_verdict() {
     let menshen = &faces.menshen;
     let signed_out = session_cookie_of(menshen, "lisi").await;
     let mut browser = Browser::new(menshen);
-    browser.set("sso.test", "menshen", &signed_out);
+    browser.set_cookie("sso.test", "menshen", &signed_out);
     let post = browser
         .send(
             "POST",
-            &format!("{OWN}/sign_out"),
+            &format!("{OWN_PAGES}/sign_out"),
             &[("Origin", SSO_URL)],
             b"",
         )

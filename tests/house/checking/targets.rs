@@ -1,7 +1,7 @@
 //! Request targets that are not text, or that browsers encode, on every face.
 
 use super::faces::{Face, OriginalRequest, Verdict};
-use super::{TRUSTED, menshen_with};
+use super::{TRUST_LOOPBACK, menshen_with};
 use crate::mirror::Mirror;
 use crate::setup::Setup;
 use crate::test_request::{TestRequest, session_cookie_of};
@@ -157,7 +157,7 @@ async fn the_original_target_is_read_as_bytes_from_every_header() {
         ("x-original-uri", ""),
         ("x-original-url", "http://sso.test"),
     ] {
-        let setup = Setup::default().server(TRUSTED).routes(&routes);
+        let setup = Setup::default().server(TRUST_LOOPBACK).routes(&routes);
         let setup = setup.tables(&format!("[check]\noriginal = \"{header}\"\n"));
         let menshen = setup.start().await;
         let cookie = session_cookie_of(&menshen, "zhangsan").await;

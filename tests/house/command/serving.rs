@@ -221,7 +221,7 @@ async fn sessions_survive_a_restart() {
     assert_eq!(program.end().await.0, Some(0));
     let (program, address) = Program::run(&config).await;
     let mut again = Browser::at(address);
-    again.set("sso.test", "menshen", &cookie);
+    again.set_cookie("sso.test", "menshen", &cookie);
     let answer = again.visit(&format!("{SSO_URL}/echo")).await;
     assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"]);
     assert_eq!(program.end().await.0, Some(0));

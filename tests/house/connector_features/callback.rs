@@ -7,7 +7,7 @@ use url::Url;
 use super::test_source::TestSource;
 use super::{HTTPS, ID, secure_plan};
 use crate::browser::Browser;
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wire::Answer;
 
@@ -63,7 +63,7 @@ async fn a_connector_reads_the_flow_id_from_its_own_parameter() {
         let menshen = start_menshen(&source).await;
         let mut browser = Browser::new(&menshen);
         let flow = flow_of(&mut browser, SSO_URL).await;
-        let callback = format!("{OWN}/callback/{ID}");
+        let callback = format!("{OWN_PAGES}/callback/{ID}");
         // Another parameter names no login, and a repeated one names none either.
         for bad in [
             format!("{callback}?Other={flow}&assertion=lisi"),
@@ -151,7 +151,7 @@ async fn a_form_may_be_as_large_as_its_connector_needs_and_no_larger() {
 
 #[tokio::test]
 async fn connectors_with_different_parameters_may_share_a_callback_path() {
-    let address = format!("{OWN}/callback");
+    let address = format!("{OWN_PAGES}/callback");
     let lines = format!("callback = \"{address}\"");
     let source = TestSource::returning(by("RelayState", CallbackMethod::Get));
     let setup = Setup::default().connector(&lines).tables(NO_LOGIN_LIMITS);
@@ -161,9 +161,9 @@ async fn connectors_with_different_parameters_may_share_a_callback_path() {
         .await;
     let mut browser = Browser::new(&menshen);
     let flow = flow_of(&mut browser, SSO_URL).await;
-    let start = format!("{OWN}/start?connector=corp&rd=%2Fecho");
-    let theirs = browser.to_source(&start).await;
-    let back = browser.choose(&theirs, "zhangsan").await;
+    let start = format!("{OWN_PAGES}/start?connector=corp&rd=%2Fecho");
+    let theirs = browser.open_login_page(&start).await;
+    let back = browser.choose_person(&theirs, "zhangsan").await;
     assert!(back.starts_with(&address), "{back}");
     // Each connector finds its own login, also when the response names both.
     let (_, state) = back.split_once("state=").unwrap();
@@ -185,7 +185,7 @@ async fn an_invalid_response_does_not_spoil_a_valid_one_of_the_same_login() {
     let menshen = start_menshen(&source).await;
     let mut browser = Browser::new(&menshen);
     let flow = flow_of(&mut browser, SSO_URL).await;
-    let at = |more: &str| format!("{OWN}/callback/{ID}?state={flow}&{more}");
+    let at = |more: &str| format!("{OWN_PAGES}/callback/{ID}?state={flow}&{more}");
     for wrong in ["assertion=wrong", "assertion=wrong&code=1", "code=1"] {
         let answer = browser.clone().visit(&at(wrong)).await;
         assert_eq!(answer.cause(), Some(Cause::BadAnswer), "{wrong}");

@@ -4,9 +4,9 @@
 use menshen::face::page::Cause;
 
 use super::test_source::TestSource;
-use super::{ID, flow_in, remembers};
+use super::{ID, flow_id_in, remembers};
 use crate::browser::{Browser, Page};
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, ROUTES, SSO_URL, Setup};
 use crate::stores::TempDir;
 use crate::wire::Answer;
@@ -40,14 +40,14 @@ pub(super) async fn start_menshen() -> (Menshen, TestSource) {
 }
 
 pub(super) async fn arrive(browser: &mut Browser, query: &str) -> Answer {
-    let url = format!("{OWN}/enter/{ID}?{query}");
+    let url = format!("{OWN_PAGES}/enter/{ID}?{query}");
     browser.send("GET", &url, &LINK, b"").await
 }
 
 /// Submits a form of a portal page, cross-site and so without menshen's cookies.
 pub(super) async fn post(browser: &mut Browser, ticket: &str) -> Page {
     let html = format!(
-        "<form method=\"post\" action=\"{OWN}/enter/{ID}\">\
+        "<form method=\"post\" action=\"{OWN_PAGES}/enter/{ID}\">\
          <input name=\"ticket\" value=\"{ticket}\"><input name=\"rd\" value=\"/echo\"></form>"
     );
     let portal = Page {
@@ -62,7 +62,7 @@ pub(super) async fn post(browser: &mut Browser, ticket: &str) -> Page {
 }
 
 async fn press(browser: &mut Browser, flow: &str) -> Answer {
-    let url = format!("{OWN}/enter/{ID}");
+    let url = format!("{OWN_PAGES}/enter/{ID}");
     let form = format!("flow={flow}");
     browser.send("POST", &url, &BUTTON, form.as_bytes()).await
 }
@@ -73,7 +73,7 @@ pub(super) fn is_signed_in_by(answer: &Answer) -> bool {
 }
 
 pub(super) async fn who(browser: &Browser) -> Option<String> {
-    let url = format!("{OWN}/userinfo");
+    let url = format!("{OWN_PAGES}/userinfo");
     let answer = browser.clone().send("GET", &url, &[], b"").await;
     let is_somebody = answer.status == 200;
     is_somebody.then(|| answer.json()["login"].as_str().unwrap().to_owned())
@@ -190,7 +190,7 @@ async fn a_ticket_is_accepted_once_across_nodes_even_concurrently() {
 #[tokio::test]
 async fn only_a_top_level_navigation_is_accepted() {
     let (menshen, source) = start_menshen().await;
-    let url = format!("{OWN}/enter/{ID}?ticket=lisi.1");
+    let url = format!("{OWN_PAGES}/enter/{ID}?ticket=lisi.1");
     let fetch = |mode, dest| {
         vec![
             ("Sec-Fetch-Mode", mode),
@@ -224,7 +224,7 @@ async fn only_a_top_level_navigation_is_accepted() {
         assert_eq!(answer.header("allow"), Some("GET, POST"), "{method}");
     }
     for (path, status) in [("corp", 404), ("nobody", 404), ("Idp", 404)] {
-        let url = format!("{OWN}/enter/{path}?ticket=lisi.1");
+        let url = format!("{OWN_PAGES}/enter/{path}?ticket=lisi.1");
         let answer = Browser::new(&menshen).send("GET", &url, &LINK, b"").await;
         assert_eq!(answer.status, status, "{path}");
     }
@@ -259,7 +259,7 @@ async fn a_repeated_or_oversized_ticket_is_refused() {
             "{start}"
         );
     }
-    let url = format!("{OWN}/enter/{ID}?ticket=lisi.1");
+    let url = format!("{OWN_PAGES}/enter/{ID}?ticket=lisi.1");
     let with = |kind: &'static str| {
         let rest = BUTTON
             .into_iter()
@@ -323,12 +323,12 @@ async fn a_session_of_another_person_is_replaced_only_after_a_confirmation() {
         }
         assert!(!html.contains(&theirs), "no page shows a ticket: {html}");
         assert_eq!(who(&browser).await.as_deref(), Some("zhangsan"));
-        let flow = flow_in(&html);
+        let flow = flow_id_in(&html);
         // The button works only in this browser and on menshen's own page.
         assert!(!is_signed_in_by(
             &press(&mut Browser::new(&menshen), &flow).await
         ));
-        let url = format!("{OWN}/enter/{ID}");
+        let url = format!("{OWN_PAGES}/enter/{ID}");
         for from in [
             ("Origin", "http://evil.test"),
             ("Origin", "null"),
@@ -347,7 +347,7 @@ async fn a_session_of_another_person_is_replaced_only_after_a_confirmation() {
         // A callback cannot use it either.
         let answer = browser
             .clone()
-            .visit(&format!("{OWN}/callback?state={flow}&code=1"))
+            .visit(&format!("{OWN_PAGES}/callback?state={flow}&code=1"))
             .await;
         assert!(!is_signed_in_by(&answer));
         assert_eq!(who(&browser).await.as_deref(), Some("zhangsan"));
@@ -425,7 +425,7 @@ async fn only_allowed_origins_are_accepted() {
     {
         let what = format!("{headers:?}");
         let headers: Vec<_> = LINK.into_iter().chain(headers).collect();
-        let url = format!("{OWN}/enter/{ID}?ticket=lisi.{at}");
+        let url = format!("{OWN_PAGES}/enter/{ID}?ticket=lisi.{at}");
         let answer = Browser::new(&menshen)
             .send("GET", &url, &headers, b"")
             .await;
@@ -457,7 +457,7 @@ async fn no_login_begins_at_a_connector_with_unsolicited_logins_only() {
         format!("/login-config/{ID}"),
         format!("/callback/{ID}?state=x"),
     ] {
-        let answer = browser.visit(&format!("{OWN}{path}")).await;
+        let answer = browser.visit(&format!("{OWN_PAGES}{path}")).await;
         assert_eq!(answer.status, 404, "{path}: {}", answer.text());
     }
     // An unauthenticated person chooses among the other connectors.
@@ -470,7 +470,7 @@ async fn no_login_begins_at_a_connector_with_unsolicited_logins_only() {
     assert!(!html.contains("Portal One"), "{html}");
     // Where there is no other, the page says to come from the portal.
     browser
-        .extra
+        .extra_headers
         .push(("Accept-Language".to_owned(), "en".to_owned()));
     let page = browser.follow("http://oa.test/echo").await;
     let html = page.answer.text();
@@ -497,7 +497,7 @@ async fn a_person_with_a_long_name_is_asked_and_then_signed_in() {
     let html = page.text();
     assert_eq!(page.status, 409, "{html}");
     assert!(html.contains("longname"), "{html}");
-    let answer = press(&mut browser, &flow_in(&html)).await;
+    let answer = press(&mut browser, &flow_id_in(&html)).await;
     assert_eq!(
         (answer.status, answer.header("location")),
         (303, Some("/echo"))

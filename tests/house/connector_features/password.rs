@@ -6,9 +6,9 @@ use menshen::face::page::Cause;
 use serde_json::json;
 
 use super::test_source::{PASSWORD, TestSource};
-use super::{ID, flow_in, remembers};
+use super::{ID, flow_id_in, remembers};
 use crate::browser::{Browser, Page};
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wire::Answer;
 
@@ -32,7 +32,7 @@ async fn start_menshen(lines: &str) -> (Menshen, TestSource) {
 
 /// The form with the return address `/echo`.
 async fn open(browser: &mut Browser) -> Page {
-    let start = format!("{OWN}/start?connector={ID}&rd=%2Fecho");
+    let start = format!("{OWN_PAGES}/start?connector={ID}&rd=%2Fecho");
     let page = browser.follow(&start).await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
     page
@@ -54,7 +54,7 @@ fn filled(flow: &str, login: &str, password: &str) -> String {
 }
 
 async fn send(browser: &mut Browser, headers: &[(&str, &str)], form: &str) -> Answer {
-    let url = format!("{OWN}/password/{ID}");
+    let url = format!("{OWN_PAGES}/password/{ID}");
     let headers: Vec<_> = headers.iter().copied().chain([FORM]).collect();
     browser.send("POST", &url, &headers, form.as_bytes()).await
 }
@@ -69,9 +69,12 @@ async fn the_form_needs_no_script_and_no_external_asset() {
     for (language, word) in [("zh-CN", "用户名"), ("en", "User name")] {
         let mut browser = Browser::new(&menshen);
         let language = ("Accept-Language".to_owned(), language.to_owned());
-        browser.extra.push(language);
+        browser.extra_headers.push(language);
         let page = open(&mut browser).await;
-        assert_eq!(page.url, format!("{OWN}/sign_in?connector={ID}&rd=/echo"));
+        assert_eq!(
+            page.url,
+            format!("{OWN_PAGES}/sign_in?connector={ID}&rd=/echo")
+        );
         let html = page.answer.text();
         for part in [
             word,
@@ -96,7 +99,7 @@ async fn the_form_needs_no_script_and_no_external_asset() {
         assert_eq!(header("referrer-policy"), "same-origin");
     }
     let mut browser = Browser::new(&menshen);
-    let start = format!("{OWN}/start?connector={ID}&rd=%2Fecho");
+    let start = format!("{OWN_PAGES}/start?connector={ID}&rd=%2Fecho");
     assert_eq!(browser.visit(&start).await.status, 303);
     assert!(browser.cookies().is_empty(), "nothing began yet");
 }
@@ -106,7 +109,7 @@ async fn a_right_password_signs_in_and_a_wrong_one_is_reported() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let page = open(&mut browser).await;
-    let flow = flow_in(&page.answer.text());
+    let flow = flow_id_in(&page.answer.text());
     for wrong in [
         "x",
         "right 密码 <horse",
@@ -122,7 +125,7 @@ async fn a_right_password_signs_in_and_a_wrong_one_is_reported() {
         );
         assert!(!html.contains(wrong) || wrong == "x", "{wrong}: {html}");
         assert!(!is_in(&browser), "{wrong}");
-        assert_eq!(flow_in(&html), flow, "the login goes on");
+        assert_eq!(flow_id_in(&html), flow, "the login goes on");
     }
     // In the same login: a wrong password does not spoil the right one.
     let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
@@ -152,7 +155,7 @@ async fn a_right_password_signs_in_and_a_wrong_one_is_reported() {
 async fn a_form_of_another_site_never_reaches_the_source() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_in(&open(&mut browser).await.answer.text());
+    let flow = flow_id_in(&open(&mut browser).await.answer.text());
     let good = filled(&flow, "lisi", PASSWORD);
     let navigates = [
         ("Sec-Fetch-Mode", "navigate"),
@@ -205,9 +208,9 @@ async fn a_form_of_another_site_never_reaches_the_source() {
 async fn a_form_is_accepted_only_complete_and_in_the_browser_that_got_it() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_in(&open(&mut browser).await.answer.text());
+    let flow = flow_id_in(&open(&mut browser).await.answer.text());
     let mut other = Browser::new(&menshen);
-    let theirs = flow_in(&open(&mut other).await.answer.text());
+    let theirs = flow_id_in(&open(&mut other).await.answer.text());
     let good = filled(&flow, "lisi", PASSWORD);
     let twice = ["flow=x", "login=lisi", "password=x", "rd=/"];
     let mut bad: Vec<String> = twice.iter().map(|more| format!("{good}&{more}")).collect();
@@ -229,7 +232,7 @@ async fn a_form_is_accepted_only_complete_and_in_the_browser_that_got_it() {
         assert_eq!(answer.status, 400, "{start}: {}", answer.text());
         assert!(!is_in(&tab), "{start}");
         // The page has a new form, and it works.
-        let fresh = flow_in(&answer.text());
+        let fresh = flow_id_in(&answer.text());
         assert_ne!(fresh, flow, "{start}");
         assert!(
             tab.cookie(&format!("menshen-flow-{fresh}")).is_some(),
@@ -241,7 +244,7 @@ async fn a_form_is_accepted_only_complete_and_in_the_browser_that_got_it() {
         "text/plain",
         "multipart/form-data; boundary=x",
     ] {
-        let url = format!("{OWN}/password/{ID}");
+        let url = format!("{OWN_PAGES}/password/{ID}");
         let headers: Vec<_> = FROM_HERE
             .into_iter()
             .chain([("Content-Type", kind)])
@@ -258,13 +261,13 @@ async fn a_form_is_accepted_only_complete_and_in_the_browser_that_got_it() {
 async fn an_expired_form_is_shown_again_and_keeps_its_return_address() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_in(&open(&mut browser).await.answer.text());
+    let flow = flow_id_in(&open(&mut browser).await.answer.text());
     menshen.advance(Duration::from_secs(601));
     let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
     assert_eq!(answer.status, 400);
     assert!(answer.text().contains("value=\"lisi\"") && !answer.text().contains("horse"));
     assert_eq!(source.asked(), [""; 0]);
-    let fresh = flow_in(&answer.text());
+    let fresh = flow_id_in(&answer.text());
     let answer = send(&mut browser, &FROM_HERE, &filled(&fresh, "lisi", PASSWORD)).await;
     assert_eq!(
         (answer.status, answer.header("location")),
@@ -279,7 +282,7 @@ async fn an_expired_form_is_shown_again_and_keeps_its_return_address() {
         ("password", PASSWORD),
     ]);
     let answer = send(&mut browser, &FROM_HERE, &lost).await;
-    let fresh = flow_in(&answer.text());
+    let fresh = flow_id_in(&answer.text());
     let answer = send(&mut browser, &FROM_HERE, &filled(&fresh, "lisi", PASSWORD)).await;
     assert_eq!((answer.status, answer.header("location")), (303, Some("/")));
 }
@@ -288,7 +291,7 @@ async fn an_expired_form_is_shown_again_and_keeps_its_return_address() {
 async fn impossible_credentials_are_refused_without_asking_the_source() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_in(&open(&mut browser).await.answer.text());
+    let flow = flow_id_in(&open(&mut browser).await.answer.text());
     for (login, password) in [
         ("", PASSWORD),
         ("  ", PASSWORD),
@@ -309,7 +312,7 @@ async fn impossible_credentials_are_refused_without_asking_the_source() {
 async fn an_unavailable_source_is_no_wrong_password_and_no_password_is_logged() {
     let (menshen, _) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_in(&open(&mut browser).await.answer.text());
+    let flow = flow_id_in(&open(&mut browser).await.answer.text());
     let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "away", "hunter2")).await;
     assert_eq!(
         (answer.status, answer.cause()),
@@ -331,7 +334,7 @@ async fn an_unavailable_source_is_no_wrong_password_and_no_password_is_logged() 
 async fn only_a_connector_with_a_form_has_the_paths_of_the_form() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_in(&open(&mut browser).await.answer.text());
+    let flow = flow_id_in(&open(&mut browser).await.answer.text());
     for (method, path, status) in [
         ("GET", format!("/password/{ID}"), 405),
         ("HEAD", format!("/password/{ID}"), 405),
@@ -345,7 +348,7 @@ async fn only_a_connector_with_a_form_has_the_paths_of_the_form() {
         ),
         ("POST", format!("/callback/{ID}?state={flow}"), 404),
     ] {
-        let url = format!("{OWN}{path}");
+        let url = format!("{OWN_PAGES}{path}");
         let headers: Vec<_> = FROM_HERE.into_iter().chain([FORM]).collect();
         let answer = browser.send(method, &url, &headers, b"").await;
         assert_eq!(answer.status, status, "{method} {path}");
@@ -356,7 +359,7 @@ async fn only_a_connector_with_a_form_has_the_paths_of_the_form() {
         vec![("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe")],
         vec![("Accept", "*/*")],
     ] {
-        let url = format!("{OWN}/sign_in?connector={ID}&rd=/echo");
+        let url = format!("{OWN_PAGES}/sign_in?connector={ID}&rd=/echo");
         let mut program = Browser::new(&menshen);
         let answer = program.send("GET", &url, &headers, b"").await;
         assert!(answer.header("set-cookie").is_none(), "{headers:?}");
@@ -370,7 +373,7 @@ async fn an_unauthenticated_navigation_is_redirected_to_the_form_where_configure
     let mut browser = Browser::new(&menshen);
     let page = browser.follow(&format!("{SSO_URL}/echo")).await;
     assert!(page.url.contains("/sign_in?connector=idp"), "{}", page.url);
-    let flow = flow_in(&page.answer.text());
+    let flow = flow_id_in(&page.answer.text());
     let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
     assert_eq!(
         (answer.status, answer.header("location")),
@@ -383,10 +386,10 @@ async fn a_front_end_posts_a_password_as_json() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
     let from = [("Origin", SSO_URL), ("Sec-Fetch-Site", "same-origin")];
-    let url = format!("{OWN}/login-config/{ID}?rd=/echo");
+    let url = format!("{OWN_PAGES}/login-config/{ID}?rd=/echo");
     let config = browser.send("GET", &url, &from, b"").await.json();
     assert_eq!(config["kind"], json!("test"), "{config}");
-    let (state, url) = (&config["state"], format!("{OWN}/login/{ID}"));
+    let (state, url) = (&config["state"], format!("{OWN_PAGES}/login/{ID}"));
     let headers = [from[0], from[1], ("Content-Type", "application/json")];
     for (body, status) in [
         (json!({ "code": PASSWORD, "state": state }), 400),
@@ -415,7 +418,7 @@ async fn a_front_end_posts_a_password_as_json() {
     }
     assert_eq!(source.asked(), ["lisi", "lisi"]);
     // A connector with codes accepts no password.
-    let url = format!("{OWN}/login/corp");
+    let url = format!("{OWN_PAGES}/login/corp");
     let body = json!({ "login": "lisi", "password": "x", "state": state }).to_string();
     let answer = browser.send("POST", &url, &headers, body.as_bytes()).await;
     assert_eq!(answer.status, 400);
@@ -425,7 +428,7 @@ async fn a_front_end_posts_a_password_as_json() {
 async fn a_password_that_was_corrected_at_the_source_counts_in_the_same_form() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_in(&open(&mut browser).await.answer.text());
+    let flow = flow_id_in(&open(&mut browser).await.answer.text());
     let form = filled(&flow, "lisi", "corrected");
     for _ in 0..2 {
         let answer = send(&mut browser, &FROM_HERE, &form).await;

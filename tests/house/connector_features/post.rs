@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use menshen::login::connector::{Callback, CallbackMethod};
 
 use super::test_source::TestSource;
-use super::{HTTPS, ID, flow_in, secure_plan};
+use super::{HTTPS, ID, flow_id_in, secure_plan};
 use crate::browser::Browser;
 use crate::setup::Menshen;
 use crate::wire::Answer;
@@ -62,12 +62,12 @@ async fn a_page_posts_to_the_provider_and_the_callback_completes_the_login() {
     for language in ["zh-CN", "en"] {
         let mut browser = Browser::new(&menshen).over_https();
         browser
-            .extra
+            .extra_headers
             .push(("Accept-Language".to_owned(), language.to_owned()));
         let start = format!("{HTTPS}/.menshen/start?connector={ID}&rd=%2Fecho");
         let answer = browser.visit(&start).await;
         assert_submits_to_the_provider(&answer, language);
-        let flow = flow_in(&answer.text());
+        let flow = flow_id_in(&answer.text());
         let cookie = browser
             .cookie(&format!("__Host-menshen-flow-{flow}"))
             .unwrap();

@@ -7,7 +7,7 @@ use menshen::face::page::Cause;
 use super::ID;
 use super::enter::{BUTTON, arrive, is_signed_in_by, post, start_menshen, who};
 use crate::browser::Browser;
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::setup::Menshen;
 use crate::wire::Answer;
 
@@ -41,7 +41,7 @@ async fn press(browser: &mut Browser, page: &Answer) -> Answer {
         let name = value(input, "name").unwrap();
         form.append_pair(&name, &value(input, "value").unwrap());
     }
-    let url = format!("{OWN}/enter/{ID}");
+    let url = format!("{OWN_PAGES}/enter/{ID}");
     let form = form.finish();
     browser.send("POST", &url, &BUTTON, form.as_bytes()).await
 }
@@ -71,10 +71,10 @@ async fn a_late_or_used_switch_leads_nobody_into_the_application_as_another_pers
 
         // The browser removed the cookie.
         let (mut browser, page) = asked(&menshen, &format!("gone-{by_form}"), by_form).await;
-        browser.forget("flow");
+        browser.delete_cookies("flow");
         assert_not_switched(&press(&mut browser, &page).await, "no cookie");
-        let flow = super::flow_in(&page.text());
-        let reload = format!("{OWN}/enter/{ID}?flow={flow}");
+        let flow = super::flow_id_in(&page.text());
+        let reload = format!("{OWN_PAGES}/enter/{ID}?flow={flow}");
         let answer = browser.visit(&reload).await;
         assert_not_switched(&answer, "the page that asks is loaded again");
         assert_eq!(who(&browser).await.as_deref(), Some("zhangsan"));
@@ -101,7 +101,7 @@ async fn a_late_or_used_switch_leads_nobody_into_the_application_as_another_pers
 async fn a_late_switch_without_a_session_is_a_late_login() {
     let (menshen, _) = start_menshen().await;
     let (mut browser, page) = asked(&menshen, "1", false).await;
-    browser.visit(&format!("{OWN}/sign_out")).await;
+    browser.visit(&format!("{OWN_PAGES}/sign_out")).await;
     assert_eq!(who(&browser).await, None);
     menshen.advance(Duration::from_secs(601));
     let answer = press(&mut browser, &page).await;
@@ -121,7 +121,7 @@ async fn a_switch_keeps_its_cookie_while_five_logins_are_under_way() {
         assert!(is_signed_in_by(&arrive(&mut browser, &mine).await));
         for tab in 0..5 {
             browser
-                .visit(&format!("{OWN}/start?connector=corp&rd=/{tab}"))
+                .visit(&format!("{OWN_PAGES}/start?connector=corp&rd=/{tab}"))
                 .await;
             menshen.advance(Duration::from_secs(1));
         }
@@ -143,14 +143,14 @@ async fn a_login_that_begins_after_a_switch_evicts_an_older_login() {
         assert!(is_signed_in_by(&arrive(&mut browser, &mine).await));
         for tab in 0..4 {
             browser
-                .visit(&format!("{OWN}/start?connector=corp&rd=/{tab}"))
+                .visit(&format!("{OWN_PAGES}/start?connector=corp&rd=/{tab}"))
                 .await;
             menshen.advance(Duration::from_secs(1));
         }
         let page = ask_for_lisi(&mut browser, &by_form.to_string(), by_form).await;
         menshen.advance(Duration::from_secs(1));
         browser
-            .visit(&format!("{OWN}/start?connector=corp&rd=/last"))
+            .visit(&format!("{OWN_PAGES}/start?connector=corp&rd=/last"))
             .await;
         let cookies = browser.cookies().iter();
         let flows = cookies
@@ -168,7 +168,7 @@ async fn a_login_that_begins_after_a_switch_evicts_an_older_login() {
     for tab in 0..5 {
         menshen.advance(Duration::from_secs(1));
         browser
-            .visit(&format!("{OWN}/start?connector=corp&rd=/{tab}"))
+            .visit(&format!("{OWN_PAGES}/start?connector=corp&rd=/{tab}"))
             .await;
     }
     assert_not_switched(&press(&mut browser, &page).await, "oldest");

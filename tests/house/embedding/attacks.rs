@@ -58,7 +58,7 @@ async fn a_ticket_is_valid_on_one_host_for_one_minute() {
             let line = format!("{}={}; Secure; Path=/", cookie.name, cookie.value);
             other
                 .cookies
-                .set(&host, &cookie.name, line.split_once('=').unwrap().1);
+                .set_cookie(&host, &cookie.name, line.split_once('=').unwrap().1);
         }
         assert!(!sets_session(&other.receive(&ticket).await), "{host}");
     }
@@ -274,7 +274,7 @@ async fn a_frames_session_ends_with_its_tabs_session() {
     assert_eq!(frame.person().await, ["lisi"]);
     tab.follow(&format!("{SSO_URL}/.menshen/sign_out")).await;
     assert_eq!(frame.load().await.status, 401);
-    assert!(parameter(&frame.button().await, "k").is_some());
+    assert!(query_parameter(&frame.button().await, "k").is_some());
 }
 
 #[tokio::test]

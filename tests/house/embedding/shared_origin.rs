@@ -50,7 +50,7 @@ async fn a_frame_on_the_shared_origin_offers_a_tab() {
         ] {
             let mut frame = Frame::new(&menshen, "https://oa.test/echo?a=1");
             let language = ("Accept-Language".to_owned(), lang.to_owned());
-            frame.cookies.extra.push(language);
+            frame.cookies.extra_headers.push(language);
             let page = frame.load().await;
             let html = page.text();
             assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));

@@ -199,7 +199,9 @@ async fn a_silent_recheck_works_in_a_frame_signed_in_by_ticket() {
     ] {
         let menshen = setup.start().await;
         let mut frame = Frame::new(&menshen, url);
-        frame.cookies = frame.cookies.with_agent(crate::logging_in::PHONE);
+        frame.cookies = frame
+            .cookies
+            .with_user_agent(crate::logging_in::WECOM_PHONE_APP);
         let ticket = ticket_for(&menshen, &mut frame).await;
         assert_eq!(frame.receive(&ticket).await.status, 303);
         assert_eq!(frame.person().await, ["lisi"]);
@@ -234,7 +236,7 @@ async fn the_page_helps_where_cookies_or_scripts_are_blocked() {
         let mut frame = Frame::new(&menshen, "https://oa.test/echo");
         frame
             .cookies
-            .extra
+            .extra_headers
             .push(("Accept-Language".to_owned(), lang.to_owned()));
         let page = frame.load().await;
         let html = page.text();
@@ -243,7 +245,7 @@ async fn the_page_helps_where_cookies_or_scripts_are_blocked() {
         let mut tab = Browser::new(&menshen).over_https();
         let question = sign_in(&mut tab, &button(&page)).await;
         let handed = consent(&mut tab, &question).await;
-        frame.cookies.forget("nonce");
+        frame.cookies.delete_cookies("nonce");
         let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
         let html = answer.text();
         assert_eq!(answer.status, 400, "{html}");

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::{CheckResult, ON_MAIN, check_request, grpc_client, parse_response, setup};
-use crate::browser::navigation;
+use super::{CheckResult, GRPC_ON_MAIN, check_request, grpc_client, parse_response, setup};
+use crate::browser::navigation_headers;
 use crate::setup::{Menshen, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 use crate::upstream::TempFolder;
@@ -114,7 +114,7 @@ async fn dynamic_metadata_names_the_caller_and_holds_no_token() {
 #[tokio::test]
 async fn a_navigation_without_a_session_is_redirected_to_login() {
     let (_menshen, mut client, _) = lisi().await;
-    let question = check_request("/deep?x=1&y=%2f").headers(&navigation());
+    let question = check_request("/deep?x=1&y=%2f").headers(&navigation_headers());
     let answer = parse_response(&client.check(&question.json()).await);
     assert_eq!(
         (answer.code, answer.http, answer.reason()),
@@ -157,7 +157,7 @@ async fn every_other_refusal_is_403() {
         (
             check_request("/finance")
                 .session(&zhangsan)
-                .headers(&navigation()),
+                .headers(&navigation_headers()),
             "forbidden",
         ),
         (
@@ -432,7 +432,7 @@ async fn a_revoked_session_is_refused_at_the_next_check() {
 async fn the_main_listener_gives_the_same_verdicts() {
     let menshen = Setup::default()
         .server("trusted_proxies = [\"127.0.0.1\"]")
-        .tables(ON_MAIN)
+        .tables(GRPC_ON_MAIN)
         .start()
         .await;
     let cookie = session_cookie_of(&menshen, "lisi").await;

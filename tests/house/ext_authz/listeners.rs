@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::net::UnixStream;
 
 use super::client::{CHECK, Client, framed};
-use super::{ON_MAIN, check_request, grpc_client, parse_response, setup};
+use super::{GRPC_ON_MAIN, check_request, grpc_client, parse_response, setup};
 use crate::records::Records;
 use crate::setup::Setup;
 use crate::tls::{connect, write_certificate};
@@ -33,7 +33,7 @@ async fn the_grpc_listener_answers_http1_with_an_explanation() {
 async fn the_main_listener_answers_grpc_only_with_on_main() {
     let menshen = Setup::default()
         .server(TRUSTING)
-        .tables(ON_MAIN)
+        .tables(GRPC_ON_MAIN)
         .start()
         .await;
     assert_eq!(menshen.running.grpc_address(), None);
@@ -113,7 +113,7 @@ async fn the_main_listener_answers_grpc_over_tls() {
     let menshen = Setup::default()
         .external_url("https://sso.test")
         .server(&format!("{TRUSTING}\n{tls}"))
-        .tables(ON_MAIN)
+        .tables(GRPC_ON_MAIN)
         .start()
         .await;
     let stream = connect(menshen.address(), "sso.test", &trusted, b"h2").await;

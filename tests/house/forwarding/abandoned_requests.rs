@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::frames::{DATA, Frames, PLAIN_HTTP2, RST_STREAM};
+use crate::frames::{DATA, Frames, HTTP2_WITHOUT_TLS, RST_STREAM};
 use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{UPSTREAM_HOST, accept, get, listener, ok, public_route};
@@ -45,7 +45,7 @@ async fn start_menshen(socket: &TcpListener, limits: &str) -> Menshen {
     let url = format!("http://{}", socket.local_addr().unwrap());
     let setup = Setup::default().routes(&public_route(&url, limits));
     let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share = 1";
-    setup.tables(PLAIN_HTTP2).server(server).start().await
+    setup.tables(HTTP2_WITHOUT_TLS).server(server).start().await
 }
 
 fn forwarded_for(client: &str) -> String {

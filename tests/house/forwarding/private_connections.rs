@@ -2,7 +2,7 @@
 
 use tokio::net::TcpStream;
 
-use crate::frames::{DATA, END_STREAM, Frames, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
+use crate::frames::{DATA, DISTRUST_LOOPBACK, END_STREAM, Frames, HTTP2_WITHOUT_TLS, RST_STREAM};
 use crate::raw_connection::RawConnection;
 use crate::setup::{ROUTES, Setup};
 use crate::test_request::session_cookie_of;
@@ -82,8 +82,8 @@ async fn anonymous_clients_keep_two_private_connections_and_signed_in_clients_ei
         "{ROUTES}\n{own}\nupstream = [\"{url}\"]\n{}",
         public_route(&url, "")
     );
-    let setup = Setup::default().routes(&routes).tables(PLAIN_HTTP2);
-    let menshen = setup.server(NOBODY_TRUSTED).start().await;
+    let setup = Setup::default().routes(&routes).tables(HTTP2_WITHOUT_TLS);
+    let menshen = setup.server(DISTRUST_LOOPBACK).start().await;
     let cookie = format!("menshen={}", session_cookie_of(&menshen, "zhangsan").await);
     let named = ("authorization", "NTLM x");
     let known = [named, ("cookie", &*cookie)];

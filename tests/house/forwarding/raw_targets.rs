@@ -3,8 +3,8 @@
 
 use tokio::io::AsyncWriteExt as _;
 
-use super::upgrades::{frame, open_socket, read_frame};
-use crate::frames::{Frames, NOBODY_TRUSTED, PLAIN_HTTP2};
+use super::upgrades::{frame, open_websocket, read_frame};
+use crate::frames::{DISTRUST_LOOPBACK, Frames, HTTP2_WITHOUT_TLS};
 use crate::raw_connection::RawConnection;
 use crate::records::Records;
 use crate::setup::{Menshen, Setup};
@@ -233,7 +233,7 @@ async fn bytes_that_are_not_http_are_refused_at_once() {
 #[tokio::test]
 async fn a_tunnel_forwards_bytes_that_look_like_a_request_line() {
     let menshen = menshen_in_front_of("{app}", "").await;
-    let mut line = open_socket(&menshen, UPSTREAM_HOST, "").await;
+    let mut line = open_websocket(&menshen, UPSTREAM_HOST, "").await;
     for data in [
         &b"GET /a<b#c HTTP/1.1\r\n\r\n"[..],
         b"GET /half",
@@ -249,7 +249,9 @@ async fn a_tunnel_forwards_bytes_that_look_like_a_request_line() {
 #[tokio::test]
 async fn over_http_2_forwarded_targets_are_the_judged_ones_and_others_are_reset() {
     let upstream = Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await;
-    let setup = Setup::default().server(NOBODY_TRUSTED).tables(PLAIN_HTTP2);
+    let setup = Setup::default()
+        .server(DISTRUST_LOOPBACK)
+        .tables(HTTP2_WITHOUT_TLS);
     let routes = format!(
         "{}[[route]]\nname = \"in\"\nhost = \"{UPSTREAM_HOST}\"\npath = \"/in\"\nupstream = [\"{}\"]\n",
         public_route(upstream.url(), ""),

@@ -1,6 +1,6 @@
 //! Response heads: the number of lines, the reason phrase, and the errors for invalid heads.
 
-use crate::browser::navigation;
+use crate::browser::navigation_headers;
 use crate::raw_connection::RawConnection;
 use crate::records::Records;
 use crate::upstream::{Reply, Upstream, get, menshen_in_front_of};
@@ -77,7 +77,7 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
     .await;
     let own = upstream.url().trim_start_matches("http://").to_owned();
     let menshen = menshen_in_front_of(upstream.url(), "").await;
-    let html: String = navigation()
+    let html: String = navigation_headers()
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();

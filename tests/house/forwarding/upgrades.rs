@@ -45,7 +45,7 @@ pub(crate) async fn read_frame(connection: &mut RawConnection<TcpStream>) -> Opt
 }
 
 /// Opens a WebSocket through menshen.
-pub(crate) async fn open_socket(
+pub(crate) async fn open_websocket(
     menshen: &Menshen,
     host: &str,
     headers: &str,
@@ -76,7 +76,7 @@ pub(crate) async fn open_socket(
 #[tokio::test]
 async fn websocket_frames_are_forwarded_in_both_directions() {
     let menshen = menshen_in_front_of("{app}", "").await;
-    let mut connection = open_socket(&menshen, UPSTREAM_HOST, "").await;
+    let mut connection = open_websocket(&menshen, UPSTREAM_HOST, "").await;
     let long = vec![b'x'; 60_000];
     for (first, data) in [
         (0x81, "你好".as_bytes()),
@@ -139,7 +139,7 @@ async fn an_anonymous_websocket_is_refused_before_it_reaches_the_upstream() {
         .await;
     let cookie = browser.cookie("menshen").unwrap();
     let headers = format!("Cookie: menshen={}\r\n", cookie.value);
-    let mut connection = open_socket(&menshen, "sso.test", &headers).await;
+    let mut connection = open_websocket(&menshen, "sso.test", &headers).await;
     connection.send(frame(0x81, b"in")).await;
     assert_eq!(
         read_frame(&mut connection).await,
@@ -267,7 +267,7 @@ async fn an_upstream_may_decline_an_upgrade() {
 #[tokio::test]
 async fn an_idle_tunnel_ends_after_the_idle_limit_of_the_route() {
     let menshen = menshen_in_front_of("{app}", "limits.idle = \"200ms\"").await;
-    let mut connection = open_socket(&menshen, UPSTREAM_HOST, "").await;
+    let mut connection = open_websocket(&menshen, UPSTREAM_HOST, "").await;
     connection.send(frame(0x81, b"here")).await;
     assert_eq!(
         read_frame(&mut connection).await,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::TlsAcceptor;
 
-use crate::browser::navigation;
+use crate::browser::navigation_headers;
 use crate::raw_connection::RawConnection;
 use crate::upstream::{
     Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of, ok, refusing_socket,
@@ -18,7 +18,7 @@ async fn an_upstream_that_is_down_is_a_502_in_the_language_of_the_client() {
     let down = refusing_socket();
     let url = format!("http://{}", down.local_addr().unwrap());
     let menshen = menshen_in_front_of(&url, "").await;
-    let html: String = navigation()
+    let html: String = navigation_headers()
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();

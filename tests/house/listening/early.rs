@@ -1,6 +1,8 @@
 //! A response that comes before the end of the request body reaches the client.
 
-use crate::frames::{DATA, END_STREAM, Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
+use crate::frames::{
+    DATA, DISTRUST_LOOPBACK, END_STREAM, Frames, HEADERS, HTTP2_WITHOUT_TLS, RST_STREAM,
+};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{UPSTREAM_HOST, accept, listener, ok, public_route};
@@ -16,7 +18,9 @@ async fn start_menshen(url: &str) -> Menshen {
          [[route]]\nname = \"in\"\nhost = \"{UPSTREAM_HOST}\"\npath = \"/in\"\nupstream = [\"{url}\"]\n",
         public_route(url, "")
     );
-    let setup = Setup::default().server(NOBODY_TRUSTED).tables(PLAIN_HTTP2);
+    let setup = Setup::default()
+        .server(DISTRUST_LOOPBACK)
+        .tables(HTTP2_WITHOUT_TLS);
     setup.routes(&routes).start().await
 }
 

@@ -7,8 +7,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::forwarding::upgrades::open_socket;
-use crate::frames::{DATA, END_STREAM, Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2};
+use crate::forwarding::upgrades::open_websocket;
+use crate::frames::{DATA, DISTRUST_LOOPBACK, END_STREAM, Frames, HEADERS, HTTP2_WITHOUT_TLS};
 use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
 use crate::setup::{Menshen, ROUTES, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
@@ -25,8 +25,8 @@ const PATIENT: &str = "limits.progress_interval = \"2s\"\nlimits.upload_bytes_mi
 
 async fn start_menshen(url: &str, server: &str) -> Menshen {
     let routes = format!("{ROUTES}{}", public_route(url, ""));
-    let setup = Setup::default().routes(&routes).tables(PLAIN_HTTP2);
-    let server = format!("{NOBODY_TRUSTED}{server}");
+    let setup = Setup::default().routes(&routes).tables(HTTP2_WITHOUT_TLS);
+    let server = format!("{DISTRUST_LOOPBACK}{server}");
     setup.server(&server).start().await
 }
 
@@ -219,7 +219,7 @@ async fn connections_beyond_the_limit_of_a_client_are_closed_and_others_are_serv
     let mut here = Vec::new();
     for _ in 0..2 {
         // An idle WebSocket counts as a connection.
-        here.push(open_socket(&menshen, UPSTREAM_HOST, "").await);
+        here.push(open_websocket(&menshen, UPSTREAM_HOST, "").await);
     }
     for _ in 0..3 {
         let mut third = RawConnection::open(menshen.address()).await;

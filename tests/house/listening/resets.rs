@@ -1,6 +1,6 @@
 //! Rapid reset: a client that resets too many streams is disconnected.
 
-use crate::frames::{Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
+use crate::frames::{DISTRUST_LOOPBACK, Frames, HEADERS, HTTP2_WITHOUT_TLS, RST_STREAM};
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, ok, public_route, until};
 
@@ -16,7 +16,7 @@ async fn upstream() -> Upstream {
 
 async fn start_menshen(upstream: &Upstream, server: &str) -> Menshen {
     let setup = Setup::default().routes(&public_route(upstream.url(), ""));
-    setup.tables(PLAIN_HTTP2).server(server).start().await
+    setup.tables(HTTP2_WITHOUT_TLS).server(server).start().await
 }
 
 /// Opens a stream whose request reaches the upstream, and resets it; whether the connection was open.
@@ -52,7 +52,7 @@ async fn resets(menshen: &Menshen, upstream: &Upstream, most: u32) -> u32 {
 #[tokio::test]
 async fn a_client_that_resets_its_streams_before_their_responses_is_disconnected() {
     let upstream = upstream().await;
-    let menshen = start_menshen(&upstream, NOBODY_TRUSTED).await;
+    let menshen = start_menshen(&upstream, DISTRUST_LOOPBACK).await;
     let opened = resets(&menshen, &upstream, 400).await;
     assert!((201..300).contains(&opened), "{opened}");
     // A new connection of the client is served.
@@ -64,7 +64,7 @@ async fn a_client_that_resets_its_streams_before_their_responses_is_disconnected
 #[tokio::test]
 async fn a_client_that_waits_for_most_responses_may_reset_many_streams() {
     let upstream = upstream().await;
-    let menshen = start_menshen(&upstream, NOBODY_TRUSTED).await;
+    let menshen = start_menshen(&upstream, DISTRUST_LOOPBACK).await;
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
     let mut stream = 1;
     for _ in 0..220 {

@@ -8,7 +8,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use menshen::config::Config;
 use rustls::pki_types::CertificateDer;
 
-use super::{config_text, echo_route};
+use super::{config_text, echo_setup};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::tls::{connect, write_certificate};
@@ -29,7 +29,7 @@ fn lines(folder: &TempFolder, first: &str, second: Option<&str>) -> String {
 }
 
 fn secure(folder: &TempFolder, first: &str, second: Option<&str>) -> Setup {
-    echo_route()
+    echo_setup()
         .external_url("https://sso.test")
         .server(&lines(folder, first, second))
 }

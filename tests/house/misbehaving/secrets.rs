@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::browser::Browser;
-use crate::logging_in::parameter;
+use crate::logging_in::query_parameter;
 use crate::provider::{CLIENT_SECRET, EndpointFault, Misbehavior, Provider};
 use crate::records::Records;
 
@@ -21,7 +21,7 @@ async fn no_secret_appears_in_pages_or_logs_whatever_the_provider_does() {
         let back = provider
             .callback_url(&mut browser, "keycloak", "zhangsan")
             .await;
-        let code = parameter(&back, "code").expect("a code");
+        let code = query_parameter(&back, "code").expect("a code");
         if let Some(how) = misbehavior(round, &code) {
             provider.misbehave(how);
         }

@@ -9,7 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use super::provider::Provider;
 use super::{last_error, start, start_menshen, through};
 use crate::browser::{Browser, Page};
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::upstream::{Reply, Upstream};
 use crate::wire;
@@ -76,7 +76,7 @@ async fn menshen_starts_and_serves_while_the_provider_is_down() {
     {
         let mut browser = Browser::new(&menshen);
         let speaks = ("Accept-Language".to_owned(), language.to_owned());
-        browser.extra.push(speaks);
+        browser.extra_headers.push(speaks);
         let page = led(&mut browser, &start("gh")).await;
         is_error_page(&page);
         let html = page.answer.text();
@@ -150,7 +150,7 @@ async fn sessions_and_logouts_work_while_the_provider_is_down() {
     let (mut stays, _) = through(&menshen, "gh").await;
     let (mut leaves, _) = through(&menshen, "gh").await;
     let (mut leads, _) = through(&menshen, "gh").await;
-    let out = format!("{OWN}/sign_out");
+    let out = format!("{OWN_PAGES}/sign_out");
     let answer = leads.visit(&out).await;
     let there = format!("{}/logout", provider.url());
     assert_eq!(answer.header("location"), Some(there.as_str()));
@@ -167,7 +167,7 @@ async fn sessions_and_logouts_work_while_the_provider_is_down() {
     let answer = leaves.visit(&out).await;
     assert_eq!(answer.header("location"), None, "{}", answer.text());
     assert!(leaves.cookie("menshen").is_none());
-    let info = stolen.visit(&format!("{OWN}/userinfo")).await;
+    let info = stolen.visit(&format!("{OWN_PAGES}/userinfo")).await;
     assert_eq!(info.status, 401);
 }
 
@@ -322,7 +322,7 @@ async fn reload_user_is_skipped_while_the_provider_is_down() {
     let page = led(&mut browser, &place).await;
     is_led(&page, "it is asked");
     assert!(page.url.contains("prompt=none"), "{}", page.url);
-    browser.forget("-flow-");
+    browser.delete_cookies("-flow-");
     menshen.advance(Duration::from_secs(3600));
     provider.start_outage();
     let page = led(&mut browser, &place).await;
@@ -337,7 +337,7 @@ async fn the_login_config_of_a_front_end_reports_an_unreachable_provider() {
     let provider = Provider::start().await;
     provider.start_outage();
     let menshen = start_menshen(&provider, "").await;
-    let url = format!("{OWN}/login-config/gh");
+    let url = format!("{OWN_PAGES}/login-config/gh");
     let from_here = [
         ("Origin", SSO_URL),
         ("Sec-Fetch-Site", "same-origin"),

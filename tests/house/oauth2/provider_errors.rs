@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::provider::Provider;
 use super::{last_error, start, start_menshen, through};
 use crate::browser::{Browser, href};
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, SSO_URL};
 
 const JSON: &str = "Content-Type: application/json\r\n";
@@ -34,7 +34,7 @@ async fn ends(menshen: &Menshen, cause: Cause, words: &str, what: &str) {
 async fn every_authorization_error_has_a_page_and_a_logged_reason() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
-    let callback = format!("{OWN}/callback/gh");
+    let callback = format!("{OWN_PAGES}/callback/gh");
     for (error, cause, words) in [
         ("access_denied", Cause::LoginDeclined, "declined"),
         ("login_required", Cause::LoginDeclined, "without asking"),
@@ -151,7 +151,7 @@ async fn a_response_with_a_repeated_parameter_is_refused() {
 async fn every_token_endpoint_error_has_a_page_and_a_logged_reason() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
-    let callback = format!("{OWN}/callback/gh");
+    let callback = format!("{OWN_PAGES}/callback/gh");
     for (error, cause, words) in [
         (
             "invalid_client",

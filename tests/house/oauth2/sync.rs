@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::provider::Provider;
 use super::{account, through};
 use crate::browser::Browser;
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 
 const ROUTES: &str = r#"
@@ -68,7 +68,7 @@ async fn without_sync_the_profile_of_the_first_login_is_kept() {
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
     assert_eq!(page.answer.echoed("x-forwarded-groups"), ["ops"]);
     assert!(may(&mut after).await && may(&mut before).await);
-    let info = after.visit(&format!("{OWN}/userinfo")).await.json();
+    let info = after.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
     assert_eq!(
         (&info["login"], &info["name"]),
         (&json!("zhangsan"), &json!("zhangsan"))

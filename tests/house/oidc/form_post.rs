@@ -40,7 +40,7 @@ async fn the_authorization_response_can_be_a_form_post() {
         .filter(|cookie| cookie.name.contains("flow"));
     let one = pending.next().expect("a cookie of this login");
     assert!(one.name.starts_with("__Host-menshen-flow-"), "{}", one.name);
-    assert!(one.secure && one.same_site == "none" && !one.wide);
+    assert!(one.secure && one.same_site == "none" && !one.for_subdomains);
     assert!(pending.next().is_none());
     let page = browser.submit(&page).await;
     is_here(&page, "zhangsan");

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::{Outcome, assert_outcome};
-use crate::checking::TRUSTED;
+use crate::checking::TRUST_LOOPBACK;
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
-use crate::ext_authz::ON_MAIN;
+use crate::ext_authz::GRPC_ON_MAIN;
 use crate::mirror::Mirror;
 use crate::setup::{Menshen, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
@@ -262,8 +262,8 @@ upstream = ["{mirror}"]
 async fn a_path_with_a_semicolon_is_checked_as_parsers_that_cut_it_there_read_it() {
     let mirror = Mirror::start().await;
     let routes = STYLES.replace("{mirror}", &mirror.base_url());
-    let setup = Setup::default().routes(&routes).server(TRUSTED);
-    let menshen = setup.tables(ON_MAIN).start().await;
+    let setup = Setup::default().routes(&routes).server(TRUST_LOOPBACK);
+    let menshen = setup.tables(GRPC_ON_MAIN).start().await;
     for (path, verdict) in [
         ("/echo/x.css", Verdict::Allow),
         ("/echo/x.css;v=1", Verdict::Deny),

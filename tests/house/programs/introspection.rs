@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::introspection_issuer::{IntrospectionIssuer, says};
 use super::{TwoIssuers, bearer, is_refused, passed, refused, setup, with};
-use crate::checking::TRUSTED;
+use crate::checking::TRUST_LOOPBACK;
 use crate::mirror::{self, Mirror};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
@@ -476,7 +476,7 @@ async fn changed_settings_start_with_an_empty_cache() {
 async fn concurrent_introspections_are_limited_and_the_rest_is_not_accepted() {
     let env = IntrospectionEnv::open("").await;
     let issuer = env.introspection_issuer.toml("opaque", "/basic", "");
-    let trusting = setup_with_issuer(&env._mirror, &issuer).server(TRUSTED);
+    let trusting = setup_with_issuer(&env._mirror, &issuer).server(TRUST_LOOPBACK);
     env.menshen.reload(&trusting).await.unwrap();
     env.introspection_issuer
         .answer_all_with(Some(Reply::HoldOpen(Vec::new())));

@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 
 use super::introspection_issuer::IntrospectionIssuer;
 use super::{TwoIssuers, bearer, passed, refused, setup};
-use crate::checking::TRUSTED;
+use crate::checking::TRUST_LOOPBACK;
 use crate::checking::faces::{Face, FaceResponse, OriginalRequest, Verdict};
-use crate::ext_authz::ON_MAIN;
+use crate::ext_authz::GRPC_ON_MAIN;
 use crate::mirror::Mirror;
 use crate::provider::OldKey;
 use crate::setup::{Menshen, Setup};
@@ -48,8 +48,8 @@ impl IntrospectionEnv {
         let head = "[issuer.opaque]\n";
         let issuer = issuer.replace(head, &format!("{head}{lines}\n"));
         let menshen = Setup::default()
-            .server(TRUSTED)
-            .tables(&format!("{ON_MAIN}{issuer}"))
+            .server(TRUST_LOOPBACK)
+            .tables(&format!("{GRPC_ON_MAIN}{issuer}"))
             .routes(&ROUTE.replace("{mirror}", &mirror.base_url()))
             .start()
             .await;
@@ -320,7 +320,7 @@ async fn invented_tokens_do_not_evict_valid_ones_from_the_cache() {
 async fn invented_key_ids_do_not_delay_a_new_key() {
     let env = TwoIssuers::open().await;
     let issuers = [("ci", &env.ci, ""), ("partner", &env.partner, "")];
-    let trusting = setup(&issuers, &env.mirror, "").server(TRUSTED);
+    let trusting = setup(&issuers, &env.mirror, "").server(TRUST_LOOPBACK);
     env.menshen.reload(&trusting).await.unwrap();
     assert!(passed(&env.ask("/api", &env.token()).await));
     for at in 0..30 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use crate::browser::Browser;
-use crate::logging_in::{OWN, parameter};
+use crate::logging_in::{OWN_PAGES, query_parameter};
 use crate::provider::Provider;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 use crate::test_request::TestRequest;
@@ -152,12 +152,12 @@ async fn an_error_reported_by_the_browser_is_believed_for_ten_minutes_only() {
     let (menshen, mut browser) = signed_in_half_a_minute_ago(&provider).await;
     let there = |url: &str| url.starts_with(provider.issuer());
     let claim = async |browser: &mut Browser| {
-        browser.forget("-flow-");
+        browser.delete_cookies("-flow-");
         let asked = browser.follow_until(PAGE_URL, there).await;
-        let state = parameter(&asked.url, "state").expect("the provider is asked");
+        let state = query_parameter(&asked.url, "state").expect("the provider is asked");
         let issuer = provider.issuer();
         let said = format!("error=server_error&state={state}&iss={issuer}");
-        let back = format!("{OWN}/callback/keycloak?{said}");
+        let back = format!("{OWN_PAGES}/callback/keycloak?{said}");
         browser.follow_until(&back, there).await
     };
     let first = session_cookie(&browser);

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::source_visits;
 use crate::browser::Browser;
-use crate::logging_in::{OWN, PHONE};
+use crate::logging_in::{OWN_PAGES, WECOM_PHONE_APP};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
@@ -117,8 +117,8 @@ async fn a_download_continues_although_a_confirmation_became_due() {
 #[tokio::test]
 async fn a_page_slower_than_reload_after_asks_the_source_once() {
     let (menshen, socket) = start_menshen().await;
-    let mut phone = Browser::new(&menshen).with_agent(PHONE);
-    let start = format!("{OWN}/start?connector=corp&rd=/echo");
+    let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
+    let start = format!("{OWN_PAGES}/start?connector=corp&rd=/echo");
     assert_eq!(phone.follow(&start).await.answer.status, 200);
     phone.visited.clear();
     menshen.advance(DUE);

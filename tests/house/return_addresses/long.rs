@@ -5,7 +5,7 @@ use menshen::face::page::Cause;
 
 use super::encoded;
 use crate::browser::{Browser, Page, href};
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::provider::Provider;
 use crate::records::Records;
 use crate::setup::{NO_LOGIN_LIMITS, SSO_URL, Setup};
@@ -70,9 +70,9 @@ fn fits(browser: &Browser) {
 }
 
 async fn arrive(browser: &mut Browser, url: &str) -> Page {
-    let source = browser.to_source(url).await;
+    let source = browser.open_login_page(url).await;
     fits(browser);
-    let back = browser.choose(&source, "lisi").await;
+    let back = browser.choose_person(&source, "lisi").await;
     let page = browser.follow(&back).await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
     assert!(flows(browser).is_empty(), "nothing of it is left");
@@ -93,12 +93,15 @@ async fn a_long_return_address_survives_every_kind_of_login() {
             (format!("{SSO_URL}{here}"), format!("{SSO_URL}{here}")),
             (there.clone(), there.clone()),
             (
-                format!("{OWN}/start?rd={}", encoded(&here)),
+                format!("{OWN_PAGES}/start?rd={}", encoded(&here)),
                 format!("{SSO_URL}{here}"),
             ),
-            (format!("{OWN}/start?rd={}", encoded(&there)), there.clone()),
             (
-                format!("{OWN}/sign_in?rd={}", encoded(&here)),
+                format!("{OWN_PAGES}/start?rd={}", encoded(&there)),
+                there.clone(),
+            ),
+            (
+                format!("{OWN_PAGES}/sign_in?rd={}", encoded(&here)),
                 format!("{SSO_URL}{here}"),
             ),
             (
@@ -148,8 +151,8 @@ async fn the_cookies_of_all_tabs_stay_small_and_the_oldest_login_is_evicted() {
     for bytes in [1_500, 1_501, 1_502, KEPT] {
         let place = long("/echo", bytes);
         let source = browser
-            .to_source(&format!(
-                "{OWN}/start?connector=corp&rd={}",
+            .open_login_page(&format!(
+                "{OWN_PAGES}/start?connector=corp&rd={}",
                 encoded(&place)
             ))
             .await;
@@ -160,7 +163,7 @@ async fn the_cookies_of_all_tabs_stay_small_and_the_oldest_login_is_evicted() {
     // The longest one took the room of all others.
     assert_eq!(flows(&browser).len(), 2);
     let (source, place) = tabs.pop().unwrap();
-    let back = browser.choose(&source, "lisi").await;
+    let back = browser.choose_person(&source, "lisi").await;
     let page = browser.follow(&back).await;
     assert_eq!(page.url, format!("{SSO_URL}{place}"));
     // Five short ones fit.
@@ -170,18 +173,18 @@ async fn the_cookies_of_all_tabs_stay_small_and_the_oldest_login_is_evicted() {
         let rd = encoded(&format!("/echo?n={at}"));
         tabs.push(
             browser
-                .to_source(&format!("{OWN}/start?connector=corp&rd={rd}"))
+                .open_login_page(&format!("{OWN_PAGES}/start?connector=corp&rd={rd}"))
                 .await,
         );
         menshen.advance(std::time::Duration::from_secs(1));
     }
     assert_eq!(flows(&browser).len(), 5);
-    let back = browser.choose(&tabs[0], "lisi").await;
+    let back = browser.choose_person(&tabs[0], "lisi").await;
     assert_eq!(
         browser.follow(&back).await.cause(),
         Some(Cause::LoginMissing)
     );
-    let back = browser.choose(&tabs[1], "lisi").await;
+    let back = browser.choose_person(&tabs[1], "lisi").await;
     assert_eq!(
         browser.follow(&back).await.url,
         format!("{SSO_URL}/echo?n=1")
@@ -192,9 +195,9 @@ async fn the_cookies_of_all_tabs_stay_small_and_the_oldest_login_is_evicted() {
 async fn the_cookie_parts_of_two_logins_do_not_combine() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let place = long("/echo", KEPT);
-    let start = format!("{OWN}/start?connector=corp&rd={}", encoded(&place));
+    let start = format!("{OWN_PAGES}/start?connector=corp&rd={}", encoded(&place));
     let mut other = Browser::new(&menshen);
-    other.to_source(&start).await;
+    other.open_login_page(&start).await;
     let second_of_other = flows(&other)
         .into_iter()
         .find(|(name, _)| name.ends_with(".2"))
@@ -202,15 +205,15 @@ async fn the_cookie_parts_of_two_logins_do_not_combine() {
         .1;
     for swap in [None, Some(second_of_other)] {
         let mut browser = Browser::new(&menshen);
-        let source = browser.to_source(&start).await;
-        let back = browser.choose(&source, "lisi").await;
+        let source = browser.open_login_page(&start).await;
+        let back = browser.choose_person(&source, "lisi").await;
         let (name, _) = flows(&browser)
             .into_iter()
             .find(|(name, _)| name.ends_with(".2"))
             .unwrap();
-        browser.forget(".2");
+        browser.delete_cookies(".2");
         if let Some(value) = swap {
-            browser.set("sso.test", &name, &value);
+            browser.set_cookie("sso.test", &name, &value);
         }
         let page = browser.follow(&back).await;
         assert_eq!(page.cause(), Some(Cause::LoginForged));
@@ -225,14 +228,14 @@ async fn a_custom_front_end_and_an_app_keep_it_too() {
     let place = long("/echo", KEPT);
     for by_cookie in [true, false] {
         let mut browser = Browser::new(&menshen);
-        let url = format!("{OWN}/login-config/corp?rd={}", encoded(&place));
+        let url = format!("{OWN_PAGES}/login-config/corp?rd={}", encoded(&place));
         let config = browser
             .send("GET", &url, &[("Accept", "application/json")], b"")
             .await
             .json();
         fits(&browser);
         let web = config["web_url"].as_str().unwrap().to_owned();
-        let back = url::Url::parse(&browser.choose(&web, "lisi").await).unwrap();
+        let back = url::Url::parse(&browser.choose_person(&web, "lisi").await).unwrap();
         let code = back
             .query_pairs()
             .find(|(name, _)| name == "code")
@@ -242,10 +245,10 @@ async fn a_custom_front_end_and_an_app_keep_it_too() {
         let mut body = serde_json::json!({ "code": code, "state": config["state"] });
         if !by_cookie {
             body["flow"] = config["flow"].clone();
-            browser.forget("flow");
+            browser.delete_cookies("flow");
         }
         let headers = [("Content-Type", "application/json"), ("Origin", SSO_URL)];
-        let url = format!("{OWN}/login/corp");
+        let url = format!("{OWN_PAGES}/login/corp");
         let said = browser
             .send("POST", &url, &headers, body.to_string().as_bytes())
             .await;
@@ -291,8 +294,8 @@ async fn every_connector_of_the_sign_in_page_keeps_it_whole() {
         let mut browser = Browser::new(&menshen);
         let page = browser.follow(&format!("{SSO_URL}{place}")).await;
         let start = href(&page.answer.text(), &format!("/start?connector={id}")).unwrap();
-        let source = browser.to_source(&format!("{SSO_URL}{start}")).await;
-        let back = browser.choose(&source, userid).await;
+        let source = browser.open_login_page(&format!("{SSO_URL}{start}")).await;
+        let back = browser.choose_person(&source, userid).await;
         assert_eq!(
             browser.follow(&back).await.url,
             format!("{SSO_URL}{place}"),

@@ -6,8 +6,8 @@ use url::Url;
 
 use super::encoded;
 use crate::browser::Browser;
-use crate::checking::TRUSTED;
-use crate::logging_in::PHONE;
+use crate::checking::TRUST_LOOPBACK;
+use crate::logging_in::WECOM_PHONE_APP;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 
 /// Spellings of a path that a browser or a server normalizes to the page.
@@ -108,8 +108,9 @@ fn pages(prefix: &str) -> Vec<String> {
 }
 
 async fn start_menshen(prefix: &str) -> Menshen {
-    let server =
-        format!("prefix = \"{prefix}\"\nfiles = {{ \"/WW_verify_abc.txt\" = \"abc\" }}\n{TRUSTED}");
+    let server = format!(
+        "prefix = \"{prefix}\"\nfiles = {{ \"/WW_verify_abc.txt\" = \"abc\" }}\n{TRUST_LOOPBACK}"
+    );
     Setup::default()
         .server(&server)
         .tables(NO_LOGIN_LIMITS)
@@ -128,7 +129,7 @@ async fn no_login_redirects_to_an_own_page_however_it_is_spelled() {
                 "http://oa.test".to_owned(),
             ] {
                 let rd = format!("{whole}{rd}");
-                let mut phone = Browser::new(&menshen).with_agent(PHONE);
+                let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
                 let start = format!("{SSO_URL}{prefix}/start?rd={}", encoded(&rd));
                 let end = phone.follow(&start).await;
                 assert_is_no_page_of_ours(&end.url, prefix, &rd);
@@ -142,7 +143,7 @@ async fn no_login_redirects_to_an_own_page_however_it_is_spelled() {
 async fn no_own_path_accepts_an_own_page_as_return_address() {
     let prefix = "/.menshen";
     let menshen = start_menshen(prefix).await;
-    let mut here = Browser::new(&menshen).with_agent(PHONE);
+    let mut here = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
     here.follow(&format!("{SSO_URL}/x")).await;
     for rd in pages(prefix).iter().flat_map(|page| hidden(page)) {
         let spelt = encoded(&rd);
@@ -166,7 +167,7 @@ async fn no_own_path_accepts_an_own_page_as_return_address() {
         // A proxy in front names the return address in a header, which cannot contain a tab or
         // backslash.
         if rd.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let mut headers = crate::browser::navigation().to_vec();
+            let mut headers = crate::browser::navigation_headers().to_vec();
             headers.push(("X-Auth-Request-Redirect", &rd));
             let start = format!("{SSO_URL}{prefix}/sign_in");
             let answer = Browser::new(&menshen)
@@ -216,7 +217,7 @@ async fn a_path_with_dots_is_reached_as_a_browser_resolves_it() {
         ("/echo/...", "/echo/..."),
         ("http://oa.test/x/../echo", "http://oa.test/echo"),
     ] {
-        let mut phone = Browser::new(&menshen).with_agent(PHONE);
+        let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
         let start = format!("{SSO_URL}/.menshen/start?rd={}", encoded(rd));
         let page = phone.follow(&start).await;
         let reached = Url::parse(SSO_URL).unwrap().join(reached).unwrap();

@@ -1,13 +1,13 @@
 //! The session cookie as a browser gets it: flags, size, and how it is taken back.
 
-use crate::browser::{Browser, navigation};
+use crate::browser::{Browser, navigation_headers};
 use crate::setup::{Menshen, Setup};
 use crate::test_request::TestRequest;
 
 /// A whole login at `home`; the `Set-Cookie` lines of the answer that ends it.
 async fn login(browser: &mut Browser, home: &str) -> Vec<String> {
-    let source = browser.to_source(&format!("{home}/echo")).await;
-    let back = browser.choose(&source, "zhangsan").await;
+    let source = browser.open_login_page(&format!("{home}/echo")).await;
+    let back = browser.choose_person(&source, "zhangsan").await;
     let answer = browser.visit(&back).await;
     assert_eq!(answer.status, 302, "{}", answer.text());
     assert!(answer.header("cache-control").unwrap().contains("no-store"));
@@ -71,13 +71,13 @@ async fn a_browser_that_takes_none_for_strict_is_not_told_it() {
             true,
         ),
     ] {
-        let mut browser = Browser::new(&menshen).with_agent(agent).over_https();
+        let mut browser = Browser::new(&menshen).with_user_agent(agent).over_https();
         let began = browser.visit("https://sso.corp.test/echo").await;
         let began: Vec<_> = began
             .header_values("set-cookie")
             .map(str::to_owned)
             .collect();
-        browser.forget("flow");
+        browser.delete_cookies("flow");
         let set = login(&mut browser, "https://sso.corp.test").await;
         let lives = |line: &&String| !line.contains("Max-Age=0");
         let lines: Vec<_> = began.iter().chain(set.iter().filter(lives)).collect();
@@ -183,7 +183,7 @@ async fn it_is_written_at_a_login_and_not_again() {
         TestRequest::get("/echo").session(&cookie),
         TestRequest::get("/echo")
             .session(&cookie)
-            .headers(&navigation()),
+            .headers(&navigation_headers()),
         TestRequest::get("/.menshen/userinfo").session(&cookie),
     ] {
         let answer = ask.send(&menshen).await;

@@ -5,7 +5,7 @@ use menshen::face::page::Cause;
 use super::watched::{Fault, WatchedHouse, When};
 use crate::browser::Browser;
 use crate::connector_features::test_source::TestSource;
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::setup::{NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wire::Answer;
 
@@ -41,19 +41,19 @@ async fn visit(browser: &mut Browser, url: &str) -> Answer {
 
 async fn confirm(browser: &mut Browser, flow: &str) -> Answer {
     let form = format!("flow={flow}");
-    let url = format!("{OWN}{ENTRY}");
+    let url = format!("{OWN_PAGES}{ENTRY}");
     browser.send("POST", &url, &BUTTON, form.as_bytes()).await
 }
 
 /// A browser of zhangsan that is asked whether to go on as lisi, and the flow of the question.
 async fn asked_browser(menshen: &WatchedHouse, number: usize) -> (Browser, String) {
     let mut browser = Browser::at(menshen.address);
-    let own = format!("{OWN}{ENTRY}?ticket=zhangsan.{number}");
+    let own = format!("{OWN_PAGES}{ENTRY}?ticket=zhangsan.{number}");
     assert_eq!(visit(&mut browser, &own).await.status, 303);
-    let other = format!("{OWN}{ENTRY}?ticket=lisi.{number}&rd=/echo");
+    let other = format!("{OWN_PAGES}{ENTRY}?ticket=lisi.{number}&rd=/echo");
     let page = visit(&mut browser, &other).await;
     assert_eq!(page.status, 409, "{}", page.text());
-    let flow = crate::connector_features::flow_in(&page.text());
+    let flow = crate::connector_features::flow_id_in(&page.text());
     (browser, flow)
 }
 
@@ -82,7 +82,7 @@ async fn an_entry_login_succeeds_after_a_store_outage() {
     for (number, fault) in Fault::ALL.into_iter().enumerate() {
         let mut browser = Browser::at(menshen.address);
         menshen.store.fail_at("mint", Some(fault));
-        let url = format!("{OWN}{ENTRY}?ticket=lisi.{number}&rd=/echo");
+        let url = format!("{OWN_PAGES}{ENTRY}?ticket=lisi.{number}&rd=/echo");
         let sent = visit(&mut browser, &url).await;
         assert_eq!(sent.status, 303, "{fault:?}: {}", sent.text());
         let again = format!("{SSO_URL}{}", sent.header("location").unwrap());

@@ -7,7 +7,7 @@ use menshen::store::RevocationScope;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::HOUR;
-use crate::frames::{END_STREAM, Frames, NOBODY_TRUSTED, PLAIN_HTTP2};
+use crate::frames::{DISTRUST_LOOPBACK, END_STREAM, Frames, HTTP2_WITHOUT_TLS};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, ROUTES, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
@@ -30,9 +30,9 @@ pub(super) fn setup(socket: &TcpListener, session: &str, lines: &str) -> Setup {
         .routes(&format!("{ROUTES}{slow}"))
         .session(session)
         .server(&format!(
-            "{NOBODY_TRUSTED}limits.judged_again_after = \"50ms\"\n"
+            "{DISTRUST_LOOPBACK}limits.judged_again_after = \"50ms\"\n"
         ))
-        .tables(PLAIN_HTTP2)
+        .tables(HTTP2_WITHOUT_TLS)
         .access_log()
 }
 

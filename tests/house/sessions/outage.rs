@@ -2,7 +2,7 @@
 
 use super::watched::{Fault, WatchedHouse};
 use crate::browser::Browser;
-use crate::checking::TRUSTED;
+use crate::checking::TRUST_LOOPBACK;
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::setup::{SSO_URL, Setup};
 use crate::test_request::{TestRequest, until};
@@ -12,8 +12,8 @@ use crate::wire::Answer;
 async fn unseen() -> (WatchedHouse, String) {
     let menshen = WatchedHouse::start(Setup::default()).await;
     let mut browser = Browser::at(menshen.address);
-    let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
-    let back = browser.choose(&source, "zhangsan").await;
+    let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+    let back = browser.choose_person(&source, "zhangsan").await;
     browser.visit(&back).await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
     (menshen, cookie)
@@ -84,10 +84,10 @@ async fn no_error_of_the_store_lets_anybody_in() {
 
 #[tokio::test]
 async fn no_face_lets_anybody_in_while_the_store_is_away() {
-    let menshen = WatchedHouse::start(Setup::default().server(TRUSTED)).await;
+    let menshen = WatchedHouse::start(Setup::default().server(TRUST_LOOPBACK)).await;
     let mut browser = Browser::at(menshen.address);
-    let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
-    let back = browser.choose(&source, "lisi").await;
+    let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+    let back = browser.choose_person(&source, "lisi").await;
     browser.visit(&back).await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
     let cookie = format!("menshen={cookie}");
@@ -134,8 +134,8 @@ async fn a_login_that_the_store_cannot_finish_gives_no_session() {
     for fault in Fault::ALL {
         let menshen = WatchedHouse::start(Setup::default()).await;
         let mut browser = Browser::at(menshen.address);
-        let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
-        let back = browser.choose(&source, "zhangsan").await;
+        let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+        let back = browser.choose_person(&source, "zhangsan").await;
         menshen.store.fail(Some(fault));
         let answer = browser.visit(&back).await;
         assert_eq!(answer.status, 503, "{fault:?}: {}", answer.text());
@@ -182,8 +182,8 @@ async fn a_login_that_failed_with_the_store_goes_on_at_a_reload_once_it_is_back(
     for question in ["admit", "mint"] {
         let menshen = WatchedHouse::start(Setup::default()).await;
         let mut browser = Browser::at(menshen.address);
-        let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
-        let back = browser.choose(&source, "zhangsan").await;
+        let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+        let back = browser.choose_person(&source, "zhangsan").await;
         menshen.store.fail_at(question, Some(Fault::TimedOut));
         is_away(&browser.visit(&back).await, question);
         let tried = menshen.store.asked("admit");
@@ -193,7 +193,7 @@ async fn a_login_that_failed_with_the_store_goes_on_at_a_reload_once_it_is_back(
         assert_eq!(answer.status, 302, "{question}: {}", answer.text());
         assert_eq!(menshen.store.asked("admit"), tried, "{question}");
         let source = answer.header("location").unwrap().to_owned();
-        let back = browser.choose(&source, "zhangsan").await;
+        let back = browser.choose_person(&source, "zhangsan").await;
         let page = browser.follow(&back).await;
         assert_eq!(page.answer.status, 200, "{question}");
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);

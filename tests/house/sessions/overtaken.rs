@@ -25,8 +25,8 @@ async fn a_look_that_began_before_a_revocation_brings_nobody_back() {
     for at in 0..4 {
         let menshen = WatchedHouse::start(Setup::default()).await;
         let mut browser = Browser::at(menshen.address);
-        let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
-        let back = browser.choose(&source, "zhangsan").await;
+        let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+        let back = browser.choose_person(&source, "zhangsan").await;
         browser.visit(&back).await;
         let cookie = browser.cookie("menshen").unwrap().value.clone();
         let scope = scopes(&menshen).await[at].clone();
@@ -65,8 +65,8 @@ async fn a_login_that_began_before_a_revocation_lets_nobody_in() {
             menshen.signed_in("zhangsan").await;
             let scope = scopes(&menshen).await[at].clone();
             let mut browser = Browser::at(menshen.address);
-            let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
-            let back = browser.choose(&source, "zhangsan").await;
+            let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+            let back = browser.choose_person(&source, "zhangsan").await;
             menshen.store.hold(question, when);
             let login = tokio::spawn(async move {
                 browser.visit(&back).await;
@@ -97,8 +97,8 @@ async fn an_account_closed_during_a_login_gets_no_session() {
         menshen.signed_in("zhangsan").await;
         let account = only(&*menshen.store).await.account;
         let mut browser = Browser::at(menshen.address);
-        let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
-        let back = browser.choose(&source, "zhangsan").await;
+        let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+        let back = browser.choose_person(&source, "zhangsan").await;
         menshen.store.hold(question, when);
         let login = tokio::spawn(async move {
             let answer = browser.visit(&back).await;
@@ -119,9 +119,9 @@ async fn nobody_of_a_crowd_outlives_the_revocation_of_everyone() {
     let mut ready = Vec::new();
     for at in 0..24 {
         let mut browser = Browser::at(menshen.address);
-        let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
+        let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
         let who = ["zhangsan", "lisi", "wangfang"][at % 3];
-        let back = browser.choose(&source, who).await;
+        let back = browser.choose_person(&source, who).await;
         ready.push((browser, back));
     }
     let old = menshen.signed_in("zhangsan").await;
@@ -166,8 +166,8 @@ async fn people_who_are_looked_for_at_once_are_never_taken_for_each_other() {
     let mut cookies = Vec::new();
     for who in ["zhangsan", "lisi", "wangfang"] {
         let mut browser = Browser::at(menshen.address);
-        let source = browser.to_source(&format!("{SSO_URL}/echo")).await;
-        let back = browser.choose(&source, who).await;
+        let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+        let back = browser.choose_person(&source, who).await;
         browser.visit(&back).await;
         cookies.push((who, browser.cookie("menshen").unwrap().value.clone()));
     }

@@ -21,7 +21,7 @@ async fn keys_rotate_without_signing_anybody_out() {
     let before = session_cookie_of(&menshen, "zhangsan").await;
     // Somebody is on their way to the source meanwhile.
     let mut under_way = Browser::new(&menshen);
-    let source = under_way.to_source(&format!("{SSO_URL}/echo")).await;
+    let source = under_way.open_login_page(&format!("{SSO_URL}/echo")).await;
     menshen.reload(&with_keys(&[new, old])).await.unwrap();
     let answer = TestRequest::get("/echo")
         .session(&before)
@@ -47,7 +47,7 @@ async fn keys_rotate_without_signing_anybody_out() {
         0,
         "it was signed again once"
     );
-    let back = under_way.choose(&source, "lisi").await;
+    let back = under_way.choose_person(&source, "lisi").await;
     let page = under_way.follow(&back).await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
     // A stranger's forged cookie is not signed by anybody.

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::long_responses::{assert_continues, assert_cut_off, open_events_at, setup};
 use super::watched::{Fault, WatchedHouse};
-use crate::frames::{NOBODY_TRUSTED, PLAIN_HTTP2};
+use crate::frames::{DISTRUST_LOOPBACK, HTTP2_WITHOUT_TLS};
 use crate::raw_connection::RawConnection;
 use crate::test_request::{TestRequest, until};
 use crate::upstream::{accept, listener, ok};
@@ -19,9 +19,9 @@ const FIRST_RECHECK: Duration = Duration::from_millis(3_500);
 /// `[session]` and of the route.
 async fn start_menshen(socket: &TcpListener, session: &str, lines: &str) -> WatchedHouse {
     let session = format!("store_outage_grace = \"1s\"\n{session}");
-    let server = format!("{NOBODY_TRUSTED}limits.judged_again_after = \"3s\"\n");
+    let server = format!("{DISTRUST_LOOPBACK}limits.judged_again_after = \"3s\"\n");
     let setup = setup(socket, &session, lines).server(&server);
-    WatchedHouse::start(setup.tables(PLAIN_HTTP2)).await
+    WatchedHouse::start(setup.tables(HTTP2_WITHOUT_TLS)).await
 }
 
 /// The open exchanges at the start of the outage: an event stream and a page without a response.

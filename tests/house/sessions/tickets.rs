@@ -78,7 +78,7 @@ async fn fresh_tickets_are_limited_for_each_client() {
     let (browser, first) = with_ticket(&menshen).await;
     let from = |client: &str| {
         let mut tab = browser.clone();
-        tab.extra
+        tab.extra_headers
             .push(("X-Forwarded-For".to_owned(), client.to_owned()));
         tab
     };
@@ -100,16 +100,16 @@ async fn fresh_tickets_are_limited_for_each_client() {
     assert_eq!(answer.header("set-cookie"), None);
     // It is not spent: from another address, or later, it counts.
     let mut other = tab.clone();
-    other.extra.clear();
+    other.extra_headers.clear();
     assert_eq!(other.visit(&ticket).await.status, 302);
     // One that a wrong browser shows does not count afterwards, limit or not.
     let mut tab = from("192.0.2.1");
     let ticket = next_ticket(&mut tab).await;
     let mut stranger = Browser::at(menshen.address);
-    stranger.extra.clone_from(&tab.extra);
+    stranger.extra_headers.clone_from(&tab.extra_headers);
     let answer = stranger.visit(&ticket).await;
     assert_eq!(answer.cause(), Some(Cause::TicketBad));
-    tab.extra.clear();
+    tab.extra_headers.clear();
     assert_eq!(tab.visit(&ticket).await.cause(), Some(Cause::TicketBad));
 }
 

@@ -6,7 +6,7 @@ use menshen::store::{LogoutTarget, RevocationScope, StoreError};
 
 use super::eventually;
 use super::watched::{Fault, WatchedHouse, When};
-use crate::checking::TRUSTED;
+use crate::checking::TRUST_LOOPBACK;
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::provider::Provider;
 use crate::setup::Setup;
@@ -80,7 +80,7 @@ impl End {
 
 /// 张三, 李四, and an instance of menshen that knows both.
 async fn two() -> (WatchedHouse, String, String) {
-    let menshen = WatchedHouse::start(Setup::default().server(TRUSTED)).await;
+    let menshen = WatchedHouse::start(Setup::default().server(TRUST_LOOPBACK)).await;
     let zhang = menshen.signed_in("zhangsan").await;
     let li = menshen.signed_in("lisi").await;
     (menshen, zhang, li)

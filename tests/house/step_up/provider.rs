@@ -6,7 +6,7 @@ use menshen::face::page::Cause;
 use serde_json::json;
 
 use crate::browser::{Browser, href};
-use crate::logging_in::OWN;
+use crate::logging_in::OWN_PAGES;
 use crate::provider::{Misbehavior, Provider};
 use crate::setup::{Menshen, SSO_URL};
 
@@ -154,7 +154,7 @@ async fn a_proof_that_becomes_too_old_during_the_redirect_is_requested_once_more
     let mut browser = Browser::new(&menshen);
     provider.start_session(&mut browser, "zhangsan");
     menshen.advance(Duration::from_secs(599));
-    let start = format!("{OWN}/start?connector=keycloak&rd=/fresh/echo");
+    let start = format!("{OWN_PAGES}/start?connector=keycloak&rd=/fresh/echo");
     let callback = |url: &str| url.contains("/callback/");
     let back = browser.follow_until(&start, callback).await;
     menshen.advance(Duration::from_secs(5));
@@ -213,7 +213,7 @@ async fn only_hints_of_own_urls_reach_the_provider() {
         ),
     ] {
         Browser::new(&menshen)
-            .follow(&format!("{OWN}/{address}"))
+            .follow(&format!("{OWN_PAGES}/{address}"))
             .await;
         let asked = provider.last_request("authorize");
         assert_eq!(
@@ -228,7 +228,7 @@ async fn only_hints_of_own_urls_reach_the_provider() {
     // By the sign-in page, after a click of another person.
     let mut browser = Browser::new(&menshen);
     let page = browser
-        .visit(&format!("{OWN}/sign_in?rd=/echo&login_hint=lisi"))
+        .visit(&format!("{OWN_PAGES}/sign_in?rd=/echo&login_hint=lisi"))
         .await;
     let start = href(&page.text(), "/start?connector=keycloak").unwrap();
     let page = provider

@@ -1,7 +1,7 @@
 //! A logout at the provider counts for tokens that are shown for the first time after it.
 
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
-use crate::ext_authz::ON_MAIN;
+use crate::ext_authz::GRPC_ON_MAIN;
 use crate::stores::{Meddler, TempDir};
 
 use super::*;
@@ -61,7 +61,7 @@ async fn a_token_that_comes_long_after_a_logout_at_the_provider_is_nobodys() {
         (None, json!({ "sid": "s1" })),
     ] {
         let what = format!("{marked:?} {sid}");
-        let issuer = format!("people = \"keycloak\"\n{ON_MAIN}");
+        let issuer = format!("people = \"keycloak\"\n{GRPC_ON_MAIN}");
         let menshen = setup(&provider, "", &issuer).start().await;
         let day = 24 * 3600;
         let before = Face::ALL.map(|face| {
@@ -132,7 +132,9 @@ async fn one_client_notes_so_many_front_channel_logouts_and_still_ends_what_stan
         provider.toml("keycloak"),
         provider.issuer()
     );
-    let setup = Setup::default().clock(provider.clock()).server(TRUSTED);
+    let setup = Setup::default()
+        .clock(provider.clock())
+        .server(TRUST_LOOPBACK);
     let menshen = setup
         .tables(&more)
         .routes(ROUTES)

@@ -19,7 +19,9 @@ async fn two(provider: &Provider, dir: &TempDir, login: &str) -> Menshen {
         provider.toml("busy"),
         provider.issuer()
     );
-    let setup = Setup::default().clock(provider.clock()).server(TRUSTED);
+    let setup = Setup::default()
+        .clock(provider.clock())
+        .server(TRUST_LOOPBACK);
     let setup = setup.tables(&more).routes(ROUTES).store(&dir.url());
     setup.start().await
 }
@@ -176,7 +178,9 @@ async fn a_logout_that_is_forgotten_before_its_time_is_warned_of() {
         provider.toml("flooded"),
         provider.issuer()
     );
-    let setup = Setup::default().clock(provider.clock()).server(TRUSTED);
+    let setup = Setup::default()
+        .clock(provider.clock())
+        .server(TRUST_LOOPBACK);
     let setup = setup.tables(&more).routes(ROUTES);
     let menshen = setup.store(&dir.url()).start().await;
     let say = async |sid: &str| {
