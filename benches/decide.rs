@@ -169,7 +169,7 @@ impl Menshen {
                 ),
                 sessions,
                 ring,
-                terms,
+                timeouts: terms,
                 connectors: vec![corp],
                 bearers: BearerTokens::default(),
                 conflict_log: LogLimiter::default(),
@@ -236,13 +236,13 @@ impl Menshen {
                 let Gate {
                     sessions,
                     ring,
-                    terms,
+                    timeouts,
                     ..
                 } = &self.gate;
                 for _ in 0..calls {
                     let cookie = black_box(self.cookie.as_str());
                     let found = sessions
-                        .find(ring, terms, cookie, head.host.as_str())
+                        .find(ring, timeouts, cookie, head.host.as_str())
                         .await?;
                     if !matches!(black_box(found), SessionLookup::Person(_)) {
                         return Err("nobody was found".into());
@@ -258,7 +258,7 @@ impl Menshen {
         let parse_options = ParseOptions {
             trust: &self.trust,
             external_url: &self.external_url,
-            cookie: &self.cookie_name,
+            session_cookie_name: &self.cookie_name,
             ring: &self.gate.ring,
         };
         Ok(Head::parse(parts, &self.connection, parse_options, now)?)

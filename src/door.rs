@@ -225,7 +225,7 @@ impl Listeners {
     }
 
     /// The first bound IP address.
-    pub fn ip(&self) -> Option<SocketAddr> {
+    pub fn first_ip(&self) -> Option<SocketAddr> {
         self.addresses().find_map(|address| match address {
             Address::Ip(ip) => Some(*ip),
             Address::Unix(_) | Address::Systemd(_) => None,
@@ -239,7 +239,7 @@ impl Listeners {
 
     /// Whether new connections preserve the case of header names, which takes memory per request; may
     /// be set at any time.
-    pub fn header_case(&self) -> &Arc<AtomicBool> {
+    pub fn preserve_header_case(&self) -> &Arc<AtomicBool> {
         &self.header_case
     }
 

@@ -45,7 +45,7 @@ use sign_in::ReloadDecision;
 #[derive(Clone, Copy, Debug)]
 struct RequestContext<'a> {
     site: &'a Site,
-    shared: &'a Services,
+    services: &'a Services,
     head: &'a Head<'a>,
     id: &'a RequestId,
 }
@@ -71,7 +71,7 @@ fn prepare_forward(context: &RequestContext<'_>, permit: Permit) -> Step {
         context.id,
         context.site.rewrite_options(),
     );
-    match permit.too_costly(context.head) {
+    match permit.denial_if_too_costly(context.head) {
         None => Step::Forward(permit, rewrite),
         Some(denial) => Step::Respond(reply::deny(context, &denial)),
     }
@@ -150,10 +150,10 @@ impl LiveSite {
                 return Step::Respond(reply::bad_head(lang, id, error));
             }
         };
-        entry.client = head.client;
+        entry.client = head.client_ip;
         let context = RequestContext {
             site,
-            shared: self.services(),
+            services: self.services(),
             head: &head,
             id,
         };
@@ -344,12 +344,12 @@ fn log_bad_head(site: &Site, peer: Peer, id: &RequestId, error: HeadError) {
 }
 
 fn allowed_request<'a>(
-    head: &'a Parts,
+    parts: &'a Parts,
     connection: &'a Connection,
     permit: &'a Permit,
 ) -> AllowedRequest<'a> {
     AllowedRequest {
-        head,
+        parts,
         connection,
         permit,
     }

@@ -98,8 +98,8 @@
 //!
 //! # Invariants
 //!
-//! * One function decides: [`request::decide`], or [`request::decide_on`] when the asking proxy names the
-//!   route. Every face calls it, and one table of tests covers all faces.
+//! * One function decides: [`request::decide`], or [`request::decide_on_named_route`] when the asking proxy
+//!   names the route. Every face calls it, and one table of tests covers all faces.
 //! * [`request::explain`] explains a decision by calling the functions that make it, and changes nothing.
 //! * Only [`request::policy::judge`] makes a [`request::policy::Permit`], and
 //!   [`request::forward::Forwarder::forward`] requires one.

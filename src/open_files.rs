@@ -20,7 +20,7 @@ pub struct OpenFiles {
     /// Connections of clients to the main listeners.
     pub clients: usize,
     /// Connections of clients to each other listener, `[admin]` and gRPC.
-    pub others: usize,
+    pub per_other_listener: usize,
     /// Connections to upstreams.
     pub upstreams: usize,
 }
@@ -43,7 +43,7 @@ impl OpenFiles {
         Self {
             limit,
             clients: eighths(3),
-            others: eighths(1) / 2,
+            per_other_listener: eighths(1) / 2,
             upstreams: eighths(4),
         }
     }
@@ -78,7 +78,7 @@ mod tests {
     fn clients_upstreams_and_the_rest_fit_into_every_limit() {
         for limit in [64, 200, 1_024, 4_096, 65_536, 1 << 20, 1 << 30] {
             let files = OpenFiles::within(limit);
-            let shared = (files.clients + 2 * files.others + files.upstreams) as u64;
+            let shared = (files.clients + 2 * files.per_other_listener + files.upstreams) as u64;
             let free = limit - RESERVE.min(limit / 4);
             assert!((free - 6..=free).contains(&shared), "{files:?}");
         }

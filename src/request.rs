@@ -48,13 +48,13 @@ enum RouteSelection<'a> {
     Name(&'a Arc<Route>),
 }
 
-/// Decides one request. Every face calls this or [`decide_on`], and no other decision function.
+/// Decides one request. Every face calls this or [`decide_on_named_route`], and no other decision function.
 pub fn decide(routes: &Routes, gate: &Gate, head: &Head<'_>) -> impl Future<Output = Verdict> {
     decide_all_addresses(RouteSelection::Address(routes), gate, head)
 }
 
 /// Decides one request on a given route, regardless of its host and path.
-pub fn decide_on(
+pub fn decide_on_named_route(
     route: &Arc<Route>,
     gate: &Gate,
     head: &Head<'_>,
@@ -152,5 +152,5 @@ async fn decide_address(selection: RouteSelection<'_>, gate: &Gate, head: &Head<
         Ok(RouteMatch::Ambiguous) => return Verdict::Deny(Denial::AmbiguousPath),
         Err(what) => return Verdict::Deny(Denial::Incomplete { route: None, what }),
     };
-    on_route::decide_on_route(route, gate, head).await
+    on_route::identify_and_judge(route, gate, head).await
 }

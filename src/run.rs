@@ -119,10 +119,10 @@ pub async fn start_with_telemetry(
     let shutdown = CancellationToken::new();
     let trust = Arc::new(ArcSwap::new(Arc::clone(&site.trust)));
     let (tls, addresses) = (listeners.main.tls().cloned(), ips(&listeners.main));
-    let header_case = Arc::clone(listeners.main.header_case());
+    let header_case = Arc::clone(listeners.main.preserve_header_case());
     header_case.store(site.keeps_header_case(), Ordering::Relaxed);
-    let admin_address = listeners.admin.as_ref().and_then(Listeners::ip);
-    let grpc_address = listeners.grpc.as_ref().and_then(Listeners::ip);
+    let admin_address = listeners.admin.as_ref().and_then(Listeners::first_ip);
+    let grpc_address = listeners.grpc.as_ref().and_then(Listeners::first_ip);
     let telemetry = shared.telemetry.clone();
     let live = Arc::new(LiveSite::new(site, shared, shutdown.clone()));
     let front = ServeOptions {
@@ -131,7 +131,7 @@ pub async fn start_with_telemetry(
         telemetry: telemetry.clone(),
         shutdown: shutdown.clone(),
     };
-    let serving = listeners.open(&config, &live, &health, &front)?;
+    let serving = listeners.serve(&config, &live, &health, &front)?;
     health.set_site_loaded();
     telemetry.set_active_config(&config.hash());
     Ok(Running {

@@ -26,7 +26,7 @@ use crate::request::explain::ExplainContext;
 use crate::request::forward::{self, Forwarder};
 use crate::request::gate::Gate;
 use crate::request::head::{Head, OriginalHeader, ParseOptions, Trust};
-use crate::request::headers::{self, AssertionSigner, Namespace, RewriteOptions};
+use crate::request::headers::{self, AssertionSigner, ProtectedHeaders, RewriteOptions};
 use crate::request::route::{OwnPaths, RouteConfig, Routes};
 use crate::secret::SecretError;
 use crate::store::{ConnectorId, Store, StoreError};
@@ -103,8 +103,7 @@ pub struct Site {
     pub gate: Gate,
     /// Signs identity assertions for applications.
     pub assertion_signer: Arc<AssertionSigner>,
-    /// The header names that only menshen may set.
-    pub namespace: Namespace,
+    pub protected_headers: ProtectedHeaders,
     pub forwarder: Forwarder,
     pub login: Login,
     /// The header from which `/auth` reads the original URI.
@@ -225,7 +224,11 @@ impl Site {
                 .collect(),
             cookies,
             gate,
-            namespace: Namespace::new(routes.all(), &config.session.cookie_name, &ring),
+            protected_headers: ProtectedHeaders::new(
+                routes.all(),
+                &config.session.cookie_name,
+                &ring,
+            ),
             ring,
             assertion_signer,
             routes,
@@ -253,7 +256,7 @@ impl Site {
         ParseOptions {
             trust: &self.trust,
             external_url: &self.external_url,
-            cookie: self.cookies.session_name(),
+            session_cookie_name: self.cookies.session_name(),
             ring: &self.ring,
         }
     }
@@ -261,7 +264,7 @@ impl Site {
     /// The settings for writing requests to upstreams.
     pub fn rewrite_options(&self) -> RewriteOptions<'_> {
         RewriteOptions {
-            namespace: &self.namespace,
+            protected_headers: &self.protected_headers,
             assertion_signer: &self.assertion_signer,
         }
     }
@@ -316,7 +319,7 @@ impl Destinations for Site {
 fn build_gate(
     config: &Config,
     services: &Services,
-    (ring, terms): (&Arc<KeyRing>, SessionTimeouts),
+    (ring, timeouts): (&Arc<KeyRing>, SessionTimeouts),
     login: &Login,
     previous: Option<&Site>,
 ) -> Result<Gate, BuildError> {
@@ -344,7 +347,7 @@ fn build_gate(
             RefreshTimeouts::default(),
         ),
         ring: Arc::clone(ring),
-        terms,
+        timeouts,
         connectors: config.connectors.keys().cloned().collect(),
         bearers: bearers.map_err(BuildError::Bearer)?,
         conflict_log: LogLimiter::default(),

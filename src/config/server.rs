@@ -239,7 +239,7 @@ fn canonical(network: IpNet) -> IpNet {
 /// The settings that decide which peers are proxies and how clients are counted.
 pub(super) fn trust(server: &ServerConfig) -> Trust {
     let proxies = &server.trusted_proxies;
-    let by_address = server.limits.count_by_address.iter();
+    let counted_by_address = server.limits.count_by_address.iter();
     let networks = proxies.iter().filter_map(|proxy| match proxy {
         TrustedProxy::Network(network) => Some(*network),
         TrustedProxy::Unix => None,
@@ -247,7 +247,7 @@ pub(super) fn trust(server: &ServerConfig) -> Trust {
     Trust {
         networks: networks.collect(),
         unix: proxies.contains(&TrustedProxy::Unix),
-        by_address: by_address.map(|one| one.network()).collect(),
+        counted_by_address: counted_by_address.map(|one| one.network()).collect(),
     }
 }
 

@@ -18,7 +18,7 @@ use super::ServerLimits;
 use super::delayed_error::DelayedError;
 use super::progress::{DOWNLOAD, Progress, RequestSpeed, SpeedCheck, StreamTasks, add};
 use super::resets::ResetCounter;
-use crate::request::client_quota::{ClientQuota, QuotaCells, QuotaGuard};
+use crate::request::client_quota::{ClientQuota, QuotaCounters, QuotaGuard};
 use crate::request::{Body, BodyError};
 use crate::telemetry::GaugeGuard;
 
@@ -58,7 +58,7 @@ pub(super) struct Activity {
 pub(super) struct ClientShares {
     pub(super) _connection: Option<QuotaGuard>,
     /// Where the requests are counted; absent: they are not limited.
-    pub(super) requests: Option<(Arc<ClientQuota>, QuotaCells)>,
+    pub(super) requests: Option<(Arc<ClientQuota>, QuotaCounters)>,
 }
 
 /// What a connection releases when it is dropped: its permit, and its places in two counts.
@@ -110,7 +110,8 @@ impl Activity {
         self.open.fetch_add(1, Ordering::Relaxed);
         let requests = self.client_shares.requests.as_ref();
         OpenRequest {
-            is_within_limit: requests.is_none_or(|(quota, quota_cells)| quota.add(*quota_cells)),
+            is_within_limit: requests
+                .is_none_or(|(quota, quota_counters)| quota.add(*quota_counters)),
             stream: in_stream.then(|| {
                 self.resets.count_stream();
                 self.streams.begin()
@@ -214,13 +215,13 @@ impl Drop for OpenRequest {
         } else {
             activity.progress.clear();
         }
-        if let Some((quota, quota_cells)) = activity
+        if let Some((quota, quota_counters)) = activity
             .client_shares
             .requests
             .as_ref()
             .filter(|_| self.is_within_limit)
         {
-            quota.release(*quota_cells);
+            quota.release(*quota_counters);
         }
         let elapsed = u64::try_from(activity.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         activity.ended_ms.store(elapsed, Ordering::Relaxed);

@@ -39,7 +39,7 @@ impl<H> Shared<H> {
                 tracing::warn!(%client, key = CONNECTIONS, max, "a client reached its limit of connections: a further connection was closed");
             }
         }
-        let requests = (Arc::clone(&self.requests), self.requests.cells(client));
+        let requests = (Arc::clone(&self.requests), self.requests.counters(client));
         connection.map(|connection| ClientShares {
             _connection: Some(connection),
             requests: Some(requests),

@@ -69,7 +69,7 @@ fn open<H: Handler>(
         .collect();
     let telemetry = Telemetry::writing_to(&LogConfig::default(), Box::new(std::io::sink()));
     let shutdown = CancellationToken::new();
-    let address = door.ip().unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
+    let address = door.first_ip().unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
     let serving = ServeOptions {
         trust: Arc::new(ArcSwap::from_pointee(Trust {
             networks,
@@ -141,7 +141,7 @@ async fn requests_are_answered_on_every_socket() {
 #[tokio::test]
 async fn an_error_names_the_port_in_use() {
     let first = Listeners::bind(&[listen_config("127.0.0.1:0")], None).unwrap();
-    let place = listen_config(&first.ip().unwrap().to_string());
+    let place = listen_config(&first.first_ip().unwrap().to_string());
     let error = Listeners::bind(std::slice::from_ref(&place), None).unwrap_err();
     assert!(matches!(&error, BindError::InUse { .. }), "{error}");
     assert!(

@@ -15,7 +15,7 @@ use super::sign_in::{RELOAD_REASON, ReloadDecision};
 use super::{RequestContext, log_bad_head, reply, sign_in, urls};
 use crate::clock::Timestamp;
 use crate::request::gate::LoginReason;
-use crate::request::head::{Connection, Head, HeadError, Original, Peer};
+use crate::request::head::{Connection, Head, HeadError, OriginalRequest, Peer};
 use crate::request::headers::{HeaderChanges, RequestId};
 use crate::request::policy::{Denial, LoginNeeded, Permit, Verdict};
 use crate::request::{Body, decide};
@@ -92,7 +92,7 @@ impl CheckProtocol {
 /// Answers a check. Every failure is a refusal.
 pub(super) async fn answer(
     protocol: CheckProtocol,
-    (site, shared): (&Site, &Services),
+    (site, services): (&Site, &Services),
     parts: &Parts,
     connection: &Connection,
     id: &RequestId,
@@ -113,7 +113,7 @@ pub(super) async fn answer(
     entry.set_original(&head);
     let context = RequestContext {
         site,
-        shared,
+        services,
         head: &head,
         id,
     };
@@ -129,7 +129,7 @@ pub(super) async fn answer(
 /// The head of the original request.
 pub(super) fn head_of<'a>(
     site: &Site,
-    original: Original<'a>,
+    original: OriginalRequest<'a>,
     peer: Peer,
     at: Timestamp,
 ) -> Result<Head<'a>, HeadError> {
@@ -175,7 +175,7 @@ pub(super) async fn outcome_of(
 
 fn allow(context: &RequestContext<'_>, permit: Permit) -> CheckOutcome {
     let (site, head) = (context.site, context.head);
-    let cookie = sign_in::renewed_cookie(site, &permit, head.headers, head.at);
+    let cookie = sign_in::renewed_cookie(site, &permit, head.headers, head.received_at);
     CheckOutcome::Allow(permit, cookie)
 }
 
@@ -266,7 +266,7 @@ fn response_for(
                     (StatusCode::OK, changes)
                 }
             };
-            if let Some(denial) = permit.too_costly(head) {
+            if let Some(denial) = permit.denial_if_too_costly(head) {
                 return too_costly(context, &denial);
             }
             let mut response = Response::new(reply::empty());

@@ -41,7 +41,7 @@ pub fn text(explanation: &Explanation) -> String {
     if let Some(rule) = &explanation.rule {
         lines.add(
             "rule",
-            &format!("{} = {} → {}", rule.key, rule.text, rule.says),
+            &format!("{} = {} → {}", rule.key, rule.text, rule.result),
         );
     }
     for named in &explanation.values {
@@ -98,7 +98,7 @@ fn route_text(explained_match: &ExplainedMatch) -> String {
         ExplainedMatch::InvalidRequest => "none, the request is malformed".to_owned(),
         ExplainedMatch::Ambiguous { readings } => {
             let found = readings.iter();
-            let found = found.map(|reading| format!("{} finds {}", reading.path, reading.finds));
+            let found = found.map(|reading| format!("{} finds {}", reading.path, reading.matches));
             let found: Vec<_> = found.collect();
             format!("ambiguous: {}", found.join(", but "))
         }

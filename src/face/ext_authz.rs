@@ -24,7 +24,7 @@ use crate::request::head::{Connection, HeadError, Peer};
 use crate::request::headers::{HeaderChanges, RequestId};
 use crate::request::policy::{Denial, Verdict};
 use crate::request::route::{CheckHeaders, Route};
-use crate::request::{Body, BodyError, decide, decide_on};
+use crate::request::{Body, BodyError, decide, decide_on_named_route};
 use crate::site::live::LiveSite;
 use crate::site::{Services, Site};
 use frame::FrameError;
@@ -220,7 +220,7 @@ enum GrpcOutcome {
 
 /// Decides a check: on the route that it names, else on the route of its URL.
 async fn decide_check(
-    (site, shared): (&Site, &Services),
+    (site, services): (&Site, &Services),
     asked: &GrpcCheck,
     (peer, at): (Peer, CheckListener),
     id: &RequestId,
@@ -235,13 +235,13 @@ async fn decide_check(
     entry.set_original(&head);
     let context = RequestContext {
         site,
-        shared,
+        services,
         head: &head,
         id,
     };
     let verdict = match asked.route.as_ref().map(|name| route_named(site, name)) {
         None => decide(&site.routes, &site.gate, &head).await,
-        Some(Some(route)) => decide_on(route, &site.gate, &head).await,
+        Some(Some(route)) => decide_on_named_route(route, &site.gate, &head).await,
         Some(None) => {
             if site.untrusted_peer_warnings.allow() {
                 tracing::warn!(request_id = %id, "a check names an unknown route in context_extensions, so it is denied");
@@ -256,7 +256,7 @@ async fn decide_check(
                 CheckListener::Main => permit.route().headers.on_checks,
             };
             let changes = HeaderChanges::for_request(&permit, &head, site.rewrite_options(), what);
-            if let Some(denial) = permit.too_costly(&head) {
+            if let Some(denial) = permit.denial_if_too_costly(&head) {
                 return GrpcOutcome::Refuse(check::too_costly(&context, &denial));
             }
             let answer = answer::ok_response(&permit, &changes, cookie.as_deref(), id);

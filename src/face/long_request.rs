@@ -40,7 +40,7 @@ impl LongRequest {
     /// Completes when the request is no longer allowed.
     pub(super) async fn until_refused(&self) {
         let request = AllowedRequest {
-            head: &self.head,
+            parts: &self.head,
             connection: &self.connection,
             permit: &self.permit,
         };

@@ -27,7 +27,7 @@ const UNKNOWN_RECHECK_WITHIN: Duration = Duration::from_secs(2);
 /// A request that was allowed and is still running.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllowedRequest<'a> {
-    pub(super) head: &'a Parts,
+    pub(super) parts: &'a Parts,
     pub(super) connection: &'a Connection,
     /// The permit names the caller that the upstream was told.
     pub(super) permit: &'a Permit,
@@ -134,7 +134,7 @@ impl RecheckState {
 async fn judge(live: &LiveSite, request: AllowedRequest<'_>) -> Recheck {
     let site = live.site();
     let now = live.services().clock.now();
-    let Ok(head) = Head::parse(request.head, request.connection, site.parse_options(), now) else {
+    let Ok(head) = Head::parse(request.parts, request.connection, site.parse_options(), now) else {
         return Recheck::Refused;
     };
     match decide(&site.routes, &site.gate, &head).await {

@@ -68,7 +68,7 @@ impl AccessEntry {
 
     /// Replaces the request by the original one that a check is about.
     pub(super) fn set_original(&mut self, head: &Head<'_>) {
-        self.client = head.client;
+        self.client = head.client_ip;
         if let Some(line) = &mut self.line {
             line.method = head.method.clone();
             line.host = match head.port {

@@ -188,10 +188,10 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
 
 /// The route's expressions would take more work than one request may cost.
 fn too_costly(context: &RequestContext<'_>, route: &Arc<Route>) -> LoggedResponse {
-    context.shared.telemetry.count_costly_request();
+    context.services.telemetry.count_costly_request();
     if context.site.untrusted_peer_warnings.allow() {
         let name = route.name.as_str();
-        tracing::warn!(request_id = %context.id, route = name, client = %context.head.client, "the expressions of a route take too much work for a request, so it is denied: its path has too many readings, or its headers are too long for the rule");
+        tracing::warn!(request_id = %context.id, route = name, client = %context.head.client_ip, "the expressions of a route take too much work for a request, so it is denied: its path has too many readings, or its headers are too long for the rule");
     }
     let response = problem(context, Cause::BadRequest, None);
     LoggedResponse::denied("too costly", Some(route), None, response)
@@ -327,7 +327,7 @@ pub(super) fn upstream_failed(
 ) -> LoggedResponse {
     let upstream = by.as_ref().and_then(|by| by.to_str().ok());
     let message = match error {
-        ForwardError::Unreadable(_) => "the upstream's response was not forwarded",
+        ForwardError::InvalidResponse(_) => "the upstream's response was not forwarded",
         ForwardError::TooLarge {
             partly_sent: false, ..
         } => "a request body was not forwarded",
@@ -352,7 +352,7 @@ pub(super) fn upstream_failed(
         ForwardError::TooLarge {
             partly_sent: true, ..
         } => Cause::TooLargeBegun,
-        ForwardError::Busy | ForwardError::Share | ForwardError::AnonymousShare => {
+        ForwardError::Busy | ForwardError::ClientShare | ForwardError::AnonymousShare => {
             Cause::UpstreamBusy
         }
         ForwardError::NoUpstream => Cause::NotFound,
@@ -363,9 +363,9 @@ pub(super) fn upstream_failed(
                     "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
                 ));
         }
-        ForwardError::Client => Cause::BadRequest,
-        ForwardError::Unreachable(_) | ForwardError::Broken(_) => Cause::UpstreamDown,
-        ForwardError::Unreadable(_) => Cause::UpstreamUnreadable,
+        ForwardError::ClientAborted => Cause::BadRequest,
+        ForwardError::Unreachable(_) | ForwardError::UpstreamDisconnected(_) => Cause::UpstreamDown,
+        ForwardError::InvalidResponse(_) => Cause::UpstreamUnreadable,
     };
     let response = upstream_problem(cause, headers, head, id);
     logged.with_reason(cause.slug()).with_response(response)

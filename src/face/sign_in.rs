@@ -142,7 +142,7 @@ where
         ("ticket", None) => ticket::redeem(context, &query, body).await,
         ("jwks.json", None) => jwks(context),
         ("ping", None) => ping(head.method),
-        ("ready", None) => ready(context.shared, head.method).await,
+        ("ready", None) => ready(context.services, head.method).await,
         ("fragment.js", None) => script(context, page::FRAGMENT_JS),
         ("frame.js", None) => script(context, page::FRAME_JS),
         ("hand_over.js", None) => script(context, page::HAND_OVER_JS),

@@ -67,7 +67,7 @@ impl Streamed {
     /// Logs why the body did not end, and records it as cut off.
     fn fail(&mut self, error: &BodyError) {
         let cut = match error.downcast_ref() {
-            Some(ForwardError::Client | ForwardError::TooLarge { .. }) => CutBy::Client,
+            Some(ForwardError::ClientAborted | ForwardError::TooLarge { .. }) => CutBy::Client,
             _ if error.is::<NoLongerAllowed>() => CutBy::Session,
             _ => CutBy::Upstream,
         };

@@ -73,7 +73,7 @@ pub(super) fn read<'a>(head: &Head<'a>) -> Result<Vec<AddressHeader<'a>>, Addres
     let base = (!head.unknown.path).then(|| head.path.as_str());
     if has_destination(head) {
         let unreadable = AddressError::Unreadable("Destination");
-        let value = single(head.headers, &DESTINATION).ok_or(unreadable)?;
+        let value = single_value(head.headers, &DESTINATION).ok_or(unreadable)?;
         let address = Address::parse(value.trim_ascii(), base).ok_or(unreadable)?;
         found.push(AddressHeader {
             name: DESTINATION,
@@ -82,7 +82,7 @@ pub(super) fn read<'a>(head: &Head<'a>) -> Result<Vec<AddressHeader<'a>>, Addres
     }
     if head.headers.contains_key(IF) {
         let unreadable = AddressError::Unreadable("If");
-        let value = single(head.headers, &IF).ok_or(unreadable)?;
+        let value = single_value(head.headers, &IF).ok_or(unreadable)?;
         let pieces = parse_tagged_lists(value, base).ok_or(unreadable)?;
         found.push(AddressHeader { name: IF, pieces });
     }
@@ -111,7 +111,7 @@ fn has_destination(head: &Head<'_>) -> bool {
 }
 
 /// The value of a header that is not repeated, as text.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+fn single_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return None;

@@ -21,17 +21,17 @@ pub struct ClientQuota {
 
 /// The indices of the counters of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QuotaCells {
-    client: Cells,
+pub struct QuotaCounters {
+    client: CounterIndices,
     /// The /48 of an IPv6 client.
-    site: Option<Cells>,
+    site: Option<CounterIndices>,
 }
 
 /// One counted unit; dropping it releases the unit.
 #[derive(Debug)]
 pub struct QuotaGuard {
     quota: Arc<ClientQuota>,
-    cells: QuotaCells,
+    counters: QuotaCounters,
 }
 
 /// Counters of networks, in the manner of a count-min sketch.
@@ -47,7 +47,7 @@ struct CounterTable {
 }
 
 /// The indices of a network's counters in the table.
-type Cells = [u16; ROWS];
+type CounterIndices = [u16; ROWS];
 
 impl ClientQuota {
     /// Lets each client hold `max` of `all` at a time.
@@ -65,51 +65,51 @@ impl ClientQuota {
     }
 
     /// The counters of a client.
-    pub fn cells(&self, client: Client) -> QuotaCells {
-        QuotaCells {
-            client: self.clients.cells(client.network()),
-            site: client.site().map(|site| self.sites.cells(site)),
+    pub fn counters(&self, client: Client) -> QuotaCounters {
+        QuotaCounters {
+            client: self.clients.counters(client.network()),
+            site: client.site().map(|site| self.sites.counters(site)),
         }
     }
 
     /// Counts one more unit; false if the client or its /48 already holds all it may.
-    pub fn add(&self, cells: QuotaCells) -> bool {
-        if !self.clients.add(cells.client) {
+    pub fn add(&self, counters: QuotaCounters) -> bool {
+        if !self.clients.add(counters.client) {
             return false;
         }
-        let fits = cells.site.is_none_or(|site| self.sites.add(site));
+        let fits = counters.site.is_none_or(|site| self.sites.add(site));
         if !fits {
-            self.clients.release(cells.client);
+            self.clients.release(counters.client);
         }
         fits
     }
 
     /// Counts one unit less.
-    pub fn release(&self, cells: QuotaCells) {
-        self.clients.release(cells.client);
-        if let Some(site) = cells.site {
+    pub fn release(&self, counters: QuotaCounters) {
+        self.clients.release(counters.client);
+        if let Some(site) = counters.site {
             self.sites.release(site);
         }
     }
 
     /// Counts one unit until the guard is dropped; `None` if the client holds all it may.
     pub fn take(self: &Arc<Self>, client: Client) -> Option<QuotaGuard> {
-        let cells = self.cells(client);
-        self.add(cells).then(|| QuotaGuard {
+        let counters = self.counters(client);
+        self.add(counters).then(|| QuotaGuard {
             quota: Arc::clone(self),
-            cells,
+            counters,
         })
     }
 }
 
 impl QuotaGuard {
     /// The counters of its client.
-    pub fn cells(&self) -> QuotaCells {
-        self.cells
+    pub fn counters(&self) -> QuotaCounters {
+        self.counters
     }
 }
 
-impl QuotaCells {
+impl QuotaCounters {
     /// Whether both are IPv6 clients in the same /48.
     pub fn shares_site(self, other: Self) -> bool {
         self.site.is_some() && self.site == other.site
@@ -128,7 +128,7 @@ impl CounterTable {
         }
     }
 
-    fn cells(&self, network: Network) -> Cells {
+    fn counters(&self, network: Network) -> CounterIndices {
         let number = network.number();
         std::array::from_fn(|row| {
             let multipliers = self.multipliers[row];
@@ -140,17 +140,17 @@ impl CounterTable {
         })
     }
 
-    fn add(&self, cells: Cells) -> bool {
-        let held = cells.map(|at| self.counter(at).fetch_add(1, Ordering::Relaxed));
+    fn add(&self, counters: CounterIndices) -> bool {
+        let held = counters.map(|at| self.counter(at).fetch_add(1, Ordering::Relaxed));
         let fits = held.iter().any(|held| *held < self.max);
         if !fits {
-            self.release(cells);
+            self.release(counters);
         }
         fits
     }
 
-    fn release(&self, cells: Cells) {
-        for at in cells {
+    fn release(&self, counters: CounterIndices) {
+        for at in counters {
             self.counter(at).fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -162,7 +162,7 @@ impl CounterTable {
 
 impl Drop for QuotaGuard {
     fn drop(&mut self) {
-        self.quota.release(self.cells);
+        self.quota.release(self.counters);
     }
 }
 

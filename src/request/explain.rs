@@ -142,7 +142,7 @@ pub async fn explain(
         request: ExplainedRequest {
             method: head.method.to_string(),
             url: truncate(&url),
-            client: Some(head.client.to_string()),
+            client: Some(head.client_ip.to_string()),
         },
         caller: explained_caller,
         route: ExplainedMatch::of(context.routes, &head),
@@ -276,7 +276,7 @@ async fn caller(
         ));
     };
     let via = query.via.as_ref();
-    let simulated = directory.simulate_login(login, via, &gate.terms, at);
+    let simulated = directory.simulate_login(login, via, &gate.timeouts, at);
     let simulated = simulated.await?;
     let session = &simulated.person.session;
     let explained_caller = ExplainedCaller {

@@ -8,7 +8,9 @@ use http::request::Parts;
 
 use super::gate::{Caller, LoginReason};
 use super::head::{Connection, ConnectionExtension, Head, ParseOptions, Peer, Trust};
-use super::headers::{AssertionSigner, Namespace, RequestId, RequestRewrite, RewriteOptions};
+use super::headers::{
+    AssertionSigner, ProtectedHeaders, RequestId, RequestRewrite, RewriteOptions,
+};
 use super::policy::{self, Permit, Verdict};
 use super::route::{
     Access, HeaderRules, HostHeader, HostPattern, Limits, PathPrefix, Preflight, Route, RouteName,
@@ -145,7 +147,7 @@ pub(super) fn permit_and_rewrite(
     let parse_options = ParseOptions {
         trust: &trust,
         external_url: &external_url,
-        cookie: "menshen",
+        session_cookie_name: "menshen",
         ring: &ring,
     };
     let head = Head::parse(parts, &connection, parse_options, at).unwrap();
@@ -153,9 +155,10 @@ pub(super) fn permit_and_rewrite(
         panic!("the route is public")
     };
     let id = RequestId::of(&parts.headers, head.peer_trusted);
-    let namespace = Namespace::new(&[Arc::clone(route)], &CookieName::default(), &ring);
+    let protected_headers =
+        ProtectedHeaders::new(&[Arc::clone(route)], &CookieName::default(), &ring);
     let rewrite_options = RewriteOptions {
-        namespace: &namespace,
+        protected_headers: &protected_headers,
         assertion_signer: &AssertionSigner::new(&external_url, &ring, None),
     };
     let request_rewrite = RequestRewrite::new(&permit, &head, &id, rewrite_options);

@@ -26,12 +26,12 @@ mod lease;
 mod parked;
 mod pool;
 mod private;
-mod request_body;
 mod response_body;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod tunnel;
+mod upload_body;
 
 pub use pool::PoolSettings;
 pub use tls::{TlsMaterial, TlsMaterialError, UpstreamTls};
@@ -42,7 +42,7 @@ use http1::{ExchangeError, ExpectedHead, Http1Error, ResponseHead};
 use lease::Lease;
 use pool::{Freshness, Pool};
 use private::LeaseContext;
-use request_body::{RequestBody, UploadProgress, UploadState};
+use upload_body::{UploadBody, UploadProgress, UploadState};
 
 /// The connection pools of a site, indexed by [`UpstreamId`](super::route::UpstreamId).
 #[derive(Debug)]
@@ -112,7 +112,7 @@ pub enum ForwardError {
     #[error("every connection to the upstream is in use")]
     Busy,
     #[error("the client has as many requests in progress as one client may have")]
-    Share,
+    ClientShare,
     #[error("anonymous clients have as many requests in progress as they may have together")]
     AnonymousShare,
     #[error("the upstream cannot be reached")]
@@ -122,10 +122,10 @@ pub enum ForwardError {
     Timeout(Phase),
     /// The upstream closed the connection before it responded, or during the response body.
     #[error("the upstream closed the connection early")]
-    Broken(#[source] BodyError),
+    UpstreamDisconnected(#[source] BodyError),
     /// The head of the response is not HTTP, too large or ambiguous.
     #[error("the upstream's response is invalid")]
-    Unreadable(#[source] BodyError),
+    InvalidResponse(#[source] BodyError),
     #[error("the request body is larger than body_bytes_max, which is {bytes_max} bytes")]
     TooLarge {
         bytes_max: u64,
@@ -134,14 +134,14 @@ pub enum ForwardError {
         partly_sent: bool,
     },
     #[error("the client aborted its request")]
-    Client,
+    ClientAborted,
 }
 
 impl ForwardError {
     /// The key of `[server.limits]` that was exceeded, if one was.
     pub fn limit(&self) -> Option<&'static str> {
         match self {
-            Self::Share => Some("upstream_share"),
+            Self::ClientShare => Some("upstream_share"),
             Self::AnonymousShare => Some("upstream_share_anonymous"),
             _ => None,
         }
@@ -180,7 +180,7 @@ impl ForwardError {
     fn is_caused_by_client(&self) -> bool {
         matches!(
             self,
-            Self::Client | Self::TooLarge { .. } | Self::Timeout(Phase::RequestBody)
+            Self::ClientAborted | Self::TooLarge { .. } | Self::Timeout(Phase::RequestBody)
         )
     }
 }
@@ -336,7 +336,7 @@ fn upload_error(request: &OutgoingRequest<'_>, lease: &Lease) -> Option<ForwardE
             bytes_max: request.limits.body_bytes_max,
             partly_sent: lease.connection().has_sent_bytes(),
         }),
-        UploadState::Broken => Some(ForwardError::Client),
+        UploadState::Incomplete => Some(ForwardError::ClientAborted),
         UploadState::Sending | UploadState::Sent => None,
     }
 }
@@ -356,7 +356,7 @@ fn may_retry_after(error: &ExchangeError, is_repeatable: bool) -> bool {
 async fn exchange(
     pool: &Pool,
     request: &OutgoingRequest<'_>,
-    body: Option<RequestBody>,
+    body: Option<UploadBody>,
     share: Option<QuotaGuard>,
 ) -> Result<(Lease, Box<ResponseHead>), ForwardFailure> {
     let OutgoingRequest { parts, upload, .. } = *request;
@@ -384,7 +384,7 @@ async fn exchange(
         );
         let deadline = || match upload.map(|upload| (upload.state(), upload.last())) {
             Some((UploadState::Sending, last)) => last + request.limits.idle,
-            Some((UploadState::Sent | UploadState::TooLarge | UploadState::Broken, last)) => {
+            Some((UploadState::Sent | UploadState::TooLarge | UploadState::Incomplete, last)) => {
                 last + request.limits.response
             }
             None => start + request.limits.response,
@@ -436,11 +436,11 @@ impl ExchangeError {
     fn into_error(self, phase: Phase) -> ForwardError {
         match self {
             Self::TimedOut => ForwardError::Timeout(phase),
-            Self::NotSent => ForwardError::Broken(Box::new(Http1Error::Closed)),
-            Self::NoResponse(error) => ForwardError::Broken(Box::new(error)),
-            Self::Invalid(Http1Error::Request) => ForwardError::Client,
+            Self::NotSent => ForwardError::UpstreamDisconnected(Box::new(Http1Error::Closed)),
+            Self::NoResponse(error) => ForwardError::UpstreamDisconnected(Box::new(error)),
+            Self::Invalid(Http1Error::Request) => ForwardError::ClientAborted,
             Self::IncompleteHead(error) | Self::Invalid(error) => {
-                ForwardError::Unreadable(Box::new(error))
+                ForwardError::InvalidResponse(Box::new(error))
             }
         }
     }
@@ -473,7 +473,7 @@ fn finish(
     }
     let client = client.filter(|_| answers_upgrade(response_rewrite, &parts.headers));
     let Some(client) = client.filter(|_| lease.connection().is_request_sent()) else {
-        let error = ForwardError::Unreadable(Box::new(UnrequestedUpgrade));
+        let error = ForwardError::InvalidResponse(Box::new(UnrequestedUpgrade));
         return Err(ForwardFailure::at_upstream(lease, error));
     };
     response_rewrite.apply(&mut parts, &lease.endpoint().name());
@@ -498,7 +498,7 @@ fn finish(
     Ok((forwarded, false))
 }
 
-type Upload = (Option<RequestBody>, Option<Arc<UploadProgress>>);
+type Upload = (Option<UploadBody>, Option<Arc<UploadProgress>>);
 
 fn request_body<B>(
     body: B,
@@ -519,15 +519,16 @@ where
         });
     }
     let body = Body::new(body.map_err(Into::into));
-    let (body, upload) = RequestBody::new(body, request_rewrite.namespace().clone(), bytes_max);
+    let (body, upload) =
+        UploadBody::new(body, request_rewrite.protected_headers().clone(), bytes_max);
     Ok((Some(body), Some(upload)))
 }
 
 /// How the request announces the length of its body.
-fn length(parts: &Parts, body: Option<&RequestBody>) -> BodyLength {
+fn length(parts: &Parts, body: Option<&UploadBody>) -> BodyLength {
     // Servers expect `Content-Length` with these methods (RFC 9110 8.6), and some require it.
     let needs_one = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH);
-    match body.map_or(Some(0), RequestBody::length) {
+    match body.map_or(Some(0), UploadBody::length) {
         Some(0) if !needs_one && !parts.headers.contains_key(CONTENT_LENGTH) => BodyLength::NoBody,
         Some(length) => BodyLength::Bytes(length),
         None => BodyLength::Chunked,

@@ -70,7 +70,7 @@ pub struct Gate {
     /// The keys that verify session cookies.
     pub ring: Arc<KeyRing>,
     /// How long sessions last.
-    pub terms: SessionTimeouts,
+    pub timeouts: SessionTimeouts,
     /// The connectors whose sessions this site accepts.
     pub connectors: Vec<ConnectorId>,
     /// Verifies bearer tokens on routes that name issuers.
@@ -155,11 +155,11 @@ impl Gate {
 
     /// Identifies the person of the session cookie, regardless of route. No provider is contacted.
     pub async fn person(&self, head: &Head<'_>) -> Result<Caller, GateError> {
-        let Some(cookie) = head.credentials.session else {
+        let Some(cookie) = head.credentials.session_cookie else {
             if head.credentials.conflicting && self.conflict_log.allow() {
                 tracing::warn!(
                     host = %head.host,
-                    client = %head.client,
+                    client = %head.client_ip,
                     "a request has two session cookies that name different sessions and counts as not signed in: \
                      two sites share keys and cookie name, or one cookie was planted"
                 );
@@ -167,7 +167,7 @@ impl Gate {
             return Ok(Caller::Anonymous(LoginReason::NotSignedIn));
         };
         let (ring, host) = (&self.ring, head.host.as_str());
-        let found = self.sessions.find(ring, &self.terms, cookie, host).await;
+        let found = self.sessions.find(ring, &self.timeouts, cookie, host).await;
         match found.map_err(GateError::Unavailable)? {
             SessionLookup::Person(person) => Ok(self.caller_of(person)),
             SessionLookup::Missing(NoSession::Ended) => Ok(Caller::Anonymous(LoginReason::Expired)),

@@ -21,12 +21,12 @@ mod connection;
 mod cookies;
 mod forwarded;
 mod original;
-mod session;
+mod session_cookie;
 
 pub use connection::{Connection, ConnectionExtension, Peer};
 pub use cookies::{cookie_pairs, cookies, split_cookie_line};
-pub use forwarded::{Hops, parse_scheme, single};
-pub use original::{Original, OriginalHeader, Unknown};
+pub use forwarded::{ForwardedHops, scheme_uses_tls, single_value};
+pub use original::{OriginalHeader, OriginalRequest, UnknownParts};
 
 /// The longest accepted method in bytes; the longest registered one has 17.
 const METHOD_BYTES_MAX: usize = 64;
@@ -39,7 +39,7 @@ pub struct Trust {
     /// Whether peers on unix sockets are trusted.
     pub unix: bool,
     /// Networks in which each address counts as a client of its own (`count_by_address`).
-    pub by_address: Vec<IpNet>,
+    pub counted_by_address: Vec<IpNet>,
 }
 
 impl Trust {
@@ -62,7 +62,9 @@ impl Trust {
     }
 
     fn counts_by_address(&self, ip: IpAddr) -> bool {
-        self.by_address.iter().any(|network| network.contains(&ip))
+        self.counted_by_address
+            .iter()
+            .any(|network| network.contains(&ip))
     }
 }
 
@@ -72,8 +74,7 @@ pub struct ParseOptions<'a> {
     pub trust: &'a Trust,
     /// The URL that users type.
     pub external_url: &'a Url,
-    /// The name of the session cookie.
-    pub cookie: &'a str,
+    pub session_cookie_name: &'a str,
     /// The keys that verify session cookies, needed if a request has several.
     pub ring: &'a KeyRing,
 }
@@ -99,15 +100,15 @@ impl fmt::Display for Host<'_> {
 #[derive(Clone, Copy, Default)]
 pub struct Credentials<'a> {
     /// The value of the session cookie.
-    pub session: Option<&'a str>,
-    /// Whether there are valid cookies of different sessions; `session` is absent then.
+    pub session_cookie: Option<&'a str>,
+    /// Whether there are valid cookies of different sessions; `session_cookie` is absent then.
     pub conflicting: bool,
 }
 
 impl fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
-            .field("session", &self.session.is_some())
+            .field("session_cookie", &self.session_cookie.is_some())
             .field("conflicting", &self.conflicting)
             .finish()
     }
@@ -123,7 +124,7 @@ pub struct Head<'a> {
     pub method: &'a Method,
     pub headers: &'a HeaderMap,
     /// The client's address, behind trusted proxies.
-    pub client: IpAddr,
+    pub client_ip: IpAddr,
     /// Whether limits count that address alone and not the networks around it.
     pub counted_by_address: bool,
     /// Whether the client uses https.
@@ -136,9 +137,9 @@ pub struct Head<'a> {
     pub tls_subject: Option<&'a str>,
     pub credentials: Credentials<'a>,
     /// The parts that a trusted proxy did not pass on.
-    pub unknown: Unknown,
+    pub unknown: UnknownParts,
     /// When the request was received.
-    pub at: Timestamp,
+    pub received_at: Timestamp,
     /// The evaluation cost that all expressions of the request may still take.
     pub budget: Budget,
 }
@@ -182,7 +183,7 @@ impl<'a> Head<'a> {
         parts: &'a Parts,
         connection: &'a Connection,
         parse_options: ParseOptions<'_>,
-        at: Timestamp,
+        received_at: Timestamp,
     ) -> Result<Self, HeadError> {
         if target::is_refused(&parts.uri) {
             return Err(HeadError::Target);
@@ -190,15 +191,15 @@ impl<'a> Head<'a> {
         let peer_trusted = parse_options.trust.includes(connection.peer);
         let (mut host, mut port) = parse_request_host(&parts.uri, &parts.headers)?;
         let mut secure = connection.tls;
-        let mut unknown = Unknown::default();
-        let mut client = match connection.peer {
+        let mut unknown = UnknownParts::default();
+        let mut client_ip = match connection.peer {
             Peer::Ip(ip) => ip.to_canonical(),
             Peer::Unix => IpAddr::from([127, 0, 0, 1]),
         };
         if peer_trusted {
             let headers = &parts.headers;
-            let hops = Hops::read(headers, parse_options.trust)?;
-            client = hops.nearest.unwrap_or(client);
+            let hops = ForwardedHops::read(headers, parse_options.trust)?;
+            client_ip = hops.nearest.unwrap_or(client_ip);
             unknown.client = hops.client.is_none();
             if let Some(named) = hops.host(headers)? {
                 (host, port) = named;
@@ -212,22 +213,22 @@ impl<'a> Head<'a> {
                 named => named,
             };
         }
-        let credentials = session::find(&parts.headers, &host, parse_options, at);
+        let credentials = session_cookie::find(&parts.headers, &host, parse_options, received_at);
         Ok(Self {
             host,
             port,
             path: Path::parse(parts.uri.path(), parts.uri.query())?,
             method: check_method_length(&parts.method)?,
             headers: &parts.headers,
-            client,
-            counted_by_address: parse_options.trust.counts_by_address(client),
+            client_ip,
+            counted_by_address: parse_options.trust.counts_by_address(client_ip),
             secure,
             peer: connection.peer,
             peer_trusted,
             tls_subject: connection.tls_subject.as_deref(),
             credentials,
             unknown,
-            at,
+            received_at,
             budget: Budget::default(),
         })
     }
@@ -243,10 +244,10 @@ impl<'a> Head<'a> {
     /// proxy that did not name its client, or over the unix socket: many clients share these.
     pub fn client_for_limits(&self) -> Option<Client> {
         let is_peer = match self.peer {
-            Peer::Ip(ip) => self.peer_trusted && ip.to_canonical() == self.client,
-            Peer::Unix => self.client.is_loopback(),
+            Peer::Ip(ip) => self.peer_trusted && ip.to_canonical() == self.client_ip,
+            Peer::Unix => self.client_ip.is_loopback(),
         };
-        (!is_peer).then(|| Client::new(self.client, self.counted_by_address))
+        (!is_peer).then(|| Client::new(self.client_ip, self.counted_by_address))
     }
 
     /// The port in the host header, or the default port of the scheme.
@@ -396,7 +397,7 @@ mod tests {
         let parse_options = ParseOptions {
             trust: &trust(),
             external_url: &external_url,
-            cookie: "menshen",
+            session_cookie_name: "menshen",
             ring: &ring(),
         };
         Head::parse(parts, connection, parse_options, NOW)
@@ -449,10 +450,10 @@ mod tests {
         let (stranger, proxy) = (from("192.0.2.1"), from("::ffff:10.0.0.1"));
         let head = read(&parts, &stranger).unwrap();
         assert_eq!((head.host.as_str(), head.secure), ("a", false));
-        assert_eq!(head.client, "192.0.2.1".parse::<IpAddr>().unwrap());
+        assert_eq!(head.client_ip, "192.0.2.1".parse::<IpAddr>().unwrap());
         let head = read(&parts, &proxy).unwrap();
         assert_eq!((head.host.as_str(), head.secure), ("b", true));
-        assert_eq!(head.client, "198.51.100.7".parse::<IpAddr>().unwrap());
+        assert_eq!(head.client_ip, "198.51.100.7".parse::<IpAddr>().unwrap());
     }
 
     #[test]
@@ -476,7 +477,7 @@ mod tests {
             all.extend_from_slice(headers);
             let parts = parts("/", &all);
             let head = read(&parts, &connection).unwrap();
-            head.credentials.session.map(str::to_owned)
+            head.credentials.session_cookie.map(str::to_owned)
         };
         assert_eq!(
             session(&[("cookie", "a=b; menshen=x; c=d")]),

@@ -19,7 +19,7 @@ mod header_case;
 mod header_changes;
 mod header_lines;
 mod identity_headers;
-mod namespace;
+mod protected_headers;
 mod request_rewrite;
 mod response_addresses;
 mod response_rewrite;
@@ -32,7 +32,7 @@ pub use connection_auth::authenticates_connection;
 pub use encoding::{EncodeError, VALUE_BYTES_MAX, list, text};
 pub use header_changes::HeaderChanges;
 pub use identity_headers::IdentityHeaders;
-pub use namespace::{Namespace, is_reserved};
+pub use protected_headers::{ProtectedHeaders, is_reserved};
 pub use request_rewrite::{BodyLength, RequestRewrite};
 pub use response_addresses::UpstreamOrigin;
 pub use response_rewrite::ResponseRewrite;
@@ -46,14 +46,14 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 #[derive(Clone, Copy, Debug)]
 pub struct RewriteOptions<'a> {
     /// The header names that only menshen may set.
-    pub namespace: &'a Namespace,
+    pub protected_headers: &'a ProtectedHeaders,
     pub assertion_signer: &'a AssertionSigner,
 }
 
 /// Whether `pass_headers` of the route keeps a header that is removed by default.
-fn passes_header(route: &Route, namespace: &Namespace, name: &HeaderName) -> bool {
+fn passes_header(route: &Route, protected_headers: &ProtectedHeaders, name: &HeaderName) -> bool {
     let pass = &route.headers.pass;
-    !pass.is_empty() && pass.contains(name) && !namespace.includes(name)
+    !pass.is_empty() && pass.contains(name) && !protected_headers.includes(name)
 }
 
 /// Whether the decision depends on the method, by a rule or because preflights pass.
@@ -68,7 +68,7 @@ fn is_replaced_authorization(route: &Route, name: &HeaderName) -> bool {
     name == http::header::AUTHORIZATION
         && (rules.basic_auth.is_some()
             || rules.id_token
-            || rules.own.iter().any(|(own, _)| own == name))
+            || rules.custom.iter().any(|(own, _)| own == name))
 }
 
 /// Writes a header line.
@@ -82,13 +82,13 @@ fn line(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
 }
 
 /// The value of `Trailer`: the announced trailers that are forwarded.
-fn trailers_of(headers: &HeaderMap, namespace: &Namespace) -> Vec<u8> {
+fn trailers_of(headers: &HeaderMap, protected_headers: &ProtectedHeaders) -> Vec<u8> {
     let mut names = Vec::new();
     for token in tokens(headers, &TRAILER) {
         let Ok(name) = HeaderName::from_bytes(token) else {
             continue;
         };
-        if namespace.allows_trailer(&name) {
+        if protected_headers.allows_trailer(&name) {
             if !names.is_empty() {
                 names.extend_from_slice(b", ");
             }

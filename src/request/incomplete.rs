@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::gate::Gate;
 use super::head::Head;
-use super::on_route::decide_on_route;
+use super::on_route::identify_and_judge;
 use super::policy::{Denial, Verdict};
 use super::route::{HeaderRules, Route, RouteMatch, Routes};
 
@@ -49,9 +49,9 @@ pub(super) async fn decide_on_all_routes(routes: &Routes, gate: &Gate, head: &He
     if whole.path.as_str() != "/" {
         return incomplete("path");
     }
-    let first = decide_on_route(whole, gate, head).await;
+    let first = identify_and_judge(whole, gate, head).await;
     for route in candidates.iter().rev().skip(1) {
-        if !are_equivalent(&first, &decide_on_route(route, gate, head).await) {
+        if !are_equivalent(&first, &identify_and_judge(route, gate, head).await) {
             return incomplete("path");
         }
     }
@@ -83,7 +83,7 @@ fn are_equivalent(a: &Verdict, b: &Verdict) -> bool {
 /// Whether a route sends the application the identity headers and no custom headers, tokens or
 /// assertion.
 fn writes_identity_only(rules: &HeaderRules) -> bool {
-    rules.own.is_empty()
+    rules.custom.is_empty()
         && rules.basic_auth.is_none()
         && rules.assertion.is_none()
         && !rules.access_token

@@ -9,7 +9,11 @@ use super::policy::{Denial, Verdict, judge};
 use super::route::Route;
 
 /// Identifies the caller and judges the request on its route.
-pub(super) async fn decide_on_route(route: &Arc<Route>, gate: &Gate, head: &Head<'_>) -> Verdict {
+pub(super) async fn identify_and_judge(
+    route: &Arc<Route>,
+    gate: &Gate,
+    head: &Head<'_>,
+) -> Verdict {
     match gate.identify(route, head).await {
         Ok(caller) => judge(route, caller, head),
         Err(error) => Verdict::Deny(denial(route, gate, error)),

@@ -15,11 +15,11 @@ use crate::people::profile::AuthContext;
 use crate::people::session::Person;
 use crate::store::ConnectorId;
 
-pub use facts::RequestFacts;
 pub use path_text::path_text;
+pub use request_variables::RequestVariables;
 
-mod facts;
 mod path_text;
+mod request_variables;
 
 /// The decision on a request.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Permit {
 
     /// The denial of a request whose custom headers cost more work than is left. Call it after all
     /// headers are computed.
-    pub fn too_costly(&self, head: &Head<'_>) -> Option<Denial> {
+    pub fn denial_if_too_costly(&self, head: &Head<'_>) -> Option<Denial> {
         let route = &self.route;
         head.budget.is_spent().then(|| Denial::TooCostly {
             route: Arc::clone(route),
@@ -70,7 +70,7 @@ impl Permit {
     }
 
     /// The permit of a request whose source was asked to confirm the person but did not answer.
-    pub fn asked_at(mut self, at: Timestamp) -> Self {
+    pub fn without_reconfirmation(mut self, at: Timestamp) -> Self {
         if let Caller::Person(person) = &mut self.caller {
             person.confirmed_at = at;
             person.needs_new_cookie = true;
@@ -78,9 +78,9 @@ impl Permit {
         self
     }
 
-    fn reload_is_due_for(&self, head: &Head<'_>) -> bool {
+    fn reconfirmation_is_due_for(&self, head: &Head<'_>) -> bool {
         match &self.caller {
-            Caller::Person(person) => reload_is_due(&self.route, person, head),
+            Caller::Person(person) => reconfirmation_is_due(&self.route, person, head),
             Caller::Anonymous(_) | Caller::Program(_) => false,
         }
     }
@@ -173,7 +173,13 @@ fn effective_caller(route: &Route, caller: Caller, head: &Head<'_>) -> Caller {
         return Caller::Anonymous(LoginReason::OtherConnector);
     }
     let at = session.minted_at;
-    match shortfall(route, &session.via, &session.auth_context, at, head.at) {
+    match unmet_demand(
+        route,
+        &session.via,
+        &session.auth_context,
+        at,
+        head.received_at,
+    ) {
         Some(why) => Caller::Anonymous(why),
         None => caller,
     }
@@ -199,9 +205,15 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
         Caller::Person(person) => {
             let session = &person.session;
             let at = session.minted_at;
-            shortfall(route, &session.via, &session.auth_context, at, head.at)
+            unmet_demand(
+                route,
+                &session.via,
+                &session.auth_context,
+                at,
+                head.received_at,
+            )
         }
-        Caller::Program(program) if is_proof_too_weak(route, program, head.at) => {
+        Caller::Program(program) if is_proof_too_weak(route, program, head.received_at) => {
             return Verdict::Deny(Denial::WeakToken {
                 route: Arc::clone(route),
             });
@@ -223,13 +235,15 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
         (Some(why), _, None) => login(route, why),
     };
     match verdict {
-        Verdict::Allow(permit) if permit.reload_is_due_for(head) => Verdict::Reconfirm(permit),
+        Verdict::Allow(permit) if permit.reconfirmation_is_due_for(head) => {
+            Verdict::Reconfirm(permit)
+        }
         verdict => verdict,
     }
 }
 
 /// Why a session does not meet the demands of a route, if it does not. A public route has none.
-pub fn shortfall(
+pub fn unmet_demand(
     route: &Route,
     via: &ConnectorId,
     auth_context: &AuthContext,
@@ -248,7 +262,7 @@ pub fn shortfall(
 }
 
 /// Whether the source should confirm who is signed in before this page load continues.
-pub fn reload_is_due(route: &Route, person: &Person, head: &Head<'_>) -> bool {
+pub fn reconfirmation_is_due(route: &Route, person: &Person, head: &Head<'_>) -> bool {
     let Some(demands) = &route.demands else {
         return false;
     };
@@ -261,7 +275,7 @@ pub fn reload_is_due(route: &Route, person: &Person, head: &Head<'_>) -> bool {
         (&http::Method::GET, RequestKind::Embedded) => true,
         (_, _) => return false,
     };
-    !route.is_public(head) && demands.reload_is_due(person, in_frame, head.at)
+    !route.is_public(head) && demands.reconfirmation_is_due(person, in_frame, head.received_at)
 }
 
 fn is_proof_too_weak(route: &Route, program: &Program, now: Timestamp) -> bool {
@@ -335,7 +349,7 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
     if !head.has_capital_method() && rule.reads("request.method") {
         return Err(RuleError::Method);
     }
-    let test = |path: &str| rule.evaluate_bool(&RequestFacts::new(caller, head, path));
+    let test = |path: &str| rule.evaluate_bool(&RequestVariables::new(caller, head, path));
     let reads_path = rule.reads("request.path");
     let raw = head.path.as_str();
     let text_sent = match reads_path && !head.path.is_plain() {

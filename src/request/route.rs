@@ -25,7 +25,7 @@ pub use config::{
     AccessConfig, BasicAuthConfig, HeaderEncoding, Preflight, RouteConfig, UpstreamConnections,
 };
 pub use config_values::{HostHeader, HostPattern, PathPrefix, UpstreamUrl};
-pub use demands::{Demands, LoginPrompt, Reload, ReloadUser};
+pub use demands::{Demands, LoginPrompt, Reconfirmation, ReloadUser};
 pub use limits::LimitsConfig;
 pub use mismatch::Mismatch;
 pub use own_paths::OwnPaths;
@@ -108,8 +108,8 @@ pub struct Route {
 pub struct HeaderRules {
     /// How non-ASCII text is encoded.
     pub encoding: HeaderEncoding,
-    /// Custom headers: name and expression.
-    pub own: Vec<(http::HeaderName, Expression)>,
+    /// Custom headers (`headers` of the route): name and expression.
+    pub custom: Vec<(http::HeaderName, Expression)>,
     /// Client headers that are forwarded although they are removed by default.
     pub pass: Vec<http::HeaderName>,
     /// Basic credentials for the application.

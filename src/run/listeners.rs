@@ -45,7 +45,7 @@ impl AllListeners {
     }
 
     /// Serves all of them in the background. The tracker is empty when the last one has stopped.
-    pub(super) fn open(
+    pub(super) fn serve(
         self,
         config: &Config,
         live: &Arc<LiveSite>,
@@ -100,7 +100,7 @@ impl AllListeners {
                     ext_authz.handle(request, connection, at).await
                 }
             };
-            let limits = front.limits.capped_at(files.others);
+            let limits = front.limits.capped_at(files.per_other_listener);
             serving.spawn(door.serve(check_handler, with(limits)));
         }
         if let (Some(door), Some(admin)) = (self.admin, admin) {
@@ -109,7 +109,7 @@ impl AllListeners {
                 let admin = Arc::clone(&admin);
                 async move { admin.handle(request).await }
             };
-            let limits = ServerLimits::default().capped_at(files.others);
+            let limits = ServerLimits::default().capped_at(files.per_other_listener);
             serving.spawn(door.serve(handler, with(limits)));
         }
         serving.close();

@@ -128,7 +128,7 @@ fn build_route(
 
 fn header_rules(config: &RouteConfig) -> Result<HeaderRules, BuildError> {
     let route = config.name.as_str();
-    let own = config
+    let custom = config
         .headers
         .iter()
         .map(|(name, source)| Ok((settable_header(route, name)?, compile(route, name, source)?)))
@@ -150,7 +150,7 @@ fn header_rules(config: &RouteConfig) -> Result<HeaderRules, BuildError> {
     });
     Ok(HeaderRules {
         encoding: config.header_encoding,
-        own,
+        custom,
         pass,
         basic_auth: basic_auth.transpose()?,
         access_token: config.pass_access_token,

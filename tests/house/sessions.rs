@@ -135,7 +135,7 @@ async fn more_people_than_the_memory_holds_still_pass() {
                     let (gate, ring) = (&site.gate, &site.ring);
                     let found = gate
                         .sessions
-                        .find(ring, &gate.terms, &cookie, "sso.test")
+                        .find(ring, &gate.timeouts, &cookie, "sso.test")
                         .await;
                     assert!(
                         matches!(found, Ok(SessionLookup::Person(_))),

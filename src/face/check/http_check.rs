@@ -11,7 +11,8 @@ use serde::Deserialize;
 use super::CheckProtocol;
 use super::query_restriction::QueryRestriction;
 use crate::request::head::{
-    HeadError, Hops, Original, OriginalHeader, authority_of, parse_scheme, single,
+    ForwardedHops, HeadError, OriginalHeader, OriginalRequest, authority_of, scheme_uses_tls,
+    single_value,
 };
 use crate::request::target;
 use crate::site::Site;
@@ -52,7 +53,7 @@ impl HttpCheck {
             return Err(HeadError::Target);
         }
         let headers = &parts.headers;
-        let hops = Hops::read(headers, &site.trust)?;
+        let hops = ForwardedHops::read(headers, &site.trust)?;
         let client = hops.client;
         match protocol {
             CheckProtocol::AuthRequest => Self::auth_request(site, parts, hops),
@@ -82,7 +83,7 @@ impl HttpCheck {
         }
     }
 
-    fn auth_request(site: &Site, parts: &Parts, hops: Hops) -> Result<Self, HeadError> {
+    fn auth_request(site: &Site, parts: &Parts, hops: ForwardedHops) -> Result<Self, HeadError> {
         let headers = &parts.headers;
         let name = site.original.name();
         let asked = Self {
@@ -113,13 +114,13 @@ impl HttpCheck {
         Ok(Self {
             host: authority.as_str().to_owned(),
             target: url.path_and_query().cloned(),
-            secure: Some(parse_scheme(scheme)?),
+            secure: Some(scheme_uses_tls(scheme)?),
             ..asked
         })
     }
 
-    pub(super) fn original<'a>(&'a self, headers: &'a HeaderMap) -> Original<'a> {
-        Original {
+    pub(super) fn original<'a>(&'a self, headers: &'a HeaderMap) -> OriginalRequest<'a> {
+        OriginalRequest {
             host: &self.host,
             target: self.target.as_ref(),
             method: self.method.as_ref(),
@@ -131,7 +132,7 @@ impl HttpCheck {
 }
 
 fn method(headers: &HeaderMap, name: &'static str) -> Result<Option<Method>, HeadError> {
-    let text = single(headers, name)?;
+    let text = single_value(headers, name)?;
     let parsed = text.map(|method| Method::from_bytes(method.as_bytes()));
     parsed.transpose().map_err(|_| HeadError::Forwarded(name))
 }

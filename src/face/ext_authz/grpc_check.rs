@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::wire::{self, CheckRequest};
-use crate::request::head::{HeadError, Original, parse_scheme};
+use crate::request::head::{HeadError, OriginalRequest, scheme_uses_tls};
 use crate::request::target;
 
 /// The maximum number of headers. Envoy's own default limit is 100.
@@ -51,11 +51,11 @@ impl GrpcCheck {
         })
     }
 
-    pub(super) fn original(&self) -> Result<Original<'_>, HeadError> {
+    pub(super) fn original(&self) -> Result<OriginalRequest<'_>, HeadError> {
         if self.host.is_empty() {
             return Err(HeadError::CheckWithoutHost("attributes.request.http.host"));
         }
-        Ok(Original {
+        Ok(OriginalRequest {
             host: std::str::from_utf8(&self.host).map_err(|_| HeadError::BadHost)?,
             target: self.target.as_ref(),
             method: self.method.as_ref(),
@@ -79,7 +79,7 @@ fn method(method: Bytes) -> Result<Method, HeadError> {
 
 fn scheme(scheme: Bytes) -> Result<bool, HeadError> {
     let text = std::str::from_utf8(&scheme).map_err(|_| HeadError::Forwarded("scheme"))?;
-    parse_scheme(text)
+    scheme_uses_tls(text)
 }
 
 /// The client's IP address; a client on a unix socket has none.

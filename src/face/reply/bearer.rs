@@ -24,13 +24,13 @@ pub(super) fn refused(
     let reason = format!("bad token: {}", error_chain(why));
     if context.site.gate.bearers.may_log_refusal() {
         let agent = context.head.headers.get(http::header::USER_AGENT);
-        context.shared.telemetry.audit(&AuditRecord {
+        context.services.telemetry.audit(&AuditRecord {
             request_id: Some(context.id.as_str()),
             issuer: issuer.map(IssuerId::as_str),
-            client: Some(context.head.client),
+            client: Some(context.head.client_ip),
             user_agent: agent.map(|agent| String::from_utf8_lossy(agent.as_bytes())),
             reason: Some(&reason),
-            ..AuditRecord::new(AuditEvent::Refused, context.head.at)
+            ..AuditRecord::new(AuditEvent::Refused, context.head.received_at)
         });
     }
     let title = "The bearer token is not valid here";

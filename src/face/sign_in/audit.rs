@@ -58,10 +58,10 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
 /// Records a login that succeeded.
 pub(super) fn signed_in(context: &RequestContext<'_>, finished: &FinishedLogin) {
     context
-        .shared
+        .services
         .telemetry
         .count_login(finished.via.as_str(), LoginOutcome::Done);
-    context.shared.telemetry.audit(&AuditRecord {
+    context.services.telemetry.audit(&AuditRecord {
         connector: Some(finished.via.as_str()),
         subject: Some(finished.subject.as_str()),
         login: Some(finished.login.as_str()),
@@ -133,7 +133,7 @@ fn record_refusal(
     // A request can name any connector; an unconfigured name must not become a metric label.
     let known = via.filter(|via| context.site.login.entry(via).is_some());
     let label = known.map_or("", |via| via.as_str());
-    let telemetry = &context.shared.telemetry;
+    let telemetry = &context.services.telemetry;
     telemetry.count_login(label, outcome);
     let entry = AuditRecord {
         connector: via.map(|via| via.as_str()),
@@ -161,8 +161,8 @@ fn login_outcome(error: &LoginError) -> LoginOutcome {
 pub(super) fn entry<'a>(context: &RequestContext<'a>, event: AuditEvent) -> AuditRecord<'a> {
     AuditRecord {
         request_id: Some(context.id.as_str()),
-        client: Some(context.head.client),
+        client: Some(context.head.client_ip),
         user_agent: Some(super::user_agent(context)),
-        ..AuditRecord::new(event, context.head.at)
+        ..AuditRecord::new(event, context.head.received_at)
     }
 }

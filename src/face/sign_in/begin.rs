@@ -73,7 +73,7 @@ pub(super) async fn begin_automatically(
             Ok(begin_login(context, entry, target, automatic_options(mode)).await)
         }
         [_] => {
-            context.shared.telemetry.count_login_loop();
+            context.services.telemetry.count_login_loop();
             Err(Some(SignInReason::LoopDetected))
         }
         _ => Err(None),
@@ -82,7 +82,7 @@ pub(super) async fn begin_automatically(
 
 /// The store key of the session that the cookie names, if the signature is valid.
 pub(super) fn current_session_key(context: &RequestContext<'_>) -> Option<SessionKey> {
-    let value = context.head.credentials.session?;
+    let value = context.head.credentials.session_cookie?;
     let verified = cookie::verify(&context.site.ring, value)?;
     Some(verified.handle.sid.key())
 }
@@ -169,7 +169,7 @@ pub(super) fn has_unanswered_login(
     silent: bool,
 ) -> bool {
     flow_cookies::pending_logins(context).any(|pending| {
-        let recent = context.head.at.since(pending.begun_at) < LOOP_WINDOW;
+        let recent = context.head.received_at.since(pending.begun_at) < LOOP_WINDOW;
         let same = target
             .return_to
             .as_ref()

@@ -10,7 +10,7 @@ use crate::login::FinishedLogin;
 use crate::people::session::Session;
 use crate::request::Body;
 use crate::request::gate::LoginReason;
-use crate::request::policy::shortfall;
+use crate::request::policy::unmet_demand;
 use crate::store::{RevocationScope, SessionKey};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
@@ -27,7 +27,11 @@ pub(super) async fn start_session(
 ) {
     audit::signed_in(context, finished);
     end_replaced_session(context, finished, replaces).await;
-    let left = finished.handle.expires_at.since(context.head.at).as_secs();
+    let left = finished
+        .handle
+        .expires_at
+        .since(context.head.received_at)
+        .as_secs();
     let age = i64::try_from(left).unwrap_or(i64::MAX);
     let flags = &context.site.cookies;
     let cookie = flags.set_session(finished.expose_cookie(), age);
@@ -52,14 +56,14 @@ async fn end_replaced_session(
     let Some(key) = key.filter(|key| *key != finished.handle.sid.key()) else {
         return;
     };
-    let Ok(Some(found)) = context.shared.sessions.find_stored(&key).await else {
+    let Ok(Some(found)) = context.services.sessions.find_stored(&key).await else {
         return;
     };
     let old = &found.session;
-    if old.expires_at <= context.head.at || !revoke(context, key).await {
+    if old.expires_at <= context.head.received_at || !revoke(context, key).await {
         return;
     }
-    context.shared.telemetry.audit(&AuditRecord {
+    context.services.telemetry.audit(&AuditRecord {
         connector: Some(old.connector.as_str()),
         subject: Some(old.subject.as_str()),
         login: Some(found.account.login.as_str()),
@@ -78,7 +82,7 @@ pub(super) async fn end_session(
 ) -> bool {
     let revoked = revoke(context, session.key).await;
     if revoked {
-        context.shared.telemetry.audit(&AuditRecord {
+        context.services.telemetry.audit(&AuditRecord {
             connector: Some(session.via.as_str()),
             subject: Some(session.subject.as_str()),
             login: Some(session.login.as_str()),
@@ -93,7 +97,7 @@ pub(super) async fn end_session(
 
 async fn revoke(context: &RequestContext<'_>, key: SessionKey) -> bool {
     let revoked = context
-        .shared
+        .services
         .sessions
         .revoke(&RevocationScope::Session(key))
         .await;
@@ -117,11 +121,11 @@ pub(super) fn missing_proof(
 ) -> Option<MissingProof> {
     let (route, at) = (
         target::route(context, &finished.return_to)?,
-        context.head.at,
+        context.head.received_at,
     );
     let short = |at| {
         let minted_at = finished.handle.issued_at;
-        shortfall(route, &finished.via, &finished.auth_context, minted_at, at)
+        unmet_demand(route, &finished.via, &finished.auth_context, minted_at, at)
             == Some(LoginReason::StepUp)
     };
     let before = Timestamp::from_unix_ms(at.unix_ms() - PROOF_AGE_TOLERANCE_MS);

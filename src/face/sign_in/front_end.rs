@@ -207,7 +207,11 @@ async fn session_response(
     finished: &FinishedLogin,
     flow: &FlowId,
 ) -> Response<Body> {
-    let left = finished.handle.expires_at.since(context.head.at).as_secs();
+    let left = finished
+        .handle
+        .expires_at
+        .since(context.head.received_at)
+        .as_secs();
     let fields = &finished.fields;
     let of = |name: &str| fields.attributes.get(name).cloned().unwrap_or(Value::Null);
     let body = json!({
@@ -289,7 +293,7 @@ pub(super) async fn userinfo(context: &RequestContext<'_>) -> LoggedResponse {
             "roles": fields.roles,
             "departments": fields.departments,
             "connector": session.via.as_str(),
-            "expires_in": session.expires_at.since(context.head.at).as_secs(),
+            "expires_in": session.expires_at.since(context.head.received_at).as_secs(),
         }),
     );
     LoggedResponse::own_path(

@@ -121,7 +121,7 @@ async fn end_sessions(
         Ok(None) => return done,
         Err(error) => return unavailable(context, entry, notice, &error),
     };
-    let sessions = &context.shared.sessions;
+    let sessions = &context.services.sessions;
     let ended = sessions
         .apply_provider_logout(&entry.id, mark, name.as_ref(), until)
         .await;
@@ -143,7 +143,7 @@ async fn end_sessions(
         Some(_) => format!("back-channel logout: {ended} sessions"),
         None => format!("front-channel logout: {ended} sessions"),
     };
-    context.shared.telemetry.audit(&AuditRecord {
+    context.services.telemetry.audit(&AuditRecord {
         connector: Some(entry.id.as_str()),
         subject: match mark {
             LogoutTarget::SessionAndSubject { subject, .. } | LogoutTarget::Subject(subject) => {
@@ -187,7 +187,7 @@ async fn mark_expiry(
     notice: Option<&LogoutNotice>,
 ) -> Result<Option<Timestamp>, StoreError> {
     if let (None, LogoutTarget::Session(sid)) = (notice, mark) {
-        let sessions = &context.shared.sessions;
+        let sessions = &context.services.sessions;
         let is_known = sessions.has_provider_session(&entry.id, sid).await;
         if !matches!(is_known, Ok(true)) && !may_record_mark(context, entry) {
             return is_known.map(|_| None);
@@ -197,7 +197,7 @@ async fn mark_expiry(
     let lifetime = token_lifetime.map_or(MARK_LIFETIME_MIN, |token_lifetime| {
         token_lifetime.max(MARK_LIFETIME_MIN)
     });
-    Ok(Some(context.head.at.plus(lifetime)))
+    Ok(Some(context.head.received_at.plus(lifetime)))
 }
 
 /// Whether the rate limit allows a mark for an unknown session; logs when it does not.
@@ -213,7 +213,7 @@ fn may_record_mark(context: &RequestContext<'_>, entry: &ConnectorEntry) -> bool
             Limited::Client => "of this client",
             Limited::All | Limited::Circuit => "of this connector",
         };
-        tracing::warn!(request_id = %context.id, connector = %entry.id, client = %context.head.client, too_many, "too many front-channel logouts of unknown sessions: this one is not remembered, so a pending login or a bearer token of its person may stay valid");
+        tracing::warn!(request_id = %context.id, connector = %entry.id, client = %context.head.client_ip, too_many, "too many front-channel logouts of unknown sessions: this one is not remembered, so a pending login or a bearer token of its person may stay valid");
     }
     false
 }

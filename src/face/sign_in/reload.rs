@@ -58,7 +58,9 @@ pub(in crate::face) async fn reload_user(
             let logged = LoggedResponse::login_needed(RELOAD_REASON, permit.route(), response);
             ReloadDecision::Respond(Box::new(logged))
         }
-        SilentLogin::Skip(true) => ReloadDecision::Continue(permit.asked_at(context.head.at)),
+        SilentLogin::Skip(true) => {
+            ReloadDecision::Continue(permit.without_reconfirmation(context.head.received_at))
+        }
         SilentLogin::Skip(false) => ReloadDecision::Continue(permit),
     }
 }
@@ -100,7 +102,7 @@ pub(super) async fn at_start(
     match silent_login {
         SilentLogin::Respond(response) => LoggedResponse::own_path("reload", response),
         SilentLogin::Skip(counts) => {
-            let asked_at = counts.then_some(context.head.at);
+            let asked_at = counts.then_some(context.head.received_at);
             LoggedResponse::own_path(
                 "already here",
                 ticket::redirect_signed_in(context, person, return_to, target, asked_at),
@@ -137,7 +139,7 @@ async fn begin_silent_login(
     let session = &person.session;
     // The last silent login did not return: probably the browser cannot reach the provider.
     if begin::has_unanswered_login(context, target, true)
-        && is_recent_login(session, context.head.at)
+        && is_recent_login(session, context.head.received_at)
     {
         return SilentLogin::Skip(false);
     }
@@ -148,7 +150,7 @@ async fn begin_silent_login(
     };
     match begin::try_begin_login(context, entry, target, start).await {
         Ok(response) => SilentLogin::Respond(response),
-        Err(error) if keeps_session(session, &error, false, context.head.at) => {
+        Err(error) if keeps_session(session, &error, false, context.head.received_at) => {
             SilentLogin::Skip(true)
         }
         Err(error) => SilentLogin::Respond(begin::begin_failed(context, entry, &error)),
@@ -176,9 +178,14 @@ pub(super) async fn silent_login_failed(
         return LoggedResponse::own_path("came in elsewhere", response);
     }
     if let (Caller::Person(person), Some(return_to)) = (&caller, &target.return_to)
-        && keeps_session(&person.session, error, from_browser, context.head.at)
+        && keeps_session(
+            &person.session,
+            error,
+            from_browser,
+            context.head.received_at,
+        )
     {
-        let now = context.head.at;
+        let now = context.head.received_at;
         let response = ticket::redirect_signed_in(context, person, return_to, target, Some(now));
         return LoggedResponse::own_path("source away", response);
     }

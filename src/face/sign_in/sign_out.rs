@@ -47,12 +47,12 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
         } else {
             RevocationScope::Session(session.key)
         };
-        if let Err(error) = context.shared.sessions.revoke(&scope).await {
+        if let Err(error) = context.services.sessions.revoke(&scope).await {
             return store_failed(context, session, &error);
         }
         source = context.site.login.entry(&session.via);
         logout_url = provider_logout_url(context, query, person).await;
-        context.shared.telemetry.audit(&AuditRecord {
+        context.services.telemetry.audit(&AuditRecord {
             connector: Some(session.via.as_str()),
             subject: Some(session.subject.as_str()),
             login: Some(session.login.as_str()),
@@ -82,7 +82,7 @@ fn store_failed(
     error: &StoreError,
 ) -> LoggedResponse {
     tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(error), "the revocation of a session at sign-out could not be stored");
-    context.shared.telemetry.audit(&AuditRecord {
+    context.services.telemetry.audit(&AuditRecord {
         connector: Some(session.via.as_str()),
         subject: Some(session.subject.as_str()),
         login: Some(session.login.as_str()),

@@ -15,7 +15,7 @@ use crate::login::pending::Mode;
 use crate::login::return_to::ReturnTo;
 use crate::people::session::Person;
 use crate::request::gate::{Caller, LoginReason};
-use crate::request::policy::reload_is_due;
+use crate::request::policy::reconfirmation_is_due;
 use crate::store::ConnectorId;
 
 /// `GET /sign_in`: the sign-in page. It begins a login only when the single connector has
@@ -169,7 +169,7 @@ async fn is_missed_by_proxy_check(context: &RequestContext<'_>, target: &Target)
     let is_loop =
         target.return_to.is_some() && target::unmet_requirement(context, target, &person).is_none();
     if is_loop {
-        context.shared.telemetry.count_login_loop();
+        context.services.telemetry.count_login_loop();
         tracing::error!(
             request_id = %context.id,
             host = %context.head.host,
@@ -218,5 +218,6 @@ async fn start_in_frame(
 
 /// Whether the route of the return address demands a silent login now.
 fn needs_reload(context: &RequestContext<'_>, to: &ReturnTo, person: &Person) -> bool {
-    target::route(context, to).is_some_and(|route| reload_is_due(route, person, context.head))
+    target::route(context, to)
+        .is_some_and(|route| reconfirmation_is_due(route, person, context.head))
 }

@@ -12,7 +12,7 @@ use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::people::session::Person;
 use crate::request::gate::LoginReason;
-use crate::request::policy::shortfall;
+use crate::request::policy::unmet_demand;
 use crate::request::route::{LoginPrompt, Route, RouteMatch};
 
 /// Parses the query of an own URL.
@@ -119,7 +119,7 @@ pub(super) fn unmet_requirement(
     let route = route(context, target.return_to.as_ref()?)?;
     let session = &person.session;
     let (via, proof, at) = (&session.via, &session.auth_context, session.minted_at);
-    shortfall(route, via, proof, at, context.head.at)
+    unmet_demand(route, via, proof, at, context.head.received_at)
 }
 
 /// What a login must prove for a return address. It is read from the route, never from the URL:

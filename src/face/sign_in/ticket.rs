@@ -113,14 +113,14 @@ pub(super) fn redirect_signed_in(
                 place: return_to.clone(),
                 nonce: nonce.clone(),
                 for_frame: target.for_frame,
-                at: context.head.at,
+                at: context.head.received_at,
             };
             ask_consent(context, person, &origin, &consent, session)
         }
     };
     let renewed = session.filter(|_| asked_at.is_some());
-    let renewed =
-        renewed.and_then(|session| reissue_cookie(context.site, &session, context.head.at));
+    let renewed = renewed
+        .and_then(|session| reissue_cookie(context.site, &session, context.head.received_at));
     if let Some(cookie) = renewed {
         reply::add_cookie(&mut response, &cookie);
     }
@@ -129,12 +129,16 @@ pub(super) fn redirect_signed_in(
 
 /// The session in the cookie, if the signature is valid.
 fn session_from_cookie(context: &RequestContext<'_>) -> Option<VerifiedHandle> {
-    let value = context.head.credentials.session?;
+    let value = context.head.credentials.session_cookie?;
     Some(cookie::verify(&context.site.ring, value)?.handle)
 }
 
 fn ticket_url(context: &RequestContext<'_>, origin: &Url, ticket: &Ticket) -> String {
-    let sealed = ticket.seal(&context.site.ring, &authority(origin), context.head.at);
+    let sealed = ticket.seal(
+        &context.site.ring,
+        &authority(origin),
+        context.head.received_at,
+    );
     let origin = origin.origin().ascii_serialization();
     format!("{origin}{}/ticket?t={sealed}", context.site.prefix)
 }
@@ -189,8 +193,12 @@ where
     let consent = go
         .zip(session_from_cookie(context))
         .and_then(|(go, session)| {
-            let consent =
-                TicketConsent::open(&context.site.ring, &session.sid, go, context.head.at)?;
+            let consent = TicketConsent::open(
+                &context.site.ring,
+                &session.sid,
+                go,
+                context.head.received_at,
+            )?;
             let may_go_there = !consent.for_frame || frame::may_issue_ticket(context);
             may_go_there.then_some((consent, session))
         });
@@ -211,7 +219,11 @@ where
         SessionTransfer::Ticket(origin, nonce) | SessionTransfer::AfterConsent(origin, nonce) => {
             let ticket = Ticket::of(&session, nonce.clone(), return_to.local().to_owned());
             if consent.for_frame {
-                let sealed = ticket.seal(&context.site.ring, &authority(&origin), context.head.at);
+                let sealed = ticket.seal(
+                    &context.site.ring,
+                    &authority(&origin),
+                    context.head.received_at,
+                );
                 let page = frame::hand_over_page(context, &origin, &sealed, &return_to);
                 return LoggedResponse::own_path("handed over", page);
             }
@@ -269,14 +281,14 @@ async fn redeem_sealed(context: &RequestContext<'_>, sealed: &str) -> LoggedResp
     let to = unsealed.to().to_owned();
     let ticket_use = TicketUse {
         what: unsealed.spend_key(),
-        until: unsealed.spent_until(head.at),
+        until: unsealed.spent_until(head.received_at),
     };
     let nonce_of = |hash: &NonceHash| {
         names
             .find(|(name, _)| name.strip_prefix(prefix) == Some(hash.as_str()))
             .map(|(_, value)| value)
     };
-    let opened = match unsealed.check(nonce_of, head.at) {
+    let opened = match unsealed.check(nonce_of, head.received_at) {
         Ok(opened) => opened,
         Err(error) => {
             // Another browser sent the ticket: the URL has leaked, so the ticket is spent.
@@ -299,7 +311,7 @@ async fn redeem_sealed(context: &RequestContext<'_>, sealed: &str) -> LoggedResp
 /// Sets the session cookie for a spent ticket and redirects to the return address.
 fn set_session(context: &RequestContext<'_>, ticket: &Ticket) -> Response<Body> {
     let (flags, host) = (&context.site.cookies, context.head.host.as_str());
-    let left = ticket.expires_at.since(context.head.at).as_secs();
+    let left = ticket.expires_at.since(context.head.received_at).as_secs();
     let left = i64::try_from(left).unwrap_or(i64::MAX);
     // In a frame the cookie is valid for the same hosts as in a tab. Other tickets are issued only
     // for hosts where that cookie is not valid.
@@ -365,7 +377,7 @@ impl TicketUse {
     }
 
     async fn store(&self, context: &RequestContext<'_>) -> Result<bool, Box<LoggedResponse>> {
-        let people = &context.shared.people;
+        let people = &context.services.people;
         let spent = people.spend_ticket(&self.what, self.until).await;
         spent.map_err(|error| {
             context.site.login.spent_tickets().unspend(&self.what);

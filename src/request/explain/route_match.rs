@@ -38,8 +38,9 @@ pub enum ExplainedMatch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PathReading {
     pub path: String,
-    /// The route that matches it.
-    pub finds: String,
+    /// The route that it matches.
+    #[serde(rename = "finds")]
+    pub matches: String,
 }
 
 /// A route that does not match, and why.
@@ -71,7 +72,7 @@ impl ExplainedMatch {
                     readings: readings
                         .map(|(reading, found)| PathReading {
                             path: display_path(&reading),
-                            finds: name(found),
+                            matches: name(found),
                         })
                         .collect(),
                 }

@@ -9,7 +9,7 @@ use crate::expression::{EvalError, Expression, Value};
 use crate::people::session::Person;
 use crate::request::gate::{Caller, LoginReason};
 use crate::request::head::Head;
-use crate::request::policy::{RequestFacts, is_preflight, path_text, shortfall};
+use crate::request::policy::{RequestVariables, is_preflight, path_text, unmet_demand};
 use crate::request::route::{Access, Demands, Preflight, Route};
 
 /// The placeholder for a secret.
@@ -28,7 +28,8 @@ pub struct DecidingRule {
     /// Its value.
     pub text: String,
     /// Its result for this request.
-    pub says: String,
+    #[serde(rename = "says")]
+    pub result: String,
 }
 
 /// A variable that a rule reads, and its value.
@@ -47,13 +48,13 @@ pub(super) fn explain_rule(
     caller: Caller,
     head: &Head<'_>,
 ) -> (DecidingRule, Vec<NamedValue>) {
-    let rule = |key, text: String, says: &str| {
-        let says = says.to_owned();
-        (DecidingRule { key, text, says }, Vec::new())
+    let rule = |key, text: String, result: &str| {
+        let result = result.to_owned();
+        (DecidingRule { key, text, result }, Vec::new())
     };
     if route.preflight == Preflight::Pass && is_preflight(head) {
-        let says = "a CORS preflight passes without identity";
-        return rule("preflight", "pass".to_owned(), says);
+        let result = "a CORS preflight passes without identity";
+        return rule("preflight", "pass".to_owned(), result);
     }
     if route.access == Access::Public {
         return rule("access", "public".to_owned(), "no session is needed");
@@ -63,7 +64,7 @@ pub(super) fn explain_rule(
         return rule("public_paths", text, "this path needs no session");
     }
     let short = match &caller {
-        Caller::Person(person) => person_shortfall(route, person, head),
+        Caller::Person(person) => person_unmet_demand(route, person, head),
         Caller::Anonymous(why) => Some(*why),
         Caller::Program(_) => None,
     };
@@ -74,8 +75,8 @@ pub(super) fn explain_rule(
             "sessions of other connectors are not accepted",
         ),
         (Some(LoginReason::StepUp), _) if route.access == Access::SignedIn => {
-            let (key, text, says) = unmet_requirement(route, &caller, head);
-            rule(key, text, says)
+            let (key, text, result) = unmet_requirement(route, &caller, head);
+            rule(key, text, result)
         }
         (Some(_), _) if route.access == Access::SignedIn => {
             rule("access", "signed-in".to_owned(), "a login is needed")
@@ -87,11 +88,12 @@ pub(super) fn explain_rule(
         ),
         (why, Some(allow)) => {
             // As in `judge`: a caller that the route does not accept is anonymous to its rule.
-            let seen = why.map_or(caller, Caller::Anonymous);
-            let says = says(route, allow, &seen, head);
+            let caller = why.map_or(caller, Caller::Anonymous);
+            let result = rule_result(route, allow, &caller, head);
             let text = truncate(allow.source());
             let key = "allow";
-            (DecidingRule { key, text, says }, values(allow, &seen, head))
+            let values = values(allow, &caller, head);
+            (DecidingRule { key, text, result }, values)
         }
     }
 }
@@ -102,11 +104,11 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
     if let Caller::Person(person) = caller
         && route.access == Access::Rule
         && !route.is_public(head)
-        && person_shortfall(route, person, head) == Some(LoginReason::StepUp)
+        && person_unmet_demand(route, person, head) == Some(LoginReason::StepUp)
     {
-        let (key, text, says) = unmet_requirement(route, caller, head);
+        let (key, text, result) = unmet_requirement(route, caller, head);
         notes.push(format!(
-            "{key} = {text} → {says}; until then the request is anonymous to the rule"
+            "{key} = {text} → {result}; until then the request is anonymous to the rule"
         ));
     }
     if !route.issuers.is_empty() {
@@ -130,14 +132,14 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
     notes
 }
 
-fn person_shortfall(route: &Route, person: &Person, head: &Head<'_>) -> Option<LoginReason> {
+fn person_unmet_demand(route: &Route, person: &Person, head: &Head<'_>) -> Option<LoginReason> {
     let session = &person.session;
-    shortfall(
+    unmet_demand(
         route,
         &session.via,
         &session.auth_context,
         session.minted_at,
-        head.at,
+        head.received_at,
     )
 }
 
@@ -160,7 +162,11 @@ fn unmet_requirement(
     let proved = match caller {
         Caller::Person(person) => {
             let session = &person.session;
-            alone.are_met(&session.auth_context, Some(session.minted_at), head.at)
+            alone.are_met(
+                &session.auth_context,
+                Some(session.minted_at),
+                head.received_at,
+            )
         }
         Caller::Anonymous(_) | Caller::Program(_) => true,
     };
@@ -179,23 +185,24 @@ fn unmet_requirement(
 }
 
 /// The result of a rule, with another reading of the path if its result differs.
-fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> String {
-    let answer = |path: &str| match allow.evaluate_bool(&RequestFacts::new(seen, head, path)) {
-        Ok(true) => "yes".to_owned(),
-        Ok(false) => "no".to_owned(),
-        Err(error) => format!("it fails: {error}"),
-    };
+fn rule_result(route: &Route, allow: &Expression, caller: &Caller, head: &Head<'_>) -> String {
+    let result_for =
+        |path: &str| match allow.evaluate_bool(&RequestVariables::new(caller, head, path)) {
+            Ok(true) => "yes".to_owned(),
+            Ok(false) => "no".to_owned(),
+            Err(error) => format!("it fails: {error}"),
+        };
     let raw = head.path.as_str();
     let reads_path = allow.reads("request.path");
     let of_reading = |reading: &[u8]| match path_text(allow, reading) {
-        Some(text) => answer(&text),
+        Some(text) => result_for(&text),
         None => UNDECODABLE_PATH.to_owned(),
     };
     let first = match reads_path {
         true => of_reading(raw.as_bytes()),
-        false => answer(raw),
+        false => result_for(raw),
     };
-    let mut says = match seen {
+    let mut result = match caller {
         Caller::Anonymous(why) if *why != LoginReason::NotSignedIn => {
             format!("{first}, for an anonymous request ({})", why.as_str())
         }
@@ -209,19 +216,19 @@ fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> St
             let other = of_reading(reading);
             (other != first).then(|| format!("; of the reading {}: {other}", display_path(reading)))
         });
-        says.extend(other);
+        result.extend(other);
     }
-    says
+    result
 }
 
 /// Everything that a rule reads, for this caller and the path as sent.
-fn values(allow: &Expression, seen: &Caller, head: &Head<'_>) -> Vec<NamedValue> {
+fn values(allow: &Expression, caller: &Caller, head: &Head<'_>) -> Vec<NamedValue> {
     let raw = head.path.as_str();
     let text = path_text(allow, raw.as_bytes());
-    let facts = RequestFacts::new(seen, head, text.as_deref().unwrap_or(raw));
+    let variables = RequestVariables::new(caller, head, text.as_deref().unwrap_or(raw));
     let named = allow.named_values().into_iter().filter_map(|expression| {
         let name = expression.source().to_owned();
-        let value = match expression.evaluate(&facts) {
+        let value = match expression.evaluate(&variables) {
             // The map of all headers is not shown.
             Err(EvalError::WrongType { .. }) if name.starts_with("request") => return None,
             Ok(Value::Null) | Err(_) => None,

@@ -121,7 +121,7 @@ fn tokens(permit: &Permit, lines: &[HeaderLine]) -> Vec<HeaderLine> {
     ];
     let replaced = |name: &HeaderName| {
         lines.iter().any(|line| line.name == name.as_str())
-            || rules.own.iter().any(|(own, _)| own == name)
+            || rules.custom.iter().any(|(own, _)| own == name)
             || (*name == AUTHORIZATION && rules.basic_auth.is_some())
     };
     let sent = sent

@@ -21,7 +21,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, Sleep};
 
 use super::endpoint::Transport;
-use super::request_body::RequestBody;
+use super::upload_body::UploadBody;
 use chunked::{ChunkError, ChunkedDecoder, ChunkedPart};
 use request_writer::{RequestWriter, SendError};
 use response_head::{Framing, ResponseHeadError};
@@ -142,7 +142,7 @@ impl Http1Connection {
     /// Dropping the future leaves a connection that is not reusable.
     pub(super) async fn exchange(
         &mut self,
-        body: &mut Option<(RequestBody, Option<u64>)>,
+        body: &mut Option<(UploadBody, Option<u64>)>,
         expected: ExpectedHead,
         deadline: impl Fn() -> Instant,
     ) -> Result<Box<ResponseHead>, ExchangeError> {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::http1::Http1Connection;
 use super::pool::CallerKind;
-use crate::request::client_quota::{QuotaCells, QuotaGuard};
+use crate::request::client_quota::{QuotaCounters, QuotaGuard};
 
 /// A private connection that is waiting, or a placeholder once it was taken or closed.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ struct Entry {
     parked: Weak<Parked>,
     caller_kind: CallerKind,
     /// The counters of its client.
-    client: Option<QuotaCells>,
+    client: Option<QuotaCounters>,
 }
 
 impl Parked {
@@ -100,7 +100,7 @@ impl ParkedConnections {
         (connection, share, caller_kind): (Box<Http1Connection>, Option<QuotaGuard>, CallerKind),
         now: Instant,
     ) -> Option<Arc<Parked>> {
-        let client = share.as_ref().map(QuotaGuard::cells);
+        let client = share.as_ref().map(QuotaGuard::counters);
         let mut entries = self.entries();
         entries.retain(Entry::is_waiting);
         let replaced = match self.has_room(&entries, caller_kind) {
@@ -137,10 +137,10 @@ impl ParkedConnections {
 
     /// Closes the oldest connection of a client, or else of its network. Returns whether there was
     /// one.
-    pub(super) fn close_oldest_of(&self, client: QuotaCells) -> bool {
+    pub(super) fn close_oldest_of(&self, client: QuotaCounters) -> bool {
         let mut entries = self.entries();
         entries.retain(Entry::is_waiting);
-        let at = |is_meant: &dyn Fn(QuotaCells) -> bool| {
+        let at = |is_meant: &dyn Fn(QuotaCounters) -> bool| {
             let mut clients = entries.iter().map(|entry| entry.client);
             clients.position(|other| other.is_some_and(is_meant))
         };
@@ -194,7 +194,7 @@ impl Entry {
 fn replaceable(
     entries: &VecDeque<Entry>,
     caller_kind: CallerKind,
-    client: Option<QuotaCells>,
+    client: Option<QuotaCounters>,
 ) -> Option<usize> {
     let oldest = |may: &dyn Fn(&Entry) -> bool| {
         let own = |entry: &Entry| entry.client.is_some() && entry.client == client;

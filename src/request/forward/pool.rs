@@ -201,12 +201,12 @@ impl Pool {
             let max = self.shares.max();
             tracing::warn!(%client, key = "upstream_share", max, "a request was refused: its client already has as many requests in progress at the upstream as it may have");
         }
-        share.map(Some).ok_or(ForwardError::Share)
+        share.map(Some).ok_or(ForwardError::ClientShare)
     }
 
     /// Closes an idle private connection of the client and takes over its share for a request.
     fn share_from_parked(&self, client: Client) -> Option<QuotaGuard> {
-        let places = self.shares.cells(client);
+        let places = self.shares.counters(client);
         let mut upstreams = self.upstreams.iter();
         let closed = upstreams.any(|upstream| upstream.parked.close_oldest_of(places));
         closed.then(|| self.shares.take(client)).flatten()

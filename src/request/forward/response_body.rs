@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::http1::Http1Error;
 use super::lease::Lease;
-use super::request_body::{UploadProgress, UploadState};
+use super::upload_body::{UploadProgress, UploadState};
 use super::{ForwardError, Phase};
-use crate::request::headers::Namespace;
+use crate::request::headers::ProtectedHeaders;
 use crate::request::route::Limits;
 use crate::request::{Body, BodyError};
 
@@ -98,7 +98,7 @@ impl ResponseBody {
         }
         frame.map_err(|error| match error {
             Http1Error::Request => self.request_error(),
-            error => ForwardError::Broken(Box::new(error)),
+            error => ForwardError::UpstreamDisconnected(Box::new(error)),
         })
     }
 
@@ -109,7 +109,7 @@ impl ResponseBody {
                 bytes_max: self.body_bytes_max,
                 partly_sent: true,
             },
-            _ => ForwardError::Client,
+            _ => ForwardError::ClientAborted,
         }
     }
 }
@@ -125,7 +125,7 @@ impl http_body::Body for ResponseBody {
         match self.poll_inner(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 if let Some(trailers) = frame.trailers_mut() {
-                    Namespace::default().remove_forbidden_trailers(trailers);
+                    ProtectedHeaders::default().remove_forbidden_trailers(trailers);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

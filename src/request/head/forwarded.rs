@@ -17,7 +17,7 @@ enum Hop {
 
 /// The client behind the trusted proxies, and the matching element of the other forwarding headers.
 #[derive(Clone, Copy, Debug)]
-pub struct Hops {
+pub struct ForwardedHops {
     /// The client; absent if no proxy named one or the first proxy gave no address.
     pub client: Option<IpAddr>,
     /// The last hop with an address on the way to the client. Limits and logs use it if the client
@@ -28,7 +28,7 @@ pub struct Hops {
     element: usize,
 }
 
-impl Hops {
+impl ForwardedHops {
     /// Reads `X-Forwarded-For` from the right as long as hops are trusted. A hop without an address
     /// ends this: everything left of it may be forged.
     pub fn read(headers: &HeaderMap, trust: &Trust) -> Result<Self, HeadError> {
@@ -78,7 +78,7 @@ impl Hops {
     /// `X-Forwarded-Proto`: whether the client uses TLS.
     pub fn secure(&self, headers: &HeaderMap) -> Result<Option<bool>, HeadError> {
         let scheme = self.element(headers, "x-forwarded-proto", "X-Forwarded-Proto")?;
-        scheme.map(parse_scheme).transpose()
+        scheme.map(scheme_uses_tls).transpose()
     }
 
     /// `X-Forwarded-Port`. 80 and 443 are ignored: a proxy behind the one that terminates TLS sends
@@ -152,7 +152,7 @@ fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// Whether a scheme means TLS.
-pub fn parse_scheme(text: &str) -> Result<bool, HeadError> {
+pub fn scheme_uses_tls(text: &str) -> Result<bool, HeadError> {
     if text.eq_ignore_ascii_case("https") || text.eq_ignore_ascii_case("wss") {
         Ok(true)
     } else if text.eq_ignore_ascii_case("http") || text.eq_ignore_ascii_case("ws") {
@@ -163,7 +163,7 @@ pub fn parse_scheme(text: &str) -> Result<bool, HeadError> {
 }
 
 /// The value of a header that a proxy writes; repeated values must be equal.
-pub fn single<'a>(
+pub fn single_value<'a>(
     headers: &'a HeaderMap,
     name: &'static str,
 ) -> Result<Option<&'a str>, HeadError> {
@@ -199,7 +199,7 @@ mod tests {
             unix,
             ..Trust::default()
         };
-        let hops = Hops::read(&headers, &trust)?;
+        let hops = ForwardedHops::read(&headers, &trust)?;
         Ok((hops.client.map(|ip| ip.to_string()), hops.secure(&headers)?))
     }
 

@@ -7,14 +7,14 @@ use http::{HeaderMap, Method};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Head, HeadError, ParseOptions, Peer, check_method_length, parse_host, session};
+use super::{Head, HeadError, ParseOptions, Peer, check_method_length, parse_host, session_cookie};
 use crate::clock::Timestamp;
 use crate::expression::Budget;
 use crate::request::path::Path;
 
 /// The parts of a request that a trusted proxy passes on. The others are unknown.
 #[derive(Clone, Copy, Debug)]
-pub struct Original<'a> {
+pub struct OriginalRequest<'a> {
     /// `host[:port]` as the client sent it.
     pub host: &'a str,
     /// Path and query as the client sent them.
@@ -55,7 +55,7 @@ impl OriginalHeader {
 /// The parts of a request that a proxy did not pass on. The [`Head`] has a placeholder for each, and a
 /// decision that needs one of them denies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Unknown {
+pub struct UnknownParts {
     /// The path in the head is `/`.
     pub path: bool,
     /// The method in the head is GET.
@@ -67,7 +67,7 @@ pub struct Unknown {
     pub client: bool,
 }
 
-impl Unknown {
+impl UnknownParts {
     /// Whether any part is unknown.
     pub fn any(self) -> bool {
         self != Self::default()
@@ -85,45 +85,45 @@ impl Unknown {
 }
 
 impl<'a> Head<'a> {
-    /// The head of a request that a trusted proxy asks a decision for. Placeholders: see [`Unknown`].
+    /// The head of a request that a trusted proxy asks a decision for. Placeholders: see [`UnknownParts`].
     pub fn from_original(
-        original: Original<'a>,
+        original: OriginalRequest<'a>,
         peer: Peer,
         parse_options: ParseOptions<'_>,
-        at: Timestamp,
+        received_at: Timestamp,
     ) -> Result<Self, HeadError> {
         let (host, port) = parse_host(original.host)?;
         let path = match original.target {
             Some(target) => Path::parse(target.path(), target.query())?,
             None => Path::parse("/", None)?,
         };
-        let credentials = session::find(original.headers, &host, parse_options, at);
+        let credentials = session_cookie::find(original.headers, &host, parse_options, received_at);
         let secure = parse_options.external_url.scheme() == "https";
         let peer_address = match peer {
             Peer::Ip(ip) => ip.to_canonical(),
             Peer::Unix => IpAddr::from([127, 0, 0, 1]),
         };
-        let client = original.client.map_or(peer_address, |ip| ip.to_canonical());
+        let client_ip = original.client.map_or(peer_address, |ip| ip.to_canonical());
         Ok(Self {
             host,
             port,
             path,
             method: check_method_length(original.method.unwrap_or(&Method::GET))?,
             headers: original.headers,
-            client,
-            counted_by_address: parse_options.trust.counts_by_address(client),
+            client_ip,
+            counted_by_address: parse_options.trust.counts_by_address(client_ip),
             secure: original.secure.unwrap_or(secure),
             peer,
             peer_trusted: true,
             tls_subject: None,
             credentials,
-            unknown: Unknown {
+            unknown: UnknownParts {
                 path: original.target.is_none(),
                 method: original.method.is_none(),
                 scheme: original.secure.is_none(),
                 client: original.client.is_none(),
             },
-            at,
+            received_at,
             budget: Budget::default(),
         })
     }

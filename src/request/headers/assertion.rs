@@ -169,7 +169,7 @@ impl HeaderLines {
             Audience::RequestedHost => head.host.as_str(),
             Audience::Named(name) => name,
         };
-        let asserted = assertion_signer.assert(&person.session, audience, head.at);
+        let asserted = assertion_signer.assert(&person.session, audience, head.received_at);
         if let Some(value) = asserted {
             self.line(&ASSERTION, value.as_bytes());
         }

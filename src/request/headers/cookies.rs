@@ -7,7 +7,7 @@
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
-use super::namespace::Namespace;
+use super::protected_headers::ProtectedHeaders;
 use crate::people::cookie::{CookieName, CookieSettings};
 use crate::request::head::split_cookie_line;
 
@@ -18,7 +18,7 @@ use crate::request::head::split_cookie_line;
 pub(super) fn write_application_cookies(
     head: &mut Vec<u8>,
     headers: &HeaderMap,
-    namespace: &Namespace,
+    protected_headers: &ProtectedHeaders,
 ) {
     let begin = head.len();
     head.extend_from_slice(b"cookie: ");
@@ -28,7 +28,7 @@ pub(super) fn write_application_cookies(
         if before > start {
             head.extend_from_slice(b"; ");
         }
-        if !write_without_own(head, line.as_bytes(), namespace) {
+        if !write_without_own(head, line.as_bytes(), protected_headers) {
             head.truncate(before);
         }
     }
@@ -43,16 +43,16 @@ pub(super) fn write_application_cookies(
 /// absent if no other cookie remains.
 pub(super) fn application_cookies(
     headers: &HeaderMap,
-    namespace: &Namespace,
+    protected_headers: &ProtectedHeaders,
 ) -> Option<Option<HeaderValue>> {
     let is_own = |line: &HeaderValue| {
-        split_cookie_line(line.as_bytes()).any(|pair| is_own_cookie(pair, namespace))
+        split_cookie_line(line.as_bytes()).any(|pair| is_own_cookie(pair, protected_headers))
     };
     if !headers.get_all(COOKIE).iter().any(is_own) {
         return None;
     }
     let mut line = Vec::new();
-    write_application_cookies(&mut line, headers, namespace);
+    write_application_cookies(&mut line, headers, protected_headers);
     let left = line.strip_prefix(b"cookie: ");
     let left = left.and_then(|left| left.strip_suffix(b"\r\n"));
     Some(left.and_then(|left| HeaderValue::from_bytes(left).ok()))
@@ -92,14 +92,18 @@ pub(super) fn set_cookie_name(cookie: &[u8]) -> &[u8] {
 }
 
 /// Writes one header without own cookies, in one pass; false if nothing remains.
-fn write_without_own(head: &mut Vec<u8>, line: &[u8], namespace: &Namespace) -> bool {
+fn write_without_own(
+    head: &mut Vec<u8>,
+    line: &[u8],
+    protected_headers: &ProtectedHeaders,
+) -> bool {
     let start = head.len();
     // The start of the next cookie, and whether no own cookie was found so far.
     let (mut next, mut whole) = (0, true);
     for pair in split_cookie_line(line) {
         let begin = next;
         next += pair.len() + 1;
-        if is_own_cookie(pair, namespace) {
+        if is_own_cookie(pair, protected_headers) {
             if whole {
                 whole = false;
                 head.extend_from_slice(trim_leading_separators(&line[..begin.saturating_sub(1)]));
@@ -140,14 +144,14 @@ fn name(pair: &[u8]) -> &[u8] {
 }
 
 /// Whether the name or the value of a client's cookie identifies it as an own cookie.
-fn is_own_cookie(pair: &[u8], namespace: &Namespace) -> bool {
+fn is_own_cookie(pair: &[u8], protected_headers: &ProtectedHeaders) -> bool {
     // A cookie without a name consists of its value.
     let (name, value) = match memchr::memchr(b'=', pair) {
         Some(end) => (&pair[..end], &pair[end + 1..]),
         None => (pair, pair),
     };
-    is_own_name(name.trim_ascii(), namespace.cookie())
-        || namespace.signed().has(value.trim_ascii_start())
+    is_own_name(name.trim_ascii(), protected_headers.cookie())
+        || protected_headers.signed().has(value.trim_ascii_start())
 }
 
 fn is_own_name(name: &[u8], own: Option<&CookieName>) -> bool {

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::header_lines::{ACCESS_TOKEN, HeaderLines};
 use super::identity_headers::{IDENTITY, IdentityHeaders};
-use super::namespace::{Disposition, METHOD_OVERRIDES};
+use super::protected_headers::{Disposition, METHOD_OVERRIDES};
 use super::{RewriteOptions, cookies, is_replaced_authorization, judges_method, passes_header};
 use crate::request::head::Head;
 use crate::request::policy::Permit;
@@ -104,11 +104,11 @@ impl HeaderChanges {
         rewrite_options: RewriteOptions<'_>,
         what: CheckHeaders,
     ) -> Self {
-        let namespace = rewrite_options.namespace;
+        let protected_headers = rewrite_options.protected_headers;
         let mut set = added_headers(permit, head, rewrite_options, &UPSTREAM_NAMES, what);
         let mut remove = Vec::new();
         let sent = head.headers;
-        if let Some(left) = cookies::application_cookies(sent, namespace) {
+        if let Some(left) = cookies::application_cookies(sent, protected_headers) {
             match left {
                 Some(value) => {
                     set.insert(COOKIE, value);
@@ -117,19 +117,19 @@ impl HeaderChanges {
             }
         }
         let route = permit.route();
-        let unwanted = |name: &&HeaderName| match namespace.disposition(name) {
-            Disposition::Drop => namespace.includes(name),
+        let unwanted = |name: &&HeaderName| match protected_headers.disposition(name) {
+            Disposition::Drop => protected_headers.includes(name),
             Disposition::Untrusted => {
                 let set_by_front_proxy = SET_BY_FRONT_PROXY.contains(&name.as_str());
-                !set_by_front_proxy && !passes_header(route, namespace, name)
+                !set_by_front_proxy && !passes_header(route, protected_headers, name)
             }
             Disposition::MethodOverride => {
-                judges_method(route) && !passes_header(route, namespace, name)
+                judges_method(route) && !passes_header(route, protected_headers, name)
             }
             Disposition::Pass => is_replaced_authorization(route, name),
         };
         // The proxy may not have passed on all of the client's headers.
-        let known = namespace.known().iter();
+        let known = protected_headers.known().iter();
         remove.extend(known.filter(|name| !set.contains_key(*name)).cloned());
         let methods = judges_method(route).then_some(&METHOD_OVERRIDE_NAMES);
         let methods = methods.into_iter().flatten();
@@ -176,9 +176,9 @@ fn added_headers(
     let mut written = HeaderLines::default();
     let all = what == CheckHeaders::All;
     let is_identity = |name: &HeaderName| UPSTREAM_NAMES.identity.contains(name);
-    let replaces_identity = rules.own.iter().any(|(name, _)| is_identity(name));
+    let replaces_identity = rules.custom.iter().any(|(name, _)| is_identity(name));
     // Custom headers of the route may replace the identity headers.
-    if !replaces_identity && (!all || (rules.own.is_empty() && rules.basic_auth.is_none())) {
+    if !replaces_identity && (!all || (rules.custom.is_empty() && rules.basic_auth.is_none())) {
         let identity = IdentityHeaders::permitted(permit);
         let values = identity.iter().flat_map(|identity| identity.values());
         for (name, value) in names.identity.iter().zip(values) {

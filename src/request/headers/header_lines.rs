@@ -12,11 +12,11 @@ use http::{HeaderName, HeaderValue};
 use super::connection_auth::authenticates_connection;
 use super::encoding;
 use super::identity_headers::{EncodedPerson, IDENTITY, IdentityHeaders, encoded, warn_of_omitted};
-use super::namespace::{are_aliases, is_reserved};
+use super::protected_headers::{are_aliases, is_reserved};
 use crate::expression::{EvalError, Value};
 use crate::request::gate::Caller;
 use crate::request::head::{Head, Peer};
-use crate::request::policy::{Permit, RequestFacts};
+use crate::request::policy::{Permit, RequestVariables};
 use crate::request::route::{BasicAuth, HeaderEncoding, Route};
 use crate::secret::Secret;
 
@@ -108,7 +108,7 @@ impl HeaderLines {
     pub(super) fn hops(&mut self, head: &Head<'_>, authority: &HeaderValue) {
         self.lines.reserve(LINES_BYTES);
         let (mut text, mut digits) = ([0; 48], [0; 48]);
-        let client = format_ip(head.client, &mut text);
+        let client = format_ip(head.client_ip, &mut text);
         match forwarded_for(head) {
             Some(forwarded_for) => self.line(&FORWARDED_FOR, forwarded_for.as_bytes()),
             None => self.line(&FORWARDED_FOR, client),
@@ -170,11 +170,13 @@ impl HeaderLines {
         let Some(tokens) = person.tokens() else {
             return;
         };
-        let access = tokens.access_at(head.at).filter(|_| rules.access_token);
+        let access = tokens
+            .access_at(head.received_at)
+            .filter(|_| rules.access_token);
         if let Some(value) = access.and_then(|token| credential("", token)) {
             super::line(&mut self.lines, &ACCESS_TOKEN, value.as_bytes());
         }
-        let id = tokens.id_at(head.at).filter(|_| rules.id_token);
+        let id = tokens.id_at(head.received_at).filter(|_| rules.id_token);
         if let Some(value) = id.and_then(|token| credential("Bearer ", token)) {
             super::line(&mut self.lines, &AUTHORIZATION, value.as_bytes());
         }
@@ -184,13 +186,13 @@ impl HeaderLines {
     /// identity header.
     pub(super) fn own(&mut self, permit: &Permit, head: &Head<'_>) {
         let (route, rules) = (permit.route(), &permit.route().headers);
-        if rules.own.is_empty() && rules.basic_auth.is_none() {
+        if rules.custom.is_empty() && rules.basic_auth.is_none() {
             return;
         }
-        let facts = RequestFacts::new(permit.caller(), head, head.path.as_str());
-        for (name, expression) in rules.own.iter().filter(|(name, _)| !is_reserved(name)) {
+        let variables = RequestVariables::new(permit.caller(), head, head.path.as_str());
+        for (name, expression) in rules.custom.iter().filter(|(name, _)| !is_reserved(name)) {
             self.remove(name);
-            let value = match expression.evaluate(&facts) {
+            let value = match expression.evaluate(&variables) {
                 Ok(value) => encode(name, rules.encoding, &value),
                 // If the evaluation budget is exceeded, the request is refused afterwards.
                 Err(EvalError::Missing { .. } | EvalError::BudgetExceeded) => None,
@@ -209,7 +211,7 @@ impl HeaderLines {
         }
         if let Some(basic) = &rules.basic_auth {
             self.remove(&AUTHORIZATION);
-            if let Some(value) = credentials(basic, &facts) {
+            if let Some(value) = credentials(basic, &variables) {
                 super::line(&mut self.lines, &AUTHORIZATION, value.as_bytes());
             }
         }
@@ -277,8 +279,8 @@ fn scalar(value: &Value) -> Option<String> {
 }
 
 /// Basic credentials (RFC 7617) in UTF-8; a colon in the user name would change the user.
-fn credentials(basic: &BasicAuth, facts: &RequestFacts<'_>) -> Option<HeaderValue> {
-    let user = match basic.user.evaluate(facts) {
+fn credentials(basic: &BasicAuth, variables: &RequestVariables<'_>) -> Option<HeaderValue> {
+    let user = match basic.user.evaluate(variables) {
         Ok(Value::Null) | Err(EvalError::Missing { .. } | EvalError::BudgetExceeded) => {
             return None;
         }

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use super::address_headers::AddressHeaders;
 use super::header_case::HeaderCase;
 use super::header_lines::{self, HeaderLines};
-use super::namespace::{Disposition, Namespace};
+use super::protected_headers::{Disposition, ProtectedHeaders};
 use super::response_addresses::UpstreamOrigin;
 use super::response_rewrite::ResponseRewrite;
 use super::trace::{self, RequestId};
@@ -29,7 +29,7 @@ use crate::request::route::{HostHeader, Route};
 #[derive(Clone)]
 pub struct RequestRewrite {
     route: Arc<Route>,
-    namespace: Namespace,
+    protected_headers: ProtectedHeaders,
     header_lines: HeaderLines,
     /// `host[:port]` as the client sent it.
     authority: HeaderValue,
@@ -86,7 +86,7 @@ impl RequestRewrite {
         let (traceparent, continues_trace) = trace::traceparent(head.headers, id);
         let mut request_rewrite = Self {
             route: Arc::clone(route),
-            namespace: rewrite_options.namespace.clone(),
+            protected_headers: rewrite_options.protected_headers.clone(),
             header_lines: HeaderLines::default(),
             target: stripped_target(route, head),
             authority,
@@ -131,11 +131,11 @@ impl RequestRewrite {
         let header_case = route.keep_header_case.then(|| HeaderCase::of(parts));
         ResponseRewrite::new(route, authority, self.scheme, requested_upgrade(parts))
             .with_header_case(header_case)
-            .with_cookies(self.namespace.cookie())
+            .with_cookies(self.protected_headers.cookie())
     }
 
-    pub fn namespace(&self) -> &Namespace {
-        &self.namespace
+    pub fn protected_headers(&self) -> &ProtectedHeaders {
+        &self.protected_headers
     }
 
     /// Writes the upstream's request head as HTTP/1.1: the client's headers that are forwarded, and
@@ -186,7 +186,7 @@ impl RequestRewrite {
             }
             BodyLength::Chunked => {
                 head.extend_from_slice(b"transfer-encoding: chunked\r\n");
-                let trailers = trailers_of(&parts.headers, &self.namespace);
+                let trailers = trailers_of(&parts.headers, &self.protected_headers);
                 if !trailers.is_empty() {
                     line(head, &TRAILER, &trailers);
                 }
@@ -213,7 +213,7 @@ impl RequestRewrite {
             }
         }
         if !connection_options.contains(&COOKIE) {
-            cookies::write_application_cookies(head, headers, &self.namespace);
+            cookies::write_application_cookies(head, headers, &self.protected_headers);
         }
     }
 
@@ -245,7 +245,7 @@ impl RequestRewrite {
         {
             return false;
         }
-        match self.namespace.disposition(name) {
+        match self.protected_headers.disposition(name) {
             Disposition::Drop => false,
             Disposition::Untrusted => self.passes_header(name),
             Disposition::MethodOverride => self.passes_header(name) || !judges_method(&self.route),
@@ -254,7 +254,7 @@ impl RequestRewrite {
     }
 
     fn passes_header(&self, name: &HeaderName) -> bool {
-        passes_header(&self.route, &self.namespace, name)
+        passes_header(&self.route, &self.protected_headers, name)
     }
 }
 

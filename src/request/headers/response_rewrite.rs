@@ -11,9 +11,9 @@ use http::response::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version};
 
 use super::header_case::{self, HeaderCase};
-use super::namespace::Namespace;
+use super::protected_headers::ProtectedHeaders;
 use super::response_addresses::{AddressRewrite, UpstreamOrigin};
-use super::{connection_options, cookies, namespace};
+use super::{connection_options, cookies, protected_headers};
 use crate::people::cookie::CookieName;
 use crate::request::route::{HostHeader, Route};
 
@@ -162,7 +162,7 @@ impl HeadersPresent {
                 Some(b'r') => present.addresses |= *name == REFRESH,
                 Some(b's') => present.cookies |= *name == SET_COOKIE,
                 Some(b'h' | b'k' | b'p' | b't' | b'u') => {
-                    present.hop |= namespace::is_hop_by_hop(name.as_str().as_bytes());
+                    present.hop |= protected_headers::is_hop_by_hop(name.as_str().as_bytes());
                     present.coding |= *name == TRANSFER_ENCODING;
                     present.trailer |= *name == TRAILER;
                 }
@@ -175,14 +175,14 @@ impl HeadersPresent {
 
 /// The announced trailers that are forwarded.
 fn announced_trailers(headers: &HeaderMap) -> Option<HeaderValue> {
-    let names = super::trailers_of(headers, &Namespace::default());
+    let names = super::trailers_of(headers, &ProtectedHeaders::default());
     HeaderValue::from_bytes(&names)
         .ok()
         .filter(|names| !names.is_empty())
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let hop = |name: &str| namespace::is_hop_by_hop(name.as_bytes());
+    let hop = |name: &str| protected_headers::is_hop_by_hop(name.as_bytes());
     let mut unwanted: Vec<_> = headers
         .keys()
         .filter(|name| hop(name.as_str()))

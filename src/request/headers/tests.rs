@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use proptest::prelude::*;
 
-use super::namespace::are_aliases;
+use super::protected_headers::are_aliases;
 use super::*;
 use crate::request::fixture::{anonymous, permit_and_rewrite, route, rule, zhang};
 use crate::request::gate::Caller;
@@ -74,7 +74,7 @@ fn sent(headers: &[(&str, &str)]) -> HeaderMap {
 
 fn with_own(own: &[(&'static str, &str)]) -> Route {
     let mut route = route();
-    route.headers.own = own
+    route.headers.custom = own
         .iter()
         .map(|(name, source)| (HeaderName::from_static(name), rule(source)))
         .collect();
@@ -360,7 +360,7 @@ fn own_cookies_are_removed_and_others_pass_byte_for_byte() {
         let mut headers = HeaderMap::new();
         headers.insert("cookie", HeaderValue::from_bytes(line).unwrap());
         let mut head = Vec::new();
-        cookies::write_application_cookies(&mut head, &headers, &Namespace::default());
+        cookies::write_application_cookies(&mut head, &headers, &ProtectedHeaders::default());
         let line = head.strip_prefix(b"cookie: ");
         line.map(|line| line.strip_suffix(b"\r\n").unwrap().to_vec())
     };
@@ -570,7 +570,7 @@ proptest! {
             headers.append("cookie", value.clone());
             headers.append("cookie", value);
             let mut head = Vec::new();
-            cookies::write_application_cookies(&mut head, &headers, &Namespace::default());
+            cookies::write_application_cookies(&mut head, &headers, &ProtectedHeaders::default());
             let left = head.strip_prefix(b"cookie: ").unwrap_or_default();
             for pair in left.split(|byte| *byte == b';') {
                 let name = pair.split(|byte| *byte == b'=').next().unwrap();

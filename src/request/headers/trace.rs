@@ -34,7 +34,7 @@ impl RequestId {
         trace.copy_from_slice(&bytes[..16]);
         span.copy_from_slice(&bytes[16..]);
         let client_id = peer_trusted
-            .then(|| single(headers, &X_REQUEST_ID))
+            .then(|| single_value(headers, &X_REQUEST_ID))
             .flatten();
         let text = match client_id.filter(|id| is_valid_id(id.as_bytes())) {
             Some(client_id) => client_id.clone(),
@@ -86,7 +86,7 @@ impl std::fmt::Display for RequestId {
 /// The `traceparent` (W3C Trace Context) to send, and whether it continues the client's trace.
 pub(super) fn traceparent(headers: &HeaderMap, id: &RequestId) -> ([u8; 55], bool) {
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
-    let parent = single(headers, &TRACEPARENT).and_then(|value| parse(value.as_bytes()));
+    let parent = single_value(headers, &TRACEPARENT).and_then(|value| parse(value.as_bytes()));
     match parent {
         Some((trace, flags)) => {
             text[3..35].copy_from_slice(trace);
@@ -120,7 +120,7 @@ fn parse(text: &[u8]) -> Option<(&[u8], u8)> {
     (dashes && length && set(trace) && set(span)).then_some((trace, flags))
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+fn single_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => Some(value),

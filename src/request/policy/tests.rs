@@ -11,7 +11,7 @@ use crate::people::profile::UserFields;
 use crate::people::session::Session;
 use crate::request::fixture::{self, anonymous, rule};
 use crate::request::head::{Connection, ConnectionExtension, ParseOptions, Peer, Trust};
-use crate::request::route::{Demands, Reload};
+use crate::request::route::{Demands, Reconfirmation};
 
 /// When the session of the fixture began.
 const MINTED_S: i64 = 1_700_000_000;
@@ -40,7 +40,7 @@ fn fresh() -> Route {
 
 fn reloading(embedded: bool) -> Route {
     demanding(Demands {
-        reload: Some(Reload {
+        reconfirmation: Some(Reconfirmation {
             embedded,
             after: Duration::from_secs(30),
         }),
@@ -109,7 +109,7 @@ fn judged(route: Route, caller: Caller, parts: &Parts, age_s: i64) -> Verdict {
     let parse_options = ParseOptions {
         trust: &trust,
         external_url: &"https://sso.test".parse().unwrap(),
-        cookie: "menshen",
+        session_cookie_name: "menshen",
         ring: &fixture::ring(),
     };
     let head = Head::parse(parts, &connection, parse_options, at).unwrap();

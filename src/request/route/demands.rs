@@ -22,12 +22,12 @@ pub struct Demands {
     /// sessions.
     pub prompt: Option<LoginPrompt>,
     /// When the source must confirm who is signed in.
-    pub reload: Option<Reload>,
+    pub reconfirmation: Option<Reconfirmation>,
 }
 
 /// When the source must confirm who is signed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reload {
+pub struct Reconfirmation {
     /// Whether this applies to pages in frames, and not to top-level pages.
     pub embedded: bool,
     /// How old the last confirmation may be.
@@ -64,7 +64,7 @@ pub(super) const fn reload_after() -> Period {
 impl Demands {
     /// The demands in a route's configuration, if there are any.
     pub fn of(config: &RouteConfig) -> Option<Box<Self>> {
-        let reload = |embedded| Reload {
+        let reconfirmation = |embedded| Reconfirmation {
             embedded,
             after: config.reload_after.duration(),
         };
@@ -72,10 +72,10 @@ impl Demands {
             acr_values: config.acr_values.clone(),
             max_age: config.max_age.map(|period| period.duration()),
             prompt: config.prompt,
-            reload: match config.reload_user {
+            reconfirmation: match config.reload_user {
                 ReloadUser::Never => None,
-                ReloadUser::Embedded => Some(reload(true)),
-                ReloadUser::Always => Some(reload(false)),
+                ReloadUser::Embedded => Some(reconfirmation(true)),
+                ReloadUser::Always => Some(reconfirmation(false)),
             },
         };
         (demands != Self::default()).then(|| Box::new(demands))
@@ -99,14 +99,15 @@ impl Demands {
     }
 
     /// Whether the source must confirm this person before the page load continues.
-    pub(in crate::request) fn reload_is_due(
+    pub(in crate::request) fn reconfirmation_is_due(
         &self,
         person: &Person,
         in_frame: bool,
         now: Timestamp,
     ) -> bool {
-        self.reload.is_some_and(|reload| {
-            reload.embedded == in_frame && now.since(person.confirmed_at) >= reload.after
+        self.reconfirmation.is_some_and(|reconfirmation| {
+            reconfirmation.embedded == in_frame
+                && now.since(person.confirmed_at) >= reconfirmation.after
         })
     }
 }

@@ -295,7 +295,7 @@ impl WatchedHouse {
             }
         };
         let door = Listeners::bind(&[ListenConfig::plain(Address::Ip(free))], None).unwrap();
-        let address = door.ip().unwrap();
+        let address = door.first_ip().unwrap();
         tokio::spawn(door.with_plain_http2().serve(handler, serving));
         let menshen = Self {
             store,

@@ -8,7 +8,7 @@ use bytes::{Buf as _, Bytes};
 use http::HeaderMap;
 use tokio::io::AsyncWrite;
 
-use super::super::request_body::{BodyAborted, RequestBody};
+use super::super::upload_body::{BodyAborted, UploadBody};
 
 /// Enough for most heads. An idle connection keeps no larger buffer.
 const PREFIX_CAPACITY: usize = 4 * 1024;
@@ -32,7 +32,7 @@ pub(super) struct RequestWriter {
 }
 
 struct BodySource {
-    body: RequestBody,
+    body: UploadBody,
     /// The remaining bytes of the announced length; `None` if the body is chunked.
     left: Option<u64>,
 }
@@ -70,7 +70,7 @@ impl RequestWriter {
     }
 
     /// Sets the body to send after the head; `length` is the announced length.
-    pub(super) fn set_body(&mut self, body: RequestBody, length: Option<u64>) {
+    pub(super) fn set_body(&mut self, body: UploadBody, length: Option<u64>) {
         self.upload = Some(BodySource { body, left: length });
     }
 

@@ -121,7 +121,10 @@ async fn a_stale_connection_is_replaced_once_for_a_repeatable_request() {
     }
     assert_eq!(served.load(Ordering::Relaxed), 3);
     let posted = send(&forwarder, route(), request(Method::POST, "x")).await;
-    assert!(matches!(posted, Err(ForwardError::Broken(_))), "{posted:?}");
+    assert!(
+        matches!(posted, Err(ForwardError::UpstreamDisconnected(_))),
+        "{posted:?}"
+    );
 }
 
 #[tokio::test]
@@ -476,7 +479,10 @@ async fn an_aborted_request_keeps_its_slot_until_the_upstream_finishes_it() {
     }
     assert_eq!(forwarder.pools[0].load(), [1]);
     let refused = send(&forwarder, route(), get()).await;
-    assert!(matches!(refused, Err(ForwardError::Share)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ForwardError::ClientShare)),
+        "{refused:?}"
+    );
     answer.send("HTTP/1.1 204 No Content\r\n\r\n").unwrap();
     until_load_is(&forwarder, &[0]).await;
 }

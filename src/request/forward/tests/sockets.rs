@@ -17,7 +17,7 @@ async fn body(forwarder: &Forwarder) -> Result<Bytes, ForwardError> {
     match send(forwarder, route(), request).await? {
         UpstreamResponse::Response(response) => {
             let body = response.into_body().collect().await;
-            Ok(body.map_err(ForwardError::Broken)?.to_bytes())
+            Ok(body.map_err(ForwardError::UpstreamDisconnected)?.to_bytes())
         }
         UpstreamResponse::Upgraded { .. } => panic!("no upgrade was requested"),
     }

@@ -100,7 +100,7 @@ async fn an_unrequested_upgrade_is_an_invalid_response() {
     let plain = Request::get("/").header("host", "a").body(body).unwrap();
     let broken = send(&forwarder(vec![http(port)]), route(), plain).await;
     assert!(
-        matches!(broken, Err(ForwardError::Unreadable(_))),
+        matches!(broken, Err(ForwardError::InvalidResponse(_))),
         "{broken:?}"
     );
 }

@@ -9,13 +9,13 @@ use crate::request::head::Head;
 
 /// The variables of one request.
 #[derive(Debug)]
-pub struct RequestFacts<'a> {
+pub struct RequestVariables<'a> {
     caller: &'a Caller,
     request: RequestRecord<'a>,
     session: Option<SessionRecord<'a>>,
 }
 
-impl<'a> RequestFacts<'a> {
+impl<'a> RequestVariables<'a> {
     /// `path` is the reading of the path to be judged.
     pub fn new(caller: &'a Caller, head: &'a Head<'a>, path: &'a str) -> Self {
         let session = match caller {
@@ -39,7 +39,7 @@ impl<'a> RequestFacts<'a> {
     }
 }
 
-impl Variables for RequestFacts<'_> {
+impl Variables for RequestVariables<'_> {
     fn variable(&self, name: &str) -> Option<Variable<'_>> {
         match (name, self.caller) {
             ("request", _) => Some(Variable::Record(&self.request)),
@@ -76,7 +76,7 @@ impl Record for RequestRecord<'_> {
             "host" => Field::Text(Cow::Borrowed(self.head.host.as_str())),
             "path" => Field::Text(Cow::Borrowed(self.path)),
             "method" => Field::Text(Cow::Borrowed(self.head.method.as_str())),
-            "ip" => Field::Text(Cow::Owned(self.head.client.to_string())),
+            "ip" => Field::Text(Cow::Owned(self.head.client_ip.to_string())),
             "headers" => Field::Record(&self.headers),
             "tls" => Field::Record(&self.tls),
             _ => return None,
@@ -126,7 +126,11 @@ impl Record for SessionRecord<'_> {
         Some(match name {
             "minted_at" => Field::Int(self.session.minted_at.unix_s()),
             "age" => {
-                let age = self.head.at.since(self.session.minted_at).as_secs();
+                let age = self
+                    .head
+                    .received_at
+                    .since(self.session.minted_at)
+                    .as_secs();
                 Field::Int(i64::try_from(age).unwrap_or(i64::MAX))
             }
             "acr" => match &self.session.auth_context.acr {

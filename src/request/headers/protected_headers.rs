@@ -1,4 +1,4 @@
-//! `Namespace`: the header names that only menshen may set, in every spelling.
+//! `ProtectedHeaders`: the header names that only menshen may set, in every spelling.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::request::route::Route;
 /// Names are compared by alias: case-insensitively, and with every byte that is not a letter or
 /// digit treated as `-`, because CGI-like servers do the same. Built once per site; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Namespace(Arc<SiteNames>);
+pub struct ProtectedHeaders(Arc<SiteNames>);
 
 /// The names that a site adds to the built-in ones, and its cookies.
 #[derive(Debug, Default)]
@@ -94,7 +94,7 @@ pub(super) enum Disposition {
     MethodOverride,
 }
 
-impl Namespace {
+impl ProtectedHeaders {
     /// Collects the custom header names of all routes, and what identifies the site's cookies.
     pub fn new(routes: &[Arc<Route>], cookie: &CookieName, ring: &KeyRing) -> Self {
         let mut own = SiteNames {
@@ -102,7 +102,7 @@ impl Namespace {
             signed: SignedPrefixes::of(ring),
             ..SiteNames::default()
         };
-        for (name, _) in routes.iter().flat_map(|route| &route.headers.own) {
+        for (name, _) in routes.iter().flat_map(|route| &route.headers.custom) {
             let folded = fold(name);
             // `Authorization` is the application's own on every other route.
             let local = *name == http::header::AUTHORIZATION;

@@ -17,13 +17,14 @@ pub(super) fn find<'a>(
     parse_options: ParseOptions<'_>,
     at: Timestamp,
 ) -> Credentials<'a> {
-    let mut values = cookies(headers, parse_options.cookie).filter(|value| !value.is_empty());
+    let mut values =
+        cookies(headers, parse_options.session_cookie_name).filter(|value| !value.is_empty());
     let Some(first) = values.next() else {
         return Credentials::default();
     };
     match values.all(|other| other == first) {
         true => Credentials {
-            session: Some(first),
+            session_cookie: Some(first),
             conflicting: false,
         },
         false => choose_verified(headers, host, parse_options, at),
@@ -39,7 +40,7 @@ fn choose_verified<'a>(
     at: Timestamp,
 ) -> Credentials<'a> {
     let mut chosen: Option<(&str, VerifiedHandle)> = None;
-    for value in cookies(headers, parse_options.cookie).take(COOKIES_MAX) {
+    for value in cookies(headers, parse_options.session_cookie_name).take(COOKIES_MAX) {
         let Some(verified) = cookie::verify(parse_options.ring, value) else {
             continue;
         };
@@ -53,7 +54,7 @@ fn choose_verified<'a>(
         match &chosen {
             Some((_, other)) if other.sid != handle.sid => {
                 return Credentials {
-                    session: None,
+                    session_cookie: None,
                     conflicting: true,
                 };
             }
@@ -62,7 +63,7 @@ fn choose_verified<'a>(
         }
     }
     Credentials {
-        session: chosen.map(|(value, _)| value),
+        session_cookie: chosen.map(|(value, _)| value),
         conflicting: false,
     }
 }

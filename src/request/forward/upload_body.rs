@@ -1,4 +1,4 @@
-//! `RequestBody`: a request body that is being sent, with its size limit and its progress.
+//! `UploadBody`: a request body that is being sent, with its size limit and its progress.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use http_body::Body as _;
 use tokio::time::Instant;
 
 use crate::request::Body;
-use crate::request::headers::Namespace;
+use crate::request::headers::ProtectedHeaders;
 
 #[derive(Debug)]
-pub(super) struct RequestBody {
+pub(super) struct UploadBody {
     body: Body,
     bytes_left: u64,
-    namespace: Namespace,
+    protected_headers: ProtectedHeaders,
     /// The trailers, once they were received.
     trailers: Option<HeaderMap>,
     progress: Arc<UploadProgress>,
@@ -41,18 +41,18 @@ pub(super) enum UploadState {
     /// It exceeds the limit of the route.
     TooLarge = 2,
     /// The client aborted it.
-    Broken = 3,
+    Incomplete = 3,
 }
 
 /// The body ended early; its [`UploadState`] says why.
 #[derive(Debug)]
 pub(super) struct BodyAborted;
 
-impl RequestBody {
+impl UploadBody {
     /// Limits a body to `bytes_max` bytes.
     pub(super) fn new(
         body: Body,
-        namespace: Namespace,
+        protected_headers: ProtectedHeaders,
         bytes_max: u64,
     ) -> (Self, Arc<UploadProgress>) {
         let progress = Arc::new(UploadProgress {
@@ -63,7 +63,7 @@ impl RequestBody {
         let body = Self {
             body,
             bytes_left: bytes_max,
-            namespace,
+            protected_headers,
             trailers: None,
             progress: Arc::clone(&progress),
         };
@@ -77,7 +77,7 @@ impl UploadProgress {
             0 => UploadState::Sending,
             1 => UploadState::Sent,
             2 => UploadState::TooLarge,
-            _ => UploadState::Broken,
+            _ => UploadState::Incomplete,
         }
     }
 
@@ -93,7 +93,7 @@ impl UploadProgress {
     }
 }
 
-impl RequestBody {
+impl UploadBody {
     /// The next piece, which may be empty; `None` at the end.
     pub(super) fn poll_data(
         &mut self,
@@ -108,7 +108,7 @@ impl RequestBody {
                 }
             },
             Some(Err(_)) => {
-                self.progress.record(UploadState::Broken);
+                self.progress.record(UploadState::Incomplete);
                 return Poll::Ready(Err(BodyAborted));
             }
             None => None,
@@ -136,7 +136,8 @@ impl RequestBody {
     /// The trailers that may be forwarded, after the end of the body.
     pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
         let mut trailers = self.trailers.take()?;
-        self.namespace.remove_forbidden_trailers(&mut trailers);
+        self.protected_headers
+            .remove_forbidden_trailers(&mut trailers);
         Some(trailers).filter(|trailers| !trailers.is_empty())
     }
 
