@@ -17,7 +17,7 @@ mod store_failures;
 const TOKEN: &str = "correct-horse-battery-staple";
 
 /// Every path of the API, with a method and a body that would have an effect.
-const API: [(&str, &str, &str); 6] = [
+const API_REQUESTS: [(&str, &str, &str); 6] = [
     ("GET", "/api/sessions", ""),
     ("DELETE", "/api/sessions/AAAAAAAAAAAAAAAAAAAAAA", ""),
     ("POST", "/api/revoke", "{\"everyone\": true}"),
@@ -32,30 +32,36 @@ fn setup() -> Setup {
     ))
 }
 
-fn admin_of(menshen: &Menshen) -> SocketAddr {
+fn admin_address(menshen: &Menshen) -> SocketAddr {
     menshen
         .running
         .admin_address()
         .expect("there is an admin listener")
 }
 
-async fn ask(menshen: &Menshen, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+async fn send_request(
+    menshen: &Menshen,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Answer {
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}Content-Length: {length}\r\n\
          Connection: close\r\n\r\n{body}"
     );
-    wire::send(admin_of(menshen), request.as_bytes()).await
+    wire::send(admin_address(menshen), request.as_bytes()).await
 }
 
 /// Sends a request with the token.
-async fn api(menshen: &Menshen, method: &str, path: &str, body: &Value) -> Answer {
+async fn call_api(menshen: &Menshen, method: &str, path: &str, body: &Value) -> Answer {
     let body = if body.is_null() {
         String::new()
     } else {
         body.to_string()
     };
-    ask(
+    send_request(
         menshen,
         method,
         path,
@@ -65,8 +71,8 @@ async fn api(menshen: &Menshen, method: &str, path: &str, body: &Value) -> Answe
     .await
 }
 
-async fn sessions_of(menshen: &Menshen, login: &str) -> Vec<Value> {
-    let answer = api(
+async fn list_sessions(menshen: &Menshen, login: &str) -> Vec<Value> {
+    let answer = call_api(
         menshen,
         "GET",
         &format!("/api/sessions?login={login}"),
@@ -77,7 +83,7 @@ async fn sessions_of(menshen: &Menshen, login: &str) -> Vec<Value> {
     answer.json()["sessions"].as_array().unwrap().clone()
 }
 
-async fn signed_in(menshen: &Menshen, userid: &str) -> Browser {
+async fn sign_in_as(menshen: &Menshen, userid: &str) -> Browser {
     let mut browser = Browser::new(menshen);
     let page = browser.sign_in(&format!("{SSO_URL}/echo"), userid).await;
     assert_eq!(page.answer.status, 200);
@@ -91,8 +97,8 @@ async fn is_signed_in(browser: &mut Browser) -> bool {
 #[tokio::test]
 async fn only_the_token_opens_the_api() {
     let menshen = setup().start().await;
-    let mut browser = signed_in(&menshen, "zhangsan").await;
-    let wrong = [
+    let mut browser = sign_in_as(&menshen, "zhangsan").await;
+    let invalid_headers = [
         String::new(),
         "Authorization: Bearer wrong\r\n".to_owned(),
         "Authorization: Bearer \r\n".to_owned(),
@@ -103,17 +109,22 @@ async fn only_the_token_opens_the_api() {
         format!("Authorization: Bearer {TOKEN}\r\nAuthorization: Bearer {TOKEN}\r\n"),
         format!("X-Token: {TOKEN}\r\nCookie: token={TOKEN}\r\n"),
     ];
-    for (method, path, body) in API {
-        for headers in &wrong {
-            let answer = ask(&menshen, method, path, headers, body).await;
+    for (method, path, body) in API_REQUESTS {
+        for headers in &invalid_headers {
+            let answer = send_request(&menshen, method, path, headers, body).await;
             assert_eq!(answer.status, 401, "{method} {path} {headers:?}");
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
             assert!(!answer.text().contains("zhangsan"));
         }
         let query = format!("{path}?token={TOKEN}&access_token={TOKEN}");
-        assert_eq!(ask(&menshen, method, &query, "", body).await.status, 401);
+        assert_eq!(
+            send_request(&menshen, method, &query, "", body)
+                .await
+                .status,
+            401
+        );
         assert_ne!(
-            api(&menshen, method, path, &Value::Null).await.status,
+            call_api(&menshen, method, path, &Value::Null).await.status,
             401,
             "{path}"
         );
@@ -127,14 +138,16 @@ async fn without_a_configured_token_there_is_no_api() {
         .tables("[admin]\nlisten = \"127.0.0.1:0\"\n")
         .start()
         .await;
-    for (method, path, body) in API {
+    for (method, path, body) in API_REQUESTS {
         for headers in [
             "",
             "Authorization: Bearer \r\n",
             "Authorization: Bearer x\r\n",
         ] {
             assert_eq!(
-                ask(&menshen, method, path, headers, body).await.status,
+                send_request(&menshen, method, path, headers, body)
+                    .await
+                    .status,
                 404,
                 "{path}"
             );
@@ -142,7 +155,7 @@ async fn without_a_configured_token_there_is_no_api() {
     }
     for path in ["/metrics", "/healthz", "/readyz"] {
         assert_eq!(
-            ask(&menshen, "GET", path, "", "").await.status,
+            send_request(&menshen, "GET", path, "", "").await.status,
             200,
             "{path}"
         );
@@ -152,8 +165,8 @@ async fn without_a_configured_token_there_is_no_api() {
 #[tokio::test]
 async fn get_changes_nothing_and_post_shows_nothing() {
     let menshen = setup().start().await;
-    let mut browser = signed_in(&menshen, "zhangsan").await;
-    let session = sessions_of(&menshen, "zhangsan").await.remove(0);
+    let mut browser = sign_in_as(&menshen, "zhangsan").await;
+    let session = list_sessions(&menshen, "zhangsan").await.remove(0);
     let (id, account) = (
         session["id"].as_str().unwrap(),
         session["account"].as_str().unwrap(),
@@ -169,12 +182,12 @@ async fn get_changes_nothing_and_post_shows_nothing() {
                 "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n\
                  Connection: close\r\n\r\n"
             );
-            let answer = wire::send(admin_of(&menshen), request.as_bytes()).await;
+            let answer = wire::send(admin_address(&menshen), request.as_bytes()).await;
             assert_eq!(answer.status, 405, "{method} {path}");
         }
     }
     for path in ["/metrics", "/healthz", "/readyz", "/api/sessions"] {
-        let answer = api(&menshen, "POST", path, &Value::Null).await;
+        let answer = call_api(&menshen, "POST", path, &Value::Null).await;
         assert_eq!(answer.status, 405, "{path}");
         assert!(
             answer
@@ -189,10 +202,10 @@ async fn get_changes_nothing_and_post_shows_nothing() {
 async fn an_ended_session_is_refused_on_its_next_request() {
     let menshen = setup().start().await;
     let (mut desk, mut phone) = (
-        signed_in(&menshen, "zhangsan").await,
-        signed_in(&menshen, "zhangsan").await,
+        sign_in_as(&menshen, "zhangsan").await,
+        sign_in_as(&menshen, "zhangsan").await,
     );
-    let mut other = signed_in(&menshen, "lisi").await;
+    let mut other = sign_in_as(&menshen, "lisi").await;
     let value = &desk.cookie("menshen").unwrap().value;
     let mut socket = open_websocket(
         &menshen,
@@ -200,7 +213,7 @@ async fn an_ended_session_is_refused_on_its_next_request() {
         &format!("Cookie: menshen={value}\r\n"),
     )
     .await;
-    let sessions = sessions_of(&menshen, "zhangsan").await;
+    let sessions = list_sessions(&menshen, "zhangsan").await;
     assert_eq!(sessions.len(), 2);
     assert!(
         sessions
@@ -211,17 +224,24 @@ async fn an_ended_session_is_refused_on_its_next_request() {
     let end = |at: usize| format!("/api/sessions/{}", sessions[at]["id"].as_str().unwrap());
     assert!(is_signed_in(&mut desk).await && is_signed_in(&mut phone).await);
     assert_eq!(
-        api(&menshen, "DELETE", &end(0), &Value::Null).await.status,
+        call_api(&menshen, "DELETE", &end(0), &Value::Null)
+            .await
+            .status,
         200
     );
-    let left = (
+    let still_signed_in = (
         is_signed_in(&mut desk).await,
         is_signed_in(&mut phone).await,
     );
-    assert!(left.0 != left.1, "{left:?}");
-    assert_eq!(sessions_of(&menshen, "zhangsan").await.len(), 1);
+    assert!(
+        still_signed_in.0 != still_signed_in.1,
+        "{still_signed_in:?}"
+    );
+    assert_eq!(list_sessions(&menshen, "zhangsan").await.len(), 1);
     assert_eq!(
-        api(&menshen, "DELETE", &end(1), &Value::Null).await.status,
+        call_api(&menshen, "DELETE", &end(1), &Value::Null)
+            .await
+            .status,
         200
     );
     assert!(!is_signed_in(&mut desk).await && !is_signed_in(&mut phone).await);
@@ -230,11 +250,13 @@ async fn an_ended_session_is_refused_on_its_next_request() {
     assert!(is_signed_in(&mut other).await);
     // A session cannot be ended twice, nor an unknown one.
     assert_eq!(
-        api(&menshen, "DELETE", &end(0), &Value::Null).await.status,
+        call_api(&menshen, "DELETE", &end(0), &Value::Null)
+            .await
+            .status,
         404
     );
     for id in ["x", "AAAAAAAAAAAAAAAAAAAAAA", "%2e%2e", ""] {
-        let answer = api(
+        let answer = call_api(
             &menshen,
             "DELETE",
             &format!("/api/sessions/{id}"),
@@ -249,11 +271,11 @@ async fn an_ended_session_is_refused_on_its_next_request() {
 async fn sessions_of_an_account_a_connector_and_everyone_end_at_once() {
     let menshen = setup().start().await;
     let account = {
-        signed_in(&menshen, "zhangsan").await;
-        let sessions = sessions_of(&menshen, "zhangsan").await;
+        sign_in_as(&menshen, "zhangsan").await;
+        let sessions = list_sessions(&menshen, "zhangsan").await;
         sessions[0]["account"].clone()
     };
-    for (body, spares_others) in [
+    for (body, others_continue) in [
         (json!({ "login": "zhangsan" }), true),
         (json!({ "login": "ZhangSan" }), true),
         (json!({ "account": account }), true),
@@ -261,28 +283,28 @@ async fn sessions_of_an_account_a_connector_and_everyone_end_at_once() {
         (json!({ "everyone": true }), false),
     ] {
         let (mut desk, mut phone) = (
-            signed_in(&menshen, "zhangsan").await,
-            signed_in(&menshen, "zhangsan").await,
+            sign_in_as(&menshen, "zhangsan").await,
+            sign_in_as(&menshen, "zhangsan").await,
         );
-        let mut other = signed_in(&menshen, "lisi").await;
-        let answer = api(&menshen, "POST", "/api/revoke", &body).await;
+        let mut other = sign_in_as(&menshen, "lisi").await;
+        let answer = call_api(&menshen, "POST", "/api/revoke", &body).await;
         assert_eq!(answer.status, 200, "{body}: {}", answer.text());
         assert!(
             !is_signed_in(&mut desk).await && !is_signed_in(&mut phone).await,
             "{body}"
         );
-        assert_eq!(is_signed_in(&mut other).await, spares_others, "{body}");
+        assert_eq!(is_signed_in(&mut other).await, others_continue, "{body}");
         // A login that began before the revocation is refused.
         menshen.advance(Duration::from_secs(1));
         // They can sign in again.
-        assert!(is_signed_in(&mut signed_in(&menshen, "zhangsan").await).await);
+        assert!(is_signed_in(&mut sign_in_as(&menshen, "zhangsan").await).await);
     }
 }
 
 #[tokio::test]
 async fn a_malformed_revocation_ends_no_session() {
     let menshen = setup().start().await;
-    let mut browser = signed_in(&menshen, "zhangsan").await;
+    let mut browser = sign_in_as(&menshen, "zhangsan").await;
     let long = "x".repeat(20_000);
     for (body, status) in [
         ("", 400),
@@ -298,7 +320,7 @@ async fn a_malformed_revocation_ends_no_session() {
         (&long, 400),
     ] {
         let headers = format!("Authorization: Bearer {TOKEN}\r\n");
-        let answer = ask(&menshen, "POST", "/api/revoke", &headers, body).await;
+        let answer = send_request(&menshen, "POST", "/api/revoke", &headers, body).await;
         assert_eq!(answer.status, status, "{body:.80}: {}", answer.text());
     }
     for query in [
@@ -308,7 +330,7 @@ async fn a_malformed_revocation_ends_no_session() {
         "what=ever",
         "account=x",
     ] {
-        let answer = api(
+        let answer = call_api(
             &menshen,
             "GET",
             &format!("/api/sessions?{query}"),
@@ -327,14 +349,14 @@ async fn a_malformed_revocation_ends_no_session() {
 #[tokio::test]
 async fn a_closed_account_cannot_sign_in_until_it_is_opened() {
     let menshen = setup().start().await;
-    let mut browser = signed_in(&menshen, "zhangsan").await;
-    let account = sessions_of(&menshen, "zhangsan").await[0]["account"]
+    let mut browser = sign_in_as(&menshen, "zhangsan").await;
+    let account = list_sessions(&menshen, "zhangsan").await[0]["account"]
         .as_str()
         .unwrap()
         .to_owned();
     let path = |what: &str| format!("/api/accounts/{account}/{what}");
     assert_eq!(
-        api(&menshen, "POST", &path("close"), &Value::Null)
+        call_api(&menshen, "POST", &path("close"), &Value::Null)
             .await
             .status,
         200
@@ -345,7 +367,7 @@ async fn a_closed_account_cannot_sign_in_until_it_is_opened() {
         .await;
     assert_eq!(page.answer.status, 403, "{}", page.answer.text());
     assert_eq!(
-        api(&menshen, "POST", &path("open"), &Value::Null)
+        call_api(&menshen, "POST", &path("open"), &Value::Null)
             .await
             .status,
         200
@@ -353,7 +375,12 @@ async fn a_closed_account_cannot_sign_in_until_it_is_opened() {
     menshen.advance(Duration::from_secs(1));
     // Ended sessions stay ended; a new login works.
     assert!(!is_signed_in(&mut browser).await);
-    assert!(is_signed_in(&mut signed_in(&menshen, "zhangsan").await).await);
-    let never = "/api/accounts/AAAAAAAAAAAAAAAAAAAAAA/close";
-    assert_eq!(api(&menshen, "POST", never, &Value::Null).await.status, 404);
+    assert!(is_signed_in(&mut sign_in_as(&menshen, "zhangsan").await).await);
+    let unknown_account = "/api/accounts/AAAAAAAAAAAAAAAAAAAAAA/close";
+    assert_eq!(
+        call_api(&menshen, "POST", unknown_account, &Value::Null)
+            .await
+            .status,
+        404
+    );
 }

@@ -15,17 +15,17 @@ const OLD_REDEEM: &str = "/cgi-bin/user/getuserinfo";
 #[tokio::test]
 async fn a_hundred_concurrent_logins_request_one_token() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
-    let mut waiting = Vec::new();
+    let mut logins = Vec::new();
     for _ in 0..100 {
         let mut browser = Browser::new(&menshen);
-        let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
-        let back = browser.choose_person(&source, "lisi").await;
-        waiting.push((browser, back));
+        let login_page = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
+        let callback_url = browser.choose_person(&login_page, "lisi").await;
+        logins.push((browser, callback_url));
     }
-    let visits = waiting
+    let callbacks = logins
         .iter_mut()
-        .map(|(browser, back)| browser.visit(back));
-    for answer in futures_util::future::join_all(visits).await {
+        .map(|(browser, callback_url)| browser.visit(callback_url));
+    for answer in futures_util::future::join_all(callbacks).await {
         assert_eq!(answer.header("location"), Some("/echo"));
     }
     assert_eq!(menshen.wecom.calls(TOKEN), 1);
@@ -55,7 +55,8 @@ async fn a_rejected_token_is_replaced_once() {
             let (_, page) = log_in(&menshen).await;
             assert_eq!(page.answer.status, 200, "{code} at {call}");
             // If WeCom rejects every token, the call is made twice and no more.
-            let (sold, asked) = (menshen.wecom.calls(TOKEN), menshen.wecom.calls(call));
+            let (tokens_before, calls_before) =
+                (menshen.wecom.calls(TOKEN), menshen.wecom.calls(call));
             menshen.wecom.fail(call, code, usize::MAX);
             let (_, page) = log_in(&menshen).await;
             menshen.wecom.clear_faults(call);
@@ -64,8 +65,15 @@ async fn a_rejected_token_is_replaced_once() {
                 Some(Cause::SourceMisconfigured),
                 "{code} at {call}"
             );
-            assert_eq!(menshen.wecom.calls(call), asked + 2, "{code} at {call}");
-            assert!(menshen.wecom.calls(TOKEN) <= sold + 1, "{code} at {call}");
+            assert_eq!(
+                menshen.wecom.calls(call),
+                calls_before + 2,
+                "{code} at {call}"
+            );
+            assert!(
+                menshen.wecom.calls(TOKEN) <= tokens_before + 1,
+                "{code} at {call}"
+            );
         }
     }
 }
@@ -107,7 +115,7 @@ async fn a_refused_secret_logs_when_it_is_tried_again() {
         let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
         menshen.wecom.fail(TOKEN, code, 1);
         // The test clock starts at 2027-01-15 08:00.
-        let until = "2027-01-15T08:01:00.000Z";
+        let retry_at = "2027-01-15T08:01:00.000Z";
         for second in [0, 30, 29] {
             menshen.advance(Duration::from_secs(second));
             let page = Browser::new(&menshen)
@@ -116,21 +124,21 @@ async fn a_refused_secret_logs_when_it_is_tried_again() {
             assert_eq!(page.cause(), Some(Cause::SourceMisconfigured), "{code}");
             let error = last_error(&menshen);
             assert!(
-                error.contains(&format!("before {until}")),
+                error.contains(&format!("before {retry_at}")),
                 "{code}: {error}"
             );
             assert!(
-                !page.answer.text().contains(until),
+                !page.answer.text().contains(retry_at),
                 "the page must not show the time"
             );
         }
         assert_eq!(menshen.wecom.calls(TOKEN), 1);
         let text = log.text();
-        let mut said = text
+        let mut lines = text
             .lines()
             .filter(|line| line.contains("WeCom refuses to issue the application's token"));
-        let fits = |line: &str| line.contains("WARN") && line.contains(until);
-        assert!(said.any(|line| fits(line) && line.contains(&code.to_string())));
+        let is_warning = |line: &str| line.contains("WARN") && line.contains(retry_at);
+        assert!(lines.any(|line| is_warning(line) && line.contains(&code.to_string())));
         // After that time a new request succeeds.
         menshen.advance(Duration::from_secs(1));
         let page = Browser::new(&menshen)

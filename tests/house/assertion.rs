@@ -74,7 +74,7 @@ check_headers = "all"
 "#;
 
 /// The lifetime of an assertion.
-const LIFE_S: i64 = 300;
+const LIFETIME_S: i64 = 300;
 
 /// A server before a mirror.
 struct AssertionEnv {
@@ -158,8 +158,9 @@ fn verify_as_application(keys: &JwkSet, token: &str, audience: &str) -> Result<V
     validation.set_issuer(&[SSO_URL]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     let key = DecodingKey::from_jwk(key).unwrap();
-    let told = jsonwebtoken::decode::<Value>(token, &key, &validation);
-    told.map(|told| told.claims)
+    let decoded = jsonwebtoken::decode::<Value>(token, &key, &validation);
+    decoded
+        .map(|decoded| decoded.claims)
         .map_err(|error| error.kind().clone())
 }
 
@@ -186,7 +187,7 @@ async fn an_application_verifies_an_assertion_with_the_published_keys() {
         "login": "zhangsan",
         "aud": "sso.test",
         "iat": env.now_s(),
-        "exp": env.now_s() + LIFE_S,
+        "exp": env.now_s() + LIFETIME_S,
     });
     assert_eq!(
         verify_as_application(&keys, &token, "sso.test"),
@@ -210,8 +211,8 @@ async fn the_audience_is_that_of_the_route_or_the_host_without_its_port() {
         ("/x", "[2001:db8::1]:80", "[2001:db8::1]"),
         ("/x", "other.test", "other.test"),
     ] {
-        let ask = TestRequest::get(path).host(host).session(&cookie);
-        let token = single_assertion(&ask.send(&env.menshen).await).unwrap();
+        let request = TestRequest::get(path).host(host).session(&cookie);
+        let token = single_assertion(&request.send(&env.menshen).await).unwrap();
         assert!(
             verify_as_application(&keys, &token, audience).is_ok(),
             "{path} {host}"
@@ -292,7 +293,7 @@ async fn an_assertion_is_sent_only_for_persons_and_only_on_configured_routes() {
 async fn an_assertion_header_from_the_client_is_removed() {
     let env = AssertionEnv::open("").await;
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
-    let own = env.assertion_at("/x", &cookie).await.unwrap();
+    let assertion = env.assertion_at("/x", &cookie).await.unwrap();
     for name in [
         "X-Menshen-Assertion",
         "x-menshen-assertion",
@@ -301,15 +302,15 @@ async fn an_assertion_header_from_the_client_is_removed() {
         "x.menshen.assertion",
     ] {
         for (path, cookie, expected) in [
-            ("/x", cookie.as_str(), Some(&own)),
+            ("/x", cookie.as_str(), Some(&assertion)),
             ("/silent", cookie.as_str(), None),
             ("/public", "", None),
             ("/rule", "", None),
         ] {
-            let lies = TestRequest::get(path).session(cookie);
-            let lies = lies.header(name, "lie").header(name, "lie");
-            for ask in [lies.clone(), lies.header("Connection", name)] {
-                let answer = ask.send(&env.menshen).await;
+            let forged = TestRequest::get(path).session(cookie);
+            let forged = forged.header(name, "lie").header(name, "lie");
+            for request in [forged.clone(), forged.header("Connection", name)] {
+                let answer = request.send(&env.menshen).await;
                 assert_eq!(
                     single_assertion(&answer).as_ref(),
                     expected,
@@ -329,7 +330,7 @@ async fn a_modified_assertion_fails_verification() {
         env.keys().await,
         env.assertion_at("/x", &cookie).await.unwrap(),
     );
-    let refused = |token: &str| verify_as_application(&keys, token, "sso.test").unwrap_err();
+    let error_of = |token: &str| verify_as_application(&keys, token, "sso.test").unwrap_err();
     assert!(verify_as_application(&keys, &token, "sso.test").is_ok());
     assert_eq!(
         verify_as_application(&keys, &token, "oa.test"),
@@ -340,7 +341,7 @@ async fn a_modified_assertion_fails_verification() {
     boss["login"] = json!("boss");
     let forged = |head: &Value| compact(head, &boss, |_| parts[2].to_owned());
     assert_eq!(
-        refused(&forged(&decode_part(&token, 0))),
+        error_of(&forged(&decode_part(&token, 0))),
         ErrorKind::InvalidSignature
     );
     for at in (0..parts[2].len()).step_by(7) {
@@ -348,39 +349,39 @@ async fn a_modified_assertion_fails_verification() {
         signature[at] = if signature[at] == b'A' { b'B' } else { b'A' };
         let signature = String::from_utf8(signature).unwrap();
         let forged = format!("{}.{}.{signature}", parts[0], parts[1]);
-        assert_eq!(refused(&forged), ErrorKind::InvalidSignature, "at {at}");
+        assert_eq!(error_of(&forged), ErrorKind::InvalidSignature, "at {at}");
     }
     let kid = decode_part(&token, 0)["kid"].clone();
     let other = AssertionEnv::open("").await;
-    let others = session_cookie_of(&other.menshen, "zhangsan").await;
-    let others = other.assertion_at("/x", &others).await.unwrap();
+    let foreign_token = session_cookie_of(&other.menshen, "zhangsan").await;
+    let foreign_token = other.assertion_at("/x", &foreign_token).await.unwrap();
     // A key of another server, under its own key id and under this server's.
-    assert_eq!(refused(&others), ErrorKind::InvalidKeyFormat);
-    let rest: Vec<_> = others.split('.').collect();
-    let posing = format!("{}.{}.{}", parts[0], rest[1], rest[2]);
-    assert_eq!(refused(&posing), ErrorKind::InvalidSignature);
+    assert_eq!(error_of(&foreign_token), ErrorKind::InvalidKeyFormat);
+    let foreign_parts: Vec<_> = foreign_token.split('.').collect();
+    let with_our_key_id = format!("{}.{}.{}", parts[0], foreign_parts[1], foreign_parts[2]);
+    assert_eq!(error_of(&with_our_key_id), ErrorKind::InvalidSignature);
     let none = compact(&json!({ "alg": "none", "kid": kid }), &boss, |_| {
         String::new()
     });
     assert!(verify_as_application(&keys, &none, "sso.test").is_err());
-    let hmac = forged(&json!({ "alg": "HS256", "kid": kid }));
-    assert_eq!(refused(&hmac), ErrorKind::InvalidAlgorithm);
+    let hs256 = forged(&json!({ "alg": "HS256", "kid": kid }));
+    assert_eq!(error_of(&hs256), ErrorKind::InvalidAlgorithm);
 }
 
 #[tokio::test]
 async fn an_assertion_expires_at_its_exp() {
-    let past = AssertionEnv::at(now_s() - LIFE_S - 10, "").await;
-    let cookie = session_cookie_of(&past.menshen, "zhangsan").await;
+    let env = AssertionEnv::at(now_s() - LIFETIME_S - 10, "").await;
+    let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let (keys, token) = (
-        past.keys().await,
-        past.assertion_at("/x", &cookie).await.unwrap(),
+        env.keys().await,
+        env.assertion_at("/x", &cookie).await.unwrap(),
     );
     assert_eq!(
         verify_as_application(&keys, &token, "sso.test"),
         Err(ErrorKind::ExpiredSignature)
     );
-    past.advance(250);
-    let token = past.assertion_at("/x", &cookie).await.unwrap();
+    env.advance(250);
+    let token = env.assertion_at("/x", &cookie).await.unwrap();
     assert!(verify_as_application(&keys, &token, "sso.test").is_ok());
 }
 
@@ -390,7 +391,7 @@ async fn a_checking_proxy_gets_the_assertion_for_the_requested_host() {
     let setup = setup(&mirror, "").server("trusted_proxies = ['127.0.0.1']");
     let menshen = setup.start().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
-    let own = single_assertion(&TestRequest::get("/x").session(&cookie).send(&menshen).await);
+    let assertion = single_assertion(&TestRequest::get("/x").session(&cookie).send(&menshen).await);
     let auth = |uri: &str| {
         TestRequest::get("/.menshen/auth")
             .header("X-Forwarded-Uri", uri)
@@ -406,19 +407,25 @@ async fn a_checking_proxy_gets_the_assertion_for_the_requested_host() {
             .header("X-Forwarded-Uri", uri)
     };
     let envoy = |uri: &str| TestRequest::get(&format!("/.menshen/ext_authz{uri}"));
-    for (ask, status, expected) in [
-        (auth("/x"), 202, &own),
-        (forward_auth("/x"), 200, &own),
-        (envoy("/x"), 200, &own),
+    for (request, status, expected) in [
+        (auth("/x"), 202, &assertion),
+        (forward_auth("/x"), 200, &assertion),
+        (envoy("/x"), 200, &assertion),
         (auth("/silent"), 202, &None),
         (forward_auth("/silent"), 200, &None),
         (envoy("/silent"), 200, &None),
     ] {
-        let ask = ask.session(&cookie).header("X-Forwarded-For", "192.0.2.7");
-        let ask = ask.header("X-Menshen-Assertion", "lie");
-        let answer = ask.send(&menshen).await;
-        assert_eq!(answer.status, status, "{ask:?}");
-        let given: Vec<_> = answer.header_values("x-menshen-assertion").collect();
-        assert_eq!(given, Vec::from_iter(expected.as_deref()), "{ask:?}");
+        let request = request
+            .session(&cookie)
+            .header("X-Forwarded-For", "192.0.2.7");
+        let request = request.header("X-Menshen-Assertion", "lie");
+        let answer = request.send(&menshen).await;
+        assert_eq!(answer.status, status, "{request:?}");
+        let assertions: Vec<_> = answer.header_values("x-menshen-assertion").collect();
+        assert_eq!(
+            assertions,
+            Vec::from_iter(expected.as_deref()),
+            "{request:?}"
+        );
     }
 }

@@ -9,11 +9,11 @@ use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::upstream::get;
 
-const TRUSTING: &str = "trusted_proxies = ['127.0.0.1']\n";
-const LIMIT: &str = "[login]\nbegins_per_client_per_minute = 3\n";
+const TRUST_LOOPBACK_LINE: &str = "trusted_proxies = ['127.0.0.1']\n";
+const BEGIN_LIMIT: &str = "[login]\nbegins_per_client_per_minute = 3\n";
 
 /// How many of 20 logins of a client, which a trusted proxy names, are not refused.
-async fn begun(menshen: &Menshen, client: &str) -> usize {
+async fn begun_logins(menshen: &Menshen, client: &str) -> usize {
     let mut begun = 0;
     for _ in 0..20 {
         let mut browser = Browser::new(menshen);
@@ -35,13 +35,13 @@ async fn each_address_of_the_network_has_its_own_login_rate() {
         .chain((10..=15).map(|subnet| format!("{same_48}:{subnet:x}::1")))
         .collect();
     let setup = |key: &str| {
-        let setup = Setup::default().tables(LIMIT);
-        setup.server(&format!("{TRUSTING}{key}"))
+        let setup = Setup::default().tables(BEGIN_LIMIT);
+        setup.server(&format!("{TRUST_LOOPBACK_LINE}{key}"))
     };
     let menshen = setup("").start().await;
     let mut all = 0;
     for client in &clients {
-        all += begun(&menshen, client).await;
+        all += begun_logins(&menshen, client).await;
     }
     // Together about nine, and some more because time passes; alone each client would have three.
     assert!((9..30).contains(&all), "{all}");
@@ -50,13 +50,13 @@ async fn each_address_of_the_network_has_its_own_login_rate() {
     let key = "limits.count_by_address = ['fd00::/8']\n";
     menshen.reload(&setup(key)).await.unwrap();
     for client in &clients {
-        let begun = begun(&menshen, client).await;
+        let begun = begun_logins(&menshen, client).await;
         assert!((3..20).contains(&begun), "{client}: {begun}");
     }
     // Other networks are counted as before.
     let mut all = 0;
     for last in 1..=9 {
-        all += begun(&menshen, &format!("2001:db8:1:2::{last:x}")).await;
+        all += begun_logins(&menshen, &format!("2001:db8:1:2::{last:x}")).await;
     }
     assert!((3..20).contains(&all), "{all}");
 }
@@ -64,14 +64,14 @@ async fn each_address_of_the_network_has_its_own_login_rate() {
 #[tokio::test]
 async fn each_address_of_the_network_has_its_own_connections() {
     let menshen = Menshen::new().await;
-    let place = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
+    let listen = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
     for (key, both) in [
         ("", false),
         ("limits.count_by_address = ['fd00:1:2::/48']\n", true),
         ("limits.count_by_address = ['fd00:1:3::/48']\n", false),
     ] {
-        let server = format!("{TRUSTING}limits.connections_per_client_max = 1\n{key}");
-        let running = start_second_instance(&menshen, &echo_setup().server(&server), place).await;
+        let server = format!("{TRUST_LOOPBACK_LINE}limits.connections_per_client_max = 1\n{key}");
+        let running = start_second_instance(&menshen, &echo_setup().server(&server), listen).await;
         let from = async |client: &str| {
             let mut connection = RawConnection::open(running.addresses()[0]).await;
             let head = format!("PROXY TCP6 {client} fd00:1:2::1 5 443\r\n");
@@ -98,10 +98,10 @@ async fn no_address_can_be_chosen_that_uses_up_the_connections_of_another() {
     let menshen = Menshen::new().await;
     let listen = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
     let server = format!(
-        "{TRUSTING}limits.connections_per_client_max = 1\nlimits.count_by_address = ['fd00::/8']\n"
+        "{TRUST_LOOPBACK_LINE}limits.connections_per_client_max = 1\nlimits.count_by_address = ['fd00::/8']\n"
     );
     let running = start_second_instance(&menshen, &echo_setup().server(&server), listen).await;
-    let is_served = async |client: &str| {
+    let connect_as = async |client: &str| {
         let mut connection = RawConnection::open(running.addresses()[0]).await;
         let head = format!("PROXY TCP6 {client} fd00:1:2::1 5 443\r\n");
         let _ = connection
@@ -115,8 +115,8 @@ async fn no_address_can_be_chosen_that_uses_up_the_connections_of_another() {
     };
     // A hash without a key (the upper half xor the lower half times 0x9e3779b97f4a7c15) is the same
     // number for both addresses.
-    let (victim, _kept) = is_served("fd00:1:2:3::1").await;
-    let (attacker, _kept) = is_served("fd00:1:2:4:2a64:745b:3459:a64a").await;
+    let (victim, _kept) = connect_as("fd00:1:2:3::1").await;
+    let (attacker, _kept) = connect_as("fd00:1:2:4:2a64:745b:3459:a64a").await;
     assert!(victim && attacker);
 }
 
@@ -132,8 +132,8 @@ fn networks_of_the_public_internet_are_warned_about() {
         let about_it = keys.filter(|key| key.contains("count_by_address"));
         about_it.collect::<Vec<_>>()
     };
-    let fine = "'fd00::/8', 'fc00::/7', '2001:db8:1::/48', '2001:db8::/32', '10.0.0.0/8', '::1'";
-    assert_eq!(warned(fine), [""; 0]);
+    let narrow = "'fd00::/8', 'fc00::/7', '2001:db8:1::/48', '2001:db8::/32', '10.0.0.0/8', '::1'";
+    assert_eq!(warned(narrow), [""; 0]);
     let wide = "'fd00::/8', '::/0', '2000::/3', '2001::/16', 'f000::/4'";
     let places = [1, 2, 3, 4].map(|at| format!("server.limits.count_by_address[{at}]"));
     assert_eq!(warned(wide), places);

@@ -14,22 +14,22 @@ async fn a_cookie_of_any_bytes_does_not_hide_the_session() {
     let menshen = Setup::default().server(TRUST_LOOPBACK).start().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
     for name in NAMES {
-        let ours = format!("menshen={cookie}").into_bytes();
-        for line in [
-            [b"name=", name, b"; ", &ours].concat(),
-            [&ours, &b"; name="[..], name].concat(),
-            [name, b"=x; ", &ours, b"; a=b"].concat(),
-            [name, b"; ", &ours].concat(),
+        let session_cookie = format!("menshen={cookie}").into_bytes();
+        for header_value in [
+            [b"name=", name, b"; ", &session_cookie].concat(),
+            [&session_cookie, &b"; name="[..], name].concat(),
+            [name, b"=x; ", &session_cookie, b"; a=b"].concat(),
+            [name, b"; ", &session_cookie].concat(),
         ] {
-            let proxy = TestRequest::get("/echo").bytes("Cookie", &line);
-            assert_eq!(proxy.send(&menshen).await.status, 200, "{line:?}");
+            let proxy = TestRequest::get("/echo").bytes("Cookie", &header_value);
+            assert_eq!(proxy.send(&menshen).await.status, 200, "{header_value:?}");
             let auth = TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", "/echo");
             let auth = auth
                 .header("X-Forwarded-Proto", "http")
-                .bytes("Cookie", &line);
-            assert_eq!(auth.send(&menshen).await.status, 202, "{line:?}");
-            let envoy = TestRequest::get("/.menshen/ext_authz/echo").bytes("Cookie", &line);
-            assert_eq!(envoy.send(&menshen).await.status, 200, "{line:?}");
+                .bytes("Cookie", &header_value);
+            assert_eq!(auth.send(&menshen).await.status, 202, "{header_value:?}");
+            let envoy = TestRequest::get("/.menshen/ext_authz/echo").bytes("Cookie", &header_value);
+            assert_eq!(envoy.send(&menshen).await.status, 200, "{header_value:?}");
         }
         // A session cookie with other bytes in it is invalid.
         let broken = [b"menshen=", name, b"; a=", cookie.as_bytes()].concat();
@@ -58,8 +58,8 @@ async fn the_wecom_client_is_recognized_despite_a_non_ascii_phone_name() {
     for model in NAMES {
         let agent = [b"Mozilla/5.0 (Linux; Android 14; ", model, b") "].concat();
         let agent = [&agent, WECOM_PHONE_APP.as_bytes()].concat();
-        let ask = TestRequest::get("/.menshen/start?connector=corp").headers(&ACCEPT_HTML);
-        let answer = ask.bytes("User-Agent", &agent).send(&menshen).await;
+        let request = TestRequest::get("/.menshen/start?connector=corp").headers(&ACCEPT_HTML);
+        let answer = request.bytes("User-Agent", &agent).send(&menshen).await;
         let to = answer.header("location").unwrap_or_default();
         assert!(to.contains("/connect/oauth2/authorize"), "{model:?}: {to}");
     }
@@ -70,18 +70,22 @@ async fn an_old_browser_signs_out_from_a_page_with_a_non_ascii_referer() {
     let menshen = Menshen::new().await;
     for (name, status) in [(&b"/\xd5\xc5\xc8\xfd"[..], 200), (&b""[..], 200)] {
         let cookie = session_cookie_of(&menshen, "zhangsan").await;
-        let ask = TestRequest::get("/.menshen/sign_out")
+        let request = TestRequest::get("/.menshen/sign_out")
             .method("POST")
             .session(&cookie);
         let referer = [SSO_URL.as_bytes(), name].concat();
-        let ask = ask.bytes("Referer", &referer).header("Content-Length", "0");
-        assert_eq!(ask.send(&menshen).await.status, status, "{name:?}");
+        let request = request
+            .bytes("Referer", &referer)
+            .header("Content-Length", "0");
+        assert_eq!(request.send(&menshen).await.status, status, "{name:?}");
         let foreign = [b"http://evil.test", name].concat();
-        let ask = TestRequest::get("/.menshen/sign_out")
+        let request = TestRequest::get("/.menshen/sign_out")
             .method("POST")
             .session(&cookie);
-        let ask = ask.bytes("Referer", &foreign).header("Content-Length", "0");
-        assert_eq!(ask.send(&menshen).await.status, 403, "{name:?}");
+        let request = request
+            .bytes("Referer", &foreign)
+            .header("Content-Length", "0");
+        assert_eq!(request.send(&menshen).await.status, 403, "{name:?}");
     }
 }
 
@@ -93,27 +97,27 @@ async fn redirects_of_menshen_are_ascii() {
         "/%E4%BD%A0%E5%A5%BD?q=%E5%BC%A0%E4%B8%89",
     ] {
         let mut browser = Browser::new(&menshen);
-        let source = browser
+        let login_page = browser
             .open_login_page(&format!("{OWN_PAGES}/start?rd={rd}"))
             .await;
-        let back = browser.choose_person(&source, "lisi").await;
-        let answer = browser.visit(&back).await;
+        let callback_url = browser.choose_person(&login_page, "lisi").await;
+        let answer = browser.visit(&callback_url).await;
         let to = answer.header("location").unwrap();
-        let wanted = "/%E4%BD%A0%E5%A5%BD?q=%E5%BC%A0%E4%B8%89";
-        assert_eq!(to.trim_start_matches(SSO_URL), wanted, "{rd}");
+        let expected = "/%E4%BD%A0%E5%A5%BD?q=%E5%BC%A0%E4%B8%89";
+        assert_eq!(to.trim_start_matches(SSO_URL), expected, "{rd}");
         // With a session the redirect is immediate.
         let answer = browser.visit(&format!("{OWN_PAGES}/start?rd={rd}")).await;
         let to = answer.header("location").unwrap();
-        assert_eq!(to.trim_start_matches(SSO_URL), wanted, "{rd}");
+        assert_eq!(to.trim_start_matches(SSO_URL), expected, "{rd}");
     }
     // A header of a proxy in front, in GBK.
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
-    let ask = TestRequest::get("/.menshen/start")
+    let request = TestRequest::get("/.menshen/start")
         .headers(&ACCEPT_HTML)
         .session(&cookie);
-    let ask = ask.bytes("X-Auth-Request-Redirect", b"/\xc4\xe3");
-    let answer = ask.send(&menshen).await;
+    let request = request.bytes("X-Auth-Request-Redirect", b"/\xc4\xe3");
+    let answer = request.send(&menshen).await;
     assert_eq!(answer.header("location"), Some("/%C4%E3"));
 }

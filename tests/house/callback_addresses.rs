@@ -8,10 +8,15 @@ use crate::provider::{Misbehavior, Provider, start_url};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 
 /// The callback URL of oauth2-proxy.
-const KNOWN: &str = "http://sso.test/oauth2/callback";
+const OAUTH2_PROXY_CALLBACK: &str = "http://sso.test/oauth2/callback";
 
 /// Two providers and WeCom with one callback URL.
-async fn shared(one: &Provider, other: &Provider, address: &str, prefix: &str) -> Menshen {
+async fn start_with_shared_callback(
+    one: &Provider,
+    other: &Provider,
+    address: &str,
+    prefix: &str,
+) -> Menshen {
     let at = |id: &str, provider: &Provider| {
         let table = provider.toml(id);
         let head = format!("[connector.{id}]\n");
@@ -34,7 +39,7 @@ fn start_of(id: &str, prefix: &str) -> String {
 #[tokio::test]
 async fn logins_return_to_the_configured_callback_url() {
     for (address, prefix) in [
-        (KNOWN, "/oauth2"),
+        (OAUTH2_PROXY_CALLBACK, "/oauth2"),
         ("http://sso.test/.menshen/callback", "/.menshen"),
         ("http://sso.test/.menshen/old/sso/return.do", "/.menshen"),
         ("http://sso.test/.menshen/return/", "/.menshen"),
@@ -42,7 +47,7 @@ async fn logins_return_to_the_configured_callback_url() {
         ("http://sso.test/.menshen/callback/corp", "/.menshen"),
     ] {
         let (one, other) = (Provider::new().await, Provider::new().await);
-        let menshen = shared(&one, &other, address, prefix).await;
+        let menshen = start_with_shared_callback(&one, &other, address, prefix).await;
         for (id, provider) in [("one", &one), ("two", &other)] {
             let login = format!("{id}-zhangsan");
             provider
@@ -62,22 +67,25 @@ async fn logins_return_to_the_configured_callback_url() {
                 provider.last_request("token").parameter("redirect_uri"),
                 Some(address)
             );
-            let back = browser
+            let callback_url = browser
                 .visited
                 .iter()
                 .find(|url| url.contains("code="))
                 .unwrap();
-            assert!(back.starts_with(&format!("{address}?")), "{back}");
+            assert!(
+                callback_url.starts_with(&format!("{address}?")),
+                "{callback_url}"
+            );
         }
         let mut browser = Browser::new(&menshen);
         let start = start_of("corp", prefix);
-        let source = browser.open_login_page(&start).await;
-        let back = browser.choose_person(&source, "lisi").await;
-        assert!(back.starts_with(address), "{back}");
-        let page = browser.follow(&back).await;
+        let login_page = browser.open_login_page(&start).await;
+        let callback_url = browser.choose_person(&login_page, "lisi").await;
+        assert!(callback_url.starts_with(address), "{callback_url}");
+        let page = browser.follow(&callback_url).await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
         // A repeated callback by the same browser does no harm.
-        let page = browser.follow(&back).await;
+        let page = browser.follow(&callback_url).await;
         assert_eq!(page.url, format!("{SSO_URL}/echo"));
     }
 }
@@ -85,7 +93,7 @@ async fn logins_return_to_the_configured_callback_url() {
 #[tokio::test]
 async fn a_response_belongs_to_the_login_in_the_browsers_cookie() {
     let (one, other) = (Provider::new().await, Provider::new().await);
-    let menshen = shared(&one, &other, KNOWN, "/oauth2").await;
+    let menshen = start_with_shared_callback(&one, &other, OAUTH2_PROXY_CALLBACK, "/oauth2").await;
     let callback_url = async |browser: &mut Browser, id: &str, provider: &Provider| {
         provider.start_session(browser, "zhangsan");
         let at_callback = |next: &str| next.contains("/oauth2/callback");
@@ -96,35 +104,38 @@ async fn a_response_belongs_to_the_login_in_the_browsers_cookie() {
     };
     // Two tabs, two providers: each response is redeemed by its own connector.
     let mut browser = Browser::new(&menshen);
-    let ones = callback_url(&mut browser, "one", &one).await;
-    let others = callback_url(&mut browser, "two", &other).await;
-    let page = browser.follow(&ones).await;
+    let callback_of_one = callback_url(&mut browser, "one", &one).await;
+    let callback_of_two = callback_url(&mut browser, "two", &other).await;
+    let page = browser.follow(&callback_of_one).await;
     assert_eq!(page.answer.status, 200);
     assert_eq!((one.code_grants(), other.code_grants()), (1, 0));
     other
         .person("zhangsan")
         .claim("preferred_username", "two".into());
-    let page = browser.follow(&others).await;
+    let page = browser.follow(&callback_of_two).await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
     assert_eq!((one.code_grants(), other.code_grants()), (1, 1));
     // A response with another login's state names its issuer and is refused.
     let mut browser = Browser::new(&menshen);
-    let ones = url::Url::parse(&callback_url(&mut browser, "one", &one).await).unwrap();
-    let others = url::Url::parse(&callback_url(&mut browser, "two", &other).await).unwrap();
+    let callback_of_one = url::Url::parse(&callback_url(&mut browser, "one", &one).await).unwrap();
+    let callback_of_two =
+        url::Url::parse(&callback_url(&mut browser, "two", &other).await).unwrap();
     let state = |url: &url::Url| {
         let found = url.query_pairs().find(|(name, _)| name == "state");
         found.unwrap().1.into_owned()
     };
-    let mixed = ones.as_str().replace(&state(&ones), &state(&others));
+    let mixed = callback_of_one
+        .as_str()
+        .replace(&state(&callback_of_one), &state(&callback_of_two));
     let page = browser.follow(&mixed).await;
     assert_eq!(page.cause(), Some(Cause::BadAnswer));
     assert_eq!((one.code_grants(), other.code_grants()), (1, 1));
     // The response is refused in another browser.
     let mut attacker = Browser::new(&menshen);
-    let bait = callback_url(&mut attacker, "one", &one).await;
+    let callback_url_of_attacker = callback_url(&mut attacker, "one", &one).await;
     let mut victim = Browser::new(&menshen);
     assert_eq!(
-        victim.follow(&bait).await.cause(),
+        victim.follow(&callback_url_of_attacker).await.cause(),
         Some(Cause::LoginMissing)
     );
     assert!(victim.cookie("menshen").is_none());
@@ -135,36 +146,36 @@ async fn a_response_belongs_to_the_login_in_the_browsers_cookie() {
 async fn a_login_does_not_return_to_another_connectors_callback_url() {
     let provider = Provider::new().await;
     let table = provider.toml("keycloak");
-    let own = table.replace(
+    let table_with_callback = table.replace(
         "[connector.keycloak]\n",
         "[connector.keycloak]\ncallback = 'http://sso.test/.menshen/sso/return'\n",
     );
     let setup = Setup::default()
         .clock(provider.clock())
-        .tables(&format!("{own}{NO_LOGIN_LIMITS}"));
+        .tables(&format!("{table_with_callback}{NO_LOGIN_LIMITS}"));
     let menshen = setup.start().await;
     let mut browser = Browser::new(&menshen);
     provider.start_session(&mut browser, "zhangsan");
     let at_callback = |next: &str| next.contains("/sso/return");
-    let back = browser
+    let callback_url = browser
         .follow_until(&start_url("keycloak"), at_callback)
         .await
         .url;
-    let elsewhere = back.replace("/sso/return", "/callback/corp");
+    let other_callback = callback_url.replace("/sso/return", "/callback/corp");
     assert_eq!(
-        browser.clone().follow(&elsewhere).await.cause(),
+        browser.clone().follow(&other_callback).await.cause(),
         Some(Cause::LoginForged)
     );
-    for none in ["/sso/return/x", "/sso", "/sso/Return"] {
+    for path in ["/sso/return/x", "/sso", "/sso/Return"] {
         let answer = browser
             .clone()
-            .visit(&back.replace("/sso/return", none))
+            .visit(&callback_url.replace("/sso/return", path))
             .await;
-        assert_eq!(answer.status, 404, "{none}");
+        assert_eq!(answer.status, 404, "{path}");
     }
-    let answer = browser.clone().send("POST", &back, &[], b"").await;
+    let answer = browser.clone().send("POST", &callback_url, &[], b"").await;
     assert_eq!(answer.status, 405, "it does not answer by POST");
-    let page = browser.follow(&back).await;
+    let page = browser.follow(&callback_url).await;
     assert_eq!(page.answer.status, 200);
 }
 
@@ -197,7 +208,7 @@ async fn a_form_post_response_works_at_a_shared_callback_url() {
 #[tokio::test]
 async fn a_response_without_an_issuer_is_sent_to_no_other_provider() {
     let (one, other) = (Provider::new().await, Provider::new().await);
-    let menshen = shared(&one, &other, KNOWN, "/oauth2").await;
+    let menshen = start_with_shared_callback(&one, &other, OAUTH2_PROXY_CALLBACK, "/oauth2").await;
     // A provider that announces the `iss` parameter and omits it.
     one.misbehave(Misbehavior::redirect_parameters(|pairs| {
         pairs.retain(|(name, _)| name != "iss")

@@ -17,42 +17,46 @@ async fn at_callback(menshen: &Menshen) -> (Browser, String) {
     let page = browser
         .open_login_page(&format!("{SSO_URL}/echo?way=back"))
         .await;
-    let back = browser.choose_person(&page, "zhangsan").await;
-    (browser, back)
+    let callback_url = browser.choose_person(&page, "zhangsan").await;
+    (browser, callback_url)
 }
 
-fn session(browser: &Browser) -> Option<String> {
+fn session_cookie(browser: &Browser) -> Option<String> {
     browser.cookie("menshen").map(|cookie| cookie.value.clone())
 }
 
 #[tokio::test]
 async fn a_repeated_callback_does_no_harm() {
     let menshen = Menshen::new().await;
-    let (mut browser, back) = at_callback(&menshen).await;
-    assert_eq!(browser.follow(&back).await.answer.status, 200);
-    let first = session(&browser);
-    for again in 0..3 {
-        let page = browser.follow(&back).await;
-        assert_eq!(page.url, format!("{SSO_URL}/echo?way=back"), "time {again}");
+    let (mut browser, callback_url) = at_callback(&menshen).await;
+    assert_eq!(browser.follow(&callback_url).await.answer.status, 200);
+    let first = session_cookie(&browser);
+    for second_login_page in 0..3 {
+        let page = browser.follow(&callback_url).await;
+        assert_eq!(
+            page.url,
+            format!("{SSO_URL}/echo?way=back"),
+            "time {second_login_page}"
+        );
         assert_eq!(page.answer.status, 200);
         menshen.advance(Duration::from_secs(60));
     }
-    assert_eq!(session(&browser), first);
+    assert_eq!(session_cookie(&browser), first);
     assert_eq!(menshen.wecom.calls(REDEEM), 1);
 }
 
 #[tokio::test]
 async fn concurrent_callbacks_redeem_the_code_once() {
     let menshen = Menshen::new().await;
-    let (browser, back) = at_callback(&menshen).await;
+    let (browser, callback_url) = at_callback(&menshen).await;
     let mut tabs: Vec<_> = (0..8).map(|_| browser.clone()).collect();
-    let visits = tabs.iter_mut().map(|tab| tab.visit(&back));
+    let visits = tabs.iter_mut().map(|tab| tab.visit(&callback_url));
     let answers = futures_util::future::join_all(visits).await;
     for answer in &answers {
         assert_eq!(answer.status, 302);
         assert_eq!(answer.header("location"), Some("/echo?way=back"));
     }
-    let sessions: Vec<_> = tabs.iter().map(session).collect();
+    let sessions: Vec<_> = tabs.iter().map(session_cookie).collect();
     assert!(sessions[0].is_some());
     assert!(sessions.iter().all(|one| *one == sessions[0]));
     assert_eq!(menshen.wecom.calls(REDEEM), 1);
@@ -61,10 +65,10 @@ async fn concurrent_callbacks_redeem_the_code_once() {
 #[tokio::test]
 async fn a_callback_in_another_browser_is_refused_and_redeems_no_code() {
     let menshen = Menshen::new().await;
-    let (mut owner, back) = at_callback(&menshen).await;
+    let (mut owner, callback_url) = at_callback(&menshen).await;
     let mut other = Browser::new(&menshen);
     for _ in 0..2 {
-        let page = other.follow(&back).await;
+        let page = other.follow(&callback_url).await;
         assert_eq!(
             (page.answer.status, page.cause()),
             (400, Some(Cause::LoginMissing))
@@ -72,9 +76,9 @@ async fn a_callback_in_another_browser_is_refused_and_redeems_no_code() {
         assert_eq!(other.cookies(), []);
     }
     assert_eq!(menshen.wecom.calls(REDEEM), 0);
-    assert_eq!(owner.follow(&back).await.answer.status, 200);
+    assert_eq!(owner.follow(&callback_url).await.answer.status, 200);
     // The outcome of the login is remembered, for its own browser only.
-    let page = other.follow(&back).await;
+    let page = other.follow(&callback_url).await;
     assert_eq!(page.cause(), Some(Cause::LoginMissing));
     assert_eq!(other.cookies(), []);
     assert_eq!(menshen.wecom.calls(REDEEM), 1);
@@ -90,9 +94,9 @@ async fn the_callback_of_another_person_does_not_change_the_session() {
         if spent {
             attacker.follow(&bait).await;
         }
-        let before = session(&victim);
+        let before = session_cookie(&victim);
         let page = victim.follow(&bait).await;
-        assert_eq!(session(&victim), before);
+        assert_eq!(session_cookie(&victim), before);
         // The return address of the other login is not disclosed.
         assert_eq!(page.url, format!("{SSO_URL}/"));
         let echo = victim.visit(&format!("{SSO_URL}/echo")).await;
@@ -103,9 +107,9 @@ async fn the_callback_of_another_person_does_not_change_the_session() {
 #[tokio::test]
 async fn a_late_callback_gets_a_page_that_says_so() {
     let menshen = Menshen::new().await;
-    let (mut browser, back) = at_callback(&menshen).await;
+    let (mut browser, callback_url) = at_callback(&menshen).await;
     menshen.advance(Duration::from_secs(601));
-    let page = browser.follow(&back).await;
+    let page = browser.follow(&callback_url).await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (400, Some(Cause::LoginLate))
@@ -113,9 +117,9 @@ async fn a_late_callback_gets_a_page_that_says_so() {
     assert_eq!(browser.cookies(), [], "it will never be of use again");
     assert_eq!(menshen.wecom.calls(REDEEM), 0);
     // In time it is accepted; the code is valid for five minutes.
-    let (mut browser, back) = at_callback(&menshen).await;
+    let (mut browser, callback_url) = at_callback(&menshen).await;
     menshen.advance(Duration::from_secs(299));
-    assert_eq!(browser.follow(&back).await.answer.status, 200);
+    assert_eq!(browser.follow(&callback_url).await.answer.status, 200);
 }
 
 #[tokio::test]
@@ -132,8 +136,10 @@ async fn a_declined_login_gets_a_page_and_can_be_repeated() {
     );
     assert_eq!(browser.cookies(), []);
     assert_eq!(menshen.wecom.calls(REDEEM), 0);
-    let again = href(&page.answer.text(), "/sign_in").unwrap();
-    let page = browser.sign_in(&format!("{SSO_URL}{again}"), "lisi").await;
+    let second_login_page = href(&page.answer.text(), "/sign_in").unwrap();
+    let page = browser
+        .sign_in(&format!("{SSO_URL}{second_login_page}"), "lisi")
+        .await;
     assert_eq!(page.url, format!("{SSO_URL}/echo?x=1"));
 }
 
@@ -144,15 +150,15 @@ async fn a_signed_in_person_may_sign_in_as_another_person() {
     browser
         .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
         .await;
-    let before = session(&browser);
+    let before = session_cookie(&browser);
     let start = format!("{OWN_PAGES}/start?connector=corp&rd=/echo");
     let page = browser.sign_in(&start, "lisi").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-    assert_ne!(session(&browser), before);
+    assert_ne!(session_cookie(&browser), before);
     // The same person gets a new session, too.
-    let before = session(&browser);
+    let before = session_cookie(&browser);
     browser.sign_in(&start, "lisi").await;
-    assert_ne!(session(&browser), before);
+    assert_ne!(session_cookie(&browser), before);
 }
 
 #[tokio::test]
@@ -177,10 +183,10 @@ async fn a_malformed_callback_gets_a_page_without_asking_the_provider() {
             Cause::LoginMissing,
         ),
     ] {
-        let (mut browser, back) = at_callback(&menshen).await;
+        let (mut browser, callback_url) = at_callback(&menshen).await;
         let (code, state) = (
-            query_parameter(&back, "code"),
-            query_parameter(&back, "state"),
+            query_parameter(&callback_url, "code"),
+            query_parameter(&callback_url, "state"),
         );
         let query = broken
             .replace("=LONG", &format!("={}", "x".repeat(513)))
@@ -190,14 +196,14 @@ async fn a_malformed_callback_gets_a_page_without_asking_the_provider() {
             .follow(&format!("{OWN_PAGES}/callback/corp{query}"))
             .await;
         assert_eq!(page.cause(), Some(cause), "{broken}");
-        assert!(session(&browser).is_none(), "{broken}");
+        assert!(session_cookie(&browser).is_none(), "{broken}");
         assert!(href(&page.answer.text(), "/sign_in").is_some(), "{broken}");
     }
     assert_eq!(menshen.wecom.calls(REDEEM), 0);
     // Other parameters do not matter.
-    let (mut browser, back) = at_callback(&menshen).await;
+    let (mut browser, callback_url) = at_callback(&menshen).await;
     let page = browser
-        .follow(&format!("{back}&appid=ww1&appid=ww2&x"))
+        .follow(&format!("{callback_url}&appid=ww1&appid=ww2&x"))
         .await;
     assert_eq!(page.answer.status, 200);
 }
@@ -207,24 +213,35 @@ async fn a_forged_login_cookie_is_refused() {
     let menshen = Menshen::new().await;
     let (mut victim, _) = at_callback(&menshen).await;
     let (attacker, bait) = at_callback(&menshen).await;
-    let theirs = attacker.cookies()[0].clone();
-    let own = victim.cookies()[0].clone();
+    let attackers_cookie = attacker.cookies()[0].clone();
+    let victims_cookie = victim.cookies()[0].clone();
     // The callback of another login with the cookie of this browser's login.
-    for value in [own.value.as_str(), "x", "", &theirs.value[1..]] {
-        victim.set_cookie("sso.test", &theirs.name, value);
+    for value in [
+        victims_cookie.value.as_str(),
+        "x",
+        "",
+        &attackers_cookie.value[1..],
+    ] {
+        victim.set_cookie("sso.test", &attackers_cookie.name, value);
         let page = victim.follow(&bait).await;
         assert_eq!(page.cause(), Some(Cause::LoginForged), "{value}");
-        assert!(session(&victim).is_none());
-        assert!(victim.cookie(&theirs.name).is_none(), "what is forged goes");
+        assert!(session_cookie(&victim).is_none());
+        assert!(
+            victim.cookie(&attackers_cookie.name).is_none(),
+            "what is forged goes"
+        );
     }
-    assert!(victim.cookie(&own.name).is_some(), "what is not stays");
+    assert!(
+        victim.cookie(&victims_cookie.name).is_some(),
+        "what is not stays"
+    );
     assert_eq!(menshen.wecom.calls(REDEEM), 0);
 }
 
 #[tokio::test]
 async fn a_callback_is_accepted_only_by_the_connector_that_began_the_login() {
     let menshen = Setup::default().tables(SECOND_CONNECTOR).start().await;
-    for (path, good) in [
+    for (path, accepted) in [
         ("/callback/other", false),
         ("/callback/nobody", false),
         ("/callback/corp", true),
@@ -233,13 +250,15 @@ async fn a_callback_is_accepted_only_by_the_connector_that_began_the_login() {
         let mut browser = Browser::new(&menshen);
         let start = format!("{OWN_PAGES}/start?connector=corp&rd=/echo");
         let page = browser.open_login_page(&start).await;
-        let back = browser.choose_person(&page, "zhangsan").await;
-        let asked = menshen.wecom.calls(REDEEM);
-        let page = browser.follow(&back.replace("/callback/corp", path)).await;
-        assert_eq!(session(&browser).is_some(), good, "{path}");
-        if !good {
+        let callback_url = browser.choose_person(&page, "zhangsan").await;
+        let calls_before = menshen.wecom.calls(REDEEM);
+        let page = browser
+            .follow(&callback_url.replace("/callback/corp", path))
+            .await;
+        assert_eq!(session_cookie(&browser).is_some(), accepted, "{path}");
+        if !accepted {
             assert_eq!(page.cause(), Some(Cause::LoginForged), "{path}");
-            assert_eq!(menshen.wecom.calls(REDEEM), asked, "{path}");
+            assert_eq!(menshen.wecom.calls(REDEEM), calls_before, "{path}");
         }
     }
     let mut browser = Browser::new(&menshen);
@@ -253,25 +272,25 @@ async fn a_callback_is_accepted_only_by_the_connector_that_began_the_login() {
 async fn the_back_button_after_a_login_does_no_harm() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    let source = browser
+    let login_page = browser
         .open_login_page(&format!("{SSO_URL}/echo?x=1"))
         .await;
-    let back = browser.choose_person(&source, "zhangsan").await;
-    browser.follow(&back).await;
-    let before = session(&browser);
+    let callback_url = browser.choose_person(&login_page, "zhangsan").await;
+    browser.follow(&callback_url).await;
+    let before = session_cookie(&browser);
     // Back at the provider's page, whose login is finished: a new code with the old state.
-    let again = browser.choose_person(&source, "zhangsan").await;
-    let page = browser.follow(&again).await;
+    let second_login_page = browser.choose_person(&login_page, "zhangsan").await;
+    let page = browser.follow(&second_login_page).await;
     assert_eq!(page.answer.status, 200);
-    assert_eq!(session(&browser), before);
+    assert_eq!(session_cookie(&browser), before);
     assert_eq!(menshen.wecom.calls(REDEEM), 1);
     // Back at the sign-in page: it names the signed-in person.
     let page = browser
         .follow(&format!("{OWN_PAGES}/sign_in?rd=/echo?x=1"))
         .await;
     assert_eq!(page.answer.status, 200);
-    let go_on = href(&page.answer.text(), "/start?rd=").unwrap();
-    let page = browser.follow(&format!("{SSO_URL}{go_on}")).await;
+    let continue_link = href(&page.answer.text(), "/start?rd=").unwrap();
+    let page = browser.follow(&format!("{SSO_URL}{continue_link}")).await;
     assert_eq!(page.url, format!("{SSO_URL}/echo?x=1"));
 }
 
@@ -279,30 +298,30 @@ async fn the_back_button_after_a_login_does_no_harm() {
 async fn a_used_code_retries_the_login_once_and_then_stops() {
     for errcode in [40029, 42003, 42022] {
         let menshen = Menshen::new().await;
-        let (mut browser, back) = at_callback(&menshen).await;
+        let (mut browser, callback_url) = at_callback(&menshen).await;
         menshen.wecom.fail(REDEEM, errcode, 1);
-        let again = browser.open_login_page(&back).await;
+        let second_login_page = browser.open_login_page(&callback_url).await;
         assert_ne!(
-            query_parameter(&again, "state"),
-            query_parameter(&back, "state")
+            query_parameter(&second_login_page, "state"),
+            query_parameter(&callback_url, "state")
         );
-        let back = browser.choose_person(&again, "zhangsan").await;
-        let page = browser.follow(&back).await;
+        let callback_url = browser.choose_person(&second_login_page, "zhangsan").await;
+        let page = browser.follow(&callback_url).await;
         assert_eq!(page.url, format!("{SSO_URL}/echo?way=back"), "{errcode}");
 
-        let (mut browser, back) = at_callback(&menshen).await;
+        let (mut browser, callback_url) = at_callback(&menshen).await;
         menshen.wecom.fail(REDEEM, errcode, 2);
-        let again = browser.open_login_page(&back).await;
-        let back = browser.choose_person(&again, "zhangsan").await;
-        let page = browser.follow(&back).await;
+        let second_login_page = browser.open_login_page(&callback_url).await;
+        let callback_url = browser.choose_person(&second_login_page, "zhangsan").await;
+        let page = browser.follow(&callback_url).await;
         assert_eq!(
             (page.answer.status, page.cause()),
             (400, Some(Cause::StaleTwice))
         );
         assert!(browser.cookies().is_empty());
-        let way_on = href(&page.answer.text(), "/sign_in").unwrap();
+        let sign_in_link = href(&page.answer.text(), "/sign_in").unwrap();
         let page = browser
-            .sign_in(&format!("{SSO_URL}{way_on}"), "zhangsan")
+            .sign_in(&format!("{SSO_URL}{sign_in_link}"), "zhangsan")
             .await;
         assert_eq!(page.url, format!("{SSO_URL}/echo?way=back"), "{errcode}");
     }
@@ -311,14 +330,14 @@ async fn a_used_code_retries_the_login_once_and_then_stops() {
 #[tokio::test]
 async fn only_get_redeems_a_code() {
     let menshen = Menshen::new().await;
-    let (mut browser, back) = at_callback(&menshen).await;
+    let (mut browser, callback_url) = at_callback(&menshen).await;
     for method in ["HEAD", "POST", "PUT", "DELETE", "OPTIONS"] {
         let answer = browser
-            .send(method, &back, &navigation_headers(), b"")
+            .send(method, &callback_url, &navigation_headers(), b"")
             .await;
         assert_eq!(answer.status, 405, "{method}");
-        assert!(session(&browser).is_none(), "{method}");
+        assert!(session_cookie(&browser).is_none(), "{method}");
     }
     assert_eq!(menshen.wecom.calls(REDEEM), 0);
-    assert_eq!(browser.follow(&back).await.answer.status, 200);
+    assert_eq!(browser.follow(&callback_url).await.answer.status, 200);
 }

@@ -134,24 +134,27 @@ async fn every_check_protocol_refuses_with_its_own_status() {
     let menshen = start_menshen().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let at = menshen.address();
-    for (ask, nobody, program) in [
+    for (request, nobody, program) in [
         (auth as fn(&str) -> TestRequest, 401, 401),
         (forward_auth, 303, 401),
         (envoy, 302, 401),
     ] {
-        let answer = ask("/deep?x=1&y=%2f").headers(&ACCEPT_HTML).at(at).await;
+        let answer = request("/deep?x=1&y=%2f")
+            .headers(&ACCEPT_HTML)
+            .at(at)
+            .await;
         assert_eq!((answer.status, reason(&answer)), (nobody, "nobody"));
         let location = answer.header("location");
         let start =
             "http://sso.test/.menshen/start?rd=http%3A//sso.test/deep%3Fx%3D1%26y%3D%252f&n=1";
         assert_eq!(location, (nobody != 401).then_some(start));
-        let answer = ask("/deep").at(at).await;
+        let answer = request("/deep").at(at).await;
         assert_eq!((answer.status, answer.header("location")), (program, None));
-        let answer = ask("/finance").session(&cookie).at(at).await;
+        let answer = request("/finance").session(&cookie).at(at).await;
         assert_eq!((answer.status, reason(&answer)), (403, "forbidden"));
-        let answer = ask("/a/%2e%2e/b").session(&cookie).at(at).await;
+        let answer = request("/a/%2e%2e/b").session(&cookie).at(at).await;
         assert_eq!(answer.status, 403);
-        let answer = ask("/deep").host("nowhere.test").session(&cookie);
+        let answer = request("/deep").host("nowhere.test").session(&cookie);
         let answer = answer.at(at).await;
         let expected = if nobody == 303 { 200 } else { 403 };
         assert_eq!(answer.status, expected, "forward-auth does not read Host");
@@ -162,8 +165,8 @@ async fn every_check_protocol_refuses_with_its_own_status() {
 async fn a_check_from_an_untrusted_peer_is_refused() {
     let menshen = Setup::default().start().await;
     let cookie = session_cookie_of(&menshen, "lisi").await;
-    for ask in [auth("/"), forward_auth("/"), envoy("/")] {
-        let answer = ask.session(&cookie).send(&menshen).await;
+    for request in [auth("/"), forward_auth("/"), envoy("/")] {
+        let answer = request.session(&cookie).send(&menshen).await;
         assert_eq!((answer.status, reason(&answer)), (403, "not-trusted"));
         assert_eq!(answer.header("x-auth-request-user"), None);
     }
@@ -206,22 +209,22 @@ async fn facts_missing_from_a_check_are_never_guessed() {
         .routes(ROUTES_NEEDING_FACTS)
         .start()
         .await;
-    let ask = |uri: &str| TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", uri);
+    let request = |uri: &str| TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", uri);
     let with_facts = |uri: &str| {
-        ask(uri)
+        request(uri)
             .header("X-Original-Method", "GET")
             .header("X-Forwarded-For", "192.0.2.7")
     };
     for (uri, status) in [("/method", 202), ("/unsaid", 401), ("/ip", 202)] {
         assert_eq!(with_facts(uri).send(&menshen).await.status, status, "{uri}");
-        let answer = ask(uri).send(&menshen).await;
+        let answer = request(uri).send(&menshen).await;
         assert_eq!((answer.status, reason(&answer)), (403, "untold"), "{uri}");
     }
     let board = |proto: Option<&str>| {
-        let ask = ask("/x").host("board.test");
+        let request = request("/x").host("board.test");
         match proto {
-            Some(proto) => ask.header("X-Forwarded-Proto", proto),
-            None => ask,
+            Some(proto) => request.header("X-Forwarded-Proto", proto),
+            None => request,
         }
     };
     assert_eq!(board(Some("http")).send(&menshen).await.status, 202);
@@ -249,11 +252,15 @@ async fn a_check_about_a_client_without_an_address_is_answered() {
             .header("X-Forwarded-Method", "GET")
             .header("X-Forwarded-Uri", "/echo");
         let envoy = TestRequest::get("/.menshen/ext_authz/echo");
-        for (ask, allowed) in [(auth, 202), (forward, 200), (envoy, 200)] {
-            let ask = ask.header("X-Forwarded-For", chain);
-            assert_eq!(ask.send(&menshen).await.status, 401, "{chain} {ask:?}");
-            let answer = ask.clone().session(&cookie).send(&menshen).await;
-            assert_eq!(answer.status, allowed, "{chain} {ask:?}");
+        for (request, allowed) in [(auth, 202), (forward, 200), (envoy, 200)] {
+            let request = request.header("X-Forwarded-For", chain);
+            assert_eq!(
+                request.send(&menshen).await.status,
+                401,
+                "{chain} {request:?}"
+            );
+            let answer = request.clone().session(&cookie).send(&menshen).await;
+            assert_eq!(answer.status, allowed, "{chain} {request:?}");
         }
     }
 }
@@ -262,13 +269,16 @@ async fn a_check_about_a_client_without_an_address_is_answered() {
 async fn a_check_about_an_own_page_is_refused_with_a_reason() {
     let log = Records::process_log();
     let menshen = start_menshen().await;
-    for ask in [auth as fn(&str) -> TestRequest, forward_auth, envoy] {
-        let answer = ask("/.menshen/start?rd=/")
+    for request in [auth as fn(&str) -> TestRequest, forward_auth, envoy] {
+        let answer = request("/.menshen/start?rd=/")
             .headers(&ACCEPT_HTML)
             .send(&menshen)
             .await;
         assert_eq!((answer.status, reason(&answer)), (403, "own-page"));
-        assert_eq!(reason(&ask("/.menshenx").send(&menshen).await), "nobody");
+        assert_eq!(
+            reason(&request("/.menshenx").send(&menshen).await),
+            "nobody"
+        );
     }
     assert!(
         log.text()
@@ -291,8 +301,8 @@ async fn a_redirect_loop_is_detected_when_the_proxy_strips_the_cookie() {
                 .host(home)
                 .headers(&ACCEPT_HTML),
         };
-        let led = check.send(&menshen).await;
-        let page = browser.follow(led.header("location").unwrap()).await;
+        let redirect = check.send(&menshen).await;
+        let page = browser.follow(redirect.header("location").unwrap()).await;
         assert_eq!(page.answer.status, 200, "{}", page.url);
         assert!(page.url.contains("/.menshen/start?"), "{}", page.url);
         assert!(page.answer.text().contains("/start?"), "there is a way on");
@@ -302,12 +312,12 @@ async fn a_redirect_loop_is_detected_when_the_proxy_strips_the_cookie() {
             .contains("the Cookie header and the requested host to the check")
     );
     // A person without a session signs in through the same URL.
-    let led = forward_auth("/echo")
+    let redirect = forward_auth("/echo")
         .headers(&ACCEPT_HTML)
         .send(&menshen)
         .await;
     let mut browser = Browser::new(&menshen);
-    let to = led.header("location").unwrap();
+    let to = redirect.header("location").unwrap();
     let page = browser.sign_in(to, "lisi").await;
     assert_eq!(page.url, format!("{SSO_URL}/echo"));
 }

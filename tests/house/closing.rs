@@ -20,12 +20,12 @@ use crate::troubles::{self, DETAIL, MEMBER, REDEEM, TOKEN};
 /// Logins within which every call must have used an idle connection.
 const LOGINS_MAX: usize = 5;
 
-fn address(url: &str) -> SocketAddr {
+fn socket_address(url: &str) -> SocketAddr {
     url.trim_start_matches("http://").parse().unwrap()
 }
 
 /// An instance of menshen whose WeCom is reached through a relay.
-async fn wecom(relay: &Relay, source: &Menshen) -> Menshen {
+async fn start_with_relayed_wecom(relay: &Relay, source: &Menshen) -> Menshen {
     let login = format!(
         "[connector.relayed]\nauto_login = \"never\"\n[connector.relayed.wecom]\n\
          corp_id = \"{corp}\"\nagent_id = {agent}\nsecret = \"{secret}\"\n\
@@ -47,8 +47,8 @@ async fn wecom(relay: &Relay, source: &Menshen) -> Menshen {
 #[tokio::test]
 async fn every_repeatable_call_of_a_wecom_login_survives_a_closed_connection() {
     let source = troubles::with_all_calls().await;
-    let relay = Relay::to(address(&source.wecom.base_url())).await;
-    let menshen = wecom(&relay, &source).await;
+    let relay = Relay::to(socket_address(&source.wecom.base_url())).await;
+    let menshen = start_with_relayed_wecom(&relay, &source).await;
     let start = format!("{SSO_URL}/.menshen/start?connector=relayed&rd=%2Fecho");
     let mut logins = 0;
     for call in [TOKEN, MEMBER, DETAIL, "/cgi-bin/department/list"] {
@@ -77,8 +77,8 @@ async fn every_repeatable_call_of_a_wecom_login_survives_a_closed_connection() {
 #[tokio::test]
 async fn a_wecom_code_is_never_sent_twice() {
     let source = troubles::with_all_calls().await;
-    let relay = Relay::to(address(&source.wecom.base_url())).await;
-    let menshen = wecom(&relay, &source).await;
+    let relay = Relay::to(socket_address(&source.wecom.base_url())).await;
+    let menshen = start_with_relayed_wecom(&relay, &source).await;
     let start = format!("{SSO_URL}/.menshen/start?connector=relayed&rd=%2Fecho");
     for how in Cut::ALL {
         let before = source.wecom.calls(REDEEM);
@@ -98,7 +98,7 @@ async fn a_wecom_code_is_never_sent_twice() {
 async fn every_repeatable_call_of_an_openid_login_survives_a_closed_connection() {
     let provider = Provider::new().await;
     let relay = Relay::to(provider.address()).await;
-    let menshen = behind(&provider, &relay).await;
+    let menshen = start_with_relayed_provider(&provider, &relay).await;
     let path = |name: &str| format!("/realms/corp{name}");
     let mut logins = 0;
     for how in Cut::ALL {
@@ -131,7 +131,7 @@ async fn every_repeatable_call_of_an_openid_login_survives_a_closed_connection()
 async fn a_code_and_a_refresh_token_are_never_sent_twice() {
     let provider = Provider::new().await;
     let relay = Relay::to(provider.address()).await;
-    let menshen = behind(&provider, &relay).await;
+    let menshen = start_with_relayed_provider(&provider, &relay).await;
     for how in Cut::ALL {
         let before = provider.code_grants();
         relay.cut("/realms/corp/token", how, CutOn::EveryRequest);
@@ -156,7 +156,7 @@ async fn a_code_and_a_refresh_token_are_never_sent_twice() {
 }
 
 /// An instance of menshen that reaches its provider through a relay, and refreshes tokens.
-async fn behind(provider: &Provider, relay: &Relay) -> Menshen {
+async fn start_with_relayed_provider(provider: &Provider, relay: &Relay) -> Menshen {
     let more = format!("{}{NO_LOGIN_LIMITS}", provider.toml("keycloak"));
     let head = "[connector.keycloak]\n";
     let more = more.replace(head, &format!("{head}{}", relay.as_proxy()));
@@ -173,7 +173,7 @@ async fn behind(provider: &Provider, relay: &Relay) -> Menshen {
 #[tokio::test]
 async fn a_profile_call_survives_a_closed_connection_and_the_code_is_sent_once() {
     let provider = oauth2::provider::Provider::start().await;
-    let relay = Relay::to(address(provider.url())).await;
+    let relay = Relay::to(socket_address(provider.url())).await;
     let table = provider.table("gh", "", "");
     let table = table
         .replace(
@@ -250,8 +250,8 @@ async fn introspection_and_key_look_ups_survive_a_closed_connection() {
                 menshen.advance(Duration::from_secs(3601));
                 let claims = ci.access_token_claims("zhangsan", "menshen");
                 let token = format!("Bearer {}", ci.sign(&claims, &json!({})));
-                let ask = TestRequest::get(&format!("/{id}")).header("Authorization", &token);
-                let answer = ask.send(&menshen).await;
+                let request = TestRequest::get(&format!("/{id}")).header("Authorization", &token);
+                let answer = request.send(&menshen).await;
                 // The provider reports the token as inactive; the call itself is what counts.
                 let expected = if id == "signed" { 200 } else { 401 };
                 assert_eq!(answer.status, expected, "{how:?} at {path}");

@@ -12,9 +12,9 @@ mod serving;
 mod unread;
 
 /// A temporary folder with a configuration, removed when it is dropped.
-struct TempFolder(PathBuf);
+struct ConfigFolder(PathBuf);
 
-impl TempFolder {
+impl ConfigFolder {
     fn new(name: &str) -> Self {
         let folder = format!("menshen-command-{name}-{}", std::process::id());
         let path = std::env::temp_dir().join(folder);
@@ -35,7 +35,7 @@ impl TempFolder {
     }
 }
 
-impl Drop for TempFolder {
+impl Drop for ConfigFolder {
     fn drop(&mut self) {
         // A leftover folder does no harm.
         let _ = std::fs::remove_dir_all(&self.0);
@@ -58,7 +58,7 @@ pub(crate) fn text(bytes: &[u8]) -> &str {
 
 #[test]
 fn a_valid_configuration_passes_the_check() {
-    let folder = TempFolder::new("good");
+    let folder = ConfigFolder::new("good");
     let config = folder.config("");
     let output = run_menshen(&["check", "-c", config.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -71,7 +71,7 @@ fn a_valid_configuration_passes_the_check() {
 
 #[test]
 fn an_invalid_configuration_is_exit_code_1_with_line_and_column() {
-    let folder = TempFolder::new("refused");
+    let folder = ConfigFolder::new("refused");
     let config = folder.config("lisen = 7");
     for command in ["check", "run"] {
         let output = run_menshen(&[command, "-c", config.to_str().unwrap()]);
@@ -98,7 +98,7 @@ fn an_unknown_command_is_exit_code_2() {
 
 #[test]
 fn an_address_in_use_is_exit_code_3() {
-    let folder = TempFolder::new("taken");
+    let folder = ConfigFolder::new("taken");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let config = folder.config(&format!("listen = ['{}']", taken.local_addr().unwrap()));
     let output = run_menshen(&["-c", config.to_str().unwrap()]);

@@ -31,7 +31,7 @@ pub(crate) fn parse(text: &str) -> Config {
 
 #[test]
 fn every_configuration_in_conf_parses() {
-    let mut seen = 0;
+    let mut parsed = 0;
     for entry in std::fs::read_dir(file("conf")).unwrap() {
         let path = entry.unwrap().path();
         if path
@@ -39,10 +39,10 @@ fn every_configuration_in_conf_parses() {
             .is_some_and(|extension| extension == "toml")
         {
             parse(&std::fs::read_to_string(&path).unwrap());
-            seen += 1;
+            parsed += 1;
         }
     }
-    assert!(seen >= 2, "{seen} configurations in conf/");
+    assert!(parsed >= 2, "{parsed} configurations in conf/");
 }
 
 #[test]

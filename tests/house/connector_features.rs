@@ -18,7 +18,7 @@ const ID: &str = "idp";
 const HTTPS: &str = "https://sso.test";
 
 /// A setup over https, because the cookies for a cross-site POST need it.
-fn secure_plan() -> Setup {
+fn https_setup() -> Setup {
     Setup::default()
         .tables(NO_LOGIN_LIMITS)
         .external_url(HTTPS)
@@ -26,7 +26,7 @@ fn secure_plan() -> Setup {
 }
 
 /// Whether the browser has the cookie of a pending login.
-fn remembers(browser: &Browser) -> bool {
+fn has_pending_login(browser: &Browser) -> bool {
     let mut cookies = browser.cookies().iter();
     cookies.any(|cookie| cookie.name.contains("flow"))
 }

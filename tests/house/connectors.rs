@@ -90,17 +90,17 @@ async fn a_session_of_one_connector_is_refused_on_a_route_of_another() {
     assert!(page.url.contains("/sign_in?why=other&rd="), "{}", page.url);
     let html = page.answer.text();
     assert!(html.contains("只接受另一种登录方式"), "{html}");
-    let offered = start_links(&html);
-    assert_eq!(offered.len(), 1, "{offered:?}");
-    assert!(offered[0].contains("connector=other"), "{offered:?}");
+    let links = start_links(&html);
+    assert_eq!(links.len(), 1, "{links:?}");
+    assert!(links[0].contains("connector=other"), "{links:?}");
     assert!(
         href(&html, "/start?rd=").is_none(),
         "the page must not offer to continue with the current session: {html}"
     );
     // Programs, WebSockets, preflight requests and encoded paths are refused.
-    let said = get("/other/echo").send(&menshen).await;
-    assert_eq!(said.status, 401);
-    assert_eq!(said.json()["detail"], "other connector");
+    let hint = get("/other/echo").send(&menshen).await;
+    assert_eq!(hint.status, 401);
+    assert_eq!(hint.json()["detail"], "other connector");
     let socket = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
     assert_eq!(
         get("/other/ws")
@@ -121,14 +121,14 @@ async fn a_session_of_one_connector_is_refused_on_a_route_of_another() {
         assert!(matches!(status, 400 | 401), "{disguised}: {status}");
     }
     // On another host of the site: `/start` issues no ticket.
-    let far = browser.follow("http://far.test/echo").await;
+    let page_of_far = browser.follow("http://far.test/echo").await;
     assert!(
-        far.url.starts_with(&format!("{OWN_PAGES}/start")),
+        page_of_far.url.starts_with(&format!("{OWN_PAGES}/start")),
         "{}",
-        far.url
+        page_of_far.url
     );
-    assert_eq!(start_links(&far.answer.text()).len(), 1);
-    assert!(far.answer.text().contains("只接受另一种登录方式"));
+    assert_eq!(start_links(&page_of_far.answer.text()).len(), 1);
+    assert!(page_of_far.answer.text().contains("只接受另一种登录方式"));
     // The session stays valid on other routes.
     let info = get("/.menshen/userinfo").send(&menshen).await;
     assert_eq!(
@@ -137,11 +137,11 @@ async fn a_session_of_one_connector_is_refused_on_a_route_of_another() {
     );
     assert_eq!(get("/echo").send(&menshen).await.status, 200);
     // A login with the other connector passes as the same account, and ends the first session.
-    let back = browser
+    let page = browser
         .sign_in(&format!("{SSO_URL}/other/echo?a"), "zhangsan")
         .await;
     assert_eq!(
-        (back.answer.status, back.url),
+        (page.answer.status, page.url),
         (200, format!("{SSO_URL}/other/echo?a"))
     );
     let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
@@ -171,16 +171,16 @@ async fn the_last_used_connector_is_listed_first_and_starts_no_login() {
     let first = start_links(&page.text());
     assert!(first[0].contains("connector=corp"), "{first:?}");
     assert!(!page.text().contains("上次使用"));
-    let back = sign_in_with(&mut browser, "other", "/echo").await;
+    let page = sign_in_with(&mut browser, "other", "/echo").await;
     let cookie = browser.cookie("menshen-last").unwrap();
     assert_eq!(cookie.value, "other");
     // The application does not receive the cookie.
-    assert_eq!(back.answer.echoed("cookie"), Vec::<String>::new());
+    assert_eq!(page.answer.echoed("cookie"), Vec::<String>::new());
     browser.delete_cookies("menshen=");
-    let mut later = browser.clone();
-    later.delete_cookies("menshen");
-    later.set_cookie("sso.test", "menshen-last", "other");
-    let page = later.follow(&format!("{SSO_URL}/echo")).await;
+    let mut new_browser = browser.clone();
+    new_browser.delete_cookies("menshen");
+    new_browser.set_cookie("sso.test", "menshen-last", "other");
+    let page = new_browser.follow(&format!("{SSO_URL}/echo")).await;
     assert!(page.url.contains("/sign_in"), "{}", page.url);
     let html = page.answer.text();
     let sorted = start_links(&html);
@@ -320,10 +320,14 @@ async fn the_same_login_name_at_two_sources_is_never_one_account() {
         let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
         let Some(login) = login else {
             assert_eq!(page.cause(), Some(Cause::LoginTaken));
-            let told = menshen.audit().pop().unwrap();
-            assert_eq!(told["connector"], "keycloak", "{told}");
-            assert_eq!(told["subject"], provider.sub("zhangsan").as_str(), "{told}");
-            assert_eq!(told["login"], "zhangsan", "{told}");
+            let audit = menshen.audit().pop().unwrap();
+            assert_eq!(audit["connector"], "keycloak", "{audit}");
+            assert_eq!(
+                audit["subject"],
+                provider.sub("zhangsan").as_str(),
+                "{audit}"
+            );
+            assert_eq!(audit["login"], "zhangsan", "{audit}");
             continue;
         };
         assert_eq!(page.answer.echoed("x-forwarded-user"), [login]);
@@ -352,7 +356,7 @@ async fn the_sign_in_page_shows_hints_only_for_listed_connectors() {
         .await;
     let (scan, leave_wechat) = ("用企业微信扫码", "请改在企业微信中打开");
     let (wecom, wechat) = ("wxwork/4.1.30 MicroMessenger/7.0.1", "MicroMessenger/8");
-    for (agent, place, said) in [
+    for (agent, path, hint) in [
         ("Firefox/140.0", "/echo", Some(scan)),
         (wecom, "/echo", Some(scan)),
         (wechat, "/echo", Some(leave_wechat)),
@@ -361,7 +365,7 @@ async fn the_sign_in_page_shows_hints_only_for_listed_connectors() {
     ] {
         let mut browser = Browser::new(&menshen).with_user_agent(agent);
         let page = browser
-            .visit(&format!("{OWN_PAGES}/sign_in?rd={place}"))
+            .visit(&format!("{OWN_PAGES}/sign_in?rd={path}"))
             .await;
         let html = page.text();
         assert_eq!(page.status, 200);
@@ -369,8 +373,8 @@ async fn the_sign_in_page_shows_hints_only_for_listed_connectors() {
             let times = html.matches(text).count();
             assert_eq!(
                 times,
-                usize::from(said == Some(text)),
-                "{agent} {place}: {html}"
+                usize::from(hint == Some(text)),
+                "{agent} {path}: {html}"
             );
         }
     }

@@ -3,7 +3,7 @@
 use crate::browser::Browser;
 use crate::setup::Setup;
 
-const BELOW: &str = r#"
+const WILDCARD_ROUTES: &str = r#"
 [[route]]
 name = "any"
 host = "*.corp.test"
@@ -15,7 +15,7 @@ upstream = ["{app}"]
 "#;
 
 /// A host to which a session goes without a question.
-const NAMED: &str = r#"
+const NAMED_ROUTE: &str = r#"
 [[route]]
 name = "oa"
 host = "oa.corp.test"
@@ -27,7 +27,7 @@ async fn one_cookie_covers_every_host_below_its_domain() {
     let setup = Setup::default()
         .external_url("http://sso.corp.test")
         .session("cookie_domain = 'corp.test'")
-        .routes(BELOW);
+        .routes(WILDCARD_ROUTES);
     let menshen = setup.start().await;
     let mut browser = Browser::new(&menshen);
     let page = browser.sign_in("http://oa.corp.test/echo", "lisi").await;
@@ -88,7 +88,7 @@ async fn over_https_every_cookie_is_secure_and_bound_to_its_host() {
             .external_url("https://sso.corp.test")
             .server("trusted_proxies = ['127.0.0.1']")
             .session(session)
-            .routes(&format!("{BELOW}{NAMED}"));
+            .routes(&format!("{WILDCARD_ROUTES}{NAMED_ROUTE}"));
         let menshen = setup.start().await;
         let mut browser = Browser::new(&menshen).over_https();
         let page = browser.sign_in("https://oa.corp.test/echo", "lisi").await;
@@ -112,10 +112,10 @@ async fn over_https_every_cookie_is_secure_and_bound_to_its_host() {
             .visit("https://oa.corp.test/.menshen/sign_out")
             .await;
         assert_eq!(page.status, 200);
-        let left = browser
+        let remaining = browser
             .cookies()
             .iter()
             .filter(|cookie| cookie.host != "sso.corp.test");
-        assert_eq!(left.count(), 0, "{:?}", browser.cookies());
+        assert_eq!(remaining.count(), 0, "{:?}", browser.cookies());
     }
 }

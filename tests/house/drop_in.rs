@@ -53,60 +53,64 @@ async fn without_an_original_uri_only_hosts_with_one_verdict_are_decided() {
         session_cookie_of(&menshen, "zhangsan").await,
         session_cookie_of(&menshen, "lisi").await,
     ];
-    let ask = |host: &str, who: usize| {
+    let request = |host: &str, who: usize| {
         TestRequest::get("/oauth2/auth")
             .host(host)
             .session(&cookies[who])
     };
     // sso.test has a public route and one for 财务部.
-    assert_eq!(ask("sso.test", 1).send(&menshen).await.status, 202);
-    let answer = ask("sso.test", 0).send(&menshen).await;
+    assert_eq!(request("sso.test", 1).send(&menshen).await.status, 202);
+    let answer = request("sso.test", 0).send(&menshen).await;
     assert_eq!(
         (answer.status, answer.header("x-menshen-reason")),
         (403, Some("untold"))
     );
-    let answer = ask("oa.test", 0).send(&menshen).await;
+    let answer = request("oa.test", 0).send(&menshen).await;
     assert_eq!(answer.status, 202);
-    let answer = ask("nowhere.test", 1).send(&menshen).await;
+    let answer = request("nowhere.test", 1).send(&menshen).await;
     assert_eq!(answer.status, 403);
 }
 
 /// An application at `/` with a route below it that has further lines.
-fn below(own: &str) -> String {
+fn routes_with_part(lines: &str) -> String {
     let route = "[[route]]\nname = 'NAME'\nhost = 'sso.test'\nupstream = ['{app}']\n";
     let (whole, part) = (
         route.replace("NAME", "whole"),
         route.replace("NAME", "part"),
     );
-    format!("{whole}access = 'public'\n{part}path = '/part'\n{own}\n")
+    format!("{whole}access = 'public'\n{part}path = '/part'\n{lines}\n")
 }
 
 #[tokio::test]
 async fn without_an_original_uri_no_identity_is_sent_to_public_routes() {
-    for (own, status) in [
+    for (lines, status) in [
         ("access = 'public'", 202),
         ("access = 'public'\nconnectors = ['other']", 403),
     ] {
-        let setup = Setup::default().server(TRUST_LOOPBACK).routes(&below(own));
+        let setup = Setup::default()
+            .server(TRUST_LOOPBACK)
+            .routes(&routes_with_part(lines));
         let menshen = setup.tables(SECOND_CONNECTOR).start().await;
         let mut browser = Browser::new(&menshen);
         browser
             .sign_in(&format!("{SSO_URL}/.menshen/start?connector=corp"), "lisi")
             .await;
         let cookie = browser.cookie("menshen").unwrap().value.clone();
-        let ask = |ask: TestRequest| ask.session(&cookie);
-        let there = TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", "/part");
-        let named = ask(there).send(&menshen).await;
+        let request = |request: TestRequest| request.session(&cookie);
+        let part = TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", "/part");
+        let named = request(part).send(&menshen).await;
         assert_eq!(named.status, 202);
-        let answer = ask(TestRequest::get("/.menshen/auth")).send(&menshen).await;
-        assert_eq!(answer.status, status, "{own}");
+        let answer = request(TestRequest::get("/.menshen/auth"))
+            .send(&menshen)
+            .await;
+        assert_eq!(answer.status, status, "{lines}");
         let name = answer.header("x-auth-request-user");
         assert_eq!(
             name,
             named
                 .header("x-auth-request-user")
                 .filter(|_| status == 202),
-            "{own}"
+            "{lines}"
         );
     }
 }
@@ -121,8 +125,8 @@ async fn allowed_lists_apply_when_a_silent_recheck_is_due() {
     for wait_s in [0, 60] {
         menshen.advance(Duration::from_secs(wait_s));
         for (query, status) in [("", 202), ("?allowed_groups=nobody", 403)] {
-            let ask = auth(query, "/deep").header("X-Original-Method", "GET");
-            let answer = ask.session(&cookie).navigating().send(&menshen).await;
+            let request = auth(query, "/deep").header("X-Original-Method", "GET");
+            let answer = request.session(&cookie).navigating().send(&menshen).await;
             assert_eq!(answer.status, status, "{query}, after {wait_s} s");
         }
     }
@@ -192,8 +196,8 @@ async fn an_unencoded_rd_keeps_its_query() {
     ] {
         let mut browser = Browser::new(&menshen);
         let page = browser.sign_in(&format!("{SSO_URL}{url}"), "lisi").await;
-        let wanted = format!("{SSO_URL}/echo?x=1&y=%2f&connector=other");
-        assert_eq!((page.answer.status, page.url), (200, wanted), "{url}");
+        let expected = format!("{SSO_URL}/echo?x=1&y=%2f&connector=other");
+        assert_eq!((page.answer.status, page.url), (200, expected), "{url}");
     }
     // Other URLs are refused, encoded or not.
     for url in [
@@ -222,7 +226,7 @@ async fn a_trusted_proxys_headers_name_the_return_url_unless_rd_does() {
             .await
             .url
     };
-    for (header, url, wanted) in [
+    for (header, url, expected) in [
         ("/echo?a=1&b=2", "/oauth2/start?rd=/echo?c=3", "/echo?c=3"),
         ("/echo?a=1&b=2", "/oauth2/start", "/echo?a=1&b=2"),
         ("http://sso.test/echo?a=1", "/oauth2/start", "/echo?a=1"),
@@ -243,13 +247,13 @@ async fn a_trusted_proxys_headers_name_the_return_url_unless_rd_does() {
         ("//evil.test/", "/oauth2/start?rd=/echo", "/echo"),
     ] {
         let url = sign_in(&trusted, header, url).await;
-        assert_eq!(url, format!("{SSO_URL}{wanted}"), "{header}");
+        assert_eq!(url, format!("{SSO_URL}{expected}"), "{header}");
     }
-    let untrusting = Setup::default()
+    let without_trust = Setup::default()
         .server("prefix = \"/oauth2\"")
         .start()
         .await;
-    let url = sign_in(&untrusting, "/other", "/oauth2/start?rd=/echo").await;
+    let url = sign_in(&without_trust, "/other", "/oauth2/start?rd=/echo").await;
     assert_eq!(
         url,
         format!("{SSO_URL}/echo"),
@@ -267,8 +271,8 @@ async fn sign_out_may_redirect_to_another_host_of_the_site() {
     let again = href(&page.text(), "/sign_in?").expect("a way back in");
     let again = url::Url::parse(SSO_URL).unwrap().join(&again).unwrap();
     let page = browser.sign_in(again.as_str(), "lisi").await;
-    let wanted = "http://oa.test/echo?a=1".to_owned();
-    assert_eq!((page.answer.status, page.url), (200, wanted));
+    let expected = "http://oa.test/echo?a=1".to_owned();
+    assert_eq!((page.answer.status, page.url), (200, expected));
     let url = format!("{SSO_URL}/oauth2/sign_out?rd=http://evil.test/echo");
     let page = browser.visit(&url).await;
     assert!(!page.text().contains("evil.test"), "{}", page.text());
@@ -277,9 +281,9 @@ async fn sign_out_may_redirect_to_another_host_of_the_site() {
 #[tokio::test]
 async fn a_health_probe_without_a_host_is_answered() {
     let menshen = start_menshen().await;
-    let probes = ["", "Host:\r\n", "Host: \r\n"];
+    let hosts = ["", "Host:\r\n", "Host: \r\n"];
     for path in ["/ping", "/ready", "/oauth2/ping", "/oauth2/ready"] {
-        for host in probes {
+        for host in hosts {
             for version in ["1.0", "1.1"] {
                 for method in ["GET", "HEAD"] {
                     let probe = format!(
@@ -317,9 +321,9 @@ async fn ping_and_ready_are_answered_at_the_root() {
             "{path}"
         );
     }
-    let elsewhere = Menshen::new().await;
+    let default_prefix = Menshen::new().await;
     for path in ["/ping", "/ready"] {
-        let answer = TestRequest::get(path).send(&elsewhere).await;
+        let answer = TestRequest::get(path).send(&default_prefix).await;
         assert_eq!(
             answer.status, 401,
             "without /oauth2, {path} is the application's"
@@ -335,7 +339,7 @@ async fn ingress_nginx_sends_the_original_url() {
         .start()
         .await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
-    let ask = |url: &str| {
+    let request = |url: &str| {
         TestRequest::get("/.menshen/auth")
             .host("menshen.default.svc.cluster.local")
             .header("X-Original-URL", url)
@@ -357,12 +361,12 @@ async fn ingress_nginx_sends_the_original_url() {
         ("sso.test/deep", 403),
         ("", 403),
     ] {
-        assert_eq!(ask(url).send(&menshen).await.status, status, "{url}");
+        assert_eq!(request(url).send(&menshen).await.status, status, "{url}");
     }
     // The other header names are not read.
-    let answer = ask("http://sso.test/finance").header("X-Forwarded-Uri", "/deep");
+    let answer = request("http://sso.test/finance").header("X-Forwarded-Uri", "/deep");
     assert_eq!(answer.send(&menshen).await.status, 403);
-    let twice = ask("http://sso.test/deep").header("X-Original-URL", "http://sso.test/finance");
+    let twice = request("http://sso.test/deep").header("X-Original-URL", "http://sso.test/finance");
     assert_eq!(twice.send(&menshen).await.status, 403);
 }
 
@@ -377,21 +381,25 @@ async fn a_redirect_sent_with_another_status_still_has_a_link() {
         ("X-Forwarded-Host", "sso.test"),
         ("X-Forwarded-Uri", "/a?b=1&c=%3C2%3E"),
     ];
-    let asks = [
+    let requests = [
         TestRequest::get("/oauth2/sign_in?rd=%2Fa%3Fb%3D1%26c%3D%3C2%3E"),
         TestRequest::get("/oauth2/start?rd=%2Fa%3Fb%3D1"),
         TestRequest::get("/oauth2/forward-auth").headers(&forwarded),
         TestRequest::get("/app?b=1&c=2"),
     ];
-    for ask in asks {
-        let answer = ask.clone().navigating().send(&menshen).await;
-        assert!((300..400).contains(&answer.status), "{ask:?}");
+    for request in requests {
+        let answer = request.clone().navigating().send(&menshen).await;
+        assert!((300..400).contains(&answer.status), "{request:?}");
         let text = answer.text();
         let link = text
             .split_once("href=\"")
             .and_then(|(_, rest)| rest.split_once('"'));
-        let shown = link.map(|(to, _)| to.replace("&amp;", "&"));
-        assert!(shown.is_some(), "no link: {ask:?} {text}");
-        assert_eq!(answer.header("location"), shown.as_deref(), "{ask:?}");
+        let link_url = link.map(|(to, _)| to.replace("&amp;", "&"));
+        assert!(link_url.is_some(), "no link: {request:?} {text}");
+        assert_eq!(
+            answer.header("location"),
+            link_url.as_deref(),
+            "{request:?}"
+        );
     }
 }

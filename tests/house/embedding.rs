@@ -63,7 +63,13 @@ impl Frame {
         }
     }
 
-    async fn ask(&mut self, method: &str, url: &str, more: &[(&str, &str)], body: &str) -> Answer {
+    async fn navigate(
+        &mut self,
+        method: &str,
+        url: &str,
+        more: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut headers = vec![
             ("Accept", "text/html"),
             ("Sec-Fetch-Mode", "navigate"),
@@ -79,15 +85,15 @@ impl Frame {
     async fn load(&mut self) -> Answer {
         let url = self.url.clone();
         let from = [("Sec-Fetch-Site", "cross-site")];
-        self.ask("GET", &url, &from, "").await
+        self.navigate("GET", &url, &from, "").await
     }
 
     /// The URL that the page's button opens in a tab.
-    async fn button(&mut self) -> String {
+    async fn start_url(&mut self) -> String {
         let page = self.load().await;
         assert_eq!(page.status, 401, "{}", page.text());
         assert_eq!(page.cause(), Some(Cause::FrameLogin));
-        button(&page)
+        start_url_on(&page)
     }
 
     /// Does what the page's script does with a message from the tab.
@@ -103,12 +109,12 @@ impl Frame {
             ("Sec-Fetch-Site", site),
             ("Content-Type", "application/x-www-form-urlencoded"),
         ];
-        self.ask("POST", &url, &headers, &format!("t={ticket}"))
+        self.navigate("POST", &url, &headers, &format!("t={ticket}"))
             .await
     }
 
     /// The user that the application in the frame sees.
-    async fn person(&mut self) -> Vec<String> {
+    async fn signed_in_user(&mut self) -> Vec<String> {
         let page = self.load().await;
         assert_eq!(page.status, 200, "{}", page.text());
         page.echoed("x-forwarded-user")
@@ -120,7 +126,7 @@ fn origin(url: &str) -> String {
 }
 
 /// The URL of the button of a framed page.
-fn button(page: &Answer) -> String {
+fn start_url_on(page: &Answer) -> String {
     let html = page.text();
     href(&html, "/.menshen/start?").unwrap_or_else(|| panic!("no way to sign in: {html}"))
 }
@@ -140,12 +146,12 @@ async fn signed_in_tab(menshen: &Menshen) -> Browser {
 }
 
 /// Presses the consent button in the tab.
-async fn consent(tab: &mut Browser, question: &Answer) -> Answer {
-    let html = question.text();
-    assert_eq!(question.status, 200, "{html}");
+async fn consent(tab: &mut Browser, consent_page: &Answer) -> Answer {
+    let html = consent_page.text();
+    assert_eq!(consent_page.status, 200, "{html}");
     assert!(html.contains("李四"), "the page names the person: {html}");
-    assert_eq!(ticket_in(question), None, "nothing is given unasked");
-    let sealed = attribute(&html, "name=\"go\" value").unwrap_or_else(|| panic!("{html}"));
+    assert_eq!(ticket_in(consent_page), None, "nothing is given unasked");
+    let sealed_request = attribute(&html, "name=\"go\" value").unwrap_or_else(|| panic!("{html}"));
     let home = origin(tab.visited.last().unwrap());
     let headers = [
         ("Accept", "text/html"),
@@ -156,7 +162,7 @@ async fn consent(tab: &mut Browser, question: &Answer) -> Answer {
         ("Content-Type", "application/x-www-form-urlencoded"),
     ];
     let url = format!("{home}/.menshen/start");
-    let body = format!("go={sealed}");
+    let body = format!("go={sealed_request}");
     tab.send("POST", &url, &headers, body.as_bytes()).await
 }
 
@@ -173,7 +179,7 @@ fn ticket_in(page: &Answer) -> Option<String> {
 /// The ticket of a member who signs in for a frame.
 async fn ticket_for(menshen: &Menshen, frame: &mut Frame) -> String {
     let mut tab = Browser::new(menshen).over_https();
-    let question = sign_in(&mut tab, &frame.button().await).await;
-    let page = consent(&mut tab, &question).await;
+    let consent_page = sign_in(&mut tab, &frame.start_url().await).await;
+    let page = consent(&mut tab, &consent_page).await;
     ticket_in(&page).unwrap_or_else(|| panic!("no ticket: {}", page.text()))
 }

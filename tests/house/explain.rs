@@ -225,16 +225,16 @@ impl ExplainServer {
     /// Creates an account known by two connectors, the one in `via` last.
     async fn admit_by_both_connectors(&self, login: &str, via: &str) {
         let first = if via == "corp" { "other" } else { "corp" };
-        let number = vec![(LinkField::Mobile, "13900000000".to_owned())];
-        let shared = self.menshen.running.live().services();
-        let (now, mut at) = (shared.clock.now(), 0);
+        let mobile = vec![(LinkField::Mobile, "13900000000".to_owned())];
+        let services = self.menshen.running.live().services();
+        let (now, mut at) = (services.clock.now(), 0);
         for connector in [first, via] {
             let admission = Admission {
                 connector: connector.parse::<ConnectorId>().unwrap(),
                 subject: login.parse().unwrap(),
                 login: login.parse().unwrap(),
-                links: number.clone(),
-                vouched: number.clone(),
+                links: mobile.clone(),
+                vouched: mobile.clone(),
                 create: true,
                 sync: true,
                 is_login: true,
@@ -242,7 +242,7 @@ impl ExplainServer {
                 at: now.plus(std::time::Duration::from_secs(at)),
             };
             at += 1;
-            let admitted = shared.store.admit(&admission).await.unwrap();
+            let admitted = services.store.admit(&admission).await.unwrap();
             assert!(
                 matches!(admitted, AdmissionOutcome::Account(_)),
                 "{admitted:?}"

@@ -7,8 +7,8 @@ mod listeners;
 mod messages;
 mod reflection;
 
-pub(crate) use client::Client;
-pub(crate) use messages::{CheckResult, check_request, field, parse_response};
+pub(crate) use client::GrpcClient;
+pub(crate) use messages::{CheckResult, check_request, parse_response, protobuf_field};
 
 use crate::setup::{Menshen, Setup};
 
@@ -22,7 +22,7 @@ pub(crate) fn setup() -> Setup {
         .tables("[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n")
 }
 
-pub(crate) async fn grpc_client(menshen: &Menshen) -> Client {
+pub(crate) async fn grpc_client(menshen: &Menshen) -> GrpcClient {
     let address = menshen.running.grpc_address();
-    Client::connect(address.expect("it answers over gRPC")).await
+    GrpcClient::connect(address.expect("it answers over gRPC")).await
 }

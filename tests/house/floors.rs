@@ -36,7 +36,7 @@ const FLOORS: &[(u8, &[&str])] = &[
 ];
 
 /// Exceptions in the bottom layer: the first module may use the second.
-const NEIGHBOURS: &[(&str, &str)] = &[
+const EXCEPTIONS: &[(&str, &str)] = &[
     ("issuer", "client"),
     ("issuer", "clock"),
     ("issuer", "outbound"),
@@ -57,11 +57,11 @@ fn floor_of(module: &str) -> Option<u8> {
         .map(|(floor, _)| *floor)
 }
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+fn collect_sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            sources(&path, found);
+            collect_sources(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push(path);
         }
@@ -69,7 +69,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// Every top-level module that a source text names after `crate::`, also within a grouped `use`.
-fn used(text: &str) -> Vec<String> {
+fn used_modules(text: &str) -> Vec<String> {
     let code: String = text
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"))
@@ -88,16 +88,16 @@ fn used(text: &str) -> Vec<String> {
 
 /// The first name of each member of a group: `{a::b, c::{d, e}}` gives `a` and `c`.
 fn first_names(group: &str) -> Vec<String> {
-    let (mut names, mut depth, mut fresh) = (Vec::new(), 0, true);
+    let (mut names, mut depth, mut is_start) = (Vec::new(), 0, true);
     for (at, letter) in group.char_indices() {
         match letter {
             '{' => depth += 1,
             '}' if depth == 0 => break,
             '}' => depth -= 1,
-            ',' if depth == 0 => fresh = true,
-            _ if fresh && !letter.is_whitespace() => {
+            ',' if depth == 0 => is_start = true,
+            _ if is_start && !letter.is_whitespace() => {
                 names.push(name_at(&group[at..]));
-                fresh = false;
+                is_start = false;
             }
             _ => {}
         }
@@ -115,11 +115,11 @@ fn name_at(text: &str) -> String {
 fn forbidden_uses(module: &str, text: &str) -> Vec<String> {
     let own = floor_of(module);
     let mut found = Vec::new();
-    for target in used(text) {
+    for target in used_modules(text) {
         let allowed = match (own, floor_of(&target)) {
             _ if target == module => true,
             (Some(own), Some(theirs)) => {
-                theirs < own || NEIGHBOURS.contains(&(module, target.as_str()))
+                theirs < own || EXCEPTIONS.contains(&(module, target.as_str()))
             }
             // Not a top-level module, but a macro or an item of lib.rs.
             (_, None) => true,
@@ -136,7 +136,7 @@ fn forbidden_uses(module: &str, text: &str) -> Vec<String> {
 fn every_module_uses_only_lower_layers() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
-    sources(&root, &mut files);
+    collect_sources(&root, &mut files);
     let mut violations = Vec::new();
     for file in files {
         let inside = file.strip_prefix(&root).unwrap();

@@ -63,14 +63,14 @@ impl Frames {
     }
 
     /// Opens a stream with a request; `flags` says whether a body follows.
-    pub(crate) async fn ask(
+    pub(crate) async fn send_request(
         &mut self,
         stream: u32,
         flags: u8,
-        what: (&str, &str, &str),
+        method_host_path: (&str, &str, &str),
         headers: &[(&str, &str)],
     ) {
-        let block = request(what, headers);
+        let block = request(method_host_path, headers);
         self.send(HEADERS, flags | END_HEADERS, stream, &block)
             .await;
     }
@@ -86,11 +86,12 @@ impl Frames {
 
     /// Opens a stream with a request without a body.
     pub(crate) async fn get(&mut self, stream: u32, host: &str, path: &str) {
-        self.ask(stream, END_STREAM, ("GET", host, path), &[]).await;
+        self.send_request(stream, END_STREAM, ("GET", host, path), &[])
+            .await;
     }
 
     /// Enlarges a window; stream 0 is the connection.
-    pub(crate) async fn allow(&mut self, stream: u32, bytes: u32) {
+    pub(crate) async fn enlarge_window(&mut self, stream: u32, bytes: u32) {
         let bytes = bytes.to_be_bytes();
         self.send(WINDOW_UPDATE, 0, stream, &bytes).await;
     }
@@ -128,7 +129,7 @@ impl Frames {
     }
 
     /// The next frame of a stream; frames of other streams are skipped.
-    pub(crate) async fn next_of(&mut self, stream: u32) -> Option<Frame> {
+    pub(crate) async fn next_of_stream(&mut self, stream: u32) -> Option<Frame> {
         loop {
             let frame = self.next().await?;
             if frame.stream == stream {
@@ -138,10 +139,13 @@ impl Frames {
     }
 
     /// Reads until a stream is reset and returns the size of the body received before.
-    pub(crate) async fn reset(&mut self, stream: u32) -> usize {
+    pub(crate) async fn body_bytes_before_reset(&mut self, stream: u32) -> usize {
         let mut bytes = 0;
         loop {
-            let frame = self.next_of(stream).await.expect("the connection stays");
+            let frame = self
+                .next_of_stream(stream)
+                .await
+                .expect("the connection stays");
             match frame.kind {
                 RST_STREAM => return bytes,
                 DATA => bytes += frame.payload.len(),
@@ -155,7 +159,10 @@ impl Frames {
     pub(crate) async fn body(&mut self, stream: u32) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
-            let frame = self.next_of(stream).await.expect("the connection stays");
+            let frame = self
+                .next_of_stream(stream)
+                .await
+                .expect("the connection stays");
             assert_ne!(frame.kind, RST_STREAM, "{frame:?}");
             if frame.kind == DATA {
                 body.extend_from_slice(&frame.payload);
@@ -169,14 +176,14 @@ impl Frames {
 
 /// The header block of a request.
 fn request((method, host, path): (&str, &str, &str), headers: &[(&str, &str)]) -> Vec<u8> {
-    let own = [
+    let pseudo_headers = [
         (":method", method),
         (":scheme", "http"),
         (":authority", host),
         (":path", path),
     ];
     let mut block = Vec::new();
-    for (name, value) in own.iter().chain(headers) {
+    for (name, value) in pseudo_headers.iter().chain(headers) {
         // A literal without indexing, with a new name (RFC 7541 §6.2.2).
         block.push(0);
         for text in [name, value] {

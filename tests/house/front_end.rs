@@ -17,27 +17,27 @@ const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
 const MINI_PROGRAM: &str = "/cgi-bin/miniprogram/jscode2session";
 
 /// Headers of a page of the same origin.
-const FROM_HERE: [(&str, &str); 3] = [
+const SAME_ORIGIN: [(&str, &str); 3] = [
     ("Origin", SSO_URL),
     ("Sec-Fetch-Site", "same-origin"),
     ("Sec-Fetch-Mode", "cors"),
 ];
 
-async fn config_with(browser: &mut Browser, headers: &[(&str, &str)]) -> Value {
+async fn get_login_config(browser: &mut Browser, headers: &[(&str, &str)]) -> Value {
     let url = format!("{OWN_PAGES}/login-config/corp?rd=/echo");
     let answer = browser.send("GET", &url, headers, b"").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
 }
 
-async fn post(browser: &mut Browser, headers: &[(&str, &str)], body: &Value) -> Answer {
+async fn post_code(browser: &mut Browser, headers: &[(&str, &str)], body: &Value) -> Answer {
     let url = format!("{OWN_PAGES}/login/corp");
     browser
         .send("POST", &url, headers, body.to_string().as_bytes())
         .await
 }
 
-fn slug(answer: &Answer) -> String {
+fn problem_type(answer: &Answer) -> String {
     let kind = answer.header("content-type").unwrap_or_default();
     assert_eq!(kind, "application/problem+json", "{}", answer.text());
     let problem = answer.json();
@@ -53,7 +53,7 @@ async fn the_login_config_holds_what_a_front_end_needs_and_no_secret() {
         .send(
             "GET",
             &format!("{OWN_PAGES}/login-config/corp"),
-            &FROM_HERE,
+            &SAME_ORIGIN,
             b"",
         )
         .await;
@@ -86,18 +86,18 @@ async fn the_login_config_holds_what_a_front_end_needs_and_no_secret() {
 async fn a_front_end_logs_in_with_the_flow_cookie() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    let config = config_with(&mut browser, &FROM_HERE).await;
+    let config = get_login_config(&mut browser, &SAME_ORIGIN).await;
     let code = menshen.wecom.issue_code("lisi", "sso.test");
-    let headers = [FROM_HERE[0], FROM_HERE[1], FROM_HERE[2], JSON];
+    let headers = [SAME_ORIGIN[0], SAME_ORIGIN[1], SAME_ORIGIN[2], JSON];
     let body = json!({ "code": code, "state": config["state"] });
-    let answer = post(&mut browser, &headers, &body).await;
+    let answer = post_code(&mut browser, &headers, &body).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let said = answer.json();
+    let login = answer.json();
     assert_eq!(
-        (&said["expires_in"], &said["return_to"]),
+        (&login["expires_in"], &login["return_to"]),
         (&json!(43200), &json!("/echo"))
     );
-    let user = &said["user"];
+    let user = &login["user"];
     assert_eq!(
         (&user["login"], &user["name"]),
         (&json!("lisi"), &json!("李四"))
@@ -128,15 +128,15 @@ async fn a_front_end_logs_in_with_the_flow_cookie() {
 #[tokio::test]
 async fn an_app_logs_in_with_the_sealed_flow_it_kept() {
     let menshen = Menshen::new().await;
-    let config = config_with(&mut Browser::new(&menshen), &[]).await;
+    let config = get_login_config(&mut Browser::new(&menshen), &[]).await;
     let code = menshen.wecom.issue_code("zhangsan", "sso.test");
     let body = json!({ "code": code, "state": config["state"], "flow": config["flow"] });
     let mut app = Browser::new(&menshen);
-    let answer = post(&mut app, &[JSON], &body).await;
+    let answer = post_code(&mut app, &[JSON], &body).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(app.visit(&format!("{SSO_URL}/echo")).await.status, 200);
     // A retry after a lost response redeems no second code.
-    let again = post(&mut Browser::new(&menshen), &[JSON], &body).await;
+    let again = post_code(&mut Browser::new(&menshen), &[JSON], &body).await;
     assert_eq!(again.status, 200);
     assert_eq!(menshen.wecom.calls(REDEEM), 1);
 }
@@ -144,19 +144,19 @@ async fn an_app_logs_in_with_the_sealed_flow_it_kept() {
 #[tokio::test]
 async fn a_mini_program_code_is_redeemed_at_its_own_endpoint() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
-    for (corp_id, good) in [(CORP_ID, true), ("ww00000000000000a1", false)] {
-        let config = config_with(&mut Browser::new(&menshen), &[]).await;
-        let said =
+    for (corp_id, is_member) in [(CORP_ID, true), ("ww00000000000000a1", false)] {
+        let config = get_login_config(&mut Browser::new(&menshen), &[]).await;
+        let login =
             json!({ "errcode": 0, "corpid": corp_id, "userid": "lisi", "session_key": "k3y" });
-        menshen.wecom.answer(MINI_PROGRAM, said.to_string(), 1);
+        menshen.wecom.answer(MINI_PROGRAM, login.to_string(), 1);
         let (state, flow) = (&config["state"], &config["flow"]);
         let body = json!({ "code": "c", "state": state, "flow": flow, "kind": "miniprogram" });
         let mut app = Browser::new(&menshen);
-        let answer = post(&mut app, &[JSON], &body).await;
-        assert_eq!(answer.status == 200, good, "{}", answer.text());
+        let answer = post_code(&mut app, &[JSON], &body).await;
+        assert_eq!(answer.status == 200, is_member, "{}", answer.text());
         assert!(!answer.text().contains("k3y"));
-        if !good {
-            assert_eq!(slug(&answer), "not-member");
+        if !is_member {
+            assert_eq!(problem_type(&answer), "not-member");
         }
     }
     assert_eq!(
@@ -180,7 +180,7 @@ async fn assert_refused(
     let start: String = body.chars().take(80).collect();
     let what = format!("{headers:?} {start}");
     assert_eq!(
-        (answer.status, slug(&answer).as_str()),
+        (answer.status, problem_type(&answer).as_str()),
         (status, reason),
         "{what}"
     );
@@ -192,9 +192,9 @@ async fn assert_refused(
 async fn a_code_from_another_site_is_refused() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    let config = config_with(&mut browser, &FROM_HERE).await;
-    let good = json!({ "code": "c", "state": config["state"] }).to_string();
-    for foreign in [
+    let config = get_login_config(&mut browser, &SAME_ORIGIN).await;
+    let is_member = json!({ "code": "c", "state": config["state"] }).to_string();
+    for header in [
         ("Origin", "http://evil.test"),
         ("Origin", "http://sso.test.evil.test"),
         ("Origin", "http://sso.test:81"),
@@ -203,8 +203,8 @@ async fn a_code_from_another_site_is_refused() {
         ("Sec-Fetch-Site", "cross-site"),
         ("Sec-Fetch-Site", "same-site"),
     ] {
-        let headers = [foreign, JSON];
-        assert_refused(&mut browser, &headers, &good, (403, "foreign-origin")).await;
+        let headers = [header, JSON];
+        assert_refused(&mut browser, &headers, &is_member, (403, "foreign-origin")).await;
     }
     assert_eq!(
         menshen.wecom.calls(REDEEM),
@@ -217,9 +217,9 @@ async fn a_code_from_another_site_is_refused() {
 async fn a_malformed_code_request_is_refused() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    let config = config_with(&mut browser, &FROM_HERE).await;
+    let config = get_login_config(&mut browser, &SAME_ORIGIN).await;
     let state = &config["state"];
-    let good = json!({ "code": "c", "state": state }).to_string();
+    let is_member = json!({ "code": "c", "state": state }).to_string();
     let form = ("Content-Type", "application/x-www-form-urlencoded");
     for kind in [
         vec![],
@@ -227,11 +227,11 @@ async fn a_malformed_code_request_is_refused() {
         vec![("Content-Type", "text/plain")],
         vec![JSON, JSON],
     ] {
-        assert_refused(&mut browser, &kind, &good, (400, "bad-request")).await;
+        assert_refused(&mut browser, &kind, &is_member, (400, "bad-request")).await;
     }
     for body in [
         String::new(),
-        good[..20].to_owned(),
+        is_member[..20].to_owned(),
         "[]".to_owned(),
         json!({ "state": state }).to_string(),
         json!({ "code": "c" }).to_string(),
@@ -240,7 +240,7 @@ async fn a_malformed_code_request_is_refused() {
         json!({ "code": "c", "state": state, "rd": "/x" }).to_string(),
         json!({ "code": "c", "state": state, "kind": "x" }).to_string(),
         json!({ "code": "c".repeat(20_000), "state": state }).to_string(),
-        good.replace("\"code\"", "\"code\":\"d\",\"code\""),
+        is_member.replace("\"code\"", "\"code\":\"d\",\"code\""),
     ] {
         assert_refused(&mut browser, &[JSON], &body, (400, "bad-request")).await;
     }
@@ -262,35 +262,38 @@ async fn a_code_without_a_login_begun_by_the_client_is_refused() {
     let more = format!("{SECOND_CONNECTOR}{NO_LOGIN_LIMITS}");
     let menshen = Setup::default().tables(&more).start().await;
     let mut browser = Browser::new(&menshen);
-    let one = config_with(&mut browser, &FROM_HERE).await;
-    let two = config_with(&mut Browser::new(&menshen), &[]).await;
+    let own_config = get_login_config(&mut browser, &SAME_ORIGIN).await;
+    let other_config = get_login_config(&mut Browser::new(&menshen), &[]).await;
     let code = menshen.wecom.issue_code("lisi", "sso.test");
-    let (mine, theirs) = (&one["state"], &two["state"]);
+    let (own_state, other_state) = (&own_config["state"], &other_config["state"]);
     for (body, reason) in [
-        (json!({ "code": code, "state": theirs }), "login-missing"),
         (
-            json!({ "code": code, "state": theirs, "flow": one["flow"] }),
+            json!({ "code": code, "state": other_state }),
+            "login-missing",
+        ),
+        (
+            json!({ "code": code, "state": other_state, "flow": own_config["flow"] }),
             "login-forged",
         ),
         (
-            json!({ "code": code, "state": mine, "flow": two["flow"] }),
+            json!({ "code": code, "state": own_state, "flow": other_config["flow"] }),
             "login-forged",
         ),
         (
-            json!({ "code": code, "state": mine, "flow": "" }),
+            json!({ "code": code, "state": own_state, "flow": "" }),
             "login-forged",
         ),
     ] {
         assert_refused(&mut browser, &[JSON], &body.to_string(), (400, reason)).await;
     }
-    let good = json!({ "code": code, "state": mine });
+    let is_member = json!({ "code": code, "state": own_state });
     for connector in ["other", "nobody"] {
         let url = format!("{OWN_PAGES}/login/{connector}");
         let answer = browser
-            .send("POST", &url, &[JSON], good.to_string().as_bytes())
+            .send("POST", &url, &[JSON], is_member.to_string().as_bytes())
             .await;
         assert_eq!(
-            (answer.status, slug(&answer).as_str()),
+            (answer.status, problem_type(&answer).as_str()),
             (400, "login-forged")
         );
     }
@@ -304,7 +307,7 @@ async fn a_code_without_a_login_begun_by_the_client_is_refused() {
     assert_refused(
         &mut browser,
         &[JSON],
-        &good.to_string(),
+        &is_member.to_string(),
         (400, "login-late"),
     )
     .await;
@@ -320,11 +323,14 @@ async fn errors_of_the_source_are_returned_as_json() {
         (-1, 503, "source-busy"),
     ] {
         let mut browser = Browser::new(&menshen);
-        let config = config_with(&mut browser, &FROM_HERE).await;
+        let config = get_login_config(&mut browser, &SAME_ORIGIN).await;
         menshen.wecom.fail(REDEEM, errcode, 1);
         let body = json!({ "code": "c", "state": config["state"] });
-        let answer = post(&mut browser, &[JSON], &body).await;
-        assert_eq!((answer.status, slug(&answer).as_str()), (status, reason));
+        let answer = post_code(&mut browser, &[JSON], &body).await;
+        assert_eq!(
+            (answer.status, problem_type(&answer).as_str()),
+            (status, reason)
+        );
         assert!(
             !answer.text().contains(&errcode.to_string()),
             "{}",
@@ -347,14 +353,14 @@ async fn only_configured_origins_may_call_cross_origin() {
         ("null", false),
     ] {
         let mut browser = Browser::new(&menshen);
-        let from = [("Origin", origin), ("Sec-Fetch-Site", "cross-site"), JSON];
+        let headers = [("Origin", origin), ("Sec-Fetch-Site", "cross-site"), JSON];
         for (method, page) in [
             ("OPTIONS", "login/corp"),
             ("OPTIONS", "login-config/corp"),
             ("GET", "login-config/corp"),
         ] {
             let answer = browser
-                .send(method, &format!("{OWN_PAGES}/{page}"), &from, b"")
+                .send(method, &format!("{OWN_PAGES}/{page}"), &headers, b"")
                 .await;
             let what = format!("{origin} {method} {page}");
             assert_eq!(answer.status < 300, allowed, "{what}");
@@ -372,13 +378,13 @@ async fn only_configured_origins_may_call_cross_origin() {
             }
         }
         // The origin can read the refusal, but nothing else.
-        let answer = post(&mut browser, &from, &json!({})).await;
+        let answer = post_code(&mut browser, &headers, &json!({})).await;
         assert_eq!(
             answer.header("access-control-allow-origin"),
             allowed.then_some(origin)
         );
         let info = browser
-            .send("GET", &format!("{OWN_PAGES}/userinfo"), &from, b"")
+            .send("GET", &format!("{OWN_PAGES}/userinfo"), &headers, b"")
             .await;
         assert_eq!(info.header("access-control-allow-origin"), None);
     }
@@ -396,7 +402,7 @@ async fn userinfo_needs_a_session() {
     ] {
         let answer = browser.send("GET", &url, &headers, b"").await;
         assert_eq!(
-            (answer.status, slug(&answer).as_str()),
+            (answer.status, problem_type(&answer).as_str()),
             (401, "login-needed")
         );
         assert!(answer.header("www-authenticate").is_some());
@@ -428,7 +434,7 @@ async fn userinfo_needs_a_session() {
     let head = browser.send("HEAD", &url, &navigation_headers(), b"").await;
     assert_eq!((head.status, head.body.len()), (200, 0));
     assert_eq!(
-        browser.send("POST", &url, &FROM_HERE, b"").await.status,
+        browser.send("POST", &url, &SAME_ORIGIN, b"").await.status,
         405
     );
 }
@@ -437,20 +443,26 @@ async fn userinfo_needs_a_session() {
 async fn a_front_end_login_works_only_on_the_login_host() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    let config = config_with(&mut browser, &[]).await;
+    let config = get_login_config(&mut browser, &[]).await;
     let elsewhere = "http://oa.test/.menshen";
-    let asked = browser
+    let config_response = browser
         .send("GET", &format!("{elsewhere}/login-config/corp"), &[], b"")
         .await;
-    assert_eq!((asked.status, slug(&asked)), (400, "not-here".to_owned()));
+    assert_eq!(
+        (config_response.status, problem_type(&config_response)),
+        (400, "not-here".to_owned())
+    );
     let code = menshen.wecom.issue_code("lisi", "sso.test");
     let body = json!({ "code": code, "state": config["state"], "flow": config["flow"] });
     let url = format!("{elsewhere}/login/corp");
     let body = body.to_string();
-    let there = browser.send("POST", &url, &[JSON], body.as_bytes()).await;
-    assert_eq!((there.status, slug(&there)), (400, "not-here".to_owned()));
-    assert!(there.header("set-cookie").is_none());
-    let here = browser
+    let on_other_host = browser.send("POST", &url, &[JSON], body.as_bytes()).await;
+    assert_eq!(
+        (on_other_host.status, problem_type(&on_other_host)),
+        (400, "not-here".to_owned())
+    );
+    assert!(on_other_host.header("set-cookie").is_none());
+    let on_login_host = browser
         .send(
             "POST",
             &format!("{OWN_PAGES}/login/corp"),
@@ -458,5 +470,10 @@ async fn a_front_end_login_works_only_on_the_login_host() {
             body.as_bytes(),
         )
         .await;
-    assert_eq!(here.status, 200, "the code was not spent: {}", here.text());
+    assert_eq!(
+        on_login_host.status,
+        200,
+        "the code was not spent: {}",
+        on_login_host.text()
+    );
 }

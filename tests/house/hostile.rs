@@ -16,7 +16,7 @@ mod plenty;
 const CASES: u32 = 192;
 
 /// Checks that a response of a protected route is an error or a redirect to the login.
-fn is_refused(answer: &Answer) -> Result<(), TestCaseError> {
+fn assert_refused(answer: &Answer) -> Result<(), TestCaseError> {
     let status = answer.status;
     prop_assert!((300..500).contains(&status), "{status}: {}", answer.text());
     let location = answer.header("location").unwrap_or("");
@@ -63,11 +63,11 @@ fn check_all<S: Strategy>(
         0,
         "a request reached the application"
     );
-    runtime.block_on(serves_logins(&menshen));
+    runtime.block_on(assert_serves_logins(&menshen));
 }
 
 /// Checks that a person can still log in.
-async fn serves_logins(menshen: &Menshen) {
+async fn assert_serves_logins(menshen: &Menshen) {
     let page = crate::browser::Browser::new(menshen)
         .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
         .await;
@@ -113,10 +113,10 @@ fn no_forged_cookie_gives_access() {
         |lines| {
             let lines = lines
                 .iter()
-                .map(|line| [b"Cookie: ", &line[..], b"\r\n"].concat());
+                .map(|connection| [b"Cookie: ", &connection[..], b"\r\n"].concat());
             head(b"/finance/echo", &lines.collect::<Vec<_>>().concat())
         },
-        is_refused,
+        assert_refused,
     );
 }
 
@@ -156,15 +156,15 @@ fn no_header_gives_access() {
     check_all(
         prop::collection::vec((name, value()), 1..12),
         |headers| {
-            let line = |(name, value): &(String, Vec<u8>)| {
+            let connection = |(name, value): &(String, Vec<u8>)| {
                 [name.as_bytes(), b": ", value, b"\r\n"].concat()
             };
             head(
                 b"/echo",
-                &headers.iter().map(line).collect::<Vec<_>>().concat(),
+                &headers.iter().map(connection).collect::<Vec<_>>().concat(),
             )
         },
-        is_refused,
+        assert_refused,
     );
 }
 
@@ -265,9 +265,9 @@ fn no_forged_callback_creates_a_session() {
         },
         |answer| {
             prop_assert!(answer.status < 500, "{}: {}", answer.status, answer.text());
-            let set = answer
-                .header_values("set-cookie")
-                .any(|line| line.starts_with("menshen=") && !line.contains("Max-Age=0"));
+            let set = answer.header_values("set-cookie").any(|connection| {
+                connection.starts_with("menshen=") && !connection.contains("Max-Age=0")
+            });
             prop_assert!(!set, "a session was created: {:?}", answer.headers);
             Ok(())
         },
@@ -325,14 +325,14 @@ fn random_bytes_are_refused() {
         failure_persistence: None,
         ..Config::default()
     };
-    let noise = prop::collection::vec(any::<u8>(), 1..400);
-    let outcome = TestRunner::new(config).run(&noise, |mut bytes| {
+    let random_bytes = prop::collection::vec(any::<u8>(), 1..400);
+    let outcome = TestRunner::new(config).run(&random_bytes, |mut bytes| {
         bytes.extend_from_slice(b"\r\n\r\n");
         let answer = runtime.block_on(async {
-            let mut line = RawConnection::open(menshen.address()).await;
-            let _ = line.try_send(&bytes).await;
-            let _ = tokio::io::AsyncWriteExt::shutdown(&mut line.stream).await;
-            line.try_read_answer().await
+            let mut connection = RawConnection::open(menshen.address()).await;
+            let _ = connection.try_send(&bytes).await;
+            let _ = tokio::io::AsyncWriteExt::shutdown(&mut connection.stream).await;
+            connection.try_read_answer().await
         });
         prop_assert!(
             answer
@@ -344,5 +344,5 @@ fn random_bytes_are_refused() {
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(menshen.app.requests(), 0);
-    runtime.block_on(serves_logins(&menshen));
+    runtime.block_on(assert_serves_logins(&menshen));
 }

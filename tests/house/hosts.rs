@@ -26,10 +26,10 @@ async fn browser_with_ticket(menshen: &Menshen) -> (Browser, String) {
 }
 
 fn sessions_on(browser: &Browser, host: &str) -> usize {
-    let mine = |cookie: &&crate::browser::Cookie| {
+    let is_session = |cookie: &&crate::browser::Cookie| {
         cookie.host == host && ["menshen", "__Host-menshen"].contains(&cookie.name.as_str())
     };
-    browser.cookies().iter().filter(mine).count()
+    browser.cookies().iter().filter(is_session).count()
 }
 
 #[tokio::test]
@@ -44,13 +44,13 @@ async fn a_session_reaches_every_host_without_another_login() {
             (page.answer.status, page.url),
             (200, format!("{first}/echo?a=%2f"))
         );
-        let asked = menshen.wecom.calls("/wwlogin/sso/login");
+        let calls_before = menshen.wecom.calls("/wwlogin/sso/login");
         for host in OTHER_HOSTS.iter().chain([&SSO_URL]) {
             let page = browser.follow(&format!("{host}/echo?b=%2F+")).await;
             assert_eq!(page.url, format!("{host}/echo?b=%2F+"));
             assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
         }
-        assert_eq!(menshen.wecom.calls("/wwlogin/sso/login"), asked);
+        assert_eq!(menshen.wecom.calls("/wwlogin/sso/login"), calls_before);
         // One session on each host is all that remains.
         assert_eq!(browser.cookies().len(), 3, "{:?}", browser.cookies());
     }
@@ -60,8 +60,8 @@ async fn a_session_reaches_every_host_without_another_login() {
 async fn a_login_always_runs_on_the_login_host() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
-    let stop = browser.visit("http://hr.test/echo").await;
-    let to = stop.header("location").unwrap();
+    let redirect = browser.visit("http://hr.test/echo").await;
+    let to = redirect.header("location").unwrap();
     assert!(
         to.starts_with(&format!("{OWN_PAGES}/start?rd=http%3A//hr.test/echo&k=")),
         "{to}"
@@ -144,8 +144,8 @@ async fn a_ticket_redeemed_twice_concurrently_works_once() {
     let (browser, ticket) = browser_with_ticket(&menshen).await;
     let mut tabs: Vec<_> = (0..8).map(|_| browser.clone()).collect();
     futures_util::future::join_all(tabs.iter_mut().map(|tab| tab.visit(&ticket))).await;
-    let let_in: usize = tabs.iter().map(|tab| sessions_on(tab, "oa.test")).sum();
-    assert_eq!(let_in, 1);
+    let session_count: usize = tabs.iter().map(|tab| sessions_on(tab, "oa.test")).sum();
+    assert_eq!(session_count, 1);
 }
 
 #[tokio::test]
@@ -217,9 +217,9 @@ async fn a_nonce_works_only_on_its_host() {
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     // An attacker's link has the attacker's nonce, for a host where the victim has none.
     let mut attacker = Browser::new(&menshen);
-    let bait = attacker.visit("http://oa.test/echo").await;
-    let bait = bait.header("location").unwrap().to_owned();
-    let page = browser.follow(&bait).await;
+    let attackers_url = attacker.visit("http://oa.test/echo").await;
+    let attackers_url = attackers_url.header("location").unwrap().to_owned();
+    let page = browser.follow(&attackers_url).await;
     assert_eq!(page.cause(), Some(Cause::TicketBad));
     assert_eq!(sessions_on(&browser, "oa.test"), 0);
     // The ticket is bound to the attacker's nonce. The attacker could redeem it, so it must not
@@ -232,36 +232,46 @@ async fn a_session_cookie_works_only_on_its_host() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in("http://oa.test/echo", "lisi").await;
-    let of_oa = browser.cookies().iter().find(|one| one.host == "oa.test");
-    let value = of_oa.unwrap().value.clone();
-    for (host, counts) in [("oa.test", true), ("hr.test", false), ("sso.test", false)] {
+    let cookie_of_oa = browser.cookies().iter().find(|one| one.host == "oa.test");
+    let value = cookie_of_oa.unwrap().value.clone();
+    for (host, is_accepted) in [("oa.test", true), ("hr.test", false), ("sso.test", false)] {
         let mut thief = Browser::new(&menshen);
         thief.set_cookie(host, "menshen", &value);
         let answer = thief
             .visit(&format!("http://{host}/.menshen/userinfo"))
             .await;
-        assert_eq!(answer.status == 200, counts, "{host}");
+        assert_eq!(answer.status == 200, is_accepted, "{host}");
         let answer = thief.visit(&format!("http://{host}/echo")).await;
-        assert_eq!(answer.text().contains("x-forwarded-user"), counts, "{host}");
+        assert_eq!(
+            answer.text().contains("x-forwarded-user"),
+            is_accepted,
+            "{host}"
+        );
     }
 }
 
 #[tokio::test]
 async fn sign_out_on_one_host_ends_the_session_on_all() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
-    for left in [SSO_URL, "http://oa.test", "http://hr.test"] {
+    for signed_out_on in [SSO_URL, "http://oa.test", "http://hr.test"] {
         let mut browser = Browser::new(&menshen);
         browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
         for host in OTHER_HOSTS {
             browser.follow(&format!("{host}/echo")).await;
         }
-        let kept = browser.clone();
-        let page = browser.visit(&format!("{left}/.menshen/sign_out")).await;
+        let copy_of_browser = browser.clone();
+        let page = browser
+            .visit(&format!("{signed_out_on}/.menshen/sign_out"))
+            .await;
         assert_eq!(page.status, 200);
-        for mut browser in [browser, kept] {
+        for mut browser in [browser, copy_of_browser] {
             for host in OTHER_HOSTS.iter().chain([&SSO_URL]) {
                 let info = format!("{host}/.menshen/userinfo");
-                assert_eq!(browser.visit(&info).await.status, 401, "{left} {host}");
+                assert_eq!(
+                    browser.visit(&info).await.status,
+                    401,
+                    "{signed_out_on} {host}"
+                );
             }
         }
     }

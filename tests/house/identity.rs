@@ -60,11 +60,11 @@ async fn start_menshen() -> (Menshen, Mirror, [String; 2]) {
     let mirror = Mirror::start().await;
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
     let menshen = Setup::default().routes(&routes).start().await;
-    let zhang = session_cookie_of(&menshen, "zhangsan").await;
-    (menshen, mirror, [String::new(), zhang])
+    let zhangs_cookie = session_cookie_of(&menshen, "zhangsan").await;
+    (menshen, mirror, [String::new(), zhangs_cookie])
 }
 
-fn ask(path: &str, cookie: &str) -> TestRequest {
+fn request(path: &str, cookie: &str) -> TestRequest {
     let host = if path == "/elsewhere" {
         "public.test"
     } else {
@@ -111,23 +111,23 @@ fn aliases(name: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn identity_headers_from_the_client_never_reach_the_upstream() {
-    let (menshen, _mirror, [nobody, zhang]) = start_menshen().await;
+    let (menshen, _mirror, [no_cookie, zhangs_cookie]) = start_menshen().await;
     let rows = [
-        ("/x", &zhang, 2),
-        ("/own", &zhang, 3),
-        ("/public", &zhang, 2),
-        ("/public", &nobody, 0),
-        ("/elsewhere", &nobody, 0),
+        ("/x", &zhangs_cookie, 2),
+        ("/own", &zhangs_cookie, 3),
+        ("/public", &zhangs_cookie, 2),
+        ("/public", &no_cookie, 0),
+        ("/elsewhere", &no_cookie, 0),
     ];
     for (path, cookie, at_least) in rows {
-        let plain = identity_headers(&ask(path, cookie).send(&menshen).await);
-        assert!(plain.len() >= at_least, "{path}: {plain:?}");
-        assert_eq!(plain.is_empty(), at_least == 0, "{path}: {plain:?}");
+        let expected = identity_headers(&request(path, cookie).send(&menshen).await);
+        assert!(expected.len() >= at_least, "{path}: {expected:?}");
+        assert_eq!(expected.is_empty(), at_least == 0, "{path}: {expected:?}");
         for name in IDENTITY_HEADERS {
-            let lie = |ask: TestRequest, alias: &String| ask.header(alias, "boss");
-            let lies = aliases(name).iter().fold(ask(path, cookie), lie);
-            let answer = lies.send(&menshen).await;
-            assert_eq!(identity_headers(&answer), plain, "{name} on {path}");
+            let add_forged = |request: TestRequest, alias: &String| request.header(alias, "boss");
+            let forged = aliases(name).iter().fold(request(path, cookie), add_forged);
+            let answer = forged.send(&menshen).await;
+            assert_eq!(identity_headers(&answer), expected, "{name} on {path}");
             let text =
                 String::from_utf8_lossy(mirror::received_bytes(&answer).unwrap()).into_owned();
             assert!(!text.contains("boss"), "{text}");
@@ -137,8 +137,8 @@ async fn identity_headers_from_the_client_never_reach_the_upstream() {
 
 #[tokio::test]
 async fn identity_headers_named_in_connection_are_still_sent() {
-    let (menshen, _mirror, [_, zhang]) = start_menshen().await;
-    let plain = identity_headers(&ask("/own", &zhang).send(&menshen).await);
+    let (menshen, _mirror, [_, zhangs_cookie]) = start_menshen().await;
+    let expected = identity_headers(&request("/own", &zhangs_cookie).send(&menshen).await);
     for line in [
         "X-Forwarded-User",
         "x-forwarded-user, x-forwarded-name, x-remote-user, x-forwarded-for, x-real-ip",
@@ -146,12 +146,12 @@ async fn identity_headers_named_in_connection_are_still_sent() {
         "keep-alive,x-remote-user",
         "cookie, host, x-forwarded-host, x-request-id",
     ] {
-        let lie = ask("/own", &zhang)
+        let add_forged = request("/own", &zhangs_cookie)
             .header("Connection", line)
             .header("X-Forwarded-User", "boss")
             .header("X-Remote-User", "boss");
-        let answer = lie.send(&menshen).await;
-        assert_eq!(identity_headers(&answer), plain, "{line}");
+        let answer = add_forged.send(&menshen).await;
+        assert_eq!(identity_headers(&answer), expected, "{line}");
         assert_eq!(
             mirror::received_values(&answer, "x-forwarded-for"),
             ["127.0.0.1"]
@@ -167,8 +167,8 @@ async fn identity_headers_named_in_connection_are_still_sent() {
 
 #[tokio::test]
 async fn a_cookie_or_host_named_in_connection_changes_no_decision() {
-    let (menshen, _mirror, [_, zhang]) = start_menshen().await;
-    let asked = ask("/x", &zhang).header("Connection", "cookie, host");
+    let (menshen, _mirror, [_, zhangs_cookie]) = start_menshen().await;
+    let asked = request("/x", &zhangs_cookie).header("Connection", "cookie, host");
     assert_eq!(asked.send(&menshen).await.status, 200);
     let stranger = TestRequest::get("/x").header("Connection", "cookie");
     assert_eq!(stranger.send(&menshen).await.status, 401);
@@ -176,18 +176,18 @@ async fn a_cookie_or_host_named_in_connection_changes_no_decision() {
 
 #[tokio::test]
 async fn a_trailer_never_becomes_a_header() {
-    let (menshen, _mirror, [_, zhang]) = start_menshen().await;
-    let plain = identity_headers(&ask("/own", &zhang).send(&menshen).await);
+    let (menshen, _mirror, [_, zhangs_cookie]) = start_menshen().await;
+    let expected = identity_headers(&request("/own", &zhangs_cookie).send(&menshen).await);
     let trailers = "X-Forwarded-User: boss\r\nx_remote_user: boss\r\nCookie: a=boss\r\n";
     let body = format!("2\r\nhi\r\n0\r\n{trailers}\r\n");
-    let posted = ask("/own", &zhang)
+    let posted = request("/own", &zhangs_cookie)
         .method("POST")
         .header("Transfer-Encoding", "chunked")
         .header("Trailer", "X-Forwarded-User, x_remote_user")
         .header("TE", "trailers")
         .body(body.as_bytes());
     let answer = posted.send(&menshen).await;
-    assert_eq!(identity_headers(&answer), plain);
+    assert_eq!(identity_headers(&answer), expected);
     let text = String::from_utf8_lossy(mirror::received_bytes(&answer).unwrap()).into_owned();
     assert!(text.contains("\r\nhi\r\n"), "{text}");
     assert!(!text.contains("boss"), "{text}");
@@ -195,8 +195,8 @@ async fn a_trailer_never_becomes_a_header() {
 
 #[tokio::test]
 async fn hop_by_hop_headers_are_not_forwarded() {
-    let (menshen, _mirror, [_, zhang]) = start_menshen().await;
-    let asked = ask("/x", &zhang)
+    let (menshen, _mirror, [_, zhangs_cookie]) = start_menshen().await;
+    let asked = request("/x", &zhangs_cookie)
         .header("Keep-Alive", "timeout=5")
         .header("Proxy-Connection", "keep-alive")
         .header("Proxy-Authorization", "Basic eDp5")
@@ -211,7 +211,7 @@ async fn hop_by_hop_headers_are_not_forwarded() {
         .into_iter()
         .map(|(n, _)| n)
         .collect();
-    for gone in [
+    for removed in [
         "keep-alive",
         "proxy-connection",
         "proxy-authorization",
@@ -220,15 +220,18 @@ async fn hop_by_hop_headers_are_not_forwarded() {
         "upgrade",
         "http2-settings",
     ] {
-        assert!(!names.iter().any(|name| name == gone), "{gone}: {names:?}");
+        assert!(
+            !names.iter().any(|name| name == removed),
+            "{removed}: {names:?}"
+        );
     }
     // It is removed even if `Connection` does not name it.
-    let asked = ask("/x", &zhang).header("HTTP2-Settings", "AAMAAABkAAQAAP__");
+    let asked = request("/x", &zhangs_cookie).header("HTTP2-Settings", "AAMAAABkAAQAAP__");
     let answer = asked.send(&menshen).await;
-    let told = mirror::received_headers(&answer);
+    let headers = mirror::received_headers(&answer);
     assert!(
-        told.iter().all(|(name, _)| name != "http2-settings"),
-        "{told:?}"
+        headers.iter().all(|(name, _)| name != "http2-settings"),
+        "{headers:?}"
     );
 }
 
@@ -251,7 +254,7 @@ fn no_client_header_changes_the_identity_headers() {
             name.chars().enumerate().map(letter).collect::<String>()
         });
     let names = prop_oneof![alias, Just("Connection".to_owned()), "[A-Za-z_.-]{1,20}"];
-    let spare = [
+    let excluded = [
         "host",
         "cookie",
         "content-length",
@@ -266,12 +269,12 @@ fn no_client_header_changes_the_identity_headers() {
     ];
     let headers = prop::collection::vec((names, values), 1..5);
     proptest!(ProptestConfig::with_cases(96), |(path in paths, who in 0_usize..2, headers in headers)| {
-        let asked = |ask: TestRequest| runtime.block_on(async { ask.send(&menshen).await });
-        let bare = asked(ask(path, &cookies[who]));
+        let asked = |request: TestRequest| runtime.block_on(async { request.send(&menshen).await });
+        let bare = asked(request(path, &cookies[who]));
         prop_assume!(bare.status == 200);
-        let more = headers.iter().filter(|(name, _)| !spare.contains(&name.to_lowercase().as_str()));
-        let lies = more.fold(ask(path, &cookies[who]), |ask, (name, value)| ask.header(name, value));
-        let answer = asked(lies);
+        let more = headers.iter().filter(|(name, _)| !excluded.contains(&name.to_lowercase().as_str()));
+        let forged = more.fold(request(path, &cookies[who]), |request, (name, value)| request.header(name, value));
+        let answer = asked(forged);
         prop_assert_eq!(answer.status, 200);
         prop_assert_eq!(identity_headers(&bare), identity_headers(&answer));
     });

@@ -40,7 +40,7 @@ pub(crate) async fn start_second_instance(
     started.expect("menshen starts")
 }
 
-async fn echoes(address: SocketAddr, bytes: &[u8]) -> wire::Answer {
+async fn get_ok(address: SocketAddr, bytes: &[u8]) -> wire::Answer {
     let answer = wire::send(address, bytes).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer
@@ -77,16 +77,16 @@ async fn a_unix_socket_is_a_peer_without_an_address() {
 #[tokio::test]
 async fn a_proxy_header_of_a_trusted_balancer_names_the_client() {
     let menshen = Menshen::new().await;
-    let place = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
+    let listen = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
     let request = get("/echo", "");
     let v1 = format!("PROXY TCP4 203.0.113.9 10.0.0.1 52953 443\r\n{request}");
     let mut v2 =
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\x0a\0\0\x01\xce\xd9\x01\xbb".to_vec();
     v2.extend_from_slice(request.as_bytes());
     let setup = echo_setup().server("trusted_proxies = [\"127.0.0.0/8\"]");
-    let running = start_second_instance(&menshen, &setup, place).await;
+    let running = start_second_instance(&menshen, &setup, listen).await;
     for bytes in [v1.as_bytes(), &v2] {
-        let answer = echoes(running.addresses()[0], bytes).await;
+        let answer = get_ok(running.addresses()[0], bytes).await;
         assert_eq!(answer.echoed("x-forwarded-for"), ["203.0.113.9"]);
         assert_eq!(answer.echoed("x-real-ip"), ["203.0.113.9"]);
     }
@@ -95,7 +95,7 @@ async fn a_proxy_header_of_a_trusted_balancer_names_the_client() {
     assert!(bare.is_none(), "{bare:?}");
 
     // From an untrusted peer the header is refused.
-    let running = start_second_instance(&menshen, &echo_setup(), place).await;
+    let running = start_second_instance(&menshen, &echo_setup(), listen).await;
     for bytes in [v1.as_bytes(), &v2] {
         let answer = wire::try_send(running.addresses()[0], bytes).await;
         assert!(answer.is_none(), "{answer:?}");
@@ -113,9 +113,9 @@ async fn a_proxy_header_of_a_trusted_balancer_names_the_client() {
 #[tokio::test]
 async fn a_reload_changes_the_trusted_balancers() {
     let menshen = Menshen::new().await;
-    let place = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
+    let listen = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
     let setup = |server: &str| echo_setup().server(server);
-    let running = start_second_instance(&menshen, &setup(""), place).await;
+    let running = start_second_instance(&menshen, &setup(""), listen).await;
     let bytes = format!(
         "PROXY TCP4 203.0.113.9 10.0.0.1 5 443\r\n{}",
         get("/echo", "")
@@ -126,7 +126,7 @@ async fn a_reload_changes_the_trusted_balancers() {
         ("trusted_proxies = [\"10.0.0.0/8\"]", false),
     ] {
         let config =
-            Config::parse(&config_text(&menshen, &setup(server), place), "test.toml").unwrap();
+            Config::parse(&config_text(&menshen, &setup(server), listen), "test.toml").unwrap();
         running.reload(config).await.unwrap();
         let answer = wire::try_send(running.addresses()[0], bytes.as_bytes()).await;
         assert_eq!(answer.is_some(), served, "{server}");
@@ -136,8 +136,8 @@ async fn a_reload_changes_the_trusted_balancers() {
 #[tokio::test]
 async fn a_redirecting_listener_only_redirects_to_https() {
     let menshen = Menshen::new().await;
-    let place = "{ address = \"127.0.0.1:0\", redirect_https = true }";
-    let running = start_second_instance(&menshen, &echo_setup(), place).await;
+    let listen = "{ address = \"127.0.0.1:0\", redirect_https = true }";
+    let running = start_second_instance(&menshen, &echo_setup(), listen).await;
     let address = running.addresses()[0];
     for method in ["GET", "POST"] {
         let request = format!("{method} /a%2Fb?c=d HTTP/1.1\r\nHost: {UPSTREAM_HOST}:80\r\n\r\n");
@@ -162,7 +162,7 @@ async fn a_redirecting_listener_only_redirects_to_https() {
 #[tokio::test]
 async fn the_redirect_to_https_has_the_port_of_the_external_url() {
     let menshen = Menshen::new().await;
-    let place = "{ address = \"127.0.0.1:0\", redirect_https = true }";
+    let listen = "{ address = \"127.0.0.1:0\", redirect_https = true }";
     for (url, to) in [
         ("https://sso.test:8443", "https://up.test:8443/a?b"),
         ("https://sso.test:443", "https://up.test/a?b"),
@@ -170,7 +170,7 @@ async fn the_redirect_to_https_has_the_port_of_the_external_url() {
         ("http://sso.test:8080", "https://up.test/a?b"),
     ] {
         let setup = echo_setup().external_url(url);
-        let running = start_second_instance(&menshen, &setup, place).await;
+        let running = start_second_instance(&menshen, &setup, listen).await;
         let address = running.addresses()[0];
         let request = format!("GET /a?b HTTP/1.1\r\nHost: {UPSTREAM_HOST}:8080\r\n\r\n");
         let answer = wire::send(address, request.as_bytes()).await;
@@ -181,8 +181,8 @@ async fn the_redirect_to_https_has_the_port_of_the_external_url() {
 #[tokio::test]
 async fn an_address_in_use_is_named_and_nothing_is_served() {
     let menshen = Menshen::new().await;
-    let taken = listener().await;
-    let taken = taken.local_addr().unwrap();
+    let unused = listener().await;
+    let unused = unused.local_addr().unwrap();
     let folder = TempFolder::new();
     let path = folder.path("never.sock");
     let listen = format!("\"unix:{}\", \"{}\"", path.display(), menshen.address());
@@ -194,7 +194,7 @@ async fn an_address_in_use_is_named_and_nothing_is_served() {
     let why = menshen::telemetry::error_chain(&error).to_string();
     assert!(why.contains(&menshen.address().to_string()), "{why}");
     assert!(why.contains("another program listens there"), "{why}");
-    assert!(!why.contains(&taken.to_string()));
+    assert!(!why.contains(&unused.to_string()));
     assert!(
         UnixStream::connect(&path).await.is_err(),
         "the other socket is served"
@@ -207,19 +207,19 @@ async fn draining_finishes_open_requests_and_accepts_no_new_ones() {
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let address = menshen.address();
-    let mut idle = RawConnection::open(address).await;
-    let mut busy = RawConnection::open(address).await;
-    busy.send(get("/", "")).await;
+    let mut idle_connection = RawConnection::open(address).await;
+    let mut busy_connection = RawConnection::open(address).await;
+    busy_connection.send(get("/", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.read_request().await.unwrap();
     upstream
         .send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
         .await;
-    assert_eq!(busy.read_answer_head().await.status, 200);
+    assert_eq!(busy_connection.read_answer_head().await.status, 200);
     let Menshen { running, .. } = menshen;
     let stopping = tokio::spawn(running.stop());
     // The idle connection is closed at once, and no new connection is accepted.
-    assert!(idle.read_to_end().await.is_empty());
+    assert!(idle_connection.read_to_end().await.is_empty());
     let refused = async {
         while tokio::net::TcpStream::connect(address).await.is_ok() {
             tokio::task::yield_now().await;
@@ -230,9 +230,9 @@ async fn draining_finishes_open_requests_and_accepts_no_new_ones() {
         .expect("the socket is closed");
     assert!(!stopping.is_finished(), "a request is still open");
     upstream.send("full").await;
-    assert_eq!(busy.read_bytes(8).await.unwrap(), b"halffull");
+    assert_eq!(busy_connection.read_bytes(8).await.unwrap(), b"halffull");
     assert!(
-        busy.read_to_end().await.is_empty(),
+        busy_connection.read_to_end().await.is_empty(),
         "the connection ends with its answer"
     );
     stopping.await.unwrap();
@@ -317,19 +317,19 @@ async fn connections_beyond_the_limit_wait() {
         .server("limits.connections_max = 2")
         .start()
         .await;
-    let mut open = Vec::new();
+    let mut open_connections = Vec::new();
     for _ in 0..2 {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get("/echo", "")).await;
         assert_eq!(connection.read_answer().await.status, 200);
-        open.push(connection);
+        open_connections.push(connection);
     }
     let mut third = RawConnection::open(menshen.address()).await;
     third.send(get("/echo", "")).await;
-    open[0].send(get("/echo", "")).await;
-    assert_eq!(open[0].read_answer().await.status, 200);
+    open_connections[0].send(get("/echo", "")).await;
+    assert_eq!(open_connections[0].read_answer().await.status, 200);
     // Three requests of the open connections were served; the third connection still waits.
     assert_eq!(menshen.app.requests(), 3);
-    open.pop();
+    open_connections.pop();
     assert_eq!(third.read_answer().await.status, 200);
 }

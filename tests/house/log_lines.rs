@@ -35,7 +35,7 @@ pub(crate) fn first_control(text: &str) -> Option<char> {
         .find(|c| controls.contains(c) || (c.is_control() && *c != '\n'))
 }
 
-fn lines(menshen: &Menshen, target: &str) -> Vec<Value> {
+fn logged_lines(menshen: &Menshen, target: &str) -> Vec<Value> {
     menshen.running.live().services().telemetry.flush();
     let text = menshen.records.text();
     let lines = text
@@ -56,27 +56,27 @@ async fn a_path_of_any_characters_is_logged_completely_in_one_line() {
     menshen.running.live().services().telemetry.flush();
     let text = menshen.records.text();
     assert_eq!(first_control(&text), None);
-    let access = lines(&menshen, "menshen::access");
+    let access = logged_lines(&menshen, "menshen::access");
     for c in control_characters().into_iter().filter(|c| *c > '\u{7f}') {
         let path = format!("/a{c}b");
         // If the server accepts the path, the JSON contains it unchanged.
-        let whole = access.iter().any(|line| line["path"] == path.as_str());
+        let is_unchanged = access.iter().any(|line| line["path"] == path.as_str());
         let refused = !access
             .iter()
             .any(|line| line["path"].as_str().unwrap().contains(c));
-        assert!(whole || refused, "{path:?}");
+        assert!(is_unchanged || refused, "{path:?}");
     }
     assert!(access.iter().any(|line| line["path"] == "/a\u{202e}b"));
 }
 
 #[tokio::test]
 async fn a_login_of_any_characters_is_one_audit_line() {
-    let marks: String = [
+    let controls: String = [
         '\u{85}', '\u{9b}', '\u{2028}', '\u{202e}', '\u{2066}', '\u{200f}', '\u{61c}',
     ]
     .iter()
     .collect();
-    let mapping = format!("[connector.corp.mapping]\nlogin = \"profile.userid + '{marks}x'\"\n");
+    let mapping = format!("[connector.corp.mapping]\nlogin = \"profile.userid + '{controls}x'\"\n");
     let menshen = Setup::default().tables(&mapping).access_log().start().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
@@ -88,7 +88,7 @@ async fn a_login_of_any_characters_is_one_audit_line() {
     assert!(!audit.is_empty());
     for line in &audit {
         if let Some(login) = line["login"].as_str() {
-            assert_eq!(login, format!("lisi{marks}x"));
+            assert_eq!(login, format!("lisi{controls}x"));
         }
     }
 }
@@ -131,7 +131,7 @@ async fn refused_requests_cannot_fill_the_audit_log() {
         (&last["event"], &last["login"]),
         (&"login".into(), &"lisi".into())
     );
-    let left_out: u64 = audit
+    let suppressed: u64 = audit
         .iter()
         .filter_map(|line| line["left_out"].as_u64())
         .sum();
@@ -139,5 +139,5 @@ async fn refused_requests_cannot_fill_the_audit_log() {
         .iter()
         .filter(|line| line["event"] == "refused")
         .count();
-    assert_eq!(left_out as usize + written, TRIES);
+    assert_eq!(suppressed as usize + written, TRIES);
 }

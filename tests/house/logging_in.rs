@@ -24,7 +24,7 @@ const WEB_LOGIN_PAGE: &str = "/wwlogin/sso/login";
 const IN_APP_LOGIN_PAGE: &str = "/connect/oauth2/authorize";
 
 /// The flow ids of the pending logins in a browser.
-fn flows(browser: &Browser) -> Vec<String> {
+fn pending_logins(browser: &Browser) -> Vec<String> {
     let names = browser.cookies().iter().map(|cookie| cookie.name.clone());
     names.filter(|name| name.contains("-flow-")).collect()
 }
@@ -39,7 +39,7 @@ pub(crate) fn query_parameter(url: &str, name: &str) -> Option<String> {
 
 #[tokio::test]
 async fn the_user_agent_selects_the_login_page_unless_the_request_or_the_configuration_does() {
-    for (setting, agent, asked, door) in [
+    for (setting, agent, parameter, login_page) in [
         ("", DESKTOP_BROWSER, "", WEB_LOGIN_PAGE),
         ("", WECHAT_APP, "", WEB_LOGIN_PAGE),
         ("", WECOM_PHONE_APP, "", IN_APP_LOGIN_PAGE),
@@ -63,13 +63,15 @@ async fn the_user_agent_selects_the_login_page_unless_the_request_or_the_configu
         let menshen = Setup::default().wecom(setting).start().await;
         let mut browser = Browser::new(&menshen).with_user_agent(agent);
         let answer = browser
-            .visit(&format!("{OWN_PAGES}/start?connector=corp&rd=/x{asked}"))
+            .visit(&format!(
+                "{OWN_PAGES}/start?connector=corp&rd=/x{parameter}"
+            ))
             .await;
         let to = answer.header("location").unwrap_or_default();
-        assert_eq!(answer.status, 302, "{setting} {agent} {asked}");
+        assert_eq!(answer.status, 302, "{setting} {agent} {parameter}");
         assert!(
-            to.starts_with(&format!("{}{door}?", menshen.wecom.base_url())),
-            "{setting} {agent} {asked}: {to}"
+            to.starts_with(&format!("{}{login_page}?", menshen.wecom.base_url())),
+            "{setting} {agent} {parameter}: {to}"
         );
     }
 }
@@ -99,7 +101,7 @@ async fn the_providers_app_signs_in_without_a_click() {
 
 #[tokio::test]
 async fn a_login_begins_automatically_only_where_the_configuration_says_so() {
-    for (setting, agent, place, by_itself) in [
+    for (setting, agent, path, automatic) in [
         ("never", DESKTOP_BROWSER, "/x", false),
         ("never", WECOM_PHONE_APP, "/x", false),
         ("in-app", DESKTOP_BROWSER, "/x", false),
@@ -115,16 +117,16 @@ async fn a_login_begins_automatically_only_where_the_configuration_says_so() {
         let mut browser = Browser::new(&menshen).with_user_agent(agent);
         let source = menshen.wecom.base_url();
         let page = browser
-            .follow_until(&format!("{SSO_URL}{place}"), |next| {
+            .follow_until(&format!("{SSO_URL}{path}"), |next| {
                 next.starts_with(&source)
             })
             .await;
         let answer = page.answer;
-        let what = format!("{setting} {agent} {place}: {}", answer.status);
-        if by_itself {
+        let what = format!("{setting} {agent} {path}: {}", answer.status);
+        if automatic {
             let to = answer.header("location").unwrap_or_default();
             assert!(to.starts_with(&source), "{what} {to}");
-            assert_eq!(flows(&browser).len(), 1, "{what}");
+            assert_eq!(pending_logins(&browser).len(), 1, "{what}");
         } else {
             assert_eq!(answer.status, 200, "{what}");
             assert!(page.url.contains("/.menshen/sign_in"), "{what}");
@@ -132,22 +134,22 @@ async fn a_login_begins_automatically_only_where_the_configuration_says_so() {
                 href(&answer.text(), "/start?connector=corp").is_some(),
                 "{what}"
             );
-            assert_eq!(flows(&browser).len(), 0, "{what}");
+            assert_eq!(pending_logins(&browser).len(), 0, "{what}");
         }
     }
 }
 
 #[tokio::test]
 async fn with_two_connectors_the_person_chooses_unless_one_begins_automatically() {
-    for (setting, by_itself) in [("in-app", false), ("always", true)] {
+    for (setting, automatic) in [("in-app", false), ("always", true)] {
         let setup = Setup::default().connector(&format!("auto_login = '{setting}'"));
         let menshen = setup.tables(SECOND_CONNECTOR).start().await;
         let mut browser = Browser::new(&menshen);
         let answer = browser.visit(&format!("{SSO_URL}/x")).await;
         let to = answer.header("location").unwrap_or_default();
         let source = to.starts_with(&menshen.wecom.base_url());
-        assert_eq!(source, by_itself, "{setting}");
-        assert_eq!(browser.cookies().len(), usize::from(by_itself));
+        assert_eq!(source, automatic, "{setting}");
+        assert_eq!(browser.cookies().len(), usize::from(automatic));
         let answer = Browser::new(&menshen)
             .visit(&format!("{OWN_PAGES}/sign_in"))
             .await;
@@ -167,20 +169,20 @@ async fn with_two_connectors_the_person_chooses_unless_one_begins_automatically(
 #[tokio::test]
 async fn a_state_is_thirty_two_letters_and_never_the_same() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
-    let mut seen = HashSet::new();
+    let mut states = HashSet::new();
     for _ in 0..50 {
         let mut browser = Browser::new(&menshen);
         let page = browser.open_login_page(&format!("{SSO_URL}/x")).await;
         let state = query_parameter(&page, "state").unwrap();
         assert_eq!(state.len(), 32);
         assert!(state.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-        assert_eq!(flows(&browser), [format!("menshen-flow-{state}")]);
-        let back = query_parameter(&page, "redirect_uri");
+        assert_eq!(pending_logins(&browser), [format!("menshen-flow-{state}")]);
+        let callback_url = query_parameter(&page, "redirect_uri");
         assert_eq!(
-            back.as_deref(),
+            callback_url.as_deref(),
             Some("http://sso.test/.menshen/callback/corp")
         );
-        assert!(seen.insert(state));
+        assert!(states.insert(state));
     }
 }
 
@@ -235,13 +237,13 @@ async fn a_browser_keeps_five_pending_logins_and_the_oldest_is_evicted() {
                 .open_login_page(&format!("{SSO_URL}/echo?{at}"))
                 .await,
         );
-        assert_eq!(flows(&browser).len(), (at + 1).min(5));
+        assert_eq!(pending_logins(&browser).len(), (at + 1).min(5));
         menshen.advance(Duration::from_secs(1));
     }
     for (at, page) in pages.iter().enumerate() {
         let mut tab = browser.clone();
-        let back = tab.choose_person(page, "zhangsan").await;
-        let page = tab.follow(&back).await;
+        let callback_url = tab.choose_person(page, "zhangsan").await;
+        let page = tab.follow(&callback_url).await;
         if at < 2 {
             assert_eq!(page.cause(), Some(Cause::LoginMissing), "login {at}");
         } else {
@@ -257,9 +259,9 @@ async fn planted_cookies_do_not_prevent_a_login_and_cost_little() {
     browser
         .open_login_page(&format!("{SSO_URL}/echo?first"))
         .await;
-    let name = flows(&browser).remove(0);
+    let name = pending_logins(&browser).remove(0);
     let prefix = &name[..name.find("-flow-").unwrap() + "-flow-".len()];
-    let planted = |browser: &mut Browser| {
+    let plant_cookies = |browser: &mut Browser| {
         for at in 0..400 {
             browser.set_cookie("sso.test", &format!("{prefix}{at}"), "x");
         }
@@ -271,17 +273,17 @@ async fn planted_cookies_do_not_prevent_a_login_and_cost_little() {
             "before" => &mut fresh,
             _ => &mut browser,
         };
-        planted(tab);
+        plant_cookies(tab);
         let page = tab
             .open_login_page(&format!("{SSO_URL}/echo?{order}"))
             .await;
-        let back = tab.choose_person(&page, "zhangsan").await;
-        let page = tab.follow(&back).await;
+        let callback_url = tab.choose_person(&page, "zhangsan").await;
+        let page = tab.follow(&callback_url).await;
         assert_eq!(page.url, format!("{SSO_URL}/echo?{order}"), "{order}");
     }
     // One response clears some of them, not all at once.
     let mut again = Browser::new(&menshen);
-    planted(&mut again);
+    plant_cookies(&mut again);
     let answer = again
         .visit(&format!("{OWN_PAGES}/start?connector=corp&rd=/x"))
         .await;
@@ -292,13 +294,15 @@ async fn planted_cookies_do_not_prevent_a_login_and_cost_little() {
 #[tokio::test]
 async fn a_return_address_that_is_too_long_is_cut_to_its_path() {
     let menshen = Menshen::new().await;
-    for (asked, reached) in [
+    for (parameter, reached) in [
         (format!("/echo?{}", "x".repeat(4000)), "/echo"),
         (format!("/{}", "y".repeat(4000)), "/"),
         ("/echo?short".to_owned(), "/echo?short"),
     ] {
         let mut browser = Browser::new(&menshen);
-        let page = browser.sign_in(&format!("{SSO_URL}{asked}"), "lisi").await;
+        let page = browser
+            .sign_in(&format!("{SSO_URL}{parameter}"), "lisi")
+            .await;
         assert_eq!(
             (page.answer.status, page.url),
             (200, format!("{SSO_URL}{reached}"))
@@ -319,14 +323,14 @@ async fn parallel_tabs_finish_in_any_order() {
         );
     }
     for at in [2, 0, 1] {
-        let back = browser.choose_person(&pages[at], "zhangsan").await;
-        let page = browser.follow(&back).await;
+        let callback_url = browser.choose_person(&pages[at], "zhangsan").await;
+        let page = browser.follow(&callback_url).await;
         assert_eq!(
             (page.answer.status, page.url),
             (200, format!("{SSO_URL}/echo?tab={at}"))
         );
     }
-    assert!(flows(&browser).is_empty());
+    assert!(pending_logins(&browser).is_empty());
 }
 
 #[tokio::test]
@@ -356,11 +360,11 @@ async fn a_login_preserves_the_fragment_where_the_route_keeps_it() {
     let routes = "[[route]]\nname = 'app'\nkeep_fragment = true\nupstream = ['{app}']";
     let menshen = Setup::default().routes(routes).start().await;
     let mut browser = Browser::new(&menshen);
-    let stop = browser.visit(&format!("{SSO_URL}/echo?a=1")).await;
-    assert_eq!(stop.status, 200);
-    let policy = stop.header("content-security-policy").unwrap();
+    let fragment_page = browser.visit(&format!("{SSO_URL}/echo?a=1")).await;
+    assert_eq!(fragment_page.status, 200);
+    let policy = fragment_page.header("content-security-policy").unwrap();
     assert!(policy.contains("script-src 'self'"), "{policy}");
-    let html = stop.text();
+    let html = fragment_page.text();
     assert!(!html.contains("onload") && html.matches("<script").count() == 1);
     let script = href(&html, "/.menshen/fragment.js").unwrap();
     let script = browser.visit(&format!("{SSO_URL}{script}")).await;

@@ -36,10 +36,10 @@ async fn a_second_automatic_start_within_a_minute_shows_the_sign_in_page() {
         .start()
         .await;
     let mut browser = Browser::new(&menshen);
-    let place = format!("{SSO_URL}/echo");
-    assert_eq!(browser.visit(&place).await.status, 302);
+    let url = format!("{SSO_URL}/echo");
+    assert_eq!(browser.visit(&url).await.status, 302);
     menshen.advance(Duration::from_secs(59));
-    let stopped = browser.follow(&place).await.answer;
+    let stopped = browser.follow(&url).await.answer;
     assert_eq!(stopped.status, 200);
     assert!(href(&stopped.text(), "/start?connector=corp").is_some());
     let sign_in = format!("{OWN_PAGES}/sign_in?rd=/echo");
@@ -47,7 +47,7 @@ async fn a_second_automatic_start_within_a_minute_shows_the_sign_in_page() {
     // Another return address is no loop, and after a minute the same one is none.
     assert_eq!(browser.visit(&format!("{SSO_URL}/other")).await.status, 302);
     menshen.advance(Duration::from_secs(2));
-    assert_eq!(browser.visit(&place).await.status, 302);
+    assert_eq!(browser.visit(&url).await.status, 302);
     // A start by a click is no loop.
     let click = format!("{OWN_PAGES}/start?connector=corp&rd=/echo");
     let page = browser.sign_in(&click, "lisi").await;
@@ -82,14 +82,14 @@ async fn too_many_starts_get_429_and_retry_after() {
             let answer = browser_at(&menshen, "192.0.2.1").visit(&start).await;
             assert_eq!(answer.status, 302, "{limit}");
         }
-        let mut late = browser_at(&menshen, "192.0.2.1");
-        let answer = late.visit(&start).await;
+        let mut refused_browser = browser_at(&menshen, "192.0.2.1");
+        let answer = refused_browser.visit(&start).await;
         assert_eq!(
             (answer.status, answer.cause()),
             (429, Some(Cause::TooManyLogins))
         );
         assert!(answer.header("retry-after").is_some());
-        assert!(late.cookies().is_empty());
+        assert!(refused_browser.cookies().is_empty());
         let other = browser_at(&menshen, "192.0.2.2").visit(&start).await;
         assert_eq!(other.status == 302, others_may, "{limit}");
     }
@@ -165,10 +165,10 @@ async fn wrong_codes_open_the_circuit_breaker_to_protect_the_quota_of_the_source
     // The pending login of a right code stays, so that a reload succeeds later.
     let mut browser = Browser::new(&menshen);
     let page = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
-    let back = browser.choose_person(&page, "zhangsan").await;
-    assert_eq!(browser.visit(&back).await.status, 503);
+    let callback_url = browser.choose_person(&page, "zhangsan").await;
+    assert_eq!(browser.visit(&callback_url).await.status, 503);
     menshen.advance(Duration::from_secs(11));
-    assert_eq!(browser.follow(&back).await.answer.status, 200);
+    assert_eq!(browser.follow(&callback_url).await.answer.status, 200);
     assert_eq!(menshen.wecom.calls(REDEEM), 4);
 }
 
@@ -178,13 +178,13 @@ async fn one_ipv6_48_cannot_use_up_the_logins_of_other_clients() {
     let setup = Setup::default().server(BEHIND_A_PROXY).tables(limit);
     let menshen = setup.start().await;
     let start = format!("{OWN_PAGES}/start?connector=corp&rd=/x");
-    let mut begun = 0;
+    let mut started = 0;
     for subnet in (0..10).flat_map(|subnet| [subnet; 2]) {
         let mut browser = browser_at(&menshen, &format!("2001:db8:1:{subnet}::1"));
-        begun += usize::from(browser.visit(&start).await.status == 302);
+        started += usize::from(browser.visit(&start).await.status == 302);
     }
     // A /48 has three times the limit of one client; the limit refills every ten seconds.
-    assert!((6..12).contains(&begun), "{begun}");
+    assert!((6..12).contains(&started), "{started}");
     for other in ["2001:db8:2::1", "192.0.2.1", "::ffff:192.0.2.2"] {
         let answer = browser_at(&menshen, other).visit(&start).await;
         assert_eq!(answer.status, 302, "{other}");
@@ -207,8 +207,8 @@ async fn requests_without_a_client_address_are_not_limited_as_one_client() {
     }
     // A named client has its own limit.
     let start = format!("{OWN_PAGES}/start?connector=corp&rd=/x");
-    let named = async || browser_at(&menshen, "192.0.2.1").visit(&start).await.status;
-    assert_eq!((named().await, named().await), (302, 429));
+    let start_status = async || browser_at(&menshen, "192.0.2.1").visit(&start).await.status;
+    assert_eq!((start_status().await, start_status().await), (302, 429));
 }
 
 #[tokio::test]
@@ -216,7 +216,7 @@ async fn wrong_codes_of_one_ipv6_48_do_not_lock_out_other_clients() {
     let limits = "[login]\nbad_codes_max = 8\nbad_codes_pause = '1h'";
     let setup = Setup::default().server(BEHIND_A_PROXY).tables(limits);
     let menshen = setup.start().await;
-    let honest = async |client: &str| {
+    let log_in_status = async |client: &str| {
         let mut browser = browser_at(&menshen, client);
         let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
         page.answer.status
@@ -226,7 +226,7 @@ async fn wrong_codes_of_one_ipv6_48_do_not_lock_out_other_clients() {
         let answer = send_wrong_code(browser_at(&menshen, &attacker)).await;
         assert_eq!(answer.status, 302, "{attacker}");
     }
-    assert_eq!(honest("192.0.2.1").await, 200);
+    assert_eq!(log_in_status("192.0.2.1").await, 200);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Requests to the administrator's listener by pages of other sites, by DNS rebinding or
 //! cross-origin: they read and change nothing.
 
-use super::{TOKEN, admin_of, is_signed_in, sessions_of, setup, signed_in};
+use super::{TOKEN, admin_address, is_signed_in, list_sessions, setup, sign_in_as};
 use crate::setup::{Menshen, Setup};
 use crate::wire::{self, Answer};
 
@@ -14,15 +14,15 @@ const PATHS: [&str; 5] = [
 ];
 
 /// Sends a first line and headers unchanged, with the token.
-async fn send(menshen: &Menshen, first: &str, headers: &str) -> Answer {
+async fn send(menshen: &Menshen, request_line: &str, headers: &str) -> Answer {
     let request = format!(
-        "{first}\r\n{headers}Authorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n\
+        "{request_line}\r\n{headers}Authorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n\
          Connection: close\r\n\r\n"
     );
-    wire::send(admin_of(menshen), request.as_bytes()).await
+    wire::send(admin_address(menshen), request.as_bytes()).await
 }
 
-fn naming(hosts: &str) -> Setup {
+fn setup_with_hosts(hosts: &str) -> Setup {
     Setup::default().tables(&format!(
         "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\nhosts = {hosts}\n"
     ))
@@ -46,8 +46,8 @@ async fn an_unconfigured_host_name_reads_nothing() {
         "127.0.0.1:x",
     ] {
         for path in PATHS {
-            let first = format!("GET {path} HTTP/1.1");
-            let answer = send(&menshen, &first, &format!("Host: {host}\r\n")).await;
+            let request_line = format!("GET {path} HTTP/1.1");
+            let answer = send(&menshen, &request_line, &format!("Host: {host}\r\n")).await;
             let text = answer.text();
             assert!([400, 403].contains(&answer.status), "{host} {path}: {text}");
             assert!(
@@ -64,13 +64,13 @@ async fn an_unconfigured_host_name_reads_nothing() {
     }
     // Invalid host names.
     for target in ["/metrics#x", "/api/sessions?a#b", "/healthz x", "//\u{7f}"] {
-        let first = format!("GET {target} HTTP/1.1");
-        let answer = send(&menshen, &first, "Host: 127.0.0.1\r\n").await;
+        let request_line = format!("GET {target} HTTP/1.1");
+        let answer = send(&menshen, &request_line, "Host: 127.0.0.1\r\n").await;
         assert_eq!(answer.status, 400, "{target}");
         assert!(answer.text().contains("the target holds"), "{target}");
     }
     // Two hosts are refused even if the first is accepted; the host in the target counts, too.
-    for (first, headers) in [
+    for (request_line, headers) in [
         (
             "GET /metrics HTTP/1.1",
             "Host: 127.0.0.1\r\nHost: evil.test\r\n",
@@ -88,24 +88,27 @@ async fn an_unconfigured_host_name_reads_nothing() {
         ("GET /healthz HTTP/1.1", "Host:\r\nHost:\r\n"),
         ("GET http://evil.test/readyz HTTP/1.1", "Host:\r\n"),
     ] {
-        let answer = send(&menshen, first, headers).await;
-        assert!([400, 403].contains(&answer.status), "{first} {headers}");
+        let answer = send(&menshen, request_line, headers).await;
+        assert!(
+            [400, 403].contains(&answer.status),
+            "{request_line} {headers}"
+        );
     }
 }
 
 #[tokio::test]
 async fn an_unconfigured_host_name_ends_no_session() {
     let menshen = setup().start().await;
-    let mut browser = signed_in(&menshen, "zhangsan").await;
-    let sessions = sessions_of(&menshen, "zhangsan").await;
+    let mut browser = sign_in_as(&menshen, "zhangsan").await;
+    let sessions = list_sessions(&menshen, "zhangsan").await;
     let id = sessions[0]["id"].as_str().unwrap();
     let account = sessions[0]["account"].as_str().unwrap();
-    for first in [
+    for request_line in [
         format!("DELETE /api/sessions/{id} HTTP/1.1"),
         format!("POST /api/accounts/{account}/close HTTP/1.1"),
     ] {
-        let answer = send(&menshen, &first, "Host: evil.test\r\n").await;
-        assert_eq!(answer.status, 403, "{first}");
+        let answer = send(&menshen, &request_line, "Host: evil.test\r\n").await;
+        assert_eq!(answer.status, 403, "{request_line}");
     }
     assert!(is_signed_in(&mut browser).await);
 }
@@ -127,16 +130,23 @@ async fn requests_by_ip_address_and_localhost_are_answered() {
         ("1.0", "Host: 127.0.0.1\r\n"),
     ] {
         for path in ["/metrics", "/healthz", "/readyz", "/api/sessions"] {
-            let first = format!("GET {path} HTTP/{version}");
-            let answer = send(&menshen, &first, headers).await;
-            assert_eq!(answer.status, 200, "{first} {headers}: {}", answer.text());
+            let request_line = format!("GET {path} HTTP/{version}");
+            let answer = send(&menshen, &request_line, headers).await;
+            assert_eq!(
+                answer.status,
+                200,
+                "{request_line} {headers}: {}",
+                answer.text()
+            );
         }
     }
 }
 
 #[tokio::test]
 async fn health_checks_without_a_host_are_answered() {
-    let menshen = naming(r#"["menshen.monitoring.svc"]"#).start().await;
+    let menshen = setup_with_hosts(r#"["menshen.monitoring.svc"]"#)
+        .start()
+        .await;
     for path in ["/healthz", "/readyz"] {
         for method in ["GET", "HEAD"] {
             for (version, host) in [
@@ -146,9 +156,14 @@ async fn health_checks_without_a_host_are_answered() {
                 ("1.1", "Host:  \r\n"),
                 ("1.1", ""),
             ] {
-                let first = format!("{method} {path} HTTP/{version}");
-                let answer = send(&menshen, &first, host).await;
-                assert_eq!(answer.status, 200, "{first} {host:?}: {}", answer.text());
+                let request_line = format!("{method} {path} HTTP/{version}");
+                let answer = send(&menshen, &request_line, host).await;
+                assert_eq!(
+                    answer.status,
+                    200,
+                    "{request_line} {host:?}: {}",
+                    answer.text()
+                );
             }
         }
     }
@@ -156,7 +171,7 @@ async fn health_checks_without_a_host_are_answered() {
 
 #[tokio::test]
 async fn only_configured_host_names_are_answered() {
-    let menshen = naming(r#"["menshen.monitoring.svc", "Gate.corp.example"]"#)
+    let menshen = setup_with_hosts(r#"["menshen.monitoring.svc", "Gate.corp.example"]"#)
         .start()
         .await;
     for (host, status) in [
@@ -183,7 +198,7 @@ async fn only_configured_host_names_are_answered() {
 #[tokio::test]
 async fn a_cross_origin_page_changes_nothing_even_with_the_token() {
     let menshen = setup().start().await;
-    let own = format!("Host: {}\r\n", admin_of(&menshen));
+    let host_header = format!("Host: {}\r\n", admin_address(&menshen));
     for (headers, changes) in [
         ("Origin: http://evil.test\r\n", false),
         ("Origin: null\r\n", false),
@@ -206,25 +221,26 @@ async fn a_cross_origin_page_changes_nothing_even_with_the_token() {
         ("Sec-Fetch-Site: same-origin\r\n", true),
         ("", true),
     ] {
-        let mut browser = signed_in(&menshen, "zhangsan").await;
-        let session = sessions_of(&menshen, "zhangsan").await.remove(0);
-        let first = format!(
+        let mut browser = sign_in_as(&menshen, "zhangsan").await;
+        let session = list_sessions(&menshen, "zhangsan").await.remove(0);
+        let request_line = format!(
             "DELETE /api/sessions/{} HTTP/1.1",
             session["id"].as_str().unwrap()
         );
-        let headers = headers.replace("OWN", &format!("http://{}", admin_of(&menshen)));
-        let answer = send(&menshen, &first, &format!("{own}{headers}")).await;
+        let headers = headers.replace("OWN", &format!("http://{}", admin_address(&menshen)));
+        let answer = send(&menshen, &request_line, &format!("{host_header}{headers}")).await;
         let status = if changes { 200 } else { 403 };
         assert_eq!(answer.status, status, "{headers}: {}", answer.text());
         assert_eq!(is_signed_in(&mut browser).await, !changes, "{headers}");
         let account = session["account"].as_str().unwrap();
         if !changes {
-            for first in [
+            for request_line in [
                 "POST /api/revoke HTTP/1.1".to_owned(),
                 format!("POST /api/accounts/{account}/close HTTP/1.1"),
             ] {
-                let answer = send(&menshen, &first, &format!("{own}{headers}")).await;
-                assert_eq!(answer.status, 403, "{first} {headers}");
+                let answer =
+                    send(&menshen, &request_line, &format!("{host_header}{headers}")).await;
+                assert_eq!(answer.status, 403, "{request_line} {headers}");
             }
             assert!(is_signed_in(&mut browser).await, "{headers}");
             send(
@@ -233,14 +249,15 @@ async fn a_cross_origin_page_changes_nothing_even_with_the_token() {
                     "DELETE /api/sessions/{} HTTP/1.1",
                     session["id"].as_str().unwrap()
                 ),
-                &own,
+                &host_header,
             )
             .await;
         }
     }
     // A cross-origin GET is answered, but the page cannot read the response.
-    let linked = format!("{own}Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n");
-    let answer = send(&menshen, "GET /metrics HTTP/1.1", &linked).await;
+    let navigation =
+        format!("{host_header}Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n");
+    let answer = send(&menshen, "GET /metrics HTTP/1.1", &navigation).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(

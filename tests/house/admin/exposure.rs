@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{TOKEN, admin_of, api, ask, is_signed_in, setup, signed_in};
+use super::{TOKEN, admin_address, call_api, is_signed_in, send_request, setup, sign_in_as};
 use crate::forwarding::upgrades::open_websocket;
 use crate::raw_connection::RawConnection;
 use crate::setup::Menshen;
@@ -11,7 +11,9 @@ use crate::wire;
 
 /// The value of one line of the metrics, or 0 if it is missing.
 pub(super) async fn metric(menshen: &Menshen, line: &str) -> f64 {
-    let page = ask(menshen, "GET", "/metrics", "", "").await.text();
+    let page = send_request(menshen, "GET", "/metrics", "", "")
+        .await
+        .text();
     let found = page.lines().find_map(|shown| {
         shown
             .strip_prefix(line)?
@@ -24,7 +26,7 @@ pub(super) async fn metric(menshen: &Menshen, line: &str) -> f64 {
 #[tokio::test]
 async fn no_admin_response_holds_a_secret() {
     let menshen = setup().start().await;
-    let browser = signed_in(&menshen, "zhangsan").await;
+    let browser = sign_in_as(&menshen, "zhangsan").await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
     let handle = cookie.split('.').nth(1).unwrap();
     let handle = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, handle);
@@ -43,7 +45,7 @@ async fn no_admin_response_holds_a_secret() {
         ("POST", "/api/revoke"),
         ("GET", "/api/what"),
     ] {
-        let answer = api(&menshen, method, path, &Value::Null).await;
+        let answer = call_api(&menshen, method, path, &Value::Null).await;
         let all = format!("{:?} {}", answer.headers, answer.text());
         for secret in secrets {
             assert!(!all.contains(secret), "{path} shows {secret}");
@@ -55,7 +57,7 @@ async fn no_admin_response_holds_a_secret() {
 #[tokio::test]
 async fn the_documented_metrics_are_counted() {
     let menshen = setup().start().await;
-    let page = ask(&menshen, "GET", "/metrics", "", "").await;
+    let page = send_request(&menshen, "GET", "/metrics", "", "").await;
     assert_eq!(
         page.header("content-type"),
         Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
@@ -74,18 +76,18 @@ async fn the_documented_metrics_are_counted() {
     for line in watched {
         before.push(metric(&menshen, line).await);
     }
-    let mut browser = signed_in(&menshen, "zhangsan").await;
+    let mut browser = sign_in_as(&menshen, "zhangsan").await;
     assert!(is_signed_in(&mut browser).await);
-    let stranger = "GET / HTTP/1.1\r\nHost: sso.test\r\n\r\n";
+    let anonymous = "GET / HTTP/1.1\r\nHost: sso.test\r\n\r\n";
     assert_eq!(
-        wire::send(menshen.address(), stranger.as_bytes())
+        wire::send(menshen.address(), anonymous.as_bytes())
             .await
             .status,
         401
     );
-    let nowhere = "GET / HTTP/1.1\r\nHost: nowhere.test\r\n\r\n";
+    let unknown_host = "GET / HTTP/1.1\r\nHost: nowhere.test\r\n\r\n";
     assert_eq!(
-        wire::send(menshen.address(), nowhere.as_bytes())
+        wire::send(menshen.address(), unknown_host.as_bytes())
             .await
             .status,
         404
@@ -140,28 +142,43 @@ async fn a_failing_store_makes_readiness_fail_but_not_liveness() {
     let folder = TempFolder::new();
     let url = format!("sqlite://{}", folder.path("menshen.db").display());
     let menshen = setup().store(&url).start().await;
-    assert_eq!(ask(&menshen, "GET", "/readyz", "", "").await.status, 200);
-    let vandal = sqlx::SqlitePool::connect(&url).await.unwrap();
-    for broken in [
+    assert_eq!(
+        send_request(&menshen, "GET", "/readyz", "", "")
+            .await
+            .status,
+        200
+    );
+    let database = sqlx::SqlitePool::connect(&url).await.unwrap();
+    for statement in [
         "ALTER TABLE key_ring RENAME TO lost",
         "DROP VIEW standing_session",
     ] {
-        sqlx::query(broken).execute(&vandal).await.unwrap();
+        sqlx::query(statement).execute(&database).await.unwrap();
     }
-    let ready = ask(&menshen, "GET", "/readyz", "", "").await;
+    let ready = send_request(&menshen, "GET", "/readyz", "", "").await;
     assert_eq!(
         (ready.status, ready.json()["ready"].as_bool()),
         (503, Some(false))
     );
     assert!(ready.text().contains("store"), "{}", ready.text());
-    assert_eq!(ask(&menshen, "GET", "/healthz", "", "").await.status, 200);
-    let answer = api(&menshen, "GET", "/api/sessions", &Value::Null).await;
+    assert_eq!(
+        send_request(&menshen, "GET", "/healthz", "", "")
+            .await
+            .status,
+        200
+    );
+    let answer = call_api(&menshen, "GET", "/api/sessions", &Value::Null).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert!(metric(&menshen, "menshen_store_errors_total").await >= 1.0);
     // Readiness recovers without a restart.
-    let mended = "ALTER TABLE lost RENAME TO key_ring";
-    sqlx::query(mended).execute(&vandal).await.unwrap();
-    assert_eq!(ask(&menshen, "GET", "/readyz", "", "").await.status, 200);
+    let repair = "ALTER TABLE lost RENAME TO key_ring";
+    sqlx::query(repair).execute(&database).await.unwrap();
+    assert_eq!(
+        send_request(&menshen, "GET", "/readyz", "", "")
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -199,7 +216,7 @@ async fn the_main_and_admin_listeners_serve_separate_paths() {
         "/public",
     ] {
         for (host, status) in [("127.0.0.1", 404), ("sso.test", 403)] {
-            let mut line = RawConnection::open(admin_of(&menshen)).await;
+            let mut line = RawConnection::open(admin_address(&menshen)).await;
             line.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
                 .await;
             assert_eq!(line.read_answer().await.status, status, "{path} {host}");

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::exposure::metric;
-use super::{api, ask, is_signed_in, setup, signed_in};
+use super::{call_api, is_signed_in, send_request, setup, sign_in_as};
 use crate::browser::Browser;
 use crate::setup::{Menshen, SSO_URL};
 use crate::stores::{Meddler, TempDir};
@@ -12,7 +12,7 @@ use crate::upstream::until;
 use menshen::face::page::Cause;
 use menshen::store;
 
-async fn on_file() -> (Menshen, Meddler, TempDir) {
+async fn start_with_store_file() -> (Menshen, Meddler, TempDir) {
     let dir = TempDir::new();
     let menshen = setup().store(&dir.url()).start().await;
     let meddler = Meddler::at(&dir.url()).await;
@@ -20,9 +20,9 @@ async fn on_file() -> (Menshen, Meddler, TempDir) {
 }
 
 /// Waits until `/readyz` has this state.
-async fn ready(menshen: &Menshen, ready: bool) -> Value {
+async fn wait_for_readiness(menshen: &Menshen, ready: bool) -> Value {
     for _ in 0..300 {
-        let answer = ask(menshen, "GET", "/readyz", "", "").await;
+        let answer = send_request(menshen, "GET", "/readyz", "", "").await;
         if answer.json()["ready"] == ready {
             assert_eq!(answer.status, if ready { 200 } else { 503 });
             return answer.json();
@@ -34,28 +34,30 @@ async fn ready(menshen: &Menshen, ready: bool) -> Value {
 
 #[tokio::test]
 async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
-    let (menshen, mut meddler, dir) = on_file().await;
-    let mut zhang = signed_in(&menshen, "zhangsan").await;
-    let zhang_was = zhang.cookie("menshen").unwrap().value.clone();
-    let mut li = signed_in(&menshen, "lisi").await;
+    let (menshen, mut meddler, dir) = start_with_store_file().await;
+    let mut zhangs_browser = sign_in_as(&menshen, "zhangsan").await;
+    let zhangs_session = zhangs_browser.cookie("menshen").unwrap().value.clone();
+    let mut lis_browser = sign_in_as(&menshen, "lisi").await;
     let errors = metric(&menshen, "menshen_store_errors_total").await;
-    let end = meddler
+    let undo = meddler
         .fail_all("SELECT RAISE(ROLLBACK, 'disk full')")
         .await;
 
     // A login gets a problem page and leaves no session.
     for _ in 0..2 {
-        let mut wang = Browser::new(&menshen);
-        let page = wang.sign_in(&format!("{SSO_URL}/echo"), "wangfang").await;
+        let mut wangs_browser = Browser::new(&menshen);
+        let page = wangs_browser
+            .sign_in(&format!("{SSO_URL}/echo"), "wangfang")
+            .await;
         assert_eq!(page.cause(), Some(Cause::StoreAway));
         assert_eq!(page.answer.status, 503);
-        assert_eq!(wang.cookie("menshen"), None);
+        assert_eq!(wangs_browser.cookie("menshen"), None);
     }
     let store = store::open(&dir.store_url()).await.unwrap();
-    let wang = "wangfang".parse().unwrap();
-    assert_eq!(store.account_by_login(&wang).await.unwrap(), None);
-    let why = ready(&menshen, false).await;
-    let reason = why["reasons"][0].as_str().unwrap();
+    let wangs_browser = "wangfang".parse().unwrap();
+    assert_eq!(store.account_by_login(&wangs_browser).await.unwrap(), None);
+    let readiness = wait_for_readiness(&menshen, false).await;
+    let reason = readiness["reasons"][0].as_str().unwrap();
     assert!(
         reason.starts_with("the store cannot be written to: "),
         "{reason}"
@@ -63,25 +65,27 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
     assert!(metric(&menshen, "menshen_store_errors_total").await > errors);
 
     // A sign-out holds in this process, and the page says that it is not saved.
-    let page = zhang.follow(&format!("{SSO_URL}/.menshen/sign_out")).await;
+    let page = zhangs_browser
+        .follow(&format!("{SSO_URL}/.menshen/sign_out"))
+        .await;
     assert_eq!(page.cause(), Some(Cause::SignOutUnstored));
     assert_eq!(page.answer.status, 503);
-    assert_eq!(zhang.cookie("menshen"), None);
-    let old_cookie = crate::test_request::TestRequest::get("/echo").session(&zhang_was);
+    assert_eq!(zhangs_browser.cookie("menshen"), None);
+    let old_cookie = crate::test_request::TestRequest::get("/echo").session(&zhangs_session);
     assert_eq!(old_cookie.send(&menshen).await.status, 401);
     // The same for a session ended by an administrator; other sessions continue.
-    assert!(is_signed_in(&mut li).await);
-    let ended = api(&menshen, "POST", "/api/revoke", &json!({"login": "lisi"})).await;
+    assert!(is_signed_in(&mut lis_browser).await);
+    let ended = call_api(&menshen, "POST", "/api/revoke", &json!({"login": "lisi"})).await;
     assert_eq!(ended.status, 503, "{}", ended.text());
     assert!(
         ended.text().contains("holds in this process"),
         "{}",
         ended.text()
     );
-    assert!(!is_signed_in(&mut li).await);
+    assert!(!is_signed_in(&mut lis_browser).await);
 
-    meddler.run(&end).await;
-    ready(&menshen, true).await;
+    meddler.run(&undo).await;
+    wait_for_readiness(&menshen, true).await;
     until("it is stored", || {
         let sessions = &menshen.running.live().services().sessions;
         futures_util::FutureExt::now_or_never(sessions.retry_pending(0)) == Some(0)
@@ -91,50 +95,52 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
     assert_eq!(old_cookie.send(&menshen).await.status, 401);
     menshen.advance(std::time::Duration::from_secs(1));
     for who in ["zhangsan", "lisi", "wangfang"] {
-        let mut browser = signed_in(&menshen, who).await;
+        let mut browser = sign_in_as(&menshen, who).await;
         assert!(is_signed_in(&mut browser).await, "{who}");
     }
     let audit = menshen.audit();
-    let unstored = |line: &&Value| {
+    let is_unstored = |line: &&Value| {
         let reason = line["reason"].as_str().unwrap_or_default();
         reason.contains("not stored yet")
     };
-    assert_eq!(audit.iter().filter(unstored).count(), 2, "{audit:?}");
+    assert_eq!(audit.iter().filter(is_unstored).count(), 2, "{audit:?}");
 }
 
 #[tokio::test]
 async fn a_store_whose_file_is_removed_or_replaced_is_not_written_to() {
-    let (menshen, _, dir) = on_file().await;
-    let mut zhang = signed_in(&menshen, "zhangsan").await;
+    let (menshen, _, dir) = start_with_store_file().await;
+    let mut zhangs_browser = sign_in_as(&menshen, "zhangsan").await;
     let away = dir.file().with_extension("away");
     std::fs::rename(dir.file(), &away).unwrap();
-    for other in [false, true] {
-        if other {
+    for is_replaced in [false, true] {
+        if is_replaced {
             std::fs::write(dir.file(), b"").unwrap();
         }
-        let why = ready(&menshen, false).await;
-        let reason = why["reasons"][0].as_str().unwrap();
+        let readiness = wait_for_readiness(&menshen, false).await;
+        let reason = readiness["reasons"][0].as_str().unwrap();
         assert!(reason.contains("taken away or replaced"), "{reason}");
-        let mut wang = Browser::new(&menshen);
-        let page = wang.sign_in(&format!("{SSO_URL}/echo"), "wangfang").await;
+        let mut wangs_browser = Browser::new(&menshen);
+        let page = wangs_browser
+            .sign_in(&format!("{SSO_URL}/echo"), "wangfang")
+            .await;
         assert_eq!(page.cause(), Some(Cause::StoreAway));
         // Sessions continue for a while, as in every store outage.
-        assert!(is_signed_in(&mut zhang).await);
+        assert!(is_signed_in(&mut zhangs_browser).await);
     }
     assert_eq!(std::fs::metadata(dir.file()).unwrap().len(), 0);
     std::fs::rename(&away, dir.file()).unwrap();
-    ready(&menshen, true).await;
-    let mut wang = signed_in(&menshen, "wangfang").await;
-    assert!(is_signed_in(&mut wang).await && is_signed_in(&mut zhang).await);
+    wait_for_readiness(&menshen, true).await;
+    let mut wangs_browser = sign_in_as(&menshen, "wangfang").await;
+    assert!(is_signed_in(&mut wangs_browser).await && is_signed_in(&mut zhangs_browser).await);
 }
 
 #[tokio::test]
 async fn a_missing_account_is_not_a_store_failure() {
-    let (menshen, _, _dir) = on_file().await;
+    let (menshen, _, _dir) = start_with_store_file().await;
     let errors = metric(&menshen, "menshen_store_errors_total").await;
     let nobody = json!({"account": "AAAAAAAAAAAAAAAAAAAAAA"});
-    let answer = api(&menshen, "POST", "/api/revoke", &nobody).await;
+    let answer = call_api(&menshen, "POST", "/api/revoke", &nobody).await;
     assert_eq!(answer.status, 404, "{}", answer.text());
     assert_eq!(metric(&menshen, "menshen_store_errors_total").await, errors);
-    ready(&menshen, true).await;
+    wait_for_readiness(&menshen, true).await;
 }

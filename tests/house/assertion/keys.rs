@@ -7,7 +7,7 @@ use super::{AssertionEnv, decode_part, keys_setting, setup, verify_as_applicatio
 use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wire::Answer;
 
-const PATH: &str = "/.menshen/jwks.json";
+const JWKS_PATH: &str = "/.menshen/jwks.json";
 
 fn key_ids(answer: &Answer) -> Vec<Value> {
     let keys = answer.json()["keys"].as_array().unwrap().clone();
@@ -18,14 +18,14 @@ fn key_ids(answer: &Answer) -> Vec<Value> {
 async fn the_public_keys_are_served_to_anybody_on_every_host() {
     let (one, two) = (generate(), generate());
     let env = AssertionEnv::open(&keys_setting(&[&one, &two])).await;
-    let first = TestRequest::get(PATH).send(&env.menshen).await;
+    let first = TestRequest::get(JWKS_PATH).send(&env.menshen).await;
     for host in ["sso.test", "oa.test", "127.0.0.1", "nobody.test"] {
-        for ask in [
-            TestRequest::get(PATH),
-            TestRequest::get(PATH).navigating(),
-            TestRequest::get(PATH).session("x"),
+        for request in [
+            TestRequest::get(JWKS_PATH),
+            TestRequest::get(JWKS_PATH).navigating(),
+            TestRequest::get(JWKS_PATH).session("x"),
         ] {
-            let answer = ask.host(host).send(&env.menshen).await;
+            let answer = request.host(host).send(&env.menshen).await;
             assert_eq!((answer.status, &answer.body), (200, &first.body), "{host}");
             assert_eq!(answer.header("content-type"), Some("application/json"));
             assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
@@ -43,10 +43,10 @@ async fn the_public_keys_are_served_to_anybody_on_every_host() {
         assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x", "y"]);
         assert_eq!(key["x"].as_str().unwrap().len(), 43);
         assert_eq!(key["y"].as_str().unwrap().len(), 43);
-        let told = ["alg", "crv", "kty", "use"].map(|name| key[name].clone());
+        let parameters = ["alg", "crv", "kty", "use"].map(|name| key[name].clone());
         assert_eq!(
-            told,
-            ["ES256", "P-256", "EC", "sig"].map(|told| json!(told))
+            parameters,
+            ["ES256", "P-256", "EC", "sig"].map(|parameters| json!(parameters))
         );
     }
     assert_ne!(keys[0]["kid"], keys[1]["kid"]);
@@ -58,14 +58,14 @@ async fn the_public_keys_are_served_to_anybody_on_every_host() {
 #[tokio::test]
 async fn the_keys_are_served_to_get_and_head_only() {
     let env = AssertionEnv::open("").await;
-    let head = TestRequest::get(PATH)
+    let head = TestRequest::get(JWKS_PATH)
         .method("HEAD")
         .send(&env.menshen)
         .await;
     assert_eq!((head.status, head.body.len()), (200, 0));
     assert_eq!(head.header("cache-control"), Some("public, max-age=300"));
     for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
-        let answer = TestRequest::get(PATH)
+        let answer = TestRequest::get(JWKS_PATH)
             .method(method)
             .send(&env.menshen)
             .await;
@@ -73,12 +73,12 @@ async fn the_keys_are_served_to_get_and_head_only() {
         assert_eq!(answer.header("allow"), Some("GET, HEAD"), "{method}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{method}");
     }
-    for near in ["/.menshen/jwks.json/x", "/.menshen/jwks", "/jwks.json/"] {
-        let answer = TestRequest::get(near).send(&env.menshen).await;
+    for path in ["/.menshen/jwks.json/x", "/.menshen/jwks", "/jwks.json/"] {
+        let answer = TestRequest::get(path).send(&env.menshen).await;
         assert_ne!(
             answer.header("cache-control"),
             Some("public, max-age=300"),
-            "{near}"
+            "{path}"
         );
     }
 }
@@ -90,10 +90,10 @@ async fn assertions_verify_with_the_keys_of_every_node() {
         AssertionEnv::open(&keys_setting(&[&one, &two])).await,
         AssertionEnv::open(&keys_setting(&[&two, &one])).await,
     ];
-    for (here, there) in [(0, 1), (1, 0)] {
-        let cookie = session_cookie_of(&envs[here].menshen, "zhangsan").await;
-        let token = envs[here].assertion_at("/x", &cookie).await.unwrap();
-        let keys = envs[there].keys().await;
+    for (signing, verifying) in [(0, 1), (1, 0)] {
+        let cookie = session_cookie_of(&envs[signing].menshen, "zhangsan").await;
+        let token = envs[signing].assertion_at("/x", &cookie).await.unwrap();
+        let keys = envs[verifying].keys().await;
         assert!(verify_as_application(&keys, &token, "sso.test").is_ok());
     }
 }
@@ -117,7 +117,7 @@ async fn keys_are_rotated_with_an_overlap() {
         .await
         .unwrap();
     assert_eq!(env.assertion_at("/x", &cookie).await.unwrap(), before);
-    let announced = TestRequest::get(PATH).send(&env.menshen).await;
+    let announced = TestRequest::get(JWKS_PATH).send(&env.menshen).await;
     assert_eq!(key_ids(&announced).len(), 2);
     // The new key signs, and the old one still verifies.
     env.menshen

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 
-use super::{AssertionEnv, LIFE_S, decode_part, setup, single_assertion, verify_as_application};
+use super::{
+    AssertionEnv, LIFETIME_S, decode_part, setup, single_assertion, verify_as_application,
+};
 use crate::browser::Browser;
 use crate::setup::NO_LOGIN_LIMITS;
 use crate::test_request::{TestRequest, session_cookie_of};
@@ -14,16 +16,16 @@ async fn an_assertion_is_reused_while_a_third_of_its_lifetime_remains() {
     let env = AssertionEnv::open("").await;
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let first = env.assertion_at("/x", &cookie).await.unwrap();
-    let from = env.now_s();
+    let first_at = env.now_s();
     for (step, reused) in [(0, true), (120, true), (80, true), (1, false)] {
         env.advance(step);
         let token = env.assertion_at("/x", &cookie).await.unwrap();
-        assert_eq!(token == first, reused, "after {} s", env.now_s() - from);
+        assert_eq!(token == first, reused, "after {} s", env.now_s() - first_at);
         let times = decode_part(&token, 1);
-        let signed = if reused { from } else { env.now_s() };
+        let signed = if reused { first_at } else { env.now_s() };
         assert_eq!(
             (&times["iat"], &times["exp"]),
-            (&signed.into(), &(signed + LIFE_S).into())
+            (&signed.into(), &(signed + LIFETIME_S).into())
         );
     }
 }
@@ -75,7 +77,7 @@ async fn an_assertion_is_never_reused_for_another_person_session_or_audience() {
         cookies.push(session_cookie_of(&env.menshen, login).await);
     }
     let keys = env.keys().await;
-    let mut seen = BTreeSet::new();
+    let mut tokens = BTreeSet::new();
     for _ in 0..2 {
         for (login, cookie) in people.iter().zip(&cookies) {
             for (path, host, audience) in [
@@ -84,16 +86,16 @@ async fn an_assertion_is_never_reused_for_another_person_session_or_audience() {
                 ("/x", "a.test", "a.test"),
                 ("/x", "b.test", "b.test"),
             ] {
-                let ask = TestRequest::get(path).host(host).session(cookie);
-                let token = single_assertion(&ask.send(&env.menshen).await).unwrap();
+                let request = TestRequest::get(path).host(host).session(cookie);
+                let token = single_assertion(&request.send(&env.menshen).await).unwrap();
                 let claims = verify_as_application(&keys, &token, audience).unwrap();
                 assert_eq!(claims["login"], *login, "{path} {host}");
-                seen.insert(token);
+                tokens.insert(token);
             }
         }
     }
     assert_eq!(
-        seen.len(),
+        tokens.len(),
         12,
         "one for each session and audience, used twice"
     );

@@ -104,14 +104,14 @@ async fn a_destination_header_is_decided_like_a_request_for_that_url() {
                     .method(method)
                     .header("Cookie", &cookie)
             };
-            let list = format!("<{address}> (<urn:uuid:1> [\"x\"]) (Not <DAV:no-lock>)");
+            let if_header = format!("<{address}> (<urn:uuid:1> [\"x\"]) (Not <DAV:no-lock>)");
             let mut requests = vec![
                 original("MOVE").header("Destination", address),
-                original("PUT").header("If", &list),
+                original("PUT").header("If", &if_header),
             ];
             // The remaining cases do not depend on the person.
             if zhang != li || zhang {
-                let second = format!("</a/b> (<urn:uuid:1>) {list}");
+                let second = format!("</a/b> (<urn:uuid:1>) {if_header}");
                 requests.push(original("DELETE").header("If", &second));
                 let posted = original("POST").header("X-HTTP-Method-Override", "MOVE");
                 requests.push(posted.header("destination", address));
@@ -166,11 +166,11 @@ async fn a_destination_header_is_decided_on_the_route_envoy_names() {
     let menshen = menshen_with(ROUTES, &mirror).await;
     let cookie = format!("menshen={}", session_cookie_of(&menshen, "zhangsan").await);
     for (address, may) in ON_A_NAMED_ROUTE {
-        let list = format!("</drafts/a> (<urn:uuid:1>) <{address}> (<urn:uuid:1>)");
+        let if_header = format!("</drafts/a> (<urn:uuid:1>) <{address}> (<urn:uuid:1>)");
         for (method, header, value) in [
             ("MOVE", "Destination", address),
-            ("MOVE", "If", list.as_str()),
-            ("PUT", "If", list.as_str()),
+            ("MOVE", "If", if_header.as_str()),
+            ("PUT", "If", if_header.as_str()),
         ] {
             let original = OriginalRequest::get("/drafts/a")
                 .method(method)
@@ -205,7 +205,7 @@ upstream = ["{mirror}"]
 async fn all_urls_of_a_request_share_one_cost_limit() {
     let mirror = Mirror::start().await;
     let menshen = menshen_with(COSTLY_ROUTES, &mirror).await;
-    let list = vec!["x"; 80].join(",");
+    let if_header = vec!["x"; 80].join(",");
     let addresses = |count: usize| {
         let named = (0..count).map(|at| format!("</a/{at}> (<urn:uuid:a>) "));
         named.collect::<String>()
@@ -213,7 +213,7 @@ async fn all_urls_of_a_request_share_one_cost_limit() {
     for face in Face::ALL {
         let one = OriginalRequest::get("/a")
             .method("POST")
-            .header("X-List", &list);
+            .header("X-List", &if_header);
         let response = one.send_to(face, menshen.address()).await;
         assert_eq!(response.verdict, Verdict::Allow, "{face:?}");
         for count in [7, 8, 16] {
@@ -224,7 +224,7 @@ async fn all_urls_of_a_request_share_one_cost_limit() {
     }
     let named = OriginalRequest::get("/a")
         .method("POST")
-        .header("X-List", &list);
+        .header("X-List", &if_header);
     let named = named.header("If", &addresses(7)).route("dear");
     let response = named.send_to(Face::Grpc, menshen.address()).await;
     assert_eq!(response.verdict, Verdict::Deny);
@@ -327,13 +327,13 @@ async fn a_destination_is_decided_even_when_a_silent_recheck_is_due() {
     menshen.advance(Duration::from_secs(60));
     // The proxy does not send the method, so it may be GET or MOVE.
     for (address, status) in [("/a/c", 202), ("/finance/c", 403)] {
-        let ask = TestRequest::get("/.menshen/auth")
+        let request = TestRequest::get("/.menshen/auth")
             .header("X-Forwarded-Uri", "/a/b")
             .header("X-Forwarded-Proto", "http")
             .header("X-Forwarded-For", "192.0.2.7")
             .navigating()
             .session(&cookie)
             .header("Destination", address);
-        assert_eq!(ask.send(&menshen).await.status, status, "{address}");
+        assert_eq!(request.send(&menshen).await.status, status, "{address}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::ext_authz::{Client, field, parse_response};
+use crate::ext_authz::{GrpcClient, parse_response, protobuf_field};
 use crate::mirror;
 use crate::test_request::TestRequest;
 use crate::wire::Answer;
@@ -79,7 +79,7 @@ impl OriginalRequest {
     }
 
     fn http_request(&self, face: Face) -> TestRequest {
-        let mut ask = match face {
+        let mut request = match face {
             Face::Proxy | Face::Grpc => TestRequest::with_target(&self.target)
                 .method(&self.method)
                 .host(&self.host)
@@ -102,41 +102,54 @@ impl OriginalRequest {
                     .host(&self.host)
             }
         };
-        ask = ask.header("X-Forwarded-For", self.client);
+        request = request.header("X-Forwarded-For", self.client);
         for (name, value) in &self.headers {
-            ask = ask.bytes(name, value);
+            request = request.bytes(name, value);
         }
-        ask
+        request
     }
 
     /// The `CheckRequest` as Envoy writes it with raw headers.
     fn grpc_message(&self) -> Vec<u8> {
         let pair = |(name, value): &(String, Vec<u8>)| {
             let name = name.to_ascii_lowercase();
-            field(1, &[field(1, name.as_bytes()), field(3, value)].concat())
+            protobuf_field(
+                1,
+                &[protobuf_field(1, name.as_bytes()), protobuf_field(3, value)].concat(),
+            )
         };
         let headers: Vec<u8> = self.headers.iter().flat_map(pair).collect();
         let http = [
-            field(2, self.method.as_bytes()),
-            field(4, &self.target),
-            field(5, self.host.as_bytes()),
-            field(6, b"http"),
-            field(13, &headers),
+            protobuf_field(2, self.method.as_bytes()),
+            protobuf_field(4, &self.target),
+            protobuf_field(5, self.host.as_bytes()),
+            protobuf_field(6, b"http"),
+            protobuf_field(13, &headers),
         ];
-        let address = field(1, &field(1, &field(2, self.client.as_bytes())));
-        let request = field(4, &field(2, &http.concat()));
+        let address = protobuf_field(
+            1,
+            &protobuf_field(1, &protobuf_field(2, self.client.as_bytes())),
+        );
+        let request = protobuf_field(4, &protobuf_field(2, &http.concat()));
         let named = self.route.map(|name| {
-            let pair = [field(1, b"route"), field(2, name.as_bytes())];
-            field(10, &pair.concat())
+            let pair = [
+                protobuf_field(1, b"route"),
+                protobuf_field(2, name.as_bytes()),
+            ];
+            protobuf_field(10, &pair.concat())
         });
-        let attributes = [field(1, &address), request, named.unwrap_or_default()];
-        field(1, &attributes.concat())
+        let attributes = [
+            protobuf_field(1, &address),
+            request,
+            named.unwrap_or_default(),
+        ];
+        protobuf_field(1, &attributes.concat())
     }
 
     /// Sends the request over gRPC and returns what Envoy would respond to the client.
     async fn send_grpc(&self, at: SocketAddr) -> Answer {
         let result = parse_response(
-            &Client::connect(at)
+            &GrpcClient::connect(at)
                 .await
                 .check_bytes(&self.grpc_message())
                 .await,
@@ -232,14 +245,14 @@ fn identity(face: Face, answer: &Answer) -> BTreeMap<String, String> {
         Face::Proxy => mirror::received_headers(answer),
         Face::Auth | Face::ForwardAuth | Face::Envoy | Face::Grpc => answer.headers.clone(),
     };
-    let known = |name: &str| {
-        let hops = [
+    let is_identity = |name: &str| {
+        let hop_headers = [
             "x-forwarded-for",
             "x-forwarded-proto",
             "x-forwarded-host",
             "x-forwarded-port",
         ];
-        (name.starts_with("x-forwarded-") && !hops.contains(&name))
+        (name.starts_with("x-forwarded-") && !hop_headers.contains(&name))
             || name == "x-remote-user"
             || name == "x-menshen-assertion"
     };
@@ -248,7 +261,7 @@ fn identity(face: Face, answer: &Answer) -> BTreeMap<String, String> {
         let name = name
             .to_lowercase()
             .replace("x-auth-request-", "x-forwarded-");
-        if known(&name) {
+        if is_identity(&name) {
             let before = identity.insert(name.clone(), value);
             assert!(before.is_none(), "{face:?} says {name} twice");
         }

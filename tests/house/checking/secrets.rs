@@ -45,10 +45,10 @@ const SECRETS: [&str; 4] = [
 
 /// Starts menshen with these routes, each with further lines.
 async fn start_menshen(more: &str, ext_authz: &str) -> Menshen {
-    let route = |(name, tells): (&str, &str)| {
+    let route = |(name, lines): (&str, &str)| {
         format!(
             "[[route]]\nname = \"{name}\"\nhost = \"sso.test\"\npath = \"/{name}\"\n\
-             upstream = [\"{{app}}\"]\n{tells}\n{more}\n"
+             upstream = [\"{{app}}\"]\n{lines}\n{more}\n"
         )
     };
     let home = [("echo", "")];
@@ -62,7 +62,7 @@ async fn start_menshen(more: &str, ext_authz: &str) -> Menshen {
 }
 
 /// The check faces that clients may also reach.
-fn checks() -> impl Iterator<Item = Face> {
+fn check_faces() -> impl Iterator<Item = Face> {
     Face::ALL.into_iter().filter(|face| *face != Face::Proxy)
 }
 
@@ -84,7 +84,7 @@ async fn check_headers(
     response.answer.headers.into_iter().collect()
 }
 
-fn user(face: Face) -> &'static str {
+fn user_header(face: Face) -> &'static str {
     match face {
         Face::Auth | Face::ForwardAuth => "x-auth-request-user",
         Face::Envoy | Face::Grpc | Face::Proxy => "x-forwarded-user",
@@ -95,7 +95,7 @@ fn user(face: Face) -> &'static str {
 async fn a_visitor_at_the_check_paths_reads_no_application_headers() {
     let menshen = start_menshen("", GRPC_ON_MAIN).await;
     let cookie = session_cookie_of(&menshen, "lisi").await;
-    for face in checks() {
+    for face in check_faces() {
         for (name, _) in DISCLOSED_HEADERS {
             let headers = check_headers(&menshen, face, name, &cookie).await;
             let read = SECRETS.iter().find(|secret| headers.contains_key(**secret));
@@ -106,7 +106,7 @@ async fn a_visitor_at_the_check_paths_reads_no_application_headers() {
             } else {
                 "lisi"
             };
-            assert_eq!(headers[user(face)], login, "{face:?} {name}");
+            assert_eq!(headers[user_header(face)], login, "{face:?} {name}");
         }
     }
 }
@@ -115,7 +115,7 @@ async fn a_visitor_at_the_check_paths_reads_no_application_headers() {
 async fn a_route_with_all_headers_discloses_them_on_checks() {
     let menshen = start_menshen("check_headers = \"all\"", GRPC_ON_MAIN).await;
     let cookie = session_cookie_of(&menshen, "lisi").await;
-    for face in checks() {
+    for face in check_faces() {
         for (name, secrets) in [
             ("basic", &["authorization"][..]),
             ("own", &["x-api-key", "x-remote-user", "authorization"]),
@@ -135,7 +135,7 @@ async fn a_route_with_all_headers_discloses_them_on_checks() {
             } else {
                 "lisi"
             };
-            assert_eq!(headers[user(face)], login, "{face:?} {name}");
+            assert_eq!(headers[user_header(face)], login, "{face:?} {name}");
         }
     }
 }

@@ -150,7 +150,7 @@ impl Faces {
                 response.answer
             );
             let record = self.last_record();
-            let facts = (
+            let outcome = (
                 response.identity,
                 record["verdict"].clone(),
                 record["reason"].clone(),
@@ -160,8 +160,8 @@ impl Faces {
                 Some(record["path"].clone()).filter(|_| record["route"].is_string()),
                 Some(record["client"].clone()).filter(|_| record["route"].is_string()),
             );
-            let expected = first.get_or_insert_with(|| facts.clone());
-            assert_eq!(&facts, expected, "{what}: {face:?}");
+            let expected = first.get_or_insert_with(|| outcome.clone());
+            assert_eq!(&outcome, expected, "{what}: {face:?}");
         }
     }
 
@@ -178,7 +178,7 @@ fn page(target: &str) -> OriginalRequest {
     OriginalRequest::get(target).header("Accept", "text/html")
 }
 
-fn with(original: OriginalRequest, cookie: &str) -> OriginalRequest {
+fn with_session(original: OriginalRequest, cookie: &str) -> OriginalRequest {
     original.header("Cookie", &format!("other=1; menshen={cookie}"))
 }
 
@@ -227,19 +227,19 @@ async fn every_face_gives_every_caller_the_same_verdict() {
             for original in [page(target), OriginalRequest::get(target)] {
                 let what = format!("{what} at {target}");
                 faces
-                    .assert_all_decide(&what, &with(original, cookie), verdict)
+                    .assert_all_decide(&what, &with_session(original, cookie), verdict)
                     .await;
             }
         }
     }
     programs(&faces, &lisi).await;
-    let two = with(page("/app"), &lisi).header("Cookie", &format!("menshen={zhangsan}"));
+    let two = with_session(page("/app"), &lisi).header("Cookie", &format!("menshen={zhangsan}"));
     faces.assert_all_decide("two cookies", &two, Login).await;
 
     menshen.advance(Duration::from_secs(13 * 3600));
     for target in ["/app", "/finance"] {
         faces
-            .assert_all_decide("expired", &with(page(target), &lisi), Login)
+            .assert_all_decide("expired", &with_session(page(target), &lisi), Login)
             .await;
     }
 }
@@ -259,7 +259,8 @@ async fn programs(faces: &Faces, lisi: &str) {
         ),
         ("no token", "Basic eA==", "", Login),
     ] {
-        let original = with(OriginalRequest::get("/api/x"), cookie).header("Authorization", token);
+        let original =
+            with_session(OriginalRequest::get("/api/x"), cookie).header("Authorization", token);
         faces.assert_all_decide(what, &original, verdict).await;
     }
     let elsewhere = OriginalRequest::get("/app").header("Authorization", &good);
@@ -272,7 +273,7 @@ async fn programs(faces: &Faces, lisi: &str) {
 async fn every_face_gives_every_request_the_same_verdict() {
     let faces = Faces::start().await;
     let lisi = session_cookie_of(&faces.menshen, "lisi").await;
-    for (what, original, verdict) in requests(&lisi).into_iter().chain(disguises(&lisi)) {
+    for (what, original, verdict) in requests(&lisi).into_iter().chain(ambiguous_requests(&lisi)) {
         faces.assert_all_decide(what, &original, verdict).await;
     }
 }
@@ -300,9 +301,9 @@ async fn a_public_path_is_public_only_as_written() {
         faces
             .assert_all_decide(target, &OriginalRequest::get(target), verdict)
             .await;
-        let mine = with(OriginalRequest::get(target), &lisi);
+        let signed_in = with_session(OriginalRequest::get(target), &lisi);
         let verdict = if verdict == Login { Deny } else { verdict };
-        faces.assert_all_decide(target, &mine, verdict).await;
+        faces.assert_all_decide(target, &signed_in, verdict).await;
     }
     for method in ["HEAD", "POST", "OPTIONS"] {
         let original = OriginalRequest::get(path).method(method);
@@ -313,7 +314,7 @@ async fn a_public_path_is_public_only_as_written() {
     // A signed-in person is named there, as on a public route.
     for face in Face::ALL {
         let at = faces.menshen.address();
-        let response = with(OriginalRequest::get(path), &lisi)
+        let response = with_session(OriginalRequest::get(path), &lisi)
             .send_to(face, at)
             .await;
         assert_eq!(response.identity["x-remote-user"], "lisi", "{face:?}");
@@ -327,7 +328,7 @@ async fn a_public_path_is_public_only_as_written() {
 async fn a_page_requested_by_a_service_worker_leads_to_login_on_every_face() {
     let faces = Faces::start().await;
     for face in Face::ALL.into_iter().filter(|face| face.can_redirect()) {
-        for (site, leads) in [
+        for (site, redirects) in [
             ("same-origin", true),
             ("same-site", false),
             ("cross-site", false),
@@ -338,8 +339,12 @@ async fn a_page_requested_by_a_service_worker_leads_to_login_on_every_face() {
                 .header("Sec-Fetch-Site", site);
             let response = original.send_to(face, faces.menshen.address()).await;
             assert_eq!(response.verdict, Login, "{face:?} {site}");
-            let led = response.answer.header("location").is_some();
-            assert_eq!(led, leads, "{face:?} {site}: {:?}", response.answer);
+            let is_redirected = response.answer.header("location").is_some();
+            assert_eq!(
+                is_redirected, redirects,
+                "{face:?} {site}: {:?}",
+                response.answer
+            );
         }
     }
 }
@@ -394,24 +399,48 @@ fn requests(lisi: &str) -> Vec<(&'static str, OriginalRequest, Verdict)> {
             Login,
         ),
         ("a path of two minds", stranger("/hours/n%6f"), Deny),
-        ("a disguised path", with(stranger("/%66inance"), lisi), Deny),
-        ("an honest escape", with(stranger("/a%20b"), lisi), Allow),
-        ("dots", with(stranger("/a/../b"), lisi), Deny),
-        ("hidden dots", with(stranger("/a/%252e%252e/b"), lisi), Deny),
-        ("a broken escape", with(stranger("/a%zz"), lisi), Deny),
-        ("a NUL", with(stranger("/a%00"), lisi), Deny),
-        ("no such host", with(host("nowhere.test", "/"), lisi), Deny),
+        (
+            "a disguised path",
+            with_session(stranger("/%66inance"), lisi),
+            Deny,
+        ),
+        (
+            "an honest escape",
+            with_session(stranger("/a%20b"), lisi),
+            Allow,
+        ),
+        ("dots", with_session(stranger("/a/../b"), lisi), Deny),
+        (
+            "hidden dots",
+            with_session(stranger("/a/%252e%252e/b"), lisi),
+            Deny,
+        ),
+        (
+            "a broken escape",
+            with_session(stranger("/a%zz"), lisi),
+            Deny,
+        ),
+        ("a NUL", with_session(stranger("/a%00"), lisi), Deny),
+        (
+            "no such host",
+            with_session(host("nowhere.test", "/"), lisi),
+            Deny,
+        ),
         (
             "a host with a dot and case",
-            with(host("SSO.Test.", "/"), lisi),
+            with_session(host("SSO.Test.", "/"), lisi),
             Allow,
         ),
         ("a host below a domain", host("a.apps.test", "/x"), Allow),
         ("a host of another port", host("sso.test:8443", "/x"), Allow),
-        ("no host name", with(host("s$o.test", "/"), lisi), Deny),
+        (
+            "no host name",
+            with_session(host("s$o.test", "/"), lisi),
+            Deny,
+        ),
         (
             "our own page",
-            with(stranger("/app/x"), lisi).method("DELETE"),
+            with_session(stranger("/app/x"), lisi).method("DELETE"),
             Allow,
         ),
         (
@@ -438,22 +467,22 @@ fn requests(lisi: &str) -> Vec<(&'static str, OriginalRequest, Verdict)> {
     ]
 }
 
-fn disguises(lisi: &str) -> Vec<(&'static str, OriginalRequest, Verdict)> {
+fn ambiguous_requests(lisi: &str) -> Vec<(&'static str, OriginalRequest, Verdict)> {
     let stranger = |target: &str| OriginalRequest::get(target);
     vec![
         (
             "a host within the path",
-            with(stranger("//x/finance"), lisi),
+            with_session(stranger("//x/finance"), lisi),
             Deny,
         ),
         (
             "an escape that ends a path",
-            with(stranger("/finance%3f"), lisi),
+            with_session(stranger("/finance%3f"), lisi),
             Deny,
         ),
         (
             "a name that Windows shortens",
-            with(stranger("/finance."), lisi),
+            with_session(stranger("/finance."), lisi),
             Deny,
         ),
         (
@@ -468,17 +497,17 @@ fn disguises(lisi: &str) -> Vec<(&'static str, OriginalRequest, Verdict)> {
         ),
         (
             "a method in small letters elsewhere",
-            with(stranger("/app"), lisi).method("purge"),
+            with_session(stranger("/app"), lisi).method("purge"),
             Allow,
         ),
         (
             "a method that is too long",
-            with(stranger("/app"), lisi).method(&"M".repeat(65)),
+            with_session(stranger("/app"), lisi).method(&"M".repeat(65)),
             Deny,
         ),
         (
             "a long method",
-            with(stranger("/app"), lisi).method(&"M".repeat(64)),
+            with_session(stranger("/app"), lisi).method(&"M".repeat(64)),
             Allow,
         ),
     ]
@@ -576,7 +605,7 @@ fn the_faces_agree_on_random_requests() {
     proptest!(config, |(original in arbitrary_request(), has_session in any::<bool>())| {
         // Paths that the proxy itself answers are left out.
         prop_assume!(!original.target.starts_with(b"/.menshen"));
-        let original = if has_session { with(original, &lisi) } else { original };
+        let original = if has_session { with_session(original, &lisi) } else { original };
         runtime.block_on(async {
             let proxy = original.send_to(Face::Proxy, at).await;
             for face in Face::ALL {

@@ -98,9 +98,9 @@ async fn a_target_of_any_bytes_gets_the_same_verdict_on_every_face() {
                     .send_to(face, menshen.address())
                     .await;
                 let what = String::from_utf8_lossy(target);
-                let wanted = if may { Verdict::Allow } else { Verdict::Deny };
+                let expected = if may { Verdict::Allow } else { Verdict::Deny };
                 assert_eq!(
-                    response.verdict, wanted,
+                    response.verdict, expected,
                     "{face:?} {what}: {:?}",
                     response.answer
                 );
@@ -171,11 +171,15 @@ async fn the_original_target_is_read_as_bytes_from_every_header() {
             (b"/public/a b", 403),
         ] {
             let url = [origin.as_bytes(), target].concat();
-            let ask = TestRequest::get("/.menshen/auth").bytes(header, &url);
-            let ask = ask.header("X-Original-Method", "GET");
-            let ask = ask.header("X-Forwarded-Proto", "http").session(&cookie);
+            let request = TestRequest::get("/.menshen/auth").bytes(header, &url);
+            let request = request.header("X-Original-Method", "GET");
+            let request = request.header("X-Forwarded-Proto", "http").session(&cookie);
             let what = String::from_utf8_lossy(&url);
-            assert_eq!(ask.send(&menshen).await.status, status, "{header} {what}");
+            assert_eq!(
+                request.send(&menshen).await.status,
+                status,
+                "{header} {what}"
+            );
         }
     }
 }

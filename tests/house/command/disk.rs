@@ -5,7 +5,7 @@ use std::process::Command;
 
 use menshen::face::page::Cause;
 
-use super::serving::{Program, write};
+use super::serving::{Program, write_config};
 use crate::browser::Browser;
 use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::upstream::TempFolder;
@@ -30,7 +30,7 @@ async fn an_io_error_is_counted_and_readiness_returns_after_it() {
     let menshen = Menshen::new().await;
     let folder = TempFolder::new();
     let setup = Setup::default().tables("[admin]\nlisten = \"127.0.0.1:0\"\n");
-    let config = write(&folder, &menshen, &setup);
+    let config = write_config(&folder, &menshen, &setup);
     let (program, address) = Program::run_ignoring(&config, "XFSZ").await;
     let admin_address = program.address("admin");
     let mut li = Browser::at(address);

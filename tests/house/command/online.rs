@@ -21,23 +21,23 @@ async fn check(menshen: &Menshen, setup: &Setup, edit: impl Fn(String) -> String
 async fn a_source_that_accepts_the_configuration_passes_and_the_callback_is_printed() {
     let menshen = Menshen::new().await;
     let output = check(&menshen, &Setup::default(), |text| text).await;
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{said} {output:?}");
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{printed} {output:?}");
     assert!(
-        said.contains("http://sso.test/.menshen/callback/corp"),
-        "{said}"
+        printed.contains("http://sso.test/.menshen/callback/corp"),
+        "{printed}"
     );
-    for place in [
+    for part in [
         "sso.test",
         "可信域名",
         "授权回调域",
         "WeCom accepts corp_id and secret",
         "is enabled",
     ] {
-        assert!(said.contains(place), "{place}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
-    assert!(!said.contains("!!"), "{said}");
-    assert!(said.ends_with("menshen.toml: fine\n"), "{said}");
+    assert!(!printed.contains("!!"), "{printed}");
+    assert!(printed.ends_with("menshen.toml: fine\n"), "{printed}");
     // No call about a person was made.
     assert_eq!(menshen.wecom.calls("/cgi-bin/auth/getuserinfo"), 0);
 }
@@ -49,11 +49,14 @@ async fn a_wrong_secret_is_exit_code_1_with_the_remedy() {
         text.replace(crate::wecom::SECRET, "not-the-secret-of-this-application")
     })
     .await;
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("!!") && said.contains("Secret"), "{said}");
-    assert!(!said.contains("fine"), "{said}");
-    let all = format!("{said}{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(
+        printed.contains("!!") && printed.contains("Secret"),
+        "{printed}"
+    );
+    assert!(!printed.contains("fine"), "{printed}");
+    let all = format!("{printed}{}", text(&output.stderr));
     assert!(!all.contains("not-the-secret"), "{all}");
 }
 
@@ -62,11 +65,11 @@ async fn an_address_that_is_not_trusted_is_printed_with_the_remedy() {
     let menshen = Menshen::new().await;
     menshen.wecom.set_allowed_ips(Some(Vec::new()));
     let output = check(&menshen, &Setup::default(), |text| text).await;
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
     assert!(
-        said.contains("127.0.0.1") && said.contains("可信IP"),
-        "{said}"
+        printed.contains("127.0.0.1") && printed.contains("可信IP"),
+        "{printed}"
     );
 }
 
@@ -77,23 +80,23 @@ async fn a_wrong_domain_at_the_source_is_named_with_the_right_one() {
         .wecom
         .set_agent_domains(crate::wecom::AGENT_ID, &["old.test"]);
     let output = check(&menshen, &Setup::default(), |text| text).await;
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
     assert!(
-        said.contains("old.test") && said.contains("enter sso.test"),
-        "{said}"
+        printed.contains("old.test") && printed.contains("enter sso.test"),
+        "{printed}"
     );
 }
 
 #[tokio::test]
 async fn an_unreachable_source_is_reported() {
     let menshen = Menshen::new().await;
-    let gone = crate::upstream::listener().await.local_addr().unwrap();
+    let unused_address = crate::upstream::listener().await.local_addr().unwrap();
     let api = menshen.wecom.base_url();
     let output = check(&menshen, &Setup::default(), |text| {
         text.replace(
             &format!("api_base = \"{api}\""),
-            &format!("api_base = \"http://{gone}\""),
+            &format!("api_base = \"http://{unused_address}\""),
         )
     })
     .await;

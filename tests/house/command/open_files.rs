@@ -7,8 +7,8 @@ use std::process::{Command, Output};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::disk::admin;
-use super::serving::{Program, write};
-use super::{TempFolder as Place, text};
+use super::serving::{Program, write_config};
+use super::{ConfigFolder, text};
 use crate::browser::Browser;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, SSO_URL, Setup};
@@ -30,22 +30,23 @@ async fn connect(from: &str, to: SocketAddr) -> RawConnection<TcpStream> {
     RawConnection::over(socket.connect(to).await.unwrap())
 }
 
-async fn status(line: &mut RawConnection<TcpStream>) -> u16 {
-    line.send("GET /echo HTTP/1.1\r\nHost: sso.test\r\n\r\n")
+async fn echo_status(connection: &mut RawConnection<TcpStream>) -> u16 {
+    connection
+        .send("GET /echo HTTP/1.1\r\nHost: sso.test\r\n\r\n")
         .await;
-    line.read_answer().await.status
+    connection.read_answer().await.status
 }
 
 #[tokio::test]
 async fn the_usual_soft_limit_is_raised() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
-    let config = write(&folder, &menshen, &Setup::default());
+    let config = write_config(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run_by(limited("64:2048"), &config).await;
     let mut open = Vec::new();
     for _ in 0..200 {
-        let mut line = connect("127.0.0.1:0", address).await;
-        assert_eq!(status(&mut line).await, 401);
-        open.push(line);
+        let mut connection = connect("127.0.0.1:0", address).await;
+        assert_eq!(echo_status(&mut connection).await, 401);
+        open.push(connection);
     }
     drop(open);
     assert_eq!(program.end().await.0, Some(0));
@@ -55,12 +56,12 @@ async fn the_usual_soft_limit_is_raised() {
 async fn one_client_with_all_its_connections_does_not_block_others() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let setup = Setup::default().tables("[admin]\nlisten = \"127.0.0.1:0\"\n");
-    let config = write(&folder, &menshen, &setup);
+    let config = write_config(&folder, &menshen, &setup);
     let (program, address) = Program::run_by(limited("200:200"), &config).await;
     let admin_address = program.address("admin");
-    let mut taken = Vec::new();
+    let mut open_connections = Vec::new();
     for _ in 0..300 {
-        taken.push(connect("127.0.0.2:0", address).await);
+        open_connections.push(connect("127.0.0.2:0", address).await);
     }
     let mut browser = Browser::at(address);
     let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
@@ -68,44 +69,45 @@ async fn one_client_with_all_its_connections_does_not_block_others() {
     let metrics = admin(admin_address, "/metrics").await.text();
     let refused = "menshen_limits_reached_total{key=\"connections_per_client_max\"}";
     assert!(metrics.contains(refused), "{metrics}");
-    drop(taken);
+    drop(open_connections);
     let (code, _, log) = program.end().await;
     assert_eq!(code, Some(0));
-    let fitted = log
+    let is_lowered = log
         .iter()
-        .any(|line| line.contains("connections_max is lowered"));
-    assert!(fitted, "{log:?}");
+        .any(|connection| connection.contains("connections_max is lowered"));
+    assert!(is_lowered, "{log:?}");
 }
 
 #[tokio::test]
 async fn clients_beyond_the_limit_of_files_wait_and_the_others_are_served() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let setup = Setup::default().tables("[admin]\nlisten = \"127.0.0.1:0\"\n");
-    let config = write(&folder, &menshen, &setup);
+    let config = write_config(&folder, &menshen, &setup);
     let (program, address) = Program::run_by(limited("200:200"), &config).await;
     let admin_address = program.address("admin");
     let mut browser = Browser::at(address);
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
-    let mut here = connect("127.0.0.1:0", address).await;
-    assert_eq!(status(&mut here).await, 401);
-    let mut taken = Vec::new();
+    let mut loopback_connection = connect("127.0.0.1:0", address).await;
+    assert_eq!(echo_status(&mut loopback_connection).await, 401);
+    let mut open_connections = Vec::new();
     for client in 2..20 {
         for _ in 0..30 {
-            taken.push(connect(&format!("127.0.0.{client}:0"), address).await);
+            open_connections.push(connect(&format!("127.0.0.{client}:0"), address).await);
         }
     }
     for _ in 0..10 {
-        assert_eq!(status(&mut here).await, 401);
+        assert_eq!(echo_status(&mut loopback_connection).await, 401);
         // The store has reserved files.
         assert_eq!(admin(admin_address, "/readyz").await.status, 200);
     }
-    drop(taken);
+    drop(open_connections);
     let answer = browser.visit(&format!("{SSO_URL}/echo")).await;
     assert_eq!(answer.echoed("x-forwarded-user"), ["lisi"]);
     let (code, _, log) = program.end().await;
     assert_eq!(code, Some(0));
     assert!(
-        !log.iter().any(|line| line.contains("Too many open files")),
+        !log.iter()
+            .any(|connection| connection.contains("Too many open files")),
         "{log:?}"
     );
 }
@@ -118,9 +120,9 @@ fn check(limits: &str, config: &Path) -> Output {
 
 #[test]
 fn check_warns_about_more_connections_than_files() {
-    let folder = Place::new("open-files");
-    let warned = |limits: &str, line: &str| {
-        let output = check(limits, &folder.config(line));
+    let folder = ConfigFolder::new("open-files");
+    let warned = |limits: &str, connection: &str| {
+        let output = check(limits, &folder.config(connection));
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         text(&output.stdout).contains("server.limits.connections_max: ")
     };

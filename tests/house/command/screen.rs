@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::serving::{Program, write};
-use super::{TempFolder, run_menshen, text};
+use super::serving::{Program, write_config};
+use super::{ConfigFolder, run_menshen, text};
 use crate::log_lines::{control_characters, first_control};
 use crate::setup::{Menshen, Setup};
 use crate::upstream;
@@ -14,7 +14,7 @@ const MARKS: &str = "\u{202e}\u{9b}2J\u{85}\u{2028}\u{200b}\u{feff}";
 
 #[test]
 fn an_explanation_escapes_control_characters_of_the_request() {
-    let folder = TempFolder::new("marks");
+    let folder = ConfigFolder::new("marks");
     let config = folder.config("");
     let config = config.to_str().unwrap();
     let header = format!("X-Any: {MARKS}");
@@ -23,8 +23,8 @@ fn an_explanation_escapes_control_characters_of_the_request() {
         let mut arguments = vec!["explain", &url, "-c", config, "--header", &header];
         arguments.extend(more);
         let output = run_menshen(&arguments);
-        for written in [&output.stdout, &output.stderr] {
-            assert_eq!(first_control(text(written)), None, "{arguments:?}");
+        for output in [&output.stdout, &output.stderr] {
+            assert_eq!(first_control(text(output)), None, "{arguments:?}");
         }
     }
     // The JSON contains the original text.
@@ -35,7 +35,7 @@ fn an_explanation_escapes_control_characters_of_the_request() {
 
 #[test]
 fn a_configuration_error_escapes_control_characters() {
-    let folder = TempFolder::new("marked");
+    let folder = ConfigFolder::new("marked");
     for line in [
         format!("\"{MARKS}\" = 7"),
         format!("prefix = \"/{MARKS}\""),
@@ -44,12 +44,12 @@ fn a_configuration_error_escapes_control_characters() {
         let config = folder.config(&line);
         let output = run_menshen(&["check", "-c", config.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
-        for written in [&output.stdout, &output.stderr] {
-            assert_eq!(first_control(text(written)), None, "{line:?}");
+        for output in [&output.stdout, &output.stderr] {
+            assert_eq!(first_control(text(output)), None, "{line:?}");
         }
     }
-    let every: String = control_characters().iter().collect();
-    let output = run_menshen(&["check", "-c", &format!("/no/such/{every}")]);
+    let all: String = control_characters().iter().collect();
+    let output = run_menshen(&["check", "-c", &format!("/no/such/{all}")]);
     assert_eq!(first_control(text(&output.stderr)), None);
 }
 
@@ -57,7 +57,7 @@ fn a_configuration_error_escapes_control_characters() {
 async fn a_client_that_causes_the_same_log_line_repeatedly_cannot_fill_the_log() {
     const TRIES: usize = 400;
     let (menshen, folder) = (Menshen::new().await, upstream::TempFolder::new());
-    let config = write(&folder, &menshen, &Setup::default());
+    let config = write_config(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run(&config).await;
     for _ in 0..TRIES {
         let request = b"GET /%zz HTTP/1.1\r\nHost: sso.test\r\nConnection: close\r\n\r\n";
@@ -67,8 +67,8 @@ async fn a_client_that_causes_the_same_log_line_repeatedly_cannot_fill_the_log()
     let lines = log
         .iter()
         .filter(|line| line.contains("a malformed request was refused"));
-    let written = lines.count();
-    assert!((1..TRIES / 2).contains(&written), "{written}");
+    let output = lines.count();
+    assert!((1..TRIES / 2).contains(&output), "{output}");
     // With the access log, each request has its line.
     let access = records
         .iter()
@@ -79,13 +79,15 @@ async fn a_client_that_causes_the_same_log_line_repeatedly_cannot_fill_the_log()
 #[tokio::test]
 async fn the_log_line_of_a_refused_reload_escapes_control_characters() {
     let (menshen, folder) = (Menshen::new().await, upstream::TempFolder::new());
-    let config = write(&folder, &menshen, &Setup::default());
+    let config = write_config(&folder, &menshen, &Setup::default());
     let (program, _) = Program::run(&config).await;
-    let good = std::fs::read_to_string(&config).unwrap();
-    let bad = good.replace("[server]", &format!("[server]\n\"{MARKS}\" = 7"));
-    std::fs::write(&config, bad).unwrap();
+    let valid = std::fs::read_to_string(&config).unwrap();
+    let invalid = valid.replace("[server]", &format!("[server]\n\"{MARKS}\" = 7"));
+    std::fs::write(&config, invalid).unwrap();
     program.signal("-HUP");
-    program.says("the configuration was not reloaded").await;
+    program
+        .wait_for_line("the configuration was not reloaded")
+        .await;
     let (_, _, log) = program.end().await;
     for line in &log {
         assert_eq!(first_control(line), None, "{line:?}");

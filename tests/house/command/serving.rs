@@ -52,7 +52,7 @@ impl Program {
             stdout,
             stderr,
         };
-        program.says("serving").await;
+        program.wait_for_line("serving").await;
         let address = program.address("addresses");
         (program, address)
     }
@@ -75,7 +75,7 @@ impl Program {
     }
 
     /// Waits for a log line that contains `part`.
-    pub(super) async fn says(&self, part: &str) {
+    pub(super) async fn wait_for_line(&self, part: &str) {
         until(part, || self.line(part).is_some()).await;
     }
 
@@ -118,17 +118,17 @@ impl Drop for Program {
 
 fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
     let lines = Arc::new(Mutex::new(Vec::new()));
-    let kept = Arc::clone(&lines);
+    let writer = Arc::clone(&lines);
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
-            kept.lock().unwrap().push(line);
+            writer.lock().unwrap().push(line);
         }
     });
     lines
 }
 
 /// Writes a setup as a file with its store beside it.
-pub(super) fn write(folder: &TempFolder, menshen: &Menshen, setup: &Setup) -> PathBuf {
+pub(super) fn write_config(folder: &TempFolder, menshen: &Menshen, setup: &Setup) -> PathBuf {
     let store = format!("sqlite://{}", folder.path("menshen.db").display());
     let text = setup
         .clone()
@@ -149,7 +149,7 @@ async fn status(address: SocketAddr, host: &str, target: &str) -> u16 {
 async fn sigterm_drains_open_requests_and_is_exit_code_0() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let routes = crate::upstream::public_route("{app}", "");
-    let config = write(&folder, &menshen, &Setup::default().routes(&routes));
+    let config = write_config(&folder, &menshen, &Setup::default().routes(&routes));
     let (program, address) = Program::run(&config).await;
     let mut line = RawConnection::open(address).await;
     line.send("GET /slow?ms=400 HTTP/1.1\r\nHost: up.test\r\n\r\n")
@@ -168,40 +168,44 @@ async fn a_changed_file_and_sighup_reload() {
         let route = crate::upstream::public_route("{app}", "").replace("up.test", host);
         Setup::default().routes(&route)
     };
-    let config = write(&folder, &menshen, &with("old.test"));
+    let config = write_config(&folder, &menshen, &with("old.test"));
     let (program, address) = Program::run(&config).await;
     assert_eq!(status(address, "old.test", "/echo").await, 200);
     program.signal("-HUP");
-    program.says("the configuration was reloaded").await;
+    program
+        .wait_for_line("the configuration was reloaded")
+        .await;
     // Writing the file is enough.
-    write(&folder, &menshen, &with("new.test"));
-    let mut now = 0;
+    write_config(&folder, &menshen, &with("new.test"));
+    let mut status_of_new_host = 0;
     for _ in 0..6000 {
-        now = status(address, "new.test", "/echo").await;
-        if now == 200 {
+        status_of_new_host = status(address, "new.test", "/echo").await;
+        if status_of_new_host == 200 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    assert_eq!(now, 200);
+    assert_eq!(status_of_new_host, 200);
     assert_eq!(status(address, "old.test", "/echo").await, 404);
     // An invalid file is refused with line and column, and the old configuration stays.
-    let good = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, good.replace("[server]", "[server]\nlisen = 7")).unwrap();
-    program.says("the configuration was not reloaded").await;
-    let why = program.line("the configuration was not reloaded").unwrap();
+    let valid = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, valid.replace("[server]", "[server]\nlisen = 7")).unwrap();
+    program
+        .wait_for_line("the configuration was not reloaded")
+        .await;
+    let line = program.line("the configuration was not reloaded").unwrap();
     assert!(
-        why.contains("menshen.toml:") && why.contains("did you mean `listen`?"),
-        "{why}"
+        line.contains("menshen.toml:") && line.contains("did you mean `listen`?"),
+        "{line}"
     );
     assert_eq!(status(address, "new.test", "/echo").await, 200);
     // A change that needs a restart is reported.
     std::fs::write(
         &config,
-        good.replace("[session]", "[session]\ncached_sessions_max = 7"),
+        valid.replace("[session]", "[session]\ncached_sessions_max = 7"),
     )
     .unwrap();
-    program.says("these changes need a restart").await;
+    program.wait_for_line("these changes need a restart").await;
     let needed = program.line("these changes need a restart").unwrap();
     assert!(needed.contains("cached_sessions_max"), "{needed}");
     assert_eq!(program.end().await.0, Some(0));
@@ -210,7 +214,7 @@ async fn a_changed_file_and_sighup_reload() {
 #[tokio::test]
 async fn sessions_survive_a_restart() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
-    let config = write(&folder, &menshen, &Setup::default());
+    let config = write_config(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run(&config).await;
     let mut browser = Browser::at(address);
     let page = browser
@@ -230,7 +234,7 @@ async fn sessions_survive_a_restart() {
 #[tokio::test]
 async fn every_line_is_json_without_secrets_and_queries() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
-    let config = write(&folder, &menshen, &Setup::default());
+    let config = write_config(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run(&config).await;
     let mut browser = Browser::at(address);
     let page = browser
@@ -283,13 +287,13 @@ async fn every_line_is_json_without_secrets_and_queries() {
 
 /// Checks that the log contains the login and the forwarded request.
 fn assert_written_down(lines: &[Value], cookie: &str) {
-    let of = |target: &str| {
+    let with_target = |target: &str| {
         lines
             .iter()
             .filter(|line| line["target"] == target)
             .collect::<Vec<_>>()
     };
-    let access = of("menshen::access");
+    let access = with_target("menshen::access");
     let echo: Vec<_> = access
         .iter()
         .filter(|line| line["path"] == "/echo")
@@ -313,7 +317,7 @@ fn assert_written_down(lines: &[Value], cookie: &str) {
             .as_str()
             .is_some_and(|id| !cookie.contains(id))
     );
-    let audit = of("menshen::audit");
+    let audit = with_target("menshen::audit");
     let login = audit
         .iter()
         .find(|line| line["event"] == "login")
@@ -330,7 +334,7 @@ async fn an_unreadable_secret_is_exit_code_1_and_named() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
     let missing = folder.path("no-such-secret");
     let text_of = |secret: &str| {
-        let path = write(&folder, &menshen, &Setup::default());
+        let path = write_config(&folder, &menshen, &Setup::default());
         let plain = std::fs::read_to_string(&path).unwrap();
         let line = format!("secret = \"{}\"", crate::wecom::SECRET);
         folder.write(
@@ -359,8 +363,8 @@ async fn an_unreadable_secret_is_exit_code_1_and_named() {
 #[tokio::test]
 async fn an_error_shows_its_line_with_a_caret() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
-    let path = write(&folder, &menshen, &Setup::default());
-    let good = std::fs::read_to_string(&path).unwrap();
+    let path = write_config(&folder, &menshen, &Setup::default());
+    let valid = std::fs::read_to_string(&path).unwrap();
     // The value of an unknown key may be a secret, and is not shown.
     for (from, to, shown) in [
         (
@@ -372,7 +376,7 @@ async fn an_error_shows_its_line_with_a_caret() {
         ("'财务部' in user.departments", "'财务部' in", "'财务部' in"),
     ] {
         let path = folder
-            .write("menshen.toml", &good.replace(from, to))
+            .write("menshen.toml", &valid.replace(from, to))
             .display()
             .to_string();
         let output = tokio::task::spawn_blocking(move || run_menshen(&["check", "-c", &path]));

@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use serde_json::Value;
 
 use super::disk::{admin, limit_files};
-use super::serving::write;
+use super::serving::write_config;
 use crate::browser::Browser;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, SSO_URL, Setup};
@@ -24,7 +24,7 @@ struct Reader(Arc<(Mutex<Reading>, Condvar)>);
 #[derive(Default)]
 struct Reading {
     lines: Vec<String>,
-    stalls: bool,
+    is_stalled: bool,
     ended: bool,
 }
 
@@ -38,16 +38,16 @@ impl Reader {
 
     fn read(&self, pipe: impl Read) {
         let (state, changed) = &*self.0;
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+        for connection in BufReader::new(pipe).lines().map_while(Result::ok) {
             let state = state.lock().unwrap();
-            let mut state = changed.wait_while(state, |state| state.stalls).unwrap();
-            state.lines.push(line);
+            let mut state = changed.wait_while(state, |state| state.is_stalled).unwrap();
+            state.lines.push(connection);
         }
         state.lock().unwrap().ended = true;
     }
 
-    fn stall(&self, stalls: bool) {
-        self.0.0.lock().unwrap().stalls = stalls;
+    fn set_stalled(&self, is_stalled: bool) {
+        self.0.0.lock().unwrap().is_stalled = is_stalled;
         self.0.1.notify_all();
     }
 
@@ -56,10 +56,12 @@ impl Reader {
     }
 
     fn line(&self, part: &str) -> Option<String> {
-        self.lines().into_iter().find(|line| line.contains(part))
+        self.lines()
+            .into_iter()
+            .find(|connection| connection.contains(part))
     }
 
-    async fn says(&self, part: &str) {
+    async fn wait_for_line(&self, part: &str) {
         until(part, || self.line(part).is_some()).await;
     }
 
@@ -88,14 +90,14 @@ impl Program {
         let mut child = child.unwrap();
         let stderr = Reader::of(child.stderr.take().unwrap());
         let program = Self { child, stderr };
-        program.stderr.says("serving").await;
+        program.stderr.wait_for_line("serving").await;
         program
     }
 
     fn address(&self, name: &str) -> SocketAddr {
-        let line = self.stderr.line("\"serving\"").unwrap();
-        let line: Value = serde_json::from_str(&line).unwrap();
-        let address = line[name].as_str().unwrap();
+        let connection = self.stderr.line("\"serving\"").unwrap();
+        let connection: Value = serde_json::from_str(&connection).unwrap();
+        let address = connection[name].as_str().unwrap();
         address.trim_matches(['[', ']']).parse().unwrap()
     }
 
@@ -129,33 +131,38 @@ fn setup() -> Setup {
 }
 
 /// Every request of a developer's log level is logged, too.
-fn logging_everything(config: &Path) {
+fn log_everything(config: &Path) {
     let text = std::fs::read_to_string(config).unwrap();
     let text = text.replace("[log]", "[log]\nlevel = \"trace\"");
     std::fs::write(config, text).unwrap();
 }
 
 /// Sends requests with paths of this length over one connection, and reads their responses.
-async fn ask(address: SocketAddr, times: usize, path_bytes: usize) {
+async fn send_requests(address: SocketAddr, times: usize, path_bytes: usize) {
     let path = "a".repeat(path_bytes);
-    let mut line = RawConnection::open(address).await;
+    let mut connection = RawConnection::open(address).await;
     for _ in 0..times {
-        line.send(&format!("GET /{path} HTTP/1.1\r\nHost: sso.test\r\n\r\n"))
+        connection
+            .send(&format!("GET /{path} HTTP/1.1\r\nHost: sso.test\r\n\r\n"))
             .await;
-        assert_eq!(line.read_answer().await.status, 401);
+        assert_eq!(connection.read_answer().await.status, 401);
     }
 }
 
 async fn metric(address: SocketAddr, name: &str) -> u64 {
     let metrics = admin(address, "/metrics").await.text();
-    let line = metrics.lines().find(|line| line.starts_with(name));
-    let line = line.unwrap_or_else(|| panic!("{name}: {metrics}"));
-    line.rsplit_once(' ').unwrap().1.parse().unwrap()
+    let connection = metrics
+        .lines()
+        .find(|connection| connection.starts_with(name));
+    let connection = connection.unwrap_or_else(|| panic!("{name}: {metrics}"));
+    connection.rsplit_once(' ').unwrap().1.parse().unwrap()
 }
 
-fn of<'a>(records: &'a [Value], target: &str) -> impl Iterator<Item = &'a Value> {
+fn with_target<'a>(records: &'a [Value], target: &str) -> impl Iterator<Item = &'a Value> {
     let target = Value::from(target);
-    records.iter().filter(move |line| line["target"] == target)
+    records
+        .iter()
+        .filter(move |connection| connection["target"] == target)
 }
 
 const ACCESS_DROPPED: &str = "menshen_log_lines_dropped_total{kind=\"access\"}";
@@ -164,20 +171,20 @@ const PROGRAM_DROPPED: &str = "menshen_log_lines_dropped_total{kind=\"program\"}
 #[tokio::test]
 async fn requests_are_served_and_sigterm_works_while_the_log_is_blocked() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
-    let config = write(&folder, &menshen, &setup());
-    logging_everything(&config);
+    let config = write_config(&folder, &menshen, &setup());
+    log_everything(&config);
     let mut program = Program::run(&config, Stdio::piped()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
     let stdout = Reader::default();
-    stdout.stall(true);
-    program.stderr.stall(true);
+    stdout.set_stalled(true);
+    program.stderr.set_stalled(true);
     let pipe = program.child.stdout.take().unwrap();
     let reading = stdout.clone();
     std::thread::spawn(move || reading.read(pipe));
 
     // Far more than the pipes and the buffer for access lines can hold.
     while metric(admin_address, ACCESS_DROPPED).await < 100 {
-        ask(address, 100, 30_000).await;
+        send_requests(address, 100, 30_000).await;
     }
     let mut browser = Browser::at(address);
     let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
@@ -188,48 +195,54 @@ async fn requests_are_served_and_sigterm_works_while_the_log_is_blocked() {
     assert!(degraded.contains("stdout is not read"), "{degraded}");
 
     // The reader continues.
-    stdout.stall(false);
-    program.stderr.stall(false);
-    stdout.says("log lines were dropped").await;
-    stdout.says("\"event\":\"login\"").await;
-    ask(address, 1, 1).await;
-    stdout.says("\"path\":\"/a\"").await;
+    stdout.set_stalled(false);
+    program.stderr.set_stalled(false);
+    stdout.wait_for_line("log lines were dropped").await;
+    stdout.wait_for_line("\"event\":\"login\"").await;
+    send_requests(address, 1, 1).await;
+    stdout.wait_for_line("\"path\":\"/a\"").await;
     let ready = admin(admin_address, "/readyz").await.json();
     assert_eq!(ready["degraded"].as_array().unwrap().len(), 0, "{ready}");
 
-    stdout.stall(true);
-    program.stderr.stall(true);
-    ask(address, 200, 30_000).await;
+    stdout.set_stalled(true);
+    program.stderr.set_stalled(true);
+    send_requests(address, 200, 30_000).await;
     program.terminate();
     assert_eq!(program.ended().await.code(), Some(0));
 
-    stdout.stall(false);
+    stdout.set_stalled(false);
     stdout.ended().await;
     let lines = stdout.lines();
     // The last line may be incomplete.
     let records: Vec<Value> = lines[..lines.len() - 1]
         .iter()
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .map(|connection| {
+            serde_json::from_str(connection).unwrap_or_else(|_| panic!("{connection}"))
+        })
         .collect();
-    let dropped: u64 = of(&records, "menshen::access")
-        .filter_map(|line| line["dropped"].as_u64())
+    let dropped: u64 = with_target(&records, "menshen::access")
+        .filter_map(|connection| connection["dropped"].as_u64())
         .sum();
     assert!(dropped >= 100, "{dropped}");
-    for line in of(&records, "menshen::access") {
-        let path = line["path"].as_str().unwrap_or_default();
+    for connection in with_target(&records, "menshen::access") {
+        let path = connection["path"].as_str().unwrap_or_default();
         assert!(path.len() <= 2048);
-        assert_eq!(line["path_bytes"] == 30_001, path.len() == 2048, "{line}");
+        assert_eq!(
+            connection["path_bytes"] == 30_001,
+            path.len() == 2048,
+            "{connection}"
+        );
     }
 }
 
 #[tokio::test]
 async fn requests_are_served_while_standard_error_is_blocked_and_dropped_lines_are_counted() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
-    let config = write(&folder, &menshen, &setup());
-    logging_everything(&config);
+    let config = write_config(&folder, &menshen, &setup());
+    log_everything(&config);
     let mut program = Program::run(&config, Stdio::null()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
-    program.stderr.stall(true);
+    program.stderr.set_stalled(true);
     // At this level, each connection and each change of a file in the folder is logged.
     let files = ["a", "b"].map(|name| folder.path(name));
     while metric(admin_address, PROGRAM_DROPPED).await == 0 {
@@ -238,7 +251,7 @@ async fn requests_are_served_while_standard_error_is_blocked_and_dropped_lines_a
                 std::fs::write(file, "x").unwrap();
             }
         }
-        ask(address, 1, 1).await;
+        send_requests(address, 1, 1).await;
     }
     let mut browser = Browser::at(address);
     let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
@@ -246,9 +259,9 @@ async fn requests_are_served_while_standard_error_is_blocked_and_dropped_lines_a
     let ready = admin(admin_address, "/readyz").await.json();
     let degraded = ready["degraded"][0].to_string();
     assert!(degraded.contains("stderr is not read"), "{ready}");
-    program.stderr.stall(false);
+    program.stderr.set_stalled(false);
     let note = "log lines were dropped: they were not read in time";
-    program.stderr.says(note).await;
+    program.stderr.wait_for_line(note).await;
     let note: Value = serde_json::from_str(&program.stderr.line(note).unwrap()).unwrap();
     assert_eq!(note["level"], "WARN");
     assert!(note["dropped"].as_u64().unwrap() > 0, "{note}");
@@ -259,19 +272,19 @@ async fn requests_are_served_while_standard_error_is_blocked_and_dropped_lines_a
 #[tokio::test]
 async fn a_full_log_file_is_an_error_until_there_is_space() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
-    let config = write(&folder, &menshen, &setup());
+    let config = write_config(&folder, &menshen, &setup());
     let log = folder.path("records.log");
     let mut file = File::create(&log).unwrap();
     // Longer than every other file of the process, which the limit then does not affect.
     writeln!(file, "\"{}\"", "x".repeat(8 << 20)).unwrap();
     let mut program = Program::run(&config, file.into()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
-    ask(address, 3, 10).await;
+    send_requests(address, 3, 10).await;
     let read = || std::fs::read_to_string(&log).unwrap();
     until("three lines are written", || read().lines().count() == 4).await;
 
     limit_files(program.child.id(), &read().len().to_string());
-    ask(address, 3, 20).await;
+    send_requests(address, 3, 20).await;
     let errors = "menshen_log_write_errors_total{output=\"stdout\"}";
     let mut counted = 0;
     while counted == 0 {
@@ -283,8 +296,8 @@ async fn a_full_log_file_is_an_error_until_there_is_space() {
 
     limit_files(program.child.id(), "unlimited");
     until("all lines are written", || read().lines().count() == 7).await;
-    for line in read().lines() {
-        let _: Value = serde_json::from_str(line).unwrap();
+    for connection in read().lines() {
+        let _: Value = serde_json::from_str(connection).unwrap();
     }
     program.terminate();
     assert_eq!(program.ended().await.code(), Some(0));
@@ -293,17 +306,17 @@ async fn a_full_log_file_is_an_error_until_there_is_space() {
 #[tokio::test]
 async fn a_log_without_a_reader_blocks_neither_requests_nor_the_shutdown() {
     let (menshen, folder) = (Menshen::new().await, TempFolder::new());
-    let config = write(&folder, &menshen, &setup());
+    let config = write_config(&folder, &menshen, &setup());
     let mut program = Program::run(&config, Stdio::piped()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
     drop(program.child.stdout.take());
-    ask(address, 10, 10).await;
+    send_requests(address, 10, 10).await;
     let errors = "menshen_log_write_errors_total{output=\"stdout\"}";
     let mut counted = 0;
     while counted == 0 {
         counted = metric(admin_address, errors).await;
     }
-    ask(address, 10, 10).await;
+    send_requests(address, 10, 10).await;
     program.terminate();
     assert_eq!(program.ended().await.code(), Some(0));
 }

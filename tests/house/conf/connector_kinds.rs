@@ -44,29 +44,29 @@ fn document(connector: &str) -> String {
 }
 
 /// The table of a kind; in [`document`] it begins in line 7.
-fn table((name, least, _): &(&str, &str, &[&str]), secret: &str) -> String {
+fn table((name, required_keys, _): &(&str, &str, &[&str]), secret: &str) -> String {
     format!(
         "[connector.corp.{name}]\n{}",
-        least.replace("SECRET", secret)
+        required_keys.replace("SECRET", secret)
     )
 }
 
-fn with_kind<T>(config: &Config, look: impl FnOnce(&dyn Kind) -> T) -> T {
+fn with_kind<T>(config: &Config, read: impl FnOnce(&dyn Kind) -> T) -> T {
     let connector = config.connector.values().next().unwrap();
-    look(connector.kind().unwrap())
+    read(connector.kind().unwrap())
 }
 
 #[test]
 fn every_kind_has_its_row_here() {
     let schema = schema::read();
-    let known: BTreeSet<_> = schema
+    let kinds_in_schema: BTreeSet<_> = schema
         .tables
         .keys()
         .filter_map(|path| path.strip_prefix("connector.*."))
         .filter(|name| !name.contains('.') && *name != "home")
         .collect();
-    let here: BTreeSet<_> = KINDS.iter().map(|(name, ..)| *name).collect();
-    assert_eq!(known, here);
+    let kinds_in_table: BTreeSet<_> = KINDS.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(kinds_in_schema, kinds_in_table);
 }
 
 #[test]
@@ -97,9 +97,9 @@ fn a_kind_lists_its_secrets_and_shows_none() {
         for secret in *secrets {
             let text = table(kind, "'hunter2'").replace(secrets[0], secret);
             let text = document(&text);
-            let at = text.lines().position(|line| line.contains("hunter2"));
+            let index = text.lines().position(|line| line.contains("hunter2"));
             let key = format!("connector.corp.{name}.{secret}");
-            assert_eq!(warned_keys(&text), [(key, at.unwrap() + 1)], "{text}");
+            assert_eq!(warned_keys(&text), [(key, index.unwrap() + 1)], "{text}");
             assert!(!format!("{:?}", parse(&text)).contains("hunter2"), "{name}");
         }
     }
@@ -120,8 +120,8 @@ fn unknown_and_missing_keys_of_a_kind_are_refused_at_its_table() {
 
 #[test]
 fn a_connector_with_two_kinds_is_refused() {
-    for (at, one) in KINDS.iter().enumerate() {
-        for other in &KINDS[at + 1..] {
+    for (index, one) in KINDS.iter().enumerate() {
+        for other in &KINDS[index + 1..] {
             let both = format!("{}{}", table(other, FILE), table(one, FILE));
             let error = parse_error(&document(&both)).to_string();
             let names = format!(

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::keys::{FREE, KEYS, OTHERS, SEVERAL, Shown};
+use super::keys::{ARRAYS_OF_TABLES, EXTRA_CONNECTORS, FREE_TABLES, KEYS, Shown};
 use super::schema::{self, Schema};
 use super::{file, parse};
 
@@ -22,8 +22,8 @@ const HEAD: &str = "\
 
 /// How a key is written.
 #[derive(Clone, Copy)]
-enum RawConnection {
-    Live,
+enum KeyStyle {
+    Active,
     CommentedOut,
 }
 
@@ -44,9 +44,9 @@ fn full_toml_is_rendered_from_the_code() {
 #[test]
 fn full_toml_has_every_key_and_no_other() {
     let schema = schema::read();
-    let known: BTreeSet<_> = schema.keys.keys().map(String::as_str).collect();
-    let shown: BTreeSet<_> = KEYS.iter().map(|(path, ..)| *path).collect();
-    assert_eq!(known, shown);
+    let schema_keys: BTreeSet<_> = schema.keys.keys().map(String::as_str).collect();
+    let how: BTreeSet<_> = KEYS.iter().map(|(path, ..)| *path).collect();
+    assert_eq!(schema_keys, how);
     let undocumented: Vec<_> = schema
         .keys
         .iter()
@@ -62,111 +62,116 @@ fn full_toml_parses_with_every_example() {
 
 #[test]
 fn a_default_that_is_shown_is_the_default() {
-    let with = |more: Option<&str>| {
-        parse(&document(&|path, shown| match shown {
-            Shown::Needed | Shown::Example => Some(RawConnection::Live),
-            Shown::Default if more == Some(path) => Some(RawConnection::Live),
-            Shown::Default | Shown::Absent | Shown::Instead => None,
+    let parse_with = |more: Option<&str>| {
+        parse(&document(&|path, how| match how {
+            Shown::Required | Shown::Example => Some(KeyStyle::Active),
+            Shown::Default if more == Some(path) => Some(KeyStyle::Active),
+            Shown::Default | Shown::Optional | Shown::Alternative => None,
         }))
     };
-    let least = with(None);
-    for (path, ..) in KEYS.iter().filter(|(_, shown, _)| *shown == Shown::Default) {
-        assert!(with(Some(path)) == least, "{path} has another default");
+    let required_only = parse_with(None);
+    for (path, ..) in KEYS.iter().filter(|(_, how, _)| *how == Shown::Default) {
+        assert!(
+            parse_with(Some(path)) == required_only,
+            "{path} has another default"
+        );
     }
 }
 
 /// full.toml with all keys, also those that are commented out there. Of two keys that exclude each other
 /// it has the first.
 pub(super) fn everything() -> String {
-    document(&|_, shown| (shown != Shown::Instead).then_some(RawConnection::Live))
+    document(&|_, how| (how != Shown::Alternative).then_some(KeyStyle::Active))
 }
 
 fn render(schema: &Schema) -> String {
-    let choose = |_: &str, shown| match shown {
-        Shown::Needed | Shown::Default | Shown::Example => Some(RawConnection::Live),
-        Shown::Absent | Shown::Instead => Some(RawConnection::CommentedOut),
+    let style_of = |_: &str, how| match how {
+        Shown::Required | Shown::Default | Shown::Example => Some(KeyStyle::Active),
+        Shown::Optional | Shown::Alternative => Some(KeyStyle::CommentedOut),
     };
     let mut text = HEAD.to_owned();
-    text.push_str(&write(&choose, Some(schema)));
+    text.push_str(&write(&style_of, Some(schema)));
     text.push_str("\n# Of the design, but refused because this version does not build it yet:\n");
-    comment(&mut text, &schema.not_built.join(", "));
+    comment(&mut text, &schema.unsupported.join(", "));
     text
 }
 
-fn document(choose: &dyn Fn(&str, Shown) -> Option<RawConnection>) -> String {
-    write(choose, None)
+fn document(style_of: &dyn Fn(&str, Shown) -> Option<KeyStyle>) -> String {
+    write(style_of, None)
 }
 
-fn write(choose: &dyn Fn(&str, Shown) -> Option<RawConnection>, schema: Option<&Schema>) -> String {
+fn write(style_of: &dyn Fn(&str, Shown) -> Option<KeyStyle>, schema: Option<&Schema>) -> String {
     let mut text = String::new();
     let mut current = "";
-    for (at, (path, shown, value)) in KEYS.iter().enumerate() {
-        let Some(line) = choose(path, *shown) else {
+    for (at, (path, how, value)) in KEYS.iter().enumerate() {
+        let Some(style) = style_of(path, *how) else {
             continue;
         };
-        let free = FREE.contains(path);
-        let (table, key) = if free {
+        let is_free_table = FREE_TABLES.contains(path);
+        let (table, key) = if is_free_table {
             (*path, "")
         } else {
             path.rsplit_once('.').unwrap()
         };
         if table != current {
             current = table;
-            let live = KEYS[at..].iter().any(|(path, shown, _)| {
-                let inside = if free {
+            let is_active = KEYS[at..].iter().any(|(path, how, _)| {
+                let inside = if is_free_table {
                     *path == table
                 } else {
                     is_in(path, table)
                 };
-                inside && matches!(choose(path, *shown), Some(RawConnection::Live))
+                inside && matches!(style_of(path, *how), Some(KeyStyle::Active))
             });
             header(
                 &mut text,
                 table,
-                if live { RawConnection::Live } else { line },
+                if is_active { KeyStyle::Active } else { style },
                 schema,
             );
         }
-        if let Some(schema) = schema.filter(|_| !free) {
-            let remark = match shown {
-                Shown::Needed => " (required)",
+        if let Some(schema) = schema.filter(|_| !is_free_table) {
+            let remark = match how {
+                Shown::Required => " (required)",
                 Shown::Example => " (example)",
-                Shown::Default | Shown::Absent | Shown::Instead => "",
+                Shown::Default | Shown::Optional | Shown::Alternative => "",
             };
             comment(&mut text, &format!("{}{remark}", schema.keys[*path]));
         }
-        let mark = mark(line);
-        match free {
+        let comment_sign = comment_sign(style);
+        match is_free_table {
             true => value
                 .lines()
-                .for_each(|line| writeln!(text, "{mark}{line}").unwrap()),
-            false => writeln!(text, "{mark}{key} = {value}").unwrap(),
+                .for_each(|style| writeln!(text, "{comment_sign}{style}").unwrap()),
+            false => writeln!(text, "{comment_sign}{key} = {value}").unwrap(),
         }
     }
     text
 }
 
 /// Writes a table header such as `[connector.corp.wecom]` with its comment.
-fn header(text: &mut String, table: &str, line: RawConnection, schema: Option<&Schema>) {
+fn header(text: &mut String, table: &str, style: KeyStyle, schema: Option<&Schema>) {
     if let Some(schema) = schema {
         text.push('\n');
         // A table that holds only tables has no header of its own, so its comment is written here.
         let doc = schema.tables.get(table).or_else(|| schema.keys.get(table));
         comment(text, doc.map_or("", String::as_str));
     }
-    let other = OTHERS.iter().find(|(other, _)| table.starts_with(other));
+    let other = EXTRA_CONNECTORS
+        .iter()
+        .find(|(other, _)| table.starts_with(other));
     let name = table.replace('*', other.map_or("corp", |(_, name)| name));
-    let mark = mark(line);
-    match SEVERAL.contains(&table) {
-        true => writeln!(text, "{mark}[[{name}]]").unwrap(),
-        false => writeln!(text, "{mark}[{name}]").unwrap(),
+    let comment_sign = comment_sign(style);
+    match ARRAYS_OF_TABLES.contains(&table) {
+        true => writeln!(text, "{comment_sign}[[{name}]]").unwrap(),
+        false => writeln!(text, "{comment_sign}[{name}]").unwrap(),
     }
 }
 
-fn mark(line: RawConnection) -> &'static str {
-    match line {
-        RawConnection::Live => "",
-        RawConnection::CommentedOut => "#",
+fn comment_sign(style: KeyStyle) -> &'static str {
+    match style {
+        KeyStyle::Active => "",
+        KeyStyle::CommentedOut => "#",
     }
 }
 
@@ -177,16 +182,16 @@ fn is_in(path: &str, table: &str) -> bool {
 
 /// Writes a comment in lines of at most 100 columns.
 fn comment(text: &mut String, doc: &str) {
-    let mut line = String::from("#");
+    let mut style = String::from("#");
     for word in doc.split_whitespace() {
-        if line.chars().count() + 1 + word.chars().count() > 100 {
-            writeln!(text, "{line}").unwrap();
-            line = String::from("#");
+        if style.chars().count() + 1 + word.chars().count() > 100 {
+            writeln!(text, "{style}").unwrap();
+            style = String::from("#");
         }
-        line.push(' ');
-        line.push_str(word);
+        style.push(' ');
+        style.push_str(word);
     }
-    if line.len() > 1 {
-        writeln!(text, "{line}").unwrap();
+    if style.len() > 1 {
+        writeln!(text, "{style}").unwrap();
     }
 }

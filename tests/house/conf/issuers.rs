@@ -98,22 +98,27 @@ fn a_multi_tenant_issuer_needs_a_list_of_tenants() {
     let issuer = |url: &str, lines: &str| {
         format!("[issuer.ci]\nurl = 'https://a{url}'\naudiences = ['a']\n{lines}")
     };
-    let many = |lines: &str| issuer("/{tenantid}/v2.0", lines);
-    assert_refused(&many(""), 4, 7, &["tokens of every tenant", "`tenants`"]);
+    let multi_tenant = |lines: &str| issuer("/{tenantid}/v2.0", lines);
+    assert_refused(
+        &multi_tenant(""),
+        4,
+        7,
+        &["tokens of every tenant", "`tenants`"],
+    );
     let two = format!("tenants = ['*', '{ID}']\n");
-    assert_refused(&many(&two), 6, 11, &["every tenant"]);
+    assert_refused(&multi_tenant(&two), 6, 11, &["every tenant"]);
     let one = format!("tenants = ['{ID}']\n");
     assert_refused(&issuer("/v2.0", &one), 6, 11, &["no {tenantid}"]);
     // A token could belong to both.
     let both = format!(
         "{}[issuer.one]\nurl = 'https://a/{ID}/v2.0'\naudiences = ['a']\n[[route]]\nname = 'r'\n\
          issuers = ['ci', 'one']\n",
-        many(&one)
+        multi_tenant(&one)
     );
     assert_refused(&both, 12, 18, &["already"]);
 }
 
-const TWO: &str = "\
+const TWO_ISSUERS: &str = "\
 [issuer.ci]
 url = 'https://a'
 audiences = ['a']
@@ -124,7 +129,7 @@ audiences = ['a']
 
 #[test]
 fn a_route_names_existing_issuers_and_is_not_public() {
-    let route = |lines: &str| format!("{TWO}[[route]]\nname = 'r'\n{lines}\n");
+    let route = |lines: &str| format!("{TWO_ISSUERS}[[route]]\nname = 'r'\n{lines}\n");
     assert_refused(
         &route("issuers = ['ci', 'cI']"),
         11,
@@ -137,8 +142,13 @@ fn a_route_names_existing_issuers_and_is_not_public() {
         18,
         &["no issuer `si`", "there are: ci, other"],
     );
-    let bare = "[[route]]\nname = 'r'\nissuers = ['ci']\n";
-    assert_refused(bare, 5, 12, &["no issuer `ci`", "add [issuer.ci]"]);
+    let without_issuers = "[[route]]\nname = 'r'\nissuers = ['ci']\n";
+    assert_refused(
+        without_issuers,
+        5,
+        12,
+        &["no issuer `ci`", "add [issuer.ci]"],
+    );
     assert_refused(
         &route("access = 'public'\nissuers = ['ci']"),
         12,
@@ -160,7 +170,7 @@ fn a_route_names_existing_issuers_and_is_not_public() {
 
 #[test]
 fn a_token_belongs_to_one_issuer_of_a_route() {
-    let same = TWO.replace("https://b", "https://a");
+    let same = TWO_ISSUERS.replace("https://b", "https://a");
     let route = "[[route]]\nname = 'r'\nissuers = ['ci', 'other']\n";
     assert_refused(
         &format!("{same}{route}"),
@@ -168,10 +178,14 @@ fn a_token_belongs_to_one_issuer_of_a_route() {
         18,
         &["an issuer of https://a already"],
     );
-    let asks = |id: &str| {
+    let introspection_of = |id: &str| {
         format!("[issuer.{id}.introspection]\nclient_id = 'a'\nclient_secret = {{ env = 'A' }}\n")
     };
-    let both = format!("{TWO}{}{}{route}", asks("ci"), asks("other"));
+    let both = format!(
+        "{TWO_ISSUERS}{}{}{route}",
+        introspection_of("ci"),
+        introspection_of("other")
+    );
     assert_refused(&both, 17, 18, &["would be sent to the other"]);
 }
 
@@ -240,8 +254,8 @@ issuers = ["ci"]
     };
     let corp = "https://id.corp.example/realms/corp";
     let bad = text(corp, "menshen");
-    let place = ("issuer.ci.audiences[1]".to_owned(), 11);
-    assert_eq!(warned_keys(&bad), [place]);
+    let warned = ("issuer.ci.audiences[1]".to_owned(), 11);
+    assert_eq!(warned_keys(&bad), [warned]);
     let warnings = parse(&bad).warnings();
     assert!(warnings[0].text.contains("[connector.keycloak]"));
     for (issuer, audience) in [

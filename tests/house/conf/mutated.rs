@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::full::everything;
 
 /// Text that people and editors insert by mistake, and that breaks parsers.
-const PIECES: [&str; 20] = [
+const INSERTIONS: [&str; 20] = [
     "\"",
     "'",
     "\"\"\"",
@@ -38,13 +38,13 @@ proptest! {
 
     #[test]
     fn no_mutation_of_a_configuration_panics(
-        cuts in prop::collection::vec((any::<prop::sample::Index>(), 0..40_usize, 0..21_usize), 1..4)
+        mutations in prop::collection::vec((any::<prop::sample::Index>(), 0..40_usize, 0..21_usize), 1..4)
     ) {
         let mut text = everything();
-        for (at, length, piece) in cuts {
+        for (at, length, insertion) in mutations {
             let start = text.floor_char_boundary(at.index(text.len()));
             let end = text.floor_char_boundary((start + length).min(text.len()));
-            text.replace_range(start..end.max(start), PIECES.get(piece).unwrap_or(&""));
+            text.replace_range(start..end.max(start), INSERTIONS.get(insertion).unwrap_or(&""));
         }
         match Config::parse(&text, "menshen.toml") {
             Ok(config) => drop((config.warnings(), config.files(), config.site())),

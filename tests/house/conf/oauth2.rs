@@ -6,7 +6,7 @@ use super::problems::{assert_problem, parse_error};
 const SERVER: &str = "[server]\nexternal_url = \"https://sso.corp.example\"\n";
 
 /// All required keys of a provider without a preset; lines 3 to 9.
-const WHOLE: &str = "\
+const REQUIRED_KEYS: &str = "\
 [connector.gh.mapping]
 login = \"profile.login\"
 [connector.gh.oauth2]
@@ -18,14 +18,14 @@ profile_url = \"https://p.example/me\"
 
 /// Parses `more`, which begins in line 11.
 fn assert_refused(more: &str, line: usize, column: usize, words: &[&str]) {
-    let text = format!("{SERVER}{WHOLE}subject = \"profile.id\"\n{more}");
+    let text = format!("{SERVER}{REQUIRED_KEYS}subject = \"profile.id\"\n{more}");
     assert_problem(&parse_error(&text), line, column, words);
 }
 
 #[test]
 fn a_provider_without_a_preset_needs_all_keys() {
-    let whole = format!("{SERVER}{WHOLE}subject = \"profile.id\"\n");
-    parse(&whole);
+    let complete = format!("{SERVER}{REQUIRED_KEYS}subject = \"profile.id\"\n");
+    parse(&complete);
     for (missing, words) in [
         (
             "authorize_url = \"https://p.example/a\"\n",
@@ -41,7 +41,7 @@ fn a_provider_without_a_preset_needs_all_keys() {
         ),
         ("subject = \"profile.id\"\n", "subject: it is not given"),
     ] {
-        let text = whole.replace(missing, "");
+        let text = complete.replace(missing, "");
         assert_problem(
             &parse_error(&text),
             5,
@@ -49,16 +49,16 @@ fn a_provider_without_a_preset_needs_all_keys() {
             &[words, "[connector.gh.oauth2]"],
         );
     }
-    let text = whole.replace("login = \"profile.login\"\n", "");
+    let text = complete.replace("login = \"profile.login\"\n", "");
     assert_problem(
         &parse_error(&text),
         4,
         15,
         &["mapping must have a login", "login"],
     );
-    let text = whole.replace("client_id = \"me\"\n", "");
+    let text = complete.replace("client_id = \"me\"\n", "");
     assert_problem(&parse_error(&text), 5, 1, &["client_id"]);
-    let text = whole.replace("\"me\"", "\"\"");
+    let text = complete.replace("\"me\"", "\"\"");
     assert_problem(&parse_error(&text), 6, 13, &["client_id: it is empty"]);
 }
 
@@ -132,15 +132,15 @@ fn an_invalid_setting_is_refused_at_its_value() {
         assert_refused(more, 11, column, &[words]);
     }
     assert_refused("scpes = []", 11, 1, &["did you mean `scopes`"]);
-    let text = format!("{SERVER}{WHOLE}subject = \"profile.id +\"\n");
+    let text = format!("{SERVER}{REQUIRED_KEYS}subject = \"profile.id +\"\n");
     assert_problem(&parse_error(&text), 10, 24, &["does not compile"]);
     let both = "client_secret = 'a'\nprivate_key = 'b'";
     assert_refused(both, 12, 15, &["not both"]);
-    let nine: String = (0..9)
+    let nine_profiles: String = (0..9)
         .map(|at| format!("p{at} = 'https://p.example'\n"))
         .collect();
     assert_refused(
-        &format!("[connector.gh.oauth2.profiles]\n{nine}"),
+        &format!("[connector.gh.oauth2.profiles]\n{nine_profiles}"),
         11,
         1,
         &["at most 8"],
@@ -151,28 +151,32 @@ fn an_invalid_setting_is_refused_at_its_value() {
 fn one_connector_is_of_one_kind() {
     let wecom =
         "[connector.gh.wecom]\ncorp_id = \"ww1\"\nagent_id = 7\nsecret = { file = \"/s\" }\n";
-    let text = format!("{SERVER}{WHOLE}subject = \"profile.id\"\n{wecom}");
+    let text = format!("{SERVER}{REQUIRED_KEYS}subject = \"profile.id\"\n{wecom}");
     let words = [
         "of two kinds",
         "[connector.gh.wecom] or [connector.gh.oauth2]",
     ];
     assert_problem(&parse_error(&text), 5, 15, &words);
-    let none = format!("{SERVER}[connector.gh]\nsync = false\n");
-    assert_problem(&parse_error(&none), 3, 12, &["of no kind"]);
+    let without_kind = format!("{SERVER}[connector.gh]\nsync = false\n");
+    assert_problem(&parse_error(&without_kind), 3, 12, &["of no kind"]);
 }
 
 #[test]
 fn several_providers_can_be_configured() {
-    let kind = |id: &str, preset: &str| {
+    let connector_with_preset = |id: &str, preset: &str| {
         format!("[connector.{id}.oauth2]\npreset = '{preset}'\nclient_id = 'me'\n")
     };
     parse(&format!(
         "{SERVER}{}{}",
-        kind("a", "github"),
-        kind("b", "gitlab")
+        connector_with_preset("a", "github"),
+        connector_with_preset("b", "gitlab")
     ));
     // In the app of Feishu a login would start automatically with both.
-    let text = format!("{SERVER}{}{}", kind("a", "feishu"), kind("b", "feishu"));
+    let text = format!(
+        "{SERVER}{}{}",
+        connector_with_preset("a", "feishu"),
+        connector_with_preset("b", "feishu")
+    );
     assert_problem(
         &parse_error(&text),
         6,

@@ -4,7 +4,7 @@ use super::parse;
 use super::problems::{assert_problem, parse_error};
 
 /// All required keys, in six lines.
-const WHOLE: &str = "\
+const REQUIRED_KEYS: &str = "\
 [server]
 external_url = \"https://sso.corp.example\"
 trusted_proxies = [\"10.0.0.1\"]
@@ -17,9 +17,9 @@ const ROUTE: &str = "[[route]]\nname = \"a\"\nupstream = [\"http://127.0.0.1:1\"
 
 #[test]
 fn issuer_and_client_id_are_enough() {
-    assert_eq!(parse(&format!("{WHOLE}{ROUTE}")).warnings(), []);
+    assert_eq!(parse(&format!("{REQUIRED_KEYS}{ROUTE}")).warnings(), []);
     for missing in ["issuer", "client_id"] {
-        let text: String = WHOLE
+        let text: String = REQUIRED_KEYS
             .lines()
             .filter(|line| !line.starts_with(missing))
             .map(|line| format!("{line}\n"))
@@ -49,22 +49,27 @@ fn an_invalid_setting_is_refused_at_its_value() {
         ("response_mode = 'fragment'", 17, ["fragment", "form_post"]),
         ("issuer_url = 'https://a'", 1, ["issuer_url", "issuer"]),
     ] {
-        assert_problem(&parse_error(&format!("{WHOLE}{more}\n")), 7, column, &words);
+        assert_problem(
+            &parse_error(&format!("{REQUIRED_KEYS}{more}\n")),
+            7,
+            column,
+            &words,
+        );
     }
     let both = "client_secret = { env = 'A' }\nprivate_key = { env = 'B' }\n";
     assert_problem(
-        &parse_error(&format!("{WHOLE}{both}")),
+        &parse_error(&format!("{REQUIRED_KEYS}{both}")),
         6,
         13,
         &["not both"],
     );
-    let bad = WHOLE.replace("realms/corp", "realms/corp?x=y");
-    assert_problem(&parse_error(&bad), 5, 10, &["without query"]);
+    let with_query = REQUIRED_KEYS.replace("realms/corp", "realms/corp?x=y");
+    assert_problem(&parse_error(&with_query), 5, 10, &["without query"]);
 }
 
 #[test]
 fn form_post_needs_https() {
-    let post = format!("{WHOLE}response_mode = 'form_post'\n");
+    let post = format!("{REQUIRED_KEYS}response_mode = 'form_post'\n");
     parse(&post);
     let plain = post.replace("https://sso.corp.example", "http://sso.corp.example");
     assert_problem(&parse_error(&plain), 7, 17, &["external_url", "https://"]);
@@ -76,10 +81,10 @@ fn plain_http_urls_of_a_provider_are_warned_of() {
         let warnings = parse(&format!("{text}{ROUTE}")).warnings();
         warnings
             .into_iter()
-            .map(|one| (one.key, one.line))
+            .map(|not_multi_tenant| (not_multi_tenant.key, not_multi_tenant.line))
             .collect()
     };
-    let plain = WHOLE.replace("https://id.corp.example", "http://id.corp.example");
+    let plain = REQUIRED_KEYS.replace("https://id.corp.example", "http://id.corp.example");
     let keys = "jwks_url = 'http://id.corp.example/keys'\nclient_secret = 'hunter2'\n";
     assert_eq!(
         warned(&format!("{plain}{keys}")),
@@ -89,20 +94,20 @@ fn plain_http_urls_of_a_provider_are_warned_of() {
             ("connector.kc.oidc.client_secret".to_owned(), 8),
         ]
     );
-    let here = WHOLE.replace("https://id.corp.example", "http://127.0.0.1:8080");
-    assert_eq!(warned(&here), []);
+    let on_loopback = REQUIRED_KEYS.replace("https://id.corp.example", "http://127.0.0.1:8080");
+    assert_eq!(warned(&on_loopback), []);
 }
 
 #[test]
 fn a_multi_tenant_provider_needs_a_list_of_tenants() {
     const ID: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
-    let many = WHOLE.replace(
+    let multi_tenant = REQUIRED_KEYS.replace(
         "id.corp.example/realms/corp",
         "login.example/{tenantid}/v2.0",
     );
-    assert_problem(&parse_error(&many), 5, 10, &["issuer", "`tenants`"]);
+    assert_problem(&parse_error(&multi_tenant), 5, 10, &["issuer", "`tenants`"]);
     assert_eq!(
-        parse(&format!("{many}tenants = ['{ID}']\n{ROUTE}")).warnings(),
+        parse(&format!("{multi_tenant}tenants = ['{ID}']\n{ROUTE}")).warnings(),
         []
     );
     for (lines, column, words) in [
@@ -121,26 +126,26 @@ fn a_multi_tenant_provider_needs_a_list_of_tenants() {
     ] {
         let line = if lines.ends_with("[]") { 5 } else { 7 };
         assert_problem(
-            &parse_error(&format!("{many}{lines}\n")),
+            &parse_error(&format!("{multi_tenant}{lines}\n")),
             line,
             column,
             &words,
         );
     }
-    let one = format!("{WHOLE}tenants = ['{ID}']\n");
-    assert_problem(&parse_error(&one), 7, 11, &["no {tenantid}"]);
-    let all = format!("{many}tenants = ['*']\n");
-    let warned = super::warnings::warned_keys(&format!("{all}{ROUTE}"));
+    let not_multi_tenant = format!("{REQUIRED_KEYS}tenants = ['{ID}']\n");
+    assert_problem(&parse_error(&not_multi_tenant), 7, 11, &["no {tenantid}"]);
+    let every_tenant = format!("{multi_tenant}tenants = ['*']\n");
+    let warned = super::warnings::warned_keys(&format!("{every_tenant}{ROUTE}"));
     assert_eq!(warned, [("connector.kc.oidc.tenants".to_owned(), 7)]);
     // With "*" the administrator of any organisation could take over accounts by their address.
-    let linked = all.replace(
+    let linked = every_tenant.replace(
         "[connector.kc.oidc]",
         "[connector.kc]\nlink_by = ['email']\n[connector.kc.oidc]",
     );
     assert_problem(&parse_error(&linked), 5, 11, &["link_by", "tenants"]);
     parse(&linked.replace("['*']", &format!("['{ID}']")));
-    for bad in ["{tenant}", "{tenantid}x", "{tenantid}/{tenantid}"] {
-        let text = many.replace("{tenantid}", bad);
+    for with_query in ["{tenant}", "{tenantid}x", "{tenantid}/{tenantid}"] {
+        let text = multi_tenant.replace("{tenantid}", with_query);
         assert_problem(&parse_error(&text), 5, 10, &["braces"]);
     }
 }

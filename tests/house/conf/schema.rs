@@ -13,7 +13,7 @@ pub(super) struct Schema {
     /// Keys of values with their doc comments.
     pub(super) keys: BTreeMap<String, String>,
     /// Keys that this version refuses.
-    pub(super) not_built: Vec<String>,
+    pub(super) unsupported: Vec<String>,
 }
 
 /// Reads the schema of [`Config`].
@@ -21,7 +21,7 @@ pub(super) fn read() -> Schema {
     let root = schemars::schema_for!(Config).to_value();
     let mut schema = Schema::default();
     schema.walk(&root, &root, "");
-    schema.not_built.sort();
+    schema.unsupported.sort();
     schema
 }
 
@@ -41,7 +41,7 @@ impl Schema {
             let items = resolve(root, &value["items"]);
             let named = named_tables(root, value);
             if value.get("not").is_some() {
-                self.not_built.push(path);
+                self.unsupported.push(path);
             } else if value["properties"].is_object() {
                 self.walk(root, value, &path);
                 self.tables.insert(path, doc);

@@ -24,16 +24,16 @@ fn a_route_without_upstream_is_warned_of_unless_no_route_has_one() {
     let head = "[server]\nexternal_url = \"http://sso.corp.example\"\n";
     let trusting = format!("{head}trusted_proxies = [\"10.0.0.1\"]\n");
     let route = |name: &str| format!("[[route]]\nname = \"{name}\"\naccess = \"public\"\n");
-    let asked = route("asked");
+    let check_only = route("asked");
     let forwarded = format!(
         "{}path = \"/f\"\nupstream = [\"http://[::1]\"]\n",
         route("f")
     );
     for (text, warnings) in [
-        (format!("{trusting}{asked}"), 0),
-        (format!("{trusting}{asked}{forwarded}"), 1),
+        (format!("{trusting}{check_only}"), 0),
+        (format!("{trusting}{check_only}{forwarded}"), 1),
         (format!("{trusting}{forwarded}"), 0),
-        (format!("{head}{asked}"), 1),
+        (format!("{head}{check_only}"), 1),
     ] {
         let warned = warned_keys(&text);
         let of_route = warned.iter().filter(|(key, _)| key.starts_with("route"));
@@ -47,7 +47,7 @@ fn secrets_of_the_check_endpoints_are_warned_of_if_exposed_or_missing() {
     let trusting = format!("{head}trusted_proxies = [\"10.0.0.1\"]\n");
     let grpc = "[ext_authz]\ngrpc_listen = \"127.0.0.1:9181\"\n";
     let route = |more: &str| format!("[[route]]\nname = \"a\"\naccess = \"public\"\n{more}\n");
-    let (all, up) = ("check_headers = \"all\"", "upstream = [\"http://[::1]\"]");
+    let (all, upstream) = ("check_headers = \"all\"", "upstream = [\"http://[::1]\"]");
     let secrets = [
         ("headers", "headers = { X-Key = \"'k'\" }"),
         (
@@ -67,16 +67,19 @@ fn secrets_of_the_check_endpoints_are_warned_of_if_exposed_or_missing() {
                 Some("check_headers"),
             ),
             (
-                format!("{trusting}{}", route(&format!("{secret}\n{all}\n{up}"))),
+                format!(
+                    "{trusting}{}",
+                    route(&format!("{secret}\n{all}\n{upstream}"))
+                ),
                 Some("check_headers"),
             ),
             (
-                format!("{trusting}{}", route(&format!("{secret}\n{up}"))),
+                format!("{trusting}{}", route(&format!("{secret}\n{upstream}"))),
                 None,
             ),
             // Without trusted proxies the check endpoints are disabled.
             (
-                format!("{head}{}", route(&format!("{secret}\n{all}\n{up}"))),
+                format!("{head}{}", route(&format!("{secret}\n{all}\n{upstream}"))),
                 None,
             ),
             (format!("{trusting}{}", route(all)), None),
@@ -94,30 +97,59 @@ fn applications_that_accept_each_others_assertions_are_warned_of() {
     let head = "[server]\nexternal_url = \"https://sso.corp.example\"\n[server.tls]\n\
                 certificate = \"/a\"\nkey = \"/b\"\n[connector.corp.wecom]\ncorp_id = \"ww1\"\n\
                 agent_id = 7\nsecret = { env = \"S\" }\n";
-    let route = |name: &str, host: &str, up: u8, more: &str| {
+    let route = |name: &str, host: &str, upstream: u8, more: &str| {
         format!(
             "[[route]]\nname = \"{name}\"\nhost = \"{host}\"\npath = \"/{name}\"\n\
-             upstream = [\"http://127.0.0.{up}\"]\n{more}\n"
+             upstream = [\"http://127.0.0.{upstream}\"]\n{more}\n"
         )
     };
-    let (on, named) = ("assertion = true", "assertion = true\naudience = \"a\"");
-    for (one, other, expected) in [
-        (route("a", "oa", 1, on), route("b", "oa", 2, on), 2),
-        (route("a", "oa:81", 1, on), route("b", "oa:82", 2, on), 2),
-        (route("a", "*.oa", 1, on), route("b", "*.oa", 2, on), 2),
+    let (with_assertion, with_audience) =
+        ("assertion = true", "assertion = true\naudience = \"a\"");
+    for (only_corp, other, expected) in [
+        (
+            route("a", "oa", 1, with_assertion),
+            route("b", "oa", 2, with_assertion),
+            2,
+        ),
+        (
+            route("a", "oa:81", 1, with_assertion),
+            route("b", "oa:82", 2, with_assertion),
+            2,
+        ),
+        (
+            route("a", "*.oa", 1, with_assertion),
+            route("b", "*.oa", 2, with_assertion),
+            2,
+        ),
         // One application on two paths, another host, or different audiences are no problem.
-        (route("a", "oa", 1, on), route("b", "oa", 1, on), 0),
-        (route("a", "oa", 1, on), route("b", "hr", 2, on), 0),
-        (route("a", "oa", 1, on), route("b", "oa", 2, named), 0),
-        (route("a", "oa", 1, on), route("b", "oa", 2, ""), 0),
+        (
+            route("a", "oa", 1, with_assertion),
+            route("b", "oa", 1, with_assertion),
+            0,
+        ),
+        (
+            route("a", "oa", 1, with_assertion),
+            route("b", "hr", 2, with_assertion),
+            0,
+        ),
+        (
+            route("a", "oa", 1, with_assertion),
+            route("b", "oa", 2, with_audience),
+            0,
+        ),
+        (
+            route("a", "oa", 1, with_assertion),
+            route("b", "oa", 2, ""),
+            0,
+        ),
     ] {
-        let mut warned = warned_keys(&format!("{head}{one}{other}"));
+        let mut warned = warned_keys(&format!("{head}{only_corp}{other}"));
         warned.retain(|(key, _)| !key.ends_with(".host"));
         let keys = warned.iter().filter(|(key, _)| key.ends_with(".assertion"));
         assert_eq!(
             (keys.count(), warned.len()),
             (expected, expected),
-            "{one}{other}"
+            "{only_corp}{other}"
         );
     }
 }
@@ -133,17 +165,17 @@ fn a_path_that_another_case_bypasses_is_warned_of() {
         )
     };
     let (public, rule) = ("access = 'public'", "allow = \"user.login == 'boss'\"");
-    let one = "connectors = ['corp']";
+    let only_corp = "connectors = ['corp']";
     let elsewhere = "host = 'hr.test'\npath = '/finance'";
-    let yes = format!("{rule}\ncase_insensitive = true");
-    let no = format!("{rule}\ncase_insensitive = false");
+    let case_insensitive = format!("{rule}\ncase_insensitive = true");
+    let case_sensitive = format!("{rule}\ncase_insensitive = false");
     for (all, path, expected) in [
         (public, ("/finance", rule), true),
         (public, ("/finance", ""), true),
         ("", ("/finance", rule), true),
-        ("", ("/finance", one), true),
+        ("", ("/finance", only_corp), true),
         ("", ("/finance", "max_age = '1m'"), true),
-        (rule, ("/finance", one), true),
+        (rule, ("/finance", only_corp), true),
         // The other route allows nobody whom this one denies.
         ("", ("/finance", ""), false),
         (rule, ("/finance", ""), false),
@@ -151,7 +183,7 @@ fn a_path_that_another_case_bypasses_is_warned_of() {
         ("", ("/finance", public), false),
         // The path has no letters, or `case_insensitive` is set.
         ("", ("/2026", rule), false),
-        ("", ("/finance", &no), false),
+        ("", ("/finance", &case_sensitive), false),
     ] {
         let text = format!(
             "{head}{}{}",
@@ -159,14 +191,14 @@ fn a_path_that_another_case_bypasses_is_warned_of() {
             route("one", path.0, path.1)
         );
         let keys: Vec<_> = warned_keys(&text).into_iter().map(|(key, _)| key).collect();
-        let named = ["route[1].path".to_owned()];
-        let expected = if expected { &named[..] } else { &[] };
+        let with_audience = ["route[1].path".to_owned()];
+        let expected = if expected { &with_audience[..] } else { &[] };
         assert_eq!(keys, expected, "{text}");
     }
     let text = format!(
         "{head}{}{}",
         route("all", "/", public),
-        route("one", "/finance", &yes)
+        route("one", "/finance", &case_insensitive)
     );
     assert_eq!(
         warned_keys(&text).len(),
@@ -221,7 +253,7 @@ fn an_application_on_the_host_of_the_sign_in_prevents_logins_in_frames() {
         "{}[login]\norigins = [\"https://sso.corp.example\"]\n",
         route("host = \"oa.corp.example\"")
     );
-    for (rest, named) in [
+    for (rest, with_audience) in [
         (route("host = \"sso.corp.example\""), "`wiki`"),
         (
             route("host = \"sso.corp.example:443\"\npath = \"/w\""),
@@ -234,7 +266,7 @@ fn an_application_on_the_host_of_the_sign_in_prevents_logins_in_frames() {
         let (key, text) = with(none, &rest).unwrap_or_else(|| panic!("{rest}"));
         assert_eq!(key, "server.external_url", "{rest}");
         assert!(
-            text.contains(named) && text.contains("a host of its own"),
+            text.contains(with_audience) && text.contains("a host of its own"),
             "{text}"
         );
         assert_eq!(with("", &rest), None, "nobody wants it: {rest}");
@@ -304,12 +336,12 @@ pass_access_token = true
         warned_keys(text),
         expected.map(|(key, line)| (key.to_owned(), line))
     );
-    let said = parse(text)
+    let shown = parse(text)
         .warnings()
         .iter()
         .map(ToString::to_string)
         .collect::<String>();
-    assert!(!said.contains("hunter2"), "{said}");
+    assert!(!shown.contains("hunter2"), "{shown}");
 }
 
 #[test]
@@ -329,8 +361,8 @@ fn public_paths_are_warned_of() {
         ),
     ] {
         let warned = warned_keys(&format!("{head}{more}"));
-        let said: Vec<_> = warned.iter().map(|(key, _)| key.as_str()).collect();
-        assert_eq!(said, keys, "{more}");
+        let shown: Vec<_> = warned.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(shown, keys, "{more}");
     }
 }
 

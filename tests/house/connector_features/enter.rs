@@ -4,7 +4,7 @@
 use menshen::face::page::Cause;
 
 use super::test_source::TestSource;
-use super::{ID, flow_id_in, remembers};
+use super::{ID, flow_id_in, has_pending_login};
 use crate::browser::{Browser, Page};
 use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, ROUTES, SSO_URL, Setup};
@@ -20,7 +20,7 @@ const LINK: [(&str, &str); 4] = [
 ];
 
 /// The headers of a form post of menshen's own page.
-pub(super) const BUTTON: [(&str, &str); 6] = [
+pub(super) const OWN_FORM: [(&str, &str); 6] = [
     ("Accept", "text/html"),
     ("Content-Type", "application/x-www-form-urlencoded"),
     ("Origin", SSO_URL),
@@ -31,7 +31,7 @@ pub(super) const BUTTON: [(&str, &str); 6] = [
 
 pub(super) fn setup(source: &TestSource) -> Setup {
     let setup = Setup::default().tables(NO_LOGIN_LIMITS).access_log();
-    setup.connector_of_kind(ID, "", source.provided())
+    setup.connector_of_kind(ID, "", source.kind())
 }
 
 pub(super) async fn start_menshen() -> (Menshen, TestSource) {
@@ -39,13 +39,13 @@ pub(super) async fn start_menshen() -> (Menshen, TestSource) {
     (setup(&source).start().await, source)
 }
 
-pub(super) async fn arrive(browser: &mut Browser, query: &str) -> Answer {
+pub(super) async fn follow_portal_link(browser: &mut Browser, query: &str) -> Answer {
     let url = format!("{OWN_PAGES}/enter/{ID}?{query}");
     browser.send("GET", &url, &LINK, b"").await
 }
 
 /// Submits a form of a portal page, cross-site and so without menshen's cookies.
-pub(super) async fn post(browser: &mut Browser, ticket: &str) -> Page {
+pub(super) async fn post_ticket(browser: &mut Browser, ticket: &str) -> Page {
     let html = format!(
         "<form method=\"post\" action=\"{OWN_PAGES}/enter/{ID}\">\
          <input name=\"ticket\" value=\"{ticket}\"><input name=\"rd\" value=\"/echo\"></form>"
@@ -61,10 +61,10 @@ pub(super) async fn post(browser: &mut Browser, ticket: &str) -> Page {
     browser.submit(&portal).await
 }
 
-async fn press(browser: &mut Browser, flow: &str) -> Answer {
+async fn confirm(browser: &mut Browser, flow: &str) -> Answer {
     let url = format!("{OWN_PAGES}/enter/{ID}");
     let form = format!("flow={flow}");
-    browser.send("POST", &url, &BUTTON, form.as_bytes()).await
+    browser.send("POST", &url, &OWN_FORM, form.as_bytes()).await
 }
 
 pub(super) fn is_signed_in_by(answer: &Answer) -> bool {
@@ -72,7 +72,7 @@ pub(super) fn is_signed_in_by(answer: &Answer) -> bool {
     cookies.any(|cookie| cookie.starts_with("menshen=") && !cookie.starts_with("menshen=;"))
 }
 
-pub(super) async fn who(browser: &Browser) -> Option<String> {
+pub(super) async fn signed_in_user(browser: &Browser) -> Option<String> {
     let url = format!("{OWN_PAGES}/userinfo");
     let answer = browser.clone().send("GET", &url, &[], b"").await;
     let is_somebody = answer.status == 200;
@@ -109,7 +109,7 @@ async fn a_ticket_signs_its_person_in_and_is_never_disclosed() {
     {
         let mut browser = Browser::new(&menshen);
         let ticket = format!("lisi.hunter{at}");
-        let answer = arrive(&mut browser, &format!("ticket={ticket}&{rd}")).await;
+        let answer = follow_portal_link(&mut browser, &format!("ticket={ticket}&{rd}")).await;
         assert_eq!(
             (answer.status, answer.header("location")),
             (303, Some(to)),
@@ -119,16 +119,16 @@ async fn a_ticket_signs_its_person_in_and_is_never_disclosed() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
         assert!(!answer.text().contains("hunter"), "{}", answer.text());
-        assert!(!remembers(&browser), "{:?}", browser.cookies());
-        assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
+        assert!(!has_pending_login(&browser), "{:?}", browser.cookies());
+        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("lisi"));
     }
     // A form post keeps the ticket out of URLs.
     let mut browser = Browser::new(&menshen);
-    let page = post(&mut browser, "wangwu.hunter9").await;
+    let page = post_ticket(&mut browser, "wangwu.hunter9").await;
     assert_eq!(page.url, format!("{SSO_URL}/echo"));
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["wangwu"]);
     assert!(browser.visited.iter().all(|url| !url.contains("hunter9")));
-    assert_eq!(source.asked().len(), 6);
+    assert_eq!(source.received().len(), 6);
     let audit = menshen.audit();
     let logins = audit.iter().filter(|line| line["event"] == "login").count();
     assert_eq!(logins, 6, "{audit:?}");
@@ -146,22 +146,28 @@ async fn a_ticket_is_accepted_once_across_nodes_even_concurrently() {
         .start()
         .await;
     let mut first = Browser::new(&one);
-    assert!(is_signed_in_by(&arrive(&mut first, "ticket=lisi.1").await));
+    assert!(is_signed_in_by(
+        &follow_portal_link(&mut first, "ticket=lisi.1").await
+    ));
     assert_refused(
-        &arrive(&mut Browser::new(&one), "ticket=lisi.1").await,
+        &follow_portal_link(&mut Browser::new(&one), "ticket=lisi.1").await,
         "again",
     );
-    assert_eq!(source.asked(), ["lisi.1"], "the source was not asked again");
+    assert_eq!(
+        source.received(),
+        ["lisi.1"],
+        "the source was not asked again"
+    );
     assert_refused(
-        &arrive(&mut Browser::new(&other), "ticket=lisi.1").await,
+        &follow_portal_link(&mut Browser::new(&other), "ticket=lisi.1").await,
         "there",
     );
     // The ticket's own id counts, not the text around it.
     assert!(is_signed_in_by(
-        &arrive(&mut Browser::new(&one), "ticket=lisi.id-7").await
+        &follow_portal_link(&mut Browser::new(&one), "ticket=lisi.id-7").await
     ));
     assert_refused(
-        &arrive(&mut Browser::new(&one), "ticket=lisi.id-7x").await,
+        &follow_portal_link(&mut Browser::new(&one), "ticket=lisi.id-7x").await,
         "same id",
     );
     for ticket in ["lisi.2", "lisi.3", "lisi.4"] {
@@ -169,20 +175,21 @@ async fn a_ticket_is_accepted_once_across_nodes_even_concurrently() {
         let (mut a, mut b) = (Browser::new(&one), Browser::new(&one));
         let (mut c, mut d) = (Browser::new(&other), Browser::new(&other));
         let answers = tokio::join!(
-            arrive(&mut a, &query),
-            arrive(&mut b, &query),
-            arrive(&mut c, &query),
-            arrive(&mut d, &query)
+            follow_portal_link(&mut a, &query),
+            follow_portal_link(&mut b, &query),
+            follow_portal_link(&mut c, &query),
+            follow_portal_link(&mut d, &query)
         );
         let answers = [answers.0, answers.1, answers.2, answers.3];
-        let (came, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|it| is_signed_in_by(it));
-        assert_eq!(came.len(), 1, "{answers:?}");
+        let (accepted, refused): (Vec<_>, Vec<_>) =
+            answers.iter().partition(|it| is_signed_in_by(it));
+        assert_eq!(accepted.len(), 1, "{answers:?}");
         refused
             .iter()
             .for_each(|answer| assert_refused(answer, ticket));
     }
     // The browser that signed in may repeat the request.
-    let again = arrive(&mut first, "ticket=lisi.1&rd=/echo").await;
+    let again = follow_portal_link(&mut first, "ticket=lisi.1&rd=/echo").await;
     assert_eq!((again.status, again.header("location")), (303, Some("/")));
     assert!(!is_signed_in_by(&again));
 }
@@ -198,14 +205,14 @@ async fn only_a_top_level_navigation_is_accepted() {
             ("Sec-Fetch-Site", "cross-site"),
         ]
     };
-    let mut ahead = LINK.to_vec();
-    ahead.push(("Sec-Purpose", "prefetch"));
+    let mut prefetch = LINK.to_vec();
+    prefetch.push(("Sec-Purpose", "prefetch"));
     for (headers, status) in [
         (fetch("cors", "empty"), 401),
         (fetch("no-cors", "image"), 401),
         (fetch("no-cors", "script"), 401),
         (fetch("navigate", "iframe"), 401),
-        (ahead, 401),
+        (prefetch, 401),
         (vec![("Accept", "*/*")], 401),
     ] {
         for method in ["GET", "POST"] {
@@ -233,9 +240,9 @@ async fn only_a_top_level_navigation_is_accepted() {
         .send("GET", &elsewhere, &LINK, b"")
         .await;
     assert_eq!(answer.cause(), Some(Cause::NotHere));
-    assert_eq!(source.asked(), [""; 0], "nothing was redeemed");
+    assert_eq!(source.received(), [""; 0], "nothing was redeemed");
     assert!(is_signed_in_by(
-        &arrive(&mut Browser::new(&menshen), "ticket=lisi.1").await
+        &follow_portal_link(&mut Browser::new(&menshen), "ticket=lisi.1").await
     ));
 }
 
@@ -243,15 +250,15 @@ async fn only_a_top_level_navigation_is_accepted() {
 async fn a_repeated_or_oversized_ticket_is_refused() {
     let (menshen, source) = start_menshen().await;
     let long = "l".repeat(8 * 1024 - 2);
-    let much = format!("ticket={long}.12");
+    let oversized = format!("ticket={long}.12");
     for query in [
         "",
         "ticket=",
         "ticket=lisi.1&ticket=lisi.1",
         "Ticket=lisi.1",
-        &much,
+        &oversized,
     ] {
-        let answer = arrive(&mut Browser::new(&menshen), query).await;
+        let answer = follow_portal_link(&mut Browser::new(&menshen), query).await;
         let start: String = query.chars().take(30).collect();
         assert_eq!(
             (answer.status, answer.cause()),
@@ -261,7 +268,7 @@ async fn a_repeated_or_oversized_ticket_is_refused() {
     }
     let url = format!("{OWN_PAGES}/enter/{ID}?ticket=lisi.1");
     let with = |kind: &'static str| {
-        let rest = BUTTON
+        let rest = OWN_FORM
             .into_iter()
             .filter(|(name, _)| *name != "Content-Type");
         rest.chain([("Content-Type", kind)]).collect::<Vec<_>>()
@@ -277,22 +284,25 @@ async fn a_repeated_or_oversized_ticket_is_refused() {
         let answer = browser.send("POST", &url, &headers, body.as_bytes()).await;
         assert_eq!(answer.status, 400, "{kind} {body}");
     }
-    assert_eq!(source.asked(), [""; 0]);
+    assert_eq!(source.received(), [""; 0]);
 }
 
 #[tokio::test]
 async fn an_invalid_ticket_is_refused_and_one_that_was_not_redeemed_may_be_retried() {
     let (menshen, source) = start_menshen().await;
     let mut browser = Browser::new(&menshen);
-    assert_refused(&arrive(&mut browser, "ticket=wrong.1").await, "wrong");
+    assert_refused(
+        &follow_portal_link(&mut browser, "ticket=wrong.1").await,
+        "wrong",
+    );
     for _ in 0..2 {
-        let answer = arrive(&mut browser, "ticket=away.1").await;
+        let answer = follow_portal_link(&mut browser, "ticket=away.1").await;
         assert_eq!(
             (answer.status, answer.cause()),
             (503, Some(Cause::SourceBusy))
         );
     }
-    assert_eq!(source.asked(), ["wrong.1", "away.1", "away.1"]);
+    assert_eq!(source.received(), ["wrong.1", "away.1", "away.1"]);
     let audit = menshen.audit();
     let refused = audit
         .iter()
@@ -307,26 +317,33 @@ async fn a_session_of_another_person_is_replaced_only_after_a_confirmation() {
     for by_form in [false, true] {
         menshen.advance(std::time::Duration::from_secs(1));
         let mut browser = Browser::new(&menshen);
-        let tickets = format!("{by_form}");
-        let mine = format!("ticket=zhangsan.{tickets}");
-        assert!(is_signed_in_by(&arrive(&mut browser, &mine).await));
+        let ticket_id = format!("{by_form}");
+        let own_ticket = format!("ticket=zhangsan.{ticket_id}");
+        assert!(is_signed_in_by(
+            &follow_portal_link(&mut browser, &own_ticket).await
+        ));
         let before = browser.clone();
-        let theirs = format!("lisi.{tickets}");
+        let ticket_of_lisi = format!("lisi.{ticket_id}");
         let page = match by_form {
-            true => post(&mut browser, &theirs).await.answer,
-            false => arrive(&mut browser, &format!("ticket={theirs}&rd=/echo")).await,
+            true => post_ticket(&mut browser, &ticket_of_lisi).await.answer,
+            false => {
+                follow_portal_link(&mut browser, &format!("ticket={ticket_of_lisi}&rd=/echo")).await
+            }
         };
         let html = page.text();
         assert_eq!(page.status, 409, "{html}");
         for named in ["ZHANGSAN", "zhangsan", "LISI", "lisi"] {
             assert!(html.contains(named), "{named}: {html}");
         }
-        assert!(!html.contains(&theirs), "no page shows a ticket: {html}");
-        assert_eq!(who(&browser).await.as_deref(), Some("zhangsan"));
+        assert!(
+            !html.contains(&ticket_of_lisi),
+            "no page shows a ticket: {html}"
+        );
+        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("zhangsan"));
         let flow = flow_id_in(&html);
         // The button works only in this browser and on menshen's own page.
         assert!(!is_signed_in_by(
-            &press(&mut Browser::new(&menshen), &flow).await
+            &confirm(&mut Browser::new(&menshen), &flow).await
         ));
         let url = format!("{OWN_PAGES}/enter/{ID}");
         for from in [
@@ -334,7 +351,7 @@ async fn a_session_of_another_person_is_replaced_only_after_a_confirmation() {
             ("Origin", "null"),
             ("Sec-Fetch-Site", "cross-site"),
         ] {
-            let mut headers = vec![from, BUTTON[1], BUTTON[3], BUTTON[4]];
+            let mut headers = vec![from, OWN_FORM[1], OWN_FORM[3], OWN_FORM[4]];
             headers.push(("Accept", "text/html"));
             let form = format!("flow={flow}");
             let answer = browser
@@ -350,21 +367,21 @@ async fn a_session_of_another_person_is_replaced_only_after_a_confirmation() {
             .visit(&format!("{OWN_PAGES}/callback?state={flow}&code=1"))
             .await;
         assert!(!is_signed_in_by(&answer));
-        assert_eq!(who(&browser).await.as_deref(), Some("zhangsan"));
+        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("zhangsan"));
         let mut twice = browser.clone();
-        let answer = press(&mut browser, &flow).await;
+        let answer = confirm(&mut browser, &flow).await;
         assert_eq!(
             (answer.status, answer.header("location")),
             (303, Some("/echo"))
         );
-        assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
-        assert_eq!(who(&before).await, None, "the old session ended");
-        assert!(!remembers(&browser), "{:?}", browser.cookies());
+        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("lisi"));
+        assert_eq!(signed_in_user(&before).await, None, "the old session ended");
+        assert!(!has_pending_login(&browser), "{:?}", browser.cookies());
         // A second press leads to the same session.
-        press(&mut twice, &flow).await;
+        confirm(&mut twice, &flow).await;
         assert_eq!(twice.cookie("menshen"), browser.cookie("menshen"));
     }
-    assert_eq!(source.asked().len(), 4);
+    assert_eq!(source.received().len(), 4);
 }
 
 #[tokio::test]
@@ -373,19 +390,21 @@ async fn a_signed_in_person_gets_a_new_session_without_a_question() {
     for by_form in [false, true] {
         let mut browser = Browser::new(&menshen);
         let first = format!("ticket=lisi.{by_form}-1&rd=/echo");
-        assert!(is_signed_in_by(&arrive(&mut browser, &first).await));
+        assert!(is_signed_in_by(
+            &follow_portal_link(&mut browser, &first).await
+        ));
         let before = browser.clone();
         let second = format!("lisi.{by_form}-2");
         if by_form {
-            let page = post(&mut browser, &second).await;
+            let page = post_ticket(&mut browser, &second).await;
             assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
         } else {
-            let answer = arrive(&mut browser, &format!("ticket={second}")).await;
+            let answer = follow_portal_link(&mut browser, &format!("ticket={second}")).await;
             assert_eq!(answer.status, 303);
         }
         assert_ne!(browser.cookie("menshen"), before.cookie("menshen"));
-        assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
-        assert_eq!(who(&before).await, None, "the old session ended");
+        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("lisi"));
+        assert_eq!(signed_in_user(&before).await, None, "the old session ended");
     }
 }
 
@@ -394,7 +413,7 @@ async fn only_allowed_origins_are_accepted() {
     let source = TestSource::with_tickets(&["https://portal.test", "http://hr.corp.test:8080"]);
     let menshen = setup(&source).start().await;
     let portal = "https://portal.test";
-    for (at, (headers, counts)) in [
+    for (at, (headers, is_accepted)) in [
         (vec![("Referer", "https://portal.test/a?b")], true),
         (vec![("Referer", "http://hr.corp.test:8080/")], true),
         (vec![("Origin", portal)], true),
@@ -429,12 +448,12 @@ async fn only_allowed_origins_are_accepted() {
         let answer = Browser::new(&menshen)
             .send("GET", &url, &headers, b"")
             .await;
-        assert_eq!(is_signed_in_by(&answer), counts, "{what}");
-        if !counts {
+        assert_eq!(is_signed_in_by(&answer), is_accepted, "{what}");
+        if !is_accepted {
             assert_refused(&answer, &what);
         }
     }
-    assert_eq!(source.asked().len(), 4, "{:?}", source.asked());
+    assert_eq!(source.received().len(), 4, "{:?}", source.received());
 }
 
 #[tokio::test]
@@ -448,7 +467,7 @@ async fn no_login_begins_at_a_connector_with_unsolicited_logins_only() {
     let setup = setup.connector_of_kind(
         ID,
         "auto_login = \"always\"\ndisplay_name = \"Portal One\"",
-        source.provided(),
+        source.kind(),
     );
     let menshen = setup.start().await;
     let mut browser = Browser::new(&menshen);
@@ -480,7 +499,7 @@ async fn no_login_begins_at_a_connector_with_unsolicited_logins_only() {
     );
     assert!(!html.contains("/start?connector="), "{html}");
     // The portal's ticket signs them in there.
-    let answer = arrive(&mut browser, "ticket=lisi.1&rd=http://oa.test/echo").await;
+    let answer = follow_portal_link(&mut browser, "ticket=lisi.1&rd=http://oa.test/echo").await;
     let to = answer.header("location").unwrap().to_owned();
     let page = browser.follow(&to).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
@@ -491,21 +510,21 @@ async fn a_person_with_a_long_name_is_asked_and_then_signed_in() {
     let (menshen, _) = start_menshen().await;
     let mut browser = Browser::new(&menshen);
     assert!(is_signed_in_by(
-        &arrive(&mut browser, "ticket=zhangsan.1").await
+        &follow_portal_link(&mut browser, "ticket=zhangsan.1").await
     ));
-    let page = arrive(&mut browser, "ticket=longname.1&rd=/echo").await;
+    let page = follow_portal_link(&mut browser, "ticket=longname.1&rd=/echo").await;
     let html = page.text();
     assert_eq!(page.status, 409, "{html}");
     assert!(html.contains("longname"), "{html}");
-    let answer = press(&mut browser, &flow_id_in(&html)).await;
+    let answer = confirm(&mut browser, &flow_id_in(&html)).await;
     assert_eq!(
         (answer.status, answer.header("location")),
         (303, Some("/echo"))
     );
-    assert_eq!(who(&browser).await.as_deref(), Some("longname"));
+    assert_eq!(signed_in_user(&browser).await.as_deref(), Some("longname"));
     // The same after a cross-site form post, where no question is asked.
     let mut stranger = Browser::new(&menshen);
-    let page = post(&mut stranger, "longname.2").await;
+    let page = post_ticket(&mut stranger, "longname.2").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["longname"]);
 }
 
@@ -514,13 +533,13 @@ async fn a_login_that_no_cookie_can_hold_is_refused_before_a_cookie_is_set() {
     let (menshen, _) = start_menshen().await;
     let mut signed_in = Browser::new(&menshen);
     assert!(is_signed_in_by(
-        &arrive(&mut signed_in, "ticket=zhangsan.1").await
+        &follow_portal_link(&mut signed_in, "ticket=zhangsan.1").await
     ));
     let before = signed_in.cookies().to_vec();
-    let asked = arrive(&mut signed_in, "ticket=longsid.1&rd=/echo").await;
+    let confirmation_page = follow_portal_link(&mut signed_in, "ticket=longsid.1&rd=/echo").await;
     let mut stranger = Browser::new(&menshen);
-    let posted = post(&mut stranger, "longsid.2").await.answer;
-    for answer in [asked, posted] {
+    let posted = post_ticket(&mut stranger, "longsid.2").await.answer;
+    for answer in [confirmation_page, posted] {
         assert_eq!(
             (answer.status, answer.cause()),
             (400, Some(Cause::BadAnswer)),

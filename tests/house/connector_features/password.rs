@@ -6,16 +6,16 @@ use menshen::face::page::Cause;
 use serde_json::json;
 
 use super::test_source::{PASSWORD, TestSource};
-use super::{ID, flow_id_in, remembers};
+use super::{ID, flow_id_in, has_pending_login};
 use crate::browser::{Browser, Page};
 use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::wire::Answer;
 
-const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+const FORM_TYPE: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
 /// The headers of a form post of menshen's own page.
-const FROM_HERE: [(&str, &str); 5] = [
+const OWN_PAGE: [(&str, &str); 5] = [
     ("Accept", "text/html"),
     ("Origin", SSO_URL),
     ("Sec-Fetch-Mode", "navigate"),
@@ -26,12 +26,12 @@ const FROM_HERE: [(&str, &str); 5] = [
 async fn start_menshen(lines: &str) -> (Menshen, TestSource) {
     let source = TestSource::with_passwords();
     let setup = Setup::default().tables(NO_LOGIN_LIMITS);
-    let setup = setup.connector_of_kind(ID, lines, source.provided());
+    let setup = setup.connector_of_kind(ID, lines, source.kind());
     (setup.start().await, source)
 }
 
 /// The form with the return address `/echo`.
-async fn open(browser: &mut Browser) -> Page {
+async fn open_form(browser: &mut Browser) -> Page {
     let start = format!("{OWN_PAGES}/start?connector={ID}&rd=%2Fecho");
     let page = browser.follow(&start).await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
@@ -44,7 +44,7 @@ fn form(fields: &[(&str, &str)]) -> String {
     form.finish()
 }
 
-fn filled(flow: &str, login: &str, password: &str) -> String {
+fn filled_form(flow: &str, login: &str, password: &str) -> String {
     form(&[
         ("flow", flow),
         ("rd", "/echo"),
@@ -53,13 +53,13 @@ fn filled(flow: &str, login: &str, password: &str) -> String {
     ])
 }
 
-async fn send(browser: &mut Browser, headers: &[(&str, &str)], form: &str) -> Answer {
+async fn submit(browser: &mut Browser, headers: &[(&str, &str)], form: &str) -> Answer {
     let url = format!("{OWN_PAGES}/password/{ID}");
-    let headers: Vec<_> = headers.iter().copied().chain([FORM]).collect();
+    let headers: Vec<_> = headers.iter().copied().chain([FORM_TYPE]).collect();
     browser.send("POST", &url, &headers, form.as_bytes()).await
 }
 
-fn is_in(browser: &Browser) -> bool {
+fn is_signed_in(browser: &Browser) -> bool {
     browser.cookie("menshen").is_some()
 }
 
@@ -70,7 +70,7 @@ async fn the_form_needs_no_script_and_no_external_asset() {
         let mut browser = Browser::new(&menshen);
         let language = ("Accept-Language".to_owned(), language.to_owned());
         browser.extra_headers.push(language);
-        let page = open(&mut browser).await;
+        let page = open_form(&mut browser).await;
         assert_eq!(
             page.url,
             format!("{OWN_PAGES}/sign_in?connector={ID}&rd=/echo")
@@ -108,7 +108,7 @@ async fn the_form_needs_no_script_and_no_external_asset() {
 async fn a_right_password_signs_in_and_a_wrong_one_is_reported() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let page = open(&mut browser).await;
+    let page = open_form(&mut browser).await;
     let flow = flow_id_in(&page.answer.text());
     for wrong in [
         "x",
@@ -116,7 +116,12 @@ async fn a_right_password_signs_in_and_a_wrong_one_is_reported() {
         &PASSWORD.to_uppercase(),
         "hunter2 ",
     ] {
-        let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "li\"si", wrong)).await;
+        let answer = submit(
+            &mut browser,
+            &OWN_PAGE,
+            &filled_form(&flow, "li\"si", wrong),
+        )
+        .await;
         let html = answer.text();
         assert_eq!(answer.status, 401, "{wrong}: {html}");
         assert!(
@@ -124,39 +129,49 @@ async fn a_right_password_signs_in_and_a_wrong_one_is_reported() {
             "{html}"
         );
         assert!(!html.contains(wrong) || wrong == "x", "{wrong}: {html}");
-        assert!(!is_in(&browser), "{wrong}");
+        assert!(!is_signed_in(&browser), "{wrong}");
         assert_eq!(flow_id_in(&html), flow, "the login goes on");
     }
     // In the same login: a wrong password does not spoil the right one.
-    let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
+    let answer = submit(
+        &mut browser,
+        &OWN_PAGE,
+        &filled_form(&flow, "lisi", PASSWORD),
+    )
+    .await;
     assert_eq!(
         (answer.status, answer.header("location")),
         (303, Some("/echo"))
     );
-    assert!(is_in(&browser));
-    assert!(!remembers(&browser), "{:?}", browser.cookies());
+    assert!(is_signed_in(&browser));
+    assert!(!has_pending_login(&browser), "{:?}", browser.cookies());
     let echo = browser.visit(&format!("{SSO_URL}/echo")).await;
     assert_eq!(echo.echoed("x-forwarded-user"), ["lisi"]);
     // A second submission by the same browser does no harm.
-    let again = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
+    let again = submit(
+        &mut browser,
+        &OWN_PAGE,
+        &filled_form(&flow, "lisi", PASSWORD),
+    )
+    .await;
     assert_eq!(
         (again.status, again.header("location")),
         (303, Some("/echo"))
     );
-    assert_eq!(source.asked().len(), 5);
+    assert_eq!(source.received().len(), 5);
     // It signs no other browser in.
     let mut other = Browser::new(&menshen);
-    let answer = send(&mut other, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
+    let answer = submit(&mut other, &OWN_PAGE, &filled_form(&flow, "lisi", PASSWORD)).await;
     assert_eq!(answer.status, 400);
-    assert!(!is_in(&other));
+    assert!(!is_signed_in(&other));
 }
 
 #[tokio::test]
 async fn a_form_of_another_site_never_reaches_the_source() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_id_in(&open(&mut browser).await.answer.text());
-    let good = filled(&flow, "lisi", PASSWORD);
+    let flow = flow_id_in(&open_form(&mut browser).await.answer.text());
+    let good = filled_form(&flow, "lisi", PASSWORD);
     let navigates = [
         ("Sec-Fetch-Mode", "navigate"),
         ("Sec-Fetch-Dest", "document"),
@@ -179,7 +194,7 @@ async fn a_form_of_another_site_never_reaches_the_source() {
         vec![],
     ] {
         let headers: Vec<_> = navigates.iter().copied().chain(from.clone()).collect();
-        let answer = send(&mut browser.clone(), &headers, &good).await;
+        let answer = submit(&mut browser.clone(), &headers, &good).await;
         assert_eq!(answer.status, 403, "{from:?}: {}", answer.text());
         assert!(answer.header("set-cookie").is_none(), "{from:?}");
     }
@@ -188,19 +203,19 @@ async fn a_form_of_another_site_never_reaches_the_source() {
         ("Sec-Fetch-Mode", "cors"),
         ("Sec-Fetch-Site", "same-origin"),
     ];
-    let answer = send(&mut browser.clone(), &by_script, &good).await;
+    let answer = submit(&mut browser.clone(), &by_script, &good).await;
     assert_eq!(answer.status, 403);
     let page = [("Accept", "text/html"), ("Origin", "http://evil.test")];
-    let answer = send(&mut browser.clone(), &page, &good).await;
+    let answer = submit(&mut browser.clone(), &page, &good).await;
     assert_eq!(
         (answer.status, answer.cause()),
         (403, Some(Cause::LoginForged))
     );
     let policy = answer.header("content-security-policy").unwrap();
     assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
-    assert_eq!(source.asked(), [""; 0]);
+    assert_eq!(source.received(), [""; 0]);
     // The same form from menshen's own page is accepted.
-    let answer = send(&mut browser, &FROM_HERE, &good).await;
+    let answer = submit(&mut browser, &OWN_PAGE, &good).await;
     assert_eq!(answer.status, 303);
 }
 
@@ -208,17 +223,17 @@ async fn a_form_of_another_site_never_reaches_the_source() {
 async fn a_form_is_accepted_only_complete_and_in_the_browser_that_got_it() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_id_in(&open(&mut browser).await.answer.text());
+    let flow = flow_id_in(&open_form(&mut browser).await.answer.text());
     let mut other = Browser::new(&menshen);
-    let theirs = flow_id_in(&open(&mut other).await.answer.text());
-    let good = filled(&flow, "lisi", PASSWORD);
+    let flow_of_other = flow_id_in(&open_form(&mut other).await.answer.text());
+    let good = filled_form(&flow, "lisi", PASSWORD);
     let twice = ["flow=x", "login=lisi", "password=x", "rd=/"];
     let mut bad: Vec<String> = twice.iter().map(|more| format!("{good}&{more}")).collect();
     bad.extend([
         String::new(),
-        filled(&theirs, "lisi", PASSWORD),
-        filled("", "lisi", PASSWORD),
-        filled(&"a".repeat(32), "lisi", PASSWORD),
+        filled_form(&flow_of_other, "lisi", PASSWORD),
+        filled_form("", "lisi", PASSWORD),
+        filled_form(&"a".repeat(32), "lisi", PASSWORD),
         form(&[("rd", "/echo"), ("login", "lisi"), ("password", PASSWORD)]),
         form(&[("flow", &flow), ("rd", "/echo"), ("password", PASSWORD)]),
         form(&[("flow", &flow), ("rd", "/echo"), ("login", "lisi")]),
@@ -227,15 +242,15 @@ async fn a_form_is_accepted_only_complete_and_in_the_browser_that_got_it() {
     ]);
     for body in bad {
         let mut tab = browser.clone();
-        let answer = send(&mut tab, &FROM_HERE, &body).await;
+        let answer = submit(&mut tab, &OWN_PAGE, &body).await;
         let start: String = body.chars().take(60).collect();
         assert_eq!(answer.status, 400, "{start}: {}", answer.text());
-        assert!(!is_in(&tab), "{start}");
+        assert!(!is_signed_in(&tab), "{start}");
         // The page has a new form, and it works.
-        let fresh = flow_id_in(&answer.text());
-        assert_ne!(fresh, flow, "{start}");
+        let new_flow = flow_id_in(&answer.text());
+        assert_ne!(new_flow, flow, "{start}");
         assert!(
-            tab.cookie(&format!("menshen-flow-{fresh}")).is_some(),
+            tab.cookie(&format!("menshen-flow-{new_flow}")).is_some(),
             "{start}"
         );
     }
@@ -245,7 +260,7 @@ async fn a_form_is_accepted_only_complete_and_in_the_browser_that_got_it() {
         "multipart/form-data; boundary=x",
     ] {
         let url = format!("{OWN_PAGES}/password/{ID}");
-        let headers: Vec<_> = FROM_HERE
+        let headers: Vec<_> = OWN_PAGE
             .into_iter()
             .chain([("Content-Type", kind)])
             .collect();
@@ -253,37 +268,52 @@ async fn a_form_is_accepted_only_complete_and_in_the_browser_that_got_it() {
         let answer = tab.send("POST", &url, &headers, good.as_bytes()).await;
         assert_eq!(answer.status, 400, "{kind}");
     }
-    assert_eq!(source.asked(), [""; 0]);
-    assert_eq!(send(&mut browser, &FROM_HERE, &good).await.status, 303);
+    assert_eq!(source.received(), [""; 0]);
+    assert_eq!(submit(&mut browser, &OWN_PAGE, &good).await.status, 303);
 }
 
 #[tokio::test]
 async fn an_expired_form_is_shown_again_and_keeps_its_return_address() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_id_in(&open(&mut browser).await.answer.text());
+    let flow = flow_id_in(&open_form(&mut browser).await.answer.text());
     menshen.advance(Duration::from_secs(601));
-    let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
+    let answer = submit(
+        &mut browser,
+        &OWN_PAGE,
+        &filled_form(&flow, "lisi", PASSWORD),
+    )
+    .await;
     assert_eq!(answer.status, 400);
     assert!(answer.text().contains("value=\"lisi\"") && !answer.text().contains("horse"));
-    assert_eq!(source.asked(), [""; 0]);
-    let fresh = flow_id_in(&answer.text());
-    let answer = send(&mut browser, &FROM_HERE, &filled(&fresh, "lisi", PASSWORD)).await;
+    assert_eq!(source.received(), [""; 0]);
+    let new_flow = flow_id_in(&answer.text());
+    let answer = submit(
+        &mut browser,
+        &OWN_PAGE,
+        &filled_form(&new_flow, "lisi", PASSWORD),
+    )
+    .await;
     assert_eq!(
         (answer.status, answer.header("location")),
         (303, Some("/echo"))
     );
     // A return address on another site is ignored.
     let mut browser = Browser::new(&menshen);
-    let lost = form(&[
+    let with_foreign_return_address = form(&[
         ("flow", "x"),
         ("rd", "http://evil.test/"),
         ("login", "lisi"),
         ("password", PASSWORD),
     ]);
-    let answer = send(&mut browser, &FROM_HERE, &lost).await;
-    let fresh = flow_id_in(&answer.text());
-    let answer = send(&mut browser, &FROM_HERE, &filled(&fresh, "lisi", PASSWORD)).await;
+    let answer = submit(&mut browser, &OWN_PAGE, &with_foreign_return_address).await;
+    let new_flow = flow_id_in(&answer.text());
+    let answer = submit(
+        &mut browser,
+        &OWN_PAGE,
+        &filled_form(&new_flow, "lisi", PASSWORD),
+    )
+    .await;
     assert_eq!((answer.status, answer.header("location")), (303, Some("/")));
 }
 
@@ -291,7 +321,7 @@ async fn an_expired_form_is_shown_again_and_keeps_its_return_address() {
 async fn impossible_credentials_are_refused_without_asking_the_source() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_id_in(&open(&mut browser).await.answer.text());
+    let flow = flow_id_in(&open_form(&mut browser).await.answer.text());
     for (login, password) in [
         ("", PASSWORD),
         ("  ", PASSWORD),
@@ -301,25 +331,40 @@ async fn impossible_credentials_are_refused_without_asking_the_source() {
         (&*"l".repeat(257), PASSWORD),
         ("lisi", &*"p".repeat(1025)),
     ] {
-        let answer = send(&mut browser, &FROM_HERE, &filled(&flow, login, password)).await;
+        let answer = submit(
+            &mut browser,
+            &OWN_PAGE,
+            &filled_form(&flow, login, password),
+        )
+        .await;
         assert_eq!(answer.status, 401, "{login} {password}");
-        assert!(!is_in(&browser), "{login} {password}");
+        assert!(!is_signed_in(&browser), "{login} {password}");
     }
-    assert_eq!(source.asked(), [""; 0]);
+    assert_eq!(source.received(), [""; 0]);
 }
 
 #[tokio::test]
 async fn an_unavailable_source_is_no_wrong_password_and_no_password_is_logged() {
     let (menshen, _) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_id_in(&open(&mut browser).await.answer.text());
-    let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "away", "hunter2")).await;
+    let flow = flow_id_in(&open_form(&mut browser).await.answer.text());
+    let answer = submit(
+        &mut browser,
+        &OWN_PAGE,
+        &filled_form(&flow, "away", "hunter2"),
+    )
+    .await;
     assert_eq!(
         (answer.status, answer.cause()),
         (503, Some(Cause::SourceBusy))
     );
     assert!(answer.header("retry-after").is_some());
-    let wrong = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", "hunter2")).await;
+    let wrong = submit(
+        &mut browser,
+        &OWN_PAGE,
+        &filled_form(&flow, "lisi", "hunter2"),
+    )
+    .await;
     assert_eq!(wrong.status, 401);
     let audit = menshen.audit();
     let refused = audit
@@ -334,7 +379,7 @@ async fn an_unavailable_source_is_no_wrong_password_and_no_password_is_logged() 
 async fn only_a_connector_with_a_form_has_the_paths_of_the_form() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_id_in(&open(&mut browser).await.answer.text());
+    let flow = flow_id_in(&open_form(&mut browser).await.answer.text());
     for (method, path, status) in [
         ("GET", format!("/password/{ID}"), 405),
         ("HEAD", format!("/password/{ID}"), 405),
@@ -349,7 +394,7 @@ async fn only_a_connector_with_a_form_has_the_paths_of_the_form() {
         ("POST", format!("/callback/{ID}?state={flow}"), 404),
     ] {
         let url = format!("{OWN_PAGES}{path}");
-        let headers: Vec<_> = FROM_HERE.into_iter().chain([FORM]).collect();
+        let headers: Vec<_> = OWN_PAGE.into_iter().chain([FORM_TYPE]).collect();
         let answer = browser.send(method, &url, &headers, b"").await;
         assert_eq!(answer.status, status, "{method} {path}");
     }
@@ -364,7 +409,7 @@ async fn only_a_connector_with_a_form_has_the_paths_of_the_form() {
         let answer = program.send("GET", &url, &headers, b"").await;
         assert!(answer.header("set-cookie").is_none(), "{headers:?}");
     }
-    assert_eq!(source.asked(), [""; 0]);
+    assert_eq!(source.received(), [""; 0]);
 }
 
 #[tokio::test]
@@ -374,7 +419,12 @@ async fn an_unauthenticated_navigation_is_redirected_to_the_form_where_configure
     let page = browser.follow(&format!("{SSO_URL}/echo")).await;
     assert!(page.url.contains("/sign_in?connector=idp"), "{}", page.url);
     let flow = flow_id_in(&page.answer.text());
-    let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
+    let answer = submit(
+        &mut browser,
+        &OWN_PAGE,
+        &filled_form(&flow, "lisi", PASSWORD),
+    )
+    .await;
     assert_eq!(
         (answer.status, answer.header("location")),
         (303, Some("/echo"))
@@ -416,7 +466,7 @@ async fn a_front_end_posts_a_password_as_json() {
             .await;
         assert_eq!(answer.status, status, "{body}: {}", answer.text());
     }
-    assert_eq!(source.asked(), ["lisi", "lisi"]);
+    assert_eq!(source.received(), ["lisi", "lisi"]);
     // A connector with codes accepts no password.
     let url = format!("{OWN_PAGES}/login/corp");
     let body = json!({ "login": "lisi", "password": "x", "state": state }).to_string();
@@ -428,19 +478,19 @@ async fn a_front_end_posts_a_password_as_json() {
 async fn a_password_that_was_corrected_at_the_source_counts_in_the_same_form() {
     let (menshen, source) = start_menshen("").await;
     let mut browser = Browser::new(&menshen);
-    let flow = flow_id_in(&open(&mut browser).await.answer.text());
-    let form = filled(&flow, "lisi", "corrected");
+    let flow = flow_id_in(&open_form(&mut browser).await.answer.text());
+    let form = filled_form(&flow, "lisi", "corrected");
     for _ in 0..2 {
-        let answer = send(&mut browser, &FROM_HERE, &form).await;
+        let answer = submit(&mut browser, &OWN_PAGE, &form).await;
         assert_eq!(answer.status, 401);
-        assert!(!is_in(&browser));
+        assert!(!is_signed_in(&browser));
     }
-    assert_eq!(source.asked(), ["lisi", "lisi"]);
+    assert_eq!(source.received(), ["lisi", "lisi"]);
     source.change_password("corrected");
-    let answer = send(&mut browser, &FROM_HERE, &form).await;
+    let answer = submit(&mut browser, &OWN_PAGE, &form).await;
     assert_eq!(
         (answer.status, answer.header("location")),
         (303, Some("/echo"))
     );
-    assert!(is_in(&browser));
+    assert!(is_signed_in(&browser));
 }

@@ -5,20 +5,20 @@ use std::borrow::Cow;
 use menshen::login::connector::{Callback, CallbackMethod};
 
 use super::test_source::TestSource;
-use super::{HTTPS, ID, flow_id_in, secure_plan};
+use super::{HTTPS, ID, flow_id_in, https_setup};
 use crate::browser::Browser;
 use crate::setup::Menshen;
 use crate::wire::Answer;
 
-const BY_POST: Callback = Callback {
+const POST_CALLBACK: Callback = Callback {
     flow_parameter: Cow::Borrowed("RelayState"),
     method: CallbackMethod::Post,
     form_bytes_max: 16 * 1024,
 };
 
 async fn start_menshen(lines: &str) -> (Menshen, TestSource) {
-    let source = TestSource::posted_to(BY_POST);
-    let setup = secure_plan().connector_of_kind(ID, lines, source.provided());
+    let source = TestSource::with_form_post(POST_CALLBACK);
+    let setup = https_setup().connector_of_kind(ID, lines, source.kind());
     (setup.start().await, source)
 }
 
@@ -89,7 +89,7 @@ async fn a_page_posts_to_the_provider_and_the_callback_completes_the_login() {
         let echo = browser.visit(&format!("{HTTPS}/echo")).await;
         assert_eq!(echo.echoed("x-forwarded-user"), ["lisi"]);
     }
-    assert_eq!(source.asked(), ["lisi", "lisi"]);
+    assert_eq!(source.received(), ["lisi", "lisi"]);
 }
 
 #[tokio::test]

@@ -5,32 +5,36 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use super::ID;
-use super::enter::{BUTTON, arrive, is_signed_in_by, post, start_menshen, who};
+use super::enter::{
+    OWN_FORM, follow_portal_link, is_signed_in_by, post_ticket, signed_in_user, start_menshen,
+};
 use crate::browser::Browser;
 use crate::logging_in::OWN_PAGES;
 use crate::setup::Menshen;
 use crate::wire::Answer;
 
 /// A browser in which zhangsan is signed in and lisi's ticket was redeemed, and the switch page.
-async fn asked(menshen: &Menshen, name: &str, by_form: bool) -> (Browser, Answer) {
+async fn received(menshen: &Menshen, name: &str, by_form: bool) -> (Browser, Answer) {
     let mut browser = Browser::new(menshen);
-    let mine = format!("ticket=zhangsan.{name}");
-    assert!(is_signed_in_by(&arrive(&mut browser, &mine).await));
+    let own_ticket = format!("ticket=zhangsan.{name}");
+    assert!(is_signed_in_by(
+        &follow_portal_link(&mut browser, &own_ticket).await
+    ));
     let page = ask_for_lisi(&mut browser, name, by_form).await;
     (browser, page)
 }
 
 async fn ask_for_lisi(browser: &mut Browser, name: &str, by_form: bool) -> Answer {
     let page = match by_form {
-        true => post(browser, &format!("lisi.{name}")).await.answer,
-        false => arrive(browser, &format!("ticket=lisi.{name}")).await,
+        true => post_ticket(browser, &format!("lisi.{name}")).await.answer,
+        false => follow_portal_link(browser, &format!("ticket=lisi.{name}")).await,
     };
     assert_eq!(page.status, 409, "{}", page.text());
     page
 }
 
 /// Presses the button of the switch page.
-async fn press(browser: &mut Browser, page: &Answer) -> Answer {
+async fn press_button(browser: &mut Browser, page: &Answer) -> Answer {
     let html = page.text();
     let value = |text: &str, key: &str| {
         let (_, rest) = text.split_once(&format!("{key}=\""))?;
@@ -43,7 +47,7 @@ async fn press(browser: &mut Browser, page: &Answer) -> Answer {
     }
     let url = format!("{OWN_PAGES}/enter/{ID}");
     let form = form.finish();
-    browser.send("POST", &url, &BUTTON, form.as_bytes()).await
+    browser.send("POST", &url, &OWN_FORM, form.as_bytes()).await
 }
 
 fn assert_not_switched(answer: &Answer, what: &str) {
@@ -64,47 +68,49 @@ async fn a_late_or_used_switch_leads_nobody_into_the_application_as_another_pers
     let (menshen, _) = start_menshen().await;
     for by_form in [false, true] {
         // The request expired, and the browser still has its cookie.
-        let (mut browser, page) = asked(&menshen, &format!("late-{by_form}"), by_form).await;
+        let (mut browser, page) = received(&menshen, &format!("late-{by_form}"), by_form).await;
         menshen.advance(Duration::from_secs(601));
-        assert_not_switched(&press(&mut browser, &page).await, "late");
-        assert_eq!(who(&browser).await.as_deref(), Some("zhangsan"));
+        assert_not_switched(&press_button(&mut browser, &page).await, "late");
+        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("zhangsan"));
 
         // The browser removed the cookie.
-        let (mut browser, page) = asked(&menshen, &format!("gone-{by_form}"), by_form).await;
+        let (mut browser, page) = received(&menshen, &format!("gone-{by_form}"), by_form).await;
         browser.delete_cookies("flow");
-        assert_not_switched(&press(&mut browser, &page).await, "no cookie");
+        assert_not_switched(&press_button(&mut browser, &page).await, "no cookie");
         let flow = super::flow_id_in(&page.text());
         let reload = format!("{OWN_PAGES}/enter/{ID}?flow={flow}");
         let answer = browser.visit(&reload).await;
         assert_not_switched(&answer, "the page that asks is loaded again");
-        assert_eq!(who(&browser).await.as_deref(), Some("zhangsan"));
+        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("zhangsan"));
 
         // Somebody else signed in after the switch.
-        let (mut browser, page) = asked(&menshen, &format!("used-{by_form}"), by_form).await;
-        assert!(is_signed_in_by(&press(&mut browser, &page).await));
-        let again = press(&mut browser, &page).await;
+        let (mut browser, page) = received(&menshen, &format!("used-{by_form}"), by_form).await;
+        assert!(is_signed_in_by(&press_button(&mut browser, &page).await));
+        let again = press_button(&mut browser, &page).await;
         assert_eq!(
             (again.status, again.header("location")),
             (303, Some("/")),
             "the person who switched may press twice"
         );
-        assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
+        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("lisi"));
         let mut browser = Browser::new(&menshen);
         let other = format!("ticket=wangwu.{by_form}");
-        assert!(is_signed_in_by(&arrive(&mut browser, &other).await));
-        assert_not_switched(&press(&mut browser, &page).await, "used");
-        assert_eq!(who(&browser).await.as_deref(), Some("wangwu"));
+        assert!(is_signed_in_by(
+            &follow_portal_link(&mut browser, &other).await
+        ));
+        assert_not_switched(&press_button(&mut browser, &page).await, "used");
+        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("wangwu"));
     }
 }
 
 #[tokio::test]
 async fn a_late_switch_without_a_session_is_a_late_login() {
     let (menshen, _) = start_menshen().await;
-    let (mut browser, page) = asked(&menshen, "1", false).await;
+    let (mut browser, page) = received(&menshen, "1", false).await;
     browser.visit(&format!("{OWN_PAGES}/sign_out")).await;
-    assert_eq!(who(&browser).await, None);
+    assert_eq!(signed_in_user(&browser).await, None);
     menshen.advance(Duration::from_secs(601));
-    let answer = press(&mut browser, &page).await;
+    let answer = press_button(&mut browser, &page).await;
     assert_eq!(
         (answer.status, answer.cause()),
         (400, Some(Cause::LoginLate))
@@ -117,8 +123,10 @@ async fn a_switch_keeps_its_cookie_while_five_logins_are_under_way() {
     let (menshen, _) = start_menshen().await;
     for by_form in [false, true] {
         let mut browser = Browser::new(&menshen);
-        let mine = format!("ticket=zhangsan.{by_form}");
-        assert!(is_signed_in_by(&arrive(&mut browser, &mine).await));
+        let own_ticket = format!("ticket=zhangsan.{by_form}");
+        assert!(is_signed_in_by(
+            &follow_portal_link(&mut browser, &own_ticket).await
+        ));
         for tab in 0..5 {
             browser
                 .visit(&format!("{OWN_PAGES}/start?connector=corp&rd=/{tab}"))
@@ -127,10 +135,10 @@ async fn a_switch_keeps_its_cookie_while_five_logins_are_under_way() {
         }
         let page = ask_for_lisi(&mut browser, &by_form.to_string(), by_form).await;
         assert!(
-            is_signed_in_by(&press(&mut browser, &page).await),
+            is_signed_in_by(&press_button(&mut browser, &page).await),
             "{by_form}"
         );
-        assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
+        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("lisi"));
     }
 }
 
@@ -139,8 +147,10 @@ async fn a_login_that_begins_after_a_switch_evicts_an_older_login() {
     let (menshen, _) = start_menshen().await;
     for by_form in [false, true] {
         let mut browser = Browser::new(&menshen);
-        let mine = format!("ticket=zhangsan.{by_form}");
-        assert!(is_signed_in_by(&arrive(&mut browser, &mine).await));
+        let own_ticket = format!("ticket=zhangsan.{by_form}");
+        assert!(is_signed_in_by(
+            &follow_portal_link(&mut browser, &own_ticket).await
+        ));
         for tab in 0..4 {
             browser
                 .visit(&format!("{OWN_PAGES}/start?connector=corp&rd=/{tab}"))
@@ -158,18 +168,18 @@ async fn a_login_that_begins_after_a_switch_evicts_an_older_login() {
             .count();
         assert_eq!(flows, 5, "{by_form}: {:?}", browser.cookies());
         assert!(
-            is_signed_in_by(&press(&mut browser, &page).await),
+            is_signed_in_by(&press_button(&mut browser, &page).await),
             "{by_form}"
         );
-        assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
+        assert_eq!(signed_in_user(&browser).await.as_deref(), Some("lisi"));
     }
     // The unsolicited login is the oldest and is evicted itself.
-    let (mut browser, page) = asked(&menshen, "oldest", false).await;
+    let (mut browser, page) = received(&menshen, "oldest", false).await;
     for tab in 0..5 {
         menshen.advance(Duration::from_secs(1));
         browser
             .visit(&format!("{OWN_PAGES}/start?connector=corp&rd=/{tab}"))
             .await;
     }
-    assert_not_switched(&press(&mut browser, &page).await, "oldest");
+    assert_not_switched(&press_button(&mut browser, &page).await, "oldest");
 }

@@ -25,7 +25,7 @@ pub(crate) struct TestSource(Arc<State>);
 #[derive(Debug)]
 struct State {
     sign_in_by: SignInBy,
-    asked: Mutex<Vec<String>>,
+    received: Mutex<Vec<String>>,
     password: Mutex<String>,
 }
 
@@ -47,12 +47,12 @@ pub(super) const PASSWORD: &str = "right 密码 <horse>";
 
 impl TestSource {
     /// A provider with this callback; `assertion` names the person.
-    pub(super) fn returning(callback: Callback) -> Self {
+    pub(super) fn with_callback(callback: Callback) -> Self {
         Self::new(SignInBy::Redirect(callback))
     }
 
     /// The same with a form post to the provider.
-    pub(super) fn posted_to(callback: Callback) -> Self {
+    pub(super) fn with_form_post(callback: Callback) -> Self {
         Self::new(SignInBy::Post(callback))
     }
 
@@ -72,12 +72,12 @@ impl TestSource {
     fn new(sign_in_by: SignInBy) -> Self {
         Self(Arc::new(State {
             sign_in_by,
-            asked: Mutex::default(),
+            received: Mutex::default(),
             password: Mutex::new(PASSWORD.to_owned()),
         }))
     }
 
-    pub(crate) fn provided(&self) -> Arc<dyn Kind> {
+    pub(crate) fn kind(&self) -> Arc<dyn Kind> {
         Arc::new(self.clone())
     }
 
@@ -97,15 +97,15 @@ impl TestSource {
     }
 
     /// Everything that it was asked, oldest first.
-    pub(super) fn asked(&self) -> Vec<String> {
-        let asked = self.0.asked.lock();
-        asked.unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn received(&self) -> Vec<String> {
+        let received = self.0.received.lock();
+        received.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn note(&self, what: &str) {
-        let asked = self.0.asked.lock();
-        let mut asked = asked.unwrap_or_else(PoisonError::into_inner);
-        asked.push(what.to_owned());
+    fn record(&self, what: &str) {
+        let received = self.0.received.lock();
+        let mut received = received.unwrap_or_else(PoisonError::into_inner);
+        received.push(what.to_owned());
     }
 }
 
@@ -117,10 +117,10 @@ fn refusal(message: &str) -> SourceRefusal {
     }
 }
 
-fn profile(name: &str) -> Profile {
+fn profile(person: &str) -> Profile {
     Profile {
-        subject: name.parse().expect("a subject"),
-        raw: serde_json::json!({ "login": name, "name": name.to_uppercase() }),
+        subject: person.parse().expect("a subject"),
+        raw: serde_json::json!({ "login": person, "name": person.to_uppercase() }),
         vouched: Vec::new(),
         provider_sid: None,
         auth_context: AuthContext::default(),
@@ -129,11 +129,11 @@ fn profile(name: &str) -> Profile {
 }
 
 /// The profile of a person that exceeds the size of a cookie.
-fn oversized(name: &str) -> Option<Profile> {
+fn oversized(person: &str) -> Option<Profile> {
     let long = "L".repeat(6_000);
-    let mut profile = profile(name);
-    match name {
-        "longname" => profile.raw = serde_json::json!({ "login": name, "name": long }),
+    let mut profile = profile(person);
+    match person {
+        "longname" => profile.raw = serde_json::json!({ "login": person, "name": long }),
         "longsid" => profile.provider_sid = Some(long),
         _ => return None,
     }
@@ -222,22 +222,22 @@ impl Connector for TestSource {
         };
         if let SignInBy::Form = self.0.sign_in_by {
             let typed = PasswordCredentials::of(&answer.fields)?;
-            self.note(typed.login);
+            self.record(typed.login);
             return match (typed.login, typed.password) {
                 ("away", _) => Err(ConnectorError::Busy(refusal("busy"))),
-                (name, password) if self.accepts(password) => Ok(profile(name)),
+                (person, password) if self.accepts(password) => Ok(profile(person)),
                 _ => Err(ConnectorError::Refused {
                     why: RefusalReason::WrongPassword,
                     source: refusal("wrong"),
                 }),
             };
         }
-        let name = answer.fields.one("assertion").ok().flatten();
-        let name = name.ok_or_else(|| refused("no assertion"))?;
-        self.note(name);
-        match name {
+        let person = answer.fields.one("assertion").ok().flatten();
+        let person = person.ok_or_else(|| refused("no assertion"))?;
+        self.record(person);
+        match person {
             "wrong" => Err(refused("it proves nothing")),
-            name => Ok(profile(name)),
+            person => Ok(profile(person)),
         }
     }
 
@@ -247,16 +247,16 @@ impl Connector for TestSource {
     ) -> Result<UnsolicitedProfile, ConnectorError> {
         let ticket = answer.fields.one("ticket").ok().flatten();
         let ticket = ticket.expect("one ticket");
-        self.note(ticket);
-        let (name, id) = ticket.split_once('.').unwrap_or((ticket, ""));
-        match name {
+        self.record(ticket);
+        let (person, id) = ticket.split_once('.').unwrap_or((ticket, ""));
+        match person {
             "wrong" => Err(ConnectorError::Refused {
                 why: RefusalReason::BadAnswer,
                 source: refusal("it is signed by nobody"),
             }),
             "away" => Err(ConnectorError::Busy(refusal("busy"))),
-            name => Ok(UnsolicitedProfile {
-                profile: oversized(name).unwrap_or_else(|| profile(name)),
+            person => Ok(UnsolicitedProfile {
+                profile: oversized(person).unwrap_or_else(|| profile(person)),
                 token_id: id.strip_prefix("id-").map(|id| id[..1].to_owned()),
                 token_expires_at: Timestamp::from_unix_s(1_800_000_000 + 3_600),
             }),

@@ -27,7 +27,7 @@ async fn a_ticket_works_once_in_the_frame_that_requested_it() {
     }
     // A ticket in the URL, as between hosts, is refused.
     let address = format!("https://oa.test/.menshen/ticket?t={ticket}");
-    let answer = copy.clone().ask("GET", &address, &[], "").await;
+    let answer = copy.clone().navigate("GET", &address, &[], "").await;
     assert!(!sets_session(&answer));
 }
 
@@ -35,14 +35,14 @@ async fn a_ticket_works_once_in_the_frame_that_requested_it() {
 async fn an_attackers_ticket_does_not_sign_a_victim_in() {
     let menshen = setup().start().await;
     let mut attacker = Frame::new(&menshen, "https://oa.test/echo");
-    let theirs = ticket_for(&menshen, &mut attacker).await;
+    let attackers_ticket = ticket_for(&menshen, &mut attacker).await;
     // The victim's frame has its own nonce.
     let mut victim = Frame::new(&menshen, "https://oa.test/echo");
     victim.load().await;
-    let answer = victim.receive(&theirs).await;
+    let answer = victim.receive(&attackers_ticket).await;
     assert!(!sets_session(&answer), "{}", answer.text());
     // The attempt in another browser has spent the ticket.
-    assert!(!sets_session(&attacker.receive(&theirs).await));
+    assert!(!sets_session(&attacker.receive(&attackers_ticket).await));
 }
 
 #[tokio::test]
@@ -89,18 +89,18 @@ async fn only_the_framed_page_may_redeem_a_ticket_by_form() {
 async fn an_attackers_link_hands_no_ticket_to_their_window() {
     let menshen = setup().start().await;
     let mut attacker = Frame::new(&menshen, "https://oa.test/echo");
-    let bait = attacker.button().await;
+    let attackers_url = attacker.start_url().await;
     let mut victim = signed_in_tab(&menshen).await;
-    let question = victim.visit(&bait).await;
-    let html = question.text();
-    assert_eq!(ticket_in(&question), None, "{html}");
+    let consent_page = victim.visit(&attackers_url).await;
+    let html = consent_page.text();
+    assert_eq!(ticket_in(&consent_page), None, "{html}");
     assert!(html.contains("oa.test"), "it names the host: {html}");
     // No page can frame it and press its button.
-    let policy = question.header("content-security-policy").unwrap();
+    let policy = consent_page.header("content-security-policy").unwrap();
     assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
-    assert_eq!(question.header("x-frame-options"), Some("DENY"));
+    assert_eq!(consent_page.header("x-frame-options"), Some("DENY"));
     // Only the frame's origin receives the message, and no URL holds the ticket.
-    let page = consent(&mut victim, &question).await;
+    let page = consent(&mut victim, &consent_page).await;
     assert_eq!(page.header("location"), None);
     assert_eq!(page.header("cache-control"), Some("no-store"));
     assert_eq!(page.header("referrer-policy"), Some("same-origin"));
@@ -119,20 +119,20 @@ async fn an_attackers_link_hands_no_ticket_to_their_window() {
 async fn consent_cannot_be_forged() {
     let menshen = setup().start().await;
     let mut attacker = Frame::new(&menshen, "https://oa.test/echo");
-    let bait = attacker.button().await;
-    let mut theirs = Browser::new(&menshen).over_https();
-    let question = sign_in(&mut theirs, &bait).await;
-    let sealed = attribute(&question.text(), "name=\"go\" value").unwrap();
+    let attackers_url = attacker.start_url().await;
+    let mut attackers_ticket = Browser::new(&menshen).over_https();
+    let consent_page = sign_in(&mut attackers_ticket, &attackers_url).await;
+    let sealed_request = attribute(&consent_page.text(), "name=\"go\" value").unwrap();
     let mut victim = signed_in_tab(&menshen).await;
     let url = format!("{SSO_URL}/.menshen/start");
     let kind = ("Content-Type", "application/x-www-form-urlencoded");
     let html = ("Accept", "text/html");
     for (go, origin) in [
-        (sealed.as_str(), SSO_URL),
+        (sealed_request.as_str(), SSO_URL),
         ("AAAA", SSO_URL),
         ("", SSO_URL),
-        (sealed.as_str(), "https://oa.test"),
-        (sealed.as_str(), "https://evil.example"),
+        (sealed_request.as_str(), "https://oa.test"),
+        (sealed_request.as_str(), "https://evil.example"),
     ] {
         let headers = [
             html,
@@ -151,7 +151,7 @@ async fn consent_cannot_be_forged() {
 async fn the_consent_and_ticket_pages_cannot_be_framed_or_read_by_scripts() {
     let menshen = setup().start().await;
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
-    let start = frame.button().await;
+    let start = frame.start_url().await;
     let mut victim = signed_in_tab(&menshen).await;
     for (mode, dest) in [
         ("navigate", "iframe"),
@@ -176,7 +176,7 @@ async fn the_consent_and_ticket_pages_cannot_be_framed_or_read_by_scripts() {
 async fn a_browser_without_fetch_metadata_gets_no_ticket() {
     let menshen = setup().start().await;
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
-    let start = frame.button().await;
+    let start = frame.start_url().await;
     let mut old = signed_in_tab(&menshen).await;
     let answer = old
         .send("GET", &start, &[("Accept", "text/html")], b"")
@@ -189,12 +189,12 @@ async fn a_browser_without_fetch_metadata_gets_no_ticket() {
 async fn only_a_tab_gets_a_ticket_after_consent() {
     let menshen = setup().start().await;
     let mut attacker = Frame::new(&menshen, "https://oa.test/echo");
-    let start = attacker.button().await;
+    let start = attacker.start_url().await;
     let mut victim = signed_in_tab(&menshen).await;
-    let question = victim.visit(&start).await;
-    let sealed = attribute(&question.text(), "name=\"go\" value").unwrap();
+    let consent_page = victim.visit(&start).await;
+    let sealed_request = attribute(&consent_page.text(), "name=\"go\" value").unwrap();
     let url = format!("{SSO_URL}/.menshen/start");
-    let body = format!("go={sealed}");
+    let body = format!("go={sealed_request}");
     let common = [
         ("Accept", "text/html"),
         ("Origin", SSO_URL),
@@ -211,14 +211,14 @@ async fn only_a_tab_gets_a_ticket_after_consent() {
         &[("Sec-Fetch-Site", "same-origin")],
         &[],
     ];
-    for said in others {
-        let headers: Vec<_> = common.iter().chain(said).copied().collect();
+    for fetch_headers in others {
+        let headers: Vec<_> = common.iter().chain(fetch_headers).copied().collect();
         let answer = victim.send("POST", &url, &headers, body.as_bytes()).await;
-        assert!((400..500).contains(&answer.status), "{said:?}");
-        assert_eq!(ticket_in(&answer), None, "{said:?}");
+        assert!((400..500).contains(&answer.status), "{fetch_headers:?}");
+        assert_eq!(ticket_in(&answer), None, "{fetch_headers:?}");
     }
     // The tab itself still may.
-    let page = consent(&mut victim, &question).await;
+    let page = consent(&mut victim, &consent_page).await;
     assert!(ticket_in(&page).is_some(), "{}", page.text());
 }
 
@@ -255,12 +255,12 @@ async fn consent_names_a_host_covered_only_by_a_wildcard() {
     let menshen = setup().routes(&routes).start().await;
     let mut frame = Frame::new(&menshen, "https://x.lab.test/echo");
     let mut tab = Browser::new(&menshen).over_https();
-    let question = sign_in(&mut tab, &frame.button().await).await;
-    assert!(question.text().contains("x.lab.test"));
-    let page = consent(&mut tab, &question).await;
+    let consent_page = sign_in(&mut tab, &frame.start_url().await).await;
+    assert!(consent_page.text().contains("x.lab.test"));
+    let page = consent(&mut tab, &consent_page).await;
     let answer = frame.receive(&ticket_in(&page).unwrap()).await;
     assert!(sets_session(&answer));
-    assert_eq!(frame.person().await, ["lisi"]);
+    assert_eq!(frame.signed_in_user().await, ["lisi"]);
 }
 
 #[tokio::test]
@@ -268,13 +268,13 @@ async fn a_frames_session_ends_with_its_tabs_session() {
     let menshen = setup().start().await;
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let mut tab = Browser::new(&menshen).over_https();
-    let question = sign_in(&mut tab, &frame.button().await).await;
-    let page = consent(&mut tab, &question).await;
+    let consent_page = sign_in(&mut tab, &frame.start_url().await).await;
+    let page = consent(&mut tab, &consent_page).await;
     frame.receive(&ticket_in(&page).unwrap()).await;
-    assert_eq!(frame.person().await, ["lisi"]);
+    assert_eq!(frame.signed_in_user().await, ["lisi"]);
     tab.follow(&format!("{SSO_URL}/.menshen/sign_out")).await;
     assert_eq!(frame.load().await.status, 401);
-    assert!(query_parameter(&frame.button().await, "k").is_some());
+    assert!(query_parameter(&frame.start_url().await, "k").is_some());
 }
 
 #[tokio::test]

@@ -87,5 +87,5 @@ async fn an_application_on_another_port_has_its_own_origin() {
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let ticket = ticket_for(&menshen, &mut frame).await;
     assert_eq!(frame.receive(&ticket).await.status, 303);
-    assert_eq!(frame.person().await, ["lisi"]);
+    assert_eq!(frame.signed_in_user().await, ["lisi"]);
 }

@@ -28,8 +28,8 @@ async fn signing_in_in_a_tab_signs_the_frame_in() {
         assert!(page.header("x-frame-options").is_none());
 
         let mut tab = Browser::new(&menshen).over_https();
-        let question = sign_in(&mut tab, &button(&page)).await;
-        let page = consent(&mut tab, &question).await;
+        let consent_page = sign_in(&mut tab, &start_url_on(&page)).await;
+        let page = consent(&mut tab, &consent_page).await;
         let html = page.text();
         assert_eq!(page.status, 200, "{html}");
         // Only the frame's origin receives the message.
@@ -42,7 +42,7 @@ async fn signing_in_in_a_tab_signs_the_frame_in() {
         for cookie in answer.header_values("set-cookie") {
             assert!(is_partitioned(cookie), "{cookie}");
         }
-        assert_eq!(frame.person().await, ["lisi"], "{url}");
+        assert_eq!(frame.signed_in_user().await, ["lisi"], "{url}");
         let left = frame.cookies.cookies();
         assert_eq!(left.len(), 1, "the nonce is gone: {left:?}");
     }
@@ -55,12 +55,12 @@ async fn a_signed_in_person_only_has_to_consent() {
     for url in ["https://hr.test/echo", "https://oa.test/echo"] {
         let mut frame = Frame::new(&menshen, url);
         tab.visited.clear();
-        let question = tab.follow(&frame.button().await).await.answer;
+        let consent_page = tab.follow(&frame.start_url().await).await.answer;
         assert_eq!(tab.visited.len(), 1, "no source is asked");
-        let page = consent(&mut tab, &question).await;
+        let page = consent(&mut tab, &consent_page).await;
         let answer = frame.receive(&ticket_in(&page).unwrap()).await;
         assert_eq!(answer.status, 303);
-        assert_eq!(frame.person().await, ["lisi"]);
+        assert_eq!(frame.signed_in_user().await, ["lisi"]);
     }
 }
 
@@ -73,12 +73,12 @@ async fn every_login_of_a_frame_ends_at_the_consent_page() {
 
     let menshen = setup().start().await;
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
-    let start = frame.button().await;
+    let start = frame.start_url().await;
     let mut tab = signed_in_tab(&menshen).await;
     let chooser = tab.visit(&start.replace("/start?", "/sign_in?")).await;
     let on = href(&chooser.text(), "/start?rd=").unwrap();
-    let question = tab.follow(&format!("{SSO_URL}{on}")).await.answer;
-    let page = consent(&mut tab, &question).await;
+    let consent_page = tab.follow(&format!("{SSO_URL}{on}")).await.answer;
+    let page = consent(&mut tab, &consent_page).await;
     let answer = frame.receive(&ticket_in(&page).unwrap()).await;
     assert_eq!(answer.status, 303);
 }
@@ -97,17 +97,17 @@ async fn several_frames_of_a_page_sign_in_one_by_one() {
     let names = |frame: &Frame| frame.cookies.cookies().to_vec();
     assert_eq!(names(&first), names(&second), "one nonce serves both");
     let mut tab = Browser::new(&menshen).over_https();
-    let question = sign_in(&mut tab, &button(&one)).await;
-    let page = consent(&mut tab, &question).await;
+    let consent_page = sign_in(&mut tab, &start_url_on(&one)).await;
+    let page = consent(&mut tab, &consent_page).await;
     let answer = first.receive(&ticket_in(&page).unwrap()).await;
     assert_eq!(answer.status, 303);
     // Its page still shows the button.
     second.cookies = first.cookies.clone();
-    let question = tab.follow(&button(&two)).await.answer;
-    let page = consent(&mut tab, &question).await;
+    let consent_page = tab.follow(&start_url_on(&two)).await.answer;
+    let page = consent(&mut tab, &consent_page).await;
     let answer = second.receive(&ticket_in(&page).unwrap()).await;
     assert!((300..400).contains(&answer.status), "{}", answer.text());
-    assert_eq!(second.person().await, ["lisi"]);
+    assert_eq!(second.signed_in_user().await, ["lisi"]);
 }
 
 #[tokio::test]
@@ -115,27 +115,31 @@ async fn an_own_page_in_a_frame_offers_the_frame_login() {
     let menshen = setup().start().await;
     // Proxies with `/auth` checks redirect to one of these.
     for page in ["start", "sign_in"] {
-        for (at, place) in [
+        for (at, target) in [
             ("https://oa.test", "https://oa.test/echo?a=1"),
             ("https://sso.test", "https://oa.test/echo?a=1"),
         ] {
-            let rd: String = url::form_urlencoded::byte_serialize(place.as_bytes()).collect();
+            let rd: String = url::form_urlencoded::byte_serialize(target.as_bytes()).collect();
             let mut frame = Frame::new(&menshen, &format!("{at}/.menshen/{page}?rd={rd}"));
             let mut answer = frame.load().await;
             if let Some(to) = answer.header("location") {
-                assert_ne!(at, origin(place), "{page} {at} {place}");
+                assert_ne!(at, origin(target), "{page} {at} {target}");
                 frame.url = to.to_owned();
                 answer = frame.load().await;
             }
-            assert_eq!(answer.status, 401, "{page} {at} {place}");
-            assert_eq!(origin(&frame.url), origin(place));
+            assert_eq!(answer.status, 401, "{page} {at} {target}");
+            assert_eq!(origin(&frame.url), origin(target));
             let mut tab = Browser::new(&menshen).over_https();
-            let question = sign_in(&mut tab, &button(&answer)).await;
-            let handed = consent(&mut tab, &question).await;
-            let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
-            assert_eq!(answer.status, 303, "{page} {at} {place}");
-            frame.url = place.to_owned();
-            assert_eq!(frame.person().await, ["lisi"], "{page} {at} {place}");
+            let consent_page = sign_in(&mut tab, &start_url_on(&answer)).await;
+            let ticket_page = consent(&mut tab, &consent_page).await;
+            let answer = frame.receive(&ticket_in(&ticket_page).unwrap()).await;
+            assert_eq!(answer.status, 303, "{page} {at} {target}");
+            frame.url = target.to_owned();
+            assert_eq!(
+                frame.signed_in_user().await,
+                ["lisi"],
+                "{page} {at} {target}"
+            );
         }
     }
 }
@@ -152,14 +156,14 @@ async fn a_check_returns_the_frame_login_page() {
         ("X-Forwarded-For", "192.0.2.7"),
     ];
     let check = "https://oa.test/.menshen/forward-auth";
-    let page = frame.ask("GET", check, &asked, "").await;
+    let page = frame.navigate("GET", check, &asked, "").await;
     assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
     let mut tab = Browser::new(&menshen).over_https();
-    let question = sign_in(&mut tab, &button(&page)).await;
-    let handed = consent(&mut tab, &question).await;
-    let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
+    let consent_page = sign_in(&mut tab, &start_url_on(&page)).await;
+    let ticket_page = consent(&mut tab, &consent_page).await;
+    let answer = frame.receive(&ticket_in(&ticket_page).unwrap()).await;
     assert_eq!(answer.header("location"), Some("/echo?a=1"));
-    let answer = frame.ask("GET", check, &asked, "").await;
+    let answer = frame.navigate("GET", check, &asked, "").await;
     assert_eq!(answer.status, 200);
 }
 
@@ -173,11 +177,11 @@ async fn after_a_step_up_the_frame_gets_the_new_session() {
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let ticket = ticket_for(&menshen, &mut frame).await;
     frame.receive(&ticket).await;
-    assert_eq!(frame.person().await, ["lisi"]);
+    assert_eq!(frame.signed_in_user().await, ["lisi"]);
     menshen.advance(Duration::from_secs(120));
     let ticket = ticket_for(&menshen, &mut frame).await;
     assert_eq!(frame.receive(&ticket).await.status, 303);
-    assert_eq!(frame.person().await, ["lisi"]);
+    assert_eq!(frame.signed_in_user().await, ["lisi"]);
 }
 
 #[tokio::test]
@@ -204,25 +208,25 @@ async fn a_silent_recheck_works_in_a_frame_signed_in_by_ticket() {
             .with_user_agent(crate::logging_in::WECOM_PHONE_APP);
         let ticket = ticket_for(&menshen, &mut frame).await;
         assert_eq!(frame.receive(&ticket).await.status, 303);
-        assert_eq!(frame.person().await, ["lisi"]);
+        assert_eq!(frame.signed_in_user().await, ["lisi"]);
         menshen.advance(Duration::from_secs(60));
         menshen.wecom.set_phone_owner("zhangsan");
         let mut next = frame.url.clone();
-        let mut seen = Vec::new();
+        let mut urls = Vec::new();
         for _ in 0..8 {
             let from = [("Sec-Fetch-Site", "cross-site")];
-            let answer = frame.ask("GET", &next, &from, "").await;
-            seen.push(next.clone());
+            let answer = frame.navigate("GET", &next, &from, "").await;
+            urls.push(next.clone());
             match answer.header("location") {
                 Some(to) => next = Url::parse(&next).unwrap().join(to).unwrap().to_string(),
                 None => {
-                    assert_eq!(answer.status, 200, "{seen:?} {}", answer.text());
-                    assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"], "{seen:?}");
+                    assert_eq!(answer.status, 200, "{urls:?} {}", answer.text());
+                    assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"], "{urls:?}");
                     break;
                 }
             }
         }
-        assert!(seen.iter().any(|at| at.contains("/callback/")), "{seen:?}");
+        assert!(urls.iter().any(|at| at.contains("/callback/")), "{urls:?}");
     }
 }
 
@@ -243,21 +247,21 @@ async fn the_page_helps_where_cookies_or_scripts_are_blocked() {
         assert!(html.contains(words[0]) && html.contains(words[1]), "{html}");
         assert!(href(&html, "https://oa.test/echo").is_some(), "{html}");
         let mut tab = Browser::new(&menshen).over_https();
-        let question = sign_in(&mut tab, &button(&page)).await;
-        let handed = consent(&mut tab, &question).await;
+        let consent_page = sign_in(&mut tab, &start_url_on(&page)).await;
+        let ticket_page = consent(&mut tab, &consent_page).await;
         frame.cookies.delete_cookies("nonce");
-        let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
+        let answer = frame.receive(&ticket_in(&ticket_page).unwrap()).await;
         let html = answer.text();
         assert_eq!(answer.status, 400, "{html}");
         assert!(answer.header("x-frame-options").is_none(), "it can be read");
         assert!(html.contains(words[0]) && html.contains(words[2]), "{html}");
         assert!(frame.cookies.cookie("__Host-menshen").is_none());
         // The page offers another attempt.
-        let question = tab.follow(&button(&answer)).await.answer;
-        let handed = consent(&mut tab, &question).await;
-        let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
+        let consent_page = tab.follow(&start_url_on(&answer)).await.answer;
+        let ticket_page = consent(&mut tab, &consent_page).await;
+        let answer = frame.receive(&ticket_in(&ticket_page).unwrap()).await;
         assert_eq!(answer.status, 303, "{}", answer.text());
-        assert_eq!(frame.person().await, ["lisi"]);
+        assert_eq!(frame.signed_in_user().await, ["lisi"]);
     }
 }
 

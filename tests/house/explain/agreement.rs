@@ -79,24 +79,28 @@ const METHODS_AND_HEADERS: [(&str, &[(&str, &str)]); 4] = [
 async fn explain_and_the_proxy_agree_on_every_verdict_and_header() {
     let server = ExplainServer::start().await;
     let mut callers = vec![(None, String::new())];
-    for who in ["lisi", "zhangsan"] {
-        callers.push((Some(who), session_cookie_of(&server.menshen, who).await));
+    for login in ["lisi", "zhangsan"] {
+        callers.push((Some(login), session_cookie_of(&server.menshen, login).await));
     }
-    let mut ends = std::collections::BTreeMap::<String, usize>::new();
-    for (who, cookie) in &callers {
+    let mut verdict_counts = std::collections::BTreeMap::<String, usize>::new();
+    for (login, cookie) in &callers {
         for (host, target) in TARGETS {
             for (method, headers) in METHODS_AND_HEADERS {
-                let end =
-                    compare_with_proxy(&server, (*who, cookie), (host, target), (method, headers))
-                        .await;
-                *ends.entry(end).or_default() += 1;
+                let verdict = compare_with_proxy(
+                    &server,
+                    (*login, cookie),
+                    (host, target),
+                    (method, headers),
+                )
+                .await;
+                *verdict_counts.entry(verdict).or_default() += 1;
             }
         }
     }
     // Every kind of verdict occurred.
-    let met: Vec<_> = ends.keys().map(String::as_str).collect();
+    let verdicts: Vec<_> = verdict_counts.keys().map(String::as_str).collect();
     assert_eq!(
-        met,
+        verdicts,
         [
             "allow",
             "ambiguous-path",
@@ -107,36 +111,36 @@ async fn explain_and_the_proxy_agree_on_every_verdict_and_header() {
             "no-route",
             "no-upstream"
         ],
-        "{ends:?}"
+        "{verdict_counts:?}"
     );
 }
 
 async fn compare_with_proxy(
     server: &ExplainServer,
-    (who, cookie): (Option<&str>, &str),
+    (login, cookie): (Option<&str>, &str),
     (host, target): (&str, &str),
     (method, headers): (&str, &[(&str, &str)]),
 ) -> String {
-    let mut ask = TestRequest::get(target)
+    let mut request = TestRequest::get(target)
         .host(host)
         .method(method)
         .headers(headers);
-    if who.is_some() {
-        ask = ask.session(cookie);
+    if login.is_some() {
+        request = request.session(cookie);
     }
-    let answer = ask.send(&server.menshen).await;
+    let answer = request.send(&server.menshen).await;
     let url = format!("http://{host}{target}");
     let lines: Vec<_> = headers.iter().map(|(n, v)| format!("{n}: {v}")).collect();
-    let mut asked = vec![("url", url.as_str()), ("method", method)];
-    asked.extend(who.map(|who| ("as", who)));
-    asked.extend(lines.iter().map(|line| ("header", line.as_str())));
-    let explained = server.explained(&asked).await;
-    let what = format!("{who:?} {method} {url}: {explained}");
+    let mut parameters = vec![("url", url.as_str()), ("method", method)];
+    parameters.extend(login.map(|login| ("as", login)));
+    parameters.extend(lines.iter().map(|line| ("header", line.as_str())));
+    let explained = server.explained(&parameters).await;
+    let what = format!("{login:?} {method} {url}: {explained}");
 
-    let end = explained["verdict"]["end"].as_str().unwrap();
+    let verdict = explained["verdict"]["end"].as_str().unwrap();
     let sent = mirror::received_bytes(&answer).is_some();
-    assert_eq!(sent, end == "allow", "{} {what}", answer.status);
-    match (end, explained["verdict"]["status"].as_u64()) {
+    assert_eq!(sent, verdict == "allow", "{} {what}", answer.status);
+    match (verdict, explained["verdict"]["status"].as_u64()) {
         ("allow", None) => {
             let target =
                 String::from_utf8_lossy(mirror::received_target(&answer).unwrap()).into_owned();
@@ -145,10 +149,11 @@ async fn compare_with_proxy(
                 format!("{method} {target}"),
                 "{what}"
             );
-            let told = name_value_pairs(&explained["upstream"]["headers"], "name", "value");
+            let explained_headers =
+                name_value_pairs(&explained["upstream"]["headers"], "name", "value");
             let got = mirror::received_headers(&answer);
             assert_eq!(
-                without_varying_values(told),
+                without_varying_values(explained_headers),
                 without_varying_values(got),
                 "{what}"
             );
@@ -156,7 +161,7 @@ async fn compare_with_proxy(
         ("log-in", None) => assert_eq!(answer.status, 401, "{what}"),
         (_, status) => assert_eq!(Some(u64::from(answer.status)), status, "{what}"),
     }
-    end.to_owned()
+    verdict.to_owned()
 }
 
 fn without_varying_values(headers: Vec<(String, String)>) -> Vec<(String, String)> {

@@ -123,7 +123,7 @@ async fn the_command_and_the_api_return_the_same_json() {
         "/strong",
     ] {
         let url = format!("{SSO_URL}{path}");
-        let asked = [
+        let parameters = [
             ("url", url.as_str()),
             ("as", "lisi"),
             ("via", "corp"),
@@ -131,7 +131,7 @@ async fn the_command_and_the_api_return_the_same_json() {
             ("method", "POST"),
             ("header", "X-Level: 7"),
         ];
-        let api = fixture.server.explained(&asked).await;
+        let api = fixture.server.explained(&parameters).await;
         let (code, out, _) = fixture.explain(&[
             &url,
             "--as",
@@ -194,8 +194,8 @@ async fn explaining_writes_nothing_to_the_store_of_a_running_server() {
     assert!(before.iter().any(|row| row.contains("lisi")), "{before:?}");
     let url = format!("{SSO_URL}/finance/x");
     let calls = |path| fixture.server.menshen.wecom.calls(path);
-    let asked = || (calls("/cgi-bin/gettoken"), calls("/cgi-bin/user/get"));
-    let asked_before = asked();
+    let parameters = || (calls("/cgi-bin/gettoken"), calls("/cgi-bin/user/get"));
+    let asked_before = parameters();
     for _ in 0..3 {
         assert_eq!(fixture.explain(&[&url, "--as", "lisi"]).0, Some(0));
         fixture
@@ -204,9 +204,9 @@ async fn explaining_writes_nothing_to_the_store_of_a_running_server() {
             .await;
     }
     assert_eq!(account_and_session_rows(&file).await, before);
-    assert_eq!(asked(), asked_before, "no source is contacted");
-    let ask = TestRequest::get("/finance/x").session(&cookie);
-    assert_eq!(ask.send(&fixture.server.menshen).await.status, 200);
+    assert_eq!(parameters(), asked_before, "no source is contacted");
+    let request = TestRequest::get("/finance/x").session(&cookie);
+    assert_eq!(request.send(&fixture.server.menshen).await.status, 200);
 }
 
 #[tokio::test]

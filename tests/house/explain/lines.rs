@@ -4,8 +4,8 @@ use super::*;
 
 async fn server_with_two_sessions() -> ExplainServer {
     let server = ExplainServer::start().await;
-    for who in ["lisi", "zhangsan"] {
-        session_cookie_of(&server.menshen, who).await;
+    for login in ["lisi", "zhangsan"] {
+        session_cookie_of(&server.menshen, login).await;
     }
     server
 }
@@ -71,8 +71,8 @@ async fn every_other_route_is_listed_with_the_reason_it_does_not_match() {
         };
         let explained = server.explained(&[("url", &url)]).await;
         assert_eq!(explained["route"]["name"], found, "{url}");
-        let said = mismatch_of(&explained, other);
-        assert!(said.contains(why), "{url}: {said}");
+        let text = mismatch_of(&explained, other);
+        assert!(text.contains(why), "{url}: {text}");
         let names = name_value_pairs(&explained["not"], "route", "why");
         assert_eq!(names.len(), 21, "{url}: every other route: {names:?}");
         assert!(names.iter().all(|(name, _)| name != found));
@@ -126,8 +126,8 @@ async fn a_malformed_request_is_explained_as_a_400() {
         let verdict = &explained["verdict"];
         assert_eq!(verdict["verdict"], "deny", "{url}: {explained}");
         assert_eq!(verdict["status"], 400, "{url}");
-        let said = verdict["reason"].as_str().unwrap();
-        assert!(said.contains(reason), "{url}: {said}");
+        let text = verdict["reason"].as_str().unwrap();
+        assert!(text.contains(reason), "{url}: {text}");
         assert_eq!(explained["route"]["found"], "unread");
     }
 }
@@ -151,27 +151,27 @@ async fn a_rule_is_explained_with_its_result_and_the_values_it_read() {
     let server = server_with_two_sessions().await;
     let finance = format!("{SSO_URL}/finance/x");
     let text = "'财务部' in user.departments && request.ip != '10.9.9.9'";
-    for (who, from, says, departments) in [
+    for (login, from, result, departments) in [
         ("lisi", "192.0.2.7", "yes", r#"["财务部"]"#),
         ("LISI", "10.9.9.9", "no", r#"["财务部"]"#),
         ("zhangsan", "192.0.2.7", "no", r#"["平台部","应用部"]"#),
     ] {
-        let asked = [("url", finance.as_str()), ("as", who), ("from", from)];
-        let explained = server.explained(&asked).await;
+        let parameters = [("url", finance.as_str()), ("as", login), ("from", from)];
+        let explained = server.explained(&parameters).await;
         assert_eq!(explained["rule"]["key"], "allow");
         assert_eq!(explained["rule"]["text"], text);
-        assert_eq!(explained["rule"]["says"], says, "{who}");
+        assert_eq!(explained["rule"]["says"], result, "{login}");
         assert_eq!(
             name_value_pairs(&explained["values"], "name", "value"),
             [
                 ("user.departments".to_owned(), departments.to_owned()),
                 ("request.ip".to_owned(), from.to_owned())
             ],
-            "{who}"
+            "{login}"
         );
         let verdict = &explained["verdict"];
-        assert_eq!(verdict["verdict"] == "allow", says == "yes", "{who}");
-        assert_eq!(verdict["status"] == 403, says == "no", "{who}");
+        assert_eq!(verdict["verdict"] == "allow", result == "yes", "{login}");
+        assert_eq!(verdict["status"] == 403, result == "no", "{login}");
     }
     // The rule of a `signed-in` route is not evaluated for anonymous requests.
     let explained = server.explained(&[("url", &finance)]).await;
@@ -185,10 +185,10 @@ async fn a_rule_is_explained_with_its_result_and_the_values_it_read() {
 async fn a_failing_rule_is_explained_with_the_missing_values() {
     let server = server_with_two_sessions().await;
     let url = format!("{SSO_URL}/failing");
-    let asked = [("url", url.as_str()), ("as", "lisi")];
-    let explained = server.explained(&asked).await;
-    let says = explained["rule"]["says"].as_str().unwrap();
-    assert!(says.starts_with("it fails: "), "{says}");
+    let parameters = [("url", url.as_str()), ("as", "lisi")];
+    let explained = server.explained(&parameters).await;
+    let result = explained["rule"]["says"].as_str().unwrap();
+    assert!(result.starts_with("it fails: "), "{result}");
     let reason = explained["verdict"]["reason"].as_str().unwrap();
     assert!(reason.starts_with("rule failed: "), "{reason}");
     assert_eq!(
@@ -199,8 +199,8 @@ async fn a_failing_rule_is_explained_with_the_missing_values() {
             ("user.login".to_owned(), "lisi".to_owned()),
         ]
     );
-    let asked = [asked[0], asked[1], ("header", "X-Level: lisi")];
-    let explained = server.explained(&asked).await;
+    let parameters = [parameters[0], parameters[1], ("header", "X-Level: lisi")];
+    let explained = server.explained(&parameters).await;
     assert_eq!(explained["rule"]["says"], "yes");
     assert_eq!(explained["verdict"]["verdict"], "allow");
 }
@@ -208,7 +208,7 @@ async fn a_failing_rule_is_explained_with_the_missing_values() {
 #[tokio::test]
 async fn connectors_and_proof_requirements_are_explained_as_the_deciding_rule() {
     let server = server_with_two_sessions().await;
-    for (path, who, key, text, verdict, reason) in [
+    for (path, login, key, text, verdict, reason) in [
         (
             "/other",
             "lisi",
@@ -239,9 +239,9 @@ async fn connectors_and_proof_requirements_are_explained_as_the_deciding_rule() 
         ),
     ] {
         let url = format!("{SSO_URL}{path}");
-        let mut asked = vec![("url", url.as_str())];
-        asked.extend((!who.is_empty()).then_some(("as", who)));
-        let explained = server.explained(&asked).await;
+        let mut parameters = vec![("url", url.as_str())];
+        parameters.extend((!login.is_empty()).then_some(("as", login)));
+        let explained = server.explained(&parameters).await;
         assert_eq!(explained["rule"]["key"], key, "{path}");
         assert_eq!(explained["rule"]["text"], text, "{path}");
         assert_eq!(explained["verdict"]["verdict"], verdict, "{path}");
@@ -252,7 +252,7 @@ async fn connectors_and_proof_requirements_are_explained_as_the_deciding_rule() 
 #[tokio::test]
 async fn a_session_that_does_not_count_is_anonymous_to_the_rule_and_a_note_says_why() {
     let server = server_with_two_sessions().await;
-    for (path, says, note) in [
+    for (path, result, note) in [
         (
             "/ruled",
             "yes, for an anonymous request (other connector)",
@@ -266,9 +266,9 @@ async fn a_session_that_does_not_count_is_anonymous_to_the_rule_and_a_note_says_
     ] {
         let url = format!("{SSO_URL}{path}");
         let explained = server.explained(&[("url", &url), ("as", "lisi")]).await;
-        assert_eq!(explained["rule"]["says"], says);
-        let said = explained["notes"][0].as_str().unwrap();
-        assert!(said.starts_with(note), "{said}");
+        assert_eq!(explained["rule"]["says"], result);
+        let text = explained["notes"][0].as_str().unwrap();
+        assert!(text.starts_with(note), "{text}");
     }
 }
 
@@ -276,17 +276,17 @@ async fn a_session_that_does_not_count_is_anonymous_to_the_rule_and_a_note_says_
 async fn a_preflight_and_a_public_route_are_explained_as_allowed() {
     let server = server_with_two_sessions().await;
     let url = format!("{SSO_URL}/preflight");
-    let mut asked = vec![
+    let mut parameters = vec![
         ("url", url.as_str()),
         ("method", "options"),
         ("header", "Origin: https://a.test"),
         ("header", "Access-Control-Request-Method: PUT"),
     ];
-    let explained = server.explained(&asked).await;
+    let explained = server.explained(&parameters).await;
     assert_eq!(explained["rule"]["key"], "preflight");
     assert_eq!(explained["verdict"]["verdict"], "allow");
-    asked.pop();
-    let explained = server.explained(&asked).await;
+    parameters.pop();
+    let explained = server.explained(&parameters).await;
     assert_eq!(explained["verdict"]["verdict"], "login");
     // On a public route a session of another connector is anonymous.
     let url = format!("{SSO_URL}/public/named");
@@ -306,15 +306,15 @@ async fn the_explained_caller_is_the_account_right_after_a_login() {
     let server = ExplainServer::start().await;
     server.admit_by_both_connectors("wang", "other").await;
     let url = format!("{SSO_URL}/other");
-    let asked = [("url", url.as_str()), ("as", "wang")];
+    let parameters = [("url", url.as_str()), ("as", "wang")];
     for (via, expected, verdict) in [
         (None, "other", "allow"),
         (Some("other"), "other", "allow"),
         (Some("corp"), "corp", "login"),
     ] {
-        let mut asked = asked.to_vec();
-        asked.extend(via.map(|via| ("via", via)));
-        let explained = server.explained(&asked).await;
+        let mut parameters = parameters.to_vec();
+        parameters.extend(via.map(|via| ("via", via)));
+        let explained = server.explained(&parameters).await;
         assert_eq!(explained["caller"]["via"], expected);
         assert_eq!(
             explained["caller"]["connectors"],
@@ -322,17 +322,17 @@ async fn the_explained_caller_is_the_account_right_after_a_login() {
         );
         assert_eq!(explained["verdict"]["verdict"], verdict, "{via:?}");
     }
-    let shared = server.menshen.running.live().services();
+    let services = server.menshen.running.live().services();
     let login = "wang".parse().unwrap();
-    let account = shared.store.account_by_login(&login).await;
+    let account = services.store.account_by_login(&login).await;
     let account = account.unwrap().unwrap();
-    let now = shared.clock.now();
-    shared
+    let now = services.clock.now();
+    services
         .store
         .close_account(&account.id, true, now)
         .await
         .unwrap();
-    let explained = server.explained(&asked).await;
+    let explained = server.explained(&parameters).await;
     assert_eq!(explained["caller"]["closed"], true);
     assert_eq!(explained["verdict"]["verdict"], "login");
     assert!(
@@ -391,7 +391,7 @@ async fn secrets_are_hidden_and_long_values_are_truncated() {
 async fn the_api_refuses_invalid_parameters() {
     let server = server_with_two_sessions().await;
     let url = ("url", "http://sso.test/x");
-    for (asked, status, part) in [
+    for (parameters, status, part) in [
         (vec![], 400, "url is missing"),
         (vec![("url", "/x")], 400, "write the whole URL"),
         (
@@ -442,19 +442,19 @@ async fn the_api_refuses_invalid_parameters() {
             "they are known by corp",
         ),
     ] {
-        let answer = server.query_api(&asked).await;
-        assert_eq!(answer.status, status, "{asked:?}");
-        let said = answer.json()["error"].as_str().unwrap().to_owned();
-        assert!(said.contains(part), "{asked:?}: {said}");
+        let answer = server.query_api(&parameters).await;
+        assert_eq!(answer.status, status, "{parameters:?}");
+        let text = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(text.contains(part), "{parameters:?}: {text}");
     }
     let admin = server.menshen.running.admin_address().unwrap();
     let explain = "/api/explain?url=http://sso.test/x";
     let explain = TestRequest::get(explain).host("127.0.0.1");
     assert_eq!(explain.at(admin).await.status, 401);
     for method in ["POST", "HEAD", "DELETE"] {
-        let ask = explain.clone().method(method);
-        let ask = ask.header("Authorization", &format!("Bearer {TOKEN}"));
-        assert_eq!(ask.at(admin).await.status, 405, "{method}");
+        let request = explain.clone().method(method);
+        let request = request.header("Authorization", &format!("Bearer {TOKEN}"));
+        assert_eq!(request.at(admin).await.status, 405, "{method}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::client::Client;
+use super::client::GrpcClient;
 use super::{CheckResult, GRPC_ON_MAIN, check_request, grpc_client, parse_response, setup};
 use crate::browser::navigation_headers;
 use crate::setup::{Menshen, Setup};
@@ -10,7 +10,7 @@ use crate::test_request::{TestRequest, session_cookie_of};
 use crate::upstream::TempFolder;
 
 /// Starts menshen with a gRPC client and the session cookie of 李四, who is in 财务部.
-async fn lisi() -> (Menshen, Client, String) {
+async fn lisi() -> (Menshen, GrpcClient, String) {
     let menshen = setup().start().await;
     let client = grpc_client(&menshen).await;
     let cookie = session_cookie_of(&menshen, "lisi").await;
@@ -21,12 +21,12 @@ async fn lisi() -> (Menshen, Client, String) {
 async fn a_member_passes_with_the_headers_the_proxy_would_send() {
     let (menshen, mut client, cookie) = lisi().await;
     let cookies = format!("a=b; menshen={cookie}; c=d");
-    let question = check_request("/echo?x=1")
+    let check = check_request("/echo?x=1")
         .header("cookie", &cookies)
         .header("x_forwarded_user", "boss")
         .header("x-forwarded-email", "boss@corp.example")
         .header("x-auth-request-groups", "admin");
-    let answer = parse_response(&client.check(&question.json()).await);
+    let answer = parse_response(&client.check(&check.json()).await);
     assert_eq!((answer.code, answer.http), (0, None));
     // The headers that the proxy itself sends to the application.
     let direct = TestRequest::get("/echo?x=1")
@@ -41,8 +41,8 @@ async fn a_member_passes_with_the_headers_the_proxy_would_send() {
         "x-forwarded-groups",
         "cookie",
     ] {
-        let given = answer.set.get(name).map(|value| vec![value.clone()]);
-        assert_eq!(given.unwrap_or_default(), direct.echoed(name), "{name}");
+        let values = answer.set.get(name).map(|value| vec![value.clone()]);
+        assert_eq!(values.unwrap_or_default(), direct.echoed(name), "{name}");
     }
     assert_eq!(answer.set["cookie"], "a=b; c=d");
     for name in [
@@ -84,10 +84,10 @@ async fn headers_to_set_replace_the_clients_headers() {
 #[tokio::test]
 async fn dynamic_metadata_names_the_caller_and_holds_no_token() {
     let (menshen, mut client, cookie) = lisi().await;
-    let question = check_request("/finance")
+    let check = check_request("/finance")
         .session(&cookie)
         .header("x-request-id", "one-7");
-    let answer = client.check(&question.json()).await;
+    let answer = client.check(&check.json()).await;
     let metadata = answer["dynamic_metadata"].as_object().unwrap();
     assert_eq!(metadata["login"], "lisi");
     assert_eq!(metadata["connector"], "corp");
@@ -114,8 +114,8 @@ async fn dynamic_metadata_names_the_caller_and_holds_no_token() {
 #[tokio::test]
 async fn a_navigation_without_a_session_is_redirected_to_login() {
     let (_menshen, mut client, _) = lisi().await;
-    let question = check_request("/deep?x=1&y=%2f").headers(&navigation_headers());
-    let answer = parse_response(&client.check(&question.json()).await);
+    let check = check_request("/deep?x=1&y=%2f").headers(&navigation_headers());
+    let answer = parse_response(&client.check(&check.json()).await);
     assert_eq!(
         (answer.code, answer.http, answer.reason()),
         (16, Some(302), "nobody")
@@ -129,12 +129,12 @@ async fn a_navigation_without_a_session_is_redirected_to_login() {
 async fn a_program_and_a_forged_cookie_get_401() {
     let (_menshen, mut client, cookie) = lisi().await;
     let forged = format!("{}x", &cookie[..cookie.len() - 1]);
-    for question in [
+    for check in [
         check_request("/deep"),
         check_request("/deep").session(&forged),
         check_request("/deep").session("a.b.c"),
     ] {
-        let answer = parse_response(&client.check(&question.json()).await);
+        let answer = parse_response(&client.check(&check.json()).await);
         assert_eq!((answer.code, answer.http), (16, Some(401)));
         assert_eq!(answer.set["content-type"], "application/problem+json");
         let problem: Value = serde_json::from_str(&answer.body).unwrap();
@@ -152,7 +152,7 @@ async fn a_program_and_a_forged_cookie_get_401() {
 async fn every_other_refusal_is_403() {
     let (menshen, mut client, cookie) = lisi().await;
     let zhangsan = session_cookie_of(&menshen, "zhangsan").await;
-    for (question, reason) in [
+    for (check, reason) in [
         (check_request("/finance").session(&zhangsan), "forbidden"),
         (
             check_request("/finance")
@@ -201,9 +201,9 @@ async fn every_other_refusal_is_403() {
         ),
         (check_request("/").route("").session(&cookie), "no-route"),
     ] {
-        let answer = parse_response(&client.check(&question.json()).await);
+        let answer = parse_response(&client.check(&check.json()).await);
         let shown = (answer.code, answer.http, answer.reason());
-        assert_eq!(shown, (7, Some(403), reason), "{}", question.json());
+        assert_eq!(shown, (7, Some(403), reason), "{}", check.json());
     }
     let many = (0..2000).fold(check_request("/"), |ask, n| {
         ask.header(&format!("x-{n}"), "y")
@@ -215,35 +215,33 @@ async fn every_other_refusal_is_403() {
 #[tokio::test]
 async fn a_check_without_a_request_is_refused() {
     let (_menshen, mut client, _) = lisi().await;
-    for question in [
+    for check in [
         json!({}),
         json!({ "attributes": {} }),
         json!({ "attributes": { "request": {} } }),
         json!({ "attributes": { "request": { "http": {} } } }),
         json!({ "attributes": { "source": { "address": {} }, "context_extensions": { "route": "public" } } }),
     ] {
-        let answer = parse_response(&client.check(&question).await);
-        assert_eq!((answer.code, answer.http), (7, Some(403)), "{question}");
+        let answer = parse_response(&client.check(&check).await);
+        assert_eq!((answer.code, answer.http), (7, Some(403)), "{check}");
     }
 }
 
 #[tokio::test]
 async fn unknown_fields_are_ignored() {
     let (_menshen, mut client, cookie) = lisi().await;
-    let question = client.question(&check_request("/finance").session(&cookie).json());
+    let check = client.encode_request(&check_request("/finance").session(&cookie).json());
     // Field 1000 is a varint, 1001 is bytes, 1002 is a fixed64.
     let unknown = b"\xc0\x3e\x07\xca\x3e\x03abc\xd1\x3e\x01\x02\x03\x04\x05\x06\x07\x08";
-    let answer = client
-        .check_bytes(&[&question, &unknown[..]].concat())
-        .await;
+    let answer = client.check_bytes(&[&check, &unknown[..]].concat()).await;
     assert_eq!(parse_response(&answer).code, 0, "{answer}");
 }
 
 #[tokio::test]
 async fn raw_headers_are_read_like_merged_headers() {
     let (menshen, mut client, cookie) = lisi().await;
-    let mut question = check_request("/finance").json();
-    let http = &mut question["attributes"]["request"]["http"];
+    let mut check = check_request("/finance").json();
+    let http = &mut check["attributes"]["request"]["http"];
     http["headers"] = json!({});
     let raw = |text: &str| {
         use base64::Engine as _;
@@ -254,7 +252,7 @@ async fn raw_headers_are_read_like_merged_headers() {
         { "key": "cookie", "raw_value": raw(&format!("menshen={cookie}")) },
         { "key": "x-latin", "raw_value": "/w==" },
     ] });
-    let answer = parse_response(&client.check(&question).await);
+    let answer = parse_response(&client.check(&check).await);
     assert_eq!(
         (answer.code, answer.set["x-forwarded-user"].as_str()),
         (0, "lisi")
@@ -262,10 +260,10 @@ async fn raw_headers_are_read_like_merged_headers() {
     // An invalid cookie beside a valid one is ignored; two different sessions are ambiguous.
     let second = session_cookie_of(&menshen, "zhangsan").await;
     for (value, code) in [("a.b.c", 0), (second.as_str(), 16)] {
-        let two = &mut question["attributes"]["request"]["http"]["headers"];
+        let two = &mut check["attributes"]["request"]["http"]["headers"];
         *two = json!({ "cookie": format!("menshen={value}") });
         assert_eq!(
-            parse_response(&client.check(&question).await).code,
+            parse_response(&client.check(&check).await).code,
             code,
             "{value}"
         );
@@ -346,10 +344,10 @@ async fn a_missing_fact_is_unknown_and_denies_where_a_rule_needs_it() {
         (json!({}), 7, "untold"),
     ] {
         // Forwarding headers of the client are ignored.
-        let question = check_request("/").header("x-forwarded-for", "192.0.2.9");
-        let mut question = question.json();
-        question["attributes"]["source"] = source.clone();
-        let answer = parse_response(&client.check(&question).await);
+        let check = check_request("/").header("x-forwarded-for", "192.0.2.9");
+        let mut check = check.json();
+        check["attributes"]["source"] = source.clone();
+        let answer = parse_response(&client.check(&check).await);
         if code == 7 && reason == "forbidden" {
             assert_ne!(answer.code, 0, "{source}");
         } else {
@@ -357,19 +355,16 @@ async fn a_missing_fact_is_unknown_and_denies_where_a_rule_needs_it() {
         }
     }
     for (method, code) in [("GET", 0), ("", 7)] {
-        let question = check_request("/").host("read.test").method(method);
+        let check = check_request("/").host("read.test").method(method);
         assert_eq!(
-            parse_response(&client.check(&question.json()).await).code,
+            parse_response(&client.check(&check.json()).await).code,
             code,
             "{method:?}"
         );
     }
     // Without a path, only a host whose paths all have the same verdict is decided.
-    let question = check_request("").host("read.test");
-    assert_eq!(
-        parse_response(&client.check(&question.json()).await).code,
-        0
-    );
+    let check = check_request("").host("read.test");
+    assert_eq!(parse_response(&client.check(&check.json()).await).code, 0);
 }
 
 #[tokio::test]
@@ -416,15 +411,15 @@ async fn a_renewed_cookie_is_added_to_the_response() {
 #[tokio::test]
 async fn a_revoked_session_is_refused_at_the_next_check() {
     let (menshen, mut client, cookie) = lisi().await;
-    let question = check_request("/echo").session(&cookie).json();
-    assert_eq!(parse_response(&client.check(&question).await).code, 0);
+    let check = check_request("/echo").session(&cookie).json();
+    assert_eq!(parse_response(&client.check(&check).await).code, 0);
     let answer = TestRequest::get("/.menshen/sign_out")
         .session(&cookie)
         .navigating()
         .send(&menshen)
         .await;
     assert!(answer.status < 400, "{}", answer.text());
-    let answer = parse_response(&client.check(&question).await);
+    let answer = parse_response(&client.check(&check).await);
     assert_eq!((answer.code, answer.http), (16, Some(401)));
 }
 
@@ -436,7 +431,7 @@ async fn the_main_listener_gives_the_same_verdicts() {
         .start()
         .await;
     let cookie = session_cookie_of(&menshen, "lisi").await;
-    let mut client = Client::connect(menshen.address()).await;
+    let mut client = GrpcClient::connect(menshen.address()).await;
     let answer = parse_response(
         &client
             .check(&check_request("/finance").session(&cookie).json())

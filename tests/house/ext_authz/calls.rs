@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::client::{CHECK, framed};
+use super::client::{CHECK, frame};
 use super::{grpc_client, parse_response, setup};
 use crate::setup::Setup;
 
@@ -13,7 +13,7 @@ const NOT_FOUND: u32 = 5;
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 /// The status and reason of a refusal.
-fn no(answer: &Value) -> (i64, String) {
+fn refusal(answer: &Value) -> (i64, String) {
     let result = parse_response(answer);
     assert_ne!(result.code, 0);
     (result.http.unwrap(), result.reason().to_owned())
@@ -37,19 +37,19 @@ async fn an_unreadable_check_is_refused_and_never_a_grpc_error() {
         ),
         ("two messages", Bytes::from_static(b"\0\0\0\0\0\0\0\0\0\0")),
         ("a flag nobody knows", Bytes::from_static(b"\x07\0\0\0\0")),
-        ("no protocol buffer", framed(b"\xff\xff\xff\xff")),
-        ("too long", framed(&long)),
+        ("no protocol buffer", frame(b"\xff\xff\xff\xff")),
+        ("too long", frame(&long)),
     ];
     for (what, body) in broken {
-        let called = client.call(CHECK, &[], body).await;
+        let response = client.call(CHECK, &[], body).await;
         assert_eq!(
-            no(&client.answer(&called)),
+            refusal(&client.decode_response(&response)),
             (403, "bad-request".to_owned()),
             "{what}"
         );
     }
     // The connection stays open.
-    let mut health = client.call(HEALTH, &[], framed(b"")).await;
+    let mut health = client.call(HEALTH, &[], frame(b"")).await;
     assert_eq!(health.status.take(), Some(0));
 }
 
@@ -57,7 +57,7 @@ async fn an_unreadable_check_is_refused_and_never_a_grpc_error() {
 async fn requests_that_are_not_grpc_calls_are_refused() {
     let menshen = setup().start().await;
     let mut client = grpc_client(&menshen).await;
-    let empty = framed(b"");
+    let empty = frame(b"");
     let compressed = Bytes::from_static(b"\x01\0\0\0\x02ab");
     for (path, headers, body, expected) in [
         (
@@ -105,8 +105,12 @@ async fn requests_that_are_not_grpc_calls_are_refused() {
             (415, None),
         ),
     ] {
-        let called = client.call(path, headers, body).await;
-        assert_eq!((called.http, called.status), expected, "{path} {headers:?}");
+        let response = client.call(path, headers, body).await;
+        assert_eq!(
+            (response.http, response.status),
+            expected,
+            "{path} {headers:?}"
+        );
     }
 }
 
@@ -116,19 +120,19 @@ async fn a_passed_deadline_is_reported_as_deadline_exceeded() {
     let mut client = grpc_client(&menshen).await;
     for path in [CHECK, HEALTH] {
         let half = Bytes::from_static(b"\0\0\0\0\x05a");
-        let called = client
+        let response = client
             .call_endless(path, &[("grpc-timeout", "5m")], half)
             .await;
         assert_eq!(
-            (called.http, called.status),
+            (response.http, response.status),
             (200, Some(DEADLINE_EXCEEDED)),
             "{path}"
         );
     }
     // A response that is ready at once needs no time.
     let headers = [("grpc-timeout", "1S")];
-    let called = client.call(CHECK, &headers, framed(b"")).await;
-    client.answer(&called);
+    let response = client.call(CHECK, &headers, frame(b"")).await;
+    client.decode_response(&response);
 }
 
 #[tokio::test]
@@ -139,13 +143,13 @@ async fn an_untrusted_peer_is_refused_and_the_log_says_what_to_add() {
         .start()
         .await;
     let mut client = grpc_client(&menshen).await;
-    for question in [&b""[..], b"\xff"] {
-        let answer = client.check_bytes(question).await;
-        assert_eq!(no(&answer), (403, "not-trusted".to_owned()));
+    for check in [&b""[..], b"\xff"] {
+        let answer = client.check_bytes(check).await;
+        assert_eq!(refusal(&answer), (403, "not-trusted".to_owned()));
     }
     // Health is answered without trust.
-    let called = client.call(HEALTH, &[], framed(b"")).await;
-    assert_eq!(called.status, Some(0));
+    let response = client.call(HEALTH, &[], frame(b"")).await;
+    assert_eq!(response.status, Some(0));
 }
 
 #[tokio::test]
@@ -154,16 +158,16 @@ async fn health_is_reported_for_the_process_and_the_service() {
     let mut client = grpc_client(&menshen).await;
     let service = b"envoy.service.auth.v3.Authorization";
     let named = [&[0x0a, u8::try_from(service.len()).unwrap()][..], service].concat();
-    for question in [&b""[..], &named] {
-        let called = client.call(HEALTH, &[], framed(question)).await;
+    for check in [&b""[..], &named] {
+        let response = client.call(HEALTH, &[], frame(check)).await;
         // status = 1: SERVING
         assert_eq!(
-            (called.status, called.message()),
+            (response.status, response.message()),
             (Some(0), Bytes::from_static(b"\x08\x01"))
         );
     }
-    let called = client.call(HEALTH, &[], framed(b"\x0a\x01x")).await;
-    assert_eq!(called.status, Some(NOT_FOUND));
+    let response = client.call(HEALTH, &[], frame(b"\x0a\x01x")).await;
+    assert_eq!(response.status, Some(NOT_FOUND));
 }
 
 #[tokio::test]
@@ -173,16 +177,16 @@ async fn a_health_watch_ends_when_the_listener_closes() {
     let menshen = setup().start().await;
     let mut client = grpc_client(&menshen).await;
     let watched = client
-        .open("/grpc.health.v1.Health/Watch", &[], framed(b""))
+        .open("/grpc.health.v1.Health/Watch", &[], frame(b""))
         .await;
     let mut body = watched.into_body();
     let mut next = async || {
         let frame = body.frame().await?.unwrap();
         frame.into_data().ok()
     };
-    assert_eq!(next().await.unwrap(), framed(b"\x08\x01"));
+    assert_eq!(next().await.unwrap(), frame(b"\x08\x01"));
     let stopped = tokio::spawn(menshen.running.stop());
-    assert_eq!(next().await.unwrap(), framed(b"\x08\x02"));
+    assert_eq!(next().await.unwrap(), frame(b"\x08\x02"));
     assert_eq!(next().await, None);
     drop(client);
     stopped.await.unwrap();

@@ -21,13 +21,13 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
-const WITHIN: Duration = Duration::from_secs(60);
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-type Sent = UnsyncBoxBody<Bytes, Infallible>;
+type RequestBody = UnsyncBoxBody<Bytes, Infallible>;
 
 /// A connection.
-pub(crate) struct Client {
-    sender: SendRequest<Sent>,
+pub(crate) struct GrpcClient {
+    sender: SendRequest<RequestBody>,
     pool: DescriptorPool,
 }
 
@@ -43,14 +43,14 @@ pub(crate) struct GrpcResponse {
 
 impl GrpcResponse {
     pub(crate) fn message(&self) -> Bytes {
-        let messages = unframed(&self.body);
+        let messages = messages_in(&self.body);
         assert_eq!(messages.len(), 1, "one message: {self:?}");
         messages[0].clone()
     }
 }
 
 /// A message with its frame.
-pub(crate) fn framed(message: &[u8]) -> Bytes {
+pub(crate) fn frame(message: &[u8]) -> Bytes {
     let mut bytes = BytesMut::new();
     bytes.put_u8(0);
     bytes.put_u32(u32::try_from(message.len()).unwrap());
@@ -59,7 +59,7 @@ pub(crate) fn framed(message: &[u8]) -> Bytes {
 }
 
 /// All messages of a body.
-pub(crate) fn unframed(mut body: &[u8]) -> Vec<Bytes> {
+pub(crate) fn messages_in(mut body: &[u8]) -> Vec<Bytes> {
     let mut messages = Vec::new();
     while let [flag, a, b, c, d, rest @ ..] = body {
         assert_eq!(*flag, 0);
@@ -71,12 +71,12 @@ pub(crate) fn unframed(mut body: &[u8]) -> Vec<Bytes> {
     messages
 }
 
-fn endless(body: Bytes) -> Sent {
-    let begun = stream::once(async { Ok(Frame::data(body)) });
-    StreamBody::new(begun.chain(stream::pending())).boxed_unsync()
+fn endless_body(body: Bytes) -> RequestBody {
+    let first_frame = stream::once(async { Ok(Frame::data(body)) });
+    StreamBody::new(first_frame.chain(stream::pending())).boxed_unsync()
 }
 
-impl Client {
+impl GrpcClient {
     /// Connects with prior knowledge of HTTP/2.
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect(address).await.unwrap()).await
@@ -97,22 +97,26 @@ impl Client {
         }
     }
 
-    fn described(&self, name: &str) -> MessageDescriptor {
+    fn descriptor(&self, name: &str) -> MessageDescriptor {
         let name = format!("envoy.service.auth.v3.{name}");
         self.pool.get_message_by_name(&name).unwrap()
     }
 
     /// Encodes a `CheckRequest` from JSON.
-    pub(crate) fn question(&self, question: &Value) -> Vec<u8> {
-        let request = DynamicMessage::deserialize(self.described("CheckRequest"), question);
+    pub(crate) fn encode_request(&self, check: &Value) -> Vec<u8> {
+        let request = DynamicMessage::deserialize(self.descriptor("CheckRequest"), check);
         request.unwrap().encode_to_vec()
     }
 
     /// Decodes a `CheckResponse` to JSON.
-    pub(crate) fn answer(&self, called: &GrpcResponse) -> Value {
-        assert_eq!((called.http, called.status), (200, Some(0)), "{called:?}");
-        assert_eq!(called.headers["content-type"], "application/grpc");
-        let message = DynamicMessage::decode(self.described("CheckResponse"), called.message());
+    pub(crate) fn decode_response(&self, response: &GrpcResponse) -> Value {
+        assert_eq!(
+            (response.http, response.status),
+            (200, Some(0)),
+            "{response:?}"
+        );
+        assert_eq!(response.headers["content-type"], "application/grpc");
+        let message = DynamicMessage::decode(self.descriptor("CheckResponse"), response.message());
         let message = message.unwrap();
         // Every field in the response is in the descriptors.
         assert_eq!(message.unknown_fields().count(), 0);
@@ -123,15 +127,15 @@ impl Client {
     }
 
     /// Sends a check; the call itself must succeed.
-    pub(crate) async fn check(&mut self, question: &Value) -> Value {
-        let question = self.question(question);
-        self.check_bytes(&question).await
+    pub(crate) async fn check(&mut self, check: &Value) -> Value {
+        let check = self.encode_request(check);
+        self.check_bytes(&check).await
     }
 
     /// Sends a check of raw bytes, which may be invalid.
-    pub(crate) async fn check_bytes(&mut self, question: &[u8]) -> Value {
-        let called = self.call(CHECK, &[], framed(question)).await;
-        self.answer(&called)
+    pub(crate) async fn check_bytes(&mut self, check: &[u8]) -> Value {
+        let response = self.call(CHECK, &[], frame(check)).await;
+        self.decode_response(&response)
     }
 
     /// Calls a method with a body and reads the whole response.
@@ -152,23 +156,26 @@ impl Client {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> GrpcResponse {
-        self.call_with(path, headers, endless(body)).await
+        self.call_with(path, headers, endless_body(body)).await
     }
 
     /// Begins a call with a body that never ends.
     pub(crate) async fn open_endless(&mut self, path: &str, body: Bytes) -> Response<Incoming> {
-        self.open_with(path, &[], endless(body)).await
+        self.open_with(path, &[], endless_body(body)).await
     }
 
     async fn call_with(
         &mut self,
         path: &str,
         headers: &[(&str, &str)],
-        body: Sent,
+        body: RequestBody,
     ) -> GrpcResponse {
         let response = self.open_with(path, headers, body).await;
         let (head, body) = response.into_parts();
-        let body = timeout(WITHIN, body.collect()).await.unwrap().unwrap();
+        let body = timeout(CALL_TIMEOUT, body.collect())
+            .await
+            .unwrap()
+            .unwrap();
         let status = |headers: &HeaderMap| {
             let status = headers.get("grpc-status")?.to_str().ok()?;
             status.parse().ok()
@@ -196,12 +203,12 @@ impl Client {
         &mut self,
         path: &str,
         headers: &[(&str, &str)],
-        body: Sent,
+        body: RequestBody,
     ) -> Response<Incoming> {
         let mut request = Request::post(format!("http://menshen{path}")).version(Version::HTTP_2);
-        let own = |name: &str| headers.iter().any(|(own, _)| *own == name);
+        let is_replaced = |name: &str| headers.iter().any(|(is_replaced, _)| *is_replaced == name);
         for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")] {
-            if !own(name) {
+            if !is_replaced(name) {
                 request = request.header(name, value);
             }
         }
@@ -213,6 +220,6 @@ impl Client {
             self.sender.ready().await.unwrap();
             self.sender.send_request(request).await.unwrap()
         };
-        timeout(WITHIN, sent).await.unwrap()
+        timeout(CALL_TIMEOUT, sent).await.unwrap()
     }
 }

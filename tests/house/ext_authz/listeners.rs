@@ -3,7 +3,7 @@
 use serde_json::json;
 use tokio::net::UnixStream;
 
-use super::client::{CHECK, Client, framed};
+use super::client::{CHECK, GrpcClient, frame};
 use super::{GRPC_ON_MAIN, check_request, grpc_client, parse_response, setup};
 use crate::records::Records;
 use crate::setup::Setup;
@@ -11,7 +11,7 @@ use crate::tls::{connect, write_certificate};
 use crate::upstream::TempFolder;
 use crate::wire;
 
-const TRUSTING: &str = "trusted_proxies = [\"127.0.0.1\"]";
+const TRUST_LOOPBACK: &str = "trusted_proxies = [\"127.0.0.1\"]";
 
 #[tokio::test]
 async fn the_grpc_listener_answers_http1_with_an_explanation() {
@@ -32,23 +32,23 @@ async fn the_grpc_listener_answers_http1_with_an_explanation() {
 #[tokio::test]
 async fn the_main_listener_answers_grpc_only_with_on_main() {
     let menshen = Setup::default()
-        .server(TRUSTING)
+        .server(TRUST_LOOPBACK)
         .tables(GRPC_ON_MAIN)
         .start()
         .await;
     assert_eq!(menshen.running.grpc_address(), None);
-    let mut client = Client::connect(menshen.address()).await;
+    let mut client = GrpcClient::connect(menshen.address()).await;
     let answer = client.check(&json!({})).await;
     assert!(answer.get("denied_response").is_some());
     // Other requests on the main listener work as usual, over HTTP/2 and HTTP/1.1.
-    let called = client
+    let response = client
         .call(
             "/grpc.health.v1.Health/Check",
             &[("host", "nobody.test")],
-            framed(b""),
+            frame(b""),
         )
         .await;
-    assert_eq!((called.http, called.status), (400, None));
+    assert_eq!((response.http, response.status), (400, None));
     let answer = wire::send(
         menshen.address(),
         b"GET /public/echo HTTP/1.1\r\nHost: sso.test\r\n\r\n",
@@ -88,7 +88,7 @@ async fn a_unix_socket_answers_trusted_peers() {
         let menshen = at_a_path(&folder, trusted).start().await;
         assert_eq!(menshen.running.grpc_address(), None);
         let stream = UnixStream::connect(folder.path("grpc.sock")).await.unwrap();
-        let mut client = Client::over(stream).await;
+        let mut client = GrpcClient::over(stream).await;
         let answer = parse_response(&client.check(&check_request("/echo").json()).await);
         assert_eq!(answer.reason(), reason);
     }
@@ -112,13 +112,13 @@ async fn the_main_listener_answers_grpc_over_tls() {
     let tls = format!("tls = {{ certificate = {certificate:?}, key = {key:?} }}");
     let menshen = Setup::default()
         .external_url("https://sso.test")
-        .server(&format!("{TRUSTING}\n{tls}"))
+        .server(&format!("{TRUST_LOOPBACK}\n{tls}"))
         .tables(GRPC_ON_MAIN)
         .start()
         .await;
     let stream = connect(menshen.address(), "sso.test", &trusted, b"h2").await;
-    let mut client = Client::over(stream.unwrap()).await;
-    let question = check_request("/echo").scheme("https");
-    let answer = parse_response(&client.check(&question.json()).await);
+    let mut client = GrpcClient::over(stream.unwrap()).await;
+    let check = check_request("/echo").scheme("https");
+    let answer = parse_response(&client.check(&check.json()).await);
     assert_eq!((answer.http, answer.reason()), (Some(401), "nobody"));
 }

@@ -64,18 +64,18 @@ impl GrpcCheck {
     /// The `CheckRequest` as JSON.
     pub(crate) fn json(&self) -> Value {
         let source = json!({ "address": { "socket_address": { "address": "192.0.2.7" } } });
-        let mut question = json!({
+        let mut check = json!({
             "attributes": { "source": source, "request": { "http": self.http } },
         });
         if let Some(route) = &self.route {
-            question["attributes"]["context_extensions"] = json!({ "route": route });
+            check["attributes"]["context_extensions"] = json!({ "route": route });
         }
-        question
+        check
     }
 }
 
 /// Encodes one length-delimited field, whose bytes need not be text.
-pub(crate) fn field(number: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn protobuf_field(number: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = vec![number << 3 | 2];
     let mut length = content.len();
     while length >= 0x80 {

@@ -6,7 +6,7 @@ use prost_reflect::prost::Message;
 use prost_reflect::prost_types::FileDescriptorProto;
 use serde_json::json;
 
-use super::client::{framed, unframed};
+use super::client::{frame, messages_in};
 use super::{grpc_client, setup};
 use crate::conf;
 
@@ -39,13 +39,17 @@ fn the_descriptors_match_the_proto_files() {
 }
 
 /// Calls the reflection service of a version and returns the response.
-async fn reflected(version: &str, question: &[u8]) -> Vec<u8> {
+async fn reflected(version: &str, check: &[u8]) -> Vec<u8> {
     let menshen = setup().start().await;
     let mut client = grpc_client(&menshen).await;
     let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
-    let called = client.call(&path, &[], framed(question)).await;
-    assert_eq!((called.http, called.status), (200, Some(0)), "{called:?}");
-    unframed(&called.body).concat()
+    let response = client.call(&path, &[], frame(check)).await;
+    assert_eq!(
+        (response.http, response.status),
+        (200, Some(0)),
+        "{response:?}"
+    );
+    messages_in(&response.body).concat()
 }
 
 fn has(bytes: &[u8], text: &str) -> bool {
@@ -74,8 +78,8 @@ async fn reflection_describes_a_message() {
     for version in ["v1", "v1alpha"] {
         // file_containing_symbol = 4
         let symbol = b"envoy.service.auth.v3.CheckRequest";
-        let question = [&[0x22, u8::try_from(symbol.len()).unwrap()][..], symbol].concat();
-        let reflected_bytes = reflected(version, &question).await;
+        let check = [&[0x22, u8::try_from(symbol.len()).unwrap()][..], symbol].concat();
+        let reflected_bytes = reflected(version, &check).await;
         assert!(has(&reflected_bytes, "external_auth.proto"), "{version}");
         assert!(has(&reflected_bytes, "AttributeContext"), "{version}");
     }
@@ -86,8 +90,8 @@ async fn a_long_reflection_stream_does_not_block_shutdown() {
     let menshen = setup().start().await;
     let mut client = grpc_client(&menshen).await;
     let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
-    let looking = client.open_endless(path, framed(b"\x3a\x01*")).await;
-    let mut body = looking.into_body();
+    let response = client.open_endless(path, frame(b"\x3a\x01*")).await;
+    let mut body = response.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(has(&first, "Authorization"));
     let stopped = tokio::spawn(menshen.running.stop());

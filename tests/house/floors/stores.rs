@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::sources;
+use super::collect_sources;
 
 /// The modules that must not use a store.
 const WITHOUT_STORE: &[&str] = &["door", "face", "request", "login"];
@@ -35,9 +35,9 @@ fn uses_a_store(text: &str) -> bool {
 }
 
 /// Whether a text contains `part`, not followed by a character that `goes_on` accepts.
-fn contains(text: &str, part: &str, goes_on: fn(char) -> bool) -> bool {
+fn contains(text: &str, part: &str, continues: fn(char) -> bool) -> bool {
     text.match_indices(part)
-        .any(|(at, _)| !text[at + part.len()..].starts_with(goes_on))
+        .any(|(at, _)| !text[at + part.len()..].starts_with(continues))
 }
 
 fn is_name(letter: char) -> bool {
@@ -47,19 +47,19 @@ fn is_name(letter: char) -> bool {
 #[test]
 fn faces_and_decisions_do_not_use_a_store() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut complaints = Vec::new();
+    let mut violations = Vec::new();
     for module in WITHOUT_STORE {
         let mut files = vec![root.join(format!("{module}.rs"))];
-        sources(&root.join(module), &mut files);
+        collect_sources(&root.join(module), &mut files);
         // Tests may prepare a store.
         files.retain(|file| file.file_name().unwrap() != "tests.rs");
         for file in files {
             if uses_a_store(&fs::read_to_string(&file).unwrap()) {
-                complaints.push(file.strip_prefix(&root).unwrap().to_owned());
+                violations.push(file.strip_prefix(&root).unwrap().to_owned());
             }
         }
     }
-    assert!(complaints.is_empty(), "{complaints:#?}");
+    assert!(violations.is_empty(), "{violations:#?}");
 }
 
 #[test]

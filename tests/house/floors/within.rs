@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use super::sources;
+use super::collect_sources;
 
 /// The modules that are checked, as folders below `src`.
 const MODULES: [&str; 3] = ["request", "face/sign_in", "login"];
@@ -23,7 +23,7 @@ type Source = (String, String);
 fn read(module: &str) -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = vec![root.join(format!("{module}.rs"))];
-    sources(&root.join(module), &mut files);
+    collect_sources(&root.join(module), &mut files);
     let below = |file: &Path| {
         let inside = file.strip_prefix(&root).unwrap().to_str().unwrap();
         inside.to_owned()
@@ -70,15 +70,15 @@ struct Named {
 fn paths(code: &str) -> Vec<Named> {
     let mut found = Vec::new();
     let mut rest = code;
-    while let Some(at) = rest.find(is_of_name) {
-        rest = path(&rest[at..], &[], &mut found);
+    while let Some(position) = rest.find(is_name_char) {
+        rest = path(&rest[position..], &[], &mut found);
     }
     found
 }
 
 /// Parses a path at the start of a text; returns the rest.
 fn path<'a>(text: &'a str, before: &[String], found: &mut Vec<Named>) -> &'a str {
-    let end = text.find(|c| !is_of_name(c)).unwrap_or(text.len());
+    let end = text.find(|c| !is_name_char(c)).unwrap_or(text.len());
     let mut whole = before.to_vec();
     if &text[..end] != "self" || before.is_empty() {
         whole.push(text[..end].to_owned());
@@ -86,7 +86,7 @@ fn path<'a>(text: &'a str, before: &[String], found: &mut Vec<Named>) -> &'a str
     let rest = &text[end..];
     let Some(further) = rest.strip_prefix("::") else {
         let renamed = rest.strip_prefix(" as ").map(|name| {
-            let end = name.find(|c| !is_of_name(c)).unwrap_or(name.len());
+            let end = name.find(|c| !is_name_char(c)).unwrap_or(name.len());
             name[..end].to_owned()
         });
         let last = whole.last().cloned().unwrap_or_default();
@@ -96,7 +96,7 @@ fn path<'a>(text: &'a str, before: &[String], found: &mut Vec<Named>) -> &'a str
     };
     match further.chars().next() {
         Some('{') => group(&further[1..], &whole, found),
-        Some(first) if is_of_name(first) => path(further, &whole, found),
+        Some(first) if is_name_char(first) => path(further, &whole, found),
         // A glob, or type parameters.
         _ => {
             let name = whole.last().cloned().unwrap_or_default();
@@ -110,28 +110,28 @@ fn path<'a>(text: &'a str, before: &[String], found: &mut Vec<Named>) -> &'a str
 fn group<'a>(text: &'a str, before: &[String], found: &mut Vec<Named>) -> &'a str {
     let mut rest = text;
     loop {
-        match rest.find(|c| is_of_name(c) || c == '}') {
-            Some(at) if rest[at..].starts_with('}') => return &rest[at + 1..],
-            Some(at) => rest = path(&rest[at..], before, found),
+        match rest.find(|c| is_name_char(c) || c == '}') {
+            Some(position) if rest[position..].starts_with('}') => return &rest[position + 1..],
+            Some(position) => rest = path(&rest[position..], before, found),
             None => return "",
         }
         if let Some(renamed) = rest.strip_prefix(" as ") {
-            rest = renamed.trim_start_matches(is_of_name);
+            rest = renamed.trim_start_matches(is_name_char);
         }
     }
 }
 
-fn is_of_name(letter: char) -> bool {
+fn is_name_char(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_'
 }
 
 /// The absolute path of `path` in the module `at`; `None` if it is not in this crate.
-fn resolved(path: &[String], at: &[String]) -> Option<Vec<String>> {
+fn resolved(path: &[String], position: &[String]) -> Option<Vec<String>> {
     let (first, mut rest) = path.split_first()?;
     let mut whole = match first.as_str() {
         "crate" => Vec::new(),
-        "self" => at.to_vec(),
-        "super" => at[..at.len() - 1].to_vec(),
+        "self" => position.to_vec(),
+        "super" => position[..position.len() - 1].to_vec(),
         _ => return None,
     };
     while let Some(("super", further)) = rest.split_first().map(|(f, r)| (f.as_str(), r)) {
@@ -162,7 +162,7 @@ fn uses(module: &str, sources: &[Source]) -> Uses {
     let imports = code(parent);
     let imports = imports.split(';').map(str::trim_start);
     let imports = imports.filter(|one| one.starts_with("use ") || one.starts_with("pub"));
-    let passed_on: BTreeMap<_, _> = imports
+    let re_exports: BTreeMap<_, _> = imports
         .flat_map(paths)
         .filter_map(|Named { path, name }| {
             let whole = resolved(&path, &own);
@@ -182,16 +182,16 @@ fn uses(module: &str, sources: &[Source]) -> Uses {
         let Some(child) = child_of(path) else {
             continue;
         };
-        let at = module_path(path);
+        let position = module_path(path);
         for Named { path, .. } in paths(&code(text)) {
-            let whole = resolved(&path, &at);
+            let whole = resolved(&path, &position);
             let inside = whole
                 .as_deref()
                 .and_then(|whole| whole.strip_prefix(&own[..]));
             let Some(name) = inside.and_then(<[String]>::first) else {
                 continue;
             };
-            let used = children.get(name).or_else(|| passed_on.get(name));
+            let used = children.get(name).or_else(|| re_exports.get(name));
             if let Some(used) = used.filter(|used| **used != child) {
                 uses.get_mut(&child).unwrap().insert(used.clone());
             }
@@ -202,23 +202,23 @@ fn uses(module: &str, sources: &[Source]) -> Uses {
 
 /// The chain of uses from one submodule to another or to itself, if there is one.
 fn dependency_chain(uses: &Uses, from: &str, to: &str) -> Option<Vec<String>> {
-    let mut came_from = BTreeMap::from([(from, "")]);
-    let mut open = vec![from];
-    while let Some(at) = open.pop() {
-        for next in uses.get(at).into_iter().flatten() {
+    let mut predecessor = BTreeMap::from([(from, "")]);
+    let mut to_visit = vec![from];
+    while let Some(position) = to_visit.pop() {
+        for next in uses.get(position).into_iter().flatten() {
             if next == to {
-                let mut way = vec![to.to_owned(), at.to_owned()];
-                let mut at = at;
-                while at != from {
-                    at = came_from[at];
-                    way.push(at.to_owned());
+                let mut chain = vec![to.to_owned(), position.to_owned()];
+                let mut position = position;
+                while position != from {
+                    position = predecessor[position];
+                    chain.push(position.to_owned());
                 }
-                way.reverse();
-                return Some(way);
+                chain.reverse();
+                return Some(chain);
             }
-            if !came_from.contains_key(next.as_str()) {
-                came_from.insert(next, at);
-                open.push(next);
+            if !predecessor.contains_key(next.as_str()) {
+                predecessor.insert(next, position);
+                to_visit.push(next);
             }
         }
     }
@@ -244,13 +244,13 @@ fn submodules_do_not_depend_on_each_other_in_a_cycle() {
 #[test]
 fn the_steps_of_a_decision_depend_only_on_earlier_steps() {
     let uses = uses("request", &read("request"));
-    for (at, early) in REQUEST_ORDER.iter().enumerate() {
-        for late in &REQUEST_ORDER[at + 1..] {
+    for (position, earlier) in REQUEST_ORDER.iter().enumerate() {
+        for later in &REQUEST_ORDER[position + 1..] {
             assert!(
-                dependency_chain(&uses, late, early).is_some(),
-                "{late} needs no {early}"
+                dependency_chain(&uses, later, earlier).is_some(),
+                "{later} needs no {earlier}"
             );
-            assert_eq!(dependency_chain(&uses, early, late), None);
+            assert_eq!(dependency_chain(&uses, earlier, later), None);
         }
     }
 }
@@ -293,8 +293,8 @@ fn a_cycle_is_found() {
     ] {
         let mut sources = read(module);
         assert_eq!(cycle(&uses(module, &sources)), None, "{module}");
-        let planted = sources.iter_mut().find(|(path, _)| path == file);
-        planted.unwrap().1.insert_str(0, &format!("{line}\n"));
+        let changed = sources.iter_mut().find(|(path, _)| path == file);
+        changed.unwrap().1.insert_str(0, &format!("{line}\n"));
         assert!(cycle(&uses(module, &sources)).is_some(), "{file}: {line}");
     }
 }

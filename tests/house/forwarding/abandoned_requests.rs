@@ -17,7 +17,7 @@ const SHARE: u32 = 10;
 const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
 
 /// A limit longer than any test.
-const NEVER: &str = "[route.limits]\nabandoned = \"1h\"";
+const LONG_LIMIT: &str = "[route.limits]\nabandoned = \"1h\"";
 
 /// The protocol of the client, and so how it aborts a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ async fn abandon_request(
                 false => get("/", &forwarded_for(client.1)),
             };
             connection.send(request).await;
-            upstream = received(socket, stage).await;
+            upstream = accept_request(socket, stage).await;
             if stage == Stage::Answering {
                 assert_eq!(connection.read_answer_head().await.status, 200);
             }
@@ -84,14 +84,17 @@ async fn abandon_request(
             let mut frames = Frames::open(menshen.address(), 1 << 20).await;
             let (method, flags) = if uploads { ("POST", 0) } else { ("GET", 1) };
             frames
-                .ask(1, flags, (method, UPSTREAM_HOST, "/"), &[client])
+                .send_request(1, flags, (method, UPSTREAM_HOST, "/"), &[client])
                 .await;
             if uploads {
                 frames.send(DATA, 0, 1, b"half").await;
             }
-            upstream = received(socket, stage).await;
+            upstream = accept_request(socket, stage).await;
             if stage == Stage::Answering {
-                frames.next_of(1).await.expect("the head of the answer");
+                frames
+                    .next_of_stream(1)
+                    .await
+                    .expect("the head of the answer");
             }
             frames.send(RST_STREAM, 0, 1, &CANCEL).await;
             read_to_end(&mut upstream, uploads).await;
@@ -111,7 +114,7 @@ async fn read_to_end(upstream: &mut RawConnection<TcpStream>, uploads: bool) {
 }
 
 /// Accepts a request and returns the upstream's side of the connection.
-async fn received(socket: &TcpListener, stage: Stage) -> RawConnection<TcpStream> {
+async fn accept_request(socket: &TcpListener, stage: Stage) -> RawConnection<TcpStream> {
     let mut upstream = accept(socket).await;
     upstream.read_head().await.unwrap();
     match stage {
@@ -128,7 +131,7 @@ async fn received(socket: &TcpListener, stage: Stage) -> RawConnection<TcpStream
 }
 
 /// The status of one more request; 503 if too many are in progress.
-async fn status_of_one_more(menshen: &Menshen, socket: &TcpListener, client: &str) -> u16 {
+async fn status_of_next_request(menshen: &Menshen, socket: &TcpListener, client: &str) -> u16 {
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.send(get("/", &forwarded_for(client))).await;
     let answering = async {
@@ -158,14 +161,14 @@ async fn abandoned_requests_count_toward_the_share_of_the_client() {
             Stage::Uploading,
         ] {
             let socket = listener().await;
-            let menshen = start_menshen(&socket, NEVER).await;
+            let menshen = start_menshen(&socket, LONG_LIMIT).await;
             let mut abandoned = Vec::new();
             for _ in 0..SHARE {
                 abandoned.push(abandon_request(&menshen, &socket, protocol, stage).await);
             }
-            let same = status_of_one_more(&menshen, &socket, "203.0.113.7").await;
+            let same = status_of_next_request(&menshen, &socket, "203.0.113.7").await;
             assert_eq!(same, 503, "{protocol:?} {stage:?}");
-            let other = status_of_one_more(&menshen, &socket, "203.0.113.8").await;
+            let other = status_of_next_request(&menshen, &socket, "203.0.113.8").await;
             assert_eq!(other, 200, "{protocol:?} {stage:?}");
         }
     }
@@ -173,7 +176,8 @@ async fn abandoned_requests_count_toward_the_share_of_the_client() {
 
 /// Sends requests until one is not refused.
 async fn until_accepted(menshen: &Menshen, socket: &TcpListener, what: &str) {
-    let asking = async { while status_of_one_more(menshen, socket, "203.0.113.7").await != 200 {} };
+    let asking =
+        async { while status_of_next_request(menshen, socket, "203.0.113.7").await != 200 {} };
     timeout(TEST_TIMEOUT, asking)
         .await
         .unwrap_or_else(|_| panic!("{what}"));
@@ -182,7 +186,7 @@ async fn until_accepted(menshen: &Menshen, socket: &TcpListener, what: &str) {
 #[tokio::test]
 async fn an_abandoned_request_stops_counting_when_the_upstream_finishes_it() {
     let long = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(2 << 20));
-    let said = [
+    let responses = [
         (Stage::Unanswered, "HTTP/1.1 204 No Content\r\n\r\n"),
         (
             Stage::Interim,
@@ -193,17 +197,17 @@ async fn an_abandoned_request_stops_counting_when_the_upstream_finishes_it() {
         (Stage::Unanswered, long.as_str()),
     ];
     for protocol in [Protocol::Http1, Protocol::Http2] {
-        for (stage, said) in &said {
+        for (stage, responses) in &responses {
             let socket = listener().await;
-            let menshen = start_menshen(&socket, NEVER).await;
+            let menshen = start_menshen(&socket, LONG_LIMIT).await;
             let mut abandoned = Vec::new();
             for _ in 0..SHARE {
                 abandoned.push(abandon_request(&menshen, &socket, protocol, *stage).await);
             }
             let last = abandoned.last_mut().unwrap();
             // menshen may close the connection before all of it is sent.
-            let _ = last.try_send(said).await;
-            let what = format!("{protocol:?} {stage:?} {:.30}", said);
+            let _ = last.try_send(responses).await;
+            let what = format!("{protocol:?} {stage:?} {:.30}", responses);
             until_accepted(&menshen, &socket, &what).await;
             assert!(abandoned.pop().is_some());
             // Closing the connection finishes a request, too.

@@ -5,7 +5,8 @@ use crate::setup::{Menshen, Setup};
 use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, ok, public_route};
 
 /// A hidden request; if an upstream receives it, smuggling succeeded.
-const HIDDEN: &str = "GET /in/smuggled HTTP/1.1\r\nHost: up.test\r\nX-Forwarded-User: boss\r\n\r\n";
+const HIDDEN_REQUEST: &str =
+    "GET /in/smuggled HTTP/1.1\r\nHost: up.test\r\nX-Forwarded-User: boss\r\n\r\n";
 
 /// A protected route that the hidden request addresses.
 const PROTECTED: &str =
@@ -41,38 +42,38 @@ async fn menshen_with_short_limits(upstream: &Upstream) -> Menshen {
 }
 
 /// Asserts that the requests at the upstream are unambiguous by RFC 9112.
-fn assert_one_reading(shape: &str, upstream: &Upstream) {
-    for asked in upstream.received() {
-        let message = asked.message;
+fn assert_unambiguous(what: &str, upstream: &Upstream) {
+    for received in upstream.received() {
+        let message = received.message;
         let (length, coding) = (
             message.header_values("content-length"),
             message.header_values("transfer-encoding"),
         );
-        assert!(length.len() + coding.len() <= 1, "{shape:?}: {message:?}");
+        assert!(length.len() + coding.len() <= 1, "{what:?}: {message:?}");
         assert!(
             length
                 .iter()
                 .all(|value| value.bytes().all(|b| b.is_ascii_digit())),
-            "{shape:?}: {message:?}"
+            "{what:?}: {message:?}"
         );
         assert!(
             coding.iter().all(|value| *value == "chunked"),
-            "{shape:?}: {message:?}"
+            "{what:?}: {message:?}"
         );
         assert!(
             !message.start_line.contains("smuggled"),
-            "{shape:?} smuggled a request"
+            "{what:?} smuggled a request"
         );
         for (name, value) in &message.headers {
-            let look_alike = name.replace('_', "-").to_ascii_lowercase();
-            let framing = ["content-length", "transfer-encoding"].contains(&look_alike.as_str());
+            let normalized = name.replace('_', "-").to_ascii_lowercase();
+            let is_framing = ["content-length", "transfer-encoding"].contains(&normalized.as_str());
             assert!(
-                !framing || name.eq_ignore_ascii_case(&look_alike),
-                "{shape:?}: {name}"
+                !is_framing || name.eq_ignore_ascii_case(&normalized),
+                "{what:?}: {name}"
             );
             assert!(
                 !value.bytes().any(|b| b < b' ' && b != b'\t'),
-                "{shape:?}: {value:?}"
+                "{what:?}: {value:?}"
             );
         }
     }
@@ -80,11 +81,16 @@ fn assert_one_reading(shape: &str, upstream: &Upstream) {
 
 /// Header lines, the bytes after the head, and whether the request must be refused.
 fn two_lengths() -> Vec<(String, String, bool)> {
-    let hidden = HIDDEN.len();
+    let hidden_bytes = HIDDEN_REQUEST.len();
     let refused = |head: String, body: String| (head, body, true);
-    let normal = |head: String, body: String| (head, body, false);
-    let chunks = || format!("0\r\n\r\n{HIDDEN}");
-    let length = |text: &str| refused(format!("Content-Length: {text}\r\n"), HIDDEN.to_owned());
+    let accepted = |head: String, body: String| (head, body, false);
+    let chunks = || format!("0\r\n\r\n{HIDDEN_REQUEST}");
+    let length = |text: &str| {
+        refused(
+            format!("Content-Length: {text}\r\n"),
+            HIDDEN_REQUEST.to_owned(),
+        )
+    };
     let coding = |text: &str| {
         refused(
             format!("Transfer-Encoding: {text}\r\nContent-Length: 5\r\n"),
@@ -95,7 +101,7 @@ fn two_lengths() -> Vec<(String, String, bool)> {
         refused(
             format!(
                 "Content-Length: {}\r\nTransfer-Encoding: chunked\r\n",
-                hidden + 5
+                hidden_bytes + 5
             ),
             chunks(),
         ),
@@ -104,10 +110,10 @@ fn two_lengths() -> Vec<(String, String, bool)> {
             chunks(),
         ),
         refused(
-            format!("Content-Length: 0\r\nContent-Length: {hidden}\r\n"),
-            HIDDEN.to_owned(),
+            format!("Content-Length: 0\r\nContent-Length: {hidden_bytes}\r\n"),
+            HIDDEN_REQUEST.to_owned(),
         ),
-        length(&format!("0, {hidden}")),
+        length(&format!("0, {hidden_bytes}")),
         length("+0"),
         length("-1"),
         length("0x0"),
@@ -118,15 +124,21 @@ fn two_lengths() -> Vec<(String, String, bool)> {
         coding("chunked\r\nTransfer-Encoding: identity"),
         coding("\"chunked\""),
         coding("gzip"),
-        refused(format!("Content-Length : {hidden}\r\n"), HIDDEN.to_owned()),
-        refused(format!("Content-Length\t: {hidden}\r\n"), HIDDEN.to_owned()),
         refused(
-            format!("X: y\r\n Content-Length: {hidden}\r\n"),
-            HIDDEN.to_owned(),
+            format!("Content-Length : {hidden_bytes}\r\n"),
+            HIDDEN_REQUEST.to_owned(),
+        ),
+        refused(
+            format!("Content-Length\t: {hidden_bytes}\r\n"),
+            HIDDEN_REQUEST.to_owned(),
+        ),
+        refused(
+            format!("X: y\r\n Content-Length: {hidden_bytes}\r\n"),
+            HIDDEN_REQUEST.to_owned(),
         ),
         refused("Transfer-Encoding : chunked\r\n".to_owned(), chunks()),
         refused("Transfer-Encoding:\r\n chunked\r\n".to_owned(), chunks()),
-        normal(
+        accepted(
             "Content_Length: 0\r\nTransfer_Encoding: chunked\r\n".to_owned(),
             chunks(),
         ),
@@ -140,7 +152,7 @@ async fn a_request_with_two_body_lengths_is_refused_or_read_in_one_way() {
         let menshen = menshen_with_short_limits(&upstream).await;
         let request = format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{head}\r\n{body}");
         let statuses = statuses(menshen.address(), request.as_bytes()).await;
-        assert_one_reading(&head, &upstream);
+        assert_unambiguous(&head, &upstream);
         assert_eq!(
             menshen.app.requests(),
             0,
@@ -178,8 +190,9 @@ async fn invalid_chunks_never_complete_a_request() {
         let upstream = ok_upstream().await;
         let menshen = menshen_with_short_limits(&upstream).await;
         let head = "Transfer-Encoding: chunked";
-        let request =
-            format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{head}\r\n\r\n{chunks}{HIDDEN}");
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{head}\r\n\r\n{chunks}{HIDDEN_REQUEST}"
+        );
         let statuses = statuses(menshen.address(), request.as_bytes()).await;
         assert!(!statuses.contains(&200), "{chunks:?}: {statuses:?}");
         assert!(
@@ -240,7 +253,7 @@ async fn invalid_request_heads_are_refused() {
 async fn an_http_1_0_request_is_served_and_its_connection_closed() {
     let upstream = ok_upstream().await;
     let menshen = menshen_with_short_limits(&upstream).await;
-    let request = format!("GET / HTTP/1.0\r\nHost: {UPSTREAM_HOST}\r\n\r\n{HIDDEN}");
+    let request = format!("GET / HTTP/1.0\r\nHost: {UPSTREAM_HOST}\r\n\r\n{HIDDEN_REQUEST}");
     assert_eq!(statuses(menshen.address(), request.as_bytes()).await, [200]);
     assert_eq!(upstream.last_request().start_line, "GET / HTTP/1.1");
     // HTTP/1.0 has no transfer codings, so the end of the body is ambiguous.
@@ -248,13 +261,13 @@ async fn an_http_1_0_request_is_served_and_its_connection_closed() {
         format!("POST / HTTP/1.0\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\r\n");
     let statuses = statuses(
         menshen.address(),
-        format!("{head}0\r\n\r\n{HIDDEN}").as_bytes(),
+        format!("{head}0\r\n\r\n{HIDDEN_REQUEST}").as_bytes(),
     )
     .await;
     assert!(
         statuses.len() <= 1 && statuses.first().is_some_and(|s| *s == 400),
         "{statuses:?}"
     );
-    assert_one_reading("HTTP/1.0", &upstream);
+    assert_unambiguous("HTTP/1.0", &upstream);
     assert_eq!(upstream.received().len(), 1);
 }

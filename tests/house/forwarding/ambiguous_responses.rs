@@ -7,15 +7,15 @@ use crate::upstream::{
 };
 
 /// A hidden response that the next request must not receive.
-const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
+const HIDDEN_RESPONSE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
 
 /// An upstream that responds to `/` correctly and to `/N` with the Nth of `lies`; it never closes.
-async fn lying_upstream(lies: Vec<String>) -> (Upstream, Menshen) {
-    let upstream = Upstream::start(move |asked| {
-        let number = asked.message.target().trim_start_matches('/').parse();
+async fn numbered_upstream(responses: Vec<String>) -> (Upstream, Menshen) {
+    let upstream = Upstream::start(move |request| {
+        let number = request.message.target().trim_start_matches('/').parse();
         Reply::KeepAlive(number.map_or_else(
             |_| ok("fine"),
-            |number: usize| lies[number].clone().into_bytes(),
+            |number: usize| responses[number].clone().into_bytes(),
         ))
     })
     .await;
@@ -27,15 +27,18 @@ async fn assert_next_requests_succeed(menshen: &Menshen, after: &str) {
     let mut connection = RawConnection::open(menshen.address()).await;
     for _ in 0..2 {
         connection.send(get("/", "")).await;
-        let told = connection.try_read_answer().await.map(|told| told.text());
-        assert_eq!(told.as_deref(), Some("fine"), "after {after:?}");
+        let response = connection
+            .try_read_answer()
+            .await
+            .map(|response| response.text());
+        assert_eq!(response.as_deref(), Some("fine"), "after {after:?}");
     }
 }
 
 #[tokio::test]
 async fn an_ambiguous_response_head_is_a_502_and_poisons_no_later_request() {
     let long = "a".repeat(300 * 1024);
-    let lies: Vec<String> = [
+    let responses: Vec<String> = [
         "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc",
         "Content-Length: 0\r\nContent-Length: 3\r\n\r\nabc",
@@ -58,29 +61,37 @@ async fn an_ambiguous_response_head_is_a_502_and_poisons_no_later_request() {
         &format!("X: {long}\r\n\r\n"),
         &"X: y\r\n".repeat(1001),
     ]
-    .map(|lie| format!("HTTP/1.1 200 OK\r\n{lie}{POISON}"))
+    .map(|response_text| format!("HTTP/1.1 200 OK\r\n{response_text}{HIDDEN_RESPONSE}"))
     .into_iter()
     .chain([
-        format!("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{POISON}"),
-        format!("HTTP/1.2 200 OK\r\nContent-Length: 0\r\n\r\n{POISON}"),
-        format!("HTTP/1.1 1000 OK\r\nContent-Length: 0\r\n\r\n{POISON}"),
-        format!("{}{POISON}", "HTTP/1.1 102 Processing\r\n\r\n".repeat(100)),
+        format!("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{HIDDEN_RESPONSE}"),
+        format!("HTTP/1.2 200 OK\r\nContent-Length: 0\r\n\r\n{HIDDEN_RESPONSE}"),
+        format!("HTTP/1.1 1000 OK\r\nContent-Length: 0\r\n\r\n{HIDDEN_RESPONSE}"),
+        format!(
+            "{}{HIDDEN_RESPONSE}",
+            "HTTP/1.1 102 Processing\r\n\r\n".repeat(100)
+        ),
     ])
     .collect();
-    let (_upstream, menshen) = lying_upstream(lies.clone()).await;
-    for (number, lie) in lies.iter().enumerate() {
+    let (_upstream, menshen) = numbered_upstream(responses.clone()).await;
+    for (number, response_text) in responses.iter().enumerate() {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get(&format!("/{number}"), "")).await;
-        let told = connection.try_read_answer().await;
-        assert_eq!(told.map(|told| told.status), Some(502), "{lie:.200?}");
-        assert_next_requests_succeed(&menshen, &lie[..lie.len().min(200)]).await;
+        let response = connection.try_read_answer().await;
+        assert_eq!(
+            response.map(|response| response.status),
+            Some(502),
+            "{response_text:.200?}"
+        );
+        assert_next_requests_succeed(&menshen, &response_text[..response_text.len().min(200)])
+            .await;
     }
 }
 
 #[tokio::test]
 async fn ambiguous_chunks_end_the_response_and_poison_no_later_request() {
     let long = "a".repeat(20 * 1024);
-    let lies: Vec<String> = [
+    let responses: Vec<String> = [
         "zz\r\n",
         "-1\r\nx\r\n0\r\n\r\n",
         "+1\r\nx\r\n0\r\n\r\n",
@@ -99,15 +110,20 @@ async fn ambiguous_chunks_end_the_response_and_poison_no_later_request() {
         &format!("1;{long}\r\nx\r\n0\r\n\r\n"),
         &format!("1\r\nx\r\n0\r\nA: {long}\r\n\r\n"),
     ]
-    .map(|lie| format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{lie}{POISON}"))
+    .map(|response_text| {
+        format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{response_text}{HIDDEN_RESPONSE}"
+        )
+    })
     .into();
-    let (_upstream, menshen) = lying_upstream(lies.clone()).await;
-    for (number, lie) in lies.iter().enumerate() {
+    let (_upstream, menshen) = numbered_upstream(responses.clone()).await;
+    for (number, response_text) in responses.iter().enumerate() {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get(&format!("/{number}"), "")).await;
         let whole = connection.try_read_answer().await;
-        assert!(whole.is_none(), "{lie:.200?}: {whole:?}");
-        assert_next_requests_succeed(&menshen, &lie[..lie.len().min(200)]).await;
+        assert!(whole.is_none(), "{response_text:.200?}: {whole:?}");
+        assert_next_requests_succeed(&menshen, &response_text[..response_text.len().min(200)])
+            .await;
     }
 }
 
@@ -123,8 +139,9 @@ async fn bytes_after_a_response_never_answer_another_request() {
         ("GET", "304 Not Modified\r\nContent-Length: 9\r\n\r\n"),
         ("HEAD", "200 OK\r\nContent-Length: 9\r\n\r\n"),
     ];
-    for (method, end) in ends {
-        let (upstream, menshen) = lying_upstream(vec![format!("HTTP/1.1 {end}{POISON}")]).await;
+    for (method, response_head) in ends {
+        let (upstream, menshen) =
+            numbered_upstream(vec![format!("HTTP/1.1 {response_head}{HIDDEN_RESPONSE}")]).await;
         let mut connection = RawConnection::open(menshen.address()).await;
         connection
             .send(format!(
@@ -132,15 +149,15 @@ async fn bytes_after_a_response_never_answer_another_request() {
             ))
             .await;
         let head = connection.read_answer_head().await;
-        assert!(head.status < 400, "{end:?}: {}", head.status);
-        assert_next_requests_succeed(&menshen, end).await;
-        assert_eq!(upstream.connections(), 2, "{end:?}");
+        assert!(head.status < 400, "{response_head:?}: {}", head.status);
+        assert_next_requests_succeed(&menshen, response_head).await;
+        assert_eq!(upstream.connections(), 2, "{response_head:?}");
     }
 }
 
 #[tokio::test]
 async fn a_connection_whose_response_announces_an_impossible_body_is_not_reused() {
-    for (method, end, connections) in [
+    for (method, response_head, connections) in [
         // The announced body might arrive a moment later.
         ("HEAD", "200 OK\r\nContent-Length: 9\r\n\r\n", 2),
         ("HEAD", "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 2),
@@ -154,7 +171,8 @@ async fn a_connection_whose_response_announces_an_impossible_body_is_not_reused(
         ("GET", "204 No Content\r\n\r\n", 1),
         ("HEAD", "200 OK\r\nContent-Length: 0\r\n\r\n", 1),
     ] {
-        let (upstream, menshen) = lying_upstream(vec![format!("HTTP/1.1 {end}")]).await;
+        let (upstream, menshen) =
+            numbered_upstream(vec![format!("HTTP/1.1 {response_head}")]).await;
         let mut connection = RawConnection::open(menshen.address()).await;
         connection
             .send(format!(
@@ -162,9 +180,13 @@ async fn a_connection_whose_response_announces_an_impossible_body_is_not_reused(
             ))
             .await;
         let head = connection.read_answer_head().await;
-        assert!(head.status < 400, "{end:?}: {}", head.status);
-        assert_next_requests_succeed(&menshen, end).await;
-        assert_eq!(upstream.connections(), connections, "{method} {end:?}");
+        assert!(head.status < 400, "{response_head:?}: {}", head.status);
+        assert_next_requests_succeed(&menshen, response_head).await;
+        assert_eq!(
+            upstream.connections(),
+            connections,
+            "{method} {response_head:?}"
+        );
     }
 }
 
@@ -189,10 +211,10 @@ async fn a_response_that_arrives_byte_by_byte_is_forwarded_unchanged() {
             upstream.send([byte]).await;
             tokio::task::yield_now().await;
         }
-        let told = client.read_answer().await;
-        assert_eq!((told.status, told.text().as_str()), (200, "hello"), "{answer:?}");
-        assert!(told.header_values("content-length").count() <= 1, "{answer:?}");
-        assert_eq!(told.header("x-forwarded-user"), None);
+        let response = client.read_answer().await;
+        assert_eq!((response.status, response.text().as_str()), (200, "hello"), "{answer:?}");
+        assert!(response.header_values("content-length").count() <= 1, "{answer:?}");
+        assert_eq!(response.header("x-forwarded-user"), None);
         client.send(get("/", "")).await;
         // Each response was read to its end, so the connection is reused.
         upstream.read_request().await.unwrap();
@@ -201,7 +223,7 @@ async fn a_response_that_arrives_byte_by_byte_is_forwarded_unchanged() {
 
 #[tokio::test]
 async fn an_http_1_0_response_ends_with_its_connection() {
-    let upstream = Upstream::start(|asked| match asked.message.target() {
+    let upstream = Upstream::start(|request| match request.message.target() {
         "/close" => Reply::Close(b"HTTP/1.0 200 OK\r\n\r\nto the end".to_vec()),
         "/kept" => Reply::KeepAlive(
             b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nkept".to_vec(),
@@ -239,13 +261,16 @@ async fn a_connection_with_an_incomplete_request_is_never_reused() {
     upstream
         .send("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
         .await;
-    let told = client.read_answer_head().await;
-    assert_eq!(told.status, 413);
+    let response = client.read_answer_head().await;
+    assert_eq!(response.status, 413);
     let mut other = RawConnection::open(menshen.address()).await;
     other.send(get("/other", "")).await;
-    let mut fresh = accept(&socket).await;
-    assert_eq!(fresh.read_request().await.unwrap().target(), "/other");
-    fresh.send(ok("fine")).await;
+    let mut second_connection = accept(&socket).await;
+    assert_eq!(
+        second_connection.read_request().await.unwrap().target(),
+        "/other"
+    );
+    second_connection.send(ok("fine")).await;
     assert_eq!(other.read_answer().await.text(), "fine");
 }
 

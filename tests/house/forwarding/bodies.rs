@@ -13,21 +13,21 @@ fn pattern(length: usize) -> Vec<u8> {
 }
 
 fn chunked(body: &[u8], size: usize) -> Vec<u8> {
-    let mut sent = Vec::with_capacity(body.len() + body.len() / size * 8 + 16);
+    let mut chunks = Vec::with_capacity(body.len() + body.len() / size * 8 + 16);
     for piece in body.chunks(size) {
-        sent.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
-        sent.extend_from_slice(piece);
-        sent.extend_from_slice(b"\r\n");
+        chunks.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+        chunks.extend_from_slice(piece);
+        chunks.extend_from_slice(b"\r\n");
     }
-    sent.extend_from_slice(b"0\r\n\r\n");
-    sent
+    chunks.extend_from_slice(b"0\r\n\r\n");
+    chunks
 }
 
 /// An upstream that echoes a body in its original framing.
-async fn mirror() -> Upstream {
-    Upstream::start(|asked| {
-        let Message { body, .. } = &asked.message;
-        Reply::KeepAlive(match asked.message.single_header("transfer-encoding") {
+async fn echoing_upstream() -> Upstream {
+    Upstream::start(|request| {
+        let Message { body, .. } = &request.message;
+        Reply::KeepAlive(match request.message.single_header("transfer-encoding") {
             None => ok(body),
             Some(_) => {
                 let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -40,19 +40,19 @@ async fn mirror() -> Upstream {
 
 #[tokio::test]
 async fn methods_and_targets_are_forwarded_byte_for_byte() {
-    let upstream = mirror().await;
+    let upstream = echoing_upstream().await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
-    let mut line = RawConnection::open(menshen.address()).await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     let target = "/a%2Fb//c;v=1/%E5%BC%A0?x=%e5%bc%a0&y=a+b&&=&q=%zz|{}";
     for method in [
         "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "BREW",
     ] {
         let request = format!("{method} {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n");
-        line.send(request).await;
+        connection.send(request).await;
         let answer = if method == "HEAD" {
-            line.read_answer_head().await
+            connection.read_answer_head().await
         } else {
-            line.read_answer().await
+            connection.read_answer().await
         };
         assert_eq!(answer.status, 200, "{method}: {}", answer.text());
         assert_eq!(
@@ -65,7 +65,7 @@ async fn methods_and_targets_are_forwarded_byte_for_byte() {
 
 #[tokio::test]
 async fn connect_and_trace_are_refused() {
-    let upstream = mirror().await;
+    let upstream = echoing_upstream().await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     for (request, statuses) in [
         (
@@ -89,9 +89,9 @@ async fn connect_and_trace_are_refused() {
 
 #[tokio::test]
 async fn bodies_of_every_size_are_forwarded_completely_in_both_directions() {
-    let upstream = mirror().await;
+    let upstream = echoing_upstream().await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
-    let mut line = RawConnection::open(menshen.address()).await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for size in [0, 1, 16 * 1024, 1 << 20, 20 << 20] {
         let body = pattern(size);
         let address = menshen.address();
@@ -106,8 +106,8 @@ async fn bodies_of_every_size_are_forwarded_completely_in_both_directions() {
         ] {
             // A large body exceeds all buffers, so it is sent and received concurrently.
             if size > 1 << 18 {
-                line = RawConnection::open(address).await;
-                let (from, mut to) = line.stream.into_split();
+                connection = RawConnection::open(address).await;
+                let (from, mut to) = connection.stream.into_split();
                 let sending = tokio::spawn(async move {
                     tokio::io::AsyncWriteExt::write_all(&mut to, &request)
                         .await
@@ -119,25 +119,25 @@ async fn bodies_of_every_size_are_forwarded_completely_in_both_directions() {
                 assert_eq!(answer.status, 200);
                 assert!(answer.body == body, "{size} bytes with {framing} changed");
                 sending.await.unwrap();
-                line = RawConnection::open(address).await;
+                connection = RawConnection::open(address).await;
             } else {
-                line.send(&request).await;
-                let answer = line.read_answer().await;
+                connection.send(&request).await;
+                let answer = connection.read_answer().await;
                 assert_eq!(answer.status, 200);
                 assert!(answer.body == body, "{size} bytes with {framing} changed");
             }
-            let got = upstream.last_request();
-            assert!(got.body == body, "{size} bytes with {framing} changed");
+            let received = upstream.last_request();
+            assert!(received.body == body, "{size} bytes with {framing} changed");
             let framings = ["content-length", "transfer-encoding"];
-            let used: Vec<_> = framings
+            let framings_used: Vec<_> = framings
                 .into_iter()
-                .filter(|name| got.single_header(name).is_some())
+                .filter(|name| received.single_header(name).is_some())
                 .collect();
             // An empty chunked body may be forwarded with a length.
             if size > 0 {
-                assert_eq!(used, [framing]);
+                assert_eq!(framings_used, [framing]);
             } else {
-                assert_eq!(used.len(), 1);
+                assert_eq!(framings_used.len(), 1);
             }
         }
     }
@@ -145,7 +145,7 @@ async fn bodies_of_every_size_are_forwarded_completely_in_both_directions() {
 
 #[tokio::test]
 async fn a_body_above_the_limit_of_the_route_is_413_and_one_at_the_limit_passes() {
-    let upstream = mirror().await;
+    let upstream = echoing_upstream().await;
     let menshen = menshen_in_front_of(upstream.url(), "limits.body_bytes_max = 1000").await;
     let by_chunks = |size| {
         let head = format!(
@@ -162,20 +162,24 @@ async fn a_body_above_the_limit_of_the_route_is_413_and_one_at_the_limit_passes(
         let answer = crate::wire::send(menshen.address(), &request).await;
         assert_eq!(answer.status, status, "{}", answer.text());
     }
-    let whole = upstream.received();
-    assert!(whole.iter().all(|asked| asked.message.body.len() == 1000));
+    let requests = upstream.received();
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.message.body.len() == 1000)
+    );
     // The announced length is enough to refuse the request before the body is sent.
-    let mut line = RawConnection::open(menshen.address()).await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     let head =
         format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 99999999999\r\n\r\n");
-    line.send(head).await;
-    assert_eq!(line.read_answer().await.status, 413);
+    connection.send(head).await;
+    assert_eq!(connection.read_answer().await.status, 413);
 }
 
 #[tokio::test]
 async fn responses_without_a_body_do_not_desynchronise_the_connection() {
-    let upstream = Upstream::start(|asked| {
-        Reply::KeepAlive(match asked.message.target() {
+    let upstream = Upstream::start(|request| {
+        Reply::KeepAlive(match request.message.target() {
             "/204" => b"HTTP/1.1 204 No Content\r\nX-Kept: 1\r\n\r\n".to_vec(),
             "/304" => {
                 b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 7\r\n\r\n".to_vec()
@@ -191,7 +195,7 @@ async fn responses_without_a_body_do_not_desynchronise_the_connection() {
     })
     .await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
-    let mut line = RawConnection::open(menshen.address()).await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for (method, target, status, body) in [
         ("GET", "/204", 204, ""),
         ("GET", "/304", 304, ""),
@@ -199,14 +203,15 @@ async fn responses_without_a_body_do_not_desynchronise_the_connection() {
         ("GET", "/interim", 200, "final"),
         ("GET", "/", 200, "next"),
     ] {
-        line.send(format!(
-            "{method} {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"
-        ))
-        .await;
+        connection
+            .send(format!(
+                "{method} {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n"
+            ))
+            .await;
         let answer = if method == "HEAD" {
-            line.read_answer_head().await
+            connection.read_answer_head().await
         } else {
-            line.read_answer().await
+            connection.read_answer().await
         };
         assert_eq!((answer.status, answer.text().as_str()), (status, body));
         match target {
@@ -223,82 +228,91 @@ async fn responses_without_a_body_do_not_desynchronise_the_connection() {
 
 #[tokio::test]
 async fn a_client_that_expects_100_continue_gets_it() {
-    let upstream = mirror().await;
+    let upstream = echoing_upstream().await;
     let more =
         "[[route]]\nname = \"in\"\nhost = \"up.test\"\npath = \"/in\"\nupstream = [\"{app}\"]";
     let menshen = menshen_in_front_of(upstream.url(), more).await;
-    let ask = |target: &str| {
+    let request_expecting_100 = |target: &str| {
         format!(
             "POST {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nExpect: 100-continue\r\n\
              Content-Length: 5\r\n\r\n"
         )
     };
-    let mut line = RawConnection::open(menshen.address()).await;
-    line.send(ask("/")).await;
-    assert_eq!(line.read_answer_head().await.status, 100);
-    line.send("hello").await;
-    let answer = line.read_answer().await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.send(request_expecting_100("/")).await;
+    assert_eq!(connection.read_answer_head().await.status, 100);
+    connection.send("hello").await;
+    let answer = connection.read_answer().await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
     // menshen handles the expectation; the upstream receives the body at once.
     assert!(upstream.last_request().header_values("expect").is_empty());
 
     // A request that is not allowed is refused instead.
-    let mut line = RawConnection::open(menshen.address()).await;
-    line.send(ask("/in")).await;
-    assert_eq!(line.read_answer_head().await.status, 401);
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.send(request_expecting_100("/in")).await;
+    assert_eq!(connection.read_answer_head().await.status, 401);
     assert_eq!(menshen.app.requests(), 0);
 }
 
 #[tokio::test]
 async fn successive_requests_of_a_client_reuse_one_upstream_connection() {
-    let upstream = mirror().await;
+    let upstream = echoing_upstream().await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
-    let mut line = RawConnection::open(menshen.address()).await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for _ in 0..20 {
-        line.send(get("/", "")).await;
-        assert_eq!(line.read_answer().await.status, 200);
+        connection.send(get("/", "")).await;
+        assert_eq!(connection.read_answer().await.status, 200);
     }
     // Pipelined requests are answered in order.
     let two = [post("/", "", "one"), post("/", "", "two")].concat();
-    line.send(two).await;
-    assert_eq!(line.read_answer().await.text(), "one");
-    assert_eq!(line.read_answer().await.text(), "two");
+    connection.send(two).await;
+    assert_eq!(connection.read_answer().await.text(), "one");
+    assert_eq!(connection.read_answer().await.text(), "two");
     assert_eq!(upstream.connections(), 1);
 }
 
 #[tokio::test]
 async fn the_413_page_says_whether_the_application_received_part_of_the_body() {
     let log = Records::process_log();
-    let upstream = mirror().await;
+    let upstream = echoing_upstream().await;
     let menshen =
         menshen_in_front_of(upstream.url(), "[route.limits]\nbody_bytes_max = 123457").await;
     let head = format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nAccept: text/html\r\n");
-    let begun = [
+    let chunked_request = [
         format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes(),
         chunked(&pattern(200_000), 10_000),
     ]
     .concat();
-    let announced = [
+    let sized_request = [
         format!("{head}Content-Length: 200000\r\n\r\n").into_bytes(),
         pattern(200_000),
     ]
     .concat();
     for (request, cause, words) in [
-        (begun, Cause::TooLargeBegun, "was forwarded in part"),
-        (announced, Cause::TooLarge, "was not forwarded"),
+        (
+            chunked_request,
+            Cause::TooLargeBegun,
+            "was forwarded in part",
+        ),
+        (sized_request, Cause::TooLarge, "was not forwarded"),
     ] {
-        let mut line = RawConnection::open(menshen.address()).await;
-        line.send(&request).await;
-        let answer = line.read_answer().await;
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection.send(&request).await;
+        let answer = connection.read_answer().await;
         assert_eq!((answer.status, answer.cause()), (413, Some(cause)));
         let text = log.text();
-        let mut said = text.lines().filter(|line| line.contains("123457"));
-        let is_true = |line: &str| line.contains("WARN") && line.contains(words);
+        let mut lines = text
+            .lines()
+            .filter(|connection| connection.contains("123457"));
+        let is_true = |connection: &str| connection.contains("WARN") && connection.contains(words);
         assert!(
-            said.clone().any(is_true),
+            lines.clone().any(is_true),
             "{words}: {:?}",
-            said.collect::<Vec<_>>()
+            lines.collect::<Vec<_>>()
         );
-        assert!(!said.any(|line| line.contains("did not answer")), "{words}");
+        assert!(
+            !lines.any(|connection| connection.contains("did not answer")),
+            "{words}"
+        );
     }
 }

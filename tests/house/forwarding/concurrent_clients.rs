@@ -12,21 +12,21 @@ const CLIENTS: usize = 200;
 const REQUESTS: usize = 12;
 
 /// Returns the path, cookie and body of a request, with various framings and failures.
-fn answer(asked: &ReceivedRequest, number: usize) -> Reply {
-    let message = &asked.message;
+fn answer(request: &ReceivedRequest, number: usize) -> Reply {
+    let message = &request.message;
     let cookie = message.single_header("cookie").unwrap_or("");
     let body = String::from_utf8_lossy(&message.body);
     let text = format!("{} {cookie} {body}", message.target());
-    let (length, own) = (text.len(), format!("Set-Cookie: {cookie}; Path=/\r\n"));
-    let whole = format!("HTTP/1.1 200 OK\r\n{own}Content-Length: {length}\r\n\r\n{text}");
+    let (length, set_cookie) = (text.len(), format!("Set-Cookie: {cookie}; Path=/\r\n"));
+    let whole = format!("HTTP/1.1 200 OK\r\n{set_cookie}Content-Length: {length}\r\n\r\n{text}");
     match number % 17 {
         3 => Reply::Close(Vec::new()),
         5 => Reply::Close(whole.as_bytes()[..whole.len() - 3].to_vec()),
-        7 => Reply::Close(format!("HTTP/1.1 200 OK\r\n{own}\r\n{text}").into_bytes()),
+        7 => Reply::Close(format!("HTTP/1.1 200 OK\r\n{set_cookie}\r\n{text}").into_bytes()),
         9 => Reply::Close(b"HTTP/1.1 garbage\r\n\r\n".to_vec()),
         11 => Reply::Close(whole.into_bytes()),
         13 => Reply::KeepAlive(
-            format!("HTTP/1.1 200 OK\r\n{own}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{text}\r\n0\r\n\r\n")
+            format!("HTTP/1.1 200 OK\r\n{set_cookie}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{text}\r\n0\r\n\r\n")
                 .into_bytes(),
         ),
         // Extra bytes that must not reach another request.
@@ -39,14 +39,14 @@ fn answer(asked: &ReceivedRequest, number: usize) -> Reply {
 async fn two_hundred_concurrent_clients_each_get_their_own_responses() {
     let count = AtomicUsize::new(0);
     let upstream =
-        Upstream::start(move |asked| answer(asked, count.fetch_add(1, Ordering::SeqCst))).await;
+        Upstream::start(move |request| answer(request, count.fetch_add(1, Ordering::SeqCst))).await;
     let menshen = Arc::new(menshen_in_front_of(upstream.url(), "limits.response = \"20s\"").await);
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
         let menshen = Arc::clone(&menshen);
         clients.spawn(async move {
             let mut connection = RawConnection::open(menshen.address()).await;
-            let (mut good, mut failed) = (0, 0);
+            let (mut succeeded, mut failed) = (0, 0);
             for request in 0..REQUESTS {
                 let (target, cookie) = (format!("/{client}/{request}"), format!("who={client}"));
                 let body = "b".repeat(client * 7 % 50) + &format!("{client}.{request}");
@@ -79,20 +79,20 @@ async fn two_hundred_concurrent_clients_each_get_their_own_responses() {
                     answer.header("set-cookie"),
                     Some(format!("{cookie}; Path=/").as_str())
                 );
-                good += 1;
+                succeeded += 1;
             }
-            (good, failed)
+            (succeeded, failed)
         });
     }
-    let (mut good, mut failed) = (0, 0);
+    let (mut succeeded, mut failed) = (0, 0);
     while let Some(done) = clients.join_next().await {
-        let (fine, broken) = done.expect("no client got another client's response");
-        good += fine;
-        failed += broken;
+        let (succeeded_here, failed_here) = done.expect("no client got another client's response");
+        succeeded += succeeded_here;
+        failed += failed_here;
     }
-    assert_eq!(good + failed, CLIENTS * REQUESTS);
+    assert_eq!(succeeded + failed, CLIENTS * REQUESTS);
     assert!(
-        failed > 0 && good > CLIENTS * REQUESTS / 2,
-        "{good} good, {failed} failed"
+        failed > 0 && succeeded > CLIENTS * REQUESTS / 2,
+        "{succeeded} good, {failed} failed"
     );
 }

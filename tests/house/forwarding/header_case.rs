@@ -1,6 +1,6 @@
 //! `keep_header_case`: header names keep their case, for programs that depend on it.
 
-use super::tls_setup::{TlsSetup, ask};
+use super::tls_setup::{TlsSetup, get_over_http_2};
 use crate::raw_connection::{Message, RawConnection};
 use crate::setup::Setup;
 use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, menshen_in_front_of, public_route};
@@ -20,8 +20,8 @@ fn names(message: &Message) -> Vec<&str> {
 }
 
 async fn soap_upstream() -> Upstream {
-    Upstream::start(|asked| {
-        Reply::KeepAlive(match asked.message.target() {
+    Upstream::start(|request| {
+        Reply::KeepAlive(match request.message.target() {
             "/chunked" => "HTTP/1.1 200 OK\r\nX-Chunked: 1\r\nTransfer-ENCODING: chunked\r\n\r\n\
                            4\r\nfine\r\n0\r\n\r\n"
                 .into(),
@@ -122,7 +122,7 @@ async fn keep_header_case_applies_to_new_connections_after_a_reload() {
 async fn over_http_2_names_are_in_lower_case_and_the_upstream_receives_capitals() {
     let upstream = soap_upstream().await;
     let setup = TlsSetup::start(upstream.url(), "keep_header_case = true").await;
-    let response = ask(&mut setup.h2().await, "/").await;
+    let response = get_over_http_2(&mut setup.connect_http_2().await, "/").await;
     assert_eq!(
         (response.status, response.headers["soapversion"].as_bytes()),
         (200, &b"1"[..])

@@ -44,15 +44,15 @@ async fn the_upstream_receives_the_configured_host_header() {
 
 #[tokio::test]
 async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
-    let upstream = Upstream::start(|asked| {
-        let wanted = asked.message.single_header("x-want").unwrap_or("/").to_owned();
+    let upstream = Upstream::start(|request| {
+        let location = request.message.single_header("x-want").unwrap_or("/").to_owned();
         Reply::KeepAlive(with(
-            &format!("Location: {wanted}\r\nSet-Cookie: a=1; path=/x; HttpOnly\r\nSet-Cookie: b=2; Path=/\r\nSet-Cookie: c=3\r\n"),
+            &format!("Location: {location}\r\nSet-Cookie: a=1; path=/x; HttpOnly\r\nSet-Cookie: b=2; Path=/\r\nSet-Cookie: c=3\r\n"),
             "",
         ))
     })
     .await;
-    let own = upstream.url().trim_start_matches("http://").to_owned();
+    let upstream_authority = upstream.url().trim_start_matches("http://").to_owned();
     let menshen = menshen_in_front_of(upstream.url(), "path = \"/app\"\nstrip_path = true").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for (target, stripped) in [
@@ -64,11 +64,11 @@ async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
     ] {
         connection.send(get(target, "")).await;
         assert_eq!(connection.read_answer().await.status, 200, "{target}");
-        let got = upstream.last_request();
-        assert_eq!(got.target(), stripped, "{target}");
-        assert_eq!(got.single_header("x-forwarded-prefix"), Some("/app"));
+        let received = upstream.last_request();
+        assert_eq!(received.target(), stripped, "{target}");
+        assert_eq!(received.single_header("x-forwarded-prefix"), Some("/app"));
     }
-    for (location, mended) in [
+    for (location, rewritten) in [
         ("/login", "/app/login".to_owned()),
         ("/app/login", "/app/login".to_owned()),
         ("login", "login".to_owned()),
@@ -81,7 +81,10 @@ async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
             "http://else.test/login".to_owned(),
         ),
         ("//else.test/login", "//else.test/login".to_owned()),
-        (&format!("http://{own}/login?a"), "/app/login?a".to_owned()),
+        (
+            &format!("http://{upstream_authority}/login?a"),
+            "/app/login?a".to_owned(),
+        ),
     ] {
         connection
             .send(get("/app", &format!("X-Want: {location}\r\n")))
@@ -89,7 +92,7 @@ async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
         let answer = connection.read_answer().await;
         assert_eq!(
             answer.header("location"),
-            Some(mended.as_str()),
+            Some(rewritten.as_str()),
             "{location}"
         );
         let cookies: Vec<_> = answer.header_values("set-cookie").collect();
@@ -125,8 +128,8 @@ async fn without_strip_path_nothing_is_rewritten_and_the_clients_prefix_header_i
 
 #[tokio::test]
 async fn a_request_id_is_accepted_from_trusted_peers_only() {
-    let is_ours = |id: &str| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
-    for (trusted, sent, kept) in [
+    let is_generated = |id: &str| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    for (trusted, sent, is_kept) in [
         (true, "abc-1_2.3", true),
         (true, "has space", false),
         (true, "quote\"", false),
@@ -150,18 +153,26 @@ async fn a_request_id_is_accepted_from_trusted_peers_only() {
             200
         );
         let last = upstream.last_request();
-        let got = last.single_header("x-request-id").unwrap();
+        let received = last.single_header("x-request-id").unwrap();
         assert!(
-            if kept { got == sent } else { is_ours(got) },
-            "{trusted} {sent}: {got}"
+            if is_kept {
+                received == sent
+            } else {
+                is_generated(received)
+            },
+            "{trusted} {sent}: {received}"
         );
         // Error pages contain the same id.
         let request = format!("GET / HTTP/1.1\r\nHost: no.test\r\nX-Request-Id: {sent}\r\n\r\n");
         let answer = wire::send(menshen.address(), request.as_bytes()).await;
-        let named = answer.json()["request_id"].as_str().unwrap().to_owned();
+        let id_in_page = answer.json()["request_id"].as_str().unwrap().to_owned();
         assert!(
-            if kept { named == sent } else { is_ours(&named) },
-            "{named}"
+            if is_kept {
+                id_in_page == sent
+            } else {
+                is_generated(&id_in_page)
+            },
+            "{id_in_page}"
         );
     }
 }
@@ -191,8 +202,8 @@ async fn a_valid_trace_is_continued_and_an_invalid_one_replaced() {
         let headers = format!("traceparent: {sent}\r\ntracestate: vendor=1\r\n");
         let answer = wire::send(menshen.address(), get("/", &headers).as_bytes()).await;
         assert_eq!(answer.status, 200);
-        let got = upstream.last_request();
-        let parts: Vec<_> = got
+        let received = upstream.last_request();
+        let parts: Vec<_> = received
             .single_header("traceparent")
             .unwrap()
             .split('-')
@@ -205,7 +216,7 @@ async fn a_valid_trace_is_continued_and_an_invalid_one_replaced() {
         assert_eq!((parts[1] == trace, parts[3]), (continued, flags), "{sent}");
         assert_ne!(parts[2], "00f067aa0ba902b7", "menshen creates a new span");
         assert_eq!(
-            got.single_header("tracestate").is_some(),
+            received.single_header("tracestate").is_some(),
             continued,
             "{sent}"
         );
@@ -229,7 +240,7 @@ async fn hop_by_hop_headers_are_removed_in_both_directions() {
                    Trailer: X-T\r\nX-Stays: 1\r\nAuthorization: Bearer app\r\n";
     let answer = wire::send(menshen.address(), &post("/", headers, "body")).await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "body"));
-    let gone = [
+    let removed = [
         "x-hop",
         "keep-alive",
         "proxy-authenticate",
@@ -239,7 +250,7 @@ async fn hop_by_hop_headers_are_removed_in_both_directions() {
         "proxy-authorization",
         "te",
     ];
-    for name in gone {
+    for name in removed {
         assert_eq!(answer.header(name), None, "{name} was returned");
         assert!(
             upstream.last_request().header_values(name).is_empty(),
@@ -248,15 +259,15 @@ async fn hop_by_hop_headers_are_removed_in_both_directions() {
     }
     assert_eq!(answer.header("x-stays"), Some("1"));
     assert_eq!(answer.header("server"), Some("legacy"));
-    let got = upstream.last_request();
-    assert_eq!(got.single_header("x-stays"), Some("1"));
+    let received = upstream.last_request();
+    assert_eq!(received.single_header("x-stays"), Some("1"));
     // A header that the client lists in `Connection` is still set; the application's credentials
     // are forwarded.
-    assert_eq!(got.single_header("x-forwarded-for"), Some("127.0.0.1"));
-    assert_eq!(got.single_header("authorization"), Some("Bearer app"));
+    assert_eq!(received.single_header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(received.single_header("authorization"), Some("Bearer app"));
     assert!(
-        got.header_values("connection").is_empty()
-            || got.single_header("connection") == Some("keep-alive")
+        received.header_values("connection").is_empty()
+            || received.single_header("connection") == Some("keep-alive")
     );
 }
 

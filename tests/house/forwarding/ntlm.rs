@@ -39,11 +39,11 @@ const CHALLENGES: [&str; 8] = [
 /// belong to that user.
 async fn ntlm_upstream(challenge: &'static str) -> Upstream {
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
-    Upstream::start(move |asked: &ReceivedRequest| {
-        let sent = asked.message.single_header("authorization").unwrap_or("");
-        let words: Vec<_> = sent.split(' ').collect();
+    Upstream::start(move |request: &ReceivedRequest| {
+        let credentials = request.message.single_header("authorization").unwrap_or("");
+        let words: Vec<_> = credentials.split(' ').collect();
         let mut users = users.lock().unwrap();
-        let number = asked.connection.to_string();
+        let number = request.connection.to_string();
         let refused = |line: &str| {
             Reply::KeepAlive(
                 format!("HTTP/1.1 401 Unauthorized\r\n{line}Content-Length: 0\r\n\r\n")
@@ -53,10 +53,10 @@ async fn ntlm_upstream(challenge: &'static str) -> Upstream {
         match words[..] {
             [_, "hello"] => refused(&format!("WWW-Authenticate: NTLM challenge {number}\r\n")),
             [_, user, answered] if answered == number => {
-                users.insert(asked.connection, user.to_owned());
+                users.insert(request.connection, user.to_owned());
                 Reply::KeepAlive(with("", user))
             }
-            _ => match users.get(&asked.connection) {
+            _ => match users.get(&request.connection) {
                 Some(user) => Reply::KeepAlive(with("", user)),
                 None => refused(challenge),
             },
@@ -66,21 +66,21 @@ async fn ntlm_upstream(challenge: &'static str) -> Upstream {
 }
 
 /// Sends a request with further header lines.
-async fn ask(connection: &mut RawConnection<TcpStream>, lines: &str) -> Answer {
+async fn get_with(connection: &mut RawConnection<TcpStream>, lines: &str) -> Answer {
     connection.send(get("/", lines)).await;
     connection.read_answer().await
 }
 
 /// Does the handshake as a browser does, with further header lines in every request.
 async fn log_in(connection: &mut RawConnection<TcpStream>, user: &str, lines: &str) -> Answer {
-    assert_eq!(ask(connection, lines).await.status, 401);
-    let hello = ask(connection, &format!("{lines}Authorization: NTLM hello\r\n")).await;
-    let challenge = hello
+    assert_eq!(get_with(connection, lines).await.status, 401);
+    let negotiate = get_with(connection, &format!("{lines}Authorization: NTLM hello\r\n")).await;
+    let challenge = negotiate
         .header("www-authenticate")
         .expect("a challenge is sent");
     let number = challenge.strip_prefix("NTLM challenge ").unwrap();
-    let proof = format!("{lines}Authorization: NTLM {user} {number}\r\n");
-    ask(connection, &proof).await
+    let authenticate = format!("{lines}Authorization: NTLM {user} {number}\r\n");
+    get_with(connection, &authenticate).await
 }
 
 #[tokio::test]
@@ -88,24 +88,36 @@ async fn an_ntlm_login_stays_with_its_client_and_no_other_client_gets_the_connec
     for challenge in CHALLENGES {
         let upstream = ntlm_upstream(challenge).await;
         let menshen = menshen_in_front_of(upstream.url(), "").await;
-        let mut one = RawConnection::open(menshen.address()).await;
+        let mut first = RawConnection::open(menshen.address()).await;
         assert_eq!(
-            log_in(&mut one, "boss", "").await.text(),
+            log_in(&mut first, "boss", "").await.text(),
             "boss",
             "{challenge:?}"
         );
         for _ in 0..3 {
-            let mut other = RawConnection::open(menshen.address()).await;
-            assert_eq!(ask(&mut other, "").await.status, 401, "{challenge:?}");
-            assert_eq!(ask(&mut one, "").await.text(), "boss", "{challenge:?}");
-            assert_eq!(ask(&mut other, "").await.status, 401, "{challenge:?}");
+            let mut second_client = RawConnection::open(menshen.address()).await;
+            assert_eq!(
+                get_with(&mut second_client, "").await.status,
+                401,
+                "{challenge:?}"
+            );
+            assert_eq!(
+                get_with(&mut first, "").await.text(),
+                "boss",
+                "{challenge:?}"
+            );
+            assert_eq!(
+                get_with(&mut second_client, "").await.status,
+                401,
+                "{challenge:?}"
+            );
         }
         // Two clients at a time, each with its own connection.
-        let mut two = RawConnection::open(menshen.address()).await;
-        assert_eq!(log_in(&mut two, "clerk", "").await.text(), "clerk");
-        assert_eq!(ask(&mut one, "").await.text(), "boss");
-        assert_eq!(ask(&mut two, "").await.text(), "clerk");
-        drop((one, two));
+        let mut second = RawConnection::open(menshen.address()).await;
+        assert_eq!(log_in(&mut second, "clerk", "").await.text(), "clerk");
+        assert_eq!(get_with(&mut first, "").await.text(), "boss");
+        assert_eq!(get_with(&mut second, "").await.text(), "clerk");
+        drop((first, second));
         until("their connections are closed", || {
             upstream.open_connections() == 0
         })
@@ -118,9 +130,9 @@ async fn concurrent_clients_never_share_an_ntlm_login() {
     let upstream = ntlm_upstream(CHALLENGES[0]).await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     let address = menshen.address();
-    let mut crowd = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for number in 0..24 {
-        crowd.spawn(async move {
+        tasks.spawn(async move {
             let mut connection = RawConnection::open(address).await;
             let user = format!("user-{number}");
             let logs_in = number % 3 == 0;
@@ -128,7 +140,7 @@ async fn concurrent_clients_never_share_an_ntlm_login() {
                 assert_eq!(log_in(&mut connection, &user, "").await.text(), user);
             }
             for _ in 0..20 {
-                let answer = ask(&mut connection, "").await;
+                let answer = get_with(&mut connection, "").await;
                 if logs_in {
                     assert_eq!(answer.text(), user);
                 } else {
@@ -137,7 +149,7 @@ async fn concurrent_clients_never_share_an_ntlm_login() {
             }
         });
     }
-    while let Some(done) = crowd.join_next().await {
+    while let Some(done) = tasks.join_next().await {
         done.unwrap();
     }
 }
@@ -147,42 +159,52 @@ async fn ntlm_credentials_in_a_request_make_the_connection_private() {
     // The upstream sends no challenge; any `Authorization` header authenticates the connection.
     for scheme in ["NTLM", "ntlm", "Negotiate", "NEGOTIATE"] {
         let users: Mutex<HashMap<usize, String>> = Mutex::default();
-        let upstream = Upstream::start(move |asked| {
+        let upstream = Upstream::start(move |request| {
             let mut users = users.lock().unwrap();
-            if let Some(sent) = asked.message.single_header("authorization") {
-                users.insert(asked.connection, sent.to_owned());
+            if let Some(credentials) = request.message.single_header("authorization") {
+                users.insert(request.connection, credentials.to_owned());
             }
             Reply::KeepAlive(with(
                 "",
-                users.get(&asked.connection).map_or("nobody", |user| user),
+                users.get(&request.connection).map_or("nobody", |user| user),
             ))
         })
         .await;
         let menshen = menshen_in_front_of(upstream.url(), "").await;
-        let mut one = RawConnection::open(menshen.address()).await;
-        assert_eq!(ask(&mut one, "").await.text(), "nobody");
-        let sent = format!("Authorization: {scheme} abc\r\n");
-        assert_eq!(ask(&mut one, &sent).await.text(), format!("{scheme} abc"));
-        let mut other = RawConnection::open(menshen.address()).await;
-        assert_eq!(ask(&mut other, "").await.text(), "nobody", "{scheme}");
-        assert_eq!(ask(&mut one, "").await.text(), format!("{scheme} abc"));
+        let mut first = RawConnection::open(menshen.address()).await;
+        assert_eq!(get_with(&mut first, "").await.text(), "nobody");
+        let credentials = format!("Authorization: {scheme} abc\r\n");
+        assert_eq!(
+            get_with(&mut first, &credentials).await.text(),
+            format!("{scheme} abc")
+        );
+        let mut second_client = RawConnection::open(menshen.address()).await;
+        assert_eq!(
+            get_with(&mut second_client, "").await.text(),
+            "nobody",
+            "{scheme}"
+        );
+        assert_eq!(
+            get_with(&mut first, "").await.text(),
+            format!("{scheme} abc")
+        );
     }
 }
 
 #[tokio::test]
 async fn ntlm_credentials_set_by_a_route_make_the_connection_private() {
     // The upstream authenticates the connection by the first header it receives.
-    let names_first = || {
+    let start_upstream = || {
         let users: Mutex<HashMap<usize, String>> = Mutex::default();
-        Upstream::start(move |asked| {
+        Upstream::start(move |request| {
             let mut users = users.lock().unwrap();
-            let sent = asked
+            let credentials = request
                 .message
                 .single_header("authorization")
                 .map(str::to_owned);
             let user = users
-                .entry(asked.connection)
-                .or_insert_with(|| sent.unwrap_or_else(|| "nobody".to_owned()));
+                .entry(request.connection)
+                .or_insert_with(|| credentials.unwrap_or_else(|| "nobody".to_owned()));
             Reply::KeepAlive(with("", &*user))
         })
     };
@@ -193,21 +215,21 @@ async fn ntlm_credentials_set_by_a_route_make_the_connection_private() {
         ("NEGOTIATE ", "percent", true),
         ("Custom ", "utf-8", false),
     ] {
-        let upstream = names_first().await;
+        let upstream = start_upstream().await;
         let headers = format!(
             "header_encoding = \"{encoding}\"\n[route.headers]\n\
              Authorization = '\"{scheme}\" + request.headers[\"x-badge\"]'"
         );
         let menshen = menshen_in_front_of(upstream.url(), &headers).await;
         let open = || RawConnection::open(menshen.address());
-        let (mut one, mut other, mut third) = (open().await, open().await, open().await);
-        let boss = ask(&mut one, "X-Badge: boss\r\n").await.text();
+        let (mut first, mut second_client, mut third) = (open().await, open().await, open().await);
+        let boss = get_with(&mut first, "X-Badge: boss\r\n").await.text();
         assert!(boss.ends_with("boss"), "{boss}");
-        for (connection, badge) in [(&mut other, "X-Badge: clerk\r\n"), (&mut third, "")] {
-            let user = ask(connection, badge).await.text();
+        for (connection, badge) in [(&mut second_client, "X-Badge: clerk\r\n"), (&mut third, "")] {
+            let user = get_with(connection, badge).await.text();
             assert_eq!(user.ends_with("boss"), !private, "{scheme}: {user}");
         }
-        let again = ask(&mut one, "X-Badge: boss\r\n").await.text();
+        let again = get_with(&mut first, "X-Badge: boss\r\n").await.text();
         assert!(again.ends_with("boss"), "{again}");
     }
 }
@@ -216,25 +238,28 @@ async fn ntlm_credentials_set_by_a_route_make_the_connection_private() {
 async fn a_private_route_never_shares_a_connection_between_clients() {
     // The upstream authenticates the connection by a custom header of the first request.
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
-    let upstream = Upstream::start(move |asked| {
+    let upstream = Upstream::start(move |request| {
         let mut users = users.lock().unwrap();
-        let sent = asked
+        let credentials = request
             .message
             .single_header("x-badge")
             .unwrap_or("nobody")
             .to_owned();
-        let user = users.entry(asked.connection).or_insert(sent);
+        let user = users.entry(request.connection).or_insert(credentials);
         Reply::KeepAlive(with("", user))
     })
     .await;
     let menshen = menshen_in_front_of(upstream.url(), "upstream_connections = \"private\"").await;
-    let mut one = RawConnection::open(menshen.address()).await;
-    assert_eq!(ask(&mut one, "X-Badge: boss\r\n").await.text(), "boss");
-    let mut other = RawConnection::open(menshen.address()).await;
-    assert_eq!(ask(&mut other, "").await.text(), "nobody");
-    assert_eq!(ask(&mut one, "").await.text(), "boss");
+    let mut first = RawConnection::open(menshen.address()).await;
+    assert_eq!(
+        get_with(&mut first, "X-Badge: boss\r\n").await.text(),
+        "boss"
+    );
+    let mut second_client = RawConnection::open(menshen.address()).await;
+    assert_eq!(get_with(&mut second_client, "").await.text(), "nobody");
+    assert_eq!(get_with(&mut first, "").await.text(), "boss");
     assert_eq!(upstream.connections(), 2);
-    drop((one, other));
+    drop((first, second_client));
     until("the connections are closed", || {
         upstream.open_connections() == 0
     })
@@ -279,35 +304,35 @@ async fn users_behind_one_proxy_never_share_an_ntlm_login() {
             connection
                 .send(request("Authorization: NTLM hello\r\n"))
                 .await;
-            let hello = connection.read_answer().await;
-            let challenge = hello.header("www-authenticate").unwrap().to_owned();
+            let negotiate = connection.read_answer().await;
+            let challenge = negotiate.header("www-authenticate").unwrap().to_owned();
             let number = challenge.rsplit(' ').next().unwrap();
-            let proof = format!("Authorization: NTLM {user} {number}\r\n");
-            connection.send(request(&proof)).await;
+            let authenticate = format!("Authorization: NTLM {user} {number}\r\n");
+            connection.send(request(&authenticate)).await;
             assert_eq!(connection.read_answer().await.text(), user);
         }
         // Behind a proxy, the next anonymous request may come from another client.
-        for trace in ["X-Forwarded-For: 192.0.2.1\r\n", "Via: 1.1 front\r\n"] {
+        for proxy_header in ["X-Forwarded-For: 192.0.2.1\r\n", "Via: 1.1 front\r\n"] {
             let mut connection = RawConnection::open(menshen.address()).await;
-            assert_eq!(ask(&mut connection, trace).await.status, 401);
-            let hello = format!("{trace}Authorization: NTLM hello\r\n");
-            let hello = ask(&mut connection, &hello).await;
-            let number = hello
+            assert_eq!(get_with(&mut connection, proxy_header).await.status, 401);
+            let negotiate = format!("{proxy_header}Authorization: NTLM hello\r\n");
+            let negotiate = get_with(&mut connection, &negotiate).await;
+            let number = negotiate
                 .header("www-authenticate")
                 .unwrap()
                 .rsplit(' ')
                 .next()
                 .unwrap();
-            let proof = format!("{trace}Authorization: NTLM boss {number}\r\n");
+            let authenticate = format!("{proxy_header}Authorization: NTLM boss {number}\r\n");
             assert_ne!(
-                ask(&mut connection, &proof).await.text(),
+                get_with(&mut connection, &authenticate).await.text(),
                 "boss",
-                "{trusted} {trace}"
+                "{trusted} {proxy_header}"
             );
             assert_eq!(
-                ask(&mut connection, trace).await.status,
+                get_with(&mut connection, proxy_header).await.status,
                 401,
-                "{trusted} {trace}"
+                "{trusted} {proxy_header}"
             );
         }
     }
@@ -317,29 +342,29 @@ async fn users_behind_one_proxy_never_share_an_ntlm_login() {
 async fn a_reload_keeps_or_closes_private_connections_and_never_shares_them() {
     let upstream = ntlm_upstream(CHALLENGES[0]).await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
-    let mut one = RawConnection::open(menshen.address()).await;
-    assert_eq!(log_in(&mut one, "boss", "").await.text(), "boss");
+    let mut first = RawConnection::open(menshen.address()).await;
+    assert_eq!(log_in(&mut first, "boss", "").await.text(), "boss");
     let same = menshen.setup.clone();
     menshen.reload(&same).await.unwrap();
-    assert_eq!(ask(&mut one, "").await.text(), "boss");
-    let other = public_route(upstream.url(), "limits.connect = \"7s\"");
+    assert_eq!(get_with(&mut first, "").await.text(), "boss");
+    let second_client = public_route(upstream.url(), "limits.connect = \"7s\"");
     menshen
-        .reload(&Setup::default().routes(&other))
+        .reload(&Setup::default().routes(&second_client))
         .await
         .unwrap();
-    assert_eq!(ask(&mut one, "").await.status, 401);
-    let mut other = RawConnection::open(menshen.address()).await;
-    assert_eq!(ask(&mut other, "").await.status, 401);
+    assert_eq!(get_with(&mut first, "").await.status, 401);
+    let mut second_client = RawConnection::open(menshen.address()).await;
+    assert_eq!(get_with(&mut second_client, "").await.status, 401);
 }
 
 /// Sends a request over HTTP/2; returns the status, the challenge and the body.
-async fn ask_h2(
+async fn get_over_http_2(
     client: &mut SendRequest<Empty<Bytes>>,
-    sent: Option<String>,
+    credentials: Option<String>,
 ) -> (u16, String, String) {
     let mut request = Request::get("https://up.test/");
-    if let Some(sent) = sent {
-        request = request.header("authorization", sent);
+    if let Some(credentials) = credentials {
+        request = request.header("authorization", credentials);
     }
     let answer = client
         .send_request(request.body(Empty::new()).unwrap())
@@ -373,35 +398,35 @@ async fn over_http_2_no_other_client_gets_the_connection() {
         let stream = connect(menshen.address(), UPSTREAM_HOST, &trusted, b"h2")
             .await
             .unwrap();
-        let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
-        let (client, connection) = shaken.unwrap();
+        let connected = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+        let (client, connection) = connected.unwrap();
         tokio::spawn(connection);
         client
     };
-    let (mut one, other) = (open().await, open().await);
+    let (mut first, second_client) = (open().await, open().await);
     // The successive steps of a handshake use the same upstream connection.
-    assert_eq!(ask_h2(&mut one, None).await.0, 401);
-    let (_, challenge, _) = ask_h2(&mut one, Some("NTLM hello".to_owned())).await;
+    assert_eq!(get_over_http_2(&mut first, None).await.0, 401);
+    let (_, challenge, _) = get_over_http_2(&mut first, Some("NTLM hello".to_owned())).await;
     let number = challenge
         .strip_prefix("NTLM challenge ")
         .unwrap()
         .to_owned();
-    let proved = ask_h2(&mut one, Some(format!("NTLM boss {number}"))).await;
-    assert_eq!(proved.2, "boss");
-    let mut crowd = JoinSet::new();
+    let authenticated = get_over_http_2(&mut first, Some(format!("NTLM boss {number}"))).await;
+    assert_eq!(authenticated.2, "boss");
+    let mut tasks = JoinSet::new();
     for number in 0..40 {
-        let (is_one, mut client) = match number % 2 {
-            0 => (true, one.clone()),
-            _ => (false, other.clone()),
+        let (is_first, mut client) = match number % 2 {
+            0 => (true, first.clone()),
+            _ => (false, second_client.clone()),
         };
-        crowd.spawn(async move { (is_one, ask_h2(&mut client, None).await) });
+        tasks.spawn(async move { (is_first, get_over_http_2(&mut client, None).await) });
     }
-    while let Some(done) = crowd.join_next().await {
-        let (is_one, (status, _, body)) = done.unwrap();
+    while let Some(done) = tasks.join_next().await {
+        let (is_first, (status, _, body)) = done.unwrap();
         assert!(
-            status == 401 || (is_one && body == "boss"),
-            "{is_one} {status} {body}"
+            status == 401 || (is_first && body == "boss"),
+            "{is_first} {status} {body}"
         );
     }
-    drop((one, other));
+    drop((first, second_client));
 }

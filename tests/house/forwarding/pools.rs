@@ -12,7 +12,7 @@ use crate::upstream::{
 use crate::wire;
 
 /// The maximum idle time of a connection for a request that must not be repeated.
-const RECENT: Duration = Duration::from_secs(1);
+const RECENT_USE: Duration = Duration::from_secs(1);
 
 /// Advances the clock of the runtime.
 async fn advance_time(time: Duration) {
@@ -23,7 +23,7 @@ async fn advance_time(time: Duration) {
 
 /// An upstream that closes its first connection at the second request without a response.
 async fn stale_upstream() -> Upstream {
-    Upstream::start(|asked| match (asked.connection, asked.nth) {
+    Upstream::start(|received| match (received.connection, received.nth) {
         (1, 2..) => Reply::Close(Vec::new()),
         _ => Reply::KeepAlive(ok("fine")),
     })
@@ -46,15 +46,15 @@ async fn a_stale_connection_is_replaced_for_repeatable_requests_only() {
             assert_eq!(first.status, 200);
             let answer = wire::send(menshen.address(), &request).await;
             // After that, a request that must not be repeated gets a new connection.
-            if start.elapsed() < RECENT {
+            if start.elapsed() < RECENT_USE {
                 break (upstream, answer);
             }
         };
         assert_eq!(answer.status, status, "{}", answer.text());
-        let asked = upstream.received();
+        let received = upstream.received();
         let second =
-            |asked: &&crate::upstream::ReceivedRequest| asked.message.target() == "/second";
-        assert_eq!(asked.iter().filter(second).count(), times);
+            |received: &&crate::upstream::ReceivedRequest| received.message.target() == "/second";
+        assert_eq!(received.iter().filter(second).count(), times);
     }
 }
 
@@ -68,17 +68,18 @@ async fn a_post_is_not_sent_on_a_connection_that_may_be_closing() {
             let menshen = menshen_in_front_of(upstream.url(), "").await;
             let first = wire::send(menshen.address(), get("/", "").as_bytes()).await;
             assert_eq!(first.status, 200);
-            advance_time(RECENT).await;
+            advance_time(RECENT_USE).await;
             let length = body.len();
             let request = format!(
                 "{method} /second HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: {length}\r\n\r\n{body}"
             );
             let answer = wire::send(menshen.address(), request.as_bytes()).await;
             assert_eq!(answer.status, 200, "{method} {body}: {}", answer.text());
-            let asked = upstream.received();
-            let second =
-                |asked: &&crate::upstream::ReceivedRequest| asked.message.target() == "/second";
-            let times = asked.iter().filter(second).count();
+            let received = upstream.received();
+            let second = |received: &&crate::upstream::ReceivedRequest| {
+                received.message.target() == "/second"
+            };
+            let times = received.iter().filter(second).count();
             assert_eq!(times, if is_lost { 1 } else { 2 }, "{method} {body}");
         }
     }
@@ -87,7 +88,7 @@ async fn a_post_is_not_sent_on_a_connection_that_may_be_closing() {
 #[tokio::test]
 async fn an_idle_connection_is_kept_as_long_as_the_application_and_the_route_allow() {
     let limits = "[route.limits]\nkeep_alive = \"10s\"";
-    for (says, more, waits_ms, same) in [
+    for (header, more, waits_ms, same) in [
         ("", "", 25_000, true),
         ("", "", 30_000, false),
         ("", limits, 7_000, true),
@@ -102,7 +103,7 @@ async fn an_idle_connection_is_kept_as_long_as_the_application_and_the_route_all
         ("Keep-Alive: max=5\r\n", "", 25_000, true),
     ] {
         let upstream =
-            Upstream::start(move |_| Reply::KeepAlive(crate::upstream::with(says, "fine"))).await;
+            Upstream::start(move |_| Reply::KeepAlive(crate::upstream::with(header, "fine"))).await;
         let menshen = menshen_in_front_of(upstream.url(), more).await;
         for _ in 0..2 {
             let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
@@ -111,7 +112,7 @@ async fn an_idle_connection_is_kept_as_long_as_the_application_and_the_route_all
         }
         let connections = upstream.connections();
         let expected = if same { 1 } else { 2 };
-        assert_eq!(connections, expected, "{says:?} {more:?} {waits_ms}");
+        assert_eq!(connections, expected, "{header:?} {more:?} {waits_ms}");
     }
 }
 
@@ -123,9 +124,9 @@ async fn a_post_reuses_a_connection_that_was_just_used() {
         let start = Instant::now();
         wire::send(menshen.address(), get("/", "").as_bytes()).await;
         wire::send(menshen.address(), &post("/", "", "body")).await;
-        if start.elapsed() < RECENT {
-            let asked = upstream.received();
-            let [.., before, last] = &asked[..] else {
+        if start.elapsed() < RECENT_USE {
+            let received = upstream.received();
+            let [.., before, last] = &received[..] else {
                 panic!("two requests arrived")
             };
             assert_eq!(before.connection, last.connection);
@@ -137,7 +138,7 @@ async fn a_post_reuses_a_connection_that_was_just_used() {
 
 #[tokio::test]
 async fn a_request_is_repeated_at_most_once() {
-    let upstream = Upstream::start(|asked| match asked.message.target() {
+    let upstream = Upstream::start(|received| match received.message.target() {
         "/" => Reply::KeepAlive(ok("fine")),
         _ => Reply::Close(Vec::new()),
     })
@@ -160,11 +161,11 @@ async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response
     let cut_at = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
     let head_bytes = cut_at.find("fine").unwrap();
     let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
-    let mut moments: Vec<String> = [0, 1, 8, 12, 17, 30, head_bytes - 2, head_bytes - 1]
+    let mut responses: Vec<String> = [0, 1, 8, 12, 17, 30, head_bytes - 2, head_bytes - 1]
         .map(|end| cut_at[..end].to_owned())
         .to_vec();
-    moments.extend([interim.to_owned(), format!("{interim}HTTP/1.1 2")]);
-    for moment in moments {
+    responses.extend([interim.to_owned(), format!("{interim}HTTP/1.1 2")]);
+    for response in responses {
         // The failing request is sent on a new connection, or on a reused one.
         for served in [0, 1] {
             for (method, repeats) in [
@@ -175,10 +176,10 @@ async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response
                 ("POST", false),
                 ("PATCH", false),
             ] {
-                let bytes = moment.clone();
-                let upstream = Upstream::start(move |asked| match asked.connection {
-                    1 if asked.nth > served => Reply::Close(bytes.clone().into_bytes()),
-                    _ if asked.message.start_line.starts_with("HEAD") => {
+                let bytes = response.clone();
+                let upstream = Upstream::start(move |received| match received.connection {
+                    1 if received.nth > served => Reply::Close(bytes.clone().into_bytes()),
+                    _ if received.message.start_line.starts_with("HEAD") => {
                         Reply::KeepAlive(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n".to_vec())
                     }
                     _ => Reply::KeepAlive(ok("fine")),
@@ -197,17 +198,17 @@ async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response
                 let mut connection = answer;
                 connection.send(request).await;
                 let status = connection.read_answer_head().await.status;
-                if !repeats && served > 0 && start.elapsed() >= RECENT {
+                if !repeats && served > 0 && start.elapsed() >= RECENT_USE {
                     // Too late: the request got a new connection.
                     continue;
                 }
                 let expected = if repeats { 200 } else { 502 };
-                assert_eq!(status, expected, "{method} {served} {moment:?}");
+                assert_eq!(status, expected, "{method} {served} {response:?}");
                 let times = usize::from(repeats) + 1 + served;
                 assert_eq!(
                     upstream.received().len(),
                     times,
-                    "{method} {served} {moment:?}"
+                    "{method} {served} {response:?}"
                 );
             }
         }
@@ -251,17 +252,17 @@ async fn a_connection_closed_before_anything_is_read_fails_no_request() {
         let serving = async {
             drop(accept(&listener).await);
             let mut connection = accept(&listener).await;
-            let asked = connection
+            let received = connection
                 .read_request()
                 .await
                 .expect("the request is repeated");
             connection.send(ok("fine")).await;
-            asked
+            received
         };
         let request = format!("{method} / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n\r\n");
         let asking = wire::send(menshen.address(), request.as_bytes());
-        let (asked, answer) = tokio::join!(serving, asking);
-        assert!(asked.start_line.starts_with(method));
+        let (received, answer) = tokio::join!(serving, asking);
+        assert!(received.start_line.starts_with(method));
         assert_eq!((answer.status, answer.text().as_str()), (200, "fine"));
     }
 }
@@ -297,11 +298,14 @@ async fn an_upstream_may_listen_on_a_unix_socket() {
 
 #[tokio::test]
 async fn the_upstream_with_the_fewest_requests_is_chosen() {
-    let busy = |asked: &crate::upstream::ReceivedRequest| match asked.message.target() {
+    let respond = |received: &crate::upstream::ReceivedRequest| match received.message.target() {
         "/long" => Reply::HoldOpen(Vec::new()),
         _ => Reply::KeepAlive(ok("quick")),
     };
-    let (one, two) = (Upstream::start(busy).await, Upstream::start(busy).await);
+    let (one, two) = (
+        Upstream::start(respond).await,
+        Upstream::start(respond).await,
+    );
     let both = format!("{}\", \"{}", one.url(), two.url());
     let menshen = menshen_in_front_of(&both, "[route.limits]\nabandoned = \"100ms\"").await;
     let mut long = RawConnection::open(menshen.address()).await;
@@ -310,7 +314,7 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
         one.received().len() + two.received().len() == 1
     })
     .await;
-    let (held, free) = match one.received().len() {
+    let (busy, idle) = match one.received().len() {
         1 => (&one, &two),
         _ => (&two, &one),
     };
@@ -319,11 +323,11 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
         connection.send(get("/", "")).await;
         assert_eq!(connection.read_answer().await.status, 200);
     }
-    assert_eq!((held.received().len(), free.received().len()), (1, 8));
+    assert_eq!((busy.received().len(), idle.received().len()), (1, 8));
     // Without requests in progress, the upstreams are used in turn.
     drop(long);
     let asking = async {
-        while held.received().len() == 1 {
+        while busy.received().len() == 1 {
             connection.send(get("/", "")).await;
             assert_eq!(connection.read_answer().await.status, 200);
         }
@@ -336,9 +340,9 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
 #[tokio::test]
 async fn one_upstream_that_is_down_fails_no_request() {
     let down = refusing_socket();
-    let gone = format!("http://{}", down.local_addr().unwrap());
+    let refusing_url = format!("http://{}", down.local_addr().unwrap());
     let upstream = Upstream::start(|_| Reply::KeepAlive(ok("up"))).await;
-    let menshen = menshen_in_front_of(&format!("{gone}\", \"{}", upstream.url()), "").await;
+    let menshen = menshen_in_front_of(&format!("{refusing_url}\", \"{}", upstream.url()), "").await;
     for number in 0..10 {
         // Nothing was sent to the upstream that is down, so a request with a body can be retried.
         let answer = wire::send(menshen.address(), &post("/", "", "body")).await;
@@ -379,9 +383,9 @@ async fn unsolicited_bytes_of_an_upstream_never_answer_a_request() {
     assert_eq!(connection.read_answer().await.text(), "first");
     connection.send(get("/second", "")).await;
     let second = async {
-        let mut fresh = accept(&socket).await;
-        let asked = fresh.read_request().await.unwrap();
-        fresh.send(ok(asked.target())).await;
+        let mut second_connection = accept(&socket).await;
+        let received = second_connection.read_request().await.unwrap();
+        second_connection.send(ok(received.target())).await;
     };
     second.await;
     assert_eq!(connection.read_answer().await.text(), "/second");

@@ -13,20 +13,20 @@ use crate::upstream::{
 
 #[tokio::test]
 async fn an_idle_private_connection_is_closed_while_its_client_stays_connected() {
-    for (keep_alive, says) in [("200ms", ""), ("10s", "Keep-Alive: timeout=1\r\n")] {
-        let upstream = Upstream::start(move |_| Reply::KeepAlive(with(says, "x"))).await;
+    for (keep_alive, header) in [("200ms", ""), ("10s", "Keep-Alive: timeout=1\r\n")] {
+        let upstream = Upstream::start(move |_| Reply::KeepAlive(with(header, "x"))).await;
         let limits = format!("[route.limits]\nkeep_alive = \"{keep_alive}\"\n");
         let menshen = menshen_in_front_of(upstream.url(), &limits).await;
-        for sent in [
+        for credentials in [
             "",
             "Authorization: NTLM x\r\n",
             "Authorization: Negotiate x\r\n",
         ] {
             let mut client = RawConnection::open(menshen.address()).await;
             let before = upstream.connections();
-            client.send(get("/", sent)).await;
+            client.send(get("/", credentials)).await;
             assert_eq!(client.read_answer().await.status, 200);
-            assert_eq!(upstream.connections(), before + 1, "{sent}");
+            assert_eq!(upstream.connections(), before + 1, "{credentials}");
             until("its connection is closed", || {
                 upstream.open_connections() == 0
             })
@@ -34,7 +34,7 @@ async fn an_idle_private_connection_is_closed_while_its_client_stays_connected()
             // The client is still connected and is served on a new upstream connection.
             client.send(get("/.menshen/ping", "")).await;
             assert_eq!(client.read_answer().await.status, 200);
-            client.send(get("/", sent)).await;
+            client.send(get("/", credentials)).await;
             assert_eq!(client.read_answer().await.status, 200);
             until("the new connection is closed, too", || {
                 upstream.open_connections() == 0
@@ -54,10 +54,15 @@ struct Client(Frames, u32);
 
 impl Client {
     /// Sends several requests at once.
-    async fn ask(&mut self, times: usize, (host, path): (&str, &str), sent: &[(&str, &str)]) {
+    async fn send_requests(
+        &mut self,
+        times: usize,
+        (host, path): (&str, &str),
+        credentials: &[(&str, &str)],
+    ) {
         for _ in 0..times {
             self.0
-                .ask(self.1, END_STREAM, ("GET", host, path), sent)
+                .send_request(self.1, END_STREAM, ("GET", host, path), credentials)
                 .await;
             self.1 += 2;
         }
@@ -77,47 +82,52 @@ impl Client {
 async fn anonymous_clients_keep_two_private_connections_and_signed_in_clients_eight() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let own = "[[route]]\nname = \"win\"\nhost = \"sso.test\"\npath = \"/win\"";
+    let route = "[[route]]\nname = \"win\"\nhost = \"sso.test\"\npath = \"/win\"";
     let routes = format!(
-        "{ROUTES}\n{own}\nupstream = [\"{url}\"]\n{}",
+        "{ROUTES}\n{route}\nupstream = [\"{url}\"]\n{}",
         public_route(&url, "")
     );
     let setup = Setup::default().routes(&routes).tables(HTTP2_WITHOUT_TLS);
     let menshen = setup.server(DISTRUST_LOOPBACK).start().await;
     let cookie = format!("menshen={}", session_cookie_of(&menshen, "zhangsan").await);
-    let named = ("authorization", "NTLM x");
-    let known = [named, ("cookie", &*cookie)];
-    for (address, sent, most) in [
-        ((UPSTREAM_HOST, "/"), &known[..1], 2),
-        (("sso.test", "/win"), &known[..], 8),
+    let ntlm = ("authorization", "NTLM x");
+    let headers = [ntlm, ("cookie", &*cookie)];
+    for (target, credentials, kept) in [
+        ((UPSTREAM_HOST, "/"), &headers[..1], 2),
+        (("sso.test", "/win"), &headers[..], 8),
     ] {
         let mut client = Client(Frames::open(menshen.address(), 1 << 20).await, 1);
-        client.ask(8, address, sent).await;
-        let mut lines = Vec::new();
+        client.send_requests(8, target, credentials).await;
+        let mut connections = Vec::new();
         for _ in 0..8 {
-            let mut line = accept(&socket).await;
-            line.read_request().await.unwrap();
-            lines.push(line);
+            let mut connection = accept(&socket).await;
+            connection.read_request().await.unwrap();
+            connections.push(connection);
         }
-        for line in &mut lines {
-            line.send(ok("x")).await;
+        for connection in &mut connections {
+            connection.send(ok("x")).await;
         }
         client.answers(8).await;
-        let closed = || lines.iter().filter(|line| is_closed(line)).count();
-        until("the others are closed", || closed() == 8 - most).await;
+        let closed = || {
+            connections
+                .iter()
+                .filter(|connection| is_closed(connection))
+                .count()
+        };
+        until("the others are closed", || closed() == 8 - kept).await;
         // The remaining connections serve the same client again, all at once.
-        lines.retain(|line| !is_closed(line));
-        client.ask(most, address, sent).await;
-        for line in &mut lines {
-            line.read_request().await.unwrap();
+        connections.retain(|connection| !is_closed(connection));
+        client.send_requests(kept, target, credentials).await;
+        for connection in &mut connections {
+            connection.read_request().await.unwrap();
         }
-        for line in &mut lines {
-            line.send(ok("y")).await;
+        for connection in &mut connections {
+            connection.send(ok("y")).await;
         }
-        client.answers(most).await;
+        client.answers(kept).await;
         drop(client);
         until("they close with their client", || {
-            lines.iter().all(is_closed)
+            connections.iter().all(is_closed)
         })
         .await;
     }

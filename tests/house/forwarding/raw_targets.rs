@@ -13,7 +13,7 @@ use crate::upstream::{
 };
 
 /// Targets as they are sent and as the upstream receives them.
-const RAW: [(&[u8], &str); 14] = [
+const RAW_TARGETS: [(&[u8], &str); 14] = [
     (b"/q?query=a>1", "/q?query=a%3E1"),
     (b"/q?key=\"abc\"", "/q?key=%22abc%22"),
     (b"/q?a<b&c=%3C", "/q?a%3Cb&c=%3C"),
@@ -35,7 +35,7 @@ const RAW: [(&[u8], &str); 14] = [
 ];
 
 /// Targets that are refused: with `#`, blanks or control characters, or not a path or URL.
-const INVALID: [&[u8]; 16] = [
+const INVALID_TARGETS: [&[u8]; 16] = [
     b"/a#b",
     b"/a?b#c",
     b"/#",
@@ -59,7 +59,7 @@ fn head(target: &[u8], version: &str, more: &str) -> Vec<u8> {
     [b"GET ", target, rest.as_bytes()].concat()
 }
 
-async fn ok_upstream() -> (Upstream, Menshen) {
+async fn start_upstream_and_menshen() -> (Upstream, Menshen) {
     let upstream = Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await;
     let setup = Setup::default().access_log();
     let menshen = setup
@@ -71,37 +71,37 @@ async fn ok_upstream() -> (Upstream, Menshen) {
 
 /// Sends bytes in pieces of a size, each in its own packet.
 async fn send_in_pieces(
-    line: &mut RawConnection<tokio::net::TcpStream>,
+    connection: &mut RawConnection<tokio::net::TcpStream>,
     bytes: &[u8],
     size: usize,
 ) {
-    line.stream.set_nodelay(true).unwrap();
+    connection.stream.set_nodelay(true).unwrap();
     for piece in bytes.chunks(size) {
-        line.stream.write_all(piece).await.unwrap();
-        line.stream.flush().await.unwrap();
+        connection.stream.write_all(piece).await.unwrap();
+        connection.stream.flush().await.unwrap();
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
 async fn raw_bytes_in_a_target_are_percent_encoded_where_necessary() {
-    let (upstream, menshen) = ok_upstream().await;
-    for (target, wanted) in RAW {
+    let (upstream, menshen) = start_upstream_and_menshen().await;
+    for (target, expected) in RAW_TARGETS {
         for version in ["1.1", "1.0"] {
-            let mut line = RawConnection::open(menshen.address()).await;
-            line.send(head(target, version, "")).await;
-            assert_eq!(line.read_answer().await.status, 200, "{wanted}");
-            assert_eq!(upstream.last_request().target(), wanted);
+            let mut connection = RawConnection::open(menshen.address()).await;
+            connection.send(head(target, version, "")).await;
+            assert_eq!(connection.read_answer().await.status, 200, "{expected}");
+            assert_eq!(upstream.last_request().target(), expected);
         }
     }
 }
 
 #[tokio::test]
 async fn a_raw_target_is_encoded_the_same_way_in_pieces_and_between_other_requests() {
-    let (upstream, menshen) = ok_upstream().await;
+    let (upstream, menshen) = start_upstream_and_menshen().await;
     let mut sent = Vec::new();
-    let mut wanted = Vec::new();
-    for (target, arrives) in RAW {
+    let mut expected = Vec::new();
+    for (target, received_target) in RAW_TARGETS {
         // A body that looks like a request must not be parsed as one.
         let text = "GET /body<> HTTP/1.1\r\n\r\nGET /body#é HTTP/1.1\r\n\r\n";
         let chunked = format!(
@@ -114,24 +114,24 @@ async fn a_raw_target_is_encoded_the_same_way_in_pieces_and_between_other_reques
         sent.extend(post("/sized?a>1", "", text));
         sent.extend(head(target, "1.1", ""));
         sent.extend(chunked.into_bytes());
-        wanted.extend([
-            (arrives, ""),
+        expected.extend([
+            (received_target, ""),
             ("/sized?a%3E1", text),
-            (arrives, ""),
+            (received_target, ""),
             ("/chunked", text),
         ]);
     }
     for size in [1, 2, 3, 7, 40, 1000, sent.len()] {
         let before = upstream.received().len();
-        let mut line = RawConnection::open(menshen.address()).await;
-        send_in_pieces(&mut line, &sent, size).await;
-        for _ in &wanted {
-            assert_eq!(line.read_answer().await.status, 200, "{size}");
+        let mut connection = RawConnection::open(menshen.address()).await;
+        send_in_pieces(&mut connection, &sent, size).await;
+        for _ in &expected {
+            assert_eq!(connection.read_answer().await.status, 200, "{size}");
         }
-        let asked = upstream.received();
-        for (asked, (target, body)) in asked[before..].iter().zip(&wanted) {
-            assert_eq!(asked.message.target(), *target, "{size}");
-            assert_eq!(asked.message.body, body.as_bytes(), "{size} {target}");
+        let received = upstream.received();
+        for (received, (target, body)) in received[before..].iter().zip(&expected) {
+            assert_eq!(received.message.target(), *target, "{size}");
+            assert_eq!(received.message.body, body.as_bytes(), "{size} {target}");
         }
     }
 }
@@ -139,40 +139,43 @@ async fn a_raw_target_is_encoded_the_same_way_in_pieces_and_between_other_reques
 #[tokio::test]
 async fn an_invalid_target_gets_a_page_with_a_request_id_and_a_log_line() {
     let log = Records::process_log();
-    let (upstream, menshen) = ok_upstream().await;
-    for target in INVALID {
+    let (upstream, menshen) = start_upstream_and_menshen().await;
+    for target in INVALID_TARGETS {
         for size in [1, 1000] {
-            let mut line = RawConnection::open(menshen.address()).await;
+            let mut connection = RawConnection::open(menshen.address()).await;
             send_in_pieces(
-                &mut line,
+                &mut connection,
                 &head(target, "1.1", "Accept: text/html\r\n"),
                 size,
             )
             .await;
-            let answer = line.read_answer().await;
+            let answer = connection.read_answer().await;
             let what = String::from_utf8_lossy(target).into_owned();
             assert_eq!(answer.status, 400, "{what:?}");
             menshen.running.live().services().telemetry.flush();
             let records = menshen.records.text();
             let access = records
                 .lines()
-                .rfind(|line| line.contains("menshen::access"))
+                .rfind(|connection| connection.contains("menshen::access"))
                 .unwrap_or_else(|| panic!("{what:?} has no access line"));
             let access: serde_json::Value = serde_json::from_str(access).unwrap();
             assert_eq!(access["status"], 400, "{what:?}: {access}");
             let id = access["request_id"].as_str().unwrap();
             assert!(answer.text().contains(id), "{what:?}: {}", answer.text());
             let log = log.text();
-            let why = log.lines().find(|line| line.contains(id));
-            assert!(why.is_some_and(|line| line.contains("target")), "{what:?}");
+            let log_line = log.lines().find(|connection| connection.contains(id));
+            assert!(
+                log_line.is_some_and(|connection| connection.contains("target")),
+                "{what:?}"
+            );
             // The connection stays usable.
-            line.send(get("/next", "")).await;
-            assert_eq!(line.read_answer().await.status, 200, "{what:?}");
+            connection.send(get("/next", "")).await;
+            assert_eq!(connection.read_answer().await.status, 200, "{what:?}");
             assert_eq!(upstream.last_request().target(), "/next", "{what:?}");
         }
     }
     let next = upstream.received().len();
-    assert_eq!(next, 2 * INVALID.len(), "no other request arrives");
+    assert_eq!(next, 2 * INVALID_TARGETS.len(), "no other request arrives");
 }
 
 #[tokio::test]
@@ -184,20 +187,21 @@ async fn a_request_line_without_an_end_is_refused_when_it_is_too_long() {
         .start()
         .await;
     for begin in ["GET /", "GET /<", "GET /#"] {
-        let mut line = RawConnection::open(menshen.address()).await;
-        let _ = line
+        let mut connection = RawConnection::open(menshen.address()).await;
+        let _ = connection
             .try_send(format!("{begin}{}", "a".repeat(200_000)))
             .await;
-        let answer = line.try_read_answer().await;
+        let answer = connection.try_read_answer().await;
         let status = answer.map_or(431, |answer| answer.status);
         assert!([414, 431].contains(&status), "{begin}: {status}");
     }
     // A target within the limit may exceed it once it is encoded.
     for (count, fits) in [(1_000, true), (9_000, false)] {
-        let mut line = RawConnection::open(menshen.address()).await;
-        line.send(get(&format!("/?{}", ">".repeat(count)), ""))
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection
+            .send(get(&format!("/?{}", ">".repeat(count)), ""))
             .await;
-        let answer = line.read_answer().await;
+        let answer = connection.read_answer().await;
         assert_eq!(answer.status, if fits { 200 } else { 431 }, "{count}");
     }
     assert_eq!(upstream.received().len(), 1);
@@ -205,26 +209,27 @@ async fn a_request_line_without_an_end_is_refused_when_it_is_too_long() {
 
 #[tokio::test]
 async fn bytes_that_are_not_http_are_refused_at_once() {
-    let (_upstream, menshen) = ok_upstream().await;
+    let (_upstream, menshen) = start_upstream_and_menshen().await;
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
         b"{\"a\":1}",
         b"(x)",
     ] {
-        let mut line = RawConnection::open(menshen.address()).await;
-        line.send(bytes).await;
-        let answer = line.try_read_answer().await;
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection.send(bytes).await;
+        let answer = connection.try_read_answer().await;
         assert!(
             answer.is_none_or(|answer| answer.status == 400),
             "{bytes:?}"
         );
     }
     // A client may disconnect within the request line.
-    let mut line = RawConnection::open(menshen.address()).await;
-    line.send("GET /a<b").await;
-    line.stream.shutdown().await.unwrap();
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.send("GET /a<b").await;
+    connection.stream.shutdown().await.unwrap();
     assert!(
-        line.try_read_answer()
+        connection
+            .try_read_answer()
             .await
             .is_none_or(|answer| answer.status == 400)
     );
@@ -233,16 +238,16 @@ async fn bytes_that_are_not_http_are_refused_at_once() {
 #[tokio::test]
 async fn a_tunnel_forwards_bytes_that_look_like_a_request_line() {
     let menshen = menshen_in_front_of("{app}", "").await;
-    let mut line = open_websocket(&menshen, UPSTREAM_HOST, "").await;
+    let mut connection = open_websocket(&menshen, UPSTREAM_HOST, "").await;
     for data in [
         &b"GET /a<b#c HTTP/1.1\r\n\r\n"[..],
         b"GET /half",
         b"\r\n",
         b"\xb2\n",
     ] {
-        line.send(frame(0x82, data)).await;
-        let (_, back) = read_frame(&mut line).await.unwrap();
-        assert_eq!(back, data);
+        connection.send(frame(0x82, data)).await;
+        let (_, echoed) = read_frame(&mut connection).await.unwrap();
+        assert_eq!(echoed, data);
     }
 }
 
@@ -260,7 +265,7 @@ async fn over_http_2_forwarded_targets_are_the_judged_ones_and_others_are_reset(
     let menshen = setup.routes(&routes).start().await;
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
     let mut stream = 1;
-    for (path, arrives) in [
+    for (path, received_target) in [
         ("/a#/in", Some("/a")),
         ("/a?b#c", Some("/a?b")),
         ("/你好?{\"a\"", None),
@@ -270,12 +275,12 @@ async fn over_http_2_forwarded_targets_are_the_judged_ones_and_others_are_reset(
         ("/a b", None),
     ] {
         client.get(stream, UPSTREAM_HOST, path).await;
-        match arrives {
+        match received_target {
             Some(target) => {
                 assert_eq!(client.body(stream).await, b"fine", "{path}");
                 assert_eq!(upstream.last_request().target(), target);
             }
-            None => assert_eq!(client.reset(stream).await, 0, "{path}"),
+            None => assert_eq!(client.body_bytes_before_reset(stream).await, 0, "{path}"),
         }
         stream += 2;
     }

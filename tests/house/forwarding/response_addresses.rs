@@ -1,19 +1,19 @@
 //! Addresses in response headers that name the upstream are rewritten to the public address.
 
-use super::tls_setup::{TlsSetup, ask};
+use super::tls_setup::{TlsSetup, get_over_http_2};
 use crate::raw_connection::RawConnection;
 use crate::upstream::{Reply, Upstream, get, menshen_in_front_of, with};
 
 /// An upstream that returns the header lines of `X-Want`, and its own `host:port`.
 async fn echoing_upstream() -> (Upstream, String) {
-    let upstream = Upstream::start(|asked| {
-        let wanted = asked.message.single_header("x-want").unwrap_or_default();
+    let upstream = Upstream::start(|request| {
+        let wanted = request.message.single_header("x-want").unwrap_or_default();
         let lines = wanted.replace('|', "\r\n");
         Reply::KeepAlive(with(&format!("{lines}\r\n"), ""))
     })
     .await;
-    let own = upstream.url().trim_start_matches("http://").to_owned();
-    (upstream, own)
+    let upstream_authority = upstream.url().trim_start_matches("http://").to_owned();
+    (upstream, upstream_authority)
 }
 
 /// Returns what the client receives if the upstream sends `value`.
@@ -32,24 +32,27 @@ async fn rewritten(
 
 #[tokio::test]
 async fn location_headers_that_name_the_upstream_are_rewritten_to_the_public_address() {
-    let (upstream, own) = echoing_upstream().await;
+    let (upstream, upstream_authority) = echoing_upstream().await;
     let menshen = menshen_in_front_of(upstream.url(), "host_header = \"Legacy.internal\"").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for name in ["Location", "Content-Location"] {
         for (sent, expected) in [
-            (format!("http://{own}/login?a=b#c"), "/login?a=b#c"),
-            (format!("HTTP://{own}"), "/"),
-            (format!("http://{own}?a"), "/?a"),
+            (
+                format!("http://{upstream_authority}/login?a=b#c"),
+                "/login?a=b#c",
+            ),
+            (format!("HTTP://{upstream_authority}"), "/"),
+            (format!("http://{upstream_authority}?a"), "/?a"),
             ("http://legacy.internal/x".to_owned(), "/x"),
             ("http://legacy.internal:80/x".to_owned(), "/x"),
             ("https://LEGACY.internal/x".to_owned(), "/x"),
             // A browser would take the text after two slashes for a host.
             (
-                format!("http://{own}//evil.test/x"),
+                format!("http://{upstream_authority}//evil.test/x"),
                 "http://up.test//evil.test/x",
             ),
             (
-                format!("http://{own}/\\evil.test"),
+                format!("http://{upstream_authority}/\\evil.test"),
                 "http://up.test/\\evil.test",
             ),
             // Addresses of other hosts are unchanged.
@@ -67,18 +70,21 @@ async fn location_headers_that_name_the_upstream_are_rewritten_to_the_public_add
                 "http://legacy.internal.test/x",
             ),
             (
-                format!("http://user@{own}/x"),
-                format!("http://user@{own}/x").as_str(),
+                format!("http://user@{upstream_authority}/x"),
+                format!("http://user@{upstream_authority}/x").as_str(),
             ),
             (
-                format!("https://{own}.test/"),
-                format!("https://{own}.test/").as_str(),
+                format!("https://{upstream_authority}.test/"),
+                format!("https://{upstream_authority}.test/").as_str(),
             ),
             (
-                format!("/go?to=http://{own}/x"),
-                format!("/go?to=http://{own}/x").as_str(),
+                format!("/go?to=http://{upstream_authority}/x"),
+                format!("/go?to=http://{upstream_authority}/x").as_str(),
             ),
-            (format!("ftp://{own}/x"), format!("ftp://{own}/x").as_str()),
+            (
+                format!("ftp://{upstream_authority}/x"),
+                format!("ftp://{upstream_authority}/x").as_str(),
+            ),
         ] {
             assert_eq!(
                 rewritten(&mut connection, name, &sent).await,
@@ -91,23 +97,23 @@ async fn location_headers_that_name_the_upstream_are_rewritten_to_the_public_add
 
 #[tokio::test]
 async fn refresh_and_link_headers_that_name_the_upstream_are_rewritten() {
-    let (upstream, own) = echoing_upstream().await;
+    let (upstream, upstream_authority) = echoing_upstream().await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for (name, sent, expected) in [
         (
             "Refresh",
-            format!("5; url=http://{own}/x"),
+            format!("5; url=http://{upstream_authority}/x"),
             "5; url=/x".to_owned(),
         ),
         (
             "Refresh",
-            format!("0;URL='http://{own}/x'"),
+            format!("0;URL='http://{upstream_authority}/x'"),
             "0;URL='/x'".to_owned(),
         ),
         (
             "Refresh",
-            format!("0; url=\"http://{own}/x\""),
+            format!("0; url=\"http://{upstream_authority}/x\""),
             "0; url=\"/x\"".to_owned(),
         ),
         ("Refresh", "5".to_owned(), "5".to_owned()),
@@ -119,9 +125,11 @@ async fn refresh_and_link_headers_that_name_the_upstream_are_rewritten() {
         (
             "Link",
             format!(
-                "<http://{own}/a>; rel=\"next\", <http://else.test/b>; title=\"<http://{own}/c>\", <http://{own}/d>"
+                "<http://{upstream_authority}/a>; rel=\"next\", <http://else.test/b>; title=\"<http://{upstream_authority}/c>\", <http://{upstream_authority}/d>"
             ),
-            format!("</a>; rel=\"next\", <http://else.test/b>; title=\"<http://{own}/c>\", </d>"),
+            format!(
+                "</a>; rel=\"next\", <http://else.test/b>; title=\"<http://{upstream_authority}/c>\", </d>"
+            ),
         ),
         ("Link", "<broken".to_owned(), "<broken".to_owned()),
     ] {
@@ -132,7 +140,8 @@ async fn refresh_and_link_headers_that_name_the_upstream_are_rewritten() {
         );
     }
     // Every one of several headers.
-    let want = format!("Link: <http://{own}/a>|Link: <http://{own}/b>");
+    let want =
+        format!("Link: <http://{upstream_authority}/a>|Link: <http://{upstream_authority}/b>");
     connection
         .send(get("/", &format!("X-Want: {want}\r\n")))
         .await;
@@ -145,12 +154,20 @@ async fn refresh_and_link_headers_that_name_the_upstream_are_rewritten() {
 
 #[tokio::test]
 async fn a_stripped_prefix_is_restored_in_every_address_header() {
-    let (upstream, own) = echoing_upstream().await;
+    let (upstream, upstream_authority) = echoing_upstream().await;
     let menshen = menshen_in_front_of(upstream.url(), "path = \"/app\"\nstrip_path = true").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for (name, sent, expected) in [
-        ("Location", format!("http://{own}/x"), "/app/x"),
-        ("Location", format!("http://{own}//x"), "/app//x"),
+        (
+            "Location",
+            format!("http://{upstream_authority}/x"),
+            "/app/x",
+        ),
+        (
+            "Location",
+            format!("http://{upstream_authority}//x"),
+            "/app//x",
+        ),
         (
             "Location",
             "http://up.test/x".to_owned(),
@@ -178,8 +195,8 @@ async fn a_stripped_prefix_is_restored_in_every_address_header() {
 #[tokio::test]
 async fn addresses_that_are_not_utf_8_are_rewritten_byte_for_byte() {
     for target in [&b"/\xe4\xbd\xa0"[..], b"/\xc4\xe3"] {
-        let upstream = Upstream::start(move |asked| {
-            let host = asked.message.single_header("host").unwrap_or_default();
+        let upstream = Upstream::start(move |request| {
+            let host = request.message.single_header("host").unwrap_or_default();
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nLocation: http://{host}");
             Reply::KeepAlive([head.as_bytes(), target, b"\r\n\r\n"].concat())
         })
@@ -229,9 +246,9 @@ async fn a_cookie_domain_of_the_upstream_is_removed() {
 
 #[tokio::test]
 async fn http_addresses_of_the_public_host_become_https_for_https_clients() {
-    let (upstream, own) = echoing_upstream().await;
+    let (upstream, upstream_authority) = echoing_upstream().await;
     let tls = TlsSetup::start(upstream.url(), "").await;
-    let mut connection = tls.connection().await;
+    let mut connection = tls.connect_http_1().await;
     for (sent, expected) in [
         ("http://up.test/x?a", "https://up.test/x?a"),
         ("http://UP.test:80/x", "https://up.test/x"),
@@ -240,7 +257,10 @@ async fn http_addresses_of_the_public_host_become_https_for_https_clients() {
         ("https://up.test:8443/x", "https://up.test:8443/x"),
         ("http://else.test/x", "http://else.test/x"),
         ("http://up.test.evil/x", "http://up.test.evil/x"),
-        (&format!("http://{own}//x"), "https://up.test//x"),
+        (
+            &format!("http://{upstream_authority}//x"),
+            "https://up.test//x",
+        ),
     ] {
         for name in ["Location", "Content-Location"] {
             let want = format!("X-Want: {name}: {sent}\r\n");
@@ -266,13 +286,13 @@ async fn http_addresses_of_the_public_host_become_https_for_https_clients() {
 
 #[tokio::test]
 async fn addresses_are_rewritten_over_http_2_too() {
-    let upstream = Upstream::start(|asked| {
-        let host = asked.message.single_header("host").unwrap_or_default();
+    let upstream = Upstream::start(|request| {
+        let host = request.message.single_header("host").unwrap_or_default();
         let lines = format!("Location: http://{host}:81/x\r\n");
         Reply::KeepAlive(with(&lines, ""))
     })
     .await;
     let tls = TlsSetup::start(upstream.url(), "").await;
-    let response = ask(&mut tls.h2().await, "/").await;
+    let response = get_over_http_2(&mut tls.connect_http_2().await, "/").await;
     assert_eq!(response.headers["location"], "https://up.test/x");
 }

@@ -9,16 +9,18 @@ use crate::wire;
 /// The warning about an invalid response with this request id.
 fn logged_warning(log: &Records, request_id: &str) -> Option<serde_json::Value> {
     let text = log.text();
-    let mut lines = text.lines().filter(|line| line.contains(request_id));
-    let warning = |line: &&str| line.contains("\"WARN\"");
-    let line = lines.find(warning)?;
-    serde_json::from_str(line).ok()
+    let mut lines = text
+        .lines()
+        .filter(|connection| connection.contains(request_id));
+    let warning = |connection: &&str| connection.contains("\"WARN\"");
+    let connection = lines.find(warning)?;
+    serde_json::from_str(connection).ok()
 }
 
 #[tokio::test]
 async fn a_response_with_hundreds_of_header_lines_is_forwarded_completely() {
-    let upstream = Upstream::start(|asked| {
-        let count: usize = asked.message.target()[1..].parse().unwrap();
+    let upstream = Upstream::start(|request| {
+        let count: usize = request.message.target()[1..].parse().unwrap();
         let lines: String = (0..count)
             .map(|number| format!("Set-Cookie: c{number}={number}\r\n"))
             .collect();
@@ -28,10 +30,10 @@ async fn a_response_with_hundreds_of_header_lines_is_forwarded_completely() {
     })
     .await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
-    let mut line = RawConnection::open(menshen.address()).await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for count in [99, 100, 101, 300, 999] {
-        line.send(get(&format!("/{count}"), "")).await;
-        let answer = line.read_answer().await;
+        connection.send(get(&format!("/{count}"), "")).await;
+        let answer = connection.read_answer().await;
         assert_eq!((answer.status, answer.text().as_str()), (200, "fine"));
         let cookies: Vec<_> = answer
             .header_values("set-cookie")
@@ -41,8 +43,8 @@ async fn a_response_with_hundreds_of_header_lines_is_forwarded_completely() {
         assert_eq!(cookies, expected);
     }
     // Together with `Content-Length` that is one line too many.
-    line.send(get("/1000", "")).await;
-    assert_eq!(line.read_answer().await.status, 502);
+    connection.send(get("/1000", "")).await;
+    assert_eq!(connection.read_answer().await.status, 502);
 }
 
 #[tokio::test]
@@ -68,20 +70,20 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
             "did not request",
         ),
     ]
-    .map(|(answer, why)| (answer.to_owned(), why));
+    .map(|(answer, reason)| (answer.to_owned(), reason));
     let sent = answers.clone();
-    let upstream = Upstream::start(move |asked| {
-        let number: usize = asked.message.target()[1..].parse().unwrap();
+    let upstream = Upstream::start(move |request| {
+        let number: usize = request.message.target()[1..].parse().unwrap();
         Reply::Close(sent[number].0.clone().into_bytes())
     })
     .await;
-    let own = upstream.url().trim_start_matches("http://").to_owned();
+    let upstream_authority = upstream.url().trim_start_matches("http://").to_owned();
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     let html: String = navigation_headers()
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
-    for (number, (answer, why)) in answers.iter().enumerate() {
+    for (number, (answer, reason)) in answers.iter().enumerate() {
         let target = format!("/{number}");
         for (language, words) in [("en", "cannot be read"), ("zh-CN", "无法识别")] {
             let headers = format!("{html}Accept-Language: {language}\r\n");
@@ -93,19 +95,19 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
                 page.text()
             );
             assert!(
-                !page.text().contains(&own),
+                !page.text().contains(&upstream_authority),
                 "the page must not reveal the upstream address"
             );
         }
-        let told = wire::send(menshen.address(), get(&target, "").as_bytes()).await;
-        assert_eq!(told.status, 502, "{answer:.99?}");
-        let told = told.json();
-        assert_eq!(told["type"], "urn:menshen:problem:upstream-unreadable");
-        let id = told["request_id"].as_str().unwrap();
-        let line = logged_warning(log, id).expect("a warning");
-        let text = line.to_string();
-        assert!(text.contains(&own), "{text}");
-        assert!(text.contains(why), "{answer:.99?}: {text}");
+        let response = wire::send(menshen.address(), get(&target, "").as_bytes()).await;
+        assert_eq!(response.status, 502, "{answer:.99?}");
+        let response = response.json();
+        assert_eq!(response["type"], "urn:menshen:problem:upstream-unreadable");
+        let id = response["request_id"].as_str().unwrap();
+        let connection = logged_warning(log, id).expect("a warning");
+        let text = connection.to_string();
+        assert!(text.contains(&upstream_authority), "{text}");
+        assert!(text.contains(reason), "{answer:.99?}: {text}");
     }
 }
 
@@ -113,14 +115,14 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
 async fn an_upstream_that_closes_without_a_response_counts_as_down() {
     let upstream = Upstream::start(|_| Reply::Close(Vec::new())).await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
-    let told = wire::send(menshen.address(), get("/", "").as_bytes()).await;
-    assert_eq!(told.status, 502);
-    assert_eq!(told.json()["type"], "urn:menshen:problem:upstream-down");
+    let response = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+    assert_eq!(response.status, 502);
+    assert_eq!(response.json()["type"], "urn:menshen:problem:upstream-down");
 }
 
 #[tokio::test]
 async fn the_reason_phrase_of_the_application_is_forwarded() {
-    let firsts = [
+    let status_lines = [
         (
             "HTTP/1.1 403 Invalid Requestor ID",
             "HTTP/1.1 403 Invalid Requestor ID",
@@ -136,17 +138,17 @@ async fn the_reason_phrase_of_the_application_is_forwarded() {
         // A phrase that is not ASCII has an unknown encoding.
         ("HTTP/1.1 404 没有", "HTTP/1.1 404 Not Found"),
     ];
-    let upstream = Upstream::start(move |asked| {
-        let number: usize = asked.message.target()[1..].parse().unwrap();
-        let first = firsts[number].0;
-        Reply::Close(format!("{first}\r\nContent-Length: 0\r\n\r\n").into_bytes())
+    let upstream = Upstream::start(move |request| {
+        let number: usize = request.message.target()[1..].parse().unwrap();
+        let status_line = status_lines[number].0;
+        Reply::Close(format!("{status_line}\r\nContent-Length: 0\r\n\r\n").into_bytes())
     })
     .await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
-    for (number, (sent, expected)) in firsts.iter().enumerate() {
-        let mut line = RawConnection::open(menshen.address()).await;
-        line.send(get(&format!("/{number}"), "")).await;
-        let head = line.read_head().await.expect("a response arrives");
+    for (number, (sent, expected)) in status_lines.iter().enumerate() {
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection.send(get(&format!("/{number}"), "")).await;
+        let head = connection.read_head().await.expect("a response arrives");
         assert_eq!(head.start_line, *expected, "{sent}");
     }
 }

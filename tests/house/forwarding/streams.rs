@@ -13,7 +13,7 @@ use crate::upstream::{UPSTREAM_HOST, accept, get, listener, menshen_in_front_of,
 /// Much more than all socket buffers between two programs.
 const FLOOD: usize = 128 << 20;
 /// The maximum that socket buffers and menshen may buffer.
-const HELD_MAX: usize = 48 << 20;
+const BUFFERED_MAX: usize = 48 << 20;
 
 /// Writes up to `FLOOD` bytes and counts them.
 fn flood<W: AsyncWrite + Unpin + Send + 'static>(mut to: W) -> Arc<AtomicUsize> {
@@ -36,17 +36,17 @@ fn flood<W: AsyncWrite + Unpin + Send + 'static>(mut to: W) -> Arc<AtomicUsize> 
 
 /// Waits until writing stalls and returns the number of bytes written.
 async fn bytes_written_when_stalled(written: &AtomicUsize) -> usize {
-    let (mut before, mut same) = (0, 0);
+    let (mut before, mut unchanged) = (0, 0);
     until("a slow reader stops the writer", || {
         let now = written.load(Ordering::SeqCst);
-        same = if now == before && now > 0 {
-            same + 1
+        unchanged = if now == before && now > 0 {
+            unchanged + 1
         } else {
             0
         };
         before = now;
         // Half a second, in steps of 5 ms.
-        same > 100
+        unchanged > 100
     })
     .await;
     before
@@ -68,8 +68,8 @@ async fn a_client_that_does_not_read_slows_the_upstream_down() {
         .await;
     let written = flood(upstream.stream);
     assert_eq!(client.read_answer_head().await.status, 200);
-    let held = bytes_written_when_stalled(&written).await;
-    assert!(held < HELD_MAX, "{held} bytes were buffered");
+    let buffered = bytes_written_when_stalled(&written).await;
+    assert!(buffered < BUFFERED_MAX, "{buffered} bytes were buffered");
     // Nothing is lost: reading on yields all bytes.
     assert!(client.read_bytes(FLOOD).await.is_some());
     assert_eq!(written.load(Ordering::SeqCst), FLOOD);
@@ -89,8 +89,8 @@ async fn an_upstream_that_does_not_read_slows_the_client_down() {
     let written = flood(client.stream);
     let mut upstream = accept(&socket).await;
     upstream.read_head().await.unwrap();
-    let held = bytes_written_when_stalled(&written).await;
-    assert!(held < HELD_MAX, "{held} bytes were buffered");
+    let buffered = bytes_written_when_stalled(&written).await;
+    assert!(buffered < BUFFERED_MAX, "{buffered} bytes were buffered");
 }
 
 #[tokio::test]
@@ -129,12 +129,12 @@ async fn a_client_that_disconnects_closes_the_upstream_connection() {
     let socket = listener().await;
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
-    for begun in [false, true] {
+    for has_response in [false, true] {
         let mut client = RawConnection::open(menshen.address()).await;
         client.send(get("/", "")).await;
         let mut upstream = accept(&socket).await;
         upstream.read_request().await.unwrap();
-        if begun {
+        if has_response {
             upstream
                 .send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
                 .await;

@@ -60,14 +60,14 @@ impl TlsSetup {
     }
 
     /// Connects over HTTP/1.1.
-    pub(super) async fn connection(&self) -> RawConnection<TlsStream<TcpStream>> {
+    pub(super) async fn connect_http_1(&self) -> RawConnection<TlsStream<TcpStream>> {
         let alpn = b"http/1.1";
         let stream = connect(self.menshen.address(), UPSTREAM_HOST, &self.trusted, alpn).await;
         RawConnection::over(stream.unwrap())
     }
 
     /// Connects over HTTP/2.
-    pub(super) async fn h2(&self) -> SendRequest<Http2Body> {
+    pub(super) async fn connect_http_2(&self) -> SendRequest<Http2Body> {
         let stream = connect(self.menshen.address(), UPSTREAM_HOST, &self.trusted, b"h2").await;
         let io = TokioIo::new(stream.unwrap());
         let (client, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
@@ -77,9 +77,12 @@ impl TlsSetup {
 }
 
 /// Sends a GET request over HTTP/2 and reads the response.
-pub(super) async fn ask(client: &mut SendRequest<Http2Body>, target: &str) -> Http2Response {
+pub(super) async fn get_over_http_2(
+    client: &mut SendRequest<Http2Body>,
+    target: &str,
+) -> Http2Response {
     let request = Request::get(format!("https://{UPSTREAM_HOST}{target}"));
-    send(
+    send_over_http_2(
         client,
         request.body(Full::default().boxed_unsync()).unwrap(),
     )
@@ -87,7 +90,7 @@ pub(super) async fn ask(client: &mut SendRequest<Http2Body>, target: &str) -> Ht
 }
 
 /// Sends a request over HTTP/2 and reads the response.
-pub(super) async fn send(
+pub(super) async fn send_over_http_2(
     client: &mut SendRequest<Http2Body>,
     request: Request<Http2Body>,
 ) -> Http2Response {

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Request};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 
-use super::tls_setup::{TlsSetup, ask, send};
+use super::tls_setup::{TlsSetup, get_over_http_2, send_over_http_2};
 use crate::raw_connection::RawConnection;
 use crate::setup::Setup;
 use crate::upstream::{
@@ -87,7 +87,7 @@ async fn response_trailers_reach_http_1_clients_that_accept_them() {
 async fn response_trailers_reach_http_2_clients() {
     let upstream = Upstream::start(|_| Reply::KeepAlive(ANSWER.as_bytes().to_vec())).await;
     let setup = TlsSetup::start(upstream.url(), "").await;
-    let response = ask(&mut setup.h2().await, "/").await;
+    let response = get_over_http_2(&mut setup.connect_http_2().await, "/").await;
     assert_eq!(
         (response.body.as_slice(), response.is_complete),
         (&b"hi"[..], true)
@@ -103,12 +103,12 @@ async fn request_trailers_reach_the_upstream_without_header_names() {
     let routes = public_route(&url, "headers = { X-Remote-User = \"'nobody'\" }");
     let menshen = Setup::default().routes(&routes).start().await;
     let mut client = RawConnection::open(menshen.address()).await;
-    let evil: String = FORBIDDEN.map(|name| format!("{name}: boss\r\n")).concat();
+    let forbidden: String = FORBIDDEN.map(|name| format!("{name}: boss\r\n")).concat();
     client
         .send(format!(
             "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\
              Trailer: X-Sum, X-Forwarded-User, Authorization\r\n\r\n\
-             2\r\nhi\r\n0\r\nX-Sum: 1\r\nServer-Timing: a\r\n{evil}\r\n"
+             2\r\nhi\r\n0\r\nX-Sum: 1\r\nServer-Timing: a\r\n{forbidden}\r\n"
         ))
         .await;
     let mut upstream = accept(&socket).await;
@@ -134,7 +134,7 @@ async fn http_2_request_trailers_reach_the_upstream() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let setup = TlsSetup::start(&url, "").await;
-    let mut client = setup.h2().await;
+    let mut client = setup.connect_http_2().await;
     let mut trailers = HeaderMap::new();
     for (name, value) in [
         ("x-sum", "1"),
@@ -151,7 +151,7 @@ async fn http_2_request_trailers_reach_the_upstream() {
     let request = Request::post(format!("https://{UPSTREAM_HOST}/"))
         .body(body)
         .unwrap();
-    let asking = tokio::spawn(async move { send(&mut client, request).await });
+    let asking = tokio::spawn(async move { send_over_http_2(&mut client, request).await });
     let mut upstream = accept(&socket).await;
     let head = upstream.read_head().await.unwrap();
     assert_eq!(head.single_header("transfer-encoding"), Some("chunked"));
@@ -169,10 +169,10 @@ async fn a_body_of_known_length_announces_no_trailers() {
     })
     .await;
     let setup = TlsSetup::start(upstream.url(), "").await;
-    let mut client = setup.h2().await;
+    let mut client = setup.connect_http_2().await;
     let body = Full::new(Bytes::from_static(b"hi")).boxed_unsync();
     let request = Request::post(format!("https://{UPSTREAM_HOST}/")).header("trailer", "x-sum");
-    let response = send(&mut client, request.body(body).unwrap()).await;
+    let response = send_over_http_2(&mut client, request.body(body).unwrap()).await;
     assert!(
         response.headers.get("trailer").is_none(),
         "{:?}",

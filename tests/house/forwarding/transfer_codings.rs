@@ -11,7 +11,7 @@ use crate::upstream::{Reply, TempFolder, UPSTREAM_HOST, Upstream, get, ok, publi
 use crate::wire::Answer;
 
 /// Header lines that two servers could interpret differently, or that some servers do not support.
-const AMBIGUOUS: [&str; 25] = [
+const AMBIGUOUS_LINES: [&str; 25] = [
     "Transfer-Encoding: chunked, chunked\r\n",
     "Transfer-Encoding: chunked,chunked\r\n",
     "Transfer-Encoding: chunked,\r\n",
@@ -40,9 +40,10 @@ const AMBIGUOUS: [&str; 25] = [
 ];
 
 /// The bytes after each head: a body, and a request that must not be answered.
-const REST: &str = "5\r\nhello\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: up.test\r\n\r\n";
+const BODY_AND_HIDDEN_REQUEST: &str =
+    "5\r\nhello\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: up.test\r\n\r\n";
 
-async fn menshen_of(upstream: &Upstream) -> Menshen {
+async fn start_menshen(upstream: &Upstream) -> Menshen {
     let setup = Setup::default().server("trusted_proxies = [\"127.0.0.1\"]");
     setup
         .routes(&public_route(upstream.url(), ""))
@@ -65,7 +66,7 @@ async fn answers(connection: &mut RawConnection<tokio::net::TcpStream>) -> Vec<A
 
 /// The start of a request to every face: the application, menshen's own pages, and the checks.
 fn request_heads() -> [String; 7] {
-    let told = "X-Forwarded-Uri: /\r\nX-Forwarded-Host: up.test\r\nX-Forwarded-Proto: http\r\n\
+    let original_request = "X-Forwarded-Uri: /\r\nX-Forwarded-Host: up.test\r\nX-Forwarded-Proto: http\r\n\
                 X-Forwarded-Method: GET\r\nX-Original-Method: GET\r\n";
     [
         ("POST", "/", ""),
@@ -76,9 +77,9 @@ fn request_heads() -> [String; 7] {
             "Content-Type: application/json\r\n",
         ),
         ("POST", "/.menshen/callback/corp", ""),
-        ("GET", "/.menshen/auth", told),
-        ("GET", "/.menshen/forward-auth", told),
-        ("POST", "/.menshen/ext_authz/", told),
+        ("GET", "/.menshen/auth", original_request),
+        ("GET", "/.menshen/forward-auth", original_request),
+        ("POST", "/.menshen/ext_authz/", original_request),
     ]
     .map(|(method, path, more)| {
         format!("{method} {path} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{more}")
@@ -88,16 +89,16 @@ fn request_heads() -> [String; 7] {
 #[tokio::test]
 async fn any_transfer_encoding_but_a_single_chunked_is_refused_and_closes_the_connection() {
     let upstream = ok_upstream().await;
-    let menshen = menshen_of(&upstream).await;
-    for start in request_heads() {
-        for lines in AMBIGUOUS {
+    let menshen = start_menshen(&upstream).await;
+    for head in request_heads() {
+        for lines in AMBIGUOUS_LINES {
             let mut connection = RawConnection::open(menshen.address()).await;
             let _ = connection
-                .try_send(format!("{start}{lines}\r\n{REST}"))
+                .try_send(format!("{head}{lines}\r\n{BODY_AND_HIDDEN_REQUEST}"))
                 .await;
             let answers = answers(&mut connection).await;
-            assert_eq!(answers.len(), 1, "{start:?} {lines:?}: {answers:?}");
-            assert_eq!(answers[0].status, 400, "{start:?} {lines:?}");
+            assert_eq!(answers.len(), 1, "{head:?} {lines:?}: {answers:?}");
+            assert_eq!(answers[0].status, 400, "{head:?} {lines:?}");
         }
     }
     assert!(upstream.received().is_empty(), "{:?}", upstream.received());
@@ -106,7 +107,7 @@ async fn any_transfer_encoding_but_a_single_chunked_is_refused_and_closes_the_co
 #[tokio::test]
 async fn later_requests_on_a_connection_are_checked_like_the_first() {
     let upstream = ok_upstream().await;
-    let menshen = menshen_of(&upstream).await;
+    let menshen = start_menshen(&upstream).await;
     let chunked = format!(
         "POST /one HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\r\n\
          3;a=b\r\none\r\n0\r\nContent-Length: 9\r\n\r\n"
@@ -118,47 +119,62 @@ async fn later_requests_on_a_connection_are_checked_like_the_first() {
         "POST /one HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: {length}\r\n\r\n{text}"
     );
     let plain = get("/one", "");
-    for before in [
+    for previous in [
         vec![&plain],
         vec![&chunked],
         vec![&sized],
         vec![&plain, &plain, &sized, &chunked, &plain, &chunked],
     ] {
-        for lines in ["Transfer-Encoding: chunked\r\n"].iter().chain(&AMBIGUOUS) {
-            let last = format!("POST /last HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{lines}\r\n{REST}");
+        for lines in ["Transfer-Encoding: chunked\r\n"]
+            .iter()
+            .chain(&AMBIGUOUS_LINES)
+        {
+            let last = format!(
+                "POST /last HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{lines}\r\n{BODY_AND_HIDDEN_REQUEST}"
+            );
             for at_once in [false, true] {
-                let asked = upstream.received().len();
+                let received_before = upstream.received().len();
                 let mut connection = RawConnection::open(menshen.address()).await;
                 let mut served = Vec::new();
                 if at_once {
-                    let all: String = before.iter().map(|text| text.as_str()).collect();
+                    let all: String = previous.iter().map(|text| text.as_str()).collect();
                     connection.send(all + &last).await;
                 } else {
-                    for request in &before {
+                    for request in &previous {
                         connection.send(request).await;
                         served.push(connection.read_answer().await);
                     }
                     let _ = connection.try_send(&last).await;
                 }
-                while served.len() < before.len() {
+                while served.len() < previous.len() {
                     served.push(connection.read_answer().await);
                 }
                 assert!(
                     served.iter().all(|answer| answer.status == 200),
                     "{served:?}"
                 );
-                let end = connection.read_answer().await;
-                let is_clear = *lines == "Transfer-Encoding: chunked\r\n";
-                assert_eq!(end.status, if is_clear { 200 } else { 400 }, "{lines:?}");
-                if is_clear {
+                let last_answer = connection.read_answer().await;
+                let is_valid = *lines == "Transfer-Encoding: chunked\r\n";
+                assert_eq!(
+                    last_answer.status,
+                    if is_valid { 200 } else { 400 },
+                    "{lines:?}"
+                );
+                if is_valid {
                     assert_eq!(
-                        upstream.received()[asked + before.len()].message.body,
+                        upstream.received()[received_before + previous.len()]
+                            .message
+                            .body,
                         b"hello"
                     );
                     assert_eq!(connection.read_answer().await.status, 200);
                 } else {
                     assert!(connection.try_read_answer().await.is_none(), "{lines:?}");
-                    assert_eq!(upstream.received().len(), asked + before.len(), "{lines:?}");
+                    assert_eq!(
+                        upstream.received().len(),
+                        received_before + previous.len(),
+                        "{lines:?}"
+                    );
                 }
             }
         }
@@ -168,9 +184,10 @@ async fn later_requests_on_a_connection_are_checked_like_the_first() {
 #[tokio::test]
 async fn a_head_that_arrives_byte_by_byte_is_checked_as_a_whole() {
     let upstream = ok_upstream().await;
-    let menshen = menshen_of(&upstream).await;
+    let menshen = start_menshen(&upstream).await;
     let lines = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
-    let request = format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{lines}\r\n{REST}");
+    let request =
+        format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{lines}\r\n{BODY_AND_HIDDEN_REQUEST}");
     let mut connection = RawConnection::open(menshen.address()).await;
     connection.stream.set_nodelay(true).unwrap();
     for byte in request.bytes() {
@@ -187,7 +204,7 @@ async fn a_head_that_arrives_byte_by_byte_is_checked_as_a_whole() {
 #[tokio::test]
 async fn a_single_chunked_is_forwarded_in_any_letter_case() {
     let upstream = ok_upstream().await;
-    let menshen = menshen_of(&upstream).await;
+    let menshen = start_menshen(&upstream).await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for coding in ["chunked", "Chunked", " CHUNKED ", "chunked"] {
         let head = format!(
@@ -203,7 +220,7 @@ async fn a_single_chunked_is_forwarded_in_any_letter_case() {
 
 /// Sends a request over HTTP/2 as raw frames (RFC 9113). Returns whether there was a response;
 /// otherwise the stream was reset or the connection closed.
-async fn answered_over_h2(
+async fn is_answered_over_http_2(
     menshen: &Menshen,
     trusted: &CertificateDer<'static>,
     fields: &[(&str, &str)],
@@ -283,14 +300,14 @@ async fn http_2_requests_with_connection_specific_headers_are_refused() {
         ("Transfer-Encoding", "chunked"),
     ] {
         assert!(
-            !answered_over_h2(&menshen, &trusted, &[field]).await,
+            !is_answered_over_http_2(&menshen, &trusted, &[field]).await,
             "{field:?}"
         );
         assert!(upstream.received().is_empty(), "{field:?}");
     }
     for fields in [&[][..], &[("te", "trailers")], &[("x-plain", "yes")]] {
         assert!(
-            answered_over_h2(&menshen, &trusted, fields).await,
+            is_answered_over_http_2(&menshen, &trusted, fields).await,
             "{fields:?}"
         );
     }

@@ -3,13 +3,13 @@
 
 use serde_json::Value;
 
-use super::tls_setup::{TlsSetup, ask};
+use super::tls_setup::{TlsSetup, get_over_http_2};
 use crate::raw_connection::RawConnection;
 use crate::records::Records;
 use crate::upstream::{Reply, Upstream, get, menshen_in_front_of, until};
 
 /// The truncated response for each target: its bytes, and the part of them that is body.
-fn truncated(target: &str) -> (Vec<u8>, &'static str) {
+fn truncated_response(target: &str) -> (Vec<u8>, &'static str) {
     let long = "x".repeat(300_000);
     let (answer, body) = match target {
         "/length" => ("Content-Length: 20\r\n\r\nhi", "hi"),
@@ -30,7 +30,7 @@ fn truncated(target: &str) -> (Vec<u8>, &'static str) {
 const TRUNCATIONS: [&str; 5] = ["/length", "/nothing", "/chunked", "/chunk", "/bad"];
 
 async fn truncating_upstream() -> Upstream {
-    Upstream::start(|asked| Reply::Close(truncated(asked.message.target()).0)).await
+    Upstream::start(|request| Reply::Close(truncated_response(request.message.target()).0)).await
 }
 
 /// The access records of a path.
@@ -58,7 +58,7 @@ async fn assert_logged_as_truncated(
     log: &Records,
     path: &str,
     count: usize,
-    own: &str,
+    upstream_authority: &str,
 ) {
     let telemetry = &setup.menshen.running.live().services().telemetry;
     let lines = || {
@@ -72,10 +72,10 @@ async fn assert_logged_as_truncated(
             (&200.into(), &"upstream".into()),
             "{line}"
         );
-        assert_eq!(line["upstream"], own, "{line}");
+        assert_eq!(line["upstream"], upstream_authority, "{line}");
         let warning = warning(log, line["request_id"].as_str().unwrap()).expect("a warning");
         let text = warning.to_string();
-        assert!(text.contains(own), "{text}");
+        assert!(text.contains(upstream_authority), "{text}");
         assert!(
             text.contains("closed before the end") || text.contains("chunk"),
             "{text}"
@@ -87,12 +87,12 @@ async fn assert_logged_as_truncated(
 async fn the_received_part_of_a_truncated_response_is_forwarded_over_http_1() {
     let log = Records::process_log();
     let upstream = truncating_upstream().await;
-    let own = upstream.url().trim_start_matches("http://");
+    let upstream_authority = upstream.url().trim_start_matches("http://");
     let setup = TlsSetup::start(upstream.url(), "").await;
     for path in TRUNCATIONS {
-        let body = truncated(path).1;
+        let body = truncated_response(path).1;
         for _ in 0..10 {
-            let mut connection = setup.connection().await;
+            let mut connection = setup.connect_http_1().await;
             connection.send(get(path, "")).await;
             let head = connection.read_answer_head().await;
             assert_eq!(head.status, 200, "{path}");
@@ -102,7 +102,7 @@ async fn the_received_part_of_a_truncated_response_is_forwarded_over_http_1() {
             assert!(rest.contains(body), "{path}: {rest:?}");
             assert!(!rest.contains("0\r\n\r\n"), "{path}: {rest:?}");
         }
-        assert_logged_as_truncated(&setup, log, path, 10, own).await;
+        assert_logged_as_truncated(&setup, log, path, 10, upstream_authority).await;
     }
 }
 
@@ -110,19 +110,19 @@ async fn the_received_part_of_a_truncated_response_is_forwarded_over_http_1() {
 async fn the_received_part_of_a_truncated_response_is_forwarded_over_http_2() {
     let log = Records::process_log();
     let upstream = truncating_upstream().await;
-    let own = upstream.url().trim_start_matches("http://");
+    let upstream_authority = upstream.url().trim_start_matches("http://");
     let setup = TlsSetup::start(upstream.url(), "").await;
-    let mut client = setup.h2().await;
+    let mut client = setup.connect_http_2().await;
     for path in TRUNCATIONS {
-        let body = truncated(path).1;
+        let body = truncated_response(path).1;
         for _ in 0..10 {
-            let response = ask(&mut client, path).await;
+            let response = get_over_http_2(&mut client, path).await;
             assert_eq!(response.status, 200, "{path}");
             assert_eq!(response.headers["x-kept"], "yes", "{path}");
             assert_eq!(response.body, body.as_bytes(), "{path}");
             assert!(!response.is_complete, "{path} looks complete");
         }
-        assert_logged_as_truncated(&setup, log, path, 10, own).await;
+        assert_logged_as_truncated(&setup, log, path, 10, upstream_authority).await;
     }
 }
 
@@ -130,11 +130,11 @@ async fn the_received_part_of_a_truncated_response_is_forwarded_over_http_2() {
 async fn every_received_byte_of_a_long_truncated_response_is_forwarded() {
     let upstream = truncating_upstream().await;
     let setup = TlsSetup::start(upstream.url(), "").await;
-    let mut connection = setup.connection().await;
+    let mut connection = setup.connect_http_1().await;
     connection.send(get("/long", "")).await;
     assert_eq!(connection.read_answer_head().await.status, 200);
     assert_eq!(connection.read_to_end().await.len(), 300_000);
-    let response = ask(&mut setup.h2().await, "/long").await;
+    let response = get_over_http_2(&mut setup.connect_http_2().await, "/long").await;
     assert_eq!(
         (response.body.len(), response.is_complete),
         (300_000, false)
@@ -149,8 +149,8 @@ async fn every_received_byte_of_a_long_truncated_response_is_forwarded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_complete_response_is_not_logged_as_cut() {
-    let upstream = Upstream::start(|asked| {
-        let whole = match asked.message.target() {
+    let upstream = Upstream::start(|request| {
+        let whole = match request.message.target() {
             "/chunked" => "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n".to_owned(),
             "/close" => "\r\nhi".to_owned(),
             "/empty" => "Content-Length: 0\r\n\r\n".to_owned(),
@@ -167,10 +167,10 @@ async fn a_complete_response_is_not_logged_as_cut() {
         ("/empty", 0),
         ("/long", 300_000),
     ] {
-        let mut connection = setup.connection().await;
+        let mut connection = setup.connect_http_1().await;
         connection.send(get(path, "")).await;
         assert_eq!(connection.read_answer().await.body.len(), bytes);
-        let response = ask(&mut setup.h2().await, path).await;
+        let response = get_over_http_2(&mut setup.connect_http_2().await, path).await;
         assert_eq!((response.body.len(), response.is_complete), (bytes, true));
         let lines = || {
             telemetry.flush();
@@ -191,7 +191,7 @@ async fn the_log_distinguishes_a_client_that_disconnects_from_an_upstream_that_d
     })
     .await;
     let setup = TlsSetup::start(upstream.url(), "").await;
-    let mut connection = setup.connection().await;
+    let mut connection = setup.connect_http_1().await;
     connection.send(get("/left", "")).await;
     assert_eq!(connection.read_answer_head().await.status, 200);
     let telemetry = &setup.menshen.running.live().services().telemetry;

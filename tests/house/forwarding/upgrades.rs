@@ -12,8 +12,8 @@ const WEBSOCKET_HEADERS: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: web
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// A masked WebSocket frame of a client (RFC 6455 5.2).
-pub(crate) fn frame(first: u8, data: &[u8]) -> Vec<u8> {
-    let mut frame = vec![first];
+pub(crate) fn frame(first_byte: u8, data: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first_byte];
     match data.len() {
         short @ 0..126 => frame.push(0x80 | short as u8),
         middle => {
@@ -78,7 +78,7 @@ async fn websocket_frames_are_forwarded_in_both_directions() {
     let menshen = menshen_in_front_of("{app}", "").await;
     let mut connection = open_websocket(&menshen, UPSTREAM_HOST, "").await;
     let long = vec![b'x'; 60_000];
-    for (first, data) in [
+    for (first_byte, data) in [
         (0x81, "你好".as_bytes()),
         (0x82, &long[..]),
         (0x01, b"first half"),
@@ -86,8 +86,8 @@ async fn websocket_frames_are_forwarded_in_both_directions() {
         (0x89, b"ping"),
         (0x82, b""),
     ] {
-        connection.send(frame(first, data)).await;
-        let expected = if first == 0x89 { 0x8a } else { first };
+        connection.send(frame(first_byte, data)).await;
+        let expected = if first_byte == 0x89 { 0x8a } else { first_byte };
         assert_eq!(
             read_frame(&mut connection).await,
             Some((expected, data.to_vec()))
@@ -153,14 +153,14 @@ async fn any_protocol_is_forwarded_when_both_sides_name_it() {
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    let ask = "Connection: upgrade\r\nUpgrade: chat/2\r\n";
+    let headers = "Connection: upgrade\r\nUpgrade: chat/2\r\n";
     // Bytes that follow the request belong to the new protocol.
-    connection.send(format!("{}early", get("/", ask))).await;
+    connection.send(format!("{}early", get("/", headers))).await;
     let mut upstream = accept(&socket).await;
-    let asked = upstream.read_request().await.unwrap();
-    assert_eq!(asked.single_header("upgrade"), Some("chat/2"));
+    let requested = upstream.read_request().await.unwrap();
+    assert_eq!(requested.single_header("upgrade"), Some("chat/2"));
     assert_eq!(
-        asked
+        requested
             .single_header("connection")
             .map(str::to_lowercase)
             .as_deref(),
@@ -186,7 +186,7 @@ async fn any_protocol_is_forwarded_when_both_sides_name_it() {
 
 #[tokio::test]
 async fn an_unrequested_upgrade_is_a_502() {
-    for (asked, given) in [
+    for (requested, response_headers) in [
         ("", "Connection: upgrade\r\nUpgrade: websocket\r\n"),
         (
             WEBSOCKET_HEADERS,
@@ -200,17 +200,18 @@ async fn an_unrequested_upgrade_is_a_502() {
         ),
     ] {
         let upstream = Upstream::start(move |_| {
-            let answer = format!("HTTP/1.1 101 Switching Protocols\r\n{given}\r\nGET /poison");
+            let answer =
+                format!("HTTP/1.1 101 Switching Protocols\r\n{response_headers}\r\nGET /poison");
             Reply::KeepAlive(answer.into_bytes())
         })
         .await;
         let menshen = menshen_in_front_of(upstream.url(), "").await;
         let mut connection = RawConnection::open(menshen.address()).await;
-        connection.send(get("/", asked)).await;
+        connection.send(get("/", requested)).await;
         assert_eq!(
             connection.read_answer().await.status,
             502,
-            "{asked:?} {given:?}"
+            "{requested:?} {response_headers:?}"
         );
     }
 }
@@ -219,7 +220,7 @@ async fn an_unrequested_upgrade_is_a_502() {
 async fn an_upgrade_to_http_2_or_tls_is_never_requested() {
     let upstream = Upstream::start(|_| Reply::KeepAlive(ok("fine"))).await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
-    for ask in [
+    for headers in [
         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
         "Connection: upgrade\r\nUpgrade: H2C\r\n",
         "Connection: upgrade\r\nUpgrade: HTTP/1.1\r\n",
@@ -229,13 +230,16 @@ async fn an_upgrade_to_http_2_or_tls_is_never_requested() {
         "Upgrade: websocket\r\n",
     ] {
         let mut connection = RawConnection::open(menshen.address()).await;
-        connection.send(get("/", ask)).await;
-        assert_eq!(connection.read_answer().await.status, 200, "{ask:?}");
-        let got = upstream.last_request();
-        assert!(got.header_values("upgrade").is_empty(), "{ask:?}: {got:?}");
+        connection.send(get("/", headers)).await;
+        assert_eq!(connection.read_answer().await.status, 200, "{headers:?}");
+        let received = upstream.last_request();
         assert!(
-            got.header_values("http2-settings").is_empty(),
-            "{ask:?}: {got:?}"
+            received.header_values("upgrade").is_empty(),
+            "{headers:?}: {received:?}"
+        );
+        assert!(
+            received.header_values("http2-settings").is_empty(),
+            "{headers:?}: {received:?}"
         );
     }
 }

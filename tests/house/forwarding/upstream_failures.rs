@@ -18,12 +18,12 @@ async fn an_upstream_that_is_down_is_a_502_in_the_language_of_the_client() {
     let down = refusing_socket();
     let url = format!("http://{}", down.local_addr().unwrap());
     let menshen = menshen_in_front_of(&url, "").await;
-    let html: String = navigation_headers()
+    let html_headers: String = navigation_headers()
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
     for (language, words) in [("zh-CN", "zh"), ("en", "en")] {
-        let headers = format!("{html}Accept-Language: {language}\r\n");
+        let headers = format!("{html_headers}Accept-Language: {language}\r\n");
         let page = wire::send(menshen.address(), get("/", &headers).as_bytes()).await;
         assert_eq!(page.status, 502);
         let kind = page.header("content-type").unwrap();
@@ -55,7 +55,7 @@ async fn an_upstream_that_is_down_is_a_502_in_the_language_of_the_client() {
 
 #[tokio::test]
 async fn a_response_time_out_is_a_504() {
-    let upstream = Upstream::start(|asked| match asked.message.target() {
+    let upstream = Upstream::start(|request| match request.message.target() {
         "/silent" => Reply::HoldOpen(Vec::new()),
         "/half" => Reply::HoldOpen(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec()),
         "/interim" => Reply::HoldOpen(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()),
@@ -90,8 +90,8 @@ async fn a_response_that_is_not_http_is_a_502() {
         "HTTP/1.1 101 Switching Protocols\r\n\r\n",
         "\0\0\0\0\0\0",
     ];
-    let upstream = Upstream::start(|asked| {
-        let number = asked.message.target().trim_start_matches('/').parse();
+    let upstream = Upstream::start(|request| {
+        let number = request.message.target().trim_start_matches('/').parse();
         Reply::Close(number.map_or_else(
             |_| ok("fine"),
             |number: usize| answers[number].as_bytes().to_vec(),
@@ -101,15 +101,15 @@ async fn a_response_that_is_not_http_is_a_502() {
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     for (number, answer) in answers.iter().enumerate() {
         let target = format!("/{number}");
-        let told = wire::send(menshen.address(), get(&target, "").as_bytes()).await;
-        assert_eq!(told.status, 502, "{answer:?}: {told:?}");
+        let response = wire::send(menshen.address(), get(&target, "").as_bytes()).await;
+        assert_eq!(response.status, 502, "{answer:?}: {response:?}");
         assert_eq!(
-            told.header("content-type"),
+            response.header("content-type"),
             Some("application/problem+json")
         );
     }
-    let told = wire::send(menshen.address(), get("/", "").as_bytes()).await;
-    assert_eq!(told.text(), "fine");
+    let response = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+    assert_eq!(response.text(), "fine");
 }
 
 #[tokio::test]
@@ -154,14 +154,14 @@ async fn an_https_upstream_with_an_untrusted_certificate_is_a_502() {
         };
         // A client that trusts the certificate gets a response.
         let mut connection = RawConnection::over(stream);
-        let asked = connection.read_head().await.is_some();
+        let request = connection.read_head().await.is_some();
         let _ = connection.try_send(ok("believed")).await;
-        asked
+        request
     });
     let menshen = menshen_in_front_of(&format!("https://localhost:{port}"), "").await;
-    let told = wire::send(menshen.address(), get("/", "").as_bytes()).await;
-    assert_eq!(told.status, 502, "{}", told.text());
+    let response = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+    assert_eq!(response.status, 502, "{}", response.text());
     assert!(!serving.await.unwrap(), "the request was sent");
-    assert_eq!(told.header("host"), None);
-    assert!(!told.text().contains(UPSTREAM_HOST) || told.status == 502);
+    assert_eq!(response.header("host"), None);
+    assert!(!response.text().contains(UPSTREAM_HOST) || response.status == 502);
 }

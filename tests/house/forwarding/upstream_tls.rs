@@ -62,9 +62,9 @@ async fn tls_application(folder: &TempFolder, server_tls: ServerTls<'_>) -> Stri
                 let Ok(stream) = acceptor.accept(stream).await else {
                     return;
                 };
-                let mut line = RawConnection::over(stream);
-                while line.read_head().await.is_some() {
-                    if line.try_send(ok("trusted")).await.is_err() {
+                let mut connection = RawConnection::over(stream);
+                while connection.read_head().await.is_some() {
+                    if connection.try_send(ok("trusted")).await.is_err() {
                         return;
                     }
                 }
@@ -75,7 +75,7 @@ async fn tls_application(folder: &TempFolder, server_tls: ServerTls<'_>) -> Stri
 }
 
 /// Sends a request and returns the response text, or the log line about the failure.
-async fn response_text(menshen: &Menshen) -> Result<String, String> {
+async fn text_or_warning(menshen: &Menshen) -> Result<String, String> {
     let log = Records::process_log();
     let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
     if answer.status == 200 {
@@ -84,20 +84,20 @@ async fn response_text(menshen: &Menshen) -> Result<String, String> {
     assert_eq!(answer.status, 502, "{}", answer.text());
     let id = answer.json()["request_id"].as_str().unwrap().to_owned();
     let text = log.text();
-    let line = text
+    let connection = text
         .lines()
-        .find(|line| line.contains(&id) && line.contains("\"WARN\""));
-    Err(line.expect("a warning").to_owned())
+        .find(|connection| connection.contains(&id) && connection.contains("\"WARN\""));
+    Err(connection.expect("a warning").to_owned())
 }
 
 async fn assert_refused(menshen: &Menshen, words: &[&str]) {
-    let why = response_text(menshen).await.unwrap_err();
+    let warning = text_or_warning(menshen).await.unwrap_err();
     for word in words {
-        assert!(why.contains(word), "`{word}` in {why}");
+        assert!(warning.contains(word), "`{word}` in {warning}");
     }
     assert!(
-        why.contains("localhost:") || why.contains("127.0.0.1:"),
-        "the log line names the upstream: {why}"
+        warning.contains("localhost:") || warning.contains("127.0.0.1:"),
+        "the log line names the upstream: {warning}"
     );
 }
 
@@ -110,21 +110,21 @@ async fn an_upstream_is_trusted_by_its_ca_or_by_its_own_certificate() {
     let folder = TempFolder::new();
     write_certificate(&folder, "app", &["localhost"]);
     write_certificate(&folder, "other", &["localhost"]);
-    let (own, other) = (folder.path("app.pem"), folder.path("other.pem"));
+    let (own_certificate, other) = (folder.path("app.pem"), folder.path("other.pem"));
     for versions in [rustls::ALL_VERSIONS, &[&rustls::version::TLS12]] {
         let server_tls = ServerTls {
             versions,
             ..ServerTls::of("app")
         };
         let url = tls_application(&folder, server_tls).await;
-        let menshen = menshen_in_front_of(&url, &tls(&format!("ca = {own:?}"))).await;
-        assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
+        let menshen = menshen_in_front_of(&url, &tls(&format!("ca = {own_certificate:?}"))).await;
+        assert_eq!(text_or_warning(&menshen).await.as_deref(), Ok("trusted"));
         let menshen = menshen_in_front_of(&url, &tls(&format!("ca = {other:?}"))).await;
         assert_refused(&menshen, &["[route.upstream_tls] ca"]).await;
         let menshen = menshen_in_front_of(&url, "").await;
         assert_refused(&menshen, &["UnknownIssuer", "[route.upstream_tls] ca"]).await;
         let menshen = menshen_in_front_of(&url, &tls("verify = false")).await;
-        assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
+        assert_eq!(text_or_warning(&menshen).await.as_deref(), Ok("trusted"));
     }
 }
 
@@ -134,7 +134,7 @@ async fn a_self_signed_ca_certificate_is_trusted_when_it_is_configured() {
     menshen::keys::install_crypto();
     // Certificates as `openssl req -x509` creates them for appliances: marked as an authority,
     // often without a server name or expired.
-    for (names, expired, lines, believed) in [
+    for (names, expired, lines, is_trusted) in [
         (vec!["localhost"], false, "", true),
         (vec![], false, "", true),
         (vec![], true, "", true),
@@ -154,9 +154,9 @@ async fn a_self_signed_ca_certificate_is_trusted_when_it_is_configured() {
         folder.write("app.key", &key.serialize_pem());
         let url = tls_application(&folder, ServerTls::of("app")).await;
         let menshen = menshen_in_front_of(&url, &tls(&format!("ca = {file:?}\n{lines}"))).await;
-        match believed {
+        match is_trusted {
             true => assert_eq!(
-                response_text(&menshen).await.as_deref(),
+                text_or_warning(&menshen).await.as_deref(),
                 Ok("trusted"),
                 "{names:?}"
             ),
@@ -183,7 +183,7 @@ async fn server_name_overrides_the_expected_certificate_name() {
     let url = tls_application(&folder, ServerTls::of("app")).await;
     let named = format!("ca = {ca:?}\nserver_name = \"oa.internal\"");
     let menshen = menshen_in_front_of(&url, &tls(&named)).await;
-    assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
+    assert_eq!(text_or_warning(&menshen).await.as_deref(), Ok("trusted"));
     let menshen = menshen_in_front_of(&url, &tls(&format!("ca = {ca:?}"))).await;
     assert_refused(
         &menshen,
@@ -199,13 +199,13 @@ async fn server_name_overrides_the_expected_certificate_name() {
 async fn an_upstream_that_requests_a_client_certificate_gets_the_configured_one() {
     let folder = TempFolder::new();
     write_certificate(&folder, "app", &["localhost"]);
-    let ours = write_certificate(&folder, "ours", &["menshen"]);
+    let client_certificate = write_certificate(&folder, "ours", &["menshen"]);
     write_certificate(&folder, "stranger", &["menshen"]);
     let ca = folder.path("app.pem");
     for versions in [rustls::ALL_VERSIONS, &[&rustls::version::TLS12]] {
         let server_tls = ServerTls {
             versions,
-            client_ca: Some(ours.clone()),
+            client_ca: Some(client_certificate.clone()),
             ..ServerTls::of("app")
         };
         let url = tls_application(&folder, server_tls).await;
@@ -218,7 +218,7 @@ async fn an_upstream_that_requests_a_client_certificate_gets_the_configured_one(
             tls(&format!("ca = {ca:?}\n{pair}"))
         };
         let menshen = menshen_in_front_of(&url, &lines("ours")).await;
-        assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
+        assert_eq!(text_or_warning(&menshen).await.as_deref(), Ok("trusted"));
         let menshen = menshen_in_front_of(&url, &lines("stranger")).await;
         assert_refused(&menshen, &["[route.upstream_tls] certificate and key"]).await;
         let menshen = menshen_in_front_of(&url, &tls(&format!("ca = {ca:?}"))).await;
@@ -229,7 +229,7 @@ async fn an_upstream_that_requests_a_client_certificate_gets_the_configured_one(
 #[tokio::test]
 async fn tls_failures_of_old_appliances_are_logged_with_the_remedy() {
     // A fatal alert of TLS 1.0.
-    let alert = |which: u8| vec![0x15, 3, 1, 0, 2, 2, which];
+    let alert = |code: u8| vec![0x15, 3, 1, 0, 2, 2, code];
     for (answer, words) in [
         (alert(70), ["ProtocolVersion", "TLS 1.2"]),
         (alert(40), ["HandshakeFailure", "cipher"]),
@@ -244,11 +244,11 @@ async fn tls_failures_of_old_appliances_are_logged_with_the_remedy() {
         let socket = listener().await;
         let port = socket.local_addr().unwrap().port();
         tokio::spawn(async move {
-            let mut line = accept(&socket).await;
-            let _ = line.read_bytes(1).await;
-            line.send(&answer).await;
-            let _ = tokio::io::AsyncWriteExt::shutdown(&mut line.stream).await;
-            line.read_to_end().await;
+            let mut connection = accept(&socket).await;
+            let _ = connection.read_bytes(1).await;
+            connection.send(&answer).await;
+            let _ = tokio::io::AsyncWriteExt::shutdown(&mut connection.stream).await;
+            connection.read_to_end().await;
         });
         let menshen = menshen_in_front_of(&format!("https://localhost:{port}"), "").await;
         assert_refused(&menshen, &words).await;
@@ -270,15 +270,15 @@ async fn new_certificate_files_apply_after_a_reload_and_invalid_ones_change_noth
     assert!(files.files().contains(&ca), "the file is watched");
     std::fs::copy(folder.path("app.pem"), &ca).unwrap();
     menshen.reload(&setup).await.unwrap();
-    assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
+    assert_eq!(text_or_warning(&menshen).await.as_deref(), Ok("trusted"));
     folder.write("ca.pem", "no certificate\n");
-    let why = menshen.reload(&setup).await.unwrap_err();
+    let warning = menshen.reload(&setup).await.unwrap_err();
     assert!(
-        why.contains("route up: upstream_tls: ca contains no certificate"),
-        "{why}"
+        warning.contains("route up: upstream_tls: ca contains no certificate"),
+        "{warning}"
     );
     std::fs::remove_file(&ca).unwrap();
-    let why = menshen.reload(&setup).await.unwrap_err();
-    assert!(why.contains("ca.pem"), "{why}");
-    assert_eq!(response_text(&menshen).await.as_deref(), Ok("trusted"));
+    let warning = menshen.reload(&setup).await.unwrap_err();
+    assert!(warning.contains("ca.pem"), "{warning}");
+    assert_eq!(text_or_warning(&menshen).await.as_deref(), Ok("trusted"));
 }

@@ -52,7 +52,7 @@ const REWRITTEN: [(&str, &str, &str); 19] = [
     (
         "host_header = 'upstream'",
         "https://up.test/mounted/x",
-        "http://{own}/mounted/x",
+        "http://{upstream_authority}/mounted/x",
     ),
     (
         "host_header = 'oa.internal:81'",
@@ -62,12 +62,12 @@ const REWRITTEN: [(&str, &str, &str); 19] = [
     (
         "strip_path = true\nhost_header = 'upstream'",
         "https://up.test/mounted/x",
-        "http://{own}/x",
+        "http://{upstream_authority}/x",
     ),
     (
         "strip_path = true\nhost_header = 'upstream'",
         "http://up.test/mounted/",
-        "http://{own}/",
+        "http://{upstream_authority}/",
     ),
     (
         "strip_path = true\nhost_header = 'oa.internal'",
@@ -84,11 +84,11 @@ const REWRITTEN: [(&str, &str, &str); 19] = [
 #[tokio::test]
 async fn a_destination_header_is_rewritten_to_the_addresses_of_the_application() {
     let upstream = ok_upstream().await;
-    let own = upstream.url().trim_start_matches("http://").to_owned();
+    let upstream_authority = upstream.url().trim_start_matches("http://").to_owned();
     for (lines, sent, expected) in REWRITTEN {
         let menshen =
             menshen_in_front_of(upstream.url(), &format!("path = '/mounted'\n{lines}")).await;
-        let expected = expected.replace("{own}", &own);
+        let expected = expected.replace("{upstream_authority}", &upstream_authority);
         let destination = format!("Destination: {sent}\r\nOverwrite: F\r\n");
         let answer = wire::send(menshen.address(), &request("/mounted/a", &destination)).await;
         assert_eq!(answer.status, 200, "{lines:?} {sent}");

@@ -1,6 +1,6 @@
 //! Very many cookies, parameters and connector names, and return addresses that contain line ends.
 
-use super::{head, serves_logins};
+use super::{assert_serves_logins, head};
 use crate::setup::{Menshen, SSO_URL};
 use crate::wire;
 
@@ -12,13 +12,16 @@ async fn thousands_of_cookies_and_parameters_neither_give_access_nor_stop_the_se
         .map(|at| format!("menshen-flow-{at}=x; "))
         .collect();
     let sessions: String = (0..2000).map(|at| format!("menshen=x{at}; ")).collect();
-    for line in [&cookies, &flows, &sessions] {
+    for connection in [&cookies, &flows, &sessions] {
         for target in [
             "/echo",
             "/.menshen/callback/corp?code=a&state=b",
             "/.menshen/userinfo",
         ] {
-            let request = head(target.as_bytes(), format!("Cookie: {line}\r\n").as_bytes());
+            let request = head(
+                target.as_bytes(),
+                format!("Cookie: {connection}\r\n").as_bytes(),
+            );
             let answer = wire::send(menshen.address(), &request).await;
             assert!(
                 (300..500).contains(&answer.status),
@@ -52,7 +55,7 @@ async fn thousands_of_cookies_and_parameters_neither_give_access_nor_stop_the_se
         );
     }
     assert_eq!(menshen.app.requests(), 0);
-    serves_logins(&menshen).await;
+    assert_serves_logins(&menshen).await;
 }
 
 #[tokio::test]
@@ -109,7 +112,7 @@ async fn a_return_address_adds_no_header_and_no_open_redirect() {
             assert!(
                 !answer
                     .header_values("set-cookie")
-                    .any(|line| line.contains("evil")),
+                    .any(|connection| connection.contains("evil")),
                 "{target}"
             );
             let all = format!("{:?} {}", answer.headers, answer.text());

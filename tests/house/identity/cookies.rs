@@ -12,7 +12,7 @@ use crate::test_request::{TestRequest, session_cookie_of};
 async fn own_cookies_are_removed_and_other_cookies_are_forwarded_byte_for_byte() {
     let (menshen, _mirror, [_, zhang]) = start_menshen().await;
     let ours = format!("menshen={zhang}");
-    let table = [
+    let cases = [
         (ours.clone(), vec![]),
         (format!("a=1; {ours}; b=2"), vec!["a=1; b=2"]),
         (format!("{ours}; a=\"x y\"; c"), vec!["a=\"x y\"; c"]),
@@ -33,7 +33,7 @@ async fn own_cookies_are_removed_and_other_cookies_are_forwarded_byte_for_byte()
         ),
         (format!("a=menshen=b; {ours}"), vec!["a=menshen=b"]),
     ];
-    for (sent, expected) in table {
+    for (sent, expected) in cases {
         let answer = TestRequest::get("/x")
             .header("Cookie", &sent)
             .send(&menshen)
@@ -73,9 +73,9 @@ fn no_cookie_header_carries_a_session_cookie_to_the_upstream() {
     ];
     let lines = prop::collection::vec(prop::collection::vec(pair, 0..4), 1..3);
     proptest!(ProptestConfig::with_cases(96), |(lines in lines, gap in "[; \t]{1,2}")| {
-        let add = |ask: TestRequest, line: &Vec<String>| ask.header("Cookie", &line.join(&format!(";{gap}")));
-        let ask = lines.iter().fold(TestRequest::get("/public"), add);
-        let answer = runtime.block_on(ask.send(&menshen));
+        let add = |request: TestRequest, line: &Vec<String>| request.header("Cookie", &line.join(&format!(";{gap}")));
+        let request = lines.iter().fold(TestRequest::get("/public"), add);
+        let answer = runtime.block_on(request.send(&menshen));
         prop_assert!(answer.status == 200 || answer.status == 400, "{}", answer.status);
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         let kept = lines.iter().flatten().any(|pair| pair.contains(&zhang) && !is_own_cookie(pair));

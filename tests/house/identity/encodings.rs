@@ -39,7 +39,7 @@ fn single_value(answer: &Answer, name: &str) -> Option<String> {
 async fn names_are_sent_in_the_encoding_of_the_route() {
     let (menshen, cookie) = start_menshen().await;
     // Name, groups, departments.
-    let table = [
+    let cases = [
         (
             "percent",
             "%E5%BC%A0%E4%B8%89",
@@ -60,22 +60,22 @@ async fn names_are_sent_in_the_encoding_of_the_route() {
             "UTF-8''%E5%B9%B3%E5%8F%B0%E9%83%A8,UTF-8''%E5%BA%94%E7%94%A8%E9%83%A8",
         ),
     ];
-    for (encoding, name, groups, departments) in table {
-        let ask = TestRequest::get(&format!("/{encoding}/echo")).session(&cookie);
-        let answer = ask.send(&menshen).await;
-        let said = |header: &str| single_value(&answer, header);
+    for (encoding, name, groups, departments) in cases {
+        let request = TestRequest::get(&format!("/{encoding}/echo")).session(&cookie);
+        let answer = request.send(&menshen).await;
+        let header = |header: &str| single_value(&answer, header);
         assert_eq!(
-            said("x-forwarded-name").as_deref(),
+            header("x-forwarded-name").as_deref(),
             Some(name),
             "{encoding}"
         );
         assert_eq!(
-            said("x-forwarded-groups").as_deref(),
+            header("x-forwarded-groups").as_deref(),
             Some(groups),
             "{encoding}"
         );
         assert_eq!(
-            said("x-departments").as_deref(),
+            header("x-departments").as_deref(),
             Some(departments),
             "{encoding}"
         );
@@ -85,18 +85,18 @@ async fn names_are_sent_in_the_encoding_of_the_route() {
             "zhangsan"
         };
         assert_eq!(
-            said("x-forwarded-user").as_deref(),
+            header("x-forwarded-user").as_deref(),
             Some(login),
             "{encoding}"
         );
-        assert_eq!(said("x-login").as_deref(), Some(login), "{encoding}");
+        assert_eq!(header("x-login").as_deref(), Some(login), "{encoding}");
         assert_eq!(
-            said("x-forwarded-preferred-username").as_deref(),
+            header("x-forwarded-preferred-username").as_deref(),
             Some(login)
         );
         // A missing value has no header.
         for absent in ["x-absent", "x-mobile", "x-forwarded-email"] {
-            assert_eq!(said(absent), None, "{encoding} {absent}");
+            assert_eq!(header(absent), None, "{encoding} {absent}");
         }
     }
 }
@@ -117,8 +117,8 @@ async fn a_hostile_name_cannot_inject_a_header() {
             .member("zhangsan", |member| member.name = hostile.to_owned());
         let cookie = session_cookie_of(&menshen, "zhangsan").await;
         for encoding in ["percent", "utf-8", "base64", "rfc8187"] {
-            let ask = TestRequest::get(&format!("/{encoding}/echo")).session(&cookie);
-            let answer = ask.send(&menshen).await;
+            let request = TestRequest::get(&format!("/{encoding}/echo")).session(&cookie);
+            let answer = request.send(&menshen).await;
             assert_eq!(answer.status, 200, "{hostile:?} {encoding}");
             let login = if encoding == "base64" {
                 "emhhbmdzYW4="
@@ -167,27 +167,35 @@ basic_auth = { user = "user.login", password = "one for all" }
 "#;
     let menshen = Setup::default().routes(routes).start().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
-    let told = |path: &'static str, cookie: &str| {
-        let ask = TestRequest::get(path).header("Authorization", "Basic Ym9zczp4");
+    let with_basic_credentials = |path: &'static str, cookie: &str| {
+        let request = TestRequest::get(path).header("Authorization", "Basic Ym9zczp4");
         if cookie.is_empty() {
-            ask
+            request
         } else {
-            ask.session(cookie)
+            request.session(cookie)
         }
     };
-    let answer = told("/echo", &cookie).send(&menshen).await;
+    let answer = with_basic_credentials("/echo", &cookie)
+        .send(&menshen)
+        .await;
     // zhangsan:one for all
     assert_eq!(
         answer.echoed("authorization"),
         ["Basic emhhbmdzYW46b25lIGZvciBhbGw="]
     );
-    let answer = told("/name/echo", &cookie).send(&menshen).await;
+    let answer = with_basic_credentials("/name/echo", &cookie)
+        .send(&menshen)
+        .await;
     assert_eq!(answer.echoed("authorization"), ["Basic 5byg5LiJOnA="]);
     // On other routes Authorization belongs to the application.
-    let answer = told("/own/echo", &cookie).send(&menshen).await;
+    let answer = with_basic_credentials("/own/echo", &cookie)
+        .send(&menshen)
+        .await;
     assert_eq!(answer.echoed("authorization"), ["Basic Ym9zczp4"]);
     // An anonymous request has no credentials, and the client's own are removed.
-    let answer = told("/public/echo", "").send(&menshen).await;
+    let answer = with_basic_credentials("/public/echo", "")
+        .send(&menshen)
+        .await;
     assert_eq!(answer.echoed("authorization"), [""; 0]);
 }
 

@@ -47,7 +47,7 @@ fn single_value(answer: &Answer, name: &str) -> String {
 #[tokio::test]
 async fn forwarding_headers_of_an_untrusted_client_are_replaced() {
     let (menshen, _mirror, _) = start_menshen().await;
-    let lies = [
+    let forged = [
         ("X-Forwarded-For", "203.0.113.9"),
         ("X-Forwarded-Host", "evil.test"),
         ("X-Forwarded-Proto", "https"),
@@ -69,8 +69,10 @@ async fn forwarding_headers_of_an_untrusted_client_are_replaced() {
         ("X-Request-Id", "evil"),
         ("Proxy", "http://evil.test"),
     ];
-    let ask = TestRequest::get("/public/x").headers(&lies).headers(&lies);
-    let answer = ask.send(&menshen).await;
+    let request = TestRequest::get("/public/x")
+        .headers(&forged)
+        .headers(&forged);
+    let answer = request.send(&menshen).await;
     let text = String::from_utf8_lossy(mirror::received_bytes(&answer).unwrap()).into_owned();
     assert!(
         !text.contains("evil") && !text.contains("203.0.113.9"),
@@ -101,11 +103,11 @@ async fn an_untrusted_client_is_identified_by_its_connection_address() {
             ("Forwarded", "for=203.0.113.9"),
             ("X-Forwarded-For", "a"),
         ] {
-            let ask = TestRequest::get("/x").host("ip.test").header(name, value);
-            assert_eq!(ask.send(&menshen).await.status, 401, "{name}: {value}");
+            let request = TestRequest::get("/x").host("ip.test").header(name, value);
+            assert_eq!(request.send(&menshen).await.status, 401, "{name}: {value}");
         }
-        let ask = TestRequest::get("/x").host("other.test");
-        let host = ask.header("X-Forwarded-Host", "ip.test");
+        let request = TestRequest::get("/x").host("other.test");
+        let host = request.header("X-Forwarded-Host", "ip.test");
         assert_eq!(
             host.send(&menshen).await.status,
             200,
@@ -119,7 +121,7 @@ async fn a_trusted_x_forwarded_for_is_read_from_the_right() {
     let (menshen, _mirror) = start_with_server_settings(TRUSTED_PROXIES).await;
     // `X-Forwarded-For` with `|` between its lines; whether the rule matches 203.0.113.0/24;
     // `X-Real-IP`.
-    let table = [
+    let cases = [
         ("203.0.113.9", true, "203.0.113.9"),
         ("203.0.113.9, 10.1.1.1", true, "203.0.113.9"),
         ("203.0.113.9, 10.1.1.1, 127.0.0.1", true, "203.0.113.9"),
@@ -137,16 +139,16 @@ async fn a_trusted_x_forwarded_for_is_read_from_the_right() {
         ("10.1.1.1", false, "10.1.1.1"),
         ("nonsense, 203.0.113.9", true, "203.0.113.9"),
     ];
-    for (chain, passes, client) in table {
-        let add = |ask: TestRequest, line| ask.header("X-Forwarded-For", line);
-        let ask = |host| {
+    for (chain, passes, client) in cases {
+        let add = |request: TestRequest, line| request.header("X-Forwarded-For", line);
+        let request = |host| {
             chain
                 .split('|')
                 .fold(TestRequest::get("/x").host(host), add)
         };
-        let status = ask("ip.test").send(&menshen).await.status;
+        let status = request("ip.test").send(&menshen).await.status;
         assert_eq!(status, if passes { 200 } else { 401 }, "{chain}");
-        let answer = ask("other.test").send(&menshen).await;
+        let answer = request("other.test").send(&menshen).await;
         assert_eq!(single_value(&answer, "x-real-ip"), client, "{chain}");
         let written = single_value(&answer, "x-forwarded-for");
         assert_eq!(written, format!("{}, 127.0.0.1", chain.replace('|', ", ")));
@@ -182,8 +184,8 @@ async fn a_malformed_forwarding_header_of_a_trusted_proxy_is_refused_and_logged(
         assert!(titles.iter().any(|title| text.contains(title)), "{text}");
         assert!(!text.to_lowercase().contains("cookie"), "{text}");
     }
-    let said = log.text();
-    let mut lines = said.lines();
+    let header = log.text();
+    let mut lines = header.lines();
     let named =
         |line: &str| line.contains("\"WARN\"") && line.contains("\"header\":\"X-Forwarded-");
     assert!(lines.any(named), "no header is named");
@@ -206,24 +208,28 @@ async fn a_client_without_a_known_address_satisfies_no_address_rule() {
         ("203.0.113.9, unix:", "127.0.0.1"),
         ("203.0.113.9, unix:, 10.1.1.1", "10.1.1.1"),
     ] {
-        let ask = |host| {
+        let request = |host| {
             TestRequest::get("/x")
                 .host(host)
                 .header("X-Forwarded-For", chain)
         };
-        let answer = ask("other.test").send(&menshen).await;
+        let answer = request("other.test").send(&menshen).await;
         assert_eq!(answer.status, 200, "{chain:?}");
         assert_eq!(single_value(&answer, "x-real-ip"), client, "{chain:?}");
         // The addresses left of it satisfy no address rule.
-        assert_eq!(ask("ip.test").send(&menshen).await.status, 403, "{chain:?}");
+        assert_eq!(
+            request("ip.test").send(&menshen).await.status,
+            403,
+            "{chain:?}"
+        );
     }
     // If unix sockets are trusted, the hop before one is the client.
     let (menshen, _mirror) =
         start_with_server_settings("trusted_proxies = [\"127.0.0.1\", \"unix\"]").await;
-    let ask = TestRequest::get("/x").host("ip.test");
-    let ask = ask.header("X-Forwarded-For", "203.0.113.9, unix:");
+    let request = TestRequest::get("/x").host("ip.test");
+    let request = request.header("X-Forwarded-For", "203.0.113.9, unix:");
     assert_eq!(
-        single_value(&ask.send(&menshen).await, "x-real-ip"),
+        single_value(&request.send(&menshen).await, "x-real-ip"),
         "203.0.113.9"
     );
 }
@@ -262,18 +268,18 @@ async fn scheme_and_host_are_taken_from_the_trusted_hop() {
         ),
         ("unix:", "https", "a.test", "https", "a.test"),
     ] {
-        let ask = TestRequest::get("/x")
+        let request = TestRequest::get("/x")
             .host("inner.test")
             .header("X-Forwarded-For", chain)
             .header("X-Forwarded-Proto", schemes)
             .header("X-Forwarded-Host", hosts);
-        let answer = ask.send(&menshen).await;
-        let heard = (
+        let answer = request.send(&menshen).await;
+        let received = (
             single_value(&answer, "x-forwarded-proto"),
             single_value(&answer, "x-forwarded-host"),
         );
         assert_eq!(
-            heard,
+            received,
             (scheme.to_owned(), host.to_owned()),
             "{chain} {schemes}"
         );
@@ -291,11 +297,11 @@ async fn x_forwarded_port_is_used_when_the_host_has_no_port() {
         ("a.test", "80", "a.test", "443"),
         ("a.test", "", "a.test", "443"),
     ] {
-        let ask = TestRequest::get("/x")
+        let request = TestRequest::get("/x")
             .host(host)
             .header("X-Forwarded-Proto", "https")
             .header("X-Forwarded-Port", port);
-        let answer = ask.send(&menshen).await;
+        let answer = request.send(&menshen).await;
         assert_eq!(
             single_value(&answer, "x-forwarded-host"),
             authority,
@@ -334,11 +340,14 @@ async fn without_x_forwarded_proto_the_scheme_comes_from_external_url() {
             scheme,
             "{server} {host}"
         );
-        let told = TestRequest::get("/x")
+        let with_basic_credentials = TestRequest::get("/x")
             .host(host)
             .header("X-Forwarded-Proto", "http");
         assert_eq!(
-            single_value(&told.send(&menshen).await, "x-forwarded-proto"),
+            single_value(
+                &with_basic_credentials.send(&menshen).await,
+                "x-forwarded-proto"
+            ),
             "http"
         );
     }
@@ -347,21 +356,21 @@ async fn without_x_forwarded_proto_the_scheme_comes_from_external_url() {
 #[tokio::test]
 async fn a_trusted_proxy_sets_scheme_and_host() {
     let (menshen, _mirror) = start_with_server_settings(TRUSTED_PROXIES).await;
-    let ask = TestRequest::get("/x")
+    let request = TestRequest::get("/x")
         .host("inner.test")
         .header("X-Forwarded-Proto", "HTTPS")
         .header("X-Forwarded-Host", "OA.test.")
         .header("X-Request-Id", "abc-1");
-    let answer = ask.send(&menshen).await;
+    let answer = request.send(&menshen).await;
     assert_eq!(single_value(&answer, "x-forwarded-proto"), "https");
     assert_eq!(single_value(&answer, "x-forwarded-host"), "oa.test");
     assert_eq!(single_value(&answer, "x-forwarded-port"), "443");
     assert_eq!(single_value(&answer, "host"), "oa.test");
     assert_eq!(single_value(&answer, "x-request-id"), "abc-1");
     // A trusted proxy may not set the identity.
-    let ask = TestRequest::get("/x").header("X-Forwarded-User", "boss");
+    let request = TestRequest::get("/x").header("X-Forwarded-User", "boss");
     assert_eq!(
-        single_value(&ask.send(&menshen).await, "x-forwarded-user"),
+        single_value(&request.send(&menshen).await, "x-forwarded-user"),
         ""
     );
 }
@@ -374,12 +383,12 @@ async fn pass_headers_forwards_a_header_only_under_its_exact_name() {
         ("X-Original-Host", "gone.test"),
         ("X_Original_URL", "/gone"),
     ];
-    let ask = TestRequest::get("/x").headers(&headers);
-    let answer = ask.clone().host("pass.test").send(&menshen).await;
+    let request = TestRequest::get("/x").headers(&headers);
+    let answer = request.clone().host("pass.test").send(&menshen).await;
     assert_eq!(single_value(&answer, "x-original-url"), "/kept");
     assert_eq!(single_value(&answer, "x-original-host"), "");
     assert_eq!(single_value(&answer, "x_original_url"), "");
-    let answer = ask.host("other.test").send(&menshen).await;
+    let answer = request.host("other.test").send(&menshen).await;
     assert_eq!(single_value(&answer, "x-original-url"), "");
 }
 
@@ -408,10 +417,10 @@ upstream = ["{app}"]
         "x_http_method_override",
     ];
     for name in names {
-        let ask = |path: &str| TestRequest::get(path).header(name, "DELETE");
-        let judged = ask("/judged/echo").send(&menshen).await;
+        let request = |path: &str| TestRequest::get(path).header(name, "DELETE");
+        let judged = request("/judged/echo").send(&menshen).await;
         assert_eq!(judged.echoed(name), [""; 0], "{name}");
-        let free = ask("/echo").send(&menshen).await;
+        let free = request("/echo").send(&menshen).await;
         assert_eq!(free.echoed(name), ["DELETE"], "{name}");
     }
 }
@@ -446,18 +455,18 @@ async fn an_unnamed_client_never_gets_the_address_of_the_proxy_on_any_face() {
                 client: chain,
                 ..OriginalRequest::get("/x")
             };
-            let heard = original.send_to(face, menshen.address()).await;
-            assert_eq!(heard.verdict, verdict, "{face:?} {chain:?}");
+            let received = original.send_to(face, menshen.address()).await;
+            assert_eq!(received.verdict, verdict, "{face:?} {chain:?}");
         }
     }
     // A proxy that sends no forwarding header.
-    let ask = TestRequest::get("/x").host("ip.test");
-    assert_eq!(ask.send(&menshen).await.status, 403);
+    let request = TestRequest::get("/x").host("ip.test");
+    assert_eq!(request.send(&menshen).await.status, 403);
     // The address of a client that is not a proxy is that of its connection.
     let setup = Setup::default().routes(&routes);
     let direct = setup
         .server("trusted_proxies = [\"10.0.0.0/8\"]")
         .start()
         .await;
-    assert_eq!(ask.send(&direct).await.status, 200);
+    assert_eq!(request.send(&direct).await.status, 200);
 }

@@ -36,21 +36,24 @@ async fn over_http_2_no_stream_is_reset_while_its_client_sends() {
             }
             let mut client = Frames::open(menshen.address(), 1 << 20).await;
             client
-                .ask(1, 0, ("POST", UPSTREAM_HOST, path), length)
+                .send_request(1, 0, ("POST", UPSTREAM_HOST, path), length)
                 .await;
             if path == "/" {
                 let mut upstream = accept(&socket).await;
                 upstream.read_head().await.unwrap();
                 upstream.send(REFUSED).await;
             }
-            let (mut heads, mut ended) = (0, false);
+            let (mut header_frames, mut ended) = (0, false);
             while !ended {
-                let frame = client.next_of(1).await.expect("the connection stays");
+                let frame = client
+                    .next_of_stream(1)
+                    .await
+                    .expect("the connection stays");
                 assert_ne!(frame.kind, RST_STREAM, "{path} {length:?}");
-                heads += usize::from(frame.kind == HEADERS);
+                header_frames += usize::from(frame.kind == HEADERS);
                 ended = frame.flags & END_STREAM != 0;
             }
-            assert_eq!(heads, 1, "{path}");
+            assert_eq!(header_frames, 1, "{path}");
             // The client sends the rest after the response, and the stream ends without a reset.
             for piece in vec![b'x'; 50_000].chunks(16_000) {
                 client.send(DATA, 0, 1, piece).await;

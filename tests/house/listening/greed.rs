@@ -18,10 +18,10 @@ use crate::upstream::{
 use crate::wire::Answer;
 
 /// A client must send and read a hundred bytes in each fifth of a second.
-const IMPATIENT: &str = "limits.progress_interval = \"200ms\"\nlimits.upload_bytes_min = 100\n\
+const SHORT_INTERVAL: &str = "limits.progress_interval = \"200ms\"\nlimits.upload_bytes_min = 100\n\
                          limits.download_bytes_min = 100\n";
 /// A longer interval, for a client that is fast enough on a busy machine.
-const PATIENT: &str = "limits.progress_interval = \"2s\"\nlimits.upload_bytes_min = 100\n";
+const LONG_INTERVAL: &str = "limits.progress_interval = \"2s\"\nlimits.upload_bytes_min = 100\n";
 
 async fn start_menshen(url: &str, server: &str) -> Menshen {
     let routes = format!("{ROUTES}{}", public_route(url, ""));
@@ -31,7 +31,7 @@ async fn start_menshen(url: &str, server: &str) -> Menshen {
 }
 
 /// How often a limit was reached.
-fn reached(menshen: &Menshen, key: &str) -> u64 {
+fn times_reached(menshen: &Menshen, key: &str) -> u64 {
     let page = menshen.running.live().services().telemetry.render();
     let name = format!("menshen_limits_reached_total{{key=\"{key}\"}} ");
     let found = page.lines().find_map(|one| one.strip_prefix(&name));
@@ -42,7 +42,7 @@ fn reached(menshen: &Menshen, key: &str) -> u64 {
 async fn a_response_that_the_client_does_not_read_over_http_2_frees_its_upstream() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let menshen = start_menshen(&url, IMPATIENT).await;
+    let menshen = start_menshen(&url, SHORT_INTERVAL).await;
     for (window, length) in [(0, 100_000), (1, 100_000), (9_000, 100_000)] {
         let mut client = Frames::open(menshen.address(), window).await;
         client.get(1, UPSTREAM_HOST, "/").await;
@@ -51,7 +51,7 @@ async fn a_response_that_the_client_does_not_read_over_http_2_frees_its_upstream
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
         upstream.send(head).await;
         upstream.send(vec![b'x'; 50_000]).await;
-        assert!(client.reset(1).await <= window as usize);
+        assert!(client.body_bytes_before_reset(1).await <= window as usize);
         assert!(
             upstream.read_to_end().await.is_empty(),
             "its connection is closed"
@@ -61,15 +61,15 @@ async fn a_response_that_the_client_does_not_read_over_http_2_frees_its_upstream
         let mut upstream = accept(&socket).await;
         upstream.read_request().await.unwrap();
         upstream.send(ok("y")).await;
-        client.allow(3, 1).await;
+        client.enlarge_window(3, 1).await;
         assert_eq!(client.body(3).await, b"y");
     }
-    assert_eq!(reached(&menshen, "download_bytes_min"), 3);
+    assert_eq!(times_reached(&menshen, "download_bytes_min"), 3);
 }
 
 #[tokio::test]
 async fn own_pages_that_the_client_does_not_read_are_not_kept() {
-    let menshen = start_menshen("http://127.0.0.1:9", IMPATIENT).await;
+    let menshen = start_menshen("http://127.0.0.1:9", SHORT_INTERVAL).await;
     for window in [0, 1, 4_000] {
         let mut client = Frames::open(menshen.address(), window).await;
         for at in 0..10 {
@@ -78,10 +78,10 @@ async fn own_pages_that_the_client_does_not_read_are_not_kept() {
                 .await;
         }
         for at in 0..10 {
-            assert!(client.reset(1 + 2 * at).await <= window as usize);
+            assert!(client.body_bytes_before_reset(1 + 2 * at).await <= window as usize);
         }
     }
-    assert_eq!(reached(&menshen, "download_bytes_min"), 30);
+    assert_eq!(times_reached(&menshen, "download_bytes_min"), 30);
     // A client with a window for exactly one page gets it.
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
     client.get(1, "sso.test", "/.menshen/sign_in").await;
@@ -92,7 +92,7 @@ async fn own_pages_that_the_client_does_not_read_are_not_kept() {
     assert_eq!(client.body(1).await.len(), page.len());
     let mut client = Frames::open(menshen.address(), 0).await;
     client.get(41, "sso.test", "/.menshen/ping").await;
-    client.allow(41, 100_000).await;
+    client.enlarge_window(41, 100_000).await;
     client.body(41).await;
 }
 
@@ -100,7 +100,7 @@ async fn own_pages_that_the_client_does_not_read_are_not_kept() {
 async fn a_client_that_reads_gets_the_whole_response_of_a_slow_upstream() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let menshen = start_menshen(&url, IMPATIENT).await;
+    let menshen = start_menshen(&url, SHORT_INTERVAL).await;
     let mut first = Frames::open(menshen.address(), 1 << 20).await;
     let mut second = RawConnection::open(menshen.address()).await;
     first.get(1, UPSTREAM_HOST, "/").await;
@@ -121,11 +121,11 @@ async fn a_client_that_reads_gets_the_whole_response_of_a_slow_upstream() {
     }
     assert_eq!(first.body(1).await, b"xxxxxxxxxxxx");
     assert_eq!(second.read_answer().await.text(), "xxxxxxxxxxxx");
-    assert_eq!(reached(&menshen, "download_bytes_min"), 0);
+    assert_eq!(times_reached(&menshen, "download_bytes_min"), 0);
 }
 
 /// Sends a byte at intervals until the connection closes.
-fn trickle(mut client: RawConnection<TcpStream>) -> JoinHandle<Vec<u8>> {
+fn send_slowly(mut client: RawConnection<TcpStream>) -> JoinHandle<Vec<u8>> {
     tokio::spawn(async move {
         for _ in 0..400 {
             if client.try_send("x").await.is_err() {
@@ -141,7 +141,7 @@ fn trickle(mut client: RawConnection<TcpStream>) -> JoinHandle<Vec<u8>> {
 async fn an_upload_of_a_byte_at_a_time_is_aborted() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let menshen = start_menshen(&url, IMPATIENT).await;
+    let menshen = start_menshen(&url, SHORT_INTERVAL).await;
     // An upload to the application.
     let mut client = RawConnection::open(menshen.address()).await;
     let head =
@@ -149,28 +149,30 @@ async fn an_upload_of_a_byte_at_a_time_is_aborted() {
     client.send(head).await;
     let mut upstream = accept(&socket).await;
     upstream.read_head().await.unwrap();
-    let sending = trickle(client);
+    let sending = send_slowly(client);
     assert!(upstream.read_to_end().await.len() < 10_000);
     assert!(sending.await.unwrap().is_empty());
-    assert_eq!(reached(&menshen, "upload_bytes_min"), 1);
+    assert_eq!(times_reached(&menshen, "upload_bytes_min"), 1);
     // Over HTTP/2 the connection stays open.
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
-    client.ask(1, 0, ("POST", UPSTREAM_HOST, "/"), &[]).await;
+    client
+        .send_request(1, 0, ("POST", UPSTREAM_HOST, "/"), &[])
+        .await;
     let mut upstream = accept(&socket).await;
     upstream.read_head().await.unwrap();
     client.send(DATA, 0, 1, b"x").await;
-    assert_eq!(client.reset(1).await, 0);
+    assert_eq!(client.body_bytes_before_reset(1).await, 0);
     upstream.read_to_end().await;
     client.get(3, "sso.test", "/.menshen/ping").await;
     client.body(3).await;
-    assert_eq!(reached(&menshen, "upload_bytes_min"), 2);
+    assert_eq!(times_reached(&menshen, "upload_bytes_min"), 2);
 }
 
 #[tokio::test]
 async fn a_steady_upload_passes_however_late_the_upstream_responds() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let menshen = start_menshen(&url, PATIENT).await;
+    let menshen = start_menshen(&url, LONG_INTERVAL).await;
     let mut client = RawConnection::open(menshen.address()).await;
     let head = format!("POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: 10000\r\n\r\n");
     client.send(head).await;
@@ -184,19 +186,19 @@ async fn a_steady_upload_passes_however_late_the_upstream_responds() {
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     upstream.send(ok("thanks")).await;
     assert_eq!(client.read_answer().await.text(), "thanks");
-    assert_eq!(reached(&menshen, "upload_bytes_min"), 0);
+    assert_eq!(times_reached(&menshen, "upload_bytes_min"), 0);
 }
 
 #[tokio::test]
 async fn a_client_that_sends_requests_and_reads_nothing_is_disconnected() {
     let upstream = Upstream::start(|_| Reply::KeepAlive(ok(vec![b'x'; 1 << 20]))).await;
-    let menshen = start_menshen(upstream.url(), IMPATIENT).await;
+    let menshen = start_menshen(upstream.url(), SHORT_INTERVAL).await;
     let mut client = RawConnection::open(menshen.address()).await;
     let all = get("/", "").repeat(1_000);
     // The server may close the connection before it has read all requests.
     let _ = client.try_send(all).await;
     until("the connection is cut off", || {
-        reached(&menshen, "download_bytes_min") == 1
+        times_reached(&menshen, "download_bytes_min") == 1
     })
     .await;
     assert!(
@@ -207,7 +209,7 @@ async fn a_client_that_sends_requests_and_reads_nothing_is_disconnected() {
 }
 
 /// A connection from another address of this machine.
-async fn from(last: u8, to: SocketAddr) -> RawConnection<TcpStream> {
+async fn connect_from(last: u8, to: SocketAddr) -> RawConnection<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, last], 0).into()).unwrap();
     RawConnection::over(socket.connect(to).await.unwrap())
@@ -216,27 +218,27 @@ async fn from(last: u8, to: SocketAddr) -> RawConnection<TcpStream> {
 #[tokio::test]
 async fn connections_beyond_the_limit_of_a_client_are_closed_and_others_are_served() {
     let menshen = start_menshen("{app}", "limits.connections_per_client_max = 2").await;
-    let mut here = Vec::new();
+    let mut websockets = Vec::new();
     for _ in 0..2 {
         // An idle WebSocket counts as a connection.
-        here.push(open_websocket(&menshen, UPSTREAM_HOST, "").await);
+        websockets.push(open_websocket(&menshen, UPSTREAM_HOST, "").await);
     }
     for _ in 0..3 {
         let mut third = RawConnection::open(menshen.address()).await;
         let _ = third.try_send(get("/echo", "")).await;
         assert!(third.read_to_end().await.is_empty());
     }
-    assert_eq!(reached(&menshen, "connections_per_client_max"), 3);
-    let mut other = from(2, menshen.address()).await;
+    assert_eq!(times_reached(&menshen, "connections_per_client_max"), 3);
+    let mut other = connect_from(2, menshen.address()).await;
     other.send(get("/echo", "")).await;
     assert_eq!(other.read_answer().await.status, 200);
     // A closed connection makes room for another.
-    drop(here);
-    let again = async {
+    drop(websockets);
+    let retrying = async {
         loop {
-            let mut again = RawConnection::open(menshen.address()).await;
-            let _ = again.try_send(get("/echo", "")).await;
-            if again
+            let mut retrying = RawConnection::open(menshen.address()).await;
+            let _ = retrying.try_send(get("/echo", "")).await;
+            if retrying
                 .try_read_answer()
                 .await
                 .is_some_and(|one| one.status == 200)
@@ -245,7 +247,7 @@ async fn connections_beyond_the_limit_of_a_client_are_closed_and_others_are_serv
             }
         }
     };
-    timeout(TEST_TIMEOUT, again)
+    timeout(TEST_TIMEOUT, retrying)
         .await
         .expect("there is room again");
 }
@@ -254,7 +256,7 @@ async fn connections_beyond_the_limit_of_a_client_are_closed_and_others_are_serv
 async fn a_trusted_proxy_is_not_limited_as_a_client() {
     let limits = "trusted_proxies = [\"127.0.0.1\"]\nlimits.connections_per_client_max = 1\n\
                   limits.requests_per_client_max = 1";
-    let upstream = Upstream::start(|asked| match asked.message.target() {
+    let upstream = Upstream::start(|expected| match expected.message.target() {
         "/hang" => Reply::HoldOpen(Vec::new()),
         _ => Reply::KeepAlive(ok("fine")),
     })
@@ -275,7 +277,7 @@ async fn a_trusted_proxy_is_not_limited_as_a_client() {
 
 #[tokio::test]
 async fn requests_beyond_the_limit_of_a_client_are_503_and_others_are_served() {
-    let upstream = Upstream::start(|asked| match asked.message.target() {
+    let upstream = Upstream::start(|expected| match expected.message.target() {
         "/hang" => Reply::HoldOpen(Vec::new()),
         _ => Reply::KeepAlive(ok("fine")),
     })
@@ -297,16 +299,16 @@ async fn requests_beyond_the_limit_of_a_client_are_503_and_others_are_served() {
         assert!(answer.text().contains("稍后") || answer.text().contains("秒后"));
     }
     streams.get(5, UPSTREAM_HOST, "/").await;
-    let head = streams.next_of(5).await.unwrap();
+    let head = streams.next_of_stream(5).await.unwrap();
     assert_eq!((head.kind, head.flags & END_STREAM), (HEADERS, 0));
     assert!(String::from_utf8_lossy(&streams.body(5).await).contains("Too many requests"));
-    assert_eq!(reached(&menshen, "requests_per_client_max"), 3);
-    let mut other = from(2, menshen.address()).await;
+    assert_eq!(times_reached(&menshen, "requests_per_client_max"), 3);
+    let mut other = connect_from(2, menshen.address()).await;
     other.send(get("/", "")).await;
     assert_eq!(other.read_answer().await.text(), "fine");
     // A request that ends makes room for another.
     drop(third);
-    let again = async {
+    let retrying = async {
         loop {
             let mut connection = RawConnection::open(menshen.address()).await;
             connection.send(get("/", "")).await;
@@ -315,31 +317,31 @@ async fn requests_beyond_the_limit_of_a_client_are_503_and_others_are_served() {
             }
         }
     };
-    timeout(TEST_TIMEOUT, again)
+    timeout(TEST_TIMEOUT, retrying)
         .await
         .expect("there is room again");
 }
 
 /// Sends requests that hang, one for each client.
-async fn hang(
+async fn send_hanging_requests(
     menshen: &Menshen,
     upstream: &Upstream,
     clients: &[String],
 ) -> Vec<RawConnection<TcpStream>> {
     let before = upstream.received().len();
-    let mut held = Vec::new();
+    let mut hanging = Vec::new();
     for client in clients {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection
             .send(get("/hang", &format!("X-Forwarded-For: {client}\r\n")))
             .await;
-        held.push(connection);
+        hanging.push(connection);
     }
     until("all of them are under way", || {
         upstream.received().len() == before + clients.len()
     })
     .await;
-    held
+    hanging
 }
 
 async fn ask_as(menshen: &Menshen, client: &str) -> Answer {
@@ -350,8 +352,8 @@ async fn ask_as(menshen: &Menshen, client: &str) -> Answer {
     connection.read_answer().await
 }
 
-async fn hangs() -> Upstream {
-    Upstream::start(|asked| match asked.message.target() {
+async fn upstream_with_hanging_path() -> Upstream {
+    Upstream::start(|expected| match expected.message.target() {
         "/hang" => Reply::HoldOpen(Vec::new()),
         _ => Reply::KeepAlive(ok("fine")),
     })
@@ -360,13 +362,14 @@ async fn hangs() -> Upstream {
 
 #[tokio::test]
 async fn an_ipv6_48_cannot_use_up_an_upstream() {
-    let upstream = hangs().await;
+    let upstream = upstream_with_hanging_path().await;
     let setup = Setup::default().routes(&public_route(upstream.url(), ""));
     let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share = 1";
     let menshen = setup.server(server).start().await;
     // One percent of 1024 for each client, and three times as much for its /48.
-    let of_site = (0..30).map(|at| format!("2001:db8:1:{}::{at}", at / 10));
-    let _held = hang(&menshen, &upstream, &of_site.collect::<Vec<_>>()).await;
+    let clients_of_48 = (0..30).map(|at| format!("2001:db8:1:{}::{at}", at / 10));
+    let _held =
+        send_hanging_requests(&menshen, &upstream, &clients_of_48.collect::<Vec<_>>()).await;
     for (client, status) in [
         ("2001:db8:1:9::1", 503),
         ("2001:db8:1:ffff::1", 503),
@@ -379,7 +382,7 @@ async fn an_ipv6_48_cannot_use_up_an_upstream() {
 
 #[tokio::test]
 async fn anonymous_requests_cannot_use_up_an_upstream() {
-    let upstream = hangs().await;
+    let upstream = upstream_with_hanging_path().await;
     let url = upstream.url();
     let limits = "limits.connect = \"500ms\"";
     let routes = format!(
@@ -397,16 +400,16 @@ async fn anonymous_requests_cannot_use_up_an_upstream() {
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
     let member = TestRequest::get("/members").session(&cookie);
     let strangers: Vec<_> = (0..10).map(|at| format!("192.0.2.{at}")).collect();
-    let held = hang(&menshen, &upstream, &strangers).await;
+    let hanging = send_hanging_requests(&menshen, &upstream, &strangers).await;
     let late = ask_as(&menshen, "203.0.113.1").await;
     assert_eq!(late.status, 503);
     assert!(late.header("retry-after").is_some());
-    assert_eq!(reached(&menshen, "upstream_share_anonymous"), 1);
+    assert_eq!(times_reached(&menshen, "upstream_share_anonymous"), 1);
     assert_eq!(member.send(&menshen).await.status, 200);
     // A request that ends makes room for another, also for one that waits.
-    drop(held);
-    let again = async { while ask_as(&menshen, "203.0.113.1").await.status != 200 {} };
-    timeout(TEST_TIMEOUT, again)
+    drop(hanging);
+    let retrying = async { while ask_as(&menshen, "203.0.113.1").await.status != 200 {} };
+    timeout(TEST_TIMEOUT, retrying)
         .await
         .expect("there is room again");
     assert_eq!(member.send(&menshen).await.status, 200);
@@ -414,7 +417,7 @@ async fn anonymous_requests_cannot_use_up_an_upstream() {
 
 #[tokio::test]
 async fn one_client_cannot_use_up_an_upstream() {
-    let upstream = Upstream::start(|asked| match asked.message.target() {
+    let upstream = Upstream::start(|expected| match expected.message.target() {
         "/hang" => Reply::HoldOpen(Vec::new()),
         _ => Reply::KeepAlive(ok("fine")),
     })
@@ -424,43 +427,43 @@ async fn one_client_cannot_use_up_an_upstream() {
     let setup = Setup::default().routes(&public_route(upstream.url(), ""));
     let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share = 1";
     let menshen = setup.server(server).start().await;
-    let mut asked = 0;
-    for (greedy, same, other) in [
+    let mut expected = 0;
+    for (busy_client, same_client, other) in [
         ("203.0.113.7", "203.0.113.7", "203.0.113.8"),
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1"),
     ] {
         let named = |client: &str| format!("X-Forwarded-For: {client}\r\n");
-        let mut held = Vec::new();
+        let mut hanging = Vec::new();
         for _ in 0..share {
             let mut connection = RawConnection::open(menshen.address()).await;
-            connection.send(get("/hang", &named(greedy))).await;
-            held.push(connection);
+            connection.send(get("/hang", &named(busy_client))).await;
+            hanging.push(connection);
         }
-        asked += share;
+        expected += share;
         until("all of them are under way", || {
-            upstream.received().len() == asked
+            upstream.received().len() == expected
         })
         .await;
-        for (client, status) in [(same, 503), (other, 200)] {
+        for (client, status) in [(same_client, 503), (other, 200)] {
             let mut connection = RawConnection::open(menshen.address()).await;
             connection.send(get("/", &named(client))).await;
             let answer = connection.read_answer().await;
             assert_eq!(answer.status, status, "{client}");
             assert_eq!(answer.header("retry-after").is_some(), status == 503);
         }
-        asked += 1;
+        expected += 1;
     }
-    assert_eq!(reached(&menshen, "upstream_share"), 2);
+    assert_eq!(times_reached(&menshen, "upstream_share"), 2);
     // The proxy itself is not limited.
-    let mut held = Vec::new();
+    let mut hanging = Vec::new();
     for _ in 0..=share {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection.send(get("/hang", "")).await;
-        held.push(connection);
+        hanging.push(connection);
     }
-    asked += share + 1;
+    expected += share + 1;
     until("all of them are under way", || {
-        upstream.received().len() == asked
+        upstream.received().len() == expected
     })
     .await;
 }

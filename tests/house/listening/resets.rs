@@ -6,8 +6,8 @@ use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, ok, public_route, until};
 
 const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
 
-async fn upstream() -> Upstream {
-    Upstream::start(|asked| match asked.message.target() {
+async fn hanging_upstream() -> Upstream {
+    Upstream::start(|received_before| match received_before.message.target() {
         "/hang" => Reply::HoldOpen(Vec::new()),
         _ => Reply::KeepAlive(ok("fine")),
     })
@@ -21,14 +21,14 @@ async fn start_menshen(upstream: &Upstream, server: &str) -> Menshen {
 
 /// Opens a stream whose request reaches the upstream, and resets it; whether the connection was open.
 async fn request_and_reset(client: &mut Frames, upstream: &Upstream, stream: u32) -> bool {
-    let asked = upstream.received().len();
+    let received_before = upstream.received().len();
     if !client.try_get(stream, UPSTREAM_HOST, "/hang").await {
         return false;
     }
     let mut closed = false;
     until("it is asked", || {
         closed = client.is_closed();
-        closed || upstream.received().len() > asked
+        closed || upstream.received().len() > received_before
     })
     .await;
     !closed
@@ -39,21 +39,21 @@ async fn request_and_reset(client: &mut Frames, upstream: &Upstream, stream: u32
 }
 
 /// The number of streams that a client can open and reset, at most `most`.
-async fn resets(menshen: &Menshen, upstream: &Upstream, most: u32) -> u32 {
+async fn resets_until_disconnected(menshen: &Menshen, upstream: &Upstream, count: u32) -> u32 {
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
-    for number in 0..most {
+    for number in 0..count {
         if !request_and_reset(&mut client, upstream, 1 + 2 * number).await {
             return number;
         }
     }
-    most
+    count
 }
 
 #[tokio::test]
 async fn a_client_that_resets_its_streams_before_their_responses_is_disconnected() {
-    let upstream = upstream().await;
+    let upstream = hanging_upstream().await;
     let menshen = start_menshen(&upstream, DISTRUST_LOOPBACK).await;
-    let opened = resets(&menshen, &upstream, 400).await;
+    let opened = resets_until_disconnected(&menshen, &upstream, 400).await;
     assert!((201..300).contains(&opened), "{opened}");
     // A new connection of the client is served.
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
@@ -63,7 +63,7 @@ async fn a_client_that_resets_its_streams_before_their_responses_is_disconnected
 
 #[tokio::test]
 async fn a_client_that_waits_for_most_responses_may_reset_many_streams() {
-    let upstream = upstream().await;
+    let upstream = hanging_upstream().await;
     let menshen = start_menshen(&upstream, DISTRUST_LOOPBACK).await;
     let mut client = Frames::open(menshen.address(), 1 << 20).await;
     let mut stream = 1;
@@ -72,7 +72,7 @@ async fn a_client_that_waits_for_most_responses_may_reset_many_streams() {
         for _ in 0..2 {
             stream += 2;
             client.get(stream, UPSTREAM_HOST, "/").await;
-            assert_eq!(client.next_of(stream).await.unwrap().kind, HEADERS);
+            assert_eq!(client.next_of_stream(stream).await.unwrap().kind, HEADERS);
             assert_eq!(client.body(stream).await, b"fine");
         }
         stream += 2;
@@ -81,7 +81,10 @@ async fn a_client_that_waits_for_most_responses_may_reset_many_streams() {
 
 #[tokio::test]
 async fn a_trusted_proxy_may_reset_for_all_its_clients() {
-    let upstream = upstream().await;
+    let upstream = hanging_upstream().await;
     let menshen = start_menshen(&upstream, "trusted_proxies = [\"127.0.0.1\"]").await;
-    assert_eq!(resets(&menshen, &upstream, 260).await, 260);
+    assert_eq!(
+        resets_until_disconnected(&menshen, &upstream, 260).await,
+        260
+    );
 }

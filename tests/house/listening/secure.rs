@@ -16,7 +16,7 @@ use crate::upstream::{TempFolder, UPSTREAM_HOST, get};
 use crate::wire::Answer;
 
 /// Lines of `[server]` with a certificate and optionally a second one.
-fn lines(folder: &TempFolder, first: &str, second: Option<&str>) -> String {
+fn tls_lines(folder: &TempFolder, first: &str, second: Option<&str>) -> String {
     let files = |name: &str| {
         let (certificate, key) = (
             folder.path(&format!("{name}.pem")),
@@ -28,17 +28,17 @@ fn lines(folder: &TempFolder, first: &str, second: Option<&str>) -> String {
     format!("tls = {{ {}{} }}", files(first), more.unwrap_or_default())
 }
 
-fn secure(folder: &TempFolder, first: &str, second: Option<&str>) -> Setup {
+fn tls_setup(folder: &TempFolder, first: &str, second: Option<&str>) -> Setup {
     echo_setup()
         .external_url("https://sso.test")
-        .server(&lines(folder, first, second))
+        .server(&tls_lines(folder, first, second))
 }
 
 #[tokio::test]
 async fn http_1_is_served_over_tls_and_the_upstream_learns_the_scheme() {
     let folder = TempFolder::new();
     let trusted = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
-    let menshen = secure(&folder, "a", None).start().await;
+    let menshen = tls_setup(&folder, "a", None).start().await;
     for alpn in [&b"http/1.1"[..], b""] {
         let mut connection = RawConnection::over(
             connect(menshen.address(), UPSTREAM_HOST, &trusted, alpn)
@@ -63,17 +63,20 @@ async fn http_1_is_served_over_tls_and_the_upstream_learns_the_scheme() {
 }
 
 /// An HTTP/2 connection to an instance of menshen, driven in the background.
-async fn h2(menshen: &Menshen, trusted: &CertificateDer<'static>) -> SendRequest<Full<Bytes>> {
+async fn connect_http_2(
+    menshen: &Menshen,
+    trusted: &CertificateDer<'static>,
+) -> SendRequest<Full<Bytes>> {
     let stream = connect(menshen.address(), UPSTREAM_HOST, trusted, b"h2")
         .await
         .unwrap();
-    let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
-    let (client, connection) = shaken.unwrap();
+    let connected = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (client, connection) = connected.unwrap();
     tokio::spawn(connection);
     client
 }
 
-async fn ask(
+async fn send_request(
     client: &mut SendRequest<Full<Bytes>>,
     request: http::request::Builder,
     body: Bytes,
@@ -98,14 +101,14 @@ async fn ask(
 async fn http_2_is_served_to_clients_that_negotiate_it() {
     let folder = TempFolder::new();
     let trusted = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
-    let menshen = secure(&folder, "a", None).start().await;
-    let mut client = h2(&menshen, &trusted).await;
+    let menshen = tls_setup(&folder, "a", None).start().await;
+    let mut client = connect_http_2(&menshen, &trusted).await;
     // A browser may split its cookies into several fields; HTTP/1.1 allows one (RFC 9113 §8.2.3).
     let get = Request::get("https://up.test/echo?a=%20b")
         .header("cookie", "a=1")
         .header("cookie", "__Host-menshen=forged")
         .header("cookie", "b=2");
-    let answer = ask(&mut client, get, Bytes::new()).await;
+    let answer = send_request(&mut client, get, Bytes::new()).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.json()["target"], "/echo?a=%20b");
     assert_eq!(answer.json()["version"], "HTTP/1.1");
@@ -114,7 +117,7 @@ async fn http_2_is_served_to_clients_that_negotiate_it() {
     assert_eq!(answer.echoed("cookie"), ["a=1; b=2"]);
     let body = Bytes::from(vec![b'x'; 3 << 20]);
     let post = Request::post("https://up.test/echo");
-    let answer = ask(&mut client, post, body).await;
+    let answer = send_request(&mut client, post, body).await;
     assert_eq!(answer.json()["body_bytes"], 3 << 20);
     assert_eq!(answer.json()["body_complete"], true);
     // Concurrent requests over one connection, each with its own response.
@@ -123,7 +126,7 @@ async fn http_2_is_served_to_clients_that_negotiate_it() {
         let mut client = client.clone();
         asking.spawn(async move {
             let get = Request::get(format!("https://up.test/echo?{number}"));
-            let answer = ask(&mut client, get, Bytes::new()).await;
+            let answer = send_request(&mut client, get, Bytes::new()).await;
             assert_eq!(answer.json()["target"], format!("/echo?{number}"));
         });
     }
@@ -136,15 +139,15 @@ async fn http_2_is_served_to_clients_that_negotiate_it() {
 async fn two_names_of_one_request_must_agree_in_http_2_too() {
     let folder = TempFolder::new();
     let trusted = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
-    let menshen = secure(&folder, "a", None).start().await;
-    let mut client = h2(&menshen, &trusted).await;
+    let menshen = tls_setup(&folder, "a", None).start().await;
+    let mut client = connect_http_2(&menshen, &trusted).await;
     for (host, status) in [("up.test", 200), ("UP.Test", 200), ("sso.test", 400)] {
         let get = Request::get("https://up.test/echo").header("host", host);
-        let answer = ask(&mut client, get, Bytes::new()).await;
+        let answer = send_request(&mut client, get, Bytes::new()).await;
         assert_eq!(answer.status, status, "{host}: {}", answer.text());
     }
     // The error page is the same over HTTP/2 as over HTTP/1.1.
-    let answer = ask(&mut client, Request::get("https://no.test/"), Bytes::new()).await;
+    let answer = send_request(&mut client, Request::get("https://no.test/"), Bytes::new()).await;
     assert_eq!(
         (answer.status, answer.json()["status"].as_u64()),
         (404, Some(404))
@@ -158,9 +161,9 @@ async fn the_server_name_chooses_the_certificate() {
         write_certificate(&folder, "a", &["sso.test"]),
         write_certificate(&folder, "b", &[UPSTREAM_HOST]),
     );
-    let menshen = secure(&folder, "a", Some("b")).start().await;
-    let good = [("sso.test", &a), (UPSTREAM_HOST, &b)];
-    for (name, trusted) in good {
+    let menshen = tls_setup(&folder, "a", Some("b")).start().await;
+    let matching = [("sso.test", &a), (UPSTREAM_HOST, &b)];
+    for (name, trusted) in matching {
         assert!(
             connect(menshen.address(), name, trusted, b"").await.is_ok(),
             "{name}"
@@ -180,14 +183,14 @@ async fn the_server_name_chooses_the_certificate() {
 async fn a_reload_replaces_the_certificates_and_closes_no_connection() {
     let folder = TempFolder::new();
     let old = write_certificate(&folder, "a", &[UPSTREAM_HOST]);
-    let setup = secure(&folder, "a", None);
+    let setup = tls_setup(&folder, "a", None);
     let menshen = setup.clone().start().await;
-    let mut here = RawConnection::over(
+    let mut http_1 = RawConnection::over(
         connect(menshen.address(), UPSTREAM_HOST, &old, b"")
             .await
             .unwrap(),
     );
-    let mut there = h2(&menshen, &old).await;
+    let mut http_2 = connect_http_2(&menshen, &old).await;
     // A certificate without its key is refused, and the old one stays in force.
     let good_key = std::fs::read_to_string(folder.path("a.key")).unwrap();
     folder.write("a.key", "no key");
@@ -218,21 +221,24 @@ async fn a_reload_replaces_the_certificates_and_closes_no_connection() {
             .await
             .is_err()
     );
-    here.send(get("/echo", "")).await;
-    assert_eq!(here.read_answer().await.status, 200);
+    http_1.send(get("/echo", "")).await;
+    assert_eq!(http_1.read_answer().await.status, 200);
     let get = Request::get("https://up.test/echo");
-    assert_eq!(ask(&mut there, get, Bytes::new()).await.status, 200);
+    assert_eq!(
+        send_request(&mut http_2, get, Bytes::new()).await.status,
+        200
+    );
 }
 
 #[tokio::test]
 async fn unreadable_certificates_are_named_before_anything_listens() {
     let folder = TempFolder::new();
     let menshen = Menshen::new().await;
-    for (write, named) in [(None, "a.pem"), (Some("no certificate"), "a.pem")] {
-        if let Some(text) = write {
+    for (content, named) in [(None, "a.pem"), (Some("no certificate"), "a.pem")] {
+        if let Some(text) = content {
             folder.write("a.pem", text);
         }
-        let text = config_text(&menshen, &secure(&folder, "a", None), "\"127.0.0.1:0\"");
+        let text = config_text(&menshen, &tls_setup(&folder, "a", None), "\"127.0.0.1:0\"");
         let config = Config::parse(&text, "test.toml").unwrap();
         let error = menshen::run::start(config, menshen.clock.clone())
             .await

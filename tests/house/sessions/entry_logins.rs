@@ -32,7 +32,7 @@ const BUTTON: [(&str, &str); 6] = [
 async fn start_menshen() -> WatchedHouse {
     let setup = Setup::default().tables(NO_LOGIN_LIMITS);
     let source = TestSource::with_tickets(&[]);
-    WatchedHouse::start(setup.connector_of_kind("idp", "", source.provided())).await
+    WatchedHouse::start(setup.connector_of_kind("idp", "", source.kind())).await
 }
 
 async fn visit(browser: &mut Browser, url: &str) -> Answer {

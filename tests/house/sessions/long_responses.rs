@@ -174,15 +174,18 @@ async fn a_long_download_ends_with_its_session_over_http_1_and_http_2() {
     let cookie_header = format!("menshen={cookie}");
     let asked = ("GET", "sso.test", "/slow");
     streams
-        .ask(1, END_STREAM, asked, &[("cookie", &cookie_header)])
+        .send_request(1, END_STREAM, asked, &[("cookie", &cookie_header)])
         .await;
     let mut second = accept(&socket).await;
     second.read_request().await.unwrap();
     second.send(head).await;
-    assert_eq!(streams.next_of(1).await.unwrap().flags & END_STREAM, 0);
+    assert_eq!(
+        streams.next_of_stream(1).await.unwrap().flags & END_STREAM,
+        0
+    );
     revoke(&menshen, &RevocationScope::Everyone).await;
     assert_eq!(client.read_to_end().await, b"half");
-    streams.reset(1).await;
+    streams.body_bytes_before_reset(1).await;
     assert!(upstream.read_to_end().await.is_empty() && second.read_to_end().await.is_empty());
 }
 
