@@ -354,7 +354,7 @@ fn routes() -> Outcome<Routes> {
                     response: Duration::from_secs(60),
                     idle: Duration::from_secs(60),
                     body_bytes_max: 1 << 30,
-                    lasting: Duration::from_secs(10),
+                    recheck_after: Duration::from_secs(10),
                 },
                 private_connections: false,
             }));

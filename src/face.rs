@@ -37,9 +37,9 @@ pub use check::CheckConfig;
 use check::CheckProtocol;
 use long_request::{LongRequest, RecheckedBody};
 use recheck::AllowedRequest;
-use record::{AccessEntry, LoggedResponse};
+use record::{LoggedResponse, RequestSummary};
 pub use sign_in::OWN_PAGES;
-use sign_in::ReloadDecision;
+use sign_in::ReconfirmOutcome;
 
 /// What every handler of one request needs.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,13 @@ struct RequestContext<'a> {
 }
 
 impl RequestContext<'_> {
+    fn page_info(&self) -> page::PageInfo<'_> {
+        page::PageInfo {
+            host: self.head.host.as_str(),
+            request_id: self.id.as_str(),
+        }
+    }
+
     /// The language of a page for this client. It is computed on demand: most requests are forwarded.
     fn lang(&self) -> page::Lang {
         browser::lang(self.head.headers)
@@ -93,10 +100,10 @@ impl LiveSite {
         let (mut parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers, site.trust.includes(connection.peer));
         let now = self.services().clock.now();
-        let mut entry = AccessEntry::of(&self.services().telemetry, &parts, &connection, now);
+        let mut summary = RequestSummary::of(&self.services().telemetry, &parts, &connection, now);
         let mut body = Some(body);
         let step = self
-            .respond_or_permit(&site, &parts, &connection, &id, &mut entry, &mut body)
+            .respond_or_permit(&site, &parts, &connection, &id, &mut summary, &mut body)
             .await;
         let logged = match (step, body) {
             (Step::Respond(logged), _) => {
@@ -106,13 +113,13 @@ impl LiveSite {
                 let sent = (permit, &rewrite);
                 let request = (&mut parts, body, &connection);
                 return self
-                    .forward(&site, sent, &id, &mut entry, request, started)
+                    .forward(&site, sent, &id, &mut summary, request, started)
                     .await;
             }
             // Only own paths take the body, and they always respond.
             (Step::Forward(..), None) => reply::internal_error(),
         };
-        logged.record(&self.services().telemetry, &entry, &id, started)
+        logged.record(&self.services().telemetry, &summary, &id, started)
     }
 
     /// Parses the head, then responds or returns a permit. Only own paths take the body.
@@ -124,7 +131,7 @@ impl LiveSite {
         parts: &Parts,
         connection: &Connection,
         id: &RequestId,
-        entry: &mut AccessEntry,
+        summary: &mut RequestSummary,
         body: &mut Option<B>,
     ) -> Step
     where
@@ -133,10 +140,10 @@ impl LiveSite {
     {
         if let Some(protocol) = CheckProtocol::at(site, parts.uri.path()) {
             let site = (site, self.services());
-            let answer = check::answer(protocol, site, parts, connection, id, entry);
+            let answer = check::answer(protocol, site, parts, connection, id, summary);
             return Step::Respond(Box::pin(answer).await);
         }
-        let head = match Head::parse(parts, connection, site.parse_options(), entry.at) {
+        let head = match Head::parse(parts, connection, site.parse_options(), summary.at) {
             Ok(head) => head,
             Err(error) => {
                 if error == HeadError::NoHost
@@ -150,7 +157,7 @@ impl LiveSite {
                 return Step::Respond(reply::bad_head(lang, id, error));
             }
         };
-        entry.client = head.client_ip;
+        summary.client = head.client_ip;
         let context = RequestContext {
             site,
             services: self.services(),
@@ -163,9 +170,9 @@ impl LiveSite {
         match decide(&site.routes, &site.gate, &head).await {
             Verdict::Allow(permit) => prepare_forward(&context, permit),
             Verdict::Reconfirm(permit) => {
-                match Box::pin(sign_in::reload_user(&context, permit)).await {
-                    ReloadDecision::Respond(logged) => Step::Respond(*logged),
-                    ReloadDecision::Continue(permit) => prepare_forward(&context, permit),
+                match Box::pin(sign_in::reconfirm(&context, permit)).await {
+                    ReconfirmOutcome::Respond(logged) => Step::Respond(*logged),
+                    ReconfirmOutcome::Continue(permit) => prepare_forward(&context, permit),
                 }
             }
             Verdict::Login(needed) => {
@@ -181,7 +188,7 @@ impl LiveSite {
         site: &Arc<Site>,
         (permit, rewrite): (Permit, &RequestRewrite),
         id: &RequestId,
-        entry: &mut AccessEntry,
+        summary: &mut RequestSummary,
         (parts, body, connection): (&mut Parts, B, &Arc<Connection>),
         started: Instant,
     ) -> Response<Body>
@@ -190,9 +197,9 @@ impl LiveSite {
         B::Error: Into<BodyError>,
     {
         let upgrade = parts.extensions.remove::<OnUpgrade>();
-        let renewed_cookie = sign_in::renewed_cookie(site, &permit, &parts.headers, entry.at);
+        let renewed_cookie = sign_in::renewed_cookie(site, &permit, &parts.headers, summary.at);
         let sent_at = Instant::now();
-        let recheck_after = permit.route().limits.lasting;
+        let recheck_after = permit.route().limits.recheck_after;
         let uploads = !body.is_end_stream();
         let result = {
             let request = ClientRequest {
@@ -226,8 +233,8 @@ impl LiveSite {
             && answered_at.saturating_duration_since(sent_at) >= recheck_after
             && !Box::pin(self.is_still_allowed(&permit, parts, connection)).await;
         let Some(result) = result.filter(|_| !is_refused) else {
-            let logged = Box::pin(self.refuse_midway::<B>(parts, connection, id, entry)).await;
-            return logged.record(&self.services().telemetry, entry, id, started);
+            let logged = Box::pin(self.refuse_midway::<B>(parts, connection, id, summary)).await;
+            return logged.record(&self.services().telemetry, summary, id, started);
         };
         let logged = LoggedResponse::allowed(&permit).with_upstream_times(sent_at, answered_at);
         let ForwardedResponse {
@@ -239,8 +246,8 @@ impl LiveSite {
             Ok(forwarded) => forwarded,
             Err(failure) => {
                 let request = (&*parts, connection);
-                let logged = self.forward_failed(site, request, id, entry, logged, failure);
-                return logged.record(&self.services().telemetry, entry, id, started);
+                let logged = self.forward_failed(site, request, id, summary, logged, failure);
+                return logged.record(&self.services().telemetry, summary, id, started);
             }
         };
         let long_request = || LongRequest {
@@ -249,7 +256,7 @@ impl LiveSite {
             connection: Arc::clone(connection),
             permit,
             id: id.clone(),
-            client: entry.client,
+            client: summary.client,
             since: sent_at,
         };
         let mut response = end_when_refused(forwarded, is_streaming, long_request);
@@ -258,7 +265,7 @@ impl LiveSite {
             reply::mark_private(&mut response);
         }
         let logged = logged.with_upstream_response(upstream, is_streaming);
-        logged.record_response(response, &self.services().telemetry, entry, id, started)
+        logged.record_response(response, &self.services().telemetry, summary, id, started)
     }
 
     /// The response when forwarding failed.
@@ -267,7 +274,7 @@ impl LiveSite {
         site: &Site,
         (parts, connection): (&Parts, &Arc<Connection>),
         id: &RequestId,
-        entry: &AccessEntry,
+        summary: &RequestSummary,
         logged: LoggedResponse,
         failure: ForwardFailure,
     ) -> LoggedResponse {
@@ -275,7 +282,7 @@ impl LiveSite {
             self.services().telemetry.count_limit_reached(key);
         }
         // Parsed again here, so that successful requests need not keep the head.
-        let head = Head::parse(parts, connection, site.parse_options(), entry.at).ok();
+        let head = Head::parse(parts, connection, site.parse_options(), summary.at).ok();
         reply::upstream_failed(logged, &parts.headers, head.as_ref(), id, failure)
     }
 
@@ -295,7 +302,7 @@ impl LiveSite {
         parts: &Parts,
         connection: &Connection,
         id: &RequestId,
-        entry: &mut AccessEntry,
+        summary: &mut RequestSummary,
     ) -> LoggedResponse
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -303,7 +310,7 @@ impl LiveSite {
     {
         let site = self.site();
         let mut no_body = None::<B>;
-        let step = self.respond_or_permit(&site, parts, connection, id, entry, &mut no_body);
+        let step = self.respond_or_permit(&site, parts, connection, id, summary, &mut no_body);
         let logged = match step.await {
             Step::Respond(logged) => logged,
             // It would be allowed for another caller, who did not send it.

@@ -62,7 +62,7 @@
 //! face      sign_in::callback: which pending login does the response belong to?
 //! login     Login::open_pending: does the login belong to this browser? Then Login::finish, once for each
 //!           response, in a task of `login/finish.rs` that does the next four steps
-//! login     Connector::finish: redeem the response at the source → Profile
+//! login     Connector::redeem_response: redeem the response at the source → Profile
 //! people    People::admit: mapping and directory → Account
 //! people    Sessions::mint → the session
 //! people    cookie::sign → the value of the session cookie

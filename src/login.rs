@@ -59,7 +59,7 @@ pub struct Login {
     ring: Arc<KeyRing>,
     people: People,
     sessions: Arc<Sessions>,
-    terms: SessionTimeouts,
+    timeouts: SessionTimeouts,
     limits: Arc<Limits>,
     clock: Clock,
     finishing: SingleFlight<[u8; 32], Outcome>,
@@ -184,7 +184,7 @@ impl LoginError {
             Self::Connector(error) => matches!(
                 error,
                 ConnectorError::Busy(_)
-                    | ConnectorError::Unreachable(_)
+                    | ConnectorError::NoUsableResponse(_)
                     | ConnectorError::Issuer(_)
             ),
             Self::Admit { source, .. } => matches!(source, AdmitError::Store(_)),
@@ -367,13 +367,13 @@ impl Login {
                 ring: Arc::clone(&self.ring),
                 people: self.people.clone(),
                 sessions: Arc::clone(&self.sessions),
-                terms: self.terms,
+                timeouts: self.timeouts,
                 limits: Arc::clone(&self.limits),
                 permit: permit.map_err(limited)?,
             };
             let outcomes = self.outcomes.clone();
             Ok(async move {
-                let outcome = Arc::new(task.finish(pending, answer).await);
+                let outcome = Arc::new(task.redeem_admit_mint(pending, answer).await);
                 if outcome
                     .as_ref()
                     .as_ref()
@@ -453,7 +453,7 @@ impl ConnectorEntry {
     }
 
     /// Where a login without a return address ends: a path or a URL of this site.
-    pub fn home(&self, user_agent: &str) -> &str {
+    pub fn default_return_to(&self, user_agent: &str) -> &str {
         let mobile = ["Mobi", "Android", "iPhone", "iPad"]
             .iter()
             .any(|w| user_agent.contains(w));

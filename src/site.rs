@@ -182,7 +182,7 @@ impl Site {
         let routes = Routes::new(routes, OwnPaths::new(&config.prefix, files));
         let forwarder = Forwarder::build(pools, previous.map(|site| &site.forwarder))
             .map_err(BuildError::Forward)?;
-        let terms = SessionTimeouts {
+        let timeouts = SessionTimeouts {
             lifetime: config.session.lifetime.duration(),
             idle_timeout: config.session.idle_timeout.duration(),
         };
@@ -192,13 +192,13 @@ impl Site {
             ring: &ring,
             sessions: &services.sessions,
             people: &services.people,
-            terms,
+            timeouts,
             clock: &services.clock,
         };
         let previous_login = previous.map(|site| &site.login);
         let login = Login::build(&config.connectors, &config.login, &deps, previous_login)
             .map_err(BuildError::Login)?;
-        let gate = build_gate(config, services, (&ring, terms), &login, previous)?;
+        let gate = build_gate(config, services, (&ring, timeouts), &login, previous)?;
         let cookies = CookieSettings::new(
             &config.session.cookie_name,
             config.external_url.scheme() == "https",
@@ -306,7 +306,7 @@ impl Destinations for Site {
             && self.routes.names_host(host, port, own_port)
     }
 
-    fn home(&self) -> &Url {
+    fn login_url(&self) -> &Url {
         &self.external_url
     }
 

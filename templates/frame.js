@@ -3,17 +3,17 @@
 (function () {
   "use strict";
   var form = document.getElementById("redeem");
-  var home = form && form.getAttribute("data-home");
-  if (!home) {
+  var loginOrigin = form && form.getAttribute("data-login-origin");
+  if (!loginOrigin) {
     return;
   }
   window.addEventListener("message", function (event) {
     var ticket = event.data && event.data.menshenTicket;
-    if (event.origin !== home || typeof ticket !== "string" || !form) {
+    if (event.origin !== loginOrigin || typeof ticket !== "string" || !form) {
       return;
     }
     if (event.source) {
-      event.source.postMessage("menshen-ticket-taken", home);
+      event.source.postMessage("menshen-ticket-taken", loginOrigin);
     }
     form.elements.t.value = ticket;
     // A redirect keeps the fragment of the address that was posted to.

@@ -10,8 +10,8 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::browser::{RequestKind, request_kind};
 use super::page::Cause;
-use super::record::{AccessEntry, LoggedResponse};
-use super::sign_in::{RELOAD_REASON, ReloadDecision};
+use super::record::{LoggedResponse, RequestSummary};
+use super::sign_in::{RECONFIRM_REASON, ReconfirmOutcome};
 use super::{RequestContext, log_bad_head, reply, sign_in, urls};
 use crate::clock::Timestamp;
 use crate::request::gate::LoginReason;
@@ -96,7 +96,7 @@ pub(super) async fn answer(
     parts: &Parts,
     connection: &Connection,
     id: &RequestId,
-    entry: &mut AccessEntry,
+    summary: &mut RequestSummary,
 ) -> LoggedResponse {
     if !site.trust.includes(connection.peer) {
         return untrusted_peer(site, connection.peer, id);
@@ -106,11 +106,11 @@ pub(super) async fn answer(
         Err(error) => return bad_head(site, connection.peer, id, error),
     };
     let original = check.original(&parts.headers);
-    let head = match head_of(site, original, connection.peer, entry.at) {
+    let head = match head_of(site, original, connection.peer, summary.at) {
         Ok(head) => head,
         Err(error) => return bad_head(site, connection.peer, id, error),
     };
-    entry.set_original(&head);
+    summary.set_original(&head);
     let context = RequestContext {
         site,
         services,
@@ -144,7 +144,7 @@ pub(super) async fn outcome_of(
 ) -> CheckOutcome {
     match verdict {
         Verdict::Allow(permit) => allow(context, permit),
-        Verdict::Reconfirm(permit) => reload_user(context, permit, redirect_status).await,
+        Verdict::Reconfirm(permit) => reconfirm(context, permit, redirect_status).await,
         Verdict::Login(needed) => refuse_without_login(context, &needed, redirect_status),
         Verdict::Deny(denial) => {
             let (kind, mut reason) = classify(&denial);
@@ -180,7 +180,7 @@ fn allow(context: &RequestContext<'_>, permit: Permit) -> CheckOutcome {
 }
 
 /// Redirects to the silent recheck at the provider. Without a redirect the session stays valid.
-async fn reload_user(
+async fn reconfirm(
     context: &RequestContext<'_>,
     permit: Permit,
     redirect_status: Option<StatusCode>,
@@ -189,19 +189,19 @@ async fn reload_user(
         return allow(context, permit);
     };
     let route = Arc::clone(permit.route());
-    let logged = match sign_in::reload_user(context, permit).await {
-        ReloadDecision::Continue(permit) => return allow(context, permit),
-        ReloadDecision::Respond(logged) if logged.status().is_redirection() => {
+    let logged = match sign_in::reconfirm(context, permit).await {
+        ReconfirmOutcome::Continue(permit) => return allow(context, permit),
+        ReconfirmOutcome::Respond(logged) if logged.status().is_redirection() => {
             logged.map_response(|response| *response.status_mut() = status)
         }
         // A page with status 200 would allow the request.
-        ReloadDecision::Respond(_) => LoggedResponse::login_needed(
-            RELOAD_REASON,
+        ReconfirmOutcome::Respond(_) => LoggedResponse::login_needed(
+            RECONFIRM_REASON,
             &route,
             login_redirect(context, status, false),
         ),
     };
-    CheckOutcome::Refuse(RefusalKind::Login, RELOAD_REASON, Box::new(logged))
+    CheckOutcome::Refuse(RefusalKind::Login, RECONFIRM_REASON, Box::new(logged))
 }
 
 fn refuse_without_login(
@@ -345,14 +345,14 @@ fn classify(denial: &Denial) -> (RefusalKind, &'static str) {
 
 /// The refusal of a check from a peer that is not a trusted proxy.
 pub(super) fn untrusted_peer(site: &Site, peer: Peer, id: &RequestId) -> LoggedResponse {
-    let entry = match peer {
+    let summary = match peer {
         Peer::Ip(ip) => ip.to_canonical().to_string(),
         Peer::Unix => "unix".to_owned(),
     };
     if site.untrusted_peer_warnings.allow() {
         tracing::warn!(
             request_id = %id,
-            "a check was refused because its peer \"{entry}\" is not a trusted proxy; add it to \
+            "a check was refused because its peer \"{summary}\" is not a trusted proxy; add it to \
              [server] trusted_proxies if it is a proxy of yours"
         );
     }

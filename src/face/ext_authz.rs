@@ -18,7 +18,7 @@ use tonic_health::pb::health_server::HealthServer;
 
 use super::admin::Health;
 use super::check::{self, CheckOutcome};
-use super::record::{AccessEntry, LoggedResponse};
+use super::record::{LoggedResponse, RequestSummary};
 use super::{RequestContext, reply};
 use crate::request::head::{Connection, HeadError, Peer};
 use crate::request::headers::{HeaderChanges, RequestId};
@@ -169,7 +169,7 @@ impl ExtAuthz {
         let (site, shared) = (self.live.site(), self.live.services());
         let (parts, body) = request.into_parts();
         let now = shared.clock.now();
-        let mut entry = AccessEntry::of(&shared.telemetry, &parts, connection, now);
+        let mut summary = RequestSummary::of(&shared.telemetry, &parts, connection, now);
         let mut id = RequestId::of(&parts.headers, false);
         let asked = if site.trust.includes(connection.peer) {
             match frame::read_message(body).await {
@@ -192,7 +192,7 @@ impl ExtAuthz {
             Ok(Ok(asked)) => {
                 id = RequestId::of(&asked.headers, true);
                 let from = (connection.peer, at);
-                decide_check((&site, shared), &asked, from, &id, &mut entry).await
+                decide_check((&site, shared), &asked, from, &id, &mut summary).await
             }
             Ok(Err(error)) => {
                 GrpcOutcome::Refuse(check::bad_head(&site, connection.peer, &id, error))
@@ -201,11 +201,11 @@ impl ExtAuthz {
         };
         match said {
             GrpcOutcome::Allow(logged, answer) => {
-                logged.record(&shared.telemetry, &entry, &id, started);
+                logged.record(&shared.telemetry, &summary, &id, started);
                 frame::message_response(&answer)
             }
             GrpcOutcome::Refuse(logged) => {
-                let response = logged.record(&shared.telemetry, &entry, &id, started);
+                let response = logged.record(&shared.telemetry, &summary, &id, started);
                 frame::message_response(&answer::denied_response(response).await)
             }
         }
@@ -224,15 +224,15 @@ async fn decide_check(
     asked: &GrpcCheck,
     (peer, at): (Peer, CheckListener),
     id: &RequestId,
-    entry: &mut AccessEntry,
+    summary: &mut RequestSummary,
 ) -> GrpcOutcome {
     let head = asked.original();
-    let head = head.and_then(|original| check::head_of(site, original, peer, entry.at));
+    let head = head.and_then(|original| check::head_of(site, original, peer, summary.at));
     let head = match head {
         Ok(head) => head,
         Err(error) => return GrpcOutcome::Refuse(check::bad_head(site, peer, id, error)),
     };
-    entry.set_original(&head);
+    summary.set_original(&head);
     let context = RequestContext {
         site,
         services,

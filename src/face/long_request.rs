@@ -114,7 +114,7 @@ pub(super) struct NoLongerAllowed;
 impl RecheckedBody {
     /// Wraps the body. The recheck starts with the first poll after `recheck_after`.
     pub(super) fn wrap(body: Body, request: LongRequest) -> Body {
-        let recheck_at = request.since + request.permit.route().limits.lasting;
+        let recheck_at = request.since + request.permit.route().limits.recheck_after;
         Body::new(Self {
             stage: Stage::Short(body, Some(Box::new(request))),
             recheck_at,

@@ -97,8 +97,8 @@ impl PagePolicy {
 /// What every page shows about itself.
 #[derive(Clone, Copy, Debug)]
 pub struct PageInfo<'a> {
-    /// The host name of the site, such as `sso.corp.example`.
-    pub site: &'a str,
+    /// The requested host, such as `sso.corp.example`; empty if the request names none.
+    pub host: &'a str,
     /// The request id, by which an administrator finds the request in the log.
     pub request_id: &'a str,
 }

@@ -22,23 +22,23 @@ use crate::telemetry::{AccessRecord, CutBy, FaceLabel, Telemetry, VerdictLabel};
 
 /// The request's part of an access record.
 #[derive(Clone, Debug)]
-pub(super) struct AccessEntry {
+pub(super) struct RequestSummary {
     /// When the request arrived.
     pub(super) at: Timestamp,
     /// The peer; after the head is parsed, the client that trusted proxies name.
     pub(super) client: IpAddr,
     /// Absent when the access log is off.
-    line: Option<Box<RequestLine>>,
+    logged: Option<Box<LoggedRequest>>,
 }
 
 #[derive(Clone, Debug)]
-struct RequestLine {
+struct LoggedRequest {
     method: Method,
     host: String,
     path: String,
 }
 
-impl AccessEntry {
+impl RequestSummary {
     pub(super) fn of(
         telemetry: &Telemetry,
         parts: &Parts,
@@ -49,33 +49,33 @@ impl AccessEntry {
             Peer::Ip(ip) => ip.to_canonical(),
             Peer::Unix => IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
-        let line = telemetry.has_access_log().then(|| {
+        let logged = telemetry.has_access_log().then(|| {
             let host = parts
                 .headers
                 .get(http::header::HOST)
                 .map(|host| String::from_utf8_lossy(host.as_bytes()));
             let authority = || parts.uri.authority().map(|name| name.as_str().into());
             let host = host.or_else(authority);
-            Box::new(RequestLine {
+            Box::new(LoggedRequest {
                 method: parts.method.clone(),
                 host: host.unwrap_or_default().into_owned(),
                 // Never the query, which holds codes, states and tickets.
                 path: parts.uri.path().to_owned(),
             })
         });
-        Self { at, client, line }
+        Self { at, client, logged }
     }
 
     /// Replaces the request by the original one that a check is about.
     pub(super) fn set_original(&mut self, head: &Head<'_>) {
         self.client = head.client_ip;
-        if let Some(line) = &mut self.line {
-            line.method = head.method.clone();
-            line.host = match head.port {
+        if let Some(logged) = &mut self.logged {
+            logged.method = head.method.clone();
+            logged.host = match head.port {
                 Some(port) => format!("{}:{port}", head.host),
                 None => head.host.to_string(),
             };
-            line.path = head.path.as_str().to_owned();
+            logged.path = head.path.as_str().to_owned();
         }
     }
 }
@@ -222,12 +222,12 @@ impl LoggedResponse {
     pub(super) fn record(
         mut self,
         telemetry: &Telemetry,
-        entry: &AccessEntry,
+        request: &RequestSummary,
         id: &RequestId,
         started: Instant,
     ) -> Response<Body> {
         let response = self.response.take().unwrap_or_default();
-        self.record_response(response, telemetry, entry, id, started)
+        self.record_response(response, telemetry, request, id, started)
     }
 
     /// Like [`Self::record`] for a separate response, which forwarded requests use to move it less.
@@ -235,30 +235,30 @@ impl LoggedResponse {
         self,
         response: Response<Body>,
         telemetry: &Telemetry,
-        entry: &AccessEntry,
+        request: &RequestSummary,
         id: &RequestId,
         started: Instant,
     ) -> Response<Body> {
         let answered_at = self.answered_at.unwrap_or_else(Instant::now);
-        let summary = ResponseSummary {
+        let response_summary = ResponseSummary {
             status: response.status(),
             took: answered_at.saturating_duration_since(started),
             bytes: http_body::Body::size_hint(response.body()).exact(),
             cut: None,
         };
         if self.is_streaming {
-            telemetry.count_request(&self.access(entry, id, summary));
-            return streamed::follow(response, telemetry, self, entry, id, summary);
+            telemetry.count_request(&self.access(request, id, response_summary));
+            return streamed::follow(response, telemetry, self, request, id, response_summary);
         }
-        telemetry.record_request(&self.access(entry, id, summary));
+        telemetry.record_request(&self.access(request, id, response_summary));
         response
     }
 
     pub(super) fn access<'a>(
         &'a self,
-        entry: &'a AccessEntry,
+        request: &'a RequestSummary,
         id: &'a RequestId,
-        summary: ResponseSummary,
+        response_summary: ResponseSummary,
     ) -> AccessRecord<'a> {
         let person = match &self.caller {
             Some(Caller::Person(person)) => Some(&person.session),
@@ -270,15 +270,15 @@ impl LoggedResponse {
             }
             _ => None,
         };
-        let line = entry.line.as_deref();
+        let logged = request.logged.as_deref();
         AccessRecord {
-            at: entry.at,
+            at: request.at,
             request_id: id.as_str(),
             trace_id: None,
-            client: entry.client,
-            method: line.map_or("", |line| line.method.as_str()),
-            host: line.map_or("", |line| &line.host),
-            path: line.map_or("", |line| &line.path),
+            client: request.client,
+            method: logged.map_or("", |logged| logged.method.as_str()),
+            host: logged.map_or("", |logged| &logged.host),
+            path: logged.map_or("", |logged| &logged.path),
             face: self.face,
             route: self.route_name(),
             login: person.map(|session| session.login.as_str()),
@@ -286,12 +286,12 @@ impl LoggedResponse {
             program,
             verdict: self.verdict,
             reason: Some(&*self.reason).filter(|reason| !reason.is_empty()),
-            status: summary.status.as_u16(),
+            status: response_summary.status.as_u16(),
             upstream: self.upstream_name(),
-            took: summary.took,
+            took: response_summary.took,
             upstream_took: self.upstream_took,
-            bytes: summary.bytes,
-            cut: summary.cut,
+            bytes: response_summary.bytes,
+            cut: response_summary.cut,
         }
     }
 

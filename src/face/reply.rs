@@ -44,38 +44,41 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
     match cause {
         Cause::NotFound => StatusCode::NOT_FOUND,
         Cause::BadRequest
-        | Cause::ProxyUnreadable
+        | Cause::InvalidProxyHeader
         | Cause::AmbiguousPath
-        | Cause::LoginMissing
-        | Cause::LoginLate
-        | Cause::LoginForged
-        | Cause::BadAnswer
-        | Cause::StaleTwice
-        | Cause::TicketBad
-        | Cause::NotHere => StatusCode::BAD_REQUEST,
-        Cause::StoreAway | Cause::SignOutUnstored | Cause::SourceBusy | Cause::UpstreamBusy => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        | Cause::FlowCookieMissing
+        | Cause::LoginExpired
+        | Cause::FlowCookieForged
+        | Cause::InvalidProviderResponse
+        | Cause::CodeRejectedTwice
+        | Cause::InvalidTicket
+        | Cause::NotOnLoginHost => StatusCode::BAD_REQUEST,
+        Cause::StoreUnavailable
+        | Cause::SignOutUnstored
+        | Cause::ProviderBusy
+        | Cause::UpstreamBusy => StatusCode::SERVICE_UNAVAILABLE,
         Cause::UpstreamDown
-        | Cause::UpstreamUnreadable
-        | Cause::SourceMisconfigured
-        | Cause::SourceUnreachable => StatusCode::BAD_GATEWAY,
-        Cause::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
-        Cause::TooLarge | Cause::TooLargeBegun => StatusCode::PAYLOAD_TOO_LARGE,
+        | Cause::InvalidUpstreamResponse
+        | Cause::ProviderMisconfigured
+        | Cause::ProviderUnreachable => StatusCode::BAD_GATEWAY,
+        Cause::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        Cause::TooLarge | Cause::TooLargePartlySent => StatusCode::PAYLOAD_TOO_LARGE,
         Cause::TooManyLogins => StatusCode::TOO_MANY_REQUESTS,
         Cause::LoginDeclined
         | Cause::NotMember
-        | Cause::Inactive
-        | Cause::OutOfRange
+        | Cause::InactiveMember
+        | Cause::NotVisibleToApp
         | Cause::LoginTaken
         | Cause::UnknownPerson
         | Cause::AccountClosed
         | Cause::Revoked
-        | Cause::NoLogin
-        | Cause::ProofTooWeak
-        | Cause::EntryRefused => StatusCode::FORBIDDEN,
-        Cause::NotSwitched => StatusCode::CONFLICT,
-        Cause::WrongPassword | Cause::FrameLogin | Cause::FormLogin => StatusCode::UNAUTHORIZED,
+        | Cause::NoLoginName
+        | Cause::AuthTooWeak
+        | Cause::EntryTokenRefused => StatusCode::FORBIDDEN,
+        Cause::AccountNotSwitched => StatusCode::CONFLICT,
+        Cause::WrongPassword | Cause::FrameNeedsLogin | Cause::FormNeedsLogin => {
+            StatusCode::UNAUTHORIZED
+        }
     }
 }
 
@@ -83,16 +86,16 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
 pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> LoggedResponse {
     let page = ProblemPage {
         info: PageInfo {
-            site: "",
+            host: "",
             request_id: id.as_str(),
         },
         cause: match error {
-            HeadError::Forwarded(_) => Cause::ProxyUnreadable,
+            HeadError::Forwarded(_) => Cause::InvalidProxyHeader,
             _ => Cause::BadRequest,
         },
-        source: None,
+        connector_name: None,
         next: None,
-        home: Some(Href::new("/")),
+        home_page: Some(Href::new("/")),
     };
     let response = page_response(StatusCode::BAD_REQUEST, &page.render(lang));
     LoggedResponse::denied(error.to_string(), None, None, response)
@@ -102,13 +105,13 @@ pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> LoggedRe
 pub(super) fn no_longer_allowed(lang: Lang, id: &RequestId) -> LoggedResponse {
     let page = ProblemPage {
         info: PageInfo {
-            site: "",
+            host: "",
             request_id: id.as_str(),
         },
         cause: Cause::Revoked,
-        source: None,
+        connector_name: None,
         next: None,
-        home: Some(Href::new("/")),
+        home_page: Some(Href::new("/")),
     };
     let response = page_response(status_of(Cause::Revoked), &page.render(lang));
     LoggedResponse::denied("revoked", None, None, response)
@@ -180,7 +183,7 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
             LoggedResponse::denied(format!("untold: {what}"), route.as_ref(), None, response)
         }
         Denial::Unavailable { route } => {
-            let response = problem(context, Cause::StoreAway, retry_link(context.head));
+            let response = problem(context, Cause::StoreUnavailable, retry_link(context.head));
             LoggedResponse::denied("unavailable", Some(route), None, response)
         }
     }
@@ -238,12 +241,8 @@ fn forbidden(context: &RequestContext<'_>, route: &str, caller: &Caller) -> Resp
             "",
         );
     }
-    let site = context.head.host.to_string();
     let page = ForbiddenPage {
-        info: PageInfo {
-            site: &site,
-            request_id: context.id.as_str(),
-        },
+        info: context.page_info(),
         route,
         person: PersonName {
             name: person.entitlements.fields.name.as_deref(),
@@ -271,30 +270,26 @@ pub(super) fn problem(
     cause: Cause,
     next: Option<Href>,
 ) -> Response<Body> {
-    problem_at_source(context, cause, next, None)
+    login_problem(context, cause, next, None)
 }
 
 /// A problem of a login, with the display name of its connector.
-pub(super) fn problem_at_source(
+pub(super) fn login_problem(
     context: &RequestContext<'_>,
     cause: Cause,
     next: Option<Href>,
-    source: Option<&str>,
+    connector_name: Option<&str>,
 ) -> Response<Body> {
     if !accepts_html(context.head.headers) {
         let (title, detail) = (cause.title(context.lang()), cause.detail(context.lang()));
         return json_problem(context, status_of(cause), cause.slug(), title, detail);
     }
-    let site = context.head.host.to_string();
     let page = ProblemPage {
-        info: PageInfo {
-            site: &site,
-            request_id: context.id.as_str(),
-        },
+        info: context.page_info(),
         cause,
-        source,
+        connector_name,
         next,
-        home: has_home_link(cause).then(|| Href::new("/")),
+        home_page: has_home_link(cause).then(|| Href::new("/")),
     };
     page_response(status_of(cause), &page.render(context.lang()))
 }
@@ -305,7 +300,7 @@ pub(super) fn problem_at_source(
 fn has_home_link(cause: Cause) -> bool {
     !matches!(
         cause,
-        Cause::FrameLogin | Cause::FormLogin | Cause::NotSwitched
+        Cause::FrameNeedsLogin | Cause::FormNeedsLogin | Cause::AccountNotSwitched
     )
 }
 
@@ -345,13 +340,13 @@ pub(super) fn upstream_failed(
         None => logged,
     };
     let cause = match error {
-        ForwardError::Timeout(_) => Cause::UpstreamSlow,
+        ForwardError::Timeout(_) => Cause::UpstreamTimeout,
         ForwardError::TooLarge {
             partly_sent: false, ..
         } => Cause::TooLarge,
         ForwardError::TooLarge {
             partly_sent: true, ..
-        } => Cause::TooLargeBegun,
+        } => Cause::TooLargePartlySent,
         ForwardError::Busy | ForwardError::ClientShare | ForwardError::AnonymousShare => {
             Cause::UpstreamBusy
         }
@@ -365,7 +360,7 @@ pub(super) fn upstream_failed(
         }
         ForwardError::ClientAborted => Cause::BadRequest,
         ForwardError::Unreachable(_) | ForwardError::UpstreamDisconnected(_) => Cause::UpstreamDown,
-        ForwardError::InvalidResponse(_) => Cause::UpstreamUnreadable,
+        ForwardError::InvalidResponse(_) => Cause::InvalidUpstreamResponse,
     };
     let response = upstream_problem(cause, headers, head, id);
     logged.with_reason(cause.slug()).with_response(response)
@@ -382,17 +377,17 @@ fn upstream_problem(
     if let Some(head) = head.filter(|_| accepts_html(headers)) {
         let passes = matches!(
             cause,
-            Cause::UpstreamDown | Cause::UpstreamUnreadable | Cause::StoreAway
+            Cause::UpstreamDown | Cause::InvalidUpstreamResponse | Cause::StoreUnavailable
         );
         let page = ProblemPage {
             info: PageInfo {
-                site: head.host.as_str(),
+                host: head.host.as_str(),
                 request_id: id.as_str(),
             },
             cause,
-            source: None,
+            connector_name: None,
             next: retry_link(head).filter(|_| passes),
-            home: Some(Href::new("/")),
+            home_page: Some(Href::new("/")),
         };
         page_response(status_of(cause), &page.render(lang))
     } else {

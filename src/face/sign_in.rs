@@ -38,7 +38,7 @@ mod front_end;
 mod password;
 mod password_form;
 mod provider_logout;
-mod reload;
+mod reconfirm;
 mod require_login;
 mod sign_in_page;
 mod sign_out;
@@ -46,7 +46,7 @@ mod start;
 mod target;
 mod ticket;
 
-pub(super) use reload::{RELOAD_REASON, ReloadDecision, reload_user};
+pub(super) use reconfirm::{RECONFIRM_REASON, ReconfirmOutcome, reconfirm};
 pub(super) use require_login::{require_login, unauthorized};
 
 /// The largest form or JSON body that an own path reads, in bytes.
@@ -314,15 +314,20 @@ impl Target {
         }
     }
 
-    /// The return address, or the connector's home page without one.
-    fn return_to_or_home(&self, context: &RequestContext<'_>, entry: &ConnectorEntry) -> ReturnTo {
-        let home = || ReturnTo::parse(entry.home(&user_agent(context)), context.site);
-        let return_to = self.return_to.clone().or_else(home);
-        return_to.unwrap_or_else(ReturnTo::home)
+    /// The return address, or the connector's default without one.
+    fn return_to_or_default(
+        &self,
+        context: &RequestContext<'_>,
+        entry: &ConnectorEntry,
+    ) -> ReturnTo {
+        let default =
+            || ReturnTo::parse(entry.default_return_to(&user_agent(context)), context.site);
+        let return_to = self.return_to.clone().or_else(default);
+        return_to.unwrap_or_else(ReturnTo::login_host_root)
     }
 
     /// The query string that repeats this target in another own URL, `?` alone when it is empty.
-    fn query_string(&self, home: &url::Url, first: &str) -> String {
+    fn query_string(&self, login_url: &url::Url, first: &str) -> String {
         let mut query = String::from("?");
         query.push_str(first);
         let mut add = |name: &str, value: &str| {
@@ -335,7 +340,7 @@ impl Target {
         };
         if let Some(return_to) = &self.return_to {
             let text = match return_to.origin() {
-                Some(_) => return_to.absolute_from(home),
+                Some(_) => return_to.absolute(login_url),
                 None => return_to.local().to_owned(),
             };
             add("rd", &text);
@@ -377,7 +382,7 @@ async fn caller_or_bearer(context: &RequestContext<'_>) -> Result<Caller, Box<Lo
 
 fn session_unavailable(context: &RequestContext<'_>, error: &GateError) -> Response<Body> {
     tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(error), "the caller could not be identified");
-    reply::problem(context, page::Cause::StoreAway, None)
+    reply::problem(context, page::Cause::StoreUnavailable, None)
 }
 
 /// Reads a body of at most [`BODY_BYTES_MAX`]; `None` when it is missing, larger or broken.

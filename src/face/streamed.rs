@@ -9,7 +9,7 @@ use http::Response;
 use http_body::{Frame, SizeHint};
 
 use super::long_request::NoLongerAllowed;
-use super::record::{AccessEntry, LoggedResponse, ResponseSummary};
+use super::record::{LoggedResponse, RequestSummary, ResponseSummary};
 use crate::request::forward::ForwardError;
 use crate::request::headers::RequestId;
 use crate::request::{Body, BodyError};
@@ -20,16 +20,16 @@ struct Streamed {
     body: Body,
     bytes: u64,
     /// `None` once it is written.
-    record: Option<Box<Record>>,
+    record: Option<Box<PendingRecord>>,
 }
 
 /// What is known when the head of the response is sent.
-struct Record {
+struct PendingRecord {
     telemetry: Telemetry,
     logged: LoggedResponse,
-    entry: AccessEntry,
+    request: RequestSummary,
     id: RequestId,
-    summary: ResponseSummary,
+    response_summary: ResponseSummary,
 }
 
 /// Writes the access record when the response's body ends, however it ends.
@@ -37,16 +37,16 @@ pub(super) fn follow(
     response: Response<Body>,
     telemetry: &Telemetry,
     logged: LoggedResponse,
-    entry: &AccessEntry,
+    request: &RequestSummary,
     id: &RequestId,
-    summary: ResponseSummary,
+    response_summary: ResponseSummary,
 ) -> Response<Body> {
-    let record = Box::new(Record {
+    let record = Box::new(PendingRecord {
         telemetry: telemetry.clone(),
         logged,
-        entry: entry.clone(),
+        request: request.clone(),
         id: id.clone(),
-        summary,
+        response_summary,
     });
     response.map(|body| {
         Body::new(Streamed {
@@ -78,14 +78,16 @@ impl Streamed {
     }
 }
 
-impl Record {
+impl PendingRecord {
     fn write(&self, bytes: u64, cut: Option<CutBy>) {
-        let summary = ResponseSummary {
+        let response_summary = ResponseSummary {
             bytes: Some(bytes),
             cut,
-            ..self.summary
+            ..self.response_summary
         };
-        let access = self.logged.access(&self.entry, &self.id, summary);
+        let access = self
+            .logged
+            .access(&self.request, &self.id, response_summary);
         self.telemetry.write_request(&access);
     }
 

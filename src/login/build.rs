@@ -29,7 +29,7 @@ pub struct Deps<'a> {
     pub sessions: &'a Arc<Sessions>,
     pub people: &'a People,
     /// The lifetime of sessions.
-    pub terms: SessionTimeouts,
+    pub timeouts: SessionTimeouts,
     pub clock: &'a Clock,
 }
 
@@ -101,7 +101,7 @@ impl Login {
             ring: Arc::clone(deps.ring),
             people: deps.people.clone(),
             sessions: Arc::clone(deps.sessions),
-            terms: deps.terms,
+            timeouts: deps.timeouts,
             limits: limits
                 .cloned()
                 .unwrap_or_else(|| Arc::new(Limits::new(config, deps.clock.clone()))),

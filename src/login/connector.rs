@@ -182,7 +182,7 @@ pub trait Connector: Debug + Send + Sync {
 
     /// Finishes a login: verifies the response and returns the profile. The caller has verified that
     /// the browser began this login.
-    async fn finish(
+    async fn redeem_response(
         &self,
         pending: &Pending,
         answer: &AuthnResponse,
@@ -194,14 +194,11 @@ pub trait Connector: Debug + Send + Sync {
         &self,
         _answer: &AuthnResponse,
     ) -> Result<UnsolicitedProfile, ConnectorError> {
-        Err(ConnectorError::Refused {
-            why: RefusalReason::BadAnswer,
-            source: SourceRefusal {
-                call: "entry",
-                code: 0,
-                message: "this kind of connector has no entry point".to_owned(),
-            },
-        })
+        Err(ConnectorError::InvalidResponse(SourceRefusal {
+            call: "entry",
+            code: 0,
+            message: "this kind of connector has no entry point".to_owned(),
+        }))
     }
 
     /// What a custom front end or a mobile app needs to run this login itself: members of the JSON

@@ -55,15 +55,15 @@ pub(super) struct FinishTask {
     pub(super) ring: Arc<KeyRing>,
     pub(super) people: People,
     pub(super) sessions: Arc<Sessions>,
-    pub(super) terms: SessionTimeouts,
+    pub(super) timeouts: SessionTimeouts,
     pub(super) limits: Arc<Limits>,
     /// Held until the source has answered.
     pub(super) permit: Option<HalfOpenPermit>,
 }
 
 impl FinishTask {
-    /// Verifies, admits and mints, in this order.
-    pub(super) async fn finish(
+    /// Redeems the response at the source, admits the person and mints the session.
+    pub(super) async fn redeem_admit_mint(
         self,
         pending: Pending,
         answer: AuthnResponse,
@@ -74,12 +74,19 @@ impl FinishTask {
             false => Ok(()),
         };
         let proved = match possible {
-            Ok(()) => self.entry.connector.finish(&pending, &answer).await,
+            Ok(()) => {
+                self.entry
+                    .connector
+                    .redeem_response(&pending, &answer)
+                    .await
+            }
             Err(wrong) => Err(wrong),
         };
         match &proved {
             Ok(_) => self.limits.record_code(&self.entry.id, client, true),
-            Err(ConnectorError::Stale(_)) => self.limits.record_code(&self.entry.id, client, false),
+            Err(ConnectorError::CodeRejected(_)) => {
+                self.limits.record_code(&self.entry.id, client, false)
+            }
             Err(_) => {}
         }
         drop(self.permit);
@@ -104,7 +111,7 @@ impl FinishTask {
         let minter = SessionMinter {
             ring: &self.ring,
             sessions: &self.sessions,
-            terms: &self.terms,
+            timeouts: &self.timeouts,
         };
         let return_to = pending.return_to;
         minter.mint(login, mapped.fields, return_to, None).await
@@ -115,7 +122,7 @@ impl FinishTask {
 pub(super) struct SessionMinter<'a> {
     pub(super) ring: &'a KeyRing,
     pub(super) sessions: &'a Sessions,
-    pub(super) terms: &'a SessionTimeouts,
+    pub(super) timeouts: &'a SessionTimeouts,
 }
 
 impl SessionMinter<'_> {
@@ -130,9 +137,11 @@ impl SessionMinter<'_> {
         let (login_name, subject) = (login.account.login.clone(), login.subject.clone());
         let (via, auth_context) = (login.via.clone(), login.auth_context.clone());
         let minted = match once {
-            None => self.sessions.mint(self.ring, login, self.terms).await,
+            None => self.sessions.mint(self.ring, login, self.timeouts).await,
             Some(once) => {
-                let minting = self.sessions.mint_once(self.ring, login, self.terms, once);
+                let minting = self
+                    .sessions
+                    .mint_once(self.ring, login, self.timeouts, once);
                 minting.await
             }
         };

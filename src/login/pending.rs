@@ -336,7 +336,7 @@ mod tests {
             true
         }
 
-        fn home(&self) -> &url::Url {
+        fn login_url(&self) -> &url::Url {
             static HOME: std::sync::LazyLock<url::Url> =
                 std::sync::LazyLock::new(|| url::Url::parse("https://sso.corp.example").unwrap());
             &HOME

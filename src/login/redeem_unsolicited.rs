@@ -75,8 +75,8 @@ impl Login {
             tokens.unspend(token.bytes());
             LoginError::Limited(limited)
         })?;
-        let home = ReturnTo::home();
-        let mut pending = Pending::new(entry.id.clone(), Mode::Web, home, self.clock.now());
+        let return_to = ReturnTo::login_host_root();
+        let mut pending = Pending::new(entry.id.clone(), Mode::Web, return_to, self.clock.now());
         (pending.connector_epoch, pending.everyone_epoch) = self.sessions.epochs_of(&entry.id);
         let (this, entry) = (self.clone(), Arc::clone(entry));
         let task = tokio::spawn(async move {
@@ -106,7 +106,7 @@ impl Login {
         let (limits, client) = (&self.limits, response.client);
         match &redeemed {
             Ok(_) => limits.record_code(&entry.id, client, true),
-            Err(ConnectorError::Stale(_)) => limits.record_code(&entry.id, client, false),
+            Err(ConnectorError::CodeRejected(_)) => limits.record_code(&entry.id, client, false),
             Err(_) => {}
         }
         drop(permit);
@@ -214,7 +214,7 @@ impl Login {
         let minter = SessionMinter {
             ring: &self.ring,
             sessions: &self.sessions,
-            terms: &self.terms,
+            timeouts: &self.timeouts,
         };
         let return_to = pending.return_to.clone();
         minter.mint(login, fields, return_to, Some(once)).await

@@ -32,13 +32,13 @@ pub fn without_long_query(text: &str) -> &str {
     &text[..text.find(['?', '#']).unwrap_or(text.len())]
 }
 
-/// A URL of this site: a path, on the sign-in host or on another host that a route serves.
+/// A URL of this site: a path, on the login host or on another host that a route serves.
 ///
 /// The path keeps its original bytes; it is never decoded and encoded again. Dot segments are
 /// resolved as browsers do, so that the checks see the path that a browser will request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReturnTo {
-    /// Another host: `https://oa.corp.example`; absent: the sign-in host.
+    /// Another host: `https://oa.corp.example`; absent: the login host.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     origin: Option<String>,
     /// Path, query and fragment.
@@ -51,8 +51,8 @@ pub trait Destinations: Send + Sync {
     /// Whether a route serves this origin. Ignores the path of the URL.
     fn serves(&self, origin: &Url) -> bool;
 
-    /// The origin of the sign-in host.
-    fn home(&self) -> &Url;
+    /// The base URL of the login host.
+    fn login_url(&self) -> &Url;
 
     /// Whether a path could be one of menshen's own pages or is always refused, so that it is no
     /// return address.
@@ -60,15 +60,15 @@ pub trait Destinations: Send + Sync {
 }
 
 impl ReturnTo {
-    /// The root of the sign-in host.
-    pub fn home() -> Self {
+    /// The root of the login host.
+    pub fn login_host_root() -> Self {
         Self {
             origin: None,
             path: "/".to_owned(),
         }
     }
 
-    /// A path on the sign-in host; `None` if it could lead to another site.
+    /// A path on the login host; `None` if it could lead to another site.
     pub fn path(text: &str) -> Option<Self> {
         Some(Self {
             origin: None,
@@ -84,13 +84,13 @@ impl ReturnTo {
         let parsed = if text.starts_with('/') {
             Self::path(text)?
         } else {
-            Self::absolute(text, destinations)?
+            Self::parse_absolute(text, destinations)?
         };
         let (path, _) = split_path(&parsed.path);
         (!destinations.is_own_path(path)).then(|| parsed.shortened())
     }
 
-    fn absolute(text: &str, destinations: &dyn Destinations) -> Option<Self> {
+    fn parse_absolute(text: &str, destinations: &dyn Destinations) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let (authority, path) = match rest.find(['/', '?', '#']) {
             Some(at) => rest.split_at(at),
@@ -111,7 +111,7 @@ impl ReturnTo {
         } else {
             local(&format!("/{path}"))?
         };
-        if origin.origin() == destinations.home().origin() {
+        if origin.origin() == destinations.login_url().origin() {
             return Some(Self { origin: None, path });
         }
         if !destinations.serves(&origin) {
@@ -123,7 +123,7 @@ impl ReturnTo {
         })
     }
 
-    /// The origin, if it is not the sign-in host.
+    /// The origin, if it is not the login host.
     pub fn origin(&self) -> Option<&str> {
         self.origin.as_deref()
     }
@@ -133,14 +133,14 @@ impl ReturnTo {
         &self.path
     }
 
-    /// The value of a `Location` header: relative on the sign-in host, absolute on another.
+    /// The value of a `Location` header: relative on the login host, absolute on another.
     pub fn location(&self) -> String {
         format!("{}{}", self.origin.as_deref().unwrap_or(""), self.path)
     }
 
-    /// The absolute URL, given the origin of the sign-in host.
-    pub fn absolute_from(&self, home: &Url) -> String {
-        let own = home.origin().ascii_serialization();
+    /// The absolute URL, given the URL of the login host.
+    pub fn absolute(&self, login_url: &Url) -> String {
+        let own = login_url.origin().ascii_serialization();
         format!("{}{}", self.origin.as_deref().unwrap_or(&own), self.path)
     }
 
@@ -266,7 +266,7 @@ mod tests {
                 && origin.host_str() == Some("oa.corp.example")
         }
 
-        fn home(&self) -> &Url {
+        fn login_url(&self) -> &Url {
             static HOME: std::sync::LazyLock<Url> =
                 std::sync::LazyLock::new(|| Url::parse("https://sso.corp.example").unwrap());
             &HOME

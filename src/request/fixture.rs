@@ -50,7 +50,7 @@ pub(super) fn route() -> Route {
             response: Duration::from_secs(5),
             idle: Duration::from_secs(5),
             body_bytes_max: 1 << 20,
-            lasting: Duration::from_secs(5),
+            recheck_after: Duration::from_secs(5),
         },
         private_connections: false,
     }

@@ -154,7 +154,7 @@ pub struct Limits {
     /// The largest request body.
     pub body_bytes_max: u64,
     /// After this time the permission of a response that is still open is checked again.
-    pub lasting: std::time::Duration,
+    pub recheck_after: std::time::Duration,
 }
 
 /// The result of a route search.

@@ -62,7 +62,7 @@ async fn a_rejected_token_is_replaced_once() {
             menshen.wecom.clear_faults(call);
             assert_eq!(
                 page.cause(),
-                Some(Cause::SourceMisconfigured),
+                Some(Cause::ProviderMisconfigured),
                 "{code} at {call}"
             );
             assert_eq!(
@@ -89,7 +89,7 @@ async fn a_wrong_secret_is_tried_once_a_minute() {
             let page = Browser::new(&menshen)
                 .sign_in(&format!("{SSO_URL}/echo"), "lisi")
                 .await;
-            assert_eq!(page.cause(), Some(Cause::SourceMisconfigured));
+            assert_eq!(page.cause(), Some(Cause::ProviderMisconfigured));
             assert!(
                 last_error(&menshen).contains("copy the Secret"),
                 "{}",
@@ -121,7 +121,7 @@ async fn a_refused_secret_logs_when_it_is_tried_again() {
             let page = Browser::new(&menshen)
                 .sign_in(&format!("{SSO_URL}/echo"), "lisi")
                 .await;
-            assert_eq!(page.cause(), Some(Cause::SourceMisconfigured), "{code}");
+            assert_eq!(page.cause(), Some(Cause::ProviderMisconfigured), "{code}");
             let error = last_error(&menshen);
             assert!(
                 error.contains(&format!("before {retry_at}")),
@@ -152,7 +152,7 @@ async fn a_refused_secret_logs_when_it_is_tried_again() {
     let page = Browser::new(&menshen)
         .sign_in(&format!("{SSO_URL}/echo"), "lisi")
         .await;
-    assert_eq!(page.cause(), Some(Cause::SourceBusy));
+    assert_eq!(page.cause(), Some(Cause::ProviderBusy));
     assert!(
         !last_error(&menshen).contains("before"),
         "{}",

@@ -128,7 +128,7 @@ async fn a_response_belongs_to_the_login_in_the_browsers_cookie() {
         .as_str()
         .replace(&state(&callback_of_one), &state(&callback_of_two));
     let page = browser.follow(&mixed).await;
-    assert_eq!(page.cause(), Some(Cause::BadAnswer));
+    assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse));
     assert_eq!((one.code_grants(), other.code_grants()), (1, 1));
     // The response is refused in another browser.
     let mut attacker = Browser::new(&menshen);
@@ -136,7 +136,7 @@ async fn a_response_belongs_to_the_login_in_the_browsers_cookie() {
     let mut victim = Browser::new(&menshen);
     assert_eq!(
         victim.follow(&callback_url_of_attacker).await.cause(),
-        Some(Cause::LoginMissing)
+        Some(Cause::FlowCookieMissing)
     );
     assert!(victim.cookie("menshen").is_none());
     assert_eq!(one.code_grants(), 1);
@@ -164,7 +164,7 @@ async fn a_login_does_not_return_to_another_connectors_callback_url() {
     let other_callback = callback_url.replace("/sso/return", "/callback/corp");
     assert_eq!(
         browser.clone().follow(&other_callback).await.cause(),
-        Some(Cause::LoginForged)
+        Some(Cause::FlowCookieForged)
     );
     for path in ["/sso/return/x", "/sso", "/sso/Return"] {
         let answer = browser
@@ -216,7 +216,7 @@ async fn a_response_without_an_issuer_is_sent_to_no_other_provider() {
     let mut browser = Browser::new(&menshen);
     one.start_session(&mut browser, "zhangsan");
     let page = browser.follow(&start_of("one", "/oauth2")).await;
-    assert_eq!(page.cause(), Some(Cause::BadAnswer));
+    assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse));
     assert_eq!((one.code_grants(), other.code_grants()), (0, 0));
 }
 

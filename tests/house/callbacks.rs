@@ -71,7 +71,7 @@ async fn a_callback_in_another_browser_is_refused_and_redeems_no_code() {
         let page = other.follow(&callback_url).await;
         assert_eq!(
             (page.answer.status, page.cause()),
-            (400, Some(Cause::LoginMissing))
+            (400, Some(Cause::FlowCookieMissing))
         );
         assert_eq!(other.cookies(), []);
     }
@@ -79,7 +79,7 @@ async fn a_callback_in_another_browser_is_refused_and_redeems_no_code() {
     assert_eq!(owner.follow(&callback_url).await.answer.status, 200);
     // The outcome of the login is remembered, for its own browser only.
     let page = other.follow(&callback_url).await;
-    assert_eq!(page.cause(), Some(Cause::LoginMissing));
+    assert_eq!(page.cause(), Some(Cause::FlowCookieMissing));
     assert_eq!(other.cookies(), []);
     assert_eq!(menshen.wecom.calls(REDEEM), 1);
 }
@@ -112,7 +112,7 @@ async fn a_late_callback_gets_a_page_that_says_so() {
     let page = browser.follow(&callback_url).await;
     assert_eq!(
         (page.answer.status, page.cause()),
-        (400, Some(Cause::LoginLate))
+        (400, Some(Cause::LoginExpired))
     );
     assert_eq!(browser.cookies(), [], "it will never be of use again");
     assert_eq!(menshen.wecom.calls(REDEEM), 0);
@@ -165,22 +165,25 @@ async fn a_signed_in_person_may_sign_in_as_another_person() {
 async fn a_malformed_callback_gets_a_page_without_asking_the_provider() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for (broken, cause) in [
-        ("", Cause::BadAnswer),
-        ("?code=C", Cause::BadAnswer),
-        ("?code=C&state=", Cause::BadAnswer),
-        ("?code=C&state=short", Cause::BadAnswer),
-        ("?code=C&state=S&state=S", Cause::BadAnswer),
-        ("?code=C&state=S&state=other", Cause::BadAnswer),
-        ("?code=C&state=S%00", Cause::BadAnswer),
-        ("?code=C&state=../../x", Cause::BadAnswer),
-        ("?code=C&code=C&state=S", Cause::BadAnswer),
-        ("?code=&state=S", Cause::BadAnswer),
-        ("?code=%0d%0aX&state=S", Cause::BadAnswer),
-        ("?code=LONG&state=S", Cause::BadAnswer),
+        ("", Cause::InvalidProviderResponse),
+        ("?code=C", Cause::InvalidProviderResponse),
+        ("?code=C&state=", Cause::InvalidProviderResponse),
+        ("?code=C&state=short", Cause::InvalidProviderResponse),
+        ("?code=C&state=S&state=S", Cause::InvalidProviderResponse),
+        (
+            "?code=C&state=S&state=other",
+            Cause::InvalidProviderResponse,
+        ),
+        ("?code=C&state=S%00", Cause::InvalidProviderResponse),
+        ("?code=C&state=../../x", Cause::InvalidProviderResponse),
+        ("?code=C&code=C&state=S", Cause::InvalidProviderResponse),
+        ("?code=&state=S", Cause::InvalidProviderResponse),
+        ("?code=%0d%0aX&state=S", Cause::InvalidProviderResponse),
+        ("?code=LONG&state=S", Cause::InvalidProviderResponse),
         ("?state=S", Cause::LoginDeclined),
         (
             "?code=C&state=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-            Cause::LoginMissing,
+            Cause::FlowCookieMissing,
         ),
     ] {
         let (mut browser, callback_url) = at_callback(&menshen).await;
@@ -224,7 +227,7 @@ async fn a_forged_login_cookie_is_refused() {
     ] {
         victim.set_cookie("sso.test", &attackers_cookie.name, value);
         let page = victim.follow(&bait).await;
-        assert_eq!(page.cause(), Some(Cause::LoginForged), "{value}");
+        assert_eq!(page.cause(), Some(Cause::FlowCookieForged), "{value}");
         assert!(session_cookie(&victim).is_none());
         assert!(
             victim.cookie(&attackers_cookie.name).is_none(),
@@ -257,7 +260,7 @@ async fn a_callback_is_accepted_only_by_the_connector_that_began_the_login() {
             .await;
         assert_eq!(session_cookie(&browser).is_some(), accepted, "{path}");
         if !accepted {
-            assert_eq!(page.cause(), Some(Cause::LoginForged), "{path}");
+            assert_eq!(page.cause(), Some(Cause::FlowCookieForged), "{path}");
             assert_eq!(menshen.wecom.calls(REDEEM), calls_before, "{path}");
         }
     }
@@ -316,7 +319,7 @@ async fn a_used_code_retries_the_login_once_and_then_stops() {
         let page = browser.follow(&callback_url).await;
         assert_eq!(
             (page.answer.status, page.cause()),
-            (400, Some(Cause::StaleTwice))
+            (400, Some(Cause::CodeRejectedTwice))
         );
         assert!(browser.cookies().is_empty());
         let sign_in_link = href(&page.answer.text(), "/sign_in").unwrap();

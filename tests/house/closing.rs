@@ -85,7 +85,7 @@ async fn a_wecom_code_is_never_sent_twice() {
         relay.cut(REDEEM, how, CutOn::EveryRequest);
         let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
         let page = troubles::agree(&mut phone, &start).await;
-        assert_eq!(page.cause(), Some(Cause::SourceUnreachable), "{how:?}");
+        assert_eq!(page.cause(), Some(Cause::ProviderUnreachable), "{how:?}");
         assert_eq!(relay.cuts(), 1, "{how:?}");
         assert!(source.wecom.calls(REDEEM) <= before + 1, "{how:?}");
         relay.cut("/nowhere", how, CutOn::NextRequest);
@@ -137,7 +137,7 @@ async fn a_code_and_a_refresh_token_are_never_sent_twice() {
         relay.cut("/realms/corp/token", how, CutOn::EveryRequest);
         let mut browser = Browser::new(&menshen);
         let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
-        assert_eq!(page.cause(), Some(Cause::SourceUnreachable), "{how:?}");
+        assert_eq!(page.cause(), Some(Cause::ProviderUnreachable), "{how:?}");
         assert_eq!(relay.cuts(), 1, "{how:?}");
         assert!(provider.code_grants() <= before + 1, "{how:?}");
 

@@ -92,7 +92,7 @@ impl Frame {
     async fn start_url(&mut self) -> String {
         let page = self.load().await;
         assert_eq!(page.status, 401, "{}", page.text());
-        assert_eq!(page.cause(), Some(Cause::FrameLogin));
+        assert_eq!(page.cause(), Some(Cause::FrameNeedsLogin));
         start_url_on(&page)
     }
 

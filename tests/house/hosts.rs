@@ -133,7 +133,7 @@ async fn a_ticket_works_once() {
     let answer = copy.visit(&ticket).await;
     assert_eq!(
         (answer.status, answer.cause()),
-        (400, Some(Cause::TicketBad))
+        (400, Some(Cause::InvalidTicket))
     );
     assert_eq!(sessions_on(&copy, "oa.test"), 0);
 }
@@ -203,7 +203,7 @@ async fn a_ticket_works_only_on_its_host_in_time_for_its_browser() {
         }
         assert_eq!(
             (page.status, page.cause()),
-            (400, Some(Cause::TicketBad)),
+            (400, Some(Cause::InvalidTicket)),
             "{what}"
         );
         assert!(href(&page.text(), "/").is_some(), "{what}");
@@ -220,7 +220,7 @@ async fn a_nonce_works_only_on_its_host() {
     let attackers_url = attacker.visit("http://oa.test/echo").await;
     let attackers_url = attackers_url.header("location").unwrap().to_owned();
     let page = browser.follow(&attackers_url).await;
-    assert_eq!(page.cause(), Some(Cause::TicketBad));
+    assert_eq!(page.cause(), Some(Cause::InvalidTicket));
     assert_eq!(sessions_on(&browser, "oa.test"), 0);
     // The ticket is bound to the attacker's nonce. The attacker could redeem it, so it must not
     // leave the victim's browser.

@@ -245,7 +245,7 @@ async fn a_browser_keeps_five_pending_logins_and_the_oldest_is_evicted() {
         let callback_url = tab.choose_person(page, "zhangsan").await;
         let page = tab.follow(&callback_url).await;
         if at < 2 {
-            assert_eq!(page.cause(), Some(Cause::LoginMissing), "login {at}");
+            assert_eq!(page.cause(), Some(Cause::FlowCookieMissing), "login {at}");
         } else {
             assert_eq!(page.url, format!("{SSO_URL}/echo?{at}"));
         }

@@ -158,7 +158,7 @@ async fn wrong_codes_open_the_circuit_breaker_to_protect_the_quota_of_the_source
     let stopped = send_wrong_code(Browser::new(&menshen)).await;
     assert_eq!(
         (stopped.status, stopped.cause()),
-        (503, Some(Cause::SourceBusy))
+        (503, Some(Cause::ProviderBusy))
     );
     assert!(stopped.header("retry-after").is_some());
     assert_eq!(menshen.wecom.calls(REDEEM), 3);
@@ -242,7 +242,7 @@ async fn an_open_circuit_breaker_refuses_only_clients_that_sent_wrong_codes() {
     for attacker in [one, two, "2001:db8:9:1:2::2", "::ffff:203.0.113.9"] {
         let answer = send_wrong_code(browser_at(&menshen, attacker)).await;
         let stopped = (answer.status, answer.cause());
-        assert_eq!(stopped, (503, Some(Cause::SourceBusy)), "{attacker}");
+        assert_eq!(stopped, (503, Some(Cause::ProviderBusy)), "{attacker}");
     }
     assert_eq!(menshen.wecom.calls(REDEEM), 8);
     // The first wrong code of another client is sent to the source, the second is refused.
@@ -273,7 +273,7 @@ async fn a_site_behind_an_untrusted_proxy_shows_an_error_instead_of_a_redirect_l
             .follow(&format!("{SSO_URL}/.menshen/{page}?rd=/echo"))
             .await;
         assert_eq!(stopped.answer.status, 400, "{page}");
-        assert_eq!(stopped.cause(), Some(Cause::NotHere), "{page}");
+        assert_eq!(stopped.cause(), Some(Cause::NotOnLoginHost), "{page}");
         assert!(browser.visited.len() <= 3, "{:?}", browser.visited);
     }
     // With a trusted proxy the sign-in page appears.

@@ -61,14 +61,14 @@ async fn only_active_members_within_the_scope_of_the_application_sign_in() {
         (OUTSIDER, None, Some(Cause::NotMember)),
         ("ww00000000000000a1/lisi", None, Some(Cause::NotMember)),
         ("ww6d656e7368656e01/lisi", None, Some(Cause::NotMember)),
-        ("lisi", Some(2), Some(Cause::Inactive)),
-        ("lisi", Some(4), Some(Cause::Inactive)),
-        ("lisi", Some(5), Some(Cause::Inactive)),
-        ("lisi", Some(0), Some(Cause::Inactive)),
+        ("lisi", Some(2), Some(Cause::InactiveMember)),
+        ("lisi", Some(4), Some(Cause::InactiveMember)),
+        ("lisi", Some(5), Some(Cause::InactiveMember)),
+        ("lisi", Some(0), Some(Cause::InactiveMember)),
         ("lisi", Some(1), None),
-        ("zhaomin", None, Some(Cause::Inactive)),
-        ("chengong", None, Some(Cause::OutOfRange)),
-        ("nobody-of-this-name", None, Some(Cause::OutOfRange)),
+        ("zhaomin", None, Some(Cause::InactiveMember)),
+        ("chengong", None, Some(Cause::NotVisibleToApp)),
+        ("nobody-of-this-name", None, Some(Cause::NotVisibleToApp)),
     ] {
         if let Some(status) = status {
             menshen.wecom.set_status(who, status);
@@ -89,7 +89,7 @@ async fn only_active_members_within_the_scope_of_the_application_sign_in() {
                 refused["error"]
                     .as_str()
                     .unwrap()
-                    .contains("does not vouch"),
+                    .contains("does not confirm"),
                 "{refused}"
             );
         }
@@ -103,7 +103,10 @@ async fn a_member_deleted_between_the_scan_and_the_callback_is_refused() {
     let source = browser.open_login_page(&format!("{SSO_URL}/echo")).await;
     let back = browser.choose_person(&source, "wangfang").await;
     menshen.wecom.delete_member("wangfang");
-    assert_eq!(browser.follow(&back).await.cause(), Some(Cause::OutOfRange));
+    assert_eq!(
+        browser.follow(&back).await.cause(),
+        Some(Cause::NotVisibleToApp)
+    );
 }
 
 #[tokio::test]

@@ -61,10 +61,10 @@ fn row_with(
 /// The HTTP status of the page for a cause.
 fn status(cause: Cause) -> u16 {
     match cause {
-        Cause::BadAnswer => 400,
-        Cause::LoginDeclined | Cause::NoLogin | Cause::OutOfRange => 403,
-        Cause::SourceBusy => 503,
-        Cause::SourceMisconfigured | Cause::SourceUnreachable | Cause::StaleTwice => 502,
+        Cause::InvalidProviderResponse => 400,
+        Cause::LoginDeclined | Cause::NoLoginName | Cause::NotVisibleToApp => 403,
+        Cause::ProviderBusy => 503,
+        Cause::ProviderMisconfigured | Cause::ProviderUnreachable | Cause::CodeRejectedTwice => 502,
         other => panic!("no row ends at {other:?}"),
     }
 }

@@ -122,7 +122,7 @@ async fn claims_of_a_wrong_type_are_ignored() {
     for login in ["a\nb", "a\0b", "\u{85}"] {
         person.claim("preferred_username", login.into());
         let (browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
-        assert_eq!(page.cause(), Some(Cause::NoLogin), "{login:?}");
+        assert_eq!(page.cause(), Some(Cause::NoLoginName), "{login:?}");
         assert!(browser.cookie("menshen").is_none());
     }
 }
@@ -263,7 +263,11 @@ async fn an_unknown_client_is_reported_as_misconfiguration() {
         provider.set(|settings| settings.client = proof.clone());
         let menshen = provider.setup_with_client_lines(lines).start().await;
         let (browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
-        assert_eq!(page.cause(), Some(Cause::SourceMisconfigured), "{proof:?}");
+        assert_eq!(
+            page.cause(),
+            Some(Cause::ProviderMisconfigured),
+            "{proof:?}"
+        );
         assert!(browser.cookie("menshen").is_none());
         let error = last_error(&menshen);
         assert!(
@@ -310,7 +314,7 @@ async fn an_expired_code_starts_one_more_login_automatically() {
     let mut browser = Browser::new(&menshen);
     provider.start_session(&mut browser, "zhangsan");
     let page = browser.follow(&start_url("keycloak")).await;
-    assert_eq!(page.cause(), Some(Cause::StaleTwice));
+    assert_eq!(page.cause(), Some(Cause::CodeRejectedTwice));
     assert_eq!(provider.code_grants(), 4);
     assert!(browser.cookie("menshen").is_none());
 }

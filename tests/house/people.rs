@@ -192,7 +192,7 @@ async fn a_profile_without_a_login_creates_no_account() {
         let (browser, page) = through(&menshen, "corp", "zhangsan").await;
         assert_eq!(
             (page.answer.status, page.cause()),
-            (403, Some(Cause::NoLogin)),
+            (403, Some(Cause::NoLoginName)),
             "{mapping}"
         );
         assert!(browser.cookie("menshen").is_none(), "{mapping}");

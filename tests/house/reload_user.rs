@@ -228,7 +228,7 @@ async fn a_ticket_does_not_renew_the_confirmation() {
 async fn a_person_that_the_source_does_not_confirm_loses_the_session() {
     for (what, cause) in [
         ("nobody", None),
-        ("left", Some(Cause::Inactive)),
+        ("left", Some(Cause::InactiveMember)),
         ("outsider", Some(Cause::NotMember)),
     ] {
         let menshen = start_menshen().await;
@@ -475,6 +475,6 @@ async fn a_framed_page_reconfirms_only_with_embedded_and_third_party_cookies() {
     let back = format!("https://sso.test/.menshen/callback/corp?state={state}");
     let (url, answer, _) = frame.follow(&back).await;
     assert_eq!((answer.status, url.as_str()), (401, page_url));
-    assert_eq!(answer.cause(), Some(Cause::FrameLogin));
+    assert_eq!(answer.cause(), Some(Cause::FrameNeedsLogin));
     assert!(frame.0.cookie("__Host-menshen").is_none());
 }

@@ -164,7 +164,7 @@ async fn a_program_gets_the_missing_proof_and_no_redirect() {
     let frame = get("/fresh/echo").headers(&framed).send(&menshen).await;
     assert_eq!(
         (frame.status, frame.cause()),
-        (401, Some(Cause::FrameLogin))
+        (401, Some(Cause::FrameNeedsLogin))
     );
     assert_eq!(get("/.menshen/userinfo").send(&menshen).await.status, 200);
 }
@@ -218,7 +218,7 @@ async fn an_unconfirmed_proof_ends_on_a_page_and_never_in_a_loop() {
             };
             let what = format!("{settings} {agent} {place}: {}", page.url);
             assert_eq!(page.answer.status, 403, "{what}");
-            assert_eq!(page.cause(), Some(Cause::ProofTooWeak), "{what}");
+            assert_eq!(page.cause(), Some(Cause::AuthTooWeak), "{what}");
             assert!(page.url.contains("/callback/corp"), "{what}");
             let again = href(&page.answer.text(), "/sign_in?rd=").expect("a way to try again");
             // The session starts all the same, and the login cookie is cleared.
@@ -288,7 +288,7 @@ async fn the_login_url_cannot_weaken_the_demand_of_a_route() {
     ] {
         let start = format!("{OWN_PAGES}/start?connector=corp&rd=/strong/echo&{extra}");
         let page = browser.sign_in(&start, "zhangsan").await;
-        assert_eq!(page.cause(), Some(Cause::ProofTooWeak), "{extra}");
+        assert_eq!(page.cause(), Some(Cause::AuthTooWeak), "{extra}");
         assert_eq!(
             browser
                 .visit(&format!("{SSO_URL}/strong/echo"))

@@ -361,10 +361,10 @@ async fn a_ticket_presented_by_the_wrong_browser_is_spent() {
     let bait = attacker.visit("http://named.lab.test/echo").await;
     let bait = bait.header("location").unwrap().to_owned();
     let page: Page = victim.follow(&bait).await;
-    assert_eq!(page.cause(), Some(Cause::TicketBad));
+    assert_eq!(page.cause(), Some(Cause::InvalidTicket));
     assert!(page.url.contains("/ticket?t="), "{}", page.url);
     let answer = attacker.visit(&page.url).await;
-    assert_eq!(answer.cause(), Some(Cause::TicketBad));
+    assert_eq!(answer.cause(), Some(Cause::InvalidTicket));
     let answer = attacker
         .visit("http://named.lab.test/.menshen/userinfo")
         .await;

@@ -23,13 +23,13 @@ const CALLS: [&str; 4] = [TOKEN, REDEEM, MEMBER, DETAIL];
 /// The causes of WeCom's error codes.
 const CODES: [(Cause, u16, &[i64]); 3] = [
     (
-        Cause::OutOfRange,
+        Cause::NotVisibleToApp,
         403,
         &[40003, 46004, 50002, 60011, 60021, 60111, 301_021],
     ),
-    (Cause::SourceBusy, 503, &[-1, 45009, 45033]),
+    (Cause::ProviderBusy, 503, &[-1, 45009, 45033]),
     (
-        Cause::SourceMisconfigured,
+        Cause::ProviderMisconfigured,
         502,
         &[
             40013, 40035, 40056, 40058, 40063, 40066, 40073, 40080, 40082, 40083, 40084, 40085,
@@ -96,7 +96,7 @@ async fn every_error_code_at_every_call_has_its_page_and_its_log_line() {
                 );
                 assert_eq!(
                     error.contains("remedy: "),
-                    cause == Cause::SourceMisconfigured
+                    cause == Cause::ProviderMisconfigured
                 );
             }
         }
@@ -113,7 +113,7 @@ async fn an_untrusted_ip_address_is_named_in_the_log() {
     let page = Browser::new(&menshen)
         .sign_in(&format!("{SSO_URL}/echo"), "lisi")
         .await;
-    assert_eq!(page.cause(), Some(Cause::SourceMisconfigured));
+    assert_eq!(page.cause(), Some(Cause::ProviderMisconfigured));
     let error = last_error(&menshen);
     assert!(
         error.contains("enter 127.0.0.1 at the application under 企业可信IP"),
@@ -136,7 +136,7 @@ async fn an_untrusted_domain_is_named_in_the_log() {
         .wecom
         .set_agent_domains(AGENT_ID, &["elsewhere.test"]);
     let page = browser.follow(&back).await;
-    assert_eq!(page.cause(), Some(Cause::SourceMisconfigured));
+    assert_eq!(page.cause(), Some(Cause::ProviderMisconfigured));
     assert!(last_error(&menshen).contains("enter exactly sso.test"));
 }
 
@@ -227,7 +227,7 @@ async fn invalid_responses_of_the_source_fail_logins_and_no_sessions() {
             let what = format!("{status} {start} at {call}");
             assert_eq!(
                 (page.answer.status, page.cause()),
-                (502, Some(Cause::SourceUnreachable)),
+                (502, Some(Cause::ProviderUnreachable)),
                 "{what}"
             );
             assert!(phone.cookie("menshen").is_none(), "{what}");
@@ -263,27 +263,27 @@ async fn a_response_about_another_person_fails_the_login() {
         (
             MEMBER,
             said(json!({ "errcode": 0 })),
-            Cause::SourceUnreachable,
+            Cause::ProviderUnreachable,
         ),
         (
             MEMBER,
             said(json!({ "errcode": 0, "userid": "lisi", "status": 1 })),
-            Cause::SourceUnreachable,
+            Cause::ProviderUnreachable,
         ),
         (
             MEMBER,
             said(json!({ "errcode": 0, "userid": "zhangsan" })),
-            Cause::Inactive,
+            Cause::InactiveMember,
         ),
         (
             MEMBER,
             said(json!({ "errcode": 0, "userid": "zhangsan", "status": 9 })),
-            Cause::Inactive,
+            Cause::InactiveMember,
         ),
         (
             DETAIL,
             said(json!({ "errcode": 0, "userid": "lisi", "mobile": "1" })),
-            Cause::SourceUnreachable,
+            Cause::ProviderUnreachable,
         ),
     ];
     for (call, body, cause) in cases {
@@ -307,7 +307,7 @@ async fn sessions_continue_while_the_source_hangs() {
         let page = waiting.follow(&back).await;
         assert_eq!(
             (page.answer.status, page.cause()),
-            (502, Some(Cause::SourceUnreachable))
+            (502, Some(Cause::ProviderUnreachable))
         );
     };
     let goes_on = async {
@@ -343,7 +343,7 @@ async fn sessions_continue_when_the_source_is_unreachable() {
     let page = coming.follow(&back).await;
     assert_eq!(
         (page.answer.status, page.cause()),
-        (502, Some(Cause::SourceUnreachable))
+        (502, Some(Cause::ProviderUnreachable))
     );
     assert_eq!(here.visit(&format!("{SSO_URL}/echo")).await.status, 200);
     // The login is still offered, and fails with the cause.

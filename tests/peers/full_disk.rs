@@ -141,7 +141,10 @@ async fn a_full_disk_refuses_logins_and_recovers_when_freed() {
         assert_eq!(reason, "the store cannot be written to: the disk is full");
         // Logins fail with a problem page; existing sessions continue.
         let (wang, page) = menshen.sign_in("wangfang").await;
-        assert_eq!((page.status, page.cause()), (503, Some(Cause::StoreAway)));
+        assert_eq!(
+            (page.status, page.cause()),
+            (503, Some(Cause::StoreUnavailable))
+        );
         assert!(!wang.has("menshen"));
         assert_eq!(li.peek(&echo).await, 200);
         let page = zhang

@@ -41,7 +41,7 @@ impl return_to::Destinations for Destinations<'_> {
                 .any(|route| named(&route.host) && reachable(&route.host))
     }
 
-    fn home(&self) -> &Url {
+    fn login_url(&self) -> &Url {
         self.0.server.external_url.url()
     }
 

@@ -20,7 +20,7 @@ use crate::store::{self, Account, AccountId, Admission, AdmissionOutcome};
 use crate::telemetry::{AccessRecord, FaceLabel, LogConfig, VerdictLabel};
 
 const TOKEN: &str = "correct horse";
-const TERMS: SessionTimeouts = SessionTimeouts {
+const TIMEOUTS: SessionTimeouts = SessionTimeouts {
     lifetime: Duration::from_secs(3600),
     idle_timeout: Duration::from_secs(600),
 };
@@ -145,7 +145,7 @@ impl TestAdmin {
             everyone_epoch,
         };
         let ring = KeyRing::new(&[keys::generate()], None).unwrap();
-        let minting = sessions.mint(&ring, login, &TERMS).await.unwrap();
+        let minting = sessions.mint(&ring, login, &TIMEOUTS).await.unwrap();
         (id, minting.public_id.to_string())
     }
 

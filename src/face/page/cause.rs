@@ -11,33 +11,33 @@ pub enum Cause {
     /// The request is malformed.
     BadRequest,
     /// A header of a trusted proxy cannot be read.
-    ProxyUnreadable,
+    InvalidProxyHeader,
     /// The application might read the path as another path.
     AmbiguousPath,
     /// The store does not answer, so sessions cannot be looked up.
-    StoreAway,
+    StoreUnavailable,
     /// The session ended in this process, but the store could not save it yet.
     SignOutUnstored,
     /// The application cannot be reached.
     UpstreamDown,
     /// The application's response is not valid HTTP, or is ambiguous.
-    UpstreamUnreadable,
+    InvalidUpstreamResponse,
     /// The application does not respond in time.
-    UpstreamSlow,
+    UpstreamTimeout,
     /// The limit of concurrent requests to the application is reached.
     UpstreamBusy,
     /// The request body is larger than allowed.
     TooLarge,
     /// Like [`Self::TooLarge`], noticed after a part was forwarded.
-    TooLargeBegun,
+    TooLargePartlySent,
     /// Too many logins from this client, or in total.
     TooManyLogins,
     /// The browser sent no cookie of the login: cookies are blocked, or it is another browser or app.
-    LoginMissing,
+    FlowCookieMissing,
     /// The login began too long ago.
-    LoginLate,
+    LoginExpired,
     /// The cookie of the login was not issued by this site.
-    LoginForged,
+    FlowCookieForged,
     /// The person declined at the provider.
     LoginDeclined,
     /// The user name or the password is wrong.
@@ -45,19 +45,19 @@ pub enum Cause {
     /// The account is not a member of the organisation.
     NotMember,
     /// The membership is disabled, not activated or ended.
-    Inactive,
+    InactiveMember,
     /// The member is outside the visibility range of the provider's application.
-    OutOfRange,
+    NotVisibleToApp,
     /// The provider's response is incomplete or contradictory.
-    BadAnswer,
+    InvalidProviderResponse,
     /// The provider rejected two authorization codes in a row as used or expired.
-    StaleTwice,
+    CodeRejectedTwice,
     /// The provider rejects this site's requests, so an administrator must act.
-    SourceMisconfigured,
+    ProviderMisconfigured,
     /// The provider is busy or limits this site's requests.
-    SourceBusy,
+    ProviderBusy,
     /// The provider cannot be reached.
-    SourceUnreachable,
+    ProviderUnreachable,
     /// The login name belongs to another account.
     LoginTaken,
     /// The person has no account, and the connector does not create one.
@@ -67,21 +67,21 @@ pub enum Cause {
     /// The session was revoked during the login or the request.
     Revoked,
     /// The profile has no value for the login name.
-    NoLogin,
+    NoLoginName,
     /// The provider did not confirm the authentication that the route demands.
-    ProofTooWeak,
+    AuthTooWeak,
     /// The ticket is used, expired or of another browser.
-    TicketBad,
+    InvalidTicket,
     /// The login link from a portal is used, expired or not accepted.
-    EntryRefused,
+    EntryTokenRefused,
     /// The consent to switch accounts expired or was used; another person is signed in.
-    NotSwitched,
+    AccountNotSwitched,
     /// Logins only work on the login host.
-    NotHere,
+    NotOnLoginHost,
     /// A frame needs a login, which is only possible in a tab.
-    FrameLogin,
+    FrameNeedsLogin,
     /// A form was sent without a valid session.
-    FormLogin,
+    FormNeedsLogin,
 }
 
 /// The main button of a problem page.
@@ -99,42 +99,42 @@ impl Cause {
     pub const ALL: [Self; 38] = [
         Self::NotFound,
         Self::BadRequest,
-        Self::ProxyUnreadable,
+        Self::InvalidProxyHeader,
         Self::AmbiguousPath,
-        Self::StoreAway,
+        Self::StoreUnavailable,
         Self::SignOutUnstored,
         Self::UpstreamDown,
-        Self::UpstreamUnreadable,
-        Self::UpstreamSlow,
+        Self::InvalidUpstreamResponse,
+        Self::UpstreamTimeout,
         Self::UpstreamBusy,
         Self::TooLarge,
-        Self::TooLargeBegun,
+        Self::TooLargePartlySent,
         Self::TooManyLogins,
-        Self::LoginMissing,
-        Self::LoginLate,
-        Self::LoginForged,
+        Self::FlowCookieMissing,
+        Self::LoginExpired,
+        Self::FlowCookieForged,
         Self::LoginDeclined,
         Self::WrongPassword,
         Self::NotMember,
-        Self::Inactive,
-        Self::OutOfRange,
-        Self::BadAnswer,
-        Self::StaleTwice,
-        Self::SourceMisconfigured,
-        Self::SourceBusy,
-        Self::SourceUnreachable,
+        Self::InactiveMember,
+        Self::NotVisibleToApp,
+        Self::InvalidProviderResponse,
+        Self::CodeRejectedTwice,
+        Self::ProviderMisconfigured,
+        Self::ProviderBusy,
+        Self::ProviderUnreachable,
         Self::LoginTaken,
         Self::UnknownPerson,
         Self::AccountClosed,
         Self::Revoked,
-        Self::NoLogin,
-        Self::ProofTooWeak,
-        Self::TicketBad,
-        Self::EntryRefused,
-        Self::NotSwitched,
-        Self::NotHere,
-        Self::FrameLogin,
-        Self::FormLogin,
+        Self::NoLoginName,
+        Self::AuthTooWeak,
+        Self::InvalidTicket,
+        Self::EntryTokenRefused,
+        Self::AccountNotSwitched,
+        Self::NotOnLoginHost,
+        Self::FrameNeedsLogin,
+        Self::FormNeedsLogin,
     ];
 
     /// The stable name in logs and in the `type` of a problem document.
@@ -142,42 +142,42 @@ impl Cause {
         match self {
             Self::NotFound => "not-found",
             Self::BadRequest => "bad-request",
-            Self::ProxyUnreadable => "proxy-unreadable",
+            Self::InvalidProxyHeader => "proxy-unreadable",
             Self::AmbiguousPath => "ambiguous-path",
-            Self::StoreAway => "store-away",
+            Self::StoreUnavailable => "store-away",
             Self::SignOutUnstored => "sign-out-unstored",
             Self::UpstreamDown => "upstream-down",
-            Self::UpstreamUnreadable => "upstream-unreadable",
-            Self::UpstreamSlow => "upstream-slow",
+            Self::InvalidUpstreamResponse => "upstream-unreadable",
+            Self::UpstreamTimeout => "upstream-slow",
             Self::UpstreamBusy => "upstream-busy",
             Self::TooLarge => "too-large",
-            Self::TooLargeBegun => "too-large-begun",
+            Self::TooLargePartlySent => "too-large-begun",
             Self::TooManyLogins => "too-many-logins",
-            Self::LoginMissing => "login-missing",
-            Self::LoginLate => "login-late",
-            Self::LoginForged => "login-forged",
+            Self::FlowCookieMissing => "login-missing",
+            Self::LoginExpired => "login-late",
+            Self::FlowCookieForged => "login-forged",
             Self::LoginDeclined => "login-declined",
             Self::WrongPassword => "wrong-password",
             Self::NotMember => "not-member",
-            Self::Inactive => "inactive",
-            Self::OutOfRange => "out-of-range",
-            Self::BadAnswer => "bad-answer",
-            Self::StaleTwice => "stale-twice",
-            Self::SourceMisconfigured => "source-misconfigured",
-            Self::SourceBusy => "source-busy",
-            Self::SourceUnreachable => "source-unreachable",
+            Self::InactiveMember => "inactive",
+            Self::NotVisibleToApp => "out-of-range",
+            Self::InvalidProviderResponse => "bad-answer",
+            Self::CodeRejectedTwice => "stale-twice",
+            Self::ProviderMisconfigured => "source-misconfigured",
+            Self::ProviderBusy => "source-busy",
+            Self::ProviderUnreachable => "source-unreachable",
             Self::LoginTaken => "login-taken",
             Self::UnknownPerson => "unknown-person",
             Self::AccountClosed => "account-closed",
             Self::Revoked => "revoked",
-            Self::NoLogin => "no-login",
-            Self::ProofTooWeak => "proof-too-weak",
-            Self::TicketBad => "ticket-bad",
-            Self::EntryRefused => "entry-refused",
-            Self::NotSwitched => "not-switched",
-            Self::NotHere => "not-here",
-            Self::FrameLogin => "frame-login",
-            Self::FormLogin => "form-login",
+            Self::NoLoginName => "no-login",
+            Self::AuthTooWeak => "proof-too-weak",
+            Self::InvalidTicket => "ticket-bad",
+            Self::EntryTokenRefused => "entry-refused",
+            Self::AccountNotSwitched => "not-switched",
+            Self::NotOnLoginHost => "not-here",
+            Self::FrameNeedsLogin => "frame-login",
+            Self::FormNeedsLogin => "form-login",
         }
     }
 
@@ -195,41 +195,41 @@ impl Cause {
         match self {
             Self::NotFound
             | Self::BadRequest
-            | Self::ProxyUnreadable
+            | Self::InvalidProxyHeader
             | Self::AmbiguousPath
-            | Self::StoreAway
+            | Self::StoreUnavailable
             | Self::SignOutUnstored
             | Self::UpstreamDown
-            | Self::UpstreamUnreadable
-            | Self::UpstreamSlow
+            | Self::InvalidUpstreamResponse
+            | Self::UpstreamTimeout
             | Self::UpstreamBusy
             | Self::TooLarge
-            | Self::TooLargeBegun
+            | Self::TooLargePartlySent
             | Self::TooManyLogins
-            | Self::SourceBusy
-            | Self::SourceUnreachable => NextStep::Retry,
-            Self::LoginMissing
-            | Self::LoginLate
-            | Self::LoginForged
+            | Self::ProviderBusy
+            | Self::ProviderUnreachable => NextStep::Retry,
+            Self::FlowCookieMissing
+            | Self::LoginExpired
+            | Self::FlowCookieForged
             | Self::LoginDeclined
             | Self::WrongPassword
             | Self::NotMember
-            | Self::Inactive
-            | Self::OutOfRange
-            | Self::BadAnswer
-            | Self::StaleTwice
-            | Self::SourceMisconfigured
+            | Self::InactiveMember
+            | Self::NotVisibleToApp
+            | Self::InvalidProviderResponse
+            | Self::CodeRejectedTwice
+            | Self::ProviderMisconfigured
             | Self::LoginTaken
             | Self::UnknownPerson
             | Self::AccountClosed
             | Self::Revoked
-            | Self::NoLogin
-            | Self::ProofTooWeak
-            | Self::TicketBad
-            | Self::EntryRefused
-            | Self::NotSwitched => NextStep::SignIn,
-            Self::NotHere => NextStep::SignInOnLoginHost,
-            Self::FrameLogin | Self::FormLogin => NextStep::SignInInNewTab,
+            | Self::NoLoginName
+            | Self::AuthTooWeak
+            | Self::InvalidTicket
+            | Self::EntryTokenRefused
+            | Self::AccountNotSwitched => NextStep::SignIn,
+            Self::NotOnLoginHost => NextStep::SignInOnLoginHost,
+            Self::FrameNeedsLogin | Self::FormNeedsLogin => NextStep::SignInInNewTab,
         }
     }
 }
@@ -245,7 +245,7 @@ mod tests {
         let slugs: HashSet<_> = Cause::ALL.iter().map(|cause| cause.slug()).collect();
         assert_eq!(slugs.len(), Cause::ALL.len());
         assert_eq!(
-            Cause::FormLogin as usize + 1,
+            Cause::FormNeedsLogin as usize + 1,
             Cause::ALL.len(),
             "ALL includes the last variant"
         );

@@ -3,7 +3,7 @@
 
 use askama::Template;
 
-use super::texts::Cross;
+use super::texts::CrossHost;
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, PersonName, render_page};
 
 /// The consent page before a session is carried to another host or into a frame.
@@ -26,7 +26,7 @@ pub struct CrossHostPage<'a> {
 struct CrossHostTemplate<'a> {
     layout: Layout<'a>,
     page: &'a CrossHostPage<'a>,
-    texts: &'static Cross,
+    texts: &'static CrossHost,
 }
 
 impl CrossHostPage<'_> {
@@ -35,7 +35,7 @@ impl CrossHostPage<'_> {
         // The waiting frame is the opener of this tab, so the page must not be isolated from it.
         let (texts, policy) = match self.for_frame {
             true => (&layout.texts.into_frame, PagePolicy::RedirectingForm),
-            false => (&layout.texts.cross, PagePolicy::IsolatedForm),
+            false => (&layout.texts.cross_host, PagePolicy::IsolatedForm),
         };
         let template = CrossHostTemplate {
             layout,

@@ -17,7 +17,7 @@ pub struct FramePage<'a> {
     pub start: Href,
     pub return_to: Href,
     /// The origin of the login host, whose messages are accepted.
-    pub home: &'a str,
+    pub login_origin: &'a str,
     /// The form target for the ticket.
     pub post_to: Href,
     /// The URL of [`FRAME_JS`].
@@ -41,7 +41,7 @@ impl FramePage<'_> {
         let template = FrameTemplate {
             layout: Layout::new(self.info, lang),
             page: self,
-            title: texts::of(lang).causes.of(Cause::FrameLogin).title,
+            title: texts::of(lang).causes.of(Cause::FrameNeedsLogin).title,
         };
         Page {
             framed_by: self.framed_by.to_vec(),

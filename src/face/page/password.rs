@@ -10,7 +10,7 @@ use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 pub struct PasswordPage<'a> {
     pub info: PageInfo<'a>,
     /// The display name of the connector.
-    pub source: &'a str,
+    pub connector_name: &'a str,
     pub post_to: Href,
     /// The id of the pending login in the browser's cookie.
     pub flow: &'a str,

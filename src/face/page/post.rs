@@ -13,7 +13,7 @@ pub const POST_JS: &str = include_str!("../../../templates/post.js");
 pub struct PostPage<'a> {
     pub info: PageInfo<'a>,
     /// The display name of the connector.
-    pub source: &'a str,
+    pub connector_name: &'a str,
     /// The provider's URL.
     pub to: Href,
     /// Names and values of the form's fields.

@@ -12,11 +12,11 @@ pub struct ProblemPage<'a> {
     pub info: PageInfo<'a>,
     pub cause: Cause,
     /// The display name of the connector, if the problem is about a login.
-    pub source: Option<&'a str>,
+    pub connector_name: Option<&'a str>,
     /// The link of the main button, which the cause labels.
     pub next: Option<Href>,
-    /// The link to the home page.
-    pub home: Option<Href>,
+    /// The link to the home_page page.
+    pub home_page: Option<Href>,
 }
 
 #[derive(Template)]
@@ -30,7 +30,7 @@ struct ProblemTemplate<'a> {
 }
 
 impl ProblemPage<'_> {
-    /// Renders the page. Only [`Cause::FrameLogin`] and [`Cause::FormLogin`] may be framed; old browsers
+    /// Renders the page. Only [`Cause::FrameNeedsLogin`] and [`Cause::FormNeedsLogin`] may be framed; old browsers
     /// do not say whether a form was sent from a frame.
     pub fn render(&self, lang: Lang) -> Page {
         let texts = texts::of(lang);

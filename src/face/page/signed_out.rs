@@ -8,8 +8,8 @@ use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page};
 #[derive(Clone, Debug)]
 pub struct SignedOutPage<'a> {
     pub info: PageInfo<'a>,
-    /// The display name of a provider whose own session continues, such as 企业微信.
-    pub source: Option<&'a str>,
+    /// The display name of a connector whose provider keeps its own session, such as 企业微信.
+    pub connector_name: Option<&'a str>,
     /// Whether all sessions of the person were ended.
     pub everywhere: bool,
     /// The link to the sign-in page.

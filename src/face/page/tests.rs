@@ -11,8 +11,8 @@ const LANGS: [Lang; 2] = [Lang::Zh, Lang::En];
 /// The values that a page gets from outside.
 struct Inputs<'a> {
     text: &'a str,
-    site: &'a str,
-    source: &'a str,
+    host: &'a str,
+    connector_name: &'a str,
     route: &'a str,
     name: &'a str,
     login: &'a str,
@@ -21,8 +21,8 @@ struct Inputs<'a> {
 
 const PLAIN: Inputs<'_> = Inputs {
     text: "4bf92f3577b34da6a3ce929d0e0e4736",
-    site: "oa.corp.example",
-    source: "企业微信",
+    host: "oa.corp.example",
+    connector_name: "企业微信",
     route: "oa",
     name: "张三",
     login: "zhangsan",
@@ -31,8 +31,8 @@ const PLAIN: Inputs<'_> = Inputs {
 
 const HOSTILE_INPUTS: Inputs<'_> = Inputs {
     text: HOSTILE,
-    site: HOSTILE,
-    source: HOSTILE,
+    host: HOSTILE,
+    connector_name: HOSTILE,
     route: HOSTILE,
     name: HOSTILE,
     login: HOSTILE,
@@ -43,7 +43,7 @@ const HOSTILE_INPUTS: Inputs<'_> = Inputs {
 fn every_page_shows_its_request_id_in_both_languages() {
     for (name, page) in pages(&PLAIN) {
         assert!(page.html.contains(PLAIN.text), "{name}");
-        assert!(page.html.contains(PLAIN.site), "{name}");
+        assert!(page.html.contains(PLAIN.host), "{name}");
         assert!(
             page.html
                 .contains(&format!("<html lang=\"{}\">", page.lang.tag())),
@@ -153,7 +153,7 @@ fn a_single_connector_is_one_button_without_a_list() {
         assert!(html.contains(texts::of(lang).sign_in.no_choice));
         page.is_portal_only = true;
         let html = page.render(lang).html;
-        assert!(html.contains(texts::of(lang).sign_in.by_portal));
+        assert!(html.contains(texts::of(lang).sign_in.portal_only));
     }
 }
 
@@ -221,7 +221,7 @@ fn pages(inputs: &Inputs<'_>) -> Vec<(String, Page)> {
         for everywhere in [false, true] {
             let page = SignedOutPage {
                 info: info(inputs),
-                source: Some(inputs.source),
+                connector_name: Some(inputs.connector_name),
                 everywhere,
                 sign_in: Href::new(inputs.href),
             };
@@ -257,7 +257,7 @@ fn pages(inputs: &Inputs<'_>) -> Vec<(String, Page)> {
 fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     let post = PostPage {
         info: info(inputs),
-        source: inputs.source,
+        connector_name: inputs.connector_name,
         to: Href::new(inputs.href),
         fields: vec![("SAMLRequest", inputs.text), (inputs.name, inputs.login)],
         script: Href::new(inputs.href),
@@ -285,7 +285,7 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
     for (notice, login, others) in notices {
         let page = PasswordPage {
             info: info(inputs),
-            source: inputs.source,
+            connector_name: inputs.connector_name,
             post_to: Href::new(inputs.href),
             flow: inputs.text,
             return_to: inputs.text,
@@ -304,7 +304,7 @@ fn cross_host_and_frame_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, P
     for for_frame in [false, true] {
         let page = CrossHostPage {
             info: info(inputs),
-            host: inputs.site,
+            host: inputs.host,
             person: PersonName {
                 name: Some(inputs.name),
                 login: inputs.login,
@@ -320,7 +320,7 @@ fn cross_host_and_frame_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, P
             info: info(inputs),
             start: Href::new(inputs.href),
             return_to: Href::new(inputs.href),
-            home: inputs.site,
+            login_origin: inputs.host,
             post_to: Href::new(inputs.href),
             script: Href::new(inputs.href),
             framed_by: &[],
@@ -330,7 +330,7 @@ fn cross_host_and_frame_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, P
     }
     let page = HandOverPage {
         info: info(inputs),
-        to: inputs.site,
+        to: inputs.host,
         ticket: inputs.text,
         return_to: Href::new(inputs.href),
         script: Href::new(inputs.href),
@@ -341,7 +341,7 @@ fn cross_host_and_frame_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, P
 
 fn info<'a>(inputs: &Inputs<'a>) -> PageInfo<'a> {
     PageInfo {
-        site: inputs.site,
+        host: inputs.host,
         request_id: inputs.text,
     }
 }
@@ -350,9 +350,9 @@ fn problem<'a>(inputs: &Inputs<'a>, cause: Cause) -> ProblemPage<'a> {
     ProblemPage {
         info: info(inputs),
         cause,
-        source: Some(inputs.source),
+        connector_name: Some(inputs.connector_name),
         next: Some(Href::new(inputs.href)),
-        home: Some(Href::new(inputs.href)),
+        home_page: Some(Href::new(inputs.href)),
     }
 }
 
@@ -369,7 +369,7 @@ fn wecom_hints(user_agent: &str) -> (Vec<LocalizedText>, Vec<LocalizedText>) {
 
 fn sign_in<'a>(inputs: &Inputs<'a>, choices: usize) -> SignInPage<'a> {
     let all = [
-        (inputs.source, wecom().icon, false),
+        (inputs.connector_name, wecom().icon, false),
         ("Keycloak", None, true),
         ("GitHub", None, false),
     ];

@@ -32,20 +32,20 @@ pub(super) struct ProblemText {
 #[derive(Debug)]
 pub(super) struct Texts {
     pub(super) request_id: &'static str,
-    pub(super) source: &'static str,
+    pub(super) signing_in_with: &'static str,
     pub(super) try_again: &'static str,
     pub(super) sign_in_again: &'static str,
     pub(super) sign_in_on_login_host: &'static str,
     pub(super) sign_in_in_new_tab: &'static str,
-    pub(super) home: &'static str,
+    pub(super) home_page: &'static str,
     pub(super) sign_in: SignIn,
     pub(super) password: Password,
     pub(super) signed_out: SignedOut,
     pub(super) forbidden: Forbidden,
-    pub(super) cross: Cross,
-    pub(super) into_frame: Cross,
+    pub(super) cross_host: CrossHost,
+    pub(super) into_frame: CrossHost,
     pub(super) switch: Switch,
-    pub(super) frame: FrameSignIn,
+    pub(super) frame_sign_in: FrameSignIn,
     pub(super) hand_over: HandOver,
     pub(super) fragment: Fragment,
     pub(super) causes: Causes,
@@ -58,17 +58,17 @@ pub(super) struct SignIn {
     /// Encloses the site's name.
     pub(super) lead: AroundName,
     /// Encloses a connector's name.
-    pub(super) with: AroundName,
-    pub(super) choose: &'static str,
+    pub(super) sign_in_with: AroundName,
+    pub(super) choose_connector: &'static str,
     pub(super) last_used: &'static str,
     /// Encloses a person's name.
-    pub(super) current: AroundName,
+    pub(super) signed_in_as: AroundName,
     /// Encloses a person's name.
     pub(super) continue_as: AroundName,
-    pub(super) as_somebody_else: &'static str,
+    pub(super) as_another_person: &'static str,
     pub(super) no_choice: &'static str,
     /// Shown where logins can only begin at a portal.
-    pub(super) by_portal: &'static str,
+    pub(super) portal_only: &'static str,
     pub(super) expired: &'static str,
     pub(super) other_connector: &'static str,
     pub(super) step_up: &'static str,
@@ -84,7 +84,7 @@ pub(super) struct Password {
     pub(super) login: &'static str,
     pub(super) password: &'static str,
     pub(super) sign_in: &'static str,
-    pub(super) others: &'static str,
+    pub(super) other_connectors: &'static str,
     pub(super) wrong_password: &'static str,
     pub(super) expired: &'static str,
     pub(super) incomplete: &'static str,
@@ -95,10 +95,10 @@ pub(super) struct Password {
 pub(super) struct SignedOut {
     pub(super) title: &'static str,
     /// Encloses the site's name.
-    pub(super) here: AroundName,
+    pub(super) signed_out_of: AroundName,
     pub(super) everywhere: &'static str,
     /// Encloses the provider's name.
-    pub(super) source_stays: AroundName,
+    pub(super) provider_session_continues: AroundName,
     pub(super) sign_in: &'static str,
 }
 
@@ -106,22 +106,22 @@ pub(super) struct SignedOut {
 #[derive(Debug)]
 pub(super) struct Forbidden {
     /// The window title, without the route's name.
-    pub(super) short: &'static str,
+    pub(super) window_title: &'static str,
     /// Encloses the route's name.
     pub(super) title: AroundName,
     pub(super) detail: &'static str,
     pub(super) remedy: &'static str,
     /// The label before the person's name.
-    pub(super) you_are: &'static str,
+    pub(super) signed_in_as_label: &'static str,
     pub(super) switch: &'static str,
-    pub(super) back: &'static str,
+    pub(super) go_back: &'static str,
 }
 
 /// The consent page before a session is carried to another host or into a frame.
 #[derive(Debug)]
-pub(super) struct Cross {
+pub(super) struct CrossHost {
     /// The window title.
-    pub(super) short: &'static str,
+    pub(super) window_title: &'static str,
     /// The question; encloses the host.
     pub(super) title: AroundName,
     /// Encloses the name of the person who is signed in.
@@ -136,17 +136,17 @@ pub(super) struct Cross {
 pub(super) struct Switch {
     pub(super) title: &'static str,
     /// Encloses the name of the person who is signed in.
-    pub(super) current: AroundName,
+    pub(super) signed_in_as: AroundName,
     /// Encloses the name of the new person.
     pub(super) new_person: AroundName,
     pub(super) warning: &'static str,
     /// The button that switches; encloses the name of the new person.
     pub(super) confirm: AroundName,
     /// The button that changes nothing; encloses the name of the person who is signed in.
-    pub(super) stay: AroundName,
+    pub(super) keep_current: AroundName,
 }
 
-/// The sign-in page inside a frame. Its title is that of [`Cause::FrameLogin`].
+/// The sign-in page inside a frame. Its title is that of [`Cause::FrameNeedsLogin`].
 #[derive(Debug)]
 pub(super) struct FrameSignIn {
     pub(super) detail: &'static str,
@@ -154,7 +154,7 @@ pub(super) struct FrameSignIn {
     pub(super) failed: &'static str,
     /// Shown where scripts are blocked.
     pub(super) no_script: &'static str,
-    pub(super) own_tab: &'static str,
+    pub(super) open_in_own_tab: &'static str,
 }
 
 /// The page that hands a session ticket to the frame that opened the tab.
@@ -164,7 +164,7 @@ pub(super) struct HandOver {
     pub(super) detail: &'static str,
     pub(super) remedy: &'static str,
     /// The link that opens the page in this tab.
-    pub(super) open_here: &'static str,
+    pub(super) open_in_this_tab: &'static str,
 }
 
 /// The page that adds the URL fragment to a login, and the page that posts a login request.
@@ -179,42 +179,42 @@ pub(super) struct Fragment {
 pub(super) struct Causes {
     pub(super) not_found: ProblemText,
     pub(super) bad_request: ProblemText,
-    pub(super) proxy_unreadable: ProblemText,
+    pub(super) invalid_proxy_header: ProblemText,
     pub(super) ambiguous_path: ProblemText,
-    pub(super) store_away: ProblemText,
+    pub(super) store_unavailable: ProblemText,
     pub(super) sign_out_unstored: ProblemText,
     pub(super) upstream_down: ProblemText,
-    pub(super) upstream_unreadable: ProblemText,
-    pub(super) upstream_slow: ProblemText,
+    pub(super) invalid_upstream_response: ProblemText,
+    pub(super) upstream_timeout: ProblemText,
     pub(super) upstream_busy: ProblemText,
     pub(super) too_large: ProblemText,
-    pub(super) too_large_begun: ProblemText,
+    pub(super) too_large_partly_sent: ProblemText,
     pub(super) too_many_logins: ProblemText,
-    pub(super) login_missing: ProblemText,
-    pub(super) login_late: ProblemText,
-    pub(super) login_forged: ProblemText,
+    pub(super) flow_cookie_missing: ProblemText,
+    pub(super) login_expired: ProblemText,
+    pub(super) flow_cookie_forged: ProblemText,
     pub(super) login_declined: ProblemText,
     pub(super) wrong_password: ProblemText,
     pub(super) not_member: ProblemText,
-    pub(super) inactive: ProblemText,
-    pub(super) out_of_range: ProblemText,
-    pub(super) bad_answer: ProblemText,
-    pub(super) stale_twice: ProblemText,
-    pub(super) source_misconfigured: ProblemText,
-    pub(super) source_busy: ProblemText,
-    pub(super) source_unreachable: ProblemText,
+    pub(super) inactive_member: ProblemText,
+    pub(super) not_visible_to_app: ProblemText,
+    pub(super) invalid_provider_response: ProblemText,
+    pub(super) code_rejected_twice: ProblemText,
+    pub(super) provider_misconfigured: ProblemText,
+    pub(super) provider_busy: ProblemText,
+    pub(super) provider_unreachable: ProblemText,
     pub(super) login_taken: ProblemText,
     pub(super) unknown_person: ProblemText,
     pub(super) account_closed: ProblemText,
     pub(super) revoked: ProblemText,
-    pub(super) no_login: ProblemText,
-    pub(super) proof_too_weak: ProblemText,
-    pub(super) ticket_bad: ProblemText,
-    pub(super) entry_refused: ProblemText,
-    pub(super) not_switched: ProblemText,
-    pub(super) not_here: ProblemText,
-    pub(super) frame_login: ProblemText,
-    pub(super) form_login: ProblemText,
+    pub(super) no_login_name: ProblemText,
+    pub(super) auth_too_weak: ProblemText,
+    pub(super) invalid_ticket: ProblemText,
+    pub(super) entry_token_refused: ProblemText,
+    pub(super) account_not_switched: ProblemText,
+    pub(super) not_on_login_host: ProblemText,
+    pub(super) frame_needs_login: ProblemText,
+    pub(super) form_needs_login: ProblemText,
 }
 
 impl Causes {
@@ -222,42 +222,42 @@ impl Causes {
         match cause {
             Cause::NotFound => &self.not_found,
             Cause::BadRequest => &self.bad_request,
-            Cause::ProxyUnreadable => &self.proxy_unreadable,
+            Cause::InvalidProxyHeader => &self.invalid_proxy_header,
             Cause::AmbiguousPath => &self.ambiguous_path,
-            Cause::StoreAway => &self.store_away,
+            Cause::StoreUnavailable => &self.store_unavailable,
             Cause::SignOutUnstored => &self.sign_out_unstored,
             Cause::UpstreamDown => &self.upstream_down,
-            Cause::UpstreamUnreadable => &self.upstream_unreadable,
-            Cause::UpstreamSlow => &self.upstream_slow,
+            Cause::InvalidUpstreamResponse => &self.invalid_upstream_response,
+            Cause::UpstreamTimeout => &self.upstream_timeout,
             Cause::UpstreamBusy => &self.upstream_busy,
             Cause::TooLarge => &self.too_large,
-            Cause::TooLargeBegun => &self.too_large_begun,
+            Cause::TooLargePartlySent => &self.too_large_partly_sent,
             Cause::TooManyLogins => &self.too_many_logins,
-            Cause::LoginMissing => &self.login_missing,
-            Cause::LoginLate => &self.login_late,
-            Cause::LoginForged => &self.login_forged,
+            Cause::FlowCookieMissing => &self.flow_cookie_missing,
+            Cause::LoginExpired => &self.login_expired,
+            Cause::FlowCookieForged => &self.flow_cookie_forged,
             Cause::LoginDeclined => &self.login_declined,
             Cause::WrongPassword => &self.wrong_password,
             Cause::NotMember => &self.not_member,
-            Cause::Inactive => &self.inactive,
-            Cause::OutOfRange => &self.out_of_range,
-            Cause::BadAnswer => &self.bad_answer,
-            Cause::StaleTwice => &self.stale_twice,
-            Cause::SourceMisconfigured => &self.source_misconfigured,
-            Cause::SourceBusy => &self.source_busy,
-            Cause::SourceUnreachable => &self.source_unreachable,
+            Cause::InactiveMember => &self.inactive_member,
+            Cause::NotVisibleToApp => &self.not_visible_to_app,
+            Cause::InvalidProviderResponse => &self.invalid_provider_response,
+            Cause::CodeRejectedTwice => &self.code_rejected_twice,
+            Cause::ProviderMisconfigured => &self.provider_misconfigured,
+            Cause::ProviderBusy => &self.provider_busy,
+            Cause::ProviderUnreachable => &self.provider_unreachable,
             Cause::LoginTaken => &self.login_taken,
             Cause::UnknownPerson => &self.unknown_person,
             Cause::AccountClosed => &self.account_closed,
             Cause::Revoked => &self.revoked,
-            Cause::NoLogin => &self.no_login,
-            Cause::ProofTooWeak => &self.proof_too_weak,
-            Cause::TicketBad => &self.ticket_bad,
-            Cause::EntryRefused => &self.entry_refused,
-            Cause::NotSwitched => &self.not_switched,
-            Cause::NotHere => &self.not_here,
-            Cause::FrameLogin => &self.frame_login,
-            Cause::FormLogin => &self.form_login,
+            Cause::NoLoginName => &self.no_login_name,
+            Cause::AuthTooWeak => &self.auth_too_weak,
+            Cause::InvalidTicket => &self.invalid_ticket,
+            Cause::EntryTokenRefused => &self.entry_token_refused,
+            Cause::AccountNotSwitched => &self.account_not_switched,
+            Cause::NotOnLoginHost => &self.not_on_login_host,
+            Cause::FrameNeedsLogin => &self.frame_needs_login,
+            Cause::FormNeedsLogin => &self.form_needs_login,
         }
     }
 }

@@ -16,42 +16,46 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
     match error {
         LoginError::UnknownConnector => Cause::NotFound,
         LoginError::Limited(Limited::Client | Limited::All) => Cause::TooManyLogins,
-        LoginError::Limited(Limited::Circuit) => Cause::SourceBusy,
-        LoginError::Pending(PendingError::Missing) => Cause::LoginMissing,
-        LoginError::Pending(PendingError::Forged) => Cause::LoginForged,
-        LoginError::Pending(PendingError::Expired) => Cause::LoginLate,
+        LoginError::Limited(Limited::Circuit) => Cause::ProviderBusy,
+        LoginError::Pending(PendingError::Missing) => Cause::FlowCookieMissing,
+        LoginError::Pending(PendingError::Forged) => Cause::FlowCookieForged,
+        LoginError::Pending(PendingError::Expired) => Cause::LoginExpired,
         LoginError::Connector(error) => match error {
-            ConnectorError::Stale(_) | ConnectorError::Expired(_) => Cause::StaleTwice,
+            ConnectorError::CodeRejected(_) | ConnectorError::LoginExpired(_) => {
+                Cause::CodeRejectedTwice
+            }
             ConnectorError::Refused { why, .. } => match why {
                 RefusalReason::Declined | RefusalReason::InteractionRequired => {
                     Cause::LoginDeclined
                 }
                 RefusalReason::WrongPassword => Cause::WrongPassword,
                 RefusalReason::NotMember => Cause::NotMember,
-                RefusalReason::Inactive => Cause::Inactive,
-                RefusalReason::OutOfRange => Cause::OutOfRange,
-                RefusalReason::BadAnswer => Cause::BadAnswer,
-                RefusalReason::InsufficientProof => Cause::ProofTooWeak,
+                RefusalReason::Inactive => Cause::InactiveMember,
+                RefusalReason::NotVisibleToApp => Cause::NotVisibleToApp,
+                RefusalReason::InsufficientAuth => Cause::AuthTooWeak,
             },
-            ConnectorError::Misconfigured { .. } => Cause::SourceMisconfigured,
-            ConnectorError::Busy(_) => Cause::SourceBusy,
-            ConnectorError::Unreachable(_) | ConnectorError::Issuer(_) => Cause::SourceUnreachable,
+            ConnectorError::InvalidResponse(_) => Cause::InvalidProviderResponse,
+            ConnectorError::Misconfigured { .. } => Cause::ProviderMisconfigured,
+            ConnectorError::Busy(_) => Cause::ProviderBusy,
+            ConnectorError::NoUsableResponse(_) | ConnectorError::Issuer(_) => {
+                Cause::ProviderUnreachable
+            }
         },
-        LoginError::TooLarge(_) => Cause::BadAnswer,
-        LoginError::AlreadyUsed => Cause::EntryRefused,
+        LoginError::TooLarge(_) => Cause::InvalidProviderResponse,
+        LoginError::AlreadyUsed => Cause::EntryTokenRefused,
         LoginError::Admit { source, .. } => match source {
-            AdmitError::Map(_) => Cause::NoLogin,
+            AdmitError::Map(_) => Cause::NoLoginName,
             AdmitError::Unknown { .. } => Cause::UnknownPerson,
             AdmitError::LoginTaken { .. } => Cause::LoginTaken,
             AdmitError::Closed { .. } => Cause::AccountClosed,
-            AdmitError::Store(_) => Cause::StoreAway,
+            AdmitError::Store(_) => Cause::StoreUnavailable,
         },
         LoginError::Mint { source, .. } => match source {
             MintError::Closed => Cause::AccountClosed,
             MintError::Revoked | MintError::Spent => Cause::Revoked,
-            MintError::Store(_) => Cause::StoreAway,
+            MintError::Store(_) => Cause::StoreUnavailable,
         },
-        LoginError::TaskFailed => Cause::StoreAway,
+        LoginError::TaskFailed => Cause::StoreUnavailable,
     }
 }
 
@@ -149,10 +153,10 @@ fn record_refusal(
 /// `Failed` when menshen or the provider is at fault, else `Refused`.
 fn login_outcome(error: &LoginError) -> LoginOutcome {
     match cause_of(error) {
-        Cause::StoreAway
-        | Cause::SourceBusy
-        | Cause::SourceUnreachable
-        | Cause::SourceMisconfigured => LoginOutcome::Failed,
+        Cause::StoreUnavailable
+        | Cause::ProviderBusy
+        | Cause::ProviderUnreachable
+        | Cause::ProviderMisconfigured => LoginOutcome::Failed,
         _ => LoginOutcome::Refused,
     }
 }

@@ -128,22 +128,22 @@ pub(super) async fn begin_login_in_place(
     target: &Target,
     start: BeginOptions,
 ) -> Result<Response<Body>, LoginError> {
-    let begun = new_login(context, entry, target, start).await?;
+    let begun = begin_without_response(context, entry, target, start).await?;
     Ok(challenge::answer(context, entry, target, &begun))
 }
 
 /// Begins a login. The caller sets its cookie.
-pub(super) async fn new_login(
+pub(super) async fn begin_without_response(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     target: &Target,
     start: BeginOptions,
 ) -> Result<BegunLogin, LoginError> {
-    let return_to = target.return_to_or_home(context, entry);
+    let return_to = target.return_to_or_default(context, entry);
     let request = BeginRequest {
         via: &entry.id,
         mode: start.mode,
-        authn: target::ask_of(context, &return_to, &target.hints, start.silent),
+        authn: target::authn_request(context, &return_to, &target.hints, start.silent),
         return_to,
         automatic: start.automatic,
         retries: start.retries,
@@ -189,7 +189,7 @@ pub(super) fn begin_failed(
         audit::login_failed(context, &entry.id, error);
     }
     let again = Href::new(format!("{}/sign_in", context.site.prefix));
-    reply::problem_at_source(
+    reply::login_problem(
         context,
         audit::cause_of(error),
         Some(again),

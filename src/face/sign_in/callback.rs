@@ -10,8 +10,8 @@ use super::super::page::{Cause, Href};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
 use super::begin::{self, BeginOptions};
-use super::complete::{self, MissingProof};
-use super::{Target, audit, caller, flow_cookies, read_body_within, reload, ticket};
+use super::complete::{self, InsufficientAuth};
+use super::{Target, audit, caller, flow_cookies, read_body_within, reconfirm, ticket};
 use crate::login::connector::{AuthnResponse, Callback, CallbackMethod, ConnectorError};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, InvalidFlowId, Mode, Pending, PendingError};
@@ -73,7 +73,7 @@ where
         audit::refused(context, via, &InvalidFlowId);
         return LoggedResponse::own_path(
             "no state",
-            failure(context, Cause::BadAnswer, None, None),
+            failure(context, Cause::InvalidProviderResponse, None, None),
         );
     };
     let answer = AuthnResponse {
@@ -82,7 +82,7 @@ where
         kind: None,
     };
     match pending_login(context, &logins) {
-        Ok(pending) => finish(context, pending, answer).await,
+        Ok(pending) => finish_and_respond(context, pending, answer).await,
         Err(error) => without_pending(context, &logins, via, answer, error).await,
     }
 }
@@ -165,7 +165,7 @@ fn pending_login(
     outcome
 }
 
-async fn finish(
+async fn finish_and_respond(
     context: &RequestContext<'_>,
     pending: Pending,
     answer: AuthnResponse,
@@ -223,7 +223,8 @@ pub(super) async fn conclude(
         return LoggedResponse::own_path(reason, response);
     }
     if silent {
-        let logged = reload::silent_login_failed(context, via, &again, error, from_browser).await;
+        let logged =
+            reconfirm::silent_login_failed(context, via, &again, error, from_browser).await;
         return logged.map_response(|response| flow_cookies::clear(context, flow, response));
     }
     let cause = audit::cause_of(error);
@@ -236,7 +237,10 @@ pub(super) async fn conclude(
     // A transient failure keeps the cookie, so that the person can reload the page.
     if !matches!(
         cause,
-        Cause::StoreAway | Cause::SourceBusy | Cause::SourceUnreachable | Cause::TooManyLogins
+        Cause::StoreUnavailable
+            | Cause::ProviderBusy
+            | Cause::ProviderUnreachable
+            | Cause::TooManyLogins
     ) {
         flow_cookies::clear(context, flow, &mut response);
     }
@@ -246,8 +250,10 @@ pub(super) async fn conclude(
 /// Why an immediate retry can succeed: the code or the login expired at the provider.
 fn retry_reason(error: &LoginError) -> Option<&'static str> {
     match error {
-        LoginError::Connector(ConnectorError::Stale(_)) => Some("stale code"),
-        LoginError::Connector(ConnectorError::Expired(_)) => Some("login expired at the source"),
+        LoginError::Connector(ConnectorError::CodeRejected(_)) => Some("stale code"),
+        LoginError::Connector(ConnectorError::LoginExpired(_)) => {
+            Some("login expired at the source")
+        }
         _ => None,
     }
 }
@@ -263,18 +269,19 @@ async fn complete_login(
     target: &Target,
 ) -> LoggedResponse {
     let entry = context.site.login.entry(&finished.via);
-    let (reason, mut response) = match (complete::missing_proof(context, finished), retry, entry) {
-        (None, _, _) => ("login", redirect_to_target(context, finished, mode, target)),
-        (Some(MissingProof::TooOld), Some(start), Some(entry)) if !start.silent => (
-            "proof too old",
-            begin::begin_login(context, entry, target, start).await,
-        ),
-        (Some(_), _, _) => {
-            let page = complete::proof_too_weak(context, finished, target);
-            (Cause::ProofTooWeak.slug(), page)
-        }
-    };
-    complete::start_session(context, finished, replaces, &mut response).await;
+    let (reason, mut response) =
+        match (complete::insufficient_auth(context, finished), retry, entry) {
+            (None, _, _) => ("login", redirect_to_target(context, finished, mode, target)),
+            (Some(InsufficientAuth::TooOld), Some(start), Some(entry)) if !start.silent => (
+                "proof too old",
+                begin::begin_login(context, entry, target, start).await,
+            ),
+            (Some(_), _, _) => {
+                let page = complete::auth_too_weak_page(context, finished, target);
+                (Cause::AuthTooWeak.slug(), page)
+            }
+        };
+    complete::hand_out_session(context, finished, replaces, &mut response).await;
     LoggedResponse::own_path(reason, response)
 }
 
@@ -325,9 +332,9 @@ async fn without_pending(
     }
     audit::refused(context, via, &error);
     let cause = match error {
-        PendingError::Missing => Cause::LoginMissing,
-        PendingError::Forged => Cause::LoginForged,
-        PendingError::Expired => Cause::LoginLate,
+        PendingError::Missing => Cause::FlowCookieMissing,
+        PendingError::Forged => Cause::FlowCookieForged,
+        PendingError::Expired => Cause::LoginExpired,
     };
     let mut response = failure(context, cause, None, None);
     if error != PendingError::Missing {
@@ -345,10 +352,10 @@ fn failure(
     context: &RequestContext<'_>,
     cause: Cause,
     target: Option<&Target>,
-    source: Option<&str>,
+    connector_name: Option<&str>,
 ) -> Response<Body> {
     let query = target.map(|target| target.query_string(&context.site.external_url, ""));
     let query = query.filter(|query| query.len() > 1).unwrap_or_default();
     let again = Href::new(format!("{}/sign_in{query}", context.site.prefix));
-    reply::problem_at_source(context, cause, Some(again), source)
+    reply::login_problem(context, cause, Some(again), connector_name)
 }

@@ -3,7 +3,7 @@
 use http::{Response, StatusCode};
 use url::Url;
 
-use super::super::page::{Href, PageInfo, PostPage};
+use super::super::page::{Href, PostPage};
 use super::super::{RequestContext, reply};
 use super::{Target, flow_cookies, password_form};
 use crate::login::connector::Challenge;
@@ -40,13 +40,9 @@ fn post_page(
     to: &Url,
     fields: &Fields,
 ) -> Response<Body> {
-    let site = context.head.host.to_string();
     let page = PostPage {
-        info: PageInfo {
-            site: &site,
-            request_id: context.id.as_str(),
-        },
-        source: &entry.display_name,
+        info: context.page_info(),
+        connector_name: &entry.display_name,
         to: Href::new(to.as_str()),
         fields: fields.iter().collect(),
         script: Href::new(format!("{}/post.js", context.site.prefix)),

@@ -16,10 +16,10 @@ use crate::telemetry::{AuditEvent, AuditRecord};
 
 /// How much older than `max_age` an authentication may be at the callback, in milliseconds: it covers
 /// clock differences and the redirect back.
-const PROOF_AGE_TOLERANCE_MS: i64 = 120_000;
+const AUTH_AGE_TOLERANCE_MS: i64 = 120_000;
 
 /// Records the login, ends the previous session, and sets the cookies.
-pub(super) async fn start_session(
+pub(super) async fn hand_out_session(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
     replaces: Option<SessionKey>,
@@ -109,16 +109,16 @@ async fn revoke(context: &RequestContext<'_>, key: SessionKey) -> bool {
 
 /// Why the authentication of a completed login does not suffice for the route of its return address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MissingProof {
+pub(super) enum InsufficientAuth {
     /// It was fresh enough at the provider and became too old on the redirect back.
     TooOld,
     TooWeak,
 }
 
-pub(super) fn missing_proof(
+pub(super) fn insufficient_auth(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
-) -> Option<MissingProof> {
+) -> Option<InsufficientAuth> {
     let (route, at) = (
         target::route(context, &finished.return_to)?,
         context.head.received_at,
@@ -128,19 +128,19 @@ pub(super) fn missing_proof(
         unmet_demand(route, &finished.via, &finished.auth_context, minted_at, at)
             == Some(LoginReason::StepUp)
     };
-    let before = Timestamp::from_unix_ms(at.unix_ms() - PROOF_AGE_TOLERANCE_MS);
+    let before = Timestamp::from_unix_ms(at.unix_ms() - AUTH_AGE_TOLERANCE_MS);
     short(at).then(|| {
         if short(before) {
-            MissingProof::TooWeak
+            InsufficientAuth::TooWeak
         } else {
-            MissingProof::TooOld
+            InsufficientAuth::TooOld
         }
     })
 }
 
 /// The page for a completed login whose authentication does not satisfy the route. Another redirect
 /// would loop between the route and the provider.
-pub(super) fn proof_too_weak(
+pub(super) fn auth_too_weak_page(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
     target: &Target,
@@ -148,6 +148,6 @@ pub(super) fn proof_too_weak(
     let query = target.query_string(&context.site.external_url, "");
     let again = Href::new(format!("{}/sign_in{query}", context.site.prefix));
     let entry = context.site.login.entry(&finished.via);
-    let source = entry.map(|entry| entry.display_name.as_str());
-    reply::problem_at_source(context, Cause::ProofTooWeak, Some(again), source)
+    let connector_name = entry.map(|entry| entry.display_name.as_str());
+    reply::login_problem(context, Cause::AuthTooWeak, Some(again), connector_name)
 }

@@ -4,7 +4,7 @@
 use http::{Response, StatusCode};
 use percent_encoding::utf8_percent_encode;
 
-use super::super::page::{Cause, FragmentPage, Href, PageInfo};
+use super::super::page::{Cause, FragmentPage, Href};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
 use super::Target;
@@ -39,13 +39,10 @@ pub(super) fn redirect_to_login_host(
         );
         return LoggedResponse::own_path(
             "not as external_url says",
-            reply::problem(context, Cause::NotHere, None),
+            reply::problem(context, Cause::NotOnLoginHost, None),
         );
     }
-    LoggedResponse::own_path(
-        "to the home host",
-        redirect_with_target(context, page, target),
-    )
+    LoggedResponse::own_path("to the home host", redirect_own_page(context, page, target))
 }
 
 /// Whether the host name is that of the login host, even if scheme or port differ.
@@ -54,7 +51,10 @@ fn has_login_hostname(context: &RequestContext<'_>) -> bool {
 }
 
 /// Redirects an unauthenticated request on another host to the login host, with a nonce.
-pub(super) fn redirect_here(context: &RequestContext<'_>, page: &str) -> Response<Body> {
+pub(super) fn redirect_application_request(
+    context: &RequestContext<'_>,
+    page: &str,
+) -> Response<Body> {
     let (to, cookie) = login_host_url(context, page, &urls::requested(context));
     let mut response = reply::redirect(&to);
     set_nonce(context, cookie, &mut response);
@@ -64,12 +64,8 @@ pub(super) fn redirect_here(context: &RequestContext<'_>, page: &str) -> Respons
 /// A page whose script appends the URL's fragment to the return address and goes to the login host.
 pub(super) fn fragment_page(context: &RequestContext<'_>) -> Response<Body> {
     let (start, cookie) = login_host_url(context, "start", &urls::requested(context));
-    let site = context.head.host.to_string();
     let page = FragmentPage {
-        info: PageInfo {
-            site: &site,
-            request_id: context.id.as_str(),
-        },
+        info: context.page_info(),
         start: Href::new(start),
         script: Href::new(format!("{}/fragment.js", context.site.prefix)),
     };
@@ -96,14 +92,10 @@ pub(super) fn set_nonce(
     }
 }
 
-/// As [`redirect_here`], with the requested return address; without one, this host's root.
-fn redirect_with_target(
-    context: &RequestContext<'_>,
-    page: &str,
-    target: &Target,
-) -> Response<Body> {
+/// As [`redirect_application_request`], with the requested return address; without one, this host's root.
+fn redirect_own_page(context: &RequestContext<'_>, page: &str, target: &Target) -> Response<Body> {
     let return_to = target.return_to.as_ref();
-    let rd = return_to.map(|return_to| return_to.absolute_from(&context.site.external_url));
+    let rd = return_to.map(|return_to| return_to.absolute(&context.site.external_url));
     let rd = rd.unwrap_or_else(|| format!("{}/", context.head.origin()));
     let (mut to, cookie) = login_host_url(context, page, &rd);
     for (name, hint) in target.hints.query_pairs() {

@@ -14,13 +14,13 @@ use url::Url;
 use super::super::browser::{
     RequestKind, loads_in_frame, request_kind, single_header, single_header_lossy,
 };
-use super::super::page::{Cause, Href, PageInfo, PersonName, SwitchPage};
+use super::super::page::{Cause, Href, PersonName, SwitchPage};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
 use super::{
     Target, audit, caller, complete, flow_cookies, is_own_form_post, read_body_within, ticket,
 };
-use crate::login::connector::{AuthnResponse, ConnectorError, EntryPoint, RefusalReason};
+use crate::login::connector::{AuthnResponse, ConnectorError, EntryPoint};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, Pending, PendingError};
 use crate::login::unsolicited::EntryTokenHash;
@@ -108,8 +108,8 @@ where
         return *logged;
     }
     if !context.site.is_login_host(context.head) {
-        let page = reply::problem(context, Cause::NotHere, None);
-        return LoggedResponse::own_path(Cause::NotHere.slug(), page);
+        let page = reply::problem(context, Cause::NotOnLoginHost, None);
+        return LoggedResponse::own_path(Cause::NotOnLoginHost.slug(), page);
     }
     let form = match *context.head.method {
         Method::POST => read_form(context, body).await,
@@ -148,7 +148,7 @@ fn require_navigation(context: &RequestContext<'_>) -> Result<(), Box<LoggedResp
     let response = match request_kind(head) {
         RequestKind::Embedded => {
             let again = Href::new(format!("{}/sign_in", context.site.prefix));
-            reply::problem(context, Cause::FrameLogin, Some(again))
+            reply::problem(context, Cause::FrameNeedsLogin, Some(again))
         }
         RequestKind::Navigation | RequestKind::Fetch => {
             let (status, title) = (StatusCode::UNAUTHORIZED, "Only for browser navigations");
@@ -217,7 +217,10 @@ async fn redeem(
     };
     if !has_allowed_origin(context, &point.origins) {
         audit::refused(context, Some(&entry.id), &TicketRefusal::Origin);
-        return LoggedResponse::own_path("origin", failure(context, entry, Cause::EntryRefused));
+        return LoggedResponse::own_path(
+            "origin",
+            failure(context, entry, Cause::EntryTokenRefused),
+        );
     }
     let caller = match caller(context).await {
         Ok(caller) => caller,
@@ -234,7 +237,7 @@ async fn redeem(
     }
     let fields_with_rd = if form.has("rd") { &form } else { query };
     let target = Target::from_query(context, fields_with_rd);
-    let return_to = target.return_to_or_home(context, entry);
+    let return_to = target.return_to_or_default(context, entry);
     let fields = if form.has(&point.parameter) {
         form
     } else {
@@ -381,17 +384,17 @@ async fn complete_login(
         for_frame: pending.for_frame,
         ..Target::default()
     };
-    let (reason, mut response) = match complete::missing_proof(context, &finished) {
+    let (reason, mut response) = match complete::insufficient_auth(context, &finished) {
         None => {
             let to = ticket::next_url(context, &finished.return_to, &target, &finished.handle);
             ("arrival", reply::see_other(&to))
         }
         Some(_) => {
-            let page = complete::proof_too_weak(context, &finished, &target);
-            (Cause::ProofTooWeak.slug(), page)
+            let page = complete::auth_too_weak_page(context, &finished, &target);
+            (Cause::AuthTooWeak.slug(), page)
         }
     };
-    complete::start_session(context, &finished, None, &mut response).await;
+    complete::hand_out_session(context, &finished, None, &mut response).await;
     flow_cookies::clear(context, &pending.flow, &mut response);
     LoggedResponse::own_path(reason, response)
 }
@@ -406,7 +409,7 @@ fn ask_to_switch(
     if loads_in_frame(context.head) {
         // In a frame another page could cover the button (clickjacking).
         let again = Href::new(format!("{}/sign_in", context.site.prefix));
-        let page = reply::problem(context, Cause::FrameLogin, Some(again));
+        let page = reply::problem(context, Cause::FrameNeedsLogin, Some(again));
         return LoggedResponse::own_path("embedded", page);
     }
     let login = &context.site.login;
@@ -417,12 +420,8 @@ fn ask_to_switch(
     let Some(unsolicited) = &pending.unsolicited else {
         return malformed(context, entry);
     };
-    let host = context.head.host.to_string();
     let page = SwitchPage {
-        info: PageInfo {
-            site: &host,
-            request_id: context.id.as_str(),
-        },
+        info: context.page_info(),
         current: PersonName {
             name: person.entitlements.fields.name.as_deref(),
             login: person.session.login.as_str(),
@@ -458,7 +457,7 @@ fn without_pending(
             return LoggedResponse::own_path("seen again", reply::see_other("/"));
         }
         audit::refused(context, Some(&entry.id), &error);
-        let cause = Cause::NotSwitched;
+        let cause = Cause::AccountNotSwitched;
         return LoggedResponse::own_path(cause.slug(), failure(context, entry, cause));
     }
     audit::refused(context, Some(&entry.id), &error);
@@ -474,13 +473,10 @@ fn login_failed(
     audit::login_failed(context, &entry.id, error);
     let cause = match error {
         LoginError::Connector(
-            ConnectorError::Stale(_)
-            | ConnectorError::Expired(_)
-            | ConnectorError::Refused {
-                why: RefusalReason::BadAnswer,
-                ..
-            },
-        ) => Cause::EntryRefused,
+            ConnectorError::CodeRejected(_)
+            | ConnectorError::LoginExpired(_)
+            | ConnectorError::InvalidResponse(_),
+        ) => Cause::EntryTokenRefused,
         error => audit::cause_of(error),
     };
     LoggedResponse::own_path(cause.slug(), failure(context, entry, cause))
@@ -488,5 +484,5 @@ fn login_failed(
 
 fn failure(context: &RequestContext<'_>, entry: &ConnectorEntry, cause: Cause) -> Response<Body> {
     let again = Href::new(format!("{}/sign_in", context.site.prefix));
-    reply::problem_at_source(context, cause, Some(again), Some(&entry.display_name))
+    reply::login_problem(context, cause, Some(again), Some(&entry.display_name))
 }

@@ -13,7 +13,7 @@ use percent_encoding::utf8_percent_encode;
 use url::Url;
 
 use super::super::browser::{loads_in_frame, opens_in_tab};
-use super::super::page::{FramePage, HandOverPage, Href, PageInfo};
+use super::super::page::{FramePage, HandOverPage, Href};
 use super::super::{RequestContext, reply, urls};
 use super::cross_host::NONCES_MAX;
 use crate::login::fields::Fields;
@@ -54,9 +54,9 @@ pub(super) fn application_page(context: &RequestContext<'_>) -> Response<Body> {
 /// The response to a frame that loads an own page. A ticket is valid for the host of the frame
 /// only, so the frame is redirected to the host of its return address first.
 pub(super) fn own_page(context: &RequestContext<'_>, return_to: &ReturnTo) -> Response<Body> {
-    let home = context.site.external_url.origin().ascii_serialization();
-    let origin = return_to.origin().unwrap_or(&home);
-    let return_to = return_to.absolute_from(&context.site.external_url);
+    let login_origin = context.site.external_url.origin().ascii_serialization();
+    let origin = return_to.origin().unwrap_or(&login_origin);
+    let return_to = return_to.absolute(&context.site.external_url);
     if origin == context.head.origin() {
         return page(context, StatusCode::UNAUTHORIZED, &return_to, false);
     }
@@ -86,15 +86,11 @@ fn page(
         utf8_percent_encode(return_to, urls::QUERY_VALUE),
         hash.as_str()
     );
-    let host = context.head.host.to_string();
     let page = FramePage {
-        info: PageInfo {
-            site: &host,
-            request_id: context.id.as_str(),
-        },
+        info: context.page_info(),
         start: Href::new(start),
         return_to: Href::new(return_to),
-        home: &site.external_url.origin().ascii_serialization(),
+        login_origin: &site.external_url.origin().ascii_serialization(),
         post_to: Href::new(format!("{}/ticket", site.prefix)),
         script: Href::new(format!("{}/frame.js", site.prefix)),
         framed_by: &site.frame_ancestors,
@@ -131,15 +127,11 @@ pub(super) fn hand_over_page(
     ticket: &str,
     return_to: &ReturnTo,
 ) -> Response<Body> {
-    let site = context.head.host.to_string();
     let page = HandOverPage {
-        info: PageInfo {
-            site: &site,
-            request_id: context.id.as_str(),
-        },
+        info: context.page_info(),
         to: &origin.origin().ascii_serialization(),
         ticket,
-        return_to: Href::new(return_to.absolute_from(&context.site.external_url)),
+        return_to: Href::new(return_to.absolute(&context.site.external_url)),
         script: Href::new(format!("{}/hand_over.js", context.site.prefix)),
     };
     reply::page_response(StatusCode::OK, &page.render(context.lang()))

@@ -97,13 +97,13 @@ pub(super) async fn login_config(
     let target = Target::from_query(context, query);
     let entry = context.site.login.entry(via);
     let return_to = match entry {
-        Some(entry) => target.return_to_or_home(context, entry),
-        None => ReturnTo::home(),
+        Some(entry) => target.return_to_or_default(context, entry),
+        None => ReturnTo::login_host_root(),
     };
     let request = BeginRequest {
         via,
         mode: None,
-        authn: target::ask_of(context, &return_to, &target.hints, false),
+        authn: target::authn_request(context, &return_to, &target.hints, false),
         return_to,
         automatic: false,
         retries: 0,
@@ -233,7 +233,7 @@ async fn session_response(
         },
     });
     let mut response = reply::json(StatusCode::OK, &body);
-    complete::start_session(context, finished, None, &mut response).await;
+    complete::hand_out_session(context, finished, None, &mut response).await;
     flow_cookies::clear(context, flow, &mut response);
     response
 }
@@ -311,9 +311,9 @@ fn require_login_host(
     if context.site.is_login_host(context.head) {
         return Ok(());
     }
-    let response = with_cors(problem_json(context, Cause::NotHere), origin.clone());
+    let response = with_cors(problem_json(context, Cause::NotOnLoginHost), origin.clone());
     Err(Box::new(LoggedResponse::own_path(
-        Cause::NotHere.slug(),
+        Cause::NotOnLoginHost.slug(),
         response,
     )))
 }

@@ -180,7 +180,9 @@ async fn new_form(
     login: &str,
     notice: PasswordNotice,
 ) -> Response<Body> {
-    let begun = match begin::new_login(context, entry, target, BeginOptions::default()).await {
+    let begun = match begin::begin_without_response(context, entry, target, BeginOptions::default())
+        .await
+    {
         Ok(begun) => begun,
         Err(error) => return begin::begin_failed(context, entry, &error),
     };
@@ -197,8 +199,9 @@ async fn new_form(
 /// A form post from another site or by a script.
 fn foreign_form(context: &RequestContext<'_>, entry: &ConnectorEntry) -> Response<Body> {
     let again = password_form::address(context, entry, &Target::default()).map(Href::new);
-    let source = Some(entry.display_name.as_str());
-    let mut response = reply::problem_at_source(context, Cause::LoginForged, again, source);
+    let connector_name = Some(entry.display_name.as_str());
+    let mut response =
+        reply::login_problem(context, Cause::FlowCookieForged, again, connector_name);
     *response.status_mut() = StatusCode::FORBIDDEN;
     response
 }

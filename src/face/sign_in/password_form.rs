@@ -3,7 +3,7 @@
 use http::{Method, Response, StatusCode};
 
 use super::super::browser::{RequestKind, request_kind};
-use super::super::page::{Href, PageInfo, PasswordNotice, PasswordPage};
+use super::super::page::{Href, PasswordNotice, PasswordPage};
 use super::super::{RequestContext, reply};
 use super::{Target, target};
 use crate::login::ConnectorEntry;
@@ -57,31 +57,27 @@ pub(super) fn page(
     flow: &FlowId,
     contents: &FormContents<'_>,
 ) -> Response<Body> {
-    let home = &context.site.external_url;
-    let site = context.head.host.to_string();
+    let login_url = &context.site.external_url;
     let return_to = target
         .return_to
         .as_ref()
         .map(|return_to| match return_to.origin() {
-            Some(_) => return_to.absolute_from(home),
+            Some(_) => return_to.absolute(login_url),
             None => return_to.local().to_owned(),
         });
     let mut others = target::allowed_connectors(context, target);
     others.retain(|other| other.can_begin_login());
     let several = others.len() > 1;
     let page = PasswordPage {
-        info: PageInfo {
-            site: &site,
-            request_id: context.id.as_str(),
-        },
-        source: &entry.display_name,
+        info: context.page_info(),
+        connector_name: &entry.display_name,
         post_to: Href::new(format!("{}/password/{}", context.site.prefix, entry.id)),
         flow: flow.as_str(),
         return_to: return_to.as_deref().unwrap_or_default(),
         login: contents.login,
         notice: contents.notice,
         others: several.then(|| {
-            let query = target.query_string(home, "");
+            let query = target.query_string(login_url, "");
             Href::new(format!("{}/sign_in{query}", context.site.prefix))
         }),
         for_frame: target.for_frame,

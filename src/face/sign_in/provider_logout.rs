@@ -66,8 +66,8 @@ where
             audit::refused(context, Some(via), &error);
             match error {
                 // The token could not be verified yet: the provider may send it again.
-                ConnectorError::Issuer(_) | ConnectorError::Unreachable(_) => {
-                    let away = reply::problem(context, Cause::SourceUnreachable, None);
+                ConnectorError::Issuer(_) | ConnectorError::NoUsableResponse(_) => {
+                    let away = reply::problem(context, Cause::ProviderUnreachable, None);
                     LoggedResponse::own_path("keys away", away)
                 }
                 _ => LoggedResponse::own_path(
@@ -171,7 +171,7 @@ fn unavailable(
     }
     LoggedResponse::own_path(
         "unavailable",
-        reply::problem(context, Cause::StoreAway, None),
+        reply::problem(context, Cause::StoreUnavailable, None),
     )
 }
 

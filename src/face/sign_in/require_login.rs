@@ -33,7 +33,7 @@ pub(in crate::face) async fn require_login(
             };
             begin::begin_or_choose(context, &target, needed).await
         }
-        RequestKind::Navigation => cross_host::redirect_here(context, "start"),
+        RequestKind::Navigation => cross_host::redirect_application_request(context, "start"),
     };
     LoggedResponse::login_needed(reason, &needed.route, response)
 }
@@ -51,8 +51,8 @@ pub(in crate::face) fn unauthorized(
     } else if is_page {
         let is_read = matches!(*context.head.method, Method::GET | Method::HEAD);
         let cause = match is_read || loads_in_frame(context.head) {
-            true => Cause::FrameLogin,
-            false => Cause::FormLogin,
+            true => Cause::FrameNeedsLogin,
+            false => Cause::FormNeedsLogin,
         };
         let login_url = Href::new(urls::sign_in(context));
         reply::problem(context, cause, Some(login_url))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 
 use super::super::page::{
-    ConnectorChoice, Href, PageInfo, PersonName, SignInPage, SignInReason, SignedInPerson,
+    ConnectorChoice, Href, PersonName, SignInPage, SignInReason, SignedInPerson,
 };
 use super::super::{RequestContext, reply};
 use super::{Target, target, user_agent};
@@ -27,7 +27,6 @@ pub(super) fn page(
     caller: &Caller,
     reason: Option<SignInReason>,
 ) -> Response<Body> {
-    let site = context.head.host.to_string();
     let agent = user_agent(context);
     let mut entries = target::allowed_connectors(context, target);
     let is_portal_only = !entries.is_empty();
@@ -68,10 +67,7 @@ pub(super) fn page(
         Caller::Anonymous(_) | Caller::Program(_) => None,
     };
     let page = SignInPage {
-        info: PageInfo {
-            site: &site,
-            request_id: context.id.as_str(),
-        },
+        info: context.page_info(),
         reason: reason.or_else(|| unmet.and_then(reason_for)),
         signed_in,
         choices: choices.collect(),

@@ -4,7 +4,7 @@ use http::{Method, Response, StatusCode};
 use url::Url;
 
 use super::super::browser::{RequestKind, is_same_origin, request_kind, single_header};
-use super::super::page::{Cause, Href, PageInfo, SignedOutPage};
+use super::super::page::{Cause, Href, SignedOutPage};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
 use super::{Target, audit, caller};
@@ -39,7 +39,7 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
         Ok(caller) => caller,
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
-    let (mut source, mut logout_url) = (None, None);
+    let (mut connector, mut logout_url) = (None, None);
     if let Caller::Person(person) = &caller {
         let session = &person.session;
         let scope = if everywhere {
@@ -50,7 +50,7 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
         if let Err(error) = context.services.sessions.revoke(&scope).await {
             return store_failed(context, session, &error);
         }
-        source = context.site.login.entry(&session.via);
+        connector = context.site.login.entry(&session.via);
         logout_url = provider_logout_url(context, query, person).await;
         context.services.telemetry.audit(&AuditRecord {
             connector: Some(session.via.as_str()),
@@ -64,7 +64,7 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
     }
     let mut response = match logout_url {
         Some(logout_url) => reply::see_other(logout_url.as_str()),
-        None => signed_out_page(context, query, source.map(|entry| &**entry), everywhere),
+        None => signed_out_page(context, query, connector.map(|entry| &**entry), everywhere),
     };
     let cookie = context
         .site
@@ -103,16 +103,12 @@ fn store_failed(
 fn signed_out_page(
     context: &RequestContext<'_>,
     query: &Fields,
-    source: Option<&ConnectorEntry>,
+    connector: Option<&ConnectorEntry>,
     everywhere: bool,
 ) -> Response<Body> {
-    let site = context.head.host.to_string();
     let page = SignedOutPage {
-        info: PageInfo {
-            site: &site,
-            request_id: context.id.as_str(),
-        },
-        source: source.map(|entry| entry.display_name.as_str()),
+        info: context.page_info(),
+        connector_name: connector.map(|entry| entry.display_name.as_str()),
         everywhere,
         sign_in: sign_in_link(context, query),
     };
@@ -134,7 +130,7 @@ async fn provider_logout_url(
     let state = Target::from_query(context, query)
         .return_to
         .map(|return_to| {
-            let return_to = return_to.absolute_from(&context.site.external_url);
+            let return_to = return_to.absolute(&context.site.external_url);
             let fits = return_to.len() <= STATE_BYTES_MAX;
             let return_to = if fits { return_to.as_str() } else { "/" };
             let ring = &context.site.ring;

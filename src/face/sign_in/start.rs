@@ -8,7 +8,7 @@ use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
 use super::begin::{self, BeginOptions};
 use super::{
-    Target, caller, cross_host, frame, password_form, reload, sign_in_page, target, ticket,
+    Target, caller, cross_host, frame, password_form, reconfirm, sign_in_page, target, ticket,
 };
 use crate::login::fields::Fields;
 use crate::login::pending::Mode;
@@ -120,8 +120,8 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
     if let (Caller::Person(person), Some(return_to)) = (&caller, &target.return_to)
         && target::unmet_requirement(context, &target, person).is_none()
     {
-        if needs_reload(context, return_to, person) {
-            return reload::at_start(context, &target, return_to, person).await;
+        if needs_reconfirmation(context, return_to, person) {
+            return reconfirm::at_start(context, &target, return_to, person).await;
         }
         let response = ticket::redirect_signed_in(context, person, return_to, &target, None);
         return LoggedResponse::own_path("already here", response);
@@ -192,7 +192,7 @@ async fn start_in_frame(
             return LoggedResponse::own_path("embedded", frame::own_page(context, return_to));
         }
         let again = Href::new(urls::sign_in(context));
-        let response = reply::problem(context, Cause::FrameLogin, Some(again));
+        let response = reply::problem(context, Cause::FrameNeedsLogin, Some(again));
         LoggedResponse::own_path("embedded", response)
     };
     if !loads_in_frame(context.head)
@@ -208,16 +208,16 @@ async fn start_in_frame(
     match (&caller, &target.return_to) {
         (Caller::Person(person), Some(return_to))
             if target::unmet_requirement(context, target, person).is_none()
-                && needs_reload(context, return_to, person) =>
+                && needs_reconfirmation(context, return_to, person) =>
         {
-            reload::at_start(context, target, return_to, person).await
+            reconfirm::at_start(context, target, return_to, person).await
         }
         _ => embedded(),
     }
 }
 
 /// Whether the route of the return address demands a silent login now.
-fn needs_reload(context: &RequestContext<'_>, to: &ReturnTo, person: &Person) -> bool {
+fn needs_reconfirmation(context: &RequestContext<'_>, to: &ReturnTo, person: &Person) -> bool {
     target::route(context, to)
         .is_some_and(|route| reconfirmation_is_due(route, person, context.head))
 }

@@ -98,7 +98,7 @@ pub(super) fn route<'a>(
     context: &RequestContext<'a>,
     return_to: &ReturnTo,
 ) -> Option<&'a Arc<Route>> {
-    let url = url::Url::parse(&return_to.absolute_from(&context.site.external_url)).ok()?;
+    let url = url::Url::parse(&return_to.absolute(&context.site.external_url)).ok()?;
     let (host, _) = crate::request::head::parse_host(url.host_str()?).ok()?;
     let local = return_to.local();
     let raw = &local[..local.find(['?', '#']).unwrap_or(local.len())];
@@ -124,7 +124,7 @@ pub(super) fn unmet_requirement(
 
 /// What a login must prove for a return address. It is read from the route, never from the URL:
 /// editing the URL only selects another route.
-pub(super) fn ask_of(
+pub(super) fn authn_request(
     context: &RequestContext<'_>,
     return_to: &ReturnTo,
     hints: &LoginHints,

@@ -5,7 +5,7 @@ use http::{Method, Response, StatusCode};
 use url::Url;
 
 use super::super::browser::{RequestKind, is_same_origin, request_kind};
-use super::super::page::{Cause, CrossHostPage, Href, PageInfo, PersonName};
+use super::super::page::{Cause, CrossHostPage, Href, PersonName};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
 use super::{Target, audit, caller, frame, is_own_form_post, read_body, reissue_cookie};
@@ -110,7 +110,7 @@ pub(super) fn redirect_signed_in(
         }
         (SessionTransfer::AfterConsent(origin, nonce), Some(session)) => {
             let consent = TicketConsent {
-                place: return_to.clone(),
+                return_to: return_to.clone(),
                 nonce: nonce.clone(),
                 for_frame: target.for_frame,
                 at: context.head.received_at,
@@ -151,13 +151,9 @@ fn ask_consent(
     consent: &TicketConsent,
     session: &VerifiedHandle,
 ) -> Response<Body> {
-    let site = context.head.host.to_string();
     let name = origin.origin().ascii_serialization();
     let page = CrossHostPage {
-        info: PageInfo {
-            site: &site,
-            request_id: context.id.as_str(),
-        },
+        info: context.page_info(),
         host: name.split_once("://").map_or(&*name, |(_, host)| host),
         person: PersonName {
             name: person.entitlements.fields.name.as_deref(),
@@ -205,10 +201,10 @@ where
     let Some((consent, session)) = consent else {
         return LoggedResponse::own_path(
             "not asked",
-            reply::problem(context, Cause::TicketBad, None),
+            reply::problem(context, Cause::InvalidTicket, None),
         );
     };
-    let return_to = consent.place;
+    let return_to = consent.return_to;
     let target = Target {
         ticket_for: Some(consent.nonce),
         for_frame: consent.for_frame,
@@ -382,7 +378,7 @@ impl TicketUse {
         spent.map_err(|error| {
             context.site.login.spent_tickets().unspend(&self.what);
             tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(&error), "the use of a ticket could not be stored");
-            let response = reply::problem(context, Cause::StoreAway, None);
+            let response = reply::problem(context, Cause::StoreUnavailable, None);
             Box::new(LoggedResponse::own_path("unavailable", response))
         })
     }
@@ -418,7 +414,7 @@ async fn refused(
     let again = Href::new(to.unwrap_or("/"));
     LoggedResponse::own_path(
         "bad ticket",
-        reply::problem(context, Cause::TicketBad, Some(again)),
+        reply::problem(context, Cause::InvalidTicket, Some(again)),
     )
 }
 

@@ -6,54 +6,59 @@ use crate::outbound;
 /// Why a login failed at its source.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorError {
-    /// The code was used or has expired. The login restarts once, automatically.
-    #[error("the source no longer takes this code")]
-    Stale(#[source] SourceRefusal),
+    /// The source rejects the code as used or expired. The login restarts once, automatically.
+    #[error("the source rejects the code as used or expired")]
+    CodeRejected(#[source] SourceRefusal),
     /// The login page of the source timed out, so there is no code. The login restarts once,
     /// automatically.
     #[error("the login at the source took too long")]
-    Expired(#[source] SourceRefusal),
-    /// The source does not confirm this person. The page shows a friendly text, the log the reason.
-    #[error("the source does not vouch for this person: {why}")]
+    LoginExpired(#[source] SourceRefusal),
+    /// The source does not confirm this person. Each reason has its own page.
+    #[error("the source does not confirm this person: {why}")]
     Refused {
         why: RefusalReason,
         #[source]
         source: SourceRefusal,
     },
-    /// The source rejects our settings. The remedy is for the administrator.
-    #[error("the source refuses this site; remedy: {remedy}")]
+    /// The authorization response or a token is invalid: a parameter is missing or repeated, or a
+    /// signature does not match.
+    #[error("the source's response is invalid")]
+    InvalidResponse(#[source] SourceRefusal),
+    /// The source rejects the settings of this connector. The remedy is for the administrator.
+    #[error("the source rejects the settings of this connector; remedy: {remedy}")]
     Misconfigured {
         remedy: String,
         #[source]
         source: SourceRefusal,
     },
-    /// The source is overloaded or rate-limits us.
-    #[error("the source is busy or limits this site")]
+    /// The source is overloaded or limits the rate of requests.
+    #[error("the source is busy or limits the rate of requests")]
     Busy(#[source] SourceRefusal),
-    /// The source gave no usable response.
-    #[error("the source cannot be reached")]
-    Unreachable(#[source] outbound::OutboundError),
+    /// The source did not respond, or its response is not in the expected format.
+    #[error("the source sent no usable response")]
+    NoUsableResponse(#[source] outbound::OutboundError),
     /// The metadata or the keys of the source's issuer could not be loaded.
-    #[error("the source's issuer cannot be reached")]
+    #[error("the metadata or keys of the source cannot be loaded")]
     Issuer(#[source] IssuerError),
 }
 
 impl ConnectorError {
-    /// Whether there was no response at all.
+    /// Whether the source sent no response at all.
     pub fn is_no_response(&self) -> bool {
         match self {
-            Self::Unreachable(error) => error.is_no_response(),
+            Self::NoUsableResponse(error) => error.is_no_response(),
             Self::Issuer(error) => error.is_no_response(),
-            Self::Stale(_)
-            | Self::Expired(_)
+            Self::CodeRejected(_)
+            | Self::LoginExpired(_)
             | Self::Refused { .. }
+            | Self::InvalidResponse(_)
             | Self::Misconfigured { .. }
             | Self::Busy(_) => false,
         }
     }
 }
 
-/// Why a source does not confirm a person. Each reason has its own page.
+/// Why a source does not confirm a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalReason {
     /// The person cancelled the login at the source.
@@ -64,12 +69,10 @@ pub enum RefusalReason {
     NotMember,
     /// The membership is disabled, not activated or ended.
     Inactive,
-    /// The person is a member, but outside the scope of the application.
-    OutOfRange,
-    /// The response is invalid: a parameter is missing or repeated, or a signature does not match.
-    BadAnswer,
+    /// The person is a member, but the source does not show them to this application.
+    NotVisibleToApp,
     /// The authentication is weaker or older than the route demands.
-    InsufficientProof,
+    InsufficientAuth,
     /// A silent login failed because the source must show a page.
     InteractionRequired,
 }
@@ -81,22 +84,37 @@ impl std::fmt::Display for RefusalReason {
             Self::WrongPassword => "wrong user name or password",
             Self::NotMember => "not a member",
             Self::Inactive => "inactive",
-            Self::OutOfRange => "out of range",
-            Self::BadAnswer => "bad answer",
-            Self::InsufficientProof => "proved too little",
-            Self::InteractionRequired => "nobody the source knows without asking",
+            Self::NotVisibleToApp => "not visible to the application",
+            Self::InsufficientAuth => {
+                "the authentication is weaker or older than the route demands"
+            }
+            Self::InteractionRequired => "the source must show a page",
         })
     }
 }
 
-/// The error that a source answered. Holds no code, token or secret.
+/// The error that a source returned, or the fault that menshen found in its response. Holds no code,
+/// token or secret.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{call} answered {code}: {message}")]
 pub struct SourceRefusal {
     /// The name of the API call.
     pub call: &'static str,
-    /// The error code of the source, or the HTTP status.
+    /// The error code of the source, or the HTTP status; 0 for a fault that menshen found.
     pub code: i64,
     /// The error message of the source, limited in length.
     pub message: String,
+}
+
+impl std::fmt::Display for SourceRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            call,
+            code,
+            message,
+        } = self;
+        match code {
+            0 => write!(f, "{call}: {message}"),
+            code => write!(f, "{call} answered {code}: {message}"),
+        }
+    }
 }

@@ -105,7 +105,7 @@ pub fn authorization_code<'a>(
         }
         let refusal = error::source_refusal("authorize", 0, error, one("error_description"), &[]);
         if (error, one("error_description")) == LOGIN_EXPIRED {
-            return Err(ConnectorError::Expired(refusal));
+            return Err(ConnectorError::LoginExpired(refusal));
         }
         return Err(refused(error, refusal, callback));
     }
@@ -124,14 +124,11 @@ pub fn authorization_code<'a>(
 
 /// The error for an invalid authorization response.
 pub fn invalid_response(why: &str) -> ConnectorError {
-    ConnectorError::Refused {
-        why: RefusalReason::BadAnswer,
-        source: SourceRefusal {
-            call: "callback",
-            code: 0,
-            message: why.to_owned(),
-        },
-    }
+    ConnectorError::InvalidResponse(SourceRefusal {
+        call: "callback",
+        code: 0,
+        message: why.to_owned(),
+    })
 }
 
 /// Maps an error of the authorization endpoint.
@@ -146,7 +143,7 @@ fn refused(error: &str, refusal: SourceRefusal, callback: &Url) -> ConnectorErro
         | "interaction_required"
         | "consent_required"
         | "account_selection_required" => refused(RefusalReason::InteractionRequired),
-        "unmet_authentication_requirements" => refused(RefusalReason::InsufficientProof),
+        "unmet_authentication_requirements" => refused(RefusalReason::InsufficientAuth),
         "temporarily_unavailable" | "server_error" => ConnectorError::Busy(refusal),
         _ => ConnectorError::Misconfigured {
             remedy: error::remedy(error, callback),

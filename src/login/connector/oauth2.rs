@@ -36,7 +36,7 @@ use profile::FetchedProfile;
 use settings::{ProviderSettings, SettingError};
 
 /// The time limit of all requests of one login together.
-const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The return parameter of OpenID Connect RP-Initiated Logout 1.0, which also defines `state`.
 const OIDC_RETURN_PARAM: &str = "post_logout_redirect_uri";
@@ -151,7 +151,7 @@ impl OAuth2 {
         let return_url = settings
             .return_param
             .as_ref()
-            .map(|name| (name, pending.return_to.absolute_from(&self.callback)));
+            .map(|name| (name, pending.return_to.absolute(&self.callback)));
         let mut own = vec![
             ("response_type", "code"),
             ("client_id", self.client.id()),
@@ -200,18 +200,18 @@ impl Connector for OAuth2 {
         request: &AuthnRequest,
     ) -> Result<Challenge, ConnectorError> {
         let reachable = self.reachability.check().await;
-        reachable.map_err(ConnectorError::Unreachable)?;
+        reachable.map_err(ConnectorError::NoUsableResponse)?;
         Ok(Challenge::Redirect(self.authorize_url(pending, request)))
     }
 
-    async fn finish(
+    async fn redeem_response(
         &self,
         pending: &Pending,
         answer: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
-        let identified = timeout(IDENTIFY_TIMEOUT, self.identify(pending, answer)).await;
+        let identified = timeout(LOGIN_TIMEOUT, self.identify(pending, answer)).await;
         let (fetched, granted) = identified.unwrap_or_else(|_| {
-            Err(ConnectorError::Unreachable(OutboundError::Timeout {
+            Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
                 call: "the whole login",
             }))
         })?;

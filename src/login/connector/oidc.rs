@@ -45,7 +45,7 @@ use id_token::{ExpectedIdToken, IdToken, IdTokenError, IdTokenOrigin};
 pub(super) use kind::NAME as KIND_NAME;
 
 /// The time limit of all requests of one login together.
-const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The default mapping of a profile.
 const MAPPING: &[(&str, &str)] = &[
@@ -75,7 +75,7 @@ pub struct Oidc {
     outbound: Outbound,
     clock: Clock,
     /// Whether the last request to the issuer got no response.
-    is_silent: AtomicBool,
+    is_unresponsive: AtomicBool,
 }
 
 impl Oidc {
@@ -108,19 +108,19 @@ impl Oidc {
             own,
             outbound,
             clock,
-            is_silent: AtomicBool::new(false),
+            is_unresponsive: AtomicBool::new(false),
         })
     }
 
     /// Records that the issuer does not respond. Until it does, a logout does not redirect to it.
     fn note_error(&self, error: &ConnectorError) {
         if error.is_no_response() {
-            self.is_silent.store(true, Ordering::Relaxed);
+            self.is_unresponsive.store(true, Ordering::Relaxed);
         }
     }
 
     fn record_success(&self) {
-        self.is_silent.store(false, Ordering::Relaxed);
+        self.is_unresponsive.store(false, Ordering::Relaxed);
     }
 
     async fn metadata(&self) -> Result<Arc<Metadata>, ConnectorError> {
@@ -330,7 +330,7 @@ impl Oidc {
             vouched: userinfo::verified_emails(&raw),
             raw: Value::Object(raw),
             provider_sid: id_token.provider_sid,
-            auth_context: id_token.proof,
+            auth_context: id_token.auth_context,
             tokens: Some(self.tokens(granted)),
         }
     }
@@ -362,14 +362,14 @@ impl Connector for Oidc {
         ))
     }
 
-    async fn finish(
+    async fn redeem_response(
         &self,
         pending: &Pending,
         answer: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
         let call = "the questions about one person";
-        let late = || ConnectorError::Unreachable(OutboundError::Timeout { call });
-        let identified = timeout(IDENTIFY_TIMEOUT, self.identify(pending, answer)).await;
+        let late = || ConnectorError::NoUsableResponse(OutboundError::Timeout { call });
+        let identified = timeout(LOGIN_TIMEOUT, self.identify(pending, answer)).await;
         let identified = identified.unwrap_or_else(|_| Err(late()));
         identified.inspect_err(|error| self.note_error(error))
     }

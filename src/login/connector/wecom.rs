@@ -37,7 +37,7 @@ use errors::{ApiError, ConsoleSettings};
 pub(super) use kind::NAME as KIND_NAME;
 
 /// The time limit of all API calls of one login together, except for departments.
-const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The kind of a code from a mini program.
 const MINI_PROGRAM: &str = "miniprogram";
@@ -82,7 +82,7 @@ pub struct WeCom {
 impl WeCom {
     /// Builds the connector. Reads the secret; makes no network call.
     pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
-        if let Some((key, rule)) = config.contradictions().into_iter().next() {
+        if let Some((key, rule)) = config.invalid_values().into_iter().next() {
             return Err(ConnectorBuildError::Setting(format!("{key} {rule}")));
         }
         let secret = config.secret.read().map_err(ConnectorBuildError::Secret)?;
@@ -188,14 +188,14 @@ impl Connector for WeCom {
         }))
     }
 
-    async fn finish(
+    async fn redeem_response(
         &self,
         _pending: &Pending,
         answer: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
-        let identified = timeout(IDENTIFY_TIMEOUT, self.identify(answer)).await;
+        let identified = timeout(LOGIN_TIMEOUT, self.identify(answer)).await;
         let mut member = identified.unwrap_or_else(|_| {
-            Err(ConnectorError::Unreachable(OutboundError::Timeout {
+            Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
                 call: "the whole login",
             }))
         })?;
@@ -224,24 +224,22 @@ impl Connector for WeCom {
 /// The code of a response. It is missing if the person cancelled; other parameters of WeCom are
 /// ignored.
 fn code(fields: &Fields) -> Result<&str, ConnectorError> {
-    let refused = |why, message: &str| {
-        let source = SourceRefusal {
-            call: "callback",
-            code: 0,
-            message: message.to_owned(),
-        };
-        ConnectorError::Refused { why, source }
+    let refusal = |message: &str| SourceRefusal {
+        call: "callback",
+        code: 0,
+        message: message.to_owned(),
     };
-    let twice = |_| refused(RefusalReason::BadAnswer, "a parameter is repeated");
-    fields.one("state").map_err(twice)?;
-    let Some(code) = fields.one("code").map_err(twice)? else {
-        return Err(refused(RefusalReason::Declined, "the response has no code"));
+    let repeated = |_| ConnectorError::InvalidResponse(refusal("a parameter is repeated"));
+    fields.one("state").map_err(repeated)?;
+    let Some(code) = fields.one("code").map_err(repeated)? else {
+        return Err(ConnectorError::Refused {
+            why: RefusalReason::Declined,
+            source: refusal("the response has no code"),
+        });
     };
     if code.is_empty() || code.len() > CODE_BYTES_MAX || code.chars().any(char::is_control) {
-        return Err(refused(
-            RefusalReason::BadAnswer,
-            "the code is empty, too long or malformed",
-        ));
+        let malformed = refusal("the code is empty, too long or malformed");
+        return Err(ConnectorError::InvalidResponse(malformed));
     }
     Ok(code)
 }
@@ -291,11 +289,10 @@ mod tests {
     }
 
     fn pending(mode: Mode) -> Pending {
-        let home = ReturnTo::home();
         Pending::new(
             "corp".parse().unwrap(),
             mode,
-            home,
+            ReturnTo::login_host_root(),
             Timestamp::from_unix_s(0),
         )
     }
@@ -311,11 +308,8 @@ mod tests {
         url.into()
     }
 
-    fn why(query: &str) -> RefusalReason {
-        match code(&Fields::parse(query.as_bytes()).unwrap()) {
-            Err(ConnectorError::Refused { why, .. }) => why,
-            other => panic!("{other:?}"),
-        }
+    fn code_error(query: &str) -> ConnectorError {
+        code(&Fields::parse(query.as_bytes()).unwrap()).unwrap_err()
     }
 
     #[tokio::test]
@@ -434,8 +428,12 @@ mod tests {
 
     #[test]
     fn a_response_without_a_code_means_that_the_person_declined() {
-        assert_eq!(why("state=abc"), RefusalReason::Declined);
-        assert_eq!(why("state=abc&auth_code=x"), RefusalReason::Declined);
+        for query in ["state=abc", "state=abc&auth_code=x"] {
+            let ConnectorError::Refused { why, .. } = code_error(query) else {
+                panic!("{query}");
+            };
+            assert_eq!(why, RefusalReason::Declined);
+        }
     }
 
     #[test]
@@ -448,7 +446,9 @@ mod tests {
             "code=a%00",
             &long,
         ] {
-            assert_eq!(why(bad), RefusalReason::BadAnswer, "{bad}");
+            let error = code_error(bad);
+            let invalid = matches!(error, ConnectorError::InvalidResponse(_));
+            assert!(invalid, "{bad}: {error:?}");
         }
         let good = Fields::parse(b"appid=ww1&code=abc&state=x&lang=zh&lang=en").unwrap();
         assert_eq!(code(&good).unwrap(), "abc");

@@ -20,7 +20,7 @@ const CONSENT_BYTES_MAX: usize = 16 * 1024;
 pub struct TicketConsent {
     /// The return address on the other host.
     #[serde(rename = "p")]
-    pub place: ReturnTo,
+    pub return_to: ReturnTo,
     /// The nonce of the browser on the other host.
     #[serde(rename = "n")]
     pub nonce: NonceHash,
@@ -66,7 +66,7 @@ mod tests {
         let ring = KeyRing::new(&[keys::generate()], None).unwrap();
         let (sid, now) = (Sid::random(), Timestamp::from_unix_s(1_000));
         let asked = TicketConsent {
-            place: ReturnTo::path("/a?b").unwrap(),
+            return_to: ReturnTo::path("/a?b").unwrap(),
             nonce: crate::login::ticket::Nonce::random().hash(),
             for_frame: true,
             at: now,

@@ -47,7 +47,7 @@ pub(super) fn stream(
             idle: limits.idle,
             body_bytes_max: limits.body_bytes_max,
             waiting_since: None,
-            recheck_at: Some(now + limits.lasting),
+            recheck_at: Some(now + limits.recheck_after),
         };
         return (Body::new(body), true);
     };

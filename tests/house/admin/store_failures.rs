@@ -49,7 +49,7 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
         let page = wangs_browser
             .sign_in(&format!("{SSO_URL}/echo"), "wangfang")
             .await;
-        assert_eq!(page.cause(), Some(Cause::StoreAway));
+        assert_eq!(page.cause(), Some(Cause::StoreUnavailable));
         assert_eq!(page.answer.status, 503);
         assert_eq!(wangs_browser.cookie("menshen"), None);
     }
@@ -123,7 +123,7 @@ async fn a_store_whose_file_is_removed_or_replaced_is_not_written_to() {
         let page = wangs_browser
             .sign_in(&format!("{SSO_URL}/echo"), "wangfang")
             .await;
-        assert_eq!(page.cause(), Some(Cause::StoreAway));
+        assert_eq!(page.cause(), Some(Cause::StoreUnavailable));
         // Sessions continue for a while, as in every store outage.
         assert!(is_signed_in(&mut zhangs_browser).await);
     }

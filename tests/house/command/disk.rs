@@ -42,7 +42,7 @@ async fn an_io_error_is_counted_and_readiness_returns_after_it() {
         let mut zhang = Browser::at(address);
         let page = zhang.sign_in(&format!("{SSO_URL}/echo"), "zhangsan").await;
         assert_eq!(page.answer.status, 503, "{}", page.answer.text());
-        assert_eq!(page.cause(), Some(Cause::StoreAway));
+        assert_eq!(page.cause(), Some(Cause::StoreUnavailable));
         assert_eq!(zhang.cookie("menshen"), None);
         let ready = admin(admin_address, "/readyz").await;
         assert_eq!(ready.status, 503, "{}", ready.text());

@@ -74,14 +74,18 @@ async fn a_connector_reads_the_flow_id_from_its_own_parameter() {
             let answer = browser.visit(&bad).await;
             assert_eq!(
                 (answer.status, answer.cause()),
-                (400, Some(Cause::BadAnswer)),
+                (400, Some(Cause::InvalidProviderResponse)),
                 "{bad}"
             );
         }
         // Another browser cannot use it.
         let good = format!("{callback}?{parameter}={flow}&assertion=lisi");
         let answer = Browser::new(&menshen).visit(&good).await;
-        assert_eq!(answer.cause(), Some(Cause::LoginMissing), "{parameter}");
+        assert_eq!(
+            answer.cause(),
+            Some(Cause::FlowCookieMissing),
+            "{parameter}"
+        );
         assert_eq!(source.received(), [""; 0], "{parameter}");
         let page = browser.follow(&good).await;
         assert_eq!(page.url, format!("{SSO_URL}/echo"));
@@ -174,7 +178,7 @@ async fn connectors_with_different_parameters_may_share_a_callback_path() {
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     let crossed = format!("{address}?state={flow}&RelayState={state}&assertion=wangwu&code=1");
     let page = browser.clone().follow(&crossed).await;
-    assert_eq!(page.cause(), Some(Cause::LoginForged), "{}", page.url);
+    assert_eq!(page.cause(), Some(Cause::FlowCookieForged), "{}", page.url);
     let page = browser.follow(&callback_url).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
     assert_eq!(source.received(), ["lisi"]);
@@ -189,7 +193,11 @@ async fn an_invalid_response_does_not_spoil_a_valid_one_of_the_same_login() {
     let url = |more: &str| format!("{OWN_PAGES}/callback/{ID}?state={flow}&{more}");
     for wrong in ["assertion=wrong", "assertion=wrong&code=1", "code=1"] {
         let answer = browser.clone().visit(&url(wrong)).await;
-        assert_eq!(answer.cause(), Some(Cause::BadAnswer), "{wrong}");
+        assert_eq!(
+            answer.cause(),
+            Some(Cause::InvalidProviderResponse),
+            "{wrong}"
+        );
     }
     let page = browser.clone().follow(&url("assertion=lisi&code=1")).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);

@@ -82,7 +82,7 @@ pub(super) async fn signed_in_user(browser: &Browser) -> Option<String> {
 fn assert_refused(answer: &Answer, what: &str) {
     assert_eq!(
         (answer.status, answer.cause()),
-        (403, Some(Cause::EntryRefused)),
+        (403, Some(Cause::EntryTokenRefused)),
         "{what}: {}",
         answer.text()
     );
@@ -239,7 +239,7 @@ async fn only_a_top_level_navigation_is_accepted() {
     let answer = Browser::new(&menshen)
         .send("GET", &elsewhere, &LINK, b"")
         .await;
-    assert_eq!(answer.cause(), Some(Cause::NotHere));
+    assert_eq!(answer.cause(), Some(Cause::NotOnLoginHost));
     assert_eq!(source.received(), [""; 0], "nothing was redeemed");
     assert!(is_signed_in_by(
         &follow_portal_link(&mut Browser::new(&menshen), "ticket=lisi.1").await
@@ -299,7 +299,7 @@ async fn an_invalid_ticket_is_refused_and_one_that_was_not_redeemed_may_be_retri
         let answer = follow_portal_link(&mut browser, "ticket=away.1").await;
         assert_eq!(
             (answer.status, answer.cause()),
-            (503, Some(Cause::SourceBusy))
+            (503, Some(Cause::ProviderBusy))
         );
     }
     assert_eq!(source.received(), ["wrong.1", "away.1", "away.1"]);
@@ -542,7 +542,7 @@ async fn a_login_that_no_cookie_can_hold_is_refused_before_a_cookie_is_set() {
     for answer in [confirmation_page, posted] {
         assert_eq!(
             (answer.status, answer.cause()),
-            (400, Some(Cause::BadAnswer)),
+            (400, Some(Cause::InvalidProviderResponse)),
             "{}",
             answer.text()
         );

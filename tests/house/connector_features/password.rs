@@ -209,7 +209,7 @@ async fn a_form_of_another_site_never_reaches_the_source() {
     let answer = submit(&mut browser.clone(), &page, &good).await;
     assert_eq!(
         (answer.status, answer.cause()),
-        (403, Some(Cause::LoginForged))
+        (403, Some(Cause::FlowCookieForged))
     );
     let policy = answer.header("content-security-policy").unwrap();
     assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
@@ -356,7 +356,7 @@ async fn an_unavailable_source_is_no_wrong_password_and_no_password_is_logged() 
     .await;
     assert_eq!(
         (answer.status, answer.cause()),
-        (503, Some(Cause::SourceBusy))
+        (503, Some(Cause::ProviderBusy))
     );
     assert!(answer.header("retry-after").is_some());
     let wrong = submit(

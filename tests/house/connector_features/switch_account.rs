@@ -54,7 +54,7 @@ fn assert_not_switched(answer: &Answer, what: &str) {
     let html = answer.text();
     assert_eq!(
         (answer.status, answer.cause()),
-        (409, Some(Cause::NotSwitched)),
+        (409, Some(Cause::AccountNotSwitched)),
         "{what}: {html}"
     );
     assert_eq!(answer.header("location"), None, "{what}");
@@ -113,7 +113,7 @@ async fn a_late_switch_without_a_session_is_a_late_login() {
     let answer = press_button(&mut browser, &page).await;
     assert_eq!(
         (answer.status, answer.cause()),
-        (400, Some(Cause::LoginLate))
+        (400, Some(Cause::LoginExpired))
     );
     assert!(!is_signed_in_by(&answer));
 }

@@ -211,15 +211,12 @@ impl Connector for TestSource {
         })
     }
 
-    async fn finish(
+    async fn redeem_response(
         &self,
         _pending: &Pending,
         answer: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
-        let refused = |message: &str| ConnectorError::Refused {
-            why: RefusalReason::BadAnswer,
-            source: refusal(message),
-        };
+        let invalid = |message: &str| ConnectorError::InvalidResponse(refusal(message));
         if let SignInBy::Form = self.0.sign_in_by {
             let typed = PasswordCredentials::of(&answer.fields)?;
             self.record(typed.login);
@@ -233,10 +230,10 @@ impl Connector for TestSource {
             };
         }
         let person = answer.fields.one("assertion").ok().flatten();
-        let person = person.ok_or_else(|| refused("no assertion"))?;
+        let person = person.ok_or_else(|| invalid("no assertion"))?;
         self.record(person);
         match person {
-            "wrong" => Err(refused("it proves nothing")),
+            "wrong" => Err(invalid("it proves nothing")),
             person => Ok(profile(person)),
         }
     }
@@ -250,10 +247,9 @@ impl Connector for TestSource {
         self.record(ticket);
         let (person, id) = ticket.split_once('.').unwrap_or((ticket, ""));
         match person {
-            "wrong" => Err(ConnectorError::Refused {
-                why: RefusalReason::BadAnswer,
-                source: refusal("it is signed by nobody"),
-            }),
+            "wrong" => Err(ConnectorError::InvalidResponse(refusal(
+                "it is signed by nobody",
+            ))),
             "away" => Err(ConnectorError::Busy(refusal("busy"))),
             person => Ok(UnsolicitedProfile {
                 profile: oversized(person).unwrap_or_else(|| profile(person)),

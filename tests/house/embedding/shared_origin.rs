@@ -53,7 +53,10 @@ async fn a_frame_on_the_shared_origin_offers_a_tab() {
             frame.cookies.extra_headers.push(language);
             let page = frame.load().await;
             let html = page.text();
-            assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
+            assert_eq!(
+                (page.status, page.cause()),
+                (401, Some(Cause::FrameNeedsLogin))
+            );
             assert!(page.header("x-frame-options").is_none(), "it can be read");
             assert!(words.iter().all(|it| html.contains(it)), "{html}");
             assert_eq!(

@@ -20,7 +20,10 @@ async fn signing_in_in_a_tab_signs_the_frame_in() {
         let menshen = setup.start().await;
         let mut frame = Frame::new(&menshen, url);
         let page = frame.load().await;
-        assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
+        assert_eq!(
+            (page.status, page.cause()),
+            (401, Some(Cause::FrameNeedsLogin))
+        );
         let set: Vec<_> = page.header_values("set-cookie").collect();
         assert_eq!(set.len(), 1, "{set:?}");
         assert!(set[0].starts_with("__Host-menshen-nonce-"), "{set:?}");
@@ -157,7 +160,10 @@ async fn a_check_returns_the_frame_login_page() {
     ];
     let check = "https://oa.test/.menshen/forward-auth";
     let page = frame.navigate("GET", check, &asked, "").await;
-    assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
+    assert_eq!(
+        (page.status, page.cause()),
+        (401, Some(Cause::FrameNeedsLogin))
+    );
     let mut tab = Browser::new(&menshen).over_https();
     let consent_page = sign_in(&mut tab, &start_url_on(&page)).await;
     let ticket_page = consent(&mut tab, &consent_page).await;
@@ -270,7 +276,10 @@ async fn without_partitioned_cookies_a_frame_only_offers_a_tab() {
     let menshen = setup().session("").start().await;
     let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let page = frame.load().await;
-    assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
+    assert_eq!(
+        (page.status, page.cause()),
+        (401, Some(Cause::FrameNeedsLogin))
+    );
     assert_eq!(page.header_values("set-cookie").count(), 0);
     assert!(!page.text().contains("<script"));
     // A URL parameter does not enable it, either.

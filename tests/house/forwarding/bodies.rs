@@ -291,7 +291,7 @@ async fn the_413_page_says_whether_the_application_received_part_of_the_body() {
     for (request, cause, words) in [
         (
             chunked_request,
-            Cause::TooLargeBegun,
+            Cause::TooLargePartlySent,
             "was forwarded in part",
         ),
         (sized_request, Cause::TooLarge, "was not forwarded"),

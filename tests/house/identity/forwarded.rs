@@ -180,7 +180,7 @@ async fn a_malformed_forwarding_header_of_a_trusted_proxy_is_refused_and_logged(
             .await;
         assert_eq!(answer.status, 400, "{name}: {value:?}");
         let text = answer.text();
-        let titles = [Lang::Zh, Lang::En].map(|lang| Cause::ProxyUnreadable.title(lang));
+        let titles = [Lang::Zh, Lang::En].map(|lang| Cause::InvalidProxyHeader.title(lang));
         assert!(titles.iter().any(|title| text.contains(title)), "{text}");
         assert!(!text.to_lowercase().contains("cookie"), "{text}");
     }

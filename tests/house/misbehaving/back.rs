@@ -35,7 +35,7 @@ async fn a_response_with_a_repeated_or_missing_parameter_is_refused() {
     const STATE: &str = "the state is not one of this site's flow IDs";
     const DAMAGED: &str = "its code is empty, too long or malformed";
     let long: &'static str = Box::leak("c".repeat(5000).into_boxed_str());
-    let bad = |what, change, says| row(what, change, Cause::BadAnswer, says);
+    let bad = |what, change, says| row(what, change, Cause::InvalidProviderResponse, says);
     let rows = vec![
         bad("two codes", twice("code", "another"), TWICE),
         bad("two issuers", twice("iss", "https://evil.test"), TWICE),
@@ -66,7 +66,7 @@ async fn a_response_with_a_repeated_or_missing_parameter_is_refused() {
 async fn a_response_of_another_issuer_is_refused_without_redeeming_the_code() {
     const OTHER: &str = "another issuer answered";
     let evil = || other("iss", Some("https://evil.test"));
-    let bad = |what, change, says| row(what, change, Cause::BadAnswer, says);
+    let bad = |what, change, says| row(what, change, Cause::InvalidProviderResponse, says);
     let rows = vec![
         bad("another issuer", evil(), OTHER),
         bad("an empty issuer", other("iss", Some("")), OTHER),
@@ -81,7 +81,7 @@ async fn a_response_of_another_issuer_is_refused_without_redeeming_the_code() {
                 provider.set(|settings| settings.sends_iss = false);
                 provider.misbehave(evil());
             },
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             OTHER,
         ),
         row_with(
@@ -90,7 +90,7 @@ async fn a_response_of_another_issuer_is_refused_without_redeeming_the_code() {
                 provider.misbehave(error("access_denied"));
                 provider.misbehave(evil());
             },
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             OTHER,
         ),
     ];
@@ -121,37 +121,37 @@ async fn an_error_has_a_page_for_the_person_and_its_code_in_the_log() {
         row(
             "broken",
             error("server_error"),
-            Cause::SourceBusy,
+            Cause::ProviderBusy,
             "server_error",
         ),
         row(
             "away",
             error("temporarily_unavailable"),
-            Cause::SourceBusy,
+            Cause::ProviderBusy,
             "temporarily_unavailable",
         ),
         row(
             "a scope it does not know",
             error("invalid_scope"),
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "invalid_scope",
         ),
         row(
             "a client it does not know",
             error("unauthorized_client"),
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "unauthorized_client",
         ),
         row(
             "an error nobody knows",
             error("out_of_cheese"),
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "out_of_cheese",
         ),
         row(
             "an error that is none",
             error("\r\nX-Evil: 1"),
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             "error",
         ),
     ];

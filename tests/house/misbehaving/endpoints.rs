@@ -21,7 +21,7 @@ fn everywhere(what: &'static str, odd: &EndpointFault, says: &'static str) -> Ve
         row(
             what,
             Misbehavior::Fault(endpoint, odd.clone()),
-            Cause::SourceUnreachable,
+            Cause::ProviderUnreachable,
             says,
         )
     };
@@ -72,18 +72,18 @@ async fn json_of_another_shape_is_refused() {
         let at =
             |endpoint, cause, says| row(endpoint, Misbehavior::Fault(endpoint, odd()), cause, says);
         let rows = vec![
-            at("discovery", Cause::SourceMisconfigured, "lacks `issuer`"),
+            at("discovery", Cause::ProviderMisconfigured, "lacks `issuer`"),
             at(
                 "token",
-                Cause::SourceUnreachable,
+                Cause::ProviderUnreachable,
                 "token answered with JSON that lacks",
             ),
             at(
                 "keys",
-                Cause::SourceUnreachable,
+                Cause::ProviderUnreachable,
                 "the issuer's keys answered with JSON that lacks",
             ),
-            at("userinfo", Cause::BadAnswer, "userinfo"),
+            at("userinfo", Cause::InvalidProviderResponse, "userinfo"),
         ];
         all_refused(Algorithm::ES256, rows).await;
     }
@@ -99,7 +99,7 @@ async fn an_endless_response_is_read_up_to_a_limit() {
         let row = row(
             "no end",
             how,
-            Cause::SourceUnreachable,
+            Cause::ProviderUnreachable,
             "answered with more than",
         );
         refused(&provider, &menshen, &row, "en").await;
@@ -127,7 +127,7 @@ async fn a_missing_response_times_out() {
                 let row = row(
                     "silence",
                     how,
-                    Cause::SourceUnreachable,
+                    Cause::ProviderUnreachable,
                     "not answered in time",
                 );
                 refused(&provider, &menshen, &row, "zh-CN").await;
@@ -156,31 +156,31 @@ async fn different_errors_of_the_provider_are_distinguished() {
         row(
             "a client it does not know",
             error(401, "invalid_client"),
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "invalid_client",
         ),
         row(
             "a client that may not",
             error(400, "unauthorized_client"),
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "unauthorized_client",
         ),
         row(
             "an error with status 200",
             error(200, "invalid_client"),
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "invalid_client",
         ),
         row(
             "busy",
             error(503, "temporarily_unavailable"),
-            Cause::SourceUnreachable,
+            Cause::ProviderUnreachable,
             "HTTP status 503",
         ),
         row(
             "too many",
             error(429, "slow_down"),
-            Cause::SourceBusy,
+            Cause::ProviderBusy,
             "429",
         ),
     ];

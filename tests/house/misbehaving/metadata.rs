@@ -24,7 +24,7 @@ fn says(what: &'static str, name: &'static str, value: Value, reason: &'static s
             }
         }));
     };
-    row_with(what, change, Cause::SourceMisconfigured, reason)
+    row_with(what, change, Cause::ProviderMisconfigured, reason)
 }
 
 #[tokio::test]
@@ -154,5 +154,5 @@ async fn an_https_provider_cannot_name_http_endpoints() {
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
     let page = browser.follow(&start_url("keycloak")).await;
-    assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
+    assert_eq!(page.cause(), Some(Cause::ProviderUnreachable));
 }

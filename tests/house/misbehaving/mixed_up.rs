@@ -56,7 +56,10 @@ async fn a_response_of_one_provider_is_refused_at_the_callback_of_another() {
     let there = back.replace("/callback/a", "/callback/b");
     let page = browser.follow(&there).await;
     assert_eq!(page.answer.status, 400);
-    let forged = [Some(Cause::LoginForged), Some(Cause::LoginMissing)];
+    let forged = [
+        Some(Cause::FlowCookieForged),
+        Some(Cause::FlowCookieMissing),
+    ];
     assert!(forged.contains(&page.cause()), "{:?}", page.cause());
     assert_no_session(&browser);
     assert_eq!((a.calls("token"), b.calls("token")), (0, 0));
@@ -89,7 +92,7 @@ async fn a_code_of_one_provider_is_never_sent_to_another() {
         let answer = browser.visit(&mixed).await;
         assert_eq!(
             (answer.status, answer.cause()),
-            (400, Some(Cause::BadAnswer))
+            (400, Some(Cause::InvalidProviderResponse))
         );
         assert_no_session(&browser);
         assert_eq!((a.calls("token"), b.calls("token")), (0, 0));
@@ -161,7 +164,7 @@ async fn a_code_of_another_browser_is_refused() {
     let page = victim.follow(&bait).await;
     assert_eq!(
         (page.answer.status, page.cause()),
-        (400, Some(Cause::LoginMissing))
+        (400, Some(Cause::FlowCookieMissing))
     );
     assert_eq!(victim.cookies(), []);
     assert_eq!(provider.calls("token"), 0);
@@ -199,7 +202,7 @@ async fn without_pkce_the_nonce_still_binds_the_code_to_its_login() {
     let answer = victim.visit(&injected).await;
     assert_eq!(
         (answer.status, answer.cause()),
-        (400, Some(Cause::BadAnswer))
+        (400, Some(Cause::InvalidProviderResponse))
     );
     assert_no_session(&victim);
     let error = menshen.audit().last().unwrap()["error"].to_string();
@@ -232,7 +235,7 @@ async fn providers_share_no_people_and_accept_no_tokens_of_each_other() {
     }));
     let mut other = Browser::new(&menshen);
     let page = b.sign_in(&mut other, "b", "lisi").await;
-    assert_eq!(page.cause(), Some(Cause::BadAnswer));
+    assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse));
     assert_no_session(&other);
     b.behave();
     let page = b.sign_in(&mut other, "b", "lisi").await;

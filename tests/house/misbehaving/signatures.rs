@@ -10,7 +10,7 @@ use crate::provider::{Key, Misbehavior, OldKey, compact};
 /// An ID token with another value in its header.
 fn head(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
     let change = Misbehavior::token_header(move |head| head[name] = value.clone());
-    row(what, change, Cause::BadAnswer, says)
+    row(what, change, Cause::InvalidProviderResponse, says)
 }
 
 /// An ID token signed in another way.
@@ -19,7 +19,12 @@ fn signed(
     sign: impl Fn(&Value, &Key) -> String + Send + Sync + 'static,
     says: &'static str,
 ) -> Row {
-    row(what, Misbehavior::token(sign), Cause::BadAnswer, says)
+    row(
+        what,
+        Misbehavior::token(sign),
+        Cause::InvalidProviderResponse,
+        says,
+    )
 }
 
 #[tokio::test]
@@ -138,7 +143,7 @@ async fn a_key_of_another_issuer_is_refused() {
                 provider.rotate(OldKey::Published);
                 provider.misbehave(Misbehavior::token_header(|head| head["kid"] = Value::Null));
             },
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             "without a name",
         ),
         row(
@@ -146,13 +151,13 @@ async fn a_key_of_another_issuer_is_refused() {
             Misbehavior::json("keys", |said| {
                 said["keys"][0]["use"] = json!("enc");
             }),
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             "has no key",
         ),
         row(
             "no key at all",
             Misbehavior::json("keys", |said| said["keys"] = json!([])),
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             "has no key",
         ),
     ];
@@ -196,7 +201,7 @@ async fn a_public_key_is_not_accepted_as_a_shared_secret() {
                     hmac(b"secret", "shared", claims)
                 }));
             },
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             "algorithm HS256",
         ),
     ];

@@ -12,13 +12,13 @@ const NOW_S: i64 = 1_800_000_000;
 /// An ID token with another value of a claim; null removes it.
 fn claim(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
     let change = Misbehavior::claims(move |claims| put(claims, name, &value));
-    row(what, change, Cause::BadAnswer, says)
+    row(what, change, Cause::InvalidProviderResponse, says)
 }
 
 /// A token response with another value of a member; null removes it.
 fn answer(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
     let change = Misbehavior::json("token", move |answer| put(answer, name, &value));
-    row(what, change, Cause::SourceUnreachable, says)
+    row(what, change, Cause::ProviderUnreachable, says)
 }
 
 fn put(object: &mut Value, name: &str, value: &Value) {
@@ -41,7 +41,7 @@ fn slash() -> Row {
     row_with(
         "a slash at the end",
         change,
-        Cause::BadAnswer,
+        Cause::InvalidProviderResponse,
         "it was issued by",
     )
 }
@@ -82,13 +82,13 @@ async fn an_id_token_of_another_issuer_or_for_another_client_is_refused() {
         row(
             "several audiences without azp",
             several(Value::Null),
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             "for several",
         ),
         row(
             "several audiences and another azp",
             several(json!("wiki")),
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             "another client",
         ),
         claim("another azp", "azp", json!("wiki"), "another client"),
@@ -205,7 +205,7 @@ async fn a_malformed_id_token_is_refused() {
         row(
             what,
             Misbehavior::json("token", move |answer| put(answer, "id_token", &value)),
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             says,
         )
     };
@@ -286,7 +286,7 @@ async fn an_invalid_token_response_is_refused() {
 async fn userinfo_of_another_subject_is_refused() {
     let userinfo = |what, value: Value| {
         let change = Misbehavior::json("userinfo", move |said| put(said, "sub", &value));
-        row(what, change, Cause::BadAnswer, "userinfo")
+        row(what, change, Cause::InvalidProviderResponse, "userinfo")
     };
     let rows = vec![
         userinfo("another subject", json!("f5b7e6c0-lisi")),

@@ -82,24 +82,29 @@ async fn a_failed_further_request_ends_the_login_with_a_remedy() {
         (
             "/api/teams",
             403,
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "`profiles.teams`",
         ),
-        ("/api/teams", 404, Cause::SourceMisconfigured, "`scopes`"),
+        ("/api/teams", 404, Cause::ProviderMisconfigured, "`scopes`"),
         (
             "/api/emails",
             401,
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "`profiles.emails`",
         ),
         (
             "/api/emails",
             500,
-            Cause::SourceUnreachable,
+            Cause::ProviderUnreachable,
             "HTTP status 500",
         ),
-        ("/api/teams", 429, Cause::SourceBusy, "429"),
-        ("/api/me", 403, Cause::SourceMisconfigured, "`profile_url`"),
+        ("/api/teams", 429, Cause::ProviderBusy, "429"),
+        (
+            "/api/me",
+            403,
+            Cause::ProviderMisconfigured,
+            "`profile_url`",
+        ),
     ] {
         at_github(&provider);
         provider.instead(path, status, "Content-Type: application/json\r\n", "{}");
@@ -137,7 +142,7 @@ async fn a_paginated_list_is_read_completely_or_refused() {
             "{teams}"
         );
         if teams == 200 {
-            assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
+            assert_eq!(page.cause(), Some(Cause::ProviderUnreachable));
             assert!(browser.cookie("menshen").is_none());
             assert!(last_error(&menshen).contains("an end to its pages"));
             continue;
@@ -199,27 +204,27 @@ async fn a_profile_inside_an_envelope_is_read() {
     for (me, cause, words) in [
         (
             json!({ "code": 99_991_668, "msg": "Invalid access token" }),
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "answered 99991668: Invalid access token",
         ),
         (
             json!({ "code": 0, "msg": "success" }),
-            Cause::SourceUnreachable,
+            Cause::ProviderUnreachable,
             "`profile_at`",
         ),
         (
             json!({ "code": 0, "data": null }),
-            Cause::SourceUnreachable,
+            Cause::ProviderUnreachable,
             "`profile_at`",
         ),
         (
             json!({ "code": 0, "data": [] }),
-            Cause::SourceUnreachable,
+            Cause::ProviderUnreachable,
             "an object",
         ),
         (
             json!({ "code": 0, "data": { "open_id": "ou_7" } }),
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             "`subject`",
         ),
     ] {
@@ -256,7 +261,7 @@ async fn tokens_inside_an_envelope_are_read() {
     // The tokens at the top level, and then inside the envelope.
     assert_eq!(
         through(&menshen, "odd").await.1.cause(),
-        Some(Cause::SourceUnreachable)
+        Some(Cause::ProviderUnreachable)
     );
     assert!(last_error(&menshen).contains("`token_at`"));
     let refused = json!({ "code": 10003, "msg": "invalid app" }).to_string();
@@ -268,7 +273,7 @@ async fn tokens_inside_an_envelope_are_read() {
     );
     assert_eq!(
         through(&menshen, "odd").await.1.cause(),
-        Some(Cause::SourceMisconfigured)
+        Some(Cause::ProviderMisconfigured)
     );
     assert!(last_error(&menshen).contains("code 10003: invalid app"));
     let access = provider.world().give_access();

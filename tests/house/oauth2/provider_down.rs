@@ -34,7 +34,7 @@ async fn led(browser: &mut Browser, url: &str) -> Page {
 fn is_error_page(page: &Page) {
     assert_eq!(
         (page.answer.status, page.cause()),
-        (502, Some(Cause::SourceUnreachable)),
+        (502, Some(Cause::ProviderUnreachable)),
         "{}",
         page.url
     );
@@ -83,7 +83,10 @@ async fn menshen_starts_and_serves_while_the_provider_is_down() {
         assert!(html.contains(words) && html.contains("/.menshen/sign_in"));
         assert_eq!(browser.cookies(), []);
         let error = last_error(&menshen);
-        assert!(error.contains("the source cannot be reached"), "{error}");
+        assert!(
+            error.contains("the source sent no usable response"),
+            "{error}"
+        );
         let admin = menshen.running.admin_address().unwrap();
         let metrics = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
         let metrics = wire::send(admin, metrics).await.text();

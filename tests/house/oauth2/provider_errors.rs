@@ -37,44 +37,52 @@ async fn every_authorization_error_has_a_page_and_a_logged_reason() {
     let callback = format!("{OWN_PAGES}/callback/gh");
     for (error, cause, words) in [
         ("access_denied", Cause::LoginDeclined, "declined"),
-        ("login_required", Cause::LoginDeclined, "without asking"),
+        (
+            "login_required",
+            Cause::LoginDeclined,
+            "the source must show a page",
+        ),
         (
             "interaction_required",
             Cause::LoginDeclined,
-            "without asking",
+            "the source must show a page",
         ),
-        ("consent_required", Cause::LoginDeclined, "without asking"),
+        (
+            "consent_required",
+            Cause::LoginDeclined,
+            "the source must show a page",
+        ),
         (
             "account_selection_required",
             Cause::LoginDeclined,
-            "without asking",
+            "the source must show a page",
         ),
         (
             "temporarily_unavailable",
-            Cause::SourceBusy,
+            Cause::ProviderBusy,
             "temporarily_unavailable: hm",
         ),
-        ("server_error", Cause::SourceBusy, "server_error"),
-        ("invalid_scope", Cause::SourceMisconfigured, "`scopes`"),
+        ("server_error", Cause::ProviderBusy, "server_error"),
+        ("invalid_scope", Cause::ProviderMisconfigured, "`scopes`"),
         (
             "unauthorized_client",
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "`client_id`",
         ),
         (
             "unsupported_response_type",
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "`authorize_url`",
         ),
-        ("invalid_request", Cause::SourceMisconfigured, &callback),
+        ("invalid_request", Cause::ProviderMisconfigured, &callback),
         (
             "redirect_uri_mismatch",
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             &callback,
         ),
         (
             "application_suspended",
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "application_suspended",
         ),
     ] {
@@ -96,7 +104,7 @@ async fn an_expired_login_page_is_opened_once_more_only() {
     let asked = provider.world().asked.len();
     ends(
         &menshen,
-        Cause::StaleTwice,
+        Cause::CodeRejectedTwice,
         "authentication_expired",
         "expired",
     )
@@ -132,14 +140,14 @@ async fn a_response_with_a_repeated_parameter_is_refused() {
     ] {
         provider.world().back = Some(back.to_owned());
         let (browser, page) = through(&menshen, "gh").await;
-        assert_eq!(page.cause(), Some(Cause::BadAnswer), "{back}");
+        assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse), "{back}");
         assert!(browser.cookie("menshen").is_none(), "{back}");
     }
     let long = format!("code={}&state=STATE", "c".repeat(4097));
     provider.world().back = Some(long);
     assert_eq!(
         through(&menshen, "gh").await.1.cause(),
-        Some(Cause::BadAnswer)
+        Some(Cause::InvalidProviderResponse)
     );
     assert_eq!(provider.calls("/token").len(), 0, "nothing was redeemed");
     // Unknown parameters may be repeated.
@@ -155,41 +163,45 @@ async fn every_token_endpoint_error_has_a_page_and_a_logged_reason() {
     for (error, cause, words) in [
         (
             "invalid_client",
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "`client_secret`",
         ),
         (
             "incorrect_client_credentials",
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "`client_id`",
         ),
         (
             "unauthorized_client",
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "`client_id`",
         ),
         (
             "redirect_uri_mismatch",
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             callback.as_str(),
         ),
-        ("invalid_scope", Cause::SourceMisconfigured, "`scopes`"),
+        ("invalid_scope", Cause::ProviderMisconfigured, "`scopes`"),
         (
             "unsupported_grant_type",
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "`token_url`",
         ),
         (
             "who_knows",
-            Cause::SourceMisconfigured,
+            Cause::ProviderMisconfigured,
             "who_knows: so it is",
         ),
         (
             "temporarily_unavailable",
-            Cause::SourceBusy,
+            Cause::ProviderBusy,
             "token answered",
         ),
-        ("unverified_user_email", Cause::OutOfRange, "out of range"),
+        (
+            "unverified_user_email",
+            Cause::NotVisibleToApp,
+            "not visible",
+        ),
     ] {
         for status in [200, 400, 401] {
             let body = json!({ "error": error, "error_description": "so it is" }).to_string();
@@ -204,7 +216,7 @@ async fn every_token_endpoint_error_has_a_page_and_a_logged_reason() {
     }
     for body in ["{}", "{\"error\":\"slow\"}", "too many"] {
         provider.instead("/token", 429, JSON, body);
-        ends(&menshen, Cause::SourceBusy, "429", body).await;
+        ends(&menshen, Cause::ProviderBusy, "429", body).await;
     }
     assert_eq!(
         provider.calls("/api/me").len(),
@@ -223,7 +235,7 @@ async fn a_spent_code_repeats_the_login_once_only() {
         let body = json!({ "error": error }).to_string();
         provider.instead("/token", status, JSON, &body);
         let (browser, page) = through(&menshen, "gh").await;
-        assert_eq!(page.cause(), Some(Cause::StaleTwice), "{error}");
+        assert_eq!(page.cause(), Some(Cause::CodeRejectedTwice), "{error}");
         assert!(browser.cookies().is_empty());
         assert_eq!(provider.world().asked.len(), 2, "{error}");
         provider.mend();
@@ -257,7 +269,13 @@ async fn an_invalid_token_response_creates_no_session() {
     ] {
         provider.world().tokens = odd.clone();
         let what = odd.to_string().chars().take(60).collect::<String>();
-        ends(&menshen, Cause::SourceUnreachable, "token answered", &what).await;
+        ends(
+            &menshen,
+            Cause::ProviderUnreachable,
+            "token answered",
+            &what,
+        )
+        .await;
     }
     for fine in [
         json!({ "token_type": null }),
@@ -301,7 +319,7 @@ async fn an_invalid_http_response_creates_no_session() {
             let what = format!("{status} {start} at {path}");
             ends(
                 &menshen,
-                Cause::SourceUnreachable,
+                Cause::ProviderUnreachable,
                 "cannot be reached",
                 &what,
             )
@@ -339,32 +357,36 @@ async fn a_profile_without_subject_or_login_creates_no_session() {
     let cases: [(Value, Cause, &str); 8] = [
         (
             json!({ "login": "zhangsan" }),
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             "`subject`",
         ),
         (
             json!({ "id": null, "login": "zhangsan" }),
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             "`subject`",
         ),
         (
             json!({ "id": [7], "login": "zhangsan" }),
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             "`subject`",
         ),
         (
             json!({ "id": "", "login": "zhangsan" }),
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             "`subject`",
         ),
         (
             json!({ "id": "x".repeat(513), "login": "z" }),
-            Cause::BadAnswer,
+            Cause::InvalidProviderResponse,
             "`subject`",
         ),
-        (json!({ "id": 7 }), Cause::NoLogin, "no login"),
-        (json!({ "id": 7, "login": "" }), Cause::NoLogin, "no login"),
-        (json!("zhangsan"), Cause::SourceUnreachable, "an object"),
+        (json!({ "id": 7 }), Cause::NoLoginName, "no login"),
+        (
+            json!({ "id": 7, "login": "" }),
+            Cause::NoLoginName,
+            "no login",
+        ),
+        (json!("zhangsan"), Cause::ProviderUnreachable, "an object"),
     ];
     for (me, cause, words) in cases {
         provider.person(me.clone());
@@ -381,7 +403,7 @@ async fn a_wrong_secret_is_only_reported_in_the_log() {
     let menshen = crate::setup::Setup::default().tables(&table).start().await;
     ends(
         &menshen,
-        Cause::SourceMisconfigured,
+        Cause::ProviderMisconfigured,
         "`client_secret`",
         "a wrong secret",
     )
@@ -399,7 +421,7 @@ async fn a_hanging_provider_times_out_and_does_not_block_sessions() {
         let page = through(&menshen, "gh").await.1;
         assert_eq!(
             (page.answer.status, page.cause()),
-            (502, Some(Cause::SourceUnreachable))
+            (502, Some(Cause::ProviderUnreachable))
         );
     };
     let goes_on = async {
@@ -424,6 +446,6 @@ async fn sessions_go_on_when_the_provider_is_gone() {
         .await;
     drop(provider);
     let page = coming.follow(&back.url).await;
-    assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
+    assert_eq!(page.cause(), Some(Cause::ProviderUnreachable));
     assert_eq!(here.visit(&format!("{SSO_URL}/echo")).await.status, 200);
 }

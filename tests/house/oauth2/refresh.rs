@@ -57,7 +57,7 @@ async fn refresh(
 /// Whether a new login is redirected to the provider.
 async fn begins(connector: &Arc<dyn Connector>, clock: &Clock) -> bool {
     let id = "gh".parse().unwrap();
-    let pending = Pending::new(id, Mode::Web, ReturnTo::home(), clock.now());
+    let pending = Pending::new(id, Mode::Web, ReturnTo::login_host_root(), clock.now());
     let begun = connector.begin(&pending, &AuthnRequest::default()).await;
     begun.is_ok()
 }

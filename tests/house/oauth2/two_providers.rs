@@ -93,7 +93,7 @@ async fn only_a_verified_address_links_accounts() {
             assert_eq!(account(&mut one).await, account(&mut two).await, "{what}");
         } else if verified.is_null() && !kind.is_empty() {
             // `null ? …` has no value, so the login is refused.
-            assert_eq!(page.cause(), Some(Cause::BadAnswer), "{what}");
+            assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse), "{what}");
         } else {
             assert_eq!(page.cause(), Some(Cause::LoginTaken), "{what}");
         }

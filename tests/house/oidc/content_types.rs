@@ -60,7 +60,7 @@ async fn protocol_errors_are_accepted_with_any_content_type() {
         let menshen = provider.setup("").start().await;
         provider.set(|settings| settings.code_lifetime_s = 0);
         let (browser, page) = sign_in(&provider, &menshen).await;
-        assert_eq!(page.cause(), Some(Cause::StaleTwice), "{label:?}");
+        assert_eq!(page.cause(), Some(Cause::CodeRejectedTwice), "{label:?}");
         assert!(browser.cookie("menshen").is_none());
         provider.set(|settings| {
             settings.code_lifetime_s = 60;
@@ -70,7 +70,11 @@ async fn protocol_errors_are_accepted_with_any_content_type() {
         let menshen = wrong.start().await;
         provider.set(|settings| settings.client = ClientProof::Secret);
         let (_, page) = sign_in(&provider, &menshen).await;
-        assert_eq!(page.cause(), Some(Cause::SourceMisconfigured), "{label:?}");
+        assert_eq!(
+            page.cause(),
+            Some(Cause::ProviderMisconfigured),
+            "{label:?}"
+        );
         assert!(last_error(&menshen).contains("invalid_client"), "{label:?}");
     }
 }
@@ -95,7 +99,7 @@ async fn an_error_for_invalid_json_names_the_content_type_and_no_content() {
             let menshen = provider.setup("").start().await;
             let (browser, page) = sign_in(&provider, &menshen).await;
             let what = format!("{endpoint} {status} {type_of_it}");
-            assert_eq!(page.cause(), Some(Cause::SourceUnreachable), "{what}");
+            assert_eq!(page.cause(), Some(Cause::ProviderUnreachable), "{what}");
             assert!(browser.cookie("menshen").is_none());
             let error = last_error(&menshen);
             assert!(error.contains(type_of_it), "{what}: {error}");

@@ -65,7 +65,7 @@ async fn an_expired_login_is_repeated_once_only() {
     let menshen = provider.setup("").start().await;
     provider.misbehave(answers(100, EXPIRED));
     let (browser, page) = sign_in(&provider, &menshen).await;
-    assert_eq!(page.cause(), Some(Cause::StaleTwice));
+    assert_eq!(page.cause(), Some(Cause::CodeRejectedTwice));
     assert_eq!(provider.calls("authorize"), 2);
     assert!(browser.cookie("menshen").is_none());
     assert!(last_error(&menshen).contains(EXPIRED.1));
@@ -82,11 +82,11 @@ async fn other_errors_do_not_repeat_the_login() {
     for (error, cause) in [
         (
             ("temporarily_unavailable", "maintenance"),
-            Cause::SourceBusy,
+            Cause::ProviderBusy,
         ),
         (
             ("temporarily_unavailable", "not authentication_expired"),
-            Cause::SourceBusy,
+            Cause::ProviderBusy,
         ),
         (
             ("access_denied", "authentication_expired"),
@@ -113,7 +113,7 @@ async fn expired_login_pages_do_not_count_as_wrong_codes() {
     provider.misbehave(answers(6, EXPIRED));
     for _ in 0..3 {
         let (_, page) = sign_in(&provider, &menshen).await;
-        assert_eq!(page.cause(), Some(Cause::StaleTwice));
+        assert_eq!(page.cause(), Some(Cause::CodeRejectedTwice));
     }
     let (_, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zhangsan");

@@ -55,7 +55,7 @@ async fn asymmetric_algorithms_are_accepted_unless_others_are_configured() {
             .start()
             .await;
         let (browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
-        assert_eq!(page.cause(), Some(Cause::BadAnswer));
+        assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse));
         assert!(browser.cookie("menshen").is_none());
         let error = last_error(&menshen);
         assert!(
@@ -124,7 +124,7 @@ async fn refetches_for_unknown_kids_are_limited_and_a_new_key_is_still_found() {
             head["kid"] = ghost.clone().into()
         }));
         let (browser, page) = sign_in(&provider, &menshen, "lisi").await;
-        assert_eq!(page.cause(), Some(Cause::BadAnswer));
+        assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse));
         assert!(browser.cookie("menshen").is_none());
     });
     futures_util::future::join_all(flood).await;
@@ -136,7 +136,7 @@ async fn refetches_for_unknown_kids_are_limited_and_a_new_key_is_still_found() {
     is_here(&page, "zhangsan");
     provider.rotate(OldKey::Removed);
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    assert_eq!(page.cause(), Some(Cause::BadAnswer));
+    assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse));
     menshen.advance(Duration::from_secs(30));
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");

@@ -32,7 +32,7 @@ async fn menshen_starts_and_serves_while_the_provider_is_down() {
     let page = browser.follow(&start_url("keycloak")).await;
     assert_eq!(
         (page.answer.status, page.cause()),
-        (502, Some(Cause::SourceUnreachable))
+        (502, Some(Cause::ProviderUnreachable))
     );
     assert_eq!(browser.cookies(), []);
     assert!(
@@ -85,7 +85,7 @@ async fn no_browser_is_redirected_to_a_provider_that_does_not_respond() {
     let page = browser.follow(&back).await;
     assert_eq!(
         (page.answer.status, page.cause()),
-        (502, Some(Cause::SourceUnreachable))
+        (502, Some(Cause::ProviderUnreachable))
     );
     assert!(browser.cookie("menshen").is_none());
     // A new login gets an error page of menshen and not one of the browser, also much later.
@@ -95,7 +95,7 @@ async fn no_browser_is_redirected_to_a_provider_that_does_not_respond() {
         let page = stranger.follow(&start_url("keycloak")).await;
         assert_eq!(
             (page.answer.status, page.cause()),
-            (502, Some(Cause::SourceUnreachable))
+            (502, Some(Cause::ProviderUnreachable))
         );
         assert_eq!(stranger.cookies(), []);
     }
@@ -132,7 +132,7 @@ async fn a_provider_that_is_down_gets_one_request_in_two_seconds() {
     let menshen = provider.setup("").start().await;
     let strangers = (0..20).map(async |_| {
         let page = Browser::new(&menshen).follow(&start_url("keycloak")).await;
-        assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
+        assert_eq!(page.cause(), Some(Cause::ProviderUnreachable));
     });
     join_all(strangers).await;
     let asked = provider.calls("discovery");
@@ -204,7 +204,7 @@ async fn begins(menshen: &Menshen) -> Page {
     let mut browser = Browser::new(menshen);
     let page = browser.follow_until(&start_url("keycloak"), away).await;
     if page.answer.status == 502 {
-        assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
+        assert_eq!(page.cause(), Some(Cause::ProviderUnreachable));
         assert_eq!(browser.cookies(), []);
     }
     page

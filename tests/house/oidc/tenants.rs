@@ -89,7 +89,7 @@ async fn only_people_of_listed_tenants_can_sign_in() {
     is_here(&page, "zs@partner");
     use_tenant(&provider, STRANGERS);
     let (browser, page) = sign_in(&provider, &menshen).await;
-    assert_eq!(page.cause(), Some(Cause::BadAnswer));
+    assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse));
     assert!(browser.cookie("menshen").is_none());
     let error = last_error(&menshen);
     assert!(
@@ -172,7 +172,11 @@ async fn a_token_whose_tid_and_iss_differ_is_refused() {
                 claims["tid"] = tid.clone();
             }));
             let (browser, page) = sign_in(&provider, &menshen).await;
-            assert_eq!(page.cause(), Some(Cause::BadAnswer), "{tenants} {what}");
+            assert_eq!(
+                page.cause(),
+                Some(Cause::InvalidProviderResponse),
+                "{tenants} {what}"
+            );
             assert!(browser.cookie("menshen").is_none(), "{what}");
         }
         use_tenant(&provider, CORP);
@@ -199,7 +203,7 @@ async fn a_key_of_one_tenant_does_not_sign_for_another() {
             }
         }));
         let (_, page) = sign_in(&provider, &menshen).await;
-        let expected = (!comes_in).then_some(Cause::BadAnswer);
+        let expected = (!comes_in).then_some(Cause::InvalidProviderResponse);
         assert_eq!(page.cause(), expected, "{signs_for} for {tenant}");
     }
 }

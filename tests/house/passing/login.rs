@@ -251,12 +251,12 @@ async fn a_form_post_without_a_session_gets_a_page_that_explains_how_to_resend_i
         ]
     };
     for (method, headers, cause) in [
-        ("POST", from("document"), Cause::FormLogin),
-        ("POST", from("empty"), Cause::FormLogin),
-        ("POST", vec![("Accept", "text/html")], Cause::FormLogin),
-        ("PUT", from("document"), Cause::FormLogin),
-        ("POST", from("iframe"), Cause::FrameLogin),
-        ("GET", from("iframe"), Cause::FrameLogin),
+        ("POST", from("document"), Cause::FormNeedsLogin),
+        ("POST", from("empty"), Cause::FormNeedsLogin),
+        ("POST", vec![("Accept", "text/html")], Cause::FormNeedsLogin),
+        ("PUT", from("document"), Cause::FormNeedsLogin),
+        ("POST", from("iframe"), Cause::FrameNeedsLogin),
+        ("GET", from("iframe"), Cause::FrameNeedsLogin),
     ] {
         for lang in ["zh-CN", "en"] {
             let ask = TestRequest::get("/echo").method(method).headers(&headers);

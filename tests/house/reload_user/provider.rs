@@ -168,7 +168,7 @@ async fn an_error_reported_by_the_browser_is_believed_for_ten_minutes_only() {
     let page = claim(&mut browser).await;
     assert_ne!(page.url, PAGE_URL);
     assert!(browser.cookie("menshen").is_none(), "{}", page.url);
-    assert_eq!(page.cause(), Some(Cause::SourceBusy));
+    assert_eq!(page.cause(), Some(Cause::ProviderBusy));
 }
 
 #[tokio::test]

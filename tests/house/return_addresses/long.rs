@@ -182,7 +182,7 @@ async fn the_cookies_of_all_tabs_stay_small_and_the_oldest_login_is_evicted() {
     let back = browser.choose_person(&tabs[0], "lisi").await;
     assert_eq!(
         browser.follow(&back).await.cause(),
-        Some(Cause::LoginMissing)
+        Some(Cause::FlowCookieMissing)
     );
     let back = browser.choose_person(&tabs[1], "lisi").await;
     assert_eq!(
@@ -216,7 +216,7 @@ async fn the_cookie_parts_of_two_logins_do_not_combine() {
             browser.set_cookie("sso.test", &name, &value);
         }
         let page = browser.follow(&back).await;
-        assert_eq!(page.cause(), Some(Cause::LoginForged));
+        assert_eq!(page.cause(), Some(Cause::FlowCookieForged));
         assert!(browser.cookie("menshen").is_none());
         assert!(flows(&browser).is_empty(), "both halves are taken back");
     }

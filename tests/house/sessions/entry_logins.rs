@@ -70,7 +70,7 @@ fn assert_signed_in(answer: &Answer, browser: &Browser) {
 fn assert_unavailable(answer: &Answer) {
     assert_eq!(
         (answer.status, answer.cause()),
-        (503, Some(Cause::StoreAway)),
+        (503, Some(Cause::StoreUnavailable)),
         "{}",
         answer.text()
     );

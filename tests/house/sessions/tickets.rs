@@ -36,11 +36,11 @@ async fn a_used_ticket_asks_the_store_no_second_time() {
     assert_eq!(let_in.count(), 1);
     for _ in 0..50 {
         let answer = browser.clone().visit(&ticket).await;
-        assert_eq!(answer.cause(), Some(Cause::TicketBad));
+        assert_eq!(answer.cause(), Some(Cause::InvalidTicket));
         let mut stranger = Browser::at(menshen.address);
         assert_eq!(
             stranger.visit(&ticket).await.cause(),
-            Some(Cause::TicketBad)
+            Some(Cause::InvalidTicket)
         );
     }
     assert_eq!(menshen.store.asked("spend"), 1);
@@ -53,10 +53,13 @@ async fn one_that_a_wrong_browser_shows_again_and_again_asks_it_once_too() {
     for _ in 0..50 {
         let mut stranger = Browser::at(menshen.address);
         let answer = stranger.visit(&ticket).await;
-        assert_eq!(answer.cause(), Some(Cause::TicketBad));
+        assert_eq!(answer.cause(), Some(Cause::InvalidTicket));
     }
     assert_eq!(menshen.store.asked("spend"), 1);
-    assert_eq!(browser.visit(&ticket).await.cause(), Some(Cause::TicketBad));
+    assert_eq!(
+        browser.visit(&ticket).await.cause(),
+        Some(Cause::InvalidTicket)
+    );
 }
 
 #[tokio::test]
@@ -108,9 +111,9 @@ async fn fresh_tickets_are_limited_for_each_client() {
     let mut stranger = Browser::at(menshen.address);
     stranger.extra_headers.clone_from(&tab.extra_headers);
     let answer = stranger.visit(&ticket).await;
-    assert_eq!(answer.cause(), Some(Cause::TicketBad));
+    assert_eq!(answer.cause(), Some(Cause::InvalidTicket));
     tab.extra_headers.clear();
-    assert_eq!(tab.visit(&ticket).await.cause(), Some(Cause::TicketBad));
+    assert_eq!(tab.visit(&ticket).await.cause(), Some(Cause::InvalidTicket));
 }
 
 #[tokio::test]

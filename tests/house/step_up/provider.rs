@@ -118,7 +118,7 @@ async fn an_unconfirmed_second_factor_ends_on_a_page() {
         let page = walk(&provider, &mut browser, STRONG).await;
         assert_eq!(
             (page.answer.status, page.cause()),
-            (403, Some(Cause::ProofTooWeak)),
+            (403, Some(Cause::AuthTooWeak)),
             "{always}"
         );
         assert_eq!(browser.visit(&format!("{SSO_URL}/echo")).await.status, 200);
@@ -131,7 +131,7 @@ async fn an_unconfirmed_second_factor_ends_on_a_page() {
         let page = walk(&provider, &mut browser, STRONG).await;
         assert_eq!(
             (page.answer.status, page.cause()),
-            (403, Some(Cause::ProofTooWeak)),
+            (403, Some(Cause::AuthTooWeak)),
             "{always}"
         );
         let told = menshen.audit().pop().unwrap().to_string();

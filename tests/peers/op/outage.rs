@@ -73,7 +73,7 @@ async fn assert_logins_fail(stage: &Stage) {
 }
 
 fn assert_outage_page(page: &Page) {
-    assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
+    assert_eq!(page.cause(), Some(Cause::ProviderUnreachable));
     assert_eq!(page.status, 502);
     // The page has a link, and there is no redirect loop.
     page.link("/.menshen/");

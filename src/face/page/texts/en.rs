@@ -1,31 +1,31 @@
 //! The texts in English.
 
 use super::{
-    AroundName, Causes, Cross, Forbidden, Fragment, FrameSignIn, HandOver, Password, ProblemText,
-    SignIn, SignedOut, Switch, Texts,
+    AroundName, Causes, CrossHost, Forbidden, Fragment, FrameSignIn, HandOver, Password,
+    ProblemText, SignIn, SignedOut, Switch, Texts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
     request_id: "Request ID",
-    source: "Signing in with",
+    signing_in_with: "Signing in with",
     try_again: "Try again",
     sign_in_again: "Sign in again",
     sign_in_on_login_host: "Go and sign in",
     sign_in_in_new_tab: "Sign in in a new tab",
-    home: "Go to the home page",
+    home_page: "Go to the home page",
     sign_in: SignIn {
         title: "Please sign in",
         lead: AroundName {
             before: "Sign in to enter ",
             after: ".",
         },
-        with: AroundName {
+        sign_in_with: AroundName {
             before: "Sign in with ",
             after: "",
         },
-        choose: "Choose how to sign in",
+        choose_connector: "Choose how to sign in",
         last_used: "Last used",
-        current: AroundName {
+        signed_in_as: AroundName {
             before: "You are signed in as ",
             after: ".",
         },
@@ -33,9 +33,9 @@ pub(super) static TEXTS: Texts = Texts {
             before: "Continue as ",
             after: "",
         },
-        as_somebody_else: "Sign in as somebody else",
+        as_another_person: "Sign in as somebody else",
         no_choice: "There is no way to sign in here yet. Please ask your administrator.",
-        by_portal: "You cannot sign in here directly. Please go back to your portal and come from \
+        portal_only: "You cannot sign in here directly. Please go back to your portal and come from \
                     there.",
         expired: "Your last sign-in has expired. Please sign in again.",
         other_connector: "The page you want accepts only another way of signing in. Please choose it \
@@ -52,7 +52,7 @@ pub(super) static TEXTS: Texts = Texts {
         login: "User name",
         password: "Password",
         sign_in: "Sign in",
-        others: "Choose another way to sign in",
+        other_connectors: "Choose another way to sign in",
         wrong_password: "The user name or the password is wrong. Please try again.",
         expired: "This page was open for too long. Please enter your password again.",
         incomplete: "Your sign-in arrived incomplete. Please enter it once more. If this keeps \
@@ -60,19 +60,19 @@ pub(super) static TEXTS: Texts = Texts {
     },
     signed_out: SignedOut {
         title: "You have signed out",
-        here: AroundName {
+        signed_out_of: AroundName {
             before: "In this browser you have left ",
             after: ".",
         },
         everywhere: "You are signed out on all your other devices, too.",
-        source_stays: AroundName {
+        provider_session_continues: AroundName {
             before: "",
             after: " itself is still signed in. If you share this device, sign out there as well.",
         },
         sign_in: "Sign in again",
     },
     forbidden: Forbidden {
-        short: "No access",
+        window_title: "No access",
         title: AroundName {
             before: "You have no access to ",
             after: "",
@@ -80,12 +80,12 @@ pub(super) static TEXTS: Texts = Texts {
         detail: "Your sign-in worked, but the access rules of this application do not include you.",
         remedy: "If you need to get in, give your administrator the request ID below. If you \
                  have another account, you can come back with that one.",
-        you_are: "You are",
+        signed_in_as_label: "You are",
         switch: "Sign in as somebody else",
-        back: "Go back",
+        go_back: "Go back",
     },
-    cross: Cross {
-        short: "Continue to another address?",
+    cross_host: CrossHost {
+        window_title: "Continue to another address?",
         title: AroundName {
             before: "Continue to ",
             after: "?",
@@ -101,8 +101,8 @@ pub(super) static TEXTS: Texts = Texts {
             after: "",
         },
     },
-    into_frame: Cross {
-        short: "Sign in inside the embedded page?",
+    into_frame: CrossHost {
+        window_title: "Sign in inside the embedded page?",
         title: AroundName {
             before: "Sign in to ",
             after: " inside the embedded page?",
@@ -120,7 +120,7 @@ pub(super) static TEXTS: Texts = Texts {
     },
     switch: Switch {
         title: "Sign in as somebody else?",
-        current: AroundName {
+        signed_in_as: AroundName {
             before: "You are signed in as ",
             after: ".",
         },
@@ -134,19 +134,19 @@ pub(super) static TEXTS: Texts = Texts {
             before: "Switch to ",
             after: "",
         },
-        stay: AroundName {
+        keep_current: AroundName {
             before: "Stay ",
             after: "",
         },
     },
-    frame: FrameSignIn {
+    frame_sign_in: FrameSignIn {
         detail: "You need to sign in to see this. Signing in happens in a new tab; afterwards this \
                page opens by itself.",
         failed: "The sign-in did not arrive here. Press the button once more. If that does not help, \
                  your browser keeps no cookies of embedded pages: open the page in a tab of its own.",
         no_script: "This page runs no scripts here, so the sign-in cannot arrive. Open the page in a \
                     tab of its own.",
-        own_tab: "Open in a tab of its own",
+        open_in_own_tab: "Open in a tab of its own",
     },
     hand_over: HandOver {
         title: "Go back to the page you came from",
@@ -154,7 +154,7 @@ pub(super) static TEXTS: Texts = Texts {
         remedy: "If the embedded page still asks you to sign in, go back there and press its button \
                  once more; there is nothing to enter this time. If that does not help, open the \
                  page in this tab.",
-        open_here: "Open in this tab",
+        open_in_this_tab: "Open in this tab",
     },
     fragment: Fragment {
         title: "Taking you to sign in",
@@ -173,7 +173,7 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "Start again from the application's home page. If it keeps happening, clear \
                      this site's cookies and try again.",
         },
-        proxy_unreadable: ProblemText {
+        invalid_proxy_header: ProblemText {
             title: "A proxy in front of this site is set up wrongly",
             detail: "A proxy in front of this site described your request in a way we cannot read. \
                    Your browser did nothing wrong.",
@@ -186,7 +186,7 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "Start again from the application's home page. If the application itself gave \
                      you this link, tell your administrator the request ID.",
         },
-        store_away: ProblemText {
+        store_unavailable: ProblemText {
             title: "We cannot check who you are right now",
             detail: "The database that keeps sign-ins does not answer. Until it does, we cannot let \
                    anybody through.",
@@ -204,14 +204,14 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "Please try again in a moment. If it stays like this, tell your administrator \
                      the request ID.",
         },
-        upstream_unreadable: ProblemText {
+        invalid_upstream_response: ProblemText {
             title: "The application's answer cannot be read",
             detail: "We let you through and the application answered, but not in a way that could \
                    be passed on to you.",
             remedy: "What you did may have worked. Please check before you do it again. If it \
                      stays like this, tell your administrator the request ID.",
         },
-        upstream_slow: ProblemText {
+        upstream_timeout: ProblemText {
             title: "The application is not answering",
             detail: "We let you through, but the application behind us did not reply in time.",
             remedy: "What you did may have worked. Please check before you do it again.",
@@ -227,7 +227,7 @@ pub(super) static TEXTS: Texts = Texts {
             detail: "What you sent is larger than allowed here, so it was not passed on.",
             remedy: "Choose a smaller file, or ask your administrator to raise the limit.",
         },
-        too_large_begun: ProblemText {
+        too_large_partly_sent: ProblemText {
             title: "That is too large, and was stopped",
             detail: "What you sent is larger than allowed here. The application had already received a \
                    part of it, and the rest was stopped.",
@@ -240,19 +240,19 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "Please wait a minute. An office often shares one address, so it need not \
                      have been you.",
         },
-        login_missing: ProblemText {
+        flow_cookie_missing: ProblemText {
             title: "This browser does not remember the sign-in",
             detail: "It may have begun in another browser or app, cookies may be blocked here, or \
                    it was already used.",
             remedy: "Sign in again from here. If you come back to this page, allow cookies for \
                      this site and leave private browsing.",
         },
-        login_late: ProblemText {
+        login_expired: ProblemText {
             title: "The sign-in took too long",
             detail: "More than ten minutes passed before you came back, so it no longer counts.",
             remedy: "Just sign in once more.",
         },
-        login_forged: ProblemText {
+        flow_cookie_forged: ProblemText {
             title: "This sign-in does not match",
             detail: "What your browser brought back was not issued by this site, or belongs to \
                    another sign-in, so it was not used.",
@@ -277,42 +277,42 @@ pub(super) static TEXTS: Texts = Texts {
             remedy: "If you have several accounts or organisations, try again with the right one. \
                      If you have just joined, ask your administrator.",
         },
-        inactive: ProblemText {
+        inactive_member: ProblemText {
             title: "Your membership is not active",
             detail: "Your membership in this organisation is not activated yet, is disabled, or \
                    has ended.",
             remedy: "If you have not activated it, do so on your phone. Otherwise ask your \
                      administrator.",
         },
-        out_of_range: ProblemText {
+        not_visible_to_app: ProblemText {
             title: "This application is not open to you yet",
             detail: "You are a member, but not among those the application is visible to.",
             remedy: "Ask your administrator to add you or your department to those who may see \
                      the application.",
         },
-        bad_answer: ProblemText {
+        invalid_provider_response: ProblemText {
             title: "The sign-in came back incomplete",
             detail: "Something in the answer is missing or contradicts itself.",
             remedy: "Please sign in again. If it keeps happening, tell your administrator the \
                      request ID.",
         },
-        stale_twice: ProblemText {
+        code_rejected_twice: ProblemText {
             title: "The sign-in expired twice in a row",
             detail: "Twice we were told that your sign-in was used or too old, so we stopped.",
             remedy: "Wait a moment, then sign in again without reloading or going back.",
         },
-        source_misconfigured: ProblemText {
+        provider_misconfigured: ProblemText {
             title: "Sign-in is not set up correctly",
             detail: "The sign-in service refuses this site. It is not your doing; an administrator \
                    must act.",
             remedy: "Tell your administrator the request ID. The log says what to change.",
         },
-        source_busy: ProblemText {
+        provider_busy: ProblemText {
             title: "Sign-in is busy",
             detail: "The sign-in service is busy, or limits how often this site may ask.",
             remedy: "Please try again in a moment.",
         },
-        source_unreachable: ProblemText {
+        provider_unreachable: ProblemText {
             title: "Sign-in cannot be reached",
             detail: "We cannot reach the sign-in service to confirm who you are. It is not your \
                    doing.",
@@ -342,14 +342,14 @@ pub(super) static TEXTS: Texts = Texts {
                    one with them.",
             remedy: "Just sign in once more.",
         },
-        no_login: ProblemText {
+        no_login_name: ProblemText {
             title: "There is no login name for you",
             detail: "The sign-in service knows you, but sent nothing that can serve as your login \
                    name.",
             remedy: "Tell your administrator the request ID; the mapping of the login name needs \
                      a look.",
         },
-        proof_too_weak: ProblemText {
+        auth_too_weak: ProblemText {
             title: "One more confirmation is missing",
             detail: "We know who you are, but the page you want needs a stronger or more recent \
                    confirmation, and the sign-in service did not confirm that you gave it.",
@@ -357,38 +357,38 @@ pub(super) static TEXTS: Texts = Texts {
                      way to sign in. If you are asked for nothing more, tell your administrator \
                      the request ID.",
         },
-        ticket_bad: ProblemText {
+        invalid_ticket: ProblemText {
             title: "This sign-in pass is no longer valid",
             detail: "The pass that carries your sign-in to this site works once, for one minute, and only \
                    in the browser that requested it.",
             remedy: "Sign in once more; usually there is nothing to enter.",
         },
-        entry_refused: ProblemText {
+        entry_token_refused: ProblemText {
             title: "This sign-in link cannot be used",
             detail: "The link that brought you here was used before, has expired, or was not opened \
                    from an accepted page, so you are not signed in.",
             remedy: "Go back to your portal and come again from there. Reloading this page does not \
                      help.",
         },
-        not_switched: ProblemText {
+        account_not_switched: ProblemText {
             title: "The account was not switched",
             detail: "The request to switch accounts has expired or was used before. This browser is \
                    signed in to another account, not to the account of the link.",
             remedy: "If that account is not yours, do not go on with it: sign in again, or open the \
                      link in your portal once more.",
         },
-        not_here: ProblemText {
+        not_on_login_host: ProblemText {
             title: "Sign in at another address",
             detail: "This site signs everyone in at another address; it cannot be finished here.",
             remedy: "Press the button to go there. Afterwards you are brought back.",
         },
-        frame_login: ProblemText {
+        frame_needs_login: ProblemText {
             title: "Please sign in in a new tab",
             detail: "You need to sign in to see this, but that cannot happen inside an embedded \
                    page.",
             remedy: "Come back afterwards and reload. If you still see this page, go on in the new tab.",
         },
-        form_login: ProblemText {
+        form_needs_login: ProblemText {
             title: "Sign in, then send it again",
             detail: "You are not signed in, or no longer, so what you just sent was not accepted.",
             remedy: "Sign in in a new tab, come back here and reload: the browser asks whether to \

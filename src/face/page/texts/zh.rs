@@ -1,31 +1,31 @@
 //! The texts in Chinese.
 
 use super::{
-    AroundName, Causes, Cross, Forbidden, Fragment, FrameSignIn, HandOver, Password, ProblemText,
-    SignIn, SignedOut, Switch, Texts,
+    AroundName, Causes, CrossHost, Forbidden, Fragment, FrameSignIn, HandOver, Password,
+    ProblemText, SignIn, SignedOut, Switch, Texts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
     request_id: "请求编号",
-    source: "登录方式",
+    signing_in_with: "登录方式",
     try_again: "再试一次",
     sign_in_again: "重新登录",
     sign_in_on_login_host: "去登录",
     sign_in_in_new_tab: "在新标签页中登录",
-    home: "回到首页",
+    home_page: "回到首页",
     sign_in: SignIn {
         title: "请先登录",
         lead: AroundName {
             before: "登录后即可进入 ",
             after: "。",
         },
-        with: AroundName {
+        sign_in_with: AroundName {
             before: "用",
             after: "登录",
         },
-        choose: "选择一种登录方式",
+        choose_connector: "选择一种登录方式",
         last_used: "上次使用",
-        current: AroundName {
+        signed_in_as: AroundName {
             before: "你现在的身份是 ",
             after: "。",
         },
@@ -33,9 +33,9 @@ pub(super) static TEXTS: Texts = Texts {
             before: "以",
             after: "的身份继续",
         },
-        as_somebody_else: "换个身份登录",
+        as_another_person: "换个身份登录",
         no_choice: "这里还没有可用的登录方式，请联系管理员。",
-        by_portal: "这里不能直接登录。请回到门户（例如公司内网首页），从那里点进来。",
+        portal_only: "这里不能直接登录。请回到门户（例如公司内网首页），从那里点进来。",
         expired: "上次登录已经过期，请重新登录。",
         other_connector: "要访问的页面只接受另一种登录方式，请从下面选择。",
         step_up: "要访问的页面需要再确认一次你的身份。",
@@ -49,38 +49,38 @@ pub(super) static TEXTS: Texts = Texts {
         login: "用户名",
         password: "密码",
         sign_in: "登录",
-        others: "换一种登录方式",
+        other_connectors: "换一种登录方式",
         wrong_password: "用户名或密码不正确，请再试一次。",
         expired: "这个页面打开得太久了，请重新输入密码。",
         incomplete: "刚才的登录信息没有收全，请再输入一次。如果总是这样，请确认浏览器没有禁用 Cookie。",
     },
     signed_out: SignedOut {
         title: "你已退出登录",
-        here: AroundName {
+        signed_out_of: AroundName {
             before: "在这个浏览器里，你已经离开 ",
             after: "。",
         },
         everywhere: "你在其他设备上的登录也都结束了。",
-        source_stays: AroundName {
+        provider_session_continues: AroundName {
             before: "",
             after: "本身仍保持登录。如果这台设备不是你一个人用，请在那边也退出。",
         },
         sign_in: "重新登录",
     },
     forbidden: Forbidden {
-        short: "没有权限",
+        window_title: "没有权限",
         title: AroundName {
             before: "你没有权限进入 ",
             after: "",
         },
         detail: "登录没有问题，只是这里的访问规则还不包括你。",
         remedy: "如果你需要进入，请把下面的请求编号告诉管理员；如果你还有别的身份，可以换一个再来。",
-        you_are: "当前身份",
+        signed_in_as_label: "当前身份",
         switch: "换个身份登录",
-        back: "返回",
+        go_back: "返回",
     },
-    cross: Cross {
-        short: "要前往另一个地址吗？",
+    cross_host: CrossHost {
+        window_title: "要前往另一个地址吗？",
         title: AroundName {
             before: "要前往 ",
             after: " 吗？",
@@ -96,8 +96,8 @@ pub(super) static TEXTS: Texts = Texts {
             after: "",
         },
     },
-    into_frame: Cross {
-        short: "要在嵌入的页面里登录吗？",
+    into_frame: CrossHost {
+        window_title: "要在嵌入的页面里登录吗？",
         title: AroundName {
             before: "要在嵌入的页面里登录 ",
             after: " 吗？",
@@ -115,7 +115,7 @@ pub(super) static TEXTS: Texts = Texts {
     },
     switch: Switch {
         title: "要换一个身份吗？",
-        current: AroundName {
+        signed_in_as: AroundName {
             before: "你现在的身份是 ",
             after: "。",
         },
@@ -129,24 +129,24 @@ pub(super) static TEXTS: Texts = Texts {
             before: "切换为 ",
             after: "",
         },
-        stay: AroundName {
+        keep_current: AroundName {
             before: "不切换，仍用 ",
             after: "",
         },
     },
-    frame: FrameSignIn {
+    frame_sign_in: FrameSignIn {
         detail: "这部分内容需要登录。登录在新标签页里进行，完成后这里会自动打开。",
         failed: "刚才的登录没有传到这里，请再点一次登录。如果还是这样，说明浏览器不让嵌入的页面\
                  保存 Cookie，请在单独的标签页中打开。",
         no_script: "这里不能运行脚本，登录无法传到这里。请在单独的标签页中打开。",
-        own_tab: "在单独的标签页中打开",
+        open_in_own_tab: "在单独的标签页中打开",
     },
     hand_over: HandOver {
         title: "请回到刚才的页面",
         detail: "你已登录。嵌入的页面会自动打开，随后本标签页会自己关闭。",
         remedy: "如果嵌入的页面仍要求登录，请回到那里再点一次登录，这次不需要再输入什么。\
                  还是不行的话，可以在本标签页里打开。",
-        open_here: "在本标签页中打开",
+        open_in_this_tab: "在本标签页中打开",
     },
     fragment: Fragment {
         title: "正在前往登录",
@@ -164,7 +164,7 @@ pub(super) static TEXTS: Texts = Texts {
             detail: "浏览器发来的地址或内容格式不正确，所以没有转发给应用。",
             remedy: "请从应用首页重新进入；如果总是这样，清除本站的 Cookie 后再试。",
         },
-        proxy_unreadable: ProblemText {
+        invalid_proxy_header: ProblemText {
             title: "前面的代理配置有误",
             detail: "本站前面的代理发来的请求头无法识别，与你的浏览器无关。",
             remedy: "请把请求编号告诉管理员，日志里写着是哪个请求头。",
@@ -174,7 +174,7 @@ pub(super) static TEXTS: Texts = Texts {
             detail: "地址里有些字符可能被应用读成另一个地址，为了安全没有放行。",
             remedy: "请从应用首页重新进入。如果这是应用自己给出的链接，请把请求编号告诉管理员。",
         },
-        store_away: ProblemText {
+        store_unavailable: ProblemText {
             title: "暂时无法确认身份",
             detail: "保存登录状态的数据库没有响应，现在无法核对身份，所以暂时不能放行。",
             remedy: "一般很快就会恢复，请过一会儿再试。",
@@ -189,12 +189,12 @@ pub(super) static TEXTS: Texts = Texts {
             detail: "本站已经放行，但连接不到应用。",
             remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
         },
-        upstream_unreadable: ProblemText {
+        invalid_upstream_response: ProblemText {
             title: "应用的响应无法识别",
             detail: "本站已经放行，应用也有响应，但响应的格式有问题，无法转发给你。",
             remedy: "刚才的操作可能已经生效，重做之前请先确认一下；如果一直这样，请把请求编号告诉管理员。",
         },
-        upstream_slow: ProblemText {
+        upstream_timeout: ProblemText {
             title: "应用响应超时",
             detail: "本站已经放行，但应用没有在规定时间内响应。",
             remedy: "刚才的操作可能已经生效，重做之前请先确认一下。",
@@ -209,7 +209,7 @@ pub(super) static TEXTS: Texts = Texts {
             detail: "发送的内容超过了允许的大小，没有转发给应用。",
             remedy: "请换小一些的文件，或请管理员放宽限制。",
         },
-        too_large_begun: ProblemText {
+        too_large_partly_sent: ProblemText {
             title: "内容太大了，只传了一部分",
             detail: "发送的内容超过了允许的大小。发现时应用已经收到一部分，传输随即中断。",
             remedy: "请换小一些的文件，或请管理员放宽限制；顺便看一下应用里有没有留下半个文件。",
@@ -219,18 +219,18 @@ pub(super) static TEXTS: Texts = Texts {
             detail: "短时间内从这里发起的登录太多。",
             remedy: "请等一分钟再试。同一办公室的人可能共用一个出口地址，不一定是你造成的。",
         },
-        login_missing: ProblemText {
+        flow_cookie_missing: ProblemText {
             title: "这个浏览器不记得这次登录",
             detail: "登录可能是在另一个浏览器或应用里开始的，也可能是浏览器不保存 Cookie，\
                    或这次登录早已用过。",
             remedy: "请在这里重新登录；如果又回到本页，请允许本站的 Cookie，并关闭无痕模式。",
         },
-        login_late: ProblemText {
+        login_expired: ProblemText {
             title: "登录超时了",
             detail: "从开始到回来超过了十分钟，这次登录已经作废。",
             remedy: "重新登录一次就好。",
         },
-        login_forged: ProblemText {
+        flow_cookie_forged: ProblemText {
             title: "登录信息不匹配",
             detail: "浏览器带回来的登录信息不是本站发出的，或属于另一次登录，所以没有采用。",
             remedy: "请重新登录。如果你是点了别人发来的链接才到这里，请不要再点它。",
@@ -250,37 +250,37 @@ pub(super) static TEXTS: Texts = Texts {
             detail: "你登录时用的账号不是本组织的成员。",
             remedy: "如果你有几个账号或企业，请换成本组织的再试；如果刚刚加入，请联系管理员。",
         },
-        inactive: ProblemText {
+        inactive_member: ProblemText {
             title: "你的成员身份没有生效",
             detail: "你在本组织的成员身份尚未激活、已被停用，或已经离开。",
             remedy: "尚未激活的，请先在手机上激活；其他情况请联系管理员。",
         },
-        out_of_range: ProblemText {
+        not_visible_to_app: ProblemText {
             title: "你不在可用范围内",
             detail: "你是本组织的成员，但这个应用的可见范围还不包括你。",
             remedy: "请管理员把你或你的部门加入该应用的可见范围。",
         },
-        bad_answer: ProblemText {
+        invalid_provider_response: ProblemText {
             title: "登录结果不完整",
             detail: "登录服务送回来的内容缺了一部分，或互相矛盾。",
             remedy: "请重新登录；如果总是这样，请把请求编号告诉管理员。",
         },
-        stale_twice: ProblemText {
+        code_rejected_twice: ProblemText {
             title: "登录凭据接连失效",
             detail: "登录服务两次都说凭据已经用过或过期，所以没有继续。",
             remedy: "请稍等再重新登录，其间不要刷新或后退。",
         },
-        source_misconfigured: ProblemText {
+        provider_misconfigured: ProblemText {
             title: "登录方式配置有误",
             detail: "登录服务拒绝了本站的请求。这不是你的问题，需要管理员处理。",
             remedy: "请把请求编号告诉管理员，日志里写着该改哪里。",
         },
-        source_busy: ProblemText {
+        provider_busy: ProblemText {
             title: "登录服务繁忙",
             detail: "登录服务繁忙，或限制了本站的请求次数。",
             remedy: "请过一会儿再试。",
         },
-        source_unreachable: ProblemText {
+        provider_unreachable: ProblemText {
             title: "无法连接登录服务",
             detail: "本站暂时连接不到登录服务，无法确认你是谁。这不是你的问题。",
             remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
@@ -306,43 +306,43 @@ pub(super) static TEXTS: Texts = Texts {
             detail: "在你登录的同时，有关的登录被统一结束了，这一次也随之作废。",
             remedy: "重新登录一次就好。",
         },
-        no_login: ProblemText {
+        no_login_name: ProblemText {
             title: "缺少登录名",
             detail: "登录服务确认了你的身份，但没有给出可以作登录名的内容。",
             remedy: "请把请求编号告诉管理员，需要检查登录名取自哪一项。",
         },
-        proof_too_weak: ProblemText {
+        auth_too_weak: ProblemText {
             title: "还差一步身份确认",
             detail: "你的身份已经确认，但要访问的页面需要更严格或刚刚完成的身份验证，而登录服务没有确认你已完成。",
             remedy: "请重新登录，并完成要求的每一步，或换一种登录方式。如果没有出现更多步骤，\
                      请把请求编号告诉管理员。",
         },
-        ticket_bad: ProblemText {
+        invalid_ticket: ProblemText {
             title: "登录凭证已失效",
             detail: "从登录页带来的登录凭证只能使用一次，一分钟内有效，而且只能在发起登录的浏览器里使用。",
             remedy: "重新登录一次就好，通常不需要再输入什么。",
         },
-        entry_refused: ProblemText {
+        entry_token_refused: ProblemText {
             title: "这个登录链接不能用",
             detail: "带你来的链接已经用过、已经过期，或者不是从认可的页面打开的，所以没有登录。",
             remedy: "请回到门户（例如公司内网首页），从那里重新点进来。刷新本页没有用。",
         },
-        not_switched: ProblemText {
+        account_not_switched: ProblemText {
             title: "没有切换账号",
             detail: "这次切换已经过期或已经用过。这个浏览器里登录的是另一个账号，不是链接里的那个人。",
             remedy: "如果现在登录的不是你本人，请不要继续使用：请重新登录，或者回到门户重新点进来。",
         },
-        not_here: ProblemText {
+        not_on_login_host: ProblemText {
             title: "登录在另一个地址",
             detail: "本站的登录统一在另一个地址上进行，这里不能完成登录。",
             remedy: "点下面的按钮过去，登录后会自动带你回来。",
         },
-        frame_login: ProblemText {
+        frame_needs_login: ProblemText {
             title: "请在新标签页中登录",
             detail: "这部分内容需要登录，但登录不能在嵌入的页面里进行。",
             remedy: "登录后回到这里，刷新即可。如果还是看到这个页面，请在新标签页里继续使用。",
         },
-        form_login: ProblemText {
+        form_needs_login: ProblemText {
             title: "请先登录，再提交一次",
             detail: "你还没有登录，或者登录已经过期，刚才提交的内容没有被接受。",
             remedy: "请在新标签页中登录，然后回到这里刷新，浏览器会问是否重新提交；也可以后退，再提交一次。",

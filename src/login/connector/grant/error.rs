@@ -23,14 +23,14 @@ pub(super) enum TokenEndpointError {
         refusal: SourceRefusal,
     },
     /// It sent no usable response.
-    Unreachable(OutboundError),
+    NoUsableResponse(OutboundError),
 }
 
 /// How to react to an error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ErrorClass {
     /// The code or the refresh token was used, has expired or was revoked.
-    Spent,
+    GrantRejected,
     Busy,
     AccessDenied,
     Misconfigured,
@@ -41,13 +41,13 @@ impl TokenEndpointError {
     pub(super) fn at_redemption(self, callback: &Url) -> ConnectorError {
         let (error, refusal) = match self {
             Self::Refused { error, refusal } => (error, refusal),
-            Self::Unreachable(error) => return transport_error(error),
+            Self::NoUsableResponse(error) => return transport_error(error),
         };
         match classify(&error, refusal.code) {
-            ErrorClass::Spent => ConnectorError::Stale(refusal),
+            ErrorClass::GrantRejected => ConnectorError::CodeRejected(refusal),
             ErrorClass::Busy => ConnectorError::Busy(refusal),
             ErrorClass::AccessDenied => ConnectorError::Refused {
-                why: RefusalReason::OutOfRange,
+                why: RefusalReason::NotVisibleToApp,
                 source: refusal,
             },
             ErrorClass::Misconfigured => ConnectorError::Misconfigured {
@@ -61,7 +61,7 @@ impl TokenEndpointError {
     pub(super) fn at_refresh(self, callback: &Url) -> SourceError {
         match self {
             Self::Refused { error, refusal }
-                if classify(&error, refusal.code) == ErrorClass::Spent =>
+                if classify(&error, refusal.code) == ErrorClass::GrantRejected =>
             {
                 SourceError::Gone(Box::new(refusal))
             }
@@ -84,7 +84,7 @@ fn transport_error(error: OutboundError) -> ConnectorError {
             None,
             &[],
         )),
-        other => ConnectorError::Unreachable(other),
+        other => ConnectorError::NoUsableResponse(other),
     }
 }
 
@@ -120,7 +120,7 @@ pub(in super::super) fn source_refusal(
 fn classify(error: &str, status: i64) -> ErrorClass {
     match error {
         "invalid_grant" | "bad_verification_code" | "bad_refresh_token" | "expired_token" => {
-            ErrorClass::Spent
+            ErrorClass::GrantRejected
         }
         "temporarily_unavailable" | "server_error" | "slow_down" => ErrorClass::Busy,
         "access_denied" | "unverified_user_email" => ErrorClass::AccessDenied,

@@ -126,7 +126,7 @@ impl Client {
         let response = outbound
             .post_form(at.url, &form, authentication.credentials(), call)
             .await
-            .map_err(TokenEndpointError::Unreachable)?;
+            .map_err(TokenEndpointError::NoUsableResponse)?;
         let mut redacted = redacted.to_vec();
         redacted.extend(authentication.secrets());
         // A Basic credential contains the secret only in encoded form.
@@ -143,7 +143,7 @@ fn read(
     call: &'static str,
 ) -> Result<TokenResponse, TokenEndpointError> {
     let incomplete =
-        |missing| TokenEndpointError::Unreachable(OutboundError::Incomplete { call, missing });
+        |missing| TokenEndpointError::NoUsableResponse(OutboundError::Incomplete { call, missing });
     let body = response
         .body
         .as_object()
@@ -166,11 +166,13 @@ fn read(
     }
     let (status, content_type) = (response.status, "JSON without an error".to_owned());
     if !(200..300).contains(&status) {
-        return Err(TokenEndpointError::Unreachable(OutboundError::Status {
-            call,
-            status,
-            content_type,
-        }));
+        return Err(TokenEndpointError::NoUsableResponse(
+            OutboundError::Status {
+                call,
+                status,
+                content_type,
+            },
+        ));
     }
     let tokens = tokens.ok_or_else(|| incomplete("an object where `token_at` points"))?;
     granted(tokens, dialect).map_err(incomplete)

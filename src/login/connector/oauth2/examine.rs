@@ -47,7 +47,7 @@ async fn client_credentials(oauth2: &OAuth2) -> Finding {
         .redeem(oauth2.token_endpoint(), code.expose(), verifier.as_deref())
         .await;
     match redeemed {
-        Err(ConnectorError::Stale(_)) => {
+        Err(ConnectorError::CodeRejected(_)) => {
             Finding::good("token_url accepts client_id and its secret, and refuses an invalid code")
         }
         Ok(_) => Finding::bad("token_url accepts an invalid code: it is not a token endpoint"),

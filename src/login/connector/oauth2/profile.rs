@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::super::grant;
-use super::super::{ConnectorError, RefusalReason, SourceRefusal};
+use super::super::{ConnectorError, SourceRefusal};
 use super::config::ProfileAuth;
 use super::settings::ProviderSettings;
 use crate::expression::{self, EvalError, Expression};
@@ -201,7 +201,7 @@ fn request_failed(error: OutboundError, call: &'static str, name: Option<&str>) 
         ..
     } = &error
     else {
-        return ConnectorError::Unreachable(error);
+        return ConnectorError::NoUsableResponse(error);
     };
     let refusal = SourceRefusal {
         call,
@@ -211,7 +211,7 @@ fn request_failed(error: OutboundError, call: &'static str, name: Option<&str>) 
     match status {
         401 | 403 | 404 => misconfigured(refusal, name),
         429 => ConnectorError::Busy(refusal),
-        _ => ConnectorError::Unreachable(error),
+        _ => ConnectorError::NoUsableResponse(error),
     }
 }
 
@@ -230,7 +230,7 @@ fn misconfigured(source: SourceRefusal, name: Option<&str>) -> ConnectorError {
 }
 
 fn incomplete(call: &'static str, missing: &'static str) -> ConnectorError {
-    ConnectorError::Unreachable(OutboundError::Incomplete { call, missing })
+    ConnectorError::NoUsableResponse(OutboundError::Incomplete { call, missing })
 }
 
 fn expression_failed(key: &str, error: &EvalError) -> ConnectorError {
@@ -238,14 +238,11 @@ fn expression_failed(key: &str, error: &EvalError) -> ConnectorError {
 }
 
 fn unusable(why: &str) -> ConnectorError {
-    ConnectorError::Refused {
-        why: RefusalReason::BadAnswer,
-        source: SourceRefusal {
-            call: PROFILE,
-            code: 0,
-            message: why.to_owned(),
-        },
-    }
+    ConnectorError::InvalidResponse(SourceRefusal {
+        call: PROFILE,
+        code: 0,
+        message: why.to_owned(),
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::super::{ConnectorError, SourceRefusal};
-use super::{IDENTIFY_TIMEOUT, OAuth2, profile};
+use super::{LOGIN_TIMEOUT, OAuth2, profile};
 use crate::outbound::OutboundError;
 use crate::people::source::{Refreshed, Source, SourceError, Tokens};
 use crate::store::Subject;
@@ -36,8 +36,8 @@ impl Source for OAuth2 {
             ))));
         };
         let asked = profile::fetch(&self.outbound, &self.settings, access);
-        let asked = timeout(IDENTIFY_TIMEOUT, asked).await.unwrap_or_else(|_| {
-            Err(ConnectorError::Unreachable(OutboundError::Timeout {
+        let asked = timeout(LOGIN_TIMEOUT, asked).await.unwrap_or_else(|_| {
+            Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
                 call: "the profile",
             }))
         });

@@ -40,27 +40,23 @@ pub(super) fn misconfigured(remedy: String, message: &str) -> ConnectorError {
 }
 
 /// A token or response is not valid.
-pub(super) fn refused(call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
-    refused_as(RefusalReason::BadAnswer, call, why)
+pub(super) fn invalid_response(call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
+    ConnectorError::InvalidResponse(refusal(call, why))
 }
 
-/// A token is valid but proves less than the login asked for.
-pub(super) fn unproven(call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
-    refused_as(RefusalReason::InsufficientProof, call, why)
-}
-
-fn refused_as(
-    what: RefusalReason,
-    call: &'static str,
-    why: &(dyn Error + 'static),
-) -> ConnectorError {
+/// The ID token is valid, but the authentication is weaker or older than the route demands.
+pub(super) fn insufficient_auth(call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
     ConnectorError::Refused {
-        why: what,
-        source: SourceRefusal {
-            call,
-            code: 0,
-            message: truncated(&telemetry::error_chain(why).to_string()),
-        },
+        why: RefusalReason::InsufficientAuth,
+        source: refusal(call, why),
+    }
+}
+
+fn refusal(call: &'static str, why: &(dyn Error + 'static)) -> SourceRefusal {
+    SourceRefusal {
+        call,
+        code: 0,
+        message: truncated(&telemetry::error_chain(why).to_string()),
     }
 }
 

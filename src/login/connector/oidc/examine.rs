@@ -131,7 +131,7 @@ async fn client_credentials(oidc: &Oidc, metadata: &Metadata) -> Finding {
         .redeem(endpoint, &code, Some(&verifier))
         .await;
     match redeemed {
-        Err(ConnectorError::Stale(_)) => {
+        Err(ConnectorError::CodeRejected(_)) => {
             Finding::good("it accepts client_id and its secret or key, and refuses an invalid code")
         }
         Ok(_) => failed(

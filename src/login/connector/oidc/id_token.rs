@@ -59,7 +59,7 @@ pub(super) struct IdToken {
     pub(super) subject: Subject,
     pub(super) claims: Claims,
     /// How and when the person authenticated.
-    pub(super) proof: AuthContext,
+    pub(super) auth_context: AuthContext,
     /// The `sid` of the provider's session.
     pub(super) provider_sid: Option<String>,
 }
@@ -100,9 +100,9 @@ impl IdTokenError {
         match self {
             Self::Token(TokenError::KeysUnavailable(error)) => errors::from_issuer(error),
             error @ (Self::MissingAuthTime | Self::AuthTooOld) => {
-                errors::unproven("the ID token", &error)
+                errors::insufficient_auth("the ID token", &error)
             }
-            other => errors::refused("the ID token", &other),
+            other => errors::invalid_response("the ID token", &other),
         }
     }
 
@@ -187,7 +187,7 @@ fn check_claims(
     }
     Ok(IdToken {
         subject,
-        proof: authentication_proof(claims, now),
+        auth_context: auth_context_of(claims, now),
         provider_sid: short_text(claims.get("sid")).map(|sid| verified.tenant.qualify(&sid)),
         claims: verified.claims,
     })
@@ -240,7 +240,7 @@ pub(super) fn short_text(value: Option<&Value>) -> Option<String> {
 
 /// How and when the person authenticated. Without an `auth_time`, or with one in the future, the
 /// authentication counts as old.
-fn authentication_proof(claims: &Claims, now: Timestamp) -> AuthContext {
+fn auth_context_of(claims: &Claims, now: Timestamp) -> AuthContext {
     let methods: Vec<_> = match claims.get("amr") {
         Some(Value::Array(methods)) => methods
             .iter()

@@ -34,7 +34,7 @@ const LOGOUT_TOKEN_AGE_MAX: Duration = Duration::from_secs(300);
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
 /// The `typ` of a logout token. Some providers use `JWT` for all tokens.
-const TOKEN_TYPES: [&str; 2] = ["logout+jwt", "JWT"];
+const LOGOUT_TOKEN_TYPES: [&str; 2] = ["logout+jwt", "JWT"];
 
 /// Why a logout token is refused.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,7 @@ impl ProviderLogout for Oidc {
         state: &str,
     ) -> Option<Url> {
         let metadata = match self.issuer.cached_metadata() {
-            Some(_) if self.is_silent.load(Ordering::Relaxed) => return None,
+            Some(_) if self.is_unresponsive.load(Ordering::Relaxed) => return None,
             Some(metadata) => metadata,
             None => timeout(METADATA_TIMEOUT, self.issuer.metadata())
                 .await
@@ -136,7 +136,7 @@ impl Oidc {
             LogoutTokenError::Token(TokenError::KeysUnavailable(error)) => {
                 errors::from_issuer(error)
             }
-            other => errors::refused("the logout token", &other),
+            other => errors::invalid_response("the logout token", &other),
         })
     }
 
@@ -156,7 +156,7 @@ fn check_claims(
 ) -> Result<LogoutNotice, LogoutTokenError> {
     let claims = &verified.claims;
     if let Some(kind) = &verified.token_type
-        && !TOKEN_TYPES
+        && !LOGOUT_TOKEN_TYPES
             .iter()
             .any(|good| kind.eq_ignore_ascii_case(good))
     {

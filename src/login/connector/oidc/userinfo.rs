@@ -81,8 +81,8 @@ impl UserinfoError {
                 let message = format!("{CALL} answered with HTTP status {status}");
                 errors::misconfigured(remedy.to_owned(), &message)
             }
-            Self::Request(error) => ConnectorError::Unreachable(error),
-            other => errors::refused(CALL, &other),
+            Self::Request(error) => ConnectorError::NoUsableResponse(error),
+            other => errors::invalid_response(CALL, &other),
         }
     }
 
@@ -214,7 +214,7 @@ mod tests {
             assert!(!error.is_temporary() && !error.is_unauthorized());
             assert!(matches!(
                 error.into_login_error(),
-                ConnectorError::Refused { .. }
+                ConnectorError::InvalidResponse(_)
             ));
         }
     }

@@ -34,7 +34,7 @@ pub(super) struct Api {
     secret: Secret<String>,
     token: AppToken,
     /// Whether this deployment of WeCom lacks `/cgi-bin/auth/*`.
-    old_paths: AtomicBool,
+    uses_old_paths: AtomicBool,
 }
 
 /// The person to whom a code belongs.
@@ -73,7 +73,7 @@ impl Api {
             corp_id,
             secret,
             token,
-            old_paths: AtomicBool::new(false),
+            uses_old_paths: AtomicBool::new(false),
         }
     }
 
@@ -93,7 +93,7 @@ impl Api {
             redacted: code,
         };
         let (new, old) = ("auth/getuserinfo", "user/getuserinfo");
-        if !self.old_paths.load(Ordering::Relaxed) {
+        if !self.uses_old_paths.load(Ordering::Relaxed) {
             match self.call(api_call(new)).await {
                 Err(error) if error.is_missing_path() => {}
                 result => return result.map(|fields| code_owner(new, &fields)),
@@ -101,7 +101,7 @@ impl Api {
         }
         let result = self.call(api_call(old)).await;
         if !matches!(&result, Err(error) if error.is_missing_path()) {
-            self.old_paths.store(true, Ordering::Relaxed);
+            self.uses_old_paths.store(true, Ordering::Relaxed);
         }
         result.map(|fields| code_owner(old, &fields))
     }
@@ -136,8 +136,8 @@ impl Api {
 
     /// The fields that a member agreed to share; <https://developer.work.weixin.qq.com/document/path/96443>.
     pub(super) async fn detail(&self, user_ticket: &str) -> Result<ResponseObject, ApiError> {
-        let old_paths = self.old_paths.load(Ordering::Relaxed);
-        let call = if old_paths {
+        let uses_old_paths = self.uses_old_paths.load(Ordering::Relaxed);
+        let call = if uses_old_paths {
             "user/getuserdetail"
         } else {
             "auth/getuserdetail"
@@ -234,7 +234,7 @@ impl Api {
         };
         accepted(
             call.name(),
-            result.map_err(ApiError::Unreachable)?,
+            result.map_err(ApiError::NoUsableResponse)?,
             &[token.expose().as_str(), redacted],
         )
     }
@@ -321,7 +321,7 @@ fn code_owner(call: &'static str, fields: &ResponseObject) -> CodeOwner {
 }
 
 fn incomplete(call: &'static str, missing: &'static str) -> ApiError {
-    ApiError::Unreachable(OutboundError::Incomplete { call, missing })
+    ApiError::NoUsableResponse(OutboundError::Incomplete { call, missing })
 }
 
 #[cfg(test)]
@@ -374,7 +374,7 @@ mod tests {
         ] {
             assert!(matches!(
                 accepted("x", odd, &[]),
-                Err(ApiError::Unreachable(_))
+                Err(ApiError::NoUsableResponse(_))
             ));
         }
     }

@@ -89,7 +89,7 @@ impl LoginPage {
 
 impl Config {
     /// The keys with invalid values, each with its rule.
-    pub(super) fn contradictions(&self) -> Vec<(&'static str, &'static str)> {
+    pub(super) fn invalid_values(&self) -> Vec<(&'static str, &'static str)> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         let id = !self.corp_id.is_empty() && self.corp_id.chars().all(plain);
         let web = |url: &Url| matches!(url.scheme(), "http" | "https");

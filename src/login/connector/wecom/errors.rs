@@ -23,7 +23,7 @@ pub(super) enum ApiError {
     /// WeCom answered with an error code.
     Refused(#[from] SourceRefusal),
     /// WeCom gave no usable response.
-    Unreachable(#[from] OutboundError),
+    NoUsableResponse(#[from] OutboundError),
 }
 
 /// Settings that must match those in the WeCom console; the remedies name them.
@@ -37,8 +37,8 @@ pub(super) struct ConsoleSettings {
 /// How to react to an error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ErrorClass {
-    Stale,
-    OutOfRange,
+    CodeRejected,
+    NotVisibleToApp,
     Busy,
     Misconfigured,
 }
@@ -47,14 +47,14 @@ impl ApiError {
     /// The error of a login.
     pub(super) fn into_error(self, console: &ConsoleSettings) -> ConnectorError {
         let refusal = match self {
-            Self::Unreachable(error) => return ConnectorError::Unreachable(error),
+            Self::NoUsableResponse(error) => return ConnectorError::NoUsableResponse(error),
             Self::Refused(refusal) => refusal,
         };
         match classify(refusal.code) {
-            ErrorClass::Stale => ConnectorError::Stale(refusal),
+            ErrorClass::CodeRejected => ConnectorError::CodeRejected(refusal),
             ErrorClass::Busy => ConnectorError::Busy(refusal),
-            ErrorClass::OutOfRange => ConnectorError::Refused {
-                why: RefusalReason::OutOfRange,
+            ErrorClass::NotVisibleToApp => ConnectorError::Refused {
+                why: RefusalReason::NotVisibleToApp,
                 source: refusal,
             },
             ErrorClass::Misconfigured => {
@@ -71,7 +71,9 @@ impl ApiError {
     pub(super) fn is_missing_path(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.code == 48005,
-            Self::Unreachable(error) => matches!(error, OutboundError::Status { status: 404, .. }),
+            Self::NoUsableResponse(error) => {
+                matches!(error, OutboundError::Status { status: 404, .. })
+            }
         }
     }
 }
@@ -122,8 +124,8 @@ pub(super) fn refusal(
 
 fn classify(code: i64) -> ErrorClass {
     match code {
-        40029 | 40078 | 42003 | 42022 => ErrorClass::Stale,
-        40003 | 46004 | 50002 | 60011 | 60021 | 60111 | 301_021 => ErrorClass::OutOfRange,
+        40029 | 40078 | 42003 | 42022 => ErrorClass::CodeRejected,
+        40003 | 46004 | 50002 | 60011 | 60021 | 60111 | 301_021 => ErrorClass::NotVisibleToApp,
         -1 | 45009 | 45033 => ErrorClass::Busy,
         _ => ErrorClass::Misconfigured,
     }
@@ -235,7 +237,7 @@ mod tests {
     fn a_used_or_expired_code_restarts_the_login() {
         for code in [40029, 40078, 42003, 42022] {
             let error = error("auth/getuserinfo", code, "invalid code");
-            assert!(matches!(error, ConnectorError::Stale(_)), "{code}");
+            assert!(matches!(error, ConnectorError::CodeRejected(_)), "{code}");
         }
     }
 
@@ -246,7 +248,7 @@ mod tests {
             let ConnectorError::Refused { why, .. } = error else {
                 panic!("{code}")
             };
-            assert_eq!(why, RefusalReason::OutOfRange);
+            assert_eq!(why, RefusalReason::NotVisibleToApp);
         }
     }
 
@@ -268,7 +270,11 @@ mod tests {
         };
         assert!(lasts(40001) && lasts(45009) && !lasts(-1));
         let error = OutboundError::Timeout { call: GET_TOKEN };
-        assert!(ApiError::Unreachable(error).lasting_refusal().is_none());
+        assert!(
+            ApiError::NoUsableResponse(error)
+                .lasting_refusal()
+                .is_none()
+        );
     }
 
     #[test]
@@ -367,7 +373,7 @@ mod tests {
     fn status_404_and_code_48005_mean_a_missing_call() {
         let status = |status| {
             let content_type = "text/html".to_owned();
-            ApiError::Unreachable(OutboundError::Status {
+            ApiError::NoUsableResponse(OutboundError::Status {
                 call: "x",
                 status,
                 content_type,

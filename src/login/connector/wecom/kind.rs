@@ -57,7 +57,7 @@ impl Kind for Config {
             let help = format!("{key} {rule}");
             SettingProblem::value(Place::of([NAME, key]), message, help)
         };
-        self.contradictions().into_iter().map(problem).collect()
+        self.invalid_values().into_iter().map(problem).collect()
     }
 
     fn warnings(&self) -> Vec<(Place<'_>, String)> {

@@ -151,7 +151,7 @@ fn refuse_non_member(call: &'static str, words: &str) -> ConnectorError {
 }
 
 fn malformed(call: &'static str, missing: &'static str) -> ConnectorError {
-    ConnectorError::Unreachable(OutboundError::Incomplete { call, missing })
+    ConnectorError::NoUsableResponse(OutboundError::Incomplete { call, missing })
 }
 
 #[cfg(test)]
@@ -203,7 +203,7 @@ mod tests {
         let long = code_owner(Some(&"x".repeat(65)), None);
         assert!(matches!(
             userid(&long, "ww1"),
-            Err(ConnectorError::Unreachable(_))
+            Err(ConnectorError::NoUsableResponse(_))
         ));
     }
 
@@ -225,7 +225,7 @@ mod tests {
             assert_eq!(why(error), RefusalReason::Inactive);
         }
         let other = require_active(&member(json!(1)), "lisi");
-        assert!(matches!(other, Err(ConnectorError::Unreachable(_))));
+        assert!(matches!(other, Err(ConnectorError::NoUsableResponse(_))));
     }
 
     #[test]

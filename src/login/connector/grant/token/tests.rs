@@ -120,7 +120,7 @@ fn malformed_tokens_are_refused() {
         let error = redeemed(200, bad);
         let nonsense = matches!(
             error,
-            ConnectorError::Unreachable(OutboundError::Incomplete { .. })
+            ConnectorError::NoUsableResponse(OutboundError::Incomplete { .. })
         );
         assert!(nonsense, "{error:?}");
     }
@@ -151,9 +151,12 @@ fn tokens_may_stand_deeper_where_that_is_said() {
 fn a_refusal_is_one_with_any_status() {
     for status in [200, 400, 401] {
         let stale = redeemed(status, json!({ "error": "invalid_grant" }));
-        assert!(matches!(stale, ConnectorError::Stale(_)), "{stale:?}");
+        assert!(
+            matches!(stale, ConnectorError::CodeRejected(_)),
+            "{stale:?}"
+        );
         let bad = redeemed(status, json!({ "error": "bad_verification_code" }));
-        let ConnectorError::Stale(said) = bad else {
+        let ConnectorError::CodeRejected(said) = bad else {
             panic!("{bad:?}");
         };
         assert_eq!(said.code, i64::from(status));
@@ -165,7 +168,10 @@ fn a_refusal_is_one_with_any_status() {
     let busy = redeemed(429, json!({ "error": "who knows" }));
     assert!(matches!(busy, ConnectorError::Busy(_)), "{busy:?}");
     let away = redeemed(404, json!({}));
-    assert!(matches!(away, ConnectorError::Unreachable(_)), "{away:?}");
+    assert!(
+        matches!(away, ConnectorError::NoUsableResponse(_)),
+        "{away:?}"
+    );
     for (error, words) in [
         ("invalid_client", &["`client_id`", "`client_secret`"][..]),
         ("incorrect_client_credentials", &["`client_secret`"]),
@@ -188,7 +194,7 @@ fn a_refusal_is_one_with_any_status() {
 fn what_was_asked_with_is_not_repeated() {
     let body = json!({ "error": "invalid_grant",
                        "error_description": "the code hunter2-code\nis spent".repeat(50) });
-    let ConnectorError::Stale(said) = redeemed(400, body) else {
+    let ConnectorError::CodeRejected(said) = redeemed(400, body) else {
         panic!("stale");
     };
     assert!(!said.message.contains("hunter2"), "{said}");

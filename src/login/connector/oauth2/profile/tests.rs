@@ -47,14 +47,8 @@ fn a_subject_is_a_non_empty_text_or_a_number() {
             .map(|fetched| fetched.subject.as_str());
         assert_eq!(subject, expected, "{profile}");
         if let Err(error) = fetched {
-            let bad = matches!(
-                error,
-                ConnectorError::Refused {
-                    why: RefusalReason::BadAnswer,
-                    ..
-                }
-            );
-            assert!(bad, "{error:?}");
+            let invalid = matches!(error, ConnectorError::InvalidResponse(_));
+            assert!(invalid, "{error:?}");
         }
     }
 }

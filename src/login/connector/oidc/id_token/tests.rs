@@ -66,7 +66,7 @@ fn a_valid_token_yields_the_subject_the_session_and_the_authentication() {
     assert_eq!(token.subject.as_str(), "u1");
     assert_eq!(token.provider_sid.as_deref(), Some("s1"));
     assert_eq!(
-        token.proof,
+        token.auth_context,
         AuthContext {
             acr: Some("mfa".to_owned()),
             amr: vec!["pwd".to_owned(), "otp".to_owned()],
@@ -74,7 +74,7 @@ fn a_valid_token_yields_the_subject_the_session_and_the_authentication() {
         }
     );
     let single = login(None, &json!({ "amr": "pwd", "at_hash": null })).unwrap();
-    assert_eq!(single.proof.amr, ["pwd"]);
+    assert_eq!(single.auth_context.amr, ["pwd"]);
 }
 
 #[test]
@@ -156,9 +156,15 @@ fn with_max_age_a_recent_auth_time_is_required() {
         Err(IdTokenError::Token(TokenError::NotYetValid))
     ));
     let unasked = login(None, &json!({ "auth_time": NOW_S + 61 })).unwrap();
-    assert_eq!(unasked.proof.auth_time, Some(Timestamp::from_unix_s(0)));
+    assert_eq!(
+        unasked.auth_context.auth_time,
+        Some(Timestamp::from_unix_s(0))
+    );
     let unsaid = login(None, &json!({ "auth_time": null })).unwrap();
-    assert_eq!(unsaid.proof.auth_time, Some(Timestamp::from_unix_s(0)));
+    assert_eq!(
+        unsaid.auth_context.auth_time,
+        Some(Timestamp::from_unix_s(0))
+    );
 }
 
 #[test]

@@ -29,10 +29,10 @@ use crate::store::ConnectorId;
 const BROWSER_REPORT_TRUSTED_FOR: Duration = Duration::from_secs(600);
 
 /// The reason in log entries of a request that is redirected to a silent login.
-pub(in crate::face) const RELOAD_REASON: &str = "reload";
+pub(in crate::face) const RECONFIRM_REASON: &str = "reload";
 
 /// The next step for a request of a route with `reload_user`.
-pub(in crate::face) enum ReloadDecision {
+pub(in crate::face) enum ReconfirmOutcome {
     /// The browser is redirected to a silent login.
     Respond(Box<LoggedResponse>),
     /// The request is forwarded: no silent login is possible now.
@@ -42,26 +42,26 @@ pub(in crate::face) enum ReloadDecision {
 /// Whether a silent login begins.
 enum SilentLogin {
     /// It begins with this response.
-    Respond(Response<Body>),
+    Begin(Response<Body>),
     /// It does not begin. With `true` the time is recorded in the session cookie, so that it is not
     /// tried again for a while.
     Skip(bool),
 }
 
 /// Begins a silent login instead of forwarding the request, if that is possible.
-pub(in crate::face) async fn reload_user(
+pub(in crate::face) async fn reconfirm(
     context: &RequestContext<'_>,
     permit: Permit,
-) -> ReloadDecision {
+) -> ReconfirmOutcome {
     match silent_login(context, &permit).await {
-        SilentLogin::Respond(response) => {
-            let logged = LoggedResponse::login_needed(RELOAD_REASON, permit.route(), response);
-            ReloadDecision::Respond(Box::new(logged))
+        SilentLogin::Begin(response) => {
+            let logged = LoggedResponse::login_needed(RECONFIRM_REASON, permit.route(), response);
+            ReconfirmOutcome::Respond(Box::new(logged))
         }
         SilentLogin::Skip(true) => {
-            ReloadDecision::Continue(permit.without_reconfirmation(context.head.received_at))
+            ReconfirmOutcome::Continue(permit.without_reconfirmation(context.head.received_at))
         }
-        SilentLogin::Skip(false) => ReloadDecision::Continue(permit),
+        SilentLogin::Skip(false) => ReconfirmOutcome::Continue(permit),
     }
 }
 
@@ -70,7 +70,7 @@ async fn silent_login(context: &RequestContext<'_>, permit: &Permit) -> SilentLo
     let Caller::Person(person) = permit.caller() else {
         return SilentLogin::Skip(false);
     };
-    let Some(entry) = silent_login_source(context, person) else {
+    let Some(entry) = silent_login_connector(context, person) else {
         return SilentLogin::Skip(false);
     };
     if context.site.is_login_host(context.head) {
@@ -83,9 +83,9 @@ async fn silent_login(context: &RequestContext<'_>, permit: &Permit) -> SilentLo
         }
     }
     if permit.route().keep_fragment && !loads_in_frame(context.head) {
-        return SilentLogin::Respond(cross_host::fragment_page(context));
+        return SilentLogin::Begin(cross_host::fragment_page(context));
     }
-    SilentLogin::Respond(cross_host::redirect_here(context, "start"))
+    SilentLogin::Begin(cross_host::redirect_application_request(context, "start"))
 }
 
 /// Decides at `/start`, for a signed-in person whose route has `reload_user`.
@@ -95,12 +95,12 @@ pub(super) async fn at_start(
     return_to: &ReturnTo,
     person: &Person,
 ) -> LoggedResponse {
-    let silent_login = match silent_login_source(context, person) {
+    let silent_login = match silent_login_connector(context, person) {
         Some(entry) => begin_silent_login(context, entry, target, person).await,
         None => SilentLogin::Skip(false),
     };
     match silent_login {
-        SilentLogin::Respond(response) => LoggedResponse::own_path("reload", response),
+        SilentLogin::Begin(response) => LoggedResponse::own_path("reload", response),
         SilentLogin::Skip(counts) => {
             let asked_at = counts.then_some(context.head.received_at);
             LoggedResponse::own_path(
@@ -112,7 +112,7 @@ pub(super) async fn at_start(
 }
 
 /// The person's connector, if it supports silent logins from this browser.
-fn silent_login_source<'a>(
+fn silent_login_connector<'a>(
     context: &RequestContext<'a>,
     person: &Person,
 ) -> Option<&'a ConnectorEntry> {
@@ -149,11 +149,11 @@ async fn begin_silent_login(
         ..BeginOptions::default()
     };
     match begin::try_begin_login(context, entry, target, start).await {
-        Ok(response) => SilentLogin::Respond(response),
+        Ok(response) => SilentLogin::Begin(response),
         Err(error) if keeps_session(session, &error, false, context.head.received_at) => {
             SilentLogin::Skip(true)
         }
-        Err(error) => SilentLogin::Respond(begin::begin_failed(context, entry, &error)),
+        Err(error) => SilentLogin::Begin(begin::begin_failed(context, entry, &error)),
     }
 }
 
@@ -192,7 +192,7 @@ pub(super) async fn silent_login_failed(
     if let Caller::Person(person) = &caller
         && !complete::end_session(context, &person.session, "not signed in at the source").await
     {
-        let response = reply::problem(context, Cause::StoreAway, None);
+        let response = reply::problem(context, Cause::StoreUnavailable, None);
         return LoggedResponse::own_path("unavailable", response);
     }
     let mut response = session_ended(context, via, target, error);
@@ -220,8 +220,8 @@ fn session_ended(
         let query = target.query_string(&context.site.external_url, "");
         let again = Href::new(format!("{}/sign_in{query}", context.site.prefix));
         let entry = context.site.login.entry(via);
-        let source = entry.map(|entry| entry.display_name.as_str());
-        return reply::problem_at_source(context, audit::cause_of(error), Some(again), source);
+        let connector_name = entry.map(|entry| entry.display_name.as_str());
+        return reply::login_problem(context, audit::cause_of(error), Some(again), connector_name);
     };
     match &target.return_to {
         // The sign-in page does not load in frames; the page for unauthenticated requests does.
@@ -246,10 +246,10 @@ fn keeps_session(
 ) -> bool {
     match error {
         LoginError::Connector(
-            ConnectorError::Unreachable(_)
+            ConnectorError::NoUsableResponse(_)
             | ConnectorError::Issuer(_)
             | ConnectorError::Busy(_)
-            | ConnectorError::Expired(_)
+            | ConnectorError::LoginExpired(_)
             | ConnectorError::Misconfigured { .. },
         ) => !from_browser || is_recent_login(session, now),
         // A person can exceed the login limits on purpose to keep the session.
@@ -267,7 +267,11 @@ fn keeps_session(
         | LoginError::Pending(_)
         | LoginError::TooLarge(_)
         | LoginError::AlreadyUsed
-        | LoginError::Connector(ConnectorError::Stale(_) | ConnectorError::Refused { .. })
+        | LoginError::Connector(
+            ConnectorError::CodeRejected(_)
+            | ConnectorError::InvalidResponse(_)
+            | ConnectorError::Refused { .. },
+        )
         | LoginError::Admit { .. }
         | LoginError::Mint { .. } => false,
     }
