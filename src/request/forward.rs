@@ -23,6 +23,7 @@ mod dialer;
 mod endpoint;
 mod http1;
 mod lease;
+mod lease_context;
 mod parked;
 mod pool;
 mod private;
@@ -40,8 +41,8 @@ pub use tunnel::{Tunnel, TunnelEnd};
 use dialer::Dialer;
 use http1::{ExchangeError, ExpectedHead, Http1Error, ResponseHead};
 use lease::Lease;
+use lease_context::LeaseContext;
 use pool::{Freshness, Pool};
-use private::LeaseContext;
 use upload_body::{UploadBody, UploadProgress, UploadState};
 
 /// The connection pools of a site, indexed by [`UpstreamId`](super::route::UpstreamId).

@@ -8,21 +8,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use http::header::{AUTHORIZATION, FORWARDED, PROXY_AUTHENTICATE, VIA, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
+use http::header::{PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
 use tokio::time::Instant;
 
-use super::ForwardError;
 use super::http1::Http1Connection;
-use super::lease::Lease;
 use super::parked::Parked;
-use super::pool::{CallerKind, Freshness, Pool, Upstream};
+use super::pool::{CallerKind, Pool, Upstream};
 use crate::request::bearer::IssuerId;
 use crate::request::client_quota::QuotaGuard;
-use crate::request::gate::Caller;
 use crate::request::head::Connection;
-use crate::request::headers::{RequestRewrite, authenticates_connection};
-use crate::request::policy::Permit;
+use crate::request::headers::authenticates_connection;
 use crate::store::{SessionId, Subject};
 
 /// How many private connections may wait for one client connection. A client over HTTP/1.1 uses one
@@ -30,8 +26,6 @@ use crate::store::{SessionId, Subject};
 const WAITING_MAX: usize = 8;
 /// The limit for an anonymous client; enough for a handshake.
 const WAITING_ANONYMOUS_MAX: usize = 2;
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The private connections that wait for the next request of a client connection.
 type WaitingConnections = Mutex<Vec<PrivateConnection>>;
@@ -46,7 +40,7 @@ struct PrivateConnection {
 /// The caller that a private connection is reserved for. It is compared because a front proxy sends
 /// the requests of many callers over one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum ConnectionOwner {
+pub(super) enum ConnectionOwner {
     Person(SessionId),
     Program(IssuerId, Subject),
     /// The anonymous client of a connection that does not come from a proxy.
@@ -61,126 +55,37 @@ pub(super) struct ClientBinding {
     owner: Option<ConnectionOwner>,
 }
 
-/// The parts of a request that determine which connection it may use.
-#[derive(Clone, Copy)]
-pub(super) struct LeaseContext<'a> {
-    pub(super) client: &'a Arc<Connection>,
-    pub(super) permit: &'a Permit,
-    pub(super) request_rewrite: &'a RequestRewrite,
-    pub(super) headers: &'a HeaderMap,
-}
-
-impl LeaseContext<'_> {
-    /// Leases a connection: a private one that is reserved for the caller, otherwise one of the
-    /// pool. A request that needs a private connection and has none gets a new one.
-    ///
-    /// Most requests get an idle connection without waiting. The future that waits or connects is
-    /// boxed, so that the future of these requests is small.
-    ///
-    /// `now` is the current time; the result contains the time at which the lease was obtained.
-    pub(super) async fn lease(
-        self,
-        pool: &Pool,
-        freshness: Freshness,
-        now: Instant,
-    ) -> Result<(Lease, Instant), ForwardError> {
-        let offset = pool.next_offset();
-        let may_share = self.client.extension.is_empty() && !self.needs_private_connection();
-        if may_share && let Some(lease) = pool.try_lease(freshness, self.caller_kind(), offset, now)
-        {
-            return Ok((lease, now));
-        }
-        let lease = Box::pin(self.lease_with_wait(pool, freshness, offset)).await?;
-        Ok((lease, Instant::now()))
-    }
-
-    async fn lease_with_wait(
-        self,
-        pool: &Pool,
-        freshness: Freshness,
-        offset: usize,
-    ) -> Result<Lease, ForwardError> {
-        // An authenticated connection is reused at any age: a new one would need a new handshake.
-        if freshness != Freshness::New
-            && let Some(waiting) = self.take_private_connection(pool)
-        {
-            return pool
-                .lease_private(waiting, self.binding(), self.caller_kind())
-                .await;
-        }
-        if !self.needs_private_connection() {
-            return pool.lease(freshness, self.caller_kind(), offset).await;
-        }
-        let mut lease = pool
-            .lease(Freshness::New, self.caller_kind(), offset)
-            .await?;
-        lease.binding = Some(self.binding());
-        Ok(lease)
-    }
-
-    fn caller_kind(self) -> CallerKind {
-        match self.permit.caller() {
-            Caller::Person(_) | Caller::Program(_) => CallerKind::Authenticated,
-            Caller::Anonymous(_) => CallerKind::Anonymous,
+/// Takes the most recently used private connection that is reserved for this caller.
+pub(super) fn take_reserved(
+    client: &Connection,
+    owner: &ConnectionOwner,
+    pool: &Pool,
+) -> Option<(Box<Http1Connection>, Arc<Upstream>)> {
+    // Most clients have no private connection.
+    let waiting = client.extension.get::<WaitingConnections>()?;
+    let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    while let Some(at) = waiting
+        .iter()
+        .rposition(|private| private.owner == *owner && pool.contains(&private.upstream))
+    {
+        let PrivateConnection {
+            parked, upstream, ..
+        } = waiting.remove(at);
+        if let Some(connection) = parked.take(pool.settings.idle) {
+            return Some((connection, upstream));
         }
     }
-
-    /// Whether the request must not share its connection with other callers.
-    fn needs_private_connection(self) -> bool {
-        // `Proxy-Authorization` is addressed to menshen and is never forwarded.
-        let mut sent = self.headers.get_all(AUTHORIZATION).iter();
-        self.permit.route().private_connections
-            || self.request_rewrite.authenticates_connection()
-            || sent.any(begins_with_scheme)
-    }
-
-    /// Takes the most recently used private connection that is reserved for the caller.
-    fn take_private_connection(self, pool: &Pool) -> Option<(Box<Http1Connection>, Arc<Upstream>)> {
-        // Most clients have no private connection.
-        let waiting = self.client.extension.get::<WaitingConnections>()?;
-        let owner = self.owner()?;
-        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(at) = waiting
-            .iter()
-            .rposition(|private| private.owner == owner && pool.contains(&private.upstream))
-        {
-            let PrivateConnection {
-                parked, upstream, ..
-            } = waiting.remove(at);
-            if let Some(connection) = parked.take(pool.settings.idle) {
-                return Some((connection, upstream));
-            }
-        }
-        None
-    }
-
-    pub(super) fn binding(self) -> Box<ClientBinding> {
-        Box::new(ClientBinding {
-            client: Arc::downgrade(self.client),
-            owner: self.owner(),
-        })
-    }
-
-    fn owner(self) -> Option<ConnectionOwner> {
-        match self.permit.caller() {
-            Caller::Person(person) => Some(ConnectionOwner::Person(person.session.public_id)),
-            Caller::Program(program) => Some(ConnectionOwner::Program(
-                program.issuer.clone(),
-                program.subject.clone(),
-            )),
-            // Behind a proxy, the next anonymous request may come from another client.
-            Caller::Anonymous(_) => (!self.is_relayed()).then_some(ConnectionOwner::Anonymous),
-        }
-    }
-
-    fn is_relayed(self) -> bool {
-        let traces = [VIA, FORWARDED, X_FORWARDED_FOR];
-        self.request_rewrite.comes_from_trusted_proxy()
-            || traces.iter().any(|name| self.headers.contains_key(name))
-    }
+    None
 }
 
 impl ClientBinding {
+    pub(super) fn new(client: &Arc<Connection>, owner: Option<ConnectionOwner>) -> Self {
+        Self {
+            client: Arc::downgrade(client),
+            owner,
+        }
+    }
+
     /// Keeps a connection for the owner's next request, as long as the client connection is open.
     /// `now` is the current time.
     pub(super) fn park(
@@ -230,12 +135,10 @@ pub(super) fn asks_for_connection_auth(answer: &HeaderMap) -> bool {
     })
 }
 
-fn begins_with_scheme(value: &HeaderValue) -> bool {
-    authenticates_connection(value.as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue};
+
     use super::*;
 
     #[test]

@@ -1,0 +1,118 @@
+//! `LeaseContext`: which upstream connection a request may use, a private one or one of the pool.
+
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, FORWARDED, VIA};
+use http::{HeaderMap, HeaderName};
+use tokio::time::Instant;
+
+use super::ForwardError;
+use super::lease::Lease;
+use super::pool::{CallerKind, Freshness, Pool};
+use super::private::{self, ClientBinding, ConnectionOwner};
+use crate::request::gate::Caller;
+use crate::request::head::Connection;
+use crate::request::headers::{RequestRewrite, authenticates_connection};
+use crate::request::policy::Permit;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The parts of a request that determine which connection it may use.
+#[derive(Clone, Copy)]
+pub(super) struct LeaseContext<'a> {
+    pub(super) client: &'a Arc<Connection>,
+    pub(super) permit: &'a Permit,
+    pub(super) request_rewrite: &'a RequestRewrite,
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl LeaseContext<'_> {
+    /// Leases a connection: a private one that is reserved for the caller, otherwise one of the
+    /// pool. A request that needs a private connection and has none gets a new one.
+    ///
+    /// Most requests get an idle connection without waiting. The future that waits or connects is
+    /// boxed, so that the future of these requests is small.
+    ///
+    /// `now` is the current time; the result contains the time at which the lease was obtained.
+    pub(super) async fn lease(
+        self,
+        pool: &Pool,
+        freshness: Freshness,
+        now: Instant,
+    ) -> Result<(Lease, Instant), ForwardError> {
+        let offset = pool.next_offset();
+        let may_share = self.client.extension.is_empty() && !self.needs_private_connection();
+        if may_share && let Some(lease) = pool.try_lease(freshness, self.caller_kind(), offset, now)
+        {
+            return Ok((lease, now));
+        }
+        let lease = Box::pin(self.lease_with_wait(pool, freshness, offset)).await?;
+        Ok((lease, Instant::now()))
+    }
+
+    async fn lease_with_wait(
+        self,
+        pool: &Pool,
+        freshness: Freshness,
+        offset: usize,
+    ) -> Result<Lease, ForwardError> {
+        // An authenticated connection is reused at any age: a new one would need a new handshake.
+        if freshness != Freshness::New
+            && let Some(owner) = self.owner()
+            && let Some(reserved) = private::take_reserved(self.client, &owner, pool)
+        {
+            return pool
+                .lease_private(reserved, self.binding(), self.caller_kind())
+                .await;
+        }
+        if !self.needs_private_connection() {
+            return pool.lease(freshness, self.caller_kind(), offset).await;
+        }
+        let mut lease = pool
+            .lease(Freshness::New, self.caller_kind(), offset)
+            .await?;
+        lease.binding = Some(self.binding());
+        Ok(lease)
+    }
+
+    fn caller_kind(self) -> CallerKind {
+        match self.permit.caller() {
+            Caller::Person(_) | Caller::Program(_) => CallerKind::Authenticated,
+            Caller::Anonymous(_) => CallerKind::Anonymous,
+        }
+    }
+
+    /// Whether the request must not share its connection with other callers.
+    fn needs_private_connection(self) -> bool {
+        // `Proxy-Authorization` is addressed to menshen and is never forwarded.
+        let mut credentials = self.headers.get_all(AUTHORIZATION).iter();
+        self.permit.route().private_connections
+            || self.request_rewrite.authenticates_connection()
+            || credentials.any(|value| authenticates_connection(value.as_bytes()))
+    }
+
+    pub(super) fn binding(self) -> Box<ClientBinding> {
+        Box::new(ClientBinding::new(self.client, self.owner()))
+    }
+
+    fn owner(self) -> Option<ConnectionOwner> {
+        match self.permit.caller() {
+            Caller::Person(person) => Some(ConnectionOwner::Person(person.session.public_id)),
+            Caller::Program(program) => Some(ConnectionOwner::Program(
+                program.issuer.clone(),
+                program.subject.clone(),
+            )),
+            // Behind a proxy, the next anonymous request may come from another client.
+            Caller::Anonymous(_) => (!self.is_relayed()).then_some(ConnectionOwner::Anonymous),
+        }
+    }
+
+    /// Whether a proxy in front of menshen sent the request.
+    fn is_relayed(self) -> bool {
+        let proxy_headers = [VIA, FORWARDED, X_FORWARDED_FOR];
+        self.request_rewrite.comes_from_trusted_proxy()
+            || proxy_headers
+                .iter()
+                .any(|name| self.headers.contains_key(name))
+    }
+}
