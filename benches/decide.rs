@@ -317,7 +317,7 @@ async fn sign_in(
         everyone_epoch,
     };
     let minting = sessions.mint(ring, login, terms).await?;
-    Ok(cookie::sign(ring, &minting.handle))
+    Ok(cookie::sign(ring, &minting.claims))
 }
 
 fn routes() -> Outcome<Routes> {

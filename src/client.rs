@@ -60,7 +60,7 @@ impl Client {
     }
 
     /// The /48 of an IPv6 client, unless the client is counted by its address.
-    pub fn site(self) -> Option<Network> {
+    pub fn network48(self) -> Option<Network> {
         let has_site = self.address.is_ipv6() && !self.by_address;
         has_site.then(|| Network::of(self.address, SITE_BITS))
     }
@@ -133,7 +133,7 @@ mod tests {
         assert_ne!(v4, client("192.0.2.2").network());
         assert_ne!(v4, client("::192.0.2.1").network());
         for written in ["192.0.2.1", "::ffff:192.0.2.1"] {
-            assert_eq!(client(written).site(), None, "{written}");
+            assert_eq!(client(written).network48(), None, "{written}");
         }
     }
 
@@ -141,7 +141,7 @@ mod tests {
     fn an_ipv6_client_that_is_counted_by_its_address_shares_no_network() {
         let of = |text: &str| Client::new(text.parse().unwrap(), true);
         let (one, other) = (of("fd00:1:2:3::1"), of("fd00:1:2:3::2"));
-        assert_eq!((one.site(), other.site()), (None, None));
+        assert_eq!((one.network48(), other.network48()), (None, None));
         assert_ne!(one.network(), other.network());
         assert_ne!(one.network().number(), other.network().number());
         assert_ne!(one.network(), client("fd00:1:2:3::1").network());
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_client_is_counted_with_its_64_and_with_its_48() {
-        let of = |text| (client(text).network(), client(text).site());
+        let of = |text| (client(text).network(), client(text).network48());
         let (own, site) = of("2001:db8:1:2::1");
         assert_eq!(of("2001:db8:1:2:ffff:ffff:ffff:ffff"), (own, site));
         let (other, same_site) = of("2001:db8:1:3::1");

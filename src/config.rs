@@ -42,7 +42,7 @@ pub use server::{
 };
 pub use warn::Warning;
 
-use crate::setting::Place;
+use crate::setting::KeyPath;
 use text::ConfigText;
 
 /// menshen's configuration.
@@ -123,8 +123,8 @@ impl Config {
             external_url: self.server.external_url.url().clone(),
             prefix: self.server.prefix.as_str().to_owned(),
             trust: server::trust(&self.server),
-            original: self.check.original,
-            files: files
+            original_uri_header: self.check.original,
+            verification_files: files
                 .map(|(path, content)| (path.as_str().to_owned(), content.clone()))
                 .collect(),
             session: self.session.clone(),
@@ -170,37 +170,38 @@ impl Config {
     }
 
     /// All secrets with their places.
-    fn secrets(&self) -> Vec<(Place<'_>, &SecretSource)> {
+    fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
         let mut secrets = Vec::new();
         if let Some(token) = self.admin.as_ref().and_then(|admin| admin.token.as_ref()) {
-            secrets.push((Place::of(["admin", "token"]), token));
+            secrets.push((KeyPath::of(["admin", "token"]), token));
         }
         for (at, key) in self.session.keys.iter().enumerate() {
-            secrets.push((Place::of(["session", "keys"]).item(at), key));
+            secrets.push((KeyPath::of(["session", "keys"]).item(at), key));
         }
         for (id, connector) in &self.connector {
-            let place = Place::of(["connector", id.as_str()]);
+            let key_path = KeyPath::of(["connector", id.as_str()]);
             for (below, secret) in connector.kinds().flat_map(|kind| kind.secrets()) {
-                secrets.push((place.clone().join(below), secret));
+                secrets.push((key_path.clone().join(below), secret));
             }
         }
         for (id, issuer) in &self.issuer {
             if let Some(introspection) = &issuer.introspection {
-                let place = Place::of(["issuer", id.as_str(), "introspection", "client_secret"]);
-                secrets.push((place, &introspection.client_secret));
+                let key_path =
+                    KeyPath::of(["issuer", id.as_str(), "introspection", "client_secret"]);
+                secrets.push((key_path, &introspection.client_secret));
             }
         }
         for (at, route) in self.route.iter().enumerate() {
             if let Some(basic) = &route.basic_auth {
-                let place = Place::of(["route"])
+                let key_path = KeyPath::of(["route"])
                     .item(at)
                     .key("basic_auth")
                     .key("password");
-                secrets.push((place, &basic.password));
+                secrets.push((key_path, &basic.password));
             }
             if let Some(key) = route.upstream_tls.as_ref().and_then(|tls| tls.key.as_ref()) {
-                let place = Place::of(["route"]).item(at);
-                secrets.push((place.key("upstream_tls").key("key"), key));
+                let key_path = KeyPath::of(["route"]).item(at);
+                secrets.push((key_path.key("upstream_tls").key("key"), key));
             }
         }
         secrets

@@ -343,7 +343,7 @@ fn end_when_refused(
 /// administrator can correct it.
 fn log_bad_head(site: &Site, peer: Peer, id: &RequestId, error: HeadError) {
     match error {
-        HeadError::Forwarded(header) if site.unreadable_header_warnings.allow() => {
+        HeadError::Forwarded(header) if site.forwarding_header_warnings.allow() => {
             tracing::warn!(request_id = %id, ?peer, header, "a trusted proxy sends a header that cannot be read, so its requests are refused");
         }
         _ => tracing::info!(request_id = %id, %error, "a malformed request was refused"),

@@ -11,7 +11,7 @@ use url::Url;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::keys::KeyRing;
-use crate::people::session::{MintError, RefreshSource, SessionTimeouts, Sessions};
+use crate::people::session::{MintError, RefreshableConnector, SessionTimeouts, Sessions};
 use crate::people::token_sessions::TokenConnector;
 use crate::people::{AdmissionPolicy, AdmitError, People};
 use crate::single_flight::{PendingCall, SingleFlight};
@@ -241,10 +241,10 @@ impl Login {
     }
 
     /// The sources that can refresh sessions.
-    pub fn sources(&self) -> impl Iterator<Item = RefreshSource> {
+    pub fn refreshable_connectors(&self) -> impl Iterator<Item = RefreshableConnector> {
         self.entries.iter().filter_map(|entry| {
-            Some(RefreshSource {
-                source: Arc::clone(&entry.connector).source()?,
+            Some(RefreshableConnector {
+                refresh: Arc::clone(&entry.connector).token_refresh()?,
                 admission: entry.admission.clone(),
             })
         })
@@ -400,7 +400,7 @@ impl Login {
     ) -> Option<Arc<Result<FinishedLogin, LoginError>>> {
         let key = outcome_key(via, flow, answer);
         // In this order: a login stores its outcome before it leaves the list of running ones.
-        match self.finishing.under_way(&key) {
+        match self.finishing.running_call(&key) {
             Some(flight) => Some(outcome_of(flight).await),
             None => self.outcomes.get(&key),
         }

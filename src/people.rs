@@ -15,8 +15,8 @@ use crate::store::{
 pub mod cookie;
 pub mod directory;
 pub mod profile;
+pub mod provider_tokens;
 pub mod session;
-pub mod source;
 pub mod token_sessions;
 
 /// How the accounts of a connector are found and created.

@@ -183,7 +183,7 @@ pub async fn explain(config: &Config, query: &ExplainQuery) -> Result<Explanatio
         false => shared.people.directory().clone(),
     };
     let now = shared.clock.now();
-    explain::explain(&site.decision_parts(), &directory, query, now)
+    explain::explain(&site.explain_context(), &directory, query, now)
         .await
         .map_err(ExplainError::Simulate)
 }

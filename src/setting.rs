@@ -8,9 +8,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-mod place;
+mod key_path;
 
-pub use place::{Place, Step};
+pub use key_path::{KeyPath, Step};
 
 /// Whether the host of a URL is this machine.
 pub fn is_loopback(url: &Url) -> bool {

@@ -77,7 +77,7 @@ where
     }
 
     /// The running call of this key, if any.
-    pub fn under_way(&self, key: &K) -> Option<PendingCall<V>> {
+    pub fn running_call(&self, key: &K) -> Option<PendingCall<V>> {
         lock(&self.0).get(key).cloned()
     }
 }
@@ -174,12 +174,12 @@ mod tests {
             calls.calls.try_run("a", call)
         };
         assert_eq!(declines().unwrap_err(), "full");
-        assert!(calls.calls.under_way(&"a").is_none());
+        assert!(calls.calls.running_call(&"a").is_none());
         let flight = calls.run("a");
         // A running call is joined even if another could not start.
-        assert!(declines().is_ok() && calls.calls.under_way(&"a").is_some());
+        assert!(declines().is_ok() && calls.calls.running_call(&"a").is_some());
         assert_eq!(flight.await, Ok(0));
-        assert!(calls.calls.under_way(&"a").is_none());
+        assert!(calls.calls.running_call(&"a").is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -45,9 +45,9 @@ pub struct Config {
     /// The proxies whose forwarding headers are trusted.
     pub trust: Trust,
     /// The header from which `/auth` reads the original URI.
-    pub original: OriginalHeader,
+    pub original_uri_header: OriginalHeader,
     /// The path and content of files that prove the ownership of a domain.
-    pub files: BTreeMap<String, String>,
+    pub verification_files: BTreeMap<String, String>,
     /// `[session]`.
     pub session: SessionConfig,
     /// `[login]`.
@@ -87,7 +87,7 @@ pub struct Site {
     /// The proxies whose forwarding headers are trusted.
     pub trust: Arc<Trust>,
     /// The path and content of files that prove the ownership of a domain.
-    pub files: BTreeMap<String, String>,
+    pub verification_files: BTreeMap<String, String>,
     /// The origins of separate front ends that may start a login.
     pub origins: Vec<url::Origin>,
     /// The origins whose pages may embed the sign-in page in a frame; empty: all.
@@ -107,11 +107,11 @@ pub struct Site {
     pub forwarder: Forwarder,
     pub login: Login,
     /// The header from which `/auth` reads the original URI.
-    pub original: OriginalHeader,
+    pub original_uri_header: OriginalHeader,
     /// Limits the warning about checks from untrusted peers.
-    pub untrusted_peer_warnings: LogLimiter,
+    pub request_warnings: LogLimiter,
     /// Limits the warning about unreadable forwarding headers of trusted proxies.
-    pub unreadable_header_warnings: LogLimiter,
+    pub forwarding_header_warnings: LogLimiter,
 }
 
 /// Why a site could not be built. The active site is kept.
@@ -178,7 +178,7 @@ impl Site {
             previous.map(|site| &site.assertion_signer),
         );
         let (routes, pools) = routes::build(config)?;
-        let files = config.files.keys().map(String::as_str);
+        let files = config.verification_files.keys().map(String::as_str);
         let routes = Routes::new(routes, OwnPaths::new(&config.prefix, files));
         let forwarder = Forwarder::build(pools, previous.map(|site| &site.forwarder))
             .map_err(BuildError::Forward)?;
@@ -213,7 +213,7 @@ impl Site {
             external_url: config.external_url.clone(),
             prefix: config.prefix.clone(),
             trust: Arc::new(config.trust.clone()),
-            files: config.files.clone(),
+            verification_files: config.verification_files.clone(),
             allows_framed_sign_in: cookies.allow_embedding() && !serves_login_origin,
             origins,
             frame_ancestors: config
@@ -234,14 +234,14 @@ impl Site {
             routes,
             forwarder,
             login,
-            original: config.original,
-            untrusted_peer_warnings: LogLimiter::default(),
-            unreadable_header_warnings: LogLimiter::default(),
+            original_uri_header: config.original_uri_header,
+            request_warnings: LogLimiter::default(),
+            forwarding_header_warnings: LogLimiter::default(),
         })
     }
 
     /// The parts that decide about requests, for [`crate::request::explain`].
-    pub fn decision_parts(&self) -> ExplainContext<'_> {
+    pub fn explain_context(&self) -> ExplainContext<'_> {
         ExplainContext {
             routes: &self.routes,
             gate: &self.gate,
@@ -343,7 +343,7 @@ fn build_gate(
             Arc::clone(&services.sessions),
             Arc::clone(ring),
             services.telemetry.clone(),
-            login.sources(),
+            login.refreshable_connectors(),
             RefreshTimeouts::default(),
         ),
         ring: Arc::clone(ring),

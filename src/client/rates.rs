@@ -50,7 +50,7 @@ impl Rates {
         if !self.fill(own, self.client_cost_us, now) {
             return false;
         }
-        let Some(site) = client.site() else {
+        let Some(site) = client.network48() else {
             return true;
         };
         let taken = self.fill(site, self.site_cost_us, now);

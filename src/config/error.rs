@@ -6,7 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::text::ConfigText;
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
 /// Why the configuration is refused. `Display` shows every problem with its line, a caret and help, in
 /// ASCII except for quoted text of the configuration.
@@ -70,15 +70,19 @@ impl Problem {
     /// A problem at a value.
     pub(super) fn value(
         source: &ConfigText,
-        place: &Place<'_>,
+        key_path: &KeyPath<'_>,
         message: impl Into<String>,
     ) -> Self {
-        Self::at(source, source.value_span(place), message)
+        Self::at(source, source.value_span(key_path), message)
     }
 
     /// A problem at a key.
-    pub(super) fn key(source: &ConfigText, place: &Place<'_>, message: impl Into<String>) -> Self {
-        Self::at(source, source.key_span(place), message)
+    pub(super) fn key(
+        source: &ConfigText,
+        key_path: &KeyPath<'_>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::at(source, source.key_span(key_path), message)
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::error::Problem;
 use super::{Config, ConfigError, TlsConfig};
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
 /// A file, and the setting that names it.
 struct NamedFile<'a> {
-    place: Place<'a>,
+    key_path: KeyPath<'a>,
     path: &'a Path,
     is_secret: bool,
 }
@@ -45,24 +45,24 @@ fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {
         "file"
     };
     let message = format!("read the {what} {}: {error}", file.path.display());
-    let problem = Problem::value(&config.source, &file.place, message);
+    let problem = Problem::value(&config.source, &file.key_path, message);
     Some(problem.help("the file must exist, and the user of menshen must be allowed to read it"))
 }
 
 fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {
     let mut files = Vec::new();
-    let mut add = |place: Place<'a>, path: &'a Path, is_secret: bool| {
+    let mut add = |key_path: KeyPath<'a>, path: &'a Path, is_secret: bool| {
         files.push(NamedFile {
-            place,
+            key_path,
             path,
             is_secret,
         });
     };
     for path in config.server.tls.iter().flat_map(TlsConfig::files) {
-        add(Place::of(["server", "tls"]), path, false);
+        add(KeyPath::of(["server", "tls"]), path, false);
     }
     for (id, connector) in &config.connector {
-        let table = Place::of(["connector", id.as_str()]);
+        let table = KeyPath::of(["connector", id.as_str()]);
         if let Some(ca) = &connector.ca {
             add(table.clone().key("ca"), ca, false);
         }
@@ -72,19 +72,19 @@ fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {
     }
     for (id, issuer) in &config.issuer {
         if let Some(ca) = &issuer.ca {
-            add(Place::of(["issuer", id.as_str(), "ca"]), ca, false);
+            add(KeyPath::of(["issuer", id.as_str(), "ca"]), ca, false);
         }
     }
     for (at, route) in config.route.iter().enumerate() {
         let tls = route.upstream_tls.iter();
         for path in tls.flat_map(|tls| tls.files()) {
-            let place = Place::of(["route"]).item(at).key("upstream_tls");
-            add(place, path, false);
+            let key_path = KeyPath::of(["route"]).item(at).key("upstream_tls");
+            add(key_path, path, false);
         }
     }
-    for (place, secret) in config.secrets() {
+    for (key_path, secret) in config.secrets() {
         if let Some(path) = secret.file() {
-            add(place, path, true);
+            add(key_path, path, true);
         }
     }
     files

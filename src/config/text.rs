@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::setting::{Place, Step};
+use crate::setting::{KeyPath, Step};
 
 /// The text of the configuration, and its name in errors.
 #[derive(Clone, Default)]
@@ -31,29 +31,29 @@ impl ConfigText {
     }
 
     /// The byte range of a value; if it is absent, that of the innermost table around it.
-    pub(super) fn value_span(&self, place: &Place<'_>) -> Range<usize> {
-        self.find(place, false).unwrap_or_else(|around| around)
+    pub(super) fn value_span(&self, key_path: &KeyPath<'_>) -> Range<usize> {
+        self.find(key_path, false).unwrap_or_else(|around| around)
     }
 
     /// Whether the text has this value.
-    pub(super) fn contains(&self, place: &Place<'_>) -> bool {
-        self.find(place, false).is_ok()
+    pub(super) fn contains(&self, key_path: &KeyPath<'_>) -> bool {
+        self.find(key_path, false).is_ok()
     }
 
     /// The byte range of the key of a value; if it is absent, that of the innermost table around it.
-    pub(super) fn key_span(&self, place: &Place<'_>) -> Range<usize> {
-        self.find(place, true).unwrap_or_else(|around| around)
+    pub(super) fn key_span(&self, key_path: &KeyPath<'_>) -> Range<usize> {
+        self.find(key_path, true).unwrap_or_else(|around| around)
     }
 
-    /// The byte range of the word that is `offset` bytes into the string at `place`. A string with
+    /// The byte range of the word that is `offset` bytes into the string at `key_path`. A string with
     /// escapes yields its whole range.
     pub(super) fn span_in_string(
         &self,
-        place: &Place<'_>,
+        key_path: &KeyPath<'_>,
         value: &str,
         offset: usize,
     ) -> Range<usize> {
-        let whole = self.value_span(place);
+        let whole = self.value_span(key_path);
         let written = &self.text[whole.clone()];
         let opening = [
             "\"\"\"\r\n",
@@ -92,13 +92,13 @@ impl ConfigText {
     }
 
     /// The byte range of a value or its key; the error is that of the innermost table around it.
-    fn find(&self, place: &Place<'_>, wants_key: bool) -> Result<Range<usize>, Range<usize>> {
+    fn find(&self, key_path: &KeyPath<'_>, wants_key: bool) -> Result<Range<usize>, Range<usize>> {
         // A text that is not valid TOML has no positions.
         let document = DeTable::parse(&self.text).map_err(|_| 0..0)?;
         let mut found = 0..0;
         let mut here = DeValue::Table(document.into_inner());
-        for (at, step) in place.steps().iter().enumerate() {
-            let last = at + 1 == place.steps().len();
+        for (at, step) in key_path.steps().iter().enumerate() {
+            let last = at + 1 == key_path.steps().len();
             here = match (step, here) {
                 (Step::Key(name), DeValue::Table(table)) => {
                     let entry = table.into_iter().find(|(key, _)| key.get_ref() == name);
@@ -138,34 +138,34 @@ mod tests {
     #[test]
     fn a_value_and_its_key_are_found() {
         let source = ConfigText::new(TEXT, "t");
-        let name = Place::of(["route"]).item(0).key("name");
+        let name = KeyPath::of(["route"]).item(0).key("name");
         assert_eq!(at(&source.value_span(&name)), "'\u{5f20}'");
         assert_eq!(at(&source.key_span(&name)), "name");
         assert_eq!(source.line_column(source.value_span(&name).end), (3, 11));
-        assert_eq!(at(&source.value_span(&Place::of(["a"]))), "'x'");
+        assert_eq!(at(&source.value_span(&KeyPath::of(["a"]))), "'x'");
     }
 
     #[test]
     fn a_missing_value_is_reported_at_its_table() {
         let source = ConfigText::new(TEXT, "t");
-        let absent = Place::of(["route"]).item(1).key("host");
+        let absent = KeyPath::of(["route"]).item(1).key("host");
         assert_eq!(at(&source.value_span(&absent)), "[[route]]");
         assert_eq!(source.line_column(source.value_span(&absent).start), (4, 1));
-        assert_eq!(source.value_span(&Place::of(["nothing"])), 0..0);
+        assert_eq!(source.value_span(&KeyPath::of(["nothing"])), 0..0);
     }
 
     #[test]
     fn a_word_inside_a_string_is_found_unless_the_string_has_escapes() {
         let source = ConfigText::new(TEXT, "t");
-        let allow = Place::of(["route"]).item(1).key("allow");
-        let place = source.span_in_string(&allow, "one\ntwo", 4);
+        let allow = KeyPath::of(["route"]).item(1).key("allow");
+        let key_path = source.span_in_string(&allow, "one\ntwo", 4);
         assert_eq!(
-            (at(&place), source.line_column(place.start)),
+            (at(&key_path), source.line_column(key_path.start)),
             ("two", (7, 1))
         );
         let source = ConfigText::new(r#"a = "x\u0041b""#, "t");
         assert_eq!(
-            source.span_in_string(&Place::of(["a"]), "xAb", 1),
+            source.span_in_string(&KeyPath::of(["a"]), "xAb", 1),
             4..source.text.len()
         );
     }

@@ -5,8 +5,8 @@ use url::Url;
 use super::Config;
 use super::error::Problem;
 use crate::expression::{Expression, Scope};
+use crate::setting::KeyPath;
 use crate::setting::Period;
-use crate::setting::Place;
 
 mod connectors;
 mod destinations;
@@ -39,26 +39,31 @@ struct Problems<'a> {
 
 impl<'a> Problems<'a> {
     /// Adds a problem that points at a value.
-    fn value(&mut self, place: &Place<'_>, message: impl Into<String>, help: impl Into<String>) {
-        let problem = Problem::value(&self.config.source, place, message);
+    fn value(
+        &mut self,
+        key_path: &KeyPath<'_>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let problem = Problem::value(&self.config.source, key_path, message);
         self.list.push(problem.help(help));
     }
 
     /// Adds a problem that points at a key.
-    fn key(&mut self, place: &Place<'_>, message: impl Into<String>, help: impl Into<String>) {
-        let problem = Problem::key(&self.config.source, place, message);
+    fn key(&mut self, key_path: &KeyPath<'_>, message: impl Into<String>, help: impl Into<String>) {
+        let problem = Problem::key(&self.config.source, key_path, message);
         self.list.push(problem.help(help));
     }
 
     /// Refuses an expression that does not compile, and points at the wrong part of it.
-    fn expression(&mut self, place: &Place<'_>, text: &'a str, scope: Scope) {
+    fn expression(&mut self, key_path: &KeyPath<'_>, text: &'a str, scope: Scope) {
         let Err(error) = Expression::compile(text, scope) else {
             return;
         };
         let source = &self.config.source;
         let span = match error.position {
-            Some(at) => source.span_in_string(place, text, at.offset),
-            None => source.value_span(place),
+            Some(at) => source.span_in_string(key_path, text, at.offset),
+            None => source.value_span(key_path),
         };
         // The parser lists all tokens that it would have accepted.
         let message = error.message();
@@ -71,22 +76,22 @@ impl<'a> Problems<'a> {
     }
 
     /// Refuses periods of zero.
-    fn positive(&mut self, table: &Place<'a>, periods: &[(&'a str, Period)]) {
+    fn positive(&mut self, table: &KeyPath<'a>, periods: &[(&'a str, Period)]) {
         for (key, period) in periods {
             if period.duration().is_zero() {
-                let place = table.clone().key(key);
-                self.value(&place, format!("{key} must not be 0"), "such as \"30s\"");
+                let key_path = table.clone().key(key);
+                self.value(&key_path, format!("{key} must not be 0"), "such as \"30s\"");
             }
         }
     }
 
     /// Refuses numbers that are 0.
-    fn at_least_one(&mut self, table: &Place<'a>, numbers: &[(&'a str, u64)]) {
+    fn at_least_one(&mut self, table: &KeyPath<'a>, numbers: &[(&'a str, u64)]) {
         for (key, number) in numbers {
             if *number == 0 {
-                let place = table.clone().key(key);
+                let key_path = table.clone().key(key);
                 self.value(
-                    &place,
+                    &key_path,
                     format!("{key} must be at least 1"),
                     "remove it for the default",
                 );
@@ -95,10 +100,10 @@ impl<'a> Problems<'a> {
     }
 
     /// Refuses a URL that is not an origin.
-    fn origin(&mut self, place: &Place<'_>, url: &Url) {
+    fn origin(&mut self, key_path: &KeyPath<'_>, url: &Url) {
         if !super::server::is_origin(url) {
             let help = "http:// or https://, a host and perhaps a port; no path, query or user";
-            self.value(place, "this must be an origin", help);
+            self.value(key_path, "this must be an origin", help);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::open_files::OpenFiles;
 use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, HostPattern, Preflight, RouteConfig, UpstreamUrl};
 use crate::secret::SecretSource;
-use crate::setting::Place;
+use crate::setting::KeyPath;
 use crate::setting::is_loopback;
 use crate::store::ConnectorId;
 
@@ -86,11 +86,11 @@ impl Warnings<'_> {
         self.list
     }
 
-    fn add(&mut self, place: &Place<'_>, text: impl Into<String>) {
+    fn add(&mut self, key_path: &KeyPath<'_>, text: impl Into<String>) {
         let source = &self.config.source;
-        let (line, column) = source.line_column(source.value_span(place).start);
+        let (line, column) = source.line_column(source.value_span(key_path).start);
         self.list.push(Warning {
-            key: place.to_string(),
+            key: key_path.to_string(),
             text: text.into(),
             file: source.name.to_string(),
             line,
@@ -100,11 +100,11 @@ impl Warnings<'_> {
 }
 
 fn secrets(warnings: &mut Warnings<'_>) {
-    for (place, secret) in warnings.config.secrets() {
+    for (key_path, secret) in warnings.config.secrets() {
         if matches!(secret, SecretSource::Literal(_)) {
             let text = "the secret is in the configuration itself, and so in its backups: write \
                         { file = \"...\" } or { env = \"...\" }";
-            warnings.add(&place, text);
+            warnings.add(&key_path, text);
         }
     }
 }
@@ -115,13 +115,13 @@ pub(super) fn file_warnings(config: &Config) -> Vec<Warning> {
         config,
         list: Vec::new(),
     };
-    for (place, secret) in config.secrets() {
+    for (key_path, secret) in config.secrets() {
         if let Some(stray) = secret.trimmed_parts() {
             let text = format!(
                 "the file has {stray} around the secret, which menshen ignores: write the file without \
                  it, for example with printf"
             );
-            warnings.add(&place, text);
+            warnings.add(&key_path, text);
         }
     }
     warnings.in_order()
@@ -140,15 +140,15 @@ pub(super) fn system_warnings(config: &Config, files: OpenFiles) -> Vec<Warning>
 fn server(warnings: &mut Warnings<'_>) {
     let server = &warnings.config.server;
     let external = &server.external_url;
-    let place = Place::of(["server", "external_url"]);
+    let key_path = KeyPath::of(["server", "external_url"]);
     if !external.secure() && !is_loopback(external.url()) {
         let text = "plain http: an attacker in the network can steal sessions; use https";
-        warnings.add(&place, text);
+        warnings.add(&key_path, text);
     }
     if external.secure() && server.tls.is_none() && server.trusted_proxies.is_empty() {
         let text = "browsers use https, but there is no [server.tls] and no trusted proxy that could \
                     terminate TLS: requests are treated as plain http; add one of them";
-        warnings.add(&place, text);
+        warnings.add(&key_path, text);
     }
     for (at, proxy) in server.trusted_proxies.iter().enumerate() {
         let TrustedProxy::Network(network) = proxy else {
@@ -157,7 +157,7 @@ fn server(warnings: &mut Warnings<'_>) {
         if network.prefix_len() == 0 {
             let text = "every client can forge its address, host and scheme; name only the proxies in \
                         front of menshen";
-            warnings.add(&Place::of(["server", "trusted_proxies"]).item(at), text);
+            warnings.add(&KeyPath::of(["server", "trusted_proxies"]).item(at), text);
         }
     }
 }
@@ -173,7 +173,7 @@ fn admin(warnings: &mut Warnings<'_>) {
     {
         let text = "other machines can reach metrics, health and the admin API in plain http: block \
                     them with a firewall";
-        warnings.add(&Place::of(["admin", "listen"]), text);
+        warnings.add(&KeyPath::of(["admin", "listen"]), text);
     }
 }
 
@@ -184,7 +184,7 @@ fn ext_authz(warnings: &mut Warnings<'_>) {
     if address.is_some_and(|address| !address.ip().is_loopback()) {
         let text = "the requests of your proxy hold session cookies and use plain HTTP/2: keep them in \
                     a network that you trust";
-        warnings.add(&Place::of(["ext_authz", "grpc_listen"]), text);
+        warnings.add(&KeyPath::of(["ext_authz", "grpc_listen"]), text);
     }
 }
 
@@ -192,7 +192,7 @@ fn session(warnings: &mut Warnings<'_>) {
     let session = &warnings.config.session;
     if let Some(domain) = &session.cookie_domain {
         let text = format!("every host below {domain} receives the session cookie and can use it");
-        warnings.add(&Place::of(["session", "cookie_domain"]), text);
+        warnings.add(&KeyPath::of(["session", "cookie_domain"]), text);
     }
     if session.cookie_same_site == SameSiteConfig::None {
         let text = match session.frame_ancestors.is_empty() {
@@ -207,21 +207,21 @@ fn session(warnings: &mut Warnings<'_>) {
                  applications need protection against forged requests (CSRF)"
             }
         };
-        warnings.add(&Place::of(["session", "cookie_same_site"]), text);
+        warnings.add(&KeyPath::of(["session", "cookie_same_site"]), text);
     }
 }
 
 fn connectors(warnings: &mut Warnings<'_>) {
     for (id, connector) in &warnings.config.connector {
-        let place = Place::of(["connector", id.as_str()]);
+        let key_path = KeyPath::of(["connector", id.as_str()]);
         if !connector.link_by.is_empty() {
             let text = "a person whose number or address the source reports gets the account with it: \
                         the source must verify both";
-            warnings.add(&place.clone().key("link_by"), text);
+            warnings.add(&key_path.clone().key("link_by"), text);
         }
-        shared_callback(warnings, &place, id, connector);
+        shared_callback(warnings, &key_path, id, connector);
         for (below, text) in connector.kinds().flat_map(|kind| kind.warnings()) {
-            warnings.add(&place.clone().join(below), text);
+            warnings.add(&key_path.clone().join(below), text);
         }
     }
 }
@@ -230,7 +230,7 @@ fn connectors(warnings: &mut Warnings<'_>) {
 /// code of the other provider (mix-up attack, RFC 9700 §4.4).
 fn shared_callback<'a>(
     warnings: &mut Warnings<'a>,
-    place: &Place<'a>,
+    key_path: &KeyPath<'a>,
     id: &ConnectorId,
     connector: &'a ConnectorConfig,
 ) {
@@ -245,14 +245,14 @@ fn shared_callback<'a>(
              unless that sends `iss` in its responses (RFC 9207); share a callback only among \
              providers that you trust"
         );
-        warnings.add(&place.clone().key("callback"), text);
+        warnings.add(&key_path.clone().key("callback"), text);
     }
 }
 
 fn routes(warnings: &mut Warnings<'_>) {
     if warnings.config.route.is_empty() {
         warnings.add(
-            &Place::of(["route"]),
+            &KeyPath::of(["route"]),
             "there is no [[route]]: every request gets 404",
         );
     }
@@ -261,55 +261,59 @@ fn routes(warnings: &mut Warnings<'_>) {
     let only_asked = !warnings.config.server.trusted_proxies.is_empty()
         && routes.iter().all(|route| route.upstream.is_empty());
     for (at, route) in routes.iter().enumerate() {
-        let place = Place::of(["route"]).item(at);
+        let key_path = KeyPath::of(["route"]).item(at);
         if route.upstream.is_empty() && !only_asked {
             let text = "it has no upstream: allowed requests get 404";
-            warnings.add(&place, text);
+            warnings.add(&key_path, text);
         }
         if route.preflight == Preflight::Pass && route.access != AccessConfig::Public {
             let text =
                 "OPTIONS requests with Origin reach the application without login and identity";
-            warnings.add(&place.clone().key("preflight"), text);
+            warnings.add(&key_path.clone().key("preflight"), text);
         }
-        public_paths::warn(warnings, &place, route);
+        public_paths::warn(warnings, &key_path, route);
         if !route.pass_headers.is_empty() {
             let text = "clients can set these headers; in some frameworks they override the path or \
                         method that menshen has checked";
-            warnings.add(&place.clone().key("pass_headers"), text);
+            warnings.add(&key_path.clone().key("pass_headers"), text);
         }
-        tokens_in_plain_http(warnings, &place, route);
+        tokens_in_plain_http(warnings, &key_path, route);
         if route.upstream_tls.as_ref().is_some_and(|tls| !tls.verify) {
             let text = "an attacker in the network can pose as the application and read and change \
                         everything: name its CA or its own certificate in `ca` instead";
-            let place = place.clone().key("upstream_tls").key("verify");
-            warnings.add(&place, text);
+            let key_path = key_path.clone().key("upstream_tls").key("verify");
+            warnings.add(&key_path, text);
         }
         if route.case_insensitive == Some(true) {
             let text = "paths are compared without case; that is correct only if the application does \
                         so, too";
-            warnings.add(&place.clone().key("case_insensitive"), text);
+            warnings.add(&key_path.clone().key("case_insensitive"), text);
         }
-        path_case::capitals_in_rule(warnings, &place, route);
+        path_case::capitals_in_rule(warnings, &key_path, route);
         if shares_its_audience(warnings.config, at) {
             let text = "another application on this host gets assertions for the same audience, and \
                         each can use them at the other: add an audience to both";
-            warnings.add(&place.clone().key("assertion"), text);
+            warnings.add(&key_path.clone().key("assertion"), text);
         }
         if !route.acr_values.is_empty() && !reports_acr(warnings.config, route) {
             let text = "none of the connectors of this route reports how people authenticated (acr): \
                         nobody passes";
-            warnings.add(&place.clone().key("acr_values"), text);
+            warnings.add(&key_path.clone().key("acr_values"), text);
         }
         let nobody = warnings.config.connector.is_empty() && route.issuers.is_empty();
         if route.access == AccessConfig::Rule && nobody {
             let text = "there is no connector and no issuer: in the rule `user` is always null";
-            warnings.add(&place.key("access"), text);
+            warnings.add(&key_path.key("access"), text);
         }
     }
 }
 
 /// Warns if the provider's tokens are sent to an application in plain http.
-fn tokens_in_plain_http<'a>(warnings: &mut Warnings<'a>, place: &Place<'a>, route: &RouteConfig) {
+fn tokens_in_plain_http<'a>(
+    warnings: &mut Warnings<'a>,
+    key_path: &KeyPath<'a>,
+    route: &RouteConfig,
+) {
     let plain = |upstream: &UpstreamUrl| match upstream {
         UpstreamUrl::Tcp { tls, host, .. } => {
             let url = Url::parse(&format!("http://{host}/"));
@@ -325,7 +329,7 @@ fn tokens_in_plain_http<'a>(warnings: &mut Warnings<'a>, place: &Place<'a>, rout
             ("pass_id_token", route.pass_id_token),
         ];
         for (key, _) in keys.iter().filter(|(_, passes)| *passes) {
-            warnings.add(&place.clone().key(key), text);
+            warnings.add(&key_path.clone().key(key), text);
         }
     }
 }
@@ -336,7 +340,7 @@ fn wildcard_hosts(warnings: &mut Warnings<'_>) {
             let text = "every host below it in the DNS belongs to this site: people must confirm before \
                         their session is sent there; name the hosts, or set [session] cookie_domain \
                         if all of them are yours";
-            warnings.add(&Place::of(["route"]).item(at).key("host"), text);
+            warnings.add(&KeyPath::of(["route"]).item(at).key("host"), text);
         }
     }
 }

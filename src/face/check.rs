@@ -151,7 +151,7 @@ pub(super) async fn outcome_of(
             let (site, head) = (context.site, context.head);
             if matches!(denial, Denial::NoRoute) && site.routes.is_own(head.path.as_str()) {
                 reason = "own-page";
-                if site.untrusted_peer_warnings.allow() {
+                if site.request_warnings.allow() {
                     let prefix = &site.prefix;
                     tracing::warn!(
                         request_id = %context.id,
@@ -349,7 +349,7 @@ pub(super) fn untrusted_peer(site: &Site, peer: Peer, id: &RequestId) -> LoggedR
         Peer::Ip(ip) => ip.to_canonical().to_string(),
         Peer::Unix => "unix".to_owned(),
     };
-    if site.untrusted_peer_warnings.allow() {
+    if site.request_warnings.allow() {
         tracing::warn!(
             request_id = %id,
             "a check was refused because its peer \"{summary}\" is not a trusted proxy; add it to \

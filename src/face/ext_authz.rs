@@ -243,7 +243,7 @@ async fn decide_check(
         None => decide(&site.routes, &site.gate, &head).await,
         Some(Some(route)) => decide_on_named_route(route, &site.gate, &head).await,
         Some(None) => {
-            if site.untrusted_peer_warnings.allow() {
+            if site.request_warnings.allow() {
                 tracing::warn!(request_id = %id, "a check names an unknown route in context_extensions, so it is denied");
             }
             Verdict::Deny(Denial::NoRoute)

@@ -174,7 +174,7 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
         Denial::Address { route, why } => bad_address(context, route, *why),
         Denial::Incomplete { route, what } => {
             let route_name = route.as_ref().map_or("", |route| route.name.as_str());
-            if context.site.untrusted_peer_warnings.allow() {
+            if context.site.request_warnings.allow() {
                 let send = remedy(what);
                 tracing::warn!(request_id = %context.id, route = route_name, host = %context.head.host, "a trusted proxy does not send the {what} that the decision needs, so the request is denied: let the proxy send {send}");
             }
@@ -192,7 +192,7 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
 /// The route's expressions would take more work than one request may cost.
 fn too_costly(context: &RequestContext<'_>, route: &Arc<Route>) -> LoggedResponse {
     context.services.telemetry.count_costly_request();
-    if context.site.untrusted_peer_warnings.allow() {
+    if context.site.request_warnings.allow() {
         let name = route.name.as_str();
         tracing::warn!(request_id = %context.id, route = name, client = %context.head.client_ip, "the expressions of a route take too much work for a request, so it is denied: its path has too many readings, or its headers are too long for the rule");
     }

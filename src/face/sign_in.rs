@@ -17,7 +17,7 @@ use crate::login::ConnectorEntry;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::NonceHash;
-use crate::people::cookie::{self, VerifiedCookie, VerifiedHandle};
+use crate::people::cookie::{self, VerifiedClaims, VerifiedCookie};
 use crate::request::gate::{Caller, GateError};
 use crate::request::head::cookies;
 use crate::request::policy::Permit;
@@ -90,7 +90,7 @@ where
 {
     let (site, head) = (context.site, context.head);
     let path = head.path.as_str();
-    if let Some(content) = site.files.get(path) {
+    if let Some(content) = site.verification_files.get(path) {
         let response = reply::text(StatusCode::OK, "text/plain; charset=utf-8", content.clone());
         return LoggedResponse::own_path(
             "file",
@@ -229,21 +229,21 @@ pub(super) fn renewed_cookie(
     }
     let sent = cookies(headers, site.cookies.session_name());
     let mut verified = sent.filter_map(|value| cookie::verify(&site.ring, value));
-    let is_callers = |it: &VerifiedCookie| it.handle.sid.key() == person.session.key;
-    let mut handle = verified.find(is_callers)?.handle;
-    handle.issued_at = handle.issued_at.max(person.confirmed_at);
-    let cookie = reissue_cookie(site, &handle, now)?;
+    let is_callers = |it: &VerifiedCookie| it.claims.sid.key() == person.session.key;
+    let mut claims = verified.find(is_callers)?.claims;
+    claims.issued_at = claims.issued_at.max(person.confirmed_at);
+    let cookie = reissue_cookie(site, &claims, now)?;
     let agent = super::browser::single_header_lossy(headers, "user-agent").unwrap_or_default();
     Some(cookie::adapt_to_user_agent(&cookie, &agent).into_owned())
 }
 
 /// The `Set-Cookie` header of an existing session.
-fn reissue_cookie(site: &Site, handle: &VerifiedHandle, now: Timestamp) -> Option<String> {
-    let value = cookie::re_sign(&site.ring, handle);
-    let left = i64::try_from(handle.expires_at.since(now).as_secs()).ok()?;
-    Some(match handle.host {
+fn reissue_cookie(site: &Site, claims: &VerifiedClaims, now: Timestamp) -> Option<String> {
+    let value = cookie::re_sign(&site.ring, claims);
+    let left = i64::try_from(claims.expires_at.since(now).as_secs()).ok()?;
+    Some(match claims.host {
         None => site.cookies.set_session(&value, left),
-        Some(_) => site.cookies.set_bound_session(&value, left),
+        Some(_) => site.cookies.set_session_of_host(&value, left),
     })
 }
 

@@ -92,8 +92,8 @@ impl<T: Send + Sync + 'static> CachedDocument<T> {
         let Some(latest) = self.document.latest() else {
             return self.fetch_unless(fetch, |_| true).await;
         };
-        if let Some(turn) = self.document.try_load_permit() {
-            let refresh = fetch_and_store(turn, fetch, self.fresh_for);
+        if let Some(permit) = self.document.try_load_permit() {
+            let refresh = fetch_and_store(permit, fetch, self.fresh_for);
             let issuer = self.issuer.clone();
             tokio::spawn(async move {
                 if let Err(error) = refresh.await {
@@ -112,7 +112,7 @@ impl<T: Send + Sync + 'static> CachedDocument<T> {
     /// The document, fetched now or by another caller since this call began.
     pub(super) async fn refetch(&self, fetch: impl Fetch<T>) -> Result<Arc<T>, IssuerError> {
         let since = self.clock.now();
-        self.fetch_unless(fetch, |latest| latest.kept_at > since)
+        self.fetch_unless(fetch, |latest| latest.stored_at > since)
             .await
     }
 
@@ -122,7 +122,7 @@ impl<T: Send + Sync + 'static> CachedDocument<T> {
         age: Duration,
         fetch: impl Fetch<T>,
     ) -> Result<Arc<T>, IssuerError> {
-        let is_young = |latest: &CachedValue<_>| self.clock.now().since(latest.kept_at) < age;
+        let is_young = |latest: &CachedValue<_>| self.clock.now().since(latest.stored_at) < age;
         self.fetch_unless(fetch, is_young).await
     }
 
@@ -137,7 +137,7 @@ impl<T: Send + Sync + 'static> CachedDocument<T> {
         let Some(client) = client else {
             return buckets.all_clients.take(REFETCH_RATE, now);
         };
-        let client = client.site().unwrap_or_else(|| client.network());
+        let client = client.network48().unwrap_or_else(|| client.network());
         let full = Bucket(REFETCH_RATE_PER_CLIENT.burst, now);
         let mut own = buckets.by_client.get(&client).copied().unwrap_or(full);
         if !own.take(REFETCH_RATE_PER_CLIENT, now) || !buckets.all_clients.take(REFETCH_RATE, now) {
@@ -156,13 +156,13 @@ impl<T: Send + Sync + 'static> CachedDocument<T> {
         fetch: impl Fetch<T>,
         is_enough: impl Fn(&CachedValue<Arc<T>>) -> bool,
     ) -> Result<Arc<T>, IssuerError> {
-        let turn = match self.document.get_if(is_enough).await {
+        let permit = match self.document.get_if(is_enough).await {
             CacheLookup::Value(document) => return Ok(document),
-            CacheLookup::Pausing(error) => return Err(error),
-            CacheLookup::LoadPermit(turn) => turn,
+            CacheLookup::RecentFailure(error) => return Err(error),
+            CacheLookup::LoadPermit(permit) => permit,
         };
         // In a task, because other callers wait for the result even if this caller is cancelled.
-        let request = tokio::spawn(fetch_and_store(turn, fetch, self.fresh_for));
+        let request = tokio::spawn(fetch_and_store(permit, fetch, self.fresh_for));
         let issuer = || self.issuer.clone();
         let panicked = |_| IssuerError::RecentFailure { issuer: issuer() };
         request.await.map_err(panicked)?
@@ -170,13 +170,13 @@ impl<T: Send + Sync + 'static> CachedDocument<T> {
 }
 
 async fn fetch_and_store<T>(
-    turn: LoadPermit<Arc<T>, IssuerError>,
+    permit: LoadPermit<Arc<T>, IssuerError>,
     fetch: impl Fetch<T>,
     fresh_for: Duration,
 ) -> Result<Arc<T>, IssuerError> {
     match fetch.await {
-        Ok(document) => Ok(turn.keep(Arc::new(document), fresh_for)),
-        Err(error) => Err(turn.fail(error, RETRY_PAUSE)),
+        Ok(document) => Ok(permit.store(Arc::new(document), fresh_for)),
+        Err(error) => Err(permit.fail(error, RETRY_PAUSE)),
     }
 }
 

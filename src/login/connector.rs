@@ -13,7 +13,7 @@ use url::Url;
 use super::pending::Pending;
 use crate::outbound::ProxyUrl;
 use crate::people::profile::{MappingConfig, Profile};
-use crate::people::source::Source;
+use crate::people::provider_tokens::TokenRefresh;
 use crate::people::token_sessions::TokenReader;
 use crate::store::LinkField;
 
@@ -208,7 +208,7 @@ pub trait Connector: Debug + Send + Sync {
     }
 
     /// The source for refreshes during a session, if the protocol has them.
-    fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {
+    fn token_refresh(self: Arc<Self>) -> Option<Arc<dyn TokenRefresh>> {
         None
     }
 

@@ -10,7 +10,7 @@ use super::return_to::ReturnTo;
 use super::{ConnectorEntry, LoginError};
 use crate::keys::KeyRing;
 use crate::people::People;
-use crate::people::cookie::{self, SessionHandle};
+use crate::people::cookie::{self, SessionClaims};
 use crate::people::profile::{AuthContext, UserFields};
 use crate::people::session::{MintError, NewLogin, OneTimeSession, SessionTimeouts, Sessions};
 use crate::store::{ConnectorId, LoginName, SessionId, Subject};
@@ -19,7 +19,7 @@ use crate::store::{ConnectorId, LoginName, SessionId, Subject};
 #[derive(Clone, Debug)]
 pub struct FinishedLogin {
     /// The content of the session cookie.
-    pub handle: SessionHandle,
+    pub claims: SessionClaims,
     /// The ID of the session in logs.
     pub public_id: SessionId,
     pub login: LoginName,
@@ -153,8 +153,8 @@ impl SessionMinter<'_> {
             },
         })?;
         Ok(FinishedLogin {
-            cookie: CookieValue(cookie::sign(self.ring, &minted.handle)),
-            handle: minted.handle,
+            cookie: CookieValue(cookie::sign(self.ring, &minted.claims)),
+            claims: minted.claims,
             public_id: minted.public_id,
             login: login_name,
             via,

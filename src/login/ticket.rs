@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing, Purpose};
-use crate::people::cookie::{SessionHandle, Sid, VerifiedHandle};
+use crate::people::cookie::{SessionClaims, Sid, VerifiedClaims};
 use crate::store::AccountId;
 
 mod consent;
@@ -218,8 +218,8 @@ impl Ticket {
 
     /// The content of the session cookie that replaces the ticket. It is valid on `host` only, or
     /// without a host wherever the site's cookie reaches.
-    pub fn handle(&self, host: Option<&str>) -> SessionHandle {
-        SessionHandle {
+    pub fn session_claims(&self, host: Option<&str>) -> SessionClaims {
+        SessionClaims {
             sid: self.sid,
             account: self.account,
             issued_at: self.issued_at,
@@ -229,7 +229,7 @@ impl Ticket {
     }
 
     /// A ticket for the session of a verified cookie.
-    pub fn of(session: &VerifiedHandle, nonce: NonceHash, to: String) -> Self {
+    pub fn of(session: &VerifiedClaims, nonce: NonceHash, to: String) -> Self {
         Self {
             nonce,
             sid: session.sid,

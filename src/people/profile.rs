@@ -13,7 +13,7 @@ use crate::expression::{
 };
 use crate::store::{IdError, LinkField, LoginName, Subject};
 
-use super::source::Tokens;
+use super::provider_tokens::ProviderTokens;
 
 /// A person's data from a provider at one login.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ pub struct Profile {
     /// How the person authenticated.
     pub auth_context: AuthContext,
     /// The provider's tokens, if there are any.
-    pub tokens: Option<Tokens>,
+    pub tokens: Option<ProviderTokens>,
 }
 
 /// How a person authenticated at the provider (OpenID Connect Core §2: `acr`, `amr`, `auth_time`).

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::profile::{AuthContext, UserFields};
-use super::source::Tokens;
+use super::provider_tokens::ProviderTokens;
 use crate::clock::Timestamp;
 use crate::expression::Document;
 use crate::secret::Secret;
@@ -21,7 +21,7 @@ mod sessions;
 mod shared_state;
 mod tokens;
 
-pub use refresh::{AfterRefresh, RefreshSource, RefreshTimeouts, Refresher};
+pub use refresh::{AfterRefresh, RefreshTimeouts, RefreshableConnector, Refresher};
 pub use sessions::{
     MintError, MintedSession, NewLogin, NoSession, OneTimeSession, SessionLookup, Sessions,
 };
@@ -99,14 +99,14 @@ pub struct Person {
     /// Whether the provider's tokens need a refresh.
     pub refresh_due: RefreshDue,
     /// The bearer token that the client sent instead of a cookie.
-    pub token: Option<Arc<Secret<String>>>,
-    pub(crate) tokens: Option<Arc<TokenState>>,
+    pub bearer_token: Option<Arc<Secret<String>>>,
+    pub(crate) token_state: Option<Arc<TokenState>>,
 }
 
 impl Person {
     /// The current tokens of the provider, even if they changed during this request.
-    pub fn tokens(&self) -> Option<Arc<Tokens>> {
-        self.tokens.as_ref().and_then(|state| state.tokens())
+    pub fn provider_tokens(&self) -> Option<Arc<ProviderTokens>> {
+        self.token_state.as_ref().and_then(|state| state.tokens())
     }
 }
 

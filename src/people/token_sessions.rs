@@ -14,7 +14,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use serde_json::{Map, Value};
 
-use super::cookie::{self, SessionHandle, Sid};
+use super::cookie::{self, SessionClaims, Sid};
 use super::profile::{AuthContext, Profile, UserFields};
 use super::session::{
     Entitlements, MintError, NewLogin, OneTimeSession, Person, SessionLookup, SessionTimeouts,
@@ -86,8 +86,8 @@ pub enum TokenSessionError {
 
 /// The session of a token, and the fields that the token gives its person.
 pub struct TokenSession {
-    /// The signed session handle, as in a cookie. It is never sent.
-    handle: Secret<String>,
+    /// The value that a session cookie would have. It is never sent.
+    signed_cookie: Secret<String>,
     via: ConnectorId,
     fields: UserFields,
     token: Arc<Secret<String>>,
@@ -127,9 +127,9 @@ impl TokenSessions {
         clock: &Clock,
         telemetry: &Telemetry,
     ) -> Self {
-        let named = connectors.map(|terms| (terms.admission.connector.clone(), terms));
+        let with_id = |it: TokenConnector| (it.admission.connector.clone(), it);
         Self {
-            connectors: named.collect(),
+            connectors: connectors.map(with_id).collect(),
             people: people.clone(),
             ring: Arc::clone(ring),
             clock: clock.clone(),
@@ -144,12 +144,12 @@ impl TokenSessions {
         via: &ConnectorId,
         presented: PresentedToken,
     ) -> Result<TokenSession, TokenSessionError> {
-        let terms = self
+        let connector = self
             .connectors
             .get(via)
             .ok_or(TokenSessionError::NoConnector)?;
-        let profile = terms.reader.read(&presented)?;
-        let mapped = terms.admission.mapping.map(&profile.raw);
+        let profile = connector.reader.read(&presented)?;
+        let mapped = connector.admission.mapping.map(&profile.raw);
         let mapped = mapped.map_err(|error| TokenSessionError::Admit(AdmitError::Map(error)))?;
         let sid = Sid::derived(&[
             b"token",
@@ -157,20 +157,20 @@ impl TokenSessions {
             profile.subject.as_str().as_bytes(),
             presented.canonical.expose().as_bytes(),
         ]);
-        let (handle, kept) = match self.stored(sid).await? {
+        let (claims, stored_fields) = match self.stored(sid).await? {
             Some(found) => session_of_token(sid, &found)?,
             None => {
-                self.admit_new(terms, sid, &presented, profile, mapped.session_expires)
+                self.admit_new(connector, sid, &presented, profile, mapped.session_expires)
                     .await?
             }
         };
         Ok(TokenSession {
-            handle: Secret::new(cookie::sign(&self.ring, &handle)),
+            signed_cookie: Secret::new(cookie::sign(&self.ring, &claims)),
             via: via.clone(),
-            fields: if terms.admission.sync {
+            fields: if connector.admission.sync {
                 mapped.fields
             } else {
-                kept
+                stored_fields
             },
             token: Arc::new(presented.token),
             entitlements: ArcSwapOption::empty(),
@@ -182,12 +182,12 @@ impl TokenSessions {
     /// # Errors
     /// The store failed. The request must be denied.
     pub async fn find(&self, session: &TokenSession) -> Result<Option<Person>, Arc<StoreError>> {
-        let terms = SessionTimeouts {
+        let timeouts = SessionTimeouts {
             lifetime: IDLE_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
         };
         let sessions = &self.people.sessions;
-        let found = sessions.find(&self.ring, &terms, session.handle.expose(), "");
+        let found = sessions.find(&self.ring, &timeouts, session.signed_cookie.expose(), "");
         Ok(match found.await? {
             SessionLookup::Person(person) => Some(session.with_token_fields(person)),
             SessionLookup::Missing(_) => None,
@@ -202,19 +202,19 @@ impl TokenSessions {
     /// Admits the person and mints the only session of this token.
     async fn admit_new(
         &self,
-        terms: &TokenConnector,
+        connector: &TokenConnector,
         sid: Sid,
         presented: &PresentedToken,
         profile: Profile,
         session_expires: Option<Timestamp>,
-    ) -> Result<(SessionHandle, UserFields), TokenSessionError> {
-        let via = &terms.admission.connector;
+    ) -> Result<(SessionClaims, UserFields), TokenSessionError> {
+        let via = &connector.admission.connector;
         let (connector_epoch, everyone_epoch) = self.people.sessions.epochs_of(via);
         let admitted = self
             .people
-            .admit_token_holder(&terms.admission, &profile)
+            .admit_token_holder(&connector.admission, &profile)
             .await;
-        let (account, kept) = admitted.map_err(|error| match error {
+        let (account, mapped) = admitted.map_err(|error| match error {
             AdmitError::Store(error) => TokenSessionError::Store(Arc::new(error)),
             other => TokenSessionError::Admit(other),
         })?;
@@ -251,12 +251,12 @@ impl TokenSessions {
                     connector: Some(via.as_str()),
                     subject: Some(subject.as_str()),
                     login: Some(name.as_str()),
-                    account: Some(&minted_session.handle.account),
+                    account: Some(&minted_session.claims.account),
                     session: Some(&minted_session.public_id),
                     reason: Some("token"),
                     ..AuditRecord::new(AuditEvent::Login, self.clock.now())
                 });
-                Ok((minted_session.handle, kept.fields))
+                Ok((minted_session.claims, mapped.fields))
             }
             // Another process has just minted the session, or it was ended.
             Err(MintError::Spent) => match self.stored(sid).await? {
@@ -269,25 +269,25 @@ impl TokenSessions {
     }
 }
 
-/// The handle and the stored fields of a token's existing session.
+/// The claims and the stored fields of a token's existing session.
 fn session_of_token(
     sid: Sid,
     found: &StoredSession,
-) -> Result<(SessionHandle, UserFields), TokenSessionError> {
+) -> Result<(SessionClaims, UserFields), TokenSessionError> {
     if found.account.closed {
         return Err(TokenSessionError::Ended);
     }
     let fields = serde_json::from_str(&found.entitlements);
     let damaged =
         |_| TokenSessionError::Store(Arc::new(StoreError::Damaged { record: "identity" }));
-    let handle = SessionHandle {
+    let claims = SessionClaims {
         sid,
         account: found.account.id,
         issued_at: found.session.minted_at,
         expires_at: found.session.expires_at,
         host: None,
     };
-    Ok((handle, fields.map_err(damaged)?))
+    Ok((claims, fields.map_err(damaged)?))
 }
 
 impl TokenSession {
@@ -300,18 +300,20 @@ impl TokenSession {
     /// person have other fields.
     fn with_token_fields(&self, person: Person) -> Person {
         let (session, login) = (&person.session, &person.session.login);
-        let made = self.entitlements.load_full();
-        let entitlements = made.filter(|made| made.login == *login).unwrap_or_else(|| {
-            let fields = self.fields.clone();
-            let fresh = Entitlements::new(session.account, login, &self.via, fields, 0);
-            let fresh = Arc::new(fresh);
-            self.entitlements.store(Some(Arc::clone(&fresh)));
-            fresh
-        });
+        let cached = self.entitlements.load_full();
+        let entitlements = cached
+            .filter(|cached| cached.login == *login)
+            .unwrap_or_else(|| {
+                let fields = self.fields.clone();
+                let fresh = Entitlements::new(session.account, login, &self.via, fields, 0);
+                let fresh = Arc::new(fresh);
+                self.entitlements.store(Some(Arc::clone(&fresh)));
+                fresh
+            });
         Person {
             entitlements,
             needs_new_cookie: false,
-            token: Some(Arc::clone(&self.token)),
+            bearer_token: Some(Arc::clone(&self.token)),
             ..person
         }
     }

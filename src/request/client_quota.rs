@@ -68,7 +68,7 @@ impl ClientQuota {
     pub fn counters(&self, client: Client) -> QuotaCounters {
         QuotaCounters {
             client: self.clients.counters(client.network()),
-            site: client.site().map(|site| self.sites.counters(site)),
+            site: client.network48().map(|site| self.sites.counters(site)),
         }
     }
 

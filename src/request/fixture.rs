@@ -97,9 +97,9 @@ pub(super) fn person(login: &str, fields: UserFields) -> Caller {
         entitlements: Arc::new(entitlements),
         confirmed_at: at,
         needs_new_cookie: false,
-        token: None,
+        bearer_token: None,
         refresh_due: RefreshDue::NotDue,
-        tokens: None,
+        token_state: None,
     })
 }
 

@@ -267,7 +267,7 @@ pub fn reconfirmation_is_due(route: &Route, person: &Person, head: &Head<'_>) ->
         return false;
     };
     // A client with a bearer token has no browser that could ask the source.
-    if person.token.is_some() {
+    if person.bearer_token.is_some() {
         return false;
     }
     let in_frame = match (head.method, request_kind(head)) {

@@ -34,7 +34,7 @@ struct State<T, E> {
 #[derive(Clone, Debug)]
 pub struct CachedValue<T> {
     pub value: T,
-    pub kept_at: Timestamp,
+    pub stored_at: Timestamp,
     pub fresh_until: Timestamp,
 }
 
@@ -44,7 +44,7 @@ pub enum CacheLookup<T, E> {
     /// A cached value.
     Value(T),
     /// The last failure, while its back-off lasts.
-    Pausing(E),
+    RecentFailure(E),
     /// Neither: this caller loads the value, and the others wait.
     LoadPermit(LoadPermit<T, E>),
 }
@@ -107,19 +107,19 @@ impl<T: Clone, E: Clone> Cached<T, E> {
     }
 
     /// Stores a value without a permit.
-    pub fn put(&self, value: T, fresh_for: Duration) {
+    pub fn set(&self, value: T, fresh_for: Duration) {
         let now = self.clock.now();
         let mut state = self.state();
         state.failure = None;
         state.latest = Some(CachedValue {
             value,
-            kept_at: now,
+            stored_at: now,
             fresh_until: now.plus(fresh_for),
         });
     }
 
     /// Removes the value if `is_it` accepts it.
-    pub fn forget_if(&self, is_it: impl FnOnce(&T) -> bool) {
+    pub fn remove_if(&self, is_it: impl FnOnce(&T) -> bool) {
         self.state().latest.take_if(|latest| is_it(&latest.value));
     }
 
@@ -129,7 +129,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         if let Some((error, until)) = &state.failure
             && self.clock.now() < *until
         {
-            return Some(CacheLookup::Pausing(error.clone()));
+            return Some(CacheLookup::RecentFailure(error.clone()));
         }
         let latest = state.latest.as_ref().filter(|latest| enough(latest))?;
         Some(CacheLookup::Value(latest.value.clone()))
@@ -149,8 +149,8 @@ impl<T: Clone, E: Clone> Cached<T, E> {
 
 impl<T: Clone, E: Clone> LoadPermit<T, E> {
     /// Stores the value for all waiting callers, and returns it.
-    pub fn keep(self, value: T, fresh_for: Duration) -> T {
-        self.cached.put(value.clone(), fresh_for);
+    pub fn store(self, value: T, fresh_for: Duration) -> T {
+        self.cached.set(value.clone(), fresh_for);
         value
     }
 
@@ -194,12 +194,12 @@ mod tests {
         async fn get(&self, succeeds: bool) -> Result<u32, &'static str> {
             match self.cached.get().await {
                 CacheLookup::Value(value) => Ok(value),
-                CacheLookup::Pausing(error) => Err(error),
+                CacheLookup::RecentFailure(error) => Err(error),
                 CacheLookup::LoadPermit(permit) => {
                     let number = self.loads.fetch_add(1, Ordering::Relaxed);
                     sleep(Duration::from_secs(1)).await;
                     if succeeds {
-                        Ok(permit.keep(number, FRESH))
+                        Ok(permit.store(number, FRESH))
                     } else {
                         Err(permit.fail("down", PAUSE))
                     }
@@ -278,7 +278,7 @@ mod tests {
         };
         drop(tokio::spawn(async move {
             sleep(Duration::from_secs(1)).await;
-            permit.keep(7, FRESH);
+            permit.store(7, FRESH);
         }));
         assert_eq!((loader.get(true).await, loader.loads()), (Ok(7), 0));
     }
@@ -319,12 +319,12 @@ mod tests {
         let loader = Loader::new();
         loader.get(true).await.unwrap();
         let came_at = loader.clock.now();
-        let newer = || loader.cached.get_if(|latest| latest.kept_at > came_at);
+        let newer = || loader.cached.get_if(|latest| latest.stored_at > came_at);
         let CacheLookup::LoadPermit(permit) = newer().await else {
             panic!("the cached value is older than the caller");
         };
         loader.clock.advance(FRESH);
-        permit.keep(8, FRESH);
+        permit.store(8, FRESH);
         loader.clock.advance(FRESH);
         assert!(matches!(newer().await, CacheLookup::Value(8)));
     }
@@ -333,11 +333,11 @@ mod tests {
     async fn a_value_is_removed_or_replaced_without_a_permit() {
         let loader = Loader::new();
         loader.get(false).await.unwrap_err();
-        loader.cached.put(5, FRESH);
+        loader.cached.set(5, FRESH);
         assert_eq!((loader.get(true).await, loader.loads()), (Ok(5), 1));
-        loader.cached.forget_if(|value| *value == 4);
+        loader.cached.remove_if(|value| *value == 4);
         assert_eq!(loader.get(true).await, Ok(5));
-        loader.cached.forget_if(|value| *value == 5);
+        loader.cached.remove_if(|value| *value == 5);
         assert_eq!(loader.get(true).await, Ok(1));
     }
 }

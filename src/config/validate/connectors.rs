@@ -6,32 +6,36 @@ use crate::expression::Scope;
 use crate::face::OWN_PAGES;
 use crate::login::connector::{AutoLogin, ConnectorConfig, Kind, KindError};
 use crate::login::return_to::ReturnTo;
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     for (id, connector) in &problems.config.connector {
-        let place = Place::of(["connector", id.as_str()]);
+        let key_path = KeyPath::of(["connector", id.as_str()]);
         if let Err(error) = connector.kind() {
             let help = error.to_string().replace("ID", id.as_str());
             match error {
                 KindError::Missing => {
-                    problems.key(&place, format!("the connector `{id}` is of no kind"), help);
+                    problems.key(
+                        &key_path,
+                        format!("the connector `{id}` is of no kind"),
+                        help,
+                    );
                 }
                 KindError::Several(_, second) => {
                     let message = format!("the connector `{id}` is of two kinds");
-                    problems.key(&place.clone().key(second), message, help);
+                    problems.key(&key_path.clone().key(second), message, help);
                 }
             }
         }
         for written in connector.kinds() {
-            kind_problems(problems, &place, connector, written);
+            kind_problems(problems, &key_path, connector, written);
         }
         if let Some(base) = &connector.callback_base {
-            problems.origin(&place.clone().key("callback_base"), base);
+            problems.origin(&key_path.clone().key("callback_base"), base);
         }
-        callback(problems, &place, connector);
-        login_targets(problems, &place, connector);
-        mapping(problems, &place, connector);
+        callback(problems, &key_path, connector);
+        login_targets(problems, &key_path, connector);
+        mapping(problems, &key_path, connector);
     }
     auto_logins(problems);
 }
@@ -39,30 +43,34 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
 /// The problems that the kind of the connector finds.
 fn kind_problems<'a>(
     problems: &mut Problems<'a>,
-    place: &Place<'a>,
+    key_path: &KeyPath<'a>,
     connector: &'a ConnectorConfig,
     kind: &'a dyn Kind,
 ) {
     for (below, text, scope) in kind.expressions() {
-        problems.expression(&place.clone().join(below), text, scope);
+        problems.expression(&key_path.clone().join(below), text, scope);
     }
     let external_url = problems.config.server.external_url.url();
     for problem in kind.problems(connector, external_url) {
-        let place = place.clone().join(problem.place);
+        let key_path = key_path.clone().join(problem.key_path);
         match problem.points_at_key {
-            true => problems.key(&place, problem.message, problem.help),
-            false => problems.value(&place, problem.message, problem.help),
+            true => problems.key(&key_path, problem.message, problem.help),
+            false => problems.value(&key_path, problem.message, problem.help),
         }
     }
 }
 
 /// Refuses a callback that the provider's response cannot reach, or that is one of menshen's pages.
-fn callback<'a>(problems: &mut Problems<'a>, place: &Place<'a>, connector: &'a ConnectorConfig) {
+fn callback<'a>(
+    problems: &mut Problems<'a>,
+    key_path: &KeyPath<'a>,
+    connector: &'a ConnectorConfig,
+) {
     let Some(callback) = &connector.callback else {
         return;
     };
     let server = &problems.config.server;
-    let place = place.clone().key("callback");
+    let key_path = key_path.clone().key("callback");
     let external = server.external_url.url();
     let known = [Some(external), connector.callback_base.as_ref()];
     if !known
@@ -76,7 +84,7 @@ fn callback<'a>(problems: &mut Problems<'a>, place: &Place<'a>, connector: &'a C
             external.origin().ascii_serialization()
         );
         problems.value(
-            &place,
+            &key_path,
             "the provider's response would not reach menshen",
             help,
         );
@@ -97,14 +105,14 @@ fn callback<'a>(problems: &mut Problems<'a>, place: &Place<'a>, connector: &'a C
                 "a path below {prefix}/ of letters, digits and -._~/, without query; `prefix` can be \
                  changed, such as to \"/oauth2\""
             );
-            problems.value(&place, "this is not a URL below `prefix`", help);
+            problems.value(&key_path, "this is not a URL below `prefix`", help);
         }
         Some(path) => {
             let first = path.split('/').next().unwrap_or_default();
             if OWN_PAGES.contains(&first) {
                 let help = "choose another, such as callback";
                 let message = format!("{prefix}/{first} is a page of menshen");
-                problems.value(&place, message, help);
+                problems.value(&key_path, message, help);
             }
         }
     }
@@ -112,7 +120,7 @@ fn callback<'a>(problems: &mut Problems<'a>, place: &Place<'a>, connector: &'a C
 
 fn login_targets<'a>(
     problems: &mut Problems<'a>,
-    place: &Place<'a>,
+    key_path: &KeyPath<'a>,
     connector: &'a ConnectorConfig,
 ) {
     let destinations = Destinations::new(problems.config);
@@ -122,24 +130,28 @@ fn login_targets<'a>(
     ];
     for (key, target) in login_targets {
         if ReturnTo::parse(target, &destinations).is_none() {
-            let place = place.clone().key("home").key(key);
+            let key_path = key_path.clone().key("home").key(key);
             let help =
                 "a path such as /portal, or a URL whose scheme, host and port a route serves";
-            problems.value(&place, "nobody can land there after a login", help);
+            problems.value(&key_path, "nobody can land there after a login", help);
         }
     }
 }
 
-fn mapping<'a>(problems: &mut Problems<'a>, place: &Place<'a>, connector: &'a ConnectorConfig) {
-    let place = place.clone().key("mapping");
+fn mapping<'a>(
+    problems: &mut Problems<'a>,
+    key_path: &KeyPath<'a>,
+    connector: &'a ConnectorConfig,
+) {
+    let key_path = key_path.clone().key("mapping");
     for (field, expression) in &connector.mapping.0 {
-        let place = place.clone().key(field);
+        let key_path = key_path.clone().key(field);
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if field.is_empty() || field.len() > 64 || !field.bytes().all(plain) {
             let help = "letters, digits and _, at most 64: rules read it as user.attributes.NAME";
-            problems.key(&place, "this name cannot be used for a field", help);
+            problems.key(&key_path, "this name cannot be used for a field", help);
         }
-        problems.expression(&place, expression, Scope::Mapping);
+        problems.expression(&key_path, expression, Scope::Mapping);
     }
 }
 
@@ -148,14 +160,18 @@ fn auto_logins(problems: &mut Problems<'_>) {
     let mut always: Option<&str> = None;
     let mut in_app: Vec<(&'static str, &str)> = Vec::new();
     for (id, connector) in &problems.config.connector {
-        let place = Place::of(["connector", id.as_str()]).key("auto_login");
+        let key_path = KeyPath::of(["connector", id.as_str()]).key("auto_login");
         let id = id.as_str();
         match connector.auto_login {
             AutoLogin::Never => {}
             AutoLogin::Always => match always {
                 Some(other) => {
                     let message = format!("`{other}` already has auto_login = \"always\"");
-                    problems.value(&place, message, "only one connector can start every login");
+                    problems.value(
+                        &key_path,
+                        message,
+                        "only one connector can start every login",
+                    );
                 }
                 None => always = Some(id),
             },
@@ -172,7 +188,7 @@ fn auto_logins(problems: &mut Problems<'_>) {
                 let message =
                     format!("inside the client of {client}, `{other}` already starts logins");
                 let help = "set auto_login = \"never\" on all but one connector of a kind";
-                problems.value(&place, message, help);
+                problems.value(&key_path, message, help);
             }
             None => in_app.push((client, id)),
         }

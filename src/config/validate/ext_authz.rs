@@ -2,14 +2,14 @@
 
 use super::Problems;
 use crate::door::Address;
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     let config = problems.config;
     let Some(ext_authz) = &config.ext_authz else {
         return;
     };
-    let table = Place::of(["ext_authz"]);
+    let table = KeyPath::of(["ext_authz"]);
     if config.server.trusted_proxies.is_empty() {
         let help = "name Envoy's addresses in [server] trusted_proxies, such as [\"127.0.0.1\"]; \
                     \"unix\" stands for peers on unix sockets";

@@ -8,7 +8,7 @@ use super::Problems;
 use crate::expression::Scope;
 use crate::request::headers::is_reserved;
 use crate::request::route::RouteConfig;
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
 /// The identity headers, which only menshen may set. They are reserved on every route.
 const IDENTITY: [&str; 6] = [
@@ -30,21 +30,21 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
         .chain(IDENTITY.map(normalized))
         .collect();
     for (at, route) in problems.config.route.iter().enumerate() {
-        let place = Place::of(["route"]).item(at);
+        let key_path = KeyPath::of(["route"]).item(at);
         let mut seen = HashSet::new();
         for (name, expression) in &route.headers {
-            let place = place.clone().key("headers").key(name);
-            check_settable(problems, &place, name);
+            let key_path = key_path.clone().key("headers").key(name);
+            check_settable(problems, &key_path, name);
             if !seen.insert(normalized(name)) {
                 let help = "applications do not distinguish `-` and `_`, or upper and lower case";
-                problems.key(&place, format!("`{name}` is set twice"), help);
+                problems.key(&key_path, format!("`{name}` is set twice"), help);
             }
-            problems.expression(&place, expression, Scope::Rule);
+            problems.expression(&key_path, expression, Scope::Rule);
         }
-        duplicates(problems, &place, route, &seen);
+        duplicates(problems, &key_path, route, &seen);
         for (item, name) in route.pass_headers.iter().enumerate() {
-            let place = place.clone().key("pass_headers").item(item);
-            check_passable(problems, &place, name, &identity);
+            let key_path = key_path.clone().key("pass_headers").item(item);
+            check_passable(problems, &key_path, name, &identity);
         }
     }
 }
@@ -52,44 +52,48 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
 /// Reports headers that more than one key would set.
 fn duplicates(
     problems: &mut Problems<'_>,
-    place: &Place<'_>,
+    key_path: &KeyPath<'_>,
     route: &RouteConfig,
     own: &HashSet<String>,
 ) {
     let own_authorization = own.contains("authorization");
     if route.basic_auth.is_some() && own_authorization {
         let help = "remove it from [route.headers], or remove basic_auth";
-        let place = place.clone().key("basic_auth");
-        problems.key(&place, "Authorization is set twice", help);
+        let key_path = key_path.clone().key("basic_auth");
+        problems.key(&key_path, "Authorization is set twice", help);
     }
     if route.pass_id_token && (route.basic_auth.is_some() || own_authorization) {
         let help = "the ID token goes into Authorization: remove pass_id_token, or whatever else \
                     sets it";
-        let place = place.clone().key("pass_id_token");
-        problems.key(&place, "Authorization is set twice", help);
+        let key_path = key_path.clone().key("pass_id_token");
+        problems.key(&key_path, "Authorization is set twice", help);
     }
     if route.pass_access_token && own.contains("x-forwarded-access-token") {
         let help = "remove it from [route.headers], or remove pass_access_token";
-        let place = place.clone().key("pass_access_token");
-        problems.key(&place, "X-Forwarded-Access-Token is set twice", help);
+        let key_path = key_path.clone().key("pass_access_token");
+        problems.key(&key_path, "X-Forwarded-Access-Token is set twice", help);
     }
     if route.assertion && own.contains("x-menshen-assertion") {
         let help = "remove it from [route.headers], or remove assertion";
-        let place = place.clone().key("assertion");
-        problems.key(&place, "X-Menshen-Assertion is set twice", help);
+        let key_path = key_path.clone().key("assertion");
+        problems.key(&key_path, "X-Menshen-Assertion is set twice", help);
     }
 }
 
-fn check_settable(problems: &mut Problems<'_>, place: &Place<'_>, name: &str) {
+fn check_settable(problems: &mut Problems<'_>, key_path: &KeyPath<'_>, name: &str) {
     match HeaderName::try_from(name) {
         Err(_) => {
             let help = "letters, digits and -, such as X-Remote-User";
-            problems.key(place, format!("`{name}` is not a valid header name"), help);
+            problems.key(
+                key_path,
+                format!("`{name}` is not a valid header name"),
+                help,
+            );
         }
         Ok(header) if is_reserved(&header) => {
             let help = "it frames the message, names its target or holds cookies; for Host there \
                         is host_header";
-            problems.key(place, format!("`{name}` cannot be set"), help);
+            problems.key(key_path, format!("`{name}` cannot be set"), help);
         }
         Ok(_) => {}
     }
@@ -97,7 +101,7 @@ fn check_settable(problems: &mut Problems<'_>, place: &Place<'_>, name: &str) {
 
 fn check_passable(
     problems: &mut Problems<'_>,
-    place: &Place<'_>,
+    key_path: &KeyPath<'_>,
     name: &str,
     identity: &HashSet<String>,
 ) {
@@ -112,7 +116,7 @@ fn check_passable(
         Ok(_) => return,
     };
     problems.value(
-        place,
+        key_path,
         message,
         "such as X-Original-URL or X-HTTP-Method-Override",
     );

@@ -6,56 +6,60 @@ use super::Problems;
 use crate::issuer::{TenantName, TenantSetting, tenants_problem};
 use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::route::{AccessConfig, RouteConfig};
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     for (id, issuer) in &problems.config.issuer {
-        let place = Place::of(["issuer", id.as_str()]);
-        token_settings(problems, &place, issuer);
-        addresses(problems, &place, issuer);
-        people_connector(problems, &place, issuer);
+        let key_path = KeyPath::of(["issuer", id.as_str()]);
+        token_settings(problems, &key_path, issuer);
+        addresses(problems, &key_path, issuer);
+        people_connector(problems, &key_path, issuer);
     }
     for (at, route) in problems.config.route.iter().enumerate() {
-        let place = Place::of(["route"]).item(at);
-        route_issuers(problems, &place, route);
-        overlapping_issuers(problems, &place, route);
+        let key_path = KeyPath::of(["route"]).item(at);
+        route_issuers(problems, &key_path, route);
+        overlapping_issuers(problems, &key_path, route);
     }
 }
 
-fn token_settings<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
+fn token_settings<'a>(
+    problems: &mut Problems<'a>,
+    key_path: &KeyPath<'a>,
+    issuer: &'a IssuerConfig,
+) {
     if let Some((wrong, why)) = tenants_problem(&issuer.url, &issuer.tenants) {
         let (key, message) = match wrong {
             TenantSetting::Issuer => ("url", "the tokens of every tenant would be refused"),
             TenantSetting::Tenants => ("tenants", "the value of tenants cannot be used"),
         };
-        problems.value(&place.clone().key(key), message, why);
+        problems.value(&key_path.clone().key(key), message, why);
     }
     if issuer.audiences.is_empty() {
         let help = "list the `aud` values of the tokens for these applications";
-        let place = place.clone().key("audiences");
-        problems.value(&place, "without audiences every token is refused", help);
+        let key_path = key_path.clone().key("audiences");
+        problems.value(&key_path, "without audiences every token is refused", help);
     }
     for (at, audience) in issuer.audiences.iter().enumerate() {
         if audience.is_empty() {
-            let place = place.clone().key("audiences").item(at);
+            let key_path = key_path.clone().key("audiences").item(at);
             problems.value(
-                &place,
+                &key_path,
                 "an audience must not be empty",
                 "such as \"menshen\"",
             );
         }
     }
     if issuer.algorithms.as_ref().is_some_and(Vec::is_empty) {
-        let place = place.clone().key("algorithms");
+        let key_path = key_path.clone().key("algorithms");
         problems.value(
-            &place,
+            &key_path,
             "without algorithms every token is refused",
             "remove it for the default",
         );
     }
-    problems.positive(place, &[("token_life_max", issuer.token_life_max)]);
+    problems.positive(key_path, &[("token_life_max", issuer.token_life_max)]);
     problems.at_least_one(
-        place,
+        key_path,
         &[
             ("cached_max", issuer.cached_max),
             (
@@ -71,9 +75,9 @@ fn token_settings<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: &'
     if let Some(introspection) = &issuer.introspection
         && introspection.client_id.is_empty()
     {
-        let place = place.clone().key("introspection").key("client_id");
+        let key_path = key_path.clone().key("introspection").key("client_id");
         problems.value(
-            &place,
+            &key_path,
             "introspection needs a client_id",
             "the id of a client of the issuer",
         );
@@ -82,11 +86,15 @@ fn token_settings<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: &'
 
 /// `people` must name a connector of the same issuer, because only its accounts have the `sub` of the
 /// token.
-fn people_connector<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
+fn people_connector<'a>(
+    problems: &mut Problems<'a>,
+    key_path: &KeyPath<'a>,
+    issuer: &'a IssuerConfig,
+) {
     let Some(people) = &issuer.people else {
         return;
     };
-    let place = place.clone().key("people");
+    let key_path = key_path.clone().key("people");
     let connector = problems.config.connector.get(people);
     let known =
         connector.and_then(|connector| connector.kinds().find_map(|kind| kind.token_issuer()));
@@ -96,7 +104,7 @@ fn people_connector<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: 
             names => format!("there are: {}", names.join(", ")),
         };
         let message = format!("`{people}` is not a connector whose provider signs tokens");
-        problems.value(&place, message, help);
+        problems.value(&key_path, message, help);
         return;
     };
     if *known.issuer != issuer.url || !same_tenants(known.tenants, &issuer.tenants) {
@@ -105,14 +113,14 @@ fn people_connector<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: 
             known.issuer
         );
         let message = format!("the connector `{people}` belongs to another issuer");
-        problems.value(&place, message, help);
+        problems.value(&key_path, message, help);
     }
     let optional = issuer.introspection.as_ref();
     if optional.is_some_and(|introspection| introspection.audience_optional) {
         let help = "remove `audience_optional`: otherwise another application could use the tokens \
                     it receives to act as their persons";
         problems.value(
-            &place,
+            &key_path,
             "tokens for any application would identify a person",
             help,
         );
@@ -131,32 +139,32 @@ fn same_tenants(one: &[TenantName], other: &[TenantName]) -> bool {
     one.len() == other.len() && one.iter().all(|tenant| other.contains(tenant))
 }
 
-fn addresses<'a>(problems: &mut Problems<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
+fn addresses<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, issuer: &'a IssuerConfig) {
     let introspection = issuer.introspection.as_ref();
-    let urls: [(Place<'_>, Option<&Url>); 3] = [
+    let urls: [(KeyPath<'_>, Option<&Url>); 3] = [
         (
-            place.clone().key("metadata_url"),
+            key_path.clone().key("metadata_url"),
             issuer.metadata_url.as_ref(),
         ),
-        (place.clone().key("jwks_url"), issuer.jwks_url.as_ref()),
+        (key_path.clone().key("jwks_url"), issuer.jwks_url.as_ref()),
         (
-            place.clone().key("introspection").key("url"),
+            key_path.clone().key("introspection").key("url"),
             introspection.and_then(|it| it.url.as_ref()),
         ),
     ];
-    for (place, url) in urls {
+    for (key_path, url) in urls {
         let bad = |url: &Url| {
             let http = matches!(url.scheme(), "http" | "https") && url.has_host();
             !http || !url.username().is_empty() || url.password().is_some()
         };
         if url.is_some_and(bad) {
             let help = "http:// or https://, a host and a path, without credentials";
-            problems.value(&place, "this URL cannot be used", help);
+            problems.value(&key_path, "this URL cannot be used", help);
         }
     }
 }
 
-fn route_issuers<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+fn route_issuers<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &'a RouteConfig) {
     let known = &problems.config.issuer;
     let names: Vec<_> = known.keys().map(IssuerId::as_str).collect();
     for (at, id) in route.issuers.iter().enumerate() {
@@ -165,20 +173,20 @@ fn route_issuers<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a 
                 [] => format!("there is none: add [issuer.{id}]"),
                 names => format!("there are: {}", names.join(", ")),
             };
-            let place = place.clone().key("issuers").item(at);
-            problems.value(&place, format!("there is no issuer `{id}`"), help);
+            let key_path = key_path.clone().key("issuers").item(at);
+            problems.value(&key_path, format!("there is no issuer `{id}`"), help);
         }
     }
     if !route.issuers.is_empty() && route.access == AccessConfig::Public {
         let help =
             "access = \"rule\" with allow = \"true\" lets everybody pass and verifies tokens";
         let message = "a public route lets everybody pass: `issuers` has no effect";
-        problems.key(&place.clone().key("issuers"), message, help);
+        problems.key(&key_path.clone().key("issuers"), message, help);
     }
     if route.issuers.is_empty() && !route.scopes.is_empty() {
         let help = "only tokens have scopes: add issuers = [...]";
         problems.key(
-            &place.clone().key("scopes"),
+            &key_path.clone().key("scopes"),
             "`scopes` has no effect without `issuers`",
             help,
         );
@@ -186,7 +194,11 @@ fn route_issuers<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a 
 }
 
 /// Refuses routes whose issuers overlap. An opaque token must not be sent to two issuers.
-fn overlapping_issuers<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+fn overlapping_issuers<'a>(
+    problems: &mut Problems<'a>,
+    key_path: &KeyPath<'a>,
+    route: &'a RouteConfig,
+) {
     let known = &problems.config.issuer;
     let all: Vec<_> = route.issuers.iter().map(|id| known.get(id)).collect();
     for (at, issuer) in all.iter().enumerate() {
@@ -196,14 +208,14 @@ fn overlapping_issuers<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route
             |other: &&IssuerConfig| other.url.covers(&issuer.url) || issuer.url.covers(&other.url);
         let twice = before.clone().any(same);
         let asks = |issuer: &IssuerConfig| issuer.introspection.is_some();
-        let place = place.clone().key("issuers").item(at);
+        let key_path = key_path.clone().key("issuers").item(at);
         if twice {
             let message = format!("this route names an issuer of {} already", issuer.url);
-            problems.value(&place, message, "name one of them");
+            problems.value(&key_path, message, "name one of them");
         } else if asks(issuer) && before.clone().any(|other| asks(other)) {
             let help = "tokens of one issuer would be sent to the other: use two routes";
             let message = "two issuers of this route use introspection";
-            problems.value(&place, message, help);
+            problems.value(&key_path, message, help);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Problems;
 use crate::expression::Scope;
 use crate::request::route::{AccessConfig, HostPattern, RouteConfig, UpstreamUrl};
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
 mod session_requirements;
 
@@ -14,25 +14,25 @@ const AUDIENCE_BYTES_MAX: usize = 256;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     for (at, route) in problems.config.route.iter().enumerate() {
-        let place = Place::of(["route"]).item(at);
-        name_and_path(problems, &place, route);
-        access(problems, &place, route);
-        public_paths(problems, &place, route);
-        connectors(problems, &place, route);
-        session_requirements::validate(problems, &place, route);
-        audience(problems, &place, route);
-        limits(problems, &place, route);
-        upstream_tls(problems, &place, route);
+        let key_path = KeyPath::of(["route"]).item(at);
+        name_and_path(problems, &key_path, route);
+        access(problems, &key_path, route);
+        public_paths(problems, &key_path, route);
+        connectors(problems, &key_path, route);
+        session_requirements::validate(problems, &key_path, route);
+        audience(problems, &key_path, route);
+        limits(problems, &key_path, route);
+        upstream_tls(problems, &key_path, route);
     }
     duplicates(problems);
 }
 
-fn name_and_path<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+fn name_and_path<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &'a RouteConfig) {
     let name = &route.name;
     if name.trim().is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
         let help = "1 to 64 bytes, for logs, pages and metrics";
         problems.value(
-            &place.clone().key("name"),
+            &key_path.clone().key("name"),
             "this name cannot be used for a route",
             help,
         );
@@ -42,20 +42,20 @@ fn name_and_path<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a 
     if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
         let help = format!("everything below {prefix} is menshen's own: change server.prefix");
         problems.value(
-            &place.clone().key("path"),
+            &key_path.clone().key("path"),
             "no request reaches this route",
             help,
         );
     }
 }
 
-fn access<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+fn access<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &'a RouteConfig) {
     match (route.access, &route.allow) {
         (AccessConfig::Public, Some(_)) => {
             let help = "access = \"rule\" evaluates `allow` for everybody, signed in or not";
-            let place = place.clone().key("allow");
+            let key_path = key_path.clone().key("allow");
             problems.key(
-                &place,
+                &key_path,
                 "a public route lets everybody pass: `allow` has no effect",
                 help,
             );
@@ -63,7 +63,7 @@ fn access<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteCo
         (AccessConfig::Rule, None) => {
             let help = "add allow = \"...\", or write access = \"signed-in\"";
             problems.value(
-                &place.clone().key("access"),
+                &key_path.clone().key("access"),
                 "access = \"rule\" needs `allow`",
                 help,
             );
@@ -72,34 +72,34 @@ fn access<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteCo
         | (AccessConfig::SignedIn | AccessConfig::Rule, Some(_)) => {}
     }
     if let Some(rule) = &route.allow {
-        problems.expression(&place.clone().key("allow"), rule, Scope::Rule);
+        problems.expression(&key_path.clone().key("allow"), rule, Scope::Rule);
     }
     if let Some(basic) = &route.basic_auth {
         problems.expression(
-            &place.clone().key("basic_auth").key("user"),
+            &key_path.clone().key("basic_auth").key("user"),
             &basic.user,
             Scope::Rule,
         );
     }
 }
 
-fn public_paths<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
-    let place = place.clone().key("public_paths");
+fn public_paths<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &'a RouteConfig) {
+    let key_path = key_path.clone().key("public_paths");
     if route.access == AccessConfig::Public && !route.public_paths.is_empty() {
         let help = "remove it, or write another `access`";
-        problems.key(&place, "on a public route every path is public", help);
+        problems.key(&key_path, "on a public route every path is public", help);
     }
     let any_case = route.case_insensitive == Some(true);
     for (at, path) in route.public_paths.iter().enumerate() {
         if !route.path.includes(path.as_str().as_bytes(), any_case) {
             let help = format!("the route serves paths below {}", route.path.as_str());
             let message = "this route does not serve this path";
-            problems.value(&place.clone().item(at), message, help);
+            problems.value(&key_path.clone().item(at), message, help);
         }
     }
 }
 
-fn connectors<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+fn connectors<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &'a RouteConfig) {
     let known = &problems.config.connector;
     let names: Vec<_> = known.keys().map(|id| id.as_str()).collect();
     for (at, id) in route.connectors.iter().enumerate() {
@@ -108,37 +108,37 @@ fn connectors<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a Rou
                 [] => format!("there is none: add [connector.{id}]"),
                 names => format!("there are: {}", names.join(", ")),
             };
-            let place = place.clone().key("connectors").item(at);
-            problems.value(&place, format!("there is no connector `{id}`"), help);
+            let key_path = key_path.clone().key("connectors").item(at);
+            problems.value(&key_path, format!("there is no connector `{id}`"), help);
         }
     }
     if known.is_empty() && route.issuers.is_empty() && route.access == AccessConfig::SignedIn {
         let help = "add a [connector.ID], or write access = \"public\"";
         let message = format!("nobody can sign in, so nobody passes `{}`", route.name);
-        problems.value(place, message, help);
+        problems.value(key_path, message, help);
     }
 }
 
-fn audience<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+fn audience<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &'a RouteConfig) {
     let Some(audience) = &route.audience else {
         return;
     };
-    let place = place.clone().key("audience");
+    let key_path = key_path.clone().key("audience");
     if !route.assertion {
         let message = "without an assertion `audience` has no effect";
-        problems.key(&place, message, "add assertion = true, or remove it");
+        problems.key(&key_path, message, "add assertion = true, or remove it");
     }
     if audience.trim().is_empty()
         || audience.len() > AUDIENCE_BYTES_MAX
         || audience.chars().any(char::is_control)
     {
         let help = format!("1 to {AUDIENCE_BYTES_MAX} bytes, such as \"oa\"");
-        problems.value(&place, "this audience cannot be used", help);
+        problems.value(&key_path, "this audience cannot be used", help);
     }
 }
 
-fn limits<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
-    let table = place.clone().key("limits");
+fn limits<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &'a RouteConfig) {
+    let table = key_path.clone().key("limits");
     let limits = &route.limits;
     let periods = [
         ("connect", limits.connect),
@@ -151,32 +151,36 @@ fn limits<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteCo
     problems.at_least_one(&table, &[("body_bytes_max", limits.body_bytes_max)]);
 }
 
-fn upstream_tls<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+fn upstream_tls<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &'a RouteConfig) {
     let Some(tls) = &route.upstream_tls else {
         return;
     };
-    let place = place.clone().key("upstream_tls");
+    let key_path = key_path.clone().key("upstream_tls");
     let secure = |upstream: &UpstreamUrl| matches!(upstream, UpstreamUrl::Tcp { tls: true, .. });
     if !route.upstream.iter().any(secure) {
         let message = "no upstream of this route uses TLS";
-        problems.key(&place, message, "write https:// in upstream, or remove it");
+        problems.key(
+            &key_path,
+            message,
+            "write https:// in upstream, or remove it",
+        );
     }
     match (&tls.certificate, &tls.key) {
         (Some(_), None) => {
             let help = "add key = { file = \"...\" }";
-            let place = place.clone().key("certificate");
-            problems.key(&place, "a certificate needs its private key", help);
+            let key_path = key_path.clone().key("certificate");
+            problems.key(&key_path, "a certificate needs its private key", help);
         }
         (None, Some(_)) => {
             let help = "add certificate = \"...\"";
-            let place = place.clone().key("key");
-            problems.key(&place, "a private key needs its certificate", help);
+            let key_path = key_path.clone().key("key");
+            problems.key(&key_path, "a private key needs its certificate", help);
         }
         (Some(_), Some(_)) | (None, None) => {}
     }
     if tls.ca.is_some() && !tls.verify {
         let message = "with verify = false `ca` has no effect";
-        problems.key(&place.key("ca"), message, "remove one of them");
+        problems.key(&key_path.key("ca"), message, "remove one of them");
     }
 }
 
@@ -185,17 +189,17 @@ fn duplicates(problems: &mut Problems<'_>) {
     let source = &problems.config.source;
     let line_of = |at: usize| {
         source
-            .line_column(source.value_span(&Place::of(["route"]).item(at)).start)
+            .line_column(source.value_span(&KeyPath::of(["route"]).item(at)).start)
             .0
     };
     let mut names = HashMap::new();
     let mut places = HashMap::new();
     for (at, route) in problems.config.route.iter().enumerate() {
-        let place = Place::of(["route"]).item(at);
+        let key_path = KeyPath::of(["route"]).item(at);
         if let Some(other) = names.insert(&route.name, at) {
             let help = format!("the other one begins in line {}", line_of(other));
             let message = format!("two routes are named `{}`", route.name);
-            problems.value(&place.clone().key("name"), message, help);
+            problems.value(&key_path.clone().key("name"), message, help);
         }
         // If one route ignores case, paths that differ in case only are duplicates.
         let any_case = problems
@@ -212,7 +216,7 @@ fn duplicates(problems: &mut Problems<'_>) {
         if let Some(other) = places.insert((host_key(&route.host), path), at) {
             let help = format!("the other one begins in line {}", line_of(other));
             problems.value(
-                &place.key("path"),
+                &key_path.key("path"),
                 "two routes serve the same host and path",
                 help,
             );

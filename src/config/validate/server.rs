@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::Problems;
 use crate::door::Address;
 use crate::people::cookie::SameSiteConfig;
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
     listeners(problems);
@@ -16,20 +16,20 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
 
 fn listeners(problems: &mut Problems<'_>) {
     let config = problems.config;
-    let place = Place::of(["server", "listen"]);
+    let key_path = KeyPath::of(["server", "listen"]);
     if config.server.listen.is_empty() {
         let help = "remove listen, or name an address such as \"127.0.0.1:8080\"";
-        problems.value(&place, "no address to listen on", help);
+        problems.value(&key_path, "no address to listen on", help);
     }
     for (at, listen) in config.server.listen.iter().enumerate() {
-        let place = place.clone().item(at);
+        let key_path = key_path.clone().item(at);
         if listen.tls == Some(true) && config.server.tls.is_none() {
             let help = "add [server.tls] with certificate and key";
-            problems.value(&place, "there is no certificate for TLS", help);
+            problems.value(&key_path, "there is no certificate for TLS", help);
         }
         if listen.tls == Some(true) && listen.redirect_https {
             let help = "remove tls, or redirect_https";
-            problems.value(&place, "it would redirect from https to https", help);
+            problems.value(&key_path, "it would redirect from https to https", help);
         }
         // The system chooses a free port for port 0, so two of them do not collide.
         let free = matches!(&listen.address, Address::Ip(ip) if ip.port() == 0);
@@ -39,7 +39,7 @@ fn listeners(problems: &mut Problems<'_>) {
                 .any(|other| other.address == listen.address)
         {
             problems.value(
-                &place,
+                &key_path,
                 "this address is in the list twice",
                 "remove one of them",
             );
@@ -49,12 +49,12 @@ fn listeners(problems: &mut Problems<'_>) {
         && let Err(error) = Address::try_from(admin.listen.clone())
     {
         let help = "an address and a port, such as \"127.0.0.1:9180\", or \"unix:/path\"";
-        problems.value(&Place::of(["admin", "listen"]), error.to_string(), help);
+        problems.value(&KeyPath::of(["admin", "listen"]), error.to_string(), help);
     }
     if tracing_subscriber::EnvFilter::try_new(&config.log.level).is_err() {
         let help = "error, warn, info, debug, trace, or directives such as info,menshen=debug";
         problems.value(
-            &Place::of(["log", "level"]),
+            &KeyPath::of(["log", "level"]),
             "this is not a log level",
             help,
         );
@@ -67,13 +67,13 @@ fn own_paths(problems: &mut Problems<'_>) {
     for path in server.files.keys() {
         let below = path.as_str().strip_prefix(prefix);
         if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-            let place = Place::of(["server", "files", path.as_str()]);
+            let key_path = KeyPath::of(["server", "files", path.as_str()]);
             let help = format!("everything below {prefix} is menshen's own");
-            problems.key(&place, "this file would hide a page of menshen", help);
+            problems.key(&key_path, "this file would hide a page of menshen", help);
         }
     }
     for (at, origin) in problems.config.login.origins.iter().enumerate() {
-        problems.origin(&Place::of(["login", "origins"]).item(at), origin);
+        problems.origin(&KeyPath::of(["login", "origins"]).item(at), origin);
     }
 }
 
@@ -82,17 +82,17 @@ fn cookies(problems: &mut Problems<'_>) {
     let session = &problems.config.session;
     if session.cookie_same_site == SameSiteConfig::None && !external.secure() {
         let help = "browsers refuse such a cookie: make external_url https:// or remove this key";
-        let place = Place::of(["session", "cookie_same_site"]);
-        problems.value(&place, "cookie_same_site = \"none\" needs https", help);
+        let key_path = KeyPath::of(["session", "cookie_same_site"]);
+        problems.value(&key_path, "cookie_same_site = \"none\" needs https", help);
     }
-    let framed_by = Place::of(["session", "frame_ancestors"]);
+    let framed_by = KeyPath::of(["session", "frame_ancestors"]);
     for (at, origin) in session.frame_ancestors.iter().enumerate() {
         problems.origin(&framed_by.clone().item(at), origin);
     }
     let Some(domain) = &session.cookie_domain else {
         return;
     };
-    let place = Place::of(["session", "cookie_domain"]);
+    let key_path = KeyPath::of(["session", "cookie_domain"]);
     let is_address = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
     let label = |label: &str| {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -100,7 +100,7 @@ fn cookies(problems: &mut Problems<'_>) {
     };
     if is_address(domain) || !domain.contains('.') || !domain.split('.').all(label) {
         let help = "write a domain of at least two labels in lower case, such as corp.example";
-        problems.value(&place, "cookie_domain cannot be used", help);
+        problems.value(&key_path, "cookie_domain cannot be used", help);
         return;
     }
     let above = external.host().strip_suffix(domain.as_str());
@@ -109,12 +109,12 @@ fn cookies(problems: &mut Problems<'_>) {
             "the host of external_url is {}: write a domain that it is in",
             external.host()
         );
-        problems.value(&place, "cookie_domain does not cover external_url", help);
+        problems.value(&key_path, "cookie_domain does not cover external_url", help);
     }
 }
 
 /// Refuses shares of more than 100 percent.
-fn upstream_shares(problems: &mut Problems<'_>, table: &Place<'_>) {
+fn upstream_shares(problems: &mut Problems<'_>, table: &KeyPath<'_>) {
     let limits = &problems.config.server.limits;
     let (client, anonymous) = (limits.upstream_share, limits.upstream_share_anonymous);
     for (key, share, help) in [
@@ -130,15 +130,15 @@ fn upstream_shares(problems: &mut Problems<'_>, table: &Place<'_>) {
         ),
     ] {
         if share > 100 {
-            let place = table.clone().key(key);
-            problems.value(&place, format!("{key} is more than 100 percent"), help);
+            let key_path = table.clone().key(key);
+            problems.value(&key_path, format!("{key} is more than 100 percent"), help);
         }
     }
 }
 
 fn limits(problems: &mut Problems<'_>) {
     let door = &problems.config.server.limits;
-    let table = Place::of(["server", "limits"]);
+    let table = KeyPath::of(["server", "limits"]);
     let numbers = [
         ("connections_max", door.connections_max as u64),
         (
@@ -167,7 +167,7 @@ fn limits(problems: &mut Problems<'_>) {
     problems.positive(&table, &periods);
     upstream_shares(problems, &table);
     let session = &problems.config.session;
-    let table = Place::of(["session"]);
+    let table = KeyPath::of(["session"]);
     let periods = [
         ("lifetime", session.lifetime),
         ("idle_timeout", session.idle_timeout),
@@ -177,20 +177,20 @@ fn limits(problems: &mut Problems<'_>) {
     if session.idle_timeout > session.lifetime {
         let idle = table.clone().key("idle_timeout");
         let written = problems.config.source.contains(&idle);
-        let place = if written {
+        let key_path = if written {
             idle
         } else {
             table.clone().key("lifetime")
         };
         let help = "a session ends after its lifetime even if it is used: change one of them";
-        problems.value(&place, "idle_timeout is longer than lifetime", help);
+        problems.value(&key_path, "idle_timeout is longer than lifetime", help);
     }
     problems.at_least_one(
         &table,
         &[("cached_sessions_max", session.cached_sessions_max)],
     );
     let login = &problems.config.login;
-    let table = Place::of(["login"]);
+    let table = KeyPath::of(["login"]);
     let numbers = [
         (
             "begins_per_client_per_minute",

@@ -2,7 +2,7 @@
 
 use super::Warnings;
 use crate::request::route::CheckHeaders;
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
 pub(super) fn warn(warnings: &mut Warnings<'_>) {
     let config = warnings.config;
@@ -17,18 +17,18 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         let Some(key) = route.beyond_identity() else {
             continue;
         };
-        let place = Place::of(["route"]).item(at);
+        let key_path = KeyPath::of(["route"]).item(at);
         if route.check_headers == CheckHeaders::All {
             let text = format!(
                 "whoever reaches the check endpoints through one of trusted_proxies can read secrets of \
                  the application: configure each of these proxies to block {prefix}/auth, \
                  {prefix}/forward-auth and {prefix}/ext_authz for visitors"
             );
-            warnings.add(&place.key("check_headers"), text);
+            warnings.add(&key_path.key("check_headers"), text);
         } else if route.upstream.is_empty() && !over_grpc {
             let text = "the check endpoints do not return this, so the application does not get it: if \
                         visitors cannot reach the check endpoints, write check_headers = \"all\"";
-            warnings.add(&place.key(key), text);
+            warnings.add(&key_path.key(key), text);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Warnings;
 use crate::people::cookie::SameSiteConfig;
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
 /// Warns of applications on the origin of `external_url`: then no session is handed over to frames.
 pub(super) fn warn(warnings: &mut Warnings<'_>) {
@@ -25,5 +25,5 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
          could take the session of the visitor for every other host; give menshen a host of its own, \
          which no route serves (a route without `host` serves every host)"
     );
-    warnings.add(&Place::of(["server", "external_url"]), text);
+    warnings.add(&KeyPath::of(["server", "external_url"]), text);
 }

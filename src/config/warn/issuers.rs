@@ -7,41 +7,41 @@ use url::Url;
 use super::Warnings;
 use crate::issuer::TenantName;
 use crate::request::bearer::{IssuerConfig, IssuerId};
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
 /// The longest time for which a revoked token may stay valid without a warning.
 const CACHE_LONG: Duration = Duration::from_secs(300);
 
 pub(super) fn warn(warnings: &mut Warnings<'_>) {
     for (id, issuer) in &warnings.config.issuer {
-        let place = Place::of(["issuer", id.as_str()]);
+        let key_path = KeyPath::of(["issuer", id.as_str()]);
         let mut routes = warnings.config.route.iter();
         if !routes.any(|route| route.issuers.contains(id)) {
             let text = format!("no route uses it: add issuers = [\"{id}\"] to a route");
-            warnings.add(&place, text);
+            warnings.add(&key_path, text);
         }
-        plain_http(warnings, &place, id, issuer);
+        plain_http(warnings, &key_path, id, issuer);
         if issuer.tenants.contains(&TenantName::Any) {
             let text = "tokens of every organisation are accepted: list the tenants";
-            warnings.add(&place.clone().key("tenants"), text);
+            warnings.add(&key_path.clone().key("tenants"), text);
         }
-        login_audiences(warnings, &place, issuer);
+        login_audiences(warnings, &key_path, issuer);
         if issuer.cache.duration() > CACHE_LONG {
             let text = "a revoked token stays valid for up to this time";
-            warnings.add(&place.clone().key("cache"), text);
+            warnings.add(&key_path.clone().key("cache"), text);
         }
         let introspection = issuer.introspection.as_ref();
         if introspection.is_some_and(|introspection| introspection.audience_optional) {
             let text = "tokens that the issuer made for other applications are accepted, too";
-            let place = place.key("introspection").key("audience_optional");
-            warnings.add(&place, text);
+            let key_path = key_path.key("introspection").key("audience_optional");
+            warnings.add(&key_path, text);
         }
     }
 }
 
 /// Warns of an audience that is the client id of a connector: then ID tokens of people are accepted as
 /// bearer tokens.
-fn login_audiences(warnings: &mut Warnings<'_>, place: &Place<'_>, issuer: &IssuerConfig) {
+fn login_audiences(warnings: &mut Warnings<'_>, key_path: &KeyPath<'_>, issuer: &IssuerConfig) {
     let found: Vec<_> = warnings
         .config
         .connector
@@ -60,13 +60,13 @@ fn login_audiences(warnings: &mut Warnings<'_>, place: &Place<'_>, issuer: &Issu
             "ID tokens of [connector.{id}] are accepted as bearer tokens: let the issuer use another \
              audience for bearer tokens"
         );
-        warnings.add(&place.clone().key("audiences").item(at), text);
+        warnings.add(&key_path.clone().key("audiences").item(at), text);
     }
 }
 
 fn plain_http(
     warnings: &mut Warnings<'_>,
-    place: &Place<'_>,
+    key_path: &KeyPath<'_>,
     id: &IssuerId,
     issuer: &IssuerConfig,
 ) {
@@ -83,12 +83,14 @@ fn plain_http(
     ];
     for (keys, url) in urls {
         if url.is_some_and(is_plain) {
-            let place = keys.iter().fold(place.clone(), |place, key| place.key(key));
+            let key_path = keys
+                .iter()
+                .fold(key_path.clone(), |key_path, key| key_path.key(key));
             let text = format!(
                 "keys and tokens of {id} are sent in plain http: an attacker in the network can forge \
                  tokens"
             );
-            warnings.add(&place, text);
+            warnings.add(&key_path, text);
         }
     }
 }

@@ -4,8 +4,8 @@ use ipnet::{IpNet, Ipv6Net};
 
 use super::Warnings;
 use crate::open_files::OpenFiles;
+use crate::setting::KeyPath;
 use crate::setting::Period;
-use crate::setting::Place;
 
 /// The longest time for which a response may outlive its session without a warning.
 const JUDGED_AGAIN_AFTER_MAX: Period = Period::s(300);
@@ -15,7 +15,7 @@ const ORGANISATION_BITS: u8 = 32;
 
 pub(super) fn warn(warnings: &mut Warnings<'_>) {
     let limits = &warnings.config.server.limits;
-    let table = Place::of(["server", "limits"]);
+    let table = KeyPath::of(["server", "limits"]);
     if limits.upstream_share == 100 {
         let text = "one client can use all connections of an application: use less than 100";
         warnings.add(&table.clone().key("upstream_share"), text);
@@ -53,13 +53,13 @@ fn holds_strangers(network: Ipv6Net) -> bool {
 /// a warning.
 pub(super) fn open_files(warnings: &mut Warnings<'_>, files: OpenFiles) {
     let wanted = warnings.config.server.limits.connections_max;
-    let place = Place::of(["server", "limits"]).key("connections_max");
-    if wanted > files.clients && warnings.config.source.contains(&place) {
+    let key_path = KeyPath::of(["server", "limits"]).key("connections_max");
+    if wanted > files.clients && warnings.config.source.contains(&key_path) {
         let text = format!(
             "only {} are possible: this process may open {} files; raise its hard limit (LimitNOFILE= \
              of a systemd unit)",
             files.clients, files.limit
         );
-        warnings.add(&place, text);
+        warnings.add(&key_path, text);
     }
 }

@@ -3,7 +3,7 @@
 use super::Warnings;
 use crate::expression::{Expression, Scope};
 use crate::request::route::{AccessConfig, RouteConfig};
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
 /// Warns of routes without `case_insensitive` whose path in another case belongs to a route with fewer
 /// requirements.
@@ -29,7 +29,7 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
                 path.to_ascii_uppercase(),
                 other.name
             );
-            warnings.add(&Place::of(["route"]).item(at).key("path"), text);
+            warnings.add(&KeyPath::of(["route"]).item(at).key("path"), text);
         }
     }
 }
@@ -38,7 +38,7 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
 /// rule is evaluated for the path in lower case, too, and both results must agree.
 pub(super) fn capitals_in_rule(
     warnings: &mut Warnings<'_>,
-    place: &Place<'_>,
+    key_path: &KeyPath<'_>,
     route: &RouteConfig,
 ) {
     if route.case_insensitive != Some(true) {
@@ -53,7 +53,7 @@ pub(super) fn capitals_in_rule(
              with the path in lower case, too, so that what it forbids by this text passes in lower \
              case, and what it allows is always refused (403 or 400); write it in lower case"
         );
-        warnings.add(&place.clone().key("allow"), text);
+        warnings.add(&key_path.clone().key("allow"), text);
     }
 }
 

@@ -2,18 +2,18 @@
 
 use super::Warnings;
 use crate::request::route::RouteConfig;
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
-pub(super) fn warn(warnings: &mut Warnings<'_>, place: &Place<'_>, route: &RouteConfig) {
+pub(super) fn warn(warnings: &mut Warnings<'_>, key_path: &KeyPath<'_>, route: &RouteConfig) {
     if route.public_paths.is_empty() {
         return;
     }
     let text = "everybody can request these paths, with every method, without signing in and without \
                 `allow`: name only paths that show no private data";
-    warnings.add(&place.clone().key("public_paths"), text);
+    warnings.add(&key_path.clone().key("public_paths"), text);
     if route.basic_auth.is_some() {
         let text = "unless `user` reads who is signed in, every request for `public_paths` is sent to \
                     the application with this password";
-        warnings.add(&place.clone().key("basic_auth").key("user"), text);
+        warnings.add(&key_path.clone().key("basic_auth").key("user"), text);
     }
 }

@@ -15,7 +15,7 @@ pub(super) async fn answer(admin: &Admin, query: &str) -> Result<Response<Body>,
     let (site, shared) = (admin.live.site(), admin.live.services());
     let now = shared.clock.now();
     let directory = shared.people.directory();
-    let explained = explain(&site.decision_parts(), directory, &query, now).await;
+    let explained = explain(&site.explain_context(), directory, &query, now).await;
     let explanation = explained.map_err(|error| match error {
         SimulateError::Store(error) => ApiError::Store(error),
         SimulateError::Unknown { .. } | SimulateError::NoIdentity { .. } => {

@@ -85,7 +85,7 @@ impl HttpCheck {
 
     fn auth_request(site: &Site, parts: &Parts, hops: ForwardedHops) -> Result<Self, HeadError> {
         let headers = &parts.headers;
-        let name = site.original.name();
+        let name = site.original_uri_header.name();
         let asked = Self {
             host: String::new(),
             target: None,
@@ -95,7 +95,7 @@ impl HttpCheck {
             restriction: QueryRestriction::of(parts.uri.query())?,
         };
         let url = bytes(headers, name)?.filter(|url| !url.starts_with(b"/"));
-        let (Some(url), OriginalHeader::XOriginalUrl) = (url, site.original) else {
+        let (Some(url), OriginalHeader::XOriginalUrl) = (url, site.original_uri_header) else {
             return Ok(Self {
                 host: authority_of(&parts.uri, headers)?.to_owned(),
                 target: target(headers, name)?,

@@ -69,7 +69,7 @@ pub(super) fn signed_in(context: &RequestContext<'_>, finished: &FinishedLogin) 
         connector: Some(finished.via.as_str()),
         subject: Some(finished.subject.as_str()),
         login: Some(finished.login.as_str()),
-        account: Some(&finished.handle.account),
+        account: Some(&finished.claims.account),
         session: Some(&finished.public_id),
         ..entry(context, AuditEvent::Login)
     });

@@ -84,7 +84,7 @@ pub(super) async fn begin_automatically(
 pub(super) fn current_session_key(context: &RequestContext<'_>) -> Option<SessionKey> {
     let value = context.head.credentials.session_cookie?;
     let verified = cookie::verify(&context.site.ring, value)?;
-    Some(verified.handle.sid.key())
+    Some(verified.claims.sid.key())
 }
 
 pub(super) fn automatic_options(mode: Option<Mode>) -> BeginOptions {

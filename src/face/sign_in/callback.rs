@@ -291,7 +291,7 @@ fn redirect_to_target(
     mode: Mode,
     target: &Target,
 ) -> Response<Body> {
-    let mut to = ticket::next_url(context, &finished.return_to, target, &finished.handle);
+    let mut to = ticket::next_url(context, &finished.return_to, target, &finished.claims);
     // A browser appends the fragment of the previous URL to a redirect target without one (Fetch,
     // §4.4). Inside a provider's app that is the provider's fragment (`#wechat_redirect`), which
     // would confuse an application with state in its fragment. An empty fragment prevents it.

@@ -28,7 +28,7 @@ pub(super) async fn hand_out_session(
     audit::signed_in(context, finished);
     end_replaced_session(context, finished, replaces).await;
     let left = finished
-        .handle
+        .claims
         .expires_at
         .since(context.head.received_at)
         .as_secs();
@@ -53,7 +53,7 @@ async fn end_replaced_session(
 ) {
     let key = begin::current_session_key(context).or(replaces);
     // A repeated callback sends the cookie of the session that it created itself.
-    let Some(key) = key.filter(|key| *key != finished.handle.sid.key()) else {
+    let Some(key) = key.filter(|key| *key != finished.claims.sid.key()) else {
         return;
     };
     let Ok(Some(found)) = context.services.sessions.find_stored(&key).await else {
@@ -124,7 +124,7 @@ pub(super) fn insufficient_auth(
         context.head.received_at,
     );
     let short = |at| {
-        let minted_at = finished.handle.issued_at;
+        let minted_at = finished.claims.issued_at;
         unmet_demand(route, &finished.via, &finished.auth_context, minted_at, at)
             == Some(LoginReason::StepUp)
     };

@@ -88,7 +88,7 @@ pub(super) fn set_nonce(
         reply::cookies_with_prefix(context.head.headers, flags.nonce_prefix()).collect();
     let surplus = (nonces.len() + 1).saturating_sub(NONCES_MAX);
     for (name, _) in nonces.iter().take(surplus) {
-        reply::add_cookie(response, &flags.clear_local(name));
+        reply::add_cookie(response, &flags.clear_host_only(name));
     }
 }
 
@@ -138,7 +138,7 @@ pub(super) fn login_host_url(
         to,
         Some(
             site.cookies
-                .set_local(&name, nonce.expose(), NONCE_AGE_MAX_S),
+                .set_host_only(&name, nonce.expose(), NONCE_AGE_MAX_S),
         ),
     )
 }

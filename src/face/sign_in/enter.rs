@@ -386,7 +386,7 @@ async fn complete_login(
     };
     let (reason, mut response) = match complete::insufficient_auth(context, &finished) {
         None => {
-            let to = ticket::next_url(context, &finished.return_to, &target, &finished.handle);
+            let to = ticket::next_url(context, &finished.return_to, &target, &finished.claims);
             ("arrival", reply::see_other(&to))
         }
         Some(_) => {

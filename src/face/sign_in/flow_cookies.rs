@@ -120,11 +120,11 @@ pub(super) fn set_sealed(
     for (end, value) in parts.iter().filter(|(_, value)| !value.is_empty()) {
         let name = format!("{prefix}{flow}{end}");
         let cookie = if loads_in_frame(context.head) {
-            flags.set_embedded(&name, value, age)
+            flags.set_partitioned(&name, value, age)
         } else if cross_site {
             flags.set_cross_site(&name, value, age)
         } else {
-            flags.set_local(&name, value, age)
+            flags.set_host_only(&name, value, age)
         };
         reply::add_cookie(response, &cookie);
     }
@@ -191,9 +191,9 @@ fn clear_cookies(
     for (end, _) in parts.iter().filter(|(_, value)| value.is_some()) {
         let name = format!("{}{}{end}", flags.flow_prefix(), cookies.flow);
         let cookie = if loads_in_frame(context.head) {
-            flags.clear_embedded(&name)
+            flags.clear_partitioned(&name)
         } else {
-            flags.clear_local(&name)
+            flags.clear_host_only(&name)
         };
         reply::add_cookie(response, &cookie);
     }

@@ -99,12 +99,12 @@ fn page(
     let mut response = reply::page_response(status, &page.render(context.lang()));
     let name = format!("{}{}", site.cookies.nonce_prefix(), hash.as_str());
     let (value, age) = (nonce.expose(), FRAME_NONCE_AGE_MAX_S);
-    let cookie = site.cookies.set_embedded(&name, value, age);
+    let cookie = site.cookies.set_partitioned(&name, value, age);
     reply::add_cookie(&mut response, &cookie);
     // Frames that load at the same time get a nonce each; the next page keeps the first ones.
     let kept = reply::cookies_with_prefix(context.head.headers, site.cookies.nonce_prefix());
     for (surplus, _) in kept.skip(NONCES_MAX) {
-        reply::add_cookie(&mut response, &site.cookies.clear_embedded(surplus));
+        reply::add_cookie(&mut response, &site.cookies.clear_partitioned(surplus));
     }
     response
 }

@@ -208,7 +208,7 @@ async fn session_response(
     flow: &FlowId,
 ) -> Response<Body> {
     let left = finished
-        .handle
+        .claims
         .expires_at
         .since(context.head.received_at)
         .as_secs();
@@ -216,10 +216,10 @@ async fn session_response(
     let of = |name: &str| fields.attributes.get(name).cloned().unwrap_or(Value::Null);
     let body = json!({
         "expires_in": left,
-        "expires_at": finished.handle.expires_at.unix_s(),
+        "expires_at": finished.claims.expires_at.unix_s(),
         "return_to": finished.return_to.location(),
         "user": {
-            "id": finished.handle.account.to_string(),
+            "id": finished.claims.account.to_string(),
             "login": finished.login.as_str(),
             "name": fields.name,
             "mobile": fields.mobile,

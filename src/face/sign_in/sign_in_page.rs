@@ -148,7 +148,7 @@ pub(super) fn last_connector_cookie(
     let several = context.site.login.entries().len() > 1;
     let flags = &context.site.cookies;
     several.then(|| {
-        flags.set_local(
+        flags.set_host_only(
             flags.last_connector_name(),
             entry.id.as_str(),
             LAST_CONNECTOR_AGE_S,

@@ -137,7 +137,7 @@ async fn provider_logout_url(
             ring.seal(Purpose::Pending, STATE_CONTEXT, return_to.as_bytes())
         });
     let state = state.unwrap_or_default();
-    let tokens = person.tokens();
+    let tokens = person.provider_tokens();
     let id_token = tokens.as_ref().and_then(|tokens| tokens.id.as_ref());
     let logout = entry.connector.logout()?;
     logout.address(id_token, &back, &state).await

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::{NonceHash, Ticket, TicketConsent, TicketError};
-use crate::people::cookie::{self, SessionHandle, VerifiedHandle};
+use crate::people::cookie::{self, SessionClaims, VerifiedClaims};
 use crate::people::session::Person;
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
@@ -61,7 +61,7 @@ pub(super) fn next_url(
     context: &RequestContext<'_>,
     return_to: &ReturnTo,
     target: &Target,
-    session: &SessionHandle,
+    session: &SessionClaims,
 ) -> String {
     match transfer_to(context, return_to, target) {
         SessionTransfer::NotNeeded => return_to.location(),
@@ -98,7 +98,7 @@ pub(super) fn redirect_signed_in(
     target: &Target,
     asked_at: Option<Timestamp>,
 ) -> Response<Body> {
-    let session = session_from_cookie(context).map(|session| VerifiedHandle {
+    let session = session_from_cookie(context).map(|session| VerifiedClaims {
         issued_at: asked_at.unwrap_or(session.issued_at),
         ..session
     });
@@ -128,9 +128,9 @@ pub(super) fn redirect_signed_in(
 }
 
 /// The session in the cookie, if the signature is valid.
-fn session_from_cookie(context: &RequestContext<'_>) -> Option<VerifiedHandle> {
+fn session_from_cookie(context: &RequestContext<'_>) -> Option<VerifiedClaims> {
     let value = context.head.credentials.session_cookie?;
-    Some(cookie::verify(&context.site.ring, value)?.handle)
+    Some(cookie::verify(&context.site.ring, value)?.claims)
 }
 
 fn ticket_url(context: &RequestContext<'_>, origin: &Url, ticket: &Ticket) -> String {
@@ -149,7 +149,7 @@ fn ask_consent(
     person: &Person,
     origin: &Url,
     consent: &TicketConsent,
-    session: &VerifiedHandle,
+    session: &VerifiedClaims,
 ) -> Response<Body> {
     let name = origin.origin().ascii_serialization();
     let page = CrossHostPage {
@@ -313,12 +313,12 @@ fn set_session(context: &RequestContext<'_>, ticket: &Ticket) -> Response<Body> 
     // for hosts where that cookie is not valid.
     let cookie = if flags.covers(host) {
         flags.set_session(
-            &cookie::sign(&context.site.ring, &ticket.handle(None)),
+            &cookie::sign(&context.site.ring, &ticket.session_claims(None)),
             left,
         )
     } else {
-        let value = cookie::sign(&context.site.ring, &ticket.handle(Some(host)));
-        flags.set_bound_session(&value, left)
+        let value = cookie::sign(&context.site.ring, &ticket.session_claims(Some(host)));
+        flags.set_session_of_host(&value, left)
     };
     let mut response = match *context.head.method {
         Method::POST => reply::see_other(&ticket.to),
@@ -327,8 +327,8 @@ fn set_session(context: &RequestContext<'_>, ticket: &Ticket) -> Response<Body> 
     reply::add_cookie(&mut response, &cookie);
     let nonce = format!("{}{}", flags.nonce_prefix(), ticket.nonce.as_str());
     let cleared = match frame::accepts_ticket(context) {
-        true => flags.clear_embedded(&nonce),
-        false => flags.clear_local(&nonce),
+        true => flags.clear_partitioned(&nonce),
+        false => flags.clear_host_only(&nonce),
     };
     reply::add_cookie(&mut response, &cleared);
     response

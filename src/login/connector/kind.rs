@@ -13,7 +13,7 @@ use crate::expression::Scope;
 use crate::issuer::{IssuerName, TenantName};
 use crate::outbound::Outbound;
 use crate::secret::{SecretError, SecretSource};
-use crate::setting::Place;
+use crate::setting::KeyPath;
 use crate::store::ConnectorId;
 
 /// The settings of one kind of connector: the table `[connector.ID.NAME]`.
@@ -24,16 +24,16 @@ pub trait Kind: Debug + Send + Sync {
     fn name(&self) -> &'static str;
 
     /// The secrets in the table.
-    fn secrets(&self) -> Vec<(Place<'_>, &SecretSource)>;
+    fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)>;
 
     /// The files that the connector reads, without those of secrets.
-    fn files(&self) -> Vec<(Place<'_>, &Path)> {
+    fn files(&self) -> Vec<(KeyPath<'_>, &Path)> {
         Vec::new()
     }
 
     /// The CEL expressions in the table. The validation of the configuration compiles them and reports
     /// their errors.
-    fn expressions(&self) -> Vec<(Place<'_>, &str, Scope)> {
+    fn expressions(&self) -> Vec<(KeyPath<'_>, &str, Scope)> {
         Vec::new()
     }
 
@@ -41,7 +41,7 @@ pub trait Kind: Debug + Send + Sync {
     fn problems(&self, connector: &ConnectorConfig, external_url: &Url) -> Vec<SettingProblem<'_>>;
 
     /// Settings that weaken security, each with a safer alternative.
-    fn warnings(&self) -> Vec<(Place<'_>, String)>;
+    fn warnings(&self) -> Vec<(KeyPath<'_>, String)>;
 
     fn features(&self) -> Features;
 
@@ -57,7 +57,7 @@ pub trait Kind: Debug + Send + Sync {
 /// A contradiction in the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingProblem<'a> {
-    pub place: Place<'a>,
+    pub key_path: KeyPath<'a>,
     /// Whether the error message points at the key instead of the value.
     pub points_at_key: bool,
     pub message: String,
@@ -67,9 +67,13 @@ pub struct SettingProblem<'a> {
 
 impl<'a> SettingProblem<'a> {
     /// A problem with the value of a setting.
-    pub fn value(place: Place<'a>, message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub fn value(
+        key_path: KeyPath<'a>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
         Self {
-            place,
+            key_path,
             points_at_key: false,
             message: message.into(),
             help: help.into(),
@@ -77,10 +81,10 @@ impl<'a> SettingProblem<'a> {
     }
 
     /// A problem with a whole setting or table.
-    pub fn key(place: Place<'a>, message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub fn key(key_path: KeyPath<'a>, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             points_at_key: true,
-            ..Self::value(place, message, help)
+            ..Self::value(key_path, message, help)
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::login::pending::Pending;
 use crate::outbound::{Outbound, OutboundError};
 use crate::people::profile::{AuthContext, Profile};
-use crate::people::source::{Source, Tokens};
+use crate::people::provider_tokens::{ProviderTokens, TokenRefresh};
 use crate::secret::Secret;
 
 mod config;
@@ -131,9 +131,9 @@ impl OAuth2 {
     }
 
     /// The new tokens, and those of `before` that were not replaced.
-    fn tokens(&self, granted: TokenResponse, before: Tokens) -> Tokens {
+    fn tokens(&self, granted: TokenResponse, before: ProviderTokens) -> ProviderTokens {
         let now = self.clock.now();
-        Tokens {
+        ProviderTokens {
             access: Some(granted.access),
             access_expires_at: granted.expires_in.map(|lifetime| now.plus(lifetime)),
             refresh: granted.refresh.or(before.refresh),
@@ -221,11 +221,11 @@ impl Connector for OAuth2 {
             vouched: fetched.vouched,
             provider_sid: None,
             auth_context: AuthContext::default(),
-            tokens: Some(self.tokens(granted, Tokens::default())),
+            tokens: Some(self.tokens(granted, ProviderTokens::default())),
         })
     }
 
-    fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {
+    fn token_refresh(self: Arc<Self>) -> Option<Arc<dyn TokenRefresh>> {
         Some(self)
     }
 

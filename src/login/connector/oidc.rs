@@ -26,7 +26,7 @@ use crate::login::fields::Fields;
 use crate::login::pending::Pending;
 use crate::outbound::{Outbound, OutboundError, PROBE_TIMEOUT};
 use crate::people::profile::Profile;
-use crate::people::source::{Source, Tokens};
+use crate::people::provider_tokens::{ProviderTokens, TokenRefresh};
 use crate::people::token_sessions::TokenReader;
 use crate::store::{ConnectorId, Subject};
 
@@ -335,9 +335,9 @@ impl Oidc {
         }
     }
 
-    fn tokens(&self, granted: TokenResponse) -> Tokens {
+    fn tokens(&self, granted: TokenResponse) -> ProviderTokens {
         let now = self.clock.now();
-        Tokens {
+        ProviderTokens {
             access: Some(granted.access),
             access_expires_at: granted.expires_in.map(|lifetime| now.plus(lifetime)),
             refresh: granted.refresh,
@@ -374,7 +374,7 @@ impl Connector for Oidc {
         identified.inspect_err(|error| self.note_error(error))
     }
 
-    fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {
+    fn token_refresh(self: Arc<Self>) -> Option<Arc<dyn TokenRefresh>> {
         Some(self)
     }
 

@@ -37,37 +37,37 @@ impl Reachability {
     pub(super) async fn check(&self) -> Result<(), OutboundError> {
         match self.answer.get().await {
             CacheLookup::Value(()) => Ok(()),
-            CacheLookup::Pausing(()) => Err(OutboundError::Pausing { call: "a probe" }),
+            CacheLookup::RecentFailure(()) => Err(OutboundError::Pausing { call: "a probe" }),
             // A task that failed proves nothing about the provider.
-            CacheLookup::LoadPermit(turn) => {
-                tokio::spawn(self.clone().ask(turn)).await.unwrap_or(Ok(()))
-            }
+            CacheLookup::LoadPermit(permit) => tokio::spawn(self.clone().ask(permit))
+                .await
+                .unwrap_or(Ok(())),
         }
     }
 
     /// Records that another call got a response.
     pub(super) fn record_success(&self) {
-        self.answer.put((), SUCCESS_TTL);
+        self.answer.set((), SUCCESS_TTL);
     }
 
     /// Records that another call got none, so that the next login probes.
     pub(super) fn record_failure(&self) {
-        self.answer.forget_if(|()| true);
+        self.answer.remove_if(|()| true);
     }
 
     pub(super) fn is_down(&self) -> bool {
         self.answer.is_failing()
     }
 
-    async fn ask(self, turn: LoadPermit<(), ()>) -> Result<(), OutboundError> {
+    async fn ask(self, permit: LoadPermit<(), ()>) -> Result<(), OutboundError> {
         let asked = self.outbound.probe(&self.url).await;
         match &asked {
-            Ok(()) => turn.keep((), SUCCESS_TTL),
+            Ok(()) => permit.store((), SUCCESS_TTL),
             Err(error) => {
                 let origin = self.url.origin().ascii_serialization();
                 let error = crate::telemetry::error_chain(error);
                 tracing::warn!(origin, %error, "a provider does not respond: logins do not redirect to it");
-                turn.fail((), FAILURE_TTL);
+                permit.fail((), FAILURE_TTL);
             }
         }
         asked

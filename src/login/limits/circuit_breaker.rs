@@ -113,7 +113,7 @@ impl CircuitBreakers {
             None => [Some((None, u32::MAX)), None],
             Some(client) => {
                 let own = (Some(client.network()), self.bad_codes_per_client());
-                let site = client.site();
+                let site = client.network48();
                 let per_site = site_share(self.bad_codes_per_client(), self.bad_max);
                 [Some(own), site.map(|site| (Some(site), per_site))]
             }
@@ -148,7 +148,7 @@ impl CircuitBreakers {
         let Some(client) = client else {
             return bad(None) > 0;
         };
-        let site = client.site().map_or(0, |site| bad(Some(site)));
+        let site = client.network48().map_or(0, |site| bad(Some(site)));
         bad(Some(client.network())) > 0 || site >= self.bad_codes_per_client()
     }
 

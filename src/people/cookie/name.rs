@@ -6,10 +6,12 @@ use serde::Deserialize;
 
 use crate::setting::text_schema;
 
-/// The longest name in bytes: flows and nonces append to it, and every request carries it.
+/// The longest name, in bytes. Every request contains it, up to several times with a suffix.
 const NAME_BYTES_MAX: usize = 64;
 /// The suffixes of cookies that are not sessions.
 const SUFFIXES: [&str; 3] = ["-flow-", "-nonce-", "-last"];
+/// The name prefixes with a meaning for browsers (RFC 6265bis §4.1.3).
+pub(super) const PREFIXES: [&str; 2] = ["__Host-", "__Secure-"];
 
 /// The name of the session cookie without its prefix (`[session] cookie_name`). Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -34,7 +36,7 @@ pub(super) struct CookieNames {
     pub(super) session: String,
     pub(super) flow_prefix: String,
     pub(super) nonce_prefix: String,
-    pub(super) last: String,
+    pub(super) last_connector: String,
 }
 
 impl CookieName {
@@ -45,41 +47,44 @@ impl CookieName {
     /// The names of all cookies; a `Domain` attribute excludes the prefix `__Host-`.
     pub(super) fn names(&self, secure: bool, has_domain: bool) -> CookieNames {
         let name = self.as_str();
-        let local = if secure { "__Host-" } else { "" };
+        let [host_prefix, secure_prefix] = PREFIXES;
+        let host_only = if secure { host_prefix } else { "" };
         let session = if secure && has_domain {
-            "__Secure-"
+            secure_prefix
         } else {
-            local
+            host_only
         };
         let [flow, nonce, last] = SUFFIXES;
         CookieNames {
             session: format!("{session}{name}"),
-            flow_prefix: format!("{local}{name}{flow}"),
-            nonce_prefix: format!("{local}{name}{nonce}"),
-            last: format!("{local}{name}{last}"),
+            flow_prefix: format!("{host_only}{name}{flow}"),
+            nonce_prefix: format!("{host_only}{name}{nonce}"),
+            last_connector: format!("{host_only}{name}{last}"),
         }
     }
 
-    /// Whether a cookie belongs to the site: any prefix and suffix, in any case.
+    /// Whether a cookie has this name, with any of the prefixes and suffixes and in any case.
     pub fn owns(&self, cookie: &[u8]) -> bool {
         let cookie = cookie.trim_ascii();
-        let prefixes = ["__Host-", "__Secure-"];
-        let bare = prefixes
+        let without_prefix = PREFIXES
             .iter()
-            .find_map(|prefix| strip_prefix_ignoring_case(cookie, prefix));
-        let Some(ending) = strip_prefix_ignoring_case(bare.unwrap_or(cookie), self.as_str()) else {
+            .find_map(|prefix| strip_prefix_ignoring_case(cookie, prefix))
+            .unwrap_or(cookie);
+        let Some(ending) = strip_prefix_ignoring_case(without_prefix, self.as_str()) else {
             return false;
         };
         ending.is_empty()
             || SUFFIXES
                 .iter()
-                .any(|known| strip_prefix_ignoring_case(ending, known).is_some())
+                .any(|suffix| strip_prefix_ignoring_case(ending, suffix).is_some())
     }
 }
 
-fn strip_prefix_ignoring_case<'a>(text: &'a [u8], start: &str) -> Option<&'a [u8]> {
-    let (begin, rest) = text.split_at_checked(start.len())?;
-    begin.eq_ignore_ascii_case(start.as_bytes()).then_some(rest)
+pub(super) fn strip_prefix_ignoring_case<'a>(text: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start
+        .eq_ignore_ascii_case(prefix.as_bytes())
+        .then_some(rest)
 }
 
 impl Default for CookieName {
@@ -92,13 +97,13 @@ impl TryFrom<String> for CookieName {
     type Error = CookieNameError;
 
     fn try_from(text: String) -> Result<Self, CookieNameError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         let lower = text.to_ascii_lowercase();
-        let good = matches!(text.len(), 1..=NAME_BYTES_MAX)
-            && text.bytes().all(plain)
+        let is_valid = matches!(text.len(), 1..=NAME_BYTES_MAX)
+            && text.bytes().all(is_allowed)
             && !text.starts_with("__")
-            && !SUFFIXES.iter().any(|ending| lower.contains(ending));
-        match good {
+            && !SUFFIXES.iter().any(|suffix| lower.contains(suffix));
+        match is_valid {
             true => Ok(Self(text.into())),
             false => Err(CookieNameError),
         }
@@ -109,14 +114,14 @@ impl TryFrom<String> for CookieName {
 mod tests {
     use super::*;
 
-    fn named(text: &str) -> CookieName {
+    fn cookie_name(text: &str) -> CookieName {
         CookieName::try_from(text.to_owned()).unwrap()
     }
 
     #[test]
-    fn a_name_is_plain_and_has_no_prefix_of_its_own() {
+    fn a_name_has_plain_characters_and_neither_prefix_nor_suffix() {
         for good in ["menshen", "_oauth2_proxy", "gate.test-2", "G", "menshen-2"] {
-            assert_eq!(named(good).as_str(), good);
+            assert_eq!(cookie_name(good).as_str(), good);
         }
         let long = "x".repeat(65);
         for bad in [
@@ -142,9 +147,9 @@ mod tests {
     }
 
     #[test]
-    fn a_site_owns_its_cookies_in_every_form_and_no_other() {
-        let gate = named("gate");
-        for ours in [
+    fn a_name_is_recognized_in_every_form_and_no_other_is() {
+        let gate = cookie_name("gate");
+        for owned in [
             "gate",
             "GATE",
             " gate ",
@@ -154,7 +159,7 @@ mod tests {
             "__Host-gate-nonce-x",
             "gate-last",
         ] {
-            assert!(gate.owns(ours.as_bytes()), "{ours}");
+            assert!(gate.owns(owned.as_bytes()), "{owned}");
         }
         for other in [
             "gates",

@@ -1,19 +1,19 @@
-//! Removes `SameSite=None` for browsers that treat it as `Strict` or refuse the cookie. Without the
-//! attribute they send the cookie in cross-site requests.
+//! Removes `SameSite=None` for browsers that treat it as `Strict` or refuse the cookie. They send a
+//! cookie without the attribute in cross-site requests, too.
 
 use std::borrow::Cow;
 
 const NONE: &str = "; SameSite=None";
 
-/// The `Set-Cookie` header for this user agent.
+/// Removes the attribute if this user agent misinterprets it.
 pub fn adapt_to_user_agent<'a>(cookie: &'a str, user_agent: &str) -> Cow<'a, str> {
-    match cookie.contains(NONE) && misreads_none(user_agent) {
+    match cookie.contains(NONE) && misinterprets_none(user_agent) {
         true => Cow::Owned(cookie.replace(NONE, "")),
         false => Cow::Borrowed(cookie),
     }
 }
 
-fn misreads_none(agent: &str) -> bool {
+fn misinterprets_none(agent: &str) -> bool {
     let has = |part: &str| agent.contains(part);
     // All browsers on iOS 12 use its WebKit.
     if (has("iPhone") || has("iPad") || has("iPod")) && has("OS 12_") {
@@ -39,8 +39,8 @@ fn version_after(agent: &str, name: &str) -> Option<[u32; 3]> {
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
     let mut version = [0; 3];
     let numbers = rest[..end.unwrap_or(rest.len())].split('.');
-    for (place, number) in version.iter_mut().zip(numbers) {
-        *place = number.parse().unwrap_or(0);
+    for (part, number) in version.iter_mut().zip(numbers) {
+        *part = number.parse().unwrap_or(0);
     }
     Some(version)
 }
@@ -52,8 +52,8 @@ mod tests {
     const KHTML: &str = "(KHTML, like Gecko)";
 
     #[test]
-    fn browsers_that_misread_none_get_no_attribute() {
-        for (agent, misreads) in [
+    fn browsers_that_misinterpret_none_get_no_attribute() {
+        for (agent, misinterprets) in [
             (
                 "Mozilla/5.0 (iPhone; CPU iPhone OS 12_4_1 like Mac OS X) AppleWebKit/605.1.15 {} Mobile/15E148 wxwork/3.0",
                 true,
@@ -117,9 +117,10 @@ mod tests {
             ("", false),
         ] {
             let agent = agent.replace("{}", KHTML);
-            let kept = adapt_to_user_agent("a=b; HttpOnly; SameSite=None; Secure; Path=/", &agent);
-            assert_eq!(!kept.contains("SameSite"), misreads, "{agent}");
-            assert!(kept.contains("; HttpOnly; ") && kept.contains("; Secure; Path=/"));
+            let adapted =
+                adapt_to_user_agent("a=b; HttpOnly; SameSite=None; Secure; Path=/", &agent);
+            assert_eq!(!adapted.contains("SameSite"), misinterprets, "{agent}");
+            assert!(adapted.contains("; HttpOnly; ") && adapted.contains("; Secure; Path=/"));
         }
     }
 

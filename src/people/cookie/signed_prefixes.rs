@@ -18,17 +18,17 @@ pub struct SignedPrefixes(Vec<Box<[u8]>>);
 
 impl SignedPrefixes {
     pub fn of(ring: &KeyRing) -> Self {
-        let beginning = |id: &str| {
+        let encoded_header = |id: &str| {
             let mut text = URL_SAFE_NO_PAD.encode(format!("{HEADER}{id}\"}}"));
             text.push('.');
             text.into_bytes().into_boxed_slice()
         };
-        Self(ring.ids().map(|id| beginning(id.as_str())).collect())
+        Self(ring.ids().map(|id| encoded_header(id.as_str())).collect())
     }
 
     /// Whether the value has the header of one of the keys. Does not verify the signature.
     pub fn has(&self, value: &[u8]) -> bool {
-        value.starts_with(COMMON_PREFIX) && self.0.iter().any(|one| value.starts_with(one))
+        value.starts_with(COMMON_PREFIX) && self.0.iter().any(|prefix| value.starts_with(prefix))
     }
 }
 
@@ -37,22 +37,22 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::keys;
-    use crate::people::cookie::{SessionHandle, Sid, sign};
+    use crate::people::cookie::{SessionClaims, Sid, sign};
     use crate::store::AccountId;
 
-    fn signed(ring: &KeyRing, host: Option<&str>) -> String {
-        let handle = SessionHandle {
+    fn signed_cookie(ring: &KeyRing, host: Option<&str>) -> String {
+        let claims = SessionClaims {
             sid: Sid::random(),
             account: AccountId::new([7; 16]),
             issued_at: Timestamp::from_unix_s(1_700_000_000),
             expires_at: Timestamp::from_unix_s(1_700_043_200),
             host: host.map(str::to_owned),
         };
-        sign(ring, &handle)
+        sign(ring, &claims)
     }
 
     #[test]
-    fn every_cookie_of_every_key_is_known_and_no_other() {
+    fn cookies_of_every_key_of_the_ring_are_recognized_and_no_others() {
         keys::install_crypto();
         let key = keys::generate;
         for _ in 0..50 {
@@ -63,11 +63,11 @@ mod tests {
             let prefixes = SignedPrefixes::of(&now);
             for host in [None, Some("oa.corp.example")] {
                 for ring in [&before, &now] {
-                    assert!(prefixes.has(signed(ring, host).as_bytes()));
+                    assert!(prefixes.has(signed_cookie(ring, host).as_bytes()));
                 }
-                assert!(!prefixes.has(signed(&other, host).as_bytes()));
+                assert!(!prefixes.has(signed_cookie(&other, host).as_bytes()));
             }
-            assert!(!SignedPrefixes::default().has(signed(&now, None).as_bytes()));
+            assert!(!SignedPrefixes::default().has(signed_cookie(&now, None).as_bytes()));
         }
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","kid":"app"}"#);
         let ring = KeyRing::new(&[key()], None).unwrap();

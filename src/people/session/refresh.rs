@@ -15,7 +15,7 @@ use super::{Person, Sessions};
 use crate::clock::Clock;
 use crate::keys::KeyRing;
 use crate::people::AdmissionPolicy;
-use crate::people::source::Source;
+use crate::people::provider_tokens::TokenRefresh;
 use crate::store::ConnectorId;
 use crate::telemetry::Telemetry;
 
@@ -32,21 +32,21 @@ pub struct Refresher {
     ring: Arc<KeyRing>,
     clock: Clock,
     telemetry: Telemetry,
-    sources: HashMap<ConnectorId, KnownSource>,
+    connectors: HashMap<ConnectorId, ConnectorState>,
     timeouts: RefreshTimeouts,
 }
 
 /// A connector whose tokens are refreshed.
 #[derive(Clone, Debug)]
-pub struct RefreshSource {
-    pub source: Arc<dyn Source>,
+pub struct RefreshableConnector {
+    pub refresh: Arc<dyn TokenRefresh>,
     pub admission: AdmissionPolicy,
 }
 
-/// A source, and whether its last refresh failed.
+/// A connector, and whether its last refresh failed.
 #[derive(Debug)]
-struct KnownSource {
-    terms: RefreshSource,
+struct ConnectorState {
+    connector: RefreshableConnector,
     failing: AtomicBool,
 }
 
@@ -80,7 +80,7 @@ pub enum AfterRefresh {
 impl fmt::Debug for Refresher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refresher")
-            .field("sources", &self.sources)
+            .field("connectors", &self.connectors.keys())
             .finish_non_exhaustive()
     }
 }
@@ -103,22 +103,20 @@ impl Refresher {
         sessions: Arc<Sessions>,
         ring: Arc<KeyRing>,
         telemetry: Telemetry,
-        sources: impl IntoIterator<Item = RefreshSource>,
+        connectors: impl IntoIterator<Item = RefreshableConnector>,
         timeouts: RefreshTimeouts,
     ) -> Arc<Self> {
-        let known = |terms: RefreshSource| {
-            let known = KnownSource {
-                failing: AtomicBool::new(false),
-                terms,
-            };
-            (known.terms.admission.connector.clone(), known)
+        let with_state = |connector: RefreshableConnector| {
+            let id = connector.admission.connector.clone();
+            let failing = AtomicBool::new(false);
+            (id, ConnectorState { connector, failing })
         };
         Arc::new(Self {
             clock: sessions.clock().clone(),
             sessions,
             ring,
             telemetry,
-            sources: sources.into_iter().map(known).collect(),
+            connectors: connectors.into_iter().map(with_state).collect(),
             timeouts,
         })
     }
@@ -128,7 +126,7 @@ impl Refresher {
     /// start. Cancel-safe: the refresh continues for other requests.
     pub async fn refresh_if_due(self: &Arc<Self>, person: &Person) -> AfterRefresh {
         let Some(state) = person
-            .tokens
+            .token_state
             .as_ref()
             .filter(|_| person.refresh_due != RefreshDue::NotDue)
         else {

@@ -96,7 +96,7 @@ pub struct Sessions {
     /// Grows when all cached sessions must be reloaded.
     generation: AtomicU64,
     /// Whether the log of revocations could not be read for longer than `outage_grace`.
-    log_is_stale: AtomicBool,
+    revocations_are_stale: AtomicBool,
     outage_grace: Duration,
 }
 
@@ -180,7 +180,7 @@ impl Sessions {
             pending: PendingRevocations::default(),
             changes: watch::Sender::new(0),
             generation: AtomicU64::new(0),
-            log_is_stale: AtomicBool::new(false),
+            revocations_are_stale: AtomicBool::new(false),
             outage_grace,
         });
         sessions.everyone.raise_to(now.everyone);
@@ -205,7 +205,7 @@ impl Sessions {
         let hash = keys::fingerprint(&[value.as_bytes()]);
         match self.look_up(&hash, ring, timeouts, host) {
             CacheLookup::Person(person) => {
-                self.ensure_log_is_fresh()?;
+                self.ensure_revocations_are_fresh()?;
                 return Ok(SessionLookup::Person(person));
             }
             CacheLookup::Missing(missing) => return Ok(SessionLookup::Missing(missing)),
@@ -215,7 +215,7 @@ impl Sessions {
         let Some(verified) = cookie::verify(ring, value) else {
             return Ok(SessionLookup::Missing(NoSession::Unknown));
         };
-        if verified.handle.expires_at <= self.clock.now() {
+        if verified.claims.expires_at <= self.clock.now() {
             return Ok(SessionLookup::Missing(NoSession::Ended));
         }
         for _ in 0..LOAD_ATTEMPTS_MAX {
@@ -307,8 +307,8 @@ impl Sessions {
             confirmed_at: entry.confirmed_at,
             needs_new_cookie: !entry.signed_by_first_key,
             refresh_due: due.unwrap_or(RefreshDue::NotDue),
-            token: None,
-            tokens: entry.tokens.clone(),
+            bearer_token: None,
+            token_state: entry.tokens.clone(),
         })
     }
 
@@ -375,8 +375,8 @@ impl Sessions {
 
     /// Fails if the log of revocations was not read for too long: another process may have revoked a cached
     /// session.
-    fn ensure_log_is_fresh(&self) -> Result<(), Arc<StoreError>> {
-        if self.log_is_stale.load(Ordering::Relaxed) {
+    fn ensure_revocations_are_fresh(&self) -> Result<(), Arc<StoreError>> {
+        if self.revocations_are_stale.load(Ordering::Relaxed) {
             return Err(Arc::new(StoreError::Outage {
                 for_s: self.outage_grace.as_secs(),
             }));

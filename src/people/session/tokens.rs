@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::keys::{KeyRing, Purpose};
-use crate::people::source::Tokens;
+use crate::people::provider_tokens::ProviderTokens;
 use crate::secret::Secret;
 use crate::store::{SessionKey, StoredTokens};
 
@@ -49,7 +49,7 @@ pub(crate) struct TokenState {
 /// Tokens with their version in the store.
 #[derive(Debug)]
 struct CurrentTokens {
-    tokens: Arc<Tokens>,
+    tokens: Arc<ProviderTokens>,
     version: u64,
 }
 
@@ -110,7 +110,7 @@ impl TokenState {
     }
 
     /// The current tokens.
-    pub(super) fn tokens(&self) -> Option<Arc<Tokens>> {
+    pub(super) fn tokens(&self) -> Option<Arc<ProviderTokens>> {
         self.current
             .load()
             .as_ref()
@@ -118,7 +118,7 @@ impl TokenState {
     }
 
     /// The tokens with their version.
-    pub(super) fn current(&self) -> Option<(Arc<Tokens>, u64)> {
+    pub(super) fn current(&self) -> Option<(Arc<ProviderTokens>, u64)> {
         let current = self.current.load();
         current
             .as_ref()
@@ -149,7 +149,7 @@ impl TokenState {
     }
 
     /// Replaces the tokens after a refresh.
-    pub(super) fn replace(&self, tokens: Tokens, version: u64, received_at: Timestamp) {
+    pub(super) fn replace(&self, tokens: ProviderTokens, version: u64, received_at: Timestamp) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self
             .current
@@ -198,7 +198,7 @@ impl TokenState {
         RefreshStart::Begun(refreshing, guard)
     }
 
-    fn set(&self, tokens: Tokens, version: u64, received_at: Timestamp) {
+    fn set(&self, tokens: ProviderTokens, version: u64, received_at: Timestamp) {
         let due = refresh_at(&tokens, received_at).map_or(i64::MAX, Timestamp::unix_ms);
         let tokens = Arc::new(tokens);
         self.current
@@ -236,7 +236,7 @@ impl Drop for RefreshGuard {
 }
 
 /// When to refresh; `None` without a refresh token or a known expiry.
-fn refresh_at(tokens: &Tokens, received_at: Timestamp) -> Option<Timestamp> {
+fn refresh_at(tokens: &ProviderTokens, received_at: Timestamp) -> Option<Timestamp> {
     tokens.refresh.as_ref()?;
     let lifetime = tokens.access_expires_at?.since(received_at);
     let margin = (lifetime / 5).clamp(MARGIN_MIN, MARGIN_MAX);
@@ -258,7 +258,7 @@ struct PlainTokens<'a> {
 pub(super) fn seal(
     ring: &KeyRing,
     session: &SessionKey,
-    tokens: &Tokens,
+    tokens: &ProviderTokens,
     received_at: Timestamp,
 ) -> Option<String> {
     fn lent(secret: Option<&Secret<String>>) -> Option<Cow<'_, str>> {
@@ -277,12 +277,12 @@ pub(super) fn seal(
 }
 
 /// Decrypts the tokens of this session with a key of the ring.
-fn open(ring: &KeyRing, session: &SessionKey, sealed: &str) -> Option<(Tokens, Timestamp)> {
+fn open(ring: &KeyRing, session: &SessionKey, sealed: &str) -> Option<(ProviderTokens, Timestamp)> {
     let plain = ring.open(Purpose::Tokens, session.as_bytes(), sealed)?;
     let plain = Zeroizing::new(plain);
     let plain: PlainTokens<'_> = serde_json::from_slice(&plain).ok()?;
     let kept = |text: Option<Cow<'_, str>>| text.map(|text| Secret::new(text.into_owned()));
-    let tokens = Tokens {
+    let tokens = ProviderTokens {
         access: kept(plain.access),
         access_expires_at: plain.access_expires_at,
         refresh: kept(plain.refresh),
@@ -297,8 +297,8 @@ mod tests {
 
     const RECEIVED: Timestamp = Timestamp::from_unix_s(1_000);
 
-    fn tokens(lifetime_s: i64) -> Tokens {
-        Tokens {
+    fn tokens(lifetime_s: i64) -> ProviderTokens {
+        ProviderTokens {
             access: Some(Secret::new("access".to_owned())),
             access_expires_at: Some(Timestamp::from_unix_s(1_000 + lifetime_s)),
             refresh: Some(Secret::new("refresh".to_owned())),
@@ -330,12 +330,12 @@ mod tests {
 
     #[test]
     fn tokens_that_cannot_be_refreshed_or_end_at_no_known_time_are_never_due() {
-        let bare = Tokens {
+        let bare = ProviderTokens {
             refresh: None,
             ..tokens(60)
         };
         assert_eq!(refresh_at(&bare, RECEIVED), None);
-        let endless = Tokens {
+        let endless = ProviderTokens {
             access_expires_at: None,
             ..tokens(60)
         };
@@ -347,7 +347,7 @@ mod tests {
         let ring = KeyRing::new(&[crate::keys::generate()], None).unwrap();
         let key = SessionKey::new([7; 32]);
         let stored = |version, name: &str| {
-            let tokens = Tokens {
+            let tokens = ProviderTokens {
                 access: Some(Secret::new(name.to_owned())),
                 ..tokens(60)
             };

@@ -96,7 +96,9 @@ impl NewTokenLimits {
             let own = client.network();
             [
                 Some((own, self.at_once, INTROSPECTIONS_PER_CLIENT_MAX)),
-                client.site().map(|site| (site, per_site, introspections)),
+                client
+                    .network48()
+                    .map(|site| (site, per_site, introspections)),
             ]
         });
         let mut in_progress = self.in_progress();

@@ -5,7 +5,7 @@ use http::HeaderMap;
 
 use super::{Credentials, Host, ParseOptions, cookies};
 use crate::clock::Timestamp;
-use crate::people::cookie::{self, HostFingerprint, VerifiedHandle};
+use crate::people::cookie::{self, HostFingerprint, VerifiedClaims};
 
 /// How many session cookies of one request are verified.
 const COOKIES_MAX: usize = 16;
@@ -39,27 +39,27 @@ fn choose_verified<'a>(
     parse_options: ParseOptions<'_>,
     at: Timestamp,
 ) -> Credentials<'a> {
-    let mut chosen: Option<(&str, VerifiedHandle)> = None;
+    let mut chosen: Option<(&str, VerifiedClaims)> = None;
     for value in cookies(headers, parse_options.session_cookie_name).take(COOKIES_MAX) {
         let Some(verified) = cookie::verify(parse_options.ring, value) else {
             continue;
         };
-        let handle = verified.handle;
-        let counts_here = handle
+        let claims = verified.claims;
+        let counts_here = claims
             .host
             .is_none_or(|mark| mark == HostFingerprint::of(host.as_str()));
-        if !counts_here || handle.expires_at <= at {
+        if !counts_here || claims.expires_at <= at {
             continue;
         }
         match &chosen {
-            Some((_, other)) if other.sid != handle.sid => {
+            Some((_, other)) if other.sid != claims.sid => {
                 return Credentials {
                     session_cookie: None,
                     conflicting: true,
                 };
             }
             Some(_) => {}
-            None => chosen = Some((value, handle)),
+            None => chosen = Some((value, claims)),
         }
     }
     Credentials {

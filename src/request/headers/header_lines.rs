@@ -159,7 +159,7 @@ impl HeaderLines {
         let Caller::Person(person) = permit.caller() else {
             return;
         };
-        if let Some(token) = &person.token {
+        if let Some(token) = &person.bearer_token {
             // The client's own bearer token is an access token; it is in the request already.
             let value = rules.access_token.then(|| credential("", token)).flatten();
             if let Some(value) = value {
@@ -167,7 +167,7 @@ impl HeaderLines {
             }
             return;
         }
-        let Some(tokens) = person.tokens() else {
+        let Some(tokens) = person.provider_tokens() else {
             return;
         };
         let access = tokens

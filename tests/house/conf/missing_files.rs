@@ -7,7 +7,7 @@ use menshen::login::connector::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, Features, Kind, SettingProblem,
 };
 use menshen::secret::SecretSource;
-use menshen::setting::Place;
+use menshen::setting::KeyPath;
 use url::Url;
 
 use super::parse;
@@ -56,19 +56,19 @@ impl Kind for WithMetadata {
         "saml"
     }
 
-    fn secrets(&self) -> Vec<(Place<'_>, &SecretSource)> {
+    fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
         Vec::new()
     }
 
-    fn files(&self) -> Vec<(Place<'_>, &Path)> {
-        vec![(Place::of(["saml", "metadata"]), &self.0)]
+    fn files(&self) -> Vec<(KeyPath<'_>, &Path)> {
+        vec![(KeyPath::of(["saml", "metadata"]), &self.0)]
     }
 
     fn problems(&self, _: &ConnectorConfig, _: &Url) -> Vec<SettingProblem<'_>> {
         Vec::new()
     }
 
-    fn warnings(&self) -> Vec<(Place<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
         Vec::new()
     }
 

@@ -15,7 +15,7 @@ use menshen::login::fields::Fields;
 use menshen::login::pending::Pending;
 use menshen::people::profile::{AuthContext, Profile};
 use menshen::secret::SecretSource;
-use menshen::setting::Place;
+use menshen::setting::KeyPath;
 use url::Url;
 
 /// Clones share one state.
@@ -145,7 +145,7 @@ impl Kind for TestSource {
         "test"
     }
 
-    fn secrets(&self) -> Vec<(Place<'_>, &SecretSource)> {
+    fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
         Vec::new()
     }
 
@@ -157,7 +157,7 @@ impl Kind for TestSource {
         Vec::new()
     }
 
-    fn warnings(&self) -> Vec<(Place<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
         Vec::new()
     }
 

@@ -8,7 +8,7 @@ use menshen::login::connector::{self, AuthnRequest, Connector};
 use menshen::login::pending::{Mode, Pending};
 use menshen::login::return_to::ReturnTo;
 use menshen::outbound::{self, Outbound};
-use menshen::people::source::{Refreshed, SourceError, Tokens};
+use menshen::people::provider_tokens::{ProviderTokens, RefreshError, RefreshResponse};
 use menshen::secret::Secret;
 use menshen::store::Subject;
 use serde_json::json;
@@ -16,7 +16,7 @@ use serde_json::json;
 use super::provider::Provider;
 
 /// A connector without a running menshen, and the tokens of a login of 张三.
-async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, Tokens) {
+async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, ProviderTokens) {
     menshen::keys::install_crypto();
     let text = provider.table("gh", "", "vouched_email = 'profile.email'");
     let text = format!("[server]\nexternal_url = 'http://sso.test'\n{text}");
@@ -31,7 +31,7 @@ async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, T
     };
     let tokens = {
         let mut world = provider.world();
-        Tokens {
+        ProviderTokens {
             access: Some(Secret::new(world.give_access())),
             access_expires_at: Some(clock.now().plus(Duration::from_secs(60))),
             refresh: Some(Secret::new(world.give_refresh())),
@@ -47,9 +47,11 @@ fn clock() -> Clock {
 
 async fn refresh(
     connector: &Arc<dyn Connector>,
-    tokens: &Tokens,
-) -> Result<Refreshed, SourceError> {
-    let source = Arc::clone(connector).source().expect("it can be asked");
+    tokens: &ProviderTokens,
+) -> Result<RefreshResponse, RefreshError> {
+    let source = Arc::clone(connector)
+        .token_refresh()
+        .expect("it can be asked");
     let subject: Subject = "7".parse().unwrap();
     source.refresh(&subject, tokens).await
 }
@@ -89,7 +91,7 @@ async fn a_refresh_returns_new_tokens_and_the_current_profile() {
     let again = refresh(&connector, &new.tokens).await.unwrap();
     assert!(again.raw.is_some());
     let spent = refresh(&connector, &tokens).await;
-    assert!(matches!(spent, Err(SourceError::Gone(_))), "{spent:?}");
+    assert!(matches!(spent, Err(RefreshError::Gone(_))), "{spent:?}");
 }
 
 #[tokio::test]
@@ -121,7 +123,7 @@ async fn only_a_rejected_refresh_token_ends_a_session() {
     ] {
         provider.instead("/token", status, json, body);
         let error = refresh(&connector, &tokens).await.unwrap_err();
-        let ended = matches!(error, SourceError::Gone(_));
+        let ended = matches!(error, RefreshError::Gone(_));
         assert_eq!(ended, gone, "{status} {body}: {error:?}");
         let shown = menshen::telemetry::error_chain(&error).to_string();
         assert!(!shown.contains(token(tokens.refresh.as_ref())), "{shown}");
@@ -139,11 +141,11 @@ async fn a_changed_subject_or_rejected_token_ends_the_session() {
     let (connector, tokens) = connector(&provider, &clock).await;
     provider.person(json!({ "id": 8, "login": "zhangsan" }));
     let error = refresh(&connector, &tokens).await.unwrap_err();
-    assert!(matches!(error, SourceError::Gone(_)), "{error:?}");
+    assert!(matches!(error, RefreshError::Gone(_)), "{error:?}");
     let (connector, tokens) = self::connector(&provider, &clock).await;
     provider.instead("/api/me", 401, "Content-Type: application/json\r\n", "{}");
     let error = refresh(&connector, &tokens).await.unwrap_err();
-    assert!(matches!(error, SourceError::Gone(_)), "{error:?}");
+    assert!(matches!(error, RefreshError::Gone(_)), "{error:?}");
 }
 
 #[tokio::test]
@@ -173,7 +175,7 @@ async fn new_tokens_are_kept_even_without_a_profile() {
 async fn without_a_refresh_token_the_access_token_is_used_until_it_expires() {
     let (provider, clock) = (Provider::start().await, clock());
     let (connector, tokens) = connector(&provider, &clock).await;
-    let tokens = Tokens {
+    let tokens = ProviderTokens {
         refresh: None,
         ..tokens
     };
@@ -185,9 +187,15 @@ async fn without_a_refresh_token_the_access_token_is_used_until_it_expires() {
     );
     clock.advance(Duration::from_secs(60));
     let late = refresh(&connector, &tokens).await;
-    assert!(matches!(late, Err(SourceError::Unavailable(_))), "{late:?}");
-    let none = refresh(&connector, &Tokens::default()).await;
-    assert!(matches!(none, Err(SourceError::Unavailable(_))), "{none:?}");
+    assert!(
+        matches!(late, Err(RefreshError::Unavailable(_))),
+        "{late:?}"
+    );
+    let none = refresh(&connector, &ProviderTokens::default()).await;
+    assert!(
+        matches!(none, Err(RefreshError::Unavailable(_))),
+        "{none:?}"
+    );
 }
 
 #[tokio::test]

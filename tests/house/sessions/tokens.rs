@@ -17,10 +17,12 @@ use menshen::clock::{Clock, Timestamp};
 use menshen::keys::KeyRing;
 use menshen::people::cookie;
 use menshen::people::profile::{AuthContext, Mapping, MappingConfig, Profile};
-use menshen::people::session::{
-    NewLogin, RefreshSource, RefreshTimeouts, Refresher, SessionTimeouts,
+use menshen::people::provider_tokens::{
+    ProviderTokens, RefreshError, RefreshResponse, TokenRefresh,
 };
-use menshen::people::source::{Refreshed, Source, SourceError, Tokens};
+use menshen::people::session::{
+    NewLogin, RefreshTimeouts, RefreshableConnector, Refresher, SessionTimeouts,
+};
 use menshen::people::{AdmissionPolicy, People};
 use menshen::secret::Secret;
 use menshen::store::{ConnectorId, Subject};
@@ -139,14 +141,14 @@ impl Provider {
         self.state.lock().unwrap().reused
     }
 
-    fn issue(&self) -> Tokens {
+    fn issue(&self) -> ProviderTokens {
         let mut state = self.state.lock().unwrap();
         state.issued += 1;
         let (n, ends_at) = (state.issued, self.clock.now().plus(state.lifetime));
         let refresh = format!("refresh-{n}");
         state.good.insert(refresh.clone());
         let id = json!({ "sub": "zhang", "n": n, "exp": ends_at.unix_s() }).to_string();
-        Tokens {
+        ProviderTokens {
             access: Some(Secret::new(format!("access-{n}"))),
             access_expires_at: Some(ends_at),
             refresh: Some(Secret::new(refresh)),
@@ -185,8 +187,12 @@ impl Provider {
 }
 
 #[async_trait]
-impl Source for Provider {
-    async fn refresh(&self, subject: &Subject, tokens: &Tokens) -> Result<Refreshed, SourceError> {
+impl TokenRefresh for Provider {
+    async fn refresh(
+        &self,
+        subject: &Subject,
+        tokens: &ProviderTokens,
+    ) -> Result<RefreshResponse, RefreshError> {
         assert_eq!(subject.as_str(), "zhang");
         let (mood, number) = {
             let mut state = self.state.lock().unwrap();
@@ -198,16 +204,16 @@ impl Source for Provider {
         held.wait_for(|held| *held < number).await.unwrap();
         match mood {
             Mood::Good | Mood::Silent => {}
-            Mood::Gone => return Err(SourceError::Gone("invalid_grant".into())),
-            Mood::Unavailable => return Err(SourceError::Unavailable("no answer".into())),
+            Mood::Gone => return Err(RefreshError::Gone("invalid_grant".into())),
+            Mood::Unavailable => return Err(RefreshError::Unavailable("no answer".into())),
             Mood::Panics => panic!("a source that breaks"),
         }
         let refresh = tokens.refresh.as_ref().unwrap().expose();
         if !self.state.lock().unwrap().good.remove(refresh) {
             self.set(|state| state.reused += 1);
-            return Err(SourceError::Gone("the token was used before".into()));
+            return Err(RefreshError::Gone("the token was used before".into()));
         }
-        Ok(Refreshed {
+        Ok(RefreshResponse {
             tokens: self.issue(),
             raw: (!matches!(mood, Mood::Silent)).then(|| self.raw()),
             vouched: Vec::new(),
@@ -238,8 +244,8 @@ impl TokenHouse {
             link_by: Vec::new(),
         };
         let source = Arc::<Provider>::clone(provider);
-        let known = RefreshSource {
-            source,
+        let known = RefreshableConnector {
+            refresh: source,
             admission: terms.clone(),
         };
         let (menshen, ring) = WatchedHouse::furnish(setup, |site, shared| {
@@ -293,7 +299,7 @@ impl TokenHouse {
         self.signed_in_with(Some(self.provider.issue())).await
     }
 
-    async fn signed_in_with(&self, tokens: Option<Tokens>) -> String {
+    async fn signed_in_with(&self, tokens: Option<ProviderTokens>) -> String {
         let (sessions, now) = (&self.menshen.sessions, self.menshen.clock.now());
         let profile = self.profile();
         let (account, _) = self.people().admit(&self.terms, &profile).await.unwrap();
@@ -312,7 +318,7 @@ impl TokenHouse {
             everyone_epoch,
         };
         let minting = sessions.mint(&self.ring, login, &TERMS).await.unwrap();
-        cookie::sign(&self.ring, &minting.handle)
+        cookie::sign(&self.ring, &minting.claims)
     }
 
     async fn ask(&self, path: &str, cookie: &str) -> Answer {

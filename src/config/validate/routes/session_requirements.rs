@@ -7,7 +7,7 @@ use super::Problems;
 use crate::login::connector::Features;
 use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, HostPattern, ReloadUser, RouteConfig};
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
 /// The most `acr_values` of a route, and the longest one in bytes; they are sent in URLs.
 const ACR_VALUES_MAX: usize = 8;
@@ -15,32 +15,36 @@ const ACR_BYTES_MAX: usize = 128;
 /// The shortest period in which a browser can complete a login at the source.
 const PERIOD_MIN: Duration = Duration::from_secs(10);
 
-pub(super) fn validate<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+pub(super) fn validate<'a>(
+    problems: &mut Problems<'a>,
+    key_path: &KeyPath<'a>,
+    route: &'a RouteConfig,
+) {
     if route.access == AccessConfig::Public {
-        on_public(problems, place, route);
+        on_public(problems, key_path, route);
         return;
     }
-    acr_values(problems, place, route);
+    acr_values(problems, key_path, route);
     let periods = [
         ("max_age", route.max_age),
         ("reload_after", Some(route.reload_after)),
     ];
     for (key, period) in periods {
         if period.is_some_and(|period| period.duration() < PERIOD_MIN) {
-            let place = place.clone().key(key);
+            let key_path = key_path.clone().key(key);
             let help = "a login at the source takes longer: write \"10s\" or more";
-            problems.value(&place, format!("{key} is too short"), help);
+            problems.value(&key_path, format!("{key} is too short"), help);
         }
     }
     if route.reload_user != ReloadUser::Never {
-        silent_login(problems, place, route);
+        silent_login(problems, key_path, route);
     }
     if route.reload_user == ReloadUser::Embedded {
-        embedded_login(problems, place, route);
+        embedded_login(problems, key_path, route);
     }
 }
 
-fn on_public<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteConfig) {
+fn on_public<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &RouteConfig) {
     let written = [
         ("acr_values", !route.acr_values.is_empty()),
         ("max_age", route.max_age.is_some()),
@@ -50,15 +54,15 @@ fn on_public<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteCo
     for (key, _) in written.into_iter().filter(|(_, written)| *written) {
         let message = format!("a public route lets everybody pass: {key} has no effect");
         let help = "remove it, or write access = \"signed-in\"";
-        problems.key(&place.clone().key(key), message, help);
+        problems.key(&key_path.clone().key(key), message, help);
     }
 }
 
-fn acr_values<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteConfig) {
-    let place = place.clone().key("acr_values");
+fn acr_values<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &RouteConfig) {
+    let key_path = key_path.clone().key("acr_values");
     if route.acr_values.len() > ACR_VALUES_MAX {
         let help = format!("at most {ACR_VALUES_MAX}, the preferred one first");
-        problems.value(&place, "there are too many acr_values", help);
+        problems.value(&key_path, "there are too many acr_values", help);
     }
     for (at, acr) in route.acr_values.iter().enumerate() {
         // They are sent in one parameter, separated by spaces, and in a quoted header (RFC 9470).
@@ -66,14 +70,14 @@ fn acr_values<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteC
         if acr.is_empty() || acr.len() > ACR_BYTES_MAX || !acr.bytes().all(plain) {
             let help =
                 format!("1 to {ACR_BYTES_MAX} letters, digits and signs, no spaces or quotes");
-            let place = place.clone().item(at);
-            problems.value(&place, "this acr value cannot be used", help);
+            let key_path = key_path.clone().item(at);
+            problems.value(&key_path, "this acr value cannot be used", help);
         }
     }
 }
 
 /// One of the connectors of the route must support a login without interaction.
-fn silent_login<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteConfig) {
+fn silent_login<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &RouteConfig) {
     let counts = |id| route.connectors.is_empty() || route.connectors.contains(id);
     let connectors = problems.config.connector.iter();
     let known: Vec<_> = connectors
@@ -91,18 +95,18 @@ fn silent_login<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &Rout
             [] => "remove reload_user".to_owned(),
             ways => format!("{}; remove reload_user", ways.join(", ")),
         };
-        problems.value(&place.clone().key("reload_user"), message, help);
+        problems.value(&key_path.clone().key("reload_user"), message, help);
     }
 }
 
 /// The session cookie must be sent in a frame of another site, and reach this host.
-fn embedded_login<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &RouteConfig) {
-    let place = place.clone().key("reload_user");
+fn embedded_login<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &RouteConfig) {
+    let key_path = key_path.clone().key("reload_user");
     let session = &problems.config.session;
     if session.cookie_same_site != SameSiteConfig::None {
         let message = "browsers do not send the session cookie in a frame of another site";
         let help = "add cookie_same_site = \"none\" to [session]";
-        problems.value(&place, message, help);
+        problems.value(&key_path, message, help);
     }
     let covered = |host: &str| {
         let domain = session.cookie_domain.as_deref();
@@ -119,6 +123,6 @@ fn embedded_login<'a>(problems: &mut Problems<'a>, place: &Place<'a>, route: &Ro
     if !reached {
         let message = "a login in a frame cannot set the session cookie of this host";
         let help = "serve it on the host of external_url, or set cookie_domain";
-        problems.value(&place, message, help);
+        problems.value(&key_path, message, help);
     }
 }

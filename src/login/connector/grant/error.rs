@@ -4,7 +4,7 @@ use url::Url;
 
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::outbound::OutboundError;
-use crate::people::source::SourceError;
+use crate::people::provider_tokens::RefreshError;
 
 /// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -58,14 +58,14 @@ impl TokenEndpointError {
     }
 
     /// The error of a refresh. A session ends only if the provider rejects the refresh token itself.
-    pub(super) fn at_refresh(self, callback: &Url) -> SourceError {
+    pub(super) fn at_refresh(self, callback: &Url) -> RefreshError {
         match self {
             Self::Refused { error, refusal }
                 if classify(&error, refusal.code) == ErrorClass::GrantRejected =>
             {
-                SourceError::Gone(Box::new(refusal))
+                RefreshError::Gone(Box::new(refusal))
             }
-            other => SourceError::Unavailable(Box::new(other.at_redemption(callback))),
+            other => RefreshError::Unavailable(Box::new(other.at_redemption(callback))),
         }
     }
 }

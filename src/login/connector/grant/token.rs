@@ -10,7 +10,7 @@ use super::super::ConnectorError;
 use super::client::Client;
 use super::error::{self, TokenEndpointError};
 use crate::outbound::{FormResponse, Outbound, OutboundCall, OutboundError};
-use crate::people::source::SourceError;
+use crate::people::provider_tokens::RefreshError;
 use crate::secret::Secret;
 
 /// The maximum length of a response, in bytes.
@@ -103,7 +103,7 @@ impl Client {
         at: TokenEndpoint<'_>,
         refresh: &Secret<String>,
         scope: Option<&str>,
-    ) -> Result<TokenResponse, SourceError> {
+    ) -> Result<TokenResponse, RefreshError> {
         let refresh = refresh.expose();
         let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh)];
         form.extend(scope.map(|scope| ("scope", scope)));

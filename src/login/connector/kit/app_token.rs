@@ -63,17 +63,17 @@ impl AppToken {
         F: Future<Output = Result<IssuedToken, E>>,
         E: CallError,
     {
-        let turn = match timeout(CALL_TIMEOUT, self.token.get()).await {
+        let permit = match timeout(CALL_TIMEOUT, self.token.get()).await {
             Ok(CacheLookup::Value(token)) => return Ok(token),
-            Ok(CacheLookup::Pausing(refusal)) => return Err(refusal.into()),
-            Ok(CacheLookup::LoadPermit(turn)) => turn,
+            Ok(CacheLookup::RecentFailure(refusal)) => return Err(refusal.into()),
+            Ok(CacheLookup::LoadPermit(permit)) => permit,
             Err(_) => return Err(OutboundError::Timeout { call: self.call }.into()),
         };
         let asked_at = self.clock.now();
         let error = match ask().await {
             Ok(IssuedToken { token, lifetime }) => {
                 let age = self.clock.now().since(asked_at);
-                return Ok(turn.keep(
+                return Ok(permit.store(
                     Arc::new(token),
                     usable_lifetime(lifetime).saturating_sub(age),
                 ));
@@ -97,7 +97,7 @@ impl AppToken {
             message,
             ..*refusal
         };
-        Err(turn.fail(refusal, REFUSAL_TTL).into())
+        Err(permit.fail(refusal, REFUSAL_TTL).into())
     }
 
     /// Makes a call with the token. When the source rejects the token, repeats the call once with a
@@ -125,7 +125,7 @@ impl AppToken {
     /// Discards this token unless it was replaced already.
     fn forget(&self, refused: &Secret<String>) {
         self.token
-            .forget_if(|token| token.expose() == refused.expose());
+            .remove_if(|token| token.expose() == refused.expose());
     }
 }
 

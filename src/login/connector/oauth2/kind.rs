@@ -12,7 +12,7 @@ use super::{Config, OAuth2, presets};
 use crate::expression::Scope;
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
-use crate::setting::{Place, sends_in_clear_text};
+use crate::setting::{KeyPath, sends_in_clear_text};
 
 pub(in crate::login::connector) const NAME: &str = "oauth2";
 
@@ -21,14 +21,14 @@ impl Kind for Config {
         NAME
     }
 
-    fn secrets(&self) -> Vec<(Place<'_>, &SecretSource)> {
+    fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
         let secrets = self.client().secrets();
         secrets
-            .map(|(key, secret)| (Place::of([NAME, key]), secret))
+            .map(|(key, secret)| (KeyPath::of([NAME, key]), secret))
             .collect()
     }
 
-    fn expressions(&self) -> Vec<(Place<'_>, &str, Scope)> {
+    fn expressions(&self) -> Vec<(KeyPath<'_>, &str, Scope)> {
         let expressions = [
             ("subject", &self.subject),
             ("vouched_email", &self.vouched_email),
@@ -37,7 +37,7 @@ impl Kind for Config {
             .into_iter()
             .filter_map(|(key, text)| Some((key, text.as_deref()?)));
         written
-            .map(|(key, text)| (Place::of([NAME, key]), text, Scope::Mapping))
+            .map(|(key, text)| (KeyPath::of([NAME, key]), text, Scope::Mapping))
             .collect()
     }
 
@@ -56,36 +56,36 @@ impl Kind for Config {
         }) = ProviderSettings::of(self)
         {
             let mut names = self.profiles.keys().chain(self.authorize_params.keys());
-            let place = Place::of([NAME, key]);
+            let key_path = KeyPath::of([NAME, key]);
             problems.push(match names.find(|known| Some(*known) == name.as_ref()) {
-                None => SettingProblem::value(place, format!("{key}: {message}"), help),
-                Some(name) => SettingProblem::value(place.key(name), message, help),
+                None => SettingProblem::value(key_path, format!("{key}: {message}"), help),
+                Some(name) => SettingProblem::value(key_path.key(name), message, help),
             });
         }
         if self.preset.is_none() && !connector.mapping.0.contains_key("login") {
             let message = "without a preset the mapping must have a login";
             let help = "add [connector.ID.mapping] with login = \"profile.…\"";
-            problems.push(SettingProblem::key(Place::of([NAME]), message, help));
+            problems.push(SettingProblem::key(KeyPath::of([NAME]), message, help));
         }
         problems
     }
 
-    fn warnings(&self) -> Vec<(Place<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
         let mut warnings = Vec::new();
         let text = "plain http: an attacker in the network can read codes, tokens and profiles";
         let addresses = self.addresses();
-        let addresses = addresses.map(|(key, url)| (Place::of([NAME, key]), url));
+        let addresses = addresses.map(|(key, url)| (KeyPath::of([NAME, key]), url));
         let profiles = self.profiles.iter();
-        let profiles = profiles.map(|(name, url)| (Place::of([NAME, "profiles", name]), url));
-        for (place, url) in addresses.chain(profiles) {
+        let profiles = profiles.map(|(name, url)| (KeyPath::of([NAME, "profiles", name]), url));
+        for (key_path, url) in addresses.chain(profiles) {
             if sends_in_clear_text(url) {
-                warnings.push((place, text.to_owned()));
+                warnings.push((key_path, text.to_owned()));
             }
         }
         if self.pkce == Some(false) {
             let text = "without PKCE a stolen code can be redeemed: remove this key unless the \
                         provider refuses PKCE";
-            warnings.push((Place::of([NAME, "pkce"]), text.to_owned()));
+            warnings.push((KeyPath::of([NAME, "pkce"]), text.to_owned()));
         }
         warnings
     }

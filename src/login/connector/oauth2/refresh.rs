@@ -6,16 +6,20 @@ use tokio::time::timeout;
 use super::super::{ConnectorError, SourceRefusal};
 use super::{LOGIN_TIMEOUT, OAuth2, profile};
 use crate::outbound::OutboundError;
-use crate::people::source::{Refreshed, Source, SourceError, Tokens};
+use crate::people::provider_tokens::{ProviderTokens, RefreshError, RefreshResponse, TokenRefresh};
 use crate::store::Subject;
 
 /// The name of the request in errors and logs.
 const REFRESH: &str = "refresh";
 
 #[async_trait]
-impl Source for OAuth2 {
+impl TokenRefresh for OAuth2 {
     /// Without a refresh token the access token is used until it expires.
-    async fn refresh(&self, subject: &Subject, tokens: &Tokens) -> Result<Refreshed, SourceError> {
+    async fn refresh(
+        &self,
+        subject: &Subject,
+        tokens: &ProviderTokens,
+    ) -> Result<RefreshResponse, RefreshError> {
         let tokens = match &tokens.refresh {
             Some(refresh) => {
                 let endpoint = self.token_endpoint();
@@ -31,7 +35,7 @@ impl Source for OAuth2 {
             .as_ref()
             .filter(|_| tokens.access_expires_at.is_none_or(|end| now < end));
         let Some(access) = usable else {
-            return Err(SourceError::Unavailable(Box::new(said(
+            return Err(RefreshError::Unavailable(Box::new(said(
                 "the session has no valid access token",
             ))));
         };
@@ -42,22 +46,22 @@ impl Source for OAuth2 {
             }))
         });
         match asked {
-            Ok(fetched) if fetched.subject == *subject => Ok(Refreshed {
+            Ok(fetched) if fetched.subject == *subject => Ok(RefreshResponse {
                 tokens,
                 raw: Some(fetched.raw),
                 vouched: fetched.vouched,
             }),
-            Ok(_) => Err(SourceError::Gone(Box::new(said(
+            Ok(_) => Err(RefreshError::Gone(Box::new(said(
                 "the profile now belongs to another person",
             )))),
             Err(ConnectorError::Misconfigured { source, .. }) if source.code == 401 => {
-                Err(SourceError::Gone(Box::new(source)))
+                Err(RefreshError::Gone(Box::new(source)))
             }
             // The old refresh token is used up, so the new tokens are kept although the profile is missing.
             Err(error) => {
                 let error = crate::telemetry::error_chain(&error).to_string();
                 tracing::warn!(error, "the tokens were refreshed, but the profile was not");
-                Ok(Refreshed {
+                Ok(RefreshResponse {
                     tokens,
                     raw: None,
                     vouched: Vec::new(),

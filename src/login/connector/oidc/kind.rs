@@ -12,7 +12,7 @@ use super::{Config, MAPPING, Oidc, ResponseMode};
 use crate::issuer::TenantName;
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
-use crate::setting::{self, Place};
+use crate::setting::{self, KeyPath};
 
 pub(in crate::login::connector) const NAME: &str = "oidc";
 
@@ -21,10 +21,10 @@ impl Kind for Config {
         NAME
     }
 
-    fn secrets(&self) -> Vec<(Place<'_>, &SecretSource)> {
+    fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
         let secrets = self.client().secrets();
         secrets
-            .map(|(key, secret)| (Place::of([NAME, key]), secret))
+            .map(|(key, secret)| (KeyPath::of([NAME, key]), secret))
             .collect()
     }
 
@@ -34,29 +34,37 @@ impl Kind for Config {
             let help = "an administrator of any organisation can give its people any e-mail address: \
                         list the tenants that you trust in `tenants`";
             let message = "with tenants = [\"*\"] a stranger could take over any account";
-            problems.push(SettingProblem::value(Place::of(["link_by"]), message, help));
+            problems.push(SettingProblem::value(
+                KeyPath::of(["link_by"]),
+                message,
+                help,
+            ));
         }
         for (key, why) in self.setting_problems() {
             let message = format!("the value of {key} cannot be used");
-            problems.push(SettingProblem::value(Place::of([NAME, key]), message, why));
+            problems.push(SettingProblem::value(
+                KeyPath::of([NAME, key]),
+                message,
+                why,
+            ));
         }
         if self.response_mode == ResponseMode::FormPost && external_url.scheme() != "https" {
             let help = "over plain http browsers send no cookie with a POST from another site: make \
                         external_url https:// or remove this key";
             let message = "with form_post and a plain http external_url every login fails";
-            let place = Place::of([NAME, "response_mode"]);
-            problems.push(SettingProblem::value(place, message, help));
+            let key_path = KeyPath::of([NAME, "response_mode"]);
+            problems.push(SettingProblem::value(key_path, message, help));
         }
         problems
     }
 
-    fn warnings(&self) -> Vec<(Place<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
         let mut warnings = Vec::new();
         if self.tenants.contains(&TenantName::Any) {
             let text = "everybody with an account in any organisation can sign in, and the \
                         administrator of each organisation decides the names and groups of its \
                         people: list the tenants";
-            warnings.push((Place::of([NAME, "tenants"]), text.to_owned()));
+            warnings.push((KeyPath::of([NAME, "tenants"]), text.to_owned()));
         }
         let issuer = self.issuer.url();
         let addresses = [
@@ -68,7 +76,7 @@ impl Kind for Config {
             if url.is_some_and(setting::sends_in_clear_text) {
                 let text =
                     "plain http: an attacker in the network can forge any identity; use https";
-                warnings.push((Place::of([NAME, key]), text.to_owned()));
+                warnings.push((KeyPath::of([NAME, key]), text.to_owned()));
             }
         }
         warnings

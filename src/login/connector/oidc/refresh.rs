@@ -10,13 +10,13 @@ use super::super::grant::TokenResponse;
 use super::id_token::{self, ExpectedIdToken, IdTokenOrigin};
 use super::{Oidc, userinfo};
 use crate::issuer::Metadata;
-use crate::people::source::{Refreshed, Source, SourceError, Tokens};
+use crate::people::provider_tokens::{ProviderTokens, RefreshError, RefreshResponse, TokenRefresh};
 use crate::secret::Secret;
 use crate::store::Subject;
 
 /// The tokens after a refresh.
 struct RefreshResult {
-    tokens: Tokens,
+    tokens: ProviderTokens,
     /// The claims of the newest valid ID token.
     claims: Option<Map<String, Value>>,
     /// Whether that ID token came with this refresh.
@@ -24,11 +24,15 @@ struct RefreshResult {
 }
 
 #[async_trait]
-impl Source for Oidc {
+impl TokenRefresh for Oidc {
     /// Without a refresh token the access token is used until it expires. New tokens are returned even
     /// if the profile cannot be fetched afterwards, because the old ones are spent; not if the new access
     /// token has already expired.
-    async fn refresh(&self, subject: &Subject, tokens: &Tokens) -> Result<Refreshed, SourceError> {
+    async fn refresh(
+        &self,
+        subject: &Subject,
+        tokens: &ProviderTokens,
+    ) -> Result<RefreshResponse, RefreshError> {
         let metadata = self.metadata().await.map_err(unavailable)?;
         let refreshed = match &tokens.refresh {
             Some(refresh) => {
@@ -56,7 +60,7 @@ impl Source for Oidc {
                     .then(|| self.raw_profile(subject, claims, userinfo))
             }
         };
-        Ok(Refreshed {
+        Ok(RefreshResponse {
             tokens,
             vouched: raw
                 .as_ref()
@@ -74,9 +78,9 @@ impl Oidc {
         &self,
         metadata: &Metadata,
         subject: &Subject,
-        old: &Tokens,
+        old: &ProviderTokens,
         refresh: &Secret<String>,
-    ) -> Result<RefreshResult, SourceError> {
+    ) -> Result<RefreshResult, RefreshError> {
         let endpoint = self.token_endpoint(metadata).map_err(unavailable)?;
         let client = self.client_for(metadata);
         let granted = client.refresh(endpoint, refresh, None).await;
@@ -97,7 +101,7 @@ impl Oidc {
                         granted.id_token = None;
                         (stored_claims(old, self.provider_sub(subject)), false)
                     }
-                    Err(error) => return Err(SourceError::Gone(Box::new(error))),
+                    Err(error) => return Err(RefreshError::Gone(Box::new(error))),
                 }
             }
         };
@@ -109,9 +113,9 @@ impl Oidc {
     }
 
     /// The new tokens, and the old ones that were not replaced.
-    fn merged_tokens(&self, granted: TokenResponse, old: &Tokens) -> Tokens {
+    fn merged_tokens(&self, granted: TokenResponse, old: &ProviderTokens) -> ProviderTokens {
         let new = self.tokens(granted);
-        Tokens {
+        ProviderTokens {
             refresh: new.refresh.or_else(|| old.refresh.clone()),
             id: new.id.or_else(|| old.id.clone()),
             ..new
@@ -124,8 +128,8 @@ impl Oidc {
         &self,
         metadata: &Metadata,
         subject: &Subject,
-        tokens: &Tokens,
-    ) -> Result<Option<Map<String, Value>>, SourceError> {
+        tokens: &ProviderTokens,
+    ) -> Result<Option<Map<String, Value>>, RefreshError> {
         let Some(url) = self.userinfo_endpoint(metadata) else {
             return Ok(None);
         };
@@ -143,12 +147,12 @@ impl Oidc {
                 self.warn_no_profile(&error);
                 Ok(None)
             }
-            Err(error) => Err(SourceError::Gone(Box::new(error))),
+            Err(error) => Err(RefreshError::Gone(Box::new(error))),
         }
     }
 
-    fn note_source_error(&self, error: &SourceError) {
-        if let SourceError::Unavailable(why) = error
+    fn note_source_error(&self, error: &RefreshError) {
+        if let RefreshError::Unavailable(why) = error
             && let Some(error) = why.downcast_ref()
         {
             self.note_error(error);
@@ -162,14 +166,14 @@ impl Oidc {
 }
 
 /// The claims of the stored ID token, if it names this person.
-fn stored_claims(tokens: &Tokens, sub: &str) -> Option<Map<String, Value>> {
+fn stored_claims(tokens: &ProviderTokens, sub: &str) -> Option<Map<String, Value>> {
     let claims = id_token::decode_unverified(tokens.id.as_ref()?)?;
     let stored_sub = claims.get("sub").and_then(Value::as_str);
     (stored_sub == Some(sub)).then_some(claims)
 }
 
-fn unavailable(error: impl Error + Send + Sync + 'static) -> SourceError {
-    SourceError::Unavailable(Box::new(error))
+fn unavailable(error: impl Error + Send + Sync + 'static) -> RefreshError {
+    RefreshError::Unavailable(Box::new(error))
 }
 
 fn refusal(message: &str) -> SourceRefusal {

@@ -50,15 +50,15 @@ impl Departments {
     where
         F: Future<Output = Result<Vec<Value>, ApiError>>,
     {
-        let turn = match timeout(CALL_TIMEOUT, self.0.get()).await {
+        let permit = match timeout(CALL_TIMEOUT, self.0.get()).await {
             Ok(CacheLookup::Value(tree)) => return tree,
-            Ok(CacheLookup::LoadPermit(turn)) => turn,
-            Ok(CacheLookup::Pausing(())) | Err(_) => return self.last(),
+            Ok(CacheLookup::LoadPermit(permit)) => permit,
+            Ok(CacheLookup::RecentFailure(())) | Err(_) => return self.last(),
         };
         let call = "department/list";
         let late = |_| Err(OutboundError::Timeout { call }.into());
         match timeout(CALL_TIMEOUT, ask()).await.unwrap_or_else(late) {
-            Ok(list) => turn.keep(Arc::new(DepartmentTree::read(&list)), TREE_TTL),
+            Ok(list) => permit.store(Arc::new(DepartmentTree::read(&list)), TREE_TTL),
             Err(fault) => {
                 if !self.0.is_failing() {
                     let error: &dyn std::error::Error = &fault;
@@ -67,7 +67,7 @@ impl Departments {
                         "cannot load the department list: new departments have no names"
                     );
                 }
-                turn.fail((), FAILURE_TTL);
+                permit.fail((), FAILURE_TTL);
                 self.last()
             }
         }

@@ -11,7 +11,7 @@ use super::super::{
 use super::{AuthorizeScope, Config, MAPPING, MINI_PROGRAM, WeCom};
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
-use crate::setting::Place;
+use crate::setting::KeyPath;
 
 pub(in crate::login::connector) const NAME: &str = "wecom";
 
@@ -43,8 +43,8 @@ impl Kind for Config {
         NAME
     }
 
-    fn secrets(&self) -> Vec<(Place<'_>, &SecretSource)> {
-        vec![(Place::of([NAME, "secret"]), &self.secret)]
+    fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
+        vec![(KeyPath::of([NAME, "secret"]), &self.secret)]
     }
 
     fn problems(
@@ -55,17 +55,17 @@ impl Kind for Config {
         let problem = |(key, rule): (&'static str, &'static str)| {
             let message = format!("{key} is invalid");
             let help = format!("{key} {rule}");
-            SettingProblem::value(Place::of([NAME, key]), message, help)
+            SettingProblem::value(KeyPath::of([NAME, key]), message, help)
         };
         self.invalid_values().into_iter().map(problem).collect()
     }
 
-    fn warnings(&self) -> Vec<(Place<'_>, String)> {
+    fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
         if self.api_base.scheme() == "https" {
             return Vec::new();
         }
         let text = "the secret and personal data are sent unencrypted: use https";
-        vec![(Place::of([NAME, "api_base"]), text.to_owned())]
+        vec![(KeyPath::of([NAME, "api_base"]), text.to_owned())]
     }
 
     fn features(&self) -> Features {

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{KnownSource, Refresher};
+use super::{ConnectorState, Refresher};
 use crate::people::normalized_fields;
 use crate::people::profile::UserFields;
+use crate::people::provider_tokens::{ProviderTokens, RefreshError, RefreshResponse};
 use crate::people::session::Session;
 use crate::people::session::tokens::{RefreshGuard, TokenState, seal};
-use crate::people::source::{Refreshed, SourceError, Tokens};
 use crate::store::{
     IdentityUpdate, RevocationScope, StoreError, StoredSession, TokenUpdate, TokenUpdateOutcome,
 };
@@ -72,7 +72,7 @@ impl RefreshTask {
         let Refresher {
             sessions, timeouts, ..
         } = &*self.refresher;
-        let Some(known) = self.refresher.sources.get(&self.session.via) else {
+        let Some(connector) = self.refresher.connectors.get(&self.session.via) else {
             return TaskOutcome::Busy;
         };
         let permit = timeout(timeouts.wait, sessions.refresh_permits.acquire()).await;
@@ -82,7 +82,7 @@ impl RefreshTask {
         if let Some(outcome) = self.wait_for_lease().await {
             return outcome;
         }
-        let outcome = self.refresh_under_lease(known).await;
+        let outcome = self.refresh_under_lease(connector).await;
         if let Err(error) = self.lease(Duration::ZERO).await {
             tracing::debug!(error = %error_chain(&error), "the lease of a refresh was not released");
         }
@@ -121,7 +121,7 @@ impl RefreshTask {
     }
 
     /// Refreshes while holding the lease.
-    async fn refresh_under_lease(&self, known: &KnownSource) -> TaskOutcome {
+    async fn refresh_under_lease(&self, state: &ConnectorState) -> TaskOutcome {
         if let Some(outcome) = self.adopt().await {
             return outcome;
         }
@@ -129,11 +129,14 @@ impl RefreshTask {
             return TaskOutcome::Busy;
         };
         let timeout_after = self.refresher.timeouts.source;
-        let asked = known.terms.source.refresh(&self.session.subject, &tokens);
+        let asked = state
+            .connector
+            .refresh
+            .refresh(&self.session.subject, &tokens);
         match timeout(timeout_after, asked).await {
-            Ok(Ok(refreshed)) => self.store_refreshed(known, refreshed, version).await,
-            Ok(Err(SourceError::Unavailable(why))) => TaskOutcome::Unavailable(why),
-            Ok(Err(SourceError::Gone(why))) => self.confirm_gone(why).await,
+            Ok(Ok(refreshed)) => self.store_refreshed(state, refreshed, version).await,
+            Ok(Err(RefreshError::Unavailable(why))) => TaskOutcome::Unavailable(why),
+            Ok(Err(RefreshError::Gone(why))) => self.confirm_gone(why).await,
             Err(_) => TaskOutcome::Unavailable(Box::new(SourceTimedOut(timeout_after))),
         }
     }
@@ -166,13 +169,13 @@ impl RefreshTask {
     /// Stores the new tokens and fields, then updates them in memory.
     async fn store_refreshed(
         &self,
-        known: &KnownSource,
-        refreshed: Refreshed,
+        state: &ConnectorState,
+        refreshed: RefreshResponse,
         version: u64,
     ) -> TaskOutcome {
         let Refresher { clock, ring, .. } = &*self.refresher;
         let now = clock.now();
-        let fields = self.map_fields(known, &refreshed);
+        let fields = self.map_fields(state, &refreshed);
         let identity = fields.as_ref().map(|fields| IdentityUpdate {
             entitlements: serde_json::to_string(fields).expect("fields are plain data"),
             vouched: normalized_fields(&refreshed.vouched),
@@ -227,14 +230,18 @@ impl RefreshTask {
     }
 
     /// The mapped fields of the provider's response; `None` if it has no usable profile.
-    fn map_fields(&self, known: &KnownSource, refreshed: &Refreshed) -> Option<UserFields> {
+    fn map_fields(
+        &self,
+        state: &ConnectorState,
+        refreshed: &RefreshResponse,
+    ) -> Option<UserFields> {
         // Without `sync` the fields of the first login stay.
         let raw = refreshed
             .raw
             .as_ref()
-            .filter(|_| known.terms.admission.sync)?;
+            .filter(|_| state.connector.admission.sync)?;
         // The mapped login is ignored: only a login can change it.
-        match known.terms.admission.mapping.map(raw) {
+        match state.connector.admission.mapping.map(raw) {
             Ok(mapped) => Some(mapped.fields),
             Err(error) => {
                 tracing::warn!(
@@ -250,7 +257,7 @@ impl RefreshTask {
     /// Updates tokens and fields in memory; `epoch` is the version of the fields in the store.
     fn apply_refreshed(
         &self,
-        tokens: Tokens,
+        tokens: ProviderTokens,
         version: u64,
         fields: Option<&UserFields>,
         epoch: Option<u64>,
@@ -354,8 +361,8 @@ impl RefreshTask {
 
     /// Logs once for an outage, not for every session.
     fn log_failure(&self, why: &(dyn Error + Send + Sync + 'static)) {
-        let known = self.refresher.sources.get(&self.session.via);
-        if known.is_some_and(|known| !known.failing.swap(true, Ordering::Relaxed)) {
+        let connector = self.refresher.connectors.get(&self.session.via);
+        if connector.is_some_and(|connector| !connector.failing.swap(true, Ordering::Relaxed)) {
             tracing::warn!(
                 connector = %self.session.via,
                 error = %error_chain(why),
@@ -365,8 +372,8 @@ impl RefreshTask {
     }
 
     fn log_recovery(&self) {
-        let known = self.refresher.sources.get(&self.session.via);
-        if known.is_some_and(|known| known.failing.swap(false, Ordering::Relaxed)) {
+        let connector = self.refresher.connectors.get(&self.session.via);
+        if connector.is_some_and(|connector| connector.failing.swap(false, Ordering::Relaxed)) {
             tracing::info!(connector = %self.session.via, "tokens are refreshed again");
         }
     }

@@ -96,7 +96,9 @@ struct LogReaderGuard(Weak<Sessions>);
 impl Drop for LogReaderGuard {
     fn drop(&mut self) {
         if let Some(sessions) = self.0.upgrade() {
-            sessions.log_is_stale.store(true, Ordering::Relaxed);
+            sessions
+                .revocations_are_stale
+                .store(true, Ordering::Relaxed);
             tracing::error!("the log of revocations is no longer read: restart menshen");
         }
     }
@@ -143,8 +145,10 @@ async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
             }
             Ok(Err(_)) | Err(_) => {}
         }
-        let log_is_stale = last_good.elapsed() > sessions.outage_grace;
-        sessions.log_is_stale.store(log_is_stale, Ordering::Relaxed);
+        let revocations_are_stale = last_good.elapsed() > sessions.outage_grace;
+        sessions
+            .revocations_are_stale
+            .store(revocations_are_stale, Ordering::Relaxed);
     }
 }
 

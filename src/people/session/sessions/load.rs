@@ -37,18 +37,18 @@ impl Sessions {
         timeouts: &SessionTimeouts,
     ) -> LoadResult {
         let _permit = self.load_permits.acquire().await;
-        let key = verified.handle.sid.key();
+        let key = verified.claims.sid.key();
         // The shared state is taken first, so that a revocation during the load is not missed.
         let state = self
             .session_states
             .get_or_insert_with(key, SessionState::default);
         let account = self
             .accounts
-            .get_or_insert_with(verified.handle.account, AccountState::default);
+            .get_or_insert_with(verified.claims.account, AccountState::default);
         let changes = account.changes();
         let generation = self.generation.load(Ordering::Acquire);
         let found = self.store.session(&key).await.map_err(Arc::new)?;
-        let Some(found) = found.filter(|found| found.account.id == verified.handle.account) else {
+        let Some(found) = found.filter(|found| found.account.id == verified.claims.account) else {
             self.unknown.insert(hash, NoSession::Ended);
             return Ok(Loaded::Missing(NoSession::Ended));
         };
@@ -96,8 +96,8 @@ impl Sessions {
         let session = Arc::new(session);
         Ok(CachedSession {
             session,
-            host: verified.handle.host,
-            confirmed_at: verified.handle.issued_at,
+            host: verified.claims.host,
+            confirmed_at: verified.claims.issued_at,
             signed_by_first_key: verified.signed_by_first_key,
             ring_epoch: ring.epoch(),
             identity,

@@ -3,10 +3,10 @@
 use super::Sessions;
 use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing};
-use crate::people::cookie::{SessionHandle, Sid};
+use crate::people::cookie::{SessionClaims, Sid};
 use crate::people::profile::AuthContext;
+use crate::people::provider_tokens::ProviderTokens;
 use crate::people::session::{SessionTimeouts, tokens};
-use crate::people::source::Tokens;
 use crate::store::{
     Account, ConnectorId, MintOutcome, NewSession, SessionId, SessionRecord, StoreError, Subject,
 };
@@ -21,7 +21,7 @@ pub struct NewLogin {
     /// The session id at the provider.
     pub provider_sid: Option<String>,
     pub auth_context: AuthContext,
-    pub tokens: Option<Tokens>,
+    pub tokens: Option<ProviderTokens>,
     /// The latest end of the session, if the provider limits it.
     pub expires_at: Option<Timestamp>,
     pub began_at: Timestamp,
@@ -59,7 +59,7 @@ pub enum MintError {
 #[derive(Clone, Debug)]
 pub struct MintedSession {
     /// The content of its cookie.
-    pub handle: SessionHandle,
+    pub claims: SessionClaims,
     /// Names the session in logs.
     pub public_id: SessionId,
 }
@@ -133,7 +133,7 @@ impl Sessions {
         };
         match self.store.mint(&new).await.map_err(MintError::Store)? {
             MintOutcome::Session => Ok(MintedSession {
-                handle: SessionHandle {
+                claims: SessionClaims {
                     sid,
                     account: login.account.id,
                     issued_at: now,

@@ -49,8 +49,8 @@ impl Person {
             confirmed_at: now,
             needs_new_cookie: false,
             refresh_due: RefreshDue::NotDue,
-            token: None,
-            tokens: None,
+            bearer_token: None,
+            token_state: None,
         })
     }
 }

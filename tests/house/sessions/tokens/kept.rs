@@ -155,7 +155,7 @@ async fn a_crash_between_source_and_store_loses_that_session_only() {
 #[tokio::test]
 async fn tokens_too_large_to_be_kept_are_left_out() {
     let menshen = TokenHouse::new().await;
-    let huge = Tokens {
+    let huge = ProviderTokens {
         access: Some(Secret::new("x".repeat(200_000))),
         ..menshen.provider.issue()
     };
@@ -166,7 +166,7 @@ async fn tokens_too_large_to_be_kept_are_left_out() {
 #[tokio::test]
 async fn a_session_without_a_refresh_token_loses_its_access_token_at_the_end_and_goes_on() {
     let menshen = TokenHouse::new().await;
-    let bare = Tokens {
+    let bare = ProviderTokens {
         refresh: None,
         ..menshen.provider.issue()
     };

@@ -79,7 +79,7 @@ async fn tokens_that_are_over_are_not_sent() {
 async fn a_token_that_would_break_the_header_is_not_sent() {
     for bad in ["a\r\nX-Forwarded-User: root", "a b", "", "中"] {
         let menshen = TokenHouse::new().await;
-        let tokens = Tokens {
+        let tokens = ProviderTokens {
             access: Some(Secret::new(bad.to_owned())),
             ..menshen.provider.issue()
         };

@@ -206,12 +206,12 @@ fn only_the_providers_word_ends_a_session() {
     let refreshed = |status, body| answer(status, body).unwrap_err().at_refresh(&callback());
     for gone in ["invalid_grant", "bad_refresh_token"] {
         let said = refreshed(400, json!({ "error": gone }));
-        assert!(matches!(said, SourceError::Gone(_)), "{said:?}");
+        assert!(matches!(said, RefreshError::Gone(_)), "{said:?}");
     }
     for error in ["invalid_client", "temporarily_unavailable", "hm"] {
         let said = refreshed(400, json!({ "error": error }));
-        assert!(matches!(said, SourceError::Unavailable(_)), "{said:?}");
+        assert!(matches!(said, RefreshError::Unavailable(_)), "{said:?}");
     }
     let said = refreshed(200, json!({ "access_token": 1 }));
-    assert!(matches!(said, SourceError::Unavailable(_)), "{said:?}");
+    assert!(matches!(said, RefreshError::Unavailable(_)), "{said:?}");
 }

@@ -15,7 +15,7 @@ use crate::store::{LinkField, Subject};
 /// The tokens that a provider issued at a login. They stay on the server unless a route is configured to
 /// forward one.
 #[derive(Clone, Default)]
-pub struct Tokens {
+pub struct ProviderTokens {
     /// The access token.
     pub access: Option<Secret<String>>,
     /// When the access token expires, if the provider says so.
@@ -26,7 +26,7 @@ pub struct Tokens {
     pub id: Option<Secret<String>>,
 }
 
-impl Tokens {
+impl ProviderTokens {
     /// The access token, unless it has expired.
     pub fn access_at(&self, now: Timestamp) -> Option<&Secret<String>> {
         let lives = self.access_expires_at.is_none_or(|end| end > now);
@@ -54,9 +54,9 @@ fn exp(token: &str) -> Option<Timestamp> {
     ))
 }
 
-impl fmt::Debug for Tokens {
+impl fmt::Debug for ProviderTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens")
+        f.debug_struct("ProviderTokens")
             .field("access", &self.access.is_some())
             .field("access_expires_at", &self.access_expires_at)
             .field("refresh", &self.refresh.is_some())
@@ -67,28 +67,32 @@ impl fmt::Debug for Tokens {
 
 /// Refreshes tokens. Connectors that support refresh tokens implement it.
 #[async_trait]
-pub trait Source: fmt::Debug + Send + Sync {
+pub trait TokenRefresh: fmt::Debug + Send + Sync {
     /// Exchanges the refresh token for new tokens and fetches the current profile. A profile of another
     /// subject is an error.
     ///
     /// Not cancel-safe: a refresh token that was sent is spent. Run it in its own task.
-    async fn refresh(&self, subject: &Subject, tokens: &Tokens) -> Result<Refreshed, SourceError>;
+    async fn refresh(
+        &self,
+        subject: &Subject,
+        tokens: &ProviderTokens,
+    ) -> Result<RefreshResponse, RefreshError>;
 }
 
 /// The result of a refresh.
 #[derive(Clone)]
-pub struct Refreshed {
+pub struct RefreshResponse {
     /// The tokens; those that the provider did not replace are unchanged.
-    pub tokens: Tokens,
+    pub tokens: ProviderTokens,
     /// The raw profile, as at a login; `None` if the provider returned none.
     pub raw: Option<serde_json::Value>,
     /// The fields that the provider has verified.
     pub vouched: Vec<(LinkField, String)>,
 }
 
-impl fmt::Debug for Refreshed {
+impl fmt::Debug for RefreshResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refreshed")
+        f.debug_struct("RefreshResponse")
             .field("tokens", &self.tokens)
             .finish_non_exhaustive()
     }
@@ -96,7 +100,7 @@ impl fmt::Debug for Refreshed {
 
 /// Why a refresh failed.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
+pub enum RefreshError {
     /// The provider ended the session or deleted the person.
     #[error("the source no longer vouches for the session")]
     Gone(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -109,13 +113,13 @@ pub enum SourceError {
 mod tests {
     use super::*;
 
-    fn signed(claims: &str) -> Tokens {
+    fn signed(claims: &str) -> ProviderTokens {
         let id = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims));
-        Tokens {
+        ProviderTokens {
             access: Some(Secret::new("opaque".to_owned())),
             access_expires_at: Some(Timestamp::from_unix_s(100)),
             id: Some(Secret::new(id)),
-            ..Tokens::default()
+            ..ProviderTokens::default()
         }
     }
 
@@ -141,16 +145,16 @@ mod tests {
                 "{claims}"
             );
         }
-        let bare = Tokens {
+        let bare = ProviderTokens {
             id: Some(Secret::new("opaque".to_owned())),
-            ..Tokens::default()
+            ..ProviderTokens::default()
         };
         assert!(bare.id_at(Timestamp::from_unix_s(0)).is_none());
     }
 
     #[test]
     fn an_access_token_whose_end_is_unknown_goes_on() {
-        let tokens = Tokens {
+        let tokens = ProviderTokens {
             access_expires_at: None,
             ..signed("{}")
         };

@@ -1,12 +1,12 @@
-//! `Place`: the place of a value in a document, as a path of keys and array indices.
+//! `KeyPath`: the place of a value in a document, as a path of keys and array indices.
 
 use std::fmt;
 
 /// A path of keys and array indices, such as `route[2].allow`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place<'a>(Vec<Step<'a>>);
+pub struct KeyPath<'a>(Vec<Step<'a>>);
 
-/// One element of a [`Place`].
+/// One element of a [`KeyPath`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step<'a> {
     /// The value of a key in a table.
@@ -15,7 +15,7 @@ pub enum Step<'a> {
     Item(usize),
 }
 
-impl<'a> Place<'a> {
+impl<'a> KeyPath<'a> {
     /// The path of these keys from the root.
     pub fn of<const N: usize>(keys: [&'a str; N]) -> Self {
         Self(keys.into_iter().map(Step::Key).collect())
@@ -44,7 +44,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for KeyPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, step) in self.0.iter().enumerate() {
             match step {
