@@ -68,7 +68,7 @@ impl Problem {
     }
 
     /// A problem at a value.
-    pub(super) fn value(
+    pub(super) fn at_value(
         source: &ConfigText,
         key_path: &KeyPath<'_>,
         message: impl Into<String>,
@@ -77,7 +77,7 @@ impl Problem {
     }
 
     /// A problem at a key.
-    pub(super) fn key(
+    pub(super) fn at_key(
         source: &ConfigText,
         key_path: &KeyPath<'_>,
         message: impl Into<String>,
@@ -85,13 +85,13 @@ impl Problem {
         Self::at(source, source.key_span(key_path), message)
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(super) fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     /// Masks the values of its line, which may be secrets.
-    pub(super) fn mask(mut self) -> Self {
+    pub(super) fn with_masked_line(mut self) -> Self {
         self.is_masked = true;
         self
     }
@@ -113,7 +113,7 @@ impl Problem {
         let span = start..end.clamp(start, line.len());
         let is_masked = self.is_masked || may_hold_secret(&text[..line_end]);
         let shown = if is_masked {
-            mask_texts(line)
+            mask_values(line)
         } else {
             line.to_owned()
         };
@@ -129,18 +129,18 @@ impl Problem {
     }
 }
 
-/// Whether the last line may hold a secret: the value of a key such as `client_secret`, or a URL with
+/// Whether the last line of the text may contain a secret: the value of a key such as `client_secret`, or a URL with
 /// credentials.
 fn may_hold_secret(text_up_to_line_end: &str) -> bool {
     const SECRET: [&str; 5] = ["secret", "password", "token", "keys", "private_key"];
-    for (back, line) in text_up_to_line_end.lines().rev().enumerate() {
-        if back == 0 && line.split("://").skip(1).any(|rest| rest.contains('@')) {
+    for (lines_back, line) in text_up_to_line_end.lines().rev().enumerate() {
+        if lines_back == 0 && line.split("://").skip(1).any(|rest| rest.contains('@')) {
             return true;
         }
         let mut keys = line.split('=').map(|part| {
-            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
             let part = part.trim_end().trim_end_matches(['"', '\'']);
-            part.rsplit(|c| !word(c)).next().unwrap_or_default()
+            part.rsplit(|c| !is_word(c)).next().unwrap_or_default()
         });
         if keys.any(|key| SECRET.iter().any(|secret| key.ends_with(secret))) {
             return true;
@@ -155,7 +155,7 @@ fn may_hold_secret(text_up_to_line_end: &str) -> bool {
 
 /// Replaces every byte except keys and punctuation by `*`, so that the caret still points at the same
 /// column. It also works on invalid TOML, such as a secret without quotes.
-fn mask_texts(line: &str) -> String {
+fn mask_values(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
     let mut quote = None;
     let mut rest = line;
@@ -180,14 +180,14 @@ fn mask_texts(line: &str) -> String {
     shown
 }
 
-/// Whether `rest` starts with a key: a word and `=` at the start of a line or an inline table.
+/// Whether `rest` starts with a key and `=`. `before` is the text of the line before it.
 fn starts_with_key(rest: &str, before: &str) -> bool {
-    let begins = matches!(before.trim_end().chars().last(), None | Some('{' | ','));
+    let can_start = matches!(before.trim_end().chars().last(), None | Some('{' | ','));
     let Some((word, _)) = rest.split_once('=') else {
         return false;
     };
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    begins && !word.trim().is_empty() && word.trim().chars().all(plain)
+    let is_key_character = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    can_start && !word.trim().is_empty() && word.trim().chars().all(is_key_character)
 }
 
 #[cfg(test)]
@@ -198,7 +198,7 @@ mod tests {
         let source = ConfigText::new(text, "menshen.toml");
         let start = text.find(word).unwrap();
         let problem = Problem::at(&source, start..start + word.len(), "it is wrong");
-        ConfigError::new(&source, vec![problem.help("write another")]).to_string()
+        ConfigError::new(&source, vec![problem.with_help("write another")]).to_string()
     }
 
     #[test]

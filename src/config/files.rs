@@ -45,8 +45,11 @@ fn problem(config: &Config, file: &NamedFile<'_>) -> Option<Problem> {
         "file"
     };
     let message = format!("read the {what} {}: {error}", file.path.display());
-    let problem = Problem::value(&config.source, &file.key_path, message);
-    Some(problem.help("the file must exist, and the user of menshen must be allowed to read it"))
+    let problem = Problem::at_value(&config.source, &file.key_path, message);
+    Some(
+        problem
+            .with_help("the file must exist, and the user of menshen must be allowed to read it"),
+    )
 }
 
 fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {
@@ -66,8 +69,8 @@ fn named_files<'a>(config: &'a Config) -> Vec<NamedFile<'a>> {
         if let Some(ca) = &connector.ca {
             add(table.clone().key("ca"), ca, false);
         }
-        for (below, path) in connector.kinds().flat_map(|kind| kind.files()) {
-            add(table.clone().join(below), path, false);
+        for (relative, path) in connector.kinds().flat_map(|kind| kind.files()) {
+            add(table.clone().join(relative), path, false);
         }
     }
     for (id, issuer) in &config.issuer {

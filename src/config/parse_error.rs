@@ -8,7 +8,7 @@ use super::error::Problem;
 use super::text::ConfigText;
 use crate::setting::{UNSUPPORTED_KEY, UnsupportedKey};
 
-/// The number of array items that are tried one by one.
+/// The most array items of which [`narrow_to_item`] tries each.
 const ITEMS_MAX: usize = 64;
 
 /// The edit distance up to which a name is suggested.
@@ -19,22 +19,24 @@ pub(super) fn problem(source: &ConfigText, error: &toml::de::Error) -> Problem {
     let span = error.span().unwrap_or(0..0);
     let message = error.message().trim_end();
     if let Some((written, allowed)) = split_unknown(message, "unknown field") {
-        let not_built = unbuilt_keys();
-        let built = |key: &&str| !not_built.iter().any(|other| other == key);
-        let allowed: Vec<_> = allowed.into_iter().filter(built).collect();
+        let unsupported = unsupported_keys();
+        let is_supported = |key: &&str| !unsupported.iter().any(|other| other == key);
+        let allowed: Vec<_> = allowed.into_iter().filter(is_supported).collect();
         let problem = Problem::at(source, span, format!("unknown key `{written}`"));
-        // The key may be a mistyped name of a secret.
-        return problem.help(suggestion(written, &allowed)).mask();
+        // The unknown key may be a mistyped `secret`, so its value is masked.
+        return problem
+            .with_help(suggestion(written, &allowed))
+            .with_masked_line();
     }
     let span = narrow_to_item(source, span, message);
     if let Some((written, allowed)) = split_unknown(message, "unknown variant") {
         let problem = Problem::at(source, span, format!("`{written}` is not a choice here"));
-        return problem.help(suggestion(written, &allowed));
+        return problem.with_help(suggestion(written, &allowed));
     }
     if let Some(rest) = message.strip_prefix("missing field `") {
         let key = rest.trim_end_matches('`');
         let problem = Problem::at(source, span, format!("`{key}` is missing"));
-        return problem.help(match key {
+        return problem.with_help(match key {
             "server" => "add [server] with external_url = \"https://...\"".to_owned(),
             _ => format!("add {key} = ... to this table"),
         });
@@ -46,16 +48,18 @@ pub(super) fn problem(source: &ConfigText, error: &toml::de::Error) -> Problem {
             span,
             format!("this version does not support `{key}` yet"),
         );
-        return problem.help("remove it");
+        return problem.with_help("remove it");
     }
-    invalid_value(source, span, message)
+    other_problem(source, span, message)
 }
 
 /// A syntax error, a wrong type, or an error of the type of a value.
-fn invalid_value(source: &ConfigText, span: Range<usize>, message: &str) -> Problem {
+fn other_problem(source: &ConfigText, span: Range<usize>, message: &str) -> Problem {
     // serde repeats the value, which may be a secret.
     if let Some(rest) = message.strip_prefix("invalid type: ") {
-        let (found, expected) = rest.rsplit_once(", expected ").unwrap_or((rest, "another"));
+        let (found, expected) = rest
+            .rsplit_once(", expected ")
+            .unwrap_or((rest, "another type"));
         let found = match found.split([' ', '`', '"']).next().unwrap_or(found) {
             "integer" => "an integer",
             "floating" => "a number with a fraction",
@@ -66,23 +70,25 @@ fn invalid_value(source: &ConfigText, span: Range<usize>, message: &str) -> Prob
             _ => "this value",
         };
         let problem = Problem::at(source, span, format!("{found} does not fit here"));
-        return problem.help(format!("expected {}", plain_type(expected)));
+        return problem.with_help(format!("expected {}", type_in_words(expected)));
     }
     let (what, help) = match (message.split_once(", expected "), message.split_once(": ")) {
         (Some((what, "nothing")), _) => (what, None),
-        (Some((what, expected)), _) => (what, Some(format!("expected {}", plain_type(expected)))),
+        (Some((what, expected)), _) => {
+            (what, Some(format!("expected {}", type_in_words(expected))))
+        }
         (None, Some((what, help))) => (what, Some(help.to_owned())),
         (None, None) => (message, None),
     };
     let problem = Problem::at(source, span, what);
     match help {
-        Some(help) => problem.help(help),
+        Some(help) => problem.with_help(help),
         None => problem,
     }
 }
 
 /// The expected type in words, without names of Rust types.
-fn plain_type(expected: &str) -> &str {
+fn type_in_words(expected: &str) -> &str {
     match expected {
         "a sequence" => "an array: [...]",
         "a map" => "a table",
@@ -95,8 +101,8 @@ fn plain_type(expected: &str) -> &str {
     }
 }
 
-/// The span of the invalid item if the error only names the array: the item that alone in the array
-/// causes the same error.
+/// The parser reports an invalid item of an array with the span of the whole array. Parses the document
+/// again with each item as the only one, and returns the span of the first item with the same error.
 fn narrow_to_item(source: &ConfigText, span: Range<usize>, message: &str) -> Range<usize> {
     let text = &*source.text;
     let Some(written) = text
@@ -114,19 +120,19 @@ fn narrow_to_item(source: &ConfigText, span: Range<usize>, message: &str) -> Ran
         .into_iter()
         .flat_map(|items| items.iter());
     let mut items = items.map(toml::Spanned::span).take(ITEMS_MAX);
-    let alone = |item: &Range<usize>| {
+    let fails_alone = |item: &Range<usize>| {
         let (before, after) = (&text[..span.start], &text[span.end..]);
         let document = format!("{before}[{}]{after}", &written[item.clone()]);
         toml::from_str::<Config>(&document)
             .is_err_and(|error| error.message().trim_end() == message)
     };
-    match items.find(alone) {
+    match items.find(fails_alone) {
         Some(item) => span.start + item.start..span.start + item.end,
         None => span,
     }
 }
 
-/// The path of keys of an error.
+/// The path of the key that an error is about.
 fn key_path(error: &toml::de::Error) -> String {
     let mut error = error.clone();
     // Without the document the error names the keys instead of the line.
@@ -191,20 +197,20 @@ fn edit_distance(a: &str, b: &str) -> usize {
 }
 
 /// The keys whose type in the schema is [`UnsupportedKey`].
-fn unbuilt_keys() -> Vec<String> {
+fn unsupported_keys() -> Vec<String> {
     let reference = schemars::generate::SchemaSettings::default()
         .into_generator()
         .subschema_for::<UnsupportedKey>();
-    let marker = reference.as_value().clone();
+    let unsupported_type = reference.as_value().clone();
     let schema = schemars::schema_for!(Config);
     let mut found = Vec::new();
-    collect_unbuilt(schema.as_value(), &marker, &mut found);
+    collect_unsupported(schema.as_value(), &unsupported_type, &mut found);
     found
 }
 
-fn collect_unbuilt(
+fn collect_unsupported(
     schema: &serde_json::Value,
-    marker: &serde_json::Value,
+    unsupported_type: &serde_json::Value,
     found: &mut Vec<String>,
 ) {
     if let Some(properties) = schema
@@ -213,13 +219,13 @@ fn collect_unbuilt(
     {
         let refused = properties.iter().filter(|(_, property)| {
             let choices = property.get("anyOf").and_then(serde_json::Value::as_array);
-            choices.is_some_and(|choices| choices.contains(marker))
+            choices.is_some_and(|choices| choices.contains(unsupported_type))
         });
         found.extend(refused.map(|(name, _)| name.clone()));
     }
     let definitions = schema.get("$defs").and_then(serde_json::Value::as_object);
     for definition in definitions.into_iter().flatten() {
-        collect_unbuilt(definition.1, marker, found);
+        collect_unsupported(definition.1, unsupported_type, found);
     }
 }
 
@@ -237,10 +243,10 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_built_is_never_suggested() {
-        let found = unbuilt_keys();
+    fn a_key_that_is_unsupported_is_never_suggested() {
+        let found = unsupported_keys();
         assert_eq!(found, ["console"]);
-        let built = [
+        let supported = [
             "wecom",
             "oidc",
             "oauth2",
@@ -249,7 +255,7 @@ mod tests {
             "check",
             "ext_authz",
         ];
-        for key in built {
+        for key in supported {
             assert!(!found.iter().any(|name| name == key), "{key}");
         }
     }

@@ -5,7 +5,7 @@ use crate::door::ServerLimits;
 
 /// The changed settings that are only read at the start of the process, by their names in the file.
 pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
-    let parts = [
+    let settings = [
         ("[server] listen", old.server.listen != new.server.listen),
         (
             "[server.limits]",
@@ -29,7 +29,7 @@ pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
         ),
         ("[log]", old.log != new.log),
     ];
-    parts
+    settings
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
         .collect()
@@ -47,21 +47,24 @@ fn startup_limits(config: &Config) -> ServerLimits {
 mod tests {
     use super::*;
 
-    fn config(more: &str) -> Config {
+    fn config_with(more: &str) -> Config {
         let text = format!("[server]\nexternal_url = 'https://a.example'\n{more}");
         Config::parse(&text, "t").unwrap()
     }
 
     #[test]
     fn what_a_reload_cannot_apply_is_named() {
-        let old = config("");
-        let new = config("listen = ['127.0.0.1:1']\n[admin]\nlisten = '127.0.0.1:2'\n");
+        let old = config_with("");
+        let new = config_with("listen = ['127.0.0.1:1']\n[admin]\nlisten = '127.0.0.1:2'\n");
         assert_eq!(old.restart_needed(&new), ["[server] listen", "[admin]"]);
-        let new = config("limits = { count_by_address = ['::/0'], streams_max = 7 }\n");
+        let new = config_with("limits = { count_by_address = ['::/0'], streams_max = 7 }\n");
         assert_eq!(old.restart_needed(&new), ["[server.limits]"]);
-        let trusting = "trusted_proxies = ['127.0.0.1']\n[ext_authz]\non_main = true\n";
-        assert_eq!(old.restart_needed(&config(trusting)), ["[ext_authz]"]);
-        let new = config("[store]\nurl = 'sqlite:///a'\n[session]\ncached_sessions_max = 7\n");
+        let with_ext_authz = "trusted_proxies = ['127.0.0.1']\n[ext_authz]\non_main = true\n";
+        assert_eq!(
+            old.restart_needed(&config_with(with_ext_authz)),
+            ["[ext_authz]"]
+        );
+        let new = config_with("[store]\nurl = 'sqlite:///a'\n[session]\ncached_sessions_max = 7\n");
         assert_eq!(
             old.restart_needed(&new),
             ["[store]", "[session] cached_sessions_max"]
@@ -70,13 +73,13 @@ mod tests {
 
     #[test]
     fn what_a_reload_applies_is_not_named() {
-        let old = config("");
-        let new = config("prefix = '/oauth2'\n[session]\nlifetime = '3h'\n");
+        let old = config_with("");
+        let new = config_with("prefix = '/oauth2'\n[session]\nlifetime = '3h'\n");
         assert!(old.restart_needed(&new).is_empty());
-        let new = config("limits.count_by_address = ['fd00::/8']\n");
+        let new = config_with("limits.count_by_address = ['fd00::/8']\n");
         assert!(old.restart_needed(&new).is_empty());
         assert!(
-            old.restart_needed(&config("# the same, written otherwise\n"))
+            old.restart_needed(&config_with("# the same, written otherwise\n"))
                 .is_empty()
         );
     }

@@ -122,13 +122,13 @@ impl ExternalUrl {
     }
 
     /// Whether browsers use https.
-    pub fn secure(&self) -> bool {
+    pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 
     /// The https port, if it is not the default one.
     pub fn https_port(&self) -> Option<u16> {
-        self.0.port().filter(|_| self.secure())
+        self.0.port().filter(|_| self.is_https())
     }
 }
 
@@ -148,14 +148,16 @@ impl TryFrom<String> for ExternalUrl {
 
     fn try_from(text: String) -> Result<Self, ServerConfigError> {
         // The URL parser corrects `https:\\host` and drops tabs and spaces; such a value is refused.
-        let tidy = text
+        let is_plain_ascii = text
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-        let url = Url::parse(&text).ok().filter(|url| tidy && is_origin(url));
-        let slashes = text
+        let url = Url::parse(&text)
+            .ok()
+            .filter(|url| is_plain_ascii && is_origin(url));
+        let has_two_slashes = text
             .split_once("://")
             .is_some_and(|(_, rest)| !rest.starts_with('/'));
-        url.filter(|_| slashes)
+        url.filter(|_| has_two_slashes)
             .map(Self)
             .ok_or(ServerConfigError::ExternalUrl)
     }
@@ -247,7 +249,7 @@ pub(super) fn trust(server: &ServerConfig) -> Trust {
     Trust {
         networks: networks.collect(),
         unix: proxies.contains(&TrustedProxy::Unix),
-        counted_by_address: counted_by_address.map(|one| one.network()).collect(),
+        counted_by_address: counted_by_address.map(|range| range.network()).collect(),
     }
 }
 
@@ -268,7 +270,7 @@ text_schema! {
 mod tests {
     use super::*;
 
-    fn external(text: &str) -> Option<String> {
+    fn normalized(text: &str) -> Option<String> {
         ExternalUrl::try_from(text.to_owned())
             .ok()
             .map(|url| url.url().to_string())
@@ -278,11 +280,11 @@ mod tests {
     fn an_external_url_is_an_origin_in_lower_case_without_the_default_port() {
         let written = "https://SSO.Corp.Example:443";
         assert_eq!(
-            external(written).as_deref(),
+            normalized(written).as_deref(),
             Some("https://sso.corp.example/")
         );
         assert_eq!(
-            external("http://a:8080/").as_deref(),
+            normalized("http://a:8080/").as_deref(),
             Some("http://a:8080/")
         );
         for bad in [
@@ -300,7 +302,7 @@ mod tests {
             " https://a",
             "https:a",
         ] {
-            assert_eq!(external(bad), None, "{bad:?}");
+            assert_eq!(normalized(bad), None, "{bad:?}");
         }
     }
 
@@ -320,15 +322,15 @@ mod tests {
 
     #[test]
     fn mapped_networks_are_trusted_as_ipv4() {
-        let of = |text: &str| TrustedProxy::try_from(text.to_owned());
+        let proxy = |text: &str| TrustedProxy::try_from(text.to_owned());
         let network = |text: &str| Ok(TrustedProxy::Network(text.parse().unwrap()));
-        assert_eq!(of("10.1.2.3/8"), network("10.0.0.0/8"));
-        assert_eq!(of("::ffff:10.0.0.0/104"), network("10.0.0.0/8"));
-        assert_eq!(of("::ffff:10.0.0.1"), network("10.0.0.1/32"));
-        assert_eq!(of("fd00::/8"), network("fd00::/8"));
-        assert_eq!(of("unix"), Ok(TrustedProxy::Unix));
+        assert_eq!(proxy("10.1.2.3/8"), network("10.0.0.0/8"));
+        assert_eq!(proxy("::ffff:10.0.0.0/104"), network("10.0.0.0/8"));
+        assert_eq!(proxy("::ffff:10.0.0.1"), network("10.0.0.1/32"));
+        assert_eq!(proxy("fd00::/8"), network("fd00::/8"));
+        assert_eq!(proxy("unix"), Ok(TrustedProxy::Unix));
         for bad in ["", "10.0.0.0/33", "proxy.corp.example", "Unix", "*"] {
-            assert_eq!(of(bad), Err(ServerConfigError::TrustedProxy), "{bad}");
+            assert_eq!(proxy(bad), Err(ServerConfigError::TrustedProxy), "{bad}");
         }
     }
 }

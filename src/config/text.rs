@@ -32,7 +32,7 @@ impl ConfigText {
 
     /// The byte range of a value; if it is absent, that of the innermost table around it.
     pub(super) fn value_span(&self, key_path: &KeyPath<'_>) -> Range<usize> {
-        self.find(key_path, false).unwrap_or_else(|around| around)
+        self.find(key_path, false).unwrap_or_else(|table| table)
     }
 
     /// Whether the text has this value.
@@ -42,7 +42,7 @@ impl ConfigText {
 
     /// The byte range of the key of a value; if it is absent, that of the innermost table around it.
     pub(super) fn key_span(&self, key_path: &KeyPath<'_>) -> Range<usize> {
-        self.find(key_path, true).unwrap_or_else(|around| around)
+        self.find(key_path, true).unwrap_or_else(|table| table)
     }
 
     /// The byte range of the word that is `offset` bytes into the string at `key_path`. A string with
@@ -55,7 +55,7 @@ impl ConfigText {
     ) -> Range<usize> {
         let whole = self.value_span(key_path);
         let written = &self.text[whole.clone()];
-        let opening = [
+        let opening_quotes = [
             "\"\"\"\r\n",
             "\"\"\"\n",
             "'''\r\n",
@@ -67,9 +67,11 @@ impl ConfigText {
         ]
         .into_iter()
         .find(|opening| written.starts_with(opening));
-        let Some(opening) = opening else { return whole };
-        let same = written[opening.len()..].starts_with(value);
-        if !same || !value.is_char_boundary(offset) {
+        let Some(opening) = opening_quotes else {
+            return whole;
+        };
+        let has_no_escapes = written[opening.len()..].starts_with(value);
+        if !has_no_escapes || !value.is_char_boundary(offset) {
             return whole;
         }
         let start = whole.start + opening.len() + offset;
@@ -96,16 +98,17 @@ impl ConfigText {
         // A text that is not valid TOML has no positions.
         let document = DeTable::parse(&self.text).map_err(|_| 0..0)?;
         let mut found = 0..0;
-        let mut here = DeValue::Table(document.into_inner());
+        let mut current = DeValue::Table(document.into_inner());
         for (at, step) in key_path.steps().iter().enumerate() {
-            let last = at + 1 == key_path.steps().len();
-            here = match (step, here) {
+            let is_last = at + 1 == key_path.steps().len();
+            current = match (step, current) {
                 (Step::Key(name), DeValue::Table(table)) => {
                     let entry = table.into_iter().find(|(key, _)| key.get_ref() == name);
                     let (key, value) = entry.ok_or(found)?;
-                    let header =
-                        matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_)) && !last;
-                    found = if header || (last && wants_key) {
+                    let is_table_header =
+                        matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_))
+                            && !is_last;
+                    found = if is_table_header || (is_last && wants_key) {
                         key.span()
                     } else {
                         value.span()
@@ -131,7 +134,7 @@ mod tests {
     const TEXT: &str =
         "a = 'x'\n[[route]]\nname = '\u{5f20}'\n[[route]]\nallow = \"\"\"\none\ntwo\"\"\"\n";
 
-    fn at(range: &Range<usize>) -> &'static str {
+    fn text_at(range: &Range<usize>) -> &'static str {
         &TEXT[range.clone()]
     }
 
@@ -139,17 +142,17 @@ mod tests {
     fn a_value_and_its_key_are_found() {
         let source = ConfigText::new(TEXT, "t");
         let name = KeyPath::of(["route"]).item(0).key("name");
-        assert_eq!(at(&source.value_span(&name)), "'\u{5f20}'");
-        assert_eq!(at(&source.key_span(&name)), "name");
+        assert_eq!(text_at(&source.value_span(&name)), "'\u{5f20}'");
+        assert_eq!(text_at(&source.key_span(&name)), "name");
         assert_eq!(source.line_column(source.value_span(&name).end), (3, 11));
-        assert_eq!(at(&source.value_span(&KeyPath::of(["a"]))), "'x'");
+        assert_eq!(text_at(&source.value_span(&KeyPath::of(["a"]))), "'x'");
     }
 
     #[test]
     fn a_missing_value_is_reported_at_its_table() {
         let source = ConfigText::new(TEXT, "t");
         let absent = KeyPath::of(["route"]).item(1).key("host");
-        assert_eq!(at(&source.value_span(&absent)), "[[route]]");
+        assert_eq!(text_at(&source.value_span(&absent)), "[[route]]");
         assert_eq!(source.line_column(source.value_span(&absent).start), (4, 1));
         assert_eq!(source.value_span(&KeyPath::of(["nothing"])), 0..0);
     }
@@ -158,9 +161,9 @@ mod tests {
     fn a_word_inside_a_string_is_found_unless_the_string_has_escapes() {
         let source = ConfigText::new(TEXT, "t");
         let allow = KeyPath::of(["route"]).item(1).key("allow");
-        let key_path = source.span_in_string(&allow, "one\ntwo", 4);
+        let span = source.span_in_string(&allow, "one\ntwo", 4);
         assert_eq!(
-            (at(&key_path), source.line_column(key_path.start)),
+            (text_at(&span), source.line_column(span.start)),
             ("two", (7, 1))
         );
         let source = ConfigText::new(r#"a = "x\u0041b""#, "t");

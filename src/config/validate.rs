@@ -16,7 +16,7 @@ mod issuers;
 mod routes;
 mod server;
 
-/// All problems, in any order.
+/// All problems, in no particular order.
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let mut problems = Problems {
         config,
@@ -39,24 +39,29 @@ struct Problems<'a> {
 
 impl<'a> Problems<'a> {
     /// Adds a problem that points at a value.
-    fn value(
+    fn add_at_value(
         &mut self,
         key_path: &KeyPath<'_>,
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        let problem = Problem::value(&self.config.source, key_path, message);
-        self.list.push(problem.help(help));
+        let problem = Problem::at_value(&self.config.source, key_path, message);
+        self.list.push(problem.with_help(help));
     }
 
     /// Adds a problem that points at a key.
-    fn key(&mut self, key_path: &KeyPath<'_>, message: impl Into<String>, help: impl Into<String>) {
-        let problem = Problem::key(&self.config.source, key_path, message);
-        self.list.push(problem.help(help));
+    fn add_at_key(
+        &mut self,
+        key_path: &KeyPath<'_>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let problem = Problem::at_key(&self.config.source, key_path, message);
+        self.list.push(problem.with_help(help));
     }
 
-    /// Refuses an expression that does not compile, and points at the wrong part of it.
-    fn expression(&mut self, key_path: &KeyPath<'_>, text: &'a str, scope: Scope) {
+    /// Adds a problem if the expression does not compile; it points at the wrong part.
+    fn check_expression(&mut self, key_path: &KeyPath<'_>, text: &'a str, scope: Scope) {
         let Err(error) = Expression::compile(text, scope) else {
             return;
         };
@@ -72,25 +77,25 @@ impl<'a> Problems<'a> {
         let names = scope.variables().join(", ");
         let problem = Problem::at(source, span, message);
         self.list
-            .push(problem.help(format!("it is CEL over {names}")));
+            .push(problem.with_help(format!("it is CEL over {names}")));
     }
 
-    /// Refuses periods of zero.
-    fn positive(&mut self, table: &KeyPath<'a>, periods: &[(&'a str, Period)]) {
+    /// Adds a problem for each period of zero.
+    fn require_positive(&mut self, table: &KeyPath<'a>, periods: &[(&'a str, Period)]) {
         for (key, period) in periods {
             if period.duration().is_zero() {
                 let key_path = table.clone().key(key);
-                self.value(&key_path, format!("{key} must not be 0"), "such as \"30s\"");
+                self.add_at_value(&key_path, format!("{key} must not be 0"), "such as \"30s\"");
             }
         }
     }
 
-    /// Refuses numbers that are 0.
-    fn at_least_one(&mut self, table: &KeyPath<'a>, numbers: &[(&'a str, u64)]) {
+    /// Adds a problem for each number that is 0.
+    fn require_at_least_one(&mut self, table: &KeyPath<'a>, numbers: &[(&'a str, u64)]) {
         for (key, number) in numbers {
             if *number == 0 {
                 let key_path = table.clone().key(key);
-                self.value(
+                self.add_at_value(
                     &key_path,
                     format!("{key} must be at least 1"),
                     "remove it for the default",
@@ -99,11 +104,11 @@ impl<'a> Problems<'a> {
         }
     }
 
-    /// Refuses a URL that is not an origin.
-    fn origin(&mut self, key_path: &KeyPath<'_>, url: &Url) {
+    /// Adds a problem if the URL is not an origin.
+    fn require_origin(&mut self, key_path: &KeyPath<'_>, url: &Url) {
         if !super::server::is_origin(url) {
             let help = "http:// or https://, a host and perhaps a port; no path, query or user";
-            self.value(key_path, "this must be an origin", help);
+            self.add_at_value(key_path, "this must be an origin", help);
         }
     }
 }

@@ -11,8 +11,7 @@ use crate::open_files::OpenFiles;
 use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, HostPattern, Preflight, RouteConfig, UpstreamUrl};
 use crate::secret::SecretSource;
-use crate::setting::KeyPath;
-use crate::setting::is_loopback;
+use crate::setting::{KeyPath, is_loopback};
 use crate::store::ConnectorId;
 
 use super::TrustedProxy;
@@ -58,20 +57,20 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
         config,
         list: Vec::new(),
     };
-    secrets(&mut warnings);
-    server(&mut warnings);
+    warn_about_secrets(&mut warnings);
+    warn_about_server(&mut warnings);
     limits::warn(&mut warnings);
-    admin(&mut warnings);
-    ext_authz(&mut warnings);
-    session(&mut warnings);
+    warn_about_admin(&mut warnings);
+    warn_about_ext_authz(&mut warnings);
+    warn_about_session(&mut warnings);
     frames::warn(&mut warnings);
-    connectors(&mut warnings);
+    warn_about_connectors(&mut warnings);
     issuers::warn(&mut warnings);
-    routes(&mut warnings);
+    warn_about_routes(&mut warnings);
     path_case::warn(&mut warnings);
     check_headers::warn(&mut warnings);
-    wildcard_hosts(&mut warnings);
-    warnings.in_order()
+    warn_about_wildcard_hosts(&mut warnings);
+    warnings.into_sorted()
 }
 
 struct Warnings<'a> {
@@ -80,7 +79,7 @@ struct Warnings<'a> {
 }
 
 impl Warnings<'_> {
-    fn in_order(mut self) -> Vec<Warning> {
+    fn into_sorted(mut self) -> Vec<Warning> {
         self.list
             .sort_by_key(|warning| (warning.line, warning.column));
         self.list
@@ -99,7 +98,7 @@ impl Warnings<'_> {
     }
 }
 
-fn secrets(warnings: &mut Warnings<'_>) {
+fn warn_about_secrets(warnings: &mut Warnings<'_>) {
     for (key_path, secret) in warnings.config.secrets() {
         if matches!(secret, SecretSource::Literal(_)) {
             let text = "the secret is in the configuration itself, and so in its backups: write \
@@ -116,15 +115,15 @@ pub(super) fn file_warnings(config: &Config) -> Vec<Warning> {
         list: Vec::new(),
     };
     for (key_path, secret) in config.secrets() {
-        if let Some(stray) = secret.trimmed_parts() {
+        if let Some(trimmed) = secret.trimmed_parts() {
             let text = format!(
-                "the file has {stray} around the secret, which menshen ignores: write the file without \
+                "the file has {trimmed} around the secret, which menshen ignores: write the file without \
                  it, for example with printf"
             );
             warnings.add(&key_path, text);
         }
     }
-    warnings.in_order()
+    warnings.into_sorted()
 }
 
 /// Settings that exceed the limits of the operating system for this process.
@@ -134,18 +133,18 @@ pub(super) fn system_warnings(config: &Config, files: OpenFiles) -> Vec<Warning>
         list: Vec::new(),
     };
     limits::open_files(&mut warnings, files);
-    warnings.in_order()
+    warnings.into_sorted()
 }
 
-fn server(warnings: &mut Warnings<'_>) {
+fn warn_about_server(warnings: &mut Warnings<'_>) {
     let server = &warnings.config.server;
     let external = &server.external_url;
     let key_path = KeyPath::of(["server", "external_url"]);
-    if !external.secure() && !is_loopback(external.url()) {
+    if !external.is_https() && !is_loopback(external.url()) {
         let text = "plain http: an attacker in the network can steal sessions; use https";
         warnings.add(&key_path, text);
     }
-    if external.secure() && server.tls.is_none() && server.trusted_proxies.is_empty() {
+    if external.is_https() && server.tls.is_none() && server.trusted_proxies.is_empty() {
         let text = "browsers use https, but there is no [server.tls] and no trusted proxy that could \
                     terminate TLS: requests are treated as plain http; add one of them";
         warnings.add(&key_path, text);
@@ -162,7 +161,7 @@ fn server(warnings: &mut Warnings<'_>) {
     }
 }
 
-fn admin(warnings: &mut Warnings<'_>) {
+fn warn_about_admin(warnings: &mut Warnings<'_>) {
     let Some(admin) = &warnings.config.admin else {
         return;
     };
@@ -177,7 +176,7 @@ fn admin(warnings: &mut Warnings<'_>) {
     }
 }
 
-fn ext_authz(warnings: &mut Warnings<'_>) {
+fn warn_about_ext_authz(warnings: &mut Warnings<'_>) {
     let listen = warnings.config.ext_authz.as_ref();
     let listen = listen.and_then(|ext_authz| ext_authz.grpc_listen.as_deref());
     let address = listen.and_then(|listen| listen.parse::<SocketAddr>().ok());
@@ -188,7 +187,7 @@ fn ext_authz(warnings: &mut Warnings<'_>) {
     }
 }
 
-fn session(warnings: &mut Warnings<'_>) {
+fn warn_about_session(warnings: &mut Warnings<'_>) {
     let session = &warnings.config.session;
     if let Some(domain) = &session.cookie_domain {
         let text = format!("every host below {domain} receives the session cookie and can use it");
@@ -211,7 +210,7 @@ fn session(warnings: &mut Warnings<'_>) {
     }
 }
 
-fn connectors(warnings: &mut Warnings<'_>) {
+fn warn_about_connectors(warnings: &mut Warnings<'_>) {
     for (id, connector) in &warnings.config.connector {
         let key_path = KeyPath::of(["connector", id.as_str()]);
         if !connector.link_by.is_empty() {
@@ -219,16 +218,16 @@ fn connectors(warnings: &mut Warnings<'_>) {
                         the source must verify both";
             warnings.add(&key_path.clone().key("link_by"), text);
         }
-        shared_callback(warnings, &key_path, id, connector);
-        for (below, text) in connector.kinds().flat_map(|kind| kind.warnings()) {
-            warnings.add(&key_path.clone().join(below), text);
+        warn_about_shared_callback(warnings, &key_path, id, connector);
+        for (relative, text) in connector.kinds().flat_map(|kind| kind.warnings()) {
+            warnings.add(&key_path.clone().join(relative), text);
         }
     }
 }
 
 /// Warns of two connectors with the same callback: a hostile provider can send the browser there with a
 /// code of the other provider (mix-up attack, RFC 9700 §4.4).
-fn shared_callback<'a>(
+fn warn_about_shared_callback<'a>(
     warnings: &mut Warnings<'a>,
     key_path: &KeyPath<'a>,
     id: &ConnectorId,
@@ -249,7 +248,7 @@ fn shared_callback<'a>(
     }
 }
 
-fn routes(warnings: &mut Warnings<'_>) {
+fn warn_about_routes(warnings: &mut Warnings<'_>) {
     if warnings.config.route.is_empty() {
         warnings.add(
             &KeyPath::of(["route"]),
@@ -258,11 +257,11 @@ fn routes(warnings: &mut Warnings<'_>) {
     }
     let routes = &warnings.config.route;
     // If another proxy uses the check endpoints, no route needs an upstream.
-    let only_asked = !warnings.config.server.trusted_proxies.is_empty()
+    let serves_only_checks = !warnings.config.server.trusted_proxies.is_empty()
         && routes.iter().all(|route| route.upstream.is_empty());
     for (at, route) in routes.iter().enumerate() {
         let key_path = KeyPath::of(["route"]).item(at);
-        if route.upstream.is_empty() && !only_asked {
+        if route.upstream.is_empty() && !serves_only_checks {
             let text = "it has no upstream: allowed requests get 404";
             warnings.add(&key_path, text);
         }
@@ -277,7 +276,7 @@ fn routes(warnings: &mut Warnings<'_>) {
                         method that menshen has checked";
             warnings.add(&key_path.clone().key("pass_headers"), text);
         }
-        tokens_in_plain_http(warnings, &key_path, route);
+        warn_about_tokens_in_plain_http(warnings, &key_path, route);
         if route.upstream_tls.as_ref().is_some_and(|tls| !tls.verify) {
             let text = "an attacker in the network can pose as the application and read and change \
                         everything: name its CA or its own certificate in `ca` instead";
@@ -300,8 +299,8 @@ fn routes(warnings: &mut Warnings<'_>) {
                         nobody passes";
             warnings.add(&key_path.clone().key("acr_values"), text);
         }
-        let nobody = warnings.config.connector.is_empty() && route.issuers.is_empty();
-        if route.access == AccessConfig::Rule && nobody {
+        let has_no_callers = warnings.config.connector.is_empty() && route.issuers.is_empty();
+        if route.access == AccessConfig::Rule && has_no_callers {
             let text = "there is no connector and no issuer: in the rule `user` is always null";
             warnings.add(&key_path.key("access"), text);
         }
@@ -309,19 +308,19 @@ fn routes(warnings: &mut Warnings<'_>) {
 }
 
 /// Warns if the provider's tokens are sent to an application in plain http.
-fn tokens_in_plain_http<'a>(
+fn warn_about_tokens_in_plain_http<'a>(
     warnings: &mut Warnings<'a>,
     key_path: &KeyPath<'a>,
     route: &RouteConfig,
 ) {
-    let plain = |upstream: &UpstreamUrl| match upstream {
+    let is_plain_http = |upstream: &UpstreamUrl| match upstream {
         UpstreamUrl::Tcp { tls, host, .. } => {
             let url = Url::parse(&format!("http://{host}/"));
             !tls && !url.is_ok_and(|url| is_loopback(&url))
         }
         UpstreamUrl::Unix(_) => false,
     };
-    if route.upstream.iter().any(plain) {
+    if route.upstream.iter().any(is_plain_http) {
         let text = "tokens of the provider are sent to the application in plain http: an attacker in \
                     the network can use them";
         let keys = [
@@ -334,7 +333,7 @@ fn tokens_in_plain_http<'a>(
     }
 }
 
-fn wildcard_hosts(warnings: &mut Warnings<'_>) {
+fn warn_about_wildcard_hosts(warnings: &mut Warnings<'_>) {
     for (at, route) in warnings.config.route.iter().enumerate() {
         if sends_sessions_to_wildcard(warnings.config, route) {
             let text = "every host below it in the DNS belongs to this site: people must confirm before \
@@ -358,14 +357,14 @@ fn sends_sessions_to_wildcard(config: &Config, route: &RouteConfig) -> bool {
 
 /// Whether another application on the host of this route accepts its assertions.
 fn shares_its_audience(config: &Config, at: usize) -> bool {
-    let by_host = |route: &RouteConfig| route.assertion && route.audience.is_none();
+    let uses_host = |route: &RouteConfig| route.assertion && route.audience.is_none();
     let this = &config.route[at];
-    let same = |other: &RouteConfig| {
-        by_host(other)
+    let shares = |other: &RouteConfig| {
+        uses_host(other)
             && host_without_port(&other.host) == host_without_port(&this.host)
             && other.upstream != this.upstream
     };
-    by_host(this) && config.route.iter().any(same)
+    uses_host(this) && config.route.iter().any(shares)
 }
 
 /// The host pattern without its port, because an audience has no port.
@@ -378,8 +377,8 @@ fn host_without_port(host: &HostPattern) -> (bool, &str) {
 }
 
 fn reports_acr(config: &Config, route: &RouteConfig) -> bool {
-    let counts = |id| route.connectors.is_empty() || route.connectors.contains(id);
-    let mut connectors = config.connector.iter().filter(|(id, _)| counts(id));
+    let is_accepted = |id| route.connectors.is_empty() || route.connectors.contains(id);
+    let mut connectors = config.connector.iter().filter(|(id, _)| is_accepted(id));
     connectors.any(|(_, connector)| {
         connector
             .kind()

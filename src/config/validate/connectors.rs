@@ -15,7 +15,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
             let help = error.to_string().replace("ID", id.as_str());
             match error {
                 KindError::Missing => {
-                    problems.key(
+                    problems.add_at_key(
                         &key_path,
                         format!("the connector `{id}` is of no kind"),
                         help,
@@ -23,45 +23,45 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
                 }
                 KindError::Several(_, second) => {
                     let message = format!("the connector `{id}` is of two kinds");
-                    problems.key(&key_path.clone().key(second), message, help);
+                    problems.add_at_key(&key_path.clone().key(second), message, help);
                 }
             }
         }
-        for written in connector.kinds() {
-            kind_problems(problems, &key_path, connector, written);
+        for kind in connector.kinds() {
+            validate_kind(problems, &key_path, connector, kind);
         }
         if let Some(base) = &connector.callback_base {
-            problems.origin(&key_path.clone().key("callback_base"), base);
+            problems.require_origin(&key_path.clone().key("callback_base"), base);
         }
-        callback(problems, &key_path, connector);
-        login_targets(problems, &key_path, connector);
-        mapping(problems, &key_path, connector);
+        validate_callback(problems, &key_path, connector);
+        validate_login_targets(problems, &key_path, connector);
+        validate_mapping(problems, &key_path, connector);
     }
-    auto_logins(problems);
+    validate_auto_logins(problems);
 }
 
 /// The problems that the kind of the connector finds.
-fn kind_problems<'a>(
+fn validate_kind<'a>(
     problems: &mut Problems<'a>,
     key_path: &KeyPath<'a>,
     connector: &'a ConnectorConfig,
     kind: &'a dyn Kind,
 ) {
-    for (below, text, scope) in kind.expressions() {
-        problems.expression(&key_path.clone().join(below), text, scope);
+    for (relative, text, scope) in kind.expressions() {
+        problems.check_expression(&key_path.clone().join(relative), text, scope);
     }
     let external_url = problems.config.server.external_url.url();
     for problem in kind.problems(connector, external_url) {
         let key_path = key_path.clone().join(problem.key_path);
         match problem.points_at_key {
-            true => problems.key(&key_path, problem.message, problem.help),
-            false => problems.value(&key_path, problem.message, problem.help),
+            true => problems.add_at_key(&key_path, problem.message, problem.help),
+            false => problems.add_at_value(&key_path, problem.message, problem.help),
         }
     }
 }
 
 /// Refuses a callback that the provider's response cannot reach, or that is one of menshen's pages.
-fn callback<'a>(
+fn validate_callback<'a>(
     problems: &mut Problems<'a>,
     key_path: &KeyPath<'a>,
     connector: &'a ConnectorConfig,
@@ -72,8 +72,8 @@ fn callback<'a>(
     let server = &problems.config.server;
     let key_path = key_path.clone().key("callback");
     let external = server.external_url.url();
-    let known = [Some(external), connector.callback_base.as_ref()];
-    if !known
+    let reachable = [Some(external), connector.callback_base.as_ref()];
+    if !reachable
         .iter()
         .flatten()
         .any(|url| url.origin() == callback.origin())
@@ -83,7 +83,7 @@ fn callback<'a>(
              responses reach it",
             external.origin().ascii_serialization()
         );
-        problems.value(
+        problems.add_at_value(
             &key_path,
             "the provider's response would not reach menshen",
             help,
@@ -93,32 +93,33 @@ fn callback<'a>(
     let prefix = server.prefix.as_str();
     let below = callback.path().strip_prefix(prefix);
     let below = below.and_then(|rest| rest.strip_prefix('/'));
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    let is_path = |path: &&str| !path.is_empty() && path.bytes().all(plain) && !path.contains("//");
-    let bare = callback.query().is_none()
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let is_path =
+        |path: &&str| !path.is_empty() && path.bytes().all(is_allowed) && !path.contains("//");
+    let has_no_query = callback.query().is_none()
         && callback.fragment().is_none()
         && callback.username().is_empty()
         && callback.password().is_none();
-    match below.filter(is_path).filter(|_| bare) {
+    match below.filter(is_path).filter(|_| has_no_query) {
         None => {
             let help = format!(
                 "a path below {prefix}/ of letters, digits and -._~/, without query; `prefix` can be \
                  changed, such as to \"/oauth2\""
             );
-            problems.value(&key_path, "this is not a URL below `prefix`", help);
+            problems.add_at_value(&key_path, "this is not a URL below `prefix`", help);
         }
         Some(path) => {
             let first = path.split('/').next().unwrap_or_default();
             if OWN_PAGES.contains(&first) {
                 let help = "choose another, such as callback";
                 let message = format!("{prefix}/{first} is a page of menshen");
-                problems.value(&key_path, message, help);
+                problems.add_at_value(&key_path, message, help);
             }
         }
     }
 }
 
-fn login_targets<'a>(
+fn validate_login_targets<'a>(
     problems: &mut Problems<'a>,
     key_path: &KeyPath<'a>,
     connector: &'a ConnectorConfig,
@@ -133,12 +134,12 @@ fn login_targets<'a>(
             let key_path = key_path.clone().key("home").key(key);
             let help =
                 "a path such as /portal, or a URL whose scheme, host and port a route serves";
-            problems.value(&key_path, "nobody can land there after a login", help);
+            problems.add_at_value(&key_path, "nobody can land there after a login", help);
         }
     }
 }
 
-fn mapping<'a>(
+fn validate_mapping<'a>(
     problems: &mut Problems<'a>,
     key_path: &KeyPath<'a>,
     connector: &'a ConnectorConfig,
@@ -146,19 +147,19 @@ fn mapping<'a>(
     let key_path = key_path.clone().key("mapping");
     for (field, expression) in &connector.mapping.0 {
         let key_path = key_path.clone().key(field);
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if field.is_empty() || field.len() > 64 || !field.bytes().all(plain) {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if field.is_empty() || field.len() > 64 || !field.bytes().all(is_allowed) {
             let help = "letters, digits and _, at most 64: rules read it as user.attributes.NAME";
-            problems.key(&key_path, "this name cannot be used for a field", help);
+            problems.add_at_key(&key_path, "this name cannot be used for a field", help);
         }
-        problems.expression(&key_path, expression, Scope::Mapping);
+        problems.check_expression(&key_path, expression, Scope::Mapping);
     }
 }
 
 /// Refuses settings in which two connectors would start a login automatically in the same app.
-fn auto_logins(problems: &mut Problems<'_>) {
+fn validate_auto_logins(problems: &mut Problems<'_>) {
     let mut always: Option<&str> = None;
-    let mut in_app: Vec<(&'static str, &str)> = Vec::new();
+    let mut connectors_by_app: Vec<(&'static str, &str)> = Vec::new();
     for (id, connector) in &problems.config.connector {
         let key_path = KeyPath::of(["connector", id.as_str()]).key("auto_login");
         let id = id.as_str();
@@ -167,7 +168,7 @@ fn auto_logins(problems: &mut Problems<'_>) {
             AutoLogin::Always => match always {
                 Some(other) => {
                     let message = format!("`{other}` already has auto_login = \"always\"");
-                    problems.value(
+                    problems.add_at_value(
                         &key_path,
                         message,
                         "only one connector can start every login",
@@ -178,19 +179,19 @@ fn auto_logins(problems: &mut Problems<'_>) {
             AutoLogin::InApp => {}
         }
         // `always` includes the provider's own app.
-        let starts = !matches!(connector.auto_login, AutoLogin::Never);
+        let starts_in_app = !matches!(connector.auto_login, AutoLogin::Never);
         let app = connector.kind().ok().and_then(|kind| kind.features().app);
-        let Some(client) = app.filter(|_| starts).map(|app| app.name) else {
+        let Some(client) = app.filter(|_| starts_in_app).map(|app| app.name) else {
             continue;
         };
-        match in_app.iter().find(|(other, _)| *other == client) {
+        match connectors_by_app.iter().find(|(other, _)| *other == client) {
             Some((_, other)) => {
                 let message =
                     format!("inside the client of {client}, `{other}` already starts logins");
                 let help = "set auto_login = \"never\" on all but one connector of a kind";
-                problems.value(&key_path, message, help);
+                problems.add_at_value(&key_path, message, help);
             }
-            None => in_app.push((client, id)),
+            None => connectors_by_app.push((client, id)),
         }
     }
 }

@@ -22,15 +22,15 @@ impl return_to::Destinations for Destinations<'_> {
         let (Some(host), port) = (origin.host_str(), origin.port_or_known_default()) else {
             return false;
         };
-        let named = |pattern: &HostPattern| match pattern {
+        let matches_host = |pattern: &HostPattern| match pattern {
             HostPattern::Any { .. } => false,
             HostPattern::Exact { name, .. } => name == host,
             HostPattern::Wildcard { suffix, .. } => host
                 .strip_suffix(suffix.as_str())
                 .is_some_and(|label| !label.is_empty()),
         };
-        let reachable = |pattern: &HostPattern| match pattern.port() {
-            Some(named) => port == Some(named),
+        let matches_port = |pattern: &HostPattern| match pattern.port() {
+            Some(own) => port == Some(own),
             None => port == external.port_or_known_default(),
         };
         origin.scheme() == external.scheme()
@@ -38,7 +38,7 @@ impl return_to::Destinations for Destinations<'_> {
                 .0
                 .route
                 .iter()
-                .any(|route| named(&route.host) && reachable(&route.host))
+                .any(|route| matches_host(&route.host) && matches_port(&route.host))
     }
 
     fn login_url(&self) -> &Url {

@@ -13,7 +13,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
     if config.server.trusted_proxies.is_empty() {
         let help = "name Envoy's addresses in [server] trusted_proxies, such as [\"127.0.0.1\"]; \
                     \"unix\" stands for peers on unix sockets";
-        problems.key(
+        problems.add_at_key(
             &table,
             "no proxy may use it: trusted_proxies is empty",
             help,
@@ -24,7 +24,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
         None if !ext_authz.on_main => {
             let help =
                 "add grpc_listen, such as \"127.0.0.1:9181\", or on_main = true, or remove it";
-            problems.key(&table, "no proxy can reach it: it has no listener", help);
+            problems.add_at_key(&table, "no proxy can reach it: it has no listener", help);
         }
         None => {}
         Some(written) => match Address::try_from(written.clone()) {
@@ -33,7 +33,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
                 let main = config.server.listen.iter().map(|listen| &listen.address);
                 if main.into_iter().any(|other| *other == address) {
                     let help = "take another port, or on_main = true instead of grpc_listen";
-                    problems.value(
+                    problems.add_at_value(
                         &listen,
                         "this address is used by [server] listen, too",
                         help,
@@ -42,7 +42,7 @@ pub(super) fn validate(problems: &mut Problems<'_>) {
             }
             Err(error) => {
                 let help = "an address and a port, such as \"127.0.0.1:9181\", or \"unix:/path\"";
-                problems.value(&listen, error.to_string(), help);
+                problems.add_at_value(&listen, error.to_string(), help);
             }
         },
     }

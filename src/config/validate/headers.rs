@@ -11,7 +11,7 @@ use crate::request::route::RouteConfig;
 use crate::setting::KeyPath;
 
 /// The identity headers, which only menshen may set. They are reserved on every route.
-const IDENTITY: [&str; 6] = [
+const IDENTITY_HEADERS: [&str; 6] = [
     "x-forwarded-user",
     "x-forwarded-preferred-username",
     "x-forwarded-name",
@@ -21,70 +21,70 @@ const IDENTITY: [&str; 6] = [
 ];
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
-    let identity: HashSet<String> = problems
+    let identity_headers: HashSet<String> = problems
         .config
         .route
         .iter()
         .flat_map(|route| route.headers.keys())
         .map(|name| normalized(name))
-        .chain(IDENTITY.map(normalized))
+        .chain(IDENTITY_HEADERS.map(normalized))
         .collect();
     for (at, route) in problems.config.route.iter().enumerate() {
         let key_path = KeyPath::of(["route"]).item(at);
-        let mut seen = HashSet::new();
+        let mut names = HashSet::new();
         for (name, expression) in &route.headers {
             let key_path = key_path.clone().key("headers").key(name);
-            check_settable(problems, &key_path, name);
-            if !seen.insert(normalized(name)) {
+            validate_settable(problems, &key_path, name);
+            if !names.insert(normalized(name)) {
                 let help = "applications do not distinguish `-` and `_`, or upper and lower case";
-                problems.key(&key_path, format!("`{name}` is set twice"), help);
+                problems.add_at_key(&key_path, format!("`{name}` is set twice"), help);
             }
-            problems.expression(&key_path, expression, Scope::Rule);
+            problems.check_expression(&key_path, expression, Scope::Rule);
         }
-        duplicates(problems, &key_path, route, &seen);
+        validate_duplicates(problems, &key_path, route, &names);
         for (item, name) in route.pass_headers.iter().enumerate() {
             let key_path = key_path.clone().key("pass_headers").item(item);
-            check_passable(problems, &key_path, name, &identity);
+            validate_passable(problems, &key_path, name, &identity_headers);
         }
     }
 }
 
 /// Reports headers that more than one key would set.
-fn duplicates(
+fn validate_duplicates(
     problems: &mut Problems<'_>,
     key_path: &KeyPath<'_>,
     route: &RouteConfig,
-    own: &HashSet<String>,
+    set_by_route: &HashSet<String>,
 ) {
-    let own_authorization = own.contains("authorization");
-    if route.basic_auth.is_some() && own_authorization {
+    let sets_authorization = set_by_route.contains("authorization");
+    if route.basic_auth.is_some() && sets_authorization {
         let help = "remove it from [route.headers], or remove basic_auth";
         let key_path = key_path.clone().key("basic_auth");
-        problems.key(&key_path, "Authorization is set twice", help);
+        problems.add_at_key(&key_path, "Authorization is set twice", help);
     }
-    if route.pass_id_token && (route.basic_auth.is_some() || own_authorization) {
+    if route.pass_id_token && (route.basic_auth.is_some() || sets_authorization) {
         let help = "the ID token goes into Authorization: remove pass_id_token, or whatever else \
                     sets it";
         let key_path = key_path.clone().key("pass_id_token");
-        problems.key(&key_path, "Authorization is set twice", help);
+        problems.add_at_key(&key_path, "Authorization is set twice", help);
     }
-    if route.pass_access_token && own.contains("x-forwarded-access-token") {
+    if route.pass_access_token && set_by_route.contains("x-forwarded-access-token") {
         let help = "remove it from [route.headers], or remove pass_access_token";
         let key_path = key_path.clone().key("pass_access_token");
-        problems.key(&key_path, "X-Forwarded-Access-Token is set twice", help);
+        problems.add_at_key(&key_path, "X-Forwarded-Access-Token is set twice", help);
     }
-    if route.assertion && own.contains("x-menshen-assertion") {
+    if route.assertion && set_by_route.contains("x-menshen-assertion") {
         let help = "remove it from [route.headers], or remove assertion";
         let key_path = key_path.clone().key("assertion");
-        problems.key(&key_path, "X-Menshen-Assertion is set twice", help);
+        problems.add_at_key(&key_path, "X-Menshen-Assertion is set twice", help);
     }
 }
 
-fn check_settable(problems: &mut Problems<'_>, key_path: &KeyPath<'_>, name: &str) {
+fn validate_settable(problems: &mut Problems<'_>, key_path: &KeyPath<'_>, name: &str) {
     match HeaderName::try_from(name) {
         Err(_) => {
             let help = "letters, digits and -, such as X-Remote-User";
-            problems.key(
+            problems.add_at_key(
                 key_path,
                 format!("`{name}` is not a valid header name"),
                 help,
@@ -93,39 +93,39 @@ fn check_settable(problems: &mut Problems<'_>, key_path: &KeyPath<'_>, name: &st
         Ok(header) if is_reserved(&header) => {
             let help = "it frames the message, names its target or holds cookies; for Host there \
                         is host_header";
-            problems.key(key_path, format!("`{name}` cannot be set"), help);
+            problems.add_at_key(key_path, format!("`{name}` cannot be set"), help);
         }
         Ok(_) => {}
     }
 }
 
-fn check_passable(
+fn validate_passable(
     problems: &mut Problems<'_>,
     key_path: &KeyPath<'_>,
     name: &str,
-    identity: &HashSet<String>,
+    identity_headers: &HashSet<String>,
 ) {
     let message = match HeaderName::try_from(name) {
         Err(_) => format!("`{name}` is not a valid header name"),
         Ok(header) if is_reserved(&header) => {
             format!("`{name}` belongs to one connection and is never passed on")
         }
-        Ok(header) if is_identity(&normalized(header.as_str()), identity) => {
+        Ok(header) if is_identity(&normalized(header.as_str()), identity_headers) => {
             format!("`{name}` is an identity header: that of a client is never passed on")
         }
         Ok(_) => return,
     };
-    problems.value(
+    problems.add_at_value(
         key_path,
         message,
         "such as X-Original-URL or X-HTTP-Method-Override",
     );
 }
 
-fn is_identity(normalized: &str, identity: &HashSet<String>) -> bool {
+fn is_identity(normalized: &str, identity_headers: &HashSet<String>) -> bool {
     let built_in =
         normalized.starts_with("x-menshen-") || normalized.starts_with("x-auth-request-");
-    built_in || identity.contains(normalized)
+    built_in || identity_headers.contains(normalized)
 }
 
 /// The name as an application may compare it: in lower case, with `-` for all punctuation.

@@ -11,38 +11,38 @@ use crate::setting::KeyPath;
 pub(super) fn validate(problems: &mut Problems<'_>) {
     for (id, issuer) in &problems.config.issuer {
         let key_path = KeyPath::of(["issuer", id.as_str()]);
-        token_settings(problems, &key_path, issuer);
-        addresses(problems, &key_path, issuer);
-        people_connector(problems, &key_path, issuer);
+        validate_token_settings(problems, &key_path, issuer);
+        validate_addresses(problems, &key_path, issuer);
+        validate_people_connector(problems, &key_path, issuer);
     }
     for (at, route) in problems.config.route.iter().enumerate() {
         let key_path = KeyPath::of(["route"]).item(at);
-        route_issuers(problems, &key_path, route);
-        overlapping_issuers(problems, &key_path, route);
+        validate_route_issuers(problems, &key_path, route);
+        validate_overlapping_issuers(problems, &key_path, route);
     }
 }
 
-fn token_settings<'a>(
+fn validate_token_settings<'a>(
     problems: &mut Problems<'a>,
     key_path: &KeyPath<'a>,
     issuer: &'a IssuerConfig,
 ) {
-    if let Some((wrong, why)) = tenants_problem(&issuer.url, &issuer.tenants) {
-        let (key, message) = match wrong {
+    if let Some((setting, why)) = tenants_problem(&issuer.url, &issuer.tenants) {
+        let (key, message) = match setting {
             TenantSetting::Issuer => ("url", "the tokens of every tenant would be refused"),
             TenantSetting::Tenants => ("tenants", "the value of tenants cannot be used"),
         };
-        problems.value(&key_path.clone().key(key), message, why);
+        problems.add_at_value(&key_path.clone().key(key), message, why);
     }
     if issuer.audiences.is_empty() {
         let help = "list the `aud` values of the tokens for these applications";
         let key_path = key_path.clone().key("audiences");
-        problems.value(&key_path, "without audiences every token is refused", help);
+        problems.add_at_value(&key_path, "without audiences every token is refused", help);
     }
     for (at, audience) in issuer.audiences.iter().enumerate() {
         if audience.is_empty() {
             let key_path = key_path.clone().key("audiences").item(at);
-            problems.value(
+            problems.add_at_value(
                 &key_path,
                 "an audience must not be empty",
                 "such as \"menshen\"",
@@ -51,14 +51,14 @@ fn token_settings<'a>(
     }
     if issuer.algorithms.as_ref().is_some_and(Vec::is_empty) {
         let key_path = key_path.clone().key("algorithms");
-        problems.value(
+        problems.add_at_value(
             &key_path,
             "without algorithms every token is refused",
             "remove it for the default",
         );
     }
-    problems.positive(key_path, &[("token_life_max", issuer.token_life_max)]);
-    problems.at_least_one(
+    problems.require_positive(key_path, &[("token_life_max", issuer.token_life_max)]);
+    problems.require_at_least_one(
         key_path,
         &[
             ("cached_max", issuer.cached_max),
@@ -76,7 +76,7 @@ fn token_settings<'a>(
         && introspection.client_id.is_empty()
     {
         let key_path = key_path.clone().key("introspection").key("client_id");
-        problems.value(
+        problems.add_at_value(
             &key_path,
             "introspection needs a client_id",
             "the id of a client of the issuer",
@@ -86,7 +86,7 @@ fn token_settings<'a>(
 
 /// `people` must name a connector of the same issuer, because only its accounts have the `sub` of the
 /// token.
-fn people_connector<'a>(
+fn validate_people_connector<'a>(
     problems: &mut Problems<'a>,
     key_path: &KeyPath<'a>,
     issuer: &'a IssuerConfig,
@@ -104,7 +104,7 @@ fn people_connector<'a>(
             names => format!("there are: {}", names.join(", ")),
         };
         let message = format!("`{people}` is not a connector whose provider signs tokens");
-        problems.value(&key_path, message, help);
+        problems.add_at_value(&key_path, message, help);
         return;
     };
     if *known.issuer != issuer.url || !same_tenants(known.tenants, &issuer.tenants) {
@@ -113,13 +113,13 @@ fn people_connector<'a>(
             known.issuer
         );
         let message = format!("the connector `{people}` belongs to another issuer");
-        problems.value(&key_path, message, help);
+        problems.add_at_value(&key_path, message, help);
     }
-    let optional = issuer.introspection.as_ref();
-    if optional.is_some_and(|introspection| introspection.audience_optional) {
+    let introspection = issuer.introspection.as_ref();
+    if introspection.is_some_and(|introspection| introspection.audience_optional) {
         let help = "remove `audience_optional`: otherwise another application could use the tokens \
                     it receives to act as their persons";
-        problems.value(
+        problems.add_at_value(
             &key_path,
             "tokens for any application would identify a person",
             help,
@@ -139,7 +139,11 @@ fn same_tenants(one: &[TenantName], other: &[TenantName]) -> bool {
     one.len() == other.len() && one.iter().all(|tenant| other.contains(tenant))
 }
 
-fn addresses<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, issuer: &'a IssuerConfig) {
+fn validate_addresses<'a>(
+    problems: &mut Problems<'a>,
+    key_path: &KeyPath<'a>,
+    issuer: &'a IssuerConfig,
+) {
     let introspection = issuer.introspection.as_ref();
     let urls: [(KeyPath<'_>, Option<&Url>); 3] = [
         (
@@ -153,18 +157,22 @@ fn addresses<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, issuer: &'
         ),
     ];
     for (key_path, url) in urls {
-        let bad = |url: &Url| {
-            let http = matches!(url.scheme(), "http" | "https") && url.has_host();
-            !http || !url.username().is_empty() || url.password().is_some()
+        let is_invalid = |url: &Url| {
+            let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
+            !is_http || !url.username().is_empty() || url.password().is_some()
         };
-        if url.is_some_and(bad) {
+        if url.is_some_and(is_invalid) {
             let help = "http:// or https://, a host and a path, without credentials";
-            problems.value(&key_path, "this URL cannot be used", help);
+            problems.add_at_value(&key_path, "this URL cannot be used", help);
         }
     }
 }
 
-fn route_issuers<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &'a RouteConfig) {
+fn validate_route_issuers<'a>(
+    problems: &mut Problems<'a>,
+    key_path: &KeyPath<'a>,
+    route: &'a RouteConfig,
+) {
     let known = &problems.config.issuer;
     let names: Vec<_> = known.keys().map(IssuerId::as_str).collect();
     for (at, id) in route.issuers.iter().enumerate() {
@@ -174,18 +182,18 @@ fn route_issuers<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route:
                 names => format!("there are: {}", names.join(", ")),
             };
             let key_path = key_path.clone().key("issuers").item(at);
-            problems.value(&key_path, format!("there is no issuer `{id}`"), help);
+            problems.add_at_value(&key_path, format!("there is no issuer `{id}`"), help);
         }
     }
     if !route.issuers.is_empty() && route.access == AccessConfig::Public {
         let help =
             "access = \"rule\" with allow = \"true\" lets everybody pass and verifies tokens";
         let message = "a public route lets everybody pass: `issuers` has no effect";
-        problems.key(&key_path.clone().key("issuers"), message, help);
+        problems.add_at_key(&key_path.clone().key("issuers"), message, help);
     }
     if route.issuers.is_empty() && !route.scopes.is_empty() {
         let help = "only tokens have scopes: add issuers = [...]";
-        problems.key(
+        problems.add_at_key(
             &key_path.clone().key("scopes"),
             "`scopes` has no effect without `issuers`",
             help,
@@ -193,8 +201,9 @@ fn route_issuers<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route:
     }
 }
 
-/// Refuses routes whose issuers overlap. An opaque token must not be sent to two issuers.
-fn overlapping_issuers<'a>(
+/// Refuses a route with two issuers of the same `iss`, or with two that use introspection: an opaque
+/// token must not be sent to both.
+fn validate_overlapping_issuers<'a>(
     problems: &mut Problems<'a>,
     key_path: &KeyPath<'a>,
     route: &'a RouteConfig,
@@ -204,18 +213,18 @@ fn overlapping_issuers<'a>(
     for (at, issuer) in all.iter().enumerate() {
         let Some(issuer) = issuer else { continue };
         let before = all[..at].iter().flatten();
-        let same =
+        let shares_tokens =
             |other: &&IssuerConfig| other.url.covers(&issuer.url) || issuer.url.covers(&other.url);
-        let twice = before.clone().any(same);
-        let asks = |issuer: &IssuerConfig| issuer.introspection.is_some();
+        let overlaps = before.clone().any(shares_tokens);
+        let introspects = |issuer: &IssuerConfig| issuer.introspection.is_some();
         let key_path = key_path.clone().key("issuers").item(at);
-        if twice {
+        if overlaps {
             let message = format!("this route names an issuer of {} already", issuer.url);
-            problems.value(&key_path, message, "name one of them");
-        } else if asks(issuer) && before.clone().any(|other| asks(other)) {
+            problems.add_at_value(&key_path, message, "name one of them");
+        } else if introspects(issuer) && before.clone().any(|other| introspects(other)) {
             let help = "tokens of one issuer would be sent to the other: use two routes";
             let message = "two issuers of this route use introspection";
-            problems.value(&key_path, message, help);
+            problems.add_at_value(&key_path, message, help);
         }
     }
 }

@@ -8,37 +8,37 @@ use crate::people::cookie::SameSiteConfig;
 use crate::setting::KeyPath;
 
 pub(super) fn validate(problems: &mut Problems<'_>) {
-    listeners(problems);
-    own_paths(problems);
-    cookies(problems);
-    limits(problems);
+    validate_listeners(problems);
+    validate_own_paths(problems);
+    validate_cookies(problems);
+    validate_limits(problems);
 }
 
-fn listeners(problems: &mut Problems<'_>) {
+fn validate_listeners(problems: &mut Problems<'_>) {
     let config = problems.config;
     let key_path = KeyPath::of(["server", "listen"]);
     if config.server.listen.is_empty() {
         let help = "remove listen, or name an address such as \"127.0.0.1:8080\"";
-        problems.value(&key_path, "no address to listen on", help);
+        problems.add_at_value(&key_path, "no address to listen on", help);
     }
     for (at, listen) in config.server.listen.iter().enumerate() {
         let key_path = key_path.clone().item(at);
         if listen.tls == Some(true) && config.server.tls.is_none() {
             let help = "add [server.tls] with certificate and key";
-            problems.value(&key_path, "there is no certificate for TLS", help);
+            problems.add_at_value(&key_path, "there is no certificate for TLS", help);
         }
         if listen.tls == Some(true) && listen.redirect_https {
             let help = "remove tls, or redirect_https";
-            problems.value(&key_path, "it would redirect from https to https", help);
+            problems.add_at_value(&key_path, "it would redirect from https to https", help);
         }
         // The system chooses a free port for port 0, so two of them do not collide.
-        let free = matches!(&listen.address, Address::Ip(ip) if ip.port() == 0);
-        if !free
+        let is_chosen_by_system = matches!(&listen.address, Address::Ip(ip) if ip.port() == 0);
+        if !is_chosen_by_system
             && config.server.listen[..at]
                 .iter()
                 .any(|other| other.address == listen.address)
         {
-            problems.value(
+            problems.add_at_value(
                 &key_path,
                 "this address is in the list twice",
                 "remove one of them",
@@ -49,11 +49,11 @@ fn listeners(problems: &mut Problems<'_>) {
         && let Err(error) = Address::try_from(admin.listen.clone())
     {
         let help = "an address and a port, such as \"127.0.0.1:9180\", or \"unix:/path\"";
-        problems.value(&KeyPath::of(["admin", "listen"]), error.to_string(), help);
+        problems.add_at_value(&KeyPath::of(["admin", "listen"]), error.to_string(), help);
     }
     if tracing_subscriber::EnvFilter::try_new(&config.log.level).is_err() {
         let help = "error, warn, info, debug, trace, or directives such as info,menshen=debug";
-        problems.value(
+        problems.add_at_value(
             &KeyPath::of(["log", "level"]),
             "this is not a log level",
             help,
@@ -61,60 +61,61 @@ fn listeners(problems: &mut Problems<'_>) {
     }
 }
 
-fn own_paths(problems: &mut Problems<'_>) {
+fn validate_own_paths(problems: &mut Problems<'_>) {
     let server = &problems.config.server;
     let prefix = server.prefix.as_str();
     for path in server.files.keys() {
-        let below = path.as_str().strip_prefix(prefix);
-        if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        let below_prefix = path.as_str().strip_prefix(prefix);
+        if below_prefix.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             let key_path = KeyPath::of(["server", "files", path.as_str()]);
             let help = format!("everything below {prefix} is menshen's own");
-            problems.key(&key_path, "this file would hide a page of menshen", help);
+            problems.add_at_key(&key_path, "this file would hide a page of menshen", help);
         }
     }
     for (at, origin) in problems.config.login.origins.iter().enumerate() {
-        problems.origin(&KeyPath::of(["login", "origins"]).item(at), origin);
+        problems.require_origin(&KeyPath::of(["login", "origins"]).item(at), origin);
     }
 }
 
-fn cookies(problems: &mut Problems<'_>) {
+fn validate_cookies(problems: &mut Problems<'_>) {
     let external = &problems.config.server.external_url;
     let session = &problems.config.session;
-    if session.cookie_same_site == SameSiteConfig::None && !external.secure() {
+    if session.cookie_same_site == SameSiteConfig::None && !external.is_https() {
         let help = "browsers refuse such a cookie: make external_url https:// or remove this key";
         let key_path = KeyPath::of(["session", "cookie_same_site"]);
-        problems.value(&key_path, "cookie_same_site = \"none\" needs https", help);
+        problems.add_at_value(&key_path, "cookie_same_site = \"none\" needs https", help);
     }
-    let framed_by = KeyPath::of(["session", "frame_ancestors"]);
+    let frame_ancestors = KeyPath::of(["session", "frame_ancestors"]);
     for (at, origin) in session.frame_ancestors.iter().enumerate() {
-        problems.origin(&framed_by.clone().item(at), origin);
+        problems.require_origin(&frame_ancestors.clone().item(at), origin);
     }
     let Some(domain) = &session.cookie_domain else {
         return;
     };
     let key_path = KeyPath::of(["session", "cookie_domain"]);
     let is_address = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-    let label = |label: &str| {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        !label.is_empty() && label.bytes().all(plain)
+    let is_label = |label: &str| {
+        let is_allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !label.is_empty() && label.bytes().all(is_allowed)
     };
-    if is_address(domain) || !domain.contains('.') || !domain.split('.').all(label) {
+    if is_address(domain) || !domain.contains('.') || !domain.split('.').all(is_label) {
         let help = "write a domain of at least two labels in lower case, such as corp.example";
-        problems.value(&key_path, "cookie_domain cannot be used", help);
+        problems.add_at_value(&key_path, "cookie_domain cannot be used", help);
         return;
     }
-    let above = external.host().strip_suffix(domain.as_str());
-    if !above.is_some_and(|rest| rest.is_empty() || rest.ends_with('.')) {
+    let subdomain = external.host().strip_suffix(domain.as_str());
+    if !subdomain.is_some_and(|rest| rest.is_empty() || rest.ends_with('.')) {
         let help = format!(
             "the host of external_url is {}: write a domain that it is in",
             external.host()
         );
-        problems.value(&key_path, "cookie_domain does not cover external_url", help);
+        problems.add_at_value(&key_path, "cookie_domain does not cover external_url", help);
     }
 }
 
 /// Refuses shares of more than 100 percent.
-fn upstream_shares(problems: &mut Problems<'_>, table: &KeyPath<'_>) {
+fn validate_upstream_shares(problems: &mut Problems<'_>, table: &KeyPath<'_>) {
     let limits = &problems.config.server.limits;
     let (client, anonymous) = (limits.upstream_share, limits.upstream_share_anonymous);
     for (key, share, help) in [
@@ -131,41 +132,41 @@ fn upstream_shares(problems: &mut Problems<'_>, table: &KeyPath<'_>) {
     ] {
         if share > 100 {
             let key_path = table.clone().key(key);
-            problems.value(&key_path, format!("{key} is more than 100 percent"), help);
+            problems.add_at_value(&key_path, format!("{key} is more than 100 percent"), help);
         }
     }
 }
 
-fn limits(problems: &mut Problems<'_>) {
-    let door = &problems.config.server.limits;
+fn validate_limits(problems: &mut Problems<'_>) {
+    let limits = &problems.config.server.limits;
     let table = KeyPath::of(["server", "limits"]);
     let numbers = [
-        ("connections_max", door.connections_max as u64),
+        ("connections_max", limits.connections_max as u64),
         (
             "connections_per_client_max",
-            door.connections_per_client_max as u64,
+            limits.connections_per_client_max as u64,
         ),
         (
             "requests_per_client_max",
-            door.requests_per_client_max as u64,
+            limits.requests_per_client_max as u64,
         ),
-        ("streams_max", door.streams_max.into()),
-        ("upstream_share", door.upstream_share.into()),
+        ("streams_max", limits.streams_max.into()),
+        ("upstream_share", limits.upstream_share.into()),
         (
             "upstream_share_anonymous",
-            door.upstream_share_anonymous.into(),
+            limits.upstream_share_anonymous.into(),
         ),
-        ("header_bytes_max", door.header_bytes_max as u64),
+        ("header_bytes_max", limits.header_bytes_max as u64),
     ];
-    problems.at_least_one(&table, &numbers);
+    problems.require_at_least_one(&table, &numbers);
     let periods = [
-        ("header_read", door.header_read),
-        ("keep_alive", door.keep_alive),
-        ("progress_interval", door.progress_interval),
-        ("judged_again_after", door.judged_again_after),
+        ("header_read", limits.header_read),
+        ("keep_alive", limits.keep_alive),
+        ("progress_interval", limits.progress_interval),
+        ("judged_again_after", limits.judged_again_after),
     ];
-    problems.positive(&table, &periods);
-    upstream_shares(problems, &table);
+    problems.require_positive(&table, &periods);
+    validate_upstream_shares(problems, &table);
     let session = &problems.config.session;
     let table = KeyPath::of(["session"]);
     let periods = [
@@ -173,19 +174,19 @@ fn limits(problems: &mut Problems<'_>) {
         ("idle_timeout", session.idle_timeout),
         ("store_outage_grace", session.store_outage_grace),
     ];
-    problems.positive(&table, &periods);
+    problems.require_positive(&table, &periods);
     if session.idle_timeout > session.lifetime {
-        let idle = table.clone().key("idle_timeout");
-        let written = problems.config.source.contains(&idle);
-        let key_path = if written {
-            idle
+        let idle_timeout = table.clone().key("idle_timeout");
+        let is_written = problems.config.source.contains(&idle_timeout);
+        let key_path = if is_written {
+            idle_timeout
         } else {
             table.clone().key("lifetime")
         };
         let help = "a session ends after its lifetime even if it is used: change one of them";
-        problems.value(&key_path, "idle_timeout is longer than lifetime", help);
+        problems.add_at_value(&key_path, "idle_timeout is longer than lifetime", help);
     }
-    problems.at_least_one(
+    problems.require_at_least_one(
         &table,
         &[("cached_sessions_max", session.cached_sessions_max)],
     );
@@ -204,6 +205,6 @@ fn limits(problems: &mut Problems<'_>) {
         ("finishes_per_minute", login.finishes_per_minute.into()),
         ("bad_codes_max", login.bad_codes_max.into()),
     ];
-    problems.at_least_one(&table, &numbers);
-    problems.positive(&table, &[("bad_codes_pause", login.bad_codes_pause)]);
+    problems.require_at_least_one(&table, &numbers);
+    problems.require_positive(&table, &[("bad_codes_pause", login.bad_codes_pause)]);
 }

@@ -10,7 +10,7 @@ use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::setting::KeyPath;
 
 /// The longest time for which a revoked token may stay valid without a warning.
-const CACHE_LONG: Duration = Duration::from_secs(300);
+const CACHE_MAX_WITHOUT_WARNING: Duration = Duration::from_secs(300);
 
 pub(super) fn warn(warnings: &mut Warnings<'_>) {
     for (id, issuer) in &warnings.config.issuer {
@@ -20,13 +20,13 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
             let text = format!("no route uses it: add issuers = [\"{id}\"] to a route");
             warnings.add(&key_path, text);
         }
-        plain_http(warnings, &key_path, id, issuer);
+        warn_about_plain_http(warnings, &key_path, id, issuer);
         if issuer.tenants.contains(&TenantName::Any) {
             let text = "tokens of every organisation are accepted: list the tenants";
             warnings.add(&key_path.clone().key("tenants"), text);
         }
-        login_audiences(warnings, &key_path, issuer);
-        if issuer.cache.duration() > CACHE_LONG {
+        warn_about_login_audiences(warnings, &key_path, issuer);
+        if issuer.cache.duration() > CACHE_MAX_WITHOUT_WARNING {
             let text = "a revoked token stays valid for up to this time";
             warnings.add(&key_path.clone().key("cache"), text);
         }
@@ -41,7 +41,11 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
 
 /// Warns of an audience that is the client id of a connector: then ID tokens of people are accepted as
 /// bearer tokens.
-fn login_audiences(warnings: &mut Warnings<'_>, key_path: &KeyPath<'_>, issuer: &IssuerConfig) {
+fn warn_about_login_audiences(
+    warnings: &mut Warnings<'_>,
+    key_path: &KeyPath<'_>,
+    issuer: &IssuerConfig,
+) {
     let found: Vec<_> = warnings
         .config
         .connector
@@ -64,7 +68,7 @@ fn login_audiences(warnings: &mut Warnings<'_>, key_path: &KeyPath<'_>, issuer: 
     }
 }
 
-fn plain_http(
+fn warn_about_plain_http(
     warnings: &mut Warnings<'_>,
     key_path: &KeyPath<'_>,
     id: &IssuerId,
@@ -82,7 +86,7 @@ fn plain_http(
         ),
     ];
     for (keys, url) in urls {
-        if url.is_some_and(is_plain) {
+        if url.is_some_and(leaves_machine_in_plain_http) {
             let key_path = keys
                 .iter()
                 .fold(key_path.clone(), |key_path, key| key_path.key(key));
@@ -96,7 +100,7 @@ fn plain_http(
 }
 
 /// Whether requests leave this machine without TLS.
-fn is_plain(url: &Url) -> bool {
+fn leaves_machine_in_plain_http(url: &Url) -> bool {
     let loopback = match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),

@@ -8,7 +8,7 @@ use crate::setting::KeyPath;
 use crate::setting::Period;
 
 /// The longest time for which a response may outlive its session without a warning.
-const JUDGED_AGAIN_AFTER_MAX: Period = Period::s(300);
+const JUDGED_AGAIN_AFTER_MAX_WITHOUT_WARNING: Period = Period::s(300);
 
 /// Only a few of the largest organisations have an IPv6 network with a shorter prefix.
 const ORGANISATION_BITS: u8 = 32;
@@ -29,14 +29,14 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         let text = "one client can use all connections: use less than connections_max";
         warnings.add(&table.clone().key("connections_per_client_max"), text);
     }
-    for (at, one) in limits.count_by_address.iter().enumerate() {
-        if matches!(one.network(), IpNet::V6(network) if holds_strangers(network)) {
+    for (at, range) in limits.count_by_address.iter().enumerate() {
+        if matches!(range.network(), IpNet::V6(network) if exceeds_one_organisation(network)) {
             let text = "a client with a whole network in this range has one share of every limit for \
                         each of its addresses: name only networks of yours";
             warnings.add(&table.clone().key("count_by_address").item(at), text);
         }
     }
-    if limits.judged_again_after > JUDGED_AGAIN_AFTER_MAX {
+    if limits.judged_again_after > JUDGED_AGAIN_AFTER_MAX_WITHOUT_WARNING {
         let text = "a streamed response goes on for up to this time after the end of its session: the \
                     default is 10s";
         warnings.add(&table.key("judged_again_after"), text);
@@ -44,7 +44,7 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
 }
 
 /// Whether a network is larger than that of one organisation, and not private (`fc00::/7`).
-fn holds_strangers(network: Ipv6Net) -> bool {
+fn exceeds_one_organisation(network: Ipv6Net) -> bool {
     let is_private = network.prefix_len() >= 7 && network.addr().is_unique_local();
     network.prefix_len() < ORGANISATION_BITS && !is_private
 }

@@ -15,14 +15,14 @@ pub(super) fn warn(warnings: &mut Warnings<'_>) {
         {
             continue;
         }
-        let covers = |other: &&RouteConfig| {
+        let includes_path = |other: &&RouteConfig| {
             other.host == route.host
                 && other.path != route.path
                 && other.path.includes(path.as_bytes(), false)
         };
-        let others = routes.iter().filter(covers);
-        let next = others.max_by_key(|other| other.path.as_str().len());
-        if let Some(other) = next.filter(|other| lets_others_pass(other, route)) {
+        let others = routes.iter().filter(includes_path);
+        let longest = others.max_by_key(|other| other.path.as_str().len());
+        if let Some(other) = longest.filter(|other| may_allow_more(other, route)) {
             let text = format!(
                 "an application that ignores case in paths serves {}, too, and for that path the route \
                  `{}` decides: write case_insensitive = true if yours ignores case, else false",
@@ -57,27 +57,27 @@ pub(super) fn capitals_in_rule(
     }
 }
 
-/// Whether `other` may allow a request that `meant` denies.
-fn lets_others_pass(other: &RouteConfig, meant: &RouteConfig) -> bool {
-    if meant.access == AccessConfig::Public {
+/// Whether `other` may allow a request that `intended` denies.
+fn may_allow_more(other: &RouteConfig, intended: &RouteConfig) -> bool {
+    if intended.access == AccessConfig::Public {
         return false;
     }
-    let demands_nothing = meant.access == AccessConfig::SignedIn
-        && meant.allow.is_none()
-        && meant.connectors.is_empty()
-        && meant.acr_values.is_empty()
-        && meant.max_age.is_none()
-        && meant.scopes.is_empty();
-    let same_programs = other.issuers.iter().all(|id| meant.issuers.contains(id));
-    if demands_nothing && other.access == AccessConfig::SignedIn && same_programs {
+    let allows_every_person = intended.access == AccessConfig::SignedIn
+        && intended.allow.is_none()
+        && intended.connectors.is_empty()
+        && intended.acr_values.is_empty()
+        && intended.max_age.is_none()
+        && intended.scopes.is_empty();
+    let accepts_no_other_issuers = other.issuers.iter().all(|id| intended.issuers.contains(id));
+    if allows_every_person && other.access == AccessConfig::SignedIn && accepts_no_other_issuers {
         return false;
     }
-    let terms = |route: &RouteConfig| {
+    let requirements = |route: &RouteConfig| {
         (
             (route.access, route.allow.clone(), route.connectors.clone()),
             (route.acr_values.clone(), route.max_age),
             (route.issuers.clone(), route.scopes.clone()),
         )
     };
-    terms(other) != terms(meant)
+    requirements(other) != requirements(intended)
 }

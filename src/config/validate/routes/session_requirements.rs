@@ -21,10 +21,10 @@ pub(super) fn validate<'a>(
     route: &'a RouteConfig,
 ) {
     if route.access == AccessConfig::Public {
-        on_public(problems, key_path, route);
+        validate_public_route(problems, key_path, route);
         return;
     }
-    acr_values(problems, key_path, route);
+    validate_acr_values(problems, key_path, route);
     let periods = [
         ("max_age", route.max_age),
         ("reload_after", Some(route.reload_after)),
@@ -33,18 +33,22 @@ pub(super) fn validate<'a>(
         if period.is_some_and(|period| period.duration() < PERIOD_MIN) {
             let key_path = key_path.clone().key(key);
             let help = "a login at the source takes longer: write \"10s\" or more";
-            problems.value(&key_path, format!("{key} is too short"), help);
+            problems.add_at_value(&key_path, format!("{key} is too short"), help);
         }
     }
     if route.reload_user != ReloadUser::Never {
-        silent_login(problems, key_path, route);
+        validate_silent_login(problems, key_path, route);
     }
     if route.reload_user == ReloadUser::Embedded {
-        embedded_login(problems, key_path, route);
+        validate_embedded_login(problems, key_path, route);
     }
 }
 
-fn on_public<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &RouteConfig) {
+fn validate_public_route<'a>(
+    problems: &mut Problems<'a>,
+    key_path: &KeyPath<'a>,
+    route: &RouteConfig,
+) {
     let written = [
         ("acr_values", !route.acr_values.is_empty()),
         ("max_age", route.max_age.is_some()),
@@ -54,75 +58,90 @@ fn on_public<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &Ro
     for (key, _) in written.into_iter().filter(|(_, written)| *written) {
         let message = format!("a public route lets everybody pass: {key} has no effect");
         let help = "remove it, or write access = \"signed-in\"";
-        problems.key(&key_path.clone().key(key), message, help);
+        problems.add_at_key(&key_path.clone().key(key), message, help);
     }
 }
 
-fn acr_values<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &RouteConfig) {
+fn validate_acr_values<'a>(
+    problems: &mut Problems<'a>,
+    key_path: &KeyPath<'a>,
+    route: &RouteConfig,
+) {
     let key_path = key_path.clone().key("acr_values");
     if route.acr_values.len() > ACR_VALUES_MAX {
         let help = format!("at most {ACR_VALUES_MAX}, the preferred one first");
-        problems.value(&key_path, "there are too many acr_values", help);
+        problems.add_at_value(&key_path, "there are too many acr_values", help);
     }
     for (at, acr) in route.acr_values.iter().enumerate() {
         // They are sent in one parameter, separated by spaces, and in a quoted header (RFC 9470).
-        let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\".contains(&byte);
-        if acr.is_empty() || acr.len() > ACR_BYTES_MAX || !acr.bytes().all(plain) {
+        let is_allowed = |byte: u8| byte.is_ascii_graphic() && !b"\"\\".contains(&byte);
+        if acr.is_empty() || acr.len() > ACR_BYTES_MAX || !acr.bytes().all(is_allowed) {
             let help =
                 format!("1 to {ACR_BYTES_MAX} letters, digits and signs, no spaces or quotes");
             let key_path = key_path.clone().item(at);
-            problems.value(&key_path, "this acr value cannot be used", help);
+            problems.add_at_value(&key_path, "this acr value cannot be used", help);
         }
     }
 }
 
 /// One of the connectors of the route must support a login without interaction.
-fn silent_login<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &RouteConfig) {
-    let counts = |id| route.connectors.is_empty() || route.connectors.contains(id);
+fn validate_silent_login<'a>(
+    problems: &mut Problems<'a>,
+    key_path: &KeyPath<'a>,
+    route: &RouteConfig,
+) {
+    let is_accepted = |id| route.connectors.is_empty() || route.connectors.contains(id);
     let connectors = problems.config.connector.iter();
-    let known: Vec<_> = connectors
-        .filter(|(id, _)| counts(id))
+    let features: Vec<_> = connectors
+        .filter(|(id, _)| is_accepted(id))
         .filter_map(|(_, connector)| Some(connector.kind().ok()?.features()))
         .collect();
-    if !known.is_empty() && !known.iter().any(Features::supports_silent_login) {
+    if !features.is_empty() && !features.iter().any(Features::supports_silent_login) {
         let message = "none of the connectors of this route can log in without a click";
-        let ways: BTreeSet<_> = known
+        let requirements: BTreeSet<_> = features
             .iter()
             .map(|features| features.silent_requirements)
             .collect();
-        let help: Vec<_> = ways.into_iter().filter(|way| !way.is_empty()).collect();
+        let help: Vec<_> = requirements
+            .into_iter()
+            .filter(|it| !it.is_empty())
+            .collect();
         let help = match help.as_slice() {
             [] => "remove reload_user".to_owned(),
-            ways => format!("{}; remove reload_user", ways.join(", ")),
+            requirements => format!("{}; remove reload_user", requirements.join(", ")),
         };
-        problems.value(&key_path.clone().key("reload_user"), message, help);
+        problems.add_at_value(&key_path.clone().key("reload_user"), message, help);
     }
 }
 
 /// The session cookie must be sent in a frame of another site, and reach this host.
-fn embedded_login<'a>(problems: &mut Problems<'a>, key_path: &KeyPath<'a>, route: &RouteConfig) {
+fn validate_embedded_login<'a>(
+    problems: &mut Problems<'a>,
+    key_path: &KeyPath<'a>,
+    route: &RouteConfig,
+) {
     let key_path = key_path.clone().key("reload_user");
     let session = &problems.config.session;
     if session.cookie_same_site != SameSiteConfig::None {
         let message = "browsers do not send the session cookie in a frame of another site";
         let help = "add cookie_same_site = \"none\" to [session]";
-        problems.value(&key_path, message, help);
+        problems.add_at_value(&key_path, message, help);
     }
     let covered = |host: &str| {
         let domain = session.cookie_domain.as_deref();
-        let below = domain.and_then(|domain| host.strip_suffix(domain));
-        below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        let subdomain = domain.and_then(|domain| host.strip_suffix(domain));
+        subdomain.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
-    let reached = match &route.host {
+    let is_covered = match &route.host {
         HostPattern::Any { .. } => true,
         HostPattern::Exact { name, .. } => {
             covered(name) || *name == problems.config.server.external_url.host()
         }
         HostPattern::Wildcard { suffix, .. } => covered(suffix),
     };
-    if !reached {
+    if !is_covered {
         let message = "a login in a frame cannot set the session cookie of this host";
         let help = "serve it on the host of external_url, or set cookie_domain";
-        problems.value(&key_path, message, help);
+        problems.add_at_value(&key_path, message, help);
     }
 }
