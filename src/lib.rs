@@ -6,26 +6,26 @@
 //! | word | meaning |
 //! |---|---|
 //! | connector | one configured way to authenticate people: a WeCom application, an OIDC provider … |
-//! | source | the system behind a connector that knows the people |
-//! | subject | the name a source gives to a person; (connector, subject) is an *identity* |
-//! | profile | what a source said about a person at one login |
-//! | account | the person in our own directory; an account can have several identities |
+//! | source, provider | the system at which the people of a connector log in |
+//! | subject | the identifier of a person at a source; (connector, subject) is an *identity* |
+//! | profile | the data about a person that a source returns at one login |
+//! | account | a person in the database of menshen; an account can have several identities |
 //! | login | the user name by which applications know an account; also the act of signing in |
-//! | session | a signed-in browser; immutable once minted |
+//! | session | the state of a signed-in browser; it does not change after it is minted |
 //! | entitlements | groups, departments and roles of a session: what may change while it lasts |
 //! | route | a host and a path, who may pass there, and the upstream behind it |
 //! | issuer | who issues tokens: bearer tokens of programs, ID tokens of an OIDC source |
 //! | head | the parts of a request on which a decision may depend |
 //! | caller | who sends a request: nobody, a person or a program |
-//! | verdict | the answer of a decision: allow with a permit, allow after the source was asked again, log in first, or deny |
+//! | verdict | the result of a decision: allow with a permit, allow after the source confirmed the person again, log in first, or deny |
 //! | assertion | a signed statement of who a person is, for one application |
-//! | face | the code that takes requests over one protocol (HTTP, forward-auth check, ext_authz) and turns the verdict into its response; it decides nothing |
+//! | face | the code that receives requests of one protocol (HTTP, forward-auth check, ext_authz) and converts the verdict to its response; it decides nothing |
 //! | own path | a path below `/.menshen` that menshen serves itself |
 //! | epoch | a counter that a revocation increments; a session minted under an older one is void |
 //! | flow | one pending login; its ID is the `state` at the source, and the sealed flow cookie holds it |
-//! | entry token | what a portal sends a person with, so that a login begins without a request of ours |
-//! | ticket | what passes a session on to another host of the site |
-//! | site | one configuration, built; a reload replaces it as a whole ([`site::live`]) |
+//! | entry token | a token with which a portal sends a person to menshen, which completes a login that menshen did not begin |
+//! | ticket | a one-time value that transfers a session to another host of the site |
+//! | site | what is built from one configuration; a reload replaces it as a whole ([`site::live`]) |
 //!
 //! # Two journeys
 //!
@@ -48,8 +48,8 @@
 //!
 //! When another proxy asks whether a request may pass, the same function decides and nothing is
 //! forwarded. `face::check` (HTTP) and [`face::ext_authz`] (gRPC) parse the question into a head
-//! (`Head::from_original`) and translate the verdict into their protocol. Whatever the other proxy did
-//! not say is unknown, and a decision that depends on it denies.
+//! (`Head::from_original`) and translate the verdict into their protocol. What the other proxy does
+//! not send is unknown, and a decision that depends on it denies.
 //!
 //! A login goes [`face`] → [`login`] → [`people`]:
 //!
@@ -72,14 +72,14 @@
 //! A login that began on another host of the site goes through the login host (`sign_in::cross_host`) and
 //! returns with a ticket (`sign_in::ticket`).
 //!
-//! A connector that checks passwords itself shows a form of ours in place of the redirect. A person may
+//! A connector that checks passwords itself shows a form of menshen in place of the redirect. A person may
 //! also arrive with an entry token that menshen did not request: `Login::redeem_unsolicited` redeems it once,
 //! and `Login::finish_unsolicited` mints a session, after a confirmation when another person is signed in.
 //!
 //! # Floors
 //!
-//! A module uses only modules of lower floors, and none of its own floor; a few modules of floor 0 use
-//! each other, in one direction, and the test lists them. Inside [`request`],
+//! A module uses only modules of lower floors. Floor 0 is the exception: some of its modules use others, in
+//! one direction only, and the test lists these pairs. Inside [`request`],
 //! `face::sign_in` and [`login`], files and folders do not use each other in a circle, and the steps of a
 //! decision use each other in one direction only: `head`, `route`, `gate`, `policy`, `forward`. A test
 //! checks this.

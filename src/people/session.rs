@@ -119,33 +119,33 @@ pub struct SessionTimeouts {
     pub idle_timeout: std::time::Duration,
 }
 
-/// `[session]` as written; the keys are read when the key ring is built.
+/// `[session]`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionConfig {
-    /// Keys that sign and seal, made by `menshen keygen`; the first signs, all verify. Absent: one
-    /// is made and kept in the store.
+    /// Keys that sign cookies and encrypt stored tokens, from `menshen keygen`: the first one signs and
+    /// encrypts, all verify and decrypt. Absent: a key is generated and stored in the database.
     pub keys: Vec<crate::secret::SecretSource>,
-    /// From the login to the absolute end.
+    /// How long a session lasts after the login, even if it is used.
     pub lifetime: crate::setting::Period,
-    /// How long a session lives without a request; an open WebSocket counts as one.
+    /// How long a session lasts without a request; an open WebSocket counts as one.
     pub idle_timeout: crate::setting::Period,
-    /// How many sessions are kept in memory.
+    /// How many sessions are cached in memory.
     pub cached_sessions_max: u64,
-    /// What the session cookie is called behind `__Host-` or `__Secure-`. Two sites that share a
-    /// domain or a host need two names. After a change everybody signs in anew.
+    /// The name of the session cookie, after the prefix `__Host-` or `__Secure-`. Two sites that share
+    /// a domain or a host need different names. After a change everybody must sign in again.
     pub cookie_name: super::cookie::CookieName,
-    /// One cookie for every host below this domain, yours or not. Without it other hosts of the
-    /// site get their own cookie by a ticket.
+    /// Browsers send the session cookie to every host of this domain, including hosts that are not
+    /// yours. Absent: each host of the site gets its own cookie, by a one-time ticket.
     pub cookie_domain: Option<String>,
-    /// `none` for applications that are embedded in another site's frame; https only. Whoever signs in
-    /// for such a frame does so in a tab, and is asked there; only while no route and none of
-    /// `[login] origins` is on the host of `external_url`, whose scripts could answer in their place.
+    /// `none` for applications that are embedded in a frame of another site; https only. People then
+    /// sign in and confirm in a new tab. That works only if neither a route nor `[login] origins` uses
+    /// the host of `external_url`: a script there could confirm in their place.
     pub cookie_same_site: super::cookie::SameSiteConfig,
-    /// With `cookie_same_site = "none"`: whose pages may show the page that signs in inside a frame, by
-    /// their origins. Absent: every site's. Applications name for themselves who may show them.
+    /// With `cookie_same_site = "none"`: the origins whose pages may embed the sign-in page in a frame.
+    /// Absent: all. Each application decides for itself who may embed it.
     pub frame_ancestors: Vec<url::Url>,
-    /// How long sessions count while the store does not answer.
+    /// How long cached sessions stay valid while the database is not available.
     pub store_outage_grace: crate::setting::Period,
 }
 

@@ -1,4 +1,4 @@
-//! Checks the layers of `src/lib.rs`: a module uses only modules of lower layers.
+//! Checks the floors of `src/lib.rs`: a module uses only modules of lower floors.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 mod stores;
 mod within;
 
-/// From the top layer to the bottom. Modules of one layer must not use each other.
+/// From the top floor to the bottom. A module uses only modules of lower floors, except for [`NEIGHBOURS`].
 const FLOORS: &[(u8, &[&str])] = &[
     (8, &["run"]),
     (7, &["config"]),
@@ -35,7 +35,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     ),
 ];
 
-/// Exceptions in the bottom layer: the first module may use the second.
+/// The exceptions, all on floor 0: the first module may use the second.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("issuer", "client"),
     ("issuer", "clock"),
