@@ -297,7 +297,7 @@ async fn sign_in(
     let profile = Profile {
         subject: subject.clone(),
         raw,
-        vouched: Vec::new(),
+        verified_fields: Vec::new(),
         provider_sid: None,
         auth_context: AuthContext::default(),
         tokens: None,

@@ -50,7 +50,7 @@ impl fmt::Display for Timestamp {
             self.unix_s().div_euclid(86_400),
             self.unix_s().rem_euclid(86_400),
         );
-        let (year, month, day) = date(days);
+        let (year, month, day) = gregorian_date(days);
         write!(
             f,
             "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
@@ -64,10 +64,10 @@ impl fmt::Display for Timestamp {
 
 /// The source of the current time. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Clock(Kind);
+pub struct Clock(ClockKind);
 
 #[derive(Clone, Debug, Default)]
-enum Kind {
+enum ClockKind {
     #[default]
     System,
     Manual(Arc<AtomicI64>),
@@ -76,29 +76,29 @@ enum Kind {
 impl Clock {
     /// The clock of the operating system.
     pub fn system() -> Self {
-        Self(Kind::System)
+        Self(ClockKind::System)
     }
 
     /// A clock for tests, which only [`Clock::advance`] moves.
     pub fn manual(start: Timestamp) -> Self {
-        Self(Kind::Manual(Arc::new(AtomicI64::new(start.0))))
+        Self(ClockKind::Manual(Arc::new(AtomicI64::new(start.0))))
     }
 
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Kind::System => {
+            ClockKind::System => {
                 let elapsed = SystemTime::now()
                     .duration_since(UNIX_EPOCH)
                     .unwrap_or_default();
                 Timestamp(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
             }
-            Kind::Manual(ms) => Timestamp(ms.load(Ordering::Relaxed)),
+            ClockKind::Manual(ms) => Timestamp(ms.load(Ordering::Relaxed)),
         }
     }
 
     /// Advances a manual clock; does nothing to the system's clock.
     pub fn advance(&self, duration: Duration) {
-        if let Kind::Manual(ms) = &self.0 {
+        if let ClockKind::Manual(ms) = &self.0 {
             let step = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
             ms.fetch_add(step, Ordering::Relaxed);
         }
@@ -107,7 +107,7 @@ impl Clock {
 
 /// The Gregorian date (year, month, day) of a number of days after 1970-01-01. The computation starts
 /// years in March, so that the leap day is the last day of a year.
-fn date(days: i64) -> (i64, i64, i64) {
+fn gregorian_date(days: i64) -> (i64, i64, i64) {
     const DAYS_PER_400_YEARS: i64 = 146_097;
     let since_march_0 = days + 719_468;
     let (era, day) = (
@@ -159,15 +159,15 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_by_hand_moves_only_when_moved() {
+    fn a_manual_clock_moves_only_when_it_is_advanced() {
         let clock = Clock::manual(Timestamp::from_unix_s(7));
-        let twin = clock.clone();
+        let clone = clock.clone();
         clock.advance(Duration::from_secs(3));
-        assert_eq!(twin.now(), Timestamp::from_unix_s(10));
+        assert_eq!(clone.now(), Timestamp::from_unix_s(10));
     }
 
     #[test]
-    fn the_end_of_time_saturates() {
+    fn times_saturate_at_the_largest_one() {
         let end = Timestamp::from_unix_ms(i64::MAX);
         assert_eq!(end.plus(Duration::from_secs(1)), end);
         assert_eq!(Timestamp::from_unix_s(i64::MAX).unix_ms(), i64::MAX);

@@ -169,7 +169,7 @@ impl Config {
         warn::system_warnings(self, files)
     }
 
-    /// All secrets with their places.
+    /// All secrets with their key paths.
     fn secrets(&self) -> Vec<(KeyPath<'_>, &SecretSource)> {
         let mut secrets = Vec::new();
         if let Some(token) = self.admin.as_ref().and_then(|admin| admin.token.as_ref()) {
@@ -180,8 +180,8 @@ impl Config {
         }
         for (id, connector) in &self.connector {
             let key_path = KeyPath::of(["connector", id.as_str()]);
-            for (below, secret) in connector.kinds().flat_map(|kind| kind.secrets()) {
-                secrets.push((key_path.clone().join(below), secret));
+            for (relative, secret) in connector.kinds().flat_map(|kind| kind.secrets()) {
+                secrets.push((key_path.clone().join(relative), secret));
             }
         }
         for (id, issuer) in &self.issuer {

@@ -49,9 +49,9 @@ pub struct Expression {
 /// Where an expression is used, which decides the variables it may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Reads the raw answer of a source: `profile`.
+    /// Reads the raw profile of a person: `profile`.
     Mapping,
-    /// Judges a request or fills a header: `user`, `request`, `session`, `claims`.
+    /// Decides about a request or computes a header: `user`, `request`, `session`, `claims`.
     Rule,
 }
 
@@ -65,7 +65,7 @@ struct Compiled {
     constants: Vec<Constant>,
     /// Every path that is read from a variable, such as `request.path`.
     reads: Vec<Box<str>>,
-    /// Every value that is named, such as `user.login` or `request.headers["x-a"]`.
+    /// Every value that the source names, such as `user.login` or `request.headers["x-a"]`.
     names: Vec<Box<str>>,
     literal_chars: LiteralChars,
 }
@@ -112,7 +112,7 @@ impl Expression {
         self.compiled.literal_chars
     }
 
-    /// Whether it may read `path`, such as `request.path`, or anything below it. A variable that is used
+    /// Whether it may read `path`, such as `request.path`, or a field of it. A variable that is used
     /// as a whole counts as read in all its fields.
     pub fn reads(&self, path: &str) -> bool {
         let within = |inner: &str, outer: &str| {
@@ -148,7 +148,7 @@ impl Expression {
         found.ok().flatten()
     }
 
-    /// Evaluates it over `facts`.
+    /// Evaluates it with the values of `variables`.
     ///
     /// # Errors
     ///

@@ -119,7 +119,7 @@ pub fn fingerprint(parts: &[&[u8]]) -> [u8; 32] {
 impl KeyRing {
     /// Builds the ring; the first key signs.
     ///
-    /// The epoch is that of `previous` if the keys are the same in the same order, else one more. A cached
+    /// The epoch is that of `previous` if the keys and their order are the same, otherwise one more. A cached
     /// verification from another epoch must be repeated.
     pub fn new(texts: &[Secret<String>], previous: Option<&Self>) -> Result<Self, KeyError> {
         if texts.is_empty() || texts.len() > KEYS_MAX {
@@ -133,34 +133,34 @@ impl KeyRing {
         }
         let epoch = match previous {
             None => 1,
-            Some(ring) if ring.ids().eq(keys.iter().map(|key| &key.id)) => ring.epoch,
+            Some(ring) if ring.key_ids().eq(keys.iter().map(|key| &key.id)) => ring.epoch,
             Some(ring) => ring.epoch + 1,
         };
         Ok(Self { keys, epoch })
     }
 
-    /// The number of this ring among those that the process has built.
+    /// Differs between two rings of this process with different keys.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
     /// The thumbprint of the signing key.
-    pub fn signer(&self) -> &KeyId {
+    pub fn signing_key_id(&self) -> &KeyId {
         &self.keys[0].id
     }
 
     /// The thumbprints of all keys, the signing key first.
-    pub fn ids(&self) -> impl Iterator<Item = &KeyId> {
+    pub fn key_ids(&self) -> impl Iterator<Item = &KeyId> {
         self.keys.iter().map(|key| &key.id)
     }
 
     /// The sub-key that signs session cookies (HS256).
-    pub fn signing(&self) -> &EncodingKey {
+    pub fn signing_key(&self) -> &EncodingKey {
         &self.keys[0].signing
     }
 
     /// The sub-key that verifies signatures of the key `id`, if the ring has that key.
-    pub fn verifying(&self, id: &str) -> Option<&DecodingKey> {
+    pub fn verifying_key(&self, id: &str) -> Option<&DecodingKey> {
         self.keys
             .iter()
             .find(|key| key.id.as_str() == id)
@@ -173,7 +173,7 @@ impl KeyRing {
     }
 
     /// The public keys of all keys, so that signatures of older keys stay valid.
-    pub fn public(&self) -> impl Iterator<Item = &PublicKey> {
+    pub fn public_keys(&self) -> impl Iterator<Item = &PublicKey> {
         self.keys.iter().map(|key| key.pair.public())
     }
 
@@ -182,7 +182,7 @@ impl KeyRing {
         let nonce = random::<NONCE_LEN>();
         let mut sealed = plain.to_vec();
         self.keys[0]
-            .sealing(purpose)
+            .aead_key(purpose)
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(name),
@@ -203,7 +203,7 @@ impl KeyRing {
             let mut body = body.to_vec();
             let nonce = Nonce::assume_unique_for_key(*nonce);
             let opened = key
-                .sealing(purpose)
+                .aead_key(purpose)
                 .open_in_place(nonce, Aad::from(name), &mut body);
             opened.ok().map(|plain| plain.to_vec())
         })
@@ -232,7 +232,7 @@ impl Key {
         })
     }
 
-    fn sealing(&self, purpose: Purpose) -> &LessSafeKey {
+    fn aead_key(&self, purpose: Purpose) -> &LessSafeKey {
         match purpose {
             Purpose::Pending => &self.pending,
             Purpose::Ticket => &self.ticket,
@@ -243,20 +243,20 @@ impl Key {
 
 fn decode(text: &str) -> Option<Secret<Vec<u8>>> {
     let text = text.trim();
-    let hexadecimal = text.len() >= 2 * KEY_BYTES_MIN
+    let is_hexadecimal = text.len() >= 2 * KEY_BYTES_MIN
         && text.len().is_multiple_of(2)
         && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let bytes = if hexadecimal {
+    let bytes = if is_hexadecimal {
         text.as_bytes()
             .chunks_exact(2)
             .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
             .collect::<Option<Vec<u8>>>()?
     } else {
-        let bare = text
+        let url_safe = text
             .trim_end_matches('=')
             .replace('+', "-")
             .replace('/', "_");
-        URL_SAFE_NO_PAD.decode(bare).ok()?
+        URL_SAFE_NO_PAD.decode(url_safe).ok()?
     };
     Some(Secret::new(bytes))
 }
@@ -335,10 +335,14 @@ mod tests {
         let before = ring(&[&old]);
         assert!(
             ring(&[&new, &old])
-                .verifying(before.signer().as_str())
+                .verifying_key(before.signing_key_id().as_str())
                 .is_some()
         );
-        assert!(ring(&[&new]).verifying(before.signer().as_str()).is_none());
+        assert!(
+            ring(&[&new])
+                .verifying_key(before.signing_key_id().as_str())
+                .is_none()
+        );
     }
 
     #[test]

@@ -22,14 +22,14 @@ use menshen::{keys, telemetry};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Faster than the system's allocator for small allocations on many threads, and the same on musl.
+/// Faster than the allocators of glibc and musl for small allocations on many threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The longest configuration file that is accepted, in bytes.
 const CONFIG_BYTES_MAX: u64 = 4 << 20;
 
-/// Time that the process waits at its end for blocking system calls.
+/// How long the process waits at its end for blocking system calls.
 const BLOCKING_WAIT: Duration = Duration::from_secs(3);
 
 /// menshen 门神: an authenticating reverse proxy.
@@ -83,7 +83,7 @@ enum Command {
 struct ExplainOptions {
     /// The URL, as a browser shows it.
     url: String,
-    /// The login of a person, who is taken to have just signed in; absent: a request without a session.
+    /// The login of a person who is assumed to have just signed in; absent: a request without a session.
     #[arg(long = "as", value_name = "LOGIN")]
     login: Option<String>,
     /// The connector the person signs in with; absent: the one of their last login.
@@ -154,7 +154,7 @@ async fn serve(path: &Path) -> Result<(), Failure> {
         tracing::warn!(key = warning.key, line = warning.line, "{}", warning.text);
     }
     let mut signals = Signals::new()?;
-    watch.set_files(watched(path, &config)).await;
+    watch.set_files(watched_files(path, &config)).await;
     let running = run::start(config, Clock::system()).await?;
     notify_systemd(&[NotifyState::Ready]);
     let admin = running.admin_address().map(tracing::field::display);
@@ -189,7 +189,7 @@ async fn reload(path: &Path, running: &Running, watch: &mut FileWatcher) {
         }
     };
     // Even if the configuration is refused below: a file that it names may need the fix.
-    watch.set_files(watched(path, &config)).await;
+    watch.set_files(watched_files(path, &config)).await;
     match running.reload(config).await {
         Ok(needed) if needed.is_empty() => tracing::info!("the configuration was reloaded"),
         Ok(needed) => tracing::warn!(
@@ -219,8 +219,8 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     }
     let files = config.check_files();
     files.map_err(|error| Failure::Refused(error.to_string()))?;
-    let (site, _shared) = run::dry_run(&config).await?;
-    let mut is_good = true;
+    let (site, _services) = run::dry_run(&config).await?;
+    let mut all_work = true;
     for entry in site.login.entries().iter().filter(|_| online) {
         let kind = entry.kind;
         print(format_args!(
@@ -228,15 +228,15 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
             entry.id, entry.callback
         ))?;
         for finding in entry.connector.examine().await {
-            is_good &= finding.good;
+            all_work &= finding.good;
             let mark = if finding.good { "ok" } else { "!!" };
             print(format_args!("  {mark} {}", finding.text))?;
         }
     }
     if online {
-        is_good &= check_issuers(&site).await?;
+        all_work &= check_issuers(&site).await?;
     }
-    if is_good {
+    if all_work {
         return print(format_args!("{}: fine", path.display()));
     }
     Err(Failure::Refused(
@@ -267,11 +267,11 @@ async fn explain(path: &Path, request: ExplainOptions, json: bool) -> Result<(),
     }
 }
 
-/// Contacts every issuer of bearer tokens; whether all of them work.
+/// Contacts every issuer of bearer tokens, and returns whether all of them work.
 async fn check_issuers(site: &Site) -> Result<bool, Failure> {
-    let mut good = true;
+    let mut all_work = true;
     for (id, found) in site.gate.bearers.examine().await {
-        good &= found.is_ok();
+        all_work &= found.is_ok();
         match found {
             Ok(text) => print(format_args!("issuer {id}:\n  ok {text}"))?,
             Err(error) => {
@@ -280,24 +280,24 @@ async fn check_issuers(site: &Site) -> Result<bool, Failure> {
             }
         }
     }
-    Ok(good)
+    Ok(all_work)
 }
 
 /// Reads and parses the configuration.
 async fn load(path: &Path) -> Result<Config, Failure> {
     let name = path.display();
-    let unread = |error: std::io::Error| Failure::Refused(format!("read {name}: {error}"));
-    let size = tokio::fs::metadata(path).await.map_err(unread)?.len();
+    let unreadable = |error: std::io::Error| Failure::Refused(format!("read {name}: {error}"));
+    let size = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
     if size > CONFIG_BYTES_MAX {
         let why = format!("{name} is longer than {CONFIG_BYTES_MAX} bytes");
         return Err(Failure::Refused(why));
     }
-    let text = tokio::fs::read_to_string(path).await.map_err(unread)?;
+    let text = tokio::fs::read_to_string(path).await.map_err(unreadable)?;
     Config::parse(&text, &name.to_string()).map_err(|error| Failure::Refused(error.to_string()))
 }
 
 /// The configuration file and every file that it names.
-fn watched(path: &Path, config: &Config) -> Vec<PathBuf> {
+fn watched_files(path: &Path, config: &Config) -> Vec<PathBuf> {
     let mut files = config.files();
     files.push(path.to_owned());
     files

@@ -26,7 +26,7 @@ pub struct AdmissionPolicy {
     pub connector: ConnectorId,
     /// Maps a profile to login name and fields.
     pub mapping: Mapping,
-    /// Whether an unknown person gets an account.
+    /// Whether a person without an account gets one.
     pub create: bool,
     /// Verified fields by which an identity may be linked to an existing account.
     pub link_by: Vec<LinkField>,
@@ -160,18 +160,23 @@ impl People {
         is_login: bool,
     ) -> Result<(Account, MappedProfile), AdmitError> {
         let mut mapped = policy.mapping.map(&profile.raw).map_err(AdmitError::Map)?;
-        let vouched = normalized_fields(&profile.vouched);
+        let verified_fields = normalized_fields(&profile.verified_fields);
         let links = policy
             .link_by
             .iter()
-            .filter_map(|by| vouched.iter().find(|(field, _)| field == by).cloned())
+            .filter_map(|link| {
+                verified_fields
+                    .iter()
+                    .find(|(field, _)| field == link)
+                    .cloned()
+            })
             .collect();
         let admission = Admission {
             connector: policy.connector.clone(),
             subject: profile.subject.clone(),
             login: mapped.login.clone(),
             links,
-            vouched,
+            vouched: verified_fields,
             create: policy.create,
             sync: policy.sync,
             is_login,
@@ -202,22 +207,22 @@ impl People {
     ) -> Result<UserFields, AdmitError> {
         let identities = self.store.identities(&account.id).await;
         let identities = identities.map_err(AdmitError::Store)?;
-        let own = identities.into_iter().find(|(connector, subject, _)| {
+        let identity = identities.into_iter().find(|(connector, subject, _)| {
             *connector == policy.connector && *subject == profile.subject
         });
-        // Without an identity no session is minted.
-        let text = own.map_or_else(|| "{}".to_owned(), |(_, _, fields)| fields);
+        // `admit` has stored the identity. If it was deleted meanwhile, the session has no fields.
+        let text = identity.map_or_else(|| "{}".to_owned(), |(_, _, fields)| fields);
         serde_json::from_str(&text)
             .map_err(|_| AdmitError::Store(self.store.report_damaged("identity")))
     }
 }
 
 /// Normalizes verified fields: the store compares them byte by byte.
-fn normalized_fields(vouched: &[(LinkField, String)]) -> Vec<(LinkField, String)> {
-    let folded = vouched
+fn normalized_fields(fields: &[(LinkField, String)]) -> Vec<(LinkField, String)> {
+    let normalized = fields
         .iter()
         .map(|(field, value)| (*field, normalize(*field, value)));
-    folded.filter(|(_, value)| !value.is_empty()).collect()
+    normalized.filter(|(_, value)| !value.is_empty()).collect()
 }
 
 fn normalize(field: LinkField, value: &str) -> String {

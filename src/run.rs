@@ -25,10 +25,10 @@ use crate::site::{self, Services, Site};
 use crate::store::{self, MonitoredStore, Store, StoreError, StoreUrl};
 use crate::telemetry::{ReloadOutcome, Telemetry};
 
-/// Time that [`Running::stop`] waits for token refreshes in flight.
+/// How long [`Running::stop`] waits for running token refreshes.
 const REFRESHES_DRAIN: Duration = Duration::from_secs(10);
 
-/// Time that [`Running::stop`] retries to store revocations that the store has not taken.
+/// How long [`Running::stop`] tries again to store pending revocations.
 const STORE_DRAIN: Duration = Duration::from_secs(5);
 
 mod listeners;
@@ -80,7 +80,9 @@ pub struct Running {
     admin_address: Option<SocketAddr>,
     grpc_address: Option<SocketAddr>,
     live: Arc<LiveSite>,
+    /// The configuration at the start.
     started: Config,
+    /// Held during a reload.
     reloading: tokio::sync::Mutex<()>,
     tls: Option<Arc<Tls>>,
     trust: Arc<ArcSwap<Trust>>,
@@ -110,21 +112,21 @@ pub async fn start_with_telemetry(
     telemetry: Telemetry,
 ) -> Result<Running, StartError> {
     keys::install_crypto();
-    let shared = open(&config, &config.store.url, clock, telemetry).await?;
-    let site = Site::build(&config.site(), &shared, None)
+    let services = open_services(&config, &config.store.url, clock, telemetry).await?;
+    let site = Site::build(&config.site(), &services, None)
         .await
         .map_err(|error| StartError::Build(Box::new(error)))?;
     let listeners = AllListeners::bind(&config)?;
     let health = Arc::new(Health::default());
     let shutdown = CancellationToken::new();
     let trust = Arc::new(ArcSwap::new(Arc::clone(&site.trust)));
-    let (tls, addresses) = (listeners.main.tls().cloned(), ips(&listeners.main));
+    let (tls, addresses) = (listeners.main.tls().cloned(), ip_addresses(&listeners.main));
     let header_case = Arc::clone(listeners.main.preserve_header_case());
     header_case.store(site.keeps_header_case(), Ordering::Relaxed);
     let admin_address = listeners.admin.as_ref().and_then(Listeners::first_ip);
     let grpc_address = listeners.grpc.as_ref().and_then(Listeners::first_ip);
-    let telemetry = shared.telemetry.clone();
-    let live = Arc::new(LiveSite::new(site, shared, shutdown.clone()));
+    let telemetry = services.telemetry.clone();
+    let live = Arc::new(LiveSite::new(site, services, shutdown.clone()));
     let front = ServeOptions {
         trust: Arc::clone(&trust),
         limits: config.server.limits.clone(),
@@ -155,8 +157,8 @@ pub async fn start_with_telemetry(
 pub async fn dry_run(config: &Config) -> Result<(Site, Services), StartError> {
     keys::install_crypto();
     let telemetry = Telemetry::new(&config.log);
-    let shared = open(config, &StoreUrl::MEMORY, Clock::system(), telemetry).await?;
-    let site = Site::build(&config.site(), &shared, None)
+    let services = open_services(config, &StoreUrl::MEMORY, Clock::system(), telemetry).await?;
+    let site = Site::build(&config.site(), &services, None)
         .await
         .map_err(|error| StartError::Build(Box::new(error)))?;
     if let Some(tls) = &config.server.tls {
@@ -168,21 +170,21 @@ pub async fn dry_run(config: &Config) -> Result<(Site, Services), StartError> {
         }
         listeners::address("[admin] listen", &admin.listen)?;
     }
-    Ok((site, shared))
+    Ok((site, services))
 }
 
 /// Explains the decision about a request. Binds no socket; reads the store only if the query names a
 /// person, and never writes to it. A server with the same configuration may be running.
 pub async fn explain(config: &Config, query: &ExplainQuery) -> Result<Explanation, ExplainError> {
-    let (site, shared) = dry_run(config).await.map_err(ExplainError::Start)?;
+    let (site, services) = dry_run(config).await.map_err(ExplainError::Start)?;
     let directory = match query.names_login() {
         true => {
             let store = store::open_read_only(&config.store.url).await;
             Directory::new(store.map_err(ExplainError::Store)? as _)
         }
-        false => shared.people.directory().clone(),
+        false => services.people.directory().clone(),
     };
-    let now = shared.clock.now();
+    let now = services.clock.now();
     explain::explain(&site.explain_context(), &directory, query, now)
         .await
         .map_err(ExplainError::Simulate)
@@ -243,8 +245,8 @@ impl Running {
     }
 
     async fn replace(&self, config: &Config) -> Result<(), ReloadError> {
-        let (parts, old) = (config.site(), self.live.site());
-        let site = Site::build(&parts, self.live.services(), Some(&old)).await;
+        let (site_config, old) = (config.site(), self.live.site());
+        let site = Site::build(&site_config, self.live.services(), Some(&old)).await;
         let site = site.map_err(|error| ReloadError::Build(Box::new(error)))?;
         if let (Some(tls), Some(files)) = (&self.tls, &config.server.tls) {
             tls.reload(files).map_err(ReloadError::Tls)?;
@@ -284,7 +286,7 @@ impl Drop for Running {
     }
 }
 
-async fn open(
+async fn open_services(
     config: &Config,
     url: &StoreUrl,
     clock: Clock,
@@ -294,8 +296,13 @@ async fn open(
     let store: Arc<dyn Store> = MonitoredStore::new(store, telemetry.clone());
     let session = &config.session;
     let grace = session.store_outage_grace.duration();
-    let cached_max = session.cached_sessions_max;
-    let sessions = Sessions::open(Arc::clone(&store), clock.clone(), cached_max, grace);
+    let cached_sessions_max = session.cached_sessions_max;
+    let sessions = Sessions::open(
+        Arc::clone(&store),
+        clock.clone(),
+        cached_sessions_max,
+        grace,
+    );
     let sessions = sessions.await.map_err(StartError::Store)?;
     let people = People::new(Arc::clone(&store), Arc::clone(&sessions), clock.clone());
     Ok(Services {
@@ -307,7 +314,7 @@ async fn open(
     })
 }
 
-fn ips(listeners: &Listeners) -> Vec<SocketAddr> {
+fn ip_addresses(listeners: &Listeners) -> Vec<SocketAddr> {
     let ips = listeners.addresses().filter_map(|address| match address {
         Address::Ip(ip) => Some(*ip),
         Address::Unix(_) | Address::Systemd(_) => None,

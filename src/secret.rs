@@ -1,4 +1,4 @@
-//! `Secret<T>`: a value that is never printed. `SecretSource`: where a configuration keeps it.
+//! `Secret<T>`: a value that is never printed. `SecretSource`: where a secret is stored.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -76,8 +76,8 @@ pub enum SecretError {
         #[source]
         source: std::env::VarError,
     },
-    #[error("the secret from {place} is empty")]
-    Empty { place: String },
+    #[error("the secret from {location} is empty")]
+    Empty { location: String },
 }
 
 impl SecretSource {
@@ -98,13 +98,13 @@ impl SecretSource {
         };
         let text = Zeroizing::new(text);
         let trimmed = match self {
-            Self::File(_) => trimmed(&text),
-            // No editor writes these, so white space is part of the secret.
+            Self::File(_) => trim_file(&text),
+            // No editor adds white space to these, so it is part of the secret.
             Self::Env(_) | Self::Literal(_) => text.trim_end_matches(LINE_END),
         };
         if trimmed.is_empty() {
             return Err(SecretError::Empty {
-                place: self.place(),
+                location: self.location(),
             });
         }
         Ok(Secret::new(trimmed.to_owned()))
@@ -117,13 +117,13 @@ impl SecretSource {
             return None;
         };
         let text = Zeroizing::new(std::fs::read_to_string(path).ok()?);
-        let kept = trimmed(&text);
-        let mark = text.starts_with(BYTE_ORDER_MARK);
-        let blanks = text
+        let secret = trim_file(&text);
+        let has_mark = text.starts_with(BYTE_ORDER_MARK);
+        let has_white_space = text
             .trim_start_matches(BYTE_ORDER_MARK)
             .trim_end_matches(LINE_END)
-            != kept;
-        match (mark, blanks) {
+            != secret;
+        match (has_mark, has_white_space) {
             (false, false) => None,
             (true, false) => Some(TrimmedParts::ByteOrderMark),
             (false, true) => Some(TrimmedParts::WhiteSpace),
@@ -139,7 +139,7 @@ impl SecretSource {
         }
     }
 
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         match self {
             Self::File(path) => format!("the file {}", path.display()),
             Self::Env(name) => format!("the environment variable {name}"),
@@ -168,7 +168,7 @@ impl fmt::Display for TrimmedParts {
 }
 
 /// The secret in the content of its file.
-fn trimmed(text: &str) -> &str {
+fn trim_file(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c == BYTE_ORDER_MARK)
 }
 
@@ -270,7 +270,7 @@ mod tests {
     fn a_file_is_read_without_byte_order_mark_and_white_space() {
         let folder = std::env::temp_dir().join(format!("menshen-secret-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        for (at, (content, stray)) in [
+        for (at, (content, trimmed_parts)) in [
             ("hunter 2", None),
             ("hunter 2\n", None),
             ("hunter 2\r\n\r\n", None),
@@ -287,7 +287,7 @@ mod tests {
             std::fs::write(&path, content).unwrap();
             let source = SecretSource::File(path);
             assert_eq!(source.read().unwrap().expose(), "hunter 2", "{content:?}");
-            assert_eq!(source.trimmed_parts(), stray, "{content:?}");
+            assert_eq!(source.trimmed_parts(), trimmed_parts, "{content:?}");
         }
         let empty = folder.join("empty");
         std::fs::write(&empty, "\u{feff} \r\n").unwrap();

@@ -44,13 +44,13 @@ where
     where
         F: Future<Output = V> + Send + 'static,
     {
-        let Ok(flight) = self.try_run(key, || Ok::<_, std::convert::Infallible>(call()));
-        flight
+        let Ok(pending) = self.try_run(key, || Ok::<_, std::convert::Infallible>(call()));
+        pending
     }
 
     /// Joins the running call of this key, or starts `call`, which may fail to start. `call` runs under
-    /// the lock of the list: it must neither block nor use the list. It sees what the previous call of
-    /// the key stored.
+    /// the lock of the list: it must neither block nor use the list. What the previous call of the key
+    /// stored is visible to it.
     pub fn try_run<F, E>(
         &self,
         key: K,
@@ -60,20 +60,20 @@ where
         F: Future<Output = V> + Send + 'static,
     {
         let mut calls = lock(&self.0);
-        if let Some(flight) = calls.get(&key) {
-            return Ok(flight.clone());
+        if let Some(pending) = calls.get(&key) {
+            return Ok(pending.clone());
         }
-        let (call, listed) = (call()?, (Arc::clone(&self.0), key.clone()));
+        let (call, list, listed_key) = (call()?, Arc::clone(&self.0), key.clone());
         let task = tokio::spawn(async move {
             // Created in the task: a runtime that shuts down drops the task under the lock, where dropping
             // this guard would deadlock.
-            let _listed = Listed(listed.0, listed.1);
+            let _remove_at_end = RemoveAtEnd(list, listed_key);
             call.await
         });
-        let answer: fn(_) -> _ = |joined: Result<V, JoinError>| joined.map_err(|_| CallLost);
-        let flight = task.map(answer).shared();
-        calls.insert(key, flight.clone());
-        Ok(flight)
+        let result: fn(_) -> _ = |joined: Result<V, JoinError>| joined.map_err(|_| CallLost);
+        let pending = task.map(result).shared();
+        calls.insert(key, pending.clone());
+        Ok(pending)
     }
 
     /// The running call of this key, if any.
@@ -89,9 +89,9 @@ impl<K, V> Default for SingleFlight<K, V> {
 }
 
 /// Removes a call from the list when it ends or panics.
-struct Listed<K: Eq + Hash, V>(Calls<K, V>, K);
+struct RemoveAtEnd<K: Eq + Hash, V>(Calls<K, V>, K);
 
-impl<K: Eq + Hash, V> Drop for Listed<K, V> {
+impl<K: Eq + Hash, V> Drop for RemoveAtEnd<K, V> {
     fn drop(&mut self) {
         lock(&self.0).remove(&self.1);
     }
@@ -112,16 +112,16 @@ mod tests {
 
     /// Calls that take a second and return the number of earlier calls.
     #[derive(Default)]
-    struct Calls {
+    struct NumberedCalls {
         calls: SingleFlight<&'static str, usize>,
-        begun: Arc<AtomicUsize>,
+        started: Arc<AtomicUsize>,
     }
 
-    impl Calls {
+    impl NumberedCalls {
         fn run(&self, key: &'static str) -> PendingCall<usize> {
-            let begun = Arc::clone(&self.begun);
+            let started = Arc::clone(&self.started);
             self.calls.run(key, || async move {
-                let number = begun.fetch_add(1, Ordering::Relaxed);
+                let number = started.fetch_add(1, Ordering::Relaxed);
                 sleep(Duration::from_secs(1)).await;
                 number
             })
@@ -130,15 +130,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn concurrent_callers_of_a_key_share_one_call() {
-        let calls = Calls::default();
+        let calls = NumberedCalls::default();
         let all = futures_util::future::join_all((0..20).map(|_| calls.run("a"))).await;
-        assert!(all.into_iter().all(|answer| answer == Ok(0)));
+        assert!(all.into_iter().all(|result| result == Ok(0)));
         assert_eq!((calls.run("b").await, calls.run("a").await), (Ok(1), Ok(2)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn keys_do_not_wait_for_each_other() {
-        let calls = Calls::default();
+        let calls = NumberedCalls::default();
         let both = futures_util::future::join(calls.run("a"), calls.run("b"));
         let both = timeout(Duration::from_millis(1500), both).await.unwrap();
         assert!([(Ok(0), Ok(1)), (Ok(1), Ok(0))].contains(&both));
@@ -146,7 +146,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_continues_when_every_caller_is_cancelled() {
-        let calls = Calls::default();
+        let calls = NumberedCalls::default();
         let waiting = timeout(Duration::from_millis(500), calls.run("a"));
         assert!(waiting.await.is_err());
         assert_eq!(calls.run("a").await, Ok(0));
@@ -154,37 +154,37 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_panic_fails_all_waiting_callers_and_no_later_one() {
-        let calls = Calls::default();
-        let panics = || {
+        let calls = NumberedCalls::default();
+        let run_and_panic = || {
             calls.calls.run("a", || async {
                 sleep(Duration::from_secs(1)).await;
                 panic!("as the test wants");
             })
         };
-        let both = futures_util::future::join(panics(), calls.run("a")).await;
+        let both = futures_util::future::join(run_and_panic(), calls.run("a")).await;
         assert_eq!(both, (Err(CallLost), Err(CallLost)));
         assert_eq!(calls.run("a").await, Ok(0));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_fails_to_start_leaves_nothing_in_the_list() {
-        let calls = Calls::default();
-        let declines = || {
+        let calls = NumberedCalls::default();
+        let fail_to_start = || {
             let call = || Err::<std::future::Ready<usize>, _>("full");
             calls.calls.try_run("a", call)
         };
-        assert_eq!(declines().unwrap_err(), "full");
+        assert_eq!(fail_to_start().unwrap_err(), "full");
         assert!(calls.calls.running_call(&"a").is_none());
-        let flight = calls.run("a");
+        let pending = calls.run("a");
         // A running call is joined even if another could not start.
-        assert!(declines().is_ok() && calls.calls.running_call(&"a").is_some());
-        assert_eq!(flight.await, Ok(0));
+        assert!(fail_to_start().is_ok() && calls.calls.running_call(&"a").is_some());
+        assert_eq!(pending.await, Ok(0));
         assert!(calls.calls.running_call(&"a").is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_call_is_removed_before_its_result_arrives() {
-        let calls = Calls::default();
+        let calls = NumberedCalls::default();
         for number in 0..100 {
             assert_eq!(calls.run("a").await, Ok(number));
         }

@@ -1,5 +1,4 @@
-//! `Site`: everything that is built from one configuration. It is immutable; a reload replaces it
-//! as a whole.
+//! `Site`: what is built from one configuration. It is immutable; a reload replaces it as a whole.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,8 +8,8 @@ use http::HeaderName;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::expression::{CompileError, Expression, Scope};
-use crate::keys::{self, KeyError, KeyRing};
+use crate::expression::{Expression, Scope};
+use crate::keys::{self, KeyRing};
 use crate::login::config::LoginConfig;
 use crate::login::connector::ConnectorConfig;
 use crate::login::return_to::Destinations;
@@ -21,19 +20,21 @@ use crate::people::session::{
     RefreshTimeouts, Refresher, SessionConfig, SessionTimeouts, Sessions,
 };
 use crate::people::token_sessions::TokenSessions;
-use crate::request::bearer::{self, BearerTokens, IssuerConfig, IssuerId};
+use crate::request::bearer::{BearerTokens, IssuerConfig, IssuerId};
 use crate::request::explain::ExplainContext;
-use crate::request::forward::{self, Forwarder};
+use crate::request::forward::Forwarder;
 use crate::request::gate::Gate;
 use crate::request::head::{Head, OriginalHeader, ParseOptions, Trust};
 use crate::request::headers::{self, AssertionSigner, ProtectedHeaders, RewriteOptions};
 use crate::request::route::{OwnPaths, RouteConfig, Routes};
-use crate::secret::SecretError;
-use crate::store::{ConnectorId, Store, StoreError};
+use crate::store::{ConnectorId, Store};
 use crate::telemetry::{LogLimiter, Telemetry};
 
+mod error;
 pub mod live;
 mod routes;
+
+pub use error::BuildError;
 
 /// The parts of the configuration that a reload may change.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +47,7 @@ pub struct Config {
     pub trust: Trust,
     /// The header from which `/auth` reads the original URI.
     pub original_uri_header: OriginalHeader,
-    /// The path and content of files that prove the ownership of a domain.
+    /// The files that prove the ownership of a domain: content by path.
     pub verification_files: BTreeMap<String, String>,
     /// `[session]`.
     pub session: SessionConfig,
@@ -77,7 +78,7 @@ pub struct Services {
     pub telemetry: Telemetry,
 }
 
-/// Everything that is built from one configuration.
+/// What is built from one [`Config`].
 #[derive(Debug)]
 pub struct Site {
     /// The scheme, host and port of menshen as browsers see them.
@@ -86,7 +87,7 @@ pub struct Site {
     pub prefix: String,
     /// The proxies whose forwarding headers are trusted.
     pub trust: Arc<Trust>,
-    /// The path and content of files that prove the ownership of a domain.
+    /// The files that prove the ownership of a domain: content by path.
     pub verification_files: BTreeMap<String, String>,
     /// The origins of separate front ends that may start a login.
     pub origins: Vec<url::Origin>,
@@ -108,58 +109,10 @@ pub struct Site {
     pub login: Login,
     /// The header from which `/auth` reads the original URI.
     pub original_uri_header: OriginalHeader,
-    /// Limits the warning about checks from untrusted peers.
+    /// Limits the warnings that one request of a client or a proxy can cause.
     pub request_warnings: LogLimiter,
-    /// Limits the warning about unreadable forwarding headers of trusted proxies.
+    /// Limits the warning that a trusted proxy sends forwarding headers that cannot be parsed.
     pub forwarding_header_warnings: LogLimiter,
-}
-
-/// Why a site could not be built. The active site is kept.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    #[error("{what}")]
-    Secret {
-        /// The configuration key.
-        what: String,
-        #[source]
-        source: SecretError,
-    },
-    #[error("[session] keys")]
-    Keys(#[source] KeyError),
-    #[error("read the session key")]
-    Store(#[source] StoreError),
-    #[error("route {route}: {what} does not compile")]
-    Expression {
-        route: String,
-        /// The configuration key.
-        what: String,
-        #[source]
-        source: CompileError,
-    },
-    #[error("route {route}: `{header}` is not a header that can be set")]
-    Header { route: String, header: String },
-    #[error(
-        "route {route}: read {}: it must exist and be readable by the user menshen runs as",
-        path.display()
-    )]
-    UpstreamFile {
-        route: String,
-        path: std::path::PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("route {route}: upstream_tls")]
-    UpstreamTls {
-        route: String,
-        #[source]
-        source: forward::TlsMaterialError,
-    },
-    #[error("build the connectors")]
-    Login(#[source] login::BuildError),
-    #[error("build the issuers of bearer tokens")]
-    Bearer(#[source] bearer::BuildError),
-    #[error("build the connection pools of the upstreams")]
-    Forward(#[source] forward::BuildError),
 }
 
 impl Site {
@@ -206,9 +159,12 @@ impl Site {
             config.session.cookie_same_site,
         );
         let origins: Vec<_> = config.login.origins.iter().map(Url::origin).collect();
-        let home = &config.external_url;
-        let serves_login_origin = routes.all().iter().any(|route| route.host.serves_url(home))
-            || origins.contains(&home.origin());
+        let login_url = &config.external_url;
+        let serves_login_origin = routes
+            .all()
+            .iter()
+            .any(|route| route.host.serves_url(login_url))
+            || origins.contains(&login_url.origin());
         Ok(Self {
             external_url: config.external_url.clone(),
             prefix: config.prefix.clone(),
@@ -240,7 +196,7 @@ impl Site {
         })
     }
 
-    /// The parts that decide about requests, for [`crate::request::explain`].
+    /// What [`crate::request::explain`] needs of the site.
     pub fn explain_context(&self) -> ExplainContext<'_> {
         ExplainContext {
             routes: &self.routes,
@@ -251,7 +207,7 @@ impl Site {
         }
     }
 
-    /// The settings for parsing request heads.
+    /// How request heads are parsed.
     pub fn parse_options(&self) -> ParseOptions<'_> {
         ParseOptions {
             trust: &self.trust,
@@ -261,7 +217,7 @@ impl Site {
         }
     }
 
-    /// The settings for writing requests to upstreams.
+    /// How requests to upstreams are written.
     pub fn rewrite_options(&self) -> RewriteOptions<'_> {
         RewriteOptions {
             protected_headers: &self.protected_headers,
@@ -269,7 +225,7 @@ impl Site {
         }
     }
 
-    /// Whether any route keeps the case of header names.
+    /// Whether any route has `keep_header_case`.
     pub fn keeps_header_case(&self) -> bool {
         self.routes.all().iter().any(|route| route.keep_header_case)
     }
@@ -283,11 +239,12 @@ impl Site {
     /// Whether a route names this host without a wildcard. A session is transferred to another host
     /// only after the person confirms it.
     pub fn has_exact_route_for(&self, origin: &Url) -> bool {
-        let (Some(host), Some(port), Some(own_port)) = host_and_ports(origin, &self.external_url)
+        let (Some(host), Some(port), Some(default_port)) =
+            host_and_ports(origin, &self.external_url)
         else {
             return false;
         };
-        self.routes.names_host_exactly(host, port, own_port)
+        self.routes.names_host_exactly(host, port, default_port)
     }
 
     /// Whether browsers send the session cookie of the login host to this host, too.
@@ -298,12 +255,13 @@ impl Site {
 
 impl Destinations for Site {
     fn serves(&self, origin: &Url) -> bool {
-        let (Some(host), Some(port), Some(own_port)) = host_and_ports(origin, &self.external_url)
+        let (Some(host), Some(port), Some(default_port)) =
+            host_and_ports(origin, &self.external_url)
         else {
             return false;
         };
         origin.scheme() == self.external_url.scheme()
-            && self.routes.names_host(host, port, own_port)
+            && self.routes.names_host(host, port, default_port)
     }
 
     fn login_url(&self) -> &Url {
@@ -380,9 +338,8 @@ async fn build_key_ring(
             .map_err(BuildError::Store)?
     } else {
         let read = config.session.keys.iter().enumerate().map(|(at, source)| {
-            let what = || format!("[session] keys, number {}", at + 1);
             source.read().map_err(|source| BuildError::Secret {
-                what: what(),
+                key: format!("[session] keys, number {}", at + 1),
                 source,
             })
         });
@@ -393,22 +350,22 @@ async fn build_key_ring(
 
 /// Parses the name of a header that an expression may set.
 fn settable_header(route: &str, name: &str) -> Result<HeaderName, BuildError> {
-    let refused = || BuildError::Header {
+    let unsettable = || BuildError::Header {
         route: route.to_owned(),
         header: name.to_owned(),
     };
-    let header = HeaderName::try_from(name).map_err(|_| refused())?;
+    let header = HeaderName::try_from(name).map_err(|_| unsettable())?;
     if headers::is_reserved(&header) {
-        Err(refused())
+        Err(unsettable())
     } else {
         Ok(header)
     }
 }
 
-fn compile(route: &str, what: &str, source: &str) -> Result<Expression, BuildError> {
+fn compile(route: &str, key: &str, source: &str) -> Result<Expression, BuildError> {
     Expression::compile(source, Scope::Rule).map_err(|source| BuildError::Expression {
         route: route.to_owned(),
-        what: what.to_owned(),
+        key: key.to_owned(),
         source,
     })
 }

@@ -16,9 +16,8 @@ pub use access::{AccessRecord, CutBy, FaceLabel, StreamEnd, StreamKind, VerdictL
 pub use audit::{AuditEvent, AuditRecord};
 pub use log_limiter::LogLimiter;
 use log_writer::LineKind;
-pub use metrics::{
-    BearerCounters, BearerOutcome, GaugeGuard, LoginOutcome, RefreshOutcome, ReloadOutcome,
-};
+pub use metrics::{BearerCounters, GaugeGuard};
+pub use outcomes::{BearerOutcome, LoginOutcome, RefreshOutcome, ReloadOutcome};
 pub use program_log::{flush_log, init};
 
 mod access;
@@ -30,6 +29,7 @@ mod log_limiter;
 mod log_writer;
 mod loss_metrics;
 mod metrics;
+mod outcomes;
 mod program_log;
 mod standard_streams;
 mod token_bucket;
@@ -71,14 +71,14 @@ pub enum InitError {
 
 /// The metrics and the log records of the process. Clones share the same state.
 #[derive(Clone, Debug)]
-pub struct Telemetry(Arc<Shared>);
+pub struct Telemetry(Arc<SharedTelemetry>);
 
 #[derive(Debug)]
-struct Shared {
+struct SharedTelemetry {
     metrics: metrics::Metrics,
     records: Arc<log_writer::LogWriter>,
     anonymous_audit: token_bucket::TokenBucket,
-    access: bool,
+    has_access_log: bool,
     /// Limits the warning that lines are dropped.
     drop_warnings: LogLimiter,
 }
@@ -105,21 +105,21 @@ impl Telemetry {
 
     fn with_destination(config: &LogConfig, destination: log_writer::Destination) -> Self {
         let records = Arc::new(log_writer::LogWriter::start(destination));
-        Self(Arc::new(Shared {
+        Self(Arc::new(SharedTelemetry {
             metrics: metrics::Metrics::new(loss_metrics::LossCollector::of(&records)),
             records,
             anonymous_audit: token_bucket::TokenBucket::new(
                 ANONYMOUS_AUDIT_BURST,
                 ANONYMOUS_AUDIT_PER_SECOND,
             ),
-            access: config.access,
+            has_access_log: config.access,
             drop_warnings: LogLimiter::default(),
         }))
     }
 
     /// Whether requests are logged. If not, callers skip work that only the access record needs.
     pub fn has_access_log(&self) -> bool {
-        self.0.access
+        self.0.has_access_log
     }
 
     /// Counts a request, and logs it if `[log] access` is on. Never blocks: if the buffer is full,
@@ -136,17 +136,17 @@ impl Telemetry {
 
     /// Logs a request that was counted before.
     pub fn write_request(&self, access: &AccessRecord<'_>) {
-        if self.0.access {
+        if self.0.has_access_log {
             self.push(LineKind::Access, |line| access.write(line));
         }
     }
 
     /// Counts and logs a response or tunnel that menshen ended because its session is no longer
     /// allowed.
-    pub fn record_stream_end(&self, ended: &StreamEnd<'_>) {
-        self.0.metrics.ended(ended.what);
-        if self.0.access {
-            self.push(LineKind::Access, |line| ended.write(line));
+    pub fn record_stream_end(&self, stream_end: &StreamEnd<'_>) {
+        self.0.metrics.ended(stream_end.kind);
+        if self.0.has_access_log {
+            self.push(LineKind::Access, |line| stream_end.write(line));
         }
     }
 
@@ -190,14 +190,14 @@ impl Telemetry {
     }
 }
 
-/// Displays an error with all its causes on one line.
+/// Displays an error and all its causes on one line.
 pub fn error_chain<'a>(error: &'a (dyn Error + 'static)) -> impl fmt::Display + use<'a> {
-    Chain(error)
+    ErrorChain(error)
 }
 
-struct Chain<'a>(&'a (dyn Error + 'static));
+struct ErrorChain<'a>(&'a (dyn Error + 'static));
 
-impl fmt::Display for Chain<'_> {
+impl fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
         let mut cause = self.0.source();

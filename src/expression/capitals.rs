@@ -45,7 +45,7 @@ impl<'a> Search<'a> {
                     self.visit(part);
                 }
             }
-            Expr::Comprehension(walk) => self.visit_macro(walk),
+            Expr::Comprehension(comprehension) => self.visit_macro(comprehension),
             _ => {
                 let contents = self.contents_of(node);
                 if contents.has_field && !contents.is_upper_cased && self.found.is_none() {
@@ -55,16 +55,17 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn visit_macro(&mut self, walk: &'a ComprehensionExpr) {
-        self.visit(&walk.iter_range);
-        let walked = self.contents_of(&walk.iter_range);
+    fn visit_macro(&mut self, comprehension: &'a ComprehensionExpr) {
+        self.visit(&comprehension.iter_range);
+        let list_contents = self.contents_of(&comprehension.iter_range);
         let before = self.items.len();
-        let second = walk.iter_var2.as_deref();
-        let names = [Some(walk.iter_var.as_str()), second];
+        let second = comprehension.iter_var2.as_deref();
+        let names = [Some(comprehension.iter_var.as_str()), second];
         let items = names.into_iter().flatten();
-        self.items.extend(items.map(|name| (name, walked.clone())));
-        self.visit(&walk.loop_step);
-        self.visit(&walk.result);
+        self.items
+            .extend(items.map(|name| (name, list_contents.clone())));
+        self.visit(&comprehension.loop_step);
+        self.visit(&comprehension.result);
         self.items.truncate(before);
     }
 
@@ -79,9 +80,11 @@ impl<'a> Search<'a> {
             }
             Expr::Select(select) => self.contents_of_field(select),
             Expr::Call(call) => self.contents_of_call(call),
-            Expr::Comprehension(walk) => {
-                self.merged([&walk.iter_range, &walk.loop_step, &walk.result])
-            }
+            Expr::Comprehension(comprehension) => self.merged([
+                &comprehension.iter_range,
+                &comprehension.loop_step,
+                &comprehension.result,
+            ]),
             Expr::List(list) => self.merged(&list.elements),
             Expr::Map(map) => {
                 let entries = map.entries.iter().filter_map(|entry| match &entry.expr {
@@ -137,9 +140,9 @@ impl<'a> Search<'a> {
 }
 
 impl Contents {
-    fn of(text: &str, counts: fn(&str) -> bool) -> Self {
+    fn of(text: &str, has_capital: fn(&str) -> bool) -> Self {
         Self {
-            capitals: counts(text).then(|| text.to_owned()),
+            capitals: has_capital(text).then(|| text.to_owned()),
             ..Self::default()
         }
     }
@@ -229,17 +232,17 @@ fn class_length(text: &str) -> usize {
 }
 
 fn without_escapes(class: &str) -> String {
-    let (mut kept, mut rest) = (String::new(), class);
+    let (mut unescaped, mut rest) = (String::new(), class);
     while let Some(letter) = rest.chars().next() {
         let length = if letter == '\\' {
             escape_length(rest)
         } else {
-            kept.push(letter);
+            unescaped.push(letter);
             letter.len_utf8()
         };
         rest = &rest[length..];
     }
-    kept
+    unescaped
 }
 
 #[cfg(test)]
@@ -284,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_pattern_counts_if_it_requires_a_capital_letter() {
-        for (pattern, counts) in [
+        for (pattern, is_found) in [
             ("^/Admin", true),
             ("^/[A-Z]+$", true),
             ("^/(?-i:Admin)", true),
@@ -296,7 +299,7 @@ mod tests {
             (r"^/[\S]", false),
         ] {
             let rule = format!("request.path.matches(r'{pattern}')");
-            assert_eq!(found(&rule).is_some(), counts, "{pattern}");
+            assert_eq!(found(&rule).is_some(), is_found, "{pattern}");
         }
     }
 }

@@ -12,6 +12,10 @@ use super::function::{self, Constant, INNER_RANGE, OUTER_RANGE};
 use super::literal_chars::LiteralChars;
 use super::variables::constant_name;
 
+mod names;
+
+use names::{FieldPath, named_value};
+
 /// The most levels of a syntax tree. In a debug build each needs 50 KiB of stack.
 pub const DEPTH_MAX: usize = 24;
 /// The most macros of an expression.
@@ -119,7 +123,7 @@ impl Checker<'_> {
         let name = if self.inside_name {
             None
         } else {
-            self.named_value(node)
+            named_value(node, self.scope)
         };
         let named = name.is_some();
         self.inside_name |= named;
@@ -151,39 +155,6 @@ impl Checker<'_> {
         self.inside_name &= !named;
         self.depth -= 1;
         Ok(())
-    }
-
-    /// The source text of a value such as `a`, `a.b` or `a["b"]` of a variable; `None` for other nodes.
-    fn named_value(&self, mut node: &IdedExpr) -> Option<String> {
-        let mut fields = Vec::new();
-        loop {
-            if fields.len() > DEPTH_MAX {
-                return None;
-            }
-            node = match &node.expr {
-                Expr::Ident(root) => {
-                    let known = self.scope.variables().contains(&root.as_str());
-                    fields.push(root.clone());
-                    return known.then(|| fields.into_iter().rev().collect());
-                }
-                Expr::Select(select) => {
-                    fields.push(format!(".{}", select.field));
-                    &select.operand
-                }
-                Expr::Call(call) if call.func_name == operators::INDEX => {
-                    let [operand, key] = call.args.as_slice() else {
-                        return None;
-                    };
-                    let Expr::Literal(LiteralValue::String(key)) = &key.expr else {
-                        return None;
-                    };
-                    // A JSON string is also a CEL string.
-                    fields.push(format!("[{}]", serde_json::json!(key.inner())));
-                    operand
-                }
-                _ => return None,
-            };
-        }
     }
 
     /// Visits `a`, `a.b.c`, `has(a.b.c)`, or a field of another expression.
@@ -272,7 +243,11 @@ impl Checker<'_> {
         Ok(argument)
     }
 
-    fn visit_macro(&mut self, id: u64, walk: &mut ComprehensionExpr) -> Result<(), CompileError> {
+    fn visit_macro(
+        &mut self,
+        id: u64,
+        comprehension: &mut ComprehensionExpr,
+    ) -> Result<(), CompileError> {
         self.macros += 1;
         if self.macros > MACROS_MAX {
             return Err(self.refuse(
@@ -283,9 +258,9 @@ impl Checker<'_> {
             ));
         }
         let names = [
-            Some(&walk.iter_var),
-            walk.iter_var2.as_ref(),
-            Some(&walk.accu_var),
+            Some(&comprehension.iter_var),
+            comprehension.iter_var2.as_ref(),
+            Some(&comprehension.accu_var),
         ];
         let names: Vec<String> = names.into_iter().flatten().cloned().collect();
         if let Some(name) = names
@@ -295,8 +270,8 @@ impl Checker<'_> {
             let name = name.clone();
             return Err(self.refuse(id, CompileErrorKind::Shadowed { name }));
         }
-        self.visit(&mut walk.iter_range)?;
-        self.visit(&mut walk.accu_init)?;
+        self.visit(&mut comprehension.iter_range)?;
+        self.visit(&mut comprehension.accu_init)?;
         let limit = if self.macro_level == 0 {
             OUTER_RANGE
         } else {
@@ -312,14 +287,14 @@ impl Checker<'_> {
         let names_before = self.macro_names.len();
         self.macro_names.extend(names);
         let nodes_before = self.nodes;
-        self.visit(&mut walk.loop_cond)?;
-        self.visit(&mut walk.loop_step)?;
-        self.visit(&mut walk.result)?;
+        self.visit(&mut comprehension.loop_cond)?;
+        self.visit(&mut comprehension.loop_step)?;
+        self.visit(&mut comprehension.result)?;
         self.macro_names.truncate(names_before);
         self.macro_level -= 1;
         let nodes = self.nodes - nodes_before;
-        let range = std::mem::take(&mut walk.iter_range);
-        walk.iter_range = limit_range(range, limit, nodes);
+        let range = std::mem::take(&mut comprehension.iter_range);
+        comprehension.iter_range = limit_range(range, limit, nodes);
         Ok(())
     }
 
@@ -346,35 +321,6 @@ fn limit_range(range: IdedExpr, limit: &str, nodes: i64) -> IdedExpr {
         args: vec![range, nodes],
     });
     IdedExpr { id, expr }
-}
-
-/// A variable and the fields that are selected from it, last first.
-struct FieldPath<'a> {
-    id: u64,
-    root: &'a str,
-    fields: Vec<&'a str>,
-}
-
-impl<'a> FieldPath<'a> {
-    fn of(mut node: &'a IdedExpr) -> Option<Self> {
-        let mut fields = Vec::new();
-        loop {
-            match &node.expr {
-                Expr::Ident(root) => {
-                    return Some(Self {
-                        id: node.id,
-                        root,
-                        fields,
-                    });
-                }
-                Expr::Select(select) => {
-                    fields.push(select.field.as_str());
-                    node = &select.operand;
-                }
-                _ => return None,
-            }
-        }
-    }
 }
 
 fn is_operator(name: &str) -> bool {

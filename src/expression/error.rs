@@ -41,7 +41,7 @@ pub enum CompileErrorKind {
         name: String,
         known: &'static [&'static str],
     },
-    #[error("`{name}` is a variable, a macro must call its item differently")]
+    #[error("`{name}` is a variable: the item of a macro needs another name")]
     Shadowed { name: String },
     #[error("unknown function `{name}` with {arguments} arguments")]
     UnknownFunction {
@@ -152,8 +152,8 @@ impl EvalError {
         match error {
             ExecutionError::NoSuchKey(key) | ExecutionError::UndeclaredReference(key) => {
                 // A computed key is data and is not repeated.
-                let written = source.contains(key.as_str());
-                let name = if written {
+                let is_in_source = source.contains(key.as_str());
+                let name = if is_in_source {
                     format!("`{key}`")
                 } else {
                     "a computed key".into()
@@ -164,11 +164,11 @@ impl EvalError {
                 name: "a list item".into(),
             },
             ExecutionError::NoSuchOverload(call) => {
-                let on_null = call
+                let is_on_null = call
                     .argument_types()
                     .first()
                     .is_some_and(|t| t == "null_type");
-                match (call.function(), on_null) {
+                match (call.function(), is_on_null) {
                     ("_._" | "_[_]", true) => Self::Missing {
                         name: "a field of null".into(),
                     },
@@ -198,7 +198,7 @@ impl EvalError {
                 operation: "a repeated key".into(),
             },
             _ => Self::WrongType {
-                problem: "a value that cannot be used so".into(),
+                problem: "a value that cannot be used here".into(),
             },
         }
     }

@@ -15,7 +15,7 @@ use super::budget;
 
 /// The maximum number of items of the list that a macro iterates.
 pub const OUTER_ITEMS_MAX: usize = 1000;
-/// The same for a macro inside another macro.
+/// The maximum for a macro inside another macro.
 pub const INNER_ITEMS_MAX: usize = 100;
 
 /// The internal function that limits the list of an outer macro. Its second argument is the number of
@@ -32,8 +32,8 @@ pub(super) fn environment() -> Arc<Env> {
 }
 
 /// Whether the function exists with this number of arguments; the target of a method is not counted.
-pub(super) fn is_known(name: &str, method: bool, arguments: usize) -> bool {
-    let known = if method { METHODS } else { FUNCTIONS };
+pub(super) fn is_known(name: &str, is_method: bool, arguments: usize) -> bool {
+    let known = if is_method { METHODS } else { FUNCTIONS };
     known
         .iter()
         .any(|(known, arity)| *known == name && arity.contains(&arguments))
@@ -211,11 +211,11 @@ fn limited_range<'b, 'v>(
     mut arguments: Vec<CowVal<'b, 'v>>,
     items_max: usize,
 ) -> CallResult<'b, 'v> {
-    let failed = |why| ExecutionError::function_error("walking a list", why);
+    let failed = |why| ExecutionError::function_error("iterating a list", why);
     let nodes = arguments.pop();
     let nodes = nodes.and_then(|nodes| nodes.downcast_ref::<CelInt>().map(|nodes| *nodes.inner()));
     let (Some(range), Some(nodes)) = (arguments.pop(), nodes) else {
-        return Err(failed("nothing to walk"));
+        return Err(failed("nothing to iterate"));
     };
     let items = range.as_sizer().map(|sizer| *sizer.size().inner());
     match items.map(usize::try_from) {

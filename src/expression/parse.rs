@@ -25,9 +25,9 @@ pub(super) fn with_parsed<T: Send>(
     source: &str,
     work: impl FnOnce(&Program) -> Result<T, CompileError> + Send,
 ) -> Result<T, CompileError> {
-    let refuse = |kind, position| CompileError { kind, position };
+    let error_at = |kind, position| CompileError { kind, position };
     if source.len() > SOURCE_BYTES_MAX {
-        return Err(refuse(
+        return Err(error_at(
             CompileErrorKind::TooLong {
                 bytes_max: SOURCE_BYTES_MAX,
             },
@@ -36,7 +36,7 @@ pub(super) fn with_parsed<T: Send>(
     }
     if let Some(offset) = first_too_deep(source) {
         let position = Position::at_offset(source, offset);
-        return Err(refuse(
+        return Err(error_at(
             CompileErrorKind::TooDeep {
                 levels_max: DEPTH_MAX,
             },
@@ -55,13 +55,13 @@ pub(super) fn with_parsed<T: Send>(
                 .map_err(|e| syntax_error(&e, source))?;
             work(&program)
         });
-        let parser = parser.map_err(|error| refuse(CompileErrorKind::Thread(error), None))?;
-        let gave_up = || CompileErrorKind::Syntax {
+        let parser = parser.map_err(|error| error_at(CompileErrorKind::Thread(error), None))?;
+        let panicked = || CompileErrorKind::Syntax {
             message: "the parser gave up".into(),
         };
         parser
             .join()
-            .unwrap_or_else(|_| Err(refuse(gave_up(), None)))
+            .unwrap_or_else(|_| Err(error_at(panicked(), None)))
     })
 }
 

@@ -173,10 +173,10 @@ fn a_missing_value_is_an_error_and_not_false() {
         "claims.scope == 'x'",
         "session.age < 5",
     ] {
-        let answer = test(source);
+        let result = test(source);
         assert!(
-            matches!(answer, Err(EvalError::Missing { .. })),
-            "{source}: {answer:?}"
+            matches!(result, Err(EvalError::Missing { .. })),
+            "{source}: {result:?}"
         );
     }
     assert_eq!(
@@ -219,10 +219,10 @@ fn a_rule_evaluates_to_a_bool_or_an_error() {
         "user",
         "request",
     ] {
-        let answer = test(source);
+        let result = test(source);
         assert!(
-            matches!(answer, Err(EvalError::WrongType { .. })),
-            "{source}: {answer:?}"
+            matches!(result, Err(EvalError::WrongType { .. })),
+            "{source}: {result:?}"
         );
     }
     assert!(matches!(value("request"), Err(EvalError::WrongType { .. })));
@@ -295,7 +295,7 @@ fn text_can_be_lowered_trimmed_split_and_matched() {
 
 #[test]
 fn an_address_is_in_a_network_however_it_is_written() {
-    for (source, answer) in [
+    for (source, expected) in [
         ("in_network(request.ip, '10.0.0.0/8')", true),
         ("in_network(request.ip, '192.168.0.0/16')", false),
         ("in_network('::ffff:10.9.9.9', '10.0.0.0/8')", true),
@@ -309,7 +309,7 @@ fn an_address_is_in_a_network_however_it_is_written() {
             true,
         ),
     ] {
-        assert_eq!(test(source), Ok(answer), "{source}");
+        assert_eq!(test(source), Ok(expected), "{source}");
     }
     assert!(matches!(
         refused("in_network(request.ip, '10.0.0.0/33')").kind,
@@ -331,31 +331,31 @@ fn an_address_is_in_a_network_however_it_is_written() {
 
 #[test]
 fn an_expression_knows_which_fields_it_reads() {
-    let looks = |source: &str, path: &str| {
+    let reads = |source: &str, path: &str| {
         Expression::compile(source, Scope::Rule)
             .unwrap()
             .reads(path)
     };
-    assert!(looks("request.path == '/'", "request.path"));
-    assert!(looks("request.path == '/'", "request"));
-    assert!(!looks("request.path == '/'", "request.method"));
-    assert!(!looks("request.paths == '/'", "request.path"));
-    assert!(looks("request.headers['x'] == ''", "request.headers"));
-    assert!(!looks("request.headers['x'] == ''", "request.path"));
-    assert!(looks("has(request.path)", "request.path"));
-    assert!(looks("request['path'] == '/'", "request.path"));
-    assert!(looks("request[user.field] == '/'", "request.path"));
-    assert!(looks("request.?path.orValue('') == '/'", "request.path"));
-    assert!(looks("[request].exists(r, r.path == '/')", "request.path"));
-    assert!(looks(
+    assert!(reads("request.path == '/'", "request.path"));
+    assert!(reads("request.path == '/'", "request"));
+    assert!(!reads("request.path == '/'", "request.method"));
+    assert!(!reads("request.paths == '/'", "request.path"));
+    assert!(reads("request.headers['x'] == ''", "request.headers"));
+    assert!(!reads("request.headers['x'] == ''", "request.path"));
+    assert!(reads("has(request.path)", "request.path"));
+    assert!(reads("request['path'] == '/'", "request.path"));
+    assert!(reads("request[user.field] == '/'", "request.path"));
+    assert!(reads("request.?path.orValue('') == '/'", "request.path"));
+    assert!(reads("[request].exists(r, r.path == '/')", "request.path"));
+    assert!(reads(
         "user.groups.exists(g, request.path == g)",
         "request.path"
     ));
-    assert!(!looks(
+    assert!(!reads(
         "user.groups.exists(path, path == 'request.path')",
         "request.path"
     ));
-    assert!(!looks(
+    assert!(!reads(
         "in_network(request.ip, '10.0.0.0/8')",
         "request.path"
     ));

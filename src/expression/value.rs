@@ -74,14 +74,14 @@ impl Value {
 /// Reads a bool of the engine; no other type is converted.
 pub(super) fn read_bool(value: &dyn Val) -> Result<bool, EvalError> {
     match value.downcast_ref::<CelBool>() {
-        Some(read_bool) => Ok(*read_bool.inner()),
+        Some(bool) => Ok(*bool.inner()),
         None => Err(wrong_type(value, "a bool")),
     }
 }
 
-fn wrong_type(value: &dyn Val, wanted: &str) -> EvalError {
+fn wrong_type(value: &dyn Val, expected: &str) -> EvalError {
     EvalError::WrongType {
-        problem: format!("the result is {}, not {wanted}", value.get_type().name()),
+        problem: format!("the result is {}, not {expected}", value.get_type().name()),
     }
 }
 

@@ -69,8 +69,8 @@ impl LongRequest {
                 }
                 Caller::Person(_) | Caller::Anonymous(_) => None,
             },
-            what,
-            after: self.since.elapsed(),
+            kind: what,
+            open_for: self.since.elapsed(),
         });
     }
 }

@@ -204,7 +204,7 @@ fn jwks(context: &RequestContext<'_>) -> LoggedResponse {
     if ![Method::GET, Method::HEAD].contains(context.head.method) {
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
     }
-    let keys: Vec<_> = context.site.ring.public().collect();
+    let keys: Vec<_> = context.site.ring.public_keys().collect();
     let set = serde_json::json!({ "keys": keys });
     let response = reply::cacheable(reply::json(StatusCode::OK, &set), JWKS_CACHE_CONTROL);
     LoggedResponse::own_path(

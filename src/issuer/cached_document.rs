@@ -12,7 +12,7 @@ use crate::single_flight::{CacheLookup, Cached, CachedValue, LoadPermit};
 
 /// The time after a failed request before the next one.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
-/// How often unknown keys may cause a refetch of a document that is still fresh.
+/// How often tokens with an unknown `kid` may cause a refetch of the keys.
 const REFETCH_RATE: RefetchRate = RefetchRate {
     burst: 3,
     interval: Duration::from_secs(30),
@@ -46,9 +46,12 @@ struct RefetchRate {
     interval: Duration,
 }
 
-/// A token bucket: how many refetches are left, and when that was last increased.
+/// A token bucket.
 #[derive(Clone, Copy)]
-struct Bucket(u32, Timestamp);
+struct Bucket {
+    refetches_left: u32,
+    refilled_at: Timestamp,
+}
 
 pub(super) struct CachedDocument<T> {
     issuer: IssuerName,
@@ -61,15 +64,15 @@ pub(super) struct CachedDocument<T> {
 struct RefetchBuckets {
     provider: Bucket,
     all_clients: Bucket,
-    /// Only clients whose bucket is not full.
+    /// By the /48 or address of the client. Full buckets are left out.
     by_client: HashMap<Network, Bucket>,
 }
 
 impl<T: Send + Sync + 'static> CachedDocument<T> {
     pub(super) fn new(issuer: IssuerName, fresh_for: Duration, clock: Clock) -> Self {
         let refetches = RefetchBuckets {
-            provider: Bucket(REFETCH_RATE.burst, clock.now()),
-            all_clients: Bucket(REFETCH_RATE.burst, clock.now()),
+            provider: Bucket::full(REFETCH_RATE, clock.now()),
+            all_clients: Bucket::full(REFETCH_RATE, clock.now()),
             by_client: HashMap::new(),
         };
         Self {
@@ -137,26 +140,28 @@ impl<T: Send + Sync + 'static> CachedDocument<T> {
         let Some(client) = client else {
             return buckets.all_clients.take(REFETCH_RATE, now);
         };
-        let client = client.network48().unwrap_or_else(|| client.network());
-        let full = Bucket(REFETCH_RATE_PER_CLIENT.burst, now);
-        let mut own = buckets.by_client.get(&client).copied().unwrap_or(full);
-        if !own.take(REFETCH_RATE_PER_CLIENT, now) || !buckets.all_clients.take(REFETCH_RATE, now) {
+        let network = client.network48().unwrap_or_else(|| client.network());
+        let full = Bucket::full(REFETCH_RATE_PER_CLIENT, now);
+        let mut of_client = buckets.by_client.get(&network).copied().unwrap_or(full);
+        if !of_client.take(REFETCH_RATE_PER_CLIENT, now)
+            || !buckets.all_clients.take(REFETCH_RATE, now)
+        {
             return false;
         }
         // Full buckets are dropped. The limit for all clients together keeps the others few.
         let full_after = REFETCH_RATE_PER_CLIENT.interval * REFETCH_RATE_PER_CLIENT.burst;
-        let is_not_full = |bucket: &Bucket| now.since(bucket.1) < full_after;
+        let is_not_full = |bucket: &Bucket| now.since(bucket.refilled_at) < full_after;
         buckets.by_client.retain(|_, bucket| is_not_full(bucket));
-        buckets.by_client.insert(client, own);
+        buckets.by_client.insert(network, of_client);
         true
     }
 
     async fn fetch_unless(
         &self,
         fetch: impl Fetch<T>,
-        is_enough: impl Fn(&CachedValue<Arc<T>>) -> bool,
+        accepts: impl Fn(&CachedValue<Arc<T>>) -> bool,
     ) -> Result<Arc<T>, IssuerError> {
-        let permit = match self.document.get_if(is_enough).await {
+        let permit = match self.document.get_if(accepts).await {
             CacheLookup::Value(document) => return Ok(document),
             CacheLookup::RecentFailure(error) => return Err(error),
             CacheLookup::LoadPermit(permit) => permit,
@@ -181,15 +186,23 @@ async fn fetch_and_store<T>(
 }
 
 impl Bucket {
+    fn full(rate: RefetchRate, now: Timestamp) -> Self {
+        Self {
+            refetches_left: rate.burst,
+            refilled_at: now,
+        }
+    }
+
     fn take(&mut self, rate: RefetchRate, now: Timestamp) -> bool {
         let RefetchRate { burst, interval } = rate;
-        let added = now.since(self.1).as_millis() / interval.as_millis();
+        let added = now.since(self.refilled_at).as_millis() / interval.as_millis();
         let added = u32::try_from(added).unwrap_or(burst);
         if added > 0 {
-            *self = Self(self.0.saturating_add(added).min(burst), now);
+            self.refetches_left = self.refetches_left.saturating_add(added).min(burst);
+            self.refilled_at = now;
         }
-        let is_allowed = self.0 > 0;
-        self.0 = self.0.saturating_sub(1);
+        let is_allowed = self.refetches_left > 0;
+        self.refetches_left = self.refetches_left.saturating_sub(1);
         is_allowed
     }
 }
@@ -313,7 +326,7 @@ mod tests {
         // The limit for all clients together is reached.
         assert!(!may(three));
         assert!(may(TokenSender::Provider));
-        // The first client is always quicker, and still does not get every further refetch.
+        // Although the first client always asks first, it does not get every further refetch.
         let (mut first, mut second) = (0, 0);
         for _ in 0..20 {
             fixture.clock.advance(Duration::from_secs(30));

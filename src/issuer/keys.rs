@@ -73,26 +73,26 @@ fn parse(key: &Value) -> Option<Key> {
 impl Keys {
     /// The number of keys for any of these algorithms.
     pub(super) fn count(&self, algorithms: &[Algorithm]) -> usize {
-        let signs = |key: &&Key| {
+        let has_algorithm = |key: &&Key| {
             algorithms.iter().any(|algorithm| {
                 key.decoding_key.family() == algorithm.family()
                     && key.algorithm.is_none_or(|own| own == *algorithm)
             })
         };
-        self.0.iter().filter(signs).count()
+        self.0.iter().filter(has_algorithm).count()
     }
 
     /// The key with this `kid` for this algorithm. A token without `kid` is accepted only if the issuer
     /// has a single key and that has no `kid` either.
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
         let family = algorithm.family();
-        let fits = |key: &&Key| {
+        let matches = |key: &&Key| {
             key.decoding_key.family() == family
                 && key.algorithm.is_none_or(|own| own == algorithm)
                 && key.id.as_deref() == id
         };
-        let mut fitting = self.0.iter().filter(fits);
-        match (id, fitting.next()) {
+        let mut matching = self.0.iter().filter(matches);
+        match (id, matching.next()) {
             (Some(_), found) => found,
             (None, found) => found.filter(|_| self.0.len() == 1),
         }

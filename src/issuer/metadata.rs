@@ -90,7 +90,7 @@ fn parse(name: &IssuerName, document: &Value, url: &Url) -> Result<Metadata, Met
     if issuer != name.as_str() {
         return Err(wrong_issuer(issuer, url));
     }
-    let address = |field: &'static str| match document.get(field) {
+    let endpoint = |field: &'static str| match document.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(text) => {
             let url = text.as_str().and_then(|text| Url::parse(text).ok());
@@ -109,12 +109,12 @@ fn parse(name: &IssuerName, document: &Value, url: &Url) -> Result<Metadata, Met
         methods.push("client_secret_basic".to_owned());
     }
     Ok(Metadata {
-        jwks_uri: address("jwks_uri")?.ok_or(MetadataError::Missing("jwks_uri"))?,
-        authorization_endpoint: address("authorization_endpoint")?,
-        token_endpoint: address("token_endpoint")?,
-        userinfo_endpoint: address("userinfo_endpoint")?,
-        end_session_endpoint: address("end_session_endpoint")?,
-        introspection_endpoint: address("introspection_endpoint")?,
+        jwks_uri: endpoint("jwks_uri")?.ok_or(MetadataError::Missing("jwks_uri"))?,
+        authorization_endpoint: endpoint("authorization_endpoint")?,
+        token_endpoint: endpoint("token_endpoint")?,
+        userinfo_endpoint: endpoint("userinfo_endpoint")?,
+        end_session_endpoint: endpoint("end_session_endpoint")?,
+        introspection_endpoint: endpoint("introspection_endpoint")?,
         sends_iss: document.get("authorization_response_iss_parameter_supported")
             == Some(&Value::Bool(true)),
         token_endpoint_auth_methods: methods,
@@ -123,8 +123,8 @@ fn parse(name: &IssuerName, document: &Value, url: &Url) -> Result<Metadata, Met
 }
 
 fn wrong_issuer(issuer: &str, url: &Url) -> MetadataError {
-    let plain = issuer.chars().filter(|c| !c.is_control());
-    let found = plain.take(NAME_CHARS_MAX).collect();
+    let printable = issuer.chars().filter(|c| !c.is_control());
+    let found = printable.take(NAME_CHARS_MAX).collect();
     let parsed = IssuerName::try_from(issuer.to_owned());
     match parsed.is_ok_and(|issuer| issuer.serves_tenants()) {
         true => MetadataError::MultiTenant {
@@ -137,12 +137,12 @@ fn wrong_issuer(issuer: &str, url: &Url) -> MetadataError {
 
 /// An https issuer must not have plain http endpoints, and no URL may contain credentials.
 fn is_allowed(name: &IssuerName, url: &Url) -> bool {
-    let scheme = match url.scheme() {
+    let is_scheme_allowed = match url.scheme() {
         "https" => true,
         "http" => name.as_str().starts_with("http:"),
         _ => false,
     };
-    scheme && url.has_host() && url.username().is_empty() && url.password().is_none()
+    is_scheme_allowed && url.has_host() && url.username().is_empty() && url.password().is_none()
 }
 
 #[cfg(test)]
@@ -167,11 +167,11 @@ mod tests {
             well_known(&template).as_str(),
             "https://login.example/organizations/v2.0/.well-known/openid-configuration"
         );
-        let said = json!({ "issuer": many, "jwks_uri": "https://login.example/keys" });
-        assert!(parsed(&template, &said).is_ok());
+        let document = json!({ "issuer": many, "jwks_uri": "https://login.example/keys" });
+        assert!(parsed(&template, &document).is_ok());
         let common = "https://login.example/common/v2.0".to_owned();
         let common = IssuerName::try_from(common).unwrap();
-        let error = parsed(&common, &said).unwrap_err().to_string();
+        let error = parsed(&common, &document).unwrap_err().to_string();
         for word in [
             many,
             "`tenants`",
@@ -183,8 +183,8 @@ mod tests {
 
     #[test]
     fn metadata_needs_only_an_issuer_and_keys() {
-        let least = json!({ "issuer": "https://id.corp.example/realms/corp", "jwks_uri": "https://id.corp.example/keys" });
-        let metadata = parsed(&name(), &least).unwrap();
+        let smallest = json!({ "issuer": "https://id.corp.example/realms/corp", "jwks_uri": "https://id.corp.example/keys" });
+        let metadata = parsed(&name(), &smallest).unwrap();
         assert_eq!(
             metadata.token_endpoint_auth_methods,
             ["client_secret_basic"]
@@ -220,19 +220,19 @@ mod tests {
             "keys",
             "https://u:p@a/b",
         ] {
-            let said = json!({ "issuer": name().as_str(), "jwks_uri": bad });
+            let document = json!({ "issuer": name().as_str(), "jwks_uri": bad });
             assert!(
                 matches!(
-                    parsed(&name(), &said),
+                    parsed(&name(), &document),
                     Err(MetadataError::InvalidUrl("jwks_uri"))
                 ),
                 "{bad}"
             );
         }
-        let said =
+        let document =
             json!({ "issuer": name().as_str(), "jwks_uri": "https://a/b", "token_endpoint": 7 });
         assert!(matches!(
-            parsed(&name(), &said),
+            parsed(&name(), &document),
             Err(MetadataError::InvalidUrl("token_endpoint"))
         ));
     }

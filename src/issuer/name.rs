@@ -62,7 +62,7 @@ impl TryFrom<String> for IssuerName {
 
     fn try_from(text: String) -> Result<Self, InvalidIssuerName> {
         let url = Url::parse(&text).map_err(|_| InvalidIssuerName)?;
-        let plain = matches!(url.scheme(), "http" | "https")
+        let is_valid = matches!(url.scheme(), "http" | "https")
             && url.has_host()
             && url.query().is_none()
             && url.fragment().is_none()
@@ -70,7 +70,7 @@ impl TryFrom<String> for IssuerName {
             && url.password().is_none()
             && !text.contains(|c: char| c.is_whitespace() || c.is_control())
             && has_valid_braces(&text);
-        plain.then_some(Self(text)).ok_or(InvalidIssuerName)
+        is_valid.then_some(Self(text)).ok_or(InvalidIssuerName)
     }
 }
 
@@ -82,7 +82,7 @@ fn has_valid_braces(text: &str) -> bool {
     let mut segments = path.map_or("", |(_, path)| path).split('/');
     let placeholders = segments
         .by_ref()
-        .filter(|one| *one == tenant::TENANT_PLACEHOLDER);
+        .filter(|segment| *segment == tenant::TENANT_PLACEHOLDER);
     match text.matches(['{', '}']).count() {
         0 => true,
         2 => placeholders.count() == 1,
@@ -148,14 +148,14 @@ mod tests {
         let name = IssuerName::try_from(name).unwrap();
         assert!(name.serves_tenants());
         assert_eq!(name.with_tenant("t1"), "https://login.example/t1/v2.0");
-        let found = |said| name.tenant_in(said);
-        assert_eq!(found("https://login.example/t1/v2.0"), Some("t1"));
+        let tenant = |iss| name.tenant_in(iss);
+        assert_eq!(tenant("https://login.example/t1/v2.0"), Some("t1"));
         for other in [
             "https://login.example/v2.0",
             "https://login.example/t1/v2.0/",
             "https://login.test/t1/v2.0",
         ] {
-            assert_eq!(found(other), None, "{other}");
+            assert_eq!(tenant(other), None, "{other}");
         }
     }
 }

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_two_tenants_never_collide() {
+    fn identifiers_of_two_tenants_never_collide() {
         let (one, other) = (Tenant::of(CORP), Tenant::of(&CORP.replace('7', "8")));
         assert_ne!(one.qualify("u1"), other.qualify("u1"));
         assert_eq!(one, Tenant::of(&CORP.to_uppercase()));

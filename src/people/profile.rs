@@ -23,7 +23,7 @@ pub struct Profile {
     /// The unchanged response of the provider.
     pub raw: serde_json::Value,
     /// Fields that the provider has verified, and that the person cannot edit.
-    pub vouched: Vec<(LinkField, String)>,
+    pub verified_fields: Vec<(LinkField, String)>,
     /// The session id at the provider.
     pub provider_sid: Option<String>,
     /// How the person authenticated.
@@ -54,7 +54,7 @@ impl fmt::Debug for Profile {
     }
 }
 
-/// The predefined field names; any other name becomes `user.attributes.<name>`.
+/// The predefined field names. A field of any other name becomes `user.attributes.<name>`.
 const FIXED_FIELDS: [&str; 14] = [
     "login",
     "name",
@@ -157,12 +157,13 @@ impl Mapping {
     /// Compiles the defaults of the kind and the expressions of the configuration.
     pub fn build(
         defaults: &[(&str, &str)],
-        own: &MappingConfig,
+        configured: &MappingConfig,
         login_prefix: &str,
     ) -> Result<Self, MappingCompileError> {
         let mut sources: BTreeMap<&str, &str> = defaults.iter().copied().collect();
         sources.extend(
-            own.0
+            configured
+                .0
                 .iter()
                 .map(|(field, source)| (field.as_str(), source.as_str())),
         );
@@ -191,7 +192,7 @@ impl Mapping {
         let mut session_expires = None;
         let mut fields = UserFields::default();
         for (field, expression) in &self.fields {
-            let value = match expression.evaluate(&ProfileFacts(&document)) {
+            let value = match expression.evaluate(&ProfileVariables(&document)) {
                 Ok(Value::Null) | Err(EvalError::Missing { .. }) => continue,
                 Ok(value) => value,
                 Err(source) => {
@@ -202,8 +203,8 @@ impl Mapping {
                 }
             };
             match field.as_str() {
-                "login" => login = text(value),
-                "session_expires" => session_expires = timestamp(&value),
+                "login" => login = to_text(value),
+                "session_expires" => session_expires = to_timestamp(&value),
                 _ => fields.set(field, value),
             }
         }
@@ -226,18 +227,18 @@ pub fn is_fixed_field(field: &str) -> bool {
 impl UserFields {
     fn set(&mut self, field: &str, value: Value) {
         match field {
-            "name" => self.name = text(value),
-            "email" => self.email = text(value),
-            "mobile" => self.mobile = text(value),
-            "tenant_code" => self.tenant_code = text(value),
-            "tenant_name" => self.tenant_name = text(value),
-            "platform" => self.platform = text(value),
-            "groups" => self.groups = texts(value),
-            "roles" => self.roles = texts(value),
-            "departments" => self.departments = texts(value),
-            "department_paths" => self.department_paths = texts(value),
-            "department_ids" => self.department_ids = texts(value),
-            "orgs" => self.orgs = texts(value),
+            "name" => self.name = to_text(value),
+            "email" => self.email = to_text(value),
+            "mobile" => self.mobile = to_text(value),
+            "tenant_code" => self.tenant_code = to_text(value),
+            "tenant_name" => self.tenant_name = to_text(value),
+            "platform" => self.platform = to_text(value),
+            "groups" => self.groups = to_texts(value),
+            "roles" => self.roles = to_texts(value),
+            "departments" => self.departments = to_texts(value),
+            "department_paths" => self.department_paths = to_texts(value),
+            "department_ids" => self.department_ids = to_texts(value),
+            "orgs" => self.orgs = to_texts(value),
             other => {
                 self.attributes.insert(other.to_owned(), to_json(value));
             }
@@ -250,36 +251,36 @@ pub fn evaluate_over_profile(
     expression: &Expression,
     raw: &serde_json::Value,
 ) -> Result<Value, EvalError> {
-    expression.evaluate(&ProfileFacts(&Document::from(raw)))
+    expression.evaluate(&ProfileVariables(&Document::from(raw)))
 }
 
-struct ProfileFacts<'a>(&'a Document);
+struct ProfileVariables<'a>(&'a Document);
 
-impl Variables for ProfileFacts<'_> {
+impl Variables for ProfileVariables<'_> {
     fn variable(&self, name: &str) -> Option<Variable<'_>> {
         (name == "profile").then_some(Variable::Document(self.0))
     }
 }
 
 /// Empty text counts as absent: providers send "" for fields that a person never filled in.
-fn text(value: Value) -> Option<String> {
+fn to_text(value: Value) -> Option<String> {
     match value {
         Value::Text(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
         Value::Int(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        Value::List(items) => items.into_iter().find_map(text),
+        Value::Bool(boolean) => Some(boolean.to_string()),
+        Value::List(items) => items.into_iter().find_map(to_text),
         Value::Text(_) | Value::Null | Value::Float(_) | Value::Map(_) => None,
     }
 }
 
-fn texts(value: Value) -> Vec<String> {
+fn to_texts(value: Value) -> Vec<String> {
     match value {
-        Value::List(items) => items.into_iter().filter_map(text).collect(),
-        single => text(single).into_iter().collect(),
+        Value::List(items) => items.into_iter().filter_map(to_text).collect(),
+        single => to_text(single).into_iter().collect(),
     }
 }
 
-fn timestamp(value: &Value) -> Option<Timestamp> {
+fn to_timestamp(value: &Value) -> Option<Timestamp> {
     match value {
         Value::Int(seconds) => Some(Timestamp::from_unix_s(*seconds)),
         Value::Float(seconds) if seconds.is_finite() => {
@@ -298,7 +299,7 @@ fn timestamp(value: &Value) -> Option<Timestamp> {
 fn to_json(value: Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,
-        Value::Bool(truth) => truth.into(),
+        Value::Bool(boolean) => boolean.into(),
         Value::Int(number) => number.into(),
         Value::Float(number) => number.into(),
         Value::Text(text) => text.into(),

@@ -1,4 +1,4 @@
-//! `Source`: refreshes the tokens of a session at its provider. `Tokens`: the provider's tokens.
+//! `ProviderTokens`: the tokens of a session from its provider. `TokenRefresh`: refreshes them there.
 
 use std::fmt;
 use std::time::Duration;
@@ -28,13 +28,13 @@ pub struct ProviderTokens {
 
 impl ProviderTokens {
     /// The access token, unless it has expired.
-    pub fn access_at(&self, now: Timestamp) -> Option<&Secret<String>> {
-        let lives = self.access_expires_at.is_none_or(|end| end > now);
-        self.access.as_ref().filter(|_| lives)
+    pub fn access_unless_expired(&self, now: Timestamp) -> Option<&Secret<String>> {
+        let is_unexpired = self.access_expires_at.is_none_or(|end| end > now);
+        self.access.as_ref().filter(|_| is_unexpired)
     }
 
     /// The ID token, unless it has expired. Without `exp` it counts as expired.
-    pub fn id_at(&self, now: Timestamp) -> Option<&Secret<String>> {
+    pub fn id_unless_expired(&self, now: Timestamp) -> Option<&Secret<String>> {
         let id = self.id.as_ref()?;
         exp(id.expose()).is_some_and(|end| end > now).then_some(id)
     }
@@ -65,7 +65,7 @@ impl fmt::Debug for ProviderTokens {
     }
 }
 
-/// Refreshes tokens. Connectors that support refresh tokens implement it.
+/// Refreshes tokens at a provider. Connectors that support refresh tokens implement it.
 #[async_trait]
 pub trait TokenRefresh: fmt::Debug + Send + Sync {
     /// Exchanges the refresh token for new tokens and fetches the current profile. A profile of another
@@ -87,7 +87,7 @@ pub struct RefreshResponse {
     /// The raw profile, as at a login; `None` if the provider returned none.
     pub raw: Option<serde_json::Value>,
     /// The fields that the provider has verified.
-    pub vouched: Vec<(LinkField, String)>,
+    pub verified_fields: Vec<(LinkField, String)>,
 }
 
 impl fmt::Debug for RefreshResponse {
@@ -113,7 +113,7 @@ pub enum RefreshError {
 mod tests {
     use super::*;
 
-    fn signed(claims: &str) -> ProviderTokens {
+    fn tokens_with_id(claims: &str) -> ProviderTokens {
         let id = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims));
         ProviderTokens {
             access: Some(Secret::new("opaque".to_owned())),
@@ -124,15 +124,21 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_over_in_the_second_they_end() {
-        let tokens = signed(r#"{"exp":200}"#);
+    fn tokens_expire_in_the_second_of_their_end() {
+        let tokens = tokens_with_id(r#"{"exp":200}"#);
         let at = |s| Timestamp::from_unix_s(s);
-        assert!(tokens.access_at(at(99)).is_some() && tokens.access_at(at(100)).is_none());
-        assert!(tokens.id_at(at(199)).is_some() && tokens.id_at(at(200)).is_none());
+        assert!(
+            tokens.access_unless_expired(at(99)).is_some()
+                && tokens.access_unless_expired(at(100)).is_none()
+        );
+        assert!(
+            tokens.id_unless_expired(at(199)).is_some()
+                && tokens.id_unless_expired(at(200)).is_none()
+        );
     }
 
     #[test]
-    fn an_id_token_that_does_not_say_when_it_ends_is_over() {
+    fn an_id_token_without_a_valid_exp_has_expired() {
         for claims in [
             "{}",
             r#"{"exp":"200"}"#,
@@ -141,7 +147,9 @@ mod tests {
             "no",
         ] {
             assert!(
-                signed(claims).id_at(Timestamp::from_unix_s(0)).is_none(),
+                tokens_with_id(claims)
+                    .id_unless_expired(Timestamp::from_unix_s(0))
+                    .is_none(),
                 "{claims}"
             );
         }
@@ -149,21 +157,25 @@ mod tests {
             id: Some(Secret::new("opaque".to_owned())),
             ..ProviderTokens::default()
         };
-        assert!(bare.id_at(Timestamp::from_unix_s(0)).is_none());
+        assert!(bare.id_unless_expired(Timestamp::from_unix_s(0)).is_none());
     }
 
     #[test]
-    fn an_access_token_whose_end_is_unknown_goes_on() {
+    fn an_access_token_of_unknown_expiry_does_not_expire() {
         let tokens = ProviderTokens {
             access_expires_at: None,
-            ..signed("{}")
+            ..tokens_with_id("{}")
         };
-        assert!(tokens.access_at(Timestamp::from_unix_s(i64::MAX)).is_some());
+        assert!(
+            tokens
+                .access_unless_expired(Timestamp::from_unix_s(i64::MAX))
+                .is_some()
+        );
     }
 
     #[test]
-    fn tokens_never_print() {
-        let text = format!("{:?}", signed(r#"{"exp":200}"#));
+    fn debug_shows_no_token() {
+        let text = format!("{:?}", tokens_with_id(r#"{"exp":200}"#));
         assert!(!text.contains("opaque") && !text.contains("e30"), "{text}");
     }
 }

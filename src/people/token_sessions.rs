@@ -59,10 +59,10 @@ pub trait TokenReader: fmt::Debug + Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenSubjectError {
     /// The token was issued to a client for itself (client credentials grant).
-    #[error("it is a program's own, and tokens of this issuer are people's")]
+    #[error("it was issued to a program, and the tokens of this issuer must be those of people")]
     Program,
     /// The token has no valid subject.
-    #[error("it does not say whom it is about")]
+    #[error("it has no valid subject")]
     NoSubject,
 }
 

@@ -34,9 +34,9 @@ impl AllListeners {
             main = main.with_plain_http2();
         }
         let admin = config.admin.as_ref();
-        let admin = admin.map(|admin| plain("[admin] listen", &admin.listen));
+        let admin = admin.map(|admin| bind_plain_http("[admin] listen", &admin.listen));
         let grpc = ext_authz.and_then(|ext_authz| ext_authz.grpc_listen.as_deref());
-        let grpc = grpc.map(|listen| plain("[ext_authz] grpc_listen", listen));
+        let grpc = grpc.map(|listen| bind_plain_http("[ext_authz] grpc_listen", listen));
         Ok(Self {
             main,
             admin: admin.transpose()?,
@@ -62,7 +62,7 @@ impl AllListeners {
                 "connections_max is lowered to what the limit of open files allows"
             );
         }
-        let with = |limits| ServeOptions {
+        let with_limits = |limits| ServeOptions {
             limits,
             ..front.clone()
         };
@@ -70,8 +70,8 @@ impl AllListeners {
         let admin = admin.map(|admin| Admin::new(admin, Arc::clone(live), Arc::clone(health)));
         let admin = admin.transpose().map_err(StartError::AdminToken)?;
         let ext_authz = config.ext_authz.as_ref().map(|settings| {
-            let closing = front.shutdown.clone();
-            let ext_authz = ExtAuthz::new(Arc::clone(live), Arc::clone(health), closing);
+            let shutdown = front.shutdown.clone();
+            let ext_authz = ExtAuthz::new(Arc::clone(live), Arc::clone(health), shutdown);
             (Arc::new(ext_authz), settings.on_main)
         });
         let on_main = ext_authz.clone().filter(|(_, on_main)| *on_main);
@@ -83,34 +83,34 @@ impl AllListeners {
                 match ext_authz.filter(|_| ExtAuthz::is_check(&request)) {
                     // Boxed, so that this rare case does not enlarge the future of every request.
                     Some((ext_authz, _)) => {
-                        let at = CheckListener::Main;
-                        Box::pin(ext_authz.handle(request, connection, at)).await
+                        let listener = CheckListener::Main;
+                        Box::pin(ext_authz.handle(request, connection, listener)).await
                     }
                     None => live.handle(request, connection).await,
                 }
             }
         };
-        serving.spawn(self.main.serve(handler, with(limits)));
-        if let (Some(door), Some((ext_authz, _))) = (self.grpc, ext_authz) {
+        serving.spawn(self.main.serve(handler, with_limits(limits)));
+        if let (Some(listeners), Some((ext_authz, _))) = (self.grpc, ext_authz) {
             let check_handler = move |request: Request<RequestBody>,
                                       connection: Arc<Connection>| {
                 let ext_authz = Arc::clone(&ext_authz);
                 async move {
-                    let at = CheckListener::Own;
-                    ext_authz.handle(request, connection, at).await
+                    let listener = CheckListener::Own;
+                    ext_authz.handle(request, connection, listener).await
                 }
             };
             let limits = front.limits.capped_at(files.per_other_listener);
-            serving.spawn(door.serve(check_handler, with(limits)));
+            serving.spawn(listeners.serve(check_handler, with_limits(limits)));
         }
-        if let (Some(door), Some(admin)) = (self.admin, admin) {
+        if let (Some(listeners), Some(admin)) = (self.admin, admin) {
             let admin = Arc::new(admin);
             let handler = move |request: Request<RequestBody>, _: Arc<Connection>| {
                 let admin = Arc::clone(&admin);
                 async move { admin.handle(request).await }
             };
             let limits = ServerLimits::default().capped_at(files.per_other_listener);
-            serving.spawn(door.serve(handler, with(limits)));
+            serving.spawn(listeners.serve(handler, with_limits(limits)));
         }
         serving.close();
         Ok(serving)
@@ -126,7 +126,7 @@ pub(super) fn address(key: &'static str, text: &str) -> Result<Address, StartErr
     })
 }
 
-fn plain(key: &'static str, listen: &str) -> Result<Listeners, StartError> {
-    let place = ListenConfig::plain(address(key, listen)?);
-    Listeners::bind(&[place], None).map_err(StartError::Bind)
+fn bind_plain_http(key: &'static str, listen: &str) -> Result<Listeners, StartError> {
+    let listen_config = ListenConfig::plain(address(key, listen)?);
+    Listeners::bind(&[listen_config], None).map_err(StartError::Bind)
 }

@@ -9,7 +9,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-/// Time without events after which a file is taken to be written completely.
+/// The time without events after which a file is taken to be written completely.
 const QUIET: Duration = Duration::from_millis(300);
 /// The longest wait for [`QUIET`].
 const QUIET_WITHIN: Duration = Duration::from_secs(3);
@@ -25,7 +25,7 @@ const LINKS_MAX: usize = 8;
 #[derive(Debug)]
 pub struct FileWatcher {
     files: Vec<PathBuf>,
-    seen: Vec<Option<FileStamp>>,
+    last_stamps: Vec<Option<FileStamp>>,
     /// Whether events came since the last check.
     is_dirty: bool,
     events: mpsc::Receiver<()>,
@@ -41,16 +41,16 @@ impl FileWatcher {
     /// checked every 30 s.
     pub async fn new(files: Vec<PathBuf>) -> Self {
         let (event_sender, events) = mpsc::channel(1);
-        let mut watch = Self {
+        let mut file_watcher = Self {
             files: Vec::new(),
-            seen: Vec::new(),
+            last_stamps: Vec::new(),
             is_dirty: false,
             events,
             event_sender,
             watcher: None,
         };
-        watch.set_files(files).await;
-        watch
+        file_watcher.set_files(files).await;
+        file_watcher
     }
 
     /// Watches other files, which a new configuration names. Changes of files that are in both lists are
@@ -61,12 +61,15 @@ impl FileWatcher {
         }
         self.watcher = watcher(&files, self.event_sender.clone());
         let now = stamps(&files).await;
-        let before = |file| self.files.iter().position(|old| old == file);
-        let seen = files.iter().zip(now).map(|(file, now)| match before(file) {
-            Some(at) => self.seen[at],
-            None => now,
-        });
-        self.seen = seen.collect();
+        let old_index = |file| self.files.iter().position(|old| old == file);
+        let last_stamps = files
+            .iter()
+            .zip(now)
+            .map(|(file, now)| match old_index(file) {
+                Some(at) => self.last_stamps[at],
+                None => now,
+            });
+        self.last_stamps = last_stamps.collect();
         // A change between the two watchers has no event.
         self.is_dirty = true;
         self.files = files;
@@ -80,10 +83,10 @@ impl FileWatcher {
                 let _ = timeout(CHECK_EVERY, self.events.recv()).await;
                 self.is_dirty = true;
             }
-            let begun = Instant::now();
-            while timeout(QUIET, self.events.recv()).await.is_ok() && begun.elapsed() < QUIET_WITHIN
-            {
-            }
+            let started = Instant::now();
+            while timeout(QUIET, self.events.recv()).await.is_ok()
+                && started.elapsed() < QUIET_WITHIN
+            {}
             if self.check().await {
                 return;
             }
@@ -94,8 +97,8 @@ impl FileWatcher {
     async fn check(&mut self) -> bool {
         let stamps = stamps(&self.files).await;
         self.is_dirty = false;
-        let changed = stamps != self.seen;
-        self.seen = stamps;
+        let changed = stamps != self.last_stamps;
+        self.last_stamps = stamps;
         changed
     }
 }
@@ -181,7 +184,7 @@ mod tests {
         }
     }
 
-    async fn notices(watch: &mut FileWatcher) -> bool {
+    async fn is_change_noticed(watch: &mut FileWatcher) -> bool {
         timeout(Duration::from_secs(20), watch.changed())
             .await
             .is_ok()
@@ -193,11 +196,11 @@ mod tests {
         let (a, b) = (folder.write("a", "1"), folder.0.join("b"));
         let mut watch = FileWatcher::new(vec![a.clone(), b.clone()]).await;
         folder.write("a", "22");
-        assert!(notices(&mut watch).await, "overwritten");
+        assert!(is_change_noticed(&mut watch).await, "overwritten");
         std::fs::rename(folder.write("new", "333"), &a).unwrap();
-        assert!(notices(&mut watch).await, "replaced");
+        assert!(is_change_noticed(&mut watch).await, "replaced");
         folder.write("b", "1");
-        assert!(notices(&mut watch).await, "created");
+        assert!(is_change_noticed(&mut watch).await, "created");
     }
 
     #[tokio::test]
@@ -210,7 +213,7 @@ mod tests {
         let next = folder.0.join("next");
         std::os::unix::fs::symlink(&new, &next).unwrap();
         std::fs::rename(&next, &link).unwrap();
-        assert!(notices(&mut watch).await);
+        assert!(is_change_noticed(&mut watch).await);
     }
 
     #[tokio::test]
@@ -241,7 +244,7 @@ mod tests {
         folder.write("a", "22");
         let b = folder.write("b", "1");
         watch.set_files(vec![b, a]).await;
-        assert!(notices(&mut watch).await);
+        assert!(is_change_noticed(&mut watch).await);
         assert!(!watch.check().await);
     }
 

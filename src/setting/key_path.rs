@@ -1,4 +1,4 @@
-//! `KeyPath`: the place of a value in a document, as a path of keys and array indices.
+//! `KeyPath`: names a value of the configuration by the keys and array indices that lead to it.
 
 use std::fmt;
 

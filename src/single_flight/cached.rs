@@ -7,12 +7,12 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::clock::{Clock, Timestamp};
 
-/// A value with the time until which it is fresh, and the last failure with its back-off. Clones share
-/// them.
+/// A value with the time until which it is fresh, and the last failure with the pause that follows it.
+/// Clones share them.
 ///
 /// It does not load the value itself: [`Cached::get`] returns the cached value, or gives one caller the
 /// [`LoadPermit`] while the others wait. Times are those of the [`Clock`]. A caller waits without limit
-/// unless it puts a time-out around `get`.
+/// unless it puts a timeout around `get`.
 ///
 /// A permit that is dropped, because its caller was cancelled or panicked, goes to the next waiting
 /// caller. To continue loading without the caller, move the permit into a task.
@@ -26,7 +26,7 @@ pub struct Cached<T, E> {
 #[derive(Debug)]
 struct State<T, E> {
     latest: Option<CachedValue<T>>,
-    /// The last failure, and the end of its back-off.
+    /// The last failure, and the end of the pause after it.
     failure: Option<(E, Timestamp)>,
 }
 
@@ -38,12 +38,12 @@ pub struct CachedValue<T> {
     pub fresh_until: Timestamp,
 }
 
-/// The result of a look-up.
+/// The result of a lookup.
 #[derive(Debug)]
 pub enum CacheLookup<T, E> {
     /// A cached value.
     Value(T),
-    /// The last failure, while its back-off lasts.
+    /// A load failed, and the pause after it has not ended.
     RecentFailure(E),
     /// Neither: this caller loads the value, and the others wait.
     LoadPermit(LoadPermit<T, E>),
@@ -74,22 +74,22 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         self.get_if(|latest| self.is_fresh(latest)).await
     }
 
-    /// Looks up a value that `enough` accepts, fresh or not. Cancel-safe.
-    pub async fn get_if(&self, enough: impl Fn(&CachedValue<T>) -> bool) -> CacheLookup<T, E> {
-        if let Some(found) = self.lookup(&enough) {
+    /// Looks up a value that `accepts` returns true for, fresh or not. Cancel-safe.
+    pub async fn get_if(&self, accepts: impl Fn(&CachedValue<T>) -> bool) -> CacheLookup<T, E> {
+        if let Some(found) = self.lookup(&accepts) {
             return found;
         }
-        let only = Arc::clone(&self.loading).lock_owned().await;
-        let found = self.lookup(&enough);
-        found.unwrap_or_else(|| CacheLookup::LoadPermit(self.permit(only)))
+        let guard = Arc::clone(&self.loading).lock_owned().await;
+        let found = self.lookup(&accepts);
+        found.unwrap_or_else(|| CacheLookup::LoadPermit(self.permit(guard)))
     }
 
     /// A permit to load a fresh value while others use the old one; `None` if the value is fresh, another
-    /// caller is loading, or the back-off after a failure lasts.
+    /// caller is loading, or the pause after a failure has not ended.
     pub fn try_load_permit(&self) -> Option<LoadPermit<T, E>> {
-        let only = Arc::clone(&self.loading).try_lock_owned().ok()?;
+        let guard = Arc::clone(&self.loading).try_lock_owned().ok()?;
         let found = self.lookup(&|latest| self.is_fresh(latest));
-        found.is_none().then(|| self.permit(only))
+        found.is_none().then(|| self.permit(guard))
     }
 
     /// The last value that was stored, fresh or not.
@@ -118,20 +118,20 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         });
     }
 
-    /// Removes the value if `is_it` accepts it.
-    pub fn remove_if(&self, is_it: impl FnOnce(&T) -> bool) {
-        self.state().latest.take_if(|latest| is_it(&latest.value));
+    /// Removes the value if `matches` returns true for it.
+    pub fn remove_if(&self, matches: impl FnOnce(&T) -> bool) {
+        self.state().latest.take_if(|latest| matches(&latest.value));
     }
 
     /// The value or the failure that makes a load unnecessary.
-    fn lookup(&self, enough: &impl Fn(&CachedValue<T>) -> bool) -> Option<CacheLookup<T, E>> {
+    fn lookup(&self, accepts: &impl Fn(&CachedValue<T>) -> bool) -> Option<CacheLookup<T, E>> {
         let state = self.state();
         if let Some((error, until)) = &state.failure
             && self.clock.now() < *until
         {
             return Some(CacheLookup::RecentFailure(error.clone()));
         }
-        let latest = state.latest.as_ref().filter(|latest| enough(latest))?;
+        let latest = state.latest.as_ref().filter(|latest| accepts(latest))?;
         Some(CacheLookup::Value(latest.value.clone()))
     }
 
@@ -250,9 +250,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_cancelled_load_lets_the_next_caller_load() {
         let loader = Loader::new();
-        let leaves = timeout(Duration::from_millis(500), loader.get(true));
-        let (left, value) = futures_util::future::join(leaves, loader.get(true)).await;
-        assert!(left.is_err());
+        let cancelled = timeout(Duration::from_millis(500), loader.get(true));
+        let (cancelled, value) = futures_util::future::join(cancelled, loader.get(true)).await;
+        assert!(cancelled.is_err());
         assert_eq!((value, loader.loads()), (Ok(1), 2));
     }
 
@@ -302,24 +302,24 @@ mod tests {
         let permit = loader.cached.try_load_permit().unwrap();
         assert!(
             loader.cached.try_load_permit().is_none(),
-            "another caller loads"
+            "another caller is loading"
         );
         assert_eq!(loader.cached.latest().unwrap().value, 0);
         permit.fail("down", PAUSE);
         assert!(
             loader.cached.try_load_permit().is_none(),
-            "the back-off lasts"
+            "the pause has not ended"
         );
         loader.clock.advance(PAUSE);
         assert!(loader.cached.try_load_permit().is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_chooses_which_values_are_enough() {
+    async fn a_caller_chooses_which_values_it_accepts() {
         let loader = Loader::new();
         loader.get(true).await.unwrap();
-        let came_at = loader.clock.now();
-        let newer = || loader.cached.get_if(|latest| latest.stored_at > came_at);
+        let called_at = loader.clock.now();
+        let newer = || loader.cached.get_if(|latest| latest.stored_at > called_at);
         let CacheLookup::LoadPermit(permit) = newer().await else {
             panic!("the cached value is older than the caller");
         };

@@ -37,13 +37,13 @@ impl LiveSite {
         &self.services
     }
 
-    /// Activates another site for all later requests. Open streams are authorized again.
+    /// Activates another site for all later requests, and has open streams authorized again.
     pub fn replace_site(&self, site: Site) {
         self.site.store(Arc::new(site));
         self.reloads.send_modify(|number| *number += 1);
     }
 
-    /// Changes whenever another site becomes active.
+    /// Notifies whenever another site becomes active.
     pub fn subscribe_to_reloads(&self) -> watch::Receiver<u64> {
         self.reloads.subscribe()
     }

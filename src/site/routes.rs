@@ -43,8 +43,8 @@ fn pool_of_route(
         tls: tls.map(|tls| upstream_tls(&config.name, tls)).transpose()?,
         ..PoolSettings::new(config.upstream.clone(), config.limits.connect.duration())
     };
-    let existing = pools.iter().position(|pool| *pool == settings);
-    Ok(Some(UpstreamId(existing.unwrap_or_else(|| {
+    let shared = pools.iter().position(|pool| *pool == settings);
+    Ok(Some(UpstreamId(shared.unwrap_or_else(|| {
         pools.push(settings);
         pools.len() - 1
     }))))
@@ -61,11 +61,11 @@ fn upstream_tls(route: &str, config: &UpstreamTlsConfig) -> Result<UpstreamTls, 
     };
     let identity = match (&config.certificate, &config.key) {
         (Some(certificate), Some(key)) => {
-            let what = format!("route {route}: upstream_tls key");
-            let key = key
-                .read()
-                .map_err(|source| BuildError::Secret { what, source })?;
-            Some((read(certificate)?, key))
+            let private_key = key.read().map_err(|source| BuildError::Secret {
+                key: format!("route {route}: upstream_tls key"),
+                source,
+            })?;
+            Some((read(certificate)?, private_key))
         }
         (_, _) => None,
     };
@@ -139,13 +139,13 @@ fn header_rules(config: &RouteConfig) -> Result<HeaderRules, BuildError> {
         .map(|name| settable_header(route, name))
         .collect::<Result<_, _>>()?;
     let basic_auth = config.basic_auth.as_ref().map(|basic| {
-        let what = format!("route {route}: basic_auth password");
+        let password = basic.password.read();
         Ok(BasicAuth {
             user: compile(route, "basic_auth user", &basic.user)?,
-            password: basic
-                .password
-                .read()
-                .map_err(|source| BuildError::Secret { what, source })?,
+            password: password.map_err(|source| BuildError::Secret {
+                key: format!("route {route}: basic_auth password"),
+                source,
+            })?,
         })
     });
     Ok(HeaderRules {

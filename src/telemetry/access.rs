@@ -50,7 +50,7 @@ pub struct AccessRecord<'a> {
     pub upstream: Option<&'a str>,
     /// From the request to the head of the response.
     pub took: Duration,
-    /// The part of it that the upstream took.
+    /// The part of `took` that the upstream took.
     pub upstream_took: Option<Duration>,
     /// The length of the response body, if it is known.
     pub bytes: Option<u64>,
@@ -83,7 +83,7 @@ impl CutBy {
 /// The record of a response or tunnel that menshen ended because its request is no longer allowed.
 #[derive(Clone, Copy)]
 pub struct StreamEnd<'a> {
-    /// When it ended.
+    /// When the stream ended.
     pub at: Timestamp,
     /// The request id, as in the access record.
     pub request_id: &'a str,
@@ -96,9 +96,9 @@ pub struct StreamEnd<'a> {
     pub session: Option<&'a dyn fmt::Display>,
     /// The program of a bearer token, as in the access record.
     pub program: Option<(&'a str, &'a str)>,
-    pub what: StreamKind,
-    /// How long it was open.
-    pub after: Duration,
+    pub kind: StreamKind,
+    /// How long the stream was open.
+    pub open_for: Duration,
 }
 
 /// An exchange that may stay open for long.
@@ -203,7 +203,7 @@ impl fmt::Debug for StreamEnd<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamEnd")
             .field("request_id", &self.request_id)
-            .field("what", &self.what)
+            .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
 }
@@ -230,8 +230,8 @@ impl StreamEnd<'_> {
             .optional_text("subject", self.program.map(|(_, subject)| subject))
             .text("verdict", VerdictLabel::Deny.as_str())
             .text("reason", "no longer allowed")
-            .text("ended", self.what.as_str())
-            .milliseconds("ms", self.after);
+            .text("ended", self.kind.as_str())
+            .milliseconds("ms", self.open_for);
         line.end();
     }
 }

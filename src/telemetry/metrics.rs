@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::loss_metrics::LossCollector;
+use super::outcomes::{BearerOutcome, LoginOutcome, RefreshOutcome, ReloadOutcome};
 use super::{AccessRecord, FaceLabel, StreamKind, Telemetry, VerdictLabel};
 
 /// The upper bounds of the histogram buckets in seconds: from a cached decision to a time-out.
@@ -46,80 +47,14 @@ pub(super) struct Metrics {
     ended: Family<Labels, Counter>,
 }
 
-/// The result of a login, as a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoginOutcome {
-    Done,
-    /// The authentication failed, or the person is not allowed.
-    Refused,
-    /// The provider or the store failed.
-    Failed,
-}
-
-/// The result of a bearer token check, as a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BearerOutcome {
-    Verified,
-    /// The cache contains the result of an earlier verification.
-    Cached,
-    Refused,
-    /// The issuer could not be reached.
-    Unavailable,
-    /// The client sent too many new tokens, so this one was not checked.
-    Limited,
-}
-
 /// The counters of one issuer's tokens. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct BearerCounters([Counter; 5]);
-
-impl BearerOutcome {
-    const ALL: [Self; 5] = [
-        Self::Verified,
-        Self::Cached,
-        Self::Refused,
-        Self::Unavailable,
-        Self::Limited,
-    ];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Verified => "verified",
-            Self::Cached => "cached",
-            Self::Refused => "refused",
-            Self::Unavailable => "away",
-            Self::Limited => "limited",
-        }
-    }
-}
 
 impl BearerCounters {
     pub fn count(&self, outcome: BearerOutcome) {
         self.0[outcome as usize].inc();
     }
-}
-
-/// The result of a token refresh, as a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefreshOutcome {
-    Done,
-    /// Another process had already refreshed them.
-    Adopted,
-    /// The provider refused the refresh.
-    Gone,
-    /// The provider could not be reached.
-    Unavailable,
-    /// Another process held the lease for too long.
-    Busy,
-    Store,
-}
-
-/// The result of a reload, as a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReloadOutcome {
-    Done,
-    /// The new configuration is invalid, and the old one stays active.
-    Refused,
 }
 
 /// Counts something in a gauge until it is dropped.
@@ -245,8 +180,8 @@ impl Metrics {
         }
     }
 
-    pub(super) fn ended(&self, what: StreamKind) {
-        let labels = vec![("what", what.as_str().to_owned())];
+    pub(super) fn ended(&self, kind: StreamKind) {
+        let labels = vec![("what", kind.as_str().to_owned())];
         self.ended.get_or_create(&labels).inc();
     }
 }
@@ -265,23 +200,18 @@ impl Telemetry {
 
     /// Counts an open connection until the result is dropped.
     pub fn track_connection(&self) -> GaugeGuard {
-        counted(&self.0.metrics.connections)
+        increment_until_dropped(&self.0.metrics.connections)
     }
 
     /// Counts an open tunnel until the result is dropped.
     pub fn track_tunnel(&self) -> GaugeGuard {
-        counted(&self.0.metrics.tunnels)
+        increment_until_dropped(&self.0.metrics.tunnels)
     }
 
     pub fn count_login(&self, connector: &str, outcome: LoginOutcome) {
-        let outcome = match outcome {
-            LoginOutcome::Done => "done",
-            LoginOutcome::Refused => "refused",
-            LoginOutcome::Failed => "failed",
-        };
         let labels = vec![
             ("connector", connector.to_owned()),
-            ("outcome", outcome.to_owned()),
+            ("outcome", outcome.as_str().to_owned()),
         ];
         self.0.metrics.logins.get_or_create(&labels).inc();
     }
@@ -298,17 +228,9 @@ impl Telemetry {
     }
 
     pub fn count_refresh(&self, connector: &str, outcome: RefreshOutcome) {
-        let outcome = match outcome {
-            RefreshOutcome::Done => "done",
-            RefreshOutcome::Adopted => "adopted",
-            RefreshOutcome::Gone => "gone",
-            RefreshOutcome::Unavailable => "unavailable",
-            RefreshOutcome::Busy => "busy",
-            RefreshOutcome::Store => "store",
-        };
         let labels = vec![
             ("connector", connector.to_owned()),
-            ("outcome", outcome.to_owned()),
+            ("outcome", outcome.as_str().to_owned()),
         ];
         self.0.metrics.refreshes.get_or_create(&labels).inc();
     }
@@ -341,14 +263,10 @@ impl Telemetry {
     }
 
     pub fn count_reload(&self, outcome: ReloadOutcome) {
-        let outcome = match outcome {
-            ReloadOutcome::Done => "done",
-            ReloadOutcome::Refused => "refused",
-        };
         self.0
             .metrics
             .reloads
-            .get_or_create(&vec![("outcome", outcome.to_owned())])
+            .get_or_create(&vec![("outcome", outcome.as_str().to_owned())])
             .inc();
     }
 
@@ -364,7 +282,7 @@ impl Telemetry {
     }
 }
 
-fn counted(gauge: &Gauge) -> GaugeGuard {
+fn increment_until_dropped(gauge: &Gauge) -> GaugeGuard {
     gauge.inc();
     GaugeGuard(gauge.clone())
 }

@@ -32,7 +32,7 @@ impl SharedBuffer {
     }
 }
 
-fn access() -> AccessRecord<'static> {
+fn access_record() -> AccessRecord<'static> {
     AccessRecord {
         at: Timestamp::from_unix_ms(1_700_000_000_123),
         request_id: "r1",
@@ -57,7 +57,7 @@ fn access() -> AccessRecord<'static> {
     }
 }
 
-fn with(config: &LogConfig) -> (SharedBuffer, Telemetry) {
+fn telemetry_into_buffer(config: &LogConfig) -> (SharedBuffer, Telemetry) {
     let buffer = SharedBuffer::default();
     (
         buffer.clone(),
@@ -67,8 +67,8 @@ fn with(config: &LogConfig) -> (SharedBuffer, Telemetry) {
 
 #[test]
 fn a_request_is_logged_as_one_line_without_its_query() {
-    let (buffer, telemetry) = with(&LogConfig::default());
-    telemetry.record_request(&access());
+    let (buffer, telemetry) = telemetry_into_buffer(&LogConfig::default());
+    telemetry.record_request(&access_record());
     telemetry.flush();
     let values = buffer.values();
     assert_eq!(values.len(), 1);
@@ -84,16 +84,16 @@ fn a_request_is_logged_as_one_line_without_its_query() {
 
 #[test]
 fn a_request_is_counted_even_if_it_is_not_logged() {
-    let (buffer, telemetry) = with(&LogConfig {
+    let (buffer, telemetry) = telemetry_into_buffer(&LogConfig {
         access: false,
         ..LogConfig::default()
     });
-    telemetry.record_request(&access());
+    telemetry.record_request(&access_record());
     telemetry.flush();
     assert!(buffer.values().is_empty());
     let page = telemetry.render();
-    let line = r#"menshen_requests_total{face="proxy",verdict="allow",status="2xx"} 1"#;
-    assert!(page.contains(line), "{page}");
+    let counter = r#"menshen_requests_total{face="proxy",verdict="allow",status="2xx"} 1"#;
+    assert!(page.contains(counter), "{page}");
     assert!(
         page.contains(r#"menshen_request_duration_seconds_bucket{le="0.0025",face="proxy"} 1"#),
         "{page}"
@@ -107,7 +107,7 @@ fn an_audit_record_has_all_causes_and_a_truncated_user_agent() {
     #[error("redeem the code")]
     struct Outer(#[source] io::Error);
 
-    let (buffer, telemetry) = with(&LogConfig {
+    let (buffer, telemetry) = telemetry_into_buffer(&LogConfig {
         access: false,
         ..LogConfig::default()
     });
@@ -130,7 +130,7 @@ fn an_audit_record_has_all_causes_and_a_truncated_user_agent() {
 
 #[test]
 fn counters_are_rendered() {
-    let (_, telemetry) = with(&LogConfig::default());
+    let (_, telemetry) = telemetry_into_buffer(&LogConfig::default());
     telemetry.count_login("corp", LoginOutcome::Done);
     telemetry.count_reload(ReloadOutcome::Refused);
     telemetry.count_store_error();

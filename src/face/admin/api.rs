@@ -154,7 +154,7 @@ fn session_json(session: &SessionRecord) -> serde_json::Value {
 
 async fn end_session(admin: &Admin, id: &str) -> Result<Response<Body>, ApiError> {
     let id = SessionId::try_from(id.to_owned()).map_err(|_| ApiError::NotFound)?;
-    let key = admin.sessions.key(&id).await?;
+    let key = admin.sessions.session_key(&id).await?;
     let key = key.ok_or(ApiError::NotFound)?;
     let stored = admin.sessions.revoke(&RevocationScope::Session(key)).await;
     admin.telemetry.audit(&AuditRecord {

@@ -218,7 +218,7 @@ impl Connector for OAuth2 {
         Ok(Profile {
             subject: fetched.subject,
             raw: fetched.raw,
-            vouched: fetched.vouched,
+            verified_fields: fetched.verified_fields,
             provider_sid: None,
             auth_context: AuthContext::default(),
             tokens: Some(self.tokens(granted, ProviderTokens::default())),

@@ -327,7 +327,7 @@ impl Oidc {
         let raw = self.raw_profile(&id_token.subject, id_token.claims.into_map(), userinfo);
         Profile {
             subject: id_token.subject,
-            vouched: userinfo::verified_emails(&raw),
+            verified_fields: userinfo::verified_emails(&raw),
             raw: Value::Object(raw),
             provider_sid: id_token.provider_sid,
             auth_context: id_token.auth_context,

@@ -129,7 +129,7 @@ pub fn sign(ring: &KeyRing, claims: &SessionClaims) -> String {
 pub fn re_sign(ring: &KeyRing, claims: &VerifiedClaims) -> String {
     let header = Header {
         typ: None,
-        kid: Some(ring.signer().as_str().to_owned()),
+        kid: Some(ring.signing_key_id().as_str().to_owned()),
         ..Header::new(Algorithm::HS256)
     };
     let host = claims.host.map(|host| URL_SAFE_NO_PAD.encode(host.0));
@@ -140,7 +140,7 @@ pub fn re_sign(ring: &KeyRing, claims: &VerifiedClaims) -> String {
         exp: claims.expires_at.unix_s(),
         h: host.map(Cow::Owned),
     };
-    jsonwebtoken::encode(&header, &payload, ring.signing())
+    jsonwebtoken::encode(&header, &payload, ring.signing_key())
         .expect("an HMAC key signs plain data in memory")
 }
 
@@ -150,7 +150,7 @@ pub fn verify(ring: &KeyRing, value: &str) -> Option<VerifiedCookie> {
         return None;
     }
     let kid = jsonwebtoken::decode_header(value).ok()?.kid?;
-    let key = ring.verifying(&kid)?;
+    let key = ring.verifying_key(&kid)?;
     let mut validation = Validation::new(Algorithm::HS256);
     // The caller checks the times by its own clock, and the token has no audience.
     validation.validate_exp = false;
@@ -175,7 +175,7 @@ pub fn verify(ring: &KeyRing, value: &str) -> Option<VerifiedCookie> {
     };
     Some(VerifiedCookie {
         claims,
-        signed_by_first_key: kid == ring.signer().as_str(),
+        signed_by_first_key: kid == ring.signing_key_id().as_str(),
     })
 }
 
@@ -244,7 +244,7 @@ mod tests {
         for alg in ["none", "HS512", "RS256"] {
             let header = format!(
                 "{{\"alg\":\"{alg}\",\"kid\":\"{}\"}}",
-                ring.signer().as_str()
+                ring.signing_key_id().as_str()
             );
             let forged = format!("{}.{payload}.", URL_SAFE_NO_PAD.encode(header));
             assert!(verify(&ring, &forged).is_none(), "{alg}");

@@ -23,7 +23,11 @@ impl SignedPrefixes {
             text.push('.');
             text.into_bytes().into_boxed_slice()
         };
-        Self(ring.ids().map(|id| encoded_header(id.as_str())).collect())
+        Self(
+            ring.key_ids()
+                .map(|id| encoded_header(id.as_str()))
+                .collect(),
+        )
     }
 
     /// Whether the value has the header of one of the keys. Does not verify the signature.

@@ -56,14 +56,14 @@ pub struct RefreshTimeouts {
     /// How long a request waits for the refresh of expired tokens, and a refresh for its permit.
     pub wait: Duration,
     /// How long a provider may take to respond.
-    pub source: Duration,
+    pub provider: Duration,
 }
 
 impl Default for RefreshTimeouts {
     fn default() -> Self {
         Self {
             wait: Duration::from_secs(10),
-            source: Duration::from_secs(60),
+            provider: Duration::from_secs(60),
         }
     }
 }

@@ -35,7 +35,7 @@ mod updates;
 pub use mint::{MintError, MintedSession, NewLogin, OneTimeSession};
 use pending_revocations::PendingRevocations;
 
-/// How long a cookie without a session is cached.
+/// How long it is cached that a validly signed cookie has no session.
 const UNKNOWN_COOKIE_TTL: Duration = Duration::from_secs(2);
 /// The maximum number of such cookies.
 const UNKNOWN_COOKIES_MAX: u64 = 10_000;
@@ -76,6 +76,7 @@ pub struct Sessions {
     store: Arc<dyn Store>,
     clock: Clock,
     cache: Cache<CookieHash, Arc<CachedSession>>,
+    /// Validly signed cookies without a session.
     unknown: Cache<CookieHash, NoSession>,
     /// By cookie and epoch of the key ring.
     loads: SingleFlight<(CookieHash, u64), LoadResult>,
@@ -103,6 +104,7 @@ pub struct Sessions {
 /// A cached session with the epochs at its load.
 struct CachedSession {
     session: Arc<Session>,
+    /// The only host on which its cookie is valid.
     host: Option<HostFingerprint>,
     confirmed_at: Timestamp,
     signed_by_first_key: bool,
@@ -110,9 +112,13 @@ struct CachedSession {
     identity: Arc<IdentityState>,
     state: Arc<SessionState>,
     tokens: Option<Arc<TokenState>>,
+    /// The state of the account, and its epoch at the load.
     account: (Arc<AccountState>, u64),
-    changes: u64,
+    /// [`AccountState::changes`] at the load.
+    account_changes: u64,
+    /// The epoch of the connector now and at the load.
     connector: (Arc<Epoch>, u64),
+    /// The epoch of everyone at the load.
     everyone: u64,
     generation: u64,
 }
@@ -125,7 +131,7 @@ enum Loaded {
 }
 
 /// The result of a cache lookup.
-enum CacheLookup {
+enum CachedSessionLookup {
     Person(Person),
     Missing(NoSession),
     /// The session must be loaded from the store.
@@ -145,7 +151,7 @@ impl Sessions {
     pub async fn open(
         store: Arc<dyn Store>,
         clock: Clock,
-        cached_max: u64,
+        cached_sessions_max: u64,
         outage_grace: Duration,
     ) -> Result<Arc<Self>, StoreError> {
         let now = store.epochs().await?;
@@ -159,7 +165,7 @@ impl Sessions {
             store,
             clock,
             cache: Cache::builder()
-                .max_capacity(cached_max)
+                .max_capacity(cached_sessions_max)
                 .time_to_idle(CACHE_IDLE_TIMEOUT)
                 .build(),
             unknown: Cache::builder()
@@ -204,12 +210,12 @@ impl Sessions {
         }
         let hash = keys::fingerprint(&[value.as_bytes()]);
         match self.look_up(&hash, ring, timeouts, host) {
-            CacheLookup::Person(person) => {
+            CachedSessionLookup::Person(person) => {
                 self.ensure_revocations_are_fresh()?;
                 return Ok(SessionLookup::Person(person));
             }
-            CacheLookup::Missing(missing) => return Ok(SessionLookup::Missing(missing)),
-            CacheLookup::Miss => {}
+            CachedSessionLookup::Missing(missing) => return Ok(SessionLookup::Missing(missing)),
+            CachedSessionLookup::Miss => {}
         }
         // A forged cookie causes no load from the store.
         let Some(verified) = cookie::verify(ring, value) else {
@@ -220,16 +226,20 @@ impl Sessions {
         }
         for _ in 0..LOAD_ATTEMPTS_MAX {
             let load = self.load(hash, &verified, ring, timeouts).await;
-            let lost = |_| Arc::new(StoreError::Damaged { record: "session" });
-            match load.map_err(lost)?? {
+            let panicked = |_| Arc::new(StoreError::Damaged { record: "session" });
+            match load.map_err(panicked)?? {
                 Loaded::Missing(missing) => return Ok(SessionLookup::Missing(missing)),
                 // Checked like a cache hit, because it may have been revoked during the load. The cache
                 // is not read again: it may have evicted the session.
                 Loaded::Session(entry) => match self.check_entry(&entry, ring, timeouts, host) {
-                    CacheLookup::Person(person) => return Ok(SessionLookup::Person(person)),
-                    CacheLookup::Missing(missing) => return Ok(SessionLookup::Missing(missing)),
+                    CachedSessionLookup::Person(person) => {
+                        return Ok(SessionLookup::Person(person));
+                    }
+                    CachedSessionLookup::Missing(missing) => {
+                        return Ok(SessionLookup::Missing(missing));
+                    }
                     // Another login may have changed the account's login name: load again.
-                    CacheLookup::Miss => {}
+                    CachedSessionLookup::Miss => {}
                 },
             }
         }
@@ -242,21 +252,21 @@ impl Sessions {
         ring: &KeyRing,
         timeouts: &SessionTimeouts,
         host: &str,
-    ) -> CacheLookup {
+    ) -> CachedSessionLookup {
         let Some(entry) = self.cache.get(hash) else {
             return self
                 .unknown
                 .get(hash)
-                .map_or(CacheLookup::Miss, CacheLookup::Missing);
+                .map_or(CachedSessionLookup::Miss, CachedSessionLookup::Missing);
         };
-        let hit = self.check_entry(&entry, ring, timeouts, host);
+        let found = self.check_entry(&entry, ring, timeouts, host);
         if matches!(
-            hit,
-            CacheLookup::Missing(NoSession::Ended) | CacheLookup::Miss
+            found,
+            CachedSessionLookup::Missing(NoSession::Ended) | CachedSessionLookup::Miss
         ) {
             self.cache.invalidate(hash);
         }
-        hit
+        found
     }
 
     /// Compares the epochs of a cached session with the current ones.
@@ -266,42 +276,43 @@ impl Sessions {
         ring: &KeyRing,
         timeouts: &SessionTimeouts,
         host: &str,
-    ) -> CacheLookup {
+    ) -> CachedSessionLookup {
         if entry.ring_epoch != ring.epoch()
             || entry.generation != self.generation.load(Ordering::Acquire)
         {
-            return CacheLookup::Miss;
+            return CachedSessionLookup::Miss;
         }
         let now = self.clock.now();
-        let alive = !entry.state.has_ended()
+        let is_valid = !entry.state.has_ended()
             && entry.account.0.epoch.value() == entry.account.1
             && entry.connector.0.value() == entry.connector.1
             && self.everyone.value() == entry.everyone
             && entry.session.expires_at > now;
-        if !alive {
-            return CacheLookup::Missing(NoSession::Ended);
+        if !is_valid {
+            return CachedSessionLookup::Missing(NoSession::Ended);
         }
-        if entry.account.0.changes() != entry.changes {
+        if entry.account.0.changes() != entry.account_changes {
             // The login name may belong to another account now, and the groups may have changed.
-            return CacheLookup::Miss;
+            return CachedSessionLookup::Miss;
         }
         if now.since(entry.state.used_at()) >= timeouts.idle_timeout {
             // Another process may have used the session: load it again.
-            return CacheLookup::Miss;
+            return CachedSessionLookup::Miss;
         }
         if entry
             .host
-            .is_some_and(|mark| mark != HostFingerprint::of(host))
+            .is_some_and(|fingerprint| fingerprint != HostFingerprint::of(host))
         {
-            return CacheLookup::Missing(NoSession::Unknown);
+            return CachedSessionLookup::Missing(NoSession::Unknown);
         }
-        let every_ms = i64::try_from(timeouts.idle_timeout.as_millis() / 10).unwrap_or(i64::MAX);
-        if entry.state.touch(now, every_ms) {
+        let write_every_ms =
+            i64::try_from(timeouts.idle_timeout.as_millis() / 10).unwrap_or(i64::MAX);
+        if entry.state.touch(now, write_every_ms) {
             // If the queue is full, the next use tries again.
             let _ = self.touches.try_send((entry.session.key, now));
         }
         let due = entry.tokens.as_ref().map(|state| state.due(now));
-        CacheLookup::Person(Person {
+        CachedSessionLookup::Person(Person {
             session: Arc::clone(&entry.session),
             entitlements: entry.identity.0.load_full(),
             confirmed_at: entry.confirmed_at,
@@ -334,7 +345,7 @@ impl Sessions {
         Arc::clone(known.entry(connector.clone()).or_default())
     }
 
-    /// Changes whenever a session may have ended, so that open connections are checked again.
+    /// Changes whenever a session may have ended, so that open streams and tunnels are authorized again.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }

@@ -43,7 +43,7 @@ pub(crate) struct TokenState {
     /// When the refresh is due; the hot path reads only this field.
     due_ms: AtomicI64,
     current: ArcSwapOption<CurrentTokens>,
-    progress: Mutex<Progress>,
+    progress: Mutex<RefreshProgress>,
 }
 
 /// Tokens with their version in the store.
@@ -53,8 +53,9 @@ struct CurrentTokens {
     version: u64,
 }
 
+/// The running refresh, and the failures since the last success.
 #[derive(Debug, Default)]
-struct Progress {
+struct RefreshProgress {
     refreshing: Option<ActiveRefresh>,
     failures: u32,
 }
@@ -130,17 +131,17 @@ impl TokenState {
     pub(super) fn adopt_stored(&self, ring: &KeyRing, session: &SessionKey, stored: &StoredTokens) {
         let opened = open(ring, session, &stored.sealed);
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self
+        let current_version = self
             .current
             .load()
             .as_ref()
             .map_or(0, |current| current.version);
         match opened {
-            Some((tokens, received_at)) if known < stored.version => {
+            Some((tokens, received_at)) if current_version < stored.version => {
                 progress.failures = 0;
                 self.set(tokens, stored.version, received_at);
             }
-            None if known <= stored.version => {
+            None if current_version <= stored.version => {
                 self.current.store(None);
                 self.due_ms.store(i64::MAX, Ordering::Release);
             }
@@ -151,12 +152,12 @@ impl TokenState {
     /// Replaces the tokens after a refresh.
     pub(super) fn replace(&self, tokens: ProviderTokens, version: u64, received_at: Timestamp) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self
+        let current_version = self
             .current
             .load()
             .as_ref()
             .map_or(0, |current| current.version);
-        if known <= version {
+        if current_version <= version {
             progress.failures = 0;
             self.set(tokens, version, received_at);
         }
@@ -261,14 +262,14 @@ pub(super) fn seal(
     tokens: &ProviderTokens,
     received_at: Timestamp,
 ) -> Option<String> {
-    fn lent(secret: Option<&Secret<String>>) -> Option<Cow<'_, str>> {
-        secret.map(|secret| Cow::Borrowed(secret.expose().as_str()))
+    fn exposed(secret: Option<&Secret<String>>) -> Option<Cow<'_, str>> {
+        secret.map(|token| Cow::Borrowed(token.expose().as_str()))
     }
     let plain = PlainTokens {
-        access: lent(tokens.access.as_ref()),
+        access: exposed(tokens.access.as_ref()),
         access_expires_at: tokens.access_expires_at,
-        refresh: lent(tokens.refresh.as_ref()),
-        id: lent(tokens.id.as_ref()),
+        refresh: exposed(tokens.refresh.as_ref()),
+        id: exposed(tokens.id.as_ref()),
         received_at,
     };
     let plain = Zeroizing::new(serde_json::to_vec(&plain).expect("tokens are plain data"));
@@ -281,12 +282,12 @@ fn open(ring: &KeyRing, session: &SessionKey, sealed: &str) -> Option<(ProviderT
     let plain = ring.open(Purpose::Tokens, session.as_bytes(), sealed)?;
     let plain = Zeroizing::new(plain);
     let plain: PlainTokens<'_> = serde_json::from_slice(&plain).ok()?;
-    let kept = |text: Option<Cow<'_, str>>| text.map(|text| Secret::new(text.into_owned()));
+    let secret = |text: Option<Cow<'_, str>>| text.map(|text| Secret::new(text.into_owned()));
     let tokens = ProviderTokens {
-        access: kept(plain.access),
+        access: secret(plain.access),
         access_expires_at: plain.access_expires_at,
-        refresh: kept(plain.refresh),
-        id: kept(plain.id),
+        refresh: secret(plain.refresh),
+        id: secret(plain.id),
     };
     Some((tokens, plain.received_at))
 }
@@ -297,7 +298,7 @@ mod tests {
 
     const RECEIVED: Timestamp = Timestamp::from_unix_s(1_000);
 
-    fn tokens(lifetime_s: i64) -> ProviderTokens {
+    fn tokens_living(lifetime_s: i64) -> ProviderTokens {
         ProviderTokens {
             access: Some(Secret::new("access".to_owned())),
             access_expires_at: Some(Timestamp::from_unix_s(1_000 + lifetime_s)),
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_refreshed_in_good_time_and_never_at_every_request() {
+    fn tokens_are_refreshed_before_they_expire_and_never_at_every_request() {
         for (lifetime_s, after_s) in [
             (86_400, 86_100),
             (3_600, 3_300),
@@ -319,7 +320,7 @@ mod tests {
             (0, 5),
             (-60, 5),
         ] {
-            let at = refresh_at(&tokens(lifetime_s), RECEIVED);
+            let at = refresh_at(&tokens_living(lifetime_s), RECEIVED);
             assert_eq!(
                 at,
                 Some(Timestamp::from_unix_s(1_000 + after_s)),
@@ -329,15 +330,15 @@ mod tests {
     }
 
     #[test]
-    fn tokens_that_cannot_be_refreshed_or_end_at_no_known_time_are_never_due() {
+    fn tokens_without_refresh_token_or_known_expiry_are_never_due() {
         let bare = ProviderTokens {
             refresh: None,
-            ..tokens(60)
+            ..tokens_living(60)
         };
         assert_eq!(refresh_at(&bare, RECEIVED), None);
         let endless = ProviderTokens {
             access_expires_at: None,
-            ..tokens(60)
+            ..tokens_living(60)
         };
         assert_eq!(refresh_at(&endless, RECEIVED), None);
     }
@@ -349,7 +350,7 @@ mod tests {
         let stored = |version, name: &str| {
             let tokens = ProviderTokens {
                 access: Some(Secret::new(name.to_owned())),
-                ..tokens(60)
+                ..tokens_living(60)
             };
             let sealed = seal(&ring, &key, &tokens, RECEIVED).unwrap();
             StoredTokens { version, sealed }
@@ -360,14 +361,14 @@ mod tests {
             let current = state.tokens().unwrap();
             assert_eq!(current.access.as_ref().unwrap().expose(), now);
         }
-        state.replace(tokens(60), 2, RECEIVED);
+        state.replace(tokens_living(60), 2, RECEIVED);
         assert_eq!(state.current().unwrap().1, 3);
     }
 
     #[test]
     fn debug_shows_no_token() {
         let state = TokenState::default();
-        state.replace(tokens(60), 1, RECEIVED);
+        state.replace(tokens_living(60), 1, RECEIVED);
         let shown = format!("{state:?}");
         assert!(
             !shown.contains("\"access\"") && !shown.contains("\"refresh\""),

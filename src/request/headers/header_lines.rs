@@ -171,12 +171,14 @@ impl HeaderLines {
             return;
         };
         let access = tokens
-            .access_at(head.received_at)
+            .access_unless_expired(head.received_at)
             .filter(|_| rules.access_token);
         if let Some(value) = access.and_then(|token| credential("", token)) {
             super::line(&mut self.lines, &ACCESS_TOKEN, value.as_bytes());
         }
-        let id = tokens.id_at(head.received_at).filter(|_| rules.id_token);
+        let id = tokens
+            .id_unless_expired(head.received_at)
+            .filter(|_| rules.id_token);
         if let Some(value) = id.and_then(|token| credential("Bearer ", token)) {
             super::line(&mut self.lines, &AUTHORIZATION, value.as_bytes());
         }

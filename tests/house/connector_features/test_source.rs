@@ -121,7 +121,7 @@ fn profile(person: &str) -> Profile {
     Profile {
         subject: person.parse().expect("a subject"),
         raw: serde_json::json!({ "login": person, "name": person.to_uppercase() }),
-        vouched: Vec::new(),
+        verified_fields: Vec::new(),
         provider_sid: None,
         auth_context: AuthContext::default(),
         tokens: None,

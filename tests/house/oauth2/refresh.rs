@@ -76,7 +76,7 @@ async fn a_refresh_returns_new_tokens_and_the_current_profile() {
         .person(json!({ "id": 7, "login": "zhangsan", "email": "z@corp.example", "groups": [] }));
     let new = refresh(&connector, &tokens).await.unwrap();
     assert_eq!(new.raw.as_ref().unwrap()["groups"], json!([]));
-    assert_eq!(new.vouched[0].1, "z@corp.example");
+    assert_eq!(new.verified_fields[0].1, "z@corp.example");
     assert_ne!(
         token(new.tokens.access.as_ref()),
         token(tokens.access.as_ref())
@@ -161,7 +161,10 @@ async fn new_tokens_are_kept_even_without_a_profile() {
         );
         let (_, tokens) = self::connector(&provider, &clock).await;
         let new = refresh(&connector, &tokens).await.unwrap();
-        assert!(new.raw.is_none() && new.vouched.is_empty(), "{status}");
+        assert!(
+            new.raw.is_none() && new.verified_fields.is_empty(),
+            "{status}"
+        );
         assert_ne!(
             token(new.tokens.refresh.as_ref()),
             token(tokens.refresh.as_ref())

@@ -216,7 +216,7 @@ impl TokenRefresh for Provider {
         Ok(RefreshResponse {
             tokens: self.issue(),
             raw: (!matches!(mood, Mood::Silent)).then(|| self.raw()),
-            vouched: Vec::new(),
+            verified_fields: Vec::new(),
         })
     }
 }
@@ -278,7 +278,7 @@ impl TokenHouse {
         Profile {
             subject: "zhang".parse().unwrap(),
             raw: self.provider.raw(),
-            vouched: Vec::new(),
+            verified_fields: Vec::new(),
             provider_sid: None,
             auth_context: AuthContext::default(),
             tokens: None,

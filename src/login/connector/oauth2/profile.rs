@@ -27,7 +27,7 @@ const MESSAGE_CHARS_MAX: usize = 300;
 pub(super) struct FetchedProfile {
     pub(super) subject: Subject,
     pub(super) raw: Value,
-    pub(super) vouched: Vec<(LinkField, String)>,
+    pub(super) verified_fields: Vec<(LinkField, String)>,
 }
 
 impl std::fmt::Debug for FetchedProfile {
@@ -140,14 +140,14 @@ fn read_profile(
     let subject = subject
         .and_then(|text| Subject::try_from(text).ok())
         .ok_or_else(|| unusable("the value of `subject` is not a non-empty text or a number"))?;
-    let vouched = match &settings.vouched_email {
+    let verified_fields = match &settings.vouched_email {
         None => None,
         Some(expression) => email(expression, &raw)?,
     };
     Ok(FetchedProfile {
         subject,
         raw,
-        vouched: vouched
+        verified_fields: verified_fields
             .map(|email| (LinkField::Email, email))
             .into_iter()
             .collect(),

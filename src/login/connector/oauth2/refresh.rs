@@ -49,7 +49,7 @@ impl TokenRefresh for OAuth2 {
             Ok(fetched) if fetched.subject == *subject => Ok(RefreshResponse {
                 tokens,
                 raw: Some(fetched.raw),
-                vouched: fetched.vouched,
+                verified_fields: fetched.verified_fields,
             }),
             Ok(_) => Err(RefreshError::Gone(Box::new(said(
                 "the profile now belongs to another person",
@@ -64,7 +64,7 @@ impl TokenRefresh for OAuth2 {
                 Ok(RefreshResponse {
                     tokens,
                     raw: None,
-                    vouched: Vec::new(),
+                    verified_fields: Vec::new(),
                 })
             }
         }

@@ -26,7 +26,7 @@ impl TokenReader for Oidc {
         let raw = userinfo::merge_claims(shown.claims.clone(), None);
         Ok(Profile {
             subject: subject.map_err(|_| TokenSubjectError::NoSubject)?,
-            vouched: userinfo::verified_emails(&raw),
+            verified_fields: userinfo::verified_emails(&raw),
             provider_sid: id_token::short_text(raw.get("sid"))
                 .map(|sid| shown.tenant.qualify(&sid)),
             raw: Value::Object(raw),

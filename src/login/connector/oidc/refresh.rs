@@ -62,7 +62,7 @@ impl TokenRefresh for Oidc {
         };
         Ok(RefreshResponse {
             tokens,
-            vouched: raw
+            verified_fields: raw
                 .as_ref()
                 .map(userinfo::verified_emails)
                 .unwrap_or_default(),
@@ -133,7 +133,7 @@ impl Oidc {
         let Some(url) = self.userinfo_endpoint(metadata) else {
             return Ok(None);
         };
-        let Some(access) = tokens.access_at(self.clock.now()) else {
+        let Some(access) = tokens.access_unless_expired(self.clock.now()) else {
             return Err(unavailable(refusal(
                 "the session has no valid access token",
             )));

@@ -112,20 +112,20 @@ pub(super) fn profile(corp_id: &str, member: ResponseObject) -> Result<Profile, 
         .unwrap_or_default();
     let subject = format!("{corp_id}:{userid}").to_ascii_lowercase();
     let subject = Subject::try_from(subject).map_err(|_| malformed("user/get", "a userid"))?;
-    let vouched = [
+    let verified_fields = [
         (LinkField::Mobile, "mobile"),
         (LinkField::Email, "biz_mail"),
     ];
-    let vouched = vouched.into_iter().filter_map(|(field, name)| {
+    let verified_fields = verified_fields.into_iter().filter_map(|(field, name)| {
         let value = member.get(name)?.as_str()?.trim();
         (!value.is_empty()).then(|| (field, value.to_owned()))
     });
-    let vouched = vouched.collect();
+    let verified_fields = verified_fields.collect();
     let auth_context = AuthContext::default();
     Ok(Profile {
         subject,
         raw: Value::Object(member),
-        vouched,
+        verified_fields,
         provider_sid: None,
         auth_context,
         tokens: None,
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(profile.subject.as_str(), "wwabc:zhangsan");
         assert_eq!(profile.raw["userid"], "ZhangSan");
         assert_eq!(
-            profile.vouched,
+            profile.verified_fields,
             [(LinkField::Mobile, "13800000000".to_owned())]
         );
     }

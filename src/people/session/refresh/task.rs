@@ -58,7 +58,7 @@ enum TaskOutcome {
 /// The provider did not respond in time.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {0:?}")]
-struct SourceTimedOut(Duration);
+struct ProviderTimedOut(Duration);
 
 impl RefreshTask {
     /// Refreshes, and sets when the next refresh is due.
@@ -83,7 +83,7 @@ impl RefreshTask {
             return outcome;
         }
         let outcome = self.refresh_under_lease(connector).await;
-        if let Err(error) = self.lease(Duration::ZERO).await {
+        if let Err(error) = self.take_lease(Duration::ZERO).await {
             tracing::debug!(error = %error_chain(&error), "the lease of a refresh was not released");
         }
         outcome
@@ -95,7 +95,7 @@ impl RefreshTask {
         let timeouts = self.refresher.timeouts;
         let until = Instant::now() + timeouts.wait;
         loop {
-            match self.lease(timeouts.source + LEASE_SLACK).await {
+            match self.take_lease(timeouts.provider + LEASE_SLACK).await {
                 Ok(true) => return None,
                 Ok(false) => match self.adopt().await {
                     Some(outcome) => return Some(outcome),
@@ -108,7 +108,7 @@ impl RefreshTask {
     }
 
     /// Takes the lease, or releases it if the period is zero.
-    async fn lease(&self, period: Duration) -> Result<bool, StoreError> {
+    async fn take_lease(&self, period: Duration) -> Result<bool, StoreError> {
         let Refresher {
             sessions, clock, ..
         } = &*self.refresher;
@@ -128,16 +128,16 @@ impl RefreshTask {
         let Some((tokens, version)) = self.state.current() else {
             return TaskOutcome::Busy;
         };
-        let timeout_after = self.refresher.timeouts.source;
-        let asked = state
+        let timeout_after = self.refresher.timeouts.provider;
+        let request = state
             .connector
             .refresh
             .refresh(&self.session.subject, &tokens);
-        match timeout(timeout_after, asked).await {
+        match timeout(timeout_after, request).await {
             Ok(Ok(refreshed)) => self.store_refreshed(state, refreshed, version).await,
             Ok(Err(RefreshError::Unavailable(why))) => TaskOutcome::Unavailable(why),
             Ok(Err(RefreshError::Gone(why))) => self.confirm_gone(why).await,
-            Err(_) => TaskOutcome::Unavailable(Box::new(SourceTimedOut(timeout_after))),
+            Err(_) => TaskOutcome::Unavailable(Box::new(ProviderTimedOut(timeout_after))),
         }
     }
 
@@ -158,9 +158,9 @@ impl RefreshTask {
             Ok(None) => return Some(TaskOutcome::Ended),
             Err(error) => return Some(TaskOutcome::Store(error)),
         };
-        let stored = found.tokens.as_ref().map_or(0, |stored| stored.version);
-        let known = self.state.current().map_or(0, |(_, version)| version);
-        (stored > known).then(|| match sessions.adopt_stored(&found, ring) {
+        let stored_version = found.tokens.as_ref().map_or(0, |stored| stored.version);
+        let current_version = self.state.current().map_or(0, |(_, version)| version);
+        (stored_version > current_version).then(|| match sessions.adopt_stored(&found, ring) {
             Ok(()) => TaskOutcome::Adopted,
             Err(error) => TaskOutcome::Store(error),
         })
@@ -178,13 +178,13 @@ impl RefreshTask {
         let fields = self.map_fields(state, &refreshed);
         let identity = fields.as_ref().map(|fields| IdentityUpdate {
             entitlements: serde_json::to_string(fields).expect("fields are plain data"),
-            vouched: normalized_fields(&refreshed.vouched),
+            vouched: normalized_fields(&refreshed.verified_fields),
         });
         let tokens = refreshed.tokens;
         let Some(sealed) = seal(ring, &self.session.key, &tokens, now) else {
             tracing::error!(
                 connector = %self.session.via,
-                "refreshed tokens are too large to be kept: they are lost when this process ends"
+                "refreshed tokens are too large to be stored: they are lost when this process ends"
             );
             return self.apply_refreshed(tokens, version, fields.as_ref(), None);
         };
@@ -219,7 +219,7 @@ impl RefreshTask {
         let store = self.refresher.sessions.store();
         for pause in STORE_RETRIES_AFTER {
             match store.update_tokens(update).await {
-                Ok(renewed) => return Ok(renewed),
+                Ok(outcome) => return Ok(outcome),
                 Err(error) => {
                     tracing::debug!(error = %error_chain(&error), "refreshed tokens were not stored: menshen tries again");
                     sleep(pause).await;
@@ -292,7 +292,7 @@ impl RefreshTask {
             telemetry,
             ..
         } = &*self.refresher;
-        let counted = match outcome {
+        let label = match outcome {
             TaskOutcome::Renewed => {
                 self.log_recovery();
                 RefreshOutcome::Done
@@ -322,7 +322,7 @@ impl RefreshTask {
                 RefreshOutcome::Store
             }
         };
-        telemetry.count_refresh(self.session.via.as_str(), counted);
+        telemetry.count_refresh(self.session.via.as_str(), label);
     }
 
     /// Ends the session because the provider ended it.

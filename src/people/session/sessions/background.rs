@@ -23,47 +23,44 @@ const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// The maximum number of log entries or uses per query.
 const BATCH_MAX: usize = 1_000;
 /// How often expired records are deleted.
-const SWEEP_EVERY: Duration = Duration::from_secs(300);
+const DELETE_EXPIRED_EVERY: Duration = Duration::from_secs(300);
 /// The maximum number of rows of a kind that one round deletes.
-const SWEEP_MAX: u32 = 1_000;
+const DELETED_ROWS_MAX: u32 = 1_000;
 /// Sessions that are idle for so long are deleted, whatever the configured idle timeout is.
 const IDLE_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
 /// Starts the tasks; each ends when `sessions` is dropped.
 pub(super) fn start(
     sessions: &Arc<Sessions>,
-    touched: mpsc::Receiver<(SessionKey, Timestamp)>,
+    uses: mpsc::Receiver<(SessionKey, Timestamp)>,
     log_number: i64,
 ) {
-    tokio::spawn(write_uses(Arc::downgrade(sessions), touched));
+    tokio::spawn(write_uses(Arc::downgrade(sessions), uses));
     tokio::spawn(read_log(Arc::downgrade(sessions), log_number));
     tokio::spawn(delete_expired_periodically(Arc::downgrade(sessions)));
     tokio::spawn(retry_pending(Arc::downgrade(sessions)));
 }
 
-async fn write_uses(
-    sessions: Weak<Sessions>,
-    mut touched: mpsc::Receiver<(SessionKey, Timestamp)>,
-) {
+async fn write_uses(sessions: Weak<Sessions>, mut uses: mpsc::Receiver<(SessionKey, Timestamp)>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     // The latest use of each session that is not written yet.
-    let mut uses = HashMap::new();
+    let mut unwritten = HashMap::new();
     let mut failing = false;
     loop {
         // During a failure of the store further uses wait in the channel.
-        if uses.is_empty() {
-            if touched.recv_many(&mut batch, BATCH_MAX).await == 0 {
+        if unwritten.is_empty() {
+            if uses.recv_many(&mut batch, BATCH_MAX).await == 0 {
                 return;
             }
-            uses.extend(batch.drain(..));
+            unwritten.extend(batch.drain(..));
         }
         let Some(sessions) = sessions.upgrade() else {
             return;
         };
-        let used: Vec<_> = uses.iter().map(|(key, at)| (*key, *at)).collect();
-        match sessions.store.touch(&used).await {
+        let written: Vec<_> = unwritten.iter().map(|(key, at)| (*key, *at)).collect();
+        match sessions.store.touch(&written).await {
             Ok(()) => {
-                uses.clear();
+                unwritten.clear();
                 failing = false;
             }
             // Logged once per outage.
@@ -104,9 +101,9 @@ impl Drop for LogReaderGuard {
     }
 }
 
-async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
+async fn read_log(sessions: Weak<Sessions>, mut last_number: i64) {
     let _reader = LogReaderGuard(sessions.clone());
-    let (mut failing, mut last_good) = (false, Instant::now());
+    let (mut failing, mut last_success) = (false, Instant::now());
     loop {
         let Some(store) = sessions
             .upgrade()
@@ -114,25 +111,25 @@ async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
         else {
             return;
         };
-        // Either way the log is read: an announcement only says that it should be read now.
+        // After an announcement or the interval, whichever is first.
         let _ = tokio::time::timeout(POLL_EVERY, store.log_announced()).await;
         drop(store);
         let Some(sessions) = sessions.upgrade() else {
             return;
         };
         let max = u32::try_from(BATCH_MAX).unwrap_or(u32::MAX);
-        let taken = async {
-            let page = sessions.store.revocations_after(number, max).await?;
+        let apply_next_page = async {
+            let page = sessions.store.revocations_after(last_number, max).await?;
             sessions.apply_page(&page).await?;
             Ok::<_, StoreError>(page)
         };
-        match tokio::time::timeout(READ_TIMEOUT, taken).await {
+        match tokio::time::timeout(READ_TIMEOUT, apply_next_page).await {
             // A page that was not applied completely is read again.
             Ok(Ok(page)) => {
                 let read = page.entries.iter().map(|entry| entry.number);
-                let last = read.chain(page.damaged).max();
-                number = last.unwrap_or(number).max(number);
-                (failing, last_good) = (false, Instant::now());
+                let newest = read.chain(page.damaged).max();
+                last_number = newest.unwrap_or(last_number).max(last_number);
+                (failing, last_success) = (false, Instant::now());
             }
             // Logged once per outage.
             Ok(Err(error)) if !failing => {
@@ -145,7 +142,7 @@ async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
             }
             Ok(Err(_)) | Err(_) => {}
         }
-        let revocations_are_stale = last_good.elapsed() > sessions.outage_grace;
+        let revocations_are_stale = last_success.elapsed() > sessions.outage_grace;
         sessions
             .revocations_are_stale
             .store(revocations_are_stale, Ordering::Relaxed);
@@ -154,7 +151,7 @@ async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
 
 async fn delete_expired_periodically(sessions: Weak<Sessions>) {
     loop {
-        tokio::time::sleep(SWEEP_EVERY).await;
+        tokio::time::sleep(DELETE_EXPIRED_EVERY).await;
         let Some(sessions) = sessions.upgrade() else {
             return;
         };
@@ -176,10 +173,10 @@ impl Sessions {
         loop {
             let rows = self
                 .store
-                .delete_expired(now, idle_before, SWEEP_MAX)
+                .delete_expired(now, idle_before, DELETED_ROWS_MAX)
                 .await?;
             tracing::debug!(rows, "expired records were deleted");
-            if rows < u64::from(SWEEP_MAX) {
+            if rows < u64::from(DELETED_ROWS_MAX) {
                 return Ok(());
             }
             tokio::task::yield_now().await;

@@ -23,9 +23,9 @@ impl Sessions {
         timeouts: &SessionTimeouts,
     ) -> PendingCall<LoadResult> {
         self.loads.run((hash, ring.epoch()), || {
-            let (this, verified) = (Arc::clone(self), verified.clone());
+            let (sessions, verified) = (Arc::clone(self), verified.clone());
             let (ring, timeouts) = (Arc::clone(ring), *timeouts);
-            async move { this.read(hash, &verified, &ring, &timeouts).await }
+            async move { sessions.read(hash, &verified, &ring, &timeouts).await }
         })
     }
 
@@ -45,7 +45,7 @@ impl Sessions {
         let account = self
             .accounts
             .get_or_insert_with(verified.claims.account, AccountState::default);
-        let changes = account.changes();
+        let account_changes = account.changes();
         let generation = self.generation.load(Ordering::Acquire);
         let found = self.store.session(&key).await.map_err(Arc::new)?;
         let Some(found) = found.filter(|found| found.account.id == verified.claims.account) else {
@@ -54,14 +54,20 @@ impl Sessions {
         };
         let now = self.clock.now();
         state.set_stored_use(found.session.used_at);
-        let idle = now.since(state.used_at()) >= timeouts.idle_timeout;
-        if found.account.closed || found.session.expires_at <= now || idle {
+        let is_idle = now.since(state.used_at()) >= timeouts.idle_timeout;
+        if found.account.closed || found.session.expires_at <= now || is_idle {
             self.unknown.insert(hash, NoSession::Ended);
             return Ok(Loaded::Missing(NoSession::Ended));
         }
         let record = found.session.clone();
         let entry = self
-            .entry(found, verified, ring, state, (account, changes, generation))
+            .cached_session(
+                found,
+                verified,
+                ring,
+                state,
+                (account, account_changes, generation),
+            )
             .map_err(Arc::new)?;
         let entry = Arc::new(entry);
         self.cache.insert(hash, Arc::clone(&entry));
@@ -72,13 +78,13 @@ impl Sessions {
         Ok(Loaded::Session(entry))
     }
 
-    fn entry(
+    fn cached_session(
         &self,
         found: StoredSession,
         verified: &VerifiedCookie,
         ring: &KeyRing,
         state: Arc<SessionState>,
-        (account, changes, generation): (Arc<AccountState>, u64, u64),
+        (account, account_changes, generation): (Arc<AccountState>, u64, u64),
     ) -> Result<CachedSession, StoreError> {
         let connector = self.connector_epoch(&found.session.connector);
         account.epoch.raise_to(found.account.epoch);
@@ -86,7 +92,7 @@ impl Sessions {
         self.everyone.raise_to(found.everyone_epoch);
         let identity = self.identity_state(&found)?;
         let tokens = self.token_state(&found, ring);
-        let numbers = (
+        let (account_epoch, connector_epoch, everyone_epoch) = (
             found.account.epoch,
             found.connector_epoch,
             found.everyone_epoch,
@@ -103,10 +109,10 @@ impl Sessions {
             identity,
             state,
             tokens,
-            account: (account, numbers.0),
-            changes,
-            connector: (connector, numbers.1),
-            everyone: numbers.2,
+            account: (account, account_epoch),
+            account_changes,
+            connector: (connector, connector_epoch),
+            everyone: everyone_epoch,
             generation,
         })
     }

@@ -47,10 +47,10 @@ pub enum MintError {
     #[error("the account was closed during the login")]
     Closed,
     /// The account, the connector or everyone was revoked during the login.
-    #[error("the login was overtaken by a revocation")]
+    #[error("a revocation took effect during the login")]
     Revoked,
     /// The hash of a [`OneTimeSession`] was spent before.
-    #[error("it has had its session")]
+    #[error("a session was minted for it before")]
     Spent,
     #[error("mint the session")]
     Store(#[source] StoreError),
@@ -109,7 +109,7 @@ impl Sessions {
             subject: login.subject,
             provider_sid: login.provider_sid,
             auth_context: serde_json::to_string(&login.auth_context)
-                .expect("a proof is plain data"),
+                .expect("an authentication context is plain data"),
             minted_at: now,
             expires_at,
             used_at: now,
@@ -122,7 +122,7 @@ impl Sessions {
             }
             sealed
         });
-        let new = NewSession {
+        let new_session = NewSession {
             record,
             account_epoch: login.account.epoch,
             connector_epoch: login.connector_epoch,
@@ -131,7 +131,12 @@ impl Sessions {
             tokens: sealed.flatten(),
             spend_once,
         };
-        match self.store.mint(&new).await.map_err(MintError::Store)? {
+        match self
+            .store
+            .mint(&new_session)
+            .await
+            .map_err(MintError::Store)?
+        {
             MintOutcome::Session => Ok(MintedSession {
                 claims: SessionClaims {
                     sid,

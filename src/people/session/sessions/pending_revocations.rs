@@ -8,30 +8,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Sessions;
 use crate::clock::Timestamp;
 use crate::people::session::shared_state::{AccountState, Epoch, SessionState};
-use crate::store::{
-    AccountId, ConnectorId, LogoutTarget, Revocation, RevocationScope, SessionRecord, StoreError,
-    Subject,
-};
+use crate::store::{Revocation, RevocationScope, SessionRecord, StoreError};
 use crate::telemetry::{LogLimiter, error_chain};
 
-/// The maximum number of pending unauthenticated requests, such as front-channel logouts.
+mod cache_search;
+mod request;
+
+use cache_search::CacheSearch;
+pub(super) use request::RevocationRequest;
+use request::matches_session;
+
+/// The maximum number of pending unauthenticated requests: front-channel logouts.
 const UNAUTHENTICATED_MAX: usize = 10_000;
 /// After so many consecutive failures the remaining requests wait for the next round.
 const FAILURES_MAX: usize = 3;
-
-/// A request that ends sessions.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum RevocationRequest {
-    Revoke(RevocationScope),
-    CloseAccount(AccountId),
-    /// A logout at a provider.
-    ProviderLogout {
-        connector: ConnectorId,
-        target: LogoutTarget,
-        message_id: Option<[u8; 32]>,
-        until: Timestamp,
-    },
-}
 
 /// The requests that the store has not confirmed yet.
 #[derive(Debug, Default)]
@@ -51,18 +41,6 @@ struct PendingEntry {
     search: CacheSearch,
 }
 
-/// Whether the cache is searched for the session of an unauthenticated request. The store has an index
-/// for it and the cache has none, so the cache is searched only after a failure of the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CacheSearch {
-    /// The store has not failed so far.
-    NotNeeded,
-    /// The next round searches.
-    Due,
-    /// Done; later loads are compared with the pending requests.
-    Done,
-}
-
 /// Keeps the shared state alive that marks the sessions as ended: without a reference it would be dropped,
 /// and the sessions would be valid again.
 #[derive(Debug)]
@@ -72,7 +50,7 @@ enum KeepAlive {
     Connector(Arc<Epoch>),
     Everyone,
     /// No state: each load of a session checks the pending requests.
-    Loads,
+    CheckedByLoads,
 }
 
 /// One attempt to write a request to the store. If it is dropped before the store responds, the next round
@@ -133,6 +111,7 @@ impl PendingRevocations {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The requests that no running attempt writes.
     fn retryable(&self) -> Vec<RevocationRequest> {
         let pending = self.lock();
         let waiting = pending.iter().filter(|(_, entry)| entry.attempts == 0);
@@ -141,23 +120,6 @@ impl PendingRevocations {
 
     pub(super) fn contains(&self, request: &RevocationRequest) -> bool {
         self.lock().contains_key(request)
-    }
-
-    /// The provider sessions to search for, each with its connectors; marks their searches as done.
-    fn take_due_searches(&self) -> HashMap<String, Vec<ConnectorId>> {
-        let mut due = HashMap::<_, Vec<_>>::new();
-        for (request, entry) in self.lock().iter_mut() {
-            if entry.search == CacheSearch::Due
-                && let Some((connector, sid)) = request.unauthenticated_logout()
-            {
-                entry.search = CacheSearch::Done;
-                let connectors = due.entry(sid.to_owned()).or_default();
-                if !connectors.contains(connector) {
-                    connectors.push(connector.clone());
-                }
-            }
-        }
-        due
     }
 
     /// Whether a pending logout at a provider ends this session.
@@ -173,35 +135,6 @@ impl PendingRevocations {
             }
             RevocationRequest::Revoke(_) | RevocationRequest::CloseAccount(_) => false,
         })
-    }
-}
-
-impl RevocationRequest {
-    /// The sessions that end; `None` if only the store can find them.
-    fn scope(&self) -> Option<RevocationScope> {
-        match self {
-            Self::Revoke(scope) => Some(scope.clone()),
-            Self::CloseAccount(account) => Some(RevocationScope::Account(*account)),
-            Self::ProviderLogout { .. } => None,
-        }
-    }
-
-    /// Whether the request is unauthenticated: no signed message of the provider came with it.
-    fn is_unauthenticated(&self) -> bool {
-        self.unauthenticated_logout().is_some()
-    }
-
-    /// The connector and the provider's session id of an unauthenticated logout.
-    fn unauthenticated_logout(&self) -> Option<(&ConnectorId, &str)> {
-        match self {
-            Self::ProviderLogout {
-                connector,
-                target: LogoutTarget::Session(sid),
-                message_id: None,
-                ..
-            } => Some((connector, sid)),
-            Self::ProviderLogout { .. } | Self::Revoke(_) | Self::CloseAccount(_) => None,
-        }
     }
 }
 
@@ -318,20 +251,20 @@ impl Sessions {
             return (at, false);
         }
         let at = match pending.entry(request.clone()) {
-            Entry::Occupied(mut known) => {
-                let entry = known.get_mut();
+            Entry::Occupied(mut occupied) => {
+                let entry = occupied.get_mut();
                 entry.attempts += 1;
                 entry.at = entry.at.max(at);
                 entry.at
             }
-            Entry::Vacant(new) => {
+            Entry::Vacant(vacant) => {
                 let entry = PendingEntry {
                     at,
                     attempts: 1,
                     keep_alive: self.keep_alive(request),
                     search: CacheSearch::NotNeeded,
                 };
-                new.insert(entry).at
+                vacant.insert(entry).at
             }
         };
         drop(pending);
@@ -354,7 +287,7 @@ impl Sessions {
 
     fn keep_alive(&self, request: &RevocationRequest) -> KeepAlive {
         match request.scope() {
-            None => KeepAlive::Loads,
+            None => KeepAlive::CheckedByLoads,
             Some(RevocationScope::Session(key)) => {
                 let state = self
                     .session_states
@@ -399,62 +332,7 @@ impl Sessions {
             KeepAlive::Account(state) => state.epoch.unblock(),
             KeepAlive::Connector(epoch) => epoch.unblock(),
             KeepAlive::Everyone => self.everyone.unblock(),
-            KeepAlive::Session(_) | KeepAlive::Loads => {}
+            KeepAlive::Session(_) | KeepAlive::CheckedByLoads => {}
         }
-    }
-
-    /// Ends the cached sessions that match a logout at a provider. Searches the whole cache, so it runs only
-    /// after a failure of the store.
-    fn end_cached(&self, request: &RevocationRequest) {
-        let RevocationRequest::ProviderLogout {
-            connector, target, ..
-        } = request
-        else {
-            // The shared state has ended these sessions; open connections are checked again.
-            return self.notify_changes();
-        };
-        for (_, entry) in &self.cache {
-            let session = &entry.session;
-            let provider_sid = session.provider_sid.as_deref();
-            if session.via == *connector && matches_session(target, provider_sid, &session.subject)
-            {
-                entry.state.end();
-            }
-        }
-        self.notify_changes();
-    }
-
-    /// Ends the cached sessions of all unauthenticated logouts since the last round, in one search.
-    fn end_cached_unauthenticated(&self) {
-        let due = self.pending.take_due_searches();
-        if due.is_empty() {
-            return;
-        }
-        let mut ended = false;
-        for (_, entry) in &self.cache {
-            let session = &entry.session;
-            let sid = session.provider_sid.as_ref();
-            let connectors = sid.and_then(|sid| due.get(sid));
-            if connectors.is_some_and(|ended_at| ended_at.contains(&session.via)) {
-                entry.state.end();
-                ended = true;
-            }
-        }
-        // Open connections are checked again only if a session ended.
-        if ended {
-            self.notify_changes();
-        }
-    }
-}
-
-/// Whether a logout ends a session; the same rule as in the store.
-fn matches_session(target: &LogoutTarget, provider_sid: Option<&str>, subject: &Subject) -> bool {
-    match target {
-        LogoutTarget::Session(sid) => provider_sid == Some(sid),
-        LogoutTarget::SessionAndSubject {
-            sid,
-            subject: whose,
-        } => provider_sid.map_or(whose == subject, |it| it == sid),
-        LogoutTarget::Subject(whose) => whose == subject,
     }
 }

@@ -23,7 +23,7 @@ impl Sessions {
             .map(drop)
     }
 
-    /// Whether a session of ours belongs to this session of the provider.
+    /// Whether menshen has a session that belongs to this session of the provider.
     pub async fn has_provider_session(
         &self,
         connector: &ConnectorId,
@@ -57,8 +57,11 @@ impl Sessions {
         Ok(ended.map(|entries| entries.len()))
     }
 
-    /// The key of the session with this public id. If the store fails, the cache is searched.
-    pub async fn key(&self, public_id: &SessionId) -> Result<Option<SessionKey>, StoreError> {
+    /// The key of the session with this public id. If the store fails, searches the cache.
+    pub async fn session_key(
+        &self,
+        public_id: &SessionId,
+    ) -> Result<Option<SessionKey>, StoreError> {
         let error = match self.store.session_key(public_id).await {
             Ok(key) => return Ok(key),
             Err(error) => error,
@@ -71,7 +74,7 @@ impl Sessions {
     /// Closes an account and ends its sessions, or reopens it; false if it does not exist.
     ///
     /// # Errors
-    /// As [`Self::revoke`]; an account that could not be opened stays closed.
+    /// As [`Self::revoke`]; an account that could not be reopened stays closed.
     pub(in crate::people) async fn close_account(
         &self,
         account: &AccountId,
@@ -147,6 +150,6 @@ impl Sessions {
                 self.everyone.raise_to(revocation.epoch);
             }
         }
-        self.changes.send_modify(|number| *number += 1);
+        self.notify_changes();
     }
 }

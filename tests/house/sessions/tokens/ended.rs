@@ -185,7 +185,7 @@ async fn a_process_that_stops_lets_a_refresh_end() {
 async fn a_source_that_takes_too_long_counts_as_away() {
     let pace = RefreshTimeouts {
         wait: Duration::from_secs(10),
-        source: Duration::from_millis(50),
+        provider: Duration::from_millis(50),
     };
     let menshen = TokenHouse::with(&Provider::new(), setup(), pace).await;
     let cookie = menshen.signed_in().await;

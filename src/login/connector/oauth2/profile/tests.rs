@@ -55,10 +55,11 @@ fn a_subject_is_a_non_empty_text_or_a_number() {
 
 #[test]
 fn only_a_verified_address_is_vouched_for() {
-    let vouched = |profile| profile_of("profile.id", profile).map(|fetched| fetched.vouched);
+    let verified_fields =
+        |profile| profile_of("profile.id", profile).map(|fetched| fetched.verified_fields);
     let one = |address: &str| vec![(LinkField::Email, address.to_owned())];
     let profile = json!({ "id": 1, "email": "a@b", "verified": true });
-    assert_eq!(vouched(profile).unwrap(), one("a@b"));
+    assert_eq!(verified_fields(profile).unwrap(), one("a@b"));
     for none in [
         json!({ "id": 1, "email": "a@b", "verified": false }),
         json!({ "id": 1, "email": "a@b" }),
@@ -68,9 +69,9 @@ fn only_a_verified_address_is_vouched_for() {
         json!({ "id": 1, "email": true, "verified": true }),
         json!({ "id": 1, "email": null, "verified": true }),
     ] {
-        assert_eq!(vouched(none.clone()).unwrap(), [], "{none}");
+        assert_eq!(verified_fields(none.clone()).unwrap(), [], "{none}");
     }
-    assert!(vouched(json!({ "id": 1, "email": "a@b", "verified": "yes" })).is_err());
+    assert!(verified_fields(json!({ "id": 1, "email": "a@b", "verified": "yes" })).is_err());
 }
 
 #[test]

@@ -1,0 +1,63 @@
+//! `RevocationRequest`: which sessions to end, and why.
+
+use crate::clock::Timestamp;
+use crate::store::{AccountId, ConnectorId, LogoutTarget, RevocationScope, Subject};
+
+/// A request that ends sessions.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in super::super) enum RevocationRequest {
+    Revoke(RevocationScope),
+    CloseAccount(AccountId),
+    /// A logout at a provider.
+    ProviderLogout {
+        connector: ConnectorId,
+        target: LogoutTarget,
+        message_id: Option<[u8; 32]>,
+        until: Timestamp,
+    },
+}
+
+impl RevocationRequest {
+    /// The sessions that end; `None` if only the store can find them.
+    pub(super) fn scope(&self) -> Option<RevocationScope> {
+        match self {
+            Self::Revoke(scope) => Some(scope.clone()),
+            Self::CloseAccount(account) => Some(RevocationScope::Account(*account)),
+            Self::ProviderLogout { .. } => None,
+        }
+    }
+
+    /// Whether the request is unauthenticated: no signed message of the provider came with it.
+    pub(super) fn is_unauthenticated(&self) -> bool {
+        self.unauthenticated_logout().is_some()
+    }
+
+    /// The connector and the provider's session id of an unauthenticated logout.
+    pub(super) fn unauthenticated_logout(&self) -> Option<(&ConnectorId, &str)> {
+        match self {
+            Self::ProviderLogout {
+                connector,
+                target: LogoutTarget::Session(sid),
+                message_id: None,
+                ..
+            } => Some((connector, sid)),
+            Self::ProviderLogout { .. } | Self::Revoke(_) | Self::CloseAccount(_) => None,
+        }
+    }
+}
+
+/// Whether a logout ends a session; the same rule as in the store.
+pub(super) fn matches_session(
+    target: &LogoutTarget,
+    provider_sid: Option<&str>,
+    subject: &Subject,
+) -> bool {
+    match target {
+        LogoutTarget::Session(sid) => provider_sid == Some(sid),
+        LogoutTarget::SessionAndSubject {
+            sid,
+            subject: ended,
+        } => provider_sid.map_or(ended == subject, |it| it == sid),
+        LogoutTarget::Subject(ended) => ended == subject,
+    }
+}

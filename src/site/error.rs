@@ -1,0 +1,56 @@
+//! `BuildError`: why a site could not be built.
+
+use std::path::PathBuf;
+
+use crate::expression::CompileError;
+use crate::keys::KeyError;
+use crate::login;
+use crate::request::{bearer, forward};
+use crate::secret::SecretError;
+use crate::store::StoreError;
+
+/// Why a site could not be built. The active site is kept.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("{key}")]
+    Secret {
+        key: String,
+        #[source]
+        source: SecretError,
+    },
+    #[error("[session] keys")]
+    Keys(#[source] KeyError),
+    #[error("read the session key")]
+    Store(#[source] StoreError),
+    #[error("route {route}: {key} does not compile")]
+    Expression {
+        route: String,
+        key: String,
+        #[source]
+        source: CompileError,
+    },
+    #[error("route {route}: `{header}` is not a header that can be set")]
+    Header { route: String, header: String },
+    #[error(
+        "route {route}: read {}: it must exist and be readable by the user menshen runs as",
+        path.display()
+    )]
+    UpstreamFile {
+        route: String,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("route {route}: upstream_tls")]
+    UpstreamTls {
+        route: String,
+        #[source]
+        source: forward::TlsMaterialError,
+    },
+    #[error("build the connectors")]
+    Login(#[source] login::BuildError),
+    #[error("build the issuers of bearer tokens")]
+    Bearer(#[source] bearer::BuildError),
+    #[error("build the connection pools of the upstreams")]
+    Forward(#[source] forward::BuildError),
+}
