@@ -106,7 +106,7 @@ pub enum IssuerError {
         source: Arc<MetadataError>,
     },
     /// A recent request failed, and the pause before the next one is not over.
-    #[error("the issuer {issuer} did not answer a moment ago; it is not asked again yet")]
+    #[error("a request to the issuer {issuer} failed a moment ago, so none is sent now")]
     RecentFailure { issuer: IssuerName },
 }
 

@@ -272,7 +272,7 @@ fn expand(root: &hkdf::Prk, info: &[&[u8]]) -> Secret<Vec<u8>> {
     let mut bytes = vec![0; 32];
     expanded
         .fill(&mut bytes)
-        .expect("the buffer has the length that was asked for");
+        .expect("the buffer has the length of the output");
     Secret::new(bytes)
 }
 

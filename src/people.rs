@@ -41,13 +41,13 @@ pub enum AdmitError {
     #[error("map the profile to an account")]
     Map(#[source] ProfileMappingError),
     /// The identity is unknown, and unknown people get no account.
-    #[error("the directory does not know {login}, and this connector admits nobody new")]
+    #[error("there is no account {login}, and this connector creates none")]
     Unknown {
         /// The login name from the mapping.
         login: LoginName,
     },
     /// The login name belongs to another account.
-    #[error("the login {login} belongs to account {by} already, which another source vouches for")]
+    #[error("the login {login} already belongs to account {by}, of another source")]
     LoginTaken {
         /// The login name from the mapping.
         login: LoginName,
@@ -90,12 +90,12 @@ impl People {
     ///
     /// # Errors
     /// As [`Sessions::revoke`]; an account that could not be reopened stays closed.
-    pub async fn close_account(
+    pub async fn set_account_closed(
         &self,
         account: &AccountId,
         closed: bool,
     ) -> Result<bool, StoreError> {
-        self.sessions.close_account(account, closed).await
+        self.sessions.set_account_closed(account, closed).await
     }
 
     /// Spends the ticket with this hash: true for the first caller only, at least until `until`.

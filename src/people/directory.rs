@@ -25,10 +25,10 @@ pub struct SimulatedLogin {
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
     /// No account has the login name.
-    #[error("the directory knows nobody whose login is {login}")]
+    #[error("no account has the login {login}")]
     Unknown { login: LoginName },
     /// The account has no identity of that connector, or none at all.
-    #[error("{login} never came in through {}; {}", .via.as_ref().map_or("any connector", ConnectorId::as_str), connector_names(.connectors))]
+    #[error("{login} has never logged in through {}; {}", .via.as_ref().map_or("any connector", ConnectorId::as_str), connector_names(.connectors))]
     NoIdentity {
         login: LoginName,
         /// The requested connector.
@@ -36,16 +36,16 @@ pub enum SimulateError {
         /// The connectors of the account's identities.
         connectors: Vec<ConnectorId>,
     },
-    /// The store did not answer.
-    #[error("look for the person")]
+    /// The store failed.
+    #[error("look up the person")]
     Store(#[source] StoreError),
 }
 
 fn connector_names(connectors: &[ConnectorId]) -> String {
     let names: Vec<_> = connectors.iter().map(ConnectorId::as_str).collect();
     match names.is_empty() {
-        true => "they are known by none".to_owned(),
-        false => format!("they are known by {}", names.join(", ")),
+        true => "the account has no identity".to_owned(),
+        false => format!("the account has identities of {}", names.join(", ")),
     }
 }
 
@@ -85,7 +85,9 @@ impl Directory {
             }
         }
         let mut identities = identities.into_iter();
-        let Some(identity) = identities.find(|(own, _, _)| via.is_none_or(|via| via == own)) else {
+        let Some(identity) =
+            identities.find(|(connector, _, _)| via.is_none_or(|via| via == connector))
+        else {
             return Err(SimulateError::NoIdentity {
                 login: account.login,
                 via: via.cloned(),

@@ -102,10 +102,10 @@ impl fmt::Debug for RefreshResponse {
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
     /// The provider ended the session or deleted the person.
-    #[error("the source no longer vouches for the session")]
+    #[error("the provider has ended the session")]
     Gone(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The provider is unreachable, busy, or refuses the client. The session stays valid.
-    #[error("the source could not be asked again")]
+    #[error("the provider did not refresh the tokens")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

@@ -70,7 +70,7 @@ pub enum TokenSubjectError {
 #[derive(Debug, thiserror::Error)]
 pub enum TokenSessionError {
     /// The connector has no [`TokenReader`].
-    #[error("no connector of this name reads tokens")]
+    #[error("no connector of this name accepts bearer tokens")]
     NoConnector,
     /// The token does not identify a person.
     #[error(transparent)]
@@ -80,7 +80,7 @@ pub enum TokenSessionError {
     /// The session was ended by sign-out, revocation, a closed account or a logout at the provider.
     #[error("its session was ended")]
     Ended,
-    #[error("look for the session of the token")]
+    #[error("look up the session of the token")]
     Store(#[source] Arc<StoreError>),
 }
 

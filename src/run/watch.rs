@@ -218,16 +218,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_of_a_link_in_another_folder_is_noticed_at_once() {
-        let (own, live) = (Folder::new("watch-own"), Folder::new("watch-live"));
-        let (old, new) = (live.write("old", "1"), live.write("new", "2"));
+        let (links, targets) = (Folder::new("watch-own"), Folder::new("watch-live"));
+        let (old, new) = (targets.write("old", "1"), targets.write("new", "2"));
         let link = |to: &Path, at: PathBuf| {
             let next = at.with_extension("next");
             std::os::unix::fs::symlink(to, &next).unwrap();
             std::fs::rename(&next, &at).unwrap();
             at
         };
-        let inner = link(&old, live.0.join("inner"));
-        let outer = link(&inner, own.0.join("outer"));
+        let inner = link(&old, targets.0.join("inner"));
+        let outer = link(&inner, links.0.join("outer"));
         let mut watch = FileWatcher::new(vec![outer]).await;
         // The first check follows the start without an event.
         assert!(!watch.check().await);

@@ -378,7 +378,7 @@ async fn who_would_not_come_in_by_a_login_does_not_by_a_token() {
         "a stranger",
     );
     assert!(
-        last_reason(&menshen).contains("admits nobody new"),
+        last_reason(&menshen).contains("this connector creates none"),
         "{}",
         last_reason(&menshen)
     );
@@ -411,7 +411,13 @@ async fn end(provider: &Provider, menshen: &Menshen, what: &str, account: Accoun
             revoke(menshen, &RevocationScope::Session(own.key)).await;
         }
         "account" => revoke(menshen, &RevocationScope::Account(account)).await,
-        "closed" => drop(shared.people.close_account(&account, true).await.unwrap()),
+        "closed" => drop(
+            shared
+                .people
+                .set_account_closed(&account, true)
+                .await
+                .unwrap(),
+        ),
         "connector" => revoke(menshen, &RevocationScope::Connector(keycloak)).await,
         "everyone" => revoke(menshen, &RevocationScope::Everyone).await,
         _ => {
@@ -477,7 +483,11 @@ async fn whoever_is_revoked_is_out_on_the_next_request_and_does_not_come_back() 
                     .await,
                 what,
             );
-            shared.people.close_account(&account, false).await.unwrap();
+            shared
+                .people
+                .set_account_closed(&account, false)
+                .await
+                .unwrap();
             menshen.advance(Duration::from_secs(3));
             refused(
                 &bearer("/echo", &used).send(&menshen).await,

@@ -240,7 +240,7 @@ where
 
 async fn set_closed(admin: &Admin, id: &str, closed: bool) -> Result<Response<Body>, ApiError> {
     let id = AccountId::try_from(id.to_owned()).map_err(|_| ApiError::NotFound)?;
-    let stored = admin.people.close_account(&id, closed).await;
+    let stored = admin.people.set_account_closed(&id, closed).await;
     let event = match (&stored, closed) {
         (Ok(false), _) => return Err(ApiError::NotFound),
         (_, true) => AuditEvent::AccountClosed,

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use super::Entitlements;
 use crate::clock::Timestamp;
 
-/// A counter that only grows. While it is blocked, it equals no number.
+/// A number that only grows. While it is blocked, [`Self::value`] equals no number of a session.
 #[derive(Debug, Default)]
 pub(super) struct Epoch(AtomicU64);
 
@@ -218,12 +218,12 @@ mod tests {
     #[test]
     fn unreferenced_values_are_dropped() {
         let map = WeakMap::<u32, u32>::default();
-        let kept = map.get_or_insert_with(1, || 1);
+        let referenced = map.get_or_insert_with(1, || 1);
         for key in 2..1_000 {
             drop(map.get_or_insert_with(key, || key));
         }
         assert!(map.0.lock().unwrap().0.len() <= 65);
-        assert!(Arc::ptr_eq(&kept, &map.get_or_insert_with(1, || 9)));
+        assert!(Arc::ptr_eq(&referenced, &map.get_or_insert_with(1, || 9)));
         assert!(map.get(&2).is_none());
     }
 }

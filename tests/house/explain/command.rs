@@ -162,12 +162,12 @@ async fn an_unknown_login_exits_with_1_and_a_usage_error_with_2() {
         (
             vec![&*url, "--as", "nobody"],
             1,
-            "error: the directory knows nobody whose login is nobody",
+            "error: no account has the login nobody",
         ),
         (
             vec![&*url, "--as", "lisi", "--via", "other"],
             1,
-            "they are known by corp",
+            "the account has identities of corp",
         ),
         (vec!["/x"], 2, "write the whole URL"),
         (vec![&*url, "--as", ""], 2, "a login is"),

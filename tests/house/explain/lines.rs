@@ -434,12 +434,12 @@ async fn the_api_refuses_invalid_parameters() {
         (
             vec![url, ("as", "nobody")],
             404,
-            "knows nobody whose login is nobody",
+            "no account has the login nobody",
         ),
         (
             vec![url, ("as", "lisi"), ("via", "other")],
             404,
-            "they are known by corp",
+            "the account has identities of corp",
         ),
     ] {
         let answer = server.query_api(&parameters).await;

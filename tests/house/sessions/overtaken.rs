@@ -105,7 +105,11 @@ async fn an_account_closed_during_a_login_gets_no_session() {
             (browser, answer)
         });
         menshen.store.holds(1).await;
-        menshen.people.close_account(&account, true).await.unwrap();
+        menshen
+            .people
+            .set_account_closed(&account, true)
+            .await
+            .unwrap();
         menshen.store.release();
         let (browser, answer) = login.await.unwrap();
         assert_eq!(answer.status, 403, "{question}: {}", answer.text());

@@ -67,7 +67,11 @@ impl End {
                     .await
             }
             Self::Everyone => sessions.revoke(&RevocationScope::Everyone).await,
-            Self::Close => menshen.people.close_account(&account, true).await.map(drop),
+            Self::Close => menshen
+                .people
+                .set_account_closed(&account, true)
+                .await
+                .map(drop),
             Self::Person => {
                 let mark = LogoutTarget::Subject(session.subject);
                 let until = Timestamp::from_unix_s(1_900_000_000);
@@ -179,12 +183,30 @@ async fn an_account_that_is_opened_is_not_closed_again_by_what_was_not_stored() 
     let store = menshen.store.behind();
     let account = store.account_by_login(&login).await.unwrap().unwrap().id;
     menshen.store.fail_at("close_account", Some(Fault::Failed));
-    assert!(menshen.people.close_account(&account, true).await.is_err());
+    assert!(
+        menshen
+            .people
+            .set_account_closed(&account, true)
+            .await
+            .is_err()
+    );
     // It cannot be opened either, and stays closed here.
-    assert!(menshen.people.close_account(&account, false).await.is_err());
+    assert!(
+        menshen
+            .people
+            .set_account_closed(&account, false)
+            .await
+            .is_err()
+    );
     is_out(&menshen, &zhang, "closed").await;
     menshen.store.fail_at("close_account", None);
-    assert!(menshen.people.close_account(&account, false).await.unwrap());
+    assert!(
+        menshen
+            .people
+            .set_account_closed(&account, false)
+            .await
+            .unwrap()
+    );
     eventually("nothing waits any more", async || {
         menshen.sessions.retry_pending(0).await == 0
     })

@@ -118,7 +118,7 @@ impl Sessions {
         let sealed = login.tokens.map(|tokens| {
             let sealed = tokens::seal(ring, &record.key, &tokens, now);
             if sealed.is_none() {
-                tracing::warn!(connector = %record.connector, "the tokens of a login are too large to be kept: its session continues without them");
+                tracing::warn!(connector = %record.connector, "the tokens of a login are too large to be stored: its session continues without them");
             }
             sealed
         });

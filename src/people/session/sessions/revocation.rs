@@ -75,7 +75,7 @@ impl Sessions {
     ///
     /// # Errors
     /// As [`Self::revoke`]; an account that could not be reopened stays closed.
-    pub(in crate::people) async fn close_account(
+    pub(in crate::people) async fn set_account_closed(
         &self,
         account: &AccountId,
         closed: bool,
