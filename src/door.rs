@@ -39,6 +39,7 @@ mod client_limits;
 mod connection;
 mod delayed_error;
 mod discard;
+mod drive;
 mod framing;
 mod listen;
 mod preface;
@@ -46,7 +47,10 @@ mod progress;
 mod proxy_protocol;
 mod redirect;
 mod resets;
+mod service;
 mod tls;
+mod tracked_body;
+mod tracked_stream;
 
 /// Answers requests. It is infallible: a failure is a response, too.
 ///
@@ -168,7 +172,7 @@ pub struct ServeOptions {
 pub struct Listeners {
     listeners: Vec<(Listener, ListenerOptions)>,
     tls: Option<Arc<Tls>>,
-    header_case: Arc<AtomicBool>,
+    preserve_header_case: Arc<AtomicBool>,
 }
 
 impl Listeners {
@@ -180,7 +184,7 @@ impl Listeners {
             .map_err(BindError::Tls)?
             .map(Arc::new);
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.server()));
-        let header_case = Arc::new(AtomicBool::new(false));
+        let preserve_header_case = Arc::new(AtomicBool::new(false));
         let mut listeners = Vec::with_capacity(configs.len());
         for (listener, config) in listen::bind_all(configs)? {
             let uses_tls = config.uses_tls(acceptor.is_some())?;
@@ -188,16 +192,16 @@ impl Listeners {
                 tls: acceptor.clone().filter(|_| uses_tls),
                 redirect_https: config.redirect_https,
                 proxy_protocol: config.proxy_protocol,
-                http2: false,
+                accepts_plain_http2: false,
                 https_port: None,
-                header_case: Arc::clone(&header_case),
+                preserve_header_case: Arc::clone(&preserve_header_case),
             };
             listeners.push((listener, options));
         }
         Ok(Self {
             listeners,
             tls,
-            header_case,
+            preserve_header_case,
         })
     }
 
@@ -205,7 +209,7 @@ impl Listeners {
     #[must_use]
     pub fn with_plain_http2(mut self) -> Self {
         for (_, options) in &mut self.listeners {
-            options.http2 = true;
+            options.accepts_plain_http2 = true;
         }
         self
     }
@@ -237,10 +241,10 @@ impl Listeners {
         self.tls.as_ref()
     }
 
-    /// Whether new connections preserve the case of header names, which takes memory per request; may
-    /// be set at any time.
+    /// Whether new connections preserve the case of header names, which costs memory for each request.
+    /// It can be set at any time.
     pub fn preserve_header_case(&self) -> &Arc<AtomicBool> {
-        &self.header_case
+        &self.preserve_header_case
     }
 
     /// Serves until `options.shutdown` is cancelled. Then accepts no more connections, closes idle
@@ -253,17 +257,17 @@ impl Listeners {
             shutdown,
         } = options;
         let drain = limits.drain.duration();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedState {
             handler,
             trust,
             connection_permits: Arc::new(Semaphore::new(
                 limits.connections_max.min(Semaphore::MAX_PERMITS),
             )),
-            connections: Arc::new(ClientQuota::new(
+            connection_quota: Arc::new(ClientQuota::new(
                 limits.connections_per_client_max,
                 limits.connections_max,
             )),
-            requests: Arc::new(ClientQuota::new(limits.requests_per_client_max, usize::MAX)),
+            request_quota: Arc::new(ClientQuota::new(limits.requests_per_client_max, usize::MAX)),
             limits,
             telemetry,
             tracker: TaskTracker::new(),
@@ -296,16 +300,16 @@ impl Listeners {
 }
 
 /// What all connections of the listeners share.
-struct Shared<H> {
+struct SharedState<H> {
     handler: H,
     trust: Arc<ArcSwap<Trust>>,
     limits: ServerLimits,
     telemetry: Telemetry,
     connection_permits: Arc<Semaphore>,
     /// Open connections by client.
-    connections: Arc<ClientQuota>,
+    connection_quota: Arc<ClientQuota>,
     /// Concurrent requests by client.
-    requests: Arc<ClientQuota>,
+    request_quota: Arc<ClientQuota>,
     tracker: TaskTracker,
     /// Set just before `drain` is cancelled; reading it takes no lock.
     is_draining: AtomicBool,
@@ -319,7 +323,11 @@ struct Shared<H> {
     client_limit_log: LogLimiter,
 }
 
-async fn accept<H: Handler>(shared: Arc<Shared<H>>, listener: Listener, options: ListenerOptions) {
+async fn accept<H: Handler>(
+    shared: Arc<SharedState<H>>,
+    listener: Listener,
+    options: ListenerOptions,
+) {
     const PAUSE_MIN: Duration = Duration::from_millis(10);
     const PAUSE_MAX: Duration = Duration::from_secs(1);
     let mut drain = pin!(shared.drain.cancelled());

@@ -207,7 +207,7 @@ impl LiveSite {
                 upgrade,
                 body,
                 connection,
-                at: sent_at,
+                now: sent_at,
             };
             let mut forwarding = pin!(site.forwarder.forward(&permit, rewrite, request));
             if uploads {

@@ -1,67 +1,57 @@
 //! `Activity`: what a connection is doing. Tracking it needs no timer and no lock per request.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::ServerLimits;
-use super::delayed_error::DelayedError;
-use super::progress::{DOWNLOAD, Progress, RequestSpeed, SpeedCheck, StreamTasks, add};
+use super::progress::{
+    DOWNLOAD_KEY, Progress, RequestSpeed, SpeedCheck, StreamTasks, add_to_counter,
+};
 use super::resets::ResetCounter;
 use crate::request::client_quota::{ClientQuota, QuotaCounters, QuotaGuard};
-use crate::request::{Body, BodyError};
 use crate::telemetry::GaugeGuard;
-
-/// The longest piece of a response that is handed to an HTTP/2 stream at once, in bytes. A piece that
-/// the client has not read stays in memory, and progress is measured in pieces.
-const PIECE_BYTES_MAX: usize = 8 * 1024;
-
-/// The longest end of a response that may stay in memory after its request, in bytes.
-const UNREAD_BYTES_MAX: usize = 512;
 
 /// The activity of one connection. Lives as long as its socket, also while that is a tunnel.
 #[derive(Debug)]
 pub(super) struct Activity {
-    opened: Instant,
+    opened_at: Instant,
     /// Requests whose response is not complete.
-    open: AtomicU32,
+    open_requests: AtomicU32,
     /// Whether the connection has received a request.
-    has_request: AtomicBool,
-    /// When the last response ended, in milliseconds after `opened`.
-    ended_ms: AtomicU64,
-    received_bytes: AtomicBool,
+    has_received_request: AtomicBool,
+    /// When the last response ended, in milliseconds after `opened_at`.
+    last_response_ms: AtomicU64,
+    has_received_bytes: AtomicBool,
     /// Bytes written; wraps around.
-    written: AtomicU32,
+    written_bytes: AtomicU32,
     /// Whether the last write had to wait for the client to read.
-    blocked: AtomicBool,
+    is_write_blocked: AtomicBool,
     /// Progress of the only request that HTTP/1.1 has at a time.
     progress: Arc<Progress>,
     /// Progress of the requests of HTTP/2.
     streams: StreamTasks,
     resets: ResetCounter,
-    client_shares: ClientShares,
+    client_limits: ClientLimits,
     _guards: ConnectionGuards,
 }
 
-/// What a connection takes of the limits of its client.
+/// How a connection counts toward the limits of its client.
 #[derive(Debug, Default)]
-pub(super) struct ClientShares {
+pub(super) struct ClientLimits {
     pub(super) _connection: Option<QuotaGuard>,
     /// Where the requests are counted; absent: they are not limited.
-    pub(super) requests: Option<(Arc<ClientQuota>, QuotaCounters)>,
+    pub(super) request_quota: Option<(Arc<ClientQuota>, QuotaCounters)>,
 }
 
-/// What a connection releases when it is dropped: its permit, and its places in two counts.
+/// What a connection releases when it is dropped: its permit, and its entries in the task tracker and in
+/// the gauge of connections.
 pub(super) type ConnectionGuards = (OwnedSemaphorePermit, TaskTrackerToken, GaugeGuard);
 
 /// What to do with a connection now.
@@ -77,38 +67,40 @@ pub(super) enum Action {
     CloseSlow(&'static str),
 }
 
-/// The speed of a connection's client, as the last checks found it.
+/// The checks of a client's speed in the current interval.
 #[derive(Debug, Default)]
 pub(super) struct SlownessChecks {
-    written: SpeedCheck,
+    /// Of all bytes written to the connection.
+    connection: SpeedCheck,
+    /// Of the HTTP/1.1 request.
     request: RequestSpeed,
     /// For each HTTP/2 request that the last check aborted, the key of the limit.
-    pub(super) aborted: Vec<&'static str>,
+    pub(super) aborted_for: Vec<&'static str>,
 }
 
 impl Activity {
-    pub(super) fn new(guards: ConnectionGuards, client_shares: ClientShares) -> Arc<Self> {
+    pub(super) fn new(guards: ConnectionGuards, client_limits: ClientLimits) -> Arc<Self> {
         Arc::new(Self {
-            opened: Instant::now(),
-            open: AtomicU32::new(0),
-            has_request: AtomicBool::new(false),
-            ended_ms: AtomicU64::new(0),
-            received_bytes: AtomicBool::new(false),
-            written: AtomicU32::new(0),
-            blocked: AtomicBool::new(false),
+            opened_at: Instant::now(),
+            open_requests: AtomicU32::new(0),
+            has_received_request: AtomicBool::new(false),
+            last_response_ms: AtomicU64::new(0),
+            has_received_bytes: AtomicBool::new(false),
+            written_bytes: AtomicU32::new(0),
+            is_write_blocked: AtomicBool::new(false),
             progress: Arc::default(),
             streams: StreamTasks::default(),
             resets: ResetCounter::default(),
-            client_shares,
+            client_limits,
             _guards: guards,
         })
     }
 
     /// Starts tracking a request until its response is dropped. `in_stream`: it is an HTTP/2 request.
     pub(super) fn begin_request(self: &Arc<Self>, in_stream: bool) -> OpenRequest {
-        self.has_request.store(true, Ordering::Relaxed);
-        self.open.fetch_add(1, Ordering::Relaxed);
-        let requests = self.client_shares.requests.as_ref();
+        self.has_received_request.store(true, Ordering::Relaxed);
+        self.open_requests.fetch_add(1, Ordering::Relaxed);
+        let requests = self.client_limits.request_quota.as_ref();
         OpenRequest {
             is_within_limit: requests
                 .is_none_or(|(quota, quota_counters)| quota.add(*quota_counters)),
@@ -128,15 +120,35 @@ impl Activity {
     /// Whether the client reset so many streams that the connection must be closed. Trusted proxies are
     /// exempt: they forward the resets of many clients.
     pub(super) fn has_too_many_resets(&self) -> bool {
-        self.resets.are_too_many() && self.client_shares.requests.is_some()
+        self.resets.are_too_many() && self.client_limits.request_quota.is_some()
     }
 
-    pub(super) fn note_bytes_received(&self) {
-        self.received_bytes.store(true, Ordering::Relaxed);
+    pub(super) fn record_received_bytes(&self) {
+        self.has_received_bytes.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn has_received_bytes(&self) -> bool {
-        self.received_bytes.load(Ordering::Relaxed)
+        self.has_received_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Records the result of a write.
+    pub(super) fn record_write(&self, result: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = result {
+            add_to_counter(&self.written_bytes, *bytes);
+        }
+        self.record_write_blocked(result.is_pending());
+    }
+
+    pub(super) fn record_write_blocked(&self, is_blocked: bool) {
+        self.is_write_blocked.store(is_blocked, Ordering::Relaxed);
+    }
+
+    pub(super) fn written_bytes(&self) -> u32 {
+        self.written_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_write_blocked(&self) -> bool {
+        self.is_write_blocked.load(Ordering::Relaxed)
     }
 
     /// Checks the time-outs and the minimum speeds.
@@ -147,28 +159,31 @@ impl Activity {
         checks: &mut SlownessChecks,
     ) -> Action {
         let now = Instant::now();
-        if !self.has_request.load(Ordering::Relaxed) {
-            let until = self.opened + limits.header_read.duration();
+        if !self.has_received_request.load(Ordering::Relaxed) {
+            let until = self.opened_at + limits.header_read.duration();
             return match now < until {
                 true => Action::CheckAt(until),
                 false => Action::Close("the client sent no request"),
             };
         }
-        let blocked = self.blocked.load(Ordering::Relaxed);
-        let written = self.written.load(Ordering::Relaxed);
+        let is_blocked = self.is_write_blocked();
         let min = limits.download_bytes_min;
-        if checks.written.is_slow(blocked, written, min) {
-            return Action::CloseSlow(DOWNLOAD);
+        if checks
+            .connection
+            .is_slow(is_blocked, self.written_bytes(), min)
+        {
+            return Action::CloseSlow(DOWNLOAD_KEY);
         }
         if let Some(key) = checks.request.check(&self.progress, limits) {
             return Action::CloseSlow(key);
         }
-        checks.aborted = self.streams.abort_slow(limits);
-        if blocked || self.open.load(Ordering::Acquire) > 0 {
+        checks.aborted_for = self.streams.abort_slow(limits);
+        if is_blocked || self.open_requests.load(Ordering::Acquire) > 0 {
             return Action::CheckAt(now + limits.check_interval());
         }
-        let ended = Duration::from_millis(self.ended_ms.load(Ordering::Relaxed));
-        let until = self.opened + ended + limits.keep_alive.duration();
+        let last_response_ms = self.last_response_ms.load(Ordering::Relaxed);
+        let last_response = self.opened_at + Duration::from_millis(last_response_ms);
+        let until = last_response + limits.keep_alive.duration();
         match (now < until, is_shutting_down) {
             // A request that begins meanwhile must be checked after at most one interval.
             (true, _) => Action::CheckAt(until.min(now + limits.progress_interval.duration())),
@@ -182,21 +197,29 @@ impl Activity {
 #[derive(Debug)]
 pub(super) struct OpenRequest {
     activity: Arc<Activity>,
-    /// Its own progress; absent over HTTP/1.1, where the connection has one.
+    /// The progress of an HTTP/2 request; absent over HTTP/1.1, where the connection has one.
     stream: Option<Arc<Progress>>,
-    /// Whether its client had not reached its limit of concurrent requests.
+    /// Whether its client has not reached its limit of concurrent requests.
     is_within_limit: bool,
 }
 
 impl OpenRequest {
+    pub(super) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    pub(super) fn is_in_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
     pub(super) fn is_within_limit(&self) -> bool {
         self.is_within_limit
     }
 
     /// The limit of concurrent requests per client, if the client is limited.
     pub(super) fn requests_max(&self) -> Option<u32> {
-        let requests = self.activity.client_shares.requests.as_ref();
-        requests.map(|(quota, _)| quota.max())
+        let quota = self.activity.client_limits.request_quota.as_ref();
+        quota.map(|(quota, _)| quota.max())
     }
 
     pub(super) fn progress(&self) -> &Arc<Progress> {
@@ -213,209 +236,18 @@ impl Drop for OpenRequest {
             }
             activity.streams.end(progress);
         } else {
-            activity.progress.clear();
+            activity.progress.reset();
         }
         if let Some((quota, quota_counters)) = activity
-            .client_shares
-            .requests
+            .client_limits
+            .request_quota
             .as_ref()
             .filter(|_| self.is_within_limit)
         {
             quota.release(*quota_counters);
         }
-        let elapsed = u64::try_from(activity.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-        activity.ended_ms.store(elapsed, Ordering::Relaxed);
-        activity.open.fetch_sub(1, Ordering::Release);
-    }
-}
-
-/// A response body that keeps its request open until it is dropped. An error of the body is delayed
-/// until everything before it was sent.
-#[derive(Debug)]
-pub(super) struct TrackedBody {
-    body: Body,
-    /// What is left of a frame that is longer than [`PIECE_BYTES_MAX`].
-    rest: Bytes,
-    open: OpenRequest,
-    /// The connection's `written` when the last frame was handed to hyper.
-    written: u32,
-    error: Option<Box<DelayedError>>,
-}
-
-impl TrackedBody {
-    pub(super) fn new(body: Body, open: OpenRequest) -> Self {
-        open.progress().mark_response_started();
-        let written = open.activity.written.load(Ordering::Relaxed);
-        Self {
-            body,
-            rest: Bytes::new(),
-            open,
-            written,
-            error: None,
-        }
-    }
-
-    /// Whether the last frame was written to the socket, as far as the counters of the connection show.
-    fn is_sent(&self) -> bool {
-        let activity = &self.open.activity;
-        activity.written.load(Ordering::Relaxed) != self.written
-            && !activity.blocked.load(Ordering::Relaxed)
-    }
-
-    /// Whether the body certainly has more data.
-    fn has_more(&self) -> bool {
-        !self.body.is_end_stream() && self.body.size_hint().exact().is_some_and(|left| left > 0)
-    }
-
-    /// The next piece for an HTTP/2 stream.
-    fn poll_piece(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let mut data = std::mem::take(&mut self.rest);
-        if data.is_empty() {
-            let polled = Pin::new(&mut self.body).poll_frame(cx);
-            match polled {
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(whole) => data = whole,
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
-                },
-                Poll::Ready(_) => return polled,
-                Poll::Pending => {
-                    self.open.progress().note_response_piece(None);
-                    return Poll::Pending;
-                }
-            }
-        }
-        let mut bytes = data.len().min(PIECE_BYTES_MAX);
-        if bytes == data.len() && bytes > UNREAD_BYTES_MAX && !self.has_more() {
-            // h2 drops a request as soon as it has the last frame, even if that does not fit into the
-            // client's window. So the last byte is kept back as a frame of its own.
-            bytes -= 1;
-        }
-        self.rest = data.split_off(bytes);
-        self.open.progress().note_response_piece(Some(data.len()));
-        Poll::Ready(Some(Ok(Frame::data(data))))
-    }
-}
-
-impl http_body::Body for TrackedBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.error.is_none() {
-            // Over HTTP/1.1 the writes of the connection already show whether the client reads.
-            let polled = match self.open.stream.is_some() {
-                true => self.poll_piece(cx),
-                false => Pin::new(&mut self.body).poll_frame(cx),
-            };
-            match ready!(polled) {
-                Some(Err(error)) => self.error = Some(Box::new(DelayedError::new(error))),
-                piece => {
-                    self.written = self.open.activity.written.load(Ordering::Relaxed);
-                    return Poll::Ready(piece);
-                }
-            }
-        }
-        let sent = self.is_sent();
-        let Some(error) = &mut self.error else {
-            return Poll::Ready(None);
-        };
-        let error = ready!(error.poll(cx, sent));
-        Poll::Ready(error.map(Err))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.error.is_none() && self.rest.is_empty() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let mut hint = self.body.size_hint();
-        let rest = self.rest.len() as u64;
-        if rest > 0 {
-            if let Some(upper) = hint.upper() {
-                hint.set_upper(upper.saturating_add(rest));
-            }
-            hint.set_lower(hint.lower().saturating_add(rest));
-        }
-        hint
-    }
-}
-
-/// A stream that records in [`Activity`] whether its client sends and reads.
-#[derive(Debug)]
-pub(super) struct TrackedStream<T> {
-    stream: T,
-    activity: Arc<Activity>,
-}
-
-impl<T> TrackedStream<T> {
-    pub(super) fn new(stream: T, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
-    }
-
-    fn record(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        let activity = &self.activity;
-        if let Poll::Ready(Ok(bytes)) = &written {
-            add(&activity.written, *bytes);
-        }
-        activity
-            .blocked
-            .store(written.is_pending(), Ordering::Relaxed);
-        written
-    }
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for TrackedStream<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if read.is_ready() {
-            self.activity.note_bytes_received();
-        }
-        read
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for TrackedStream<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.record(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.record(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.activity
-            .blocked
-            .store(flushed.is_pending(), Ordering::Relaxed);
-        flushed
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let elapsed = u64::try_from(activity.opened_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        activity.last_response_ms.store(elapsed, Ordering::Relaxed);
+        activity.open_requests.fetch_sub(1, Ordering::Release);
     }
 }

@@ -28,9 +28,9 @@ mod tests {
     fn a_lowered_limit_leaves_half_of_the_connections_to_other_clients() {
         let limits = ServerLimits::default();
         assert_eq!(limits.capped_at(20_000), limits);
-        let fitted = limits.capped_at(100);
-        assert_eq!(fitted.connections_max, 100);
-        assert_eq!(fitted.connections_per_client_max, 50);
+        let capped = limits.capped_at(100);
+        assert_eq!(capped.connections_max, 100);
+        assert_eq!(capped.connections_per_client_max, 50);
         let few = ServerLimits {
             connections_per_client_max: 3,
             ..ServerLimits::default()

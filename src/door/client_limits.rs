@@ -6,11 +6,12 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 
-use super::Shared;
-use super::activity::{ClientShares, OpenRequest};
+use super::SharedState;
+use super::activity::{ClientLimits, OpenRequest};
 use crate::request::Body;
 use crate::request::head::Peer;
 
+/// The keys of the limits, in log lines and metrics.
 const CONNECTIONS: &str = "connections_per_client_max";
 const REQUESTS: &str = "requests_per_client_max";
 const RESETS: &str = "stream_resets";
@@ -19,38 +20,43 @@ const RESETS: &str = "stream_resets";
 const TOO_MANY_REQUESTS: &str = "Too many requests at once from your address. Try again in a few seconds.\n\
                      您所在的地址同时发出的请求过多，请几秒后再试。\n";
 
-impl<H> Shared<H> {
+impl<H> SharedState<H> {
     /// Counts a connection of a client; `None` if the client has reached its limit. Trusted proxies and
     /// peers on a unix socket are not limited, because they are not single clients.
-    pub(super) fn admit(&self, peer: Peer) -> Option<ClientShares> {
+    pub(super) fn admit_connection(&self, peer: Peer) -> Option<ClientLimits> {
         let trust = self.trust.load();
         let Peer::Ip(address) = peer else {
-            return Some(ClientShares::default());
+            return Some(ClientLimits::default());
         };
         if trust.includes(peer) {
-            return Some(ClientShares::default());
+            return Some(ClientLimits::default());
         }
         let client = trust.client(address);
-        let connection = self.connections.take(client);
+        let connection = self.connection_quota.take(client);
         if connection.is_none() {
             self.telemetry.count_limit_reached(CONNECTIONS);
             if self.client_limit_log.allow() {
-                let max = self.connections.max();
+                let max = self.connection_quota.max();
                 tracing::warn!(%client, key = CONNECTIONS, max, "a client reached its limit of connections: a further connection was closed");
             }
         }
-        let requests = (Arc::clone(&self.requests), self.requests.counters(client));
-        connection.map(|connection| ClientShares {
+        let counters = self.request_quota.counters(client);
+        let request_quota = (Arc::clone(&self.request_quota), counters);
+        connection.map(|connection| ClientLimits {
             _connection: Some(connection),
-            requests: Some(requests),
+            request_quota: Some(request_quota),
         })
     }
 
     /// The response to a request beyond the limit.
-    pub(super) fn too_many_requests(&self, client: Peer, open: &OpenRequest) -> Response<Body> {
+    pub(super) fn too_many_requests(
+        &self,
+        client: Peer,
+        open_request: &OpenRequest,
+    ) -> Response<Body> {
         self.telemetry.count_limit_reached(REQUESTS);
         if self.client_limit_log.allow() {
-            let max = open.requests_max();
+            let max = open_request.requests_max();
             tracing::warn!(
                 ?client,
                 key = REQUESTS,

@@ -1,34 +1,25 @@
 //! Serves one connection: PROXY header, TLS, HTTP.
 
-use std::convert::Infallible;
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
-use http::header::EXPECT;
-use http::{Request, StatusCode};
-use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::activity::{
-    Action, Activity, ConnectionGuards, SlownessChecks, TrackedBody, TrackedStream,
-};
-use super::framing::{self, Framing, InspectedStream};
+use super::activity::{Activity, ConnectionGuards};
+use super::drive::drive;
+use super::framing::InspectedStream;
 use super::listen::AcceptedStream;
-use super::progress::RequestBody;
 use super::proxy_protocol::{self, ProxyError};
-use super::{Handler, ServerLimits, Shared, preface, redirect};
-use crate::request::Body;
+use super::service::http_service;
+use super::tracked_stream::TrackedStream;
+use super::{Handler, ServerLimits, SharedState, preface};
 use crate::request::head::{Connection, ConnectionExtension, Peer};
 use crate::telemetry::error_chain;
 
@@ -44,11 +35,11 @@ pub(super) struct ListenerOptions {
     pub(super) redirect_https: bool,
     pub(super) proxy_protocol: bool,
     /// Whether HTTP/2 is accepted without TLS, too.
-    pub(super) http2: bool,
+    pub(super) accepts_plain_http2: bool,
     /// The port that `redirect_https` redirects to; absent: 443.
     pub(super) https_port: Option<u16>,
     /// Whether HTTP/1.1 preserves the case of header names.
-    pub(super) header_case: Arc<AtomicBool>,
+    pub(super) preserve_header_case: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for ListenerOptions {
@@ -84,7 +75,7 @@ enum ConnectionError {
 
 /// Serves a connection until it ends.
 pub(super) async fn serve<H: Handler>(
-    shared: Arc<Shared<H>>,
+    shared: Arc<SharedState<H>>,
     options: ListenerOptions,
     stream: AcceptedStream,
     peer: Peer,
@@ -113,7 +104,7 @@ pub(super) async fn serve<H: Handler>(
 
 /// Reads the PROXY header, does the TLS handshake, and serves the HTTP version that was negotiated.
 async fn negotiate<H: Handler>(
-    shared: &Arc<Shared<H>>,
+    shared: &Arc<SharedState<H>>,
     options: &ListenerOptions,
     mut stream: AcceptedStream,
     mut peer: Peer,
@@ -127,7 +118,7 @@ async fn negotiate<H: Handler>(
     let activity = Activity::new(
         guards,
         shared
-            .admit(peer)
+            .admit_connection(peer)
             .ok_or(ConnectionError::TooManyConnections)?,
     );
     let mut connection = Connection {
@@ -138,7 +129,7 @@ async fn negotiate<H: Handler>(
         extension: ConnectionExtension::default(),
     };
     let Some(acceptor) = &options.tls else {
-        if options.http2 {
+        if options.accepts_plain_http2 {
             return detect_version(shared, options, stream, connection, activity).await;
         }
         let stream = TrackedStream::new(stream, Arc::clone(&activity));
@@ -167,7 +158,7 @@ async fn negotiate<H: Handler>(
 
 /// Serves HTTP/1.1 or HTTP/2 without TLS: the first bytes of the client decide.
 async fn detect_version<H: Handler>(
-    shared: &Arc<Shared<H>>,
+    shared: &Arc<SharedState<H>>,
     options: &ListenerOptions,
     stream: AcceptedStream,
     connection: Connection,
@@ -181,7 +172,7 @@ async fn detect_version<H: Handler>(
             .map_err(ConnectionError::Read)
     };
     let (stream, is_http2) = shared.unless_shutting_down(detection).await?;
-    activity.note_bytes_received();
+    activity.record_received_bytes();
     let stream = TrackedStream::new(stream, Arc::clone(&activity));
     if is_http2 {
         serve_http2(shared, options, stream, connection, activity).await;
@@ -192,7 +183,7 @@ async fn detect_version<H: Handler>(
 }
 
 async fn peer_from_proxy_header<H>(
-    shared: &Shared<H>,
+    shared: &SharedState<H>,
     stream: &mut AcceptedStream,
     peer: Peer,
 ) -> Result<Peer, ConnectionError> {
@@ -200,27 +191,27 @@ async fn peer_from_proxy_header<H>(
         return Err(ConnectionError::UntrustedPeer);
     }
     let read = timeout(PROXY_HEADER_TIMEOUT, proxy_protocol::read(stream)).await;
-    let named = read
+    let client = read
         .map_err(|_| ConnectionError::ProxyHeaderTimeout)?
         .map_err(ConnectionError::ProxyHeader)?;
-    Ok(named.unwrap_or(peer))
+    Ok(client.unwrap_or(peer))
 }
 
-impl<H> Shared<H> {
+impl<H> SharedState<H> {
     /// Runs `work`, which may wait for a client, until shutdown begins.
     async fn unless_shutting_down<T>(
         &self,
         work: impl Future<Output = Result<T, ConnectionError>>,
     ) -> Result<T, ConnectionError> {
         tokio::select! {
-            done = work => done,
+            result = work => result,
             () = self.drain.cancelled() => Err(ConnectionError::ShuttingDown),
         }
     }
 }
 
 async fn serve_http1<H: Handler, T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-    shared: &Arc<Shared<H>>,
+    shared: &Arc<SharedState<H>>,
     options: &ListenerOptions,
     stream: TrackedStream<T>,
     connection: Connection,
@@ -228,12 +219,12 @@ async fn serve_http1<H: Handler, T: AsyncRead + AsyncWrite + Send + Unpin + 'sta
 ) {
     let (peer, header_bytes_max) = (connection.peer, shared.limits.header_bytes_max);
     let (stream, framing) = InspectedStream::new(stream, header_bytes_max);
-    // `drive` enforces the time-outs, because hyper's need a timer per request. The number of headers
-    // has hyper's default limit, 100: another limit would allocate memory per request.
+    // `drive` enforces the time-outs, because hyper needs a timer per request for them. The number of
+    // headers has hyper's default limit, 100: another limit would allocate memory per request.
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
-        .preserve_header_case(options.header_case.load(Ordering::Relaxed))
+        .preserve_header_case(options.preserve_header_case.load(Ordering::Relaxed))
         .max_header_size(header_bytes_max)
         .max_buf_size(header_bytes_max.max(ServerLimits::BUFFER_BYTES_MIN))
         .serve_connection(
@@ -258,7 +249,7 @@ async fn serve_http1<H: Handler, T: AsyncRead + AsyncWrite + Send + Unpin + 'sta
 }
 
 async fn serve_http2<H: Handler, T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-    shared: &Arc<Shared<H>>,
+    shared: &Arc<SharedState<H>>,
     options: &ListenerOptions,
     stream: TrackedStream<T>,
     connection: Connection,
@@ -290,166 +281,4 @@ async fn serve_http2<H: Handler, T: AsyncRead + AsyncWrite + Send + Unpin + 'sta
         &activity,
     )
     .await;
-}
-
-/// The service that answers the requests of a connection.
-fn http_service<H: Handler>(
-    shared: &Arc<Shared<H>>,
-    options: &ListenerOptions,
-    connection: Connection,
-    activity: Arc<Activity>,
-    framing: Option<Arc<Framing>>,
-) -> impl Service<
-    Request<Incoming>,
-    Response = http::Response<TrackedBody>,
-    Error = Infallible,
-    Future = impl Future<Output = Result<http::Response<TrackedBody>, Infallible>> + Send + 'static,
-> + Send
-+ 'static {
-    // Only HTTP/1.1 has a `Framing`.
-    let in_streams = framing.is_none();
-    // An `Arc` per connection: all processors would contend for the reference count of `shared`.
-    let state = Arc::new(ConnectionState {
-        shared: Arc::clone(shared),
-        connection: Arc::new(connection),
-        redirects: options.redirect_https,
-        https_port: options.https_port,
-        framing,
-    });
-    service_fn(move |request: Request<Incoming>| {
-        let open = activity.begin_request(in_streams);
-        let state = Arc::clone(&state);
-        let framing = state.framing.as_ref();
-        let is_unambiguous = framing.is_none_or(|framing| framing.is_unambiguous(&request));
-        async move {
-            // A client that expects `100 Continue` has not sent its body yet.
-            let has_body = !http_body::Body::is_end_stream(request.body());
-            let expects = has_body && !in_streams && request.headers().contains_key(EXPECT);
-            let discards_rest = is_unambiguous && !expects;
-            let request =
-                request.map(|body| RequestBody::new(body, open.progress(), discards_rest));
-            let response = if !is_unambiguous {
-                state.refuse_ambiguous()
-            } else if !open.is_within_limit() {
-                state.shared.too_many_requests(state.connection.peer, &open)
-            } else if state.redirects {
-                redirect::to_https(&request, state.https_port)
-            } else {
-                let connection = Arc::clone(&state.connection);
-                // hyper moves the future of a request and reserves its size in every connection, so
-                // the large future of the handler is boxed.
-                box_in_place(|| state.shared.handler.handle(request, connection)).await
-            };
-            if let (StatusCode::SWITCHING_PROTOCOLS, Some(framing)) =
-                (response.status(), &state.framing)
-            {
-                framing.stop();
-            }
-            Ok(response.map(|body| TrackedBody::new(body, open)))
-        }
-    })
-}
-
-/// Creates a future in its box. `Box::pin` would create it on the stack and copy all of it, including
-/// the space that it does not use yet.
-fn box_in_place<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
-    let uninit = Box::new_uninit();
-    Box::into_pin(Box::write(uninit, make()))
-}
-
-/// The state that all requests of a connection share.
-struct ConnectionState<H> {
-    shared: Arc<Shared<H>>,
-    connection: Arc<Connection>,
-    redirects: bool,
-    https_port: Option<u16>,
-    /// How the HTTP/1.1 requests frame their bodies; absent over HTTP/2, where framing is unambiguous.
-    framing: Option<Arc<Framing>>,
-}
-
-impl<H> ConnectionState<H> {
-    fn refuse_ambiguous(&self) -> http::Response<Body> {
-        if self.shared.refusal_log.allow() {
-            let peer = self.connection.peer;
-            tracing::warn!(
-                ?peer,
-                "a request was refused: its Content-Length and Transfer-Encoding do not say unambiguously where its body ends"
-            );
-        }
-        framing::refusal()
-    }
-}
-
-/// Drives a connection to its end: enforces the time-outs, and shuts it down when menshen stops.
-///
-/// The wakers for draining are registered once, not at every poll: registering takes a lock that all
-/// connections share, and the waker of the task does not change.
-async fn drive<C: Future<Output = hyper::Result<()>>, H>(
-    http: C,
-    shut_down: fn(Pin<&mut C>),
-    shared: &Shared<H>,
-    peer: Peer,
-    activity: &Activity,
-) {
-    let mut http = pin!(http);
-    let mut drain = pin!(shared.drain.cancelled());
-    let mut abort = pin!(shared.abort.cancelled());
-    let soon = shared
-        .limits
-        .header_read
-        .min(shared.limits.progress_interval);
-    let mut wake = pin!(sleep_until(Instant::now() + soon.duration()));
-    let (mut is_registered, mut is_draining, mut is_shutting_down) = (false, false, false);
-    let mut checks = SlownessChecks::default();
-    let outcome = poll_fn(|cx| {
-        loop {
-            if let Poll::Ready(outcome) = http.as_mut().poll(cx) {
-                return Poll::Ready(outcome.map_err(|error| error_chain(&error).to_string()));
-            }
-            if activity.has_too_many_resets() {
-                shared.log_resets(peer);
-                return Poll::Ready(Err("the client reset too many of its streams".to_owned()));
-            }
-            if is_draining && abort.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err("the drain time is over".to_owned()));
-            }
-            if !is_draining && (!is_registered || shared.is_draining.load(Ordering::Acquire)) {
-                is_registered = true;
-                if drain.as_mut().poll(cx).is_ready() {
-                    if !activity.has_received_bytes() {
-                        return Poll::Ready(Ok(()));
-                    }
-                    (is_draining, is_shutting_down) = (true, true);
-                    shut_down(http.as_mut());
-                    continue;
-                }
-            }
-            if wake.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            let action = activity.next_action(&shared.limits, is_shutting_down, &mut checks);
-            checks
-                .aborted
-                .drain(..)
-                .for_each(|key| shared.log_slow_client(peer, key));
-            match action {
-                Action::CheckAt(at) => wake.as_mut().reset(at),
-                Action::Close(why) => return Poll::Ready(Err(why.to_owned())),
-                Action::CloseSlow(key) => {
-                    shared.log_slow_client(peer, key);
-                    return Poll::Ready(Err(format!("the client was slower than {key}")));
-                }
-                Action::ShutDown => {
-                    is_shutting_down = true;
-                    wake.as_mut()
-                        .reset(Instant::now() + shared.limits.header_read.duration());
-                    shut_down(http.as_mut());
-                }
-            }
-        }
-    })
-    .await;
-    if let Err(reason) = outcome {
-        tracing::debug!(reason, "a connection ended early");
-    }
 }

@@ -11,10 +11,10 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::request::BodyError;
 
-/// Time between two checks whether the write buffers are empty.
-const CHECK_EVERY: Duration = Duration::from_millis(10);
-/// Checks in a row that must find them empty.
-const CHECKS: u8 = 2;
+/// The time between two checks of whether the write buffers are empty.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
+/// How many checks in a row must find them empty.
+const EMPTY_CHECKS_MIN: u8 = 2;
 /// The longest delay.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -25,29 +25,30 @@ pub(super) struct DelayedError {
     timer: Pin<Box<Sleep>>,
     until: Instant,
     /// Checks in a row that found the write buffers empty.
-    idle_checks: u8,
+    empty_checks: u8,
 }
 
 impl DelayedError {
     pub(super) fn new(error: BodyError) -> Self {
         Self {
             error: Some(error),
-            timer: Box::pin(sleep(CHECK_EVERY)),
+            timer: Box::pin(sleep(CHECK_INTERVAL)),
             until: Instant::now() + TIMEOUT,
-            idle_checks: 0,
+            empty_checks: 0,
         }
     }
 
-    /// Ready with the error, once, when everything before it was sent or [`TIMEOUT`] is over.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, sent: bool) -> Poll<Option<BodyError>> {
+    /// Ready with the error, once, when everything before it was sent or [`TIMEOUT`] is over. `is_sent`:
+    /// whether the write buffers are empty now.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, is_sent: bool) -> Poll<Option<BodyError>> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
-            self.idle_checks = if sent { self.idle_checks + 1 } else { 0 };
+            self.empty_checks = if is_sent { self.empty_checks + 1 } else { 0 };
             let now = Instant::now();
-            if self.idle_checks >= CHECKS || now >= self.until {
+            if self.empty_checks >= EMPTY_CHECKS_MIN || now >= self.until {
                 return Poll::Ready(self.error.take());
             }
-            self.timer.as_mut().reset(now + CHECK_EVERY);
+            self.timer.as_mut().reset(now + CHECK_INTERVAL);
         }
     }
 }

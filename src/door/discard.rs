@@ -17,19 +17,19 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Discards a body in a task of its own.
 pub(super) fn spawn(body: Incoming) {
-    // Without a runtime, at its shutdown, the body is dropped.
+    // While the runtime shuts down there is none, and the body is dropped.
     if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(timeout(TIMEOUT, read(body)));
+        runtime.spawn(timeout(TIMEOUT, read_to_limit(body)));
     }
 }
 
-async fn read(mut body: Incoming) {
-    let mut left = BYTES_MAX;
+async fn read_to_limit(mut body: Incoming) {
+    let mut bytes_left = BYTES_MAX;
     while let Some(Ok(frame)) = body.frame().await {
         let bytes = frame.data_ref().map_or(0, Bytes::len);
-        let Some(rest) = left.checked_sub(bytes) else {
-            return;
+        bytes_left = match bytes_left.checked_sub(bytes) {
+            Some(bytes_left) => bytes_left,
+            None => return,
         };
-        left = rest;
     }
 }

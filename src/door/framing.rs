@@ -4,9 +4,9 @@
 //! in front of menshen may find another end of such a body and take the rest for another request, or
 //! the reverse. So menshen parses the heads itself and refuses requests with ambiguous framing.
 //!
-//! Most requests have no body; their heads are not parsed a second time, except for the request line:
-//! the URI type of hyper refuses targets that old clients send, and drops a fragment. Such a target is
-//! rewritten before hyper reads it.
+//! Most requests have no body. Of their heads only the request line is parsed a second time: the URI type
+//! of hyper refuses targets that old clients send, and drops a fragment. Such a target is rewritten before
+//! hyper reads it.
 
 use std::io;
 use std::pin::Pin;
@@ -36,10 +36,11 @@ const REFUSAL: &[u8] =
 pub(super) struct InspectedStream<T> {
     stream: T,
     framing: Arc<Framing>,
-    /// Bytes that hyper reads instead of received ones, and how many of them it has read.
+    /// Bytes that hyper reads instead of received ones.
     replacement: Vec<u8>,
-    delivered: usize,
-    /// Whether the reader has replaced bytes; only then it may hold some back.
+    /// How many bytes of `replacement` hyper has read.
+    delivered_bytes: usize,
+    /// Whether the reader has replaced bytes. It holds bytes back only after that.
     may_hold_back: bool,
 }
 
@@ -47,7 +48,7 @@ pub(super) struct InspectedStream<T> {
 #[derive(Debug)]
 pub(super) struct Framing {
     reader: Mutex<HeadReader>,
-    /// Requests without a body that hyper has parsed and the reader has not accounted for.
+    /// How many requests without a body hyper has parsed that the reader has not accounted for.
     bodiless: AtomicU32,
 }
 
@@ -62,26 +63,26 @@ impl<T> InspectedStream<T> {
             stream,
             framing: Arc::clone(&framing),
             replacement: Vec::new(),
-            delivered: 0,
+            delivered_bytes: 0,
             may_hold_back: false,
         };
         (inspected, framing)
     }
 
-    /// Copies replacement bytes into `buffer`; whether there were any.
-    fn deliver(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+    /// Copies replacement bytes into `buffer`. Returns whether there were any.
+    fn deliver_replacement(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
         if self.may_hold_back {
-            let released = self.framing.reader().release(false);
+            let released = self.framing.reader().take_held_back(false);
             self.replacement.extend_from_slice(&released);
         }
-        let rest = &self.replacement[self.delivered..];
-        let here = rest.len().min(buffer.remaining());
-        buffer.put_slice(&rest[..here]);
-        self.delivered += here;
-        if self.delivered == self.replacement.len() {
-            (self.replacement, self.delivered) = (Vec::new(), 0);
+        let rest = &self.replacement[self.delivered_bytes..];
+        let bytes = rest.len().min(buffer.remaining());
+        buffer.put_slice(&rest[..bytes]);
+        self.delivered_bytes += bytes;
+        if self.delivered_bytes == self.replacement.len() {
+            (self.replacement, self.delivered_bytes) = (Vec::new(), 0);
         }
-        here > 0
+        bytes > 0
     }
 }
 
@@ -94,7 +95,8 @@ impl Framing {
             self.bodiless.fetch_add(1, Ordering::Relaxed);
             return true;
         }
-        let coding = self.reader().next(self.bodiless.swap(0, Ordering::Relaxed));
+        let bodiless = self.bodiless.swap(0, Ordering::Relaxed);
+        let coding = self.reader().next_coding(bodiless);
         coding == Some(TransferCoding::Chunked)
             || !request.headers().contains_key(TRANSFER_ENCODING)
     }
@@ -104,9 +106,9 @@ impl Framing {
         self.reader().stop();
     }
 
-    /// Parses received bytes; the bytes that hyper must read instead, if they differ.
-    fn note(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        self.reader().note(bytes, &self.bodiless)
+    /// Parses received bytes. Returns the bytes that hyper must read instead, if they differ.
+    fn parse_received(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.reader().parse_received(bytes, &self.bodiless)
     }
 
     fn reader(&self) -> MutexGuard<'_, HeadReader> {
@@ -135,16 +137,17 @@ impl<T: AsyncRead + Unpin> AsyncRead for InspectedStream<T> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         loop {
-            if this.deliver(buffer) || buffer.remaining() == 0 {
+            if this.deliver_replacement(buffer) || buffer.remaining() == 0 {
                 return Poll::Ready(Ok(()));
             }
             let before = buffer.filled().len();
             ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
             let received = &buffer.filled()[before..];
             let replacement = match received.is_empty() {
-                false => this.framing.note(received),
+                false => this.framing.parse_received(received),
                 // At the end of the stream, hyper gets the incomplete request line that was held back.
-                true => Some(this.framing.reader().release(true)).filter(|held| !held.is_empty()),
+                true => Some(this.framing.reader().take_held_back(true))
+                    .filter(|held_back| !held_back.is_empty()),
             };
             let Some(replacement) = replacement else {
                 return Poll::Ready(Ok(()));

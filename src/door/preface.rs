@@ -9,16 +9,17 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 /// The connection preface of HTTP/2 (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream whose first bytes were read for detection, and are read again.
+/// A stream whose first bytes were read for the detection; they are read once more before the rest.
 #[derive(Debug)]
 pub(super) struct PrefixedStream<T> {
     prefix: [u8; PREFACE.len()],
-    /// Start and end of the bytes of `prefix` that are not read again yet.
+    /// Start and end of the bytes in `prefix` that hyper has not read yet.
     unread: (usize, usize),
     stream: T,
 }
 
-/// Reads only as many bytes as the detection needs; whether the client speaks HTTP/2.
+/// Reads only as many bytes as the detection needs. Returns the stream with all its bytes, and whether
+/// the client speaks HTTP/2.
 pub(super) async fn detect<T: AsyncRead + Unpin>(
     mut stream: T,
 ) -> io::Result<(PrefixedStream<T>, bool)> {
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     /// Whether HTTP/2 is detected when these pieces arrive, and all bytes that are read afterwards.
-    async fn detected(pieces: &[&[u8]]) -> (bool, Vec<u8>) {
+    async fn detect_and_read(pieces: &[&[u8]]) -> (bool, Vec<u8>) {
         use tokio::io::AsyncWriteExt as _;
 
         let (mut client, server) = tokio::io::duplex(64);
@@ -118,7 +119,7 @@ mod tests {
     async fn the_preface_is_http2_and_is_read_again() {
         let (head, tail) = PREFACE.split_at(7);
         for pieces in [vec![&PREFACE[..], b"frames"], vec![head, tail, b"frames"]] {
-            let (is_http2, all) = detected(&pieces).await;
+            let (is_http2, all) = detect_and_read(&pieces).await;
             assert!(is_http2);
             assert_eq!(all, [PREFACE, &b"frames"[..]].concat());
         }
@@ -133,7 +134,7 @@ mod tests {
             vec![b"PRI * HTTP/2.0\r\n"],
             vec![],
         ] {
-            let (is_http2, all) = detected(&pieces).await;
+            let (is_http2, all) = detect_and_read(&pieces).await;
             assert!(!is_http2, "{pieces:?}");
             assert_eq!(all, pieces.concat());
         }

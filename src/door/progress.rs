@@ -26,48 +26,50 @@ const CHECKS_PER_INTERVAL: u8 = 4;
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// Whether menshen waits for more of the request body.
-    sending: AtomicBool,
+    waits_for_upload: AtomicBool,
     /// Bytes of the request body received; wraps around.
-    sent: AtomicU32,
+    uploaded_bytes: AtomicU32,
     /// Whether the response has started. From then on the upload has no minimum speed.
-    has_response: AtomicBool,
+    has_response_started: AtomicBool,
     /// Whether a piece of the response waits for the client to read it.
-    reading: AtomicBool,
-    /// Bytes of the response sent; wraps around.
-    read: AtomicU32,
+    waits_for_reader: AtomicBool,
+    /// Bytes of the response that were handed to hyper; wraps around.
+    downloaded_bytes: AtomicU32,
     /// Whether the request has ended.
     is_ended: AtomicBool,
-    /// Whether the request was aborted because its client was slow.
-    is_aborted: AtomicBool,
+    /// Whether menshen aborted the request because its client was slow.
+    is_aborted_as_slow: AtomicBool,
 }
 
 impl Progress {
     /// Prepares for the next request of an HTTP/1.1 connection.
-    pub(super) fn clear(&self) {
-        self.sending.store(false, Ordering::Relaxed);
-        self.has_response.store(false, Ordering::Relaxed);
+    pub(super) fn reset(&self) {
+        self.waits_for_upload.store(false, Ordering::Relaxed);
+        self.has_response_started.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn mark_response_started(&self) {
-        self.has_response.store(true, Ordering::Relaxed);
+        self.has_response_started.store(true, Ordering::Relaxed);
     }
 
     /// Whether the client gave the request up before its response started.
     pub(super) fn was_abandoned(&self) -> bool {
-        !self.has_response.load(Ordering::Relaxed) && !self.is_aborted.load(Ordering::Relaxed)
+        !self.has_response_started.load(Ordering::Relaxed)
+            && !self.is_aborted_as_slow.load(Ordering::Relaxed)
     }
 
     /// Records the length of the piece that was handed to hyper; `None`: the body has no piece yet.
-    pub(super) fn note_response_piece(&self, bytes: Option<usize>) {
+    pub(super) fn record_response_piece(&self, bytes: Option<usize>) {
         if let Some(bytes) = bytes {
-            add(&self.read, bytes);
+            add_to_counter(&self.downloaded_bytes, bytes);
         }
-        self.reading.store(bytes.is_some(), Ordering::Relaxed);
+        self.waits_for_reader
+            .store(bytes.is_some(), Ordering::Relaxed);
     }
 }
 
 /// Adds to a counter that only one task writes, so that a load and a store are enough.
-pub(super) fn add(counter: &AtomicU32, bytes: usize) {
+pub(super) fn add_to_counter(counter: &AtomicU32, bytes: usize) {
     let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     let sum = counter.load(Ordering::Relaxed).wrapping_add(bytes);
     counter.store(sum, Ordering::Relaxed);
@@ -77,58 +79,64 @@ pub(super) fn add(counter: &AtomicU32, bytes: usize) {
 #[derive(Debug, Default)]
 pub(super) struct SpeedCheck {
     checks: u8,
-    first: u32,
+    /// The bytes that had moved at the first check.
+    bytes_at_start: u32,
 }
 
 impl SpeedCheck {
-    /// Records a check; whether the client was slow over a whole interval. `is_waiting`: menshen waits for
-    /// the client.
+    /// Records a check. Returns whether the client was slow over a whole interval. `is_waiting`: menshen
+    /// waits for the client; `bytes`: how many have moved so far.
     pub(super) fn is_slow(&mut self, is_waiting: bool, bytes: u32, min: u32) -> bool {
         if !is_waiting {
             self.checks = 0;
             return false;
         }
         if self.checks == 0 {
-            self.first = bytes;
+            self.bytes_at_start = bytes;
         }
         self.checks += 1;
         if self.checks <= CHECKS_PER_INTERVAL {
             return false;
         }
-        let moved = bytes.wrapping_sub(self.first);
-        (self.checks, self.first) = (1, bytes);
-        moved < min.max(1)
+        let moved_bytes = bytes.wrapping_sub(self.bytes_at_start);
+        (self.checks, self.bytes_at_start) = (1, bytes);
+        moved_bytes < min.max(1)
     }
 }
 
 /// The checks of both directions of a request.
 #[derive(Debug, Default)]
 pub(super) struct RequestSpeed {
-    up: SpeedCheck,
-    down: SpeedCheck,
+    upload: SpeedCheck,
+    download: SpeedCheck,
 }
 
 /// The configuration keys of the two minimum speeds.
-pub(super) const UPLOAD: &str = "upload_bytes_min";
-pub(super) const DOWNLOAD: &str = "download_bytes_min";
+pub(super) const UPLOAD_KEY: &str = "upload_bytes_min";
+pub(super) const DOWNLOAD_KEY: &str = "download_bytes_min";
 
 impl RequestSpeed {
-    /// Checks a request; the key of the limit that its client fell below, if any.
+    /// Checks a request. Returns the key of the minimum speed that its client fell below, if it did.
     pub(super) fn check(
         &mut self,
         progress: &Progress,
         limits: &ServerLimits,
     ) -> Option<&'static str> {
-        let has_response = progress.has_response.load(Ordering::Relaxed);
-        let sending = progress.sending.load(Ordering::Relaxed) && !has_response;
-        let sent = progress.sent.load(Ordering::Relaxed);
-        if self.up.is_slow(sending, sent, limits.upload_bytes_min) {
-            return Some(UPLOAD);
+        let has_response_started = progress.has_response_started.load(Ordering::Relaxed);
+        let is_waiting = progress.waits_for_upload.load(Ordering::Relaxed) && !has_response_started;
+        let bytes = progress.uploaded_bytes.load(Ordering::Relaxed);
+        if self
+            .upload
+            .is_slow(is_waiting, bytes, limits.upload_bytes_min)
+        {
+            return Some(UPLOAD_KEY);
         }
-        let reading = progress.reading.load(Ordering::Relaxed);
-        let read = progress.read.load(Ordering::Relaxed);
-        let slow = self.down.is_slow(reading, read, limits.download_bytes_min);
-        slow.then_some(DOWNLOAD)
+        let is_waiting = progress.waits_for_reader.load(Ordering::Relaxed);
+        let bytes = progress.downloaded_bytes.load(Ordering::Relaxed);
+        let is_slow = self
+            .download
+            .is_slow(is_waiting, bytes, limits.download_bytes_min);
+        is_slow.then_some(DOWNLOAD_KEY)
     }
 }
 
@@ -139,11 +147,11 @@ impl ServerLimits {
     }
 }
 
-/// The body of a request, whose progress is recorded.
+/// The body of a client's request, whose progress is recorded.
 pub struct RequestBody {
     /// Taken when this is dropped.
     body: Option<Incoming>,
-    ended: bool,
+    is_ended: bool,
     /// Whether the rest is read and discarded when this is dropped before its end.
     discards_rest: bool,
     /// Absent for an empty body.
@@ -155,7 +163,7 @@ impl RequestBody {
         let progress = (!http_body::Body::is_end_stream(&body)).then(|| Arc::clone(progress));
         Self {
             body: Some(body),
-            ended: false,
+            is_ended: false,
             discards_rest,
             progress,
         }
@@ -173,9 +181,9 @@ impl Drop for RequestBody {
         let Some(progress) = &self.progress else {
             return;
         };
-        progress.sending.store(false, Ordering::Relaxed);
-        let discards =
-            self.discards_rest && !self.ended && !progress.is_aborted.load(Ordering::Relaxed);
+        progress.waits_for_upload.store(false, Ordering::Relaxed);
+        let is_aborted = progress.is_aborted_as_slow.load(Ordering::Relaxed);
+        let discards = self.discards_rest && !self.is_ended && !is_aborted;
         let body = self.body.take().filter(|_| discards);
         if let Some(body) = body.filter(|body| !http_body::Body::is_end_stream(body)) {
             discard::spawn(body);
@@ -195,13 +203,16 @@ impl http_body::Body for RequestBody {
             return Poll::Ready(None);
         };
         let polled = Pin::new(body).poll_frame(cx);
-        self.ended |= matches!(polled, Poll::Ready(None | Some(Err(_))));
+        self.is_ended |= matches!(polled, Poll::Ready(None | Some(Err(_))));
         if let Some(progress) = &self.progress {
             if let Poll::Ready(Some(Ok(frame))) = &polled {
-                add(&progress.sent, frame.data_ref().map_or(0, Bytes::len));
+                add_to_counter(
+                    &progress.uploaded_bytes,
+                    frame.data_ref().map_or(0, Bytes::len),
+                );
             }
             progress
-                .sending
+                .waits_for_upload
                 .store(polled.is_pending(), Ordering::Relaxed);
         }
         polled
@@ -221,7 +232,7 @@ impl http_body::Body for RequestBody {
 
 /// The requests of an HTTP/2 connection, each in a task of its own that can be aborted.
 ///
-/// h2 keeps a stream forever whose client opens no window, and does not poll its body meanwhile.
+/// If a client opens no window, h2 keeps its stream forever and does not poll the body of the response.
 /// Aborting the task drops the response and resets the stream.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StreamTasks(Arc<Mutex<OpenStreams>>);
@@ -230,7 +241,7 @@ pub(super) struct StreamTasks(Arc<Mutex<OpenStreams>>);
 struct OpenStreams {
     /// The progress of the request whose task hyper spawns next.
     next: Option<Arc<Progress>>,
-    all: Vec<Stream>,
+    streams: Vec<Stream>,
 }
 
 #[derive(Debug)]
@@ -244,37 +255,40 @@ impl StreamTasks {
     /// Starts a request. hyper spawns its task next.
     pub(super) fn begin(&self) -> Arc<Progress> {
         let progress = Arc::new(Progress::default());
-        self.open().next = Some(Arc::clone(&progress));
+        self.lock().next = Some(Arc::clone(&progress));
         progress
     }
 
     /// Ends a request.
     pub(super) fn end(&self, progress: &Arc<Progress>) {
         progress.is_ended.store(true, Ordering::Release);
-        let mut open = self.open();
-        let at = open
-            .all
+        let mut open = self.lock();
+        let index = open
+            .streams
             .iter()
-            .position(|one| Arc::ptr_eq(&one.progress, progress));
-        let ended = at.map(|at| open.all.swap_remove(at));
+            .position(|stream| Arc::ptr_eq(&stream.progress, progress));
+        let ended = index.map(|index| open.streams.swap_remove(index));
         drop(open);
         drop(ended);
     }
 
-    /// Checks every request and aborts the slow ones; the key of the limit for each of them.
+    /// Checks every request and aborts the slow ones. Returns the key of the limit for each of them.
     pub(super) fn abort_slow(&self, limits: &ServerLimits) -> Vec<&'static str> {
-        let mut slow = Vec::new();
-        for stream in &mut self.open().all {
+        let mut keys = Vec::new();
+        for stream in &mut self.lock().streams {
             if let Some(key) = stream.speed.check(&stream.progress, limits) {
-                slow.push(key);
-                stream.progress.is_aborted.store(true, Ordering::Relaxed);
+                keys.push(key);
+                stream
+                    .progress
+                    .is_aborted_as_slow
+                    .store(true, Ordering::Relaxed);
                 stream.task.abort();
             }
         }
-        slow
+        keys
     }
 
-    fn open(&self) -> std::sync::MutexGuard<'_, OpenStreams> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, OpenStreams> {
         // No code under the lock can panic between two changes that belong together.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -288,10 +302,10 @@ where
     fn execute(&self, task: F) {
         // Not under the lock: a runtime that shuts down drops the task here, which calls `end`.
         let task = tokio::spawn(task).abort_handle();
-        let mut open = self.open();
+        let mut open = self.lock();
         let next = open.next.take();
         if let Some(progress) = next.filter(|progress| !progress.is_ended.load(Ordering::Acquire)) {
-            open.all.push(Stream {
+            open.streams.push(Stream {
                 progress,
                 speed: RequestSpeed::default(),
                 task,
@@ -304,29 +318,33 @@ where
 mod tests {
     use super::*;
 
-    /// Whether a client is slow at each check. A check: whether menshen waits, and bytes moved so far.
-    fn slow(checks: &[(bool, u32)]) -> Vec<bool> {
+    /// Whether a client with a minimum of 100 bytes is slow at each check. A check: whether menshen waits,
+    /// and how many bytes have moved so far.
+    fn is_slow_at_each(checks: &[(bool, u32)]) -> Vec<bool> {
         let mut speed = SpeedCheck::default();
-        let of = |(waits, bytes): &(bool, u32)| speed.is_slow(*waits, *bytes, 100);
-        checks.iter().map(of).collect()
+        let is_slow = |(is_waiting, bytes): &(bool, u32)| speed.is_slow(*is_waiting, *bytes, 100);
+        checks.iter().map(is_slow).collect()
     }
 
     #[test]
     fn a_client_that_moves_less_than_the_minimum_in_an_interval_is_slow() {
         let still = [(true, 7); 6];
-        assert_eq!(slow(&still), [false, false, false, false, true, false]);
-        let trickles: [_; 5] = std::array::from_fn(|at| (true, 20 * at as u32));
-        assert_eq!(slow(&trickles)[4..], [true]);
-        let moves: [_; 9] = std::array::from_fn(|at| (true, 25 * at as u32));
-        assert_eq!(slow(&moves), [false; 9]);
+        assert_eq!(
+            is_slow_at_each(&still),
+            [false, false, false, false, true, false]
+        );
+        let too_slow: [_; 5] = std::array::from_fn(|at| (true, 20 * at as u32));
+        assert_eq!(is_slow_at_each(&too_slow)[4..], [true]);
+        let fast_enough: [_; 9] = std::array::from_fn(|at| (true, 25 * at as u32));
+        assert_eq!(is_slow_at_each(&fast_enough), [false; 9]);
         // Counters wrap.
         let wraps = [u32::MAX - 10, u32::MAX, 20, 60, 100].map(|bytes| (true, bytes));
-        assert_eq!(slow(&wraps), [false; 5]);
+        assert_eq!(is_slow_at_each(&wraps), [false; 5]);
     }
 
     #[test]
     fn a_client_that_catches_up_within_an_interval_is_not_slow() {
         let checks: [_; 20] = std::array::from_fn(|at| (at % 4 != 3, 7));
-        assert_eq!(slow(&checks), [false; 20]);
+        assert_eq!(is_slow_at_each(&checks), [false; 20]);
     }
 }

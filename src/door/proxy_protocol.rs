@@ -31,8 +31,8 @@ pub(super) enum ProxyError {
     NotStream,
 }
 
-/// Reads the header and no byte after it; the client that it names. `None`: the load balancer connects
-/// for itself, as for a health check.
+/// Reads the header and no byte after it. Returns the client that it names; `None` if the load balancer
+/// connects for itself, as for a health check.
 pub(super) async fn read<T: AsyncRead + Unpin>(stream: &mut T) -> Result<Option<Peer>, ProxyError> {
     let mut header = vec![0; BYTES_MIN];
     stream
@@ -78,11 +78,11 @@ async fn read_v2<T: AsyncRead + Unpin>(
         return Err(ProxyError::Malformed(proxy_header::Error::Invalid));
     }
     header.push(stream.read_u8().await.map_err(ProxyError::Read)?);
-    let rest = usize::from(u16::from_be_bytes([header[14], header[15]]));
-    if V2_FIXED_BYTES + rest > V2_BYTES_MAX {
+    let address_bytes = usize::from(u16::from_be_bytes([header[14], header[15]]));
+    if V2_FIXED_BYTES + address_bytes > V2_BYTES_MAX {
         return Err(ProxyError::TooLong);
     }
-    header.resize(V2_FIXED_BYTES + rest, 0);
+    header.resize(V2_FIXED_BYTES + address_bytes, 0);
     stream
         .read_exact(&mut header[V2_FIXED_BYTES..])
         .await
@@ -96,22 +96,23 @@ mod tests {
 
     use super::*;
 
-    async fn peer(mut bytes: &[u8]) -> (Result<Option<Peer>, ProxyError>, &[u8]) {
-        let peer = read(&mut bytes).await;
-        (peer, bytes)
+    /// The client that the header names, and the bytes after the header.
+    async fn client_and_rest(mut bytes: &[u8]) -> (Result<Option<Peer>, ProxyError>, &[u8]) {
+        let client = read(&mut bytes).await;
+        (client, bytes)
     }
 
-    fn ip(text: &str) -> Peer {
+    fn peer_ip(text: &str) -> Peer {
         Peer::Ip(text.parse().unwrap())
     }
 
     #[tokio::test]
     async fn both_versions_name_the_client_and_leave_the_rest() {
         let v1 = b"PROXY TCP4 203.0.113.9 10.0.0.1 52953 443\r\nGET / ";
-        let (found, rest) = peer(v1).await;
+        let (client, rest) = client_and_rest(v1).await;
         assert_eq!(
-            (found.unwrap(), rest),
-            (Some(ip("203.0.113.9")), &b"GET / "[..])
+            (client.unwrap(), rest),
+            (Some(peer_ip("203.0.113.9")), &b"GET / "[..])
         );
 
         let (from, to) = ("[2001:db8::9]:5", "[2001:db8::1]:443");
@@ -121,20 +122,20 @@ mod tests {
             .encode_v2(&mut v2)
             .unwrap();
         v2.extend_from_slice(b"GET / ");
-        let (found, rest) = peer(&v2).await;
+        let (client, rest) = client_and_rest(&v2).await;
         assert_eq!(
-            (found.unwrap(), rest),
-            (Some(ip("2001:db8::9")), &b"GET / "[..])
+            (client.unwrap(), rest),
+            (Some(peer_ip("2001:db8::9")), &b"GET / "[..])
         );
     }
 
     #[tokio::test]
     async fn a_health_check_of_the_balancer_names_no_client() {
-        let (found, rest) = peer(b"PROXY UNKNOWN\r\nGET").await;
-        assert_eq!((found.unwrap(), rest), (None, &b"GET"[..]));
+        let (client, rest) = client_and_rest(b"PROXY UNKNOWN\r\nGET").await;
+        assert_eq!((client.unwrap(), rest), (None, &b"GET"[..]));
         let mut v2 = Vec::new();
         ProxyHeader::with_local().encode_v2(&mut v2).unwrap();
-        assert_eq!(peer(&v2).await.0.unwrap(), None);
+        assert_eq!(client_and_rest(&v2).await.0.unwrap(), None);
     }
 
     #[tokio::test]
@@ -151,7 +152,7 @@ mod tests {
             &huge,
         ] {
             assert!(
-                peer(bad).await.0.is_err(),
+                client_and_rest(bad).await.0.is_err(),
                 "{:?}",
                 String::from_utf8_lossy(bad)
             );

@@ -9,28 +9,28 @@ use crate::request::head::parse_host;
 use crate::request::target;
 
 /// The path of ACME challenges (RFC 8555 §8.3), which must not be redirected.
-const ACME: &str = "/.well-known/acme-challenge/";
+const ACME_CHALLENGES: &str = "/.well-known/acme-challenge/";
 
 /// A redirect to the same URL at https and `port`, or 443. Its status is 308, which preserves the method
 /// (RFC 9110 §15.4.9).
 pub(super) fn to_https<B>(request: &Request<B>, port: Option<u16>) -> Response<Body> {
-    if request.uri().path().starts_with(ACME) {
-        return answer(StatusCode::NOT_FOUND);
+    if request.uri().path().starts_with(ACME_CHALLENGES) {
+        return empty_response(StatusCode::NOT_FOUND);
     }
     if target::is_refused(request.uri()) {
-        return answer(StatusCode::BAD_REQUEST);
+        return empty_response(StatusCode::BAD_REQUEST);
     }
-    let Some(target) = target(request, port) else {
-        return answer(StatusCode::BAD_REQUEST);
+    let Some(location) = location(request, port) else {
+        return empty_response(StatusCode::BAD_REQUEST);
     };
-    let mut response = answer(StatusCode::PERMANENT_REDIRECT);
-    response.headers_mut().insert(LOCATION, target);
+    let mut response = empty_response(StatusCode::PERMANENT_REDIRECT);
+    response.headers_mut().insert(LOCATION, location);
     response
 }
 
-fn target<B>(request: &Request<B>, port: Option<u16>) -> Option<HeaderValue> {
-    let mut named = request.headers().get_all(HOST).iter();
-    let (header, None) = (named.next(), named.next()) else {
+fn location<B>(request: &Request<B>, port: Option<u16>) -> Option<HeaderValue> {
+    let mut values = request.headers().get_all(HOST).iter();
+    let (header, None) = (values.next(), values.next()) else {
         return None;
     };
     let header = header.map(|value| value.to_str().ok().and_then(|text| parse_host(text).ok()));
@@ -39,8 +39,8 @@ fn target<B>(request: &Request<B>, port: Option<u16>) -> Option<HeaderValue> {
         .authority()
         .map(|name| parse_host(name.as_str()).ok());
     let (host, _) = match (authority, header) {
-        (Some(one), Some(other)) if one == other => one,
-        (Some(one), None) | (None, Some(one)) => one,
+        (Some(host), Some(other)) if host == other => host,
+        (Some(host), None) | (None, Some(host)) => host,
         (Some(_), Some(_)) | (None, None) => None,
     }?;
     let path = request
@@ -53,7 +53,7 @@ fn target<B>(request: &Request<B>, port: Option<u16>) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("https://{host}{port}{path}")).ok()
 }
 
-fn answer(status: StatusCode) -> Response<Body> {
+fn empty_response(status: StatusCode) -> Response<Body> {
     let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -64,32 +64,34 @@ fn answer(status: StatusCode) -> Response<Body> {
 mod tests {
     use super::*;
 
-    fn sent(uri: &str, hosts: &[&str]) -> (u16, Option<String>) {
+    /// The status and the `Location` of the response to a request with these `Host` headers.
+    fn response_to(uri: &str, hosts: &[&str]) -> (u16, Option<String>) {
         let mut request = Request::builder().uri(uri);
         for host in hosts {
             request = request.header(HOST, *host);
         }
         let response = to_https(&request.body(()).unwrap(), None);
-        let to = response
-            .headers()
-            .get(LOCATION)
-            .map(|to| to.to_str().unwrap().to_owned());
-        (response.status().as_u16(), to)
+        let location = response.headers().get(LOCATION);
+        let location = location.map(|url| url.to_str().unwrap().to_owned());
+        (response.status().as_u16(), location)
     }
 
     #[test]
     fn a_request_is_redirected_to_the_same_url_at_https() {
-        let to = |text: &str| (308, Some(text.to_owned()));
+        let redirect_to = |url: &str| (308, Some(url.to_owned()));
         assert_eq!(
-            sent("/a?b=c", &["OA.Example:80"]),
-            to("https://oa.example/a?b=c")
+            response_to("/a?b=c", &["OA.Example:80"]),
+            redirect_to("https://oa.example/a?b=c")
         );
         assert_eq!(
-            sent("//evil.example/", &["a"]),
-            to("https://a//evil.example/")
+            response_to("//evil.example/", &["a"]),
+            redirect_to("https://a//evil.example/")
         );
-        assert_eq!(sent("*", &["a"]), to("https://a/"));
-        assert_eq!(sent("http://a/x", &["a"]), to("https://a/x"));
+        assert_eq!(response_to("*", &["a"]), redirect_to("https://a/"));
+        assert_eq!(
+            response_to("http://a/x", &["a"]),
+            redirect_to("https://a/x")
+        );
     }
 
     #[test]
@@ -98,16 +100,19 @@ mod tests {
             .uri("/a?b")
             .header(HOST, "oa.example:8080");
         let response = to_https(&request.body(()).unwrap(), Some(8443));
-        let to = response.headers().get(LOCATION).unwrap();
-        assert_eq!(to, "https://oa.example:8443/a?b");
+        let location = response.headers().get(LOCATION).unwrap();
+        assert_eq!(location, "https://oa.example:8443/a?b");
     }
 
     #[test]
     fn a_request_without_a_valid_host_is_refused() {
         for hosts in [&[][..], &["a", "b"], &["a b"], &["a/@evil"], &["a\\b"]] {
-            assert_eq!(sent("/", hosts), (400, None), "{hosts:?}");
+            assert_eq!(response_to("/", hosts), (400, None), "{hosts:?}");
         }
-        assert_eq!(sent("http://a/", &["b"]), (400, None));
-        assert_eq!(sent("/.well-known/acme-challenge/x", &["a"]), (404, None));
+        assert_eq!(response_to("http://a/", &["b"]), (400, None));
+        assert_eq!(
+            response_to("/.well-known/acme-challenge/x", &["a"]),
+            (404, None)
+        );
     }
 }

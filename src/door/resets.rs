@@ -9,26 +9,27 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Resets that a connection may have in any case.
+/// How many resets a connection may have, however few of its streams get responses.
 const RESETS_MAX: u32 = 200;
-/// Resets that a connection may have in a [`PERIOD`], however many other streams get responses. Leaving
-/// a page of images resets some hundreds; cheap requests must not excuse resets of expensive ones.
-const FAST_MAX: u32 = 1000;
+/// How many resets a connection may have in a [`PERIOD`], however many other streams get responses.
+/// Leaving a page of images resets some hundreds; cheap requests must not excuse resets of expensive
+/// ones.
+const RESETS_PER_PERIOD_MAX: u32 = 1000;
 const PERIOD: Duration = Duration::from_secs(10);
 
 /// Counts the streams of one connection.
 #[derive(Debug, Default)]
 pub(super) struct ResetCounter {
     streams: AtomicU32,
-    unanswered: AtomicU32,
+    resets: AtomicU32,
     period: Mutex<Period>,
-    too_fast: AtomicBool,
+    exceeded_rate: AtomicBool,
 }
 
 /// The resets of the current [`PERIOD`].
 #[derive(Debug, Default)]
 struct Period {
-    since: Option<Instant>,
+    started_at: Option<Instant>,
     resets: u32,
 }
 
@@ -38,26 +39,26 @@ impl ResetCounter {
     }
 
     pub(super) fn count_reset(&self, now: Instant) {
-        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        self.resets.fetch_add(1, Ordering::Relaxed);
         let mut period = self.period.lock().unwrap_or_else(PoisonError::into_inner);
-        if period.since.is_none_or(|since| now >= since + PERIOD) {
+        if period.started_at.is_none_or(|start| now >= start + PERIOD) {
             *period = Period {
-                since: Some(now),
+                started_at: Some(now),
                 resets: 0,
             };
         }
         period.resets += 1;
-        if period.resets > FAST_MAX {
-            self.too_fast.store(true, Ordering::Relaxed);
+        if period.resets > RESETS_PER_PERIOD_MAX {
+            self.exceeded_rate.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Whether the resets exceed [`RESETS_MAX`] and half of all streams, or [`FAST_MAX`] in a [`PERIOD`].
+    /// Whether the resets exceed [`RESETS_MAX`] and half of all streams, or [`RESETS_PER_PERIOD_MAX`] in a [`PERIOD`].
     pub(super) fn are_too_many(&self) -> bool {
-        let unanswered = self.unanswered.load(Ordering::Relaxed);
-        unanswered > RESETS_MAX
-            && (unanswered > self.streams.load(Ordering::Relaxed) / 2
-                || self.too_fast.load(Ordering::Relaxed))
+        let resets = self.resets.load(Ordering::Relaxed);
+        resets > RESETS_MAX
+            && (resets > self.streams.load(Ordering::Relaxed) / 2
+                || self.exceeded_rate.load(Ordering::Relaxed))
     }
 }
 
@@ -65,37 +66,37 @@ impl ResetCounter {
 mod tests {
     use super::*;
 
-    /// Whether `resets` at even distances `within` a time, with two responses for each, are too many.
-    fn too_many(resets: u32, within: Duration) -> bool {
-        let counted = ResetCounter::default();
-        let began = Instant::now();
+    /// Whether this many resets, spread evenly over `duration`, with two responses for each, are too many.
+    fn are_too_many(resets: u32, duration: Duration) -> bool {
+        let counter = ResetCounter::default();
+        let start = Instant::now();
         for number in 0..resets {
             for _ in 0..3 {
-                counted.count_stream();
+                counter.count_stream();
             }
-            counted.count_reset(began + within * number / resets);
+            counter.count_reset(start + duration * number / resets);
         }
-        counted.are_too_many()
+        counter.are_too_many()
     }
 
     #[test]
     fn responses_excuse_resets_only_at_a_low_rate() {
-        assert!(!too_many(FAST_MAX, Duration::ZERO));
-        assert!(too_many(FAST_MAX + 1, Duration::ZERO));
-        assert!(too_many(2 * FAST_MAX, PERIOD));
-        assert!(!too_many(50 * FAST_MAX, PERIOD * 50));
-        assert!(too_many(51 * FAST_MAX, PERIOD * 50));
+        assert!(!are_too_many(RESETS_PER_PERIOD_MAX, Duration::ZERO));
+        assert!(are_too_many(RESETS_PER_PERIOD_MAX + 1, Duration::ZERO));
+        assert!(are_too_many(2 * RESETS_PER_PERIOD_MAX, PERIOD));
+        assert!(!are_too_many(50 * RESETS_PER_PERIOD_MAX, PERIOD * 50));
+        assert!(are_too_many(51 * RESETS_PER_PERIOD_MAX, PERIOD * 50));
     }
 
     #[test]
-    fn without_responses_a_small_number_of_resets_is_too_many() {
-        let counted = ResetCounter::default();
+    fn without_responses_more_than_resets_max_resets_are_too_many() {
+        let counter = ResetCounter::default();
         let now = Instant::now();
         for number in 0..=RESETS_MAX {
-            assert!(!counted.are_too_many(), "{number}");
-            counted.count_stream();
-            counted.count_reset(now + PERIOD * number);
+            assert!(!counter.are_too_many(), "{number}");
+            counter.count_stream();
+            counter.count_reset(now + PERIOD * number);
         }
-        assert!(counted.are_too_many());
+        assert!(counter.are_too_many());
     }
 }

@@ -212,7 +212,7 @@ fn explained_verdict(
     route: &Route,
 ) -> (ExplainedVerdict, Option<Permit>) {
     let denial = match verdict {
-        Verdict::Allow(_) if context.forwarder.names(route).is_empty() => {
+        Verdict::Allow(_) if context.forwarder.upstream_names(route).is_empty() => {
             return (
                 ExplainedVerdict::of(VerdictKind::NoUpstream, "not-found"),
                 None,

@@ -1,7 +1,6 @@
 //! Forwards a permitted request to an upstream and returns the upstream's response.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +11,6 @@ use http_body_util::BodyExt as _;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
-use super::client_quota::QuotaGuard;
 use super::head::Connection;
 use super::headers::{BodyLength, RequestRewrite, ResponseRewrite};
 use super::policy::Permit;
@@ -21,29 +19,37 @@ use super::{Body, BodyError};
 
 mod dialer;
 mod endpoint;
+mod error;
+mod exchange;
 mod http1;
 mod lease;
 mod lease_context;
 mod parked;
 mod pool;
+mod pool_settings;
 mod private;
 mod response_body;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod tls_remedy;
 mod tunnel;
 mod upload_body;
+mod upstream;
 
-pub use pool::PoolSettings;
+pub use error::{BuildError, ForwardError, Phase};
+pub use pool_settings::PoolSettings;
 pub use tls::{TlsMaterial, TlsMaterialError, UpstreamTls};
 pub use tunnel::{Tunnel, TunnelEnd};
 
 use dialer::Dialer;
-use http1::{ExchangeError, ExpectedHead, Http1Error, ResponseHead};
+use error::UnrequestedUpgrade;
+use exchange::{OutgoingRequest, exchange};
+use http1::ResponseHead;
 use lease::Lease;
 use lease_context::LeaseContext;
-use pool::{Freshness, Pool};
-use upload_body::{UploadBody, UploadProgress, UploadState};
+use pool::Pool;
+use upload_body::{UploadBody, UploadProgress};
 
 /// The connection pools of a site, indexed by [`UpstreamId`](super::route::UpstreamId).
 #[derive(Debug)]
@@ -61,7 +67,7 @@ pub struct ClientRequest<'a, B> {
     /// The client's connection.
     pub connection: &'a Arc<Connection>,
     /// The current time.
-    pub at: Instant,
+    pub now: Instant,
 }
 
 /// An upstream's response together with what the access log needs.
@@ -88,67 +94,6 @@ pub enum UpstreamResponse {
     },
 }
 
-/// What a request was waiting for when it timed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// A connection to the upstream.
-    Connect,
-    /// More of the client's request body, or the upstream's reading of it.
-    RequestBody,
-    /// The head of the response.
-    Response,
-    /// More of the response body.
-    ResponseBody,
-}
-
-/// Why a request got no response from an upstream.
-#[derive(Debug, thiserror::Error)]
-pub enum ForwardError {
-    #[error("the route has no upstream")]
-    NoUpstream,
-    /// `CONNECT` or `TRACE`, which no route forwards.
-    #[error("the method is never forwarded")]
-    Method,
-    /// The upstream has `connections_max` requests in progress, and the wait for one to end timed out.
-    #[error("every connection to the upstream is in use")]
-    Busy,
-    #[error("the client has as many requests in progress as one client may have")]
-    ClientShare,
-    #[error("anonymous clients have as many requests in progress as they may have together")]
-    AnonymousShare,
-    #[error("the upstream cannot be reached")]
-    Unreachable(#[source] io::Error),
-    /// A wait took longer than the route allows.
-    #[error("timed out while {0}")]
-    Timeout(Phase),
-    /// The upstream closed the connection before it responded, or during the response body.
-    #[error("the upstream closed the connection early")]
-    UpstreamDisconnected(#[source] BodyError),
-    /// The head of the response is not HTTP, too large or ambiguous.
-    #[error("the upstream's response is invalid")]
-    InvalidResponse(#[source] BodyError),
-    #[error("the request body is larger than body_bytes_max, which is {bytes_max} bytes")]
-    TooLarge {
-        bytes_max: u64,
-        /// Whether part of the body reached the upstream: a chunked body does not announce its
-        /// length.
-        partly_sent: bool,
-    },
-    #[error("the client aborted its request")]
-    ClientAborted,
-}
-
-impl ForwardError {
-    /// The key of `[server.limits]` that was exceeded, if one was.
-    pub fn limit(&self) -> Option<&'static str> {
-        match self {
-            Self::ClientShare => Some("upstream_share"),
-            Self::AnonymousShare => Some("upstream_share_anonymous"),
-            _ => None,
-        }
-    }
-}
-
 /// A failed request and the upstream that it was meant for.
 #[derive(Debug)]
 pub struct ForwardFailure {
@@ -170,19 +115,9 @@ impl ForwardFailure {
     }
 
     fn before_lease(pool: &Pool, error: ForwardError) -> Self {
-        let mut names = pool.names();
+        let mut names = pool.upstream_names();
         let upstream = names.pop().filter(|_| names.is_empty());
         Self { error, upstream }
-    }
-}
-
-impl ForwardError {
-    /// Whether the client, and not the upstream, ended the request.
-    fn is_caused_by_client(&self) -> bool {
-        matches!(
-            self,
-            Self::ClientAborted | Self::TooLarge { .. } | Self::Timeout(Phase::RequestBody)
-        )
     }
 }
 
@@ -195,19 +130,6 @@ impl From<ForwardError> for ForwardFailure {
     }
 }
 
-/// Why a connection pool cannot be built.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    #[error("`{name}` is not a valid host name for an upstream")]
-    Name { name: String },
-    #[error("set up TLS to the upstream")]
-    Tls(#[source] rustls::Error),
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the upstream switched to a protocol that the client did not request")]
-struct UnrequestedUpgrade;
-
 impl Forwarder {
     /// Builds a pool for each of the settings. A pool of `previous` with the same settings is reused.
     pub fn build(settings: Vec<PoolSettings>, previous: Option<&Self>) -> Result<Self, BuildError> {
@@ -219,9 +141,9 @@ impl Forwarder {
         previous: Option<&Self>,
         dialer: &Dialer,
     ) -> Result<Self, BuildError> {
-        let old = previous.map_or(&[][..], |forwarder| &forwarder.pools);
+        let previous_pools = previous.map_or(&[][..], |forwarder| &forwarder.pools);
         let pools = settings.into_iter().map(|settings| {
-            match old.iter().find(|pool| pool.settings == settings) {
+            match previous_pools.iter().find(|pool| pool.settings == settings) {
                 Some(pool) => Ok(Arc::clone(pool)),
                 None => Pool::new(settings, dialer).map(Arc::new),
             }
@@ -232,9 +154,9 @@ impl Forwarder {
     }
 
     /// The upstreams of a route as `host:port`; empty if the route has none.
-    pub fn names(&self, route: &Route) -> Vec<HeaderValue> {
+    pub fn upstream_names(&self, route: &Route) -> Vec<HeaderValue> {
         let pool = route.upstream.and_then(|id| self.pools.get(id.0));
-        pool.map(|pool| pool.names()).unwrap_or_default()
+        pool.map(|pool| pool.upstream_names()).unwrap_or_default()
     }
 
     /// Forwards a request and returns as soon as the head of the response is complete.
@@ -261,7 +183,7 @@ impl Forwarder {
             upgrade,
             body,
             connection,
-            at,
+            now,
         } = request;
         let route = permit.route();
         let pool = route.upstream.and_then(|id| self.pools.get(id.0));
@@ -269,13 +191,13 @@ impl Forwarder {
         if is_never_forwarded(&parts.method) {
             return Err(ForwardError::Method.into());
         }
-        let share = pool.share(request_rewrite.client())?;
-        let (body, upload) = request_body(body, request_rewrite, route.limits.body_bytes_max)?;
+        let share = pool.take_share(request_rewrite.client())?;
+        let (body, upload) = upload_body(body, request_rewrite, route.limits.body_bytes_max)?;
         let response_rewrite = request_rewrite.response_rewrite(parts);
         let request = OutgoingRequest {
-            length: length(parts, body.as_ref()),
+            length: body_length(parts, body.as_ref()),
             lease_context: LeaseContext {
-                client: connection,
+                client_connection: connection,
                 permit,
                 request_rewrite,
                 headers: &parts.headers,
@@ -285,13 +207,14 @@ impl Forwarder {
             parts,
             upload: upload.as_deref(),
             limits: &route.limits,
-            at,
+            now,
         };
         let (lease, head) = exchange(pool, &request, body, share).await?;
         let received_at = Instant::now();
         let upstream = lease.upstream_name();
-        let to = (upgrade, &route.limits, received_at);
-        let (response, is_streaming) = finish(lease, *head, &response_rewrite, upload, to)?;
+        let client = (upgrade, &route.limits, received_at);
+        let (response, is_streaming) =
+            client_response(lease, *head, &response_rewrite, upload, client)?;
         Ok(ForwardedResponse {
             received_at,
             response,
@@ -309,152 +232,14 @@ pub fn is_never_forwarded(method: &Method) -> bool {
     method.eq_ignore_ascii_case("CONNECT") || method.eq_ignore_ascii_case("TRACE")
 }
 
-/// Everything about a request in progress except its body.
-struct OutgoingRequest<'a> {
-    lease_context: LeaseContext<'a>,
-    request_rewrite: &'a RequestRewrite,
-    response_rewrite: &'a ResponseRewrite,
-    parts: &'a Parts,
-    length: BodyLength,
-    upload: Option<&'a UploadProgress>,
-    limits: &'a Limits,
-    at: Instant,
-}
-
-impl OutgoingRequest<'_> {
-    fn expected(&self) -> ExpectedHead {
-        ExpectedHead {
-            for_head_request: self.parts.method == Method::HEAD,
-            keeps_header_case: self.response_rewrite.keeps_header_case(),
-        }
-    }
-}
-
-/// Why the upload failed, if it did.
-fn upload_error(request: &OutgoingRequest<'_>, lease: &Lease) -> Option<ForwardError> {
-    match request.upload.map(UploadProgress::state)? {
-        UploadState::TooLarge => Some(ForwardError::TooLarge {
-            bytes_max: request.limits.body_bytes_max,
-            partly_sent: lease.connection().has_sent_bytes(),
-        }),
-        UploadState::Incomplete => Some(ForwardError::ClientAborted),
-        UploadState::Sending | UploadState::Sent => None,
-    }
-}
-
-/// Whether a request that failed in this way may be sent once more.
-fn may_retry_after(error: &ExchangeError, is_repeatable: bool) -> bool {
-    match error {
-        ExchangeError::NotSent => true,
-        ExchangeError::NoResponse(_) | ExchangeError::IncompleteHead(_) => is_repeatable,
-        ExchangeError::Invalid(_) | ExchangeError::TimedOut => false,
-    }
-}
-
-/// Sends a request and returns the head of the response. If the connection breaks before that, the
-/// request is retried once on a new connection, provided that nothing was sent or that it is
-/// idempotent and has no body.
-async fn exchange(
-    pool: &Pool,
-    request: &OutgoingRequest<'_>,
-    body: Option<UploadBody>,
-    share: Option<QuotaGuard>,
-) -> Result<(Lease, Box<ResponseHead>), ForwardFailure> {
-    let OutgoingRequest { parts, upload, .. } = *request;
-    let repeatable = upload.is_none() && parts.method.is_idempotent();
-    let mut body = body.map(|body| (body, request.length.known()));
-    let leased = |error| ForwardFailure::before_lease(pool, error);
-    let freshness = if repeatable {
-        Freshness::Any
-    } else {
-        Freshness::Recent
-    };
-    let context = &request.lease_context;
-    let lease = context.lease(pool, freshness, request.at).await;
-    let (mut lease, mut start) = lease.map_err(leased)?;
-    lease.attach_share(share);
-    let mut may_repeat = true;
-    loop {
-        let (connection, endpoint) = lease.connection_and_endpoint();
-        request.request_rewrite.write(
-            connection.head(),
-            parts,
-            request.response_rewrite,
-            endpoint.name(),
-            request.length,
-        );
-        let deadline = || match upload.map(|upload| (upload.state(), upload.last())) {
-            Some((UploadState::Sending, last)) => last + request.limits.idle,
-            Some((UploadState::Sent | UploadState::TooLarge | UploadState::Incomplete, last)) => {
-                last + request.limits.response
-            }
-            None => start + request.limits.response,
-        };
-        // A request that must not be repeated is not sent on a connection that the upstream has
-        // closed.
-        let exchanged =
-            match lease.is_reused && !repeatable && lease.connection().is_closed_by_peer() {
-                true => Err(ExchangeError::NotSent),
-                false => {
-                    let connection = lease.connection_mut();
-                    connection
-                        .exchange(&mut body, request.expected(), deadline)
-                        .await
-                }
-            };
-        let lost = match exchanged {
-            Ok(head) => {
-                let binds_connection =
-                    head.has_challenge && private::asks_for_connection_auth(&head.headers);
-                if binds_connection && lease.binding.is_none() {
-                    lease.binding = Some(context.binding());
-                }
-                return Ok((lease, head));
-            }
-            Err(lost) => lost,
-        };
-        // A connection that was closed while it was idle does not use up the retry.
-        let was_stale = lease.is_reused && matches!(lost, ExchangeError::NotSent);
-        let may_follow = may_repeat && may_retry_after(&lost, repeatable);
-        let error = match upload_error(request, &lease) {
-            None if may_follow => None,
-            None => Some(lost.into_error(phase(upload))),
-            error => error,
-        };
-        if let Some(error) = error {
-            return Err(ForwardFailure::at_upstream(lease, error));
-        }
-        may_repeat = was_stale;
-        let share = lease.close();
-        let another = context.lease(pool, Freshness::New, Instant::now()).await;
-        (lease, start) = another.map_err(leased)?;
-        lease.attach_share(share);
-    }
-}
-
-impl ExchangeError {
-    /// The error for a request that is not retried. `phase` is what it was waiting for.
-    fn into_error(self, phase: Phase) -> ForwardError {
-        match self {
-            Self::TimedOut => ForwardError::Timeout(phase),
-            Self::NotSent => ForwardError::UpstreamDisconnected(Box::new(Http1Error::Closed)),
-            Self::NoResponse(error) => ForwardError::UpstreamDisconnected(Box::new(error)),
-            Self::Invalid(Http1Error::Request) => ForwardError::ClientAborted,
-            Self::IncompleteHead(error) | Self::Invalid(error) => {
-                ForwardError::InvalidResponse(Box::new(error))
-            }
-        }
-    }
-}
-
 /// Turns an upstream's response into the client's response; returns whether its body is still to be
 /// read.
-fn finish(
+fn client_response(
     lease: Lease,
     head: ResponseHead,
     response_rewrite: &ResponseRewrite,
     upload: Option<Arc<UploadProgress>>,
-    (client, limits, now): (Option<OnUpgrade>, &Limits, Instant),
+    (upgrade, limits, now): (Option<OnUpgrade>, &Limits, Instant),
 ) -> Result<(UpstreamResponse, bool), ForwardFailure> {
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = head.status;
@@ -465,20 +250,19 @@ fn finish(
     if !head.names.is_empty() {
         response_rewrite.set_header_case(&mut parts.extensions, &head.names);
     }
-    let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-    if !upgraded {
-        response_rewrite.apply(&mut parts, &lease.endpoint().name());
-        let (body, streams) = response_body::stream(lease, upload, limits, now);
+    if parts.status != StatusCode::SWITCHING_PROTOCOLS {
+        response_rewrite.apply(&mut parts, &lease.endpoint().origin());
+        let (body, is_streaming) = response_body::stream(lease, upload, limits, now);
         let response = Response::from_parts(parts, body);
-        return Ok((UpstreamResponse::Response(response), streams));
+        return Ok((UpstreamResponse::Response(response), is_streaming));
     }
-    let client = client.filter(|_| answers_upgrade(response_rewrite, &parts.headers));
-    let Some(client) = client.filter(|_| lease.connection().is_request_sent()) else {
+    let upgrade = upgrade.filter(|_| is_requested_upgrade(response_rewrite, &parts.headers));
+    let Some(upgrade) = upgrade.filter(|_| lease.connection().is_request_sent()) else {
         let error = ForwardError::InvalidResponse(Box::new(UnrequestedUpgrade));
         return Err(ForwardFailure::at_upstream(lease, error));
     };
-    response_rewrite.apply(&mut parts, &lease.endpoint().name());
-    let websocket = response_rewrite
+    response_rewrite.apply(&mut parts, &lease.endpoint().origin());
+    let is_websocket = response_rewrite
         .upgrade()
         .is_some_and(|name| is_protocol(name, b"websocket"));
     let (connection, slot) = lease.into_parts();
@@ -486,9 +270,9 @@ fn finish(
     let tunnel = Tunnel {
         upstream,
         buffered,
-        client,
-        idle: limits.idle,
-        websocket,
+        client: upgrade,
+        idle_timeout: limits.idle,
+        is_websocket,
         slot,
     };
     let response = Response::from_parts(parts, response_body::empty());
@@ -501,7 +285,8 @@ fn finish(
 
 type Upload = (Option<UploadBody>, Option<Arc<UploadProgress>>);
 
-fn request_body<B>(
+/// The body to send and its progress; both absent if the request has no body.
+fn upload_body<B>(
     body: B,
     request_rewrite: &RequestRewrite,
     bytes_max: u64,
@@ -520,32 +305,27 @@ where
         });
     }
     let body = Body::new(body.map_err(Into::into));
-    let (body, upload) =
-        UploadBody::new(body, request_rewrite.protected_headers().clone(), bytes_max);
+    let protected_headers = request_rewrite.protected_headers().clone();
+    let (body, upload) = UploadBody::new(body, protected_headers, bytes_max);
     Ok((Some(body), Some(upload)))
 }
 
 /// How the request announces the length of its body.
-fn length(parts: &Parts, body: Option<&UploadBody>) -> BodyLength {
+fn body_length(parts: &Parts, body: Option<&UploadBody>) -> BodyLength {
     // Servers expect `Content-Length` with these methods (RFC 9110 8.6), and some require it.
-    let needs_one = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH);
-    match body.map_or(Some(0), UploadBody::length) {
-        Some(0) if !needs_one && !parts.headers.contains_key(CONTENT_LENGTH) => BodyLength::NoBody,
+    let needs_length = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH)
+        || parts.headers.contains_key(CONTENT_LENGTH);
+    match body.map_or(Some(0), UploadBody::bytes_left) {
+        Some(0) if !needs_length => BodyLength::NoBody,
         Some(length) => BodyLength::Bytes(length),
         None => BodyLength::Chunked,
     }
 }
 
-fn phase(upload: Option<&UploadProgress>) -> Phase {
-    match upload.map(UploadProgress::state) {
-        Some(UploadState::Sending) => Phase::RequestBody,
-        _ => Phase::Response,
-    }
-}
-
-fn answers_upgrade(response_rewrite: &ResponseRewrite, headers: &HeaderMap) -> bool {
+/// Whether the response names the protocol that the client requested.
+fn is_requested_upgrade(response_rewrite: &ResponseRewrite, headers: &HeaderMap) -> bool {
     match (response_rewrite.upgrade(), headers.get(UPGRADE)) {
-        (Some(asked), Some(given)) => is_protocol(given, asked.as_bytes()),
+        (Some(requested), Some(accepted)) => is_protocol(accepted, requested.as_bytes()),
         _ => false,
     }
 }
@@ -564,16 +344,5 @@ impl fmt::Debug for UpstreamResponse {
             Self::Upgraded { response, .. } => ("Upgraded", response),
         };
         f.debug_tuple(name).field(&response.status()).finish()
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "connecting to the upstream",
-            Self::RequestBody => "forwarding the request body",
-            Self::Response => "waiting for the upstream's response",
-            Self::ResponseBody => "waiting for more of the upstream's response body",
-        })
     }
 }

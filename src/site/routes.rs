@@ -38,8 +38,8 @@ fn pool_of_route(
     let settings = PoolSettings {
         client_share: site.upstream_share,
         anonymous_share: site.upstream_share_anonymous,
-        idle: config.limits.keep_alive.duration(),
-        abandoned: config.limits.abandoned.duration(),
+        idle_timeout: config.limits.keep_alive.duration(),
+        abandoned_timeout: config.limits.abandoned.duration(),
         tls: tls.map(|tls| upstream_tls(&config.name, tls)).transpose()?,
         ..PoolSettings::new(config.upstream.clone(), config.limits.connect.duration())
     };

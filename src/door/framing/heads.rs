@@ -1,4 +1,4 @@
-//! `HeadReader`: a strict parser for the requests of a connection.
+//! `HeadReader`: a strict parser for the request heads of a connection.
 //!
 //! It finds the framing of each request and rewrites request lines for hyper. After input that it cannot
 //! parse, its position is [`Position::Unknown`] for the rest of the connection.
@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::request_line;
 use super::rewrite::Rewrite;
 
-/// The longest head that may be kept unparsed, in bytes.
+/// The longest head that is kept unparsed, in bytes.
 const UNPARSED_BYTES_MAX: usize = 16 * 1024;
 /// The longest part of a line that is kept, in bytes. The lines that matter are shorter.
 const LINE_BYTES_MAX: usize = 256;
-/// Heads that may be parsed before hyper has parsed their requests.
-const HEADS_MAX: usize = 64 * 1024;
+/// How many heads may be parsed before hyper has parsed their requests.
+const HEADS_AHEAD_MAX: usize = 64 * 1024;
 
 /// The transfer coding of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +38,10 @@ pub(super) struct HeadReader {
     position: Position,
     /// The beginning of an incomplete line.
     line: Vec<u8>,
-    /// What the current head contains so far.
-    head: HeadFields,
+    /// The framing fields of the current head, as far as it is parsed.
+    fields: FramingFields,
     /// The transfer codings of parsed requests that hyper has not parsed yet.
-    heads: VecDeque<TransferCoding>,
+    codings: VecDeque<TransferCoding>,
 }
 
 /// The position of the next byte within a request.
@@ -63,10 +63,12 @@ enum Position {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct HeadFields {
-    codings: usize,
+struct FramingFields {
+    /// How many `Transfer-Encoding` fields there are.
+    transfer_encodings: usize,
     is_chunked: bool,
     has_length: bool,
+    /// The last `Content-Length`.
     length: u64,
     /// Whether a line ends without CR, or a `Content-Length` cannot be parsed.
     is_malformed: bool,
@@ -80,32 +82,32 @@ impl HeadReader {
             held_back: Vec::new(),
             position: Position::default(),
             line: Vec::new(),
-            head: HeadFields::default(),
-            heads: VecDeque::new(),
+            fields: FramingFields::default(),
+            codings: VecDeque::new(),
         }
     }
 
-    /// Parses received bytes; the bytes that hyper must read instead, if they differ. `bodiless`:
-    /// requests without a body that hyper has parsed.
-    pub(super) fn note(&mut self, bytes: &[u8], bodiless: &AtomicU32) -> Option<Vec<u8>> {
+    /// Parses received bytes. Returns the bytes that hyper must read instead, if they differ. `bodiless`:
+    /// how many requests without a body hyper has parsed that this reader has not accounted for.
+    pub(super) fn parse_received(&mut self, bytes: &[u8], bodiless: &AtomicU32) -> Option<Vec<u8>> {
         self.drop_parsed(bodiless);
         if self.position == Position::Start {
-            // hyper reads more only after it has parsed every complete head. So a kept head that is
+            // hyper reads more only after it has parsed every complete head. So an unparsed head that is
             // complete belongs to a request without a body, which is accounted for here.
-            let served = bodiless.load(Ordering::Relaxed) > 0 && self.heads.is_empty();
-            if served && self.unparsed.ends_with(b"\r\n\r\n") {
+            let has_bodiless = bodiless.load(Ordering::Relaxed) > 0 && self.codings.is_empty();
+            if has_bodiless && self.unparsed.ends_with(b"\r\n\r\n") {
                 self.unparsed.clear();
                 bodiless.store(0, Ordering::Relaxed);
             }
-            let is_first = self.unparsed.is_empty() && self.held_back.is_empty();
-            if is_first
+            let is_at_head_start = self.unparsed.is_empty() && self.held_back.is_empty();
+            if is_at_head_start
                 && bytes.len() <= UNPARSED_BYTES_MAX
                 && request_line::is_ordinary_head(bytes)
             {
                 self.unparsed.extend_from_slice(bytes);
                 return None;
             }
-            self.parse_kept();
+            self.parse_unparsed();
         }
         let mut rewrite = Rewrite::new(bytes, false);
         self.parse(&mut rewrite);
@@ -113,17 +115,18 @@ impl HeadReader {
     }
 
     /// The transfer coding of the next request, after `bodiless` requests without a body.
-    pub(super) fn next(&mut self, bodiless: u32) -> Option<TransferCoding> {
-        self.parse_kept();
+    pub(super) fn next_coding(&mut self, bodiless: u32) -> Option<TransferCoding> {
+        self.parse_unparsed();
         let bodiless = usize::try_from(bodiless).unwrap_or(usize::MAX);
-        if bodiless > self.heads.len() {
+        if bodiless > self.codings.len() {
             self.stop();
             return None;
         }
-        self.heads.drain(..bodiless);
-        self.heads.pop_front()
+        self.codings.drain(..bodiless);
+        self.codings.pop_front()
     }
 
+    /// Stops parsing. Bytes that were held back can still be taken.
     pub(super) fn stop(&mut self) {
         *self = Self {
             position: Position::Unknown,
@@ -132,8 +135,9 @@ impl HeadReader {
         };
     }
 
-    /// Takes the bytes that were held back, if they cannot become a request line any more.
-    pub(super) fn release(&mut self, at_end: bool) -> Vec<u8> {
+    /// Takes the bytes that were held back, if they cannot become a request line any more. `at_end`: the
+    /// stream has ended.
+    pub(super) fn take_held_back(&mut self, at_end: bool) -> Vec<u8> {
         if at_end {
             self.stop();
         }
@@ -143,22 +147,22 @@ impl HeadReader {
         }
     }
 
-    /// Drops the codings of requests that hyper has parsed.
+    /// Drops the codings of requests without a body that hyper has parsed.
     fn drop_parsed(&mut self, bodiless: &AtomicU32) {
-        let served = bodiless.load(Ordering::Relaxed);
-        let known = u32::try_from(self.heads.len()).unwrap_or(u32::MAX);
-        let count = served.min(known);
+        let parsed_by_hyper = bodiless.load(Ordering::Relaxed);
+        let parsed_here = u32::try_from(self.codings.len()).unwrap_or(u32::MAX);
+        let count = parsed_by_hyper.min(parsed_here);
         if count > 0 {
-            self.heads.drain(..count as usize);
-            bodiless.store(served - count, Ordering::Relaxed);
+            self.codings.drain(..count as usize);
+            bodiless.store(parsed_by_hyper - count, Ordering::Relaxed);
         }
     }
 
-    fn parse_kept(&mut self) {
-        let mut kept = std::mem::take(&mut self.unparsed);
-        self.parse(&mut Rewrite::new(&kept, true));
-        kept.clear();
-        self.unparsed = kept;
+    fn parse_unparsed(&mut self) {
+        let mut unparsed = std::mem::take(&mut self.unparsed);
+        self.parse(&mut Rewrite::new(&unparsed, true));
+        unparsed.clear();
+        self.unparsed = unparsed;
     }
 
     fn parse(&mut self, rewrite: &mut Rewrite<'_>) {
@@ -167,14 +171,15 @@ impl HeadReader {
             let rest = &rewrite.received[at..];
             at += match self.position {
                 Position::Body(left) | Position::Chunk(left) => {
-                    let here = usize::try_from(left).map_or(rest.len(), |n| n.min(rest.len()));
-                    self.position = match (self.position, left - here as u64) {
+                    let available = rest.len();
+                    let bytes = usize::try_from(left).map_or(available, |left| left.min(available));
+                    self.position = match (self.position, left - bytes as u64) {
                         (Position::Body(_), 0) => Position::Start,
                         (Position::Body(_), left) => Position::Body(left),
                         (_, 0) => Position::ChunkEnd,
                         (_, left) => Position::Chunk(left),
                     };
-                    here
+                    bytes
                 }
                 Position::Start if !rewrite.is_already_delivered => {
                     self.parse_request_line(at, rewrite)
@@ -195,58 +200,58 @@ impl HeadReader {
     fn parse_request_line(&mut self, at: usize, rewrite: &mut Rewrite<'_>) -> usize {
         let rest = &rewrite.received[at..];
         let end = memchr::memchr(b'\n', rest).map(|end| end + 1);
-        let here = &rest[..end.unwrap_or(rest.len())];
-        let range = at..at + here.len();
-        let mut whole = std::mem::take(&mut self.held_back);
-        let was_held_back = !whole.is_empty();
+        let received = &rest[..end.unwrap_or(rest.len())];
+        let range = at..at + received.len();
+        let mut joined = std::mem::take(&mut self.held_back);
+        let was_held_back = !joined.is_empty();
         if was_held_back || end.is_none() {
-            whole.extend_from_slice(here);
+            joined.extend_from_slice(received);
         }
-        let line = if whole.is_empty() { here } else { &whole };
+        let line = if joined.is_empty() { received } else { &joined };
         if end.is_some() {
             let rewritten = request_line::rewritten(line);
             if was_held_back || rewritten.is_some() {
                 rewrite.replace(range, rewritten.as_deref().unwrap_or(line));
             }
-            self.take_line(line);
+            self.parse_complete_line(line);
         } else if line.len() <= self.head_bytes_max && request_line::may_begin(line) {
             rewrite.replace(range, b"");
-            self.held_back = whole;
+            self.held_back = joined;
         } else {
             // Too long, or not HTTP: hyper refuses it.
             rewrite.replace(range, line);
             self.position = Position::Unknown;
         }
-        here.len()
+        received.len()
     }
 
     /// Parses to the end of a line, or keeps its beginning. Returns the number of bytes parsed.
     fn parse_line(&mut self, bytes: &[u8]) -> usize {
         let end = memchr::memchr(b'\n', bytes);
-        let here = &bytes[..end.map_or(bytes.len(), |end| end + 1)];
+        let received = &bytes[..end.map_or(bytes.len(), |end| end + 1)];
         if self.line.is_empty() && end.is_some() {
-            self.take_line(here);
-            return here.len();
+            self.parse_complete_line(received);
+            return received.len();
         }
-        // The last two bytes of a longer line are kept, because its line end matters.
+        // The middle of a long line is dropped; its last two bytes are kept, because its line end matters.
         let mut line = std::mem::take(&mut self.line);
-        line.extend_from_slice(here);
+        line.extend_from_slice(received);
         if line.len() > LINE_BYTES_MAX {
             line.drain(LINE_BYTES_MAX - 2..line.len() - 2);
         }
         if end.is_some() {
-            self.take_line(&line);
+            self.parse_complete_line(&line);
             line.clear();
         } else if self.position == Position::Start {
             self.position = Position::Head;
-            self.head = HeadFields::default();
+            self.fields = FramingFields::default();
         }
         self.line = line;
-        here.len()
+        received.len()
     }
 
     /// Advances the position by a complete line.
-    fn take_line(&mut self, line: &[u8]) {
+    fn parse_complete_line(&mut self, line: &[u8]) {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let (line, has_cr) = match line.strip_suffix(b"\r") {
             Some(line) => (line, true),
@@ -255,17 +260,17 @@ impl HeadReader {
         self.position = match self.position {
             Position::Start if line.is_empty() => Position::Start,
             Position::Start => {
-                self.head = HeadFields::default();
-                self.head.is_malformed = !has_cr;
+                self.fields = FramingFields::default();
+                self.fields.is_malformed = !has_cr;
                 Position::Head
             }
             Position::Head if line.is_empty() => self.end_of_head(has_cr),
             Position::Head => {
-                self.head.is_malformed |= !has_cr;
-                self.head.take_field(line);
+                self.fields.is_malformed |= !has_cr;
+                self.fields.read_field(line);
                 Position::Head
             }
-            Position::ChunkSize if has_cr => match chunk_size(line) {
+            Position::ChunkSize if has_cr => match parse_chunk_size(line) {
                 Some(0) => Position::Trailers,
                 Some(size) => Position::Chunk(size),
                 None => Position::Unknown,
@@ -278,39 +283,39 @@ impl HeadReader {
     }
 
     fn end_of_head(&mut self, has_cr: bool) -> Position {
-        if self.heads.len() >= HEADS_MAX {
+        if self.codings.len() >= HEADS_AHEAD_MAX {
             return Position::Unknown;
         }
-        let head = self.head;
-        let (coding, position) = match (head.codings, head.length) {
-            (0, _) if head.has_length && head.is_malformed => {
+        let fields = self.fields;
+        let (coding, position) = match (fields.transfer_encodings, fields.length) {
+            (0, _) if fields.has_length && fields.is_malformed => {
                 (TransferCoding::None, Position::Unknown)
             }
             (0, 0) => (TransferCoding::None, Position::Start),
             (0, length) => (TransferCoding::None, Position::Body(length)),
-            (1, _) if head.is_chunked && !head.has_length && !head.is_malformed && has_cr => {
+            (1, _) if fields.is_chunked && !fields.has_length && !fields.is_malformed && has_cr => {
                 (TransferCoding::Chunked, Position::ChunkSize)
             }
             _ => (TransferCoding::Ambiguous, Position::Unknown),
         };
-        self.heads.push_back(coding);
+        self.codings.push_back(coding);
         position
     }
 }
 
-impl HeadFields {
-    fn take_field(&mut self, line: &[u8]) {
+impl FramingFields {
+    fn read_field(&mut self, line: &[u8]) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
             return;
         };
         let (name, value) = (&line[..colon], &line[colon + 1..]);
         if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            self.codings += 1;
+            self.transfer_encodings += 1;
             self.is_chunked = line.len() < LINE_BYTES_MAX / 2
                 && trim_spaces(value).eq_ignore_ascii_case(b"chunked");
         } else if name.eq_ignore_ascii_case(b"content-length") {
             self.has_length = true;
-            match decimal(value.trim_ascii()) {
+            match parse_decimal(value.trim_ascii()) {
                 Some(length) if line.len() < LINE_BYTES_MAX / 2 => self.length = length,
                 _ => self.is_malformed = true,
             }
@@ -325,21 +330,21 @@ fn trim_spaces(mut value: &[u8]) -> &[u8] {
     value
 }
 
-fn decimal(digits: &[u8]) -> Option<u64> {
-    let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    let text = std::str::from_utf8(digits).ok().filter(|_| all)?;
+fn parse_decimal(digits: &[u8]) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(digits).ok().filter(|_| is_number)?;
     text.parse().ok()
 }
 
 /// The chunk size of a line; extensions are ignored.
-fn chunk_size(line: &[u8]) -> Option<u64> {
+fn parse_chunk_size(line: &[u8]) -> Option<u64> {
     let end = line.iter().position(|byte| *byte == b';');
     let digits = &line[..end.unwrap_or(line.len())];
-    let good = line.len() < LINE_BYTES_MAX / 2
+    let is_valid = line.len() < LINE_BYTES_MAX / 2
         && !line.contains(&b'\r')
         && matches!(digits.len(), 1..=15)
         && digits.iter().all(u8::is_ascii_hexdigit);
-    let text = std::str::from_utf8(digits).ok().filter(|_| good)?;
+    let text = std::str::from_utf8(digits).ok().filter(|_| is_valid)?;
     u64::from_str_radix(text, 16).ok()
 }
 

@@ -8,10 +8,10 @@ use memchr::memmem::Finder;
 use crate::request::target;
 
 /// The longest part of an incomplete line that is checked for a method, in bytes.
-const METHOD_BYTES_SEEN: usize = 128;
+const METHOD_BYTES_CHECKED: usize = 128;
 
 /// The bytes of a target that hyper accepts as they are.
-const ORDINARY: [bool; 256] = {
+const IS_ORDINARY: [bool; 256] = {
     let mut ordinary = [false; 256];
     let mut byte = b'!';
     while byte <= b'~' {
@@ -24,30 +24,30 @@ const ORDINARY: [bool; 256] = {
 /// Whether the bytes are one head or its beginning, with a request line that hyper accepts as it is.
 pub(super) fn is_ordinary_head(bytes: &[u8]) -> bool {
     static HEAD_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\r\n"));
-    let Some(end) = ordinary_line(bytes) else {
+    let Some(end) = ordinary_line_bytes(bytes) else {
         return false;
     };
     // The search begins at the line end of the request line: the head may have no fields.
     let fields = &bytes[end - 1..];
-    let found = HEAD_END.find(fields);
-    found.is_none_or(|at| at + 3 == fields.len())
+    let head_end = HEAD_END.find(fields);
+    head_end.is_none_or(|at| at + 3 == fields.len())
 }
 
 /// The length of the request line at the start of the bytes, if hyper accepts it as it is.
-fn ordinary_line(bytes: &[u8]) -> Option<usize> {
-    let method = bytes.iter().position(|byte| *byte == b' ')?;
+fn ordinary_line_bytes(bytes: &[u8]) -> Option<usize> {
+    let method_bytes = bytes.iter().position(|byte| *byte == b' ')?;
     let target = bytes
-        .get(method + 1..)
+        .get(method_bytes + 1..)
         .filter(|rest| rest.starts_with(b"/"))?;
-    let length = ordinary_length(target);
-    let version = target[length..].strip_prefix(b" HTTP/1.")?;
-    let ends_well = version.starts_with(b"1\r\n") || version.starts_with(b"0\r\n");
-    ends_well.then_some(bytes.len() - version.len() + 3)
+    let target_bytes = ordinary_prefix_bytes(target);
+    let version = target[target_bytes..].strip_prefix(b" HTTP/1.")?;
+    let has_line_end = version.starts_with(b"1\r\n") || version.starts_with(b"0\r\n");
+    has_line_end.then_some(bytes.len() - version.len() + 3)
 }
 
 /// The number of ordinary bytes at the start. Checking four at a time takes a third less time.
-fn ordinary_length(target: &[u8]) -> usize {
-    let is_ordinary = |byte: u8| ORDINARY[usize::from(byte)];
+fn ordinary_prefix_bytes(target: &[u8]) -> usize {
+    let is_ordinary = |byte: u8| IS_ORDINARY[usize::from(byte)];
     let (fours, _) = target.as_chunks::<4>();
     let are_ordinary = |four: &&[u8; 4]| {
         let [a, b, c, d] = **four;
@@ -61,7 +61,7 @@ fn ordinary_length(target: &[u8]) -> usize {
 /// The line with a target that hyper can parse; `None` if it needs no change. hyper refuses a line with
 /// any other fault.
 pub(super) fn rewritten(line: &[u8]) -> Option<Vec<u8>> {
-    if ordinary_line(line).is_some() {
+    if ordinary_line_bytes(line).is_some() {
         return None;
     }
     let text = line.strip_suffix(b"\n")?;
@@ -80,7 +80,7 @@ pub(super) fn rewritten(line: &[u8]) -> Option<Vec<u8>> {
 /// Whether the bytes can be the beginning of a request line, or of an empty line before one.
 pub(super) fn may_begin(line: &[u8]) -> bool {
     let is_method = |byte: &u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(byte);
-    let start = &line[..line.len().min(METHOD_BYTES_SEEN)];
+    let start = &line[..line.len().min(METHOD_BYTES_CHECKED)];
     let end = start.iter().position(|byte| *byte == b' ');
     line == b"\r" || start[..end.unwrap_or(start.len())].iter().all(is_method)
 }
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn only_the_target_of_a_request_line_is_rewritten() {
-        for (line, wanted) in [
+        for (line, expected) in [
             (&b"GET /a<b HTTP/1.1\r\n"[..], "GET /a%3Cb HTTP/1.1\r\n"),
             (b"GET /?\xb2 HTTP/1.0\n", "GET /?%B2 HTTP/1.0\n"),
             (
@@ -132,7 +132,7 @@ mod tests {
             ),
             (b"GET  HTTP/1.1\r\n", "GET refused-target://-/ HTTP/1.1\r\n"),
         ] {
-            assert_eq!(rewritten(line).unwrap(), wanted.as_bytes());
+            assert_eq!(rewritten(line).unwrap(), expected.as_bytes());
         }
         for line in [
             &b"GET / HTTP/1.1\r\n"[..],

@@ -5,7 +5,7 @@ use std::ops::Range;
 /// Received bytes and their replacements. Without a replacement nothing is copied.
 pub(super) struct Rewrite<'a> {
     pub(super) received: &'a [u8],
-    /// The number of received bytes that `output` already accounts for.
+    /// How many received bytes `output` accounts for.
     consumed: usize,
     /// Absent as long as nothing is replaced.
     output: Option<Vec<u8>>,
@@ -23,13 +23,14 @@ impl<'a> Rewrite<'a> {
         }
     }
 
-    pub(super) fn replace(&mut self, range: Range<usize>, by: &[u8]) {
+    pub(super) fn replace(&mut self, range: Range<usize>, replacement: &[u8]) {
         let output = self.output.get_or_insert_default();
         output.extend_from_slice(&self.received[self.consumed..range.start]);
-        output.extend_from_slice(by);
+        output.extend_from_slice(replacement);
         self.consumed = range.end;
     }
 
+    /// All bytes with the replacements; `None` if nothing was replaced.
     pub(super) fn into_output(self) -> Option<Vec<u8>> {
         let mut output = self.output?;
         output.extend_from_slice(&self.received[self.consumed..]);

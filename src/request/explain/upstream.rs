@@ -56,7 +56,7 @@ impl ExplainedUpstream {
         parts: &Parts,
         id: &RequestId,
     ) -> Self {
-        let names = context.forwarder.names(permit.route());
+        let names = context.forwarder.upstream_names(permit.route());
         let nobody = HeaderValue::from_static("");
         let request_rewrite = RequestRewrite::new(permit, head, id, context.rewrite_options);
         let mut written = Vec::new();

@@ -18,8 +18,9 @@ pub(super) type SocketPermit = OwnedSemaphorePermit;
 #[derive(Clone, Debug)]
 pub(super) struct Dialer {
     pub(super) resolver: Resolver,
-    sockets: Arc<Semaphore>,
-    warnings: Arc<LogLimiter>,
+    free_sockets: Arc<Semaphore>,
+    /// Limits the warnings about requests that wait for a socket.
+    wait_log: Arc<LogLimiter>,
 }
 
 impl Dialer {
@@ -33,11 +34,11 @@ impl Dialer {
     }
 
     pub(super) fn new(resolver: Resolver, sockets_max: usize) -> Self {
-        let sockets = Semaphore::new(sockets_max.min(Semaphore::MAX_PERMITS));
+        let free_sockets = Semaphore::new(sockets_max.min(Semaphore::MAX_PERMITS));
         Self {
             resolver,
-            sockets: Arc::new(sockets),
-            warnings: Arc::default(),
+            free_sockets: Arc::new(free_sockets),
+            wait_log: Arc::default(),
         }
     }
 
@@ -46,21 +47,21 @@ impl Dialer {
         &self,
         wait_max: Duration,
     ) -> Result<SocketPermit, ForwardError> {
-        let sockets = Arc::clone(&self.sockets);
-        if let Ok(socket) = Arc::clone(&sockets).try_acquire_owned() {
-            return Ok(socket);
+        let free_sockets = Arc::clone(&self.free_sockets);
+        if let Ok(permit) = Arc::clone(&free_sockets).try_acquire_owned() {
+            return Ok(permit);
         }
-        if self.warnings.allow() {
+        if self.wait_log.allow() {
             tracing::warn!(
                 "requests wait for a connection to their upstream: the limit of open files is reached"
             );
         }
-        let socket = timeout(wait_max, sockets.acquire_owned()).await;
-        socket.ok().and_then(Result::ok).ok_or(ForwardError::Busy)
+        let permit = timeout(wait_max, free_sockets.acquire_owned()).await;
+        permit.ok().and_then(Result::ok).ok_or(ForwardError::Busy)
     }
 
     /// Whether every socket is in use. Connections are then closed instead of kept for reuse.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.sockets.available_permits() == 0
+        self.free_sockets.available_permits() == 0
     }
 }

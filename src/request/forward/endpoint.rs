@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::dialer::{Dialer, SocketPermit};
-use super::{BuildError, tls};
+use super::{BuildError, tls, tls_remedy};
 use crate::request::headers::UpstreamOrigin;
 use crate::request::route::UpstreamUrl;
 
@@ -51,27 +51,30 @@ enum Stream {
 }
 
 impl Endpoint {
-    /// `trust` returns the TLS settings; it is called only for `https`. `name` is the expected name in
-    /// the certificate if it is not the host.
+    /// `client_config` returns the TLS settings; it is called only for `https`. `expected_name` is the
+    /// name that the certificate must have if it is not the host.
     pub(super) fn new(
         url: &UpstreamUrl,
-        trust: &mut dyn FnMut() -> Result<Arc<ClientConfig>, BuildError>,
-        name: Option<&ServerName<'static>>,
+        client_config: &mut dyn FnMut() -> Result<Arc<ClientConfig>, BuildError>,
+        expected_name: Option<&ServerName<'static>>,
         dialer: &Dialer,
     ) -> Result<Self, BuildError> {
         let (tls, authority) = match url {
             UpstreamUrl::Unix(_) => (None, "localhost".to_owned()),
             UpstreamUrl::Tcp { tls, host, port } => {
-                let named = match (tls, port) {
+                let authority = match (tls, port) {
                     (true, 443) | (false, 80) => host.clone(),
                     _ => format!("{host}:{port}"),
                 };
-                let tls = match (tls, name) {
-                    (true, Some(name)) => Some((TlsConnector::from(trust()?), name.clone())),
-                    (true, None) => Some((TlsConnector::from(trust()?), server_name(host)?)),
-                    (false, _) => None,
+                let tls = match tls {
+                    true => {
+                        let name = expected_name.cloned();
+                        let name = name.map_or_else(|| server_name(host), Ok)?;
+                        Some((TlsConnector::from(client_config()?), name))
+                    }
+                    false => None,
                 };
-                (tls, named)
+                (tls, authority)
             }
         };
         let authority = HeaderValue::from_str(&authority).map_err(|_| BuildError::Name {
@@ -86,7 +89,7 @@ impl Endpoint {
     }
 
     /// The origin that the upstream may use for itself in its responses.
-    pub(super) fn name(&self) -> UpstreamOrigin<'_> {
+    pub(super) fn origin(&self) -> UpstreamOrigin<'_> {
         UpstreamOrigin {
             authority: &self.authority,
             tls: self.tls.is_some(),
@@ -94,10 +97,10 @@ impl Endpoint {
     }
 
     /// Opens a connection. The caller applies the time-out.
-    pub(super) async fn connect(&self, socket: SocketPermit) -> io::Result<Transport> {
+    pub(super) async fn connect(&self, socket_permit: SocketPermit) -> io::Result<Transport> {
         Ok(Transport {
             stream: self.open().await?,
-            _socket_permit: socket,
+            _socket_permit: socket_permit,
         })
     }
 
@@ -106,16 +109,16 @@ impl Endpoint {
             UpstreamUrl::Unix(path) => return UnixStream::connect(path).await.map(Stream::Unix),
             UpstreamUrl::Tcp { host, port, .. } => (without_brackets(host), *port),
         };
-        let found = self.dialer.resolver.resolve(host).await;
-        let found = found.map_err(io::Error::other)?;
-        let addresses: Vec<_> = found.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+        let ips = self.dialer.resolver.resolve(host).await;
+        let ips = ips.map_err(io::Error::other)?;
+        let addresses: Vec<_> = ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
         let stream = TcpStream::connect(&addresses[..]).await?;
         stream.set_nodelay(true)?;
         match &self.tls {
             None => Ok(Stream::Tcp(stream)),
             Some((connector, name)) => {
                 let handshake = connector.connect(name.clone(), stream).await;
-                let stream = handshake.map_err(tls::with_handshake_remedy)?;
+                let stream = handshake.map_err(tls_remedy::with_handshake_remedy)?;
                 Ok(Stream::Tls(Box::new(stream)))
             }
         }
@@ -174,7 +177,7 @@ impl AsyncRead for Transport {
             // In TLS 1.3, the alert about a missing client certificate arrives after the handshake.
             Stream::Tls(stream) => Pin::new(stream)
                 .poll_read(cx, buf)
-                .map_err(tls::with_remedy),
+                .map_err(tls_remedy::with_remedy),
             Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }

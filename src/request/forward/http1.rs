@@ -16,43 +16,45 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::StatusCode;
-use http_body::{Frame, SizeHint};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, Sleep};
 
 use super::endpoint::Transport;
 use super::upload_body::UploadBody;
-use chunked::{ChunkError, ChunkedDecoder, ChunkedPart};
 use request_writer::{RequestWriter, SendError};
-use response_head::{Framing, ResponseHeadError};
+use response_body::UnreadBody;
+use response_head::Framing;
 
+pub(super) use error::{ExchangeError, Http1Error};
 pub(super) use response_head::{ExpectedHead, ResponseHead};
 
 mod chunked;
 mod drain;
+mod error;
 mod request_writer;
+mod response_body;
 mod response_head;
 
 /// The size of a read, in bytes; it grows while the reads fill the buffer.
-const READ_BYTES_MIN: usize = 8 * 1024;
-const READ_BYTES_MAX: usize = 128 * 1024;
+const READ_SIZE_MIN: usize = 8 * 1024;
+const READ_SIZE_MAX: usize = 128 * 1024;
 /// The maximum size of a response head, in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// How long before the announced `Keep-Alive` time-out a connection is no longer reused.
 const CLOSE_MARGIN: Duration = Duration::from_secs(1);
 /// How many interim responses may precede the final one.
-const INTERIM_MAX: usize = 32;
+const INTERIM_RESPONSES_MAX: usize = 32;
 
 /// A connection to an upstream and the state of its current exchange.
 pub(super) struct Http1Connection {
-    io: Transport,
+    transport: Transport,
     writer: RequestWriter,
-    /// Bytes that were read but not parsed.
+    /// Bytes that were read and not parsed yet.
     unparsed: Bytes,
     /// The buffer for the next read; it starts with the incomplete head, if there is one.
     read_buffer: BytesMut,
-    read_bytes: usize,
-    remainder: BodyRemainder,
+    read_size: usize,
+    unread_body: UnreadBody,
     /// Set while the head of a response is awaited.
     expected_head: Option<ExpectedHead>,
     /// Whether another request may follow the current one.
@@ -64,66 +66,24 @@ pub(super) struct Http1Connection {
     timer: Pin<Box<Sleep>>,
 }
 
-/// The unread part of a response body.
-#[derive(Debug)]
-enum BodyRemainder {
-    Nothing,
-    Bytes(u64),
-    Chunked(Box<ChunkedDecoder>),
-    UntilClose,
-}
-
-/// Why an exchange produced no response.
-#[derive(Debug)]
-pub(super) enum ExchangeError {
-    /// The connection was closed before anything was sent.
-    NotSent,
-    /// The connection was closed or failed before the first byte of the response.
-    NoResponse(Http1Error),
-    /// The connection was closed or failed within the response head.
-    IncompleteHead(Http1Error),
-    /// The response is invalid, or the request body ended early.
-    Invalid(Http1Error),
-    TimedOut,
-}
-
-/// A failure of an HTTP/1.1 connection.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Http1Error {
-    #[error("the connection failed")]
-    Io(#[source] io::Error),
-    #[error("the connection was closed before the end of the response")]
-    Closed,
-    #[error("read the head of the response")]
-    Head(#[source] ResponseHeadError),
-    #[error("the head of the response is longer than {HEAD_BYTES_MAX} bytes")]
-    HeadTooLong,
-    #[error("the upstream sent more than {INTERIM_MAX} interim responses")]
-    Interim,
-    #[error("read a chunk of the response")]
-    Chunk(#[source] ChunkError),
-    #[error("the request body ended early")]
-    Request,
-}
-
 impl fmt::Debug for Http1Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http1Connection")
-            .field("remainder", &self.remainder)
+            .field("unread_body", &self.unread_body)
             .field("allows_reuse", &self.allows_reuse)
             .finish_non_exhaustive()
     }
 }
 
 impl Http1Connection {
-    pub(super) fn new(io: Transport) -> Box<Self> {
+    pub(super) fn new(transport: Transport) -> Box<Self> {
         Box::new(Self {
-            io,
+            transport,
             writer: RequestWriter::default(),
             unparsed: Bytes::new(),
             read_buffer: BytesMut::new(),
-            read_bytes: READ_BYTES_MIN,
-            remainder: BodyRemainder::Nothing,
+            read_size: READ_SIZE_MIN,
+            unread_body: UnreadBody::Nothing,
             expected_head: None,
             allows_reuse: true,
             keep_alive: None,
@@ -155,15 +115,15 @@ impl Http1Connection {
         if let Some((body, length)) = body.take() {
             self.writer.set_body(body, length);
         }
-        let (mut interim, mut broken) = (0, None);
+        let (mut interim, mut write_error) = (0, None);
         let head = std::future::poll_fn(|cx| {
             match self.send(cx) {
                 Ok(()) => {}
                 Err(SendError::Body) => {
-                    return Poll::Ready(Err(ExchangeError::Invalid(Http1Error::Request)));
+                    return Poll::Ready(Err(ExchangeError::Invalid(Http1Error::RequestBody)));
                 }
                 // The upstream may have sent a response before it closed.
-                Err(SendError::Io(error)) => broken = Some(error),
+                Err(SendError::Io(error)) => write_error = Some(error),
             }
             match self.poll_head(cx, expected, &mut interim) {
                 Poll::Ready(Ok(head)) => Poll::Ready(Ok(head)),
@@ -179,7 +139,7 @@ impl Http1Connection {
                         ExchangeError::IncompleteHead(error)
                     }
                     Http1Error::Io(_) | Http1Error::Closed => {
-                        ExchangeError::NoResponse(broken.take().map_or(error, Http1Error::Io))
+                        ExchangeError::NoResponse(write_error.take().map_or(error, Http1Error::Io))
                     }
                     _ => ExchangeError::Invalid(error),
                 })),
@@ -193,24 +153,24 @@ impl Http1Connection {
         self.begin_body(&head);
         self.keep_alive = head.keep_alive;
         self.allows_reuse = head.allows_reuse
-            && !matches!(self.remainder, BodyRemainder::UntilClose)
-            && broken.is_none();
+            && !matches!(self.unread_body, UnreadBody::UntilClose)
+            && write_error.is_none();
         Ok(head)
     }
 
     fn begin_body(&mut self, head: &ResponseHead) {
         self.expected_head = None;
-        self.remainder = match head.framing {
-            Framing::Empty | Framing::Length(0) => BodyRemainder::Nothing,
-            Framing::Length(length) => BodyRemainder::Bytes(length),
-            Framing::Chunked => BodyRemainder::Chunked(Box::default()),
-            Framing::UntilClose => BodyRemainder::UntilClose,
+        self.unread_body = match head.framing {
+            Framing::Empty | Framing::Length(0) => UnreadBody::Nothing,
+            Framing::Length(length) => UnreadBody::Bytes(length),
+            Framing::Chunked => UnreadBody::Chunked(Box::default()),
+            Framing::UntilClose => UnreadBody::UntilClose,
         };
     }
 
     /// Sends as much as possible. A connection that cannot be written to may still be readable.
     fn send(&mut self, cx: &mut Context<'_>) -> Result<(), SendError> {
-        match self.writer.poll(cx, &mut self.io) {
+        match self.writer.poll(cx, &mut self.transport) {
             Poll::Ready(Err(error)) => {
                 self.writer.discard();
                 self.allows_reuse = false;
@@ -228,8 +188,8 @@ impl Http1Connection {
     ) -> Poll<Result<Box<ResponseHead>, Http1Error>> {
         loop {
             if !self.unparsed.is_empty() {
-                if let Some((head, bytes)) =
-                    response_head::parse(&self.unparsed, expected).map_err(Http1Error::Head)?
+                if let Some((head, bytes)) = response_head::parse(&self.unparsed, expected)
+                    .map_err(Http1Error::InvalidHead)?
                 {
                     if bytes > HEAD_BYTES_MAX {
                         return Poll::Ready(Err(Http1Error::HeadTooLong));
@@ -239,14 +199,14 @@ impl Http1Connection {
                         && head.status != StatusCode::SWITCHING_PROTOCOLS
                     {
                         *interim += 1;
-                        if *interim > INTERIM_MAX {
-                            return Poll::Ready(Err(Http1Error::Interim));
+                        if *interim > INTERIM_RESPONSES_MAX {
+                            return Poll::Ready(Err(Http1Error::TooManyInterimResponses));
                         }
                         continue;
                     }
                     return Poll::Ready(Ok(head));
                 }
-                self.read_buffer = BytesMut::with_capacity(self.unparsed.len() + READ_BYTES_MIN);
+                self.read_buffer = BytesMut::with_capacity(self.unparsed.len() + READ_SIZE_MIN);
                 self.read_buffer.extend_from_slice(&self.unparsed);
                 self.unparsed.clear();
             }
@@ -264,102 +224,19 @@ impl Http1Connection {
         }
     }
 
-    /// The next frame of the response body. Also sends more of the request.
-    pub(super) fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>> {
-        if let Err(SendError::Body) = self.send(cx) {
-            return Poll::Ready(Some(Err(Http1Error::Request)));
-        }
-        loop {
-            match self.next_frame() {
-                Ok(None) if matches!(self.remainder, BodyRemainder::Nothing) => {
-                    return Poll::Ready(None);
-                }
-                Ok(None) => {}
-                Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
-                Err(error) => return Poll::Ready(Some(Err(Http1Error::Chunk(error)))),
-            }
-            match ready!(self.poll_read(cx)) {
-                Ok(0) if matches!(self.remainder, BodyRemainder::UntilClose) => {
-                    self.remainder = BodyRemainder::Nothing;
-                    return Poll::Ready(None);
-                }
-                Ok(0) => return Poll::Ready(Some(Err(Http1Error::Closed))),
-                Ok(_) => self.unparsed = self.read_buffer.split().freeze(),
-                Err(error) => return Poll::Ready(Some(Err(Http1Error::Io(error)))),
-            }
-        }
-    }
-
-    /// The next frame of the bytes that were already read.
-    fn next_frame(&mut self) -> Result<Option<Frame<Bytes>>, ChunkError> {
-        if self.unparsed.is_empty() {
-            return Ok(None);
-        }
-        match &mut self.remainder {
-            BodyRemainder::Nothing => Ok(None),
-            BodyRemainder::UntilClose => Ok(Some(Frame::data(std::mem::take(&mut self.unparsed)))),
-            BodyRemainder::Bytes(remainder) => {
-                let len = usize::try_from(*remainder).unwrap_or(usize::MAX);
-                let piece = self.unparsed.split_to(len.min(self.unparsed.len()));
-                *remainder -= piece.len() as u64;
-                if *remainder == 0 {
-                    self.remainder = BodyRemainder::Nothing;
-                }
-                Ok(Some(Frame::data(piece)))
-            }
-            BodyRemainder::Chunked(decoder) => match decoder.next(&mut self.unparsed)? {
-                Some(ChunkedPart::Data(piece)) => Ok(Some(Frame::data(piece))),
-                Some(ChunkedPart::Trailers(trailers)) => {
-                    self.remainder = BodyRemainder::Nothing;
-                    Ok(Some(Frame::trailers(trailers)))
-                }
-                Some(ChunkedPart::End) => {
-                    self.remainder = BodyRemainder::Nothing;
-                    Ok(None)
-                }
-                None => Ok(None),
-            },
-        }
-    }
-
-    /// The whole body, if its length is known and all of it was already read.
-    pub(super) fn take_buffered_body(&mut self) -> Option<Bytes> {
-        let whole = match self.remainder {
-            BodyRemainder::Nothing => 0,
-            BodyRemainder::Bytes(remainder) => usize::try_from(remainder).ok()?,
-            BodyRemainder::Chunked(_) | BodyRemainder::UntilClose => return None,
-        };
-        if self.unparsed.len() < whole {
-            return None;
-        }
-        self.remainder = BodyRemainder::Nothing;
-        Some(self.unparsed.split_to(whole))
-    }
-
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         // `reserve` reuses the memory of earlier reads if their bytes were dropped.
-        self.read_buffer.reserve(self.read_bytes);
+        self.read_buffer.reserve(self.read_size);
         let free = self.read_buffer.capacity() - self.read_buffer.len();
-        let read = ready!(pin!(self.io.read_buf(&mut self.read_buffer)).poll(cx))?;
-        if read == free {
-            self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
+        let bytes = ready!(pin!(self.transport.read_buf(&mut self.read_buffer)).poll(cx))?;
+        if bytes == free {
+            self.read_size = (self.read_size * 2).min(READ_SIZE_MAX);
         }
-        Poll::Ready(Ok(read))
-    }
-
-    pub(super) fn size_hint(&self) -> SizeHint {
-        match &self.remainder {
-            BodyRemainder::Nothing => SizeHint::with_exact(0),
-            BodyRemainder::Bytes(remainder) => SizeHint::with_exact(*remainder),
-            BodyRemainder::Chunked(_) | BodyRemainder::UntilClose => SizeHint::default(),
-        }
+        Poll::Ready(Ok(bytes))
     }
 
     pub(super) fn is_response_complete(&self) -> bool {
-        matches!(self.remainder, BodyRemainder::Nothing)
+        matches!(self.unread_body, UnreadBody::Nothing)
     }
 
     pub(super) fn is_request_sent(&self) -> bool {
@@ -399,22 +276,22 @@ impl Http1Connection {
     /// Whether the upstream has closed the connection, according to the operating system. The
     /// runtime's own knowledge of the socket may be outdated on a busy machine.
     pub(super) fn is_closed_by_peer(&self) -> bool {
-        self.io.is_closed_by_peer()
+        self.transport.is_closed_by_peer()
     }
 
-    /// The idle time-out: `most`, or less if the upstream announced a shorter one. A request that
+    /// The configured idle time-out, or less if the upstream announced a shorter one. A request that
     /// is sent while the upstream closes the connection is lost.
-    pub(super) fn idle_limit(&self, most: Duration) -> Duration {
-        self.keep_alive.map_or(most, |seconds| {
-            most.min((seconds / 2).max(seconds.saturating_sub(CLOSE_MARGIN)))
+    pub(super) fn effective_idle_timeout(&self, configured: Duration) -> Duration {
+        self.keep_alive.map_or(configured, |announced| {
+            configured.min((announced / 2).max(announced.saturating_sub(CLOSE_MARGIN)))
         })
     }
 
     /// Frees memory that an idle connection does not need.
     pub(super) fn release_buffers(&mut self) {
         self.writer.release_buffers();
-        if self.read_bytes > READ_BYTES_MIN {
-            self.read_bytes = READ_BYTES_MIN;
+        if self.read_size > READ_SIZE_MIN {
+            self.read_size = READ_SIZE_MIN;
             self.read_buffer = BytesMut::new();
         }
     }
@@ -435,7 +312,7 @@ impl Http1Connection {
 
     /// The connection after an upgrade, and the bytes of the new protocol that were already read.
     pub(super) fn into_transport(self) -> (Transport, Bytes) {
-        (self.io, self.unparsed)
+        (self.transport, self.unparsed)
     }
 }
 

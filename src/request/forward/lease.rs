@@ -12,8 +12,9 @@ use tokio::time::{Instant, timeout};
 
 use super::endpoint::Endpoint;
 use super::http1::Http1Connection;
-use super::pool::{CallerKind, Upstream};
+use super::parked::ReleasedConnection;
 use super::private::ClientBinding;
+use super::upstream::{CallerKind, Upstream};
 use crate::request::client_quota::QuotaGuard;
 
 /// A connection and the slot of its request. Dropping it aborts the request; an unanswered request
@@ -49,13 +50,13 @@ impl Lease {
     fn parts(&self) -> &(Box<Http1Connection>, Slot) {
         self.parts
             .as_ref()
-            .expect("only what ends a lease takes it")
+            .expect("the parts are present until the lease ends")
     }
 
     fn parts_mut(&mut self) -> &mut (Box<Http1Connection>, Slot) {
         self.parts
             .as_mut()
-            .expect("only what ends a lease takes it")
+            .expect("the parts are present until the lease ends")
     }
 
     pub(super) fn connection(&self) -> &Http1Connection {
@@ -98,8 +99,12 @@ impl Lease {
         match self.binding.take() {
             None => slot.upstream.park(connection, now),
             Some(binding) => {
-                let parts = (connection, slot.share.take(), slot.caller_kind);
-                binding.park(parts, &slot.upstream, now);
+                let released = ReleasedConnection {
+                    connection,
+                    share: slot.share.take(),
+                    caller_kind: slot.caller_kind,
+                };
+                binding.park(released, &slot.upstream, now);
             }
         }
     }
@@ -112,17 +117,18 @@ impl Lease {
 
     /// Takes the connection out of the pool, for a tunnel.
     pub(super) fn into_parts(mut self) -> (Box<Http1Connection>, Slot) {
-        self.parts.take().expect("only what ends a lease takes it")
+        let parts = self.parts.take();
+        parts.expect("the parts are present until the lease ends")
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let given_up = self
+        let unanswered = self
             .parts
             .take()
             .filter(|(connection, _)| connection.is_awaiting_response());
-        if let (Some((connection, slot)), Ok(runtime)) = (given_up, Handle::try_current()) {
+        if let (Some((connection, slot)), Ok(runtime)) = (unanswered, Handle::try_current()) {
             runtime.spawn(drain_abandoned(connection, slot));
         }
     }
@@ -132,12 +138,13 @@ impl Drop for Lease {
 /// passes. The slots bound the number of these tasks.
 async fn drain_abandoned(connection: Box<Http1Connection>, slot: Slot) {
     // The connection is closed in both cases.
-    let _ = timeout(slot.upstream.abandoned, connection.drain()).await;
+    let _ = timeout(slot.upstream.abandoned_timeout, connection.drain()).await;
     drop(slot);
 }
 
 impl Slot {
-    /// The caller has taken a permit of the upstream; dropping the slot returns it.
+    /// Represents the permits that the caller has taken from the semaphores of the upstream; dropping
+    /// the slot returns them.
     pub(super) fn new(upstream: Arc<Upstream>, caller_kind: CallerKind) -> Self {
         Self {
             upstream,

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::ForwardError;
 use super::lease::Lease;
-use super::pool::{CallerKind, Freshness, Pool};
+use super::pool::Pool;
 use super::private::{self, ClientBinding, ConnectionOwner};
+use super::upstream::{CallerKind, Freshness};
 use crate::request::gate::Caller;
 use crate::request::head::Connection;
 use crate::request::headers::{RequestRewrite, authenticates_connection};
@@ -20,7 +21,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The parts of a request that determine which connection it may use.
 #[derive(Clone, Copy)]
 pub(super) struct LeaseContext<'a> {
-    pub(super) client: &'a Arc<Connection>,
+    pub(super) client_connection: &'a Arc<Connection>,
     pub(super) permit: &'a Permit,
     pub(super) request_rewrite: &'a RequestRewrite,
     pub(super) headers: &'a HeaderMap,
@@ -41,7 +42,8 @@ impl LeaseContext<'_> {
         now: Instant,
     ) -> Result<(Lease, Instant), ForwardError> {
         let offset = pool.next_offset();
-        let may_share = self.client.extension.is_empty() && !self.needs_private_connection();
+        let has_no_private = self.client_connection.extension.is_empty();
+        let may_share = has_no_private && !self.needs_private_connection();
         if may_share && let Some(lease) = pool.try_lease(freshness, self.caller_kind(), offset, now)
         {
             return Ok((lease, now));
@@ -59,11 +61,13 @@ impl LeaseContext<'_> {
         // An authenticated connection is reused at any age: a new one would need a new handshake.
         if freshness != Freshness::New
             && let Some(owner) = self.owner()
-            && let Some(reserved) = private::take_reserved(self.client, &owner, pool)
+            && let Some((connection, upstream)) =
+                private::take_reserved(self.client_connection, &owner, pool)
         {
-            return pool
-                .lease_private(reserved, self.binding(), self.caller_kind())
-                .await;
+            let slot = pool.wait_for_slot(&upstream, self.caller_kind()).await?;
+            let mut lease = Lease::new(connection, slot, true);
+            lease.binding = Some(self.binding());
+            return Ok(lease);
         }
         if !self.needs_private_connection() {
             return pool.lease(freshness, self.caller_kind(), offset).await;
@@ -92,7 +96,7 @@ impl LeaseContext<'_> {
     }
 
     pub(super) fn binding(self) -> Box<ClientBinding> {
-        Box::new(ClientBinding::new(self.client, self.owner()))
+        Box::new(ClientBinding::new(self.client_connection, self.owner()))
     }
 
     fn owner(self) -> Option<ConnectionOwner> {

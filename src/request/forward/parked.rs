@@ -11,8 +11,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::http1::Http1Connection;
-use super::pool::CallerKind;
+use super::upstream::CallerKind;
 use crate::request::client_quota::{QuotaCounters, QuotaGuard};
+
+/// A private connection whose request has ended, and what it counts for.
+#[derive(Debug)]
+pub(super) struct ReleasedConnection {
+    pub(super) connection: Box<Http1Connection>,
+    /// The client's share of the upstream, which the connection keeps while it waits.
+    pub(super) share: Option<QuotaGuard>,
+    pub(super) caller_kind: CallerKind,
+}
 
 /// A private connection that is waiting, or a placeholder once it was taken or closed.
 #[derive(Debug)]
@@ -51,37 +60,42 @@ struct Entry {
 
 impl Parked {
     /// Takes the connection, unless it was closed or exceeded the idle time-out.
-    pub(super) fn take(&self, idle_for: Duration) -> Option<Box<Http1Connection>> {
-        let idle = self.idle().take()?;
-        let in_time = idle.since.elapsed() < idle.connection.idle_limit(idle_for);
-        in_time.then_some(idle.connection)
+    pub(super) fn take(&self, idle_timeout: Duration) -> Option<Box<Http1Connection>> {
+        let idle = self.lock().take()?;
+        let is_expired = idle.is_expired(idle_timeout);
+        (!is_expired).then_some(idle.connection)
     }
 
     pub(super) fn is_waiting(&self) -> bool {
-        self.idle().is_some()
+        self.lock().is_some()
     }
 
     fn close(&self) {
-        let idle = self.idle().take();
+        let idle = self.lock().take();
         drop(idle);
     }
 
     /// Closes the connection if it exceeded the idle time-out or the upstream closed it. Returns
     /// whether it is still waiting.
-    fn sweep(&self, idle_for: Duration) -> bool {
-        let mut idle = self.idle();
-        let is_waiting = idle.as_mut().is_some_and(|idle| {
-            idle.since.elapsed() < idle.connection.idle_limit(idle_for)
-                && idle.connection.is_alive()
-        });
+    fn sweep(&self, idle_timeout: Duration) -> bool {
+        let mut idle = self.lock();
+        let is_waiting = idle
+            .as_mut()
+            .is_some_and(|idle| !idle.is_expired(idle_timeout) && idle.connection.is_alive());
         if !is_waiting {
             *idle = None;
         }
         is_waiting
     }
 
-    fn idle(&self) -> MutexGuard<'_, Option<IdleConnection>> {
+    fn lock(&self) -> MutexGuard<'_, Option<IdleConnection>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl IdleConnection {
+    fn is_expired(&self, idle_timeout: Duration) -> bool {
+        self.since.elapsed() >= self.connection.effective_idle_timeout(idle_timeout)
     }
 }
 
@@ -95,19 +109,20 @@ impl ParkedConnections {
 
     /// Parks a connection from `now` on. If the limit is reached, another connection is closed for
     /// it; if none may be closed, the new connection is closed and the result is `None`.
-    pub(super) fn park(
-        &self,
-        (connection, share, caller_kind): (Box<Http1Connection>, Option<QuotaGuard>, CallerKind),
-        now: Instant,
-    ) -> Option<Arc<Parked>> {
+    pub(super) fn park(&self, released: ReleasedConnection, now: Instant) -> Option<Arc<Parked>> {
+        let ReleasedConnection {
+            connection,
+            share,
+            caller_kind,
+        } = released;
         let client = share.as_ref().map(QuotaGuard::counters);
         let mut entries = self.entries();
         entries.retain(Entry::is_waiting);
         let replaced = match self.has_room(&entries, caller_kind) {
             true => None,
             false => {
-                let at = replaceable(&entries, caller_kind, client)?;
-                entries.remove(at)
+                let index = replaceable_index(&entries, caller_kind, client)?;
+                entries.remove(index)
             }
         };
         let parked = Arc::new(Parked(Mutex::new(Some(IdleConnection {
@@ -140,23 +155,24 @@ impl ParkedConnections {
     pub(super) fn close_oldest_of(&self, client: QuotaCounters) -> bool {
         let mut entries = self.entries();
         entries.retain(Entry::is_waiting);
-        let at = |is_meant: &dyn Fn(QuotaCounters) -> bool| {
+        let oldest = |matches: &dyn Fn(QuotaCounters) -> bool| {
             let mut clients = entries.iter().map(|entry| entry.client);
-            clients.position(|other| other.is_some_and(is_meant))
+            clients.position(|other| other.is_some_and(matches))
         };
-        let at = at(&|other| other == client).or_else(|| at(&|other| other.shares_site(client)));
-        let closed = at.and_then(|at| entries.remove(at));
+        let index =
+            oldest(&|other| other == client).or_else(|| oldest(&|other| other.shares_site(client)));
+        let removed = index.and_then(|index| entries.remove(index));
         drop(entries);
-        closed.is_some_and(|closed| closed.close())
+        removed.is_some_and(|entry| entry.close())
     }
 
     /// Closes the connections that exceeded the idle time-out or that the upstream closed. Returns
     /// whether any is still waiting.
-    pub(super) fn sweep(&self, idle_for: Duration) -> bool {
+    pub(super) fn sweep(&self, idle_timeout: Duration) -> bool {
         let mut entries = self.entries();
         entries.retain(|entry| {
             let parked = entry.parked.upgrade();
-            parked.is_some_and(|parked| parked.sweep(idle_for))
+            parked.is_some_and(|parked| parked.sweep(idle_timeout))
         });
         !entries.is_empty()
     }
@@ -191,15 +207,17 @@ impl Entry {
 
 /// The index of the connection to close for a new one. Connections of authenticated callers are
 /// never closed for anonymous ones, and the client's own connections are closed first.
-fn replaceable(
+fn replaceable_index(
     entries: &VecDeque<Entry>,
     caller_kind: CallerKind,
     client: Option<QuotaCounters>,
 ) -> Option<usize> {
-    let oldest = |may: &dyn Fn(&Entry) -> bool| {
-        let own = |entry: &Entry| entry.client.is_some() && entry.client == client;
-        let own = entries.iter().position(|entry| may(entry) && own(entry));
-        own.or_else(|| entries.iter().position(may))
+    let oldest = |may_close: &dyn Fn(&Entry) -> bool| {
+        let is_of_client = |entry: &Entry| entry.client.is_some() && entry.client == client;
+        let mut of_client = entries.iter();
+        of_client
+            .position(|entry| may_close(entry) && is_of_client(entry))
+            .or_else(|| entries.iter().position(may_close))
     };
     let anonymous = oldest(&|entry| entry.caller_kind == CallerKind::Anonymous);
     match caller_kind {

@@ -13,10 +13,10 @@ use http::header::{PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
 use tokio::time::Instant;
 
 use super::http1::Http1Connection;
-use super::parked::Parked;
-use super::pool::{CallerKind, Pool, Upstream};
+use super::parked::{Parked, ReleasedConnection};
+use super::pool::Pool;
+use super::upstream::Upstream;
 use crate::request::bearer::IssuerId;
-use crate::request::client_quota::QuotaGuard;
 use crate::request::head::Connection;
 use crate::request::headers::authenticates_connection;
 use crate::store::{SessionId, Subject};
@@ -50,28 +50,29 @@ pub(super) enum ConnectionOwner {
 /// The client connection and the caller that a private connection is reserved for.
 #[derive(Debug)]
 pub(super) struct ClientBinding {
-    client: Weak<Connection>,
+    client_connection: Weak<Connection>,
     /// `None` if the connection must be closed after the request.
     owner: Option<ConnectionOwner>,
 }
 
 /// Takes the most recently used private connection that is reserved for this caller.
 pub(super) fn take_reserved(
-    client: &Connection,
+    client_connection: &Connection,
     owner: &ConnectionOwner,
     pool: &Pool,
 ) -> Option<(Box<Http1Connection>, Arc<Upstream>)> {
     // Most clients have no private connection.
-    let waiting = client.extension.get::<WaitingConnections>()?;
+    let extension = &client_connection.extension;
+    let waiting = extension.get::<WaitingConnections>()?;
     let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-    while let Some(at) = waiting
+    while let Some(index) = waiting
         .iter()
         .rposition(|private| private.owner == *owner && pool.contains(&private.upstream))
     {
         let PrivateConnection {
             parked, upstream, ..
-        } = waiting.remove(at);
-        if let Some(connection) = parked.take(pool.settings.idle) {
+        } = waiting.remove(index);
+        if let Some(connection) = parked.take(pool.settings.idle_timeout) {
             return Some((connection, upstream));
         }
     }
@@ -79,28 +80,25 @@ pub(super) fn take_reserved(
 }
 
 impl ClientBinding {
-    pub(super) fn new(client: &Arc<Connection>, owner: Option<ConnectionOwner>) -> Self {
+    pub(super) fn new(client_connection: &Arc<Connection>, owner: Option<ConnectionOwner>) -> Self {
         Self {
-            client: Arc::downgrade(client),
+            client_connection: Arc::downgrade(client_connection),
             owner,
         }
     }
 
     /// Keeps a connection for the owner's next request, as long as the client connection is open.
     /// `now` is the current time.
-    pub(super) fn park(
-        self,
-        held: (Box<Http1Connection>, Option<QuotaGuard>, CallerKind),
-        upstream: &Arc<Upstream>,
-        now: Instant,
-    ) {
-        let (Some(client), Some(owner)) = (self.client.upgrade(), self.owner) else {
+    pub(super) fn park(self, released: ReleasedConnection, upstream: &Arc<Upstream>, now: Instant) {
+        let (Some(client_connection), Some(owner)) = (self.client_connection.upgrade(), self.owner)
+        else {
             return;
         };
-        let Some(parked) = upstream.park_private(held, now) else {
+        let Some(parked) = upstream.park_private(released, now) else {
             return;
         };
-        let Some(waiting) = client.extension.get_or_default::<WaitingConnections>() else {
+        let extension = &client_connection.extension;
+        let Some(waiting) = extension.get_or_default::<WaitingConnections>() else {
             return;
         };
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,13 +106,13 @@ impl ClientBinding {
         let anonymous = waiting
             .iter()
             .filter(|private| private.owner == ConnectionOwner::Anonymous);
-        let evicted = match owner {
+        let evicted_index = match owner {
             ConnectionOwner::Anonymous if anonymous.count() >= WAITING_ANONYMOUS_MAX => waiting
                 .iter()
                 .position(|private| private.owner == ConnectionOwner::Anonymous),
             _ => (waiting.len() >= WAITING_MAX).then_some(0),
         };
-        let evicted = evicted.map(|at| waiting.remove(at));
+        let evicted = evicted_index.map(|index| waiting.remove(index));
         waiting.push(PrivateConnection {
             parked,
             upstream: Arc::clone(upstream),
@@ -126,9 +124,9 @@ impl ClientBinding {
 }
 
 /// Whether a response requests or continues authentication of the connection.
-pub(super) fn asks_for_connection_auth(answer: &HeaderMap) -> bool {
+pub(super) fn requests_connection_auth(response_headers: &HeaderMap) -> bool {
     [WWW_AUTHENTICATE, PROXY_AUTHENTICATE].iter().any(|name| {
-        let lines = answer.get_all(name).iter();
+        let lines = response_headers.get_all(name).iter();
         // A scheme name inside a quoted string matches, too; that only makes a connection private.
         let mut challenges = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
         challenges.any(authenticates_connection)
@@ -143,12 +141,12 @@ mod tests {
 
     #[test]
     fn connection_authentication_is_detected_at_any_position() {
-        let answer = |lines: &[&str], name: HeaderName| {
+        let is_detected = |lines: &[&str], name: HeaderName| {
             let mut headers = HeaderMap::new();
             for line in lines {
                 headers.append(&name, HeaderValue::from_str(line).unwrap());
             }
-            asks_for_connection_auth(&headers)
+            requests_connection_auth(&headers)
         };
         for lines in [
             &["NTLM"][..],
@@ -163,8 +161,8 @@ mod tests {
                 " Negotiate , NTLM",
             ],
         ] {
-            assert!(answer(lines, WWW_AUTHENTICATE), "{lines:?}");
-            assert!(answer(lines, PROXY_AUTHENTICATE), "{lines:?}");
+            assert!(is_detected(lines, WWW_AUTHENTICATE), "{lines:?}");
+            assert!(is_detected(lines, PROXY_AUTHENTICATE), "{lines:?}");
         }
         for lines in [
             &[][..],
@@ -173,7 +171,7 @@ mod tests {
             &["NTLMX"],
             &["Digest realm=\"Negotiate\""],
         ] {
-            assert!(!answer(lines, WWW_AUTHENTICATE), "{lines:?}");
+            assert!(!is_detected(lines, WWW_AUTHENTICATE), "{lines:?}");
         }
     }
 }

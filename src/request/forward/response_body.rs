@@ -24,7 +24,8 @@ struct ResponseBody {
     lease: Option<Lease>,
     /// The progress of the request body, which may still be being sent.
     upload: Option<Arc<UploadProgress>>,
-    idle: Duration,
+    idle_timeout: Duration,
+    /// The limit of the request body, for the error.
     body_bytes_max: u64,
     waiting_since: Option<Instant>,
     /// When the task is woken to check the session again; `None` after that.
@@ -44,7 +45,7 @@ pub(super) fn stream(
         let body = ResponseBody {
             lease: Some(lease),
             upload,
-            idle: limits.idle,
+            idle_timeout: limits.idle,
             body_bytes_max: limits.body_bytes_max,
             waiting_since: None,
             recheck_at: Some(now + limits.recheck_after),
@@ -65,7 +66,7 @@ pub(super) fn empty() -> Body {
 }
 
 impl ResponseBody {
-    fn poll_inner(
+    fn poll_response_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ForwardError>>> {
@@ -76,8 +77,9 @@ impl ResponseBody {
         let frame = connection.poll_frame(cx);
         if frame.is_pending() {
             let since = *self.waiting_since.get_or_insert_with(Instant::now);
-            let upload = self.upload.as_ref().map_or(since, |upload| upload.last());
-            let deadline = since.max(upload) + self.idle;
+            let upload = self.upload.as_ref();
+            let last_upload = upload.map_or(since, |upload| upload.last_read_at());
+            let deadline = since.max(last_upload) + self.idle_timeout;
             if let Some(at) = self.recheck_at.filter(|at| *at < deadline) {
                 if !connection.is_past_deadline(cx, at) {
                     return Poll::Pending;
@@ -97,13 +99,13 @@ impl ResponseBody {
             lease.release(Instant::now());
         }
         frame.map_err(|error| match error {
-            Http1Error::Request => self.request_error(),
+            Http1Error::RequestBody => self.upload_error(),
             error => ForwardError::UpstreamDisconnected(Box::new(error)),
         })
     }
 
     /// Why the request body was not sent completely.
-    fn request_error(&self) -> ForwardError {
+    fn upload_error(&self) -> ForwardError {
         match self.upload.as_ref().map(|upload| upload.state()) {
             Some(UploadState::TooLarge) => ForwardError::TooLarge {
                 bytes_max: self.body_bytes_max,
@@ -122,7 +124,7 @@ impl http_body::Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.poll_inner(cx) {
+        match self.poll_response_frame(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 if let Some(trailers) = frame.trailers_mut() {
                     ProtectedHeaders::default().remove_forbidden_trailers(trailers);

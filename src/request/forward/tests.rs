@@ -97,13 +97,14 @@ where
         upgrade,
         body,
         connection,
-        at: Instant::now(),
+        now: Instant::now(),
     };
-    let answered = forwarder.forward(&permit, &request_rewrite, request).await;
-    let answered = answered.map_err(|failed| failed.error)?;
-    Ok(answered.response)
+    let forwarded = forwarder.forward(&permit, &request_rewrite, request).await;
+    let forwarded = forwarded.map_err(|failure| failure.error)?;
+    Ok(forwarded.response)
 }
 
+/// The body of a response as text.
 async fn text(forwarded: Result<UpstreamResponse, ForwardError>) -> String {
     let UpstreamResponse::Response(response) = forwarded.unwrap() else {
         panic!("it was upgraded")
@@ -112,7 +113,8 @@ async fn text(forwarded: Result<UpstreamResponse, ForwardError>) -> String {
     String::from_utf8(body.to_vec()).unwrap()
 }
 
-/// A server that runs `script` on each connection; the script gets the connection's number.
+/// Starts a server that runs `script` on each connection, and returns its port. The script gets the
+/// number of the connection, from 1.
 async fn server<F, Fut>(script: F) -> u16
 where
     F: Fn(usize, TcpStream) -> Fut + Send + 'static,
@@ -131,7 +133,7 @@ where
 }
 
 /// Reads one head, in lower case; `None` at the end of the connection.
-async fn head(stream: &mut TcpStream) -> Option<String> {
+async fn read_head(stream: &mut TcpStream) -> Option<String> {
     let mut read = Vec::new();
     while !read.ends_with(b"\r\n\r\n") {
         read.push(stream.read_u8().await.ok()?);
@@ -143,7 +145,7 @@ async fn write(stream: &mut TcpStream, text: &str) {
     stream.write_all(text.as_bytes()).await.unwrap();
 }
 
-/// Echoes request bodies with hyper.
+/// Starts a server that echoes request bodies, and returns its port.
 async fn echo() -> u16 {
     server(|_, stream| async move {
         let service = service_fn(|request: Request<Incoming>| async move {
@@ -157,8 +159,9 @@ async fn echo() -> u16 {
     .await
 }
 
-/// A proxy that forwards every request; sending to the result stops its tunnels.
-async fn front(forwarder: Forwarder, route: Route) -> (u16, oneshot::Sender<()>) {
+/// Starts a proxy that forwards every request, and returns its port. Sending to the second result stops
+/// its tunnel.
+async fn proxy(forwarder: Forwarder, route: Route) -> (u16, oneshot::Sender<()>) {
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = Arc::new(std::sync::Mutex::new(Some(stopped)));
     let forwarder = Arc::new(forwarder);

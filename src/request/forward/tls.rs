@@ -1,7 +1,6 @@
-//! `UpstreamTls`: the TLS settings of a route's upstreams, and remedies for failed handshakes.
+//! `UpstreamTls`: the TLS settings of a route's upstreams.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -11,8 +10,7 @@ use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ParsedCertificate, VerifierBuilderError};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError,
-    PeerIncompatible, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
 use crate::keys;
@@ -63,7 +61,7 @@ pub enum TlsMaterialError {
 /// The TLS settings of a pool. Two are equal if they were built from the same material.
 #[derive(Clone)]
 pub struct UpstreamTls {
-    pub(super) client: Arc<ClientConfig>,
+    pub(super) client_config: Arc<ClientConfig>,
     pub(super) server_name: Option<ServerName<'static>>,
     fingerprint: [u8; 32],
 }
@@ -105,7 +103,7 @@ impl UpstreamTls {
             }
             (None, true) => builder.with_root_certificates(system_roots()),
         };
-        let mut client = match &material.identity {
+        let mut client_config = match &material.identity {
             Some((certificates, key)) => {
                 let chain = parse_certificates("certificate", certificates)?;
                 let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes())
@@ -116,14 +114,14 @@ impl UpstreamTls {
             }
             None => builder.with_no_client_auth(),
         };
-        client.alpn_protocols = vec![b"http/1.1".to_vec()];
+        client_config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let server_name = material
             .server_name
             .as_deref()
             .map(server_name)
             .transpose()?;
         Ok(Self {
-            client: Arc::new(client),
+            client_config: Arc::new(client_config),
             server_name,
             fingerprint: fingerprint(material),
         })
@@ -164,12 +162,12 @@ fn parse_certificates(
 ) -> Result<Vec<CertificateDer<'static>>, TlsMaterialError> {
     // Windows editors write a byte order mark before the first line.
     let pem = pem.strip_prefix("\u{feff}".as_bytes()).unwrap_or(pem);
-    let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .map_err(|source| TlsMaterialError::Pem { key, source })?;
-    match found.is_empty() {
+    match certificates.is_empty() {
         true => Err(TlsMaterialError::Empty { key }),
-        false => Ok(found),
+        false => Ok(certificates),
     }
 }
 
@@ -262,11 +260,11 @@ fn verify_name(
             presented,
             ..
         })) if presented.is_empty() => Ok(ServerCertVerified::assertion()),
-        named => named.map(|()| ServerCertVerified::assertion()),
+        verified => verified.map(|()| ServerCertVerified::assertion()),
     }
 }
 
-/// Accepts every certificate, also with obsolete signature schemes.
+/// Accepts every certificate, even with an obsolete signature scheme.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
@@ -307,100 +305,5 @@ impl ServerCertVerifier for AnyCertificate {
             SignatureScheme::ECDSA_SHA1_Legacy,
         ]);
         schemes
-    }
-}
-
-/// A failed handshake and its remedy.
-#[derive(Debug, thiserror::Error)]
-#[error("TLS with the upstream failed: {error}; {remedy}")]
-struct TlsFailed {
-    error: Error,
-    remedy: &'static str,
-}
-
-/// Adds the remedy to a TLS error; other errors are returned unchanged.
-pub(super) fn with_remedy(error: io::Error) -> io::Error {
-    let inner = error.get_ref();
-    let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<Error>()) else {
-        return error;
-    };
-    let (error, kind) = (tls.clone(), error.kind());
-    let remedy = remedy(&error);
-    io::Error::new(kind, TlsFailed { error, remedy })
-}
-
-/// Like [`with_remedy`] for the handshake, where a closed connection has a remedy, too.
-pub(super) fn with_handshake_remedy(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-            let error = Error::Other(OtherError(Arc::new(error)));
-            let remedy = "it closed the connection during the handshake: it may support only TLS 1.1 \
-                          or older, or no TLS on this port";
-            io::Error::new(io::ErrorKind::UnexpectedEof, TlsFailed { error, remedy })
-        }
-        _ => with_remedy(error),
-    }
-}
-
-fn remedy(error: &Error) -> &'static str {
-    const OLD: &str = "it supports neither TLS 1.2 nor TLS 1.3: enable one of them there, or put a proxy \
-                       in front of it that supports them";
-    const CIPHERS: &str = "it has no cipher suite in common with menshen: enable ECDHE with AES-GCM or \
-                           ChaCha20-Poly1305 there; menshen supports neither RSA key exchange nor CBC";
-    const OURS: &str = "it requires a client certificate, or another one: set [route.upstream_tls] \
-                        certificate and key";
-    match error {
-        Error::InvalidCertificate(error) => remedy_for_certificate(error),
-        Error::AlertReceived(alert) => match alert {
-            AlertDescription::ProtocolVersion => OLD,
-            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => CIPHERS,
-            AlertDescription::UnrecognisedName => {
-                "it does not serve this name: set [route.upstream_tls] server_name to a name it serves"
-            }
-            AlertDescription::CertificateRequired
-            | AlertDescription::NoCertificate
-            | AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA
-            | AlertDescription::DecryptError
-            | AlertDescription::AccessDenied => OURS,
-            _ => "look for the reason in its own log",
-        },
-        Error::PeerIncompatible(
-            PeerIncompatible::ServerDoesNotSupportTls12Or13
-            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
-            | PeerIncompatible::Tls12NotOffered
-            | PeerIncompatible::Tls12NotOfferedOrEnabled,
-        ) => OLD,
-        Error::PeerIncompatible(_) | Error::PeerMisbehaved(_) => CIPHERS,
-        Error::InvalidMessage(_) => {
-            "its response is not TLS: if it serves plain HTTP, write http:// in `upstream`"
-        }
-        _ => "check whether its TLS works with another client",
-    }
-}
-
-fn remedy_for_certificate(error: &CertificateError) -> &'static str {
-    match error {
-        CertificateError::UnknownIssuer => {
-            "set [route.upstream_tls] ca to the file of its authority or of its own certificate"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "set [route.upstream_tls] server_name to a name in its certificate"
-        }
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => {
-            "renew its certificate, check the clock of this machine, or set [route.upstream_tls] ca to its own \
-             certificate"
-        }
-        _ => {
-            "replace its certificate, or set [route.upstream_tls] ca to it; with verify = false any \
-             server is accepted in its place"
-        }
     }
 }

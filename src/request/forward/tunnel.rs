@@ -33,8 +33,8 @@ pub struct Tunnel {
     /// Bytes of the new protocol that the upstream sent together with its response.
     pub(super) buffered: Bytes,
     pub(super) client: OnUpgrade,
-    pub(super) idle: Duration,
-    pub(super) websocket: bool,
+    pub(super) idle_timeout: Duration,
+    pub(super) is_websocket: bool,
     /// A tunnel counts as a request in progress.
     pub(super) slot: Slot,
 }
@@ -62,11 +62,11 @@ impl Tunnel {
             mut upstream,
             buffered,
             client,
-            idle,
-            websocket,
+            idle_timeout,
+            is_websocket,
             slot: _slot,
         } = self;
-        let mut client = match timeout(idle, client).await {
+        let mut client = match timeout(idle_timeout, client).await {
             Ok(Ok(upgraded)) => TokioIo::new(upgraded),
             Ok(Err(error)) => return TunnelEnd::UpgradeFailed(error),
             Err(_) => return TunnelEnd::Idle,
@@ -74,24 +74,24 @@ impl Tunnel {
         let mut stop = pin!(stop);
         let mut idle_timer = IdleTimer {
             last_activity: Instant::now(),
-            idle,
-            timer: pin!(tokio::time::sleep(idle)),
+            idle_timeout,
+            timer: pin!(tokio::time::sleep(idle_timeout)),
         };
-        let (mut up, mut down) = (
+        let (mut upstream_bound, mut client_bound) = (
             Direction::new(Bytes::new(), false),
-            Direction::new(buffered, websocket),
+            Direction::new(buffered, is_websocket),
         );
         let end = std::future::poll_fn(|cx| {
             if stop.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(TunnelEnd::Stopped);
             }
-            let to_upstream = up.poll(
+            let to_upstream = upstream_bound.poll(
                 cx,
                 &mut client,
                 &mut upstream,
                 &mut idle_timer.last_activity,
             );
-            let to_client = down.poll(
+            let to_client = client_bound.poll(
                 cx,
                 &mut upstream,
                 &mut client,
@@ -106,7 +106,7 @@ impl Tunnel {
             }
         })
         .await;
-        if matches!(end, TunnelEnd::Stopped) && down.can_send_close() {
+        if matches!(end, TunnelEnd::Stopped) && client_bound.can_send_close() {
             let close = async {
                 client.write_all(&CLOSE_1008).await?;
                 client.shutdown().await
@@ -121,14 +121,14 @@ impl Tunnel {
 /// Detects an idle tunnel. To keep it cheap, the timer is only reset when it fires.
 struct IdleTimer<'a> {
     last_activity: Instant,
-    idle: Duration,
+    idle_timeout: Duration,
     timer: Pin<&'a mut Sleep>,
 }
 
 impl IdleTimer<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TunnelEnd> {
         while self.timer.as_mut().poll(cx).is_ready() {
-            let deadline = self.last_activity + self.idle;
+            let deadline = self.last_activity + self.idle_timeout;
             if Instant::now() >= deadline {
                 return Poll::Ready(TunnelEnd::Idle);
             }
@@ -141,6 +141,7 @@ impl IdleTimer<'_> {
 /// One direction of a tunnel.
 struct Direction {
     buffer: Vec<u8>,
+    /// Start and end of the bytes in `buffer` that are not written yet.
     start: usize,
     end: usize,
     is_ended: bool,
@@ -151,10 +152,11 @@ struct Direction {
 }
 
 impl Direction {
-    fn new(buffered: Bytes, websocket: bool) -> Self {
+    /// `buffered` is written first.
+    fn new(buffered: Bytes, is_websocket: bool) -> Self {
         let mut buffer = vec![0; BUFFER_BYTES.max(buffered.len())];
         buffer[..buffered.len()].copy_from_slice(&buffered);
-        let frames = websocket.then(FrameTracker::default);
+        let frames = is_websocket.then(FrameTracker::default);
         let end = buffered.len();
         Self {
             buffer,
@@ -241,27 +243,27 @@ impl FrameTracker {
             self.head[self.head_bytes] = *first;
             self.head_bytes += 1;
             bytes = rest;
-            if let Some(payload) = self.payload() {
-                (self.head_bytes, self.payload_left) = (0, payload);
+            if let Some(payload_bytes) = self.payload_bytes() {
+                (self.head_bytes, self.payload_left) = (0, payload_bytes);
             }
         }
     }
 
     /// The length of the payload, once the frame header is complete.
-    fn payload(&self) -> Option<u64> {
+    fn payload_bytes(&self) -> Option<u64> {
         let head = &self.head[..self.head_bytes];
         let second = *head.get(1)?;
-        let mask = if second & 0x80 == 0 { 0 } else { 4 };
-        let extended = match second & 0x7f {
+        let mask_bytes = if second & 0x80 == 0 { 0 } else { 4 };
+        let length_bytes = match second & 0x7f {
             126 => 2,
             127 => 8,
             _ => 0,
         };
-        if head.len() < 2 + extended + mask {
+        if head.len() < 2 + length_bytes + mask_bytes {
             return None;
         }
-        let length = &head[2..2 + extended];
-        Some(match extended {
+        let length = &head[2..2 + length_bytes];
+        Some(match length_bytes {
             0 => u64::from(second & 0x7f),
             _ => length
                 .iter()

@@ -1,4 +1,5 @@
-//! `UploadBody`: a request body that is being sent, with its size limit and its progress.
+//! `UploadBody`: a request body that is being sent to an upstream, with its size limit and its
+//! progress.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use crate::request::headers::ProtectedHeaders;
 #[derive(Debug)]
 pub(super) struct UploadBody {
     body: Body,
-    bytes_left: u64,
+    /// How many more bytes the limit of the route allows.
+    limit_left: u64,
+    /// Names the trailers that are removed.
     protected_headers: ProtectedHeaders,
     /// The trailers, once they were received.
     trailers: Option<HeaderMap>,
@@ -26,9 +29,9 @@ pub(super) struct UploadBody {
 /// The progress of a request body, shared with the task that waits for the response.
 #[derive(Debug)]
 pub(super) struct UploadProgress {
-    start: Instant,
-    /// When the last piece was read, in milliseconds after `start`.
-    last_ms: AtomicU64,
+    started_at: Instant,
+    /// When the last piece was read, in milliseconds after `started_at`.
+    last_read_ms: AtomicU64,
     state: AtomicU8,
 }
 
@@ -56,13 +59,13 @@ impl UploadBody {
         bytes_max: u64,
     ) -> (Self, Arc<UploadProgress>) {
         let progress = Arc::new(UploadProgress {
-            start: Instant::now(),
-            last_ms: AtomicU64::new(0),
+            started_at: Instant::now(),
+            last_read_ms: AtomicU64::new(0),
             state: AtomicU8::new(UploadState::Sending as u8),
         });
         let body = Self {
             body,
-            bytes_left: bytes_max,
+            limit_left: bytes_max,
             protected_headers,
             trailers: None,
             progress: Arc::clone(&progress),
@@ -82,13 +85,14 @@ impl UploadProgress {
     }
 
     /// When the last piece was read.
-    pub(super) fn last(&self) -> Instant {
-        self.start + std::time::Duration::from_millis(self.last_ms.load(Ordering::Relaxed))
+    pub(super) fn last_read_at(&self) -> Instant {
+        let last_read_ms = self.last_read_ms.load(Ordering::Relaxed);
+        self.started_at + std::time::Duration::from_millis(last_read_ms)
     }
 
     fn record(&self, state: UploadState) {
-        let ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_ms.store(ms, Ordering::Relaxed);
+        let ms = u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_read_ms.store(ms, Ordering::Relaxed);
         self.state.store(state as u8, Ordering::Relaxed);
     }
 }
@@ -117,15 +121,15 @@ impl UploadBody {
             self.progress.record(UploadState::Sent);
             return Poll::Ready(Ok(None));
         };
-        let Some(bytes_left) = self.bytes_left.checked_sub(data.len() as u64) else {
+        let Some(limit_left) = self.limit_left.checked_sub(data.len() as u64) else {
             self.progress.record(UploadState::TooLarge);
             return Poll::Ready(Err(BodyAborted));
         };
-        self.bytes_left = bytes_left;
-        // Over HTTP/2 the end of the stream may follow in a frame of its own, which is not awaited
-        // once the announced length is reached.
-        let end = self.is_end();
-        self.progress.record(if end {
+        self.limit_left = limit_left;
+        // Once the announced length is reached, the body is complete. Over HTTP/2 the frame that ends
+        // the stream may arrive later.
+        let is_end = self.is_end();
+        self.progress.record(if is_end {
             UploadState::Sent
         } else {
             UploadState::Sending
@@ -142,11 +146,11 @@ impl UploadBody {
     }
 
     pub(super) fn is_end(&self) -> bool {
-        self.body.is_end_stream() || self.length() == Some(0)
+        self.body.is_end_stream() || self.bytes_left() == Some(0)
     }
 
-    /// The number of bytes left, if it is known.
-    pub(super) fn length(&self) -> Option<u64> {
+    /// The number of bytes that are still to be read, if it is known.
+    pub(super) fn bytes_left(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }
 }

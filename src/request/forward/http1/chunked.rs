@@ -26,18 +26,18 @@ enum State {
     Begin,
     /// After a digit of a chunk size.
     Digits,
-    /// After the blanks that may follow a chunk size.
-    Blank,
+    /// After the spaces that may follow a chunk size.
+    Spaces,
     /// Inside a chunk extension.
     Extension,
     /// After the CR of the chunk size line.
-    SizeEnd,
+    SizeCr,
     /// Inside chunk data.
     Data,
     /// After chunk data.
     DataEnd,
     /// After the CR that follows chunk data.
-    DataEndLine,
+    DataCr,
     /// After the last chunk.
     Trailers,
 }
@@ -55,7 +55,7 @@ pub(super) enum ChunkedPart {
 
 /// Invalid chunked coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in super::super) enum ChunkError {
+pub(in crate::request::forward) enum ChunkError {
     #[error("a chunk size is not a number or too large")]
     Size,
     #[error("a chunk is longer than its size")]
@@ -80,36 +80,36 @@ impl Default for ChunkedDecoder {
 }
 
 impl ChunkedDecoder {
-    /// Decodes the next part from `read`; `None` if all of `read` was consumed without one.
-    pub(super) fn next(&mut self, read: &mut Bytes) -> Result<Option<ChunkedPart>, ChunkError> {
+    /// Decodes the next part of `received`; `None` if all of it was consumed without completing a part.
+    pub(super) fn next(&mut self, received: &mut Bytes) -> Result<Option<ChunkedPart>, ChunkError> {
         loop {
             if self.state == State::Data {
-                if read.is_empty() {
+                if received.is_empty() {
                     return Ok(None);
                 }
-                let len =
-                    usize::try_from(self.size).map_or(read.len(), |size| size.min(read.len()));
+                let available = received.len();
+                let len = usize::try_from(self.size).map_or(available, |size| size.min(available));
                 self.size -= len as u64;
                 if self.size == 0 {
                     self.state = State::DataEnd;
                 }
-                return Ok(Some(ChunkedPart::Data(read.split_to(len))));
+                return Ok(Some(ChunkedPart::Data(received.split_to(len))));
             }
-            let Some(byte) = read.first().copied() else {
+            let Some(byte) = received.first().copied() else {
                 return Ok(None);
             };
-            read.advance(1);
+            received.advance(1);
             if self.state == State::Trailers {
-                if let Some(end) = self.trailer(byte)? {
+                if let Some(end) = self.read_trailer_byte(byte)? {
                     return Ok(Some(end));
                 }
             } else {
-                self.state = self.step(byte)?;
+                self.state = self.state_after(byte)?;
             }
         }
     }
 
-    fn step(&mut self, byte: u8) -> Result<State, ChunkError> {
+    fn state_after(&mut self, byte: u8) -> Result<State, ChunkError> {
         match (self.state, byte) {
             (State::Begin | State::Digits, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
                 if self.state == State::Begin {
@@ -121,25 +121,25 @@ impl ChunkedDecoder {
                 Ok(State::Digits)
             }
             (State::Begin, _) => Err(ChunkError::Size),
-            (State::Digits | State::Blank | State::Extension, b'\r') => Ok(State::SizeEnd),
-            (State::Digits | State::Blank, b';') => Ok(State::Extension),
-            (State::Digits | State::Blank, b' ' | b'\t') => {
+            (State::Digits | State::Spaces | State::Extension, b'\r') => Ok(State::SizeCr),
+            (State::Digits | State::Spaces, b';') => Ok(State::Extension),
+            (State::Digits | State::Spaces, b' ' | b'\t') => {
                 self.count_extension_byte()?;
-                Ok(State::Blank)
+                Ok(State::Spaces)
             }
-            (State::Digits | State::Blank, _) => Err(ChunkError::Size),
+            (State::Digits | State::Spaces, _) => Err(ChunkError::Size),
             // Some servers accept a bare LF as a line ending, others do not.
             (State::Extension, b'\n') => Err(ChunkError::Line),
             (State::Extension, _) => {
                 self.count_extension_byte()?;
                 Ok(State::Extension)
             }
-            (State::SizeEnd, b'\n') if self.size == 0 => Ok(State::Trailers),
-            (State::SizeEnd, b'\n') => Ok(State::Data),
-            (State::SizeEnd, _) => Err(ChunkError::Line),
-            (State::DataEnd, b'\r') => Ok(State::DataEndLine),
-            (State::DataEndLine, b'\n') => Ok(State::Begin),
-            (State::DataEnd | State::DataEndLine | State::Data | State::Trailers, _) => {
+            (State::SizeCr, b'\n') if self.size == 0 => Ok(State::Trailers),
+            (State::SizeCr, b'\n') => Ok(State::Data),
+            (State::SizeCr, _) => Err(ChunkError::Line),
+            (State::DataEnd, b'\r') => Ok(State::DataCr),
+            (State::DataCr, b'\n') => Ok(State::Begin),
+            (State::DataEnd | State::DataCr | State::Data | State::Trailers, _) => {
                 Err(ChunkError::End)
             }
         }
@@ -153,9 +153,9 @@ impl ChunkedDecoder {
         Ok(())
     }
 
-    fn trailer(&mut self, byte: u8) -> Result<Option<ChunkedPart>, ChunkError> {
-        let before = self.trailers.last().copied();
-        if (byte == b'\n') != (before == Some(b'\r')) {
+    fn read_trailer_byte(&mut self, byte: u8) -> Result<Option<ChunkedPart>, ChunkError> {
+        let previous = self.trailers.last().copied();
+        if (byte == b'\n') != (previous == Some(b'\r')) {
             return Err(ChunkError::Line);
         }
         self.trailers.push(byte);
@@ -201,49 +201,55 @@ mod tests {
 
     use super::*;
 
-    /// Decodes a body that arrives in pieces of `at_once` bytes.
-    fn decoded(
+    /// The number of bytes that `decode` reports for a body without an end.
+    const INCOMPLETE: usize = usize::MAX;
+
+    /// Decodes a body that arrives in pieces of this size: its data, its trailers, and its length
+    /// before decoding.
+    fn decode(
         body: &[u8],
-        at_once: usize,
+        piece_bytes: usize,
     ) -> Result<(Vec<u8>, Option<HeaderMap>, usize), ChunkError> {
-        let (mut chunks, mut data, mut used) = (ChunkedDecoder::default(), Vec::new(), 0);
-        for piece in body.chunks(at_once) {
-            let mut piece = Bytes::copy_from_slice(piece);
-            let whole = piece.len();
+        let (mut decoder, mut data, mut consumed) = (ChunkedDecoder::default(), Vec::new(), 0);
+        for piece in body.chunks(piece_bytes) {
+            let mut rest = Bytes::copy_from_slice(piece);
             loop {
-                match chunks.next(&mut piece)? {
+                match decoder.next(&mut rest)? {
                     Some(ChunkedPart::Data(bytes)) => data.extend_from_slice(&bytes),
                     Some(ChunkedPart::Trailers(trailers)) => {
-                        return Ok((data, Some(trailers), used + whole - piece.len()));
+                        return Ok((data, Some(trailers), consumed + piece.len() - rest.len()));
                     }
-                    Some(ChunkedPart::End) => return Ok((data, None, used + whole - piece.len())),
+                    Some(ChunkedPart::End) => {
+                        return Ok((data, None, consumed + piece.len() - rest.len()));
+                    }
                     None => break,
                 }
             }
-            used += whole;
+            consumed += piece.len();
         }
-        Ok((data, None, usize::MAX))
+        Ok((data, None, INCOMPLETE))
     }
 
     #[test]
     fn chunks_are_joined_and_bytes_after_the_body_are_left_unread() {
         let body =
             b"5\r\nhello\r\n00a ;x=\"y\"\r\n0123456789\r\nB\t\r\n0123456789a\r\n0\r\n\r\nHTTP/1.1";
-        for at_once in 1..body.len() {
-            let (data, trailers, used) = decoded(body, at_once).unwrap();
+        for piece_bytes in 1..body.len() {
+            let (data, trailers, consumed) = decode(body, piece_bytes).unwrap();
             assert_eq!(data, b"hello01234567890123456789a");
             assert!(trailers.is_none());
-            assert_eq!(&body[used..], b"HTTP/1.1", "{at_once}");
+            assert_eq!(&body[consumed..], b"HTTP/1.1", "{piece_bytes}");
         }
     }
 
     #[test]
     fn trailers_are_decoded_as_headers() {
         let body = b"1\r\nx\r\n0\r\nX-Sum: 7\r\nx-sum: 8\r\n\r\nrest";
-        for at_once in [1, 3, 100] {
-            let (data, trailers, used) = decoded(body, at_once).unwrap();
+        for piece_bytes in [1, 3, 100] {
+            let (data, trailers, consumed) = decode(body, piece_bytes).unwrap();
             let trailers = trailers.unwrap();
-            assert_eq!((data.as_slice(), &body[used..]), (&b"x"[..], &b"rest"[..]));
+            assert_eq!(data, b"x");
+            assert_eq!(&body[consumed..], b"rest");
             assert_eq!(trailers.get_all("x-sum").iter().count(), 2);
         }
     }
@@ -284,9 +290,9 @@ mod tests {
                 ChunkError::Trailers,
             ),
         ] {
-            for at_once in [1, 7, body.len()] {
+            for piece_bytes in [1, 7, body.len()] {
                 assert_eq!(
-                    decoded(body.as_bytes(), at_once).unwrap_err(),
+                    decode(body.as_bytes(), piece_bytes).unwrap_err(),
                     why,
                     "{body:.40?}"
                 );
@@ -298,20 +304,20 @@ mod tests {
     fn a_truncated_body_is_never_complete() {
         let body = b"5\r\nhello\r\n0\r\nA: b\r\n\r\n";
         for end in 0..body.len() {
-            assert_eq!(decoded(&body[..end], 4).unwrap().2, usize::MAX, "{end}");
+            assert_eq!(decode(&body[..end], 4).unwrap().2, INCOMPLETE, "{end}");
         }
     }
 
     proptest! {
         #[test]
-        fn decoding_never_adds_bytes(body in proptest::collection::vec(any::<u8>(), 0..200), at_once in 1_usize..50) {
-            if let Ok((data, _, _)) = decoded(&body, at_once) {
+        fn decoding_never_adds_bytes(body in proptest::collection::vec(any::<u8>(), 0..200), piece_bytes in 1_usize..50) {
+            if let Ok((data, _, _)) = decode(&body, piece_bytes) {
                 prop_assert!(data.len() <= body.len());
             }
         }
 
         #[test]
-        fn an_encoded_body_is_decoded_to_itself(data in proptest::collection::vec(any::<u8>(), 1..300), size in 1_usize..50, at_once in 1_usize..50) {
+        fn an_encoded_body_is_decoded_to_itself(data in proptest::collection::vec(any::<u8>(), 1..300), size in 1_usize..50, piece_bytes in 1_usize..50) {
             let mut body = Vec::new();
             for chunk in data.chunks(size) {
                 body.extend_from_slice(format!("{:X}\r\n", chunk.len()).as_bytes());
@@ -319,7 +325,7 @@ mod tests {
                 body.extend_from_slice(b"\r\n");
             }
             body.extend_from_slice(b"0\r\n\r\n");
-            prop_assert_eq!(decoded(&body, at_once).unwrap().0, data);
+            prop_assert_eq!(decode(&body, piece_bytes).unwrap().0, data);
         }
     }
 }

@@ -10,10 +10,11 @@ use tokio::io::AsyncWrite;
 
 use super::super::upload_body::{BodyAborted, UploadBody};
 
-/// Enough for most heads. An idle connection keeps no larger buffer.
+/// The capacity of `prefix`, in bytes: enough for most heads. An idle connection keeps no larger
+/// buffer.
 const PREFIX_CAPACITY: usize = 4 * 1024;
 
-/// Bytes that are to be written, in this order: `prefix`, `data`, `suffix`.
+/// A request that is being sent. `prefix`, `data` and `suffix` are written in this order.
 #[derive(Default)]
 pub(super) struct RequestWriter {
     /// The request head, or the size line of a chunk.
@@ -24,10 +25,11 @@ pub(super) struct RequestWriter {
     data: Bytes,
     /// The end of a chunk, or of the chunked body.
     suffix: &'static [u8],
-    upload: Option<BodySource>,
+    /// The rest of the body.
+    body: Option<BodySource>,
     /// Whether any byte of the request was sent.
     has_sent_bytes: bool,
-    /// Whether TLS may have buffered some bytes.
+    /// Whether TLS may still buffer some bytes.
     needs_flush: bool,
 }
 
@@ -71,11 +73,11 @@ impl RequestWriter {
 
     /// Sets the body to send after the head; `length` is the announced length.
     pub(super) fn set_body(&mut self, body: UploadBody, length: Option<u64>) {
-        self.upload = Some(BodySource { body, left: length });
+        self.body = Some(BodySource { body, left: length });
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.upload.is_none() && self.is_empty() && !self.needs_flush
+        self.body.is_none() && self.is_empty() && !self.needs_flush
     }
 
     /// Drops everything that was not sent.
@@ -106,7 +108,7 @@ impl RequestWriter {
     ) -> Poll<Result<(), SendError>> {
         loop {
             // A piece of the body that is available is sent together with the head.
-            let waits = self.data.is_empty()
+            let waits_for_body = self.data.is_empty()
                 && self.suffix.is_empty()
                 && self.load_body_data(cx)?.is_pending();
             if !self.is_empty() {
@@ -117,10 +119,10 @@ impl RequestWriter {
                 ready!(Pin::new(&mut *io).poll_flush(cx)).map_err(SendError::Io)?;
                 self.needs_flush = false;
             }
-            if waits {
+            if waits_for_body {
                 return Poll::Pending;
             }
-            if self.upload.is_none() {
+            if self.body.is_none() {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -132,14 +134,14 @@ impl RequestWriter {
 
     /// Loads the next piece of the body, if there is a body.
     fn load_body_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let Some(upload) = &mut self.upload else {
+        let Some(source) = &mut self.body else {
             return Poll::Ready(Ok(()));
         };
-        let data = ready!(upload.body.poll_data(cx)).map_err(|BodyAborted| SendError::Body)?;
+        let data = ready!(source.body.poll_data(cx)).map_err(|BodyAborted| SendError::Body)?;
         // A known end is not awaited, because the client may never signal it separately.
-        let is_last = data.is_none() || upload.body.is_end();
+        let is_last = data.is_none() || source.body.is_end();
         let data = data.unwrap_or_default();
-        if let Some(left) = &mut upload.left {
+        if let Some(left) = &mut source.left {
             // Bytes beyond the announced length would be read as the next request.
             *left = left
                 .checked_sub(data.len() as u64)
@@ -157,7 +159,7 @@ impl RequestWriter {
                 self.prefix_written = 0;
             }
             // Trailers are never in the same piece as data.
-            if let Some(trailers) = upload.body.take_trailers().filter(|_| data.is_empty()) {
+            if let Some(trailers) = source.body.take_trailers().filter(|_| data.is_empty()) {
                 self.suffix = b"\r\n";
                 write_trailers(&mut self.prefix, &trailers);
             }
@@ -166,7 +168,7 @@ impl RequestWriter {
             }
         }
         if is_last {
-            self.upload = None;
+            self.body = None;
         }
         self.data = data;
         Poll::Ready(Ok(()))

@@ -13,38 +13,38 @@ mod control_fields;
 
 /// How many header lines a response may have.
 const LINES_MAX: usize = 1000;
-/// Enough for most responses; so many fit on the stack.
-const LINES_USUAL: usize = 100;
+/// How many header lines are parsed without allocating; enough for most responses.
+const LINES_ON_STACK: usize = 100;
 
 /// The status and the headers of a response.
 #[derive(Debug)]
-pub(in super::super) struct ResponseHead {
+pub(in crate::request::forward) struct ResponseHead {
     /// Not an interim status, except `101`.
-    pub(in super::super) status: StatusCode,
-    pub(in super::super) headers: HeaderMap,
+    pub(in crate::request::forward) status: StatusCode,
+    pub(in crate::request::forward) headers: HeaderMap,
     /// The header names in their original case, if that was requested.
-    pub(in super::super) names: Vec<Bytes>,
+    pub(in crate::request::forward) names: Vec<Bytes>,
     /// The reason phrase, if it is not the standard one.
-    pub(in super::super) reason: Option<ReasonPhrase>,
+    pub(in crate::request::forward) reason: Option<ReasonPhrase>,
     pub(super) framing: Framing,
     /// Whether the connection can be reused after this response.
     pub(super) allows_reuse: bool,
     /// The `Keep-Alive` time-out, if there is one.
     pub(super) keep_alive: Option<Duration>,
     /// Whether the response has an authentication challenge.
-    pub(in super::super) has_challenge: bool,
+    pub(in crate::request::forward) has_challenge: bool,
 }
 
 /// A head, boxed because it is moved often, and its length in bytes.
-type Parsed = (Box<ResponseHead>, usize);
+type HeadAndLength = (Box<ResponseHead>, usize);
 
 /// What the request determines about its response.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct ExpectedHead {
+pub(in crate::request::forward) struct ExpectedHead {
     /// The request was a HEAD, so the response has no body.
-    pub(in super::super) for_head_request: bool,
+    pub(in crate::request::forward) for_head_request: bool,
     /// Whether the original case of header names is needed.
-    pub(in super::super) keeps_header_case: bool,
+    pub(in crate::request::forward) keeps_header_case: bool,
 }
 
 /// How the end of a body is determined.
@@ -60,29 +60,29 @@ pub(super) enum Framing {
 
 /// An invalid or ambiguous response head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in super::super) enum ResponseHeadError {
+pub(in crate::request::forward) enum ResponseHeadError {
     #[error("the head of the response is not HTTP/1")]
     Syntax(#[source] httparse::Error),
     #[error("the response has more than {LINES_MAX} header lines")]
-    Lines,
+    TooManyLines,
     #[error("the response has no valid status")]
     Status,
     #[error("the Content-Length of the response is not a number, or there are several")]
-    Length,
+    ContentLength,
     #[error("the response has a Transfer-Encoding other than `chunked`, or any over HTTP/1.0")]
-    Coding,
+    TransferEncoding,
     #[error("the response has both Content-Length and Transfer-Encoding")]
-    LengthAndCoding,
+    LengthAndTransferEncoding,
 }
 
 /// Parses a head; `None` if it is incomplete.
 pub(super) fn parse(
     read: &Bytes,
     expected: ExpectedHead,
-) -> Result<Option<Parsed>, ResponseHeadError> {
-    let mut lines = [const { MaybeUninit::uninit() }; LINES_USUAL];
+) -> Result<Option<HeadAndLength>, ResponseHeadError> {
+    let mut lines = [const { MaybeUninit::uninit() }; LINES_ON_STACK];
     match parse_lines(read, expected, &mut lines) {
-        Err(ResponseHeadError::Lines) => {
+        Err(ResponseHeadError::TooManyLines) => {
             let mut lines = vec![MaybeUninit::uninit(); LINES_MAX];
             parse_lines(read, expected, &mut lines)
         }
@@ -95,7 +95,7 @@ fn parse_lines<'read>(
     read: &'read Bytes,
     expected: ExpectedHead,
     lines: &mut [MaybeUninit<httparse::Header<'read>>],
-) -> Result<Option<Parsed>, ResponseHeadError> {
+) -> Result<Option<HeadAndLength>, ResponseHeadError> {
     let mut parsed = httparse::Response::new(&mut []);
     let status = httparse::ParserConfig::default().parse_response_with_uninit_headers(
         &mut parsed,
@@ -130,15 +130,14 @@ fn parse_lines<'read>(
         // be taken for the response to the next request, so the connection is not reused. A 304
         // with `Content-Length` is an exception: it is common, and the length describes the cached
         // body.
-        let length_alone =
-            matches!(framing, Framing::Length(_)) && status != StatusCode::NO_CONTENT;
-        let quiet = matches!(
+        let announces_no_bytes = matches!(
             framing,
             Framing::Empty | Framing::UntilClose | Framing::Length(0)
         );
-        let sure = quiet || (status == StatusCode::NOT_MODIFIED && length_alone);
+        let describes_cached_body =
+            status == StatusCode::NOT_MODIFIED && matches!(framing, Framing::Length(_));
         if has_no_body {
-            (Framing::Empty, sure)
+            (Framing::Empty, announces_no_bytes || describes_cached_body)
         } else {
             (framing, true)
         }
@@ -178,7 +177,7 @@ fn unusual_reason(status: StatusCode, reason: Option<&str>) -> Option<ReasonPhra
 impl From<httparse::Error> for ResponseHeadError {
     fn from(error: httparse::Error) -> Self {
         match error {
-            httparse::Error::TooManyHeaders => Self::Lines,
+            httparse::Error::TooManyHeaders => Self::TooManyLines,
             other => Self::Syntax(other),
         }
     }
@@ -193,12 +192,12 @@ mod tests {
         keeps_header_case: false,
     };
 
-    fn head(text: &str) -> Result<Option<Parsed>, ResponseHeadError> {
+    fn parse_head(text: &str) -> Result<Option<HeadAndLength>, ResponseHeadError> {
         parse(&Bytes::copy_from_slice(text.as_bytes()), PLAIN)
     }
 
-    fn framed(lines: &str) -> Result<Framing, ResponseHeadError> {
-        head(&format!("HTTP/1.1 200 OK\r\n{lines}\r\n")).map(|head| head.unwrap().0.framing)
+    fn framing_of(lines: &str) -> Result<Framing, ResponseHeadError> {
+        parse_head(&format!("HTTP/1.1 200 OK\r\n{lines}\r\n")).map(|head| head.unwrap().0.framing)
     }
 
     #[test]
@@ -218,58 +217,58 @@ mod tests {
             ),
             ("Transfer-Encoding: Chunked\r\n", Framing::Chunked),
         ] {
-            assert_eq!(framed(lines), Ok(framing), "{lines:?}");
+            assert_eq!(framing_of(lines), Ok(framing), "{lines:?}");
         }
     }
 
     #[test]
     fn an_ambiguous_head_is_refused() {
-        use ResponseHeadError::{Coding, Length, LengthAndCoding};
+        use ResponseHeadError::{ContentLength, LengthAndTransferEncoding, TransferEncoding};
         for (lines, why) in [
-            ("Content-Length: 7\r\nContent-Length: 8\r\n", Length),
-            ("Content-Length: 7, 8\r\n", Length),
-            ("Content-Length: \r\n", Length),
-            ("Content-Length: 7,\r\n", Length),
-            ("Content-Length: +7\r\n", Length),
-            ("Content-Length: -7\r\n", Length),
-            ("Content-Length: 0x7\r\n", Length),
-            ("Content-Length: 7 7\r\n", Length),
-            ("Content-Length: 18446744073709551616\r\n", Length),
+            ("Content-Length: 7\r\nContent-Length: 8\r\n", ContentLength),
+            ("Content-Length: 7, 8\r\n", ContentLength),
+            ("Content-Length: \r\n", ContentLength),
+            ("Content-Length: 7,\r\n", ContentLength),
+            ("Content-Length: +7\r\n", ContentLength),
+            ("Content-Length: -7\r\n", ContentLength),
+            ("Content-Length: 0x7\r\n", ContentLength),
+            ("Content-Length: 7 7\r\n", ContentLength),
+            ("Content-Length: 18446744073709551616\r\n", ContentLength),
             (
                 "Content-Length: 7\r\nTransfer-Encoding: chunked\r\n",
-                LengthAndCoding,
+                LengthAndTransferEncoding,
             ),
             (
                 "Transfer-Encoding: chunked\r\nContent-Length: 7\r\n",
-                LengthAndCoding,
+                LengthAndTransferEncoding,
             ),
             (
                 "Content-Length: 7\r\nTransfer-Encoding: identity\r\n",
-                LengthAndCoding,
+                LengthAndTransferEncoding,
             ),
-            ("Transfer-Encoding: gzip\r\n", Coding),
-            ("Transfer-Encoding: gzip, chunked\r\n", Coding),
-            ("Transfer-Encoding: chunked, identity\r\n", Coding),
+            ("Transfer-Encoding: gzip\r\n", TransferEncoding),
+            ("Transfer-Encoding: gzip, chunked\r\n", TransferEncoding),
+            ("Transfer-Encoding: chunked, identity\r\n", TransferEncoding),
             (
                 "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-                Coding,
+                TransferEncoding,
             ),
-            ("Transfer-Encoding: xchunked\r\n", Coding),
-            ("Transfer-Encoding: \"chunked\"\r\n", Coding),
+            ("Transfer-Encoding: xchunked\r\n", TransferEncoding),
+            ("Transfer-Encoding: \"chunked\"\r\n", TransferEncoding),
             (
                 "Transfer-Encoding: chunked\u{b}\r\n",
                 ResponseHeadError::Syntax(httparse::Error::HeaderValue),
             ),
-            ("Transfer-Encoding:\r\n", Coding),
+            ("Transfer-Encoding:\r\n", TransferEncoding),
         ] {
-            assert_eq!(framed(lines), Err(why), "{lines:?}");
+            assert_eq!(framing_of(lines), Err(why), "{lines:?}");
         }
         let old = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-        assert_eq!(head(old).unwrap_err(), Coding);
+        assert_eq!(parse_head(old).unwrap_err(), TransferEncoding);
     }
 
     #[test]
-    fn a_head_that_is_none_is_refused() {
+    fn an_invalid_head_is_refused() {
         for text in [
             "SSH-2.0-OpenSSH_9.6\r\n\r\n",
             "HTTP/2.0 200 OK\r\n\r\n",
@@ -284,13 +283,16 @@ mod tests {
             "HTTP/1.1 200 OK\r\nA: b\0c\r\n\r\n",
             "HTTP/1.1 200 OK\r\nA: b\rContent-Length: 1\r\n\r\n",
         ] {
-            assert!(head(text).is_err(), "{text:?}");
+            assert!(parse_head(text).is_err(), "{text:?}");
         }
         let many = format!(
             "HTTP/1.1 200 OK\r\n{}\r\n",
             "A: b\r\n".repeat(LINES_MAX + 1)
         );
-        assert_eq!(head(&many).unwrap_err(), ResponseHeadError::Lines);
+        assert_eq!(
+            parse_head(&many).unwrap_err(),
+            ResponseHeadError::TooManyLines
+        );
     }
 
     #[test]
@@ -303,7 +305,7 @@ mod tests {
         ] {
             let text = format!("HTTP/1.1 {status}\r\nContent-Length: 7\r\n\r\n");
             assert_eq!(
-                head(&text).unwrap().unwrap().0.framing,
+                parse_head(&text).unwrap().unwrap().0.framing,
                 Framing::Empty,
                 "{status}"
             );
@@ -334,7 +336,7 @@ mod tests {
         ] {
             let text = format!("{start} 200 OK\r\n{options}Content-Length: 0\r\n\r\n");
             assert_eq!(
-                head(&text).unwrap().unwrap().0.allows_reuse,
+                parse_head(&text).unwrap().unwrap().0.allows_reuse,
                 kept,
                 "{text:?}"
             );
@@ -361,7 +363,7 @@ mod tests {
             ("X-Keep-Alive: timeout=1\r\n", None),
         ] {
             let text = format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 0\r\n\r\n");
-            let keep_alive = head(&text).unwrap().unwrap().0.keep_alive;
+            let keep_alive = parse_head(&text).unwrap().unwrap().0.keep_alive;
             assert_eq!(keep_alive, seconds.map(Duration::from_secs), "{lines:?}");
         }
     }
@@ -370,9 +372,9 @@ mod tests {
     fn a_head_is_parsed_once_it_is_complete() {
         let text = "HTTP/1.1 200 OK\r\nA: b\r\nA: c\r\n\r\n";
         for end in 0..text.len() {
-            assert!(head(&text[..end]).unwrap().is_none(), "{end}");
+            assert!(parse_head(&text[..end]).unwrap().is_none(), "{end}");
         }
-        let (head, bytes) = head(&format!("{text}body")).unwrap().unwrap();
+        let (head, bytes) = parse_head(&format!("{text}body")).unwrap().unwrap();
         assert_eq!(bytes, text.len());
         assert_eq!(head.headers.get_all("a").iter().count(), 2);
     }

@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn a_connection_is_reused_for_successive_requests() {
     let port = server(|number, mut stream| async move {
-        while let Some(head) = head(&mut stream).await {
+        while let Some(head) = read_head(&mut stream).await {
             assert!(head.starts_with("get /a?b http/1.1\r\n"), "{head}");
             assert!(
                 !head.contains("content-length") && !head.contains("connection:"),
@@ -34,17 +34,17 @@ async fn a_connection_is_reused_after_responses_without_a_body() {
             "304 Not Modified",
             "204 No Content",
         ] {
-            head(&mut stream).await;
+            read_head(&mut stream).await;
             write(
                 &mut stream,
                 &format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 {answer}\r\n\r\n"),
             )
             .await;
         }
-        head(&mut stream).await;
+        read_head(&mut stream).await;
         let chunks = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
         write(&mut stream, chunks).await;
-        head(&mut stream).await;
+        read_head(&mut stream).await;
     })
     .await;
     let forwarder = forwarder(vec![http(port)]);
@@ -67,7 +67,7 @@ async fn a_connection_is_reused_after_responses_without_a_body() {
 #[tokio::test]
 async fn a_connection_with_an_unread_response_is_never_reused() {
     let port = server(|number, mut stream| async move {
-        while head(&mut stream).await.is_some() {
+        while read_head(&mut stream).await.is_some() {
             let text = format!("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{number}");
             write(&mut stream, &text).await;
         }
@@ -101,14 +101,14 @@ async fn a_stale_connection_is_replaced_once_for_a_repeatable_request() {
     let port = server(move |_, mut stream| {
         let count = Arc::clone(&count);
         async move {
-            head(&mut stream).await;
+            read_head(&mut stream).await;
             count.fetch_add(1, Ordering::Relaxed);
             write(
                 &mut stream,
                 "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
             )
             .await;
-            head(&mut stream).await;
+            read_head(&mut stream).await;
         }
     })
     .await;
@@ -133,7 +133,7 @@ async fn an_idle_connection_that_was_closed_fails_no_request() {
     let port = server(move |_, mut stream| {
         let closed = closed.clone();
         async move {
-            head(&mut stream).await;
+            read_head(&mut stream).await;
             write(
                 &mut stream,
                 "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
@@ -214,9 +214,9 @@ async fn requests_go_to_the_upstream_with_the_fewest_in_progress() {
         let open = Request::post("/").header("host", "a").body(body).unwrap();
         held.push(send(&forwarder, route(), open).await.unwrap());
     }
-    assert_eq!(forwarder.pools[0].load(), [3, 3]);
+    assert_eq!(forwarder.pools[0].requests_in_progress(), [3, 3]);
     drop(held);
-    until_load_is(&forwarder, &[0, 0]).await;
+    wait_for_requests_in_progress(&forwarder, &[0, 0]).await;
 }
 
 #[tokio::test]
@@ -390,7 +390,7 @@ async fn an_aborted_request_closes_the_upstream_connection() {
         let both = both.lock().unwrap().take();
         async move {
             let (arrived, closed) = both.unwrap();
-            head(&mut stream).await;
+            read_head(&mut stream).await;
             arrived.send(()).unwrap();
             assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
             closed.send(()).unwrap();
@@ -407,7 +407,7 @@ async fn an_aborted_request_closes_the_upstream_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_clients_each_get_their_own_responses() {
-    let (port, _stop) = front(
+    let (port, _stop) = proxy(
         forwarder(vec![http(echo().await), http(echo().await)]),
         route(),
     )
@@ -439,14 +439,14 @@ async fn concurrent_clients_each_get_their_own_responses() {
 }
 
 /// Waits until this many requests are in progress at each upstream.
-async fn until_load_is(forwarder: &Forwarder, load: &[usize]) {
+async fn wait_for_requests_in_progress(forwarder: &Forwarder, load: &[usize]) {
     let waiting = async {
-        while forwarder.pools[0].load() != load {
+        while forwarder.pools[0].requests_in_progress() != load {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
-    waited.unwrap_or_else(|_| panic!("{:?}", forwarder.pools[0].load()));
+    waited.unwrap_or_else(|_| panic!("{:?}", forwarder.pools[0].requests_in_progress()));
 }
 
 #[tokio::test]
@@ -458,9 +458,13 @@ async fn an_aborted_request_keeps_its_slot_until_the_upstream_finishes_it() {
         let script = script.lock().unwrap().take();
         async move {
             let (got, answered) = script.expect("one connection is made");
-            head(&mut stream).await.unwrap();
+            read_head(&mut stream).await.unwrap();
             got.send(()).unwrap();
-            assert_eq!(head(&mut stream).await, None, "the end of the connection");
+            assert_eq!(
+                read_head(&mut stream).await,
+                None,
+                "the end of the connection"
+            );
             write(&mut stream, answered.await.unwrap()).await;
             std::future::pending::<()>().await;
         }
@@ -468,7 +472,7 @@ async fn an_aborted_request_keeps_its_slot_until_the_upstream_finishes_it() {
     .await;
     let settings = PoolSettings {
         connections_max: 1,
-        abandoned: Duration::from_secs(3600),
+        abandoned_timeout: Duration::from_secs(3600),
         ..PoolSettings::new(vec![http(port)], Duration::from_secs(10))
     };
     let forwarder = Forwarder::build(vec![settings], None).unwrap();
@@ -477,12 +481,12 @@ async fn an_aborted_request_keeps_its_slot_until_the_upstream_finishes_it() {
         _ = send(&forwarder, route(), get()) => panic!("the upstream did not respond"),
         asked = asked => asked.unwrap(),
     }
-    assert_eq!(forwarder.pools[0].load(), [1]);
+    assert_eq!(forwarder.pools[0].requests_in_progress(), [1]);
     let refused = send(&forwarder, route(), get()).await;
     assert!(
         matches!(refused, Err(ForwardError::ClientShare)),
         "{refused:?}"
     );
     answer.send("HTTP/1.1 204 No Content\r\n\r\n").unwrap();
-    until_load_is(&forwarder, &[0]).await;
+    wait_for_requests_in_progress(&forwarder, &[0]).await;
 }

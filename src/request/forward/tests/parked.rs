@@ -38,7 +38,7 @@ async fn a_connection_that_the_upstream_closes_is_removed() {
     let port = server(move |_, mut stream| {
         let closed = closed.lock().unwrap().take();
         async move {
-            head(&mut stream).await.unwrap();
+            read_head(&mut stream).await.unwrap();
             write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx").await;
             let _ = closed.unwrap().await;
         }
@@ -48,10 +48,10 @@ async fn a_connection_that_the_upstream_closes_is_removed() {
     let client = connection();
     ask(&forwarder, zhang(), &client).await.unwrap();
     forwarder.pools[0].sweep();
-    assert_eq!(forwarder.pools[0].parked(), [1]);
+    assert_eq!(forwarder.pools[0].parked_counts(), [1]);
     drop(close);
     let swept = tokio::time::timeout(Duration::from_secs(20), async {
-        while forwarder.pools[0].parked() != [0] {
+        while forwarder.pools[0].parked_counts() != [0] {
             tokio::time::sleep(Duration::from_millis(5)).await;
             forwarder.pools[0].sweep();
         }
@@ -63,20 +63,20 @@ async fn a_connection_that_the_upstream_closes_is_removed() {
 async fn a_private_connection_has_the_idle_time_out_of_the_pool() {
     for (idle, keep_alive) in [(200, ""), (3_600_000, "keep-alive: timeout=1\r\n")] {
         let port = server(move |_, mut stream| async move {
-            while head(&mut stream).await.is_some() {
+            while read_head(&mut stream).await.is_some() {
                 let head = "HTTP/1.1 200 OK\r\ncontent-length: 1";
                 write(&mut stream, &format!("{head}\r\n{keep_alive}\r\nx")).await;
             }
         })
         .await;
         let forwarder = built(PoolSettings {
-            idle: Duration::from_millis(idle),
+            idle_timeout: Duration::from_millis(idle),
             ..settings(&[port])
         });
         let client = connection();
         ask(&forwarder, zhang(), &client).await.unwrap();
         let closed = tokio::time::timeout(Duration::from_secs(20), async {
-            while forwarder.pools[0].parked() != [0] {
+            while forwarder.pools[0].parked_counts() != [0] {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 // The pool itself sweeps too rarely for the test.
                 if !keep_alive.is_empty() {
@@ -91,7 +91,7 @@ async fn a_private_connection_has_the_idle_time_out_of_the_pool() {
 #[tokio::test]
 async fn at_the_limit_connections_of_anonymous_callers_are_closed_first() {
     let forwarder = built(settings(&[echo().await]));
-    let waiting = || forwarder.pools[0].parked()[0];
+    let waiting = || forwarder.pools[0].parked_counts()[0];
     let clients: [_; 4] = std::array::from_fn(|_| connection());
     let ask = |caller, at: usize| ask(&forwarder, caller, &clients[at]);
     // Anonymous callers have one place.
@@ -126,7 +126,7 @@ async fn an_anonymous_client_keeps_two_connections_and_an_authenticated_one_eigh
         let port = server(move |_, mut stream| {
             let asked = Arc::clone(&asked);
             async move {
-                while let Some(head) = head(&mut stream).await {
+                while let Some(head) = read_head(&mut stream).await {
                     assert!(head.contains("ntlm x"), "{head}");
                     asked.wait().await;
                     let text = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx";
@@ -141,9 +141,9 @@ async fn an_anonymous_client_keeps_two_connections_and_an_authenticated_one_eigh
         for answer in futures_util::future::join_all(all).await {
             assert_eq!(answer.unwrap(), "x");
         }
-        assert_eq!(forwarder.pools[0].parked(), [most]);
+        assert_eq!(forwarder.pools[0].parked_counts(), [most]);
         drop(client);
-        assert_eq!(forwarder.pools[0].parked(), [0]);
+        assert_eq!(forwarder.pools[0].parked_counts(), [0]);
     }
 }
 
@@ -159,7 +159,7 @@ async fn a_waiting_connection_counts_toward_its_client_and_is_closed_for_a_reque
     for client in &clients {
         ask(&forwarder, zhang(), client).await.unwrap();
     }
-    let parked = || forwarder.pools[0].parked()[0];
+    let parked = || forwarder.pools[0].parked_counts()[0];
     assert_eq!(parked(), 2);
     // Both shares of this client belong to waiting connections; the older one is closed.
     let another = request(Method::POST, "hello");
@@ -180,7 +180,7 @@ async fn no_connection_is_kept_while_another_upstream_waits_for_a_socket() {
     for _ in 0..3 {
         for forwarder in [&a, &b] {
             ask(forwarder, zhang(), &client).await.unwrap();
-            assert_eq!(forwarder.pools[0].parked(), [0]);
+            assert_eq!(forwarder.pools[0].parked_counts(), [0]);
         }
     }
 }

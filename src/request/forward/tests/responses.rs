@@ -5,11 +5,11 @@ use super::*;
 #[tokio::test]
 async fn a_slow_upstream_times_out_and_the_error_names_the_phase() {
     let port = server(|number, mut stream| async move {
-        head(&mut stream).await;
+        read_head(&mut stream).await;
         if number == 2 {
             write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no").await;
         }
-        head(&mut stream).await;
+        read_head(&mut stream).await;
     })
     .await;
     let forwarder = forwarder(vec![http(port)]);
@@ -155,7 +155,7 @@ async fn connect_and_trace_are_never_forwarded() {
 #[tokio::test]
 async fn the_host_header_is_the_clients_the_upstreams_or_a_configured_one() {
     let port = server(|_, mut stream| async move {
-        while let Some(head) = head(&mut stream).await {
+        while let Some(head) = read_head(&mut stream).await {
             let host = head
                 .lines()
                 .find(|line| line.starts_with("host: "))

@@ -50,7 +50,7 @@ async fn a_request_that_gets_no_socket_in_time_fails_as_busy() {
     let slow = server(move |_, mut stream| {
         let kept = kept.lock().unwrap().take();
         async move {
-            head(&mut stream).await;
+            read_head(&mut stream).await;
             let _ = kept.unwrap().await;
         }
     })

@@ -8,7 +8,7 @@ const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nu
 /// An upstream that upgrades to `protocol`, sends `early` with its response, and echoes.
 async fn upgrading(protocol: &'static str, early: &'static str) -> u16 {
     server(move |_, mut stream| async move {
-        let head = head(&mut stream).await.unwrap();
+        let head = read_head(&mut stream).await.unwrap();
         assert!(head.contains("connection: upgrade\r\n"), "{head}");
         assert!(
             head.contains("sec-websocket-key: dghlihnhbxbszsbub25jzq==\r\n"),
@@ -28,10 +28,10 @@ async fn upgrading(protocol: &'static str, early: &'static str) -> u16 {
 #[tokio::test]
 async fn a_tunnel_forwards_bytes_in_both_directions_until_it_is_stopped() {
     let upstream = upgrading("websocket", "\u{1}\u{2}hi").await;
-    let (port, stop) = front(forwarder(vec![http(upstream)]), route()).await;
+    let (port, stop) = proxy(forwarder(vec![http(upstream)]), route()).await;
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     write(&mut client, HANDSHAKE).await;
-    let head = head(&mut client).await.unwrap();
+    let head = read_head(&mut client).await.unwrap();
     assert!(head.starts_with("http/1.1 101"), "{head}");
     assert!(head.contains("sec-websocket-accept: x\r\n") && head.contains("upgrade: websocket"));
     let mut early = [0; 4];
@@ -50,10 +50,10 @@ async fn a_tunnel_forwards_bytes_in_both_directions_until_it_is_stopped() {
 #[tokio::test]
 async fn a_tunnel_that_is_stopped_within_a_frame_is_closed_without_a_close_frame() {
     let upstream = upgrading("websocket", "\u{1}\u{9}half").await;
-    let (port, stop) = front(forwarder(vec![http(upstream)]), route()).await;
+    let (port, stop) = proxy(forwarder(vec![http(upstream)]), route()).await;
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     write(&mut client, HANDSHAKE).await;
-    head(&mut client).await.unwrap();
+    read_head(&mut client).await.unwrap();
     let mut early = [0; 6];
     client.read_exact(&mut early).await.unwrap();
     stop.send(()).unwrap();
@@ -67,10 +67,10 @@ async fn an_idle_tunnel_ends_and_a_closed_side_closes_the_other() {
     for route in [route_with_short_timeouts(), route()] {
         let silent = route.limits.idle == SHORT_TIMEOUT;
         let upstream = upgrading("websocket", "").await;
-        let (port, _stop) = front(forwarder(vec![http(upstream)]), route).await;
+        let (port, _stop) = proxy(forwarder(vec![http(upstream)]), route).await;
         let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         write(&mut client, HANDSHAKE).await;
-        head(&mut client).await.unwrap();
+        read_head(&mut client).await.unwrap();
         if !silent {
             client.shutdown().await.unwrap();
         }
@@ -83,12 +83,17 @@ async fn an_idle_tunnel_ends_and_a_closed_side_closes_the_other() {
 #[tokio::test]
 async fn an_unrequested_upgrade_is_an_invalid_response() {
     let upstream = upgrading("h2c", "").await;
-    let (port, _stop) = front(forwarder(vec![http(upstream)]), route()).await;
+    let (port, _stop) = proxy(forwarder(vec![http(upstream)]), route()).await;
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     write(&mut client, HANDSHAKE).await;
-    assert!(head(&mut client).await.unwrap().starts_with("http/1.1 502"));
+    assert!(
+        read_head(&mut client)
+            .await
+            .unwrap()
+            .starts_with("http/1.1 502")
+    );
     let port = server(|_, mut stream| async move {
-        head(&mut stream).await;
+        read_head(&mut stream).await;
         write(
             &mut stream,
             "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n",

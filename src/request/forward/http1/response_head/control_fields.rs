@@ -12,21 +12,25 @@ use super::{Framing, ResponseHeadError};
 /// The combined content of these headers.
 #[derive(Debug, Default)]
 pub(super) struct ControlFields {
-    lengths: Lengths,
-    transfer_codings: usize,
+    content_lengths: ContentLengths,
+    /// How many `Transfer-Encoding` headers there are.
+    transfer_encoding_lines: usize,
+    /// Whether the last of these is `chunked`.
     is_chunked: bool,
     has_close: bool,
     has_keep_alive: bool,
     /// The shortest `Keep-Alive` time-out.
     pub(super) keep_alive: Option<Duration>,
-    /// Whether the response has an authentication challenge.
+    /// Whether there is a `WWW-Authenticate` or `Proxy-Authenticate` header.
     pub(super) has_challenge: bool,
 }
 
 /// The `Content-Length` headers.
 #[derive(Debug, Default)]
-struct Lengths {
+struct ContentLengths {
+    /// The last value.
     value: Option<u64>,
+    /// How many values there are: several headers, or a list in one.
     count: usize,
     /// Whether a value is not a number, or two values differ.
     is_invalid: bool,
@@ -39,11 +43,15 @@ impl ControlFields {
         match name.len() {
             10 if is("connection") => self.read_connection(value),
             10 if is("keep-alive") => {
-                self.keep_alive = self.keep_alive.into_iter().chain(timeout(value)).min();
+                self.keep_alive = self
+                    .keep_alive
+                    .into_iter()
+                    .chain(parse_timeout(value))
+                    .min();
             }
-            14 if is("content-length") => self.lengths.read(value),
+            14 if is("content-length") => self.content_lengths.read(value),
             17 if is("transfer-encoding") => {
-                self.transfer_codings += 1;
+                self.transfer_encoding_lines += 1;
                 self.is_chunked = value.eq_ignore_ascii_case(b"chunked");
             }
             16 if is("www-authenticate") => self.has_challenge = true,
@@ -61,22 +69,22 @@ impl ControlFields {
 
     /// The framing of the body (RFC 9112 6.3).
     pub(super) fn framing(&self, is_http_1_0: bool) -> Result<Framing, ResponseHeadError> {
-        let length = match self.lengths.is_invalid {
-            true => return Err(ResponseHeadError::Length),
-            false => self.lengths.value,
+        let length = match self.content_lengths.is_invalid {
+            true => return Err(ResponseHeadError::ContentLength),
+            false => self.content_lengths.value,
         };
-        match (self.transfer_codings, length) {
+        match (self.transfer_encoding_lines, length) {
             (0, None) => Ok(Framing::UntilClose),
             (0, Some(length)) => Ok(Framing::Length(length)),
-            (_, Some(_)) => Err(ResponseHeadError::LengthAndCoding),
+            (_, Some(_)) => Err(ResponseHeadError::LengthAndTransferEncoding),
             (1, None) if !is_http_1_0 && self.is_chunked => Ok(Framing::Chunked),
-            (_, None) => Err(ResponseHeadError::Coding),
+            (_, None) => Err(ResponseHeadError::TransferEncoding),
         }
     }
 
     /// Replaces a repeated `Content-Length` (several lines, or a list in one) by one.
     pub(super) fn join_lengths(&self, headers: &mut HeaderMap) {
-        if let (Some(length), 2..) = (self.lengths.value, self.lengths.count) {
+        if let (Some(length), 2..) = (self.content_lengths.value, self.content_lengths.count) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
     }
@@ -90,18 +98,19 @@ impl ControlFields {
     }
 }
 
-impl Lengths {
+impl ContentLengths {
     fn read(&mut self, line: &[u8]) {
         for text in line.split(|byte| *byte == b',') {
-            let length = number(text.trim_ascii());
-            self.is_invalid |= length.is_none() || self.value.is_some_and(|v| Some(v) != length);
+            let length = parse_number(text.trim_ascii());
+            self.is_invalid |=
+                length.is_none() || self.value.is_some_and(|value| Some(value) != length);
             self.value = length;
             self.count += 1;
         }
     }
 }
 
-fn number(text: &[u8]) -> Option<u64> {
+fn parse_number(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
     }
@@ -112,13 +121,13 @@ fn number(text: &[u8]) -> Option<u64> {
 }
 
 /// The time-out of a `Keep-Alive` header such as `timeout=5, max=100`.
-fn timeout(value: &[u8]) -> Option<Duration> {
+fn parse_timeout(value: &[u8]) -> Option<Duration> {
     let mut parameters = value.split(|byte| matches!(byte, b',' | b';'));
     parameters.find_map(|parameter| {
         let at = parameter.iter().position(|byte| *byte == b'=')?;
         let (name, seconds) = parameter.split_at(at);
         let is_timeout = name.trim_ascii().eq_ignore_ascii_case(b"timeout");
-        let seconds = is_timeout.then(|| number(seconds[1..].trim_ascii()))?;
+        let seconds = is_timeout.then(|| parse_number(seconds[1..].trim_ascii()))?;
         seconds.map(Duration::from_secs)
     })
 }
