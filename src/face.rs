@@ -1,5 +1,6 @@
-//! Answers HTTP requests: own paths, checks of other proxies, and requests to forward. The verdict
-//! comes from [`decide`]; this module only turns it into a response.
+//! Answers HTTP requests: requests for own paths, checks that another proxy sends before it forwards a
+//! request, and requests to forward. The verdict comes from [`decide`]; this module turns it into a
+//! response.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -64,13 +65,14 @@ impl RequestContext<'_> {
     }
 }
 
-/// How a request goes on after its head was read.
+/// What follows after the head of a request was read.
 enum Step {
     Respond(LoggedResponse),
     Forward(Permit, RequestRewrite),
 }
 
-/// Computes the headers to forward, or refuses if the route's header expressions cost too much.
+/// Computes the headers to forward. Refuses if the route's header expressions took too much work, which
+/// is known only after they were evaluated.
 fn prepare_forward(context: &RequestContext<'_>, permit: Permit) -> Step {
     let rewrite = RequestRewrite::new(
         &permit,
@@ -110,10 +112,10 @@ impl LiveSite {
                 logged.map_response(|response| reply::adapt_cookies(response, &parts.headers))
             }
             (Step::Forward(permit, rewrite), Some(body)) => {
-                let sent = (permit, &rewrite);
+                let permitted = (permit, &rewrite);
                 let request = (&mut parts, body, &connection);
                 return self
-                    .forward(&site, sent, &id, &mut summary, request, started)
+                    .forward(&site, permitted, &id, &mut summary, request, started)
                     .await;
             }
             // Only own paths take the body, and they always respond.
@@ -146,6 +148,7 @@ impl LiveSite {
         let head = match Head::parse(parts, connection, site.parse_options(), summary.at) {
             Ok(head) => head,
             Err(error) => {
+                // Probes of load balancers may lack a `Host` header.
                 if error == HeadError::NoHost
                     && let Some(logged) =
                         Box::pin(sign_in::answer_probe(site, self.services(), parts)).await
@@ -228,7 +231,7 @@ impl LiveSite {
             Some(Ok(forwarded)) => forwarded.received_at,
             _ => Instant::now(),
         };
-        // `None` means that the request was already rechecked and ended.
+        // Without a result, a recheck ended the request during the upload.
         let is_refused = result.is_some()
             && answered_at.saturating_duration_since(sent_at) >= recheck_after
             && !Box::pin(self.is_still_allowed(&permit, parts, connection)).await;
@@ -257,7 +260,7 @@ impl LiveSite {
             permit,
             id: id.clone(),
             client: summary.client,
-            since: sent_at,
+            sent_at,
         };
         let mut response = end_when_refused(forwarded, is_streaming, long_request);
         if let Some(cookie) = renewed_cookie {
@@ -281,7 +284,7 @@ impl LiveSite {
         if let Some(key) = failure.error.limit() {
             self.services().telemetry.count_limit_reached(key);
         }
-        // Parsed again here, so that successful requests need not keep the head.
+        // The head is not kept while a request is forwarded, because only failed requests need it again.
         let head = Head::parse(parts, connection, site.parse_options(), summary.at).ok();
         reply::upstream_failed(logged, &parts.headers, head.as_ref(), id, failure)
     }
@@ -296,7 +299,7 @@ impl LiveSite {
         recheck::is_still_allowed(self, allowed_request(head, connection, permit)).await
     }
 
-    /// The response to a request that is no longer allowed: what the same request would get now.
+    /// The response to a request that is no longer allowed: the response to the same request sent now.
     async fn refuse_midway<B>(
         &self,
         parts: &Parts,
@@ -313,7 +316,7 @@ impl LiveSite {
         let step = self.respond_or_permit(&site, parts, connection, id, summary, &mut no_body);
         let logged = match step.await {
             Step::Respond(logged) => logged,
-            // It would be allowed for another caller, who did not send it.
+            // The request is allowed again, but for another caller than the one the upstream was told.
             Step::Forward(..) => reply::no_longer_allowed(browser::lang(&parts.headers), id),
         };
         logged.with_reason("no longer allowed")
@@ -333,14 +336,14 @@ fn end_when_refused(
         }
         UpstreamResponse::Response(response) => response,
         UpstreamResponse::Upgraded { response, tunnel } => {
-            tunnel::keep(*tunnel, long_request());
+            tunnel::spawn(*tunnel, long_request());
             response
         }
     }
 }
 
-/// Logs that a request head was refused. A header of a trusted proxy is a warning, because an
-/// administrator can correct it.
+/// Logs that a request head was refused. An unreadable header of a trusted proxy is a warning, because
+/// an administrator can correct it.
 fn log_bad_head(site: &Site, peer: Peer, id: &RequestId, error: HeadError) {
     match error {
         HeadError::Forwarded(header) if site.forwarding_header_warnings.allow() => {

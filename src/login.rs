@@ -1,4 +1,4 @@
-//! `Login`: begins and finishes logins; binds each to its browser and its return address.
+//! `Login`: begins and finishes logins, and binds each to its browser and its return address.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,23 +6,19 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use serde_json::{Map, Value};
-use url::Url;
 
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::keys::KeyRing;
-use crate::people::session::{MintError, RefreshableConnector, SessionTimeouts, Sessions};
+use crate::people::People;
+use crate::people::session::{RefreshableConnector, SessionTimeouts, Sessions};
 use crate::people::token_sessions::TokenConnector;
-use crate::people::{AdmissionPolicy, AdmitError, People};
 use crate::single_flight::{PendingCall, SingleFlight};
-use crate::store::{ConnectorId, LoginName, SessionKey, Subject};
-use connector::{
-    AuthnRequest, AuthnResponse, AutoLogin, Challenge, Connector, ConnectorConfig, ConnectorError,
-    Features, LoginMethod, Prompt, RefusalReason,
-};
+use crate::store::{ConnectorId, SessionKey};
+use connector::{AuthnRequest, AuthnResponse, Challenge, Prompt};
 use limits::{Limited, Limits, Step};
 use outcome_key::outcome_key;
-use pending::{FlowId, Mode, Pending, PendingError, PendingTooLarge};
+use pending::{FlowId, Mode, Pending, PendingError};
 use redeem_unsolicited::RecentUnsolicited;
 use return_to::ReturnTo;
 use ticket::{NonceHash, SpentTickets};
@@ -31,6 +27,8 @@ mod build;
 pub mod config;
 pub mod connector;
 pub mod credentials;
+mod entry;
+mod error;
 pub mod fields;
 mod finish;
 pub mod limits;
@@ -42,14 +40,16 @@ pub mod ticket;
 pub mod unsolicited;
 
 pub use build::{BuildError, Deps};
+pub use entry::ConnectorEntry;
+pub use error::LoginError;
 pub use finish::FinishedLogin;
 
 /// How long a repeated callback gets the outcome of the first.
 const OUTCOME_TTL: Duration = Duration::from_secs(30);
-/// The most outcomes that are kept.
+/// The most outcomes that are cached.
 const OUTCOMES_MAX: u64 = 10_000;
 
-/// The outcome of one login, for every request with the same response.
+/// The outcome of one login, shared by all requests with the same authentication response.
 type Outcome = Arc<Result<FinishedLogin, LoginError>>;
 
 /// The logins of one site. Clones share their state.
@@ -68,22 +68,6 @@ pub struct Login {
     recent_unsolicited: RecentUnsolicited,
 }
 
-/// One configured connector.
-#[derive(Debug)]
-pub struct ConnectorEntry {
-    pub id: ConnectorId,
-    /// The name on the sign-in page.
-    pub display_name: String,
-    /// The callback URL.
-    pub callback: Url,
-    pub config: ConnectorConfig,
-    /// The name of its kind: `wecom`.
-    pub kind: &'static str,
-    pub features: Features,
-    pub connector: Arc<dyn Connector>,
-    admission: AdmissionPolicy,
-}
-
 /// A request to begin a login.
 #[derive(Clone, Debug)]
 pub struct BeginRequest<'a> {
@@ -95,11 +79,11 @@ pub struct BeginRequest<'a> {
     pub automatic: bool,
     /// How often it was restarted automatically.
     pub retries: u8,
-    /// The nonce of another host that needs the session.
+    /// The nonce of the host or frame that needs a ticket.
     pub ticket_for: Option<NonceHash>,
     /// Whether a page in another site's frame waits for the ticket.
     pub for_frame: bool,
-    /// The current session of this browser.
+    /// The current session of this browser, which the new one replaces.
     pub replaces: Option<SessionKey>,
     /// The client whose rate limits apply; absent: a trusted proxy did not name the client.
     pub client: Option<Client>,
@@ -120,105 +104,6 @@ pub struct BegunLogin {
     pub app: Option<Map<String, Value>>,
     /// Whether the callback is a cross-site POST.
     pub returns_by_post: bool,
-}
-
-/// Why a login could not begin or finish.
-#[derive(Debug, thiserror::Error)]
-pub enum LoginError {
-    #[error("no connector has this ID")]
-    UnknownConnector,
-    /// A rate limit or an open circuit breaker.
-    #[error("logins are limited now")]
-    Limited(#[source] Limited),
-    /// This browser did not begin the login, or its flow cookie is lost.
-    #[error("the callback does not belong to a login of this browser")]
-    Pending(#[source] PendingError),
-    /// The login does not fit into the cookies that hold it.
-    #[error("the pending login is too large")]
-    TooLarge(#[source] PendingTooLarge),
-    /// The connector or its source failed.
-    #[error("cannot verify the person")]
-    Connector(#[source] ConnectorError),
-    /// An entry token or its flow was used before.
-    #[error("the token was used before")]
-    AlreadyUsed,
-    /// The person was not admitted to an account.
-    #[error("cannot admit the person")]
-    Admit {
-        /// The subject that the source confirmed.
-        subject: Subject,
-        #[source]
-        source: AdmitError,
-    },
-    /// No session was minted.
-    #[error("cannot mint a session for the person")]
-    Mint {
-        /// The subject that the source confirmed.
-        subject: Subject,
-        #[source]
-        source: MintError,
-    },
-    /// The task panicked, or the process is shutting down.
-    #[error("the login was interrupted")]
-    TaskFailed,
-}
-
-impl LoginError {
-    /// The subject that the source confirmed, if it did.
-    pub fn subject(&self) -> Option<&Subject> {
-        match self {
-            Self::Admit { subject, .. } | Self::Mint { subject, .. } => Some(subject),
-            Self::UnknownConnector
-            | Self::Limited(_)
-            | Self::Pending(_)
-            | Self::TooLarge(_)
-            | Self::Connector(_)
-            | Self::AlreadyUsed
-            | Self::TaskFailed => None,
-        }
-    }
-
-    /// Whether the same request may succeed a moment later.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Connector(error) => matches!(
-                error,
-                ConnectorError::Busy(_)
-                    | ConnectorError::NoUsableResponse(_)
-                    | ConnectorError::Issuer(_)
-            ),
-            Self::Admit { source, .. } => matches!(source, AdmitError::Store(_)),
-            Self::Mint { source, .. } => matches!(source, MintError::Store(_)),
-            Self::Limited(_) | Self::TaskFailed => true,
-            Self::UnknownConnector | Self::Pending(_) | Self::TooLarge(_) | Self::AlreadyUsed => {
-                false
-            }
-        }
-    }
-
-    /// Whether every repetition of the response gets this error. A password that was refused may be
-    /// right after an administrator changed it at the source.
-    fn is_final(&self) -> bool {
-        let is_wrong_password = matches!(
-            self,
-            Self::Connector(ConnectorError::Refused {
-                why: RefusalReason::WrongPassword,
-                ..
-            })
-        );
-        !is_wrong_password && !self.is_transient()
-    }
-
-    /// The login name that has no account or is taken, where that is the reason.
-    pub fn login(&self) -> Option<&LoginName> {
-        match self {
-            Self::Admit { source, .. } => match source {
-                AdmitError::Unknown { login } | AdmitError::LoginTaken { login, .. } => Some(login),
-                AdmitError::Map(_) | AdmitError::Closed { .. } | AdmitError::Store(_) => None,
-            },
-            _ => None,
-        }
-    }
 }
 
 impl fmt::Debug for Login {
@@ -254,7 +139,7 @@ impl Login {
     pub fn token_sessions(&self) -> impl Iterator<Item = TokenConnector> {
         self.entries.iter().filter_map(|entry| {
             Some(TokenConnector {
-                reader: Arc::clone(&entry.connector).reads_tokens()?,
+                reader: Arc::clone(&entry.connector).token_reader()?,
                 admission: entry.admission.clone(),
             })
         })
@@ -262,8 +147,8 @@ impl Login {
 
     /// Whether this client may redeem a ticket now.
     pub fn check_ticket_limit(&self, client: Option<Client>) -> Result<(), LoginError> {
-        let taken = self.limits.acquire(Step::Ticket, client);
-        taken.map_err(LoginError::Limited)
+        let acquired = self.limits.acquire(Step::Ticket, client);
+        acquired.map_err(LoginError::Limited)
     }
 
     /// Whether a front-channel logout of an unknown session may be recorded now.
@@ -280,7 +165,7 @@ impl Login {
         &self.spent_tickets
     }
 
-    /// Begins a login. Stores nothing: the browser keeps the sealed pending login.
+    /// Begins a login. Stores nothing on the server: the browser keeps the sealed pending login.
     pub async fn begin(&self, request: BeginRequest<'_>) -> Result<BegunLogin, LoginError> {
         let entry = self
             .entry(request.via)
@@ -359,8 +244,8 @@ impl Login {
                 return Err(Ok(outcome));
             }
             let limited = |limited| Err(LoginError::Limited(limited));
-            let taken = self.limits.acquire(Step::Finish, answer.client);
-            taken.map_err(limited)?;
+            let acquired = self.limits.acquire(Step::Finish, answer.client);
+            acquired.map_err(limited)?;
             let permit = self.limits.enter_circuit(&pending.connector, answer.client);
             let task = finish::FinishTask {
                 entry: Arc::clone(entry),
@@ -386,8 +271,8 @@ impl Login {
             })
         });
         match finishing {
-            Ok(flight) => Ok(outcome_of(flight).await),
-            Err(known) => known,
+            Ok(call) => Ok(outcome_of(call).await),
+            Err(immediate) => immediate,
         }
     }
 
@@ -399,75 +284,17 @@ impl Login {
         answer: &AuthnResponse,
     ) -> Option<Arc<Result<FinishedLogin, LoginError>>> {
         let key = outcome_key(via, flow, answer);
-        // In this order: a login stores its outcome before it leaves the list of running ones.
+        // Running logins first: a login stores its outcome before it leaves the list of running logins.
         match self.finishing.running_call(&key) {
-            Some(flight) => Some(outcome_of(flight).await),
+            Some(call) => Some(outcome_of(call).await),
             None => self.outcomes.get(&key),
         }
     }
 }
 
-impl ConnectorEntry {
-    /// The mode of a login: the forced one, the requested one, or the one that suits the User-Agent.
-    fn mode(&self, asked: Option<Mode>, user_agent: &str) -> Mode {
-        self.features.forced_mode.or(asked).unwrap_or_else(|| {
-            if self.features.is_own_app(user_agent) {
-                Mode::InApp
-            } else {
-                Mode::Web
-            }
-        })
-    }
-
-    /// Whether a login can run without any page of the source in this browser.
-    pub fn can_log_in_silently(&self, user_agent: &str) -> bool {
-        let mode = self.mode(None, user_agent);
-        // The in-app mode is silent only inside the source's own app.
-        let fits = mode == Mode::Web || self.features.is_own_app(user_agent);
-        fits && self.features.silent_in.contains(&mode)
-    }
-
-    /// Whether people can begin a login here; otherwise only the source starts logins.
-    pub fn can_begin_login(&self) -> bool {
-        self.features.login_method != LoginMethod::EntryOnly
-    }
-
-    /// Whether people fill in our form with a user name and a password.
-    pub fn uses_password_form(&self) -> bool {
-        self.features.login_method == LoginMethod::PasswordForm
-    }
-
-    /// Whether a login starts without a click in this browser.
-    pub fn auto_starts_for(&self, user_agent: &str) -> bool {
-        match self.config.auto_login {
-            _ if !self.can_begin_login() => false,
-            AutoLogin::Never => false,
-            AutoLogin::InApp => self.features.is_own_app(user_agent),
-            AutoLogin::Always => true,
-        }
-    }
-
-    /// Whether this User-Agent is that of the source's own app.
-    pub fn is_own_client(&self, user_agent: &str) -> bool {
-        self.features.is_own_app(user_agent)
-    }
-
-    /// Where a login without a return address ends: a path or a URL of this site.
-    pub fn default_return_to(&self, user_agent: &str) -> &str {
-        let mobile = ["Mobi", "Android", "iPhone", "iPad"]
-            .iter()
-            .any(|w| user_agent.contains(w));
-        if mobile {
-            &self.config.home.mobile
-        } else {
-            &self.config.home.desktop
-        }
-    }
-}
-
-async fn outcome_of(flight: PendingCall<Outcome>) -> Outcome {
-    let lost = |_| Arc::new(Err(LoginError::TaskFailed));
-    flight.await.unwrap_or_else(lost)
+async fn outcome_of(call: PendingCall<Outcome>) -> Outcome {
+    let failed = |_| Arc::new(Err(LoginError::TaskFailed));
+    call.await.unwrap_or_else(failed)
 }
 
 /// A period in whole seconds; the largest number stands for anything longer.

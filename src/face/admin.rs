@@ -27,7 +27,8 @@ mod host_check;
 
 pub use host_check::AdminHost;
 
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The media type of the OpenMetrics format.
+const OPEN_METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `[admin]`: metrics, health and the admin API, on their own listener.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -130,10 +131,10 @@ impl Admin {
             return problem(StatusCode::BAD_REQUEST, &HeadError::Target.to_string());
         }
         let path = request.uri().path().to_owned();
-        let reading = matches!(*request.method(), Method::GET | Method::HEAD);
-        let probes =
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let is_probe_without_host =
             matches!(path.as_str(), "/healthz" | "/readyz") && host_check::has_no_host(&request);
-        let hosts = self.hosts.as_deref().filter(|_| !probes);
+        let hosts = self.hosts.as_deref().filter(|_| !is_probe_without_host);
         if hosts.is_some_and(|hosts| !host_check::names_this_listener(&request, hosts)) {
             let host = request.headers().get(HOST);
             tracing::warn!(
@@ -143,12 +144,12 @@ impl Admin {
             let detail = "use an IP address, localhost or a name in [admin] hosts";
             return problem(StatusCode::FORBIDDEN, detail);
         }
-        if !reading && host_check::is_cross_origin(request.headers()) {
+        if !is_read && host_check::is_cross_origin(request.headers()) {
             let detail = "cross-origin requests cannot change anything";
             return problem(StatusCode::FORBIDDEN, detail);
         }
         match path.as_str() {
-            "/metrics" | "/healthz" | "/readyz" if !reading => not_allowed("GET, HEAD"),
+            "/metrics" | "/healthz" | "/readyz" if !is_read => not_allowed("GET, HEAD"),
             "/metrics" => self.metrics(),
             "/healthz" => same_origin_text(
                 StatusCode::OK,
@@ -168,7 +169,7 @@ impl Admin {
 
     fn metrics(&self) -> Response<Body> {
         self.telemetry.set_sessions_cached(self.sessions.cached());
-        same_origin_text(StatusCode::OK, OPEN_METRICS, self.telemetry.render())
+        same_origin_text(StatusCode::OK, OPEN_METRICS_TYPE, self.telemetry.render())
     }
 
     /// Why the store cannot be read or written, if so.
@@ -235,8 +236,12 @@ fn fingerprint(token: &str) -> [u8; 32] {
 }
 
 /// A text that pages of other origins cannot load.
-fn same_origin_text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
-    let mut response = reply::text_for_operators(status, kind, body);
+fn same_origin_text(
+    status: StatusCode,
+    content_type: &'static str,
+    body: String,
+) -> Response<Body> {
+    let mut response = reply::text_for_operators(status, content_type, body);
     response.headers_mut().insert(
         "cross-origin-resource-policy",
         HeaderValue::from_static("same-origin"),

@@ -9,7 +9,7 @@ pub(super) use crate::request::request_kind::{
     RequestKind, request_kind, single_header, single_header_lossy,
 };
 
-/// Whether a state-changing request comes from a page of the same origin, or from no browser.
+/// Whether a state-changing request comes from a page of the same origin.
 pub(super) fn is_same_origin(head: &Head<'_>) -> bool {
     match (
         single_header(head.headers, "origin"),
@@ -17,7 +17,7 @@ pub(super) fn is_same_origin(head: &Head<'_>) -> bool {
     ) {
         (Some(origin), _) => origin == head.origin(),
         (None, Some(site)) => matches!(site, "same-origin" | "none"),
-        // An old browser sends neither, even with a form of another site: only the Referer is left.
+        // An old browser sends neither header, even with a form of another site, so the Referer decides.
         (None, None) => single_header_lossy(head.headers, "referer")
             .and_then(|referer| url::Url::parse(&referer).ok())
             .is_some_and(|referer| referer.origin().ascii_serialization() == head.origin()),
@@ -28,7 +28,7 @@ pub(super) fn lang(headers: &HeaderMap) -> Lang {
     Lang::of(single_header_lossy(headers, "accept-language").as_deref())
 }
 
-/// Whether the browser loads the response into a tab, where no script of another page can read it.
+/// Whether the browser shows the response in a tab, where no script of another page can read it.
 pub(super) fn opens_in_tab(head: &Head<'_>) -> bool {
     single_header(head.headers, "sec-fetch-mode") == Some("navigate")
         && single_header(head.headers, "sec-fetch-dest") == Some("document")

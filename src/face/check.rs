@@ -27,10 +27,11 @@ mod query_restriction;
 pub use http_check::CheckConfig;
 use http_check::HttpCheck;
 
-/// Names the reason of a refusal in one word, for programs and operators.
+/// The reason of a refusal as one word, for programs and operators.
 pub(super) const REASON_HEADER: HeaderName = HeaderName::from_static("x-menshen-reason");
-/// The headers that Envoy removes from the request, separated by commas.
-const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
+/// Lists the headers that Envoy removes from the request, separated by commas.
+const ENVOY_HEADERS_TO_REMOVE: HeaderName =
+    HeaderName::from_static("x-envoy-auth-headers-to-remove");
 
 /// The protocol of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,16 +48,17 @@ pub(super) enum CheckProtocol {
 /// The result of a check, before it becomes a response of its protocol.
 #[derive(Debug)]
 pub(super) enum CheckOutcome {
-    /// Allowed. The cookie is set when the session cookie was renewed.
+    /// Allowed, with the `Set-Cookie` header of a renewed session cookie.
     Allow(Permit, Option<String>),
-    /// Refused, with the reason. The response is for the client of the original request.
+    /// Refused, with the value of [`REASON_HEADER`]. The response is for the client of the original
+    /// request.
     Refuse(RefusalKind, &'static str, Box<LoggedResponse>),
 }
 
 /// The kinds of refusals that protocols distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RefusalKind {
-    /// A login is needed; the response says how or redirects there.
+    /// A login is needed. The response redirects to it or contains its URL.
     Login,
     /// The bearer token is not valid.
     Unauthorized,
@@ -68,12 +70,12 @@ pub(super) enum RefusalKind {
 impl CheckProtocol {
     /// The protocol of an endpoint, if the path is one.
     pub(super) fn at(site: &Site, path: &str) -> Option<Self> {
-        let own = path.strip_prefix(site.prefix.as_str())?;
-        match own {
+        let below_prefix = path.strip_prefix(site.prefix.as_str())?;
+        match below_prefix {
             "/auth" => Some(Self::AuthRequest),
             "/forward-auth" => Some(Self::ForwardAuth),
             _ => {
-                let rest = own.strip_prefix(http_check::ENVOY_PATH)?;
+                let rest = below_prefix.strip_prefix(http_check::ENVOY_PATH)?;
                 (rest.is_empty() || rest.starts_with('/')).then_some(Self::Envoy)
             }
         }
@@ -103,12 +105,12 @@ pub(super) async fn answer(
     }
     let check = match HttpCheck::read(protocol, site, parts) {
         Ok(check) => check,
-        Err(error) => return bad_head(site, connection.peer, id, error),
+        Err(error) => return malformed_check(site, connection.peer, id, error),
     };
     let original = check.original(&parts.headers);
-    let head = match head_of(site, original, connection.peer, summary.at) {
+    let head = match original_head(site, original, connection.peer, summary.at) {
         Ok(head) => head,
-        Err(error) => return bad_head(site, connection.peer, id, error),
+        Err(error) => return malformed_check(site, connection.peer, id, error),
     };
     summary.set_original(&head);
     let context = RequestContext {
@@ -127,7 +129,7 @@ pub(super) async fn answer(
 }
 
 /// The head of the original request.
-pub(super) fn head_of<'a>(
+pub(super) fn original_head<'a>(
     site: &Site,
     original: OriginalRequest<'a>,
     peer: Peer,
@@ -144,7 +146,7 @@ pub(super) async fn outcome_of(
 ) -> CheckOutcome {
     match verdict {
         Verdict::Allow(permit) => allow(context, permit),
-        Verdict::Reconfirm(permit) => reconfirm(context, permit, redirect_status).await,
+        Verdict::Reconfirm(permit) => reconfirm_by_redirect(context, permit, redirect_status).await,
         Verdict::Login(needed) => refuse_without_login(context, &needed, redirect_status),
         Verdict::Deny(denial) => {
             let (kind, mut reason) = classify(&denial);
@@ -179,8 +181,8 @@ fn allow(context: &RequestContext<'_>, permit: Permit) -> CheckOutcome {
     CheckOutcome::Allow(permit, cookie)
 }
 
-/// Redirects to the silent recheck at the provider. Without a redirect the session stays valid.
-async fn reconfirm(
+/// Redirects to a silent login at the provider. A protocol without redirects allows the request.
+async fn reconfirm_by_redirect(
     context: &RequestContext<'_>,
     permit: Permit,
     redirect_status: Option<StatusCode>,
@@ -198,7 +200,7 @@ async fn reconfirm(
         ReconfirmOutcome::Respond(_) => LoggedResponse::login_needed(
             RECONFIRM_REASON,
             &route,
-            login_redirect(context, status, false),
+            redirect_to_login(context, status, false),
         ),
     };
     CheckOutcome::Refuse(RefusalKind::Login, RECONFIRM_REASON, Box::new(logged))
@@ -220,7 +222,7 @@ fn refuse_without_login(
         (Some(status), RequestKind::Navigation) => {
             let no_session_found =
                 matches!(needed.why, LoginReason::NotSignedIn | LoginReason::Expired);
-            let response = login_redirect(context, status, no_session_found);
+            let response = redirect_to_login(context, status, no_session_found);
             LoggedResponse::login_needed(why, &needed.route, response)
         }
         (Some(_), RequestKind::Embedded | RequestKind::Fetch) | (None, _) => {
@@ -230,18 +232,18 @@ fn refuse_without_login(
     CheckOutcome::Refuse(RefusalKind::Login, reason, Box::new(logged))
 }
 
-/// Redirects to the own page that sets the flow cookie and begins the login.
-fn login_redirect(
+/// Redirects to the own page that begins the login.
+fn redirect_to_login(
     context: &RequestContext<'_>,
     status: StatusCode,
     no_session_found: bool,
 ) -> Response<Body> {
     // A HEAD request begins no login.
-    let to = match *context.head.method {
+    let url = match *context.head.method {
         Method::HEAD => urls::sign_in(context),
         _ => urls::start(context, no_session_found),
     };
-    let mut response = reply::redirect(&to);
+    let mut response = reply::redirect(&url);
     *response.status_mut() = status;
     response
 }
@@ -256,13 +258,14 @@ fn response_for(
     match outcome {
         CheckOutcome::Allow(permit, cookie) => {
             let rewrite_options = context.site.rewrite_options();
-            let for_proxy = || HeaderChanges::for_auth_response(&permit, head, rewrite_options);
+            let for_response = || HeaderChanges::for_auth_response(&permit, head, rewrite_options);
             let (status, changes) = match protocol {
-                CheckProtocol::AuthRequest => (StatusCode::ACCEPTED, for_proxy()),
-                CheckProtocol::ForwardAuth => (StatusCode::OK, for_proxy()),
+                CheckProtocol::AuthRequest => (StatusCode::ACCEPTED, for_response()),
+                CheckProtocol::ForwardAuth => (StatusCode::OK, for_response()),
                 CheckProtocol::Envoy => {
-                    let what = permit.route().headers.on_checks;
-                    let changes = HeaderChanges::for_request(&permit, head, rewrite_options, what);
+                    let headers = permit.route().headers.on_checks;
+                    let changes =
+                        HeaderChanges::for_request(&permit, head, rewrite_options, headers);
                     (StatusCode::OK, changes)
                 }
             };
@@ -276,7 +279,7 @@ fn response_for(
             *headers = changes.into_added();
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             if let Some(names) = to_remove {
-                headers.insert(TO_REMOVE, names);
+                headers.insert(ENVOY_HEADERS_TO_REMOVE, names);
             }
             if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
                 headers.insert(SET_COOKIE, cookie);
@@ -345,14 +348,14 @@ fn classify(denial: &Denial) -> (RefusalKind, &'static str) {
 
 /// The refusal of a check from a peer that is not a trusted proxy.
 pub(super) fn untrusted_peer(site: &Site, peer: Peer, id: &RequestId) -> LoggedResponse {
-    let summary = match peer {
+    let peer_name = match peer {
         Peer::Ip(ip) => ip.to_canonical().to_string(),
         Peer::Unix => "unix".to_owned(),
     };
     if site.request_warnings.allow() {
         tracing::warn!(
             request_id = %id,
-            "a check was refused because its peer \"{summary}\" is not a trusted proxy; add it to \
+            "a check was refused because its peer \"{peer_name}\" is not a trusted proxy; add it to \
              [server] trusted_proxies if it is a proxy of yours"
         );
     }
@@ -364,8 +367,8 @@ pub(super) fn untrusted_peer(site: &Site, peer: Peer, id: &RequestId) -> LoggedR
     .for_check()
 }
 
-/// The refusal of a check that cannot be read.
-pub(super) fn bad_head(
+/// The refusal of a malformed check.
+pub(super) fn malformed_check(
     site: &Site,
     peer: Peer,
     id: &RequestId,

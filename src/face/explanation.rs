@@ -20,7 +20,7 @@ pub fn json(explanation: &Explanation) -> Value {
     value
 }
 
-/// The explanation as lines: `request:`, `caller:`, `route:`, `not:`, `rule:`, `value:`, `note:`,
+/// The explanation as lines: `request:`, `caller:`, `route:`, `rejected:`, `rule:`, `value:`, `note:`,
 /// `verdict:`, `upstream:`, `header:`. Lines without content are left out.
 pub fn text(explanation: &Explanation) -> String {
     let mut lines = Lines(String::new());
@@ -35,8 +35,8 @@ pub fn text(explanation: &Explanation) -> String {
     );
     lines.add("caller", &caller_text(explanation));
     lines.add("route", &route_text(&explanation.route));
-    for other in &explanation.rejected_routes {
-        lines.add("not", &format!("{}: {}", other.route, other.why));
+    for rejected in &explanation.rejected_routes {
+        lines.add("rejected", &format!("{}: {}", rejected.route, rejected.why));
     }
     if let Some(rule) = &explanation.rule {
         lines.add(
@@ -80,12 +80,12 @@ fn caller_text(explanation: &Explanation) -> String {
     let others: Vec<_> = caller.connectors.iter().filter(|id| *id != via).collect();
     let others = match others.as_slice() {
         [] => String::new(),
-        _ => format!(", known by {}, too", joined(others)),
+        _ => format!(", known by {}, too", comma_separated(others)),
     };
     format!("{login}, as if just signed in through {via}{others}")
 }
 
-fn joined(names: Vec<&String>) -> String {
+fn comma_separated(names: Vec<&String>) -> String {
     let names: Vec<_> = names.into_iter().map(String::as_str).collect();
     names.join(", ")
 }
@@ -97,15 +97,16 @@ fn route_text(explained_match: &ExplainedMatch) -> String {
         ExplainedMatch::None => "none".to_owned(),
         ExplainedMatch::InvalidRequest => "none, the request is malformed".to_owned(),
         ExplainedMatch::Ambiguous { readings } => {
-            let found = readings.iter();
-            let found = found.map(|reading| format!("{} finds {}", reading.path, reading.matches));
-            let found: Vec<_> = found.collect();
-            format!("ambiguous: {}", found.join(", but "))
+            let matches = readings.iter();
+            let matches =
+                matches.map(|reading| format!("{} finds {}", reading.path, reading.matches));
+            let matches: Vec<_> = matches.collect();
+            format!("ambiguous: {}", matches.join(", but "))
         }
     }
 }
 
-/// The verdict as the access record names it.
+/// The verdict as the access log names it.
 fn recorded_verdict(kind: VerdictKind) -> &'static str {
     match kind {
         VerdictKind::Allow

@@ -41,10 +41,11 @@ mod health;
 mod reflection;
 mod wire;
 
+/// The gRPC service and its method.
 const SERVICE: &str = "envoy.service.auth.v3.Authorization";
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
-/// The limit of a call's deadline, and its default.
-const ANSWER_WITHIN_MAX: Duration = Duration::from_secs(10);
+/// The longest time for a call, and the default without `grpc-timeout`.
+const CALL_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// `[ext_authz]`: answers Envoy's external authorization filter (version 3) over gRPC. Over HTTP it is
 /// always answered at `/ext_authz/` below `[server] prefix`.
@@ -64,7 +65,7 @@ pub struct ExtAuthzConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckListener {
     /// The listener for gRPC, which only proxies use.
-    Own,
+    Grpc,
     /// The main listener, where a proxy may also forward the requests of clients.
     Main,
 }
@@ -123,10 +124,10 @@ impl ExtAuthz {
             let text = "This is a gRPC service; use application/grpc.\n".to_owned();
             return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "text/plain", text);
         }
-        let within = deadline(request.headers());
+        let time_limit = time_limit(request.headers());
         // Boxed, because moving this large future costs more than the allocation.
         let answer = Box::pin(self.answer(request, &connection, at));
-        let answer = timeout(within, answer).await;
+        let answer = timeout(time_limit, answer).await;
         answer.unwrap_or_else(|_| grpc_error(Status::deadline_exceeded("the deadline passed")))
     }
 
@@ -171,7 +172,7 @@ impl ExtAuthz {
         let now = shared.clock.now();
         let mut summary = RequestSummary::of(&shared.telemetry, &parts, connection, now);
         let mut id = RequestId::of(&parts.headers, false);
-        let asked = if site.trust.includes(connection.peer) {
+        let check = if site.trust.includes(connection.peer) {
             match frame::read_message(body).await {
                 Ok(message) => Ok(CheckRequest::decode(message)
                     .map_err(|_| HeadError::Forwarded("message"))
@@ -181,25 +182,25 @@ impl ExtAuthz {
                         "compressed messages are not supported",
                     ));
                 }
-                Err(FrameError::TooLong | FrameError::Broken | FrameError::Lost) => {
+                Err(FrameError::TooLong | FrameError::Incomplete | FrameError::Lost) => {
                     Ok(Err(HeadError::Forwarded("message")))
                 }
             }
         } else {
             Err(check::untrusted_peer(&site, connection.peer, &id))
         };
-        let said = match asked {
-            Ok(Ok(asked)) => {
-                id = RequestId::of(&asked.headers, true);
+        let outcome = match check {
+            Ok(Ok(check)) => {
+                id = RequestId::of(&check.headers, true);
                 let from = (connection.peer, at);
-                decide_check((&site, shared), &asked, from, &id, &mut summary).await
+                decide_check((&site, shared), &check, from, &id, &mut summary).await
             }
             Ok(Err(error)) => {
-                GrpcOutcome::Refuse(check::bad_head(&site, connection.peer, &id, error))
+                GrpcOutcome::Refuse(check::malformed_check(&site, connection.peer, &id, error))
             }
             Err(logged) => GrpcOutcome::Refuse(logged),
         };
-        match said {
+        match outcome {
             GrpcOutcome::Allow(logged, answer) => {
                 logged.record(&shared.telemetry, &summary, &id, started);
                 frame::message_response(&answer)
@@ -218,19 +219,20 @@ enum GrpcOutcome {
     Refuse(LoggedResponse),
 }
 
-/// Decides a check: on the route that it names, else on the route of its URL.
+/// Decides about the request of a check: for the route that the check names, else for the route of the
+/// request's URL.
 async fn decide_check(
     (site, services): (&Site, &Services),
-    asked: &GrpcCheck,
+    check: &GrpcCheck,
     (peer, at): (Peer, CheckListener),
     id: &RequestId,
     summary: &mut RequestSummary,
 ) -> GrpcOutcome {
-    let head = asked.original();
-    let head = head.and_then(|original| check::head_of(site, original, peer, summary.at));
+    let head = check.original();
+    let head = head.and_then(|original| check::original_head(site, original, peer, summary.at));
     let head = match head {
         Ok(head) => head,
-        Err(error) => return GrpcOutcome::Refuse(check::bad_head(site, peer, id, error)),
+        Err(error) => return GrpcOutcome::Refuse(check::malformed_check(site, peer, id, error)),
     };
     summary.set_original(&head);
     let context = RequestContext {
@@ -239,7 +241,7 @@ async fn decide_check(
         head: &head,
         id,
     };
-    let verdict = match asked.route.as_ref().map(|name| route_named(site, name)) {
+    let verdict = match check.route.as_ref().map(|name| route_named(site, name)) {
         None => decide(&site.routes, &site.gate, &head).await,
         Some(Some(route)) => decide_on_named_route(route, &site.gate, &head).await,
         Some(None) => {
@@ -251,11 +253,12 @@ async fn decide_check(
     };
     match check::outcome_of(&context, verdict, Some(StatusCode::FOUND)).await {
         CheckOutcome::Allow(permit, cookie) => {
-            let what = match at {
-                CheckListener::Own => CheckHeaders::All,
+            let headers = match at {
+                CheckListener::Grpc => CheckHeaders::All,
                 CheckListener::Main => permit.route().headers.on_checks,
             };
-            let changes = HeaderChanges::for_request(&permit, &head, site.rewrite_options(), what);
+            let changes =
+                HeaderChanges::for_request(&permit, &head, site.rewrite_options(), headers);
             if let Some(denial) = permit.denial_if_too_costly(&head) {
                 return GrpcOutcome::Refuse(check::too_costly(&context, &denial));
             }
@@ -279,18 +282,18 @@ fn is_grpc<B>(request: &Request<B>) -> bool {
     matches!(kind, Some(b"application/grpc" | b"application/grpc+proto"))
 }
 
-/// The deadline of a call.
-fn deadline(headers: &HeaderMap) -> Duration {
-    let said = headers
+/// The time limit of a call.
+fn time_limit(headers: &HeaderMap) -> Duration {
+    let value = headers
         .get("grpc-timeout")
-        .and_then(|said| said.to_str().ok());
-    let said = said.and_then(parse_timeout).unwrap_or(ANSWER_WITHIN_MAX);
-    said.min(ANSWER_WITHIN_MAX)
+        .and_then(|value| value.to_str().ok());
+    let requested = value.and_then(parse_timeout).unwrap_or(CALL_TIME_MAX);
+    requested.min(CALL_TIME_MAX)
 }
 
 /// Parses `grpc-timeout`: at most eight digits and a unit.
-fn parse_timeout(said: &str) -> Option<Duration> {
-    let (digits, unit) = said.split_at_checked(said.len().checked_sub(1)?)?;
+fn parse_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -320,27 +323,23 @@ mod tests {
 
     #[test]
     fn grpc_timeouts_are_parsed_and_capped() {
-        for (said, expected) in [
+        for (text, expected) in [
             ("200m", Duration::from_millis(200)),
             ("1S", Duration::from_secs(1)),
             ("99999999u", Duration::from_micros(99_999_999)),
             ("0n", Duration::ZERO),
-            ("99999999H", ANSWER_WITHIN_MAX),
-            ("1M", ANSWER_WITHIN_MAX),
-            ("999999999n", ANSWER_WITHIN_MAX),
-            ("", ANSWER_WITHIN_MAX),
-            ("S", ANSWER_WITHIN_MAX),
-            ("+1S", ANSWER_WITHIN_MAX),
-            ("1s", ANSWER_WITHIN_MAX),
+            ("99999999H", CALL_TIME_MAX),
+            ("1M", CALL_TIME_MAX),
+            ("999999999n", CALL_TIME_MAX),
+            ("", CALL_TIME_MAX),
+            ("S", CALL_TIME_MAX),
+            ("+1S", CALL_TIME_MAX),
+            ("1s", CALL_TIME_MAX),
         ] {
             let mut headers = HeaderMap::new();
-            headers.insert("grpc-timeout", HeaderValue::from_static(said));
-            assert_eq!(
-                deadline(&headers),
-                expected.min(ANSWER_WITHIN_MAX),
-                "{said}"
-            );
+            headers.insert("grpc-timeout", HeaderValue::from_static(text));
+            assert_eq!(time_limit(&headers), expected.min(CALL_TIME_MAX), "{text}");
         }
-        assert_eq!(deadline(&HeaderMap::new()), ANSWER_WITHIN_MAX);
+        assert_eq!(time_limit(&HeaderMap::new()), CALL_TIME_MAX);
     }
 }

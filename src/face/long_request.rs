@@ -1,7 +1,7 @@
 //! Ends long requests that are no longer allowed: streamed responses, uploads and tunnels.
 //!
-//! A short response only costs a look at the clock. A long one gets a task that rechecks it, so that
-//! it ends even while its client reads nothing.
+//! A short response only reads the clock. A long one gets a task that rechecks it, so that it ends even
+//! while its client reads nothing.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -33,7 +33,7 @@ pub(super) struct LongRequest {
     pub(super) id: RequestId,
     pub(super) client: IpAddr,
     /// When the request was sent to the upstream.
-    pub(super) since: Instant,
+    pub(super) sent_at: Instant,
 }
 
 impl LongRequest {
@@ -48,7 +48,7 @@ impl LongRequest {
     }
 
     /// Writes the record of a request that was ended early.
-    pub(super) fn record(&self, what: StreamKind) {
+    pub(super) fn record(&self, kind: StreamKind) {
         let shared = self.live.services();
         let caller = self.permit.caller();
         let person = match caller {
@@ -69,8 +69,8 @@ impl LongRequest {
                 }
                 Caller::Person(_) | Caller::Anonymous(_) => None,
             },
-            kind: what,
-            open_for: self.since.elapsed(),
+            kind,
+            open_for: self.sent_at.elapsed(),
         });
     }
 }
@@ -82,25 +82,25 @@ pub(super) async fn run_while_allowed<T>(
     live: &LiveSite,
     request: AllowedRequest<'_>,
 ) -> Option<T> {
-    let ends = async {
+    let refused = async {
         tokio::time::sleep(recheck_after).await;
         until_refused(live, request).await;
     };
     tokio::select! {
         biased;
         done = work => Some(done),
-        () = ends => None,
+        () = refused => None,
     }
 }
 
-/// A response body that is rechecked once it lasts.
+/// A response body whose request is rechecked after `recheck_after`.
 pub(super) struct RecheckedBody {
     stage: Stage,
     recheck_at: Instant,
 }
 
 enum Stage {
-    /// Younger than `recheck_after`.
+    /// Sent less than `recheck_after` ago.
     Short(Body, Option<Box<LongRequest>>),
     /// Rechecked by a task.
     Rechecked(Arc<RevocableBody>, AbortHandle),
@@ -114,7 +114,7 @@ pub(super) struct NoLongerAllowed;
 impl RecheckedBody {
     /// Wraps the body. The recheck starts with the first poll after `recheck_after`.
     pub(super) fn wrap(body: Body, request: LongRequest) -> Body {
-        let recheck_at = request.since + request.permit.route().limits.recheck_after;
+        let recheck_at = request.sent_at + request.permit.route().limits.recheck_after;
         Body::new(Self {
             stage: Stage::Short(body, Some(Box::new(request))),
             recheck_at,
@@ -136,7 +136,7 @@ impl RecheckedBody {
         let revocable = Arc::clone(&body);
         let task = tokio::spawn(async move {
             request.until_refused().await;
-            if revocable.end() {
+            if revocable.revoke() {
                 request.record(StreamKind::ResponseBody);
             }
         });
@@ -149,7 +149,7 @@ impl Drop for RecheckedBody {
         if let Stage::Rechecked(body, task) = &self.stage {
             task.abort();
             // The task may keep its reference a moment longer; close the upstream's connection now.
-            body.end();
+            body.revoke();
         }
     }
 }
@@ -210,7 +210,7 @@ impl RevocableBody {
     }
 
     /// Takes the body away and returns whether it was still there.
-    fn end(&self) -> bool {
+    fn revoke(&self) -> bool {
         let mut state = self.state();
         state.is_revoked = true;
         let (body, reader) = (state.body.take(), state.reader.take());

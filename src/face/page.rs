@@ -1,6 +1,6 @@
 //! Renders the pages for people as HTML in Chinese or English, from typed data.
 //!
-//! Pages embed their style and images, so that they also work where own paths cannot be reached. Only
+//! Pages embed their style and images, so that they work even if a proxy does not forward own paths. Only
 //! [`FragmentPage`], [`FramePage`], [`HandOverPage`] and [`PostPage`] run a script, from an own path.
 //! Askama escapes all values.
 
@@ -52,15 +52,15 @@ pub struct Page {
     pub lang: Lang,
     policy: PagePolicy,
     /// The origins that may frame the page if its policy allows framing; empty: all.
-    framed_by: Vec<String>,
+    allowed_framers: Vec<String>,
 }
 
-/// Which Content-Security-Policy and framing headers a page needs.
+/// What a page does, which determines its Content-Security-Policy and framing headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PagePolicy {
     /// No script, no framing, and forms only to this host.
     Plain,
-    /// Runs an own script.
+    /// Runs a script of menshen.
     Script,
     /// A form whose response redirects to another host, which may redirect anywhere. Chromium applies
     /// `form-action` to all redirects after a form.
@@ -68,11 +68,11 @@ enum PagePolicy {
     /// Like [`Self::RedirectingForm`], and isolated from the page that opened the window, whose script
     /// could press the button if it is of the same origin.
     IsolatedForm,
-    /// Runs an own script that posts a form to another site, which may redirect anywhere.
+    /// Runs a script of menshen that posts a form to another site, which may redirect anywhere.
     ScriptedPost,
-    /// May be framed by every site: a notice that a frame cannot log in.
+    /// May be framed by every site: says that a login is not possible in a frame.
     FramedNotice,
-    /// May be framed by the configured origins, runs an own script, and posts a form to this host,
+    /// May be framed by the configured origins, runs a script of menshen, and posts a form to this host,
     /// whose application may redirect anywhere.
     FramedSignIn,
 }
@@ -94,7 +94,7 @@ impl PagePolicy {
     }
 }
 
-/// What every page shows about itself.
+/// What every page shows about its request.
 #[derive(Clone, Copy, Debug)]
 pub struct PageInfo<'a> {
     /// The requested host, such as `sso.corp.example`; empty if the request names none.
@@ -115,8 +115,8 @@ pub struct PersonName<'a> {
 impl Page {
     /// The response headers of the page, with names in lower case.
     ///
-    /// `form_targets` are further origins that a form may redirect to, because Chromium applies
-    /// `form-action` to redirects. Values that are not origins are left out.
+    /// `form_targets` are further origins that the response to a form may redirect to, because Chromium
+    /// applies `form-action` to redirects. Values that are not origins are left out.
     pub fn headers(&self, form_targets: &[&str]) -> Vec<(&'static str, String)> {
         let mut headers = vec![
             ("content-type", "text/html; charset=utf-8".to_owned()),
@@ -141,7 +141,10 @@ impl Page {
     }
 
     fn frame_ancestors(&self) -> String {
-        match (self.policy.allows_framing(), self.framed_by.as_slice()) {
+        match (
+            self.policy.allows_framing(),
+            self.allowed_framers.as_slice(),
+        ) {
             (false, _) => "'none'".to_owned(),
             (true, []) => "*".to_owned(),
             (true, origins) => {
@@ -182,8 +185,8 @@ fn is_origin(text: &str) -> bool {
     let rest = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"));
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(plain))
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_allowed))
 }
 
 /// The values that every template uses.
@@ -214,6 +217,6 @@ fn render_page(template: &impl Template, lang: Lang, policy: PagePolicy) -> Page
         html,
         lang,
         policy,
-        framed_by: Vec::new(),
+        allowed_framers: Vec::new(),
     }
 }

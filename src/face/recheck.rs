@@ -1,4 +1,4 @@
-//! Decides again about requests that last: open streams, uploads and tunnels.
+//! Decides again about requests that are still running: open streams, uploads and tunnels.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use crate::request::policy::{Denial, Permit, Verdict};
 use crate::site::live::LiveSite;
 use crate::store::{SessionId, Subject};
 
-/// The longest time between two rechecks. It is within the grace that sessions have during a store
-/// outage.
-const RECHECK_WITHIN: Duration = Duration::from_secs(60);
+/// The longest time between two rechecks. It is shorter than the default of `store_outage_grace`, for
+/// which sessions stay valid while the store is down.
+const RECHECK_INTERVAL_MAX: Duration = Duration::from_secs(60);
 
-/// How long a request continues while its verdict is unknown. A restarted store or issuer is back
-/// within this time, and a session revoked meanwhile lives no longer than this.
+/// How long a request continues while its verdict is unknown. A store or issuer can restart within this
+/// time, and a session revoked meanwhile is used no longer than this.
 const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 
 /// The time between two rechecks while the verdict is unknown.
-const UNKNOWN_RECHECK_WITHIN: Duration = Duration::from_secs(2);
+const UNKNOWN_RETRY_INTERVAL_MAX: Duration = Duration::from_secs(2);
 
 /// A request that was allowed and is still running.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllowedRequest<'a> {
     pub(super) parts: &'a Parts,
     pub(super) connection: &'a Connection,
-    /// The permit names the caller that the upstream was told.
+    /// Names the caller that the upstream was told.
     pub(super) permit: &'a Permit,
 }
 
@@ -57,9 +57,9 @@ enum NextCheck {
     End,
 }
 
-/// What earlier rechecks found out.
+/// The results of earlier rechecks.
 struct RecheckState {
-    /// When its session or token ends.
+    /// When the session or token ends.
     ends_at: Option<Timestamp>,
     /// When the verdict became unknown.
     unknown_since: Option<Timestamp>,
@@ -106,7 +106,7 @@ impl RecheckState {
     }
 
     async fn check(&mut self, live: &LiveSite, request: AllowedRequest<'_>) -> NextCheck {
-        let recheck = judge(live, request).await;
+        let recheck = decide_again(live, request).await;
         let now = live.services().clock.now();
         let left =
             |end: Option<Timestamp>, max: Duration| end.map_or(max, |end| end.since(now).min(max));
@@ -116,14 +116,14 @@ impl RecheckState {
                     ends_at,
                     unknown_since: None,
                 };
-                NextCheck::Continue(left(ends_at, RECHECK_WITHIN))
+                NextCheck::Continue(left(ends_at, RECHECK_INTERVAL_MAX))
             }
             Recheck::Unknown => {
                 let since = *self.unknown_since.get_or_insert(now);
                 let grace = UNKNOWN_MAX.saturating_sub(now.since(since));
                 match left(self.ends_at, grace) {
                     Duration::ZERO => NextCheck::End,
-                    left => NextCheck::Retry(left.min(UNKNOWN_RECHECK_WITHIN)),
+                    left => NextCheck::Retry(left.min(UNKNOWN_RETRY_INTERVAL_MAX)),
                 }
             }
             Recheck::Refused => NextCheck::End,
@@ -131,7 +131,7 @@ impl RecheckState {
     }
 }
 
-async fn judge(live: &LiveSite, request: AllowedRequest<'_>) -> Recheck {
+async fn decide_again(live: &LiveSite, request: AllowedRequest<'_>) -> Recheck {
     let site = live.site();
     let now = live.services().clock.now();
     let Ok(head) = Head::parse(request.parts, request.connection, site.parse_options(), now) else {
@@ -140,13 +140,13 @@ async fn judge(live: &LiveSite, request: AllowedRequest<'_>) -> Recheck {
     match decide(&site.routes, &site.gate, &head).await {
         // `Reconfirm` concerns the next page, not this request.
         Verdict::Allow(permit) | Verdict::Reconfirm(permit) => {
-            let (original, found) = (caller_id(request.permit), caller_id(&permit));
-            if original.is_none() || original == found {
+            let (original, current) = (caller_id(request.permit), caller_id(&permit));
+            if original.is_none() || original == current {
                 return Recheck::Allowed(ends_at(&permit));
             }
             // The route allows another caller, but the upstream was told the original one. On a
             // public route a store outage also makes the caller anonymous.
-            match (found, site.gate.person(&head).await) {
+            match (current, site.gate.person(&head).await) {
                 (None, Err(_)) => Recheck::Unknown,
                 (_, Ok(_) | Err(_)) => Recheck::Refused,
             }

@@ -25,9 +25,9 @@ use crate::telemetry::{AccessRecord, CutBy, FaceLabel, Telemetry, VerdictLabel};
 pub(super) struct RequestSummary {
     /// When the request arrived.
     pub(super) at: Timestamp,
-    /// The peer; after the head is parsed, the client that trusted proxies name.
+    /// The peer, and after the head is parsed the client, which a trusted proxy may name.
     pub(super) client: IpAddr,
-    /// Absent when the access log is off.
+    /// The further fields; absent when the access log is off.
     logged: Option<Box<LoggedRequest>>,
 }
 
@@ -66,7 +66,7 @@ impl RequestSummary {
         Self { at, client, logged }
     }
 
-    /// Replaces the request by the original one that a check is about.
+    /// Replaces the request of a check by the original request that the check is about.
     pub(super) fn set_original(&mut self, head: &Head<'_>) {
         self.client = head.client_ip;
         if let Some(logged) = &mut self.logged {
@@ -80,7 +80,7 @@ impl RequestSummary {
     }
 }
 
-/// A response with what the access record says about it.
+/// A response, and what the access record contains about it.
 #[derive(Debug)]
 pub(super) struct LoggedResponse {
     response: Option<Response<Body>>,
@@ -93,7 +93,7 @@ pub(super) struct LoggedResponse {
     /// When the head of the upstream's response arrived.
     answered_at: Option<Instant>,
     upstream: Option<HeaderValue>,
-    /// Whether the response's body still comes from an upstream.
+    /// Whether the body of the response still arrives from the upstream.
     is_streaming: bool,
 }
 
@@ -138,8 +138,8 @@ impl LoggedResponse {
         .with_response(response)
     }
 
-    pub(super) fn map_response(mut self, add: impl FnOnce(&mut Response<Body>)) -> Self {
-        self.response.as_mut().map(add);
+    pub(super) fn map_response(mut self, change: impl FnOnce(&mut Response<Body>)) -> Self {
+        self.response.as_mut().map(change);
         self
     }
 
@@ -230,7 +230,8 @@ impl LoggedResponse {
         self.record_response(response, telemetry, request, id, started)
     }
 
-    /// Like [`Self::record`] for a separate response, which forwarded requests use to move it less.
+    /// Like [`Self::record`], with the response as an argument: forwarding uses it to avoid moving the
+    /// response.
     pub(super) fn record_response(
         self,
         response: Response<Body>,
@@ -247,14 +248,21 @@ impl LoggedResponse {
             cut: None,
         };
         if self.is_streaming {
-            telemetry.count_request(&self.access(request, id, response_summary));
-            return streamed::follow(response, telemetry, self, request, id, response_summary);
+            telemetry.count_request(&self.access_record(request, id, response_summary));
+            return streamed::record_at_end(
+                response,
+                telemetry,
+                self,
+                request,
+                id,
+                response_summary,
+            );
         }
-        telemetry.record_request(&self.access(request, id, response_summary));
+        telemetry.record_request(&self.access_record(request, id, response_summary));
         response
     }
 
-    pub(super) fn access<'a>(
+    pub(super) fn access_record<'a>(
         &'a self,
         request: &'a RequestSummary,
         id: &'a RequestId,

@@ -1,40 +1,30 @@
-//! Responses that menshen makes itself: the status and the page or problem document of every denial
-//! and error, and the headers of all own responses. Checks replace the status by that of their
-//! protocol.
-
-use std::sync::Arc;
+//! Responses that menshen makes itself: the status and the page or problem document of every denial and
+//! error, and the headers of these responses. Checks replace the status by that of their protocol.
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
-};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
-pub(super) use bearer::{bearer_error, offer_bearer};
-
-use super::browser::lang;
-use super::page::{
-    Cause, ForbiddenPage, Href, Lang, Page, PageInfo, PersonName, ProblemJson, ProblemPage,
-};
+use super::page::{Cause, Href, Lang, Page, PageInfo, ProblemPage};
 use super::record::LoggedResponse;
 use super::{RequestContext, urls};
 use crate::people::cookie::adapt_to_user_agent;
-use crate::request::forward::{ForwardError, ForwardFailure};
-use crate::request::gate::Caller;
+use crate::request::Body;
 use crate::request::head::{Head, HeadError, cookie_pairs};
 use crate::request::headers::RequestId;
-use crate::request::policy::{Denial, ForbiddenReason};
-use crate::request::route::Route;
-use crate::request::{AddressError, Body};
 
 mod bearer;
+mod denial;
 mod program;
 mod redirect;
+mod upstream;
 
-pub(super) use redirect::{redirect, see_other};
-
+pub(super) use bearer::{bearer_error, offer_bearer};
+pub(super) use denial::deny;
 pub(super) use program::{foreign_origin, json_problem, login_needed};
+pub(super) use redirect::{redirect, see_other};
+pub(super) use upstream::upstream_failed;
 
 /// `Retry-After` of a temporary failure.
 const RETRY_AFTER_S: u32 = 5;
@@ -117,153 +107,6 @@ pub(super) fn no_longer_allowed(lang: Lang, id: &RequestId) -> LoggedResponse {
     LoggedResponse::denied("revoked", None, None, response)
 }
 
-/// The response to a denial.
-pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedResponse {
-    match denial {
-        Denial::NoRoute => {
-            let response = problem(context, Cause::NotFound, None);
-            LoggedResponse::denied("no route", None, None, response)
-        }
-        Denial::AmbiguousPath => {
-            let response = problem(context, Cause::AmbiguousPath, None);
-            LoggedResponse::denied("ambiguous path", None, None, response)
-        }
-        Denial::Method { route } => {
-            let response = problem(context, Cause::BadRequest, None);
-            LoggedResponse::denied("method not in capitals", Some(route), None, response)
-        }
-        Denial::TooCostly { route } => too_costly(context, route),
-        Denial::BadToken { route, issuer, why } => {
-            bearer::refused(context, Some(route), issuer.as_ref(), why)
-        }
-        Denial::Scope {
-            route,
-            caller,
-            needed,
-        } => bearer::lacks_scope(context, Some(route), caller, needed),
-        Denial::TwoCallers { route } => bearer::two_callers(context, Some(route)),
-        Denial::IssuerUnavailable { route, issuer } => {
-            bearer::issuer_away(context, Some(route), issuer)
-        }
-        Denial::TooManyTokens { route, issuer } => {
-            bearer::too_many_tokens(context, Some(route), issuer)
-        }
-        Denial::WeakToken { route } => {
-            let demands = route.demands.as_deref();
-            let mut response = login_needed(context, "step up", demands);
-            if let Some(challenge) = demands.and_then(program::step_up_challenge) {
-                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-            }
-            LoggedResponse::denied("weak token", Some(route), None, response)
-        }
-        Denial::Forbidden {
-            route,
-            caller,
-            reason,
-        } => {
-            let reason = match reason {
-                ForbiddenReason::Rule => "rule".to_owned(),
-                ForbiddenReason::RuleFailed(error) => {
-                    tracing::warn!(request_id = %context.id, route = route.name.as_str(), error, "a rule failed, so the request is denied");
-                    format!("rule failed: {error}")
-                }
-            };
-            let response = forbidden(context, route.name.as_str(), caller);
-            LoggedResponse::denied(reason, Some(route), Some(caller), response)
-        }
-        Denial::Address { route, why } => bad_address(context, route, *why),
-        Denial::Incomplete { route, what } => {
-            let route_name = route.as_ref().map_or("", |route| route.name.as_str());
-            if context.site.request_warnings.allow() {
-                let send = remedy(what);
-                tracing::warn!(request_id = %context.id, route = route_name, host = %context.head.host, "a trusted proxy does not send the {what} that the decision needs, so the request is denied: let the proxy send {send}");
-            }
-            let (status, title) = (StatusCode::FORBIDDEN, "Not allowed here");
-            let response = json_problem(context, status, "untold", title, "");
-            LoggedResponse::denied(format!("untold: {what}"), route.as_ref(), None, response)
-        }
-        Denial::Unavailable { route } => {
-            let response = problem(context, Cause::StoreUnavailable, retry_link(context.head));
-            LoggedResponse::denied("unavailable", Some(route), None, response)
-        }
-    }
-}
-
-/// The route's expressions would take more work than one request may cost.
-fn too_costly(context: &RequestContext<'_>, route: &Arc<Route>) -> LoggedResponse {
-    context.services.telemetry.count_costly_request();
-    if context.site.request_warnings.allow() {
-        let name = route.name.as_str();
-        tracing::warn!(request_id = %context.id, route = name, client = %context.head.client_ip, "the expressions of a route take too much work for a request, so it is denied: its path has too many readings, or its headers are too long for the rule");
-    }
-    let response = problem(context, Cause::BadRequest, None);
-    LoggedResponse::denied("too costly", Some(route), None, response)
-}
-
-/// A further URL in the request, such as in `Destination`, is not allowed.
-fn bad_address(
-    context: &RequestContext<'_>,
-    route: &Arc<Route>,
-    why: AddressError,
-) -> LoggedResponse {
-    let (id, name) = (context.id, route.name.as_str());
-    tracing::info!(request_id = %id, route = name, %why, "a request names another URL that is not allowed, so it is denied");
-    let response = problem(context, Cause::BadRequest, None);
-    LoggedResponse::denied(why.to_string(), Some(route), None, response)
-}
-
-/// The header by which a proxy can send a missing fact.
-fn remedy(untold: &str) -> &'static str {
-    match untold {
-        "path" => "X-Forwarded-Uri, or what [check] original names",
-        "method" => "X-Original-Method at /auth, X-Forwarded-Method at /forward-auth",
-        "scheme" => "X-Forwarded-Proto, or the port within the host",
-        _ => "X-Forwarded-For, and over gRPC the source",
-    }
-}
-
-fn forbidden(context: &RequestContext<'_>, route: &str, caller: &Caller) -> Response<Body> {
-    let Caller::Person(person) = caller else {
-        return json_problem(
-            context,
-            StatusCode::FORBIDDEN,
-            "forbidden",
-            "Not allowed here",
-            "",
-        );
-    };
-    if !accepts_html(context.head.headers) {
-        return json_problem(
-            context,
-            StatusCode::FORBIDDEN,
-            "forbidden",
-            "Not allowed here",
-            "",
-        );
-    }
-    let page = ForbiddenPage {
-        info: context.page_info(),
-        route,
-        person: PersonName {
-            name: person.entitlements.fields.name.as_deref(),
-            login: person.session.login.as_str(),
-        },
-        switch: Href::new(urls::switch_account(context)),
-        back: None,
-    };
-    // The form signs out, which may redirect to the provider and back to the login host.
-    let entry = context.site.login.entry(&person.session.via);
-    let source = entry.and_then(|entry| entry.connector.logout()?.page());
-    let home = source.is_some().then_some(&context.site.external_url);
-    let targets = source
-        .iter()
-        .chain(home)
-        .map(|url| url.origin().ascii_serialization());
-    let targets: Vec<_> = targets.collect();
-    let page = page.render(context.lang());
-    page_with_form_targets(StatusCode::FORBIDDEN, &page, &targets)
-}
-
 /// A problem: a page for browsers, JSON for programs. `next` is the link of the page's main button.
 pub(super) fn problem(
     context: &RequestContext<'_>,
@@ -294,8 +137,8 @@ pub(super) fn login_problem(
     page_response(status_of(cause), &page.render(context.lang()))
 }
 
-/// Whether the page links to the home page. In a frame that link would open inside the frame, beside
-/// a form it would lose the form, and after a refused switch it would lead into the application as
+/// Whether the page links to the home page. In a frame the link would open inside the frame, after a form
+/// post the form would be lost, and after a refused switch the person would continue in the application as
 /// another person.
 fn has_home_link(cause: Cause) -> bool {
     !matches!(
@@ -307,106 +150,6 @@ fn has_home_link(cause: Cause) -> bool {
 /// A link that repeats the request. Only a GET can be repeated.
 fn retry_link(head: &Head<'_>) -> Option<Href> {
     (head.method == Method::GET).then(|| Href::new(urls::requested_target(head)))
-}
-
-/// The response when forwarding failed.
-pub(super) fn upstream_failed(
-    logged: LoggedResponse,
-    headers: &HeaderMap,
-    head: Option<&Head<'_>>,
-    id: &RequestId,
-    ForwardFailure {
-        error,
-        upstream: by,
-    }: ForwardFailure,
-) -> LoggedResponse {
-    let upstream = by.as_ref().and_then(|by| by.to_str().ok());
-    let message = match error {
-        ForwardError::InvalidResponse(_) => "the upstream's response was not forwarded",
-        ForwardError::TooLarge {
-            partly_sent: false, ..
-        } => "a request body was not forwarded",
-        ForwardError::TooLarge {
-            partly_sent: true, ..
-        } => "a request body was forwarded in part, and the upstream's connection was closed",
-        _ => "the upstream did not respond",
-    };
-    // Exceeded limits are logged by the pool at a limited rate.
-    if error.limit().is_none() {
-        tracing::warn!(request_id = %id, upstream, error = %crate::telemetry::error_chain(&error), "{message}");
-    }
-    let logged = match by {
-        Some(by) => logged.with_upstream(by),
-        None => logged,
-    };
-    let cause = match error {
-        ForwardError::Timeout(_) => Cause::UpstreamTimeout,
-        ForwardError::TooLarge {
-            partly_sent: false, ..
-        } => Cause::TooLarge,
-        ForwardError::TooLarge {
-            partly_sent: true, ..
-        } => Cause::TooLargePartlySent,
-        ForwardError::Busy | ForwardError::ClientShare | ForwardError::AnonymousShare => {
-            Cause::UpstreamBusy
-        }
-        ForwardError::NoUpstream => Cause::NotFound,
-        ForwardError::Method => {
-            return logged
-                .with_reason("method")
-                .with_response(method_not_allowed(
-                    "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-                ));
-        }
-        ForwardError::ClientAborted => Cause::BadRequest,
-        ForwardError::Unreachable(_) | ForwardError::UpstreamDisconnected(_) => Cause::UpstreamDown,
-        ForwardError::InvalidResponse(_) => Cause::InvalidUpstreamResponse,
-    };
-    let response = upstream_problem(cause, headers, head, id);
-    logged.with_reason(cause.slug()).with_response(response)
-}
-
-/// A page for a browser, JSON for a program.
-fn upstream_problem(
-    cause: Cause,
-    headers: &HeaderMap,
-    head: Option<&Head<'_>>,
-    id: &RequestId,
-) -> Response<Body> {
-    let lang = lang(headers);
-    if let Some(head) = head.filter(|_| accepts_html(headers)) {
-        let passes = matches!(
-            cause,
-            Cause::UpstreamDown | Cause::InvalidUpstreamResponse | Cause::StoreUnavailable
-        );
-        let page = ProblemPage {
-            info: PageInfo {
-                host: head.host.as_str(),
-                request_id: id.as_str(),
-            },
-            cause,
-            connector_name: None,
-            next: retry_link(head).filter(|_| passes),
-            home_page: Some(Href::new("/")),
-        };
-        page_response(status_of(cause), &page.render(lang))
-    } else {
-        let problem = ProblemJson {
-            status: status_of(cause).as_u16(),
-            slug: cause.slug(),
-            title: cause.title(lang),
-            detail: cause.detail(lang),
-            request_id: id.as_str(),
-            login_url: None,
-            acr_values: &[],
-            max_age: None,
-        };
-        text(
-            status_of(cause),
-            ProblemJson::CONTENT_TYPE,
-            problem.render(),
-        )
-    }
 }
 
 pub(super) fn page_response(status: StatusCode, page: &Page) -> Response<Body> {
@@ -427,27 +170,27 @@ fn page_with_form_targets(
             response.headers_mut().insert(name, value);
         }
     }
-    retry_after(&mut response);
+    add_retry_after(&mut response);
     response
 }
 
-/// An own text that is never cached, with `Retry-After` for a temporary failure.
-pub(super) fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
-    let mut response = text_for_operators(status, kind, body);
-    retry_after(&mut response);
+/// A text that is never cached, with `Retry-After` for a temporary failure.
+pub(super) fn text(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
+    let mut response = text_for_operators(status, content_type, body);
+    add_retry_after(&mut response);
     response
 }
 
 /// Like [`text`] without `Retry-After`, for operators.
 pub(super) fn text_for_operators(
     status: StatusCode,
-    kind: &'static str,
+    content_type: &'static str,
     body: String,
 ) -> Response<Body> {
     let mut response = Response::new(full(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(
         "x-content-type-options",
@@ -461,9 +204,12 @@ pub(super) fn json(status: StatusCode, value: &serde_json::Value) -> Response<Bo
 }
 
 /// Lets caches keep a response that is the same for every client.
-pub(super) fn cacheable(mut response: Response<Body>, how: &'static str) -> Response<Body> {
-    let how = HeaderValue::from_static(how);
-    response.headers_mut().insert(CACHE_CONTROL, how);
+pub(super) fn cacheable(
+    mut response: Response<Body>,
+    cache_control: &'static str,
+) -> Response<Body> {
+    let cache_control = HeaderValue::from_static(cache_control);
+    response.headers_mut().insert(CACHE_CONTROL, cache_control);
     response
 }
 
@@ -475,7 +221,7 @@ pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     response
 }
 
-/// The response for a state that cannot happen; it denies.
+/// The response in a state that cannot occur. It denies the request.
 pub(super) fn internal_error() -> LoggedResponse {
     let response = text(
         StatusCode::INTERNAL_SERVER_ERROR,
@@ -498,21 +244,22 @@ pub(super) fn add_cookie(response: &mut Response<Body>, cookie: &str) {
     }
 }
 
-/// Adapts the cookie attributes of an own response to the browser's known faults.
-pub(super) fn adapt_cookies(response: &mut Response<Body>, asked: &HeaderMap) {
+/// Adapts the cookie attributes of one of menshen's own responses to known faults of the browser.
+pub(super) fn adapt_cookies(response: &mut Response<Body>, request_headers: &HeaderMap) {
     if !response.headers().contains_key(SET_COOKIE) {
         return;
     }
-    let agent = super::browser::single_header_lossy(asked, "user-agent").unwrap_or_default();
+    let agent =
+        super::browser::single_header_lossy(request_headers, "user-agent").unwrap_or_default();
     if let http::header::Entry::Occupied(mut cookies) = response.headers_mut().entry(SET_COOKIE) {
         for cookie in cookies.iter_mut() {
             let text = cookie
                 .to_str()
                 .map(|text| adapt_to_user_agent(text, &agent));
             if let Ok(std::borrow::Cow::Owned(text)) = text
-                && let Ok(fitting) = HeaderValue::try_from(text)
+                && let Ok(adapted) = HeaderValue::try_from(text)
             {
-                *cookie = fitting;
+                *cookie = adapted;
             }
         }
     }
@@ -542,12 +289,12 @@ pub(super) fn cookies_with_prefix<'a>(
     cookie_pairs(headers).filter(move |(name, _)| name.starts_with(prefix))
 }
 
-fn retry_after(response: &mut Response<Body>) {
-    let away = [
+fn add_retry_after(response: &mut Response<Body>) {
+    let temporary = [
         StatusCode::SERVICE_UNAVAILABLE,
         StatusCode::TOO_MANY_REQUESTS,
     ];
-    if away.contains(&response.status()) {
+    if temporary.contains(&response.status()) {
         response
             .headers_mut()
             .insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));

@@ -2,10 +2,10 @@
 //! and the login of unauthenticated requests.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::COOKIE;
-use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::utf8_percent_encode;
@@ -22,7 +22,7 @@ use crate::request::gate::{Caller, GateError};
 use crate::request::head::cookies;
 use crate::request::policy::Permit;
 use crate::request::{Body, BodyError};
-use crate::site::{Services, Site};
+use crate::site::Site;
 use crate::store::ConnectorId;
 
 mod audit;
@@ -37,8 +37,10 @@ mod frame;
 mod front_end;
 mod password;
 mod password_form;
+mod probes;
 mod provider_logout;
 mod reconfirm;
+mod redeem_ticket;
 mod require_login;
 mod sign_in_page;
 mod sign_out;
@@ -46,8 +48,10 @@ mod start;
 mod target;
 mod ticket;
 
+pub(super) use probes::answer_probe;
 pub(super) use reconfirm::{RECONFIRM_REASON, ReconfirmOutcome, reconfirm};
 pub(super) use require_login::{require_login, unauthorized};
+use target::LoginHints;
 
 /// The largest form or JSON body that an own path reads, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -79,8 +83,11 @@ pub const OWN_PAGES: [&str; 22] = [
     "userinfo",
 ];
 
-/// `Cache-Control` of the key set: caches keep the keys as long as an assertion is valid.
+/// `Cache-Control` of the key set: caches keep the keys for the lifetime of an assertion, 300 seconds.
 const JWKS_CACHE_CONTROL: &str = "public, max-age=300";
+
+/// How long the body of a request to an own path may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers a request to an own path or to a configured static file.
 pub(super) async fn answer<B>(context: &RequestContext<'_>, body: Option<B>) -> LoggedResponse
@@ -97,10 +104,10 @@ where
             reply::without_body_if_head(head.method, response),
         );
     }
-    let own = path.strip_prefix(site.prefix.as_str()).unwrap_or(path);
-    let (name, rest) = match own.trim_start_matches('/').split_once('/') {
+    let below_prefix = path.strip_prefix(site.prefix.as_str()).unwrap_or(path);
+    let (name, rest) = match below_prefix.trim_start_matches('/').split_once('/') {
         Some((name, rest)) => (name, Some(rest)),
-        None => (own.trim_start_matches('/'), None),
+        None => (below_prefix.trim_start_matches('/'), None),
     };
     let query = head.path.query().unwrap_or("");
     let query = match name {
@@ -139,10 +146,10 @@ where
         }
         ("sign_out", None) => sign_out::answer(context, &query).await,
         ("userinfo", None) => front_end::userinfo(context).await,
-        ("ticket", None) => ticket::redeem(context, &query, body).await,
+        ("ticket", None) => redeem_ticket::answer(context, &query, body).await,
         ("jwks.json", None) => jwks(context),
-        ("ping", None) => ping(head.method),
-        ("ready", None) => ready(context.services, head.method).await,
+        ("ping", None) => probes::ping(head.method),
+        ("ready", None) => probes::ready(context.services, head.method).await,
         ("fragment.js", None) => script(context, page::FRAGMENT_JS),
         ("frame.js", None) => script(context, page::FRAME_JS),
         ("hand_over.js", None) => script(context, page::HAND_OVER_JS),
@@ -154,26 +161,6 @@ where
     }
 }
 
-/// Answers a health probe of a load balancer. HTTP/1.0 probes may lack a `Host` header.
-pub(super) async fn answer_probe(
-    site: &Site,
-    shared: &Services,
-    parts: &Parts,
-) -> Option<LoggedResponse> {
-    let path = parts.uri.path();
-    let own = path.strip_prefix(site.prefix.as_str());
-    match own.unwrap_or(path) {
-        "/ping" if site.routes.is_own(path) => Some(ping(&parts.method)),
-        "/ready" if site.routes.is_own(path) => Some(ready(shared, &parts.method).await),
-        _ => None,
-    }
-}
-
-fn ping(method: &Method) -> LoggedResponse {
-    let response = reply::text(StatusCode::OK, "text/plain", "OK\n".to_owned());
-    LoggedResponse::own_path("ping", reply::without_body_if_head(method, response))
-}
-
 fn script(context: &RequestContext<'_>, text: &str) -> LoggedResponse {
     let kind = "text/javascript; charset=utf-8";
     let response = reply::text(StatusCode::OK, kind, text.to_owned());
@@ -183,23 +170,8 @@ fn script(context: &RequestContext<'_>, text: &str) -> LoggedResponse {
     )
 }
 
-/// Readiness: requests can be authorized only while the store answers.
-async fn ready(shared: &Services, method: &Method) -> LoggedResponse {
-    let asked = shared.people.ping_store();
-    let answered = tokio::time::timeout(std::time::Duration::from_secs(2), asked).await;
-    let (status, text) = match answered {
-        Ok(Ok(())) => (StatusCode::OK, "OK\n"),
-        Ok(Err(_)) | Err(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the store does not answer\n",
-        ),
-    };
-    let response = reply::text(status, "text/plain", text.to_owned());
-    LoggedResponse::own_path("ready", reply::without_body_if_head(method, response))
-}
-
-/// `GET /jwks.json`: the public keys by which applications verify assertions. Keys change seldom; a
-/// new key is published before it signs when it is configured behind the old one first.
+/// `GET /jwks.json`: the public keys by which applications verify assertions. An administrator first adds
+/// a new key after the old one, so that it is published before it signs.
 fn jwks(context: &RequestContext<'_>) -> LoggedResponse {
     if ![Method::GET, Method::HEAD].contains(context.head.method) {
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
@@ -213,8 +185,8 @@ fn jwks(context: &RequestContext<'_>) -> LoggedResponse {
     )
 }
 
-/// The session cookie, signed again because its key no longer signs or because the last silent
-/// login at the connector failed and is not to be repeated at once.
+/// The session cookie, signed again: its key no longer signs, or the last silent login failed and must
+/// not be repeated at once.
 pub(super) fn renewed_cookie(
     site: &Site,
     permit: &Permit,
@@ -229,8 +201,8 @@ pub(super) fn renewed_cookie(
     }
     let sent = cookies(headers, site.cookies.session_name());
     let mut verified = sent.filter_map(|value| cookie::verify(&site.ring, value));
-    let is_callers = |it: &VerifiedCookie| it.claims.sid.key() == person.session.key;
-    let mut claims = verified.find(is_callers)?.claims;
+    let is_of_caller = |cookie: &VerifiedCookie| cookie.claims.sid.key() == person.session.key;
+    let mut claims = verified.find(is_of_caller)?.claims;
     claims.issued_at = claims.issued_at.max(person.confirmed_at);
     let cookie = reissue_cookie(site, &claims, now)?;
     let agent = super::browser::single_header_lossy(headers, "user-agent").unwrap_or_default();
@@ -240,75 +212,39 @@ pub(super) fn renewed_cookie(
 /// The `Set-Cookie` header of an existing session.
 fn reissue_cookie(site: &Site, claims: &VerifiedClaims, now: Timestamp) -> Option<String> {
     let value = cookie::re_sign(&site.ring, claims);
-    let left = i64::try_from(claims.expires_at.since(now).as_secs()).ok()?;
+    let max_age_s = i64::try_from(claims.expires_at.since(now).as_secs()).ok()?;
     Some(match claims.host {
-        None => site.cookies.set_session(&value, left),
-        Some(_) => site.cookies.set_session_of_host(&value, left),
+        None => site.cookies.set_session(&value, max_age_s),
+        Some(_) => site.cookies.set_session_of_host(&value, max_age_s),
     })
 }
 
-/// The longest `login_hint` or `domain_hint` that is passed on, in bytes.
-const HINT_BYTES_MAX: usize = 256;
-
-/// What a request asks of a login: the return address, the nonce that the ticket is bound to, and
-/// hints for the provider.
+/// The parameters of a login: the return address, the nonce that the ticket is bound to, and hints for
+/// the provider.
 #[derive(Clone, Debug, Default)]
 struct Target {
     return_to: Option<ReturnTo>,
+    /// The nonce of the host or the frame that needs a ticket.
     ticket_for: Option<NonceHash>,
-    /// Whether a page in a third-party frame waits for the ticket, instead of another host.
+    /// Whether a page in another site's frame waits for the ticket, instead of another host.
     for_frame: bool,
     hints: LoginHints,
 }
 
-/// Hints for the provider about the person. They are taken only from menshen's own URLs.
-#[derive(Clone, Default)]
-struct LoginHints {
-    login: Option<String>,
-    domain: Option<String>,
-}
-
-impl std::fmt::Debug for LoginHints {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("LoginHints(…)")
-    }
-}
-
-impl LoginHints {
-    /// Ignores a hint that is repeated, too long or contains a control character.
-    fn from_query(query: &Fields) -> Self {
-        let one = |name: &str| {
-            let hint = query.one(name).ok().flatten()?;
-            let fits = !hint.is_empty() && hint.len() <= HINT_BYTES_MAX;
-            (fits && !hint.chars().any(char::is_control)).then(|| hint.to_owned())
-        };
-        Self {
-            login: one("login_hint"),
-            domain: one("domain_hint"),
-        }
-    }
-
-    fn query_pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let login = self.login.as_deref().map(|hint| ("login_hint", hint));
-        let domain = self.domain.as_deref().map(|hint| ("domain_hint", hint));
-        login.into_iter().chain(domain)
-    }
-}
-
 impl Target {
-    /// Reads `rd`, `k` and `f`. A path is relative to the requested host; a return address on
-    /// another site is ignored.
+    /// Reads `rd` (the return address), `k` (the nonce) and `f` (for a frame). A path in `rd` is relative to
+    /// the requested host; a return address on another site is ignored.
     fn from_query(context: &RequestContext<'_>, query: &Fields) -> Self {
         let return_to = target::return_to(context, query);
         let nonce = query.one("k").ok().flatten().and_then(NonceHash::parse);
-        let elsewhere = return_to
+        let is_on_other_host = return_to
             .as_ref()
             .is_some_and(|return_to| return_to.origin().is_some());
         let for_frame =
             nonce.is_some() && return_to.is_some() && frame::is_requested(context, query);
         Self {
             return_to,
-            ticket_for: nonce.filter(|_| elsewhere || for_frame),
+            ticket_for: nonce.filter(|_| is_on_other_host || for_frame),
             for_frame,
             hints: LoginHints::from_query(query),
         }
@@ -326,7 +262,8 @@ impl Target {
         return_to.unwrap_or_else(ReturnTo::login_host_root)
     }
 
-    /// The query string that repeats this target in another own URL, `?` alone when it is empty.
+    /// The query string that repeats this target in another own URL, after the parameter `first`. Without
+    /// any parameter it is `?`.
     fn query_string(&self, login_url: &url::Url, first: &str) -> String {
         let mut query = String::from("?");
         query.push_str(first);
@@ -365,7 +302,7 @@ async fn caller(context: &RequestContext<'_>) -> Result<Caller, Response<Body>> 
     found.map_err(|error| session_unavailable(context, &error))
 }
 
-/// As [`caller`], and accepts the person's bearer token instead of a cookie.
+/// Like [`caller`], and accepts the person's bearer token instead of a cookie.
 async fn caller_or_bearer(context: &RequestContext<'_>) -> Result<Caller, Box<LoggedResponse>> {
     let found = context
         .site
@@ -400,8 +337,7 @@ where
     B::Error: Into<BodyError>,
 {
     let read = Limited::new(body?, bytes_max).collect();
-    let timeout = std::time::Duration::from_secs(10);
-    let collected = tokio::time::timeout(timeout, read).await.ok()?.ok()?;
+    let collected = tokio::time::timeout(BODY_TIMEOUT, read).await.ok()?.ok()?;
     Some(collected.to_bytes())
 }
 
@@ -425,7 +361,7 @@ fn require_get(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> 
     )))
 }
 
-/// The `User-Agent` header. Phones put their model there, in any encoding.
+/// The `User-Agent` header. It may have bytes that are not UTF-8, because phones put their model there.
 fn user_agent<'a>(context: &RequestContext<'a>) -> Cow<'a, str> {
     super::browser::single_header_lossy(context.head.headers, "user-agent").unwrap_or_default()
 }

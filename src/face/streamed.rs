@@ -23,7 +23,7 @@ struct Streamed {
     record: Option<Box<PendingRecord>>,
 }
 
-/// What is known when the head of the response is sent.
+/// The access record as known when the head of the response is sent.
 struct PendingRecord {
     telemetry: Telemetry,
     logged: LoggedResponse,
@@ -33,7 +33,7 @@ struct PendingRecord {
 }
 
 /// Writes the access record when the response's body ends, however it ends.
-pub(super) fn follow(
+pub(super) fn record_at_end(
     response: Response<Body>,
     telemetry: &Telemetry,
     logged: LoggedResponse,
@@ -64,7 +64,7 @@ impl Streamed {
         }
     }
 
-    /// Logs why the body did not end, and records it as cut off.
+    /// Logs why the body is incomplete, and records it as cut off.
     fn fail(&mut self, error: &BodyError) {
         let cut = match error.downcast_ref() {
             Some(ForwardError::ClientAborted | ForwardError::TooLarge { .. }) => CutBy::Client,
@@ -87,7 +87,7 @@ impl PendingRecord {
         };
         let access = self
             .logged
-            .access(&self.request, &self.id, response_summary);
+            .access_record(&self.request, &self.id, response_summary);
         self.telemetry.write_request(&access);
     }
 

@@ -1,4 +1,4 @@
-//! Runs tunnels (WebSocket) while their request is allowed.
+//! Runs tunnels, such as WebSocket connections, while their request is allowed.
 
 use super::long_request::LongRequest;
 use crate::request::forward::{Tunnel, TunnelEnd};
@@ -6,10 +6,10 @@ use crate::telemetry::StreamKind;
 
 /// Runs a tunnel in its own task until either side closes it, its request is no longer allowed, or
 /// the process shuts down.
-pub(super) fn keep(tunnel: Tunnel, request: LongRequest) {
+pub(super) fn spawn(tunnel: Tunnel, request: LongRequest) {
     tokio::spawn(async move {
         let live = &request.live;
-        let _open = live.services().telemetry.track_tunnel();
+        let _counted = live.services().telemetry.track_tunnel();
         let end = tunnel.run(async {
             tokio::select! {
                 () = request.until_refused() => request.record(StreamKind::Tunnel),

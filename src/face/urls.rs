@@ -18,10 +18,11 @@ pub(super) const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The absolute URL of the sign-in page, which returns to the requested URL.
 pub(super) fn sign_in(context: &RequestContext<'_>) -> String {
-    // A POST cannot be repeated after a login, so its login returns to the home page.
-    let reads = matches!(*context.head.method, Method::GET | Method::HEAD);
-    let program = request_kind(context.head) == RequestKind::Fetch;
-    let rd = if reads && !program {
+    // A POST cannot be repeated after a login, so its login returns to the root of this host. So does
+    // the login that a program is told about.
+    let is_read = matches!(*context.head.method, Method::GET | Method::HEAD);
+    let is_fetch = request_kind(context.head) == RequestKind::Fetch;
+    let rd = if is_read && !is_fetch {
         requested(context)
     } else {
         format!("{}/", context.head.origin())
@@ -34,12 +35,12 @@ pub(super) fn sign_in(context: &RequestContext<'_>) -> String {
     )
 }
 
-/// Marks a login URL returned by a check that saw no session. If the login host sees one, the proxy
-/// strips the cookie, and another redirect would loop.
+/// Marks the URL that a check without a session redirects to. If the login host finds a session, the
+/// proxy strips the cookie from its checks, and another redirect would loop.
 pub(super) const NO_SESSION_FOUND: (&str, &str) = ("n", "1");
 
-/// The absolute URL that begins a login and returns to the requested URL: on the login host if its
-/// cookie is valid on this host, else on this host.
+/// The absolute URL that begins a login and returns to the requested URL. It is on the login host if the
+/// session cookie of that host is valid on this one, else on this host.
 pub(super) fn start(context: &RequestContext<'_>, no_session_found: bool) -> String {
     let (site, head) = (context.site, context.head);
     let rd = utf8_percent_encode(&requested(context), QUERY_VALUE).to_string();
@@ -55,7 +56,7 @@ pub(super) fn start(context: &RequestContext<'_>, no_session_found: bool) -> Str
     to
 }
 
-/// The form target that signs out and returns here, to sign in with another account.
+/// The form target that signs out and returns to the requested page, to sign in with another account.
 pub(super) fn switch_account(context: &RequestContext<'_>) -> String {
     let rd = requested_target(context.head);
     format!(

@@ -23,7 +23,7 @@ use crate::store::ConnectorId;
 pub struct Deps<'a> {
     /// The public URL of this site.
     pub external_url: &'a Url,
-    /// The prefix of our own paths: `/.menshen`.
+    /// The prefix of own paths: `/.menshen`.
     pub prefix: &'a str,
     pub ring: &'a Arc<KeyRing>,
     pub sessions: &'a Arc<Sessions>,
@@ -44,7 +44,7 @@ pub enum BuildError {
         source: KindError,
     },
     /// Its callback URL is invalid.
-    #[error("connector {id}: its callback_base is no http(s) origin")]
+    #[error("connector {id}: its callback_base is not an http(s) origin")]
     Callback { id: ConnectorId },
     /// Its HTTP client cannot be built.
     #[error("connector {id}: cannot build the HTTP client for its source")]
@@ -82,8 +82,8 @@ impl Login {
             .iter()
             .map(|(id, settings)| {
                 let callback = callback_of(id, settings, deps)?;
-                let known = previous.and_then(|login| login.entry(id));
-                match known.filter(|old| old.config == *settings && old.callback == callback) {
+                let old = previous.and_then(|login| login.entry(id));
+                match old.filter(|old| old.config == *settings && old.callback == callback) {
                     Some(old) if old.reads_no_files() => Ok(Arc::clone(old)),
                     _ => build_entry(id, settings, callback, deps).map(Arc::new),
                 }
@@ -150,9 +150,9 @@ fn callback_of(
 /// The URL of an own path at the origin of `base`; `None` if that is not an HTTP origin.
 fn own_url(base: &Url, prefix: &str, path: &str) -> Option<Url> {
     let origin = base.origin();
-    let good = origin.is_tuple() && matches!(base.scheme(), "http" | "https");
+    let is_http = origin.is_tuple() && matches!(base.scheme(), "http" | "https");
     let text = format!("{}{prefix}{path}", origin.ascii_serialization());
-    Url::parse(&text).ok().filter(|_| good)
+    Url::parse(&text).ok().filter(|_| is_http)
 }
 
 fn build_entry(
@@ -178,7 +178,7 @@ fn build_entry(
         .build(connector::ConnectorDeps {
             id: id.clone(),
             callback: callback.clone(),
-            own: own_url(deps.external_url, deps.prefix, "")
+            own_pages_url: own_url(deps.external_url, deps.prefix, "")
                 .ok_or_else(|| BuildError::Callback { id: id.clone() })?,
             outbound,
             clock: deps.clock.clone(),

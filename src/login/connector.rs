@@ -1,4 +1,5 @@
-//! `[connector.ID]` and the kinds of connectors; `Connector`: the login protocol with one source.
+//! The settings of `[connector.ID]`, the kinds of connectors, and `Connector`: the login protocol with one
+//! source.
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -109,8 +110,7 @@ const KIND_NAMES: [&str; 3] = [wecom::KIND_NAME, oidc::KIND_NAME, oauth2::KIND_N
 pub enum KindError {
     #[error("it needs one table named after its kind: {}", kind_tables())]
     Missing,
-    /// Two of the tables.
-    #[error("it is of one kind: keep [connector.ID.{0}] or [connector.ID.{1}]")]
+    #[error("it can have only one kind: keep [connector.ID.{0}] or [connector.ID.{1}]")]
     Several(&'static str, &'static str),
 }
 
@@ -137,18 +137,18 @@ impl ConnectorConfig {
     pub fn kinds(&self) -> impl Iterator<Item = &dyn Kind> {
         // A new kind needs a field above, a name in `KIND_NAMES` and a line in this list.
         let kinds: [_; KIND_NAMES.len()] = [
-            written(&self.wecom),
-            written(&self.oidc),
-            written(&self.oauth2),
+            as_kind(&self.wecom),
+            as_kind(&self.oidc),
+            as_kind(&self.oauth2),
         ];
         let external_kind = self
             .external_kind
             .as_ref()
             .map(|external_kind| &*external_kind.0);
-        let written = kinds.into_iter().flatten();
+        let configured = kinds.into_iter().flatten();
         external_kind
             .into_iter()
-            .chain(written.filter(move |_| external_kind.is_none()))
+            .chain(configured.filter(move |_| external_kind.is_none()))
     }
 }
 
@@ -157,7 +157,7 @@ fn kind_tables() -> String {
     tables.join(" or ")
 }
 
-fn written(table: &Option<impl Kind>) -> Option<&dyn Kind> {
+fn as_kind(table: &Option<impl Kind>) -> Option<&dyn Kind> {
     table.as_ref().map(|kind| kind as &dyn Kind)
 }
 
@@ -172,16 +172,16 @@ fn yes() -> bool {
 /// has to log in again.
 #[async_trait]
 pub trait Connector: Debug + Send + Sync {
-    /// Begins a login: returns the next step of the browser. Requirements that the protocol cannot
-    /// express are ignored; the route checks the resulting session.
+    /// Begins a login: returns the next step of the browser. Demands that the protocol cannot express are
+    /// ignored, because the route checks the resulting session.
     async fn begin(
         &self,
         pending: &Pending,
-        ask: &AuthnRequest,
+        request: &AuthnRequest,
     ) -> Result<Challenge, ConnectorError>;
 
-    /// Finishes a login: verifies the response and returns the profile. The caller has verified that
-    /// the browser began this login.
+    /// Redeems and verifies the authentication response, and returns the profile. The caller has verified
+    /// that this browser began the login.
     async fn redeem_response(
         &self,
         pending: &Pending,
@@ -207,13 +207,13 @@ pub trait Connector: Debug + Send + Sync {
         None
     }
 
-    /// The source for refreshes during a session, if the protocol has them.
+    /// The source for refreshes of a session, if the protocol has refreshes.
     fn token_refresh(self: Arc<Self>) -> Option<Arc<dyn TokenRefresh>> {
         None
     }
 
     /// The verifier of the source's access tokens as bearer tokens of people, if it signs them.
-    fn reads_tokens(self: Arc<Self>) -> Option<Arc<dyn TokenReader>> {
+    fn token_reader(self: Arc<Self>) -> Option<Arc<dyn TokenReader>> {
         None
     }
 

@@ -58,7 +58,7 @@ impl<'a> PasswordCredentials<'a> {
 mod tests {
     use super::*;
 
-    fn is_possible(login: &str, password: &str) -> bool {
+    fn is_accepted(login: &str, password: &str) -> bool {
         let fields = [("login", login), ("password", password)];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
         PasswordCredentials::of(&Fields::new(fields.to_vec())).is_ok()
@@ -66,8 +66,8 @@ mod tests {
 
     #[test]
     fn implausible_credentials_are_refused() {
-        assert!(is_possible("lisi", " "));
-        assert!(is_possible(&"l".repeat(256), &"p".repeat(1024)));
+        assert!(is_accepted("lisi", " "));
+        assert!(is_accepted(&"l".repeat(256), &"p".repeat(1024)));
         for (login, password) in [
             ("", "x"),
             (" \t", "x"),
@@ -77,21 +77,21 @@ mod tests {
             (&*"l".repeat(257), "x"),
             ("lisi", &*"p".repeat(1025)),
         ] {
-            assert!(!is_possible(login, password), "{login} {password}");
+            assert!(!is_accepted(login, password), "{login} {password}");
         }
     }
 
     #[test]
     fn the_user_name_is_trimmed_and_the_password_is_not() {
         let fields = Fields::parse(b"login=+lisi+&password=+x+").unwrap();
-        let typed = PasswordCredentials::of(&fields).unwrap();
-        assert_eq!((typed.login, typed.password), ("lisi", " x "));
-        assert!(!format!("{typed:?}").contains('x'));
-        for twice in [
+        let credentials = PasswordCredentials::of(&fields).unwrap();
+        assert_eq!((credentials.login, credentials.password), ("lisi", " x "));
+        assert!(!format!("{credentials:?}").contains('x'));
+        for repeated in [
             "login=a&login=b&password=x",
             "login=a&password=x&password=y",
         ] {
-            assert!(PasswordCredentials::of(&Fields::parse(twice.as_bytes()).unwrap()).is_err());
+            assert!(PasswordCredentials::of(&Fields::parse(repeated.as_bytes()).unwrap()).is_err());
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct Fields(Vec<(String, String)>);
 pub struct RepeatedParameter;
 
 impl Fields {
-    /// Parses `application/x-www-form-urlencoded` text; nothing if there are too many parameters.
+    /// Parses `application/x-www-form-urlencoded` text; `None` if there are too many parameters.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let mut fields = Vec::new();
         for (name, value) in url::form_urlencoded::parse(text) {
@@ -35,7 +35,7 @@ impl Fields {
         self.0.push((name.to_owned(), value.to_owned()));
     }
 
-    /// The value of a parameter that must not be repeated; nothing if it is missing.
+    /// The value of a parameter that must not be repeated; `None` if it is missing.
     pub fn one(&self, name: &str) -> Result<Option<&str>, RepeatedParameter> {
         let mut values = self.0.iter().filter(|(key, _)| key == name);
         match (values.next(), values.next()) {

@@ -1,4 +1,4 @@
-//! The last step of a login: verifies the response, admits the person and mints the session.
+//! The last step of a login: redeems the response, admits the person and mints the session.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ pub(super) struct FinishTask {
     pub(super) sessions: Arc<Sessions>,
     pub(super) timeouts: SessionTimeouts,
     pub(super) limits: Arc<Limits>,
-    /// Held until the source has answered.
+    /// Held until the source has responded.
     pub(super) permit: Option<HalfOpenPermit>,
 }
 
@@ -69,20 +69,20 @@ impl FinishTask {
         answer: AuthnResponse,
     ) -> Result<FinishedLogin, LoginError> {
         let client = answer.client;
-        let possible = match self.entry.uses_password_form() {
+        let plausible = match self.entry.uses_password_form() {
             true => PasswordCredentials::of(&answer.fields).map(drop),
             false => Ok(()),
         };
-        let proved = match possible {
+        let redeemed = match plausible {
             Ok(()) => {
                 self.entry
                     .connector
                     .redeem_response(&pending, &answer)
                     .await
             }
-            Err(wrong) => Err(wrong),
+            Err(error) => Err(error),
         };
-        match &proved {
+        match &redeemed {
             Ok(_) => self.limits.record_code(&self.entry.id, client, true),
             Err(ConnectorError::CodeRejected(_)) => {
                 self.limits.record_code(&self.entry.id, client, false)
@@ -90,7 +90,7 @@ impl FinishTask {
             Err(_) => {}
         }
         drop(self.permit);
-        let profile = proved.map_err(LoginError::Connector)?;
+        let profile = redeemed.map_err(LoginError::Connector)?;
         let admitted = self.people.admit(&self.entry.admission, &profile).await;
         let (account, mapped) = admitted.map_err(|source| LoginError::Admit {
             subject: profile.subject.clone(),
@@ -126,7 +126,7 @@ pub(super) struct SessionMinter<'a> {
 }
 
 impl SessionMinter<'_> {
-    /// Mints the session of an admitted person. With `once` it fails if its key was spent before.
+    /// Mints the session of an admitted person. With `once` it fails if the token was used before.
     pub(super) async fn mint(
         &self,
         login: NewLogin,

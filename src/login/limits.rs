@@ -20,9 +20,8 @@ pub use circuit_breaker::HalfOpenPermit;
 use circuit_breaker::CircuitBreakers;
 
 /// The most front-channel logouts of unknown sessions that are recorded for one connector in a minute.
-/// The store keeps 50,000 for each connector. That is enough for a burst and the eleven minutes that a
-/// login and its logout are remembered, so that no recorded logout is evicted while a login that it
-/// ends is pending.
+/// A logout must stay stored for eleven minutes, as long as a login that it ends may be pending. In that
+/// time at most 48,000 are recorded, including a burst; the store keeps 50,000 for each connector.
 const LOGOUTS_PER_CONNECTOR_MAX: u32 = 4_000;
 
 /// A rate-limited step of a login.
@@ -53,7 +52,7 @@ pub struct Limits {
     begins: RateLimits,
     finishes: RateLimits,
     tickets: RateLimits,
-    logouts: Logouts,
+    logouts: LogoutLimits,
     breakers: Arc<CircuitBreakers>,
 }
 
@@ -63,10 +62,10 @@ struct RateLimits {
     all: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
 }
 
-/// Front-channel logouts. Any client can send them for any connector, so each connector has its own
+/// The limits of front-channel logouts. Any client can send them for any connector, so each connector has its own
 /// limit.
 #[derive(Debug)]
-struct Logouts {
+struct LogoutLimits {
     client: Rates,
     connector: RateLimiter<ConnectorId, DashMapStateStore<ConnectorId>, DefaultClock>,
 }
@@ -86,7 +85,7 @@ impl Limits {
             ),
             finishes: finishes(),
             tickets: finishes(),
-            logouts: Logouts::new(config),
+            logouts: LogoutLimits::new(config),
             breakers: CircuitBreakers::new(config, clock),
             config: config.clone(),
         }
@@ -99,15 +98,15 @@ impl Limits {
 
     /// Counts a step, or refuses it. Without a client only the limit of all clients applies.
     pub fn acquire(&self, step: Step, client: Option<Client>) -> Result<(), Limited> {
-        let pair = match step {
+        let limits = match step {
             Step::Begin => &self.begins,
             Step::Finish => &self.finishes,
             Step::Ticket => &self.tickets,
         };
-        if client.is_some_and(|client| !pair.client.take(client)) {
+        if client.is_some_and(|client| !limits.client.take(client)) {
             return Err(Limited::Client);
         }
-        pair.all.check().map_err(|_| Limited::All)
+        limits.all.check().map_err(|_| Limited::All)
     }
 
     /// Counts a logout of an unknown session, or refuses it.
@@ -116,15 +115,15 @@ impl Limits {
         connector: &ConnectorId,
         client: Option<Client>,
     ) -> Result<(), Limited> {
-        let Logouts {
-            client: of_client,
-            connector: of_connector,
+        let LogoutLimits {
+            client: client_rates,
+            connector: connector_rates,
         } = &self.logouts;
-        if client.is_some_and(|client| !of_client.take(client)) {
+        if client.is_some_and(|client| !client_rates.take(client)) {
             return Err(Limited::Client);
         }
-        let taken = of_connector.check_key(connector);
-        taken.map_err(|_| Limited::All)
+        let acquired = connector_rates.check_key(connector);
+        acquired.map_err(|_| Limited::All)
     }
 
     /// Whether a code of this client may be sent to the source. Hold the permit until the source has
@@ -139,8 +138,8 @@ impl Limits {
     }
 
     /// Records whether the source accepted a code of this client.
-    pub fn record_code(&self, connector: &ConnectorId, client: Option<Client>, taken: bool) {
-        self.breakers.record(connector, client, taken);
+    pub fn record_code(&self, connector: &ConnectorId, client: Option<Client>, accepted: bool) {
+        self.breakers.record(connector, client, accepted);
     }
 }
 
@@ -153,7 +152,7 @@ impl RateLimits {
     }
 }
 
-impl Logouts {
+impl LogoutLimits {
     fn new(config: &LoginConfig) -> Self {
         let all = config.finishes_per_minute.min(LOGOUTS_PER_CONNECTOR_MAX);
         Self {
@@ -206,9 +205,9 @@ mod tests {
         };
         let limits = Limits::new(&config, Clock::manual(Timestamp::from_unix_s(0)));
         let [one, other] = ["one", "other"].map(|id| id.parse().unwrap());
-        let noted = (0..9_000).filter(|_| limits.acquire_logout(&one, None).is_ok());
+        let allowed = (0..9_000).filter(|_| limits.acquire_logout(&one, None).is_ok());
         // Time passes while the test runs, so the limit refills a little.
-        assert!((4_000..9_000).contains(&noted.count()));
+        assert!((4_000..9_000).contains(&allowed.count()));
         assert_eq!(limits.acquire_logout(&other, None), Ok(()));
     }
 

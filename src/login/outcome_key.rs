@@ -25,7 +25,7 @@ pub(super) fn outcome_key(via: &ConnectorId, flow: &FlowId, answer: &AuthnRespon
         .chain(fields.into_iter().flat_map(|(name, value)| [name, value]));
     let mut context = hmac::Context::with_key(&KEY);
     for text in texts {
-        // The length prefix keeps "ab", "c" apart from "a", "bc".
+        // The length keeps "ab", "c" apart from "a", "bc".
         context.update(&(text.len() as u64).to_be_bytes());
         context.update(text.as_bytes());
     }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
     use crate::login::fields::Fields;
 
-    fn named(form: &str, kind: Option<&str>) -> [u8; 32] {
+    fn key_of(form: &str, kind: Option<&str>) -> [u8; 32] {
         let flow = FlowId::try_from("a".repeat(32)).unwrap();
         let answer = AuthnResponse {
             fields: Fields::parse(form.as_bytes()).unwrap(),
@@ -51,9 +51,9 @@ mod tests {
 
     #[test]
     fn only_the_same_response_has_the_same_key() {
-        let first = named("code=1&state=2", None);
-        assert_eq!(first, named("code=1&state=2", None));
-        assert_eq!(first, named("state=2&code=1", None));
+        let first = key_of("code=1&state=2", None);
+        assert_eq!(first, key_of("code=1&state=2", None));
+        assert_eq!(first, key_of("state=2&code=1", None));
         for other in [
             "code=1",
             "code=2&state=2",
@@ -62,18 +62,18 @@ mod tests {
             "code=1s&tate=2",
             "ticket=1&state=2",
         ] {
-            assert_ne!(first, named(other, None), "{other}");
+            assert_ne!(first, key_of(other, None), "{other}");
         }
-        assert_ne!(first, named("code=1&state=2", Some("miniprogram")));
+        assert_ne!(first, key_of("code=1&state=2", Some("miniprogram")));
         assert_ne!(
-            named("login=a&password=wrong", None),
-            named("login=a&password=right", None)
+            key_of("login=a&password=wrong", None),
+            key_of("login=a&password=right", None)
         );
     }
 
     #[test]
     fn a_key_is_not_a_plain_hash_of_the_response() {
         let plain = keys::fingerprint(&[b"corp", "a".repeat(32).as_bytes(), b"", b"code", b"1"]);
-        assert_ne!(named("code=1", None), plain);
+        assert_ne!(key_of("code=1", None), plain);
     }
 }

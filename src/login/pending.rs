@@ -15,8 +15,7 @@ use crate::store::{ConnectorId, SessionKey};
 /// The longest duration of a login, in seconds.
 pub const PENDING_AGE_MAX_S: u64 = 600;
 
-/// The longest sealed value, in bytes. It has room for a return address of 4,000 bytes that needs
-/// no JSON escapes.
+/// The longest sealed value, in bytes: enough for a return address of 4,000 bytes without JSON escapes.
 pub const PENDING_BYTES_MAX: usize = 5_900;
 
 /// The length of a flow ID, in bytes.
@@ -52,8 +51,8 @@ impl TryFrom<String> for FlowId {
     type Error = InvalidFlowId;
 
     fn try_from(text: String) -> Result<Self, InvalidFlowId> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        if text.len() == FLOW_BYTES && text.bytes().all(plain) {
+        let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        if text.len() == FLOW_BYTES && text.bytes().all(is_allowed) {
             Ok(Self(text))
         } else {
             Err(InvalidFlowId)
@@ -83,7 +82,7 @@ pub enum Mode {
     InApp,
 }
 
-/// The state that a callback needs from the start of its login.
+/// The state of a login that its callback needs.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Pending {
     #[serde(rename = "f")]
@@ -118,7 +117,7 @@ pub struct Pending {
     /// Whether this is a silent login for a person who has a session.
     #[serde(rename = "q", default, skip_serializing_if = "is_false")]
     pub silent: bool,
-    /// The hash of the nonce of another host that needs the session.
+    /// The hash of the nonce of the host or frame that needs a ticket.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub ticket_for: Option<NonceHash>,
     /// Whether a page in another site's frame waits for the ticket.
@@ -199,8 +198,7 @@ impl fmt::Debug for Pending {
 /// Why the sealed state of a login cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PendingError {
-    /// The flow cookie is missing: the callback is in another browser, or the cookie was blocked or
-    /// used.
+    /// The flow cookie is missing: the callback is in another browser, or the cookie was blocked or cleared.
     #[error("the browser sent no flow cookie for this login")]
     Missing,
     /// It was not sealed by this site, or it was sealed for another login or connector.
@@ -211,10 +209,10 @@ pub enum PendingError {
     Expired,
 }
 
-/// A pending login does not fit into the cookies that hold it.
+/// A pending login is too long for the flow cookies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "sealed, it has {bytes} bytes and a browser's cookies hold {PENDING_BYTES_MAX}: the provider \
+    "sealed, it has {bytes} bytes, but the flow cookies have room for {PENDING_BYTES_MAX}: the provider \
      sends too much with the subject, the session ID or the authentication methods"
 )]
 pub struct PendingTooLarge {
@@ -252,8 +250,8 @@ impl Pending {
         }
     }
 
-    /// Seals it for the browser. What does not fit into its cookies is left out: first the display
-    /// name, then the query of the return address, then its path.
+    /// Seals it for the browser. If it is too long for the flow cookies, parts are left out: first the
+    /// display name, then the query of the return address, then its path.
     pub fn seal(&mut self, ring: &KeyRing) -> Result<String, PendingTooLarge> {
         let mut sealed = self.seal_once(ring);
         if sealed.len() <= PENDING_BYTES_MAX {
@@ -312,7 +310,7 @@ impl Pending {
     }
 }
 
-/// The associated data of the seal: it opens for this flow and connector only.
+/// The associated data of the seal, so that it opens only for this flow and connector.
 fn binding(flow: &FlowId, connector: &ConnectorId) -> [u8; 32] {
     keys::fingerprint(&[flow.as_str().as_bytes(), connector.as_str().as_bytes()])
 }
@@ -323,107 +321,4 @@ fn base64url(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    /// Accepts every host.
-    struct AnyHost;
-
-    impl return_to::Destinations for AnyHost {
-        fn serves(&self, _: &url::Url) -> bool {
-            true
-        }
-
-        fn login_url(&self) -> &url::Url {
-            static HOME: std::sync::LazyLock<url::Url> =
-                std::sync::LazyLock::new(|| url::Url::parse("https://sso.corp.example").unwrap());
-            &HOME
-        }
-
-        fn is_own_path(&self, path: &str) -> bool {
-            path.starts_with("/.menshen/")
-        }
-    }
-
-    fn ring() -> KeyRing {
-        KeyRing::new(&[keys::generate()], None).unwrap()
-    }
-
-    fn pending(return_to: &str) -> Pending {
-        Pending::new(
-            "corp".parse().unwrap(),
-            Mode::Web,
-            ReturnTo::path(return_to).unwrap(),
-            Timestamp::from_unix_s(1_000),
-        )
-    }
-
-    #[test]
-    fn a_sealed_login_opens_until_it_expires() {
-        let (ring, mut begun) = (ring(), pending("/a?b=c"));
-        let sealed = begun.seal(&ring).unwrap();
-        let now = begun.begun_at.plus(Duration::from_secs(PENDING_AGE_MAX_S));
-        let opened = Pending::open(&ring, &begun.flow, &begun.connector, &sealed, now).unwrap();
-        assert_eq!(opened.return_to, begun.return_to);
-        assert_eq!(opened.verifier, begun.verifier);
-    }
-
-    #[test]
-    fn a_login_of_another_flow_or_connector_or_an_expired_one_is_refused() {
-        let (ring, mut begun) = (ring(), pending("/"));
-        let (sealed, now) = (begun.seal(&ring).unwrap(), begun.begun_at);
-        let open = |flow: &FlowId, connector: &str, now| {
-            Pending::open(&ring, flow, &connector.parse().unwrap(), &sealed, now).map(drop)
-        };
-        assert_eq!(open(&begun.flow, "corp", now), Ok(()));
-        assert_eq!(
-            open(&FlowId::random(), "corp", now),
-            Err(PendingError::Forged)
-        );
-        assert_eq!(open(&begun.flow, "other", now), Err(PendingError::Forged));
-        let late = now.plus(Duration::from_secs(PENDING_AGE_MAX_S + 1));
-        assert_eq!(open(&begun.flow, "corp", late), Err(PendingError::Expired));
-    }
-
-    #[test]
-    fn a_long_return_address_is_shortened_so_that_the_cookie_stays_small() {
-        let ring = ring();
-        let kept = format!("/report?{}", "x".repeat(3992));
-        let mut begun = pending(&kept);
-        let host = "https://a-host-with-a-long-name.oa.corp.example";
-        begun.return_to =
-            ReturnTo::parse(&format!("{host}{}", &kept[..3990 - host.len()]), &AnyHost).unwrap();
-        begun.ticket_for = Some(crate::login::ticket::Nonce::random().hash());
-        begun.replaces = Some(SessionKey::new([7; 32]));
-        begun.max_age = Some(u32::MAX);
-        (begun.retries, begun.automatic, begun.silent) = (1, true, true);
-        let before = begun.return_to.clone();
-        assert!(begun.seal(&ring).unwrap().len() <= PENDING_BYTES_MAX);
-        assert_eq!(begun.return_to, before);
-        let long = format!("/report?{}", "\"".repeat(4000));
-        let mut begun = pending(&long);
-        assert!(begun.seal(&ring).unwrap().len() <= PENDING_BYTES_MAX);
-        assert_eq!(begun.return_to, ReturnTo::path("/report").unwrap());
-        let mut begun = pending(&format!("/{}", "y".repeat(5000)));
-        assert!(begun.seal(&ring).unwrap().len() <= PENDING_BYTES_MAX);
-        assert_eq!(begun.return_to, ReturnTo::path("/").unwrap());
-    }
-
-    #[test]
-    fn a_flow_id_is_random_and_alphanumeric() {
-        let (one, two) = (FlowId::random(), FlowId::random());
-        assert_ne!(one, two);
-        assert!(FlowId::try_from(one.to_string()).is_ok());
-        for bad in [
-            "",
-            "short",
-            &"A".repeat(32),
-            &"a".repeat(33),
-            &"-".repeat(32),
-        ] {
-            assert!(FlowId::try_from(bad.to_owned()).is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

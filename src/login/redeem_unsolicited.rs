@@ -1,8 +1,8 @@
 //! Logins that a provider starts: redeems the token that a browser brings to the entry point, and
 //! mints the session.
 //!
-//! Any page can send a browser to the entry point with a token of its own choice. So the two steps
-//! are apart: where somebody else is signed in, the face asks for confirmation between them.
+//! Any page can send a browser to the entry point with a token of its own choice. So redeeming and minting
+//! are separate steps: if another person is signed in, the face asks for confirmation between them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,28 +25,28 @@ use crate::people::session::{NewLogin, OneTimeSession};
 use crate::single_flight::SingleFlight;
 use crate::store::{Account, ConnectorId};
 
-/// How long a repeated request gets the session of the first.
+/// How long a repeated request gets the session of the first request.
 const REPEAT_WINDOW: Duration = Duration::from_secs(30);
 
-/// The most finished logins that are remembered for repeated requests.
+/// The most finished logins that are cached for repeated requests.
 const FINISHED_MAX: u64 = 10_000;
 
-/// The result of the second step, for every request that waits for it.
-type Minted = Result<Arc<FinishedLogin>, Arc<LoginError>>;
+/// The result of minting, for every request that waits for it.
+type MintResult = Result<Arc<FinishedLogin>, Arc<LoginError>>;
 
-/// Recent logins that a provider started. Clones share one memory.
+/// Recent logins that a provider started. Clones share their state.
 #[derive(Clone, Debug)]
 pub(super) struct RecentUnsolicited {
-    /// Checked before the source is called, so that a repeated token costs the source nothing.
-    tokens: SpentTickets,
-    minting: SingleFlight<FlowId, Minted>,
+    /// Used entry tokens. They are checked first, so that a repeated token causes no call to the source.
+    spent_tokens: SpentTickets,
+    minting: SingleFlight<FlowId, MintResult>,
     finished: Cache<EntryTokenHash, Arc<FinishedLogin>>,
 }
 
 impl Default for RecentUnsolicited {
     fn default() -> Self {
         Self {
-            tokens: SpentTickets::default(),
+            spent_tokens: SpentTickets::default(),
             minting: SingleFlight::default(),
             finished: Cache::builder()
                 .max_capacity(FINISHED_MAX)
@@ -57,7 +57,8 @@ impl Default for RecentUnsolicited {
 }
 
 impl Login {
-    /// Redeems an entry token, once among all nodes, and admits its person. Mints no session.
+    /// Redeems an entry token, which all processes together accept once, and admits its person. Mints no
+    /// session.
     /// Cancel-safe: the work continues in a task of its own.
     pub async fn redeem_unsolicited(
         &self,
@@ -65,7 +66,7 @@ impl Login {
         token: EntryTokenHash,
         response: AuthnResponse,
     ) -> Result<Pending, LoginError> {
-        let (limits, tokens) = (&self.limits, &self.recent_unsolicited.tokens);
+        let (limits, tokens) = (&self.limits, &self.recent_unsolicited.spent_tokens);
         if !tokens.try_spend(token.bytes()) {
             return Err(LoginError::AlreadyUsed);
         }
@@ -86,7 +87,7 @@ impl Login {
             match &admitted {
                 Ok(_) | Err(LoginError::AlreadyUsed) => {}
                 // A token that was not redeemed may be sent again.
-                Err(_) => this.recent_unsolicited.tokens.unspend(token.bytes()),
+                Err(_) => this.recent_unsolicited.spent_tokens.unspend(token.bytes()),
             }
             admitted
         });
@@ -122,7 +123,7 @@ impl Login {
             }
             None => *token.bytes(),
         };
-        // Before the account is written: a token that is repeated must not change it.
+        // Before the account is written, because a repeated token must not change it.
         let spent = self
             .people
             .spend_ticket(&spend_key, redeemed.token_expires_at)
@@ -169,7 +170,7 @@ impl Login {
             })
         });
         match minting {
-            Ok(flight) => flight
+            Ok(call) => call
                 .await
                 .unwrap_or_else(|_| Err(Arc::new(LoginError::TaskFailed))),
             Err(finished) => Ok(finished),
@@ -184,11 +185,11 @@ impl Login {
         else {
             return Err(LoginError::UnknownConnector);
         };
-        let pending_ends_after = Duration::from_secs(PENDING_AGE_MAX_S + 1);
+        let pending_lifetime = Duration::from_secs(PENDING_AGE_MAX_S + 1);
         let once = OneTimeSession {
             sid: Sid::random(),
             token_hash: keys::fingerprint(&[b"arrival enters", pending.flow.as_str().as_bytes()]),
-            until: pending.begun_at.plus(pending_ends_after),
+            until: pending.begun_at.plus(pending_lifetime),
         };
         let login = NewLogin {
             account: Account {

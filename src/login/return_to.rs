@@ -23,7 +23,7 @@ pub(super) fn log_shortened(bytes: usize) {
     }
 }
 
-/// The address as a login keeps it: whole, or without its query if it is too long.
+/// A return address, without its query if it is too long.
 pub fn without_long_query(text: &str) -> &str {
     if text.len() <= RETURN_TO_BYTES_MAX {
         return text;
@@ -54,8 +54,7 @@ pub trait Destinations: Send + Sync {
     /// The base URL of the login host.
     fn login_url(&self) -> &Url;
 
-    /// Whether a path could be one of menshen's own pages or is always refused, so that it is no
-    /// return address.
+    /// Whether a path is an own path or is always refused, so that it cannot be a return address.
     fn is_own_path(&self, path: &str) -> bool;
 }
 
@@ -72,7 +71,7 @@ impl ReturnTo {
     pub fn path(text: &str) -> Option<Self> {
         Some(Self {
             origin: None,
-            path: local(text)?,
+            path: resolved_path(text)?,
         })
     }
 
@@ -96,8 +95,8 @@ impl ReturnTo {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
         };
-        let plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
-        if authority.is_empty() || !authority.chars().all(plain) {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
+        if authority.is_empty() || !authority.chars().all(is_allowed) {
             return None;
         }
         let origin = Url::parse(&format!("{scheme}://{authority}/")).ok()?;
@@ -107,9 +106,9 @@ impl ReturnTo {
             return None;
         }
         let path = if path.starts_with('/') {
-            local(path)?
+            resolved_path(path)?
         } else {
-            local(&format!("/{path}"))?
+            resolved_path(&format!("/{path}"))?
         };
         if origin.origin() == destinations.login_url().origin() {
             return Some(Self { origin: None, path });
@@ -144,16 +143,17 @@ impl ReturnTo {
         format!("{}{}", self.origin.as_deref().unwrap_or(&own), self.path)
     }
 
-    /// The address as a login keeps it.
+    /// The address, without its query or its path if it is too long.
     fn shortened(self) -> Self {
-        let bytes = |place: &Self| place.origin.as_deref().map_or(0, str::len) + place.path.len();
-        let long = bytes(&self);
-        if long <= RETURN_TO_BYTES_MAX {
+        let length =
+            |address: &Self| address.origin.as_deref().map_or(0, str::len) + address.path.len();
+        let bytes = length(&self);
+        if bytes <= RETURN_TO_BYTES_MAX {
             return self;
         }
-        log_shortened(long);
+        log_shortened(bytes);
         let path = self.without_query();
-        if bytes(&path) <= RETURN_TO_BYTES_MAX {
+        if length(&path) <= RETURN_TO_BYTES_MAX {
             path
         } else {
             path.root()
@@ -187,8 +187,8 @@ fn split_path(text: &str) -> (&str, &str) {
 
 /// A path, query and fragment with resolved dot segments; `None` if they could lead to another
 /// site.
-fn local(text: &str) -> Option<String> {
-    if !is_local(text) {
+fn resolved_path(text: &str) -> Option<String> {
+    if !stays_on_host(text) {
         return None;
     }
     let (path, rest) = split_path(text);
@@ -197,7 +197,7 @@ fn local(text: &str) -> Option<String> {
     }
     let resolved = Url::parse(&format!("http://host{path}")).ok()?;
     let resolved = format!("{}{rest}", resolved.path());
-    is_local(&resolved).then_some(resolved)
+    stays_on_host(&resolved).then_some(resolved)
 }
 
 /// Whether browsers treat a segment as `.` or `..` (URL Standard, "double-dot URL path segment").
@@ -208,27 +208,27 @@ fn is_dot_segment(segment: &str) -> bool {
 
 /// Whether a browser stays on the same host when it follows this path, even if proxies decode the
 /// path or resolve its dot segments.
-fn is_local(text: &str) -> bool {
+fn stays_on_host(text: &str) -> bool {
     if !text.starts_with('/') || text.bytes().any(is_unsafe) {
         return false;
     }
-    let mut reading = split_path(text).0.as_bytes().to_vec();
+    let mut decoded_path = split_path(text).0.as_bytes().to_vec();
     // As sent, decoded once and decoded twice.
     for _ in 0..3 {
-        if escapes_host(&reading) {
+        if leads_to_other_host(&decoded_path) {
             return false;
         }
-        let decoded: Vec<u8> = percent_encoding::percent_decode(&reading).collect();
-        if decoded == reading {
+        let decoded: Vec<u8> = percent_encoding::percent_decode(&decoded_path).collect();
+        if decoded == decoded_path {
             break;
         }
-        reading = decoded;
+        decoded_path = decoded;
     }
     true
 }
 
-fn escapes_host(path: &[u8]) -> bool {
-    // Browsers and proxies drop control characters, spaces and dot segments.
+fn leads_to_other_host(path: &[u8]) -> bool {
+    // Browsers and proxies remove control characters, spaces and dot segments.
     let mut rest: Vec<u8> = path
         .iter()
         .copied()
@@ -278,7 +278,7 @@ mod tests {
     }
 
     fn location_of(text: &str) -> Option<String> {
-        ReturnTo::parse(text, &Site).map(|place| place.location())
+        ReturnTo::parse(text, &Site).map(|address| address.location())
     }
 
     #[test]

@@ -18,9 +18,9 @@ pub use spent::SpentTickets;
 /// The lifetime of a ticket, in seconds.
 pub const TICKET_AGE_MAX_S: u64 = 60;
 
-/// How long after its expiry the store still records that a ticket was used: the largest tolerated
-/// difference between the clocks of several processes.
-const SPENT_SLACK: Duration = Duration::from_secs(300);
+/// How long after its expiry a ticket stays recorded as used in the store: the largest tolerated difference
+/// between the clocks of several processes.
+const CLOCK_DIFFERENCE_MAX: Duration = Duration::from_secs(300);
 
 /// The lifetime of a nonce cookie, in seconds: the longest login and its ticket.
 pub const NONCE_AGE_MAX_S: i64 = 660;
@@ -71,8 +71,8 @@ impl Nonce {
 
 impl NonceHash {
     pub fn parse(value: &str) -> Option<Self> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        (value.len() == 22 && value.bytes().all(plain)).then(|| Self(value.to_owned()))
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        (value.len() == 22 && value.bytes().all(is_allowed)).then(|| Self(value.to_owned()))
     }
 
     /// The text, which is also part of the nonce cookie's name.
@@ -84,16 +84,16 @@ impl NonceHash {
 /// The content of a ticket.
 #[derive(Clone, Debug)]
 pub struct Ticket {
-    /// The nonce of the browser on the other host.
+    /// The hash of the nonce in a cookie of the other host.
     pub nonce: NonceHash,
     pub sid: Sid,
     pub account: AccountId,
-    /// When the source last confirmed the person; a ticket does not renew it.
+    /// When the source last confirmed the person; a ticket does not renew that.
     pub issued_at: Timestamp,
     /// The absolute end of the session.
     pub expires_at: Timestamp,
-    /// The path on the other host.
-    pub to: String,
+    /// Path, query and fragment of the return address on the other host.
+    pub return_path: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -123,7 +123,7 @@ pub enum TicketError {
     Used,
 }
 
-/// A ticket that was sealed for this host; its age and its browser are not yet checked.
+/// A ticket that was sealed for this host. Its age and its browser are not checked yet.
 pub struct UnsealedTicket(TicketClaims);
 
 impl std::fmt::Debug for UnsealedTicket {
@@ -133,8 +133,8 @@ impl std::fmt::Debug for UnsealedTicket {
 }
 
 impl UnsealedTicket {
-    /// The path on this host.
-    pub fn to(&self) -> &str {
+    /// Path, query and fragment of the return address on this host.
+    pub fn return_path(&self) -> &str {
         &self.0.p
     }
 
@@ -143,11 +143,11 @@ impl UnsealedTicket {
         keys::fingerprint(&[b"ticket", self.0.x.as_bytes()])
     }
 
-    /// Until when the store records that the ticket was used.
+    /// Until when the ticket stays recorded as used in the store.
     pub fn spent_until(&self, now: Timestamp) -> Timestamp {
         let made_at = Timestamp::from_unix_ms(self.0.t);
         let age_max = Duration::from_secs(TICKET_AGE_MAX_S);
-        made_at.max(now).plus(age_max).plus(SPENT_SLACK)
+        made_at.max(now).plus(age_max).plus(CLOCK_DIFFERENCE_MAX)
     }
 
     /// Checks its age and that this browser has its nonce.
@@ -156,32 +156,32 @@ impl UnsealedTicket {
         nonce_of: impl FnOnce(&NonceHash) -> Option<&'a str>,
         now: Timestamp,
     ) -> Result<CheckedTicket, TicketError> {
-        let found = self.0;
-        let made_at = Timestamp::from_unix_ms(found.t);
+        let claims = self.0;
+        let made_at = Timestamp::from_unix_ms(claims.t);
         if now.since(made_at).as_secs() > TICKET_AGE_MAX_S {
             return Err(TicketError::Expired);
         }
-        let nonce = nonce_of(&found.n)
+        let nonce = nonce_of(&claims.n)
             .map(Nonce::from_cookie)
             .ok_or(TicketError::OtherBrowser)?;
-        if nonce.hash() != found.n {
+        if nonce.hash() != claims.n {
             return Err(TicketError::OtherBrowser);
         }
-        let sid = Sid::parse(&found.s).ok_or(TicketError::Forged)?;
+        let sid = Sid::parse(&claims.s).ok_or(TicketError::Forged)?;
         Ok(CheckedTicket {
             ticket: Ticket {
-                nonce: found.n,
+                nonce: claims.n,
                 sid,
-                account: found.a,
-                issued_at: Timestamp::from_unix_ms(found.i),
-                expires_at: Timestamp::from_unix_ms(found.e),
-                to: found.p,
+                account: claims.a,
+                issued_at: Timestamp::from_unix_ms(claims.i),
+                expires_at: Timestamp::from_unix_ms(claims.e),
+                return_path: claims.p,
             },
         })
     }
 }
 
-/// A ticket that passed the checks, and has yet to be marked as used.
+/// A ticket that passed the checks. It is not marked as used yet.
 #[derive(Clone, Debug)]
 pub struct CheckedTicket {
     pub ticket: Ticket,
@@ -190,17 +190,17 @@ pub struct CheckedTicket {
 impl Ticket {
     /// Seals it for one host (`host:port` as the browser sends it).
     pub fn seal(&self, ring: &KeyRing, host: &str, now: Timestamp) -> String {
-        let sealed = TicketClaims {
+        let claims = TicketClaims {
             n: self.nonce.clone(),
             s: self.sid.expose(),
             a: self.account,
             i: self.issued_at.unix_ms(),
             e: self.expires_at.unix_ms(),
             t: now.unix_ms(),
-            p: self.to.clone(),
+            p: self.return_path.clone(),
             x: base64url(&keys::random::<12>()),
         };
-        let plain = serde_json::to_vec(&sealed).expect("a ticket is serializable");
+        let plain = serde_json::to_vec(&claims).expect("a ticket is serializable");
         ring.seal(Purpose::Ticket, host.as_bytes(), &plain)
     }
 
@@ -212,8 +212,8 @@ impl Ticket {
         let plain = ring
             .open(Purpose::Ticket, host.as_bytes(), sealed)
             .ok_or(TicketError::Forged)?;
-        let found = serde_json::from_slice(&plain).map_err(|_| TicketError::Forged)?;
-        Ok(UnsealedTicket(found))
+        let claims = serde_json::from_slice(&plain).map_err(|_| TicketError::Forged)?;
+        Ok(UnsealedTicket(claims))
     }
 
     /// The content of the session cookie that replaces the ticket. It is valid on `host` only, or
@@ -229,14 +229,14 @@ impl Ticket {
     }
 
     /// A ticket for the session of a verified cookie.
-    pub fn of(session: &VerifiedClaims, nonce: NonceHash, to: String) -> Self {
+    pub fn of(session: &VerifiedClaims, nonce: NonceHash, return_path: String) -> Self {
         Self {
             nonce,
             sid: session.sid,
             account: session.account,
             issued_at: session.issued_at,
             expires_at: session.expires_at,
-            to,
+            return_path,
         }
     }
 }
@@ -260,12 +260,12 @@ mod tests {
             account: AccountId::new([1; 16]),
             issued_at: now,
             expires_at: now.plus(Duration::from_secs(3600)),
-            to: "/a?b".to_owned(),
+            return_path: "/a?b".to_owned(),
         };
         let sealed = ticket.seal(&ring, "oa.corp.example", now);
         let open = |host: &str, value: Option<&str>, now| {
             let opened = Ticket::unseal(&ring, host, &sealed)?.check(|_| value, now)?;
-            Ok(opened.ticket.to)
+            Ok(opened.ticket.return_path)
         };
         let good = Some(nonce.expose());
         assert_eq!(open("oa.corp.example", good, now), Ok("/a?b".to_owned()));

@@ -96,7 +96,7 @@ impl AllListeners {
                                       connection: Arc<Connection>| {
                 let ext_authz = Arc::clone(&ext_authz);
                 async move {
-                    let listener = CheckListener::Own;
+                    let listener = CheckListener::Grpc;
                     ext_authz.handle(request, connection, listener).await
                 }
             };

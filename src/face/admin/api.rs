@@ -18,11 +18,13 @@ use crate::store::{
 };
 use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
 
+/// The largest request body, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-const BODY_WITHIN: Duration = Duration::from_secs(10);
-/// The limit of `max`, and its default.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest value of the parameter `max`.
 const SESSIONS_LISTED_MAX: u32 = 10_000;
-const SESSIONS_LISTED: u32 = 100;
+/// The default of `max`.
+const SESSIONS_LISTED_DEFAULT: u32 = 100;
 
 /// Why an API request failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +38,7 @@ pub(super) enum ApiError {
     #[error("{0}")]
     UnknownPerson(String),
     #[error("use {0}")]
-    Method(&'static str),
+    MethodNotAllowed(&'static str),
     #[error(transparent)]
     Store(StoreError),
     /// The change holds in this process, but is not stored yet.
@@ -61,26 +63,28 @@ where
 {
     let parts: Vec<_> = path.split('/').collect();
     let method = request.method().clone();
-    let answered = match (method, parts.as_slice()) {
+    let result = match (method, parts.as_slice()) {
         (Method::GET, ["sessions"]) => list(admin, request.uri().query().unwrap_or("")).await,
         (Method::GET, ["explain"]) => {
             explain::answer(admin, request.uri().query().unwrap_or("")).await
         }
-        (_, ["sessions" | "explain"]) => Err(ApiError::Method("GET")),
+        (_, ["sessions" | "explain"]) => Err(ApiError::MethodNotAllowed("GET")),
         (Method::DELETE, ["sessions", id]) => end_session(admin, id).await,
-        (_, ["sessions", _]) => Err(ApiError::Method("DELETE")),
+        (_, ["sessions", _]) => Err(ApiError::MethodNotAllowed("DELETE")),
         (Method::POST, ["revoke"]) => revoke(admin, request).await,
         (Method::POST, ["accounts", id, "close"]) => set_closed(admin, id, true).await,
         (Method::POST, ["accounts", id, "open"]) => set_closed(admin, id, false).await,
-        (_, ["revoke"] | ["accounts", _, "close" | "open"]) => Err(ApiError::Method("POST")),
+        (_, ["revoke"] | ["accounts", _, "close" | "open"]) => {
+            Err(ApiError::MethodNotAllowed("POST"))
+        }
         _ => Err(ApiError::NotFound),
     };
-    answered.unwrap_or_else(|error| match error {
+    result.unwrap_or_else(|error| match error {
         ApiError::Malformed(detail) => problem(StatusCode::BAD_REQUEST, detail),
         ApiError::ExplainQuery(error) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
         ApiError::NotFound => not_found(),
         ApiError::UnknownPerson(detail) => problem(StatusCode::NOT_FOUND, &detail),
-        ApiError::Method(allowed) => not_allowed(allowed),
+        ApiError::MethodNotAllowed(allowed) => not_allowed(allowed),
         ApiError::Store(error) => {
             tracing::error!(error = %error_chain(&error), "the admin API could not read the store");
             let detail = format!("the store does not answer: {}", error.cause());
@@ -99,7 +103,7 @@ where
 }
 
 async fn list(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
-    let (mut login, mut account, mut max) = (None, None, SESSIONS_LISTED);
+    let (mut login, mut account, mut max) = (None, None, SESSIONS_LISTED_DEFAULT);
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
             "login" => login = Some(parse_login(value.into_owned())?),
@@ -182,7 +186,7 @@ where
 {
     let bad_body = || ApiError::Malformed("the body is too long or did not arrive");
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
-    let body = timeout(BODY_WITHIN, body)
+    let body = timeout(BODY_TIMEOUT, body)
         .await
         .map_err(|_| bad_body())?
         .map_err(|_| bad_body())?;

@@ -33,7 +33,7 @@ fn parse_query(query: &str) -> Result<ExplainArguments, ApiError> {
     let mut arguments = ExplainArguments::default();
     let mut url = None;
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        let place = match name.as_ref() {
+        let argument = match name.as_ref() {
             "url" => &mut url,
             "as" => &mut arguments.login,
             "via" => &mut arguments.via,
@@ -49,7 +49,7 @@ fn parse_query(query: &str) -> Result<ExplainArguments, ApiError> {
                 ));
             }
         };
-        if place.replace(value.into_owned()).is_some() {
+        if argument.replace(value.into_owned()).is_some() {
             return Err(ApiError::Malformed("only header may be repeated"));
         }
     }

@@ -38,7 +38,7 @@ impl TryFrom<String> for AdminHost {
 
     fn try_from(text: String) -> Result<Self, AdminHostError> {
         match parse_host(&text) {
-            Ok((host, None)) if address(host.as_str()).is_none() => {
+            Ok((host, None)) if ip_address(host.as_str()).is_none() => {
                 Ok(Self(host.as_str().to_owned()))
             }
             Ok(_) | Err(_) => Err(AdminHostError),
@@ -58,11 +58,11 @@ pub(super) fn names_this_listener<B>(request: &Request<B>, hosts: &[AdminHost]) 
 
 /// Whether a request has no host, as some health checks of load balancers. Browsers always send one.
 pub(super) fn has_no_host<B>(request: &Request<B>) -> bool {
-    let mut named = request.headers().get_all(HOST).iter();
+    let mut hosts = request.headers().get_all(HOST).iter();
     let is_empty = |host: &http::HeaderValue| host.as_bytes().trim_ascii().is_empty();
     request.uri().authority().is_none()
-        && named.next().is_none_or(is_empty)
-        && named.next().is_none()
+        && hosts.next().is_none_or(is_empty)
+        && hosts.next().is_none()
 }
 
 fn is_accepted(name: &str, hosts: &[AdminHost]) -> bool {
@@ -70,21 +70,21 @@ fn is_accepted(name: &str, hosts: &[AdminHost]) -> bool {
         return false;
     };
     let host = host.as_str();
-    let configured = hosts.iter().any(|own| own.as_str() == host);
-    address(host).is_some() || host == "localhost" || configured
+    let is_configured = hosts.iter().any(|known| known.as_str() == host);
+    ip_address(host).is_some() || host == "localhost" || is_configured
 }
 
-fn address(host: &str) -> Option<IpAddr> {
-    let bare = host
+fn ip_address(host: &str) -> Option<IpAddr> {
+    let unbracketed = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
-    bare.unwrap_or(host).parse().ok()
+    unbracketed.unwrap_or(host).parse().ok()
 }
 
 /// Whether a browser sends the request for a page of another origin.
 pub(super) fn is_cross_origin(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let own_origin = |origin: &http::HeaderValue| {
+    let is_own_origin = |origin: &http::HeaderValue| {
         let origin = origin.to_str().unwrap_or("");
         let authority = origin
             .strip_prefix("http://")
@@ -92,10 +92,10 @@ pub(super) fn is_cross_origin(headers: &HeaderMap) -> bool {
         authority
             .is_some_and(|authority| host.is_some_and(|host| host.eq_ignore_ascii_case(authority)))
     };
-    let own_site =
+    let is_same_origin =
         |site: &http::HeaderValue| [&b"same-origin"[..], b"none"].contains(&site.as_bytes());
-    !headers.get_all(ORIGIN).iter().all(own_origin)
-        || !headers.get_all("sec-fetch-site").iter().all(own_site)
+    !headers.get_all(ORIGIN).iter().all(is_own_origin)
+        || !headers.get_all("sec-fetch-site").iter().all(is_same_origin)
 }
 
 #[cfg(test)]

@@ -25,8 +25,8 @@ const TIMEOUTS: SessionTimeouts = SessionTimeouts {
     idle_timeout: Duration::from_secs(600),
 };
 
-/// A site that serves nothing.
-fn no_routes() -> site::Config {
+/// The configuration of a site without routes.
+fn config_without_routes() -> site::Config {
     site::Config {
         external_url: "http://sso.test".parse().unwrap(),
         prefix: "/.menshen".to_owned(),
@@ -72,7 +72,9 @@ impl TestAdmin {
             clock: clock.clone(),
             telemetry,
         };
-        let site = Site::build(&no_routes(), &shared, None).await.unwrap();
+        let site = Site::build(&config_without_routes(), &shared, None)
+            .await
+            .unwrap();
         let live = Arc::new(LiveSite::new(site, shared, CancellationToken::new()));
         let health = Arc::new(Health::default());
         let admin = Admin::new(&config, live, Arc::clone(&health)).unwrap();
@@ -83,7 +85,7 @@ impl TestAdmin {
         }
     }
 
-    async fn ask(&self, method: &str, target: &str, token: &str, body: &str) -> (u16, String) {
+    async fn send(&self, method: &str, target: &str, token: &str, body: &str) -> (u16, String) {
         let request = Request::builder().method(method).uri(target);
         let request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         let request = request
@@ -96,12 +98,12 @@ impl TestAdmin {
     }
 
     async fn json(&self, method: &str, target: &str, body: &str) -> (u16, Value) {
-        let (status, text) = self.ask(method, target, TOKEN, body).await;
+        let (status, text) = self.send(method, target, TOKEN, body).await;
         (status, serde_json::from_str(&text).unwrap())
     }
 
-    /// Logs a person in and returns their account and the public id of their session.
-    async fn person(&self, login: &str) -> (AccountId, String) {
+    /// Logs a person in and returns their account and the public ID of their session.
+    async fn log_in(&self, login: &str) -> (AccountId, String) {
         let sessions = &self.admin.sessions;
         let (via, subject) = ("corp".parse().unwrap(), login.parse().unwrap());
         // A login that began in the second of a revocation is refused.
@@ -149,7 +151,7 @@ impl TestAdmin {
         (id, minting.public_id.to_string())
     }
 
-    async fn listed(&self, query: &str) -> Vec<String> {
+    async fn listed_session_ids(&self, query: &str) -> Vec<String> {
         let (status, list) = self.json("GET", &format!("/api/sessions{query}"), "").await;
         assert_eq!(status, 200, "{list}");
         let sessions = list["sessions"].as_array().unwrap();
@@ -161,31 +163,31 @@ impl TestAdmin {
 }
 
 #[tokio::test]
-async fn only_the_token_opens_the_api() {
+async fn only_requests_with_the_token_use_the_api() {
     let admin = TestAdmin::new(Some(TOKEN)).await;
-    assert_eq!(admin.ask("GET", "/api/sessions", TOKEN, "").await.0, 200);
+    assert_eq!(admin.send("GET", "/api/sessions", TOKEN, "").await.0, 200);
     for wrong in ["", "correct hors", "correct horse!", "Correct horse"] {
         assert_eq!(
-            admin.ask("GET", "/api/sessions", wrong, "").await.0,
+            admin.send("GET", "/api/sessions", wrong, "").await.0,
             401,
             "{wrong}"
         );
         assert_eq!(
-            admin.ask("POST", "/api/nowhere", wrong, "").await.0,
+            admin.send("POST", "/api/nowhere", wrong, "").await.0,
             401,
             "{wrong}"
         );
     }
     let closed = TestAdmin::new(None).await;
-    assert_eq!(closed.ask("GET", "/api/sessions", TOKEN, "").await.0, 404);
-    assert_eq!(closed.ask("GET", "/healthz", "", "").await.0, 200);
-    assert_eq!(closed.ask("GET", "/", "", "").await.0, 404);
+    assert_eq!(closed.send("GET", "/api/sessions", TOKEN, "").await.0, 404);
+    assert_eq!(closed.send("GET", "/healthz", "", "").await.0, 200);
+    assert_eq!(closed.send("GET", "/", "", "").await.0, 404);
 }
 
 #[tokio::test]
 async fn get_changes_nothing() {
     let admin = TestAdmin::new(Some(TOKEN)).await;
-    let (account, session) = admin.person("alice").await;
+    let (account, session) = admin.log_in("alice").await;
     for target in [
         format!("/api/sessions/{session}"),
         "/api/revoke".to_owned(),
@@ -193,27 +195,29 @@ async fn get_changes_nothing() {
     ] {
         assert_eq!(
             admin
-                .ask("GET", &target, TOKEN, "{\"everyone\":true}")
+                .send("GET", &target, TOKEN, "{\"everyone\":true}")
                 .await
                 .0,
             405,
             "{target}"
         );
     }
-    assert_eq!(admin.listed("").await, [session]);
-    assert_eq!(admin.ask("POST", "/metrics", "", "").await.0, 405);
+    assert_eq!(admin.listed_session_ids("").await, [session]);
+    assert_eq!(admin.send("POST", "/metrics", "", "").await.0, 405);
 }
 
 #[tokio::test]
 async fn sessions_are_listed_and_ended_individually() {
     let admin = TestAdmin::new(Some(TOKEN)).await;
-    let (account, alice) = admin.person("alice").await;
-    let (_, bob) = admin.person("bob").await;
-    assert_eq!(admin.listed("").await.len(), 2);
-    assert_eq!(admin.listed("?max=1").await.len(), 1);
-    assert_eq!(admin.listed("?login=ALICE").await, [&*alice]);
+    let (account, alice) = admin.log_in("alice").await;
+    let (_, bob) = admin.log_in("bob").await;
+    assert_eq!(admin.listed_session_ids("").await.len(), 2);
+    assert_eq!(admin.listed_session_ids("?max=1").await.len(), 1);
+    assert_eq!(admin.listed_session_ids("?login=ALICE").await, [&*alice]);
     assert_eq!(
-        admin.listed(&format!("?account={account}")).await,
+        admin
+            .listed_session_ids(&format!("?account={account}"))
+            .await,
         [&*alice]
     );
     assert_eq!(
@@ -240,7 +244,7 @@ async fn sessions_are_listed_and_ended_individually() {
         404
     );
     assert_eq!(admin.json("DELETE", "/api/sessions/short", "").await.0, 404);
-    assert_eq!(admin.listed("").await, [bob]);
+    assert_eq!(admin.listed_session_ids("").await, [bob]);
 }
 
 #[tokio::test]
@@ -251,18 +255,18 @@ async fn sessions_of_an_account_a_connector_and_everyone_are_revoked() {
         r#"{"connector":"corp"}"#,
         r#"{"everyone":true}"#,
     ] {
-        let (_, _) = admin.person("alice").await;
+        let (_, _) = admin.log_in("alice").await;
         assert_eq!(
             admin.json("POST", "/api/revoke", body).await.0,
             200,
             "{body}"
         );
-        assert!(admin.listed("").await.is_empty(), "{body}");
+        assert!(admin.listed_session_ids("").await.is_empty(), "{body}");
     }
-    let (account, _) = admin.person("alice").await;
+    let (account, _) = admin.log_in("alice").await;
     let body = format!(r#"{{"account":"{account}"}}"#);
     assert_eq!(admin.json("POST", "/api/revoke", &body).await.0, 200);
-    assert!(admin.listed("").await.is_empty());
+    assert!(admin.listed_session_ids("").await.is_empty());
     for bad in [
         "",
         "{}",
@@ -289,16 +293,16 @@ async fn sessions_of_an_account_a_connector_and_everyone_are_revoked() {
 }
 
 #[tokio::test]
-async fn a_closed_account_loses_its_sessions_until_it_is_opened() {
+async fn closing_an_account_ends_its_sessions_and_opening_it_allows_new_logins() {
     let admin = TestAdmin::new(Some(TOKEN)).await;
-    let (account, _) = admin.person("alice").await;
+    let (account, _) = admin.log_in("alice").await;
     let close = format!("/api/accounts/{account}/close");
     assert_eq!(admin.json("POST", &close, "").await.0, 200);
-    assert!(admin.listed("").await.is_empty());
+    assert!(admin.listed_session_ids("").await.is_empty());
     let open = format!("/api/accounts/{account}/open");
     assert_eq!(admin.json("POST", &open, "").await.0, 200);
-    let (_, again) = admin.person("alice").await;
-    assert_eq!(admin.listed("").await, [again]);
+    let (_, new_session) = admin.log_in("alice").await;
+    assert_eq!(admin.listed_session_ids("").await, [new_session]);
     let nobody = AccountId::new([9; 16]);
     assert_eq!(
         admin
@@ -331,7 +335,7 @@ async fn readiness_lists_its_reasons() {
     assert_eq!(answer["degraded"][0], "the last reload was refused");
     admin.health.set_draining();
     assert_eq!(admin.json("GET", "/readyz", "").await.0, 503);
-    assert_eq!(admin.ask("GET", "/healthz", "", "").await.0, 200);
+    assert_eq!(admin.send("GET", "/healthz", "", "").await.0, 200);
 }
 
 #[tokio::test]
@@ -363,7 +367,7 @@ async fn metrics_use_the_open_metrics_format() {
         .body(Full::new(Bytes::new()))
         .unwrap();
     let response = admin.admin.handle(request).await;
-    assert_eq!(response.headers()[CONTENT_TYPE], OPEN_METRICS);
+    assert_eq!(response.headers()[CONTENT_TYPE], OPEN_METRICS_TYPE);
     let page = response.into_body().collect().await.unwrap().to_bytes();
     let page = String::from_utf8(page.to_vec()).unwrap();
     assert!(

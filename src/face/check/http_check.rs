@@ -38,7 +38,6 @@ pub(super) struct HttpCheck {
     method: Option<Method>,
     secure: Option<bool>,
     client: Option<IpAddr>,
-    /// A restriction from the query of the check.
     pub(super) restriction: Option<QueryRestriction>,
 }
 
@@ -69,11 +68,11 @@ impl HttpCheck {
                 restriction: None,
             }),
             CheckProtocol::Envoy => {
-                let whole = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
-                let rest = whole.get(site.prefix.len() + ENVOY_PATH.len()..);
+                let check_target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
+                let original = check_target.get(site.prefix.len() + ENVOY_PATH.len()..);
                 Ok(Self {
                     host: authority_of(&parts.uri, headers)?.to_owned(),
-                    target: Some(path_and_query(rest.unwrap_or("").as_bytes(), "path")?),
+                    target: Some(path_and_query(original.unwrap_or("").as_bytes(), "path")?),
                     method: Some(parts.method.clone()),
                     secure: None,
                     client,
@@ -86,7 +85,7 @@ impl HttpCheck {
     fn auth_request(site: &Site, parts: &Parts, hops: ForwardedHops) -> Result<Self, HeadError> {
         let headers = &parts.headers;
         let name = site.original_uri_header.name();
-        let asked = Self {
+        let without_url = Self {
             host: String::new(),
             target: None,
             method: method(headers, "x-original-method")?,
@@ -94,28 +93,30 @@ impl HttpCheck {
             client: hops.client,
             restriction: QueryRestriction::of(parts.uri.query())?,
         };
-        let url = bytes(headers, name)?.filter(|url| !url.starts_with(b"/"));
+        let url = header_bytes(headers, name)?.filter(|url| !url.starts_with(b"/"));
         let (Some(url), OriginalHeader::XOriginalUrl) = (url, site.original_uri_header) else {
             return Ok(Self {
                 host: authority_of(&parts.uri, headers)?.to_owned(),
                 target: target(headers, name)?,
                 secure: hops.secure(headers)?,
-                ..asked
+                ..without_url
             });
         };
-        // An absolute URL has scheme and host; the Host header names the check's own host.
-        let broken = || HeadError::Forwarded(name);
-        // The host must end at the path, or a client's `Host: a?.b` would change it.
-        let url = Some(url).filter(|url| has_path(url)).ok_or_else(broken)?;
+        // An absolute URL has scheme and host; the `Host` header names the host of the check itself.
+        let invalid = || HeadError::Forwarded(name);
+        // Otherwise a client could change the host with `Host: a?.b`.
+        let url = Some(url)
+            .filter(|url| path_follows_authority(url))
+            .ok_or_else(invalid)?;
         let url: Uri = target::parse(url).ok_or(HeadError::Target)?;
         let (Some(authority), Some(scheme)) = (url.authority(), url.scheme_str()) else {
-            return Err(broken());
+            return Err(invalid());
         };
         Ok(Self {
             host: authority.as_str().to_owned(),
             target: url.path_and_query().cloned(),
             secure: Some(scheme_uses_tls(scheme)?),
-            ..asked
+            ..without_url
         })
     }
 
@@ -138,12 +139,15 @@ fn method(headers: &HeaderMap, name: &'static str) -> Result<Option<Method>, Hea
 }
 
 fn target(headers: &HeaderMap, name: &'static str) -> Result<Option<PathAndQuery>, HeadError> {
-    let text = bytes(headers, name)?;
-    text.map(|target| path_and_query(target, name)).transpose()
+    let value = header_bytes(headers, name)?;
+    value.map(|target| path_and_query(target, name)).transpose()
 }
 
 /// The value of a header; repeated values must be equal.
-fn bytes<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a [u8]>, HeadError> {
+fn header_bytes<'a>(
+    headers: &'a HeaderMap,
+    name: &'static str,
+) -> Result<Option<&'a [u8]>, HeadError> {
     let mut values = headers.get_all(HeaderName::from_static(name)).iter();
     let first = values.next();
     match values.all(|value| Some(value) == first) {
@@ -153,7 +157,7 @@ fn bytes<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a [u
 }
 
 /// Whether a path follows the authority directly.
-fn has_path(url: &[u8]) -> bool {
+fn path_follows_authority(url: &[u8]) -> bool {
     let authority = url.windows(3).position(|three| three == b"://");
     let rest = authority.map_or(&[][..], |at| &url[at + 3..]);
     let end = rest.iter().find(|byte| matches!(byte, b'/' | b'?'));

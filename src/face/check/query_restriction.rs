@@ -1,4 +1,5 @@
-//! Restrictions in the query of a check, as oauth2-proxy knows them. They only restrict a verdict.
+//! Restrictions in the query of a check, with the parameters of oauth2-proxy. They never allow what the
+//! verdict denies.
 
 use std::sync::Arc;
 
@@ -21,14 +22,14 @@ impl QueryRestriction {
     /// Parses the query of a check; `None` if it has none of the lists.
     pub(super) fn of(query: Option<&str>) -> Result<Option<Self>, HeadError> {
         let Some(query) = query else { return Ok(None) };
-        let broken = HeadError::Forwarded("query");
-        let fields = Fields::parse(query.as_bytes()).ok_or(broken)?;
+        let invalid = HeadError::Forwarded("query");
+        let fields = Fields::parse(query.as_bytes()).ok_or(invalid)?;
         let list = |name| {
-            let text = fields.one(name).map_err(|_| broken)?;
+            let text = fields.one(name).map_err(|_| invalid)?;
             Ok::<_, HeadError>(text.map(|text| {
                 let items = text.split(',').map(str::trim);
-                let filled = items.filter(|item| !item.is_empty());
-                filled.map(str::to_owned).collect()
+                let non_empty = items.filter(|item| !item.is_empty());
+                non_empty.map(str::to_owned).collect()
             }))
         };
         let restriction = Self {
@@ -36,10 +37,10 @@ impl QueryRestriction {
             emails: list("allowed_emails")?,
             domains: list("allowed_email_domains")?,
         };
-        let any = restriction.groups.is_some()
+        let has_list = restriction.groups.is_some()
             || restriction.emails.is_some()
             || restriction.domains.is_some();
-        Ok(any.then_some(restriction))
+        Ok(has_list.then_some(restriction))
     }
 
     /// Denies a person who is not on every list, and requires a login of an anonymous caller even on
@@ -65,18 +66,23 @@ impl QueryRestriction {
 
     fn allows(&self, person: &profile::UserFields) -> bool {
         let email = person.email.as_deref();
-        let in_groups = |groups: &Vec<String>| person.groups.iter().any(|own| groups.contains(own));
-        let is_one = |emails: &Vec<String>| {
-            let is = |email: &str| emails.iter().any(|one| one.eq_ignore_ascii_case(email));
-            email.is_some_and(is)
+        let in_groups =
+            |groups: &Vec<String>| person.groups.iter().any(|group| groups.contains(group));
+        let has_email = |emails: &Vec<String>| {
+            let is_listed = |email: &str| {
+                emails
+                    .iter()
+                    .any(|listed| listed.eq_ignore_ascii_case(email))
+            };
+            email.is_some_and(is_listed)
         };
         let in_domains = |domains: &Vec<String>| {
             email
                 .and_then(domain_of)
-                .is_some_and(|own| domains.iter().any(|domain| covers(domain, own)))
+                .is_some_and(|domain| domains.iter().any(|pattern| covers(pattern, domain)))
         };
         self.groups.as_ref().is_none_or(in_groups)
-            && self.emails.as_ref().is_none_or(is_one)
+            && self.emails.as_ref().is_none_or(has_email)
             && self.domains.as_ref().is_none_or(in_domains)
     }
 }
@@ -87,17 +93,22 @@ fn domain_of(email: &str) -> Option<&str> {
     (!local.is_empty() && !domain.contains('@')).then_some(domain)
 }
 
-/// Whether a domain equals `named`, or is a subdomain of `.example.com` or `*.example.com`.
-fn covers(named: &str, own: &str) -> bool {
-    let (named, own) = (named.to_ascii_lowercase(), own.to_ascii_lowercase());
-    match named.strip_prefix('*').unwrap_or(&named).strip_prefix('.') {
+/// Whether a pattern covers a domain: `example.com` only itself, `.example.com` and `*.example.com` only
+/// its subdomains.
+fn covers(pattern: &str, domain: &str) -> bool {
+    let (pattern, domain) = (pattern.to_ascii_lowercase(), domain.to_ascii_lowercase());
+    match pattern
+        .strip_prefix('*')
+        .unwrap_or(&pattern)
+        .strip_prefix('.')
+    {
         Some(parent) => {
-            let label = own
+            let label = domain
                 .strip_suffix(parent)
                 .and_then(|rest| rest.strip_suffix('.'));
             label.is_some_and(|label| !label.is_empty())
         }
-        None => named == own,
+        None => pattern == domain,
     }
 }
 
@@ -107,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_leading_dot_or_star_covers_subdomains_only() {
-        for (named, own, covered) in [
+        for (pattern, domain, covered) in [
             ("corp.example", "corp.example", true),
             ("corp.example", "Corp.Example", true),
             ("corp.example", "evilcorp.example", false),
@@ -120,7 +131,7 @@ mod tests {
             ("*", "corp.example", false),
             ("", "", true),
         ] {
-            assert_eq!(covers(named, own), covered, "{named} {own}");
+            assert_eq!(covers(pattern, domain), covered, "{pattern} {domain}");
         }
     }
 

@@ -36,16 +36,16 @@ pub(super) fn ok_response(
     id: &RequestId,
 ) -> CheckResponse {
     let mut buffer = SharedBuffer::default();
-    let set = changes.added().iter();
-    let headers = set.map(|(name, value)| buffer.option(name, value, OVERWRITE));
+    let added = changes.added().iter();
+    let headers = added.map(|(name, value)| buffer.option(name, value, OVERWRITE));
     let headers = headers.collect();
     let removed = changes.removed().iter();
     let headers_to_remove = removed.map(|name| buffer.bytes(name.as_str().as_bytes()));
     let headers_to_remove = headers_to_remove.collect();
     let mut response_headers_to_add = Vec::new();
     if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(cookie).ok()) {
-        let private = HeaderValue::from_static("private, no-cache");
         // Shared caches must not store a response that sets a session cookie.
+        let private = HeaderValue::from_static("private, no-cache");
         response_headers_to_add.push(buffer.option(&CACHE_CONTROL, &private, OVERWRITE));
         response_headers_to_add.push(buffer.option(&SET_COOKIE, &cookie, APPEND));
     }
@@ -70,7 +70,7 @@ pub(super) async fn denied_response(response: Response<Body>) -> CheckResponse {
         redirect if redirect.is_redirection() => UNAUTHENTICATED,
         _ => PERMISSION_DENIED,
     };
-    // Own bodies are complete in memory; after an error the refusal has no body.
+    // menshen's own bodies are complete in memory; after an error the refusal has no body.
     let body = body.collect().await;
     let body = body.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
     let mut buffer = SharedBuffer::default();
@@ -78,10 +78,11 @@ pub(super) async fn denied_response(response: Response<Body>) -> CheckResponse {
     // Envoy sets Content-Length itself.
     let headers = headers.filter(|(name, _)| *name != CONTENT_LENGTH);
     // Repeated names, such as Set-Cookie, are adjacent.
-    let mut last = None;
+    let mut previous = None;
     let headers = headers.map(|(name, value)| {
-        let again = last.replace(name) == Some(name);
-        buffer.option(name, value, if again { APPEND } else { OVERWRITE })
+        let is_repeated = previous.replace(name) == Some(name);
+        let action = if is_repeated { APPEND } else { OVERWRITE };
+        buffer.option(name, value, action)
     });
     CheckResponse {
         status: Some(Status { code }),

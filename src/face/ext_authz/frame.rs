@@ -20,7 +20,7 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// The flag and length before every message.
 const PREFIX_BYTES: usize = 5;
 /// The HTTP/2 library writes pieces of up to this size together with headers and trailers. A longer
-/// piece needs a system call of its own, which costs more than the check.
+/// piece needs a system call of its own, which takes longer than the check.
 const PIECE_BYTES_MAX: usize = 255;
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
@@ -33,7 +33,7 @@ pub(super) enum FrameError {
     #[error("the message is compressed")]
     Compressed,
     #[error("the body is not one complete message")]
-    Broken,
+    Incomplete,
     /// The client closed the stream.
     #[error("the body did not arrive completely")]
     Lost,
@@ -44,23 +44,23 @@ where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BodyError>,
 {
-    let whole = Limited::new(body, PREFIX_BYTES + MESSAGE_BYTES_MAX).collect();
-    let whole = whole.await.map_err(|error| {
+    let body = Limited::new(body, PREFIX_BYTES + MESSAGE_BYTES_MAX).collect();
+    let body = body.await.map_err(|error| {
         if error.is::<LengthLimitError>() {
             FrameError::TooLong
         } else {
             FrameError::Lost
         }
     })?;
-    let mut bytes = whole.to_bytes();
+    let mut bytes = body.to_bytes();
     if bytes.len() < PREFIX_BYTES {
-        return Err(FrameError::Broken);
+        return Err(FrameError::Incomplete);
     }
     let (flag, length) = (bytes.get_u8(), bytes.get_u32());
     match flag {
         0 if usize::try_from(length) == Ok(bytes.len()) => Ok(bytes),
         1 => Err(FrameError::Compressed),
-        _ => Err(FrameError::Broken),
+        _ => Err(FrameError::Incomplete),
     }
 }
 
@@ -135,12 +135,12 @@ mod tests {
         assert_eq!(read(b"\0\0\0\0\0").await.unwrap(), "");
         assert_eq!(read(b"\0\0\0\0\x02ab").await.unwrap(), "ab");
         for (bytes, expected) in [
-            (&b""[..], FrameError::Broken),
-            (b"\0\0\0\0", FrameError::Broken),
-            (b"\0\0\0\0\x03ab", FrameError::Broken),
-            (b"\0\0\0\0\x01ab", FrameError::Broken),
-            (b"\0\0\0\0\0\0\0\0\0\0", FrameError::Broken),
-            (b"\x02\0\0\0\x02ab", FrameError::Broken),
+            (&b""[..], FrameError::Incomplete),
+            (b"\0\0\0\0", FrameError::Incomplete),
+            (b"\0\0\0\0\x03ab", FrameError::Incomplete),
+            (b"\0\0\0\0\x01ab", FrameError::Incomplete),
+            (b"\0\0\0\0\0\0\0\0\0\0", FrameError::Incomplete),
+            (b"\x02\0\0\0\x02ab", FrameError::Incomplete),
             (b"\x01\0\0\0\x02ab", FrameError::Compressed),
         ] {
             assert_eq!(read(bytes).await, Err(expected), "{bytes:?}");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_response_is_one_frame_and_trailers() {
+    async fn a_response_is_one_message_and_trailers() {
         let answer = CheckResponse {
             status: Some(Status { code: 7 }),
             ..CheckResponse::default()

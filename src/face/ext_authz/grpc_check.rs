@@ -14,7 +14,7 @@ use crate::request::target;
 /// The maximum number of headers. Envoy's own default limit is 100.
 const HEADERS_MAX: usize = 1024;
 /// The key in `context_extensions` that names a route.
-const ROUTE: &[u8] = b"route";
+const ROUTE_KEY: &[u8] = b"route";
 
 /// The original request of one check.
 #[derive(Debug)]
@@ -35,16 +35,16 @@ impl GrpcCheck {
         let attributes = request.attributes.unwrap_or_default();
         let http = attributes.request.and_then(|request| request.http);
         let http = http.unwrap_or_default();
-        let is_given = |bytes: &Bytes| !bytes.is_empty();
-        let raw = http.header_map.unwrap_or_default().headers;
+        let is_set = |bytes: &Bytes| !bytes.is_empty();
+        let raw_headers = http.header_map.unwrap_or_default().headers;
         Ok(Self {
-            headers: headers(http.headers, raw)?,
+            headers: headers(http.headers, raw_headers)?,
             target: Some(&http.path)
-                .filter(|path| is_given(path))
+                .filter(|path| is_set(path))
                 .map(target)
                 .transpose()?,
-            method: Some(http.method).filter(is_given).map(method).transpose()?,
-            secure: Some(http.scheme).filter(is_given).map(scheme).transpose()?,
+            method: Some(http.method).filter(is_set).map(method).transpose()?,
+            secure: Some(http.scheme).filter(is_set).map(scheme).transpose()?,
             client: attributes.source.and_then(client),
             route: route(&attributes.context_extensions)?,
             host: http.host,
@@ -89,9 +89,9 @@ fn client(source: wire::Peer) -> Option<IpAddr> {
 }
 
 fn route(extensions: &[wire::HeaderValue]) -> Result<Option<Bytes>, HeadError> {
-    let mut named = extensions.iter().filter(|pair| pair.key == ROUTE);
-    let first = named.next().map(|pair| pair.value.clone());
-    if named.any(|pair| Some(&pair.value) != first.as_ref()) {
+    let mut routes = extensions.iter().filter(|pair| pair.key == ROUTE_KEY);
+    let first = routes.next().map(|pair| pair.value.clone());
+    if routes.any(|pair| Some(&pair.value) != first.as_ref()) {
         return Err(HeadError::Forwarded("context_extensions.route"));
     }
     Ok(first)
@@ -102,10 +102,10 @@ fn headers(
     merged: Vec<wire::HeaderValue>,
     raw: Vec<wire::HeaderValue>,
 ) -> Result<HeaderMap, HeadError> {
-    let broken = HeadError::Forwarded("headers");
+    let invalid = HeadError::Forwarded("headers");
     let count = merged.len() + raw.len();
     if count > HEADERS_MAX {
-        return Err(broken);
+        return Err(invalid);
     }
     let mut headers = HeaderMap::with_capacity(count);
     for pair in merged.into_iter().chain(raw) {
@@ -113,13 +113,13 @@ fn headers(
             continue;
         }
         let value = match (pair.value.is_empty(), pair.raw_value.is_empty()) {
-            (false, false) if pair.value != pair.raw_value => return Err(broken),
+            (false, false) if pair.value != pair.raw_value => return Err(invalid),
             (true, false) => pair.raw_value,
             _ => pair.value,
         };
-        let name = HeaderName::from_bytes(&pair.key).map_err(|_| broken)?;
-        let value = HeaderValue::from_maybe_shared(value).map_err(|_| broken)?;
-        headers.try_append(name, value).map_err(|_| broken)?;
+        let name = HeaderName::from_bytes(&pair.key).map_err(|_| invalid)?;
+        let value = HeaderValue::from_maybe_shared(value).map_err(|_| invalid)?;
+        headers.try_append(name, value).map_err(|_| invalid)?;
     }
     Ok(headers)
 }

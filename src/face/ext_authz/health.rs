@@ -21,13 +21,13 @@ pub(super) struct HealthService {
 
 impl HealthService {
     fn status(&self, service: &str) -> Option<ServingStatus> {
-        let known = service.is_empty() || service == SERVICE;
+        let is_known = service.is_empty() || service == SERVICE;
         let status = if self.health.is_ready() && !self.closing.is_cancelled() {
             ServingStatus::Serving
         } else {
             ServingStatus::NotServing
         };
-        known.then_some(status)
+        is_known.then_some(status)
     }
 }
 
@@ -57,15 +57,15 @@ impl health_server::Health for HealthService {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let status = self.status(&request.get_ref().service);
-        let now = health_response(status.unwrap_or(ServingStatus::ServiceUnknown));
+        let current = health_response(status.unwrap_or(ServingStatus::ServiceUnknown));
         let closing = self.closing.clone();
-        let later = async move {
+        let at_shutdown = async move {
             closing.cancelled().await;
             Ok(health_response(
                 status.map_or(ServingStatus::ServiceUnknown, |_| ServingStatus::NotServing),
             ))
         };
-        let statuses = stream::once(async move { Ok(now) }).chain(stream::once(later));
+        let statuses = stream::once(async move { Ok(current) }).chain(stream::once(at_shutdown));
         Ok(Response::new(Box::pin(statuses)))
     }
 }

@@ -16,7 +16,7 @@ use tonic_reflection::server::Builder;
 use super::frame::MESSAGE_BYTES_MAX;
 use crate::request::{Body, BodyError};
 
-/// The compiled descriptors of the files below `proto`; a test compares them.
+/// The compiled descriptors of the files below `proto`. A test compares both.
 pub const DESCRIPTORS: &[u8] = include_bytes!("proto/descriptors.bin");
 /// The longest time a reflection stream stays open.
 const STREAM_TIME_MAX: Duration = Duration::from_secs(60);
@@ -80,7 +80,7 @@ impl Reflection {
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo" => &self.v1alpha,
             _ => return Err(request),
         };
-        // The request body ends, too, because the library reads it as long as it is open.
+        // The request body ends at the same time, because the library reads until it ends.
         let request = request.map(|body| tonic::body::Body::new(self.until_closed(body, None)));
         let response = call(request).await;
         let mut trailers = HeaderMap::with_capacity(1);

@@ -12,7 +12,7 @@ pub enum Cause {
     BadRequest,
     /// A header of a trusted proxy cannot be read.
     InvalidProxyHeader,
-    /// The application might read the path as another path.
+    /// The application could decode the path to another path.
     AmbiguousPath,
     /// The store does not answer, so sessions cannot be looked up.
     StoreUnavailable,
@@ -32,11 +32,11 @@ pub enum Cause {
     TooLargePartlySent,
     /// Too many logins from this client, or in total.
     TooManyLogins,
-    /// The browser sent no cookie of the login: cookies are blocked, or it is another browser or app.
+    /// The browser sent no flow cookie: cookies are blocked, or the login began in another browser or app.
     FlowCookieMissing,
     /// The login began too long ago.
     LoginExpired,
-    /// The cookie of the login was not issued by this site.
+    /// The flow cookie was not sealed by this site for this login.
     FlowCookieForged,
     /// The person declined at the provider.
     LoginDeclined,
@@ -46,15 +46,15 @@ pub enum Cause {
     NotMember,
     /// The membership is disabled, not activated or ended.
     InactiveMember,
-    /// The member is outside the visibility range of the provider's application.
+    /// The provider does not show the member to this application.
     NotVisibleToApp,
     /// The provider's response is incomplete or contradictory.
     InvalidProviderResponse,
-    /// The provider rejected two authorization codes in a row as used or expired.
+    /// The provider rejected two codes in a row as used or expired.
     CodeRejectedTwice,
-    /// The provider rejects this site's requests, so an administrator must act.
+    /// The provider rejects the settings of the connector, so an administrator must act.
     ProviderMisconfigured,
-    /// The provider is busy or limits this site's requests.
+    /// The provider is busy or limits the rate of requests.
     ProviderBusy,
     /// The provider cannot be reached.
     ProviderUnreachable,
@@ -70,15 +70,15 @@ pub enum Cause {
     NoLoginName,
     /// The provider did not confirm the authentication that the route demands.
     AuthTooWeak,
-    /// The ticket is used, expired or of another browser.
+    /// The ticket was used, has expired or was made for another browser.
     InvalidTicket,
-    /// The login link from a portal is used, expired or not accepted.
+    /// The entry token from a portal was used, has expired or is not accepted.
     EntryTokenRefused,
     /// The consent to switch accounts expired or was used; another person is signed in.
     AccountNotSwitched,
     /// Logins only work on the login host.
     NotOnLoginHost,
-    /// A frame needs a login, which is only possible in a tab.
+    /// A page in a frame needs a login, which is only possible in a tab.
     FrameNeedsLogin,
     /// A form was sent without a valid session.
     FormNeedsLogin,
@@ -137,7 +137,8 @@ impl Cause {
         Self::FormNeedsLogin,
     ];
 
-    /// The stable name in logs and in the `type` of a problem document.
+    /// The name in logs and in the `type` of a problem document. It never changes, even where the variant
+    /// is renamed.
     pub fn slug(self) -> &'static str {
         match self {
             Self::NotFound => "not-found",

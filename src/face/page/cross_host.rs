@@ -1,12 +1,12 @@
-//! The consent page before a session is carried to a host that the configuration does not name, or
-//! into a frame of another site.
+//! The consent page before a session is transferred to a host that the configuration does not name, or to
+//! a frame of another site.
 
 use askama::Template;
 
 use super::texts::CrossHost;
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, PersonName, render_page};
 
-/// The consent page before a session is carried to another host or into a frame.
+/// The consent page before a session is transferred to another host or to a frame.
 #[derive(Clone, Debug)]
 pub struct CrossHostPage<'a> {
     pub info: PageInfo<'a>,
@@ -15,8 +15,8 @@ pub struct CrossHostPage<'a> {
     /// The person who would be signed in there.
     pub person: PersonName<'a>,
     pub post_to: Href,
-    /// The sealed form value, which nobody else can forge.
-    pub sealed: &'a str,
+    /// The sealed [`TicketConsent`](crate::login::ticket::TicketConsent) that the form posts.
+    pub sealed_consent: &'a str,
     /// Whether the session is for a frame of another site.
     pub for_frame: bool,
 }

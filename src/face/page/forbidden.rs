@@ -12,7 +12,7 @@ pub struct ForbiddenPage<'a> {
     pub route: &'a str,
     pub person: PersonName<'a>,
     /// The form target that switches accounts: the sign-out path with `rd` in its query.
-    pub switch: Href,
+    pub switch_account: Href,
     /// A link back to an accessible page.
     pub back: Option<Href>,
 }

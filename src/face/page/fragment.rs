@@ -13,7 +13,7 @@ pub const FRAGMENT_JS: &str = include_str!("../../../templates/fragment.js");
 pub struct FragmentPage<'a> {
     pub info: PageInfo<'a>,
     /// The URL that begins the login; its query must have a percent-encoded `rd`.
-    pub start: Href,
+    pub start_url: Href,
     /// The URL of [`FRAGMENT_JS`].
     pub script: Href,
 }

@@ -14,7 +14,7 @@ pub const FRAME_JS: &str = include_str!("../../../templates/frame.js");
 pub struct FramePage<'a> {
     pub info: PageInfo<'a>,
     /// The URL that begins the login, in a tab whose opener is this page.
-    pub start: Href,
+    pub start_url: Href,
     pub return_to: Href,
     /// The origin of the login host, whose messages are accepted.
     pub login_origin: &'a str,
@@ -23,9 +23,9 @@ pub struct FramePage<'a> {
     /// The URL of [`FRAME_JS`].
     pub script: Href,
     /// The origins that may frame the page; empty: all.
-    pub framed_by: &'a [String],
+    pub allowed_framers: &'a [String],
     /// Whether the last ticket was refused.
-    pub failed: bool,
+    pub ticket_was_refused: bool,
 }
 
 #[derive(Template)]
@@ -44,7 +44,7 @@ impl FramePage<'_> {
             title: texts::of(lang).causes.of(Cause::FrameNeedsLogin).title,
         };
         Page {
-            framed_by: self.framed_by.to_vec(),
+            allowed_framers: self.allowed_framers.to_vec(),
             ..render_page(&template, lang, PagePolicy::FramedSignIn)
         }
     }

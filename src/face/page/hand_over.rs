@@ -12,8 +12,8 @@ pub const HAND_OVER_JS: &str = include_str!("../../../templates/hand_over.js");
 #[derive(Clone, Debug)]
 pub struct HandOverPage<'a> {
     pub info: PageInfo<'a>,
-    /// The origin that may receive the ticket.
-    pub to: &'a str,
+    /// The origin of the frame, which alone may receive the ticket.
+    pub frame_origin: &'a str,
     pub ticket: &'a str,
     pub return_to: Href,
     /// The URL of [`HAND_OVER_JS`].

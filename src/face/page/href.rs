@@ -7,15 +7,15 @@ use std::fmt;
 pub struct Href(String);
 
 impl Href {
-    /// Keeps a path or web URL unchanged; everything else becomes `/`.
-    pub fn new(address: impl Into<String>) -> Self {
-        let address = address.into();
-        let local = address.starts_with('/') && !address[1..].starts_with(['/', '\\']);
-        let web = address.starts_with("https://") || address.starts_with("http://");
+    /// Keeps a path or an `http` or `https` URL unchanged; everything else becomes `/`.
+    pub fn new(url: impl Into<String>) -> Self {
+        let url = url.into();
+        let is_path = url.starts_with('/') && !url[1..].starts_with(['/', '\\']);
+        let is_web_url = url.starts_with("https://") || url.starts_with("http://");
         // Browsers remove tabs and line breaks, so `/<tab>/host` would link to another host.
-        let clean = !address.chars().any(|c| c.is_ascii_control());
-        if clean && (local || web) {
-            Self(address)
+        let has_control = url.chars().any(|c| c.is_ascii_control());
+        if !has_control && (is_path || is_web_url) {
+            Self(url)
         } else {
             Self("/".to_owned())
         }
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_and_web_addresses_are_kept() {
+    fn paths_and_web_urls_are_kept() {
         for good in [
             "/",
             "/.menshen/start?rd=%2F",
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unsafe_link_becomes_the_home_page() {
+    fn an_unsafe_link_becomes_the_root_path() {
         for bad in [
             "javascript:alert(1)",
             "data:text/html,x",

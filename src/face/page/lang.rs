@@ -2,7 +2,7 @@
 
 use crate::login::connector::LocalizedText;
 
-/// Further ranges of an Accept-Language are ignored.
+/// The most ranges of an Accept-Language header that are read.
 const RANGES_MAX: usize = 32;
 /// The weight of a range without `q`, in thousandths.
 const WEIGHT_MAX: u16 = 1000;
@@ -18,8 +18,8 @@ pub enum Lang {
 }
 
 impl Lang {
-    /// The language for an Accept-Language header (RFC 9110 §12.5.4): Chinese by default, English if
-    /// it or another language is preferred.
+    /// The language for an Accept-Language header (RFC 9110 §12.5.4): English if English is preferred to
+    /// Chinese, or if the header names only other languages; otherwise Chinese.
     pub fn of(accept_language: Option<&str>) -> Self {
         let (mut zh, mut en, mut other) = (0, 0, 0);
         for range in accept_language
@@ -51,7 +51,7 @@ impl Lang {
     }
 
     /// The text in this language.
-    pub fn of_text(self, text: LocalizedText) -> &'static str {
+    pub fn pick(self, text: LocalizedText) -> &'static str {
         match self {
             Self::Zh => text.zh,
             Self::En => text.en,
@@ -69,11 +69,11 @@ impl Lang {
 
 /// The weight in thousandths; the maximum without a valid `q`.
 fn weight(parameters: &str) -> u16 {
-    let q = parameters
+    let after_q = parameters
         .trim()
         .strip_prefix(['q', 'Q'])
         .map(str::trim_start);
-    let Some(q) = q.and_then(|q| q.strip_prefix('=')) else {
+    let Some(q) = after_q.and_then(|rest| rest.strip_prefix('=')) else {
         return WEIGHT_MAX;
     };
     let q = q.trim();

@@ -12,15 +12,15 @@ pub struct PasswordPage<'a> {
     /// The display name of the connector.
     pub connector_name: &'a str,
     pub post_to: Href,
-    /// The id of the pending login in the browser's cookie.
+    /// The ID of the pending login.
     pub flow: &'a str,
-    /// The return URL, in case the login's cookie is lost.
+    /// The return address, in case the flow cookie is lost.
     pub return_to: &'a str,
     /// The user name of the previous attempt.
     pub login: &'a str,
     pub notice: Option<PasswordNotice>,
     /// The link to the other connectors, if there are any.
-    pub others: Option<Href>,
+    pub other_connectors: Option<Href>,
     /// Whether a frame of another site opened the tab and waits for the login.
     pub for_frame: bool,
 }
@@ -39,7 +39,7 @@ pub enum PasswordNotice {
     WrongPassword,
     /// The form was open for longer than a login may take.
     Expired,
-    /// The login's cookie is missing or the form is incomplete.
+    /// The flow cookie is missing or the form is incomplete.
     Incomplete,
 }
 

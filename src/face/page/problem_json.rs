@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 /// A problem document.
 #[derive(Clone, Copy, Debug)]
 pub struct ProblemJson<'a> {
-    /// The HTTP status.
     pub status: u16,
     /// The kind of problem: [`super::Cause::slug`], or a name of the same form.
     pub slug: &'a str,

@@ -85,14 +85,14 @@ impl SignInPage<'_> {
         });
         let signed_in = self.signed_in.as_ref();
         let can_continue = signed_in.is_some_and(|signed_in| signed_in.continue_to.is_some());
-        let said = |texts: &[LocalizedText]| texts.iter().map(|text| lang.of_text(*text)).collect();
+        let in_lang = |texts: &[LocalizedText]| texts.iter().map(|text| lang.pick(*text)).collect();
         render_page(
             &SignInTemplate {
                 layout,
                 page: self,
                 reason,
-                notices: said(&self.notices),
-                hints: said(&self.hints),
+                notices: in_lang(&self.notices),
+                hints: in_lang(&self.hints),
                 can_continue,
             },
             lang,

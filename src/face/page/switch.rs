@@ -11,15 +11,15 @@ pub struct SwitchPage<'a> {
     pub info: PageInfo<'a>,
     /// The person who is signed in.
     pub current: PersonName<'a>,
-    /// The person named by the ticket.
+    /// The person whom the entry token names.
     pub new_person: PersonName<'a>,
     pub post_to: Href,
-    /// The id of the pending login in the browser's cookie.
+    /// The ID of the pending login.
     pub flow: &'a str,
-    /// The id of the account that the ticket names.
+    /// The ID of the new person's account.
     pub account: &'a str,
     /// The link that keeps the current session.
-    pub stay: Href,
+    pub keep_current: Href,
 }
 
 #[derive(Template)]

@@ -10,7 +10,7 @@ const LANGS: [Lang; 2] = [Lang::Zh, Lang::En];
 
 /// The values that a page gets from outside.
 struct Inputs<'a> {
-    text: &'a str,
+    request_id: &'a str,
     host: &'a str,
     connector_name: &'a str,
     route: &'a str,
@@ -20,7 +20,7 @@ struct Inputs<'a> {
 }
 
 const PLAIN: Inputs<'_> = Inputs {
-    text: "4bf92f3577b34da6a3ce929d0e0e4736",
+    request_id: "4bf92f3577b34da6a3ce929d0e0e4736",
     host: "oa.corp.example",
     connector_name: "企业微信",
     route: "oa",
@@ -30,7 +30,7 @@ const PLAIN: Inputs<'_> = Inputs {
 };
 
 const HOSTILE_INPUTS: Inputs<'_> = Inputs {
-    text: HOSTILE,
+    request_id: HOSTILE,
     host: HOSTILE,
     connector_name: HOSTILE,
     route: HOSTILE,
@@ -42,7 +42,7 @@ const HOSTILE_INPUTS: Inputs<'_> = Inputs {
 #[test]
 fn every_page_shows_its_request_id_in_both_languages() {
     for (name, page) in pages(&PLAIN) {
-        assert!(page.html.contains(PLAIN.text), "{name}");
+        assert!(page.html.contains(PLAIN.request_id), "{name}");
         assert!(page.html.contains(PLAIN.host), "{name}");
         assert!(
             page.html
@@ -54,11 +54,11 @@ fn every_page_shows_its_request_id_in_both_languages() {
 
 #[test]
 fn untrusted_text_is_never_markup() {
-    let harmless: Vec<_> = pages(&PLAIN)
+    let tags_of_plain_pages: Vec<_> = pages(&PLAIN)
         .into_iter()
         .map(|(_, page)| tag_names(&page))
         .collect();
-    for ((name, page), expected) in pages(&HOSTILE_INPUTS).into_iter().zip(harmless) {
+    for ((name, page), expected) in pages(&HOSTILE_INPUTS).into_iter().zip(tags_of_plain_pages) {
         assert!(!page.html.contains("<script>"), "{name}");
         assert!(!page.html.contains("<img"), "{name}");
         assert!(!page.html.contains("javascript:"), "{name}");
@@ -79,13 +79,13 @@ fn no_page_loads_external_resources() {
             " style=",
             "<link rel=\"style",
         ] {
-            assert!(!html.contains(foreign), "{name} holds {foreign}");
+            assert!(!html.contains(foreign), "{name} contains {foreign}");
         }
         let tags = html.split('<').filter_map(|tag| tag.split('>').next());
         let handler = tags
             .flat_map(str::split_whitespace)
             .find(|part| part.starts_with("on") && part.contains('='));
-        assert_eq!(handler, None, "{name} holds an event handler");
+        assert_eq!(handler, None, "{name} contains an event handler");
     }
 }
 
@@ -134,10 +134,10 @@ fn only_pages_made_for_frames_may_be_framed() {
         let headers = page.headers(&[]);
         let denied = headers.contains(&("x-frame-options", "DENY".to_owned()));
         assert_eq!(denied, !framed, "{name}");
-        let ancestors = page
+        let is_framing_denied = page
             .content_security_policy(&[])
             .contains("frame-ancestors 'none'");
-        assert_eq!(ancestors, !framed, "{name}");
+        assert_eq!(is_framing_denied, !framed, "{name}");
     }
 }
 
@@ -198,9 +198,9 @@ fn pages(inputs: &Inputs<'_>) -> Vec<(String, Page)> {
                 problem(inputs, cause).render(lang),
             );
         }
-        let mut alone = sign_in(inputs, 1);
-        alone.signed_in = None;
-        add("sign-in-one", alone.render(lang));
+        let mut one = sign_in(inputs, 1);
+        one.signed_in = None;
+        add("sign-in-one", one.render(lang));
         for reason in [
             SignInReason::Expired,
             SignInReason::OtherConnector,
@@ -208,12 +208,12 @@ fn pages(inputs: &Inputs<'_>) -> Vec<(String, Page)> {
             SignInReason::SignedOut,
             SignInReason::LoopDetected,
         ] {
-            alone.reason = Some(reason);
-            add(&format!("sign-in-{reason:?}"), alone.render(lang));
+            one.reason = Some(reason);
+            add(&format!("sign-in-{reason:?}"), one.render(lang));
         }
-        (alone.notices, alone.hints) = wecom_hints("MicroMessenger/8.0.50");
-        alone.reason = None;
-        add("sign-in-wechat", alone.render(lang));
+        (one.notices, one.hints) = wecom_hints("MicroMessenger/8.0.50");
+        one.reason = None;
+        add("sign-in-wechat", one.render(lang));
         add("sign-in-present", sign_in(inputs, 3).render(lang));
         let mut three = sign_in(inputs, 3);
         three.signed_in = None;
@@ -234,7 +234,7 @@ fn pages(inputs: &Inputs<'_>) -> Vec<(String, Page)> {
                 name: Some(inputs.name),
                 login: inputs.login,
             },
-            switch: Href::new(inputs.href),
+            switch_account: Href::new(inputs.href),
             back: Some(Href::new(inputs.href)),
         };
         add("forbidden", page.render(lang));
@@ -243,7 +243,7 @@ fn pages(inputs: &Inputs<'_>) -> Vec<(String, Page)> {
         }
         let page = FragmentPage {
             info: info(inputs),
-            start: Href::new(inputs.href),
+            start_url: Href::new(inputs.href),
             script: Href::new(inputs.href),
         };
         add("fragment", page.render(lang));
@@ -259,7 +259,10 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
         info: info(inputs),
         connector_name: inputs.connector_name,
         to: Href::new(inputs.href),
-        fields: vec![("SAMLRequest", inputs.text), (inputs.name, inputs.login)],
+        fields: vec![
+            ("SAMLRequest", inputs.request_id),
+            (inputs.name, inputs.login),
+        ],
         script: Href::new(inputs.href),
     };
     let person = |name, login| PersonName { name, login };
@@ -268,9 +271,9 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
         current: person(Some(inputs.name), inputs.login),
         new_person: person(None, inputs.login),
         post_to: Href::new(inputs.href),
-        flow: inputs.text,
+        flow: inputs.request_id,
         account: "7",
-        stay: Href::new(inputs.href),
+        keep_current: Href::new(inputs.href),
     };
     let mut pages = vec![
         ("post".to_owned(), post.render(lang)),
@@ -282,16 +285,16 @@ fn form_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, Page)> {
         (Some(PasswordNotice::Expired), "", false),
         (Some(PasswordNotice::Incomplete), "", false),
     ];
-    for (notice, login, others) in notices {
+    for (notice, login, has_others) in notices {
         let page = PasswordPage {
             info: info(inputs),
             connector_name: inputs.connector_name,
             post_to: Href::new(inputs.href),
-            flow: inputs.text,
-            return_to: inputs.text,
+            flow: inputs.request_id,
+            return_to: inputs.request_id,
             login,
             notice,
-            others: others.then(|| Href::new(inputs.href)),
+            other_connectors: has_others.then(|| Href::new(inputs.href)),
             for_frame: false,
         };
         pages.push((format!("password-{notice:?}"), page.render(lang)));
@@ -310,28 +313,28 @@ fn cross_host_and_frame_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, P
                 login: inputs.login,
             },
             post_to: Href::new(inputs.href),
-            sealed: inputs.text,
+            sealed_consent: inputs.request_id,
             for_frame,
         };
         pages.push((format!("cross-{for_frame}"), page.render(lang)));
     }
-    for failed in [false, true] {
+    for ticket_was_refused in [false, true] {
         let page = FramePage {
             info: info(inputs),
-            start: Href::new(inputs.href),
+            start_url: Href::new(inputs.href),
             return_to: Href::new(inputs.href),
             login_origin: inputs.host,
             post_to: Href::new(inputs.href),
             script: Href::new(inputs.href),
-            framed_by: &[],
-            failed,
+            allowed_framers: &[],
+            ticket_was_refused,
         };
-        pages.push((format!("frame-{failed}"), page.render(lang)));
+        pages.push((format!("frame-{ticket_was_refused}"), page.render(lang)));
     }
     let page = HandOverPage {
         info: info(inputs),
-        to: inputs.host,
-        ticket: inputs.text,
+        frame_origin: inputs.host,
+        ticket: inputs.request_id,
         return_to: Href::new(inputs.href),
         script: Href::new(inputs.href),
     };
@@ -342,7 +345,7 @@ fn cross_host_and_frame_pages(inputs: &Inputs<'_>, lang: Lang) -> Vec<(String, P
 fn info<'a>(inputs: &Inputs<'a>) -> PageInfo<'a> {
     PageInfo {
         host: inputs.host,
-        request_id: inputs.text,
+        request_id: inputs.request_id,
     }
 }
 

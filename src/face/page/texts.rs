@@ -13,7 +13,7 @@ pub(super) fn of(lang: Lang) -> &'static Texts {
     }
 }
 
-/// The text before and after a name, including spaces.
+/// A text with a name inside: the parts before and after the name, with their spaces.
 #[derive(Debug)]
 pub(super) struct AroundName {
     pub(super) before: &'static str,
@@ -55,7 +55,7 @@ pub(super) struct Texts {
 #[derive(Debug)]
 pub(super) struct SignIn {
     pub(super) title: &'static str,
-    /// Encloses the site's name.
+    /// Encloses the host.
     pub(super) lead: AroundName,
     /// Encloses a connector's name.
     pub(super) sign_in_with: AroundName,
@@ -94,10 +94,10 @@ pub(super) struct Password {
 #[derive(Debug)]
 pub(super) struct SignedOut {
     pub(super) title: &'static str,
-    /// Encloses the site's name.
+    /// Encloses the host.
     pub(super) signed_out_of: AroundName,
     pub(super) everywhere: &'static str,
-    /// Encloses the provider's name.
+    /// Encloses the connector's name.
     pub(super) provider_session_continues: AroundName,
     pub(super) sign_in: &'static str,
 }
@@ -117,7 +117,7 @@ pub(super) struct Forbidden {
     pub(super) go_back: &'static str,
 }
 
-/// The consent page before a session is carried to another host or into a frame.
+/// The consent page before a session is transferred to another host or to a frame.
 #[derive(Debug)]
 pub(super) struct CrossHost {
     /// The window title.

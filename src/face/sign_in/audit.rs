@@ -82,15 +82,15 @@ pub(super) fn login_failed(context: &RequestContext<'_>, via: &ConnectorId, erro
         login: error.login().map(|login| login.as_str()),
         ..entry(context, AuditEvent::Refused)
     };
-    // Every other failure is already limited, because it counts as a login.
-    let unlimited = matches!(
+    // Every other failure is already rate-limited, because it counts as a finished login.
+    let needs_limit = matches!(
         error,
         LoginError::UnknownConnector
             | LoginError::Limited(_)
             | LoginError::Pending(_)
             | LoginError::AlreadyUsed
     );
-    let rate = if unlimited {
+    let rate = if needs_limit {
         AuditRate::Limited
     } else {
         AuditRate::Unlimited
@@ -132,17 +132,17 @@ fn record_refusal(
     via: Option<&ConnectorId>,
     error: &(dyn std::error::Error + 'static),
     outcome: LoginOutcome,
-    (of_whom, rate): (AuditRecord<'_>, AuditRate),
+    (record, rate): (AuditRecord<'_>, AuditRate),
 ) {
     // A request can name any connector; an unconfigured name must not become a metric label.
-    let known = via.filter(|via| context.site.login.entry(via).is_some());
-    let label = known.map_or("", |via| via.as_str());
+    let configured = via.filter(|via| context.site.login.entry(via).is_some());
+    let label = configured.map_or("", |via| via.as_str());
     let telemetry = &context.services.telemetry;
     telemetry.count_login(label, outcome);
     let entry = AuditRecord {
         connector: via.map(|via| via.as_str()),
         error: Some(error),
-        ..of_whom
+        ..record
     };
     match rate {
         AuditRate::Unlimited => telemetry.audit(&entry),
@@ -150,7 +150,7 @@ fn record_refusal(
     }
 }
 
-/// `Failed` when menshen or the provider is at fault, else `Refused`.
+/// `Failed` if menshen or the provider is at fault, else `Refused`.
 fn login_outcome(error: &LoginError) -> LoginOutcome {
     match cause_of(error) {
         Cause::StoreUnavailable

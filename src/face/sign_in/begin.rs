@@ -1,5 +1,4 @@
-//! Begins logins: what the connector is asked for, which cookies are set, and redirect loop
-//! detection.
+//! Begins logins and detects redirect loops.
 
 use std::time::Duration;
 
@@ -34,8 +33,8 @@ pub(super) struct BeginOptions {
     pub(super) silent: bool,
 }
 
-/// Redirects an unauthenticated navigation on the login host to the provider, or to the sign-in
-/// page when no connector or several could begin automatically.
+/// Redirects an unauthenticated navigation on the login host: to the provider if one connector can begin
+/// automatically, else to the sign-in page.
 pub(super) async fn begin_or_choose(
     context: &RequestContext<'_>,
     target: &Target,
@@ -43,8 +42,8 @@ pub(super) async fn begin_or_choose(
 ) -> Response<Body> {
     match begin_automatically(context, target, None).await {
         Ok(response) => response,
-        Err(round) => {
-            let reason = round.or_else(|| sign_in_page::reason_for(needed.why));
+        Err(loop_detected) => {
+            let reason = loop_detected.or_else(|| sign_in_page::reason_for(needed.why));
             let why =
                 reason.map(|reason| format!("why={}", sign_in_page::reason_parameter(reason)));
             let query = target.query_string(&context.site.external_url, &why.unwrap_or_default());
@@ -65,8 +64,8 @@ pub(super) async fn begin_automatically(
     entries.retain(|entry| entry.auto_starts_for(&agent));
     // Inside a provider's own app, its connector takes precedence over one with `auto_login =
     // "always"`.
-    if entries.iter().any(|entry| entry.is_own_client(&agent)) {
-        entries.retain(|entry| entry.is_own_client(&agent));
+    if entries.iter().any(|entry| entry.is_app_of_source(&agent)) {
+        entries.retain(|entry| entry.is_app_of_source(&agent));
     }
     match entries.as_slice() {
         [entry] if !is_redirect_loop(context, target) => {
@@ -100,53 +99,53 @@ pub(super) async fn begin_login(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     target: &Target,
-    start: BeginOptions,
+    options: BeginOptions,
 ) -> Response<Body> {
-    match try_begin_login(context, entry, target, start).await {
+    match try_begin_login(context, entry, target, options).await {
         Ok(response) => response,
         Err(error) => begin_failed(context, entry, &error),
     }
 }
 
-/// As [`begin_login`], but returns the error to a caller that has an alternative.
+/// Like [`begin_login`], but returns the error instead of a problem page.
 pub(super) async fn try_begin_login(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     target: &Target,
-    start: BeginOptions,
+    options: BeginOptions,
 ) -> Result<Response<Body>, LoginError> {
-    if let Some(form) = password_form::address(context, entry, target) {
+    if let Some(form) = password_form::form_url(context, entry, target) {
         return Ok(reply::see_other(&form));
     }
-    begin_login_in_place(context, entry, target, start).await
+    begin_login_on_this_page(context, entry, target, options).await
 }
 
-/// As [`try_begin_login`], without a redirect to the page of the password form.
-pub(super) async fn begin_login_in_place(
+/// Like [`try_begin_login`], but responds with the password form itself instead of a redirect to it.
+pub(super) async fn begin_login_on_this_page(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     target: &Target,
-    start: BeginOptions,
+    options: BeginOptions,
 ) -> Result<Response<Body>, LoginError> {
-    let begun = begin_without_response(context, entry, target, start).await?;
+    let begun = begin_without_response(context, entry, target, options).await?;
     Ok(challenge::answer(context, entry, target, &begun))
 }
 
-/// Begins a login. The caller sets its cookie.
+/// Begins a login. The caller makes the response and sets the flow cookie.
 pub(super) async fn begin_without_response(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     target: &Target,
-    start: BeginOptions,
+    options: BeginOptions,
 ) -> Result<BegunLogin, LoginError> {
     let return_to = target.return_to_or_default(context, entry);
     let request = BeginRequest {
         via: &entry.id,
-        mode: start.mode,
-        authn: target::authn_request(context, &return_to, &target.hints, start.silent),
+        mode: options.mode,
+        authn: target::authn_request(context, &return_to, &target.hints, options.silent),
         return_to,
-        automatic: start.automatic,
-        retries: start.retries,
+        automatic: options.automatic,
+        retries: options.retries,
         ticket_for: target.ticket_for.clone(),
         for_frame: target.for_frame,
         replaces: current_session_key(context),
@@ -156,25 +155,26 @@ pub(super) async fn begin_without_response(
     context.site.login.begin(request).await
 }
 
-/// Whether this browser began an automatic login for the same return address a moment ago and it
-/// did not finish.
+/// Whether another automatic login would loop: this browser began one for the same return address within
+/// [`LOOP_WINDOW`], and it did not finish.
 pub(super) fn is_redirect_loop(context: &RequestContext<'_>, target: &Target) -> bool {
-    has_unanswered_login(context, target, false)
+    has_unfinished_login(context, target, false)
 }
 
-/// As [`is_redirect_loop`], for silent or for visible automatic logins.
-pub(super) fn has_unanswered_login(
+/// Whether this browser began such a login within [`LOOP_WINDOW`] and it did not finish: automatic, for
+/// the same return address, and silent or not.
+pub(super) fn has_unfinished_login(
     context: &RequestContext<'_>,
     target: &Target,
     silent: bool,
 ) -> bool {
     flow_cookies::pending_logins(context).any(|pending| {
-        let recent = context.head.received_at.since(pending.begun_at) < LOOP_WINDOW;
-        let same = target
+        let is_recent = context.head.received_at.since(pending.begun_at) < LOOP_WINDOW;
+        let is_same = target
             .return_to
             .as_ref()
             .is_none_or(|to| *to == pending.return_to);
-        pending.automatic && pending.silent == silent && recent && same
+        pending.automatic && pending.silent == silent && is_recent && is_same
     })
 }
 

@@ -1,4 +1,4 @@
-//! `/callback/{connector}`: the provider redirects the browser back. The login cookie is checked
+//! `/callback/{connector}`: the provider redirects the browser to menshen. The flow cookie is checked
 //! before the code is redeemed.
 
 use std::sync::{Arc, LazyLock};
@@ -26,12 +26,12 @@ pub(super) fn connectors_at<'a>(
     path: &str,
 ) -> impl Iterator<Item = &'a ConnectorId> {
     let entries = context.site.login.entries().iter();
-    let here = entries.filter(move |entry| entry.callback.path() == path);
-    here.map(|entry| &entry.id)
+    let matching = entries.filter(move |entry| entry.callback.path() == path);
+    matching.map(|entry| &entry.id)
 }
 
-/// Answers a callback at a path that several connectors may share. The sealed login cookie decides
-/// which connector it belongs to.
+/// Answers a callback at a path that several connectors may share. The flow cookie names the connector
+/// of the login.
 pub(super) async fn answer<B>(
     context: &RequestContext<'_>,
     connectors: &[&ConnectorId],
@@ -87,36 +87,37 @@ where
     }
 }
 
-/// A login that a response names, if the response belongs to this connector.
+/// A connector, and the ID of the login that the response names in the format of this connector.
 type NamedLogin<'a> = (&'a ConnectorId, FlowId);
 
-/// The callback settings of a connector that is not configured: only the login is read.
+/// The callback settings of a connector that is not configured.
 static UNKNOWN_CONNECTOR: LazyLock<Callback> = LazyLock::new(Callback::default);
 
+/// The connectors that share a callback path, with their callback settings.
 struct SharedCallback<'a>(Vec<(&'a ConnectorId, &'a Callback)>);
 
 impl<'a> SharedCallback<'a> {
     fn of(context: &RequestContext<'a>, connectors: &[&'a ConnectorId]) -> Self {
-        let shape = |id: &&'a ConnectorId| {
+        let with_settings = |id: &&'a ConnectorId| {
             let callback = match context.site.login.entry(id) {
                 Some(entry) => entry.features.callback()?,
-                // It responds like a configured one, so that requests cannot find out the
-                // connectors.
+                // The response is like that of a configured connector, so that requests cannot find
+                // out which connectors exist.
                 None => &UNKNOWN_CONNECTOR,
             };
             Some((*id, callback))
         };
-        Self(connectors.iter().filter_map(shape).collect())
+        Self(connectors.iter().filter_map(with_settings).collect())
     }
 
     fn method(&self) -> CallbackMethod {
-        let takes = |taken: fn(CallbackMethod) -> bool| {
+        let any_accepts = |accepts: fn(CallbackMethod) -> bool| {
             let mut callbacks = self.0.iter();
-            callbacks.any(|(_, callback)| taken(callback.method))
+            callbacks.any(|(_, callback)| accepts(callback.method))
         };
         match (
-            takes(CallbackMethod::accepts_get),
-            takes(CallbackMethod::accepts_post),
+            any_accepts(CallbackMethod::accepts_get),
+            any_accepts(CallbackMethod::accepts_post),
         ) {
             (true, true) => CallbackMethod::GetOrPost,
             (false, true) => CallbackMethod::Post,
@@ -125,17 +126,17 @@ impl<'a> SharedCallback<'a> {
     }
 
     fn form_bytes_max(&self) -> usize {
-        let posted = self.0.iter().filter(|(_, it)| it.method.accepts_post());
-        posted.map(|(_, it)| it.form_bytes_max).max().unwrap_or(0)
+        let by_post = self.0.iter().filter(|(_, it)| it.method.accepts_post());
+        by_post.map(|(_, it)| it.form_bytes_max).max().unwrap_or(0)
     }
 
     /// The login that each connector reads from the response.
     fn named_logins(&self, method: &Method, fields: &Fields) -> Vec<NamedLogin<'a>> {
-        let fitting = self.0.iter().filter(|(_, callback)| match *method {
+        let with_this_method = self.0.iter().filter(|(_, callback)| match *method {
             Method::POST => callback.method.accepts_post(),
             _ => callback.method.accepts_get(),
         });
-        let logins = fitting.filter_map(|(id, callback)| {
+        let logins = with_this_method.filter_map(|(id, callback)| {
             let flow = fields.one(&callback.flow_parameter).ok().flatten()?;
             Some((*id, FlowId::try_from(flow.to_owned()).ok()?))
         });
@@ -156,7 +157,7 @@ fn pending_login(
             .login
             .open_pending([*id], flow, sealed.as_deref())
         {
-            // The cookie of this login may belong to another connector.
+            // The flow cookie may belong to another connector of this path.
             Err(PendingError::Forged) => outcome = Err(PendingError::Forged),
             Err(PendingError::Missing) => {}
             found => return found,
@@ -170,10 +171,10 @@ async fn finish_and_respond(
     pending: Pending,
     answer: AuthnResponse,
 ) -> LoggedResponse {
-    // An `error` parameter comes from the browser, not from the provider directly.
-    let from_browser = answer.fields.has("error");
+    // The person can forge an `error` parameter, because the browser delivers it.
+    let error_is_from_browser = answer.fields.has("error");
     let outcome = context.site.login.finish(pending.clone(), answer).await;
-    conclude(context, &pending, &outcome, from_browser).await
+    respond_to_outcome(context, &pending, &outcome, error_is_from_browser).await
 }
 
 /// The target of the pending login, for a retry.
@@ -186,15 +187,15 @@ pub(super) fn target_of(pending: &Pending) -> Target {
     }
 }
 
-/// Completes the login, retries it once, or shows why it failed.
-pub(super) async fn conclude(
+/// Responds to the outcome of a login: completes it, retries it once, or shows why it failed.
+pub(super) async fn respond_to_outcome(
     context: &RequestContext<'_>,
     pending: &Pending,
     outcome: &Result<Arc<Result<FinishedLogin, LoginError>>, LoginError>,
-    from_browser: bool,
+    error_is_from_browser: bool,
 ) -> LoggedResponse {
     let (via, flow) = (&pending.connector, &pending.flow);
-    let again = target_of(pending);
+    let target = target_of(pending);
     let (retries, mode, silent) = (pending.retries, pending.mode, pending.silent);
     let retry = BeginOptions {
         mode: Some(mode),
@@ -205,9 +206,9 @@ pub(super) async fn conclude(
     let error = match outcome {
         Ok(outcome) => match outcome.as_ref() {
             Ok(finished) => {
-                let once = (retries == 0).then_some(retry);
+                let retry = (retries == 0).then_some(retry);
                 let logged =
-                    complete_login(context, finished, pending.replaces, once, mode, &again).await;
+                    complete_login(context, finished, pending.replaces, retry, mode, &target).await;
                 return logged
                     .map_response(|response| flow_cookies::clear(context, flow, response));
             }
@@ -218,23 +219,24 @@ pub(super) async fn conclude(
     audit::login_failed(context, via, error);
     let entry = context.site.login.entry(via);
     if let (Some(reason), 0, Some(entry)) = (retry_reason(error), retries, entry) {
-        let mut response = begin::begin_login(context, entry, &again, retry).await;
+        let mut response = begin::begin_login(context, entry, &target, retry).await;
         flow_cookies::clear(context, flow, &mut response);
         return LoggedResponse::own_path(reason, response);
     }
     if silent {
         let logged =
-            reconfirm::silent_login_failed(context, via, &again, error, from_browser).await;
+            reconfirm::silent_login_failed(context, via, &target, error, error_is_from_browser)
+                .await;
         return logged.map_response(|response| flow_cookies::clear(context, flow, response));
     }
     let cause = audit::cause_of(error);
     let mut response = failure(
         context,
         cause,
-        Some(&again),
-        entry.map(|e| e.display_name.as_str()),
+        Some(&target),
+        entry.map(|entry| entry.display_name.as_str()),
     );
-    // A transient failure keeps the cookie, so that the person can reload the page.
+    // A transient failure keeps the flow cookie, so that the person can reload the page.
     if !matches!(
         cause,
         Cause::StoreUnavailable
@@ -258,8 +260,8 @@ fn retry_reason(error: &LoginError) -> Option<&'static str> {
     }
 }
 
-/// Starts the session and redirects to the return address, if the proof satisfies its route. A
-/// proof that only became too old during the redirect is asked for once more.
+/// Sets the session cookie and redirects to the return address, if the authentication satisfies its
+/// route. If it only became too old during the redirect, the login is repeated once.
 async fn complete_login(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
@@ -305,7 +307,7 @@ fn redirect_to_target(
     }
 }
 
-/// A callback without a usable login cookie: repeated, expired, or in another browser.
+/// A callback without a valid flow cookie: repeated, expired, or in another browser.
 async fn without_pending(
     context: &RequestContext<'_>,
     logins: &[NamedLogin<'_>],
@@ -325,10 +327,10 @@ async fn without_pending(
                 outcome = context.site.login.outcome(via, flow, &answer).await;
             }
         }
-        let own_login = outcome.as_deref().and_then(|outcome| outcome.as_ref().ok());
-        let own_login = own_login.filter(|finished| finished.public_id == person.session.public_id);
-        let to = own_login.map_or_else(|| "/".to_owned(), |finished| finished.return_to.location());
-        return LoggedResponse::own_path("seen again", reply::redirect(&to));
+        let finished = outcome.as_deref().and_then(|outcome| outcome.as_ref().ok());
+        let finished = finished.filter(|finished| finished.public_id == person.session.public_id);
+        let to = finished.map_or_else(|| "/".to_owned(), |finished| finished.return_to.location());
+        return LoggedResponse::own_path("repeated", reply::redirect(&to));
     }
     audit::refused(context, via, &error);
     let cause = match error {
@@ -347,7 +349,7 @@ async fn without_pending(
     LoggedResponse::own_path(cause.slug(), response)
 }
 
-/// A problem page. Its link leads to the sign-in page; nothing is retried without a click.
+/// A problem page that links to the sign-in page.
 fn failure(
     context: &RequestContext<'_>,
     cause: Cause,

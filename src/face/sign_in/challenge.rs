@@ -11,7 +11,7 @@ use crate::login::fields::Fields;
 use crate::login::{BegunLogin, ConnectorEntry};
 use crate::request::Body;
 
-/// Responds with the challenge and sets the cookie of the pending login.
+/// Responds with the challenge and sets the flow cookie.
 pub(super) fn answer(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,

@@ -1,4 +1,4 @@
-//! Completes a login: starts the session and ends the previous session of this browser.
+//! Completes a login: sets the session cookie and ends the previous session of this browser.
 
 use http::Response;
 
@@ -14,11 +14,11 @@ use crate::request::policy::unmet_demand;
 use crate::store::{RevocationScope, SessionKey};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
-/// How much older than `max_age` an authentication may be at the callback, in milliseconds: it covers
-/// clock differences and the redirect back.
+/// If an authentication exceeds `max_age` by less than this at the callback, in milliseconds, it counts as
+/// too old and not as too weak: it covers clock differences and the redirect from the provider.
 const AUTH_AGE_TOLERANCE_MS: i64 = 120_000;
 
-/// Records the login, ends the previous session, and sets the cookies.
+/// Records the login, ends the previous session of this browser, and sets the cookies of the new one.
 pub(super) async fn hand_out_session(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
@@ -27,14 +27,14 @@ pub(super) async fn hand_out_session(
 ) {
     audit::signed_in(context, finished);
     end_replaced_session(context, finished, replaces).await;
-    let left = finished
+    let lifetime_s = finished
         .claims
         .expires_at
         .since(context.head.received_at)
         .as_secs();
-    let age = i64::try_from(left).unwrap_or(i64::MAX);
+    let max_age_s = i64::try_from(lifetime_s).unwrap_or(i64::MAX);
     let flags = &context.site.cookies;
-    let cookie = flags.set_session(finished.expose_cookie(), age);
+    let cookie = flags.set_session(finished.expose_cookie(), max_age_s);
     reply::add_cookie(response, &cookie);
     let entry = context.site.login.entry(&finished.via);
     if let Some(cookie) =
@@ -44,15 +44,15 @@ pub(super) async fn hand_out_session(
     }
 }
 
-/// Ends the previous session of this browser, so that a copy of its cookie is worthless. When the
-/// store is unavailable the end is stored later.
+/// Ends the previous session of this browser, so that a copy of its cookie is worthless. If the store is
+/// unavailable, the revocation is stored later.
 async fn end_replaced_session(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
     replaces: Option<SessionKey>,
 ) {
     let key = begin::current_session_key(context).or(replaces);
-    // A repeated callback sends the cookie of the session that it created itself.
+    // The browser of a repeated callback already has the cookie of the new session.
     let Some(key) = key.filter(|key| *key != finished.claims.sid.key()) else {
         return;
     };
@@ -110,7 +110,7 @@ async fn revoke(context: &RequestContext<'_>, key: SessionKey) -> bool {
 /// Why the authentication of a completed login does not suffice for the route of its return address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InsufficientAuth {
-    /// It was fresh enough at the provider and became too old on the redirect back.
+    /// It was recent enough at the provider and became too old during the redirect.
     TooOld,
     TooWeak,
 }
@@ -123,14 +123,14 @@ pub(super) fn insufficient_auth(
         target::route(context, &finished.return_to)?,
         context.head.received_at,
     );
-    let short = |at| {
+    let needs_step_up = |at| {
         let minted_at = finished.claims.issued_at;
         unmet_demand(route, &finished.via, &finished.auth_context, minted_at, at)
             == Some(LoginReason::StepUp)
     };
     let before = Timestamp::from_unix_ms(at.unix_ms() - AUTH_AGE_TOLERANCE_MS);
-    short(at).then(|| {
-        if short(before) {
+    needs_step_up(at).then(|| {
+        if needs_step_up(before) {
             InsufficientAuth::TooWeak
         } else {
             InsufficientAuth::TooOld

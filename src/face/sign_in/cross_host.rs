@@ -19,8 +19,8 @@ pub(super) const NONCES_MAX: usize = 5;
 /// recognized as one to the login host, this prevents a redirect loop.
 const REDIRECTED_MARK: (&str, &str) = ("h", "1");
 
-/// Redirects a request for an own page to the login host. A request that was already redirected
-/// gets a problem page, and an error with the remedy is logged.
+/// Redirects a request for an own page to the login host. If it was already redirected, it gets a problem
+/// page, and the remedy is logged.
 pub(super) fn redirect_to_login_host(
     context: &RequestContext<'_>,
     page: &str,
@@ -38,11 +38,14 @@ pub(super) fn redirect_to_login_host(
              trusted_proxies and let it send X-Forwarded-Proto, or correct external_url"
         );
         return LoggedResponse::own_path(
-            "not as external_url says",
+            "external_url does not match",
             reply::problem(context, Cause::NotOnLoginHost, None),
         );
     }
-    LoggedResponse::own_path("to the home host", redirect_own_page(context, page, target))
+    LoggedResponse::own_path(
+        "to the login host",
+        redirect_own_page(context, page, target),
+    )
 }
 
 /// Whether the host name is that of the login host, even if scheme or port differ.
@@ -50,14 +53,14 @@ fn has_login_hostname(context: &RequestContext<'_>) -> bool {
     context.site.external_url.host_str() == Some(context.head.host.as_str())
 }
 
-/// Redirects an unauthenticated request on another host to the login host, with a nonce.
+/// Redirects an unauthenticated request for an application to the login host, with a nonce.
 pub(super) fn redirect_application_request(
     context: &RequestContext<'_>,
     page: &str,
 ) -> Response<Body> {
-    let (to, cookie) = login_host_url(context, page, &urls::requested(context));
-    let mut response = reply::redirect(&to);
-    set_nonce(context, cookie, &mut response);
+    let (url, cookie) = login_host_url(context, page, &urls::requested(context));
+    let mut response = reply::redirect(&url);
+    set_nonce_cookie(context, cookie, &mut response);
     response
 }
 
@@ -66,16 +69,16 @@ pub(super) fn fragment_page(context: &RequestContext<'_>) -> Response<Body> {
     let (start, cookie) = login_host_url(context, "start", &urls::requested(context));
     let page = FragmentPage {
         info: context.page_info(),
-        start: Href::new(start),
+        start_url: Href::new(start),
         script: Href::new(format!("{}/fragment.js", context.site.prefix)),
     };
     let mut response = reply::page_response(StatusCode::OK, &page.render(context.lang()));
-    set_nonce(context, cookie, &mut response);
+    set_nonce_cookie(context, cookie, &mut response);
     response
 }
 
 /// Sets a nonce cookie and clears the oldest ones above [`NONCES_MAX`].
-pub(super) fn set_nonce(
+pub(super) fn set_nonce_cookie(
     context: &RequestContext<'_>,
     cookie: Option<String>,
     response: &mut Response<Body>,
@@ -83,7 +86,7 @@ pub(super) fn set_nonce(
     let Some(cookie) = cookie else { return };
     reply::add_cookie(response, &cookie);
     let flags = &context.site.cookies;
-    // Browsers send the oldest cookie first (RFC 6265, 5.4).
+    // Browsers send the oldest cookie first (RFC 6265 §5.4).
     let nonces: Vec<_> =
         reply::cookies_with_prefix(context.head.headers, flags.nonce_prefix()).collect();
     let surplus = (nonces.len() + 1).saturating_sub(NONCES_MAX);
@@ -92,7 +95,7 @@ pub(super) fn set_nonce(
     }
 }
 
-/// As [`redirect_application_request`], with the requested return address; without one, this host's root.
+/// Redirects a request for an own page to the login host, with its return address or this host's root.
 fn redirect_own_page(context: &RequestContext<'_>, page: &str, target: &Target) -> Response<Body> {
     let return_to = target.return_to.as_ref();
     let rd = return_to.map(|return_to| return_to.absolute(&context.site.external_url));
@@ -103,7 +106,7 @@ fn redirect_own_page(context: &RequestContext<'_>, page: &str, target: &Target) 
         to.push_str(&format!("&{name}={hint}"));
     }
     let mut response = reply::redirect(&to);
-    set_nonce(context, cookie, &mut response);
+    set_nonce_cookie(context, cookie, &mut response);
     response
 }
 

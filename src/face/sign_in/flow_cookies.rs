@@ -1,8 +1,8 @@
-//! The cookies of pending logins.
+//! The flow cookies, which hold pending logins.
 //!
-//! A pending login is one cookie, or two when the return address is long, because browsers drop
-//! cookies above 4 KiB. All cookies of a browser together stay small enough for a server in front
-//! that limits a header line to 8 KiB, beside the cookies of applications.
+//! A pending login is one cookie, or two if the return address is long, because browsers drop cookies
+//! above 4 KiB. All flow cookies of a browser together leave room for the cookies of applications, if a
+//! proxy in front limits a header line to 8 KiB.
 
 use http::Response;
 
@@ -16,18 +16,18 @@ use crate::request::Body;
 /// How many pending logins one browser keeps; the oldest is evicted.
 const LOGINS_MAX: usize = 5;
 
-/// The total length of their cookies in the `Cookie` header, in bytes.
+/// The total length of the flow cookies in the `Cookie` header, in bytes.
 const LINE_BYTES_MAX: usize = 6 * 1024;
 
-/// How many login cookies of a request are read: four times as many as we let a browser keep. An
-/// attacker may plant more, and each one would be decrypted, or cleared by a header of the response.
+/// How many flow cookies of a request are read: four times as many as a browser keeps. An attacker may set
+/// more, and each one would be decrypted, or cleared by a header of the response.
 const COOKIES_READ_MAX: usize = 4 * 2 * LOGINS_MAX;
 
 /// The longest value of one cookie, in bytes. Browsers drop cookies whose name and value exceed
 /// 4096.
 const PART_BYTES_MAX: usize = 3900;
 
-/// The suffix of the name of a login's second cookie. No flow id contains a dot.
+/// The suffix of the name of a login's second cookie. No flow ID contains a dot.
 const SECOND_SUFFIX: &str = ".2";
 
 /// The separators between two cookies and between name and value.
@@ -35,7 +35,7 @@ const SEPARATOR_BYTES: usize = "; ".len() + "=".len();
 
 /// The cookies of one pending login, as far as the request has them.
 struct FlowCookies<'a> {
-    /// The flow id in their names. A foreign cookie may have any text there.
+    /// The flow ID in their names. A cookie that menshen did not set may have any text there.
     flow: &'a str,
     first: Option<&'a str>,
     second: Option<&'a str>,
@@ -50,7 +50,7 @@ impl<'a> FlowCookies<'a> {
         }
     }
 
-    /// Of two cookies of one name the first counts.
+    /// Adds a cookie. Of two cookies with the same name the first counts.
     fn add(&mut self, is_second: bool, value: &'a str) {
         let part = match is_second {
             true => &mut self.second,
@@ -67,11 +67,12 @@ impl<'a> FlowCookies<'a> {
         })
     }
 
+    /// The length of the cookies in the `Cookie` header.
     fn bytes(&self, prefix: &str) -> usize {
-        let name = prefix.len() + self.flow.len();
-        let first = self.first.map(|value| name + value.len() + SEPARATOR_BYTES);
+        let overhead = prefix.len() + self.flow.len() + SEPARATOR_BYTES;
+        let first = self.first.map(|value| overhead + value.len());
         let second = self.second;
-        let second = second.map(|value| name + SECOND_SUFFIX.len() + value.len() + SEPARATOR_BYTES);
+        let second = second.map(|value| overhead + SECOND_SUFFIX.len() + value.len());
         first.unwrap_or(0) + second.unwrap_or(0)
     }
 }
@@ -113,18 +114,18 @@ pub(super) fn set_sealed(
 ) {
     let flags = &context.site.cookies;
     let prefix = flags.flow_prefix();
-    let age = i64::try_from(PENDING_AGE_MAX_S).unwrap_or(i64::MAX);
+    let max_age_s = i64::try_from(PENDING_AGE_MAX_S).unwrap_or(i64::MAX);
     let flow = flow.as_str();
     let (first, second) = sealed.split_at(sealed.len().min(PART_BYTES_MAX));
     let parts = [("", first), (SECOND_SUFFIX, second)];
-    for (end, value) in parts.iter().filter(|(_, value)| !value.is_empty()) {
-        let name = format!("{prefix}{flow}{end}");
+    for (suffix, value) in parts.iter().filter(|(_, value)| !value.is_empty()) {
+        let name = format!("{prefix}{flow}{suffix}");
         let cookie = if loads_in_frame(context.head) {
-            flags.set_partitioned(&name, value, age)
+            flags.set_partitioned(&name, value, max_age_s)
         } else if cross_site {
-            flags.set_cross_site(&name, value, age)
+            flags.set_cross_site(&name, value, max_age_s)
         } else {
-            flags.set_host_only(&name, value, age)
+            flags.set_host_only(&name, value, max_age_s)
         };
         reply::add_cookie(response, &cookie);
     }
@@ -136,7 +137,7 @@ pub(super) fn set_sealed(
     evict_oldest(context, &new, response);
 }
 
-/// Clears the oldest pending logins that exceed the limits beside the new one.
+/// Clears the oldest pending logins that exceed the limits together with the new one.
 fn evict_oldest(
     context: &RequestContext<'_>,
     new: &FlowCookies<'_>,
@@ -160,7 +161,7 @@ fn evict_oldest(
     }
 }
 
-/// When a pending login began, unsolicited or not.
+/// When a pending login began, also one that a portal started.
 fn begun_at(context: &RequestContext<'_>, cookies: &FlowCookies<'_>) -> Option<Timestamp> {
     if let Some(pending) = open_pending(context, cookies) {
         return Some(pending.begun_at);
@@ -188,8 +189,8 @@ fn clear_cookies(
 ) {
     let flags = &context.site.cookies;
     let parts = [("", cookies.first), (SECOND_SUFFIX, cookies.second)];
-    for (end, _) in parts.iter().filter(|(_, value)| value.is_some()) {
-        let name = format!("{}{}{end}", flags.flow_prefix(), cookies.flow);
+    for (suffix, _) in parts.iter().filter(|(_, value)| value.is_some()) {
+        let name = format!("{}{}{suffix}", flags.flow_prefix(), cookies.flow);
         let cookie = if loads_in_frame(context.head) {
             flags.clear_partitioned(&name)
         } else {
@@ -199,7 +200,7 @@ fn clear_cookies(
     }
 }
 
-/// The cookies of one login, without the limit on cookies that are read.
+/// The cookies of one login. Reads all cookies, without [`COOKIES_READ_MAX`].
 fn cookies_of<'a>(context: &RequestContext<'a>, flow: &'a FlowId) -> FlowCookies<'a> {
     let mut cookies = FlowCookies::empty(flow.as_str());
     for (name, is_second, value) in cookie_parts(context) {
@@ -224,7 +225,7 @@ fn cookies_by_flow<'a>(context: &RequestContext<'a>) -> Vec<FlowCookies<'a>> {
     all
 }
 
-/// Every login cookie of the request: its flow id, whether it is the second part, and its value.
+/// Every flow cookie of the request: its flow ID, whether it is the second part, and its value.
 fn cookie_parts<'a>(
     context: &RequestContext<'a>,
 ) -> impl Iterator<Item = (&'a str, bool, &'a str)> {

@@ -2,11 +2,11 @@
 //!
 //! Browsers partition the cookies of a third-party frame from those of a tab. The page in the frame
 //! sets a nonce cookie, opens a tab for the sign-in, and receives a ticket for that nonce from the
-//! tab by `postMessage`, which the browser delivers to one origin only. The page posts the ticket
-//! for a session cookie of its own. The person is asked first: unless the configuration names the
+//! tab by `postMessage`, which the browser delivers to one origin only. The page posts the ticket and
+//! receives a session cookie of its own. The person is asked first: unless the configuration names the
 //! allowed sites, any site may frame the page, and a script of an application can open the tab.
-//! Where an application shares the origin of the tab, its scripts could answer the question
-//! themselves, so no ticket is handed over there.
+//! If an application shares the origin of the tab, its scripts could answer the question themselves, so
+//! no ticket is issued there.
 
 use http::{Response, StatusCode};
 use percent_encoding::utf8_percent_encode;
@@ -74,7 +74,7 @@ fn page(
     context: &RequestContext<'_>,
     status: StatusCode,
     return_to: &str,
-    failed: bool,
+    ticket_was_refused: bool,
 ) -> Response<Body> {
     let site = context.site;
     let nonce = current_nonce(context).unwrap_or_else(Nonce::random);
@@ -88,22 +88,22 @@ fn page(
     );
     let page = FramePage {
         info: context.page_info(),
-        start: Href::new(start),
+        start_url: Href::new(start),
         return_to: Href::new(return_to),
         login_origin: &site.external_url.origin().ascii_serialization(),
         post_to: Href::new(format!("{}/ticket", site.prefix)),
         script: Href::new(format!("{}/frame.js", site.prefix)),
-        framed_by: &site.frame_ancestors,
-        failed,
+        allowed_framers: &site.frame_ancestors,
+        ticket_was_refused,
     };
     let mut response = reply::page_response(status, &page.render(context.lang()));
     let name = format!("{}{}", site.cookies.nonce_prefix(), hash.as_str());
-    let (value, age) = (nonce.expose(), FRAME_NONCE_AGE_MAX_S);
-    let cookie = site.cookies.set_partitioned(&name, value, age);
+    let (value, max_age_s) = (nonce.expose(), FRAME_NONCE_AGE_MAX_S);
+    let cookie = site.cookies.set_partitioned(&name, value, max_age_s);
     reply::add_cookie(&mut response, &cookie);
-    // Frames that load at the same time get a nonce each; the next page keeps the first ones.
-    let kept = reply::cookies_with_prefix(context.head.headers, site.cookies.nonce_prefix());
-    for (surplus, _) in kept.skip(NONCES_MAX) {
+    // Frames that load at the same time get a nonce each, so there may be more than the maximum.
+    let existing = reply::cookies_with_prefix(context.head.headers, site.cookies.nonce_prefix());
+    for (surplus, _) in existing.skip(NONCES_MAX) {
         reply::add_cookie(&mut response, &site.cookies.clear_partitioned(surplus));
     }
     response
@@ -112,12 +112,12 @@ fn page(
 /// The nonce that this frame, or another frame of the same page and host, already has.
 fn current_nonce(context: &RequestContext<'_>) -> Option<Nonce> {
     let prefix = context.site.cookies.nonce_prefix();
-    let mut kept =
+    let mut nonces =
         reply::cookies_with_prefix(context.head.headers, prefix).filter_map(|(name, value)| {
             let nonce = Nonce::from_cookie(value);
             (name.strip_prefix(prefix) == Some(nonce.hash().as_str())).then_some(nonce)
         });
-    kept.next()
+    nonces.next()
 }
 
 /// The page in the tab that hands the ticket over to the frame of this origin.
@@ -129,7 +129,7 @@ pub(super) fn hand_over_page(
 ) -> Response<Body> {
     let page = HandOverPage {
         info: context.page_info(),
-        to: &origin.origin().ascii_serialization(),
+        frame_origin: &origin.origin().ascii_serialization(),
         ticket,
         return_to: Href::new(return_to.absolute(&context.site.external_url)),
         script: Href::new(format!("{}/hand_over.js", context.site.prefix)),

@@ -47,12 +47,12 @@ struct LoginRequest {
 }
 
 impl LoginRequest {
-    /// Whether the connector accepts codes of this kind.
+    /// Whether the connector accepts this kind of code.
     fn has_known_kind(&self, context: &RequestContext<'_>, via: &ConnectorId) -> bool {
         let entry = context.site.login.entry(via);
-        let others = entry.map_or(&[][..], |entry| entry.features.code_kinds);
+        let further_kinds = entry.map_or(&[][..], |entry| entry.features.code_kinds);
         let kind = self.kind.as_deref();
-        kind.is_none_or(|kind| kind == "code" || others.contains(&kind))
+        kind.is_none_or(|kind| kind == "code" || further_kinds.contains(&kind))
     }
 
     /// The fields for the connector: a code, or user name and password for a connector with a form.
@@ -74,8 +74,8 @@ impl LoginRequest {
     }
 }
 
-/// `GET /login-config/{connector}`: begins a login and returns what a front end needs to open the
-/// provider itself.
+/// `GET /login-config/{connector}`: begins a login and returns the parameters with which a front end sends
+/// the person to the provider itself.
 pub(super) async fn login_config(
     context: &RequestContext<'_>,
     via: &ConnectorId,
@@ -207,15 +207,15 @@ async fn session_response(
     finished: &FinishedLogin,
     flow: &FlowId,
 ) -> Response<Body> {
-    let left = finished
+    let lifetime_s = finished
         .claims
         .expires_at
         .since(context.head.received_at)
         .as_secs();
     let fields = &finished.fields;
-    let of = |name: &str| fields.attributes.get(name).cloned().unwrap_or(Value::Null);
+    let attribute = |name: &str| fields.attributes.get(name).cloned().unwrap_or(Value::Null);
     let body = json!({
-        "expires_in": left,
+        "expires_in": lifetime_s,
         "expires_at": finished.claims.expires_at.unix_s(),
         "return_to": finished.return_to.location(),
         "user": {
@@ -224,12 +224,12 @@ async fn session_response(
             "name": fields.name,
             "mobile": fields.mobile,
             "email": fields.email,
-            "avatar": of("avatar"),
+            "avatar": attribute("avatar"),
             "departments": fields.departments,
-            "position": of("position"),
-            "gender": of("gender"),
-            "status": of("status"),
-            "is_leader": of("is_leader"),
+            "position": attribute("position"),
+            "gender": attribute("gender"),
+            "status": attribute("status"),
+            "is_leader": attribute("is_leader"),
         },
     });
     let mut response = reply::json(StatusCode::OK, &body);
@@ -302,8 +302,8 @@ pub(super) async fn userinfo(context: &RequestContext<'_>) -> LoggedResponse {
     )
 }
 
-/// Refuses requests on other hosts than the login host, where the session cookie would not be
-/// valid.
+/// Refuses requests on other hosts than the login host, because the session cookie would not be valid
+/// there.
 fn require_login_host(
     context: &RequestContext<'_>,
     origin: &Option<HeaderValue>,
@@ -318,14 +318,14 @@ fn require_login_host(
     )))
 }
 
-/// The origin for the CORS headers: `None` for apps and same-origin requests; an origin that is not
+/// The origin for the CORS headers: `None` for apps and same-origin requests. An origin that is not
 /// configured is refused.
 fn allowed_origin(
     context: &RequestContext<'_>,
 ) -> Result<Option<HeaderValue>, Box<LoggedResponse>> {
     let foreign = || {
         Box::new(LoggedResponse::own_path(
-            "foreign",
+            "cross-site",
             reply::foreign_origin(context),
         ))
     };
@@ -338,16 +338,15 @@ fn allowed_origin(
         };
     };
     let name = origin.to_str().unwrap_or_default();
-    let known = context
+    let is_configured = context
         .site
         .origins
         .iter()
         .any(|known| known.ascii_serialization() == name);
-    let own = name == context.head.origin();
-    if own {
+    if name == context.head.origin() {
         return Ok(None);
     }
-    if known {
+    if is_configured {
         Ok(Some(origin.clone()))
     } else {
         Err(foreign())

@@ -1,5 +1,4 @@
-//! Checks a submitted password and starts a session. A form that is not menshen's own, or belongs
-//! to another browser, is refused without asking the source.
+//! `/password/{connector}`: verifies a user name and a password that a person submits.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -55,8 +54,8 @@ impl<'a> PasswordForm<'a> {
     }
 }
 
-/// Checks a submitted password and starts a session. A form that is not menshen's own, or belongs
-/// to another browser, is refused without asking the source.
+/// Verifies a submitted password at the provider and completes the login. A form that a page of another
+/// site submitted, or that was shown in another browser, is refused without a request to the provider.
 pub(super) async fn answer<B>(
     context: &RequestContext<'_>,
     via: &ConnectorId,
@@ -74,7 +73,7 @@ where
         return LoggedResponse::own_path("method", reply::method_not_allowed("POST"));
     }
     if !is_own_form_post(context) {
-        return LoggedResponse::own_path("foreign", foreign_form(context, entry));
+        return LoggedResponse::own_path("cross-site", foreign_form(context, entry));
     }
     let kind = single_header(context.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
     let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -84,23 +83,23 @@ where
         }
         _ => None,
     };
-    let Some(sent) = form.as_ref().and_then(PasswordForm::parse) else {
+    let Some(submitted) = form.as_ref().and_then(PasswordForm::parse) else {
         let target = Target::default();
-        let page = new_form(context, entry, &target, "", PasswordNotice::Incomplete).await;
+        let page = form_of_new_login(context, entry, &target, "", PasswordNotice::Incomplete).await;
         return LoggedResponse::own_path("incomplete form", page);
     };
-    verify(context, entry, &sent).await
+    verify(context, entry, &submitted).await
 }
 
 async fn verify(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    sent: &PasswordForm<'_>,
+    submitted: &PasswordForm<'_>,
 ) -> LoggedResponse {
     let login = &context.site.login;
-    let answer = sent.answer(context);
-    let Ok(flow) = FlowId::try_from(sent.flow.to_owned()) else {
-        return without_pending(context, entry, sent, None, PendingError::Missing).await;
+    let answer = submitted.answer(context);
+    let Ok(flow) = FlowId::try_from(submitted.flow.to_owned()) else {
+        return without_pending(context, entry, submitted, None, PendingError::Missing).await;
     };
     let sealed = flow_cookies::sealed_login(context, &flow);
     let pending = match login.open_pending([&entry.id], &flow, sealed.as_deref()) {
@@ -108,7 +107,7 @@ async fn verify(
         Err(error) => {
             let outcome = login.outcome(&entry.id, &flow, &answer).await;
             let finished = outcome.as_deref().and_then(|it| it.as_ref().ok());
-            return without_pending(context, entry, sent, finished, error).await;
+            return without_pending(context, entry, submitted, finished, error).await;
         }
     };
     let outcome = login.finish(pending.clone(), answer).await;
@@ -117,15 +116,15 @@ async fn verify(
         Err(error) => Some(error),
     };
     let Some(error) = error.filter(|error| is_wrong_password(error)) else {
-        return callback::conclude(context, &pending, &outcome, false).await;
+        return callback::respond_to_outcome(context, &pending, &outcome, false).await;
     };
     audit::login_failed(context, &entry.id, error);
     let contents = FormContents {
         status: StatusCode::UNAUTHORIZED,
-        login: sent.login,
+        login: submitted.login,
         notice: Some(PasswordNotice::WrongPassword),
     };
-    // The login stays pending: its cookie is kept.
+    // The login stays pending, so its flow cookie is kept.
     let target = callback::target_of(&pending);
     let page = password_form::page(context, entry, &target, &flow, &contents);
     LoggedResponse::own_path(Cause::WrongPassword.slug(), page)
@@ -141,12 +140,12 @@ fn is_wrong_password(error: &LoginError) -> bool {
     )
 }
 
-/// The login cookie of the form is missing, expired or forged: the form was submitted twice, was
-/// open for too long, or belongs to another browser.
+/// The response if the flow cookie of the form is missing, expired or forged: the form was submitted
+/// twice, was open for too long, or was shown in another browser.
 async fn without_pending(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    sent: &PasswordForm<'_>,
+    submitted: &PasswordForm<'_>,
     finished: Option<&FinishedLogin>,
     error: PendingError,
 ) -> LoggedResponse {
@@ -159,7 +158,7 @@ async fn without_pending(
             && person.session.public_id == finished.public_id
         {
             let to = finished.return_to.location();
-            return LoggedResponse::own_path("seen again", reply::see_other(&to));
+            return LoggedResponse::own_path("repeated", reply::see_other(&to));
         }
     }
     audit::refused(context, Some(&entry.id), &error);
@@ -167,13 +166,13 @@ async fn without_pending(
         PendingError::Expired => PasswordNotice::Expired,
         PendingError::Missing | PendingError::Forged => PasswordNotice::Incomplete,
     };
-    let target = sent.target(context);
-    let page = new_form(context, entry, &target, sent.login, notice).await;
-    LoggedResponse::own_path("form not remembered", page)
+    let target = submitted.target(context);
+    let page = form_of_new_login(context, entry, &target, submitted.login, notice).await;
+    LoggedResponse::own_path("no flow cookie", page)
 }
 
-/// Begins another login and shows its form.
-async fn new_form(
+/// Begins another login and shows its form, with a notice.
+async fn form_of_new_login(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     target: &Target,
@@ -198,7 +197,7 @@ async fn new_form(
 
 /// A form post from another site or by a script.
 fn foreign_form(context: &RequestContext<'_>, entry: &ConnectorEntry) -> Response<Body> {
-    let again = password_form::address(context, entry, &Target::default()).map(Href::new);
+    let again = password_form::form_url(context, entry, &Target::default()).map(Href::new);
     let connector_name = Some(entry.display_name.as_str());
     let mut response =
         reply::login_problem(context, Cause::FlowCookieForged, again, connector_name);

@@ -1,4 +1,4 @@
-//! `/sign_in?connector=ID`: the form for user name and password.
+//! `/sign_in?connector=ID`: the form for a user name and a password.
 
 use http::{Method, Response, StatusCode};
 
@@ -13,7 +13,7 @@ use crate::request::Body;
 use crate::store::ConnectorId;
 
 /// The URL of the form, if the connector has one.
-pub(super) fn address(
+pub(super) fn form_url(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     target: &Target,
@@ -65,9 +65,9 @@ pub(super) fn page(
             Some(_) => return_to.absolute(login_url),
             None => return_to.local().to_owned(),
         });
-    let mut others = target::allowed_connectors(context, target);
-    others.retain(|other| other.can_begin_login());
-    let several = others.len() > 1;
+    let mut connectors = target::allowed_connectors(context, target);
+    connectors.retain(|connector| connector.can_begin_login());
+    let has_others = connectors.len() > 1;
     let page = PasswordPage {
         info: context.page_info(),
         connector_name: &entry.display_name,
@@ -76,7 +76,7 @@ pub(super) fn page(
         return_to: return_to.as_deref().unwrap_or_default(),
         login: contents.login,
         notice: contents.notice,
-        others: several.then(|| {
+        other_connectors: has_others.then(|| {
             let query = target.query_string(login_url, "");
             Href::new(format!("{}/sign_in{query}", context.site.prefix))
         }),

@@ -21,8 +21,8 @@ use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, LogoutTarget, StoreError};
 use crate::telemetry::{AuditEvent, AuditRecord, LogLimiter};
 
-/// How long a logout mark refuses logins that began before it, at least: as long as a login may
-/// take. People's bearer tokens may be valid longer.
+/// The shortest lifetime of a logout mark, which refuses logins that began before it: as long as a login
+/// may take. If people send bearer tokens, it lives as long as those.
 const MARK_LIFETIME_MIN: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
 
 /// `POST /backchannel-logout/{connector}`: a logout token, sent by the provider itself.
@@ -53,7 +53,11 @@ where
         );
     };
     let notice = match entry.connector.logout() {
-        Some(logout) => logout.notice(token, context.head.client_for_limits()).await,
+        Some(logout) => {
+            logout
+                .verify_logout_token(token, context.head.client_for_limits())
+                .await
+        }
         None => None,
     };
     match notice {
@@ -61,14 +65,14 @@ where
             "no back channel",
             reply::problem(context, Cause::NotFound, None),
         ),
-        Some(Ok(notice)) => end_sessions(context, entry, &notice.mark, Some(&notice)).await,
+        Some(Ok(notice)) => end_sessions(context, entry, &notice.target, Some(&notice)).await,
         Some(Err(error)) => {
             audit::refused(context, Some(via), &error);
             match error {
-                // The token could not be verified yet: the provider may send it again.
+                // The keys cannot be loaded, so the provider may send the token again.
                 ConnectorError::Issuer(_) | ConnectorError::NoUsableResponse(_) => {
-                    let away = reply::problem(context, Cause::ProviderUnreachable, None);
-                    LoggedResponse::own_path("keys away", away)
+                    let response = reply::problem(context, Cause::ProviderUnreachable, None);
+                    LoggedResponse::own_path("keys unavailable", response)
                 }
                 _ => LoggedResponse::own_path(
                     "logout token",
@@ -90,11 +94,11 @@ pub(super) async fn front_channel(
         return *logged;
     }
     let entry = context.site.login.entry(via);
-    let mark = entry.and_then(|entry| entry.connector.logout()?.front_channel(query));
-    match (entry, mark) {
-        (Some(entry), Some(mark)) => end_sessions(context, entry, &mark, None).await,
+    let target = entry.and_then(|entry| entry.connector.logout()?.front_channel_session(query));
+    match (entry, target) {
+        (Some(entry), Some(target)) => end_sessions(context, entry, &target, None).await,
         _ => LoggedResponse::own_path(
-            "nothing to end",
+            "no session named",
             invalid_request("the request names no session of this connector"),
         ),
     }
@@ -103,10 +107,10 @@ pub(super) async fn front_channel(
 async fn end_sessions(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    mark: &LogoutTarget,
+    target: &LogoutTarget,
     notice: Option<&LogoutNotice>,
 ) -> LoggedResponse {
-    let name = notice.map(|notice| {
+    let notice_key = notice.map(|notice| {
         let parts = [
             b"logout notice",
             entry.id.as_str().as_bytes(),
@@ -116,26 +120,26 @@ async fn end_sessions(
     });
     let done = reply::text(StatusCode::OK, "text/plain; charset=utf-8", String::new());
     let done = LoggedResponse::own_path("logout at the source", done);
-    let until = match mark_expiry(context, entry, mark, notice).await {
+    let until = match mark_expiry(context, entry, target, notice).await {
         Ok(Some(until)) => until,
         Ok(None) => return done,
         Err(error) => return unavailable(context, entry, notice, &error),
     };
     let sessions = &context.services.sessions;
     let ended = sessions
-        .apply_provider_logout(&entry.id, mark, name.as_ref(), until)
+        .apply_provider_logout(&entry.id, target, notice_key.as_ref(), until)
         .await;
     let ended = match ended {
         Ok(Some(ended)) => ended,
         Ok(None) => {
             return LoggedResponse::own_path(
-                "logout seen before",
+                "logout token repeated",
                 invalid_request("the logout token was used before"),
             );
         }
         Err(error) => return unavailable(context, entry, notice, &error),
     };
-    // Any browser can name a session; one that does not exist is not worth an audit entry.
+    // Any browser can name a session, so a front-channel logout that ends none gets no audit entry.
     if notice.is_none() && ended == 0 {
         return done;
     }
@@ -145,7 +149,7 @@ async fn end_sessions(
     };
     context.services.telemetry.audit(&AuditRecord {
         connector: Some(entry.id.as_str()),
-        subject: match mark {
+        subject: match target {
             LogoutTarget::SessionAndSubject { subject, .. } | LogoutTarget::Subject(subject) => {
                 Some(subject.as_str())
             }
@@ -164,7 +168,7 @@ fn unavailable(
     notice: Option<&LogoutNotice>,
     error: &StoreError,
 ) -> LoggedResponse {
-    // Any browser can cause this line.
+    // Any browser can cause this log line.
     static LOG_LIMITER: LogLimiter = LogLimiter::new();
     if notice.is_some() || LOG_LIMITER.allow() {
         tracing::error!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::error_chain(error), "a provider logout could not be stored");
@@ -178,15 +182,15 @@ fn unavailable(
 /// Until when a logout mark refuses logins and bearer tokens that began before it: as long as a
 /// login may take or, where people send bearer tokens, as long as those are valid.
 ///
-/// `None` if the rate limit refuses a front-channel logout of an unknown session. It is dropped before
-/// it takes a place among the pending revocations, because any browser can send it.
+/// `None` if the rate limit refuses a front-channel logout of an unknown session. It is not stored, because
+/// any browser can send it.
 async fn mark_expiry(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    mark: &LogoutTarget,
+    target: &LogoutTarget,
     notice: Option<&LogoutNotice>,
 ) -> Result<Option<Timestamp>, StoreError> {
-    if let (None, LogoutTarget::Session(sid)) = (notice, mark) {
+    if let (None, LogoutTarget::Session(sid)) = (notice, target) {
         let sessions = &context.services.sessions;
         let is_known = sessions.has_provider_session(&entry.id, sid).await;
         if !matches!(is_known, Ok(true)) && !may_record_mark(context, entry) {

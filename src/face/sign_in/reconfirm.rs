@@ -1,6 +1,6 @@
 //! Silent logins for routes with `reload_user`: before a page loads, the browser is redirected to the
-//! source with `prompt=none`, which returns the person who is signed in there. If the source is
-//! unavailable, the session continues.
+//! provider with `prompt=none`, and the provider returns the person who is signed in there. If the provider
+//! is unavailable, the session continues.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ use crate::request::gate::Caller;
 use crate::request::policy::Permit;
 use crate::store::ConnectorId;
 
-/// How long after a login an error that the browser brings back from the provider keeps the session.
-/// The person can forge such an error; failures that menshen observes itself count without a limit.
+/// How long after a login an error of the provider that the browser delivers keeps the session. The person
+/// can forge such an error. Failures that menshen observes itself keep the session without a time limit.
 const BROWSER_REPORT_TRUSTED_FOR: Duration = Duration::from_secs(600);
 
 /// The reason in log entries of a request that is redirected to a silent login.
@@ -41,10 +41,10 @@ pub(in crate::face) enum ReconfirmOutcome {
 
 /// Whether a silent login begins.
 enum SilentLogin {
-    /// It begins with this response.
+    /// It begins with this redirect.
     Begin(Response<Body>),
-    /// It does not begin. With `true` the time is recorded in the session cookie, so that it is not
-    /// tried again for a while.
+    /// It does not begin. With `true` the time is written into the session cookie, so that the next
+    /// requests do not try again.
     Skip(bool),
 }
 
@@ -65,7 +65,8 @@ pub(in crate::face) async fn reconfirm(
     }
 }
 
-/// Decides for a request of an application's page.
+/// Begins the silent login for a request to an application, on this host or by a redirect to the login
+/// host.
 async fn silent_login(context: &RequestContext<'_>, permit: &Permit) -> SilentLogin {
     let Caller::Person(person) = permit.caller() else {
         return SilentLogin::Skip(false);
@@ -88,7 +89,7 @@ async fn silent_login(context: &RequestContext<'_>, permit: &Permit) -> SilentLo
     SilentLogin::Begin(cross_host::redirect_application_request(context, "start"))
 }
 
-/// Decides at `/start`, for a signed-in person whose route has `reload_user`.
+/// The response at `/start` for a signed-in person whose route has `reload_user`.
 pub(super) async fn at_start(
     context: &RequestContext<'_>,
     target: &Target,
@@ -101,11 +102,11 @@ pub(super) async fn at_start(
     };
     match silent_login {
         SilentLogin::Begin(response) => LoggedResponse::own_path("reload", response),
-        SilentLogin::Skip(counts) => {
-            let asked_at = counts.then_some(context.head.received_at);
+        SilentLogin::Skip(counts_as_attempt) => {
+            let attempted_at = counts_as_attempt.then_some(context.head.received_at);
             LoggedResponse::own_path(
-                "already here",
-                ticket::redirect_signed_in(context, person, return_to, target, asked_at),
+                "already signed in",
+                ticket::redirect_signed_in(context, person, return_to, target, attempted_at),
             )
         }
     }
@@ -137,8 +138,8 @@ async fn begin_silent_login(
     person: &Person,
 ) -> SilentLogin {
     let session = &person.session;
-    // The last silent login did not return: probably the browser cannot reach the provider.
-    if begin::has_unanswered_login(context, target, true)
+    // The last silent login did not finish: probably the browser cannot reach the provider.
+    if begin::has_unfinished_login(context, target, true)
         && is_recent_login(session, context.head.received_at)
     {
         return SilentLogin::Skip(false);
@@ -163,7 +164,7 @@ pub(super) async fn silent_login_failed(
     via: &ConnectorId,
     target: &Target,
     error: &LoginError,
-    from_browser: bool,
+    error_is_from_browser: bool,
 ) -> LoggedResponse {
     let caller = match caller(context).await {
         Ok(caller) => caller,
@@ -175,19 +176,19 @@ pub(super) async fn silent_login_failed(
         // The person signed in through another connector meanwhile: this result does not concern that
         // session.
         let response = ticket::redirect_signed_in(context, person, return_to, target, None);
-        return LoggedResponse::own_path("came in elsewhere", response);
+        return LoggedResponse::own_path("signed in by another connector", response);
     }
     if let (Caller::Person(person), Some(return_to)) = (&caller, &target.return_to)
         && keeps_session(
             &person.session,
             error,
-            from_browser,
+            error_is_from_browser,
             context.head.received_at,
         )
     {
         let now = context.head.received_at;
         let response = ticket::redirect_signed_in(context, person, return_to, target, Some(now));
-        return LoggedResponse::own_path("source away", response);
+        return LoggedResponse::own_path("provider unavailable", response);
     }
     if let Caller::Person(person) = &caller
         && !complete::end_session(context, &person.session, "not signed in at the source").await
@@ -201,7 +202,7 @@ pub(super) async fn silent_login_failed(
         .cookies
         .clear_session(context.head.host.as_str());
     reply::add_cookie(&mut response, &cookie);
-    LoggedResponse::own_path("reload ended it", response)
+    LoggedResponse::own_path("silent login ended the session", response)
 }
 
 /// The response after a silent login ended the session.
@@ -241,7 +242,7 @@ fn session_ended(
 fn keeps_session(
     session: &Session,
     error: &LoginError,
-    from_browser: bool,
+    error_is_from_browser: bool,
     now: Timestamp,
 ) -> bool {
     match error {
@@ -251,7 +252,7 @@ fn keeps_session(
             | ConnectorError::Busy(_)
             | ConnectorError::LoginExpired(_)
             | ConnectorError::Misconfigured { .. },
-        ) => !from_browser || is_recent_login(session, now),
+        ) => !error_is_from_browser || is_recent_login(session, now),
         // A person can exceed the login limits on purpose to keep the session.
         LoginError::Limited(_) => is_recent_login(session, now),
         LoginError::TaskFailed

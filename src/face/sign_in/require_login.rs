@@ -1,5 +1,5 @@
-//! The response to an unauthenticated request for an application: a login for navigations, else
-//! 401.
+//! The response to an unauthenticated request for an application: a redirect to the login for
+//! navigations, else 401.
 
 use http::Method;
 
@@ -26,9 +26,9 @@ pub(in crate::face) async fn require_login(
         }
         RequestKind::Navigation if needed.route.keep_fragment => cross_host::fragment_page(context),
         RequestKind::Navigation if context.site.is_login_host(context.head) => {
-            let here = ReturnTo::parse(&urls::requested_target(context.head), context.site);
+            let return_to = ReturnTo::parse(&urls::requested_target(context.head), context.site);
             let target = Target {
-                return_to: here,
+                return_to,
                 ..Target::default()
             };
             begin::begin_or_choose(context, &target, needed).await

@@ -20,7 +20,7 @@ use crate::request::head::cookies;
 /// The `Max-Age` of the cookie that names the last connector, in seconds.
 const LAST_CONNECTOR_AGE_S: i64 = 365 * 24 * 3600;
 
-/// The page with the connectors that the route of the target allows.
+/// The page with the connectors that the route of the return address accepts.
 pub(super) fn page(
     context: &RequestContext<'_>,
     target: &Target,
@@ -31,9 +31,9 @@ pub(super) fn page(
     let mut entries = target::allowed_connectors(context, target);
     let is_portal_only = !entries.is_empty();
     entries.retain(|entry| entry.can_begin_login());
-    let last = last_connector(context);
+    let last_used = last_connector(context);
     // The last connector comes first; the others keep their order.
-    entries.sort_by_key(|entry| last != Some(entry.id.as_str()));
+    entries.sort_by_key(|entry| last_used != Some(entry.id.as_str()));
     let choices = entries.iter().map(|entry| {
         let first = format!("connector={}", entry.id);
         let query = target.query_string(&context.site.external_url, &first);
@@ -41,7 +41,7 @@ pub(super) fn page(
             name: &entry.display_name,
             icon: entry.features.icon,
             href: Href::new(format!("{}/start{query}", context.site.prefix)),
-            is_last_used: last == Some(entry.id.as_str()),
+            is_last_used: last_used == Some(entry.id.as_str()),
         }
     });
     let (notices, hints) = hints(&entries, &agent);

@@ -23,15 +23,15 @@ const STATE_CONTEXT: &[u8] = b"sign out";
 /// The longest such return address, in bytes; a longer one becomes `/`.
 const STATE_BYTES_MAX: usize = 512;
 
-/// Ends the session for a navigation or a same-origin POST only, against CSRF.
+/// Ends the session. Accepts only a navigation or a same-origin POST, against CSRF.
 pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> LoggedResponse {
-    let allowed = match *context.head.method {
+    let is_allowed = match *context.head.method {
         Method::GET => request_kind(context.head) == RequestKind::Navigation,
         Method::POST => is_same_origin(context.head),
         _ => return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST")),
     };
-    if !allowed {
-        return LoggedResponse::own_path("foreign", reply::foreign_origin(context));
+    if !is_allowed {
+        return LoggedResponse::own_path("cross-site", reply::foreign_origin(context));
     }
     let everywhere =
         context.head.method == Method::POST && query.one("everywhere") == Ok(Some("1"));
@@ -74,8 +74,8 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
     LoggedResponse::own_path("sign_out", response)
 }
 
-/// The session is revoked in this process, but not in the store. The page says so, because other
-/// instances may still accept it.
+/// The response if the session is revoked in this process, but not in the store. Other processes may still
+/// accept it, so the page says so.
 fn store_failed(
     context: &RequestContext<'_>,
     session: &Session,
@@ -126,7 +126,7 @@ async fn provider_logout_url(
         return None;
     }
     let entry = context.site.login.entry(&person.session.via)?;
-    let back = Url::parse(&urls::on_login_host(context, "sign_out")).ok()?;
+    let return_url = Url::parse(&urls::on_login_host(context, "sign_out")).ok()?;
     let state = Target::from_query(context, query)
         .return_to
         .map(|return_to| {
@@ -140,7 +140,7 @@ async fn provider_logout_url(
     let tokens = person.provider_tokens();
     let id_token = tokens.as_ref().and_then(|tokens| tokens.id.as_ref());
     let logout = entry.connector.logout()?;
-    logout.address(id_token, &back, &state).await
+    logout.end_session_url(id_token, &return_url, &state).await
 }
 
 /// Whether the request is a top-level navigation by a link or a form.
@@ -174,10 +174,10 @@ fn sign_in_link(context: &RequestContext<'_>, query: &Fields) -> Href {
     };
     let query = target.query_string(&context.site.external_url, "");
     let query = if query.len() > 1 { query.as_str() } else { "" };
-    let elsewhere = target
+    let is_on_other_host = target
         .return_to
         .is_some_and(|return_to| return_to.origin().is_some());
-    Href::new(if elsewhere {
+    Href::new(if is_on_other_host {
         format!("{}{query}", urls::on_login_host(context, "sign_in"))
     } else {
         format!("{}/sign_in{query}", context.site.prefix)

@@ -33,7 +33,7 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
     }
     if let Some(entry) = password_form::requested_connector(context, query) {
         let page =
-            begin::begin_login_in_place(context, entry, &target, BeginOptions::default()).await;
+            begin::begin_login_on_this_page(context, entry, &target, BeginOptions::default()).await;
         let page = page.unwrap_or_else(|error| begin::begin_failed(context, entry, &error));
         return LoggedResponse::own_path("password form", page);
     }
@@ -46,8 +46,8 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
     let is_navigation =
         request_kind(context.head) == RequestKind::Navigation && context.head.method == Method::GET;
     let only = entries.first().filter(|entry| {
-        let always = entry.config.auto_login == crate::login::connector::AutoLogin::Always;
-        always
+        let is_always = entry.config.auto_login == crate::login::connector::AutoLogin::Always;
+        is_always
             && entry.can_begin_login()
             && entries.len() == 1
             && is_unauthenticated
@@ -55,14 +55,14 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
     });
     if let Some(entry) = only {
         if !begin::is_redirect_loop(context, &target) {
-            let start = begin::automatic_options(None);
+            let options = begin::automatic_options(None);
             return LoggedResponse::own_path(
                 "start",
-                begin::begin_login(context, entry, &target, start).await,
+                begin::begin_login(context, entry, &target, options).await,
             );
         }
         return LoggedResponse::own_path(
-            "going round",
+            "redirect loop",
             sign_in_page::page(context, &target, &caller, Some(SignInReason::LoopDetected)),
         );
     }
@@ -73,7 +73,7 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
         sign_in_page::reason_from_query(query),
     );
     LoggedResponse::own_path(
-        "chooser",
+        "sign-in page",
         reply::without_body_if_head(context.head.method, response),
     )
 }
@@ -100,7 +100,7 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
     if query.one(name) == Ok(Some(value)) && is_missed_by_proxy_check(context, &target).await {
         let caller = Caller::Anonymous(LoginReason::NotSignedIn);
         let page = sign_in_page::page(context, &target, &caller, Some(SignInReason::LoopDetected));
-        return LoggedResponse::own_path("not seen by checks", page);
+        return LoggedResponse::own_path("checks lack the cookie", page);
     }
     if !context.site.is_login_host(context.head) {
         return cross_host::redirect_to_login_host(context, "start", query, &target);
@@ -124,16 +124,16 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
             return reconfirm::at_start(context, &target, return_to, person).await;
         }
         let response = ticket::redirect_signed_in(context, person, return_to, &target, None);
-        return LoggedResponse::own_path("already here", response);
+        return LoggedResponse::own_path("already signed in", response);
     }
     let response = match begin::begin_automatically(context, &target, mode).await {
         Ok(response) => response,
-        Err(round) => {
+        Err(loop_detected) => {
             let why = match &caller {
                 Caller::Anonymous(why) => sign_in_page::reason_for(*why),
                 Caller::Person(_) | Caller::Program(_) => None,
             };
-            sign_in_page::page(context, &target, &caller, round.or(why))
+            sign_in_page::page(context, &target, &caller, loop_detected.or(why))
         }
     };
     LoggedResponse::own_path("start", response)
@@ -160,8 +160,8 @@ async fn start_with_connector(
     LoggedResponse::own_path("start", response)
 }
 
-/// Whether the caller is signed in although a check has just found no session: a proxy that does not
-/// pass the cookie to the check redirects to the login again and again.
+/// Whether the caller is signed in although a check of a proxy found no session. A proxy that does not pass
+/// the cookie to its checks would redirect to the login again and again.
 async fn is_missed_by_proxy_check(context: &RequestContext<'_>, target: &Target) -> bool {
     let Ok(Caller::Person(person)) = caller(context).await else {
         return false;
@@ -180,8 +180,8 @@ async fn is_missed_by_proxy_check(context: &RequestContext<'_>, target: &Target)
     is_loop
 }
 
-/// Starts no login in a frame, except a silent login of a signed-in person for a route with
-/// `reload_user`.
+/// The response in a frame: no login begins there, except a silent login of a signed-in person for a route
+/// with `reload_user`.
 async fn start_in_frame(
     context: &RequestContext<'_>,
     query: &Fields,

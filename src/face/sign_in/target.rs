@@ -1,11 +1,12 @@
-//! The return address of a login, and what its route demands: which connectors, which proof.
+//! The return address of a login, and the demands of its route: which connectors and which
+//! authentication.
 
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, percent_encode};
 
 use super::super::RequestContext;
-use super::{LoginHints, Target};
+use super::Target;
 use crate::login::ConnectorEntry;
 use crate::login::connector::{AuthnRequest, Prompt};
 use crate::login::fields::Fields;
@@ -15,25 +16,61 @@ use crate::request::gate::LoginReason;
 use crate::request::policy::unmet_demand;
 use crate::request::route::{LoginPrompt, Route, RouteMatch};
 
+/// The longest `login_hint` or `domain_hint` that is passed on, in bytes.
+const HINT_BYTES_MAX: usize = 256;
+
+/// Hints for the provider about the person. They are taken only from menshen's own URLs.
+#[derive(Clone, Default)]
+pub(super) struct LoginHints {
+    login: Option<String>,
+    domain: Option<String>,
+}
+
+impl std::fmt::Debug for LoginHints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LoginHints(…)")
+    }
+}
+
+impl LoginHints {
+    /// Ignores a hint that is repeated, too long or contains a control character.
+    pub(super) fn from_query(query: &Fields) -> Self {
+        let one = |name: &str| {
+            let hint = query.one(name).ok().flatten()?;
+            let fits = !hint.is_empty() && hint.len() <= HINT_BYTES_MAX;
+            (fits && !hint.chars().any(char::is_control)).then(|| hint.to_owned())
+        };
+        Self {
+            login: one("login_hint"),
+            domain: one("domain_hint"),
+        }
+    }
+
+    pub(super) fn query_pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let login = self.login.as_deref().map(|hint| ("login_hint", hint));
+        let domain = self.domain.as_deref().map(|hint| ("domain_hint", hint));
+        login.into_iter().chain(domain)
+    }
+}
+
 /// Parses the query of an own URL.
 ///
-/// nginx configurations often contain `rd=$scheme://$http_host$request_uri`, which is not
-/// percent-encoded: an `rd` with a query of its own extends to the end. An encoded `rd` contains no
-/// `?`.
+/// nginx configurations often contain `rd=$scheme://$http_host$request_uri`, which is not percent-encoded.
+/// So an `rd` that contains a `?` extends to the end; an encoded one contains no `?`.
 pub(super) fn parse_query(text: &str) -> Option<Fields> {
-    let begin = match text.strip_prefix("rd=") {
+    let rd_at = match text.strip_prefix("rd=") {
         Some(_) => Some(0),
         None => text.find("&rd=").map(|at| at + 1),
     };
-    let raw = begin.and_then(|begin| {
-        let value = &text[begin + "rd=".len()..];
+    let unencoded = rd_at.and_then(|rd_at| {
+        let value = &text[rd_at + "rd=".len()..];
         let first = value.split('&').next().unwrap_or_default();
-        first.contains('?').then_some((begin, value))
+        first.contains('?').then_some((rd_at, value))
     });
-    let Some((begin, value)) = raw else {
+    let Some((rd_at, value)) = unencoded else {
         return Fields::parse(text.as_bytes());
     };
-    let mut fields = Fields::parse(text[..begin].trim_end_matches('&').as_bytes())?;
+    let mut fields = Fields::parse(text[..rd_at].trim_end_matches('&').as_bytes())?;
     fields.push("rd", value);
     Some(fields)
 }
@@ -55,10 +92,10 @@ fn return_to_from_proxy(context: &RequestContext<'_>) -> Option<ReturnTo> {
     forwarded("x-auth-request-redirect").or_else(|| forwarded("x-forwarded-uri"))
 }
 
-/// The return address: `rd`, else what a trusted proxy says. `None` when it is not on this site.
+/// The return address: `rd`, else that in a header of a trusted proxy. `None` if it is not on this site.
 pub(super) fn return_to(context: &RequestContext<'_>, query: &Fields) -> Option<ReturnTo> {
-    let wanted = query.one("rd").ok().flatten();
-    let Some(text) = wanted.filter(|text| !text.is_empty()) else {
+    let rd = query.one("rd").ok().flatten();
+    let Some(text) = rd.filter(|text| !text.is_empty()) else {
         return return_to_from_proxy(context);
     };
     let parsed = parse(context, text);
@@ -74,12 +111,12 @@ fn parse(context: &RequestContext<'_>, text: &str) -> Option<ReturnTo> {
         return ReturnTo::parse(text, context.site);
     }
     ReturnTo::path(text)?;
-    // Own paths are the same on every host.
+    // An absolute URL, so that own paths of this host are refused like those of the login host.
     let whole = format!("{}{text}", context.head.origin());
     ReturnTo::parse(&whole, context.site)
 }
 
-/// The connectors that the route of the target allows; all of them without a route.
+/// The connectors that the route of the return address accepts; all of them without a route.
 pub(super) fn allowed_connectors<'a>(
     context: &RequestContext<'a>,
     target: &Target,
@@ -110,7 +147,7 @@ pub(super) fn route<'a>(
     }
 }
 
-/// Which demand of the target's route the session does not satisfy.
+/// Which demand of the return address's route the session does not satisfy.
 pub(super) fn unmet_requirement(
     context: &RequestContext<'_>,
     target: &Target,
@@ -122,8 +159,8 @@ pub(super) fn unmet_requirement(
     unmet_demand(route, via, proof, at, context.head.received_at)
 }
 
-/// What a login must prove for a return address. It is read from the route, never from the URL:
-/// editing the URL only selects another route.
+/// The authentication request for a return address. The demands are read from its route and never from the
+/// URL, so a person who edits the URL can only select another route.
 pub(super) fn authn_request(
     context: &RequestContext<'_>,
     return_to: &ReturnTo,

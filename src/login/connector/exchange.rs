@@ -60,7 +60,7 @@ pub enum Challenge {
     Redirect(Url),
     /// Post a form, as the HTTP-POST binding of SAML does.
     Post { to: Url, fields: Fields },
-    /// Show our form for a user name and a password. Only with [`LoginMethod::PasswordForm`].
+    /// Show menshen's form for a user name and a password. Only with [`LoginMethod::PasswordForm`].
     PasswordForm,
 }
 
@@ -69,11 +69,11 @@ pub enum Challenge {
 pub enum LoginMethod {
     /// The source sends the browser to the callback URL.
     Callback(Callback),
-    /// The person fills in our form with a user name and a password: [`PasswordCredentials`].
+    /// The person enters a user name and a password in menshen's form: [`PasswordCredentials`].
     ///
     /// [`PasswordCredentials`]: crate::login::credentials::PasswordCredentials
     PasswordForm,
-    /// Only the source starts logins, at the [`EntryPoint`].
+    /// Only the source starts logins: it sends people to the [`EntryPoint`].
     EntryOnly,
 }
 
@@ -125,7 +125,7 @@ impl CallbackMethod {
     }
 }
 
-/// The authentication response that a browser or an app sends to us.
+/// The authentication response that a browser or an app sends to menshen.
 #[derive(Clone, Debug)]
 pub struct AuthnResponse {
     /// The parameters of the query or the form.

@@ -54,8 +54,8 @@ pub struct LocalizedText {
 pub struct SourceApp {
     /// Its name. Of the connectors with the same app, only one can start logins automatically.
     pub name: &'static str,
-    /// Substrings of its User-Agent in lower case; any of them identifies the app. A User-Agent can
-    /// be forged, so this only selects a page and never grants access.
+    /// Substrings of its User-Agent in lower case; any of them identifies the app. A User-Agent can be
+    /// forged, so it only selects a page and never grants access.
     pub user_agents: &'static [&'static str],
 }
 
@@ -76,7 +76,7 @@ impl Features {
     }
 
     /// Whether this User-Agent is that of the source's own app.
-    pub fn is_own_app(&self, user_agent: &str) -> bool {
+    pub fn is_app_of_source(&self, user_agent: &str) -> bool {
         let Some(app) = self.app else {
             return false;
         };
@@ -86,8 +86,8 @@ impl Features {
 
     /// Whether a login can run without any page of the source, in a mode that the settings allow.
     pub fn supports_silent_login(&self) -> bool {
-        let allowed = |mode: &Mode| self.forced_mode.is_none_or(|forced| forced == *mode);
-        self.silent_in.iter().any(allowed)
+        let is_allowed = |mode: &Mode| self.forced_mode.is_none_or(|forced| forced == *mode);
+        self.silent_in.iter().any(is_allowed)
     }
 
     /// The texts for the sign-in page in this browser: above the buttons, and below.
@@ -95,9 +95,9 @@ impl Features {
         let Some(hint) = self.hint else {
             return (None, None);
         };
-        let user_agent_is = |part: &str| user_agent.to_ascii_lowercase().contains(part);
+        let user_agent_has = |part: &str| user_agent.to_ascii_lowercase().contains(part);
         match hint.for_user_agent {
-            Some((client, text)) if user_agent_is(client) && !self.is_own_app(user_agent) => {
+            Some((part, text)) if user_agent_has(part) && !self.is_app_of_source(user_agent) => {
                 (Some(text), None)
             }
             _ => (None, Some(hint.default_text)),

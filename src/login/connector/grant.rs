@@ -49,8 +49,8 @@ const RESPONSE_PARAMETERS: [&str; 7] = [
 /// The longest accepted error code, in bytes.
 const ERROR_BYTES_MAX: usize = 100;
 
-/// The error of Keycloak when its login page was open for too long, or the person signed in in another
-/// tab meanwhile. The next login succeeds, often without a click.
+/// The error of Keycloak if its login page was open for too long, or the person signed in in another tab
+/// meanwhile. The next login often needs no click.
 const LOGIN_EXPIRED: (&str, Option<&str>) =
     ("temporarily_unavailable", Some("authentication_expired"));
 
@@ -64,21 +64,21 @@ pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 
-/// The URL of an authorization request. Our parameters override those in `extra`, and these override
-/// the query of the endpoint; neither can set a reserved parameter.
-pub fn authorize_url(endpoint: &Url, own: &[(&str, &str)], extra: &[(&str, &str)]) -> Url {
-    let ours = |name: &str| is_reserved(name) || own.iter().any(|(known, _)| *known == name);
-    let kept: Vec<(String, String)> = endpoint
+/// The URL of an authorization request. The parameters in `own` override those in `configured`, and these
+/// override the query of the endpoint. Neither `configured` nor the query can set a reserved parameter.
+pub fn authorize_url(endpoint: &Url, own: &[(&str, &str)], configured: &[(&str, &str)]) -> Url {
+    let is_own = |name: &str| is_reserved(name) || own.iter().any(|(key, _)| *key == name);
+    let from_endpoint: Vec<(String, String)> = endpoint
         .query_pairs()
-        .filter(|(name, _)| !ours(name) && !extra.iter().any(|(known, _)| known == name))
+        .filter(|(name, _)| !is_own(name) && !configured.iter().any(|(key, _)| key == name))
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect();
     let mut url = endpoint.clone();
     url.set_fragment(None);
     url.query_pairs_mut()
         .clear()
-        .extend_pairs(kept)
-        .extend_pairs(extra.iter().filter(|(name, _)| !ours(name)))
+        .extend_pairs(from_endpoint)
+        .extend_pairs(configured.iter().filter(|(name, _)| !is_own(name)))
         .extend_pairs(own);
     url
 }
@@ -97,8 +97,8 @@ pub fn authorization_code<'a>(
     }
     let one = |name| fields.one(name).ok().flatten();
     if let Some(error) = one("error") {
-        let plain = |byte: u8| byte.is_ascii_graphic();
-        if error.is_empty() || error.len() > ERROR_BYTES_MAX || !error.bytes().all(plain) {
+        let is_visible = |byte: u8| byte.is_ascii_graphic();
+        if error.is_empty() || error.len() > ERROR_BYTES_MAX || !error.bytes().all(is_visible) {
             return Err(invalid_response(
                 "its `error` is empty, too long or malformed",
             ));

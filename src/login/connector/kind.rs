@@ -45,7 +45,7 @@ pub trait Kind: Debug + Send + Sync {
 
     fn features(&self) -> Features;
 
-    /// The issuer whose tokens identify the same people, if the source signs tokens.
+    /// The issuer whose tokens identify the people of this connector, if the source signs tokens.
     fn token_issuer(&self) -> Option<TokenIssuer<'_>> {
         None
     }
@@ -104,8 +104,8 @@ pub struct TokenIssuer<'a> {
 pub struct ConnectorDeps {
     pub id: ConnectorId,
     pub callback: Url,
-    /// The public base URL of our own pages: `https://sso.corp.example/.menshen`.
-    pub own: Url,
+    /// The public base URL of menshen's own pages: `https://sso.corp.example/.menshen`.
+    pub own_pages_url: Url,
     /// The HTTP client for calls to the source, with its proxy and CA.
     pub outbound: Outbound,
     pub clock: Clock,
@@ -114,7 +114,7 @@ pub struct ConnectorDeps {
 /// Why a connector cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorBuildError {
-    #[error("read its secret")]
+    #[error("cannot read its secret")]
     Secret(#[source] SecretError),
     /// A setting is invalid.
     #[error("{0}")]

@@ -1,4 +1,4 @@
-//! `ProviderLogout`: logout at the source, started here or there.
+//! `ProviderLogout`: logout at the source, started by menshen or by the source.
 
 use std::fmt::{self, Debug};
 
@@ -18,18 +18,18 @@ pub trait ProviderLogout: Send + Sync {
     fn page(&self) -> Option<Url>;
 
     /// The URL that ends the source's own session (OpenID Connect RP-Initiated Logout 1.0) and then
-    /// returns the browser to `back` with `state`; nothing if the source has none or does not answer
+    /// redirects the browser to `return_url` with `state`; `None` if the source has none or does not answer
     /// in time.
-    async fn address(
+    async fn end_session_url(
         &self,
         id_token: Option<&Secret<String>>,
-        back: &Url,
+        return_url: &Url,
         state: &str,
     ) -> Option<Url>;
 
-    /// Verifies a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6); nothing if the kind has
+    /// Verifies a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6); `None` if the kind has
     /// no such tokens.
-    async fn notice(
+    async fn verify_logout_token(
         &self,
         _token: &str,
         _client: Option<Client>,
@@ -39,7 +39,7 @@ pub trait ProviderLogout: Send + Sync {
 
     /// The session that a front-channel logout request ends (OpenID Connect Front-Channel Logout 1.0
     /// §3), if the request names this source and a session of it.
-    fn front_channel(&self, _fields: &Fields) -> Option<LogoutTarget> {
+    fn front_channel_session(&self, _fields: &Fields) -> Option<LogoutTarget> {
         None
     }
 }
@@ -50,13 +50,13 @@ pub struct LogoutNotice {
     /// The message ID, by which the message is accepted once.
     pub id: String,
     /// The sessions that the source ended.
-    pub mark: LogoutTarget,
+    pub target: LogoutTarget,
 }
 
 impl Debug for LogoutNotice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogoutNotice")
-            .field("mark", &self.mark)
+            .field("target", &self.target)
             .finish_non_exhaustive()
     }
 }

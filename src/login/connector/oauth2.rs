@@ -81,11 +81,12 @@ impl OAuth2 {
 
     /// The logout page of the provider with the URL to return to. `state` is added if the page uses the
     /// parameter of OpenID Connect.
-    fn logout_page(&self, back: &Url, state: &str) -> Option<Url> {
+    fn logout_page(&self, return_url: &Url, state: &str) -> Option<Url> {
         let (page, parameter) = self.settings.logout.as_ref()?;
         let mut page = page.clone();
         if let Some(parameter) = parameter {
-            page.query_pairs_mut().append_pair(parameter, back.as_str());
+            page.query_pairs_mut()
+                .append_pair(parameter, return_url.as_str());
             if parameter == OIDC_RETURN_PARAM && !state.is_empty() {
                 page.query_pairs_mut().append_pair("state", state);
             }
@@ -93,8 +94,8 @@ impl OAuth2 {
         Some(page)
     }
 
-    /// Records that the token endpoint does not respond.
-    fn note_error(&self, error: &ConnectorError) {
+    /// Records in [`Reachability`] if the token endpoint did not respond.
+    fn record_error(&self, error: &ConnectorError) {
         if error.is_no_response() {
             self.reachability.record_failure();
         }
@@ -113,7 +114,7 @@ impl OAuth2 {
     }
 
     /// Redeems the code and fetches the profile.
-    async fn identify(
+    async fn fetch_profile(
         &self,
         pending: &Pending,
         answer: &AuthnResponse,
@@ -124,20 +125,20 @@ impl OAuth2 {
             .client
             .redeem(self.token_endpoint(), code, verifier)
             .await
-            .inspect_err(|error| self.note_error(error))?;
+            .inspect_err(|error| self.record_error(error))?;
         self.reachability.record_success();
         let fetched = profile::fetch(&self.outbound, &self.settings, &granted.access).await?;
         Ok((fetched, granted))
     }
 
-    /// The new tokens, and those of `before` that were not replaced.
-    fn tokens(&self, granted: TokenResponse, before: ProviderTokens) -> ProviderTokens {
+    /// The new tokens, and the old ones that were not replaced.
+    fn tokens(&self, granted: TokenResponse, old: ProviderTokens) -> ProviderTokens {
         let now = self.clock.now();
         ProviderTokens {
             access: Some(granted.access),
             access_expires_at: granted.expires_in.map(|lifetime| now.plus(lifetime)),
-            refresh: granted.refresh.or(before.refresh),
-            id: granted.id_token.or(before.id),
+            refresh: granted.refresh.or(old.refresh),
+            id: granted.id_token.or(old.id),
         }
     }
 
@@ -167,12 +168,12 @@ impl OAuth2 {
         if let Some((name, url)) = &return_url {
             own.push((name, url));
         }
-        let extra: Vec<_> = settings
+        let configured: Vec<_> = settings
             .params
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        grant::authorize_url(&settings.authorize, &own, &extra)
+        grant::authorize_url(&settings.authorize, &own, &configured)
     }
 
     /// The optional parameters that the provider supports.
@@ -209,8 +210,8 @@ impl Connector for OAuth2 {
         pending: &Pending,
         answer: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
-        let identified = timeout(LOGIN_TIMEOUT, self.identify(pending, answer)).await;
-        let (fetched, granted) = identified.unwrap_or_else(|_| {
+        let result = timeout(LOGIN_TIMEOUT, self.fetch_profile(pending, answer)).await;
+        let (fetched, granted) = result.unwrap_or_else(|_| {
             Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
                 call: "the whole login",
             }))
@@ -244,15 +245,15 @@ impl ProviderLogout for OAuth2 {
         self.settings.logout.as_ref().map(|(page, _)| page.clone())
     }
 
-    async fn address(
+    async fn end_session_url(
         &self,
         _id_token: Option<&Secret<String>>,
-        back: &Url,
+        return_url: &Url,
         state: &str,
     ) -> Option<Url> {
         // A browser is not redirected to a provider that does not respond.
-        let down = self.reachability.is_down();
-        self.logout_page(back, state).filter(|_| !down)
+        let is_down = self.reachability.is_down();
+        self.logout_page(return_url, state).filter(|_| !is_down)
     }
 }
 

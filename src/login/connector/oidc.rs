@@ -71,7 +71,7 @@ pub struct Oidc {
     issuer: Issuer,
     callback: Url,
     /// The base URL of menshen's own pages.
-    own: Url,
+    own_pages_url: Url,
     outbound: Outbound,
     clock: Clock,
     /// Whether the last request to the issuer got no response.
@@ -87,7 +87,7 @@ impl Oidc {
         let ConnectorDeps {
             id,
             callback,
-            own,
+            own_pages_url,
             outbound,
             clock,
         } = deps;
@@ -105,15 +105,15 @@ impl Oidc {
             issuer: Issuer::new(settings, outbound.clone(), clock.clone()),
             config: config.clone(),
             callback,
-            own,
+            own_pages_url,
             outbound,
             clock,
             is_unresponsive: AtomicBool::new(false),
         })
     }
 
-    /// Records that the issuer does not respond. Until it does, a logout does not redirect to it.
-    fn note_error(&self, error: &ConnectorError) {
+    /// Records if the issuer did not respond. Until it responds, a logout does not redirect to it.
+    fn record_error(&self, error: &ConnectorError) {
         if error.is_no_response() {
             self.is_unresponsive.store(true, Ordering::Relaxed);
         }
@@ -125,7 +125,7 @@ impl Oidc {
 
     async fn metadata(&self) -> Result<Arc<Metadata>, ConnectorError> {
         let metadata = self.issuer.metadata().await.map_err(errors::from_issuer);
-        metadata.inspect_err(|error| self.note_error(error))
+        metadata.inspect_err(|error| self.record_error(error))
     }
 
     /// The metadata for a login that begins. It is fetched again if it is not fresh, so that no browser
@@ -136,26 +136,26 @@ impl Oidc {
         let result = timeout(PROBE_TIMEOUT, request).await;
         match (result, self.issuer.cached_metadata()) {
             (Ok(Ok(metadata)), _) => Ok(metadata),
-            (Ok(Err(error)), Some(known)) if !error.is_no_response() || error.is_timeout() => {
-                Ok(known)
+            (Ok(Err(error)), Some(cached)) if !error.is_no_response() || error.is_timeout() => {
+                Ok(cached)
             }
-            (Err(_), Some(known)) => Ok(known),
+            (Err(_), Some(cached)) => Ok(cached),
             (Ok(Err(error)), _) => {
                 let error = errors::from_issuer(error);
-                self.note_error(&error);
+                self.record_error(&error);
                 Err(error)
             }
             (Err(_), None) => self.metadata().await,
         }
     }
 
-    /// The address that opens a login (OpenID Connect Core §3.1.2.1). What the route asks for beats
-    /// what the configuration adds, and nothing replaces what binds the answer to this login.
-    fn authorize_url(&self, endpoint: &Url, pending: &Pending, ask: &AuthnRequest) -> Url {
+    /// The URL of the authorization request (OpenID Connect Core §3.1.2.1). Demands of the route override
+    /// configured parameters, and neither replaces the parameters that bind the response to this login.
+    fn authorize_url(&self, endpoint: &Url, pending: &Pending, request: &AuthnRequest) -> Url {
         let challenge = grant::pkce_challenge(&pending.verifier);
         let (acr_values, max_age) = (
-            ask.acr_values.join(" "),
-            ask.max_age.map(|age| age.as_secs().to_string()),
+            request.acr_values.join(" "),
+            request.max_age.map(|age| age.as_secs().to_string()),
         );
         let mut own = vec![
             ("response_type", "code"),
@@ -173,29 +173,29 @@ impl Oidc {
         if !acr_values.is_empty() {
             own.push(("acr_values", &acr_values));
         }
-        let asked = [
+        let optional = [
             ("max_age", max_age.as_deref()),
-            ("prompt", ask.prompt.map(super::Prompt::as_str)),
-            ("login_hint", ask.login_hint.as_deref()),
-            ("domain_hint", ask.domain_hint.as_deref()),
+            ("prompt", request.prompt.map(super::Prompt::as_str)),
+            ("login_hint", request.login_hint.as_deref()),
+            ("domain_hint", request.domain_hint.as_deref()),
         ];
         own.extend(
-            asked
+            optional
                 .iter()
                 .filter_map(|(name, value)| Some((*name, (*value)?))),
         );
-        let extra: Vec<_> = self
+        let configured: Vec<_> = self
             .config
             .authorize_params
             .iter()
-            .filter(|(name, _)| !config::is_own_path(name))
+            .filter(|(name, _)| !config::is_set_by_menshen(name))
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        grant::authorize_url(endpoint, &own, &extra)
+        grant::authorize_url(endpoint, &own, &configured)
     }
 
-    /// Whether this issuer answered, and this login (RFC 9207 §2.4): an answer that another provider
-    /// gave is never taken to this one's token endpoint.
+    /// Checks that the response comes from this issuer and belongs to this login (RFC 9207 §2.4), so that a
+    /// code of another provider is never sent to the token endpoint of this one.
     fn check_response(
         &self,
         metadata: &Metadata,
@@ -212,10 +212,10 @@ impl Oidc {
         }
         match one("iss")? {
             Some(name) if self.issuer.tenant_of(name).is_none() => {
-                Err(invalid_response("another issuer answered"))
+                Err(invalid_response("it comes from another issuer"))
             }
             None if metadata.sends_iss => Err(invalid_response(
-                "it does not name the issuer, which always does so",
+                "it has no iss, although the issuer always sends it",
             )),
             _ => Ok(()),
         }
@@ -246,7 +246,7 @@ impl Oidc {
         endpoint.filter(|_| self.config.userinfo)
     }
 
-    async fn identify(
+    async fn fetch_profile(
         &self,
         pending: &Pending,
         response: &AuthnResponse,
@@ -351,14 +351,14 @@ impl Connector for Oidc {
     async fn begin(
         &self,
         pending: &Pending,
-        ask: &AuthnRequest,
+        request: &AuthnRequest,
     ) -> Result<Challenge, ConnectorError> {
         let metadata = self.metadata_for_login().await?;
         let endpoint = metadata.authorization_endpoint.as_ref();
         let endpoint =
             endpoint.ok_or_else(|| errors::missing_endpoint("authorization_endpoint"))?;
         Ok(Challenge::Redirect(
-            self.authorize_url(endpoint, pending, ask),
+            self.authorize_url(endpoint, pending, request),
         ))
     }
 
@@ -367,18 +367,18 @@ impl Connector for Oidc {
         pending: &Pending,
         answer: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
-        let call = "the questions about one person";
+        let call = "the whole login";
         let late = || ConnectorError::NoUsableResponse(OutboundError::Timeout { call });
-        let identified = timeout(LOGIN_TIMEOUT, self.identify(pending, answer)).await;
-        let identified = identified.unwrap_or_else(|_| Err(late()));
-        identified.inspect_err(|error| self.note_error(error))
+        let result = timeout(LOGIN_TIMEOUT, self.fetch_profile(pending, answer)).await;
+        let result = result.unwrap_or_else(|_| Err(late()));
+        result.inspect_err(|error| self.record_error(error))
     }
 
     fn token_refresh(self: Arc<Self>) -> Option<Arc<dyn TokenRefresh>> {
         Some(self)
     }
 
-    fn reads_tokens(self: Arc<Self>) -> Option<Arc<dyn TokenReader>> {
+    fn token_reader(self: Arc<Self>) -> Option<Arc<dyn TokenReader>> {
         Some(self)
     }
 

@@ -18,7 +18,7 @@ const FAILURE_TTL: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(super) struct Reachability {
     url: Url,
-    answer: Cached<(), ()>,
+    result: Cached<(), ()>,
     outbound: Outbound,
 }
 
@@ -27,7 +27,7 @@ impl Reachability {
     pub(super) fn at(url: &Url, outbound: Outbound, clock: Clock) -> Self {
         Self {
             url: url.clone(),
-            answer: Cached::new(clock),
+            result: Cached::new(clock),
             outbound,
         }
     }
@@ -35,33 +35,33 @@ impl Reachability {
     /// Probes the server unless a recent result is known. Concurrent callers share one probe, which
     /// continues when its caller is dropped.
     pub(super) async fn check(&self) -> Result<(), OutboundError> {
-        match self.answer.get().await {
+        match self.result.get().await {
             CacheLookup::Value(()) => Ok(()),
             CacheLookup::RecentFailure(()) => Err(OutboundError::Pausing { call: "a probe" }),
-            // A task that failed proves nothing about the provider.
-            CacheLookup::LoadPermit(permit) => tokio::spawn(self.clone().ask(permit))
+            // A task that panicked says nothing about the provider.
+            CacheLookup::LoadPermit(permit) => tokio::spawn(self.clone().probe(permit))
                 .await
                 .unwrap_or(Ok(())),
         }
     }
 
-    /// Records that another call got a response.
+    /// Records that another request to the server got a response.
     pub(super) fn record_success(&self) {
-        self.answer.set((), SUCCESS_TTL);
+        self.result.set((), SUCCESS_TTL);
     }
 
-    /// Records that another call got none, so that the next login probes.
+    /// Records that another request got no response, so that the next login probes.
     pub(super) fn record_failure(&self) {
-        self.answer.remove_if(|()| true);
+        self.result.remove_if(|()| true);
     }
 
     pub(super) fn is_down(&self) -> bool {
-        self.answer.is_failing()
+        self.result.is_failing()
     }
 
-    async fn ask(self, permit: LoadPermit<(), ()>) -> Result<(), OutboundError> {
-        let asked = self.outbound.probe(&self.url).await;
-        match &asked {
+    async fn probe(self, permit: LoadPermit<(), ()>) -> Result<(), OutboundError> {
+        let result = self.outbound.probe(&self.url).await;
+        match &result {
             Ok(()) => permit.store((), SUCCESS_TTL),
             Err(error) => {
                 let origin = self.url.origin().ascii_serialization();
@@ -70,6 +70,6 @@ impl Reachability {
                 permit.fail((), FAILURE_TTL);
             }
         }
-        asked
+        result
     }
 }

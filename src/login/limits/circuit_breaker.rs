@@ -23,12 +23,13 @@ const NETWORKS_MAX: usize = 4_096;
 #[derive(Debug)]
 pub(super) struct CircuitBreakers {
     breakers: Mutex<HashMap<ConnectorId, CircuitBreaker>>,
-    bad_max: u32,
+    bad_codes_max: u32,
     pause: Period,
     clock: Clock,
 }
 
-/// Permission to send one code to the source while the breaker is open. Dropping it frees its slot.
+/// Permission to send one code to the source while the breaker is open. When it is dropped, another code
+/// may be sent.
 #[derive(Debug)]
 pub struct HalfOpenPermit {
     breakers: Arc<CircuitBreakers>,
@@ -51,7 +52,7 @@ impl CircuitBreakers {
     pub(super) fn new(config: &LoginConfig, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             breakers: Mutex::default(),
-            bad_max: config.bad_codes_max,
+            bad_codes_max: config.bad_codes_max,
             pause: config.bad_codes_pause,
             clock,
         })
@@ -66,14 +67,14 @@ impl CircuitBreakers {
     ) -> Result<Option<HalfOpenPermit>, CircuitOpen> {
         let now = self.clock.now();
         let mut breakers = self.lock();
-        let open = breakers.get_mut(connector);
-        let Some(breaker) = open.filter(|breaker| breaker.is_open(now)) else {
+        let breaker = breakers.get_mut(connector);
+        let Some(breaker) = breaker.filter(|breaker| breaker.is_open(now)) else {
             return Ok(None);
         };
-        let may_try = !self.is_suspect(breaker, client)
+        let is_admitted = !self.is_suspect(breaker, client)
             && breaker.half_open_calls < self.half_open_calls_max()
             && breaker.bad_codes_by_sender.len() < NETWORKS_MAX;
-        if !may_try {
+        if !is_admitted {
             return Err(CircuitOpen);
         }
         breaker.half_open_calls += 1;
@@ -98,24 +99,27 @@ impl CircuitBreakers {
             return;
         }
         breaker.consecutive_bad_codes += 1;
-        if breaker.consecutive_bad_codes >= self.bad_max {
+        if breaker.consecutive_bad_codes >= self.bad_codes_max {
             breaker.consecutive_bad_codes = 0;
-            let again = breaker.open_until.replace(now.plus(self.pause.duration()));
-            if again.is_none() {
+            let previous = breaker.open_until.replace(now.plus(self.pause.duration()));
+            if previous.is_none() {
                 tracing::warn!(%connector, "too many wrong codes: logins of clients that sent one are refused for a while");
             }
         }
     }
 
-    /// Counts a wrong code for its sender; false if the sender or its site has reached its maximum.
+    /// Counts a wrong code for its sender; false if the sender or its IPv6 /48 has reached its maximum.
     fn count_bad_code(&self, breaker: &mut CircuitBreaker, client: Option<Client>) -> bool {
         let senders = match client {
             None => [Some((None, u32::MAX)), None],
             Some(client) => {
                 let own = (Some(client.network()), self.bad_codes_per_client());
-                let site = client.network48();
-                let per_site = site_share(self.bad_codes_per_client(), self.bad_max);
-                [Some(own), site.map(|site| (Some(site), per_site))]
+                let network48 = client.network48();
+                let per_site = site_share(self.bad_codes_per_client(), self.bad_codes_max);
+                [
+                    Some(own),
+                    network48.map(|network48| (Some(network48), per_site)),
+                ]
             }
         };
         let mut senders = senders.into_iter().flatten();
@@ -136,7 +140,7 @@ impl CircuitBreakers {
         below_maximum
     }
 
-    /// Whether this client sent a wrong code, or its /48 site sent as many as count for one client.
+    /// Whether this client sent a wrong code, or its IPv6 /48 sent as many as count for one client.
     fn is_suspect(&self, breaker: &CircuitBreaker, client: Option<Client>) -> bool {
         let bad = |sender| {
             breaker
@@ -148,16 +152,18 @@ impl CircuitBreakers {
         let Some(client) = client else {
             return bad(None) > 0;
         };
-        let site = client.network48().map_or(0, |site| bad(Some(site)));
-        bad(Some(client.network())) > 0 || site >= self.bad_codes_per_client()
+        let network48 = client
+            .network48()
+            .map_or(0, |network48| bad(Some(network48)));
+        bad(Some(client.network())) > 0 || network48 >= self.bad_codes_per_client()
     }
 
     fn bad_codes_per_client(&self) -> u32 {
-        BAD_CODES_PER_CLIENT_MAX.min(self.bad_max)
+        BAD_CODES_PER_CLIENT_MAX.min(self.bad_codes_max)
     }
 
     fn half_open_calls_max(&self) -> u32 {
-        (self.bad_max / 4).max(1)
+        (self.bad_codes_max / 4).max(1)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ConnectorId, CircuitBreaker>> {
@@ -197,7 +203,7 @@ mod tests {
     }
 
     impl TestBreakers {
-        fn with(bad_codes_max: u32) -> Self {
+        fn with_limit(bad_codes_max: u32) -> Self {
             let clock = Clock::manual(Timestamp::from_unix_s(0));
             let config = LoginConfig {
                 bad_codes_max,
@@ -210,7 +216,8 @@ mod tests {
             }
         }
 
-        fn wrong(&self, client: &str, times: usize) {
+        /// Records wrong codes of this client.
+        fn record_wrong(&self, client: &str, times: usize) {
             for _ in 0..times {
                 let client = client.parse::<IpAddr>().unwrap().into();
                 self.breakers.record(&self.corp, Some(client), false);
@@ -231,48 +238,48 @@ mod tests {
 
     #[test]
     fn wrong_codes_open_the_breaker_and_a_right_one_closes_it() {
-        let test = TestBreakers::with(2);
-        test.wrong("192.0.2.1", 1);
+        let test = TestBreakers::with_limit(2);
+        test.record_wrong("192.0.2.1", 1);
         test.breakers.record(&test.corp, None, true);
-        test.wrong("192.0.2.1", 1);
+        test.record_wrong("192.0.2.1", 1);
         assert!(!test.is_open());
-        test.wrong("192.0.2.1", 1);
+        test.record_wrong("192.0.2.1", 1);
         assert!(test.is_open());
         assert!(test.try_enter("192.0.2.1").is_err());
         test.clock.advance(std::time::Duration::from_secs(11));
         assert!(matches!(test.try_enter("192.0.2.1"), Ok(None)));
         // Wrong codes from before the pause no longer count.
-        test.wrong("192.0.2.1", 1);
+        test.record_wrong("192.0.2.1", 1);
         assert!(!test.is_open());
-        test.wrong("192.0.2.1", 1);
+        test.record_wrong("192.0.2.1", 1);
         assert!(test.is_open());
         test.breakers.record(&test.corp, None, true);
         assert!(matches!(test.try_enter("192.0.2.1"), Ok(None)));
     }
 
     #[test]
-    fn neither_one_client_nor_one_site_opens_the_breaker_alone() {
-        let test = TestBreakers::with(20);
-        test.wrong("192.0.2.1", 100);
+    fn neither_one_client_nor_one_ipv6_48_opens_the_breaker_alone() {
+        let test = TestBreakers::with_limit(20);
+        test.record_wrong("192.0.2.1", 100);
         assert!(!test.is_open());
         test.breakers.record(&test.corp, None, true);
         for subnet in 0..100 {
-            test.wrong(&format!("2001:db8:1:{subnet:x}::1"), 5);
+            test.record_wrong(&format!("2001:db8:1:{subnet:x}::1"), 5);
         }
         assert!(!test.is_open());
-        test.wrong("2001:db8:2::1", 5);
-        test.wrong("192.0.2.1", 3);
+        test.record_wrong("2001:db8:2::1", 5);
+        test.record_wrong("192.0.2.1", 3);
         assert!(test.is_open());
     }
 
     #[test]
     fn an_open_breaker_admits_a_few_clients_without_wrong_codes_at_a_time() {
-        let test = TestBreakers::with(8);
-        test.wrong("2001:db8:1::1", 4);
-        test.wrong("2001:db8:1:1::1", 1);
-        test.wrong("192.0.2.1", 3);
+        let test = TestBreakers::with_limit(8);
+        test.record_wrong("2001:db8:1::1", 4);
+        test.record_wrong("2001:db8:1:1::1", 1);
+        test.record_wrong("192.0.2.1", 3);
         assert!(test.is_open());
-        // Addresses of a /64 that sent a wrong code, and of a site that sent many.
+        // Addresses of a /64 that sent a wrong code, and of a /48 that sent many.
         for bad in ["192.0.2.1", "2001:db8:1::9", "2001:db8:1:77::1"] {
             assert!(test.try_enter(bad).is_err(), "{bad}");
         }
@@ -283,7 +290,7 @@ mod tests {
         drop(first);
         assert!(matches!(test.try_enter("192.0.2.3"), Ok(Some(_))));
         // A client whose call had a wrong code gets no second one.
-        test.wrong("192.0.2.3", 1);
+        test.record_wrong("192.0.2.3", 1);
         assert!(test.try_enter("192.0.2.3").is_err());
         assert!(matches!(
             test.breakers.try_enter(&test.corp, None),
@@ -293,7 +300,7 @@ mod tests {
 
     #[test]
     fn requests_without_a_client_are_not_limited_as_one_client() {
-        let test = TestBreakers::with(8);
+        let test = TestBreakers::with_limit(8);
         for _ in 0..8 {
             test.breakers.record(&test.corp, None, false);
         }

@@ -21,7 +21,7 @@ pub struct TicketConsent {
     /// The return address on the other host.
     #[serde(rename = "p")]
     pub return_to: ReturnTo,
-    /// The nonce of the browser on the other host.
+    /// The hash of the nonce in a cookie of the other host.
     #[serde(rename = "n")]
     pub nonce: NonceHash,
     /// Whether a page in another site's frame waits for the ticket.
@@ -50,7 +50,7 @@ impl TicketConsent {
     }
 }
 
-/// The associated data of the seal. It is no host name, so a ticket never opens as a question.
+/// The associated data of the seal. It is not a host name, so a ticket never opens as a question.
 fn binding(sid: &Sid) -> [u8; 32] {
     keys::fingerprint(&[b"asked", sid.key().as_bytes()])
 }
@@ -65,15 +65,15 @@ mod tests {
     fn a_question_can_be_confirmed_by_one_session_for_ten_minutes() {
         let ring = KeyRing::new(&[keys::generate()], None).unwrap();
         let (sid, now) = (Sid::random(), Timestamp::from_unix_s(1_000));
-        let asked = TicketConsent {
+        let consent = TicketConsent {
             return_to: ReturnTo::path("/a?b").unwrap(),
             nonce: crate::login::ticket::Nonce::random().hash(),
             for_frame: true,
             at: now,
         };
-        let sealed = asked.seal(&ring, &sid);
+        let sealed = consent.seal(&ring, &sid);
         let open = |sid: &Sid, now| TicketConsent::open(&ring, sid, &sealed, now);
-        assert_eq!(open(&sid, now), Some(asked));
+        assert_eq!(open(&sid, now), Some(consent));
         assert_eq!(open(&Sid::random(), now), None);
         let late = now.plus(Duration::from_secs(CONSENT_AGE_MAX_S + 1));
         assert_eq!(open(&sid, late), None);

@@ -6,7 +6,7 @@ use moka::sync::Cache;
 
 use super::TICKET_AGE_MAX_S;
 
-/// The capacity. The store refuses a used ticket that is no longer in memory.
+/// The most tickets in memory. The store refuses a used ticket that is no longer in memory.
 const SPENT_MAX: u64 = 10_000;
 
 /// Recently used tickets, by the key that the store records. Clones share one cache.
@@ -16,11 +16,11 @@ pub struct SpentTickets(Cache<[u8; 32], ()>);
 impl Default for SpentTickets {
     fn default() -> Self {
         // An older ticket has expired and is refused anyway.
-        let kept = Duration::from_secs(TICKET_AGE_MAX_S + 1);
+        let lifetime = Duration::from_secs(TICKET_AGE_MAX_S + 1);
         Self(
             Cache::builder()
                 .max_capacity(SPENT_MAX)
-                .time_to_live(kept)
+                .time_to_live(lifetime)
                 .build(),
         )
     }

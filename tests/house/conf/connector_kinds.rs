@@ -155,7 +155,7 @@ async fn a_kind_builds_without_sending_a_request() {
             callback: "https://sso.corp.example/.menshen/callback/corp"
                 .parse()
                 .unwrap(),
-            own: "https://sso.corp.example/.menshen".parse().unwrap(),
+            own_pages_url: "https://sso.corp.example/.menshen".parse().unwrap(),
             outbound: Outbound::build(&outbound::Config::default()).unwrap(),
             clock: Clock::system(),
         };

@@ -29,17 +29,17 @@ fn a_provider_without_a_preset_needs_all_keys() {
     for (missing, words) in [
         (
             "authorize_url = \"https://p.example/a\"\n",
-            "authorize_url: it is not given",
+            "authorize_url: it is missing",
         ),
         (
             "token_url = \"https://p.example/t\"\n",
-            "token_url: it is not given",
+            "token_url: it is missing",
         ),
         (
             "profile_url = \"https://p.example/me\"\n",
-            "profile_url: it is not given",
+            "profile_url: it is missing",
         ),
-        ("subject = \"profile.id\"\n", "subject: it is not given"),
+        ("subject = \"profile.id\"\n", "subject: it is missing"),
     ] {
         let text = complete.replace(missing, "");
         assert_problem(

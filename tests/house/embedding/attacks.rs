@@ -107,7 +107,7 @@ async fn an_attackers_link_hands_no_ticket_to_their_window() {
     assert_eq!(page.header("x-frame-options"), Some("DENY"));
     let html = page.text();
     assert_eq!(
-        attribute(&html, "data-to").as_deref(),
+        attribute(&html, "data-frame-origin").as_deref(),
         Some("https://oa.test")
     );
     let ticket = ticket_in(&page).unwrap();

@@ -36,7 +36,7 @@ async fn signing_in_in_a_tab_signs_the_frame_in() {
         let html = page.text();
         assert_eq!(page.status, 200, "{html}");
         // Only the frame's origin receives the message.
-        assert_eq!(attribute(&html, "data-to"), Some(origin(url)));
+        assert_eq!(attribute(&html, "data-frame-origin"), Some(origin(url)));
 
         let answer = frame.receive(&ticket_in(&page).unwrap()).await;
         assert_eq!(answer.status, 303, "{}", answer.text());

@@ -64,7 +64,7 @@ async fn a_response_with_a_repeated_or_missing_parameter_is_refused() {
 
 #[tokio::test]
 async fn a_response_of_another_issuer_is_refused_without_redeeming_the_code() {
-    const OTHER: &str = "another issuer answered";
+    const OTHER: &str = "it comes from another issuer";
     let evil = || other("iss", Some("https://evil.test"));
     let bad = |what, change, says| row(what, change, Cause::InvalidProviderResponse, says);
     let rows = vec![
@@ -73,7 +73,7 @@ async fn a_response_of_another_issuer_is_refused_without_redeeming_the_code() {
         bad(
             "no issuer although it was announced",
             other("iss", None),
-            "does not name the issuer",
+            "it has no iss",
         ),
         row_with(
             "another issuer that was not announced",

@@ -320,7 +320,7 @@ async fn an_invalid_http_response_creates_no_session() {
             ends(
                 &menshen,
                 Cause::ProviderUnreachable,
-                "cannot be reached",
+                "no usable response",
                 &what,
             )
             .await;

@@ -25,7 +25,7 @@ async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, P
     let deps = connector::ConnectorDeps {
         id: "gh".parse().unwrap(),
         callback: "http://sso.test/.menshen/callback/gh".parse().unwrap(),
-        own: "http://sso.test/.menshen".parse().unwrap(),
+        own_pages_url: "http://sso.test/.menshen".parse().unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: clock.clone(),
     };

@@ -135,7 +135,7 @@ async fn an_unconfirmed_second_factor_ends_on_a_page() {
             "{always}"
         );
         let told = menshen.audit().pop().unwrap().to_string();
-        assert!(told.contains("longer ago than was asked for"), "{told}");
+        assert!(told.contains("longer ago than the login allows"), "{told}");
         // Then the provider behaves, and the person retries.
         provider.behave();
         let page = walk(&provider, &mut browser, STRONG).await;

@@ -35,12 +35,12 @@ pub(super) static TEXTS: Texts = Texts {
         },
         as_another_person: "Sign in as somebody else",
         no_choice: "There is no way to sign in here yet. Please ask your administrator.",
-        portal_only: "You cannot sign in here directly. Please go back to your portal and come from \
-                    there.",
+        portal_only: "You cannot sign in here directly. Please go back to your portal and open the \
+                    page from there.",
         expired: "Your last sign-in has expired. Please sign in again.",
         other_connector: "The page you want accepts only another way of signing in. Please choose it \
                           below.",
-        step_up: "Where you are going needs you to confirm once more who you are.",
+        step_up: "The page you want requires you to confirm your identity again.",
         signed_out: "You have signed out.",
         loop_detected: "The automatic sign-in did not finish, so we stopped here. Press the button \
                       to try again. If you keep coming back, check that cookies are not blocked.",
@@ -61,7 +61,7 @@ pub(super) static TEXTS: Texts = Texts {
     signed_out: SignedOut {
         title: "You have signed out",
         signed_out_of: AroundName {
-            before: "In this browser you have left ",
+            before: "In this browser you are signed out of ",
             after: ".",
         },
         everywhere: "You are signed out on all your other devices, too.",
@@ -322,7 +322,7 @@ pub(super) static TEXTS: Texts = Texts {
         login_taken: ProblemText {
             title: "Your login belongs to somebody else",
             detail: "We know who you are, but your login name is already registered to another \
-                   account here. So that two people never become one, we did not let you in.",
+                   account here. To keep two people from sharing one account, we did not let you in.",
             remedy: "Tell your administrator the request ID; they can check and put it right.",
         },
         unknown_person: ProblemText {
@@ -338,16 +338,16 @@ pub(super) static TEXTS: Texts = Texts {
         },
         revoked: ProblemText {
             title: "The sign-in was ended midway",
-            detail: "While you were signing in, the sign-ins it belongs to were ended, and this \
-                   one with them.",
+            detail: "While you were signing in, sign-ins of your account or of this sign-in \
+                   service were ended, and yours was among them.",
             remedy: "Just sign in once more.",
         },
         no_login_name: ProblemText {
             title: "There is no login name for you",
             detail: "The sign-in service knows you, but sent nothing that can serve as your login \
                    name.",
-            remedy: "Tell your administrator the request ID; the mapping of the login name needs \
-                     a look.",
+            remedy: "Tell your administrator the request ID; the mapping of the login name \
+                     must be checked.",
         },
         auth_too_weak: ProblemText {
             title: "One more confirmation is missing",
@@ -358,8 +358,8 @@ pub(super) static TEXTS: Texts = Texts {
                      the request ID.",
         },
         invalid_ticket: ProblemText {
-            title: "This sign-in pass is no longer valid",
-            detail: "The pass that carries your sign-in to this site works once, for one minute, and only \
+            title: "This sign-in ticket is no longer valid",
+            detail: "The ticket that carries your sign-in to this site is valid once, for one minute, and only \
                    in the browser that requested it.",
             remedy: "Sign in once more; usually there is nothing to enter.",
         },
@@ -367,7 +367,7 @@ pub(super) static TEXTS: Texts = Texts {
             title: "This sign-in link cannot be used",
             detail: "The link that brought you here was used before, has expired, or was not opened \
                    from an accepted page, so you are not signed in.",
-            remedy: "Go back to your portal and come again from there. Reloading this page does not \
+            remedy: "Go back to your portal and open the page again from there. Reloading this page does not \
                      help.",
         },
         account_not_switched: ProblemText {
@@ -379,7 +379,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         not_on_login_host: ProblemText {
             title: "Sign in at another address",
-            detail: "This site signs everyone in at another address; it cannot be finished here.",
+            detail: "This site signs everyone in at another address; the sign-in cannot be finished here.",
             remedy: "Press the button to go there. Afterwards you are brought back.",
         },
         frame_needs_login: ProblemText {

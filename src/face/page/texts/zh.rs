@@ -26,7 +26,7 @@ pub(super) static TEXTS: Texts = Texts {
         choose_connector: "选择一种登录方式",
         last_used: "上次使用",
         signed_in_as: AroundName {
-            before: "你现在的身份是 ",
+            before: "您现在的身份是 ",
             after: "。",
         },
         continue_as: AroundName {
@@ -38,11 +38,11 @@ pub(super) static TEXTS: Texts = Texts {
         portal_only: "这里不能直接登录。请回到门户（例如公司内网首页），从那里点进来。",
         expired: "上次登录已经过期，请重新登录。",
         other_connector: "要访问的页面只接受另一种登录方式，请从下面选择。",
-        step_up: "要访问的页面需要再确认一次你的身份。",
-        signed_out: "你已退出登录。",
-        loop_detected: "刚才的自动登录没有完成，所以停在这里。请点按钮再试；\
+        step_up: "要访问的页面需要再确认一次您的身份。",
+        signed_out: "您已退出登录。",
+        loop_detected: "刚才的自动登录没有完成，所以停在这里。请点击按钮重试；\
                       如果总是回到这里，请确认浏览器没有禁用 Cookie。",
-        provider_signed_out: "你已在登录服务退出，所以这里的登录也结束了，请重新登录。",
+        provider_signed_out: "您在登录服务中已经退出，因此这里的登录也已结束，请重新登录。",
     },
     password: Password {
         title: "登录",
@@ -52,29 +52,29 @@ pub(super) static TEXTS: Texts = Texts {
         other_connectors: "换一种登录方式",
         wrong_password: "用户名或密码不正确，请再试一次。",
         expired: "这个页面打开得太久了，请重新输入密码。",
-        incomplete: "刚才的登录信息没有收全，请再输入一次。如果总是这样，请确认浏览器没有禁用 Cookie。",
+        incomplete: "收到的登录信息不完整，请重新输入。如果总是这样，请确认浏览器没有禁用 Cookie。",
     },
     signed_out: SignedOut {
-        title: "你已退出登录",
+        title: "您已退出登录",
         signed_out_of: AroundName {
-            before: "在这个浏览器里，你已经离开 ",
+            before: "您已在这个浏览器中退出 ",
             after: "。",
         },
-        everywhere: "你在其他设备上的登录也都结束了。",
+        everywhere: "您在其他设备上的登录也都结束了。",
         provider_session_continues: AroundName {
             before: "",
-            after: "本身仍保持登录。如果这台设备不是你一个人用，请在那边也退出。",
+            after: "本身仍保持登录。如果这台设备不是您一个人用，请在那边也退出。",
         },
         sign_in: "重新登录",
     },
     forbidden: Forbidden {
         window_title: "没有权限",
         title: AroundName {
-            before: "你没有权限进入 ",
+            before: "您没有权限进入 ",
             after: "",
         },
-        detail: "登录没有问题，只是这里的访问规则还不包括你。",
-        remedy: "如果你需要进入，请把下面的请求编号告诉管理员；如果你还有别的身份，可以换一个再来。",
+        detail: "登录没有问题，只是这里的访问规则还不包括您。",
+        remedy: "如果您需要进入，请把下面的请求编号告诉管理员；如果您还有别的身份，可以换一个再来。",
         signed_in_as_label: "当前身份",
         switch: "换个身份登录",
         go_back: "返回",
@@ -86,11 +86,11 @@ pub(super) static TEXTS: Texts = Texts {
             after: " 吗？",
         },
         signed_in_as: AroundName {
-            before: "你将以 ",
+            before: "您将以 ",
             after: " 的身份登录那里。",
         },
-        warning: "只有本来就想打开这个地址，才点继续。如果是别人发来的链接或别的网页带你来的，\
-               而你不认识这个地址，请直接关闭本页。",
+        warning: "只有您本来就想打开这个地址时，才点继续。如果是别人发来的链接或别的网页带您来的，\
+               而您不认识这个地址，请直接关闭本页。",
         confirm: AroundName {
             before: "继续前往 ",
             after: "",
@@ -106,7 +106,7 @@ pub(super) static TEXTS: Texts = Texts {
             before: "嵌在另一个网站里的页面将以 ",
             after: " 的身份打开。",
         },
-        warning: "只有刚才是你自己在那个页面里点了登录，才点继续。如果你不认识显示它的网站，\
+        warning: "只有刚才是您自己在那个页面里点了登录，才点继续。如果您不认识显示它的网站，\
                或者不知道本页从何而来，请直接关闭本页。",
         confirm: AroundName {
             before: "继续登录 ",
@@ -116,15 +116,15 @@ pub(super) static TEXTS: Texts = Texts {
     switch: Switch {
         title: "要换一个身份吗？",
         signed_in_as: AroundName {
-            before: "你现在的身份是 ",
+            before: "您现在的身份是 ",
             after: "。",
         },
         new_person: AroundName {
-            before: "刚才打开的链接要让你以 ",
+            before: "刚才打开的链接要让您以 ",
             after: " 的身份登录。",
         },
-        warning: "只有你自己就是这个人，并且是从自己信任的门户点进来的，才点切换。如果链接是别人发来的，\
-               请不要切换：你之后填写的内容会记在那个人名下。",
+        warning: "只有您自己就是这个人，并且是从自己信任的门户点进来的，才点切换。如果链接是别人发来的，\
+               请不要切换：您之后填写的内容会记在那个人名下。",
         confirm: AroundName {
             before: "切换为 ",
             after: "",
@@ -143,7 +143,7 @@ pub(super) static TEXTS: Texts = Texts {
     },
     hand_over: HandOver {
         title: "请回到刚才的页面",
-        detail: "你已登录。嵌入的页面会自动打开，随后本标签页会自己关闭。",
+        detail: "您已登录。嵌入的页面会自动打开，随后本标签页会自己关闭。",
         remedy: "如果嵌入的页面仍要求登录，请回到那里再点一次登录，这次不需要再输入什么。\
                  还是不行的话，可以在本标签页里打开。",
         open_in_this_tab: "在本标签页中打开",
@@ -156,7 +156,7 @@ pub(super) static TEXTS: Texts = Texts {
     causes: Causes {
         not_found: ProblemText {
             title: "这个地址没有应用",
-            detail: "这个地址没有对应的应用。",
+            detail: "本站没有配置这个地址。",
             remedy: "请检查地址是否写全，或从首页重新进入。",
         },
         bad_request: ProblemText {
@@ -166,7 +166,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         invalid_proxy_header: ProblemText {
             title: "前面的代理配置有误",
-            detail: "本站前面的代理发来的请求头无法识别，与你的浏览器无关。",
+            detail: "本站前面的代理发来的请求头无法识别，与您的浏览器无关。",
             remedy: "请把请求编号告诉管理员，日志里写着是哪个请求头。",
         },
         ambiguous_path: ProblemText {
@@ -181,7 +181,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         sign_out_unstored: ProblemText {
             title: "已退出，但尚未保存",
-            detail: "你在这台服务器上的会话已经结束，但写入数据库失败，其他服务器可能还不知道。",
+            detail: "您在这台服务器上的会话已经结束，但写入数据库失败，其他服务器可能还不知道。",
             remedy: "我们会继续尝试。如果这是公用设备，请同时关闭浏览器。",
         },
         upstream_down: ProblemText {
@@ -191,7 +191,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         invalid_upstream_response: ProblemText {
             title: "应用的响应无法识别",
-            detail: "本站已经放行，应用也有响应，但响应的格式有问题，无法转发给你。",
+            detail: "本站已经放行，应用也有响应，但响应的格式有问题，无法转发给您。",
             remedy: "刚才的操作可能已经生效，重做之前请先确认一下；如果一直这样，请把请求编号告诉管理员。",
         },
         upstream_timeout: ProblemText {
@@ -217,7 +217,7 @@ pub(super) static TEXTS: Texts = Texts {
         too_many_logins: ProblemText {
             title: "登录过于频繁",
             detail: "短时间内从这里发起的登录太多。",
-            remedy: "请等一分钟再试。同一办公室的人可能共用一个出口地址，不一定是你造成的。",
+            remedy: "请等一分钟再试。同一办公室的人可能共用一个出口地址，不一定是您造成的。",
         },
         flow_cookie_missing: ProblemText {
             title: "这个浏览器不记得这次登录",
@@ -233,32 +233,32 @@ pub(super) static TEXTS: Texts = Texts {
         flow_cookie_forged: ProblemText {
             title: "登录信息不匹配",
             detail: "浏览器带回来的登录信息不是本站发出的，或属于另一次登录，所以没有采用。",
-            remedy: "请重新登录。如果你是点了别人发来的链接才到这里，请不要再点它。",
+            remedy: "请重新登录。如果您是点了别人发来的链接才到这里，请不要再点它。",
         },
         login_declined: ProblemText {
             title: "登录已取消",
-            detail: "你在登录页面上选择了拒绝，所以没有登录。",
+            detail: "您在登录页面上选择了拒绝，所以没有登录。",
             remedy: "如果只是点错了，重新登录并同意即可。",
         },
         wrong_password: ProblemText {
             title: "用户名或密码不正确",
-            detail: "你输入的用户名和密码对不上，所以没有登录。",
+            detail: "您输入的用户名和密码对不上，所以没有登录。",
             remedy: "请再试一次，并留意大小写和输入法。如果忘了密码，请联系管理员。",
         },
         not_member: ProblemText {
-            title: "你不在这个组织里",
-            detail: "你登录时用的账号不是本组织的成员。",
-            remedy: "如果你有几个账号或企业，请换成本组织的再试；如果刚刚加入，请联系管理员。",
+            title: "您不在这个组织里",
+            detail: "您登录时用的账号不是本组织的成员。",
+            remedy: "如果您有几个账号或企业，请换成本组织的再试；如果刚刚加入，请联系管理员。",
         },
         inactive_member: ProblemText {
-            title: "你的成员身份没有生效",
-            detail: "你在本组织的成员身份尚未激活、已被停用，或已经离开。",
+            title: "您的成员身份没有生效",
+            detail: "您在本组织的成员身份尚未激活、已被停用，或已经离开。",
             remedy: "尚未激活的，请先在手机上激活；其他情况请联系管理员。",
         },
         not_visible_to_app: ProblemText {
-            title: "你不在可用范围内",
-            detail: "你是本组织的成员，但这个应用的可见范围还不包括你。",
-            remedy: "请管理员把你或你的部门加入该应用的可见范围。",
+            title: "您不在可用范围内",
+            detail: "您是本组织的成员，但这个应用的可见范围还不包括您。",
+            remedy: "请管理员把您或您的部门加入该应用的可见范围。",
         },
         invalid_provider_response: ProblemText {
             title: "登录结果不完整",
@@ -272,7 +272,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         provider_misconfigured: ProblemText {
             title: "登录方式配置有误",
-            detail: "登录服务拒绝了本站的请求。这不是你的问题，需要管理员处理。",
+            detail: "登录服务拒绝了本站的请求。这不是您的问题，需要管理员处理。",
             remedy: "请把请求编号告诉管理员，日志里写着该改哪里。",
         },
         provider_busy: ProblemText {
@@ -282,38 +282,38 @@ pub(super) static TEXTS: Texts = Texts {
         },
         provider_unreachable: ProblemText {
             title: "无法连接登录服务",
-            detail: "本站暂时连接不到登录服务，无法确认你是谁。这不是你的问题。",
+            detail: "本站暂时连接不到登录服务，无法确认您是谁。这不是您的问题。",
             remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
         },
         login_taken: ProblemText {
             title: "登录名已经属于别人",
-            detail: "你的身份已经确认，但你的登录名在这里属于另一个账号。\
+            detail: "您的身份已经确认，但您的登录名在这里属于另一个账号。\
                    为了避免把两个人当成一个人，没有放行。",
             remedy: "请把请求编号告诉管理员，由管理员核对后处理。",
         },
         unknown_person: ProblemText {
-            title: "你还没有登记",
-            detail: "你的身份已经确认，但这里只允许已登记的人进入。",
-            remedy: "请联系管理员为你登记；如果你有别的登录方式，也可以换一种。",
+            title: "您还没有登记",
+            detail: "您的身份已经确认，但这里只允许已登记的人进入。",
+            remedy: "请联系管理员为您登记；如果您有别的登录方式，也可以换一种。",
         },
         account_closed: ProblemText {
-            title: "你的账号已停用",
+            title: "您的账号已停用",
             detail: "这个账号已经被关闭，不能再登录。",
-            remedy: "如果你认为这不对，请把请求编号告诉管理员。",
+            remedy: "如果您认为这不对，请把请求编号告诉管理员。",
         },
         revoked: ProblemText {
             title: "登录被中途结束",
-            detail: "在你登录的同时，有关的登录被统一结束了，这一次也随之作废。",
+            detail: "在您登录的同时，有关的登录被统一结束了，这一次也随之作废。",
             remedy: "重新登录一次就好。",
         },
         no_login_name: ProblemText {
             title: "缺少登录名",
-            detail: "登录服务确认了你的身份，但没有给出可以作登录名的内容。",
+            detail: "登录服务确认了您的身份，但没有给出可以作登录名的内容。",
             remedy: "请把请求编号告诉管理员，需要检查登录名取自哪一项。",
         },
         auth_too_weak: ProblemText {
             title: "还差一步身份确认",
-            detail: "你的身份已经确认，但要访问的页面需要更严格或刚刚完成的身份验证，而登录服务没有确认你已完成。",
+            detail: "您的身份已经确认，但要访问的页面需要更严格或刚刚完成的身份验证，而登录服务没有确认您已完成。",
             remedy: "请重新登录，并完成要求的每一步，或换一种登录方式。如果没有出现更多步骤，\
                      请把请求编号告诉管理员。",
         },
@@ -324,18 +324,18 @@ pub(super) static TEXTS: Texts = Texts {
         },
         entry_token_refused: ProblemText {
             title: "这个登录链接不能用",
-            detail: "带你来的链接已经用过、已经过期，或者不是从认可的页面打开的，所以没有登录。",
+            detail: "带您来的链接已经用过、已经过期，或者不是从认可的页面打开的，所以没有登录。",
             remedy: "请回到门户（例如公司内网首页），从那里重新点进来。刷新本页没有用。",
         },
         account_not_switched: ProblemText {
             title: "没有切换账号",
             detail: "这次切换已经过期或已经用过。这个浏览器里登录的是另一个账号，不是链接里的那个人。",
-            remedy: "如果现在登录的不是你本人，请不要继续使用：请重新登录，或者回到门户重新点进来。",
+            remedy: "如果现在登录的不是您本人，请不要继续使用：请重新登录，或者回到门户重新点进来。",
         },
         not_on_login_host: ProblemText {
             title: "登录在另一个地址",
             detail: "本站的登录统一在另一个地址上进行，这里不能完成登录。",
-            remedy: "点下面的按钮过去，登录后会自动带你回来。",
+            remedy: "点下面的按钮过去，登录后会自动带您回来。",
         },
         frame_needs_login: ProblemText {
             title: "请在新标签页中登录",
@@ -344,7 +344,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         form_needs_login: ProblemText {
             title: "请先登录，再提交一次",
-            detail: "你还没有登录，或者登录已经过期，刚才提交的内容没有被接受。",
+            detail: "您还没有登录，或者登录已经过期，刚才提交的内容没有被接受。",
             remedy: "请在新标签页中登录，然后回到这里刷新，浏览器会问是否重新提交；也可以后退，再提交一次。",
         },
     },

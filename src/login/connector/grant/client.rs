@@ -1,4 +1,4 @@
-//! `Client`: our OAuth client at a provider, and its authentication.
+//! `Client`: menshen's OAuth client at a provider, and its authentication.
 
 use std::fmt;
 
@@ -59,7 +59,7 @@ impl<'a> ClientSettings<'a> {
     }
 }
 
-/// Our OAuth client at a provider. `Debug` shows no secret.
+/// menshen's OAuth client at a provider. `Debug` shows no secret.
 #[derive(Clone)]
 pub struct Client {
     id: String,
@@ -70,11 +70,11 @@ pub struct Client {
 /// The credential of the client.
 #[derive(Clone)]
 enum ClientCredential {
-    Nothing,
+    None,
     Secret {
         secret: Secret<String>,
         /// The configured method; absent: the provider's metadata decides.
-        how: Option<ClientAuth>,
+        configured_method: Option<ClientAuth>,
         in_form: bool,
     },
     Key(Box<SigningKey>),
@@ -113,15 +113,17 @@ impl fmt::Debug for Client {
 
 /// The contradiction in the settings of a client, if there is one. Reads no secret.
 pub fn settings_conflict(settings: ClientSettings<'_>) -> Option<&'static str> {
-    let secret = settings.client_secret.is_some();
-    let key = settings.private_key.is_some();
+    let has_secret = settings.client_secret.is_some();
+    let has_key = settings.private_key.is_some();
     match settings.client_auth {
-        _ if secret && key => Some("either `client_secret` or `private_key`, not both"),
-        Some(ClientAuth::Basic | ClientAuth::Post) if !secret => {
+        _ if has_secret && has_key => Some("either `client_secret` or `private_key`, not both"),
+        Some(ClientAuth::Basic | ClientAuth::Post) if !has_secret => {
             Some("this `client_auth` needs a `client_secret`")
         }
-        Some(ClientAuth::PrivateKeyJwt) if !key => Some("this `client_auth` needs a `private_key`"),
-        _ if settings.private_key_id.is_some() && !key => {
+        Some(ClientAuth::PrivateKeyJwt) if !has_key => {
+            Some("this `client_auth` needs a `private_key`")
+        }
+        _ if settings.private_key_id.is_some() && !has_key => {
             Some("`private_key_id` needs a `private_key`")
         }
         _ => None,
@@ -142,7 +144,7 @@ impl Client {
         let credential = match (settings.client_secret, settings.private_key) {
             (Some(secret), _) => ClientCredential::Secret {
                 secret: secret.read().map_err(ConnectorBuildError::Secret)?,
-                how: settings.client_auth,
+                configured_method: settings.client_auth,
                 in_form: settings.client_auth == Some(ClientAuth::Post),
             },
             (None, Some(key)) => {
@@ -155,7 +157,7 @@ impl Client {
                 })?;
                 ClientCredential::Key(Box::new(key))
             }
-            (None, None) => ClientCredential::Nothing,
+            (None, None) => ClientCredential::None,
         };
         Ok(Self {
             id: settings.client_id.to_owned(),
@@ -171,7 +173,7 @@ impl Client {
     /// The authentication method, as in `token_endpoint_auth_methods_supported`.
     pub fn method(&self) -> &'static str {
         match &self.credential {
-            ClientCredential::Nothing => "none",
+            ClientCredential::None => "none",
             ClientCredential::Secret { in_form: false, .. } => "client_secret_basic",
             ClientCredential::Secret { in_form: true, .. } => "client_secret_post",
             ClientCredential::Key(_) => "private_key_jwt",
@@ -181,13 +183,15 @@ impl Client {
     /// The same client with a method that the provider supports
     /// (`token_endpoint_auth_methods_supported`), unless `client_auth` is set.
     pub fn with_supported_methods(&self, methods: &[impl AsRef<str>]) -> Self {
-        let has = |name: &str| methods.iter().any(|method| method.as_ref() == name);
+        let supports = |name: &str| methods.iter().any(|method| method.as_ref() == name);
         let mut client = self.clone();
         if let ClientCredential::Secret {
-            how: None, in_form, ..
+            configured_method: None,
+            in_form,
+            ..
         } = &mut client.credential
         {
-            *in_form = has("client_secret_post") && !has("client_secret_basic");
+            *in_form = supports("client_secret_post") && !supports("client_secret_basic");
         }
         client
     }
@@ -196,7 +200,7 @@ impl Client {
     pub(super) fn secret(&self) -> Option<&str> {
         match &self.credential {
             ClientCredential::Secret { secret, .. } => Some(secret.expose()),
-            ClientCredential::Nothing | ClientCredential::Key(_) => None,
+            ClientCredential::None | ClientCredential::Key(_) => None,
         }
     }
 
@@ -204,7 +208,7 @@ impl Client {
     pub(super) fn authentication(&self, url: &Url) -> ClientAuthentication {
         let id = || ("client_id", Secret::new(self.id.clone()));
         match &self.credential {
-            ClientCredential::Nothing => ClientAuthentication {
+            ClientCredential::None => ClientAuthentication {
                 basic: None,
                 form: vec![id()],
             },
@@ -214,7 +218,7 @@ impl Client {
                 in_form: false,
                 ..
             } => ClientAuthentication {
-                basic: Some((encoded(&self.id), encoded(secret.expose()))),
+                basic: Some((form_encoded(&self.id), form_encoded(secret.expose()))),
                 form: Vec::new(),
             },
             ClientCredential::Secret { secret, .. } => ClientAuthentication {
@@ -277,8 +281,8 @@ impl SigningKey {
             let mut header = Header::new(algorithm);
             header.kid = kid.map(str::to_owned);
             let key = key.ok()?;
-            let tried = jsonwebtoken::encode(&header, &serde_json::json!({}), &key);
-            tried.is_ok().then_some(Self { key, header })
+            let test_token = jsonwebtoken::encode(&header, &serde_json::json!({}), &key);
+            test_token.is_ok().then_some(Self { key, header })
         })
     }
 
@@ -297,7 +301,7 @@ impl SigningKey {
     }
 }
 
-fn encoded(text: &str) -> Secret<String> {
+fn form_encoded(text: &str) -> Secret<String> {
     Secret::new(form_urlencoded::byte_serialize(text.as_bytes()).collect())
 }
 

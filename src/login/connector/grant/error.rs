@@ -9,8 +9,7 @@ use crate::people::provider_tokens::RefreshError;
 /// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// The shortest value that is redacted, in bytes. Shorter values are not secrets, and redacting them
-/// would garble the message.
+/// The shortest value that is redacted, in bytes. Shorter values are not secrets and may be common words.
 const REDACTED_BYTES_MIN: usize = 6;
 
 /// Why a token endpoint issued no tokens.
@@ -70,7 +69,7 @@ impl TokenEndpointError {
     }
 }
 
-/// Maps a response without an error code: status 429 means busy, others unreachable.
+/// Maps a response without an error code: status 429 means that the provider is busy.
 fn transport_error(error: OutboundError) -> ConnectorError {
     match error {
         OutboundError::Status {

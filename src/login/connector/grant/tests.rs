@@ -1,13 +1,13 @@
 use super::*;
 
-fn answer(query: &str) -> Result<String, ConnectorError> {
+fn code_of(query: &str) -> Result<String, ConnectorError> {
     let callback = Url::parse("https://sso.corp.example/.menshen/callback/gh").unwrap();
     let fields = Fields::parse(query.as_bytes()).unwrap();
     authorization_code(&fields, &callback).map(str::to_owned)
 }
 
 #[test]
-fn the_challenge_is_that_of_the_standard() {
+fn the_code_challenge_matches_the_example_of_the_rfc() {
     // RFC 7636, appendix B.
     assert_eq!(
         pkce_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
@@ -16,10 +16,10 @@ fn the_challenge_is_that_of_the_standard() {
 }
 
 #[test]
-fn our_parameters_stand_once_whatever_else_is_asked() {
+fn own_parameters_are_sent_once_and_cannot_be_replaced() {
     let endpoint = "https://id.example/authorize?state=theirs&p=a%26b&prompt=x#top";
     let own = [("state", "ours"), ("client_id", "me"), ("scope", "a b")];
-    let extra = [
+    let configured = [
         ("state", "forged"),
         ("redirect_uri", "https://evil.example"),
         ("request_uri", "https://evil.example/r"),
@@ -28,7 +28,7 @@ fn our_parameters_stand_once_whatever_else_is_asked() {
         ("prompt", "login"),
         ("hd", "corp.example"),
     ];
-    let url = authorize_url(&Url::parse(endpoint).unwrap(), &own, &extra);
+    let url = authorize_url(&Url::parse(endpoint).unwrap(), &own, &configured);
     assert_eq!(
         url.as_str(),
         "https://id.example/authorize?p=a%26b&prompt=login&hd=corp.example&state=ours&client_id=me\
@@ -42,8 +42,8 @@ fn our_parameters_stand_once_whatever_else_is_asked() {
 }
 
 #[test]
-fn a_code_stands_alone_and_once() {
-    assert_eq!(answer("code=abc&state=s&iss=i&x=1&x=2").unwrap(), "abc");
+fn a_repeated_or_malformed_code_is_refused() {
+    assert_eq!(code_of("code=abc&state=s&iss=i&x=1&x=2").unwrap(), "abc");
     let long = format!("code={}", "c".repeat(CODE_BYTES_MAX + 1));
     for bad in [
         "",
@@ -58,16 +58,16 @@ fn a_code_stands_alone_and_once() {
         "error=a%20b",
         &long,
     ] {
-        let error = answer(bad).unwrap_err();
+        let error = code_of(bad).unwrap_err();
         let invalid = matches!(error, ConnectorError::InvalidResponse(_));
         assert!(invalid, "{bad}: {error:?}");
     }
-    assert!(answer(&long[..long.len() - 1]).is_ok());
+    assert!(code_of(&long[..long.len() - 1]).is_ok());
 }
 
 #[test]
-fn an_error_wins_over_a_code() {
-    let error = answer("code=a&error=access_denied").unwrap_err();
+fn an_error_takes_precedence_over_a_code() {
+    let error = code_of("code=a&error=access_denied").unwrap_err();
     assert!(matches!(
         error,
         ConnectorError::Refused {
@@ -78,26 +78,26 @@ fn an_error_wins_over_a_code() {
 }
 
 #[test]
-fn every_error_of_the_authorization_endpoint_means_something() {
+fn errors_of_the_authorization_endpoint_are_classified() {
     for error in [
         "login_required",
         "interaction_required",
         "consent_required",
         "account_selection_required",
     ] {
-        let said = answer(&format!("error={error}")).unwrap_err();
+        let error_of_login = code_of(&format!("error={error}")).unwrap_err();
         let silent = matches!(
-            said,
+            error_of_login,
             ConnectorError::Refused {
                 why: RefusalReason::InteractionRequired,
                 ..
             }
         );
-        assert!(silent, "{error}: {said:?}");
+        assert!(silent, "{error}: {error_of_login:?}");
     }
     for error in ["temporarily_unavailable", "server_error"] {
-        let said = answer(&format!("error={error}")).unwrap_err();
-        assert!(matches!(said, ConnectorError::Busy(_)), "{error}");
+        let error_of_login = code_of(&format!("error={error}")).unwrap_err();
+        assert!(matches!(error_of_login, ConnectorError::Busy(_)), "{error}");
     }
     for (error, word) in [
         ("invalid_scope", "`scopes`"),
@@ -116,15 +116,16 @@ fn every_error_of_the_authorization_endpoint_means_something() {
             "https://sso.corp.example/.menshen/callback/gh",
         ),
     ] {
-        let said = answer(&format!("error={error}&error_description=%0ahm")).unwrap_err();
-        let ConnectorError::Misconfigured { remedy, source } = said else {
-            panic!("{error}: {said:?}");
+        let error_of_login =
+            code_of(&format!("error={error}&error_description=%0ahm")).unwrap_err();
+        let ConnectorError::Misconfigured { remedy, source } = error_of_login else {
+            panic!("{error}: {error_of_login:?}");
         };
         assert!(remedy.contains(word), "{error}: {remedy}");
         assert_eq!(source.message, format!("{error}: hm"));
     }
     let long = format!("error=x&error_description={}", "d".repeat(5000));
-    let ConnectorError::Misconfigured { source, .. } = answer(&long).unwrap_err() else {
+    let ConnectorError::Misconfigured { source, .. } = code_of(&long).unwrap_err() else {
         panic!("misconfigured");
     };
     assert_eq!(source.message.len(), 300);

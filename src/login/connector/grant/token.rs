@@ -14,7 +14,7 @@ use crate::people::provider_tokens::RefreshError;
 use crate::secret::Secret;
 
 /// The maximum length of a response, in bytes.
-const ANSWER_BYTES_MAX: usize = 256 << 10;
+const RESPONSE_BYTES_MAX: usize = 256 << 10;
 
 /// The maximum length of an access or refresh token, in bytes.
 const TOKEN_BYTES_MAX: usize = 16 << 10;
@@ -28,7 +28,7 @@ const SCOPE_BYTES_MAX: usize = 4096;
 /// The maximum lifetime of an access token; longer ones are reduced to it.
 const LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
-// The names of the calls in errors and logs.
+/// The calls, with their names in errors and logs.
 const REDEEM: OutboundCall = OutboundCall::once("token");
 const REFRESH: OutboundCall = OutboundCall::once("refresh");
 
@@ -122,7 +122,7 @@ impl Client {
         let authentication = self.authentication(at.url);
         let mut form = form.to_vec();
         form.extend(authentication.form());
-        let outbound = at.outbound.with_response_limit(ANSWER_BYTES_MAX);
+        let outbound = at.outbound.with_response_limit(RESPONSE_BYTES_MAX);
         let response = outbound
             .post_form(at.url, &form, authentication.credentials(), call)
             .await
@@ -131,12 +131,12 @@ impl Client {
         redacted.extend(authentication.secrets());
         // A Basic credential contains the secret only in encoded form.
         redacted.extend(self.secret());
-        read(&response, at.dialect, &redacted, call.name())
+        read_response(&response, at.dialect, &redacted, call.name())
     }
 }
 
-/// Reads a response. An error code counts with any status, because some providers send it with 200.
-fn read(
+/// Reads a response. An error code counts with any status, because some providers send errors with 200.
+fn read_response(
     response: &FormResponse,
     dialect: TokenEndpointDialect<'_>,
     redacted: &[&str],
@@ -152,8 +152,8 @@ fn read(
         None => Some(body),
         Some(at) => response.body.pointer(at).and_then(Value::as_object),
     };
-    let granted_any = tokens.is_some_and(|tokens| tokens.contains_key("access_token"));
-    let error = error_of(body).or_else(|| number_of(body).filter(|_| !granted_any));
+    let has_access_token = tokens.is_some_and(|tokens| tokens.contains_key("access_token"));
+    let error = standard_error(body).or_else(|| numeric_error(body).filter(|_| !has_access_token));
     if let Some((error, description)) = error {
         let refusal = error::source_refusal(
             call,
@@ -175,44 +175,44 @@ fn read(
         ));
     }
     let tokens = tokens.ok_or_else(|| incomplete("an object where `token_at` points"))?;
-    granted(tokens, dialect).map_err(incomplete)
+    read_tokens(tokens, dialect).map_err(incomplete)
 }
 
 /// The error code and description of a response as in RFC 6749.
-fn error_of(body: &Map<String, Value>) -> Option<(String, Option<&str>)> {
+fn standard_error(body: &Map<String, Value>) -> Option<(String, Option<&str>)> {
     let error = match body.get("error")? {
         Value::Null | Value::Bool(false) => return None,
         Value::String(error) if error.is_empty() => return None,
-        Value::String(error) => bounded(error),
-        other => bounded(&other.to_string()),
+        Value::String(error) => truncated(error),
+        other => truncated(&other.to_string()),
     };
     Some((
         error,
-        text_of(body, &["error_description", "msg", "message"]),
+        first_text(body, &["error_description", "msg", "message"]),
     ))
 }
 
 /// The error code and message of providers that send a number.
-fn number_of(body: &Map<String, Value>) -> Option<(String, Option<&str>)> {
+fn numeric_error(body: &Map<String, Value>) -> Option<(String, Option<&str>)> {
     let number = ["code", "errcode"]
         .iter()
         .find_map(|name| body.get(*name))?;
     let number = number.as_i64().filter(|number| *number != 0)?;
-    let words = text_of(body, &["msg", "message", "errmsg"]);
-    Some((format!("code {number}"), words))
+    let message = first_text(body, &["msg", "message", "errmsg"]);
+    Some((format!("code {number}"), message))
 }
 
-fn text_of<'a>(body: &'a Map<String, Value>, names: &[&str]) -> Option<&'a str> {
+fn first_text<'a>(body: &'a Map<String, Value>, names: &[&str]) -> Option<&'a str> {
     names
         .iter()
         .find_map(|name| body.get(*name).and_then(Value::as_str))
 }
 
-fn bounded(error: &str) -> String {
+fn truncated(error: &str) -> String {
     error.chars().take(super::ERROR_BYTES_MAX).collect()
 }
 
-fn granted(
+fn read_tokens(
     tokens: &Map<String, Value>,
     dialect: TokenEndpointDialect<'_>,
 ) -> Result<TokenResponse, &'static str> {

@@ -56,9 +56,12 @@ impl AppToken {
         }
     }
 
-    /// The token; `ask` requests it when there is none. Concurrent callers wait for one request, at
-    /// most [`CALL_TIMEOUT`]; when the requesting caller is dropped, the next one takes over.
-    pub(crate) async fn get<F, E>(&self, ask: impl FnOnce() -> F) -> Result<Arc<Secret<String>>, E>
+    /// The token; `request` is called if there is none. Concurrent callers wait for one request, at most
+    /// [`CALL_TIMEOUT`]; if the requesting caller is dropped, the next one takes over.
+    pub(crate) async fn get<F, E>(
+        &self,
+        request: impl FnOnce() -> F,
+    ) -> Result<Arc<Secret<String>>, E>
     where
         F: Future<Output = Result<IssuedToken, E>>,
         E: CallError,
@@ -69,10 +72,10 @@ impl AppToken {
             Ok(CacheLookup::LoadPermit(permit)) => permit,
             Err(_) => return Err(OutboundError::Timeout { call: self.call }.into()),
         };
-        let asked_at = self.clock.now();
-        let error = match ask().await {
+        let requested_at = self.clock.now();
+        let error = match request().await {
             Ok(IssuedToken { token, lifetime }) => {
-                let age = self.clock.now().since(asked_at);
+                let age = self.clock.now().since(requested_at);
                 return Ok(permit.store(
                     Arc::new(token),
                     usable_lifetime(lifetime).saturating_sub(age),
@@ -91,7 +94,7 @@ impl AppToken {
             settings are corrected meanwhile",
             self.source
         );
-        // Every login that fails meanwhile logs when the next request is due.
+        // Every login that fails meanwhile logs when the next request may be sent.
         let message = format!("{}, and no new request before {until}", refusal.message);
         let refusal = SourceRefusal {
             message,
@@ -104,7 +107,7 @@ impl AppToken {
     /// new one.
     pub(crate) async fn call<F, C, T, E>(
         &self,
-        ask: impl Fn() -> F,
+        request: impl Fn() -> F,
         call: impl Fn(Arc<Secret<String>>) -> C,
     ) -> Result<T, E>
     where
@@ -112,13 +115,13 @@ impl AppToken {
         C: Future<Output = Result<T, E>>,
         E: CallError,
     {
-        let token = self.get(&ask).await?;
+        let token = self.get(&request).await?;
         match call(Arc::clone(&token)).await {
             Err(error) if error.is_token_refused() => {
                 self.forget(&token);
-                call(self.get(&ask).await?).await
+                call(self.get(&request).await?).await
             }
-            answered => answered,
+            result => result,
         }
     }
 
@@ -146,21 +149,21 @@ mod tests {
 
     /// An error code of the source: -1 is transient, 42001 rejects the token.
     #[derive(Debug)]
-    struct Fault(SourceRefusal);
+    struct TestError(SourceRefusal);
 
-    impl From<SourceRefusal> for Fault {
+    impl From<SourceRefusal> for TestError {
         fn from(refusal: SourceRefusal) -> Self {
             Self(refusal)
         }
     }
 
-    impl From<OutboundError> for Fault {
+    impl From<OutboundError> for TestError {
         fn from(error: OutboundError) -> Self {
             refused(-1, &error.to_string())
         }
     }
 
-    impl CallError for Fault {
+    impl CallError for TestError {
         fn is_token_refused(&self) -> bool {
             self.0.code == 42001
         }
@@ -170,33 +173,34 @@ mod tests {
         }
     }
 
-    fn refused(code: i64, message: &str) -> Fault {
-        Fault(SourceRefusal {
+    fn refused(code: i64, message: &str) -> TestError {
+        TestError(SourceRefusal {
             call: "gettoken",
             code,
             message: message.to_owned(),
         })
     }
 
-    struct Source {
+    struct TestSource {
         token: AppToken,
         clock: Clock,
-        given: AtomicUsize,
+        requests: AtomicUsize,
     }
 
-    impl Source {
+    impl TestSource {
         fn new() -> Self {
             let clock = Clock::manual(Timestamp::from_unix_s(1_000));
             Self {
                 token: AppToken::new("the source", "gettoken", clock.clone()),
                 clock,
-                given: AtomicUsize::new(0),
+                requests: AtomicUsize::new(0),
             }
         }
 
-        async fn give(&self) -> Result<IssuedToken, Fault> {
+        /// Issues the next token: `token-0`, `token-1` …
+        async fn issue(&self) -> Result<IssuedToken, TestError> {
             tokio::task::yield_now().await;
-            let number = self.given.fetch_add(1, Ordering::Relaxed);
+            let number = self.requests.fetch_add(1, Ordering::Relaxed);
             Ok(IssuedToken {
                 token: Secret::new(format!("token-{number}")),
                 lifetime: Duration::from_secs(7200),
@@ -204,35 +208,36 @@ mod tests {
         }
 
         async fn token(&self) -> String {
-            let token = self.token.get(|| self.give()).await;
+            let token = self.token.get(|| self.issue()).await;
             token.unwrap().expose().clone()
         }
 
+        /// Requests the token and refuses to issue one; returns the refusal that the caller gets.
         async fn refuse(&self, code: i64) -> SourceRefusal {
-            let ask = || async {
-                self.given.fetch_add(1, Ordering::Relaxed);
+            let request = || async {
+                self.requests.fetch_add(1, Ordering::Relaxed);
                 Err(refused(code, "no"))
             };
-            let Fault(refusal) = self.token.get(ask).await.unwrap_err();
+            let TestError(refusal) = self.token.get(request).await.unwrap_err();
             refusal
         }
 
-        fn given(&self) -> usize {
-            self.given.load(Ordering::Relaxed)
+        fn request_count(&self) -> usize {
+            self.requests.load(Ordering::Relaxed)
         }
     }
 
     #[tokio::test]
     async fn concurrent_callers_share_one_token_request() {
-        let source = Source::new();
+        let source = TestSource::new();
         let all = futures_util::future::join_all((0..50).map(|_| source.token())).await;
         assert!(all.iter().all(|token| token == "token-0"));
-        assert_eq!(source.given(), 1);
+        assert_eq!(source.request_count(), 1);
     }
 
     #[tokio::test]
     async fn a_token_is_replaced_five_minutes_before_it_expires() {
-        let source = Source::new();
+        let source = TestSource::new();
         source.token().await;
         source.clock.advance(Duration::from_secs(6899));
         assert_eq!(source.token().await, "token-0");
@@ -242,10 +247,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_lifetime_of_a_token_starts_at_its_request() {
-        let source = Source::new();
+        let source = TestSource::new();
         let slow = || async {
             source.clock.advance(Duration::from_secs(100));
-            source.give().await
+            source.issue().await
         };
         assert!(source.token.get(slow).await.is_ok());
         source.clock.advance(Duration::from_secs(6799));
@@ -256,8 +261,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_rejected_token_is_discarded_but_not_its_successor() {
-        let source = Source::new();
-        let first = source.token.get(|| source.give()).await.unwrap();
+        let source = TestSource::new();
+        let first = source.token.get(|| source.issue()).await.unwrap();
         source.token.forget(&first);
         assert_eq!(source.token().await, "token-1");
         source.token.forget(&first);
@@ -266,11 +271,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_with_a_rejected_token_is_repeated_once_with_a_new_token() {
-        let source = Source::new();
-        let made = AtomicUsize::new(0);
+        let source = TestSource::new();
+        let calls = AtomicUsize::new(0);
         let call = async |good: &str| {
             let call = |token: Arc<Secret<String>>| {
-                made.fetch_add(1, Ordering::Relaxed);
+                calls.fetch_add(1, Ordering::Relaxed);
                 let good = token.expose() == good;
                 async move {
                     if good {
@@ -280,24 +285,30 @@ mod tests {
                     }
                 }
             };
-            source.token.call(|| source.give(), call).await
+            source.token.call(|| source.issue(), call).await
         };
         assert!(call("token-1").await.is_ok());
-        assert_eq!((made.load(Ordering::Relaxed), source.given()), (2, 2));
-        let Err(Fault(refusal)) = call("none").await else {
+        assert_eq!(
+            (calls.load(Ordering::Relaxed), source.request_count()),
+            (2, 2)
+        );
+        let Err(TestError(refusal)) = call("none").await else {
             panic!("the source must reject every token");
         };
         assert_eq!(refusal.code, 42001);
-        assert_eq!((made.load(Ordering::Relaxed), source.given()), (4, 3));
+        assert_eq!(
+            (calls.load(Ordering::Relaxed), source.request_count()),
+            (4, 3)
+        );
     }
 
     #[tokio::test]
     async fn a_wrong_secret_is_not_retried_for_a_minute() {
-        let source = Source::new();
+        let source = TestSource::new();
         assert_eq!(source.refuse(40001).await.code, 40001);
         source.clock.advance(Duration::from_secs(59));
         let refusal = source.refuse(0).await;
-        assert_eq!((refusal.code, source.given()), (40001, 1));
+        assert_eq!((refusal.code, source.request_count()), (40001, 1));
         let expected = "no, and no new request before 1970-01-01T00:17:40.000Z";
         assert_eq!(refusal.message, expected);
         source.clock.advance(Duration::from_secs(1));
@@ -306,30 +317,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_transient_error_is_retried_at_once() {
-        let source = Source::new();
+        let source = TestSource::new();
         assert_eq!(source.refuse(-1).await.code, -1);
         assert_eq!(source.token().await, "token-1");
     }
 
     #[tokio::test]
     async fn a_dropped_request_is_taken_over_by_the_next_caller() {
-        let source = Source::new();
-        let never = std::future::pending::<Result<IssuedToken, Fault>>;
-        let mut leaving = Box::pin(source.token.get(never));
-        assert!(futures_util::poll!(&mut leaving).is_pending());
-        drop(leaving);
+        let source = TestSource::new();
+        let never = std::future::pending::<Result<IssuedToken, TestError>>;
+        let mut dropped = Box::pin(source.token.get(never));
+        assert!(futures_util::poll!(&mut dropped).is_pending());
+        drop(dropped);
         assert_eq!(source.token().await, "token-0");
     }
 
     #[tokio::test(start_paused = true)]
     async fn waiting_for_another_request_times_out() {
-        let source = Source::new();
-        let never = std::future::pending::<Result<IssuedToken, Fault>>;
-        let asking = timeout(CALL_TIMEOUT * 2, source.token.get(never));
-        let waiting = source.token.get(|| source.give());
-        let (asking, waiting) = futures_util::future::join(asking, waiting).await;
-        assert!(asking.is_err());
-        let Fault(refusal) = waiting.unwrap_err();
+        let source = TestSource::new();
+        let never = std::future::pending::<Result<IssuedToken, TestError>>;
+        let requesting = timeout(CALL_TIMEOUT * 2, source.token.get(never));
+        let waiting = source.token.get(|| source.issue());
+        let (requesting, waiting) = futures_util::future::join(requesting, waiting).await;
+        assert!(requesting.is_err());
+        let TestError(refusal) = waiting.unwrap_err();
         assert_eq!(refusal.message, "gettoken was not answered in time");
     }
 

@@ -113,7 +113,7 @@ pub enum ProfileAuth {
 
 impl Config {
     /// Every configured URL, with its key.
-    pub(super) fn addresses(&self) -> impl Iterator<Item = (&'static str, &Url)> {
+    pub(super) fn urls(&self) -> impl Iterator<Item = (&'static str, &Url)> {
         [
             ("base_url", &self.base_url),
             ("authorize_url", &self.authorize_url),

@@ -33,10 +33,10 @@ impl Kind for Config {
             ("subject", &self.subject),
             ("vouched_email", &self.vouched_email),
         ];
-        let written = expressions
+        let configured = expressions
             .into_iter()
             .filter_map(|(key, text)| Some((key, text.as_deref()?)));
-        written
+        configured
             .map(|(key, text)| (KeyPath::of([NAME, key]), text, Scope::Mapping))
             .collect()
     }
@@ -57,7 +57,7 @@ impl Kind for Config {
         {
             let mut names = self.profiles.keys().chain(self.authorize_params.keys());
             let key_path = KeyPath::of([NAME, key]);
-            problems.push(match names.find(|known| Some(*known) == name.as_ref()) {
+            problems.push(match names.find(|key| Some(*key) == name.as_ref()) {
                 None => SettingProblem::value(key_path, format!("{key}: {message}"), help),
                 Some(name) => SettingProblem::value(key_path.key(name), message, help),
             });
@@ -73,11 +73,11 @@ impl Kind for Config {
     fn warnings(&self) -> Vec<(KeyPath<'_>, String)> {
         let mut warnings = Vec::new();
         let text = "plain http: an attacker in the network can read codes, tokens and profiles";
-        let addresses = self.addresses();
-        let addresses = addresses.map(|(key, url)| (KeyPath::of([NAME, key]), url));
+        let urls = self.urls();
+        let urls = urls.map(|(key, url)| (KeyPath::of([NAME, key]), url));
         let profiles = self.profiles.iter();
         let profiles = profiles.map(|(name, url)| (KeyPath::of([NAME, "profiles", name]), url));
-        for (key_path, url) in addresses.chain(profiles) {
+        for (key_path, url) in urls.chain(profiles) {
             if sends_in_clear_text(url) {
                 warnings.push((key_path, text.to_owned()));
             }

@@ -29,9 +29,9 @@ pub enum Preset {
 /// The settings of a provider that the configuration does not override.
 #[derive(Debug)]
 pub(super) struct ProviderDefaults {
-    /// Without `base_url`.
+    /// The endpoints without `base_url`.
     pub(super) cloud: Option<Endpoints>,
-    /// With `base_url`.
+    /// The endpoints with `base_url`.
     pub(super) self_hosted: Option<Endpoints>,
     pub(super) scopes: &'static [&'static str],
     pub(super) client_auth: ClientAuth,
@@ -43,7 +43,7 @@ pub(super) struct ProviderDefaults {
     pub(super) subject: &'static str,
     /// CEL: the e-mail address that the provider has verified.
     pub(super) vouched_email: Option<&'static str>,
-    /// Field and CEL.
+    /// Names of fields, and their CEL expressions.
     pub(super) mapping: &'static [(&'static str, &'static str)],
     /// Further parameters of the authorization request.
     pub(super) params: &'static [(&'static str, &'static str)],

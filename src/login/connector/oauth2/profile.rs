@@ -54,8 +54,8 @@ pub(super) async fn fetch(
         let client = &client;
         async move { Ok((name.clone(), client.get(url, Some(name)).await?)) }
     });
-    let whole = client.get(&settings.profile, None);
-    let (profile, further) = futures_util::future::try_join(whole, try_join_all(further)).await?;
+    let profile = client.get(&settings.profile, None);
+    let (profile, further) = futures_util::future::try_join(profile, try_join_all(further)).await?;
     let Value::Object(profile) = profile else {
         return Err(incomplete(PROFILE, "an object"));
     };
@@ -139,10 +139,12 @@ fn read_profile(
     };
     let subject = subject
         .and_then(|text| Subject::try_from(text).ok())
-        .ok_or_else(|| unusable("the value of `subject` is not a non-empty text or a number"))?;
+        .ok_or_else(|| {
+            invalid_profile("the value of `subject` is not a non-empty text or a number")
+        })?;
     let verified_fields = match &settings.vouched_email {
         None => None,
-        Some(expression) => email(expression, &raw)?,
+        Some(expression) => verified_email(expression, &raw)?,
     };
     Ok(FetchedProfile {
         subject,
@@ -155,7 +157,7 @@ fn read_profile(
 }
 
 /// The verified e-mail address. A value that is not a string with `@` is ignored.
-fn email(expression: &Expression, raw: &Value) -> Result<Option<String>, ConnectorError> {
+fn verified_email(expression: &Expression, raw: &Value) -> Result<Option<String>, ConnectorError> {
     match evaluate_over_profile(expression, raw) {
         Ok(expression::Value::Text(text)) if text.contains('@') => Ok(Some(text)),
         Ok(_) | Err(EvalError::Missing { .. }) => Ok(None),
@@ -165,22 +167,22 @@ fn email(expression: &Expression, raw: &Value) -> Result<Option<String>, Connect
 
 /// The error in a response with status 200, as providers with numeric error codes send it.
 fn error_in_body(
-    said: &Value,
+    body: &Value,
     call: &'static str,
     access: &Secret<String>,
 ) -> Option<SourceRefusal> {
     let number = ["code", "errcode"]
         .iter()
-        .find_map(|name| said.get(*name))?;
+        .find_map(|name| body.get(*name))?;
     let code = number.as_i64().filter(|number| *number != 0)?;
-    let words = ["msg", "message", "errmsg"]
+    let message = ["msg", "message", "errmsg"]
         .iter()
-        .find_map(|name| said.get(*name)?.as_str())
+        .find_map(|name| body.get(*name)?.as_str())
         .unwrap_or("no message");
     Some(grant::source_refusal(
         call,
         code,
-        words,
+        message,
         None,
         &[access.expose()],
     ))
@@ -234,10 +236,10 @@ fn incomplete(call: &'static str, missing: &'static str) -> ConnectorError {
 }
 
 fn expression_failed(key: &str, error: &EvalError) -> ConnectorError {
-    unusable(&truncated(&format!("`{key}` has no value: {error}")))
+    invalid_profile(&truncated(&format!("`{key}` has no value: {error}")))
 }
 
-fn unusable(why: &str) -> ConnectorError {
+fn invalid_profile(why: &str) -> ConnectorError {
     ConnectorError::InvalidResponse(SourceRefusal {
         call: PROFILE,
         code: 0,

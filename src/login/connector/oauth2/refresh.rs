@@ -30,37 +30,37 @@ impl TokenRefresh for OAuth2 {
             None => tokens.clone(),
         };
         let now = self.clock.now();
-        let usable = tokens
+        let unexpired = tokens
             .access
             .as_ref()
             .filter(|_| tokens.access_expires_at.is_none_or(|end| now < end));
-        let Some(access) = usable else {
-            return Err(RefreshError::Unavailable(Box::new(said(
+        let Some(access) = unexpired else {
+            return Err(RefreshError::Unavailable(Box::new(refusal(
                 "the session has no valid access token",
             ))));
         };
-        let asked = profile::fetch(&self.outbound, &self.settings, access);
-        let asked = timeout(LOGIN_TIMEOUT, asked).await.unwrap_or_else(|_| {
+        let fetch = profile::fetch(&self.outbound, &self.settings, access);
+        let fetched = timeout(LOGIN_TIMEOUT, fetch).await.unwrap_or_else(|_| {
             Err(ConnectorError::NoUsableResponse(OutboundError::Timeout {
                 call: "the profile",
             }))
         });
-        match asked {
+        match fetched {
             Ok(fetched) if fetched.subject == *subject => Ok(RefreshResponse {
                 tokens,
                 raw: Some(fetched.raw),
                 verified_fields: fetched.verified_fields,
             }),
-            Ok(_) => Err(RefreshError::Gone(Box::new(said(
+            Ok(_) => Err(RefreshError::Gone(Box::new(refusal(
                 "the profile now belongs to another person",
             )))),
             Err(ConnectorError::Misconfigured { source, .. }) if source.code == 401 => {
                 Err(RefreshError::Gone(Box::new(source)))
             }
-            // The old refresh token is used up, so the new tokens are kept although the profile is missing.
+            // The old refresh token is used up, so the new tokens are stored although the profile is missing.
             Err(error) => {
                 let error = crate::telemetry::error_chain(&error).to_string();
-                tracing::warn!(error, "the tokens were refreshed, but the profile was not");
+                tracing::warn!(error, "a session is refreshed without a new profile");
                 Ok(RefreshResponse {
                     tokens,
                     raw: None,
@@ -71,7 +71,7 @@ impl TokenRefresh for OAuth2 {
     }
 }
 
-fn said(message: &str) -> SourceRefusal {
+fn refusal(message: &str) -> SourceRefusal {
     SourceRefusal {
         call: REFRESH,
         code: 0,

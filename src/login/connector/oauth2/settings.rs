@@ -66,7 +66,7 @@ fn setting_error(
 }
 
 impl ProviderSettings {
-    /// Merges both. Reads no secret and sends no request.
+    /// Merges the configuration with the defaults of its preset. Reads no secret and sends no request.
     pub(super) fn of(config: &Config) -> Result<Self, SettingError> {
         if let Some(why) = grant::settings_conflict(config.client()) {
             let help = "a client has a secret, or a key, or neither";
@@ -85,13 +85,13 @@ impl ProviderSettings {
             .preset
             .map_or_else(presets::no_preset, |preset| preset.defaults());
         let endpoints = preset_endpoints(config, defaults)?;
-        let address = |key, own: &Option<Url>, default: fn(&Endpoints) -> &'static str| {
+        let endpoint = |key, own: &Option<Url>, default: fn(&Endpoints) -> &'static str| {
             let help = "without a preset every endpoint is required";
             let default =
                 endpoints.map(|(all, base)| expand(default(all), base, &config.client_id));
             own.clone()
                 .or_else(|| default.flatten())
-                .ok_or_else(|| setting_error(key, "it is not given", help))
+                .ok_or_else(|| setting_error(key, "it is missing", help))
                 .and_then(|url| checked_url(key, url))
         };
         let text = |own: &Option<String>, default: Option<&str>| {
@@ -100,10 +100,10 @@ impl ProviderSettings {
         let separator = config.scope_separator.as_deref().unwrap_or(" ");
         Ok(Self {
             defaults,
-            authorize: address("authorize_url", &config.authorize_url, |all| all.authorize)?,
-            token: address("token_url", &config.token_url, |all| all.token)?,
+            authorize: endpoint("authorize_url", &config.authorize_url, |all| all.authorize)?,
+            token: endpoint("token_url", &config.token_url, |all| all.token)?,
             token_at: pointer("token_at", text(&config.token_at, None))?,
-            profile: address("profile_url", &config.profile_url, |all| all.profile)?,
+            profile: endpoint("profile_url", &config.profile_url, |all| all.profile)?,
             profiles: profiles(config, endpoints)?,
             profile_at: pointer("profile_at", text(&config.profile_at, defaults.profile_at))?,
             profile_auth: config.profile_auth.unwrap_or(defaults.profile_auth),
@@ -125,7 +125,7 @@ fn preset_endpoints<'a>(
     config: &'a Config,
     defaults: &'static ProviderDefaults,
 ) -> Result<Option<(&'static Endpoints, &'a str)>, SettingError> {
-    let given = |key: &Option<Url>| key.is_some();
+    let is_set = |key: &Option<Url>| key.is_some();
     let all = [
         &config.authorize_url,
         &config.token_url,
@@ -159,7 +159,7 @@ fn preset_endpoints<'a>(
             Ok(Some((own, base.as_str().trim_end_matches('/'))))
         }
         (None, _, Some(cloud)) => Ok(Some((cloud, ""))),
-        (None, Some(_), None) if !all.iter().all(|key| given(key)) => Err(setting_error(
+        (None, Some(_), None) if !all.iter().all(|key| is_set(key)) => Err(setting_error(
             "base_url",
             format!("the preset {name} needs it"),
             "such as https://id.corp.example/realms/corp for Keycloak, or \
@@ -178,8 +178,8 @@ fn expand(template: &str, base: &str, client_id: &str) -> Option<Url> {
 
 /// Requires an http(s) URL with a host and without credentials.
 fn checked_url(key: &'static str, url: Url) -> Result<Url, SettingError> {
-    let plain = url.username().is_empty() && url.password().is_none();
-    if matches!(url.scheme(), "http" | "https") && url.has_host() && plain {
+    let has_no_credentials = url.username().is_empty() && url.password().is_none();
+    if matches!(url.scheme(), "http" | "https") && url.has_host() && has_no_credentials {
         return Ok(url);
     }
     let help = "a URL with https:// and a host, without user and password";
@@ -205,19 +205,19 @@ fn profiles(
         );
     }
     for (name, url) in &config.profiles {
-        let at = |message: &str, help| SettingError::Key {
+        let error = |message: &str, help| SettingError::Key {
             key: "profiles",
             name: Some(name.clone()),
             message: message.to_owned(),
             help,
         };
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(is_allowed) {
             let help = "letters, digits and _, at most 64: the mapping reads it as profile.NAME";
-            return Err(at("this name cannot be used", help));
+            return Err(error("this name cannot be used", help));
         }
         let url = checked_url("profiles", url.clone())
-            .map_err(|_| at("this URL cannot be used", "it begins with https://"))?;
+            .map_err(|_| error("this URL cannot be used", "it begins with https://"))?;
         all.push((name.clone(), url));
     }
     if all.len() > PROFILES_MAX {
@@ -260,8 +260,8 @@ fn scope(
     };
     // RFC 6749 §3.3.
     let is_valid = |scope: &&str| {
-        let letter = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-        !scope.is_empty() && scope.bytes().all(letter)
+        let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+        !scope.is_empty() && scope.bytes().all(is_allowed)
     };
     if !scopes.iter().all(is_valid) {
         let help = "each scope is a string of its own, without spaces";
@@ -275,7 +275,7 @@ fn subject(config: &Config, defaults: &ProviderDefaults) -> Result<Expression, S
     if source.is_empty() {
         let help = "CEL over profile: an id that never changes and is never reused, such as \
                     string(profile.id); not an e-mail address or a name";
-        return Err(setting_error("subject", "it is not given", help));
+        return Err(setting_error("subject", "it is missing", help));
     }
     compile("subject", source)
 }
@@ -292,7 +292,7 @@ fn params(
     if let Some(name) = config
         .authorize_params
         .keys()
-        .find(|name| is_own_path(name))
+        .find(|name| is_set_by_menshen(name))
     {
         return Err(SettingError::Key {
             key: "authorize_params",
@@ -310,13 +310,13 @@ fn params(
         .collect())
 }
 
-fn is_own_path(name: &str) -> bool {
+fn is_set_by_menshen(name: &str) -> bool {
     grant::is_reserved(name) || name == "scope"
 }
 
 fn return_param(config: &Config) -> Result<Option<String>, SettingError> {
     match &config.return_param {
-        Some(name) if name.is_empty() || is_own_path(name) => {
+        Some(name) if name.is_empty() || is_set_by_menshen(name) => {
             let help = "the name of a parameter that the provider reads, such as returnUrl";
             Err(setting_error(
                 "return_param",

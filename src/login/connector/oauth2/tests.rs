@@ -19,7 +19,7 @@ fn build(text: &str) -> Result<OAuth2, ConnectorBuildError> {
     let deps = ConnectorDeps {
         id: "gh".parse().unwrap(),
         callback: Url::parse("https://sso.corp.example/.menshen/callback/gh").unwrap(),
-        own: Url::parse("https://sso.corp.example/.menshen").unwrap(),
+        own_pages_url: Url::parse("https://sso.corp.example/.menshen").unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: Clock::manual(Timestamp::from_unix_s(1_800_000_000)),
     };
@@ -35,8 +35,8 @@ fn pending() -> Pending {
     )
 }
 
-fn sent(oauth2: &OAuth2, ask: &AuthnRequest) -> (Url, BTreeMap<String, String>) {
-    let url = oauth2.authorize_url(&pending(), ask);
+fn authorize_params(oauth2: &OAuth2, request: &AuthnRequest) -> (Url, BTreeMap<String, String>) {
+    let url = oauth2.authorize_url(&pending(), request);
     let all: Vec<_> = url.query_pairs().into_owned().collect();
     let map: BTreeMap<_, _> = all.iter().cloned().collect();
     assert_eq!(all.len(), map.len(), "a parameter is repeated: {url}");
@@ -64,7 +64,7 @@ fn every_preset_builds_and_redirects_to_its_provider() {
     for (preset, more) in PRESETS {
         let name = preset.as_str();
         let oauth2 = build(&format!("preset = '{name}'\n{more}")).unwrap();
-        let (url, sent) = sent(&oauth2, &AuthnRequest::default());
+        let (url, sent) = authorize_params(&oauth2, &AuthnRequest::default());
         assert_eq!(url.scheme(), "https", "{name}");
         for (key, value) in [
             ("response_type", "code"),
@@ -99,7 +99,7 @@ fn configured_parameters_cannot_replace_those_of_menshen() {
          scope_separator = ','\n[authorize_params]\nbrand = '甲'\nsite = 'b'"
     ))
     .unwrap();
-    let (_, sent) = sent(&oauth2, &AuthnRequest::default());
+    let (_, sent) = authorize_params(&oauth2, &AuthnRequest::default());
     assert_eq!((sent["site"].as_str(), sent["brand"].as_str()), ("b", "甲"));
     assert_eq!(sent["scope"], "a,b");
     assert_eq!(sent["back"], "https://sso.corp.example/a?b=c&d");
@@ -120,16 +120,16 @@ fn configured_parameters_cannot_replace_those_of_menshen() {
 
 #[test]
 fn only_supported_optional_parameters_are_sent() {
-    let ask = AuthnRequest {
+    let request = AuthnRequest {
         acr_values: vec!["high".to_owned()],
         max_age: Some(Duration::from_secs(60)),
         prompt: Some(Prompt::SelectAccount),
         login_hint: Some("zhangsan".to_owned()),
         domain_hint: Some("corp.example".to_owned()),
     };
-    let asked = |text: &str| {
-        let (_, mut sent) = sent(&build(text).unwrap(), &ask);
-        for ours in [
+    let optional_params = |text: &str| {
+        let (_, mut sent) = authorize_params(&build(text).unwrap(), &request);
+        for always_sent in [
             "response_type",
             "client_id",
             "redirect_uri",
@@ -140,25 +140,28 @@ fn only_supported_optional_parameters_are_sent() {
             "site",
             "access_type",
         ] {
-            sent.remove(ours);
+            sent.remove(always_sent);
         }
         sent.into_iter().collect::<Vec<_>>()
     };
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let prompt = pair("prompt", "select_account");
     assert_eq!(
-        asked("preset = 'github'"),
+        optional_params("preset = 'github'"),
         [pair("login", "zhangsan"), prompt.clone()]
     );
     assert_eq!(
-        asked("preset = 'google'"),
+        optional_params("preset = 'google'"),
         [
             pair("hd", "corp.example"),
             pair("login_hint", "zhangsan"),
             prompt
         ]
     );
-    assert_eq!(asked(&format!("{ENDPOINTS}subject = 'profile.id'")), []);
+    assert_eq!(
+        optional_params(&format!("{ENDPOINTS}subject = 'profile.id'")),
+        []
+    );
 }
 
 #[test]
@@ -168,19 +171,19 @@ fn the_app_of_a_provider_is_recognised() {
         toml::from_str::<Config>(&text).unwrap().features()
     };
     let feishu = features("feishu");
-    assert!(feishu.is_own_app("Mozilla/5.0 (iPhone) Lark/7.1.0 LarkLocale/zh_CN"));
-    assert!(feishu.is_own_app("Mozilla/5.0 Feishu/7.1"));
-    assert!(!feishu.is_own_app("Mozilla/5.0 Firefox/140.0"));
-    assert!(!features("github").is_own_app("Lark/7"));
+    assert!(feishu.is_app_of_source("Mozilla/5.0 (iPhone) Lark/7.1.0 LarkLocale/zh_CN"));
+    assert!(feishu.is_app_of_source("Mozilla/5.0 Feishu/7.1"));
+    assert!(!feishu.is_app_of_source("Mozilla/5.0 Firefox/140.0"));
+    assert!(!features("github").is_app_of_source("Lark/7"));
 }
 
 #[test]
 fn the_logout_url_has_the_return_parameter() {
-    let back = Url::parse("https://sso.corp.example/bye?a=b").unwrap();
+    let return_url = Url::parse("https://sso.corp.example/bye?a=b").unwrap();
     let page = |text: &str| {
         build(text)
             .unwrap()
-            .logout_page(&back, "s t")
+            .logout_page(&return_url, "s t")
             .map(String::from)
     };
     let keycloak = "preset = 'keycloak'\nbase_url = 'https://id.corp.example/realms/corp'";
@@ -258,8 +261,8 @@ fn mapped(preset: &str, raw: &Value) -> (MappedProfile, String, Option<String>) 
         _ => None,
     };
     let subject = text(&oauth2.settings.subject).unwrap();
-    let vouched = oauth2.settings.vouched_email.as_ref().and_then(text);
-    (mapping.map(raw).unwrap(), subject, vouched)
+    let verified_email = oauth2.settings.vouched_email.as_ref().and_then(text);
+    (mapping.map(raw).unwrap(), subject, verified_email)
 }
 
 #[test]
@@ -273,13 +276,13 @@ fn only_the_primary_verified_address_of_github_links_accounts() {
         "teams": [{ "slug": "ops", "organization": { "login": "corp" } }],
         "orgs": [{ "login": "corp" }],
     });
-    let (all, subject, vouched) = mapped("github", &raw);
+    let (all, subject, verified_email) = mapped("github", &raw);
     assert_eq!(
         (all.login.as_str(), subject.as_str()),
         ("octocat", "583231")
     );
     assert_eq!(all.fields.email.as_deref(), Some("octo@corp.example"));
-    assert_eq!(vouched.as_deref(), Some("octo@corp.example"));
+    assert_eq!(verified_email.as_deref(), Some("octo@corp.example"));
     assert_eq!(
         (all.fields.groups, all.fields.orgs),
         (vec!["corp/ops".to_owned()], vec!["corp".to_owned()])
@@ -290,14 +293,14 @@ fn only_the_primary_verified_address_of_github_links_accounts() {
         json!([]),
     ] {
         raw["emails"] = emails;
-        let (all, _, vouched) = mapped("github", &raw);
-        assert_eq!((all.fields.email, vouched), (None, None));
+        let (all, _, verified_email) = mapped("github", &raw);
+        assert_eq!((all.fields.email, verified_email), (None, None));
     }
 }
 
 #[test]
 fn gitlab_and_google_profiles_are_mapped() {
-    let (all, subject, vouched) = mapped(
+    let (all, subject, verified_email) = mapped(
         "gitlab",
         &json!({
             "sub": "7", "preferred_username": "zhangsan", "name": "张三", "email": "z@corp.example",
@@ -305,7 +308,7 @@ fn gitlab_and_google_profiles_are_mapped() {
         }),
     );
     assert_eq!(
-        (all.login.as_str(), subject.as_str(), vouched),
+        (all.login.as_str(), subject.as_str(), verified_email),
         ("zhangsan", "7", None)
     );
     assert_eq!(all.fields.groups, ["corp", "corp/ops"]);
@@ -319,12 +322,12 @@ fn gitlab_and_google_profiles_are_mapped() {
             }),
         )
     };
-    let (all, subject, vouched) = google(json!(true));
+    let (all, subject, verified_email) = google(json!(true));
     assert_eq!(
         (all.login.as_str(), subject.as_str()),
         ("z@corp.example", "110")
     );
-    assert_eq!(vouched.as_deref(), Some("z@corp.example"));
+    assert_eq!(verified_email.as_deref(), Some("z@corp.example"));
     assert_eq!(all.fields.tenant_code.as_deref(), Some("corp.example"));
     for other in [
         json!(false),
@@ -339,7 +342,7 @@ fn gitlab_and_google_profiles_are_mapped() {
 
 #[test]
 fn microsoft_and_keycloak_profiles_are_mapped() {
-    let (all, subject, vouched) = mapped(
+    let (all, subject, verified_email) = mapped(
         "microsoft",
         &json!({
             "id": "48d3", "userPrincipalName": "z@corp.example", "displayName": "张三", "mail": null,
@@ -347,7 +350,7 @@ fn microsoft_and_keycloak_profiles_are_mapped() {
         }),
     );
     assert_eq!(
-        (all.login.as_str(), subject.as_str(), vouched),
+        (all.login.as_str(), subject.as_str(), verified_email),
         ("z@corp.example", "48d3", None)
     );
     assert_eq!(
@@ -355,7 +358,7 @@ fn microsoft_and_keycloak_profiles_are_mapped() {
         (vec!["ops".to_owned()], None)
     );
 
-    let (all, subject, vouched) = mapped(
+    let (all, subject, verified_email) = mapped(
         "keycloak",
         &json!({
             "sub": "f-1", "preferred_username": "zhangsan", "email": "z@corp.example",
@@ -363,7 +366,7 @@ fn microsoft_and_keycloak_profiles_are_mapped() {
         }),
     );
     assert_eq!(
-        (all.login.as_str(), subject.as_str(), vouched),
+        (all.login.as_str(), subject.as_str(), verified_email),
         ("zhangsan", "f-1", None)
     );
     assert_eq!(
@@ -385,7 +388,7 @@ fn gitee_and_feishu_profiles_are_mapped() {
         ("zhangsan", "8", None)
     );
 
-    let (all, subject, vouched) = mapped(
+    let (all, subject, verified_email) = mapped(
         "feishu",
         &json!({
             "name": "张三", "open_id": "ou_1", "union_id": "on_1", "user_id": "zhangsan",
@@ -394,7 +397,7 @@ fn gitee_and_feishu_profiles_are_mapped() {
         }),
     );
     assert_eq!(
-        (all.login.as_str(), subject.as_str(), vouched),
+        (all.login.as_str(), subject.as_str(), verified_email),
         ("zhangsan", "on_1", None)
     );
     assert_eq!(all.fields.email.as_deref(), Some("z@corp.example"));

@@ -1,4 +1,4 @@
-//! The person that a bearer token of this issuer names.
+//! The person whom a bearer token of this issuer names.
 
 use serde_json::{Map, Value};
 
@@ -15,28 +15,28 @@ const SUBJECT_BYTES_MAX: usize = 255;
 const CLIENT_ID_CLAIMS: [&str; 5] = ["client_id", "azp", "appid", "cid", "clientId"];
 
 impl TokenReader for Oidc {
-    fn read(&self, shown: &PresentedToken) -> Result<Profile, TokenSubjectError> {
-        let sub = shown.claims.get("sub").and_then(Value::as_str);
+    fn read(&self, token: &PresentedToken) -> Result<Profile, TokenSubjectError> {
+        let sub = token.claims.get("sub").and_then(Value::as_str);
         let sub = sub.filter(|sub| !sub.is_empty() && sub.len() <= SUBJECT_BYTES_MAX);
         let sub = sub.ok_or(TokenSubjectError::NoSubject)?;
-        if is_client_credentials_token(&shown.claims, sub) {
+        if is_client_credentials_token(&token.claims, sub) {
             return Err(TokenSubjectError::Program);
         }
-        let subject = Subject::try_from(shown.tenant.qualify(sub));
-        let raw = userinfo::merge_claims(shown.claims.clone(), None);
+        let subject = Subject::try_from(token.tenant.qualify(sub));
+        let raw = userinfo::merge_claims(token.claims.clone(), None);
         Ok(Profile {
             subject: subject.map_err(|_| TokenSubjectError::NoSubject)?,
             verified_fields: userinfo::verified_emails(&raw),
             provider_sid: id_token::short_text(raw.get("sid"))
-                .map(|sid| shown.tenant.qualify(&sid)),
+                .map(|sid| token.tenant.qualify(&sid)),
             raw: Value::Object(raw),
             auth_context: AuthContext {
                 // Without `auth_time` the authentication counts as old.
-                auth_time: shown
+                auth_time: token
                     .auth_context
                     .auth_time
                     .or(Some(Timestamp::from_unix_s(0))),
-                ..shown.auth_context.clone()
+                ..token.auth_context.clone()
             },
             tokens: None,
         })
@@ -47,9 +47,9 @@ impl TokenReader for Oidc {
 /// in for it. Providers mark such tokens in different ways.
 fn is_client_credentials_token(claims: &Map<String, Value>, sub: &str) -> bool {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    let clients = || CLIENT_ID_CLAIMS.iter().filter_map(|name| text(name));
+    let client_ids = || CLIENT_ID_CLAIMS.iter().filter_map(|name| text(name));
     // RFC 9068 §2.2: without a person the subject is the client. Auth0 adds `@clients`.
-    let is_client = clients().any(|client| sub == client || sub == format!("{client}@clients"));
+    let is_client = client_ids().any(|client| sub == client || sub == format!("{client}@clients"));
     // Entra ID: the `sub` of a person differs from their `oid`.
     let is_app = text("idtyp") == Some("app")
         || (text("tid").is_some() && text("oid") == Some(sub) && text("scp").is_none());
@@ -60,8 +60,9 @@ fn is_client_credentials_token(claims: &Map<String, Value>, sub: &str) -> bool {
         .any(|grant| matches!(*grant, "client-credentials" | "client_credentials"));
     // Keycloak has a user `service-account-CLIENT` for such a client.
     let user = text("preferred_username").and_then(|user| user.strip_prefix("service-account-"));
-    let is_account = user.is_some_and(|user| clients().any(|it| it.eq_ignore_ascii_case(user)));
-    is_client || is_app || by_grant || is_account
+    let is_service_account =
+        user.is_some_and(|user| client_ids().any(|it| it.eq_ignore_ascii_case(user)));
+    is_client || is_app || by_grant || is_service_account
 }
 
 #[cfg(test)]

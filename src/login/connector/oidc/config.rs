@@ -114,18 +114,18 @@ impl Config {
         if self.algorithms.as_ref().is_some_and(Vec::is_empty) {
             add("algorithms", "it is empty: name one, or remove the key");
         }
-        let addresses = [
+        let urls = [
             ("metadata_url", &self.metadata_url),
             ("jwks_url", &self.jwks_url),
         ];
-        for (key, url) in addresses {
-            let web = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-            if url.as_ref().is_some_and(|url| !web(url)) {
+        for (key, url) in urls {
+            let is_web_url = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+            if url.as_ref().is_some_and(|url| !is_web_url(url)) {
                 add(key, "it begins with http:// or https://");
             }
         }
         for name in self.authorize_params.keys() {
-            if name.is_empty() || is_own_path(name) {
+            if name.is_empty() || is_set_by_menshen(name) {
                 let why = format!("menshen itself sets `{name}`: remove it here");
                 add("authorize_params", &why);
             }
@@ -153,14 +153,14 @@ impl Config {
 }
 
 /// Whether menshen itself sets this parameter of the authorization request.
-pub(super) fn is_own_path(name: &str) -> bool {
+pub(super) fn is_set_by_menshen(name: &str) -> bool {
     grant::is_reserved(name) || PARAMS_WITH_OWN_KEY.contains(&name)
 }
 
 /// RFC 6749 §3.3.
 fn is_scope(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-    !text.is_empty() && text.bytes().all(plain)
+    let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    !text.is_empty() && text.bytes().all(is_allowed)
 }
 
 fn default_scopes() -> Vec<String> {
@@ -175,10 +175,11 @@ fn default_userinfo() -> bool {
 mod tests {
     use super::*;
 
-    const LEAST: &str = "issuer = 'https://id.corp.example/realms/corp'\nclient_id = 'menshen'\n";
+    const REQUIRED_SETTINGS: &str =
+        "issuer = 'https://id.corp.example/realms/corp'\nclient_id = 'menshen'\n";
 
     fn config(more: &str) -> Config {
-        toml::from_str(&format!("{LEAST}{more}")).unwrap()
+        toml::from_str(&format!("{REQUIRED_SETTINGS}{more}")).unwrap()
     }
 
     #[test]
@@ -201,7 +202,7 @@ mod tests {
             "jwks_url = '/keys'",
             "userinfo = 'yes'",
         ] {
-            let text = format!("{LEAST}{more}");
+            let text = format!("{REQUIRED_SETTINGS}{more}");
             assert!(toml::from_str::<Config>(&text).is_err(), "{more}");
         }
     }

@@ -30,7 +30,7 @@ pub(super) async fn examine(oidc: &Oidc) -> Vec<Finding> {
 
 /// The URLs that an administrator registers at the provider.
 fn urls_to_register(oidc: &Oidc) -> Vec<Finding> {
-    let own = |path: &str| format!("{}{path}", oidc.own);
+    let own_page = |path: &str| format!("{}{path}", oidc.own_pages_url);
     let id = &oidc.id;
     vec![
         Finding::good(format!(
@@ -39,11 +39,11 @@ fn urls_to_register(oidc: &Oidc) -> Vec<Finding> {
         )),
         Finding::good(format!(
             "register {} as post-logout redirect URI",
-            own("/sign_out")
+            own_page("/sign_out")
         )),
         Finding::good(format!(
             "register {} as back-channel logout URI; the provider must be able to reach it",
-            own(&format!("/backchannel-logout/{id}"))
+            own_page(&format!("/backchannel-logout/{id}"))
         )),
     ]
 }
@@ -119,7 +119,7 @@ fn supported_features(oidc: &Oidc, metadata: &Metadata) -> Vec<Finding> {
     findings
 }
 
-/// Redeems an invented code: a provider that accepts the client refuses the code only.
+/// Redeems a random code: a provider that accepts the client's credentials refuses only the code.
 async fn client_credentials(oidc: &Oidc, metadata: &Metadata) -> Finding {
     let endpoint = match oidc.token_endpoint(metadata) {
         Ok(endpoint) => endpoint,
@@ -202,7 +202,7 @@ mod tests {
             edit(&mut metadata);
             problems("client_secret = 'a'", &metadata).join("\n")
         };
-        for (said, word) in [
+        for (problems, word) in [
             (without(&|it| it.token_endpoint = None), "`token_endpoint`"),
             (
                 without(&|it| it.authorization_endpoint = None),
@@ -217,7 +217,7 @@ mod tests {
                 "`client_auth`",
             ),
         ] {
-            assert!(said.contains(word), "{said}");
+            assert!(problems.contains(word), "{problems}");
         }
         assert_eq!(without(&|it| it.code_challenge_methods.clear()), "");
     }

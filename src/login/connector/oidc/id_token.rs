@@ -76,9 +76,9 @@ pub(super) enum IdTokenError {
     #[error("its `typ` is not that of an ID token")]
     TokenType,
     #[error("it is for several audiences and has no `azp`")]
-    MissingParty,
+    MissingAuthorizedParty,
     #[error("it was issued to another client (`azp`)")]
-    WrongParty,
+    WrongAuthorizedParty,
     #[error("its nonce is not that of this login")]
     Nonce,
     #[error("it was issued with another access token")]
@@ -91,7 +91,7 @@ pub(super) enum IdTokenError {
     WrongSubject,
     #[error("it has no `auth_time`, although the login requested a `max_age`")]
     MissingAuthTime,
-    #[error("the person authenticated longer ago than was asked for")]
+    #[error("the person authenticated longer ago than the login allows")]
     AuthTooOld,
 }
 
@@ -106,10 +106,9 @@ impl IdTokenError {
         }
     }
 
-    /// Whether a later token of the same person may be valid: keys are not available, or the clocks
-    /// differ.
+    /// Whether a later token of the same person may be valid, because keys are not available or clocks differ.
     pub(super) fn is_temporary(&self) -> bool {
-        let temporary = [
+        let is_any = [
             matches!(self, Self::Token(TokenError::KeysUnavailable(_))),
             matches!(self, Self::Token(TokenError::UnknownKey { .. })),
             matches!(
@@ -118,7 +117,7 @@ impl IdTokenError {
             ),
             matches!(self, Self::TooOld),
         ];
-        temporary.contains(&true)
+        is_any.contains(&true)
     }
 }
 
@@ -153,7 +152,7 @@ fn check_claims(
     {
         return Err(IdTokenError::TokenType);
     }
-    check_party(claims, expected.client_id)?;
+    check_authorized_party(claims, expected.client_id)?;
     let subject = subject(&verified)?;
     let issued_at = claims.timestamp("iat")?.ok_or(ClaimError("iat"))?;
     if now.since(issued_at) > ISSUED_AGE_MAX + LEEWAY {
@@ -170,7 +169,7 @@ fn check_claims(
         return Err(IdTokenError::AccessHash);
     }
     match expected.origin {
-        IdTokenOrigin::Refresh(before) if *before != subject => {
+        IdTokenOrigin::Refresh(expected) if *expected != subject => {
             return Err(IdTokenError::WrongSubject);
         }
         IdTokenOrigin::Refresh(_) => {}
@@ -194,13 +193,13 @@ fn check_claims(
 }
 
 /// Checks the authorized party (`azp`). It is required for a token with several audiences.
-fn check_party(claims: &Claims, client_id: &str) -> Result<(), IdTokenError> {
+fn check_authorized_party(claims: &Claims, client_id: &str) -> Result<(), IdTokenError> {
     let has_several_audiences = claims.texts("aud")?.len() > 1;
     match claims.get("azp") {
-        None if has_several_audiences => Err(IdTokenError::MissingParty),
+        None if has_several_audiences => Err(IdTokenError::MissingAuthorizedParty),
         None => Ok(()),
         Some(party) if party.as_str() == Some(client_id) => Ok(()),
-        Some(_) => Err(IdTokenError::WrongParty),
+        Some(_) => Err(IdTokenError::WrongAuthorizedParty),
     }
 }
 

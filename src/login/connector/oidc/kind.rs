@@ -67,12 +67,12 @@ impl Kind for Config {
             warnings.push((KeyPath::of([NAME, "tenants"]), text.to_owned()));
         }
         let issuer = self.issuer.url();
-        let addresses = [
+        let urls = [
             ("issuer", Some(&issuer)),
             ("metadata_url", self.metadata_url.as_ref()),
             ("jwks_url", self.jwks_url.as_ref()),
         ];
-        for (key, url) in addresses {
+        for (key, url) in urls {
             if url.is_some_and(setting::sends_in_clear_text) {
                 let text =
                     "plain http: an attacker in the network can forge any identity; use https";

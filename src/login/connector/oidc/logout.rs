@@ -31,7 +31,7 @@ const ID_TOKEN_HINT_BYTES_MAX: usize = 4096;
 const LOGOUT_TOKEN_AGE_MAX: Duration = Duration::from_secs(300);
 
 /// The member of `events` in a logout token (Back-Channel Logout 1.0 §2.4).
-const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
 /// The `typ` of a logout token. Some providers use `JWT` for all tokens.
 const LOGOUT_TOKEN_TYPES: [&str; 2] = ["logout+jwt", "JWT"];
@@ -52,7 +52,7 @@ enum LogoutTokenError {
     #[error("it is too old")]
     TooOld,
     #[error("it has neither `sid` nor `sub`")]
-    NoSubject,
+    NoTarget,
 }
 
 #[async_trait]
@@ -61,12 +61,12 @@ impl ProviderLogout for Oidc {
         self.issuer.cached_metadata()?.end_session_endpoint.clone()
     }
 
-    /// Nothing while the issuer does not respond, so that the browser shows menshen's page and not a
+    /// `None` while the issuer does not respond, so that the browser shows menshen's page and not a
     /// connection error.
-    async fn address(
+    async fn end_session_url(
         &self,
         id_token: Option<&Secret<String>>,
-        back: &Url,
+        return_url: &Url,
         state: &str,
     ) -> Option<Url> {
         let metadata = match self.issuer.cached_metadata() {
@@ -78,33 +78,37 @@ impl ProviderLogout for Oidc {
                 .ok()?,
         };
         let endpoint = metadata.end_session_endpoint.as_ref()?;
-        Some(self.end_session_url(endpoint, id_token, back, state))
+        Some(self.end_session_request(endpoint, id_token, return_url, state))
     }
 
-    async fn notice(
+    async fn verify_logout_token(
         &self,
         token: &str,
         client: Option<crate::client::Client>,
     ) -> Option<Result<LogoutNotice, ConnectorError>> {
-        Some(self.verify_logout_token(token, client).await)
+        Some(self.verify_token(token, client).await)
     }
 
-    fn front_channel(&self, fields: &Fields) -> Option<LogoutTarget> {
-        self.front_channel_session(fields)
+    fn front_channel_session(&self, fields: &Fields) -> Option<LogoutTarget> {
+        let issuer = fields.one("iss").ok()??;
+        let sid = fields.one("sid").ok()??;
+        let tenant = self.issuer.tenant_of(issuer)?;
+        let sid = id_token::short_text(Some(&Value::from(sid)))?;
+        Some(LogoutTarget::Session(tenant.qualify(&sid)))
     }
 }
 
 impl Oidc {
-    fn end_session_url(
+    fn end_session_request(
         &self,
         endpoint: &Url,
         id_token: Option<&Secret<String>>,
-        back: &Url,
+        return_url: &Url,
         state: &str,
     ) -> Url {
         let mut own = vec![
             ("client_id", self.config.client_id.as_str()),
-            ("post_logout_redirect_uri", back.as_str()),
+            ("post_logout_redirect_uri", return_url.as_str()),
         ];
         let hint = id_token.map(|token| token.expose().as_str());
         let hint = hint.filter(|hint| hint.len() <= ID_TOKEN_HINT_BYTES_MAX);
@@ -116,7 +120,7 @@ impl Oidc {
     }
 
     /// Verifies a logout token (Back-Channel Logout 1.0 §2.6).
-    async fn verify_logout_token(
+    async fn verify_token(
         &self,
         token: &str,
         client: Option<crate::client::Client>,
@@ -139,15 +143,6 @@ impl Oidc {
             other => errors::invalid_response("the logout token", &other),
         })
     }
-
-    /// The session that a front-channel logout of this issuer names.
-    fn front_channel_session(&self, fields: &Fields) -> Option<LogoutTarget> {
-        let issuer = fields.one("iss").ok()??;
-        let sid = fields.one("sid").ok()??;
-        let tenant = self.issuer.tenant_of(issuer)?;
-        let sid = id_token::short_text(Some(&Value::from(sid)))?;
-        Some(LogoutTarget::Session(tenant.qualify(&sid)))
-    }
 }
 
 fn check_claims(
@@ -158,7 +153,7 @@ fn check_claims(
     if let Some(kind) = &verified.token_type
         && !LOGOUT_TOKEN_TYPES
             .iter()
-            .any(|good| kind.eq_ignore_ascii_case(good))
+            .any(|accepted| kind.eq_ignore_ascii_case(accepted))
     {
         return Err(LogoutTokenError::TokenType);
     }
@@ -167,7 +162,9 @@ fn check_claims(
         return Err(LogoutTokenError::TooOld);
     }
     // Other events are allowed.
-    let event = claims.get("events").and_then(|events| events.get(EVENT));
+    let event = claims
+        .get("events")
+        .and_then(|events| events.get(LOGOUT_EVENT));
     if !event.is_some_and(Value::is_object) {
         return Err(LogoutTokenError::Event);
     }
@@ -176,20 +173,20 @@ fn check_claims(
     }
     let id = id_token::short_text(claims.get("jti")).ok_or(ClaimError("jti"))?;
     // With `sid` it ends that session; `sub` alone ends all sessions of the person (§2.4).
-    let sid = |sid| {
+    let qualified = |sid| {
         let sid = id_token::short_text(Some(sid)).ok_or(ClaimError("sid"))?;
         Ok::<_, ClaimError>(verified.tenant.qualify(&sid))
     };
-    let mark = match (claims.get("sid"), claims.get("sub")) {
-        (Some(named), None) => LogoutTarget::Session(sid(named)?),
-        (Some(named), Some(_)) => LogoutTarget::SessionAndSubject {
-            sid: sid(named)?,
+    let target = match (claims.get("sid"), claims.get("sub")) {
+        (Some(sid), None) => LogoutTarget::Session(qualified(sid)?),
+        (Some(sid), Some(_)) => LogoutTarget::SessionAndSubject {
+            sid: qualified(sid)?,
             subject: id_token::subject(verified)?,
         },
         (None, Some(_)) => LogoutTarget::Subject(id_token::subject(verified)?),
-        (None, None) => return Err(LogoutTokenError::NoSubject),
+        (None, None) => return Err(LogoutTokenError::NoTarget),
     };
-    Ok(LogoutNotice { id, mark })
+    Ok(LogoutNotice { id, target })
 }
 
 #[cfg(test)]
@@ -203,10 +200,10 @@ mod tests {
 
     const NOW_S: i64 = 1_800_000_000;
 
-    fn checked(with: Value, kind: Option<&str>) -> Result<LogoutNotice, LogoutTokenError> {
+    fn check(with: Value, kind: Option<&str>) -> Result<LogoutNotice, LogoutTokenError> {
         let mut claims = json!({
             "iss": "https://id.corp.example", "aud": "menshen", "iat": NOW_S, "exp": NOW_S + 120,
-            "jti": "j1", "events": { EVENT: {} }, "sid": "s1", "sub": "u1",
+            "jti": "j1", "events": { LOGOUT_EVENT: {} }, "sid": "s1", "sub": "u1",
         });
         let claims = claims.as_object_mut().unwrap();
         for (name, value) in with.as_object().unwrap() {
@@ -226,22 +223,23 @@ mod tests {
 
     #[test]
     fn a_logout_token_names_a_session_or_a_person() {
-        let mark = |with| checked(with, Some("logout+jwt")).unwrap().mark;
+        let target = |with| check(with, Some("logout+jwt")).unwrap().target;
         let session = LogoutTarget::Session("s1".to_owned());
         let both = LogoutTarget::SessionAndSubject {
             sid: "s1".to_owned(),
             subject: "u1".parse().unwrap(),
         };
-        assert_eq!(mark(json!({})), both);
-        assert_eq!(mark(json!({ "sub": null })), session);
+        assert_eq!(target(json!({})), both);
+        assert_eq!(target(json!({ "sub": null })), session);
         assert!(matches!(
-            mark(json!({ "sid": null })),
+            target(json!({ "sid": null })),
             LogoutTarget::Subject(subject) if subject.as_str() == "u1"
         ));
-        let beside = json!({ "events": { EVENT: { "x": 1 }, "revoke_offline_access": true } });
-        assert_eq!(mark(beside), both);
+        let with_other_event =
+            json!({ "events": { LOGOUT_EVENT: { "x": 1 }, "revoke_offline_access": true } });
+        assert_eq!(target(with_other_event), both);
         for kind in [None, Some("JWT"), Some("jwt"), Some("Logout+JWT")] {
-            assert!(checked(json!({}), kind).is_ok(), "{kind:?}");
+            assert!(check(json!({}), kind).is_ok(), "{kind:?}");
         }
     }
 
@@ -249,9 +247,9 @@ mod tests {
     fn other_tokens_are_not_accepted_as_logout_token() {
         for (bad, word) in [
             (json!({ "events": null }), "`events`"),
-            (json!({ "events": { EVENT: true } }), "`events`"),
-            (json!({ "events": { EVENT: null } }), "`events`"),
-            (json!({ "events": [EVENT] }), "`events`"),
+            (json!({ "events": { LOGOUT_EVENT: true } }), "`events`"),
+            (json!({ "events": { LOGOUT_EVENT: null } }), "`events`"),
+            (json!({ "events": [LOGOUT_EVENT] }), "`events`"),
             (json!({ "events": { "other": {} } }), "`events`"),
             (json!({ "nonce": "n" }), "nonce"),
             (json!({ "nonce": "" }), "nonce"),
@@ -266,11 +264,11 @@ mod tests {
             (json!({ "sub": "" }), "`sub`"),
             (json!({ "sid": null, "sub": "a\u{0}" }), "`sub`"),
         ] {
-            let error = checked(bad.clone(), None).unwrap_err().to_string();
+            let error = check(bad.clone(), None).unwrap_err().to_string();
             assert!(error.contains(word), "{bad}: {error}");
         }
-        assert!(checked(json!({ "iat": NOW_S - 359 }), None).is_ok());
-        let other = checked(json!({}), Some("at+jwt")).unwrap_err();
+        assert!(check(json!({ "iat": NOW_S - 359 }), None).is_ok());
+        let other = check(json!({}), Some("at+jwt")).unwrap_err();
         assert!(matches!(other, LogoutTokenError::TokenType));
     }
 
@@ -300,10 +298,10 @@ mod tests {
     #[test]
     fn the_end_session_url_has_the_hint_and_the_return_url() {
         let endpoint = Url::parse("https://id.corp.example/logout?kc=1&state=theirs").unwrap();
-        let back = Url::parse("https://sso.corp.example/.menshen/sign_out").unwrap();
+        let return_url = Url::parse("https://sso.corp.example/.menshen/sign_out").unwrap();
         let at = |token: Option<&str>, state: &str| {
             let token = token.map(|token| Secret::new(token.to_owned()));
-            oidc("").end_session_url(&endpoint, token.as_ref(), &back, state)
+            oidc("").end_session_request(&endpoint, token.as_ref(), &return_url, state)
         };
         let known = "https://id.corp.example/logout?kc=1&client_id=menshen\
              &post_logout_redirect_uri=https%3A%2F%2Fsso.corp.example%2F.menshen%2Fsign_out";
@@ -318,16 +316,16 @@ mod tests {
 
     #[tokio::test]
     async fn an_unreachable_issuer_does_not_delay_a_logout() {
-        let back = Url::parse("https://sso.corp.example/.menshen/sign_out").unwrap();
+        let return_url = Url::parse("https://sso.corp.example/.menshen/sign_out").unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let silent = format!(
+        let unresponsive = format!(
             "metadata_url = 'http://{}/'",
             listener.local_addr().unwrap()
         );
-        let oidc = oidc(&silent);
+        let oidc = oidc(&unresponsive);
         tokio::time::pause();
         let begun = tokio::time::Instant::now();
-        assert_eq!(oidc.address(None, &back, "s").await, None);
+        assert_eq!(oidc.end_session_url(None, &return_url, "s").await, None);
         assert!(begun.elapsed() <= METADATA_TIMEOUT + Duration::from_millis(100));
     }
 }

@@ -25,9 +25,9 @@ struct RefreshResult {
 
 #[async_trait]
 impl TokenRefresh for Oidc {
-    /// Without a refresh token the access token is used until it expires. New tokens are returned even
-    /// if the profile cannot be fetched afterwards, because the old ones are spent; not if the new access
-    /// token has already expired.
+    /// Without a refresh token the access token is used until it expires. New tokens are returned even if
+    /// userinfo cannot be fetched, because the old refresh token is used up. But if userinfo is needed and
+    /// the new access token has already expired, the refresh fails and the new tokens are lost.
     async fn refresh(
         &self,
         subject: &Subject,
@@ -72,8 +72,8 @@ impl TokenRefresh for Oidc {
 }
 
 impl Oidc {
-    /// Redeems the refresh token. A new ID token must name the same person; one that cannot be verified
-    /// now is dropped.
+    /// Redeems the refresh token. A new ID token must name the same person. If it cannot be verified for a
+    /// temporary reason, the stored one is used instead.
     async fn redeem_refresh_token(
         &self,
         metadata: &Metadata,
@@ -84,7 +84,7 @@ impl Oidc {
         let endpoint = self.token_endpoint(metadata).map_err(unavailable)?;
         let client = self.client_for(metadata);
         let granted = client.refresh(endpoint, refresh, None).await;
-        let mut granted = granted.inspect_err(|error| self.note_source_error(error))?;
+        let mut granted = granted.inspect_err(|error| self.record_source_error(error))?;
         self.record_success();
         let expected = ExpectedIdToken {
             client_id: &self.config.client_id,
@@ -122,8 +122,8 @@ impl Oidc {
         }
     }
 
-    /// The current userinfo, if the endpoint is used and responds. If it refuses an access token that
-    /// has not expired, the person is gone.
+    /// The current userinfo, if the endpoint is used and responds. If the endpoint refuses an access token
+    /// that has not expired, the provider has ended the person's access.
     async fn fetch_userinfo(
         &self,
         metadata: &Metadata,
@@ -139,10 +139,10 @@ impl Oidc {
             )));
         };
         // With neither a refresh token nor an expiry time the access token may have expired.
-        let is_valid = tokens.refresh.is_some() || tokens.access_expires_at.is_some();
+        let is_known_unexpired = tokens.refresh.is_some() || tokens.access_expires_at.is_some();
         match userinfo::fetch(&self.outbound, url, access, self.provider_sub(subject)).await {
             Ok(userinfo) => Ok(Some(userinfo)),
-            Err(error) if error.is_unauthorized() && !is_valid => Err(unavailable(error)),
+            Err(error) if error.is_unauthorized() && !is_known_unexpired => Err(unavailable(error)),
             Err(error) if error.is_temporary() => {
                 self.warn_no_profile(&error);
                 Ok(None)
@@ -151,17 +151,18 @@ impl Oidc {
         }
     }
 
-    fn note_source_error(&self, error: &RefreshError) {
+    /// Records if the issuer did not respond.
+    fn record_source_error(&self, error: &RefreshError) {
         if let RefreshError::Unavailable(why) = error
             && let Some(error) = why.downcast_ref()
         {
-            self.note_error(error);
+            self.record_error(error);
         }
     }
 
     fn warn_no_profile(&self, error: &(dyn Error + 'static)) {
         let error = crate::telemetry::error_chain(error);
-        tracing::warn!(connector = %self.id, %error, "the tokens were refreshed, but the profile was not");
+        tracing::warn!(connector = %self.id, %error, "a session is refreshed without a new profile");
     }
 }
 

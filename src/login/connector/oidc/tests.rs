@@ -10,7 +10,8 @@ use crate::login::return_to::ReturnTo;
 use crate::outbound;
 use crate::people::profile::{Mapping, MappingConfig};
 
-const LEAST: &str = "issuer = 'https://id.corp.example/realms/corp'\nclient_id = 'menshen'\n";
+const REQUIRED_SETTINGS: &str =
+    "issuer = 'https://id.corp.example/realms/corp'\nclient_id = 'menshen'\n";
 
 /// A connector with these further lines in its configuration.
 pub(super) fn oidc(more: &str) -> Oidc {
@@ -18,26 +19,26 @@ pub(super) fn oidc(more: &str) -> Oidc {
 }
 
 fn build(more: &str) -> Result<Oidc, ConnectorBuildError> {
-    let config: Config = toml::from_str(&format!("{LEAST}{more}")).unwrap();
+    let config: Config = toml::from_str(&format!("{REQUIRED_SETTINGS}{more}")).unwrap();
     let callback = "https://sso.corp.example/.menshen/callback/keycloak";
     let deps = ConnectorDeps {
         id: ConnectorId::try_from("keycloak".to_owned()).unwrap(),
         callback: Url::parse(callback).unwrap(),
-        own: Url::parse("https://sso.corp.example/.menshen").unwrap(),
+        own_pages_url: Url::parse("https://sso.corp.example/.menshen").unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: Clock::manual(Timestamp::from_unix_s(1_800_000_000)),
     };
     Oidc::build(&config, deps)
 }
 
-/// A login that began at this second.
-pub(super) fn pending(at_s: i64) -> Pending {
+/// A pending login that began at this second.
+pub(super) fn pending(begun_at_s: i64) -> Pending {
     let id = ConnectorId::try_from("keycloak".to_owned()).unwrap();
     Pending::new(
         id,
         Mode::Web,
         ReturnTo::login_host_root(),
-        Timestamp::from_unix_s(at_s),
+        Timestamp::from_unix_s(begun_at_s),
     )
 }
 
@@ -56,13 +57,13 @@ fn metadata(sends_iss: bool) -> Metadata {
     }
 }
 
-fn authorize_params(oidc: &Oidc, ask: &AuthnRequest) -> Vec<(String, String)> {
+fn authorize_params(oidc: &Oidc, request: &AuthnRequest) -> Vec<(String, String)> {
     let endpoint = Url::parse("https://id.corp.example/authorize?kc=1&nonce=theirs").unwrap();
-    let url = oidc.authorize_url(&endpoint, &pending(0), ask);
+    let url = oidc.authorize_url(&endpoint, &pending(0), request);
     url.query_pairs().into_owned().collect()
 }
 
-fn one<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+fn single<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
     let mut values = pairs.iter().filter(|(key, _)| key == name);
     let value = values.next().map(|(_, value)| value.as_str());
     assert!(values.next().is_none(), "{name} is sent twice");
@@ -74,7 +75,10 @@ fn every_authorization_request_has_state_nonce_and_code_challenge() {
     let oidc = oidc("");
     let pairs = authorize_params(&oidc, &AuthnRequest::default());
     for name in ["state", "nonce", "code_challenge"] {
-        assert!(one(&pairs, name).is_some_and(|it| it.len() >= 22), "{name}");
+        assert!(
+            single(&pairs, name).is_some_and(|it| it.len() >= 22),
+            "{name}"
+        );
     }
     for (name, value) in [
         ("kc", "1"),
@@ -87,14 +91,14 @@ fn every_authorization_request_has_state_nonce_and_code_challenge() {
         ("scope", "openid profile email"),
         ("code_challenge_method", "S256"),
     ] {
-        assert_eq!(one(&pairs, name), Some(value), "{name}");
+        assert_eq!(single(&pairs, name), Some(value), "{name}");
     }
     for name in ["response_mode", "prompt", "max_age", "acr_values"] {
-        assert_eq!(one(&pairs, name), None, "{name}");
+        assert_eq!(single(&pairs, name), None, "{name}");
     }
     assert_ne!(
-        one(&pairs, "nonce"),
-        one(&authorize_params(&oidc, &AuthnRequest::default()), "nonce")
+        single(&pairs, "nonce"),
+        single(&authorize_params(&oidc, &AuthnRequest::default()), "nonce")
     );
 }
 
@@ -105,16 +109,16 @@ fn parameters_of_the_route_override_configured_ones() {
     let oidc = oidc(added);
     assert!(oidc.config.features().returns_by_post());
     let pairs = authorize_params(&oidc, &AuthnRequest::default());
-    assert_eq!(one(&pairs, "prompt"), Some("consent"));
-    assert_eq!(one(&pairs, "response_mode"), Some("form_post"));
-    let ask = AuthnRequest {
+    assert_eq!(single(&pairs, "prompt"), Some("consent"));
+    assert_eq!(single(&pairs, "response_mode"), Some("form_post"));
+    let request = AuthnRequest {
         acr_values: vec!["mfa".to_owned(), "pwd".to_owned()],
         max_age: Some(Duration::from_secs(300)),
         prompt: Some(Prompt::Login),
         login_hint: Some("zhangsan@corp.example".to_owned()),
         domain_hint: Some("corp.example".to_owned()),
     };
-    let pairs = authorize_params(&oidc, &ask);
+    let pairs = authorize_params(&oidc, &request);
     for (name, value) in [
         ("acr_values", "mfa pwd"),
         ("max_age", "300"),
@@ -123,7 +127,7 @@ fn parameters_of_the_route_override_configured_ones() {
         ("domain_hint", "corp.example"),
         ("hd", "corp.example"),
     ] {
-        assert_eq!(one(&pairs, name), Some(value), "{name}");
+        assert_eq!(single(&pairs, name), Some(value), "{name}");
     }
 }
 
@@ -131,7 +135,7 @@ fn parameters_of_the_route_override_configured_ones() {
 fn an_authorization_response_of_another_issuer_or_login_is_refused() {
     let (oidc, pending) = (oidc(""), pending(0));
     let state = pending.flow.as_str();
-    let judged = |sends_iss: bool, query: &str| {
+    let check = |sends_iss: bool, query: &str| {
         let fields = Fields::parse(query.replace("STATE", state).as_bytes()).unwrap();
         oidc.check_response(&metadata(sends_iss), &pending, &fields)
     };
@@ -142,7 +146,7 @@ fn an_authorization_response_of_another_issuer_or_login_is_refused() {
         (false, "code=a&state=STATE".to_owned()),
         (true, format!("error=access_denied&state=STATE&{iss}")),
     ] {
-        assert!(judged(sends_iss, &good).is_ok(), "{good}");
+        assert!(check(sends_iss, &good).is_ok(), "{good}");
     }
     for (sends_iss, bad) in [
         (true, "code=a&state=STATE".to_owned()),
@@ -156,7 +160,7 @@ fn an_authorization_response_of_another_issuer_or_login_is_refused() {
         (false, format!("code=a&state=STATE&state=STATE&{iss}")),
         (true, format!("code=a&state=other&{iss}")),
     ] {
-        let error = judged(sends_iss, &bad).unwrap_err();
+        let error = check(sends_iss, &bad).unwrap_err();
         let invalid = matches!(error, ConnectorError::InvalidResponse(_));
         assert!(invalid, "{bad}: {error:?}");
     }
@@ -164,14 +168,18 @@ fn an_authorization_response_of_another_issuer_or_login_is_refused() {
 
 #[test]
 fn userinfo_is_fetched_if_it_exists_and_is_configured() {
-    let all = metadata(true);
-    assert!(oidc("").userinfo_endpoint(&all).is_some());
-    assert!(oidc("userinfo = false").userinfo_endpoint(&all).is_none());
-    let none = Metadata {
+    let with_endpoint = metadata(true);
+    assert!(oidc("").userinfo_endpoint(&with_endpoint).is_some());
+    assert!(
+        oidc("userinfo = false")
+            .userinfo_endpoint(&with_endpoint)
+            .is_none()
+    );
+    let without_endpoint = Metadata {
         userinfo_endpoint: None,
-        ..all
+        ..with_endpoint
     };
-    assert!(oidc("").userinfo_endpoint(&none).is_none());
+    assert!(oidc("").userinfo_endpoint(&without_endpoint).is_none());
 }
 
 #[test]
@@ -230,6 +238,6 @@ fn metadata_of_another_issuer_is_a_misconfiguration() {
         panic!("{error:?}");
     };
     assert!(remedy.contains("`https://id.corp.example/`"), "{remedy}");
-    let away = errors::from_issuer(issuer::IssuerError::RecentFailure { issuer });
-    assert!(matches!(away, ConnectorError::Issuer(_)));
+    let unreachable = errors::from_issuer(issuer::IssuerError::RecentFailure { issuer });
+    assert!(matches!(unreachable, ConnectorError::Issuer(_)));
 }

@@ -53,7 +53,7 @@ const TEXT_CLAIMS: [&str; 14] = [
     "website",
 ];
 
-/// Claims, and the claims that say whether they are verified. Both are taken from one document.
+/// Claims, and the claims that say whether they are verified. Each pair is taken from one document.
 const VERIFICATION_CLAIMS: [(&str, &str); 2] = [
     ("email", "email_verified"),
     ("phone_number", "phone_number_verified"),
@@ -62,7 +62,7 @@ const VERIFICATION_CLAIMS: [(&str, &str); 2] = [
 /// Why userinfo is not used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UserinfoError {
-    #[error("request userinfo")]
+    #[error("the request for userinfo failed")]
     Request(#[source] OutboundError),
     #[error("it is not a JSON object")]
     NotAnObject,
@@ -94,7 +94,7 @@ impl UserinfoError {
         )
     }
 
-    /// Whether the request failed for another reason, which says nothing about the person.
+    /// Whether the request failed for a reason that does not concern the person.
     pub(super) fn is_temporary(&self) -> bool {
         matches!(self, Self::Request(_)) && !self.is_unauthorized()
     }
@@ -253,39 +253,39 @@ mod tests {
         assert_eq!(other, json!({ "sub": "u", "email": "boss@corp.example" }));
         assert!(verified_emails(&map(other)).is_empty());
         let unsigned = json!({ "sub": "u", "email": "boss@corp.example" });
-        let word = merged(unsigned.clone(), json!({ "email_verified": true }));
-        assert_eq!(word, unsigned);
+        let with_claim_only = merged(unsigned.clone(), json!({ "email_verified": true }));
+        assert_eq!(with_claim_only, unsigned);
         let both = json!({ "email": "boss@corp.example", "email_verified": true });
         assert_eq!(verified_emails(&map(merged(signed, both))).len(), 1);
     }
 
     #[test]
     fn only_a_verified_address_is_returned() {
-        let vouched = |value: Value| verified_emails(&map(value));
-        for verified in [json!(true), json!("true")] {
-            let profile = json!({ "email": "a@b", "email_verified": verified });
-            assert_eq!(vouched(profile), [(LinkField::Email, "a@b".to_owned())]);
+        let verified = |value: Value| verified_emails(&map(value));
+        for flag in [json!(true), json!("true")] {
+            let profile = json!({ "email": "a@b", "email_verified": flag });
+            assert_eq!(verified(profile), [(LinkField::Email, "a@b".to_owned())]);
         }
-        for verified in [
+        for flag in [
             json!(false),
             json!("false"),
             json!(1),
             json!(null),
             json!("yes"),
         ] {
-            let profile = json!({ "email": "a@b", "email_verified": verified });
-            assert!(vouched(profile).is_empty(), "{verified}");
+            let profile = json!({ "email": "a@b", "email_verified": flag });
+            assert!(verified(profile).is_empty(), "{flag}");
         }
-        assert!(vouched(json!({ "email": "a@b" })).is_empty());
-        assert!(vouched(json!({ "email_verified": true })).is_empty());
+        assert!(verified(json!({ "email": "a@b" })).is_empty());
+        assert!(verified(json!({ "email_verified": true })).is_empty());
         let phone = json!({ "phone_number": "138", "phone_number_verified": true });
-        assert!(vouched(phone).is_empty());
+        assert!(verified(phone).is_empty());
     }
 
     #[test]
     fn distributed_groups_are_detected() {
-        let elsewhere = json!({ "_claim_names": { "groups": "src1" } });
-        assert!(has_distributed_groups(&map(elsewhere)));
+        let distributed = json!({ "_claim_names": { "groups": "src1" } });
+        assert!(has_distributed_groups(&map(distributed)));
         assert!(has_distributed_groups(&map(json!({ "hasgroups": true }))));
         let both = json!({ "_claim_names": { "groups": "src1" }, "groups": ["a"] });
         for fine in [both, json!({}), json!({ "_claim_names": { "x": "y" } })] {

@@ -95,12 +95,12 @@ impl Api {
         let (new, old) = ("auth/getuserinfo", "user/getuserinfo");
         if !self.uses_old_paths.load(Ordering::Relaxed) {
             match self.call(api_call(new)).await {
-                Err(error) if error.is_missing_path() => {}
+                Err(error) if error.is_missing_call() => {}
                 result => return result.map(|fields| code_owner(new, &fields)),
             }
         }
         let result = self.call(api_call(old)).await;
-        if !matches!(&result, Err(error) if error.is_missing_path()) {
+        if !matches!(&result, Err(error) if error.is_missing_call()) {
             self.uses_old_paths.store(true, Ordering::Relaxed);
         }
         result.map(|fields| code_owner(old, &fields))
@@ -135,7 +135,10 @@ impl Api {
     }
 
     /// The fields that a member agreed to share; <https://developer.work.weixin.qq.com/document/path/96443>.
-    pub(super) async fn detail(&self, user_ticket: &str) -> Result<ResponseObject, ApiError> {
+    pub(super) async fn shared_fields(
+        &self,
+        user_ticket: &str,
+    ) -> Result<ResponseObject, ApiError> {
         let uses_old_paths = self.uses_old_paths.load(Ordering::Relaxed);
         let call = if uses_old_paths {
             "user/getuserdetail"
@@ -232,7 +235,7 @@ impl Api {
             None => outbound.get_json(&url, &query, call).await,
             Some(body) => outbound.post_json(&url, &query, body, call).await,
         };
-        accepted(
+        without_error_code(
             call.name(),
             result.map_err(ApiError::NoUsableResponse)?,
             &[token.expose().as_str(), redacted],
@@ -242,7 +245,7 @@ impl Api {
     async fn request_token(&self) -> Result<IssuedToken, ApiError> {
         let secret = self.secret.expose().as_str();
         let query = [("corpid", self.corp_id.as_str()), ("corpsecret", secret)];
-        let answer = self
+        let response = self
             .outbound
             .get_json(
                 &self.url(GET_TOKEN),
@@ -250,7 +253,7 @@ impl Api {
                 OutboundCall::repeatable(GET_TOKEN),
             )
             .await?;
-        let mut fields = accepted(GET_TOKEN, answer, &[secret])?;
+        let mut fields = without_error_code(GET_TOKEN, response, &[secret])?;
         let lifetime_s = fields
             .get("expires_in")
             .and_then(number)
@@ -286,12 +289,12 @@ pub(super) fn number(value: &Value) -> Option<i64> {
 }
 
 /// The response without its error code. A missing code means success.
-fn accepted(
+fn without_error_code(
     call: &'static str,
-    answer: Value,
+    response: Value,
     redacted: &[&str],
 ) -> Result<ResponseObject, ApiError> {
-    let Value::Object(mut fields) = answer else {
+    let Value::Object(mut fields) = response else {
         return Err(incomplete(call, "an object"));
     };
     let message = fields.remove("errmsg");
@@ -325,78 +328,4 @@ fn incomplete(call: &'static str, missing: &'static str) -> ApiError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn api(base: &str) -> Api {
-        let clock = Clock::system();
-        let outbound = Outbound::build(&crate::outbound::Config::default()).unwrap();
-        let secret = Secret::new("hunter2".to_owned());
-        Api::new(
-            outbound,
-            Url::parse(base).unwrap(),
-            "ww1".to_owned(),
-            secret,
-            clock,
-        )
-    }
-
-    #[test]
-    fn the_api_base_may_have_a_path() {
-        let url = |base: &str| api(base).url("user/get").to_string();
-        assert_eq!(
-            url("https://qyapi.weixin.qq.com"),
-            "https://qyapi.weixin.qq.com/cgi-bin/user/get"
-        );
-        for base in [
-            "https://relay.example/wecom",
-            "https://relay.example/wecom/",
-        ] {
-            assert_eq!(url(base), "https://relay.example/wecom/cgi-bin/user/get");
-        }
-    }
-
-    #[test]
-    fn a_missing_or_zero_error_code_means_success() {
-        assert!(accepted("x", json!({ "access_token": "t" }), &[]).is_ok());
-        assert!(
-            accepted("x", json!({ "errcode": 0, "errmsg": "ok" }), &[])
-                .unwrap()
-                .is_empty()
-        );
-        let refused = accepted("x", json!({ "errcode": "40029", "errmsg": "no" }), &[]);
-        assert!(matches!(refused, Err(ApiError::Refused(refusal)) if refusal.code == 40029));
-        for odd in [
-            json!([]),
-            json!("ok"),
-            json!({ "errcode": {} }),
-            json!({ "errcode": 1.5 }),
-        ] {
-            assert!(matches!(
-                accepted("x", odd, &[]),
-                Err(ApiError::NoUsableResponse(_))
-            ));
-        }
-    }
-
-    #[test]
-    fn both_spellings_of_a_response_are_read() {
-        for name in ["userid", "UserId"] {
-            let fields = json!({ name: "ZhangSan", "DeviceId": "d", "user_ticket": "t" });
-            let code_owner = code_owner("x", fields.as_object().unwrap());
-            assert_eq!(code_owner.userid.as_deref(), Some("ZhangSan"));
-            assert_eq!(code_owner.user_ticket.as_deref(), Some("t"));
-        }
-        for stranger in [
-            json!({ "OpenId": "o" }),
-            json!({ "openid": "o", "userid": "" }),
-        ] {
-            assert_eq!(code_owner("x", stranger.as_object().unwrap()).userid, None);
-        }
-    }
-
-    #[test]
-    fn debug_output_hides_the_secret() {
-        assert!(!format!("{:?}", api("https://qyapi.weixin.qq.com")).contains("hunter2"));
-    }
-}
+mod tests;

@@ -90,18 +90,18 @@ impl LoginPage {
 impl Config {
     /// The keys with invalid values, each with its rule.
     pub(super) fn invalid_values(&self) -> Vec<(&'static str, &'static str)> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let id = !self.corp_id.is_empty() && self.corp_id.chars().all(plain);
-        let web = |url: &Url| matches!(url.scheme(), "http" | "https");
-        let address = "begins with http:// or https://";
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let is_corp_id = !self.corp_id.is_empty() && self.corp_id.chars().all(is_allowed);
+        let is_web_url = |url: &Url| matches!(url.scheme(), "http" | "https");
+        let url_rule = "begins with http:// or https://";
         let rules = [
-            ("corp_id", id, "is letters and digits"),
-            ("api_base", web(&self.api_base), address),
-            ("authorize_url", web(&self.authorize_url), address),
-            ("login_url", web(&self.login_url), address),
+            ("corp_id", is_corp_id, "is letters and digits"),
+            ("api_base", is_web_url(&self.api_base), url_rule),
+            ("authorize_url", is_web_url(&self.authorize_url), url_rule),
+            ("login_url", is_web_url(&self.login_url), url_rule),
         ];
-        let broken = rules.into_iter().filter(|(_, kept, _)| !kept);
-        broken.map(|(key, _, rule)| (key, rule)).collect()
+        let invalid = rules.into_iter().filter(|(_, is_valid, _)| !is_valid);
+        invalid.map(|(key, _, rule)| (key, rule)).collect()
     }
 }
 
@@ -125,11 +125,11 @@ fn parse_default(text: &str) -> Url {
 mod tests {
     use super::*;
 
-    const LEAST: &str = "corp_id = 'ww1'\nagent_id = 7\nsecret = 'hunter2'\n";
+    const REQUIRED_SETTINGS: &str = "corp_id = 'ww1'\nagent_id = 7\nsecret = 'hunter2'\n";
 
     #[test]
     fn three_settings_are_enough() {
-        let config: Config = toml::from_str(LEAST).unwrap();
+        let config: Config = toml::from_str(REQUIRED_SETTINGS).unwrap();
         assert_eq!(config.api_base.as_str(), "https://qyapi.weixin.qq.com/");
         assert_eq!(
             (config.scope, config.mode.forced()),
@@ -147,19 +147,19 @@ mod tests {
             "api_base = '/x'",
         ] {
             assert!(
-                toml::from_str::<Config>(&format!("{LEAST}{more}")).is_err(),
+                toml::from_str::<Config>(&format!("{REQUIRED_SETTINGS}{more}")).is_err(),
                 "{more}"
             );
         }
         let more = "scope = 'snsapi_privateinfo'\nmode = 'in-app'";
-        let config: Config = toml::from_str(&format!("{LEAST}{more}")).unwrap();
+        let config: Config = toml::from_str(&format!("{REQUIRED_SETTINGS}{more}")).unwrap();
         assert_eq!(config.mode.forced(), Some(Mode::InApp));
         assert_eq!(config.scope.as_str(), "snsapi_privateinfo");
     }
 
     #[test]
     fn an_agent_id_is_a_number() {
-        let text = LEAST.replace("agent_id = 7", "agent_id = 'ww1'");
+        let text = REQUIRED_SETTINGS.replace("agent_id = 7", "agent_id = 'ww1'");
         assert!(toml::from_str::<Config>(&text).is_err());
     }
 }

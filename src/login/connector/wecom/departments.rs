@@ -44,36 +44,36 @@ impl Departments {
         Self(Cached::new(clock))
     }
 
-    /// The tree; `ask` loads it when it is too old. Never fails: after an error the last tree is used,
-    /// and without any tree the ID of a department is its name.
-    pub(super) async fn tree<F>(&self, ask: impl FnOnce() -> F) -> Arc<DepartmentTree>
+    /// The tree; `load` is called if it is too old. Never fails: after an error the last tree is used, and
+    /// without any tree the ID of a department is its name.
+    pub(super) async fn tree<F>(&self, load: impl FnOnce() -> F) -> Arc<DepartmentTree>
     where
         F: Future<Output = Result<Vec<Value>, ApiError>>,
     {
         let permit = match timeout(CALL_TIMEOUT, self.0.get()).await {
             Ok(CacheLookup::Value(tree)) => return tree,
             Ok(CacheLookup::LoadPermit(permit)) => permit,
-            Ok(CacheLookup::RecentFailure(())) | Err(_) => return self.last(),
+            Ok(CacheLookup::RecentFailure(())) | Err(_) => return self.latest(),
         };
         let call = "department/list";
         let late = |_| Err(OutboundError::Timeout { call }.into());
-        match timeout(CALL_TIMEOUT, ask()).await.unwrap_or_else(late) {
+        match timeout(CALL_TIMEOUT, load()).await.unwrap_or_else(late) {
             Ok(list) => permit.store(Arc::new(DepartmentTree::read(&list)), TREE_TTL),
-            Err(fault) => {
+            Err(error) => {
                 if !self.0.is_failing() {
-                    let error: &dyn std::error::Error = &fault;
+                    let error: &dyn std::error::Error = &error;
                     tracing::warn!(
                         error,
                         "cannot load the department list: new departments have no names"
                     );
                 }
                 permit.fail((), FAILURE_TTL);
-                self.last()
+                self.latest()
             }
         }
     }
 
-    fn last(&self) -> Arc<DepartmentTree> {
+    fn latest(&self) -> Arc<DepartmentTree> {
         let latest = self.0.latest().map(|latest| latest.value);
         latest.unwrap_or_default()
     }
@@ -124,15 +124,15 @@ impl DepartmentTree {
     /// full-width `／`, so that no department name can imitate another path.
     pub(super) fn path(&self, id: i64) -> String {
         let mut names = vec![self.name(id).replace('/', "／")];
-        let mut seen = HashSet::from([id]);
-        let mut at = self.0.get(&id).map(|department| department.parent);
-        while let Some(parent) = at {
-            let known = self.0.get(&parent);
-            if known.is_none() || names.len() == LEVELS_MAX || !seen.insert(parent) {
+        let mut visited = HashSet::from([id]);
+        let mut next = self.0.get(&id).map(|department| department.parent);
+        while let Some(parent) = next {
+            let department = self.0.get(&parent);
+            if department.is_none() || names.len() == LEVELS_MAX || !visited.insert(parent) {
                 break;
             }
             names.push(self.name(parent).replace('/', "／"));
-            at = known.map(|department| department.parent);
+            next = department.map(|department| department.parent);
         }
         names.reverse();
         names.join("/")
@@ -219,13 +219,13 @@ mod tests {
     async fn the_list_is_loaded_once_and_again_after_ten_minutes() {
         let clock = Clock::manual(Timestamp::from_unix_s(0));
         let departments = Departments::new(clock.clone());
-        let asked = AtomicUsize::new(0);
-        let ask = || async {
-            asked.fetch_add(1, Ordering::Relaxed);
+        let loads = AtomicUsize::new(0);
+        let load = || async {
+            loads.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
             Ok(list())
         };
-        let all = (0..20).map(|_| departments.tree(ask));
+        let all = (0..20).map(|_| departments.tree(load));
         assert!(
             futures_util::future::join_all(all)
                 .await
@@ -233,11 +233,11 @@ mod tests {
                 .all(|tree| tree.len() == 5)
         );
         clock.advance(TREE_TTL - Duration::from_millis(1));
-        departments.tree(ask).await;
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        departments.tree(load).await;
+        assert_eq!(loads.load(Ordering::Relaxed), 1);
         clock.advance(Duration::from_millis(1));
-        departments.tree(ask).await;
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        departments.tree(load).await;
+        assert_eq!(loads.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]

@@ -9,8 +9,7 @@ use crate::outbound::OutboundError;
 /// The longest error message that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// The shortest value that is redacted, in bytes. Shorter values are no secrets, and redacting them
-/// would garble the message.
+/// The shortest value that is redacted, in bytes. Shorter values are not secrets and may be common words.
 const REDACTED_BYTES_MIN: usize = 6;
 
 /// The call that returns the application's token.
@@ -67,8 +66,8 @@ impl ApiError {
         }
     }
 
-    /// Whether this API call is missing, as in older private deployments.
-    pub(super) fn is_missing_path(&self) -> bool {
+    /// Whether WeCom does not have this API call, as in older private deployments.
+    pub(super) fn is_missing_call(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.code == 48005,
             Self::NoUsableResponse(error) => {
@@ -88,8 +87,9 @@ impl CallError for ApiError {
         let Self::Refused(refusal) = self else {
             return None;
         };
-        let lasts = refusal.code == 45009 || classify(refusal.code) == ErrorClass::Misconfigured;
-        lasts.then_some(refusal)
+        let is_lasting =
+            refusal.code == 45009 || classify(refusal.code) == ErrorClass::Misconfigured;
+        is_lasting.then_some(refusal)
     }
 }
 
@@ -171,7 +171,7 @@ fn remedy(refusal: &SourceRefusal, console: &ConsoleSettings) -> String {
             application"
         ),
         50003 | 60031 => "enable the application (应用管理 → the application → 启用)".to_owned(),
-        60020 => trusted_address(&refusal.message),
+        60020 => trusted_ip_remedy(&refusal.message),
         301_007 => "WeCom has closed the corporation (企业不可用): ask the corporation's \
             administrator"
             .to_owned(),
@@ -185,7 +185,7 @@ fn remedy(refusal: &SourceRefusal, console: &ConsoleSettings) -> String {
     }
 }
 
-fn trusted_address(message: &str) -> String {
+fn trusted_ip_remedy(message: &str) -> String {
     let found = from_ip(message);
     let address = found.map_or_else(
         || "this site's outgoing address".to_owned(),
@@ -223,7 +223,7 @@ mod tests {
         ApiError::Refused(refusal(call, code, message, &[])).into_error(&console())
     }
 
-    fn advice(call: &'static str, code: i64, message: &str) -> String {
+    fn remedy_of(call: &'static str, code: i64, message: &str) -> String {
         match error(call, code, message) {
             ConnectorError::Misconfigured { remedy, source } => {
                 assert_eq!(source.code, code);
@@ -309,11 +309,11 @@ mod tests {
             (301_002, "1000002"),
             (301_007, "企业不可用"),
         ] {
-            let advice = advice("user/get", code, "no");
-            assert!(advice.contains(word), "{code}: {advice}");
+            let remedy = remedy_of("user/get", code, "no");
+            assert!(remedy.contains(word), "{code}: {remedy}");
         }
-        assert!(advice(GET_TOKEN, 40001, "no").contains("copy the Secret"));
-        assert!(advice("user/get", 40001, "no").contains("已启用"));
+        assert!(remedy_of(GET_TOKEN, 40001, "no").contains("copy the Secret"));
+        assert!(remedy_of("user/get", 40001, "no").contains("已启用"));
     }
 
     #[test]
@@ -323,7 +323,7 @@ mod tests {
             60003, 60004, 60123, 987_654,
         ];
         for code in others {
-            assert!(advice("user/get", code, "no").ends_with(&format!("query?e={code}")));
+            assert!(remedy_of("user/get", code, "no").ends_with(&format!("query?e={code}")));
         }
     }
 
@@ -336,7 +336,7 @@ mod tests {
             )
         };
         for ip in ["203.0.113.9", "2408:8207:1::a1"] {
-            assert!(advice("user/get", 60020, &text(ip)).contains(&format!("enter {ip} at")));
+            assert!(remedy_of("user/get", 60020, &text(ip)).contains(&format!("enter {ip} at")));
         }
         for odd in [
             text("nonsense"),
@@ -345,7 +345,7 @@ mod tests {
             "from ip:".to_owned(),
         ] {
             assert!(
-                advice("user/get", 60020, &odd).contains("outgoing address"),
+                remedy_of("user/get", 60020, &odd).contains("outgoing address"),
                 "{odd}"
             );
         }
@@ -355,9 +355,9 @@ mod tests {
     fn a_message_keeps_its_hint_and_no_secret() {
         let original = "invalid credential hunter2\r\n, hint: [168640223], from ip: 192.0.2.1, \
                     more info at https://open.work.weixin.qq.com/devtool/query?e=40001";
-        let kept = refusal(GET_TOKEN, 40001, original, &["hunter2", ""]).message;
+        let message = refusal(GET_TOKEN, 40001, original, &["hunter2", ""]).message;
         assert_eq!(
-            kept,
+            message,
             "invalid credential …, hint: [168640223], from ip: 192.0.2.1"
         );
         assert_eq!(
@@ -379,8 +379,8 @@ mod tests {
                 content_type,
             })
         };
-        assert!(status(404).is_missing_path() && !status(502).is_missing_path());
-        assert!(ApiError::Refused(refusal("x", 48005, "", &[])).is_missing_path());
-        assert!(!ApiError::Refused(refusal("x", 40029, "", &[])).is_missing_path());
+        assert!(status(404).is_missing_call() && !status(502).is_missing_call());
+        assert!(ApiError::Refused(refusal("x", 48005, "", &[])).is_missing_call());
+        assert!(!ApiError::Refused(refusal("x", 40029, "", &[])).is_missing_call());
     }
 }

@@ -9,21 +9,21 @@ use super::departments::DepartmentTree;
 use super::errors::ApiError;
 use super::{ConnectorError, Finding, WeCom};
 
-/// Runs all checks that need no login. One finding is one output line.
+/// Checks everything that needs no login.
 pub(super) async fn examine(wecom: &WeCom) -> Vec<Finding> {
     let mut findings = settings(wecom);
     if let Err(error) = wecom.api.token().await {
-        findings.push(bad(wecom, "corp_id and secret", error));
+        findings.push(failed(wecom, "corp_id and secret", error));
         return findings;
     }
     findings.push(Finding::good("WeCom accepts corp_id and secret"));
     match wecom.api.agent(&wecom.console.agent_id).await {
         Ok(agent) => findings.extend(application(wecom, &agent)),
-        Err(error) => findings.push(bad(wecom, "agent_id", error)),
+        Err(error) => findings.push(failed(wecom, "agent_id", error)),
     }
     findings.push(match wecom.api.departments().await {
         Ok(list) => departments(&DepartmentTree::read(&list)),
-        Err(error) => bad(wecom, "departments have no names", error),
+        Err(error) => failed(wecom, "departments have no names", error),
     });
     findings
 }
@@ -53,25 +53,25 @@ fn settings(wecom: &WeCom) -> Vec<Finding> {
 fn application(wecom: &WeCom, agent: &ResponseObject) -> Vec<Finding> {
     let text = |name: &str| agent.get(name).and_then(Value::as_str).unwrap_or_default();
     let (name, agent_id) = (text("name"), &wecom.console.agent_id);
-    let closed = agent
+    let is_disabled = agent
         .get("close")
         .and_then(number)
         .is_some_and(|close| close != 0);
-    let mut findings = vec![if closed {
+    let mut findings = vec![if is_disabled {
         Finding::bad(format!(
             "the application {name} ({agent_id}) is disabled: enable it (启用)"
         ))
     } else {
         Finding::good(format!("the application {name} ({agent_id}) is enabled"))
     }];
-    let (trusted, host) = (text("redirect_domain"), &wecom.console.callback_host);
-    findings.push(if trusted.eq_ignore_ascii_case(host) {
-        Finding::good(format!("its 可信域名 is {trusted}"))
-    } else if trusted.is_empty() {
+    let (trusted_domain, host) = (text("redirect_domain"), &wecom.console.callback_host);
+    findings.push(if trusted_domain.eq_ignore_ascii_case(host) {
+        Finding::good(format!("its 可信域名 is {trusted_domain}"))
+    } else if trusted_domain.is_empty() {
         Finding::bad(format!("it has no 可信域名: enter {host}"))
     } else {
         Finding::bad(format!(
-            "its 可信域名 is {trusted}: enter {host}, including the port"
+            "its 可信域名 is {trusted_domain}: enter {host}, including the port"
         ))
     });
     findings
@@ -90,24 +90,24 @@ fn departments(tree: &DepartmentTree) -> Finding {
     Finding::good(format!("the application sees {all} departments"))
 }
 
-fn bad(wecom: &WeCom, what: &str, error: ApiError) -> Finding {
+fn failed(wecom: &WeCom, what: &str, error: ApiError) -> Finding {
     let error = error.into_error(&wecom.console);
     let mut text = match &error {
         ConnectorError::Misconfigured { remedy, .. } => format!("{what}: {remedy}"),
         other => format!("{what}: {other}"),
     };
-    let mut cause = error.source();
-    while let Some(found) = cause {
-        text.push_str(&format!(": {found}"));
-        cause = found.source();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
     }
     Finding::bad(text)
 }
 
 fn is_corp_id(text: &str) -> bool {
     let rest = text.strip_prefix("ww").or_else(|| text.strip_prefix("wx"));
-    let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    rest.is_some_and(|rest| rest.len() == 16 && rest.bytes().all(digit))
+    let is_hex_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    rest.is_some_and(|rest| rest.len() == 16 && rest.bytes().all(is_hex_digit))
 }
 
 #[cfg(test)]
@@ -165,7 +165,7 @@ mod tests {
     fn the_finding_for_an_untrusted_ip_address_names_it() {
         let message = "not allow, hint: [1], from ip: 203.0.113.9, more info at x";
         let refusal = super::super::errors::refusal("agent/get", 60020, message, &[]);
-        let finding = bad(&wecom(""), "agent_id", ApiError::Refused(refusal));
+        let finding = failed(&wecom(""), "agent_id", ApiError::Refused(refusal));
         assert!(
             !finding.good && finding.text.contains("enter 203.0.113.9"),
             "{finding:?}"

@@ -1,4 +1,4 @@
-//! The connector kind `wecom`.
+//! `impl Kind` for `[connector.ID.wecom]`: problems, warnings and features of the settings.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ const HINT: SignInHint = SignInHint {
         LocalizedText {
             en: "You are in WeChat. Open this page in WeCom (企业微信) instead, or scan the code on \
                  a computer.",
-            zh: "你正在微信里打开本页。请改在企业微信中打开，或在电脑上扫码登录。",
+            zh: "您正在微信里打开本页。请改在企业微信中打开，或在电脑上扫码登录。",
         },
     )),
 };

@@ -18,18 +18,18 @@ const USERID_BYTES_MAX: usize = 64;
 /// The userid of the member to whom a code belongs. Refuses external contacts, personal WeChat
 /// accounts and members of linked corporations (`CorpId/userid`).
 pub(super) fn userid(code_owner: &CodeOwner, corp_id: &str) -> Result<String, ConnectorError> {
-    let stranger = |words: &str| refuse_non_member(code_owner.call, words);
+    let not_member = |message: &str| not_a_member(code_owner.call, message);
     let Some(userid) = &code_owner.userid else {
-        return Err(stranger("the code belongs to nobody in the corporation"));
+        return Err(not_member("the code belongs to nobody in the corporation"));
     };
     if userid.contains('/') {
-        return Err(stranger(
+        return Err(not_member(
             "the code belongs to a member of a linked corporation",
         ));
     }
-    let theirs = code_owner.corp_id.as_deref();
-    if theirs.is_some_and(|theirs| !theirs.eq_ignore_ascii_case(corp_id)) {
-        return Err(stranger(
+    let owner_corp_id = code_owner.corp_id.as_deref();
+    if owner_corp_id.is_some_and(|owner| !owner.eq_ignore_ascii_case(corp_id)) {
+        return Err(not_member(
             "the code belongs to a member of another corporation",
         ));
     }
@@ -43,7 +43,7 @@ pub(super) fn userid(code_owner: &CodeOwner, corp_id: &str) -> Result<String, Co
 pub(super) fn require_active(member: &ResponseObject, userid: &str) -> Result<(), ConnectorError> {
     let call = "user/get";
     if !is_same_userid(member, userid) {
-        return Err(malformed(call, "the userid it was asked for"));
+        return Err(malformed(call, "the requested userid"));
     }
     let status = member.get("status").and_then(number);
     if status == Some(ACTIVE) {
@@ -79,13 +79,13 @@ pub(super) fn merge(
     if detail.contains_key("userid") && !is_same_userid(&detail, userid) {
         return Err(malformed(
             "getuserdetail",
-            "the member who agreed to show it",
+            "the userid of the member who agreed",
         ));
     }
-    let shown = detail
+    let shared = detail
         .into_iter()
         .filter(|(name, value)| name != "userid" && !value.is_null() && value.as_str() != Some(""));
-    member.extend(shown);
+    member.extend(shared);
     Ok(())
 }
 
@@ -133,16 +133,16 @@ pub(super) fn profile(corp_id: &str, member: ResponseObject) -> Result<Profile, 
 }
 
 /// Whether the response has this userid. WeCom compares userids without regard to case.
-fn is_same_userid(said: &ResponseObject, userid: &str) -> bool {
-    let theirs = said.get("userid").and_then(Value::as_str);
-    theirs.is_some_and(|theirs| theirs.eq_ignore_ascii_case(userid))
+fn is_same_userid(response: &ResponseObject, userid: &str) -> bool {
+    let found = response.get("userid").and_then(Value::as_str);
+    found.is_some_and(|found| found.eq_ignore_ascii_case(userid))
 }
 
-fn refuse_non_member(call: &'static str, words: &str) -> ConnectorError {
+fn not_a_member(call: &'static str, message: &str) -> ConnectorError {
     let source = SourceRefusal {
         call,
         code: 0,
-        message: words.to_owned(),
+        message: message.to_owned(),
     };
     ConnectorError::Refused {
         why: RefusalReason::NotMember,
@@ -158,7 +158,7 @@ fn malformed(call: &'static str, missing: &'static str) -> ConnectorError {
 mod tests {
     use super::*;
 
-    fn said(value: Value) -> ResponseObject {
+    fn response(value: Value) -> ResponseObject {
         value.as_object().unwrap().clone()
     }
 
@@ -173,7 +173,7 @@ mod tests {
         }
     }
 
-    fn why(error: ConnectorError) -> RefusalReason {
+    fn reason_of(error: ConnectorError) -> RefusalReason {
         match error {
             ConnectorError::Refused { why, .. } => why,
             other => panic!("{other:?}"),
@@ -196,7 +196,7 @@ mod tests {
         ];
         for code_owner in strangers {
             assert_eq!(
-                why(userid(&code_owner, "ww1").unwrap_err()),
+                reason_of(userid(&code_owner, "ww1").unwrap_err()),
                 RefusalReason::NotMember
             );
         }
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn only_active_members_are_accepted() {
-        let member = |status: Value| said(json!({ "userid": "ZhangSan", "status": status }));
+        let member = |status: Value| response(json!({ "userid": "ZhangSan", "status": status }));
         for good in [json!(1), json!("1")] {
             assert!(require_active(&member(good), "zhangsan").is_ok());
         }
@@ -222,7 +222,7 @@ mod tests {
             Value::Null,
         ] {
             let error = require_active(&member(bad), "zhangsan").unwrap_err();
-            assert_eq!(why(error), RefusalReason::Inactive);
+            assert_eq!(reason_of(error), RefusalReason::Inactive);
         }
         let other = require_active(&member(json!(1)), "lisi");
         assert!(matches!(other, Err(ConnectorError::NoUsableResponse(_))));
@@ -230,17 +230,17 @@ mod tests {
 
     #[test]
     fn shared_fields_are_added_and_empty_ones_replace_nothing() {
-        let mut member = said(json!({ "userid": "ZhangSan", "name": "张三", "mobile": "1" }));
+        let mut member = response(json!({ "userid": "ZhangSan", "name": "张三", "mobile": "1" }));
         let detail =
             json!({ "userid": "zhangsan", "mobile": "", "biz_mail": "z@c", "avatar": null });
-        merge(&mut member, said(detail)).unwrap();
+        merge(&mut member, response(detail)).unwrap();
         let expected =
             json!({ "userid": "ZhangSan", "name": "张三", "mobile": "1", "biz_mail": "z@c" });
         assert_eq!(Value::Object(member.clone()), expected);
         assert!(
             merge(
                 &mut member,
-                said(json!({ "userid": "lisi", "mobile": "2" }))
+                response(json!({ "userid": "lisi", "mobile": "2" }))
             )
             .is_err()
         );
@@ -253,7 +253,7 @@ mod tests {
             json!({ "id": 1, "name": "总公司", "parentid": 0 }),
             json!({ "id": 2, "name": "研发", "parentid": 1 }),
         ]);
-        let mut member = said(json!({ "department": [2, "9"] }));
+        let mut member = response(json!({ "department": [2, "9"] }));
         add_departments(&mut member, &tree);
         assert_eq!(member["department_names"], json!(["研发", "9"]));
         assert_eq!(member["department_paths"], json!(["总公司/研发", "9"]));
@@ -264,8 +264,8 @@ mod tests {
     }
 
     #[test]
-    fn who_somebody_is_does_not_depend_on_case_nor_on_an_address_they_edit() {
-        let member = said(json!({
+    fn the_identity_ignores_case_and_the_e_mail_address_that_members_edit() {
+        let member = response(json!({
             "userid": "ZhangSan", "mobile": "13800000000", "email": "own@home", "biz_mail": "",
         }));
         let profile = profile("WWabc", member).unwrap();

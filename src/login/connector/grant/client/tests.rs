@@ -31,60 +31,60 @@ fn token_url() -> Url {
     Url::parse("https://id.example/token").unwrap()
 }
 
-fn form(proof: &ClientAuthentication) -> Vec<(String, String)> {
+fn form_fields(authentication: &ClientAuthentication) -> Vec<(String, String)> {
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    proof.form().map(owned).collect()
+    authentication.form().map(owned).collect()
 }
 
 #[test]
 fn a_secret_is_form_encoded_and_sent_by_basic() {
     let secret = literal("hunter2:+/ 密");
     let client = Client::build(settings(Some(&secret), None), clock()).unwrap();
-    let proof = client.authentication(&token_url());
-    let Credentials::Basic { user, password } = proof.credentials() else {
+    let authentication = client.authentication(&token_url());
+    let Credentials::Basic { user, password } = authentication.credentials() else {
         panic!("basic");
     };
     assert_eq!(
         (user, password),
         ("me+%26+co", "hunter2%3A%2B%2F+%E5%AF%86")
     );
-    assert_eq!(form(&proof), []);
+    assert_eq!(form_fields(&authentication), []);
     assert!(!format!("{client:?}").contains("hunter2"));
 }
 
 #[test]
 fn a_secret_is_sent_in_the_form_if_configured_or_the_only_supported_method() {
     let secret = literal("hunter2");
-    let in_form = |client: &Client| form(&client.authentication(&token_url())).len() == 2;
-    let how = |client_auth| {
+    let in_form = |client: &Client| form_fields(&client.authentication(&token_url())).len() == 2;
+    let client_with = |client_auth| {
         let settings = ClientSettings {
             client_auth,
             ..settings(Some(&secret), None)
         };
         Client::build(settings, clock()).unwrap()
     };
-    assert!(in_form(&how(Some(ClientAuth::Post))));
-    let free = how(None);
-    assert!(!in_form(&free));
+    assert!(in_form(&client_with(Some(ClientAuth::Post))));
+    let unconfigured = client_with(None);
+    assert!(!in_form(&unconfigured));
     assert!(in_form(
-        &free.with_supported_methods(&["client_secret_post", "none"])
+        &unconfigured.with_supported_methods(&["client_secret_post", "none"])
     ));
     for methods in [&["client_secret_post", "client_secret_basic"][..], &[]] {
-        assert!(!in_form(&free.with_supported_methods(methods)));
+        assert!(!in_form(&unconfigured.with_supported_methods(methods)));
     }
-    let told = how(Some(ClientAuth::Basic));
+    let configured = client_with(Some(ClientAuth::Basic));
     assert!(!in_form(
-        &told.with_supported_methods(&["client_secret_post"])
+        &configured.with_supported_methods(&["client_secret_post"])
     ));
 }
 
 #[test]
 fn a_public_client_sends_only_its_id() {
     let client = Client::build(settings(None, None), clock()).unwrap();
-    let proof = client.authentication(&token_url());
-    assert!(matches!(proof.credentials(), Credentials::None));
+    let authentication = client.authentication(&token_url());
+    assert!(matches!(authentication.credentials(), Credentials::None));
     assert_eq!(
-        form(&proof),
+        form_fields(&authentication),
         [("client_id".to_owned(), "me & co".to_owned())]
     );
 }
@@ -105,7 +105,7 @@ fn a_private_key_signs_unique_assertions_that_are_valid_for_a_minute() {
         };
         let clock = clock();
         let client = Client::build(settings, clock.clone()).unwrap();
-        let sent = |client: &Client| form(&client.authentication(&token_url()));
+        let sent = |client: &Client| form_fields(&client.authentication(&token_url()));
         let (first, second) = (sent(&client), sent(&client));
         assert_eq!(first[1].1, ASSERTION_TYPE);
         assert_ne!(first[2].1, second[2].1, "each has its own jti");
@@ -156,18 +156,18 @@ fn an_rsa_key_signs_too_and_a_broken_one_is_refused() {
 
 #[test]
 fn settings_that_contradict_each_other_are_refused() {
-    let some = literal("hunter2");
-    let with = |secret, key, client_auth, private_key_id| ClientSettings {
+    let secret = literal("hunter2");
+    let settings_with = |secret, key, client_auth, private_key_id| ClientSettings {
         client_auth,
         private_key_id,
         ..settings(secret, key)
     };
     for bad in [
-        with(Some(&some), Some(&some), None, None),
-        with(None, None, Some(ClientAuth::Basic), None),
-        with(None, Some(&some), Some(ClientAuth::Post), None),
-        with(Some(&some), None, Some(ClientAuth::PrivateKeyJwt), None),
-        with(Some(&some), None, None, Some("k")),
+        settings_with(Some(&secret), Some(&secret), None, None),
+        settings_with(None, None, Some(ClientAuth::Basic), None),
+        settings_with(None, Some(&secret), Some(ClientAuth::Post), None),
+        settings_with(Some(&secret), None, Some(ClientAuth::PrivateKeyJwt), None),
+        settings_with(Some(&secret), None, None, Some("k")),
         ClientSettings {
             client_id: "",
             ..settings(None, None)

@@ -2,16 +2,16 @@ use serde_json::json;
 
 use super::*;
 
-fn answer(status: u16, body: Value) -> Result<TokenResponse, TokenEndpointError> {
-    heard(status, body, TokenEndpointDialect::default())
+fn read_standard(status: u16, body: Value) -> Result<TokenResponse, TokenEndpointError> {
+    read_with_dialect(status, body, TokenEndpointDialect::default())
 }
 
-fn heard(
+fn read_with_dialect(
     status: u16,
     body: Value,
     dialect: TokenEndpointDialect<'_>,
 ) -> Result<TokenResponse, TokenEndpointError> {
-    read(
+    read_response(
         &FormResponse { status, body },
         dialect,
         &["hunter2-code"],
@@ -23,24 +23,26 @@ fn callback() -> Url {
     Url::parse("https://sso.corp.example/.menshen/callback/gh").unwrap()
 }
 
-fn redeemed(status: u16, body: Value) -> ConnectorError {
-    answer(status, body).unwrap_err().at_redemption(&callback())
+fn redemption_error(status: u16, body: Value) -> ConnectorError {
+    read_standard(status, body)
+        .unwrap_err()
+        .at_redemption(&callback())
 }
 
-fn whole() -> Value {
+fn complete_response() -> Value {
     json!({ "access_token": "A-1", "token_type": "BeArEr", "expires_in": 3600,
             "refresh_token": "R-1", "id_token": "a.b.c", "scope": "openid" })
 }
 
-fn with(name: &str, value: Value) -> Value {
-    let mut body = whole();
+fn response_with(name: &str, value: Value) -> Value {
+    let mut body = complete_response();
     body[name] = value;
     body
 }
 
 #[test]
-fn a_whole_answer_is_read_and_shows_nothing() {
-    let granted = answer(200, whole()).unwrap();
+fn a_complete_response_is_read_and_debug_shows_no_token() {
+    let granted = read_standard(200, complete_response()).unwrap();
     assert_eq!(granted.access.expose(), "A-1");
     assert_eq!(granted.refresh.as_ref().unwrap().expose(), "R-1");
     assert_eq!(granted.id_token.as_ref().unwrap().expose(), "a.b.c");
@@ -52,8 +54,9 @@ fn a_whole_answer_is_read_and_shows_nothing() {
 }
 
 #[test]
-fn a_lifetime_is_a_number_or_the_text_of_one_within_reason() {
-    let lifetime = |value| answer(200, with("expires_in", value)).map(|all| all.expires_in);
+fn a_lifetime_is_a_number_or_digits_and_is_capped() {
+    let lifetime =
+        |value| read_standard(200, response_with("expires_in", value)).map(|all| all.expires_in);
     let s = Duration::from_secs;
     for (value, expected) in [
         (json!("3600"), Some(s(3600))),
@@ -81,66 +84,72 @@ fn a_lifetime_is_a_number_or_the_text_of_one_within_reason() {
 }
 
 #[test]
-fn only_a_bearer_token_is_one() {
+fn only_bearer_tokens_are_accepted() {
     for bad in [json!("mac"), json!(""), json!(1), json!(null)] {
         assert!(
-            answer(200, with("token_type", bad.clone())).is_err(),
+            read_standard(200, response_with("token_type", bad.clone())).is_err(),
             "{bad}"
         );
     }
-    let mut untyped = whole();
+    let mut untyped = complete_response();
     untyped.as_object_mut().unwrap().remove("token_type");
-    assert!(answer(200, untyped.clone()).is_err());
+    assert!(read_standard(200, untyped.clone()).is_err());
     let dialect = TokenEndpointDialect {
         token_type_optional: true,
         tokens_pointer: None,
     };
-    assert!(heard(200, untyped, dialect).is_ok());
-    assert!(heard(200, with("token_type", json!("mac")), dialect).is_err());
+    assert!(read_with_dialect(200, untyped, dialect).is_ok());
+    assert!(read_with_dialect(200, response_with("token_type", json!("mac")), dialect).is_err());
 }
 
 #[test]
 fn malformed_tokens_are_refused() {
     let long = "x".repeat(TOKEN_BYTES_MAX + 1);
     for bad in [
-        with("access_token", json!(7)),
-        with("access_token", json!("")),
-        with("access_token", json!(null)),
-        with("access_token", json!("a b")),
-        with("access_token", json!("a\r\nX-User: boss")),
-        with("access_token", json!("令牌")),
-        with("access_token", json!(long)),
-        with("refresh_token", json!(["R"])),
-        with("id_token", json!({})),
-        with("scope", json!("s".repeat(SCOPE_BYTES_MAX + 1))),
+        response_with("access_token", json!(7)),
+        response_with("access_token", json!("")),
+        response_with("access_token", json!(null)),
+        response_with("access_token", json!("a b")),
+        response_with("access_token", json!("a\r\nX-User: boss")),
+        response_with("access_token", json!("令牌")),
+        response_with("access_token", json!(long)),
+        response_with("refresh_token", json!(["R"])),
+        response_with("id_token", json!({})),
+        response_with("scope", json!("s".repeat(SCOPE_BYTES_MAX + 1))),
         json!([]),
         json!("A"),
         json!({}),
     ] {
-        let error = redeemed(200, bad);
-        let nonsense = matches!(
+        let error = redemption_error(200, bad);
+        let is_unusable = matches!(
             error,
             ConnectorError::NoUsableResponse(OutboundError::Incomplete { .. })
         );
-        assert!(nonsense, "{error:?}");
+        assert!(is_unusable, "{error:?}");
     }
 }
 
 #[test]
-fn tokens_may_stand_deeper_where_that_is_said() {
+fn tokens_are_read_where_the_configured_pointer_leads() {
     let dialect = TokenEndpointDialect {
         token_type_optional: true,
         tokens_pointer: Some("/data"),
     };
     let body = json!({ "code": 0, "data": { "access_token": "A" } });
-    assert_eq!(heard(200, body, dialect).unwrap().access.expose(), "A");
-    assert!(heard(200, whole(), dialect).is_err());
+    assert_eq!(
+        read_with_dialect(200, body, dialect)
+            .unwrap()
+            .access
+            .expose(),
+        "A"
+    );
+    assert!(read_with_dialect(200, complete_response(), dialect).is_err());
     let body = json!({ "code": 200, "data": { "access_token": "A" } });
     assert!(
-        heard(200, body, dialect).is_ok(),
-        "a number beside a token says nothing"
+        read_with_dialect(200, body, dialect).is_ok(),
+        "a number beside a token is not an error"
     );
-    let refused = heard(200, json!({ "code": 20003, "msg": "used" }), dialect);
+    let refused = read_with_dialect(200, json!({ "code": 20003, "msg": "used" }), dialect);
     let Err(TokenEndpointError::Refused { refusal, .. }) = refused else {
         panic!("{refused:?}");
     };
@@ -148,29 +157,29 @@ fn tokens_may_stand_deeper_where_that_is_said() {
 }
 
 #[test]
-fn a_refusal_is_one_with_any_status() {
+fn an_error_code_counts_with_any_status() {
     for status in [200, 400, 401] {
-        let stale = redeemed(status, json!({ "error": "invalid_grant" }));
+        let rejected = redemption_error(status, json!({ "error": "invalid_grant" }));
         assert!(
-            matches!(stale, ConnectorError::CodeRejected(_)),
-            "{stale:?}"
+            matches!(rejected, ConnectorError::CodeRejected(_)),
+            "{rejected:?}"
         );
-        let bad = redeemed(status, json!({ "error": "bad_verification_code" }));
-        let ConnectorError::CodeRejected(said) = bad else {
+        let bad = redemption_error(status, json!({ "error": "bad_verification_code" }));
+        let ConnectorError::CodeRejected(refusal) = bad else {
             panic!("{bad:?}");
         };
-        assert_eq!(said.code, i64::from(status));
+        assert_eq!(refusal.code, i64::from(status));
     }
     for error in ["temporarily_unavailable", "slow_down", "server_error"] {
-        let busy = redeemed(400, json!({ "error": error }));
+        let busy = redemption_error(400, json!({ "error": error }));
         assert!(matches!(busy, ConnectorError::Busy(_)), "{busy:?}");
     }
-    let busy = redeemed(429, json!({ "error": "who knows" }));
+    let busy = redemption_error(429, json!({ "error": "who knows" }));
     assert!(matches!(busy, ConnectorError::Busy(_)), "{busy:?}");
-    let away = redeemed(404, json!({}));
+    let unusable = redemption_error(404, json!({}));
     assert!(
-        matches!(away, ConnectorError::NoUsableResponse(_)),
-        "{away:?}"
+        matches!(unusable, ConnectorError::NoUsableResponse(_)),
+        "{unusable:?}"
     );
     for (error, words) in [
         ("invalid_client", &["`client_id`", "`client_secret`"][..]),
@@ -182,36 +191,40 @@ fn a_refusal_is_one_with_any_status() {
         ),
         ("unsupported_grant_type", &["`token_url`"]),
     ] {
-        let said = redeemed(401, json!({ "error": error }));
-        let ConnectorError::Misconfigured { remedy, .. } = said else {
-            panic!("{error}: {said:?}");
+        let error_of_login = redemption_error(401, json!({ "error": error }));
+        let ConnectorError::Misconfigured { remedy, .. } = error_of_login else {
+            panic!("{error}: {error_of_login:?}");
         };
         assert!(words.iter().all(|word| remedy.contains(word)), "{remedy}");
     }
 }
 
 #[test]
-fn what_was_asked_with_is_not_repeated() {
+fn an_error_message_does_not_contain_the_code() {
     let body = json!({ "error": "invalid_grant",
                        "error_description": "the code hunter2-code\nis spent".repeat(50) });
-    let ConnectorError::CodeRejected(said) = redeemed(400, body) else {
-        panic!("stale");
+    let ConnectorError::CodeRejected(refusal) = redemption_error(400, body) else {
+        panic!("the code is rejected");
     };
-    assert!(!said.message.contains("hunter2"), "{said}");
-    assert!(!said.message.contains('\n') && said.message.chars().count() <= 300);
+    assert!(!refusal.message.contains("hunter2"), "{refusal}");
+    assert!(!refusal.message.contains('\n') && refusal.message.chars().count() <= 300);
 }
 
 #[test]
-fn only_the_providers_word_ends_a_session() {
-    let refreshed = |status, body| answer(status, body).unwrap_err().at_refresh(&callback());
-    for gone in ["invalid_grant", "bad_refresh_token"] {
-        let said = refreshed(400, json!({ "error": gone }));
-        assert!(matches!(said, RefreshError::Gone(_)), "{said:?}");
+fn only_a_rejected_refresh_token_ends_a_session() {
+    let refreshed = |status, body| {
+        read_standard(status, body)
+            .unwrap_err()
+            .at_refresh(&callback())
+    };
+    for code in ["invalid_grant", "bad_refresh_token"] {
+        let error = refreshed(400, json!({ "error": code }));
+        assert!(matches!(error, RefreshError::Gone(_)), "{error:?}");
     }
     for error in ["invalid_client", "temporarily_unavailable", "hm"] {
-        let said = refreshed(400, json!({ "error": error }));
-        assert!(matches!(said, RefreshError::Unavailable(_)), "{said:?}");
+        let error = refreshed(400, json!({ "error": error }));
+        assert!(matches!(error, RefreshError::Unavailable(_)), "{error:?}");
     }
-    let said = refreshed(200, json!({ "access_token": 1 }));
-    assert!(matches!(said, RefreshError::Unavailable(_)), "{said:?}");
+    let error = refreshed(200, json!({ "access_token": 1 }));
+    assert!(matches!(error, RefreshError::Unavailable(_)), "{error:?}");
 }

@@ -3,11 +3,11 @@ use serde_json::json;
 use super::super::config::Config;
 use super::*;
 
-fn settings(more: &str) -> ProviderSettings {
+fn settings_with(lines: &str) -> ProviderSettings {
     let text = format!(
         "client_id = 'me'\nauthorize_url = 'https://p/a'\ntoken_url = 'https://p/t'\n\
          profile_url = 'https://p/u'\nvouched_email = 'profile.verified ? profile.email : null'\n\
-         {more}"
+         {lines}"
     );
     ProviderSettings::of(&toml::from_str::<Config>(&text).unwrap()).unwrap()
 }
@@ -17,7 +17,7 @@ fn profile_of(subject: &str, profile: Value) -> Result<FetchedProfile, Connector
         panic!("an object");
     };
     read_profile(
-        &settings(&format!("subject = '{subject}'")),
+        &settings_with(&format!("subject = '{subject}'")),
         profile,
         Vec::new(),
     )
@@ -81,7 +81,7 @@ fn further_responses_are_merged_under_their_names() {
     let Value::Object(profile) = profile else {
         panic!("an object");
     };
-    let fetched = read_profile(&settings("subject = 'profile.id'"), profile, further).unwrap();
+    let fetched = read_profile(&settings_with("subject = 'profile.id'"), profile, further).unwrap();
     assert_eq!(fetched.raw["emails"][0]["email"], "a@b");
     assert!(!format!("{fetched:?}").contains("a@b"));
 }

@@ -11,7 +11,7 @@ const CODE: &str = "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk";
 
 /// A valid ID token with these claims added, or removed by null. `NONCE` stands for the nonce of the
 /// login.
-fn verified(pending: &Pending, with: &Value, kind: Option<&str>) -> VerifiedToken {
+fn verified_token(pending: &Pending, with: &Value, token_type: Option<&str>) -> VerifiedToken {
     let mut claims = json!({
         "iss": "https://id.corp.example", "aud": "menshen", "sub": "u1", "iat": NOW_S,
         "exp": NOW_S + 300, "nonce": "NONCE", "at_hash": "77QmUPtjPfzWtF2AnpK9RQ",
@@ -29,33 +29,33 @@ fn verified(pending: &Pending, with: &Value, kind: Option<&str>) -> VerifiedToke
     VerifiedToken {
         claims: Claims::new(claims.clone()),
         algorithm: Algorithm::RS256,
-        token_type: kind.map(str::to_owned),
+        token_type: token_type.map(str::to_owned),
         tenant: Tenant::default(),
     }
 }
 
-fn login(max_age: Option<u32>, with: &Value) -> Result<IdToken, IdTokenError> {
+fn check_login(max_age: Option<u32>, with: &Value) -> Result<IdToken, IdTokenError> {
     let mut pending = pending(NOW_S - 30);
     pending.max_age = max_age;
-    checked(
-        verified(&pending, with, Some("JWT")),
+    check(
+        verified_token(&pending, with, Some("JWT")),
         IdTokenOrigin::Login(&pending, CODE),
     )
 }
 
-fn checked(verified: VerifiedToken, origin: IdTokenOrigin<'_>) -> Result<IdToken, IdTokenError> {
+fn check(token: VerifiedToken, origin: IdTokenOrigin<'_>) -> Result<IdToken, IdTokenError> {
     let access = Secret::new(ACCESS.to_owned());
     let expected = ExpectedIdToken {
         client_id: "menshen",
         access_token: &access,
         origin,
     };
-    check_claims(verified, expected, Timestamp::from_unix_s(NOW_S))
+    check_claims(token, expected, Timestamp::from_unix_s(NOW_S))
 }
 
 #[test]
 fn a_valid_token_yields_the_subject_the_session_and_the_authentication() {
-    let token = login(
+    let token = check_login(
         None,
         &json!({
             "acr": "mfa", "amr": ["pwd", "otp"], "auth_time": NOW_S - 10, "sid": "s1",
@@ -73,7 +73,7 @@ fn a_valid_token_yields_the_subject_the_session_and_the_authentication() {
             auth_time: Some(Timestamp::from_unix_s(NOW_S - 10)),
         }
     );
-    let single = login(None, &json!({ "amr": "pwd", "at_hash": null })).unwrap();
+    let single = check_login(None, &json!({ "amr": "pwd", "at_hash": null })).unwrap();
     assert_eq!(single.auth_context.amr, ["pwd"]);
 }
 
@@ -108,7 +108,7 @@ fn a_token_that_does_not_match_the_login_is_refused() {
         (json!({ "sub": "a\nb" }), "`sub`"),
         (json!({ "sub": long }), "`sub`"),
     ] {
-        let error = login(None, &bad).unwrap_err().to_string();
+        let error = check_login(None, &bad).unwrap_err().to_string();
         assert!(error.contains(word), "{bad}: {error}");
     }
     for good in [
@@ -117,7 +117,7 @@ fn a_token_that_does_not_match_the_login_is_refused() {
         json!({ "iat": NOW_S - 659 }),
         json!({ "sub": "s".repeat(255) }),
     ] {
-        assert!(login(None, &good).is_ok(), "{good}");
+        assert!(check_login(None, &good).is_ok(), "{good}");
     }
 }
 
@@ -125,17 +125,17 @@ fn a_token_that_does_not_match_the_login_is_refused() {
 fn a_logout_or_access_token_is_not_accepted_as_id_token() {
     let pending = pending(NOW_S);
     for kind in ["logout+jwt", "at+JWT"] {
-        let verified = verified(&pending, &json!({}), Some(kind));
-        let error = checked(verified, IdTokenOrigin::Login(&pending, CODE)).unwrap_err();
+        let token = verified_token(&pending, &json!({}), Some(kind));
+        let error = check(token, IdTokenOrigin::Login(&pending, CODE)).unwrap_err();
         assert!(matches!(error, IdTokenError::TokenType), "{kind}");
     }
-    let verified = verified(&pending, &json!({}), None);
-    assert!(checked(verified, IdTokenOrigin::Login(&pending, CODE)).is_ok());
+    let token = verified_token(&pending, &json!({}), None);
+    assert!(check(token, IdTokenOrigin::Login(&pending, CODE)).is_ok());
 }
 
 #[test]
 fn with_max_age_a_recent_auth_time_is_required() {
-    let at = |max_age, value: Value| login(Some(max_age), &json!({ "auth_time": value }));
+    let at = |max_age, value: Value| check_login(Some(max_age), &json!({ "auth_time": value }));
     // The login began 30 seconds ago; the clocks may differ by a minute.
     assert!(at(300, json!(NOW_S - 390)).is_ok());
     assert!(matches!(
@@ -155,14 +155,14 @@ fn with_max_age_a_recent_auth_time_is_required() {
         at(0, json!(NOW_S + 61)),
         Err(IdTokenError::Token(TokenError::NotYetValid))
     ));
-    let unasked = login(None, &json!({ "auth_time": NOW_S + 61 })).unwrap();
+    let in_the_future = check_login(None, &json!({ "auth_time": NOW_S + 61 })).unwrap();
     assert_eq!(
-        unasked.auth_context.auth_time,
+        in_the_future.auth_context.auth_time,
         Some(Timestamp::from_unix_s(0))
     );
-    let unsaid = login(None, &json!({ "auth_time": null })).unwrap();
+    let missing = check_login(None, &json!({ "auth_time": null })).unwrap();
     assert_eq!(
-        unsaid.auth_context.auth_time,
+        missing.auth_context.auth_time,
         Some(Timestamp::from_unix_s(0))
     );
 }
@@ -171,8 +171,8 @@ fn with_max_age_a_recent_auth_time_is_required() {
 fn a_refreshed_token_is_about_the_same_person_and_needs_no_nonce() {
     let (pending, subject) = (pending(NOW_S), Subject::try_from("u1".to_owned()).unwrap());
     let refreshed = |with: Value| {
-        checked(
-            verified(&pending, &with, None),
+        check(
+            verified_token(&pending, &with, None),
             IdTokenOrigin::Refresh(&subject),
         )
     };
@@ -202,9 +202,9 @@ fn no_error_repeats_a_claim_of_the_token() {
         json!({ "at_hash": "hunter2" }),
         json!({ "azp": "hunter2" }),
     ] {
-        let error = login(None, &bad).unwrap_err();
-        let own = format!("{error} {error:?}");
-        let shown = format!("{own} {:?}", error.into_login_error());
+        let error = check_login(None, &bad).unwrap_err();
+        let token_error = format!("{error} {error:?}");
+        let shown = format!("{token_error} {:?}", error.into_login_error());
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }

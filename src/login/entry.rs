@@ -1,0 +1,84 @@
+//! `ConnectorEntry`: one configured connector, and how logins begin with it.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use super::connector::{AutoLogin, Connector, ConnectorConfig, Features, LoginMethod};
+use super::pending::Mode;
+use crate::people::AdmissionPolicy;
+use crate::store::ConnectorId;
+
+/// One configured connector.
+#[derive(Debug)]
+pub struct ConnectorEntry {
+    pub id: ConnectorId,
+    /// The name on the sign-in page.
+    pub display_name: String,
+    /// The callback URL.
+    pub callback: Url,
+    pub config: ConnectorConfig,
+    /// The name of its kind: `wecom`.
+    pub kind: &'static str,
+    pub features: Features,
+    pub connector: Arc<dyn Connector>,
+    pub(super) admission: AdmissionPolicy,
+}
+
+impl ConnectorEntry {
+    /// The mode of a login: the forced one, the requested one, or the one for the User-Agent.
+    pub(super) fn mode(&self, requested: Option<Mode>, user_agent: &str) -> Mode {
+        self.features.forced_mode.or(requested).unwrap_or_else(|| {
+            if self.features.is_app_of_source(user_agent) {
+                Mode::InApp
+            } else {
+                Mode::Web
+            }
+        })
+    }
+
+    /// Whether a login can run without any page of the source in this browser.
+    pub fn can_log_in_silently(&self, user_agent: &str) -> bool {
+        let mode = self.mode(None, user_agent);
+        // The in-app mode is silent only inside the source's own app.
+        let is_usable = mode == Mode::Web || self.features.is_app_of_source(user_agent);
+        is_usable && self.features.silent_in.contains(&mode)
+    }
+
+    /// Whether people can begin a login here; otherwise only the source starts logins.
+    pub fn can_begin_login(&self) -> bool {
+        self.features.login_method != LoginMethod::EntryOnly
+    }
+
+    /// Whether people enter a user name and a password in menshen's own form.
+    pub fn uses_password_form(&self) -> bool {
+        self.features.login_method == LoginMethod::PasswordForm
+    }
+
+    /// Whether a login begins without a click in this browser.
+    pub fn auto_starts_for(&self, user_agent: &str) -> bool {
+        match self.config.auto_login {
+            _ if !self.can_begin_login() => false,
+            AutoLogin::Never => false,
+            AutoLogin::InApp => self.features.is_app_of_source(user_agent),
+            AutoLogin::Always => true,
+        }
+    }
+
+    /// Whether this User-Agent is that of the source's own app.
+    pub fn is_app_of_source(&self, user_agent: &str) -> bool {
+        self.features.is_app_of_source(user_agent)
+    }
+
+    /// Where a login without a return address ends: a path or a URL of this site.
+    pub fn default_return_to(&self, user_agent: &str) -> &str {
+        let is_mobile = ["Mobi", "Android", "iPhone", "iPad"]
+            .iter()
+            .any(|part| user_agent.contains(part));
+        if is_mobile {
+            &self.config.home.mobile
+        } else {
+            &self.config.home.desktop
+        }
+    }
+}
