@@ -7,7 +7,7 @@ use crate::listening::{echo_setup, start_second_instance};
 use crate::logging_in::OWN_PAGES;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
-use crate::upstream::get;
+use crate::upstream::get_request;
 
 const TRUST_LOOPBACK_LINE: &str = "trusted_proxies = ['127.0.0.1']\n";
 const BEGIN_LIMIT: &str = "[login]\nbegins_per_client_per_minute = 3\n";
@@ -76,7 +76,7 @@ async fn each_address_of_the_network_has_its_own_connections() {
             let mut connection = RawConnection::open(running.addresses()[0]).await;
             let head = format!("PROXY TCP6 {client} fd00:1:2::1 5 443\r\n");
             let _ = connection
-                .try_send(format!("{head}{}", get("/echo", "")))
+                .try_send(format!("{head}{}", get_request("/echo", "")))
                 .await;
             let answer = connection.try_read_answer().await;
             (
@@ -105,7 +105,7 @@ async fn no_address_can_be_chosen_that_uses_up_the_connections_of_another() {
         let mut connection = RawConnection::open(running.addresses()[0]).await;
         let head = format!("PROXY TCP6 {client} fd00:1:2::1 5 443\r\n");
         let _ = connection
-            .try_send(format!("{head}{}", get("/echo", "")))
+            .try_send(format!("{head}{}", get_request("/echo", "")))
             .await;
         let answer = connection.try_read_answer().await;
         (

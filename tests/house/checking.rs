@@ -141,21 +141,21 @@ async fn every_check_protocol_refuses_with_its_own_status() {
     ] {
         let answer = request("/deep?x=1&y=%2f")
             .headers(&ACCEPT_HTML)
-            .at(at)
+            .send_to(at)
             .await;
         assert_eq!((answer.status, reason(&answer)), (nobody, "nobody"));
         let location = answer.header("location");
         let start =
             "http://sso.test/.menshen/start?rd=http%3A//sso.test/deep%3Fx%3D1%26y%3D%252f&n=1";
         assert_eq!(location, (nobody != 401).then_some(start));
-        let answer = request("/deep").at(at).await;
+        let answer = request("/deep").send_to(at).await;
         assert_eq!((answer.status, answer.header("location")), (program, None));
-        let answer = request("/finance").session(&cookie).at(at).await;
+        let answer = request("/finance").session(&cookie).send_to(at).await;
         assert_eq!((answer.status, reason(&answer)), (403, "forbidden"));
-        let answer = request("/a/%2e%2e/b").session(&cookie).at(at).await;
+        let answer = request("/a/%2e%2e/b").session(&cookie).send_to(at).await;
         assert_eq!(answer.status, 403);
         let answer = request("/deep").host("nowhere.test").session(&cookie);
-        let answer = answer.at(at).await;
+        let answer = answer.send_to(at).await;
         let expected = if nobody == 303 { 200 } else { 403 };
         assert_eq!(answer.status, expected, "forward-auth does not read Host");
     }

@@ -174,7 +174,7 @@ async fn start_with_relayed_provider(provider: &Provider, relay: &Relay) -> Mens
 async fn a_profile_call_survives_a_closed_connection_and_the_code_is_sent_once() {
     let provider = oauth2::provider::Provider::start().await;
     let relay = Relay::to(socket_address(provider.url())).await;
-    let table = provider.table("gh", "", "");
+    let table = provider.connector_toml("gh", "", "");
     let table = table
         .replace(
             &format!("{}/token", provider.url()),
@@ -204,7 +204,7 @@ async fn a_profile_call_survives_a_closed_connection_and_the_code_is_sent_once()
         }
         assert!(!relay.reused().contains(&"/token".to_owned()));
     }
-    assert_eq!(provider.world().forms.len(), logins);
+    assert_eq!(provider.state().token_requests.len(), logins);
 }
 
 #[tokio::test]

@@ -212,7 +212,7 @@ impl ExplainServer {
         TestRequest::get(&format!("/api/explain?{}", query.finish()))
             .host("127.0.0.1")
             .header("Authorization", &format!("Bearer {TOKEN}"))
-            .at(admin)
+            .send_to(admin)
             .await
     }
 

@@ -10,8 +10,8 @@ use tokio::net::UnixStream;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{
-    Reply, TempFolder, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of,
-    public_route, until,
+    Reply, TempFolder, UPSTREAM_HOST, Upstream, accept, bind_listener, get_request,
+    menshen_in_front_of, public_route, wait_until,
 };
 use crate::wire;
 
@@ -64,7 +64,7 @@ async fn a_unix_socket_is_a_peer_without_an_address() {
         let running = start_second_instance(&menshen, &setup, &listen).await;
         let mut connection = RawConnection::over(UnixStream::connect(&path).await.unwrap());
         connection
-            .send(get("/echo", "X-Forwarded-For: 203.0.113.9\r\n"))
+            .send(get_request("/echo", "X-Forwarded-For: 203.0.113.9\r\n"))
             .await;
         let answer = connection.read_answer().await;
         assert_eq!(answer.status, 200);
@@ -78,7 +78,7 @@ async fn a_unix_socket_is_a_peer_without_an_address() {
 async fn a_proxy_header_of_a_trusted_balancer_names_the_client() {
     let menshen = Menshen::new().await;
     let listen = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
-    let request = get("/echo", "");
+    let request = get_request("/echo", "");
     let v1 = format!("PROXY TCP4 203.0.113.9 10.0.0.1 52953 443\r\n{request}");
     let mut v2 =
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\x0a\0\0\x01\xce\xd9\x01\xbb".to_vec();
@@ -118,7 +118,7 @@ async fn a_reload_changes_the_trusted_balancers() {
     let running = start_second_instance(&menshen, &setup(""), listen).await;
     let bytes = format!(
         "PROXY TCP4 203.0.113.9 10.0.0.1 5 443\r\n{}",
-        get("/echo", "")
+        get_request("/echo", "")
     );
     for (server, served) in [
         ("", false),
@@ -145,13 +145,13 @@ async fn a_redirecting_listener_only_redirects_to_https() {
         assert_eq!(answer.status, 308);
         assert_eq!(answer.header("location"), Some("https://up.test/a%2Fb?c=d"));
     }
-    let own = wire::send(address, get("/.menshen/sign_in", "").as_bytes()).await;
+    let own = wire::send(address, get_request("/.menshen/sign_in", "").as_bytes()).await;
     assert_eq!(own.status, 308);
-    let answer = wire::send(address, get("/a?b>\"", "").as_bytes()).await;
+    let answer = wire::send(address, get_request("/a?b>\"", "").as_bytes()).await;
     assert_eq!(answer.header("location"), Some("https://up.test/a?b%3E%22"));
     for target in ["/a#b", "/a b", "a/b"] {
         let no_host = format!("GET {target} HTTP/1.0\r\n\r\n");
-        for request in [get(target, ""), no_host] {
+        for request in [get_request(target, ""), no_host] {
             let answer = wire::send(address, request.as_bytes()).await;
             assert_eq!(answer.status, 400, "{request}");
         }
@@ -181,7 +181,7 @@ async fn the_redirect_to_https_has_the_port_of_the_external_url() {
 #[tokio::test]
 async fn an_address_in_use_is_named_and_nothing_is_served() {
     let menshen = Menshen::new().await;
-    let unused = listener().await;
+    let unused = bind_listener().await;
     let unused = unused.local_addr().unwrap();
     let folder = TempFolder::new();
     let path = folder.path("never.sock");
@@ -203,13 +203,13 @@ async fn an_address_in_use_is_named_and_nothing_is_served() {
 
 #[tokio::test]
 async fn draining_finishes_open_requests_and_accepts_no_new_ones() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let address = menshen.address();
     let mut idle_connection = RawConnection::open(address).await;
     let mut busy_connection = RawConnection::open(address).await;
-    busy_connection.send(get("/", "")).await;
+    busy_connection.send(get_request("/", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.read_request().await.unwrap();
     upstream
@@ -244,8 +244,8 @@ async fn a_request_that_outlasts_the_drain_time_is_aborted() {
     let setup = Setup::default().routes(&public_route(upstream.url(), ""));
     let menshen = setup.server("limits.drain = \"100ms\"").start().await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    connection.send(get("/", "")).await;
-    until("the request is under way", || {
+    connection.send(get_request("/", "")).await;
+    wait_until("the request is under way", || {
         upstream.received().len() == 1
     })
     .await;
@@ -278,7 +278,7 @@ async fn a_client_that_sends_no_complete_head_in_time_is_disconnected() {
     }
     assert!(sent < 1000, "a head of {sent} lines was waited for");
     let mut connection = RawConnection::open(menshen.address()).await;
-    connection.send(get("/echo", "")).await;
+    connection.send(get_request("/echo", "")).await;
     assert_eq!(connection.read_answer().await.status, 200);
     assert!(connection.read_to_end().await.is_empty());
     assert_eq!(menshen.app.requests(), 1);
@@ -292,7 +292,7 @@ async fn a_head_that_is_too_large_is_431_and_one_at_the_limit_passes() {
         .await;
     for (size, status) in [(14_000, 200), (17_000, 431), (200_000, 431)] {
         let mut connection = RawConnection::open(menshen.address()).await;
-        let head = get("/echo", &format!("X-Long: {}\r\n", "x".repeat(size)));
+        let head = get_request("/echo", &format!("X-Long: {}\r\n", "x".repeat(size)));
         // The server may answer and close before it has read everything.
         let _ = connection.try_send(head).await;
         match connection.try_read_answer().await {
@@ -303,9 +303,9 @@ async fn a_head_that_is_too_large_is_431_and_one_at_the_limit_passes() {
     let many: String = (0..200)
         .map(|number| format!("X-{number}: y\r\n"))
         .collect();
-    let answer = wire::send(menshen.address(), get("/echo", &many).as_bytes()).await;
+    let answer = wire::send(menshen.address(), get_request("/echo", &many).as_bytes()).await;
     assert_eq!(answer.status, 431);
-    let long = get(&format!("/echo?{}", "q".repeat(70_000)), "");
+    let long = get_request(&format!("/echo?{}", "q".repeat(70_000)), "");
     let answer = wire::try_send(menshen.address(), long.as_bytes()).await;
     assert!(answer.is_none_or(|answer| [414, 431].contains(&answer.status)));
     assert_eq!(menshen.app.requests(), 1);
@@ -320,13 +320,13 @@ async fn connections_beyond_the_limit_wait() {
     let mut open_connections = Vec::new();
     for _ in 0..2 {
         let mut connection = RawConnection::open(menshen.address()).await;
-        connection.send(get("/echo", "")).await;
+        connection.send(get_request("/echo", "")).await;
         assert_eq!(connection.read_answer().await.status, 200);
         open_connections.push(connection);
     }
     let mut third = RawConnection::open(menshen.address()).await;
-    third.send(get("/echo", "")).await;
-    open_connections[0].send(get("/echo", "")).await;
+    third.send(get_request("/echo", "")).await;
+    open_connections[0].send(get_request("/echo", "")).await;
     assert_eq!(open_connections[0].read_answer().await.status, 200);
     // Three requests of the open connections were served; the third connection still waits.
     assert_eq!(menshen.app.requests(), 3);

@@ -1,4 +1,4 @@
-//! WeCom members: who may sign in, and which of their fields reach rules and applications.
+//! WeCom members: userid may sign in, and which of their fields reach rules and applications.
 
 use std::time::Duration;
 
@@ -47,8 +47,8 @@ fn setup() -> Setup {
     ))
 }
 
-async fn on_the_phone(menshen: &Menshen, who: &str) -> (Browser, Page) {
-    menshen.wecom.set_phone_owner(who);
+async fn sign_in_on_phone(menshen: &Menshen, userid: &str) -> (Browser, Page) {
+    menshen.wecom.set_phone_owner(userid);
     let mut phone = Browser::new(menshen).with_user_agent(WECOM_PHONE_APP);
     let page = phone.follow(&format!("{SSO_URL}/echo")).await;
     (phone, page)
@@ -57,7 +57,7 @@ async fn on_the_phone(menshen: &Menshen, who: &str) -> (Browser, Page) {
 #[tokio::test]
 async fn only_active_members_within_the_scope_of_the_application_sign_in() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
-    for (who, status, expected) in [
+    for (userid, status, expected) in [
         (OUTSIDER, None, Some(Cause::NotMember)),
         ("ww00000000000000a1/lisi", None, Some(Cause::NotMember)),
         ("ww6d656e7368656e01/lisi", None, Some(Cause::NotMember)),
@@ -71,26 +71,26 @@ async fn only_active_members_within_the_scope_of_the_application_sign_in() {
         ("nobody-of-this-name", None, Some(Cause::NotVisibleToApp)),
     ] {
         if let Some(status) = status {
-            menshen.wecom.set_status(who, status);
+            menshen.wecom.set_status(userid, status);
         }
-        let (mut phone, page) = on_the_phone(&menshen, who).await;
-        assert_eq!(page.cause(), expected, "{who} {status:?}");
+        let (mut phone, page) = sign_in_on_phone(&menshen, userid).await;
+        assert_eq!(page.cause(), expected, "{userid} {status:?}");
         assert_eq!(
             phone.cookie("menshen").is_some(),
             expected.is_none(),
-            "{who}"
+            "{userid}"
         );
         let info = phone.visit(&format!("{OWN_PAGES}/userinfo")).await;
-        assert_eq!(info.status == 200, expected.is_none(), "{who}");
+        assert_eq!(info.status == 200, expected.is_none(), "{userid}");
         if expected.is_some() {
-            let refused = menshen.audit().pop().unwrap();
-            assert_eq!(refused["event"], "refused", "{who}");
+            let record = menshen.audit().pop().unwrap();
+            assert_eq!(record["event"], "refused", "{userid}");
             assert!(
-                refused["error"]
+                record["error"]
                     .as_str()
                     .unwrap()
                     .contains("does not confirm"),
-                "{refused}"
+                "{record}"
             );
         }
     }
@@ -112,10 +112,10 @@ async fn a_member_deleted_between_the_scan_and_the_callback_is_refused() {
 #[tokio::test]
 async fn fields_that_wecom_withholds_are_absent_without_an_error() {
     let menshen = Menshen::new().await;
-    for who in ["zhangsan", "wangfang"] {
+    for userid in ["zhangsan", "wangfang"] {
         let mut browser = Browser::new(&menshen);
-        let page = browser.sign_in(&format!("{SSO_URL}/echo"), who).await;
-        assert_eq!(page.answer.echoed("x-forwarded-user"), [who]);
+        let page = browser.sign_in(&format!("{SSO_URL}/echo"), userid).await;
+        assert_eq!(page.answer.echoed("x-forwarded-user"), [userid]);
         assert!(page.answer.echoed("x-forwarded-email").is_empty());
         let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
         assert!(
@@ -125,12 +125,12 @@ async fn fields_that_wecom_withholds_are_absent_without_an_error() {
     }
     // Older applications get more fields.
     menshen.wecom.set_shows_personal_fields(AGENT_ID, true);
-    for (who, email) in [
+    for (userid, email) in [
         ("zhangsan", vec!["zhangsan@corp.example"]),
         ("wangfang", vec![]),
     ] {
         let page = Browser::new(&menshen)
-            .sign_in(&format!("{SSO_URL}/echo"), who)
+            .sign_in(&format!("{SSO_URL}/echo"), userid)
             .await;
         assert_eq!(page.answer.echoed("x-forwarded-email"), email);
     }
@@ -167,7 +167,7 @@ async fn fields_that_a_member_agrees_to_share_are_loaded() {
     let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);
     assert!(page.answer.echoed("x-forwarded-email").is_empty());
-    // A member who refuses consent declines the login.
+    // A member userid refuses consent declines the login.
     let mut phone = Browser::new(&menshen).with_user_agent(WECOM_PHONE_APP);
     let page = phone.follow(&format!("{SSO_URL}/echo")).await;
     let page = page.url.trim_end_matches("#wechat_redirect").to_owned();
@@ -179,7 +179,7 @@ async fn fields_that_a_member_agrees_to_share_are_loaded() {
 async fn departments_and_further_fields_reach_rules_and_headers() {
     let menshen = setup().start().await;
     let mut zhang = Browser::new(&menshen);
-    let echo = zhang
+    let answer = zhang
         .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
         .await
         .answer;
@@ -193,7 +193,7 @@ async fn departments_and_further_fields_reach_rules_and_headers() {
         ("x-badge", "10086"),
         ("x-position", "平台工程师"),
     ] {
-        assert_eq!(echo.echoed(header), [value], "{header}");
+        assert_eq!(answer.echoed(header), [value], "{header}");
     }
     let mut li = Browser::new(&menshen);
     li.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
@@ -218,17 +218,17 @@ async fn a_missing_field_is_absent_for_that_member_only() {
         .wecom
         .member("zhangsan", |one| one.attributes.truncate(1));
     menshen.wecom.member("lisi", |one| one.department.clear());
-    let echo = Browser::new(&menshen)
+    let answer = Browser::new(&menshen)
         .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
         .await
         .answer;
-    assert_eq!(echo.status, 200);
-    assert!(echo.echoed("x-badge").is_empty());
-    assert_eq!(echo.echoed("x-ids"), ["5,6"]);
+    assert_eq!(answer.status, 200);
+    assert!(answer.echoed("x-badge").is_empty());
+    assert_eq!(answer.echoed("x-ids"), ["5,6"]);
     let mut li = Browser::new(&menshen);
-    let echo = li.sign_in(&format!("{SSO_URL}/echo"), "lisi").await.answer;
-    assert_eq!(echo.echoed("x-badge"), ["20117"]);
-    assert!(echo.echoed("x-departments").iter().all(String::is_empty));
+    let answer = li.sign_in(&format!("{SSO_URL}/echo"), "lisi").await.answer;
+    assert_eq!(answer.echoed("x-badge"), ["20117"]);
+    assert!(answer.echoed("x-departments").iter().all(String::is_empty));
     assert_eq!(li.visit(&format!("{SSO_URL}/by-name")).await.status, 403);
 }
 
@@ -239,9 +239,9 @@ async fn rules_on_department_names_deny_while_the_names_are_unknown() {
         .wecom
         .fail("/cgi-bin/department/list", 60011, usize::MAX);
     let mut li = Browser::new(&menshen);
-    let echo = li.sign_in(&format!("{SSO_URL}/echo"), "lisi").await.answer;
+    let answer = li.sign_in(&format!("{SSO_URL}/echo"), "lisi").await.answer;
     assert_eq!(
-        (echo.status, echo.echoed("x-departments")),
+        (answer.status, answer.echoed("x-departments")),
         (200, vec!["2".to_owned()])
     );
     for (path, status) in [("/by-name", 403), ("/by-path", 403), ("/by-id", 200)] {
@@ -266,18 +266,18 @@ async fn a_renamed_or_moved_department_takes_effect_at_a_login_ten_minutes_later
     let menshen = setup().start().await;
     let mut li = Browser::new(&menshen);
     li.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
-    let rename = |all: &mut Vec<Department>| {
+    let rename_finance_and_remove_root = |all: &mut Vec<Department>| {
         all.retain(|one| one.id != 1);
         let finance = all.iter_mut().find(|one| one.id == 2).unwrap();
         finance.name = "财务中心".to_owned();
     };
-    menshen.wecom.departments(rename);
+    menshen.wecom.departments(rename_finance_and_remove_root);
     menshen.advance(Duration::from_secs(601));
-    let again = format!("{OWN_PAGES}/start?connector=corp&rd=/echo");
-    let echo = li.sign_in(&again, "lisi").await.answer;
-    assert_eq!(echo.echoed("x-departments"), ["财务中心"]);
+    let login_again = format!("{OWN_PAGES}/start?connector=corp&rd=/echo");
+    let answer = li.sign_in(&login_again, "lisi").await.answer;
+    assert_eq!(answer.echoed("x-departments"), ["财务中心"]);
     // Without the old root the tree has several roots.
-    assert_eq!(echo.echoed("x-paths"), ["财务中心"]);
+    assert_eq!(answer.echoed("x-paths"), ["财务中心"]);
     assert_eq!(li.visit(&format!("{SSO_URL}/by-name")).await.status, 403);
     assert_eq!(li.visit(&format!("{SSO_URL}/by-id")).await.status, 200);
 }
@@ -285,11 +285,11 @@ async fn a_renamed_or_moved_department_takes_effect_at_a_login_ten_minutes_later
 #[tokio::test]
 async fn concurrent_logins_never_mix_up_people() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
-    let names: Vec<_> = (0..300).map(|at| format!("member-{at}")).collect();
+    let names: Vec<_> = (0..300).map(|nth| format!("member-{nth}")).collect();
     for name in &names {
         menshen.wecom.member(name, |_| {});
     }
-    let one = async |name: &String| {
+    let sign_in = async |name: &String| {
         let mut browser = Browser::new(&menshen);
         let page = browser
             .sign_in(&format!("{SSO_URL}/echo?{name}"), name)
@@ -299,8 +299,8 @@ async fn concurrent_logins_never_mix_up_people() {
         let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
         assert_eq!(info["login"], name.as_str());
     };
-    for some in names.chunks(100) {
-        futures_util::future::join_all(some.iter().map(one)).await;
+    for batch in names.chunks(100) {
+        futures_util::future::join_all(batch.iter().map(sign_in)).await;
     }
     let mut subjects: Vec<_> = menshen
         .audit()

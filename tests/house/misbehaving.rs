@@ -14,7 +14,7 @@ use crate::browser::{Browser, Page};
 use crate::provider::{Misbehavior, Provider};
 use crate::setup::Menshen;
 
-mod back;
+mod callback_parameters;
 mod endpoints;
 mod metadata;
 mod mixed_up;
@@ -29,17 +29,17 @@ struct Row {
     /// Makes the provider misbehave, before its first request.
     misbehave: Box<dyn Fn(&Provider)>,
     cause: Cause,
-    /// What the error of the audit line must contain.
-    says: &'static str,
+    /// A part of the error in the audit record.
+    logged_error: &'static str,
 }
 
 /// A row with one [`Misbehavior`].
-fn row(what: &'static str, how: Misbehavior, cause: Cause, says: &'static str) -> Row {
+fn row(what: &'static str, how: Misbehavior, cause: Cause, logged_error: &'static str) -> Row {
     row_with(
         what,
         move |provider| provider.misbehave(how.clone()),
         cause,
-        says,
+        logged_error,
     )
 }
 
@@ -48,13 +48,13 @@ fn row_with(
     what: &'static str,
     misbehave: impl Fn(&Provider) + 'static,
     cause: Cause,
-    says: &'static str,
+    logged_error: &'static str,
 ) -> Row {
     Row {
         what,
         misbehave: Box::new(misbehave),
         cause,
-        says,
+        logged_error,
     }
 }
 
@@ -65,33 +65,40 @@ fn status(cause: Cause) -> u16 {
         Cause::LoginDeclined | Cause::NoLoginName | Cause::NotVisibleToApp => 403,
         Cause::ProviderBusy => 503,
         Cause::ProviderMisconfigured | Cause::ProviderUnreachable | Cause::CodeRejectedTwice => 502,
-        other => panic!("no row ends at {other:?}"),
+        other => panic!("no row expects {other:?}"),
     }
 }
 
 /// Checks that every row is refused, on a Chinese or an English page in turn, and that the next login
 /// succeeds. All rows are tried, even if one fails.
-async fn all_refused(algorithm: Algorithm, rows: Vec<Row>) {
+async fn assert_all_refused(algorithm: Algorithm, rows: Vec<Row>) {
     let mut failed = Vec::new();
     for (at, row) in rows.into_iter().enumerate() {
         let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let provider = Provider::start(&clock, algorithm).await;
         let menshen = provider.setup("").start().await;
         let language = if at % 2 == 0 { "zh-CN" } else { "en" };
-        let tried = AssertUnwindSafe(refused(&provider, &menshen, &row, language));
-        if tried.catch_unwind().await.is_err() {
+        let attempt = AssertUnwindSafe(assert_refused_then_accepted(
+            &provider, &menshen, &row, language,
+        ));
+        if attempt.catch_unwind().await.is_err() {
             failed.push(row.what);
         }
     }
     assert!(failed.is_empty(), "{failed:?}");
 }
 
-async fn refused(provider: &Provider, menshen: &Menshen, row: &Row, language: &str) {
+async fn assert_refused_then_accepted(
+    provider: &Provider,
+    menshen: &Menshen,
+    row: &Row,
+    language: &str,
+) {
     let what = row.what;
     (row.misbehave)(provider);
     let mut browser = browser_with_language(menshen, language);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
-    is_refusal(menshen, &browser, &page, row, language);
+    assert_refusal_page(menshen, &browser, &page, row, language);
     assert_eq!(
         provider.calls("elsewhere"),
         0,
@@ -125,9 +132,18 @@ fn browser_with_language(menshen: &Menshen, language: &str) -> Browser {
     browser
 }
 
-fn is_refusal(menshen: &Menshen, browser: &Browser, page: &Page, row: &Row, language: &str) {
+fn assert_refusal_page(
+    menshen: &Menshen,
+    browser: &Browser,
+    page: &Page,
+    row: &Row,
+    language: &str,
+) {
     let Row {
-        what, cause, says, ..
+        what,
+        cause,
+        logged_error,
+        ..
     } = row;
     let html = page.answer.text();
     assert_eq!(
@@ -143,30 +159,33 @@ fn is_refusal(menshen: &Menshen, browser: &Browser, page: &Page, row: &Row, lang
         language.starts_with("zh"),
         "{what}"
     );
-    assert!(html.contains("/.menshen/sign_in"), "{what}: no way on");
-    let waits = page.answer.header("retry-after").is_some();
-    assert_eq!(waits, page.answer.status == 503, "{what}");
+    assert!(
+        html.contains("/.menshen/sign_in"),
+        "{what}: no link to sign in again"
+    );
+    let has_retry_after = page.answer.header("retry-after").is_some();
+    assert_eq!(has_retry_after, page.answer.status == 503, "{what}");
     assert!(browser.cookie("menshen").is_none(), "{what}: a session");
     let audit = menshen.audit();
     let last = audit
         .last()
-        .unwrap_or_else(|| panic!("{what}: no audit line"));
+        .unwrap_or_else(|| panic!("{what}: no audit record"));
     let (event, error) = (&last["event"], last["error"].as_str().unwrap_or_default());
     assert_eq!(
         (event.as_str(), &last["connector"]),
         (Some("refused"), &"keycloak".into())
     );
-    assert!(error.contains(says), "{what}: {error}");
+    assert!(error.contains(logged_error), "{what}: {error}");
     assert!(
         error.len() < 1500 && !error.contains(['\r', '\n']),
         "{what}: {error}"
     );
-    // The page does not show the reason of the audit line. The request id may contain a short reason by
+    // The page does not show the reason that is in the audit record. The request id may contain a short reason by
     // chance, so it is removed first.
     let id = last["request_id"].as_str().unwrap();
     assert!(html.contains(id), "{what}: {id}");
     let html = html.replace(id, "");
-    assert!(!html.contains(says), "{what}: {}", main_part(page));
+    assert!(!html.contains(logged_error), "{what}: {}", main_part(page));
     assert!(!html.contains("simulated"), "{what}: {}", main_part(page));
 }
 

@@ -18,8 +18,8 @@ use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use provider::{CLIENT_ID, Provider, SECRET};
 
 /// An instance of menshen whose connector `gh` leads to the provider.
-async fn start_menshen(provider: &Provider, more: &str) -> Menshen {
-    let tables = provider.table("gh", "", more);
+async fn start_menshen(provider: &Provider, lines: &str) -> Menshen {
+    let tables = provider.connector_toml("gh", "", lines);
     Setup::default()
         .tables(&format!("{tables}{NO_LOGIN_LIMITS}"))
         .start()
@@ -27,18 +27,18 @@ async fn start_menshen(provider: &Provider, more: &str) -> Menshen {
 }
 
 /// The URL that starts a login with a connector.
-fn start(connector: &str) -> String {
+fn start_url(connector: &str) -> String {
     format!("{OWN_PAGES}/start?connector={connector}&rd=/echo%3Fa=b")
 }
 
 /// Logs in with a connector in a new browser.
-async fn through(menshen: &Menshen, connector: &str) -> (Browser, Page) {
+async fn log_in_with(menshen: &Menshen, connector: &str) -> (Browser, Page) {
     let mut browser = Browser::new(menshen);
-    let page = browser.follow(&start(connector)).await;
+    let page = browser.follow(&start_url(connector)).await;
     (browser, page)
 }
 
-/// The error of the last refused login in the audit log.
+/// The error in the last audit record, which must be of a refused login.
 fn last_error(menshen: &Menshen) -> String {
     let audit = menshen.audit();
     let last = audit.last().expect("a refused login");
@@ -46,9 +46,12 @@ fn last_error(menshen: &Menshen) -> String {
     last["error"].as_str().expect("an error").to_owned()
 }
 
-async fn account(browser: &mut Browser) -> String {
+async fn account_id(browser: &mut Browser) -> String {
     let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
-    info["id"].as_str().expect("somebody is here").to_owned()
+    info["id"]
+        .as_str()
+        .expect("the browser is signed in")
+        .to_owned()
 }
 
 #[tokio::test]
@@ -59,7 +62,7 @@ async fn a_person_signs_in_and_the_upstream_receives_the_identity() {
         "groups": ["ops", "财务部"],
     }));
     let menshen = start_menshen(&provider, "scopes = ['read', 'mail']").await;
-    let (mut browser, page) = through(&menshen, "gh").await;
+    let (mut browser, page) = log_in_with(&menshen, "gh").await;
     assert_eq!(page.url, format!("{SSO_URL}/echo?a=b"));
     for (header, value) in [
         ("x-forwarded-user", "zhangsan"),
@@ -74,18 +77,21 @@ async fn a_person_signs_in_and_the_upstream_receives_the_identity() {
         (&info["name"], &info["connector"]),
         (&json!("张三"), &json!("gh"))
     );
-    let came = menshen.audit().pop().unwrap();
+    let record = menshen.audit().pop().unwrap();
     assert_eq!(
-        (&came["event"], &came["subject"]),
+        (&record["event"], &record["subject"]),
         (&json!("login"), &json!("583231"))
     );
-    let world = provider.world();
-    let asked = &world.asked[0];
-    assert_eq!(asked["scope"], "read mail");
-    assert_eq!(asked["client_id"], CLIENT_ID);
-    assert_eq!(asked["redirect_uri"], format!("{OWN_PAGES}/callback/gh"));
+    let state = provider.state();
+    let authorize = &state.authorize_requests[0];
+    assert_eq!(authorize["scope"], "read mail");
+    assert_eq!(authorize["client_id"], CLIENT_ID);
+    assert_eq!(
+        authorize["redirect_uri"],
+        format!("{OWN_PAGES}/callback/gh")
+    );
     assert!(
-        !world.forms[0].contains_key("client_secret"),
+        !state.token_requests[0].contains_key("client_secret"),
         "the secret is sent in the header"
     );
 }
@@ -97,17 +103,20 @@ async fn pkce_is_used_unless_it_is_disabled() {
         let menshen = start_menshen(&provider, setting).await;
         // The provider compares challenge and verifier.
         assert_eq!(
-            through(&menshen, "gh").await.1.answer.status,
+            log_in_with(&menshen, "gh").await.1.answer.status,
             200,
             "{setting}"
         );
-        let world = provider.world();
-        let (asked, form) = (world.asked.last().unwrap(), world.forms.last().unwrap());
-        assert_eq!(asked.contains_key("code_challenge"), sent, "{setting}");
+        let state = provider.state();
+        let (authorize, form) = (
+            state.authorize_requests.last().unwrap(),
+            state.token_requests.last().unwrap(),
+        );
+        assert_eq!(authorize.contains_key("code_challenge"), sent, "{setting}");
         assert_eq!(
-            asked
+            authorize
                 .get("code_challenge_method")
-                .is_some_and(|how| how == "S256"),
+                .is_some_and(|method| method == "S256"),
             sent
         );
         assert_eq!(
@@ -123,15 +132,18 @@ async fn two_logins_share_no_state_and_no_pkce_verifier() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
     for _ in 0..2 {
-        through(&menshen, "gh").await;
+        log_in_with(&menshen, "gh").await;
     }
-    let world = provider.world();
+    let state = provider.state();
     for name in ["state", "code_challenge"] {
-        assert_ne!(world.asked[0][name], world.asked[1][name], "{name}");
+        assert_ne!(
+            state.authorize_requests[0][name], state.authorize_requests[1][name],
+            "{name}"
+        );
     }
     assert_ne!(
-        world.forms[0]["code_verifier"],
-        world.forms[1]["code_verifier"]
+        state.token_requests[0]["code_verifier"],
+        state.token_requests[1]["code_verifier"]
     );
 }
 
@@ -139,12 +151,12 @@ async fn two_logins_share_no_state_and_no_pkce_verifier() {
 async fn a_person_without_name_and_address_can_sign_in() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
-    for me in [
+    for profile in [
         json!({ "id": 8, "login": "lisi" }),
         json!({ "id": 9, "login": "wangwu", "name": null, "email": "", "groups": null }),
     ] {
-        provider.person(me);
-        let (mut browser, page) = through(&menshen, "gh").await;
+        provider.person(profile);
+        let (mut browser, page) = log_in_with(&menshen, "gh").await;
         assert_eq!(page.answer.status, 200);
         assert!(page.answer.echoed("x-forwarded-email").is_empty());
         let info = browser.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
@@ -157,15 +169,15 @@ async fn secret_and_access_token_are_sent_as_configured() {
     let provider = Provider::start().await;
     let settings = "client_auth = 'post'\nprofile_auth = 'query'";
     let menshen = start_menshen(&provider, settings).await;
-    assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
-    assert_eq!(provider.world().forms[0]["client_secret"], SECRET);
+    assert_eq!(log_in_with(&menshen, "gh").await.1.answer.status, 200);
+    assert_eq!(provider.state().token_requests[0]["client_secret"], SECRET);
     assert_eq!(
         provider.calls("/token")[0].single_header("authorization"),
         None
     );
-    let asked = &provider.calls("/api/me")[0];
-    assert!(asked.target().starts_with("/api/me?access_token=access-"));
-    assert_eq!(asked.single_header("authorization"), None);
+    let request = &provider.calls("/api/me")[0];
+    assert!(request.target().starts_with("/api/me?access_token=access-"));
+    assert_eq!(request.single_header("authorization"), None);
 }
 
 #[tokio::test]
@@ -174,41 +186,44 @@ async fn the_return_url_is_sent_in_return_param() {
     let settings =
         "return_param = 'returnUrl'\n[connector.gh.oauth2.authorize_params]\nbrand = '甲'";
     let menshen = start_menshen(&provider, settings).await;
-    let (_, page) = through(&menshen, "gh").await;
+    let (_, page) = log_in_with(&menshen, "gh").await;
     assert_eq!(page.url, format!("{SSO_URL}/echo?a=b"));
-    let world = provider.world();
-    assert_eq!(world.asked[0]["returnUrl"], format!("{SSO_URL}/echo?a=b"));
-    assert_eq!(world.asked[0]["brand"], "甲");
+    let state = provider.state();
+    assert_eq!(
+        state.authorize_requests[0]["returnUrl"],
+        format!("{SSO_URL}/echo?a=b")
+    );
+    assert_eq!(state.authorize_requests[0]["brand"], "甲");
 }
 
 #[tokio::test]
 async fn signing_out_redirects_to_the_logout_page_of_the_provider() {
     let provider = Provider::start().await;
-    let page = format!("{}/logout?brand=a", provider.url());
-    let there = format!("logout_url = '{page}'");
-    let and_back = format!("{there}\nlogout_return_param = 'service'");
-    let back = format!("{OWN_PAGES}/sign_out");
+    let logout_url = format!("{}/logout?brand=a", provider.url());
+    let without_return = format!("logout_url = '{logout_url}'");
+    let with_return = format!("{without_return}\nlogout_return_param = 'service'");
+    let sign_out = format!("{OWN_PAGES}/sign_out");
     for (settings, expected) in [
         ("", None),
-        (there.as_str(), Some("/logout?brand=a".to_owned())),
+        (without_return.as_str(), Some("/logout?brand=a".to_owned())),
         (
-            and_back.as_str(),
+            with_return.as_str(),
             Some("/logout?brand=a&service=http%3A%2F%2Fsso.test%2F.menshen%2Fsign_out".to_owned()),
         ),
     ] {
         let menshen = start_menshen(&provider, settings).await;
-        let (mut browser, _) = through(&menshen, "gh").await;
-        let mut stolen = browser.clone();
-        let answer = browser.visit(&back).await;
-        let led = answer.header("location").map(str::to_owned);
+        let (mut browser, _) = log_in_with(&menshen, "gh").await;
+        let mut copy = browser.clone();
+        let answer = browser.visit(&sign_out).await;
+        let location = answer.header("location").map(str::to_owned);
         let expected = expected.map(|path| format!("{}{path}", provider.url()));
-        assert_eq!(led, expected, "{settings}");
+        assert_eq!(location, expected, "{settings}");
         // The local session has ended, independently of the provider.
         assert!(browser.cookie("menshen").is_none());
-        let info = stolen.visit(&format!("{OWN_PAGES}/userinfo")).await;
+        let info = copy.visit(&format!("{OWN_PAGES}/userinfo")).await;
         assert_eq!(info.status, 401, "{settings}");
         // The page after the return starts no login.
-        let page = browser.visit(&back).await;
+        let page = browser.visit(&sign_out).await;
         assert_eq!(page.status, 200);
         assert!(browser.cookie("menshen").is_none());
         let flows = browser
@@ -224,7 +239,7 @@ async fn no_secret_of_a_login_is_logged_or_shown() {
     let log = Records::process_log();
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "profile_auth = 'query'").await;
-    let (browser, page) = through(&menshen, "gh").await;
+    let (browser, page) = log_in_with(&menshen, "gh").await;
     assert_eq!(page.answer.status, 200);
     let mut pages = Vec::new();
     for (path, body) in [
@@ -236,31 +251,36 @@ async fn no_secret_of_a_login_is_logged_or_shown() {
         ("/api/me", "<html>ECHO"),
     ] {
         let body = body.replace("ECHO", SECRET);
-        provider.instead(path, 400, "Content-Type: application/json\r\n", &body);
-        pages.push(through(&menshen, "gh").await.1.answer.text());
-        provider.mend();
+        provider.respond_with(path, 400, "Content-Type: application/json\r\n", &body);
+        pages.push(log_in_with(&menshen, "gh").await.1.answer.text());
+        provider.restore();
     }
     menshen.audit();
-    let mut hidden = provider.world().secrets.clone();
+    let mut hidden = provider.state().secrets.clone();
     hidden.push(SECRET.to_owned());
     hidden.push(browser.cookie("menshen").unwrap().value.clone());
     hidden.extend(
         provider
-            .world()
-            .forms
+            .state()
+            .token_requests
             .iter()
             .map(|form| form["code_verifier"].clone()),
     );
-    let site = format!("{:?}", menshen.running.live().site());
-    let written = [menshen.records.text(), log.text(), pages.concat(), site];
+    let site_debug = format!("{:?}", menshen.running.live().site());
+    let outputs = [
+        menshen.records.text(),
+        log.text(),
+        pages.concat(),
+        site_debug,
+    ];
     for secret in &hidden {
         assert!(
-            !written.iter().any(|text| text.contains(secret)),
+            !outputs.iter().any(|text| text.contains(secret)),
             "{secret}"
         );
     }
     assert!(
-        written[0].contains("no …"),
+        outputs[0].contains("no …"),
         "the log has the message of the provider without the secret"
     );
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, Page};
-use crate::provider::{CLIENT_ID, CLIENT_SECRET, ClientProof, Key, Provider, start_url};
+use crate::provider::{CLIENT_ID, CLIENT_SECRET, ClientAuth, Key, Provider, start_url};
 use crate::setup::{Menshen, SSO_URL};
 use crate::upstream::TempFolder;
 
@@ -29,8 +29,8 @@ async fn sign_in(provider: &Provider, menshen: &Menshen, login: &str) -> (Browse
     (browser, page)
 }
 
-/// The application received a request of this person.
-fn is_here(page: &Page, login: &str) {
+/// Asserts that the application received a request of this person.
+fn assert_signed_in_as(page: &Page, login: &str) {
     assert_eq!(
         page.answer.status,
         200,
@@ -43,8 +43,8 @@ fn is_here(page: &Page, login: &str) {
 
 fn last_error(menshen: &Menshen) -> String {
     let audit = menshen.audit();
-    let last = audit.last().expect("somebody was turned away");
-    last["error"].as_str().expect("it says why").to_owned()
+    let last = audit.last().expect("a refused login");
+    last["error"].as_str().expect("a reason").to_owned()
 }
 
 #[tokio::test]
@@ -52,13 +52,13 @@ async fn the_application_receives_the_identity_of_the_person() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let (browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
     assert_eq!(page.url, format!("{SSO_URL}/echo"));
-    let got = |name| page.answer.echoed(name);
-    assert_eq!(got("x-forwarded-preferred-username"), ["zhangsan"]);
-    assert_eq!(got("x-forwarded-name"), [ZHANG_SAN]);
-    assert_eq!(got("x-forwarded-email"), ["zhangsan@corp.example"]);
-    assert_eq!(got("x-forwarded-groups"), [GROUPS]);
+    let header = |name| page.answer.echoed(name);
+    assert_eq!(header("x-forwarded-preferred-username"), ["zhangsan"]);
+    assert_eq!(header("x-forwarded-name"), [ZHANG_SAN]);
+    assert_eq!(header("x-forwarded-email"), ["zhangsan@corp.example"]);
+    assert_eq!(header("x-forwarded-groups"), [GROUPS]);
     assert!(browser.cookie("menshen").is_some());
     let audit = menshen.audit();
     let last = audit.last().unwrap();
@@ -71,11 +71,11 @@ async fn the_application_receives_the_identity_of_the_person() {
         )
     );
     // One request for each endpoint; metadata and keys are cached for the next login.
-    for (what, calls) in [("discovery", 1), ("keys", 1), ("token", 1), ("userinfo", 1)] {
-        assert_eq!(provider.calls(what), calls, "{what}");
+    for (endpoint, calls) in [("discovery", 1), ("keys", 1), ("token", 1), ("userinfo", 1)] {
+        assert_eq!(provider.calls(endpoint), calls, "{endpoint}");
     }
     let (_, page) = sign_in(&provider, &menshen, "lisi").await;
-    is_here(&page, "lisi");
+    assert_signed_in_as(&page, "lisi");
     assert_eq!(
         (provider.calls("discovery"), provider.calls("keys")),
         (1, 1)
@@ -87,7 +87,7 @@ async fn missing_claims_are_left_out_and_the_login_has_a_fallback() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "lisi").await;
-    is_here(&page, "lisi");
+    assert_signed_in_as(&page, "lisi");
     assert_eq!(page.answer.echoed("x-forwarded-email"), [""; 0]);
     // An unverified address is passed on, too.
     let (_, page) = sign_in(&provider, &menshen, "wangfang").await;
@@ -101,11 +101,11 @@ async fn missing_claims_are_left_out_and_the_login_has_a_fallback() {
         .claim("preferred_username", ().into());
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "wangfang").await;
-    is_here(&page, "wangfang@corp.example");
+    assert_signed_in_as(&page, "wangfang@corp.example");
     nameless.claim("email", ().into());
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "wangfang").await;
-    is_here(&page, &provider.sub("wangfang"));
+    assert_signed_in_as(&page, &provider.sub("wangfang"));
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn claims_of_a_wrong_type_are_ignored() {
     let object = || serde_json::json!({ "value": "zhangsan@corp.example" });
     person.claim("email", object()).claim("name", object());
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
     assert_eq!(page.answer.echoed("x-forwarded-email"), [""; 0]);
     assert_eq!(page.answer.echoed("x-forwarded-name"), [""; 0]);
     for login in ["a\nb", "a\0b", "\u{85}"] {
@@ -133,22 +133,22 @@ async fn groups_may_come_from_userinfo_alone() {
     provider.set(|settings| settings.claims_in_id_token = false);
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
     assert_eq!(page.answer.echoed("x-forwarded-groups"), [GROUPS]);
     // Without userinfo there are only the claims of the ID token.
     let menshen = provider.setup("userinfo = false").start().await;
-    let asked = provider.calls("userinfo");
+    let calls_before = provider.calls("userinfo");
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, &provider.sub("zhangsan"));
+    assert_signed_in_as(&page, &provider.sub("zhangsan"));
     assert_eq!(page.answer.echoed("x-forwarded-groups"), [""; 0]);
-    assert_eq!(provider.calls("userinfo"), asked);
+    assert_eq!(provider.calls("userinfo"), calls_before);
     provider.set(|settings| {
         settings.claims_in_id_token = true;
         settings.claims_in_userinfo = false;
     });
     let menshen = provider.setup("userinfo = false").start().await;
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
 }
 
 #[tokio::test]
@@ -157,46 +157,53 @@ async fn every_login_has_its_own_state_nonce_and_pkce_verifier() {
     let lines = "scopes = ['openid', 'groups', 'offline_access']\n\
                  authorize_params = { kc_idp_hint = '企业 微信&x=1', audience = 'menshen' }";
     let menshen = provider.setup(lines).start().await;
-    let mut seen = Vec::new();
+    let mut earlier_values = Vec::new();
     for _ in 0..3 {
         let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-        is_here(&page, "zhangsan");
-        let asked = provider.last_request("authorize");
-        let one = |name: &str| asked.parameter(name).unwrap_or_default().to_owned();
-        assert_eq!(one("response_type"), "code");
-        assert_eq!(one("client_id"), CLIENT_ID);
+        assert_signed_in_as(&page, "zhangsan");
+        let request = provider.last_request("authorize");
+        let parameter = |name: &str| request.parameter(name).unwrap_or_default().to_owned();
+        assert_eq!(parameter("response_type"), "code");
+        assert_eq!(parameter("client_id"), CLIENT_ID);
         assert_eq!(
-            one("redirect_uri"),
+            parameter("redirect_uri"),
             format!("{SSO_URL}/.menshen/callback/keycloak")
         );
-        assert_eq!(one("scope"), "openid groups offline_access");
-        assert_eq!(one("code_challenge_method"), "S256");
-        assert_eq!(one("kc_idp_hint"), "企业 微信&x=1");
-        assert_eq!(one("audience"), "menshen");
-        assert!(asked.parameter("prompt").is_none() && asked.parameter("response_mode").is_none());
+        assert_eq!(parameter("scope"), "openid groups offline_access");
+        assert_eq!(parameter("code_challenge_method"), "S256");
+        assert_eq!(parameter("kc_idp_hint"), "企业 微信&x=1");
+        assert_eq!(parameter("audience"), "menshen");
+        assert!(
+            request.parameter("prompt").is_none() && request.parameter("response_mode").is_none()
+        );
         let verifier = provider
             .last_request("token")
             .parameter("code_verifier")
             .unwrap()
             .to_owned();
         assert!((43..=128).contains(&verifier.len()), "{verifier}");
-        assert_eq!(one("code_challenge").len(), 43);
-        for own in [one("state"), one("nonce"), one("code_challenge"), verifier] {
-            assert!(own.len() >= 22, "{own} can be guessed");
-            assert!(!seen.contains(&own), "{own} came twice");
-            seen.push(own);
+        assert_eq!(parameter("code_challenge").len(), 43);
+        for value in [
+            parameter("state"),
+            parameter("nonce"),
+            parameter("code_challenge"),
+            verifier,
+        ] {
+            assert!(value.len() >= 22, "{value} is too short");
+            assert!(!earlier_values.contains(&value), "{value} is repeated");
+            earlier_values.push(value);
         }
     }
     // PKCE with S256 is also used with a provider that lists only weaker methods.
-    let weaker = crate::provider::Misbehavior::json("discovery", |said| {
-        said["code_challenge_methods_supported"] = vec!["plain"].into();
+    let plain_only = crate::provider::Misbehavior::json("discovery", |metadata| {
+        metadata["code_challenge_methods_supported"] = vec!["plain"].into();
     });
-    provider.misbehave(weaker);
+    provider.misbehave(plain_only);
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
-    let asked = provider.last_request("authorize");
-    assert_eq!(asked.parameter("code_challenge_method"), Some("S256"));
+    assert_signed_in_as(&page, "zhangsan");
+    let request = provider.last_request("authorize");
+    assert_eq!(request.parameter("code_challenge_method"), Some("S256"));
     assert!(
         provider
             .last_request("token")
@@ -211,35 +218,40 @@ async fn the_client_uses_an_authentication_method_of_the_provider() {
     let folder = TempFolder::new();
     let secret = "";
     for (proof, lines) in [
-        (ClientProof::Secret, secret),
-        (ClientProof::Basic, secret),
-        (ClientProof::Basic, "client_auth = 'basic'"),
-        (ClientProof::Post, secret),
-        (ClientProof::Post, "client_auth = 'post'"),
+        (ClientAuth::SecretInHeaderOrForm, secret),
+        (ClientAuth::SecretInHeader, secret),
+        (ClientAuth::SecretInHeader, "client_auth = 'basic'"),
+        (ClientAuth::SecretInForm, secret),
+        (ClientAuth::SecretInForm, "client_auth = 'post'"),
     ] {
-        provider.set(|settings| settings.client = proof.clone());
+        provider.set(|settings| settings.client_auth = proof.clone());
         let menshen = provider.setup(lines).start().await;
         let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-        is_here(&page, "zhangsan");
-        let asked = provider.last_request("token");
-        let in_form = asked.parameter("client_secret") == Some(CLIENT_SECRET);
-        assert_eq!(in_form, matches!(proof, ClientProof::Post), "{proof:?}");
+        assert_signed_in_as(&page, "zhangsan");
+        let request = provider.last_request("token");
+        let in_form = request.parameter("client_secret") == Some(CLIENT_SECRET);
+        assert_eq!(
+            in_form,
+            matches!(proof, ClientAuth::SecretInForm),
+            "{proof:?}"
+        );
     }
     for algorithm in ["RS256", "ES256", "EdDSA"] {
         let key = Key::generate(algorithm.parse().unwrap());
         let path = folder.write("client.key", &key.private_pem);
-        provider.set(|settings| settings.client = ClientProof::PrivateKey(key.public_pem.clone()));
+        provider
+            .set(|settings| settings.client_auth = ClientAuth::PrivateKey(key.public_pem.clone()));
         let lines = format!("private_key = {{ file = '{}' }}", path.display());
         let menshen = provider.setup_with_client_lines(&lines).start().await;
         for _ in 0..2 {
             let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-            is_here(&page, "zhangsan");
+            assert_signed_in_as(&page, "zhangsan");
         }
     }
-    provider.set(|settings| settings.client = ClientProof::Public);
+    provider.set(|settings| settings.client_auth = ClientAuth::Public);
     let menshen = provider.setup_with_client_lines("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
     assert!(provider.last_request("token").authorization.is_none());
 }
 
@@ -250,17 +262,20 @@ async fn an_unknown_client_is_reported_as_misconfiguration() {
     let other = Key::generate(jsonwebtoken::Algorithm::ES256);
     let path = folder.write("client.key", &other.private_pem);
     let by_key = format!("private_key = {{ file = '{}' }}", path.display());
-    let known = Key::generate(jsonwebtoken::Algorithm::ES256).public_pem;
+    let registered = Key::generate(jsonwebtoken::Algorithm::ES256).public_pem;
     for (proof, lines) in [
-        (ClientProof::Secret, "client_secret = 'hunter2hunter2'"),
         (
-            ClientProof::Basic,
+            ClientAuth::SecretInHeaderOrForm,
+            "client_secret = 'hunter2hunter2'",
+        ),
+        (
+            ClientAuth::SecretInHeader,
             "client_secret = 'x'\nclient_auth = 'post'",
         ),
-        (ClientProof::Secret, ""),
-        (ClientProof::PrivateKey(known), by_key.as_str()),
+        (ClientAuth::SecretInHeaderOrForm, ""),
+        (ClientAuth::PrivateKey(registered), by_key.as_str()),
     ] {
-        provider.set(|settings| settings.client = proof.clone());
+        provider.set(|settings| settings.client_auth = proof.clone());
         let menshen = provider.setup_with_client_lines(lines).start().await;
         let (browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
         assert_eq!(
@@ -294,7 +309,7 @@ async fn a_person_whom_the_provider_refuses_gets_no_session() {
     assert!(browser.cookie("menshen").is_none());
     provider.person("zhangsan").disabled(false);
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
 }
 
 #[tokio::test]
@@ -307,9 +322,9 @@ async fn an_expired_code_starts_one_more_login_automatically() {
         .await;
     menshen.advance(Duration::from_secs(61));
     let page = browser.follow(&back).await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
     assert_eq!(provider.code_grants(), 2);
-    // With a provider that accepts no code, two logins are started and no more.
+    // If the provider rejects every code, there are two logins and no more.
     provider.set(|settings| settings.code_lifetime_s = 0);
     let mut browser = Browser::new(&menshen);
     provider.start_session(&mut browser, "zhangsan");

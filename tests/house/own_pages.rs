@@ -1,4 +1,4 @@
-//! The own pages: self-contained, bilingual, without secrets, and safe from injection.
+//! The pages that menshen itself serves: self-contained, bilingual, without secrets, and safe from injection.
 
 use menshen::face::page::Cause;
 
@@ -11,12 +11,12 @@ use crate::wire::Answer;
 /// Text that no page may repeat unescaped.
 const HOSTILE: &str = "<i>\"'`&{{1009*1013}}";
 
-/// Every kind of own page, requested with these headers.
+/// Every page that menshen itself serves, requested with these additional headers.
 async fn pages(menshen: &Menshen, extra: &[(&str, &str)]) -> Vec<(&'static str, Answer)> {
-    let fresh = || {
+    let new_browser = || {
         let mut browser = Browser::new(menshen);
-        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        browser.extra_headers.extend(extra.iter().map(own));
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        browser.extra_headers.extend(extra.iter().map(owned));
         browser
     };
     let mut pages = Vec::new();
@@ -27,7 +27,7 @@ async fn pages(menshen: &Menshen, extra: &[(&str, &str)]) -> Vec<(&'static str, 
         ),
         ("sign_in", "/.menshen/sign_in?rd=/%3Ci%3E&x=%3Ci%3E%22%27"),
         ("no own path", "/.menshen/%3Ci%3E"),
-        ("no host", "http://nowhere.test/"),
+        ("no host", "http://nowsigned_in.test/"),
         (
             "bad callback",
             "/.menshen/callback/corp?code=%3Ci%3E&state=%3Ci%3E",
@@ -46,31 +46,33 @@ async fn pages(menshen: &Menshen, extra: &[(&str, &str)]) -> Vec<(&'static str, 
         } else {
             path.to_owned()
         };
-        pages.push((what, fresh().visit(&url).await));
+        pages.push((what, new_browser().visit(&url).await));
     }
     let mut framed = navigation_headers();
     framed[2].1 = "iframe";
-    let answer = fresh()
+    let answer = new_browser()
         .send("GET", &format!("{SSO_URL}/x"), &framed, b"")
         .await;
     pages.push(("framed", answer));
-    let mut here = fresh();
-    here.sign_in(&format!("{SSO_URL}/echo"), "zhangsan").await;
+    let mut signed_in = new_browser();
+    signed_in
+        .sign_in(&format!("{SSO_URL}/echo"), "zhangsan")
+        .await;
     pages.push((
         "forbidden",
-        here.visit(&format!("{SSO_URL}/finance?%3Ci%3E")).await,
+        signed_in.visit(&format!("{SSO_URL}/finance?%3Ci%3E")).await,
     ));
     pages.push((
-        "somebody is here",
-        here.visit(&format!("{OWN_PAGES}/sign_in?rd=/x")).await,
+        "sign_in with a session",
+        signed_in.visit(&format!("{OWN_PAGES}/sign_in?rd=/x")).await,
     ));
     pages.push((
         "signed out of a session",
-        here.visit(&format!("{OWN_PAGES}/sign_out")).await,
+        signed_in.visit(&format!("{OWN_PAGES}/sign_out")).await,
     ));
-    let mut refused = fresh();
-    let source = refused.open_login_page(&format!("{SSO_URL}/x")).await;
-    let back = refused.choose_person(&source, "zhaomin").await;
+    let mut refused = new_browser();
+    let login_page = refused.open_login_page(&format!("{SSO_URL}/x")).await;
+    let back = refused.choose_person(&login_page, "zhaomin").await;
     pages.push(("refused", refused.visit(&back).await));
     pages
 }
@@ -120,7 +122,7 @@ async fn every_page_is_self_contained_and_cannot_be_framed() {
             "{what}"
         );
         let id = page.header("x-request-id").map(str::to_owned);
-        let shown = html
+        let request_id = html
             .split("<code>")
             .nth(1)
             .unwrap()
@@ -128,8 +130,8 @@ async fn every_page_is_self_contained_and_cannot_be_framed() {
             .next()
             .unwrap();
         assert!(
-            shown.len() >= 16,
-            "{what}: every page names its request: {shown:?} {id:?}"
+            request_id.len() >= 16,
+            "{what}: every page shows its request ID: {request_id:?} {id:?}"
         );
     }
 }
@@ -167,7 +169,7 @@ async fn every_page_follows_accept_language() {
     assert_eq!(
         page.header("content-language"),
         Some("zh-CN"),
-        "where nothing is asked for"
+        "the default without Accept-Language"
     );
 }
 
@@ -177,10 +179,10 @@ async fn untrusted_text_is_never_markup() {
         "[connector.other]\ndisplay_name = '''{}'''",
         HOSTILE.replace('\'', "")
     );
-    let more = SECOND_CONNECTOR.replace("[connector.other]", &name);
+    let connector = SECOND_CONNECTOR.replace("[connector.other]", &name);
     let setup = Setup::default()
         .server("trusted_proxies = ['127.0.0.1']")
-        .tables(&format!("{more}{NO_LOGIN_LIMITS}"));
+        .tables(&format!("{connector}{NO_LOGIN_LIMITS}"));
     let menshen = setup.start().await;
     menshen
         .wecom
@@ -190,7 +192,7 @@ async fn untrusted_text_is_never_markup() {
         ("Accept-Language", "<i>"),
         ("Referer", "http://sso.test/<i>"),
     ];
-    let mut named = 0;
+    let mut pages_with_name = 0;
     for (what, page) in pages(&menshen, &extra).await {
         let html = page.text();
         assert!(
@@ -198,15 +200,18 @@ async fn untrusted_text_is_never_markup() {
             "{what}: {html}"
         );
         assert!(!html.contains("\"'`"), "{what}: {html}");
-        named += usize::from(html.contains("&#60;i&#62;") || html.contains("&lt;i&gt;"));
+        pages_with_name += usize::from(html.contains("&#60;i&#62;") || html.contains("&lt;i&gt;"));
         for (name, value) in &page.headers {
             assert!(!value.contains("<i>"), "{what} {name}: {value}");
         }
     }
-    assert!(named >= 3, "names are shown, as text: {named}");
+    assert!(
+        pages_with_name >= 3,
+        "names are shown, escaped: {pages_with_name}"
+    );
     // The user agent and the host are untrusted, too.
-    let mut odd = Browser::new(&menshen).with_user_agent("MicroMessenger/8 <i>\"");
-    let page = odd.visit(&format!("{OWN_PAGES}/sign_in")).await;
+    let mut browser = Browser::new(&menshen).with_user_agent("MicroMessenger/8 <i>\"");
+    let page = browser.visit(&format!("{OWN_PAGES}/sign_in")).await;
     assert!(!page.text().contains("<i>"));
     for host in ["<i>", "sso.test<i>", "sso.test\"", "sso.test:80<i>"] {
         let head = format!(
@@ -222,16 +227,16 @@ async fn untrusted_text_is_never_markup() {
 async fn no_page_repeats_credentials() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     let mut browser = Browser::new(&menshen);
-    let source = browser.open_login_page(&format!("{SSO_URL}/finance")).await;
-    let sealed = browser.cookies()[0].value.clone();
-    let back = browser.choose_person(&source, "zhangsan").await;
+    let login_page = browser.open_login_page(&format!("{SSO_URL}/finance")).await;
+    let flow_cookie = browser.cookies()[0].value.clone();
+    let back = browser.choose_person(&login_page, "zhangsan").await;
     let code = query_parameter(&back, "code").unwrap();
     let forbidden = browser.follow(&back).await.answer;
     assert_eq!(forbidden.status, 403);
     let session = browser.cookie("menshen").unwrap().value.clone();
     let query = menshen.wecom.last_query("/cgi-bin/user/get").unwrap();
     let token = query_parameter(&format!("http://x/?{query}"), "access_token").unwrap();
-    let mut seen = vec![forbidden];
+    let mut answers = vec![forbidden];
     for path in [
         "/.menshen/userinfo",
         "/.menshen/sign_in?rd=/x",
@@ -241,21 +246,21 @@ async fn no_page_repeats_credentials() {
         "/.menshen/callback/corp?code=x&state=y",
         "/a/..;/b",
     ] {
-        seen.push(browser.visit(&format!("{SSO_URL}{path}")).await);
+        answers.push(browser.visit(&format!("{SSO_URL}{path}")).await);
     }
     // The code is only in the URL of the callback, also for repeated and broken requests.
-    seen.push(browser.visit(&back).await);
-    seen.push(Browser::new(&menshen).visit(&back).await);
-    seen.push(
+    answers.push(browser.visit(&back).await);
+    answers.push(Browser::new(&menshen).visit(&back).await);
+    answers.push(
         Browser::new(&menshen)
             .visit(&format!("{back}&code=2"))
             .await,
     );
-    seen.push(browser.visit(&format!("{OWN_PAGES}/sign_out")).await);
-    for answer in &seen {
-        let whole = format!("{:?} {}", answer.headers, answer.text());
-        for secret in [&sealed, &code, &session, &token, &SECRET.to_owned()] {
-            assert!(!whole.contains(secret.as_str()), "{whole}");
+    answers.push(browser.visit(&format!("{OWN_PAGES}/sign_out")).await);
+    for answer in &answers {
+        let text = format!("{:?} {}", answer.headers, answer.text());
+        for secret in [&flow_cookie, &code, &session, &token, &SECRET.to_owned()] {
+            assert!(!text.contains(secret.as_str()), "{text}");
         }
     }
     // The application sees no credentials, either.
@@ -289,16 +294,16 @@ async fn a_domain_verification_file_is_served_without_login() {
         let head = browser.send("HEAD", &url, &[], b"").await;
         assert_eq!((head.status, head.body.len()), (200, 0));
     }
-    for near in [
+    for path in [
         "/WW_verify_abcdefghijklmnop.txt/",
         "/WW_verify_abcdefghijklmnop.txtx",
         "/ww_verify_abcdefghijklmnop.txt",
         "/x/WW_verify_abcdefghijklmnop.txt",
     ] {
         let answer = browser
-            .send("GET", &format!("{SSO_URL}{near}"), &[], b"")
+            .send("GET", &format!("{SSO_URL}{path}"), &[], b"")
             .await;
-        assert_eq!(answer.status, 401, "{near}");
+        assert_eq!(answer.status, 401, "{path}");
     }
     assert_eq!(menshen.app.requests(), 0);
 }
@@ -308,7 +313,7 @@ async fn own_paths_are_never_forwarded() {
     let menshen = Menshen::new().await;
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
-    let served = menshen.app.requests();
+    let requests_before = menshen.app.requests();
     for path in [
         "",
         "/",
@@ -331,39 +336,39 @@ async fn own_paths_are_never_forwarded() {
             );
         }
     }
-    assert_eq!(menshen.app.requests(), served);
+    assert_eq!(menshen.app.requests(), requests_before);
     // Paths that only share a prefix belong to the application.
     assert_eq!(
         browser.visit(&format!("{SSO_URL}/.menshenx")).await.status,
         200
     );
-    assert_eq!(menshen.app.requests(), served + 1);
+    assert_eq!(menshen.app.requests(), requests_before + 1);
 }
 
 #[tokio::test]
 async fn ping_is_answered_on_every_host() {
     let menshen = Menshen::new().await;
-    let mut nobody = Browser::new(&menshen);
+    let mut browser = Browser::new(&menshen);
     for host in ["http://sso.test", "http://oa.test", "http://unknown.test"] {
         let url = format!("{host}/.menshen/ping");
-        let answer = nobody.send("GET", &url, &[], b"").await;
+        let answer = browser.send("GET", &url, &[], b"").await;
         assert_eq!(
             (answer.status, answer.text().as_str()),
             (200, "OK\n"),
             "{host}"
         );
-        assert_eq!(nobody.send("HEAD", &url, &[], b"").await.status, 200);
+        assert_eq!(browser.send("HEAD", &url, &[], b"").await.status, 200);
     }
     let menshen = Setup::default().server("prefix = '/oauth2'").start().await;
-    let mut nobody = Browser::new(&menshen);
-    let answer = nobody
+    let mut browser = Browser::new(&menshen);
+    let answer = browser
         .send("GET", &format!("{SSO_URL}/oauth2/ping"), &[], b"")
         .await;
     assert_eq!(answer.status, 200);
-    let page = nobody.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
+    let page = browser.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);
     assert!(
-        nobody
+        browser
             .visited
             .iter()
             .any(|url| url.contains("/oauth2/callback/corp?code="))

@@ -1,5 +1,5 @@
-//! Sends every own path all kinds of requests by people, scripts, other sites and programs. A table
-//! says which of them end a session, set a cookie or redirect; nothing else may.
+//! Requests of people, scripts, other sites and programs for every own path. Two functions list the
+//! requests that may end a session, set a cookie or redirect; no other request may.
 
 use std::time::Duration;
 
@@ -108,22 +108,26 @@ impl Initiator {
                 ("Sec-Fetch-Site", site),
             ]
         };
-        let and = |mut headers: Vec<_>, more| {
-            headers.push(("Origin", more));
+        let with_origin = |mut headers: Vec<_>, origin| {
+            headers.push(("Origin", origin));
             headers
         };
         match self {
             Self::Person => fetch("navigate", "document", "none"),
-            Self::LinkElsewhere => and(
+            Self::LinkElsewhere => with_origin(
                 fetch("navigate", "document", "cross-site"),
                 "http://evil.test",
             ),
-            Self::OwnScript => and(fetch("cors", "empty", "same-origin"), SSO_URL),
-            Self::OwnForm => and(fetch("navigate", "document", "same-origin"), SSO_URL),
-            Self::ScriptElsewhere => and(fetch("cors", "empty", "cross-site"), "http://evil.test"),
+            Self::OwnScript => with_origin(fetch("cors", "empty", "same-origin"), SSO_URL),
+            Self::OwnForm => with_origin(fetch("navigate", "document", "same-origin"), SSO_URL),
+            Self::ScriptElsewhere => {
+                with_origin(fetch("cors", "empty", "cross-site"), "http://evil.test")
+            }
             Self::ImageElsewhere => fetch("no-cors", "image", "cross-site"),
             Self::FrameElsewhere => fetch("navigate", "iframe", "cross-site"),
-            Self::ScriptOfSibling => and(fetch("cors", "empty", "same-site"), "http://oa.test"),
+            Self::ScriptOfSibling => {
+                with_origin(fetch("cors", "empty", "same-site"), "http://oa.test")
+            }
             Self::Program => vec![("Accept", "*/*")],
             Self::OldBrowser => vec![("Accept", "text/html")],
         }
@@ -144,8 +148,7 @@ impl Initiator {
 
 /// Whether a request may end its session.
 fn may_end_session(path: &str, method: &str, from: Initiator) -> bool {
-    let leaves = path.starts_with("/sign_out");
-    leaves
+    path.starts_with("/sign_out")
         && match method {
             "GET" => from.is_navigation(),
             "POST" => from.is_same_origin() || from == Initiator::Person,
@@ -155,14 +158,14 @@ fn may_end_session(path: &str, method: &str, from: Initiator) -> bool {
 
 /// Whether a request may begin a login, with a flow cookie and a redirect to the provider.
 fn may_begin_login(path: &str, method: &str, from: Initiator) -> bool {
-    let goes = path.starts_with("/start") && from.is_navigation();
-    let asks = path.starts_with("/login-config")
+    let starts = path.starts_with("/start") && from.is_navigation();
+    let reads_login_config = path.starts_with("/login-config")
         && (from.is_same_origin()
             || matches!(
                 from,
                 Initiator::Person | Initiator::Program | Initiator::OldBrowser
             ));
-    method == "GET" && (goes || asks)
+    method == "GET" && (starts || reads_login_config)
 }
 
 /// Whether a response redirects to another place than the site or, if allowed, the provider.
@@ -171,20 +174,19 @@ fn redirects_off_site(menshen: &Menshen, answer: &Answer, may_begin_login: bool)
         return false;
     };
     let to = Url::parse(SSO_URL).unwrap().join(to).unwrap();
-    let source = Url::parse(&menshen.wecom.base_url()).unwrap();
-    let ours = to.origin() == Url::parse(SSO_URL).unwrap().origin();
-    !(ours || may_begin_login && to.origin() == source.origin())
+    let wecom = Url::parse(&menshen.wecom.base_url()).unwrap();
+    let is_own_origin = to.origin() == Url::parse(SSO_URL).unwrap().origin();
+    !(is_own_origin || may_begin_login && to.origin() == wecom.origin())
 }
 
-/// Asserts that a response has no unexpected effects; `here` says whether the session is still
-/// valid.
-fn assert_nothing_else(
+/// Asserts that a response redirects and sets cookies only where the request may cause it.
+fn assert_no_other_effect(
     menshen: &Menshen,
     answer: &Answer,
     (path, method, from): (&str, &str, Initiator),
-    who: &str,
+    caller: &str,
 ) {
-    let what = format!("{method} {path} {from:?} {who}: {}", answer.status);
+    let what = format!("{method} {path} {from:?} {caller}: {}", answer.status);
     assert!((200..500).contains(&answer.status), "{what}");
     let (ends, begins) = (
         may_end_session(path, method, from),
@@ -222,21 +224,29 @@ async fn no_own_path_has_unexpected_side_effects() {
         let url = format!("{OWN_PAGES}{path}");
         for method in METHODS {
             for from in INITIATORS {
-                let asked = (*path, method, from);
-                let mut stranger = Browser::new(&menshen);
-                let answer = stranger.send(method, &url, &from.headers(), b"").await;
-                assert_nothing_else(&menshen, &answer, asked, "a stranger");
+                let request = (*path, method, from);
+                let mut without_session = Browser::new(&menshen);
+                let answer = without_session
+                    .send(method, &url, &from.headers(), b"")
+                    .await;
+                assert_no_other_effect(&menshen, &answer, request, "without a session");
                 let mut tab = signed_in.clone();
                 let answer = tab.send(method, &url, &from.headers(), b"").await;
-                assert_nothing_else(&menshen, &answer, asked, "somebody");
+                assert_no_other_effect(&menshen, &answer, request, "with a session");
                 if may_end_session(path, method, from) {
-                    assert!(!is_signed_in(&signed_in).await, "{asked:?} ends it");
+                    assert!(
+                        !is_signed_in(&signed_in).await,
+                        "{request:?} ends the session"
+                    );
                     // A login that began before the revocation would be refused.
                     menshen.advance(Duration::from_secs(1));
                     signed_in = Browser::new(&menshen);
                     signed_in.sign_in(&format!("{SSO_URL}/echo"), "lisi").await;
                 } else {
-                    assert!(is_signed_in(&signed_in).await, "{asked:?} ends nothing");
+                    assert!(
+                        is_signed_in(&signed_in).await,
+                        "{request:?} ends no session"
+                    );
                 }
             }
         }
@@ -248,7 +258,7 @@ async fn own_paths_refuse_a_missing_host_and_never_redirect_to_a_forged_one() {
     let menshen = Setup::default().tables(NO_LOGIN_LIMITS).start().await;
     for path in PATHS {
         for method in METHODS {
-            for (version, host, bad) in [
+            for (version, host, is_invalid) in [
                 ("1.1", "", true),
                 ("1.0", "", true),
                 ("1.1", "Host: \r\n", true),
@@ -271,9 +281,9 @@ async fn own_paths_refuse_a_missing_host_and_never_redirect_to_a_forged_one() {
                 // A check only gets a refusal; every other path explains the error.
                 let refused = [400, 403, 404, 405].contains(&answer.status);
                 // Health probes may have no host; their responses hold nothing secret.
-                let names_none = ["", "Host: \r\n"].contains(&host);
-                let probes = names_none && ["/ping", "/ready"].contains(path);
-                assert!(refused || !bad || probes, "{what}");
+                let has_no_host = ["", "Host: \r\n"].contains(&host);
+                let is_probe = has_no_host && ["/ping", "/ready"].contains(path);
+                assert!(refused || !is_invalid || is_probe, "{what}");
                 assert!(!redirects_off_site(&menshen, &answer, false), "{what}");
                 let session = |cookie: &str| {
                     cookie.starts_with("menshen=") && !cookie.starts_with("menshen=;")

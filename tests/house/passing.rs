@@ -11,8 +11,8 @@ use crate::test_request::{TestRequest, session_cookie_after, session_cookie_of};
 use crate::wecom::{CORP_ID, OTHER_AGENT_ID, OTHER_SECRET};
 use crate::wire::Answer;
 
-/// A route of every kind, each to an application that echoes the request.
-const KINDS: &str = r#"
+/// A route of each `access`, to an application that echoes the request.
+const ROUTES: &str = r#"
 [[route]]
 name = "public"
 path = "/public"
@@ -62,8 +62,8 @@ upstream = ["{app}"]
 strip_path = true
 "#;
 
-/// A second connector of the same source, whose accounts are different ones.
-pub(crate) fn guests() -> String {
+/// A second connector to the simulated WeCom; its people get accounts of their own.
+pub(crate) fn guest_connector() -> String {
     format!(
         r#"
 [connector.guests]
@@ -81,10 +81,10 @@ login_url = "{{login}}"
     )
 }
 
-/// What happened to a request.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The application received it, with this user.
+    /// The application received the request, with this `X-Forwarded-User`.
     Passes(Option<&'static str>),
     /// 401 with a login URL.
     Login,
@@ -112,13 +112,13 @@ pub(crate) fn outcome(answer: &Answer) -> (Outcome, Option<String>) {
 }
 
 fn assert_outcome(answer: &Answer, expected: Outcome, what: &str) {
-    let (found, user) = outcome(answer);
+    let (actual, user) = outcome(answer);
     match expected {
-        Outcome::Passes(whom) => {
-            assert_eq!(found, Outcome::Passes(None), "{what}");
-            assert_eq!(user.as_deref(), whom, "{what}");
+        Outcome::Passes(expected_user) => {
+            assert_eq!(actual, Outcome::Passes(None), "{what}");
+            assert_eq!(user.as_deref(), expected_user, "{what}");
         }
-        other => assert_eq!(found, other, "{what}"),
+        other => assert_eq!(actual, other, "{what}"),
     }
 }
 
@@ -139,10 +139,13 @@ async fn callers(menshen: &Menshen) -> Vec<(&'static str, String)> {
         ("nobody", String::new()),
         ("a member the rule denies", denied.clone()),
         ("a member the rule allows", allowed.clone()),
-        ("somebody of another connector", other),
+        ("a person of another connector", other),
         ("an expired session", expired),
         ("a forged cookie", forged),
-        ("two people at once", format!("{denied}; menshen={allowed}")),
+        (
+            "the cookies of two people",
+            format!("{denied}; menshen={allowed}"),
+        ),
     ]
 }
 
@@ -150,15 +153,15 @@ async fn callers(menshen: &Menshen) -> Vec<(&'static str, String)> {
 async fn each_caller_reaches_exactly_the_routes_that_admit_them() {
     use Outcome::{Forbidden, Login, Passes};
     let menshen = Setup::default()
-        .tables(&guests())
-        .routes(KINDS)
+        .tables(&guest_connector())
+        .routes(ROUTES)
         .start()
         .await;
     let zhang = Passes(Some("zhangsan"));
     let li = Passes(Some("lisi"));
     let guest = Passes(Some("guest-zhangsan"));
     let stranger = Passes(None);
-    // In the order of `callers`; the kinds after the fourth get the results of the first.
+    // In the order of `callers`; the callers after the fourth get the results of the first.
     let table = [
         ("/public/echo", [stranger, zhang, li, guest]),
         ("/echo", [Login, zhang, li, guest]),
@@ -169,14 +172,14 @@ async fn each_caller_reaches_exactly_the_routes_that_admit_them() {
     ];
     let callers = callers(&menshen).await;
     for (path, expected) in table {
-        for (at, (who, cookie)) in callers.iter().enumerate() {
-            let expected = expected[if at < 4 { at } else { 0 }];
-            let ask = match cookie.as_str() {
+        for (nth, (who, cookie)) in callers.iter().enumerate() {
+            let expected = expected[if nth < 4 { nth } else { 0 }];
+            let request = match cookie.as_str() {
                 "" => TestRequest::get(path),
                 cookie => TestRequest::get(path).session(cookie),
             };
             assert_outcome(
-                &ask.send(&menshen).await,
+                &request.send(&menshen).await,
                 expected,
                 &format!("{who} on {path}"),
             );
@@ -187,17 +190,17 @@ async fn each_caller_reaches_exactly_the_routes_that_admit_them() {
 #[tokio::test]
 async fn a_refused_request_never_reaches_the_application() {
     let menshen = Setup::default()
-        .tables(&guests())
-        .routes(KINDS)
+        .tables(&guest_connector())
+        .routes(ROUTES)
         .start()
         .await;
     let callers = callers(&menshen).await;
     let before = menshen.app.requests();
     for (who, cookie) in callers.iter().filter(|(who, _)| !who.contains("allows")) {
-        let ask = TestRequest::get("/finance/echo").session(cookie);
-        let post = ask.clone().method("POST").header("Content-Length", "2");
-        for ask in [ask.clone(), ask.navigating(), post.body(b"hi")] {
-            let answer = ask.send(&menshen).await;
+        let get = TestRequest::get("/finance/echo").session(cookie);
+        let post = get.clone().method("POST").header("Content-Length", "2");
+        for request in [get.clone(), get.navigating(), post.body(b"hi")] {
+            let answer = request.send(&menshen).await;
             assert!(answer.status >= 300, "{who}: {}", answer.status);
             assert!(!answer.text().contains("\"target\""), "{who}");
         }
@@ -215,21 +218,21 @@ async fn two_copies_of_one_session_cookie_identify_one_person() {
         Outcome::Passes(Some("zhangsan")),
         "twice",
     );
-    let differ = TestRequest::get("/echo")
+    let with_invalid = TestRequest::get("/echo")
         .session(&cookie)
         .session("another");
     assert_outcome(
-        &differ.send(&menshen).await,
+        &with_invalid.send(&menshen).await,
         Outcome::Passes(Some("zhangsan")),
-        "one that we did not sign beside it, in another header",
+        "a cookie with an invalid signature in a second header",
     );
 }
 
 #[tokio::test]
 async fn a_host_or_path_without_a_route_is_not_found() {
-    let only = "[[route]]\nname = 'a'\nhost = 'sso.test'\npath = '/a'\nupstream = ['{app}']\n\
+    let routes = "[[route]]\nname = 'a'\nhost = 'sso.test'\npath = '/a'\nupstream = ['{app}']\n\
                 [[route]]\nname = 'b'\nhost = '*.sso.test'\nupstream = ['{app}']\n";
-    let menshen = Setup::default().routes(only).start().await;
+    let menshen = Setup::default().routes(routes).start().await;
     for (host, path, expected) in [
         ("sso.test", "/a", Outcome::Login),
         ("sso.test", "/a/b", Outcome::Login),
@@ -254,14 +257,14 @@ async fn a_host_or_path_without_a_route_is_not_found() {
 
 #[tokio::test]
 async fn a_route_path_with_a_trailing_slash_matches_the_path_without_it() {
-    let route = |name: &str, path: &str, more: &str| {
+    let route = |name: &str, path: &str, lines: &str| {
         format!(
             "[[route]]\nname = '{name}'\nhost = 'sso.test'\npath = '{path}'\n\
-             upstream = ['{{app}}']\n{more}\n"
+             upstream = ['{{app}}']\n{lines}\n"
         )
     };
-    let open = "access = 'public'";
-    let routes = route("all", "/", open)
+    let public = "access = 'public'";
+    let routes = route("all", "/", public)
         + &route("archive", "/archive/", "")
         + &route("deep", "/a/deep/", "")
         + &route("bare", "/bare", "");

@@ -16,8 +16,7 @@ use crate::setup::{Menshen, Setup};
 use crate::test_request::TestRequest;
 use crate::wire::Answer;
 
-/// Nearly everything is public, so a path that is parsed differently gets past the protected
-/// routes.
+/// Most paths are public, so a protected path that is parsed differently would be forwarded.
 const ROUTES: &str = r#"
 [[route]]
 name = "public"
@@ -108,10 +107,10 @@ async fn start_menshen() -> (Menshen, Mirror) {
     (setup.start().await, mirror)
 }
 
-async fn ask_over_http2(menshen: &Menshen, method: &str, url: &str) -> Answer {
+async fn send_over_http2(menshen: &Menshen, method: &str, url: &str) -> Answer {
     let stream = TcpStream::connect(menshen.address()).await.unwrap();
-    let shaken = handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
-    let (mut sender, connection) = shaken.unwrap();
+    let connected = handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (mut sender, connection) = connected.unwrap();
     tokio::spawn(connection);
     let request = Request::builder().method(method).uri(url);
     let request = request.body(Full::<Bytes>::default()).unwrap();
@@ -129,7 +128,7 @@ async fn ask_over_http2(menshen: &Menshen, method: &str, url: &str) -> Answer {
     }
 }
 
-/// What happened to a request.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PathResult {
     /// The upstream received the path byte for byte.
@@ -138,8 +137,8 @@ enum PathResult {
     LoginRequired,
     /// Status 400.
     Refused,
-    /// An own page answered, or its 404.
-    OwnPage,
+    /// A page of menshen itself, or its 404.
+    MenshenPage,
 }
 
 fn path_result(answer: &Answer, sent: &[u8]) -> PathResult {
@@ -150,7 +149,7 @@ fn path_result(answer: &Answer, sent: &[u8]) -> PathResult {
     match answer.status {
         401 => PathResult::LoginRequired,
         400 => PathResult::Refused,
-        200 | 302 | 404 | 405 => PathResult::OwnPage,
+        200 | 302 | 404 | 405 => PathResult::MenshenPage,
         status => panic!("{status} for {}", String::from_utf8_lossy(sent)),
     }
 }
@@ -356,9 +355,9 @@ async fn an_escape_that_ends_a_path_does_not_bypass_a_route() {
         "/ad%09min",
     ];
     assert_all("sso.test", PathResult::Refused, &paths).await;
-    let (never, ends) = ("/admin%20.", "/a/secret/x%3f");
-    assert_all("sso.test", PathResult::Refused, &[never, ends]).await;
-    // Forwarded where the escape changes no match.
+    let paths = ["/admin%20.", "/a/secret/x%3f"];
+    assert_all("sso.test", PathResult::Refused, &paths).await;
+    // The path is forwarded if the escape does not change the matching route.
     let paths = [
         "/wiki/What%3f",
         "/c%23/x",
@@ -402,10 +401,10 @@ async fn a_path_gets_the_same_decision_over_http2() {
         ("/x//y", PathResult::Forwarded),
         ("/wiki/What%3f", PathResult::Forwarded),
     ] {
-        let answer = ask_over_http2(&menshen, "GET", &format!("http://sso.test{path}")).await;
+        let answer = send_over_http2(&menshen, "GET", &format!("http://sso.test{path}")).await;
         assert_eq!(path_result(&answer, path.as_bytes()), expected, "{path}");
     }
-    let answer = ask_over_http2(&menshen, "GET", "http://strip.test/mounted//x/admin").await;
+    let answer = send_over_http2(&menshen, "GET", "http://strip.test/mounted//x/admin").await;
     assert_eq!(answer.status, 400, "{}", answer.text());
 }
 
@@ -427,7 +426,7 @@ async fn a_forwarded_target_begins_with_a_slash() {
             Some(sent.as_bytes()),
             "{target}"
         );
-        let answer = ask_over_http2(&menshen, "GET", target).await;
+        let answer = send_over_http2(&menshen, "GET", target).await;
         assert_eq!(
             mirror::received_target(&answer),
             Some(sent.as_bytes()),
@@ -463,7 +462,7 @@ async fn the_forwarded_method_is_the_one_the_rule_checked() {
             .send(&menshen)
             .await;
         assert_eq!(answer.status, status, "{host} {method}");
-        let answer = ask_over_http2(&menshen, method, &format!("http://{host}/x")).await;
+        let answer = send_over_http2(&menshen, method, &format!("http://{host}/x")).await;
         assert_eq!(answer.status, status, "{host} {method} over HTTP/2");
     }
 }
@@ -538,8 +537,8 @@ async fn controls_backslashes_and_broken_escapes_are_refused() {
     assert_all("sso.test", PathResult::Refused, &paths).await;
     let (menshen, _mirror) = start_menshen().await;
     for path in [&b"/a\0b"[..], b"/a\rb", b"/a\x7fb", b"/a\tb"] {
-        let wire = TestRequest::with_target(path).to_bytes();
-        let answer = crate::wire::send(menshen.address(), &wire).await;
+        let request = TestRequest::with_target(path).to_bytes();
+        let answer = crate::wire::send(menshen.address(), &request).await;
         assert_eq!(answer.status, 400, "{path:?}");
     }
 }
@@ -640,7 +639,7 @@ async fn a_rule_with_chinese_letters_refuses_paths_that_may_be_gbk() {
     let (menshen, _mirror) = start_menshen().await;
     let raw = TestRequest::with_target(b"/\xb2\xc6\xce\xf1/x").host(host);
     assert_eq!(raw.send(&menshen).await.status, 400);
-    let answer = ask_over_http2(&menshen, "GET", &format!("http://{host}/%B2%C6%CE%F1/x")).await;
+    let answer = send_over_http2(&menshen, "GET", &format!("http://{host}/%B2%C6%CE%F1/x")).await;
     assert_eq!(answer.status, 400);
     // An ASCII rule does not refuse such paths.
     let paths = ["/%B2%C6%CE%F1/x", "/%CD%A8%D6%AA/x", "/%E8%B4%A2"];
@@ -667,7 +666,7 @@ async fn non_ascii_letters_are_compared_case_insensitively() {
 async fn own_paths_take_part_in_route_matching() {
     assert_all(
         "sso.test",
-        PathResult::OwnPage,
+        PathResult::MenshenPage,
         &["/.menshen/ping", "/.menshen/userinfo/", "/.menshen/nothing"],
     )
     .await;
@@ -694,12 +693,12 @@ async fn own_paths_take_part_in_route_matching() {
 fn the_upstream_receives_the_bytes_that_were_sent() {
     let runtime = Runtime::new().unwrap();
     let (menshen, _mirror) = runtime.block_on(start_menshen());
-    let tricks = prop::sample::select(vec![
+    let parts = prop::sample::select(vec![
         "%2f", "%5c", "%2e", "%252f", "%25", "%3b", "%c0%af", "%B2%C6", ";", "//", "..", ".", "/",
         "admin", "a", "secret", "x", "%61", "A", "?", "=", "\u{8d22}",
     ]);
     let config = ProptestConfig::with_cases(192);
-    proptest!(config, |(pieces in prop::collection::vec(tricks, 0..7))| {
+    proptest!(config, |(pieces in prop::collection::vec(parts, 0..7))| {
         let path = format!("/{}", pieces.concat());
         let answer = runtime.block_on(TestRequest::get(&path).send(&menshen));
         // `path_result` compares the bytes.

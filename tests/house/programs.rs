@@ -1,4 +1,4 @@
-//! Programs authenticate with bearer tokens, on routes that name their issuer only.
+//! Programs authenticate with bearer tokens, only on routes that list the issuer.
 
 mod caching;
 mod check_online;
@@ -76,7 +76,7 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-/// Two issuers, a mirror as application, and the server between them.
+/// Two issuers, menshen, and a mirror as the application.
 struct TwoIssuers {
     menshen: Menshen,
     ci: Provider,
@@ -85,11 +85,11 @@ struct TwoIssuers {
 }
 
 impl TwoIssuers {
-    async fn open() -> Self {
-        Self::signing(Algorithm::ES256).await
+    async fn start() -> Self {
+        Self::start_with_algorithm(Algorithm::ES256).await
     }
 
-    async fn signing(algorithm: Algorithm) -> Self {
+    async fn start_with_algorithm(algorithm: Algorithm) -> Self {
         let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let ci = Provider::start(&clock, algorithm).await;
         let partner = Provider::start(&clock, algorithm).await;
@@ -106,7 +106,7 @@ impl TwoIssuers {
 
     /// The claims of a token that is accepted on every route of the issuer `ci`.
     fn access_token_claims(&self) -> Value {
-        with(
+        with_claims(
             self.ci.access_token_claims("zhangsan", "menshen"),
             &json!({ "scope": "read deploy", "groups": ["runner"], "azp": "runner" }),
         )
@@ -116,16 +116,16 @@ impl TwoIssuers {
         self.ci.sign(&self.access_token_claims(), &json!({}))
     }
 
-    async fn ask(&self, path: &str, token: &str) -> Answer {
-        bearer(path, token).send(&self.menshen).await
+    async fn send_bearer(&self, path: &str, token: &str) -> Answer {
+        bearer_request(path, token).send(&self.menshen).await
     }
 
-    fn advance(&self, s: u64) {
-        self.menshen.advance(Duration::from_secs(s));
+    fn advance(&self, seconds: u64) {
+        self.menshen.advance(Duration::from_secs(seconds));
     }
 }
 
-/// A setup with these issuers, each with further lines of its table, and further routes.
+/// A setup with these issuers, each with additional lines of its table, and additional routes.
 fn setup(issuers: &[(&str, &Provider, &str)], mirror: &Mirror, routes: &str) -> Setup {
     let tables = issuers.iter().map(|(id, provider, lines)| {
         let url = provider.issuer();
@@ -142,13 +142,13 @@ fn setup(issuers: &[(&str, &Provider, &str)], mirror: &Mirror, routes: &str) -> 
         .routes(&routes)
 }
 
-fn bearer(path: &str, token: &str) -> TestRequest {
+fn bearer_request(path: &str, token: &str) -> TestRequest {
     TestRequest::get(path).header("Authorization", &format!("Bearer {token}"))
 }
 
-/// Claims with others added, or removed by null.
-fn with(mut claims: Value, more: &Value) -> Value {
-    for (name, value) in more.as_object().unwrap() {
+/// Sets claims; null removes one.
+fn with_claims(mut claims: Value, changes: &Value) -> Value {
+    for (name, value) in changes.as_object().unwrap() {
         match value {
             Value::Null => claims.as_object_mut().unwrap().remove(name),
             value => claims
@@ -160,7 +160,7 @@ fn with(mut claims: Value, more: &Value) -> Value {
     claims
 }
 
-fn passed(answer: &Answer) -> bool {
+fn was_forwarded(answer: &Answer) -> bool {
     mirror::received_bytes(answer).is_some()
 }
 
@@ -173,11 +173,11 @@ fn is_refused(answer: &Answer, status: u16, error: &str) -> bool {
         && answer.header("location").is_none()
         && answer.header("set-cookie").is_none()
         && answer.header("content-type") == Some("application/problem+json")
-        && !passed(answer)
+        && !was_forwarded(answer)
 }
 
 #[track_caller]
-fn refused(answer: &Answer, what: &str) {
+fn assert_invalid_token(answer: &Answer, what: &str) {
     assert!(
         is_refused(answer, 401, "invalid_token"),
         "{what}: {} {:?} {}",
@@ -190,36 +190,51 @@ fn refused(answer: &Answer, what: &str) {
 #[tokio::test]
 async fn a_program_is_accepted_only_on_routes_that_name_its_issuer() {
     for algorithm in [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA] {
-        let env = TwoIssuers::signing(algorithm).await;
+        let env = TwoIssuers::start_with_algorithm(algorithm).await;
         let token = env.token();
         for path in ["/api", "/deploy", "/rule", "/either"] {
-            let answer = env.ask(path, &token).await;
-            assert!(passed(&answer), "{algorithm:?} {path}: {}", answer.text());
+            let answer = env.send_bearer(path, &token).await;
+            assert!(
+                was_forwarded(&answer),
+                "{algorithm:?} {path}: {}",
+                answer.text()
+            );
         }
-        refused(&env.ask("/partner", &token).await, "another's route");
+        assert_invalid_token(
+            &env.send_bearer("/partner", &token).await,
+            "a route of another issuer",
+        );
         // The token is ignored there, so the request is anonymous.
-        assert_eq!(env.ask("/x", &token).await.status, 401);
-        let partners = env.partner.access_token_claims("zhangsan", "menshen");
-        let partners = env.partner.sign(&partners, &json!({}));
-        assert!(passed(&env.ask("/partner", &partners).await));
-        assert!(passed(&env.ask("/either", &partners).await));
-        refused(&env.ask("/api", &partners).await, "the partner at ci's");
+        assert_eq!(env.send_bearer("/x", &token).await.status, 401);
+        let partner_claims = env.partner.access_token_claims("zhangsan", "menshen");
+        let partner_token = env.partner.sign(&partner_claims, &json!({}));
+        assert!(was_forwarded(
+            &env.send_bearer("/partner", &partner_token).await
+        ));
+        assert!(was_forwarded(
+            &env.send_bearer("/either", &partner_token).await
+        ));
+        assert_invalid_token(
+            &env.send_bearer("/api", &partner_token).await,
+            "a token of the partner on a route of ci",
+        );
     }
 }
 
 #[tokio::test]
 async fn the_bearer_scheme_is_case_insensitive() {
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let token = env.token();
     for scheme in ["bearer", "BEARER", "Bearer "] {
-        let ask = TestRequest::get("/api").header("Authorization", &format!("{scheme} {token}"));
-        assert!(passed(&ask.send(&env.menshen).await), "{scheme}");
+        let request =
+            TestRequest::get("/api").header("Authorization", &format!("{scheme} {token}"));
+        assert!(was_forwarded(&request.send(&env.menshen).await), "{scheme}");
     }
 }
 
 #[tokio::test]
 async fn a_route_accepts_a_session_or_a_token_but_not_both() {
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let person = TestRequest::get("/api")
         .session(&cookie)
@@ -230,24 +245,27 @@ async fn a_route_accepts_a_session_or_a_token_but_not_both() {
         ["zhangsan"]
     );
     // An invalid token is refused, whatever other credentials there are.
-    let bad = bearer("/api", "a.b.c").session(&cookie);
-    refused(
-        &bad.send(&env.menshen).await,
-        "a bad token beside a session",
+    let invalid = bearer_request("/api", "a.b.c").session(&cookie);
+    assert_invalid_token(
+        &invalid.send(&env.menshen).await,
+        "an invalid token with a session",
     );
-    refused(&bad.navigating().send(&env.menshen).await, "in a browser");
+    assert_invalid_token(
+        &invalid.navigating().send(&env.menshen).await,
+        "an invalid token in a navigation",
+    );
     // Two valid callers in one request are refused.
-    let both = bearer("/api", &env.token()).session(&cookie);
-    for ask in [both.clone(), both.navigating()] {
-        let answer = ask.send(&env.menshen).await;
+    let both = bearer_request("/api", &env.token()).session(&cookie);
+    for request in [both.clone(), both.navigating()] {
+        let answer = request.send(&env.menshen).await;
         assert!(is_refused(&answer, 400, "invalid_request"), "{answer:?}");
     }
     // An invalid session is not a second caller.
-    let stale = bearer("/api", &env.token()).session("stale");
-    assert!(passed(&stale.send(&env.menshen).await));
+    let stale = bearer_request("/api", &env.token()).session("stale");
+    assert!(was_forwarded(&stale.send(&env.menshen).await));
     // Basic credentials are for the application.
     let basic = TestRequest::get("/api").header("Authorization", "Basic YTpi");
-    assert!(passed(
+    assert!(was_forwarded(
         &basic.clone().session(&cookie).send(&env.menshen).await
     ));
     assert_eq!(basic.send(&env.menshen).await.status, 401);
@@ -255,7 +273,7 @@ async fn a_route_accepts_a_session_or_a_token_but_not_both() {
 
 #[tokio::test]
 async fn without_credentials_a_program_gets_challenges_and_a_browser_a_login() {
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let answer = TestRequest::get("/api").send(&env.menshen).await;
     let challenges: Vec<_> = answer.header_values("www-authenticate").collect();
     assert_eq!(answer.status, 401);
@@ -265,7 +283,7 @@ async fn without_credentials_a_program_gets_challenges_and_a_browser_a_login() {
         .navigating()
         .send(&env.menshen)
         .await;
-    assert!(matches!(person.status, 200 | 302), "to the login");
+    assert!(matches!(person.status, 200 | 302), "a login");
     // Without issuers there is no Bearer challenge.
     let answer = TestRequest::get("/x").send(&env.menshen).await;
     assert_eq!(
@@ -276,7 +294,7 @@ async fn without_credentials_a_program_gets_challenges_and_a_browser_a_login() {
 
 #[tokio::test]
 async fn scopes_are_checked_on_every_route_and_request() {
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let cases = [
         (json!({ "scope": "read" }), false),
         (json!({ "scope": null }), false),
@@ -284,18 +302,19 @@ async fn scopes_are_checked_on_every_route_and_request() {
         (json!({ "scope": null, "scp": ["read", "deploy"] }), true),
         (json!({ "scope": ["deploy"] }), true),
     ];
-    for (more, good) in cases {
-        let token = env
-            .ci
-            .sign(&with(env.access_token_claims(), &more), &json!({}));
+    for (changes, accepted) in cases {
+        let token = env.ci.sign(
+            &with_claims(env.access_token_claims(), &changes),
+            &json!({}),
+        );
         // Also in reverse order: a result cached for one route must not satisfy the next.
         let paths = ["/api", "/deploy", "/api", "/deploy"];
         for path in paths {
-            let answer = env.ask(path, &token).await;
-            if good || path == "/api" {
-                assert!(passed(&answer), "{more} {path}");
+            let answer = env.send_bearer(path, &token).await;
+            if accepted || path == "/api" {
+                assert!(was_forwarded(&answer), "{changes} {path}");
             } else {
-                assert!(is_refused(&answer, 403, "insufficient_scope"), "{more}");
+                assert!(is_refused(&answer, 403, "insufficient_scope"), "{changes}");
                 let challenge = answer.header("www-authenticate").unwrap();
                 assert!(challenge.ends_with(", scope=\"deploy\""), "{challenge}");
             }
@@ -305,50 +324,54 @@ async fn scopes_are_checked_on_every_route_and_request() {
 
 #[tokio::test]
 async fn the_scopes_of_an_issuer_are_required_on_all_its_routes() {
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let issuers = [
         ("ci", &env.ci, "scopes = [\"ops\"]"),
         ("partner", &env.partner, ""),
     ];
     let token = |scope: &str| {
-        let claims = with(env.access_token_claims(), &json!({ "scope": scope }));
+        let claims = with_claims(env.access_token_claims(), &json!({ "scope": scope }));
         env.ci.sign(&claims, &json!({}))
     };
-    assert!(passed(&env.ask("/api", &token("deploy")).await));
+    assert!(was_forwarded(
+        &env.send_bearer("/api", &token("deploy")).await
+    ));
     let stricter = setup(&issuers, &env.mirror, "");
     env.menshen.reload(&stricter).await.unwrap();
-    let answer = env.ask("/api", &token("deploy")).await;
+    let answer = env.send_bearer("/api", &token("deploy")).await;
     assert!(is_refused(&answer, 403, "insufficient_scope"), "{answer:?}");
-    assert!(passed(&env.ask("/api", &token("deploy ops")).await));
-    let answer = env.ask("/deploy", &token("ops")).await;
+    assert!(was_forwarded(
+        &env.send_bearer("/api", &token("deploy ops")).await
+    ));
+    let answer = env.send_bearer("/deploy", &token("ops")).await;
     let challenge = answer.header("www-authenticate").unwrap();
     assert!(challenge.ends_with(", scope=\"ops deploy\""), "{challenge}");
 }
 
 #[tokio::test]
 async fn a_rule_reads_the_claims_and_denies_with_403() {
-    let env = TwoIssuers::open().await;
-    assert!(passed(&env.ask("/rule", &env.token()).await));
+    let env = TwoIssuers::start().await;
+    assert!(was_forwarded(&env.send_bearer("/rule", &env.token()).await));
     for groups in [json!(["guest"]), json!(null), json!(7)] {
-        let claims = with(env.access_token_claims(), &json!({ "groups": groups }));
+        let claims = with_claims(env.access_token_claims(), &json!({ "groups": groups }));
         let token = env.ci.sign(&claims, &json!({}));
-        let ask = bearer("/rule", &token);
-        for ask in [ask.clone(), ask.navigating()] {
-            let answer = ask.send(&env.menshen).await;
+        let request = bearer_request("/rule", &token);
+        for request in [request.clone(), request.navigating()] {
+            let answer = request.send(&env.menshen).await;
             assert_eq!(answer.status, 403, "{groups}");
-            assert!(answer.header("location").is_none() && !passed(&answer));
+            assert!(answer.header("location").is_none() && !was_forwarded(&answer));
         }
     }
 }
 
 #[tokio::test]
 async fn acr_values_and_max_age_apply_to_tokens() {
-    let env = TwoIssuers::open().await;
-    let demanding = "[[route]]\nname = \"gold\"\nhost = \"sso.test\"\npath = \"/gold\"\n\
+    let env = TwoIssuers::start().await;
+    let gold_route = "[[route]]\nname = \"gold\"\nhost = \"sso.test\"\npath = \"/gold\"\n\
                      upstream = [\"{mirror}\"]\nissuers = [\"ci\"]\nacr_values = [\"gold\"]\n\
                      max_age = \"10m\"\n";
     let issuers = [("ci", &env.ci, ""), ("partner", &env.partner, "")];
-    let setup = setup(&issuers, &env.mirror, demanding);
+    let setup = setup(&issuers, &env.mirror, gold_route);
     env.menshen.reload(&setup).await.unwrap();
     let now = env.menshen.clock.now().unix_s();
     let cases = [
@@ -359,13 +382,19 @@ async fn acr_values_and_max_age_apply_to_tokens() {
         (json!({ "acr": "gold", "auth_time": now - 601 }), false),
         (json!({ "acr": "gold", "auth_time": now + 3600 }), false),
     ];
-    for (more, good) in cases {
-        let token = env
-            .ci
-            .sign(&with(env.access_token_claims(), &more), &json!({}));
-        let answer = env.ask("/gold", &token).await;
-        assert_eq!(passed(&answer), good, "{more}: {}", answer.text());
-        if !good {
+    for (changes, accepted) in cases {
+        let token = env.ci.sign(
+            &with_claims(env.access_token_claims(), &changes),
+            &json!({}),
+        );
+        let answer = env.send_bearer("/gold", &token).await;
+        assert_eq!(
+            was_forwarded(&answer),
+            accepted,
+            "{changes}: {}",
+            answer.text()
+        );
+        if !accepted {
             let challenge = answer.header("www-authenticate").unwrap();
             assert_eq!(answer.status, 401);
             assert!(
@@ -378,14 +407,14 @@ async fn acr_values_and_max_age_apply_to_tokens() {
 
 #[tokio::test]
 async fn an_expired_token_is_refused() {
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let now = env.menshen.clock.now().unix_s();
-    let claims = with(env.access_token_claims(), &json!({ "exp": now + 30 }));
+    let claims = with_claims(env.access_token_claims(), &json!({ "exp": now + 30 }));
     let token = env.ci.sign(&claims, &json!({}));
-    assert!(passed(&env.ask("/api", &token).await));
+    assert!(was_forwarded(&env.send_bearer("/api", &token).await));
     // Clocks may differ by a minute.
     env.advance(89);
-    assert!(passed(&env.ask("/api", &token).await));
+    assert!(was_forwarded(&env.send_bearer("/api", &token).await));
     env.advance(1);
-    refused(&env.ask("/api", &token).await, "expired");
+    assert_invalid_token(&env.send_bearer("/api", &token).await, "expired");
 }

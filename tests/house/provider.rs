@@ -32,7 +32,7 @@ mod token;
 pub(crate) use keys::{Key, compact};
 pub(crate) use misbehavior::{EndpointFault, Misbehavior};
 pub(crate) use people::PersonHandle;
-pub(crate) use state::{ClientProof, ReceivedRequest, Settings};
+pub(crate) use state::{ClientAuth, ReceivedRequest, Settings};
 
 use state::{Shared, State};
 
@@ -101,7 +101,7 @@ impl Provider {
 
     async fn open(clock: &Clock, algorithm: Algorithm, tls: Option<TlsAcceptor>) -> Self {
         menshen::keys::install_crypto();
-        let listener = upstream::listener().await;
+        let listener = upstream::bind_listener().await;
         let address = listener.local_addr().unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let shared = Arc::new(Shared {
@@ -163,7 +163,7 @@ impl Provider {
         Setup::default().clock(self.clock()).tables(&more)
     }
 
-    /// Like [`Self::setup`], without the client secret: `lines` say how the client authenticates.
+    /// Like [`Self::setup`], without the client secret: `lines` say misbehavior the client authenticates.
     pub(crate) fn setup_with_client_lines(&self, lines: &str) -> Setup {
         let more = format!(
             "{}{lines}\n{NO_LOGIN_LIMITS}",
@@ -178,8 +178,8 @@ impl Provider {
     }
 
     /// Switches on a misbehavior until [`Provider::behave`].
-    pub(crate) fn misbehave(&self, how: Misbehavior) {
-        self.shared.state().misbehavior.push(how);
+    pub(crate) fn misbehave(&self, misbehavior: Misbehavior) {
+        self.shared.state().misbehavior.push(misbehavior);
     }
 
     /// Removes all misbehavior.
@@ -220,7 +220,7 @@ impl Provider {
 
     /// The number of refresh tokens that were used a second time.
     pub(crate) fn reused_refresh_tokens(&self) -> usize {
-        self.calls("refresh spent twice")
+        self.calls("refresh used twice")
     }
 
     /// The last request to an endpoint.

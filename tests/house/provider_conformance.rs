@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::provider::{
-    CLIENT_ID, CLIENT_SECRET, ClientProof, EndpointFault, Key, Misbehavior, OldKey, Provider,
+    CLIENT_ID, CLIENT_SECRET, ClientAuth, EndpointFault, Key, Misbehavior, OldKey, Provider,
     start_url,
 };
 use crate::wire::{self, Answer};
 
-const BACK: &str = "http://sso.test/.menshen/callback/keycloak";
+const REDIRECT_URI: &str = "http://sso.test/.menshen/callback/keycloak";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
@@ -55,7 +55,7 @@ impl<'a> Client<'a> {
     async fn authorize(&mut self, more: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut pairs = vec![
             ("client_id", CLIENT_ID),
-            ("redirect_uri", BACK),
+            ("redirect_uri", REDIRECT_URI),
             ("response_type", "code"),
             ("scope", "openid profile"),
             ("state", "s"),
@@ -76,20 +76,20 @@ impl<'a> Client<'a> {
     }
 
     async fn code(&mut self, more: &[(&str, &str)]) -> String {
-        one(&self.authorize(more).await, "code").expect("a code")
+        parameter(&self.authorize(more).await, "code").expect("a code")
     }
 
     async fn token(&self, pairs: &[(&str, &str)]) -> Answer {
-        let mut own = vec![("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET)];
-        own.extend_from_slice(pairs);
-        self.send("POST", "/token", "", &own).await
+        let mut all = vec![("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET)];
+        all.extend_from_slice(pairs);
+        self.send("POST", "/token", "", &all).await
     }
 
     async fn redeem(&self, code: &str) -> Answer {
         self.token(&[
             ("grant_type", "authorization_code"),
             ("code", code),
-            ("redirect_uri", BACK),
+            ("redirect_uri", REDIRECT_URI),
             ("code_verifier", VERIFIER),
         ])
         .await
@@ -106,13 +106,13 @@ impl<'a> Client<'a> {
     }
 }
 
-fn one(pairs: &[(String, String)], name: &str) -> Option<String> {
-    let found = pairs.iter().find(|(key, _)| key == name);
-    found.map(|(_, value)| value.clone())
+fn parameter(pairs: &[(String, String)], name: &str) -> Option<String> {
+    let pair = pairs.iter().find(|(key, _)| key == name);
+    pair.map(|(_, value)| value.clone())
 }
 
-/// The claims of a token, unverified.
-fn claims(token: &Value) -> Value {
+/// The claims of a token, without verifying it.
+fn unverified_claims(token: &Value) -> Value {
     use base64::Engine as _;
     let part = token.as_str().unwrap().split('.').nth(1).unwrap();
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part);
@@ -120,39 +120,53 @@ fn claims(token: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_code_buys_tokens_once_and_for_its_verifier_only() {
+async fn a_code_is_redeemed_once_and_only_with_its_verifier() {
     let provider = Provider::new().await;
     let mut client = Client::new(&provider);
     let code = client.code(&[]).await;
-    let bought = client.redeem(&code).await;
-    assert_eq!(bought.status, 200, "{}", bought.text());
-    let id = claims(&bought.json()["id_token"]);
+    let redeemed = client.redeem(&code).await;
+    assert_eq!(redeemed.status, 200, "{}", redeemed.text());
+    let id = unverified_claims(&redeemed.json()["id_token"]);
     assert_eq!((&id["name"], &id["nonce"]), (&json!("张三"), &json!("n")));
     assert_eq!(id["groups"], json!(["财务部", "平台部"]));
     assert_eq!(client.redeem(&code).await.status, 400);
-    let refresh = bought.json()["refresh_token"].as_str().unwrap().to_owned();
-    assert_eq!(client.refresh(&refresh).await.status, 400, "taken back");
+    let refresh = redeemed.json()["refresh_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        client.refresh(&refresh).await.status,
+        400,
+        "the reuse of the code revoked it"
+    );
     let code = client.code(&[]).await;
     let other = [
         ("grant_type", "authorization_code"),
         ("code", code.as_str()),
-        ("redirect_uri", BACK),
+        ("redirect_uri", REDIRECT_URI),
         ("code_verifier", "another"),
     ];
     assert_eq!(client.token(&other).await.status, 400);
     provider.clock().advance(Duration::from_secs(60));
-    assert_eq!(client.redeem(&code).await.status, 400, "late");
+    assert_eq!(
+        client.redeem(&code).await.status,
+        400,
+        "the code has expired"
+    );
     assert_eq!((provider.calls("token"), provider.code_grants()), (5, 4));
     assert_eq!(provider.refresh_grants(), 1);
 }
 
 #[tokio::test]
-async fn an_old_refresh_token_ends_its_family() {
+async fn the_reuse_of_a_refresh_token_revokes_its_grant() {
     let provider = Provider::new().await;
     let mut client = Client::new(&provider);
     let first = client.log_in(&[]).await["refresh_token"].clone();
     let second = client.refresh(first.as_str().unwrap()).await.json();
-    assert_eq!(claims(&second["id_token"])["sub"], provider.sub("zhangsan"));
+    assert_eq!(
+        unverified_claims(&second["id_token"])["sub"],
+        provider.sub("zhangsan")
+    );
     let second = second["refresh_token"].clone();
     assert_eq!(client.refresh(first.as_str().unwrap()).await.status, 400);
     assert_eq!(client.refresh(second.as_str().unwrap()).await.status, 400);
@@ -160,39 +174,48 @@ async fn an_old_refresh_token_ends_its_family() {
     let token = client.log_in(&[]).await["refresh_token"].clone();
     provider.person("zhangsan").groups(&["平台部"]);
     let next = client.refresh(token.as_str().unwrap()).await.json();
-    assert_eq!(claims(&next["id_token"])["groups"], json!(["平台部"]));
+    assert_eq!(
+        unverified_claims(&next["id_token"])["groups"],
+        json!(["平台部"])
+    );
     provider.person("zhangsan").disabled(true);
     let token = next["refresh_token"].as_str().unwrap();
     assert_eq!(client.refresh(token).await.status, 400);
 }
 
 #[tokio::test]
-async fn the_parameters_of_an_authorization_request_are_honoured() {
+async fn the_parameters_of_an_authorization_request_take_effect() {
     let provider = Provider::new().await;
     let mut client = Client::new(&provider);
-    let back = client.authorize(&[("prompt", "none")]).await;
-    assert_eq!(one(&back, "error").as_deref(), Some("login_required"));
-    assert_eq!(one(&back, "iss").as_deref(), Some(provider.issuer()));
-    assert_eq!(one(&back, "state").as_deref(), Some("s"));
-    let hinted = client.log_in(&[("login_hint", "lisi")]).await;
-    let id = claims(&hinted["id_token"]);
+    let response = client.authorize(&[("prompt", "none")]).await;
+    assert_eq!(
+        parameter(&response, "error").as_deref(),
+        Some("login_required")
+    );
+    assert_eq!(
+        parameter(&response, "iss").as_deref(),
+        Some(provider.issuer())
+    );
+    assert_eq!(parameter(&response, "state").as_deref(), Some("s"));
+    let hinted_login = client.log_in(&[("login_hint", "lisi")]).await;
+    let id = unverified_claims(&hinted_login["id_token"]);
     assert_eq!((&id["name"], &id["acr"]), (&json!("李四"), &json!("pwd")));
     assert!(id.get("email").is_none());
-    let silent = client.log_in(&[("prompt", "none")]).await;
-    let again = claims(&silent["id_token"]);
+    let silent_login = client.log_in(&[("prompt", "none")]).await;
+    let silent_claims = unverified_claims(&silent_login["id_token"]);
     assert_eq!(
-        (&again["sid"], &again["auth_time"]),
+        (&silent_claims["sid"], &silent_claims["auth_time"]),
         (&id["sid"], &id["auth_time"])
     );
     provider.clock().advance(Duration::from_secs(100));
-    let fresh = client
+    let stronger_login = client
         .log_in(&[("max_age", "60"), ("acr_values", "gold mfa")])
         .await;
-    let fresh = claims(&fresh["id_token"]);
-    assert_eq!(fresh["acr"], "mfa");
-    assert_eq!(fresh["sub"], id["sub"]);
+    let stronger_claims = unverified_claims(&stronger_login["id_token"]);
+    assert_eq!(stronger_claims["acr"], "mfa");
+    assert_eq!(stronger_claims["sub"], id["sub"]);
     assert_eq!(
-        fresh["auth_time"].as_i64(),
+        stronger_claims["auth_time"].as_i64(),
         Some(provider.clock().now().unix_s())
     );
 }
@@ -204,21 +227,21 @@ async fn userinfo_and_introspection_accept_valid_tokens_only() {
     let token = client.log_in(&[]).await["access_token"].clone();
     let token = token.as_str().unwrap();
     let head = format!("Authorization: Bearer {token}\r\n");
-    let own = [
+    let form = [
         ("client_id", CLIENT_ID),
         ("client_secret", CLIENT_SECRET),
         ("token", token),
     ];
-    let said = client.send("GET", "/userinfo", &head, &[]).await;
-    assert_eq!(said.json()["name"], "张三");
-    let active = client.send("POST", "/introspect", "", &own).await.json();
+    let userinfo = client.send("GET", "/userinfo", &head, &[]).await;
+    assert_eq!(userinfo.json()["name"], "张三");
+    let active = client.send("POST", "/introspect", "", &form).await.json();
     assert_eq!(
         (&active["active"], &active["username"]),
         (&json!(true), &json!("zhangsan"))
     );
     assert_eq!(
         client
-            .send("POST", "/introspect", "", &own[2..])
+            .send("POST", "/introspect", "", &form[2..])
             .await
             .status,
         401
@@ -228,7 +251,7 @@ async fn userinfo_and_introspection_accept_valid_tokens_only() {
         client.send("GET", "/userinfo", &head, &[]).await.status,
         401
     );
-    let active = client.send("POST", "/introspect", "", &own).await.json();
+    let active = client.send("POST", "/introspect", "", &form).await.json();
     assert_eq!(active, json!({ "active": false }));
 }
 
@@ -236,16 +259,16 @@ async fn userinfo_and_introspection_accept_valid_tokens_only() {
 async fn a_client_authenticates_only_by_the_configured_method() {
     let provider = Provider::new().await;
     let mut client = Client::new(&provider);
-    for (proof, good) in [
-        (ClientProof::Secret, true),
-        (ClientProof::Post, true),
-        (ClientProof::Basic, false),
-        (ClientProof::Public, false),
+    for (client_auth, is_accepted) in [
+        (ClientAuth::SecretInHeaderOrForm, true),
+        (ClientAuth::SecretInForm, true),
+        (ClientAuth::SecretInHeader, false),
+        (ClientAuth::Public, false),
     ] {
-        provider.set(|settings| settings.client = proof.clone());
+        provider.set(|settings| settings.client_auth = client_auth.clone());
         let code = client.code(&[]).await;
-        let status = if good { 200 } else { 401 };
-        assert_eq!(client.redeem(&code).await.status, status, "{proof:?}");
+        let status = if is_accepted { 200 } else { 401 };
+        assert_eq!(client.redeem(&code).await.status, status, "{client_auth:?}");
     }
 }
 
@@ -268,13 +291,13 @@ async fn every_signature_verifies_with_the_published_key() {
             .find(|key| key["kid"] == kid);
         let key = serde_json::from_value(key.unwrap().clone()).unwrap();
         let key = jsonwebtoken::DecodingKey::from_jwk(&key).unwrap();
-        let mut rules = jsonwebtoken::Validation::new(algorithm);
-        rules.set_audience(&["api"]);
-        rules.validate_exp = false;
-        let read = jsonwebtoken::decode::<Value>(&token, &key, &rules).unwrap();
-        assert_eq!(read.claims["sub"], provider.sub("zhangsan"));
-        let other = Key::generate(algorithm).sign(&read.claims, &json!({}));
-        assert!(jsonwebtoken::decode::<Value>(&other, &key, &rules).is_err());
+        let mut validation = jsonwebtoken::Validation::new(algorithm);
+        validation.set_audience(&["api"]);
+        validation.validate_exp = false;
+        let verified = jsonwebtoken::decode::<Value>(&token, &key, &validation).unwrap();
+        assert_eq!(verified.claims["sub"], provider.sub("zhangsan"));
+        let other = Key::generate(algorithm).sign(&verified.claims, &json!({}));
+        assert!(jsonwebtoken::decode::<Value>(&other, &key, &validation).is_err());
     }
     assert_eq!(
         Client::new(&provider).get("/keys", &[]).await.json()["keys"]
@@ -294,22 +317,28 @@ async fn every_signature_verifies_with_the_published_key() {
 }
 
 #[tokio::test]
-async fn it_misbehaves_until_the_test_stops_it() {
+async fn a_misbehavior_lasts_until_the_test_ends_it() {
     let provider = Provider::new().await;
     let mut client = Client::new(&provider);
     provider.misbehave(Misbehavior::claims(|claims| {
         claims["iss"] = json!("https://evil.test")
     }));
-    provider.misbehave(Misbehavior::json("userinfo", |said| {
-        said["sub"] = json!("other")
+    provider.misbehave(Misbehavior::json("userinfo", |claims| {
+        claims["sub"] = json!("other")
     }));
     provider.misbehave(Misbehavior::Fault("keys", EndpointFault::Redirect(302)));
-    let bought = client.log_in(&[]).await;
-    assert_eq!(claims(&bought["id_token"])["iss"], "https://evil.test");
+    let redeemed = client.log_in(&[]).await;
+    assert_eq!(
+        unverified_claims(&redeemed["id_token"])["iss"],
+        "https://evil.test"
+    );
     assert_eq!(client.get("/keys", &[]).await.status, 302);
     provider.behave();
-    let bought = client.log_in(&[]).await;
-    assert_eq!(claims(&bought["id_token"])["iss"], provider.issuer());
+    let redeemed = client.log_in(&[]).await;
+    assert_eq!(
+        unverified_claims(&redeemed["id_token"])["iss"],
+        provider.issuer()
+    );
     provider.start_outage();
     let address = provider.address();
     assert!(
@@ -322,40 +351,40 @@ async fn it_misbehaves_until_the_test_stops_it() {
 }
 
 #[tokio::test]
-async fn choosing_a_person_signs_them_in_at_the_provider() {
+async fn a_browser_without_a_provider_session_gets_the_default_user() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
-    let who = async |browser: &mut Browser| {
+    let signed_in_user = async |browser: &mut Browser| {
         let page = provider.follow_login(browser, &start_url("keycloak")).await;
         page.answer.echoed("x-forwarded-user").concat()
     };
-    assert_eq!(who(&mut browser).await, "zhangsan");
+    assert_eq!(signed_in_user(&mut browser).await, "zhangsan");
     provider.set_default_user("lisi");
-    assert_eq!(who(&mut browser).await, "zhangsan");
+    assert_eq!(signed_in_user(&mut browser).await, "zhangsan");
     provider.end_session_silently(&mut browser);
-    assert_eq!(who(&mut browser).await, "lisi");
+    assert_eq!(signed_in_user(&mut browser).await, "lisi");
     provider.start_session(&mut browser, "wangfang");
-    assert_eq!(who(&mut browser).await, "wangfang");
+    assert_eq!(signed_in_user(&mut browser).await, "wangfang");
 }
 
 #[tokio::test]
 async fn a_revoked_token_cannot_be_refreshed() {
     let provider = Provider::new().await;
     let mut client = Client::new(&provider);
-    let bought = client.log_in(&[]).await;
+    let redeemed = client.log_in(&[]).await;
     provider.revoke("lisi");
-    let bought = client
-        .refresh(bought["refresh_token"].as_str().unwrap())
+    let redeemed = client
+        .refresh(redeemed["refresh_token"].as_str().unwrap())
         .await;
-    assert_eq!(bought.status, 200);
+    assert_eq!(redeemed.status, 200);
     provider.revoke("zhangsan");
-    let bought = bought.json();
-    let refused = client
-        .refresh(bought["refresh_token"].as_str().unwrap())
+    let redeemed = redeemed.json();
+    let refusal = client
+        .refresh(redeemed["refresh_token"].as_str().unwrap())
         .await;
     assert_eq!(
-        (refused.status, &refused.json()["error"]),
+        (refusal.status, &refusal.json()["error"]),
         (400, &json!("invalid_grant"))
     );
 }

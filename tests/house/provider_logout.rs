@@ -1,4 +1,4 @@
-//! Single sign-out with an OpenID provider: begun by menshen, by the provider, and during a login.
+//! Single logout with an OpenID provider: started by menshen, by the provider, and during a login.
 
 use serde_json::{Value, json};
 
@@ -8,26 +8,26 @@ use crate::provider::{Key, LOGOUT_EVENT, Misbehavior, Provider};
 use crate::setup::{Menshen, SSO_URL};
 use jsonwebtoken::Algorithm;
 
-/// Whether the application answers the browser.
+/// Whether the application receives requests of the browser.
 async fn is_signed_in(browser: &mut Browser) -> bool {
     browser.visit(&format!("{SSO_URL}/echo")).await.status == 200
 }
 
-/// A browser that signed in at the provider.
-async fn somebody(provider: &Provider, menshen: &Menshen, login: &str) -> Browser {
+/// A new browser that signed in through the provider.
+async fn sign_in(provider: &Provider, menshen: &Menshen, login: &str) -> Browser {
     let mut browser = Browser::new(menshen);
     let page = provider.sign_in(&mut browser, "keycloak", login).await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
     browser
 }
 
-async fn push(provider: &Provider, menshen: &Menshen, token: &str) -> u16 {
+async fn post_logout_token(provider: &Provider, menshen: &Menshen, token: &str) -> u16 {
     let answer = provider.post_logout_token(menshen.address(), "keycloak", token);
     answer.await.status
 }
 
-fn sid(provider: &Provider, login: &str, which: usize) -> Value {
-    json!({ "sid": provider.sids(login)[which] })
+fn sid_claim(provider: &Provider, login: &str, nth: usize) -> Value {
+    json!({ "sid": provider.sids(login)[nth] })
 }
 
 fn is_signed_out_page(page: &Page) -> bool {
@@ -36,24 +36,24 @@ fn is_signed_out_page(page: &Page) -> bool {
 }
 
 #[tokio::test]
-async fn sign_out_redirects_to_the_provider_and_ends_on_a_page_that_begins_no_login() {
+async fn sign_out_redirects_to_the_provider_and_ends_on_a_page_that_starts_no_login() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
-    let mut browser = somebody(&provider, &menshen, "zhangsan").await;
-    let kept = browser.clone();
+    let mut browser = sign_in(&provider, &menshen, "zhangsan").await;
+    let mut copy = browser.clone();
     let page = browser
         .follow(&format!("{OWN_PAGES}/sign_out?rd=%2Fecho%3Fa%3D1"))
         .await;
 
     assert_eq!(provider.calls("end_session"), 1);
-    let asked = provider.last_request("end_session");
-    assert_eq!(asked.parameter("client_id"), Some("menshen"));
+    let request = provider.last_request("end_session");
+    assert_eq!(request.parameter("client_id"), Some("menshen"));
     assert_eq!(
-        asked.parameter("post_logout_redirect_uri"),
+        request.parameter("post_logout_redirect_uri"),
         Some(format!("{OWN_PAGES}/sign_out").as_str())
     );
     assert!(
-        asked
+        request
             .parameter("id_token_hint")
             .is_some_and(|hint| hint.split('.').count() == 3)
     );
@@ -70,8 +70,7 @@ async fn sign_out_redirects_to_the_provider_and_ends_on_a_page_that_begins_no_lo
         page.answer.text()
     );
     // The session has ended in menshen in any case, and at the provider, too.
-    let mut kept = kept;
-    assert!(!is_signed_in(&mut kept).await && !is_signed_in(&mut browser).await);
+    assert!(!is_signed_in(&mut copy).await && !is_signed_in(&mut browser).await);
 }
 
 #[tokio::test]
@@ -92,28 +91,31 @@ async fn the_return_address_after_sign_out_cannot_be_forged() {
 async fn a_program_that_signs_out_is_not_redirected() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
-    let mut browser = somebody(&provider, &menshen, "zhangsan").await;
-    let by_script = [
+    let mut browser = sign_in(&provider, &menshen, "zhangsan").await;
+    let script_headers = [
         ("Origin", SSO_URL),
         ("Sec-Fetch-Mode", "cors"),
         ("Sec-Fetch-Dest", "empty"),
     ];
     let url = format!("{OWN_PAGES}/sign_out");
     assert_eq!(
-        browser.send("POST", &url, &by_script, b"").await.status,
+        browser
+            .send("POST", &url, &script_headers, b"")
+            .await
+            .status,
         200
     );
     assert_eq!(provider.calls("end_session"), 0);
     assert!(!is_signed_in(&mut browser).await);
 
-    let mut browser = somebody(&provider, &menshen, "zhangsan").await;
-    let by_form = [
+    let mut browser = sign_in(&provider, &menshen, "zhangsan").await;
+    let form_headers = [
         ("Origin", SSO_URL),
         ("Sec-Fetch-Mode", "navigate"),
         ("Sec-Fetch-Dest", "document"),
         ("Sec-Fetch-Site", "same-origin"),
     ];
-    let answer = browser.send("POST", &url, &by_form, b"").await;
+    let answer = browser.send("POST", &url, &form_headers, b"").await;
     assert_eq!(answer.status, 303);
     assert!(
         answer
@@ -128,7 +130,7 @@ async fn a_program_that_signs_out_is_not_redirected() {
 async fn sign_out_works_while_the_provider_is_down() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
-    let mut browser = somebody(&provider, &menshen, "zhangsan").await;
+    let mut browser = sign_in(&provider, &menshen, "zhangsan").await;
     provider.start_outage();
     let answer = browser.visit(&format!("{OWN_PAGES}/sign_out")).await;
     assert!(matches!(answer.status, 200 | 303), "{}", answer.text());
@@ -139,13 +141,13 @@ async fn sign_out_works_while_the_provider_is_down() {
 async fn a_logout_token_ends_one_session_by_sid_and_all_sessions_by_subject() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
-    let mut first = somebody(&provider, &menshen, "zhangsan").await;
-    let mut second = somebody(&provider, &menshen, "zhangsan").await;
-    let mut third = somebody(&provider, &menshen, "zhangsan").await;
-    let mut other = somebody(&provider, &menshen, "lisi").await;
+    let mut first = sign_in(&provider, &menshen, "zhangsan").await;
+    let mut second = sign_in(&provider, &menshen, "zhangsan").await;
+    let mut third = sign_in(&provider, &menshen, "zhangsan").await;
+    let mut other = sign_in(&provider, &menshen, "lisi").await;
 
-    let token = provider.logout_token(&sid(&provider, "zhangsan", 0));
-    assert_eq!(push(&provider, &menshen, &token).await, 200);
+    let token = provider.logout_token(&sid_claim(&provider, "zhangsan", 0));
+    assert_eq!(post_logout_token(&provider, &menshen, &token).await, 200);
     assert!(!is_signed_in(&mut first).await);
     assert!(
         is_signed_in(&mut second).await
@@ -155,16 +157,16 @@ async fn a_logout_token_ends_one_session_by_sid_and_all_sessions_by_subject() {
 
     let both = json!({ "sub": provider.sub("zhangsan"), "sid": provider.sids("zhangsan")[1] });
     assert_eq!(
-        push(&provider, &menshen, &provider.logout_token(&both)).await,
+        post_logout_token(&provider, &menshen, &provider.logout_token(&both)).await,
         200
     );
     assert!(!is_signed_in(&mut second).await && is_signed_in(&mut third).await);
 
     let all = provider.logout_token(&json!({ "sub": provider.sub("zhangsan") }));
-    assert_eq!(push(&provider, &menshen, &all).await, 200);
+    assert_eq!(post_logout_token(&provider, &menshen, &all).await, 200);
     assert!(!is_signed_in(&mut third).await && is_signed_in(&mut other).await);
-    let told = menshen.audit();
-    let revoked: Vec<_> = told
+    let audit = menshen.audit();
+    let revoked: Vec<_> = audit
         .iter()
         .filter(|line| line["event"] == "revoked")
         .collect();
@@ -176,93 +178,93 @@ async fn a_logout_token_ends_one_session_by_sid_and_all_sessions_by_subject() {
 async fn a_session_without_a_sid_ends_with_any_session_of_its_person() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
-    let mut named = somebody(&provider, &menshen, "zhangsan").await;
-    let nameless = Misbehavior::claims(|claims| {
+    let mut with_sid = sign_in(&provider, &menshen, "zhangsan").await;
+    let no_sid = Misbehavior::claims(|claims| {
         claims.as_object_mut().unwrap().remove("sid");
     });
-    provider.misbehave(nameless);
-    let mut unnamed = somebody(&provider, &menshen, "zhangsan").await;
-    let mut other = somebody(&provider, &menshen, "lisi").await;
-    let mut coming = Browser::new(&menshen);
+    provider.misbehave(no_sid);
+    let mut without_sid = sign_in(&provider, &menshen, "zhangsan").await;
+    let mut other = sign_in(&provider, &menshen, "lisi").await;
+    let mut logging_in = Browser::new(&menshen);
     let back = provider
-        .callback_url(&mut coming, "keycloak", "zhangsan")
+        .callback_url(&mut logging_in, "keycloak", "zhangsan")
         .await;
 
-    // A session id alone does not tell whose session it is.
-    let alone = provider.logout_token(&json!({ "sid": "elsewhere" }));
-    assert_eq!(push(&provider, &menshen, &alone).await, 200);
-    assert!(is_signed_in(&mut unnamed).await);
+    // A session ID alone does not identify the person.
+    let sid_only = provider.logout_token(&json!({ "sid": "elsewhere" }));
+    assert_eq!(post_logout_token(&provider, &menshen, &sid_only).await, 200);
+    assert!(is_signed_in(&mut without_sid).await);
 
     let both = json!({ "sub": provider.sub("zhangsan"), "sid": "elsewhere" });
     let both = provider.logout_token(&both);
-    assert_eq!(push(&provider, &menshen, &both).await, 200);
-    assert!(!is_signed_in(&mut unnamed).await);
-    assert!(is_signed_in(&mut named).await && is_signed_in(&mut other).await);
-    let told = menshen.audit();
-    let last = told.last().unwrap();
+    assert_eq!(post_logout_token(&provider, &menshen, &both).await, 200);
+    assert!(!is_signed_in(&mut without_sid).await);
+    assert!(is_signed_in(&mut with_sid).await && is_signed_in(&mut other).await);
+    let audit = menshen.audit();
+    let last = audit.last().unwrap();
     let subject = provider.sub("zhangsan");
     assert_eq!(
         (&last["event"], &last["subject"]),
         (&"revoked".into(), &subject.into())
     );
-    // A pending login without a session id does not sign them in either.
-    let page = coming.follow(&back).await;
+    // A pending login without a session id does not sign the person in, either.
+    let page = logging_in.follow(&back).await;
     assert_ne!(page.answer.status, 200);
-    assert!(!is_signed_in(&mut coming).await);
+    assert!(!is_signed_in(&mut logging_in).await);
     menshen.advance(std::time::Duration::from_secs(1));
-    somebody(&provider, &menshen, "zhangsan").await;
+    sign_in(&provider, &menshen, "zhangsan").await;
 }
 
 #[tokio::test]
 async fn a_logout_token_is_accepted_once() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
-    let mut browser = somebody(&provider, &menshen, "zhangsan").await;
+    let mut browser = sign_in(&provider, &menshen, "zhangsan").await;
     let token = provider.logout_token(&json!({ "sub": provider.sub("zhangsan") }));
-    assert_eq!(push(&provider, &menshen, &token).await, 200);
+    assert_eq!(post_logout_token(&provider, &menshen, &token).await, 200);
     assert!(!is_signed_in(&mut browser).await);
     menshen.advance(std::time::Duration::from_secs(1));
-    let mut back = somebody(&provider, &menshen, "zhangsan").await;
-    assert_eq!(push(&provider, &menshen, &token).await, 400);
-    assert!(is_signed_in(&mut back).await);
+    let mut signed_in_again = sign_in(&provider, &menshen, "zhangsan").await;
+    assert_eq!(post_logout_token(&provider, &menshen, &token).await, 400);
+    assert!(is_signed_in(&mut signed_in_again).await);
 }
 
 #[tokio::test]
-async fn a_login_that_was_pending_at_the_logout_signs_nobody_in() {
+async fn a_login_that_was_pending_at_the_logout_creates_no_session() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
-    for by in ["sid", "sub"] {
+    for claim in ["sid", "sub"] {
         let mut browser = Browser::new(&menshen);
         let back = provider
             .callback_url(&mut browser, "keycloak", "zhangsan")
             .await;
         // The provider names its session when the code is redeemed; a logout by subject needs no
         // session id.
-        let with = match by {
+        let claims = match claim {
             "sub" => json!({ "sub": provider.sub("zhangsan") }),
-            _ => sid(&provider, "zhangsan", 0),
+            _ => sid_claim(&provider, "zhangsan", 0),
         };
         assert_eq!(
-            push(&provider, &menshen, &provider.logout_token(&with)).await,
+            post_logout_token(&provider, &menshen, &provider.logout_token(&claims)).await,
             200,
-            "{by}"
+            "{claim}"
         );
         let page = browser.follow(&back).await;
-        assert_ne!(page.answer.status, 200, "{by}");
-        assert!(!is_signed_in(&mut browser).await, "{by}");
+        assert_ne!(page.answer.status, 200, "{claim}");
+        assert!(!is_signed_in(&mut browser).await, "{claim}");
         menshen.advance(std::time::Duration::from_secs(1));
-        let mut after = somebody(&provider, &menshen, "zhangsan").await;
-        assert!(is_signed_in(&mut after).await, "{by}");
+        let mut later = sign_in(&provider, &menshen, "zhangsan").await;
+        assert!(is_signed_in(&mut later).await, "{claim}");
     }
 }
 
-/// Every invalid logout token, and what is wrong with it.
+/// Invalid logout tokens, each with a description.
 fn invalid_tokens(provider: &Provider) -> Vec<(&'static str, String)> {
     let sub = provider.sub("zhangsan");
     let now = provider.clock().now().unix_s();
-    let with = |more: Value| with(provider, &more);
-    let stranger = Key::generate(Algorithm::ES256);
-    let whole = json!({
+    let with = |claims: Value| logout_token_with(provider, &claims);
+    let unpublished_key = Key::generate(Algorithm::ES256);
+    let valid_claims = json!({
         "iss": provider.issuer(), "aud": "menshen", "iat": now, "exp": now + 120, "jti": "x",
         "sub": sub, "events": { LOGOUT_EVENT: {} },
     });
@@ -276,7 +278,7 @@ fn invalid_tokens(provider: &Provider) -> Vec<(&'static str, String)> {
         ("no iat", with(json!({ "iat": null }))),
         ("issued long ago", with(json!({ "iat": now - 7200 }))),
         ("issued in the future", with(json!({ "iat": now + 7200 }))),
-        ("over", with(json!({ "exp": now - 300 }))),
+        ("expired", with(json!({ "exp": now - 300 }))),
         ("no jti", with(json!({ "jti": null }))),
         ("no events", with(json!({ "events": null }))),
         (
@@ -288,32 +290,35 @@ fn invalid_tokens(provider: &Provider) -> Vec<(&'static str, String)> {
             with(json!({ "events": { LOGOUT_EVENT: true } })),
         ),
         ("a nonce", with(json!({ "nonce": "x" }))),
-        ("nobody", provider.logout_token(&json!({}))),
         (
-            "a session name that is none",
+            "neither subject nor session",
+            provider.logout_token(&json!({})),
+        ),
+        (
+            "a session ID that is a number",
             provider.logout_token(&json!({ "sid": 7 })),
         ),
         (
-            "a stranger's key",
-            stranger.sign(&whole, &json!({ "typ": "logout+jwt" })),
+            "an unpublished key",
+            unpublished_key.sign(&valid_claims, &json!({ "typ": "logout+jwt" })),
         ),
         (
             "another type",
-            provider.sign(&whole, &json!({ "typ": "at+jwt" })),
+            provider.sign(&valid_claims, &json!({ "typ": "at+jwt" })),
         ),
         (
             "no algorithm",
-            provider.sign(&whole, &json!({ "alg": "none" })),
+            provider.sign(&valid_claims, &json!({ "alg": "none" })),
         ),
         ("no token", "a.b.c".to_owned()),
-        ("nothing", String::new()),
+        ("an empty token", String::new()),
     ]
 }
 
-/// A logout token for 张三 with other claims.
-fn with(provider: &Provider, more: &Value) -> String {
+/// A logout token for 张三 with these claims changed.
+fn logout_token_with(provider: &Provider, changes: &Value) -> String {
     let mut claims = json!({ "sub": provider.sub("zhangsan") });
-    for (name, value) in more.as_object().unwrap() {
+    for (name, value) in changes.as_object().unwrap() {
         claims[name] = value.clone();
     }
     provider.logout_token(&claims)
@@ -323,21 +328,30 @@ fn with(provider: &Provider, more: &Value) -> String {
 async fn an_invalid_logout_token_ends_nothing() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
-    let mut browser = somebody(&provider, &menshen, "zhangsan").await;
+    let mut browser = sign_in(&provider, &menshen, "zhangsan").await;
     for (what, token) in invalid_tokens(&provider) {
-        let status = push(&provider, &menshen, &token).await;
+        let status = post_logout_token(&provider, &menshen, &token).await;
         assert_eq!(status, 400, "{what}");
         assert!(is_signed_in(&mut browser).await, "{what}");
     }
     for (id, status) in [("corp", 404), ("nobody", 404)] {
         let answer = provider
-            .post_logout_token(menshen.address(), id, &with(&provider, &json!({})))
+            .post_logout_token(
+                menshen.address(),
+                id,
+                &logout_token_with(&provider, &json!({})),
+            )
             .await;
         assert_eq!(answer.status, status, "{id}");
     }
     let other_members = json!({ "events": { LOGOUT_EVENT: {}, "revoke_offline_access": true } });
     assert_eq!(
-        push(&provider, &menshen, &with(&provider, &other_members)).await,
+        post_logout_token(
+            &provider,
+            &menshen,
+            &logout_token_with(&provider, &other_members)
+        )
+        .await,
         200
     );
     assert!(!is_signed_in(&mut browser).await);
@@ -347,8 +361,8 @@ async fn an_invalid_logout_token_ends_nothing() {
 async fn the_front_channel_ends_only_a_session_that_it_names() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
-    let mut browser = somebody(&provider, &menshen, "zhangsan").await;
-    let name = provider.sids("zhangsan")[0].clone();
+    let mut browser = sign_in(&provider, &menshen, "zhangsan").await;
+    let session_id = provider.sids("zhangsan")[0].clone();
     let issuer: String =
         url::form_urlencoded::byte_serialize(provider.issuer().as_bytes()).collect();
     let mut frame = Browser::new(&menshen);
@@ -356,44 +370,44 @@ async fn the_front_channel_ends_only_a_session_that_it_names() {
     for query in [
         String::new(),
         format!("iss={issuer}"),
-        format!("sid={name}"),
-        format!("iss=https%3A%2F%2Fevil.test&sid={name}"),
-        format!("iss={issuer}&sid={name}&sid=other"),
+        format!("sid={session_id}"),
+        format!("iss=https%3A%2F%2Fevil.test&sid={session_id}"),
+        format!("iss={issuer}&sid={session_id}&sid=other"),
     ] {
         let answer = frame.visit(&format!("{address}?{query}")).await;
         assert_eq!(answer.status, 400, "{query}");
         assert!(is_signed_in(&mut browser).await, "{query}");
     }
-    let named = format!("{address}?iss={issuer}&sid={name}");
-    let answer = frame.send("HEAD", &named, &[], b"").await;
+    let valid_url = format!("{address}?iss={issuer}&sid={session_id}");
+    let answer = frame.send("HEAD", &valid_url, &[], b"").await;
     assert_eq!(answer.status, 405);
-    let unknown = frame
+    let answer = frame
         .visit(&format!("{address}?iss={issuer}&sid=unknown"))
         .await;
-    assert_eq!(unknown.status, 200);
+    assert_eq!(answer.status, 200);
     assert!(is_signed_in(&mut browser).await);
-    // Any browser can name an unknown session; that is no audit event.
-    let ended = |menshen: &Menshen| {
+    // Any browser can request the logout of an unknown session, so it is not in the audit log.
+    let revocations = |menshen: &Menshen| {
         let audit = menshen.audit();
         audit
             .iter()
             .filter(|line| line["event"] == "revoked")
             .count()
     };
-    assert_eq!(ended(&menshen), 0);
-    // Without cookies and in a frame, as the provider's page loads it.
-    let framed = [
+    assert_eq!(revocations(&menshen), 0);
+    // The page of the provider loads the URL in a frame, without cookies of menshen.
+    let frame_headers = [
         ("Sec-Fetch-Mode", "navigate"),
         ("Sec-Fetch-Dest", "iframe"),
         ("Sec-Fetch-Site", "cross-site"),
     ];
-    let answer = frame.send("GET", &named, &framed, b"").await;
+    let answer = frame.send("GET", &valid_url, &frame_headers, b"").await;
     assert_eq!(
         (answer.status, answer.header("x-frame-options")),
         (200, None)
     );
     assert!(!is_signed_in(&mut browser).await);
-    assert_eq!(ended(&menshen), 1);
-    frame.send("GET", &named, &framed, b"").await;
-    assert_eq!(ended(&menshen), 1);
+    assert_eq!(revocations(&menshen), 1);
+    frame.send("GET", &valid_url, &frame_headers, b"").await;
+    assert_eq!(revocations(&menshen), 1);
 }

@@ -14,17 +14,20 @@ const CHINESE: &str = "README.zh-CN.md";
 fn every_configuration_in_a_readme_is_valid() {
     for name in [ENGLISH, CHINESE] {
         let tables = tables(name);
-        let (whole, parts): (Vec<_>, Vec<_>) = tables
+        let (complete, parts): (Vec<_>, Vec<_>) = tables
             .iter()
             .partition(|table| table.contains_key("server"));
-        assert!(whole.len() >= 2 && parts.len() >= 3, "{name} lost some");
-        for table in &whole {
+        assert!(
+            complete.len() >= 2 && parts.len() >= 3,
+            "{name} has too few TOML blocks"
+        );
+        for table in &complete {
             parse(&table.to_string());
         }
         for part in &parts {
-            let mut all = whole[0].clone();
-            join(&mut all, part);
-            parse(&all.to_string());
+            let mut merged = complete[0].clone();
+            merge(&mut merged, part);
+            parse(&merged.to_string());
         }
     }
 }
@@ -34,10 +37,10 @@ fn the_configuration_in_the_page_of_the_assertion_is_valid() {
     let pages = ["docs/assertion.md", "docs/assertion.zh-CN.md"].map(tables);
     assert_eq!(pages[0], pages[1]);
     for part in &pages[0] {
-        let mut all = tables(ENGLISH)[0].clone();
-        all.remove("route");
-        join(&mut all, part);
-        assert_eq!(parse(&all.to_string()).warnings(), []);
+        let mut merged = tables(ENGLISH)[0].clone();
+        merged.remove("route");
+        merge(&mut merged, part);
+        assert_eq!(parse(&merged.to_string()).warnings(), []);
     }
     assert_eq!(pages[0].len(), 1);
 }
@@ -64,10 +67,10 @@ fn both_readmes_show_the_same_code() {
 fn every_command_in_a_readme_exists() {
     for name in [ENGLISH, CHINESE] {
         let commands = commands(name);
-        for known in ["check --online", "keygen", "schema", "--version"] {
+        for expected in ["check --online", "keygen", "schema", "--version"] {
             assert!(
-                commands.iter().any(|command| command == known),
-                "{known} in {name}"
+                commands.iter().any(|command| command == expected),
+                "{expected} in {name}"
             );
         }
         for command in commands {
@@ -86,8 +89,8 @@ fn every_command_in_a_readme_exists() {
 
 #[test]
 fn every_page_a_readme_names_exists() {
-    // The error of a browser, and a notice on the sign-in page.
-    let others = ["too many redirects", "The automatic sign-in did not finish"];
+    // An error of the browser, and a notice on the sign-in page.
+    let other_quotes = ["too many redirects", "The automatic sign-in did not finish"];
     let english = text(ENGLISH);
     for quoted in english.split('\u{201c}').skip(1) {
         let (quoted, _) = quoted.split_once('\u{201d}').unwrap();
@@ -95,7 +98,7 @@ fn every_page_a_readme_names_exists() {
             .into_iter()
             .find(|cause| cause.title(Lang::En) == quoted);
         let Some(cause) = cause else {
-            assert!(others.contains(&quoted), "no page says {quoted}");
+            assert!(other_quotes.contains(&quoted), "no page says {quoted}");
             continue;
         };
         for name in [ENGLISH, CHINESE] {
@@ -153,7 +156,7 @@ fn shell(name: &str) -> Vec<String> {
 /// The arguments of all `menshen` commands, in blocks and inline code.
 fn commands(name: &str) -> Vec<String> {
     let text = text(name);
-    // Blocks are between backticks, too, but their lines come from `shell`.
+    // Code blocks are between backticks, too; their lines come from `shell`.
     let spans = text.split('`').skip(1).step_by(2);
     let spans = spans.filter(|span| !span.contains('\n')).map(str::to_owned);
     let lines = shell(name).into_iter().chain(spans);
@@ -183,10 +186,10 @@ fn text(name: &str) -> String {
 }
 
 /// Merges a part into a complete configuration.
-fn join(whole: &mut Table, part: &Table) {
+fn merge(whole: &mut Table, part: &Table) {
     for (key, value) in part {
         match (whole.get_mut(key), value) {
-            (Some(Value::Table(old)), Value::Table(new)) => join(old, new),
+            (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
             (Some(Value::Array(old)), Value::Array(new)) if key == "route" => {
                 old.extend(new.iter().cloned());
             }

@@ -63,7 +63,7 @@ struct State {
 impl Relay {
     /// A relay to this source.
     pub(crate) async fn to(source: SocketAddr) -> Self {
-        let listener = upstream::listener().await;
+        let listener = upstream::bind_listener().await;
         let address = listener.local_addr().unwrap();
         let state = Arc::default();
         let shared = Arc::clone(&state);

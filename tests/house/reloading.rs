@@ -6,7 +6,8 @@ use crate::browser::Browser;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::upstream::{
-    Reply, TempFolder, UPSTREAM_HOST, Upstream, accept, get, listener, ok, public_route,
+    Reply, TempFolder, UPSTREAM_HOST, Upstream, accept, bind_listener, get_request, ok,
+    public_route,
 };
 use crate::wire;
 
@@ -38,13 +39,13 @@ async fn another_configuration_counts_from_the_next_request_on() {
         .start()
         .await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    connection.send(get("/", "")).await;
+    connection.send(get_request("/", "")).await;
     assert_eq!(connection.read_answer().await.text(), "one");
     let more = "[[route]]\nname = \"new\"\nhost = \"new.test\"\naccess = \"public\"\nupstream = [\"{app}\"]";
     let setup = Setup::default().routes(&public_route(two.url(), more));
     menshen.reload(&setup).await.unwrap();
     // Over the connection that is already there, too.
-    connection.send(get("/", "")).await;
+    connection.send(get_request("/", "")).await;
     assert_eq!(connection.read_answer().await.text(), "two");
     let new = "GET /echo HTTP/1.1\r\nHost: new.test\r\n\r\n";
     connection.send(new).await;
@@ -74,7 +75,7 @@ async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
     let bad = setup(two.url()).session("keys = [{ file = \"/nonexistent/session.key\" }]");
     let why = menshen.reload(&bad).await.unwrap_err();
     assert!(why.contains("/nonexistent/session.key"), "{why}");
-    let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+    let answer = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
     assert_eq!(answer.text(), "one");
     // Everybody who looks is told; menshen is ready all the same.
     let ready = told(&menshen, "/readyz").await;
@@ -101,7 +102,7 @@ async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
     );
     // A good one mends it.
     menshen.reload(&setup(two.url())).await.unwrap();
-    let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+    let answer = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
     assert_eq!(answer.text(), "two");
     assert_eq!(
         told(&menshen, "/readyz").await.json()["degraded"],
@@ -116,7 +117,7 @@ async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
 
 #[tokio::test]
 async fn a_request_that_is_under_way_ends_by_the_site_it_began_with() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let menshen = Setup::default()
         .routes(&public_route(&url, ""))
@@ -140,7 +141,7 @@ async fn a_request_that_is_under_way_ends_by_the_site_it_began_with() {
     upstream.send("full").await;
     assert_eq!(connection.read_bytes(8).await.unwrap(), b"halffull");
     // The next one finds no such host.
-    connection.send(get("/", "")).await;
+    connection.send(get_request("/", "")).await;
     assert_eq!(connection.read_answer().await.status, 404);
 }
 
@@ -161,7 +162,7 @@ async fn connections_to_an_upstream_that_did_not_change_live_on() {
         ("limits.connect = \"7s\"", 2),
     ] {
         menshen.reload(&setup(more)).await.unwrap();
-        connection.send(get("/", "")).await;
+        connection.send(get_request("/", "")).await;
         assert_eq!(connection.read_answer().await.text(), "same");
         assert_eq!(upstream.connections(), connections, "{more}");
     }
@@ -286,7 +287,7 @@ async fn whose_word_counts_changes_with_the_next_request() {
     ] {
         menshen.reload(&setup(server)).await.unwrap();
         connection
-            .send(get("/echo", "X-Forwarded-For: 203.0.113.9\r\n"))
+            .send(get_request("/echo", "X-Forwarded-For: 203.0.113.9\r\n"))
             .await;
         assert_eq!(
             connection.read_answer().await.echoed("x-real-ip"),
@@ -330,7 +331,7 @@ async fn fifty_reloads_under_load_cost_nobody_a_request() {
     let asking = tokio::spawn(async move {
         let mut connection = RawConnection::open(address).await;
         for _ in 0..500 {
-            connection.send(get("/", "")).await;
+            connection.send(get_request("/", "")).await;
             assert_eq!(connection.read_answer().await.text(), "same");
         }
     });

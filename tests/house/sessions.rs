@@ -94,15 +94,15 @@ async fn requests_write_their_last_use_once_in_a_tenth_of_the_idle_timeout() {
     let ask = TestRequest::get("/echo").session(&cookie);
     let minted = only(&*menshen.store).await;
     for _ in 0..30 {
-        assert_eq!(ask.at(menshen.address).await.status, 200);
+        assert_eq!(ask.send_to(menshen.address).await.status, 200);
     }
     menshen.clock.advance(Duration::from_secs(11 * 60));
     for _ in 0..30 {
-        assert_eq!(ask.at(menshen.address).await.status, 200);
+        assert_eq!(ask.send_to(menshen.address).await.status, 200);
     }
     menshen.clock.advance(Duration::from_secs(2 * 60));
     for _ in 0..30 {
-        assert_eq!(ask.at(menshen.address).await.status, 200);
+        assert_eq!(ask.send_to(menshen.address).await.status, 200);
     }
     let now = menshen.clock.now();
     let written = async || only(&*menshen.store).await.used_at == now;
@@ -203,14 +203,14 @@ async fn a_forged_cookie_dies_without_a_question_to_the_store() {
     for forged in forged {
         let answer = TestRequest::get("/echo")
             .session(&forged)
-            .at(menshen.address)
+            .send_to(menshen.address)
             .await;
         assert_eq!(answer.status, 401, "{forged}");
     }
     assert_eq!(menshen.store.asked("session"), asked);
     let good = TestRequest::get("/echo")
         .session(&cookie)
-        .at(menshen.address)
+        .send_to(menshen.address)
         .await;
     assert_eq!(good.status, 200);
 }

@@ -88,12 +88,12 @@ impl TestRequest {
         bytes
     }
 
-    pub(crate) async fn at(&self, address: SocketAddr) -> Answer {
+    pub(crate) async fn send_to(&self, address: SocketAddr) -> Answer {
         wire::send(address, &self.to_bytes()).await
     }
 
     pub(crate) async fn send(&self, menshen: &Menshen) -> Answer {
-        self.at(menshen.address()).await
+        self.send_to(menshen.address()).await
     }
 }
 
@@ -112,14 +112,14 @@ pub(crate) async fn session_cookie_of(menshen: &Menshen, userid: &str) -> String
 }
 
 /// Repeats a request until its answer is accepted, for at most a minute.
-pub(crate) async fn until(
+pub(crate) async fn repeat_until(
     request: &TestRequest,
     at: SocketAddr,
     accepted: impl Fn(&Answer) -> bool,
 ) -> Answer {
     let start = Instant::now();
     loop {
-        let answer = request.at(at).await;
+        let answer = request.send_to(at).await;
         if accepted(&answer) {
             return answer;
         }

@@ -55,7 +55,7 @@ impl Upstream {
     pub(crate) async fn start(
         script: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let listener = listener().await;
+        let listener = bind_listener().await;
         let url = format!("http://{}", listener.local_addr().unwrap());
         let recorded = Arc::default();
         let (script, shared) = (Arc::new(script), Arc::clone(&recorded));
@@ -176,7 +176,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// A listener on a free loopback port, whose connections the test serves itself.
-pub(crate) async fn listener() -> TcpListener {
+pub(crate) async fn bind_listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
@@ -195,11 +195,11 @@ pub(crate) async fn accept(listener: &TcpListener) -> RawConnection<TcpStream> {
 
 /// A response with a `Content-Length`.
 pub(crate) fn ok(body: impl AsRef<[u8]>) -> Vec<u8> {
-    with("", body)
+    ok_with_headers("", body)
 }
 
 /// Like [`ok`], with further header lines, each with its line end.
-pub(crate) fn with(headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn ok_with_headers(headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let length = body.len();
     let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {length}\r\n\r\n");
@@ -223,12 +223,12 @@ pub(crate) async fn menshen_in_front_of(url: &str, more: &str) -> Menshen {
 }
 
 /// A request without a body.
-pub(crate) fn get(target: &str, headers: &str) -> String {
+pub(crate) fn get_request(target: &str, headers: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{headers}\r\n")
 }
 
 /// A request with a `Content-Length`.
-pub(crate) fn post(target: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn post_request(target: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let length = body.len();
     let head = format!(
@@ -238,7 +238,7 @@ pub(crate) fn post(target: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u
 }
 
 /// Waits until a condition holds; fails after a time-out.
-pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let waiting = async {
         while !holds() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;

@@ -6,7 +6,7 @@ use super::{TOKEN, admin_address, call_api, is_signed_in, send_request, setup, s
 use crate::forwarding::upgrades::open_websocket;
 use crate::raw_connection::RawConnection;
 use crate::setup::Menshen;
-use crate::upstream::{TempFolder, until};
+use crate::upstream::{TempFolder, wait_until};
 use crate::wire;
 
 /// The value of one line of the metrics, or 0 if it is missing.
@@ -106,13 +106,13 @@ async fn the_documented_metrics_are_counted() {
     )
     .await;
     let telemetry = menshen.running.live().services().telemetry.clone();
-    until("the tunnel is counted", || {
+    wait_until("the tunnel is counted", || {
         telemetry.render().contains("menshen_tunnels 1\n")
     })
     .await;
     assert!(metric(&menshen, "menshen_connections").await > connections);
     drop(socket);
-    until("the tunnel is counted off", || {
+    wait_until("the tunnel is counted off", || {
         telemetry.render().contains("menshen_tunnels 0\n")
     })
     .await;

@@ -8,7 +8,7 @@ use super::{call_api, is_signed_in, send_request, setup, sign_in_as};
 use crate::browser::Browser;
 use crate::setup::{Menshen, SSO_URL};
 use crate::stores::{Meddler, TempDir};
-use crate::upstream::until;
+use crate::upstream::wait_until;
 use menshen::face::page::Cause;
 use menshen::store;
 
@@ -86,7 +86,7 @@ async fn a_read_only_store_is_reported_and_recovers_without_a_restart() {
 
     meddler.run(&undo).await;
     wait_for_readiness(&menshen, true).await;
-    until("it is stored", || {
+    wait_until("it is stored", || {
         let sessions = &menshen.running.live().services().sessions;
         futures_util::FutureExt::now_or_never(sessions.retry_pending(0)) == Some(0)
     })

@@ -168,7 +168,7 @@ impl OriginalRequest {
         let answer = match face {
             Face::Grpc => self.send_grpc(at).await,
             Face::Proxy | Face::Auth | Face::ForwardAuth | Face::Envoy => {
-                self.http_request(face).at(at).await
+                self.http_request(face).send_to(at).await
             }
         };
         let verdict = verdict(face, &answer);

@@ -14,7 +14,7 @@ use crate::browser::Browser;
 use crate::ext_authz::GRPC_ON_MAIN;
 use crate::logging_in::OWN_PAGES;
 use crate::mirror::Mirror;
-use crate::passing::guests;
+use crate::passing::guest_connector;
 use crate::provider::Provider;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::test_request::{session_cookie_after, session_cookie_of};
@@ -119,7 +119,7 @@ impl Faces {
             .access_log()
             .tables(&format!(
                 "{GRPC_ON_MAIN}{}{issuer}{NO_LOGIN_LIMITS}",
-                guests()
+                guest_connector()
             ))
             .routes(&ROUTES.replace("{mirror}", &mirror.base_url()));
         let menshen = setup.start().await;

@@ -91,7 +91,7 @@ async fn a_wrong_domain_at_the_source_is_named_with_the_right_one() {
 #[tokio::test]
 async fn an_unreachable_source_is_reported() {
     let menshen = Menshen::new().await;
-    let unused_address = crate::upstream::listener().await.local_addr().unwrap();
+    let unused_address = crate::upstream::bind_listener().await.local_addr().unwrap();
     let api = menshen.wecom.base_url();
     let output = check(&menshen, &Setup::default(), |text| {
         text.replace(

@@ -12,7 +12,7 @@ use super::{run_menshen, text};
 use crate::browser::Browser;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, SSO_URL, Setup};
-use crate::upstream::{TempFolder, until};
+use crate::upstream::{TempFolder, wait_until};
 use crate::wire;
 
 /// A running menshen process, killed when it is dropped.
@@ -76,7 +76,7 @@ impl Program {
 
     /// Waits for a log line that contains `part`.
     pub(super) async fn wait_for_line(&self, part: &str) {
-        until(part, || self.line(part).is_some()).await;
+        wait_until(part, || self.line(part).is_some()).await;
     }
 
     pub(super) fn signal(&self, name: &str) {
@@ -90,13 +90,13 @@ impl Program {
     pub(super) async fn end(mut self) -> (Option<i32>, Vec<String>, Vec<String>) {
         self.signal("-TERM");
         let mut code = None;
-        until("it ends", || {
+        wait_until("it ends", || {
             code = self.child.try_wait().unwrap();
             code.is_some()
         })
         .await;
         // The reader threads end when the pipes close.
-        until("all is read", || {
+        wait_until("all is read", || {
             Arc::strong_count(&self.stdout) + Arc::strong_count(&self.stderr) == 2
         })
         .await;
@@ -154,7 +154,7 @@ async fn sigterm_drains_open_requests_and_is_exit_code_0() {
     let mut line = RawConnection::open(address).await;
     line.send("GET /slow?ms=400 HTTP/1.1\r\nHost: up.test\r\n\r\n")
         .await;
-    until("the request is under way", || menshen.app.requests() == 1).await;
+    wait_until("the request is under way", || menshen.app.requests() == 1).await;
     let (ended, answer) = tokio::join!(program.end(), line.read_answer());
     assert_eq!(answer.status, 200);
     assert!(answer.text().contains("done at last"));

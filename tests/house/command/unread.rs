@@ -15,7 +15,7 @@ use super::serving::write_config;
 use crate::browser::Browser;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, SSO_URL, Setup};
-use crate::upstream::{TempFolder, until};
+use crate::upstream::{TempFolder, wait_until};
 
 /// Reads a pipe except while it is stalled.
 #[derive(Clone, Default)]
@@ -62,11 +62,11 @@ impl Reader {
     }
 
     async fn wait_for_line(&self, part: &str) {
-        until(part, || self.line(part).is_some()).await;
+        wait_until(part, || self.line(part).is_some()).await;
     }
 
     async fn ended(&self) {
-        until("all is read", || self.0.0.lock().unwrap().ended).await;
+        wait_until("all is read", || self.0.0.lock().unwrap().ended).await;
     }
 }
 
@@ -109,7 +109,7 @@ impl Program {
 
     async fn ended(&mut self) -> ExitStatus {
         let mut status = None;
-        until("it ends", || {
+        wait_until("it ends", || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         })
@@ -281,7 +281,7 @@ async fn a_full_log_file_is_an_error_until_there_is_space() {
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
     send_requests(address, 3, 10).await;
     let read = || std::fs::read_to_string(&log).unwrap();
-    until("three lines are written", || read().lines().count() == 4).await;
+    wait_until("three lines are written", || read().lines().count() == 4).await;
 
     limit_files(program.child.id(), &read().len().to_string());
     send_requests(address, 3, 20).await;
@@ -295,7 +295,7 @@ async fn a_full_log_file_is_an_error_until_there_is_space() {
     assert!(degraded.contains("cannot be written to stdout"), "{ready}");
 
     limit_files(program.child.id(), "unlimited");
-    until("all lines are written", || read().lines().count() == 7).await;
+    wait_until("all lines are written", || read().lines().count() == 7).await;
     for connection in read().lines() {
         let _: Value = serde_json::from_str(connection).unwrap();
     }

@@ -450,11 +450,11 @@ async fn the_api_refuses_invalid_parameters() {
     let admin = server.menshen.running.admin_address().unwrap();
     let explain = "/api/explain?url=http://sso.test/x";
     let explain = TestRequest::get(explain).host("127.0.0.1");
-    assert_eq!(explain.at(admin).await.status, 401);
+    assert_eq!(explain.send_to(admin).await.status, 401);
     for method in ["POST", "HEAD", "DELETE"] {
         let request = explain.clone().method(method);
         let request = request.header("Authorization", &format!("Bearer {TOKEN}"));
-        assert_eq!(request.at(admin).await.status, 405, "{method}");
+        assert_eq!(request.send_to(admin).await.status, 405, "{method}");
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::frames::{DATA, Frames, HTTP2_WITHOUT_TLS, RST_STREAM};
 use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{UPSTREAM_HOST, accept, get, listener, ok, public_route};
+use crate::upstream::{UPSTREAM_HOST, accept, bind_listener, get_request, ok, public_route};
 
 /// The share of a client: one percent of 1024.
 const SHARE: u32 = 10;
@@ -71,7 +71,7 @@ async fn abandon_request(
                     "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\n{}Content-Length: 9\r\n\r\nhalf",
                     forwarded_for(client.1)
                 ),
-                false => get("/", &forwarded_for(client.1)),
+                false => get_request("/", &forwarded_for(client.1)),
             };
             connection.send(request).await;
             upstream = accept_request(socket, stage).await;
@@ -133,7 +133,9 @@ async fn accept_request(socket: &TcpListener, stage: Stage) -> RawConnection<Tcp
 /// The status of one more request; 503 if too many are in progress.
 async fn status_of_next_request(menshen: &Menshen, socket: &TcpListener, client: &str) -> u16 {
     let mut connection = RawConnection::open(menshen.address()).await;
-    connection.send(get("/", &forwarded_for(client))).await;
+    connection
+        .send(get_request("/", &forwarded_for(client)))
+        .await;
     let answering = async {
         let mut upstream = accept(socket).await;
         upstream.read_head().await.unwrap();
@@ -160,7 +162,7 @@ async fn abandoned_requests_count_toward_the_share_of_the_client() {
             Stage::Answering,
             Stage::Uploading,
         ] {
-            let socket = listener().await;
+            let socket = bind_listener().await;
             let menshen = start_menshen(&socket, LONG_LIMIT).await;
             let mut abandoned = Vec::new();
             for _ in 0..SHARE {
@@ -198,7 +200,7 @@ async fn an_abandoned_request_stops_counting_when_the_upstream_finishes_it() {
     ];
     for protocol in [Protocol::Http1, Protocol::Http2] {
         for (stage, responses) in &responses {
-            let socket = listener().await;
+            let socket = bind_listener().await;
             let menshen = start_menshen(&socket, LONG_LIMIT).await;
             let mut abandoned = Vec::new();
             for _ in 0..SHARE {
@@ -219,7 +221,7 @@ async fn an_abandoned_request_stops_counting_when_the_upstream_finishes_it() {
 
 #[tokio::test]
 async fn an_abandoned_request_stops_counting_after_the_limit_of_the_route() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen = start_menshen(&socket, "[route.limits]\nabandoned = \"300ms\"").await;
     let mut abandoned = Vec::new();
     for stage in [Stage::Unanswered, Stage::Interim, Stage::Answering] {

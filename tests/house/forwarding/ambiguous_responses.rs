@@ -3,7 +3,7 @@
 use crate::raw_connection::RawConnection;
 use crate::setup::Menshen;
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of, ok,
+    Reply, UPSTREAM_HOST, Upstream, accept, bind_listener, get_request, menshen_in_front_of, ok,
 };
 
 /// A hidden response that the next request must not receive.
@@ -26,7 +26,7 @@ async fn numbered_upstream(responses: Vec<String>) -> (Upstream, Menshen) {
 async fn assert_next_requests_succeed(menshen: &Menshen, after: &str) {
     let mut connection = RawConnection::open(menshen.address()).await;
     for _ in 0..2 {
-        connection.send(get("/", "")).await;
+        connection.send(get_request("/", "")).await;
         let response = connection
             .try_read_answer()
             .await
@@ -76,7 +76,9 @@ async fn an_ambiguous_response_head_is_a_502_and_poisons_no_later_request() {
     let (_upstream, menshen) = numbered_upstream(responses.clone()).await;
     for (number, response_text) in responses.iter().enumerate() {
         let mut connection = RawConnection::open(menshen.address()).await;
-        connection.send(get(&format!("/{number}"), "")).await;
+        connection
+            .send(get_request(&format!("/{number}"), ""))
+            .await;
         let response = connection.try_read_answer().await;
         assert_eq!(
             response.map(|response| response.status),
@@ -119,7 +121,9 @@ async fn ambiguous_chunks_end_the_response_and_poison_no_later_request() {
     let (_upstream, menshen) = numbered_upstream(responses.clone()).await;
     for (number, response_text) in responses.iter().enumerate() {
         let mut connection = RawConnection::open(menshen.address()).await;
-        connection.send(get(&format!("/{number}"), "")).await;
+        connection
+            .send(get_request(&format!("/{number}"), ""))
+            .await;
         let whole = connection.try_read_answer().await;
         assert!(whole.is_none(), "{response_text:.200?}: {whole:?}");
         assert_next_requests_succeed(&menshen, &response_text[..response_text.len().min(200)])
@@ -192,11 +196,11 @@ async fn a_connection_whose_response_announces_an_impossible_body_is_not_reused(
 
 #[tokio::test]
 async fn a_response_that_arrives_byte_by_byte_is_forwarded_unchanged() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
-    client.send(get("/", "")).await;
+    client.send(get_request("/", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.read_request().await.unwrap();
     upstream.stream.set_nodelay(true).unwrap();
@@ -215,7 +219,7 @@ async fn a_response_that_arrives_byte_by_byte_is_forwarded_unchanged() {
         assert_eq!((response.status, response.text().as_str()), (200, "hello"), "{answer:?}");
         assert!(response.header_values("content-length").count() <= 1, "{answer:?}");
         assert_eq!(response.header("x-forwarded-user"), None);
-        client.send(get("/", "")).await;
+        client.send(get_request("/", "")).await;
         // Each response was read to its end, so the connection is reused.
         upstream.read_request().await.unwrap();
     }
@@ -241,7 +245,7 @@ async fn an_http_1_0_response_ends_with_its_connection() {
         ("/close", "to the end", 3),
         ("/kept", "kept", 4),
     ] {
-        connection.send(get(target, "")).await;
+        connection.send(get_request(target, "")).await;
         assert_eq!(connection.read_answer().await.text(), text, "{target}");
         assert_eq!(upstream.connections(), connections, "{target}");
     }
@@ -249,7 +253,7 @@ async fn an_http_1_0_response_ends_with_its_connection() {
 
 #[tokio::test]
 async fn a_connection_with_an_incomplete_request_is_never_reused() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
@@ -264,7 +268,7 @@ async fn a_connection_with_an_incomplete_request_is_never_reused() {
     let response = client.read_answer_head().await;
     assert_eq!(response.status, 413);
     let mut other = RawConnection::open(menshen.address()).await;
-    other.send(get("/other", "")).await;
+    other.send(get_request("/other", "")).await;
     let mut second_connection = accept(&socket).await;
     assert_eq!(
         second_connection.read_request().await.unwrap().target(),
@@ -276,7 +280,7 @@ async fn a_connection_with_an_incomplete_request_is_never_reused() {
 
 #[tokio::test]
 async fn an_upgrade_before_the_end_of_the_request_is_a_502() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
@@ -298,7 +302,7 @@ async fn an_upgrade_before_the_end_of_the_request_is_a_502() {
 
 #[tokio::test]
 async fn an_aborted_request_body_never_looks_complete_to_the_upstream() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     for (framing, sent) in [

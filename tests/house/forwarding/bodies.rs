@@ -4,7 +4,9 @@ use menshen::face::page::Cause;
 
 use crate::raw_connection::{Message, RawConnection};
 use crate::records::Records;
-use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, get, menshen_in_front_of, ok, post};
+use crate::upstream::{
+    Reply, UPSTREAM_HOST, Upstream, get_request, menshen_in_front_of, ok, post_request,
+};
 
 /// Pseudo-random bytes, so that moved bytes are detected.
 fn pattern(length: usize) -> Vec<u8> {
@@ -95,7 +97,7 @@ async fn bodies_of_every_size_are_forwarded_completely_in_both_directions() {
     for size in [0, 1, 16 * 1024, 1 << 20, 20 << 20] {
         let body = pattern(size);
         let address = menshen.address();
-        let by_length = post("/", "", &body);
+        let by_length = post_request("/", "", &body);
         let head = format!(
             "POST / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nTransfer-Encoding: chunked\r\n\r\n"
         );
@@ -154,8 +156,8 @@ async fn a_body_above_the_limit_of_the_route_is_413_and_one_at_the_limit_passes(
         [head.as_bytes(), &chunked(&pattern(size), 100)].concat()
     };
     for (request, status) in [
-        (post("/", "", pattern(1000)), 200),
-        (post("/", "", pattern(1001)), 413),
+        (post_request("/", "", pattern(1000)), 200),
+        (post_request("/", "", pattern(1001)), 413),
         (by_chunks(1000), 200),
         (by_chunks(1001), 413),
     ] {
@@ -260,11 +262,11 @@ async fn successive_requests_of_a_client_reuse_one_upstream_connection() {
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for _ in 0..20 {
-        connection.send(get("/", "")).await;
+        connection.send(get_request("/", "")).await;
         assert_eq!(connection.read_answer().await.status, 200);
     }
     // Pipelined requests are answered in order.
-    let two = [post("/", "", "one"), post("/", "", "two")].concat();
+    let two = [post_request("/", "", "one"), post_request("/", "", "two")].concat();
     connection.send(two).await;
     assert_eq!(connection.read_answer().await.text(), "one");
     assert_eq!(connection.read_answer().await.text(), "two");

@@ -2,7 +2,8 @@
 
 use crate::raw_connection::RawConnection;
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, get, menshen_in_front_of, ok, post, public_route, with,
+    Reply, UPSTREAM_HOST, Upstream, get_request, menshen_in_front_of, ok, ok_with_headers,
+    post_request, public_route,
 };
 use crate::wire;
 
@@ -23,7 +24,7 @@ async fn the_upstream_receives_the_configured_host_header() {
     ] {
         let upstream = ok_upstream().await;
         let menshen = menshen_in_front_of(upstream.url(), line).await;
-        let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+        let answer = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
         assert_eq!(answer.status, 200);
         let expected = match expected.as_str() {
             "" => upstream.url().trim_start_matches("http://").to_owned(),
@@ -46,7 +47,7 @@ async fn the_upstream_receives_the_configured_host_header() {
 async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
     let upstream = Upstream::start(|request| {
         let location = request.message.single_header("x-want").unwrap_or("/").to_owned();
-        Reply::KeepAlive(with(
+        Reply::KeepAlive(ok_with_headers(
             &format!("Location: {location}\r\nSet-Cookie: a=1; path=/x; HttpOnly\r\nSet-Cookie: b=2; Path=/\r\nSet-Cookie: c=3\r\n"),
             "",
         ))
@@ -62,7 +63,7 @@ async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
         ("/app?x", "/?x"),
         ("/app//a", "//a"),
     ] {
-        connection.send(get(target, "")).await;
+        connection.send(get_request(target, "")).await;
         assert_eq!(connection.read_answer().await.status, 200, "{target}");
         let received = upstream.last_request();
         assert_eq!(received.target(), stripped, "{target}");
@@ -87,7 +88,7 @@ async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
         ),
     ] {
         connection
-            .send(get("/app", &format!("X-Want: {location}\r\n")))
+            .send(get_request("/app", &format!("X-Want: {location}\r\n")))
             .await;
         let answer = connection.read_answer().await;
         assert_eq!(
@@ -102,18 +103,21 @@ async fn a_prefix_is_stripped_from_requests_and_restored_in_responses() {
         );
     }
     // A path that only starts with the same letters belongs to another route.
-    connection.send(get("/apple", "")).await;
+    connection.send(get_request("/apple", "")).await;
     assert_eq!(connection.read_answer().await.status, 404);
 }
 
 #[tokio::test]
 async fn without_strip_path_nothing_is_rewritten_and_the_clients_prefix_header_is_removed() {
     let upstream = Upstream::start(|_| {
-        Reply::KeepAlive(with("Location: /login\r\nSet-Cookie: a=1; Path=/x\r\n", ""))
+        Reply::KeepAlive(ok_with_headers(
+            "Location: /login\r\nSet-Cookie: a=1; Path=/x\r\n",
+            "",
+        ))
     })
     .await;
     let menshen = menshen_in_front_of(upstream.url(), "path = \"/app\"").await;
-    let request = get("/app/a", "X-Forwarded-Prefix: /evil\r\n");
+    let request = get_request("/app/a", "X-Forwarded-Prefix: /evil\r\n");
     let answer = wire::send(menshen.address(), request.as_bytes()).await;
     assert_eq!(answer.header("location"), Some("/login"));
     assert_eq!(answer.header("set-cookie"), Some("a=1; Path=/x"));
@@ -145,7 +149,7 @@ async fn a_request_id_is_accepted_from_trusted_peers_only() {
         };
         let setup = crate::setup::Setup::default().routes(&public_route(upstream.url(), ""));
         let menshen = setup.server(server).start().await;
-        let request = get("/", &format!("X-Request-Id: {sent}\r\n"));
+        let request = get_request("/", &format!("X-Request-Id: {sent}\r\n"));
         assert_eq!(
             wire::send(menshen.address(), request.as_bytes())
                 .await
@@ -200,7 +204,7 @@ async fn a_valid_trace_is_continued_and_an_invalid_one_replaced() {
         ("garbage".to_owned(), false, "01"),
     ] {
         let headers = format!("traceparent: {sent}\r\ntracestate: vendor=1\r\n");
-        let answer = wire::send(menshen.address(), get("/", &headers).as_bytes()).await;
+        let answer = wire::send(menshen.address(), get_request("/", &headers).as_bytes()).await;
         assert_eq!(answer.status, 200);
         let received = upstream.last_request();
         let parts: Vec<_> = received
@@ -226,7 +230,7 @@ async fn a_valid_trace_is_continued_and_an_invalid_one_replaced() {
 #[tokio::test]
 async fn hop_by_hop_headers_are_removed_in_both_directions() {
     let upstream = Upstream::start(|_| {
-        Reply::KeepAlive(with(
+        Reply::KeepAlive(ok_with_headers(
             "Connection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\
              Proxy-Authenticate: Basic\r\nProxy-Connection: close\r\nTrailer: X-T\r\n\
              Upgrade: h2c\r\nX-Stays: 1\r\nServer: legacy\r\n",
@@ -238,7 +242,7 @@ async fn hop_by_hop_headers_are_removed_in_both_directions() {
     let headers = "Connection: X-Hop, close, X-Forwarded-For\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n\
                    Proxy-Authorization: Basic eA==\r\nProxy-Connection: x\r\nTE: gzip\r\n\
                    Trailer: X-T\r\nX-Stays: 1\r\nAuthorization: Bearer app\r\n";
-    let answer = wire::send(menshen.address(), &post("/", headers, "body")).await;
+    let answer = wire::send(menshen.address(), &post_request("/", headers, "body")).await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "body"));
     let removed = [
         "x-hop",
@@ -303,7 +307,7 @@ async fn response_headers_keep_their_number_order_and_bytes() {
     .await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    connection.send(get("/", "")).await;
+    connection.send(get_request("/", "")).await;
     let answer = connection.read_answer().await;
     let cookies: Vec<_> = answer
         .header_values("set-cookie")

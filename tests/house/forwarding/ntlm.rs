@@ -17,8 +17,8 @@ use crate::setup::{Menshen, ROUTES, Setup};
 use crate::test_request::session_cookie_of;
 use crate::tls::{connect, write_certificate};
 use crate::upstream::{
-    ReceivedRequest, Reply, TempFolder, UPSTREAM_HOST, Upstream, get, menshen_in_front_of,
-    public_route, until, with,
+    ReceivedRequest, Reply, TempFolder, UPSTREAM_HOST, Upstream, get_request, menshen_in_front_of,
+    ok_with_headers, public_route, wait_until,
 };
 use crate::wire::Answer;
 
@@ -54,10 +54,10 @@ async fn ntlm_upstream(challenge: &'static str) -> Upstream {
             [_, "hello"] => refused(&format!("WWW-Authenticate: NTLM challenge {number}\r\n")),
             [_, user, answered] if answered == number => {
                 users.insert(request.connection, user.to_owned());
-                Reply::KeepAlive(with("", user))
+                Reply::KeepAlive(ok_with_headers("", user))
             }
             _ => match users.get(&request.connection) {
-                Some(user) => Reply::KeepAlive(with("", user)),
+                Some(user) => Reply::KeepAlive(ok_with_headers("", user)),
                 None => refused(challenge),
             },
         }
@@ -67,7 +67,7 @@ async fn ntlm_upstream(challenge: &'static str) -> Upstream {
 
 /// Sends a request with further header lines.
 async fn get_with(connection: &mut RawConnection<TcpStream>, lines: &str) -> Answer {
-    connection.send(get("/", lines)).await;
+    connection.send(get_request("/", lines)).await;
     connection.read_answer().await
 }
 
@@ -118,7 +118,7 @@ async fn an_ntlm_login_stays_with_its_client_and_no_other_client_gets_the_connec
         assert_eq!(get_with(&mut first, "").await.text(), "boss");
         assert_eq!(get_with(&mut second, "").await.text(), "clerk");
         drop((first, second));
-        until("their connections are closed", || {
+        wait_until("their connections are closed", || {
             upstream.open_connections() == 0
         })
         .await;
@@ -164,7 +164,7 @@ async fn ntlm_credentials_in_a_request_make_the_connection_private() {
             if let Some(credentials) = request.message.single_header("authorization") {
                 users.insert(request.connection, credentials.to_owned());
             }
-            Reply::KeepAlive(with(
+            Reply::KeepAlive(ok_with_headers(
                 "",
                 users.get(&request.connection).map_or("nobody", |user| user),
             ))
@@ -205,7 +205,7 @@ async fn ntlm_credentials_set_by_a_route_make_the_connection_private() {
             let user = users
                 .entry(request.connection)
                 .or_insert_with(|| credentials.unwrap_or_else(|| "nobody".to_owned()));
-            Reply::KeepAlive(with("", &*user))
+            Reply::KeepAlive(ok_with_headers("", &*user))
         })
     };
     for (scheme, encoding, private) in [
@@ -246,7 +246,7 @@ async fn a_private_route_never_shares_a_connection_between_clients() {
             .unwrap_or("nobody")
             .to_owned();
         let user = users.entry(request.connection).or_insert(credentials);
-        Reply::KeepAlive(with("", user))
+        Reply::KeepAlive(ok_with_headers("", user))
     })
     .await;
     let menshen = menshen_in_front_of(upstream.url(), "upstream_connections = \"private\"").await;
@@ -260,7 +260,7 @@ async fn a_private_route_never_shares_a_connection_between_clients() {
     assert_eq!(get_with(&mut first, "").await.text(), "boss");
     assert_eq!(upstream.connections(), 2);
     drop((first, second_client));
-    until("the connections are closed", || {
+    wait_until("the connections are closed", || {
         upstream.open_connections() == 0
     })
     .await;

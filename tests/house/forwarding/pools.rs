@@ -6,8 +6,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
 use crate::upstream::{
-    Reply, TempFolder, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of, ok,
-    post, public_route, refusing_socket, until,
+    Reply, TempFolder, UPSTREAM_HOST, Upstream, accept, bind_listener, get_request,
+    menshen_in_front_of, ok, post_request, public_route, refusing_socket, wait_until,
 };
 use crate::wire;
 
@@ -33,16 +33,16 @@ async fn stale_upstream() -> Upstream {
 #[tokio::test]
 async fn a_stale_connection_is_replaced_for_repeatable_requests_only() {
     for (request, status, times) in [
-        (get("/second", "").into_bytes(), 200, 2),
-        (post("/second", "", "once only"), 502, 1),
+        (get_request("/second", "").into_bytes(), 200, 2),
+        (post_request("/second", "", "once only"), 502, 1),
         // POST is not idempotent even without a body.
-        (post("/second", "", ""), 502, 1),
+        (post_request("/second", "", ""), 502, 1),
     ] {
         let (upstream, answer) = loop {
             let upstream = stale_upstream().await;
             let menshen = menshen_in_front_of(upstream.url(), "").await;
             let start = Instant::now();
-            let first = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+            let first = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
             assert_eq!(first.status, 200);
             let answer = wire::send(menshen.address(), &request).await;
             // After that, a request that must not be repeated gets a new connection.
@@ -66,7 +66,7 @@ async fn a_post_is_not_sent_on_a_connection_that_may_be_closing() {
             let is_lost = method != "PUT" || !body.is_empty();
             let upstream = stale_upstream().await;
             let menshen = menshen_in_front_of(upstream.url(), "").await;
-            let first = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+            let first = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
             assert_eq!(first.status, 200);
             advance_time(RECENT_USE).await;
             let length = body.len();
@@ -102,11 +102,13 @@ async fn an_idle_connection_is_kept_as_long_as_the_application_and_the_route_all
         ("Keep-Alive: timeout=0\r\n", "", 0, false),
         ("Keep-Alive: max=5\r\n", "", 25_000, true),
     ] {
-        let upstream =
-            Upstream::start(move |_| Reply::KeepAlive(crate::upstream::with(header, "fine"))).await;
+        let upstream = Upstream::start(move |_| {
+            Reply::KeepAlive(crate::upstream::ok_with_headers(header, "fine"))
+        })
+        .await;
         let menshen = menshen_in_front_of(upstream.url(), more).await;
         for _ in 0..2 {
-            let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+            let answer = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
             assert_eq!(answer.status, 200, "{}", answer.text());
             advance_time(Duration::from_millis(waits_ms)).await;
         }
@@ -122,8 +124,8 @@ async fn a_post_reuses_a_connection_that_was_just_used() {
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     for _ in 0..100 {
         let start = Instant::now();
-        wire::send(menshen.address(), get("/", "").as_bytes()).await;
-        wire::send(menshen.address(), &post("/", "", "body")).await;
+        wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
+        wire::send(menshen.address(), &post_request("/", "", "body")).await;
         if start.elapsed() < RECENT_USE {
             let received = upstream.received();
             let [.., before, last] = &received[..] else {
@@ -145,13 +147,13 @@ async fn a_request_is_repeated_at_most_once() {
     .await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    connection.send(get("/", "")).await;
+    connection.send(get_request("/", "")).await;
     assert_eq!(connection.read_answer().await.status, 200);
-    connection.send(get("/broken", "")).await;
+    connection.send(get_request("/broken", "")).await;
     assert_eq!(connection.read_answer().await.status, 502);
     assert_eq!(upstream.received().len(), 3);
     // The same if the first connection was a new one.
-    connection.send(get("/broken", "")).await;
+    connection.send(get_request("/broken", "")).await;
     assert_eq!(connection.read_answer().await.status, 502);
     assert_eq!(upstream.received().len(), 5);
 }
@@ -188,7 +190,8 @@ async fn repeatable_requests_survive_an_upstream_that_closes_before_its_response
                 let menshen = menshen_in_front_of(upstream.url(), "").await;
                 let start = Instant::now();
                 for _ in 0..served {
-                    let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+                    let answer =
+                        wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
                     assert_eq!(answer.status, 200);
                 }
                 let request = format!(
@@ -220,10 +223,10 @@ async fn a_request_body_is_not_lost_on_an_idle_connection_that_was_closed() {
     let upstream = Upstream::start(|_| Reply::Close(ok("and goodbye"))).await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     for sent in 1..=200 {
-        let answer = wire::send(menshen.address(), &post("/", "", "body")).await;
+        let answer = wire::send(menshen.address(), &post_request("/", "", "body")).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(upstream.received().len(), sent);
-        until("the connection is closed", || {
+        wait_until("the connection is closed", || {
             upstream.open_connections() == 0
         })
         .await;
@@ -238,7 +241,7 @@ async fn an_invalid_response_is_not_retried() {
     ] {
         let upstream = Upstream::start(move |_| Reply::Close(bytes.to_vec())).await;
         let menshen = menshen_in_front_of(upstream.url(), "").await;
-        let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+        let answer = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
         assert_eq!((answer.status, upstream.received().len()), (502, 1));
     }
 }
@@ -246,7 +249,7 @@ async fn an_invalid_response_is_not_retried() {
 #[tokio::test]
 async fn a_connection_closed_before_anything_is_read_fails_no_request() {
     for method in ["GET", "DELETE"] {
-        let listener = listener().await;
+        let listener = bind_listener().await;
         let url = format!("http://{}", listener.local_addr().unwrap());
         let menshen = menshen_in_front_of(&url, "").await;
         let serving = async {
@@ -273,7 +276,7 @@ async fn an_idle_connection_that_was_closed_fails_no_request() {
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     for _ in 0..10 {
         // A request that was not sent may be repeated on another connection.
-        let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+        let answer = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 }
@@ -284,7 +287,7 @@ async fn an_upstream_may_listen_on_a_unix_socket() {
     let upstream = Upstream::start_unix(&folder.path("app.sock"), |_| Reply::KeepAlive(ok("unix")));
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     for _ in 0..3 {
-        let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+        let answer = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
         assert_eq!(answer.text(), "unix");
     }
     assert_eq!(upstream.connections(), 1);
@@ -292,7 +295,7 @@ async fn an_upstream_may_listen_on_a_unix_socket() {
         upstream.last_request().single_header("host"),
         Some(UPSTREAM_HOST)
     );
-    let answer = wire::send(menshen.address(), &post("/", "", "body")).await;
+    let answer = wire::send(menshen.address(), &post_request("/", "", "body")).await;
     assert_eq!(answer.text(), "unix");
 }
 
@@ -309,8 +312,8 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
     let both = format!("{}\", \"{}", one.url(), two.url());
     let menshen = menshen_in_front_of(&both, "[route.limits]\nabandoned = \"100ms\"").await;
     let mut long = RawConnection::open(menshen.address()).await;
-    long.send(get("/long", "")).await;
-    crate::upstream::until("the long request is in progress", || {
+    long.send(get_request("/long", "")).await;
+    crate::upstream::wait_until("the long request is in progress", || {
         one.received().len() + two.received().len() == 1
     })
     .await;
@@ -320,7 +323,7 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
     };
     let mut connection = RawConnection::open(menshen.address()).await;
     for _ in 0..8 {
-        connection.send(get("/", "")).await;
+        connection.send(get_request("/", "")).await;
         assert_eq!(connection.read_answer().await.status, 200);
     }
     assert_eq!((busy.received().len(), idle.received().len()), (1, 8));
@@ -328,7 +331,7 @@ async fn the_upstream_with_the_fewest_requests_is_chosen() {
     drop(long);
     let asking = async {
         while busy.received().len() == 1 {
-            connection.send(get("/", "")).await;
+            connection.send(get_request("/", "")).await;
             assert_eq!(connection.read_answer().await.status, 200);
         }
     };
@@ -345,7 +348,7 @@ async fn one_upstream_that_is_down_fails_no_request() {
     let menshen = menshen_in_front_of(&format!("{refusing_url}\", \"{}", upstream.url()), "").await;
     for number in 0..10 {
         // Nothing was sent to the upstream that is down, so a request with a body can be retried.
-        let answer = wire::send(menshen.address(), &post("/", "", "body")).await;
+        let answer = wire::send(menshen.address(), &post_request("/", "", "body")).await;
         assert_eq!(answer.status, 200, "request {number}: {}", answer.text());
     }
     assert_eq!(upstream.received().len(), 10);
@@ -364,24 +367,24 @@ async fn routes_with_different_upstreams_never_share_connections() {
     let menshen = crate::setup::Setup::default().routes(&routes).start().await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for (target, expected) in [("/", "one"), ("/two", "two"), ("/twofold", "one")] {
-        connection.send(get(target, "")).await;
+        connection.send(get_request(target, "")).await;
         assert_eq!(connection.read_answer().await.text(), expected, "{target}");
     }
 }
 
 #[tokio::test]
 async fn unsolicited_bytes_of_an_upstream_never_answer_a_request() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    connection.send(get("/first", "")).await;
+    connection.send(get_request("/first", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.read_request().await.unwrap();
     // A second response directly after the first one must not reach the next request.
     upstream.send([ok("first"), ok("poison")].concat()).await;
     assert_eq!(connection.read_answer().await.text(), "first");
-    connection.send(get("/second", "")).await;
+    connection.send(get_request("/second", "")).await;
     let second = async {
         let mut second_connection = accept(&socket).await;
         let received = second_connection.read_request().await.unwrap();

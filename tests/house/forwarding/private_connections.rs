@@ -7,14 +7,15 @@ use crate::raw_connection::RawConnection;
 use crate::setup::{ROUTES, Setup};
 use crate::test_request::session_cookie_of;
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of, ok, public_route,
-    until, with,
+    Reply, UPSTREAM_HOST, Upstream, accept, bind_listener, get_request, menshen_in_front_of, ok,
+    ok_with_headers, public_route, wait_until,
 };
 
 #[tokio::test]
 async fn an_idle_private_connection_is_closed_while_its_client_stays_connected() {
     for (keep_alive, header) in [("200ms", ""), ("10s", "Keep-Alive: timeout=1\r\n")] {
-        let upstream = Upstream::start(move |_| Reply::KeepAlive(with(header, "x"))).await;
+        let upstream =
+            Upstream::start(move |_| Reply::KeepAlive(ok_with_headers(header, "x"))).await;
         let limits = format!("[route.limits]\nkeep_alive = \"{keep_alive}\"\n");
         let menshen = menshen_in_front_of(upstream.url(), &limits).await;
         for credentials in [
@@ -24,19 +25,19 @@ async fn an_idle_private_connection_is_closed_while_its_client_stays_connected()
         ] {
             let mut client = RawConnection::open(menshen.address()).await;
             let before = upstream.connections();
-            client.send(get("/", credentials)).await;
+            client.send(get_request("/", credentials)).await;
             assert_eq!(client.read_answer().await.status, 200);
             assert_eq!(upstream.connections(), before + 1, "{credentials}");
-            until("its connection is closed", || {
+            wait_until("its connection is closed", || {
                 upstream.open_connections() == 0
             })
             .await;
             // The client is still connected and is served on a new upstream connection.
-            client.send(get("/.menshen/ping", "")).await;
+            client.send(get_request("/.menshen/ping", "")).await;
             assert_eq!(client.read_answer().await.status, 200);
-            client.send(get("/", credentials)).await;
+            client.send(get_request("/", credentials)).await;
             assert_eq!(client.read_answer().await.status, 200);
-            until("the new connection is closed, too", || {
+            wait_until("the new connection is closed, too", || {
                 upstream.open_connections() == 0
             })
             .await;
@@ -80,7 +81,7 @@ impl Client {
 
 #[tokio::test]
 async fn anonymous_clients_keep_two_private_connections_and_signed_in_clients_eight() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let route = "[[route]]\nname = \"win\"\nhost = \"sso.test\"\npath = \"/win\"";
     let routes = format!(
@@ -114,7 +115,7 @@ async fn anonymous_clients_keep_two_private_connections_and_signed_in_clients_ei
                 .filter(|connection| is_closed(connection))
                 .count()
         };
-        until("the others are closed", || closed() == 8 - kept).await;
+        wait_until("the others are closed", || closed() == 8 - kept).await;
         // The remaining connections serve the same client again, all at once.
         connections.retain(|connection| !is_closed(connection));
         client.send_requests(kept, target, credentials).await;
@@ -126,7 +127,7 @@ async fn anonymous_clients_keep_two_private_connections_and_signed_in_clients_ei
         }
         client.answers(kept).await;
         drop(client);
-        until("they close with their client", || {
+        wait_until("they close with their client", || {
             connections.iter().all(is_closed)
         })
         .await;

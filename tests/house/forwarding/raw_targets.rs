@@ -9,7 +9,8 @@ use crate::raw_connection::RawConnection;
 use crate::records::Records;
 use crate::setup::{Menshen, Setup};
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, get, menshen_in_front_of, ok, post, public_route,
+    Reply, UPSTREAM_HOST, Upstream, get_request, menshen_in_front_of, ok, post_request,
+    public_route,
 };
 
 /// Targets as they are sent and as the upstream receives them.
@@ -111,7 +112,7 @@ async fn a_raw_target_is_encoded_the_same_way_in_pieces_and_between_other_reques
         );
         sent.extend(head(target, "1.1", ""));
         sent.extend(b"\r\n");
-        sent.extend(post("/sized?a>1", "", text));
+        sent.extend(post_request("/sized?a>1", "", text));
         sent.extend(head(target, "1.1", ""));
         sent.extend(chunked.into_bytes());
         expected.extend([
@@ -169,7 +170,7 @@ async fn an_invalid_target_gets_a_page_with_a_request_id_and_a_log_line() {
                 "{what:?}"
             );
             // The connection stays usable.
-            connection.send(get("/next", "")).await;
+            connection.send(get_request("/next", "")).await;
             assert_eq!(connection.read_answer().await.status, 200, "{what:?}");
             assert_eq!(upstream.last_request().target(), "/next", "{what:?}");
         }
@@ -199,7 +200,7 @@ async fn a_request_line_without_an_end_is_refused_when_it_is_too_long() {
     for (count, fits) in [(1_000, true), (9_000, false)] {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection
-            .send(get(&format!("/?{}", ">".repeat(count)), ""))
+            .send(get_request(&format!("/?{}", ">".repeat(count)), ""))
             .await;
         let answer = connection.read_answer().await;
         assert_eq!(answer.status, if fits { 200 } else { 431 }, "{count}");

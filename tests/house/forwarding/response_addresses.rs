@@ -2,14 +2,14 @@
 
 use super::tls_setup::{TlsSetup, get_over_http_2};
 use crate::raw_connection::RawConnection;
-use crate::upstream::{Reply, Upstream, get, menshen_in_front_of, with};
+use crate::upstream::{Reply, Upstream, get_request, menshen_in_front_of, ok_with_headers};
 
 /// An upstream that returns the header lines of `X-Want`, and its own `host:port`.
 async fn echoing_upstream() -> (Upstream, String) {
     let upstream = Upstream::start(|request| {
         let wanted = request.message.single_header("x-want").unwrap_or_default();
         let lines = wanted.replace('|', "\r\n");
-        Reply::KeepAlive(with(&format!("{lines}\r\n"), ""))
+        Reply::KeepAlive(ok_with_headers(&format!("{lines}\r\n"), ""))
     })
     .await;
     let upstream_authority = upstream.url().trim_start_matches("http://").to_owned();
@@ -23,7 +23,7 @@ async fn rewritten(
     value: &str,
 ) -> String {
     connection
-        .send(get("/", &format!("X-Want: {name}: {value}\r\n")))
+        .send(get_request("/", &format!("X-Want: {name}: {value}\r\n")))
         .await;
     let answer = connection.read_answer().await;
     assert_eq!(answer.status, 200);
@@ -143,7 +143,7 @@ async fn refresh_and_link_headers_that_name_the_upstream_are_rewritten() {
     let want =
         format!("Link: <http://{upstream_authority}/a>|Link: <http://{upstream_authority}/b>");
     connection
-        .send(get("/", &format!("X-Want: {want}\r\n")))
+        .send(get_request("/", &format!("X-Want: {want}\r\n")))
         .await;
     let answer = connection.read_answer().await;
     assert_eq!(
@@ -182,7 +182,7 @@ async fn a_stripped_prefix_is_restored_in_every_address_header() {
         ),
     ] {
         connection
-            .send(get("/app/", &format!("X-Want: {name}: {sent}\r\n")))
+            .send(get_request("/app/", &format!("X-Want: {name}: {sent}\r\n")))
             .await;
         assert_eq!(
             connection.read_answer().await.header(name),
@@ -203,7 +203,7 @@ async fn addresses_that_are_not_utf_8_are_rewritten_byte_for_byte() {
         .await;
         let menshen = menshen_in_front_of(upstream.url(), "host_header = \"upstream\"").await;
         let mut connection = RawConnection::open(menshen.address()).await;
-        connection.send(get("/", "")).await;
+        connection.send(get_request("/", "")).await;
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.extend(connection.read_bytes(1).await.unwrap());
@@ -264,7 +264,7 @@ async fn http_addresses_of_the_public_host_become_https_for_https_clients() {
     ] {
         for name in ["Location", "Content-Location"] {
             let want = format!("X-Want: {name}: {sent}\r\n");
-            connection.send(get("/", &want)).await;
+            connection.send(get_request("/", &want)).await;
             assert_eq!(
                 connection.read_answer().await.header(name),
                 Some(expected),
@@ -273,7 +273,7 @@ async fn http_addresses_of_the_public_host_become_https_for_https_clients() {
         }
     }
     let want = "X-Want: Refresh: 0; url=http://up.test/x|Link: <http://up.test/x>\r\n";
-    connection.send(get("/", want)).await;
+    connection.send(get_request("/", want)).await;
     let answer = connection.read_answer().await;
     assert_eq!(answer.header("refresh"), Some("0; url=https://up.test/x"));
     assert_eq!(answer.header("link"), Some("<https://up.test/x>"));
@@ -289,7 +289,7 @@ async fn addresses_are_rewritten_over_http_2_too() {
     let upstream = Upstream::start(|request| {
         let host = request.message.single_header("host").unwrap_or_default();
         let lines = format!("Location: http://{host}:81/x\r\n");
-        Reply::KeepAlive(with(&lines, ""))
+        Reply::KeepAlive(ok_with_headers(&lines, ""))
     })
     .await;
     let tls = TlsSetup::start(upstream.url(), "").await;

@@ -3,7 +3,7 @@
 use crate::browser::navigation_headers;
 use crate::raw_connection::RawConnection;
 use crate::records::Records;
-use crate::upstream::{Reply, Upstream, get, menshen_in_front_of};
+use crate::upstream::{Reply, Upstream, get_request, menshen_in_front_of};
 use crate::wire;
 
 /// The warning about an invalid response with this request id.
@@ -32,7 +32,7 @@ async fn a_response_with_hundreds_of_header_lines_is_forwarded_completely() {
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for count in [99, 100, 101, 300, 999] {
-        connection.send(get(&format!("/{count}"), "")).await;
+        connection.send(get_request(&format!("/{count}"), "")).await;
         let answer = connection.read_answer().await;
         assert_eq!((answer.status, answer.text().as_str()), (200, "fine"));
         let cookies: Vec<_> = answer
@@ -43,7 +43,7 @@ async fn a_response_with_hundreds_of_header_lines_is_forwarded_completely() {
         assert_eq!(cookies, expected);
     }
     // Together with `Content-Length` that is one line too many.
-    connection.send(get("/1000", "")).await;
+    connection.send(get_request("/1000", "")).await;
     assert_eq!(connection.read_answer().await.status, 502);
 }
 
@@ -87,7 +87,8 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
         let target = format!("/{number}");
         for (language, words) in [("en", "cannot be read"), ("zh-CN", "无法识别")] {
             let headers = format!("{html}Accept-Language: {language}\r\n");
-            let page = wire::send(menshen.address(), get(&target, &headers).as_bytes()).await;
+            let page =
+                wire::send(menshen.address(), get_request(&target, &headers).as_bytes()).await;
             assert_eq!(page.status, 502, "{answer:.99?}");
             assert!(
                 page.text().contains(words),
@@ -99,7 +100,7 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
                 "the page must not reveal the upstream address"
             );
         }
-        let response = wire::send(menshen.address(), get(&target, "").as_bytes()).await;
+        let response = wire::send(menshen.address(), get_request(&target, "").as_bytes()).await;
         assert_eq!(response.status, 502, "{answer:.99?}");
         let response = response.json();
         assert_eq!(response["type"], "urn:menshen:problem:upstream-unreadable");
@@ -115,7 +116,7 @@ async fn an_unreadable_response_has_its_own_error_page_and_the_log_says_why() {
 async fn an_upstream_that_closes_without_a_response_counts_as_down() {
     let upstream = Upstream::start(|_| Reply::Close(Vec::new())).await;
     let menshen = menshen_in_front_of(upstream.url(), "").await;
-    let response = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+    let response = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
     assert_eq!(response.status, 502);
     assert_eq!(response.json()["type"], "urn:menshen:problem:upstream-down");
 }
@@ -147,7 +148,9 @@ async fn the_reason_phrase_of_the_application_is_forwarded() {
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     for (number, (sent, expected)) in status_lines.iter().enumerate() {
         let mut connection = RawConnection::open(menshen.address()).await;
-        connection.send(get(&format!("/{number}"), "")).await;
+        connection
+            .send(get_request(&format!("/{number}"), ""))
+            .await;
         let head = connection.read_head().await.expect("a response arrives");
         assert_eq!(head.start_line, *expected, "{sent}");
     }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::raw_connection::RawConnection;
-use crate::upstream::{UPSTREAM_HOST, accept, get, listener, menshen_in_front_of, until};
+use crate::upstream::{
+    UPSTREAM_HOST, accept, bind_listener, get_request, menshen_in_front_of, wait_until,
+};
 
 /// Much more than all socket buffers between two programs.
 const FLOOD: usize = 128 << 20;
@@ -37,7 +39,7 @@ fn flood<W: AsyncWrite + Unpin + Send + 'static>(mut to: W) -> Arc<AtomicUsize> 
 /// Waits until writing stalls and returns the number of bytes written.
 async fn bytes_written_when_stalled(written: &AtomicUsize) -> usize {
     let (mut before, mut unchanged) = (0, 0);
-    until("a slow reader stops the writer", || {
+    wait_until("a slow reader stops the writer", || {
         let now = written.load(Ordering::SeqCst);
         unchanged = if now == before && now > 0 {
             unchanged + 1
@@ -54,11 +56,11 @@ async fn bytes_written_when_stalled(written: &AtomicUsize) -> usize {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_slows_the_upstream_down() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
-    client.send(get("/", "")).await;
+    client.send(get_request("/", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.read_request().await.unwrap();
     upstream
@@ -77,7 +79,7 @@ async fn a_client_that_does_not_read_slows_the_upstream_down() {
 
 #[tokio::test]
 async fn an_upstream_that_does_not_read_slows_the_client_down() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
@@ -95,7 +97,7 @@ async fn an_upstream_that_does_not_read_slows_the_client_down() {
 
 #[tokio::test]
 async fn each_piece_of_a_body_is_forwarded_at_once() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
@@ -126,12 +128,12 @@ async fn each_piece_of_a_body_is_forwarded_at_once() {
 
 #[tokio::test]
 async fn a_client_that_disconnects_closes_the_upstream_connection() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     for has_response in [false, true] {
         let mut client = RawConnection::open(menshen.address()).await;
-        client.send(get("/", "")).await;
+        client.send(get_request("/", "")).await;
         let mut upstream = accept(&socket).await;
         upstream.read_request().await.unwrap();
         if has_response {
@@ -148,7 +150,7 @@ async fn a_client_that_disconnects_closes_the_upstream_connection() {
 
 #[tokio::test]
 async fn a_truncated_response_never_looks_complete() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     for answer in [
@@ -158,7 +160,7 @@ async fn a_truncated_response_never_looks_complete() {
         "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nhalf",
     ] {
         let mut client = RawConnection::open(menshen.address()).await;
-        client.send(get("/", "")).await;
+        client.send(get_request("/", "")).await;
         let mut upstream = accept(&socket).await;
         upstream.read_request().await.unwrap();
         upstream.send(format!("HTTP/1.1 200 OK\r\n{answer}")).await;
@@ -174,13 +176,13 @@ async fn a_truncated_response_never_looks_complete() {
 
 #[tokio::test]
 async fn a_stalled_body_is_cut_off() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let limits = "limits.idle = \"2s\"\nlimits.response = \"30s\"";
     let menshen = menshen_in_front_of(&url, limits).await;
     // A stalled response body.
     let mut client = RawConnection::open(menshen.address()).await;
-    client.send(get("/", "")).await;
+    client.send(get_request("/", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.read_request().await.unwrap();
     upstream
@@ -198,7 +200,7 @@ async fn a_stalled_body_is_cut_off() {
     assert_eq!(client.read_answer().await.status, 504);
     // A slow body that makes progress is not cut off.
     let mut client = RawConnection::open(menshen.address()).await;
-    client.send(get("/", "")).await;
+    client.send(get_request("/", "")).await;
     let mut first = accept(&socket).await;
     // The connection of the previous request was closed.
     while first

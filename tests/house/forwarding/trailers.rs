@@ -9,7 +9,8 @@ use super::tls_setup::{TlsSetup, get_over_http_2, send_over_http_2};
 use crate::raw_connection::RawConnection;
 use crate::setup::Setup;
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of, ok, public_route,
+    Reply, UPSTREAM_HOST, Upstream, accept, bind_listener, get_request, menshen_in_front_of, ok,
+    public_route,
 };
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\
@@ -59,7 +60,7 @@ async fn response_trailers_reach_http_1_clients_that_accept_them() {
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection
-        .send(get("/", "TE: trailers\r\nConnection: te\r\n"))
+        .send(get_request("/", "TE: trailers\r\nConnection: te\r\n"))
         .await;
     let head = connection.read_answer_head().await;
     let announced: Vec<_> = head.header_values("trailer").collect();
@@ -77,9 +78,9 @@ async fn response_trailers_reach_http_1_clients_that_accept_them() {
         );
     }
     // A client that does not accept trailers gets none, and the connection stays usable.
-    connection.send(get("/", "")).await;
+    connection.send(get_request("/", "")).await;
     assert_eq!(connection.read_answer().await.text(), "hi");
-    connection.send(get("/", "")).await;
+    connection.send(get_request("/", "")).await;
     assert_eq!(connection.read_answer().await.text(), "hi");
 }
 
@@ -98,7 +99,7 @@ async fn response_trailers_reach_http_2_clients() {
 
 #[tokio::test]
 async fn request_trailers_reach_the_upstream_without_header_names() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let routes = public_route(&url, "headers = { X-Remote-User = \"'nobody'\" }");
     let menshen = Setup::default().routes(&routes).start().await;
@@ -125,13 +126,13 @@ async fn request_trailers_reach_the_upstream_without_header_names() {
     upstream.send(ok("fine")).await;
     assert_eq!(client.read_answer().await.text(), "fine");
     // The connection is reused.
-    client.send(get("/next", "")).await;
+    client.send(get_request("/next", "")).await;
     assert_eq!(upstream.read_request().await.unwrap().target(), "/next");
 }
 
 #[tokio::test]
 async fn http_2_request_trailers_reach_the_upstream() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let setup = TlsSetup::start(&url, "").await;
     let mut client = setup.connect_http_2().await;

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
 use crate::setup::{Menshen, Setup};
 use crate::tls::{connect, write_certificate};
-use crate::upstream::{Reply, TempFolder, UPSTREAM_HOST, Upstream, get, ok, public_route};
+use crate::upstream::{Reply, TempFolder, UPSTREAM_HOST, Upstream, get_request, ok, public_route};
 use crate::wire::Answer;
 
 /// Header lines that two servers could interpret differently, or that some servers do not support.
@@ -118,7 +118,7 @@ async fn later_requests_on_a_connection_are_checked_like_the_first() {
     let sized = format!(
         "POST /one HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nContent-Length: {length}\r\n\r\n{text}"
     );
-    let plain = get("/one", "");
+    let plain = get_request("/one", "");
     for previous in [
         vec![&plain],
         vec![&chunked],

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::tls_setup::{TlsSetup, get_over_http_2};
 use crate::raw_connection::RawConnection;
 use crate::records::Records;
-use crate::upstream::{Reply, Upstream, get, menshen_in_front_of, until};
+use crate::upstream::{Reply, Upstream, get_request, menshen_in_front_of, wait_until};
 
 /// The truncated response for each target: its bytes, and the part of them that is body.
 fn truncated_response(target: &str) -> (Vec<u8>, &'static str) {
@@ -65,7 +65,7 @@ async fn assert_logged_as_truncated(
         telemetry.flush();
         access_lines(&setup.menshen.records, path)
     };
-    until("all access records are written", || lines().len() >= count).await;
+    wait_until("all access records are written", || lines().len() >= count).await;
     for line in lines() {
         assert_eq!(
             (&line["status"], &line["cut"]),
@@ -93,7 +93,7 @@ async fn the_received_part_of_a_truncated_response_is_forwarded_over_http_1() {
         let body = truncated_response(path).1;
         for _ in 0..10 {
             let mut connection = setup.connect_http_1().await;
-            connection.send(get(path, "")).await;
+            connection.send(get_request(path, "")).await;
             let head = connection.read_answer_head().await;
             assert_eq!(head.status, 200, "{path}");
             assert_eq!(head.header("x-kept"), Some("yes"), "{path}");
@@ -131,7 +131,7 @@ async fn every_received_byte_of_a_long_truncated_response_is_forwarded() {
     let upstream = truncating_upstream().await;
     let setup = TlsSetup::start(upstream.url(), "").await;
     let mut connection = setup.connect_http_1().await;
-    connection.send(get("/long", "")).await;
+    connection.send(get_request("/long", "")).await;
     assert_eq!(connection.read_answer_head().await.status, 200);
     assert_eq!(connection.read_to_end().await.len(), 300_000);
     let response = get_over_http_2(&mut setup.connect_http_2().await, "/long").await;
@@ -142,7 +142,7 @@ async fn every_received_byte_of_a_long_truncated_response_is_forwarded() {
     // The same without TLS.
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
-    connection.send(get("/long", "")).await;
+    connection.send(get_request("/long", "")).await;
     assert_eq!(connection.read_answer_head().await.status, 200);
     assert_eq!(connection.read_to_end().await.len(), 300_000);
 }
@@ -168,7 +168,7 @@ async fn a_complete_response_is_not_logged_as_cut() {
         ("/long", 300_000),
     ] {
         let mut connection = setup.connect_http_1().await;
-        connection.send(get(path, "")).await;
+        connection.send(get_request(path, "")).await;
         assert_eq!(connection.read_answer().await.body.len(), bytes);
         let response = get_over_http_2(&mut setup.connect_http_2().await, path).await;
         assert_eq!((response.body.len(), response.is_complete), (bytes, true));
@@ -176,7 +176,7 @@ async fn a_complete_response_is_not_logged_as_cut() {
             telemetry.flush();
             access_lines(&setup.menshen.records, path)
         };
-        until("both access records are written", || lines().len() == 2).await;
+        wait_until("both access records are written", || lines().len() == 2).await;
         for line in lines() {
             assert_eq!(line["bytes"], bytes, "{line}");
             assert!(line.get("cut").is_none(), "{line}");
@@ -192,7 +192,7 @@ async fn the_log_distinguishes_a_client_that_disconnects_from_an_upstream_that_d
     .await;
     let setup = TlsSetup::start(upstream.url(), "").await;
     let mut connection = setup.connect_http_1().await;
-    connection.send(get("/left", "")).await;
+    connection.send(get_request("/left", "")).await;
     assert_eq!(connection.read_answer_head().await.status, 200);
     let telemetry = &setup.menshen.running.live().services().telemetry;
     let lines = || {
@@ -201,6 +201,6 @@ async fn the_log_distinguishes_a_client_that_disconnects_from_an_upstream_that_d
     };
     assert!(lines().is_empty(), "the response has not ended");
     drop(connection);
-    until("its access record is written", || !lines().is_empty()).await;
+    wait_until("its access record is written", || !lines().is_empty()).await;
     assert_eq!(lines()[0]["cut"], "client");
 }

@@ -5,7 +5,7 @@ use tokio::net::TcpStream;
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, SSO_URL};
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of, ok,
+    Reply, UPSTREAM_HOST, Upstream, accept, bind_listener, get_request, menshen_in_front_of, ok,
 };
 
 const WEBSOCKET_HEADERS: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
@@ -149,13 +149,15 @@ async fn an_anonymous_websocket_is_refused_before_it_reaches_the_upstream() {
 
 #[tokio::test]
 async fn any_protocol_is_forwarded_when_both_sides_name_it() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     let headers = "Connection: upgrade\r\nUpgrade: chat/2\r\n";
     // Bytes that follow the request belong to the new protocol.
-    connection.send(format!("{}early", get("/", headers))).await;
+    connection
+        .send(format!("{}early", get_request("/", headers)))
+        .await;
     let mut upstream = accept(&socket).await;
     let requested = upstream.read_request().await.unwrap();
     assert_eq!(requested.single_header("upgrade"), Some("chat/2"));
@@ -207,7 +209,7 @@ async fn an_unrequested_upgrade_is_a_502() {
         .await;
         let menshen = menshen_in_front_of(upstream.url(), "").await;
         let mut connection = RawConnection::open(menshen.address()).await;
-        connection.send(get("/", requested)).await;
+        connection.send(get_request("/", requested)).await;
         assert_eq!(
             connection.read_answer().await.status,
             502,
@@ -230,7 +232,7 @@ async fn an_upgrade_to_http_2_or_tls_is_never_requested() {
         "Upgrade: websocket\r\n",
     ] {
         let mut connection = RawConnection::open(menshen.address()).await;
-        connection.send(get("/", headers)).await;
+        connection.send(get_request("/", headers)).await;
         assert_eq!(connection.read_answer().await.status, 200, "{headers:?}");
         let received = upstream.last_request();
         assert!(

@@ -9,7 +9,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::browser::navigation_headers;
 use crate::raw_connection::RawConnection;
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, menshen_in_front_of, ok, refusing_socket,
+    Reply, UPSTREAM_HOST, Upstream, accept, bind_listener, get_request, menshen_in_front_of, ok,
+    refusing_socket,
 };
 use crate::wire;
 
@@ -24,7 +25,7 @@ async fn an_upstream_that_is_down_is_a_502_in_the_language_of_the_client() {
         .collect();
     for (language, words) in [("zh-CN", "zh"), ("en", "en")] {
         let headers = format!("{html_headers}Accept-Language: {language}\r\n");
-        let page = wire::send(menshen.address(), get("/", &headers).as_bytes()).await;
+        let page = wire::send(menshen.address(), get_request("/", &headers).as_bytes()).await;
         assert_eq!(page.status, 502);
         let kind = page.header("content-type").unwrap();
         assert!(kind.starts_with("text/html"), "{kind}");
@@ -38,7 +39,11 @@ async fn an_upstream_that_is_down_is_a_502_in_the_language_of_the_client() {
             "the page must not reveal the upstream address"
         );
     }
-    let json = wire::send(menshen.address(), get("/", "Accept: */*\r\n").as_bytes()).await;
+    let json = wire::send(
+        menshen.address(),
+        get_request("/", "Accept: */*\r\n").as_bytes(),
+    )
+    .await;
     assert_eq!(json.status, 502);
     assert_eq!(
         json.header("content-type"),
@@ -65,11 +70,11 @@ async fn a_response_time_out_is_a_504() {
     let menshen = menshen_in_front_of(upstream.url(), "limits.response = \"200ms\"").await;
     let mut connection = RawConnection::open(menshen.address()).await;
     for target in ["/silent", "/half", "/interim"] {
-        connection.send(get(target, "")).await;
+        connection.send(get_request(target, "")).await;
         assert_eq!(connection.read_answer().await.status, 504, "{target}");
     }
     // The client's connection stays usable.
-    connection.send(get("/", "")).await;
+    connection.send(get_request("/", "")).await;
     assert_eq!(connection.read_answer().await.text(), "fine");
 }
 
@@ -101,24 +106,24 @@ async fn a_response_that_is_not_http_is_a_502() {
     let menshen = menshen_in_front_of(upstream.url(), "").await;
     for (number, answer) in answers.iter().enumerate() {
         let target = format!("/{number}");
-        let response = wire::send(menshen.address(), get(&target, "").as_bytes()).await;
+        let response = wire::send(menshen.address(), get_request(&target, "").as_bytes()).await;
         assert_eq!(response.status, 502, "{answer:?}: {response:?}");
         assert_eq!(
             response.header("content-type"),
             Some("application/problem+json")
         );
     }
-    let response = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+    let response = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
     assert_eq!(response.text(), "fine");
 }
 
 #[tokio::test]
 async fn an_endless_response_head_is_a_502() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen =
         menshen_in_front_of(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     let mut client = RawConnection::open(menshen.address()).await;
-    client.send(get("/", "")).await;
+    client.send(get_request("/", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.read_request().await.unwrap();
     let writing = tokio::spawn(async move {
@@ -145,7 +150,7 @@ async fn an_https_upstream_with_an_untrusted_certificate_is_a_502() {
         .with_single_cert(vec![pair.cert.der().clone()], key.into())
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let port = socket.local_addr().unwrap().port();
     let serving = tokio::spawn(async move {
         let connection = accept(&socket).await;
@@ -159,7 +164,7 @@ async fn an_https_upstream_with_an_untrusted_certificate_is_a_502() {
         request
     });
     let menshen = menshen_in_front_of(&format!("https://localhost:{port}"), "").await;
-    let response = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+    let response = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
     assert_eq!(response.status, 502, "{}", response.text());
     assert!(!serving.await.unwrap(), "the request was sent");
     assert_eq!(response.header("host"), None);

@@ -12,7 +12,9 @@ use crate::raw_connection::RawConnection;
 use crate::records::Records;
 use crate::setup::{Menshen, Setup};
 use crate::tls::write_certificate;
-use crate::upstream::{TempFolder, accept, get, listener, menshen_in_front_of, ok, public_route};
+use crate::upstream::{
+    TempFolder, accept, bind_listener, get_request, menshen_in_front_of, ok, public_route,
+};
 use crate::wire;
 
 /// The TLS settings of an upstream.
@@ -52,7 +54,7 @@ async fn tls_application(folder: &TempFolder, server_tls: ServerTls<'_>) -> Stri
     };
     let config = builder.with_single_cert(vec![certificate], key).unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let port = socket.local_addr().unwrap().port();
     tokio::spawn(async move {
         loop {
@@ -77,7 +79,7 @@ async fn tls_application(folder: &TempFolder, server_tls: ServerTls<'_>) -> Stri
 /// Sends a request and returns the response text, or the log line about the failure.
 async fn text_or_warning(menshen: &Menshen) -> Result<String, String> {
     let log = Records::process_log();
-    let answer = wire::send(menshen.address(), get("/", "").as_bytes()).await;
+    let answer = wire::send(menshen.address(), get_request("/", "").as_bytes()).await;
     if answer.status == 200 {
         return Ok(answer.text());
     }
@@ -241,7 +243,7 @@ async fn tls_failures_of_old_appliances_are_logged_with_the_remedy() {
         ),
         (Vec::new(), ["closed the connection", "TLS 1.1"]),
     ] {
-        let socket = listener().await;
+        let socket = bind_listener().await;
         let port = socket.local_addr().unwrap().port();
         tokio::spawn(async move {
             let mut connection = accept(&socket).await;

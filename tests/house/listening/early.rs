@@ -5,7 +5,7 @@ use crate::frames::{
 };
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{UPSTREAM_HOST, accept, listener, ok, public_route};
+use crate::upstream::{UPSTREAM_HOST, accept, bind_listener, ok, public_route};
 
 /// The response of an application that does not read the body.
 const REFUSED: &str = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno\n";
@@ -26,7 +26,7 @@ async fn start_menshen(url: &str) -> Menshen {
 
 #[tokio::test]
 async fn over_http_2_no_stream_is_reset_while_its_client_sends() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen = start_menshen(&format!("http://{}", socket.local_addr().unwrap())).await;
     for path in ["/in", "/small", "/", "/.menshen/x"] {
         for length in [&[][..], &[("content-length", "50000")]] {
@@ -73,7 +73,7 @@ async fn over_http_2_no_stream_is_reset_while_its_client_sends() {
 
 #[tokio::test]
 async fn over_http_1_the_connection_stays_open_while_the_client_sends() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen = start_menshen(&format!("http://{}", socket.local_addr().unwrap())).await;
     let body = vec![b'x'; 2_000_000];
     for (path, status) in [
@@ -137,7 +137,7 @@ async fn a_client_that_never_stops_sending_is_disconnected() {
 
 #[tokio::test]
 async fn a_body_that_the_application_reads_still_arrives() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen = start_menshen(&format!("http://{}", socket.local_addr().unwrap())).await;
     let mut connection = RawConnection::open(menshen.address()).await;
     connection

@@ -13,7 +13,8 @@ use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
 use crate::setup::{Menshen, ROUTES, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 use crate::upstream::{
-    Reply, UPSTREAM_HOST, Upstream, accept, get, listener, ok, public_route, until,
+    Reply, UPSTREAM_HOST, Upstream, accept, bind_listener, get_request, ok, public_route,
+    wait_until,
 };
 use crate::wire::Answer;
 
@@ -40,7 +41,7 @@ fn times_reached(menshen: &Menshen, key: &str) -> u64 {
 
 #[tokio::test]
 async fn a_response_that_the_client_does_not_read_over_http_2_frees_its_upstream() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let menshen = start_menshen(&url, SHORT_INTERVAL).await;
     for (window, length) in [(0, 100_000), (1, 100_000), (9_000, 100_000)] {
@@ -98,7 +99,7 @@ async fn own_pages_that_the_client_does_not_read_are_not_kept() {
 
 #[tokio::test]
 async fn a_client_that_reads_gets_the_whole_response_of_a_slow_upstream() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let menshen = start_menshen(&url, SHORT_INTERVAL).await;
     let mut first = Frames::open(menshen.address(), 1 << 20).await;
@@ -106,7 +107,7 @@ async fn a_client_that_reads_gets_the_whole_response_of_a_slow_upstream() {
     first.get(1, UPSTREAM_HOST, "/").await;
     let mut upstreams = [accept(&socket).await];
     upstreams[0].read_request().await.unwrap();
-    second.send(get("/", "")).await;
+    second.send(get_request("/", "")).await;
     let mut other = accept(&socket).await;
     other.read_request().await.unwrap();
     let [upstream] = &mut upstreams;
@@ -139,7 +140,7 @@ fn send_slowly(mut client: RawConnection<TcpStream>) -> JoinHandle<Vec<u8>> {
 
 #[tokio::test]
 async fn an_upload_of_a_byte_at_a_time_is_aborted() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let menshen = start_menshen(&url, SHORT_INTERVAL).await;
     // An upload to the application.
@@ -170,7 +171,7 @@ async fn an_upload_of_a_byte_at_a_time_is_aborted() {
 
 #[tokio::test]
 async fn a_steady_upload_passes_however_late_the_upstream_responds() {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let menshen = start_menshen(&url, LONG_INTERVAL).await;
     let mut client = RawConnection::open(menshen.address()).await;
@@ -194,10 +195,10 @@ async fn a_client_that_sends_requests_and_reads_nothing_is_disconnected() {
     let upstream = Upstream::start(|_| Reply::KeepAlive(ok(vec![b'x'; 1 << 20]))).await;
     let menshen = start_menshen(upstream.url(), SHORT_INTERVAL).await;
     let mut client = RawConnection::open(menshen.address()).await;
-    let all = get("/", "").repeat(1_000);
+    let all = get_request("/", "").repeat(1_000);
     // The server may close the connection before it has read all requests.
     let _ = client.try_send(all).await;
-    until("the connection is cut off", || {
+    wait_until("the connection is cut off", || {
         times_reached(&menshen, "download_bytes_min") == 1
     })
     .await;
@@ -225,19 +226,19 @@ async fn connections_beyond_the_limit_of_a_client_are_closed_and_others_are_serv
     }
     for _ in 0..3 {
         let mut third = RawConnection::open(menshen.address()).await;
-        let _ = third.try_send(get("/echo", "")).await;
+        let _ = third.try_send(get_request("/echo", "")).await;
         assert!(third.read_to_end().await.is_empty());
     }
     assert_eq!(times_reached(&menshen, "connections_per_client_max"), 3);
     let mut other = connect_from(2, menshen.address()).await;
-    other.send(get("/echo", "")).await;
+    other.send(get_request("/echo", "")).await;
     assert_eq!(other.read_answer().await.status, 200);
     // A closed connection makes room for another.
     drop(websockets);
     let retrying = async {
         loop {
             let mut retrying = RawConnection::open(menshen.address()).await;
-            let _ = retrying.try_send(get("/echo", "")).await;
+            let _ = retrying.try_send(get_request("/echo", "")).await;
             if retrying
                 .try_read_answer()
                 .await
@@ -266,12 +267,12 @@ async fn a_trusted_proxy_is_not_limited_as_a_client() {
     let mut waiting = Vec::new();
     for number in 1..=3 {
         let mut connection = RawConnection::open(menshen.address()).await;
-        connection.send(get("/hang", "")).await;
-        until("it is asked", || upstream.received().len() == number).await;
+        connection.send(get_request("/hang", "")).await;
+        wait_until("it is asked", || upstream.received().len() == number).await;
         waiting.push(connection);
     }
     let mut connection = RawConnection::open(menshen.address()).await;
-    connection.send(get("/", "")).await;
+    connection.send(get_request("/", "")).await;
     assert_eq!(connection.read_answer().await.text(), "fine");
 }
 
@@ -288,11 +289,11 @@ async fn requests_beyond_the_limit_of_a_client_are_503_and_others_are_served() {
     streams.get(1, UPSTREAM_HOST, "/hang").await;
     streams.get(3, UPSTREAM_HOST, "/hang").await;
     let mut third = RawConnection::open(menshen.address()).await;
-    third.send(get("/hang", "")).await;
-    until("three are under way", || upstream.received().len() == 3).await;
+    third.send(get_request("/hang", "")).await;
+    wait_until("three are under way", || upstream.received().len() == 3).await;
     for path in ["/", "/.menshen/ping"] {
         let mut connection = RawConnection::open(menshen.address()).await;
-        connection.send(get(path, "")).await;
+        connection.send(get_request(path, "")).await;
         let answer = connection.read_answer().await;
         assert_eq!(answer.status, 503, "{path}");
         assert!(answer.header("retry-after").is_some());
@@ -304,14 +305,14 @@ async fn requests_beyond_the_limit_of_a_client_are_503_and_others_are_served() {
     assert!(String::from_utf8_lossy(&streams.body(5).await).contains("Too many requests"));
     assert_eq!(times_reached(&menshen, "requests_per_client_max"), 3);
     let mut other = connect_from(2, menshen.address()).await;
-    other.send(get("/", "")).await;
+    other.send(get_request("/", "")).await;
     assert_eq!(other.read_answer().await.text(), "fine");
     // A request that ends makes room for another.
     drop(third);
     let retrying = async {
         loop {
             let mut connection = RawConnection::open(menshen.address()).await;
-            connection.send(get("/", "")).await;
+            connection.send(get_request("/", "")).await;
             if connection.read_answer().await.status == 200 {
                 break;
             }
@@ -333,11 +334,14 @@ async fn send_hanging_requests(
     for client in clients {
         let mut connection = RawConnection::open(menshen.address()).await;
         connection
-            .send(get("/hang", &format!("X-Forwarded-For: {client}\r\n")))
+            .send(get_request(
+                "/hang",
+                &format!("X-Forwarded-For: {client}\r\n"),
+            ))
             .await;
         hanging.push(connection);
     }
-    until("all of them are under way", || {
+    wait_until("all of them are under way", || {
         upstream.received().len() == before + clients.len()
     })
     .await;
@@ -347,7 +351,7 @@ async fn send_hanging_requests(
 async fn ask_as(menshen: &Menshen, client: &str) -> Answer {
     let mut connection = RawConnection::open(menshen.address()).await;
     connection
-        .send(get("/", &format!("X-Forwarded-For: {client}\r\n")))
+        .send(get_request("/", &format!("X-Forwarded-For: {client}\r\n")))
         .await;
     connection.read_answer().await
 }
@@ -436,17 +440,19 @@ async fn one_client_cannot_use_up_an_upstream() {
         let mut hanging = Vec::new();
         for _ in 0..share {
             let mut connection = RawConnection::open(menshen.address()).await;
-            connection.send(get("/hang", &named(busy_client))).await;
+            connection
+                .send(get_request("/hang", &named(busy_client)))
+                .await;
             hanging.push(connection);
         }
         expected += share;
-        until("all of them are under way", || {
+        wait_until("all of them are under way", || {
             upstream.received().len() == expected
         })
         .await;
         for (client, status) in [(same_client, 503), (other, 200)] {
             let mut connection = RawConnection::open(menshen.address()).await;
-            connection.send(get("/", &named(client))).await;
+            connection.send(get_request("/", &named(client))).await;
             let answer = connection.read_answer().await;
             assert_eq!(answer.status, status, "{client}");
             assert_eq!(answer.header("retry-after").is_some(), status == 503);
@@ -458,11 +464,11 @@ async fn one_client_cannot_use_up_an_upstream() {
     let mut hanging = Vec::new();
     for _ in 0..=share {
         let mut connection = RawConnection::open(menshen.address()).await;
-        connection.send(get("/hang", "")).await;
+        connection.send(get_request("/hang", "")).await;
         hanging.push(connection);
     }
     expected += share + 1;
-    until("all of them are under way", || {
+    wait_until("all of them are under way", || {
         upstream.received().len() == expected
     })
     .await;

@@ -2,7 +2,7 @@
 
 use crate::frames::{DISTRUST_LOOPBACK, Frames, HEADERS, HTTP2_WITHOUT_TLS, RST_STREAM};
 use crate::setup::{Menshen, Setup};
-use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, ok, public_route, until};
+use crate::upstream::{Reply, UPSTREAM_HOST, Upstream, ok, public_route, wait_until};
 
 const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
 
@@ -26,7 +26,7 @@ async fn request_and_reset(client: &mut Frames, upstream: &Upstream, stream: u32
         return false;
     }
     let mut closed = false;
-    until("it is asked", || {
+    wait_until("it is asked", || {
         closed = client.is_closed();
         closed || upstream.received().len() > received_before
     })

@@ -12,7 +12,7 @@ use super::{config_text, echo_setup};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, Setup};
 use crate::tls::{connect, write_certificate};
-use crate::upstream::{TempFolder, UPSTREAM_HOST, get};
+use crate::upstream::{TempFolder, UPSTREAM_HOST, get_request};
 use crate::wire::Answer;
 
 /// Lines of `[server]` with a certificate and optionally a second one.
@@ -46,7 +46,7 @@ async fn http_1_is_served_over_tls_and_the_upstream_learns_the_scheme() {
                 .unwrap(),
         );
         connection
-            .send(get(
+            .send(get_request(
                 "/echo",
                 "X-Forwarded-Proto: http\r\nX-Forwarded-Port: 1\r\n",
             ))
@@ -57,7 +57,8 @@ async fn http_1_is_served_over_tls_and_the_upstream_learns_the_scheme() {
         assert_eq!(answer.echoed("x-forwarded-port"), ["443"]);
     }
     // A client without TLS is not served.
-    let answer = crate::wire::try_send(menshen.address(), get("/echo", "").as_bytes()).await;
+    let answer =
+        crate::wire::try_send(menshen.address(), get_request("/echo", "").as_bytes()).await;
     assert!(answer.is_none(), "{answer:?}");
     assert_eq!(menshen.app.requests(), 2);
 }
@@ -221,7 +222,7 @@ async fn a_reload_replaces_the_certificates_and_closes_no_connection() {
             .await
             .is_err()
     );
-    http_1.send(get("/echo", "")).await;
+    http_1.send(get_request("/echo", "")).await;
     assert_eq!(http_1.read_answer().await.status, 200);
     let get = Request::get("https://up.test/echo");
     assert_eq!(

@@ -4,7 +4,7 @@ use jsonwebtoken::Algorithm;
 use menshen::clock::{Clock, Timestamp};
 use menshen::face::page::Cause;
 
-use super::{Row, all_refused, refused, row};
+use super::{Row, assert_all_refused, assert_refused_then_accepted, row};
 use crate::provider::{EndpointFault, Misbehavior, Provider};
 
 /// The endpoints that a login calls, in this order.
@@ -15,14 +15,18 @@ const ENDPOINTS: [(&str, &str); 4] = [
     ("userinfo", "userinfo"),
 ];
 
-/// A row for every endpoint; `says` follows the name of the call in the audit line.
-fn everywhere(what: &'static str, odd: &EndpointFault, says: &'static str) -> Vec<Row> {
+/// The same fault at each endpoint.
+fn rows_for_all_endpoints(
+    what: &'static str,
+    fault: &EndpointFault,
+    logged_error: &'static str,
+) -> Vec<Row> {
     let one = |(endpoint, _): (&'static str, &str)| {
         row(
             what,
-            Misbehavior::Fault(endpoint, odd.clone()),
+            Misbehavior::Fault(endpoint, fault.clone()),
             Cause::ProviderUnreachable,
-            says,
+            logged_error,
         )
     };
     ENDPOINTS.into_iter().map(one).collect()
@@ -30,28 +34,32 @@ fn everywhere(what: &'static str, odd: &EndpointFault, says: &'static str) -> Ve
 
 #[tokio::test]
 async fn an_html_page_instead_of_json_is_refused() {
-    all_refused(
+    assert_all_refused(
         Algorithm::ES256,
-        everywhere("a page", &EndpointFault::Html, "something else than JSON"),
+        rows_for_all_endpoints(
+            "an HTML page",
+            &EndpointFault::Html,
+            "something else than JSON",
+        ),
     )
     .await;
-    let bad_gateway = everywhere(
+    let bad_gateway = rows_for_all_endpoints(
         "a gateway's page",
         &EndpointFault::HtmlStatus(502),
         "HTTP status 502",
     );
-    all_refused(Algorithm::ES256, bad_gateway).await;
+    assert_all_refused(Algorithm::ES256, bad_gateway).await;
 }
 
 #[tokio::test]
 async fn no_redirect_is_followed() {
     for status in [301, 302, 303, 307, 308] {
-        let rows = everywhere(
+        let rows = rows_for_all_endpoints(
             "a redirect",
             &EndpointFault::Redirect(status),
             "HTTP status 30",
         );
-        all_refused(Algorithm::ES256, rows).await;
+        assert_all_refused(Algorithm::ES256, rows).await;
     }
 }
 
@@ -59,18 +67,24 @@ async fn no_redirect_is_followed() {
 async fn invalid_json_is_refused() {
     let deep = "[".repeat(100_000);
     for text in ["", "{", "{}{}", "\u{feff}{}", "\u{1f}", deep.as_str()] {
-        let odd = EndpointFault::Json(200, text.to_owned());
-        let rows = everywhere("no JSON", &odd, "something else than JSON");
-        all_refused(Algorithm::ES256, rows).await;
+        let fault = EndpointFault::Json(200, text.to_owned());
+        let rows = rows_for_all_endpoints("no JSON", &fault, "something else than JSON");
+        assert_all_refused(Algorithm::ES256, rows).await;
     }
 }
 
 #[tokio::test]
 async fn json_of_another_shape_is_refused() {
     for text in ["[]", "7", "null", "\"{}\"", "{}"] {
-        let odd = || EndpointFault::Json(200, text.to_owned());
-        let at =
-            |endpoint, cause, says| row(endpoint, Misbehavior::Fault(endpoint, odd()), cause, says);
+        let fault = || EndpointFault::Json(200, text.to_owned());
+        let at = |endpoint, cause, logged_error| {
+            row(
+                endpoint,
+                Misbehavior::Fault(endpoint, fault()),
+                cause,
+                logged_error,
+            )
+        };
         let rows = vec![
             at("discovery", Cause::ProviderMisconfigured, "lacks `issuer`"),
             at(
@@ -85,7 +99,7 @@ async fn json_of_another_shape_is_refused() {
             ),
             at("userinfo", Cause::InvalidProviderResponse, "userinfo"),
         ];
-        all_refused(Algorithm::ES256, rows).await;
+        assert_all_refused(Algorithm::ES256, rows).await;
     }
 }
 
@@ -95,17 +109,17 @@ async fn an_endless_response_is_read_up_to_a_limit() {
         let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
         let provider = Provider::start(&clock, Algorithm::ES256).await;
         let menshen = provider.setup("").start().await;
-        let how = Misbehavior::Fault(endpoint, EndpointFault::Endless);
+        let misbehavior = Misbehavior::Fault(endpoint, EndpointFault::Endless);
         let row = row(
-            "no end",
-            how,
+            "an endless response",
+            misbehavior,
             Cause::ProviderUnreachable,
             "answered with more than",
         );
-        refused(&provider, &menshen, &row, "en").await;
+        assert_refused_then_accepted(&provider, &menshen, &row, "en").await;
         let error = menshen.audit()[0]["error"].as_str().unwrap().to_owned();
         assert!(error.contains(call), "{endpoint}: {error}");
-        // The bytes read, and those in the buffers on the way.
+        // Counts the bytes that were read and those in the buffers of the connection.
         let streamed = provider.streamed();
         assert!(
             streamed < 16 << 20,
@@ -116,32 +130,36 @@ async fn an_endless_response_is_read_up_to_a_limit() {
 
 #[tokio::test]
 async fn a_missing_response_times_out() {
-    let mut waiting = Vec::new();
+    let mut attempts = Vec::new();
     for (endpoint, _) in ENDPOINTS {
-        for odd in [EndpointFault::NoResponse, EndpointFault::UnfinishedBody] {
-            waiting.push(async move {
+        for fault in [EndpointFault::NoResponse, EndpointFault::UnfinishedBody] {
+            attempts.push(async move {
                 let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
                 let provider = Provider::start(&clock, Algorithm::ES256).await;
                 let menshen = provider.setup("").start().await;
-                let how = Misbehavior::Fault(endpoint, odd);
+                let misbehavior = Misbehavior::Fault(endpoint, fault);
                 let row = row(
-                    "silence",
-                    how,
+                    "no response",
+                    misbehavior,
                     Cause::ProviderUnreachable,
                     "not answered in time",
                 );
-                refused(&provider, &menshen, &row, "zh-CN").await;
+                assert_refused_then_accepted(&provider, &menshen, &row, "zh-CN").await;
             });
         }
     }
-    futures_util::future::join_all(waiting).await;
+    futures_util::future::join_all(attempts).await;
 }
 
 #[tokio::test]
 async fn an_incomplete_response_is_refused() {
-    all_refused(
+    assert_all_refused(
         Algorithm::ES256,
-        everywhere("a cut", &EndpointFault::Disconnect, "exchange"),
+        rows_for_all_endpoints(
+            "a closed connection",
+            &EndpointFault::Disconnect,
+            "exchange",
+        ),
     )
     .await;
 }
@@ -154,13 +172,13 @@ async fn different_errors_of_the_provider_are_distinguished() {
     };
     let rows = vec![
         row(
-            "a client it does not know",
+            "an unknown client",
             error(401, "invalid_client"),
             Cause::ProviderMisconfigured,
             "invalid_client",
         ),
         row(
-            "a client that may not",
+            "an unauthorized client",
             error(400, "unauthorized_client"),
             Cause::ProviderMisconfigured,
             "unauthorized_client",
@@ -172,17 +190,17 @@ async fn different_errors_of_the_provider_are_distinguished() {
             "invalid_client",
         ),
         row(
-            "busy",
+            "temporarily unavailable",
             error(503, "temporarily_unavailable"),
             Cause::ProviderUnreachable,
             "HTTP status 503",
         ),
         row(
-            "too many",
+            "too many requests",
             error(429, "slow_down"),
             Cause::ProviderBusy,
             "429",
         ),
     ];
-    all_refused(Algorithm::ES256, rows).await;
+    assert_all_refused(Algorithm::ES256, rows).await;
 }

@@ -4,7 +4,7 @@ use jsonwebtoken::Algorithm;
 use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
-use super::{Row, all_refused, browser_with_language, is_refusal, row_with};
+use super::{Row, assert_all_refused, assert_refusal_page, browser_with_language, row_with};
 use crate::browser::Browser;
 use crate::provider::{Misbehavior, Provider, start_url};
 use crate::raw_connection::RawConnection;
@@ -12,15 +12,15 @@ use crate::tls;
 use crate::upstream::TempFolder;
 
 /// Replaces a member of the metadata; null removes it.
-fn says(what: &'static str, name: &'static str, value: Value, reason: &'static str) -> Row {
+fn with_member(what: &'static str, name: &'static str, value: Value, reason: &'static str) -> Row {
     let change = move |provider: &Provider| {
         let value = value.clone();
-        provider.misbehave(Misbehavior::json("discovery", move |said| {
-            let said = said.as_object_mut().unwrap();
+        provider.misbehave(Misbehavior::json("discovery", move |metadata| {
+            let members = metadata.as_object_mut().unwrap();
             if value.is_null() {
-                said.remove(name);
+                members.remove(name);
             } else {
-                said.insert(name.to_owned(), value.clone());
+                members.insert(name.to_owned(), value.clone());
             }
         }));
     };
@@ -30,47 +30,52 @@ fn says(what: &'static str, name: &'static str, value: Value, reason: &'static s
 #[tokio::test]
 async fn metadata_of_another_issuer_or_without_required_members_is_refused() {
     let rows = vec![
-        says(
+        with_member(
             "another issuer",
             "issuer",
             json!("https://evil.test"),
             "https://evil.test",
         ),
-        says("no issuer", "issuer", Value::Null, "issuer"),
-        says(
-            "an issuer that is no text",
+        with_member("no issuer", "issuer", Value::Null, "issuer"),
+        with_member(
+            "an issuer that is not a string",
             "issuer",
             json!(["x"]),
             "issuer",
         ),
-        says("no keys", "jwks_uri", Value::Null, "jwks_uri"),
-        says("keys nowhere", "jwks_uri", json!("/keys"), "jwks_uri"),
-        says(
+        with_member("no keys", "jwks_uri", Value::Null, "jwks_uri"),
+        with_member(
+            "a relative URL of the keys",
+            "jwks_uri",
+            json!("/keys"),
+            "jwks_uri",
+        ),
+        with_member(
             "keys in a file",
             "jwks_uri",
             json!("file:///etc/passwd"),
             "jwks_uri",
         ),
-        says(
+        with_member(
             "keys with credentials",
             "jwks_uri",
             json!("http://a:b@127.0.0.1/keys"),
             "jwks_uri",
         ),
-        says(
-            "a script to log in by",
+        with_member(
+            "a script as login page",
             "authorization_endpoint",
             json!("javascript:alert(1)"),
             "authorization_endpoint",
         ),
-        says(
+        with_member(
             "a token endpoint that is a number",
             "token_endpoint",
             json!(7),
             "token_endpoint",
         ),
     ];
-    all_refused(Algorithm::ES256, rows).await;
+    assert_all_refused(Algorithm::ES256, rows).await;
 }
 
 /// Metadata is cached for an hour, so each row has its own instance.
@@ -81,12 +86,12 @@ async fn metadata_without_a_needed_endpoint_is_reported_in_the_log() {
         ("token_endpoint", "en"),
     ] {
         let provider = Provider::new().await;
-        let row = says("nothing", name, Value::Null, name);
+        let row = with_member("a missing endpoint", name, Value::Null, name);
         (row.misbehave)(&provider);
         let menshen = provider.setup("").start().await;
         let mut browser = browser_with_language(&menshen, language);
         let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
-        is_refusal(&menshen, &browser, &page, &row, language);
+        assert_refusal_page(&menshen, &browser, &page, &row, language);
         assert_eq!(provider.calls("token"), 0);
         provider.behave();
         let menshen = provider.setup("").start().await;
@@ -105,24 +110,24 @@ async fn an_https_provider_cannot_name_http_endpoints() {
         "[connector.keycloak]\nca = '{}'",
         folder.path("op.pem").display()
     );
-    let trusting = |text: String| text.replace("[connector.keycloak]", &ca);
+    let with_ca = |text: String| text.replace("[connector.keycloak]", &ca);
     for name in [
         "jwks_uri",
         "token_endpoint",
         "userinfo_endpoint",
         "authorization_endpoint",
     ] {
-        let row = says("plain http", name, json!(plain.url("/keys")), name);
+        let row = with_member("plain http", name, json!(plain.url("/keys")), name);
         (row.misbehave)(&provider);
-        let more = trusting(provider.toml("keycloak"));
+        let tables = with_ca(provider.toml("keycloak"));
         let menshen = crate::setup::Setup::default()
             .clock(provider.clock())
-            .tables(&more)
+            .tables(&tables)
             .start()
             .await;
         let mut browser = browser_with_language(&menshen, "en");
         let page = browser.follow(&start_url("keycloak")).await;
-        is_refusal(&menshen, &browser, &page, &row, "en");
+        assert_refusal_page(&menshen, &browser, &page, &row, "en");
         provider.behave();
         // With https endpoints the login succeeds.
         menshen.advance(std::time::Duration::from_secs(3));

@@ -7,13 +7,13 @@ use crate::provider::{Misbehavior, Provider};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, Setup};
 
 /// Two providers with one clock, and an instance of menshen with both.
-async fn two() -> (Provider, Provider, Menshen) {
+async fn two_providers() -> (Provider, Provider, Menshen) {
     let a = Provider::new().await;
     let b = Provider::start(a.clock(), jsonwebtoken::Algorithm::ES256).await;
-    let more = format!("{}{}{NO_LOGIN_LIMITS}", a.toml("a"), b.toml("b"));
+    let tables = format!("{}{}{NO_LOGIN_LIMITS}", a.toml("a"), b.toml("b"));
     let menshen = Setup::default()
         .clock(a.clock())
-        .tables(&more)
+        .tables(&tables)
         .start()
         .await;
     (a, b, menshen)
@@ -22,12 +22,12 @@ async fn two() -> (Provider, Provider, Menshen) {
 fn parameter(url: &str, name: &str) -> String {
     let url = url::Url::parse(url).unwrap();
     let mut pairs = url.query_pairs();
-    let found = pairs.find(|(key, _)| key == name);
-    found.expect("the parameter is there").1.into_owned()
+    let pair = pairs.find(|(key, _)| key == name);
+    pair.expect("the URL has the parameter").1.into_owned()
 }
 
-/// The URL with other values of these parameters.
-fn with(url: &str, values: &[(&str, &str)]) -> String {
+/// The URL with these values of its parameters.
+fn with_parameters(url: &str, values: &[(&str, &str)]) -> String {
     let mut url = url::Url::parse(url).unwrap();
     let pairs: Vec<_> = url.query_pairs().into_owned().collect();
     let mut query = url.query_pairs_mut();
@@ -50,17 +50,17 @@ fn assert_no_session(browser: &Browser) {
 
 #[tokio::test]
 async fn a_response_of_one_provider_is_refused_at_the_callback_of_another() {
-    let (a, b, menshen) = two().await;
+    let (a, b, menshen) = two_providers().await;
     let mut browser = Browser::new(&menshen);
     let back = a.callback_url(&mut browser, "a", "zhangsan").await;
-    let there = back.replace("/callback/a", "/callback/b");
-    let page = browser.follow(&there).await;
+    let wrong_callback = back.replace("/callback/a", "/callback/b");
+    let page = browser.follow(&wrong_callback).await;
     assert_eq!(page.answer.status, 400);
-    let forged = [
+    let allowed = [
         Some(Cause::FlowCookieForged),
         Some(Cause::FlowCookieMissing),
     ];
-    assert!(forged.contains(&page.cause()), "{:?}", page.cause());
+    assert!(allowed.contains(&page.cause()), "{:?}", page.cause());
     assert_no_session(&browser);
     assert_eq!((a.calls("token"), b.calls("token")), (0, 0));
     // Its own callback accepts it.
@@ -72,7 +72,7 @@ async fn a_response_of_one_provider_is_refused_at_the_callback_of_another() {
 #[tokio::test]
 async fn a_code_of_one_provider_is_never_sent_to_another() {
     for (from, to) in [("a", "b"), ("b", "a")] {
-        let (a, b, menshen) = two().await;
+        let (a, b, menshen) = two_providers().await;
         let provider = |id| if id == "a" { &a } else { &b };
         let mut browser = Browser::new(&menshen);
         let code = provider(from)
@@ -81,15 +81,15 @@ async fn a_code_of_one_provider_is_never_sent_to_another() {
         let state = provider(to)
             .callback_url(&mut browser, to, "zhangsan")
             .await;
-        // The state of one login, everything else of the other.
-        let mixed = with(
+        // The state of one login, the code and the issuer of the other.
+        let mixed_up = with_parameters(
             &state,
             &[
                 ("code", &parameter(&code, "code")),
                 ("iss", &parameter(&code, "iss")),
             ],
         );
-        let answer = browser.visit(&mixed).await;
+        let answer = browser.visit(&mixed_up).await;
         assert_eq!(
             (answer.status, answer.cause()),
             (400, Some(Cause::InvalidProviderResponse))
@@ -106,15 +106,15 @@ async fn a_code_of_one_provider_is_never_sent_to_another() {
 
 #[tokio::test]
 async fn a_provider_without_iss_gets_no_session_from_the_code_of_another() {
-    let (a, b, menshen) = two().await;
+    let (a, b, menshen) = two_providers().await;
     for provider in [&a, &b] {
         provider.set(|settings| settings.sends_iss = false);
     }
     let mut browser = Browser::new(&menshen);
     let code = a.callback_url(&mut browser, "a", "zhangsan").await;
     let state = b.callback_url(&mut browser, "b", "zhangsan").await;
-    let mixed = with(&state, &[("code", &parameter(&code, "code"))]);
-    let answer = browser.visit(&mixed).await;
+    let mixed_up = with_parameters(&state, &[("code", &parameter(&code, "code"))]);
+    let answer = browser.visit(&mixed_up).await;
     // B refuses the code, and the login through B starts again.
     let to = answer
         .header("location")
@@ -144,7 +144,7 @@ async fn a_repeated_response_is_redeemed_once() {
     assert!(session(&tabs[0]).is_some());
     assert!(tabs.iter().all(|tab| session(tab) == session(&tabs[0])));
     assert_eq!(provider.code_grants(), 1);
-    // Later, without the state of this login: the session exists, and the response is ignored.
+    // After the login has expired, the response is ignored, because the session exists.
     menshen.advance(std::time::Duration::from_secs(300));
     let page = tabs[0].follow(&back).await;
     assert_eq!(page.answer.status, 200);
@@ -156,12 +156,12 @@ async fn a_code_of_another_browser_is_refused() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut attacker = Browser::new(&menshen);
-    let bait = provider
+    let attacker_callback = provider
         .callback_url(&mut attacker, "keycloak", "lisi")
         .await;
     // A browser without a pending login.
     let mut victim = Browser::new(&menshen);
-    let page = victim.follow(&bait).await;
+    let page = victim.follow(&attacker_callback).await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (400, Some(Cause::FlowCookieMissing))
@@ -169,11 +169,14 @@ async fn a_code_of_another_browser_is_refused() {
     assert_eq!(victim.cookies(), []);
     assert_eq!(provider.calls("token"), 0);
     // A browser with a pending login of its own, and the code of the other.
-    let own = provider
+    let victim_callback = provider
         .callback_url(&mut victim, "keycloak", "zhangsan")
         .await;
-    let injected = with(&own, &[("code", &parameter(&bait, "code"))]);
-    let answer = victim.visit(&injected).await;
+    let mixed_up = with_parameters(
+        &victim_callback,
+        &[("code", &parameter(&attacker_callback, "code"))],
+    );
+    let answer = victim.visit(&mixed_up).await;
     assert_no_session(&victim);
     let to = answer
         .header("location")
@@ -190,16 +193,19 @@ async fn without_pkce_the_nonce_still_binds_the_code_to_its_login() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut attacker = Browser::new(&menshen);
-    let bait = provider
+    let attacker_callback = provider
         .callback_url(&mut attacker, "keycloak", "lisi")
         .await;
     let mut victim = Browser::new(&menshen);
-    let own = provider
+    let victim_callback = provider
         .callback_url(&mut victim, "keycloak", "zhangsan")
         .await;
     provider.forget_challenges();
-    let injected = with(&own, &[("code", &parameter(&bait, "code"))]);
-    let answer = victim.visit(&injected).await;
+    let mixed_up = with_parameters(
+        &victim_callback,
+        &[("code", &parameter(&attacker_callback, "code"))],
+    );
+    let answer = victim.visit(&mixed_up).await;
     assert_eq!(
         (answer.status, answer.cause()),
         (400, Some(Cause::InvalidProviderResponse))
@@ -211,7 +217,7 @@ async fn without_pkce_the_nonce_still_binds_the_code_to_its_login() {
 
 #[tokio::test]
 async fn providers_share_no_people_and_accept_no_tokens_of_each_other() {
-    let (a, b, menshen) = two().await;
+    let (a, b, menshen) = two_providers().await;
     let mut browser = Browser::new(&menshen);
     assert_eq!(
         a.sign_in(&mut browser, "a", "zhangsan").await.answer.status,
@@ -228,9 +234,9 @@ async fn providers_share_no_people_and_accept_no_tokens_of_each_other() {
     // B sends an ID token that A signed for the same client id.
     let claims = a.access_token_claims("lisi", crate::provider::CLIENT_ID);
     let key = a.signing_key();
-    b.misbehave(Misbehavior::token(move |own, _| {
+    b.misbehave(Misbehavior::token(move |expected, _| {
         let mut claims = claims.clone();
-        claims["nonce"] = own["nonce"].clone();
+        claims["nonce"] = expected["nonce"].clone();
         key.sign(&claims, &serde_json::json!({}))
     }));
     let mut other = Browser::new(&menshen);

@@ -21,16 +21,16 @@ allow = "'财务部' in user.groups"
 
 /// The expected state of the session after the refresh.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Then {
-    /// It has ended, and the log says why.
-    Over(&'static str),
+enum AfterRefresh {
+    /// It has ended, and the log logged_error why.
+    Ended(&'static str),
     /// It continues unchanged.
-    Stays,
+    Unchanged,
     /// It continues, but the route denies access.
-    Loses,
+    Denied,
 }
 
-async fn signed_in(provider: &Provider) -> (Menshen, Browser) {
+async fn sign_in(provider: &Provider) -> (Menshen, Browser) {
     let menshen = provider.setup("").routes(ROUTES).start().await;
     let mut browser = Browser::new(&menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
@@ -38,52 +38,61 @@ async fn signed_in(provider: &Provider) -> (Menshen, Browser) {
     (menshen, browser)
 }
 
-async fn check(menshen: &Menshen, browser: &mut Browser) -> Then {
+async fn visit_after_refresh(menshen: &Menshen, browser: &mut Browser) -> AfterRefresh {
     let answer = browser.visit(&format!("{SSO_URL}/echo")).await;
     match answer.status {
-        200 => Then::Stays,
-        403 => Then::Loses,
+        200 => AfterRefresh::Unchanged,
+        403 => AfterRefresh::Denied,
         302 | 303 => {
             let audit = menshen.audit();
-            let gone = audit.iter().rfind(|line| line["event"] == "refresh-gone");
-            let gone = gone.unwrap_or_else(|| panic!("no word of it: {audit:?}"));
-            let error = gone["error"].as_str().unwrap_or_default().to_owned();
-            Then::Over(Box::leak(error.into_boxed_str()))
+            let record = audit.iter().rfind(|line| line["event"] == "refresh-gone");
+            let record = record.unwrap_or_else(|| panic!("no refresh-gone record: {audit:?}"));
+            let error = record["error"].as_str().unwrap_or_default().to_owned();
+            AfterRefresh::Ended(Box::leak(error.into_boxed_str()))
         }
         other => panic!("{other}: {}", answer.text()),
     }
 }
 
-async fn refreshed(what: &str, misbehave: impl FnOnce(&Provider), then: Then) {
+async fn assert_after_refresh(
+    what: &str,
+    misbehave: impl FnOnce(&Provider),
+    expected: AfterRefresh,
+) {
     let provider = Provider::new().await;
-    let (menshen, mut browser) = signed_in(&provider).await;
+    let (menshen, mut browser) = sign_in(&provider).await;
     // The same refresh succeeds when the provider behaves.
     menshen.advance(LIFETIME);
     assert_eq!(
-        check(&menshen, &mut browser).await,
-        Then::Stays,
-        "{what}: unbent"
+        visit_after_refresh(&menshen, &mut browser).await,
+        AfterRefresh::Unchanged,
+        "{what}: before the misbehavior"
     );
     assert_eq!(provider.refresh_grants(), 1, "{what}");
     misbehave(&provider);
     menshen.advance(LIFETIME);
-    match (check(&menshen, &mut browser).await, then) {
-        (Then::Over(error), Then::Over(says)) => assert!(error.contains(says), "{what}: {error}"),
-        (is, then) => assert_eq!(is, then, "{what}"),
+    match (visit_after_refresh(&menshen, &mut browser).await, expected) {
+        (AfterRefresh::Ended(error), AfterRefresh::Ended(logged_error)) => {
+            assert!(error.contains(logged_error), "{what}: {error}")
+        }
+        (actual, expected) => assert_eq!(actual, expected, "{what}"),
     }
-    if let Then::Over(_) = then {
+    if let AfterRefresh::Ended(_) = expected {
         provider.behave();
         // It stays ended when the provider behaves again.
         let again = browser.visit(&format!("{SSO_URL}/echo")).await;
         assert_ne!(again.status, 200, "{what}");
     }
-    let told = menshen.records.text();
+    let records = menshen.records.text();
     for secret in provider.secrets() {
-        assert!(!told.contains(&secret), "{what}: a record tells {secret}");
+        assert!(
+            !records.contains(&secret),
+            "{what}: a record contains {secret}"
+        );
     }
 }
 
-fn claims(name: &'static str, value: serde_json::Value) -> impl FnOnce(&Provider) {
+fn change_claim(name: &'static str, value: serde_json::Value) -> impl FnOnce(&Provider) {
     move |provider| {
         provider.misbehave(Misbehavior::claims(move |claims| {
             claims[name] = value.clone()
@@ -93,50 +102,50 @@ fn claims(name: &'static str, value: serde_json::Value) -> impl FnOnce(&Provider
 
 #[tokio::test]
 async fn a_refresh_for_another_person_ends_the_session() {
-    let other = || json!("f5b7e6c0-lisi");
-    refreshed(
+    let lisi = || json!("f5b7e6c0-lisi");
+    assert_after_refresh(
         "another subject",
-        claims("sub", other()),
-        Then::Over("another person"),
+        change_claim("sub", lisi()),
+        AfterRefresh::Ended("another person"),
     )
     .await;
     let userinfo = |provider: &Provider| {
-        provider.misbehave(Misbehavior::json("userinfo", |said| {
-            said["sub"] = json!("x")
+        provider.misbehave(Misbehavior::json("userinfo", |claims| {
+            claims["sub"] = json!("x")
         }));
     };
-    refreshed(
+    assert_after_refresh(
         "another subject in userinfo",
         userinfo,
-        Then::Over("another person than the ID token"),
+        AfterRefresh::Ended("another person than the ID token"),
     )
     .await;
 }
 
 #[tokio::test]
 async fn a_refresh_with_an_invalid_id_token_ends_the_session() {
-    refreshed(
+    assert_after_refresh(
         "another issuer",
-        claims("iss", json!("https://evil.test")),
-        Then::Over("issued by"),
+        change_claim("iss", json!("https://evil.test")),
+        AfterRefresh::Ended("issued by"),
     )
     .await;
-    refreshed(
+    assert_after_refresh(
         "another audience",
-        claims("aud", json!("wiki")),
-        Then::Over("it is for wiki"),
+        change_claim("aud", json!("wiki")),
+        AfterRefresh::Ended("it is for wiki"),
     )
     .await;
-    refreshed(
-        "another party",
-        claims("azp", json!("wiki")),
-        Then::Over("another client"),
+    assert_after_refresh(
+        "another authorized party",
+        change_claim("azp", json!("wiki")),
+        AfterRefresh::Ended("another client"),
     )
     .await;
-    refreshed(
+    assert_after_refresh(
         "another hash",
-        claims("at_hash", json!("77QmUPtjPfzWtF2AnpK9RQ")),
-        Then::Over("access token"),
+        change_claim("at_hash", json!("77QmUPtjPfzWtF2AnpK9RQ")),
+        AfterRefresh::Ended("access token"),
     )
     .await;
     let stranger = Key::generate(jsonwebtoken::Algorithm::ES256);
@@ -145,52 +154,57 @@ async fn a_refresh_with_an_invalid_id_token_ends_the_session() {
             stranger.sign(claims, &json!({ "kid": key.kid }))
         }));
     };
-    refreshed("another's signature", signed, Then::Over("signature")).await;
+    assert_after_refresh(
+        "another's signature",
+        signed,
+        AfterRefresh::Ended("signature"),
+    )
+    .await;
     let none = |provider: &Provider| {
         provider.misbehave(Misbehavior::token_header(|head| {
             head["alg"] = json!("none")
         }));
     };
-    refreshed("alg none", none, Then::Over("algorithm none")).await;
+    assert_after_refresh("alg none", none, AfterRefresh::Ended("algorithm none")).await;
 }
 
 #[tokio::test]
 async fn a_refresh_that_is_refused_ends_the_session() {
     let revoke = |provider: &Provider| provider.revoke("zhangsan");
-    refreshed("revoked", revoke, Then::Over("invalid_grant")).await;
+    assert_after_refresh("revoked", revoke, AfterRefresh::Ended("invalid_grant")).await;
     let disable = |provider: &Provider| {
         provider.person("zhangsan").disabled(true);
     };
-    refreshed("shut out", disable, Then::Over("invalid_grant")).await;
+    assert_after_refresh("disabled", disable, AfterRefresh::Ended("invalid_grant")).await;
 }
 
 #[tokio::test]
 async fn a_refresh_without_the_group_denies_the_route_at_once() {
-    let leaves = |provider: &Provider| {
+    let leave_group = |provider: &Provider| {
         provider.person("zhangsan").groups(&["平台部"]);
     };
-    refreshed("another group", leaves, Then::Loses).await;
-    let none = |provider: &Provider| {
+    assert_after_refresh("another group", leave_group, AfterRefresh::Denied).await;
+    let remove_groups = |provider: &Provider| {
         provider.person("zhangsan").claim("groups", ().into());
     };
-    refreshed("no groups at all", none, Then::Loses).await;
+    assert_after_refresh("no groups at all", remove_groups, AfterRefresh::Denied).await;
 }
 
 #[tokio::test]
 async fn a_refresh_without_an_id_token_changes_nothing() {
-    for odd in [
+    for fault in [
         EndpointFault::Html,
         EndpointFault::HtmlStatus(502),
         EndpointFault::Redirect(302),
         EndpointFault::Disconnect,
     ] {
         let at = |endpoint| {
-            let odd = odd.clone();
-            move |provider: &Provider| provider.misbehave(Misbehavior::Fault(endpoint, odd))
+            let fault = fault.clone();
+            move |provider: &Provider| provider.misbehave(Misbehavior::Fault(endpoint, fault))
         };
-        refreshed("token", at("token"), Then::Stays).await;
-        refreshed("userinfo", at("userinfo"), Then::Stays).await;
+        assert_after_refresh("token", at("token"), AfterRefresh::Unchanged).await;
+        assert_after_refresh("userinfo", at("userinfo"), AfterRefresh::Unchanged).await;
     }
     let down = |provider: &Provider| provider.start_outage();
-    refreshed("down", down, Then::Stays).await;
+    assert_after_refresh("down", down, AfterRefresh::Unchanged).await;
 }

@@ -4,33 +4,38 @@ use jsonwebtoken::Algorithm;
 use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
-use super::{Row, all_refused, row, row_with};
+use super::{Row, assert_all_refused, row, row_with};
 use crate::provider::{Key, Misbehavior, OldKey, compact};
 
 /// An ID token with another value in its header.
-fn head(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
+fn with_header(
+    what: &'static str,
+    name: &'static str,
+    value: Value,
+    logged_error: &'static str,
+) -> Row {
     let change = Misbehavior::token_header(move |head| head[name] = value.clone());
-    row(what, change, Cause::InvalidProviderResponse, says)
+    row(what, change, Cause::InvalidProviderResponse, logged_error)
 }
 
 /// An ID token signed in another way.
 fn signed(
     what: &'static str,
     sign: impl Fn(&Value, &Key) -> String + Send + Sync + 'static,
-    says: &'static str,
+    logged_error: &'static str,
 ) -> Row {
     row(
         what,
         Misbehavior::token(sign),
         Cause::InvalidProviderResponse,
-        says,
+        logged_error,
     )
 }
 
 #[tokio::test]
 async fn a_token_that_the_issuer_did_not_sign_is_refused() {
     let other = Key::generate(Algorithm::ES256);
-    let (stranger, offered) = (other.clone(), other.clone());
+    let (unpublished, embedded) = (other.clone(), other.clone());
     let rows = vec![
         signed(
             "a broken signature",
@@ -38,8 +43,8 @@ async fn a_token_that_the_issuer_did_not_sign_is_refused() {
             "signature",
         ),
         signed(
-            "another's claims below a signature",
-            changed_after,
+            "other claims below the signature of the first",
+            with_other_claims,
             "signature",
         ),
         signed(
@@ -51,15 +56,15 @@ async fn a_token_that_the_issuer_did_not_sign_is_refused() {
             "signature",
         ),
         signed(
-            "another provider's key under our key's name",
-            move |claims, key| stranger.sign(claims, &json!({ "kid": key.kid })),
+            "another provider's key with the key ID of this provider",
+            move |claims, key| unpublished.sign(claims, &json!({ "kid": key.kid })),
             "signature",
         ),
         signed(
-            "a key that the token brings along",
+            "a key inside the token",
             move |claims, key| {
-                let jwk = offered.jwk();
-                offered.sign(
+                let jwk = embedded.jwk();
+                embedded.sign(
                     claims,
                     &json!({ "kid": key.kid, "jwk": jwk, "jku": "http://127.0.0.1/k" }),
                 )
@@ -72,7 +77,7 @@ async fn a_token_that_the_issuer_did_not_sign_is_refused() {
             "has no key key-",
         ),
     ];
-    all_refused(Algorithm::ES256, rows).await;
+    assert_all_refused(Algorithm::ES256, rows).await;
 }
 
 #[tokio::test]
@@ -93,52 +98,52 @@ async fn a_weak_or_unexpected_algorithm_is_refused() {
             |claims, key| compact(&json!({ "kid": key.kid }), claims, |_| String::new()),
             "not a signed token",
         ),
-        head(
+        with_header(
             "the name of another algorithm",
             "alg",
             json!("RS256"),
             "has no key",
         ),
-        head(
-            "an algorithm nobody knows",
+        with_header(
+            "an unknown algorithm",
             "alg",
             json!("ES256K"),
             "algorithm ES256K",
         ),
-        head(
+        with_header(
             "an extension that must be understood",
             "crit",
             json!(["exp"]),
             "extension",
         ),
-        head(
+        with_header(
             "the type of a logout token",
             "typ",
             json!("logout+jwt"),
             "`typ` is not that of an ID token",
         ),
-        head(
+        with_header(
             "the type of an access token",
             "typ",
             json!("application/at+jwt"),
             "`typ` is not that of an ID token",
         ),
     ];
-    all_refused(Algorithm::ES256, rows).await;
+    assert_all_refused(Algorithm::ES256, rows).await;
 }
 
 #[tokio::test]
 async fn a_key_of_another_issuer_is_refused() {
     let rows = vec![
-        head("an unknown key", "kid", json!("ghost"), "has no key ghost"),
-        head(
-            "a key's name beyond all bounds",
+        with_header("an unknown key", "kid", json!("ghost"), "has no key ghost"),
+        with_header(
+            "a key ID that is too long",
             "kid",
             json!("k".repeat(20_000)),
             "has no key",
         ),
         row_with(
-            "several keys and no name",
+            "several keys and no key ID",
             |provider| {
                 provider.rotate(OldKey::Published);
                 provider.misbehave(Misbehavior::token_header(|head| head["kid"] = Value::Null));
@@ -148,28 +153,28 @@ async fn a_key_of_another_issuer_is_refused() {
         ),
         row(
             "a key that is for encryption",
-            Misbehavior::json("keys", |said| {
-                said["keys"][0]["use"] = json!("enc");
+            Misbehavior::json("keys", |keys| {
+                keys["keys"][0]["use"] = json!("enc");
             }),
             Cause::InvalidProviderResponse,
             "has no key",
         ),
         row(
             "no key at all",
-            Misbehavior::json("keys", |said| said["keys"] = json!([])),
+            Misbehavior::json("keys", |keys| keys["keys"] = json!([])),
             Cause::InvalidProviderResponse,
             "has no key",
         ),
     ];
-    all_refused(Algorithm::ES256, rows).await;
+    assert_all_refused(Algorithm::ES256, rows).await;
 }
 
 /// Algorithm confusion: HMAC with the public key as the secret, in each of its encodings (RFC 8725 §2.1).
 #[tokio::test]
 async fn a_public_key_is_not_accepted_as_a_shared_secret() {
-    let shared = |said: &mut Value| {
+    let add_shared_secret = |keys: &mut Value| {
         let key = json!({ "kty": "oct", "kid": "shared", "alg": "HS256", "k": "c2VjcmV0" });
-        said["keys"].as_array_mut().unwrap().push(key);
+        keys["keys"].as_array_mut().unwrap().push(key);
     };
     let rows = vec![
         signed(
@@ -196,7 +201,7 @@ async fn a_public_key_is_not_accepted_as_a_shared_secret() {
         row_with(
             "a shared secret among the keys",
             move |provider| {
-                provider.misbehave(Misbehavior::json("keys", shared));
+                provider.misbehave(Misbehavior::json("keys", add_shared_secret));
                 provider.misbehave(Misbehavior::token(|claims, _| {
                     hmac(b"secret", "shared", claims)
                 }));
@@ -205,7 +210,7 @@ async fn a_public_key_is_not_accepted_as_a_shared_secret() {
             "algorithm HS256",
         ),
     ];
-    all_refused(Algorithm::RS256, rows).await;
+    assert_all_refused(Algorithm::RS256, rows).await;
 }
 
 /// A token with one character of the signature changed.
@@ -216,13 +221,13 @@ fn broken(token: &str) -> String {
 }
 
 /// A token with the signature of other claims.
-fn changed_after(claims: &Value, key: &Key) -> String {
+fn with_other_claims(claims: &Value, key: &Key) -> String {
     let mut other = claims.clone();
     other["groups"] = json!(["管理员"]);
-    let good = key.sign(claims, &json!({}));
+    let signed = key.sign(claims, &json!({}));
     let changed = key.sign(&other, &json!({}));
     let (input, _) = changed.rsplit_once('.').unwrap();
-    format!("{input}.{}", good.rsplit_once('.').unwrap().1)
+    format!("{input}.{}", signed.rsplit_once('.').unwrap().1)
 }
 
 fn unsigned(algorithm: &str, claims: &Value, key: &Key) -> String {

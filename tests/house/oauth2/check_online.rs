@@ -10,7 +10,7 @@ use crate::upstream::TempFolder;
 /// Checks an instance of menshen whose connector `gh` leads to the provider.
 async fn check(provider: &Provider, edit: impl Fn(String) -> String) -> Output {
     let menshen = Menshen::new().await;
-    let setup = Setup::default().tables(&provider.table("gh", "", ""));
+    let setup = Setup::default().tables(&provider.connector_toml("gh", "", ""));
     let folder = TempFolder::new();
     let path = folder.write(
         "menshen.toml",
@@ -26,17 +26,17 @@ async fn check(provider: &Provider, edit: impl Fn(String) -> String) -> Output {
 async fn check_online_accepts_a_working_provider_and_prints_the_redirect_uri() {
     let provider = Provider::start().await;
     let output = check(&provider, |text| text).await;
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{said} {output:?}");
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout} {output:?}");
     for words in [
         "register http://sso.test/.menshen/callback/gh",
         "ok authorize_url answers",
         "ok token_url accepts client_id",
         "ok profile_url answers",
     ] {
-        assert!(said.contains(words), "{words}: {said}");
+        assert!(stdout.contains(words), "{words}: {stdout}");
     }
-    assert!(!said.contains("!!"), "{said}");
+    assert!(!stdout.contains("!!"), "{stdout}");
 }
 
 #[tokio::test]
@@ -46,19 +46,19 @@ async fn check_online_fails_for_a_wrong_secret_with_a_remedy() {
         text.replace(SECRET, "not-the-secret-at-all")
     })
     .await;
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
     assert!(
-        said.contains("!! token_url") && said.contains("`client_secret`"),
-        "{said}"
+        stdout.contains("!! token_url") && stdout.contains("`client_secret`"),
+        "{stdout}"
     );
-    assert!(!format!("{said}{}", text(&output.stderr)).contains("not-the-secret"));
+    assert!(!format!("{stdout}{}", text(&output.stderr)).contains("not-the-secret"));
 }
 
 #[tokio::test]
 async fn check_online_names_missing_endpoints() {
     let provider = Provider::start().await;
-    let gone = crate::upstream::listener().await.local_addr().unwrap();
+    let closed_port = crate::upstream::bind_listener().await.local_addr().unwrap();
     let url = provider.url().to_owned();
     for (from, to, words) in [
         ("/authorize\"", "/nothing\"", "!! authorize_url"),
@@ -66,14 +66,14 @@ async fn check_online_names_missing_endpoints() {
         ("/token\"", "/nothing\"", "!! token_url"),
     ] {
         let output = check(&provider, |text| text.replace(from, to)).await;
-        let said = text(&output.stdout);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(words), "{words}: {said}");
+        let stdout = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{stdout}");
+        assert!(stdout.contains(words), "{words}: {stdout}");
     }
     let output = check(&provider, |text| {
-        text.replace(&url, &format!("http://{gone}"))
+        text.replace(&url, &format!("http://{closed_port}"))
     })
     .await;
-    let said = text(&output.stdout);
-    assert_eq!(said.matches("!!").count(), 3, "{said}");
+    let stdout = text(&output.stdout);
+    assert_eq!(stdout.matches("!!").count(), 3, "{stdout}");
 }

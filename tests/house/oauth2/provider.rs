@@ -1,4 +1,5 @@
-//! `Provider`: an OAuth 2 provider on loopback that follows the standard unless a test changes it.
+//! `Provider`: a simulated OAuth 2 provider on loopback that follows the standard unless a test changes
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,66 +19,66 @@ pub(crate) const SECRET: &str = "hunter2-of-the-client";
 #[derive(Debug)]
 pub(crate) struct Provider {
     upstream: Upstream,
-    world: Arc<Mutex<World>>,
+    state: Arc<Mutex<ProviderState>>,
 }
 
-/// The data and the received requests of the provider. Tests edit it.
+/// The data of the provider and the requests it received. Tests edit the data.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct ProviderState {
     /// The responses below `/api/` by the last segment of the path; `me` is the profile.
     pub(crate) api: BTreeMap<String, Value>,
-    /// The lists that are paginated, and their page size.
-    pub(crate) pages: BTreeMap<String, usize>,
-    /// Whether every connection is closed without a response.
+    /// The page size of each list that is paginated.
+    pub(crate) page_sizes: BTreeMap<String, usize>,
+    /// Whether the provider closes every connection without a response.
     pub(crate) down: bool,
     /// Responses that replace those of a path.
-    pub(crate) instead: BTreeMap<String, Reply>,
+    pub(crate) replaced_responses: BTreeMap<String, Reply>,
     /// The query of the authorization response; `STATE` and `CODE` stand for the real ones.
-    pub(crate) back: Option<String>,
+    pub(crate) authorization_response: Option<String>,
     /// Fields that are merged into every token response; null removes a field.
-    pub(crate) tokens: Value,
+    pub(crate) token_fields: Value,
     /// Every authorization request.
-    pub(crate) asked: Vec<BTreeMap<String, String>>,
+    pub(crate) authorize_requests: Vec<BTreeMap<String, String>>,
     /// Every form of the token endpoint.
-    pub(crate) forms: Vec<BTreeMap<String, String>>,
+    pub(crate) token_requests: Vec<BTreeMap<String, String>>,
     /// Every code and token that was issued.
     pub(crate) secrets: Vec<String>,
     codes: BTreeMap<String, BTreeMap<String, String>>,
-    access: BTreeSet<String>,
-    refresh: BTreeSet<String>,
-    number: usize,
+    access_tokens: BTreeSet<String>,
+    refresh_tokens: BTreeSet<String>,
+    secrets_count: usize,
 }
 
 impl Provider {
     /// Starts a provider at which 张三 is signed in.
     pub(crate) async fn start() -> Self {
         let me = json!({ "id": 7, "login": "zhangsan", "name": "张三" });
-        let world = Arc::new(Mutex::new(World {
+        let state = Arc::new(Mutex::new(ProviderState {
             api: BTreeMap::from([("me".to_owned(), me)]),
-            pages: BTreeMap::new(),
+            page_sizes: BTreeMap::new(),
             down: false,
-            instead: BTreeMap::new(),
-            back: None,
-            tokens: json!({}),
-            asked: Vec::new(),
-            forms: Vec::new(),
+            replaced_responses: BTreeMap::new(),
+            authorization_response: None,
+            token_fields: json!({}),
+            authorize_requests: Vec::new(),
+            token_requests: Vec::new(),
             secrets: Vec::new(),
             codes: BTreeMap::new(),
-            access: BTreeSet::new(),
-            refresh: BTreeSet::new(),
-            number: 0,
+            access_tokens: BTreeSet::new(),
+            refresh_tokens: BTreeSet::new(),
+            secrets_count: 0,
         }));
-        let shared = Arc::clone(&world);
-        let upstream = Upstream::start(move |asked| shared.lock().unwrap().answer(asked)).await;
-        Self { upstream, world }
+        let shared = Arc::clone(&state);
+        let upstream = Upstream::start(move |request| shared.lock().unwrap().answer(request)).await;
+        Self { upstream, state }
     }
 
     pub(crate) fn url(&self) -> &str {
         self.upstream.url()
     }
 
-    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap()
+    pub(crate) fn state(&self) -> MutexGuard<'_, ProviderState> {
+        self.state.lock().unwrap()
     }
 
     /// All requests for a path.
@@ -86,62 +87,66 @@ impl Provider {
             .upstream
             .received()
             .into_iter()
-            .map(|asked| asked.message);
+            .map(|request| request.message);
         all.filter(|message| message.target().split('?').next() == Some(path))
             .collect()
     }
 
     /// Sets the person who is signed in.
     pub(crate) fn person(&self, me: Value) {
-        self.world().api.insert("me".to_owned(), me);
+        self.state().api.insert("me".to_owned(), me);
     }
 
     /// Replaces the response of a path.
-    pub(crate) fn instead(&self, path: &str, status: u16, headers: &str, body: &str) {
+    pub(crate) fn respond_with(&self, path: &str, status: u16, headers: &str, body: &str) {
         let length = body.len();
         let answer =
             format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
         let reply = Reply::KeepAlive(answer.into_bytes());
-        self.world().instead.insert(path.to_owned(), reply);
+        self.state()
+            .replaced_responses
+            .insert(path.to_owned(), reply);
     }
 
     /// Stops responding at this path.
     pub(crate) fn hang(&self, path: &str) {
         let reply = Reply::HoldOpen(Vec::new());
-        self.world().instead.insert(path.to_owned(), reply);
+        self.state()
+            .replaced_responses
+            .insert(path.to_owned(), reply);
     }
 
     /// Stops responding to all requests.
     pub(crate) fn start_outage(&self) {
-        self.world().down = true;
+        self.state().down = true;
     }
 
     /// Responds again.
     pub(crate) fn end_outage(&self) {
-        self.world().down = false;
+        self.state().down = false;
     }
 
     /// Removes all replaced responses.
-    pub(crate) fn mend(&self) {
-        let mut world = self.world();
-        world.instead.clear();
-        world.back = None;
-        world.tokens = json!({});
+    pub(crate) fn restore(&self) {
+        let mut state = self.state();
+        state.replaced_responses.clear();
+        state.authorization_response = None;
+        state.token_fields = json!({});
     }
 
     /// `[connector.ID]` with these lines, and `[connector.ID.oauth2]` without a preset.
-    pub(crate) fn table(&self, id: &str, connector: &str, more: &str) -> String {
+    pub(crate) fn connector_toml(&self, id: &str, connector: &str, more: &str) -> String {
         let subject = "subject = \"string(profile.id)\"";
         let mapping = format!(
             "[connector.{id}.mapping]\nlogin = \"profile.login\"\nname = \"profile.name\"\n\
              email = \"profile.email\"\ngroups = \"profile.groups\"\n"
         );
-        let kind = self.kind(id, &format!("{subject}\n{more}"));
+        let kind = self.oauth2_toml(id, &format!("{subject}\n{more}"));
         format!("[connector.{id}]\n{connector}\n{mapping}{kind}")
     }
 
     /// `[connector.ID.oauth2]` with its endpoints.
-    pub(crate) fn kind(&self, id: &str, more: &str) -> String {
+    pub(crate) fn oauth2_toml(&self, id: &str, more: &str) -> String {
         let url = self.url();
         format!(
             "[connector.{id}.oauth2]\nclient_id = \"{CLIENT_ID}\"\nclient_secret = \"{SECRET}\"\n\
@@ -151,26 +156,26 @@ impl Provider {
     }
 }
 
-impl World {
-    fn answer(&mut self, asked: &ReceivedRequest) -> Reply {
-        let message = &asked.message;
+impl ProviderState {
+    fn answer(&mut self, request: &ReceivedRequest) -> Reply {
+        let message = &request.message;
         let target = message.target();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         if self.down {
             return Reply::Close(Vec::new());
         }
         if path == "/token" {
-            self.forms.push(pairs(&message.body));
+            self.token_requests.push(parse_form(&message.body));
         }
-        if let Some(reply) = self.instead.get(path) {
+        if let Some(reply) = self.replaced_responses.get(path) {
             return reply.clone();
         }
         match path {
-            "/authorize" => self.authorize(pairs(query.as_bytes())),
+            "/authorize" => self.authorize(parse_form(query.as_bytes())),
             "/token" => self.token(message),
             "/logout" => Reply::KeepAlive(answer(200, "", "bye")),
             _ => match path.strip_prefix("/api/") {
-                Some(name) => self.profile(message, name, &pairs(query.as_bytes())),
+                Some(name) => self.profile(message, name, &parse_form(query.as_bytes())),
                 None => Reply::KeepAlive(answer(404, "", "{}")),
             },
         }
@@ -182,9 +187,12 @@ impl World {
             let html = "Content-Type: text/html\r\n";
             return Reply::KeepAlive(answer(400, html, "<html>no such client"));
         }
-        self.asked.push(query.clone());
-        let code = self.give("code");
-        let back = self.back.as_deref().unwrap_or("code=CODE&state=STATE");
+        self.authorize_requests.push(query.clone());
+        let code = self.new_secret("code");
+        let back = self
+            .authorization_response
+            .as_deref()
+            .unwrap_or("code=CODE&state=STATE");
         let back = back
             .replace("CODE", &code)
             .replace("STATE", &query["state"]);
@@ -194,32 +202,32 @@ impl World {
     }
 
     fn token(&mut self, message: &Message) -> Reply {
-        let form = pairs(&message.body);
-        let refuse = |status, error: &str| {
-            let body = json!({ "error": error, "error_description": "so it is" });
+        let form = parse_form(&message.body);
+        let refusal = |status, error: &str| {
+            let body = json!({ "error": error, "error_description": ERROR_DESCRIPTION });
             Reply::KeepAlive(answer(status, JSON, &body.to_string()))
         };
         if !is_authenticated(message, &form) {
-            return refuse(401, "invalid_client");
+            return refusal(401, "invalid_client");
         }
-        let good = match form["grant_type"].as_str() {
-            "authorization_code" => self.codes.remove(&form["code"]).is_some_and(|asked| {
-                let proved =
-                    asked.get("code_challenge") == form.get("code_verifier").map(s256).as_ref();
-                proved && asked["redirect_uri"] == form["redirect_uri"]
+        let is_valid = match form["grant_type"].as_str() {
+            "authorization_code" => self.codes.remove(&form["code"]).is_some_and(|query| {
+                let is_verified =
+                    query.get("code_challenge") == form.get("code_verifier").map(s256).as_ref();
+                is_verified && query["redirect_uri"] == form["redirect_uri"]
             }),
-            "refresh_token" => self.refresh.remove(&form["refresh_token"]),
-            _ => return refuse(400, "unsupported_grant_type"),
+            "refresh_token" => self.refresh_tokens.remove(&form["refresh_token"]),
+            _ => return refusal(400, "unsupported_grant_type"),
         };
-        if !good {
-            return refuse(400, "invalid_grant");
+        if !is_valid {
+            return refusal(400, "invalid_grant");
         }
-        let (access, refresh) = (self.give("access"), self.give("refresh"));
-        self.access.insert(access.clone());
-        self.refresh.insert(refresh.clone());
+        let (access, refresh) = (self.new_secret("access"), self.new_secret("refresh"));
+        self.access_tokens.insert(access.clone());
+        self.refresh_tokens.insert(refresh.clone());
         let mut body = json!({ "access_token": access, "token_type": "bearer",
                                "expires_in": 3600, "refresh_token": refresh });
-        for (name, value) in self.tokens.as_object().unwrap() {
+        for (name, value) in self.token_fields.as_object().unwrap() {
             match value {
                 Value::Null => body.as_object_mut().unwrap().remove(name),
                 value => body
@@ -236,13 +244,13 @@ impl World {
             .single_header("authorization")
             .and_then(|v| v.strip_prefix("Bearer "));
         let token = bearer.or_else(|| query.get("access_token").map(String::as_str));
-        if !token.is_some_and(|token| self.access.contains(token)) {
+        if !token.is_some_and(|token| self.access_tokens.contains(token)) {
             return Reply::KeepAlive(answer(401, JSON, "{\"message\":\"Bad credentials\"}"));
         }
         match self.api.get(name) {
             None => Reply::KeepAlive(answer(404, JSON, "{\"message\":\"Not Found\"}")),
-            Some(Value::Array(all)) if self.pages.contains_key(name) => {
-                let length = self.pages[name];
+            Some(Value::Array(all)) if self.page_sizes.contains_key(name) => {
+                let length = self.page_sizes[name];
                 assert_eq!(query["per_page"], length.to_string());
                 let number: usize = query.get("page").map_or(1, |page| page.parse().unwrap());
                 let page: Vec<_> = all
@@ -257,32 +265,35 @@ impl World {
     }
 
     /// Issues an access token without a login.
-    pub(crate) fn give_access(&mut self) -> String {
-        let access = self.give("access");
-        self.access.insert(access.clone());
+    pub(crate) fn issue_access_token(&mut self) -> String {
+        let access = self.new_secret("access");
+        self.access_tokens.insert(access.clone());
         access
     }
 
     /// Issues a refresh token without a login.
-    pub(crate) fn give_refresh(&mut self) -> String {
-        let refresh = self.give("refresh");
-        self.refresh.insert(refresh.clone());
+    pub(crate) fn issue_refresh_token(&mut self) -> String {
+        let refresh = self.new_secret("refresh");
+        self.refresh_tokens.insert(refresh.clone());
         refresh
     }
 
     /// Invalidates all issued codes.
-    pub(crate) fn forget_codes(&mut self) {
+    pub(crate) fn invalidate_codes(&mut self) {
         self.codes.clear();
     }
 
-    fn give(&mut self, what: &str) -> String {
-        self.number += 1;
+    fn new_secret(&mut self, what: &str) -> String {
+        self.secrets_count += 1;
         let random = u64::from_ne_bytes(menshen::keys::random());
-        let secret = format!("{what}-{}-{random:016x}", self.number);
+        let secret = format!("{what}-{}-{random:016x}", self.secrets_count);
         self.secrets.push(secret.clone());
         secret
     }
 }
+
+/// The `error_description` of refused token requests.
+pub(crate) const ERROR_DESCRIPTION: &str = "simulated refusal";
 
 const JSON: &str = "Content-Type: application/json; charset=utf-8\r\n";
 
@@ -296,8 +307,8 @@ fn is_authenticated(message: &Message, form: &BTreeMap<String, String>) -> bool 
     let basic = message
         .single_header("authorization")
         .and_then(|value| value.strip_prefix("Basic "));
-    let posted = form.get("client_secret");
-    match (basic, posted) {
+    let in_form = form.get("client_secret");
+    match (basic, in_form) {
         (Some(basic), None) => {
             let text = STANDARD.decode(basic).unwrap();
             text == format!("{CLIENT_ID}:{SECRET}").as_bytes()
@@ -307,8 +318,8 @@ fn is_authenticated(message: &Message, form: &BTreeMap<String, String>) -> bool 
     }
 }
 
-/// Requires that no parameter is repeated.
-fn pairs(text: &[u8]) -> BTreeMap<String, String> {
+/// Parses a query or form. Panics if a parameter is repeated.
+fn parse_form(text: &[u8]) -> BTreeMap<String, String> {
     let all: Vec<_> = form_urlencoded::parse(text).into_owned().collect();
     let map: BTreeMap<_, _> = all.iter().cloned().collect();
     assert_eq!(all.len(), map.len(), "a parameter is repeated: {all:?}");

@@ -4,17 +4,19 @@
 use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
-use super::provider::Provider;
-use super::{last_error, start, start_menshen, through};
+use super::provider::{ERROR_DESCRIPTION, Provider};
+use super::{last_error, log_in_with, start_menshen, start_url};
 use crate::browser::{Browser, href};
 use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, SSO_URL};
 
 const JSON: &str = "Content-Type: application/json\r\n";
+/// The body of a page that is not from the provider, such as the login page of a public network.
+const FOREIGN_PAGE: &str = "<html>Hotel WiFi";
 
-/// A login that must end with this error page and these words in the log.
-async fn ends(menshen: &Menshen, cause: Cause, words: &str, what: &str) {
-    let (browser, page) = through(menshen, "gh").await;
+/// Asserts that a login ends with this error page, without a session and with `words` in the log.
+async fn assert_login_fails(menshen: &Menshen, cause: Cause, words: &str, what: &str) {
+    let (browser, page) = log_in_with(menshen, "gh").await;
     let text = page.answer.text();
     assert_eq!(page.cause(), Some(cause), "{what}: {text}");
     assert!(browser.cookie("menshen").is_none(), "{what}");
@@ -23,7 +25,7 @@ async fn ends(menshen: &Menshen, cause: Cause, words: &str, what: &str) {
         "{what}"
     );
     assert!(
-        !text.contains("so it is") && !text.contains("Hotel"),
+        !text.contains(ERROR_DESCRIPTION) && !text.contains(FOREIGN_PAGE),
         "{what}"
     );
     let error = last_error(menshen);
@@ -86,38 +88,41 @@ async fn every_authorization_error_has_a_page_and_a_logged_reason() {
             "application_suspended",
         ),
     ] {
-        let back = format!("error={error}&error_description=hm&state=STATE");
-        provider.world().back = Some(back);
-        ends(&menshen, cause, words, error).await;
+        let response = format!("error={error}&error_description=hm&state=STATE");
+        provider.state().authorization_response = Some(response);
+        assert_login_fails(&menshen, cause, words, error).await;
     }
     assert_eq!(provider.calls("/token").len(), 0, "nothing was redeemed");
-    provider.mend();
-    assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
+    provider.restore();
+    assert_eq!(log_in_with(&menshen, "gh").await.1.answer.status, 200);
 }
 
 #[tokio::test]
 async fn an_expired_login_page_is_opened_once_more_only() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
-    let words = "error=temporarily_unavailable&error_description=authentication_expired";
-    provider.world().back = Some(format!("{words}&state=STATE"));
-    let asked = provider.world().asked.len();
-    ends(
+    let response = "error=temporarily_unavailable&error_description=authentication_expired";
+    provider.state().authorization_response = Some(format!("{response}&state=STATE"));
+    let requests_before = provider.state().authorize_requests.len();
+    assert_login_fails(
         &menshen,
         Cause::CodeRejectedTwice,
         "authentication_expired",
         "expired",
     )
     .await;
-    assert_eq!(provider.world().asked.len(), asked + 2);
-    provider.mend();
+    assert_eq!(
+        provider.state().authorize_requests.len(),
+        requests_before + 2
+    );
+    provider.restore();
     let mut browser = Browser::new(&menshen);
-    provider.world().back = Some(format!("{words}&state=STATE"));
-    let first = browser
-        .follow_until(&start("gh"), |next| next.contains("/callback/"))
+    provider.state().authorization_response = Some(format!("{response}&state=STATE"));
+    let callback = browser
+        .follow_until(&start_url("gh"), |next| next.contains("/callback/"))
         .await;
-    provider.mend();
-    let page = browser.follow(&first.url).await;
+    provider.restore();
+    let page = browser.follow(&callback.url).await;
     assert_eq!(page.url, format!("{SSO_URL}/echo?a=b"));
     assert_eq!(page.answer.status, 200);
 }
@@ -126,7 +131,7 @@ async fn an_expired_login_page_is_opened_once_more_only() {
 async fn a_response_with_a_repeated_parameter_is_refused() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
-    for back in [
+    for response in [
         "code=CODE&code=CODE&state=STATE",
         "code=CODE&code=other&state=STATE",
         "code=CODE&state=STATE&state=STATE",
@@ -138,21 +143,25 @@ async fn a_response_with_a_repeated_parameter_is_refused() {
         "error=&state=STATE",
         "error=a%20b&state=STATE",
     ] {
-        provider.world().back = Some(back.to_owned());
-        let (browser, page) = through(&menshen, "gh").await;
-        assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse), "{back}");
-        assert!(browser.cookie("menshen").is_none(), "{back}");
+        provider.state().authorization_response = Some(response.to_owned());
+        let (browser, page) = log_in_with(&menshen, "gh").await;
+        assert_eq!(
+            page.cause(),
+            Some(Cause::InvalidProviderResponse),
+            "{response}"
+        );
+        assert!(browser.cookie("menshen").is_none(), "{response}");
     }
     let long = format!("code={}&state=STATE", "c".repeat(4097));
-    provider.world().back = Some(long);
+    provider.state().authorization_response = Some(long);
     assert_eq!(
-        through(&menshen, "gh").await.1.cause(),
+        log_in_with(&menshen, "gh").await.1.cause(),
         Some(Cause::InvalidProviderResponse)
     );
     assert_eq!(provider.calls("/token").len(), 0, "nothing was redeemed");
     // Unknown parameters may be repeated.
-    provider.world().back = Some("code=CODE&state=STATE&utm=1&utm=2".to_owned());
-    assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
+    provider.state().authorization_response = Some("code=CODE&state=STATE&utm=1&utm=2".to_owned());
+    assert_eq!(log_in_with(&menshen, "gh").await.1.answer.status, 200);
 }
 
 #[tokio::test]
@@ -188,9 +197,9 @@ async fn every_token_endpoint_error_has_a_page_and_a_logged_reason() {
             "`token_url`",
         ),
         (
-            "who_knows",
+            "unknown_error",
             Cause::ProviderMisconfigured,
-            "who_knows: so it is",
+            "unknown_error: simulated refusal",
         ),
         (
             "temporarily_unavailable",
@@ -204,10 +213,11 @@ async fn every_token_endpoint_error_has_a_page_and_a_logged_reason() {
         ),
     ] {
         for status in [200, 400, 401] {
-            let body = json!({ "error": error, "error_description": "so it is" }).to_string();
-            provider.instead("/token", status, JSON, &body);
+            let body =
+                json!({ "error": error, "error_description": ERROR_DESCRIPTION }).to_string();
+            provider.respond_with("/token", status, JSON, &body);
             let what = format!("{error} {status}");
-            ends(&menshen, cause, words, &what).await;
+            assert_login_fails(&menshen, cause, words, &what).await;
             assert!(
                 last_error(&menshen).contains(&format!("answered {status}")),
                 "{what}"
@@ -215,16 +225,16 @@ async fn every_token_endpoint_error_has_a_page_and_a_logged_reason() {
         }
     }
     for body in ["{}", "{\"error\":\"slow\"}", "too many"] {
-        provider.instead("/token", 429, JSON, body);
-        ends(&menshen, Cause::ProviderBusy, "429", body).await;
+        provider.respond_with("/token", 429, JSON, body);
+        assert_login_fails(&menshen, Cause::ProviderBusy, "429", body).await;
     }
     assert_eq!(
         provider.calls("/api/me").len(),
         0,
         "no profile was requested"
     );
-    provider.mend();
-    assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
+    provider.restore();
+    assert_eq!(log_in_with(&menshen, "gh").await.1.answer.status, 200);
 }
 
 #[tokio::test]
@@ -233,19 +243,19 @@ async fn a_spent_code_repeats_the_login_once_only() {
         let provider = Provider::start().await;
         let menshen = start_menshen(&provider, "").await;
         let body = json!({ "error": error }).to_string();
-        provider.instead("/token", status, JSON, &body);
-        let (browser, page) = through(&menshen, "gh").await;
+        provider.respond_with("/token", status, JSON, &body);
+        let (browser, page) = log_in_with(&menshen, "gh").await;
         assert_eq!(page.cause(), Some(Cause::CodeRejectedTwice), "{error}");
         assert!(browser.cookies().is_empty());
-        assert_eq!(provider.world().asked.len(), 2, "{error}");
-        provider.mend();
+        assert_eq!(provider.state().authorize_requests.len(), 2, "{error}");
+        provider.restore();
         // If only the first code is spent, the login succeeds.
         let mut browser = Browser::new(&menshen);
-        let back = browser
-            .follow_until(&start("gh"), |next| next.contains("/callback/gh"))
+        let callback = browser
+            .follow_until(&start_url("gh"), |next| next.contains("/callback/gh"))
             .await;
-        provider.world().forget_codes();
-        let page = browser.follow(&back.url).await;
+        provider.state().invalidate_codes();
+        let page = browser.follow(&callback.url).await;
         assert_eq!(page.url, format!("{SSO_URL}/echo?a=b"), "{error}");
     }
 }
@@ -254,7 +264,7 @@ async fn a_spent_code_repeats_the_login_once_only() {
 async fn an_invalid_token_response_creates_no_session() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
-    for odd in [
+    for fields in [
         json!({ "access_token": null }),
         json!({ "access_token": 7 }),
         json!({ "access_token": "a\r\nX-User: boss" }),
@@ -267,9 +277,9 @@ async fn an_invalid_token_response_creates_no_session() {
         json!({ "refresh_token": {} }),
         json!({ "id_token": 1 }),
     ] {
-        provider.world().tokens = odd.clone();
-        let what = odd.to_string().chars().take(60).collect::<String>();
-        ends(
+        provider.state().token_fields = fields.clone();
+        let what = fields.to_string().chars().take(60).collect::<String>();
+        assert_login_fails(
             &menshen,
             Cause::ProviderUnreachable,
             "token answered",
@@ -277,15 +287,19 @@ async fn an_invalid_token_response_creates_no_session() {
         )
         .await;
     }
-    for fine in [
+    for fields in [
         json!({ "token_type": null }),
         json!({ "token_type": "BEARER" }),
         json!({ "expires_in": "3600" }),
         json!({ "expires_in": 1e300 }),
         json!({ "expires_in": null, "refresh_token": null }),
     ] {
-        provider.world().tokens = fine.clone();
-        assert_eq!(through(&menshen, "gh").await.1.answer.status, 200, "{fine}");
+        provider.state().token_fields = fields.clone();
+        assert_eq!(
+            log_in_with(&menshen, "gh").await.1.answer.status,
+            200,
+            "{fields}"
+        );
     }
 }
 
@@ -298,56 +312,56 @@ async fn an_invalid_http_response_creates_no_session() {
         "x".repeat(2 << 20)
     );
     // A valid body is accepted only with a successful status.
-    let good = "{\"access_token\":\"A\",\"token_type\":\"bearer\",\"id\":7,\"login\":\"boss\"}";
+    let valid = "{\"access_token\":\"A\",\"token_type\":\"bearer\",\"id\":7,\"login\":\"boss\"}";
     let elsewhere = format!("{JSON}Location: {}/api/me\r\n", provider.url());
     for (status, headers, body) in [
-        (200, "Content-Type: text/html\r\n", "<html>Hotel WiFi"),
+        (200, "Content-Type: text/html\r\n", FOREIGN_PAGE),
         (200, JSON, ""),
         (200, JSON, "{\"access_token\":\"A\""),
         (200, JSON, "access_token=A&token_type=bearer"),
         (200, JSON, "null"),
         (200, JSON, "[]"),
         (200, JSON, &huge),
-        (302, &elsewhere, good),
-        (307, &elsewhere, good),
-        (500, JSON, good),
+        (302, &elsewhere, valid),
+        (307, &elsewhere, valid),
+        (500, JSON, valid),
         (502, "Content-Type: text/html\r\n", "<html>bad gateway"),
     ] {
         for path in ["/token", "/api/me"] {
-            provider.instead(path, status, headers, body);
-            let start: String = body.chars().take(40).collect();
-            let what = format!("{status} {start} at {path}");
-            ends(
+            provider.respond_with(path, status, headers, body);
+            let excerpt: String = body.chars().take(40).collect();
+            let what = format!("{status} {excerpt} at {path}");
+            assert_login_fails(
                 &menshen,
                 Cause::ProviderUnreachable,
                 "no usable response",
                 &what,
             )
             .await;
-            provider.mend();
+            provider.restore();
         }
     }
-    for label in [
+    for content_type in [
         "",
         "Content-Type: text/html\r\n",
         "Content-Type: text/plain\r\n",
     ] {
         let person = json!({ "id": 7, "login": "zhangsan" }).to_string();
-        provider.instead("/api/me", 200, label, &person);
+        provider.respond_with("/api/me", 200, content_type, &person);
         assert_eq!(
-            through(&menshen, "gh").await.1.answer.status,
+            log_in_with(&menshen, "gh").await.1.answer.status,
             200,
-            "{label}"
+            "{content_type}"
         );
-        provider.mend();
+        provider.restore();
     }
-    let redirected = provider.calls("/api/me").iter().any(|asked| {
-        asked
+    let redirected = provider.calls("/api/me").iter().any(|request| {
+        request
             .single_header("authorization")
             .is_some_and(|value| value == "Bearer A")
     });
     assert!(!redirected, "redirects are not followed");
-    assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
+    assert_eq!(log_in_with(&menshen, "gh").await.1.answer.status, 200);
 }
 
 #[tokio::test]
@@ -388,9 +402,9 @@ async fn a_profile_without_subject_or_login_creates_no_session() {
         ),
         (json!("zhangsan"), Cause::ProviderUnreachable, "an object"),
     ];
-    for (me, cause, words) in cases {
-        provider.person(me.clone());
-        ends(&menshen, cause, words, &me.to_string()).await;
+    for (profile, cause, words) in cases {
+        provider.person(profile.clone());
+        assert_login_fails(&menshen, cause, words, &profile.to_string()).await;
     }
 }
 
@@ -398,10 +412,10 @@ async fn a_profile_without_subject_or_login_creates_no_session() {
 async fn a_wrong_secret_is_only_reported_in_the_log() {
     let provider = Provider::start().await;
     let table = provider
-        .table("gh", "", "")
+        .connector_toml("gh", "", "")
         .replace(super::SECRET, "not-the-secret-at-all");
     let menshen = crate::setup::Setup::default().tables(&table).start().await;
-    ends(
+    assert_login_fails(
         &menshen,
         Cause::ProviderMisconfigured,
         "`client_secret`",
@@ -415,37 +429,43 @@ async fn a_wrong_secret_is_only_reported_in_the_log() {
 async fn a_hanging_provider_times_out_and_does_not_block_sessions() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
-    let (mut here, _) = through(&menshen, "gh").await;
+    let (mut signed_in, _) = log_in_with(&menshen, "gh").await;
     provider.hang("/token");
-    let stuck = async {
-        let page = through(&menshen, "gh").await.1;
+    let hanging_login = async {
+        let page = log_in_with(&menshen, "gh").await.1;
         assert_eq!(
             (page.answer.status, page.cause()),
             (502, Some(Cause::ProviderUnreachable))
         );
     };
-    let goes_on = async {
+    let requests_of_session = async {
         for _ in 0..20 {
-            assert_eq!(here.visit(&format!("{SSO_URL}/echo")).await.status, 200);
+            assert_eq!(
+                signed_in.visit(&format!("{SSO_URL}/echo")).await.status,
+                200
+            );
         }
     };
-    futures_util::future::join(stuck, goes_on).await;
+    futures_util::future::join(hanging_login, requests_of_session).await;
     assert!(last_error(&menshen).contains("not answered in time"));
-    provider.mend();
-    assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
+    provider.restore();
+    assert_eq!(log_in_with(&menshen, "gh").await.1.answer.status, 200);
 }
 
 #[tokio::test]
 async fn sessions_go_on_when_the_provider_is_gone() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "").await;
-    let (mut here, _) = through(&menshen, "gh").await;
-    let mut coming = Browser::new(&menshen);
-    let back = coming
-        .follow_until(&start("gh"), |next| next.contains("/callback/gh"))
+    let (mut signed_in, _) = log_in_with(&menshen, "gh").await;
+    let mut logging_in = Browser::new(&menshen);
+    let callback = logging_in
+        .follow_until(&start_url("gh"), |next| next.contains("/callback/gh"))
         .await;
     drop(provider);
-    let page = coming.follow(&back.url).await;
+    let page = logging_in.follow(&callback.url).await;
     assert_eq!(page.cause(), Some(Cause::ProviderUnreachable));
-    assert_eq!(here.visit(&format!("{SSO_URL}/echo")).await.status, 200);
+    assert_eq!(
+        signed_in.visit(&format!("{SSO_URL}/echo")).await.status,
+        200
+    );
 }

@@ -18,7 +18,7 @@ use super::provider::Provider;
 /// A connector without a running menshen, and the tokens of a login of 张三.
 async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, ProviderTokens) {
     menshen::keys::install_crypto();
-    let text = provider.table("gh", "", "vouched_email = 'profile.email'");
+    let text = provider.connector_toml("gh", "", "vouched_email = 'profile.email'");
     let text = format!("[server]\nexternal_url = 'http://sso.test'\n{text}");
     let config = crate::conf::parse(&text);
     let kind = config.connector.values().next().unwrap().kind().unwrap();
@@ -30,11 +30,11 @@ async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, P
         clock: clock.clone(),
     };
     let tokens = {
-        let mut world = provider.world();
+        let mut state = provider.state();
         ProviderTokens {
-            access: Some(Secret::new(world.give_access())),
+            access: Some(Secret::new(state.issue_access_token())),
             access_expires_at: Some(clock.now().plus(Duration::from_secs(60))),
-            refresh: Some(Secret::new(world.give_refresh())),
+            refresh: Some(Secret::new(state.issue_refresh_token())),
             id: None,
         }
     };
@@ -51,20 +51,20 @@ async fn refresh(
 ) -> Result<RefreshResponse, RefreshError> {
     let source = Arc::clone(connector)
         .token_refresh()
-        .expect("it can be asked");
+        .expect("the connector refreshes tokens");
     let subject: Subject = "7".parse().unwrap();
     source.refresh(&subject, tokens).await
 }
 
-/// Whether a new login is redirected to the provider.
-async fn begins(connector: &Arc<dyn Connector>, clock: &Clock) -> bool {
+/// Whether a refreshed login is redirected to the provider.
+async fn can_start_login(connector: &Arc<dyn Connector>, clock: &Clock) -> bool {
     let id = "gh".parse().unwrap();
     let pending = Pending::new(id, Mode::Web, ReturnTo::login_host_root(), clock.now());
     let begun = connector.begin(&pending, &AuthnRequest::default()).await;
     begun.is_ok()
 }
 
-fn token(secret: Option<&Secret<String>>) -> &str {
+fn exposed(secret: Option<&Secret<String>>) -> &str {
     secret.unwrap().expose()
 }
 
@@ -74,35 +74,35 @@ async fn a_refresh_returns_new_tokens_and_the_current_profile() {
     let (connector, tokens) = connector(&provider, &clock).await;
     provider
         .person(json!({ "id": 7, "login": "zhangsan", "email": "z@corp.example", "groups": [] }));
-    let new = refresh(&connector, &tokens).await.unwrap();
-    assert_eq!(new.raw.as_ref().unwrap()["groups"], json!([]));
-    assert_eq!(new.verified_fields[0].1, "z@corp.example");
+    let refreshed = refresh(&connector, &tokens).await.unwrap();
+    assert_eq!(refreshed.raw.as_ref().unwrap()["groups"], json!([]));
+    assert_eq!(refreshed.verified_fields[0].1, "z@corp.example");
     assert_ne!(
-        token(new.tokens.access.as_ref()),
-        token(tokens.access.as_ref())
+        exposed(refreshed.tokens.access.as_ref()),
+        exposed(tokens.access.as_ref())
     );
     assert_ne!(
-        token(new.tokens.refresh.as_ref()),
-        token(tokens.refresh.as_ref())
+        exposed(refreshed.tokens.refresh.as_ref()),
+        exposed(tokens.refresh.as_ref())
     );
     let end = clock.now().plus(Duration::from_secs(3600));
-    assert_eq!(new.tokens.access_expires_at, Some(end));
+    assert_eq!(refreshed.tokens.access_expires_at, Some(end));
     // A refresh token can be used once.
-    let again = refresh(&connector, &new.tokens).await.unwrap();
+    let again = refresh(&connector, &refreshed.tokens).await.unwrap();
     assert!(again.raw.is_some());
-    let spent = refresh(&connector, &tokens).await;
-    assert!(matches!(spent, Err(RefreshError::Gone(_))), "{spent:?}");
+    let reused = refresh(&connector, &tokens).await;
+    assert!(matches!(reused, Err(RefreshError::Gone(_))), "{reused:?}");
 }
 
 #[tokio::test]
 async fn a_refresh_token_that_is_not_replaced_is_kept() {
     let (provider, clock) = (Provider::start().await, clock());
     let (connector, tokens) = connector(&provider, &clock).await;
-    provider.world().tokens = json!({ "refresh_token": null });
-    let new = refresh(&connector, &tokens).await.unwrap();
+    provider.state().token_fields = json!({ "refresh_token": null });
+    let refreshed = refresh(&connector, &tokens).await.unwrap();
     assert_eq!(
-        token(new.tokens.refresh.as_ref()),
-        token(tokens.refresh.as_ref())
+        exposed(refreshed.tokens.refresh.as_ref()),
+        exposed(tokens.refresh.as_ref())
     );
 }
 
@@ -111,7 +111,7 @@ async fn only_a_rejected_refresh_token_ends_a_session() {
     let (provider, clock) = (Provider::start().await, clock());
     let (connector, tokens) = connector(&provider, &clock).await;
     let json = "Content-Type: application/json\r\n";
-    for (status, body, gone) in [
+    for (status, body, is_gone) in [
         (400, "{\"error\":\"invalid_grant\"}", true),
         (200, "{\"error\":\"bad_refresh_token\"}", true),
         (401, "{\"error\":\"invalid_client\"}", false),
@@ -121,14 +121,17 @@ async fn only_a_rejected_refresh_token_ends_a_session() {
         (200, "<html>", false),
         (302, "{\"error\":\"invalid_grant\"}", false),
     ] {
-        provider.instead("/token", status, json, body);
+        provider.respond_with("/token", status, json, body);
         let error = refresh(&connector, &tokens).await.unwrap_err();
-        let ended = matches!(error, RefreshError::Gone(_));
-        assert_eq!(ended, gone, "{status} {body}: {error:?}");
-        let shown = menshen::telemetry::error_chain(&error).to_string();
-        assert!(!shown.contains(token(tokens.refresh.as_ref())), "{shown}");
+        let actual = matches!(error, RefreshError::Gone(_));
+        assert_eq!(actual, is_gone, "{status} {body}: {error:?}");
+        let message = menshen::telemetry::error_chain(&error).to_string();
+        assert!(
+            !message.contains(exposed(tokens.refresh.as_ref())),
+            "{message}"
+        );
     }
-    provider.mend();
+    provider.restore();
     assert!(
         refresh(&connector, &tokens).await.is_ok(),
         "the token was not spent"
@@ -143,7 +146,7 @@ async fn a_changed_subject_or_rejected_token_ends_the_session() {
     let error = refresh(&connector, &tokens).await.unwrap_err();
     assert!(matches!(error, RefreshError::Gone(_)), "{error:?}");
     let (connector, tokens) = self::connector(&provider, &clock).await;
-    provider.instead("/api/me", 401, "Content-Type: application/json\r\n", "{}");
+    provider.respond_with("/api/me", 401, "Content-Type: application/json\r\n", "{}");
     let error = refresh(&connector, &tokens).await.unwrap_err();
     assert!(matches!(error, RefreshError::Gone(_)), "{error:?}");
 }
@@ -153,24 +156,24 @@ async fn new_tokens_are_kept_even_without_a_profile() {
     let (provider, clock) = (Provider::start().await, clock());
     let (connector, tokens) = connector(&provider, &clock).await;
     for status in [403, 429, 500, 200] {
-        provider.instead(
+        provider.respond_with(
             "/api/me",
             status,
             "Content-Type: application/json\r\n",
             "[]",
         );
         let (_, tokens) = self::connector(&provider, &clock).await;
-        let new = refresh(&connector, &tokens).await.unwrap();
+        let refreshed = refresh(&connector, &tokens).await.unwrap();
         assert!(
-            new.raw.is_none() && new.verified_fields.is_empty(),
+            refreshed.raw.is_none() && refreshed.verified_fields.is_empty(),
             "{status}"
         );
         assert_ne!(
-            token(new.tokens.refresh.as_ref()),
-            token(tokens.refresh.as_ref())
+            exposed(refreshed.tokens.refresh.as_ref()),
+            exposed(tokens.refresh.as_ref())
         );
     }
-    provider.mend();
+    provider.restore();
     assert!(refresh(&connector, &tokens).await.unwrap().raw.is_some());
 }
 
@@ -182,22 +185,22 @@ async fn without_a_refresh_token_the_access_token_is_used_until_it_expires() {
         refresh: None,
         ..tokens
     };
-    let new = refresh(&connector, &tokens).await.unwrap();
-    assert_eq!(new.raw.unwrap()["login"], "zhangsan");
+    let refreshed = refresh(&connector, &tokens).await.unwrap();
+    assert_eq!(refreshed.raw.unwrap()["login"], "zhangsan");
     assert_eq!(
-        token(new.tokens.access.as_ref()),
-        token(tokens.access.as_ref())
+        exposed(refreshed.tokens.access.as_ref()),
+        exposed(tokens.access.as_ref())
     );
     clock.advance(Duration::from_secs(60));
-    let late = refresh(&connector, &tokens).await;
+    let expired = refresh(&connector, &tokens).await;
     assert!(
-        matches!(late, Err(RefreshError::Unavailable(_))),
-        "{late:?}"
+        matches!(expired, Err(RefreshError::Unavailable(_))),
+        "{expired:?}"
     );
-    let none = refresh(&connector, &ProviderTokens::default()).await;
+    let without_tokens = refresh(&connector, &ProviderTokens::default()).await;
     assert!(
-        matches!(none, Err(RefreshError::Unavailable(_))),
-        "{none:?}"
+        matches!(without_tokens, Err(RefreshError::Unavailable(_))),
+        "{without_tokens:?}"
     );
 }
 
@@ -208,8 +211,8 @@ async fn a_refresh_counts_as_successful_probe() {
     refresh(&connector, &tokens).await.unwrap();
     provider.start_outage();
     clock.advance(Duration::from_secs(9));
-    assert!(begins(&connector, &clock).await);
+    assert!(can_start_login(&connector, &clock).await);
     assert_eq!(provider.calls("/").len(), 0);
     clock.advance(Duration::from_secs(1));
-    assert!(!begins(&connector, &clock).await);
+    assert!(!can_start_login(&connector, &clock).await);
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::provider::Provider;
-use super::{account, through};
+use super::{account_id, log_in_with};
 use crate::browser::Browser;
 use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
@@ -27,7 +27,7 @@ fn person(login: &str, groups: Value) -> Value {
 }
 
 async fn start_menshen(provider: &Provider, connector: &str) -> Menshen {
-    let tables = provider.table("gh", connector, "");
+    let tables = provider.connector_toml("gh", connector, "");
     let setup = Setup::default().routes(ROUTES);
     setup
         .tables(&format!("{tables}{NO_LOGIN_LIMITS}"))
@@ -35,7 +35,7 @@ async fn start_menshen(provider: &Provider, connector: &str) -> Menshen {
         .await
 }
 
-async fn may(browser: &mut Browser) -> bool {
+async fn may_open_ops(browser: &mut Browser) -> bool {
     browser.visit(&format!("{SSO_URL}/ops")).await.status == 200
 }
 
@@ -45,13 +45,13 @@ async fn a_later_login_updates_the_profile() {
         let provider = Provider::start().await;
         let menshen = start_menshen(&provider, setting).await;
         provider.person(person("zhangsan", json!(["ops"])));
-        let (mut before, _) = through(&menshen, "gh").await;
-        assert!(may(&mut before).await);
+        let (mut before, _) = log_in_with(&menshen, "gh").await;
+        assert!(may_open_ops(&mut before).await);
         provider.person(person("zhang", json!([])));
-        let (mut after, page) = through(&menshen, "gh").await;
+        let (mut after, page) = log_in_with(&menshen, "gh").await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhang"]);
         // The older session of the same person changes at once.
-        assert!(!may(&mut after).await && !may(&mut before).await);
+        assert!(!may_open_ops(&mut after).await && !may_open_ops(&mut before).await);
     }
 }
 
@@ -60,14 +60,14 @@ async fn without_sync_the_profile_of_the_first_login_is_kept() {
     let provider = Provider::start().await;
     let menshen = start_menshen(&provider, "sync = false").await;
     provider.person(person("zhangsan", json!(["ops"])));
-    let (mut before, _) = through(&menshen, "gh").await;
-    assert!(may(&mut before).await);
+    let (mut before, _) = log_in_with(&menshen, "gh").await;
+    assert!(may_open_ops(&mut before).await);
     provider.person(person("zhang", json!(["other"])));
-    let (mut after, page) = through(&menshen, "gh").await;
-    assert_eq!(account(&mut after).await, account(&mut before).await);
+    let (mut after, page) = log_in_with(&menshen, "gh").await;
+    assert_eq!(account_id(&mut after).await, account_id(&mut before).await);
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
     assert_eq!(page.answer.echoed("x-forwarded-groups"), ["ops"]);
-    assert!(may(&mut after).await && may(&mut before).await);
+    assert!(may_open_ops(&mut after).await && may_open_ops(&mut before).await);
     let info = after.visit(&format!("{OWN_PAGES}/userinfo")).await.json();
     assert_eq!(
         (&info["login"], &info["name"]),
@@ -75,16 +75,16 @@ async fn without_sync_the_profile_of_the_first_login_is_kept() {
     );
     // A new account gets its profile.
     provider.person(json!({ "id": 8, "login": "lisi", "groups": [] }));
-    let (mut new, _) = through(&menshen, "gh").await;
-    assert!(!may(&mut new).await);
+    let (mut new, _) = log_in_with(&menshen, "gh").await;
+    assert!(!may_open_ops(&mut new).await);
     // With `sync` enabled again, the next login updates the profile.
-    let tables = provider.table("gh", "", "");
+    let tables = provider.connector_toml("gh", "", "");
     let setup = Setup::default()
         .routes(ROUTES)
         .tables(&format!("{tables}{NO_LOGIN_LIMITS}"));
     menshen.reload(&setup).await.unwrap();
     provider.person(person("zhang", json!(["other"])));
-    let (mut synced, page) = through(&menshen, "gh").await;
+    let (mut synced, page) = log_in_with(&menshen, "gh").await;
     assert_eq!(page.answer.echoed("x-forwarded-groups"), ["other"]);
-    assert!(!may(&mut synced).await && !may(&mut before).await);
+    assert!(!may_open_ops(&mut synced).await && !may_open_ops(&mut before).await);
 }

@@ -10,7 +10,7 @@ use crate::setup::SSO_URL;
 const LOGINS: usize = 1000;
 const PEOPLE: usize = 25;
 /// With more concurrent logins requests would time out on a busy machine.
-const AT_ONCE: usize = 12;
+const CONCURRENT_LOGINS: usize = 12;
 
 #[tokio::test]
 async fn a_thousand_interleaved_logins_never_mix_up_persons() {
@@ -34,7 +34,7 @@ async fn a_thousand_interleaved_logins_never_mix_up_persons() {
     };
     let all: Vec<_> = stream::iter(0..LOGINS)
         .map(log_in)
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(CONCURRENT_LOGINS)
         .collect()
         .await;
     let mut sessions: Vec<_> = all.iter().map(|(_, session)| session).collect();

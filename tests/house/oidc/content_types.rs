@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use menshen::face::page::Cause;
 
-use super::{is_here, last_error};
+use super::{assert_signed_in_as, last_error};
 use crate::browser::{Browser, Page};
-use crate::provider::{CLIENT_SECRET, ClientProof, EndpointFault, Misbehavior, Provider};
+use crate::provider::{CLIENT_SECRET, ClientAuth, EndpointFault, Misbehavior, Provider};
 use crate::setup::{Menshen, SSO_URL};
 
 /// Content types that servers and proxies send for JSON.
-const LABELS: [Option<&str>; 6] = [
+const CONTENT_TYPES: [Option<&str>; 6] = [
     None,
     Some("text/html; charset=utf-8"),
     Some("TEXT/HTML"),
@@ -30,59 +30,66 @@ async fn sign_in(provider: &Provider, menshen: &Menshen) -> (Browser, Page) {
 
 #[tokio::test]
 async fn json_is_accepted_with_any_content_type() {
-    for label in LABELS {
+    for content_type in CONTENT_TYPES {
         let provider = Provider::new().await;
         for endpoint in ENDPOINTS {
-            provider.misbehave(Misbehavior::ContentType(endpoint, label));
+            provider.misbehave(Misbehavior::ContentType(endpoint, content_type));
         }
         let menshen = provider.setup("").start().await;
         let (mut browser, page) = sign_in(&provider, &menshen).await;
-        is_here(&page, "zhangsan");
+        assert_signed_in_as(&page, "zhangsan");
         assert!(
             page.answer.echoed("x-forwarded-groups").len() == 1,
-            "{label:?}"
+            "{content_type:?}"
         );
         // The same holds for a refresh.
         menshen.advance(Duration::from_secs(301));
-        is_here(
+        assert_signed_in_as(
             &browser.follow(&format!("{SSO_URL}/echo")).await,
             "zhangsan",
         );
-        assert_eq!(provider.refresh_grants(), 1, "{label:?}");
+        assert_eq!(provider.refresh_grants(), 1, "{content_type:?}");
     }
 }
 
 #[tokio::test]
 async fn protocol_errors_are_accepted_with_any_content_type() {
-    for label in LABELS {
+    for content_type in CONTENT_TYPES {
         let provider = Provider::new().await;
-        provider.misbehave(Misbehavior::ContentType("token", label));
+        provider.misbehave(Misbehavior::ContentType("token", content_type));
         let menshen = provider.setup("").start().await;
         provider.set(|settings| settings.code_lifetime_s = 0);
         let (browser, page) = sign_in(&provider, &menshen).await;
-        assert_eq!(page.cause(), Some(Cause::CodeRejectedTwice), "{label:?}");
+        assert_eq!(
+            page.cause(),
+            Some(Cause::CodeRejectedTwice),
+            "{content_type:?}"
+        );
         assert!(browser.cookie("menshen").is_none());
         provider.set(|settings| {
             settings.code_lifetime_s = 60;
-            settings.client = ClientProof::Public;
+            settings.client_auth = ClientAuth::Public;
         });
-        let wrong = provider.setup_with_client_lines("client_secret = 'hunter2hunter2'");
-        let menshen = wrong.start().await;
-        provider.set(|settings| settings.client = ClientProof::Secret);
+        let wrong_secret = provider.setup_with_client_lines("client_secret = 'hunter2hunter2'");
+        let menshen = wrong_secret.start().await;
+        provider.set(|settings| settings.client_auth = ClientAuth::SecretInHeaderOrForm);
         let (_, page) = sign_in(&provider, &menshen).await;
         assert_eq!(
             page.cause(),
             Some(Cause::ProviderMisconfigured),
-            "{label:?}"
+            "{content_type:?}"
         );
-        assert!(last_error(&menshen).contains("invalid_client"), "{label:?}");
+        assert!(
+            last_error(&menshen).contains("invalid_client"),
+            "{content_type:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn an_error_for_invalid_json_names_the_content_type_and_no_content() {
     for endpoint in ENDPOINTS {
-        for (status, body, type_of_it) in [
+        for (status, body, content_type) in [
             (200, format!("<html>{CLIENT_SECRET}"), "text/html"),
             (
                 200,
@@ -94,15 +101,15 @@ async fn an_error_for_invalid_json_names_the_content_type_and_no_content() {
             let provider = Provider::new().await;
             provider.misbehave(Misbehavior::Fault(
                 endpoint,
-                EndpointFault::Response(status, type_of_it, body),
+                EndpointFault::Response(status, content_type, body),
             ));
             let menshen = provider.setup("").start().await;
             let (browser, page) = sign_in(&provider, &menshen).await;
-            let what = format!("{endpoint} {status} {type_of_it}");
+            let what = format!("{endpoint} {status} {content_type}");
             assert_eq!(page.cause(), Some(Cause::ProviderUnreachable), "{what}");
             assert!(browser.cookie("menshen").is_none());
             let error = last_error(&menshen);
-            assert!(error.contains(type_of_it), "{what}: {error}");
+            assert!(error.contains(content_type), "{what}: {error}");
             assert!(!error.contains(CLIENT_SECRET), "{what}: {error}");
         }
     }

@@ -2,16 +2,16 @@
 
 use menshen::config::Config;
 
-use super::is_here;
+use super::assert_signed_in_as;
 use crate::browser::Browser;
 use crate::provider::Provider;
 use crate::setup::Setup;
 
 const HTTPS: &str = "https://sso.test";
-const BY_POST: &str = "response_mode = 'form_post'";
+const FORM_POST: &str = "response_mode = 'form_post'";
 
 fn setup(provider: &Provider) -> Setup {
-    let setup = provider.setup(BY_POST).external_url(HTTPS);
+    let setup = provider.setup(FORM_POST).external_url(HTTPS);
     setup.server("trusted_proxies = ['127.0.0.1']")
 }
 
@@ -38,12 +38,16 @@ async fn the_authorization_response_can_be_a_form_post() {
         .cookies()
         .iter()
         .filter(|cookie| cookie.name.contains("flow"));
-    let one = pending.next().expect("a cookie of this login");
-    assert!(one.name.starts_with("__Host-menshen-flow-"), "{}", one.name);
-    assert!(one.secure && one.same_site == "none" && !one.for_subdomains);
+    let flow_cookie = pending.next().expect("a cookie of this login");
+    assert!(
+        flow_cookie.name.starts_with("__Host-menshen-flow-"),
+        "{}",
+        flow_cookie.name
+    );
+    assert!(flow_cookie.secure && flow_cookie.same_site == "none" && !flow_cookie.for_subdomains);
     assert!(pending.next().is_none());
     let page = browser.submit(&page).await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
     assert_eq!(page.url, format!("{HTTPS}/echo"));
     let session = browser.cookie("__Host-menshen").expect("a session");
     assert_eq!(session.same_site, "lax");
@@ -54,9 +58,9 @@ async fn the_authorization_response_can_be_a_form_post() {
             .any(|cookie| cookie.name.contains("flow"))
     );
     // No URL of menshen ever held a code.
-    let ours = browser.visited.iter().filter(|url| url.starts_with(HTTPS));
-    assert!(ours.clone().count() > 0);
-    assert!(ours.into_iter().all(|url| !url.contains("code=")));
+    let menshen_urls = browser.visited.iter().filter(|url| url.starts_with(HTTPS));
+    assert!(menshen_urls.clone().count() > 0);
+    assert!(menshen_urls.into_iter().all(|url| !url.contains("code=")));
 }
 
 #[tokio::test]
@@ -66,22 +70,22 @@ async fn a_forged_form_post_creates_no_session() {
     let mut attacker = Browser::new(&menshen).over_https();
     provider.start_session(&mut attacker, "lisi");
     let start = format!("{HTTPS}/.menshen/start?connector=keycloak&rd=%2Fecho");
-    let bait = attacker.follow(&start).await;
+    let response_page = attacker.follow(&start).await;
     let mut victim = Browser::new(&menshen).over_https();
-    let page = victim.submit(&bait).await;
+    let page = victim.submit(&response_page).await;
     assert_eq!(page.answer.status, 400, "{}", page.answer.text());
     assert!(victim.cookie("__Host-menshen").is_none());
     assert_eq!(provider.calls("token"), 0);
-    let page = attacker.submit(&bait).await;
-    is_here(&page, "lisi");
+    let page = attacker.submit(&response_page).await;
+    assert_signed_in_as(&page, "lisi");
 }
 
 #[tokio::test]
 async fn form_post_without_https_is_refused_by_the_configuration() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
-    let plain = provider.setup(BY_POST);
-    let text = plain.text(&menshen.wecom, &menshen.app);
+    let http_setup = provider.setup(FORM_POST);
+    let text = http_setup.text(&menshen.wecom, &menshen.app);
     let error = Config::parse(&text, "test.toml").unwrap_err().to_string();
     assert!(
         error.contains("response_mode") && error.contains("https"),

@@ -7,14 +7,14 @@ use menshen::clock::{Clock, Timestamp};
 use menshen::face::page::Cause;
 use serde_json::json;
 
-use super::{is_here, last_error, sign_in};
+use super::{assert_signed_in_as, last_error, sign_in};
 use crate::provider::{CLIENT_ID, Misbehavior, OldKey, Provider};
 
 #[tokio::test]
 async fn logins_go_on_when_keys_are_rotated() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
-    let mut asked = 0;
+    let mut key_requests = 0;
     for old_key in [
         OldKey::Published,
         OldKey::Removed,
@@ -22,18 +22,18 @@ async fn logins_go_on_when_keys_are_rotated() {
         OldKey::Removed,
     ] {
         let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-        is_here(&page, "zhangsan");
-        asked += 1;
+        assert_signed_in_as(&page, "zhangsan");
+        key_requests += 1;
         assert_eq!(
             provider.calls("keys"),
-            asked,
+            key_requests,
             "one refetch for an unknown kid"
         );
         provider.rotate(old_key);
         menshen.advance(Duration::from_secs(60));
     }
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
 }
 
 #[tokio::test]
@@ -43,13 +43,13 @@ async fn asymmetric_algorithms_are_accepted_unless_others_are_configured() {
         let provider = Provider::start(&clock, algorithm).await;
         let menshen = provider.setup("").start().await;
         let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-        is_here(&page, "zhangsan");
+        assert_signed_in_as(&page, "zhangsan");
         let menshen = provider
             .setup(&format!("algorithms = ['{algorithm:?}']"))
             .start()
             .await;
         let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-        is_here(&page, "zhangsan");
+        assert_signed_in_as(&page, "zhangsan");
         let menshen = provider
             .setup("algorithms = ['ES384', 'PS256']")
             .start()
@@ -71,23 +71,23 @@ async fn a_provider_can_rotate_to_another_algorithm() {
     let menshen = provider.setup("").start().await;
     for algorithm in [Algorithm::EdDSA, Algorithm::ES256] {
         let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-        is_here(&page, "zhangsan");
+        assert_signed_in_as(&page, "zhangsan");
         provider.rotate_to(OldKey::Published, Some(algorithm));
     }
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
 }
 
 #[tokio::test]
 async fn a_single_key_needs_no_kid() {
     let provider = Provider::new().await;
     provider.misbehave(Misbehavior::token_header(|head| head["kid"] = ().into()));
-    provider.misbehave(Misbehavior::json("keys", |said| {
-        said["keys"][0].as_object_mut().unwrap().remove("kid");
+    provider.misbehave(Misbehavior::json("keys", |keys| {
+        keys["keys"][0].as_object_mut().unwrap().remove("kid");
     }));
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
 }
 
 #[tokio::test]
@@ -95,20 +95,20 @@ async fn forged_logout_tokens_do_not_delay_logins_with_a_new_key() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
     let before = provider.calls("keys");
     for nth in 0..30 {
-        let head = json!({ "kid": format!("ghost-{nth}"), "typ": "logout+jwt" });
+        let head = json!({ "kid": format!("unknown-{nth}"), "typ": "logout+jwt" });
         let claims = provider.access_token_claims("zhangsan", CLIENT_ID);
         let token = provider.sign(&claims, &head);
         let answer = provider.post_logout_token(menshen.address(), "keycloak", &token);
         assert_eq!(answer.await.status, 400);
     }
-    let asked = provider.calls("keys") - before;
-    assert!((1..=3).contains(&asked), "{asked}");
+    let refetches = provider.calls("keys") - before;
+    assert!((1..=3).contains(&refetches), "{refetches}");
     provider.rotate(OldKey::Removed);
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
 }
 
 #[tokio::test]
@@ -116,28 +116,28 @@ async fn refetches_for_unknown_kids_are_limited_and_a_new_key_is_still_found() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
     let before = provider.calls("keys");
-    let flood = (0..40).map(async |nth: usize| {
-        let ghost = format!("ghost-{nth}");
+    let forged_logins = (0..40).map(async |nth: usize| {
+        let unknown = format!("unknown-{nth}");
         provider.misbehave(Misbehavior::token_header(move |head| {
-            head["kid"] = ghost.clone().into()
+            head["kid"] = unknown.clone().into()
         }));
         let (browser, page) = sign_in(&provider, &menshen, "lisi").await;
         assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse));
         assert!(browser.cookie("menshen").is_none());
     });
-    futures_util::future::join_all(flood).await;
-    let asked = provider.calls("keys") - before;
-    assert!((1..=3).contains(&asked), "{asked}");
+    futures_util::future::join_all(forged_logins).await;
+    let refetches = provider.calls("keys") - before;
+    assert!((1..=3).contains(&refetches), "{refetches}");
     provider.behave();
     // Known keys still work; a new key is found when a refetch is allowed again.
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
     provider.rotate(OldKey::Removed);
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse));
     menshen.advance(Duration::from_secs(30));
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
 }

@@ -25,7 +25,7 @@ pass_access_token = true
 "#;
 
 /// A signed-in browser whose access token has just expired.
-async fn with_expired_token(provider: &Provider) -> (Menshen, Browser) {
+async fn sign_in_and_expire_token(provider: &Provider) -> (Menshen, Browser) {
     let menshen = provider.setup("").routes(ROUTES).start().await;
     let mut browser = Browser::new(&menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
@@ -44,8 +44,8 @@ async fn status(browser: &mut Browser, path: &str) -> u16 {
 async fn a_group_removed_at_the_provider_is_gone_on_the_next_request() {
     for id_tokens in [true, false] {
         let provider = Provider::new().await;
-        provider.set(|it| it.refresh_gives_id_token = id_tokens);
-        let (_menshen, mut browser) = with_expired_token(&provider).await;
+        provider.set(|settings| settings.refresh_gives_id_token = id_tokens);
+        let (_menshen, mut browser) = sign_in_and_expire_token(&provider).await;
         provider.person("zhangsan").groups(&["平台部"]);
         assert_eq!(status(&mut browser, "/finance/echo").await, 403);
         assert_eq!(status(&mut browser, "/echo").await, 200);
@@ -55,12 +55,12 @@ async fn a_group_removed_at_the_provider_is_gone_on_the_next_request() {
 
 #[tokio::test]
 async fn a_refresh_with_an_invalid_or_foreign_identity_ends_the_session() {
-    for how in [
+    for misbehavior in [
         Misbehavior::claims(|claims| claims["sub"] = json!("f5b7e6c0-lisi")),
         Misbehavior::claims(|claims| claims["aud"] = json!("other")),
         Misbehavior::claims(|claims| claims["iss"] = json!("https://evil.example")),
         Misbehavior::claims(|claims| claims["at_hash"] = json!("AAAAAAAAAAAAAAAAAAAAAA")),
-        Misbehavior::json("userinfo", |said| said["sub"] = json!("f5b7e6c0-lisi")),
+        Misbehavior::json("userinfo", |claims| claims["sub"] = json!("f5b7e6c0-lisi")),
         Misbehavior::Fault("userinfo", EndpointFault::Json(401, "{}".to_owned())),
         Misbehavior::Fault(
             "token",
@@ -68,8 +68,8 @@ async fn a_refresh_with_an_invalid_or_foreign_identity_ends_the_session() {
         ),
     ] {
         let provider = Provider::new().await;
-        let (menshen, mut browser) = with_expired_token(&provider).await;
-        provider.misbehave(how);
+        let (menshen, mut browser) = sign_in_and_expire_token(&provider).await;
+        provider.misbehave(misbehavior);
         assert_eq!(status(&mut browser, "/echo").await, 401);
         let audit = menshen.audit();
         assert!(
@@ -83,15 +83,15 @@ async fn a_refresh_with_an_invalid_or_foreign_identity_ends_the_session() {
 
 #[tokio::test]
 async fn new_tokens_are_kept_if_the_profile_cannot_be_fetched() {
-    for how in [
+    for misbehavior in [
         Misbehavior::Fault("userinfo", EndpointFault::Json(503, "{}".to_owned())),
         Misbehavior::Fault("userinfo", EndpointFault::Html),
-        Misbehavior::token_header(|head| head["kid"] = json!("a key of tomorrow")),
+        Misbehavior::token_header(|head| head["kid"] = json!("unknown-key")),
         Misbehavior::claims(|claims| claims["iat"] = json!(1_900_000_000)),
     ] {
         let provider = Provider::new().await;
-        let (menshen, mut browser) = with_expired_token(&provider).await;
-        provider.misbehave(how);
+        let (menshen, mut browser) = sign_in_and_expire_token(&provider).await;
+        provider.misbehave(misbehavior);
         assert_eq!(status(&mut browser, "/finance/echo").await, 200);
         provider.behave();
         provider.person("zhangsan").groups(&[]);

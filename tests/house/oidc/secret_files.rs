@@ -1,6 +1,6 @@
 //! Secret files with white space or a byte order mark, as editors write them.
 
-use super::is_here;
+use super::assert_signed_in_as;
 use crate::browser::Browser;
 use crate::command::{run_menshen, text};
 use crate::provider::{CLIENT_SECRET, Key, Provider};
@@ -11,7 +11,7 @@ use crate::upstream::TempFolder;
 async fn white_space_around_a_secret_is_ignored_and_check_warns_of_it() {
     let provider = Provider::new().await;
     let folder = TempFolder::new();
-    for (at, (before, after, said)) in [
+    for (nth, (before, after, warning)) in [
         ("", "", None),
         ("", "\n", None),
         ("\u{feff}", "\r\n", Some("a byte order mark around")),
@@ -25,29 +25,29 @@ async fn white_space_around_a_secret_is_ignored_and_check_warns_of_it() {
     .into_iter()
     .enumerate()
     {
-        let name = format!("{at}.secret");
+        let name = format!("{nth}.secret");
         let path = folder.write(&name, &format!("{before}{CLIENT_SECRET}{after}"));
         let line = format!("client_secret = {{ file = \"{}\" }}", path.display());
         let setup = provider.setup_with_client_lines(&line);
         let menshen = setup.start().await;
         let mut browser = Browser::new(&menshen);
         let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
-        is_here(&page, "zhangsan");
-        let warned = checked(&menshen, &folder).await;
+        assert_signed_in_as(&page, "zhangsan");
+        let stdout = check(&menshen, &folder).await;
         let key = "connector.keycloak.oidc.client_secret";
-        let line = warned.lines().find(|line| line.contains(key));
-        match said {
+        let line = stdout.lines().find(|line| line.contains(key));
+        match warning {
             None => assert_eq!(line, None, "{before:?} {after:?}"),
-            Some(said) => assert!(line.is_some_and(|it| it.contains(said)), "{warned}"),
+            Some(warning) => assert!(line.is_some_and(|line| line.contains(warning)), "{stdout}"),
         }
-        assert!(!warned.contains(CLIENT_SECRET));
+        assert!(!stdout.contains(CLIENT_SECRET));
     }
 }
 
-/// What `check` prints of the configuration of an instance of menshen.
-async fn checked(menshen: &Menshen, folder: &TempFolder) -> String {
-    let text_of = menshen.setup.text(&menshen.wecom, &menshen.app);
-    let path = folder.write("menshen.toml", &text_of);
+/// The standard output of `menshen check` with the configuration of this instance.
+async fn check(menshen: &Menshen, folder: &TempFolder) -> String {
+    let config = menshen.setup.text(&menshen.wecom, &menshen.app);
+    let path = folder.write("menshen.toml", &config);
     let path = path.display().to_string();
     let checked = tokio::task::spawn_blocking(move || run_menshen(&["check", "-c", &path]));
     let output = checked.await.unwrap();
@@ -64,10 +64,12 @@ async fn white_space_around_a_private_key_is_ignored() {
         "client.key",
         &format!("\u{feff}\r\n{}\r\n ", key.private_pem),
     );
-    provider.set(|it| it.client = crate::provider::ClientProof::PrivateKey(key.public_pem.clone()));
+    provider.set(|settings| {
+        settings.client_auth = crate::provider::ClientAuth::PrivateKey(key.public_pem.clone())
+    });
     let line = format!("private_key = {{ file = '{}' }}", path.display());
     let menshen = provider.setup_with_client_lines(&line).start().await;
     let mut browser = Browser::new(&menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
 }

@@ -6,32 +6,32 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
-use super::{is_here, last_error};
+use super::{assert_signed_in_as, last_error};
 use crate::browser::{Browser, Page};
 use crate::command::{run_menshen, text};
 use crate::provider::{Misbehavior, Provider};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::upstream::TempFolder;
 
-/// Three tenants; the last one is not allowed by the configuration.
+/// Three tenants. The configuration of most tests does not allow the last one.
 pub(crate) const CORP: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 pub(crate) const PARTNER: &str = "11111111-2222-3333-4444-555555555555";
-const STRANGERS: &str = "99999999-8888-7777-6666-555555555555";
+const UNLISTED: &str = "99999999-8888-7777-6666-555555555555";
 
-/// After this time access tokens have expired, but refresh tokens have not.
-const ENDS: Duration = Duration::from_secs(301);
+/// After this time access tokens have expired and refresh tokens have not.
+const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(301);
 
-/// The name of the issuer for a tenant, or with the placeholder `{tenantid}`.
-pub(crate) fn name_of(provider: &Provider, tenant: &str) -> String {
+/// The issuer URL of a tenant; the tenant may be the placeholder `{tenantid}`.
+pub(crate) fn issuer_url_of(provider: &Provider, tenant: &str) -> String {
     format!("http://{}/{tenant}/v2.0", provider.address())
 }
 
 /// Makes the provider multi-tenant; all further logins belong to this tenant.
 fn use_tenant(provider: &Provider, tenant: &str) {
-    let (name, tenant) = (name_of(provider, tenant), tenant.to_owned());
+    let (issuer, tenant) = (issuer_url_of(provider, tenant), tenant.to_owned());
     make_multi_tenant(provider);
     provider.misbehave(Misbehavior::claims(move |claims| {
-        claims["iss"] = json!(name);
+        claims["iss"] = json!(issuer);
         claims["tid"] = json!(tenant);
     }));
 }
@@ -40,25 +40,25 @@ fn use_tenant(provider: &Provider, tenant: &str) {
 fn make_multi_tenant(provider: &Provider) {
     provider.behave();
     provider.set(|settings| settings.sends_iss = false);
-    let template = name_of(provider, "{tenantid}");
-    provider.misbehave(Misbehavior::json("discovery", move |said| {
-        said["issuer"] = json!(template);
+    let template = issuer_url_of(provider, "{tenantid}");
+    provider.misbehave(Misbehavior::json("discovery", move |metadata| {
+        metadata["issuer"] = json!(template);
     }));
 }
 
 /// The settings of the connector with these tenants.
-fn table(provider: &Provider, tenants: &str) -> String {
-    let template = name_of(provider, "{tenantid}");
+fn connector_toml(provider: &Provider, tenants: &str) -> String {
+    let template = issuer_url_of(provider, "{tenantid}");
     let metadata = provider.url("/.well-known/openid-configuration");
-    let table = provider
+    let toml = provider
         .toml("keycloak")
         .replace(provider.issuer(), &template);
-    format!("{table}metadata_url = \"{metadata}\"\ntenants = {tenants}\n")
+    format!("{toml}metadata_url = \"{metadata}\"\ntenants = {tenants}\n")
 }
 
-async fn menshen_of(provider: &Provider, tenants: &str) -> Menshen {
-    let more = format!("{}{NO_LOGIN_LIMITS}", table(provider, tenants));
-    let setup = Setup::default().clock(provider.clock()).tables(&more);
+async fn start_menshen(provider: &Provider, tenants: &str) -> Menshen {
+    let tables = format!("{}{NO_LOGIN_LIMITS}", connector_toml(provider, tenants));
+    let setup = Setup::default().clock(provider.clock()).tables(&tables);
     setup.start().await
 }
 
@@ -68,9 +68,9 @@ async fn sign_in(provider: &Provider, menshen: &Menshen) -> (Browser, Page) {
     (browser, page)
 }
 
-async fn account(browser: &mut Browser) -> Value {
-    let said = browser.visit(&format!("{SSO_URL}/.menshen/userinfo")).await;
-    said.json()["id"].clone()
+async fn account_id(browser: &mut Browser) -> Value {
+    let answer = browser.visit(&format!("{SSO_URL}/.menshen/userinfo")).await;
+    answer.json()["id"].clone()
 }
 
 #[tokio::test]
@@ -78,37 +78,37 @@ async fn only_people_of_listed_tenants_can_sign_in() {
     let provider = Provider::new().await;
     use_tenant(&provider, CORP);
     let both = format!("['{CORP}', '{}']", PARTNER.to_uppercase());
-    let menshen = menshen_of(&provider, &both).await;
+    let menshen = start_menshen(&provider, &both).await;
     let (_, page) = sign_in(&provider, &menshen).await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
     provider
         .person("zhangsan")
         .claim("preferred_username", "zs@partner".into());
     use_tenant(&provider, PARTNER);
     let (_, page) = sign_in(&provider, &menshen).await;
-    is_here(&page, "zs@partner");
-    use_tenant(&provider, STRANGERS);
+    assert_signed_in_as(&page, "zs@partner");
+    use_tenant(&provider, UNLISTED);
     let (browser, page) = sign_in(&provider, &menshen).await;
     assert_eq!(page.cause(), Some(Cause::InvalidProviderResponse));
     assert!(browser.cookie("menshen").is_none());
     let error = last_error(&menshen);
     assert!(
-        error.contains(STRANGERS) && error.contains("tenants"),
+        error.contains(UNLISTED) && error.contains("tenants"),
         "{error}"
     );
     // "*" allows every tenant.
-    let menshen = menshen_of(&provider, "['*']").await;
+    let menshen = start_menshen(&provider, "['*']").await;
     let (_, page) = sign_in(&provider, &menshen).await;
-    is_here(&page, "zs@partner");
+    assert_signed_in_as(&page, "zs@partner");
 }
 
 #[tokio::test]
 async fn the_same_sub_in_two_tenants_is_two_accounts() {
     let provider = Provider::new().await;
-    let menshen = menshen_of(&provider, "['*']").await;
+    let menshen = start_menshen(&provider, "['*']").await;
     use_tenant(&provider, CORP);
-    let (mut corps, page) = sign_in(&provider, &menshen).await;
-    is_here(&page, "zhangsan");
+    let (mut corp_browser, page) = sign_in(&provider, &menshen).await;
+    assert_signed_in_as(&page, "zhangsan");
     // With the same `sub` and login name an application could not distinguish them.
     use_tenant(&provider, PARTNER);
     let (browser, page) = sign_in(&provider, &menshen).await;
@@ -117,9 +117,12 @@ async fn the_same_sub_in_two_tenants_is_two_accounts() {
     provider
         .person("zhangsan")
         .claim("preferred_username", "partner".into());
-    let (mut partners, page) = sign_in(&provider, &menshen).await;
-    is_here(&page, "partner");
-    let (one, other) = (account(&mut corps).await, account(&mut partners).await);
+    let (mut partner_browser, page) = sign_in(&provider, &menshen).await;
+    assert_signed_in_as(&page, "partner");
+    let (one, other) = (
+        account_id(&mut corp_browser).await,
+        account_id(&mut partner_browser).await,
+    );
     assert!(one.is_string() && one != other, "{one} {other}");
     let subjects: Vec<_> = menshen
         .audit()
@@ -138,32 +141,40 @@ async fn the_same_sub_in_two_tenants_is_two_accounts() {
 async fn a_token_whose_tid_and_iss_differ_is_refused() {
     for tenants in [format!("['{CORP}']"), "['*']".to_owned()] {
         let provider = Provider::new().await;
-        let menshen = menshen_of(&provider, &tenants).await;
-        let corps = name_of(&provider, CORP);
-        let strangers = name_of(&provider, STRANGERS);
-        let template = name_of(&provider, "{tenantid}");
+        let menshen = start_menshen(&provider, &tenants).await;
+        let corp_issuer = issuer_url_of(&provider, CORP);
+        let unlisted_issuer = issuer_url_of(&provider, UNLISTED);
+        let template = issuer_url_of(&provider, "{tenantid}");
         for (what, iss, tid) in [
             (
-                "a stranger says it is of the corporation",
-                &strangers,
+                "the issuer of another tenant with the tid of the corporation",
+                &unlisted_issuer,
                 json!(CORP),
             ),
             (
-                "the corporation's name on a stranger",
-                &corps,
-                json!(STRANGERS),
+                "the issuer of the corporation with the tid of another tenant",
+                &corp_issuer,
+                json!(UNLISTED),
             ),
-            ("no tenant", &corps, Value::Null),
-            ("a list of tenants", &corps, json!([CORP, STRANGERS])),
+            ("no tenant", &corp_issuer, Value::Null),
+            ("a list of tenants", &corp_issuer, json!([CORP, UNLISTED])),
             ("the template itself", &template, json!("{tenantid}")),
-            ("a word", &name_of(&provider, "common"), json!("common")),
-            ("a path", &name_of(&provider, "a/../b"), json!("a/../b")),
             (
-                "an issuer elsewhere",
+                "a word",
+                &issuer_url_of(&provider, "common"),
+                json!("common"),
+            ),
+            (
+                "a path",
+                &issuer_url_of(&provider, "a/../b"),
+                json!("a/../b"),
+            ),
+            (
+                "an issuer on another host",
                 &"https://evil.test".to_owned(),
                 json!(CORP),
             ),
-            ("a slash more", &format!("{corps}/"), json!(CORP)),
+            ("a trailing slash", &format!("{corp_issuer}/"), json!(CORP)),
         ] {
             make_multi_tenant(&provider);
             let iss = iss.clone();
@@ -181,30 +192,30 @@ async fn a_token_whose_tid_and_iss_differ_is_refused() {
         }
         use_tenant(&provider, CORP);
         let (_, page) = sign_in(&provider, &menshen).await;
-        is_here(&page, "zhangsan");
+        assert_signed_in_as(&page, "zhangsan");
     }
 }
 
 #[tokio::test]
 async fn a_key_of_one_tenant_does_not_sign_for_another() {
-    for (signs_for, tenant, comes_in) in [
+    for (key_tenant, tenant, is_accepted) in [
         ("{tenantid}", CORP, true),
         (CORP, CORP, true),
-        (STRANGERS, CORP, false),
+        (UNLISTED, CORP, false),
         (CORP, PARTNER, false),
     ] {
         let provider = Provider::new().await;
-        let menshen = menshen_of(&provider, "['*']").await;
+        let menshen = start_menshen(&provider, "['*']").await;
         use_tenant(&provider, tenant);
-        let name = name_of(&provider, signs_for);
-        provider.misbehave(Misbehavior::json("keys", move |said| {
-            for key in said["keys"].as_array_mut().unwrap() {
-                key["issuer"] = json!(name);
+        let issuer = issuer_url_of(&provider, key_tenant);
+        provider.misbehave(Misbehavior::json("keys", move |keys| {
+            for key in keys["keys"].as_array_mut().unwrap() {
+                key["issuer"] = json!(issuer);
             }
         }));
         let (_, page) = sign_in(&provider, &menshen).await;
-        let expected = (!comes_in).then_some(Cause::InvalidProviderResponse);
-        assert_eq!(page.cause(), expected, "{signs_for} for {tenant}");
+        let expected = (!is_accepted).then_some(Cause::InvalidProviderResponse);
+        assert_eq!(page.cause(), expected, "{key_tenant} for {tenant}");
     }
 }
 
@@ -212,17 +223,17 @@ async fn a_key_of_one_tenant_does_not_sign_for_another() {
 async fn a_refresh_must_name_the_same_tenant() {
     let provider = Provider::new().await;
     use_tenant(&provider, CORP);
-    let menshen = menshen_of(&provider, "['*']").await;
+    let menshen = start_menshen(&provider, "['*']").await;
     let (mut browser, page) = sign_in(&provider, &menshen).await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
     let echo = format!("{SSO_URL}/echo");
-    menshen.advance(ENDS);
+    menshen.advance(ACCESS_TOKEN_LIFETIME);
     let page = browser.follow(&echo).await;
-    is_here(&page, "zhangsan");
+    assert_signed_in_as(&page, "zhangsan");
     assert_eq!(provider.refresh_grants(), 1);
     // The same `sub` in another tenant is another person.
     use_tenant(&provider, PARTNER);
-    menshen.advance(ENDS);
+    menshen.advance(ACCESS_TOKEN_LIFETIME);
     let answer = browser
         .send("GET", &echo, &[("Accept", "application/json")], b"")
         .await;
@@ -236,22 +247,22 @@ async fn a_logout_of_one_tenant_ends_no_session_of_another() {
     let provider = Provider::new().await;
     use_tenant(&provider, CORP);
     let both = format!("['{CORP}', '{PARTNER}']");
-    let menshen = menshen_of(&provider, &both).await;
+    let menshen = start_menshen(&provider, &both).await;
     let sub = provider.sub("zhangsan");
-    let is_here = async |browser: &mut Browser| {
-        let said = browser.visit(&format!("{SSO_URL}/.menshen/userinfo")).await;
-        said.status == 200
+    let is_signed_in = async |browser: &mut Browser| {
+        let answer = browser.visit(&format!("{SSO_URL}/.menshen/userinfo")).await;
+        answer.status == 200
     };
-    let push = async |tenant: &str, with: Value| {
-        let mut claims = json!({ "iss": name_of(&provider, tenant), "tid": tenant });
+    let post_logout_token = async |tenant: &str, with: Value| {
+        let mut claims = json!({ "iss": issuer_url_of(&provider, tenant), "tid": tenant });
         let more = with.as_object().unwrap().clone();
         claims.as_object_mut().unwrap().extend(more);
         let token = provider.logout_token(&claims);
-        let pushed = provider.post_logout_token(menshen.address(), "keycloak", &token);
-        pushed.await.status
+        let answer = provider.post_logout_token(menshen.address(), "keycloak", &token);
+        answer.await.status
     };
-    let front = async |tenant: &str, sid: &str| {
-        let issuer = name_of(&provider, tenant);
+    let visit_front_channel_logout = async |tenant: &str, sid: &str| {
+        let issuer = issuer_url_of(&provider, tenant);
         let issuer: String = url::form_urlencoded::byte_serialize(issuer.as_bytes()).collect();
         let query = format!("iss={issuer}&sid={sid}");
         let address = format!("{SSO_URL}/.menshen/frontchannel-logout/keycloak?{query}");
@@ -259,24 +270,33 @@ async fn a_logout_of_one_tenant_ends_no_session_of_another() {
     };
     let (mut browser, _) = sign_in(&provider, &menshen).await;
     let sid = provider.sids("zhangsan").pop().unwrap();
-    assert_eq!(push(STRANGERS, json!({ "sub": sub })).await, 400);
-    assert_eq!(push(PARTNER, json!({ "sub": sub })).await, 200);
-    assert_eq!(push(PARTNER, json!({ "sid": sid })).await, 200);
-    assert_eq!(push(PARTNER, json!({ "sid": sid, "sub": sub })).await, 200);
-    assert_eq!(front(STRANGERS, &sid).await, 400);
-    assert_eq!(front("common", &sid).await, 400);
-    assert_eq!(front(PARTNER, &sid).await, 200);
-    assert!(is_here(&mut browser).await, "nothing of theirs was ended");
-    assert_eq!(front(CORP, &sid).await, 200);
-    assert!(!is_here(&mut browser).await);
+    assert_eq!(
+        post_logout_token(UNLISTED, json!({ "sub": sub })).await,
+        400
+    );
+    assert_eq!(post_logout_token(PARTNER, json!({ "sub": sub })).await, 200);
+    assert_eq!(post_logout_token(PARTNER, json!({ "sid": sid })).await, 200);
+    assert_eq!(
+        post_logout_token(PARTNER, json!({ "sid": sid, "sub": sub })).await,
+        200
+    );
+    assert_eq!(visit_front_channel_logout(UNLISTED, &sid).await, 400);
+    assert_eq!(visit_front_channel_logout("common", &sid).await, 400);
+    assert_eq!(visit_front_channel_logout(PARTNER, &sid).await, 200);
+    assert!(
+        is_signed_in(&mut browser).await,
+        "the logout of another tenant ends no session"
+    );
+    assert_eq!(visit_front_channel_logout(CORP, &sid).await, 200);
+    assert!(!is_signed_in(&mut browser).await);
     for with in [json!({ "sub": sub }), json!({ "sid": "SID" })] {
         let (mut browser, _) = sign_in(&provider, &menshen).await;
         let sid = provider.sids("zhangsan").pop().unwrap();
         let with = with.to_string().replace("SID", &sid);
         let with: Value = serde_json::from_str(&with).unwrap();
-        assert!(is_here(&mut browser).await);
-        assert_eq!(push(CORP, with.clone()).await, 200, "{with}");
-        assert!(!is_here(&mut browser).await, "{with}");
+        assert!(is_signed_in(&mut browser).await);
+        assert_eq!(post_logout_token(CORP, with.clone()).await, 200, "{with}");
+        assert!(!is_signed_in(&mut browser).await, "{with}");
         menshen.advance(Duration::from_secs(1));
     }
 }
@@ -285,9 +305,9 @@ async fn check_online(menshen: &Menshen, setup: &Setup) -> String {
     let folder = TempFolder::new();
     let path = folder.write("menshen.toml", &setup.text(&menshen.wecom, &menshen.app));
     let path = path.display().to_string();
-    let checked =
+    let output =
         tokio::task::spawn_blocking(move || run_menshen(&["check", "--online", "-c", &path]));
-    let output = checked.await.unwrap();
+    let output = output.await.unwrap();
     format!("{}{}", text(&output.stdout), text(&output.stderr))
 }
 
@@ -297,18 +317,18 @@ async fn check_online_explains_how_to_configure_a_multi_tenant_issuer() {
     use_tenant(&provider, CORP);
     let menshen = Menshen::new().await;
     // The URL that the portal of Entra ID shows.
-    let said = check_online(&menshen, &provider.setup("")).await;
-    let template = name_of(&provider, "{tenantid}");
+    let stdout = check_online(&menshen, &provider.setup("")).await;
+    let template = issuer_url_of(&provider, "{tenantid}");
     let metadata = provider.url("/.well-known/openid-configuration");
     for words in [
         format!("`{template}`"),
         format!("metadata_url = \"{metadata}\""),
         "`tenants`".to_owned(),
     ] {
-        assert!(said.contains(&words), "{words}: {said}");
+        assert!(stdout.contains(&words), "{words}: {stdout}");
     }
-    let more = table(&provider, &format!("['{CORP}']"));
-    let said = check_online(&menshen, &Setup::default().tables(&more)).await;
-    assert!(!said.contains("!!"), "{said}");
-    assert!(said.contains(&format!("may sign in: {CORP}")), "{said}");
+    let tables = connector_toml(&provider, &format!("['{CORP}']"));
+    let stdout = check_online(&menshen, &Setup::default().tables(&tables)).await;
+    assert!(!stdout.contains("!!"), "{stdout}");
+    assert!(stdout.contains(&format!("may sign in: {CORP}")), "{stdout}");
 }

@@ -32,7 +32,8 @@ host = "sso.test"
 upstream = ["{app}"]
 "#;
 
-/// A server, and three cookies: none, of a person who is denied, and of one who is allowed.
+/// An instance of menshen, and three cookies: none, of a person who is denied, and of one who is
+/// allowed.
 async fn start_menshen() -> (Menshen, [String; 3]) {
     let menshen = Setup::default().routes(ROUTES).start().await;
     let zhang = session_cookie_of(&menshen, "zhangsan").await;
@@ -84,12 +85,12 @@ fn a_query_never_changes_a_decision() {
     let (menshen, cookies) = runtime.block_on(start_menshen());
     let site: Arc<Site> = menshen.running.live().site();
     proptest!(|(path in paths(), query in "[!$-~]{0,40}", who in 0_usize..3)| {
-        let ask = |target: &str| {
+        let decide_for = |target: &str| {
             let request = request(target, &cookies[who])?.body(()).ok()?;
             Some(runtime.block_on(decision_of(&site, request)))
         };
-        if let (Some(bare), Some(asked)) = (ask(&path), ask(&format!("{path}?{query}"))) {
-            prop_assert_eq!(bare, asked, "{}?{}", path, query);
+        if let (Some(without), Some(with)) = (decide_for(&path), decide_for(&format!("{path}?{query}"))) {
+            prop_assert_eq!(without, with, "{}?{}", path, query);
         }
     });
 }
@@ -132,18 +133,18 @@ fn a_header_that_no_rule_reads_never_changes_a_decision() {
         Just("public.test".to_owned()),
         "[ -~]{0,24}",
     ];
-    let spare = ["host", "cookie", "x-branch"];
+    let relevant = ["host", "cookie", "x-branch"];
     proptest!(|(path in paths(), who in 0_usize..3,
                 headers in prop::collection::vec((names, values), 1..4))| {
-        let Some(bare) = request(&path, &cookies[who]) else { return Ok(()) };
-        let mut more = request(&path, &cookies[who]).unwrap();
-        for (name, value) in headers.iter().filter(|(name, _)| !spare.contains(&name.as_str())) {
-            more = more.header(name, value);
+        let Some(without) = request(&path, &cookies[who]) else { return Ok(()) };
+        let mut with = request(&path, &cookies[who]).unwrap();
+        for (name, value) in headers.iter().filter(|(name, _)| !relevant.contains(&name.as_str())) {
+            with = with.header(name, value);
         }
-        let Ok(more) = more.body(()) else { return Ok(()) };
-        let bare = runtime.block_on(decision_of(&site, bare.body(()).unwrap()));
-        let asked = runtime.block_on(decision_of(&site, more));
-        prop_assert_eq!(bare, asked, "{} {:?}", path, headers);
+        let Ok(with) = with.body(()) else { return Ok(()) };
+        let without = runtime.block_on(decision_of(&site, without.body(()).unwrap()));
+        let with = runtime.block_on(decision_of(&site, with));
+        prop_assert_eq!(without, with, "{} {:?}", path, headers);
     });
 }
 
@@ -168,14 +169,21 @@ async fn a_health_check_user_agent_gets_no_access() {
         ("Remote-User", "lisi"),
     ];
     for (name, value) in headers {
-        let ask = TestRequest::get("/finance/echo").header(name, value);
-        assert_eq!(ask.send(&menshen).await.status, 401, "{name}: {value}");
-        let denied = ask.session(&cookies[1]);
+        let request = TestRequest::get("/finance/echo").header(name, value);
+        assert_eq!(request.send(&menshen).await.status, 401, "{name}: {value}");
+        let denied = request.session(&cookies[1]);
         assert_eq!(denied.send(&menshen).await.status, 403, "{name}: {value}");
     }
-    let named = TestRequest::get("/finance/echo").header("X-Branch", "east");
-    assert_eq!(named.clone().send(&menshen).await.status, 401, "nobody");
-    assert_ne!(named.session(&cookies[1]).send(&menshen).await.status, 403);
+    let with_branch = TestRequest::get("/finance/echo").header("X-Branch", "east");
+    assert_eq!(
+        with_branch.clone().send(&menshen).await.status,
+        401,
+        "without a session"
+    );
+    assert_ne!(
+        with_branch.session(&cookies[1]).send(&menshen).await.status,
+        403
+    );
 }
 
 #[test]
@@ -197,9 +205,9 @@ fn a_forged_session_cookie_never_authenticates() {
     ];
     proptest!(|(name in name, value in value)| {
         prop_assume!(value != zhang);
-        let ask = TestRequest::get("/echo").header("Cookie", &format!("{name}={value}"));
-        prop_assert_eq!(runtime.block_on(ask.send(&menshen)).status, 401);
-        let person = ask.navigating();
-        prop_assert_eq!(runtime.block_on(person.send(&menshen)).status, 302);
+        let request = TestRequest::get("/echo").header("Cookie", &format!("{name}={value}"));
+        prop_assert_eq!(runtime.block_on(request.send(&menshen)).status, 401);
+        let navigation = request.navigating();
+        prop_assert_eq!(runtime.block_on(navigation.send(&menshen)).status, 302);
     });
 }

@@ -9,7 +9,7 @@ use crate::wire::Answer;
 /// The response to a request without a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LoginResponse {
-    /// 302 to the source, with a flow cookie.
+    /// 302 to the provider, with a flow cookie.
     Redirect,
     /// 401 with a page that links to the login, and no flow cookie.
     Page,
@@ -19,7 +19,7 @@ enum LoginResponse {
 
 fn login_response(answer: &Answer, what: &str) -> LoginResponse {
     let cookies = answer.header_values("set-cookie").count();
-    let kind = answer.header("content-type").unwrap_or("");
+    let content_type = answer.header("content-type").unwrap_or("");
     match answer.status {
         302 => {
             assert_eq!(cookies, 1, "{what}");
@@ -33,7 +33,7 @@ fn login_response(answer: &Answer, what: &str) -> LoginResponse {
     assert_eq!(answer.header("location"), None, "{what}");
     let challenge = answer.header("www-authenticate").unwrap_or("");
     assert!(!challenge.to_lowercase().contains("basic"), "{what}");
-    if kind.starts_with("text/html") {
+    if content_type.starts_with("text/html") {
         assert!(
             answer.text().contains("/.menshen/sign_in?rd="),
             "{what}: {}",
@@ -41,19 +41,19 @@ fn login_response(answer: &Answer, what: &str) -> LoginResponse {
         );
         return LoginResponse::Page;
     }
-    let said = answer.json();
-    assert_eq!(said["status"], 401, "{what}");
-    let way = said["login_url"].as_str().unwrap();
+    let json = answer.json();
+    assert_eq!(json["status"], 401, "{what}");
+    let login_url = json["login_url"].as_str().unwrap();
     assert!(
-        way.starts_with("http://sso.test/.menshen/sign_in?rd="),
-        "{way}"
+        login_url.starts_with("http://sso.test/.menshen/sign_in?rd="),
+        "{login_url}"
     );
     LoginResponse::Json
 }
 
 /// Method, headers as `Name: value`, and the expected response.
 const MATRIX: &[(&str, &str, LoginResponse)] = &[
-    // With Fetch Metadata, nothing else matters.
+    // With Fetch Metadata, `Accept` does not matter.
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document",
@@ -227,12 +227,12 @@ async fn only_a_top_level_navigation_is_redirected_to_log_in() {
     for (method, lines, expected) in MATRIX {
         let lines = lines.split('|').filter(|line| !line.is_empty());
         let headers: Vec<_> = lines.map(|line| line.split_once(": ").unwrap()).collect();
-        let ask = TestRequest::get("/echo?a=b")
+        let request = TestRequest::get("/echo?a=b")
             .method(method)
             .headers(&headers);
         let what = format!("{method} {headers:?}");
         assert_eq!(
-            login_response(&ask.send(&menshen).await, &what),
+            login_response(&request.send(&menshen).await, &what),
             *expected,
             "{what}"
         );
@@ -243,7 +243,7 @@ async fn only_a_top_level_navigation_is_redirected_to_log_in() {
 #[tokio::test]
 async fn a_form_post_without_a_session_gets_a_page_that_explains_how_to_resend_it() {
     let menshen = Setup::default().start().await;
-    let from = |dest: &'static str| {
+    let sec_fetch = |dest: &'static str| {
         vec![
             ("Sec-Fetch-Mode", "navigate"),
             ("Sec-Fetch-Dest", dest),
@@ -251,17 +251,17 @@ async fn a_form_post_without_a_session_gets_a_page_that_explains_how_to_resend_i
         ]
     };
     for (method, headers, cause) in [
-        ("POST", from("document"), Cause::FormNeedsLogin),
-        ("POST", from("empty"), Cause::FormNeedsLogin),
+        ("POST", sec_fetch("document"), Cause::FormNeedsLogin),
+        ("POST", sec_fetch("empty"), Cause::FormNeedsLogin),
         ("POST", vec![("Accept", "text/html")], Cause::FormNeedsLogin),
-        ("PUT", from("document"), Cause::FormNeedsLogin),
-        ("POST", from("iframe"), Cause::FrameNeedsLogin),
-        ("GET", from("iframe"), Cause::FrameNeedsLogin),
+        ("PUT", sec_fetch("document"), Cause::FormNeedsLogin),
+        ("POST", sec_fetch("iframe"), Cause::FrameNeedsLogin),
+        ("GET", sec_fetch("iframe"), Cause::FrameNeedsLogin),
     ] {
         for lang in ["zh-CN", "en"] {
-            let ask = TestRequest::get("/echo").method(method).headers(&headers);
-            let ask = ask.header("Accept-Language", lang);
-            let answer = ask.send(&menshen).await;
+            let request = TestRequest::get("/echo").method(method).headers(&headers);
+            let request = request.header("Accept-Language", lang);
+            let answer = request.send(&menshen).await;
             let what = format!("{method} {headers:?} {lang}");
             assert_eq!(
                 (answer.status, answer.cause()),
@@ -269,8 +269,11 @@ async fn a_form_post_without_a_session_gets_a_page_that_explains_how_to_resend_i
                 "{what}"
             );
             let page = answer.text();
-            let leads = "/.menshen/sign_in?rd=";
-            assert!(page.contains(leads) && page.contains("_blank"), "{page}");
+            let sign_in_link = "/.menshen/sign_in?rd=";
+            assert!(
+                page.contains(sign_in_link) && page.contains("_blank"),
+                "{page}"
+            );
         }
     }
     assert_eq!(menshen.app.requests(), 0);
@@ -289,8 +292,8 @@ async fn a_fetch_on_another_host_gets_neither_redirect_nor_cookie() {
         vec![("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe")],
         vec![("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty")],
     ] {
-        let ask = TestRequest::get("/echo").host("oa.test").headers(&headers);
-        let answer = ask.send(&menshen).await;
+        let request = TestRequest::get("/echo").host("oa.test").headers(&headers);
+        let answer = request.send(&menshen).await;
         assert_eq!(answer.status, 401, "{headers:?}");
         assert_eq!(answer.header_values("set-cookie").count(), 0, "{headers:?}");
     }
@@ -329,16 +332,17 @@ upstream = ["{app}"]
     let menshen = Setup::default().routes(routes).start().await;
     let cookie = crate::test_request::session_cookie_of(&menshen, "zhangsan").await;
     let preflight = |path: &str| {
-        let ask = TestRequest::get(path).method("OPTIONS");
-        ask.header("Origin", "http://other.test")
+        let request = TestRequest::get(path).method("OPTIONS");
+        request
+            .header("Origin", "http://other.test")
             .header("Access-Control-Request-Method", "PUT")
     };
     assert_eq!(preflight("/echo").send(&menshen).await.status, 401);
-    for ask in [
+    for request in [
         preflight("/pass/echo"),
         preflight("/pass/echo").session(&cookie),
     ] {
-        let answer = ask
+        let answer = request
             .header("X-Forwarded-User", "boss")
             .header("X-HTTP-Method-Override", "DELETE")
             .send(&menshen)
@@ -346,14 +350,14 @@ upstream = ["{app}"]
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.echoed("x-forwarded-user"), [""; 0]);
         assert_eq!(answer.echoed("cookie"), [""; 0]);
-        // It is allowed as an OPTIONS, so no header may change the method.
+        // The request is allowed because its method is OPTIONS, so no header may change the method.
         assert_eq!(answer.echoed("x-http-method-override"), [""; 0]);
     }
     // Requests that only resemble a preflight are decided like any other.
-    let whole = preflight("/pass/echo");
+    let complete = preflight("/pass/echo");
     for not_a_preflight in [
-        whole.clone().method("GET"),
-        whole.method("POST").header("Content-Length", "0"),
+        complete.clone().method("GET"),
+        complete.method("POST").header("Content-Length", "0"),
         TestRequest::get("/pass/echo").method("OPTIONS"),
         TestRequest::get("/pass/echo")
             .method("OPTIONS")

@@ -11,12 +11,12 @@ use crate::mirror::Mirror;
 use crate::setup::{Menshen, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 
-/// A server with one route below `/r0`, `/r1`, … for each rule.
+/// An instance of menshen with one route below `/r0`, `/r1`, … for each rule.
 async fn start_with_rules(rules: &[&str]) -> Menshen {
     let mut routes = String::from("[[route]]\nname = 'app'\nupstream = ['{app}']\n");
-    for (at, rule) in rules.iter().enumerate() {
+    for (nth, rule) in rules.iter().enumerate() {
         routes.push_str(&format!(
-            "[[route]]\nname = 'r{at}'\nhost = 'sso.test'\npath = '/r{at}'\nstrip_path = true\n\
+            "[[route]]\nname = 'r{nth}'\nhost = 'sso.test'\npath = '/r{nth}'\nstrip_path = true\n\
              upstream = ['{{app}}']\nallow = \"{rule}\"\n"
         ));
     }
@@ -56,10 +56,10 @@ async fn a_rule_reads_user_request_and_session() {
     let menshen = start_with_rules(&rules).await;
     let zhang = session_cookie_of(&menshen, "zhangsan").await;
     let li = session_cookie_of(&menshen, "lisi").await;
-    for (at, (rule, for_zhang, for_li)) in table.iter().enumerate() {
+    for (nth, (rule, for_zhang, for_li)) in table.iter().enumerate() {
         for (cookie, login, passes) in [(&zhang, "zhangsan", for_zhang), (&li, "lisi", for_li)] {
-            let ask = TestRequest::get(&format!("/r{at}/echo")).session(cookie);
-            let answer = ask.header("X-Branch", "east").send(&menshen).await;
+            let request = TestRequest::get(&format!("/r{nth}/echo")).session(cookie);
+            let answer = request.header("X-Branch", "east").send(&menshen).await;
             let expected = match *passes {
                 true => Outcome::Passes(Some(if login == "lisi" { "lisi" } else { "zhangsan" })),
                 false => Outcome::Forbidden,
@@ -85,14 +85,14 @@ async fn a_rule_that_fails_denies() {
     ];
     let menshen = start_with_rules(&rules).await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
-    for (at, rule) in rules.iter().enumerate() {
-        let ask = TestRequest::get(&format!("/r{at}/echo")).session(&cookie);
-        let answer = ask.header("X-Net", "no address").send(&menshen).await;
+    for (nth, rule) in rules.iter().enumerate() {
+        let request = TestRequest::get(&format!("/r{nth}/echo")).session(&cookie);
+        let answer = request.header("X-Net", "no address").send(&menshen).await;
         assert_outcome(&answer, Outcome::Forbidden, rule);
-        let stranger = TestRequest::get(&format!("/r{at}/echo"))
+        let without_session = TestRequest::get(&format!("/r{nth}/echo"))
             .send(&menshen)
             .await;
-        assert_outcome(&stranger, Outcome::Login, rule);
+        assert_outcome(&without_session, Outcome::Login, rule);
     }
 }
 
@@ -116,9 +116,9 @@ async fn a_repeated_header_has_no_value_in_a_rule() {
 async fn a_new_department_takes_effect_at_the_next_login() {
     let menshen = start_with_rules(&["'财务部' in user.departments"]).await;
     let li = session_cookie_of(&menshen, "lisi").await;
-    let ask = TestRequest::get("/r0/echo").session(&li);
+    let request = TestRequest::get("/r0/echo").session(&li);
     assert_outcome(
-        &ask.send(&menshen).await,
+        &request.send(&menshen).await,
         Outcome::Passes(Some("lisi")),
         "before",
     );
@@ -128,16 +128,16 @@ async fn a_new_department_takes_effect_at_the_next_login() {
         member.main_department = 4;
     });
     menshen.advance(Duration::from_secs(60));
-    let again = session_cookie_of(&menshen, "lisi").await;
-    let anew = TestRequest::get("/r0/echo").session(&again);
+    let new_cookie = session_cookie_of(&menshen, "lisi").await;
+    let with_new_session = TestRequest::get("/r0/echo").session(&new_cookie);
     assert_outcome(
-        &anew.send(&menshen).await,
+        &with_new_session.send(&menshen).await,
         Outcome::Forbidden,
         "the new session",
     );
     // Departments belong to the account, so the older session has the new ones too.
     assert_outcome(
-        &ask.send(&menshen).await,
+        &request.send(&menshen).await,
         Outcome::Forbidden,
         "the old session",
     );
@@ -182,7 +182,7 @@ upstream = ["{app}"]
         let answer = TestRequest::get("/echo").host(spelled).send(&menshen).await;
         assert_outcome(&answer, expected, spelled);
     }
-    for broken in [
+    for invalid in [
         "finance.test:",
         "finance.test:x",
         "finance.test:0",
@@ -194,8 +194,8 @@ upstream = ["{app}"]
         "finance.test, other.test",
         "",
     ] {
-        let answer = TestRequest::get("/echo").host(broken).send(&menshen).await;
-        assert_eq!(answer.status, 400, "{broken:?}");
+        let answer = TestRequest::get("/echo").host(invalid).send(&menshen).await;
+        assert_eq!(answer.status, 400, "{invalid:?}");
     }
 }
 
@@ -203,14 +203,14 @@ upstream = ["{app}"]
 async fn two_hosts_in_one_request_are_refused() {
     let menshen = Menshen::new().await;
     let cookie = session_cookie_of(&menshen, "zhangsan").await;
-    let ask = |target: &str| TestRequest::get(target).session(&cookie);
-    let two = ask("/echo").header("Host", "sso.test");
+    let request = |target: &str| TestRequest::get(target).session(&cookie);
+    let two = request("/echo").header("Host", "sso.test");
     assert_eq!(two.send(&menshen).await.status, 400);
     for target in ["http://oa.test/echo", "http://sso.test:8080/echo"] {
-        assert_eq!(ask(target).send(&menshen).await.status, 400, "{target}");
+        assert_eq!(request(target).send(&menshen).await.status, 400, "{target}");
     }
     for target in ["http://sso.test/echo", "http://SSO.test./echo"] {
-        let answer = ask(target).send(&menshen).await;
+        let answer = request(target).send(&menshen).await;
         assert_outcome(&answer, Outcome::Passes(Some("zhangsan")), target);
     }
 }
@@ -219,17 +219,17 @@ async fn two_hosts_in_one_request_are_refused() {
 async fn a_host_is_found_among_150_routes_in_every_spelling() {
     let mut routes =
         String::from("[[route]]\nname = 'any'\naccess = 'public'\nupstream = ['{app}']\n");
-    for at in 0..150 {
+    for nth in 0..150 {
         routes.push_str(&format!(
-            "[[route]]\nname = 'r{at}'\nhost = 'app{at}.test'\nupstream = ['{{app}}']\n"
+            "[[route]]\nname = 'r{nth}'\nhost = 'app{nth}.test'\nupstream = ['{{app}}']\n"
         ));
     }
     let menshen = Setup::default().routes(&routes).start().await;
-    for at in [0, 1, 99, 100, 101, 149] {
+    for nth in [0, 1, 99, 100, 101, 149] {
         for spelled in [
-            format!("app{at}.test"),
-            format!("APP{at}.Test."),
-            format!("aPp{at}.test:80"),
+            format!("app{nth}.test"),
+            format!("APP{nth}.Test."),
+            format!("aPp{nth}.test:80"),
         ] {
             let answer = TestRequest::get("/echo")
                 .host(&spelled)
@@ -242,14 +242,10 @@ async fn a_host_is_found_among_150_routes_in_every_spelling() {
         .host("app150.test")
         .send(&menshen)
         .await;
-    assert_outcome(
-        &answer,
-        Outcome::Passes(None),
-        "a host that has no route of its own",
-    );
+    assert_outcome(&answer, Outcome::Passes(None), "a host without a route");
 }
 
-const STYLES: &str = r#"
+const PUBLIC_CSS_ROUTE: &str = r#"
 [[route]]
 name = "styles"
 host = "sso.test"
@@ -259,9 +255,9 @@ upstream = ["{mirror}"]
 "#;
 
 #[tokio::test]
-async fn a_path_with_a_semicolon_is_checked_as_parsers_that_cut_it_there_read_it() {
+async fn a_rule_checks_a_path_with_and_without_its_semicolon_parameters() {
     let mirror = Mirror::start().await;
-    let routes = STYLES.replace("{mirror}", &mirror.base_url());
+    let routes = PUBLIC_CSS_ROUTE.replace("{mirror}", &mirror.base_url());
     let setup = Setup::default().routes(&routes).server(TRUST_LOOPBACK);
     let menshen = setup.tables(GRPC_ON_MAIN).start().await;
     for (path, verdict) in [
@@ -276,10 +272,10 @@ async fn a_path_with_a_semicolon_is_checked_as_parsers_that_cut_it_there_read_it
         ("/admin/delete.action;a/b;c/x.css", Verdict::Deny),
     ] {
         for face in Face::ALL {
-            let heard = OriginalRequest::get(path)
+            let response = OriginalRequest::get(path)
                 .send_to(face, menshen.address())
                 .await;
-            assert_eq!(heard.verdict, verdict, "{face:?} {path}");
+            assert_eq!(response.verdict, verdict, "{face:?} {path}");
         }
     }
 }

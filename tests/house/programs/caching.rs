@@ -7,7 +7,7 @@ use jsonwebtoken::Algorithm;
 use menshen::clock::{Clock, Timestamp};
 use serde_json::json;
 
-use super::{TwoIssuers, bearer, passed, refused, setup, with};
+use super::{TwoIssuers, assert_invalid_token, bearer_request, setup, was_forwarded, with_claims};
 use crate::mirror::{self, Mirror};
 use crate::provider::{EndpointFault, Misbehavior, OldKey, Provider};
 use crate::raw_connection::{RawConnection, TEST_TIMEOUT};
@@ -26,26 +26,32 @@ fn counter_value(env: &TwoIssuers, outcome: &str) -> u64 {
 
 #[tokio::test]
 async fn a_signature_is_verified_once_while_it_is_cached() {
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let token = env.token();
     for _ in 0..10 {
-        assert!(passed(&env.ask("/api", &token).await));
+        assert!(was_forwarded(&env.send_bearer("/api", &token).await));
     }
-    let counts = ["verified", "cached", "refused", "away"].map(|it| counter_value(&env, it));
+    let counts =
+        ["verified", "cached", "refused", "away"].map(|outcome| counter_value(&env, outcome));
     assert_eq!(counts, [1, 9, 0, 0]);
     assert_eq!((env.ci.calls("discovery"), env.ci.calls("keys")), (1, 1));
     env.advance(60);
-    assert!(passed(&env.ask("/api", &token).await));
+    assert!(was_forwarded(&env.send_bearer("/api", &token).await));
     assert_eq!(counter_value(&env, "verified"), 2);
 }
 
 #[tokio::test]
 async fn no_issuer_is_contacted_before_a_token_needs_it() {
-    let env = TwoIssuers::open().await;
-    assert_eq!(env.ask("/x", &env.token()).await.status, 401);
-    assert!(passed(&env.ask("/public", &env.token()).await));
+    let env = TwoIssuers::start().await;
+    assert_eq!(env.send_bearer("/x", &env.token()).await.status, 401);
+    assert!(was_forwarded(
+        &env.send_bearer("/public", &env.token()).await
+    ));
     assert_eq!(
-        bearer("/api", "opaque").send(&env.menshen).await.status,
+        bearer_request("/api", "opaque")
+            .send(&env.menshen)
+            .await
+            .status,
         401
     );
     assert_eq!((env.ci.calls("discovery"), env.ci.calls("keys")), (0, 0));
@@ -54,52 +60,58 @@ async fn no_issuer_is_contacted_before_a_token_needs_it() {
 #[tokio::test]
 async fn a_new_key_is_accepted_at_once_and_a_withdrawn_one_expires_soon() {
     for old_key in [OldKey::Published, OldKey::Removed] {
-        let env = TwoIssuers::open().await;
+        let env = TwoIssuers::start().await;
         let old = env.token();
-        assert!(passed(&env.ask("/api", &old).await));
+        assert!(was_forwarded(&env.send_bearer("/api", &old).await));
         env.ci.rotate(old_key);
         let new = env.token();
-        assert!(passed(&env.ask("/api", &new).await), "{old_key:?}");
+        assert!(
+            was_forwarded(&env.send_bearer("/api", &new).await),
+            "{old_key:?}"
+        );
         assert_eq!(env.ci.calls("keys"), 2);
         // A cached token is accepted for a minute.
-        assert!(passed(&env.ask("/api", &old).await));
+        assert!(was_forwarded(&env.send_bearer("/api", &old).await));
         env.advance(60);
-        let answer = env.ask("/api", &old).await;
+        let answer = env.send_bearer("/api", &old).await;
         if old_key == OldKey::Published {
-            assert!(passed(&answer));
+            assert!(was_forwarded(&answer));
         } else {
-            refused(&answer, "its key is gone");
+            assert_invalid_token(&answer, "its key is removed");
         }
     }
 }
 
 #[tokio::test]
 async fn a_token_is_accepted_as_soon_as_its_key_is_published() {
-    let env = TwoIssuers::open().await;
-    assert!(passed(&env.ask("/api", &env.token()).await));
+    let env = TwoIssuers::start().await;
+    assert!(was_forwarded(&env.send_bearer("/api", &env.token()).await));
     env.ci.rotate(OldKey::Published);
-    env.ci.misbehave(Misbehavior::json("keys", |said| {
-        said["keys"].as_array_mut().unwrap().remove(0);
+    env.ci.misbehave(Misbehavior::json("keys", |keys| {
+        keys["keys"].as_array_mut().unwrap().remove(0);
     }));
     let token = env.token();
-    refused(&env.ask("/api", &token).await, "its key is not published");
+    assert_invalid_token(
+        &env.send_bearer("/api", &token).await,
+        "its key is not published",
+    );
     env.ci.behave();
-    assert!(passed(&env.ask("/api", &token).await));
+    assert!(was_forwarded(&env.send_bearer("/api", &token).await));
 }
 
 #[tokio::test]
 async fn unknown_key_ids_cause_few_requests_to_the_issuer() {
-    let env = TwoIssuers::open().await;
-    for at in 0..30 {
-        let head = json!({ "kid": format!("made-up-{at}") });
-        refused(
-            &env.ask("/api", &env.ci.sign(&env.access_token_claims(), &head))
+    let env = TwoIssuers::start().await;
+    for nth in 0..30 {
+        let head = json!({ "kid": format!("unknown-{nth}") });
+        assert_invalid_token(
+            &env.send_bearer("/api", &env.ci.sign(&env.access_token_claims(), &head))
                 .await,
             "no such key",
         );
     }
     assert!(env.ci.calls("keys") <= 5, "{}", env.ci.calls("keys"));
-    assert!(passed(&env.ask("/api", &env.token()).await));
+    assert!(was_forwarded(&env.send_bearer("/api", &env.token()).await));
 }
 
 #[tokio::test]
@@ -119,10 +131,13 @@ async fn an_unavailable_issuer_keeps_cached_tokens_valid_and_admits_no_new_ones(
         mirror,
     };
     let token = env.token();
-    for ask in [bearer("/api", &token), bearer("/api", &token).navigating()] {
-        let answer = ask.send(&env.menshen).await;
+    for request in [
+        bearer_request("/api", &token),
+        bearer_request("/api", &token).navigating(),
+    ] {
+        let answer = request.send(&env.menshen).await;
         assert_eq!(
-            (answer.status, passed(&answer)),
+            (answer.status, was_forwarded(&answer)),
             (503, false),
             "{}",
             answer.text()
@@ -130,57 +145,62 @@ async fn an_unavailable_issuer_keeps_cached_tokens_valid_and_admits_no_new_ones(
         assert!(answer.header("retry-after").is_some());
         assert!(answer.header("location").is_none());
     }
-    refused(&env.ask("/api", "garbage").await, "that needs nobody");
-    let partners = env
+    assert_invalid_token(
+        &env.send_bearer("/api", "garbage").await,
+        "an invalid token needs no issuer",
+    );
+    let partner_token = env
         .partner
         .sign(&env.partner.access_token_claims("a", "menshen"), &json!({}));
-    assert!(passed(&env.ask("/either", &partners).await));
+    assert!(was_forwarded(
+        &env.send_bearer("/either", &partner_token).await
+    ));
     env.ci.end_outage();
     env.advance(2);
-    assert!(passed(&env.ask("/api", &token).await));
+    assert!(was_forwarded(&env.send_bearer("/api", &token).await));
     // Its keys are cached, so another token can be verified.
     env.ci.start_outage();
-    assert!(passed(&env.ask("/api", &token).await));
+    assert!(was_forwarded(&env.send_bearer("/api", &token).await));
     let another = env.token();
-    assert!(passed(&env.ask("/api", &another).await));
+    assert!(was_forwarded(&env.send_bearer("/api", &another).await));
     // An unknown key id requires the issuer.
     let unknown = env
         .ci
         .sign(&env.access_token_claims(), &json!({ "kid": "new" }));
-    assert_eq!(env.ask("/api", &unknown).await.status, 503);
+    assert_eq!(env.send_bearer("/api", &unknown).await.status, 503);
     assert!(counter_value(&env, "away") >= 2);
 }
 
 #[tokio::test]
 async fn invalid_metadata_or_keys_make_tokens_unverifiable() {
-    let odd = [
+    let misbehaviors = [
         Misbehavior::Fault("discovery", EndpointFault::Html),
         Misbehavior::Fault("discovery", EndpointFault::Redirect(302)),
         Misbehavior::Fault("keys", EndpointFault::HtmlStatus(502)),
         Misbehavior::Fault("keys", EndpointFault::Endless),
         Misbehavior::Fault("keys", EndpointFault::Disconnect),
         Misbehavior::Fault("keys", EndpointFault::Json(200, "{\"keys\":{}}".to_owned())),
-        Misbehavior::json("discovery", |said| {
-            said["issuer"] = json!("https://other.example")
+        Misbehavior::json("discovery", |metadata| {
+            metadata["issuer"] = json!("https://other.example")
         }),
     ];
-    for how in odd {
-        let env = TwoIssuers::open().await;
-        env.ci.misbehave(how);
+    for misbehavior in misbehaviors {
+        let env = TwoIssuers::start().await;
+        env.ci.misbehave(misbehavior);
         let token = env.token();
-        let answer = env.ask("/api", &token).await;
-        assert_eq!((answer.status, passed(&answer)), (503, false));
+        let answer = env.send_bearer("/api", &token).await;
+        assert_eq!((answer.status, was_forwarded(&answer)), (503, false));
         env.ci.behave();
         env.advance(2);
-        assert!(passed(&env.ask("/api", &token).await));
+        assert!(was_forwarded(&env.send_bearer("/api", &token).await));
     }
 }
 
 #[tokio::test]
 async fn changed_audiences_apply_from_the_next_request() {
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let token = env.token();
-    assert!(passed(&env.ask("/api", &token).await));
+    assert!(was_forwarded(&env.send_bearer("/api", &token).await));
     let audiences = |lines: &'static str| {
         setup(
             &[("ci", &env.ci, lines), ("partner", &env.partner, "")],
@@ -192,30 +212,36 @@ async fn changed_audiences_apply_from_the_next_request() {
         .reload(&audiences("audiences = [\"other\"]"))
         .await
         .unwrap();
-    refused(&env.ask("/api", &token).await, "for another");
+    assert_invalid_token(&env.send_bearer("/api", &token).await, "another audience");
     env.menshen
         .reload(&audiences("audiences = [\"other\", \"menshen\"]"))
         .await
         .unwrap();
-    assert!(passed(&env.ask("/api", &token).await));
-    // A route without this issuer, and swapped issuers.
-    let ask = bearer("/partner", &token);
-    refused(&ask.send(&env.menshen).await, "another's");
+    assert!(was_forwarded(&env.send_bearer("/api", &token).await));
+    // The token is refused on a route without this issuer, and after the issuers are swapped.
+    let request = bearer_request("/partner", &token);
+    assert_invalid_token(
+        &request.send(&env.menshen).await,
+        "a route of another issuer",
+    );
     let swapped = setup(
         &[("ci", &env.partner, ""), ("partner", &env.ci, "")],
         &env.mirror,
         "",
     );
     env.menshen.reload(&swapped).await.unwrap();
-    refused(&env.ask("/api", &token).await, "the names were swapped");
-    assert!(passed(&env.ask("/partner", &token).await));
+    assert_invalid_token(
+        &env.send_bearer("/api", &token).await,
+        "the issuers are swapped",
+    );
+    assert!(was_forwarded(&env.send_bearer("/partner", &token).await));
 }
 
 #[tokio::test]
 async fn an_unchanged_issuer_keeps_its_cache_across_a_reload() {
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let token = env.token();
-    assert!(passed(&env.ask("/api", &token).await));
+    assert!(was_forwarded(&env.send_bearer("/api", &token).await));
     let issuers = [
         ("ci", &env.ci, ""),
         ("partner", &env.partner, "scopes = [\"x\"]"),
@@ -225,7 +251,7 @@ async fn an_unchanged_issuer_keeps_its_cache_across_a_reload() {
         .await
         .unwrap();
     env.ci.start_outage();
-    assert!(passed(&env.ask("/api", &token).await));
+    assert!(was_forwarded(&env.send_bearer("/api", &token).await));
     assert_eq!((env.ci.calls("discovery"), env.ci.calls("keys")), (1, 1));
 }
 
@@ -234,30 +260,30 @@ async fn concurrent_programs_are_never_confused() {
     let clock = Clock::manual(Timestamp::from_unix_s(1_800_000_000));
     let ci = Provider::start(&clock, Algorithm::ES256).await;
     let mirror = Mirror::start().await;
-    let route = "[[route]]\nname = \"who\"\nhost = \"sso.test\"\npath = \"/who\"\n\
+    let route = "[[route]]\nname = \"subject\"\nhost = \"sso.test\"\npath = \"/subject\"\n\
                  upstream = [\"{mirror}\"]\nissuers = [\"ci\"]\n[route.headers]\nX-Client = \"claims.sub\"\n";
     let partner = Provider::start(&clock, Algorithm::ES256).await;
     let issuers = [("ci", &ci, ""), ("partner", &partner, "")];
     let menshen = setup(&issuers, &mirror, route).clock(&clock).start().await;
     let claims = ci.access_token_claims("zhangsan", "menshen");
     let tokens: Vec<_> = (0..60)
-        .map(|at| {
+        .map(|nth| {
             ci.sign(
-                &with(claims.clone(), &json!({ "sub": format!("p{at}") })),
+                &with_claims(claims.clone(), &json!({ "sub": format!("p{nth}") })),
                 &json!({}),
             )
         })
         .collect();
     let menshen = &menshen;
     for _ in 0..2 {
-        let asks = tokens.iter().map(|token| {
-            let ask = bearer("/who", token);
-            async move { ask.send(menshen).await }
+        let requests = tokens.iter().map(|token| {
+            let request = bearer_request("/subject", token);
+            async move { request.send(menshen).await }
         });
-        for (at, answer) in join_all(asks).await.iter().enumerate() {
+        for (nth, answer) in join_all(requests).await.iter().enumerate() {
             assert_eq!(
                 mirror::received_values(answer, "x-client"),
-                [format!("p{at}")]
+                [format!("p{nth}")]
             );
         }
     }
@@ -288,55 +314,63 @@ async fn tunnel_setup() -> (Provider, Upstream, impl Fn(&str) -> Setup + use<>) 
 #[tokio::test]
 async fn a_tunnel_ends_when_its_token_is_no_longer_accepted() {
     // The token expired; or the route became public, while the upstream still sees the program.
-    for (passes_s, lines) in [(3_660, "issuers = [\"ci\"]"), (0, "access = \"public\"")] {
+    for (wait_s, lines) in [(3_660, "issuers = [\"ci\"]"), (0, "access = \"public\"")] {
         let (ci, _upstream, setup) = tunnel_setup().await;
         let menshen = setup("issuers = [\"ci\"]").start().await;
         let token = ci.sign(&ci.access_token_claims("zhangsan", "menshen"), &json!({}));
-        let ask = format!(
+        let request = format!(
             "GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nAuthorization: Bearer {token}\r\n\
              Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
         );
-        let mut line = RawConnection::open(menshen.address()).await;
-        line.send(&ask).await;
-        assert_eq!(line.read_answer_head().await.status, 101);
-        menshen.advance(Duration::from_secs(passes_s));
+        let mut tunnel = RawConnection::open(menshen.address()).await;
+        tunnel.send(&request).await;
+        assert_eq!(tunnel.read_answer_head().await.status, 101);
+        menshen.advance(Duration::from_secs(wait_s));
         menshen.reload(&setup(lines)).await.unwrap();
-        let ended = tokio::time::timeout(TEST_TIMEOUT, line.read_to_end()).await;
+        let ended = tokio::time::timeout(TEST_TIMEOUT, tunnel.read_to_end()).await;
         // The WebSocket close code 1008, policy violation.
-        assert_eq!(ended.expect("it ends"), [0x88, 2, 3, 240], "{lines}");
+        assert_eq!(
+            ended.expect("the tunnel ends"),
+            [0x88, 2, 3, 240],
+            "{lines}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_tunnel_survives_a_short_outage_of_its_issuer() {
-    for comes_back in [true, false] {
+    for outage_ends in [true, false] {
         let (ci, _upstream, setup) = tunnel_setup().await;
         let menshen = setup("issuers = [\"ci\"]").start().await;
         let token = ci.sign(&ci.access_token_claims("zhangsan", "menshen"), &json!({}));
-        let ask = format!(
+        let request = format!(
             "GET / HTTP/1.1\r\nHost: {UPSTREAM_HOST}\r\nAuthorization: Bearer {token}\r\n\
              Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
         );
-        let mut line = RawConnection::open(menshen.address()).await;
-        line.send(&ask).await;
-        assert_eq!(line.read_answer_head().await.status, 101);
+        let mut tunnel = RawConnection::open(menshen.address()).await;
+        tunnel.send(&request).await;
+        assert_eq!(tunnel.read_answer_head().await.status, 101);
         ci.start_outage();
         // With changed settings its keys must be loaded again.
-        let other = format!(
+        let changed_issuer = format!(
             "[issuer.ci]\nurl = \"{}\"\naudiences = [\"menshen\"]\ncached_max = 7\n",
             ci.issuer()
         );
-        let setup = setup("issuers = [\"ci\"]").tables(&other);
+        let setup = setup("issuers = [\"ci\"]").tables(&changed_issuer);
         menshen.reload(&setup).await.unwrap();
-        let once = Duration::from_millis(300);
-        let ended = tokio::time::timeout(once, line.read_to_end()).await;
-        assert!(ended.is_err(), "it ended at once: {ended:?}");
-        if comes_back {
+        let short = Duration::from_millis(300);
+        let ended = tokio::time::timeout(short, tunnel.read_to_end()).await;
+        assert!(ended.is_err(), "the tunnel ended at once: {ended:?}");
+        if outage_ends {
             ci.end_outage();
         }
         menshen.advance(Duration::from_secs(31));
-        let longer = if comes_back { once * 10 } else { TEST_TIMEOUT };
-        let ended = tokio::time::timeout(longer, line.read_to_end()).await;
-        assert_eq!(ended.is_err(), comes_back, "{ended:?}");
+        let limit = if outage_ends {
+            short * 10
+        } else {
+            TEST_TIMEOUT
+        };
+        let ended = tokio::time::timeout(limit, tunnel.read_to_end()).await;
+        assert_eq!(ended.is_err(), outage_ends, "{ended:?}");
     }
 }

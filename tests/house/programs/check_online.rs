@@ -21,40 +21,43 @@ async fn check(text: String) -> (Output, String) {
             .output()
     };
     let output = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    (output, said)
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output, stdout)
 }
 
 #[tokio::test]
 async fn check_online_reports_each_issuer() {
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let introspection_issuer = IntrospectionIssuer::start().await;
     let config = env.menshen.setup.text(&env.menshen.wecom, &env.menshen.app);
     let config = format!(
         "{config}\n{}",
         introspection_issuer.toml("opaque", "/basic", "")
     );
-    let (output, said) = check(config.clone()).await;
-    assert_eq!(output.status.code(), Some(0), "{said} {output:?}");
+    let (output, stdout) = check(config.clone()).await;
+    assert_eq!(output.status.code(), Some(0), "{stdout} {output:?}");
     for line in [
         "issuer ci:\n  ok its keys are loaded: 1",
         "issuer opaque:\n  ok its introspection endpoint answers",
     ] {
-        assert!(said.contains(line), "{line}: {said}");
+        assert!(stdout.contains(line), "{line}: {stdout}");
     }
     // A wrong client secret, and a server that is not an issuer.
     env.ci
         .misbehave(Misbehavior::Fault("discovery", EndpointFault::Html));
     let secret = Value::from(SECRET).to_string();
-    let (output, said) = check(config.replace(&secret, "\"hunter2\"")).await;
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("issuer ci:\n  !! ask the issuer"), "{said}");
+    let (output, stdout) = check(config.replace(&secret, "\"hunter2\"")).await;
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
     assert!(
-        said.contains("issuer opaque:\n  !! the introspection of a token"),
-        "{said}"
+        stdout.contains("issuer ci:\n  !! ask the issuer"),
+        "{stdout}"
     );
     assert!(
-        said.contains("HTTP status 401") && !said.contains("hunter2"),
-        "{said}"
+        stdout.contains("issuer opaque:\n  !! the introspection of a token"),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains("HTTP status 401") && !stdout.contains("hunter2"),
+        "{stdout}"
     );
 }

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
-use super::{TwoIssuers, bearer, passed, refused, with};
+use super::{TwoIssuers, assert_invalid_token, bearer_request, was_forwarded, with_claims};
 use crate::provider::Key;
 use crate::test_request::TestRequest;
 
@@ -66,12 +66,17 @@ fn wrong_claims(env: &TwoIssuers) -> Vec<(String, Value)> {
         json!({ "events": {} }),
     ];
     wrong
-        .map(|more| (more.to_string(), with(env.access_token_claims(), &more)))
+        .map(|changes| {
+            (
+                changes.to_string(),
+                with_claims(env.access_token_claims(), &changes),
+            )
+        })
         .into()
 }
 
 /// Invalid token headers, correctly signed.
-fn wrong_heads(env: &TwoIssuers) -> Vec<Value> {
+fn wrong_headers(env: &TwoIssuers) -> Vec<Value> {
     let jwk = env.partner.signing_key().jwk();
     vec![
         json!({ "kid": "another" }),
@@ -95,7 +100,7 @@ fn invalid_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
     for (what, claims) in wrong_claims(env) {
         all.push((what, env.ci.sign(&claims, &json!({}))));
     }
-    for head in wrong_heads(env) {
+    for head in wrong_headers(env) {
         all.push((
             head.to_string(),
             env.ci.sign(&env.access_token_claims(), &head),
@@ -105,22 +110,22 @@ fn invalid_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
     let mut add = |what: &str, token: String| all.push((what.to_owned(), token));
     let kid = json!({ "kid": key.kid });
     add(
-        "another's key",
+        "another issuer's key",
         env.partner.sign(&env.access_token_claims(), &json!({})),
     );
     add(
-        "another's key, our name",
+        "another issuer's key with the key ID of this issuer",
         env.partner.sign(&env.access_token_claims(), &kid),
     );
-    let jwk = with(kid, &json!({ "jwk": env.partner.signing_key().jwk() }));
+    let jwk = with_claims(kid, &json!({ "jwk": env.partner.signing_key().jwk() }));
     add(
-        "it brings its key",
+        "a key inside the token",
         env.partner.sign(&env.access_token_claims(), &jwk),
     );
-    let stranger = Key::generate(Algorithm::RS256);
+    let rsa_key = Key::generate(Algorithm::RS256);
     add(
         "another kind of key",
-        stranger.sign(&env.access_token_claims(), &json!({ "kid": key.kid })),
+        rsa_key.sign(&env.access_token_claims(), &json!({ "kid": key.kid })),
     );
     for alg in ["none", "None", "NONE", ""] {
         let head = json!({ "alg": alg, "kid": key.kid });
@@ -129,17 +134,17 @@ fn invalid_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
             jws(&head, &env.access_token_claims(), |_| String::new()),
         );
         add(
-            "nonsense",
+            "an invalid signature",
             jws(&head, &env.access_token_claims(), |_| "AAAA".to_owned()),
         );
     }
     add(
-        "the public key",
+        "HMAC with the public key (PEM)",
         signed_with_public_key_as_secret(env, key.public_pem.as_bytes()),
     );
     let jwk = key.jwk().to_string();
     add(
-        "the public key as published",
+        "HMAC with the public key (JWK)",
         signed_with_public_key_as_secret(env, jwk.as_bytes()),
     );
     all.extend(malformed_tokens(env));
@@ -150,9 +155,9 @@ fn invalid_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
 fn malformed_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut add = |what: &str, token: String| all.push((what.to_owned(), token));
-    let good = env.token();
-    let (input, signature) = good.rsplit_once('.').unwrap();
-    let other = with(env.access_token_claims(), &json!({ "sub": "root" }));
+    let valid = env.token();
+    let (input, signature) = valid.rsplit_once('.').unwrap();
+    let other = with_claims(env.access_token_claims(), &json!({ "sub": "root" }));
     let other = env.ci.sign(&other, &json!({}));
     let parts: Vec<_> = other.split('.').collect();
     add(
@@ -160,18 +165,21 @@ fn malformed_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
         format!("{}.{}.{signature}", parts[0], parts[1]),
     );
     add("no signature at all", format!("{input}."));
-    add("a cut signature", good[..good.len() - 2].to_owned());
-    add("two tokens", format!("{good}.{good}"));
-    add("five parts", format!("{good}.a.b"));
-    add("an equals sign more", format!("{good}="));
-    let huge = with(
+    add("a truncated signature", valid[..valid.len() - 2].to_owned());
+    add("two tokens", format!("{valid}.{valid}"));
+    add("five parts", format!("{valid}.a.b"));
+    add("a trailing equals sign", format!("{valid}="));
+    let huge = with_claims(
         env.access_token_claims(),
         &json!({ "x": "x".repeat(40_000) }),
     );
-    add("huge", env.ci.sign(&huge, &json!({})));
+    add("a token that is too long", env.ci.sign(&huge, &json!({})));
     let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
     let deep = URL_SAFE_NO_PAD.encode(format!("{{\"iss\":\"{}\",\"x\":{deep}}}", env.ci.issuer()));
-    add("deep", format!("{}.{deep}.{signature}", parts[0]));
+    add(
+        "deeply nested claims",
+        format!("{}.{deep}.{signature}", parts[0]),
+    );
     for garbage in [
         "a",
         "a.b.c",
@@ -189,15 +197,18 @@ fn malformed_tokens(env: &TwoIssuers) -> Vec<(String, String)> {
 #[tokio::test]
 async fn an_invalid_token_is_refused_on_every_route() {
     for algorithm in [Algorithm::ES256, Algorithm::RS256] {
-        let env = TwoIssuers::signing(algorithm).await;
-        let good = env.token();
+        let env = TwoIssuers::start_with_algorithm(algorithm).await;
+        let valid = env.token();
         for (what, token) in invalid_tokens(&env) {
             // Also on a route whose rule would deny, and with a valid token in the cache.
             for path in ["/api", "/deploy", "/rule", "/either"] {
-                let ask = bearer(path, &token);
-                refused(&ask.clone().send(&env.menshen).await, &what);
-                refused(&ask.navigating().send(&env.menshen).await, &what);
-                assert!(passed(&env.ask(path, &good).await), "{what}");
+                let request = bearer_request(path, &token);
+                assert_invalid_token(&request.clone().send(&env.menshen).await, &what);
+                assert_invalid_token(&request.navigating().send(&env.menshen).await, &what);
+                assert!(
+                    was_forwarded(&env.send_bearer(path, &valid).await),
+                    "{what}"
+                );
             }
         }
     }
@@ -205,7 +216,7 @@ async fn an_invalid_token_is_refused_on_every_route() {
 
 #[tokio::test]
 async fn a_malformed_or_repeated_authorization_header_is_refused() {
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let token = env.token();
     let values = [
         "Bearer".to_owned(),
@@ -225,30 +236,30 @@ async fn a_malformed_or_repeated_authorization_header_is_refused() {
             .await;
         if value.ends_with(' ') {
             // Trailing blanks are not part of the value (RFC 9110 §5.5).
-            assert!(passed(&answer), "{}", answer.text());
+            assert!(was_forwarded(&answer), "{}", answer.text());
         } else {
-            refused(&answer, value);
+            assert_invalid_token(&answer, value);
         }
     }
     let bytes = TestRequest::get("/api").bytes("Authorization", b"Bearer \xff\xfe");
-    refused(&bytes.send(&env.menshen).await, "no text");
+    assert_invalid_token(&bytes.send(&env.menshen).await, "not text");
     for second in [
         format!("Bearer {token}"),
         "Basic YTpi".to_owned(),
         String::new(),
     ] {
-        let good = bearer("/api", &token);
-        let ask = good.header("Authorization", &second);
-        refused(&ask.send(&env.menshen).await, &second);
-        let ask = TestRequest::get("/api").header("Authorization", &second);
-        let ask = ask.header("authorization", &format!("Bearer {token}"));
-        refused(&ask.send(&env.menshen).await, &second);
+        let valid = bearer_request("/api", &token);
+        let request = valid.header("Authorization", &second);
+        assert_invalid_token(&request.send(&env.menshen).await, &second);
+        let request = TestRequest::get("/api").header("Authorization", &second);
+        let request = request.header("authorization", &format!("Bearer {token}"));
+        assert_invalid_token(&request.send(&env.menshen).await, &second);
     }
 }
 
 #[tokio::test]
 async fn token_times_have_a_leeway_of_one_minute() {
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let now = env.menshen.clock.now().unix_s();
     let edges = [
         json!({ "exp": now - 59 }),
@@ -257,41 +268,51 @@ async fn token_times_have_a_leeway_of_one_minute() {
         json!({ "iat": null }),
         json!({ "exp": f64::from(i32::try_from(now).unwrap()) + 0.5 }),
     ];
-    for more in edges {
-        let token = env
-            .ci
-            .sign(&with(env.access_token_claims(), &more), &json!({}));
-        assert!(passed(&env.ask("/api", &token).await), "{more}");
+    for changes in edges {
+        let token = env.ci.sign(
+            &with_claims(env.access_token_claims(), &changes),
+            &json!({}),
+        );
+        assert!(
+            was_forwarded(&env.send_bearer("/api", &token).await),
+            "{changes}"
+        );
     }
     for typ in ["at+jwt", "application/at+jwt", "AT+JWT", "jwt"] {
         let token = env
             .ci
             .sign(&env.access_token_claims(), &json!({ "typ": typ }));
-        assert!(passed(&env.ask("/api", &token).await), "{typ}");
+        assert!(
+            was_forwarded(&env.send_bearer("/api", &token).await),
+            "{typ}"
+        );
     }
     let token = env
         .ci
         .sign(&env.access_token_claims(), &json!({ "typ": null }));
-    assert!(passed(&env.ask("/api", &token).await));
+    assert!(was_forwarded(&env.send_bearer("/api", &token).await));
 }
 
 #[tokio::test]
 async fn only_configured_algorithms_are_accepted() {
-    let env = TwoIssuers::signing(Algorithm::RS256).await;
-    let pinned = |lines: &'static str| {
+    let env = TwoIssuers::start_with_algorithm(Algorithm::RS256).await;
+    let with_algorithms = |lines: &'static str| {
         let issuers = [("ci", &env.ci, lines), ("partner", &env.partner, "")];
         super::setup(&issuers, &env.mirror, "")
     };
     let token = env.token();
-    assert!(passed(&env.ask("/api", &token).await));
+    assert!(was_forwarded(&env.send_bearer("/api", &token).await));
     env.menshen
-        .reload(&pinned("algorithms = [\"ES256\", \"PS256\"]"))
+        .reload(&with_algorithms("algorithms = [\"ES256\", \"PS256\"]"))
         .await
         .unwrap();
-    refused(&env.ask("/api", &token).await, "RS256 is not pinned");
+    assert_invalid_token(
+        &env.send_bearer("/api", &token).await,
+        "RS256 is not configured",
+    );
     env.menshen
-        .reload(&pinned("algorithms = [\"RS256\"]"))
+        .reload(&with_algorithms("algorithms = [\"RS256\"]"))
         .await
         .unwrap();
-    assert!(passed(&env.ask("/api", &token).await));
+    assert!(was_forwarded(&env.send_bearer("/api", &token).await));
 }

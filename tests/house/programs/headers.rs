@@ -1,8 +1,9 @@
-//! The headers of a program's request; and that `Authorization` is untouched on other routes.
+//! The headers that an application receives from a program; and `Authorization` on other routes, which
+//! stays unchanged.
 
 use serde_json::json;
 
-use super::{TwoIssuers, bearer, passed, setup, with};
+use super::{TwoIssuers, bearer_request, setup, was_forwarded, with_claims};
 use crate::mirror;
 use crate::test_request::{TestRequest, session_cookie_of};
 
@@ -17,12 +18,12 @@ issuers = ["ci"]
 [route.headers]
 X-Client = "claims.azp"
 X-Remote-User = "user.login"
-X-Who = "user != null ? user.login : claims.sub"
+X-Caller = "user != null ? user.login : claims.sub"
 
 [[route]]
-name = "kept"
+name = "without"
 host = "sso.test"
-path = "/kept"
+path = "/without"
 upstream = ["{mirror}"]
 issuers = ["ci"]
 [route.headers]
@@ -56,8 +57,8 @@ const IDENTITY_HEADERS: [&str; 7] = [
     "x-auth-request-user",
 ];
 
-async fn env() -> TwoIssuers {
-    let env = TwoIssuers::open().await;
+async fn start_with_custom_headers() -> TwoIssuers {
+    let env = TwoIssuers::start().await;
     let issuers = [("ci", &env.ci, ""), ("partner", &env.partner, "")];
     let setup = setup(&issuers, &env.mirror, CUSTOM_HEADER_ROUTES);
     env.menshen.reload(&setup).await.unwrap();
@@ -66,7 +67,7 @@ async fn env() -> TwoIssuers {
 
 #[tokio::test]
 async fn a_program_never_gets_identity_headers_of_a_person() {
-    let env = env().await;
+    let env = start_with_custom_headers().await;
     // Zhang has a session, and the token claims to be Zhang in every claim.
     session_cookie_of(&env.menshen, "zhangsan").await;
     let zhang = json!({
@@ -76,17 +77,17 @@ async fn a_program_never_gets_identity_headers_of_a_person() {
     });
     let token = env
         .ci
-        .sign(&with(env.access_token_claims(), &zhang), &json!({}));
+        .sign(&with_claims(env.access_token_claims(), &zhang), &json!({}));
     for path in [
-        "/api", "/deploy", "/rule", "/either", "/named", "/kept", "/basic",
+        "/api", "/deploy", "/rule", "/either", "/named", "/without", "/basic",
     ] {
-        let ask = IDENTITY_HEADERS
+        let request = IDENTITY_HEADERS
             .iter()
-            .fold(bearer(path, &token), |ask, name| {
-                ask.header(name, "zhangsan")
+            .fold(bearer_request(path, &token), |request, name| {
+                request.header(name, "zhangsan")
             });
-        let answer = ask.send(&env.menshen).await;
-        assert!(passed(&answer), "{path}: {}", answer.text());
+        let answer = request.send(&env.menshen).await;
+        assert!(was_forwarded(&answer), "{path}: {}", answer.text());
         for name in IDENTITY_HEADERS {
             assert!(
                 mirror::received_values(&answer, name).is_empty(),
@@ -98,11 +99,11 @@ async fn a_program_never_gets_identity_headers_of_a_person() {
 
 #[tokio::test]
 async fn custom_headers_can_name_the_program() {
-    let env = env().await;
-    let answer = env.ask("/named", &env.token()).await;
+    let env = start_with_custom_headers().await;
+    let answer = env.send_bearer("/named", &env.token()).await;
     assert_eq!(mirror::received_values(&answer, "x-client"), ["runner"]);
     assert_eq!(
-        mirror::received_values(&answer, "x-who"),
+        mirror::received_values(&answer, "x-caller"),
         [env.ci.sub("zhangsan")]
     );
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
@@ -110,32 +111,32 @@ async fn custom_headers_can_name_the_program() {
         .session(&cookie)
         .send(&env.menshen)
         .await;
-    assert_eq!(mirror::received_values(&answer, "x-who"), ["zhangsan"]);
+    assert_eq!(mirror::received_values(&answer, "x-caller"), ["zhangsan"]);
     assert!(mirror::received_values(&answer, "x-client").is_empty());
 }
 
 #[tokio::test]
 async fn the_application_gets_the_token_unless_the_route_replaces_authorization() {
-    let env = env().await;
+    let env = start_with_custom_headers().await;
     let token = env.token();
     let value = |answer| mirror::received_values(&answer, "authorization");
     assert_eq!(
-        value(env.ask("/api", &token).await),
+        value(env.send_bearer("/api", &token).await),
         [format!("Bearer {token}")]
     );
-    assert!(value(env.ask("/kept", &token).await).is_empty());
+    assert!(value(env.send_bearer("/without", &token).await).is_empty());
     let sub = env.ci.sub("zhangsan");
     assert_eq!(
-        value(env.ask("/replaced", &token).await),
+        value(env.send_bearer("/replaced", &token).await),
         [format!("Program {sub}")]
     );
     // Without a person there are no Basic credentials, and the token is not sent in their place.
-    assert!(value(env.ask("/basic", &token).await).is_empty());
+    assert!(value(env.send_bearer("/basic", &token).await).is_empty());
 }
 
 #[tokio::test]
 async fn without_issuers_authorization_is_forwarded_byte_for_byte_and_not_checked() {
-    let env = env().await;
+    let env = start_with_custom_headers().await;
     let cookie = session_cookie_of(&env.menshen, "zhangsan").await;
     let values: [&[&[u8]]; 7] = [
         &[b"Bearer a.b.c"],
@@ -148,22 +149,22 @@ async fn without_issuers_authorization_is_forwarded_byte_for_byte_and_not_checke
     ];
     for lines in values {
         for path in ["/x", "/public"] {
-            let ask = TestRequest::get(path).session(&cookie);
-            let ask = lines
-                .iter()
-                .fold(ask, |ask, line| ask.bytes("Authorization", line));
-            let answer = ask.send(&env.menshen).await;
-            let sent = mirror::received_bytes(&answer).expect("they passed");
+            let request = TestRequest::get(path).session(&cookie);
+            let request = lines.iter().fold(request, |request, line| {
+                request.bytes("Authorization", line)
+            });
+            let answer = request.send(&env.menshen).await;
+            let sent = mirror::received_bytes(&answer).expect("they was_forwarded");
             let text: Vec<&[u8]> = sent.split(|byte| *byte == b'\n').collect();
-            let found: Vec<_> = text
+            let received: Vec<_> = text
                 .iter()
                 .filter_map(|line| {
                     let (name, value) = line.split_at_checked(b"authorization:".len())?;
-                    let same = name.eq_ignore_ascii_case(b"authorization:");
-                    same.then(|| value.trim_ascii())
+                    let matches = name.eq_ignore_ascii_case(b"authorization:");
+                    matches.then(|| value.trim_ascii())
                 })
                 .collect();
-            assert_eq!(found, lines, "{path}");
+            assert_eq!(received, lines, "{path}");
             assert_eq!(
                 mirror::received_values(&answer, "x-forwarded-user"),
                 ["zhangsan"]
@@ -171,7 +172,9 @@ async fn without_issuers_authorization_is_forwarded_byte_for_byte_and_not_checke
         }
     }
     // A valid token is ignored on these routes.
-    let answer = env.ask("/public", &env.token()).await;
-    assert!(mirror::received_values(&answer, "x-forwarded-user").is_empty() && passed(&answer));
-    assert_eq!(env.ask("/x", &env.token()).await.status, 401);
+    let answer = env.send_bearer("/public", &env.token()).await;
+    assert!(
+        mirror::received_values(&answer, "x-forwarded-user").is_empty() && was_forwarded(&answer)
+    );
+    assert_eq!(env.send_bearer("/x", &env.token()).await.status, 401);
 }

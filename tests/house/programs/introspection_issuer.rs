@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::upstream::{ReceivedRequest, Reply, Upstream};
 
-/// The client id it accepts.
-pub(super) const CLIENT: &str = "menshen of corp";
+/// The client ID that the issuer accepts.
+pub(super) const CLIENT: &str = "client of menshen";
 /// The client secret, with characters that headers and forms encode differently.
 pub(super) const SECRET: &str = "s:e+c%r&e=t";
 
@@ -21,19 +21,19 @@ pub(super) struct IntrospectionIssuer {
 
 #[derive(Default)]
 struct IssuerState {
-    said: HashMap<String, Value>,
+    responses: HashMap<String, Value>,
     /// The response to every request, if set.
     answer_all_with: Option<Reply>,
     /// Whether requests about unknown tokens never get a response.
     hang_on_unknown_tokens: bool,
-    asked: Vec<String>,
+    introspected_tokens: Vec<String>,
 }
 
 impl IntrospectionIssuer {
     pub(super) async fn start() -> Self {
         let state = Arc::new(Mutex::new(IssuerState::default()));
-        let own = Arc::clone(&state);
-        let upstream = Upstream::start(move |asked| answer(&own, asked)).await;
+        let shared = Arc::clone(&state);
+        let upstream = Upstream::start(move |request| answer(&shared, request)).await;
         Self { upstream, state }
     }
 
@@ -51,16 +51,16 @@ impl IntrospectionIssuer {
     }
 
     /// Sets the response for a token.
-    pub(super) fn says(&self, token: &str, said: Value) {
+    pub(super) fn set_response(&self, token: &str, response: Value) {
         self.state
             .lock()
             .unwrap()
-            .said
-            .insert(token.to_owned(), said);
+            .responses
+            .insert(token.to_owned(), response);
     }
 
-    /// Claims of an active token of this program.
-    pub(super) fn active(&self, sub: &str) -> Value {
+    /// The introspection response for an active token of the program `sub`.
+    pub(super) fn active_claims(&self, sub: &str) -> Value {
         json!({ "active": true, "sub": sub, "aud": "menshen", "scope": "read", "iss": self.url() })
     }
 
@@ -75,48 +75,50 @@ impl IntrospectionIssuer {
     }
 
     /// The tokens of all requests so far.
-    pub(super) fn asked(&self) -> Vec<String> {
-        self.state.lock().unwrap().asked.clone()
+    pub(super) fn introspected_tokens(&self) -> Vec<String> {
+        self.state.lock().unwrap().introspected_tokens.clone()
     }
 }
 
-pub(super) fn says(status: u16, kind: &str, body: &str) -> Reply {
+pub(super) fn reply(status: u16, content_type: &str, body: &str) -> Reply {
     let length = body.len();
-    let head =
-        format!("HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n");
+    let head = format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n"
+    );
     Reply::KeepAlive(format!("{head}\r\n{body}").into_bytes())
 }
 
-fn answer(state: &Mutex<IssuerState>, asked: &ReceivedRequest) -> Reply {
+fn answer(state: &Mutex<IssuerState>, request: &ReceivedRequest) -> Reply {
     let state = &mut *state.lock().unwrap();
-    let form: HashMap<String, String> = url::form_urlencoded::parse(&asked.message.body)
+    let form: HashMap<String, String> = url::form_urlencoded::parse(&request.message.body)
         .into_owned()
         .collect();
     let token = form.get("token").cloned().unwrap_or_default();
-    state.asked.push(token.clone());
+    state.introspected_tokens.push(token.clone());
     if let Some(reply) = &state.answer_all_with {
         return reply.clone();
     }
-    if state.hang_on_unknown_tokens && !state.said.contains_key(&token) {
+    if state.hang_on_unknown_tokens && !state.responses.contains_key(&token) {
         return Reply::HoldOpen(Vec::new());
     }
-    let plain =
+    let form_encode =
         |text: &str| -> String { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
-    let basic = STANDARD.encode(format!("{}:{}", plain(CLIENT), plain(SECRET)));
-    let head = asked.message.single_header("authorization");
-    let by_head = head == Some(&*format!("Basic {basic}"));
-    let by_form = head.is_none()
+    let basic = STANDARD.encode(format!("{}:{}", form_encode(CLIENT), form_encode(SECRET)));
+    let authorization = request.message.single_header("authorization");
+    let in_header = authorization == Some(&*format!("Basic {basic}"));
+    let in_form = authorization.is_none()
         && form.get("client_id").map(String::as_str) == Some(CLIENT)
         && form.get("client_secret").map(String::as_str) == Some(SECRET);
-    let proved = match asked.message.target() {
-        "/basic" => by_head,
-        "/post" => by_form,
+    let is_authenticated = match request.message.target() {
+        "/basic" => in_header,
+        "/post" => in_form,
         _ => false,
     };
-    if !proved || form.get("token_type_hint").map(String::as_str) != Some("access_token") {
-        return says(401, "application/json", "{\"error\":\"invalid_client\"}");
+    if !is_authenticated || form.get("token_type_hint").map(String::as_str) != Some("access_token")
+    {
+        return reply(401, "application/json", "{\"error\":\"invalid_client\"}");
     }
-    let said = state.said.get(&token).cloned();
-    let said = said.unwrap_or_else(|| json!({ "active": false }));
-    says(200, "application/json", &said.to_string())
+    let response = state.responses.get(&token).cloned();
+    let response = response.unwrap_or_else(|| json!({ "active": false }));
+    reply(200, "application/json", &response.to_string())
 }

@@ -1,25 +1,25 @@
-//! What logs and metrics contain about programs; and that own paths ignore their tokens.
+//! The logs and metrics of requests by programs; and own paths, which accept no bearer tokens.
 
 use serde_json::json;
 
 use menshen::config::Config;
 use menshen::telemetry::Telemetry;
 
-use super::{TwoIssuers, bearer, passed, with};
+use super::{TwoIssuers, bearer_request, was_forwarded, with_claims};
 use crate::records::Records;
 use crate::test_request::{TestRequest, session_cookie_of};
 
 #[tokio::test]
 async fn own_paths_accept_no_program_tokens() {
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let (token, cookie) = (
         env.token(),
         session_cookie_of(&env.menshen, "zhangsan").await,
     );
     for token in [token.as_str(), "a.b.c"] {
-        let ask = bearer("/.menshen/userinfo", token);
-        assert_eq!(ask.clone().send(&env.menshen).await.status, 401);
-        let answer = ask.session(&cookie).send(&env.menshen).await;
+        let request = bearer_request("/.menshen/userinfo", token);
+        assert_eq!(request.clone().send(&env.menshen).await.status, 401);
+        let answer = request.session(&cookie).send(&env.menshen).await;
         assert_eq!(
             (answer.status, &answer.json()["login"]),
             (200, &json!("zhangsan"))
@@ -30,23 +30,23 @@ async fn own_paths_accept_no_program_tokens() {
 
 #[tokio::test]
 async fn a_refused_token_is_audited_with_its_reason_at_a_limited_rate() {
-    let env = TwoIssuers::open().await;
-    let expired = with(env.access_token_claims(), &json!({ "exp": 1 }));
+    let env = TwoIssuers::start().await;
+    let expired = with_claims(env.access_token_claims(), &json!({ "exp": 1 }));
     let token = env.ci.sign(&expired, &json!({}));
-    let answer = bearer("/api", &token)
+    let answer = bearer_request("/api", &token)
         .header("User-Agent", "runner/1")
         .send(&env.menshen)
         .await;
     assert!(!answer.text().contains("expired"), "{}", answer.text());
     for _ in 0..50 {
-        env.ask("/api", &token).await;
+        env.send_bearer("/api", &token).await;
     }
     let audit = env.menshen.audit();
     let lines: Vec<_> = audit
         .iter()
         .filter(|line| line["event"] == "refused")
         .collect();
-    // Anybody can cause these lines, so they are limited to one a second.
+    // Any client can cause these records, so they are limited to one per second.
     assert!((1..20).contains(&lines.len()), "{}", lines.len());
     let line = lines[0];
     assert_eq!(line["issuer"], "ci");
@@ -58,7 +58,7 @@ async fn a_refused_token_is_audited_with_its_reason_at_a_limited_rate() {
 #[tokio::test]
 async fn the_access_log_names_the_program_and_no_output_contains_a_token() {
     let log = Records::process_log();
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let text = env.menshen.setup.text(&env.menshen.wecom, &env.menshen.app);
     let text = text.replace("access = false", "access = true");
     let config = Config::parse(&text, "test.toml").unwrap();
@@ -68,27 +68,50 @@ async fn the_access_log_names_the_program_and_no_output_contains_a_token() {
         .await
         .unwrap();
     let address = running.addresses()[0];
-    let good = env.token();
-    assert!(passed(&bearer("/api", &good).at(address).await));
-    let bad = env.partner.sign(&env.access_token_claims(), &json!({}));
-    assert_eq!(bearer("/api", &bad).at(address).await.status, 401);
+    let valid = env.token();
+    assert!(was_forwarded(
+        &bearer_request("/api", &valid).send_to(address).await
+    ));
+    let of_partner = env.partner.sign(&env.access_token_claims(), &json!({}));
     assert_eq!(
-        bearer("/api", "opaque-secret").at(address).await.status,
+        bearer_request("/api", &of_partner)
+            .send_to(address)
+            .await
+            .status,
         401
     );
-    let lacking = env.ci.sign(
-        &with(env.access_token_claims(), &json!({ "scope": "x" })),
+    assert_eq!(
+        bearer_request("/api", "opaque-secret")
+            .send_to(address)
+            .await
+            .status,
+        401
+    );
+    let without_scope = env.ci.sign(
+        &with_claims(env.access_token_claims(), &json!({ "scope": "x" })),
         &json!({}),
     );
-    assert_eq!(bearer("/deploy", &lacking).at(address).await.status, 403);
+    assert_eq!(
+        bearer_request("/deploy", &without_scope)
+            .send_to(address)
+            .await
+            .status,
+        403
+    );
     env.ci.start_outage();
     let unknown = env
         .ci
         .sign(&env.access_token_claims(), &json!({ "kid": "new" }));
-    assert_eq!(bearer("/api", &unknown).at(address).await.status, 503);
+    assert_eq!(
+        bearer_request("/api", &unknown)
+            .send_to(address)
+            .await
+            .status,
+        503
+    );
     running.live().services().telemetry.flush();
-    let shown = records.text();
-    let lines: Vec<serde_json::Value> = shown
+    let log_text = records.text();
+    let lines: Vec<serde_json::Value> = log_text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
@@ -114,8 +137,8 @@ async fn the_access_log_names_the_program_and_no_output_contains_a_token() {
     assert_eq!(access[3]["subject"], json!(sub));
     assert_eq!(access[4]["reason"], "issuer ci away");
     let metrics = running.live().services().telemetry.render();
-    let pages = [shown, log.text(), metrics];
-    for token in [&good, &bad, &lacking, &unknown] {
+    let pages = [log_text, log.text(), metrics];
+    for token in [&valid, &of_partner, &without_scope, &unknown] {
         let parts: Vec<_> = token.split('.').collect();
         for page in &pages {
             assert!(!page.contains(parts[1]) && !page.contains(parts[2]));
@@ -123,8 +146,8 @@ async fn the_access_log_names_the_program_and_no_output_contains_a_token() {
     }
     assert!(pages.iter().all(|page| !page.contains("opaque-secret")));
     // Metrics contain no secrets.
-    let ask = TestRequest::get("/api").at(address).await;
-    assert_eq!(ask.status, 401);
+    let answer = TestRequest::get("/api").send_to(address).await;
+    assert_eq!(answer.status, 401);
     assert!(pages[2].contains("menshen_bearers_total{issuer=\"ci\",outcome=\"verified\"} "));
     assert!(pages[2].contains("menshen_bearers_total{issuer=\"\",outcome=\"refused\"} 1"));
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::introspection_issuer::IntrospectionIssuer;
-use super::{TwoIssuers, bearer, passed, refused, setup};
+use super::{TwoIssuers, assert_invalid_token, bearer_request, setup, was_forwarded};
 use crate::checking::TRUST_LOOPBACK;
 use crate::checking::faces::{Face, FaceResponse, OriginalRequest, Verdict};
 use crate::ext_authz::GRPC_ON_MAIN;
@@ -17,7 +17,7 @@ use crate::mirror::Mirror;
 use crate::provider::OldKey;
 use crate::setup::{Menshen, Setup};
 use crate::test_request::TestRequest;
-use crate::upstream::until;
+use crate::upstream::wait_until;
 use crate::wire::Answer;
 
 const ATTACKER: &str = "203.0.113.9";
@@ -32,7 +32,8 @@ upstream = ["{mirror}"]
 issuers = ["opaque"]
 "#;
 
-/// A server with an introspection issuer, where every face accepts requests for any client.
+/// An instance of menshen with an introspection issuer. It trusts the test as a proxy, so a request can
+/// name any client.
 struct IntrospectionEnv {
     menshen: Menshen,
     introspection_issuer: IntrospectionIssuer,
@@ -40,8 +41,8 @@ struct IntrospectionEnv {
 }
 
 impl IntrospectionEnv {
-    /// With these lines of `[issuer.opaque]`.
-    async fn open(lines: &str) -> Self {
+    /// Starts menshen with these lines of `[issuer.opaque]`.
+    async fn start(lines: &str) -> Self {
         let (introspection_issuer, mirror) =
             (IntrospectionIssuer::start().await, Mirror::start().await);
         let issuer = introspection_issuer.toml("opaque", "/basic", "");
@@ -60,10 +61,10 @@ impl IntrospectionEnv {
         }
     }
 
-    /// Makes a token valid.
-    fn good(&self, token: &str) -> String {
-        let said = self.introspection_issuer.active("runner");
-        self.introspection_issuer.says(token, said);
+    /// Makes a token valid; returns the token.
+    fn make_valid(&self, token: &str) -> String {
+        let response = self.introspection_issuer.active_claims("runner");
+        self.introspection_issuer.set_response(token, response);
         token.to_owned()
     }
 
@@ -82,47 +83,47 @@ impl IntrospectionEnv {
         token: &str,
         verdict: Verdict,
     ) {
-        let asks = Face::ALL.map(|face| async move {
-            let heard = self.decision_for(face, client, token).await;
+        let requests = Face::ALL.map(|face| async move {
+            let response = self.decision_for(face, client, token).await;
             assert_eq!(
-                heard.verdict, verdict,
+                response.verdict, verdict,
                 "{what}: {face:?} {:?}",
-                heard.answer
+                response.answer
             );
         });
-        join_all(asks).await;
+        join_all(requests).await;
     }
 
     /// Sends a new valid token to each face.
     async fn assert_new_token_accepted_on_all_faces(&self, what: &str, client: &'static str) {
-        let asks = Face::ALL.map(|face| async move {
-            let token = self.good(&format!("{what}-{face:?}"));
-            let heard = self.decision_for(face, client, &token).await;
+        let requests = Face::ALL.map(|face| async move {
+            let token = self.make_valid(&format!("{what}-{face:?}"));
+            let response = self.decision_for(face, client, &token).await;
             assert_eq!(
-                heard.verdict,
+                response.verdict,
                 Verdict::Allow,
                 "{what}: {face:?} {:?}",
-                heard.answer
+                response.answer
             );
         });
-        join_all(asks).await;
+        join_all(requests).await;
     }
 
     /// Sends an unknown token for each of these clients.
     fn send_unknown_tokens(&self, clients: impl Iterator<Item = String>) -> JoinSet<Answer> {
         let address = self.menshen.address();
-        let asks = clients.enumerate().map(|(at, client)| {
-            let ask = TestRequest::get("/opaque")
-                .header("Authorization", &format!("Bearer made-up-{at}"))
+        let requests = clients.enumerate().map(|(nth, client)| {
+            let request = TestRequest::get("/opaque")
+                .header("Authorization", &format!("Bearer made-up-{nth}"))
                 .header("X-Forwarded-For", &client);
-            async move { ask.at(address).await }
+            async move { request.send_to(address).await }
         });
-        asks.collect()
+        requests.collect()
     }
 
     fn introspections_of(&self, part: &str) -> usize {
-        let asked = self.introspection_issuer.asked();
-        asked.iter().filter(|token| token.contains(part)).count()
+        let tokens = self.introspection_issuer.introspected_tokens();
+        tokens.iter().filter(|token| token.contains(part)).count()
     }
 
     fn limited_count(&self) -> u64 {
@@ -135,24 +136,24 @@ impl IntrospectionEnv {
 
 #[tokio::test]
 async fn a_burst_of_invented_tokens_does_not_delay_other_clients() {
-    let env = IntrospectionEnv::open("").await;
-    let known = env.good("known");
+    let env = IntrospectionEnv::start("").await;
+    let known = env.make_valid("known");
     env.assert_on_all_faces("before", ATTACKER, &known, Verdict::Allow)
         .await;
     // The issuer never answers about unknown tokens.
     env.introspection_issuer.hang_on_unknown_tokens(true);
-    let mut send_unknown_tokens: FuturesUnordered<_> = (0..300)
-        .map(|at| {
-            let ask = TestRequest::get("/opaque")
-                .header("Authorization", &format!("Bearer made-up-{at}"))
+    let mut pending: FuturesUnordered<_> = (0..300)
+        .map(|nth| {
+            let request = TestRequest::get("/opaque")
+                .header("Authorization", &format!("Bearer made-up-{nth}"))
                 .header("X-Forwarded-For", ATTACKER);
             let address = env.menshen.address();
-            async move { ask.at(address).await }
+            async move { request.send_to(address).await }
         })
         .collect();
     // Requests over the limit are answered at once; the others are pending.
     for _ in 0..200 {
-        let answer = send_unknown_tokens.next().await.unwrap();
+        let answer = pending.next().await.unwrap();
         assert_eq!(answer.status, 503, "{}", answer.text());
         assert!(answer.header("retry-after").is_some());
         assert!(
@@ -171,26 +172,26 @@ async fn a_burst_of_invented_tokens_does_not_delay_other_clients() {
 
 #[tokio::test]
 async fn a_client_that_keeps_inventing_tokens_gets_retry_after() {
-    let env = IntrospectionEnv::open("new_tokens_per_client_per_minute = 20").await;
-    let known = env.good("known");
+    let env = IntrospectionEnv::start("new_tokens_per_client_per_minute = 20").await;
+    let known = env.make_valid("known");
     env.assert_on_all_faces("before", ATTACKER, &known, Verdict::Allow)
         .await;
-    let mut said = [0, 0];
-    for at in 0..120 {
-        let face = Face::ALL[at % Face::ALL.len()];
-        let heard = env
-            .decision_for(face, ATTACKER, &format!("made-up-{at}"))
+    let (mut refused, mut limited) = (0, 0);
+    for nth in 0..120 {
+        let face = Face::ALL[nth % Face::ALL.len()];
+        let response = env
+            .decision_for(face, ATTACKER, &format!("made-up-{nth}"))
             .await;
-        match heard.verdict {
-            Verdict::Unauthorized => said[0] += 1,
-            Verdict::Unavailable => said[1] += 1,
-            other => panic!("{face:?} {other:?} {:?}", heard.answer),
+        match response.verdict {
+            Verdict::Unauthorized => refused += 1,
+            Verdict::Unavailable => limited += 1,
+            other => panic!("{face:?} {other:?} {:?}", response.answer),
         }
     }
     // One token was used before, and the limit recovers while the test runs.
-    assert!(said[0] >= 19 && said[1] > 20, "{said:?}");
-    assert_eq!(env.introspections_of("made-up"), said[0]);
-    assert_eq!(env.limited_count(), said[1] as u64);
+    assert!(refused >= 19 && limited > 20, "{refused} {limited}");
+    assert_eq!(env.introspections_of("made-up"), refused);
+    assert_eq!(env.limited_count(), limited);
     env.assert_new_token_accepted_on_all_faces("new", OTHER)
         .await;
     // A recently valid token is verified again regardless of the limit.
@@ -200,42 +201,42 @@ async fn a_client_that_keeps_inventing_tokens_gets_retry_after() {
             .await;
     }
     assert_eq!(env.introspections_of("known"), 4);
-    // It is refused once its issuer revokes it.
+    // The token is refused when its issuer has revoked it.
     env.introspection_issuer
-        .says("known", json!({ "active": false }));
+        .set_response("known", json!({ "active": false }));
     env.menshen.advance(Duration::from_secs(61));
-    let heard = env.decision_for(Face::Proxy, ATTACKER, &known).await;
-    assert_eq!(heard.verdict, Verdict::Unauthorized);
+    let response = env.decision_for(Face::Proxy, ATTACKER, &known).await;
+    assert_eq!(response.verdict, Verdict::Unauthorized);
 }
 
 #[tokio::test]
 async fn invented_tokens_from_one_ipv6_48_do_not_delay_other_clients() {
-    let env = IntrospectionEnv::open("new_tokens_per_client_at_once = 10").await;
+    let env = IntrospectionEnv::start("new_tokens_per_client_at_once = 10").await;
     env.introspection_issuer.hang_on_unknown_tokens(true);
-    let mut send_unknown_tokens =
-        env.send_unknown_tokens((0..100).map(|at| format!("2001:db8:9:{:x}::1", at / 5)));
+    let mut pending =
+        env.send_unknown_tokens((0..100).map(|nth| format!("2001:db8:9:{:x}::1", nth / 5)));
     // 30 requests of three clients are pending; those over the limit are answered at once.
     for _ in 0..70 {
-        let answer = send_unknown_tokens.join_next().await.unwrap().unwrap();
+        let answer = pending.join_next().await.unwrap().unwrap();
         let text = answer.text();
         assert_eq!(answer.status, 503, "{text}");
         assert!(text.contains("too-many-tokens"), "{text}");
     }
     env.assert_new_token_accepted_on_all_faces("new", OTHER)
         .await;
-    env.assert_new_token_accepted_on_all_faces("newer", "2001:db8:8::1")
+    env.assert_new_token_accepted_on_all_faces("new-ipv6", "2001:db8:8::1")
         .await;
 }
 
 #[tokio::test]
 async fn invented_tokens_of_many_clients_leave_introspections_for_known_tokens() {
-    let env = IntrospectionEnv::open("").await;
-    let known = env.good("known");
+    let env = IntrospectionEnv::start("").await;
+    let known = env.make_valid("known");
     env.assert_on_all_faces("before", OTHER, &known, Verdict::Allow)
         .await;
     env.introspection_issuer.hang_on_unknown_tokens(true);
-    let _flood = env.send_unknown_tokens((0..160).map(|at| format!("203.0.113.{}", at / 4)));
-    until("the issuer is asked about many", || {
+    let _pending = env.send_unknown_tokens((0..160).map(|nth| format!("203.0.113.{}", nth / 4)));
+    wait_until("24 introspections", || {
         env.introspections_of("made-up") >= 24
     })
     .await;
@@ -249,32 +250,37 @@ async fn invented_tokens_of_many_clients_leave_introspections_for_known_tokens()
 #[tokio::test]
 async fn a_proxy_that_names_no_client_is_not_limited_as_one_client() {
     let lines = "new_tokens_per_client_at_once = 1\nnew_tokens_per_client_per_minute = 1";
-    let env = IntrospectionEnv::open(lines).await;
-    let asks = (0..20).map(|at| {
-        let token = env.good(&format!("of-many-{at}"));
-        let ask = bearer("/opaque", &token);
+    let env = IntrospectionEnv::start(lines).await;
+    let requests = (0..20).map(|nth| {
+        let token = env.make_valid(&format!("token-{nth}"));
+        let request = bearer_request("/opaque", &token);
         let menshen = &env.menshen;
-        async move { passed(&ask.send(menshen).await) }
+        async move { was_forwarded(&request.send(menshen).await) }
     });
-    assert!(join_all(asks).await.into_iter().all(|passed| passed));
+    assert!(
+        join_all(requests)
+            .await
+            .into_iter()
+            .all(|was_forwarded| was_forwarded)
+    );
     assert_eq!(env.limited_count(), 0);
 }
 
 #[tokio::test]
 async fn malformed_tokens_do_not_count_against_the_limits() {
-    let env = IntrospectionEnv::open("new_tokens_per_client_per_minute = 10").await;
+    let env = IntrospectionEnv::start("new_tokens_per_client_per_minute = 10").await;
     let long = "x".repeat(33_000);
-    for at in 0..40 {
-        let face = Face::ALL[at % Face::ALL.len()];
-        for bad in ["a b", "a,b", "====", "\u{e5}", &long] {
+    for nth in 0..40 {
+        let face = Face::ALL[nth % Face::ALL.len()];
+        for malformed in ["a b", "a,b", "====", "\u{e5}", &long] {
             // Faces other than the proxy refuse a long header earlier.
-            if bad.len() > 1000 && face != Face::Proxy {
+            if malformed.len() > 1000 && face != Face::Proxy {
                 continue;
             }
-            let token = format!("{bad}{}", if bad == "====" { "" } else { "=" });
-            let ask = bearer("/opaque", &token).header("X-Forwarded-For", ATTACKER);
+            let token = format!("{malformed}{}", if malformed == "====" { "" } else { "=" });
+            let request = bearer_request("/opaque", &token).header("X-Forwarded-For", ATTACKER);
             if face == Face::Proxy {
-                let answer = ask.send(&env.menshen).await;
+                let answer = request.send(&env.menshen).await;
                 assert!(
                     [400, 401, 431].contains(&answer.status),
                     "{}",
@@ -282,12 +288,12 @@ async fn malformed_tokens_do_not_count_against_the_limits() {
                 );
                 continue;
             }
-            let heard = env.decision_for(face, ATTACKER, &token).await;
-            assert_ne!(heard.verdict, Verdict::Allow, "{face:?}");
-            assert_ne!(heard.verdict, Verdict::Unavailable, "{face:?}");
+            let response = env.decision_for(face, ATTACKER, &token).await;
+            assert_ne!(response.verdict, Verdict::Allow, "{face:?}");
+            assert_ne!(response.verdict, Verdict::Unavailable, "{face:?}");
         }
     }
-    assert_eq!(env.introspection_issuer.asked(), [""; 0]);
+    assert_eq!(env.introspection_issuer.introspected_tokens(), [""; 0]);
     assert_eq!(env.limited_count(), 0);
     env.assert_new_token_accepted_on_all_faces("new", ATTACKER)
         .await;
@@ -295,42 +301,42 @@ async fn malformed_tokens_do_not_count_against_the_limits() {
 
 #[tokio::test]
 async fn invented_tokens_do_not_evict_valid_ones_from_the_cache() {
-    let env = IntrospectionEnv::open("cached_max = 20").await;
-    let known = env.good("known");
-    let ask = async |client: String, token: String| {
-        let ask = bearer("/opaque", &token).header("X-Forwarded-For", &client);
-        ask.send(&env.menshen).await
+    let env = IntrospectionEnv::start("cached_max = 20").await;
+    let known = env.make_valid("known");
+    let send = async |client: String, token: String| {
+        let request = bearer_request("/opaque", &token).header("X-Forwarded-For", &client);
+        request.send(&env.menshen).await
     };
-    assert!(passed(&ask(OTHER.to_owned(), known.clone()).await));
+    assert!(was_forwarded(&send(OTHER.to_owned(), known.clone()).await));
     // More refused tokens, from many clients, than the cache holds.
     for round in 0..30 {
-        let wave = (0..50).map(|at| {
-            let client = format!("198.51.{round}.{at}");
-            ask(client, format!("made-up-{round}-{at}"))
+        let requests = (0..50).map(|nth| {
+            let client = format!("198.51.{round}.{nth}");
+            send(client, format!("made-up-{round}-{nth}"))
         });
-        for answer in join_all(wave).await {
-            refused(&answer, "made up");
+        for answer in join_all(requests).await {
+            assert_invalid_token(&answer, "an unknown token");
         }
     }
-    assert!(passed(&ask(OTHER.to_owned(), known).await));
+    assert!(was_forwarded(&send(OTHER.to_owned(), known).await));
     assert_eq!(env.introspections_of("known"), 1);
 }
 
 #[tokio::test]
 async fn invented_key_ids_do_not_delay_a_new_key() {
-    let env = TwoIssuers::open().await;
+    let env = TwoIssuers::start().await;
     let issuers = [("ci", &env.ci, ""), ("partner", &env.partner, "")];
-    let trusting = setup(&issuers, &env.mirror, "").server(TRUST_LOOPBACK);
-    env.menshen.reload(&trusting).await.unwrap();
-    assert!(passed(&env.ask("/api", &env.token()).await));
-    for at in 0..30 {
-        let head = json!({ "kid": format!("made-up-{at}") });
+    let with_trusted_proxy = setup(&issuers, &env.mirror, "").server(TRUST_LOOPBACK);
+    env.menshen.reload(&with_trusted_proxy).await.unwrap();
+    assert!(was_forwarded(&env.send_bearer("/api", &env.token()).await));
+    for nth in 0..30 {
+        let head = json!({ "kid": format!("made-up-{nth}") });
         let token = env.ci.sign(&env.access_token_claims(), &head);
-        let ask = bearer("/api", &token).header("X-Forwarded-For", ATTACKER);
-        refused(&ask.send(&env.menshen).await, "no such key");
+        let request = bearer_request("/api", &token).header("X-Forwarded-For", ATTACKER);
+        assert_invalid_token(&request.send(&env.menshen).await, "no such key");
     }
     env.ci.rotate(OldKey::Removed);
-    let ask = bearer("/api", &env.token()).header("X-Forwarded-For", OTHER);
-    assert!(passed(&ask.send(&env.menshen).await));
+    let request = bearer_request("/api", &env.token()).header("X-Forwarded-For", OTHER);
+    assert!(was_forwarded(&request.send(&env.menshen).await));
     assert!(env.ci.calls("keys") <= 5, "{}", env.ci.calls("keys"));
 }

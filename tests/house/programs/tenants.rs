@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{passed, refused, with};
+use super::{assert_invalid_token, was_forwarded, with_claims};
 use crate::mirror::Mirror;
-use crate::oidc::tenants::{CORP, PARTNER, name_of};
+use crate::oidc::tenants::{CORP, PARTNER, issuer_url_of};
 use crate::provider::{Misbehavior, Provider};
 use crate::setup::{Menshen, Setup};
 use crate::test_request::TestRequest;
@@ -18,15 +18,15 @@ upstream = ["{mirror}"]
 issuers = ["ci"]
 "#;
 
-async fn menshen_of(ci: &Provider, mirror: &Mirror, tenants: &str) -> Menshen {
-    let template = name_of(ci, "{tenantid}");
+async fn start_menshen(ci: &Provider, mirror: &Mirror, tenants: &str) -> Menshen {
+    let template = issuer_url_of(ci, "{tenantid}");
     let metadata = ci.url("/.well-known/openid-configuration");
     let issuer = format!(
         "[issuer.ci]\nurl = \"{template}\"\naudiences = [\"menshen\"]\n\
          metadata_url = \"{metadata}\"\ntenants = {tenants}\n"
     );
-    ci.misbehave(Misbehavior::json("discovery", move |said| {
-        said["issuer"] = json!(template);
+    ci.misbehave(Misbehavior::json("discovery", move |metadata| {
+        metadata["issuer"] = json!(template);
     }));
     let routes = ROUTE.replace("{mirror}", &mirror.base_url());
     let setup = Setup::default().tables(&issuer).routes(&routes);
@@ -36,7 +36,7 @@ async fn menshen_of(ci: &Provider, mirror: &Mirror, tenants: &str) -> Menshen {
 fn token(ci: &Provider, iss: &str, tid: Value) -> String {
     let claims = ci.access_token_claims("zhangsan", "menshen");
     ci.sign(
-        &with(claims, &json!({ "iss": iss, "tid": tid })),
+        &with_claims(claims, &json!({ "iss": iss, "tid": tid })),
         &json!({}),
     )
 }
@@ -45,35 +45,39 @@ fn token(ci: &Provider, iss: &str, tid: Value) -> String {
 async fn only_tokens_of_configured_tenants_are_accepted() {
     let ci = Provider::new().await;
     let mirror = Mirror::start().await;
-    let menshen = menshen_of(&ci, &mirror, &format!("['{CORP}']")).await;
-    let (corps, partners) = (name_of(&ci, CORP), name_of(&ci, PARTNER));
-    let ask = async |iss: &str, tid: Value| {
+    let menshen = start_menshen(&ci, &mirror, &format!("['{CORP}']")).await;
+    let (corp_issuer, partner_issuer) = (issuer_url_of(&ci, CORP), issuer_url_of(&ci, PARTNER));
+    let send = async |iss: &str, tid: Value| {
         let token = token(&ci, iss, tid);
-        let ask = TestRequest::get("/api").header("Authorization", &format!("Bearer {token}"));
-        ask.send(&menshen).await
+        let request = TestRequest::get("/api").header("Authorization", &format!("Bearer {token}"));
+        request.send(&menshen).await
     };
-    assert!(passed(&ask(&corps, json!(CORP)).await));
+    assert!(was_forwarded(&send(&corp_issuer, json!(CORP)).await));
     for (what, iss, tid) in [
-        ("another tenant", &partners, json!(PARTNER)),
+        ("another tenant", &partner_issuer, json!(PARTNER)),
         (
-            "another tenant under this one's name",
-            &corps,
+            "the issuer of this tenant with the tid of another",
+            &corp_issuer,
             json!(PARTNER),
         ),
-        ("this tenant under another's name", &partners, json!(CORP)),
-        ("no tenant", &corps, Value::Null),
+        (
+            "the issuer of another tenant with the tid of this one",
+            &partner_issuer,
+            json!(CORP),
+        ),
+        ("no tenant", &corp_issuer, Value::Null),
         (
             "the template",
-            &name_of(&ci, "{tenantid}"),
+            &issuer_url_of(&ci, "{tenantid}"),
             json!("{tenantid}"),
         ),
     ] {
-        refused(&ask(iss, tid).await, what);
+        assert_invalid_token(&send(iss, tid).await, what);
     }
-    let everybodys = menshen_of(&ci, &mirror, "['*']").await;
+    let any_tenant = start_menshen(&ci, &mirror, "['*']").await;
     for tenant in [CORP, PARTNER] {
-        let token = token(&ci, &name_of(&ci, tenant), json!(tenant));
-        let ask = TestRequest::get("/api").header("Authorization", &format!("Bearer {token}"));
-        assert!(passed(&ask.send(&everybodys).await), "{tenant}");
+        let token = token(&ci, &issuer_url_of(&ci, tenant), json!(tenant));
+        let request = TestRequest::get("/api").header("Authorization", &format!("Bearer {token}"));
+        assert!(was_forwarded(&request.send(&any_tenant).await), "{tenant}");
     }
 }

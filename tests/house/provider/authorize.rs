@@ -20,7 +20,7 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
         state.secrets.push(nonce.to_owned());
     }
     let mut cookie = None;
-    let mut pairs: Pairs = match granted(shared, state, request, &mut cookie) {
+    let mut pairs: Pairs = match grant_code(shared, state, request, &mut cookie) {
         Ok(code) => vec![("code".to_owned(), code)],
         Err(error) => vec![
             ("error".to_owned(), error.to_owned()),
@@ -33,8 +33,8 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
     if state.settings.sends_iss {
         pairs.push(("iss".to_owned(), shared.issuer.clone()));
     }
-    let pairs = state.misbehave_in_redirect(pairs);
-    let mut reply = go_back(
+    let pairs = state.change_redirect_parameters(pairs);
+    let mut reply = redirect_back(
         back,
         &pairs,
         received.parameter("response_mode") == Some("form_post"),
@@ -48,7 +48,7 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
     reply
 }
 
-fn granted(
+fn grant_code(
     shared: &Shared,
     state: &mut State,
     request: &Request,
@@ -71,24 +71,24 @@ fn granted(
     if state.person(&session.login).disabled {
         return Err("access_denied");
     }
-    let code = state.secret();
+    let code = state.new_secret();
     let grant = Grant {
         session,
         nonce: received.parameter("nonce").map(str::to_owned),
         scope: scope.to_owned(),
-        dead: false,
+        revoked: false,
     };
-    let kept = Code {
+    let entry = Code {
         grant,
         redirect_uri: received
             .parameter("redirect_uri")
             .unwrap_or_default()
             .to_owned(),
         challenge,
-        born: shared.clock.now(),
+        issued_at: shared.clock.now(),
         redeemed: None,
     };
-    state.codes.insert(code.clone(), kept);
+    state.codes.insert(code.clone(), entry);
     Ok(code)
 }
 
@@ -101,31 +101,37 @@ fn session_for(
 ) -> Result<OpSession, &'static str> {
     let now = shared.clock.now();
     let received = &request.received;
-    let here = request
+    let current = request
         .cookie
         .as_ref()
         .and_then(|cookie| state.sessions.get(cookie))
         .cloned();
     let prompt = received.parameter("prompt").unwrap_or_default();
     let acr = acr_of(state, received);
-    let hinted = received
+    let hinted_login = received
         .parameter("login_hint")
         .and_then(|hint| login_of_hint(state, hint));
     let max_age = received
         .parameter("max_age")
         .and_then(|text| text.parse::<u64>().ok());
-    let good = here.as_ref().is_some_and(|session| {
-        let fresh = max_age.is_none_or(|most| now.since(session.since).as_secs() <= most);
-        let wanted = hinted.as_ref().is_none_or(|login| *login == session.login);
-        fresh && wanted && acr.as_ref().is_none_or(|acr| *acr == session.acr) && prompt != "login"
+    let is_sufficient = current.as_ref().is_some_and(|session| {
+        let is_recent =
+            max_age.is_none_or(|most| now.since(session.authenticated_at).as_secs() <= most);
+        let is_hinted_login = hinted_login
+            .as_ref()
+            .is_none_or(|login| *login == session.login);
+        is_recent
+            && is_hinted_login
+            && acr.as_ref().is_none_or(|acr| *acr == session.acr)
+            && prompt != "login"
     });
-    match here {
-        Some(session) if good => Ok(session),
+    match current {
+        Some(session) if is_sufficient => Ok(session),
         _ if prompt == "none" => Err("login_required"),
-        here => {
-            let sitting = here.map(|session| session.login);
-            let login = hinted
-                .or(sitting)
+        current => {
+            let current_login = current.map(|session| session.login);
+            let login = hinted_login
+                .or(current_login)
                 .unwrap_or_else(|| state.default_user.clone());
             let acr = acr.unwrap_or_else(|| state.settings.acrs[0].clone());
             let new = state.start_session(&login, now, &acr);
@@ -136,13 +142,13 @@ fn session_for(
     }
 }
 
-/// The first requested context that the provider supports; nothing if none was requested.
+/// The first requested authentication context that the provider supports; `None` if none was requested.
 fn acr_of(state: &State, received: &ReceivedRequest) -> Option<String> {
-    let asked = received.parameter("acr_values")?;
-    let reached = asked
+    let requested = received.parameter("acr_values")?;
+    let supported = requested
         .split(' ')
-        .find(|acr| state.settings.acrs.iter().any(|own| own == acr));
-    reached.map(str::to_owned)
+        .find(|acr| state.settings.acrs.iter().any(|one| one == acr));
+    supported.map(str::to_owned)
 }
 
 /// The login name of a person with this login name or e-mail address.
@@ -153,7 +159,7 @@ fn login_of_hint(state: &State, hint: &str) -> Option<String> {
     Some(found.login.clone())
 }
 
-fn go_back(back: &str, pairs: &Pairs, by_post: bool) -> Reply {
+fn redirect_back(back: &str, pairs: &Pairs, by_post: bool) -> Reply {
     if by_post {
         let field = |(name, value): &(String, String)| {
             let (name, value) = (escape(name), escape(value));
@@ -185,11 +191,11 @@ pub(super) fn end_session(shared: &Shared, request: &Request) -> Reply {
         .parameter("id_token_hint")
         .and_then(|token| state.id_tokens.get(token))
         .cloned();
-    let theirs = request
+    let browser_session = request
         .cookie
         .as_ref()
         .and_then(|cookie| state.sessions.get(cookie));
-    let Some(sid) = hint.or_else(|| theirs.map(|session| session.sid.clone())) else {
+    let Some(sid) = hint.or_else(|| browser_session.map(|session| session.sid.clone())) else {
         return page(400, "<p>nobody to sign out");
     };
     state.sessions.retain(|_, session| session.sid != sid);
@@ -198,14 +204,14 @@ pub(super) fn end_session(shared: &Shared, request: &Request) -> Reply {
         .iter_mut()
         .filter(|grant| grant.session.sid == sid)
     {
-        grant.dead = true;
+        grant.revoked = true;
     }
     match received.parameter("post_logout_redirect_uri") {
         None => page(200, "<p>signed out"),
         Some(to) => {
             let joint = if to.contains('?') { '&' } else { '?' };
-            let kept = received.parameter("state");
-            let query = kept.map(|kept| format!("{joint}{}", form(&[("state", kept)])));
+            let state = received.parameter("state");
+            let query = state.map(|state| format!("{joint}{}", form(&[("state", state)])));
             redirect(302, &format!("{to}{}", query.unwrap_or_default()))
         }
     }

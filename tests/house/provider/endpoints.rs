@@ -4,21 +4,21 @@ use serde_json::{Value, json};
 
 use super::people;
 use super::server::{Reply, Request, json_reply};
-use super::state::{ClientProof, Shared};
+use super::state::{ClientAuth, Shared};
 use super::{CLIENT_ID, token};
 
 /// The metadata (OpenID Connect Discovery 1.0 §3).
 pub(super) fn discovery(shared: &Shared) -> Reply {
     let state = shared.state();
     let at = |path: &str| format!("{}{path}", shared.issuer);
-    let methods: &[&str] = match state.settings.client {
-        ClientProof::Secret => &["client_secret_basic", "client_secret_post"],
-        ClientProof::Basic => &["client_secret_basic"],
-        ClientProof::Post => &["client_secret_post"],
-        ClientProof::PrivateKey(_) => &["private_key_jwt"],
-        ClientProof::Public => &["none"],
+    let methods: &[&str] = match state.settings.client_auth {
+        ClientAuth::SecretInHeaderOrForm => &["client_secret_basic", "client_secret_post"],
+        ClientAuth::SecretInHeader => &["client_secret_basic"],
+        ClientAuth::SecretInForm => &["client_secret_post"],
+        ClientAuth::PrivateKey(_) => &["private_key_jwt"],
+        ClientAuth::Public => &["none"],
     };
-    let said = json!({
+    let metadata = json!({
         "issuer": shared.issuer,
         "authorization_endpoint": at("/authorize"),
         "token_endpoint": at("/token"),
@@ -38,7 +38,7 @@ pub(super) fn discovery(shared: &Shared) -> Reply {
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
     });
-    json_reply(200, &state.apply_misbehavior("discovery", said))
+    json_reply(200, &state.apply_misbehavior("discovery", metadata))
 }
 
 /// The public keys.
@@ -60,33 +60,39 @@ pub(super) fn userinfo(shared: &Shared, request: &Request) -> Reply {
         .as_deref()
         .unwrap_or_default();
     let token = head.strip_prefix("Bearer ").unwrap_or_default();
-    let Some(grant) = state.bearer(token, shared.clock.now()) else {
+    let Some(grant) = state.grant_of_access_token(token, shared.clock.now()) else {
         return json_reply(401, &json!({ "error": "invalid_token" }));
     };
-    let mut said = json!({ "sub": people::sub(&grant.session.login) });
+    let mut claims = json!({ "sub": people::sub(&grant.session.login) });
     if state.settings.claims_in_userinfo {
         for (name, value) in &state.person(&grant.session.login).claims {
-            said[name] = value.clone();
+            claims[name] = value.clone();
         }
     }
-    json_reply(200, &state.apply_misbehavior("userinfo", said))
+    json_reply(200, &state.apply_misbehavior("userinfo", claims))
 }
 
 /// Introspects a token for an authenticated client (RFC 7662).
 pub(super) fn introspect(shared: &Shared, request: &Request) -> Reply {
     let state = &mut *shared.state();
-    if let Err((status, error)) = token::client(shared, state, request) {
+    if let Err((status, error)) = token::authenticate_client(shared, state, request) {
         return json_reply(status, &json!({ "error": error }));
     }
-    let asked = request
+    let token = request
         .received
         .parameter("token")
         .unwrap_or_default()
         .to_owned();
-    let ends_s = state.access.get(&asked).map(|access| access.ends_s);
-    let said: Value = match state.bearer(&asked, shared.clock.now()).zip(ends_s) {
+    let expires_at_s = state
+        .access_tokens
+        .get(&token)
+        .map(|access| access.expires_at_s);
+    let response: Value = match state
+        .grant_of_access_token(&token, shared.clock.now())
+        .zip(expires_at_s)
+    {
         None => json!({ "active": false }),
-        Some((grant, ends_s)) => json!({
+        Some((grant, expires_at_s)) => json!({
             "active": true,
             "iss": shared.issuer,
             "sub": people::sub(&grant.session.login),
@@ -95,8 +101,8 @@ pub(super) fn introspect(shared: &Shared, request: &Request) -> Reply {
             "aud": CLIENT_ID,
             "token_type": "Bearer",
             "scope": grant.scope,
-            "exp": ends_s,
+            "exp": expires_at_s,
         }),
     };
-    json_reply(200, &state.apply_misbehavior("introspect", said))
+    json_reply(200, &state.apply_misbehavior("introspect", response))
 }

@@ -81,24 +81,30 @@ impl Misbehavior {
 impl State {
     /// The fault of an endpoint, if one is switched on.
     pub(super) fn endpoint_fault(&self, endpoint: &str) -> Option<EndpointFault> {
-        self.misbehavior.iter().find_map(|how| match how {
-            Misbehavior::Fault(at, odd) if *at == endpoint => Some(odd.clone()),
-            _ => None,
-        })
+        self.misbehavior
+            .iter()
+            .find_map(|misbehavior| match misbehavior {
+                Misbehavior::Fault(at, fault) if *at == endpoint => Some(fault.clone()),
+                _ => None,
+            })
     }
 
     /// The replaced content type of an endpoint's responses.
-    pub(super) fn label(&self, endpoint: &str) -> Option<Option<&'static str>> {
-        self.misbehavior.iter().find_map(|how| match how {
-            Misbehavior::ContentType(at, label) if *at == endpoint => Some(*label),
-            _ => None,
-        })
+    pub(super) fn content_type(&self, endpoint: &str) -> Option<Option<&'static str>> {
+        self.misbehavior
+            .iter()
+            .find_map(|misbehavior| match misbehavior {
+                Misbehavior::ContentType(at, content_type) if *at == endpoint => {
+                    Some(*content_type)
+                }
+                _ => None,
+            })
     }
 
     /// Applies the misbehavior to a JSON response.
     pub(super) fn apply_misbehavior(&self, endpoint: &str, mut answer: Value) -> Value {
-        for how in &self.misbehavior {
-            if let Misbehavior::Json(at, edit) = how
+        for misbehavior in &self.misbehavior {
+            if let Misbehavior::Json(at, edit) = misbehavior
                 && *at == endpoint
             {
                 edit(&mut answer);
@@ -108,9 +114,9 @@ impl State {
     }
 
     /// Applies the misbehavior to an authorization response.
-    pub(super) fn misbehave_in_redirect(&self, mut pairs: Pairs) -> Pairs {
-        for how in &self.misbehavior {
-            if let Misbehavior::RedirectParameters(edit) = how {
+    pub(super) fn change_redirect_parameters(&self, mut pairs: Pairs) -> Pairs {
+        for misbehavior in &self.misbehavior {
+            if let Misbehavior::RedirectParameters(edit) = misbehavior {
                 edit(&mut pairs);
             }
         }
@@ -121,8 +127,8 @@ impl State {
     pub(super) fn id_token(&self, mut claims: Value) -> String {
         let mut head = serde_json::json!({});
         let mut sign: Option<&Sign> = None;
-        for how in &self.misbehavior {
-            match how {
+        for misbehavior in &self.misbehavior {
+            match misbehavior {
                 Misbehavior::Claims(edit) => edit(&mut claims),
                 Misbehavior::TokenHeader(edit) => edit(&mut head),
                 Misbehavior::Token(by) => sign = Some(by),

@@ -61,7 +61,7 @@ pub(crate) struct PersonHandle<'a> {
 
 impl<'a> PersonHandle<'a> {
     pub(super) fn of(shared: &'a Shared, login: &str) -> Self {
-        let at = shared.state().person_at(login);
+        let at = shared.state().person_index(login);
         Self { shared, at }
     }
 

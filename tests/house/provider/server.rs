@@ -26,7 +26,7 @@ use super::{REALM, authorize, endpoints, token};
 /// The longest request body, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// The size of one chunk of an endless response, in bytes.
-const PIECE_BYTES: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 pub(super) type Reply = Response<BoxBody<Bytes, Infallible>>;
 
@@ -52,11 +52,11 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shar
                 let tls = tls.clone();
                 connections.spawn(async move {
                     let Some(tls) = tls else {
-                        return converse(&shared, port, stream).await;
+                        return serve_connection(&shared, port, stream).await;
                     };
                     // A client that rejects the certificate closes the connection.
                     if let Ok(stream) = tls.accept(stream).await {
-                        converse(&shared, port, stream).await;
+                        serve_connection(&shared, port, stream).await;
                     }
                 });
             }
@@ -65,15 +65,19 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shar
     }
 }
 
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(shared: &Arc<Shared>, port: u16, stream: S) {
-    let serve = service_fn(|request| serve(shared, port, request));
+async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
+    shared: &Arc<Shared>,
+    port: u16,
+    stream: S,
+) {
+    let serve = service_fn(|request| serve_request(shared, port, request));
     // A client may close the connection at any time.
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), serve)
         .await;
 }
 
-async fn serve(
+async fn serve_request(
     shared: &Arc<Shared>,
     port: u16,
     request: hyper::Request<Incoming>,
@@ -108,7 +112,7 @@ async fn serve(
     };
     let fault = {
         let mut state = shared.state();
-        state.count(name);
+        state.count_call(name);
         state.last.insert(name.to_owned(), request.received.clone());
         state.endpoint_fault(name)
     };
@@ -126,12 +130,14 @@ async fn serve(
         "elsewhere" => authorize::elsewhere(),
         _ => page(404, "<p>not found"),
     };
-    match shared.state().label(name) {
+    match shared.state().content_type(name) {
         None => {}
         Some(None) => drop(reply.headers_mut().remove(header::CONTENT_TYPE)),
-        Some(Some(label)) => {
-            let label = label.parse().unwrap();
-            reply.headers_mut().insert(header::CONTENT_TYPE, label);
+        Some(Some(content_type)) => {
+            let content_type = content_type.parse().unwrap();
+            reply
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, content_type);
         }
     }
     Ok(reply)
@@ -144,29 +150,31 @@ async fn fail(shared: &Arc<Shared>, fault: EndpointFault) -> Result<Reply, io::E
         EndpointFault::Redirect(status) => {
             redirect(status, &format!("{}/elsewhere", shared.issuer))
         }
-        EndpointFault::Response(status, label, text) => whole(status, label, text),
-        EndpointFault::Json(status, text) => whole(status, "application/json", text),
+        EndpointFault::Response(status, content_type, text) => {
+            text_reply(status, content_type, text)
+        }
+        EndpointFault::Json(status, text) => text_reply(status, "application/json", text),
         EndpointFault::Disconnect => return Err(io::ErrorKind::ConnectionReset.into()),
         EndpointFault::NoResponse => std::future::pending().await,
         EndpointFault::UnfinishedBody => {
             let first = stream::once(async { Ok(Frame::data(Bytes::from_static(b"{\"acce"))) });
             let never = stream::pending::<Result<Frame<Bytes>, Infallible>>();
             let body = StreamBody::new(futures_util::StreamExt::chain(first, never));
-            answer(200, "application/json", body.boxed())
+            streamed_reply(200, "application/json", body.boxed())
         }
         EndpointFault::Endless => {
             let shared = Arc::clone(shared);
-            let piece = Bytes::from(vec![b' '; PIECE_BYTES]);
-            let pieces = stream::repeat_with(move || {
-                shared.streamed.fetch_add(PIECE_BYTES, Ordering::SeqCst);
-                Ok::<_, Infallible>(Frame::data(piece.clone()))
+            let chunk = Bytes::from(vec![b' '; CHUNK_BYTES]);
+            let chunks = stream::repeat_with(move || {
+                shared.streamed.fetch_add(CHUNK_BYTES, Ordering::SeqCst);
+                Ok::<_, Infallible>(Frame::data(chunk.clone()))
             });
-            answer(200, "application/json", StreamBody::new(pieces).boxed())
+            streamed_reply(200, "application/json", StreamBody::new(chunks).boxed())
         }
     })
 }
 
-fn answer(status: u16, content_type: &str, body: BoxBody<Bytes, Infallible>) -> Reply {
+fn streamed_reply(status: u16, content_type: &str, body: BoxBody<Bytes, Infallible>) -> Reply {
     Response::builder()
         .status(status)
         .header(header::CONTENT_TYPE, content_type)
@@ -175,16 +183,16 @@ fn answer(status: u16, content_type: &str, body: BoxBody<Bytes, Infallible>) -> 
         .unwrap()
 }
 
-fn whole(status: u16, content_type: &str, body: String) -> Reply {
-    answer(status, content_type, Full::new(Bytes::from(body)).boxed())
+fn text_reply(status: u16, content_type: &str, body: String) -> Reply {
+    streamed_reply(status, content_type, Full::new(Bytes::from(body)).boxed())
 }
 
 pub(super) fn json_reply(status: u16, value: &Value) -> Reply {
-    whole(status, "application/json", value.to_string())
+    text_reply(status, "application/json", value.to_string())
 }
 
 pub(super) fn page(status: u16, html: &str) -> Reply {
-    whole(
+    text_reply(
         status,
         "text/html; charset=utf-8",
         format!("<!doctype html>{html}"),
@@ -192,7 +200,7 @@ pub(super) fn page(status: u16, html: &str) -> Reply {
 }
 
 pub(super) fn redirect(status: u16, to: &str) -> Reply {
-    let mut reply = whole(status, "text/plain", String::new());
+    let mut reply = text_reply(status, "text/plain", String::new());
     reply
         .headers_mut()
         .insert(header::LOCATION, to.parse().unwrap());

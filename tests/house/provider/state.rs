@@ -13,7 +13,7 @@ use super::CLIENT_SECRET;
 use super::keys::Key;
 use super::misbehavior::Misbehavior;
 use super::people::{self, Person};
-use super::sessions::{Access, Code, Grant, OpSession, Refresh};
+use super::sessions::{AccessToken, Code, Grant, OpSession, RefreshToken};
 
 /// The data that all connections share.
 pub(super) struct Shared {
@@ -34,7 +34,7 @@ impl Shared {
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// How the client must authenticate.
-    pub(crate) client: ClientProof,
+    pub(crate) client_auth: ClientAuth,
     /// Whether a login without PKCE is refused.
     pub(crate) pkce: bool,
     /// Whether authorization responses contain `iss`, and the metadata says so (RFC 9207).
@@ -62,13 +62,13 @@ pub(crate) struct Settings {
 
 /// How the client must authenticate at the token endpoint.
 #[derive(Clone, Debug)]
-pub(crate) enum ClientProof {
+pub(crate) enum ClientAuth {
     /// With its secret, in the header or in the form.
-    Secret,
+    SecretInHeaderOrForm,
     /// With its secret in the header.
-    Basic,
+    SecretInHeader,
     /// With its secret in the form.
-    Post,
+    SecretInForm,
     /// With an assertion signed by the private key of this public key (PEM).
     PrivateKey(String),
     /// Without authentication.
@@ -78,7 +78,7 @@ pub(crate) enum ClientProof {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            client: ClientProof::Secret,
+            client_auth: ClientAuth::SecretInHeaderOrForm,
             pkce: true,
             sends_iss: true,
             claims_in_id_token: true,
@@ -128,12 +128,12 @@ pub(super) struct State {
     pub(super) sessions: HashMap<String, OpSession>,
     pub(super) codes: HashMap<String, Code>,
     pub(super) grants: Vec<Grant>,
-    pub(super) access: HashMap<String, Access>,
-    pub(super) refresh: HashMap<String, Refresh>,
+    pub(super) access_tokens: HashMap<String, AccessToken>,
+    pub(super) refresh_tokens: HashMap<String, RefreshToken>,
     /// The `sid` of each ID token.
     pub(super) id_tokens: HashMap<String, String>,
     /// The `jti` of client assertions that were used.
-    pub(super) proofs: Vec<String>,
+    pub(super) used_assertion_ids: Vec<String>,
     pub(super) misbehavior: Vec<Misbehavior>,
     pub(super) calls: BTreeMap<String, usize>,
     pub(super) last: BTreeMap<String, ReceivedRequest>,
@@ -150,10 +150,10 @@ impl State {
             sessions: HashMap::new(),
             codes: HashMap::new(),
             grants: Vec::new(),
-            access: HashMap::new(),
-            refresh: HashMap::new(),
+            access_tokens: HashMap::new(),
+            refresh_tokens: HashMap::new(),
             id_tokens: HashMap::new(),
-            proofs: Vec::new(),
+            used_assertion_ids: Vec::new(),
             misbehavior: Vec::new(),
             calls: BTreeMap::new(),
             last: BTreeMap::new(),
@@ -161,12 +161,12 @@ impl State {
         }
     }
 
-    pub(super) fn count(&mut self, what: &str) {
-        *self.calls.entry(what.to_owned()).or_default() += 1;
+    pub(super) fn count_call(&mut self, call: &str) {
+        *self.calls.entry(call.to_owned()).or_default() += 1;
     }
 
     /// The index of a person; creates an unknown one.
-    pub(super) fn person_at(&mut self, login: &str) -> usize {
+    pub(super) fn person_index(&mut self, login: &str) -> usize {
         let known = self.people.iter().position(|one| one.login == login);
         known.unwrap_or_else(|| {
             self.people.push(Person::new(login));
@@ -175,12 +175,12 @@ impl State {
     }
 
     pub(super) fn person(&mut self, login: &str) -> &Person {
-        let at = self.person_at(login);
+        let at = self.person_index(login);
         &self.people[at]
     }
 
     /// Creates a secret, and records it in `secrets`.
-    pub(super) fn secret(&mut self) -> String {
+    pub(super) fn new_secret(&mut self) -> String {
         let secret = random();
         self.secrets.push(secret.clone());
         secret
@@ -188,12 +188,12 @@ impl State {
 
     /// Starts a session of a person; returns the value of its cookie.
     pub(super) fn start_session(&mut self, login: &str, now: Timestamp, acr: &str) -> String {
-        self.person_at(login);
+        self.person_index(login);
         let cookie = random();
         let session = OpSession {
             login: login.to_owned(),
             sid: random(),
-            since: now,
+            authenticated_at: now,
             acr: acr.to_owned(),
         };
         self.sessions.insert(cookie.clone(), session);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::keys::challenge;
 use super::server::{Reply, Request, decode_form, json_reply};
-use super::state::{ClientProof, Shared, State};
+use super::state::{ClientAuth, Shared, State};
 use super::{CLIENT_ID, CLIENT_SECRET};
 
 type Refused = (u16, &'static str);
@@ -13,7 +13,8 @@ type Refused = (u16, &'static str);
 /// Answers a token request.
 pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
     let state = &mut *shared.state();
-    let answer = client(shared, state, request).and_then(|()| grant(shared, state, request));
+    let answer = authenticate_client(shared, state, request)
+        .and_then(|()| grant_tokens(shared, state, request));
     match answer {
         Ok(answer) => json_reply(200, &state.apply_misbehavior("token", answer)),
         Err((status, error)) => {
@@ -24,69 +25,80 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
     }
 }
 
-fn grant(shared: &Shared, state: &mut State, request: &Request) -> Result<Value, Refused> {
+fn grant_tokens(shared: &Shared, state: &mut State, request: &Request) -> Result<Value, Refused> {
     match request.received.parameter("grant_type") {
-        Some("authorization_code") => by_code(shared, state, request),
-        Some("refresh_token") => by_refresh(shared, state, request),
+        Some("authorization_code") => redeem_code(shared, state, request),
+        Some("refresh_token") => use_refresh_token(shared, state, request),
         _ => Err((400, "unsupported_grant_type")),
     }
 }
 
-fn by_code(shared: &Shared, state: &mut State, request: &Request) -> Result<Value, Refused> {
-    const BAD: Refused = (400, "invalid_grant");
-    state.count("code");
+fn redeem_code(shared: &Shared, state: &mut State, request: &Request) -> Result<Value, Refused> {
+    const INVALID_GRANT: Refused = (400, "invalid_grant");
+    state.count_call("code");
     let received = &request.received;
     if let Some(verifier) = received.parameter("code_verifier") {
         state.secrets.push(verifier.to_owned());
     }
-    let lives_s = state.settings.code_lifetime_s;
+    let lifetime_s = state.settings.code_lifetime_s;
     let value = received.parameter("code").unwrap_or_default().to_owned();
-    let code = state.codes.get(&value).ok_or(BAD)?.clone();
+    let code = state.codes.get(&value).ok_or(INVALID_GRANT)?.clone();
     if let Some(grant) = code.redeemed {
         // RFC 6749 §4.1.2: the reuse of a code revokes its tokens.
-        state.grants[grant].dead = true;
-        return Err(BAD);
+        state.grants[grant].revoked = true;
+        return Err(INVALID_GRANT);
     }
-    let proof = received.parameter("code_verifier").map(challenge);
-    let late = shared.clock.now().unix_s() - code.born.unix_s() >= lives_s;
-    let other_place = received.parameter("redirect_uri") != Some(code.redirect_uri.as_str());
-    if late || other_place || (code.challenge.is_some() && code.challenge != proof) {
-        return Err(BAD);
+    let challenge_of_verifier = received.parameter("code_verifier").map(challenge);
+    let expired = shared.clock.now().unix_s() - code.issued_at.unix_s() >= lifetime_s;
+    let other_redirect_uri = received.parameter("redirect_uri") != Some(code.redirect_uri.as_str());
+    if expired
+        || other_redirect_uri
+        || (code.challenge.is_some() && code.challenge != challenge_of_verifier)
+    {
+        return Err(INVALID_GRANT);
     }
     state.grants.push(code.grant);
     let grant = state.grants.len() - 1;
     if let Some(code) = state.codes.get_mut(&value) {
         code.redeemed = Some(grant);
     }
-    Ok(state.issue(shared, grant, true))
+    Ok(state.issue_tokens(shared, grant, true))
 }
 
-fn by_refresh(shared: &Shared, state: &mut State, request: &Request) -> Result<Value, Refused> {
-    const BAD: Refused = (400, "invalid_grant");
-    state.count("refresh");
+fn use_refresh_token(
+    shared: &Shared,
+    state: &mut State,
+    request: &Request,
+) -> Result<Value, Refused> {
+    const INVALID_GRANT: Refused = (400, "invalid_grant");
+    state.count_call("refresh");
     let rotates = state.settings.rotates;
     let token = request
         .received
         .parameter("refresh_token")
         .unwrap_or_default();
-    let refresh = state.refresh.get_mut(token).ok_or(BAD)?;
-    let (grant, spent) = (refresh.grant, refresh.spent);
-    let late = refresh.ends_s <= shared.clock.now().unix_s();
-    refresh.spent = rotates;
-    if spent {
-        state.count("refresh spent twice");
-        state.grants[grant].dead = true;
+    let refresh = state.refresh_tokens.get_mut(token).ok_or(INVALID_GRANT)?;
+    let (grant, used) = (refresh.grant, refresh.used);
+    let expired = refresh.expires_at_s <= shared.clock.now().unix_s();
+    refresh.used = rotates;
+    if used {
+        state.count_call("refresh used twice");
+        state.grants[grant].revoked = true;
     }
     let login = state.grants[grant].session.login.clone();
-    if state.grants[grant].dead || late || state.person(&login).disabled {
-        return Err(BAD);
+    if state.grants[grant].revoked || expired || state.person(&login).disabled {
+        return Err(INVALID_GRANT);
     }
-    Ok(state.issue(shared, grant, false))
+    Ok(state.issue_tokens(shared, grant, false))
 }
 
 /// Checks the authentication of the client.
-pub(super) fn client(shared: &Shared, state: &mut State, request: &Request) -> Result<(), Refused> {
-    const BAD: Refused = (401, "invalid_client");
+pub(super) fn authenticate_client(
+    shared: &Shared,
+    state: &mut State,
+    request: &Request,
+) -> Result<(), Refused> {
+    const INVALID_CLIENT: Refused = (401, "invalid_client");
     let received = &request.received;
     let head = received.authorization.as_deref();
     let basic = head
@@ -95,30 +107,31 @@ pub(super) fn client(shared: &Shared, state: &mut State, request: &Request) -> R
     let form = received
         .parameter("client_id")
         .zip(received.parameter("client_secret"));
-    let is_own = |user: &str, password: &str| user == CLIENT_ID && password == CLIENT_SECRET;
-    let by_head = basic.is_some_and(|(user, password)| is_own(&user, &password));
-    let by_form = form.is_some_and(|(user, password)| is_own(user, password));
+    let is_client_secret =
+        |user: &str, password: &str| user == CLIENT_ID && password == CLIENT_SECRET;
+    let secret_in_header = basic.is_some_and(|(user, password)| is_client_secret(&user, &password));
+    let secret_in_form = form.is_some_and(|(user, password)| is_client_secret(user, password));
     let proof = received.parameter("client_assertion");
     // RFC 6749 §2.3: only one authentication method in a request.
-    let ways = [
+    let methods = [
         head.is_some(),
         received.parameter("client_secret").is_some(),
         proof.is_some(),
     ];
-    let ways = ways.into_iter().filter(|used| *used).count();
-    let good = match state.settings.client.clone() {
-        ClientProof::Secret => ways == 1 && (by_head || by_form),
-        ClientProof::Basic => ways == 1 && by_head,
-        ClientProof::Post => ways == 1 && by_form,
-        ClientProof::Public => ways == 0 && received.parameter("client_id") == Some(CLIENT_ID),
-        ClientProof::PrivateKey(pem) => {
-            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-            let named = received.parameter("client_assertion_type") == Some(kind);
-            let signed = proof.is_some_and(|proof| signs(shared, state, proof, &pem));
-            ways == 1 && named && signed
+    let methods = methods.into_iter().filter(|used| *used).count();
+    let authenticated = match state.settings.client_auth.clone() {
+        ClientAuth::SecretInHeaderOrForm => methods == 1 && (secret_in_header || secret_in_form),
+        ClientAuth::SecretInHeader => methods == 1 && secret_in_header,
+        ClientAuth::SecretInForm => methods == 1 && secret_in_form,
+        ClientAuth::Public => methods == 0 && received.parameter("client_id") == Some(CLIENT_ID),
+        ClientAuth::PrivateKey(pem) => {
+            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-grant_of_access_token";
+            let has_assertion_type = received.parameter("client_assertion_type") == Some(kind);
+            let signed = proof.is_some_and(|proof| is_valid_assertion(shared, state, proof, &pem));
+            methods == 1 && has_assertion_type && signed
         }
     };
-    good.then_some(()).ok_or(BAD)
+    authenticated.then_some(()).ok_or(INVALID_CLIENT)
 }
 
 fn decode_basic(text: &str) -> (String, String) {
@@ -132,8 +145,8 @@ fn decode_basic(text: &str) -> (String, String) {
     (decode_form(user), decode_form(password))
 }
 
-/// RFC 7523 §3, OpenID Connect Core §9.
-fn signs(shared: &Shared, state: &mut State, proof: &str, pem: &str) -> bool {
+/// Checks a client assertion (RFC 7523 §3, OpenID Connect Core §9).
+fn is_valid_assertion(shared: &Shared, state: &mut State, proof: &str, pem: &str) -> bool {
     let Ok(head) = jsonwebtoken::decode_header(proof) else {
         return false;
     };
@@ -153,15 +166,15 @@ fn signs(shared: &Shared, state: &mut State, proof: &str, pem: &str) -> bool {
     };
     let claims = token.claims;
     let now_s = shared.clock.now().unix_s();
-    let ends_s = claims["exp"].as_i64().unwrap_or(0);
+    let expires_at_s = claims["exp"].as_i64().unwrap_or(0);
     let jti = claims["jti"].as_str().unwrap_or_default().to_owned();
-    let for_us = match &claims["aud"] {
+    let is_audience = match &claims["aud"] {
         Value::String(aud) => *aud == shared.issuer || *aud == format!("{}/token", shared.issuer),
         Value::Array(all) => all.iter().any(|aud| *aud == shared.issuer.as_str()),
         _ => false,
     };
-    let fresh = !jti.is_empty() && !state.proofs.contains(&jti);
-    state.proofs.push(jti);
-    let own = claims["iss"] == CLIENT_ID && claims["sub"] == CLIENT_ID;
-    own && for_us && fresh && (now_s + 1..=now_s + 600).contains(&ends_s)
+    let fresh = !jti.is_empty() && !state.used_assertion_ids.contains(&jti);
+    state.used_assertion_ids.push(jti);
+    let is_client = claims["iss"] == CLIENT_ID && claims["sub"] == CLIENT_ID;
+    is_client && is_audience && fresh && (now_s + 1..=now_s + 600).contains(&expires_at_s)
 }

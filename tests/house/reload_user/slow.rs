@@ -11,7 +11,7 @@ use crate::logging_in::{OWN_PAGES, WECOM_PHONE_APP};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SSO_URL, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
-use crate::upstream::{accept, listener, ok};
+use crate::upstream::{accept, bind_listener, ok};
 use crate::wire::Answer;
 
 const ROUTES: &str = r#"
@@ -35,7 +35,7 @@ const RECHECKED: Duration = Duration::from_millis(100);
 
 /// A server that checks open responses every 50 ms, and the upstream behind `/report`.
 async fn start_menshen() -> (Menshen, TcpListener) {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let setup = Setup::default()
         .routes(&ROUTES.replace("{url}", &url))

@@ -11,11 +11,11 @@ use crate::frames::{DISTRUST_LOOPBACK, END_STREAM, Frames, HTTP2_WITHOUT_TLS};
 use crate::raw_connection::RawConnection;
 use crate::setup::{Menshen, ROUTES, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
-use crate::upstream::{accept, listener, ok};
+use crate::upstream::{accept, bind_listener, ok};
 
 /// Starts menshen with a short recheck interval, and the upstream behind `/slow`.
 async fn start_menshen(session: &str) -> (Menshen, TcpListener) {
-    let socket = listener().await;
+    let socket = bind_listener().await;
     let menshen = setup(&socket, session, "").start().await;
     (menshen, socket)
 }

@@ -8,7 +8,7 @@ use sqlx::{Connection as _, Executor as _};
 
 use crate::setup::{Menshen, Setup, run};
 use crate::stores::{Meddler, TempDir};
-use crate::test_request::{TestRequest, session_cookie_of, until};
+use crate::test_request::{TestRequest, repeat_until, session_cookie_of};
 
 async fn two(dir: &TempDir) -> (Menshen, Running) {
     let menshen = Setup::default().store(&dir.url()).start().await;
@@ -22,7 +22,7 @@ async fn a_session_of_one_node_counts_on_the_other() {
     let dir = TempDir::new();
     let (menshen, other) = two(&dir).await;
     let ask = TestRequest::get("/echo").session(&session_cookie_of(&menshen, "zhangsan").await);
-    let answer = ask.at(other.addresses()[0]).await;
+    let answer = ask.send_to(other.addresses()[0]).await;
     assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"]);
 }
 
@@ -39,7 +39,7 @@ async fn a_revocation_on_one_node_is_seen_by_the_other_within_seconds() {
         let ask = TestRequest::get("/echo").session(&cookie);
         // Both have it in memory.
         assert_eq!(ask.send(&menshen).await.status, 200);
-        until(&ask, there, |answer| answer.status == 200).await;
+        repeat_until(&ask, there, |answer| answer.status == 200).await;
         let shared = menshen.running.live().services();
         let login = "zhangsan".parse().unwrap();
         let account = shared
@@ -58,10 +58,10 @@ async fn a_revocation_on_one_node_is_seen_by_the_other_within_seconds() {
         };
         shared.sessions.revoke(&scope).await.unwrap();
         assert_eq!(ask.send(&menshen).await.status, 401, "{scope:?}, here");
-        until(&ask, there, |answer| answer.status == 401).await;
+        repeat_until(&ask, there, |answer| answer.status == 401).await;
         if let Some(stays) = stays {
             let ask = TestRequest::get("/echo").session(&stays);
-            assert_eq!(ask.at(there).await.status, 200, "{scope:?}");
+            assert_eq!(ask.send_to(there).await.status, 200, "{scope:?}");
         }
     }
 }
@@ -88,14 +88,14 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
         .map(|cookie| TestRequest::get("/echo").session(&cookie));
         for node in nodes {
             for ask in [&zhang, &li, &stays] {
-                until(ask, node, |answer| answer.status == 200).await;
+                repeat_until(ask, node, |answer| answer.status == 200).await;
             }
         }
         let sql =
             format!("{hidden}; INSERT INTO revocation (kind, what, epoch, at) VALUES ({row}, 1)");
         Meddler::at(&dir.url()).await.run(&sql).await;
         for node in nodes {
-            until(&zhang, node, |answer| answer.status == 401).await;
+            repeat_until(&zhang, node, |answer| answer.status == 401).await;
         }
         let shared = menshen.running.live().services();
         let lisi = "lisi".parse().unwrap();
@@ -104,10 +104,10 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
         // What is revoked later is still heard of.
         menshen.advance(Duration::from_secs(1));
         let ask = TestRequest::get("/echo").session(&session_cookie_of(&menshen, "zhangsan").await);
-        until(&ask, nodes[1], |answer| answer.status == 200).await;
+        repeat_until(&ask, nodes[1], |answer| answer.status == 200).await;
         if !ends_all {
             for node in nodes {
-                assert_eq!(stays.at(node).await.status, 200, "{row}");
+                assert_eq!(stays.send_to(node).await.status, 200, "{row}");
             }
             let scope = RevocationScope::Account(account);
             other
@@ -117,7 +117,7 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
                 .revoke(&scope)
                 .await
                 .unwrap();
-            until(&li, nodes[0], |answer| answer.status == 401).await;
+            repeat_until(&li, nodes[0], |answer| answer.status == 401).await;
         }
         for node in [&menshen.running, &other] {
             let page = node.live().services().telemetry.render();
@@ -137,7 +137,7 @@ async fn a_file_that_is_broken_under_a_node_lets_nobody_in() {
     let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
     db.execute("DROP VIEW standing_session").await.unwrap();
     db.execute("DROP TABLE session").await.unwrap();
-    let answer = ask.at(other.addresses()[0]).await;
+    let answer = ask.send_to(other.addresses()[0]).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert!(answer.header("retry-after").is_some());
 }

@@ -5,7 +5,7 @@ use crate::browser::Browser;
 use crate::checking::TRUST_LOOPBACK;
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
 use crate::setup::{SSO_URL, Setup};
-use crate::test_request::{TestRequest, until};
+use crate::test_request::{TestRequest, repeat_until};
 use crate::wire::Answer;
 
 /// An instance of menshen where somebody logged in whose session no memory holds.
@@ -34,9 +34,9 @@ async fn a_store_that_panicked_once_is_asked_again() {
     let (menshen, cookie) = unseen().await;
     let ask = TestRequest::get("/echo").session(&cookie);
     menshen.store.fail(Some(Fault::Panics));
-    is_away(&ask.at(menshen.address).await, "panics");
+    is_away(&ask.send_to(menshen.address).await, "panics");
     menshen.store.fail(None);
-    assert_eq!(ask.at(menshen.address).await.status, 200);
+    assert_eq!(ask.send_to(menshen.address).await.status, 200);
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn no_error_of_the_store_lets_anybody_in() {
                 };
                 for ask in [ask.clone(), ask.navigating()] {
                     is_away(
-                        &ask.at(menshen.address).await,
+                        &ask.send_to(menshen.address).await,
                         &format!("{fault:?} {method} {path}"),
                     );
                 }
@@ -65,21 +65,21 @@ async fn no_error_of_the_store_lets_anybody_in() {
             let ask = TestRequest::get(&format!("/.menshen/{own}"))
                 .session(&cookie)
                 .navigating();
-            is_away(&ask.at(menshen.address).await, own);
+            is_away(&ask.send_to(menshen.address).await, own);
         }
         // Who brings nothing that counts needs no store to be told so.
         for nobody in [
             TestRequest::get("/echo"),
             TestRequest::get("/echo").session("a.b.c"),
         ] {
-            assert_eq!(nobody.at(menshen.address).await.status, 401);
+            assert_eq!(nobody.send_to(menshen.address).await.status, 401);
         }
         assert_eq!(menshen.app.requests(), before, "{fault:?}");
         menshen.store.fail(None);
     }
     // It was the store, not the session.
     let ask = TestRequest::get("/echo").session(&cookie);
-    assert_eq!(ask.at(menshen.address).await.status, 200);
+    assert_eq!(ask.send_to(menshen.address).await.status, 200);
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn a_public_route_goes_on_without_identity() {
     let (menshen, cookie) = unseen().await;
     menshen.store.fail(Some(Fault::Failed));
     let ask = TestRequest::get("/public").session(&cookie);
-    let answer = ask.at(menshen.address).await;
+    let answer = ask.send_to(menshen.address).await;
     assert_eq!(answer.status, 200);
     assert!(!answer.text().contains("zhangsan"));
 }
@@ -150,31 +150,31 @@ async fn who_is_in_memory_stays_for_the_grace_and_not_longer() {
     let menshen = WatchedHouse::start(setup).await;
     let cookie = menshen.signed_in("zhangsan").await;
     let ask = TestRequest::get("/echo").session(&cookie);
-    assert_eq!(ask.at(menshen.address).await.status, 200);
+    assert_eq!(ask.send_to(menshen.address).await.status, 200);
     menshen.store.fail(Some(Fault::Failed));
-    assert_eq!(ask.at(menshen.address).await.status, 200, "at first");
-    let answer = until(&ask, menshen.address, |answer| answer.status != 200).await;
+    assert_eq!(ask.send_to(menshen.address).await.status, 200, "at first");
+    let answer = repeat_until(&ask, menshen.address, |answer| answer.status != 200).await;
     is_away(&answer, "after the grace");
     menshen.store.fail(None);
-    until(&ask, menshen.address, |answer| answer.status == 200).await;
+    repeat_until(&ask, menshen.address, |answer| answer.status == 200).await;
 }
 
 #[tokio::test]
 async fn a_failing_sign_out_says_so() {
     let (menshen, cookie) = unseen().await;
     let ask = TestRequest::get("/echo").session(&cookie);
-    assert_eq!(ask.at(menshen.address).await.status, 200);
+    assert_eq!(ask.send_to(menshen.address).await.status, 200);
     menshen.store.fail(Some(Fault::TimedOut));
     let out = TestRequest::get("/.menshen/sign_out")
         .session(&cookie)
         .navigating();
-    let answer = out.at(menshen.address).await;
+    let answer = out.send_to(menshen.address).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
     // The cookie is taken back all the same, and a copy of it does not count here any more.
     let cleared: Vec<_> = answer.header_values("set-cookie").collect();
     assert!(matches!(cleared[..], [line] if line.contains("Max-Age=0")));
     menshen.store.fail(None);
-    assert_eq!(ask.at(menshen.address).await.status, 401);
+    assert_eq!(ask.send_to(menshen.address).await.status, 401);
 }
 
 #[tokio::test]

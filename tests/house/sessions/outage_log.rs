@@ -12,8 +12,8 @@ use super::watched::{Fault, WatchedHouse};
 use crate::frames::DISTRUST_LOOPBACK;
 use crate::records::Records;
 use crate::setup::{ROUTES, Setup};
-use crate::test_request::{TestRequest, until};
-use crate::upstream::listener;
+use crate::test_request::{TestRequest, repeat_until};
+use crate::upstream::bind_listener;
 
 /// One warning a second is allowed, and a line may be dated a moment after it was allowed.
 const LINES_PER_SECOND_MAX: usize = 2;
@@ -40,7 +40,7 @@ async fn a_store_outage_writes_at_most_one_warning_a_second_for_all_streams_and_
         ("members during an outage", ""),
         ("public during an outage", "access = 'public'\n"),
     ] {
-        let socket = listener().await;
+        let socket = bind_listener().await;
         let route = format!(
             "[[route]]\nname = '{name}'\nhost = 'sso.test'\npath = '/slow'\n\
              upstream = ['http://{}']\n{lines}",
@@ -60,13 +60,13 @@ async fn a_store_outage_writes_at_most_one_warning_a_second_for_all_streams_and_
         }
         menshen.store.fail(Some(Fault::Failed));
         let ask = TestRequest::get("/echo").session(&cookie);
-        until(&ask, menshen.address, |answer| answer.status == 503).await;
+        repeat_until(&ask, menshen.address, |answer| answer.status == 503).await;
         // Streams are rechecked after three seconds and then every two; requests arrive in between.
         let warned = async {
             let ask = TestRequest::get("/slow").session(&cookie);
             while warnings_by_second(log, name).len() < 3 {
                 if lines.is_empty() {
-                    assert_eq!(ask.at(menshen.address).await.status, 503);
+                    assert_eq!(ask.send_to(menshen.address).await.status, 503);
                 }
                 sleep(Duration::from_millis(20)).await;
             }

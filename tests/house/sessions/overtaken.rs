@@ -35,14 +35,14 @@ async fn a_look_that_began_before_a_revocation_brings_nobody_back() {
         let ask = TestRequest::get("/echo").session(&cookie);
         let asking = tokio::spawn({
             let (ask, address) = (ask.clone(), menshen.address);
-            async move { ask.at(address).await.status }
+            async move { ask.send_to(address).await.status }
         });
         menshen.store.holds(1).await;
         menshen.sessions.revoke(&scope).await.unwrap();
         menshen.store.release();
         assert_eq!(asking.await.unwrap(), 401, "{scope:?}");
         assert_eq!(
-            ask.at(menshen.address).await.status,
+            ask.send_to(menshen.address).await.status,
             401,
             "{scope:?}, again"
         );
@@ -79,7 +79,7 @@ async fn a_login_that_began_before_a_revocation_lets_nobody_in() {
             let what = format!("{scope:?} {when:?} {question}");
             if let Some(cookie) = browser.cookie("menshen") {
                 let ask = TestRequest::get("/echo").session(&cookie.value);
-                assert_eq!(ask.at(menshen.address).await.status, 401, "{what}");
+                assert_eq!(ask.send_to(menshen.address).await.status, 401, "{what}");
             }
             let left = menshen.store.sessions(None, 10).await.unwrap();
             assert_eq!(left.len(), 0, "{what}");
@@ -143,7 +143,7 @@ async fn nobody_of_a_crowd_outlives_the_revocation_of_everyone() {
     let requests: Vec<_> = (0..24)
         .map(|_| {
             let ask = ask.clone();
-            tokio::spawn(async move { ask.at(address).await.status })
+            tokio::spawn(async move { ask.send_to(address).await.status })
         })
         .collect();
     menshen
@@ -151,17 +151,17 @@ async fn nobody_of_a_crowd_outlives_the_revocation_of_everyone() {
         .revoke(&RevocationScope::Everyone)
         .await
         .unwrap();
-    assert_eq!(ask.at(address).await.status, 401);
+    assert_eq!(ask.send_to(address).await.status, 401);
     for request in requests {
         assert!([200, 401].contains(&request.await.unwrap()));
     }
     for login in logins {
         if let Some(cookie) = login.await.unwrap() {
             let ask = TestRequest::get("/echo").session(&cookie);
-            assert_eq!(ask.at(address).await.status, 401);
+            assert_eq!(ask.send_to(address).await.status, 401);
         }
     }
-    assert_eq!(ask.at(address).await.status, 401);
+    assert_eq!(ask.send_to(address).await.status, 401);
 }
 
 #[tokio::test]
@@ -180,7 +180,10 @@ async fn people_who_are_looked_for_at_once_are_never_taken_for_each_other() {
     for at in 0..30 {
         let (who, cookie) = cookies[at % 3].clone();
         let asked = tokio::spawn(async move {
-            let answer = TestRequest::get("/echo").session(&cookie).at(address).await;
+            let answer = TestRequest::get("/echo")
+                .session(&cookie)
+                .send_to(address)
+                .await;
             assert_eq!(answer.echoed("x-forwarded-user"), [who]);
         });
         asking.push(asked);

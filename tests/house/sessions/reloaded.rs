@@ -4,7 +4,7 @@ use menshen::keys;
 
 use super::status;
 use crate::browser::Browser;
-use crate::passing::guests;
+use crate::passing::guest_connector;
 use crate::setup::{SSO_URL, Setup};
 use crate::test_request::{TestRequest, session_cookie_after, session_cookie_of};
 use crate::wecom::OTHER_AGENT_ID;
@@ -135,7 +135,7 @@ async fn a_shorter_idle_timeout_counts_for_those_who_are_here() {
 
 #[tokio::test]
 async fn a_connector_that_is_removed_takes_its_sessions_along() {
-    let both = Setup::default().tables(&guests());
+    let both = Setup::default().tables(&guest_connector());
     let menshen = both.clone().start().await;
     menshen
         .wecom

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::status;
 use crate::browser::Browser;
-use crate::passing::guests;
+use crate::passing::guest_connector;
 use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::test_request::{TestRequest, session_cookie_after, session_cookie_of};
 use crate::wecom::OTHER_AGENT_ID;
@@ -13,7 +13,7 @@ const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"open sesame\"\
 
 /// 张三, 李四, and a guest by the other connector.
 async fn three() -> (Menshen, [String; 3]) {
-    let setup = Setup::default().tables(&format!("{ADMIN}{}", guests()));
+    let setup = Setup::default().tables(&format!("{ADMIN}{}", guest_connector()));
     let menshen = setup.start().await;
     menshen
         .wecom
@@ -44,7 +44,7 @@ async fn api(menshen: &Menshen, method: &str, path: &str, body: &str) -> serde_j
         .header("Authorization", "Bearer open sesame")
         .header("Content-Length", &body.len().to_string())
         .body(body.as_bytes());
-    let answer = ask.at(menshen.running.admin_address().unwrap()).await;
+    let answer = ask.send_to(menshen.running.admin_address().unwrap()).await;
     assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     answer.json()
 }

@@ -9,8 +9,8 @@ use super::long_responses::{assert_continues, assert_cut_off, open_events_at, se
 use super::watched::{Fault, WatchedHouse};
 use crate::frames::{DISTRUST_LOOPBACK, HTTP2_WITHOUT_TLS};
 use crate::raw_connection::RawConnection;
-use crate::test_request::{TestRequest, until};
-use crate::upstream::{accept, listener, ok};
+use crate::test_request::{TestRequest, repeat_until};
+use crate::upstream::{accept, bind_listener, ok};
 
 /// A little more than `judged_again_after`, when open streams are checked for the first time.
 const FIRST_RECHECK: Duration = Duration::from_millis(3_500);
@@ -45,7 +45,7 @@ async fn open_without_store(
     let rechecked_at = Instant::now() + FIRST_RECHECK;
     menshen.store.fail(Some(Fault::Failed));
     let ask = TestRequest::get("/echo").session(cookie);
-    until(&ask, menshen.address, |answer| answer.status == 503).await;
+    repeat_until(&ask, menshen.address, |answer| answer.status == 503).await;
     sleep_until(rechecked_at).await;
     assert_continues(&mut stream.0, &mut stream.1).await;
     upstream.send(ok("the figures")).await;
@@ -58,7 +58,7 @@ async fn open_without_store(
 #[tokio::test]
 async fn open_streams_continue_during_a_short_store_outage() {
     for lines in ["", "access = 'public'\n"] {
-        let socket = listener().await;
+        let socket = bind_listener().await;
         let menshen = start_menshen(&socket, "", lines).await;
         let cookie = menshen.signed_in("zhangsan").await;
         let OpenExchanges {
@@ -73,7 +73,7 @@ async fn open_streams_continue_during_a_short_store_outage() {
         let out = TestRequest::get("/.menshen/sign_out")
             .navigating()
             .session(&cookie);
-        assert_eq!(out.at(menshen.address).await.status, 200);
+        assert_eq!(out.send_to(menshen.address).await.status, 200);
         assert_cut_off(stream.0, stream.1).await;
     }
 }
@@ -82,7 +82,7 @@ async fn open_streams_continue_during_a_short_store_outage() {
 async fn open_streams_end_after_a_long_store_outage_or_with_their_session() {
     let short = "lifetime = \"20s\"\nidle_timeout = \"20s\"";
     for (session, lines, passes_s) in [("", "access = 'public'\n", 31), (short, "", 21)] {
-        let socket = listener().await;
+        let socket = bind_listener().await;
         let menshen = start_menshen(&socket, session, lines).await;
         let cookie = menshen.signed_in("zhangsan").await;
         let OpenExchanges { stream, mut page } =

@@ -323,7 +323,7 @@ impl TokenHouse {
 
     async fn ask(&self, path: &str, cookie: &str) -> Answer {
         let ask = TestRequest::get(path).session(cookie);
-        ask.at(self.menshen.address).await
+        ask.send_to(self.menshen.address).await
     }
 
     /// The access token the application got.
@@ -341,7 +341,7 @@ impl TokenHouse {
         let (ask, address) = (TestRequest::get(path).session(cookie), self.menshen.address);
         let one = |_| {
             let ask = ask.clone();
-            tokio::spawn(async move { ask.at(address).await })
+            tokio::spawn(async move { ask.send_to(address).await })
         };
         (0..number).map(one).collect()
     }

@@ -111,7 +111,7 @@ async fn is_out(menshen: &WatchedHouse, cookie: &str, what: &str) {
 
 async fn is_in(menshen: &WatchedHouse, cookie: &str, what: &str) {
     let ask = TestRequest::get("/echo").session(cookie);
-    assert_eq!(ask.at(menshen.address).await.status, 200, "{what}");
+    assert_eq!(ask.send_to(menshen.address).await.status, 200, "{what}");
 }
 
 #[tokio::test]
@@ -325,7 +325,10 @@ async fn a_front_channel_logout_over_the_rate_limit_takes_no_place_in_an_outage(
     let mut logout = async || {
         let sid = sids.next().unwrap();
         let path = format!("/.menshen/frontchannel-logout/busy?iss={issuer}&sid=made-up-{sid}");
-        TestRequest::get(&path).at(menshen.address).await.status
+        TestRequest::get(&path)
+            .send_to(menshen.address)
+            .await
+            .status
     };
     // The limit takes time from the process clock, so one more may pass now and then.
     eventually("the limit refuses", async || {

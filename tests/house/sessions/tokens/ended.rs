@@ -144,7 +144,7 @@ async fn who_signs_out_waits_for_no_source() {
     menshen.provider.hold();
     for own in ["userinfo", "sign_in", "sign_out"] {
         let ask = TestRequest::get(&format!("/.menshen/{own}")).session(&cookie);
-        let answer = ask.navigating().at(menshen.menshen.address).await;
+        let answer = ask.navigating().send_to(menshen.menshen.address).await;
         assert!(
             [200, 303].contains(&answer.status),
             "{own}: {}",

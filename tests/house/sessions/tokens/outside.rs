@@ -53,7 +53,7 @@ async fn crowd(menshen: &Menshen, path: &str, cookie: &str) -> Vec<Answer> {
     let (ask, address) = (TestRequest::get(path).session(cookie), menshen.address());
     let one = |_| {
         let ask = ask.clone();
-        tokio::spawn(async move { ask.at(address).await })
+        tokio::spawn(async move { ask.send_to(address).await })
     };
     let asked: Vec<_> = (0..100).map(one).collect();
     let mut answers = Vec::new();

@@ -45,7 +45,7 @@ async fn a_client_never_brings_its_own() {
             let ask = TestRequest::get(path)
                 .session(cookie)
                 .header(name, "Bearer forged");
-            let answer = ask.at(menshen.menshen.address).await;
+            let answer = ask.send_to(menshen.menshen.address).await;
             assert_eq!(answer.status, 200, "{name} {path}");
             // Authorization is the application's own where no route writes it.
             let passes = name == "Authorization" && path != "/echo";
