@@ -120,7 +120,7 @@ fn build_route(
             response: config.limits.response.duration(),
             idle: config.limits.idle.duration(),
             body_bytes_max: config.limits.body_bytes_max,
-            recheck_after: recheck_after,
+            recheck_after,
         },
         private_connections: config.upstream_connections == UpstreamConnections::Private,
     })
