@@ -8,8 +8,8 @@ use session::Sessions;
 
 use crate::clock::{Clock, Timestamp};
 use crate::store::{
-    Account, AccountId, Admission, AdmissionOutcome, ConnectorId, LinkField, LoginName, Store,
-    StoreError,
+    Account, AccountId, Admission, AdmissionOutcome, Closing, ConnectorId, LinkField, LoginName,
+    Reopening, Store, StoreError, Subject, SubjectRename, SubjectRenameOutcome,
 };
 
 pub mod cookie;
@@ -86,16 +86,67 @@ impl People {
         &self.directory
     }
 
-    /// Closes an account and ends its sessions, or reopens it; false if it does not exist.
+    /// Closes an account and ends its sessions; false if it does not exist.
     ///
     /// # Errors
-    /// As [`Sessions::revoke`]; an account that could not be reopened stays closed.
-    pub async fn set_account_closed(
+    /// As [`Sessions::revoke`].
+    pub async fn close_account(
         &self,
         account: &AccountId,
-        closed: bool,
+        closing: &Closing,
     ) -> Result<bool, StoreError> {
-        self.sessions.set_account_closed(account, closed).await
+        self.sessions.close_account(account, closing).await
+    }
+
+    /// Reopens an account and restores the identities that were detached when it was closed; `None` if it
+    /// does not exist.
+    ///
+    /// # Errors
+    /// The store failed: the account stays closed.
+    pub async fn reopen_account(
+        &self,
+        account: &AccountId,
+        by: &str,
+    ) -> Result<Option<Reopening>, StoreError> {
+        self.sessions.reopen_account(account, by).await
+    }
+
+    /// Closes the account of an identity that its source no longer has, and ends its sessions. The
+    /// identity is detached: if the source gives its subject to somebody again, that person is not signed
+    /// in to this account. Returns the account, if there is one.
+    ///
+    /// # Errors
+    /// The store failed. If the account was found, it is closed in this process, and the write is retried.
+    pub async fn close_account_of(
+        &self,
+        connector: &ConnectorId,
+        subject: &Subject,
+        by: &str,
+        reason: &str,
+    ) -> Result<Option<Account>, StoreError> {
+        let found = self.store.account_by_identity(connector, subject).await?;
+        let Some(account) = found else {
+            return Ok(None);
+        };
+        let closing = Closing {
+            by: by.to_owned(),
+            reason: reason.to_owned(),
+            gone: Some((connector.clone(), subject.clone())),
+        };
+        self.close_account(&account.id, &closing).await?;
+        Ok(Some(account))
+    }
+
+    /// Gives an identity the new subject that its source uses for the same person. Account and sessions
+    /// stay.
+    ///
+    /// # Errors
+    /// The store failed: nothing has changed.
+    pub async fn rename_subject(
+        &self,
+        rename: &SubjectRename,
+    ) -> Result<SubjectRenameOutcome, StoreError> {
+        self.sessions.rename_subject(rename).await
     }
 
     /// Spends the ticket with this hash: true for the first caller only, at least until `until`.

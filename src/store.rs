@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+mod account_changes;
 mod accounts;
 mod coordination;
 mod error;
@@ -22,7 +23,11 @@ mod sqlite;
 mod tokens;
 mod url;
 
-pub use accounts::{Account, AccountStore, Admission, AdmissionOutcome, LinkField};
+pub use account_changes::{AccountChange, AccountChangeKind};
+pub use accounts::{
+    Account, AccountStore, Admission, AdmissionOutcome, Closing, LinkField, Reopening,
+    SubjectRename, SubjectRenameOutcome,
+};
 pub use coordination::CoordinationStore;
 pub use error::StoreError;
 pub use ids::{AccountId, ConnectorId, IdError, LoginName, SessionId, SessionKey, Subject};

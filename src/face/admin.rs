@@ -24,6 +24,7 @@ use crate::telemetry::{Telemetry, error_chain, escape};
 mod api;
 mod explain;
 mod host_check;
+mod people;
 
 pub use host_check::AdminHost;
 

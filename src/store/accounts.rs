@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, ConnectorId, LoginName, Revocation, StoreError, Subject};
+use super::{AccountChange, AccountId, ConnectorId, LoginName, Revocation, StoreError, Subject};
 use crate::clock::Timestamp;
 
 /// Reads and writes accounts and identities.
@@ -23,14 +23,47 @@ pub trait AccountStore: fmt::Debug + Send + Sync {
         account: &AccountId,
     ) -> Result<Vec<(ConnectorId, Subject, String)>, StoreError>;
 
-    /// Closes or reopens an account. Closing raises its epoch and adds an entry to the log of revocations.
-    /// Reopening changes neither and returns the current epoch. `None` if the account does not exist.
+    /// The account of an identity.
+    async fn account_by_identity(
+        &self,
+        connector: &ConnectorId,
+        subject: &Subject,
+    ) -> Result<Option<Account>, StoreError>;
+
+    /// Closes an account: raises its epoch, adds an entry to the log of revocations and detaches the
+    /// identity in [`Closing::gone`]. If the account is closed already, time, reason and actor of the
+    /// first closing stay. `None` if the account does not exist.
     async fn close_account(
         &self,
         account: &AccountId,
-        closed: bool,
+        closing: &Closing,
         at: Timestamp,
     ) -> Result<Option<Revocation>, StoreError>;
+
+    /// Reopens an account and restores its detached identities. Neither raises its epoch nor adds an
+    /// entry to the log of revocations. `None` if the account does not exist.
+    async fn reopen_account(
+        &self,
+        account: &AccountId,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Option<Reopening>, StoreError>;
+
+    /// Moves an identity to the new subject that its source gives the same person. Account and sessions
+    /// stay; an entry in the log says that the account changed.
+    async fn rename_subject(
+        &self,
+        rename: &SubjectRename,
+        at: Timestamp,
+    ) -> Result<SubjectRenameOutcome, StoreError>;
+
+    /// The history of an account, newest first, at most `max` entries older than `before`.
+    async fn account_changes(
+        &self,
+        account: &AccountId,
+        before: Option<i64>,
+        max: u32,
+    ) -> Result<Vec<AccountChange>, StoreError>;
 }
 
 /// A person in the directory.
@@ -44,6 +77,47 @@ pub struct Account {
     pub epoch: u64,
     /// Whether the person can no longer sign in.
     pub closed: bool,
+}
+
+/// Why an account is closed, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Closing {
+    /// An administrator, or the part of menshen that closes it.
+    pub by: String,
+    pub reason: String,
+    /// The identity that its source no longer has. It is detached, because the source may give its
+    /// subject to another person.
+    pub gone: Option<(ConnectorId, Subject)>,
+}
+
+/// The result of reopening an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reopening {
+    /// The current epoch of the account, and the last number of the log.
+    pub current: Revocation,
+    /// Detached identities that belong to another account now, and stay there.
+    pub taken: Vec<(ConnectorId, Subject)>,
+}
+
+/// A person's new subject at their source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectRename {
+    pub connector: ConnectorId,
+    pub from: Subject,
+    pub to: Subject,
+    /// An administrator, or the part of menshen that renames it.
+    pub by: String,
+}
+
+/// The result of renaming a subject.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SubjectRenameOutcome {
+    /// The identity has the new subject.
+    Renamed { account: Account, log: Revocation },
+    /// No identity has the old subject.
+    Unknown,
+    /// The new subject belongs to another account: nothing is changed.
+    Taken { by: AccountId },
 }
 
 /// A verified field by which an identity is linked to an existing account.

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::{
-    Account, AccountId, AccountStore, Admission, AdmissionOutcome, ConnectorId, CoordinationStore,
-    CurrentEpochs, LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewSession, Revocation,
-    RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey, SessionRecord,
-    SessionStore, Store, StoreError, StoredSession, Subject, TokenStore, TokenUpdate,
+    Account, AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing,
+    ConnectorId, CoordinationStore, CurrentEpochs, LoginName, LogoutTarget, MaintenanceStore,
+    MintOutcome, NewSession, Reopening, Revocation, RevocationPage, RevocationScope,
+    RevocationStore, SessionId, SessionKey, SessionRecord, SessionStore, Store, StoreError,
+    StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate,
     TokenUpdateOutcome,
 };
 use crate::clock::Timestamp;
@@ -142,6 +143,8 @@ write_evidence! {
     TokenUpdateOutcome: |it| matches!(it, Self::Stored { .. });
     Revocation: |_it| true;
     Option<Revocation>: |it| it.is_some();
+    Option<Reopening>: |it| it.is_some();
+    SubjectRenameOutcome: |it| matches!(it, Self::Renamed { .. });
     // Without entries, a logout may have ended nothing and left no mark.
     Option<Vec<Revocation>>: |it| it.as_ref().is_some_and(|entries| !entries.is_empty());
     bool: |it| *it;
@@ -176,10 +179,14 @@ delegate! {
         reads {
             account_by_login(login: &LoginName) -> Option<Account>;
             identities(account: &AccountId) -> Vec<(ConnectorId, Subject, String)>;
+            account_by_identity(connector: &ConnectorId, subject: &Subject) -> Option<Account>;
+            account_changes(account: &AccountId, before: Option<i64>, max: u32) -> Vec<AccountChange>;
         }
         writes {
             admit(admission: &Admission) -> AdmissionOutcome;
-            close_account(account: &AccountId, closed: bool, at: Timestamp) -> Option<Revocation>;
+            close_account(account: &AccountId, closing: &Closing, at: Timestamp) -> Option<Revocation>;
+            reopen_account(account: &AccountId, by: &str, at: Timestamp) -> Option<Reopening>;
+            rename_subject(rename: &SubjectRename, at: Timestamp) -> SubjectRenameOutcome;
         }
     }
     SessionStore {

@@ -6,7 +6,8 @@ use sqlx::sqlite::SqliteRow;
 
 use super::query_error::QueryError;
 use super::{
-    Account, AccountId, SessionId, SessionKey, SessionRecord, StoredSession, StoredTokens,
+    Account, AccountChange, AccountChangeKind, AccountId, SessionId, SessionKey, SessionRecord,
+    StoredSession, StoredTokens,
 };
 use crate::clock::Timestamp;
 
@@ -59,6 +60,18 @@ pub(super) fn account(row: &impl Columns) -> Result<Account, QueryError> {
         login: parsed(row, "login", "account")?,
         epoch: number(row, "epoch", "account")?,
         closed: row.boolean("closed")?,
+    })
+}
+
+/// An entry of an account's history from the columns `number`, `at`, `actor`, `kind`, `detail`.
+pub(super) fn account_change(row: &impl Columns) -> Result<AccountChange, QueryError> {
+    let kind = AccountChangeKind::parse(row.text("kind")?);
+    Ok(AccountChange {
+        number: row.integer("number")?,
+        at: time(row, "at")?,
+        by: row.text("actor")?.to_owned(),
+        kind: kind.ok_or(QueryError::Damaged("account change"))?,
+        detail: row.text("detail")?.to_owned(),
     })
 }
 

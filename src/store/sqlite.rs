@@ -7,7 +7,9 @@ use super::StoreError;
 use super::query_error::{QueryError, run};
 use super::row;
 
+mod account_changes;
 mod accounts;
+mod closing;
 mod coordination;
 mod maintenance;
 mod open;
@@ -16,6 +18,7 @@ mod result_code;
 mod revocations;
 mod schema;
 mod sessions;
+mod subject_rename;
 mod tokens;
 mod transaction;
 mod url;

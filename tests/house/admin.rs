@@ -10,6 +10,7 @@ use crate::forwarding::upgrades::open_websocket;
 use crate::setup::{Menshen, SSO_URL, Setup};
 use crate::wire::{self, Answer};
 
+mod closing;
 mod dns_rebinding;
 mod exposure;
 mod store_failures;
@@ -176,6 +177,8 @@ async fn get_changes_nothing_and_post_shows_nothing() {
         "/api/revoke".to_owned(),
         format!("/api/accounts/{account}/close"),
         format!("/api/accounts/{account}/open"),
+        "/api/people/zhangsan/close".to_owned(),
+        "/api/people/zhangsan/open".to_owned(),
     ] {
         for method in ["GET", "HEAD", "OPTIONS", "PUT"] {
             let request = format!(

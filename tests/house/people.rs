@@ -1,12 +1,24 @@
 //! Identities, accounts and login names over several logins.
 
 use menshen::face::page::Cause;
+use menshen::store::{Closing, SubjectRename, SubjectRenameOutcome};
+
+mod gone;
 
 use crate::browser::{Browser, Page, href};
 use crate::logging_in::OWN_PAGES;
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::test_request::{TestRequest, session_cookie_of};
 use crate::wecom::AGENT_ID;
+
+/// A closing by an administrator.
+pub(crate) fn closing(reason: &str) -> Closing {
+    Closing {
+        by: "boss".to_owned(),
+        reason: reason.to_owned(),
+        gone: None,
+    }
+}
 
 /// Logs in with a connector in a new browser.
 async fn log_in_with(menshen: &Menshen, connector: &str, userid: &str) -> (Browser, Page) {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use menshen::clock::Timestamp;
 use menshen::keys;
 use menshen::store::{
-    self, Account, Admission, AdmissionOutcome, ConnectorId, LinkField, MintOutcome, NewSession,
-    SessionId, SessionKey, SessionRecord, SqliteUrl, Store, StoreUrl,
+    self, Account, Admission, AdmissionOutcome, Closing, ConnectorId, LinkField, MintOutcome,
+    NewSession, SessionId, SessionKey, SessionRecord, SqliteUrl, Store, StoreUrl,
 };
 
+mod closing;
 mod coordination;
 mod directory;
 mod failing;
@@ -18,6 +19,7 @@ mod file;
 mod foreign_lock;
 mod revocations;
 mod sessions;
+mod subject_rename;
 mod tokens;
 mod writes;
 
@@ -154,6 +156,15 @@ async fn somebody(store: &dyn Store, login: &str) -> (Account, NewSession) {
     let new = new_session(&account, at(0));
     assert_eq!(store.mint(&new).await.unwrap(), MintOutcome::Session);
     (account, new)
+}
+
+/// A closing by an administrator.
+fn closing(reason: &str) -> Closing {
+    Closing {
+        by: "boss".to_owned(),
+        reason: reason.to_owned(),
+        gone: None,
+    }
 }
 
 async fn is_here(store: &dyn Store, new: &NewSession) -> bool {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::checking::TRUST_LOOPBACK;
+use crate::people::closing;
 use crate::provider::{CLIENT_ID, Provider};
 use crate::setup::{Menshen, NO_LOGIN_LIMITS, SECOND_CONNECTOR, SSO_URL, Setup};
 use crate::test_request::TestRequest;
@@ -411,13 +412,11 @@ async fn end(provider: &Provider, menshen: &Menshen, what: &str, account: Accoun
             revoke(menshen, &RevocationScope::Session(own.key)).await;
         }
         "account" => revoke(menshen, &RevocationScope::Account(account)).await,
-        "closed" => drop(
-            shared
-                .people
-                .set_account_closed(&account, true)
-                .await
-                .unwrap(),
-        ),
+        "closed" => {
+            let closing = closing("left the company");
+            let closed = shared.people.close_account(&account, &closing).await;
+            assert!(closed.unwrap());
+        }
         "connector" => revoke(menshen, &RevocationScope::Connector(keycloak)).await,
         "everyone" => revoke(menshen, &RevocationScope::Everyone).await,
         _ => {
@@ -483,11 +482,8 @@ async fn whoever_is_revoked_is_out_on_the_next_request_and_does_not_come_back() 
                     .await,
                 what,
             );
-            shared
-                .people
-                .set_account_closed(&account, false)
-                .await
-                .unwrap();
+            let reopened = shared.people.reopen_account(&account, "boss").await;
+            reopened.unwrap().unwrap();
             menshen.advance(Duration::from_secs(3));
             refused(
                 &bearer("/echo", &used).send(&menshen).await,

@@ -5,11 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{Admin, explain, json_response, not_allowed, not_found, problem};
+use super::{Admin, explain, json_response, not_allowed, not_found, people, problem};
 use crate::clock::Clock;
 use crate::request::explain::ExplainQueryError;
 use crate::request::{Body, BodyError};
@@ -19,7 +20,7 @@ use crate::store::{
 use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
 
 /// The largest request body, in bytes.
-const BODY_BYTES_MAX: usize = 16 * 1024;
+pub(super) const BODY_BYTES_MAX: usize = 16 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest value of the parameter `max`.
 const SESSIONS_LISTED_MAX: u32 = 10_000;
@@ -64,6 +65,10 @@ where
     let parts: Vec<_> = path.split('/').collect();
     let method = request.method().clone();
     let result = match (method, parts.as_slice()) {
+        (_, ["people", rest @ ..]) => match decode(rest) {
+            Some(rest) => people::answer(admin, &rest, request).await,
+            None => Err(ApiError::Malformed("the path is not percent-encoded UTF-8")),
+        },
         (Method::GET, ["sessions"]) => list(admin, request.uri().query().unwrap_or("")).await,
         (Method::GET, ["explain"]) => {
             explain::answer(admin, request.uri().query().unwrap_or("")).await
@@ -72,8 +77,14 @@ where
         (Method::DELETE, ["sessions", id]) => end_session(admin, id).await,
         (_, ["sessions", _]) => Err(ApiError::MethodNotAllowed("DELETE")),
         (Method::POST, ["revoke"]) => revoke(admin, request).await,
-        (Method::POST, ["accounts", id, "close"]) => set_closed(admin, id, true).await,
-        (Method::POST, ["accounts", id, "open"]) => set_closed(admin, id, false).await,
+        (Method::POST, ["accounts", id, "close"]) => match AccountId::try_from((*id).to_owned()) {
+            Ok(id) => people::close(admin, &id, None, request).await,
+            Err(_) => Err(ApiError::NotFound),
+        },
+        (Method::POST, ["accounts", id, "open"]) => match AccountId::try_from((*id).to_owned()) {
+            Ok(id) => people::reopen(admin, &id, None, request).await,
+            Err(_) => Err(ApiError::NotFound),
+        },
         (_, ["revoke"] | ["accounts", _, "close" | "open"]) => {
             Err(ApiError::MethodNotAllowed("POST"))
         }
@@ -169,6 +180,30 @@ async fn end_session(admin: &Admin, id: &str) -> Result<Response<Body>, ApiError
     Ok(done())
 }
 
+/// Reads a body of at most `bytes_max`.
+pub(super) async fn read_body<B>(request: Request<B>, bytes_max: usize) -> Result<Bytes, ApiError>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<BodyError>,
+{
+    let bad_body = || ApiError::Malformed("the body is too long or did not arrive");
+    let body = Limited::new(request.into_body(), bytes_max).collect();
+    let body = timeout(BODY_TIMEOUT, body)
+        .await
+        .map_err(|_| bad_body())?
+        .map_err(|_| bad_body())?;
+    Ok(body.to_bytes())
+}
+
+/// The percent-decoded segments of a path.
+fn decode(segments: &[&str]) -> Option<Vec<String>> {
+    let decoded = segments.iter().map(|segment| {
+        let text = percent_decode_str(segment).decode_utf8().ok()?;
+        Some(text.into_owned())
+    });
+    decoded.collect()
+}
+
 /// The body of a revocation: exactly one of these.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
@@ -184,13 +219,8 @@ where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<BodyError>,
 {
-    let bad_body = || ApiError::Malformed("the body is too long or did not arrive");
-    let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
-    let body = timeout(BODY_TIMEOUT, body)
-        .await
-        .map_err(|_| bad_body())?
-        .map_err(|_| bad_body())?;
-    let target = serde_json::from_slice(&body.to_bytes()).map_err(|_| {
+    let body = read_body(request, BODY_BYTES_MAX).await?;
+    let target = serde_json::from_slice(&body).map_err(|_| {
         ApiError::Malformed(
             "expected {\"account\": ID}, {\"login\": NAME}, {\"connector\": ID} \
              or {\"everyone\": true}",
@@ -242,25 +272,8 @@ where
     Ok(done())
 }
 
-async fn set_closed(admin: &Admin, id: &str, closed: bool) -> Result<Response<Body>, ApiError> {
-    let id = AccountId::try_from(id.to_owned()).map_err(|_| ApiError::NotFound)?;
-    let stored = admin.people.set_account_closed(&id, closed).await;
-    let event = match (&stored, closed) {
-        (Ok(false), _) => return Err(ApiError::NotFound),
-        (_, true) => AuditEvent::AccountClosed,
-        (Ok(true), false) => AuditEvent::AccountReopened,
-        (Err(_), false) => return stored.map(|_| done()).map_err(ApiError::from),
-    };
-    admin.telemetry.audit(&AuditRecord {
-        account: Some(&id),
-        ..admin_audit(event, &stored)
-    });
-    stored.map_err(not_yet_stored)?;
-    Ok(done())
-}
-
 /// A store failure after a change that already holds in this process.
-fn not_yet_stored(error: StoreError) -> ApiError {
+pub(super) fn not_yet_stored(error: StoreError) -> ApiError {
     match error {
         StoreError::NoAccount { .. } => ApiError::NotFound,
         error => ApiError::NotYetStored(error),
@@ -285,6 +298,6 @@ fn parse_login(text: String) -> Result<LoginName, ApiError> {
     LoginName::try_from(text).map_err(|_| ApiError::Malformed("not a login name"))
 }
 
-fn done() -> Response<Body> {
+pub(super) fn done() -> Response<Body> {
     json_response(StatusCode::OK, &json!({ "done": true }))
 }

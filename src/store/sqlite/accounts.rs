@@ -5,10 +5,11 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{
-    Account, AccountId, AccountStore, Admission, AdmissionOutcome, ConnectorId, LinkField,
-    LoginName, Revocation, RevocationScope, StoreError, Subject,
+    Account, AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing,
+    ConnectorId, LinkField, LoginName, Reopening, Revocation, StoreError, Subject, SubjectRename,
+    SubjectRenameOutcome,
 };
-use super::{QueryError, Sqlite, revocations, row, run, tokens};
+use super::{QueryError, Sqlite, account_changes, closing, row, run, subject_rename};
 use crate::clock::Timestamp;
 use crate::keys;
 
@@ -76,48 +77,69 @@ impl AccountStore for Sqlite {
         .await
     }
 
-    async fn close_account(
+    async fn account_by_identity(
         &self,
-        account: &AccountId,
-        closed: bool,
-        at: Timestamp,
-    ) -> Result<Option<Revocation>, StoreError> {
-        let operation = if closed {
-            "close an account"
-        } else {
-            "open an account"
-        };
-        run(operation, async {
-            let mut tx = self.begin_write().await?;
-            let sql = "UPDATE account SET closed = ?2 WHERE id = ?1 RETURNING epoch";
-            let epoch = sqlx::query_scalar(sql)
-                .bind(account.as_bytes().as_slice())
-                .bind(closed)
-                .fetch_optional(&mut *tx)
-                .await?;
-            let Some(epoch) = epoch else {
-                tx.roll_back().await?;
-                return Ok(None);
-            };
-            let scope = RevocationScope::Account(*account);
-            let entry = if closed {
-                let epoch = revocations::raise_account_epoch(&mut tx, account, at).await?;
-                tokens::delete_for_scope(&mut tx, &scope).await?;
-                revocations::append_log(&mut tx, scope, epoch, at).await?
-            } else {
-                let sql = "SELECT coalesce(max(number), 0) FROM revocation";
-                let number = sqlx::query_scalar(sql).fetch_one(&mut *tx).await?;
-                Revocation {
-                    number,
-                    scope,
-                    epoch: row::unsigned(epoch, "account")?,
-                }
-            };
-            tx.commit().await?;
-            Ok(Some(entry))
+        connector: &ConnectorId,
+        subject: &Subject,
+    ) -> Result<Option<Account>, StoreError> {
+        run("find an account by its identity", async {
+            let mut db = self.reader().await?;
+            account_of(&mut db, connector, subject).await
         })
         .await
     }
+
+    async fn close_account(
+        &self,
+        account: &AccountId,
+        closing: &Closing,
+        at: Timestamp,
+    ) -> Result<Option<Revocation>, StoreError> {
+        closing::close(self, account, closing, at).await
+    }
+
+    async fn reopen_account(
+        &self,
+        account: &AccountId,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Option<Reopening>, StoreError> {
+        closing::reopen(self, account, by, at).await
+    }
+
+    async fn rename_subject(
+        &self,
+        rename: &SubjectRename,
+        at: Timestamp,
+    ) -> Result<SubjectRenameOutcome, StoreError> {
+        subject_rename::rename(self, rename, at).await
+    }
+
+    async fn account_changes(
+        &self,
+        account: &AccountId,
+        before: Option<i64>,
+        max: u32,
+    ) -> Result<Vec<AccountChange>, StoreError> {
+        account_changes::read(self, account, before, max).await
+    }
+}
+
+/// The account of an identity.
+pub(super) async fn account_of(
+    db: &mut SqliteConnection,
+    connector: &ConnectorId,
+    subject: &Subject,
+) -> Result<Option<Account>, QueryError> {
+    let sql = "SELECT a.id, a.login, a.epoch, a.closed \
+               FROM identity AS i JOIN account AS a ON a.id = i.account \
+               WHERE i.connector = ?1 AND i.subject = ?2";
+    let found = sqlx::query(sql)
+        .bind(connector.as_str())
+        .bind(subject.as_str())
+        .fetch_optional(db)
+        .await?;
+    found.as_ref().map(row::account).transpose()
 }
 
 /// The account of a known identity, and whether this identity sets the account's login name.
@@ -265,8 +287,11 @@ async fn add_identity(
     account: &AccountId,
     sets_login: bool,
 ) -> Result<(), QueryError> {
-    let sql = "INSERT INTO identity (connector, subject, account, names, entitlements, used_at) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    // Cached entitlements of the subject's former person have a lower epoch, so these replace them.
+    let sql = "INSERT INTO identity \
+               (connector, subject, account, names, entitlements, used_at, entitlements_epoch) \
+               SELECT ?1, ?2, ?3, ?4, ?5, ?6, coalesce(max(entitlements_epoch) + 1, 0) \
+               FROM former_identity WHERE connector = ?1 AND subject = ?2";
     sqlx::query(sql)
         .bind(admission.connector.as_str())
         .bind(admission.subject.as_str())

@@ -96,5 +96,10 @@ fn migrator() -> Migrator {
             "marks_by_connector",
             include_str!("0007_marks_by_connector.sql"),
         ),
+        migration(
+            8,
+            "closed_accounts",
+            include_str!("0008_closed_accounts.sql"),
+        ),
     ])
 }

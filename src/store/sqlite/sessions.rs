@@ -123,11 +123,16 @@ async fn find_refusal(
     new: &NewSession,
 ) -> Result<Option<MintOutcome>, QueryError> {
     let began_at = new.began_at.unix_ms();
-    let sql = "SELECT closed, epoch, coalesce(epoch_raised_at >= ?2, FALSE) AS raised_since \
+    // The identity may have been detached, or renamed at its source, during the login.
+    let sql = "SELECT closed, epoch, coalesce(epoch_raised_at >= ?2, FALSE) AS raised_since, \
+               EXISTS (SELECT 1 FROM identity WHERE connector = ?3 AND subject = ?4 \
+               AND account = ?1) AS has_identity \
                FROM account WHERE id = ?1";
     let found = sqlx::query(sql)
         .bind(new.record.account.as_bytes().as_slice())
         .bind(began_at)
+        .bind(new.record.connector.as_str())
+        .bind(new.record.subject.as_str())
         .fetch_optional(&mut *tx)
         .await?;
     let Some(found) = found else {
@@ -150,8 +155,11 @@ async fn find_refusal(
     if !is_current {
         return Ok(Some(MintOutcome::Revoked));
     }
-    let logged_out = has_logout_mark(tx, &new.record, began_at).await?;
-    Ok(logged_out.then_some(MintOutcome::LoggedOut))
+    if has_logout_mark(tx, &new.record, began_at).await? {
+        return Ok(Some(MintOutcome::LoggedOut));
+    }
+    let has_identity: bool = found.try_get("has_identity")?;
+    Ok((!has_identity).then_some(MintOutcome::Revoked))
 }
 
 /// Whether the provider logged out this session or person since the login began.

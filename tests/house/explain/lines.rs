@@ -1,6 +1,7 @@
 //! The content of each part of an explanation.
 
 use super::*;
+use crate::people::closing;
 
 async fn server_with_two_sessions() -> ExplainServer {
     let server = ExplainServer::start().await;
@@ -329,7 +330,7 @@ async fn the_explained_caller_is_the_account_right_after_a_login() {
     let now = services.clock.now();
     services
         .store
-        .close_account(&account.id, true, now)
+        .close_account(&account.id, &closing("left"), now)
         .await
         .unwrap();
     let explained = server.explained(&parameters).await;

@@ -7,6 +7,7 @@ use menshen::store::{RevocationScope, SessionStore as _};
 use super::only;
 use super::watched::{WatchedHouse, When};
 use crate::browser::Browser;
+use crate::people::closing;
 use crate::setup::{SSO_URL, Setup};
 use crate::test_request::TestRequest;
 
@@ -105,9 +106,10 @@ async fn an_account_closed_during_a_login_gets_no_session() {
             (browser, answer)
         });
         menshen.store.holds(1).await;
+        let closing = closing("left the company");
         menshen
             .people
-            .set_account_closed(&account, true)
+            .close_account(&account, &closing)
             .await
             .unwrap();
         menshen.store.release();

@@ -8,6 +8,7 @@ use super::eventually;
 use super::watched::{Fault, WatchedHouse, When};
 use crate::checking::TRUST_LOOPBACK;
 use crate::checking::faces::{Face, OriginalRequest, Verdict};
+use crate::people::closing;
 use crate::provider::Provider;
 use crate::setup::Setup;
 use crate::test_request::TestRequest;
@@ -67,11 +68,14 @@ impl End {
                     .await
             }
             Self::Everyone => sessions.revoke(&RevocationScope::Everyone).await,
-            Self::Close => menshen
-                .people
-                .set_account_closed(&account, true)
-                .await
-                .map(drop),
+            Self::Close => {
+                let closing = closing("left");
+                menshen
+                    .people
+                    .close_account(&account, &closing)
+                    .await
+                    .map(drop)
+            }
             Self::Person => {
                 let mark = LogoutTarget::Subject(session.subject);
                 let until = Timestamp::from_unix_s(1_900_000_000);
@@ -183,30 +187,26 @@ async fn an_account_that_is_opened_is_not_closed_again_by_what_was_not_stored() 
     let store = menshen.store.behind();
     let account = store.account_by_login(&login).await.unwrap().unwrap().id;
     menshen.store.fail_at("close_account", Some(Fault::Failed));
+    menshen.store.fail_at("reopen_account", Some(Fault::Failed));
+    let people = &menshen.people;
     assert!(
-        menshen
-            .people
-            .set_account_closed(&account, true)
+        people
+            .close_account(&account, &closing("left"))
             .await
             .is_err()
     );
     // It cannot be opened either, and stays closed here.
-    assert!(
-        menshen
-            .people
-            .set_account_closed(&account, false)
-            .await
-            .is_err()
-    );
+    assert!(people.reopen_account(&account, "boss").await.is_err());
     is_out(&menshen, &zhang, "closed").await;
-    menshen.store.fail_at("close_account", None);
+    menshen.store.fail_at("reopen_account", None);
     assert!(
-        menshen
-            .people
-            .set_account_closed(&account, false)
+        people
+            .reopen_account(&account, "boss")
             .await
             .unwrap()
+            .is_some()
     );
+    menshen.store.fail_at("close_account", None);
     eventually("nothing waits any more", async || {
         menshen.sessions.retry_pending(0).await == 0
     })

@@ -18,11 +18,12 @@ use menshen::secret::Secret;
 use menshen::site::live::LiveSite;
 use menshen::site::{Services, Site};
 use menshen::store::{
-    self, Account, AccountId, AccountStore, Admission, AdmissionOutcome, ConnectorId,
-    CoordinationStore, CurrentEpochs, LoginName, LogoutTarget, MaintenanceStore, MintOutcome,
-    NewSession, Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId,
-    SessionKey, SessionRecord, SessionStore, Store, StoreError, StoredSession, Subject, TokenStore,
-    TokenUpdate, TokenUpdateOutcome,
+    self, Account, AccountChange, AccountId, AccountStore, Admission, AdmissionOutcome, Closing,
+    ConnectorId, CoordinationStore, CurrentEpochs, LoginName, LogoutTarget, MaintenanceStore,
+    MintOutcome, NewSession, Reopening, Revocation, RevocationPage, RevocationScope,
+    RevocationStore, SessionId, SessionKey, SessionRecord, SessionStore, Store, StoreError,
+    StoredSession, Subject, SubjectRename, SubjectRenameOutcome, TokenStore, TokenUpdate,
+    TokenUpdateOutcome,
 };
 use menshen::telemetry::Telemetry;
 use tokio::sync::watch;
@@ -84,7 +85,7 @@ pub(super) struct Watched {
     inner: Arc<dyn Store>,
     asked: Mutex<BTreeMap<&'static str, usize>>,
     fault: Mutex<Option<Fault>>,
-    fault_at: Mutex<Option<(&'static str, Fault)>>,
+    fault_at: Mutex<BTreeMap<&'static str, Fault>>,
     held: watch::Sender<Option<(&'static str, When)>>,
     waiting: watch::Sender<usize>,
 }
@@ -118,7 +119,11 @@ impl Watched {
 
     /// One question fails from now on; `None` mends it.
     pub(super) fn fail_at(&self, question: &'static str, fault: Option<Fault>) {
-        *self.fault_at.lock().unwrap() = fault.map(|fault| (question, fault));
+        let mut faults = self.fault_at.lock().unwrap();
+        match fault {
+            Some(fault) => drop(faults.insert(question, fault)),
+            None => drop(faults.remove(question)),
+        }
     }
 
     /// The real store, as another process asks it.
@@ -149,10 +154,7 @@ impl Watched {
     async fn before(&self, question: &'static str) -> Result<(), StoreError> {
         *self.asked.lock().unwrap().entry(question).or_default() += 1;
         self.pass(question, When::Before).await;
-        let one = *self.fault_at.lock().unwrap();
-        let one = one
-            .filter(|(at, _)| *at == question)
-            .map(|(_, fault)| fault);
+        let one = self.fault_at.lock().unwrap().get(question).copied();
         let fault = self.fault.lock().unwrap().or(one);
         fault.map_or(Ok(()), |fault| Err(fault.error()))
     }
@@ -185,7 +187,11 @@ questions! {
         admit(admission: &Admission) -> AdmissionOutcome;
         account_by_login(login: &LoginName) -> Option<Account>;
         identities(account: &AccountId) -> Vec<(ConnectorId, Subject, String)>;
-        close_account(account: &AccountId, closed: bool, at: Timestamp) -> Option<Revocation>;
+        account_by_identity(connector: &ConnectorId, subject: &Subject) -> Option<Account>;
+        close_account(account: &AccountId, closing: &Closing, at: Timestamp) -> Option<Revocation>;
+        reopen_account(account: &AccountId, by: &str, at: Timestamp) -> Option<Reopening>;
+        rename_subject(rename: &SubjectRename, at: Timestamp) -> SubjectRenameOutcome;
+        account_changes(account: &AccountId, before: Option<i64>, max: u32) -> Vec<AccountChange>;
     }
     SessionStore {
         mint(new: &NewSession) -> MintOutcome;

@@ -66,7 +66,7 @@ async fn a_closed_account_keeps_its_login_and_admits_nobody() {
     for Backend { name, store, .. } in backends().await {
         let account = admit(&*store, &admission("zhangsan")).await;
         store
-            .close_account(&account.id, true, at(1))
+            .close_account(&account.id, &closing("left"), at(1))
             .await
             .unwrap()
             .unwrap();
@@ -83,7 +83,7 @@ async fn a_closed_account_keeps_its_login_and_admits_nobody() {
             "{name}"
         );
         store
-            .close_account(&account.id, false, at(2))
+            .reopen_account(&account.id, "boss", at(2))
             .await
             .unwrap()
             .unwrap();
@@ -221,7 +221,10 @@ async fn a_link_to_a_closed_account_is_closed() {
             ..admission("zhangsan")
         };
         let account = admit(&*store, &known).await;
-        store.close_account(&account.id, true, at(1)).await.unwrap();
+        store
+            .close_account(&account.id, &closing("left"), at(1))
+            .await
+            .unwrap();
         let newcomer = Admission {
             connector: github(),
             links: mobile("13800000001"),

@@ -12,7 +12,7 @@ use menshen::store::{
 use menshen::telemetry::Telemetry;
 
 use super::writes::{Prepared, Write, writes_work};
-use super::{Backend, Meddler, TempDir, admission, at, backends, corp, is_here};
+use super::{Backend, Meddler, TempDir, admission, at, backends, closing, corp, is_here};
 
 /// What a full disk, a broken disk and a broken rule each leave of a transaction: SQLite ends it by
 /// itself, takes back one statement of it, or keeps what the statement did so far.
@@ -193,7 +193,10 @@ async fn an_operation_that_writes_nothing_does_not_show_that_writes_work() {
     assert_eq!(store.delete_expired(at(1), at(0), 10).await.unwrap(), 0);
     assert!(store.probe_write().await.is_err(), "delete_expired");
     let none = AccountId::new([9; 16]);
-    let closed = store.close_account(&none, true, at(1)).await.unwrap();
+    let closed = store
+        .close_account(&none, &closing("left"), at(1))
+        .await
+        .unwrap();
     assert_eq!(closed, None);
     assert!(store.probe_write().await.is_err(), "close_account");
     let admitted = store.admit(&stranger).await.unwrap();

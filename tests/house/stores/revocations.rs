@@ -68,7 +68,7 @@ async fn closing_ends_all_sessions_and_opening_brings_none_back() {
     for Backend { name, store, .. } in backends().await {
         let (account, new) = somebody(&*store, "zhangsan").await;
         let closed = store
-            .close_account(&account.id, true, at(1))
+            .close_account(&account.id, &closing("left"), at(1))
             .await
             .unwrap()
             .unwrap();
@@ -79,10 +79,11 @@ async fn closing_ends_all_sessions_and_opening_brings_none_back() {
         );
         assert!(!is_here(&*store, &new).await, "{name}");
         let opened = store
-            .close_account(&account.id, false, at(2))
+            .reopen_account(&account.id, "boss", at(2))
             .await
             .unwrap();
-        assert_eq!(opened, Some(closed), "opening raises nothing: {name}");
+        let current = opened.map(|opened| opened.current);
+        assert_eq!(current, Some(closed), "opening raises nothing: {name}");
         assert!(!is_here(&*store, &new).await, "{name}");
         let account = store
             .account_by_login(&account.login)
@@ -97,7 +98,10 @@ async fn closing_ends_all_sessions_and_opening_brings_none_back() {
 
         let nobody = menshen::store::AccountId::new(keys::random());
         assert_eq!(
-            store.close_account(&nobody, true, at(1)).await.unwrap(),
+            store
+                .close_account(&nobody, &closing("left"), at(1))
+                .await
+                .unwrap(),
             None,
             "{name}"
         );

@@ -38,7 +38,10 @@ async fn a_session_key_is_used_once() {
 async fn a_closed_account_gets_no_session() {
     for Backend { name, store, .. } in backends().await {
         let account = admit(&*store, &admission("zhangsan")).await;
-        store.close_account(&account.id, true, at(1)).await.unwrap();
+        store
+            .close_account(&account.id, &closing("left"), at(1))
+            .await
+            .unwrap();
         let new = new_session(&account, at(2));
         assert_eq!(
             store.mint(&new).await.unwrap(),

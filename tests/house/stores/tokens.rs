@@ -212,7 +212,10 @@ async fn a_session_that_is_over_is_not_renewed_and_brought_back() {
 async fn a_closed_account_and_a_session_past_its_end_are_not_renewed() {
     for Backend { name, store, .. } in backends().await {
         let (account, closed) = with_tokens(&*store, "zhangsan").await;
-        store.close_account(&account.id, true, at(1)).await.unwrap();
+        store
+            .close_account(&account.id, &closing("left"), at(1))
+            .await
+            .unwrap();
         let renewed = store
             .update_tokens(&renewal(&closed, 1, "late"))
             .await
@@ -245,7 +248,10 @@ async fn tokens_go_with_their_sessions_and_the_others_stay() {
             2 => 1 + revoke(&*store, &RevocationScope::Connector(corp())).await,
             3 => 1 + revoke(&*store, &RevocationScope::Everyone).await,
             4 => {
-                store.close_account(&account.id, true, at(1)).await.unwrap();
+                store
+                    .close_account(&account.id, &closing("left"), at(1))
+                    .await
+                    .unwrap();
                 1
             }
             _ => {

@@ -9,7 +9,7 @@ use menshen::store::{
     TokenUpdate,
 };
 
-use super::{Backend, admission, at, corp, github, mobile, new_session, somebody};
+use super::{Backend, admission, at, closing, corp, github, mobile, new_session, somebody};
 
 /// One kind of write, ready to be asked of the store it was prepared on.
 pub(super) struct Write {
@@ -140,7 +140,10 @@ impl Write {
             write("an account closed", |store, prepared| {
                 async {
                     let account = &prepared.next.record.account;
-                    store.close_account(account, true, at(1)).await.map(drop)
+                    store
+                        .close_account(account, &closing("left"), at(1))
+                        .await
+                        .map(drop)
                 }
                 .boxed()
             }),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Sessions;
 use crate::clock::Timestamp;
 use crate::people::session::shared_state::{AccountState, Epoch, SessionState};
-use crate::store::{Revocation, RevocationScope, SessionRecord, StoreError};
+use crate::store::{AccountId, Revocation, RevocationScope, SessionRecord, StoreError};
 use crate::telemetry::{LogLimiter, error_chain};
 
 mod cache_search;
@@ -118,8 +118,13 @@ impl PendingRevocations {
         waiting.map(|(request, _)| request.clone()).collect()
     }
 
-    pub(super) fn contains(&self, request: &RevocationRequest) -> bool {
-        self.lock().contains_key(request)
+    /// The pending closings of an account.
+    pub(super) fn closings_of(&self, account: &AccountId) -> Vec<RevocationRequest> {
+        let pending = self.lock();
+        let closings = pending.keys().filter(
+            |request| matches!(request, RevocationRequest::CloseAccount(id, _) if id == account),
+        );
+        closings.cloned().collect()
     }
 
     /// Whether a pending logout at a provider ends this session.
@@ -133,7 +138,7 @@ impl PendingRevocations {
                 *connector == session.connector
                     && matches_session(target, provider_sid, &session.subject)
             }
-            RevocationRequest::Revoke(_) | RevocationRequest::CloseAccount(_) => false,
+            RevocationRequest::Revoke(_) | RevocationRequest::CloseAccount(..) => false,
         })
     }
 }
@@ -209,8 +214,8 @@ impl Sessions {
                 let revoked = store.revoke(scope, at).await;
                 revoked.map(|entry| Some(vec![entry]))
             }
-            RevocationRequest::CloseAccount(account) => {
-                let closed = store.close_account(account, true, at).await;
+            RevocationRequest::CloseAccount(account, closing) => {
+                let closed = store.close_account(account, closing, at).await;
                 closed.map(|entry| entry.map(|entry| vec![entry]))
             }
             RevocationRequest::ProviderLogout {

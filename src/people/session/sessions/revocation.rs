@@ -6,8 +6,8 @@ use super::Sessions;
 use super::pending_revocations::RevocationRequest;
 use crate::clock::Timestamp;
 use crate::store::{
-    AccountId, ConnectorId, LogoutTarget, Revocation, RevocationPage, RevocationScope, SessionId,
-    SessionKey, StoreError,
+    AccountId, Closing, ConnectorId, LogoutTarget, Reopening, Revocation, RevocationPage,
+    RevocationScope, SessionId, SessionKey, StoreError, SubjectRename, SubjectRenameOutcome,
 };
 use crate::telemetry::error_chain;
 
@@ -71,36 +71,57 @@ impl Sessions {
         found.map_or(Err(error), |entry| Ok(Some(entry.session.key)))
     }
 
-    /// Closes an account and ends its sessions, or reopens it; false if it does not exist.
+    /// Closes an account and ends its sessions; false if it does not exist.
     ///
     /// # Errors
-    /// As [`Self::revoke`]; an account that could not be reopened stays closed.
-    pub(in crate::people) async fn set_account_closed(
+    /// As [`Self::revoke`].
+    pub(in crate::people) async fn close_account(
         &self,
         account: &AccountId,
-        closed: bool,
+        closing: &Closing,
     ) -> Result<bool, StoreError> {
-        let closing = RevocationRequest::CloseAccount(*account);
-        if closed {
-            return Ok(self.end(closing).await?.is_some());
-        }
+        let request = RevocationRequest::CloseAccount(*account, closing.clone());
+        Ok(self.end(request).await?.is_some())
+    }
+
+    /// Reopens an account; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// The store failed: the account stays closed.
+    pub(in crate::people) async fn reopen_account(
+        &self,
+        account: &AccountId,
+        by: &str,
+    ) -> Result<Option<Reopening>, StoreError> {
         let now = self.clock.now();
-        let Some(revocation) = self.store.close_account(account, false, now).await? else {
-            return Ok(false);
+        let Some(reopening) = self.store.reopen_account(account, by, now).await? else {
+            return Ok(None);
         };
-        self.apply(&revocation);
+        self.apply(&reopening.current);
         // A pending closure would close the account again, so it is removed; the sessions that it ended
         // stay ended.
-        if self.pending.contains(&closing) {
-            let ended = self
-                .end(RevocationRequest::Revoke(RevocationScope::Account(
-                    *account,
-                )))
-                .await;
+        for closing in self.pending.closings_of(account) {
+            let scope = RevocationScope::Account(*account);
+            let ended = self.end(RevocationRequest::Revoke(scope)).await;
             self.remove(&closing);
             ended?;
         }
-        Ok(true)
+        Ok(Some(reopening))
+    }
+
+    /// Gives an identity its new subject; its sessions continue.
+    ///
+    /// # Errors
+    /// The store failed: nothing has changed.
+    pub(in crate::people) async fn rename_subject(
+        &self,
+        rename: &SubjectRename,
+    ) -> Result<SubjectRenameOutcome, StoreError> {
+        let outcome = self.store.rename_subject(rename, self.clock.now()).await?;
+        if let SubjectRenameOutcome::Renamed { log, .. } = &outcome {
+            self.apply(log);
+        }
+        Ok(outcome)
     }
 
     /// Applies a page of the log of revocations. A damaged row may concern any session, so after one all
@@ -139,8 +160,11 @@ impl Sessions {
                 }
             }
             RevocationScope::Account(account) => {
+                // An entry with the current epoch says that the account changed: its sessions are loaded
+                // again.
                 if let Some(state) = self.accounts.get(account) {
                     state.epoch.raise_to(revocation.epoch);
+                    state.mark_changed();
                 }
             }
             RevocationScope::Connector(connector) => {

@@ -1,13 +1,13 @@
 //! `RevocationRequest`: which sessions to end, and why.
 
 use crate::clock::Timestamp;
-use crate::store::{AccountId, ConnectorId, LogoutTarget, RevocationScope, Subject};
+use crate::store::{AccountId, Closing, ConnectorId, LogoutTarget, RevocationScope, Subject};
 
 /// A request that ends sessions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in super::super) enum RevocationRequest {
     Revoke(RevocationScope),
-    CloseAccount(AccountId),
+    CloseAccount(AccountId, Closing),
     /// A logout at a provider.
     ProviderLogout {
         connector: ConnectorId,
@@ -22,7 +22,7 @@ impl RevocationRequest {
     pub(super) fn scope(&self) -> Option<RevocationScope> {
         match self {
             Self::Revoke(scope) => Some(scope.clone()),
-            Self::CloseAccount(account) => Some(RevocationScope::Account(*account)),
+            Self::CloseAccount(account, _) => Some(RevocationScope::Account(*account)),
             Self::ProviderLogout { .. } => None,
         }
     }
@@ -41,7 +41,7 @@ impl RevocationRequest {
                 message_id: None,
                 ..
             } => Some((connector, sid)),
-            Self::ProviderLogout { .. } | Self::Revoke(_) | Self::CloseAccount(_) => None,
+            Self::ProviderLogout { .. } | Self::Revoke(_) | Self::CloseAccount(..) => None,
         }
     }
 }
