@@ -45,7 +45,6 @@ pub use switch::SwitchPage;
 use style::STYLE;
 use texts::Texts;
 
-/// A rendered page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     pub html: String,

@@ -137,9 +137,9 @@ pub(super) fn login_problem(
     page_response(status_of(cause), &page.render(context.lang()))
 }
 
-/// Whether the page links to the home page. In a frame the link would open inside the frame, after a form
-/// post the form would be lost, and after a refused switch the person would continue in the application as
-/// another person.
+/// Whether the page links to the home page. In a frame the link would open inside the frame, after a
+/// form post the form would be lost, and after a refused switch the person would continue in the
+/// application as another person.
 fn has_home_link(cause: Cause) -> bool {
     !matches!(
         cause,
@@ -249,13 +249,13 @@ pub(super) fn adapt_cookies(response: &mut Response<Body>, request_headers: &Hea
     if !response.headers().contains_key(SET_COOKIE) {
         return;
     }
-    let agent =
+    let user_agent =
         super::browser::single_header_lossy(request_headers, "user-agent").unwrap_or_default();
     if let http::header::Entry::Occupied(mut cookies) = response.headers_mut().entry(SET_COOKIE) {
         for cookie in cookies.iter_mut() {
             let text = cookie
                 .to_str()
-                .map(|text| adapt_to_user_agent(text, &agent));
+                .map(|text| adapt_to_user_agent(text, &user_agent));
             if let Ok(std::borrow::Cow::Owned(text)) = text
                 && let Ok(adapted) = HeaderValue::try_from(text)
             {

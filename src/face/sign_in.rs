@@ -205,8 +205,8 @@ pub(super) fn renewed_cookie(
     let mut claims = verified.find(is_of_caller)?.claims;
     claims.issued_at = claims.issued_at.max(person.confirmed_at);
     let cookie = reissue_cookie(site, &claims, now)?;
-    let agent = super::browser::single_header_lossy(headers, "user-agent").unwrap_or_default();
-    Some(cookie::adapt_to_user_agent(&cookie, &agent).into_owned())
+    let user_agent = super::browser::single_header_lossy(headers, "user-agent").unwrap_or_default();
+    Some(cookie::adapt_to_user_agent(&cookie, &user_agent).into_owned())
 }
 
 /// The `Set-Cookie` header of an existing session.
@@ -232,8 +232,8 @@ struct Target {
 }
 
 impl Target {
-    /// Reads `rd` (the return address), `k` (the nonce) and `f` (for a frame). A path in `rd` is relative to
-    /// the requested host; a return address on another site is ignored.
+    /// Reads `rd` (the return address), `k` (the nonce) and `f` (for a frame). A path in `rd` is
+    /// relative to the requested host; a return address on another site is ignored.
     fn from_query(context: &RequestContext<'_>, query: &Fields) -> Self {
         let return_to = target::return_to(context, query);
         let nonce = query.one("k").ok().flatten().and_then(NonceHash::parse);

@@ -1,5 +1,5 @@
-//! The settings of `[connector.ID]`, the kinds of connectors, and `Connector`: the login protocol with one
-//! source.
+//! The settings of `[connector.ID]`, the kinds of connectors, and `Connector`: the login protocol with
+//! one source.
 
 use std::fmt::Debug;
 use std::path::PathBuf;

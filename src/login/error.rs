@@ -81,8 +81,8 @@ impl LoginError {
         }
     }
 
-    /// Whether a repetition of the response would always get this error. A wrong password may become right,
-    /// if an administrator changes it at the source.
+    /// Whether a repetition of the response would always get this error. A wrong password may become
+    /// right, if an administrator changes it at the source.
     pub(super) fn is_final(&self) -> bool {
         let is_wrong_password = matches!(
             self,

@@ -62,8 +62,8 @@ struct RateLimits {
     all: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
 }
 
-/// The limits of front-channel logouts. Any client can send them for any connector, so each connector has its own
-/// limit.
+/// The limits of front-channel logouts. Any client can send them for any connector, so each connector
+/// has its own limit.
 #[derive(Debug)]
 struct LogoutLimits {
     client: Rates,

@@ -198,7 +198,8 @@ impl fmt::Debug for Pending {
 /// Why the sealed state of a login cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PendingError {
-    /// The flow cookie is missing: the callback is in another browser, or the cookie was blocked or cleared.
+    /// The flow cookie is missing: the callback is in another browser, or the cookie was blocked or
+    /// cleared.
     #[error("the browser sent no flow cookie for this login")]
     Missing,
     /// It was not sealed by this site, or it was sealed for another login or connector.

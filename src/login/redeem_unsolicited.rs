@@ -1,8 +1,9 @@
 //! Logins that a provider starts: redeems the token that a browser brings to the entry point, and
 //! mints the session.
 //!
-//! Any page can send a browser to the entry point with a token of its own choice. So redeeming and minting
-//! are separate steps: if another person is signed in, the face asks for confirmation between them.
+//! Any page can send a browser to the entry point with a token of its own choice. So redeeming and
+//! minting are separate steps: if another person is signed in, the face asks for confirmation between
+//! them.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,8 +18,8 @@ pub use spent::SpentTickets;
 /// The lifetime of a ticket, in seconds.
 pub const TICKET_AGE_MAX_S: u64 = 60;
 
-/// How long after its expiry a ticket stays recorded as used in the store: the largest tolerated difference
-/// between the clocks of several processes.
+/// How long after its expiry a ticket stays recorded as used in the store: the largest tolerated
+/// difference between the clocks of several processes.
 const CLOCK_DIFFERENCE_MAX: Duration = Duration::from_secs(300);
 
 /// The lifetime of a nonce cookie, in seconds: the longest login and its ticket.

@@ -32,7 +32,8 @@ pub enum Cause {
     TooLargePartlySent,
     /// Too many logins from this client, or in total.
     TooManyLogins,
-    /// The browser sent no flow cookie: cookies are blocked, or the login began in another browser or app.
+    /// The browser sent no flow cookie: cookies are blocked, or the login began in another browser or
+    /// app.
     FlowCookieMissing,
     /// The login began too long ago.
     LoginExpired,
@@ -87,7 +88,6 @@ pub enum Cause {
 /// The main button of a problem page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NextStep {
-    /// Repeats the request.
     Retry,
     /// Begins a new login.
     SignIn,
@@ -182,7 +182,6 @@ impl Cause {
         }
     }
 
-    /// A short title.
     pub fn title(self, lang: Lang) -> &'static str {
         texts::of(lang).causes.of(self).title
     }

@@ -13,7 +13,6 @@ pub enum Lang {
     /// 简体中文.
     #[default]
     Zh,
-    /// English.
     En,
 }
 

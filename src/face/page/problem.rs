@@ -6,7 +6,6 @@ use super::cause::NextStep;
 use super::texts::ProblemText;
 use super::{Cause, Href, Lang, Layout, Page, PageInfo, PagePolicy, render_page, texts};
 
-/// A problem page.
 #[derive(Clone, Debug)]
 pub struct ProblemPage<'a> {
     pub info: PageInfo<'a>,
@@ -30,8 +29,8 @@ struct ProblemTemplate<'a> {
 }
 
 impl ProblemPage<'_> {
-    /// Renders the page. Only [`Cause::FrameNeedsLogin`] and [`Cause::FormNeedsLogin`] may be framed; old browsers
-    /// do not say whether a form was sent from a frame.
+    /// Renders the page. Only [`Cause::FrameNeedsLogin`] and [`Cause::FormNeedsLogin`] may be framed;
+    /// old browsers do not say whether a form was sent from a frame.
     pub fn render(&self, lang: Lang) -> Page {
         let texts = texts::of(lang);
         let (next_label, policy) = match self.cause.next_step() {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-/// A problem document.
 #[derive(Clone, Copy, Debug)]
 pub struct ProblemJson<'a> {
     pub status: u16,

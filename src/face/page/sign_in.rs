@@ -5,7 +5,6 @@ use askama::Template;
 use super::{Href, Lang, Layout, Page, PageInfo, PagePolicy, PersonName, render_page};
 use crate::login::connector::LocalizedText;
 
-/// The sign-in page.
 #[derive(Clone, Debug)]
 pub struct SignInPage<'a> {
     pub info: PageInfo<'a>,

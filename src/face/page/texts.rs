@@ -51,7 +51,6 @@ pub(super) struct Texts {
     pub(super) causes: Causes,
 }
 
-/// The sign-in page.
 #[derive(Debug)]
 pub(super) struct SignIn {
     pub(super) title: &'static str,
@@ -120,7 +119,6 @@ pub(super) struct Forbidden {
 /// The consent page before a session is transferred to another host or to a frame.
 #[derive(Debug)]
 pub(super) struct CrossHost {
-    /// The window title.
     pub(super) window_title: &'static str,
     /// The question; encloses the host.
     pub(super) title: AroundName,

@@ -23,12 +23,12 @@ pub(super) fn refused(
 ) -> LoggedResponse {
     let reason = format!("bad token: {}", error_chain(why));
     if context.site.gate.bearers.may_log_refusal() {
-        let agent = context.head.headers.get(http::header::USER_AGENT);
+        let user_agent = context.head.headers.get(http::header::USER_AGENT);
         context.services.telemetry.audit(&AuditRecord {
             request_id: Some(context.id.as_str()),
             issuer: issuer.map(IssuerId::as_str),
             client: Some(context.head.client_ip),
-            user_agent: agent.map(|agent| String::from_utf8_lossy(agent.as_bytes())),
+            user_agent: user_agent.map(|value| String::from_utf8_lossy(value.as_bytes())),
             reason: Some(&reason),
             ..AuditRecord::new(AuditEvent::Refused, context.head.received_at)
         });

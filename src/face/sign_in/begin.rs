@@ -60,12 +60,15 @@ pub(super) async fn begin_automatically(
     mode: Option<Mode>,
 ) -> Result<Response<Body>, Option<SignInReason>> {
     let mut entries = target::allowed_connectors(context, target);
-    let agent = user_agent(context);
-    entries.retain(|entry| entry.auto_starts_for(&agent));
+    let user_agent = user_agent(context);
+    entries.retain(|entry| entry.auto_starts_for(&user_agent));
     // Inside a provider's own app, its connector takes precedence over one with `auto_login =
     // "always"`.
-    if entries.iter().any(|entry| entry.is_app_of_source(&agent)) {
-        entries.retain(|entry| entry.is_app_of_source(&agent));
+    if entries
+        .iter()
+        .any(|entry| entry.is_app_of_source(&user_agent))
+    {
+        entries.retain(|entry| entry.is_app_of_source(&user_agent));
     }
     match entries.as_slice() {
         [entry] if !is_redirect_loop(context, target) => {
@@ -188,11 +191,11 @@ pub(super) fn begin_failed(
     if matches!(error, LoginError::Connector(_)) {
         audit::login_failed(context, &entry.id, error);
     }
-    let again = Href::new(format!("{}/sign_in", context.site.prefix));
+    let sign_in_link = Href::new(format!("{}/sign_in", context.site.prefix));
     reply::login_problem(
         context,
         audit::cause_of(error),
-        Some(again),
+        Some(sign_in_link),
         Some(&entry.display_name),
     )
 }

@@ -358,6 +358,6 @@ fn failure(
 ) -> Response<Body> {
     let query = target.map(|target| target.query_string(&context.site.external_url, ""));
     let query = query.filter(|query| query.len() > 1).unwrap_or_default();
-    let again = Href::new(format!("{}/sign_in{query}", context.site.prefix));
-    reply::login_problem(context, cause, Some(again), connector_name)
+    let sign_in_link = Href::new(format!("{}/sign_in{query}", context.site.prefix));
+    reply::login_problem(context, cause, Some(sign_in_link), connector_name)
 }

@@ -14,8 +14,8 @@ use crate::request::policy::unmet_demand;
 use crate::store::{RevocationScope, SessionKey};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
-/// If an authentication exceeds `max_age` by less than this at the callback, in milliseconds, it counts as
-/// too old and not as too weak: it covers clock differences and the redirect from the provider.
+/// If an authentication exceeds `max_age` by less than this at the callback, in milliseconds, it counts
+/// as too old and not as too weak: it covers clock differences and the redirect from the provider.
 const AUTH_AGE_TOLERANCE_MS: i64 = 120_000;
 
 /// Records the login, ends the previous session of this browser, and sets the cookies of the new one.
@@ -146,8 +146,13 @@ pub(super) fn auth_too_weak_page(
     target: &Target,
 ) -> Response<Body> {
     let query = target.query_string(&context.site.external_url, "");
-    let again = Href::new(format!("{}/sign_in{query}", context.site.prefix));
+    let sign_in_link = Href::new(format!("{}/sign_in{query}", context.site.prefix));
     let entry = context.site.login.entry(&finished.via);
     let connector_name = entry.map(|entry| entry.display_name.as_str());
-    reply::login_problem(context, Cause::AuthTooWeak, Some(again), connector_name)
+    reply::login_problem(
+        context,
+        Cause::AuthTooWeak,
+        Some(sign_in_link),
+        connector_name,
+    )
 }

@@ -147,8 +147,8 @@ fn require_navigation(context: &RequestContext<'_>) -> Result<(), Box<LoggedResp
     }
     let response = match request_kind(head) {
         RequestKind::Embedded => {
-            let again = Href::new(format!("{}/sign_in", context.site.prefix));
-            reply::problem(context, Cause::FrameNeedsLogin, Some(again))
+            let sign_in_link = Href::new(format!("{}/sign_in", context.site.prefix));
+            reply::problem(context, Cause::FrameNeedsLogin, Some(sign_in_link))
         }
         RequestKind::Navigation | RequestKind::Fetch => {
             let (status, title) = (StatusCode::UNAUTHORIZED, "Only for browser navigations");
@@ -361,6 +361,11 @@ fn login_failed(
 }
 
 fn failure(context: &RequestContext<'_>, entry: &ConnectorEntry, cause: Cause) -> Response<Body> {
-    let again = Href::new(format!("{}/sign_in", context.site.prefix));
-    reply::login_problem(context, cause, Some(again), Some(&entry.display_name))
+    let sign_in_link = Href::new(format!("{}/sign_in", context.site.prefix));
+    reply::login_problem(
+        context,
+        cause,
+        Some(sign_in_link),
+        Some(&entry.display_name),
+    )
 }

@@ -19,8 +19,8 @@ const LOGINS_MAX: usize = 5;
 /// The total length of the flow cookies in the `Cookie` header, in bytes.
 const LINE_BYTES_MAX: usize = 6 * 1024;
 
-/// How many flow cookies of a request are read: four times as many as a browser keeps. An attacker may set
-/// more, and each one would be decrypted, or cleared by a header of the response.
+/// How many flow cookies of a request are read: four times as many as a browser keeps. An attacker may
+/// set more, and each one would be decrypted, or cleared by a header of the response.
 const COOKIES_READ_MAX: usize = 4 * 2 * LOGINS_MAX;
 
 /// The longest value of one cookie, in bytes. Browsers drop cookies whose name and value exceed

@@ -1,12 +1,12 @@
 //! Sign-in inside a frame of another site.
 //!
 //! Browsers partition the cookies of a third-party frame from those of a tab. The page in the frame
-//! sets a nonce cookie, opens a tab for the sign-in, and receives a ticket for that nonce from the
-//! tab by `postMessage`, which the browser delivers to one origin only. The page posts the ticket and
-//! receives a session cookie of its own. The person is asked first: unless the configuration names the
-//! allowed sites, any site may frame the page, and a script of an application can open the tab.
-//! If an application shares the origin of the tab, its scripts could answer the question themselves, so
-//! no ticket is issued there.
+//! sets a nonce cookie, opens a tab for the sign-in, and receives a ticket for that nonce from the tab
+//! by `postMessage`, which the browser delivers only to the origin that the sender names. The page
+//! posts the ticket and receives a session cookie of its own. The person is asked first: unless the
+//! configuration names the allowed sites, any site may frame the page, and a script of an application
+//! can open the tab. If an application shares the origin of the tab, its scripts could answer the
+//! question themselves, so no ticket is issued there.
 
 use http::{Response, StatusCode};
 use percent_encoding::utf8_percent_encode;
@@ -30,8 +30,8 @@ pub(super) fn is_requested(context: &RequestContext<'_>, query: &Fields) -> bool
     query.one(name) == Ok(Some(value)) && may_issue_ticket(context)
 }
 
-/// Whether the response may contain a ticket for a frame: it is shown in a tab, so no script reads
-/// it. Old browsers do not send the header and are accepted.
+/// Whether the response may contain a ticket for a frame: it is shown in a tab, so no script reads it.
+/// Old browsers do not send `Sec-Fetch-Dest`, so they get no ticket.
 pub(super) fn may_issue_ticket(context: &RequestContext<'_>) -> bool {
     context.site.allows_framed_sign_in && opens_in_tab(context.head)
 }
@@ -65,8 +65,12 @@ pub(super) fn own_page(context: &RequestContext<'_>, return_to: &ReturnTo) -> Re
 }
 
 /// The page for a frame whose ticket was refused.
-pub(super) fn ticket_failed(context: &RequestContext<'_>, to: Option<&str>) -> Response<Body> {
-    let return_to = format!("{}{}", context.head.origin(), to.unwrap_or("/"));
+pub(super) fn ticket_refused(
+    context: &RequestContext<'_>,
+    return_path: Option<&str>,
+) -> Response<Body> {
+    let return_path = return_path.unwrap_or("/");
+    let return_to = format!("{}{return_path}", context.head.origin());
     page(context, StatusCode::BAD_REQUEST, &return_to, true)
 }
 

@@ -197,10 +197,14 @@ async fn form_of_new_login(
 
 /// A form post from another site or by a script.
 fn foreign_form(context: &RequestContext<'_>, entry: &ConnectorEntry) -> Response<Body> {
-    let again = password_form::form_url(context, entry, &Target::default()).map(Href::new);
+    let sign_in_link = password_form::form_url(context, entry, &Target::default()).map(Href::new);
     let connector_name = Some(entry.display_name.as_str());
-    let mut response =
-        reply::login_problem(context, Cause::FlowCookieForged, again, connector_name);
+    let mut response = reply::login_problem(
+        context,
+        Cause::FlowCookieForged,
+        sign_in_link,
+        connector_name,
+    );
     *response.status_mut() = StatusCode::FORBIDDEN;
     response
 }

@@ -1,6 +1,6 @@
 //! Silent logins for routes with `reload_user`: before a page loads, the browser is redirected to the
-//! provider with `prompt=none`, and the provider returns the person who is signed in there. If the provider
-//! is unavailable, the session continues.
+//! provider with `prompt=none`, and the provider returns the person who is signed in there. If the
+//! provider is unavailable, the session continues.
 
 use std::time::Duration;
 
@@ -24,8 +24,9 @@ use crate::request::gate::Caller;
 use crate::request::policy::Permit;
 use crate::store::ConnectorId;
 
-/// How long after a login an error of the provider that the browser delivers keeps the session. The person
-/// can forge such an error. Failures that menshen observes itself keep the session without a time limit.
+/// How long after a login an error of the provider that the browser delivers keeps the session. The
+/// person can forge such an error. Failures that menshen observes itself keep the session without a
+/// time limit.
 const BROWSER_REPORT_TRUSTED_FOR: Duration = Duration::from_secs(600);
 
 /// The reason in log entries of a request that is redirected to a silent login.
@@ -219,10 +220,15 @@ fn session_ended(
     else {
         // Another person is signed in at the provider and is not admitted.
         let query = target.query_string(&context.site.external_url, "");
-        let again = Href::new(format!("{}/sign_in{query}", context.site.prefix));
+        let sign_in_link = Href::new(format!("{}/sign_in{query}", context.site.prefix));
         let entry = context.site.login.entry(via);
         let connector_name = entry.map(|entry| entry.display_name.as_str());
-        return reply::login_problem(context, audit::cause_of(error), Some(again), connector_name);
+        return reply::login_problem(
+            context,
+            audit::cause_of(error),
+            Some(sign_in_link),
+            connector_name,
+        );
     };
     match &target.return_to {
         // The sign-in page does not load in frames; the page for unauthenticated requests does.

@@ -15,7 +15,8 @@ use crate::people::cookie;
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 
-/// Exchanges a ticket for a session cookie. The ticket is in the URL of a redirect, or in a form that menshen's page in a frame posts.
+/// Exchanges a ticket for a session cookie. The ticket is in the URL of a redirect, or in a form that
+/// menshen's page in a frame posts.
 pub(super) async fn answer<B>(
     context: &RequestContext<'_>,
     query: &Fields,
@@ -187,11 +188,11 @@ async fn refused(
     }
     audit::refused(context, None, &error);
     if frame::accepts_ticket(context) {
-        return LoggedResponse::own_path("bad ticket", frame::ticket_failed(context, return_path));
+        return LoggedResponse::own_path("bad ticket", frame::ticket_refused(context, return_path));
     }
-    let again = Href::new(return_path.unwrap_or("/"));
+    let retry_link = Href::new(return_path.unwrap_or("/"));
     LoggedResponse::own_path(
         "bad ticket",
-        reply::problem(context, Cause::InvalidTicket, Some(again)),
+        reply::problem(context, Cause::InvalidTicket, Some(retry_link)),
     )
 }

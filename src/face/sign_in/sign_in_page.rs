@@ -27,7 +27,7 @@ pub(super) fn page(
     caller: &Caller,
     reason: Option<SignInReason>,
 ) -> Response<Body> {
-    let agent = user_agent(context);
+    let user_agent = user_agent(context);
     let mut entries = target::allowed_connectors(context, target);
     let is_portal_only = !entries.is_empty();
     entries.retain(|entry| entry.can_begin_login());
@@ -44,7 +44,7 @@ pub(super) fn page(
             is_last_used: last_used == Some(entry.id.as_str()),
         }
     });
-    let (notices, hints) = hints(&entries, &agent);
+    let (notices, hints) = hints(&entries, &user_agent);
     let unmet = match caller {
         Caller::Person(person) => target::unmet_requirement(context, target, person),
         Caller::Anonymous(_) | Caller::Program(_) => None,
@@ -81,12 +81,12 @@ pub(super) fn page(
 /// The hints above and below the buttons, one of each per kind of connector.
 fn hints(
     entries: &[&Arc<ConnectorEntry>],
-    agent: &str,
+    user_agent: &str,
 ) -> (Vec<LocalizedText>, Vec<LocalizedText>) {
     let kinds: BTreeMap<_, _> = entries.iter().map(|it| (it.kind, &it.features)).collect();
     let all: Vec<_> = kinds
         .values()
-        .map(|features| features.hints(agent))
+        .map(|features| features.hints(user_agent))
         .collect();
     let above = all.iter().filter_map(|(above, _)| *above);
     let below = all.iter().filter_map(|(_, below)| *below);

@@ -74,8 +74,8 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
     LoggedResponse::own_path("sign_out", response)
 }
 
-/// The response if the session is revoked in this process, but not in the store. Other processes may still
-/// accept it, so the page says so.
+/// The response if the session is revoked in this process, but not in the store. Other processes may
+/// still accept it, so the page says so.
 fn store_failed(
     context: &RequestContext<'_>,
     session: &Session,

@@ -160,8 +160,8 @@ async fn start_with_connector(
     LoggedResponse::own_path("start", response)
 }
 
-/// Whether the caller is signed in although a check of a proxy found no session. A proxy that does not pass
-/// the cookie to its checks would redirect to the login again and again.
+/// Whether the caller is signed in although a check of a proxy found no session. A proxy that does not
+/// pass the cookie to its checks would redirect to the login again and again.
 async fn is_missed_by_proxy_check(context: &RequestContext<'_>, target: &Target) -> bool {
     let Ok(Caller::Person(person)) = caller(context).await else {
         return false;
@@ -180,8 +180,8 @@ async fn is_missed_by_proxy_check(context: &RequestContext<'_>, target: &Target)
     is_loop
 }
 
-/// The response in a frame: no login begins there, except a silent login of a signed-in person for a route
-/// with `reload_user`.
+/// The response in a frame: no login begins there, except a silent login of a signed-in person for a
+/// route with `reload_user`.
 async fn start_in_frame(
     context: &RequestContext<'_>,
     query: &Fields,
@@ -191,8 +191,8 @@ async fn start_in_frame(
         if let (true, Some(return_to)) = (frame::accepts_ticket(context), &target.return_to) {
             return LoggedResponse::own_path("embedded", frame::own_page(context, return_to));
         }
-        let again = Href::new(urls::sign_in(context));
-        let response = reply::problem(context, Cause::FrameNeedsLogin, Some(again));
+        let sign_in_link = Href::new(urls::sign_in(context));
+        let response = reply::problem(context, Cause::FrameNeedsLogin, Some(sign_in_link));
         LoggedResponse::own_path("embedded", response)
     };
     if !loads_in_frame(context.head)

@@ -159,8 +159,8 @@ pub(super) fn unmet_requirement(
     unmet_demand(route, via, proof, at, context.head.received_at)
 }
 
-/// The authentication request for a return address. The demands are read from its route and never from the
-/// URL, so a person who edits the URL can only select another route.
+/// The authentication request for a return address. The demands are read from its route and never from
+/// the URL, so a person who edits the URL can only select another route.
 pub(super) fn authn_request(
     context: &RequestContext<'_>,
     return_to: &ReturnTo,

@@ -18,8 +18,8 @@ pub trait ProviderLogout: Send + Sync {
     fn page(&self) -> Option<Url>;
 
     /// The URL that ends the source's own session (OpenID Connect RP-Initiated Logout 1.0) and then
-    /// redirects the browser to `return_url` with `state`; `None` if the source has none or does not answer
-    /// in time.
+    /// redirects the browser to `return_url` with `state`; `None` if the source has none or does not
+    /// answer in time.
     async fn end_session_url(
         &self,
         id_token: Option<&Secret<String>>,

@@ -194,8 +194,8 @@ impl Oidc {
         grant::authorize_url(endpoint, &own, &configured)
     }
 
-    /// Checks that the response comes from this issuer and belongs to this login (RFC 9207 §2.4), so that a
-    /// code of another provider is never sent to the token endpoint of this one.
+    /// Checks that the response comes from this issuer and belongs to this login (RFC 9207 §2.4), so
+    /// that a code of another provider is never sent to the token endpoint of this one.
     fn check_response(
         &self,
         metadata: &Metadata,

@@ -1,4 +1,5 @@
-//! The end of a login that a portal started: the session, or first the question whether to switch accounts.
+//! The end of a login that a portal started: the session, or first the question whether to switch
+//! accounts.
 
 use http::header::REFERRER_POLICY;
 use http::{HeaderValue, StatusCode};
@@ -83,8 +84,8 @@ fn ask_to_switch(
 ) -> LoggedResponse {
     if loads_in_frame(context.head) {
         // In a frame another page could cover the button (clickjacking).
-        let again = Href::new(format!("{}/sign_in", context.site.prefix));
-        let page = reply::problem(context, Cause::FrameNeedsLogin, Some(again));
+        let sign_in_link = Href::new(format!("{}/sign_in", context.site.prefix));
+        let page = reply::problem(context, Cause::FrameNeedsLogin, Some(sign_in_link));
         return LoggedResponse::own_path("embedded", page);
     }
     let login = &context.site.login;
@@ -117,9 +118,9 @@ fn ask_to_switch(
     LoggedResponse::own_path("asks to switch accounts", response)
 }
 
-/// The response if the flow cookie is missing, expired or forged. A person who pressed the button twice is
-/// already signed in to the account that they confirmed, and is redirected. Another person is not, because
-/// they would continue in the application with a session that is not theirs.
+/// The response if the flow cookie is missing, expired or forged. A person who pressed the button twice
+/// is already signed in to the account that they confirmed, and is redirected. Another person is not,
+/// because they would continue in the application with a session that is not theirs.
 pub(super) fn without_pending(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,

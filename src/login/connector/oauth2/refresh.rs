@@ -57,7 +57,8 @@ impl TokenRefresh for OAuth2 {
             Err(ConnectorError::Misconfigured { source, .. }) if source.code == 401 => {
                 Err(RefreshError::Gone(Box::new(source)))
             }
-            // The old refresh token is used up, so the new tokens are stored although the profile is missing.
+            // The old refresh token is used up, so the new tokens are stored although the profile is
+            // missing.
             Err(error) => {
                 let error = crate::telemetry::error_chain(&error).to_string();
                 tracing::warn!(error, "a session is refreshed without a new profile");

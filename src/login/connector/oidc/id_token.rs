@@ -106,7 +106,8 @@ impl IdTokenError {
         }
     }
 
-    /// Whether a later token of the same person may be valid, because keys are not available or clocks differ.
+    /// Whether a later token of the same person may be valid, because keys are not available or clocks
+    /// differ.
     pub(super) fn is_temporary(&self) -> bool {
         let is_any = [
             matches!(self, Self::Token(TokenError::KeysUnavailable(_))),

@@ -25,9 +25,10 @@ struct RefreshResult {
 
 #[async_trait]
 impl TokenRefresh for Oidc {
-    /// Without a refresh token the access token is used until it expires. New tokens are returned even if
-    /// userinfo cannot be fetched, because the old refresh token is used up. But if userinfo is needed and
-    /// the new access token has already expired, the refresh fails and the new tokens are lost.
+    /// Without a refresh token the access token is used until it expires. New tokens are returned even
+    /// if userinfo cannot be fetched, because the old refresh token is used up. But if userinfo is
+    /// needed and the new access token has already expired, the refresh fails and the new tokens are
+    /// lost.
     async fn refresh(
         &self,
         subject: &Subject,
@@ -72,8 +73,8 @@ impl TokenRefresh for Oidc {
 }
 
 impl Oidc {
-    /// Redeems the refresh token. A new ID token must name the same person. If it cannot be verified for a
-    /// temporary reason, the stored one is used instead.
+    /// Redeems the refresh token. A new ID token must name the same person. If it cannot be verified
+    /// for a temporary reason, the stored one is used instead.
     async fn redeem_refresh_token(
         &self,
         metadata: &Metadata,
@@ -122,8 +123,8 @@ impl Oidc {
         }
     }
 
-    /// The current userinfo, if the endpoint is used and responds. If the endpoint refuses an access token
-    /// that has not expired, the provider has ended the person's access.
+    /// The current userinfo, if the endpoint is used and responds. If the endpoint refuses an access
+    /// token that has not expired, the provider has ended the person's access.
     async fn fetch_userinfo(
         &self,
         metadata: &Metadata,

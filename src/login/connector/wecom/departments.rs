@@ -44,8 +44,8 @@ impl Departments {
         Self(Cached::new(clock))
     }
 
-    /// The tree; `load` is called if it is too old. Never fails: after an error the last tree is used, and
-    /// without any tree the ID of a department is its name.
+    /// The tree; `load` is called if it is too old. Never fails: after an error the last tree is used,
+    /// and without any tree the ID of a department is its name.
     pub(super) async fn tree<F>(&self, load: impl FnOnce() -> F) -> Arc<DepartmentTree>
     where
         F: Future<Output = Result<Vec<Value>, ApiError>>,
