@@ -222,7 +222,7 @@ fn reissue_cookie(site: &Site, claims: &VerifiedClaims, now: Timestamp) -> Optio
 /// The parameters of a login: the return address, the nonce that the ticket is bound to, and hints for
 /// the provider.
 #[derive(Clone, Debug, Default)]
-struct Target {
+struct LoginTarget {
     return_to: Option<ReturnTo>,
     /// The nonce of the host or the frame that needs a ticket.
     ticket_for: Option<NonceHash>,
@@ -231,7 +231,7 @@ struct Target {
     hints: LoginHints,
 }
 
-impl Target {
+impl LoginTarget {
     /// Reads `rd` (the return address), `k` (the nonce) and `f` (for a frame). A path in `rd` is
     /// relative to the requested host; a return address on another site is ignored.
     fn from_query(context: &RequestContext<'_>, query: &Fields) -> Self {

@@ -7,7 +7,7 @@ use http::Response;
 use super::super::page::{Href, SignInReason};
 use super::super::{RequestContext, reply};
 use super::{
-    Target, audit, challenge, flow_cookies, password_form, sign_in_page, target, user_agent,
+    LoginTarget, audit, challenge, flow_cookies, password_form, sign_in_page, target, user_agent,
 };
 use crate::login::pending::Mode;
 use crate::login::{BeginRequest, BegunLogin, ConnectorEntry, LoginError};
@@ -37,7 +37,7 @@ pub(super) struct BeginOptions {
 /// automatically, else to the sign-in page.
 pub(super) async fn begin_or_choose(
     context: &RequestContext<'_>,
-    target: &Target,
+    target: &LoginTarget,
     needed: &LoginNeeded,
 ) -> Response<Body> {
     match begin_automatically(context, target, None).await {
@@ -56,7 +56,7 @@ pub(super) async fn begin_or_choose(
 /// with the reason when a redirect loop was detected.
 pub(super) async fn begin_automatically(
     context: &RequestContext<'_>,
-    target: &Target,
+    target: &LoginTarget,
     mode: Option<Mode>,
 ) -> Result<Response<Body>, Option<SignInReason>> {
     let mut entries = target::allowed_connectors(context, target);
@@ -101,7 +101,7 @@ pub(super) fn automatic_options(mode: Option<Mode>) -> BeginOptions {
 pub(super) async fn begin_login(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    target: &Target,
+    target: &LoginTarget,
     options: BeginOptions,
 ) -> Response<Body> {
     match try_begin_login(context, entry, target, options).await {
@@ -114,7 +114,7 @@ pub(super) async fn begin_login(
 pub(super) async fn try_begin_login(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    target: &Target,
+    target: &LoginTarget,
     options: BeginOptions,
 ) -> Result<Response<Body>, LoginError> {
     if let Some(form) = password_form::form_url(context, entry, target) {
@@ -127,7 +127,7 @@ pub(super) async fn try_begin_login(
 pub(super) async fn begin_login_on_this_page(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    target: &Target,
+    target: &LoginTarget,
     options: BeginOptions,
 ) -> Result<Response<Body>, LoginError> {
     let begun = begin_without_response(context, entry, target, options).await?;
@@ -138,7 +138,7 @@ pub(super) async fn begin_login_on_this_page(
 pub(super) async fn begin_without_response(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    target: &Target,
+    target: &LoginTarget,
     options: BeginOptions,
 ) -> Result<BegunLogin, LoginError> {
     let return_to = target.return_to_or_default(context, entry);
@@ -160,7 +160,7 @@ pub(super) async fn begin_without_response(
 
 /// Whether another automatic login would loop: this browser began one for the same return address within
 /// [`LOOP_WINDOW`], and it did not finish.
-pub(super) fn is_redirect_loop(context: &RequestContext<'_>, target: &Target) -> bool {
+pub(super) fn is_redirect_loop(context: &RequestContext<'_>, target: &LoginTarget) -> bool {
     has_unfinished_login(context, target, false)
 }
 
@@ -168,7 +168,7 @@ pub(super) fn is_redirect_loop(context: &RequestContext<'_>, target: &Target) ->
 /// the same return address, and silent or not.
 pub(super) fn has_unfinished_login(
     context: &RequestContext<'_>,
-    target: &Target,
+    target: &LoginTarget,
     silent: bool,
 ) -> bool {
     flow_cookies::pending_logins(context).any(|pending| {

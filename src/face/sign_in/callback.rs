@@ -11,7 +11,7 @@ use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
 use super::begin::{self, BeginOptions};
 use super::complete::{self, InsufficientAuth};
-use super::{Target, audit, caller, flow_cookies, read_body_within, reconfirm, ticket};
+use super::{LoginTarget, audit, caller, flow_cookies, read_body_within, reconfirm, ticket};
 use crate::login::connector::{AuthnResponse, Callback, CallbackMethod, ConnectorError};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, InvalidFlowId, Mode, Pending, PendingError};
@@ -178,12 +178,12 @@ async fn finish_and_respond(
 }
 
 /// The target of the pending login, for a retry.
-pub(super) fn target_of(pending: &Pending) -> Target {
-    Target {
+pub(super) fn target_of(pending: &Pending) -> LoginTarget {
+    LoginTarget {
         return_to: Some(pending.return_to.clone()),
         ticket_for: pending.ticket_for.clone(),
         for_frame: pending.for_frame,
-        ..Target::default()
+        ..LoginTarget::default()
     }
 }
 
@@ -268,7 +268,7 @@ async fn complete_login(
     replaces: Option<SessionKey>,
     retry: Option<BeginOptions>,
     mode: Mode,
-    target: &Target,
+    target: &LoginTarget,
 ) -> LoggedResponse {
     let entry = context.site.login.entry(&finished.via);
     let (reason, mut response) =
@@ -291,7 +291,7 @@ fn redirect_to_target(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
     mode: Mode,
-    target: &Target,
+    target: &LoginTarget,
 ) -> Response<Body> {
     let mut to = ticket::next_url(context, &finished.return_to, target, &finished.claims);
     // A browser appends the fragment of the previous URL to a redirect target without one (Fetch,
@@ -353,7 +353,7 @@ async fn without_pending(
 fn failure(
     context: &RequestContext<'_>,
     cause: Cause,
-    target: Option<&Target>,
+    target: Option<&LoginTarget>,
     connector_name: Option<&str>,
 ) -> Response<Body> {
     let query = target.map(|target| target.query_string(&context.site.external_url, ""));

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::super::page::{Href, PostPage};
 use super::super::{RequestContext, reply};
-use super::{Target, flow_cookies, password_form};
+use super::{LoginTarget, flow_cookies, password_form};
 use crate::login::connector::Challenge;
 use crate::login::fields::Fields;
 use crate::login::{BegunLogin, ConnectorEntry};
@@ -15,7 +15,7 @@ use crate::request::Body;
 pub(super) fn answer(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    target: &Target,
+    target: &LoginTarget,
     begun: &BegunLogin,
 ) -> Response<Body> {
     let mut response = match &begun.challenge {

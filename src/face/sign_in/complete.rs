@@ -4,7 +4,7 @@ use http::Response;
 
 use super::super::page::{Cause, Href};
 use super::super::{RequestContext, reply};
-use super::{Target, audit, begin, sign_in_page, target};
+use super::{LoginTarget, audit, begin, sign_in_page, target};
 use crate::clock::Timestamp;
 use crate::login::FinishedLogin;
 use crate::people::session::Session;
@@ -143,7 +143,7 @@ pub(super) fn insufficient_auth(
 pub(super) fn auth_too_weak_page(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
-    target: &Target,
+    target: &LoginTarget,
 ) -> Response<Body> {
     let query = target.query_string(&context.site.external_url, "");
     let sign_in_link = Href::new(format!("{}/sign_in{query}", context.site.prefix));

@@ -7,7 +7,7 @@ use percent_encoding::utf8_percent_encode;
 use super::super::page::{Cause, FragmentPage, Href};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
-use super::Target;
+use super::LoginTarget;
 use crate::login::fields::Fields;
 use crate::login::ticket::{NONCE_AGE_MAX_S, Nonce};
 use crate::request::Body;
@@ -25,7 +25,7 @@ pub(super) fn redirect_to_login_host(
     context: &RequestContext<'_>,
     page: &str,
     query: &Fields,
-    target: &Target,
+    target: &LoginTarget,
 ) -> LoggedResponse {
     let (name, value) = REDIRECTED_MARK;
     if has_login_hostname(context) && query.one(name) == Ok(Some(value)) {
@@ -96,7 +96,11 @@ pub(super) fn set_nonce_cookie(
 }
 
 /// Redirects a request for an own page to the login host, with its return address or this host's root.
-fn redirect_own_page(context: &RequestContext<'_>, page: &str, target: &Target) -> Response<Body> {
+fn redirect_own_page(
+    context: &RequestContext<'_>,
+    page: &str,
+    target: &LoginTarget,
+) -> Response<Body> {
     let return_to = target.return_to.as_ref();
     let rd = return_to.map(|return_to| return_to.absolute(&context.site.external_url));
     let rd = rd.unwrap_or_else(|| format!("{}/", context.head.origin()));

@@ -17,7 +17,7 @@ use super::super::browser::{
 use super::super::page::{Cause, Href};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
-use super::{Target, audit, caller, flow_cookies, is_own_form_post, read_body_within};
+use super::{LoginTarget, audit, caller, flow_cookies, is_own_form_post, read_body_within};
 use crate::login::connector::{AuthnResponse, ConnectorError, EntryPoint};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, Pending, PendingError};
@@ -236,7 +236,7 @@ async fn redeem(
         return LoggedResponse::own_path("repeated", reply::see_other(&to));
     }
     let fields_with_rd = if form.has("rd") { &form } else { query };
-    let target = Target::from_query(context, fields_with_rd);
+    let target = LoginTarget::from_query(context, fields_with_rd);
     let return_to = target.return_to_or_default(context, entry);
     let fields = if form.has(&point.parameter) {
         form

@@ -14,7 +14,8 @@ use super::super::page::Cause;
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
 use super::{
-    Target, audit, begin, caller_or_bearer, complete, flow_cookies, read_body, target, user_agent,
+    LoginTarget, audit, begin, caller_or_bearer, complete, flow_cookies, read_body, target,
+    user_agent,
 };
 use crate::login::connector::AuthnResponse;
 use crate::login::fields::Fields;
@@ -94,7 +95,7 @@ pub(super) async fn login_config(
     if let Err(logged) = require_login_host(context, &origin) {
         return *logged;
     }
-    let target = Target::from_query(context, query);
+    let target = LoginTarget::from_query(context, query);
     let entry = context.site.login.entry(via);
     let return_to = match entry {
         Some(entry) => target.return_to_or_default(context, entry),

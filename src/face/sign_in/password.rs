@@ -10,7 +10,7 @@ use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
 use super::begin::{self, BeginOptions};
 use super::password_form::{self, FormContents};
-use super::{Target, audit, callback, caller, flow_cookies, is_own_form_post, read_body};
+use super::{LoginTarget, audit, callback, caller, flow_cookies, is_own_form_post, read_body};
 use crate::login::connector::{AuthnResponse, ConnectorError, RefusalReason};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PendingError};
@@ -38,9 +38,9 @@ impl<'a> PasswordForm<'a> {
         })
     }
 
-    fn target(&self, context: &RequestContext<'_>) -> Target {
+    fn target(&self, context: &RequestContext<'_>) -> LoginTarget {
         let fields = vec![("rd".to_owned(), self.return_to.to_owned())];
-        Target::from_query(context, &Fields::new(fields))
+        LoginTarget::from_query(context, &Fields::new(fields))
     }
 
     fn answer(&self, context: &RequestContext<'_>) -> AuthnResponse {
@@ -84,7 +84,7 @@ where
         _ => None,
     };
     let Some(submitted) = form.as_ref().and_then(PasswordForm::parse) else {
-        let target = Target::default();
+        let target = LoginTarget::default();
         let page = form_of_new_login(context, entry, &target, "", PasswordNotice::Incomplete).await;
         return LoggedResponse::own_path("incomplete form", page);
     };
@@ -175,7 +175,7 @@ async fn without_pending(
 async fn form_of_new_login(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    target: &Target,
+    target: &LoginTarget,
     login: &str,
     notice: PasswordNotice,
 ) -> Response<Body> {
@@ -197,7 +197,8 @@ async fn form_of_new_login(
 
 /// A form post from another site or by a script.
 fn foreign_form(context: &RequestContext<'_>, entry: &ConnectorEntry) -> Response<Body> {
-    let sign_in_link = password_form::form_url(context, entry, &Target::default()).map(Href::new);
+    let sign_in_link =
+        password_form::form_url(context, entry, &LoginTarget::default()).map(Href::new);
     let connector_name = Some(entry.display_name.as_str());
     let mut response = reply::login_problem(
         context,

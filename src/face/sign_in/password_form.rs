@@ -5,7 +5,7 @@ use http::{Method, Response, StatusCode};
 use super::super::browser::{RequestKind, request_kind};
 use super::super::page::{Href, PasswordNotice, PasswordPage};
 use super::super::{RequestContext, reply};
-use super::{Target, target};
+use super::{LoginTarget, target};
 use crate::login::ConnectorEntry;
 use crate::login::fields::Fields;
 use crate::login::pending::FlowId;
@@ -16,7 +16,7 @@ use crate::store::ConnectorId;
 pub(super) fn form_url(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    target: &Target,
+    target: &LoginTarget,
 ) -> Option<String> {
     let first = format!("connector={}", entry.id);
     let query = target.query_string(&context.site.external_url, &first);
@@ -53,7 +53,7 @@ pub(super) struct FormContents<'a> {
 pub(super) fn page(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    target: &Target,
+    target: &LoginTarget,
     flow: &FlowId,
     contents: &FormContents<'_>,
 ) -> Response<Body> {

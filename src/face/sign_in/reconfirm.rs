@@ -12,7 +12,7 @@ use super::super::record::LoggedResponse;
 use super::super::urls;
 use super::super::{RequestContext, reply};
 use super::begin::{self, BeginOptions};
-use super::{Target, audit, caller, complete, cross_host, sign_in_page, ticket, user_agent};
+use super::{LoginTarget, audit, caller, complete, cross_host, sign_in_page, ticket, user_agent};
 use crate::clock::Timestamp;
 use crate::login::connector::{ConnectorError, RefusalReason};
 use crate::login::return_to::ReturnTo;
@@ -76,9 +76,9 @@ async fn silent_login(context: &RequestContext<'_>, permit: &Permit) -> SilentLo
         return SilentLogin::Skip(false);
     };
     if context.site.is_login_host(context.head) {
-        let target = Target {
+        let target = LoginTarget {
             return_to: ReturnTo::parse(&urls::requested_target(context.head), context.site),
-            ..Target::default()
+            ..LoginTarget::default()
         };
         if loads_in_frame(context.head) || !permit.route().keep_fragment {
             return begin_silent_login(context, entry, &target, person).await;
@@ -93,7 +93,7 @@ async fn silent_login(context: &RequestContext<'_>, permit: &Permit) -> SilentLo
 /// The response at `/start` for a signed-in person whose route has `reload_user`.
 pub(super) async fn at_start(
     context: &RequestContext<'_>,
-    target: &Target,
+    target: &LoginTarget,
     return_to: &ReturnTo,
     person: &Person,
 ) -> LoggedResponse {
@@ -135,7 +135,7 @@ fn silent_login_connector<'a>(
 async fn begin_silent_login(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    target: &Target,
+    target: &LoginTarget,
     person: &Person,
 ) -> SilentLogin {
     let session = &person.session;
@@ -163,7 +163,7 @@ async fn begin_silent_login(
 pub(super) async fn silent_login_failed(
     context: &RequestContext<'_>,
     via: &ConnectorId,
-    target: &Target,
+    target: &LoginTarget,
     error: &LoginError,
     error_is_from_browser: bool,
 ) -> LoggedResponse {
@@ -210,7 +210,7 @@ pub(super) async fn silent_login_failed(
 fn session_ended(
     context: &RequestContext<'_>,
     via: &ConnectorId,
-    target: &Target,
+    target: &LoginTarget,
     error: &LoginError,
 ) -> Response<Body> {
     let LoginError::Connector(ConnectorError::Refused {

@@ -7,7 +7,7 @@ use super::super::browser::{RequestKind, loads_in_frame, request_kind};
 use super::super::page::{Cause, Href};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
-use super::{Target, begin, cross_host, frame};
+use super::{LoginTarget, begin, cross_host, frame};
 use crate::login::return_to::ReturnTo;
 use crate::request::gate::LoginReason;
 use crate::request::policy::LoginNeeded;
@@ -27,9 +27,9 @@ pub(in crate::face) async fn require_login(
         RequestKind::Navigation if needed.route.keep_fragment => cross_host::fragment_page(context),
         RequestKind::Navigation if context.site.is_login_host(context.head) => {
             let return_to = ReturnTo::parse(&urls::requested_target(context.head), context.site);
-            let target = Target {
+            let target = LoginTarget {
                 return_to,
-                ..Target::default()
+                ..LoginTarget::default()
             };
             begin::begin_or_choose(context, &target, needed).await
         }

@@ -9,7 +9,7 @@ use super::super::page::{
     ConnectorChoice, Href, PersonName, SignInPage, SignInReason, SignedInPerson,
 };
 use super::super::{RequestContext, reply};
-use super::{Target, target, user_agent};
+use super::{LoginTarget, target, user_agent};
 use crate::login::ConnectorEntry;
 use crate::login::connector::LocalizedText;
 use crate::login::fields::Fields;
@@ -23,7 +23,7 @@ const LAST_CONNECTOR_AGE_S: i64 = 365 * 24 * 3600;
 /// The page with the connectors that the route of the return address accepts.
 pub(super) fn page(
     context: &RequestContext<'_>,
-    target: &Target,
+    target: &LoginTarget,
     caller: &Caller,
     reason: Option<SignInReason>,
 ) -> Response<Body> {

@@ -7,7 +7,7 @@ use super::super::browser::{RequestKind, is_same_origin, request_kind, single_he
 use super::super::page::{Cause, Href, SignedOutPage};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
-use super::{Target, audit, caller};
+use super::{LoginTarget, audit, caller};
 use crate::keys::Purpose;
 use crate::login::ConnectorEntry;
 use crate::login::fields::Fields;
@@ -127,7 +127,7 @@ async fn provider_logout_url(
     }
     let entry = context.site.login.entry(&person.session.via)?;
     let return_url = Url::parse(&urls::on_login_host(context, "sign_out")).ok()?;
-    let state = Target::from_query(context, query)
+    let state = LoginTarget::from_query(context, query)
         .return_to
         .map(|return_to| {
             let return_to = return_to.absolute(&context.site.external_url);
@@ -161,16 +161,16 @@ fn is_top_level(context: &RequestContext<'_>) -> bool {
 /// After the provider's logout page the return address is in the sealed `state`.
 fn sign_in_link(context: &RequestContext<'_>, query: &Fields) -> Href {
     let target = match query.one("state").ok().flatten() {
-        Some(state) => Target {
+        Some(state) => LoginTarget {
             return_to: context
                 .site
                 .ring
                 .open(Purpose::Pending, STATE_CONTEXT, state)
                 .and_then(|return_to| String::from_utf8(return_to).ok())
                 .and_then(|return_to| ReturnTo::parse(&return_to, context.site)),
-            ..Target::default()
+            ..LoginTarget::default()
         },
-        None => Target::from_query(context, query),
+        None => LoginTarget::from_query(context, query),
     };
     let query = target.query_string(&context.site.external_url, "");
     let query = if query.len() > 1 { query.as_str() } else { "" };

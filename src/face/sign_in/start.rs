@@ -8,7 +8,7 @@ use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
 use super::begin::{self, BeginOptions};
 use super::{
-    Target, caller, cross_host, frame, password_form, reconfirm, sign_in_page, target, ticket,
+    LoginTarget, caller, cross_host, frame, password_form, reconfirm, sign_in_page, target, ticket,
 };
 use crate::login::fields::Fields;
 use crate::login::pending::Mode;
@@ -24,7 +24,7 @@ pub(super) async fn sign_in(context: &RequestContext<'_>, query: &Fields) -> Log
     if !matches!(*context.head.method, Method::GET | Method::HEAD) {
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
     }
-    let target = Target::from_query(context, query);
+    let target = LoginTarget::from_query(context, query);
     if let (true, Some(return_to)) = (frame::accepts_ticket(context), &target.return_to) {
         return LoggedResponse::own_path("embedded", frame::own_page(context, return_to));
     }
@@ -83,7 +83,7 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
     if context.head.method != Method::GET {
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST"));
     }
-    let target = Target::from_query(context, query);
+    let target = LoginTarget::from_query(context, query);
     match request_kind(context.head) {
         RequestKind::Navigation => {}
         RequestKind::Embedded => return start_in_frame(context, query, &target).await,
@@ -142,7 +142,7 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
 /// Begins a login through the connector that the query names.
 async fn start_with_connector(
     context: &RequestContext<'_>,
-    target: &Target,
+    target: &LoginTarget,
     name: &str,
     mode: Option<Mode>,
 ) -> LoggedResponse {
@@ -162,7 +162,7 @@ async fn start_with_connector(
 
 /// Whether the caller is signed in although a check of a proxy found no session. A proxy that does not
 /// pass the cookie to its checks would redirect to the login again and again.
-async fn is_missed_by_proxy_check(context: &RequestContext<'_>, target: &Target) -> bool {
+async fn is_missed_by_proxy_check(context: &RequestContext<'_>, target: &LoginTarget) -> bool {
     let Ok(Caller::Person(person)) = caller(context).await else {
         return false;
     };
@@ -185,7 +185,7 @@ async fn is_missed_by_proxy_check(context: &RequestContext<'_>, target: &Target)
 async fn start_in_frame(
     context: &RequestContext<'_>,
     query: &Fields,
-    target: &Target,
+    target: &LoginTarget,
 ) -> LoggedResponse {
     let embedded = || {
         if let (true, Some(return_to)) = (frame::accepts_ticket(context), &target.return_to) {

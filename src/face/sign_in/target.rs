@@ -6,7 +6,7 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, percent_encode};
 
 use super::super::RequestContext;
-use super::Target;
+use super::LoginTarget;
 use crate::login::ConnectorEntry;
 use crate::login::connector::{AuthnRequest, Prompt};
 use crate::login::fields::Fields;
@@ -119,7 +119,7 @@ fn parse(context: &RequestContext<'_>, text: &str) -> Option<ReturnTo> {
 /// The connectors that the route of the return address accepts; all of them without a route.
 pub(super) fn allowed_connectors<'a>(
     context: &RequestContext<'a>,
-    target: &Target,
+    target: &LoginTarget,
 ) -> Vec<&'a Arc<ConnectorEntry>> {
     let entries = context.site.login.entries().iter();
     match target.return_to.as_ref().and_then(|to| route(context, to)) {
@@ -150,7 +150,7 @@ pub(super) fn route<'a>(
 /// Which demand of the return address's route the session does not satisfy.
 pub(super) fn unmet_requirement(
     context: &RequestContext<'_>,
-    target: &Target,
+    target: &LoginTarget,
     person: &Person,
 ) -> Option<LoginReason> {
     let route = route(context, target.return_to.as_ref()?)?;

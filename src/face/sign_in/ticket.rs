@@ -7,7 +7,7 @@ use url::Url;
 use super::super::page::{Cause, CrossHostPage, Href, PersonName};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
-use super::{Target, caller, frame, is_own_form_post, read_body, reissue_cookie};
+use super::{LoginTarget, caller, frame, is_own_form_post, read_body, reissue_cookie};
 use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
@@ -31,7 +31,7 @@ enum SessionTransfer<'a> {
 fn transfer_to<'a>(
     context: &RequestContext<'_>,
     return_to: &ReturnTo,
-    target: &'a Target,
+    target: &'a LoginTarget,
 ) -> SessionTransfer<'a> {
     let origin = return_to
         .origin()
@@ -59,7 +59,7 @@ fn transfer_to<'a>(
 pub(super) fn next_url(
     context: &RequestContext<'_>,
     return_to: &ReturnTo,
-    target: &Target,
+    target: &LoginTarget,
     session: &SessionClaims,
 ) -> String {
     match transfer_to(context, return_to, target) {
@@ -76,11 +76,11 @@ pub(super) fn next_url(
             ticket_url(context, &origin, &ticket)
         }
         SessionTransfer::AfterConsent(_, nonce) => {
-            let target = Target {
+            let target = LoginTarget {
                 return_to: Some(return_to.clone()),
                 ticket_for: Some(nonce.clone()),
                 for_frame: target.for_frame,
-                ..Target::default()
+                ..LoginTarget::default()
             };
             let query = target.query_string(&context.site.external_url, "");
             format!("{}{query}", urls::on_login_host(context, "start"))
@@ -94,7 +94,7 @@ pub(super) fn redirect_signed_in(
     context: &RequestContext<'_>,
     person: &Person,
     return_to: &ReturnTo,
-    target: &Target,
+    target: &LoginTarget,
     attempted_at: Option<Timestamp>,
 ) -> Response<Body> {
     let session = session_from_cookie(context).map(|session| VerifiedClaims {
@@ -204,10 +204,10 @@ where
         );
     };
     let return_to = consent.return_to;
-    let target = Target {
+    let target = LoginTarget {
         ticket_for: Some(consent.nonce),
         for_frame: consent.for_frame,
-        ..Target::default()
+        ..LoginTarget::default()
     };
     let to = match transfer_to(context, &return_to, &target) {
         SessionTransfer::NotNeeded => return_to.location(),

@@ -283,7 +283,7 @@ fn a_cycle_is_found() {
         (
             "face/sign_in",
             "face/sign_in/begin.rs",
-            "use super::{Target, reconfirm};",
+            "use super::{LoginTarget, reconfirm};",
         ),
         (
             "login",

@@ -8,7 +8,7 @@ use super::super::super::browser::loads_in_frame;
 use super::super::super::page::{Cause, Href, PersonName, SwitchPage};
 use super::super::super::record::LoggedResponse;
 use super::super::super::{RequestContext, reply};
-use super::super::{Target, audit, complete, flow_cookies, ticket};
+use super::super::{LoginTarget, audit, complete, flow_cookies, ticket};
 use super::{FORM_REFERRER_POLICY, failure, login_failed, malformed, redirect_to_get};
 use crate::login::pending::{Pending, PendingError};
 use crate::login::{ConnectorEntry, LoginError};
@@ -54,11 +54,11 @@ pub(super) async fn complete_login(
             return logged.map_response(|it| flow_cookies::clear(context, &pending.flow, it));
         }
     };
-    let target = Target {
+    let target = LoginTarget {
         return_to: Some(pending.return_to.clone()),
         ticket_for: pending.ticket_for.clone(),
         for_frame: pending.for_frame,
-        ..Target::default()
+        ..LoginTarget::default()
     };
     let (reason, mut response) = match complete::insufficient_auth(context, &finished) {
         None => {
